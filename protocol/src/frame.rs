@@ -1,0 +1,204 @@
+//! Splits a byte stream into newline-ended frames (PROTOCOL 2).
+//!
+//! Owns the unconsumed tail of the stream and nothing else. Bytes are split at `\n` first and decoded by the
+//! caller afterwards, so a UTF-8 character that arrives in two reads is safe. What stands after the last `\n`
+//! is never handed out: a frame that was cut off must not be executed. There is no I/O here.
+
+/// A line that is longer than the framer's limit; its bytes are dropped up to its newline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a frame may have at most {limit} bytes")]
+pub struct FrameTooLong {
+    /// The limit in bytes, newline not counted.
+    pub limit: usize,
+}
+
+/// Splits bytes into frames in memory bounded by its limit plus one read.
+#[derive(Debug)]
+pub struct Framer {
+    buf: Vec<u8>,
+    /// Start of the first byte that was not handed out yet.
+    head: usize,
+    /// Everything before this offset is known to hold no newline.
+    scanned: usize,
+    limit: usize,
+    /// The rest of a line that was already reported as too long is being dropped.
+    discarding: bool,
+}
+
+/// A buffer that grew for one large frame is given back once it is empty and larger than this, in bytes.
+const KEEP_CAPACITY: usize = 256 * 1024;
+
+impl Framer {
+    /// Creates a framer for lines of at most `limit` bytes, newline not counted.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { buf: Vec::new(), head: 0, scanned: 0, limit, discarding: false }
+    }
+
+    /// Appends bytes of the stream. Take every frame with [`Framer::next_frame`] before the next call, so that
+    /// memory stays bounded.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.compact();
+        self.buf.extend_from_slice(bytes);
+    }
+
+    /// Returns the next whole frame without its newline, skipping empty lines, or `None` when more bytes are
+    /// needed.
+    ///
+    /// # Errors
+    /// [`FrameTooLong`], once per over-long line and as soon as the limit is passed; the stream stays usable.
+    pub fn next_frame(&mut self) -> Option<Result<&[u8], FrameTooLong>> {
+        loop {
+            let rest = self.buf.get(self.scanned..).unwrap_or_default();
+            let Some(at) = memchr::memchr(b'\n', rest) else {
+                self.scanned = self.buf.len();
+                return self.overflow().map(Err);
+            };
+            let (start, end) = (self.head, self.scanned + at);
+            self.head = end + 1;
+            self.scanned = self.head;
+            if std::mem::take(&mut self.discarding) {
+                continue;
+            }
+            if end - start > self.limit {
+                return Some(Err(FrameTooLong { limit: self.limit }));
+            }
+            let line = self.buf.get(start..end).unwrap_or_default().trim_ascii();
+            if !line.is_empty() {
+                // Sliced again because the borrow checker can't see that this return ends the loop.
+                return self.buf.get(start..end).map(|line| Ok(line.trim_ascii()));
+            }
+        }
+    }
+
+    /// Whether the stream ended in the middle of a frame.
+    #[must_use]
+    pub fn has_partial(&self) -> bool {
+        self.discarding || self.buf.get(self.head..).is_some_and(|rest| !rest.trim_ascii().is_empty())
+    }
+
+    /// Takes the bytes after the last frame that was handed out, such as what follows a handshake.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        let rest = self.buf.split_off(self.head.min(self.buf.len()));
+        self.buf.clear();
+        self.head = 0;
+        self.scanned = 0;
+        rest
+    }
+
+    fn overflow(&mut self) -> Option<FrameTooLong> {
+        if self.discarding {
+            self.drop_buffer();
+            return None;
+        }
+        if self.buf.len() - self.head <= self.limit {
+            return None;
+        }
+        self.discarding = true;
+        self.drop_buffer();
+        Some(FrameTooLong { limit: self.limit })
+    }
+
+    fn drop_buffer(&mut self) {
+        self.buf = Vec::new();
+        self.head = 0;
+        self.scanned = 0;
+    }
+
+    fn compact(&mut self) {
+        if self.head == self.buf.len() {
+            if self.buf.capacity() > KEEP_CAPACITY {
+                self.drop_buffer();
+            }
+            self.buf.clear();
+        } else if self.head > 0 {
+            self.buf.drain(..self.head);
+        }
+        self.scanned -= self.head.min(self.scanned);
+        self.head = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frames(chunks: &[&[u8]], limit: usize) -> Vec<Result<Vec<u8>, FrameTooLong>> {
+        let mut framer = Framer::new(limit);
+        let mut out = Vec::new();
+        for chunk in chunks {
+            framer.extend(chunk);
+            while let Some(frame) = framer.next_frame() {
+                out.push(frame.map(<[u8]>::to_vec));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn empty_lines_are_ignored_and_carriage_returns_are_whitespace() {
+        let got = frames(&[b"\n\r\n  \n{}\r\n\n[1]\n"], 100);
+        assert_eq!(got, [Ok(b"{}".to_vec()), Ok(b"[1]".to_vec())]);
+    }
+
+    #[test]
+    fn an_unterminated_last_line_is_never_handed_out() {
+        let mut framer = Framer::new(100);
+        framer.extend(b"{}\n{\"type\":\"nuke\"}");
+        assert!(framer.next_frame().is_some());
+        assert_eq!(framer.next_frame(), None);
+        assert!(framer.has_partial());
+        assert_eq!(framer.take_rest(), b"{\"type\":\"nuke\"}");
+    }
+
+    #[test]
+    fn the_limit_counts_the_line_without_its_newline() {
+        assert_eq!(frames(&[b"12345\n"], 5), [Ok(b"12345".to_vec())]);
+        assert_eq!(frames(&[b"123456\nok\n"], 5), [Err(FrameTooLong { limit: 5 }), Ok(b"ok".to_vec())]);
+    }
+
+    #[test]
+    fn a_100_mb_line_is_reported_once_in_constant_memory() {
+        let mut framer = Framer::new(1 << 20);
+        let chunk = vec![b'x'; 64 * 1024];
+        let mut errors = 0;
+        for _ in 0..1600 {
+            framer.extend(&chunk);
+            while let Some(frame) = framer.next_frame() {
+                assert!(frame.is_err());
+                errors += 1;
+            }
+            assert!(framer.buf.capacity() <= 4 << 20);
+        }
+        framer.extend(b"\n{}\n");
+        assert_eq!(framer.next_frame(), Some(Ok(b"{}".as_slice())));
+        assert_eq!(errors, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_split_of_the_stream_does_not_matter(
+            lines in proptest::collection::vec("[a-zé\u{1F600}\r ]{0,12}", 0..12),
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..12),
+        ) {
+            let bytes = lines.iter().fold(Vec::new(), |mut all, line| {
+                all.extend_from_slice(line.as_bytes());
+                all.push(b'\n');
+                all
+            });
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            at.sort_unstable();
+            let mut chunks = Vec::new();
+            let mut from = 0;
+            for cut in at {
+                chunks.push(&bytes[from..cut]);
+                from = cut;
+            }
+            chunks.push(&bytes[from..]);
+            let whole: Vec<_> = frames(&[&bytes], 20).into_iter().filter_map(Result::ok).collect();
+            let split: Vec<_> = frames(&chunks, 20).into_iter().filter_map(Result::ok).collect();
+            prop_assert_eq!(whole, split);
+        }
+    }
+}

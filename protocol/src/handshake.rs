@@ -1,0 +1,160 @@
+//! The line with which a worker says that it is ready (PROTOCOL 11).
+//!
+//! [`HandshakeReader`] owns the bytes of standard output up to that line and nothing after it.
+
+use crate::frame::Framer;
+use crate::limits::MAX_HANDSHAKE_BYTES;
+use serde_json::{Map, Value};
+
+/// What a worker said about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// Its version.
+    pub version: Option<String>,
+    /// Where its clients reach it: `unix:…` or `http://…`.
+    pub endpoint: Option<String>,
+    /// Whatever else it told, under `target` or `meta`.
+    pub meta: Map<String, Value>,
+}
+
+/// Why there is no handshake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// The worker said `ready:false`.
+    #[error("{0}")]
+    Refused(String),
+    /// A line of more than 64 KiB, or a handshake with fields of the wrong type.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Finds the handshake in a stream that arrives in any pieces.
+#[derive(Debug)]
+pub struct HandshakeReader(Framer);
+
+impl Default for HandshakeReader {
+    fn default() -> Self {
+        Self(Framer::new(MAX_HANDSHAKE_BYTES))
+    }
+}
+
+impl HandshakeReader {
+    /// Takes the next bytes of standard output. Once it has answered, it must not be fed any more.
+    pub fn feed(&mut self, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
+        self.0.extend(bytes);
+        while let Some(frame) = self.0.next_frame() {
+            let Ok(line) = frame else {
+                let message = format!(
+                    "more than {MAX_HANDSHAKE_BYTES} bytes of output without a newline before the handshake"
+                );
+                return Some(Err(HandshakeError::Invalid(message)));
+            };
+            if let Some(answer) = read_line(line) {
+                return Some(answer);
+            }
+        }
+        None
+    }
+}
+
+fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
+    // Nearly all lines are ordinary output; they are not worth a parser's time.
+    if line.first() != Some(&b'{') {
+        return None;
+    }
+    let fields: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    let ready = fields.get("ready")?.as_bool()?;
+    if !ready {
+        let error = fields.get("error").map(|e| e.as_str().map_or_else(|| e.to_string(), str::to_owned));
+        return Some(Err(HandshakeError::Refused(
+            error.unwrap_or_else(|| "the worker said ready:false".to_owned()),
+        )));
+    }
+    Some(read_fields(fields).map_err(HandshakeError::Invalid))
+}
+
+fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
+    let version = text(&fields, "version")?;
+    let socket = text(&fields, "socketPath")?.or(text(&fields, "socket_path")?);
+    let endpoint = match (text(&fields, "endpoint")?, socket, fields.get("port").filter(|p| !p.is_null())) {
+        (Some(endpoint), _, _) => Some(endpoint),
+        (None, Some(path), _) => Some(format!("unix:{path}")),
+        (None, None, Some(port)) => {
+            let port = port.as_u64().filter(|p| (1..=65535).contains(p));
+            let port = port.ok_or("`port` of the handshake is not a port number")?;
+            let host = text(&fields, "host")?.unwrap_or_else(|| "127.0.0.1".to_owned());
+            Some(if host.contains(':') {
+                format!("http://[{host}]:{port}")
+            } else {
+                format!("http://{host}:{port}")
+            })
+        }
+        (None, None, None) => None,
+    };
+    if let Some(bad) = endpoint.as_ref().filter(|e| e.chars().any(char::is_control)) {
+        return Err(format!("the handshake's endpoint {bad:?} has control characters"));
+    }
+    let meta = match fields.remove("target").or_else(|| fields.remove("meta")) {
+        Some(Value::Object(meta)) => meta,
+        None | Some(Value::Null) => Map::new(),
+        Some(other) => [("target".to_owned(), other)].into_iter().collect(),
+    };
+    Ok(Handshake { version, endpoint, meta })
+}
+
+fn text(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(format!("`{name}` of the handshake is not a string but {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], chunk: usize) -> Option<Result<Handshake, HandshakeError>> {
+        let mut reader = HandshakeReader::default();
+        bytes.chunks(chunk).find_map(|part| reader.feed(part))
+    }
+
+    #[test]
+    fn every_split_gives_the_same() {
+        let noise = "booting é\n{\"ready\":1}\n[true]\n{\"level\":\"info\"}\n\n";
+        let line = "{\"ready\":true,\"version\":\"1.0\",\"pid\":5,\"endpoint\":\"unix:/x\",\"target\":{\"a\":\"é\"}}\nrest";
+        let bytes = format!("{noise}{line}");
+        for chunk in 1..bytes.len() {
+            let shake = read(bytes.as_bytes(), chunk).unwrap().unwrap();
+            assert_eq!(shake.version.as_deref(), Some("1.0"));
+            assert_eq!(shake.endpoint.as_deref(), Some("unix:/x"));
+            assert_eq!(shake.meta["a"], "é");
+        }
+    }
+
+    #[test]
+    fn endpoints() {
+        let endpoint = |line: &str| {
+            read(format!("{line}\n").as_bytes(), 7).unwrap().map(|shake| shake.endpoint.unwrap())
+        };
+        assert_eq!(endpoint(r#"{"ready":true,"socketPath":"/s"}"#).unwrap(), "unix:/s");
+        assert_eq!(endpoint(r#"{"ready":true,"socket_path":"/s"}"#).unwrap(), "unix:/s");
+        assert_eq!(endpoint(r#"{"ready":true,"port":81}"#).unwrap(), "http://127.0.0.1:81");
+        assert_eq!(endpoint(r#"{"ready":true,"port":81,"host":"::1"}"#).unwrap(), "http://[::1]:81");
+        for bad in
+            [r#"{"ready":true,"port":0}"#, r#"{"ready":true,"port":"81"}"#, r#"{"ready":true,"endpoint":5}"#]
+        {
+            assert!(matches!(endpoint(bad), Err(HandshakeError::Invalid(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn refusals_and_floods() {
+        let refused = read(b"{\"ready\":false,\"error\":\"no disk\"}\n", 3).unwrap();
+        assert_eq!(refused, Err(HandshakeError::Refused("no disk".to_owned())));
+        let flood = vec![b'x'; MAX_HANDSHAKE_BYTES + 1];
+        assert!(matches!(read(&flood, 4096), Some(Err(HandshakeError::Invalid(_)))));
+        assert_eq!(read(&flood[..MAX_HANDSHAKE_BYTES], 4096), None);
+        assert_eq!(read(b"{\"ready\":true}", 100), None, "a line that is not ended is not a handshake");
+    }
+}

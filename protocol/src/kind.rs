@@ -1,0 +1,121 @@
+//! Kinds: how a graph's worker is started, watched and stopped (CLI, Configuration).
+//!
+//! Plain data. Reading it from a file is the shell's work, deciding by it the core's.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One kind of graph worker. Placeholders are not replaced yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kind {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Default directory that holds the graphs of this kind; gob's data directory when absent.
+    pub root_dir: Option<String>,
+    /// Working directory; the graph's own directory when absent.
+    pub cwd: Option<String>,
+    /// Variables that the worker gets on top of the common ones.
+    pub env: BTreeMap<String, String>,
+    /// Variables of the requester that the worker gets too.
+    pub pass_env: Vec<String>,
+    /// How gob sees that it is ready.
+    pub readiness: Readiness,
+    /// How it is asked to stop.
+    pub stop: StopWay,
+    /// When it is started again.
+    pub restart: RestartPolicy,
+    /// Whether an exit 0 that nobody asked for means that a peer took the graph over.
+    pub exit_zero_ceded: bool,
+}
+
+/// How gob sees that a worker is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// What is looked at.
+    pub check: Check,
+    /// Not ready by then: its tree is ended and it is `failed`.
+    pub timeout_ms: u64,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Check {
+    /// Ready as soon as it was spawned.
+    None,
+    /// A line on standard output (PROTOCOL 11).
+    Handshake,
+}
+
+/// How a worker is asked to stop, before it is killed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopWay {
+    /// The signal's name.
+    pub signal: String,
+    /// Time from the signal until it is killed.
+    pub grace_ms: u64,
+}
+
+/// When an ended worker is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// On which ends.
+    pub on: RestartOn,
+    /// First and longest delay.
+    pub backoff_ms: (u64, u64),
+    /// This many failures …
+    pub give_up_failures: u32,
+    /// … within this time make it `failed`.
+    pub give_up_within_ms: u64,
+    /// Delay and count start over after this long in health.
+    pub healthy_after_ms: u64,
+}
+
+/// On which ends a worker is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartOn {
+    /// Never.
+    Never,
+    /// On every end that is not exit 0.
+    OnFailure,
+    /// On every end that nobody asked for.
+    Always,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            on: RestartOn::OnFailure,
+            backoff_ms: (100, 30_000),
+            give_up_failures: 5,
+            give_up_within_ms: 60_000,
+            healthy_after_ms: 60_000,
+        }
+    }
+}
+
+impl Default for StopWay {
+    fn default() -> Self {
+        Self { signal: "SIGTERM".to_owned(), grace_ms: crate::limits::STOP_GRACE_MS }
+    }
+}
+
+impl Kind {
+    /// The kind that is always there: gob's own graph worker.
+    #[must_use]
+    pub fn graph() -> Self {
+        let command =
+            ["gob-graph-worker", "--root-dir", "{root_dir}", "--graph", "{graph}", "--socket", "{socket}"];
+        Self {
+            command: command.map(str::to_owned).to_vec(),
+            root_dir: None,
+            cwd: None,
+            env: BTreeMap::new(),
+            pass_env: Vec::new(),
+            readiness: Readiness { check: Check::Handshake, timeout_ms: crate::limits::START_MS },
+            stop: StopWay::default(),
+            restart: RestartPolicy::default(),
+            exit_zero_ceded: false,
+        }
+    }
+}

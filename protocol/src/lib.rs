@@ -1,0 +1,28 @@
+//! The gob wire protocol, version 1: what clients and the supervisor say to each other.
+//!
+//! `PROTOCOL.md` beside this crate is normative; its examples are tests of this crate. Here are the types, the
+//! framing, the limits, the validated names and the worker's handshake. There is no I/O and no clock.
+
+pub mod env;
+pub mod envelope;
+pub mod error;
+pub mod event;
+pub mod frame;
+pub mod handshake;
+pub mod kind;
+pub mod limits;
+pub mod logindex;
+pub mod name;
+pub mod request;
+pub mod time;
+pub mod view;
+
+pub use env::Env;
+pub use envelope::{Id, Incoming, Rejected, ServerFrame};
+pub use error::{ErrorCode, WireError};
+pub use event::{Actor, Event, EventKind, Lagged};
+pub use frame::{FrameTooLong, Framer};
+pub use name::{Name, NameError, Owner};
+pub use request::{Data, Outcome, Request, Wait};
+pub use time::Timestamp;
+pub use view::{Exit, ProcessId, Receipt, Signalled, State, Status, View};

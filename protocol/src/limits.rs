@@ -1,0 +1,38 @@
+//! Every bound of the protocol in one place (PROTOCOL 2, 5, 7, 11; CLI, Defaults).
+
+/// The protocol version that this crate speaks.
+pub const PROTOCOL: u32 = 1;
+/// Largest request frame, in bytes without its newline.
+pub const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// Largest response, event or snapshot frame, in bytes without its newline.
+pub const MAX_RESPONSE_BYTES: usize = 64 << 20;
+/// A connection with this many unanswered requests is not read.
+pub const MAX_UNANSWERED: usize = 256;
+/// Frames that wait for one subscriber before it misses events.
+pub const SUBSCRIBER_QUEUE_FRAMES: usize = 1024;
+/// Events kept for replay.
+pub const RING_EVENTS: usize = 4096;
+/// Bytes kept for replay.
+pub const RING_BYTES: usize = 1 << 20;
+/// A worker's output before its handshake's newline, in bytes.
+pub const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
+/// Longest graph name, in bytes, as given and as encoded for the disk.
+pub const MAX_GRAPH_NAME_BYTES: usize = 200;
+/// Longest job name, in bytes.
+pub const MAX_JOB_NAME_BYTES: usize = 64;
+/// Longest owner, in bytes.
+pub const MAX_OWNER_BYTES: usize = 32;
+/// How long a client tries to connect, in milliseconds.
+pub const CONNECT_MS: u64 = 5_000;
+/// How long a client waits for its peers' start lock, in milliseconds.
+pub const START_LOCK_MS: u64 = 5_000;
+/// How long a client waits for an ordinary response, in milliseconds.
+pub const REQUEST_MS: u64 = 10_000;
+/// What a client adds to a verb's own deadline before it gives up, in milliseconds.
+pub const REQUEST_SLACK_MS: u64 = 2_000;
+/// Default time from start until ready, in milliseconds.
+pub const START_MS: u64 = 30_000;
+/// Default grace of a stop, in milliseconds.
+pub const STOP_GRACE_MS: u64 = 10_000;
+/// Default grace after an owner's last lease, in milliseconds.
+pub const LEASE_GRACE_MS: u64 = 10_000;

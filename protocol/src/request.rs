@@ -1,0 +1,454 @@
+//! Requests and their answers' data (PROTOCOL 4, 5).
+//!
+//! Every payload refuses unknown fields and duplicate keys. Serde's tagged enums would let unknown fields
+//! through, so [`Request::parse`] goes by the type's name instead.
+
+use crate::env::Env;
+use crate::event::EventKind;
+use crate::name::{Name, Owner};
+use crate::view::{Receipt, State, Status, View};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
+        /// One request.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Request {
+            $($(#[$doc])* $variant $(($payload))?,)*
+        }
+
+        impl Request {
+            /// The names of all request types.
+            pub const TYPES: &'static [&'static str] = &[$($text,)*];
+
+            /// The request's type as the wire spells it.
+            #[must_use]
+            pub const fn type_name(&self) -> &'static str {
+                match self { $(requests!(@pattern $variant $(, $payload)?) => $text,)* }
+            }
+
+            /// Reads the payload of a request of this type; `None` when there is no such type.
+            ///
+            /// # Errors
+            /// What the payload's deserializer says.
+            pub fn parse<'de, D: Deserializer<'de>>(type_name: &str, payload: D) -> Option<Result<Self, D::Error>> {
+                Some(match type_name {
+                    $($text => requests!(@parse payload, $variant $(, $payload)?),)*
+                    _ => return None,
+                })
+            }
+
+            /// Writes the payload; nothing for a type without one.
+            ///
+            /// # Errors
+            /// What the serializer says.
+            pub fn payload(&self) -> Result<Option<Box<serde_json::value::RawValue>>, serde_json::Error> {
+                match self {
+                    $(requests!(@bind $variant, payload $(, $payload)?) => requests!(@write payload $(, $payload)?),)*
+                }
+            }
+        }
+    };
+    (@pattern $variant:ident) => { Self::$variant };
+    (@pattern $variant:ident, $payload:ty) => { Self::$variant(_) };
+    (@bind $variant:ident, $name:ident) => { Self::$variant };
+    (@bind $variant:ident, $name:ident, $payload:ty) => { Self::$variant($name) };
+    (@write $name:ident) => { Ok(None) };
+    (@write $name:ident, $payload:ty) => { serde_json::value::to_raw_value($name).map(Some) };
+    (@parse $from:ident, $variant:ident) => { Empty::deserialize($from).map(|Empty {}| Self::$variant) };
+    (@parse $from:ident, $variant:ident, $payload:ty) => { <$payload>::deserialize($from).map(Self::$variant) };
+}
+
+requests! {
+    /// Says who the client is and binds the connection to an owner.
+    Hello = "hello" (Hello),
+    /// Answers at once.
+    Ping = "ping",
+    /// Ensures that a worker runs.
+    Start = "start" (Start),
+    /// Ends a worker and its whole tree.
+    Stop = "stop" (Stop),
+    /// Ends a worker and starts it anew.
+    Restart = "restart" (Restart),
+    /// Sends a signal to a worker's leader.
+    Signal = "signal" (Signal),
+    /// Makes somebody else the owner.
+    HandOver = "hand_over" (HandOver),
+    /// Holds a worker for this connection.
+    Lease = "lease" (ByName),
+    /// Gives a lease back.
+    Release = "release" (ByName),
+    /// All workers.
+    List = "list" (List),
+    /// One worker.
+    Get = "get" (ByName),
+    /// Reads the configuration again.
+    Reload = "reload",
+    /// Forgets a worker that is down, its logs included.
+    Remove = "remove" (ByName),
+    /// Forgets all workers that are down.
+    Cleanup = "cleanup",
+    /// Ends everything and removes gob's own files.
+    Nuke = "nuke" (Force),
+    /// Ends everything and keeps logs and history.
+    Shutdown = "shutdown" (Force),
+    /// Asks for events.
+    Subscribe = "subscribe" (Subscribe),
+    /// Ends the subscription.
+    Unsubscribe = "unsubscribe",
+    /// The supervisor's own health.
+    Status = "status",
+}
+
+/// A payload without fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Empty {}
+
+/// `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// The protocol that the client speaks.
+    pub protocol: u32,
+    /// Who the client is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientInfo>,
+    /// On whose behalf it speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// A client's program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientInfo {
+    /// Its name, at most [`ClientInfo::MAX_BYTES`] bytes without control characters.
+    #[serde(deserialize_with = "short_text")]
+    pub name: String,
+    /// Its version, bounded like the name.
+    #[serde(default, deserialize_with = "short_text")]
+    pub version: String,
+}
+
+impl ClientInfo {
+    /// Bound of the name and the version: both go into every event that the client causes.
+    pub const MAX_BYTES: usize = 64;
+}
+
+fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = <Cow<'de, str>>::deserialize(deserializer)?;
+    if text.len() > ClientInfo::MAX_BYTES || text.chars().any(char::is_control) {
+        let max = ClientInfo::MAX_BYTES;
+        return Err(serde::de::Error::custom(format_args!("at most {max} bytes without control characters")));
+    }
+    Ok(text.into_owned())
+}
+
+/// How long a start or restart waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// Until the worker is ready.
+    #[default]
+    Ready,
+    /// Until it was spawned.
+    Spawned,
+}
+
+/// `start`: *ensure* that a worker runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// The graph to serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Name>,
+    /// The worker's name; the graph's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The kind to start it from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Absolute path of the directory that holds the graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_dir: Option<String>,
+    /// The requester's environment, of which the worker gets a part (CLI, Environment of workers).
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Env::serialize_in_request")]
+    pub env: Option<Env>,
+    /// What to wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// How long this requester waits, in milliseconds; the worker goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Also takes a lease.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease: bool,
+}
+
+/// `stop`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Whom.
+    pub name: Name,
+    /// Without grace: kill now. Never overrides an owner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+    /// Time between TERM and KILL, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
+}
+
+/// `restart`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// Whom.
+    pub name: Name,
+    /// The requester's environment for the new run; without it the last one stays.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Env::serialize_in_request")]
+    pub env: Option<Env>,
+    /// Time between TERM and KILL, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
+    /// What to wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// How long this requester waits, in milliseconds; the worker goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// `signal`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    /// Whom.
+    pub name: Name,
+    /// `HUP`, `SIGHUP` or `1`.
+    pub signal: String,
+}
+
+/// `hand_over`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandOver {
+    /// Which worker.
+    pub name: Name,
+    /// Its new owner.
+    pub to: Owner,
+}
+
+/// `get`, `lease`, `release`, `remove`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByName {
+    /// Which worker.
+    pub name: Name,
+}
+
+/// `list`: every filter that is given must match.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Workers of this owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Workers of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Workers in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Workers with this working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+}
+
+/// `nuke`, `shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Force {
+    /// Also when live workers have other owners.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+/// `subscribe`: every filter that is given must match.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// Replay what came after this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// The instance that `since` belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Events of these workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<Name>>,
+    /// Events of these kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<EventKind>>,
+    /// Events of this owner's workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Events of workers with this working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Sends the workers along with the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
+}
+
+/// Data of `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloData {
+    /// The protocol that the connection speaks from now on.
+    pub protocol: u32,
+    /// Who answers.
+    pub server: ServerInfo,
+    /// The owner that the connection is bound to.
+    pub owner: Owner,
+    /// What came after version 1.0.
+    pub features: Vec<String>,
+}
+
+/// The supervisor as it names itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: i32,
+    /// New for every supervisor life.
+    pub instance: String,
+    /// When it started.
+    pub started_at: crate::time::Timestamp,
+}
+
+/// Data of `ping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingData {
+    /// Always true.
+    pub pong: bool,
+    /// How long the supervisor runs.
+    pub uptime_ms: u64,
+}
+
+/// How a start was satisfied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A process was spawned, and the requester owns it.
+    Started,
+    /// It ran already.
+    Reused,
+    /// It ran already, nobody owned it, and the requester does now.
+    TakenOver,
+    /// It runs, held by a process that is not ours.
+    External,
+}
+
+/// Data of `start`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartData {
+    /// The worker.
+    pub worker: View,
+    /// How the start was satisfied.
+    pub outcome: Outcome,
+}
+
+/// Data of `stop` and `restart`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopData {
+    /// The worker afterwards.
+    pub worker: View,
+    /// What was ended.
+    pub receipt: Receipt,
+}
+
+/// Data of `get`, `signal`, `hand_over`, `lease`, `release`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerData {
+    /// The worker afterwards.
+    pub worker: View,
+}
+
+/// Data of `list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListData {
+    /// The workers, ordered by name.
+    pub workers: Vec<View>,
+}
+
+/// Data of `remove` and `cleanup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedData {
+    /// Who is gone.
+    pub removed: Vec<Name>,
+}
+
+/// Data of `nuke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NukeData {
+    /// Who was ended.
+    pub stopped: Vec<Name>,
+    /// Whose files are gone.
+    pub removed: Vec<Name>,
+}
+
+/// Data of `shutdown`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShutdownData {
+    /// Who was ended.
+    pub stopped: Vec<Name>,
+}
+
+/// Data of `reload`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadData {
+    /// Keys whose value is another one now.
+    pub changed: Vec<String>,
+}
+
+/// Data of `subscribe`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscribeData {
+    /// The event last published; the first one that follows is later.
+    pub seq: u64,
+    /// The supervisor's life that `seq` belongs to.
+    pub instance: String,
+    /// Events between `since` and now are gone; a snapshot stands in for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+    /// The snapshot, where it was asked for or needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<Vec<View>>,
+}
+
+/// The data of any response.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "each variant is the data of the requests that its type names")]
+pub enum Data {
+    Hello(HelloData),
+    Ping(PingData),
+    Start(StartData),
+    Stop(StopData),
+    Worker(WorkerData),
+    List(ListData),
+    Removed(RemovedData),
+    Nuke(NukeData),
+    Shutdown(ShutdownData),
+    Reload(ReloadData),
+    Subscribe(SubscribeData),
+    Status(Status),
+    Empty(EmptyData),
+}
+
+/// Data without fields, as of `unsubscribe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EmptyData {}

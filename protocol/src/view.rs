@@ -1,0 +1,259 @@
+//! What the supervisor says about its workers and about itself (PROTOCOL 5, 6, 9).
+
+use crate::name::{Name, Owner};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where a worker stands, as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Never started, or stopped.
+    Idle,
+    /// Spawned or about to be, not ready yet.
+    Starting,
+    /// Ready for use.
+    Ready,
+    /// Alive, but its liveness probe fails.
+    Unhealthy,
+    /// Asked to stop, not gone yet.
+    Stopping,
+    /// Ended, and will be started again.
+    Backoff,
+    /// Ended, and nothing starts it again by itself.
+    Failed,
+    /// Exited 0 unasked, because a peer took over.
+    Ceded,
+    /// Alive, held by a process that is not ours.
+    External,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 9] = [
+        Self::Idle,
+        Self::Starting,
+        Self::Ready,
+        Self::Unhealthy,
+        Self::Stopping,
+        Self::Backoff,
+        Self::Failed,
+        Self::Ceded,
+        Self::External,
+    ];
+
+    /// The state as the wire spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Unhealthy => "unhealthy",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Failed => "failed",
+            Self::Ceded => "ceded",
+            Self::External => "external",
+        }
+    }
+
+    /// Whether a process of this worker may be alive.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Starting | Self::Ready | Self::Unhealthy | Self::Stopping | Self::External => true,
+            Self::Idle | Self::Backoff | Self::Failed | Self::Ceded => false,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Exit {
+    /// It exited by itself.
+    Code {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signal {
+        /// `SIGKILL`, `SIGRTMIN+1` and so on.
+        signal: String,
+        /// Whether it left a core file.
+        core_dumped: bool,
+    },
+    /// It never ran.
+    SpawnFailed {
+        /// The errno's name, such as `ENOENT`.
+        spawn_error: String,
+    },
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code { code } => write!(f, "exited {code}"),
+            Self::Signal { signal, core_dumped: false } => write!(f, "killed by {signal}"),
+            Self::Signal { signal, core_dumped: true } => write!(f, "killed by {signal}, core dumped"),
+            Self::SpawnFailed { spawn_error } => write!(f, "could not be spawned: {spawn_error}"),
+        }
+    }
+}
+
+/// A port on which a worker's tree listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The port number.
+    pub port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The process that listens.
+    pub pid: i32,
+}
+
+/// One worker as one requester sees it (PROTOCOL 6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Its name.
+    pub name: Name,
+    /// The kind it was started from; `job` for jobs.
+    pub kind: String,
+    /// The graph it serves; null for jobs.
+    pub graph: Option<String>,
+    /// A person's words about it.
+    pub description: Option<String>,
+    /// Real path of the directory that holds the graph; null for jobs.
+    pub root_dir: Option<String>,
+    /// Its working directory.
+    pub cwd: Option<String>,
+    /// Its program and arguments, placeholders replaced.
+    pub command: Vec<String>,
+    /// Who may stop it.
+    pub owner: Owner,
+    /// Whether the requester may stop it.
+    pub owned: bool,
+    /// Where it stands.
+    pub state: State,
+    /// Its leader's process id while it is alive.
+    pub pid: Option<i32>,
+    /// Its process group while it is alive.
+    pub pgid: Option<i32>,
+    /// Where its clients reach it: `unix:…` or `http://…`.
+    pub endpoint: Option<String>,
+    /// What it told about itself when it became ready.
+    pub meta: Map<String, Value>,
+    /// The number of its latest run; 0 when it never ran.
+    pub run: u64,
+    /// When gob first heard of it.
+    pub created_at: Timestamp,
+    /// When its latest run was spawned.
+    pub started_at: Option<Timestamp>,
+    /// When its latest run became ready.
+    pub ready_at: Option<Timestamp>,
+    /// When its latest run ended.
+    pub stopped_at: Option<Timestamp>,
+    /// How its latest run ended.
+    pub exit: Option<Exit>,
+    /// How often the restart policy started it again since it was last started by request.
+    pub restarts: u32,
+    /// When the restart policy will start it again.
+    pub next_restart_at: Option<Timestamp>,
+    /// How many leases hold it.
+    pub leases: u32,
+    /// Standard output of the latest run.
+    pub stdout_path: Option<String>,
+    /// Standard error of the latest run.
+    pub stderr_path: Option<String>,
+    /// Why it is in this state, in words.
+    pub reason: Option<String>,
+    /// Its version, where it tells it.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Ports on which its tree listens, where that was looked up.
+    #[serde(default)]
+    pub ports: Vec<Port>,
+    /// Why it must not be started.
+    #[serde(default)]
+    pub blocked: Option<String>,
+    /// When it last wrote something.
+    #[serde(default)]
+    pub last_output_at: Option<Timestamp>,
+}
+
+/// Which process gob means: the pid alone could have been given to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its process id.
+    pub pid: i32,
+    /// Its start in clock ticks since boot (proc(5), `starttime`).
+    pub start_time: u64,
+}
+
+/// One process that a stop ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signalled {
+    /// Its process id.
+    pub pid: i32,
+    /// Its start in clock ticks since boot (proc(5), `starttime`).
+    pub start_time: u64,
+    /// What it was sent, in order.
+    pub signals: Vec<String>,
+    /// How long after the stop it was seen to be gone; null when it was not.
+    pub ended_ms: Option<u64>,
+}
+
+/// Proof of a stop: what was signalled, and that nothing survived (PROTOCOL 5).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Every process that was ended.
+    pub signalled: Vec<Signalled>,
+    /// Every process that is still there.
+    pub survivors: Vec<ProcessId>,
+}
+
+/// The supervisor's own health (PROTOCOL 9).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the names are PROTOCOL 9's, counters since the supervisor started unless they end in a unit"
+)]
+pub struct Status {
+    pub version: String,
+    pub pid: i32,
+    pub instance: String,
+    pub uptime_ms: u64,
+    pub protocol: u32,
+    pub socket: String,
+    /// How many workers are in each state; states without any are left out.
+    pub workers: BTreeMap<String, u64>,
+    pub connections: u64,
+    pub subscribers: u64,
+    pub requests: u64,
+    pub events_seq: u64,
+    pub lagged_events: u64,
+    pub spawn_failures: u64,
+    pub restarts: u64,
+    pub orphans_recovered: u64,
+    pub healed: u64,
+    pub instance_lock_failures: u64,
+    pub lock_contentions: u64,
+    pub queue_claims: u64,
+    pub queue_stale_recoveries: u64,
+    pub queue_heartbeat_failures: u64,
+    pub log_bytes: u64,
+    pub log_bytes_dropped: u64,
+    pub rss_bytes: u64,
+    pub keeper_pid: i32,
+    pub cgroup: bool,
+}
