@@ -1,7 +1,8 @@
 //! The envelope around requests and responses (PROTOCOL 3).
 //!
 //! Reading is strict: duplicate keys, unknown fields and wrong types are refused with the field and the position,
-//! and with the request's id wherever it could be read. Nothing here keeps state.
+//! and with the request's id wherever it could be read. Whoever speaks this envelope with requests of its own
+//! implements [`Requests`] for them. Nothing here keeps state.
 
 use crate::error::{ErrorCode, WireError};
 use crate::limits::MAX_REQUEST_BYTES;
@@ -59,13 +60,33 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
+/// A set of request types that travels in this envelope.
+pub trait Requests<'de>: Sized {
+    /// What a person can do about a type that is not of the set.
+    const UNKNOWN_HINT: &'static str;
+
+    /// Reads the payload of a request of this type; `None` when there is no such type.
+    ///
+    /// # Errors
+    /// What the payload's deserializer says.
+    fn parse<D: Deserializer<'de>>(type_name: &str, payload: D) -> Option<Result<Self, D::Error>>;
+}
+
+impl<'de> Requests<'de> for Request {
+    const UNKNOWN_HINT: &'static str = "the supervisor may be older than the client: see gobctl status";
+
+    fn parse<D: Deserializer<'de>>(type_name: &str, payload: D) -> Option<Result<Self, D::Error>> {
+        Self::parse(type_name, payload)
+    }
+}
+
 /// A request together with its id.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Incoming {
+pub struct Incoming<R = Request> {
     /// What the client calls it; null when it gave none.
     pub id: Option<Id>,
     /// What it wants.
-    pub request: Request,
+    pub request: R,
 }
 
 /// A line that is no request, with its id where that could be read.
@@ -77,11 +98,19 @@ pub struct Rejected {
     pub error: Box<WireError>,
 }
 
-/// Reads one request frame.
+/// Reads one request frame of the supervisor's.
 ///
 /// # Errors
 /// `invalid-request`, `unknown-request`, `invalid-name` or `invalid-owner`, naming the field and the position.
 pub fn parse_request(line: &[u8]) -> Result<Incoming, Rejected> {
+    parse_requests(line)
+}
+
+/// Reads one request frame of any set. What the request borrows, it borrows from the line.
+///
+/// # Errors
+/// As [`parse_request`].
+pub fn parse_requests<'a, R: Requests<'a>>(line: &'a [u8]) -> Result<Incoming<R>, Rejected> {
     let mut id = None;
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
@@ -104,14 +133,29 @@ pub fn parse_request(line: &[u8]) -> Result<Incoming, Rejected> {
     };
     let payload = envelope.payload.map_or("{}", RawValue::get);
     let mut reader = serde_json::Deserializer::from_str(payload);
-    match Request::parse(&envelope.type_name, &mut reader) {
+    match R::parse(&envelope.type_name, &mut reader) {
         Some(Ok(request)) => Ok(Incoming { id, request }),
         Some(Err(_)) => {
             let offset = envelope.payload.map_or(0, |raw| offset_in(text, raw.get()));
-            Err(Rejected { id, error: Box::new(explain(&envelope.type_name, payload, offset)) })
+            let error =
+                explain("payload", payload, offset, |tracked| R::parse(&envelope.type_name, tracked)?.err());
+            Err(Rejected { id, error: Box::new(error) })
         }
-        None => Err(Rejected { id, error: Box::new(unknown_request(&envelope.type_name)) }),
+        None => Err(Rejected { id, error: Box::new(unknown_request(&envelope.type_name, R::UNKNOWN_HINT)) }),
     }
+}
+
+/// Reads one value that is part of a frame, as strictly as a request. In errors, fields are named below `field`
+/// and positions are counted from the beginning of `text`.
+///
+/// # Errors
+/// `invalid-request`, naming the field and the position.
+pub fn parse_part<'a, T: Deserialize<'a>>(text: &'a str, field: &str) -> Result<T, Box<WireError>> {
+    serde_json::from_str(text).map_err(|e| {
+        let explained = |tracked: Tracked<'_, '_, 'a>| T::deserialize(tracked).err();
+        // What follows the value is not seen by its deserializer, so it has no path.
+        Box::new(if e.is_syntax() { from_serde(&e, field, 0) } else { explain(field, text, 0, explained) })
+    })
 }
 
 /// The answer to a line that was longer than allowed.
@@ -274,19 +318,26 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
     }
 }
 
-/// Parses a payload that was refused once more, this time keeping track of where it is. Only bad requests pay
-/// for that.
-fn explain(type_name: &str, payload: &str, offset: usize) -> WireError {
-    let mut reader = serde_json::Deserializer::from_str(payload);
+type Tracked<'p, 'r, 'a> =
+    serde_path_to_error::Deserializer<'p, 'r, &'r mut serde_json::Deserializer<serde_json::de::StrRead<'a>>>;
+
+/// Parses a value that was refused once more, this time keeping track of where it is. Only bad requests pay for
+/// that.
+fn explain<'a>(
+    root: &str,
+    text: &'a str,
+    offset: usize,
+    parse: impl FnOnce(Tracked<'_, '_, 'a>) -> Option<serde_json::Error>,
+) -> WireError {
+    let mut reader = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
-    let Some(Err(error)) = Request::parse(type_name, tracked) else {
-        return invalid("the payload cannot be read", "payload", offset);
+    let Some(error) = parse(serde_path_to_error::Deserializer::new(&mut reader, &mut track)) else {
+        return invalid("the value cannot be read", root, offset);
     };
     let path = track.path().to_string();
-    let mut field = "payload".to_owned();
+    let mut field = root.to_owned();
     if path != "." {
-        field = format!("payload.{path}");
+        field = format!("{root}.{path}");
     }
     if let Some(name) = named_field(&error.to_string())
         && !field.ends_with(&format!(".{name}"))
@@ -319,10 +370,10 @@ fn place(field: &str, position: usize) -> serde_json::Value {
     serde_json::json!({"field": field, "position": position})
 }
 
-fn unknown_request(type_name: &str) -> WireError {
+fn unknown_request(type_name: &str, hint: &str) -> WireError {
     let shown: String = type_name.chars().take(64).collect();
     WireError::new(ErrorCode::UnknownRequest, format!("there is no request type {shown:?}"))
-        .hint("the supervisor may be older than the client: see gobctl status")
+        .hint(hint)
         .details(serde_json::json!({"field": "type", "position": 0}))
 }
 
@@ -424,6 +475,15 @@ mod tests {
         assert_eq!(parse_request(line.trim_ascii()).unwrap(), Incoming { id: Some(Id::Number(3)), request });
         let long = Request::Get(crate::request::ByName { name: crate::Name::graph("x").unwrap() });
         assert!(write_request(&Id::Text("x".repeat(limits::MAX_REQUEST_BYTES)), &long).is_err());
+    }
+
+    #[test]
+    fn parts_are_read_as_strictly() {
+        let error = |text: &str| parse_part::<crate::request::Stop>(text, "line").unwrap_err();
+        assert_eq!(error(r#"{"name":"a","force":1}"#).details.unwrap()["field"], "line.force");
+        assert_eq!(error(r#"{"name":"a","name":"b"}"#).details.unwrap()["field"], "line.name");
+        assert_eq!(error(r#"{"name":"a"} x"#).details.unwrap()["position"], 13);
+        assert!(parse_part::<crate::request::Stop>(r#"{"name":"a"}"#, "line").is_ok());
     }
 
     #[test]

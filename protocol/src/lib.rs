@@ -18,7 +18,7 @@ pub mod time;
 pub mod view;
 
 pub use env::Env;
-pub use envelope::{Id, Incoming, Rejected, ServerFrame};
+pub use envelope::{Id, Incoming, Rejected, Requests, ServerFrame};
 pub use error::{ErrorCode, WireError};
 pub use event::{Actor, Event, EventKind, Lagged};
 pub use frame::{FrameTooLong, Framer};
