@@ -14,6 +14,7 @@ pub mod limits;
 pub mod logindex;
 pub mod name;
 pub mod request;
+pub mod signal;
 pub mod time;
 pub mod view;
 

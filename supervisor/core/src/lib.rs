@@ -1,1 +1,231 @@
-//! Stub.
+//! Everything that gob decides, as a pure state machine.
+//!
+//! [`Core::apply`] takes what happened and when, changes the state, and returns what is to be done. It is the only
+//! place where state changes: workers, owners, leases, deadlines, the event ring, who gets which reply. There is no
+//! clock here, no file, no thread, no process, and `no_std` keeps it so.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `requests` | what each request means; who may ask for it |
+//! | `start` | which worker a start means, and how it is satisfied |
+//! | `lifecycle` | how a worker moves from phase to phase (the table in ARCHITECTURE.md) |
+//! | `owner` | who may manage a worker |
+//! | `restart` | whether and when an ended run is followed by another |
+//! | `lease` | what happens when the last lease of an owner is gone |
+//! | `subscribers` | who gets which event, and what a slow one gets instead |
+//! | `ending` | how the supervisor itself comes to its end |
+//! | `plan` | program, arguments, environment and directories of a run |
+
+#![no_std]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod ending;
+mod io;
+mod lease;
+mod lifecycle;
+mod owner;
+mod plan;
+mod requests;
+mod restart;
+mod ring;
+mod start;
+mod subscribers;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod worker;
+
+pub use io::{ConnId, Effect, Holder, Input, Now, RunKey, SpawnPlan};
+pub use plan::Paths;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::kind::Kind;
+use gob_protocol::request::{ClientInfo, ServerInfo};
+use gob_protocol::{Actor, Data, Env, Event, EventKind, Id, Name, Owner, Timestamp, WireError};
+use timers::{Timer, Timers};
+use worker::Worker;
+
+/// What the core has to know about its surroundings; none of it changes in a supervisor's life but the kinds.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who answers.
+    pub server: ServerInfo,
+    /// The kinds of graph worker by name.
+    pub kinds: BTreeMap<String, Kind>,
+    /// The kind of a graph that names none.
+    pub default_kind: String,
+    /// Where things are.
+    pub paths: Paths,
+    /// The environment of a graph whose start carried none: HOME, USER, PATH, LANG.
+    pub base_env: Env,
+    /// Time between an owner's last lease and what follows from it.
+    pub lease_grace_ms: u64,
+    /// Highest run of each worker that left logs, so that a new run never writes into them.
+    pub last_runs: BTreeMap<Name, u64>,
+    /// Seed of the backoff's jitter.
+    pub seed: u64,
+}
+
+/// The supervisor's whole state of mind.
+#[derive(Debug, Clone)]
+pub struct Core {
+    config: Config,
+    workers: BTreeMap<Name, Worker>,
+    /// Which worker serves a graph: (graph, real path of its root) is a worker's identity.
+    graphs: BTreeMap<(Name, String), Name>,
+    conns: BTreeMap<ConnId, Conn>,
+    subscriptions: BTreeMap<ConnId, subscribers::Subscription>,
+    timers: Timers,
+    ring: ring::Ring,
+    ending: Option<ending::Ending>,
+    counters: Counters,
+    /// Numbers the waiters.
+    waiters: u64,
+    /// Effects of the input that is being applied.
+    out: Vec<Effect>,
+    now: Now,
+}
+
+/// What the core knows of a connection.
+#[derive(Debug, Clone)]
+struct Conn {
+    owner: Owner,
+    client: Option<ClientInfo>,
+    pid: Option<i32>,
+    said_hello: bool,
+    /// Workers that may hold a waiter or a lease of this connection.
+    involved: BTreeSet<Name>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Counters {
+    requests: u64,
+    lagged_events: u64,
+    spawn_failures: u64,
+    restarts: u64,
+}
+
+impl Core {
+    /// A supervisor that was just started and has no worker.
+    #[must_use]
+    pub fn new(config: Config, now: Now) -> Self {
+        let mut core = Self {
+            config,
+            workers: BTreeMap::new(),
+            graphs: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            timers: Timers::default(),
+            ring: ring::Ring::default(),
+            ending: None,
+            counters: Counters::default(),
+            waiters: 0,
+            out: Vec::new(),
+            now,
+        };
+        core.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
+        core.out.clear();
+        core
+    }
+
+    /// Takes one input and returns what is to be done about it, in order.
+    pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        self.now = now;
+        self.timers.skip_jump(now.mono_ms);
+        match input {
+            Input::Connected { conn, pid } => self.connected(conn, pid),
+            Input::Request { conn, id, request } => self.request(conn, id, request),
+            Input::Written { conn, frames } => self.written(conn, frames),
+            Input::Disconnected { conn } => self.disconnected(conn),
+            Input::Spawned { key, pid } => self.spawned(&key, pid),
+            Input::SpawnFailed { key, errno, message } => self.spawn_failed(&key, errno, &message),
+            Input::Ready { key, result } => self.ready(&key, result),
+            Input::Probed { key, failure } => self.probed(&key, failure),
+            Input::Exited { key, exit } => self.exited(&key, exit),
+            Input::Swept { key, receipt, last_lines } => self.swept(&key, receipt, last_lines),
+            Input::Surviving { key, receipt } => self.surviving(&key, &receipt),
+            Input::External { name, holder } => self.external(&name, holder),
+            Input::Due => self.due(),
+            Input::Terminate => self.terminate(),
+        }
+        self.finish_ending();
+        if let Some(wake) = self.timers.changed_wake() {
+            self.out.push(Effect::WakeAt(wake));
+        }
+        core::mem::take(&mut self.out)
+    }
+
+    fn connected(&mut self, conn: ConnId, pid: Option<i32>) {
+        let owner = Owner::unknown();
+        self.conns
+            .insert(conn, Conn { owner, client: None, pid, said_hello: false, involved: BTreeSet::new() });
+    }
+
+    fn disconnected(&mut self, conn: ConnId) {
+        let Some(gone) = self.conns.remove(&conn) else { return };
+        self.subscriptions.remove(&conn);
+        self.drop_waiters(conn, &gone);
+        self.drop_leases(conn, &gone);
+    }
+
+    /// Notes that the connection has something of the worker's that ends with it.
+    fn involve(&mut self, conn: ConnId, name: &Name) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.involved.insert(name.clone());
+        }
+    }
+
+    fn drop_waiters(&mut self, conn: ConnId, gone: &Conn) {
+        for name in &gone.involved {
+            let Some(worker) = self.workers.get_mut(name) else { continue };
+            let (gone, kept) = core::mem::take(&mut worker.waiters).into_iter().partition(|w| w.conn == conn);
+            worker.waiters = kept;
+            for waiter in Vec::into_iter(gone) {
+                self.timers.cancel(&Timer::Waiter(worker.name.clone(), conn, waiter.number));
+            }
+        }
+    }
+
+    fn due(&mut self) {
+        self.timers.woken();
+        while let Some(timer) = self.timers.pop_due(self.now.mono_ms) {
+            match timer {
+                Timer::Start(name) => self.start_timed_out(&name),
+                Timer::Kill(name) => self.grace_ended(&name),
+                Timer::Sweep(name) => self.sweep_is_late(&name),
+                Timer::Backoff(name) => self.retry(&name),
+                Timer::Lease(name) => self.lease_grace_ended(&name),
+                Timer::Waiter(name, conn, number) => self.waiter_timed_out(&name, conn, number),
+            }
+        }
+    }
+
+    fn reply(&mut self, conn: ConnId, id: Option<Id>, result: Result<Data, Box<WireError>>) {
+        self.out.push(Effect::Reply { conn, id, result });
+    }
+
+    /// Publishes an event of a worker, as it is now, or of the supervisor itself.
+    fn publish(&mut self, kind: EventKind, actor: Actor, name: Option<&Name>) {
+        let worker = name.and_then(|name| self.workers.get(name)).map(|worker| worker.view(false));
+        let event = self.ring.push(Event { event: kind, seq: 0, time: self.now.wall, actor, worker });
+        self.fan_out(&event);
+    }
+
+    /// Who this connection speaks for, as events name it.
+    fn actor(&self, conn: ConnId) -> Actor {
+        self.conns.get(&conn).map_or(Actor::Supervisor, |conn| Actor::Client {
+            owner: conn.owner.clone(),
+            client: conn.client.as_ref().map(|client| client.name.clone()),
+            pid: conn.pid,
+        })
+    }
+
+    fn wall_in(&self, ms: u64) -> Timestamp {
+        Timestamp(self.now.wall.0.saturating_add_unsigned(ms))
+    }
+}

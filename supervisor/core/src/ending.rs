@@ -1,0 +1,104 @@
+//! How the supervisor itself comes to its end: `nuke`, `shutdown`, a signal, or the death of its keeper.
+//!
+//! Every worker is stopped in order; when the last one is down, who asked is answered and the process ends.
+
+use crate::Core;
+use crate::io::{ConnId, Effect};
+use crate::owner::{may_manage, owned_by_other};
+use crate::worker::Worker;
+use alloc::vec::Vec;
+use gob_protocol::request::{NukeData, ShutdownData};
+use gob_protocol::{Actor, Data, EventKind, Id, Name};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    asked_by: Option<(ConnId, Option<Id>)>,
+    stopped: Vec<Name>,
+    nuke: bool,
+    /// Who asked was answered and the process is told to end; nothing may start any more.
+    done: bool,
+}
+
+impl Core {
+    /// `nuke` and `shutdown`.
+    pub(crate) fn end(&mut self, conn: ConnId, id: Option<Id>, force: bool, nuke: bool) {
+        let requester = self.requester(conn);
+        let live = |worker: &&Worker| worker.is_running();
+        let foreign: Vec<&Worker> = self
+            .workers
+            .values()
+            .filter(live)
+            .filter(|worker| !may_manage(&worker.owner, &requester))
+            .collect();
+        if let Some(first) = foreign.first()
+            && !force
+        {
+            let mut error = owned_by_other(&first.name, &first.owner, &requester, first.pid());
+            let all: Vec<_> = foreign
+                .iter()
+                .map(|worker| serde_json::json!({"worker": worker.name.as_str(), "owner": worker.owner.as_str()}))
+                .collect();
+            let verb = if nuke { "nuke" } else { "shutdown" };
+            error.message = alloc::format!(
+                "{} live worker(s) belong to others, such as {} of {}; you are {requester}",
+                all.len(),
+                first.name,
+                first.owner
+            );
+            error.hint = Some(alloc::format!("end them too: gobctl {verb} --force"));
+            if let Some(details) = error.details.as_mut().and_then(serde_json::Value::as_object_mut) {
+                details.insert("workers".into(), all.into());
+            }
+            return self.reply(conn, id, Err(error));
+        }
+        let actor = self.actor(conn);
+        self.begin_ending(Some((conn, id)), nuke, &actor);
+    }
+
+    /// A signal, or the keeper's death.
+    pub(crate) fn terminate(&mut self) {
+        if self.ending.is_none() {
+            return self.begin_ending(None, false, &Actor::Supervisor);
+        }
+        // Asked twice: whoever asks has no patience left.
+        let all: Vec<Name> = self.workers.keys().cloned().collect();
+        for name in all {
+            self.bring_down(&name, Some(0), &Actor::Supervisor);
+        }
+    }
+
+    fn begin_ending(&mut self, asked_by: Option<(ConnId, Option<Id>)>, nuke: bool, actor: &Actor) {
+        let running: Vec<Name> = self
+            .workers
+            .values()
+            .filter(|worker| worker.is_running())
+            .map(|worker| worker.name.clone())
+            .collect();
+        self.ending = Some(Ending { asked_by, stopped: running, nuke, done: false });
+        self.publish(EventKind::SupervisorStopping, actor.clone(), None);
+        let all: Vec<Name> = self.workers.keys().cloned().collect();
+        for name in all {
+            self.bring_down(&name, None, actor);
+        }
+    }
+
+    /// Ends the process once nothing runs any more.
+    pub(crate) fn finish_ending(&mut self) {
+        let Some(ending) = &mut self.ending else { return };
+        if ending.done || self.workers.values().any(Worker::is_running) {
+            return;
+        }
+        ending.done = true;
+        let (asked_by, stopped, nuke) =
+            (ending.asked_by.take(), core::mem::take(&mut ending.stopped), ending.nuke);
+        if let Some((conn, id)) = asked_by {
+            let data = if nuke {
+                Data::Nuke(NukeData { stopped, removed: self.workers.keys().cloned().collect() })
+            } else {
+                Data::Shutdown(ShutdownData { stopped })
+            };
+            self.reply(conn, id, Ok(data));
+        }
+        self.out.push(Effect::Exit { nuke });
+    }
+}

@@ -1,0 +1,244 @@
+//! What goes into the core and what comes out of it, as plain data.
+//!
+//! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use gob_protocol::kind::Check;
+use gob_protocol::{
+    Data, Env, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, Timestamp, WireError,
+};
+
+/// The time at which an input happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds on a clock that never goes back; its zero is the supervisor's start.
+    pub mono_ms: u64,
+    /// The same moment for people.
+    pub wall: Timestamp,
+}
+
+/// One connection; never given twice in a supervisor's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// One run of one worker. Every message about a run carries it, so that a late one can be told from a true one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunKey {
+    /// The worker.
+    pub name: Name,
+    /// Its run, from 1.
+    pub run: u64,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client connected; the kernel vouched for its user.
+    Connected {
+        /// The new connection.
+        conn: ConnId,
+        /// The client's process, where the kernel tells it.
+        pid: Option<i32>,
+    },
+    /// A client asked for something.
+    Request {
+        /// Which client.
+        conn: ConnId,
+        /// What it calls the request.
+        id: Option<Id>,
+        /// What it wants. A `root_dir` in it is a real path already.
+        request: Request,
+    },
+    /// Event frames left the queue of a subscriber.
+    Written {
+        /// Which client.
+        conn: ConnId,
+        /// How many since the last such input.
+        frames: u32,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A run has a process.
+    Spawned {
+        /// Which run.
+        key: RunKey,
+        /// Its leader, which leads its own process group too.
+        pid: i32,
+    },
+    /// A run could not get a process.
+    SpawnFailed {
+        /// Which run.
+        key: RunKey,
+        /// The errno's name.
+        errno: String,
+        /// Operation, path and cause, for people.
+        message: String,
+    },
+    /// The readiness check has an answer.
+    Ready {
+        /// Which run.
+        key: RunKey,
+        /// What the worker told, or why it never will be ready.
+        result: Result<Handshake, HandshakeError>,
+    },
+    /// A liveness probe has an answer.
+    Probed {
+        /// Which run.
+        key: RunKey,
+        /// Why the probe failed; `None` when it is well.
+        failure: Option<String>,
+    },
+    /// The leader of a run ended and was reaped, its group having been killed before.
+    Exited {
+        /// Which run.
+        key: RunKey,
+        /// How.
+        exit: Exit,
+    },
+    /// The answer to [`Effect::Sweep`], after [`Input::Exited`]: nothing of the run's tree is left.
+    Swept {
+        /// Which run.
+        key: RunKey,
+        /// What was signalled on the way.
+        receipt: Receipt,
+        /// The last lines that the run wrote.
+        last_lines: Vec<String>,
+    },
+    /// The answer to [`Effect::Census`]: what a run's tree still holds.
+    Surviving {
+        /// Which run.
+        key: RunKey,
+        /// What was signalled, and who is left.
+        receipt: Receipt,
+    },
+    /// A process that is not ours was found to hold a graph, or to hold it no longer.
+    External {
+        /// The worker at rest that serves the graph.
+        name: Name,
+        /// Who holds it now.
+        holder: Option<Holder>,
+    },
+    /// The time of [`Effect::WakeAt`] has come.
+    Due,
+    /// The supervisor is to end in order: a signal, or its keeper died.
+    Terminate,
+}
+
+/// A process that is not ours and holds a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: i32,
+    /// Its owner as it tells it, in gob's words.
+    pub owner: gob_protocol::Owner,
+    /// What it holds: a lock file, a socket.
+    pub path: String,
+    /// Where its clients reach it.
+    pub endpoint: Option<String>,
+}
+
+/// What the shell is to do.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "effects live for one turn of the loop; a box would cost every reply")]
+pub enum Effect {
+    /// Answer a request.
+    Reply {
+        /// To whom.
+        conn: ConnId,
+        /// What the client calls its request.
+        id: Option<Id>,
+        /// The answer.
+        result: Result<Data, Box<WireError>>,
+    },
+    /// Answer `status`, adding what only the shell can measure.
+    ReplyStatus {
+        /// To whom.
+        conn: ConnId,
+        /// What the client calls its request.
+        id: Option<Id>,
+        /// What the core knows.
+        status: Box<Status>,
+    },
+    /// Queue an event for subscribers.
+    Publish {
+        /// The event; `owned` in its view is to be set for each of the two groups.
+        event: Rc<Event>,
+        /// Subscribers who may stop the worker.
+        owned: Vec<ConnId>,
+        /// Subscribers who may not.
+        others: Vec<ConnId>,
+    },
+    /// Queue the frame that stands for missed events.
+    Lagged {
+        /// For whom.
+        conn: ConnId,
+        /// The frame.
+        frame: Box<Lagged>,
+    },
+    /// Start a process; answered by `Spawned` or `SpawnFailed`.
+    Spawn(Box<SpawnPlan>),
+    /// Ask a run's tree to end: this signal and then SIGCONT to its group.
+    Terminate {
+        /// Which run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+    },
+    /// Kill whatever of a run's tree is alive, leader included, until nothing is left; answered by `Swept`.
+    Sweep {
+        /// Which run.
+        key: RunKey,
+    },
+    /// Say what is left of a run's tree; answered by `Surviving`.
+    Census {
+        /// Which run.
+        key: RunKey,
+    },
+    /// Send a signal to a run's leader.
+    Signal {
+        /// Which run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+    },
+    /// Delete the logs of a worker.
+    Forget {
+        /// Which worker.
+        name: Name,
+    },
+    /// Feed [`Input::Due`] at this time, and at no earlier one that was asked for before; `None`: not at all.
+    WakeAt(Option<u64>),
+    /// Everything is down and answered: end the process with code 0.
+    Exit {
+        /// Remove gob's own files too.
+        nuke: bool,
+    },
+}
+
+/// Everything that the shell needs to start a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnPlan {
+    /// Which run.
+    pub key: RunKey,
+    /// Program and arguments, placeholders replaced.
+    pub command: Vec<String>,
+    /// Its working directory.
+    pub cwd: String,
+    /// Directories to make first, 0700.
+    pub make_dirs: Vec<String>,
+    /// A socket that a dead run may have left.
+    pub stale_socket: Option<String>,
+    /// Its whole environment.
+    pub env: Env,
+    /// Its umask.
+    pub umask: u32,
+    /// How readiness is seen.
+    pub check: Check,
+}

@@ -1,0 +1,80 @@
+//! Leases: who uses a worker right now (PROTOCOL 5). They belong to connections and end with them.
+
+use crate::io::ConnId;
+use crate::requests::not_found;
+use crate::worker::OnLastLease;
+use crate::{Conn, Core, Timer};
+use alloc::boxed::Box;
+use gob_protocol::{Actor, Data, EventKind, Name, Owner, WireError};
+
+impl Core {
+    /// Takes a lease; a connection holds at most one on each worker.
+    pub(crate) fn lease(&mut self, conn: ConnId, name: &Name) -> Result<Data, Box<WireError>> {
+        if !self.workers.contains_key(name) {
+            return Err(not_found(name));
+        }
+        self.grant_lease(conn, name);
+        self.answer_view(conn, name)
+    }
+
+    pub(crate) fn grant_lease(&mut self, conn: ConnId, name: &Name) {
+        let requester = self.requester(conn);
+        self.involve(conn, name);
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        if worker.leases.insert(conn, requester.clone()).is_none() {
+            if requester == worker.owner {
+                self.timers.cancel(&Timer::Lease(name.clone()));
+            }
+            self.publish(EventKind::LeaseGranted, self.actor(conn), Some(name));
+        }
+    }
+
+    pub(crate) fn release(&mut self, conn: ConnId, name: &Name) -> Result<Data, Box<WireError>> {
+        if !self.workers.contains_key(name) {
+            return Err(not_found(name));
+        }
+        self.give_back(conn, name, self.actor(conn));
+        self.answer_view(conn, name)
+    }
+
+    pub(crate) fn drop_leases(&mut self, conn: ConnId, gone: &Conn) {
+        let client = gone.client.as_ref().map(|client| client.name.clone());
+        for name in &gone.involved {
+            let actor = Actor::Client { owner: gone.owner.clone(), client: client.clone(), pid: gone.pid };
+            self.give_back(conn, name, actor);
+        }
+    }
+
+    fn give_back(&mut self, conn: ConnId, name: &Name, actor: Actor) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        let Some(holder) = worker.leases.remove(&conn) else { return };
+        let was_owners = holder == worker.owner;
+        self.publish(EventKind::LeaseReleased, actor, Some(name));
+        if was_owners {
+            self.owner_lost_its_leases(name);
+        }
+    }
+
+    /// Arms the grace when the owner has no lease (any more) and the worker's policy cares.
+    pub(crate) fn owner_lost_its_leases(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get(name) else { return };
+        if worker.has_owner_lease() || worker.owner.is_unknown() {
+            self.timers.cancel(&Timer::Lease(name.clone()));
+            return;
+        }
+        match worker.on_last_lease {
+            OnLastLease::Keep => {}
+            OnLastLease::Release => {
+                let at = self.now.mono_ms.saturating_add(self.config.lease_grace_ms);
+                self.timers.arm(Timer::Lease(name.clone()), at);
+            }
+        }
+    }
+
+    pub(crate) fn lease_grace_ended(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get(name) else { return };
+        if !worker.has_owner_lease() {
+            self.change_owner(name, Owner::unknown(), Actor::Supervisor);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Program, arguments, environment and directories of a run (CLI, Environment of workers and Configuration).
+
+use crate::Core;
+use crate::io::SpawnPlan;
+use crate::worker::Worker;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use gob_protocol::logindex::{Stream, log_path};
+use gob_protocol::{Env, Name};
+
+/// Where things are: absolute paths without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Sockets.
+    pub runtime_dir: String,
+    /// Logs, journal, store.
+    pub state_dir: String,
+    /// Graphs that have no root of their own.
+    pub data_dir: String,
+    /// The supervisor's socket.
+    pub socket: String,
+}
+
+/// Variables of the requester that every graph gets, whoever starts it; `LC_` and `XDG_` stand for all that begin so.
+const COMMON: [&str; 8] = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK"];
+const COMMON_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
+
+/// A socket's file name is kept this short, so that its path has a chance to fit into 107 bytes.
+const SOCKET_NAME_BYTES: usize = 40;
+
+const GRAPH_UMASK: u32 = 0o077;
+
+impl Core {
+    /// The plan of the worker's latest run.
+    pub(crate) fn plan(&self, worker: &Worker) -> SpawnPlan {
+        let paths = &self.config.paths;
+        let graph_dir = worker.graph.on_disk();
+        let data_dir = format!("{}/{graph_dir}", paths.data_dir);
+        let socket = format!("{}/graphs/{}.sock", paths.runtime_dir, socket_name(&worker.name));
+        let values: BTreeMap<&str, &str> = BTreeMap::from([
+            ("graph", worker.graph.as_str()),
+            ("graph_dir", &graph_dir),
+            ("name", worker.name.as_str()),
+            ("root_dir", &worker.root_dir),
+            ("data_dir", &data_dir),
+            ("owner", worker.owner.as_str()),
+            ("socket", &socket),
+        ]);
+        let kind = &worker.kind;
+        let fill = |text: &String| replace(text, &values);
+        let cwd = kind.cwd.as_ref().map_or_else(|| data_dir.clone(), fill);
+        let mut env = graph_env(worker.env.as_ref().unwrap_or(&self.config.base_env), &kind.pass_env);
+        for (name, value) in &kind.env {
+            env.set(name, fill(value));
+        }
+        env.set("GOB_NAME", worker.name.as_str());
+        env.set("GOB_RUN", worker.run.to_string());
+        env.set("GOB_SOCKET", &*paths.socket);
+        env.set("GOB_INSTANCE", &*self.config.server.instance);
+        env.remove("GOB_OWNER");
+        SpawnPlan {
+            key: worker.key(),
+            command: kind.command.iter().map(fill).collect(),
+            cwd,
+            make_dirs: vec![data_dir.clone(), format!("{}/graphs", paths.runtime_dir)],
+            stale_socket: kind.command.iter().any(|arg| arg.contains("{socket}")).then(|| socket.clone()),
+            env,
+            umask: GRAPH_UMASK,
+            check: kind.readiness.check.clone(),
+        }
+    }
+
+    pub(crate) fn log_path(&self, worker: &Worker, stream: Stream) -> String {
+        format!("{}/logs/{}", self.config.paths.state_dir, log_path(&worker.name, worker.run, stream))
+    }
+}
+
+fn graph_env(from: &Env, pass: &[String]) -> Env {
+    let passes = |name: &str| {
+        COMMON.contains(&name)
+            || COMMON_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || pass.iter().any(|wanted| wanted == name)
+    };
+    from.iter().filter(|(name, _)| passes(name)).collect()
+}
+
+/// Replaces `{name}` for exactly the known names; other braces stay.
+fn replace(text: &str, values: &BTreeMap<&str, &str>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        match after.split_once('}').and_then(|(name, behind)| Some((values.get(name)?, behind))) {
+            Some((value, behind)) => {
+                out.push_str(value);
+                rest = behind;
+            }
+            None => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The name's file name, or its beginning and a hash (FNV-1a, 64 bits) where that is too long for a socket's path.
+fn socket_name(name: &Name) -> String {
+    let full = name.on_disk();
+    if full.len() <= SOCKET_NAME_BYTES {
+        return full;
+    }
+    let hash = name.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let start: String = full.chars().take(SOCKET_NAME_BYTES - 17).collect();
+    format!("{start}-{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn only_known_placeholders_are_replaced() {
+        let values = BTreeMap::from([("graph", "{root_dir}"), ("root_dir", "/r")]);
+        let replace = |text| replace(text, &values);
+        assert_eq!(replace("--x={graph}/{root_dir}"), "--x={root_dir}//r");
+        assert_eq!(replace("{}{nope}{{graph}}{"), "{}{nope}{{root_dir}}{");
+        assert_eq!(replace("{\"a\":{\"b\":1}}"), "{\"a\":{\"b\":1}}");
+    }
+
+    #[test]
+    fn a_graph_gets_the_common_part_of_the_environment() {
+        let env: Env = [
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("XDG_RUNTIME_DIR", "/run"),
+            ("SECRET", "x"),
+            ("WANTED", "y"),
+            ("GOB_OWNER", "desktop"),
+        ]
+        .into_iter()
+        .collect();
+        let got = graph_env(&env, &["WANTED".to_string()]);
+        let names: Vec<&str> = got.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["LC_ALL", "PATH", "WANTED", "XDG_RUNTIME_DIR"]);
+    }
+
+    #[test]
+    fn socket_names_are_short_and_distinct() {
+        let long = |last: char| Name::graph(&format!("{}{last}", "x".repeat(150))).unwrap();
+        let (a, b) = (socket_name(&long('a')), socket_name(&long('b')));
+        assert!(a.len() <= SOCKET_NAME_BYTES && a != b);
+        assert_eq!(socket_name(&Name::graph("demo").unwrap()), "demo");
+    }
+}

@@ -1,0 +1,261 @@
+//! What each request means. Reads answer at once; what takes time leaves a waiter with its worker.
+
+use crate::io::{ConnId, Effect};
+use crate::owner::{may_manage, owned_by_other};
+use crate::worker::{Phase, Worker};
+use crate::{ConnId as Conn, Core};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use gob_protocol::limits::PROTOCOL;
+use gob_protocol::request::{
+    Hello, HelloData, List, ListData, PingData, ReloadData, RemovedData, Signal, WorkerData,
+};
+use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
+
+impl Core {
+    pub(crate) fn request(&mut self, conn: ConnId, id: Option<Id>, request: Request) {
+        self.counters.requests += 1;
+        if self.ending.is_some() && changes_workers(&request) {
+            let error = WireError::new(ErrorCode::ShuttingDown, "the supervisor is on its way out")
+                .hint("try again in a moment: the next request starts a new one");
+            return self.reply(conn, id, Err(Box::new(error)));
+        }
+        let answer = match request {
+            Request::Start(start) => return self.start(conn, id, start),
+            Request::Stop(stop) => return self.stop(conn, id, &stop),
+            Request::Restart(restart) => return self.restart(conn, id, restart),
+            Request::Nuke(force) => return self.end(conn, id, force.force, true),
+            Request::Shutdown(force) => return self.end(conn, id, force.force, false),
+            Request::Subscribe(filter) => return self.subscribe(conn, id, filter),
+            Request::Unsubscribe => return self.unsubscribe(conn, id),
+            Request::Status => {
+                let status = Box::new(self.status());
+                return self.out.push(Effect::ReplyStatus { conn, id, status });
+            }
+            Request::Hello(hello) => self.hello(conn, hello),
+            Request::Ping => Ok(Data::Ping(PingData { pong: true, uptime_ms: self.now.mono_ms })),
+            Request::Signal(signal) => self.signal(conn, &signal),
+            Request::HandOver(to) => self.hand_over(conn, &to.name, to.to),
+            Request::Lease(which) => self.lease(conn, &which.name),
+            Request::Release(which) => self.release(conn, &which.name),
+            Request::List(filter) => Ok(self.list(conn, &filter)),
+            Request::Get(which) => self.answer_view(conn, &which.name),
+            Request::Reload => Ok(Data::Reload(ReloadData { changed: Vec::new() })),
+            Request::Remove(which) => self.remove(conn, &which.name),
+            Request::Cleanup => Ok(self.cleanup(conn)),
+        };
+        self.reply(conn, id, answer);
+    }
+
+    fn hello(&mut self, conn: Conn, hello: Hello) -> Result<Data, Box<WireError>> {
+        if hello.protocol != PROTOCOL {
+            let message = format!("you speak protocol {}, this supervisor speaks {PROTOCOL}", hello.protocol);
+            let hint = "bring both to the same version: gobctl daemon upgrade";
+            let details = serde_json::json!({"client": hello.protocol, "server": PROTOCOL});
+            return Err(Box::new(
+                WireError::new(ErrorCode::VersionMismatch, message).hint(hint).details(details),
+            ));
+        }
+        let state = self.conns.get_mut(&conn).ok_or_else(gone)?;
+        if state.said_hello {
+            let message = "hello was said already; it binds a connection once";
+            return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message)));
+        }
+        state.said_hello = true;
+        state.owner = hello.owner.unwrap_or_else(Owner::unknown);
+        state.client = hello.client;
+        let owner = state.owner.clone();
+        let server = self.config.server.clone();
+        Ok(Data::Hello(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() }))
+    }
+
+    fn list(&self, conn: Conn, filter: &List) -> Data {
+        let requester = self.requester(conn);
+        let wanted = |worker: &&Worker| {
+            filter.owner.as_ref().is_none_or(|owner| owner == worker.owner_now())
+                && filter.kind.as_ref().is_none_or(|kind| *kind == worker.kind_name)
+                && filter.state.is_none_or(|state| state == worker.state())
+                && (filter.cwd.is_none() || filter.cwd == worker.shown.cwd)
+        };
+        let workers = self.workers.values().filter(wanted);
+        Data::List(ListData {
+            workers: workers.map(|worker| worker.view(self.owns(&requester, worker))).collect(),
+        })
+    }
+
+    fn signal(&mut self, conn: Conn, signal: &Signal) -> Result<Data, Box<WireError>> {
+        let worker = self.managed(conn, &signal.name)?;
+        let name = gob_protocol::signal::parse(&signal.signal).ok_or_else(|| {
+            let message = format!("{:?} is not a signal", signal.signal);
+            let details = serde_json::json!({"field": "payload.signal", "position": 0});
+            Box::new(
+                WireError::new(ErrorCode::InvalidRequest, message)
+                    .hint("such as HUP, SIGUSR1 or 15")
+                    .details(details),
+            )
+        })?;
+        if matches!(worker.phase, Phase::External(_)) {
+            return Err(not_ours(worker));
+        }
+        if worker.pid().is_none() {
+            return Err(not_running(worker));
+        }
+        let key = worker.key();
+        self.out.push(Effect::Signal { key, signal: name });
+        self.answer_view(conn, &signal.name)
+    }
+
+    fn hand_over(&mut self, conn: Conn, name: &Name, to: Owner) -> Result<Data, Box<WireError>> {
+        let worker = self.managed(conn, name)?;
+        if matches!(worker.phase, Phase::External(_)) {
+            return Err(not_ours(worker));
+        }
+        self.change_owner(name, to, self.actor(conn));
+        self.answer_view(conn, name)
+    }
+
+    /// Makes somebody the owner and says so.
+    pub(crate) fn change_owner(&mut self, name: &Name, to: Owner, actor: gob_protocol::Actor) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        if worker.owner != to {
+            worker.owner = to;
+            self.publish(EventKind::WorkerOwnerChanged, actor, Some(name));
+            self.owner_lost_its_leases(name);
+        }
+    }
+
+    fn remove(&mut self, conn: Conn, name: &Name) -> Result<Data, Box<WireError>> {
+        let worker = self.managed(conn, name)?;
+        if worker.state().is_live() {
+            let message = format!("{name} is {}", worker.state());
+            let hint = format!("stop it first: gobctl stop {name}");
+            return Err(Box::new(WireError::new(ErrorCode::ServerRunning, message).hint(hint)));
+        }
+        self.forget(name, conn);
+        Ok(Data::Removed(RemovedData { removed: alloc::vec![name.clone()] }))
+    }
+
+    fn cleanup(&mut self, conn: Conn) -> Data {
+        let requester = self.requester(conn);
+        let down = self.workers.values().filter(|worker| {
+            !worker.state().is_live()
+                && !matches!(worker.phase, Phase::Backoff)
+                && may_manage(&worker.owner, &requester)
+        });
+        let removed: Vec<Name> = down.map(|worker| worker.name.clone()).collect();
+        for name in &removed {
+            self.forget(name, conn);
+        }
+        Data::Removed(RemovedData { removed })
+    }
+
+    fn forget(&mut self, name: &Name, conn: Conn) {
+        let actor = self.actor(conn);
+        self.rest(name, &actor);
+        self.publish(EventKind::WorkerRemoved, actor, Some(name));
+        self.timers.cancel(&crate::Timer::Lease(name.clone()));
+        if let Some(gone) = self.workers.remove(name) {
+            self.graphs.remove(&(gone.graph, gone.root_dir));
+        }
+        self.config.last_runs.remove(name);
+        self.out.push(Effect::Forget { name: name.clone() });
+    }
+
+    fn status(&self) -> Status {
+        let mut workers = alloc::collections::BTreeMap::<String, u64>::new();
+        for worker in self.workers.values() {
+            *workers.entry(worker.state().as_str().to_string()).or_default() += 1;
+        }
+        let server = &self.config.server;
+        Status {
+            version: server.version.clone(),
+            pid: server.pid,
+            instance: server.instance.clone(),
+            uptime_ms: self.now.mono_ms,
+            protocol: PROTOCOL,
+            workers,
+            connections: self.conns.len() as u64,
+            subscribers: self.subscriptions.len() as u64,
+            requests: self.counters.requests,
+            events_seq: self.ring.seq(),
+            lagged_events: self.counters.lagged_events,
+            spawn_failures: self.counters.spawn_failures,
+            restarts: self.counters.restarts,
+            ..Status::default()
+        }
+    }
+
+    pub(crate) fn requester(&self, conn: Conn) -> Owner {
+        self.conns.get(&conn).map_or_else(Owner::unknown, |conn| conn.owner.clone())
+    }
+
+    /// Whether this requester may manage this worker, as `owned` says it. What is not ours nobody owns.
+    pub(crate) fn owns(&self, requester: &Owner, worker: &Worker) -> bool {
+        !matches!(worker.phase, Phase::External(_)) && may_manage(&worker.owner, requester)
+    }
+
+    pub(crate) fn view_for(&self, conn: Conn, worker: &Worker) -> View {
+        worker.view(self.owns(&self.requester(conn), worker))
+    }
+
+    pub(crate) fn answer_view(&self, conn: Conn, name: &Name) -> Result<Data, Box<WireError>> {
+        let worker = self.workers.get(name).ok_or_else(|| not_found(name))?;
+        Ok(Data::Worker(WorkerData { worker: self.view_for(conn, worker) }))
+    }
+
+    /// The worker, if it exists and the requester may manage it.
+    pub(crate) fn managed(&self, conn: Conn, name: &Name) -> Result<&Worker, Box<WireError>> {
+        let worker = self.workers.get(name).ok_or_else(|| not_found(name))?;
+        let requester = self.requester(conn);
+        if may_manage(worker.owner_now(), &requester) {
+            return Ok(worker);
+        }
+        Err(owned_by_other(name, worker.owner_now(), &requester, worker.pid()))
+    }
+}
+
+/// Requests that a supervisor on its way out does not take any more.
+fn changes_workers(request: &Request) -> bool {
+    match request {
+        Request::Start(_)
+        | Request::Restart(_)
+        | Request::Lease(_)
+        | Request::Remove(_)
+        | Request::Cleanup => true,
+        Request::Nuke(_) | Request::Shutdown(_) | Request::Reload | Request::HandOver(_) => true,
+        Request::Hello(_) | Request::Ping | Request::Stop(_) | Request::Signal(_) | Request::Release(_) => {
+            false
+        }
+        Request::List(_)
+        | Request::Get(_)
+        | Request::Subscribe(_)
+        | Request::Unsubscribe
+        | Request::Status => false,
+    }
+}
+
+pub(crate) fn not_found(name: &Name) -> Box<WireError> {
+    let error = WireError::new(ErrorCode::ServerNotFound, format!("there is no worker {name}"));
+    Box::new(error.hint("see what there is: gobctl list"))
+}
+
+fn not_running(worker: &Worker) -> Box<WireError> {
+    let name = &worker.name;
+    let error = WireError::new(ErrorCode::ServerNotRunning, format!("{name} is {}", worker.state()));
+    Box::new(error.hint(format!("start it: gobctl start {name}")))
+}
+
+pub(crate) fn not_ours(worker: &Worker) -> Box<WireError> {
+    let name = &worker.name;
+    let Phase::External(holder) = &worker.phase else { return not_running(worker) };
+    let message = format!("{name} is held by pid {} ({}), which gob did not start", holder.pid, holder.path);
+    let hint = format!("ask the program that started it to stop it; see gobctl who {name}");
+    let details = serde_json::json!({"pid": holder.pid, "owner": holder.owner.as_str(), "path": holder.path});
+    Box::new(WireError::new(ErrorCode::ServerLockedByExternal, message).hint(hint).details(details))
+}
+
+fn gone() -> Box<WireError> {
+    Box::new(WireError::new(ErrorCode::Internal, "the connection is not known to the supervisor"))
+}

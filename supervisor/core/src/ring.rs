@@ -1,0 +1,70 @@
+//! The last events, for replay (PROTOCOL 7). Owns `seq`.
+
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
+use gob_protocol::{Event, View};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ring {
+    events: VecDeque<Rc<Event>>,
+    bytes: usize,
+    seq: u64,
+}
+
+impl Ring {
+    /// The event last published; 0 before the first one.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Gives the event its place in the order and keeps it.
+    pub(crate) fn push(&mut self, mut event: Event) -> Rc<Event> {
+        self.seq += 1;
+        event.seq = self.seq;
+        self.bytes += weight(&event);
+        let event = Rc::new(event);
+        self.events.push_back(Rc::clone(&event));
+        while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= weight(&oldest);
+        }
+        event
+    }
+
+    /// The event with this number; `None` when it is gone or still to come.
+    pub(crate) fn get(&self, seq: u64) -> Option<&Rc<Event>> {
+        let first = self.events.front()?.seq;
+        self.events.get(usize::try_from(seq.checked_sub(first)?).ok()?)
+    }
+
+    /// Whether everything after `since` can be replayed.
+    pub(crate) fn reaches(&self, since: u64) -> bool {
+        since == self.seq || (since < self.seq && self.get(since + 1).is_some())
+    }
+}
+
+/// About how many bytes the event takes on the wire. Exact enough for a bound and much cheaper than writing it.
+fn weight(event: &Event) -> usize {
+    const FIXED: usize = 800;
+    let text = |text: &Option<alloc::string::String>| text.as_ref().map_or(0, |text| text.len());
+    let view = |view: &View| {
+        let texts = [&view.graph, &view.description, &view.root_dir, &view.cwd, &view.endpoint, &view.reason];
+        let paths = [&view.stdout_path, &view.stderr_path, &view.version, &view.blocked];
+        let texts: usize = texts.into_iter().chain(paths).map(text).sum();
+        let command: usize = view.command.iter().map(|arg| arg.len() + 3).sum();
+        let meta: usize = view.meta.iter().map(|(key, value)| key.len() + json_weight(value)).sum();
+        view.name.as_str().len() + texts + command + meta
+    };
+    FIXED + event.worker.as_ref().map_or(0, view)
+}
+
+fn json_weight(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => items.iter().map(json_weight).sum::<usize>() + items.len(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + 4 + json_weight(value)).sum(),
+    }
+}

@@ -1,0 +1,282 @@
+//! `start`: which worker it means, and how it is satisfied (PROTOCOL 5, *ensure*).
+
+use crate::io::ConnId;
+use crate::requests::not_found;
+use crate::worker::{OnLastLease, Phase, Shown, Then, Waiter, Waiting, Worker};
+use crate::{Core, Timer};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+use gob_protocol::request::{Start, StartData};
+use gob_protocol::{Actor, Data, Env, ErrorCode, EventKind, Id, Name, Outcome, Owner, Wait, WireError};
+
+/// Where and how a requester waits.
+pub(crate) struct Patience {
+    pub(crate) wait: Wait,
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+impl Core {
+    pub(crate) fn start(&mut self, conn: ConnId, id: Option<Id>, start: Start) {
+        let (requester, actor) = (self.requester(conn), self.actor(conn));
+        let name = match self.resolve(&start, &requester, &actor) {
+            Ok(name) => name,
+            Err(error) => return self.reply(conn, id, Err(error)),
+        };
+        let lease = start.lease;
+        if lease {
+            self.grant_lease(conn, &name);
+        }
+        let outcome = self.ensure(&name, &requester, &actor, start.env);
+        if lease
+            && outcome == Outcome::Started
+            && let Some(worker) = self.workers.get_mut(&name)
+        {
+            worker.on_last_lease = OnLastLease::Release;
+        }
+        let patience = Patience { wait: start.wait.unwrap_or_default(), timeout_ms: start.timeout_ms };
+        self.wait_for_run(conn, id, &name, Waiting::Start { outcome, wait: patience.wait }, &patience);
+    }
+
+    /// Finds the worker that a start means, or adds it.
+    fn resolve(&mut self, start: &Start, requester: &Owner, actor: &Actor) -> Result<Name, Box<WireError>> {
+        let Some(name) = start.name.as_ref().or(start.graph.as_ref()) else {
+            let message = "start needs a graph or a name";
+            let details = serde_json::json!({"field": "payload.graph", "position": 0});
+            return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message).details(details)));
+        };
+        let root_dir = start.root_dir.as_ref().unwrap_or(&self.config.paths.data_dir);
+        let graph = start.graph.as_ref().unwrap_or(name);
+        let serving = self.graphs.get(&(graph.clone(), root_dir.clone()));
+        if let Some(known) = self.workers.get(name) {
+            // A start that names neither graph nor root means this very worker, wherever its graph is.
+            let fits = start.graph.as_ref().is_none_or(|graph| *graph == known.graph)
+                && start.root_dir.as_ref().is_none_or(|root| *root == known.root_dir)
+                && start.kind.as_ref().is_none_or(|kind| *kind == known.kind_name);
+            if fits {
+                return Ok(name.clone());
+            }
+            return match serving {
+                Some(other) if start.name.is_none() && start.kind.is_none() => Ok(other.clone()),
+                Some(_) | None => Err(conflict(known, start)),
+            };
+        }
+        if let Some(other) = serving {
+            if start.name.is_none() && start.kind.is_none() {
+                return Ok(other.clone());
+            }
+            let message = format!("the graph {graph} in {root_dir} is served by the worker {other} already");
+            let hint = format!("use that one: gobctl start {other}");
+            let details =
+                serde_json::json!({"worker": other.as_str(), "graph": graph.as_str(), "root_dir": root_dir});
+            return Err(Box::new(
+                WireError::new(ErrorCode::GraphConflict, message).hint(hint).details(details),
+            ));
+        }
+        if Name::graph(name.as_str()).is_err() {
+            return Err(not_found(name));
+        }
+        let (name, graph, root_dir) = (name.clone(), graph.clone(), root_dir.clone());
+        self.add(name, graph, root_dir, start.kind.as_ref(), requester, actor)
+    }
+
+    fn add(
+        &mut self,
+        name: Name,
+        graph: Name,
+        root_dir: alloc::string::String,
+        kind: Option<&alloc::string::String>,
+        requester: &Owner,
+        actor: &Actor,
+    ) -> Result<Name, Box<WireError>> {
+        let kind_name = kind.unwrap_or(&self.config.default_kind);
+        let Some(kind) = self.config.kinds.get(kind_name) else {
+            let known: Vec<&str> = self.config.kinds.keys().map(|kind| kind.as_str()).collect();
+            let message = format!("there is no kind {kind_name:?}");
+            let hint =
+                format!("kinds are: {}; add one to the configuration: gobctl config path", known.join(", "));
+            let details = serde_json::json!({"kind": kind_name});
+            return Err(Box::new(
+                WireError::new(ErrorCode::KindNotFound, message).hint(hint).details(details),
+            ));
+        };
+        let worker = Worker {
+            name: name.clone(),
+            kind_name: kind_name.clone(),
+            kind: kind.clone(),
+            graph,
+            root_dir,
+            env: None,
+            owner: requester.clone(),
+            phase: Phase::Idle,
+            run: self.config.last_runs.get(&name).copied().unwrap_or(0),
+            restarts: 0,
+            failures: crate::restart::Failures::default(),
+            waiters: Vec::new(),
+            leases: BTreeMap::new(),
+            on_last_lease: OnLastLease::Keep,
+            actor: actor.clone(),
+            ready_mono_ms: None,
+            shown: Shown { created_at: self.now.wall, ..Shown::default() },
+        };
+        self.graphs.insert((worker.graph.clone(), worker.root_dir.clone()), name.clone());
+        self.workers.insert(name.clone(), worker);
+        self.publish(EventKind::WorkerAdded, actor.clone(), Some(&name));
+        Ok(name)
+    }
+
+    /// Sees to it that the worker runs, and says how.
+    pub(crate) fn ensure(
+        &mut self,
+        name: &Name,
+        requester: &Owner,
+        actor: &Actor,
+        env: Option<Env>,
+    ) -> Outcome {
+        let Some(worker) = self.workers.get_mut(name) else { return Outcome::Reused };
+        match &mut worker.phase {
+            Phase::External(_) => Outcome::External,
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff => {
+                worker.prepare(requester, actor, env);
+                self.spawn(name);
+                Outcome::Started
+            }
+            Phase::Ending(ending) => {
+                let starts_anyway = match &ending.then {
+                    Then::Start => true,
+                    Then::Rest | Then::Policy { .. } | Then::Fail => false,
+                };
+                if starts_anyway {
+                    return self.reuse(name, requester, actor);
+                }
+                ending.then = Then::Start;
+                worker.prepare(requester, actor, env);
+                Outcome::Started
+            }
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => {
+                self.reuse(name, requester, actor)
+            }
+        }
+    }
+
+    /// A reuse changes no owner, but that `cli` takes over what nobody owns.
+    pub(crate) fn reuse(&mut self, name: &Name, requester: &Owner, actor: &Actor) -> Outcome {
+        let unowned = self.workers.get(name).is_some_and(|worker| worker.owner.is_unknown());
+        if unowned && requester.is_cli() {
+            self.change_owner(name, requester.clone(), actor.clone());
+            return Outcome::TakenOver;
+        }
+        Outcome::Reused
+    }
+
+    /// Answers at once when the worker is there already, else waits for it.
+    pub(crate) fn wait_for_run(
+        &mut self,
+        conn: ConnId,
+        id: Option<Id>,
+        name: &Name,
+        what: Waiting,
+        patience: &Patience,
+    ) {
+        let number = self.waiters;
+        self.waiters += 1;
+        let requester = self.requester(conn);
+        self.involve(conn, name);
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        worker.waiters.push(Waiter { conn, id, requester, what, number });
+        let at_rest = !worker.is_running();
+        if let Some(ms) = patience.timeout_ms {
+            let timer = Timer::Waiter(name.clone(), conn, number);
+            self.timers.arm(timer, self.now.mono_ms.saturating_add(ms));
+        }
+        if at_rest {
+            self.answer_waiters_at_rest(name);
+        } else {
+            self.answer_waiters_of_run(name);
+        }
+    }
+
+    /// Answers those whose wait the run has fulfilled.
+    pub(crate) fn answer_waiters_of_run(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        let reached = |wait: Wait| match &worker.phase {
+            Phase::Ready { .. } | Phase::Unhealthy { .. } => true,
+            Phase::Starting { pid: Some(_) } => wait == Wait::Spawned,
+            Phase::Starting { pid: None } | Phase::Ending(_) | Phase::Idle | Phase::Failed => false,
+            Phase::Ceded | Phase::External(_) | Phase::Backoff => false,
+        };
+        let fulfilled = |waiter: &Waiter| match &waiter.what {
+            Waiting::Start { wait, .. } | Waiting::Restart { wait, .. } => reached(*wait),
+            Waiting::Stop => false,
+        };
+        let (done, rest) = core::mem::take(&mut worker.waiters).into_iter().partition(fulfilled);
+        worker.waiters = rest;
+        for waiter in Vec::into_iter(done) {
+            self.answer_with_view(name, waiter);
+        }
+    }
+
+    /// Answers a waiter with the worker as it is now.
+    pub(crate) fn answer_with_view(&mut self, name: &Name, waiter: Waiter) {
+        let Some(worker) = self.workers.get(name) else { return };
+        let view = worker.view(self.owns(&waiter.requester, worker));
+        let data = match waiter.what {
+            Waiting::Start { outcome, .. } => Data::Start(StartData { worker: view, outcome }),
+            Waiting::Restart { receipt, .. } => {
+                Data::Stop(gob_protocol::request::StopData { worker: view, receipt })
+            }
+            Waiting::Stop => {
+                let receipt = gob_protocol::Receipt::default();
+                Data::Stop(gob_protocol::request::StopData { worker: view, receipt })
+            }
+        };
+        self.timers.cancel(&Timer::Waiter(name.clone(), waiter.conn, waiter.number));
+        self.reply(waiter.conn, waiter.id, Ok(data));
+    }
+
+    /// A worker that is down and not coming up by itself: only an external one gets here with waiters.
+    fn answer_waiters_at_rest(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        for waiter in core::mem::take(&mut worker.waiters) {
+            self.answer_with_view(name, waiter);
+        }
+    }
+
+    pub(crate) fn waiter_timed_out(&mut self, name: &Name, conn: ConnId, number: u64) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        let found = worker.waiters.iter().position(|waiter| waiter.conn == conn && waiter.number == number);
+        let Some(waiter) = found.map(|at| worker.waiters.remove(at)) else { return };
+        let message = format!("{name} is not ready yet; it goes on starting");
+        let hint = format!("watch it: gobctl events {name}, gobctl logs -f {name}");
+        let error = WireError::new(ErrorCode::ServerStartTimeout, message).hint(hint);
+        self.reply(waiter.conn, waiter.id, Err(Box::new(error)));
+    }
+}
+
+impl Worker {
+    /// Gets ready for a run that was asked for while the worker was at rest.
+    fn prepare(&mut self, requester: &Owner, actor: &Actor, env: Option<Env>) {
+        self.owner = requester.clone();
+        self.actor = actor.clone();
+        self.restarts = 0;
+        self.failures.clear();
+        if env.is_some() {
+            self.env = env;
+        }
+    }
+}
+
+fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
+    let name = &known.name;
+    let message = format!(
+        "{name} is the graph {} in {} of kind {} already",
+        known.graph, known.root_dir, known.kind_name
+    );
+    let graph = start.graph.as_ref().unwrap_or(&known.graph);
+    let hint = format!("give the other one a name of its own: gobctl start {graph} --name NAME");
+    let details = serde_json::json!({
+        "worker": name.as_str(), "graph": known.graph.as_str(), "root_dir": known.root_dir, "kind": known.kind_name,
+    });
+    Box::new(WireError::new(ErrorCode::GraphConflict, message).hint(hint).details(details))
+}

@@ -1,0 +1,173 @@
+//! Subscriptions: who gets which event, and what a slow subscriber gets instead (PROTOCOL 7).
+//!
+//! A subscriber owns at most [`SUBSCRIBER_QUEUE_FRAMES`] frames of the shell's queue; the core counts them, the shell
+//! reports what it wrote. One that falls behind misses events and later gets one `lagged` frame; nobody else waits.
+
+use crate::Core;
+use crate::io::{ConnId, Effect};
+use crate::owner::may_manage;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+use gob_protocol::limits::SUBSCRIBER_QUEUE_FRAMES;
+use gob_protocol::request::{EmptyData, Subscribe, SubscribeData};
+use gob_protocol::{Data, ErrorCode, Event, EventKind, Id, Lagged, Owner, View, WireError};
+
+const WINDOW: u32 = SUBSCRIBER_QUEUE_FRAMES as u32;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Subscription {
+    filter: Subscribe,
+    /// Frames in the shell's queue, as far as reported.
+    queued: u32,
+    mode: Mode,
+}
+
+#[derive(Debug, Clone)]
+enum Mode {
+    /// Gets events as they happen.
+    Live,
+    /// Gets events from the ring, this one next, as its queue has room.
+    Replaying(u64),
+    /// Its queue was full; so many events did not fit.
+    Lagging(u64),
+}
+
+impl Subscription {
+    fn wants(&self, event: &Event) -> bool {
+        let filter = &self.filter;
+        if filter.events.as_ref().is_some_and(|events| !events.contains(&event.event)) {
+            return false;
+        }
+        match &event.worker {
+            Some(view) => self.wants_worker(view),
+            None => filter.names.is_none() && filter.owner.is_none() && filter.cwd.is_none(),
+        }
+    }
+
+    fn wants_worker(&self, view: &View) -> bool {
+        let filter = &self.filter;
+        filter.names.as_ref().is_none_or(|names| names.contains(&view.name))
+            && filter.owner.as_ref().is_none_or(|owner| *owner == view.owner)
+            && (filter.cwd.is_none() || filter.cwd == view.cwd)
+    }
+}
+
+impl Core {
+    pub(crate) fn subscribe(&mut self, conn: ConnId, id: Option<Id>, filter: Subscribe) {
+        let ring_reaches = filter.since.is_none_or(|since| self.ring.reaches(since));
+        if self.subscriptions.contains_key(&conn) {
+            let error = WireError::new(ErrorCode::Busy, "this connection has a subscription already")
+                .hint("unsubscribe first, or open another connection")
+                .details(serde_json::json!({"limit": 1}));
+            return self.reply(conn, id, Err(Box::new(error)));
+        }
+        let same_life = filter.instance.as_ref().is_none_or(|life| *life == self.config.server.instance);
+        let gap = !(same_life && ring_reaches);
+        let mode = match filter.since {
+            Some(since) if !gap => Mode::Replaying(since + 1),
+            Some(_) | None => Mode::Live,
+        };
+        let with_snapshot = gap || filter.snapshot;
+        let owner = self.requester(conn);
+        let subscription = Subscription { filter, queued: 0, mode };
+        let workers = with_snapshot.then(|| self.snapshot(&owner, &subscription));
+        self.subscriptions.insert(conn, subscription);
+        let instance = self.config.server.instance.clone();
+        let data = SubscribeData { seq: self.ring.seq(), instance, gap, workers };
+        self.reply(conn, id, Ok(Data::Subscribe(data)));
+        self.replay(conn);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, conn: ConnId, id: Option<Id>) {
+        self.subscriptions.remove(&conn);
+        self.reply(conn, id, Ok(Data::Empty(EmptyData {})));
+    }
+
+    fn snapshot(&self, requester: &Owner, subscription: &Subscription) -> Vec<View> {
+        let views = self.workers.values().map(|worker| worker.view(self.owns(requester, worker)));
+        views.filter(|view| subscription.wants_worker(view)).collect()
+    }
+
+    pub(crate) fn fan_out(&mut self, event: &Rc<Event>) {
+        let (mut owned, mut others) = (Vec::new(), Vec::new());
+        for (id, subscription) in &mut self.subscriptions {
+            if !subscription.wants(event) {
+                continue;
+            }
+            match &mut subscription.mode {
+                Mode::Live if subscription.queued < WINDOW => {
+                    subscription.queued += 1;
+                    let owns = self.conns.get(id).is_some_and(|conn| is_owned(event, &conn.owner));
+                    let group = if owns { &mut owned } else { &mut others };
+                    group.push(*id);
+                }
+                Mode::Live => {
+                    subscription.mode = Mode::Lagging(1);
+                    self.counters.lagged_events += 1;
+                }
+                Mode::Lagging(missed) => {
+                    *missed += 1;
+                    self.counters.lagged_events += 1;
+                }
+                Mode::Replaying(_) => {}
+            }
+        }
+        if !(owned.is_empty() && others.is_empty()) {
+            self.out.push(Effect::Publish { event: Rc::clone(event), owned, others });
+        }
+    }
+
+    /// The shell wrote event frames of this subscriber.
+    pub(crate) fn written(&mut self, conn: ConnId, frames: u32) {
+        let owner = self.requester(conn);
+        let Some(subscription) = self.subscriptions.get_mut(&conn) else { return };
+        subscription.queued = subscription.queued.saturating_sub(frames);
+        match subscription.mode {
+            Mode::Live => {}
+            Mode::Replaying(_) => self.replay(conn),
+            // The snapshot may be large: only a queue that was read to its end gets one.
+            Mode::Lagging(missed) if subscription.queued < WINDOW / 16 => {
+                subscription.mode = Mode::Live;
+                subscription.queued += 1;
+                let subscription = subscription.clone();
+                let workers = self.snapshot(&owner, &subscription);
+                let frame = Lagged { event: EventKind::Lagged, missed, seq: self.ring.seq(), workers };
+                self.out.push(Effect::Lagged { conn, frame: Box::new(frame) });
+            }
+            Mode::Lagging(_) => {}
+        }
+    }
+
+    /// Fills the queue of a subscriber that still gets old events.
+    fn replay(&mut self, conn: ConnId) {
+        let owner = self.requester(conn);
+        let Some(subscription) = self.subscriptions.get_mut(&conn) else { return };
+        while let Mode::Replaying(next) = subscription.mode {
+            if next > self.ring.seq() {
+                subscription.mode = Mode::Live;
+            } else if subscription.queued >= WINDOW {
+                break;
+            } else if let Some(event) = self.ring.get(next) {
+                subscription.mode = Mode::Replaying(next + 1);
+                if subscription.wants(event) {
+                    subscription.queued += 1;
+                    let (owned, others) =
+                        if is_owned(event, &owner) { (vec![conn], vec![]) } else { (vec![], vec![conn]) };
+                    self.out.push(Effect::Publish { event: Rc::clone(event), owned, others });
+                }
+            } else {
+                // The ring went round while this one was reading: all it had still to get is gone.
+                subscription.mode = Mode::Lagging(self.ring.seq() + 1 - next);
+            }
+        }
+    }
+}
+
+fn is_owned(event: &Event, requester: &Owner) -> bool {
+    event
+        .worker
+        .as_ref()
+        .is_some_and(|view| view.state != gob_protocol::State::External && may_manage(&view.owner, requester))
+}

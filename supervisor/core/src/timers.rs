@@ -1,0 +1,91 @@
+//! Deadlines: what is due when, on the monotonic clock. Owns every deadline of the supervisor; the shell only wakes
+//! the core at the earliest one.
+
+use crate::io::ConnId;
+use alloc::collections::{BTreeMap, BTreeSet};
+use gob_protocol::Name;
+
+/// What a deadline is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A run must be ready.
+    Start(Name),
+    /// The grace of a stop ends.
+    Kill(Name),
+    /// A sweep should be through.
+    Sweep(Name),
+    /// The restart policy's next try.
+    Backoff(Name),
+    /// The grace after an owner's last lease ends.
+    Lease(Name),
+    /// A requester waits no longer.
+    Waiter(Name, ConnId, u64),
+}
+
+/// Later than this after the earliest deadline means that the supervisor slept: a suspend, or SIGSTOP.
+const JUMP_MS: u64 = 2_000;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timers {
+    by_time: BTreeSet<(u64, Timer)>,
+    times: BTreeMap<Timer, u64>,
+    told: Option<u64>,
+}
+
+impl Timers {
+    pub(crate) fn arm(&mut self, timer: Timer, at: u64) {
+        self.cancel(&timer);
+        self.by_time.insert((at, timer.clone()));
+        self.times.insert(timer, at);
+    }
+
+    pub(crate) fn cancel(&mut self, timer: &Timer) {
+        if let Some(at) = self.times.remove(timer) {
+            self.by_time.remove(&(at, timer.clone()));
+        }
+    }
+
+    pub(crate) fn at(&self, timer: &Timer) -> Option<u64> {
+        self.times.get(timer).copied()
+    }
+
+    fn earliest(&self) -> Option<u64> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the earliest deadline that is not after `now`.
+    pub(crate) fn pop_due(&mut self, now: u64) -> Option<Timer> {
+        if self.earliest()? > now {
+            return None;
+        }
+        let (_, timer) = self.by_time.pop_first()?;
+        self.times.remove(&timer);
+        Some(timer)
+    }
+
+    /// Moves all deadlines on by as long as the supervisor slept, so that nothing expires for want of being looked
+    /// at: the workers may have slept too, and their answers may lie unread.
+    pub(crate) fn skip_jump(&mut self, now: u64) {
+        let Some(late) = self.earliest().and_then(|at| now.checked_sub(at)).filter(|late| *late > JUMP_MS)
+        else {
+            return;
+        };
+        let moved = core::mem::take(&mut self.by_time);
+        self.by_time = moved.into_iter().map(|(at, timer)| (at.saturating_add(late), timer)).collect();
+        self.times = self.by_time.iter().map(|(at, timer)| (timer.clone(), *at)).collect();
+    }
+
+    /// The wake-up to ask for, when it is another one than was asked for last.
+    pub(crate) fn changed_wake(&mut self) -> Option<Option<u64>> {
+        let earliest = self.earliest();
+        (earliest != self.told).then(|| {
+            self.told = earliest;
+            earliest
+        })
+    }
+
+    /// Notes that the wake-up that was asked for has happened.
+    pub(crate) fn woken(&mut self) {
+        self.told = None;
+    }
+}

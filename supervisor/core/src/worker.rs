@@ -1,0 +1,238 @@
+//! One worker: what is wanted of it, where it stands, and how others see it. Plain state; `lifecycle` moves it.
+
+use crate::io::{ConnId, Holder, RunKey};
+use crate::restart::Failures;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::kind::Kind;
+use gob_protocol::{
+    Actor, Env, Exit, Id, Name, Outcome, Owner, Receipt, State, Timestamp, View, Wait, WireError,
+};
+use serde_json::{Map, Value};
+
+/// Where a worker stands.
+#[derive(Debug, Clone)]
+pub(crate) enum Phase {
+    /// Never started, or stopped.
+    Idle,
+    /// Gave up; `reason` says why.
+    Failed,
+    /// Exited 0 because a peer took over.
+    Ceded,
+    /// Held by a process that is not ours.
+    External(Holder),
+    /// A spawn is under way, or its process is not ready yet.
+    Starting { pid: Option<i32> },
+    /// Ready for use.
+    Ready { pid: i32 },
+    /// Its liveness probe fails.
+    Unhealthy { pid: i32 },
+    /// On its way down: asked to end, being killed, or dead and being swept.
+    Ending(Box<Ending>),
+    /// Down until the restart policy's next try.
+    Backoff,
+}
+
+/// A run on its way down.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    /// The leader, while it is not reaped. `None` also while the spawn of a run that is to end is under way.
+    pub(crate) pid: Option<i32>,
+    /// Killing has begun; before, it was only asked.
+    pub(crate) killing: bool,
+    /// How the leader ended.
+    pub(crate) exit: Option<Exit>,
+    /// What follows.
+    pub(crate) then: Then,
+    /// Who caused it.
+    pub(crate) actor: Actor,
+}
+
+/// What follows the end of a run.
+#[derive(Debug, Clone)]
+pub(crate) enum Then {
+    /// It stays down, as somebody asked.
+    Rest,
+    /// The next run.
+    Start,
+    /// The restart policy decides; how long the run had been ready.
+    Policy { was_ready_ms: Option<u64> },
+    /// It is failed: it was not ready in time.
+    Fail,
+}
+
+/// A request that waits for a worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiter {
+    pub(crate) conn: ConnId,
+    pub(crate) id: Option<Id>,
+    pub(crate) requester: Owner,
+    pub(crate) what: Waiting,
+    /// Tells waiters of one connection apart: ids are the client's and may repeat.
+    pub(crate) number: u64,
+}
+
+/// What it waits for.
+#[derive(Debug, Clone)]
+pub(crate) enum Waiting {
+    Start { outcome: Outcome, wait: Wait },
+    Restart { receipt: Receipt, wait: Wait },
+    Stop,
+}
+
+/// What happens when the last lease of a worker's owner is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnLastLease {
+    Keep,
+    Release,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    pub(crate) name: Name,
+    pub(crate) kind_name: String,
+    pub(crate) kind: Kind,
+    pub(crate) graph: Name,
+    pub(crate) root_dir: String,
+    pub(crate) env: Option<Env>,
+    pub(crate) owner: Owner,
+    pub(crate) phase: Phase,
+    pub(crate) run: u64,
+    pub(crate) restarts: u32,
+    pub(crate) failures: Failures,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) leases: BTreeMap<ConnId, Owner>,
+    pub(crate) on_last_lease: OnLastLease,
+    /// Who caused the latest run.
+    pub(crate) actor: Actor,
+    pub(crate) ready_mono_ms: Option<u64>,
+    pub(crate) shown: Shown,
+}
+
+/// What others see of the latest run and is not needed to decide.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    pub(crate) command: Vec<String>,
+    pub(crate) cwd: Option<String>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) meta: Map<String, Value>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) ready_at: Option<Timestamp>,
+    pub(crate) stopped_at: Option<Timestamp>,
+    pub(crate) next_restart_at: Option<Timestamp>,
+    pub(crate) exit: Option<Exit>,
+    pub(crate) reason: Option<String>,
+    pub(crate) stdout_path: Option<String>,
+    pub(crate) stderr_path: Option<String>,
+    pub(crate) last_lines: Vec<String>,
+}
+
+impl Worker {
+    pub(crate) fn key(&self) -> RunKey {
+        RunKey { name: self.name.clone(), run: self.run }
+    }
+
+    pub(crate) fn pid(&self) -> Option<i32> {
+        match &self.phase {
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff => None,
+            Phase::External(holder) => Some(holder.pid),
+            Phase::Starting { pid } => *pid,
+            Phase::Ready { pid } | Phase::Unhealthy { pid } => Some(*pid),
+            Phase::Ending(ending) => ending.pid,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match &self.phase {
+            Phase::Idle => State::Idle,
+            Phase::Failed => State::Failed,
+            Phase::Ceded => State::Ceded,
+            Phase::External(_) => State::External,
+            Phase::Starting { .. } => State::Starting,
+            Phase::Ready { .. } => State::Ready,
+            Phase::Unhealthy { .. } => State::Unhealthy,
+            Phase::Ending(_) => State::Stopping,
+            Phase::Backoff => State::Backoff,
+        }
+    }
+
+    /// Whether a process of ours is alive or about to be: what keeps the supervisor from ending.
+    pub(crate) fn is_running(&self) -> bool {
+        match &self.phase {
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => false,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => true,
+        }
+    }
+
+    /// The worker as this requester sees it; an event's view is completed per subscriber.
+    pub(crate) fn view(&self, owned: bool) -> View {
+        let shown = &self.shown;
+        let ours = self.pid().filter(|_| !matches!(self.phase, Phase::External(_)));
+        let endpoint = match &self.phase {
+            Phase::External(holder) => holder.endpoint.clone(),
+            Phase::Ready { .. } | Phase::Unhealthy { .. } => shown.endpoint.clone(),
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Starting { .. } => None,
+            Phase::Ending(_) | Phase::Backoff => None,
+        };
+        View {
+            name: self.name.clone(),
+            kind: self.kind_name.clone(),
+            graph: Some(self.graph.as_str().into()),
+            description: None,
+            root_dir: Some(self.root_dir.clone()),
+            cwd: shown.cwd.clone(),
+            command: shown.command.clone(),
+            owner: self.owner_now().clone(),
+            owned,
+            state: self.state(),
+            pid: self.pid(),
+            pgid: ours,
+            endpoint,
+            meta: shown.meta.clone(),
+            run: self.run,
+            created_at: shown.created_at,
+            started_at: shown.started_at,
+            ready_at: shown.ready_at,
+            stopped_at: shown.stopped_at,
+            exit: shown.exit.clone(),
+            restarts: self.restarts,
+            next_restart_at: shown.next_restart_at,
+            leases: u32::try_from(self.leases.len()).unwrap_or(u32::MAX),
+            stdout_path: shown.stdout_path.clone(),
+            stderr_path: shown.stderr_path.clone(),
+            reason: shown.reason.clone(),
+            version: shown.version.clone(),
+            ports: Vec::new(),
+            blocked: None,
+            last_output_at: None,
+        }
+    }
+
+    /// Who may manage it as things are: its owner, or the owner of the process that holds it.
+    pub(crate) fn owner_now(&self) -> &Owner {
+        match &self.phase {
+            Phase::External(holder) => &holder.owner,
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff | Phase::Starting { .. } => {
+                &self.owner
+            }
+            Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => &self.owner,
+        }
+    }
+
+    pub(crate) fn has_owner_lease(&self) -> bool {
+        self.leases.values().any(|holder| *holder == self.owner)
+    }
+
+    /// Takes the waiters that this error is for: all that wait for a run to come up.
+    pub(crate) fn take_starters(&mut self) -> Vec<Waiter> {
+        let (starters, rest) = core::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiter| matches!(waiter.what, Waiting::Start { .. } | Waiting::Restart { .. }));
+        self.waiters = rest;
+        starters
+    }
+}
