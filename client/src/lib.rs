@@ -1,1 +1,24 @@
-//! Stub.
+//! The client's side of gob: reach the one supervisor of this user, start it when nobody answers, and talk to it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`conn`] | one connection without any I/O: ids, framing, what is unanswered |
+//! | [`blocking`] | the same over a blocking socket, with deadlines and auto-start |
+//! | [`requests`] | the requests of PROTOCOL 5 as typed methods |
+//! | [`endpoint`] | a connection to a worker itself |
+//! | [`dirs`] | where gob's files are |
+//! | [`siblings`] | where gob's other programs are |
+
+pub mod autostart;
+pub mod blocking;
+pub mod conn;
+pub mod dirs;
+pub mod endpoint;
+pub mod error;
+pub mod requests;
+pub mod siblings;
+
+pub use dirs::Dirs;
+pub use error::Error;
+pub use gob_protocol as protocol;
+pub use gob_protocol::{Name, Owner, Request, View};

@@ -1,0 +1,125 @@
+//! Connecting to the one supervisor, and starting it when nobody answers (ARCHITECTURE, What runs).
+//!
+//! Owns nothing that outlives the call. Who may live is decided by the supervisor's own locks; the start lock here
+//! only keeps a crowd of clients from starting a crowd of keepers. Nothing waits for a length of time: what ends a
+//! wait is the lock, the readiness pipe, or a change in the directories.
+
+mod keeper;
+mod lock;
+mod watch;
+
+use crate::blocking::socket::{NoConnection, connect};
+use crate::dirs::Dirs;
+use crate::error::Error;
+use gob_protocol::limits::{CONNECT_MS, START_LOCK_MS};
+use serde::Deserialize;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What `$GOB_STATE_DIR/gobd.lock` says about the supervisor that holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LockHolder {
+    /// Its process.
+    pub pid: i32,
+    /// Its life.
+    #[serde(default)]
+    pub instance: String,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+impl LockHolder {
+    /// Reads it; `None` when the file is not there, empty (an orderly exit), or garbage: it decides nothing.
+    #[must_use]
+    pub fn read(dirs: &Dirs) -> Option<Self> {
+        let text = std::fs::read(dirs.lock_file()).ok()?;
+        serde_json::from_slice(text.trim_ascii()).ok()
+    }
+}
+
+/// Somebody to tell what is waited for; one line each.
+pub type Notify<'a> = &'a dyn Fn(&str);
+
+/// How to reach the supervisor.
+pub(crate) struct Reach<'a> {
+    pub(crate) dirs: &'a Dirs,
+    pub(crate) autostart: bool,
+    pub(crate) notify: Notify<'a>,
+}
+
+/// A connection and the path it was made along.
+pub(crate) type Reached = (UnixStream, PathBuf);
+
+impl Reach<'_> {
+    /// Connects, starting the supervisor if that is wanted and needed.
+    pub(crate) fn connect(&self) -> Result<Reached, Error> {
+        let deadline = after(CONNECT_MS);
+        if let Some(reached) = self.try_connect(deadline)? {
+            return Ok(reached);
+        }
+        if !self.autostart {
+            return Err(Error::Nobody { socket: self.dirs.socket() });
+        }
+        self.start()
+    }
+
+    /// Tries the socket in the runtime directory, then the one that the lock file names; `None` when nobody listens.
+    fn try_connect(&self, deadline: Instant) -> Result<Option<Reached>, Error> {
+        let own = self.dirs.socket();
+        if self.dirs.open_runtime()?.is_some()
+            && let Some(stream) = attempt(&own, deadline)?
+        {
+            return Ok(Some((stream, own)));
+        }
+        let elsewhere =
+            LockHolder::read(self.dirs).map(|holder| holder.socket).filter(|socket| *socket != own);
+        match elsewhere {
+            Some(socket) => Ok(attempt(&socket, deadline)?.map(|stream| (stream, socket))),
+            None => Ok(None),
+        }
+    }
+
+    fn start(&self) -> Result<Reached, Error> {
+        self.dirs.create_runtime()?;
+        let lock = lock::take(&self.dirs.runtime.join("start.lock"), after(START_LOCK_MS), self.notify)?;
+        let (begun, deadline) = (Instant::now(), after(CONNECT_MS));
+        let mut changes = None;
+        loop {
+            if let Some(reached) = self.try_connect(deadline)? {
+                drop(lock);
+                return Ok(reached);
+            }
+            if Instant::now() >= deadline {
+                let pid = LockHolder::read(self.dirs).map(|holder| holder.pid);
+                return Err(Error::Silent { pid, waited: begun.elapsed(), log: self.dirs.daemon_log() });
+            }
+            // Watched before the keeper runs, so that what happens meanwhile wakes the wait below.
+            let changes =
+                changes.get_or_insert_with(|| watch::Changes::of(&[&self.dirs.runtime, &self.dirs.state]));
+            match keeper::start(self.dirs, deadline)? {
+                keeper::Outcome::Ready => {}
+                // It lost the lock. The winner gets ready, or is on its way out and the next round starts another.
+                keeper::Outcome::Ceded => changes.wait(deadline),
+            }
+        }
+    }
+}
+
+/// Waits until something changed in gob's directories, for as long as a connection is worth trying again.
+pub(crate) fn wait_for_change(dirs: &Dirs, deadline: Instant) {
+    watch::Changes::of(&[&dirs.runtime, &dirs.state]).wait(deadline);
+}
+
+fn attempt(socket: &Path, deadline: Instant) -> Result<Option<UnixStream>, Error> {
+    match connect(socket, deadline) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(NoConnection::Nobody) => Ok(None),
+        Err(NoConnection::Failed(source)) => Err(Error::Connect { socket: socket.to_owned(), source }),
+        Err(NoConnection::Peer(uid)) => Err(Error::Peer { socket: socket.to_owned(), uid }),
+    }
+}
+
+pub(crate) fn after(millis: u64) -> Instant {
+    Instant::now() + Duration::from_millis(millis)
+}

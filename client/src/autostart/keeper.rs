@@ -1,0 +1,153 @@
+//! Spawns gob-keeper and waits on its readiness pipe.
+//!
+//! The contract: `gob-keeper --detach --ready-fd N`, nothing of the caller but the resolved directories, HOME, USER,
+//! PATH and LANG; the direct child exits at once; on the pipe comes `R` when the supervisor serves, `E` and one line
+//! when it could not start, or the end without a byte when another one holds the lock.
+
+use crate::blocking::poll_timeout;
+use crate::dirs::Dirs;
+use crate::error::Error;
+use crate::siblings;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+/// The name of the program that is started.
+const KEEPER: &str = "gob-keeper";
+/// Longest message about a failed start, in bytes.
+const MAX_SAID: u64 = 4096;
+
+/// What came of a keeper.
+pub(super) enum Outcome {
+    /// The supervisor serves.
+    Ready,
+    /// It ended without a word: another one holds the lock, or the deadline passed.
+    Ceded,
+}
+
+/// Starts a keeper and waits until it is ready, has failed, has ceded, or the deadline passes.
+pub(super) fn start(dirs: &Dirs, deadline: Instant) -> Result<Outcome, Error> {
+    let program = siblings::find(KEEPER).map_err(|looked| Error::NoKeeper { looked })?;
+    let failed = |what: &str, source: io::Error| Error::Start { operation: what.to_owned(), source };
+    let (reader, writer) = pipe().map_err(|errno| failed("cannot make a pipe", errno.into()))?;
+    let mut command = Command::new(&program);
+    command.arg("--detach").arg("--ready-fd").arg(writer.as_raw_fd().to_string());
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    environment(&mut command, dirs);
+    // The pipe is handed down by number. Everything else this library opens is close-on-exec.
+    fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty()))
+        .map_err(|errno| failed("cannot hand the readiness pipe down", errno.into()))?;
+    let mut child =
+        command.spawn().map_err(|source| failed(&format!("cannot run {}", program.display()), source))?;
+    drop(writer);
+    let said = read_pipe(&mut File::from(reader), deadline);
+    let said = said.map_err(|source| failed("cannot read the readiness pipe", source))?;
+    reap(&mut child, said.is_some()).map_err(|source| failed("cannot wait for gob-keeper", source))?;
+    match said.as_deref() {
+        Some([b'R', ..]) => Ok(Outcome::Ready),
+        Some([b'E', text @ ..]) => {
+            let said = String::from_utf8_lossy(text).trim().to_owned();
+            Err(Error::StartFailed { said, log: dirs.daemon_log() })
+        }
+        _ => Ok(Outcome::Ceded),
+    }
+}
+
+/// The reading end does not block; the writing end is the keeper's and stays as it expects it.
+fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reader, writer))
+}
+
+fn environment(command: &mut Command, dirs: &Dirs) {
+    command.env_clear();
+    for name in ["HOME", "USER", "PATH", "LANG", "GOB_LOG"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    if let Some(libexec) = std::env::var_os("GOB_LIBEXEC").filter(|dir| !dir.is_empty()) {
+        // The keeper's working directory is another one.
+        command.env("GOB_LIBEXEC", std::path::absolute(&libexec).unwrap_or_else(|_| libexec.into()));
+    }
+    command.env("GOB_RUNTIME_DIR", &dirs.runtime);
+    command.env("GOB_STATE_DIR", &dirs.state);
+    command.env("GOB_DATA_DIR", &dirs.data);
+    command.env("GOB_CONFIG", &dirs.config);
+}
+
+/// What the pipe says up to its end or to `R`; `None` when the deadline passes first.
+fn read_pipe(pipe: &mut File, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+    let mut said = Vec::new();
+    loop {
+        let read = pipe.by_ref().take(MAX_SAID).read_to_end(&mut said);
+        if said.first() == Some(&b'R') || said.len() as u64 >= MAX_SAID {
+            return Ok(Some(said));
+        }
+        match read {
+            Ok(_) => return Ok(Some(said)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e) => return Err(e),
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, poll_timeout(Some(deadline))) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// The direct child has detached by the time anything is said; without a word it is not waited for.
+fn reap(child: &mut Child, said: bool) -> io::Result<()> {
+    if said { child.wait().map(drop) } else { child.try_wait().map(drop) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::time::Duration;
+
+    fn files() -> (File, File) {
+        let (reader, writer) = pipe().unwrap();
+        (reader.into(), writer.into())
+    }
+
+    #[test]
+    fn ready_does_not_wait_for_the_end() {
+        let (mut reader, mut writer) = files();
+        writer.write_all(b"R").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert_eq!(read_pipe(&mut reader, deadline).unwrap().unwrap(), b"R");
+    }
+
+    #[test]
+    fn an_error_is_read_to_its_end() {
+        let (mut reader, mut writer) = files();
+        let thread = std::thread::spawn(move || {
+            writer.write_all(b"Ecannot open /x: ").unwrap();
+            std::thread::yield_now();
+            writer.write_all(b"EACCES\n").unwrap();
+        });
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert_eq!(read_pipe(&mut reader, deadline).unwrap().unwrap(), b"Ecannot open /x: EACCES\n");
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn nothing_said() {
+        let (mut reader, writer) = files();
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert_eq!(read_pipe(&mut reader, deadline).unwrap(), None);
+        drop(writer);
+        assert_eq!(read_pipe(&mut reader, deadline).unwrap().unwrap(), b"");
+    }
+}

@@ -1,0 +1,94 @@
+//! The client-side start lock: `start.lock` in the runtime directory. It decides nothing about who lives.
+
+use super::Notify;
+use crate::error::Error;
+use nix::fcntl::OFlag;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// Takes the lock, released when the file is dropped.
+pub(super) fn take(path: &Path, deadline: Instant, notify: Notify<'_>) -> Result<File, Error> {
+    loop {
+        let file = open(path).map_err(|source| failed(path, "open", source))?;
+        let file = match file.try_lock() {
+            Ok(()) => file,
+            Err(TryLockError::WouldBlock) => {
+                notify("another gobctl is starting the supervisor");
+                wait(file, path, deadline)?
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(path, "lock", source)),
+        };
+        // Somebody may have cleaned the directory while we waited; a lock on a file that is gone locks out nobody.
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits())
+        .open(path)
+}
+
+/// flock(2) has no deadline, so a thread waits in it. Should the deadline pass first, the thread lets go of the lock
+/// as soon as it gets it: the file goes down with the message nobody takes.
+fn wait(file: File, path: &Path, deadline: Instant) -> Result<File, Error> {
+    let (send, locked) = mpsc::channel();
+    std::thread::spawn(move || {
+        let result = file.lock().map(|()| file);
+        drop(send.send(result));
+    });
+    match locked.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(source)) => Err(failed(path, "lock", source)),
+        Err(_) => {
+            let text = "another process holds it and does not let go";
+            Err(failed(path, "lock", io::Error::new(io::ErrorKind::TimedOut, text)))
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+fn failed(path: &Path, what: &str, source: io::Error) -> Error {
+    Error::Start { operation: format!("cannot {what} {}", path.display()), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    #[test]
+    fn waits_says_so_and_gives_up() {
+        let path = std::env::temp_dir().join(format!("gob-start-lock-{}", std::process::id()));
+        let soon = || Instant::now() + Duration::from_millis(50);
+        let said = Cell::new(0);
+        let notify = |_: &str| said.set(said.get() + 1);
+        let held = take(&path, soon(), &notify).unwrap();
+        assert_eq!(said.get(), 0);
+        assert!(matches!(take(&path, soon(), &notify), Err(Error::Start { .. })));
+        assert_eq!(said.get(), 1);
+        std::fs::remove_file(&path).unwrap();
+        let fresh = take(&path, soon(), &notify).unwrap();
+        drop((held, fresh));
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,306 @@
+//! The blocking client: one connection to the supervisor, deadlines for every request, auto-start on demand.
+//!
+//! A verb of one request needs no runtime; this is what the command line uses. [`Connector`] says how to reach the
+//! supervisor, [`Client`] is a connection on which hello was said. Typed requests are in [`crate::requests`].
+//!
+//! ```no_run
+//! use gob_client::{Dirs, Owner, blocking::Connector};
+//!
+//! # fn main() -> Result<(), gob_client::Error> {
+//! let mut client = Connector::new(Dirs::from_env()?, Owner::cli()).connect()?;
+//! let uptime = client.ping()?.uptime_ms;
+//! assert!(uptime > 0);
+//! # Ok(())
+//! # }
+//! ```
+
+pub(crate) mod link;
+pub(crate) mod socket;
+
+use crate::autostart::{Reach, after, wait_for_change};
+use crate::conn::{Failure, RequestId};
+use crate::dirs::Dirs;
+use crate::error::Error;
+use gob_protocol::limits::{CONNECT_MS, PROTOCOL, REQUEST_MS};
+use gob_protocol::request::{ClientInfo, Hello, HelloData, ServerInfo};
+use gob_protocol::{ErrorCode, Owner, Request, WireError};
+pub use link::OnDropped;
+pub(crate) use link::poll_timeout;
+use link::{Link, Tick};
+use serde_json::value::RawValue;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How to reach the supervisor, and in whose name.
+pub struct Connector {
+    dirs: Dirs,
+    owner: Owner,
+    program: ClientInfo,
+    autostart: bool,
+    hello_timeout: Duration,
+    notify: Box<dyn Fn(&str) + Send>,
+    on_dropped: Option<fn(&crate::conn::Dropped)>,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector")
+            .field("dirs", &self.dirs)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// A connector that starts the supervisor when nobody answers.
+    #[must_use]
+    pub fn new(dirs: Dirs, owner: Owner) -> Self {
+        let program =
+            ClientInfo { name: "gob-client".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        Self {
+            dirs,
+            owner,
+            program,
+            autostart: true,
+            hello_timeout: Duration::from_millis(CONNECT_MS),
+            notify: Box::new(|_| {}),
+            on_dropped: None,
+        }
+    }
+
+    /// Names the program in every event it causes. Bounded by [`ClientInfo::MAX_BYTES`] each.
+    #[must_use]
+    pub fn program(mut self, name: &str, version: &str) -> Self {
+        self.program = ClientInfo { name: name.to_owned(), version: version.to_owned() };
+        self
+    }
+
+    /// Whether to start the supervisor when nobody answers.
+    #[must_use]
+    pub const fn autostart(mut self, autostart: bool) -> Self {
+        self.autostart = autostart;
+        self
+    }
+
+    /// How long the supervisor may take to answer hello; 5 s unless it is set.
+    #[must_use]
+    pub const fn hello_timeout(mut self, timeout: Duration) -> Self {
+        self.hello_timeout = timeout;
+        self
+    }
+
+    /// Whom to tell, in one line, what is being waited for.
+    #[must_use]
+    pub fn notify(mut self, notify: impl Fn(&str) + Send + 'static) -> Self {
+        self.notify = Box::new(notify);
+        self
+    }
+
+    /// Whom to tell about lines that were skipped.
+    #[must_use]
+    pub const fn on_dropped(mut self, callback: fn(&crate::conn::Dropped)) -> Self {
+        self.on_dropped = Some(callback);
+        self
+    }
+
+    /// The directories it goes by.
+    #[must_use]
+    pub const fn dirs(&self) -> &Dirs {
+        &self.dirs
+    }
+
+    /// Connects and says hello.
+    ///
+    /// # Errors
+    /// When nobody answers, nobody can be started, or who answers is not a supervisor of this protocol.
+    pub fn connect(&self) -> Result<Client, Error> {
+        self.open(None).map(|(client, _)| client)
+    }
+
+    /// Connects and sends a first request. A request that only reads goes out together with hello, which saves a
+    /// round trip; any other one waits until it is certain who listens.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub fn connect_with(&self, first: &Request) -> Result<(Client, RequestId), Error> {
+        let (mut client, id) = self.open(Some(first).filter(|request| only_reads(request)))?;
+        let id = match id {
+            Some(id) => id,
+            None => client.send(first)?,
+        };
+        Ok((client, id))
+    }
+
+    fn open(&self, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
+        let deadline = after(CONNECT_MS);
+        loop {
+            let reach = Reach { dirs: &self.dirs, autostart: self.autostart, notify: &*self.notify };
+            let (stream, path) = reach.connect()?;
+            let mut link = Link::new(stream, &path)?;
+            if let Some(callback) = self.on_dropped {
+                link.on_dropped(Box::new(callback));
+            }
+            match self.hello(link, first) {
+                // A supervisor on its way out still accepts. With auto-start the next one is waited for.
+                Err(error) if self.autostart && is_going(&error) && Instant::now() < deadline => {
+                    wait_for_change(&self.dirs, deadline);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn hello(&self, mut link: Link, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
+        let hello =
+            Hello { protocol: PROTOCOL, client: Some(self.program.clone()), owner: Some(self.owner.clone()) };
+        let id = link.conn().request(&Request::Hello(hello))?;
+        let first = first.map(|request| link.conn().request(request)).transpose()?;
+        let foreign = |link: &Link, error: WireError| {
+            Err(Error::Foreign { socket: link.path().to_owned(), said: error.message })
+        };
+        link.strict(true);
+        let data = match link.wait(id, self.hello_timeout, None) {
+            Ok(Ok(data)) => data,
+            Ok(Err(Failure::Refused(error))) | Err(Error::Refused(error))
+                if error.code == ErrorCode::UnknownRequest =>
+            {
+                return foreign(&link, error);
+            }
+            Ok(Err(failure)) => return Err(failure.into()),
+            Err(Error::Timeout { after, .. }) => return Err(self.no_hello(after)),
+            Err(error) => return Err(error),
+        };
+        link.strict(false);
+        let data: HelloData = crate::requests::read("hello", &data)?;
+        Ok((Client { link, server: data.server, owner: data.owner }, first))
+    }
+
+    fn no_hello(&self, waited: Duration) -> Error {
+        // A shorter time was asked for than a supervisor is given to answer: nothing can be said about it.
+        if waited < Duration::from_millis(CONNECT_MS) {
+            return Error::Timeout { request: "hello".to_owned(), after: waited };
+        }
+        let pid = crate::autostart::LockHolder::read(&self.dirs).map(|holder| holder.pid);
+        Error::Silent { pid, waited, log: self.dirs.daemon_log() }
+    }
+}
+
+fn is_going(error: &Error) -> bool {
+    match error {
+        Error::Refused(error) => error.code == ErrorCode::ShuttingDown,
+        Error::Lost { .. } => true,
+        Error::Io { source, .. } => source.kind() == std::io::ErrorKind::ConnectionReset,
+        Error::Dirs(_)
+        | Error::Nobody { .. }
+        | Error::Connect { .. }
+        | Error::Peer { .. }
+        | Error::Foreign { .. }
+        | Error::NoKeeper { .. }
+        | Error::Start { .. }
+        | Error::StartFailed { .. }
+        | Error::Silent { .. }
+        | Error::Timeout { .. }
+        | Error::Answer { .. } => false,
+    }
+}
+
+/// Requests that are harmless whoever gets them. Another program may take `nuke` for its own.
+const fn only_reads(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Ping | Request::List(_) | Request::Get(_) | Request::Status | Request::Subscribe(_)
+    )
+}
+
+/// A connection to the supervisor on which hello was said.
+#[derive(Debug)]
+pub struct Client {
+    link: Link,
+    server: ServerInfo,
+    owner: Owner,
+}
+
+impl Client {
+    /// How long an ordinary request may take.
+    pub const TIMEOUT: Duration = Duration::from_millis(REQUEST_MS);
+
+    /// Who answers.
+    #[must_use]
+    pub const fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// The owner that the connection is bound to.
+    #[must_use]
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// The socket it is connected to.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.link.path()
+    }
+
+    /// Queues a request; it goes out with the next wait. Any number may be open at once.
+    ///
+    /// # Errors
+    /// `frame-too-long`.
+    pub fn send(&mut self, request: &Request) -> Result<RequestId, Error> {
+        Ok(self.link.conn().request(request)?)
+    }
+
+    /// Waits for the answer to a request and returns its data as it came.
+    ///
+    /// # Errors
+    /// The supervisor's, [`Error::Timeout`] after `timeout`, or a lost connection.
+    pub fn wait(&mut self, id: RequestId, timeout: Duration) -> Result<Box<RawValue>, Error> {
+        Ok(self.link.wait(id, timeout, None)??)
+    }
+
+    /// As [`Client::wait`], calling `tick` every so often with the time since the wait began.
+    ///
+    /// # Errors
+    /// As [`Client::wait`].
+    pub fn wait_ticking(
+        &mut self,
+        id: RequestId,
+        timeout: Duration,
+        every: Duration,
+        tick: &mut dyn FnMut(Duration),
+    ) -> Result<Box<RawValue>, Error> {
+        let tick: Tick<'_> = (every, tick);
+        Ok(self.link.wait(id, timeout, Some(tick))??)
+    }
+
+    /// Sends one request and waits for its data.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::wait`].
+    pub fn call(&mut self, request: &Request, timeout: Duration) -> Result<Box<RawValue>, Error> {
+        let id = self.send(request)?;
+        self.wait(id, timeout)
+    }
+
+    /// The next event of the subscription as it came, or `lagged`; `None` at the deadline or the connection's end.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<String>, Error> {
+        self.link.next_event(deadline)
+    }
+
+    /// Waits until the supervisor closes the connection, as at its exit; false when `timeout` passes first.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn wait_for_end(&mut self, timeout: Duration) -> Result<bool, Error> {
+        self.link.wait_for_end(Instant::now() + timeout)
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.link.has_ended()
+    }
+}

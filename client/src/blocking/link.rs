@@ -1,0 +1,220 @@
+//! Moves the bytes of one [`Connection`] over a socket, with a deadline for every wait.
+//!
+//! Owns the socket, and the answers and events that came in while something else was waited for. It neither knows
+//! what the requests mean nor who is at the other end.
+
+use crate::conn::{Answer, Connection, Dropped, Received, RequestId};
+use crate::error::Error;
+use gob_protocol::WireError;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// One read. Also what a large answer costs in system calls.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A callback for lines that were skipped.
+pub type OnDropped = Box<dyn FnMut(&Dropped) + Send>;
+
+/// Called while an answer is waited for: every so often, with the time since the wait began.
+pub(crate) type Tick<'a> = (Duration, &'a mut dyn FnMut(Duration));
+
+/// A connection that blocks.
+pub(crate) struct Link {
+    stream: UnixStream,
+    path: PathBuf,
+    conn: Connection,
+    answers: BTreeMap<RequestId, Answer>,
+    events: VecDeque<String>,
+    unassigned: Option<WireError>,
+    last_dropped: Option<Dropped>,
+    on_dropped: Option<OnDropped>,
+    buf: Vec<u8>,
+    ended: bool,
+    /// Nothing but the answer is expected: a line that can't be read means that something else listens.
+    strict: bool,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("path", &self.path).field("conn", &self.conn).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(crate) fn new(stream: UnixStream, path: &Path) -> Result<Self, Error> {
+        stream.set_nonblocking(true).map_err(|source| Error::Io { socket: path.to_owned(), source })?;
+        Ok(Self {
+            stream,
+            path: path.to_owned(),
+            conn: Connection::new(),
+            answers: BTreeMap::new(),
+            events: VecDeque::new(),
+            unassigned: None,
+            last_dropped: None,
+            on_dropped: None,
+            buf: vec![0; READ_BYTES],
+            ended: false,
+            strict: false,
+        })
+    }
+
+    pub(crate) fn on_dropped(&mut self, callback: OnDropped) {
+        self.on_dropped = Some(callback);
+    }
+
+    pub(crate) fn conn(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Until it is known who listens, a line that can't be read ends every wait with [`Error::Foreign`].
+    pub(crate) const fn strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
+    /// Waits for the answer to one request.
+    pub(crate) fn wait(
+        &mut self,
+        id: RequestId,
+        timeout: Duration,
+        mut tick: Option<Tick<'_>>,
+    ) -> Result<Answer, Error> {
+        let begun = Instant::now();
+        let deadline = begun + timeout;
+        let mut next_tick = tick.as_ref().map(|(every, _)| begun + *every);
+        loop {
+            if let Some(dropped) = self.last_dropped.as_ref().filter(|_| self.strict) {
+                return Err(Error::Foreign { socket: self.path.clone(), said: dropped.line.clone() });
+            }
+            if let Some(answer) = self.answers.remove(&id) {
+                return Ok(answer);
+            }
+            if let Some(error) = self.unassigned.take() {
+                return Err(Error::Refused(error));
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                let request = self.conn.forget(id).unwrap_or_default();
+                return Err(Error::Timeout { request, after: timeout });
+            }
+            if let (Some((every, call)), Some(at)) = (tick.as_mut(), next_tick)
+                && now >= at
+            {
+                call(now.duration_since(begun));
+                next_tick = Some(now + *every);
+            }
+            self.pump(Some(next_tick.map_or(deadline, |at| at.min(deadline))))?;
+        }
+    }
+
+    /// Waits for the next event; `None` when the deadline passes or the connection ended.
+    pub(crate) fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<String>, Error> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            if self.ended || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(None);
+            }
+            self.pump(deadline)?;
+        }
+    }
+
+    /// Waits until the other side closes the connection; false when the deadline passes first.
+    pub(crate) fn wait_for_end(&mut self, deadline: Instant) -> Result<bool, Error> {
+        while !self.ended && Instant::now() < deadline {
+            self.pump(Some(deadline))?;
+        }
+        Ok(self.ended)
+    }
+
+    /// Whether the other side closed the connection.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Sends what is to be sent, waits until something comes or `until` passes, and takes it in.
+    fn pump(&mut self, until: Option<Instant>) -> Result<(), Error> {
+        self.exchange(until).map_err(|source| Error::Io { socket: self.path.clone(), source })
+    }
+
+    fn exchange(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.flush()?;
+        let mut flags = PollFlags::POLLIN;
+        if !self.conn.outgoing().is_empty() {
+            flags |= PollFlags::POLLOUT;
+        }
+        let mut fds = [PollFd::new(self.stream.as_fd(), flags)];
+        match poll(&mut fds, poll_timeout(until)) {
+            Ok(0) | Err(nix::Error::EINTR) => return Ok(()),
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match self.stream.read(&mut self.buf) {
+            Ok(0) => self.end(),
+            Ok(count) => {
+                self.conn.receive(self.buf.get(..count).unwrap_or_default());
+                self.sort();
+            }
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => self.end(),
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.conn.outgoing().is_empty() {
+            match self.stream.write(self.conn.outgoing()) {
+                Ok(count) => self.conn.advance(count),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // The other side may have said why before it closed: what it sent is read before the end is.
+                Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                    self.conn.advance(self.conn.outgoing().len());
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.conn.lose();
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        while let Some(received) = self.conn.poll() {
+            match received {
+                Received::Response { id, answer } => {
+                    self.answers.insert(id, answer);
+                }
+                Received::Event(line) => self.events.push_back(line),
+                Received::Unassigned(error) => self.unassigned = Some(error),
+                Received::Dropped(dropped) => {
+                    if let Some(callback) = self.on_dropped.as_mut() {
+                        callback(&dropped);
+                    }
+                    self.last_dropped = Some(dropped);
+                }
+            }
+        }
+    }
+}
+
+/// The time left, rounded up: poll must not return just before the deadline and spin.
+pub(crate) fn poll_timeout(until: Option<Instant>) -> PollTimeout {
+    let Some(until) = until else { return PollTimeout::NONE };
+    let left = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+}

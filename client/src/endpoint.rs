@@ -1,0 +1,52 @@
+//! One connection to a worker's own endpoint: the same framing, requests of the worker's own types.
+//!
+//! The supervisor has no part in this: clients talk to workers directly.
+
+use crate::blocking::link::Link;
+use crate::blocking::socket::{NoConnection, connect};
+use crate::error::Error;
+use serde_json::value::RawValue;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A connection to a worker.
+#[derive(Debug)]
+pub struct Endpoint {
+    link: Link,
+}
+
+impl Endpoint {
+    /// Connects to an endpoint as a view tells it. Only `unix:/absolute/path` speaks this protocol.
+    ///
+    /// # Errors
+    /// When it is another kind of endpoint, or nobody of this user accepts on it.
+    pub fn connect(endpoint: &str, timeout: Duration) -> Result<Self, Error> {
+        let unsupported = || Error::Connect {
+            socket: PathBuf::from(endpoint),
+            source: io::Error::new(io::ErrorKind::Unsupported, "only unix: endpoints speak JSON lines"),
+        };
+        let path = endpoint.strip_prefix("unix:").map(Path::new).ok_or_else(unsupported)?;
+        let failed = |source| Error::Connect { socket: path.to_owned(), source };
+        match connect(path, Instant::now() + timeout) {
+            Ok(stream) => Ok(Self { link: Link::new(stream, path)? }),
+            Err(NoConnection::Nobody) => Err(failed(io::ErrorKind::ConnectionRefused.into())),
+            Err(NoConnection::Failed(source)) => Err(failed(source)),
+            Err(NoConnection::Peer(uid)) => Err(Error::Peer { socket: path.to_owned(), uid }),
+        }
+    }
+
+    /// Sends one request and waits for its data.
+    ///
+    /// # Errors
+    /// The worker's own, a timeout, or a lost connection.
+    pub fn call(
+        &mut self,
+        type_name: &str,
+        payload: Option<&RawValue>,
+        timeout: Duration,
+    ) -> Result<Box<RawValue>, Error> {
+        let id = self.link.conn().request_raw(type_name, payload)?;
+        Ok(self.link.wait(id, timeout, None)??)
+    }
+}

@@ -1,0 +1,219 @@
+//! What can go wrong between a client and the supervisor, with what a person can do about it.
+
+use crate::conn::Failure;
+use crate::dirs::DirsError;
+use gob_protocol::{ErrorCode, WireError};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A directory can't be found or used.
+    #[error(transparent)]
+    Dirs(#[from] DirsError),
+    /// The supervisor, or the worker, said no.
+    #[error(transparent)]
+    Refused(#[from] WireError),
+    /// Nobody listens, and nobody was to be started.
+    #[error("no supervisor is running")]
+    Nobody {
+        /// Where it would be.
+        socket: PathBuf,
+    },
+    /// The socket can't be used.
+    #[error("cannot connect to {}", socket.display())]
+    Connect {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another user's process listens there.
+    #[error("{} is served by another user (uid {uid})", socket.display())]
+    Peer {
+        /// The socket.
+        socket: PathBuf,
+        /// Who serves it.
+        uid: u32,
+    },
+    /// What answers does not speak gob's protocol.
+    #[error("another program answers on {}", socket.display())]
+    Foreign {
+        /// The socket.
+        socket: PathBuf,
+        /// What it said.
+        said: String,
+    },
+    /// The program that starts the supervisor is missing.
+    #[error("cannot find gob-keeper, which starts the supervisor")]
+    NoKeeper {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// Something failed on the way to a running supervisor.
+    #[error("cannot start the supervisor: {operation}")]
+    Start {
+        /// What was tried on what.
+        operation: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The supervisor could not start and said why.
+    #[error("the supervisor could not start")]
+    StartFailed {
+        /// Its own words: operation, path, errno.
+        said: String,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// The lock is held, or the keeper is gone, and nobody answers by the deadline.
+    #[error("{}", silent(*pid, *waited))]
+    Silent {
+        /// Who holds the lock, as far as its file tells.
+        pid: Option<i32>,
+        /// How long was waited.
+        waited: Duration,
+        /// The supervisor's log.
+        log: PathBuf,
+    },
+    /// No answer by the client's own deadline; the work goes on.
+    #[error("no answer to `{request}` within {:.1} s", after.as_secs_f64())]
+    Timeout {
+        /// The request's type.
+        request: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The connection ended before the answer.
+    #[error("the connection was lost before `{request}` was answered")]
+    Lost {
+        /// The request's type.
+        request: String,
+    },
+    /// The answer is not what PROTOCOL says.
+    #[error("the answer to `{request}` cannot be read")]
+    Answer {
+        /// The request's type.
+        request: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Reading, writing or waiting failed.
+    #[error("the connection to {} failed", socket.display())]
+    Io {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn silent(pid: Option<i32>, waited: Duration) -> String {
+    let seconds = waited.as_secs_f64();
+    match pid {
+        Some(pid) => format!("the supervisor (pid {pid}) does not answer within {seconds:.1} s"),
+        None => format!("the supervisor does not answer within {seconds:.1} s"),
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => Self::Refused(error),
+            Failure::Lost { request } => Self::Lost { request },
+        }
+    }
+}
+
+impl Error {
+    /// What gobctl exits with (CLI, Conventions).
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(error) => error.code.exit_code(),
+            Self::Timeout { .. } => 124,
+            Self::Answer { .. } => 1,
+            Self::Dirs(_)
+            | Self::Nobody { .. }
+            | Self::Connect { .. }
+            | Self::Peer { .. }
+            | Self::Foreign { .. }
+            | Self::NoKeeper { .. }
+            | Self::Start { .. }
+            | Self::StartFailed { .. }
+            | Self::Silent { .. }
+            | Self::Lost { .. }
+            | Self::Io { .. } => 7,
+        }
+    }
+
+    /// A word for programs: the wire's code, or the client's own for what never reached the wire.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(error) => error.code.as_str(),
+            Self::Timeout { .. } => "client-timeout",
+            Self::Answer { .. } => "answer-invalid",
+            Self::Peer { .. } => ErrorCode::PermissionDenied.as_str(),
+            Self::Dirs(_)
+            | Self::Nobody { .. }
+            | Self::Connect { .. }
+            | Self::Foreign { .. }
+            | Self::NoKeeper { .. }
+            | Self::Start { .. }
+            | Self::StartFailed { .. }
+            | Self::Silent { .. }
+            | Self::Lost { .. }
+            | Self::Io { .. } => "supervisor-unreachable",
+        }
+    }
+
+    /// The cause in one line, where there is one beside the message.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Foreign { said, .. } => Some(format!("it said: {said}")),
+            Self::StartFailed { said, .. } => Some(said.clone()),
+            Self::Nobody { socket } => Some(format!("nobody listens on {}", socket.display())),
+            Self::NoKeeper { looked } => {
+                let looked: Vec<_> = looked.iter().map(|path| path.display().to_string()).collect();
+                Some(format!("looked in {}", looked.join(", ")))
+            }
+            Self::Timeout { .. } => Some("the supervisor goes on with it".to_owned()),
+            Self::Dirs(error) => std::error::Error::source(error).map(ToString::to_string),
+            Self::Connect { source, .. } | Self::Start { source, .. } | Self::Io { source, .. } => {
+                Some(source.to_string())
+            }
+            Self::Answer { source, .. } => Some(source.to_string()),
+            Self::Refused(_) | Self::Peer { .. } | Self::Silent { .. } | Self::Lost { .. } => None,
+        }
+    }
+
+    /// What a person can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        const LOGS: &str = "see gobctl daemon logs";
+        const OTHER_DIR: &str =
+            "choose another directory for gob: GOB_RUNTIME_DIR=/path/to/a/private/directory";
+        match self {
+            Self::Refused(error) => error.hint.clone(),
+            Self::Nobody { .. } => Some("gobctl daemon start starts it".to_owned()),
+            Self::Foreign { .. } | Self::Peer { .. } | Self::Dirs(DirsError::Unsafe { .. }) => {
+                Some(OTHER_DIR.to_owned())
+            }
+            Self::NoKeeper { .. } => {
+                Some("install it beside gobctl, or name its directory in GOB_LIBEXEC".to_owned())
+            }
+            Self::StartFailed { log, .. } => Some(format!("its log is {}", log.display())),
+            Self::Silent { log, .. } => {
+                Some(format!("gobctl doctor; the supervisor's log is {}", log.display()))
+            }
+            Self::Timeout { .. } | Self::Lost { .. } | Self::Answer { .. } | Self::Io { .. } => {
+                Some(LOGS.to_owned())
+            }
+            Self::Dirs(_) | Self::Connect { .. } | Self::Start { .. } => Some("gobctl doctor".to_owned()),
+        }
+    }
+}

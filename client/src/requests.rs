@@ -1,0 +1,210 @@
+//! Typed requests: what PROTOCOL 5 offers, as methods of the blocking [`Client`].
+//!
+//! Each takes the protocol's own payload types and gives its data types, with the deadline that suits the request.
+
+use crate::blocking::Client;
+use crate::error::Error;
+use gob_protocol::limits::{REQUEST_SLACK_MS, START_MS, STOP_GRACE_MS};
+use gob_protocol::request::{
+    ByName, EmptyData, Force, HandOver, List, ListData, NukeData, PingData, ReloadData, RemovedData, Restart,
+    ShutdownData, Signal, Start, StartData, Stop, StopData, Subscribe, SubscribeData, WorkerData,
+};
+use gob_protocol::{Name, Owner, Request, Status, View};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::time::Duration;
+
+/// Reads an answer's data.
+///
+/// # Errors
+/// [`Error::Answer`] when it does not have the expected shape.
+pub fn read<T: DeserializeOwned>(request: &str, data: &RawValue) -> Result<T, Error> {
+    serde_json::from_str(data.get()).map_err(|source| Error::Answer { request: request.to_owned(), source })
+}
+
+/// How long a client waits for the answer to a request (CLI, Defaults): an ordinary one 10 s; start, stop and restart
+/// their own deadline and two seconds more.
+#[must_use]
+pub fn timeout_of(request: &Request) -> Duration {
+    let own = match request {
+        // A kind may be slower than the default to end what did not get ready, hence the grace.
+        Request::Start(start) => start.timeout_ms.unwrap_or(START_MS + STOP_GRACE_MS),
+        Request::Stop(stop) => stop.grace_ms.unwrap_or(STOP_GRACE_MS),
+        Request::Restart(restart) => {
+            let grace = restart.grace_ms.unwrap_or(STOP_GRACE_MS);
+            grace.saturating_add(restart.timeout_ms.unwrap_or(START_MS + STOP_GRACE_MS))
+        }
+        // They stop every worker first.
+        Request::Nuke(_) | Request::Shutdown(_) => STOP_GRACE_MS + REQUEST_SLACK_MS,
+        Request::Hello(_)
+        | Request::Ping
+        | Request::Signal(_)
+        | Request::HandOver(_)
+        | Request::Lease(_)
+        | Request::Release(_)
+        | Request::List(_)
+        | Request::Get(_)
+        | Request::Reload
+        | Request::Remove(_)
+        | Request::Cleanup
+        | Request::Subscribe(_)
+        | Request::Unsubscribe
+        | Request::Status => return Client::TIMEOUT,
+    };
+    Duration::from_millis(own.saturating_add(REQUEST_SLACK_MS))
+}
+
+impl Client {
+    fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Error> {
+        let data = self.call(request, timeout_of(request))?;
+        read(request.type_name(), &data)
+    }
+
+    fn worker(&mut self, request: &Request) -> Result<View, Error> {
+        self.ask::<WorkerData>(request).map(|data| data.worker)
+    }
+
+    /// `ping`.
+    ///
+    /// # Errors
+    /// The supervisor's, a timeout, or a lost connection; so for all requests.
+    pub fn ping(&mut self) -> Result<PingData, Error> {
+        self.ask(&Request::Ping)
+    }
+
+    /// `start`: ensures that a worker runs.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn start(&mut self, start: Start) -> Result<StartData, Error> {
+        self.ask(&Request::Start(start))
+    }
+
+    /// `stop`: ends a worker and its whole tree.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn stop(&mut self, stop: Stop) -> Result<StopData, Error> {
+        self.ask(&Request::Stop(stop))
+    }
+
+    /// `restart`.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn restart(&mut self, restart: Restart) -> Result<StopData, Error> {
+        self.ask(&Request::Restart(restart))
+    }
+
+    /// `signal`: sends a signal (`HUP`, `SIGHUP` or `1`) to a worker's leader.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn signal(&mut self, name: Name, signal: &str) -> Result<View, Error> {
+        self.worker(&Request::Signal(Signal { name, signal: signal.to_owned() }))
+    }
+
+    /// `hand_over`: makes somebody else the owner.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn hand_over(&mut self, name: Name, to: Owner) -> Result<View, Error> {
+        self.worker(&Request::HandOver(HandOver { name, to }))
+    }
+
+    /// `lease`: holds a worker until [`Client::release`] or until this connection ends.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn lease(&mut self, name: Name) -> Result<View, Error> {
+        self.worker(&Request::Lease(ByName { name }))
+    }
+
+    /// `release`: gives a lease back.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn release(&mut self, name: Name) -> Result<View, Error> {
+        self.worker(&Request::Release(ByName { name }))
+    }
+
+    /// `list`: the workers that pass every filter, by name.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn list(&mut self, filter: List) -> Result<Vec<View>, Error> {
+        self.ask::<ListData>(&Request::List(filter)).map(|data| data.workers)
+    }
+
+    /// `get`: one worker.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn get(&mut self, name: Name) -> Result<View, Error> {
+        self.worker(&Request::Get(ByName { name }))
+    }
+
+    /// `status`: the supervisor's own health.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn status(&mut self) -> Result<Status, Error> {
+        self.ask(&Request::Status)
+    }
+
+    /// `reload`: reads the configuration again; gives the keys that changed.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn reload(&mut self) -> Result<Vec<String>, Error> {
+        self.ask::<ReloadData>(&Request::Reload).map(|data| data.changed)
+    }
+
+    /// `remove`: forgets a worker that is down.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn remove(&mut self, name: Name) -> Result<Vec<Name>, Error> {
+        self.ask::<RemovedData>(&Request::Remove(ByName { name })).map(|data| data.removed)
+    }
+
+    /// `cleanup`: forgets all workers that are down.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn cleanup(&mut self) -> Result<Vec<Name>, Error> {
+        self.ask::<RemovedData>(&Request::Cleanup).map(|data| data.removed)
+    }
+
+    /// `nuke`: ends everything and removes gob's own files.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn nuke(&mut self, force: bool) -> Result<NukeData, Error> {
+        self.ask(&Request::Nuke(Force { force }))
+    }
+
+    /// `shutdown`: ends everything, keeps logs and history.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn shutdown(&mut self, force: bool) -> Result<ShutdownData, Error> {
+        self.ask(&Request::Shutdown(Force { force }))
+    }
+
+    /// `subscribe`: events follow, see [`Client::next_event`].
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<SubscribeData, Error> {
+        self.ask(&Request::Subscribe(subscribe))
+    }
+
+    /// `unsubscribe`.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub fn unsubscribe(&mut self) -> Result<(), Error> {
+        self.ask::<EmptyData>(&Request::Unsubscribe).map(|EmptyData {}| ())
+    }
+}

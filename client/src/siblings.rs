@@ -1,0 +1,60 @@
+//! Finds gob's other programs (CLI, Where things are found): beside the own one, in `$GOB_LIBEXEC`, on PATH.
+
+use nix::unistd::{AccessFlags, access};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Finds a program of gob by its file name.
+///
+/// # Errors
+/// The directories in which it is not.
+pub fn find(name: &str) -> Result<PathBuf, Vec<PathBuf>> {
+    let exe = std::env::current_exe().ok();
+    find_in(name, &places(exe.as_deref(), |name| std::env::var_os(name)))
+}
+
+fn find_in(name: &str, places: &[PathBuf]) -> Result<PathBuf, Vec<PathBuf>> {
+    let mut candidates = places.iter().map(|dir| dir.join(name));
+    candidates
+        .find(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok())
+        .ok_or_else(|| places.to_vec())
+}
+
+fn places(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    if let Some(dir) = exe.and_then(Path::parent) {
+        places.push(dir.to_owned());
+        // Cargo puts test programs one level below the binaries they test.
+        if dir.file_name().is_some_and(|name| name == "deps") {
+            places.extend(dir.parent().map(Path::to_owned));
+        }
+    }
+    places.extend(var("GOB_LIBEXEC").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+    let path = var("PATH").unwrap_or_default();
+    // A relative entry would mean another program in every directory.
+    places.extend(std::env::split_paths(&path).filter(|dir| dir.is_absolute()));
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_places() {
+        let var = |name: &str| match name {
+            "GOB_LIBEXEC" => Some("/libexec".into()),
+            "PATH" => Some("/usr/bin:rel:/bin".into()),
+            _ => None,
+        };
+        let got = places(Some(Path::new("/t/debug/deps/x")), var);
+        let want = ["/t/debug/deps", "/t/debug", "/libexec", "/usr/bin", "/bin"];
+        assert_eq!(got, want.map(PathBuf::from));
+    }
+
+    #[test]
+    fn only_what_can_be_executed() {
+        assert_eq!(find_in("sh", &["/etc".into(), "/bin".into()]), Ok("/bin/sh".into()));
+        assert_eq!(find_in("passwd", &["/etc".into()]), Err(vec!["/etc".into()]));
+    }
+}
