@@ -1,5 +1,12 @@
 //! The golden files, both ways, and that there is one for every message.
-#![allow(missing_docs, reason = "a test has no interface")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test has no interface, and fails by panicking, in its helpers too"
+)]
 
 mod common;
 

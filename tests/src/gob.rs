@@ -1,0 +1,380 @@
+//! One user's whole world: directories, binaries, and what runs in them.
+
+use crate::conn::Conn;
+use crate::ctl::Ctl;
+use crate::process::{self, Handle};
+use crate::script::{Facts, Step};
+use crate::wait::{self, DEADLINE};
+use gob_protocol::name::encode_safe;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::ffi::CString;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Which program stands in `gob-graph-worker`'s place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worker {
+    /// The fixture.
+    Fixture,
+    /// gob's own.
+    Real,
+}
+
+/// Directories and binaries of one test.
+#[derive(Debug)]
+pub struct Gob {
+    dir: PathBuf,
+    checks: bool,
+}
+
+/// How long the supervisor may take to stop in order before the harness kills it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Default for Gob {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gob {
+    /// A world with the fixture as its worker.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Worker::Fixture)
+    }
+
+    /// A world with this worker. Nothing runs in it yet.
+    ///
+    /// # Panics
+    /// When the binaries were not built.
+    #[must_use]
+    pub fn with(worker: Worker) -> Self {
+        let template = CString::new(std::env::temp_dir().join("gob-XXXXXX").as_os_str().as_bytes());
+        let mut template = template.expect("a path without NUL").into_bytes_with_nul();
+        // SAFETY: the template is a C string that mkdtemp may write to.
+        let made = unsafe { libc::mkdtemp(template.as_mut_ptr().cast()) };
+        assert!(!made.is_null(), "mkdtemp: {}", std::io::Error::last_os_error());
+        template.pop();
+        let dir = PathBuf::from(String::from_utf8(template).expect("a path in UTF-8"));
+        for part in ["bin", "home", "data", "state"] {
+            fs::create_dir(dir.join(part)).expect("a directory");
+        }
+        let gob = Self { dir, checks: true };
+        let built = built_binaries();
+        let worker = if worker == Worker::Real { "gob-graph-worker" } else { "gob-fixture" };
+        for (from, to) in [
+            ("gobd", "gobd"),
+            ("gob-keeper", "gob-keeper"),
+            ("gobctl", "gobctl"),
+            (worker, "gob-graph-worker"),
+        ] {
+            let from = built.join(from);
+            assert!(from.exists(), "{} is missing: cargo build --workspace --bins", from.display());
+            let to = gob.bin(to);
+            if fs::hard_link(&from, &to).is_err() {
+                fs::copy(&from, &to).expect("a copy of the binary");
+            }
+        }
+        gob
+    }
+
+    /// Leaves out the check for processes that are left behind, for a test that makes such on purpose and ends them
+    /// itself.
+    pub fn without_leftover_check(&mut self) {
+        self.checks = false;
+    }
+
+    /// The directory that holds all others.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A program.
+    #[must_use]
+    pub fn bin(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
+    }
+
+    /// The runtime directory; nobody made it yet.
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// The supervisor's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.runtime_dir().join("daemon.sock")
+    }
+
+    /// A graph's own directory.
+    #[must_use]
+    pub fn graph_dir(&self, graph: &str) -> PathBuf {
+        self.data_dir().join(encode_safe(graph))
+    }
+
+    /// The variables that every program of this world gets, and no others.
+    #[must_use]
+    pub fn env(&self) -> Vec<(String, String)> {
+        let path = |p: PathBuf| p.to_str().expect("a path in UTF-8").to_owned();
+        [
+            ("HOME", path(self.dir.join("home"))),
+            ("USER", "tester".to_owned()),
+            ("PATH", format!("{}:/usr/bin:/bin", path(self.dir.join("bin")))),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("GOB_RUNTIME_DIR", path(self.runtime_dir())),
+            ("GOB_STATE_DIR", path(self.state_dir())),
+            ("GOB_DATA_DIR", path(self.data_dir())),
+            ("GOB_CONFIG", path(self.dir.join("config.toml"))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// A call of gobctl.
+    #[must_use]
+    pub fn ctl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ctl {
+        let mut ctl = Ctl::new(&self.bin("gobctl"), self.env());
+        ctl.args(args);
+        ctl
+    }
+
+    /// Starts the supervisor, unless it runs, and connects without saying who.
+    #[must_use]
+    pub fn connect(&self) -> Conn {
+        if !self.socket().exists() {
+            self.ctl(["ping"]).ok();
+        }
+        Conn::open(&self.socket())
+    }
+
+    /// Starts the supervisor, unless it runs, and connects as this owner.
+    #[must_use]
+    pub fn connect_as(&self, owner: &str) -> Conn {
+        self.connect().hello(owner)
+    }
+
+    /// A connection that gets every event from now on.
+    #[must_use]
+    pub fn events(&self) -> Conn {
+        let mut conn = self.connect_as("watcher");
+        conn.ok("subscribe", json!({}));
+        conn
+    }
+
+    /// Sets what the fixture does for a graph.
+    pub fn script(&self, graph: &str, steps: &[Step]) {
+        self.write_script(graph, "fixture.json", steps);
+    }
+
+    /// Sets what the fixture does for one run of a graph.
+    pub fn script_of_run(&self, graph: &str, run: u64, steps: &[Step]) {
+        self.write_script(graph, &format!("fixture.{run}.json"), steps);
+    }
+
+    fn write_script(&self, graph: &str, file: &str, steps: &[Step]) {
+        fs::create_dir_all(self.graph_dir(graph)).expect("the graph's directory");
+        let bytes = serde_json::to_vec(steps).expect("a script");
+        fs::write(self.graph_dir(graph).join(file), bytes).expect("a script");
+    }
+
+    /// Makes a FIFO on which [`Step::WaitFor`] can wait.
+    pub fn fifo(&self, graph: &str, name: &str) {
+        fs::create_dir_all(self.graph_dir(graph)).expect("the graph's directory");
+        let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+        nix::unistd::mkfifo(&self.graph_dir(graph).join(name), mode).expect("a FIFO");
+    }
+
+    /// Lets a fixture go on that waits on a FIFO, and waits until it has come there.
+    pub fn release(&self, graph: &str, name: &str) {
+        fs::write(self.graph_dir(graph).join(name), b"go").expect("the FIFO");
+    }
+
+    /// What a run of the fixture found when it began.
+    #[must_use]
+    pub fn facts(&self, graph: &str, run: u64) -> Facts {
+        let path = self.graph_dir(graph).join(format!("facts.{run}.json"));
+        assert!(wait::until(DEADLINE, || path.exists()), "no {}", path.display());
+        serde_json::from_slice(&fs::read(path).expect("facts")).expect("facts")
+    }
+
+    /// The processes that a run of the fixture has made.
+    #[must_use]
+    pub fn children(&self, graph: &str, run: u64) -> Vec<i32> {
+        let text = fs::read_to_string(self.graph_dir(graph).join(format!("pids.{run}"))).unwrap_or_default();
+        text.lines().map(|line| line.parse().expect("a pid")).collect()
+    }
+
+    /// Connects to the control socket of a graph's worker.
+    #[must_use]
+    pub fn worker(&self, graph: &str) -> Conn {
+        let data = self.connect().ok("get", json!({"name": graph}));
+        let endpoint = data["worker"]["endpoint"].as_str().expect("an endpoint");
+        Conn::open(Path::new(endpoint.strip_prefix("unix:").expect("a Unix socket")))
+    }
+
+    /// A log file of a run.
+    #[must_use]
+    pub fn log(&self, graph: &str, run: u64, stream: &str) -> PathBuf {
+        self.state_dir().join("logs").join(encode_safe(graph)).join(format!("{run}.{stream}.log"))
+    }
+
+    /// The line in the lock file, where a supervisor runs.
+    #[must_use]
+    pub fn lock_line(&self) -> Option<Value> {
+        serde_json::from_slice(&fs::read(self.state_dir().join("gobd.lock")).ok()?).ok()
+    }
+
+    /// The supervisor's process, as it says itself.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        self.connect().ok("status", json!({}))
+    }
+
+    /// Pid of the supervisor.
+    #[must_use]
+    pub fn gobd_pid(&self) -> i32 {
+        self.status()["pid"].as_i64().expect("a pid") as i32
+    }
+
+    /// Waits until there is a supervisor of another life than this one; answers its pid.
+    pub fn wait_other_instance(&self, instance: &str) -> i32 {
+        let mut pid = None;
+        let found = wait::until(DEADLINE, || {
+            let Ok(stream) = std::os::unix::net::UnixStream::connect(self.socket()) else { return false };
+            let mut conn = Conn::over(stream);
+            if conn.try_send(b"{\"id\":1,\"type\":\"status\"}\n").is_err() {
+                return false;
+            }
+            let Some(frame) = conn.frame_within(DEADLINE) else { return false };
+            pid = frame["data"]["pid"].as_i64();
+            frame["data"]["instance"].as_str().is_some_and(|other| other != instance)
+        });
+        assert!(found, "no other supervisor came");
+        pid.expect("a pid") as i32
+    }
+
+    /// Processes of this world, gobctl included.
+    #[must_use]
+    pub fn processes(&self) -> Vec<i32> {
+        process::belonging_to(&self.dir)
+    }
+
+    /// Waits until no process of this world is alive; answers those that still are.
+    #[must_use]
+    pub fn wait_empty(&self, timeout: Duration) -> Vec<i32> {
+        let empty = wait::until(timeout, || self.processes().is_empty());
+        if empty { Vec::new() } else { self.processes() }
+    }
+
+    /// Every log of this world, the end of each.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let mut text = String::new();
+        let mut folders = vec![self.state_dir()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ext| ext == "log") {
+                    text.push_str(&format!("--- {}\n{}\n", path.display(), tail(&path)));
+                }
+            }
+        }
+        text
+    }
+
+    /// Stops the supervisor in order, or else kills it, and waits until nothing is left.
+    fn shut(&self) -> Vec<i32> {
+        let gobd = || self.processes().into_iter().filter(|pid| self.runs(*pid, "gobd"));
+        let stop = |signal: Signal| {
+            let handles = gobd().filter_map(Handle::open).filter(|handle| self.runs(handle.pid, "gobd"));
+            handles.for_each(|handle| handle.signal(signal));
+        };
+        stop(Signal::SIGTERM);
+        if self.wait_empty(PATIENCE).is_empty() {
+            return Vec::new();
+        }
+        // The keeper sweeps and starts another one, which has nothing to do and goes when it is told.
+        let before: Vec<i32> = gobd().collect();
+        if before.is_empty() {
+            return self.processes();
+        }
+        stop(Signal::SIGKILL);
+        if !wait::until(PATIENCE, || gobd().any(|pid| !before.contains(&pid)) && self.socket().exists()) {
+            return self.processes();
+        }
+        stop(Signal::SIGTERM);
+        self.wait_empty(PATIENCE)
+    }
+
+    fn runs(&self, pid: i32, program: &str) -> bool {
+        process::exe(pid).is_some_and(|exe| exe == self.bin(program))
+    }
+}
+
+impl Drop for Gob {
+    fn drop(&mut self) {
+        let left = self.shut();
+        let failed = std::thread::panicking();
+        let told: Vec<String> = left.iter().map(|pid| process::describe(*pid)).collect();
+        if failed || (self.checks && !left.is_empty()) {
+            eprintln!("{}", self.logs());
+        }
+        for handle in left.iter().filter_map(|pid| Handle::open(*pid)) {
+            if process::belonging_to(&self.dir).contains(&handle.pid) {
+                handle.signal(Signal::SIGKILL);
+            }
+        }
+        drop(self.wait_empty(PATIENCE));
+        // A test may have taken rights away.
+        drop(fs::set_permissions(&self.dir, fs::Permissions::from_mode(0o700)));
+        let removed = fs::remove_dir_all(&self.dir);
+        if !failed && self.checks {
+            assert!(told.is_empty(), "left behind: {told:#?}");
+            assert!(removed.is_ok(), "{}: {removed:?}", self.dir.display());
+        }
+    }
+}
+
+fn tail(path: &Path) -> String {
+    const SHOWN: u64 = 16 * 1024;
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = fs::File::open(path) {
+        let len = file.metadata().map_or(0, |meta| meta.len());
+        if file.seek(SeekFrom::Start(len.saturating_sub(SHOWN))).is_ok() {
+            drop(file.read_to_end(&mut bytes));
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Where cargo puts binaries: beside this executable, or above it when that is a test.
+#[must_use]
+pub fn built_binaries() -> PathBuf {
+    let mut dir = std::env::current_exe().expect("this executable");
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    dir
+}

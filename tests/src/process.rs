@@ -1,0 +1,171 @@
+//! Facts about processes, and signals that can only reach the process that was meant.
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A process that is meant, even if its number should be given to another one.
+#[derive(Debug)]
+pub struct Handle {
+    /// Its number.
+    pub pid: i32,
+    pidfd: OwnedFd,
+}
+
+impl Handle {
+    /// Takes hold of a process; `None` when there is none of this number.
+    #[must_use]
+    pub fn open(pid: i32) -> Option<Self> {
+        // SAFETY: pidfd_open takes no pointer, and the descriptor that it answers belongs to nobody yet.
+        let pidfd = unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+            if fd < 0 {
+                return None;
+            }
+            OwnedFd::from_raw_fd(fd as i32)
+        };
+        Some(Self { pid, pidfd })
+    }
+
+    /// Sends a signal; one to a process that is gone does nothing.
+    pub fn signal(&self, signal: Signal) {
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: a null info pointer means that the kernel fills it in as kill(2) would.
+        let sent = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal as i32, no_info, 0)
+        };
+        assert!(
+            sent == 0 || nix::errno::Errno::last() == nix::errno::Errno::ESRCH,
+            "cannot signal {}",
+            self.pid
+        );
+    }
+
+    /// Waits until it has ended; false when it has not by then.
+    #[must_use]
+    pub fn wait_gone(&self, timeout: Duration) -> bool {
+        crate::wait::readable(self.pidfd.as_fd(), timeout)
+    }
+
+    /// The descriptor, which is readable once the process has ended.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// Waits until a child of this process has stopped itself.
+///
+/// # Errors
+/// When it is no child, or ended.
+pub fn wait_stopped(pid: i32) -> io::Result<()> {
+    waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT)?;
+    Ok(())
+}
+
+/// Whether there is such a process, zombies not counted.
+#[must_use]
+pub fn is_alive(pid: i32) -> bool {
+    stat_field(pid, 3).is_some_and(|state| state != "Z" && state != "X")
+}
+
+/// Whether there is such a process and it is stopped.
+#[must_use]
+pub fn is_stopped(pid: i32) -> bool {
+    stat_field(pid, 3).is_some_and(|state| state == "T")
+}
+
+/// The parent of a process.
+#[must_use]
+pub fn parent(pid: i32) -> Option<i32> {
+    stat_field(pid, 4)?.parse().ok()
+}
+
+/// The start of a process in clock ticks since boot.
+#[must_use]
+pub fn start_time(pid: i32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// A field of `/proc/<pid>/stat`, counted as proc(5) does; not the second.
+#[must_use]
+pub fn stat_field(pid: i32, field: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name may hold spaces and parentheses; everything behind the last one is numbers.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(field.checked_sub(3)?).map(str::to_owned)
+}
+
+/// The program that a process runs.
+#[must_use]
+pub fn exe(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// Every process whose program lies in `dir`, or whose environment names `dir`; zombies not counted.
+#[must_use]
+pub fn belonging_to(dir: &Path) -> Vec<i32> {
+    let needle = dir.as_os_str().as_encoded_bytes();
+    let own = std::process::id() as i32;
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        *pid != own
+            && is_alive(*pid)
+            && (exe(*pid).is_some_and(|exe| exe.starts_with(dir))
+                || fs::read(format!("/proc/{pid}/environ")).is_ok_and(|env| contains(&env, needle)))
+    })
+    .collect()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// One line about a process, for messages.
+#[must_use]
+pub fn describe(pid: i32) -> String {
+    let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let args = String::from_utf8_lossy(&args).replace('\0', " ");
+    let state = stat_field(pid, 3).unwrap_or_else(|| "gone".to_owned());
+    format!("{pid} (state {state}, parent {:?}): {args}", parent(pid))
+}
+
+/// Waits until none of these processes is alive; answers those that still are.
+#[must_use]
+pub fn survivors(pids: &[i32], timeout: Duration) -> Vec<i32> {
+    let deadline = Instant::now() + timeout;
+    let handles: Vec<Handle> = pids.iter().filter_map(|pid| Handle::open(*pid)).collect();
+    handles
+        .iter()
+        .filter(|handle| !handle.wait_gone(deadline.saturating_duration_since(Instant::now())))
+        .map(|handle| handle.pid)
+        .filter(|pid| is_alive(*pid))
+        .collect()
+}
+
+/// The value in bytes of a line of `/proc/<pid>/smaps_rollup`, such as `Pss`.
+#[must_use]
+pub fn smaps_bytes(pid: i32, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// How often all threads of a process gave up the processor by themselves.
+#[must_use]
+pub fn voluntary_switches(pid: i32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let counts = tasks.filter_map(|task| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok())
+    });
+    counts.sum()
+}

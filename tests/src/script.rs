@@ -1,0 +1,115 @@
+//! What the fixture worker does, as data: a test writes a script, `gob-fixture` plays it.
+//!
+//! The script of a graph is `<root_dir>/<encoded graph>/fixture.json`, or `fixture.<run>.json` for one run of it.
+//! Without one, a fixture listens, says that it is ready, and serves its control socket.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing to do; the next one follows when it is done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Step {
+    /// Ignores these signals, by name.
+    Ignore(Vec<String>),
+    /// Makes another process and waits until that has settled.
+    Child(Child),
+    /// Writes text; `{HANDSHAKE}` in it stands for the usual handshake line without its newline.
+    Write(Write),
+    /// Writes these bytes to standard output.
+    Bytes(Vec<u8>),
+    /// Writes a lot.
+    Flood(Flood),
+    /// Binds and serves the control socket.
+    Listen,
+    /// Writes the usual handshake line.
+    Handshake,
+    /// Goes on when somebody has written to this FIFO in the graph's directory.
+    WaitFor(String),
+    /// Exits with this code.
+    Exit(i32),
+    /// Sends itself this signal.
+    Kill(String),
+    /// Closes standard output.
+    CloseStdout,
+    /// Does nothing for ever.
+    Hang,
+}
+
+/// A process that the fixture makes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Child {
+    /// In a session of its own.
+    pub setsid: bool,
+    /// Forks twice with a new session between, so that its parent is not the fixture.
+    pub detach: bool,
+    /// Without any environment.
+    pub env_clear: bool,
+    /// Closes all its descriptors.
+    pub close_fds: bool,
+    /// Ignores TERM, HUP and INT.
+    pub ignore_term: bool,
+    /// Stops itself with SIGSTOP.
+    pub stop: bool,
+    /// Keeps the fixture's standard output and error open.
+    pub hold_output: bool,
+}
+
+/// Text for one of the streams.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Write {
+    /// What to write.
+    pub text: String,
+    /// To standard error in place of standard output.
+    pub stderr: bool,
+    /// So many bytes per write; all in one when 0.
+    pub chunk: usize,
+}
+
+/// A lot of bytes for one of the streams.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Flood {
+    /// How many bytes.
+    pub bytes: u64,
+    /// A newline after each of so many bytes; none when 0.
+    pub line: usize,
+    /// To standard error in place of standard output.
+    pub stderr: bool,
+}
+
+/// What a worker found when it began to run, before its own runtime changed anything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Facts {
+    /// Its process id.
+    pub pid: i32,
+    /// Its parent.
+    pub ppid: i32,
+    /// Its process group.
+    pub pgid: i32,
+    /// Its session.
+    pub sid: i32,
+    /// The signal that its parent's death sends it; 0 for none.
+    pub pdeathsig: i32,
+    /// Program and arguments.
+    pub args: Vec<String>,
+    /// Its working directory.
+    pub cwd: String,
+    /// Its environment as `NAME=value`.
+    pub env: Vec<String>,
+    /// Descriptor number and what it refers to.
+    pub fds: Vec<(i32, String)>,
+    /// Soft and hard limit of open files.
+    pub nofile: (u64, u64),
+    /// Lines of `/proc/self/status`: `SigBlk`, `SigIgn`, `SigCgt` as bit masks in hex, `Umask` in octal.
+    pub status: std::collections::BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// The value of an environment variable.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.env.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    }
+}

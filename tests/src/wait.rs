@@ -1,0 +1,44 @@
+//! Waiting for something with a deadline, never for a length of time.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine before a test gives up.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until a descriptor is readable; false when it is not by then.
+#[must_use]
+pub fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let millis = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        // SAFETY: one element, which lives until the call returns.
+        match unsafe { libc::poll(&raw mut poll, 1, millis) } {
+            0 => return false,
+            1.. => return true,
+            _ => {
+                let error = io::Error::last_os_error();
+                assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll: {error}");
+            }
+        }
+    }
+}
+
+/// Waits until a condition holds that no descriptor tells of, such as the state of a process that is not a child;
+/// false when it does not by then.
+#[must_use]
+pub fn until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
