@@ -1,0 +1,135 @@
+//! One client: reads frames, has them answered one after another, writes the responses.
+//!
+//! Owns the client's unread bytes and unwritten responses, both bounded. Runs on a thread of its own, so a client
+//! that sends slowly or reads nothing costs itself only; who does not take a response for half a minute is cut off.
+
+use crate::limits::{GATHER_BYTES, KEEP_OUT_BYTES, READ_BYTES, WRITE_TIMEOUT};
+use crate::requests::{self, Context, Request};
+use crate::server::Shared;
+use gob_protocol::envelope::{frame_too_long, parse_requests, write_response};
+use gob_protocol::limits::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
+use gob_protocol::{ErrorCode, Framer, Id, Incoming, Rejected, WireError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Serves one client until it goes or the worker stops.
+///
+/// # Errors
+/// Why the client can't be talked to any more.
+pub(crate) fn serve(shared: &Shared, peer: &Arc<UnixStream>) -> io::Result<()> {
+    peer.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let mut framer = Framer::new(MAX_REQUEST_BYTES);
+    let mut bytes = vec![0; READ_BYTES];
+    let mut client = Client { shared, peer, out: Vec::new() };
+    loop {
+        let read = match peer.as_ref().read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        framer.extend(bytes.get(..read).unwrap_or_default());
+        while let Some(frame) = framer.next_frame() {
+            match frame {
+                Ok(line) => client.answer(line)?,
+                Err(_) => client.refuse(None, &frame_too_long())?,
+            }
+        }
+        client.flush()?;
+    }
+}
+
+struct Client<'a> {
+    shared: &'a Shared,
+    peer: &'a Arc<UnixStream>,
+    /// Whole responses that were not written yet.
+    out: Vec<u8>,
+}
+
+impl Client<'_> {
+    fn answer(&mut self, line: &[u8]) -> io::Result<()> {
+        let Incoming { id, request } = match parse_requests::<Request<'_>>(line) {
+            Ok(incoming) => incoming,
+            Err(Rejected { id, error }) => return self.refuse(id.as_ref(), &error),
+        };
+        if self.shared.stopping.load(Ordering::Relaxed) {
+            let error = WireError::new(ErrorCode::ShuttingDown, "the worker stops");
+            return self.refuse(id.as_ref(), &error);
+        }
+        if !request.is_short() {
+            self.flush()?;
+        }
+        let start = self.out.len();
+        self.begin(id.as_ref());
+        let data = self.out.len();
+        let mut context =
+            Context { shared: self.shared, peer: self.peer, id: id.as_ref(), out: &mut self.out };
+        let result = requests::answer(&request, &mut context);
+        match result {
+            Ok(()) if self.out.len() - data <= MAX_RESPONSE_BYTES => {
+                self.out.extend_from_slice(b"}\n");
+                self.gather()
+            }
+            Ok(()) => {
+                self.out.truncate(start);
+                self.refuse(id.as_ref(), requests::too_much().error())
+            }
+            Err(refusal) => {
+                self.out.truncate(start);
+                self.refuse(id.as_ref(), refusal.error())
+            }
+        }
+    }
+
+    /// Everything of a success but its data and the closing brace.
+    fn begin(&mut self, id: Option<&Id>) {
+        self.out.extend_from_slice(b"{\"id\":");
+        requests::append_id(&mut self.out, id);
+        self.out.extend_from_slice(b",\"success\":true,\"data\":");
+    }
+
+    fn refuse(&mut self, id: Option<&Id>, error: &WireError) -> io::Result<()> {
+        write_response::<()>(&mut self.out, id, Err(error))?;
+        self.gather()
+    }
+
+    fn gather(&mut self) -> io::Result<()> {
+        if self.out.len() >= GATHER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        write_all(self.peer, &self.out)?;
+        self.out.clear();
+        self.out.shrink_to(KEEP_OUT_BYTES);
+        Ok(())
+    }
+}
+
+/// Writes everything, or fails when the client took too long for it.
+///
+/// # Errors
+/// What the socket says; `TimedOut` for a client that does not read.
+pub(crate) fn write_all(mut peer: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let deadline = Instant::now() + WRITE_TIMEOUT;
+    loop {
+        match peer.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+            Err(e) => return Err(e),
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! gob-graph-worker: a property graph in one SQLite file, served as JSON lines on a Unix socket.
+//!
+//! `REQUESTS.md` beside this crate is the contract with clients. The way of a request: bytes → frame → `Request` →
+//! `requests::*` → `Store` → data → the connection writes it. [`run`] is the whole life of a worker: take the
+//! graph's lock, open its file, publish the socket, say so, serve, put everything away.
+
+pub mod args;
+mod cancel;
+mod connection;
+mod input;
+pub mod limits;
+mod lock;
+mod log;
+mod output;
+mod pool;
+mod requests;
+mod server;
+mod socket;
+pub mod store;
+
+use args::Args;
+use serde_json::json;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Why a worker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The graph is another process's, or its lock can't be taken.
+    #[error(transparent)]
+    Lock(#[from] lock::LockError),
+    /// The graph's file can't be used.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The socket can't be published.
+    #[error(transparent)]
+    Socket(#[from] socket::SocketError),
+    /// The system refused something else.
+    #[error("cannot {operation}: {source}")]
+    System {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Serves one graph until it is told to stop.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    match start(args) {
+        Ok(server) => {
+            server.serve();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            log::line(format_args!("cannot serve {}: {error}", args.graph));
+            handshake(&json!({"ready": false, "error": error.to_string()}));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<server::Server, StartError> {
+    // Before any thread exists, so that every thread inherits the mask and only the signalfd sees the signals.
+    let signals = server::block_signals()?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let directory = args.graph_directory();
+    let lock = lock::GraphLock::take(&directory, args.graph.as_str())?;
+    let store = store::Store::open(&directory, args.synchronous)?;
+    let socket = socket::Socket::publish(&args.socket)?;
+    let ready = json!({
+        "ready": true,
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "endpoint": format!("unix:{}", args.socket.display()),
+        "target": {"graph": args.graph.as_str(), "path": store.path().display().to_string()},
+    });
+    let server = server::Server::new(signals, lock, store, socket);
+    handshake(&ready);
+    Ok(server)
+}
+
+/// Writes the one line of standard output. Whoever closed it does not want to know.
+fn handshake(line: &serde_json::Value) {
+    let mut out = io::stdout().lock();
+    if let Err(e) = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()) {
+        log::line(format_args!("nobody reads the handshake: {e}"));
+    }
+}

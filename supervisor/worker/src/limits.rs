@@ -1,0 +1,66 @@
+//! Every bound of the worker in one place; `REQUESTS.md` repeats them for clients.
+
+use std::time::Duration;
+
+/// Longest node id, in bytes.
+pub const MAX_ID_BYTES: usize = 512;
+/// Longest label or edge type, in bytes.
+pub const MAX_LABEL_BYTES: usize = 256;
+/// Largest properties object of one node or edge, in bytes of JSON.
+pub const MAX_PROPERTIES_BYTES: usize = 256 * 1024;
+/// Deepest nesting of a properties object.
+pub const MAX_PROPERTIES_DEPTH: usize = 100;
+/// Most ids in one `get`.
+pub const MAX_GET_IDS: usize = 10_000;
+
+/// Most labels, and most edge types, in `stats`.
+pub const MAX_STATS_NAMES: usize = 100;
+
+/// Connections at once; one more is answered `busy` and closed.
+pub const MAX_CONNECTIONS: usize = 256;
+/// Readers for short reads, so that a `get` never waits for a long one.
+pub const SHORT_READERS: usize = 4;
+/// Readers for searches and walks.
+pub const LONG_READERS: usize = 4;
+/// Readers for `query`.
+pub const QUERY_READERS: usize = 4;
+/// Exports at once.
+pub const MAX_EXPORTS: usize = 4;
+/// Imports at once.
+pub const MAX_IMPORTS: usize = 4;
+/// How long a request waits for a reader, or for the writer, before it is answered `busy`.
+pub const POOL_WAIT: Duration = Duration::from_secs(10);
+/// How long an import waits for the writer.
+pub const IMPORT_WRITER_WAIT: Duration = Duration::from_secs(60);
+/// How long SQLite waits for a lock that another program holds on the file.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take to accept one response before its connection ends.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Responses that may gather before they are written, in bytes.
+pub const GATHER_BYTES: usize = 64 * 1024;
+/// An output buffer that grew beyond this is given back once it is written, in bytes.
+pub const KEEP_OUT_BYTES: usize = 256 * 1024;
+/// Results with a `truncated` flag end here, in bytes, well below the largest frame.
+pub const MAX_RESULT_BYTES: usize = 32 << 20;
+/// Size of one read from a socket, in bytes.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Longest run of one walk, search or `stats`.
+pub const READ_DEADLINE: Duration = Duration::from_secs(30);
+/// Virtual machine steps of SQLite between two looks at deadline and client.
+pub const PROGRESS_STEPS: i32 = 10_000;
+/// How often a running request looks whether its client is still there.
+pub const PEER_CHECK: Duration = Duration::from_millis(100);
+
+/// How long a stop waits for running requests before it interrupts them.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stop waits for interrupted requests.
+pub const STOP_INTERRUPTED: Duration = Duration::from_secs(2);
+
+/// How often the socket is checked where no notification came: a parent's parent may have moved.
+pub const SOCKET_CHECK: Duration = Duration::from_secs(60);
+/// First wait after a failed publication; it doubles up to [`SOCKET_CHECK`].
+pub const REPUBLISH_FIRST: Duration = Duration::from_millis(100);
+/// Pause of accepting when the process is out of descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

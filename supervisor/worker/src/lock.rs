@@ -1,0 +1,96 @@
+//! The graph's lock: `worker.lock` beside the graph's file, flocked by its worker for as long as it lives.
+//!
+//! The file holds the holder's pid for people and messages; the flock alone decides. It is never unlinked: two
+//! workers could then each hold the lock of a file of that name.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Why the graph's lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another worker serves the graph.
+    #[error("graph {graph} is already served by {holder} (it holds {path})")]
+    Held {
+        /// The graph.
+        graph: String,
+        /// The holder, as far as it said who it is.
+        holder: String,
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// The file or its directory can't be made or locked.
+    #[error("cannot {operation} {path}: {source}")]
+    Io {
+        /// What failed.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The lock, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub(crate) struct GraphLock {
+    /// Open for as long as the lock is ours; nothing else is done with it.
+    _file: File,
+}
+
+impl GraphLock {
+    /// Makes the graph's directory (0700) where it is missing and takes its lock without waiting.
+    pub(crate) fn take(directory: &Path, graph: &str) -> Result<Self, LockError> {
+        let failed = |operation: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| LockError::Io { operation, path, source }
+        };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(failed("make", directory))?;
+        let path = directory.join("worker.lock");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(&path).map_err(failed("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { graph: graph.to_owned(), holder: holder(&mut file), path });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(LockError::Io { operation: "lock", path, source });
+            }
+        }
+        let written = file.set_len(0).and_then(|()| file.rewind());
+        let written = written.and_then(|()| writeln!(file, "{}", std::process::id()));
+        written.map_err(failed("write", &path))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The holder writes its pid right after it got the lock, so the file may still be empty.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(32).read_to_string(&mut text);
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(pid)) => format!("process {pid}"),
+        (Ok(_) | Err(_), _) => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let graph = dir.path().join("a/demo");
+        let first = GraphLock::take(&graph, "demo").unwrap();
+        let said = GraphLock::take(&graph, "demo").unwrap_err().to_string();
+        assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+        drop(first);
+        assert!(GraphLock::take(&graph, "demo").is_ok());
+    }
+}

@@ -1,0 +1,261 @@
+//! The main thread: accepts clients, keeps the socket published, ends in order when a signal says so.
+//!
+//! Owns the socket, the graph's lock and the list of connections. It sleeps in one `poll`: an idle worker wakes
+//! up once a minute, to look whether its socket is still there. Clients are served on threads of their own.
+
+use crate::StartError;
+use crate::connection;
+use crate::limits::{
+    ACCEPT_PAUSE, MAX_CONNECTIONS, REPUBLISH_FIRST, SOCKET_CHECK, STOP_INTERRUPTED, STOP_PATIENCE,
+};
+use crate::lock::GraphLock;
+use crate::log;
+use crate::socket::{Socket, next_wait};
+use crate::store::Store;
+use gob_protocol::envelope::write_response;
+use gob_protocol::{ErrorCode, WireError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The graph.
+    pub(crate) store: Store,
+    /// When the worker began.
+    pub(crate) started: Instant,
+    /// No further request is begun.
+    pub(crate) stopping: AtomicBool,
+    /// Running requests end as soon as they look.
+    pub(crate) interrupt: Arc<AtomicBool>,
+    connections: Mutex<BTreeMap<u64, Arc<UnixStream>>>,
+    ended: Condvar,
+}
+
+/// A worker that is ready to serve.
+#[derive(Debug)]
+pub(crate) struct Server {
+    signals: SignalFd,
+    socket: Socket,
+    shared: Arc<Shared>,
+    next_connection: u64,
+    /// Accepting rests while the process is out of descriptors.
+    paused: bool,
+    /// The socket is gone: when it is published again, and the wait after that if it fails.
+    republish: Option<(Instant, Duration)>,
+    /// Dropped last: while anything of the worker runs, the graph is taken.
+    _lock: GraphLock,
+}
+
+/// Blocks the signals that end the worker, for all threads to come, and opens the descriptor that tells of them.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn block_signals() -> Result<SignalFd, StartError> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    let made = signals
+        .thread_block()
+        .and_then(|()| SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
+    made.map_err(|e| StartError::System { operation: "wait for signals", source: e.into() })
+}
+
+impl Server {
+    /// Puts the parts together.
+    pub(crate) fn new(signals: SignalFd, lock: GraphLock, store: Store, socket: Socket) -> Self {
+        let shared = Shared {
+            store,
+            started: Instant::now(),
+            stopping: AtomicBool::new(false),
+            interrupt: Arc::new(AtomicBool::new(false)),
+            connections: Mutex::new(BTreeMap::new()),
+            ended: Condvar::new(),
+        };
+        let shared = Arc::new(shared);
+        Self { signals, socket, shared, next_connection: 0, paused: false, republish: None, _lock: lock }
+    }
+
+    /// Serves until a signal, then puts everything away.
+    pub(crate) fn serve(mut self) {
+        while !self.wait_and_handle() {}
+        self.stop();
+    }
+
+    /// One turn of the loop; true when it is time to stop.
+    fn wait_and_handle(&mut self) -> bool {
+        let mut timeout = if self.paused { ACCEPT_PAUSE } else { SOCKET_CHECK };
+        if let Some((due, _)) = self.republish {
+            // A millisecond more, because poll rounds down and would come back too early.
+            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            timeout = timeout.min(left);
+        }
+        let listening = if self.paused { PollFlags::empty() } else { PollFlags::POLLIN };
+        let mut fds = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.socket.changes(), PollFlags::POLLIN),
+            PollFd::new(self.socket.listener(), listening),
+        ];
+        let polled = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));
+        let [signal, change, client] = fds.map(|fd| fd.any().unwrap_or(false));
+        if signal && matches!(self.signals.read_signal(), Ok(Some(_))) {
+            return true;
+        }
+        self.paused = false;
+        if change {
+            self.socket.clear_changes();
+        }
+        if client {
+            self.accept();
+        }
+        if change || polled == Ok(0) || self.republish.is_some() {
+            self.keep_published();
+        }
+        false
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match self.socket.accept() {
+                Ok(Some(stream)) => self.admit(stream),
+                Ok(None) => return,
+                Err(e) => {
+                    log::line(format_args!("cannot accept a client: {e}"));
+                    self.paused = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        let ours = nix::unistd::geteuid().as_raw();
+        match getsockopt(&stream, PeerCredentials) {
+            Ok(peer) if peer.uid() == ours => {}
+            Ok(peer) => {
+                let message = format!("this graph belongs to user {ours}, you are user {}", peer.uid());
+                return turn_away(&stream, &WireError::new(ErrorCode::PermissionDenied, message));
+            }
+            Err(e) => return log::line(format_args!("cannot tell who the client is: {e}")),
+        }
+        let shared = &self.shared;
+        if shared.connections().len() >= MAX_CONNECTIONS {
+            let error = WireError::new(ErrorCode::Busy, format!("{MAX_CONNECTIONS} clients are connected"));
+            let details = json!({"limit": "connections", "value": MAX_CONNECTIONS});
+            return turn_away(&stream, &error.hint("try again").details(details));
+        }
+        let number = self.next_connection;
+        self.next_connection += 1;
+        let stream = Arc::new(stream);
+        shared.connections().insert(number, Arc::clone(&stream));
+        let serving = Arc::clone(shared);
+        let client = Arc::clone(&stream);
+        let spawned = thread::Builder::new().name(format!("client {number}")).spawn(move || {
+            // Leaves the list also when the request's code panics.
+            let left = Leave { shared: &serving, number };
+            if let Err(e) = connection::serve(&serving, &client) {
+                log::line(format_args!("client {number}: {e}"));
+            }
+            drop(left);
+        });
+        if let Err(e) = spawned {
+            shared.leave(number);
+            let error = WireError::new(ErrorCode::Busy, format!("cannot start a thread: {e}"));
+            turn_away(&stream, &error.details(json!({"limit": "threads"})));
+        }
+    }
+
+    /// Publishes the socket again where it is gone: not at once, since whoever removes the directory is likely
+    /// still at it, then sooner first and once a minute in the end.
+    fn keep_published(&mut self) {
+        if self.socket.is_published() {
+            self.republish = None;
+            return;
+        }
+        let (due, wait) = *self.republish.get_or_insert((Instant::now() + REPUBLISH_FIRST, REPUBLISH_FIRST));
+        if Instant::now() < due {
+            return;
+        }
+        // Who is in the queue of the old socket must not be lost with it.
+        self.accept();
+        match self.socket.publish_again() {
+            Ok(()) => {
+                log::line(format_args!("published {} again", self.socket.path().display()));
+                self.republish = None;
+            }
+            Err(e) => {
+                log::line(format_args!("the socket is gone: {e}"));
+                self.republish = Some((Instant::now() + wait, next_wait(wait)));
+            }
+        }
+    }
+
+    fn stop(self) {
+        let shared = &self.shared;
+        self.socket.remove();
+        shared.stopping.store(true, Ordering::Relaxed);
+        for client in shared.connections().values() {
+            // Ends the wait for further requests; the running one goes on and its response is still written.
+            drop(client.shutdown(Shutdown::Read));
+        }
+        if !shared.wait_for_all(STOP_PATIENCE) {
+            shared.interrupt.store(true, Ordering::Relaxed);
+            if !shared.wait_for_all(STOP_INTERRUPTED) {
+                log::line(format_args!("{} clients did not end in time", shared.connections().len()));
+            }
+        }
+        shared.store.checkpoint();
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<UnixStream>>> {
+        // Single insertions and removals: a panic elsewhere can't have torn the map.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, number: u64) {
+        self.connections().remove(&number);
+        self.ended.notify_all();
+    }
+
+    /// Waits until no client is left; false when that took too long.
+    fn wait_for_all(&self, patience: Duration) -> bool {
+        let connections = self.connections();
+        let waited = self.ended.wait_timeout_while(connections, patience, |left| !left.is_empty());
+        let (left, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        left.is_empty()
+    }
+}
+
+struct Leave<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.shared.leave(self.number);
+    }
+}
+
+/// Says why, without waiting for a client that does not read, and closes.
+fn turn_away(stream: &UnixStream, error: &WireError) {
+    let mut line = Vec::new();
+    if write_response::<()>(&mut line, None, Err(error)).is_ok() && stream.set_nonblocking(true).is_ok() {
+        drop((&*stream).write(&line));
+    }
+}

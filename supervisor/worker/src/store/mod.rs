@@ -1,0 +1,191 @@
+//! The graph's file and the connections to it.
+//!
+//! Owns one connection that writes and bounded pools of connections that read. WAL lets the readers go on while
+//! something is written, and every request takes a connection for itself, so none sees half a batch. What the
+//! tables mean is in `schema`, what a request does with them in `requests`.
+
+mod sandbox;
+mod schema;
+mod staging;
+mod write;
+
+pub(crate) use write::{Counts, Writer};
+
+use crate::limits::{
+    IMPORT_WRITER_WAIT, LONG_READERS, MAX_EXPORTS, MAX_IMPORTS, POOL_WAIT, QUERY_READERS, SHORT_READERS,
+};
+use crate::log;
+use crate::pool::{Pool, Taken};
+use crate::requests::Refusal;
+use gob_protocol::{ErrorCode, WireError};
+use rusqlite::Connection;
+use serde_json::json;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a commit waits for.
+///
+/// In WAL mode the operating system has every acknowledged write, so the end of the worker, however sudden, loses
+/// nothing in either mode, and neither can tear the file. `Normal` leaves it to the system when the disk gets the
+/// log; a power cut may take back the last moments, whole transactions at a time. `Full` waits for the disk at
+/// each commit, some milliseconds. `Normal` is the default: a local graph is written in many small batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The disk is waited for at checkpoints only.
+    Normal,
+    /// The disk is waited for at each commit.
+    Full,
+}
+
+/// Why the graph's file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It was written by a later version.
+    #[error(
+        "{path} has version {found} of the graph format, this worker knows versions up to {known}: \
+         use a newer gob-graph-worker"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The latest version known here.
+        known: i64,
+    },
+    /// It is a database of something else.
+    #[error("{0} is an SQLite database, but not a graph of gob; it was not touched")]
+    Foreign(PathBuf),
+    /// It is damaged, or no database at all.
+    #[error("{path} is damaged or not a graph: {source}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// SQLite failed otherwise.
+    #[error("cannot open {path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file can't be made.
+    #[error("cannot make {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a request needs a reader for; each use has connections of its own, so that none waits for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A few rows by key.
+    Short,
+    /// A walk, a search, counting.
+    Long,
+    /// A client's own SQL.
+    Query,
+    /// A whole export.
+    Export,
+}
+
+/// The graph's file, open.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    short: Pool<Connection>,
+    long: Pool<Connection>,
+    query: Pool<Connection>,
+    export: Pool<Connection>,
+    imports: Pool<()>,
+    /// Closed last, because only it can remove the log when it closes.
+    writer: Pool<Connection>,
+}
+
+impl Store {
+    /// Opens the graph in this directory, which must exist and be locked; a new graph's file is made (0600), an
+    /// older one migrated.
+    ///
+    /// # Errors
+    /// Why the file can't be used.
+    pub fn open(directory: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let path = directory.join("graph.sqlite");
+        staging::remove_left_over(directory);
+        let writer = schema::open_writer(&path, synchronous)?;
+        Ok(Self {
+            path,
+            writer: Pool::of_one(writer),
+            short: Pool::new(SHORT_READERS),
+            long: Pool::new(LONG_READERS),
+            query: Pool::new(QUERY_READERS),
+            export: Pool::new(MAX_EXPORTS),
+            imports: Pool::new(MAX_IMPORTS),
+        })
+    }
+
+    /// The graph's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes a reader.
+    pub(crate) fn reader(&self, reading: Reading) -> Result<Taken<'_, Connection>, Refusal> {
+        let (pool, wait, limit) = match reading {
+            Reading::Short => (&self.short, POOL_WAIT, SHORT_READERS),
+            Reading::Long => (&self.long, POOL_WAIT, LONG_READERS),
+            Reading::Query => (&self.query, POOL_WAIT, QUERY_READERS),
+            Reading::Export => (&self.export, Duration::ZERO, MAX_EXPORTS),
+        };
+        let open = || match reading {
+            Reading::Query => sandbox::open(&self.path),
+            Reading::Short | Reading::Long | Reading::Export => schema::open_reader(&self.path),
+        };
+        pool.take(wait, open)?.ok_or_else(|| busy("readers", limit))
+    }
+
+    /// Takes the writer.
+    pub(crate) fn writer(&self) -> Result<Taken<'_, Connection>, Refusal> {
+        self.take_writer(POOL_WAIT)
+    }
+
+    /// Takes the writer for an import, which may wait longer.
+    pub(crate) fn import_writer(&self) -> Result<Taken<'_, Connection>, Refusal> {
+        self.take_writer(IMPORT_WRITER_WAIT)
+    }
+
+    /// Takes the place of one import.
+    pub(crate) fn import_place(&self) -> Result<Taken<'_, ()>, Refusal> {
+        let place = self.imports.take(Duration::ZERO, || Ok::<_, Refusal>(()))?;
+        place.ok_or_else(|| busy("imports", MAX_IMPORTS))
+    }
+
+    /// Moves everything from the log into the file, as far as readers allow.
+    pub(crate) fn checkpoint(&self) {
+        let Ok(writer) = self.writer() else {
+            log::line(format_args!("the writer did not end in time; the log is merged at the next start"));
+            return;
+        };
+        if let Err(e) = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            log::line(format_args!("cannot merge the log of {}: {e}", self.path.display()));
+        }
+    }
+
+    fn take_writer(&self, wait: Duration) -> Result<Taken<'_, Connection>, Refusal> {
+        // The writer always exists: it is put back even after a failed request.
+        let none = || Err(Refusal::from(WireError::new(ErrorCode::Internal, "the writer is lost")));
+        self.writer.take(wait, none)?.ok_or_else(|| busy("writers", 1))
+    }
+}
+
+fn busy(what: &str, limit: usize) -> Refusal {
+    let error = WireError::new(ErrorCode::Busy, format!("all {what} ({limit}) are in use"));
+    Refusal::from(error.hint("try again").details(json!({"limit": what, "value": limit})))
+}

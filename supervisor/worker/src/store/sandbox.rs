@@ -1,0 +1,88 @@
+//! Connections for a client's own SQL: they read this one graph and nothing else.
+//!
+//! Three walls, each enough by itself for the file: it is opened read-only, `query_only` is on, and an authorizer
+//! allows nothing but reading. The authorizer also keeps out what is no write: `ATTACH`, `PRAGMA`, transactions,
+//! temporary tables, loading extensions.
+
+use super::schema;
+use rusqlite::Connection;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use std::path::Path;
+
+/// Longest value and longest SQL text, in bytes.
+const MAX_VALUE_BYTES: i32 = 16 << 20;
+
+/// Opens a connection for a client's own SQL.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let mut connection = schema::open_reader(path)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    // A worker thread would run on after the statement was interrupted.
+    connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
+    connection.authorizer(Some(allow))?;
+    Ok(connection)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that SQLite's hook asks for")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not known to be a read is denied")]
+fn allow(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => Authorization::Allow,
+        AuthAction::Function { function_name } if !function_name.eq_ignore_ascii_case("load_extension") => {
+            Authorization::Allow
+        }
+        // The full-text index asks itself for it.
+        AuthAction::Pragma { pragma_name: "data_version", .. } => Authorization::Allow,
+        _ => Authorization::Deny,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Synchronous;
+
+    #[test]
+    fn reads_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("graph.sqlite");
+        let writer = schema::open_writer(&path, Synchronous::Normal).unwrap();
+        writer.execute("INSERT INTO node(id, properties) VALUES ('a', '{\"x\":1}')", []).unwrap();
+        writer.execute("INSERT INTO node_text(rowid, id) VALUES (1, 'a')", []).unwrap();
+        let sandbox = open(&path).unwrap();
+        let one = |sql: &str| sandbox.query_row(sql, [], |row| row.get::<_, i64>(0));
+        assert_eq!(one("SELECT properties ->> 'x' FROM nodes").unwrap(), 1);
+        assert_eq!(one("SELECT rowid FROM node_text WHERE node_text MATCH 'a'").unwrap(), 1);
+        assert_eq!(
+            one("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 9) SELECT max(i) FROM n")
+                .unwrap(),
+            9
+        );
+        for bad in [
+            "INSERT INTO node(id, properties) VALUES ('b', '{}')",
+            "DELETE FROM node",
+            "UPDATE nodes SET label = 'x'",
+            "DROP TABLE node",
+            "CREATE TEMP TABLE t(x)",
+            "CREATE TEMP VIEW v AS SELECT 1",
+            "ATTACH ':memory:' AS other",
+            "ATTACH '' AS other",
+            "VACUUM INTO '/dev/null'",
+            "PRAGMA query_only=OFF",
+            "PRAGMA user_version",
+            "SELECT * FROM pragma_table_info('node')",
+            "BEGIN",
+            "SAVEPOINT s",
+            "REINDEX",
+            "ANALYZE",
+            "SELECT load_extension('x')",
+            "INSERT INTO node_text(node_text) VALUES ('rebuild')",
+            "SELECT 1; DELETE FROM node",
+            "SELECT writefile('x', 'y')",
+        ] {
+            assert!(sandbox.prepare(bad).and_then(|mut s| s.query([])?.next().map(drop)).is_err(), "{bad}");
+        }
+        assert!(sandbox.is_autocommit());
+    }
+}

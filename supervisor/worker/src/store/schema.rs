@@ -1,0 +1,165 @@
+//! Tables, their migrations, and how connections are set up.
+//!
+//! `user_version` is the version of the format, `application_id` says that the file is a graph of gob. A client's
+//! SQL should use the views `nodes` and `edges`; the tables below them may change with the format.
+
+use super::{StoreError, Synchronous};
+use crate::limits::BUSY_TIMEOUT;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// `gobg` in ASCII.
+const APPLICATION_ID: i64 = 0x676F_6267;
+
+/// One step per version; the position in the list is the version that it starts from. Steps are never changed.
+const MIGRATIONS: &[&str] = &[r#"
+CREATE TABLE node (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    label TEXT,
+    properties TEXT NOT NULL
+) STRICT;
+CREATE TABLE edge (
+    source INTEGER NOT NULL REFERENCES node(key),
+    type TEXT NOT NULL,
+    target INTEGER NOT NULL REFERENCES node(key),
+    properties TEXT NOT NULL,
+    PRIMARY KEY (source, type, target)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX edge_target ON edge(target, type, source);
+CREATE VIRTUAL TABLE node_text USING fts5(
+    id, label, text, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2'
+);
+CREATE VIEW nodes(id, label, properties) AS SELECT id, label, properties FROM node;
+CREATE VIEW edges(source, target, type, properties) AS
+    SELECT s.id, t.id, e.type, e.properties
+    FROM edge e JOIN node s ON s.key = e.source JOIN node t ON t.key = e.target;
+"#];
+
+/// Index that a large import drops and makes again.
+pub(super) const MAKE_EDGE_TARGET: &str = "CREATE INDEX edge_target ON edge(target, type, source)";
+
+/// Opens the connection that writes, making or migrating the file.
+pub(super) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreError> {
+    make_private(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::Damaged { path: path.to_owned(), source }
+        }
+        Some(_) | None => StoreError::Sqlite { path: path.to_owned(), source },
+    };
+    let mut writer = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    let found = examine(&writer, path, sqlite)?;
+    set_up_writer(&writer, synchronous).and_then(|()| migrate(&mut writer, found)).map_err(sqlite)?;
+    Ok(writer)
+}
+
+/// Opens a connection that reads.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(path, flags)?;
+    reader.busy_timeout(BUSY_TIMEOUT)?;
+    reader.execute_batch("PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA trusted_schema=OFF")?;
+    reader.set_prepared_statement_cache_capacity(32);
+    Ok(reader)
+}
+
+/// SQLite gives its log and shared memory the mode of the file.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
+/// Reads the file's version; nothing is written before it is known to be a graph.
+fn examine(
+    writer: &Connection,
+    path: &Path,
+    sqlite: impl Fn(rusqlite::Error) -> StoreError,
+) -> Result<usize, StoreError> {
+    writer.busy_timeout(BUSY_TIMEOUT).map_err(&sqlite)?;
+    let ask = |sql: &str| writer.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(&sqlite);
+    let objects = ask("SELECT count(*) FROM sqlite_schema")?;
+    let version = ask("PRAGMA user_version")?;
+    let application = ask("PRAGMA application_id")?;
+    let new = objects == 0 && version == 0 && application == 0;
+    if !new && application != APPLICATION_ID {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    match usize::try_from(version) {
+        Ok(known) if known <= MIGRATIONS.len() => Ok(known),
+        Ok(_) | Err(_) => {
+            let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+            Err(StoreError::Newer { path: path.to_owned(), found: version, known })
+        }
+    }
+}
+
+fn set_up_writer(writer: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
+    let synchronous = match synchronous {
+        Synchronous::Normal => "NORMAL",
+        Synchronous::Full => "FULL",
+    };
+    writer.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
+    // The log is cut back to 64 MiB after a large import.
+    writer.execute_batch(&format!(
+        "PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16384;
+         PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;"
+    ))?;
+    writer.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn migrate(writer: &mut Connection, found: usize) -> rusqlite::Result<()> {
+    for (from, step) in MIGRATIONS.iter().enumerate().skip(found) {
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.execute_batch(&format!(
+            "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={};",
+            from + 1
+        ))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_once_and_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("graph.sqlite");
+        for _ in 0..2 {
+            let writer = open_writer(&path, Synchronous::Normal).unwrap();
+            writer.execute("INSERT INTO node(id, properties) VALUES (random(), '{}')", []).unwrap();
+        }
+        let reader = open_reader(&path).unwrap();
+        let nodes: i64 = reader.query_row("SELECT count(*) FROM nodes", [], |row| row.get(0)).unwrap();
+        assert_eq!(nodes, 2);
+        assert!(reader.execute("DELETE FROM node", []).is_err());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_no_graph_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("graph.sqlite");
+        let said = || open_writer(&path, Synchronous::Normal).unwrap_err();
+        std::fs::write(&path, "not a database, whatever it may be called").unwrap();
+        assert!(matches!(said(), StoreError::Damaged { .. }));
+        std::fs::remove_file(&path).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE mine(x)").unwrap();
+        assert!(matches!(said(), StoreError::Foreign(_)));
+        other
+            .execute_batch("DROP TABLE mine; PRAGMA application_id=0x676F6267; PRAGMA user_version=99")
+            .unwrap();
+        assert!(matches!(said(), StoreError::Newer { found: 99, .. }));
+    }
+}
