@@ -1,2 +1,48 @@
-//! Stub.
-fn main() {}
+//! gobctl, the command line of gob.
+//!
+//! This file is the way of one call: find the verb, build clap for that verb alone, run it, turn what came of it into
+//! an exit code. It owns no state.
+
+mod args;
+mod clock;
+mod context;
+mod each;
+mod environment;
+mod failure;
+mod help;
+mod json;
+mod last;
+mod out;
+mod progress;
+mod render;
+mod suggest;
+mod table;
+mod text;
+mod verbs;
+
+use failure::Failure;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let json = args::wants_json(&args);
+    let code = run(args).unwrap_or_else(|failure| failure.report(json));
+    ExitCode::from(code)
+}
+
+fn run(args: Vec<OsString>) -> Result<u8, Failure> {
+    match args::find_verb(&args) {
+        args::Asked::Help => out::print(&help::overview()).map(|()| 0),
+        args::Asked::Version => out::print(&format!("gobctl {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
+        args::Asked::Unknown(word) => Err(help::unknown_verb(&word)),
+        args::Asked::Nothing => {
+            let (context, _) = args::parse(args, None)?;
+            verbs::overview::run(&context)
+        }
+        args::Asked::Verb(verb, args) => {
+            let (context, matches) = args::parse(args, Some(verb))?;
+            (verb.run)(&context, &matches)
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Arguments: which verb is meant, the global flags, and clap for that one verb.
+//!
+//! Building clap for all verbs costs as much as a request, so the verb is looked up first and only its command built.
+
+use crate::context::{Color, Context};
+use crate::failure::Failure;
+use crate::text::parse_duration;
+use crate::verbs::{self, Verb};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use gob_client::Owner;
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Global flags that take a value, as they have to be known before clap is.
+const WITH_VALUE: [&str; 3] = ["--owner", "--timeout", "--color"];
+
+/// What a command line asks for.
+pub(crate) enum Asked {
+    /// No verb at all.
+    Nothing,
+    /// `--help`, `-h` or `help`.
+    Help,
+    /// `--version` or `-V`.
+    Version,
+    /// This verb, with the whole command line.
+    Verb(&'static Verb, Vec<OsString>),
+    /// A verb that is none.
+    Unknown(String),
+}
+
+/// Whether errors are to be printed as JSON; asked before anything else can fail.
+pub(crate) fn wants_json(args: &[OsString]) -> bool {
+    args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
+}
+
+/// Finds the verb: the first word that is neither a flag nor the value of one.
+pub(crate) fn find_verb(args: &[OsString]) -> Asked {
+    let mut rest = args.iter().enumerate().skip(1);
+    while let Some((at, arg)) = rest.next() {
+        let Some(word) = arg.to_str() else { return Asked::Unknown(arg.to_string_lossy().into_owned()) };
+        match word {
+            "-h" | "--help" => return Asked::Help,
+            "-V" | "--version" => return Asked::Version,
+            "help" => return asked_help(args, at),
+            _ if WITH_VALUE.contains(&word) => drop(rest.next()),
+            _ if word.starts_with('-') => {}
+            _ => {
+                return match verbs::find(word) {
+                    Some(verb) => Asked::Verb(verb, args.to_vec()),
+                    None => Asked::Unknown(word.to_owned()),
+                };
+            }
+        }
+    }
+    Asked::Nothing
+}
+
+/// `help VERB` is `VERB --help`.
+fn asked_help(args: &[OsString], at: usize) -> Asked {
+    let Some(topic) = args.get(at + 1) else { return Asked::Help };
+    let topic = topic.to_string_lossy();
+    match verbs::find(&topic) {
+        Some(verb) => Asked::Verb(verb, vec!["gobctl".into(), verb.name.into(), "--help".into()]),
+        None => Asked::Unknown(topic.into_owned()),
+    }
+}
+
+/// Parses a command line for the verb it names, or for none.
+pub(crate) fn parse(
+    args: Vec<OsString>,
+    verb: Option<&'static Verb>,
+) -> Result<(Context, ArgMatches), Failure> {
+    let matches = root(verb).try_get_matches_from(args).map_err(|error| from_clap(&error, verb))?;
+    let verb_matches = match matches.subcommand() {
+        Some((_, matches)) => matches.clone(),
+        None => matches.clone(),
+    };
+    Ok((context(&verb_matches)?, verb_matches))
+}
+
+fn root(verb: Option<&Verb>) -> Command {
+    let global = |name: &'static str| Arg::new(name).long(name).global(true).help_heading("Global options");
+    // `list --owner` filters by owner and says nothing about who asks.
+    let owner_is_global = verb.is_none_or(|verb| verb.name != "list");
+    let mut root = Command::new("gobctl")
+        .disable_help_subcommand(true)
+        .disable_version_flag(true)
+        .arg(global("json").action(ArgAction::SetTrue).help("One JSON document; JSON lines for streams"))
+        .arg(
+            global("owner")
+                .global(owner_is_global)
+                .value_name("OWNER")
+                .value_parser(|text: &str| Owner::new(text))
+                .help("On whose behalf to speak; $GOB_OWNER, else cli"),
+        )
+        .arg(global("no-autostart").action(ArgAction::SetTrue).help("Do not start the supervisor"))
+        .arg(global("timeout").value_name("TIME").value_parser(parse_duration).help("How long to wait"))
+        .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Results and errors only"))
+        .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also say what was skipped"))
+        .arg(
+            global("color")
+                .value_name("WHEN")
+                .value_parser(["auto", "always", "never"])
+                .default_value("auto")
+                .help("Colour on a terminal, always or never; NO_COLOR is obeyed"),
+        );
+    if let Some(verb) = verb {
+        let command = Command::new(verb.name)
+            .visible_aliases(verb.aliases)
+            .about(verb.about)
+            .before_help(verb.examples)
+            .help_template("{about}\n\n{before-help}\n{usage-heading} {usage}\n\n{all-args}{after-help}");
+        root = root.subcommand((verb.command)(command));
+    }
+    root
+}
+
+fn context(matches: &ArgMatches) -> Result<Context, Failure> {
+    let named = matches.try_get_one::<Owner>("owner").ok().flatten().cloned();
+    let owner = match named {
+        Some(owner) => owner,
+        None => default_owner()?,
+    };
+    let color = match matches.get_one::<String>("color").map(String::as_str) {
+        Some("always") => Color::Always,
+        Some("never") => Color::Never,
+        _ => Color::Auto,
+    };
+    Ok(Context {
+        owner,
+        json: matches.get_flag("json"),
+        quiet: matches.get_flag("quiet"),
+        verbose: matches.get_flag("verbose"),
+        color,
+        autostart: !matches.get_flag("no-autostart"),
+        timeout: matches.get_one::<Duration>("timeout").copied(),
+    })
+}
+
+fn default_owner() -> Result<Owner, Failure> {
+    match std::env::var_os("GOB_OWNER").filter(|owner| !owner.is_empty()) {
+        None => Ok(Owner::cli()),
+        Some(owner) => Owner::new(&owner.to_string_lossy()).map_err(|error| {
+            Failure::usage(format!("GOB_OWNER cannot be used: {error}")).hint("unset GOB_OWNER")
+        }),
+    }
+}
+
+/// Clap's words in the shape of all errors: what, the usage, what to do.
+fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
+    let text = error.to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Failure::Help(text);
+    }
+    let paragraphs: Vec<String> =
+        text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let what = paragraphs.first().map_or("", |first| first.strip_prefix("error: ").unwrap_or(first));
+    let mut failure = Failure::usage(what.to_owned());
+    if let Some(usage) = paragraphs.iter().find(|part| part.starts_with("Usage:")) {
+        failure = failure.cause(usage.clone());
+    }
+    let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
+    let help = verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name));
+    failure.hint(tip.map_or(help, str::to_owned))
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,0 +1,79 @@
+use super::*;
+
+fn args(line: &str) -> Vec<OsString> {
+    std::iter::once("gobctl").chain(line.split_whitespace()).map(OsString::from).collect()
+}
+
+fn verb_of(line: &str) -> &'static Verb {
+    let Asked::Verb(verb, _) = find_verb(&args(line)) else { panic!("no verb in {line}") };
+    verb
+}
+
+fn parsed(line: &str) -> Result<(Context, ArgMatches), Failure> {
+    parse(args(line), Some(verb_of(line)))
+}
+
+#[test]
+fn the_verb_is_found_between_flags() {
+    assert_eq!(verb_of("start demo").name, "start");
+    assert_eq!(verb_of("--json --owner list -q stop demo").name, "stop");
+    assert_eq!(verb_of("--timeout=3s ls").name, "list");
+    assert_eq!(verb_of("help start").name, "start");
+    assert!(matches!(find_verb(&args("")), Asked::Nothing));
+    assert!(matches!(find_verb(&args("--json")), Asked::Nothing));
+    assert!(matches!(find_verb(&args("-h")), Asked::Help));
+    assert!(matches!(find_verb(&args("help")), Asked::Help));
+    assert!(matches!(find_verb(&args("--version")), Asked::Version));
+    assert!(matches!(find_verb(&args("frobnicate")), Asked::Unknown(word) if word == "frobnicate"));
+}
+
+#[test]
+fn global_flags_stand_on_either_side_of_the_verb() {
+    for line in ["--json --owner desktop --timeout 2s ping", "ping --json --owner desktop --timeout 2s"] {
+        let (context, _) = parsed(line).unwrap();
+        assert!(context.json && context.autostart && !context.quiet);
+        assert_eq!(context.owner.as_str(), "desktop");
+        assert_eq!(context.timeout, Some(Duration::from_secs(2)));
+    }
+}
+
+#[test]
+fn the_owner_of_list_is_a_filter() {
+    let (context, matches) = parsed("list --owner desktop").unwrap();
+    assert_eq!(matches.get_one::<Owner>("of-owner").unwrap().as_str(), "desktop");
+    assert_ne!(context.owner.as_str(), "desktop");
+}
+
+#[test]
+fn what_is_not_understood_is_a_usage_error() {
+    for line in [
+        "start",
+        "stop demo --frobnicate",
+        "start ..",
+        "ping --owner Root",
+        "ping --timeout 0s",
+        "list --state flying",
+        "events --type dance",
+        "stop demo --grace 1x",
+    ] {
+        let failure = parsed(line).err().unwrap_or_else(|| panic!("{line} was understood"));
+        assert_eq!(failure.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn json_is_seen_before_anything_can_fail() {
+    assert!(wants_json(&args("--json frobnicate")));
+    assert!(!wants_json(&args("start -- --json")));
+}
+
+#[test]
+fn every_verb_builds_and_has_help() {
+    for verb in crate::verbs::VERBS {
+        root(Some(verb)).debug_assert();
+        let failure = parse(args(&format!("{} --help", verb.name)), Some(verb)).err();
+        let Some(Failure::Help(text)) = failure else { panic!("no help for {}", verb.name) };
+        assert!(text.contains("Examples:") && text.contains("Usage:"), "{text}");
+        assert!(crate::verbs::GROUPS.contains(&verb.group));
+    }
+}

@@ -1,0 +1,120 @@
+//! What the global flags say, and how a verb reaches the supervisor under them.
+
+use crate::failure::Failure;
+use crate::out;
+use gob_client::blocking::{Client, Connector};
+use gob_client::conn::RequestId;
+use gob_client::protocol::limits::CONNECT_MS;
+use gob_client::{Dirs, Owner, Request, requests};
+use serde_json::value::RawValue;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
+/// The global flags.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) owner: Owner,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) color: Color,
+    pub(crate) autostart: bool,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Context {
+    /// Where gob's files are.
+    pub(crate) fn dirs(&self) -> Result<Dirs, Failure> {
+        Ok(Dirs::from_env().map_err(gob_client::Error::from)?)
+    }
+
+    /// The way to the supervisor.
+    pub(crate) fn connector(&self) -> Result<Connector, Failure> {
+        let mut connector = Connector::new(self.dirs()?, self.owner.clone())
+            .program("gobctl", env!("CARGO_PKG_VERSION"))
+            .autostart(self.autostart);
+        if !self.quiet {
+            connector = connector.notify(out::note);
+        }
+        if self.verbose {
+            connector = connector.on_dropped(|dropped| out::note(&dropped.to_string()));
+        }
+        if let Some(timeout) = self.timeout {
+            connector = connector.hello_timeout(timeout.min(Duration::from_millis(CONNECT_MS)));
+        }
+        Ok(connector)
+    }
+
+    /// Connects and says hello.
+    pub(crate) fn connect(&self) -> Result<Client, Failure> {
+        let client = self.connector()?.connect()?;
+        self.note_versions(&client);
+        Ok(client)
+    }
+
+    /// Connects and sends a first request along.
+    pub(crate) fn connect_with(&self, request: &Request) -> Result<(Client, RequestId), Failure> {
+        let (client, id) = self.connector()?.connect_with(request)?;
+        self.note_versions(&client);
+        Ok((client, id))
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn ask(&self, request: &Request) -> Result<(Client, Box<RawValue>), Failure> {
+        let (mut client, id) = self.connect_with(request)?;
+        let data = client.wait(id, self.timeout_of(request))?;
+        Ok((client, data))
+    }
+
+    /// How long this client waits for the answer. For start and restart `--timeout` is part of the request, and the
+    /// supervisor answers when it passes.
+    pub(crate) fn timeout_of(&self, request: &Request) -> Duration {
+        let own = requests::timeout_of(request);
+        let waits_itself = matches!(request, Request::Start(_) | Request::Restart(_));
+        self.timeout.filter(|_| !waits_itself).unwrap_or(own)
+    }
+
+    /// The same context, never starting anything.
+    pub(crate) fn without_autostart(&self) -> Self {
+        Self { autostart: false, ..self.clone() }
+    }
+
+    /// Whether standard output may be coloured.
+    pub(crate) fn colored(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                std::io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    /// Says something on the side, unless it is to be quiet.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            out::note(text);
+        }
+    }
+
+    fn note_versions(&self, client: &Client) {
+        let (ours, theirs) = (env!("CARGO_PKG_VERSION"), &client.server().version);
+        if theirs != ours {
+            self.note(&format!(
+                "gobctl {ours} talks to a supervisor {theirs}; they work together, gobctl daemon restart mends it"
+            ));
+        }
+    }
+}

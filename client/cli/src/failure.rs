@@ -1,0 +1,189 @@
+//! Everything that ends a verb early, and how it is told (CLI, Conventions): `error:`, its cause, `hint:`; an exit code.
+
+use crate::out;
+use crate::text::escape;
+use gob_client::Error;
+use gob_client::protocol::{ErrorCode, WireError};
+use serde_json::{Value, json};
+
+/// Why a verb ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The supervisor, the worker, or the way to them.
+    Client(Error),
+    /// Something of gobctl's own.
+    Own {
+        /// A word for programs.
+        code: &'static str,
+        /// What to exit with.
+        exit: u8,
+        /// What happened.
+        message: String,
+        /// Why.
+        cause: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Help was asked for; this is it.
+    Help(String),
+    /// Nobody reads any more.
+    Closed,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl Failure {
+    /// A failure of gobctl's own.
+    pub(crate) const fn own(code: &'static str, exit: u8, message: String) -> Self {
+        Self::Own { code, exit, message, cause: None, hint: None }
+    }
+
+    /// A command line that can't be understood.
+    pub(crate) const fn usage(message: String) -> Self {
+        Self::own("usage", 2, message)
+    }
+
+    /// Adds the cause; only failures of gobctl's own take one.
+    pub(crate) fn cause(mut self, text: impl Into<String>) -> Self {
+        if let Self::Own { cause, .. } = &mut self {
+            *cause = Some(text.into());
+        }
+        self
+    }
+
+    /// Adds what to do; only failures of gobctl's own take it.
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Own { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// Tells it and returns what to exit with.
+    pub(crate) fn report(&self, json: bool) -> u8 {
+        match self {
+            Self::Closed => return 0,
+            Self::Help(text) => return out::print(text).map_or(0, |()| 0),
+            Self::Client(_) | Self::Own { .. } => {}
+        }
+        if json {
+            out::error_text(&format!("{}\n", self.to_json()));
+        } else {
+            out::error_text(&self.to_text());
+        }
+        self.exit_code()
+    }
+
+    /// What to exit with.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Client(error) => error.exit_code(),
+            Self::Own { exit, .. } => *exit,
+            Self::Help(_) | Self::Closed => 0,
+        }
+    }
+
+    /// The wire's code, where the other side refused.
+    pub(crate) const fn wire_code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Client(Error::Refused(error)) => Some(error.code),
+            Self::Client(_) | Self::Own { .. } | Self::Help(_) | Self::Closed => None,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let error = match self {
+            // As the wire has it, so that socket and shell have one schema.
+            Self::Client(Error::Refused(error)) => serde_json::to_value(error).unwrap_or_default(),
+            Self::Client(_) | Self::Own { .. } | Self::Help(_) | Self::Closed => {
+                let (code, message, cause, hint) = self.parts();
+                let mut error = json!({"code": code, "message": message});
+                if let (Some(hint), Some(fields)) = (hint, error.as_object_mut()) {
+                    fields.insert("hint".to_owned(), hint.into());
+                }
+                if let (Some(cause), Some(fields)) = (cause, error.as_object_mut()) {
+                    fields.insert("details".to_owned(), json!({"cause": cause}));
+                }
+                error
+            }
+        };
+        json!({"error": error})
+    }
+
+    fn to_text(&self) -> String {
+        let (_, message, cause, hint) = self.parts();
+        let mut text = format!("error: {}\n", escape(&message));
+        for line in cause.iter().flat_map(|cause| cause.lines()) {
+            text.push_str(&format!("  {}\n", escape(line)));
+        }
+        if let Some(hint) = hint {
+            text.push_str(&format!("hint: {}\n", escape(&hint)));
+        }
+        text
+    }
+
+    fn parts(&self) -> (&'static str, String, Option<String>, Option<String>) {
+        match self {
+            Self::Client(error) => {
+                let cause = if let Error::Refused(error) = error { wire_cause(error) } else { error.cause() };
+                (error.code(), error.to_string(), cause, error.hint())
+            }
+            Self::Own { code, message, cause, hint, .. } => {
+                (code, message.clone(), cause.clone(), hint.clone())
+            }
+            Self::Help(_) | Self::Closed => ("", String::new(), None, None),
+        }
+    }
+}
+
+/// What the details of a refusal say to a person, beside the message.
+fn wire_cause(error: &WireError) -> Option<String> {
+    let details = error.details.as_ref()?;
+    if error.code == ErrorCode::ServerOwnedByOther {
+        return details.get("pid").map(|pid| format!("its worker (pid {pid}) was not touched"));
+    }
+    if let Some(lines) = details.get("last_lines").and_then(Value::as_array).filter(|lines| !lines.is_empty())
+    {
+        let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+        return Some(lines.join("\n"));
+    }
+    let field = details.get("field").and_then(Value::as_str).filter(|field| !field.is_empty())?;
+    Some(format!("in {field}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_reads_as_the_contract_shows_it() {
+        let wire = WireError::new(ErrorCode::ServerOwnedByOther, "demo is owned by cli, you are desktop")
+            .hint("ask its owner")
+            .details(json!({"worker": "demo", "owner": "cli", "requester": "desktop", "pid": 4242}));
+        let failure = Failure::Client(Error::Refused(wire));
+        let want = "error: demo is owned by cli, you are desktop\n  its worker (pid 4242) was not touched\nhint: ask its owner\n";
+        assert_eq!(failure.to_text(), want);
+        assert_eq!(failure.exit_code(), 5);
+        assert_eq!(failure.to_json()["error"]["details"]["owner"], "cli");
+    }
+
+    #[test]
+    fn no_control_byte_gets_out() {
+        let details = json!({"last_lines": ["\u{1b}[31mred", "two"]});
+        let wire = WireError::new(ErrorCode::ServerStartFailed, "bad\u{7}").details(details);
+        let text = Failure::Client(Error::Refused(wire)).to_text();
+        assert_eq!(text, "error: bad\\x07\n  \\x1b[31mred\n  two\n");
+    }
+
+    #[test]
+    fn own_failures_as_json() {
+        let failure = Failure::usage("no".to_owned()).cause("why").hint("do");
+        let want =
+            json!({"error": {"code": "usage", "message": "no", "hint": "do", "details": {"cause": "why"}}});
+        assert_eq!(failure.to_json(), want);
+    }
+}

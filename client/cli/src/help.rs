@@ -1,0 +1,54 @@
+//! Help over all verbs: grouped, examples first; and what to say to a verb that is none.
+
+use crate::failure::Failure;
+use crate::table::{Align, layout};
+use crate::text::nearest;
+use crate::verbs::{GROUPS, VERBS};
+
+const EXAMPLES: &str = "\
+gobctl shares graph workers among the programs of one user.
+
+Examples:
+  gobctl start demo                        start the graph demo, or find it running
+  gobctl list                              what there is, and whose it is
+  gobctl invoke demo query '{\"text\":\"x\"}'  one request to a worker
+  gobctl logs -f demo                      what it writes
+  gobctl stop demo
+
+Usage: gobctl [VERB] [OPTIONS]
+";
+
+const GLOBAL: &str = "
+Everywhere: --json  --owner O  --no-autostart  --timeout TIME  -q  -v  --color auto|always|never
+gobctl VERB --help tells all about one.
+";
+
+/// `gobctl --help`.
+pub(crate) fn overview() -> String {
+    let mut text = EXAMPLES.to_owned();
+    let rows: Vec<[String; 2]> = VERBS
+        .iter()
+        .map(|verb| {
+            let names = std::iter::once(&verb.name).chain(verb.aliases).copied().collect::<Vec<_>>();
+            [format!("  {}", names.join(", ")), verb.about.to_owned()]
+        })
+        .collect();
+    let lines = layout([Align::Left, Align::Left], &rows);
+    for group in GROUPS {
+        text.push_str(&format!("\n{group}:\n"));
+        for (_, line) in VERBS.iter().zip(&lines).filter(|(verb, _)| verb.group == *group) {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+    text + GLOBAL
+}
+
+/// The refusal of a verb that is none, naming the one that was probably meant.
+pub(crate) fn unknown_verb(word: &str) -> Failure {
+    let known = VERBS.iter().flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases)).copied();
+    let hint = match nearest(word, known) {
+        Some(verb) => format!("did you mean gobctl {verb}?"),
+        None => "gobctl --help shows all verbs".to_owned(),
+    };
+    Failure::usage(format!("there is no verb `{word}`")).hint(hint)
+}

@@ -1,0 +1,101 @@
+use super::*;
+use gob_client::Name;
+use serde_json::json;
+
+const NOW: &str = "2026-11-20T10:02:00.000Z";
+
+fn view(name: &str, changes: serde_json::Value) -> View {
+    let mut view = json!({
+        "name": name, "kind": "graph", "graph": name, "description": null, "root_dir": "/g", "cwd": "/g",
+        "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
+        "endpoint": "unix:/run/demo.sock", "meta": {}, "run": 1, "created_at": "2026-11-20T10:00:00.000Z",
+        "started_at": "2026-11-20T10:00:00.000Z", "ready_at": "2026-11-20T10:00:00.038Z", "stopped_at": null, "exit": null,
+        "restarts": 0, "next_restart_at": null, "leases": 0, "stdout_path": null, "stderr_path": null, "reason": null,
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        view[key] = value.clone();
+    }
+    serde_json::from_value(view).unwrap()
+}
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+#[test]
+fn the_list_as_the_contract_shows_it() {
+    let workers = [
+        view("demo", json!({})),
+        view(
+            "work",
+            json!({"kind": "logseq", "owner": "desktop", "state": "starting", "pid": 4301, "endpoint": null,
+                   "started_at": "2026-11-20T10:01:58.800Z"}),
+        ),
+        view(
+            "j12",
+            json!({"kind": "job", "owner": "agent", "pid": 4377, "restarts": 1, "endpoint": "http://127.0.0.1:5173",
+                   "started_at": "2026-11-20T09:57:00.000Z", "command": ["npm", "run", "dev"]}),
+        ),
+        view(
+            "bad",
+            json!({"state": "failed", "pid": null, "endpoint": null, "restarts": 5, "reason": "exited 1 five times in 60s"}),
+        ),
+    ];
+    let want = "\
+NAME  KIND    OWNER    STATE            PID   UP  RESTARTS  ENDPOINT
+demo  graph   cli      ready            4242  2m         0  unix:/run/demo.sock
+work  logseq  desktop  starting (1.2s)  4301  1s         0  -
+j12   job     agent    ready            4377  5m         1  http://127.0.0.1:5173   npm run dev
+bad   graph   cli      failed           -     -          5  exited 1 five times in 60s: see gobctl logs bad
+";
+    assert_eq!(list(&workers, now(), false), want);
+}
+
+#[test]
+fn what_has_no_readiness_check_runs() {
+    let job = view("j1", json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"}));
+    assert_eq!(state(&job, now()), "running");
+    let waits =
+        view("demo", json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"}));
+    assert_eq!(state(&waits, now()), "backoff (in 440ms)");
+}
+
+#[test]
+fn no_raw_control_byte_in_any_view() {
+    let hostile = json!({
+        "endpoint": "unix:/\u{1b}]0;x\u{7}", "reason": "\u{1b}[2J", "state": "unhealthy", "kind": "a\u{9b}b",
+        "command": ["\u{1b}c", "x\ny"], "description": "\u{202e}", "version": "\r",
+    });
+    let hostile = view("demo", hostile);
+    for text in [list(std::slice::from_ref(&hostile), now(), false), worker(&hostile, now())] {
+        assert!(!text.chars().any(|c| c != '\n' && crate::text::is_unsafe(c)), "{text:?}");
+    }
+}
+
+#[test]
+fn colour_only_when_it_is_wanted() {
+    let workers = [view("demo", json!({"state": "failed"}))];
+    assert!(list(&workers, now(), true).contains("\x1b[31m"));
+    assert!(!list(&workers, now(), false).contains('\x1b'));
+}
+
+#[test]
+fn events_as_the_contract_shows_them() {
+    let event = |kind: &str, actor: serde_json::Value, worker: View| -> Event {
+        serde_json::from_value(
+            json!({"event": kind, "seq": 1, "time": NOW, "actor": actor, "worker": worker}),
+        )
+        .unwrap()
+    };
+    let mut lines = EventLines::default();
+    let clock = |_: Timestamp| "10:00:00.123".to_owned();
+    let actor = json!({"owner": "cli", "client": "gobctl", "pid": 4240});
+    let started = lines.line(&event("worker_started", actor, view("demo", json!({}))), clock);
+    assert_eq!(started, "10:00:00.123  demo  started   pid 4242   by cli (gobctl, pid 4240)\n");
+    let ready = lines.line(&event("worker_ready", json!("supervisor"), view("demo", json!({}))), clock);
+    assert_eq!(ready, "10:00:00.123  demo  ready     unix:/run/demo.sock\n");
+    let name = Name::any("longer name").unwrap();
+    let stopped = view(name.as_str(), json!({"state": "idle", "exit": {"code": 3}}));
+    let stopped = lines.line(&event("worker_stopped", json!("supervisor"), stopped), clock);
+    assert_eq!(stopped, "10:00:00.123  longer name  stopped   exited 3\n");
+}

@@ -1,0 +1,28 @@
+//! The nearest name, when somebody slipped.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::text::nearest;
+use gob_client::blocking::Client;
+use gob_client::protocol::ErrorCode;
+use gob_client::protocol::request::List;
+use gob_client::{Error, Name};
+
+/// Puts the nearest name there is into the hint of a refusal that says there is no such worker.
+pub(crate) fn with_nearest_name(
+    context: &Context,
+    client: &mut Client,
+    name: &Name,
+    failure: Failure,
+) -> Failure {
+    if context.json || failure.wire_code() != Some(ErrorCode::ServerNotFound) {
+        return failure;
+    }
+    let Failure::Client(Error::Refused(mut error)) = failure else { return failure };
+    if let Ok(workers) = client.list(List::default())
+        && let Some(near) = nearest(name.as_str(), workers.iter().map(|worker| worker.name.as_str()))
+    {
+        error.hint = Some(format!("did you mean {near}? gobctl list shows all"));
+    }
+    Failure::Client(Error::Refused(error))
+}

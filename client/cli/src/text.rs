@@ -1,0 +1,178 @@
+//! Text for people: escaping, durations, times, command lines. Pure.
+
+use gob_client::protocol::Timestamp;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Text without any byte that a terminal acts upon: control characters, and those that turn the order of others.
+/// They are shown as `\x1b` or `\u{202e}`.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !is_unsafe(c) {
+            out.push(c);
+        } else if (c as u32) < 0x100 {
+            write!(out, "\\x{:02x}", c as u32).ok();
+        } else {
+            write!(out, "\\u{{{:x}}}", c as u32).ok();
+        }
+    }
+    out
+}
+
+/// Whether a terminal would act upon it instead of showing it.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Parses `500ms`, `1.5s`, `2m`, `1h`, `1d`; a bare number is seconds. Positive only.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(format!("`{unit}` is no unit of time: ms, s, m, h, d")),
+    };
+    let number: f64 = number.parse().map_err(|_| "not a duration; 500ms, 10s and 2m are".to_owned())?;
+    let duration = Duration::try_from_secs_f64(number * seconds).map_err(|e| e.to_string())?;
+    if duration.is_zero() { Err("a duration has to be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+/// A duration in one unit, as short as a table needs it: `38ms`, `1.2s`, `12s`, `2m`, `3h`, `4d`.
+pub(crate) fn short_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let seconds = duration.as_secs();
+    match seconds {
+        0 if millis < 1000 => format!("{millis}ms"),
+        0..10 => format!("{}.{}s", seconds, millis % 1000 / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86400),
+    }
+}
+
+/// How long something took, in words: `38 ms`, `1.2 s`.
+pub(crate) fn took(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis < 1000 { format!("{millis} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
+}
+
+/// How long something has been up, in whole units: `0s`, `59s`, `2m`, `3h`, `4d`.
+pub(crate) fn up(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) {
+        format!("{}s", duration.as_secs())
+    } else {
+        short_duration(duration)
+    }
+}
+
+/// The time from then until now; nothing for a time that is still to come.
+pub(crate) fn since(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_millis(u64::try_from(now.0.saturating_sub(then.0)).unwrap_or(0))
+}
+
+/// Now, as the wire's times are.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A command as a shell would take it.
+pub(crate) fn shell(command: &[String]) -> String {
+    let quote = |word: &String| {
+        let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,{}~".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    };
+    command.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// The candidate that was probably meant, if one is near enough.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let close = |candidate: &str| {
+        let distance = edits(word, candidate);
+        (distance <= candidate.chars().count().max(word.chars().count()).div_ceil(3)).then_some(distance)
+    };
+    candidates
+        .into_iter()
+        .filter_map(|c| close(c).map(|distance| (distance, c)))
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, c)| c)
+}
+
+/// Edits from one word to the other: insert, delete, replace, or swap neighbours.
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let at = |row: &Vec<usize>, x: usize| row.get(x).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (y, ca) in a.iter().enumerate() {
+        let mut next = vec![y + 1];
+        for (x, cb) in b.iter().enumerate() {
+            let replace = at(&row, x) + usize::from(ca != cb);
+            let mut best = replace.min(at(&row, x + 1) + 1).min(at(&next, x) + 1);
+            let swapped = x > 0 && y > 0 && b.get(x - 1) == Some(ca) && a.get(y - 1) == Some(cb);
+            if swapped {
+                best = best.min(at(&before, x - 1) + 1);
+            }
+            next.push(best);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    at(&row, b.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_a_terminal_acts_upon() {
+        assert_eq!(
+            escape("a\u{1b}[31m\r\n\tb\u{9b}é\u{202e}\u{7f}"),
+            "a\\x1b[31m\\x0d\\x0a\\x09b\\x9bé\\u{202e}\\x7f"
+        );
+        assert_eq!(escape("nötes \u{1F600}"), "nötes \u{1F600}");
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "s", "0s", "-1s", "1x", "1.2.3s", "inf", "1 s", "99999999999999999999d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        let shown = [(38, "38ms"), (1234, "1.2s"), (12_000, "12s"), (125_000, "2m"), (7_200_000, "2h")];
+        for (millis, want) in shown {
+            assert_eq!(short_duration(Duration::from_millis(millis)), want);
+        }
+        assert_eq!(took(Duration::from_millis(38)), "38 ms");
+        assert_eq!(took(Duration::from_millis(1240)), "1.2 s");
+        assert_eq!(up(Duration::from_millis(1999)), "1s");
+    }
+
+    #[test]
+    fn commands() {
+        let words = ["npm", "run", "a b", "it's", ""].map(str::to_owned);
+        assert_eq!(shell(&words), "npm run 'a b' 'it'\\''s' ''");
+    }
+
+    #[test]
+    fn slips() {
+        let verbs = ["start", "stop", "status", "list", "events"];
+        assert_eq!(nearest("lsit", verbs), Some("list"));
+        assert_eq!(nearest("strat", verbs), Some("start"));
+        assert_eq!(nearest("event", verbs), Some("events"));
+        assert_eq!(nearest("frobnicate", verbs), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! The verbs, one file each. A verb says how its command line looks and what it does; it returns what to exit with.
+
+pub(crate) mod events;
+pub(crate) mod get;
+pub(crate) mod invoke;
+pub(crate) mod lease;
+pub(crate) mod list;
+pub(crate) mod nuke;
+pub(crate) mod overview;
+pub(crate) mod ping;
+pub(crate) mod restart;
+pub(crate) mod shutdown;
+pub(crate) mod signal;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use clap::{ArgMatches, Command};
+
+/// One verb.
+pub(crate) struct Verb {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// What else it is called.
+    pub(crate) aliases: &'static [&'static str],
+    /// Under which heading help shows it.
+    pub(crate) group: &'static str,
+    /// What it does, in a line.
+    pub(crate) about: &'static str,
+    /// What help begins with.
+    pub(crate) examples: &'static str,
+    /// Adds its arguments.
+    pub(crate) command: fn(Command) -> Command,
+    /// Does it.
+    pub(crate) run: fn(&Context, &ArgMatches) -> Result<u8, Failure>,
+}
+
+const WORKERS: &str = "Workers";
+const LOOKING: &str = "Looking";
+const SUPERVISOR: &str = "The supervisor";
+
+/// The headings of help, in order.
+pub(crate) const GROUPS: &[&str] = &[WORKERS, LOOKING, SUPERVISOR];
+
+/// Every verb that works.
+pub(crate) const VERBS: &[Verb] = &[
+    start::VERB,
+    stop::VERB,
+    restart::VERB,
+    signal::VERB,
+    invoke::VERB,
+    lease::VERB,
+    list::VERB,
+    status::VERB,
+    get::VERB,
+    events::VERB,
+    ping::VERB,
+    shutdown::VERB,
+    nuke::VERB,
+];
+
+/// Finds a verb by its name or another one it has.
+pub(crate) fn find(word: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name == word || verb.aliases.contains(&word))
+}

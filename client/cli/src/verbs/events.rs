@@ -1,0 +1,119 @@
+//! `gobctl events`: what happens, as it happens.
+
+use super::list::here;
+use super::{LOOKING, Verb};
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::render::EventLines;
+use crate::text::{escape, nearest, now};
+use crate::{out, render};
+use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::blocking::Client;
+use gob_client::protocol::Event;
+use gob_client::protocol::event::{EventKind, Lagged};
+use gob_client::protocol::request::{Subscribe, SubscribeData};
+use gob_client::{Error, Name, Request, requests};
+use std::io::IsTerminal;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "events",
+    aliases: &[],
+    group: LOOKING,
+    about: "What happens, as it happens",
+    examples: "Examples:\n  gobctl events\n  gobctl events demo --type ready --type stopped\n  gobctl events --since 41 --json\n",
+    command: |command| {
+        command
+            .arg(Arg::new("name").value_name("NAME").num_args(0..).value_parser(|text: &str| Name::any(text)))
+            .arg(
+                Arg::new("since")
+                    .long("since")
+                    .value_name("SEQ")
+                    .value_parser(clap::value_parser!(u64))
+                    .help("Also what came after this event"),
+            )
+            .arg(
+                Arg::new("type")
+                    .long("type")
+                    .value_name("TYPE")
+                    .num_args(1)
+                    .action(ArgAction::Append)
+                    .value_parser(parse_kind)
+                    .help("Only these events"),
+            )
+            .arg(
+                Arg::new("here")
+                    .long("here")
+                    .action(ArgAction::SetTrue)
+                    .help("Only workers with this working directory"),
+            )
+            .arg(Arg::new("snapshot").long("snapshot").action(ArgAction::SetTrue).help("First what there is"))
+    },
+    run,
+};
+
+/// Takes `worker_ready` and `ready`.
+fn parse_kind(text: &str) -> Result<EventKind, String> {
+    let text = text.replace('-', "_");
+    let full = format!("worker_{text}");
+    let known = EventKind::ALL.iter().find(|kind| kind.as_str() == text || kind.as_str() == full);
+    known.copied().ok_or_else(|| {
+        let near =
+            nearest(&text, EventKind::ALL.iter().map(|kind| kind.as_str().trim_start_matches("worker_")));
+        near.map_or_else(|| "there is no such event".to_owned(), |near| format!("did you mean {near}?"))
+    })
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let subscribe = Subscribe {
+        since: matches.get_one::<u64>("since").copied(),
+        names: matches.get_many::<Name>("name").map(|names| names.cloned().collect()),
+        events: matches.get_many::<EventKind>("type").map(|kinds| kinds.copied().collect()),
+        cwd: matches.get_flag("here").then(here).transpose()?,
+        snapshot: matches.get_flag("snapshot"),
+        ..Subscribe::default()
+    };
+    let wants_snapshot = subscribe.snapshot;
+    let (mut client, data) = context.ask(&Request::Subscribe(subscribe))?;
+    let answer: SubscribeData = requests::read("subscribe", &data)?;
+    if context.json || !std::io::stdout().is_terminal() {
+        if answer.gap || wants_snapshot {
+            out::print(&format!("{}\n", data.get()))?;
+        }
+        return pass_on(&mut client);
+    }
+    if answer.gap {
+        context.note("some of these events are gone; this is the state that they led to");
+    }
+    if let Some(workers) = answer.workers.filter(|workers| !workers.is_empty()) {
+        out::print(&render::list(&workers, now(), context.colored()))?;
+    }
+    show(context, &mut client)
+}
+
+/// One event per line, as they came.
+fn pass_on(client: &mut Client) -> Result<u8, Failure> {
+    while let Some(line) = client.next_event(None)? {
+        out::print(&format!("{line}\n"))?;
+    }
+    Err(gone())
+}
+
+fn show(context: &Context, client: &mut Client) -> Result<u8, Failure> {
+    let (mut lines, clock) = (EventLines::default(), Clock::local());
+    while let Some(line) = client.next_event(None)? {
+        if let Ok(event) = serde_json::from_str::<Event>(&line) {
+            out::print(&lines.line(&event, |time| clock.time_of_day(time)))?;
+        } else if let Ok(lagged) = serde_json::from_str::<Lagged>(&line) {
+            context.note(&format!("{} events were missed: this terminal was too slow", lagged.missed));
+            out::print(&render::list(&lagged.workers, now(), context.colored()))?;
+        } else if context.verbose {
+            context.note(&format!("an event that this version does not know: {}", escape(&line)));
+        }
+    }
+    Err(gone())
+}
+
+fn gone() -> Failure {
+    Failure::Client(Error::Lost { request: "events".to_owned() })
+}

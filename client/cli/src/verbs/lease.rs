@@ -1,0 +1,50 @@
+//! `gobctl lease NAME`: holds a worker until interrupted. The lease ends with the connection, however this ends.
+
+use super::{Verb, WORKERS};
+use crate::context::Context;
+use crate::each::{name, name_arg, print_data};
+use crate::failure::Failure;
+use crate::suggest::with_nearest_name;
+use crate::text::escape;
+use crate::{out, render};
+use clap::ArgMatches;
+use gob_client::blocking::Client;
+use gob_client::protocol::request::{ByName, WorkerData};
+use gob_client::{Error, Request, requests};
+use std::time::Duration;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "lease",
+    aliases: &[],
+    group: WORKERS,
+    about: "Hold a worker until interrupted",
+    examples: "Examples:\n  gobctl lease demo\n",
+    command: |command| command.arg(name_arg("NAME")),
+    run,
+};
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let name = name(matches)?;
+    let request = Request::Lease(ByName { name: name.clone() });
+    let mut client = context.connect()?;
+    let data = client
+        .call(&request, context.timeout_of(&request))
+        .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+    if context.json {
+        print_data(&data)?;
+    } else if !context.quiet {
+        let worker = requests::read::<WorkerData>("lease", &data)?.worker;
+        out::print(&format!(
+            "holding {} ({}) until interrupted\n",
+            escape(name.as_str()),
+            render::who(&worker)
+        ))?;
+    }
+    hold(&mut client)
+}
+
+/// Keeps the connection until somebody ends this program, or the supervisor goes away.
+pub(super) fn hold(client: &mut Client) -> Result<u8, Failure> {
+    while !client.wait_for_end(Duration::from_secs(3600))? {}
+    Err(Error::Lost { request: "lease".to_owned() }.into())
+}

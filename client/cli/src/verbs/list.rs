@@ -1,0 +1,105 @@
+//! `gobctl list`: what there is. When nobody answers, the last known state.
+
+use super::{LOOKING, Verb};
+use crate::context::Context;
+use crate::each::print_data;
+use crate::failure::Failure;
+use crate::last::LastState;
+use crate::text::now;
+use crate::{out, render};
+use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::protocol::State;
+use gob_client::protocol::request::{List, ListData};
+use gob_client::{Error, Owner, Request, View, requests};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "list",
+    aliases: &["ls", "ps"],
+    group: LOOKING,
+    about: "What there is, and whose it is",
+    examples: "Examples:\n  gobctl list\n  gobctl list --owner desktop --state ready\n",
+    command: |command| {
+        command
+            .arg(
+                Arg::new("of-owner")
+                    .long("owner")
+                    .value_name("OWNER")
+                    .value_parser(|text: &str| Owner::new(text))
+                    .help("Workers of this owner"),
+            )
+            .arg(Arg::new("kind").long("kind").value_name("KIND").help("Workers of this kind"))
+            .arg(
+                Arg::new("state")
+                    .long("state")
+                    .value_name("STATE")
+                    .value_parser(parse_state)
+                    .help("Workers in this state"),
+            )
+            .arg(
+                Arg::new("here")
+                    .long("here")
+                    .action(ArgAction::SetTrue)
+                    .help("Workers with this working directory"),
+            )
+    },
+    run,
+};
+
+fn parse_state(text: &str) -> Result<State, String> {
+    let known = State::ALL.iter().find(|state| state.as_str() == text);
+    known.copied().ok_or_else(|| format!("states are {}", State::ALL.map(State::as_str).join(", ")))
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let filter = List {
+        owner: matches.get_one::<Owner>("of-owner").cloned(),
+        kind: matches.get_one::<String>("kind").cloned(),
+        state: matches.get_one::<State>("state").copied(),
+        cwd: matches.get_flag("here").then(here).transpose()?,
+    };
+    match context.ask(&Request::List(filter.clone())) {
+        Ok((_, data)) if context.json => print_data(&data)?,
+        Ok((_, data)) => {
+            let ListData { workers } = requests::read("list", &data)?;
+            show(context, &workers)?;
+        }
+        Err(Failure::Client(error @ Error::Nobody { .. })) => last_known(context, &filter, error)?,
+        Err(failure) => return Err(failure),
+    }
+    Ok(0)
+}
+
+/// The working directory as the supervisor compares it.
+pub(super) fn here() -> Result<String, Failure> {
+    let cwd = std::env::current_dir().map_err(|error| {
+        Failure::own("no-cwd", 1, "cannot read the working directory".to_owned()).cause(error.to_string())
+    })?;
+    cwd.into_os_string().into_string().map_err(|_| {
+        Failure::usage("the working directory is not UTF-8, and no worker has such a one".to_owned())
+    })
+}
+
+fn show(context: &Context, workers: &[View]) -> Result<(), Failure> {
+    if workers.is_empty() {
+        context.note("no workers; gobctl start GRAPH starts one");
+        return Ok(());
+    }
+    out::print(&render::list(workers, now(), context.colored()))
+}
+
+fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Failure> {
+    let Some(last) = LastState::read(&context.dirs()?) else { return Err(nobody.into()) };
+    context.note(&format!("no supervisor is running; this is the last known state, of {}", last.time));
+    let matches = |worker: &View| {
+        filter.owner.as_ref().is_none_or(|owner| *owner == worker.owner)
+            && filter.kind.as_ref().is_none_or(|kind| *kind == worker.kind)
+            && filter.state.is_none_or(|state| state == worker.state)
+            && filter.cwd.as_ref().is_none_or(|cwd| worker.cwd.as_ref() == Some(cwd))
+    };
+    let workers: Vec<View> = last.workers.into_iter().filter(matches).collect();
+    if context.json {
+        let data = serde_json::to_string(&ListData { workers }).unwrap_or_default();
+        return out::print(&format!("{data}\n"));
+    }
+    show(context, &workers)
+}

@@ -1,0 +1,44 @@
+//! Bare `gobctl`: what runs, and what to type next. Never starts anything.
+
+use crate::context::Context;
+use crate::each::print_data;
+use crate::failure::Failure;
+use crate::text::now;
+use crate::{out, render};
+use gob_client::protocol::request::{List, ListData};
+use gob_client::{Error, Request, requests};
+
+const NEXT: &str = "
+  gobctl start GRAPH     start a graph's worker, or find it running
+  gobctl logs -f NAME    what a worker writes
+  gobctl events          what happens, live
+  gobctl --help          everything else
+";
+
+/// Prints the overview.
+pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
+    let request = Request::List(List::default());
+    let (client, data) = match context.without_autostart().ask(&request) {
+        Ok(answer) => answer,
+        Err(Failure::Client(Error::Nobody { .. })) if !context.json => {
+            out::print(&format!("no supervisor is running; the first start brings it up\n{NEXT}"))?;
+            return Ok(7);
+        }
+        Err(failure) => return Err(failure),
+    };
+    if context.json {
+        return print_data(&data).map(|()| 0);
+    }
+    let ListData { workers } = requests::read("list", &data)?;
+    let server = client.server();
+    let mut text = format!("gobd {} (pid {})", server.version, server.pid);
+    if workers.is_empty() {
+        text.push_str(", no workers\n");
+    } else {
+        text.push_str("\n\n");
+        text.push_str(&render::list(&workers, now(), context.colored()));
+    }
+    text.push_str(NEXT);
+    out::print(&text)?;
+    Ok(0)
+}

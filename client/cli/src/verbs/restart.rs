@@ -1,0 +1,64 @@
+//! `gobctl restart NAME…`: ends workers and starts them anew.
+
+use super::start::millis;
+use super::stop::grace_arg;
+use super::{Verb, WORKERS};
+use crate::context::Context;
+use crate::each::{each, names, names_arg, print_data};
+use crate::environment::environment;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::suggest::with_nearest_name;
+use crate::text::{escape, took};
+use crate::{out, render};
+use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::protocol::request::{Restart, StopData, Wait};
+use gob_client::{Request, requests};
+use std::time::{Duration, Instant};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "restart",
+    aliases: &[],
+    group: WORKERS,
+    about: "End a worker and start it anew",
+    examples: "Examples:\n  gobctl restart demo\n",
+    command: |command| {
+        command.arg(names_arg("NAME")).arg(grace_arg()).arg(
+            Arg::new("no-wait").long("no-wait").action(ArgAction::SetTrue).help("Return when it was spawned"),
+        )
+    },
+    run,
+};
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let env = environment(context);
+    let mut client = context.connect()?;
+    let begun = Instant::now();
+    let mut sent = Vec::new();
+    for name in names(matches) {
+        let request = Request::Restart(Restart {
+            name: name.clone(),
+            env: Some(env.clone()),
+            grace_ms: matches.get_one::<Duration>("grace").copied().map(millis),
+            wait: matches.get_flag("no-wait").then_some(Wait::Spawned),
+            timeout_ms: context.timeout.map(millis),
+        });
+        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+    }
+    each(context, sent, |(name, id, timeout)| {
+        let mut progress = Progress::new(context, format!("restarting {name}"));
+        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+        progress.clear();
+        let data = data.map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+        if context.json {
+            return print_data(&data);
+        }
+        let worker = requests::read::<StopData>("restart", &data)?.worker;
+        let endpoint = worker.endpoint.as_ref().map(|e| format!("{}\n", escape(e))).unwrap_or_default();
+        if context.quiet {
+            return out::print(&endpoint);
+        }
+        let (name, who, took) = (escape(name.as_str()), render::who(&worker), took(begun.elapsed()));
+        out::print(&format!("restarted {name} ({who}) in {took}\n{endpoint}"))
+    })
+}

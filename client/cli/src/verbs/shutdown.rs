@@ -1,0 +1,91 @@
+//! `gobctl shutdown`: ends every worker and the supervisor; logs and history stay.
+
+use super::{SUPERVISOR, Verb};
+use crate::context::Context;
+use crate::each::print_data;
+use crate::failure::Failure;
+use crate::out;
+use crate::progress::Progress;
+use crate::text::escape;
+use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::protocol::request::{Force, ShutdownData};
+use gob_client::{Error, Name, Request, requests};
+use serde_json::value::RawValue;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "shutdown",
+    aliases: &[],
+    group: SUPERVISOR,
+    about: "End all workers and the supervisor, keep logs and history",
+    examples: "Examples:\n  gobctl shutdown\n  gobctl shutdown --force\n",
+    command: |command| command.arg(force_arg()),
+    run,
+};
+
+/// The argument `--force`.
+pub(super) fn force_arg() -> Arg {
+    let help = "Also when workers of other owners are up";
+    Arg::new("force").long("force").action(ArgAction::SetTrue).help(help)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    shut_down(context, matches.get_flag("force"))
+}
+
+/// Ends the supervisor that runs, if one does.
+pub(super) fn shut_down(context: &Context, force: bool) -> Result<u8, Failure> {
+    let data = end(context, &Request::Shutdown(Force { force }), "stopping all workers")?;
+    let Some(data) = data else { return nothing_runs(context, "{\"stopped\":[]}") };
+    if context.json {
+        print_data(&data)?;
+    } else if !context.quiet {
+        let ShutdownData { stopped } = requests::read("shutdown", &data)?;
+        out::print(&format!("stopped {}; the supervisor has exited\n", workers(&stopped)))?;
+    }
+    Ok(0)
+}
+
+/// Says that nothing runs, which is what was wanted.
+pub(super) fn nothing_runs(context: &Context, json: &str) -> Result<u8, Failure> {
+    if context.json {
+        out::print(&format!("{json}\n"))?;
+    } else if !context.quiet {
+        out::print("no supervisor is running\n")?;
+    }
+    Ok(0)
+}
+
+/// Sends a request after which the supervisor exits, and waits until it did, so that what comes next finds a clean
+/// table. `None` when none runs.
+pub(super) fn end(
+    context: &Context,
+    request: &Request,
+    what: &str,
+) -> Result<Option<Box<RawValue>>, Failure> {
+    let context = context.without_autostart();
+    let mut client = match context.connect() {
+        Ok(client) => client,
+        Err(Failure::Client(Error::Nobody { .. })) => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let timeout = context.timeout_of(request);
+    let id = client.send(request)?;
+    let mut progress = Progress::new(&context, what.to_owned());
+    let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+    progress.clear();
+    let data = data?;
+    if !client.wait_for_end(timeout)? {
+        context.note("the supervisor has answered and is still on its way out");
+    }
+    Ok(Some(data))
+}
+
+/// `2 workers (demo, work)`.
+pub(super) fn workers(names: &[Name]) -> String {
+    let listed: Vec<String> = names.iter().map(|name| escape(name.as_str())).collect();
+    match listed.as_slice() {
+        [] => "no workers".to_owned(),
+        [one] => format!("1 worker ({one})"),
+        many => format!("{} workers ({})", many.len(), many.join(", ")),
+    }
+}

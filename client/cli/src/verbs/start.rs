@@ -1,0 +1,151 @@
+//! `gobctl start GRAPH…`: ensures that workers run.
+
+use super::lease::hold;
+use super::{Verb, WORKERS};
+use crate::context::Context;
+use crate::each::{each, names, names_arg, print_data};
+use crate::environment::environment;
+use crate::failure::Failure;
+use crate::out;
+use crate::progress::Progress;
+use crate::text::{escape, took};
+use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::protocol::State;
+use gob_client::protocol::request::{Outcome, Start, StartData, Wait};
+use gob_client::{Name, Request, View, requests};
+use std::time::{Duration, Instant};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "start",
+    aliases: &[],
+    group: WORKERS,
+    about: "Ensure that a graph's worker runs",
+    examples: "Examples:\n  gobctl start demo\n  gobctl start work --kind logseq --root-dir ~/logseq\n  gobctl start a b c\n",
+    command: |command| {
+        command
+            .arg(names_arg("GRAPH").help("A graph, or any worker there is"))
+            .arg(Arg::new("kind").long("kind").value_name("KIND").help("The kind to start it from"))
+            .arg(
+                Arg::new("root-dir")
+                    .long("root-dir")
+                    .value_name("DIR")
+                    .help("The directory that holds the graph"),
+            )
+            .arg(
+                Arg::new("as")
+                    .long("name")
+                    .value_name("NAME")
+                    .value_parser(|text: &str| Name::any(text))
+                    .help("The worker's name; the graph's without it"),
+            )
+            .arg(
+                Arg::new("no-wait")
+                    .long("no-wait")
+                    .action(ArgAction::SetTrue)
+                    .help("Return when it was spawned"),
+            )
+            .arg(
+                Arg::new("lease")
+                    .long("lease")
+                    .action(ArgAction::SetTrue)
+                    .help("Hold a lease until interrupted"),
+            )
+    },
+    run,
+};
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let names = names(matches);
+    if names.len() > 1 && matches.contains_id("as") {
+        return Err(Failure::usage("--name names one worker, and there are several graphs".to_owned()));
+    }
+    let template = template(context, matches)?;
+    let mut client = context.connect()?;
+    let begun = Instant::now();
+    let mut sent = Vec::new();
+    for name in names {
+        let request = Request::Start(of(&template, &name));
+        // All are asked for before the first answer is waited for: they come up at the same time.
+        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+    }
+    let code = each(context, sent, |(name, id, timeout)| {
+        let mut progress = Progress::new(context, format!("starting {name}"));
+        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+        progress.clear();
+        let data = data?;
+        if context.json {
+            return print_data(&data);
+        }
+        let data: StartData = requests::read("start", &data)?;
+        out::print(&told(&data, begun.elapsed(), context.quiet))
+    })?;
+    if template.lease && code == 0 { hold(&mut client) } else { Ok(code) }
+}
+
+fn template(context: &Context, matches: &ArgMatches) -> Result<Start, Failure> {
+    let root_dir = matches.get_one::<String>("root-dir").map(|dir| absolute(dir)).transpose()?;
+    Ok(Start {
+        graph: None,
+        name: matches.get_one::<Name>("as").cloned(),
+        kind: matches.get_one::<String>("kind").cloned(),
+        root_dir,
+        env: Some(environment(context)),
+        wait: matches.get_flag("no-wait").then_some(Wait::Spawned),
+        timeout_ms: context.timeout.map(millis),
+        lease: matches.get_flag("lease"),
+    })
+}
+
+/// Without a word about kind or place the name may be any worker's, a job's too; with one it is a graph.
+fn of(template: &Start, name: &Name) -> Start {
+    let is_graph = template.kind.is_some() || template.root_dir.is_some() || template.name.is_some();
+    let mut start = template.clone();
+    if is_graph {
+        start.graph = Some(name.clone());
+    } else {
+        start.name = Some(name.clone());
+    }
+    start
+}
+
+fn absolute(dir: &str) -> Result<String, Failure> {
+    let failed = || Failure::usage(format!("--root-dir {dir} cannot be made an absolute UTF-8 path"));
+    let path = std::path::absolute(dir).map_err(|_| failed())?;
+    path.into_os_string().into_string().map_err(|_| failed())
+}
+
+/// A duration as the wire has it.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+fn told(data: &StartData, elapsed: Duration, quiet: bool) -> String {
+    let worker = &data.worker;
+    let endpoint =
+        worker.endpoint.as_ref().map(|endpoint| format!("{}\n", escape(endpoint))).unwrap_or_default();
+    if quiet {
+        return endpoint;
+    }
+    let name = escape(worker.name.as_str());
+    let who = crate::render::who(worker);
+    match data.outcome {
+        Outcome::Started if worker.state == State::Starting => {
+            format!("started {name} ({who}), which is not ready yet\n")
+        }
+        Outcome::Started => format!("started {name} ({who}) in {}\n{endpoint}", took(elapsed)),
+        Outcome::Reused => format!("{name} is already running ({who}{})\n", remarks(worker)),
+        Outcome::TakenOver => format!("took over {name} ({who}), which was already running\n{endpoint}"),
+        Outcome::External => {
+            format!("{name} is already running, held by a process that is not gob's ({who})\n{endpoint}")
+        }
+    }
+}
+
+fn remarks(worker: &View) -> String {
+    let state = if worker.state == State::Ready { String::new() } else { format!("; {}", worker.state) };
+    format!("{}{state}", if worker.owned { "" } else { "; you don't own it" })
+}
+
+#[cfg(test)]
+#[path = "start_tests.rs"]
+mod tests;

@@ -1,0 +1,83 @@
+//! `gobctl status [NAME]`: the supervisor's health, or all about one worker.
+
+use super::{LOOKING, Verb};
+use crate::context::Context;
+use crate::each::{name_arg, print_data};
+use crate::failure::Failure;
+use crate::suggest::with_nearest_name;
+use crate::text::{now, up};
+use crate::{out, render};
+use clap::ArgMatches;
+use gob_client::protocol::request::{ByName, WorkerData};
+use gob_client::protocol::{State, Status};
+use gob_client::{Name, Request, requests};
+use std::time::Duration;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "status",
+    aliases: &[],
+    group: LOOKING,
+    about: "The supervisor's health, or all about one worker",
+    examples: "Examples:\n  gobctl status\n  gobctl status demo\n",
+    command: |command| command.arg(name_arg("NAME").required(false)),
+    run,
+};
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    if let Some(name) = matches.get_one::<Name>("name") {
+        return one(context, name.clone());
+    }
+    let (_, data) = context.ask(&Request::Status)?;
+    if context.json {
+        return print_data(&data).map(|()| 0);
+    }
+    out::print(&health(&requests::read("status", &data)?))?;
+    Ok(0)
+}
+
+/// All about one worker.
+pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
+    let request = Request::Get(ByName { name: name.clone() });
+    let (mut client, id) = context.connect_with(&request)?;
+    let data = client
+        .wait(id, context.timeout_of(&request))
+        .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+    if context.json {
+        return print_data(&data).map(|()| 0);
+    }
+    let WorkerData { worker } = requests::read("get", &data)?;
+    out::print(&render::worker(&worker, now()))?;
+    Ok(0)
+}
+
+fn health(status: &Status) -> String {
+    let counts: Vec<String> = State::ALL
+        .iter()
+        .filter_map(|state| status.workers.get(state.as_str()).map(|count| format!("{count} {state}")))
+        .collect();
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let lines = [
+        ("up", up(Duration::from_millis(status.uptime_ms))),
+        ("socket", status.socket.clone()),
+        ("instance", status.instance.clone()),
+        ("workers", if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }),
+        ("connections", format!("{}, {} of them subscribed", status.connections, status.subscribers)),
+        ("requests", status.requests.to_string()),
+        ("events", format!("{}, {} missed by slow subscribers", status.events_seq, status.lagged_events)),
+        ("restarts", format!("{}, {} spawns failed", status.restarts, status.spawn_failures)),
+        ("healed", format!("{}, {} orphans recovered", status.healed, status.orphans_recovered)),
+        (
+            "logs",
+            format!(
+                "{} written, {} dropped",
+                megabytes(status.log_bytes),
+                megabytes(status.log_bytes_dropped)
+            ),
+        ),
+        ("memory", megabytes(status.rss_bytes)),
+        ("keeper", format!("pid {}", status.keeper_pid)),
+        ("cgroup", if status.cgroup { "own" } else { "none of its own" }.to_owned()),
+    ];
+    format!("gobd {} (pid {}, protocol {})\n", status.version, status.pid, status.protocol)
+        + &render::pairs(&lines)
+}

@@ -1,0 +1,70 @@
+//! `gobctl stop NAME…`: ends workers and all that came from them.
+
+use super::start::millis;
+use super::{Verb, WORKERS};
+use crate::context::Context;
+use crate::each::{each, names, names_arg, print_data};
+use crate::failure::Failure;
+use crate::out;
+use crate::progress::Progress;
+use crate::suggest::with_nearest_name;
+use crate::text::{escape, parse_duration};
+use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::protocol::Receipt;
+use gob_client::protocol::request::{Stop, StopData};
+use gob_client::{Request, requests};
+use std::time::Duration;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "stop",
+    aliases: &[],
+    group: WORKERS,
+    about: "End a worker and everything that came from it",
+    examples: "Examples:\n  gobctl stop demo\n  gobctl stop demo --grace 2s\n  gobctl stop demo --force\n",
+    command: |command| {
+        command.arg(names_arg("NAME")).arg(grace_arg()).arg(
+            Arg::new("force")
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Kill at once; overrides no owner"),
+        )
+    },
+    run,
+};
+
+/// The argument `--grace`.
+pub(super) fn grace_arg() -> Arg {
+    let help = "Time to end by itself before it is killed";
+    Arg::new("grace").long("grace").value_name("TIME").value_parser(parse_duration).help(help)
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let force = matches.get_flag("force");
+    let grace_ms = matches.get_one::<Duration>("grace").copied().map(millis);
+    let mut client = context.connect()?;
+    let mut sent = Vec::new();
+    for name in names(matches) {
+        let request = Request::Stop(Stop { name: name.clone(), force, grace_ms });
+        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+    }
+    each(context, sent, |(name, id, timeout)| {
+        let mut progress = Progress::new(context, format!("stopping {name}"));
+        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+        progress.clear();
+        let data = data.map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+        if context.json {
+            return print_data(&data);
+        }
+        let data: StopData = requests::read("stop", &data)?;
+        if context.quiet { Ok(()) } else { out::print(&told(name.as_str(), &data.receipt)) }
+    })
+}
+
+fn told(name: &str, receipt: &Receipt) -> String {
+    let name = escape(name);
+    match receipt.signalled.as_slice() {
+        [] => format!("{name} was not running\n"),
+        [one] => format!("stopped {name} (pid {})\n", one.pid),
+        [first, rest @ ..] => format!("stopped {name} (pid {} and {} more)\n", first.pid, rest.len()),
+    }
+}
