@@ -1,2 +1,85 @@
-//! Stub.
-fn main() {}
+//! `gob-keeper`: the tiny process above the supervisor.
+//!
+//! It takes the two locks that decide who lives, is a child subreaper, starts gobd, and when gobd dies it kills
+//! every process that gobd left behind and starts gobd again. It owns the locks and the life of one child, nothing
+//! else: no socket, no configuration, no thread, no timer. It is kept this small so that there is next to nothing
+//! in it that could die.
+//!
+//! The way through: arguments → paths → let go of the caller → directories → locks → keep.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("gob-keeper is built on child subreapers, PR_SET_CHILD_SUBREAPER of Linux");
+
+mod args;
+mod dirs;
+mod error;
+mod keep;
+mod locks;
+mod log;
+mod paths;
+mod program;
+mod ready;
+mod shed;
+mod sweep;
+mod sys;
+
+use args::Args;
+use error::Error;
+use locks::Locks;
+use paths::Paths;
+use ready::Ready;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args_os().skip(1)) {
+        Ok(args) => args,
+        Err(error) => {
+            log::plain(&format!("error: {error}\nusage: gob-keeper [--detach] [--ready-fd N]"));
+            return ExitCode::from(2);
+        }
+    };
+    if args.detach {
+        match sys::fork_away() {
+            Ok(true) => {}
+            Ok(false) => return ExitCode::SUCCESS,
+            Err(source) => {
+                log::plain(&format!("error: cannot fork: {source}"));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let mut ready = args.ready_fd.map(Ready::new);
+    match run(args.detach, &mut ready) {
+        Ok(code) => code,
+        Err(Error::AlreadyRunning { pid, .. }) => {
+            // Not an error: whoever wanted a supervisor has one. The ready pipe ends without a byte.
+            let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            log::plain(&format!("gob is already running{pid}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let message = error.line();
+            log::event(&message);
+            if let Some(ready) = ready {
+                ready.fail(&message);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(detached: bool, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
+    let paths = Paths::resolve(std::env::var_os);
+    shed::let_go_of_the_caller(detached, ready.as_ref().map(|ready| ready.as_fd()))?;
+    let paths = paths?;
+    dirs::make_state_dir(&paths.state)?;
+    if detached {
+        log::to_file(&paths.state)?;
+    }
+    let locks = Locks::acquire(&paths)?;
+    if detached {
+        log::cap(&paths.state)?;
+    }
+    keep::keep(paths, locks, ready)
+}

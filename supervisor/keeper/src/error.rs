@@ -1,0 +1,100 @@
+//! Everything that can keep the keeper from its work, each with the operation, the path and the cause.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no supervisor, or no supervisor any more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line.
+    #[error("{0}")]
+    Usage(String),
+    /// A path in the environment that depends on where one stands.
+    #[error("{name} must be an absolute path, not `{}`", .value.display())]
+    RelativePath {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: PathBuf,
+    },
+    /// Nothing says where the state directory is.
+    #[error("neither GOB_STATE_DIR nor XDG_STATE_HOME nor HOME is set, so there is no place for gob's state")]
+    NoHome,
+    /// Another keeper holds a lock.
+    #[error("gob is already running: {} is locked", .path.display())]
+    AlreadyRunning {
+        /// The supervisor's pid, where its files tell it.
+        pid: Option<u32>,
+        /// What is locked.
+        path: PathBuf,
+    },
+    /// A file or directory operation.
+    #[error("cannot {operation} {}: {source}", .path.display())]
+    Path {
+        /// What was tried: `create`, `open`, `lock` and so on.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it did not work.
+        source: io::Error,
+    },
+    /// A file or directory that is not what gob may use. It was not touched.
+    #[error("{} {why}", .path.display())]
+    Unfit {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, and what is needed instead.
+        why: String,
+    },
+    /// The lock file kept being replaced.
+    #[error("{} is replaced by somebody again and again, so it can't be locked", .path.display())]
+    LockReplaced {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The supervisor's program was not found.
+    #[error("no program `gobd` beside {}, in GOB_LIBEXEC, or on PATH", .beside.display())]
+    NoProgram {
+        /// The directory that was searched first.
+        beside: PathBuf,
+    },
+    /// Children that came with this process.
+    #[error("this process already has children, and gob-keeper signals none but its own: start it afresh")]
+    HasChildren,
+    /// A call that concerns the process itself.
+    #[error("cannot {operation}: {source}")]
+    Process {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it did not work.
+        source: io::Error,
+    },
+    /// The supervisor died too often.
+    #[error("the supervisor ended {count} times within {seconds} s, last with {last}; giving up")]
+    GaveUp {
+        /// How often it ended.
+        count: usize,
+        /// Within what time.
+        seconds: u64,
+        /// How it ended the last time.
+        last: String,
+    },
+}
+
+impl Error {
+    /// The error as one line, whatever the names in it contain.
+    pub(crate) fn line(&self) -> String {
+        self.to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line() {
+        let error = Error::NoProgram { beside: PathBuf::from("/a\nb") };
+        assert_eq!(error.line(), "no program `gobd` beside /a?b, in GOB_LIBEXEC, or on PATH");
+    }
+}

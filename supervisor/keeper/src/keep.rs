@@ -1,0 +1,124 @@
+//! The keeper's life: start the supervisor, wait, clear up after it, start it again.
+//!
+//! Owns the one child and the count of its deaths. Blocks in `sigwaitinfo`; nothing wakes it while nothing happens.
+
+use crate::error::Error;
+use crate::locks::Locks;
+use crate::paths::Paths;
+use crate::ready::Ready;
+use crate::sys::{self, Ended, Notice, Reaped};
+use crate::{log, program, sweep};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::VecDeque;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How often the supervisor is started again within [`WINDOW`].
+const MAX_RESTARTS: usize = 10;
+/// The time in which [`MAX_RESTARTS`] are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// The supervisor's exit code for "starting me again would end the same way" (EX_CONFIG of sysexits.h).
+const DO_NOT_RESTART: u8 = 78;
+
+/// Runs the supervisor until it ends for good.
+pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
+    if sys::reap_any() != Reaped::NoneLeft {
+        return Err(Error::HasChildren);
+    }
+    nix::sys::prctl::set_child_subreaper(true)
+        .map_err(|e| Error::Process { operation: "become a child subreaper", source: e.into() })?;
+    let mut restarts = Restarts::default();
+    let mut stopping = false;
+    let mut supervisor = program::start(&paths, &locks, ready.as_ref())?;
+    drop(ready.take());
+    loop {
+        let ended = wait_for(supervisor, &mut stopping);
+        if ended == Ended::Code(0) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let swept = sweep::sweep();
+        log::event(&format!("the supervisor (pid {supervisor}) ended with {ended}; {swept}"));
+        // A stop may have been asked for while there was nobody to pass it on to.
+        stopping |= sys::pending_notices().any(|notice| notice == Notice::Stop);
+        if stopping || ended == Ended::Code(DO_NOT_RESTART) {
+            return Ok(ExitCode::from(ended.exit_code()));
+        }
+        restarts.count(Instant::now(), ended)?;
+        locks.renew(&paths)?;
+        supervisor = program::start(&paths, &locks, None)?;
+        log::event(&format!("started the supervisor again (pid {supervisor})"));
+    }
+}
+
+/// Waits for the end of the supervisor and passes signals on to it meanwhile.
+fn wait_for(supervisor: Pid, stopping: &mut bool) -> Ended {
+    loop {
+        // The supervisor was not reaped yet, so its number is its own.
+        match sys::wait_for_notice() {
+            Notice::Stop => {
+                *stopping = true;
+                kill(supervisor, Signal::SIGTERM).unwrap_or_default();
+            }
+            Notice::Reload => kill(supervisor, Signal::SIGHUP).unwrap_or_default(),
+            Notice::Child => {
+                let mut strays = false;
+                while let Reaped::Child(pid, ended) = sys::reap_any() {
+                    if pid == supervisor {
+                        return ended;
+                    }
+                    strays = true;
+                }
+                // The supervisor adopts its own orphans. What ends here outlived an earlier sweep, and may have left
+                // children of its own.
+                if strays {
+                    sweep::kill_children(Some(supervisor));
+                }
+            }
+        }
+    }
+}
+
+/// When the supervisor was started again, the last [`MAX_RESTARTS`] times.
+#[derive(Debug, Default)]
+struct Restarts(VecDeque<Instant>);
+
+impl Restarts {
+    /// Counts one more, unless that would be too many.
+    fn count(&mut self, now: Instant, last: Ended) -> Result<(), Error> {
+        while self.0.front().is_some_and(|then| now.duration_since(*then) >= WINDOW) {
+            self.0.pop_front();
+        }
+        if self.0.len() >= MAX_RESTARTS {
+            let (count, seconds) = (MAX_RESTARTS + 1, WINDOW.as_secs());
+            return Err(Error::GaveUp { count, seconds, last: last.to_string() });
+        }
+        self.0.push_back(now);
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for sweep::Swept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} processes that it left were ended", self.reaped)?;
+        if self.left { f.write_str(", others were killed and don't go") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_restarts_in_a_minute_and_no_more() {
+        let (mut restarts, start) = (Restarts::default(), Instant::now());
+        for n in 0..10 {
+            restarts.count(start + Duration::from_secs(n), Ended::Code(1)).unwrap();
+        }
+        let late = start + Duration::from_secs(59);
+        assert!(matches!(restarts.count(late, Ended::Code(1)), Err(Error::GaveUp { count: 11, .. })));
+        restarts.count(start + WINDOW, Ended::Code(1)).unwrap();
+        assert!(restarts.count(start + WINDOW, Ended::Code(1)).is_err());
+    }
+}

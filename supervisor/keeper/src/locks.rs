@@ -1,0 +1,130 @@
+//! The two locks that alone decide who lives: the state directory's `gobd.lock` first, then the runtime directory.
+//!
+//! Owns both descriptors. They are inherited by the supervisor and shared with it, and so is the lock: nobody ever
+//! calls LOCK_UN, and nobody unlinks the file.
+
+use crate::dirs;
+use crate::error::Error;
+use crate::paths::Paths;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// How often a lock may be replaced between its opening and its locking before this is taken for malice.
+const TRIES: usize = 100;
+
+/// Both locks, held.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    /// `gobd.lock`.
+    pub(crate) state: File,
+    /// The runtime directory.
+    pub(crate) runtime: File,
+}
+
+impl Locks {
+    /// Takes both, or neither.
+    pub(crate) fn acquire(paths: &Paths) -> Result<Self, Error> {
+        let state = lock_state(&paths.state.join("gobd.lock"))?;
+        let runtime = lock_runtime(&paths.runtime)?;
+        Ok(Self { state, runtime })
+    }
+
+    /// Takes a lock anew whose path was deleted or replaced meanwhile. The supervisor heals such a loss while it
+    /// lives, but what it locked went with it.
+    pub(crate) fn renew(&mut self, paths: &Paths) -> Result<(), Error> {
+        let path = paths.state.join("gobd.lock");
+        if !is_at(&self.state, &path) {
+            dirs::make_state_dir(&paths.state)?;
+            self.state = lock_state(&path)?;
+        }
+        if !is_at(&self.runtime, &paths.runtime) {
+            self.runtime = lock_runtime(&paths.runtime)?;
+        }
+        Ok(())
+    }
+}
+
+fn lock_state(path: &Path) -> Result<File, Error> {
+    lock(
+        path,
+        || {
+            let failed = |source| Error::Path { operation: "open the lock", path: path.to_owned(), source };
+            // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
+            let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+            let file = options.open(path).map_err(failed)?;
+            if !file.metadata().map_err(failed)?.is_file() {
+                let why = "is not a regular file, gob needs one there for its lock".to_owned();
+                return Err(Error::Unfit { path: path.to_owned(), why });
+            }
+            Ok(file)
+        },
+        pid_in,
+    )
+}
+
+fn lock_runtime(path: &Path) -> Result<File, Error> {
+    let pid = |_: &File| File::open(path.join("daemon.pid")).ok().and_then(|file| pid_in(&file));
+    lock(path, || dirs::open_runtime_dir(path), pid)
+}
+
+/// Locks what `open` opens and makes sure that it is still what the path names: two processes that hold locks on
+/// two generations of one path would both believe to be the one.
+fn lock(
+    path: &Path,
+    open: impl Fn() -> Result<File, Error>,
+    holder: impl Fn(&File) -> Option<u32>,
+) -> Result<File, Error> {
+    for _ in 0..TRIES {
+        let file = open()?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path) => return Ok(file),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::AlreadyRunning { pid: holder(&file), path: path.to_owned() });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::Path { operation: "lock", path: path.to_owned(), source });
+            }
+        }
+    }
+    Err(Error::LockReplaced { path: path.to_owned() })
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let inode = |stat: Metadata| (stat.dev(), stat.ino());
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => inode(ours) == inode(there),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    }
+}
+
+/// The supervisor's pid from the head of a file it wrote; for a message, so anything unexpected is just no pid.
+fn pid_in(file: &File) -> Option<u32> {
+    let mut head = Vec::new();
+    file.take(4096).read_to_end(&mut head).ok()?;
+    parse_pid(&String::from_utf8_lossy(&head))
+}
+
+fn parse_pid(text: &str) -> Option<u32> {
+    let from = text.find("\"pid\"").map_or(0, |at| at + "\"pid\"".len());
+    let rest = text.get(from..)?.trim_start_matches([':', ' ']);
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pids() {
+        assert_eq!(parse_pid("{\"instance\":\"1-2\",\"pid\": 42,\"time\":7}\n"), Some(42));
+        assert_eq!(parse_pid("4242\n"), Some(4242));
+        assert_eq!(parse_pid("pid=3"), None);
+        assert_eq!(parse_pid(""), None);
+    }
+}

@@ -1,0 +1,289 @@
+//! The system calls that no safe wrapper has. All `unsafe` of the keeper is here.
+
+use nix::unistd::{Pid, setsid};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+use std::{fmt, io, mem, ptr};
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself, with this code.
+    Code(u8),
+    /// By this signal.
+    Signal(c_int),
+}
+
+impl Ended {
+    /// The code with which the keeper passes this on, as shells do.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => match nix::sys::signal::Signal::try_from(*signal) {
+                Ok(name) => f.write_str(name.as_str()),
+                Err(_) => write!(f, "signal {signal}"),
+            },
+        }
+    }
+}
+
+/// What [`reap_any`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    /// A child that ended, now reaped.
+    Child(Pid, Ended),
+    /// There are children, and all of them live.
+    NoneEnded,
+    /// There are no children.
+    NoneLeft,
+}
+
+/// Why the keeper woke up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// SIGCHLD.
+    Child,
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// Makes a descriptor that was named on the command line ours.
+pub(crate) fn take_fd(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes any number and answers EBADF for what is not open.
+    if number <= 2 || unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: it is open, inherited, and above the standard streams; this process opened nothing itself yet, so
+    // nobody else in it owns the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Forks. In the child, which leads a session of its own, the answer is true; in the parent it is false.
+pub(crate) fn fork_away() -> io::Result<bool> {
+    // SAFETY: the keeper has one thread, so no lock can be held by another one in the child.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            setsid()?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Default disposition for every signal, but SIGPIPE, which would end the keeper when a client goes; and an empty
+/// mask, but for the signals that [`wait_for_notice`] takes.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        let to = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: no handler is installed. KILL, STOP and the C library's own signals are refused with EINVAL.
+        unsafe { libc::signal(signal, to) };
+    }
+    let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
+    // SAFETY: the set is initialised, and nobody wants the old one.
+    if unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Closes every descriptor above the standard streams but one.
+pub(crate) fn close_all_but_stdio_and(kept: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let kept = kept.map_or(2, |fd| fd.as_raw_fd().unsigned_abs());
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
+        // SAFETY: the keeper has opened nothing yet, so no owner of any of these is left in it.
+        if first <= last && unsafe { libc::close_range(first, last, 0) } == -1 {
+            return close_listed(kept);
+        }
+    }
+    Ok(())
+}
+
+/// The same for kernels and sandboxes that have no close_range.
+fn close_listed(kept: u32) -> io::Result<()> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    for number in open.into_iter().filter(|n| *n > 2 && n.unsigned_abs() != kept) {
+        // SAFETY: as above; the number of the listing itself is closed already and answers EBADF.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
+}
+
+/// Reaps one child that has ended, if there is one. Not nix's, which fails on children that were killed by a
+/// real-time signal.
+pub(crate) fn reap_any() -> Reaped {
+    let mut status = 0;
+    // SAFETY: `status` is writable.
+    match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+        0 => Reaped::NoneEnded,
+        -1 => Reaped::NoneLeft,
+        pid if libc::WIFSIGNALED(status) => {
+            Reaped::Child(Pid::from_raw(pid), Ended::Signal(libc::WTERMSIG(status)))
+        }
+        pid => {
+            let code = u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX);
+            Reaped::Child(Pid::from_raw(pid), Ended::Code(code))
+        }
+    }
+}
+
+/// Sleeps until a child ended or somebody wants something.
+pub(crate) fn wait_for_notice() -> Notice {
+    let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
+    loop {
+        // SAFETY: the set is initialised, and nobody wants the details.
+        if let Some(notice) = notice(unsafe { libc::sigwaitinfo(&raw const set, ptr::null_mut()) }) {
+            return notice;
+        }
+    }
+}
+
+/// Takes the wishes that wait, if any, without sleeping; the ends of children stay.
+pub(crate) fn pending_notices() -> impl Iterator<Item = Notice> {
+    let set = signal_set(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
+    std::iter::from_fn(move || notice(wait_signal(&set, Duration::ZERO)))
+}
+
+/// Sleeps until a child ended, `limit` at most.
+pub(crate) fn wait_for_child_signal(limit: Duration) {
+    wait_signal(&signal_set(&[libc::SIGCHLD]), limit);
+}
+
+fn notice(signal: c_int) -> Option<Notice> {
+    match signal {
+        libc::SIGCHLD => Some(Notice::Child),
+        libc::SIGTERM | libc::SIGINT => Some(Notice::Stop),
+        libc::SIGHUP => Some(Notice::Reload),
+        _ => None,
+    }
+}
+
+fn wait_signal(set: &libc::sigset_t, limit: Duration) -> c_int {
+    let limit = libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
+    };
+    // SAFETY: the set and the limit are initialised, and nobody wants the details.
+    unsafe { libc::sigtimedwait(set, ptr::null_mut(), &raw const limit) }
+}
+
+fn signal_set(signals: &[c_int]) -> libc::sigset_t {
+    // SAFETY: all zeroes are a valid set, and sigemptyset makes it the empty one wherever that differs.
+    let mut set = unsafe { mem::zeroed() };
+    // SAFETY: the set is writable.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    for signal in signals {
+        // SAFETY: the set is initialised.
+        unsafe { libc::sigaddset(&raw mut set, *signal) };
+    }
+    set
+}
+
+/// Starts a program with exactly these arguments, this environment, the standard streams, and the `inherited`
+/// descriptors under their own numbers; with default signals and an empty mask.
+///
+/// posix_spawn, because std's way keeps the keeper's signal mask, or forks where it is told not to.
+pub(crate) fn spawn(
+    program: &CStr,
+    words: &[CString],
+    environment: &[CString],
+    inherited: &[BorrowedFd<'_>],
+) -> io::Result<Pid> {
+    let mut plan = SpawnPlan::new()?;
+    plan.with_default_signals()?;
+    for fd in inherited {
+        plan.inherit(*fd)?;
+    }
+    let (words, environment) = (null_ended(words), null_ended(environment));
+    let mut pid = 0;
+    // SAFETY: every pointer is to something initialised that outlives the call; both lists end with a null pointer
+    // and are not written to, whatever their type says.
+    let error = unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            program.as_ptr(),
+            &raw const plan.actions,
+            &raw const plan.attributes,
+            words.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
+    checked(error)?;
+    Ok(Pid::from_raw(pid))
+}
+
+fn null_ended(list: &[CString]) -> Vec<*mut c_char> {
+    list.iter().map(|word| word.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
+}
+
+/// The functions of posix_spawn answer the error instead of setting errno.
+fn checked(error: c_int) -> io::Result<()> {
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Attributes and file actions of a spawn; freed together.
+struct SpawnPlan {
+    attributes: libc::posix_spawnattr_t,
+    actions: libc::posix_spawn_file_actions_t,
+}
+
+impl SpawnPlan {
+    fn new() -> io::Result<Self> {
+        // SAFETY: both are plain C structures that the calls below initialise before anything reads them.
+        let mut plan = unsafe { mem::ManuallyDrop::new(mem::zeroed::<Self>()) };
+        // SAFETY: it is writable.
+        checked(unsafe { libc::posix_spawnattr_init(&raw mut plan.attributes) })?;
+        // SAFETY: it is writable.
+        let error = unsafe { libc::posix_spawn_file_actions_init(&raw mut plan.actions) };
+        if error != 0 {
+            // SAFETY: it was initialised, and is not used again.
+            unsafe { libc::posix_spawnattr_destroy(&raw mut plan.attributes) };
+        }
+        checked(error)?;
+        Ok(mem::ManuallyDrop::into_inner(plan))
+    }
+
+    fn with_default_signals(&mut self) -> io::Result<()> {
+        let (none, reset) = (signal_set(&[]), signal_set(&[libc::SIGPIPE]));
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+        let attributes = &raw mut self.attributes;
+        // SAFETY: the attributes and the set are initialised.
+        checked(unsafe { libc::posix_spawnattr_setsigmask(attributes, &raw const none) })?;
+        // SAFETY: as above.
+        checked(unsafe { libc::posix_spawnattr_setsigdefault(attributes, &raw const reset) })?;
+        // SAFETY: as above.
+        checked(unsafe { libc::posix_spawnattr_setflags(attributes, flags) })
+    }
+
+    /// A descriptor duplicated onto itself loses close-on-exec, in the child alone.
+    fn inherit(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let number = fd.as_raw_fd();
+        // SAFETY: the actions are initialised.
+        checked(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.actions, number, number) })
+    }
+}
+
+impl Drop for SpawnPlan {
+    fn drop(&mut self) {
+        // SAFETY: `new` initialised it, and nothing uses it afterwards.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.actions) };
+        // SAFETY: as above.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.attributes) };
+    }
+}
