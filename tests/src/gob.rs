@@ -160,10 +160,13 @@ impl Gob {
     /// Starts the supervisor, unless it runs, and connects without saying who.
     #[must_use]
     pub fn connect(&self) -> Conn {
-        if !self.socket().exists() {
-            self.ctl(["ping"]).ok();
+        match std::os::unix::net::UnixStream::connect(self.socket()) {
+            Ok(stream) => Conn::over(stream),
+            Err(_) => {
+                self.ctl(["ping"]).ok();
+                Conn::open(&self.socket())
+            }
         }
-        Conn::open(&self.socket())
     }
 
     /// Starts the supervisor, unless it runs, and connects as this owner.

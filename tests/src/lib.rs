@@ -7,6 +7,7 @@
 //! Nothing here waits for a length of time: see [`wait`].
 
 pub mod conn;
+pub mod console;
 pub mod ctl;
 pub mod gob;
 pub mod process;

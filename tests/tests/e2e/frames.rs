@@ -1,0 +1,184 @@
+//! Bytes on the socket: bad ones in every chunking, long ones, cut ones, many at once (E2, PROTOCOL 2 and 3).
+
+use gob_tests::Gob;
+use gob_tests::conn::Conn;
+use serde_json::{Value, json};
+
+const REFUSED: &str = include_str!("../../../protocol/golden/refused.jsonl");
+
+/// Sends bytes in pieces whose sizes repeat.
+fn send_in(conn: &mut Conn, bytes: &[u8], sizes: &[usize]) {
+    let mut rest = bytes;
+    for size in sizes.iter().cycle() {
+        let (now, later) = rest.split_at((*size).min(rest.len()));
+        conn.send(now);
+        rest = later;
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Every refusal as a line, and what is expected of its answer.
+fn refusals() -> Vec<(Vec<u8>, Value)> {
+    let golden = REFUSED.lines().map(|row| {
+        let row: Value = serde_json::from_str(row).unwrap();
+        (row["line"].as_str().unwrap().as_bytes().to_vec(), row)
+    });
+    let deep = |open: &str, close: &str, depth: usize| {
+        format!(
+            "{{\"id\":1,\"type\":\"start\",\"payload\":{{\"env\":{}1{}}}}}",
+            open.repeat(depth),
+            close.repeat(depth)
+        )
+    };
+    let invalid = json!({"code": "invalid-request"});
+    let more = [
+        b"{\"id\":1,\"type\":\"p\xc3ing\"}".to_vec(),
+        b"{\"id\":1,\"type\":\"ping\"}\0".to_vec(),
+        b"\xef\xbb\xbf{\"id\":1,\"type\":\"ping\"}".to_vec(),
+        b"\xed\xa0\x80".to_vec(),
+        deep("[", "]", 100_000).into_bytes(),
+        deep("{\"a\":", "}", 200).into_bytes(),
+        "{\"id\":1,\"type\":\"stop\",\"payload\":{\"name\":\"é\",\"é\":1}}".as_bytes().to_vec(),
+    ];
+    golden.chain(more.into_iter().map(|line| (line, invalid.clone()))).collect()
+}
+
+#[test]
+fn bad_lines_in_five_chunkings() {
+    let gob = Gob::new();
+    // All at once; by bytes, so also inside every character; odd sizes; as a pipe would; one line and a bit.
+    let chunkings: [&[usize]; 5] = [&[usize::MAX], &[1], &[3, 1, 7], &[65_536], &[40, 2]];
+    for sizes in chunkings {
+        let mut conn = gob.connect_as("cli");
+        let refusals = refusals().into_iter().filter(|(line, _)| sizes != [1] || line.len() < 10_000);
+        for (line, expected) in refusals {
+            let mut bytes = line.clone();
+            bytes.extend_from_slice("\n\r\n{\"id\":\"é😀\",\"type\":\"ping\"}\r\n".as_bytes());
+            send_in(&mut conn, &bytes, sizes);
+            let refusal = conn.frame();
+            let shown = String::from_utf8_lossy(&line).chars().take(200).collect::<String>();
+            assert_eq!(refusal["success"], false, "{shown}: {refusal}");
+            assert_eq!(refusal["error"]["code"], expected["code"], "{shown}: {refusal}");
+            assert!(refusal["error"]["details"]["position"].is_u64(), "{shown}: {refusal}");
+            if let Some(field) = expected["field"].as_str() {
+                assert_eq!(refusal["error"]["details"]["field"], field, "{shown}: {refusal}");
+                assert_eq!(refusal["id"], expected["id"], "{shown}: {refusal}");
+            }
+            let pong = conn.frame();
+            assert_eq!((&pong["id"], &pong["data"]["pong"]), (&json!("é😀"), &json!(true)), "{shown}");
+        }
+    }
+    assert_eq!(gob.connect().ok("list", json!({}))["workers"], json!([]), "nothing of it was executed");
+}
+
+#[test]
+fn a_line_of_100_mb_is_refused_once_in_constant_memory() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let before = conn.ok("status", json!({}))["rss_bytes"].as_u64().unwrap();
+    conn.send(b"{\"id\":1,\"type\":\"ping\",\"x\":\"");
+    let chunk = vec![b'x'; 1 << 20];
+    for _ in 0..100 {
+        conn.send(&chunk);
+    }
+    conn.send(b"\"}\n{\"id\":2,\"type\":\"ping\"}\n");
+    let refusal = conn.frame();
+    assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!("frame-too-long"), &Value::Null));
+    assert_eq!(conn.frame()["id"], 2, "answered once, and the connection lives");
+    let after = conn.ok("status", json!({}))["rss_bytes"].as_u64().unwrap();
+    assert!(after < before + (16 << 20), "{before} {after}");
+}
+
+#[test]
+fn a_frame_of_exactly_the_limit_is_served() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    for (len, fits) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let mut line = b"{\"id\":7,\"type\":\"ping\"".to_vec();
+        line.resize(len - 1, b' ');
+        line.push(b'}');
+        conn.send(&line);
+        conn.send(b"\n");
+        let answer = conn.frame();
+        assert_eq!(answer["success"], fits, "{answer}");
+        assert_eq!(answer["error"]["code"] == "frame-too-long", !fits);
+    }
+}
+
+#[test]
+fn what_was_cut_off_is_never_executed() {
+    let gob = Gob::new();
+    let mut watcher = gob.connect_as("cli");
+    let line = b"{\"id\":1,\"type\":\"start\",\"payload\":{\"graph\":\"g\"}}\n";
+    for cut in 0..line.len() {
+        let mut conn = gob.connect_as("cli");
+        conn.send(&line[..cut]);
+        conn.finish_writing();
+        conn.wait_closed();
+    }
+    assert_eq!(watcher.ok("list", json!({}))["workers"], json!([]));
+}
+
+#[test]
+fn ids_come_back_as_they_were() {
+    let gob = Gob::new();
+    let mut conn = gob.connect();
+    let ids =
+        ["0", "-1", "9223372036854775807", "18446744073709551615", "\"\"", "\"7\"", "\"é😀\\u0000\"", "null"];
+    for id in ids {
+        conn.send(format!("{{\"id\":{id},\"type\":\"ping\"}}\n").as_bytes());
+        let expected: Value = serde_json::from_str(id).unwrap();
+        assert_eq!(conn.frame()["id"], expected);
+    }
+    conn.send(b"{\"type\":\"ping\"}\n");
+    let answer = conn.frame();
+    assert_eq!((&answer["id"], &answer["success"]), (&Value::Null, &json!(true)));
+    let too_long = format!("{{\"id\":\"{}\",\"type\":\"ping\"}}\n", "x".repeat(257));
+    conn.send(too_long.as_bytes());
+    assert_eq!(conn.frame()["error"]["code"], "invalid-request");
+}
+
+#[test]
+fn a_thousand_requests_at_once_get_a_thousand_answers() {
+    let gob = Gob::new();
+    let mut conn = gob.connect();
+    let mut writer = conn.stream().try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        use std::io::Write;
+        let lines: Vec<String> = (0..1000)
+            .map(|id| format!("{{\"id\":{id},\"type\":\"{}\"}}\n", ["ping", "list", "status"][id % 3]))
+            .collect();
+        // In one piece, so that requests end anywhere in the supervisor's reads.
+        writer.write_all(lines.concat().as_bytes()).unwrap();
+    });
+    let mut seen = vec![0; 1000];
+    for _ in 0..1000 {
+        let answer = conn.frame();
+        let id = answer["id"].as_u64().unwrap() as usize;
+        let field = ["pong", "workers", "uptime_ms"][id % 3];
+        assert!(!answer["data"][field].is_null(), "{answer}");
+        seen[id] += 1;
+    }
+    sender.join().unwrap();
+    assert!(seen.iter().all(|count| *count == 1));
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_not_read_for_ever_and_nobody_else_waits() {
+    let gob = Gob::new();
+    let mut deaf = gob.connect();
+    deaf.stream().set_nonblocking(true).unwrap();
+    let line = b"{\"id\":1,\"type\":\"status\"}\n".repeat(1000);
+    let mut sent = 0;
+    // The supervisor stops reading once answers pile up, so the socket must fill.
+    while deaf.try_send(&line).is_ok() {
+        sent += line.len();
+        assert!(sent < 256 << 20, "the supervisor reads without end");
+    }
+    let mut other = gob.connect();
+    assert_eq!(other.ok("ping", json!({}))["pong"], true);
+    let status = other.ok("status", json!({}));
+    assert!(status["rss_bytes"].as_u64().unwrap() < 64 << 20, "{status}");
+}

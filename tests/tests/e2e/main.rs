@@ -1,0 +1,18 @@
+//! End-to-end tests with the real binaries, one file per behaviour, in one program so that it is linked once.
+#![allow(missing_docs, reason = "a test has no interface")]
+
+mod cli;
+mod ensure;
+mod events;
+mod frames;
+mod graph;
+mod handshake;
+mod instance;
+mod logs;
+mod names;
+mod nuke;
+mod owners;
+mod recovery;
+mod runtime_dir;
+mod spawn;
+mod stop;

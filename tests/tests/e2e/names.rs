@@ -1,0 +1,85 @@
+//! Names: what may be one, and that no path is made of what may not.
+
+use gob_tests::Gob;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn tree(dir: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+            found.insert(entry.path().display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn bad_names_are_refused_before_any_path_is_made() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("status", json!({}));
+    let before = (tree(&gob.data_dir()), tree(&gob.state_dir().join("logs")));
+    let long = "x".repeat(201);
+    let wide = "é".repeat(67);
+    let bad =
+        ["", ".", "..", "a\0b", "a\nb", "\u{1b}[31m", "\u{7f}", "\u{85}", &long, &"x".repeat(300), &wide];
+    for name in bad {
+        conn.err("start", json!({"graph": name}), "invalid-name");
+        conn.err("start", json!({"graph": "fine", "name": name}), "invalid-name");
+        for verb in ["get", "stop", "restart", "remove"] {
+            conn.err(verb, json!({"name": name}), "invalid-name");
+        }
+    }
+    // A job's number may name a worker, but never a graph.
+    assert_eq!(conn.ask("start", json!({"graph": "j12"}))["success"], false);
+    assert_eq!(conn.ok("list", json!({}))["workers"], json!([]));
+    assert_eq!((tree(&gob.data_dir()), tree(&gob.state_dir().join("logs"))), before);
+}
+
+#[test]
+fn unusual_names_work_and_stay_in_their_place() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let long = "x".repeat(200);
+    let names = [
+        "../../escape",
+        "/etc/passwd",
+        "a/b",
+        ".hidden",
+        "...",
+        "-rf",
+        "~",
+        "Nötes 2026",
+        "😀",
+        "a b'\"$(x)",
+        &long,
+        "j12a",
+    ];
+    for name in names {
+        let data = conn.ok("start", json!({"graph": name}));
+        assert_eq!(data["worker"]["name"], name);
+        assert_eq!(data["worker"]["state"], "ready");
+        let facts = gob.facts(name, 1);
+        let at = facts.args.iter().position(|arg| arg == "--graph").unwrap();
+        assert_eq!(facts.args[at + 1], name, "the worker is told the name as it is");
+        assert_eq!(facts.var("GOB_NAME"), Some(name));
+        let stdout = gob.log(name, 1, "stdout");
+        assert_eq!(stdout.parent().unwrap().parent().unwrap(), gob.state_dir().join("logs"));
+        assert!(stdout.exists(), "{}", stdout.display());
+        assert_eq!(gob.worker(name).ok("ping", json!({}))["pong"], true);
+    }
+    assert_eq!(conn.ok("list", json!({}))["workers"].as_array().unwrap().len(), names.len());
+    let shown = gob.ctl(["list"]).ok();
+    assert_eq!(shown.lines().count(), names.len() + 1);
+    for name in names {
+        conn.ok("stop", json!({"name": name}));
+    }
+    assert!(!gob.dir().join("escape").exists());
+}

@@ -1,0 +1,82 @@
+//! `nuke`: everything ends, gob's own files go, data stays; others' workers are asked for (PROTOCOL 5).
+
+use gob_tests::Gob;
+use gob_tests::wait::DEADLINE;
+use serde_json::json;
+use std::fs;
+
+#[test]
+fn it_takes_workers_and_files_and_leaves_the_data() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "up"}));
+    conn.ok("start", json!({"graph": "down"}));
+    conn.ok("stop", json!({"name": "down"}));
+    fs::write(gob.dir().join("config.toml"), "").unwrap();
+    let mut watcher = gob.events();
+    let data = conn.ok("nuke", json!({}));
+    assert_eq!(data, json!({"stopped": ["up"], "removed": ["down", "up"]}));
+    let ending = watcher.find("the end", DEADLINE, |frame| frame["event"] == "supervisor_stopping");
+    assert_eq!(ending["actor"]["owner"], "cli");
+    assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
+    assert!(!gob.socket().exists());
+    assert!(
+        !gob.state_dir().join("logs").exists()
+            || fs::read_dir(gob.state_dir().join("logs")).unwrap().count() == 0
+    );
+    assert!(gob.graph_dir("up").join("facts.1.json").exists(), "data is never touched");
+    assert!(gob.dir().join("config.toml").exists(), "nor is the configuration");
+    // A fresh start begins anew.
+    assert_eq!(gob.connect().ok("list", json!({}))["workers"], json!([]));
+}
+
+#[test]
+fn it_is_refused_whole_while_workers_of_others_live() {
+    let gob = Gob::new();
+    let mut cli = gob.connect_as("cli");
+    cli.ok("start", json!({"graph": "mine"}));
+    gob.connect_as("desktop").ok("start", json!({"graph": "theirs"}));
+    gob.connect_as("agent").ok("start", json!({"graph": "more"}));
+    let error = cli.err("nuke", json!({}), "server-owned-by-other");
+    let text = error["details"].to_string();
+    assert!(text.contains("theirs") && text.contains("more") && !text.contains("mine"), "{error}");
+    let states: Vec<_> =
+        cli.ok("list", json!({}))["workers"].as_array().unwrap().iter().map(|w| w["state"].clone()).collect();
+    assert_eq!(states, ["ready", "ready", "ready"]);
+    let output = gob.ctl(["nuke"]).fails(5);
+    assert!(output.stderr.contains("--force"), "{output}");
+    let data = cli.ok("nuke", json!({"force": true}));
+    assert_eq!(data["stopped"], json!(["mine", "more", "theirs"]));
+    assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
+}
+
+#[test]
+fn on_its_way_out_it_takes_nothing_new() {
+    let gob = Gob::new();
+    gob.script(
+        "slow",
+        &[
+            gob_tests::script::Step::Ignore(vec!["TERM".to_owned()]),
+            gob_tests::script::Step::Listen,
+            gob_tests::script::Step::Handshake,
+        ],
+    );
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "slow"}));
+    let mut other = gob.connect_as("cli");
+    let nuke = conn.post("nuke", json!({}));
+    assert_eq!(conn.ok("get", json!({"name": "slow"}))["worker"]["state"], "stopping");
+    other.err("start", json!({"graph": "new"}), "shutting-down");
+    other.ok("stop", json!({"name": "slow", "force": true}));
+    assert_eq!(conn.response(nuke)["data"]["stopped"], json!(["slow"]));
+    assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
+}
+
+#[test]
+fn where_nothing_runs_it_says_so() {
+    let gob = Gob::new();
+    let output = gob.ctl(["nuke"]).run();
+    assert_eq!(output.code, 0, "{output}");
+    assert!(!(output.stdout + &output.stderr).is_empty());
+    assert_eq!(gob.processes(), Vec::<i32>::new(), "and starts nothing");
+}

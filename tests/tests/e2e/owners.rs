@@ -1,0 +1,179 @@
+//! Who may stop what, on the raw socket, and what the refused get (A2 to A6).
+
+use gob_tests::conn::Conn;
+use gob_tests::{Gob, process};
+use serde_json::{Value, json};
+
+fn connection(gob: &Gob, owner: Option<&str>) -> Conn {
+    match owner {
+        Some(owner) => gob.connect_as(owner),
+        None => gob.connect(),
+    }
+}
+
+/// What a refused request must leave alone.
+fn identity(conn: &mut Conn, name: &str) -> (Value, Value, Option<u64>) {
+    let worker = &conn.ok("get", json!({"name": name}))["worker"];
+    let pid = worker["pid"].as_i64().expect("it runs") as i32;
+    (worker["run"].clone(), worker["state"].clone(), process::start_time(pid))
+}
+
+#[test]
+fn the_matrix_of_owners_and_requesters() {
+    let gob = Gob::new();
+    let owners = [Some("cli"), Some("desktop"), Some("unknown"), None];
+    let verbs = [
+        ("stop", json!({"name": "g"})),
+        ("stop", json!({"name": "g", "force": true})),
+        ("restart", json!({"name": "g"})),
+        ("signal", json!({"name": "g", "signal": "KILL"})),
+    ];
+    let (mut allowed, mut refused) = (0, 0);
+    for owner in owners {
+        for requester in owners {
+            for (verb, payload) in &verbs {
+                let mut theirs = connection(&gob, owner);
+                theirs.ok("start", json!({"graph": "g"}));
+                let mut mine = connection(&gob, requester);
+                let known = |label: Option<&str>| label.filter(|l| *l != "unknown").map(str::to_owned);
+                let may = match (known(owner), known(requester)) {
+                    (Some(owner), Some(requester)) => owner == requester,
+                    (None, Some(requester)) => requester == "cli",
+                    (_, None) => false,
+                };
+                let worker = mine.ok("get", json!({"name": "g"}))["worker"].clone();
+                assert_eq!(worker["owned"], may, "{owner:?} {requester:?}");
+                let before = identity(&mut mine, "g");
+                if may {
+                    mine.ok(verb, payload.clone());
+                    allowed += 1;
+                } else {
+                    let error = mine.err(verb, payload.clone(), "server-owned-by-other");
+                    let named = |label: Option<&str>| label.unwrap_or("unknown").to_owned();
+                    let details =
+                        json!({"worker": "g", "owner": named(owner), "requester": named(requester)});
+                    for (key, value) in details.as_object().unwrap() {
+                        assert_eq!(error["details"][key], *value, "{error}");
+                    }
+                    assert!(error["message"].is_string() && error["hint"].is_string(), "{error}");
+                    assert_eq!(
+                        identity(&mut mine, "g"),
+                        before,
+                        "{verb} of {requester:?} touched {owner:?}'s"
+                    );
+                    refused += 1;
+                }
+                // Whoever may: the command line owns it or takes it over from nobody, else its owner ends it.
+                let mut ender = connection(&gob, if owner == Some("desktop") { owner } else { Some("cli") });
+                ender.ok("stop", json!({"name": "g", "force": true}));
+            }
+        }
+    }
+    assert_eq!((allowed, refused), (16, 48));
+}
+
+#[test]
+fn an_owner_is_bound_once_and_well_formed() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let mut conn = gob.connect();
+    for bad in ["", "Cli", "7a", "-a", "a_b", "a b", "é", "cli\n", &"x".repeat(33)] {
+        conn.err("hello", json!({"protocol": 1, "owner": bad}), "invalid-owner");
+    }
+    conn.err("hello", json!({"protocol": 1, "owner": 5}), "invalid-request");
+    conn.err("stop", json!({"name": "g"}), "server-owned-by-other");
+    let mut desktop = gob.connect_as("desktop");
+    let again = desktop.ask("hello", json!({"protocol": 1, "owner": "cli"}));
+    assert!(again["success"] == false || again["data"]["owner"] == "desktop", "{again}");
+    let error = desktop.err("stop", json!({"name": "g"}), "server-owned-by-other");
+    assert_eq!(error["details"]["requester"], "desktop");
+    assert_eq!(desktop.ok("get", json!({"name": "g"}))["worker"]["state"], "ready");
+}
+
+#[test]
+fn another_protocol_is_refused_and_binds_nothing() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let mut conn = gob.connect();
+    let error = conn.err("hello", json!({"protocol": 2, "owner": "cli"}), "version-mismatch");
+    assert_eq!((&error["details"]["client"], &error["details"]["server"]), (&json!(2), &json!(1)));
+    let error = conn.err("stop", json!({"name": "g"}), "server-owned-by-other");
+    assert_eq!(error["details"]["requester"], "unknown");
+}
+
+#[test]
+fn the_command_line_takes_over_what_nobody_owns() {
+    let gob = Gob::new();
+    let mut events = gob.events();
+    let first = gob.connect().ok("start", json!({"graph": "g"}));
+    assert_eq!((&first["worker"]["owner"], &first["worker"]["owned"]), (&json!("unknown"), &json!(false)));
+    let desktop = gob.connect_as("desktop").ok("start", json!({"graph": "g"}));
+    assert_eq!(
+        (&desktop["outcome"], &desktop["worker"]["owner"]),
+        (&json!("reused"), &json!("unknown")),
+        "a reuse by somebody else changes nothing"
+    );
+    let taken = gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    assert_eq!((&taken["outcome"], &taken["worker"]["owner"]), (&json!("taken-over"), &json!("cli")));
+    assert_eq!(taken["worker"]["pid"], first["worker"]["pid"]);
+    let event = events.event("worker_owner_changed", "g");
+    assert_eq!((&event["worker"]["owner"], &event["actor"]["owner"]), (&json!("cli"), &json!("cli")));
+    let again = gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    assert_eq!(again["outcome"], "reused");
+}
+
+#[test]
+fn a_restart_by_the_command_line_takes_over_too() {
+    let gob = Gob::new();
+    gob.connect().ok("start", json!({"graph": "g"}));
+    let data = gob.connect_as("cli").ok("restart", json!({"name": "g"}));
+    assert_eq!((&data["worker"]["owner"], &data["worker"]["run"]), (&json!("cli"), &json!(2)));
+}
+
+#[test]
+fn a_stopped_worker_belongs_to_whoever_starts_it_next() {
+    let gob = Gob::new();
+    let mut cli = gob.connect_as("cli");
+    cli.ok("start", json!({"graph": "g"}));
+    cli.ok("stop", json!({"name": "g"}));
+    let data = gob.connect_as("desktop").ok("start", json!({"graph": "g"}));
+    assert_eq!((&data["outcome"], &data["worker"]["owner"]), (&json!("started"), &json!("desktop")));
+    cli.err("stop", json!({"name": "g"}), "server-owned-by-other");
+}
+
+#[test]
+fn lists_show_the_owner_and_whose_it_is() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "mine"}));
+    gob.connect_as("desktop").ok("start", json!({"graph": "theirs"}));
+    let workers = gob.connect_as("cli").ok("list", json!({}))["workers"].clone();
+    let seen: Vec<_> =
+        workers.as_array().unwrap().iter().map(|w| (&w["name"], &w["owner"], &w["owned"])).collect();
+    assert_eq!(
+        seen,
+        [(&json!("mine"), &json!("cli"), &json!(true)), (&json!("theirs"), &json!("desktop"), &json!(false))]
+    );
+    let json = gob.ctl(["list", "--json", "--owner", "desktop"]).json();
+    let filtered = json["workers"].as_array().unwrap();
+    assert_eq!((filtered.len(), &filtered[0]["name"]), (1, &json!("theirs")), "{json}");
+    let text = gob.ctl(["list"]).ok();
+    let header: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(header, ["NAME", "KIND", "OWNER", "STATE", "PID", "UP", "RESTARTS", "ENDPOINT"]);
+    let row = text.lines().find(|line| line.starts_with("theirs")).unwrap();
+    assert_eq!(row.split_whitespace().nth(2), Some("desktop"));
+}
+
+#[test]
+fn reading_and_using_is_open_to_everybody() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    for owner in [None, Some("desktop"), Some("agent")] {
+        let mut conn = connection(&gob, owner);
+        conn.ok("get", json!({"name": "g"}));
+        conn.ok("list", json!({}));
+        conn.ok("status", json!({}));
+        conn.ok("subscribe", json!({}));
+        assert_eq!(conn.ok("start", json!({"graph": "g"}))["outcome"], "reused");
+    }
+    assert_eq!(gob.worker("g").ok("ping", json!({}))["pong"], true);
+}

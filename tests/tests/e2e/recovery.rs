@@ -1,0 +1,152 @@
+//! The supervisor is killed, ended, or loses its keeper: nothing is left, and it comes back (F2, D8).
+
+use gob_tests::Gob;
+use gob_tests::process::{self, Handle};
+use gob_tests::script::{Child, Step};
+use gob_tests::wait::{self, DEADLINE};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Every way out of a process group, out of the environment, and out of politeness.
+fn escapes() -> Vec<Step> {
+    let away = |env_clear, ignore_term, stop| Child {
+        detach: true,
+        env_clear,
+        close_fds: true,
+        ignore_term,
+        stop,
+        ..Default::default()
+    };
+    vec![
+        Step::Ignore(vec!["TERM".to_owned()]),
+        Step::Child(Child::default()),
+        Step::Child(Child { setsid: true, ..Default::default() }),
+        Step::Child(Child { setsid: true, env_clear: true, ignore_term: true, ..Default::default() }),
+        Step::Child(away(false, false, false)),
+        Step::Child(away(true, true, false)),
+        Step::Child(away(true, true, true)),
+        Step::Listen,
+        Step::Handshake,
+    ]
+}
+
+/// Starts workers with such trees; answers all their processes.
+fn trees(gob: &Gob, count: usize) -> Vec<i32> {
+    let mut conn = gob.connect_as("cli");
+    let mut pids = Vec::new();
+    for n in 0..count {
+        let graph = format!("tree {n}");
+        gob.script(&graph, &escapes());
+        let data = conn.ok("start", json!({"graph": graph}));
+        pids.push(data["worker"]["pid"].as_i64().unwrap() as i32);
+        let children = gob.children(&graph, 1);
+        assert_eq!(children.len(), 6);
+        pids.extend(children);
+    }
+    assert!(pids.iter().all(|pid| process::is_alive(*pid)));
+    pids
+}
+
+#[test]
+fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
+    let gob = Gob::new();
+    let pids = trees(&gob, 5);
+    // Same program, same arguments, not ours: it has to live.
+    let mut bystander = Command::new("/bin/sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+    let status = gob.status();
+    let instance = status["instance"].as_str().unwrap().to_owned();
+    Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
+    assert_eq!(process::survivors(&pids, Duration::from_secs(5)), Vec::<i32>::new());
+    // Nobody asks for it: it is there again, empty, with the same keeper.
+    let pid = gob.wait_other_instance(&instance);
+    assert!(process::is_alive(pid));
+    let now = gob.status();
+    assert_eq!(now["keeper_pid"], status["keeper_pid"]);
+    assert_eq!(gob.connect().ok("list", json!({}))["workers"], json!([]));
+    assert!(bystander.try_wait().unwrap().is_none(), "a bystander was ended");
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    let data = gob.connect_as("cli").ok("start", json!({"graph": "after", "wait": "ready"}));
+    assert_eq!(data["worker"]["state"], "ready");
+    // A number that was used before the kill is not used again: its logs are still there.
+    let data = gob.connect_as("cli").ok("start", json!({"graph": "tree 0"}));
+    assert_eq!(data["worker"]["state"], "ready");
+    gob.connect_as("cli").ok("stop", json!({"name": "tree 0", "force": true}));
+}
+
+#[test]
+fn killed_again_and_again() {
+    let gob = Gob::new();
+    for _ in 0..5 {
+        let pids = trees(&gob, 1);
+        let instance = gob.status()["instance"].as_str().unwrap().to_owned();
+        Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
+        assert_eq!(process::survivors(&pids, Duration::from_secs(5)), Vec::<i32>::new());
+        gob.wait_other_instance(&instance);
+    }
+}
+
+#[test]
+fn without_its_keeper_it_stops_in_order() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let mut pids = Vec::new();
+    for graph in ["a", "b"] {
+        let data = conn.ok("start", json!({"graph": graph}));
+        pids.push(data["worker"]["pid"].as_i64().unwrap() as i32);
+    }
+    let keeper = gob.status()["keeper_pid"].as_i64().unwrap() as i32;
+    Handle::open(keeper).unwrap().signal(Signal::SIGKILL);
+    assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
+    assert!(pids.iter().all(|pid| !process::is_alive(*pid)));
+    gob.ctl(["ping"]).ok();
+}
+
+#[test]
+fn told_to_end_it_stops_in_order() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let gob = Gob::new();
+        let mut watcher = gob.events();
+        gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+        Handle::open(gob.gobd_pid()).unwrap().signal(signal);
+        let stopped = watcher.event("worker_stopped", "g");
+        assert_eq!(stopped["worker"]["exit"], json!({"signal": "SIGTERM", "core_dumped": false}));
+        assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new(), "the keeper has gone too");
+        assert!(!gob.socket().exists(), "it takes its socket with it");
+        assert_eq!(fs::read(gob.state_dir().join("gobd.lock")).unwrap(), b"");
+    }
+}
+
+#[test]
+fn a_worker_that_fails_is_started_again_until_gob_gives_up() {
+    let gob = Gob::new();
+    gob.script("g", &[Step::Exit(7)]);
+    let mut watcher = gob.events();
+    let mut conn = gob.connect_as("cli");
+    conn.err("start", json!({"graph": "g"}), "server-start-failed");
+    let event = watcher.find("failed", DEADLINE, |event| event["event"] == "worker_failed");
+    let worker = &event["worker"];
+    assert_eq!((&worker["state"], &worker["exit"]), (&json!("failed"), &json!({"code": 7})));
+    assert_eq!(worker["run"], 5, "five failures: {worker}");
+    assert!(worker["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{worker}");
+    assert!(gob.ctl(["list"]).ok().contains("failed"));
+    gob.script("g", &[Step::Listen, Step::Handshake]);
+    let data = conn.ok("start", json!({"graph": "g"}));
+    assert_eq!((&data["outcome"], &data["worker"]["restarts"]), (&json!("started"), &json!(0)));
+}
+
+#[test]
+fn an_adopted_descendant_is_reaped() {
+    let gob = Gob::new();
+    let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
+    gob.script("g", &[Step::Child(away), Step::Listen, Step::Handshake]);
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let pid = gob.children("g", 1)[0];
+    Handle::open(pid).unwrap().signal(Signal::SIGKILL);
+    // A zombie has a stat file; what was reaped has none.
+    let reaped = || process::stat_field(pid, 3).is_none();
+    assert!(wait::until(DEADLINE, reaped), "{}", process::describe(pid));
+}

@@ -1,0 +1,175 @@
+//! What a worker and the supervisor are given, and what of the first client they must not keep.
+
+use gob_tests::{Ctl, Gob};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+fn status_line(pid: i32, key: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(":\t"));
+    line.unwrap_or_else(|| panic!("no {key}")).trim().to_owned()
+}
+
+fn mask(hex: &str) -> u64 {
+    u64::from_str_radix(hex, 16).unwrap()
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+#[test]
+fn a_worker_is_given_a_clean_process() {
+    let gob = Gob::new();
+    let data = gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let facts = gob.facts("g", 1);
+    assert_eq!(json!(facts.pid), data["worker"]["pid"]);
+    assert_eq!((facts.pgid, json!(facts.pgid)), (facts.pid, data["worker"]["pgid"].clone()));
+    assert_eq!(facts.ppid, gob.gobd_pid());
+    assert_ne!(facts.pdeathsig, 0, "it is told when its supervisor dies");
+    for key in ["SigIgn", "SigBlk", "SigCgt"] {
+        assert_eq!(mask(&facts.status[key]), 0, "{key} {}", facts.status[key]);
+    }
+    assert_eq!(facts.status["Umask"], "0077");
+    assert_eq!(facts.fds.iter().map(|(fd, _)| *fd).collect::<Vec<_>>(), [0, 1, 2], "{:?}", facts.fds);
+    assert_eq!(facts.fds[0].1, "/dev/null");
+    assert!(facts.fds[1].1.starts_with("pipe:") && facts.fds[2].1.starts_with("pipe:"), "{:?}", facts.fds);
+    assert_ne!(facts.fds[1].1, facts.fds[2].1);
+    assert_eq!(Path::new(&facts.cwd), gob.graph_dir("g"));
+    assert_eq!(data["worker"]["cwd"], json!(facts.cwd));
+    assert_eq!(data["worker"]["command"].as_array().unwrap().len(), facts.args.len());
+    assert_eq!(json!(facts.args[1..]), json!(data["worker"]["command"].as_array().unwrap()[1..]));
+}
+
+#[test]
+fn a_worker_gets_the_selected_variables_and_its_own() {
+    let gob = Gob::new();
+    let mut ctl = gob.ctl(["start", "g"]);
+    ctl.env("LC_ALL", "C.UTF-8").env("SSH_AUTH_SOCK", "/a").env("SECRET_TOKEN", "hunter2");
+    ctl.env("GOB_OWNER", "desktop").env("LD_LIBRARY_PATH", "/nowhere").ok();
+    let facts = gob.facts("g", 1);
+    for (name, value) in
+        [("LC_ALL", "C.UTF-8"), ("SSH_AUTH_SOCK", "/a"), ("USER", "tester"), ("LANG", "C.UTF-8")]
+    {
+        assert_eq!(facts.var(name), Some(value));
+    }
+    assert_eq!(facts.var("HOME"), gob.dir().join("home").to_str());
+    for name in ["SECRET_TOKEN", "GOB_OWNER", "LD_LIBRARY_PATH"] {
+        assert_eq!(facts.var(name), None, "{name}");
+    }
+    assert_eq!((facts.var("GOB_NAME"), facts.var("GOB_RUN")), (Some("g"), Some("1")));
+    assert_eq!(facts.var("GOB_SOCKET"), gob.socket().to_str());
+    assert!(facts.var("GOB_INSTANCE").is_some_and(|marker| !marker.is_empty()));
+    assert_eq!(gob.connect().ok("get", json!({"name": "g"}))["worker"]["owner"], "desktop");
+}
+
+#[test]
+fn a_start_without_an_environment_gets_the_supervisors_base() {
+    let gob = Gob::new();
+    gob.connect_as("agent").ok("start", json!({"graph": "g"}));
+    let facts = gob.facts("g", 1);
+    for name in ["HOME", "USER", "PATH", "LANG"] {
+        assert!(facts.var(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn secrets_are_nowhere_to_be_seen() {
+    let gob = Gob::new();
+    let mut watcher = gob.events();
+    let mut conn = gob.connect_as("cli");
+    let secret = "hunter2-in-the-environment";
+    let env = json!({"PATH": "/usr/bin:/bin", "LC_SECRET": secret, "OTHER": secret});
+    conn.ok("start", json!({"graph": "g", "env": env}));
+    assert_eq!(gob.facts("g", 1).var("LC_SECRET"), Some(secret), "it has reached the worker");
+    conn.ok("restart", json!({"name": "g"}));
+    assert_eq!(gob.facts("g", 2).var("LC_SECRET"), Some(secret), "and the next run");
+    let mut shown = Vec::new();
+    for (verb, payload) in [("get", json!({"name": "g"})), ("list", json!({})), ("status", json!({}))] {
+        shown.push(conn.ok(verb, payload).to_string());
+    }
+    shown.push(conn.ask("stop", json!({"name": "g"})).to_string());
+    shown.push(watcher.event("worker_stopped", "g").to_string());
+    shown.push(gob.connect_as("desktop").ask("subscribe", json!({"since": 0, "snapshot": true})).to_string());
+    shown.push(fs::read_to_string(format!("/proc/{}/cmdline", gob.gobd_pid())).unwrap());
+    shown.push(fs::read_to_string(format!("/proc/{}/environ", gob.gobd_pid())).unwrap());
+    let mut folders = vec![gob.state_dir(), gob.runtime_dir()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                shown.push(String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned());
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= 4, "the lock file, two logs and an index at least, not {files}");
+    for text in shown {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[test]
+fn nothing_of_the_first_client_is_kept() {
+    let gob = Gob::new();
+    let foreign = gob.dir().join("foreign");
+    fs::write(&foreign, "x").unwrap();
+    let cwd = gob.dir().join("cwd");
+    fs::create_dir(&cwd).unwrap();
+    let script = "trap '' TERM HUP INT USR1; umask 000; exec 9<../foreign; ulimit -S -n 200; gobctl start g";
+    let mut call = Ctl::new("/bin/sh".as_ref(), gob.env());
+    let output = call.cwd(&cwd).env("FIRST_CLIENT", "was here").args(["-c", script]).run();
+    assert_eq!(output.code, 0, "{output}");
+    let facts = gob.facts("g", 1);
+    assert_eq!(mask(&facts.status["SigIgn"]), 0, "{}", facts.status["SigIgn"]);
+    assert_eq!(mask(&facts.status["SigBlk"]), 0);
+    assert_eq!(facts.status["Umask"], "0077");
+    assert_eq!(facts.fds.len(), 3, "{:?}", facts.fds);
+    let status = gob.status();
+    for (program, pid) in [("gobd", &status["pid"]), ("gob-keeper", &status["keeper_pid"])] {
+        let pid = pid.as_i64().unwrap() as i32;
+        let ignored = mask(&status_line(pid, "SigIgn"));
+        for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGUSR1] {
+            let caught = mask(&status_line(pid, "SigCgt")) | mask(&status_line(pid, "SigBlk"));
+            assert!(ignored & bit(signal) == 0 || caught & bit(signal) != 0, "{program} ignores {signal}");
+        }
+        assert_eq!(status_line(pid, "Umask"), "0077", "{program}");
+        assert_ne!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), cwd, "{program}");
+        let environ = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+        assert!(!environ.contains("FIRST_CLIENT"), "{program}: {environ}");
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten() {
+            let target = fs::read_link(entry.path()).unwrap_or_default();
+            assert_ne!(target, foreign, "{program}");
+            if ["0", "1", "2"].contains(&entry.file_name().to_str().unwrap()) {
+                let own = target == Path::new("/dev/null") || target.starts_with(gob.dir().join("state"));
+                assert!(own, "{program} has {} open", target.display());
+            }
+        }
+        let session = gob_tests::process::stat_field(pid, 6).unwrap();
+        assert_ne!(session, gob_tests::process::stat_field(std::process::id() as i32, 6).unwrap());
+    }
+    for entry in fs::read_dir(gob.state_dir()).unwrap().flatten() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} {mode:o}", entry.path().display());
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("ping", json!({}));
+    fs::remove_file(gob.bin("gob-graph-worker")).unwrap();
+    let mut conn = gob.connect_as("cli");
+    let env = json!({"PATH": "/nowhere"});
+    let error = conn.err("start", json!({"graph": "g", "env": env}), "server-start-failed");
+    assert_eq!(error["details"]["errno"], "ENOENT", "{error}");
+    let worker = conn.ok("get", json!({"name": "g"}))["worker"].clone();
+    assert_eq!(worker["exit"], json!({"spawn_error": "ENOENT"}), "{worker}");
+    assert!(gob.status()["spawn_failures"].as_u64() >= Some(1));
+    conn.ok("stop", json!({"name": "g"}));
+}
