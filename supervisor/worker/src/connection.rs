@@ -3,13 +3,16 @@
 //! Owns the client's unread bytes and unwritten responses, both bounded. Runs on a thread of its own, so a client
 //! that sends slowly or reads nothing costs itself only; who does not take a response for half a minute is cut off.
 
-use crate::limits::{GATHER_BYTES, KEEP_OUT_BYTES, READ_BYTES, WRITE_TIMEOUT};
-use crate::requests::{self, Context, Request};
+use crate::limits::{GATHER_BYTES, IMPORT_IDLE, KEEP_OUT_BYTES, READ_BYTES, WRITE_TIMEOUT};
+use crate::requests::{self, Context, Import, Request};
 use crate::server::Shared;
 use gob_protocol::envelope::{frame_too_long, parse_requests, write_response};
 use gob_protocol::limits::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
 use gob_protocol::{ErrorCode, Framer, Id, Incoming, Rejected, WireError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,12 +26,22 @@ pub(crate) fn serve(shared: &Shared, peer: &Arc<UnixStream>) -> io::Result<()> {
     peer.set_write_timeout(Some(WRITE_TIMEOUT))?;
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
     let mut bytes = vec![0; READ_BYTES];
-    let mut client = Client { shared, peer, out: Vec::new() };
+    let mut client = Client { shared, peer, import: None, out: Vec::new() };
+    let mut timed = false;
     loop {
+        if client.import.is_some() != timed {
+            timed = !timed;
+            // Only an open import holds something that others may want; without one a client may be silent for ever.
+            peer.set_read_timeout(timed.then_some(IMPORT_IDLE))?;
+        }
         let read = match peer.as_ref().read(&mut bytes) {
             Ok(0) => return Ok(()),
             Ok(read) => read,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && client.import.is_some() => {
+                client.import = None;
+                continue;
+            }
             Err(e) => return Err(e),
         };
         framer.extend(bytes.get(..read).unwrap_or_default());
@@ -45,6 +58,8 @@ pub(crate) fn serve(shared: &Shared, peer: &Arc<UnixStream>) -> io::Result<()> {
 struct Client<'a> {
     shared: &'a Shared,
     peer: &'a Arc<UnixStream>,
+    /// Ends with the connection.
+    import: Option<Import<'a>>,
     /// Whole responses that were not written yet.
     out: Vec<u8>,
 }
@@ -65,8 +80,13 @@ impl Client<'_> {
         let start = self.out.len();
         self.begin(id.as_ref());
         let data = self.out.len();
-        let mut context =
-            Context { shared: self.shared, peer: self.peer, id: id.as_ref(), out: &mut self.out };
+        let mut context = Context {
+            shared: self.shared,
+            peer: self.peer,
+            import: &mut self.import,
+            id: id.as_ref(),
+            out: &mut self.out,
+        };
         let result = requests::answer(&request, &mut context);
         match result {
             Ok(()) if self.out.len() - data <= MAX_RESPONSE_BYTES => {
@@ -108,16 +128,31 @@ impl Client<'_> {
     }
 }
 
-/// Writes everything, or fails when the client took too long for it.
+/// Writes everything, or ends the connection when the client took too long for it: half a frame may be out, so
+/// nothing else can follow.
 ///
 /// # Errors
 /// What the socket says; `TimedOut` for a client that does not read.
-pub(crate) fn write_all(mut peer: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
-    if bytes.is_empty() {
-        return Ok(());
+pub(crate) fn write_all(peer: &UnixStream, bytes: &[u8]) -> io::Result<()> {
+    let written = write_until(peer, bytes, Instant::now() + WRITE_TIMEOUT);
+    if written.is_err() {
+        drop(peer.shutdown(Shutdown::Both));
     }
-    let deadline = Instant::now() + WRITE_TIMEOUT;
-    loop {
+    written
+}
+
+/// Writes a small frame that nobody needs, if the client reads: a socket that is ready has room for it.
+pub(crate) fn write_if_ready(peer: &UnixStream, frame: &[u8]) {
+    let mut fds = [PollFd::new(peer.as_fd(), PollFlags::POLLOUT)];
+    let polled = poll(&mut fds, PollTimeout::ZERO);
+    let [fd] = fds;
+    if polled.is_ok() && fd.revents() == Some(PollFlags::POLLOUT) {
+        drop(write_all(peer, frame));
+    }
+}
+
+fn write_until(mut peer: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
         match peer.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
@@ -125,11 +160,9 @@ pub(crate) fn write_all(mut peer: &UnixStream, mut bytes: &[u8]) -> io::Result<(
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
             Err(e) => return Err(e),
         }
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
+        if !bytes.is_empty() && Instant::now() >= deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
     }
+    Ok(())
 }

@@ -64,3 +64,44 @@ pub const SOCKET_CHECK: Duration = Duration::from_secs(60);
 pub const REPUBLISH_FIRST: Duration = Duration::from_millis(100);
 /// Pause of accepting when the process is out of descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// A connection's import that gets no lines for so long is dropped.
+pub const IMPORT_IDLE: Duration = Duration::from_secs(300);
+/// Longest time that an import's last step may take.
+pub const IMPORT_DEADLINE: Duration = Duration::from_secs(3600);
+/// Shortest time between two reports of progress.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+/// Longest export.
+pub const EXPORT_DEADLINE: Duration = Duration::from_secs(3600);
+/// An export's frame is sent once it has this many bytes; one line more may be in it.
+pub const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Hits of a `search` that names no limit.
+pub const DEFAULT_HITS: usize = 20;
+/// Most hits of a `search`.
+pub const MAX_HITS: usize = 1_000;
+/// Longest text of a `search`, in bytes.
+pub const MAX_SEARCH_BYTES: usize = 4 * 1024;
+/// Rows of a `query` that names no limit.
+pub const DEFAULT_ROWS: usize = 1_000;
+/// Most rows of a `query`.
+pub const MAX_ROWS: usize = 100_000;
+/// Time of a `query` that names none, in milliseconds.
+pub const QUERY_MS: usize = 5_000;
+/// Longest time of a `query`, in milliseconds.
+pub const MAX_QUERY_MS: usize = 60_000;
+
+/// Nodes of a `neighbors` that names no limit.
+pub const DEFAULT_NEIGHBORS: usize = 100;
+/// Most nodes of a `neighbors`.
+pub const MAX_NEIGHBORS: usize = 10_000;
+/// A `neighbors` has at most so many times more edges than its limit.
+pub const EDGES_PER_NEIGHBOR: usize = 10;
+/// Deepest `neighbors`.
+pub const MAX_NEIGHBOR_DEPTH: usize = 100;
+/// Longest path that a `path` without a depth finds.
+pub const DEFAULT_PATH_DEPTH: usize = 32;
+/// Longest path that a `path` finds.
+pub const MAX_PATH_DEPTH: usize = 1_000;
+/// Nodes that a `path` visits before it gives up.
+pub const MAX_PATH_VISITS: usize = 1_000_000;

@@ -90,13 +90,6 @@ impl<T> Pool<T> {
     }
 }
 
-impl<T> Taken<'_, T> {
-    /// Throws the thing away instead of returning it; the pool may make another.
-    pub(crate) fn discard(mut self) {
-        self.thing = None;
-    }
-}
-
 impl<T> Deref for Taken<'_, T> {
     type Target = T;
 
@@ -119,12 +112,9 @@ impl<T> DerefMut for Taken<'_, T> {
 
 impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        match self.thing.take() {
-            Some(thing) => {
-                self.pool.state().idle.push(thing);
-                self.pool.returned.notify_one();
-            }
-            None => self.pool.forget(),
+        if let Some(thing) = self.thing.take() {
+            self.pool.state().idle.push(thing);
+            self.pool.returned.notify_one();
         }
     }
 }
@@ -145,8 +135,9 @@ mod tests {
         let second = take(&pool, Duration::ZERO).unwrap();
         assert!(take(&pool, Duration::from_millis(1)).is_none());
         drop(first);
-        assert!(take(&pool, Duration::ZERO).is_some());
-        second.discard();
+        let again = take(&pool, Duration::ZERO).unwrap();
+        assert!(take(&pool, Duration::ZERO).is_none());
+        drop((again, second));
         assert!(take(&pool, Duration::ZERO).is_some());
     }
 

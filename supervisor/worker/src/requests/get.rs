@@ -22,7 +22,7 @@ pub(crate) struct Get<'a> {
 }
 
 /// Answers `get`.
-pub(super) fn get(get: &Get<'_>, context: &mut Context<'_>) -> Result<(), Refusal> {
+pub(super) fn get(get: &Get<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let reader = context.shared.store.reader(Reading::Short)?;
     let mut find = reader.prepare_cached("SELECT id, label, properties FROM node WHERE id = ?1")?;
     let out = &mut *context.out;

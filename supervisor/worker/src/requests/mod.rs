@@ -3,9 +3,18 @@
 //! A handler gets the checked payload and a [`Context`], appends the data of its response to the output, and
 //! returns; the connection makes the frame. Handlers keep no state of their own.
 
+mod export;
 mod get;
+mod import;
+mod neighbors;
+mod path;
 mod put;
+mod query;
+mod search;
 mod stats;
+mod walk;
+
+pub(crate) use import::Import;
 
 use crate::cancel::Cancel;
 use crate::output;
@@ -31,6 +40,24 @@ pub(crate) enum Request<'a> {
     Stats,
     /// Deletes nodes and edges, all or none.
     Delete(put::Delete<'a>),
+    /// What is around a node.
+    Neighbors(neighbors::Neighbors<'a>),
+    /// A shortest path.
+    Path(path::Path<'a>),
+    /// Nodes by their words.
+    Search(search::Search),
+    /// A client's own SQL.
+    Query(query::Query),
+    /// Opens an import.
+    ImportBegin,
+    /// Lines of an import.
+    ImportLines(import::Lines<'a>),
+    /// Puts all lines of an import.
+    ImportEnd,
+    /// Drops an import.
+    ImportAbort,
+    /// The whole graph.
+    Export,
 }
 
 impl<'de: 'a, 'a> Requests<'de> for Request<'a> {
@@ -44,6 +71,15 @@ impl<'de: 'a, 'a> Requests<'de> for Request<'a> {
             "get" => get::Get::deserialize(payload).map(Self::Get),
             "stats" => empty(payload, Self::Stats),
             "delete" => put::Delete::deserialize(payload).map(Self::Delete),
+            "neighbors" => neighbors::Neighbors::deserialize(payload).map(Self::Neighbors),
+            "path" => path::Path::deserialize(payload).map(Self::Path),
+            "search" => search::Search::deserialize(payload).map(Self::Search),
+            "query" => query::Query::deserialize(payload).map(Self::Query),
+            "import_begin" => empty(payload, Self::ImportBegin),
+            "import_lines" => import::Lines::deserialize(payload).map(Self::ImportLines),
+            "import_end" => empty(payload, Self::ImportEnd),
+            "import_abort" => empty(payload, Self::ImportAbort),
+            "export" => empty(payload, Self::Export),
             _ => return None,
         })
     }
@@ -62,18 +98,20 @@ impl Request<'_> {
 struct Empty {}
 
 /// What a handler works with.
-pub(crate) struct Context<'a> {
+pub(crate) struct Context<'c, 's> {
     /// The worker.
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'s Shared,
     /// The client.
-    pub(crate) peer: &'a Arc<UnixStream>,
+    pub(crate) peer: &'c Arc<UnixStream>,
+    /// The client's import, while one is open.
+    pub(crate) import: &'c mut Option<Import<'s>>,
     /// What the client calls the request.
-    pub(crate) id: Option<&'a Id>,
+    pub(crate) id: Option<&'c Id>,
     /// Where the data of the response goes; earlier bytes must stay.
-    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) out: &'c mut Vec<u8>,
 }
 
-impl Context<'_> {
+impl Context<'_, '_> {
     /// The end of a request that may take this long.
     pub(crate) fn cancel(&self, limit: Duration) -> Cancel {
         Cancel::new(limit, self.peer, &self.shared.interrupt)
@@ -90,7 +128,7 @@ impl Context<'_> {
 ///
 /// # Errors
 /// Why it failed; what was written to the output then has no meaning.
-pub(crate) fn answer(request: &Request<'_>, context: &mut Context<'_>) -> Result<(), Refusal> {
+pub(crate) fn answer(request: &Request<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     match request {
         Request::Ping => {
             let uptime = context.shared.started.elapsed().as_millis();
@@ -100,6 +138,15 @@ pub(crate) fn answer(request: &Request<'_>, context: &mut Context<'_>) -> Result
         Request::Get(get) => get::get(get, context),
         Request::Stats => stats::stats(context),
         Request::Delete(delete) => put::delete(delete, context),
+        Request::Neighbors(request) => neighbors::neighbors(request, context),
+        Request::Path(request) => path::path(request, context),
+        Request::Search(request) => search::search(request, context),
+        Request::Query(request) => query::query(request, context),
+        Request::ImportBegin => import::begin(context),
+        Request::ImportLines(lines) => import::lines(lines, context),
+        Request::ImportEnd => import::end(context),
+        Request::ImportAbort => import::abort(context),
+        Request::Export => export::export(context),
     }
 }
 
@@ -181,6 +228,15 @@ fn invalid(field: &str, message: impl Into<String>) -> Refusal {
 fn no_node(field: &str, id: &str) -> Refusal {
     let error = WireError::new(ErrorCode::InvalidRequest, format!("there is no node {id:?}"));
     Refusal::from(error.hint("put it first").details(json!({"field": field, "node": id})))
+}
+
+/// A number that a client may give, between 1 and `max`.
+fn bounded(field: &str, given: Option<usize>, default: usize, max: usize) -> Result<usize, Refusal> {
+    match given {
+        None => Ok(default),
+        Some(number) if (1..=max).contains(&number) => Ok(number),
+        Some(number) => Err(invalid(field, format!("{number} is not between 1 and {max}"))),
+    }
 }
 
 /// More than a response frame holds.

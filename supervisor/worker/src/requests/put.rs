@@ -32,7 +32,7 @@ pub(crate) struct Delete<'a> {
 }
 
 /// Answers `put`.
-pub(super) fn put(put: &Put<'_>, context: &mut Context<'_>) -> Result<(), Refusal> {
+pub(super) fn put(put: &Put<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let mut connection = context.shared.store.writer()?;
     context.cancel(READ_DEADLINE).guard(&mut connection, |connection| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -54,7 +54,7 @@ pub(super) fn put(put: &Put<'_>, context: &mut Context<'_>) -> Result<(), Refusa
 }
 
 /// Answers `delete`.
-pub(super) fn delete(delete: &Delete<'_>, context: &mut Context<'_>) -> Result<(), Refusal> {
+pub(super) fn delete(delete: &Delete<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let mut connection = context.shared.store.writer()?;
     let mut deleted = Counts::default();
     context.cancel(READ_DEADLINE).guard(&mut connection, |connection| {

@@ -28,7 +28,7 @@ struct Frequency {
 }
 
 /// Answers `stats`.
-pub(super) fn stats(context: &mut Context<'_>) -> Result<(), Refusal> {
+pub(super) fn stats(context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let store = &context.shared.store;
     let mut reader = store.reader(Reading::Long)?;
     let stats = context.cancel(READ_DEADLINE).guard(&mut reader, |reader| {

@@ -9,6 +9,7 @@ mod schema;
 mod staging;
 mod write;
 
+pub(crate) use staging::{ApplyError, Phase, Staging};
 pub(crate) use write::{Counts, Writer};
 
 use crate::limits::{
@@ -165,6 +166,11 @@ impl Store {
     pub(crate) fn import_place(&self) -> Result<Taken<'_, ()>, Refusal> {
         let place = self.imports.take(Duration::ZERO, || Ok::<_, Refusal>(()))?;
         place.ok_or_else(|| busy("imports", MAX_IMPORTS))
+    }
+
+    /// Makes a place for the lines of an import.
+    pub(crate) fn staging(&self) -> rusqlite::Result<Staging> {
+        Staging::create(self.path.parent().unwrap_or(Path::new("/")))
     }
 
     /// Moves everything from the log into the file, as far as readers allow.

@@ -24,7 +24,6 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that SQLite's hook asks for")]
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known to be a read is denied")]
 fn allow(context: AuthContext<'_>) -> Authorization {
     match context.action {

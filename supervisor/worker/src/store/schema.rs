@@ -39,6 +39,8 @@ CREATE VIEW edges(source, target, type, properties) AS
     FROM edge e JOIN node s ON s.key = e.source JOIN node t ON t.key = e.target;
 "#];
 
+/// Page cache of the writer, 16 MiB.
+pub(super) const WRITER_CACHE: &str = "PRAGMA cache_size=-16384";
 /// Index that a large import drops and makes again.
 pub(super) const MAKE_EDGE_TARGET: &str = "CREATE INDEX edge_target ON edge(target, type, source)";
 
@@ -107,7 +109,7 @@ fn set_up_writer(writer: &Connection, synchronous: Synchronous) -> rusqlite::Res
     writer.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
     // The log is cut back to 64 MiB after a large import.
     writer.execute_batch(&format!(
-        "PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16384;
+        "PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; {WRITER_CACHE};
          PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;"
     ))?;
     writer.set_prepared_statement_cache_capacity(32);
