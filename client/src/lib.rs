@@ -6,6 +6,7 @@
 //! | [`blocking`] | the same over a blocking socket, with deadlines and auto-start |
 //! | [`requests`] | the requests of PROTOCOL 5 as typed methods |
 //! | [`endpoint`] | a connection to a worker itself |
+//! | [`logs`] | what workers wrote, read from the files |
 //! | [`dirs`] | where gob's files are |
 //! | [`siblings`] | where gob's other programs are |
 
@@ -15,6 +16,7 @@ pub mod conn;
 pub mod dirs;
 pub mod endpoint;
 pub mod error;
+pub mod logs;
 pub mod requests;
 pub mod siblings;
 

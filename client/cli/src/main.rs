@@ -12,6 +12,8 @@ mod failure;
 mod help;
 mod json;
 mod last;
+mod log_source;
+mod log_view;
 mod out;
 mod progress;
 mod render;

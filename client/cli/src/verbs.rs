@@ -5,6 +5,7 @@ pub(crate) mod get;
 pub(crate) mod invoke;
 pub(crate) mod lease;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod nuke;
 pub(crate) mod overview;
 pub(crate) mod ping;
@@ -56,6 +57,9 @@ pub(crate) const VERBS: &[Verb] = &[
     status::VERB,
     get::VERB,
     events::VERB,
+    logs::VERB,
+    logs::STDOUT,
+    logs::STDERR,
     ping::VERB,
     shutdown::VERB,
     nuke::VERB,

@@ -1,0 +1,234 @@
+//! `gobctl logs`, `stdout` and `stderr`: what workers wrote, read from the files themselves.
+//!
+//! The supervisor is only asked where the files are; when nobody answers, they are found without it.
+
+use super::{LOOKING, Verb};
+use crate::context::Context;
+use crate::each::{each, name_arg};
+use crate::failure::Failure;
+use crate::last::LastState;
+use crate::log_source::Source;
+use crate::log_view::LogView;
+use crate::suggest::with_nearest_name;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use gob_client::blocking::Client;
+use gob_client::logs::{self, Stream, Watch};
+use gob_client::protocol::ErrorCode;
+use gob_client::protocol::request::List;
+use gob_client::{Dirs, Name, View};
+use std::path::{Path, PathBuf};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "logs",
+    aliases: &["log"],
+    group: LOOKING,
+    about: "What workers wrote",
+    examples: "Examples:\n  gobctl logs demo\n  gobctl logs -f -n 20 demo\n  gobctl logs --run 3 --stderr demo\n",
+    command: |command| {
+        let stream = |name: &'static str, help: &'static str| {
+            Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+        };
+        follow_args(command)
+            .arg(name_arg("NAME").required(false).num_args(0..).help("All workers without it"))
+            .arg(stream("stdout", "Standard output only").conflicts_with("stderr"))
+            .arg(stream("stderr", "Standard error only"))
+            .arg(stream("prefix", "The worker's name before each line; so where there are several"))
+    },
+    run,
+};
+
+pub(crate) const STDOUT: Verb = Verb {
+    name: "stdout",
+    aliases: &[],
+    group: LOOKING,
+    about: "What a worker wrote to standard output",
+    examples: "Examples:\n  gobctl stdout demo\n  gobctl stdout -f demo\n",
+    command: |command| follow_args(command).arg(name_arg("NAME")),
+    run: |context, matches| show(context, matches, &[Stream::Stdout], false),
+};
+
+pub(crate) const STDERR: Verb = Verb {
+    name: "stderr",
+    aliases: &[],
+    group: LOOKING,
+    about: "What a worker wrote to standard error",
+    examples: "Examples:\n  gobctl stderr demo\n  gobctl stderr -f demo\n",
+    command: |command| follow_args(command).arg(name_arg("NAME")),
+    run: |context, matches| show(context, matches, &[Stream::Stderr], false),
+};
+
+fn follow_args(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("follow")
+                .short('f')
+                .long("follow")
+                .action(ArgAction::SetTrue)
+                .help("Go on with what comes"),
+        )
+        .arg(
+            Arg::new("lines")
+                .short('n')
+                .long("lines")
+                .value_name("LINES")
+                .value_parser(clap::value_parser!(usize))
+                .help("The last lines only"),
+        )
+        .arg(
+            Arg::new("run")
+                .long("run")
+                .value_name("N")
+                .value_parser(clap::value_parser!(u64))
+                .conflicts_with("follow")
+                .help("Another run than the latest"),
+        )
+}
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let streams: &[Stream] = match (matches.get_flag("stdout"), matches.get_flag("stderr")) {
+        (true, _) => &[Stream::Stdout],
+        (_, true) => &[Stream::Stderr],
+        _ => &[Stream::Stdout, Stream::Stderr],
+    };
+    show(context, matches, streams, matches.get_flag("prefix"))
+}
+
+fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: bool) -> Result<u8, Failure> {
+    let names: Vec<Name> = crate::each::names(matches);
+    let run = matches.get_one::<u64>("run").copied();
+    let follow = matches.get_flag("follow");
+    let found = find(context, names)?;
+    let watch = follow.then(|| Watch::new(found.iter().filter_map(|f| f.dir.clone()).collect())).transpose();
+    let watch = watch
+        .map_err(|error| unavailable("cannot watch the log files".to_owned()).cause(error.to_string()))?;
+    let mut view = LogView::new(context, prefix || found.len() > 1, found.iter().map(|found| &found.name));
+    let mut sources = Vec::new();
+    let code = each(context, found, |found| {
+        let name = found.name;
+        let dir = match (found.dir, found.failure) {
+            (Some(dir), _) => dir,
+            (None, Some(failure)) => return Err(failure),
+            (None, None) => return Ok(()),
+        };
+        sources.push(open(context, name, dir, run, follow, streams)?);
+        Ok(())
+    })?;
+    let lines = matches.get_one::<usize>("lines").copied();
+    view.beginning(&mut sources, lines)?;
+    match watch {
+        Some(watch) if !sources.is_empty() => view.follow(&mut sources, &watch),
+        _ => Ok(code),
+    }
+}
+
+fn open(
+    context: &Context,
+    name: Name,
+    dir: PathBuf,
+    run: Option<u64>,
+    follow: bool,
+    streams: &[Stream],
+) -> Result<Source, Failure> {
+    let runs = logs::runs(&dir).map_err(|error| unreadable(&dir, &error))?;
+    let listed = || runs.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let number = match (run, runs.last()) {
+        (Some(run), _) if !runs.contains(&run) => {
+            let failure = unavailable(format!("there is no log of run {run} of {name}"));
+            return Err(failure.cause(format!(
+                "there are: {}",
+                if runs.is_empty() { "none".to_owned() } else { listed() }
+            )));
+        }
+        (Some(run), _) => Some(run),
+        (None, latest) => latest.copied(),
+    };
+    if number.is_none() && !follow {
+        context.note(&format!("{name} has not run yet"));
+    }
+    Source::open(name, dir.clone(), number, streams).map_err(|error| unreadable(&dir, &error))
+}
+
+/// Where a worker's logs are, or why that is not known.
+struct Found {
+    name: Name,
+    dir: Option<PathBuf>,
+    failure: Option<Failure>,
+}
+
+/// Finds the log directories of the workers named, or of all.
+fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
+    let dirs = context.dirs()?;
+    match context.connect() {
+        Ok(mut client) if names.is_empty() => {
+            let workers = client.list(List::default())?;
+            Ok(workers.iter().map(|worker| found(&dirs, worker)).collect())
+        }
+        Ok(mut client) => Ok(names.into_iter().map(|name| ask(context, &dirs, &mut client, name)).collect()),
+        Err(failure) if failure.exit_code() == 7 => on_disk(context, &dirs, names, failure),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn ask(context: &Context, dirs: &Dirs, client: &mut Client, name: Name) -> Found {
+    match client.get(name.clone()) {
+        Ok(worker) => found(dirs, &worker),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let left =
+                left_over(dirs, &name).filter(|_| failure.wire_code() == Some(ErrorCode::ServerNotFound));
+            if left.is_some() {
+                context.note(&format!(
+                    "the supervisor does not know {name} any more; these are the files that it left"
+                ));
+                return Found { name, dir: left, failure: None };
+            }
+            let failure = with_nearest_name(context, client, &name, failure);
+            Found { name, dir: None, failure: Some(failure) }
+        }
+    }
+}
+
+fn found(dirs: &Dirs, worker: &View) -> Found {
+    let told = worker.stdout_path.as_deref().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
+    let dir = told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()));
+    Found { name: worker.name.clone(), dir: Some(dir), failure: None }
+}
+
+/// Nobody answers: the files are still there.
+fn on_disk(
+    context: &Context,
+    dirs: &Dirs,
+    names: Vec<Name>,
+    failure: Failure,
+) -> Result<Vec<Found>, Failure> {
+    if names.is_empty() {
+        let Some(last) = LastState::read(dirs) else { return Err(failure) };
+        context.note("no supervisor answers; these are the files that the last one left");
+        return Ok(last.workers.iter().map(|worker| found(dirs, worker)).collect());
+    }
+    if !names.iter().any(|name| left_over(dirs, name).is_some()) {
+        return Err(failure);
+    }
+    context.note("no supervisor answers; these are the files that the last one left");
+    let each = |name: Name| {
+        let dir = left_over(dirs, &name);
+        let missing =
+            Failure::own(ErrorCode::ServerNotFound.as_str(), 4, format!("there is no log of {name}"));
+        Found { name, failure: dir.is_none().then_some(missing), dir }
+    };
+    Ok(names.into_iter().map(each).collect())
+}
+
+fn left_over(dirs: &Dirs, name: &Name) -> Option<PathBuf> {
+    let dir = dirs.logs().join(name.on_disk());
+    logs::runs(&dir).is_ok_and(|runs| !runs.is_empty()).then_some(dir)
+}
+
+fn unavailable(message: String) -> Failure {
+    Failure::own(ErrorCode::LogUnavailable.as_str(), ErrorCode::LogUnavailable.exit_code(), message)
+}
+
+/// A log file that can't be read.
+pub(crate) fn unreadable(dir: &Path, error: &std::io::Error) -> Failure {
+    unavailable(format!("cannot read the logs in {}", dir.display())).cause(error.to_string())
+}

@@ -1,0 +1,46 @@
+//! Workers' output, read from the files themselves (ARCHITECTURE, Logs; PROTOCOL, Worker logs).
+//!
+//! The supervisor streams no output: whoever may read the files reads them. A run has a file per stream, rotated
+//! ones beside it, and an index that tells in which order and when things were written. [`Run`] gives a run's output
+//! back in that order, in [`Piece`]s of lines; [`Watch`] waits for more. Nothing here writes.
+
+mod files;
+mod index;
+mod pieces;
+mod run;
+mod tail;
+mod watch;
+
+pub use gob_protocol::logindex::Stream;
+pub use pieces::Piece;
+pub use run::Run;
+pub use watch::Watch;
+
+use std::io;
+use std::path::Path;
+
+/// The numbers of the runs that have files in a worker's log directory, in order. A directory that is not there has
+/// none.
+///
+/// # Errors
+/// When the directory can't be read.
+pub fn runs(dir: &Path) -> io::Result<Vec<u64>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.split_once('.')).map(|(run, _)| run.parse::<u64>());
+        runs.extend(number.and_then(Result::ok));
+    }
+    runs.sort_unstable();
+    runs.dedup();
+    Ok(runs)
+}
+
+#[cfg(test)]
+#[path = "logs/tests.rs"]
+mod tests;

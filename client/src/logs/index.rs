@@ -1,0 +1,97 @@
+//! A run's index, read forwards record by record, and backwards for the last lines.
+
+use gob_protocol::logindex::{RECORD_BYTES, Record, Stream};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Records read at once.
+const PAGE: u64 = 2048;
+const RECORD: u64 = RECORD_BYTES as u64;
+
+/// An open index. Damaged records are skipped, one that is cut short waits for its rest.
+#[derive(Debug)]
+pub(super) struct Index {
+    file: File,
+    /// The record that comes next.
+    next: u64,
+    page: Vec<Record>,
+    /// The record after the last one in `page`.
+    page_end: u64,
+}
+
+impl Index {
+    /// Opens it; `None` when there is none.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => Ok(Some(Self { file, next: 0, page: Vec::new(), page_end: 0 })),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// How many records there are now.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len() / RECORD)
+    }
+
+    /// The next record; `None` at the end as of now.
+    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
+        if self.page.is_empty() {
+            let (records, count) = self.read(self.page_end, PAGE)?;
+            self.page_end += count;
+            self.page = records;
+            self.page.reverse();
+        }
+        let record = self.page.pop();
+        self.next = self.page_end - self.page.len() as u64;
+        Ok(record)
+    }
+
+    /// Goes on reading at this record.
+    pub(super) fn seek(&mut self, record: u64) {
+        self.page.clear();
+        self.page_end = record;
+        self.next = record;
+    }
+
+    /// Reads up to `count` records from one on; also says how many there were, damaged ones counted.
+    pub(super) fn read(&self, from: u64, count: u64) -> io::Result<(Vec<Record>, u64)> {
+        let there = self.len()?.saturating_sub(from).min(count);
+        let mut bytes = vec![0; usize::try_from(there * RECORD).unwrap_or(0)];
+        let got = read_full(&self.file, &mut bytes, from * RECORD)?;
+        bytes.truncate(got - got % RECORD_BYTES);
+        let (chunks, _) = bytes.as_chunks::<RECORD_BYTES>();
+        Ok((chunks.iter().filter_map(Record::from_bytes).collect(), chunks.len() as u64))
+    }
+
+    /// Where the current file of each stream starts: its last mark from this record on, and the index's end.
+    pub(super) fn marks(&self, mut from: u64) -> io::Result<([Option<u64>; 2], u64)> {
+        let mut marks = [None; 2];
+        loop {
+            let (records, count) = self.read(from, PAGE)?;
+            if count == 0 {
+                return Ok((marks, from));
+            }
+            from += count;
+            for record in records.iter().filter(|record| record.len.is_none()) {
+                let [stdout, stderr] = &mut marks;
+                *(if record.stream == Stream::Stdout { stdout } else { stderr }) = Some(record.offset);
+            }
+        }
+    }
+}
+
+fn read_full(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,81 @@
+//! Puts lines together from what a worker wrote in any pieces, each stream for itself.
+
+use gob_protocol::Timestamp;
+use gob_protocol::logindex::Stream;
+
+/// A line, or a part of one that is too long or not ended yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// From which stream.
+    pub stream: Stream,
+    /// When its last bytes were written, as far as the index tells.
+    pub time: Option<Timestamp>,
+    /// What was written, with the newline if it has come.
+    pub bytes: Vec<u8>,
+    /// Whether it begins a line.
+    pub starts_line: bool,
+}
+
+impl Piece {
+    /// Whether it ends a line.
+    #[must_use]
+    pub fn ends_line(&self) -> bool {
+        self.bytes.ends_with(b"\n")
+    }
+}
+
+/// A line longer than this, in bytes, comes in parts.
+const MAX_PART: usize = 64 * 1024;
+
+#[derive(Debug, Default)]
+struct Half {
+    bytes: Vec<u8>,
+    /// A part of the line was handed out already.
+    continued: bool,
+}
+
+/// What of each stream is not a whole line yet.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    stdout: Half,
+    stderr: Half,
+}
+
+impl Assembler {
+    fn half(&mut self, stream: Stream) -> &mut Half {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Takes bytes and hands out every line that they end.
+    pub(super) fn push(
+        &mut self,
+        stream: Stream,
+        time: Option<Timestamp>,
+        bytes: &[u8],
+        out: &mut impl FnMut(Piece),
+    ) {
+        let half = self.half(stream);
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            half.bytes.extend_from_slice(part);
+            let ended = part.ends_with(b"\n");
+            if ended || half.bytes.len() >= MAX_PART {
+                let starts_line = !std::mem::replace(&mut half.continued, !ended);
+                out(Piece { stream, time, bytes: std::mem::take(&mut half.bytes), starts_line });
+            }
+        }
+    }
+
+    /// Hands out the unfinished lines as they are; what comes later continues them.
+    pub(super) fn flush(&mut self, out: &mut impl FnMut(Piece)) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let half = self.half(stream);
+            if !half.bytes.is_empty() {
+                let starts_line = !std::mem::replace(&mut half.continued, true);
+                out(Piece { stream, time: None, bytes: std::mem::take(&mut half.bytes), starts_line });
+            }
+        }
+    }
+}

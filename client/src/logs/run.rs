@@ -1,0 +1,210 @@
+//! One run's output in the order in which it was written.
+//!
+//! The index gives the order. What it does not cover (there is none, or the supervisor died between the two writes)
+//! follows behind it, standard output first.
+
+use super::files::Files;
+use super::index::Index;
+use super::pieces::{Assembler, Piece};
+use gob_protocol::Timestamp;
+use gob_protocol::logindex::{Record, Stream};
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// One of the two streams.
+#[derive(Debug)]
+pub(super) struct Side {
+    path: PathBuf,
+    pub(super) files: Files,
+    /// Up to where the stream was handed out.
+    pub(super) done: u64,
+    /// Where the current file starts, as the index says.
+    mark: u64,
+    pub(super) wanted: bool,
+}
+
+/// A run's log files, open for reading.
+#[derive(Debug)]
+pub struct Run {
+    number: u64,
+    dir: PathBuf,
+    pub(super) index: Option<Index>,
+    /// Up to which record marks were looked at.
+    scanned: u64,
+    pub(super) sides: [Side; 2],
+    pub(super) assembler: Assembler,
+    pub(super) ready: VecDeque<Piece>,
+    buf: Vec<u8>,
+}
+
+impl Run {
+    /// Opens the files of a run in a worker's log directory, reading from the beginning of what is left. Files that
+    /// are not there (yet) count as empty.
+    ///
+    /// # Errors
+    /// When a file is there and can't be read.
+    pub fn open(dir: &Path, number: u64, streams: &[Stream]) -> io::Result<Self> {
+        let side = |stream: Stream| Side {
+            path: dir.join(format!("{number}.{}.log", stream.as_str())),
+            files: Files::default(),
+            done: 0,
+            mark: 0,
+            wanted: streams.contains(&stream),
+        };
+        let mut run = Self {
+            number,
+            dir: dir.to_owned(),
+            index: None,
+            scanned: 0,
+            sides: [side(Stream::Stdout), side(Stream::Stderr)],
+            assembler: Assembler::default(),
+            ready: VecDeque::new(),
+            buf: vec![0; CHUNK],
+        };
+        run.refresh()?;
+        Ok(run)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The next line, or the next part of a long one; `None` at the end as of now.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Ok(Some(piece));
+            }
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The unfinished last lines, once [`Run::next_piece`] has nothing more. What comes later continues them.
+    pub fn unfinished(&mut self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        self.assembler.flush(&mut |piece| pieces.push(piece));
+        pieces
+    }
+
+    /// Reads on; false at the end as of now.
+    fn advance(&mut self) -> io::Result<bool> {
+        if self.index.is_none() {
+            self.refresh()?;
+        }
+        if let Some(index) = &mut self.index
+            && let Some(record) = index.next()?
+        {
+            self.take(record)?;
+            return Ok(true);
+        }
+        self.take_unindexed()
+    }
+
+    fn take(&mut self, record: Record) -> io::Result<()> {
+        let Some(len) = record.len else {
+            let [stdout, stderr] = &self.sides;
+            let side = if record.stream == Stream::Stdout { stdout } else { stderr };
+            if side.files.current_start().is_none_or(|start| record.offset > start) {
+                self.refresh()?;
+            }
+            return Ok(());
+        };
+        self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
+    }
+
+    /// Bytes in the files that no record tells of. The writer writes them before their record, so while a run goes on
+    /// they are left for the record to come; only a run without an index is read by its files alone.
+    fn take_unindexed(&mut self) -> io::Result<bool> {
+        if self.index.is_some() {
+            return Ok(false);
+        }
+        self.take_rest()
+    }
+
+    /// Takes in what is in the files behind the last record, for [`Run::next_piece`] to hand out; false if nothing is.
+    /// Records that come later for the same bytes repeat nothing.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn take_rest(&mut self) -> io::Result<bool> {
+        let mut any = false;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let side = self.side(stream);
+            let (from, to) = (side.done.max(side.files.start()), side.files.end()?);
+            if side.wanted && from < to {
+                self.copy(stream, from, to, None)?;
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    pub(super) fn side(&mut self, stream: Stream) -> &mut Side {
+        let [stdout, stderr] = &mut self.sides;
+        if stream == Stream::Stdout { stdout } else { stderr }
+    }
+
+    /// Reads a stretch of a stream into lines. What was rotated away is skipped.
+    fn copy(&mut self, stream: Stream, from: u64, to: u64, time: Option<Timestamp>) -> io::Result<()> {
+        let [stdout, stderr] = &mut self.sides;
+        let side = if stream == Stream::Stdout { stdout } else { stderr };
+        let mut at = from.max(side.done).max(side.files.start());
+        side.done = side.done.max(to);
+        if !side.wanted {
+            return Ok(());
+        }
+        while at < to {
+            let room = usize::try_from(to - at).unwrap_or(CHUNK).min(CHUNK);
+            let count = side.files.read_at(at, self.buf.get_mut(..room).unwrap_or_default())?;
+            if count == 0 {
+                break;
+            }
+            let bytes = self.buf.get(..count).unwrap_or_default();
+            let ready = &mut self.ready;
+            self.assembler.push(stream, time, bytes, &mut |piece| ready.push_back(piece));
+            at += count as u64;
+        }
+        Ok(())
+    }
+
+    /// Opens index and files as they are now. A rotation between looking at the index and opening the files would put
+    /// a file at the wrong place, so the index is looked at once more afterwards.
+    fn refresh(&mut self) -> io::Result<()> {
+        if self.index.is_none() {
+            self.index = Index::open(&self.dir.join(format!("{}.idx", self.number)))?;
+        }
+        loop {
+            self.scan_marks()?;
+            for side in &mut self.sides {
+                side.files = Files::open(&side.path, side.mark)?;
+            }
+            if !self.scan_marks()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes in new marks; true if there were any.
+    fn scan_marks(&mut self) -> io::Result<bool> {
+        let Some(index) = &self.index else { return Ok(false) };
+        let (marks, end) = index.marks(self.scanned)?;
+        self.scanned = end;
+        let mut any = false;
+        for (side, mark) in self.sides.iter_mut().zip(marks) {
+            any |= mark.is_some();
+            side.mark = mark.unwrap_or(side.mark);
+        }
+        Ok(any)
+    }
+}

@@ -1,0 +1,120 @@
+//! The last lines of a run, found from the end so that a long log costs no more than a short one.
+
+use super::pieces::Piece;
+use super::run::Run;
+use gob_protocol::logindex::{Record, Stream};
+use std::collections::VecDeque;
+use std::io;
+
+/// Records looked at in one step backwards.
+const STEP: u64 = 512;
+/// How far back the beginning of a line is looked for, in bytes.
+const MAX_BACK: u64 = 1 << 20;
+
+impl Run {
+    /// Skips to the last `count` lines of what is there now and returns them; reading goes on behind them.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn last_lines(&mut self, count: usize) -> io::Result<Vec<Piece>> {
+        self.skip_to_last(count)?;
+        let mut last = VecDeque::new();
+        let mut ended = 0;
+        loop {
+            while let Some(piece) = self.next_piece()? {
+                ended += usize::from(piece.ends_line());
+                last.push_back(piece);
+                drop_first_lines(&mut last, &mut ended, count);
+            }
+            if !self.take_rest()? {
+                break;
+            }
+        }
+        let mut unfinished = self.unfinished();
+        unfinished.drain(..unfinished.len().saturating_sub(count));
+        drop_first_lines(&mut last, &mut ended, count - unfinished.len());
+        last.extend(unfinished);
+        Ok(last.into())
+    }
+
+    fn skip_to_last(&mut self, count: usize) -> io::Result<()> {
+        let Some(index) = &self.index else { return Ok(()) };
+        let (mut from, mut lines) = (index.len()?, 0);
+        // One more than asked for: the first one found may lack its beginning.
+        while from > 0 && lines <= count {
+            let step = from.min(STEP);
+            from -= step;
+            let Some(index) = &self.index else { return Ok(()) };
+            let (records, _) = index.read(from, step)?;
+            for record in records {
+                lines += self.newlines(record)?;
+            }
+        }
+        let Some(index) = &mut self.index else { return Ok(()) };
+        let (records, _) = index.read(from, index.len()? - from)?;
+        index.seek(from);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let first = records.iter().find(|record| record.stream == stream && record.len.is_some());
+            if let Some(first) = first {
+                self.begin_line(stream, first.offset)?;
+            } else {
+                // Nothing of this stream comes: what is before is not wanted either.
+                let end = self.side(stream).files.end()?;
+                self.side(stream).done = end;
+            }
+        }
+        Ok(())
+    }
+
+    fn newlines(&mut self, record: Record) -> io::Result<usize> {
+        let side = self.side(record.stream);
+        let (mut at, end) = (record.offset, record.offset + u64::from(record.len.unwrap_or(0)));
+        let (mut lines, mut buf) = (0, [0; 4096]);
+        while side.wanted && at < end && at >= side.files.start() {
+            let room = usize::try_from(end - at).unwrap_or(buf.len()).min(buf.len());
+            let count = side.files.read_at(at, buf.get_mut(..room).unwrap_or_default())?;
+            if count == 0 {
+                break;
+            }
+            lines += buf.iter().take(count).filter(|byte| **byte == b'\n').count();
+            at += count as u64;
+        }
+        Ok(lines)
+    }
+
+    /// Starts a stream in the middle, with the beginning of the line that is open there.
+    fn begin_line(&mut self, stream: Stream, offset: u64) -> io::Result<()> {
+        let side = self.side(stream);
+        side.done = offset;
+        if !side.wanted {
+            return Ok(());
+        }
+        let lowest = side.files.start().max(offset.saturating_sub(MAX_BACK));
+        let mut begun = Vec::new();
+        let mut at = offset;
+        while at > lowest {
+            let from = at.saturating_sub(4096).max(lowest);
+            let mut part = vec![0; usize::try_from(at - from).unwrap_or(0)];
+            let count = side.files.read_at(from, &mut part)?;
+            part.truncate(count);
+            // A file boundary may cut the read short; what lies beyond it was read already.
+            let newline = part.iter().rposition(|byte| *byte == b'\n');
+            let mut line = part.split_off(newline.map_or(0, |newline| newline + 1));
+            line.append(&mut begun);
+            begun = line;
+            if newline.is_some() {
+                break;
+            }
+            at = from;
+        }
+        self.assembler.push(stream, None, &begun, &mut |_| {});
+        Ok(())
+    }
+}
+
+fn drop_first_lines(pieces: &mut VecDeque<Piece>, ended: &mut usize, keep: usize) {
+    while *ended > keep {
+        while pieces.pop_front().is_some_and(|piece| !piece.ends_line()) {}
+        *ended -= 1;
+    }
+}

@@ -1,0 +1,219 @@
+use super::*;
+use gob_protocol::Timestamp;
+use gob_protocol::logindex::Record;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+const BOTH: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+/// Writes as the supervisor does: data, then its record; on a rotation the files move up, then a mark.
+struct Writer {
+    dir: PathBuf,
+    run: u64,
+    offsets: [u64; 2],
+    time: i64,
+}
+
+impl Writer {
+    fn new(test: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("gob-logs-{test}-{}", std::process::id()));
+        std::fs::remove_dir_all(&dir).ok();
+        std::fs::create_dir_all(&dir).unwrap();
+        Self { dir, run: 1, offsets: [0, 0], time: 0 }
+    }
+
+    fn append(&self, name: String, bytes: &[u8]) {
+        let path = self.dir.join(name);
+        OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(bytes).unwrap();
+    }
+
+    fn log(&self, stream: Stream) -> PathBuf {
+        self.dir.join(format!("{}.{}.log", self.run, stream.as_str()))
+    }
+
+    fn record(&mut self, stream: Stream, len: Option<u32>) {
+        self.time += 1;
+        let offset = self.offsets[usize::from(stream == Stream::Stderr)];
+        let record = Record { time: Timestamp(self.time), stream, offset, len };
+        self.append(format!("{}.idx", self.run), &record.to_bytes());
+    }
+
+    fn data_only(&self, stream: Stream, text: &str) {
+        self.append(format!("{}.{}.log", self.run, stream.as_str()), text.as_bytes());
+    }
+
+    fn write(&mut self, stream: Stream, text: &str) {
+        self.data_only(stream, text);
+        self.record(stream, Some(u32::try_from(text.len()).unwrap()));
+        self.offsets[usize::from(stream == Stream::Stderr)] += text.len() as u64;
+    }
+
+    fn rotate(&mut self, stream: Stream, keep: u32) {
+        let log = self.log(stream);
+        let numbered = |n: u32| PathBuf::from(format!("{}.{n}", log.display()));
+        std::fs::remove_file(numbered(keep)).ok();
+        for n in (1..keep).rev() {
+            std::fs::rename(numbered(n), numbered(n + 1)).ok();
+        }
+        std::fs::rename(&log, numbered(1)).unwrap();
+        File::create(&log).unwrap();
+        self.record(stream, None);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.dir).ok();
+    }
+}
+
+fn text(pieces: &[Piece]) -> String {
+    let shown = |piece: &Piece| {
+        let stream = if piece.stream == Stream::Stdout { 'o' } else { 'e' };
+        let start = if piece.starts_line { ':' } else { '+' };
+        format!("{stream}{start}{}", String::from_utf8_lossy(&piece.bytes))
+    };
+    pieces.iter().map(shown).collect()
+}
+
+fn rest(run: &mut Run) -> String {
+    let mut pieces = Vec::new();
+    while let Some(piece) = run.next_piece().unwrap() {
+        pieces.push(piece);
+    }
+    text(&pieces)
+}
+
+#[test]
+fn lines_come_in_the_order_in_which_they_ended() {
+    let mut writer = Writer::new("order");
+    writer.write(Stream::Stdout, "a\nb");
+    writer.write(Stream::Stderr, "x\n");
+    writer.write(Stream::Stdout, "b\nc");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:a\ne:x\no:bb\n");
+    assert_eq!(text(&run.unfinished()), "o:c");
+    writer.write(Stream::Stdout, "c\n");
+    assert_eq!(rest(&mut run), "o+c\n", "what comes later continues it");
+    let mut only = Run::open(&writer.dir, 1, &[Stream::Stderr]).unwrap();
+    assert_eq!(rest(&mut only), "e:x\n");
+    assert_eq!(runs(&writer.dir).unwrap(), [1]);
+}
+
+#[test]
+fn reading_goes_on_across_rotations() {
+    let mut writer = Writer::new("rotate");
+    writer.write(Stream::Stdout, "1\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:1\n");
+    for n in 2..9 {
+        writer.write(Stream::Stdout, &format!("{n}a\n"));
+        writer.rotate(Stream::Stdout, 3);
+        writer.write(Stream::Stdout, &format!("{n}b\n"));
+        writer.write(Stream::Stderr, "e\n");
+        assert_eq!(rest(&mut run), format!("o:{n}a\no:{n}b\ne:e\n"));
+    }
+    let mut fresh = Run::open(&writer.dir, 1, &[Stream::Stdout]).unwrap();
+    assert_eq!(rest(&mut fresh), "o:5b\no:6a\no:6b\no:7a\no:7b\no:8a\no:8b\n", "older ones are gone");
+}
+
+#[test]
+fn a_reader_that_fell_behind_gets_all_that_is_left() {
+    let mut writer = Writer::new("behind");
+    writer.write(Stream::Stdout, "1\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:1\n");
+    for n in 2..5 {
+        writer.rotate(Stream::Stdout, 5);
+        writer.write(Stream::Stdout, &format!("{n}\n"));
+    }
+    assert_eq!(rest(&mut run), "o:2\no:3\no:4\n");
+}
+
+#[test]
+fn the_last_lines() {
+    let mut writer = Writer::new("tail");
+    for n in 0..2000 {
+        writer.write(Stream::Stdout, &format!("line {n}\n"));
+        if n % 100 == 0 {
+            writer.rotate(Stream::Stdout, 50);
+        }
+    }
+    writer.write(Stream::Stderr, "be");
+    writer.write(Stream::Stdout, "last\n");
+    for _ in 0..700 {
+        writer.write(Stream::Stderr, "e");
+    }
+    let last = |count: usize| text(&Run::open(&writer.dir, 1, &BOTH).unwrap().last_lines(count).unwrap());
+    let open = format!("e:be{}", "e".repeat(700));
+    assert_eq!(last(1), open);
+    assert_eq!(last(3), format!("o:line 1999\no:last\n{open}"));
+    assert_eq!(last(0), "");
+    assert!(last(100_000).starts_with("o:line 0\no:line 1\n"));
+    let mut run = Run::open(&writer.dir, 1, &[Stream::Stdout]).unwrap();
+    assert_eq!(text(&run.last_lines(2).unwrap()), "o:line 1999\no:last\n");
+    writer.write(Stream::Stdout, "more\n");
+    assert_eq!(rest(&mut run), "o:more\n");
+}
+
+#[test]
+fn without_an_index_and_behind_it() {
+    let mut writer = Writer::new("noindex");
+    writer.data_only(Stream::Stdout, "a\nb");
+    writer.data_only(Stream::Stderr, "x\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:a\ne:x\n");
+    writer.data_only(Stream::Stdout, "b\n");
+    assert_eq!(rest(&mut run), "o:bb\n");
+    writer.run = 2;
+    writer.write(Stream::Stdout, "a\n");
+    writer.data_only(Stream::Stdout, "lost record\n");
+    let mut run = Run::open(&writer.dir, 2, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:a\n");
+    assert!(run.take_rest().unwrap());
+    assert_eq!(rest(&mut run), "o:lost record\n");
+    assert!(!run.take_rest().unwrap());
+    assert_eq!(runs(&writer.dir).unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_line_without_end_comes_in_parts() {
+    let mut writer = Writer::new("long");
+    for _ in 0..3 {
+        writer.write(Stream::Stdout, &"x".repeat(60_000));
+    }
+    writer.write(Stream::Stdout, "\nnext\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    let parts: Vec<Piece> = std::iter::from_fn(|| run.next_piece().unwrap()).collect();
+    let whole: usize = parts.iter().map(|piece| piece.bytes.len()).sum();
+    assert_eq!(whole, 180_006);
+    assert_eq!(parts.iter().filter(|piece| piece.starts_line).count(), 2);
+    assert!(parts.iter().all(|piece| piece.bytes.len() < 128 * 1024));
+}
+
+#[test]
+fn a_damaged_index_does_not_stop_reading() {
+    let mut writer = Writer::new("damaged");
+    writer.write(Stream::Stdout, "a\n");
+    writer.append("1.idx".to_owned(), &[0xff; 24]);
+    writer.write(Stream::Stdout, "b\n");
+    writer.append("1.idx".to_owned(), &[1; 7]);
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:a\no:b\n");
+}
+
+#[test]
+fn a_watch_wakes_for_a_directory_that_comes_later() {
+    let writer = Writer::new("watch");
+    let dir = writer.dir.join("deep/demo");
+    let watch = Watch::new(vec![dir.clone()]).unwrap();
+    let thread = std::thread::spawn(move || {
+        while !dir.join("1.idx").exists() {
+            watch.wait().unwrap();
+        }
+    });
+    std::fs::create_dir_all(writer.dir.join("deep/demo")).unwrap();
+    File::create(writer.dir.join("deep/demo/1.idx")).unwrap();
+    thread.join().unwrap();
+}
