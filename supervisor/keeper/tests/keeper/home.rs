@@ -62,8 +62,8 @@ impl Home {
     pub(crate) fn write_script(&self, script: &str) {
         let dir = self.dir.display();
         let head = format!(
-            "#!/bin/sh\nDIR={dir}\nsay() {{ echo \"$*\" > $DIR/events; }}\nend() {{ kill $!; exit $1; }}\n\
-             stay() {{ while :; do sleep 1000 > /dev/null 2>&1 & wait $!; kill $!; done; }}\n"
+            "#!/bin/sh\nDIR={dir}\nsay() {{ echo \"$*\" > $DIR/events; }}\nend() {{ kill -9 $!; exit $1; }}\n\
+             stay() {{ while :; do sleep 1000 > /dev/null 2>&1 & wait $!; kill -9 $!; done; }}\n"
         );
         let _guard = no_forks();
         let path = self.dir.join("bin/gobd");

@@ -83,7 +83,7 @@ fn stop_signals_are_passed_on_as_term_and_the_answer_is_passed_back() {
     for (signal, end, code) in [
         (Signal::SIGTERM, "trap 'say term; end 0' TERM", 0),
         (Signal::SIGINT, "trap 'say term; end 3' TERM", 3),
-        (Signal::SIGTERM, "trap 'say term; trap - TERM; kill $! $$' TERM", 128 + 15),
+        (Signal::SIGTERM, "trap 'say term; trap - TERM; kill -9 $!; kill $$' TERM", 128 + 15),
     ] {
         let mut home = Home::new(&format!("{end}\nsay up\nstay\n"));
         let mut command = home.keeper();
