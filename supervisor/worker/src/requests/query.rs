@@ -53,6 +53,9 @@ pub(super) fn query(query: &Query, context: &mut Context<'_, '_>) -> Result<(), 
 }
 
 fn run(db: &Connection, query: &Query, limit: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    if query.sql.contains('\0') {
+        return Err(invalid("payload.sql", "SQL has no NUL character"));
+    }
     let mut statement = db.prepare(&query.sql).map_err(explain)?;
     if statement.column_count() == 0 {
         return Err(invalid("payload.sql", "this statement returns nothing"));
@@ -166,7 +169,6 @@ fn explain(error: rusqlite::Error) -> Refusal {
     let (message, position) = match &error {
         rusqlite::Error::SqlInputError { msg, offset, .. } => (msg.clone(), usize::try_from(*offset).ok()),
         rusqlite::Error::MultipleStatement => ("one statement at a time".to_owned(), None),
-        rusqlite::Error::NulError(_) => ("SQL has no NUL character".to_owned(), None),
         rusqlite::Error::SqliteFailure(failure, text) => match failure.code {
             Sqlite::AuthorizationForStatementDenied | Sqlite::ReadOnly => {
                 let hint = "query only reads; use put, delete or import to write";

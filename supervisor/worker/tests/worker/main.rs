@@ -1,0 +1,18 @@
+//! The worker as its clients meet it: real processes, real sockets, each test in directories of its own.
+
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod import;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod query;
+#[cfg(test)]
+mod requests;
