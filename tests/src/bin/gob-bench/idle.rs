@@ -1,0 +1,96 @@
+//! What the supervisor and its keeper cost while nothing happens: memory, wake-ups, system calls.
+
+use crate::Samples;
+use crate::table::Table;
+use gob_tests::Gob;
+use gob_tests::process::{self, Handle};
+use gob_tests::wait::DEADLINE;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const MB: f64 = 1024.0 * 1024.0;
+
+fn pids(gob: &Gob) -> (i32, i32) {
+    let status = gob.status();
+    let pid = |key: &str| status[key].as_i64().expect("a pid") as i32;
+    (pid("pid"), pid("keeper_pid"))
+}
+
+/// Proportional set sizes, now.
+pub fn memory(table: &mut Table, gob: &Gob, when: &str) {
+    let (gobd, keeper) = pids(gob);
+    let pss = |pid| process::smaps_bytes(pid, "Pss").map(|bytes| bytes as f64 / MB);
+    match (pss(gobd), pss(keeper)) {
+        (Some(gobd), Some(keeper)) => {
+            table.alone(&format!("PSS of gobd and keeper, {when}"), "MB", gobd + keeper, 4.0);
+            table.alone(&format!("… of which the keeper, {when}"), "MB", keeper, 1.0);
+        }
+        _ => table.skip(&format!("PSS, {when}"), "smaps_rollup can't be read"),
+    }
+}
+
+/// The same with many workers, and how often it wakes up.
+pub fn with_workers(table: &mut Table, samples: &Samples, gob: &Gob) {
+    let mut conn = gob.connect_as("cli");
+    let graphs: Vec<String> = (0..samples.workers).map(|n| format!("idle {n}")).collect();
+    for graph in &graphs {
+        conn.ok("start", json!({"graph": graph}));
+    }
+    let count = samples.workers;
+    memory(table, gob, &format!("{count} workers"));
+    let (gobd, keeper) = pids(gob);
+    let alive = Handle::open(gobd).expect("gobd");
+    let while_idle = || assert!(!alive.wait_gone(Duration::from_secs(samples.idle_s)), "gobd has ended");
+    let switches = || process::voluntary_switches(gobd) + process::voluntary_switches(keeper);
+    let before = switches();
+    while_idle();
+    let woken = (switches() - before) as f64;
+    let what = format!("wake-ups of gobd and keeper in {} s, {count} workers", samples.idle_s);
+    table.alone(&what, "", woken, 0.0);
+    let what = format!("syscalls of gobd in {} s, {count} workers", samples.idle_s);
+    match traced(gobd, while_idle) {
+        Ok(calls) => table.alone(&what, "", calls, 5.0),
+        Err(why) => table.skip(&what, &why),
+    }
+    for graph in &graphs {
+        conn.ok("stop", json!({"name": graph}));
+    }
+}
+
+/// Counts the system calls of all threads of a process meanwhile.
+fn traced(pid: i32, meanwhile: impl FnOnce()) -> Result<f64, String> {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-p", &pid.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut strace = command.spawn().map_err(|e| format!("strace: {e}"))?;
+    let mut lines = BufReader::new(strace.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let attached = lines.next().unwrap_or_default();
+    if !attached.contains("attached") {
+        drop(strace.wait());
+        return Err(format!("strace: {attached}"));
+    }
+    meanwhile();
+    let handle = Handle::open(strace.id() as i32).expect("a child");
+    handle.signal(Signal::SIGINT);
+    assert!(handle.wait_gone(DEADLINE));
+    strace.wait().map_err(|e| e.to_string())?;
+    // Each call is one line; those that were under way when strace came and went are shown cut off.
+    let is_call = |line: &String| {
+        let call = line
+            .strip_prefix("[pid")
+            .and_then(|rest| rest.split_once("] "))
+            .map_or(line.as_str(), |(_, call)| call);
+        !call.starts_with("strace:")
+            && !call.starts_with("<... ")
+            && call.contains('(')
+            && !call.contains("<unfinished")
+            && !call.contains("<detached")
+    };
+    Ok(lines.filter(is_call).count() as f64)
+}

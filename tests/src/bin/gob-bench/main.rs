@@ -1,0 +1,67 @@
+//! Every figure beside its floor and its target, measured in the same run with samples that alternate.
+//!
+//! `cargo run --release -p gob-tests --bin gob-bench` builds what it measures and prints one table;
+//! `docs/BENCHMARKS.md` says what the rows mean. `--quick` takes few samples, to see that it runs.
+
+mod echo;
+mod idle;
+mod load;
+mod process;
+mod table;
+
+use gob_tests::{Gob, Worker};
+use std::process::ExitCode;
+use table::Table;
+
+/// How many samples of each sort.
+pub struct Samples {
+    /// Whole processes.
+    processes: usize,
+    /// Requests per sample on a connection.
+    requests: usize,
+    /// Workers that stand around while the supervisor is idle.
+    workers: usize,
+    /// How long it is watched being idle, in seconds.
+    idle_s: u64,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => run(&Samples { processes: 101, requests: 20_000, workers: 100, idle_s: 10 }),
+        ["--quick"] => run(&Samples { processes: 5, requests: 1_000, workers: 10, idle_s: 1 }),
+        ["echo", socket] => echo::serve(socket),
+        _ => {
+            eprintln!("usage: gob-bench [--quick]");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(samples: &Samples) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    process::cold_start(&mut table, samples);
+    let gob = Gob::with(Worker::Real);
+    process::ping(&mut table, samples, &gob);
+    load::connections(&mut table, samples, &gob);
+    process::start_and_stop(&mut table, samples, &gob);
+    idle::memory(&mut table, &gob, "idle");
+    idle::with_workers(&mut table, samples, &gob);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+/// Builds all binaries in this one's profile: `cargo run` has built only those of this package.
+fn build() {
+    let Ok(cargo) = std::env::var("CARGO") else { return };
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--quiet", "--workspace", "--bins"]);
+    if gob_tests::gob::built_binaries().ends_with("release") {
+        command.arg("--release");
+    } else {
+        eprintln!("note: this is not a release build, the figures mean little");
+    }
+    let status = command.status().expect("cargo");
+    assert!(status.success(), "the binaries do not build");
+}
