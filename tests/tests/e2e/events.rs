@@ -59,7 +59,7 @@ fn a_life_in_events() {
             "{event}"
         );
     }
-    for event in events.iter().filter(|event| event["event"] != "worker_ready") {
+    for event in &events {
         let actor = &event["actor"];
         assert_eq!(*actor, json!({"owner": "cli", "client": "gob-tests", "pid": own}), "{event}");
     }
@@ -155,10 +155,11 @@ fn a_stuck_subscriber_costs_only_itself_and_a_gap_is_told() {
     for _ in 0..400 {
         let start = cli.post("start", json!({"graph": graph}));
         let stop = cli.post("stop", json!({"name": graph, "force": true}));
-        assert_eq!(cli.response(start)["success"].is_boolean(), cli.response(stop)["success"] == true);
+        let (start, stop) = (cli.response(start), cli.response(stop));
+        assert!(start["success"].is_boolean() && stop["success"] == true, "{start} {stop}");
     }
     let last = cli.ok("status", json!({}))["events_seq"].as_u64().unwrap();
-    assert!(last > 1600, "{last}");
+    assert!(last > 1150, "{last} events do not fill the queue of 1,024 frames");
     let all = until(&mut live, |event| event["seq"] == last);
     assert_eq!(all.len() as u64, last - begin["seq"].as_u64().unwrap());
     // The stuck one reads at last: events in order, then what it missed in one frame, with the workers as they are.
