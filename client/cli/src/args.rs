@@ -76,7 +76,11 @@ pub(crate) fn parse(
         Some((_, matches)) => matches.clone(),
         None => matches.clone(),
     };
-    Ok((context(&verb_matches)?, verb_matches))
+    let mut innermost = &verb_matches;
+    while let Some((_, matches)) = innermost.subcommand() {
+        innermost = matches;
+    }
+    Ok((context(innermost)?, verb_matches))
 }
 
 fn root(verb: Option<&Verb>) -> Command {

@@ -29,11 +29,14 @@ fn the_verb_is_found_between_flags() {
 
 #[test]
 fn global_flags_stand_on_either_side_of_the_verb() {
-    for line in ["--json --owner desktop --timeout 2s ping", "ping --json --owner desktop --timeout 2s"] {
-        let (context, _) = parsed(line).unwrap();
-        assert!(context.json && context.autostart && !context.quiet);
-        assert_eq!(context.owner.as_str(), "desktop");
-        assert_eq!(context.timeout, Some(Duration::from_secs(2)));
+    let flags = "--json --owner desktop --timeout 2s";
+    for verb in ["ping", "daemon stop"] {
+        for line in [format!("{flags} {verb}"), format!("{verb} {flags}")] {
+            let (context, _) = parsed(&line).unwrap();
+            assert!(context.json && context.autostart && !context.quiet);
+            assert_eq!(context.owner.as_str(), "desktop");
+            assert_eq!(context.timeout, Some(Duration::from_secs(2)));
+        }
     }
 }
 

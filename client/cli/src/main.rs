@@ -6,12 +6,14 @@
 mod args;
 mod clock;
 mod context;
+mod daemon_log;
 mod each;
 mod environment;
 mod failure;
 mod help;
 mod json;
 mod last;
+mod lock_holder;
 mod log_source;
 mod log_view;
 mod out;

@@ -1,7 +1,11 @@
 //! The verbs, one file each. A verb says how its command line looks and what it does; it returns what to exit with.
 
+pub(crate) mod cleanup;
+pub(crate) mod config;
+pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod get;
+pub(crate) mod hand_over;
 pub(crate) mod invoke;
 pub(crate) mod lease;
 pub(crate) mod list;
@@ -9,12 +13,14 @@ pub(crate) mod logs;
 pub(crate) mod nuke;
 pub(crate) mod overview;
 pub(crate) mod ping;
+pub(crate) mod remove;
 pub(crate) mod restart;
 pub(crate) mod shutdown;
 pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod who;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -53,14 +59,20 @@ pub(crate) const VERBS: &[Verb] = &[
     signal::VERB,
     invoke::VERB,
     lease::VERB,
+    hand_over::VERB,
+    remove::VERB,
+    cleanup::VERB,
     list::VERB,
     status::VERB,
     get::VERB,
+    who::VERB,
     events::VERB,
     logs::VERB,
     logs::STDOUT,
     logs::STDERR,
     ping::VERB,
+    daemon::VERB,
+    config::VERB,
     shutdown::VERB,
     nuke::VERB,
 ];

@@ -27,6 +27,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     if let Some(name) = matches.get_one::<Name>("name") {
         return one(context, name.clone());
     }
+    supervisor(context)
+}
+
+/// The supervisor's health.
+pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
     let (_, data) = context.ask(&Request::Status)?;
     if context.json {
         return print_data(&data).map(|()| 0);

@@ -1,0 +1,89 @@
+//! The supervisor's own log: `gobd.log` in the state directory, and `gobd.log.1` when it grew too large.
+
+use crate::failure::Failure;
+use crate::out;
+use crate::text::escape;
+use gob_client::Dirs;
+use gob_client::logs::Watch;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Prints the log, or its last lines, and goes on with what comes if that is wanted.
+pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool) -> Result<u8, Failure> {
+    let path = dirs.daemon_log();
+    let failed = |error: io::Error| unavailable(&path, &error);
+    let watch = follow.then(|| Watch::new(vec![dirs.state.clone()])).transpose().map_err(failed)?;
+    let mut file = match File::open(&path) {
+        Ok(file) => Some(file),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && follow => None,
+        Err(e) => return Err(failed(e)),
+    };
+    let mut text = Vec::new();
+    if let Some(file) = &mut file {
+        file.read_to_end(&mut text).map_err(failed)?;
+    }
+    print(last_lines(&text, lines.unwrap_or(usize::MAX)))?;
+    let Some(watch) = watch else { return Ok(0) };
+    loop {
+        watch.wait().map_err(failed)?;
+        text.clear();
+        if let Some(file) = &mut file {
+            file.read_to_end(&mut text).map_err(failed)?;
+        }
+        if moved_aside(file.as_ref(), &path) {
+            file = File::open(&path).ok();
+            if let Some(file) = &mut file {
+                file.read_to_end(&mut text).map_err(failed)?;
+            }
+        }
+        print(&text)?;
+    }
+}
+
+/// Whether another file has the log's name now.
+fn moved_aside(file: Option<&File>, path: &Path) -> bool {
+    let there = std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let ours = file.and_then(|file| file.metadata().ok()).map(|file| (file.dev(), file.ino()));
+    there.is_some() && there != ours
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
+    if text.is_empty() || !io::stdout().is_terminal() {
+        return out::print_bytes(text);
+    }
+    let lines: String = String::from_utf8_lossy(text)
+        .split_inclusive('\n')
+        .map(|line| escape(line.trim_end_matches('\n')) + "\n")
+        .collect();
+    out::print(&lines)
+}
+
+fn last_lines(text: &[u8], count: usize) -> &[u8] {
+    let body = text.strip_suffix(b"\n").unwrap_or(text);
+    let mut newlines = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+    match count.checked_sub(1) {
+        None => &[],
+        Some(skip) => text.get(newlines.nth(skip).map_or(0, |at| at + 1)..).unwrap_or_default(),
+    }
+}
+
+fn unavailable(path: &Path, error: &io::Error) -> Failure {
+    Failure::own("log-unavailable", 1, format!("cannot read the supervisor's log {}", path.display()))
+        .cause(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines() {
+        assert_eq!(last_lines(b"a\nb\nc\n", 2), b"b\nc\n");
+        assert_eq!(last_lines(b"a\nb", 1), b"b");
+        assert_eq!(last_lines(b"a\nb\n", 9), b"a\nb\n");
+        assert_eq!(last_lines(b"a\n", 0), b"");
+        assert_eq!(last_lines(b"", 3), b"");
+    }
+}

@@ -1,0 +1,88 @@
+//! `gobctl daemon start|stop|restart|status|logs`: the supervisor itself.
+
+use super::shutdown::{end, force_arg, shut_down};
+use super::{SUPERVISOR, Verb};
+use crate::context::Context;
+use crate::daemon_log;
+use crate::failure::Failure;
+use crate::out;
+use crate::text::took;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use gob_client::Request;
+use gob_client::protocol::request::{Force, ServerInfo};
+use serde_json::json;
+use std::time::Instant;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "daemon",
+    aliases: &[],
+    group: SUPERVISOR,
+    about: "Start, stop or look at the supervisor itself",
+    examples: "Examples:\n  gobctl daemon status\n  gobctl daemon restart\n  gobctl daemon logs -f\n",
+    command: |command| {
+        let sub = |name: &'static str, about: &'static str| Command::new(name).about(about);
+        let follow = Arg::new("follow")
+            .short('f')
+            .long("follow")
+            .action(ArgAction::SetTrue)
+            .help("Go on with what comes");
+        let lines = Arg::new("lines")
+            .short('n')
+            .long("lines")
+            .value_name("LINES")
+            .value_parser(clap::value_parser!(usize));
+        command
+            .subcommand_required(true)
+            .subcommand(sub("start", "Start it, unless it runs"))
+            .subcommand(sub("stop", "End all workers, then it; logs and history stay").arg(force_arg()))
+            .subcommand(sub("restart", "End all workers and it, then start it").arg(force_arg()))
+            .subcommand(sub("status", "Its health"))
+            .subcommand(sub("logs", "Its own log").arg(follow).arg(lines.help("The last lines only")))
+    },
+    run,
+};
+
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    match matches.subcommand() {
+        Some(("start", _)) => start(context, "started"),
+        Some(("stop", matches)) => shut_down(context, matches.get_flag("force")),
+        Some(("restart", matches)) => {
+            end(
+                context,
+                &Request::Shutdown(Force { force: matches.get_flag("force") }),
+                "stopping all workers",
+            )?;
+            start(context, "restarted")
+        }
+        Some(("logs", matches)) => {
+            let lines = matches.get_one::<usize>("lines").copied();
+            daemon_log::show(&context.dirs()?, lines, matches.get_flag("follow"))
+        }
+        _ => super::status::supervisor(&context.without_autostart()),
+    }
+}
+
+fn start(context: &Context, done: &str) -> Result<u8, Failure> {
+    // Who says `daemon start --no-autostart` means the verb.
+    let context = Context { autostart: true, ..context.clone() };
+    if let Ok(client) = context.without_autostart().connect() {
+        return tell(&context, client.server(), "is already running", "");
+    }
+    let begun = Instant::now();
+    let client = context.connect()?;
+    let took = format!(" in {}", took(begun.elapsed()));
+    tell(&context, client.server(), done, &took)
+}
+
+fn tell(context: &Context, server: &ServerInfo, what: &str, took: &str) -> Result<u8, Failure> {
+    if context.json {
+        out::print(&format!("{}\n", json!({"server": server})))?;
+    } else if !context.quiet {
+        let text = match what {
+            "is already running" => format!("the supervisor {what} (pid {})\n", server.pid),
+            _ => format!("{what} the supervisor (pid {}){took}\n", server.pid),
+        };
+        out::print(&text)?;
+    }
+    Ok(0)
+}
