@@ -2,8 +2,9 @@
 //!
 //! The supervisor has no part in this: clients talk to workers directly.
 
-use crate::blocking::link::Link;
+use crate::blocking::link::{Came, Link};
 use crate::blocking::socket::{NoConnection, connect};
+use crate::conn::RequestId;
 use crate::error::Error;
 use serde_json::value::RawValue;
 use std::io;
@@ -46,7 +47,42 @@ impl Endpoint {
         payload: Option<&RawValue>,
         timeout: Duration,
     ) -> Result<Box<RawValue>, Error> {
-        let id = self.link.conn().request_raw(type_name, payload)?;
+        let id = self.send(type_name, payload)?;
+        self.wait(id, timeout)
+    }
+
+    /// Queues a request; it goes out with the next wait.
+    ///
+    /// # Errors
+    /// `frame-too-long`.
+    pub fn send(&mut self, type_name: &str, payload: Option<&RawValue>) -> Result<RequestId, Error> {
+        Ok(self.link.conn().request_raw(type_name, payload)?)
+    }
+
+    /// Waits for the answer to a request.
+    ///
+    /// # Errors
+    /// As [`Endpoint::call`].
+    pub fn wait(&mut self, id: RequestId, timeout: Duration) -> Result<Box<RawValue>, Error> {
         Ok(self.link.wait(id, timeout, None)??)
+    }
+
+    /// Waits for the answer to a request that tells of its progress, or answers in parts, by frames of its own.
+    /// `timeout` counts from the last of them.
+    ///
+    /// # Errors
+    /// As [`Endpoint::call`], and what `on_frame` says.
+    pub fn wait_with_frames<E: From<Error>>(
+        &mut self,
+        id: RequestId,
+        timeout: Duration,
+        mut on_frame: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<Box<RawValue>, E> {
+        loop {
+            match self.link.wait_or_event(id, timeout)? {
+                Came::Event(frame) => on_frame(&frame)?,
+                Came::Answer(answer) => return Ok(answer.map_err(Error::from)?),
+            }
+        }
     }
 }

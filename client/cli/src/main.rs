@@ -11,6 +11,7 @@ mod each;
 mod environment;
 mod failure;
 mod help;
+mod import;
 mod json;
 mod last;
 mod lock_holder;

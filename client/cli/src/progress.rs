@@ -33,6 +33,14 @@ impl Progress {
         }
     }
 
+    /// Shows how far it is, whatever the time.
+    pub(crate) fn say(&mut self, how_far: &str) {
+        if self.wanted {
+            self.shown = true;
+            out::error_text(&format!("\r\x1b[K{} … {}", escape(&self.what), escape(how_far)));
+        }
+    }
+
     /// Takes the line away.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {

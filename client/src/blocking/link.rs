@@ -23,6 +23,14 @@ pub type OnDropped = Box<dyn FnMut(&Dropped) + Send>;
 /// Called while an answer is waited for: every so often, with the time since the wait began.
 pub(crate) type Tick<'a> = (Duration, &'a mut dyn FnMut(Duration));
 
+/// What came first.
+pub(crate) enum Came {
+    /// The answer.
+    Answer(Answer),
+    /// An event.
+    Event(String),
+}
+
 /// A connection that blocks.
 pub(crate) struct Link {
     stream: UnixStream,
@@ -112,6 +120,23 @@ impl Link {
                 next_tick = Some(now + *every);
             }
             self.pump(Some(next_tick.map_or(deadline, |at| at.min(deadline))))?;
+        }
+    }
+
+    /// Waits for the answer to one request or an event before it, whichever comes first, up to `timeout` from now.
+    pub(crate) fn wait_or_event(&mut self, id: RequestId, timeout: Duration) -> Result<Came, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Came::Event(event));
+            }
+            if self.answers.contains_key(&id) || self.unassigned.is_some() || Instant::now() >= deadline {
+                return match self.wait(id, Duration::ZERO, None) {
+                    Err(Error::Timeout { request, .. }) => Err(Error::Timeout { request, after: timeout }),
+                    answer => answer.map(Came::Answer),
+                };
+            }
+            self.pump(Some(deadline))?;
         }
     }
 

@@ -1,20 +1,25 @@
 //! `gobctl invoke GRAPH TYPE [JSON|-]`: one request to a worker that speaks JSON lines on its endpoint.
 //!
-//! The supervisor is only asked where the worker is.
+//! The supervisor is only asked where the worker is. A worker may answer in parts: frames with `lines` are printed
+//! line by line, and the data behind them goes to standard error, so that `export > file` is what `import -` takes.
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{name, name_arg};
 use crate::failure::Failure;
+use crate::import::import;
+use crate::progress::Progress;
 use crate::suggest::with_nearest_name;
 use crate::{json, out};
 use clap::{Arg, ArgMatches};
 use gob_client::endpoint::Endpoint;
 use gob_client::protocol::request::{ByName, WorkerData};
 use gob_client::protocol::{ErrorCode, WireError};
-use gob_client::{Error, Name, Request, requests};
+use gob_client::{Error, Name, Request, View, requests};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -22,7 +27,7 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: WORKERS,
     about: "Send one request to a worker that speaks JSON lines",
-    examples: "Examples:\n  gobctl invoke demo info\n  gobctl invoke demo query '{\"text\":\"x\"}'\n  gobctl invoke demo query - < query.json\n",
+    examples: "Examples:\n  gobctl invoke demo stats\n  gobctl invoke demo search '{\"text\":\"ada\"}'\n  gobctl invoke demo put - < nodes.json\n  gobctl invoke demo import - < graph.jsonl\n  gobctl invoke demo export > graph.jsonl\n",
     command: |command| {
         command
             .arg(name_arg("GRAPH"))
@@ -37,22 +42,38 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// How long a worker may take, unless `--timeout` says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a worker may say nothing, unless `--timeout` says otherwise. Its own longest deadline is a minute.
+const TIMEOUT: Duration = Duration::from_secs(62);
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let type_name = matches.get_one::<String>("type").cloned().unwrap_or_default();
-    let payload = matches.get_one::<String>("payload").map(|text| payload(text)).transpose()?;
+    let given = matches.get_one::<String>("payload").map(String::as_str);
+    let worker = find(context, &name)?;
     let timeout = context.timeout.unwrap_or(TIMEOUT);
-    let mut worker = Endpoint::connect(&endpoint(context, &name)?, timeout)?;
-    let data = worker.call(&type_name, payload.as_deref(), timeout)?;
-    out::print(&json::shown(&data, context.json))?;
+    let streams_in = type_name == "import" && given == Some("-") && is_graph_worker(&worker);
+    let payload = given.filter(|_| !streams_in).map(payload).transpose()?;
+    let endpoint = worker.endpoint.as_deref().unwrap_or_default();
+    let mut exchange = Exchange::new(context, &name, &type_name);
+    let result = Endpoint::connect(endpoint, timeout).map_err(Failure::from).and_then(|mut worker| {
+        if streams_in {
+            return import(&mut worker, std::io::stdin().lock(), timeout, |frame| exchange.frame(frame));
+        }
+        let id = worker.send(&type_name, payload.as_deref())?;
+        worker.wait_with_frames(id, timeout, |frame| exchange.frame(frame))
+    });
+    exchange.progress.clear();
+    let data = result.map_err(|failure| of_worker(&name, &type_name, failure))?;
+    if exchange.had_lines {
+        context.note(data.get());
+    } else {
+        out::print(&json::shown(&data, context.json))?;
+    }
     Ok(0)
 }
 
-/// Where the worker is reached.
-fn endpoint(context: &Context, name: &Name) -> Result<String, Failure> {
+/// Asks for the worker, which has to be up and reachable.
+fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     let request = Request::Get(ByName { name: name.clone() });
     let (mut client, id) = context.connect_with(&request)?;
     let data = client
@@ -63,11 +84,21 @@ fn endpoint(context: &Context, name: &Name) -> Result<String, Failure> {
         Failure::Client(Error::Refused(WireError::new(ErrorCode::ServerNotRunning, message).hint(hint)))
     };
     if !worker.state.is_live() {
-        return Err(down(format!("{name} is {}", worker.state), format!("gobctl start {name}")));
+        return Err(down(format!("{name} is {}", worker.state), format!("start it: gobctl start {name}")));
     }
-    worker.endpoint.ok_or_else(|| {
-        down(format!("{name} is {} and has no endpoint", worker.state), format!("gobctl status {name}"))
-    })
+    if worker.endpoint.is_none() {
+        return Err(down(
+            format!("{name} is {} and has no endpoint", worker.state),
+            format!("gobctl status {name}"),
+        ));
+    }
+    Ok(worker)
+}
+
+/// The worker whose imports are streams; others may have an `import` of their own.
+fn is_graph_worker(worker: &View) -> bool {
+    let program = worker.command.first().map(|program| Path::new(program).file_name());
+    program.flatten().is_some_and(|program| program == "gob-graph-worker")
 }
 
 fn payload(text: &str) -> Result<Box<RawValue>, Failure> {
@@ -84,4 +115,65 @@ fn payload(text: &str) -> Result<Box<RawValue>, Failure> {
             .cause(error.to_string())
             .hint("quote it for the shell: '{\"text\":\"x\"}'")
     })
+}
+
+/// What goes wrong with a worker's connection is not the supervisor's.
+fn of_worker(name: &Name, type_name: &str, failure: Failure) -> Failure {
+    let (word, exit, message, cause) = match failure {
+        Failure::Client(Error::Timeout { after, .. }) => {
+            let seconds = after.as_secs_f64();
+            (
+                "client-timeout",
+                124,
+                format!("{name} did not answer `{type_name}` within {seconds:.1} s"),
+                None,
+            )
+        }
+        Failure::Client(Error::Lost { .. }) => {
+            ("worker-lost", 1, format!("{name} closed the connection before it answered `{type_name}`"), None)
+        }
+        Failure::Client(Error::Connect { socket, source } | Error::Io { socket, source }) => {
+            let message = format!("cannot talk to {name} on {}", socket.display());
+            ("worker-unreachable", 1, message, Some(source.to_string()))
+        }
+        Failure::Client(_) | Failure::Own { .. } | Failure::Help(_) | Failure::Closed => return failure,
+    };
+    let failure = Failure::own(word, exit, message).hint(format!("see gobctl logs {name}"));
+    cause.into_iter().fold(failure, Failure::cause)
+}
+
+/// What comes before the answer.
+struct Exchange {
+    progress: Progress,
+    had_lines: bool,
+}
+
+/// The frames that workers send; all but the fields that are known is ignored.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    lines: Option<Vec<&'a RawValue>>,
+    phase: Option<String>,
+    done: Option<u64>,
+    total: Option<u64>,
+}
+
+impl Exchange {
+    fn new(context: &Context, name: &Name, type_name: &str) -> Self {
+        Self { progress: Progress::new(context, format!("{name}: {type_name}")), had_lines: false }
+    }
+
+    fn frame(&mut self, frame: &str) -> Result<(), Failure> {
+        // Another worker's frames may have any shape; they are none of ours then.
+        let Ok(frame) = serde_json::from_str::<Frame<'_>>(frame) else { return Ok(()) };
+        if let Some(lines) = frame.lines {
+            self.had_lines = true;
+            let text: String = lines.into_iter().map(|line| format!("{}\n", line.get())).collect();
+            return out::print(&text);
+        }
+        if let (Some(phase), Some(done), Some(total)) = (frame.phase, frame.done, frame.total) {
+            self.progress.say(&format!("{phase} {done} of {total}"));
+        }
+        Ok(())
+    }
 }

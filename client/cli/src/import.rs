@@ -1,0 +1,100 @@
+//! Streams lines into a graph worker: `import_begin`, `import_lines` as often as needed, `import_end`.
+//!
+//! Lines are passed on as strings and not looked at; the worker names a bad one by its number. Memory is bounded by
+//! the requests that are on their way.
+
+use crate::failure::Failure;
+use gob_client::conn::RequestId;
+use gob_client::endpoint::Endpoint;
+use gob_client::protocol::limits::MAX_REQUEST_BYTES;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use std::io::BufRead;
+use std::time::Duration;
+
+/// A request is sent once it holds this much, in bytes of JSON.
+const BATCH_BYTES: usize = 256 * 1024;
+/// What the envelope and the payload's own brackets take of a request, in bytes.
+const ENVELOPE_BYTES: usize = 256;
+/// Requests on their way.
+const IN_FLIGHT: usize = 16;
+
+/// Imports all of `input` and returns what the worker says to its end.
+pub(crate) fn import(
+    worker: &mut Endpoint,
+    mut input: impl BufRead,
+    timeout: Duration,
+    on_frame: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<Box<RawValue>, Failure> {
+    worker.call("import_begin", None, timeout)?;
+    let mut stream = Stream { worker, timeout, in_flight: VecDeque::new(), batch: String::new() };
+    let (mut line, mut number) = (Vec::new(), 0_u64);
+    loop {
+        line.clear();
+        let count = input.read_until(b'\n', &mut line).map_err(|error| {
+            Failure::own("input-failed", 1, "cannot read standard input".to_owned()).cause(error.to_string())
+        })?;
+        if count == 0 {
+            break;
+        }
+        number += 1;
+        stream.push(&line, number)?;
+    }
+    stream.send()?;
+    while stream.take_answer()? {}
+    let id = stream.worker.send("import_end", None)?;
+    stream.worker.wait_with_frames(id, timeout, on_frame)
+}
+
+struct Stream<'a> {
+    worker: &'a mut Endpoint,
+    timeout: Duration,
+    in_flight: VecDeque<RequestId>,
+    /// JSON strings with commas between.
+    batch: String,
+}
+
+impl Stream<'_> {
+    fn push(&mut self, line: &[u8], number: u64) -> Result<(), Failure> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let bad = |what: String| Failure::own("invalid-request", 2, format!("line {number} {what}"));
+        let text =
+            str::from_utf8(line).map_err(|error| bad("is not UTF-8".to_owned()).cause(error.to_string()))?;
+        let json = serde_json::to_string(text)
+            .map_err(|error| bad("cannot be sent".to_owned()).cause(error.to_string()))?;
+        if json.len() + ENVELOPE_BYTES > MAX_REQUEST_BYTES {
+            return Err(bad(format!("is too long: a request has at most {MAX_REQUEST_BYTES} bytes")));
+        }
+        if !self.batch.is_empty() && self.batch.len() + json.len() > BATCH_BYTES {
+            self.send()?;
+        }
+        if !self.batch.is_empty() {
+            self.batch.push(',');
+        }
+        self.batch.push_str(&json);
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let payload = format!("{{\"lines\":[{}]}}", self.batch);
+        self.batch.clear();
+        let payload = RawValue::from_string(payload).map_err(|error| {
+            Failure::own("internal", 1, "cannot write an import request".to_owned()).cause(error.to_string())
+        })?;
+        self.in_flight.push_back(self.worker.send("import_lines", Some(&payload))?);
+        while self.in_flight.len() >= IN_FLIGHT {
+            self.take_answer()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the oldest answer; false when none is awaited.
+    fn take_answer(&mut self) -> Result<bool, Failure> {
+        let Some(id) = self.in_flight.pop_front() else { return Ok(false) };
+        self.worker.wait(id, self.timeout)?;
+        Ok(true)
+    }
+}
