@@ -14,7 +14,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Which program stands in `gob-graph-worker`'s place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,8 +284,16 @@ impl Gob {
     /// Waits until no process of this world is alive; answers those that still are.
     #[must_use]
     pub fn wait_empty(&self, timeout: Duration) -> Vec<i32> {
-        let empty = wait::until(timeout, || self.processes().is_empty());
-        if empty { Vec::new() } else { self.processes() }
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = self.processes();
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if left.is_empty() || remaining.is_zero() {
+                return left;
+            }
+            // One that has ended may have left others, which the next look finds.
+            left.iter().filter_map(|pid| Handle::open(*pid)).all(|handle| handle.wait_gone(remaining));
+        }
     }
 
     /// Every log of this world, the end of each.
