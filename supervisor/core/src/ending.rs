@@ -12,11 +12,11 @@ use gob_protocol::{Actor, Data, EventKind, Id, Name};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
-    asked_by: Option<(ConnId, Option<Id>)>,
+    pub(crate) asked_by: Option<(ConnId, Option<Id>)>,
     stopped: Vec<Name>,
     nuke: bool,
     /// Who asked was answered and the process is told to end; nothing may start any more.
-    done: bool,
+    pub(crate) done: bool,
 }
 
 impl Core {
@@ -79,6 +79,13 @@ impl Core {
         let all: Vec<Name> = self.workers.keys().cloned().collect();
         for name in all {
             self.bring_down(&name, None, actor);
+        }
+    }
+
+    /// The connection ended: if it asked for the end, nobody waits for the answer.
+    pub(crate) fn forget_asker(&mut self, conn: ConnId) {
+        if let Some(ending) = &mut self.ending {
+            ending.asked_by.take_if(|(asker, _)| *asker == conn);
         }
     }
 

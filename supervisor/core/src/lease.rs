@@ -51,23 +51,19 @@ impl Core {
         let was_owners = holder == worker.owner;
         self.publish(EventKind::LeaseReleased, actor, Some(name));
         if was_owners {
-            self.owner_lost_its_leases(name);
+            self.heed_leases(name);
         }
     }
 
-    /// Arms the grace when the owner has no lease (any more) and the worker's policy cares.
-    pub(crate) fn owner_lost_its_leases(&mut self, name: &Name) {
+    /// Arms the grace when the owner has no lease any more and the worker's policy cares; else takes it back.
+    pub(crate) fn heed_leases(&mut self, name: &Name) {
         let Some(worker) = self.workers.get(name) else { return };
-        if worker.has_owner_lease() || worker.owner.is_unknown() {
+        let counts = worker.on_last_lease == OnLastLease::Release;
+        if counts && !worker.has_owner_lease() && !worker.owner.is_unknown() {
+            let at = self.now.mono_ms.saturating_add(self.config.lease_grace_ms);
+            self.timers.arm(Timer::Lease(name.clone()), at);
+        } else {
             self.timers.cancel(&Timer::Lease(name.clone()));
-            return;
-        }
-        match worker.on_last_lease {
-            OnLastLease::Keep => {}
-            OnLastLease::Release => {
-                let at = self.now.mono_ms.saturating_add(self.config.lease_grace_ms);
-                self.timers.arm(Timer::Lease(name.clone()), at);
-            }
         }
     }
 

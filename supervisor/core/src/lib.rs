@@ -98,6 +98,8 @@ struct Conn {
     client: Option<ClientInfo>,
     pid: Option<i32>,
     said_hello: bool,
+    /// Event frames in the shell's queue, as far as reported. They outlive the subscription that they were for.
+    queued: u32,
     /// Workers that may hold a waiter or a lease of this connection.
     involved: BTreeSet<Name>,
 }
@@ -135,8 +137,8 @@ impl Core {
 
     /// Takes one input and returns what is to be done about it, in order.
     pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        self.timers.skip_jump(self.now.mono_ms, now.mono_ms);
         self.now = now;
-        self.timers.skip_jump(now.mono_ms);
         match input {
             Input::Connected { conn, pid } => self.connected(conn, pid),
             Input::Request { conn, id, request } => self.request(conn, id, request),
@@ -162,13 +164,15 @@ impl Core {
 
     fn connected(&mut self, conn: ConnId, pid: Option<i32>) {
         let owner = Owner::unknown();
-        self.conns
-            .insert(conn, Conn { owner, client: None, pid, said_hello: false, involved: BTreeSet::new() });
+        let state =
+            Conn { owner, client: None, pid, said_hello: false, queued: 0, involved: BTreeSet::new() };
+        self.conns.insert(conn, state);
     }
 
     fn disconnected(&mut self, conn: ConnId) {
         let Some(gone) = self.conns.remove(&conn) else { return };
         self.subscriptions.remove(&conn);
+        self.forget_asker(conn);
         self.drop_waiters(conn, &gone);
         self.drop_leases(conn, &gone);
     }
@@ -212,7 +216,9 @@ impl Core {
     /// Publishes an event of a worker, as it is now, or of the supervisor itself.
     fn publish(&mut self, kind: EventKind, actor: Actor, name: Option<&Name>) {
         let worker = name.and_then(|name| self.workers.get(name)).map(|worker| worker.view(false));
-        let event = self.ring.push(Event { event: kind, seq: 0, time: self.now.wall, actor, worker });
+        let event = Event { event: kind, seq: 0, time: self.now.wall, actor, worker };
+        let (event, oldest) = self.ring.push(event);
+        self.overtake(&oldest);
         self.fan_out(&event);
     }
 

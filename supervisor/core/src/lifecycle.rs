@@ -4,7 +4,7 @@ use crate::io::{ConnId, Effect, Holder, RunKey};
 use crate::requests::not_ours;
 use crate::restart::{Verdict, next_random};
 use crate::start::Patience;
-use crate::worker::{Ending, Phase, Then, Waiter, Waiting, Worker};
+use crate::worker::{Ending, Next, Phase, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::format;
@@ -37,7 +37,8 @@ impl Core {
         let (number, requester) = (self.waiters, self.requester(conn));
         self.waiters += 1;
         self.involve(conn, &stop.name);
-        let waiter = Waiter { conn, id, requester, what: Waiting::Stop, number };
+        let run = self.workers.get(&stop.name).map_or(0, |worker| worker.run);
+        let waiter = Waiter { conn, id, requester, what: Waiting::Stop, number, run };
         match self.workers.get_mut(&stop.name) {
             Some(worker) if worker.is_running() => worker.waiters.push(waiter),
             Some(_) | None => self.answer_with_view(&stop.name, waiter),
@@ -62,7 +63,7 @@ impl Core {
             }
         }
         self.reuse(name, &requester, &actor);
-        self.ensure(name, &requester, &actor, restart.env);
+        self.ensure(name, &requester, Next { owner: None, lease: None, actor, env: restart.env });
         let patience = Patience { wait: restart.wait.unwrap_or_default(), timeout_ms: restart.timeout_ms };
         let what = Waiting::Restart { receipt: Receipt::default(), wait: patience.wait };
         self.wait_for_run(conn, id, name, what, &patience);
@@ -73,14 +74,26 @@ impl Core {
         let Some(worker) = self.workers.get_mut(name) else { return };
         if worker.is_running() {
             self.begin_stop(name, grace_ms, actor);
+            self.want_down(name, actor);
         } else {
             self.rest(name, actor);
         }
         let error = WireError::new(ErrorCode::ServerStartFailed, format!("{name} was stopped by {actor}"));
-        self.fail_starters(name, &error);
+        self.fail_starters(name, u64::MAX, &error);
     }
 
-    /// Asks a run to end, or hurries one that is ending; nothing follows unless somebody asks for it afterwards.
+    /// Whatever was to follow the ending run does not.
+    fn want_down(&mut self, name: &Name, actor: &Actor) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        if let Phase::Ending(ending) = &mut worker.phase
+            && !matches!(ending.then, Then::Rest)
+        {
+            ending.then = Then::Rest;
+            ending.actor = actor.clone();
+        }
+    }
+
+    /// Asks a run to end, or hurries one that is ending.
     fn begin_stop(&mut self, name: &Name, grace_ms: Option<u64>, actor: &Actor) {
         let now = self.now.mono_ms;
         let Some(worker) = self.workers.get_mut(name) else { return };
@@ -88,14 +101,12 @@ impl Core {
         let kill_at = now.saturating_add(grace_ms);
         let timer = Timer::Kill(name.clone());
         if let Phase::Ending(ending) = &mut worker.phase {
-            ending.then = Then::Rest;
             if !ending.killing && self.timers.at(&timer).is_none_or(|at| kill_at < at) {
                 self.timers.arm(timer, kill_at);
             }
             return self.kill_if_due(name);
         }
-        let ending =
-            Ending { pid: worker.pid(), killing: false, exit: None, then: Then::Rest, actor: actor.clone() };
+        let ending = Ending::asked(worker.pid(), Then::Rest, actor.clone());
         self.end_run(name, ending);
         self.timers.arm(timer, kill_at);
         self.ask_to_end(name);
@@ -160,11 +171,17 @@ impl Core {
         let Some(worker) = self.current(key) else { return };
         let count = receipt.survivors.len();
         let message = format!("{count} process(es) of {} could not be ended yet", key.name);
-        let error = WireError::new(ErrorCode::ServerStopTimeout, message)
-            .hint("they may hang in the kernel, such as on a dead network mount; gob goes on trying")
-            .details(serde_json::json!({"receipt": receipt}));
+        let error = |code, details| {
+            WireError::new(code, message.clone())
+                .hint("they may hang in the kernel, such as on a dead network mount; gob goes on trying")
+                .details(details)
+        };
+        let pids: Vec<i32> = receipt.survivors.iter().map(|survivor| survivor.pid).collect();
+        let stops = error(ErrorCode::ServerStopTimeout, serde_json::json!({"receipt": receipt}));
+        let starts = error(ErrorCode::ServerStartTimeoutOrphan, serde_json::json!({"pids": pids}));
         for waiter in core::mem::take(&mut worker.waiters) {
-            self.fail(&key.name, waiter, &error);
+            let error = if matches!(waiter.what, Waiting::Stop) { &stops } else { &starts };
+            self.fail(&key.name, waiter, error);
         }
     }
 
@@ -246,7 +263,7 @@ impl Core {
         let (then, actor) = match &worker.phase {
             Phase::Ending(ending) => (ending.then.clone(), ending.actor.clone()),
             Phase::Starting { .. } | Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) => {
-                (Then::Policy { was_ready_ms: None }, Actor::Supervisor)
+                (Then::Policy { was_ready_ms: None, asked: false }, Actor::Supervisor)
             }
             Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Backoff => return,
         };
@@ -256,10 +273,7 @@ impl Core {
             format!("{} could not be started: {message}", key.name),
         )
         .details(serde_json::json!({"exit": exit, "errno": errno, "last_lines": []}));
-        if !matches!(then, Then::Start) {
-            self.fail_starters(&key.name, &error);
-        }
-        self.follow(&key.name, then, &exit, actor, &Receipt::default());
+        self.follow(&key.name, then, &exit, actor, &Receipt::default(), &error);
     }
 
     pub(crate) fn ready(&mut self, key: &RunKey, result: Result<Handshake, HandshakeError>) {
@@ -296,12 +310,9 @@ impl Core {
         let message = format!("{name} did not become ready: {reason}");
         let details = serde_json::json!({"exit": null, "errno": null, "last_lines": []});
         let error = WireError::new(code, message).hint(format!("see gobctl logs {name}")).details(details);
-        self.fail_starters(name, &error);
-        let then = Then::Policy { was_ready_ms: None };
-        self.end_run(
-            name,
-            Ending { pid: Some(pid), killing: false, exit: None, then, actor: Actor::Supervisor },
-        );
+        self.fail_starters(name, key.run, &error);
+        let then = Then::Policy { was_ready_ms: None, asked: true };
+        self.end_run(name, Ending::asked(Some(pid), then, Actor::Supervisor));
         self.timers.arm(Timer::Kill(name.clone()), self.now.mono_ms.saturating_add(grace_ms));
         self.ask_to_end(name);
     }
@@ -312,10 +323,8 @@ impl Core {
         let seconds = worker.kind.readiness.timeout_ms as f64 / 1000.0;
         worker.shown.reason = Some(format!("was not ready after {seconds} s"));
         let grace_ms = worker.kind.stop.grace_ms;
-        self.end_run(
-            name,
-            Ending { pid, killing: false, exit: None, then: Then::Fail, actor: Actor::Supervisor },
-        );
+        let ending = Ending::asked(pid, Then::Fail, Actor::Supervisor);
+        self.end_run(name, Ending { timed_out: true, ..ending });
         self.timers.arm(Timer::Kill(name.clone()), self.now.mono_ms.saturating_add(grace_ms));
         self.ask_to_end(name);
     }
@@ -343,23 +352,15 @@ impl Core {
         let (now, wall) = (self.now.mono_ms, self.now.wall);
         let Some(worker) = self.current(key) else { return };
         let was_ready_ms = worker.ready_mono_ms.map(|at| now.saturating_sub(at));
-        let ending = match &mut worker.phase {
+        match &worker.phase {
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => {
-                let then = Then::Policy { was_ready_ms };
-                let ending = Ending {
-                    pid: None,
-                    killing: true,
-                    exit: Some(exit.clone()),
-                    then,
-                    actor: Actor::Supervisor,
-                };
-                worker.phase = Phase::Ending(Box::new(ending));
-                None
+                let then = Then::Policy { was_ready_ms, asked: false };
+                worker.phase = Phase::Ending(Box::new(Ending::asked(None, then, Actor::Supervisor)));
             }
-            Phase::Ending(ending) => Some(ending),
+            Phase::Ending(_) => {}
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => return,
-        };
-        if let Some(ending) = ending {
+        }
+        if let Phase::Ending(ending) = &mut worker.phase {
             ending.pid = None;
             ending.exit = Some(exit.clone());
             ending.killing = true;
@@ -375,48 +376,63 @@ impl Core {
     pub(crate) fn swept(&mut self, key: &RunKey, receipt: Receipt, last_lines: Vec<String>) {
         let Some(worker) = self.current(key) else { return };
         let Phase::Ending(ending) = &worker.phase else { return };
-        let (Some(exit), then, actor) = (ending.exit.clone(), ending.then.clone(), ending.actor.clone())
-        else {
-            return;
-        };
+        let Some(exit) = ending.exit.clone() else { return };
+        let (then, actor) = (ending.then.clone(), ending.actor.clone());
+        let code =
+            if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
         worker.shown.last_lines = last_lines;
         self.timers.cancel(&Timer::Sweep(key.name.clone()));
-        self.follow(&key.name, then, &exit, actor, &receipt);
+        let error = self.start_error(&key.name, &exit, code);
+        self.follow(&key.name, then, &exit, actor, &receipt, &error);
     }
 
-    /// Nothing is left of the run: what follows.
-    fn follow(&mut self, name: &Name, then: Then, exit: &Exit, actor: Actor, receipt: &Receipt) {
-        self.timers.cancel(&Timer::Kill(name.clone()));
+    /// Nothing is left of the run: what follows. The error is for those whom this run should have served.
+    fn follow(
+        &mut self,
+        name: &Name,
+        then: Then,
+        exit: &Exit,
+        actor: Actor,
+        receipt: &Receipt,
+        error: &WireError,
+    ) {
+        for timer in [Timer::Start(name.clone()), Timer::Kill(name.clone())] {
+            self.timers.cancel(&timer);
+        }
+        let mut next = None;
         match then {
             Then::Rest => {
                 self.settle(name, Phase::Idle);
                 self.publish(EventKind::WorkerStopped, actor, Some(name));
-                self.answer_stops(name, receipt);
             }
-            Then::Start => {
+            Then::Start(wanted) => {
                 self.settle(name, Phase::Idle);
                 self.publish(EventKind::WorkerStopped, actor, Some(name));
-                self.answer_stops(name, receipt);
-                self.spawn(name);
+                next = Some(wanted);
             }
             Then::Fail => {
-                let error = self.start_error(name, exit, ErrorCode::ServerStartTimeout);
                 self.settle(name, Phase::Failed);
                 self.publish(EventKind::WorkerFailed, actor, Some(name));
-                self.fail_starters(name, &error);
-                self.answer_stops(name, receipt);
             }
-            Then::Policy { was_ready_ms } => self.follow_policy(name, exit, was_ready_ms, receipt),
+            Then::Policy { was_ready_ms, asked } => {
+                let may_cede = !asked && *exit == Exit::Code { code: 0 };
+                self.follow_policy(name, exit, was_ready_ms, may_cede);
+            }
+        }
+        let run = self.workers.get(name).map_or(0, |worker| worker.run);
+        self.fail_starters(name, run, error);
+        self.answer_stops(name, receipt);
+        if let Some(next) = next {
+            self.begin(name, *next);
         }
     }
 
-    fn follow_policy(&mut self, name: &Name, exit: &Exit, was_ready_ms: Option<u64>, receipt: &Receipt) {
-        let error = self.start_error(name, exit, ErrorCode::ServerStartFailed);
+    fn follow_policy(&mut self, name: &Name, exit: &Exit, was_ready_ms: Option<u64>, may_cede: bool) {
         let jitter = next_random(&mut self.config.seed);
         let now = self.now.mono_ms;
         let Some(worker) = self.workers.get_mut(name) else { return };
         let zero = *exit == Exit::Code { code: 0 };
-        let event = if zero && worker.kind.exit_zero_ceded {
+        let event = if may_cede && worker.kind.exit_zero_ceded {
             worker.shown.reason = Some("exited 0: a peer took the graph over".into());
             self.settle(name, Phase::Ceded);
             EventKind::WorkerCeded
@@ -454,13 +470,14 @@ impl Core {
             }
         };
         self.publish(event, Actor::Supervisor, Some(name));
-        self.fail_starters(name, &error);
-        self.answer_stops(name, receipt);
     }
 
     /// Comes to rest in this phase.
     fn settle(&mut self, name: &Name, phase: Phase) {
         if let Some(worker) = self.workers.get_mut(name) {
+            if matches!(phase, Phase::Idle | Phase::External(_)) {
+                worker.shown.reason = None;
+            }
             worker.phase = phase;
             worker.shown.next_restart_at = None;
         }
@@ -528,9 +545,10 @@ impl Core {
         }
     }
 
-    fn fail_starters(&mut self, name: &Name, error: &WireError) {
+    /// Tells those who wait for a run up to this one to come up that it won't.
+    fn fail_starters(&mut self, name: &Name, run: u64, error: &WireError) {
         let Some(worker) = self.workers.get_mut(name) else { return };
-        for waiter in worker.take_starters() {
+        for waiter in worker.take_starters(run) {
             self.fail(name, waiter, error);
         }
     }

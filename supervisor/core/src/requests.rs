@@ -121,8 +121,9 @@ impl Core {
         let Some(worker) = self.workers.get_mut(name) else { return };
         if worker.owner != to {
             worker.owner = to;
+            // The new owner has lost no lease yet: it may never have had one.
+            self.timers.cancel(&crate::Timer::Lease(name.clone()));
             self.publish(EventKind::WorkerOwnerChanged, actor, Some(name));
-            self.owner_lost_its_leases(name);
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) enum Verdict {
 /// The failures that still count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failures {
-    at: VecDeque<u64>,
+    pub(crate) at: VecDeque<u64>,
 }
 
 impl Failures {

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
 use gob_protocol::{Event, View};
 
@@ -18,18 +19,20 @@ impl Ring {
         self.seq
     }
 
-    /// Gives the event its place in the order and keeps it.
-    pub(crate) fn push(&mut self, mut event: Event) -> Rc<Event> {
+    /// Gives the event its place in the order and keeps it. Also gives the events that had to go for it, oldest first.
+    pub(crate) fn push(&mut self, mut event: Event) -> (Rc<Event>, Vec<Rc<Event>>) {
         self.seq += 1;
         event.seq = self.seq;
         self.bytes += weight(&event);
         let event = Rc::new(event);
         self.events.push_back(Rc::clone(&event));
+        let mut gone = Vec::new();
         while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
             let Some(oldest) = self.events.pop_front() else { break };
             self.bytes -= weight(&oldest);
+            gone.push(oldest);
         }
-        event
+        (event, gone)
     }
 
     /// The event with this number; `None` when it is gone or still to come.

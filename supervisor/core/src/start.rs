@@ -2,14 +2,14 @@
 
 use crate::io::ConnId;
 use crate::requests::not_found;
-use crate::worker::{OnLastLease, Phase, Shown, Then, Waiter, Waiting, Worker};
+use crate::worker::{Next, OnLastLease, Phase, Shown, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 use gob_protocol::request::{Start, StartData};
-use gob_protocol::{Actor, Data, Env, ErrorCode, EventKind, Id, Name, Outcome, Owner, Wait, WireError};
+use gob_protocol::{Actor, Data, ErrorCode, EventKind, Id, Name, Outcome, Owner, Wait, WireError};
 
 /// Where and how a requester waits.
 pub(crate) struct Patience {
@@ -24,17 +24,11 @@ impl Core {
             Ok(name) => name,
             Err(error) => return self.reply(conn, id, Err(error)),
         };
-        let lease = start.lease;
-        if lease {
+        if start.lease {
             self.grant_lease(conn, &name);
         }
-        let outcome = self.ensure(&name, &requester, &actor, start.env);
-        if lease
-            && outcome == Outcome::Started
-            && let Some(worker) = self.workers.get_mut(&name)
-        {
-            worker.on_last_lease = OnLastLease::Release;
-        }
+        let next = Next { owner: Some(requester.clone()), lease: Some(start.lease), actor, env: start.env };
+        let outcome = self.ensure(&name, &requester, next);
         let patience = Patience { wait: start.wait.unwrap_or_default(), timeout_ms: start.timeout_ms };
         self.wait_for_run(conn, id, &name, Waiting::Start { outcome, wait: patience.wait }, &patience);
     }
@@ -127,37 +121,57 @@ impl Core {
     }
 
     /// Sees to it that the worker runs, and says how.
-    pub(crate) fn ensure(
-        &mut self,
-        name: &Name,
-        requester: &Owner,
-        actor: &Actor,
-        env: Option<Env>,
-    ) -> Outcome {
+    pub(crate) fn ensure(&mut self, name: &Name, requester: &Owner, mut next: Next) -> Outcome {
         let Some(worker) = self.workers.get_mut(name) else { return Outcome::Reused };
         match &mut worker.phase {
             Phase::External(_) => Outcome::External,
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff => {
-                worker.prepare(requester, actor, env);
-                self.spawn(name);
+                self.begin(name, next);
                 Outcome::Started
             }
-            Phase::Ending(ending) => {
-                let starts_anyway = match &ending.then {
-                    Then::Start => true,
-                    Then::Rest | Then::Policy { .. } | Then::Fail => false,
-                };
-                if starts_anyway {
-                    return self.reuse(name, requester, actor);
+            Phase::Ending(ending) => match &mut ending.then {
+                Then::Start(queued) => {
+                    if next.lease.is_none() && next.env.is_some() {
+                        queued.env = next.env;
+                    }
+                    match &mut queued.owner {
+                        Some(owner) if owner.is_unknown() && requester.is_cli() => {
+                            owner.clone_from(requester);
+                            Outcome::TakenOver
+                        }
+                        Some(_) => Outcome::Reused,
+                        None => self.reuse(name, requester, &next.actor),
+                    }
                 }
-                ending.then = Then::Start;
-                worker.prepare(requester, actor, env);
-                Outcome::Started
-            }
+                Then::Rest | Then::Policy { .. } | Then::Fail => {
+                    next.owner = next.owner.filter(|owner| *owner != worker.owner);
+                    ending.then = Then::Start(Box::new(next));
+                    Outcome::Started
+                }
+            },
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => {
-                self.reuse(name, requester, actor)
+                self.reuse(name, requester, &next.actor)
             }
         }
+    }
+
+    /// Begins a run of a worker at rest for whoever asked for it, who owns it from here on.
+    pub(crate) fn begin(&mut self, name: &Name, next: Next) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        worker.actor = next.actor;
+        worker.restarts = 0;
+        worker.failures.clear();
+        if let Some(owner) = next.owner {
+            worker.owner = owner;
+        }
+        if next.env.is_some() {
+            worker.env = next.env;
+        }
+        if let Some(lease) = next.lease {
+            worker.on_last_lease = if lease { OnLastLease::Release } else { OnLastLease::Keep };
+            self.heed_leases(name);
+        }
+        self.spawn(name);
     }
 
     /// A reuse changes no owner, but that `cli` takes over what nobody owns.
@@ -184,7 +198,8 @@ impl Core {
         let requester = self.requester(conn);
         self.involve(conn, name);
         let Some(worker) = self.workers.get_mut(name) else { return };
-        worker.waiters.push(Waiter { conn, id, requester, what, number });
+        let run = worker.run_to_come();
+        worker.waiters.push(Waiter { conn, id, requester, what, number, run });
         let at_rest = !worker.is_running();
         if let Some(ms) = patience.timeout_ms {
             let timer = Timer::Waiter(name.clone(), conn, number);
@@ -251,19 +266,6 @@ impl Core {
         let hint = format!("watch it: gobctl events {name}, gobctl logs -f {name}");
         let error = WireError::new(ErrorCode::ServerStartTimeout, message).hint(hint);
         self.reply(waiter.conn, waiter.id, Err(Box::new(error)));
-    }
-}
-
-impl Worker {
-    /// Gets ready for a run that was asked for while the worker was at rest.
-    fn prepare(&mut self, requester: &Owner, actor: &Actor, env: Option<Env>) {
-        self.owner = requester.clone();
-        self.actor = actor.clone();
-        self.restarts = 0;
-        self.failures.clear();
-        if env.is_some() {
-            self.env = env;
-        }
     }
 }
 

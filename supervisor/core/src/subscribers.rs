@@ -19,8 +19,6 @@ const WINDOW: u32 = SUBSCRIBER_QUEUE_FRAMES as u32;
 #[derive(Debug, Clone)]
 pub(crate) struct Subscription {
     filter: Subscribe,
-    /// Frames in the shell's queue, as far as reported.
-    queued: u32,
     mode: Mode,
 }
 
@@ -71,7 +69,7 @@ impl Core {
         };
         let with_snapshot = gap || filter.snapshot;
         let owner = self.requester(conn);
-        let subscription = Subscription { filter, queued: 0, mode };
+        let subscription = Subscription { filter, mode };
         let workers = with_snapshot.then(|| self.snapshot(&owner, &subscription));
         self.subscriptions.insert(conn, subscription);
         let instance = self.config.server.instance.clone();
@@ -93,14 +91,11 @@ impl Core {
     pub(crate) fn fan_out(&mut self, event: &Rc<Event>) {
         let (mut owned, mut others) = (Vec::new(), Vec::new());
         for (id, subscription) in &mut self.subscriptions {
-            if !subscription.wants(event) {
-                continue;
-            }
+            let Some(conn) = self.conns.get_mut(id).filter(|_| subscription.wants(event)) else { continue };
             match &mut subscription.mode {
-                Mode::Live if subscription.queued < WINDOW => {
-                    subscription.queued += 1;
-                    let owns = self.conns.get(id).is_some_and(|conn| is_owned(event, &conn.owner));
-                    let group = if owns { &mut owned } else { &mut others };
+                Mode::Live if conn.queued < WINDOW => {
+                    conn.queued += 1;
+                    let group = if is_owned(event, &conn.owner) { &mut owned } else { &mut others };
                     group.push(*id);
                 }
                 Mode::Live => {
@@ -119,18 +114,37 @@ impl Core {
         }
     }
 
-    /// The shell wrote event frames of this subscriber.
+    /// Events left the ring: who still had to get one of them misses that one and all that followed it, the newest
+    /// event excepted, which is still to be fanned out.
+    pub(crate) fn overtake(&mut self, gone: &[Rc<Event>]) {
+        let Some(last) = gone.last().map(|event| event.seq) else { return };
+        for subscription in self.subscriptions.values_mut() {
+            let Mode::Replaying(next) = subscription.mode else { continue };
+            if next > last {
+                continue;
+            }
+            let newest = self.ring.seq();
+            let kept = (last + 1..newest).filter_map(|seq| self.ring.get(seq));
+            let missed = gone.iter().filter(|event| (next..newest).contains(&event.seq)).chain(kept);
+            let missed = missed.filter(|event| subscription.wants(event)).count() as u64;
+            self.counters.lagged_events += missed;
+            subscription.mode = Mode::Lagging(missed);
+        }
+    }
+
+    /// The shell wrote event frames of this connection.
     pub(crate) fn written(&mut self, conn: ConnId, frames: u32) {
         let owner = self.requester(conn);
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        state.queued = state.queued.saturating_sub(frames);
         let Some(subscription) = self.subscriptions.get_mut(&conn) else { return };
-        subscription.queued = subscription.queued.saturating_sub(frames);
         match subscription.mode {
             Mode::Live => {}
             Mode::Replaying(_) => self.replay(conn),
             // The snapshot may be large: only a queue that was read to its end gets one.
-            Mode::Lagging(missed) if subscription.queued < WINDOW / 16 => {
+            Mode::Lagging(missed) if state.queued < WINDOW / 16 => {
                 subscription.mode = Mode::Live;
-                subscription.queued += 1;
+                state.queued += 1;
                 let subscription = subscription.clone();
                 let workers = self.snapshot(&owner, &subscription);
                 let frame = Lagged { event: EventKind::Lagged, missed, seq: self.ring.seq(), workers };
@@ -142,25 +156,24 @@ impl Core {
 
     /// Fills the queue of a subscriber that still gets old events.
     fn replay(&mut self, conn: ConnId) {
-        let owner = self.requester(conn);
+        let Some(state) = self.conns.get_mut(&conn) else { return };
         let Some(subscription) = self.subscriptions.get_mut(&conn) else { return };
         while let Mode::Replaying(next) = subscription.mode {
-            if next > self.ring.seq() {
+            let Some(event) = self.ring.get(next) else {
+                // `overtake` sees to it that what is not there is still to come.
                 subscription.mode = Mode::Live;
-            } else if subscription.queued >= WINDOW {
                 break;
-            } else if let Some(event) = self.ring.get(next) {
-                subscription.mode = Mode::Replaying(next + 1);
-                if subscription.wants(event) {
-                    subscription.queued += 1;
-                    let (owned, others) =
-                        if is_owned(event, &owner) { (vec![conn], vec![]) } else { (vec![], vec![conn]) };
-                    self.out.push(Effect::Publish { event: Rc::clone(event), owned, others });
+            };
+            if subscription.wants(event) {
+                if state.queued >= WINDOW {
+                    break;
                 }
-            } else {
-                // The ring went round while this one was reading: all it had still to get is gone.
-                subscription.mode = Mode::Lagging(self.ring.seq() + 1 - next);
+                state.queued += 1;
+                let owns = is_owned(event, &state.owner);
+                let (owned, others) = if owns { (vec![conn], vec![]) } else { (vec![], vec![conn]) };
+                self.out.push(Effect::Publish { event: Rc::clone(event), owned, others });
             }
+            subscription.mode = Mode::Replaying(next + 1);
         }
     }
 }

@@ -27,7 +27,7 @@ const JUMP_MS: u64 = 2_000;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timers {
-    by_time: BTreeSet<(u64, Timer)>,
+    pub(crate) by_time: BTreeSet<(u64, Timer)>,
     times: BTreeMap<Timer, u64>,
     told: Option<u64>,
 }
@@ -49,7 +49,8 @@ impl Timers {
         self.times.get(timer).copied()
     }
 
-    fn earliest(&self) -> Option<u64> {
+    /// The deadline that comes first.
+    pub(crate) fn earliest(&self) -> Option<u64> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
@@ -63,15 +64,17 @@ impl Timers {
         Some(timer)
     }
 
-    /// Moves all deadlines on by as long as the supervisor slept, so that nothing expires for want of being looked
-    /// at: the workers may have slept too, and their answers may lie unread.
-    pub(crate) fn skip_jump(&mut self, now: u64) {
-        let Some(late) = self.earliest().and_then(|at| now.checked_sub(at)).filter(|late| *late > JUMP_MS)
-        else {
+    /// Moves all deadlines on when the supervisor slept, so that nothing expires for want of being looked at: the
+    /// workers may have slept too, and their answers may lie unread. When it fell asleep nobody knows; so every
+    /// deadline is as far away as it was at the last input.
+    pub(crate) fn skip_jump(&mut self, last: u64, now: u64) {
+        let Some(expected) = self.earliest().map(|at| at.max(last)) else { return };
+        if now.saturating_sub(expected) <= JUMP_MS {
             return;
-        };
+        }
+        let slept = now - last;
         let moved = core::mem::take(&mut self.by_time);
-        self.by_time = moved.into_iter().map(|(at, timer)| (at.saturating_add(late), timer)).collect();
+        self.by_time = moved.into_iter().map(|(at, timer)| (at.saturating_add(slept), timer)).collect();
         self.times = self.by_time.iter().map(|(at, timer)| (timer.clone(), *at)).collect();
     }
 

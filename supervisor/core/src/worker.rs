@@ -7,9 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::kind::Kind;
-use gob_protocol::{
-    Actor, Env, Exit, Id, Name, Outcome, Owner, Receipt, State, Timestamp, View, Wait, WireError,
-};
+use gob_protocol::{Actor, Env, Exit, Id, Name, Outcome, Owner, Receipt, State, Timestamp, View, Wait};
 use serde_json::{Map, Value};
 
 /// Where a worker stands.
@@ -42,6 +40,8 @@ pub(crate) struct Ending {
     pub(crate) pid: Option<i32>,
     /// Killing has begun; before, it was only asked.
     pub(crate) killing: bool,
+    /// It is ended because it was not ready in time.
+    pub(crate) timed_out: bool,
     /// How the leader ended.
     pub(crate) exit: Option<Exit>,
     /// What follows.
@@ -50,17 +50,41 @@ pub(crate) struct Ending {
     pub(crate) actor: Actor,
 }
 
+impl Ending {
+    /// A run that was asked to end, or did by itself.
+    pub(crate) fn asked(pid: Option<i32>, then: Then, actor: Actor) -> Self {
+        Self { pid, killing: false, timed_out: false, exit: None, then, actor }
+    }
+}
+
 /// What follows the end of a run.
 #[derive(Debug, Clone)]
 pub(crate) enum Then {
     /// It stays down, as somebody asked.
     Rest,
     /// The next run.
-    Start,
-    /// The restart policy decides; how long the run had been ready.
-    Policy { was_ready_ms: Option<u64> },
+    Start(Box<Next>),
+    /// The restart policy decides.
+    Policy {
+        /// How long the run had been ready.
+        was_ready_ms: Option<u64>,
+        /// It was asked to end, having said that it never will be ready: its exit 0 cedes nothing.
+        asked: bool,
+    },
     /// It is failed: it was not ready in time.
     Fail,
+}
+
+/// A run that somebody asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Next {
+    /// Who owns it, if not whoever owns the worker when it begins: until then its owner manages what is ending.
+    pub(crate) owner: Option<Owner>,
+    /// Whether it was asked for together with a lease; `None` leaves what happens with the last one as it was.
+    pub(crate) lease: Option<bool>,
+    pub(crate) actor: Actor,
+    /// The environment to run in; `None`: the one of the last run.
+    pub(crate) env: Option<Env>,
 }
 
 /// A request that waits for a worker.
@@ -72,6 +96,8 @@ pub(crate) struct Waiter {
     pub(crate) what: Waiting,
     /// Tells waiters of one connection apart: ids are the client's and may repeat.
     pub(crate) number: u64,
+    /// The run that it waits for, to come up or to end.
+    pub(crate) run: u64,
 }
 
 /// What it waits for.
@@ -227,12 +253,17 @@ impl Worker {
         self.leases.values().any(|holder| *holder == self.owner)
     }
 
-    /// Takes the waiters that this error is for: all that wait for a run to come up.
-    pub(crate) fn take_starters(&mut self) -> Vec<Waiter> {
-        let (starters, rest) = core::mem::take(&mut self.waiters)
-            .into_iter()
-            .partition(|waiter| matches!(waiter.what, Waiting::Start { .. } | Waiting::Restart { .. }));
+    /// Takes the waiters that wait for a run up to this one to come up.
+    pub(crate) fn take_starters(&mut self, run: u64) -> Vec<Waiter> {
+        let (starters, rest) = core::mem::take(&mut self.waiters).into_iter().partition(|waiter| {
+            waiter.run <= run && matches!(waiter.what, Waiting::Start { .. } | Waiting::Restart { .. })
+        });
         self.waiters = rest;
         starters
+    }
+
+    /// The run that somebody who asks now is to get: the one after a run that is ending.
+    pub(crate) fn run_to_come(&self) -> u64 {
+        if matches!(self.phase, Phase::Ending(_)) { self.run + 1 } else { self.run }
     }
 }

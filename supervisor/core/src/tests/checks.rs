@@ -1,0 +1,157 @@
+//! What must hold of the core's state after every input.
+
+use super::harness::World;
+use super::runs::Stage;
+use super::spec::{Expect, may_manage};
+use crate::worker::{Phase, Then, Worker};
+use crate::{Core, Timer};
+use gob_protocol::{EventKind, Id, Name, Owner, State, View};
+use std::collections::BTreeMap;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+/// What has to be remembered from before an input.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// When each ending run is to be killed.
+    kills: BTreeMap<Name, (u64, u64)>,
+}
+
+impl Before {
+    pub(super) fn of(core: &Core) -> Self {
+        let kill = |worker: &Worker| core.timers.at(&Timer::Kill(worker.name.clone()));
+        let kills = core.workers.values();
+        let kills = kills.filter_map(|worker| Some((worker.name.clone(), (worker.run, kill(worker)?))));
+        Self { kills: kills.collect() }
+    }
+}
+
+impl World {
+    pub(super) fn check(&self, before: &Before, expect: &Expect, first: usize) -> Result<(), String> {
+        for worker in self.core.workers.values() {
+            self.check_worker(worker).map_err(|why| format!("{why}: {worker:?}"))?;
+            self.check_deadlines(worker, before, expect).map_err(|why| format!("{why}: {worker:?}"))?;
+        }
+        self.check_events(expect, first)?;
+        self.check_owed()?;
+        self.check_watches()?;
+        let core = &self.core;
+        ensure!(core.ending.is_some() == self.spec.ending, "ending: {:?}", core.ending);
+        let wake = core.timers.earliest();
+        ensure!(self.wake == wake, "the shell wakes at {:?}, the core needs {wake:?}", self.wake);
+        let known: Vec<_> = core.workers.keys().collect();
+        let expected: Vec<_> = self.spec.wishes.keys().collect();
+        ensure!(known == expected, "workers are {known:?}, not {expected:?}");
+        Ok(())
+    }
+
+    fn check_worker(&self, worker: &Worker) -> Result<(), String> {
+        let run = self.runs.get(&worker.name).map(|run| (run.run, run.stage));
+        let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
+        let alive = |pid: i32| Some((worker.run, Stage::Alive { pid }));
+        let fits = match &worker.phase {
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => run.is_none(),
+            Phase::Starting { pid: None } => run == Some((worker.run, Stage::Spawning)),
+            Phase::Starting { pid: Some(pid) } => run == alive(*pid),
+            Phase::Ready { pid } | Phase::Unhealthy { pid } => run == alive(*pid),
+            Phase::Ending(ending) => match ending.pid {
+                Some(pid) => run == alive(pid) && sweeping == ending.killing,
+                None if ending.exit.is_some() => run == Some((worker.run, Stage::Exited)) && sweeping,
+                None => run == Some((worker.run, Stage::Spawning)),
+            },
+        };
+        ensure!(fits, "the shell has {run:?}, sweeping {sweeping}");
+        let at_rest = !worker.is_running();
+        ensure!(!at_rest || worker.waiters.is_empty(), "at rest with waiters");
+        let wish = self.spec.wishes.get(&worker.name).ok_or("a worker that nobody added")?;
+        ensure!(worker.owner == wish.owner, "its owner should be {}", wish.owner);
+        ensure!(worker.leases == wish.leases, "its leases should be {:?}", wish.leases);
+        let queued = matches!(&worker.phase, Phase::Ending(ending) if matches!(ending.then, Then::Start(_)));
+        ensure!(queued == wish.queued.is_some(), "queued should be {:?}", wish.queued);
+        let comes_up = matches!(
+            worker.phase,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Backoff
+        );
+        ensure!(!(self.spec.is_down(&worker.name) && comes_up), "it was stopped");
+        Ok(())
+    }
+
+    /// Which deadlines a worker has, and that a stop moves its own only to an earlier time.
+    fn check_deadlines(&self, worker: &Worker, before: &Before, expect: &Expect) -> Result<(), String> {
+        let at = |timer: fn(Name) -> Timer| self.core.timers.at(&timer(worker.name.clone()));
+        let (starting, backoff) =
+            (matches!(worker.phase, Phase::Starting { .. }), matches!(worker.phase, Phase::Backoff));
+        let (ending, killing) = match &worker.phase {
+            Phase::Ending(ending) => (true, ending.killing),
+            _other => (false, false),
+        };
+        ensure!(at(Timer::Start).is_some() == starting, "start deadline {:?}", at(Timer::Start));
+        ensure!(at(Timer::Backoff).is_some() == backoff, "backoff deadline {:?}", at(Timer::Backoff));
+        ensure!(at(Timer::Kill).is_some() == (ending && !killing), "kill deadline {:?}", at(Timer::Kill));
+        let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
+        ensure!(at(Timer::Sweep).is_some() == sweeping, "sweep deadline {:?}", at(Timer::Sweep));
+        let losing = self.spec.wishes.get(&worker.name).and_then(|wish| wish.losing);
+        ensure!(at(Timer::Lease) == losing, "lease deadline {:?}, not {losing:?}", at(Timer::Lease));
+        if let (Some((run, was)), Some(kill)) = (before.kills.get(&worker.name), at(Timer::Kill)) {
+            let later = *run == worker.run && kill > was + expect.jumped;
+            ensure!(!later, "the kill at {was} was put off until {kill}");
+        }
+        Ok(())
+    }
+
+    fn check_events(&self, expect: &Expect, first: usize) -> Result<(), String> {
+        let new = self.history.get(first..).unwrap_or_default();
+        let mut announced = Vec::new();
+        for (event, seq) in new.iter().zip(first as u64 + 1..) {
+            ensure!(event.seq == seq, "event {} comes where {seq} should", event.seq);
+            if let Some(view) = &event.worker {
+                self.check_view(view, None).map_err(|why| format!("{why}: {event:?}"))?;
+                if event.event == EventKind::WorkerOwnerChanged {
+                    announced.push(view.name.clone());
+                }
+            }
+        }
+        ensure!(self.core.ring.seq() == self.history.len() as u64, "an event went missing");
+        ensure!(announced == expect.announced, "new owners of {announced:?}, not {:?}", expect.announced);
+        Ok(())
+    }
+
+    /// Whoever waits is owed an answer, and whoever is owed one waits for something.
+    fn check_owed(&self) -> Result<(), String> {
+        let waiters = self.core.workers.values().flat_map(|worker| &worker.waiters);
+        let waiters = waiters.map(|waiter| (waiter.conn, waiter.id.clone()));
+        let ending = self.core.ending.iter().filter_map(|ending| ending.asked_by.clone());
+        let mut count = 0;
+        for (conn, id) in waiters.chain(ending) {
+            let Some(Id::Number(id)) = id else { return Err(format!("{conn:?} waits without an id")) };
+            ensure!(self.owed.contains_key(&(conn, id)), "{conn:?} waits for {id}, which was answered");
+            count += 1;
+        }
+        ensure!(count == self.owed.len(), "{:?} are owed, {count} wait", self.owed);
+        Ok(())
+    }
+
+    /// What a view says of itself, of the shell's processes, and of its reader.
+    pub(super) fn check_view(&self, view: &View, requester: Option<&Owner>) -> Result<(), String> {
+        let external = view.state == State::External;
+        let run = self.runs.get(&view.name);
+        let alive = run.filter(|run| run.run == view.run).and_then(|run| run.pid());
+        ensure!(external || view.pid == alive, "pid {:?}, not {alive:?}: {view:?}", view.pid);
+        ensure!(view.pgid == view.pid.filter(|_| !external), "pgid {:?}: {view:?}", view.pgid);
+        let needs_pid = matches!(view.state, State::Ready | State::Unhealthy | State::External);
+        let has_none = matches!(view.state, State::Idle | State::Backoff | State::Failed | State::Ceded);
+        ensure!(!(needs_pid && view.pid.is_none() || has_none && view.pid.is_some()), "{view:?}");
+        let planned = view.next_restart_at.is_some();
+        ensure!(planned == (view.state == State::Backoff), "next restart: {view:?}");
+        ensure!(view.state != State::Failed || view.reason.is_some(), "failed without a reason: {view:?}");
+        let owned = requester.is_some_and(|requester| !external && may_manage(&view.owner, requester));
+        ensure!(view.owned == owned, "owned is {} for {requester:?}: {view:?}", view.owned);
+        let wish = self.spec.wishes.get(&view.name);
+        // It is added before it is leased.
+        let new = view.leases == 0 && view.run == 0 && requester.is_none();
+        let counted = wish.is_none_or(|wish| view.leases as usize == wish.leases.len());
+        ensure!(counted || new, "leases: {view:?}");
+        Ok(())
+    }
+}

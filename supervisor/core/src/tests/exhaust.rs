@@ -1,0 +1,240 @@
+//! Every sequence of inputs up to a depth.
+//!
+//! Sequences that lead to the same state go on together, so each state is entered once for each depth at most, and the
+//! number of sequences is counted along the edges. A state is everything that decides about the future; times count
+//! from now, and runs and requests have no numbers in it.
+
+use super::fingerprint::fingerprint;
+use super::harness::{Step, World, kind};
+use super::settle::{by_name, killed, name, restart, start, start_leased, stop, stop_force};
+use super::spec::{Stand, stand};
+use crate::{ConnId, Input, RunKey};
+use gob_protocol::handshake::Handshake;
+use gob_protocol::request::{Force, HandOver};
+use gob_protocol::{Exit, Owner, ProcessId, Receipt, Request};
+use std::collections::HashMap;
+use std::string::String;
+use std::time::Instant;
+use std::vec::Vec;
+use std::{format, println, vec};
+
+const CLI: ConnId = ConnId(1);
+const DESKTOP: ConnId = ConnId(2);
+const NOBODY: ConnId = ConnId(3);
+
+/// One state in so many is driven to its rest, each way.
+const SETTLE_EVERY: usize = 7;
+
+/// How a state was first come by.
+struct Node {
+    from: Option<(usize, Step)>,
+    /// The states that follow, once for each step that leads there; `None` at the edge.
+    next: Option<Vec<usize>>,
+}
+
+struct Search<'a> {
+    alphabet: &'a [Step],
+    nodes: Vec<Node>,
+    seen: HashMap<u64, usize>,
+}
+
+impl Search<'_> {
+    fn path(&self, mut at: usize) -> String {
+        let mut steps = Vec::new();
+        while let Some((from, step)) = &self.nodes[at].from {
+            steps.push(format!("    {step:?}"));
+            at = *from;
+        }
+        steps.reverse();
+        steps.join("\n")
+    }
+
+    /// Takes every step from this state and gives the worlds that are new.
+    fn expand(&mut self, at: usize, world: &World, keep: bool) -> Vec<(usize, World)> {
+        let mut fresh = Vec::new();
+        let mut next = Vec::new();
+        for step in self.alphabet {
+            if !is_sensible(world, step) {
+                continue;
+            }
+            let mut after = world.clone();
+            match after.step(step) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(why) => panic!("{why}\nafter\n{}\n    {step:?}", self.path(at)),
+            }
+            let print = fingerprint(&after);
+            let node = *self.seen.entry(print).or_insert(self.nodes.len());
+            next.push(node);
+            if node == self.nodes.len() {
+                self.nodes.push(Node { from: Some((at, step.clone())), next: None });
+                self.examine(node, &after, print);
+                if keep {
+                    fresh.push((node, after));
+                }
+            }
+        }
+        self.nodes[at].next = Some(next);
+        fresh
+    }
+
+    /// What must hold in every state beyond the checks of every step.
+    fn examine(&self, node: usize, world: &World, print: u64) {
+        for input in stale_inputs(world) {
+            let mut after = world.clone();
+            let told = format!("{input:?}");
+            let outcome = after.feed(input).map(|()| fingerprint(&after) == print);
+            assert_eq!(outcome, Ok(true), "{told} changes something after\n{}", self.path(node));
+        }
+        if node.is_multiple_of(SETTLE_EVERY) {
+            for obey in [true, false] {
+                let outcome = world.clone().settle(obey);
+                assert_eq!(outcome, Ok(()), "when all obey ({obey}) after\n{}", self.path(node));
+            }
+        }
+    }
+
+    /// How many sequences of exactly this length there are.
+    fn sequences(&self, depth: usize) -> u128 {
+        let mut ways = vec![0u128; self.nodes.len()];
+        ways[0] = 1;
+        for _ in 0..depth {
+            let mut after = vec![0u128; self.nodes.len()];
+            for (node, ways) in self.nodes.iter().zip(&ways).filter(|(_, ways)| **ways > 0) {
+                for next in node.next.iter().flatten() {
+                    after[*next] += ways;
+                }
+            }
+            ways = after;
+        }
+        ways.iter().sum()
+    }
+}
+
+/// Whether a truthful shell would say this now; the random histories also say what a late one might.
+fn is_sensible(world: &World, step: &Step) -> bool {
+    let Step::External(name, holder) = step else { return true };
+    let external = world.core.workers.get(name).map(|worker| stand(worker) == Stand::External);
+    external == Some(holder.is_none())
+}
+
+/// What could still be said of the run before the latest one, by a shell that is late.
+fn stale_inputs(world: &World) -> Vec<Input> {
+    let Some(worker) = world.core.workers.values().next() else { return Vec::new() };
+    let key = RunKey { name: worker.name.clone(), run: worker.run.wrapping_sub(1) };
+    let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
+    vec![
+        Input::Ready { key: key.clone(), result: Ok(Handshake::default()) },
+        Input::Probed { key: key.clone(), failure: Some("late".into()) },
+        Input::Exited { key: key.clone(), exit: killed() },
+        Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() },
+        Input::Surviving { key, receipt: Receipt { survivors, ..Receipt::default() } },
+    ]
+}
+
+fn exhaust(what: &str, prologue: &[Step], alphabet: &[Step], depth: usize) {
+    let begin = Instant::now();
+    let mut world = World::new(kind());
+    for step in prologue {
+        world.takes(step);
+    }
+    let mut search = Search { alphabet, nodes: vec![Node { from: None, next: None }], seen: HashMap::new() };
+    search.seen.insert(fingerprint(&world), 0);
+    let mut edge = vec![(0, world)];
+    for level in 1..=depth {
+        let mut fresh = Vec::new();
+        for (node, world) in edge {
+            fresh.extend(search.expand(node, &world, level < depth));
+        }
+        edge = fresh;
+    }
+    let (states, took) = (search.nodes.len(), begin.elapsed().as_secs_f64());
+    let sequences = search.sequences(depth);
+    println!("{what}: {sequences} sequences of {depth} inputs, {states} states, {took:.1} s");
+}
+
+/// What the shell and the clock may say of the one worker.
+fn world_steps() -> Vec<Step> {
+    let w = || name("w");
+    vec![
+        Step::Spawned(w()),
+        Step::SpawnFailed(w()),
+        Step::Ready(w()),
+        Step::Refused(w()),
+        Step::Exited(w(), Exit::Code { code: 0 }),
+        Step::Exited(w(), killed()),
+        Step::Swept(w()),
+        Step::Due,
+    ]
+}
+
+#[test]
+fn one_owner() {
+    let w = || name("w");
+    let mut alphabet = world_steps();
+    alphabet.extend([
+        Step::Ask(CLI, start("w")),
+        Step::Ask(CLI, stop("w")),
+        Step::Ask(CLI, stop_force("w")),
+        Step::Ask(CLI, restart("w")),
+        Step::Ask(CLI, Request::Remove(by_name("w"))),
+        Step::Probed(w(), false),
+        Step::Probed(w(), true),
+        Step::Surviving(w()),
+        Step::External(w(), Some("cli")),
+        Step::External(w(), None),
+        Step::Late(2_500),
+        Step::Leave(CLI),
+        Step::Join(CLI, "cli"),
+    ]);
+    exhaust("one owner", &[Step::Join(CLI, "cli")], &alphabet, 9);
+}
+
+#[test]
+fn three_owners() {
+    let w = || name("w");
+    let owner = |text| Owner::new(text).unwrap();
+    let hand_over = |text| Request::HandOver(HandOver { name: w(), to: owner(text) });
+    let mut alphabet = world_steps();
+    for conn in [CLI, DESKTOP, NOBODY] {
+        let requests = [start("w"), stop("w"), restart("w")];
+        alphabet.extend(requests.map(|request| Step::Ask(conn, request)));
+    }
+    alphabet.extend([
+        Step::Ask(DESKTOP, start_leased("w")),
+        Step::Ask(DESKTOP, stop_force("w")),
+        Step::Ask(DESKTOP, hand_over("cli")),
+        Step::Ask(CLI, hand_over("desktop")),
+        Step::Ask(DESKTOP, Request::Release(by_name("w"))),
+        Step::Leave(DESKTOP),
+        Step::Join(DESKTOP, "desktop"),
+    ]);
+    let prologue = [Step::Join(CLI, "cli"), Step::Join(DESKTOP, "desktop"), Step::Join(NOBODY, "unknown")];
+    exhaust("three owners", &prologue, &alphabet, 6);
+}
+
+#[test]
+fn two_workers_and_the_end() {
+    let mut alphabet = Vec::new();
+    for w in ["v", "w"] {
+        alphabet.extend([
+            Step::Ask(CLI, start(w)),
+            Step::Ask(CLI, stop(w)),
+            Step::Spawned(name(w)),
+            Step::Exited(name(w), killed()),
+            Step::Swept(name(w)),
+        ]);
+    }
+    alphabet.extend([
+        Step::Ask(CLI, Request::Shutdown(Force { force: false })),
+        Step::Ask(DESKTOP, Request::Nuke(Force { force: true })),
+        Step::Ask(DESKTOP, restart("w")),
+        Step::Ask(DESKTOP, start("w")),
+        Step::Ask(CLI, Request::Cleanup),
+        Step::Leave(CLI),
+        Step::Terminate,
+        Step::Due,
+    ]);
+    let prologue = [Step::Join(CLI, "cli"), Step::Join(DESKTOP, "desktop")];
+    exhaust("two workers and the end", &prologue, &alphabet, 7);
+}

@@ -1,0 +1,379 @@
+//! Owners, leases and wishes, told a second time: from PROTOCOL 5 alone, and without the core's help.
+//!
+//! Before each input [`Spec::expect`] says what it must lead to; `checks` compares. The core's phases are taken as
+//! given here, `table` and the drives of `settle` test those.
+
+use super::harness::{Client, LEASE_GRACE_MS};
+use crate::worker::{Phase, Worker};
+use crate::{ConnId, Core, Input, Timer};
+use gob_protocol::request::{Restart, Start};
+use gob_protocol::{Name, Outcome, Owner, Request};
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+/// Later than this after the earliest deadline, the supervisor must have slept.
+const JUMP_MS: u64 = 2_000;
+
+/// What is wanted of one worker, and by whom.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    pub(super) owner: Owner,
+    pub(super) leases: BTreeMap<ConnId, Owner>,
+    /// Its owner's last lease counts.
+    pub(super) release: bool,
+    /// When an owner without a lease is its owner no longer.
+    pub(super) losing: Option<u64>,
+    /// Somebody stopped it and nobody started it since.
+    pub(super) down: bool,
+    /// A start that waits for the end of the run.
+    pub(super) queued: Option<Queued>,
+}
+
+#[derive(Debug, Clone, Hash)]
+pub(super) struct Queued {
+    /// Who owns the next run, if that is somebody else than it is now.
+    owner: Option<Owner>,
+    /// Whether it came with a lease; a restart leaves that as it was.
+    lease: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spec {
+    pub(super) wishes: BTreeMap<Name, Wish>,
+    /// The supervisor is on its way out.
+    pub(super) ending: bool,
+    last_input: u64,
+}
+
+/// What an input must lead to.
+#[derive(Debug, Default)]
+pub(super) struct Expect {
+    /// Workers of which an event says that they have another owner.
+    pub(super) announced: Vec<Name>,
+    /// Workers of which a run begins.
+    pub(super) spawns: Vec<Name>,
+    /// Workers that are forgotten.
+    pub(super) removed: Vec<Name>,
+    /// The request is none of the requester's business, and changes nothing.
+    pub(super) refused: bool,
+    /// What a start must be told once it is through.
+    pub(super) outcome: Option<Outcome>,
+    /// The run that a start or restart must be served by.
+    pub(super) run: u64,
+    /// Time jumped, and with it every deadline.
+    pub(super) jumped: u64,
+}
+
+/// Where a worker stands, as far as owners care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    Rest,
+    Backoff,
+    External,
+    Starting,
+    Up,
+    Ending,
+}
+
+pub(super) fn stand(worker: &Worker) -> Stand {
+    match &worker.phase {
+        Phase::Idle | Phase::Failed | Phase::Ceded => Stand::Rest,
+        Phase::Backoff => Stand::Backoff,
+        Phase::External(_) => Stand::External,
+        Phase::Starting { .. } => Stand::Starting,
+        Phase::Ready { .. } | Phase::Unhealthy { .. } => Stand::Up,
+        Phase::Ending(_) => Stand::Ending,
+    }
+}
+
+/// The owner rule: `unknown` matches nobody, and `cli` may manage what nobody owns.
+pub(super) fn may_manage(owner: &Owner, requester: &Owner) -> bool {
+    match (owner.as_str(), requester.as_str()) {
+        ("unknown", requester) => requester == "cli",
+        (owner, requester) => owner == requester,
+    }
+}
+
+impl Wish {
+    fn new(owner: &Owner) -> Self {
+        Self {
+            owner: owner.clone(),
+            leases: BTreeMap::new(),
+            release: false,
+            losing: None,
+            down: false,
+            queued: None,
+        }
+    }
+
+    fn has_owner_lease(&self) -> bool {
+        self.leases.values().any(|holder| *holder == self.owner)
+    }
+
+    /// A run begins, in the name of whoever asked for it.
+    fn begin(&mut self, owner: Option<Owner>, lease: Option<bool>, now: u64) {
+        self.owner = owner.unwrap_or_else(|| self.owner.clone());
+        if let Some(lease) = lease {
+            self.release = lease;
+            let unleased = lease && !self.has_owner_lease() && !self.owner.is_unknown();
+            self.losing = unleased.then_some(now + LEASE_GRACE_MS);
+        }
+    }
+
+    fn hand_over(&mut self, to: &Owner) -> bool {
+        self.losing = self.losing.filter(|_| self.owner == *to);
+        core::mem::replace(&mut self.owner, to.clone()) != *to
+    }
+
+    fn drop_lease(&mut self, conn: ConnId, now: u64) {
+        let Some(holder) = self.leases.remove(&conn) else { return };
+        let counts = holder == self.owner && !self.has_owner_lease() && !self.owner.is_unknown();
+        if counts && self.release {
+            self.losing = Some(now + LEASE_GRACE_MS);
+        }
+    }
+}
+
+impl Spec {
+    pub(super) fn is_down(&self, name: &Name) -> bool {
+        self.ending || self.wishes.get(name).is_some_and(|wish| wish.down)
+    }
+
+    /// Changes what is wanted as the input says, and tells what must follow.
+    pub(super) fn expect(
+        &mut self,
+        core: &Core,
+        clients: &BTreeMap<ConnId, Client>,
+        now: u64,
+        input: &Input,
+    ) -> Expect {
+        let mut expect = Expect { jumped: self.jump(core, now), ..Expect::default() };
+        let standing = |name: &Name| core.workers.get(name).map(stand);
+        match input {
+            Input::Request { conn, request, .. } => {
+                if let Some(client) = clients.get(conn) {
+                    self.request(core, *conn, &client.owner, request, now, &mut expect);
+                }
+            }
+            Input::Disconnected { conn } => {
+                self.wishes.values_mut().for_each(|wish| wish.drop_lease(*conn, now));
+            }
+            Input::SpawnFailed { key, .. } | Input::Swept { key, .. } => {
+                let Some(wish) = self.wishes.get_mut(&key.name) else { return expect };
+                let ours = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);
+                if let Some(queued) = ours.then(|| wish.queued.take()).flatten() {
+                    wish.begin(queued.owner, queued.lease, now);
+                    expect.spawns.push(key.name.clone());
+                }
+            }
+            Input::Due => {
+                for (name, wish) in &mut self.wishes {
+                    if wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown()) {
+                        expect.announced.push(name.clone());
+                    }
+                    let retry = core.timers.at(&Timer::Backoff(name.clone()));
+                    let due = retry.is_some_and(|at| at + expect.jumped <= now);
+                    if due && standing(name) == Some(Stand::Backoff) {
+                        expect.spawns.push(name.clone());
+                    }
+                }
+            }
+            Input::Terminate => self.all_down(),
+            _other => {}
+        }
+        expect
+    }
+
+    /// Moves the deadlines on when the supervisor slept, by as long as nothing was heard of it.
+    fn jump(&mut self, core: &Core, now: u64) -> u64 {
+        let expected = core.timers.earliest().map(|at| at.max(self.last_input));
+        let slept = expected.is_some_and(|at| now.saturating_sub(at) > JUMP_MS);
+        let by = if slept { now - self.last_input } else { 0 };
+        for losing in self.wishes.values_mut().filter_map(|wish| wish.losing.as_mut()) {
+            *losing += by;
+        }
+        self.last_input = now;
+        by
+    }
+
+    fn all_down(&mut self) {
+        self.ending = true;
+        for wish in self.wishes.values_mut() {
+            wish.down = true;
+            wish.queued = None;
+        }
+    }
+
+    fn request(
+        &mut self,
+        core: &Core,
+        conn: ConnId,
+        requester: &Owner,
+        request: &Request,
+        now: u64,
+        expect: &mut Expect,
+    ) {
+        let managed = |name: &Name| {
+            core.workers.get(name).map(|worker| {
+                let owner = match &worker.phase {
+                    Phase::External(holder) => &holder.owner,
+                    _ours => &worker.owner,
+                };
+                (stand(worker), may_manage(owner, requester))
+            })
+        };
+        let mut about = |name: &Name| {
+            let (stand, may) = managed(name)?;
+            expect.refused = !may;
+            (may && stand != Stand::External).then_some(stand)
+        };
+        match request {
+            Request::Start(start) if !self.ending => self.start(core, conn, requester, start, now, expect),
+            Request::Restart(restart) if !self.ending => {
+                if let Some(stand) = about(&restart.name) {
+                    expect.run = served_by(core, &restart.name) + u64::from(stand == Stand::Up);
+                    self.restart(requester, restart, stand, expect);
+                }
+            }
+            Request::Stop(stop) => {
+                if about(&stop.name).is_some()
+                    && let Some(wish) = self.wishes.get_mut(&stop.name)
+                {
+                    wish.down = true;
+                    wish.queued = None;
+                }
+            }
+            Request::Signal(signal) => {
+                about(&signal.name);
+            }
+            Request::HandOver(to) if !self.ending => {
+                if about(&to.name).is_some()
+                    && let Some(wish) = self.wishes.get_mut(&to.name)
+                    && wish.hand_over(&to.to)
+                {
+                    expect.announced.push(to.name.clone());
+                }
+            }
+            Request::Remove(which) if !self.ending => {
+                if let Some(Stand::Rest | Stand::Backoff) = about(&which.name) {
+                    self.wishes.remove(&which.name);
+                    expect.removed.push(which.name.clone());
+                }
+            }
+            Request::Cleanup if !self.ending => {
+                for (name, worker) in &core.workers {
+                    if stand(worker) == Stand::Rest && may_manage(&worker.owner, requester) {
+                        self.wishes.remove(name);
+                        expect.removed.push(name.clone());
+                    }
+                }
+            }
+            Request::Nuke(force) | Request::Shutdown(force) if !self.ending => {
+                let live =
+                    |worker: &&Worker| matches!(stand(worker), Stand::Starting | Stand::Up | Stand::Ending);
+                let mut live = core.workers.values().filter(live);
+                expect.refused = !force.force && live.any(|worker| !may_manage(&worker.owner, requester));
+                if !expect.refused {
+                    self.all_down();
+                }
+            }
+            Request::Lease(which) if !self.ending => {
+                if let Some(wish) = self.wishes.get_mut(&which.name) {
+                    lease(wish, conn, requester);
+                }
+            }
+            Request::Release(which) => {
+                if let Some(wish) = self.wishes.get_mut(&which.name) {
+                    wish.drop_lease(conn, now);
+                }
+            }
+            _other => {}
+        }
+    }
+
+    fn start(
+        &mut self,
+        core: &Core,
+        conn: ConnId,
+        requester: &Owner,
+        start: &Start,
+        now: u64,
+        expect: &mut Expect,
+    ) {
+        let Some(name) = start.name.as_ref().or(start.graph.as_ref()) else { return };
+        let wish = self.wishes.entry(name.clone()).or_insert_with(|| Wish::new(requester));
+        if start.lease {
+            lease(wish, conn, requester);
+        }
+        expect.run = served_by(core, name);
+        let stand = core.workers.get(name).map_or(Stand::Rest, stand);
+        expect.outcome = Some(match stand {
+            Stand::External => Outcome::External,
+            Stand::Rest | Stand::Backoff => {
+                wish.begin(Some(requester.clone()), Some(start.lease), now);
+                expect.spawns.push(name.clone());
+                Outcome::Started
+            }
+            Stand::Ending if wish.queued.is_none() => {
+                let owner = (*requester != wish.owner).then(|| requester.clone());
+                wish.queued = Some(Queued { owner, lease: Some(start.lease) });
+                Outcome::Started
+            }
+            Stand::Ending | Stand::Starting | Stand::Up => take_over(wish, name, requester, expect),
+        });
+        wish.down &= stand == Stand::External;
+    }
+
+    fn restart(&mut self, requester: &Owner, restart: &Restart, stand: Stand, expect: &mut Expect) {
+        let Some(wish) = self.wishes.get_mut(&restart.name) else { return };
+        if wish.owner.is_unknown() && wish.hand_over(requester) {
+            expect.announced.push(restart.name.clone());
+        }
+        wish.down = false;
+        match stand {
+            Stand::Rest | Stand::Backoff => expect.spawns.push(restart.name.clone()),
+            Stand::Up | Stand::Ending => {
+                let queued = wish.queued.get_or_insert(Queued { owner: None, lease: None });
+                queued.owner.iter_mut().filter(|owner| owner.is_unknown()).for_each(|owner| {
+                    if requester.is_cli() {
+                        owner.clone_from(requester);
+                    }
+                });
+            }
+            Stand::Starting | Stand::External => {}
+        }
+    }
+}
+
+/// The run that a start is served by: the one there is, or the next one.
+fn served_by(core: &Core, name: &Name) -> u64 {
+    let Some(worker) = core.workers.get(name) else { return 1 };
+    let next = matches!(stand(worker), Stand::Rest | Stand::Backoff | Stand::Ending);
+    worker.run + u64::from(next)
+}
+
+fn lease(wish: &mut Wish, conn: ConnId, requester: &Owner) {
+    wish.leases.insert(conn, requester.clone());
+    if *requester == wish.owner {
+        wish.losing = None;
+    }
+}
+
+/// A reuse changes no owner, but that `cli` takes over what nobody owns.
+fn take_over(wish: &mut Wish, name: &Name, requester: &Owner, expect: &mut Expect) -> Outcome {
+    let next = wish.queued.as_mut().and_then(|queued| queued.owner.as_mut());
+    let announce = next.is_none();
+    if !requester.is_cli() || !next.as_deref().unwrap_or(&wish.owner).is_unknown() {
+        return Outcome::Reused;
+    }
+    match next {
+        Some(next) => *next = requester.clone(),
+        None => {
+            wish.hand_over(requester);
+        }
+    }
+    if announce {
+        expect.announced.push(name.clone());
+    }
+    Outcome::TakenOver
+}

@@ -1,0 +1,227 @@
+//! What each subscriber must get (PROTOCOL 7), and what each answer must say.
+
+use super::harness::{Answer, Client, INSTANCE, World};
+use super::spec::may_manage;
+use crate::ConnId;
+use gob_protocol::limits::{RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
+use gob_protocol::request::{Subscribe, SubscribeData};
+use gob_protocol::{Data, ErrorCode, Event, Id, Lagged, Outcome, Owner, Request, State, Status, View, Wait};
+use std::collections::VecDeque;
+use std::string::String;
+use std::vec::Vec;
+use std::{format, vec};
+
+/// A subscription from the subscriber's side.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    filter: Subscribe,
+    /// Events that it must get next, in this order, or be told to have missed.
+    due: VecDeque<u64>,
+    /// How many it was told to have missed, ever.
+    pub(super) missed: u64,
+    /// How many it got, ever.
+    pub(super) got: u64,
+}
+
+impl Watch {
+    pub(super) fn published(&mut self, event: &Event) {
+        if wants(&self.filter, event) {
+            self.due.push_back(event.seq);
+        }
+    }
+}
+
+fn wants(filter: &Subscribe, event: &Event) -> bool {
+    let about_workers = filter.names.is_some() || filter.owner.is_some() || filter.cwd.is_some();
+    filter.events.as_ref().is_none_or(|kinds| kinds.contains(&event.event))
+        && match &event.worker {
+            None => !about_workers,
+            Some(view) => wants_view(filter, view),
+        }
+}
+
+fn wants_view(filter: &Subscribe, view: &View) -> bool {
+    filter.names.as_ref().is_none_or(|names| names.contains(&view.name))
+        && filter.owner.as_ref().is_none_or(|owner| *owner == view.owner)
+        && filter.cwd.as_ref().is_none_or(|cwd| Some(cwd) == view.cwd.as_ref())
+}
+
+fn is_owned(view: &View, requester: &Owner) -> bool {
+    view.state != State::External && may_manage(&view.owner, requester)
+}
+
+impl World {
+    pub(super) fn published(
+        &mut self,
+        event: &Event,
+        owned: &[ConnId],
+        others: &[ConnId],
+    ) -> Result<(), String> {
+        let groups = owned.iter().map(|conn| (conn, true)).chain(others.iter().map(|conn| (conn, false)));
+        for (conn, owns) in groups {
+            let client = self.clients.get_mut(conn).ok_or("an event for an ended connection")?;
+            let due = client.watch.as_mut().and_then(|watch| {
+                watch.got += 1;
+                watch.due.pop_front()
+            });
+            ensure!(due == Some(event.seq), "{conn:?} gets event {}, its next one is {due:?}", event.seq);
+            let really = event.worker.as_ref().is_some_and(|view| is_owned(view, &client.owner));
+            ensure!(owns == really, "event {} says owned {owns} to {}", event.seq, client.owner);
+            queue_frame(client)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn lagged(&mut self, conn: ConnId, frame: &Lagged) -> Result<(), String> {
+        let seq = self.core.ring.seq();
+        let client = self.clients.get_mut(&conn).ok_or("a lagged frame for an ended connection")?;
+        let requester = client.owner.clone();
+        queue_frame(client)?;
+        let watch = client.watch.as_mut().ok_or("a lagged frame without a subscription")?;
+        let missed = watch.due.len() as u64;
+        ensure!(frame.missed == missed && missed > 0, "lagged says {}, missed {missed}", frame.missed);
+        ensure!(frame.seq == seq, "lagged is as of {}, now is {seq}", frame.seq);
+        watch.due.clear();
+        watch.missed += missed;
+        let filter = watch.filter.clone();
+        self.check_snapshot(&filter, &requester, &frame.workers)
+    }
+
+    fn check_snapshot(&self, filter: &Subscribe, requester: &Owner, views: &[View]) -> Result<(), String> {
+        let all = self.core.workers.values().map(|worker| worker.view(false));
+        let wanted: Vec<_> = all.filter(|view| wants_view(filter, view)).map(|view| view.name).collect();
+        let got: Vec<_> = views.iter().map(|view| view.name.clone()).collect();
+        ensure!(got == wanted, "the snapshot has {got:?}, not {wanted:?}");
+        views.iter().try_for_each(|view| self.check_view(view, Some(requester)))
+    }
+
+    /// One that has read nearly all has nothing to wait for.
+    pub(super) fn check_watches(&self) -> Result<(), String> {
+        for (conn, client) in &self.clients {
+            let due = client.watch.as_ref().map_or(0, |watch| watch.due.len());
+            let idle = (client.unread as usize) < SUBSCRIBER_QUEUE_FRAMES / 16;
+            ensure!(due == 0 || !idle, "{conn:?} has read all but {} and waits for {due}", client.unread);
+        }
+        Ok(())
+    }
+
+    /// Begins to watch as the answer to a subscribe says.
+    pub(super) fn begin_watch(
+        &mut self,
+        conn: ConnId,
+        filter: Subscribe,
+        data: &SubscribeData,
+    ) -> Result<(), String> {
+        let seq = self.core.ring.seq();
+        ensure!(data.seq == seq && data.instance == INSTANCE, "subscribed as of {}, now is {seq}", data.seq);
+        let other_life = filter.instance.as_ref().is_some_and(|life| life != INSTANCE);
+        let kept = |event: u64| self.core.ring.get(event).is_some();
+        let lost = filter.since.is_some_and(|since| since > seq || (since < seq && !kept(since + 1)));
+        let surely_kept = filter.since.is_some_and(|since| since + 1000 > seq && since <= seq);
+        ensure!(!(lost && surely_kept), "the ring of {RING_EVENTS} forgot the last thousand events");
+        ensure!(data.gap == (other_life || lost), "gap is {} for {filter:?}", data.gap);
+        ensure!(data.workers.is_some() == (data.gap || filter.snapshot), "a snapshot there or not");
+        let mut watch = Watch { filter: filter.clone(), due: VecDeque::new(), missed: 0, got: 0 };
+        if let Some(since) = filter.since.filter(|_| !data.gap) {
+            self.history.iter().filter(|event| event.seq > since).for_each(|event| watch.published(event));
+        }
+        let client = self.clients.get_mut(&conn).ok_or("subscribed without a connection")?;
+        ensure!(client.watch.is_none(), "a second subscription of {conn:?}");
+        client.watch = Some(watch);
+        let requester = client.owner.clone();
+        data.workers.as_ref().map_or(Ok(()), |views| self.check_snapshot(&filter, &requester, views))
+    }
+
+    pub(super) fn replied(&mut self, conn: ConnId, id: Option<&Id>, result: &Answer) -> Result<(), String> {
+        ensure!(self.clients.contains_key(&conn), "a reply to the ended {conn:?}: {result:?}");
+        let Some(Id::Number(id)) = id else { return Err(format!("a reply to {id:?}")) };
+        let owed = self.owed.remove(&(conn, *id));
+        let owed = owed.ok_or_else(|| format!("a reply too many to {conn:?}, {id}: {result:?}"))?;
+        match result {
+            Ok(Data::Start(data)) => {
+                ensure!(Some(data.outcome) == owed.outcome, "{:?} is not {:?}", data.outcome, owed.outcome);
+                ensure!(came_up(&data.worker, owed.wait), "started: {:?}", data.worker);
+                ensure!(
+                    data.worker.run == owed.run,
+                    "run {} is not the awaited {}",
+                    data.worker.run,
+                    owed.run
+                );
+                let first =
+                    data.outcome != Outcome::Started || self.runs.mark_started(&data.worker.name, owed.run);
+                ensure!(first, "two are told that they started {:?}", data.worker);
+            }
+            Ok(Data::Stop(data)) => {
+                let down = matches!(data.worker.state, State::Idle | State::Failed | State::Ceded);
+                let up = came_up(&data.worker, owed.wait) && data.worker.run == owed.run;
+                let fits = if owed.is_stop { down } else { up };
+                ensure!(fits, "answered with {:?}", data.worker);
+                ensure!(data.receipt.survivors.is_empty(), "survivors of a success");
+            }
+            Ok(Data::Hello(data)) => {
+                let client = self.clients.get_mut(&conn).ok_or("hello without a connection")?;
+                client.owner = data.owner.clone();
+            }
+            Ok(_other) => {}
+            Err(error) => {
+                let codes = [ErrorCode::Internal, ErrorCode::Unrecognised];
+                ensure!(!codes.contains(&error.code), "{error:?}");
+            }
+        }
+        if let Ok(data) = result {
+            views(data).into_iter().try_for_each(|view| self.check_view(view, Some(&owed.requester)))?;
+        }
+        if let (Some(Request::Subscribe(filter)), Ok(Data::Subscribe(data))) = (&owed.request, result) {
+            self.begin_watch(conn, filter.clone(), data)?;
+        }
+        if let (Some(Request::Unsubscribe), Some(client)) = (&owed.request, self.clients.get_mut(&conn)) {
+            client.watch = None;
+        }
+        if let Some(answers) = &mut self.answers {
+            answers.insert((conn, *id), result.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn told_status(
+        &mut self,
+        conn: ConnId,
+        id: Option<&Id>,
+        status: &Status,
+    ) -> Result<(), String> {
+        ensure!(status.connections == self.clients.len() as u64, "{} connections", status.connections);
+        let watching = self.clients.values().filter(|client| client.watch.is_some()).count() as u64;
+        ensure!(status.subscribers == watching, "{} subscribers", status.subscribers);
+        ensure!(status.events_seq == self.history.len() as u64, "{} events", status.events_seq);
+        let workers: u64 = status.workers.values().sum();
+        ensure!(workers == self.core.workers.len() as u64, "{workers} workers");
+        self.replied(conn, id, &Ok(Data::Empty(gob_protocol::request::EmptyData {})))
+    }
+}
+
+fn queue_frame(client: &mut Client) -> Result<(), String> {
+    client.unread += 1;
+    let bound = SUBSCRIBER_QUEUE_FRAMES;
+    ensure!(client.unread as usize <= bound, "more than {bound} unread frames of a subscriber");
+    Ok(())
+}
+
+fn came_up(view: &View, wait: Option<Wait>) -> bool {
+    match view.state {
+        State::Ready | State::Unhealthy | State::External => true,
+        State::Starting => wait == Some(Wait::Spawned) && view.pid.is_some(),
+        State::Idle | State::Stopping | State::Backoff | State::Failed | State::Ceded => false,
+    }
+}
+
+fn views(data: &Data) -> Vec<&View> {
+    match data {
+        Data::Start(data) => vec![&data.worker],
+        Data::Stop(data) => vec![&data.worker],
+        Data::Worker(data) => vec![&data.worker],
+        Data::List(data) => data.workers.iter().collect(),
+        Data::Subscribe(data) => data.workers.iter().flatten().collect(),
+        Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => vec![],
+        Data::Reload(_) | Data::Status(_) | Data::Empty(_) => vec![],
+    }
+}
