@@ -141,14 +141,19 @@ pub(crate) fn write_all(peer: &UnixStream, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Writes a small frame that nobody needs, if the client reads: a socket that is ready has room for it.
+/// Writes a small frame that nobody needs, if the client reads.
 pub(crate) fn write_if_ready(peer: &UnixStream, frame: &[u8]) {
+    if is_ready(peer) {
+        drop(write_all(peer, frame));
+    }
+}
+
+/// Whether the client takes what it is sent: its socket then has room for a small frame.
+pub(crate) fn is_ready(peer: &UnixStream) -> bool {
     let mut fds = [PollFd::new(peer.as_fd(), PollFlags::POLLOUT)];
     let polled = poll(&mut fds, PollTimeout::ZERO);
     let [fd] = fds;
-    if polled.is_ok() && fd.revents() == Some(PollFlags::POLLOUT) {
-        drop(write_all(peer, frame));
-    }
+    polled.is_ok() && fd.revents() == Some(PollFlags::POLLOUT)
 }
 
 fn write_until(mut peer: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {

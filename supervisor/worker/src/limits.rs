@@ -53,10 +53,15 @@ pub const PROGRESS_STEPS: i32 = 10_000;
 /// How often a running request looks whether its client is still there.
 pub const PEER_CHECK: Duration = Duration::from_millis(100);
 
-/// How long a stop waits for running requests before it interrupts them.
-pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stop waits before it cuts off clients that don't read their responses. All waits of a stop together
+/// stay below the ten seconds that gobd gives.
+pub const STOP_DEAF: Duration = Duration::from_secs(1);
+/// How long a stop then waits for running requests before it interrupts them.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a stop waits for interrupted requests.
-pub const STOP_INTERRUPTED: Duration = Duration::from_secs(2);
+pub const STOP_INTERRUPTED: Duration = Duration::from_secs(1);
+/// How long a stop waits for the writer, and then for other programs that read the file.
+pub const STOP_CHECKPOINT: Duration = Duration::from_secs(1);
 
 /// How often the socket is checked where no notification came: a parent's parent may have moved.
 pub const SOCKET_CHECK: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@
 use crate::StartError;
 use crate::connection;
 use crate::limits::{
-    ACCEPT_PAUSE, MAX_CONNECTIONS, REPUBLISH_FIRST, SOCKET_CHECK, STOP_INTERRUPTED, STOP_PATIENCE,
+    ACCEPT_PAUSE, MAX_CONNECTIONS, REPUBLISH_FIRST, SOCKET_CHECK, STOP_DEAF, STOP_INTERRUPTED, STOP_PATIENCE,
 };
 use crate::lock::GraphLock;
 use crate::log;
@@ -210,6 +210,11 @@ impl Server {
         for client in shared.connections().values() {
             // Ends the wait for further requests; the running one goes on and its response is still written.
             drop(client.shutdown(Shutdown::Read));
+        }
+        if !shared.wait_for_all(STOP_DEAF) {
+            for client in shared.connections().values().filter(|client| !connection::is_ready(client)) {
+                drop(client.shutdown(Shutdown::Both));
+            }
         }
         if !shared.wait_for_all(STOP_PATIENCE) {
             shared.interrupt.store(true, Ordering::Relaxed);

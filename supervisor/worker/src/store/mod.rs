@@ -14,6 +14,7 @@ pub(crate) use write::{Counts, Writer};
 
 use crate::limits::{
     IMPORT_WRITER_WAIT, LONG_READERS, MAX_EXPORTS, MAX_IMPORTS, POOL_WAIT, QUERY_READERS, SHORT_READERS,
+    STOP_CHECKPOINT,
 };
 use crate::log;
 use crate::pool::{Pool, Taken};
@@ -175,11 +176,14 @@ impl Store {
 
     /// Moves everything from the log into the file, as far as readers allow.
     pub(crate) fn checkpoint(&self) {
-        let Ok(writer) = self.writer() else {
+        let Ok(writer) = self.take_writer(STOP_CHECKPOINT) else {
             log::line(format_args!("the writer did not end in time; the log is merged at the next start"));
             return;
         };
-        if let Err(e) = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        let merged = writer
+            .busy_timeout(STOP_CHECKPOINT)
+            .and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        if let Err(e) = merged {
             log::line(format_args!("cannot merge the log of {}: {e}", self.path.display()));
         }
     }

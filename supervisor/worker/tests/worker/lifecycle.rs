@@ -128,18 +128,57 @@ fn a_stop_lets_the_running_request_finish() {
     let place = Place::new();
     let worker = place.start();
     let mut client = worker.client();
-    client.data("ping", &json!({}));
-    let sql =
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 3000000) SELECT count(*) FROM n";
-    client.send("query", &json!({"sql": sql, "timeout_ms": 60000}));
-    // Its answer is written only after the request that another connection has answered meanwhile.
-    worker.client().data("ping", &json!({}));
+    client.data("import_begin", &json!({}));
+    let lines: Vec<_> = (0..5000).map(|n| json!({"node": {"id": format!("n{n}"), "label": "L"}})).collect();
+    client.data("import_lines", &json!({"lines": lines}));
+    let id = client.send("import_end", &json!({}));
+    // The first report of progress says that it is at work.
+    assert_eq!(client.read()["event"], "import_progress");
     worker.terminate();
-    let answer = client.read();
-    let code = &answer["error"]["code"];
-    assert!(answer["success"] == true || code == "shutting-down", "{answer}");
+    let answer = loop {
+        let frame = client.read();
+        if frame.get("event").is_none() {
+            break frame;
+        }
+    };
+    assert_eq!(answer, json!({"id": id, "success": true, "data": {"nodes": 5000, "edges": 0}}));
     assert!(client.read().is_null());
     assert!(worker.stop().success());
+    assert_eq!(place.start().client().counts(), (5000, 0));
+}
+
+#[test]
+fn clients_that_do_not_read_do_not_hold_up_the_stop() {
+    let place = Place::new();
+    let worker = place.start();
+    let text = "x".repeat(200_000);
+    let nodes: Vec<_> = (0..4).map(|n| json!({"id": format!("n{n}"), "properties": {"t": text}})).collect();
+    worker.client().data("put", &json!({"nodes": nodes}));
+    let mut deaf: Vec<_> = (0..3).map(|_| worker.client()).collect();
+    for client in &mut deaf {
+        client.send("get", &json!({"ids": ["n0", "n1", "n2", "n3"]}));
+    }
+    let began = std::time::Instant::now();
+    assert!(worker.stop().success());
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    assert!(!place.graph_file().with_extension("sqlite-wal").exists());
+}
+
+#[test]
+fn the_command_line_explains_itself() {
+    let said = |args: &[&str]| {
+        let out =
+            std::process::Command::new(env!("CARGO_BIN_EXE_gob-graph-worker")).args(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+    };
+    let (code, out, _) = said(&["--help"]);
+    assert!(code == 0 && out.contains("Usage:"), "{out}");
+    assert_eq!(said(&["--version"]).1, format!("gob-graph-worker {}\n", env!("CARGO_PKG_VERSION")));
+    let (code, out, err) = said(&["--graph", "j12", "--root-dir", "/nowhere", "--socket", "/nowhere/s"]);
+    assert!(code == 2 && err.starts_with("error: "), "{err}");
+    let handshake: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(handshake["ready"], false);
 }
 
 #[test]
