@@ -218,7 +218,7 @@ impl Core {
 
     pub(crate) fn spawned(&mut self, key: &RunKey, leader: i32) {
         let wall = self.now.wall;
-        let Some(worker) = self.current(key) else { return };
+        let Some(worker) = self.current(key).filter(|worker| worker.awaits_spawn()) else { return };
         worker.shown.started_at = Some(wall);
         worker.shown.stopped_at = None;
         worker.shown.exit = None;
@@ -253,7 +253,7 @@ impl Core {
     pub(crate) fn spawn_failed(&mut self, key: &RunKey, errno: String, message: &str) {
         let wall = self.now.wall;
         let Some(worker) = self.current(key) else { return };
-        if worker.pid().is_some() || !worker.is_running() {
+        if !worker.awaits_spawn() {
             return;
         }
         let exit = Exit::SpawnFailed { spawn_error: errno.clone() };

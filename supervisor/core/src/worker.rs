@@ -194,6 +194,16 @@ impl Worker {
         }
     }
 
+    /// Whether its latest run has no process yet and may still get one.
+    pub(crate) fn awaits_spawn(&self) -> bool {
+        match &self.phase {
+            Phase::Starting { pid } => pid.is_none(),
+            Phase::Ending(ending) => ending.pid.is_none() && ending.exit.is_none(),
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) => false,
+            Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Backoff => false,
+        }
+    }
+
     /// The worker as this requester sees it; an event's view is completed per subscriber.
     pub(crate) fn view(&self, owned: bool) -> View {
         let shown = &self.shown;

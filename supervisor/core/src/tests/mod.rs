@@ -30,4 +30,5 @@ mod harness;
 mod runs;
 mod settle;
 mod spec;
+mod table;
 mod watch;

@@ -1,0 +1,332 @@
+//! The table of ARCHITECTURE.md, Lifecycle: row by row, column by column.
+//!
+//! A cell says which processes the core touches, where the worker stands then, and what the requester hears, if it is
+//! a request. An empty cell is an input that means nothing in that phase and must change nothing; `·` is one that can't
+//! happen.
+
+use super::harness::{Step, World, kind};
+use super::settle::{killed, name, restart, start, stop, stop_force};
+use crate::worker::{Phase, Then, Worker};
+use crate::{ConnId, Core, Effect, Input, Now, RunKey};
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use gob_protocol::kind::RestartOn;
+use gob_protocol::{Data, Exit, Id, Receipt, Request, Timestamp};
+use std::string::{String, ToString};
+use std::vec::Vec;
+use std::{format, vec};
+
+const CLI: ConnId = ConnId(1);
+
+const COLUMNS: [&str; 14] = [
+    "start", "stop", "stop --force", "restart", // asked for by its owner
+    "spawned", "spawn failed", "ready", "refused", "probe lost", "probe well", // told of the run
+    "exited 1, swept", "exited 0, swept", "external", "due",
+];
+
+#[rustfmt::skip]
+const TABLE: &[(&str, [&str; 14])] = &[
+    ("idle", [
+        "spawn → spawning, waits", "→ idle, ok", "→ idle, ok", "spawn → spawning, waits",
+        "", "", "", "", "", "",
+        "", "", "→ external", "",
+    ]),
+    ("failed", [
+        "spawn → spawning, waits", "→ failed, ok", "→ failed, ok", "spawn → spawning, waits",
+        "", "", "", "", "", "",
+        "", "", "→ external", "",
+    ]),
+    ("ceded", [
+        "spawn → spawning, waits", "→ ceded, ok", "→ ceded, ok", "spawn → spawning, waits",
+        "", "", "", "", "", "",
+        "", "", "→ external", "",
+    ]),
+    ("external", [
+        "→ external, external", "→ external, server-locked-by-external",
+        "→ external, server-locked-by-external", "→ external, server-locked-by-external",
+        "", "", "", "", "", "",
+        "", "", "", "",
+    ]),
+    ("spawning", [
+        "→ spawning, waits", "→ stopping unspawned, waits", "→ killing unspawned, waits", "→ spawning, waits",
+        "→ starting", "→ backoff", "", "", "", "",
+        "·", "·", "", "→ stopping unspawned then failed",
+    ]),
+    ("starting", [
+        "→ starting, waits", "terminate → stopping, waits", "terminate sweep → killing, waits", "→ starting, waits",
+        "", "", "→ ready", "terminate → stopping then policy", "", "",
+        "sweep → backoff", "sweep → ceded", "", "terminate → stopping then failed",
+    ]),
+    ("ready", [
+        "→ ready, reused", "terminate → stopping, waits", "terminate sweep → killing, waits",
+        "terminate → stopping then start, waits",
+        "", "", "", "", "→ unhealthy", "",
+        "sweep → backoff", "sweep → ceded", "", "",
+    ]),
+    ("unhealthy", [
+        "→ unhealthy, reused", "terminate → stopping, waits", "terminate sweep → killing, waits",
+        "terminate → stopping then start, waits",
+        "", "", "", "", "", "→ ready",
+        "sweep → backoff", "sweep → ceded", "", "",
+    ]),
+    ("stopping", [
+        "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
+        "→ stopping then start, waits",
+        "", "", "", "", "", "",
+        "sweep → idle", "sweep → idle", "", "sweep → killing",
+    ]),
+    ("stopping then start", [
+        "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
+        "→ stopping then start, waits",
+        "", "", "", "", "", "",
+        "sweep spawn → spawning", "sweep spawn → spawning", "", "sweep → killing then start",
+    ]),
+    ("stopping then failed", [
+        "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
+        "→ stopping then start, waits",
+        "", "", "", "", "", "",
+        "sweep → failed", "sweep → failed", "", "sweep → killing then failed",
+    ]),
+    ("stopping then policy", [
+        "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
+        "→ stopping then start, waits",
+        "", "", "", "", "", "",
+        "sweep → backoff", "sweep → backoff", "", "sweep → killing then policy",
+    ]),
+    ("stopping unspawned", [
+        "→ stopping unspawned then start, waits", "→ stopping unspawned, waits", "→ killing unspawned, waits",
+        "→ stopping unspawned then start, waits",
+        "terminate → stopping", "→ idle", "", "", "", "",
+        "·", "·", "", "→ killing unspawned",
+    ]),
+    ("killing unspawned", [
+        "→ killing unspawned then start, waits", "→ killing unspawned, waits", "→ killing unspawned, waits",
+        "→ killing unspawned then start, waits",
+        "sweep → killing", "→ idle", "", "", "", "",
+        "·", "·", "", "",
+    ]),
+    ("killing", [
+        "→ killing then start, waits", "→ killing, waits", "→ killing, waits", "→ killing then start, waits",
+        "", "", "", "", "", "",
+        "sweep → idle", "sweep → idle", "", "census sweep → killing",
+    ]),
+    ("sweeping", [
+        "→ sweeping then start, waits", "→ sweeping, waits", "→ sweeping, waits", "→ sweeping then start, waits",
+        "", "", "", "", "", "",
+        "·", "·", "", "census sweep → sweeping",
+    ]),
+    ("sweeping then policy", [
+        "→ sweeping then start, waits", "→ sweeping, waits", "→ sweeping, waits", "→ sweeping then start, waits",
+        "", "", "", "", "", "",
+        "·", "·", "", "census sweep → sweeping then policy",
+    ]),
+    ("backoff", [
+        "spawn → spawning, waits", "→ idle, ok", "→ idle, ok", "spawn → spawning, waits",
+        "", "", "", "", "", "",
+        "", "", "→ external", "spawn → spawning",
+    ]),
+];
+
+/// Brings a worker `w` of `cli` into a phase.
+fn brought_to(phase: &str) -> World {
+    let w = || name("w");
+    let starting = vec![Step::Ask(CLI, start("w")), Step::Spawned(w())];
+    let ready = [starting.clone(), vec![Step::Ready(w())]].concat();
+    let spawning = vec![Step::Ask(CLI, start("w"))];
+    let stopping = [ready.clone(), vec![Step::Ask(CLI, stop("w"))]].concat();
+    let crash = vec![Step::Exited(w(), killed())];
+    let steps = match phase {
+        "idle" => [stopping, crash, vec![Step::Swept(w())]].concat(),
+        "failed" => [starting, vec![Step::Due], crash, vec![Step::Swept(w())]].concat(),
+        "ceded" => [ready, vec![Step::Exited(w(), Exit::Code { code: 0 }), Step::Swept(w())]].concat(),
+        "external" => {
+            [stopping, crash, vec![Step::Swept(w()), Step::External(w(), Some("cli"))]].concat()
+        }
+        "spawning" => spawning,
+        "starting" => starting,
+        "ready" => ready,
+        "unhealthy" => [ready, vec![Step::Probed(w(), false)]].concat(),
+        "stopping" => stopping,
+        "stopping then start" => [stopping, vec![Step::Ask(CLI, start("w"))]].concat(),
+        "stopping then failed" => [starting, vec![Step::Due]].concat(),
+        "stopping then policy" => [starting, vec![Step::Refused(w())]].concat(),
+        "stopping unspawned" => [spawning, vec![Step::Ask(CLI, stop("w"))]].concat(),
+        "killing unspawned" => [spawning, vec![Step::Ask(CLI, stop_force("w"))]].concat(),
+        "killing" => [ready, vec![Step::Ask(CLI, stop_force("w"))]].concat(),
+        "sweeping" => [stopping, crash].concat(),
+        "sweeping then policy" => [ready, crash].concat(),
+        "backoff" => [ready, crash, vec![Step::Swept(w())]].concat(),
+        other => panic!("no such phase: {other}"),
+    };
+    let mut world = World::new(kind());
+    world.takes(&Step::Join(CLI, "cli"));
+    for step in steps {
+        world.takes(&step);
+    }
+    world
+}
+
+fn inputs(column: &str, key: RunKey) -> Vec<Input> {
+    let ask = |request: Request| Input::Request { conn: CLI, id: Some(Id::Number(999)), request };
+    let exited = |exit: Exit| {
+        let swept = Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() };
+        vec![Input::Exited { key: key.clone(), exit }, swept]
+    };
+    let holder = crate::Holder {
+        pid: 77,
+        owner: gob_protocol::Owner::cli(),
+        path: "/lock".into(),
+        endpoint: None,
+    };
+    match column {
+        "start" => vec![ask(start("w"))],
+        "stop" => vec![ask(stop("w"))],
+        "stop --force" => vec![ask(stop_force("w"))],
+        "restart" => vec![ask(restart("w"))],
+        "spawned" => vec![Input::Spawned { key, pid: 55 }],
+        "spawn failed" => vec![Input::SpawnFailed { key, errno: "EAGAIN".into(), message: "no".into() }],
+        "ready" => vec![Input::Ready { key, result: Ok(Handshake::default()) }],
+        "refused" => vec![Input::Ready { key, result: Err(HandshakeError::Refused("no".into())) }],
+        "probe lost" => vec![Input::Probed { key, failure: Some("no answer".into()) }],
+        "probe well" => vec![Input::Probed { key, failure: None }],
+        "exited 1, swept" => exited(Exit::Code { code: 1 }),
+        "exited 0, swept" => exited(Exit::Code { code: 0 }),
+        "external" => vec![Input::External { name: key.name, holder: Some(holder) }],
+        "due" => vec![Input::Due],
+        other => panic!("no such column: {other}"),
+    }
+}
+
+fn word(worker: &Worker) -> String {
+    let Phase::Ending(ending) = &worker.phase else {
+        return match &worker.phase {
+            Phase::Starting { pid: None } => "spawning".into(),
+            _other => worker.state().to_string(),
+        };
+    };
+    let how = match (ending.exit.is_some(), ending.killing) {
+        (true, _) => "sweeping",
+        (false, true) => "killing",
+        (false, false) => "stopping",
+    };
+    let unspawned = if ending.exit.is_none() && ending.pid.is_none() { " unspawned" } else { "" };
+    let then = match ending.then {
+        Then::Rest => "",
+        Then::Start(_) => " then start",
+        Then::Fail => " then failed",
+        Then::Policy { .. } => " then policy",
+    };
+    format!("{how}{unspawned}{then}")
+}
+
+/// Which processes were touched, and what the request of the cell was told.
+fn told(effects: &[Effect]) -> (Vec<&'static str>, String) {
+    let (mut touched, mut answer) = (Vec::new(), String::new());
+    for effect in effects {
+        match effect {
+            Effect::Spawn(_) => touched.push("spawn"),
+            Effect::Terminate { .. } => touched.push("terminate"),
+            Effect::Sweep { .. } => touched.push("sweep"),
+            Effect::Census { .. } => touched.push("census"),
+            Effect::Signal { .. } => touched.push("signal"),
+            Effect::Reply { id: Some(Id::Number(999)), result, .. } => {
+                answer = match result {
+                    Ok(Data::Start(data)) => format!("{:?}", data.outcome).to_lowercase(),
+                    Ok(_) => "ok".into(),
+                    Err(error) => error.code.to_string(),
+                };
+            }
+            _other => {}
+        }
+    }
+    (touched, answer)
+}
+
+fn cell(core: &mut Core, column: &str, mut now: u64) -> String {
+    let key = core.workers[&name("w")].key();
+    if column == "due" {
+        now = core.timers.earliest().unwrap_or(now);
+    }
+    let mut effects = Vec::new();
+    for input in inputs(column, key) {
+        effects.extend(core.apply(input, Now { mono_ms: now, wall: Timestamp(0) }));
+    }
+    let (mut words, mut answer) = told(&effects);
+    let worker = &core.workers[&name("w")];
+    if answer.is_empty() && worker.waiters.iter().any(|waiter| waiter.id == Some(Id::Number(999))) {
+        answer = "waits".into();
+    }
+    let state = format!("→ {}", word(worker));
+    words.push(&state);
+    let does = words.join(" ");
+    if answer.is_empty() { does } else { format!("{does}, {answer}") }
+}
+
+#[test]
+fn every_cell_of_the_lifecycle() {
+    for (phase, cells) in TABLE {
+        let world = brought_to(phase);
+        assert_eq!(word(&world.core.workers[&name("w")]), *phase, "set up");
+        for (column, expected) in COLUMNS.into_iter().zip(cells).filter(|(_, cell)| **cell != "·") {
+            let seq = world.core.ring.seq();
+            let mut core = world.core.clone();
+            let found = cell(&mut core, column, world.now);
+            if expected.is_empty() {
+                assert_eq!(found, format!("→ {phase}"), "{phase}: {column}");
+                assert_eq!(core.ring.seq(), seq, "{phase}: {column} publishes something");
+            } else {
+                assert_eq!(found, *expected, "{phase}: {column}");
+            }
+        }
+    }
+}
+
+/// What follows a run that nobody asked to end: (policy, exit 0 is ceded, was it ready, exit code, where it stands then).
+#[rustfmt::skip]
+const AFTER: &[(RestartOn, bool, bool, i32, &str)] = &[
+    (RestartOn::OnFailure, false, true,  1, "backoff"),
+    (RestartOn::OnFailure, false, true,  0, "idle"),
+    (RestartOn::OnFailure, false, false, 1, "backoff"),
+    (RestartOn::OnFailure, false, false, 0, "backoff"),
+    (RestartOn::OnFailure, true,  true,  0, "ceded"),
+    (RestartOn::OnFailure, true,  true,  1, "backoff"),
+    (RestartOn::Always,    false, true,  0, "backoff"),
+    (RestartOn::Always,    true,  true,  0, "ceded"),
+    (RestartOn::Never,     false, true,  0, "idle"),
+    (RestartOn::Never,     false, true,  1, "failed"),
+    (RestartOn::Never,     false, false, 0, "failed"),
+    (RestartOn::Never,     true,  true,  0, "ceded"),
+];
+
+#[test]
+fn every_policy() {
+    for (on, ceded, ready, code, expected) in AFTER {
+        let mut kind = kind();
+        kind.restart.on = *on;
+        kind.exit_zero_ceded = *ceded;
+        let mut world = World::new(kind);
+        world.takes(&Step::Join(CLI, "cli"));
+        world.takes(&Step::Ask(CLI, start("w")));
+        world.takes(&Step::Spawned(name("w")));
+        if *ready {
+            world.takes(&Step::Ready(name("w")));
+        }
+        world.takes(&Step::Exited(name("w"), Exit::Code { code: *code }));
+        world.takes(&Step::Swept(name("w")));
+        let found = word(&world.core.workers[&name("w")]);
+        assert_eq!(found, *expected, "{on:?}, ceded {ceded}, was ready {ready}, exit {code}");
+    }
+}
+
+#[test]
+fn too_many_failures_are_the_last() {
+    let mut world = brought_to("backoff");
+    for expected in ["backoff", "failed"] {
+        world.takes(&Step::Due);
+        world.takes(&Step::Spawned(name("w")));
+        world.takes(&Step::Exited(name("w"), killed()));
+        world.takes(&Step::Swept(name("w")));
+        assert_eq!(word(&world.core.workers[&name("w")]), expected);
+    }
+    let reason = world.core.workers[&name("w")].shown.reason.clone();
+    assert_eq!(reason.as_deref(), Some("killed by SIGKILL, 3 times in 1s: see gobctl logs w"));
+}
