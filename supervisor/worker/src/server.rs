@@ -104,9 +104,11 @@ impl Server {
             timeout = timeout.min(left);
         }
         let listening = if self.paused { PollFlags::empty() } else { PollFlags::POLLIN };
+        let changes = self.socket.changes();
+        let watching = if changes.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut fds = [
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.socket.changes(), PollFlags::POLLIN),
+            PollFd::new(changes.unwrap_or(self.signals.as_fd()), watching),
             PollFd::new(self.socket.listener(), listening),
         ];
         let polled = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));

@@ -47,7 +47,8 @@ pub enum SocketError {
 pub(crate) struct Socket {
     path: PathBuf,
     bound: Bound,
-    inotify: Inotify,
+    /// Missing where the user has no instances left: then only the slow check notices that the path is gone.
+    inotify: Option<Inotify>,
     watch: Option<WatchDescriptor>,
 }
 
@@ -61,10 +62,15 @@ impl Socket {
     /// Publishes a socket of mode 0600 at this absolute path, making its directory (0700) where it is missing. A
     /// socket that nobody answers on is replaced.
     pub(crate) fn publish(path: &Path) -> Result<Self, SocketError> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
-            .map_err(|e| failed("watch", path)(e.into()))?;
-        let (watch, bound) = bind_watched(path, &inotify)?;
-        Ok(Self { path: path.to_owned(), bound, inotify, watch: Some(watch) })
+        let inotify = match Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK) {
+            Ok(inotify) => Some(inotify),
+            Err(e) => {
+                log::line(format_args!("cannot watch the socket, it is checked once a minute instead: {e}"));
+                None
+            }
+        };
+        let (watch, bound) = bind_watched(path, inotify.as_ref())?;
+        Ok(Self { path: path.to_owned(), bound, inotify, watch })
     }
 
     /// Where it is.
@@ -78,14 +84,15 @@ impl Socket {
     }
 
     /// Becomes readable when something happened in the socket's directory.
-    pub(crate) fn changes(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    pub(crate) fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
     }
 
     /// Forgets the changes that were notified.
     pub(crate) fn clear_changes(&self) {
+        let Some(inotify) = &self.inotify else { return };
         // EAGAIN means that there are none; an overflow is a change like any other.
-        while self.inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
+        while inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
     }
 
     /// The next waiting connection, if there is one.
@@ -109,15 +116,15 @@ impl Socket {
     /// Publishes anew after the path was lost. The old listener ends; its waiting connections must have been
     /// accepted before.
     pub(crate) fn publish_again(&mut self) -> Result<(), SocketError> {
-        if let Some(old) = self.watch.take()
-            && let Err(e) = self.inotify.rm_watch(old)
+        if let (Some(inotify), Some(old)) = (&self.inotify, self.watch.take())
+            && let Err(e) = inotify.rm_watch(old)
             // The kernel has dropped it already when the directory is gone.
             && e != Errno::EINVAL
         {
             log::line(format_args!("cannot end the watch of {}: {e}", self.path.display()));
         }
-        let (watch, bound) = bind_watched(&self.path, &self.inotify)?;
-        self.watch = Some(watch);
+        let (watch, bound) = bind_watched(&self.path, self.inotify.as_ref())?;
+        self.watch = watch;
         self.bound = bound;
         Ok(())
     }
@@ -138,7 +145,10 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Soc
 }
 
 /// The watch comes first: what happens to the path after the bind is then never missed.
-fn bind_watched(path: &Path, inotify: &Inotify) -> Result<(WatchDescriptor, Bound), SocketError> {
+fn bind_watched(
+    path: &Path,
+    inotify: Option<&Inotify>,
+) -> Result<(Option<WatchDescriptor>, Bound), SocketError> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
     made.map_err(failed("make", parent))?;
@@ -150,7 +160,13 @@ fn bind_watched(path: &Path, inotify: &Inotify) -> Result<(WatchDescriptor, Boun
         | AddWatchFlags::IN_DELETE_SELF
         | AddWatchFlags::IN_MOVE_SELF;
     let through = through(&directory);
-    let watch = inotify.add_watch(&through, flags).map_err(|e| failed("watch", parent)(e.into()))?;
+    let watch = inotify.and_then(|inotify| match inotify.add_watch(&through, flags) {
+        Ok(watch) => Some(watch),
+        Err(e) => {
+            log::line(format_args!("cannot watch {}, it is checked once a minute: {e}", parent.display()));
+            None
+        }
+    });
     bind(path, &through).map(|bound| (watch, bound))
 }
 

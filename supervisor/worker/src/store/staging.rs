@@ -129,6 +129,8 @@ impl Staging {
             connection.close().map_err(|(_, e)| e)?;
         }
         let path = self.path.to_str().ok_or(rusqlite::Error::InvalidPath(self.path.clone()))?;
+        // One that could not be put away would be in the way of all later ones; mostly there is none.
+        drop(writer.execute_batch("DETACH staging"));
         writer.execute("ATTACH ?1 AS staging", [path])?;
         let applied = writer.execute_batch(IMPORT_CACHE).map_err(ApplyError::from).and_then(|()| {
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
