@@ -39,11 +39,11 @@ pub(crate) struct Link {
     answers: BTreeMap<RequestId, Answer>,
     events: VecDeque<String>,
     unassigned: Option<WireError>,
-    last_dropped: Option<Dropped>,
+    foreign: Option<Dropped>,
     on_dropped: Option<OnDropped>,
     buf: Vec<u8>,
     ended: bool,
-    /// Nothing but the answer is expected: a line that can't be read means that something else listens.
+    /// Until the first answer a line that can't be read means that something else listens; it goes to `foreign`.
     strict: bool,
 }
 
@@ -63,7 +63,7 @@ impl Link {
             answers: BTreeMap::new(),
             events: VecDeque::new(),
             unassigned: None,
-            last_dropped: None,
+            foreign: None,
             on_dropped: None,
             buf: vec![0; READ_BYTES],
             ended: false,
@@ -83,7 +83,7 @@ impl Link {
         &self.path
     }
 
-    /// Until it is known who listens, a line that can't be read ends every wait with [`Error::Foreign`].
+    /// Whether a line that can't be read, before there is any answer, ends every wait with [`Error::Foreign`].
     pub(crate) const fn strict(&mut self, strict: bool) {
         self.strict = strict;
     }
@@ -99,7 +99,7 @@ impl Link {
         let deadline = begun + timeout;
         let mut next_tick = tick.as_ref().map(|(every, _)| begun + *every);
         loop {
-            if let Some(dropped) = self.last_dropped.as_ref().filter(|_| self.strict) {
+            if let Some(dropped) = self.foreign.as_ref() {
                 return Err(Error::Foreign { socket: self.path.clone(), said: dropped.line.clone() });
             }
             if let Some(answer) = self.answers.remove(&id) {
@@ -230,7 +230,9 @@ impl Link {
                     if let Some(callback) = self.on_dropped.as_mut() {
                         callback(&dropped);
                     }
-                    self.last_dropped = Some(dropped);
+                    if self.strict && self.answers.is_empty() {
+                        self.foreign = Some(dropped);
+                    }
                 }
             }
         }

@@ -1,0 +1,160 @@
+//! gobctl when nobody answers: auto-start by a scripted keeper, the last known state, files on disk, plain refusals.
+
+#[cfg(test)]
+mod support;
+
+use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use support::{Ran, World, ok, serve, view};
+
+#[test]
+fn without_a_supervisor() {
+    let world = World::new();
+    let nobody = format!(
+        "error: no supervisor is running\n  nobody listens on {}\nhint: gobctl daemon start starts it\n",
+        world.socket().display()
+    );
+    for args in [
+        &["ping", "--no-autostart"][..],
+        &["list", "--no-autostart"],
+        &["daemon", "status"],
+        &["who", "demo"],
+    ] {
+        world.run(args).is(7, "", &nobody);
+    }
+    for args in [&["nuke"][..], &["shutdown"], &["daemon", "stop"]] {
+        world.run(args).is(0, "no supervisor is running\n", "");
+    }
+    world.run(&["shutdown", "--json"]).is(0, "{\"stopped\":[]}\n", "");
+    assert_eq!(world.run(&[]).code, Some(7));
+    let config = format!("{}\n", world.dir.join("config.toml").display());
+    world.run(&["config", "path"]).is(0, &config, "");
+    assert!(!world.dir.join("run/start.lock").exists(), "nothing was started");
+}
+
+#[test]
+fn a_runtime_directory_that_others_may_enter_is_refused_and_left_alone() {
+    let world = World::new();
+    let run = world.dir.join("run");
+    std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = world.run(&["ping"]);
+    assert_eq!(ran.code, Some(7));
+    assert!(ran.stderr.contains("may be entered by others (mode 0755)"), "{ran:?}");
+    assert_eq!(std::fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(std::fs::read_dir(&run).unwrap().count(), 0);
+}
+
+#[test]
+fn the_last_known_state_is_said_to_be_that() {
+    let world = World::new();
+    let last = json!({"workers": [view("demo", json!({"owner": "desktop"})), view("mine", json!({}))],
+                      "seq": 3, "instance": "i", "time": "2026-11-20T10:00:00.000Z"});
+    std::fs::write(world.state().join("last.json"), last.to_string()).unwrap();
+    let ran = world.run(&["list", "--no-autostart", "--owner", "desktop"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.contains("demo") && !ran.stdout.contains("mine"), "{ran:?}");
+    assert!(ran.stderr.contains("last known state, of 2026-11-20T10:00:00.000Z"), "{ran:?}");
+}
+
+#[test]
+fn the_keepers_own_error_is_shown() {
+    let world = World::new();
+    let program = world.with_keeper("eval \"printf 'Ecannot open /x/gobd.lock: EACCES\\n' >&$3\"");
+    let ran = Ran::of(world.command_of(&program, &["ping"]).output().unwrap());
+    let log = world.state().join("gobd.log");
+    let want = format!(
+        "error: the supervisor could not start\n  cannot open /x/gobd.lock: EACCES\nhint: its log is {}\n",
+        log.display()
+    );
+    ran.is(7, "", &want);
+}
+
+#[test]
+fn nobody_answers_although_the_lock_is_held() {
+    let world = World::new();
+    let holder = json!({"pid": 4711, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": "/nowhere/daemon.sock"});
+    std::fs::write(world.state().join("gobd.lock"), holder.to_string()).unwrap();
+    let program = world.with_keeper("exit 0");
+    let begun = Instant::now();
+    let ran = Ran::of(world.command_of(&program, &["ping"]).output().unwrap());
+    assert_eq!(ran.code, Some(7));
+    assert!(ran.stderr.contains("(pid 4711)") && ran.stderr.contains("gobctl doctor"), "{ran:?}");
+    assert!(
+        (Duration::from_secs(5)..Duration::from_secs(9)).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_supervisor_with_another_runtime_directory_is_found_by_the_lock_file() {
+    let world = World::new();
+    let socket = world.dir.join("elsewhere.sock");
+    serve(&socket, |kind, _| match kind {
+        "ping" => vec![ok(json!({"pong": true, "uptime_ms": 1}))],
+        _ => vec![],
+    });
+    let holder =
+        json!({"pid": 1, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": socket});
+    std::fs::write(world.state().join("gobd.lock"), format!("{holder}\n")).unwrap();
+    world.run(&["ping"]).is(0, "pong (gobd 0.1.0, pid 4200, up 0s)\n", "");
+}
+
+#[test]
+fn the_keeper_gets_nothing_of_the_caller() {
+    let world = World::new();
+    let script = format!(
+        "env | sort > {0}/env; pwd > {0}/pwd; echo \"$@\" > {0}/args; eval \"printf 'Edone' >&$3\"",
+        world.dir.display()
+    );
+    let program = world.with_keeper(&script);
+    let mut command = world.command_of(&program, &["ping"]);
+    command.env("SECRET", "x").env("LANG", "C").env("XDG_RUNTIME_DIR", "/nowhere").output().unwrap();
+    let env = std::fs::read_to_string(world.dir.join("env")).unwrap();
+    let names: Vec<&str> =
+        env.lines().filter_map(|line| line.split_once('=').map(|(name, _)| name)).collect();
+    let names: Vec<&str> =
+        names.into_iter().filter(|name| !["PWD", "_", "OLDPWD", "SHLVL"].contains(name)).collect();
+    let want = ["GOB_CONFIG", "GOB_DATA_DIR", "GOB_RUNTIME_DIR", "GOB_STATE_DIR", "HOME", "LANG", "PATH"];
+    assert_eq!(names, want);
+    assert_eq!(std::fs::read_to_string(world.dir.join("pwd")).unwrap(), "/\n");
+    assert!(std::fs::read_to_string(world.dir.join("args")).unwrap().starts_with("--detach --ready-fd "));
+}
+
+#[test]
+fn logs_are_read_from_disk_and_followed_into_the_next_run() {
+    let world = World::new();
+    let dir = world.state().join("logs/demo");
+    std::fs::create_dir_all(&dir).unwrap();
+    let append = |name: &str, text: &str| {
+        let mut options = std::fs::OpenOptions::new();
+        options.append(true).create(true).open(dir.join(name)).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    append("1.stdout.log", "old\n");
+    append("2.stdout.log", "one\ntwo\n");
+    append("2.stderr.log", "oops\n");
+    let note = "no supervisor answers; these are the files that the last one left\n";
+    world.run(&["logs", "demo", "--no-autostart"]).is(0, "one\ntwo\n", &format!("{note}oops\n"));
+    world.run(&["logs", "demo", "--no-autostart", "-q", "-n", "1", "--stdout"]).is(0, "two\n", "");
+    world.run(&["stdout", "demo", "--no-autostart", "-q", "--run", "1"]).is(0, "old\n", "");
+    assert_eq!(world.run(&["logs", "demo", "--no-autostart", "--run", "9"]).code, Some(1));
+    assert_eq!(world.run(&["logs", "nope", "--no-autostart"]).code, Some(7));
+
+    let mut command =
+        world.command(&["logs", "-f", "-n", "1", "--prefix", "--stdout", "demo", "--no-autostart"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert_eq!(next(), "demo | two");
+    append("2.stdout.log", "three\n");
+    assert_eq!(next(), "demo | three");
+    append("2.stdout.log", "last of two\n");
+    append("3.stdout.log", "first of three\n");
+    assert_eq!(next(), "demo | last of two");
+    assert_eq!(next(), "demo | first of three");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
