@@ -21,10 +21,11 @@ impl Core {
         let requester = self.requester(conn);
         self.involve(conn, name);
         let Some(worker) = self.workers.get_mut(name) else { return };
-        if worker.leases.insert(conn, requester.clone()).is_none() {
-            if requester == worker.owner {
-                self.timers.cancel(&Timer::Lease(name.clone()));
-            }
+        // A connection that said hello since may renew its lease in its owner's name.
+        if requester == worker.owner {
+            self.timers.cancel(&Timer::Lease(name.clone()));
+        }
+        if worker.leases.insert(conn, requester).is_none() {
             self.publish(EventKind::LeaseGranted, self.actor(conn), Some(name));
         }
     }

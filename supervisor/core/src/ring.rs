@@ -49,7 +49,7 @@ impl Ring {
 
 /// About how many bytes the event takes on the wire. Exact enough for a bound and much cheaper than writing it.
 fn weight(event: &Event) -> usize {
-    const FIXED: usize = 800;
+    const FIXED: usize = 640;
     let text = |text: &Option<alloc::string::String>| text.as_ref().map_or(0, |text| text.len());
     let view = |view: &View| {
         let texts = [&view.graph, &view.description, &view.root_dir, &view.cwd, &view.endpoint, &view.reason];

@@ -113,6 +113,7 @@ impl World {
             }
         }
         ensure!(self.core.ring.seq() == self.history.len() as u64, "an event went missing");
+        announced.sort();
         ensure!(announced == expect.announced, "new owners of {announced:?}, not {:?}", expect.announced);
         Ok(())
     }

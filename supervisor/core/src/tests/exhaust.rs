@@ -5,13 +5,13 @@
 //! from now, and runs and requests have no numbers in it.
 
 use super::fingerprint::fingerprint;
-use super::harness::{Step, World, kind};
+use super::harness::{World, kind};
 use super::settle::{by_name, killed, name, restart, start, start_leased, stop, stop_force};
 use super::spec::{Stand, stand};
-use crate::{ConnId, Input, RunKey};
-use gob_protocol::handshake::Handshake;
+use super::steps::{Step, stale_inputs};
+use crate::ConnId;
 use gob_protocol::request::{Force, HandOver};
-use gob_protocol::{Exit, Owner, ProcessId, Receipt, Request};
+use gob_protocol::{Exit, Owner, Request};
 use std::collections::HashMap;
 use std::string::String;
 use std::time::Instant;
@@ -80,7 +80,7 @@ impl Search<'_> {
 
     /// What must hold in every state beyond the checks of every step.
     fn examine(&self, node: usize, world: &World, print: u64) {
-        for input in stale_inputs(world) {
+        for input in world.core.workers.values().flat_map(stale_inputs) {
             let mut after = world.clone();
             let told = format!("{input:?}");
             let outcome = after.feed(input).map(|()| fingerprint(&after) == print);
@@ -116,20 +116,6 @@ fn is_sensible(world: &World, step: &Step) -> bool {
     let Step::External(name, holder) = step else { return true };
     let external = world.core.workers.get(name).map(|worker| stand(worker) == Stand::External);
     external == Some(holder.is_none())
-}
-
-/// What could still be said of the run before the latest one, by a shell that is late.
-fn stale_inputs(world: &World) -> Vec<Input> {
-    let Some(worker) = world.core.workers.values().next() else { return Vec::new() };
-    let key = RunKey { name: worker.name.clone(), run: worker.run.wrapping_sub(1) };
-    let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
-    vec![
-        Input::Ready { key: key.clone(), result: Ok(Handshake::default()) },
-        Input::Probed { key: key.clone(), failure: Some("late".into()) },
-        Input::Exited { key: key.clone(), exit: killed() },
-        Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() },
-        Input::Surviving { key, receipt: Receipt { survivors, ..Receipt::default() } },
-    ]
 }
 
 fn exhaust(what: &str, prologue: &[Step], alphabet: &[Step], depth: usize) {

@@ -3,55 +3,20 @@
 //! [`World::step`] takes one step, feeds the core, carries out its effects, and checks everything that must hold. A step
 //! that can't happen in the world as it is (a process that ends without having been spawned) does nothing.
 
-use super::runs::{Run, Runs, Stage};
+use super::runs::Runs;
 use super::spec::{Expect, Spec};
 use super::watch::Watch;
 use crate::plan::Paths;
-use crate::{Config, ConnId, Core, Effect, Holder, Input, Now};
-use gob_protocol::handshake::{Handshake, HandshakeError};
+use crate::{Config, ConnId, Core, Effect, Input, Now};
 use gob_protocol::kind::{Check, Kind, Readiness, RestartOn, RestartPolicy, StopWay};
-use gob_protocol::request::{Hello, ServerInfo};
-use gob_protocol::{
-    Data, Env, Event, Exit, Id, Name, Outcome, Owner, ProcessId, Receipt, Request, Timestamp, Wait, WireError,
-};
+use gob_protocol::request::ServerInfo;
+use gob_protocol::{Data, Env, Event, Id, Outcome, Owner, Request, Timestamp, Wait, WireError};
 use std::boxed::Box;
 use std::collections::BTreeMap;
+use std::format;
 use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{format, vec};
-
-/// What happens next.
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    /// Somebody connects and says hello, `unknown` only the former.
-    Join(ConnId, &'static str),
-    Leave(ConnId),
-    Ask(ConnId, Request),
-    Spawned(Name),
-    SpawnFailed(Name),
-    Ready(Name),
-    Refused(Name),
-    /// A liveness probe finds the worker well or not.
-    Probed(Name, bool),
-    Exited(Name, Exit),
-    Swept(Name),
-    /// A census finds a survivor.
-    Surviving(Name),
-    /// A process of this owner holds the graph, or nobody does.
-    External(Name, Option<&'static str>),
-    /// A subscriber reads at most so many frames.
-    Read(ConnId, u32),
-    /// Time passes up to the wake-up that the core asked for.
-    Due,
-    /// The wake-up comes so much too late.
-    Late(u64),
-    /// Time passes, but not beyond the wake-up.
-    Pass(u64),
-    /// Somebody sets the clock on the wall.
-    Skew(i64),
-    Terminate,
-}
 
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -93,6 +58,31 @@ pub(super) struct World {
     /// The answers, where a test wants to see them.
     pub(super) answers: Option<BTreeMap<(ConnId, i64), Answer>>,
     pub(super) last_id: i64,
+    pub(super) seen: Seen,
+}
+
+/// What has happened at least once: a test that never sees a thing can't fail for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) events: u64,
+    pub(super) errors: u64,
+    pub(super) outcomes: u64,
+    pub(super) lagged: bool,
+    pub(super) gap: bool,
+    pub(super) replay: bool,
+    pub(super) jump: bool,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, other: Self) {
+        self.events |= other.events;
+        self.errors |= other.errors;
+        self.outcomes |= other.outcomes;
+        self.lagged |= other.lagged;
+        self.gap |= other.gap;
+        self.replay |= other.replay;
+        self.jump |= other.jump;
+    }
 }
 
 /// Numbers that are small, unlike each other, and leave the backoff no room for jitter.
@@ -155,128 +145,17 @@ impl World {
             ended: false,
             answers: None,
             last_id: 0,
+            seen: Seen::default(),
         };
         world.note_events();
         world
-    }
-
-    /// Takes one step; `false` when it can't happen.
-    pub(super) fn step(&mut self, step: &Step) -> Result<bool, String> {
-        match step {
-            Step::Pass(ms) => self.now = (self.now + ms).min(self.wake.unwrap_or(u64::MAX)),
-            Step::Skew(ms) => self.skew += ms,
-            Step::Join(conn, owner) => {
-                if self.clients.contains_key(conn) {
-                    return Ok(false);
-                }
-                self.feed(Input::Connected { conn: *conn, pid: Some(7) })?;
-                if *owner != "unknown" {
-                    let owner = Owner::new(owner).ok();
-                    let hello = Request::Hello(Hello { protocol: 1, client: None, owner });
-                    self.ask(*conn, hello)?;
-                }
-            }
-            Step::Ask(conn, request) => {
-                if !self.clients.contains_key(conn) {
-                    return Ok(false);
-                }
-                self.ask(*conn, request.clone())?;
-            }
-            other => match self.input(other) {
-                Some(input) => self.feed(input)?,
-                None => return Ok(false),
-            },
-        }
-        Ok(true)
-    }
-
-    /// Asks and gives the request's number.
-    pub(super) fn ask(&mut self, conn: ConnId, request: Request) -> Result<i64, String> {
-        self.last_id += 1;
-        let id = self.last_id;
-        self.feed(Input::Request { conn, id: Some(Id::Number(id)), request })?;
-        Ok(id)
-    }
-
-    /// What the core is told of a step, if it can happen.
-    fn input(&mut self, step: &Step) -> Option<Input> {
-        let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
-        let runs = &mut self.runs;
-        Some(match step {
-            Step::Join(..) | Step::Ask(..) | Step::Pass(_) | Step::Skew(_) => return None,
-            Step::Leave(conn) => Input::Disconnected { conn: *self.clients.get_key_value(conn)?.0 },
-            Step::Spawned(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
-                Input::Spawned { key: run.key(name), pid: runs.next_pid() }
-            }
-            Step::SpawnFailed(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
-                Input::SpawnFailed {
-                    key: run.key(name),
-                    errno: "ENOENT".into(),
-                    message: "no program".into(),
-                }
-            }
-            Step::Ready(name) => {
-                let run = runs.get(name).filter(alive).filter(|run| !run.told)?;
-                Input::Ready { key: run.key(name), result: Ok(Handshake::default()) }
-            }
-            Step::Refused(name) => {
-                let run = runs.get(name).filter(alive).filter(|run| !run.told)?;
-                let result = Err(HandshakeError::Refused("no disk".into()));
-                Input::Ready { key: run.key(name), result }
-            }
-            Step::Probed(name, well) => {
-                let run = runs.get(name).filter(alive).filter(|run| run.told)?;
-                Input::Probed { key: run.key(name), failure: (!well).then(|| "no answer".into()) }
-            }
-            Step::Exited(name, exit) => {
-                Input::Exited { key: runs.get(name).filter(alive)?.key(name), exit: exit.clone() }
-            }
-            Step::Swept(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Exited)?;
-                Input::Swept {
-                    key: run.key(name),
-                    receipt: Receipt::default(),
-                    last_lines: vec!["bye".into()],
-                }
-            }
-            Step::Surviving(name) => {
-                let run = runs.get(name).filter(|run| run.census)?;
-                let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
-                Input::Surviving { key: run.key(name), receipt: Receipt { survivors, ..Receipt::default() } }
-            }
-            Step::External(name, owner) => {
-                let holder = owner.map(|owner| Holder {
-                    pid: 77,
-                    owner: Owner::new(owner).unwrap_or_else(|_| Owner::unknown()),
-                    path: "/lock".into(),
-                    endpoint: None,
-                });
-                Input::External { name: self.core.workers.get_key_value(name)?.0.clone(), holder }
-            }
-            Step::Read(conn, frames) => {
-                let client = self.clients.get_mut(conn).filter(|client| client.unread > 0)?;
-                let frames = client.unread.min(*frames);
-                client.unread -= frames;
-                Input::Written { conn: *conn, frames }
-            }
-            Step::Due => self.wake_at(0)?,
-            Step::Late(ms) => self.wake_at(*ms)?,
-            Step::Terminate => Input::Terminate,
-        })
-    }
-
-    fn wake_at(&mut self, late_ms: u64) -> Option<Input> {
-        self.now = self.now.max(self.wake? + late_ms);
-        self.wake = None;
-        Some(Input::Due)
     }
 
     /// Applies one input, carries out what follows, and checks it all.
     pub(super) fn feed(&mut self, input: Input) -> Result<(), String> {
         let before = super::checks::Before::of(&self.core);
         let expect = self.spec.expect(&self.core, &self.clients, self.now, &input);
+        self.seen.jump |= expect.jumped > 0;
         self.note(&input, &expect);
         let now = Now { mono_ms: self.now, wall: Timestamp(self.skew.saturating_add_unsigned(self.now)) };
         let out = self.core.apply(input, now);
@@ -285,6 +164,7 @@ impl World {
         for effect in &out {
             self.carry_out(effect, &expect, &mut spawned)?;
         }
+        spawned.sort();
         ensure!(spawned == expect.spawns, "spawned {spawned:?}, not {:?}", expect.spawns);
         if expect.refused {
             let replies = out.iter().filter(|effect| matches!(effect, Effect::Reply { .. })).count();
@@ -337,6 +217,7 @@ impl World {
                     watch.published(event);
                 }
             }
+            self.seen.events |= 1 << event.event as u32;
             self.history.push(Rc::clone(event));
         }
         first

@@ -24,11 +24,15 @@ macro_rules! ensure {
 }
 
 mod checks;
+mod dice;
 mod exhaust;
 mod fingerprint;
 mod harness;
+mod random;
 mod runs;
 mod settle;
 mod spec;
+mod steps;
+mod subscribers;
 mod table;
 mod watch;

@@ -1,8 +1,9 @@
 //! The world cooperates: what was asked of it happens, until nothing moves any more. Also short words for tests.
 
-use super::harness::{Answer, Step, World};
+use super::harness::{Answer, World};
 use super::runs::Stage;
 use super::spec::{Stand, stand};
+use super::steps::Step;
 use crate::ConnId;
 use crate::worker::Phase;
 use gob_protocol::request::{ByName, Restart, Start, Stop};

@@ -4,8 +4,9 @@
 //! a request. An empty cell is an input that means nothing in that phase and must change nothing; `·` is one that can't
 //! happen.
 
-use super::harness::{Step, World, kind};
+use super::harness::{World, kind};
 use super::settle::{killed, name, restart, start, stop, stop_force};
+use super::steps::Step;
 use crate::worker::{Phase, Then, Worker};
 use crate::{ConnId, Core, Effect, Input, Now, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};
@@ -18,9 +19,20 @@ use std::{format, vec};
 const CLI: ConnId = ConnId(1);
 
 const COLUMNS: [&str; 14] = [
-    "start", "stop", "stop --force", "restart", // asked for by its owner
-    "spawned", "spawn failed", "ready", "refused", "probe lost", "probe well", // told of the run
-    "exited 1, swept", "exited 0, swept", "external", "due",
+    "start",
+    "stop",
+    "stop --force",
+    "restart", // asked for by its owner
+    "spawned",
+    "spawn failed",
+    "ready",
+    "refused",
+    "probe lost",
+    "probe well", // told of the run
+    "exited 1, swept",
+    "exited 0, swept",
+    "external",
+    "due",
 ];
 
 #[rustfmt::skip]
@@ -138,9 +150,7 @@ fn brought_to(phase: &str) -> World {
         "idle" => [stopping, crash, vec![Step::Swept(w())]].concat(),
         "failed" => [starting, vec![Step::Due], crash, vec![Step::Swept(w())]].concat(),
         "ceded" => [ready, vec![Step::Exited(w(), Exit::Code { code: 0 }), Step::Swept(w())]].concat(),
-        "external" => {
-            [stopping, crash, vec![Step::Swept(w()), Step::External(w(), Some("cli"))]].concat()
-        }
+        "external" => [stopping, crash, vec![Step::Swept(w()), Step::External(w(), Some("cli"))]].concat(),
         "spawning" => spawning,
         "starting" => starting,
         "ready" => ready,
@@ -171,12 +181,8 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         let swept = Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() };
         vec![Input::Exited { key: key.clone(), exit }, swept]
     };
-    let holder = crate::Holder {
-        pid: 77,
-        owner: gob_protocol::Owner::cli(),
-        path: "/lock".into(),
-        endpoint: None,
-    };
+    let holder =
+        crate::Holder { pid: 77, owner: gob_protocol::Owner::cli(), path: "/lock".into(), endpoint: None };
     match column {
         "start" => vec![ask(start("w"))],
         "stop" => vec![ask(stop("w"))],

@@ -82,6 +82,7 @@ impl World {
         ensure!(frame.missed == missed && missed > 0, "lagged says {}, missed {missed}", frame.missed);
         ensure!(frame.seq == seq, "lagged is as of {}, now is {seq}", frame.seq);
         watch.due.clear();
+        self.seen.lagged = true;
         watch.missed += missed;
         let filter = watch.filter.clone();
         self.check_snapshot(&filter, &requester, &frame.workers)
@@ -117,10 +118,12 @@ impl World {
         let other_life = filter.instance.as_ref().is_some_and(|life| life != INSTANCE);
         let kept = |event: u64| self.core.ring.get(event).is_some();
         let lost = filter.since.is_some_and(|since| since > seq || (since < seq && !kept(since + 1)));
-        let surely_kept = filter.since.is_some_and(|since| since + 1000 > seq && since <= seq);
+        let surely_kept = filter.since.is_some_and(|since| since <= seq && seq - since < 1_000);
         ensure!(!(lost && surely_kept), "the ring of {RING_EVENTS} forgot the last thousand events");
         ensure!(data.gap == (other_life || lost), "gap is {} for {filter:?}", data.gap);
         ensure!(data.workers.is_some() == (data.gap || filter.snapshot), "a snapshot there or not");
+        self.seen.gap |= data.gap;
+        self.seen.replay |= !data.gap && filter.since.is_some_and(|since| since < seq);
         let mut watch = Watch { filter: filter.clone(), due: VecDeque::new(), missed: 0, got: 0 };
         if let Some(since) = filter.since.filter(|_| !data.gap) {
             self.history.iter().filter(|event| event.seq > since).for_each(|event| watch.published(event));
@@ -139,6 +142,7 @@ impl World {
         let owed = owed.ok_or_else(|| format!("a reply too many to {conn:?}, {id}: {result:?}"))?;
         match result {
             Ok(Data::Start(data)) => {
+                self.seen.outcomes |= 1 << data.outcome as u32;
                 ensure!(Some(data.outcome) == owed.outcome, "{:?} is not {:?}", data.outcome, owed.outcome);
                 ensure!(came_up(&data.worker, owed.wait), "started: {:?}", data.worker);
                 ensure!(
@@ -164,6 +168,7 @@ impl World {
             }
             Ok(_other) => {}
             Err(error) => {
+                self.seen.errors |= 1 << error.code as u32;
                 let codes = [ErrorCode::Internal, ErrorCode::Unrecognised];
                 ensure!(!codes.contains(&error.code), "{error:?}");
             }

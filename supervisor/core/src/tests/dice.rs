@@ -1,0 +1,190 @@
+//! Chance, made of a seed: what may happen next in a world, likely things more often.
+
+use super::harness::World;
+use super::settle::killed;
+use super::steps::Step;
+use crate::ConnId;
+use crate::restart::next_random;
+use gob_protocol::request::{ByName, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
+use gob_protocol::{Env, EventKind, Exit, Name, Owner, Request, State, Wait};
+use std::string::ToString;
+use std::vec;
+
+/// Clients, each with its owner; some owners have two.
+const CLIENTS: [(ConnId, &str); 7] = [
+    (ConnId(1), "cli"),
+    (ConnId(2), "desktop"),
+    (ConnId(3), "unknown"),
+    (ConnId(4), "electron"),
+    (ConnId(5), "cli"),
+    (ConnId(6), "desktop"),
+    (ConnId(7), "agent"),
+];
+const NAMES: [&str; 3] = ["u", "v", "w"];
+
+pub(super) struct Dice {
+    seed: u64,
+    /// The supervisor may come to its end, after which little happens.
+    ends: bool,
+}
+
+impl Dice {
+    pub(super) fn new(mut seed: u64) -> Self {
+        // Seeds that follow each other must not give sequences that do.
+        let mut dice = Self { seed: next_random(&mut seed), ends: false };
+        dice.ends = dice.below(6) == 0;
+        dice
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        next_random(&mut self.seed) % bound
+    }
+
+    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low + 1)
+    }
+
+    pub(super) fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize].clone()
+    }
+
+    fn maybe<T>(&mut self, percent: u64, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (self.below(100) < percent).then(|| value(self))
+    }
+
+    fn name(&mut self) -> Name {
+        super::settle::name(self.one(&NAMES))
+    }
+
+    fn conn(&mut self) -> ConnId {
+        self.one(&CLIENTS).0
+    }
+
+    /// Any step; it may turn out that it can't happen.
+    pub(super) fn step(&mut self, world: &World) -> Step {
+        match self.below(100) {
+            0..10 => {
+                let (conn, owner) = self.one(&CLIENTS);
+                if world.clients.contains_key(&conn) { self.ask(world) } else { Step::Join(conn, owner) }
+            }
+            10 => Step::Leave(self.conn()),
+            11..45 => self.ask(world),
+            45..75 => self.process(world),
+            75..84 => Step::Read(self.conn(), self.one(&[1, 5, 200, 2_000])),
+            84..92 => Step::Due,
+            92 => Step::Late(self.one(&[1, 1_999, 2_001, 60_000])),
+            93..96 => Step::Pass(self.one(&[1, 10, 100, 5_000])),
+            96 => Step::Skew(self.one(&[-3_600_000, 1, 86_400_000])),
+            97 => Step::Stale(self.name(), self.below(8) as usize),
+            98 => {
+                let owner = self.one(&CLIENTS).1;
+                Step::External(self.name(), self.maybe(60, |_| owner))
+            }
+            _rare => match self.below(40) {
+                0 if self.ends => Step::Terminate,
+                0..2 => Step::Flood(self.conn(), self.name(), self.one(&[10, 600, 1_500])),
+                _more => Step::Ask(self.conn(), Request::Cleanup),
+            },
+        }
+    }
+
+    /// Something that the shell may have to say; most of it would come in the end.
+    fn process(&mut self, world: &World) -> Step {
+        let live = world.runs.iter().map(|(name, _)| name.clone());
+        let live: vec::Vec<_> = live.collect();
+        let name = if live.is_empty() { self.name() } else { self.one(&live) };
+        let code = Exit::Code { code: self.one(&[0, 1]) };
+        match self.below(16) {
+            0..4 => Step::Spawned(name),
+            4 => Step::SpawnFailed(name),
+            5..8 => Step::Ready(name),
+            8 => Step::Refused(name),
+            9 => Step::Probed(name, self.below(2) == 0),
+            10 => Step::Exited(name, code),
+            11 => Step::Exited(name, killed()),
+            12 => Step::Surviving(name),
+            _most => Step::Swept(name),
+        }
+    }
+
+    fn ask(&mut self, world: &World) -> Step {
+        let request = match self.below(40) {
+            0..12 => self.start(),
+            12..17 => Request::Stop(Stop {
+                name: self.name(),
+                force: self.below(4) == 0,
+                grace_ms: self.maybe(30, |dice| dice.one(&[0, 50, 5_000])),
+            }),
+            17..21 => Request::Restart(Restart {
+                name: self.name(),
+                env: self.maybe(20, |_| Env::default()),
+                grace_ms: self.maybe(30, |dice| dice.one(&[0, 50, 5_000])),
+                wait: self.maybe(30, |_| Wait::Spawned),
+                timeout_ms: self.maybe(20, |dice| dice.one(&[0, 20, 1_000])),
+            }),
+            21 => {
+                let signal = self.one(&["HUP", "9", "nonsense"]).to_string();
+                Request::Signal(Signal { name: self.name(), signal })
+            }
+            22..24 => {
+                let to = self.one(&CLIENTS).1;
+                Request::HandOver(HandOver { name: self.name(), to: Owner::new(to).unwrap() })
+            }
+            24..27 => Request::Lease(ByName { name: self.name() }),
+            27 => Request::Release(ByName { name: self.name() }),
+            28..30 => self.subscribe(world),
+            30 => Request::Unsubscribe,
+            31 => Request::Remove(ByName { name: self.name() }),
+            32 => Request::Get(ByName { name: self.name() }),
+            _other => self.rare(),
+        };
+        Step::Ask(self.conn(), request)
+    }
+
+    fn start(&mut self) -> Request {
+        let name = Some(self.name());
+        let by_graph = self.below(2) == 0;
+        Request::Start(Start {
+            graph: name.clone().filter(|_| by_graph),
+            name: name.filter(|_| !by_graph),
+            env: self.maybe(20, |_| Env::default()),
+            wait: self.maybe(30, |_| Wait::Spawned),
+            timeout_ms: self.maybe(20, |dice| dice.one(&[0, 20, 1_000])),
+            lease: self.below(4) == 0,
+            ..Start::default()
+        })
+    }
+
+    fn subscribe(&mut self, world: &World) -> Request {
+        let seq = world.history.len() as u64;
+        let events = [EventKind::LeaseGranted, EventKind::WorkerReady, EventKind::WorkerStopped];
+        Request::Subscribe(Subscribe {
+            since: self.maybe(60, |dice| match dice.below(4) {
+                0 => seq,
+                1 => seq + 1,
+                _old => dice.below(seq + 1),
+            }),
+            instance: self.maybe(30, |dice| dice.one(&["this-life", "this-life", "another"]).into()),
+            names: self.maybe(20, |dice| vec![dice.name()]),
+            events: self.maybe(20, |_| events.to_vec()),
+            owner: self.maybe(20, |dice| Owner::new(dice.one(&CLIENTS).1).unwrap()),
+            cwd: self.maybe(5, |_| "/data/w".into()),
+            snapshot: self.below(3) == 0,
+        })
+    }
+
+    fn rare(&mut self) -> Request {
+        match self.below(40) {
+            0..2 if self.ends => Request::Shutdown(Force { force: self.below(2) == 0 }),
+            2..4 if self.ends => Request::Nuke(Force { force: self.below(2) == 0 }),
+            0..4 => Request::Reload,
+            4..8 => {
+                let owner = self.maybe(50, |dice| Owner::new(dice.one(&CLIENTS).1).unwrap());
+                Request::Hello(Hello { protocol: self.one(&[1, 2]), client: None, owner })
+            }
+            8..16 => Request::List(List { state: self.maybe(50, |_| State::Ready), ..List::default() }),
+            16..30 => Request::Status,
+            _often => Request::Ping,
+        }
+    }
+}

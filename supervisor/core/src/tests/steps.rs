@@ -1,0 +1,191 @@
+//! Everything that can happen in the world, one step at a time.
+
+use super::harness::World;
+use super::runs::{Run, Stage};
+
+use crate::worker::Worker;
+use crate::{ConnId, Holder, Input, RunKey};
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use gob_protocol::request::{ByName, Hello};
+use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request};
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+/// What happens next.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Somebody connects and says hello, `unknown` only the former.
+    Join(ConnId, &'static str),
+    Leave(ConnId),
+    Ask(ConnId, Request),
+    Spawned(Name),
+    SpawnFailed(Name),
+    Ready(Name),
+    Refused(Name),
+    /// A liveness probe finds the worker well or not.
+    Probed(Name, bool),
+    Exited(Name, Exit),
+    Swept(Name),
+    /// A census finds a survivor.
+    Surviving(Name),
+    /// A process of this owner holds the graph, or nobody does.
+    External(Name, Option<&'static str>),
+    /// A subscriber reads at most so many frames.
+    Read(ConnId, u32),
+    /// Time passes up to the wake-up that the core asked for.
+    Due,
+    /// The wake-up comes so much too late.
+    Late(u64),
+    /// Time passes, but not beyond the wake-up.
+    Pass(u64),
+    /// Somebody sets the clock on the wall.
+    Skew(i64),
+    Terminate,
+    /// The shell says one of the things of [`stale_inputs`] about the run before the latest one.
+    Stale(Name, usize),
+    /// Somebody takes and gives back a lease, so many times: two events each.
+    Flood(ConnId, Name, usize),
+}
+
+/// What could still be said of a run that is over, by a shell that is late.
+pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
+    let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
+    let key = RunKey { name: worker.name.clone(), run };
+    let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
+    vec![
+        Input::Spawned { key: key.clone(), pid: 9 },
+        Input::SpawnFailed { key: key.clone(), errno: "EAGAIN".into(), message: "late".into() },
+        Input::Ready { key: key.clone(), result: Ok(Handshake::default()) },
+        Input::Ready { key: key.clone(), result: Err(HandshakeError::Refused("late".into())) },
+        Input::Probed { key: key.clone(), failure: Some("late".into()) },
+        Input::Exited { key: key.clone(), exit: Exit::Code { code: 0 } },
+        Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() },
+        Input::Surviving { key, receipt: Receipt { survivors, ..Receipt::default() } },
+    ]
+}
+
+impl World {
+    /// Takes one step; `false` when it can't happen.
+    pub(super) fn step(&mut self, step: &Step) -> Result<bool, String> {
+        match step {
+            Step::Pass(ms) => self.now = (self.now + ms).min(self.wake.unwrap_or(u64::MAX)),
+            Step::Skew(ms) => self.skew += ms,
+            Step::Join(conn, owner) => {
+                if self.clients.contains_key(conn) {
+                    return Ok(false);
+                }
+                self.feed(Input::Connected { conn: *conn, pid: Some(7) })?;
+                if *owner != "unknown" {
+                    let owner = Owner::new(owner).ok();
+                    let hello = Request::Hello(Hello { protocol: 1, client: None, owner });
+                    self.ask(*conn, hello)?;
+                }
+            }
+            Step::Flood(conn, name, times) => {
+                if !self.clients.contains_key(conn) {
+                    return Ok(false);
+                }
+                for _ in 0..*times {
+                    self.ask(*conn, Request::Lease(ByName { name: name.clone() }))?;
+                    self.ask(*conn, Request::Release(ByName { name: name.clone() }))?;
+                }
+            }
+            Step::Ask(conn, request) => {
+                if !self.clients.contains_key(conn) {
+                    return Ok(false);
+                }
+                self.ask(*conn, request.clone())?;
+            }
+            other => match self.input(other) {
+                Some(input) => self.feed(input)?,
+                None => return Ok(false),
+            },
+        }
+        Ok(true)
+    }
+
+    /// Asks and gives the request's number.
+    pub(super) fn ask(&mut self, conn: ConnId, request: Request) -> Result<i64, String> {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.feed(Input::Request { conn, id: Some(Id::Number(id)), request })?;
+        Ok(id)
+    }
+
+    /// What the core is told of a step, if it can happen.
+    fn input(&mut self, step: &Step) -> Option<Input> {
+        let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
+        let runs = &mut self.runs;
+        Some(match step {
+            Step::Join(..) | Step::Ask(..) | Step::Flood(..) | Step::Pass(_) | Step::Skew(_) => return None,
+            Step::Leave(conn) => Input::Disconnected { conn: *self.clients.get_key_value(conn)?.0 },
+            Step::Spawned(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                Input::Spawned { key: run.key(name), pid: runs.next_pid() }
+            }
+            Step::SpawnFailed(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                Input::SpawnFailed {
+                    key: run.key(name),
+                    errno: "ENOENT".into(),
+                    message: "no program".into(),
+                }
+            }
+            Step::Ready(name) => {
+                let run = runs.get(name).filter(alive).filter(|run| !run.told)?;
+                Input::Ready { key: run.key(name), result: Ok(Handshake::default()) }
+            }
+            Step::Refused(name) => {
+                let run = runs.get(name).filter(alive).filter(|run| !run.told)?;
+                let result = Err(HandshakeError::Refused("no disk".into()));
+                Input::Ready { key: run.key(name), result }
+            }
+            Step::Probed(name, well) => {
+                let run = runs.get(name).filter(alive).filter(|run| run.told)?;
+                Input::Probed { key: run.key(name), failure: (!well).then(|| "no answer".into()) }
+            }
+            Step::Exited(name, exit) => {
+                Input::Exited { key: runs.get(name).filter(alive)?.key(name), exit: exit.clone() }
+            }
+            Step::Swept(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Exited)?;
+                Input::Swept {
+                    key: run.key(name),
+                    receipt: Receipt::default(),
+                    last_lines: vec!["bye".into()],
+                }
+            }
+            Step::Surviving(name) => {
+                let run = runs.get(name).filter(|run| run.census)?;
+                let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
+                Input::Surviving { key: run.key(name), receipt: Receipt { survivors, ..Receipt::default() } }
+            }
+            Step::External(name, owner) => {
+                let holder = owner.map(|owner| Holder {
+                    pid: 77,
+                    owner: Owner::new(owner).unwrap_or_else(|_| Owner::unknown()),
+                    path: "/lock".into(),
+                    endpoint: None,
+                });
+                Input::External { name: self.core.workers.get_key_value(name)?.0.clone(), holder }
+            }
+            Step::Read(conn, frames) => {
+                let client = self.clients.get_mut(conn).filter(|client| client.unread > 0)?;
+                let frames = client.unread.min(*frames);
+                client.unread -= frames;
+                Input::Written { conn: *conn, frames }
+            }
+            Step::Due => self.wake_at(0)?,
+            Step::Late(ms) => self.wake_at(*ms)?,
+            Step::Terminate => Input::Terminate,
+            Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,
+        })
+    }
+
+    fn wake_at(&mut self, late_ms: u64) -> Option<Input> {
+        self.now = self.now.max(self.wake? + late_ms);
+        self.wake = None;
+        Some(Input::Due)
+    }
+}
