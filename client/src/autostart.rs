@@ -38,6 +38,9 @@ impl LockHolder {
     }
 }
 
+/// A lock that is let go by a dying process makes no file event: look again after this long, in milliseconds.
+pub(crate) const LOOK_MS: u64 = 100;
+
 /// Somebody to tell what is waited for; one line each.
 pub type Notify<'a> = &'a dyn Fn(&str);
 
@@ -95,20 +98,19 @@ impl Reach<'_> {
                 return Err(Error::Silent { pid, waited: begun.elapsed(), log: self.dirs.daemon_log() });
             }
             // Watched before the keeper runs, so that what happens meanwhile wakes the wait below.
-            let changes =
-                changes.get_or_insert_with(|| watch::Changes::of(&[&self.dirs.runtime, &self.dirs.state]));
+            let changes = changes.get_or_insert_with(|| self::changes(self.dirs));
             match keeper::start(self.dirs, deadline)? {
                 keeper::Outcome::Ready => {}
                 // It lost the lock. The winner gets ready, or is on its way out and the next round starts another.
-                keeper::Outcome::Ceded => changes.wait(deadline),
+                keeper::Outcome::Ceded => changes.wait(deadline.min(after(LOOK_MS))),
             }
         }
     }
 }
 
-/// Waits until something changed in gob's directories, for as long as a connection is worth trying again.
-pub(crate) fn wait_for_change(dirs: &Dirs, deadline: Instant) {
-    watch::Changes::of(&[&dirs.runtime, &dirs.state]).wait(deadline);
+/// Watches gob's directories from now on.
+pub(crate) fn changes(dirs: &Dirs) -> watch::Changes {
+    watch::Changes::of(&[&dirs.runtime, &dirs.state])
 }
 
 fn attempt(socket: &Path, deadline: Instant) -> Result<Option<UnixStream>, Error> {

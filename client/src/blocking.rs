@@ -14,31 +14,33 @@
 //! # }
 //! ```
 
+mod client;
 pub(crate) mod link;
 pub(crate) mod socket;
 
-use crate::autostart::{Reach, after, wait_for_change};
+use crate::autostart::{LOOK_MS, Reach, after, changes};
 use crate::conn::{Failure, RequestId};
 use crate::dirs::Dirs;
 use crate::error::Error;
-use gob_protocol::limits::{CONNECT_MS, PROTOCOL, REQUEST_MS};
-use gob_protocol::request::{ClientInfo, Hello, HelloData, ServerInfo};
+pub use client::Client;
+use gob_protocol::limits::{CONNECT_MS, PROTOCOL};
+use gob_protocol::request::{ClientInfo, Hello, HelloData};
 use gob_protocol::{ErrorCode, Owner, Request, WireError};
+use link::Link;
 pub use link::OnDropped;
 pub(crate) use link::poll_timeout;
-use link::{Link, Tick};
-use serde_json::value::RawValue;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How to reach the supervisor, and in whose name.
+#[derive(Clone)]
 pub struct Connector {
     dirs: Dirs,
     owner: Owner,
     program: ClientInfo,
     autostart: bool,
     hello_timeout: Duration,
-    notify: Box<dyn Fn(&str) + Send>,
+    notify: Arc<dyn Fn(&str) + Send + Sync>,
     on_dropped: Option<fn(&crate::conn::Dropped)>,
 }
 
@@ -63,7 +65,7 @@ impl Connector {
             program,
             autostart: true,
             hello_timeout: Duration::from_millis(CONNECT_MS),
-            notify: Box::new(|_| {}),
+            notify: Arc::new(|_| {}),
             on_dropped: None,
         }
     }
@@ -91,8 +93,8 @@ impl Connector {
 
     /// Whom to tell, in one line, what is being waited for.
     #[must_use]
-    pub fn notify(mut self, notify: impl Fn(&str) + Send + 'static) -> Self {
-        self.notify = Box::new(notify);
+    pub fn notify(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.notify = Arc::new(notify);
         self
     }
 
@@ -143,7 +145,7 @@ impl Connector {
             match self.hello(link, first) {
                 // A supervisor on its way out still accepts. With auto-start the next one is waited for.
                 Err(error) if self.autostart && is_going(&error) && Instant::now() < deadline => {
-                    wait_for_change(&self.dirs, deadline);
+                    changes(&self.dirs).wait(deadline.min(after(LOOK_MS)));
                 }
                 result => return result,
             }
@@ -210,97 +212,4 @@ const fn only_reads(request: &Request) -> bool {
         request,
         Request::Ping | Request::List(_) | Request::Get(_) | Request::Status | Request::Subscribe(_)
     )
-}
-
-/// A connection to the supervisor on which hello was said.
-#[derive(Debug)]
-pub struct Client {
-    link: Link,
-    server: ServerInfo,
-    owner: Owner,
-}
-
-impl Client {
-    /// How long an ordinary request may take.
-    pub const TIMEOUT: Duration = Duration::from_millis(REQUEST_MS);
-
-    /// Who answers.
-    #[must_use]
-    pub const fn server(&self) -> &ServerInfo {
-        &self.server
-    }
-
-    /// The owner that the connection is bound to.
-    #[must_use]
-    pub const fn owner(&self) -> &Owner {
-        &self.owner
-    }
-
-    /// The socket it is connected to.
-    #[must_use]
-    pub fn socket(&self) -> &Path {
-        self.link.path()
-    }
-
-    /// Queues a request; it goes out with the next wait. Any number may be open at once.
-    ///
-    /// # Errors
-    /// `frame-too-long`.
-    pub fn send(&mut self, request: &Request) -> Result<RequestId, Error> {
-        Ok(self.link.conn().request(request)?)
-    }
-
-    /// Waits for the answer to a request and returns its data as it came.
-    ///
-    /// # Errors
-    /// The supervisor's, [`Error::Timeout`] after `timeout`, or a lost connection.
-    pub fn wait(&mut self, id: RequestId, timeout: Duration) -> Result<Box<RawValue>, Error> {
-        Ok(self.link.wait(id, timeout, None)??)
-    }
-
-    /// As [`Client::wait`], calling `tick` every so often with the time since the wait began.
-    ///
-    /// # Errors
-    /// As [`Client::wait`].
-    pub fn wait_ticking(
-        &mut self,
-        id: RequestId,
-        timeout: Duration,
-        every: Duration,
-        tick: &mut dyn FnMut(Duration),
-    ) -> Result<Box<RawValue>, Error> {
-        let tick: Tick<'_> = (every, tick);
-        Ok(self.link.wait(id, timeout, Some(tick))??)
-    }
-
-    /// Sends one request and waits for its data.
-    ///
-    /// # Errors
-    /// As [`Client::send`] and [`Client::wait`].
-    pub fn call(&mut self, request: &Request, timeout: Duration) -> Result<Box<RawValue>, Error> {
-        let id = self.send(request)?;
-        self.wait(id, timeout)
-    }
-
-    /// The next event of the subscription as it came, or `lagged`; `None` at the deadline or the connection's end.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<String>, Error> {
-        self.link.next_event(deadline)
-    }
-
-    /// Waits until the supervisor closes the connection, as at its exit; false when `timeout` passes first.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub fn wait_for_end(&mut self, timeout: Duration) -> Result<bool, Error> {
-        self.link.wait_for_end(Instant::now() + timeout)
-    }
-
-    /// Whether the connection has ended.
-    #[must_use]
-    pub const fn has_ended(&self) -> bool {
-        self.link.has_ended()
-    }
 }

@@ -5,6 +5,9 @@
 //! | [`conn`] | one connection without any I/O: ids, framing, what is unanswered |
 //! | [`blocking`] | the same over a blocking socket, with deadlines and auto-start |
 //! | [`requests`] | the requests of PROTOCOL 5 as typed methods |
+//! | [`subscription`] | events across connections, with gaps told |
+//! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
+//! | [`model`] | every worker as of the last event; pure |
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
 //! | [`dirs`] | where gob's files are |
@@ -17,8 +20,12 @@ pub mod dirs;
 pub mod endpoint;
 pub mod error;
 pub mod logs;
+pub mod model;
 pub mod requests;
 pub mod siblings;
+pub mod subscription;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use dirs::Dirs;
 pub use error::Error;

@@ -5,13 +5,10 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Wait no longer than this at a time: a lock that is let go by a dying process makes no file event.
-const AT_MOST: Duration = Duration::from_millis(100);
+use std::time::Instant;
 
 /// Directories under watch. Without inotify (the user's instances may be used up) it wakes by time alone.
-pub(super) struct Changes(Option<Inotify>);
+pub(crate) struct Changes(Option<Inotify>);
 
 impl Changes {
     pub(super) fn of(dirs: &[&Path]) -> Self {
@@ -30,12 +27,11 @@ impl Changes {
         Self(inotify)
     }
 
-    /// Returns at a change, at the deadline, or after [`AT_MOST`].
-    pub(super) fn wait(&self, deadline: Instant) {
-        let until = deadline.min(Instant::now() + AT_MOST);
+    /// Returns at a change or at the deadline.
+    pub(crate) fn wait(&self, deadline: Instant) {
         let mut fds: Vec<PollFd<'_>> =
             self.0.iter().map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)).collect();
-        if poll(&mut fds, poll_timeout(Some(until))).is_ok_and(|ready| ready > 0)
+        if poll(&mut fds, poll_timeout(Some(deadline))).is_ok_and(|ready| ready > 0)
             && let Some(inotify) = &self.0
         {
             inotify.read_events().ok();

@@ -71,6 +71,11 @@ impl Link {
         })
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_parts(self) -> (UnixStream, Connection) {
+        (self.stream, self.conn)
+    }
+
     pub(crate) fn on_dropped(&mut self, callback: OnDropped) {
         self.on_dropped = Some(callback);
     }

@@ -1,0 +1,213 @@
+//! A subscription that outlives its connection: it comes back where it was, and says where something is missing.
+//!
+//! [`Cursor`] is the part without I/O: which event came last in which life of the supervisor, and what to ask for
+//! next. [`Subscription`] drives it over blocking connections; with the feature `tokio` there is one that doesn't block.
+//!
+//! ```no_run
+//! use gob_client::blocking::Connector;
+//! use gob_client::model::Model;
+//! use gob_client::protocol::request::Subscribe;
+//! use gob_client::subscription::{Subscription, Update};
+//! use gob_client::{Dirs, Owner};
+//!
+//! # fn main() -> Result<(), gob_client::Error> {
+//! let connector = Connector::new(Dirs::from_env()?, Owner::cli()).autostart(false);
+//! let mut subscription = Subscription::new(connector, Subscribe::default());
+//! let mut model = Model::default();
+//! while let Some(update) = subscription.next(None)? {
+//!     match update {
+//!         Update::Subscribed(data) => drop(model.subscribed(&data)),
+//!         Update::Frame(line) => drop(model.apply(&line)),
+//!         Update::Disconnected => break,
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::autostart::changes;
+use crate::blocking::{Client, Connector};
+use crate::error::Error;
+use gob_protocol::request::{Subscribe, SubscribeData};
+use serde::Deserialize;
+use std::time::{Duration, Instant};
+
+/// One thing a subscriber learns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// It is connected, for the first time or again. With a snapshot in it, what was known before is void; `gap` says
+    /// that events are missing. Without one, nothing was missed, and what happened meanwhile follows.
+    Subscribed(SubscribeData),
+    /// An event or `lagged`, as it came.
+    Frame(String),
+    /// The connection is gone; the next call waits for another one.
+    Disconnected,
+}
+
+/// Where a subscriber stands.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    filter: Subscribe,
+    /// The life of the supervisor, and the last event of it that is known.
+    at: Option<(String, u64)>,
+}
+
+impl Cursor {
+    /// Starts with a snapshot and the filters given.
+    #[must_use]
+    pub const fn new(filter: Subscribe) -> Self {
+        Self { filter, at: None }
+    }
+
+    /// What to ask of a new connection.
+    #[must_use]
+    pub fn request(&self) -> Subscribe {
+        match &self.at {
+            None => Subscribe { snapshot: self.filter.since.is_none(), ..self.filter.clone() },
+            Some((instance, seq)) => Subscribe {
+                since: Some(*seq),
+                instance: Some(instance.clone()),
+                snapshot: false,
+                ..self.filter.clone()
+            },
+        }
+    }
+
+    /// Takes the answer to it.
+    pub fn subscribed(&mut self, data: &SubscribeData) {
+        // In a replay the events up to `seq` are still to come; each moves the cursor by itself.
+        let replays = data.workers.is_none() && self.request().since.is_some();
+        let from = match &self.at {
+            Some((_, seq)) if replays => *seq,
+            None if replays => self.filter.since.unwrap_or(data.seq),
+            Some(_) | None => data.seq,
+        };
+        self.at = Some((data.instance.clone(), from));
+    }
+
+    /// Takes an event or `lagged`. A line that is neither moves nothing.
+    pub fn frame(&mut self, line: &str) {
+        #[derive(Deserialize)]
+        struct Seq {
+            seq: u64,
+        }
+        if let (Some((_, at)), Ok(frame)) = (&mut self.at, serde_json::from_str::<Seq>(line)) {
+            *at = frame.seq.max(*at);
+        }
+    }
+}
+
+/// A subscription over blocking connections.
+#[derive(Debug)]
+pub struct Subscription {
+    connector: Connector,
+    cursor: Cursor,
+    client: Option<Client>,
+}
+
+impl Subscription {
+    /// How long to wait between looks at a directory in which nothing seems to happen.
+    const LOOK: Duration = Duration::from_secs(5);
+
+    /// A subscription that is not connected yet. A connector with auto-start brings a supervisor up whenever there is
+    /// none; one without waits for somebody else to do it.
+    #[must_use]
+    pub const fn new(connector: Connector, filter: Subscribe) -> Self {
+        Self { connector, cursor: Cursor::new(filter), client: None }
+    }
+
+    /// Waits for the next update; `None` when the deadline passes.
+    ///
+    /// # Errors
+    /// When who answers is no supervisor of this protocol, refuses the subscription, or none can be started. That
+    /// nobody answers is no error.
+    pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {
+        let Some(client) = &mut self.client else { return self.connect(deadline) };
+        match client.next_event(deadline)? {
+            Some(line) => {
+                self.cursor.frame(&line);
+                Ok(Some(Update::Frame(line)))
+            }
+            None if client.has_ended() => {
+                self.client = None;
+                Ok(Some(Update::Disconnected))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn connect(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {
+        loop {
+            // Watched before the attempt, so that a socket published right after it wakes the wait.
+            let changes = changes(self.connector.dirs());
+            match self.subscribe() {
+                Ok((client, data)) => {
+                    self.cursor.subscribed(&data);
+                    self.client = Some(client);
+                    return Ok(Some(Update::Subscribed(data)));
+                }
+                Err(error) if may_pass(&error) => {}
+                Err(error) => return Err(error),
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(None);
+            }
+            let look = now + Self::LOOK;
+            changes.wait(deadline.map_or(look, |deadline| deadline.min(look)));
+        }
+    }
+
+    fn subscribe(&self) -> Result<(Client, SubscribeData), Error> {
+        let mut client = self.connector.connect()?;
+        let data = client.subscribe(self.cursor.request())?;
+        Ok((client, data))
+    }
+}
+
+/// Whether the same may work later without anybody doing anything about it.
+pub(crate) fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Nobody { .. } | Error::Lost { .. } | Error::Connect { .. } | Error::Silent { .. })
+        || matches!(error, Error::Refused(error) if error.code == gob_protocol::ErrorCode::ShuttingDown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn data(seq: u64, instance: &str, snapshot: bool) -> SubscribeData {
+        let workers = if snapshot { json!([]) } else { json!(null) };
+        serde_json::from_value(json!({"seq": seq, "instance": instance, "workers": workers})).unwrap()
+    }
+
+    #[test]
+    fn it_comes_back_where_it_was() {
+        let mut cursor = Cursor::new(Subscribe { names: Some(Vec::new()), ..Subscribe::default() });
+        let first = cursor.request();
+        assert!(first.snapshot && first.since.is_none() && first.names.is_some());
+        cursor.subscribed(&data(5, "i", true));
+        cursor.frame("{\"event\":\"worker_ready\",\"seq\":6}");
+        cursor.frame("{\"event\":\"lagged\",\"missed\":3,\"seq\":9,\"workers\":[]}");
+        cursor.frame("garbage");
+        let again = cursor.request();
+        assert_eq!((again.since, again.instance.as_deref(), again.snapshot), (Some(9), Some("i"), false));
+        // Cut off in the middle of the replay: what was not seen yet is asked for again.
+        cursor.subscribed(&data(20, "i", false));
+        cursor.frame("{\"event\":\"worker_ready\",\"seq\":10}");
+        assert_eq!(cursor.request().since, Some(10));
+        // Another life, with a snapshot in place of what is gone.
+        cursor.subscribed(&data(2, "j", true));
+        let last = cursor.request();
+        assert_eq!((last.since, last.instance.as_deref()), (Some(2), Some("j")));
+    }
+
+    #[test]
+    fn a_first_replay() {
+        let mut cursor = Cursor::new(Subscribe { since: Some(3), ..Subscribe::default() });
+        assert!(!cursor.request().snapshot);
+        cursor.subscribed(&data(7, "i", false));
+        cursor.frame("{\"event\":\"worker_ready\",\"seq\":4}");
+        assert_eq!(cursor.request().since, Some(4));
+    }
+}

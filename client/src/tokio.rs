@@ -1,0 +1,41 @@
+//! The client for programs with a tokio runtime: the same [`crate::conn::Connection`], moved by a task.
+//!
+//! Finding the supervisor, and starting it, is the blocking [`Connector`]'s work, done on tokio's blocking threads.
+//! Works on a current-thread runtime and on a multi-threaded one; both need I/O and time enabled.
+//!
+//! ```no_run
+//! use gob_client::blocking::Connector;
+//! use gob_client::protocol::request::List;
+//! use gob_client::{Dirs, Owner};
+//!
+//! # async fn run() -> Result<(), gob_client::Error> {
+//! let connector = Connector::new(Dirs::from_env()?, Owner::new("desktop").unwrap());
+//! let client = gob_client::tokio::Client::connect(connector).await?;
+//! for worker in client.list(List::default()).await? {
+//!     assert!(!worker.name.as_str().is_empty());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod link;
+mod subscription;
+
+pub use client::Client;
+pub use subscription::Subscription;
+
+use crate::blocking::{self, Connector};
+use crate::error::Error;
+use std::io;
+
+/// Connects and says hello without blocking the runtime.
+async fn connect(connector: Connector) -> Result<blocking::Client, Error> {
+    let socket = connector.dirs().socket();
+    let joined = ::tokio::task::spawn_blocking(move || connector.connect()).await;
+    joined.unwrap_or_else(|error| Err(Error::Connect { socket, source: io::Error::other(error) }))
+}
+
+#[cfg(test)]
+#[path = "tokio/tests.rs"]
+mod tests;

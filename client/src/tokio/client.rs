@@ -1,0 +1,193 @@
+//! Requests over one connection, from any number of tasks at once.
+
+use super::link::Link;
+use crate::blocking::Connector;
+use crate::conn::{Answer, Failure, Received, RequestId};
+use crate::error::Error;
+use crate::requests::{read, timeout_of};
+use gob_protocol::request::{
+    ByName, List, ListData, PingData, Restart, ServerInfo, Start, StartData, Stop, StopData, WorkerData,
+};
+use gob_protocol::{Name, Owner, Request, Status, View};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that wait for the task to take them. The supervisor does not read on with this many unanswered.
+const QUEUE: usize = gob_protocol::limits::MAX_UNANSWERED;
+
+struct Ask {
+    request: Request,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// A handle to a connection on which hello was said. Clones share it; it ends with the last of them.
+#[derive(Debug, Clone)]
+pub struct Client {
+    asks: mpsc::Sender<Ask>,
+    server: ServerInfo,
+    owner: Owner,
+}
+
+impl Client {
+    /// Connects, starting the supervisor if the connector says so, and says hello. Has to be called on a runtime: a
+    /// task on it moves the bytes.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn connect(connector: Connector) -> Result<Self, Error> {
+        let client = super::connect(connector).await?;
+        let (server, owner) = (client.server().clone(), client.owner().clone());
+        let path = client.socket().to_owned();
+        let (stream, conn) = client.into_parts();
+        let link = Link::new(stream, conn).map_err(|source| Error::Io { socket: path, source })?;
+        let (asks, queue) = mpsc::channel(QUEUE);
+        // The task ends by itself when the last handle or the connection does.
+        drop(tokio::spawn(drive(link, queue)));
+        Ok(Self { asks, server, owner })
+    }
+
+    /// Who answers.
+    #[must_use]
+    pub const fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// The owner that the connection is bound to.
+    #[must_use]
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Sends one request and waits for its data as it came. Dropping the future gives up the answer, not the work.
+    ///
+    /// # Errors
+    /// The supervisor's, [`Error::Timeout`] after `timeout`, or a lost connection.
+    pub async fn call(&self, request: Request, timeout: Duration) -> Result<Box<RawValue>, Error> {
+        let name = request.type_name();
+        let (reply, answer) = oneshot::channel();
+        let exchange = async {
+            self.asks.send(Ask { request, reply }).await.map_err(|_| lost(name))?;
+            answer.await.map_err(|_| lost(name))
+        };
+        match tokio::time::timeout(timeout, exchange).await {
+            Ok(answer) => Ok(answer??),
+            Err(_) => Err(Error::Timeout { request: name.to_owned(), after: timeout }),
+        }
+    }
+
+    /// Sends one request and reads its data, with the deadline that suits the request.
+    ///
+    /// # Errors
+    /// As [`Client::call`], and when the data has another shape.
+    pub async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+        let (name, timeout) = (request.type_name(), timeout_of(&request));
+        let data = self.call(request, timeout).await?;
+        read(name, &data)
+    }
+
+    /// `ping`.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; so for all requests.
+    pub async fn ping(&self) -> Result<PingData, Error> {
+        self.ask(Request::Ping).await
+    }
+
+    /// `start`: ensures that a worker runs.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn start(&self, start: Start) -> Result<StartData, Error> {
+        self.ask(Request::Start(start)).await
+    }
+
+    /// `stop`: ends a worker and its whole tree.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn stop(&self, stop: Stop) -> Result<StopData, Error> {
+        self.ask(Request::Stop(stop)).await
+    }
+
+    /// `restart`.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn restart(&self, restart: Restart) -> Result<StopData, Error> {
+        self.ask(Request::Restart(restart)).await
+    }
+
+    /// `lease`: holds a worker until [`Client::release`] or until the connection ends.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn lease(&self, name: Name) -> Result<View, Error> {
+        self.ask::<WorkerData>(Request::Lease(ByName { name })).await.map(|data| data.worker)
+    }
+
+    /// `release`: gives a lease back.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn release(&self, name: Name) -> Result<View, Error> {
+        self.ask::<WorkerData>(Request::Release(ByName { name })).await.map(|data| data.worker)
+    }
+
+    /// `list`: the workers that pass every filter, by name.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn list(&self, filter: List) -> Result<Vec<View>, Error> {
+        self.ask::<ListData>(Request::List(filter)).await.map(|data| data.workers)
+    }
+
+    /// `get`: one worker.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn get(&self, name: Name) -> Result<View, Error> {
+        self.ask::<WorkerData>(Request::Get(ByName { name })).await.map(|data| data.worker)
+    }
+
+    /// `status`: the supervisor's own health.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.ask(Request::Status).await
+    }
+}
+
+fn lost(request: &str) -> Error {
+    Error::Lost { request: request.to_owned() }
+}
+
+/// Moves requests and answers until the connection or the last handle is gone. Events are not asked for here.
+async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
+    let mut waiting: BTreeMap<RequestId, oneshot::Sender<Answer>> = BTreeMap::new();
+    loop {
+        tokio::select! {
+            ask = queue.recv() => {
+                let Some(Ask { request, reply }) = ask else { return };
+                match link.conn().request(&request) {
+                    Ok(id) => drop(waiting.insert(id, reply)),
+                    Err(error) => drop(reply.send(Err(Failure::Refused(error)))),
+                }
+            }
+            received = link.next() => match received {
+                Ok(Some(Received::Response { id, answer })) => {
+                    if let Some(reply) = waiting.remove(&id) {
+                        // Nobody waits any more where the future was dropped.
+                        drop(reply.send(answer));
+                    }
+                }
+                Ok(Some(Received::Event(_) | Received::Unassigned(_) | Received::Dropped(_))) => {}
+                // Dropping the senders tells all who wait that the connection is lost.
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+}

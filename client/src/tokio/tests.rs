@@ -1,0 +1,159 @@
+use super::*;
+use crate::subscription::Update;
+use crate::{Dirs, Owner, Request};
+use gob_protocol::request::{List, Subscribe};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+struct World(PathBuf);
+
+impl World {
+    fn new(test: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("gob-tokio-{test}-{}", std::process::id()));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
+        Self(dir)
+    }
+
+    fn connector(&self) -> Connector {
+        let path = |name: &str| self.0.join(name);
+        let dirs = Dirs {
+            runtime: self.0.clone(),
+            state: path("state"),
+            data: path("data"),
+            config: path("config.toml"),
+        };
+        Connector::new(dirs, Owner::cli()).autostart(false)
+    }
+
+    /// Serves one connection by a script and then closes it. The socket is published whole, as a supervisor does.
+    fn serve_once(
+        &self,
+        script: impl Fn(&Value) -> Vec<Value> + Send + 'static,
+    ) -> std::thread::JoinHandle<()> {
+        let (new, socket) = (self.0.join("new.sock"), self.0.join("daemon.sock"));
+        std::fs::remove_file(&new).ok();
+        let listener = UnixListener::bind(&new).unwrap();
+        std::fs::rename(&new, &socket).unwrap();
+        std::thread::spawn(move || {
+            let stream = listener.accept().unwrap().0;
+            std::fs::remove_file(socket).unwrap();
+            let mut out = stream.try_clone().unwrap();
+            for line in BufReader::new(stream).lines() {
+                let Ok(line) = line else { return };
+                let request: Value = serde_json::from_str(&line).unwrap();
+                let mut frames = script(&request);
+                if request["type"] == "hello" {
+                    let server = json!({"version": "0", "pid": 1, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z"});
+                    frames = vec![json!({"protocol": 1, "server": server, "owner": "cli", "features": []})];
+                }
+                let close = frames.is_empty();
+                for frame in frames {
+                    let frame = if frame.get("event").is_some() {
+                        frame
+                    } else {
+                        json!({"id": request["id"], "success": true, "data": frame})
+                    };
+                    writeln!(out, "{frame}").unwrap();
+                }
+                if close {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { ::tokio::time::timeout(Duration::from_secs(20), future).await.unwrap() })
+}
+
+#[test]
+fn many_requests_at_once_and_a_lost_connection() {
+    let world = World::new("client");
+    let server = world.serve_once(|request| match request["type"].as_str() {
+        Some("ping") => vec![json!({"pong": true, "uptime_ms": request["id"]})],
+        Some("list") => vec![json!({"workers": []})],
+        _ => vec![],
+    });
+    block_on(async {
+        let client = Client::connect(world.connector()).await.unwrap();
+        let tasks: Vec<_> = (0..500)
+            .map(|_| {
+                let client = client.clone();
+                ::tokio::spawn(async move { client.ping().await.unwrap().uptime_ms })
+            })
+            .collect();
+        let mut ids = Vec::new();
+        for task in tasks {
+            ids.push(task.await.unwrap());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 500, "each got its own answer");
+        assert!(client.list(List::default()).await.unwrap().is_empty());
+        assert!(matches!(client.status().await, Err(Error::Lost { request }) if request == "status"));
+        assert!(matches!(client.ping().await, Err(Error::Lost { .. })), "the connection is gone for good");
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn a_deadline_passes() {
+    let world = World::new("deadline");
+    let server = world.serve_once(|_| vec![json!({"event": "worker_ready", "seq": 1})]);
+    block_on(async {
+        let client = Client::connect(world.connector()).await.unwrap();
+        let got = client.call(Request::Ping, Duration::from_millis(30)).await;
+        assert!(matches!(got, Err(Error::Timeout { request, .. }) if request == "ping"));
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn a_subscription_comes_back_where_it_was() {
+    let world = World::new("subscription");
+    let event = |seq: u64| json!({"event": "worker_ready", "seq": seq});
+    let first = world.serve_once(move |request| match request["type"].as_str() {
+        Some("subscribe") => {
+            assert_eq!(request["payload"], json!({"snapshot": true}));
+            vec![json!({"seq": 4, "instance": "i", "workers": []}), event(5)]
+        }
+        // The end of the connection is this test's next request.
+        _ => vec![],
+    });
+    block_on(async {
+        let mut subscription = Subscription::new(world.connector(), Subscribe::default());
+        assert!(matches!(subscription.next().await.unwrap(), Update::Subscribed(data) if data.seq == 4));
+        assert!(matches!(subscription.next().await.unwrap(), Update::Frame(line) if line.contains("5")));
+        let link = subscription.link.as_mut().unwrap();
+        link.conn().request(&Request::Ping).unwrap();
+        assert_eq!(subscription.next().await.unwrap(), Update::Disconnected);
+        let (waits, second) = (subscription.next(), async {
+            ::tokio::task::yield_now().await;
+            world.serve_once(move |request| match request["type"].as_str() {
+                Some("subscribe") => {
+                    assert_eq!(request["payload"], json!({"since": 5, "instance": "i"}));
+                    vec![json!({"seq": 2, "instance": "j", "gap": true, "workers": []}), event(3)]
+                }
+                _ => vec![],
+            })
+        });
+        let (update, second) = ::tokio::join!(waits, second);
+        assert!(matches!(update.unwrap(), Update::Subscribed(data) if data.gap && data.instance == "j"));
+        assert!(matches!(subscription.next().await.unwrap(), Update::Frame(line) if line.contains("3")));
+        drop(subscription);
+        second.join().unwrap();
+    });
+    first.join().unwrap();
+}
