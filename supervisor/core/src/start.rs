@@ -43,6 +43,11 @@ impl Core {
         let root_dir = start.root_dir.as_ref().unwrap_or(&self.config.paths.data_dir);
         let graph = start.graph.as_ref().unwrap_or(name);
         let serving = self.graphs.get(&(graph.clone(), root_dir.clone()));
+        // Whoever names no worker means the one that serves the graph, if it is of the kind that was asked for.
+        let meant = serving.filter(|other| {
+            let known = self.workers.get(*other).map(|other| &other.kind_name);
+            start.name.is_none() && (start.kind.is_none() || start.kind.as_ref() == known)
+        });
         if let Some(known) = self.workers.get(name) {
             // A start that names neither graph nor root means this very worker, wherever its graph is.
             let fits = start.graph.as_ref().is_none_or(|graph| *graph == known.graph)
@@ -51,15 +56,12 @@ impl Core {
             if fits {
                 return Ok(name.clone());
             }
-            return match serving {
-                Some(other) if start.name.is_none() && start.kind.is_none() => Ok(other.clone()),
-                Some(_) | None => Err(conflict(known, start)),
-            };
+            return meant.cloned().ok_or_else(|| conflict(known, start));
+        }
+        if let Some(other) = meant {
+            return Ok(other.clone());
         }
         if let Some(other) = serving {
-            if start.name.is_none() && start.kind.is_none() {
-                return Ok(other.clone());
-            }
             let message = format!("the graph {graph} in {root_dir} is served by the worker {other} already");
             let hint = format!("use that one: gobctl start {other}");
             let details =

@@ -28,6 +28,8 @@ mod dice;
 mod exhaust;
 mod fingerprint;
 mod harness;
+mod lease;
+mod owner;
 mod random;
 mod runs;
 mod settle;

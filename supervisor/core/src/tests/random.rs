@@ -15,7 +15,7 @@ use std::time::Instant;
 use std::vec::Vec;
 use std::{format, println, thread, vec};
 
-const HISTORIES: u64 = 15_000;
+const HISTORIES: u64 = 8_000;
 
 /// A kind as somebody may have configured it.
 fn any_kind(dice: &mut Dice) -> Kind {

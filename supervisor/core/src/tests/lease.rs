@@ -1,0 +1,207 @@
+//! Leases and their policy (PROTOCOL 5, ARCHITECTURE), and time that jumps.
+
+use super::harness::{LEASE_GRACE_MS, World, kind};
+use super::settle::{by_name, name, restart, start, start_leased, stop};
+use super::steps::Step;
+use crate::ConnId;
+use crate::worker::Phase;
+use gob_protocol::request::HandOver;
+use gob_protocol::{Actor, EventKind, Owner, Request};
+use std::string::String;
+
+const CLI: ConnId = ConnId(1);
+const DESKTOP: ConnId = ConnId(2);
+const AGENT: ConnId = ConnId(3);
+const NOBODY: ConnId = ConnId(4);
+const DESKTOP_TOO: ConnId = ConnId(5);
+
+fn world() -> World {
+    let mut world = World::new(kind());
+    let clients =
+        [(CLI, "cli"), (DESKTOP, "desktop"), (AGENT, "agent"), (NOBODY, "unknown"), (DESKTOP_TOO, "desktop")];
+    for (conn, owner) in clients {
+        world.takes(&Step::Join(conn, owner));
+    }
+    world
+}
+
+/// The desktop started it with a lease.
+fn leased() -> World {
+    let mut world = world();
+    world.takes(&Step::Ask(DESKTOP, start_leased("w")));
+    world.settles();
+    world
+}
+
+fn owner(world: &World) -> String {
+    world.core.workers[&name("w")].owner.as_str().into()
+}
+
+fn lease(conn: ConnId) -> Step {
+    Step::Ask(conn, Request::Lease(by_name("w")))
+}
+
+fn release(conn: ConnId) -> Step {
+    Step::Ask(conn, Request::Release(by_name("w")))
+}
+
+fn hand_over(to: &str) -> Request {
+    Request::HandOver(HandOver { name: name("w"), to: Owner::new(to).unwrap() })
+}
+
+fn count(world: &World, kind: EventKind) -> usize {
+    world.history.iter().filter(|event| event.event == kind).count()
+}
+
+#[test]
+fn the_last_lease_of_the_owner_costs_it_the_worker_after_the_grace() {
+    for gone in [release(DESKTOP), Step::Leave(DESKTOP)] {
+        let mut world = leased();
+        world.takes(&lease(AGENT));
+        let begin = world.now;
+        world.takes(&gone);
+        assert_eq!(owner(&world), "desktop", "not at once");
+        world.takes(&Step::Due);
+        assert_eq!((world.now - begin, owner(&world)), (LEASE_GRACE_MS, "unknown".into()));
+        let last = world.history.last().unwrap();
+        assert_eq!((last.event, &last.actor), (EventKind::WorkerOwnerChanged, &Actor::Supervisor));
+        assert!(matches!(world.phase("w"), Phase::Ready { .. }), "the worker goes on");
+    }
+}
+
+#[test]
+fn a_lease_within_the_grace_keeps_it() {
+    for by in [DESKTOP, DESKTOP_TOO] {
+        let mut world = leased();
+        world.takes(&release(DESKTOP));
+        world.takes(&Step::Pass(LEASE_GRACE_MS - 1));
+        world.takes(&lease(by));
+        assert!(world.wake.is_none());
+    }
+    let mut world = leased();
+    world.takes(&release(DESKTOP));
+    world.takes(&lease(AGENT));
+    world.takes(&Step::Due);
+    assert_eq!(owner(&world), "unknown", "somebody else's does not");
+}
+
+#[test]
+fn another_lease_of_the_owner_keeps_it() {
+    let mut world = leased();
+    world.takes(&lease(DESKTOP_TOO));
+    world.takes(&Step::Leave(DESKTOP));
+    assert!(world.wake.is_none());
+    world.takes(&Step::Leave(DESKTOP_TOO));
+    assert!(world.wake.is_some());
+}
+
+#[test]
+fn without_a_lease_at_its_start_the_owner_stays() {
+    let mut world = world();
+    world.takes(&Step::Ask(DESKTOP, start("w")));
+    world.settles();
+    world.takes(&lease(DESKTOP));
+    world.takes(&Step::Leave(DESKTOP));
+    assert!(world.wake.is_none());
+}
+
+#[test]
+fn a_new_start_begins_anew() {
+    // The desktop's lease is gone and so is its run; what cli starts is cli's, whatever becomes of the old grace.
+    let mut world = leased();
+    world.takes(&Step::Ask(DESKTOP, stop("w")));
+    world.settles();
+    world.takes(&release(DESKTOP));
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.settles();
+    assert_eq!((owner(&world).as_str(), world.wake), ("cli", None));
+    world.takes(&lease(CLI));
+    world.takes(&release(CLI));
+    assert!(world.wake.is_none(), "nor does it inherit that leases count");
+}
+
+#[test]
+fn a_restart_leaves_the_policy() {
+    let mut world = leased();
+    world.takes(&Step::Ask(DESKTOP, restart("w")));
+    world.settles();
+    world.takes(&release(DESKTOP));
+    assert!(world.wake.is_some());
+}
+
+#[test]
+fn who_never_had_a_lease_loses_none() {
+    let mut world = leased();
+    world.takes(&Step::Ask(DESKTOP, hand_over("agent")));
+    assert_eq!((owner(&world).as_str(), world.wake), ("agent", None), "handed over");
+    let mut world = leased();
+    world.takes(&release(DESKTOP));
+    world.takes(&Step::Due);
+    world.takes(&Step::Ask(CLI, start("w")));
+    assert_eq!((owner(&world).as_str(), world.wake), ("cli", None), "taken over");
+}
+
+#[test]
+fn a_start_that_waits_brings_its_lease_along() {
+    let mut world = leased();
+    world.takes(&Step::Ask(DESKTOP, stop("w")));
+    world.takes(&Step::Ask(AGENT, start_leased("w")));
+    world.takes(&Step::Leave(AGENT));
+    world.settles();
+    assert_eq!(owner(&world), "agent");
+    world.takes(&Step::Due);
+    assert_eq!(owner(&world), "unknown", "it was gone before its run began");
+}
+
+#[test]
+fn a_lease_is_one_for_each_connection_and_worker() {
+    let mut world = leased();
+    for _ in 0..3 {
+        world.takes(&lease(DESKTOP));
+        world.takes(&lease(NOBODY));
+    }
+    assert_eq!(world.core.workers[&name("w")].leases.len(), 2);
+    assert_eq!(count(&world, EventKind::LeaseGranted), 2);
+    for _ in 0..2 {
+        world.takes(&release(NOBODY));
+    }
+    assert_eq!(count(&world, EventKind::LeaseReleased), 1);
+}
+
+#[test]
+fn a_supervisor_that_slept_skips_a_round_of_deadlines() {
+    let starting = || {
+        let mut world = world();
+        world.takes(&Step::Ask(CLI, start("w")));
+        world.takes(&Step::Spawned(name("w")));
+        world.takes(&Step::Pass(250));
+        world
+    };
+    // A little late is late.
+    let mut world = starting();
+    world.takes(&Step::Late(2_000));
+    assert!(matches!(world.phase("w"), Phase::Ending(_)));
+    // Later than that, it slept, and so may have the worker: what was left of its time is left of it still.
+    let mut world = starting();
+    world.takes(&Step::Late(2_001));
+    assert!(matches!(world.phase("w"), Phase::Starting { .. }));
+    assert_eq!(world.wake, Some(world.now + 300), "nothing was heard of since the spawn");
+    world.takes(&Step::Due);
+    assert!(matches!(world.phase("w"), Phase::Ending(_)), "one round only");
+    // The answer that lay unread comes first, whatever the input that ends the sleep.
+    let mut world = starting();
+    world.now += 60_000;
+    world.takes(&Step::Ready(name("w")));
+    assert!(matches!(world.phase("w"), Phase::Ready { .. }));
+    assert!(world.wake.is_none());
+}
+
+#[test]
+fn the_clock_on_the_wall_moves_no_deadline() {
+    let mut world = leased();
+    world.takes(&release(DESKTOP));
+    let wake = world.wake;
+    world.takes(&Step::Skew(-86_400_000));
+    world.takes(&lease(AGENT));
+    assert_eq!(world.wake, wake);
+}
