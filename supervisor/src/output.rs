@@ -1,0 +1,232 @@
+//! The data plane: workers' output from their pipes into files (ARCHITECTURE, "Logs").
+//!
+//! One thread drains pipes into bounded buffers, one writes the buffers to files. They own everything about output:
+//! the pipes' read ends, the log files, rotation, the index, the total budget. The main thread only hands pipes over
+//! and is told what matters to it; nothing it calls here waits for a pipe or a disk, but for [`Output::flush`] and
+//! [`Output::hand_over`], which say so.
+//!
+//! ```text
+//! pipes ─▶ drain ─ batches of 256 KiB ─▶ writer ─▶ <name>/<run>.stdout.log, .stderr.log, .idx
+//!            │  ◀── used batches ───────────┘
+//!            └─ FromOutput ─▶ main
+//! ```
+//!
+//! While the disk keeps up nothing is lost: a pipe whose run has [`RUN_BACKLOG`] bytes waiting is not read until some
+//! of them are written. Once nothing was written for [`STALL`] the disk counts as hung, and bytes are read, counted
+//! and dropped, so that no worker ever waits for it.
+
+mod batch;
+mod budget;
+mod drain;
+mod exchange;
+mod index;
+mod pipe;
+mod poller;
+mod reports;
+mod rotation;
+mod run_log;
+mod stall;
+mod tap;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod writer;
+
+pub(crate) use tap::Tap;
+pub(crate) use watch::Watch;
+
+use exchange::Exchange;
+use gob_core::RunKey;
+use gob_protocol::Name;
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// Bytes of one run that may wait for the disk.
+const RUN_BACKLOG: usize = 1 << 20;
+/// Batches that may exist at a time, the bound on all that waits for the disk.
+const MAX_BATCHES: usize = 32;
+/// After this long without progress the disk counts as hung.
+const STALL: Duration = Duration::from_secs(1);
+/// The threads read and write; nothing in them recurses.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// How logs are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct OutputConfig {
+    /// The directory of all logs; made when it is missing.
+    pub(crate) log_dir: PathBuf,
+    /// A log file that would grow beyond this is rotated, in bytes.
+    pub(crate) rotate_bytes: u64,
+    /// How many rotated files are kept beside the current one.
+    pub(crate) keep: u32,
+    /// What all logs together may take, in bytes on the disk.
+    pub(crate) budget_bytes: u64,
+}
+
+/// What the main thread is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FromOutput {
+    /// The run's [`Watch`] has its answer.
+    Handshake {
+        /// Which run.
+        key: RunKey,
+        /// What the worker told, or why it never will be ready.
+        result: Result<Handshake, HandshakeError>,
+    },
+    /// The answer to [`Output::drain`].
+    Drained {
+        /// Which run.
+        key: RunKey,
+    },
+    /// Both streams ended, and all that came is in the files. A descendant of the worker may delay this for as long
+    /// as it lives, and a hung disk for as long as it hangs.
+    Closed {
+        /// Which run.
+        key: RunKey,
+    },
+}
+
+/// The read ends of a run's output; `None` for a stream that has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Pipes {
+    /// Standard output.
+    pub(crate) stdout: Option<OwnedFd>,
+    /// Standard error.
+    pub(crate) stderr: Option<OwnedFd>,
+}
+
+/// Everything attached, taken out of the data plane again for an upgrade.
+#[derive(Debug, Default)]
+pub(crate) struct HandedOver {
+    /// The runs.
+    pub(crate) runs: Vec<HandedRun>,
+    /// Reports for the main thread that its full queue had no room for.
+    pub(crate) reports: Vec<FromOutput>,
+}
+
+/// One run of [`HandedOver`].
+#[derive(Debug)]
+pub(crate) struct HandedRun {
+    /// Which.
+    pub(crate) key: RunKey,
+    /// Its pipes.
+    pub(crate) pipes: Pipes,
+    /// While the run is watched, what its streams brought since their last newline. Whoever watches it next has to be
+    /// fed this first.
+    pub(crate) unfinished: [Vec<u8>; 2],
+    watch: Option<Box<dyn Watch>>,
+    tap: Arc<Tap>,
+}
+
+/// What the main thread asks of the drain thread.
+#[derive(Debug)]
+enum Command {
+    Attach(HandedRun),
+    Resume(HandedOver),
+    Drain(RunKey),
+    Forget(Name),
+    Flush(mpsc::SyncSender<()>),
+    HandOver { taken: mpsc::SyncSender<HandedOver>, flushed: mpsc::SyncSender<()> },
+    Stop,
+}
+
+/// The main thread's handle. The threads end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Output {
+    // Unbounded, because the main thread must not wait; it holds at most a few commands per worker.
+    commands: mpsc::Sender<Command>,
+    exchange: Arc<Exchange>,
+}
+
+impl Output {
+    /// Starts the two threads.
+    ///
+    /// # Errors
+    /// When the kernel has no thread or descriptor to give. Trouble with the log directory is none: it is logged, and
+    /// tried again whenever there is something to write.
+    pub(crate) fn start(
+        config: OutputConfig,
+        to_main: tokio::sync::mpsc::Sender<FromOutput>,
+    ) -> io::Result<Self> {
+        let exchange = Arc::new(Exchange::new()?);
+        let (commands, orders) = mpsc::channel();
+        let drain = drain::Drain::new(Arc::clone(&exchange), orders, to_main)?;
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+        let output = Self { commands, exchange: Arc::clone(&exchange) };
+        drop(thread("output-drain").spawn(move || drain.run())?);
+        drop(thread("output-writer").spawn(move || writer::Writer::new(config, exchange).run())?);
+        Ok(output)
+    }
+
+    /// Takes over a run's pipes and creates its files. With a `watch`, the run's output is shown to it until it
+    /// answers. A run whose files are there already is continued.
+    pub(crate) fn attach(&self, key: RunKey, pipes: Pipes, watch: Option<Box<dyn Watch>>) -> Arc<Tap> {
+        let tap = Arc::new(Tap::default());
+        let unfinished = [Vec::new(), Vec::new()];
+        self.send(Command::Attach(HandedRun { key, pipes, unfinished, watch, tap: Arc::clone(&tap) }));
+        tap
+    }
+
+    /// Reads what a run has written up to now and then answers [`FromOutput::Drained`], once, also for a run that is
+    /// not attached any more. After its leader was reaped this means: the leader's last words are in [`Tap`].
+    pub(crate) fn drain(&self, key: RunKey) {
+        self.send(Command::Drain(key));
+    }
+
+    /// Deletes a worker's logs, all runs. What is still attached of it is let go.
+    pub(crate) fn forget(&self, name: Name) {
+        self.send(Command::Forget(name));
+    }
+
+    /// Reads what all runs have written up to now and waits until it is in the files, and until what was to be
+    /// forgotten is gone. False when `limit` passed before.
+    pub(crate) fn flush(&self, limit: Duration) -> bool {
+        let (done, wait) = mpsc::sync_channel(1);
+        self.send(Command::Flush(done));
+        wait.recv_timeout(limit).is_ok()
+    }
+
+    /// Lets go of all runs and waits until what was read of them is in the files; the program that comes next attaches
+    /// them anew. `None`, and everything goes on, when `limit` passed before. What was reported waits in the channel
+    /// to the main thread, and beyond that in [`HandedOver::reports`].
+    pub(crate) fn hand_over(&self, limit: Duration) -> Option<HandedOver> {
+        let (taken, runs) = mpsc::sync_channel(1);
+        let (flushed, wait) = mpsc::sync_channel(1);
+        self.send(Command::HandOver { taken, flushed });
+        let handed = runs.recv().ok()?;
+        if wait.recv_timeout(limit).is_ok() {
+            return Some(handed);
+        }
+        self.resume(handed);
+        None
+    }
+
+    /// Takes back what [`Output::hand_over`] gave, when nobody else could take it. Taps stay the same.
+    pub(crate) fn resume(&self, handed: HandedOver) {
+        self.send(Command::Resume(handed));
+    }
+
+    /// Bytes written to logs, and bytes dropped, since the start.
+    pub(crate) fn counters(&self) -> (u64, u64) {
+        let counters = &self.exchange.counters;
+        (counters.written.load(Ordering::Relaxed), counters.dropped.load(Ordering::Relaxed))
+    }
+
+    fn send(&self, command: Command) {
+        // Without a drain thread there is nobody to do it, and the thread that waits for an answer gets none.
+        if self.commands.send(command).is_ok() {
+            self.exchange.bell.ring();
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.send(Command::Stop);
+    }
+}

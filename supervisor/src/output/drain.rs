@@ -1,0 +1,360 @@
+//! The drain thread: reads pipes, in turns, into batches.
+//!
+//! Owns the attached runs. Everything it does is bounded: a turn, a run's backlog, the batches. It waits in the poller
+//! alone, and has a deadline there only while a pipe waits for the disk or a report for the main thread.
+
+mod run;
+mod slots;
+
+use super::batch::{Batch, READ_BYTES, RunId, Segment};
+use super::exchange::{Exchange, Job};
+use super::pipe::Read;
+use super::poller::{Happened, Poller};
+use super::reports::Reports;
+use super::stall::Stall;
+use super::{Command, FromOutput, HandedOver, HandedRun, RUN_BACKLOG};
+use gob_core::RunKey;
+use gob_protocol::Name;
+use run::Run;
+use slots::{Slots, Token};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Reads of one pipe before the next one has its turn.
+const READS_PER_TURN: usize = 4;
+/// Pipes that may be big at a time: what a user's pipes may hold altogether is limited, and beyond that limit all of
+/// the user's new pipes are tiny.
+const BIG_PIPES: usize = 16;
+
+/// What a read of one pipe came to.
+enum Step {
+    /// There may be more.
+    More,
+    /// It is empty, or it ended.
+    Dry,
+    /// It has to wait for the disk.
+    Wait,
+}
+
+/// The thread's state.
+pub(super) struct Drain {
+    exchange: Arc<Exchange>,
+    orders: mpsc::Receiver<Command>,
+    poller: Poller,
+    reports: Reports,
+    slots: Slots,
+    /// Pipes with something to read.
+    ready: VecDeque<Token>,
+    /// Pipes that wait for the disk.
+    waiting: Vec<Token>,
+    batch: Option<Batch>,
+    stall: Stall,
+    /// Where bytes go that are dropped; made when first needed.
+    sink: Vec<u8>,
+    big_pipes: usize,
+    /// Runs that ended, until the writer has closed their files.
+    closing: HashMap<RunId, RunKey>,
+    flushes: Vec<mpsc::SyncSender<()>>,
+    next_id: RunId,
+}
+
+impl Drain {
+    pub(super) fn new(
+        exchange: Arc<Exchange>,
+        orders: mpsc::Receiver<Command>,
+        to_main: tokio::sync::mpsc::Sender<FromOutput>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            poller: Poller::new(&exchange.bell)?,
+            exchange,
+            orders,
+            reports: Reports::new(to_main),
+            slots: Slots::default(),
+            ready: VecDeque::new(),
+            waiting: Vec::new(),
+            batch: None,
+            stall: Stall::new(),
+            sink: Vec::new(),
+            big_pipes: 0,
+            closing: HashMap::new(),
+            flushes: Vec::new(),
+            next_id: 0,
+        })
+    }
+
+    /// Runs until the handle is dropped.
+    pub(super) fn run(mut self) {
+        loop {
+            let limit = self.limit();
+            let mut rang = false;
+            for happened in self.poller.wait(limit) {
+                match happened {
+                    Happened::Rang => rang = true,
+                    Happened::Readable { token, ended } => {
+                        let token = Token(token);
+                        if let Some(pipe) = self.slots.pipe(token) {
+                            pipe.ended |= ended;
+                            if !std::mem::replace(&mut pipe.queued, true) {
+                                self.ready.push_back(token);
+                            }
+                        }
+                    }
+                }
+            }
+            if rang {
+                while let Ok(command) = self.orders.try_recv() {
+                    if !self.obey(command) {
+                        self.send_batch(true);
+                        return self.exchange.submit(Job::Stop);
+                    }
+                }
+                self.report_closed();
+            }
+            let hung = self.look_at_disk(Instant::now());
+            self.ready.extend(self.waiting.drain(..));
+            for _ in 0..self.ready.len() {
+                if let Some(token) = self.ready.pop_front() {
+                    self.turn(token, hung);
+                }
+            }
+            self.send_batch(false);
+            self.pass_flushes_on();
+            self.reports.retry();
+        }
+    }
+
+    /// How long the poller may wait.
+    fn limit(&mut self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let now = Instant::now();
+        self.look_at_disk(now);
+        [self.stall.due(now), self.reports.due()].into_iter().flatten().min()
+    }
+
+    /// Whether the disk hangs while somebody waits for it.
+    fn look_at_disk(&mut self, now: Instant) -> bool {
+        self.stall.look(self.exchange.progress(), !self.waiting.is_empty(), now)
+    }
+
+    /// Reads a pipe a few times.
+    fn turn(&mut self, token: Token, hung: bool) {
+        let time = now();
+        for _ in 0..READS_PER_TURN {
+            match self.read(token, time, hung) {
+                Step::More => {}
+                Step::Dry => return self.unqueue(token),
+                Step::Wait => return self.waiting.push(token),
+            }
+        }
+        self.ready.push_back(token);
+    }
+
+    fn read(&mut self, token: Token, time: i64, hung: bool) -> Step {
+        let Some(run) = self.slots.run(token) else { return Step::Dry };
+        let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::as_mut) else { return Step::Dry };
+        let stream = token.stream();
+        let has_room = self.exchange.has_room(&run.tap, RUN_BACKLOG);
+        let mut batch = self.batch.take();
+        if has_room && batch.as_mut().is_none_or(|batch| batch.room().is_none()) {
+            if let Some(full) = batch.take() {
+                self.exchange.submit(Job::Write(full));
+            }
+            batch = self.exchange.empty_batch();
+        }
+        let got = match batch.as_mut().filter(|_| has_room).and_then(Batch::room) {
+            Some(room) => pipe.read(room),
+            None if hung => {
+                self.sink.resize(READ_BYTES, 0);
+                pipe.read(&mut self.sink)
+            }
+            None => {
+                self.batch = batch;
+                return Step::Wait;
+            }
+        };
+        let (len, step) = match got {
+            Read::Some(len) => (len, Step::More),
+            Read::Last(len) => (len, Step::Dry),
+            Read::End => (0, Step::Dry),
+        };
+        if len == READ_BYTES && !pipe.big && self.big_pipes < BIG_PIPES && pipe.enlarge() {
+            self.big_pipes += 1;
+        }
+        if len > 0 {
+            let bytes = match &mut batch {
+                Some(batch) if has_room => {
+                    run.tap.backlog.fetch_add(len, Ordering::AcqRel);
+                    batch.push(Segment { run: run.id, stream, time, len })
+                }
+                Some(_) | None => {
+                    self.exchange.counters.dropped.fetch_add(len as u64, Ordering::Relaxed);
+                    self.sink.get(..len).unwrap_or_default()
+                }
+            };
+            if let Some(report) = run.took(stream, time, bytes) {
+                self.reports.send(report);
+            }
+        }
+        self.batch = batch;
+        if got == Read::End {
+            self.end(token);
+        } else if let Some(report) = run.answer() {
+            self.reports.send(report);
+        }
+        step
+    }
+
+    fn unqueue(&mut self, token: Token) {
+        if let Some(pipe) = self.slots.pipe(token) {
+            pipe.queued = false;
+        }
+    }
+
+    /// A stream has ended; with it, perhaps, its run.
+    fn end(&mut self, token: Token) {
+        let Some(run) = self.slots.run(token) else { return };
+        if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::take) {
+            self.poller.remove(pipe.fd());
+            self.big_pipes -= usize::from(pipe.big);
+        }
+        if let Some(report) = run.answer() {
+            self.reports.send(report);
+        }
+        if run.pipes.iter().all(Option::is_none)
+            && let Some(run) = self.slots.remove(token)
+        {
+            self.send_batch(true);
+            self.exchange.submit(Job::Close(run.id));
+            self.closing.insert(run.id, run.key);
+        }
+    }
+
+    /// Hands the batch to the writer; if it need not be now, only when the writer has nothing better to do.
+    fn send_batch(&mut self, now: bool) {
+        if self.batch.as_ref().is_some_and(|batch| !batch.is_empty())
+            && (now || !self.exchange.is_behind())
+            && let Some(batch) = self.batch.take()
+        {
+            self.exchange.submit(Job::Write(batch));
+        }
+    }
+
+    fn report_closed(&mut self) {
+        for id in self.exchange.take_closed() {
+            if let Some(key) = self.closing.remove(&id) {
+                self.reports.send(FromOutput::Closed { key });
+            }
+        }
+    }
+
+    fn pass_flushes_on(&mut self) {
+        if !self.flushes.is_empty() && self.slots.iter().all(|run| !run.owes()) {
+            self.send_batch(true);
+            for done in self.flushes.drain(..) {
+                self.exchange.submit(Job::Flush(done));
+            }
+        }
+    }
+
+    /// Carries out an order; false when it is to end.
+    fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Attach(run) => self.attach(run),
+            Command::Resume(handed) => {
+                handed.reports.into_iter().for_each(|report| self.reports.send(report));
+                handed.runs.into_iter().for_each(|run| self.attach(run));
+            }
+            Command::Drain(key) => match self.slots.find(&key) {
+                Some(token) => {
+                    self.slots.run(token).into_iter().for_each(|run| run.asked = true);
+                    self.owe(token);
+                }
+                None => self.reports.send(FromOutput::Drained { key }),
+            },
+            Command::Forget(name) => self.forget(name),
+            Command::Flush(done) => {
+                self.flushes.push(done);
+                self.slots.tokens().into_iter().for_each(|token| self.owe(token));
+            }
+            Command::HandOver { taken, flushed } => {
+                let handed = self.hand_over();
+                self.exchange.submit(Job::Flush(flushed));
+                if let Err(mpsc::SendError(handed)) = taken.send(handed) {
+                    return self.obey(Command::Resume(handed));
+                }
+            }
+            Command::Stop => return false,
+        }
+        true
+    }
+
+    fn attach(&mut self, run: HandedRun) {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.exchange.submit(Job::Open { id, key: run.key.clone(), tap: Arc::clone(&run.tap) });
+        let token = self.slots.insert(Run::new(id, run, &self.poller, self.slots.next()));
+        // Whatever is in the pipes already is told by the poller; only what has no pipe has ended here and now.
+        if self.slots.run(token).is_some_and(|run| run.pipes.iter().all(Option::is_none)) {
+            self.end(token);
+        }
+    }
+
+    /// Has both pipes of a run read until they are empty.
+    fn owe(&mut self, token: Token) {
+        for token in token.both() {
+            if let Some(pipe) = self.slots.pipe(token) {
+                pipe.owe();
+                if !std::mem::replace(&mut pipe.queued, true) {
+                    self.ready.push_back(token);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, name: Name) {
+        for token in self.slots.tokens() {
+            if self.slots.run(token).is_some_and(|run| run.key.name == name) {
+                self.let_go(token);
+            }
+        }
+        self.send_batch(true);
+        self.exchange.submit(Job::Forget(name));
+    }
+
+    fn hand_over(&mut self) -> HandedOver {
+        let runs: Vec<Run> = self.slots.tokens().into_iter().filter_map(|token| self.let_go(token)).collect();
+        self.send_batch(true);
+        for run in &runs {
+            self.exchange.submit(Job::Close(run.id));
+        }
+        // Their files are closed by the time that the flush behind them is done.
+        let closing = self.closing.drain().map(|(_, key)| FromOutput::Closed { key });
+        let reports = self.reports.take().into_iter().chain(closing).collect();
+        HandedOver { runs: runs.into_iter().map(Run::hand_over).collect(), reports }
+    }
+
+    /// Takes a run out with its pipes. What waits for an answer about it gets one.
+    fn let_go(&mut self, token: Token) -> Option<Run> {
+        let mut run = self.slots.remove(token)?;
+        for pipe in run.pipes.iter_mut().flatten() {
+            self.poller.remove(pipe.fd());
+            self.big_pipes -= usize::from(pipe.big);
+            pipe.owes = 0;
+        }
+        if let Some(report) = run.answer() {
+            self.reports.send(report);
+        }
+        Some(run)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,191 @@
+//! Between the two threads: jobs one way, used batches and endings the other.
+//!
+//! Owns the queue, the spare batches and the counters. The one lock is held for a push or a pop, never over I/O.
+
+use super::MAX_BATCHES;
+use super::batch::{Batch, RunId};
+use super::poller::Bell;
+use super::tap::Tap;
+use gob_core::RunKey;
+use gob_protocol::Name;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+
+/// Spare batches kept for the next flood.
+const SPARE_BATCHES: usize = 4;
+/// With this many jobs waiting the writer is behind, and a batch is better filled than sent.
+const BEHIND: usize = 2;
+
+/// What the writer is to do, in this order.
+#[derive(Debug)]
+pub(super) enum Job {
+    Open { id: RunId, key: RunKey, tap: Arc<Tap> },
+    Write(Batch),
+    Close(RunId),
+    Forget(Name),
+    Flush(mpsc::SyncSender<()>),
+    Stop,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bounded by [`MAX_BATCHES`] and, for the rest, by what the main thread ordered.
+    jobs: VecDeque<Job>,
+    spare: Vec<Batch>,
+    /// How many batches there are, wherever they are.
+    batches: usize,
+    /// Runs whose files are closed, to be told to the drain thread.
+    closed: Vec<RunId>,
+    /// The writer sleeps.
+    idle: bool,
+    /// The drain thread wants to hear when the writer has got further.
+    hungry: bool,
+}
+
+/// Bytes since the start.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) written: AtomicU64,
+    pub(super) dropped: AtomicU64,
+}
+
+/// What both threads hold.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    state: Mutex<State>,
+    work: Condvar,
+    progress: AtomicU64,
+    pub(super) bell: Bell,
+    pub(super) counters: Counters,
+}
+
+impl Exchange {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            progress: AtomicU64::new(0),
+            bell: Bell::new()?,
+            counters: Counters::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the drain thread: an empty batch, or `None` when there are as many as there may be; then it is woken once
+    /// one is free.
+    pub(super) fn empty_batch(&self) -> Option<Batch> {
+        let mut state = self.state();
+        if let Some(batch) = state.spare.pop() {
+            return Some(batch);
+        }
+        if state.batches >= MAX_BATCHES {
+            state.hungry = true;
+            return None;
+        }
+        state.batches += 1;
+        drop(state);
+        Some(Batch::new())
+    }
+
+    /// For the drain thread: whether a run has room for more, by its backlog; if not, it is woken once the writer has
+    /// got further.
+    pub(super) fn has_room(&self, tap: &Tap, limit: usize) -> bool {
+        if tap.backlog.load(Ordering::Acquire) < limit {
+            return true;
+        }
+        // Looked at again under the lock: the writer takes it after every change.
+        let mut state = self.state();
+        state.hungry = true;
+        tap.backlog.load(Ordering::Acquire) < limit
+    }
+
+    /// For the drain thread: queues a job.
+    pub(super) fn submit(&self, job: Job) {
+        let mut state = self.state();
+        state.jobs.push_back(job);
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        if idle {
+            self.work.notify_one();
+        }
+    }
+
+    /// For the drain thread: whether the writer has enough to do for now; then it wakes the drain thread when it has
+    /// less.
+    pub(super) fn is_behind(&self) -> bool {
+        let mut state = self.state();
+        let behind = state.jobs.len() >= BEHIND;
+        state.hungry |= behind;
+        behind
+    }
+
+    /// For the drain thread: the runs whose files were closed since.
+    pub(super) fn take_closed(&self) -> Vec<RunId> {
+        std::mem::take(&mut self.state().closed)
+    }
+
+    /// How much the writer has done; the number itself means nothing.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    /// For the writer: waits for the next job, or, where it has something else to do, looks for one.
+    pub(super) fn next_job(&self, wait: bool) -> Option<Job> {
+        let mut state = self.state();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                let wake = state.hungry && state.jobs.len() < BEHIND;
+                self.release(state, wake);
+                return Some(job);
+            }
+            if !wait {
+                return None;
+            }
+            state.idle = true;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// For the writer: says that it got further.
+    pub(super) fn advance(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// For the writer: gives a batch back that is done with. The backlogs of its runs are lowered before.
+    pub(super) fn give_back(&self, mut batch: Batch) {
+        batch.clear();
+        let mut state = self.state();
+        let surplus = if state.spare.len() < SPARE_BATCHES {
+            state.spare.push(batch);
+            None
+        } else {
+            state.batches -= 1;
+            Some(batch)
+        };
+        let wake = state.hungry;
+        self.release(state, wake);
+        drop(surplus);
+    }
+
+    /// For the writer: a run's files are closed.
+    pub(super) fn tell_closed(&self, id: RunId) {
+        let mut state = self.state();
+        state.closed.push(id);
+        self.release(state, true);
+    }
+
+    fn release(&self, mut state: MutexGuard<'_, State>, wake: bool) {
+        if wake {
+            state.hungry = false;
+        }
+        drop(state);
+        if wake {
+            self.bell.ring();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The read end of one pipe.
+
+use super::batch::READ_BYTES;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// A pipe that floods is enlarged to this, in bytes.
+const BIG_BYTES: usize = 1 << 20;
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// So many bytes, and there may be more at once.
+    Some(usize),
+    /// So many bytes, and no more for now; the poller tells when there are.
+    Last(usize),
+    /// Nobody can write to it any more, and it is empty.
+    End,
+}
+
+/// One stream of one run.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    fd: OwnedFd,
+    /// It waits for its turn, or for room.
+    pub(super) queued: bool,
+    /// The poller said that nobody can write to it any more; what is in it must be read until its end.
+    pub(super) ended: bool,
+    /// It was enlarged.
+    pub(super) big: bool,
+    /// How much is to be read, or until it is empty, before somebody's question is answered.
+    pub(super) owes: usize,
+}
+
+impl Pipe {
+    /// Takes a read end over. Not blocking: this is a property of this end alone, the worker's is as it was.
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        let flags = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?);
+        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        Ok(Self { fd, queued: false, ended: false, big: false, owes: 0 })
+    }
+
+    pub(super) const fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Gives the read end up.
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// Reads into `room`, once.
+    pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
+        let wanted = room.len();
+        let got = loop {
+            match nix::unistd::read(&self.fd, room) {
+                Err(Errno::EINTR) => {}
+                Ok(0) => break Read::End,
+                // A short read emptied it, and the next change is told; only its end, if it came before, is not.
+                Ok(count) if count < wanted && !self.ended => break Read::Last(count),
+                Ok(count) => break Read::Some(count),
+                Err(Errno::EAGAIN) => break Read::Last(0),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read a worker's output");
+                    break Read::End;
+                }
+            }
+        };
+        self.owes = match got {
+            Read::Some(count) => self.owes.saturating_sub(count),
+            Read::Last(_) | Read::End => 0,
+        };
+        got
+    }
+
+    /// Asks for an answer about what is in it now. It can't hold more than a big pipe does.
+    pub(super) fn owe(&mut self) {
+        self.owes = BIG_BYTES + READ_BYTES;
+    }
+
+    /// Makes it big, which saves switches between its writer and its reader. True if the kernel grants it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn enlarge(&mut self) -> bool {
+        let size = libc::c_int::try_from(BIG_BYTES).unwrap_or(libc::c_int::MAX);
+        self.big = fcntl(&self.fd, FcntlArg::F_SETPIPE_SZ(size)).is_ok();
+        self.big
+    }
+
+    /// Elsewhere pipes grow by themselves.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn enlarge(&mut self) -> bool {
+        false
+    }
+}

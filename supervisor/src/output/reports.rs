@@ -1,0 +1,53 @@
+//! Reports to the main thread: none is lost, and none is waited for.
+
+use super::FromOutput;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// How soon a report is tried again that the main thread's queue had no room for.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// The way to the main thread, and what waits for room in it.
+#[derive(Debug)]
+pub(super) struct Reports {
+    to_main: Sender<FromOutput>,
+    waiting: VecDeque<FromOutput>,
+}
+
+impl Reports {
+    pub(super) fn new(to_main: Sender<FromOutput>) -> Self {
+        Self { to_main, waiting: VecDeque::new() }
+    }
+
+    /// Sends a report now, or later, in order.
+    pub(super) fn send(&mut self, report: FromOutput) {
+        self.waiting.push_back(report);
+        self.retry();
+    }
+
+    /// Sends what waits, as far as there is room.
+    pub(super) fn retry(&mut self) {
+        while let Some(report) = self.waiting.pop_front() {
+            match self.to_main.try_send(report) {
+                // Without a main thread nobody is interested.
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                Err(TrySendError::Full(report)) => {
+                    self.waiting.push_front(report);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// When to try again, if anything waits.
+    pub(super) fn due(&self) -> Option<Duration> {
+        (!self.waiting.is_empty()).then_some(RETRY)
+    }
+
+    /// Takes back what waits.
+    pub(super) fn take(&mut self) -> Vec<FromOutput> {
+        self.waiting.drain(..).collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! The files of one run: both streams, their rotated files, the index.
+//!
+//! Owns sizes and offsets, so that a write needs no look at the disk, and open descriptors as long as it is let. A
+//! disk that takes nothing costs this run's bytes, which are counted, and a new try a second.
+
+mod side;
+
+use super::OutputConfig;
+use super::batch::Segment;
+use super::budget::disk_bytes;
+use super::exchange::Counters;
+use super::index::{Index, Stream};
+use super::rotation::{create, open, rotated};
+use super::tap::Tap;
+use gob_core::RunKey;
+use gob_protocol::logindex::log_path;
+use side::{Side, Stamps};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How soon a disk that took nothing is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why and since when nothing can be written.
+#[derive(Debug)]
+struct Fault {
+    tried: Instant,
+    dropped: u64,
+}
+
+/// One run.
+#[derive(Debug)]
+pub(super) struct RunLog {
+    pub(super) key: RunKey,
+    pub(super) tap: Arc<Tap>,
+    /// What its files take on the disk, as the budget counts it.
+    pub(super) cost: u64,
+    sides: [Side; 2],
+    index: Index,
+    fault: Option<Fault>,
+    /// The index could not be written, which was told.
+    index_failed: bool,
+    /// Its descriptors are open.
+    pub(super) is_open: bool,
+}
+
+impl RunLog {
+    /// Makes its files, or takes in those that are there.
+    pub(super) fn open(key: RunKey, tap: Arc<Tap>, config: &OutputConfig) -> Self {
+        let sides = [Side::default(), Side::default()];
+        let mut log = Self {
+            key,
+            tap,
+            cost: 0,
+            sides,
+            index: Index::default(),
+            fault: None,
+            index_failed: false,
+            is_open: true,
+        };
+        if let Err(error) = log.create_files(config) {
+            log.fail(&error, 0);
+        }
+        log.cost = log.disk_bytes();
+        log
+    }
+
+    fn create_files(&mut self, config: &OutputConfig) -> io::Result<()> {
+        let mut old = false;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let path = self.path(config, stream);
+            let created = create(&path)?;
+            old |= created.is_none();
+            self.side(stream).file = Some(created.map_or_else(|| open(&path), Ok)?);
+        }
+        if old { self.recover(config) } else { Ok(()) }
+    }
+
+    /// A supervisor before this one began the files.
+    fn recover(&mut self, config: &OutputConfig) -> io::Result<()> {
+        let starts = self.index.recover(&self.index_path(config))?;
+        for (stream, start) in [Stream::Stdout, Stream::Stderr].into_iter().zip(starts) {
+            let path = self.path(config, stream);
+            let side = self.side(stream);
+            side.start = start;
+            side.size = side.file.as_ref().map_or(Ok(0), |file| file.metadata().map(|stat| stat.len()))?;
+            side.rotated.clear();
+            let older = (1..).map_while(|n| std::fs::symlink_metadata(rotated(&path, n)).ok());
+            side.rotated.extend(older.map(|stat| stat.len()));
+        }
+        Ok(())
+    }
+
+    /// Appends bytes of one stream and notes when they came.
+    pub(super) fn append(
+        &mut self,
+        segments: &[Segment],
+        mut bytes: &[u8],
+        config: &OutputConfig,
+        counters: &Counters,
+    ) {
+        let Some(stream) = segments.first().map(|segment| segment.stream) else { return };
+        let mut stamps = Stamps::new(segments);
+        while !bytes.is_empty() {
+            let written = match self.fault {
+                Some(Fault { tried, .. }) if tried.elapsed() < RETRY => Err(None),
+                Some(_) | None => self.write(stream, bytes, stamps.time(), config).map_err(Some),
+            };
+            match written {
+                Ok(count) => {
+                    let end = self.side(stream).end();
+                    let mut offset = end - count as u64;
+                    for (time, len) in stamps.take(count) {
+                        self.index.push(stream, time, offset, len);
+                        offset += len as u64;
+                    }
+                    counters.written.fetch_add(count as u64, Ordering::Relaxed);
+                    bytes = bytes.get(count..).unwrap_or_default();
+                    if count > 0
+                        && let Some(fault) = self.fault.take()
+                    {
+                        tracing::info!(key = ?self.key, dropped = fault.dropped, "logs are written again");
+                    }
+                }
+                Err(error) => {
+                    counters.dropped.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    if let Some(error) = error {
+                        self.fail(&error, bytes.len());
+                    } else if let Some(fault) = &mut self.fault {
+                        fault.dropped += bytes.len() as u64;
+                    }
+                    return;
+                }
+            }
+        }
+        if self.index.is_full() {
+            self.flush(config);
+        }
+    }
+
+    /// Writes some of `bytes`; 0 when a rotation came first.
+    fn write(&mut self, stream: Stream, bytes: &[u8], time: i64, config: &OutputConfig) -> io::Result<usize> {
+        let path = self.path(config, stream);
+        self.is_open = true;
+        let count = self.side(stream).write(bytes, &path, config.rotate_bytes)?;
+        if count == 0 {
+            self.rotate(stream, time, config)?;
+        }
+        Ok(count)
+    }
+
+    fn rotate(&mut self, stream: Stream, time: i64, config: &OutputConfig) -> io::Result<()> {
+        // The records of the old file stand before the mark of the new one, also in the file.
+        self.flush(config);
+        let path = self.path(config, stream);
+        let keep = usize::try_from(config.keep).unwrap_or(usize::MAX);
+        let gone = self.side(stream).rotate(&path, keep)?;
+        let start = self.side(stream).start;
+        self.index.mark(stream, time, start);
+        self.flush(config);
+        if gone {
+            let first = self.sides.each_ref().map(Side::first);
+            let compacted = self.index.compact(&self.index_path(config), first);
+            self.look_at_index(compacted);
+        }
+        Ok(())
+    }
+
+    /// Writes the records that were collected.
+    pub(super) fn flush(&mut self, config: &OutputConfig) {
+        let flushed = self.index.flush(&self.index_path(config));
+        self.look_at_index(flushed);
+    }
+
+    /// Without its records a stretch of output is there all the same, so a failure costs no bytes.
+    fn look_at_index(&mut self, result: io::Result<()>) {
+        match result {
+            Ok(()) => self.index_failed = false,
+            Err(error) if !self.index_failed => {
+                self.index_failed = true;
+                tracing::warn!(key = ?self.key, %error, "cannot write the index of logs");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Deletes the oldest rotated file, if there is one.
+    pub(super) fn drop_oldest(&mut self, config: &OutputConfig) -> io::Result<bool> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let path = self.path(config, stream);
+            if self.side(stream).drop_oldest(&path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives its descriptors back; the next bytes open the files again.
+    pub(super) fn close(&mut self) {
+        self.sides.iter_mut().for_each(|side| side.file = None);
+        self.index.close();
+        self.is_open = false;
+    }
+
+    /// What its files take on the disk now.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let files = self.sides.iter().flat_map(|side| side.rotated.iter().copied().chain([side.size]));
+        disk_bytes(files.chain([self.index.size()]))
+    }
+
+    fn fail(&mut self, error: &io::Error, dropped: usize) {
+        if self.fault.is_none() {
+            tracing::warn!(key = ?self.key, %error, "cannot write logs; output is dropped until that works again");
+        }
+        let before = self.fault.take().map_or(0, |fault| fault.dropped);
+        self.fault = Some(Fault { tried: Instant::now(), dropped: before + dropped as u64 });
+    }
+
+    fn side(&mut self, stream: Stream) -> &mut Side {
+        let [stdout, stderr] = &mut self.sides;
+        if stream == Stream::Stdout { stdout } else { stderr }
+    }
+
+    fn path(&self, config: &OutputConfig, stream: Stream) -> PathBuf {
+        config.log_dir.join(log_path(&self.key.name, self.key.run, stream))
+    }
+
+    fn index_path(&self, config: &OutputConfig) -> PathBuf {
+        config.log_dir.join(self.key.name.on_disk()).join(format!("{}.idx", self.key.run))
+    }
+}

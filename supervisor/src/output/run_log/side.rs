@@ -1,0 +1,124 @@
+//! One stream's files.
+
+use crate::output::batch::Segment;
+use crate::output::rotation::{move_up, open, remove, rotated};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The current file and the sizes of all.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) file: Option<File>,
+    /// Where in the stream the current file starts.
+    pub(super) start: u64,
+    /// How large it is.
+    pub(super) size: u64,
+    /// The sizes of the rotated files, youngest first.
+    pub(super) rotated: VecDeque<u64>,
+    /// The current file ends in the middle of a line.
+    mid_line: bool,
+}
+
+impl Side {
+    /// Where in the stream the next byte will be.
+    pub(super) const fn end(&self) -> u64 {
+        self.start + self.size
+    }
+
+    /// Where in the stream the oldest file starts.
+    pub(super) fn first(&self) -> u64 {
+        self.start.saturating_sub(self.rotated.iter().sum())
+    }
+
+    /// Writes as much of `bytes` as the current file takes, up to the end of a line where that can be; 0 when it has
+    /// to be rotated before.
+    pub(super) fn write(&mut self, bytes: &[u8], path: &Path, limit: u64) -> io::Result<usize> {
+        let room = usize::try_from(limit.saturating_sub(self.size)).unwrap_or(usize::MAX);
+        let part = match bytes.get(..room) {
+            None => bytes,
+            Some(fits) if fits.len() == bytes.len() => bytes,
+            Some(fits) => match fits.iter().rposition(|b| *b == b'\n') {
+                Some(at) => fits.get(..=at).unwrap_or(fits),
+                // The line may have room in the next file; where it began in this one, it is cut anyway.
+                None if self.size > 0 && !self.mid_line => &[],
+                None => fits,
+            },
+        };
+        if part.is_empty() && self.size > 0 {
+            return Ok(0);
+        }
+        // A limit of nothing is no reason to write nothing.
+        let part = if part.is_empty() { bytes } else { part };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(open(path)?),
+        };
+        let count = loop {
+            match file.write(part) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                written => break written?,
+            }
+        };
+        self.size += count as u64;
+        self.mid_line = part.get(count - 1) != Some(&b'\n');
+        Ok(count)
+    }
+
+    /// Makes room for a new file, which the next bytes begin. True when the oldest one went for it.
+    pub(super) fn rotate(&mut self, path: &Path, keep: usize) -> io::Result<bool> {
+        self.file = None;
+        move_up(path, self.rotated.len(), keep)?;
+        self.rotated.push_front(self.size);
+        let gone = self.rotated.len() > keep;
+        self.rotated.truncate(keep);
+        self.start += self.size;
+        self.size = 0;
+        Ok(gone)
+    }
+
+    /// Deletes the oldest rotated file, if there is one.
+    pub(super) fn drop_oldest(&mut self, path: &Path) -> io::Result<bool> {
+        if self.rotated.is_empty() {
+            return Ok(false);
+        }
+        remove(&rotated(path, self.rotated.len()))?;
+        self.rotated.pop_back();
+        Ok(true)
+    }
+}
+
+/// The times of a stretch of bytes, taken as they are written.
+pub(super) struct Stamps<'a> {
+    rest: &'a [Segment],
+    /// Bytes of the first segment that were taken.
+    taken: usize,
+}
+
+impl<'a> Stamps<'a> {
+    pub(super) const fn new(segments: &'a [Segment]) -> Self {
+        Self { rest: segments, taken: 0 }
+    }
+
+    /// When the next byte came.
+    pub(super) fn time(&self) -> i64 {
+        self.rest.first().map_or(0, |segment| segment.time)
+    }
+
+    /// When the next `count` bytes came, and how many at a time.
+    pub(super) fn take(&mut self, mut count: usize) -> impl Iterator<Item = (i64, usize)> {
+        std::iter::from_fn(move || {
+            let first = self.rest.first().filter(|_| count > 0)?;
+            let len = (first.len - self.taken).min(count);
+            count -= len;
+            self.taken += len;
+            if self.taken == first.len {
+                self.rest = self.rest.get(1..).unwrap_or_default();
+                self.taken = 0;
+            }
+            Some((first.time, len))
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! The data plane with real pipes, real files and both threads.
+
+mod bench;
+mod budget;
+mod endings;
+mod files;
+mod trouble;
+mod watching;
+
+use super::*;
+use gob_protocol::handshake::HandshakeReader;
+use gob_protocol::logindex::{RECORD_BYTES, Record, Stream};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+/// Longest wait for anything.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A data plane with a directory of its own and somebody who plays the main thread.
+struct Plane {
+    dir: PathBuf,
+    config: OutputConfig,
+    output: Output,
+    reports: Receiver<FromOutput>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Plane {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With another configuration, or with files that are there before.
+    fn with(change: impl FnOnce(&mut OutputConfig)) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("gob-output-test-{}-{number}", std::process::id()));
+        fs::remove_dir_all(&dir).ok();
+        fs::create_dir(&dir).unwrap();
+        let log_dir = dir.join("logs");
+        let mut config = OutputConfig { log_dir, rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30 };
+        change(&mut config);
+        Self::start(dir, config, 64)
+    }
+
+    fn start(dir: PathBuf, config: OutputConfig, capacity: usize) -> Self {
+        let (to_main, reports) = tokio::sync::mpsc::channel(capacity);
+        let output = Output::start(config.clone(), to_main).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        Self { dir, config, output, reports, runtime }
+    }
+
+    /// Attaches a run and returns the ends that a worker would have.
+    fn attach(&self, key: &RunKey) -> Worker {
+        self.attach_watched(key, None)
+    }
+
+    fn attach_watched(&self, key: &RunKey, watch: Option<Box<dyn Watch>>) -> Worker {
+        let (stdout, out) = pipe();
+        let (stderr, err) = pipe();
+        let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
+        let tap = self.output.attach(key.clone(), pipes, watch);
+        Worker { out, err, tap }
+    }
+
+    /// The next report.
+    fn report(&mut self) -> FromOutput {
+        let next = self.runtime.block_on(async { timeout(DEADLINE, self.reports.recv()).await });
+        next.expect("a report by the deadline").unwrap()
+    }
+
+    /// Reads and writes all there is.
+    fn settle(&self) {
+        assert!(self.output.flush(DEADLINE));
+    }
+
+    /// Has a run drained.
+    fn drain(&mut self, key: &RunKey) {
+        self.output.drain(key.clone());
+        assert_eq!(self.report(), FromOutput::Drained { key: key.clone() });
+    }
+
+    fn path(&self, key: &RunKey, stream: Stream) -> PathBuf {
+        self.config.log_dir.join(gob_protocol::logindex::log_path(&key.name, key.run, stream))
+    }
+
+    fn text(&self, key: &RunKey, stream: Stream) -> String {
+        fs::read_to_string(self.path(key, stream)).unwrap()
+    }
+
+    fn index_path(&self, key: &RunKey) -> PathBuf {
+        self.path(key, Stream::Stdout).with_file_name(format!("{}.idx", key.run))
+    }
+
+    fn index(&self, key: &RunKey) -> Vec<Record> {
+        let bytes = fs::read(self.index_path(key)).unwrap();
+        assert_eq!(bytes.len() % RECORD_BYTES, 0, "whole records");
+        bytes.as_chunks::<RECORD_BYTES>().0.iter().map(|bytes| Record::from_bytes(bytes).unwrap()).collect()
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        // Nothing writes any more, so nothing comes back.
+        self.output.hand_over(DEADLINE);
+        fs::remove_dir_all(&self.dir).ok();
+    }
+}
+
+/// What a worker has of its pipes.
+struct Worker {
+    out: File,
+    err: File,
+    tap: Arc<Tap>,
+}
+
+impl Worker {
+    fn out(&mut self, text: &str) {
+        self.out.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn err(&mut self, text: &str) {
+        self.err.write_all(text.as_bytes()).unwrap();
+    }
+}
+
+fn pipe() -> (OwnedFd, File) {
+    let (read, write) = nix::unistd::pipe().unwrap();
+    (read, File::from(write))
+}
+
+fn key(name: &str, run: u64) -> RunKey {
+    RunKey { name: Name::any(name).unwrap(), run }
+}
+
+/// All files of a stream that there are, oldest first.
+fn all_files(path: &Path) -> Vec<String> {
+    let older = (1..).map_while(|n| fs::read_to_string(rotation::rotated(path, n)).ok());
+    let mut files: Vec<String> = older.collect();
+    files.reverse();
+    files.extend(fs::read_to_string(path).ok());
+    files
+}

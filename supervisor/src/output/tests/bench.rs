@@ -1,0 +1,88 @@
+//! How fast: a flood against the floor, which is one loop that reads and writes 64 KiB at a time.
+//!
+//! ```text
+//! cargo test --release -p gob-supervisor output::tests::bench -- --ignored --nocapture
+//! ```
+
+use super::*;
+use std::io::Read;
+use std::time::Instant;
+
+const BYTES: usize = 200 << 20;
+const ROUNDS: usize = 5;
+
+/// Lines, written by a process of its own, as a worker does.
+fn flood(out: impl Into<std::process::Stdio>) -> std::process::Child {
+    let lines = "exec yes 'a line of about sixty bytes, as programs like to write them' | head -c \"$0\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", lines, &BYTES.to_string()]).stdout(out);
+    command.spawn().unwrap()
+}
+
+fn cpu() -> Duration {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+    let both = [usage.user_time(), usage.system_time()];
+    both.iter()
+        .map(|t| Duration::from_micros(u64::try_from(t.tv_sec() * 1_000_000 + t.tv_usec()).unwrap()))
+        .sum()
+}
+
+fn floor(dir: &Path) {
+    let (read, write) = pipe();
+    let mut child = flood(write);
+    let (mut read, mut log) = (File::from(read), File::create(dir.join("floor.log")).unwrap());
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match read.read(&mut bytes).unwrap() {
+            0 => break,
+            count => log.write_all(&bytes[..count]).unwrap(),
+        }
+    }
+    child.wait().unwrap();
+    fs::remove_file(dir.join("floor.log")).unwrap();
+}
+
+fn captured(plane: &mut Plane, run: u64) {
+    let key = key("flood", run);
+    let (stdout, write) = pipe();
+    plane.output.attach(key.clone(), Pipes { stdout: Some(stdout), stderr: None }, None);
+    let mut child = flood(write);
+    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
+    child.wait().unwrap();
+    assert_eq!(fs::metadata(plane.path(&key, Stream::Stdout)).unwrap().len(), BYTES as u64);
+    plane.output.forget(key.name);
+    plane.settle();
+}
+
+#[test]
+#[ignore = "a benchmark"]
+fn capture_of_200_mb_of_lines() {
+    let mut plane = Plane::with(|config| config.rotate_bytes = 1 << 30);
+    let dir = plane.dir.clone();
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let mut figures = [(0.0, 0.0); 2];
+        for (at, figure) in figures.iter_mut().enumerate() {
+            let (start, before) = (Instant::now(), cpu());
+            if at == 0 {
+                floor(&dir)
+            } else {
+                captured(&mut plane, round as u64 + 1)
+            }
+            let gigabytes = BYTES as f64 / 1e9;
+            *figure = (
+                gigabytes * 1000.0 / start.elapsed().as_secs_f64(),
+                (cpu() - before).as_secs_f64() / gigabytes,
+            );
+        }
+        let [(floor, floor_cpu), (gob, gob_cpu)] = figures;
+        println!(
+            "floor {floor:.0} MB/s {floor_cpu:.2} s/GB, gob {gob:.0} MB/s {gob_cpu:.2} s/GB, ratio {:.2}",
+            gob / floor
+        );
+        ratios.push(gob / floor);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("median ratio {:.2}, dropped {}", ratios[ROUNDS / 2], plane.output.counters().1);
+    assert_eq!(plane.output.counters().1, 0);
+}

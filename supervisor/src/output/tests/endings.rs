@@ -1,0 +1,112 @@
+//! The end of streams, of runs, of workers, and of the data plane itself.
+
+use super::*;
+
+#[test]
+fn a_run_is_closed_when_both_streams_have_ended_and_all_is_written() {
+    let mut plane = Plane::new();
+    let key = key("a", 1);
+    let Worker { mut out, err, tap } = plane.attach(&key);
+    // A descendant holds standard error.
+    let held = err.try_clone().unwrap();
+    out.write_all(b"last words").unwrap();
+    drop((out, err));
+    plane.drain(&key);
+    assert_eq!(tap.last_lines(), ["last words"]);
+    plane.settle();
+    assert!(plane.reports.try_recv().is_err(), "somebody can still write to it");
+    (&held).write_all(b"late\n").unwrap();
+    drop(held);
+    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
+    assert_eq!(plane.text(&key, Stream::Stdout), "last words");
+    assert_eq!(plane.text(&key, Stream::Stderr), "late\n");
+    assert_eq!(tap.last_lines(), ["last words", "late"]);
+    assert!(tap.last_output_at().is_some());
+    plane.drain(&key);
+}
+
+#[test]
+fn what_is_asked_for_is_answered_after_everything_was_read() {
+    let mut plane = Plane::new();
+    for run in 1..50 {
+        let key = key("a", run);
+        let mut worker = plane.attach(&key);
+        worker.out(&"x".repeat(50_000));
+        worker.err(&format!("error {run}\n"));
+        plane.drain(&key);
+        assert_eq!(worker.tap.last_lines().last().unwrap(), &format!("error {run}"));
+        drop(worker);
+        assert_eq!(plane.report(), FromOutput::Closed { key });
+    }
+}
+
+#[test]
+fn streams_that_have_ended_already_or_are_no_pipes() {
+    let mut plane = Plane::new();
+    let none = key("none", 1);
+    plane.output.attach(none.clone(), Pipes::default(), None);
+    assert_eq!(plane.report(), FromOutput::Closed { key: none });
+    let null = key("null", 1);
+    let stdout = Some(OwnedFd::from(File::open("/etc/passwd").unwrap()));
+    plane.output.attach(null.clone(), Pipes { stdout, stderr: None }, None);
+    assert_eq!(plane.report(), FromOutput::Closed { key: null });
+}
+
+#[test]
+fn a_forgotten_worker_leaves_nothing() {
+    let plane = Plane::new();
+    let (mut gone, mut stays) = (plane.attach(&key("gone", 2)), plane.attach(&key("stays", 1)));
+    drop(plane.attach(&key("gone", 1)));
+    gone.out("x\n");
+    stays.out("x\n");
+    plane.settle();
+    plane.output.forget(key("gone", 1).name);
+    plane.settle();
+    let left: Vec<_> = fs::read_dir(&plane.config.log_dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["stays"]);
+    let mut again = plane.attach(&key("gone", 3));
+    again.out("again\n");
+    stays.out("y\n");
+    plane.settle();
+    assert_eq!(plane.text(&key("gone", 3), Stream::Stdout), "again\n");
+    assert_eq!(plane.text(&key("stays", 1), Stream::Stdout), "x\ny\n");
+}
+
+#[test]
+fn a_hand_over_that_came_to_nothing_is_taken_back() {
+    let mut plane = Plane::new();
+    let key = key("a", 1);
+    let mut worker = plane.attach_watched(&key, Some(Box::new(HandshakeReader::default())));
+    worker.out("noise\n{\"ready\":");
+    plane.drain(&key);
+    let handed = plane.output.hand_over(DEADLINE).unwrap();
+    assert_eq!(handed.runs[0].unfinished, [b"{\"ready\":".to_vec(), Vec::new()]);
+    worker.out("true}\nmore\n");
+    plane.output.resume(handed);
+    assert!(matches!(plane.report(), FromOutput::Handshake { result: Ok(_), .. }));
+    plane.settle();
+    assert_eq!(plane.text(&key, Stream::Stdout), "noise\n{\"ready\":true}\nmore\n");
+    assert_eq!(worker.tap.last_lines(), ["noise", "{\"ready\":true}", "more"]);
+    drop(worker);
+    assert_eq!(plane.report(), FromOutput::Closed { key });
+}
+
+#[test]
+fn the_threads_end_with_the_handle() {
+    let plane = Plane::new();
+    let mut worker = plane.attach(&key("a", 1));
+    worker.out("x");
+    plane.settle();
+    let exchange = Arc::downgrade(&plane.output.exchange);
+    drop(plane);
+    // The drain thread lets go of the pipes when it ends, which is told by the pipe; the writer ends after it.
+    let mut ended =
+        [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&worker.out), nix::poll::PollFlags::POLLERR)];
+    let limit = nix::poll::PollTimeout::try_from(DEADLINE).unwrap();
+    assert_eq!(nix::poll::poll(&mut ended, limit), Ok(1));
+    let until = std::time::Instant::now() + DEADLINE;
+    while exchange.strong_count() > 0 {
+        assert!(std::time::Instant::now() < until);
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,150 @@
+//! Disks that hang, are full, or take no larger file; paths that are traps.
+
+use super::*;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::Instant;
+
+#[test]
+fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
+    const BYTES: usize = 24 << 20;
+    let mut plane = Plane::new();
+    let hung = key("hung", 1);
+    // Opening a FIFO for writing takes until somebody reads it: a disk that hangs, and can be let go again.
+    let path = plane.path(&hung, Stream::Stdout);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut worker = plane.attach(&hung);
+    worker.out(&"x".repeat(BYTES));
+    let dropped = plane.output.counters().1;
+    assert!(dropped > BYTES as u64 / 2 && plane.output.counters().0 == 0, "{dropped} bytes were dropped");
+
+    let quick = Instant::now();
+    let mut other = plane.attach_watched(&key("other", 1), Some(Box::new(HandshakeReader::default())));
+    other.out("{\"ready\":true}\n");
+    assert!(matches!(plane.report(), FromOutput::Handshake { result: Ok(_), .. }));
+    plane.drain(&hung);
+    assert!(quick.elapsed() < Duration::from_millis(500), "others notice nothing");
+    assert!(
+        plane.output.hand_over(Duration::from_millis(10)).is_none(),
+        "not without what is still to be written"
+    );
+
+    let reader = std::thread::spawn(move || fs::read(path).unwrap().len());
+    drop(worker);
+    assert_eq!(plane.report(), FromOutput::Closed { key: hung });
+    let (written, dropped) = plane.output.counters();
+    plane.settle();
+    assert_eq!(written + dropped, BYTES as u64 + 15, "every byte is accounted for");
+    assert_eq!(reader.join().unwrap() as u64, written - 15);
+    assert_eq!(plane.text(&key("other", 1), Stream::Stdout), "{\"ready\":true}\n");
+}
+
+#[test]
+fn a_full_disk_costs_bytes_until_there_is_room_again() {
+    let mount = std::env::temp_dir().join(format!("gob-output-test-{}-tmpfs", std::process::id()));
+    fs::create_dir_all(&mount).unwrap();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "gob-test"]).arg(&mount).output();
+    if !mounted.is_ok_and(|mount| mount.status.success()) {
+        fs::remove_dir(&mount).unwrap();
+        eprintln!("skipped: no right to mount a file system");
+        return;
+    }
+    let unmount = Unmount(mount.clone());
+    let filler = mount.join("filler");
+    fs::write(&filler, vec![0; 512 * 1024]).unwrap();
+    let plane = Plane::with(|config| config.log_dir = mount.join("logs"));
+    let key = key("a", 1);
+    let mut worker = plane.attach(&key);
+    worker.out(&"x\n".repeat(1 << 20));
+    plane.settle();
+    let (written, dropped) = plane.output.counters();
+    assert_eq!(written + dropped, 2 << 20);
+    assert!(written > 256 << 10 && dropped > 1 << 20, "{written} {dropped}");
+    assert_eq!(fs::metadata(plane.path(&key, Stream::Stdout)).unwrap().len(), written);
+
+    fs::remove_file(&filler).unwrap();
+    let (until, before) = (Instant::now() + DEADLINE, written);
+    while plane.output.counters().0 == before {
+        assert!(Instant::now() < until);
+        worker.out("again\n");
+        plane.settle();
+    }
+    assert!(plane.text(&key, Stream::Stdout).ends_with("x\nagain\n"));
+    let records = plane.index(&key);
+    let told: u64 = records.iter().filter_map(|r| r.len).map(u64::from).sum();
+    let end = records.last().map(|r| r.offset + u64::from(r.len.unwrap())).unwrap();
+    assert_eq!(end, plane.output.counters().0, "offsets are places in the file");
+    assert!(told <= end);
+    drop(plane);
+    drop(unmount);
+}
+
+struct Unmount(PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+        fs::remove_dir(&self.0).ok();
+    }
+}
+
+/// The limit is the whole process's, so the test runs itself again in one of its own.
+#[test]
+fn a_file_that_may_not_grow_costs_bytes_and_nothing_else() {
+    if std::env::var_os("GOB_TEST_SMALL_FILES").is_none() {
+        let test = std::env::current_exe().unwrap();
+        let name = "output::tests::trouble::a_file_that_may_not_grow_costs_bytes_and_nothing_else";
+        // SIGXFSZ is ignored, as the supervisor does.
+        let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact \"$1\" --nocapture";
+        let mut run = Command::new("sh");
+        run.args(["-c", script]).arg(test).arg(name).env("GOB_TEST_SMALL_FILES", "1");
+        let done = run.output().unwrap();
+        let text = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let plane = Plane::new();
+    let mut worker = plane.attach(&key("a", 1));
+    worker.out(&"x".repeat(300_000));
+    worker.err("err\n");
+    plane.settle();
+    let (written, dropped) = plane.output.counters();
+    let size = fs::metadata(plane.path(&key("a", 1), Stream::Stdout)).unwrap().len();
+    assert!(size == 51_200 || size == 102_400, "{size}: blocks of 512 or of 1024 bytes");
+    assert_eq!(written + dropped, 300_004);
+}
+
+#[test]
+fn links_are_not_followed_and_other_workers_go_on() {
+    let mut plane = Plane::new();
+    let target = plane.dir.join("target");
+    fs::write(&target, "mine").unwrap();
+    let trap = key("trap", 1);
+    let path = plane.path(&trap, Stream::Stdout);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    symlink(&target, &path).unwrap();
+    let mut worker = plane.attach(&trap);
+    let mut other = plane.attach(&key("other", 1));
+    worker.out("x");
+    other.out("y");
+    plane.settle();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    assert_eq!(plane.output.counters(), (1, 1));
+    drop(worker);
+    assert_eq!(plane.report(), FromOutput::Closed { key: trap });
+}
+
+#[test]
+fn directories_that_went_away_come_back_with_the_next_file() {
+    let plane = Plane::with(|config| (config.rotate_bytes, config.keep) = (10, 2));
+    let mut worker = plane.attach(&key("a", 1));
+    worker.out("0123456789");
+    plane.settle();
+    fs::remove_dir_all(&plane.config.log_dir).unwrap();
+    worker.out("next\n");
+    plane.settle();
+    assert_eq!(plane.text(&key("a", 1), Stream::Stdout), "next\n");
+    assert_eq!(plane.output.counters(), (15, 0));
+}

@@ -1,0 +1,168 @@
+//! The writer thread: puts batches into files. The only one that waits for the disk.
+//!
+//! Owns the runs' files and the budget. Descriptors of runs that are quiet are closed when there are many, so that ten
+//! thousand workers need no thirty thousand files.
+
+use super::OutputConfig;
+use super::batch::{Batch, RunId};
+use super::budget::Budget;
+use super::exchange::{Exchange, Job};
+use super::rotation::remove_worker;
+use super::run_log::RunLog;
+use gob_protocol::Name;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Runs whose files may be open at a time.
+const MAX_OPEN: usize = 128;
+
+/// The thread's state.
+pub(super) struct Writer {
+    config: OutputConfig,
+    exchange: Arc<Exchange>,
+    /// Live runs, oldest first.
+    runs: BTreeMap<RunId, RunLog>,
+    budget: Budget,
+    /// Runs whose files are open.
+    open: usize,
+    /// Runs that the batch at hand has touched.
+    touched: Vec<RunId>,
+}
+
+impl Writer {
+    pub(super) fn new(config: OutputConfig, exchange: Arc<Exchange>) -> Self {
+        let budget = Budget::new(config.log_dir.clone(), config.budget_bytes);
+        Self { config, exchange, runs: BTreeMap::new(), budget, open: 0, touched: Vec::new() }
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            let Some(job) = self.exchange.next_job(!self.budget.is_scanning()) else {
+                self.scan();
+                continue;
+            };
+            match job {
+                Job::Open { id, key, tap } => {
+                    self.budget.revive(&key.name.on_disk(), key.run);
+                    let log = RunLog::open(key, tap, &self.config);
+                    self.budget.change(0, log.cost);
+                    self.open += usize::from(log.is_open);
+                    self.runs.insert(id, log);
+                    self.close_some();
+                }
+                Job::Write(batch) => self.write(batch),
+                Job::Close(id) => self.close(id),
+                Job::Forget(name) => self.forget(&name),
+                // Nobody waits any more when the time that was given is over.
+                Job::Flush(done) => done.send(()).unwrap_or_default(),
+                Job::Stop => return,
+            }
+            self.exchange.advance();
+        }
+    }
+
+    fn write(&mut self, batch: Batch) {
+        for (segments, bytes) in batch.stretches() {
+            let Some(id) = segments.first().map(|segment| segment.run) else { continue };
+            // A worker that was forgotten meanwhile has no log.
+            let Some(log) = self.runs.get_mut(&id) else { continue };
+            let was_open = log.is_open;
+            log.append(segments, bytes, &self.config, &self.exchange.counters);
+            log.tap.backlog.fetch_sub(bytes.len(), Ordering::AcqRel);
+            self.open += usize::from(log.is_open && !was_open);
+            self.exchange.advance();
+            if self.touched.last() != Some(&id) {
+                self.touched.push(id);
+            }
+        }
+        self.exchange.give_back(batch);
+        for id in std::mem::take(&mut self.touched) {
+            let Some(log) = self.runs.get_mut(&id) else { continue };
+            log.flush(&self.config);
+            let cost = log.disk_bytes();
+            self.budget.change(std::mem::replace(&mut log.cost, cost), cost);
+        }
+        self.close_some();
+        self.keep_to_budget();
+    }
+
+    fn close(&mut self, id: RunId) {
+        if let Some(mut log) = self.runs.remove(&id) {
+            self.open -= usize::from(log.is_open);
+            log.close();
+            self.budget.ended(now(), log.key.name.on_disk().into(), log.key.run, log.cost);
+        }
+        self.exchange.tell_closed(id);
+        self.keep_to_budget();
+    }
+
+    fn forget(&mut self, name: &Name) {
+        let (budget, open) = (&mut self.budget, &mut self.open);
+        self.runs.retain(|_, log| {
+            let goes = log.key.name == *name;
+            if goes {
+                budget.change(log.cost, 0);
+                *open -= usize::from(log.is_open);
+            }
+            !goes
+        });
+        let worker = name.on_disk();
+        self.budget.forget(&worker);
+        if let Err(error) = remove_worker(&self.config.log_dir.join(worker)) {
+            tracing::warn!(%name, %error, "cannot delete a worker's logs");
+        }
+    }
+
+    fn scan(&mut self) {
+        let runs = &self.runs;
+        let is_live = |worker: &str, run| {
+            runs.values().any(|log| log.key.run == run && log.key.name.on_disk() == worker)
+        };
+        self.budget.scan_next(is_live);
+        if !self.budget.is_scanning() {
+            self.keep_to_budget();
+        }
+    }
+
+    /// Deletes what is oldest until the rest fits: whole runs that ended, then rotated files of live ones, never what
+    /// is being written.
+    fn keep_to_budget(&mut self) {
+        while self.budget.is_exceeded() {
+            if !self.budget.drop_oldest() && !self.drop_oldest_of_live() {
+                return;
+            }
+        }
+    }
+
+    fn drop_oldest_of_live(&mut self) -> bool {
+        for log in self.runs.values_mut() {
+            match log.drop_oldest(&self.config) {
+                Ok(true) => {
+                    let cost = log.disk_bytes();
+                    self.budget.change(std::mem::replace(&mut log.cost, cost), cost);
+                    return true;
+                }
+                Ok(false) => {}
+                Err(error) => tracing::warn!(key = ?log.key, %error, "cannot delete old logs"),
+            }
+        }
+        false
+    }
+
+    /// Too many open files: all are closed, and those in use are open again with their next bytes.
+    fn close_some(&mut self) {
+        if self.open > MAX_OPEN {
+            self.runs.values_mut().for_each(RunLog::close);
+            self.open = 0;
+        }
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
