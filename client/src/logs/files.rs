@@ -4,8 +4,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+/// How often files are opened anew because a rotation came between.
+const TRIES: u32 = 1000;
 
 /// A file and where in the stream it starts.
 #[derive(Debug)]
@@ -22,22 +25,57 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens what there is of `<run>.<stream>.log`, whose current file starts at `start` of the stream.
-    pub(super) fn open(path: &Path, start: u64) -> io::Result<Self> {
-        let mut segments = Vec::new();
-        if let Some(file) = open(path)? {
-            segments.push(Segment { start, file });
+    /// Opens what there is of `<run>.<stream>.log`. By the index its current file starts at `start` of the stream, and
+    /// the stream goes on to `end` at least.
+    pub(super) fn open(path: &Path, start: u64, end: u64) -> io::Result<Self> {
+        for _ in 0..TRIES {
+            if let Some(files) = Self::try_open(path, start, end, false)? {
+                return Ok(files);
+            }
+            std::thread::yield_now();
         }
+        Ok(Self::try_open(path, start, end, true)?.unwrap_or_default())
+    }
+
+    /// `None` when a rotation came between and showed a file under two names, or under none. A rotation that was cut
+    /// off by a crash stays like that: `anyway` takes what there is.
+    fn try_open(path: &Path, start: u64, end: u64, anyway: bool) -> io::Result<Option<Self>> {
+        let mut segments = Vec::new();
+        let mut before = None;
         let mut next = start;
-        for number in 1_u32.. {
-            let Some(file) = open(&rotated(path, number))? else { break };
-            // Rotated files follow upon each other without a gap.
-            let Some(start) = next.checked_sub(file.metadata()?.len()) else { break };
+        for number in 0_u32.. {
+            let file = open(&numbered(path, number))?;
+            let Some(file) = file else {
+                if number > 0 {
+                    let more = numbered(path, number + 1).exists();
+                    match (more, anyway) {
+                        (false, _) => break,
+                        (true, false) => return Ok(None),
+                        (true, true) => continue,
+                    }
+                }
+                // A rotation has moved it up, and nothing was written since.
+                next = unmarked(path, start, 0, end)?;
+                continue;
+            };
+            let stat = file.metadata()?;
+            let id = (stat.dev(), stat.ino());
+            if before.replace(id) == Some(id) && !anyway {
+                return Ok(None);
+            }
+            let start = if number == 0 {
+                next = unmarked(path, start, stat.len(), end)?;
+                next
+            } else {
+                // Rotated files follow upon each other without a gap.
+                let Some(start) = next.checked_sub(stat.len()) else { break };
+                start
+            };
             segments.push(Segment { start, file });
             next = start;
         }
         segments.reverse();
-        Ok(Self { segments })
+        Ok(Some(Self { segments }))
     }
 
     /// The first byte of the stream that is still there.
@@ -77,8 +115,21 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn rotated(path: &Path, number: u32) -> PathBuf {
+/// The n-th rotated file, 1 being the youngest; 0 is the current one.
+fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
-    path.push(format!(".{number}"));
+    if number > 0 {
+        path.push(format!(".{number}"));
+    }
     path.into()
+}
+
+/// Where the current file starts. A rotation moves files first and writes its mark then: when the current file is too
+/// short for what the index tells, it is new, and what the index means is the youngest rotated one.
+fn unmarked(path: &Path, start: u64, len: u64, end: u64) -> io::Result<u64> {
+    if start + len >= end {
+        return Ok(start);
+    }
+    let moved = open(&numbered(path, 1))?.map_or(Ok(0), |file| file.metadata().map(|stat| stat.len()))?;
+    Ok(if start + moved >= end { start + moved } else { start })
 }

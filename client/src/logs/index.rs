@@ -3,19 +3,27 @@
 use gob_protocol::logindex::{RECORD_BYTES, Record, Stream};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 /// Records read at once.
 const PAGE: u64 = 2048;
 const RECORD: u64 = RECORD_BYTES as u64;
 
+/// What an index says about a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Where its current file starts.
+    pub(super) mark: u64,
+    /// How far it goes.
+    pub(super) end: u64,
+}
+
 /// An open index. Damaged records are skipped, one that is cut short waits for its rest.
 #[derive(Debug)]
 pub(super) struct Index {
     file: File,
-    /// The record that comes next.
-    next: u64,
+    path: PathBuf,
     page: Vec<Record>,
     /// The record after the last one in `page`.
     page_end: u64,
@@ -25,7 +33,7 @@ impl Index {
     /// Opens it; `None` when there is none.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
-            Ok(file) => Ok(Some(Self { file, next: 0, page: Vec::new(), page_end: 0 })),
+            Ok(file) => Ok(Some(Self { file, path: path.to_owned(), page: Vec::new(), page_end: 0 })),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
@@ -44,16 +52,13 @@ impl Index {
             self.page = records;
             self.page.reverse();
         }
-        let record = self.page.pop();
-        self.next = self.page_end - self.page.len() as u64;
-        Ok(record)
+        Ok(self.page.pop())
     }
 
     /// Goes on reading at this record.
     pub(super) fn seek(&mut self, record: u64) {
         self.page.clear();
         self.page_end = record;
-        self.next = record;
     }
 
     /// Reads up to `count` records from one on; also says how many there were, damaged ones counted.
@@ -66,19 +71,32 @@ impl Index {
         Ok((chunks.iter().filter_map(Record::from_bytes).collect(), chunks.len() as u64))
     }
 
-    /// Where the current file of each stream starts: its last mark from this record on, and the index's end.
-    pub(super) fn marks(&self, mut from: u64) -> io::Result<([Option<u64>; 2], u64)> {
-        let mut marks = [None; 2];
+    /// Reads on from this record for what it says about the streams, and returns the index's end.
+    pub(super) fn scan(&self, mut from: u64, told: &mut [Told; 2]) -> io::Result<u64> {
         loop {
             let (records, count) = self.read(from, PAGE)?;
             if count == 0 {
-                return Ok((marks, from));
+                return Ok(from);
             }
             from += count;
-            for record in records.iter().filter(|record| record.len.is_none()) {
-                let [stdout, stderr] = &mut marks;
-                *(if record.stream == Stream::Stdout { stdout } else { stderr }) = Some(record.offset);
+            for record in records {
+                let [stdout, stderr] = &mut *told;
+                let told = if record.stream == Stream::Stdout { stdout } else { stderr };
+                match record.len {
+                    None => told.mark = record.offset,
+                    Some(len) => told.end = told.end.max(record.offset + u64::from(len)),
+                }
             }
+        }
+    }
+
+    /// Whether another file has its name now: an index that grew long is written anew, without what was rotated away.
+    pub(super) fn is_replaced(&self) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(there) => Ok((ours.dev(), ours.ino()) != (there.dev(), there.ino())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! follows behind it, standard output first.
 
 use super::files::Files;
-use super::index::Index;
+use super::index::{Index, Told};
 use super::pieces::{Assembler, Piece};
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::{Record, Stream};
@@ -22,8 +22,6 @@ pub(super) struct Side {
     pub(super) files: Files,
     /// Up to where the stream was handed out.
     pub(super) done: u64,
-    /// Where the current file starts, as the index says.
-    mark: u64,
     pub(super) wanted: bool,
 }
 
@@ -33,8 +31,9 @@ pub struct Run {
     number: u64,
     dir: PathBuf,
     pub(super) index: Option<Index>,
-    /// Up to which record marks were looked at.
+    /// Up to which record the index was scanned, and what it says so far.
     scanned: u64,
+    told: [Told; 2],
     pub(super) sides: [Side; 2],
     pub(super) assembler: Assembler,
     pub(super) ready: VecDeque<Piece>,
@@ -52,7 +51,6 @@ impl Run {
             path: dir.join(format!("{number}.{}.log", stream.as_str())),
             files: Files::default(),
             done: 0,
-            mark: 0,
             wanted: streams.contains(&stream),
         };
         let mut run = Self {
@@ -60,6 +58,7 @@ impl Run {
             dir: dir.to_owned(),
             index: None,
             scanned: 0,
+            told: [Told::default(); 2],
             sides: [side(Stream::Stdout), side(Stream::Stderr)],
             assembler: Assembler::default(),
             ready: VecDeque::new(),
@@ -102,13 +101,20 @@ impl Run {
         if self.index.is_none() {
             self.refresh()?;
         }
-        if let Some(index) = &mut self.index
-            && let Some(record) = index.next()?
-        {
+        let Some(index) = &mut self.index else { return self.take_rest() };
+        if let Some(record) = index.next()? {
             self.take(record)?;
             return Ok(true);
         }
-        self.take_unindexed()
+        // Bytes without a record are left for it to come: the writer writes them first.
+        if !index.is_replaced()? {
+            return Ok(false);
+        }
+        // The new one begins with records that were read from the old one; they repeat nothing.
+        self.index = None;
+        self.scanned = 0;
+        self.refresh()?;
+        Ok(true)
     }
 
     fn take(&mut self, record: Record) -> io::Result<()> {
@@ -121,15 +127,6 @@ impl Run {
             return Ok(());
         };
         self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
-    }
-
-    /// Bytes in the files that no record tells of. The writer writes them before their record, so while a run goes on
-    /// they are left for the record to come; only a run without an index is read by its files alone.
-    fn take_unindexed(&mut self) -> io::Result<bool> {
-        if self.index.is_some() {
-            return Ok(false);
-        }
-        self.take_rest()
     }
 
     /// Takes in what is in the files behind the last record, for [`Run::next_piece`] to hand out; false if nothing is.
@@ -178,33 +175,34 @@ impl Run {
         Ok(())
     }
 
+    fn index_path(&self) -> PathBuf {
+        self.dir.join(format!("{}.idx", self.number))
+    }
+
     /// Opens index and files as they are now. A rotation between looking at the index and opening the files would put
     /// a file at the wrong place, so the index is looked at once more afterwards.
     fn refresh(&mut self) -> io::Result<()> {
         if self.index.is_none() {
-            self.index = Index::open(&self.dir.join(format!("{}.idx", self.number)))?;
+            self.index = Index::open(&self.index_path())?;
         }
         loop {
-            self.scan_marks()?;
-            for side in &mut self.sides {
-                side.files = Files::open(&side.path, side.mark)?;
+            self.scan()?;
+            let told = self.told;
+            for (side, told) in self.sides.iter_mut().zip(told) {
+                side.files = Files::open(&side.path, told.mark, told.end)?;
             }
-            if !self.scan_marks()? {
+            self.scan()?;
+            let marks = |told: [Told; 2]| told.map(|told| told.mark);
+            if marks(self.told) == marks(told) {
                 return Ok(());
             }
         }
     }
 
-    /// Takes in new marks; true if there were any.
-    fn scan_marks(&mut self) -> io::Result<bool> {
-        let Some(index) = &self.index else { return Ok(false) };
-        let (marks, end) = index.marks(self.scanned)?;
-        self.scanned = end;
-        let mut any = false;
-        for (side, mark) in self.sides.iter_mut().zip(marks) {
-            any |= mark.is_some();
-            side.mark = mark.unwrap_or(side.mark);
+    fn scan(&mut self) -> io::Result<()> {
+        if let Some(index) = &self.index {
+            self.scanned = index.scan(self.scanned, &mut self.told)?;
         }
-        Ok(any)
+        Ok(())
     }
 }

@@ -132,6 +132,46 @@ fn a_reader_that_fell_behind_gets_all_that_is_left() {
 }
 
 #[test]
+fn a_rotation_that_is_half_done() {
+    let mut writer = Writer::new("half");
+    writer.write(Stream::Stdout, "1\n");
+    writer.rotate(Stream::Stdout, 5);
+    writer.write(Stream::Stdout, "22\n");
+    // Moved, and no mark yet; neither is the new file there.
+    let log = writer.log(Stream::Stdout);
+    let numbered = |n: u32| PathBuf::from(format!("{}.{n}", log.display()));
+    std::fs::rename(numbered(1), numbered(2)).unwrap();
+    std::fs::rename(&log, numbered(1)).unwrap();
+    let mut without = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    File::create(&log).unwrap();
+    let mut with = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut without), "o:1\no:22\n");
+    assert_eq!(rest(&mut with), "o:1\no:22\n");
+    writer.record(Stream::Stdout, None);
+    writer.write(Stream::Stdout, "3\n");
+    assert_eq!(rest(&mut without), "o:3\n");
+    assert_eq!(rest(&mut with), "o:3\n");
+}
+
+#[test]
+fn an_index_that_is_written_anew() {
+    let mut writer = Writer::new("anew");
+    for n in 0..3 {
+        writer.write(Stream::Stdout, &format!("{n}\n"));
+        writer.write(Stream::Stderr, "e\n");
+        writer.rotate(Stream::Stdout, 2);
+    }
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "e:e\no:1\ne:e\no:2\ne:e\n");
+    let (old, new) = (writer.dir.join("1.idx"), writer.dir.join("1.idx.new"));
+    let records = std::fs::read(&old).unwrap();
+    std::fs::write(&new, &records[24..]).unwrap();
+    std::fs::rename(&new, &old).unwrap();
+    writer.write(Stream::Stdout, "3\n");
+    assert_eq!(rest(&mut run), "o:3\n");
+}
+
+#[test]
 fn the_last_lines() {
     let mut writer = Writer::new("tail");
     for n in 0..2000 {
@@ -216,4 +256,32 @@ fn a_watch_wakes_for_a_directory_that_comes_later() {
     std::fs::create_dir_all(writer.dir.join("deep/demo")).unwrap();
     File::create(writer.dir.join("deep/demo/1.idx")).unwrap();
     thread.join().unwrap();
+}
+
+#[test]
+fn a_follower_loses_and_doubles_nothing_while_files_rotate() {
+    let mut writer = Writer::new("race");
+    let dir = writer.dir.clone();
+    let watch = Watch::new(vec![dir.clone()]).unwrap();
+    let thread = std::thread::spawn(move || {
+        for n in 0..3000 {
+            writer.write(Stream::Stdout, &format!("{n}\n"));
+            if n % 7 == 0 {
+                writer.rotate(Stream::Stdout, 1000);
+            }
+        }
+        writer
+    });
+    let mut run = Run::open(&dir, 1, &BOTH).unwrap();
+    let mut next = 0;
+    while next < 3000 {
+        while let Some(piece) = run.next_piece().unwrap() {
+            assert_eq!(String::from_utf8_lossy(&piece.bytes), format!("{next}\n"));
+            next += 1;
+        }
+        if next < 3000 {
+            watch.wait().unwrap();
+        }
+    }
+    drop(thread.join().unwrap());
 }
