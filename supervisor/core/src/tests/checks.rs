@@ -2,7 +2,8 @@
 
 use super::harness::World;
 use super::runs::Stage;
-use super::spec::{Expect, may_manage};
+use super::spec::Expect;
+use super::wish::may_manage;
 use crate::worker::{Phase, Then, Worker};
 use crate::{Core, Timer};
 use gob_protocol::{EventKind, Id, Name, Owner, State, View};

@@ -1,8 +1,8 @@
 //! Chance, made of a seed: what may happen next in a world, likely things more often.
 
 use super::harness::World;
-use super::settle::killed;
 use super::steps::Step;
+use super::words::killed;
 use crate::ConnId;
 use crate::restart::next_random;
 use gob_protocol::request::{ByName, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
@@ -53,7 +53,7 @@ impl Dice {
     }
 
     fn name(&mut self) -> Name {
-        super::settle::name(self.one(&NAMES))
+        super::words::name(self.one(&NAMES))
     }
 
     fn conn(&mut self) -> ConnId {

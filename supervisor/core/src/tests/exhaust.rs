@@ -6,12 +6,14 @@
 
 use super::fingerprint::fingerprint;
 use super::harness::{World, kind};
-use super::settle::{by_name, killed, name, restart, start, start_leased, stop, stop_force};
 use super::spec::{Stand, stand};
 use super::steps::{Step, stale_inputs};
+use super::words::{
+    by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within,
+};
 use crate::ConnId;
-use gob_protocol::request::{Force, HandOver};
-use gob_protocol::{Exit, Owner, Request};
+use gob_protocol::request::Force;
+use gob_protocol::{Exit, Request};
 use std::collections::HashMap;
 use std::string::String;
 use std::time::Instant;
@@ -162,6 +164,7 @@ fn one_owner() {
         Step::Ask(CLI, start("w")),
         Step::Ask(CLI, stop("w")),
         Step::Ask(CLI, stop_force("w")),
+        Step::Ask(CLI, stop_within("w", 9_000)),
         Step::Ask(CLI, restart("w")),
         Step::Ask(CLI, Request::Remove(by_name("w"))),
         Step::Probed(w(), false),
@@ -178,9 +181,6 @@ fn one_owner() {
 
 #[test]
 fn three_owners() {
-    let w = || name("w");
-    let owner = |text| Owner::new(text).unwrap();
-    let hand_over = |text| Request::HandOver(HandOver { name: w(), to: owner(text) });
     let mut alphabet = world_steps();
     for conn in [CLI, DESKTOP, NOBODY] {
         let requests = [start("w"), stop("w"), restart("w")];
@@ -189,8 +189,8 @@ fn three_owners() {
     alphabet.extend([
         Step::Ask(DESKTOP, start_leased("w")),
         Step::Ask(DESKTOP, stop_force("w")),
-        Step::Ask(DESKTOP, hand_over("cli")),
-        Step::Ask(CLI, hand_over("desktop")),
+        Step::Ask(DESKTOP, hand_over("w", "cli")),
+        Step::Ask(CLI, hand_over("w", "desktop")),
         Step::Ask(DESKTOP, Request::Release(by_name("w"))),
         Step::Leave(DESKTOP),
         Step::Join(DESKTOP, "desktop"),

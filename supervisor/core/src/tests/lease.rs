@@ -1,12 +1,11 @@
 //! Leases and their policy (PROTOCOL 5, ARCHITECTURE), and time that jumps.
 
 use super::harness::{LEASE_GRACE_MS, World, kind};
-use super::settle::{by_name, name, restart, start, start_leased, stop};
 use super::steps::Step;
+use super::words::{by_name, hand_over, name, restart, start, start_leased, stop};
 use crate::ConnId;
 use crate::worker::Phase;
-use gob_protocol::request::HandOver;
-use gob_protocol::{Actor, EventKind, Owner, Request};
+use gob_protocol::{Actor, EventKind, Request};
 use std::string::String;
 
 const CLI: ConnId = ConnId(1);
@@ -43,10 +42,6 @@ fn lease(conn: ConnId) -> Step {
 
 fn release(conn: ConnId) -> Step {
     Step::Ask(conn, Request::Release(by_name("w")))
-}
-
-fn hand_over(to: &str) -> Request {
-    Request::HandOver(HandOver { name: name("w"), to: Owner::new(to).unwrap() })
 }
 
 fn count(world: &World, kind: EventKind) -> usize {
@@ -132,7 +127,7 @@ fn a_restart_leaves_the_policy() {
 #[test]
 fn who_never_had_a_lease_loses_none() {
     let mut world = leased();
-    world.takes(&Step::Ask(DESKTOP, hand_over("agent")));
+    world.takes(&Step::Ask(DESKTOP, hand_over("w", "agent")));
     assert_eq!((owner(&world).as_str(), world.wake), ("agent", None), "handed over");
     let mut world = leased();
     world.takes(&release(DESKTOP));

@@ -3,7 +3,8 @@
 //! Before each input [`Spec::expect`] says what it must lead to; `checks` compares. The core's phases are taken as
 //! given here, `table` and the drives of `settle` test those.
 
-use super::harness::{Client, LEASE_GRACE_MS};
+use super::harness::Client;
+use super::wish::{Queued, Wish, lease, may_manage, take_over};
 use crate::worker::{Phase, Worker};
 use crate::{ConnId, Core, Input, Timer};
 use gob_protocol::request::{Restart, Start};
@@ -13,29 +14,6 @@ use std::vec::Vec;
 
 /// Later than this after the earliest deadline, the supervisor must have slept.
 const JUMP_MS: u64 = 2_000;
-
-/// What is wanted of one worker, and by whom.
-#[derive(Debug, Clone)]
-pub(super) struct Wish {
-    pub(super) owner: Owner,
-    pub(super) leases: BTreeMap<ConnId, Owner>,
-    /// Its owner's last lease counts.
-    pub(super) release: bool,
-    /// When an owner without a lease is its owner no longer.
-    pub(super) losing: Option<u64>,
-    /// Somebody stopped it and nobody started it since.
-    pub(super) down: bool,
-    /// A start that waits for the end of the run.
-    pub(super) queued: Option<Queued>,
-}
-
-#[derive(Debug, Clone, Hash)]
-pub(super) struct Queued {
-    /// Who owns the next run, if that is somebody else than it is now.
-    owner: Option<Owner>,
-    /// Whether it came with a lease; a restart leaves that as it was.
-    lease: Option<bool>,
-}
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spec {
@@ -83,54 +61,6 @@ pub(super) fn stand(worker: &Worker) -> Stand {
         Phase::Starting { .. } => Stand::Starting,
         Phase::Ready { .. } | Phase::Unhealthy { .. } => Stand::Up,
         Phase::Ending(_) => Stand::Ending,
-    }
-}
-
-/// The owner rule: `unknown` matches nobody, and `cli` may manage what nobody owns.
-pub(super) fn may_manage(owner: &Owner, requester: &Owner) -> bool {
-    match (owner.as_str(), requester.as_str()) {
-        ("unknown", requester) => requester == "cli",
-        (owner, requester) => owner == requester,
-    }
-}
-
-impl Wish {
-    fn new(owner: &Owner) -> Self {
-        Self {
-            owner: owner.clone(),
-            leases: BTreeMap::new(),
-            release: false,
-            losing: None,
-            down: false,
-            queued: None,
-        }
-    }
-
-    fn has_owner_lease(&self) -> bool {
-        self.leases.values().any(|holder| *holder == self.owner)
-    }
-
-    /// A run begins, in the name of whoever asked for it.
-    fn begin(&mut self, owner: Option<Owner>, lease: Option<bool>, now: u64) {
-        self.owner = owner.unwrap_or_else(|| self.owner.clone());
-        if let Some(lease) = lease {
-            self.release = lease;
-            let unleased = lease && !self.has_owner_lease() && !self.owner.is_unknown();
-            self.losing = unleased.then_some(now + LEASE_GRACE_MS);
-        }
-    }
-
-    fn hand_over(&mut self, to: &Owner) -> bool {
-        self.losing = self.losing.filter(|_| self.owner == *to);
-        core::mem::replace(&mut self.owner, to.clone()) != *to
-    }
-
-    fn drop_lease(&mut self, conn: ConnId, now: u64) {
-        let Some(holder) = self.leases.remove(&conn) else { return };
-        let counts = holder == self.owner && !self.has_owner_lease() && !self.owner.is_unknown();
-        if counts && self.release {
-            self.losing = Some(now + LEASE_GRACE_MS);
-        }
     }
 }
 
@@ -350,30 +280,4 @@ fn served_by(core: &Core, name: &Name) -> u64 {
     let Some(worker) = core.workers.get(name) else { return 1 };
     let next = matches!(stand(worker), Stand::Rest | Stand::Backoff | Stand::Ending);
     worker.run + u64::from(next)
-}
-
-fn lease(wish: &mut Wish, conn: ConnId, requester: &Owner) {
-    wish.leases.insert(conn, requester.clone());
-    if *requester == wish.owner {
-        wish.losing = None;
-    }
-}
-
-/// A reuse changes no owner, but that `cli` takes over what nobody owns.
-fn take_over(wish: &mut Wish, name: &Name, requester: &Owner, expect: &mut Expect) -> Outcome {
-    let next = wish.queued.as_mut().and_then(|queued| queued.owner.as_mut());
-    let announce = next.is_none();
-    if !requester.is_cli() || !next.as_deref().unwrap_or(&wish.owner).is_unknown() {
-        return Outcome::Reused;
-    }
-    match next {
-        Some(next) => *next = requester.clone(),
-        None => {
-            wish.hand_over(requester);
-        }
-    }
-    if announce {
-        expect.announced.push(name.clone());
-    }
-    Outcome::TakenOver
 }

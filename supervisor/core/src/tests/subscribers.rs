@@ -1,8 +1,8 @@
 //! Subscriptions (PROTOCOL 7). The harness follows every subscriber; here are the bounds and the rare ways.
 
 use super::harness::{INSTANCE, World, kind};
-use super::settle::{name, start, stop};
 use super::steps::Step;
+use super::words::{name, start, stop};
 use crate::{ConnId, Effect, Input};
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
 use gob_protocol::request::{Subscribe, SubscribeData};

@@ -5,8 +5,8 @@
 //! happen.
 
 use super::harness::{World, kind};
-use super::settle::{killed, name, restart, start, stop, stop_force};
 use super::steps::Step;
+use super::words::{killed, name, restart, start, stop, stop_force};
 use crate::worker::{Phase, Then, Worker};
 use crate::{ConnId, Core, Effect, Input, Now, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};

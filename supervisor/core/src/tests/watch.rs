@@ -1,7 +1,7 @@
 //! What each subscriber must get (PROTOCOL 7), and what each answer must say.
 
 use super::harness::{Answer, Client, INSTANCE, World};
-use super::spec::may_manage;
+use super::wish::may_manage;
 use crate::ConnId;
 use gob_protocol::limits::{RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
 use gob_protocol::request::{Subscribe, SubscribeData};

@@ -1,0 +1,91 @@
+//! How workers and the supervisor come to their end, and who is told what.
+
+use super::steps::Step;
+use super::words::{CLI, DESKTOP, code, name, start, started_by, stop_force, stop_within};
+use crate::worker::Phase;
+use gob_protocol::request::Force;
+use gob_protocol::{Actor, Data, ErrorCode, EventKind, Name, Request};
+use std::vec::Vec;
+
+#[test]
+fn survivors_are_told_to_all_who_wait() {
+    let mut world = started_by(CLI);
+    let stop = world.asks(CLI, stop_force("w"));
+    let start = world.asks(DESKTOP, start("w"));
+    world.takes(&Step::Due);
+    assert_eq!(world.now, 5_000);
+    world.takes(&Step::Surviving(name("w")));
+    let told = |conn, id| world.answer(conn, id).unwrap().as_ref().unwrap_err().clone();
+    let (stop, start) = (told(CLI, stop), told(DESKTOP, start));
+    assert_eq!(stop.code, ErrorCode::ServerStopTimeout);
+    assert_eq!(stop.details.unwrap()["receipt"]["survivors"][0]["pid"], 9);
+    assert_eq!(start.code, ErrorCode::ServerStartTimeoutOrphan);
+    assert_eq!(start.details.unwrap()["pids"][0], 9);
+    world.settles();
+}
+
+#[test]
+fn the_end_is_refused_whole_while_others_have_live_workers() {
+    let end = |force| [Request::Shutdown(Force { force }), Request::Nuke(Force { force })];
+    for (refused, forced) in end(false).into_iter().zip(end(true)) {
+        let mut world = started_by(DESKTOP);
+        world.takes(&Step::Ask(CLI, start("v")));
+        world.settles();
+        let id = world.asks(CLI, refused);
+        let error = world.answer(CLI, id).unwrap().as_ref().unwrap_err().clone();
+        assert_eq!(error.code, ErrorCode::ServerOwnedByOther);
+        let details = error.details.unwrap();
+        assert_eq!(details["workers"][0]["worker"], "w");
+        assert_eq!((details["workers"].as_array().unwrap().len(), &details["owner"]), (1, &"desktop".into()));
+        assert!(["v", "w"].iter().all(|name| matches!(world.phase(name), Phase::Ready { .. })));
+
+        let id = world.asks(CLI, forced);
+        let late = world.asks(CLI, start("u"));
+        assert_eq!(code(world.answer(CLI, late)), Some(ErrorCode::ShuttingDown));
+        assert!(world.answer(CLI, id).is_none(), "answered when all are down");
+        world.settles();
+        let stopped: Vec<Name> = match world.answer(CLI, id) {
+            Some(Ok(Data::Shutdown(data))) => data.stopped.clone(),
+            Some(Ok(Data::Nuke(data))) => data.stopped.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(stopped, [name("v"), name("w")]);
+        let who = world.history.iter().find(|event| event.event == EventKind::SupervisorStopping).unwrap();
+        assert!(
+            matches!(&who.actor, Actor::Client { owner, .. } if owner.is_cli()),
+            "the event says who did it"
+        );
+    }
+}
+
+#[test]
+fn the_end_needs_nobody_who_waits_for_it() {
+    let mut world = started_by(CLI);
+    world.takes(&Step::Ask(CLI, Request::Shutdown(Force { force: false })));
+    world.takes(&Step::Leave(CLI));
+    world.settles();
+    assert!(world.ended);
+}
+
+#[test]
+fn a_second_signal_has_no_patience() {
+    let mut world = started_by(CLI);
+    world.takes(&Step::Terminate);
+    assert!(world.runs.get(&name("w")).is_some_and(|run| run.terminated && !run.sweeping));
+    world.takes(&Step::Terminate);
+    assert!(world.runs.get(&name("w")).is_some_and(|run| run.sweeping));
+    world.settles();
+}
+
+#[test]
+fn the_earlier_deadline_wins() {
+    let mut world = started_by(CLI);
+    for (grace_ms, kill_at) in [(1_000, 1_000), (5_000, 1_000), (1_000, 1_000), (300, 350), (0, 50)] {
+        world.takes(&Step::Ask(CLI, stop_within("w", grace_ms)));
+        let sweeping = world.runs.get(&name("w")).is_some_and(|run| run.sweeping);
+        let due = if sweeping { Some(world.now) } else { world.wake };
+        assert_eq!(due, Some(kill_at), "after a stop within {grace_ms} ms");
+        world.now = 50;
+    }
+    world.settles();
+}

@@ -1,0 +1,104 @@
+//! What is wanted of one worker and by whom, told from PROTOCOL 5 alone.
+
+use super::harness::LEASE_GRACE_MS;
+use super::spec::Expect;
+use crate::ConnId;
+use gob_protocol::{Name, Outcome, Owner};
+use std::collections::BTreeMap;
+
+/// What is wanted of one worker, and by whom.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    pub(super) owner: Owner,
+    pub(super) leases: BTreeMap<ConnId, Owner>,
+    /// Its owner's last lease counts.
+    pub(super) release: bool,
+    /// When an owner without a lease is its owner no longer.
+    pub(super) losing: Option<u64>,
+    /// Somebody stopped it and nobody started it since.
+    pub(super) down: bool,
+    /// A start that waits for the end of the run.
+    pub(super) queued: Option<Queued>,
+}
+
+#[derive(Debug, Clone, Hash)]
+pub(super) struct Queued {
+    /// Who owns the next run, if that is somebody else than it is now.
+    pub(super) owner: Option<Owner>,
+    /// Whether it came with a lease; a restart leaves that as it was.
+    pub(super) lease: Option<bool>,
+}
+
+/// The owner rule: `unknown` matches nobody, and `cli` may manage what nobody owns.
+pub(super) fn may_manage(owner: &Owner, requester: &Owner) -> bool {
+    match (owner.as_str(), requester.as_str()) {
+        ("unknown", requester) => requester == "cli",
+        (owner, requester) => owner == requester,
+    }
+}
+
+impl Wish {
+    pub(super) fn new(owner: &Owner) -> Self {
+        Self {
+            owner: owner.clone(),
+            leases: BTreeMap::new(),
+            release: false,
+            losing: None,
+            down: false,
+            queued: None,
+        }
+    }
+
+    fn has_owner_lease(&self) -> bool {
+        self.leases.values().any(|holder| *holder == self.owner)
+    }
+
+    /// A run begins, in the name of whoever asked for it.
+    pub(super) fn begin(&mut self, owner: Option<Owner>, lease: Option<bool>, now: u64) {
+        self.owner = owner.unwrap_or_else(|| self.owner.clone());
+        if let Some(lease) = lease {
+            self.release = lease;
+            let unleased = lease && !self.has_owner_lease() && !self.owner.is_unknown();
+            self.losing = unleased.then_some(now + LEASE_GRACE_MS);
+        }
+    }
+
+    pub(super) fn hand_over(&mut self, to: &Owner) -> bool {
+        self.losing = self.losing.filter(|_| self.owner == *to);
+        core::mem::replace(&mut self.owner, to.clone()) != *to
+    }
+
+    pub(super) fn drop_lease(&mut self, conn: ConnId, now: u64) {
+        let Some(holder) = self.leases.remove(&conn) else { return };
+        let counts = holder == self.owner && !self.has_owner_lease() && !self.owner.is_unknown();
+        if counts && self.release {
+            self.losing = Some(now + LEASE_GRACE_MS);
+        }
+    }
+}
+
+pub(super) fn lease(wish: &mut Wish, conn: ConnId, requester: &Owner) {
+    wish.leases.insert(conn, requester.clone());
+    if *requester == wish.owner {
+        wish.losing = None;
+    }
+}
+
+/// A reuse changes no owner, but that `cli` takes over what nobody owns.
+pub(super) fn take_over(wish: &mut Wish, name: &Name, requester: &Owner, expect: &mut Expect) -> Outcome {
+    let next = wish.queued.as_mut().and_then(|queued| queued.owner.as_mut());
+    let announce = next.is_none();
+    if !requester.is_cli() || !next.as_deref().unwrap_or(&wish.owner).is_unknown() {
+        return Outcome::Reused;
+    }
+    match next {
+        Some(next) => *next = requester.clone(),
+        None => {
+            wish.hand_over(requester);
+        }
+    }
+    if announce {
+        expect.announced.push(name.clone());
+    }
+    Outcome::TakenOver
+}
