@@ -4,7 +4,9 @@
 //! an exit code. It owns no state.
 
 mod args;
+mod checks;
 mod clock;
+mod command;
 mod context;
 mod daemon_log;
 mod each;

@@ -3,12 +3,14 @@
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod daemon;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod get;
 pub(crate) mod hand_over;
 pub(crate) mod invoke;
 pub(crate) mod lease;
 pub(crate) mod list;
+pub(crate) mod list_watch;
 pub(crate) mod logs;
 pub(crate) mod nuke;
 pub(crate) mod overview;
@@ -21,6 +23,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod who;
+pub(crate) mod with;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -58,6 +61,7 @@ pub(crate) const VERBS: &[Verb] = &[
     restart::VERB,
     signal::VERB,
     invoke::VERB,
+    with::VERB,
     lease::VERB,
     hand_over::VERB,
     remove::VERB,
@@ -73,6 +77,7 @@ pub(crate) const VERBS: &[Verb] = &[
     ping::VERB,
     daemon::VERB,
     config::VERB,
+    doctor::VERB,
     shutdown::VERB,
     nuke::VERB,
 ];

@@ -41,6 +41,7 @@ pub(crate) const VERB: Verb = Verb {
                     .action(ArgAction::SetTrue)
                     .help("Workers with this working directory"),
             )
+            .arg(Arg::new("watch").long("watch").action(ArgAction::SetTrue).help("A new list at each change"))
     },
     run,
 };
@@ -57,6 +58,9 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         state: matches.get_one::<State>("state").copied(),
         cwd: matches.get_flag("here").then(here).transpose()?,
     };
+    if matches.get_flag("watch") {
+        return super::list_watch::watch(context, &filter);
+    }
     match context.ask(&Request::List(filter.clone())) {
         Ok((_, data)) if context.json => print_data(&data)?,
         Ok((_, data)) => {
@@ -90,16 +94,18 @@ fn show(context: &Context, workers: &[View]) -> Result<(), Failure> {
 fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Failure> {
     let Some(last) = LastState::read(&context.dirs()?) else { return Err(nobody.into()) };
     context.note(&format!("no supervisor is running; this is the last known state, of {}", last.time));
-    let matches = |worker: &View| {
-        filter.owner.as_ref().is_none_or(|owner| *owner == worker.owner)
-            && filter.kind.as_ref().is_none_or(|kind| *kind == worker.kind)
-            && filter.state.is_none_or(|state| state == worker.state)
-            && filter.cwd.as_ref().is_none_or(|cwd| worker.cwd.as_ref() == Some(cwd))
-    };
-    let workers: Vec<View> = last.workers.into_iter().filter(matches).collect();
+    let workers: Vec<View> = last.workers.into_iter().filter(|worker| passes(filter, worker)).collect();
     if context.json {
         let data = serde_json::to_string(&ListData { workers }).unwrap_or_default();
         return out::print(&format!("{data}\n"));
     }
     show(context, &workers)
+}
+
+/// Whether a worker passes every filter that is given, as the supervisor would say.
+pub(super) fn passes(filter: &List, worker: &View) -> bool {
+    filter.owner.as_ref().is_none_or(|owner| *owner == worker.owner)
+        && filter.kind.as_ref().is_none_or(|kind| *kind == worker.kind)
+        && filter.state.is_none_or(|state| state == worker.state)
+        && filter.cwd.as_ref().is_none_or(|cwd| worker.cwd.as_ref() == Some(cwd))
 }

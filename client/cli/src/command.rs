@@ -1,0 +1,151 @@
+//! Runs somebody's command to its end: standard streams, directory and signal mask as they were, TERM and HUP and an
+//! INT that is not the terminal's own passed on, the exit code as a shell would give it.
+
+use crate::failure::Failure;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::{Pid, pipe2};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// gob itself failed.
+pub(crate) const GOB_FAILED: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+/// A signal that ended the command is added to this.
+const SIGNALLED: i32 = 128;
+
+/// Runs a command with some more variables and returns what to exit with.
+pub(crate) fn run(command: &[OsString], more: &[(String, String)]) -> Result<u8, Failure> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    // Blocked before the command exists, so that none of them can end us and leave it alone.
+    let before = SigSet::thread_get_mask().map_err(|errno| failed("read the signal mask", errno))?;
+    signals.thread_block().map_err(|errno| failed("block signals", errno))?;
+    let code = run_blocked(command, more, &signals, &before);
+    before.thread_set_mask().map_err(|errno| failed("unblock signals", errno))?;
+    code
+}
+
+fn run_blocked(
+    command: &[OsString],
+    more: &[(String, String)],
+    signals: &SigSet,
+    before: &SigSet,
+) -> Result<u8, Failure> {
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let arrived = SignalFd::with_flags(signals, flags).map_err(|errno| failed("wait for signals", errno))?;
+    let pid = spawn(command, more, before).map_err(|errno| not_run(command, errno))?;
+    let ended = end_of(pid)?;
+    loop {
+        let signal = PollFd::new(arrived.as_fd(), PollFlags::POLLIN);
+        let end = PollFd::new(ended.as_fd(), PollFlags::POLLIN);
+        let mut fds = [signal, end];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(failed("wait for the command", errno)),
+        }
+        let [_, end] = &fds;
+        if end.any() == Some(true) {
+            return reap(pid);
+        }
+        while let Ok(Some(signal)) = arrived.read_signal() {
+            pass_on(pid, signal.ssi_signo, signal.ssi_code);
+        }
+    }
+}
+
+fn failed(what: &str, errno: Errno) -> Failure {
+    Failure::own("command-failed", GOB_FAILED, format!("cannot {what}")).cause(errno.to_string())
+}
+
+/// A pipe that ends when the command does. A thread waits for that without reaping, so that the command's number
+/// stays its own for as long as signals are passed on to it.
+fn end_of(pid: Pid) -> Result<OwnedFd, Failure> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed("make a pipe", errno))?;
+    std::thread::spawn(move || {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+        drop(writer);
+    });
+    Ok(reader)
+}
+
+fn reap(pid: Pid) -> Result<u8, Failure> {
+    let code = match waitpid(pid, None) {
+        Ok(WaitStatus::Exited(_, code)) => code,
+        Ok(WaitStatus::Signaled(_, signal, _)) => SIGNALLED + signal as i32,
+        // Real-time signals have no name, and that is what this error says.
+        Ok(_) | Err(Errno::EINVAL) => return Ok(u8::MAX),
+        Err(errno) => return Err(failed("wait for the command", errno)),
+    };
+    Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+}
+
+/// What the terminal sends, it sends to the command too; only what somebody sent to us alone is passed on. The
+/// command is an unreaped child, so its number is its own.
+fn pass_on(pid: Pid, signal: u32, code: i32) {
+    let by_a_process = code <= 0;
+    let signal = i32::try_from(signal).ok().and_then(|signal| Signal::try_from(signal).ok());
+    if let Some(signal) = signal.filter(|_| by_a_process) {
+        kill(pid, signal).ok();
+    }
+}
+
+fn spawn(command: &[OsString], more: &[(String, String)], mask: &SigSet) -> Result<Pid, Errno> {
+    let c_string = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL);
+    let args = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>, _>>()?;
+    let program = args.first().ok_or(Errno::ENOENT)?;
+    let mut vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    vars.retain(|(name, _)| more.iter().all(|(other, _)| name != other.as_str()));
+    vars.extend(more.iter().map(|(name, value)| (name.into(), value.into())));
+    let env = vars
+        .into_iter()
+        .map(|(mut var, value)| {
+            var.push("=");
+            var.push(value);
+            CString::new(var.into_vec()).map_err(|_| Errno::EINVAL)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut attributes = PosixSpawnAttr::init()?;
+    // The runtime ignores SIGPIPE; the command has a right to it.
+    let mut pipe = SigSet::empty();
+    pipe.add(Signal::SIGPIPE);
+    attributes.set_sigdefault(&pipe)?;
+    attributes.set_sigmask(mask)?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+    posix_spawnp(program, &PosixSpawnFileActions::init()?, &attributes, &args, &env)
+}
+
+fn not_run(command: &[OsString], errno: Errno) -> Failure {
+    let program = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let code = if errno == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
+    Failure::own("command-failed", code, format!("cannot run {program}")).cause(errno.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(words: &[&str]) -> u8 {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        run(&words, &[("GOB_TEST".to_owned(), "x".to_owned())]).unwrap_or_else(|failure| failure.exit_code())
+    }
+
+    #[test]
+    fn codes_are_a_shells() {
+        assert_eq!(code(&["sh", "-c", "exit 7"]), 7);
+        assert_eq!(code(&["sh", "-c", "test $GOB_TEST = x"]), 0);
+        assert_eq!(code(&["sh", "-c", "kill -TERM $$"]), 143);
+        assert_eq!(code(&["/nowhere/at/all"]), 127);
+        assert_eq!(code(&["/etc/passwd"]), 126);
+    }
+}

@@ -1,0 +1,58 @@
+//! `list --watch`: the list as it changes. A new one at each change; on a terminal in the place of the old one.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::text::now;
+use crate::{out, render};
+use gob_client::View;
+use gob_client::model::Model;
+use gob_client::protocol::request::{List, ListData, Subscribe};
+use gob_client::subscription::{Subscription, Update};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// On a terminal times are shown that pass; this is how often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Shows the list until somebody ends this program.
+pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
+    // The first connection may start the supervisor. Later ones wait for it: nothing is started behind anybody's back.
+    let first = context.connect()?;
+    let connector = context.connector()?.autostart(false);
+    let wanted = Subscribe { owner: filter.owner.clone(), cwd: filter.cwd.clone(), ..Subscribe::default() };
+    let mut subscription = Subscription::new(connector, wanted);
+    let mut model = Model::default();
+    drop(first);
+    let redraws = std::io::stdout().is_terminal() && !context.json;
+    loop {
+        let deadline = redraws.then(|| Instant::now() + TICK);
+        match subscription.next(deadline)? {
+            Some(Update::Subscribed(data)) => {
+                model.subscribed(&data);
+            }
+            // What this version can't read is no change that it could show.
+            Some(Update::Frame(line)) if model.apply(&line).is_err() => continue,
+            Some(Update::Disconnected) => {
+                context.note("the supervisor has gone; waiting for another one");
+                continue;
+            }
+            Some(Update::Frame(_)) | None => {}
+        }
+        let workers: Vec<View> =
+            model.workers().filter(|worker| super::list::passes(filter, worker)).cloned().collect();
+        out::print(&frame(context, workers, redraws))?;
+    }
+}
+
+fn frame(context: &Context, workers: Vec<View>, redraws: bool) -> String {
+    if context.json {
+        return format!("{}\n", serde_json::to_string(&ListData { workers }).unwrap_or_default());
+    }
+    let table = render::list(&workers, now(), context.colored());
+    if redraws {
+        // Home, then clear what is below: no flicker, nothing left of a longer list.
+        format!("\x1b[H\x1b[J{table}")
+    } else {
+        format!("{table}\n")
+    }
+}
