@@ -152,7 +152,9 @@ impl Dirs {
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, DirsError> {
-    std::path::absolute(&path).map_err(|source| DirsError::NoCwd { path, source })
+    // Rebuilt by components: with a slash at its end O_NOFOLLOW would follow a link.
+    let absolute = std::path::absolute(&path).map_err(|source| DirsError::NoCwd { path, source })?;
+    Ok(absolute.components().collect())
 }
 
 /// The user database's home. Asked only when HOME is not set: it may go over the network.

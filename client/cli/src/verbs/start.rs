@@ -7,7 +7,7 @@ use crate::each::{each, names, names_arg, print_data};
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::out;
-use crate::progress::Progress;
+use crate::progress::{LastWords, Progress};
 use crate::text::{escape, took};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::State;
@@ -60,17 +60,20 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         return Err(Failure::usage("--name names one worker, and there are several graphs".to_owned()));
     }
     let template = template(context, matches)?;
+    let dirs = context.dirs()?;
     let mut client = context.connect()?;
     let begun = Instant::now();
     let mut sent = Vec::new();
     for name in names {
         let request = Request::Start(of(&template, &name));
         // All are asked for before the first answer is waited for: they come up at the same time.
-        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+        let words = LastWords::new(&dirs, &name);
+        sent.push((name, client.send(&request)?, context.timeout_of(&request), words));
     }
-    let code = each(context, sent, |(name, id, timeout)| {
+    let code = each(context, sent, |(name, id, timeout, words)| {
         let mut progress = Progress::new(context, format!("starting {name}"));
-        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+        let mut tick = |waited| progress.show_with(waited, || words.get());
+        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut tick);
         progress.clear();
         let data = data?;
         if context.json {
