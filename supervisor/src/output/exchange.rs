@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 /// Spare batches kept for the next flood.
-const SPARE_BATCHES: usize = 4;
+const SPARE_BATCHES: usize = 8;
 /// With this many jobs waiting the writer is behind, and a batch is better filled than sent.
 const BEHIND: usize = 2;
 

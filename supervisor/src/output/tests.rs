@@ -129,7 +129,7 @@ impl Worker {
 }
 
 fn pipe() -> (OwnedFd, File) {
-    let (read, write) = nix::unistd::pipe().unwrap();
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     (read, File::from(write))
 }
 

@@ -12,10 +12,9 @@ const BYTES: usize = 200 << 20;
 const ROUNDS: usize = 5;
 
 /// Lines, written by a process of its own, as a worker does.
-fn flood(out: impl Into<std::process::Stdio>) -> std::process::Child {
-    let lines = "exec yes 'a line of about sixty bytes, as programs like to write them' | head -c \"$0\"";
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", lines, &BYTES.to_string()]).stdout(out);
+fn flood(lines: &Path, out: impl Into<std::process::Stdio>) -> std::process::Child {
+    let mut command = std::process::Command::new("dd");
+    command.args(["bs=64k", "status=none"]).stdin(File::open(lines).unwrap()).stdout(out);
     command.spawn().unwrap()
 }
 
@@ -27,9 +26,9 @@ fn cpu() -> Duration {
         .sum()
 }
 
-fn floor(dir: &Path) {
+fn floor(dir: &Path, lines: &Path) {
     let (read, write) = pipe();
-    let mut child = flood(write);
+    let mut child = flood(lines, write);
     let (mut read, mut log) = (File::from(read), File::create(dir.join("floor.log")).unwrap());
     let mut bytes = vec![0; 64 * 1024];
     loop {
@@ -42,11 +41,11 @@ fn floor(dir: &Path) {
     fs::remove_file(dir.join("floor.log")).unwrap();
 }
 
-fn captured(plane: &mut Plane, run: u64) {
+fn captured(plane: &mut Plane, run: u64, lines: &Path) {
     let key = key("flood", run);
     let (stdout, write) = pipe();
     plane.output.attach(key.clone(), Pipes { stdout: Some(stdout), stderr: None }, None);
-    let mut child = flood(write);
+    let mut child = flood(lines, write);
     assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
     child.wait().unwrap();
     assert_eq!(fs::metadata(plane.path(&key, Stream::Stdout)).unwrap().len(), BYTES as u64);
@@ -59,15 +58,19 @@ fn captured(plane: &mut Plane, run: u64) {
 fn capture_of_200_mb_of_lines() {
     let mut plane = Plane::with(|config| config.rotate_bytes = 1 << 30);
     let dir = plane.dir.clone();
+    let lines = dir.join("lines");
+    let line = "a line of about sixty bytes, as programs like to write them\n";
+    let all = line.repeat(BYTES / line.len() + 1);
+    fs::write(&lines, &all.as_bytes()[..BYTES]).unwrap();
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let mut figures = [(0.0, 0.0); 2];
         for (at, figure) in figures.iter_mut().enumerate() {
             let (start, before) = (Instant::now(), cpu());
             if at == 0 {
-                floor(&dir)
+                floor(&dir, &lines)
             } else {
-                captured(&mut plane, round as u64 + 1)
+                captured(&mut plane, round as u64 + 1, &lines)
             }
             let gigabytes = BYTES as f64 / 1e9;
             *figure = (

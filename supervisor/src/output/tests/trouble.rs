@@ -1,6 +1,7 @@
 //! Disks that hang, are full, or take no larger file; paths that are traps.
 
 use super::*;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Instant;
@@ -30,12 +31,25 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
         "not without what is still to be written"
     );
 
-    let reader = std::thread::spawn(move || fs::read(path).unwrap().len());
+    // Open both ways, so that it does not end when the log is opened again.
+    let mut disk = File::options().read(true).write(true).open(path).unwrap();
+    let mut copy = disk.try_clone().unwrap();
+    let reader = std::thread::spawn(move || {
+        let (mut total, mut bytes) = (0, vec![0; 64 * 1024]);
+        loop {
+            let count = copy.read(&mut bytes).unwrap();
+            total += count;
+            if bytes[..count].ends_with(b"END") {
+                return total - 3;
+            }
+        }
+    });
     drop(worker);
     assert_eq!(plane.report(), FromOutput::Closed { key: hung });
     let (written, dropped) = plane.output.counters();
     plane.settle();
     assert_eq!(written + dropped, BYTES as u64 + 15, "every byte is accounted for");
+    disk.write_all(b"END").unwrap();
     assert_eq!(reader.join().unwrap() as u64, written - 15);
     assert_eq!(plane.text(&key("other", 1), Stream::Stdout), "{\"ready\":true}\n");
 }
