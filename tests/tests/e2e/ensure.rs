@@ -73,8 +73,10 @@ fn a_start_of_what_is_starting_waits_with_it() {
     let gob = Gob::new();
     gob.fifo("g", "go");
     gob.script("g", &[Step::Listen, Step::WaitFor("go".to_owned()), Step::Handshake]);
+    let mut events = gob.events();
     let (mut one, mut two) = (gob.connect_as("cli"), gob.connect_as("desktop"));
     let first = one.post("start", json!({"graph": "g"}));
+    events.event("worker_started", "g");
     let spawned = two.ok("start", json!({"graph": "g", "wait": "spawned"}));
     assert_eq!((&spawned["outcome"], &spawned["worker"]["state"]), (&json!("reused"), &json!("starting")));
     let second = two.post("start", json!({"graph": "g"}));

@@ -1,6 +1,7 @@
 //! Names: what may be one, and that no path is made of what may not.
 
 use gob_tests::Gob;
+use gob_tests::wait::{self, DEADLINE};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,7 +73,7 @@ fn unusual_names_work_and_stay_in_their_place() {
         assert_eq!(facts.var("GOB_NAME"), Some(name));
         let stdout = gob.log(name, 1, "stdout");
         assert_eq!(stdout.parent().unwrap().parent().unwrap(), gob.state_dir().join("logs"));
-        assert!(stdout.exists(), "{}", stdout.display());
+        assert!(wait::until(DEADLINE, || stdout.exists()), "{}", stdout.display());
         assert_eq!(gob.worker(name).ok("ping", json!({}))["pong"], true);
     }
     assert_eq!(conn.ok("list", json!({}))["workers"].as_array().unwrap().len(), names.len());

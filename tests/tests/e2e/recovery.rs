@@ -42,7 +42,7 @@ fn trees(gob: &Gob, count: usize) -> Vec<i32> {
         gob.script(&graph, &escapes());
         let data = conn.ok("start", json!({"graph": graph}));
         pids.push(data["worker"]["pid"].as_i64().unwrap() as i32);
-        let children = gob.children(&graph, 1);
+        let children = gob.children(&graph, data["worker"]["run"].as_u64().unwrap());
         assert_eq!(children.len(), 6);
         pids.extend(children);
     }
@@ -71,9 +71,9 @@ fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
     bystander.wait().unwrap();
     let data = gob.connect_as("cli").ok("start", json!({"graph": "after", "wait": "ready"}));
     assert_eq!(data["worker"]["state"], "ready");
-    // A number that was used before the kill is not used again: its logs are still there.
+    // The number of a run is not used again, whose logs are still there.
     let data = gob.connect_as("cli").ok("start", json!({"graph": "tree 0"}));
-    assert_eq!(data["worker"]["state"], "ready");
+    assert_eq!(data["worker"]["run"], 2);
     gob.connect_as("cli").ok("stop", json!({"name": "tree 0", "force": true}));
 }
 
