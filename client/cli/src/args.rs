@@ -114,7 +114,7 @@ fn root(verb: Option<&Verb>) -> Command {
             .visible_aliases(verb.aliases)
             .about(verb.about)
             .before_help(verb.examples)
-            .help_template("{about}\n\n{before-help}\n{usage-heading} {usage}\n\n{all-args}{after-help}");
+            .help_template("{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}");
         root = root.subcommand((verb.command)(command));
     }
     root

@@ -21,6 +21,7 @@ pub(crate) const VERB: Verb = Verb {
         command
             .subcommand_required(true)
             .subcommand(Command::new("path").about("Print the path of config.toml"))
+            .subcommand(Command::new("reload").about("Have the supervisor read it again"))
     },
     run,
 };
