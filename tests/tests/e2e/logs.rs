@@ -55,6 +55,7 @@ fn the_index_tells_what_came_when() {
     let mut worker = gob.worker("g");
     let file = gob.state_dir().join("logs/g/1.idx");
     let (out, err) = (gob.log("g", 1, "stdout"), gob.log("g", 1, "stderr"));
+    assert!(wait::until(DEADLINE, || len(&out) > 0), "the handshake is in the log");
     for round in 0..3 {
         for (stderr, path) in [(false, &out), (true, &err)] {
             let before = len(path);
@@ -111,6 +112,7 @@ fn a_flooding_worker_costs_nobody_else_anything_and_loses_nothing() {
     }
     assert_eq!(loud.response(id)["success"], true);
     let out = gob.log("loud", 1, "stdout");
+    assert!(wait::until(DEADLINE, || len(&out) > 1000), "the handshake is in the log");
     let handshake = fs::read(&out).unwrap().iter().position(|byte| *byte == b'\n').unwrap() as u64 + 1;
     assert!(wait::until(DEADLINE, || len(&out) == handshake + (8 << 20)), "{}", len(&out));
     let status = gob.status();
