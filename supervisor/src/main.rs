@@ -1,2 +1,71 @@
-//! Stub.
-fn main() {}
+//! `gobd`. Started by gob-keeper, which hands it the locks; started by anybody else, it becomes the keeper.
+
+use gob_supervisor::{Args, Ready, run};
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// "Starting me again would end the same way" (EX_CONFIG of sysexits.h); the keeper then lets it be.
+const DO_NOT_RESTART: u8 = 78;
+
+fn main() -> ExitCode {
+    let mut out = io::stderr();
+    let first = std::env::args().nth(1);
+    if let Some(text) = first.as_deref().and_then(about) {
+        return match writeln!(io::stdout(), "{text}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(e) => {
+            writeln!(out, "error: {e}\nhint: gobd --help").unwrap_or_default();
+            return ExitCode::from(2);
+        }
+    };
+    if !args.from_keeper() {
+        let e = become_keeper();
+        writeln!(out, "error: cannot run gob-keeper: {e}\nhint: it belongs beside gobd, or into GOB_LIBEXEC")
+            .unwrap_or_default();
+        return ExitCode::FAILURE;
+    }
+    log_to_stderr();
+    let mut ready = Ready::new(&args);
+    match run(&args, &mut ready) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            tracing::error!("{e}");
+            ready.failed(&e);
+            ExitCode::from(DO_NOT_RESTART)
+        }
+    }
+}
+
+fn about(arg: &str) -> Option<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    match arg {
+        "-V" | "--version" => Some(format!("gobd {version}")),
+        "-h" | "--help" => Some(format!(
+            "gobd {version}, the supervisor of gob: owns your workers until it is told to end.\n\n\
+             Usage: gobd\n\n\
+             gobctl starts it when it is needed; under systemd run it as it is, in the foreground.\n\
+             Directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR. Log level: GOB_LOG."
+        )),
+        _ => None,
+    }
+}
+
+/// Only returns when there is no keeper to become.
+fn become_keeper() -> io::Error {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("gob-keeper")));
+    let libexec = std::env::var_os("GOB_LIBEXEC").map(|dir| std::path::Path::new(&dir).join("gob-keeper"));
+    let found = [beside, libexec].into_iter().flatten().find(|path| path.is_file());
+    Command::new(found.unwrap_or_else(|| "gob-keeper".into())).exec()
+}
+
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("GOB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+}

@@ -6,8 +6,8 @@
 //! [`Output::hand_over`], which say so.
 //!
 //! ```text
-//! pipes ─▶ drain ─ batches of 256 KiB ─▶ writer ─▶ <name>/<run>.stdout.log, .stderr.log, .idx
-//!            │  ◀── used batches ───────────┘
+//! pipes ─▶ drain ─ batches, or the flooding pipe itself ─▶ writer ─▶ <name>/<run>.stdout.log, .stderr.log, .idx
+//!            │  ◀── used batches, pipes that calmed down ─────┘
 //!            └─ FromOutput ─▶ main
 //! ```
 //!
@@ -20,6 +20,7 @@ mod budget;
 mod drain;
 mod exchange;
 mod index;
+mod loan;
 mod pipe;
 mod poller;
 mod reports;

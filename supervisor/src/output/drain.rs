@@ -3,19 +3,19 @@
 //! Owns the attached runs. Everything it does is bounded: a turn, a run's backlog, the batches. It waits in the poller
 //! alone, and has a deadline there only while a pipe waits for the disk or a report for the main thread.
 
+mod orders;
 mod run;
 mod slots;
 
 use super::batch::{Batch, READ_BYTES, RunId, Segment};
 use super::exchange::{Exchange, Job};
+use super::loan::Loan;
 use super::pipe::Read;
 use super::poller::{Happened, Poller};
 use super::reports::Reports;
 use super::stall::Stall;
-use super::{Command, FromOutput, HandedOver, HandedRun, RUN_BACKLOG};
+use super::{Command, FromOutput, RUN_BACKLOG};
 use gob_core::RunKey;
-use gob_protocol::Name;
-use run::Run;
 use slots::{Slots, Token};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const READS_PER_TURN: usize = 4;
 /// Pipes that may be big at a time: what a user's pipes may hold altogether is limited, and beyond that limit all of
 /// the user's new pipes are tiny.
-const BIG_PIPES: usize = 16;
+const BIG_PIPES: usize = 0;
 
 /// What a read of one pipe came to.
 enum Step {
@@ -52,9 +52,12 @@ pub(super) struct Drain {
     waiting: Vec<Token>,
     batch: Option<Batch>,
     stall: Stall,
+    hung: bool,
     /// Where bytes go that are dropped; made when first needed.
     sink: Vec<u8>,
     big_pipes: usize,
+    /// Pipes that the writer has.
+    lent: usize,
     /// Runs that ended, until the writer has closed their files.
     closing: HashMap<RunId, RunKey>,
     flushes: Vec<mpsc::SyncSender<()>>,
@@ -77,8 +80,10 @@ impl Drain {
             waiting: Vec::new(),
             batch: None,
             stall: Stall::new(),
+            hung: false,
             sink: Vec::new(),
             big_pipes: 0,
+            lent: 0,
             closing: HashMap::new(),
             flushes: Vec::new(),
             next_id: 0,
@@ -112,12 +117,18 @@ impl Drain {
                     }
                 }
                 self.report_closed();
+                self.take_back();
             }
-            let hung = self.look_at_disk(Instant::now());
+            let was_hung = self.hung;
+            self.hung = self.look_at_disk(Instant::now());
+            if self.hung && !was_hung {
+                // What the writer can't get on with is read here, and dropped.
+                self.queue_lent();
+            }
             self.ready.extend(self.waiting.drain(..));
             for _ in 0..self.ready.len() {
                 if let Some(token) = self.ready.pop_front() {
-                    self.turn(token, hung);
+                    self.turn(token);
                 }
             }
             self.send_batch(false);
@@ -138,14 +149,15 @@ impl Drain {
 
     /// Whether the disk hangs while somebody waits for it.
     fn look_at_disk(&mut self, now: Instant) -> bool {
-        self.stall.look(self.exchange.progress(), !self.waiting.is_empty(), now)
+        let waiting = !self.waiting.is_empty() || self.lent > 0;
+        self.stall.look(self.exchange.progress(), waiting, now)
     }
 
     /// Reads a pipe a few times.
-    fn turn(&mut self, token: Token, hung: bool) {
+    fn turn(&mut self, token: Token) {
         let time = now();
         for _ in 0..READS_PER_TURN {
-            match self.read(token, time, hung) {
+            match self.read(token, time) {
                 Step::More => {}
                 Step::Dry => return self.unqueue(token),
                 Step::Wait => return self.waiting.push(token),
@@ -154,11 +166,15 @@ impl Drain {
         self.ready.push_back(token);
     }
 
-    fn read(&mut self, token: Token, time: i64, hung: bool) -> Step {
+    fn read(&mut self, token: Token, time: i64) -> Step {
         let Some(run) = self.slots.run(token) else { return Step::Dry };
         let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::as_mut) else { return Step::Dry };
         let stream = token.stream();
-        let has_room = self.exchange.has_room(&run.tap, RUN_BACKLOG);
+        let lent = pipe.loan.is_some();
+        if lent && !self.hung {
+            return Step::Dry;
+        }
+        let has_room = !lent && self.exchange.has_room(&run.tap, RUN_BACKLOG);
         let mut batch = self.batch.take();
         if has_room && batch.as_mut().is_none_or(|batch| batch.room().is_none()) {
             if let Some(full) = batch.take() {
@@ -168,7 +184,7 @@ impl Drain {
         }
         let got = match batch.as_mut().filter(|_| has_room).and_then(Batch::room) {
             Some(room) => pipe.read(room),
-            None if hung => {
+            None if self.hung => {
                 self.sink.resize(READ_BYTES, 0);
                 pipe.read(&mut self.sink)
             }
@@ -182,7 +198,8 @@ impl Drain {
             Read::Last(len) => (len, Step::Dry),
             Read::End => (0, Step::Dry),
         };
-        if len == READ_BYTES && !pipe.big && self.big_pipes < BIG_PIPES && pipe.enlarge() {
+        let flood = len == READ_BYTES && has_room && pipe.owes == 0;
+        if flood && !pipe.big && self.big_pipes < BIG_PIPES && pipe.enlarge() {
             self.big_pipes += 1;
         }
         if len > 0 {
@@ -205,8 +222,52 @@ impl Drain {
             self.end(token);
         } else if let Some(report) = run.answer() {
             self.reports.send(report);
+        } else if flood && !self.hung && !run.is_watched() {
+            self.lend(token);
+            return Step::Dry;
         }
         step
+    }
+
+    /// Lends a pipe that floods to the writer, behind what was read of it.
+    fn lend(&mut self, token: Token) {
+        self.send_batch(true);
+        let Some(run) = self.slots.run(token) else { return };
+        let (id, stream) = (run.id, token.stream());
+        if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::as_mut) {
+            self.lent += 1;
+            self.exchange.submit(Job::Copy(Loan { run: id, stream, token: token.0, terms: pipe.lend() }));
+        }
+    }
+
+    /// Takes pipes back that the writer is done with; there may be something in them.
+    fn take_back(&mut self) {
+        for loan in self.exchange.take_returned() {
+            let token = Token(loan.token);
+            if let Some(pipe) = self.slots.pipe(token)
+                && pipe.loan.as_ref().is_some_and(|terms| terms.is(&loan.terms))
+            {
+                pipe.loan = None;
+                self.lent -= 1;
+                self.queue(token);
+            }
+        }
+    }
+
+    fn queue_lent(&mut self) {
+        for token in self.slots.tokens().into_iter().flat_map(Token::both) {
+            if self.slots.pipe(token).is_some_and(|pipe| pipe.loan.is_some()) {
+                self.queue(token);
+            }
+        }
+    }
+
+    fn queue(&mut self, token: Token) {
+        if let Some(pipe) = self.slots.pipe(token)
+            && !std::mem::replace(&mut pipe.queued, true)
+        {
+            self.ready.push_back(token);
+        }
     }
 
     fn unqueue(&mut self, token: Token) {
@@ -221,6 +282,7 @@ impl Drain {
         if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::take) {
             self.poller.remove(pipe.fd());
             self.big_pipes -= usize::from(pipe.big);
+            self.lent -= usize::from(pipe.loan.is_some());
         }
         if let Some(report) = run.answer() {
             self.reports.send(report);
@@ -259,97 +321,6 @@ impl Drain {
                 self.exchange.submit(Job::Flush(done));
             }
         }
-    }
-
-    /// Carries out an order; false when it is to end.
-    fn obey(&mut self, command: Command) -> bool {
-        match command {
-            Command::Attach(run) => self.attach(run),
-            Command::Resume(handed) => {
-                handed.reports.into_iter().for_each(|report| self.reports.send(report));
-                handed.runs.into_iter().for_each(|run| self.attach(run));
-            }
-            Command::Drain(key) => match self.slots.find(&key) {
-                Some(token) => {
-                    self.slots.run(token).into_iter().for_each(|run| run.asked = true);
-                    self.owe(token);
-                }
-                None => self.reports.send(FromOutput::Drained { key }),
-            },
-            Command::Forget(name) => self.forget(name),
-            Command::Flush(done) => {
-                self.flushes.push(done);
-                self.slots.tokens().into_iter().for_each(|token| self.owe(token));
-            }
-            Command::HandOver { taken, flushed } => {
-                let handed = self.hand_over();
-                self.exchange.submit(Job::Flush(flushed));
-                if let Err(mpsc::SendError(handed)) = taken.send(handed) {
-                    return self.obey(Command::Resume(handed));
-                }
-            }
-            Command::Stop => return false,
-        }
-        true
-    }
-
-    fn attach(&mut self, run: HandedRun) {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.exchange.submit(Job::Open { id, key: run.key.clone(), tap: Arc::clone(&run.tap) });
-        let token = self.slots.insert(Run::new(id, run, &self.poller, self.slots.next()));
-        // Whatever is in the pipes already is told by the poller; only what has no pipe has ended here and now.
-        if self.slots.run(token).is_some_and(|run| run.pipes.iter().all(Option::is_none)) {
-            self.end(token);
-        }
-    }
-
-    /// Has both pipes of a run read until they are empty.
-    fn owe(&mut self, token: Token) {
-        for token in token.both() {
-            if let Some(pipe) = self.slots.pipe(token) {
-                pipe.owe();
-                if !std::mem::replace(&mut pipe.queued, true) {
-                    self.ready.push_back(token);
-                }
-            }
-        }
-    }
-
-    fn forget(&mut self, name: Name) {
-        for token in self.slots.tokens() {
-            if self.slots.run(token).is_some_and(|run| run.key.name == name) {
-                self.let_go(token);
-            }
-        }
-        self.send_batch(true);
-        self.exchange.submit(Job::Forget(name));
-    }
-
-    fn hand_over(&mut self) -> HandedOver {
-        let runs: Vec<Run> = self.slots.tokens().into_iter().filter_map(|token| self.let_go(token)).collect();
-        self.send_batch(true);
-        for run in &runs {
-            self.exchange.submit(Job::Close(run.id));
-        }
-        // Their files are closed by the time that the flush behind them is done.
-        let closing = self.closing.drain().map(|(_, key)| FromOutput::Closed { key });
-        let reports = self.reports.take().into_iter().chain(closing).collect();
-        HandedOver { runs: runs.into_iter().map(Run::hand_over).collect(), reports }
-    }
-
-    /// Takes a run out with its pipes. What waits for an answer about it gets one.
-    fn let_go(&mut self, token: Token) -> Option<Run> {
-        let mut run = self.slots.remove(token)?;
-        for pipe in run.pipes.iter_mut().flatten() {
-            self.poller.remove(pipe.fd());
-            self.big_pipes -= usize::from(pipe.big);
-            pipe.owes = 0;
-        }
-        if let Some(report) = run.answer() {
-            self.reports.send(report);
-        }
-        Some(run)
     }
 }
 

@@ -1,17 +1,20 @@
-//! Between the two threads: jobs one way, used batches and endings the other.
+//! Between the two threads: jobs one way, used batches, pipes and endings the other.
 //!
 //! Owns the queue, the spare batches and the counters. The one lock is held for a push or a pop, never over I/O.
 
 use super::MAX_BATCHES;
 use super::batch::{Batch, RunId};
+use super::loan::Loan;
 use super::poller::Bell;
 use super::tap::Tap;
 use gob_core::RunKey;
 use gob_protocol::Name;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 /// Spare batches kept for the next flood.
 const SPARE_BATCHES: usize = 8;
@@ -23,6 +26,7 @@ const BEHIND: usize = 2;
 pub(super) enum Job {
     Open { id: RunId, key: RunKey, tap: Arc<Tap> },
     Write(Batch),
+    Copy(Loan),
     Close(RunId),
     Forget(Name),
     Flush(mpsc::SyncSender<()>),
@@ -38,6 +42,8 @@ struct State {
     batches: usize,
     /// Runs whose files are closed, to be told to the drain thread.
     closed: Vec<RunId>,
+    /// Loans given back.
+    returned: Vec<Loan>,
     /// The writer sleeps.
     idle: bool,
     /// The drain thread wants to hear when the writer has got further.
@@ -55,9 +61,11 @@ pub(super) struct Counters {
 #[derive(Debug)]
 pub(super) struct Exchange {
     state: Mutex<State>,
-    work: Condvar,
     progress: AtomicU64,
+    /// Wakes the drain thread.
     pub(super) bell: Bell,
+    /// Wakes the writer.
+    desk: Bell,
     pub(super) counters: Counters,
 }
 
@@ -65,9 +73,9 @@ impl Exchange {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             state: Mutex::default(),
-            work: Condvar::new(),
             progress: AtomicU64::new(0),
             bell: Bell::new()?,
+            desk: Bell::new()?,
             counters: Counters::default(),
         })
     }
@@ -111,7 +119,7 @@ impl Exchange {
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         if idle {
-            self.work.notify_one();
+            self.desk.ring();
         }
     }
 
@@ -122,6 +130,11 @@ impl Exchange {
         let behind = state.jobs.len() >= BEHIND;
         state.hungry |= behind;
         behind
+    }
+
+    /// For the drain thread: the loans that were given back since.
+    pub(super) fn take_returned(&self) -> Vec<Loan> {
+        std::mem::take(&mut self.state().returned)
     }
 
     /// For the drain thread: the runs whose files were closed since.
@@ -147,7 +160,9 @@ impl Exchange {
                 return None;
             }
             state.idle = true;
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            drop(state);
+            self.desk.wait(None, None);
+            state = self.state();
         }
     }
 
@@ -176,6 +191,32 @@ impl Exchange {
     pub(super) fn tell_closed(&self, id: RunId) {
         let mut state = self.state();
         state.closed.push(id);
+        self.release(state, true);
+    }
+
+    /// For the writer: puts a job that is not done yet behind the others.
+    pub(super) fn put_off(&self, job: Job) {
+        self.state().jobs.push_back(job);
+    }
+
+    /// For the writer: waits for more in a pipe as long as there is no other job. False when there is one, or when
+    /// nothing came for `limit`.
+    pub(super) fn linger(&self, pipe: &OwnedFd, limit: Duration) -> bool {
+        let mut state = self.state();
+        if !state.jobs.is_empty() {
+            return false;
+        }
+        state.idle = true;
+        drop(state);
+        let came = self.desk.wait(Some(pipe), Some(limit));
+        self.state().idle = false;
+        came
+    }
+
+    /// For the writer: gives a pipe back.
+    pub(super) fn give_pipe_back(&self, loan: Loan) {
+        let mut state = self.state();
+        state.returned.push(loan);
         self.release(state, true);
     }
 

@@ -10,7 +10,7 @@ use gob_protocol::Timestamp;
 use gob_protocol::logindex::{RECORD_BYTES, Record};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An index below this size is not worth a compaction, in bytes.
 const COMPACT_FROM: u64 = 64 * 1024;
@@ -67,7 +67,7 @@ impl Index {
     }
 
     /// Writes what was collected.
-    pub(super) fn flush(&mut self, path: &Path) -> io::Result<()> {
+    pub(super) fn flush(&mut self, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
         if let Some(last) = self.last.take() {
             self.pending.extend_from_slice(&last.to_bytes());
         }
@@ -80,9 +80,9 @@ impl Index {
         written
     }
 
-    fn write_pending(&mut self, path: &Path) -> io::Result<()> {
+    fn write_pending(&mut self, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
         if self.file.is_none() {
-            self.open(path)?;
+            self.open(&path())?;
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = file.write_all(&self.pending);

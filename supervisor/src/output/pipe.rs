@@ -1,10 +1,12 @@
 //! The read end of one pipe.
 
 use super::batch::READ_BYTES;
+use super::loan::Terms;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// A pipe that floods is enlarged to this, in bytes.
 const BIG_BYTES: usize = 1 << 20;
@@ -23,7 +25,9 @@ pub(super) enum Read {
 /// One stream of one run.
 #[derive(Debug)]
 pub(super) struct Pipe {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
+    /// The writer has it.
+    pub(super) loan: Option<Terms>,
     /// It waits for its turn, or for room.
     pub(super) queued: bool,
     /// The poller said that nobody can write to it any more; what is in it must be read until its end.
@@ -39,34 +43,31 @@ impl Pipe {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         let flags = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?);
         fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        Ok(Self { fd, queued: false, ended: false, big: false, owes: 0 })
+        Ok(Self { fd: Arc::new(fd), loan: None, queued: false, ended: false, big: false, owes: 0 })
     }
 
-    pub(super) const fn fd(&self) -> &OwnedFd {
+    pub(super) fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 
     /// Gives the read end up.
-    pub(super) fn into_fd(self) -> OwnedFd {
-        self.fd
+    pub(super) fn into_fd(self) -> io::Result<OwnedFd> {
+        // While the writer looks at it there are two owners, and one of them gets a copy.
+        Arc::try_unwrap(self.fd).or_else(|shared| shared.try_clone())
+    }
+
+    /// Lends it to the writer.
+    pub(super) fn lend(&mut self) -> Terms {
+        self.loan.insert(Terms::new(&self.fd)).clone()
     }
 
     /// Reads into `room`, once.
     pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
         let wanted = room.len();
-        let got = loop {
-            match nix::unistd::read(&self.fd, room) {
-                Err(Errno::EINTR) => {}
-                Ok(0) => break Read::End,
-                // A short read emptied it, and the next change is told; only its end, if it came before, is not.
-                Ok(count) if count < wanted && !self.ended => break Read::Last(count),
-                Ok(count) => break Read::Some(count),
-                Err(Errno::EAGAIN) => break Read::Last(0),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read a worker's output");
-                    break Read::End;
-                }
-            }
+        let got = match read(&self.fd, room) {
+            // A short read emptied it, and the next change is told; only its end, if it came before, is not.
+            Read::Some(count) if count < wanted && !self.ended => Read::Last(count),
+            got @ (Read::Some(_) | Read::Last(_) | Read::End) => got,
         };
         self.owes = match got {
             Read::Some(count) => self.owes.saturating_sub(count),
@@ -78,6 +79,9 @@ impl Pipe {
     /// Asks for an answer about what is in it now. It can't hold more than a big pipe does.
     pub(super) fn owe(&mut self) {
         self.owes = BIG_BYTES + READ_BYTES;
+        if let Some(terms) = &self.loan {
+            terms.revoke();
+        }
     }
 
     /// Makes it big, which saves switches between its writer and its reader. True if the kernel grants it.
@@ -92,5 +96,21 @@ impl Pipe {
     #[cfg(not(target_os = "linux"))]
     pub(super) fn enlarge(&mut self) -> bool {
         false
+    }
+}
+
+/// Reads a pipe once.
+pub(super) fn read(fd: &OwnedFd, room: &mut [u8]) -> Read {
+    loop {
+        match nix::unistd::read(fd, room) {
+            Err(Errno::EINTR) => {}
+            Ok(0) => return Read::End,
+            Ok(count) => return Read::Some(count),
+            Err(Errno::EAGAIN) => return Read::Last(0),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read a worker's output");
+                return Read::End;
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Waiting for pipes and for the other threads. epoll, told of each change once: a pipe that is not read for a while
 //! costs nothing meanwhile. The only file of the data plane that is Linux's alone.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -12,7 +13,7 @@ const EVENTS: usize = 64;
 /// The token of the [`Bell`].
 const BELL: u64 = u64::MAX;
 
-/// Wakes the drain thread.
+/// Wakes a thread.
 #[derive(Debug)]
 pub(super) struct Bell(EventFd);
 
@@ -25,6 +26,21 @@ impl Bell {
     pub(super) fn ring(&self) {
         // It fails only when the counter is full, and then it has been ringing for long.
         self.0.write(1).unwrap_or_default();
+    }
+
+    /// Waits until somebody rings, or for a pipe beside it, `limit` at most. True when it was the pipe alone.
+    pub(super) fn wait(&self, pipe: Option<&OwnedFd>, limit: Option<Duration>) -> bool {
+        let limit = limit.and_then(|limit| PollTimeout::try_from(limit).ok()).unwrap_or(PollTimeout::NONE);
+        let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds = [watch(self.0.as_fd()), watch(pipe.map_or(self.0.as_fd(), AsFd::as_fd))];
+        // Interrupted is as good as nothing: the caller comes back.
+        let count = poll(&mut fds, limit).unwrap_or(0);
+        let [bell, pipe] = fds.map(|fd| fd.any().unwrap_or(false));
+        if bell {
+            // It can only fail by being silent already.
+            self.0.read().unwrap_or_default();
+        }
+        count > 0 && pipe && !bell
     }
 }
 

@@ -143,9 +143,10 @@ impl RunLog {
 
     /// Writes some of `bytes`; 0 when a rotation came first.
     fn write(&mut self, stream: Stream, bytes: &[u8], time: i64, config: &OutputConfig) -> io::Result<usize> {
-        let path = self.path(config, stream);
         self.is_open = true;
-        let count = self.side(stream).write(bytes, &path, config.rotate_bytes)?;
+        let [stdout, stderr] = &mut self.sides;
+        let (side, key) = (if stream == Stream::Stdout { stdout } else { stderr }, &self.key);
+        let count = side.write(bytes, || path(key, config, stream), config.rotate_bytes)?;
         if count == 0 {
             self.rotate(stream, time, config)?;
         }
@@ -171,7 +172,8 @@ impl RunLog {
 
     /// Writes the records that were collected.
     pub(super) fn flush(&mut self, config: &OutputConfig) {
-        let flushed = self.index.flush(&self.index_path(config));
+        let key = &self.key;
+        let flushed = self.index.flush(|| index_path(key, config));
         self.look_at_index(flushed);
     }
 
@@ -225,10 +227,18 @@ impl RunLog {
     }
 
     fn path(&self, config: &OutputConfig, stream: Stream) -> PathBuf {
-        config.log_dir.join(log_path(&self.key.name, self.key.run, stream))
+        path(&self.key, config, stream)
     }
 
     fn index_path(&self, config: &OutputConfig) -> PathBuf {
-        config.log_dir.join(self.key.name.on_disk()).join(format!("{}.idx", self.key.run))
+        index_path(&self.key, config)
     }
+}
+
+fn path(key: &RunKey, config: &OutputConfig, stream: Stream) -> PathBuf {
+    config.log_dir.join(log_path(&key.name, key.run, stream))
+}
+
+fn index_path(key: &RunKey, config: &OutputConfig) -> PathBuf {
+    config.log_dir.join(key.name.on_disk()).join(format!("{}.idx", key.run))
 }

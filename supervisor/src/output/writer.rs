@@ -4,19 +4,26 @@
 //! thousand workers need no thirty thousand files.
 
 use super::OutputConfig;
-use super::batch::{Batch, RunId};
+use super::batch::{Batch, READ_BYTES, RunId, Segment};
 use super::budget::Budget;
 use super::exchange::{Exchange, Job};
+use super::loan::Loan;
+use super::pipe::Read;
 use super::rotation::remove_worker;
 use super::run_log::RunLog;
 use gob_protocol::Name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Runs whose files may be open at a time.
 const MAX_OPEN: usize = 128;
+
+/// Reads of a lent pipe before others have their turn.
+const READS_PER_TURN: usize = 32;
+/// How long a lent pipe that is empty is waited for: its worker may be only a little slower.
+const LINGER: Duration = Duration::from_millis(10);
 
 /// The thread's state.
 pub(super) struct Writer {
@@ -29,12 +36,22 @@ pub(super) struct Writer {
     open: usize,
     /// Runs that the batch at hand has touched.
     touched: Vec<RunId>,
+    /// Where lent pipes are read into.
+    room: Vec<u8>,
 }
 
 impl Writer {
     pub(super) fn new(config: OutputConfig, exchange: Arc<Exchange>) -> Self {
         let budget = Budget::new(config.log_dir.clone(), config.budget_bytes);
-        Self { config, exchange, runs: BTreeMap::new(), budget, open: 0, touched: Vec::new() }
+        Self {
+            config,
+            exchange,
+            runs: BTreeMap::new(),
+            budget,
+            open: 0,
+            touched: Vec::new(),
+            room: Vec::new(),
+        }
     }
 
     /// Runs until it is told to stop.
@@ -54,6 +71,7 @@ impl Writer {
                     self.close_some();
                 }
                 Job::Write(batch) => self.write(batch),
+                Job::Copy(loan) => self.copy(loan),
                 Job::Close(id) => self.close(id),
                 Job::Forget(name) => self.forget(&name),
                 // Nobody waits any more when the time that was given is over.
@@ -79,14 +97,65 @@ impl Writer {
             }
         }
         self.exchange.give_back(batch);
-        for id in std::mem::take(&mut self.touched) {
-            let Some(log) = self.runs.get_mut(&id) else { continue };
-            log.flush(&self.config);
-            let cost = log.disk_bytes();
-            self.budget.change(std::mem::replace(&mut log.cost, cost), cost);
+        while let Some(id) = self.touched.pop() {
+            self.settle(id);
         }
         self.close_some();
         self.keep_to_budget();
+    }
+
+    /// Copies a pipe into its file, until others have their turn or it calmed down.
+    fn copy(&mut self, loan: Loan) {
+        let mut turn = 0..READS_PER_TURN;
+        let mut known = true;
+        let mut room = std::mem::take(&mut self.room);
+        room.resize(READ_BYTES, 0);
+        let goes_on = loop {
+            let is_over = loan.terms.is_revoked() || !known;
+            let got = if is_over { Read::End } else { loan.terms.read(&mut room) };
+            match got {
+                Read::Some(len) => known = self.take(&loan, room.get(..len).unwrap_or_default()),
+                Read::Last(_) => {
+                    self.settle(loan.run);
+                    if !self.exchange.linger(loan.terms.fd(), LINGER) {
+                        break false;
+                    }
+                }
+                Read::End => break false,
+            }
+            if turn.next().is_none() {
+                break true;
+            }
+        };
+        self.room = room;
+        self.settle(loan.run);
+        self.close_some();
+        self.keep_to_budget();
+        if goes_on {
+            self.exchange.put_off(Job::Copy(loan));
+        } else {
+            self.exchange.give_pipe_back(loan);
+        }
+    }
+
+    /// Writes what was read of a lent pipe; false when its run is not known any more.
+    fn take(&mut self, loan: &Loan, bytes: &[u8]) -> bool {
+        let Some(log) = self.runs.get_mut(&loan.run) else { return false };
+        let segment = Segment { run: loan.run, stream: loan.stream, time: now(), len: bytes.len() };
+        log.tap.push(segment.stream, segment.time, bytes);
+        let was_open = log.is_open;
+        log.append(&[segment], bytes, &self.config, &self.exchange.counters);
+        self.open += usize::from(log.is_open && !was_open);
+        self.exchange.advance();
+        true
+    }
+
+    /// Puts a run's index and its account in order.
+    fn settle(&mut self, id: RunId) {
+        let Some(log) = self.runs.get_mut(&id) else { return };
+        log.flush(&self.config);
+        let cost = log.disk_bytes();
+        self.budget.change(std::mem::replace(&mut log.cost, cost), cost);
     }
 
     fn close(&mut self, id: RunId) {

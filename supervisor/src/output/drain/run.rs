@@ -9,6 +9,7 @@ use crate::output::watch::Watch;
 use crate::output::{FromOutput, HandedRun, Pipes};
 use gob_core::RunKey;
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -55,6 +56,11 @@ impl Run {
         Some(FromOutput::Handshake { key: self.key.clone(), result })
     }
 
+    /// Whether its output is looked at for readiness.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
     /// Whether a pipe is still to be read before an answer.
     pub(super) fn owes(&self) -> bool {
         self.pipes.iter().flatten().any(|pipe| pipe.owes > 0)
@@ -71,7 +77,8 @@ impl Run {
 
     /// What the next program, or this one again, needs to go on.
     pub(super) fn hand_over(self) -> HandedRun {
-        let [stdout, stderr] = self.pipes.map(|pipe| pipe.map(Pipe::into_fd));
+        let told = |error: &io::Error| tracing::warn!(%error, "cannot hand a worker's output over");
+        let [stdout, stderr] = self.pipes.map(|pipe| pipe?.into_fd().inspect_err(told).ok());
         HandedRun {
             key: self.key,
             pipes: Pipes { stdout, stderr },

@@ -5,7 +5,7 @@ use crate::output::rotation::{move_up, open, remove, rotated};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The current file and the sizes of all.
 #[derive(Debug, Default)]
@@ -34,7 +34,12 @@ impl Side {
 
     /// Writes as much of `bytes` as the current file takes, up to the end of a line where that can be; 0 when it has
     /// to be rotated before.
-    pub(super) fn write(&mut self, bytes: &[u8], path: &Path, limit: u64) -> io::Result<usize> {
+    pub(super) fn write(
+        &mut self,
+        bytes: &[u8],
+        path: impl FnOnce() -> PathBuf,
+        limit: u64,
+    ) -> io::Result<usize> {
         let room = usize::try_from(limit.saturating_sub(self.size)).unwrap_or(usize::MAX);
         let part = match bytes.get(..room) {
             None => bytes,
@@ -53,7 +58,7 @@ impl Side {
         let part = if part.is_empty() { bytes } else { part };
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(open(path)?),
+            None => self.file.insert(open(&path())?),
         };
         let count = loop {
             match file.write(part) {

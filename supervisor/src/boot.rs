@@ -1,0 +1,216 @@
+//! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
+
+use crate::files;
+use crate::output::OutputConfig;
+use crate::sys::fds;
+use gob_core::Paths;
+use gob_protocol::kind::Kind;
+use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
+use gob_protocol::request::ServerInfo;
+use gob_protocol::{Env, Timestamp};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The keeper's hand-over, as it stands on the command line.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Args {
+    lock_fd: Option<i32>,
+    runtime_fd: Option<i32>,
+    ready_fd: Option<i32>,
+    keeper_pid: Option<i32>,
+}
+
+impl Args {
+    /// Reads the arguments behind the program's name.
+    ///
+    /// # Errors
+    /// What is not an argument of the supervisor.
+    pub fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut parsed = Self::default();
+        let mut args = args;
+        while let Some(name) = args.next() {
+            let slot = match name.as_str() {
+                "--lock-fd" => &mut parsed.lock_fd,
+                "--runtime-fd" => &mut parsed.runtime_fd,
+                "--ready-fd" => &mut parsed.ready_fd,
+                "--keeper-pid" => &mut parsed.keeper_pid,
+                _ => return Err(format!("unknown argument {name:?}")),
+            };
+            let value = args.next().ok_or_else(|| format!("{name} needs a number"))?;
+            *slot = Some(value.parse().map_err(|_| format!("{name} needs a number, not {value:?}"))?);
+        }
+        Ok(parsed)
+    }
+
+    /// Whether the keeper started us. Whoever else did wants a keeper first.
+    #[must_use]
+    pub fn from_keeper(&self) -> bool {
+        self.lock_fd.is_some() && self.runtime_fd.is_some() && self.keeper_pid.is_some()
+    }
+}
+
+/// Why the supervisor does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// An operation failed on something.
+    #[error("cannot {operation} {what}: {source}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        what: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody serves the socket without holding the locks.
+    #[error("another program answers on {0}; end it, or choose another GOB_RUNTIME_DIR")]
+    Answered(String),
+    /// A directory is not told or not absolute.
+    #[error("{0} must be an absolute path in UTF-8")]
+    Directory(&'static str),
+}
+
+impl BootError {
+    pub(crate) fn io(operation: &'static str, what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { operation, what: what.into(), source }
+    }
+}
+
+/// What the supervisor holds for its whole life.
+pub(crate) struct Boot {
+    pub(crate) lock: File,
+    pub(crate) runtime: File,
+    pub(crate) keeper_pid: i32,
+    pub(crate) paths: Paths,
+    pub(crate) server: ServerInfo,
+    pub(crate) open_files: libc::rlimit,
+}
+
+/// The client that waits for the supervisor, when one does.
+pub struct Ready(Option<File>);
+
+impl Ready {
+    /// Takes the pipe over that the keeper handed on.
+    #[must_use]
+    pub fn new(args: &Args) -> Self {
+        Self(args.ready_fd.and_then(|fd| fds::inherited(fd).ok()).map(File::from))
+    }
+
+    pub(crate) fn serving(&mut self) {
+        // Nobody waits any more when the client is gone.
+        self.tell("R");
+    }
+
+    /// Says why there will be no supervisor.
+    pub fn failed(&mut self, error: &BootError) {
+        self.tell(&format!("E{error}\n"));
+    }
+
+    fn tell(&mut self, text: &str) {
+        if let Some(mut pipe) = self.0.take() {
+            pipe.write_all(text.as_bytes()).unwrap_or_default();
+        }
+    }
+}
+
+impl Boot {
+    /// Takes over what the keeper handed on.
+    pub(crate) fn take(args: &Args, started_at: Timestamp) -> Result<Self, BootError> {
+        let keeper_pid = args.keeper_pid.unwrap_or_default();
+        fds::bind_to_keeper(keeper_pid).map_err(BootError::io("outlive", "the keeper"))?;
+        let open_files =
+            fds::raise_open_files().map_err(BootError::io("raise", "the limit of open files"))?;
+        let inherit = |fd: Option<i32>, what: &str| {
+            fds::inherited(fd.unwrap_or(-1)).map(File::from).map_err(BootError::io("inherit", what))
+        };
+        let (lock, runtime) =
+            (inherit(args.lock_fd, "the lock")?, inherit(args.runtime_fd, "the runtime directory")?);
+        let runtime_dir = directory("GOB_RUNTIME_DIR")?;
+        let state_dir = directory("GOB_STATE_DIR")?;
+        let data_dir = directory("GOB_DATA_DIR")?;
+        files::make_private_dirs(Path::new(&data_dir))
+            .map_err(BootError::io("make directory", &*data_dir))?;
+        // A graph's identity is its real path, so the default root has to be one.
+        let data_dir = real(&data_dir).map_err(BootError::io("resolve directory", &*data_dir))?;
+        let socket = format!("{runtime_dir}/{}", files::SOCKET);
+        let instance = uuid::Uuid::now_v7().to_string();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        let server = ServerInfo { version, pid, instance, started_at };
+        let paths = Paths { runtime_dir, state_dir, data_dir, socket };
+        Ok(Self { lock, runtime, keeper_pid, paths, server, open_files })
+    }
+
+    /// The core's view of all this.
+    pub(crate) fn core_config(&self) -> Result<gob_core::Config, BootError> {
+        let logs = self.log_dir();
+        let what = logs.display().to_string();
+        let random = uuid::Uuid::parse_str(&self.server.instance).map_or(0, |id| id.as_u64_pair().1);
+        Ok(gob_core::Config {
+            server: self.server.clone(),
+            kinds: BTreeMap::from([("graph".to_owned(), Kind::graph())]),
+            default_kind: "graph".to_owned(),
+            paths: self.paths.clone(),
+            base_env: ["HOME", "USER", "PATH", "LANG"]
+                .into_iter()
+                .filter_map(|name| Some((name, std::env::var(name).ok()?)))
+                .collect::<Env>(),
+            lease_grace_ms: LEASE_GRACE_MS,
+            last_runs: files::last_runs(&logs).map_err(BootError::io("read", what))?,
+            seed: random,
+        })
+    }
+
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        Path::new(&self.paths.state_dir).join("logs")
+    }
+
+    pub(crate) fn output_config(&self) -> OutputConfig {
+        OutputConfig { log_dir: self.log_dir(), rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30 }
+    }
+
+    pub(crate) fn socket_path(&self) -> String {
+        self.paths.socket.clone()
+    }
+
+    /// Publishes the socket, and in the lock file where it is.
+    pub(crate) fn publish(&self) -> Result<std::os::unix::net::UnixListener, BootError> {
+        if files::is_answered(&self.runtime) {
+            return Err(BootError::Answered(self.socket_path()));
+        }
+        let listener = files::publish_socket(&self.runtime)
+            .map_err(BootError::io("publish socket", self.socket_path()))?;
+        self.write_lock().map_err(BootError::io("write", format!("{}/gobd.lock", self.paths.state_dir)))?;
+        let pid = format!("{}\n", self.server.pid);
+        files::write_runtime_file(&self.runtime, files::PID_FILE, &pid)
+            .map_err(BootError::io("write", format!("{}/{}", self.paths.runtime_dir, files::PID_FILE)))?;
+        Ok(listener)
+    }
+
+    fn write_lock(&self) -> io::Result<()> {
+        let ServerInfo { pid, instance, started_at, .. } = &self.server;
+        let line = serde_json::json!({
+            "pid": pid, "instance": instance, "started_at": started_at, "socket": self.paths.socket, "protocol": PROTOCOL,
+        });
+        files::rewrite_lock(&self.lock, &format!("{line}\n"))
+    }
+}
+
+fn directory(variable: &'static str) -> Result<String, BootError> {
+    let text = std::env::var(variable).map_err(|_| BootError::Directory(variable))?;
+    if !text.starts_with('/') {
+        return Err(BootError::Directory(variable));
+    }
+    let trimmed = text.trim_end_matches('/');
+    Ok(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() })
+}
+
+fn real(dir: &str) -> io::Result<String> {
+    let path = Path::new(dir).canonicalize()?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}

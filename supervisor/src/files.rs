@@ -1,0 +1,107 @@
+//! The supervisor's files and directories: private by construction, published by rename.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// The socket's name in the runtime directory.
+pub(crate) const SOCKET: &str = "daemon.sock";
+/// Its pid file, for people: it decides nothing.
+pub(crate) const PID_FILE: &str = "daemon.pid";
+
+/// Makes a directory and its parents, 0700; one that is there stays as it is.
+pub(crate) fn make_private_dirs(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// A path below an open directory that is as short as a socket's address must be, whatever the directory is called.
+fn below(dir: &File, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
+}
+
+/// Whether somebody answers on the socket that is there.
+pub(crate) fn is_answered(runtime: &File) -> bool {
+    UnixStream::connect(below(runtime, SOCKET)).is_ok()
+}
+
+/// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed.
+pub(crate) fn publish_socket(runtime: &File) -> io::Result<UnixListener> {
+    let temporary = below(runtime, &format!("{SOCKET}.{}", std::process::id()));
+    match fs::remove_file(&temporary) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&temporary)?;
+    fs::set_permissions(&temporary, Permissions::from_mode(0o600))?;
+    fs::rename(&temporary, below(runtime, SOCKET))?;
+    Ok(listener)
+}
+
+/// Writes a small file of the runtime directory anew.
+pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::Result<()> {
+    let path = below(runtime, name);
+    let temporary = below(runtime, &format!("{name}.{}", std::process::id()));
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW.bits();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(temporary, path)
+}
+
+/// Replaces what the lock file says. The file itself stays: it is the lock.
+pub(crate) fn rewrite_lock(mut lock: &File, text: &str) -> io::Result<()> {
+    lock.rewind()?;
+    lock.set_len(0)?;
+    lock.write_all(text.as_bytes())
+}
+
+/// Takes the socket and the pid file away and empties the lock: the orderly end.
+pub(crate) fn retire(runtime: &File, lock: &File) {
+    for name in [SOCKET, PID_FILE] {
+        if let Err(e) = fs::remove_file(below(runtime, name))
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(name, error = %e, "cannot remove");
+        }
+    }
+    if let Err(e) = rewrite_lock(lock, "") {
+        tracing::warn!(error = %e, "cannot empty the lock file");
+    }
+}
+
+/// Removes a socket that a dead worker left, unless somebody accepts on it.
+pub(crate) fn remove_stale_socket(path: &Path) {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err() {
+        // The worker says so itself when it can't bind.
+        fs::remove_file(path).unwrap_or_default();
+    }
+}
+
+/// The highest run of each worker that left logs.
+pub(crate) fn last_runs(logs: &Path) -> io::Result<std::collections::BTreeMap<gob_protocol::Name, u64>> {
+    let mut runs = std::collections::BTreeMap::new();
+    let dirs = match fs::read_dir(logs) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(runs),
+        other => other?,
+    };
+    for dir in dirs {
+        let dir = dir?;
+        let name = dir.file_name().to_str().and_then(gob_protocol::name::decode_safe);
+        let Some(name) = name.and_then(|name| gob_protocol::Name::any(&name).ok()) else { continue };
+        let files = fs::read_dir(dir.path())?.filter_map(Result::ok);
+        let numbers = files.filter_map(|file| file.file_name().to_str()?.split('.').next()?.parse().ok());
+        if let Some(last) = numbers.max() {
+            runs.insert(name, last);
+        }
+    }
+    Ok(runs)
+}

@@ -1,0 +1,168 @@
+//! What is on its way to one client. Owns the connection's bytes until the kernel has them.
+//!
+//! The control loop appends frames and writes at once as much as the socket takes; what is left is written by the
+//! connection's own task. Nothing here waits, so a client that does not read costs only its own queue, which is
+//! bounded: unanswered requests and queued bytes stop the reading, the core bounds the events.
+
+use gob_protocol::limits::MAX_UNANSWERED;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+/// A connection with more than this many bytes to take is not read, so that it can't ask for more.
+const MAX_BYTES_BEFORE_READING: usize = 4 << 20;
+
+/// Replies are gathered into one buffer up to this size, to be written by one system call.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// Written event frames are reported to the core in lots of this many.
+const REPORT_FRAMES: u32 = 64;
+
+enum Chunk {
+    /// Replies, whole frames.
+    Own(Vec<u8>),
+    /// One event frame, shared with other subscribers.
+    Event(Rc<[u8]>),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Event(bytes) => bytes,
+        }
+    }
+}
+
+/// The way to one client.
+pub(crate) struct Outbound {
+    pub(crate) stream: UnixStream,
+    queue: RefCell<VecDeque<Chunk>>,
+    /// Bytes of the first chunk that are written already.
+    offset: Cell<usize>,
+    bytes: Cell<usize>,
+    unanswered: Cell<usize>,
+    /// Event frames written since the last report.
+    written: Cell<u32>,
+    closed: Cell<bool>,
+    /// Tells the connection's task that there is something to look at.
+    pub(crate) changed: Notify,
+}
+
+impl Outbound {
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            queue: RefCell::default(),
+            offset: Cell::new(0),
+            bytes: Cell::new(0),
+            unanswered: Cell::new(0),
+            written: Cell::new(0),
+            closed: Cell::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Whether the client may be read: a request more would not break a bound.
+    pub(crate) fn may_read(&self) -> bool {
+        self.unanswered.get() < MAX_UNANSWERED && self.bytes.get() <= MAX_BYTES_BEFORE_READING
+    }
+
+    /// How many requests may still be taken before answers are due.
+    pub(crate) fn room(&self) -> usize {
+        MAX_UNANSWERED.saturating_sub(self.unanswered.get())
+    }
+
+    pub(crate) fn asked(&self, requests: usize) {
+        self.unanswered.set(self.unanswered.get() + requests);
+    }
+
+    pub(crate) fn has_unanswered(&self) -> bool {
+        self.unanswered.get() > 0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.get() == 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Nothing can be written any more; what waits is dropped.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        self.queue.borrow_mut().clear();
+        self.bytes.set(0);
+        self.changed.notify_one();
+    }
+
+    /// Appends a reply by `write`, which adds one whole frame.
+    pub(crate) fn reply(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let was_full = !self.may_read();
+        self.unanswered.set(self.unanswered.get().saturating_sub(1));
+        if !self.closed.get() {
+            let mut queue = self.queue.borrow_mut();
+            if let Some(Chunk::Own(last)) = queue.back_mut()
+                && last.len() < GATHER_BYTES
+            {
+                let before = last.len();
+                write(last);
+                self.bytes.set(self.bytes.get() + last.len() - before);
+            } else {
+                let mut own = Vec::with_capacity(256);
+                write(&mut own);
+                self.bytes.set(self.bytes.get() + own.len());
+                queue.push_back(Chunk::Own(own));
+            }
+        }
+        if was_full || self.unanswered.get() == 0 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Appends an event frame.
+    pub(crate) fn event(&self, frame: Rc<[u8]>) {
+        if !self.closed.get() {
+            self.bytes.set(self.bytes.get() + frame.len());
+            self.queue.borrow_mut().push_back(Chunk::Event(frame));
+        }
+    }
+
+    /// Writes what the socket takes right now. Returns false when nothing is left or nobody reads any more.
+    pub(crate) fn flush(&self) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        while let Some(chunk) = queue.front() {
+            let bytes = chunk.bytes().get(self.offset.get()..).unwrap_or_default();
+            match self.stream.try_write(bytes) {
+                Ok(written) if written == bytes.len() => {
+                    if matches!(chunk, Chunk::Event(_)) {
+                        self.written.set(self.written.get() + 1);
+                    }
+                    self.offset.set(0);
+                    self.bytes.set(self.bytes.get() - written);
+                    queue.pop_front();
+                }
+                Ok(written) => {
+                    self.offset.set(self.offset.get() + written);
+                    self.bytes.set(self.bytes.get() - written);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => {
+                    drop(queue);
+                    self.close();
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Event frames written since the last report, once there are enough to be worth one.
+    pub(crate) fn take_written(&self) -> Option<u32> {
+        (self.written.get() >= REPORT_FRAMES).then(|| self.written.take())
+    }
+}

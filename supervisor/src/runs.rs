@@ -1,0 +1,258 @@
+//! The processes behind the runs: handles, tags, and the sweeping of whole trees (ARCHITECTURE, Stop).
+//!
+//! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
+//! and reports what the kernel says. Used on the main thread alone.
+
+use crate::program;
+use crate::sys::process::{self, Found};
+use crate::sys::reap::{self, Reaped};
+use crate::sys::spawn::{self, Spec, Started};
+use crate::sys::tag::{Tag, Tags};
+use gob_core::{RunKey, SpawnPlan};
+use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+/// A sweep is through when this many scans in a row found nothing: a process that forks and ends while the table is
+/// read can slip through one.
+const CLEAN_SCANS: u32 = 2;
+
+/// One run's processes.
+struct Run {
+    key: RunKey,
+    leader: i32,
+    pidfd: OwnedFd,
+    tag: Tag,
+    reaped: bool,
+    sweeping: bool,
+    /// When its end began, and whom that concerned.
+    ending: Option<(Instant, BTreeMap<ProcessId, Signalled>)>,
+}
+
+/// Why a run could not be started.
+pub(crate) struct SpawnFailure {
+    /// The errno's name.
+    pub(crate) errno: String,
+    /// Operation, path and cause.
+    pub(crate) message: String,
+}
+
+/// All runs that have processes.
+pub(crate) struct Runs {
+    by_tag: BTreeMap<Tag, Run>,
+    by_key: HashMap<RunKey, Tag>,
+    by_leader: HashMap<i32, Tag>,
+    tags: Tags,
+    null: File,
+    open_files: libc::rlimit,
+    /// What one turn of the loop saw of the process table, so that ending many runs at once reads it once.
+    seen: Option<HashMap<Tag, Vec<Found>>>,
+    new_sweeps: bool,
+}
+
+impl Runs {
+    /// No runs yet. `random` sets this supervisor's tags apart; workers get `open_files` as their limit.
+    pub(crate) fn new(random: u64, open_files: libc::rlimit) -> io::Result<Self> {
+        Ok(Self {
+            by_tag: BTreeMap::new(),
+            by_key: HashMap::new(),
+            by_leader: HashMap::new(),
+            tags: Tags::new(random),
+            null: File::open("/dev/null")?,
+            open_files,
+            seen: None,
+            new_sweeps: false,
+        })
+    }
+
+    /// Starts a run's process with these ends of its output pipes.
+    pub(crate) fn spawn(
+        &mut self,
+        plan: &SpawnPlan,
+        stdout: &OwnedFd,
+        stderr: &OwnedFd,
+    ) -> Result<i32, SpawnFailure> {
+        let program = program::find(plan)?;
+        let argv = program::c_strings(plan.command.iter().cloned())?;
+        let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
+        let cwd = CString::new(plan.cwd.as_str()).map_err(SpawnFailure::nul)?;
+        let tag = self.tags.next();
+        let spec = Spec {
+            program: &program,
+            argv: &argv,
+            envp: &envp,
+            cwd: &cwd,
+            stdin: self.null.as_fd(),
+            stdout: stdout.as_fd(),
+            stderr: stderr.as_fd(),
+            umask: plan.umask,
+            open_files: self.open_files,
+            tag,
+        };
+        let Started { pid, pidfd } = spawn::spawn(&spec).map_err(|e| {
+            let what =
+                if e.step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
+            SpawnFailure::io(&format!("{} {what}", e.step), &e.source)
+        })?;
+        let key = plan.key.clone();
+        self.by_key.insert(key.clone(), tag);
+        self.by_leader.insert(pid, tag);
+        let run = Run { key, leader: pid, pidfd, tag, reaped: false, sweeping: false, ending: None };
+        self.by_tag.insert(tag, run);
+        Ok(pid)
+    }
+
+    /// Forgets what this turn of the loop saw of the process table.
+    pub(crate) fn new_turn(&mut self) {
+        self.seen = None;
+    }
+
+    /// Sends a signal and then SIGCONT to a run's group, having noted its whole tree for the receipt.
+    pub(crate) fn terminate(&mut self, key: &RunKey, name: &str) {
+        let Some(number) = signal::number(name) else { return };
+        let members = self.members(key);
+        let Some(run) = self.get(key) else { return };
+        let (_, concerned) = run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
+        for found in members {
+            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
+            if found.pgid == run.leader {
+                entry.signals.extend([name.to_owned(), "SIGCONT".to_owned()]);
+            }
+        }
+        if !run.reaped {
+            // A group that is gone already needs no asking.
+            process::send_group(run.leader, number).unwrap_or_default();
+            process::send_group(run.leader, libc::SIGCONT).unwrap_or_default();
+        }
+    }
+
+    /// Sends a signal to a run's leader.
+    pub(crate) fn signal(&mut self, key: &RunKey, name: &str) {
+        if let (Some(number), Some(run)) = (signal::number(name), self.get(key)) {
+            process::send(&run.pidfd, number).unwrap_or_default();
+        }
+    }
+
+    /// Begins to kill whatever is left of a run's tree.
+    pub(crate) fn sweep(&mut self, key: &RunKey) {
+        if let Some(run) = self.get(key) {
+            run.sweeping = true;
+            run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
+            self.new_sweeps = true;
+        }
+    }
+
+    /// Whether a sweep was begun since they were gone on with.
+    pub(crate) fn has_new_sweeps(&self) -> bool {
+        self.new_sweeps
+    }
+
+    /// What a run's end has come to so far, with whom is left.
+    pub(crate) fn census(&mut self, key: &RunKey) -> Receipt {
+        let survivors = self.members(key).into_iter().map(|found| found.id).collect();
+        let Some(run) = self.get(key) else { return Receipt::default() };
+        Receipt { survivors, ..run.receipt() }
+    }
+
+    /// Reaps one child that ended. A child that is no run's leader is an orphan that we adopted.
+    pub(crate) fn reap(&mut self) -> Option<Option<(RunKey, Exit)>> {
+        let Reaped { pid, exit } = reap::next(|pid| self.by_leader.contains_key(&pid))?;
+        let Some(tag) = self.by_leader.remove(&pid) else { return Some(None) };
+        let run = self.by_tag.get_mut(&tag)?;
+        run.reaped = true;
+        run.note_ends(&[]);
+        Some(Some((run.key.clone(), exit)))
+    }
+
+    /// Goes on with all sweeps: kills whom it finds, and returns the runs of which nothing is left. What was killed
+    /// ends as our child, so SIGCHLD says when to look again.
+    pub(crate) fn sweep_on(&mut self) -> Vec<(RunKey, Receipt)> {
+        self.new_sweeps = false;
+        let mut clean: BTreeMap<Tag, u32> =
+            self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
+        let mut done = Vec::new();
+        while !clean.is_empty() {
+            let Ok(mut found) = process::scan(|tag| clean.contains_key(&tag)) else { break };
+            clean.retain(|tag, scans| {
+                let Some(run) = self.by_tag.get_mut(tag) else { return false };
+                let members = found.remove(tag).unwrap_or_default();
+                if run.kill(&members) || !run.reaped {
+                    return false;
+                }
+                *scans += 1;
+                if *scans == CLEAN_SCANS {
+                    done.push(*tag);
+                }
+                *scans < CLEAN_SCANS
+            });
+        }
+        done.into_iter().filter_map(|tag| self.forget(tag)).collect()
+    }
+
+    fn forget(&mut self, tag: Tag) -> Option<(RunKey, Receipt)> {
+        let mut run = self.by_tag.remove(&tag)?;
+        self.by_key.remove(&run.key);
+        run.note_ends(&[]);
+        let receipt = run.receipt();
+        Some((run.key, receipt))
+    }
+
+    fn get(&mut self, key: &RunKey) -> Option<&mut Run> {
+        self.by_tag.get_mut(self.by_key.get(key)?)
+    }
+
+    /// Everybody in a run's tree, as this turn of the loop sees it.
+    fn members(&mut self, key: &RunKey) -> Vec<Found> {
+        let Some(tag) = self.by_key.get(key) else { return Vec::new() };
+        if self.seen.is_none() {
+            self.seen = process::scan(|tag| self.by_tag.contains_key(&tag)).ok();
+        }
+        self.seen.as_ref().and_then(|seen| seen.get(tag)).cloned().unwrap_or_default()
+    }
+}
+
+impl Run {
+    /// Kills these members; false when there is nobody left to kill.
+    fn kill(&mut self, members: &[Found]) -> bool {
+        self.note_ends(members);
+        if !self.reaped {
+            process::send_group(self.leader, libc::SIGKILL).unwrap_or_default();
+        }
+        let Some((_, concerned)) = &mut self.ending else { return false };
+        for found in members {
+            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
+            let killed = process::open(found, self.tag)
+                .is_some_and(|pidfd| process::send(&pidfd, libc::SIGKILL).is_ok());
+            if killed && !entry.signals.iter().any(|signal| signal == "SIGKILL") {
+                entry.signals.push("SIGKILL".to_owned());
+            }
+        }
+        !members.is_empty()
+    }
+
+    /// Notes the time for all who are not alive any more.
+    fn note_ends(&mut self, alive: &[Found]) {
+        let Some((begun, concerned)) = &mut self.ending else { return };
+        let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        for (id, entry) in concerned {
+            let gone =
+                if id.pid == self.leader { self.reaped } else { !alive.iter().any(|found| found.id == *id) };
+            if gone && entry.ended_ms.is_none() && (self.reaped || self.sweeping) {
+                entry.ended_ms = Some(now);
+            }
+        }
+    }
+
+    fn receipt(&self) -> Receipt {
+        let signalled = self.ending.iter().flat_map(|(_, concerned)| concerned.values().cloned()).collect();
+        Receipt { signalled, survivors: Vec::new() }
+    }
+}
+
+fn new_entry(id: ProcessId) -> Signalled {
+    Signalled { pid: id.pid, start_time: id.start_time, signals: Vec::new(), ended_ms: None }
+}

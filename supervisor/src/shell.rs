@@ -1,0 +1,269 @@
+//! Carries out what the core decides, and tells it what came of it. Never branches on the state of a worker.
+
+use crate::boot::Boot;
+use crate::conn::FromConn;
+use crate::facts;
+use crate::files;
+use crate::outbound::Outbound;
+use crate::output::{FromOutput, Output, Pipes, Tap, Watch};
+use crate::runs::{Runs, SpawnFailure};
+use crate::sys::fds;
+use gob_core::{ConnId, Core, Effect, Input, Now, RunKey, SpawnPlan};
+use gob_protocol::envelope::write_response;
+use gob_protocol::handshake::HandshakeReader;
+use gob_protocol::kind::Check;
+use gob_protocol::{Data, ErrorCode, Event, Id, Receipt, Timestamp, WireError};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// The one owner of everything that is not the core's.
+pub(crate) struct Shell {
+    core: Core,
+    runs: Runs,
+    output: Output,
+    conns: HashMap<ConnId, Rc<Outbound>>,
+    /// Connections that got something in this turn of the loop.
+    touched: Vec<ConnId>,
+    taps: HashMap<RunKey, Arc<Tap>>,
+    /// Swept runs whose last words are still being read.
+    last_words: HashMap<RunKey, Receipt>,
+    pub(crate) boot: Boot,
+    started: Instant,
+    /// When the core wants to be woken.
+    pub(crate) wake: Option<tokio::time::Instant>,
+    /// The core has ended; whether gob's files go too.
+    pub(crate) exit: Option<bool>,
+}
+
+impl Shell {
+    pub(crate) fn new(core: Core, runs: Runs, output: Output, boot: Boot, started: Instant) -> Self {
+        Self {
+            core,
+            runs,
+            output,
+            conns: HashMap::new(),
+            touched: Vec::new(),
+            taps: HashMap::new(),
+            last_words: HashMap::new(),
+            boot,
+            started,
+            wake: None,
+            exit: None,
+        }
+    }
+
+    /// Feeds the core and carries out what it says, until nothing is left to do about it.
+    pub(crate) fn input(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        self.runs.new_turn();
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.core.apply(input, now(self.started)) {
+                if let Some(input) = self.carry_out(effect) {
+                    inputs.push_back(input);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Reply { conn, id, result } => {
+                self.reply(conn, id.as_ref(), result.as_ref().map_err(|e| &**e))
+            }
+            Effect::ReplyStatus { conn, id, mut status } => {
+                let counters = self.output.counters();
+                facts::complete(&mut status, &self.boot, counters);
+                self.reply(conn, id.as_ref(), Ok(&Data::Status(*status)));
+            }
+            Effect::Publish { event, owned, others } => {
+                self.publish(&event, true, &owned);
+                self.publish(&event, false, &others);
+            }
+            Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
+            Effect::Spawn(plan) => return Some(self.spawn(&plan)),
+            Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
+            Effect::Sweep { key } => self.runs.sweep(&key),
+            Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
+            Effect::Signal { key, signal } => self.runs.signal(&key, &signal),
+            Effect::Forget { name } => {
+                self.taps.retain(|key, _| key.name != name);
+                self.output.forget(name);
+            }
+            Effect::WakeAt(at) => {
+                let after = |ms| self.started + std::time::Duration::from_millis(ms);
+                self.wake = at.map(|ms| tokio::time::Instant::from_std(after(ms)));
+            }
+            Effect::Exit { nuke } => self.exit = Some(nuke),
+        }
+        None
+    }
+
+    fn spawn(&mut self, plan: &SpawnPlan) -> Input {
+        let key = plan.key.clone();
+        match self.try_spawn(plan) {
+            Ok(pid) => Input::Spawned { key, pid },
+            Err(SpawnFailure { errno, message }) => {
+                tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
+                Input::SpawnFailed { key, errno, message }
+            }
+        }
+    }
+
+    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<i32, SpawnFailure> {
+        for dir in &plan.make_dirs {
+            files::make_private_dirs(dir.as_ref())
+                .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
+        }
+        if let Some(socket) = &plan.stale_socket {
+            files::remove_stale_socket(socket.as_ref());
+        }
+        let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
+        let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
+        let pid = self.runs.spawn(plan, &stdout_end, &stderr_end)?;
+        let watch: Option<Box<dyn Watch>> = match plan.check {
+            Check::None => None,
+            Check::Handshake => Some(Box::new(HandshakeReader::default())),
+        };
+        let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
+        self.taps.retain(|key, _| key.name != plan.key.name);
+        self.taps.insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, watch));
+        Ok(pid)
+    }
+
+    /// Takes in every child that ended, then goes on with the sweeps.
+    pub(crate) fn reap(&mut self) {
+        while let Some(reaped) = self.runs.reap() {
+            if let Some((key, exit)) = reaped {
+                self.input(Input::Exited { key, exit });
+            }
+        }
+        self.sweep_on();
+    }
+
+    /// Takes the first step of sweeps that were decided in this turn: the processes may be gone already, and then no
+    /// signal would tell.
+    pub(crate) fn begin_sweeps(&mut self) {
+        if self.runs.has_new_sweeps() {
+            self.sweep_on();
+        }
+    }
+
+    /// Goes on with the sweeps. What a run wrote last is read before the core hears that it is swept.
+    fn sweep_on(&mut self) {
+        for (key, receipt) in self.runs.sweep_on() {
+            self.output.drain(key.clone());
+            self.last_words.insert(key, receipt);
+        }
+    }
+
+    pub(crate) fn take_report(&mut self, report: FromOutput) {
+        match report {
+            FromOutput::Handshake { key, result } => self.input(Input::Ready { key, result }),
+            FromOutput::Drained { key } => {
+                let Some(receipt) = self.last_words.remove(&key) else { return };
+                let last_lines = self.taps.get(&key).map(|tap| tap.last_lines()).unwrap_or_default();
+                self.input(Input::Swept { key, receipt, last_lines });
+            }
+            FromOutput::Closed { .. } => {}
+        }
+    }
+
+    pub(crate) fn take_message(&mut self, message: FromConn) {
+        match message {
+            FromConn::Connected { conn, pid, outbound } => {
+                self.conns.insert(conn, outbound);
+                self.input(Input::Connected { conn, pid });
+            }
+            FromConn::Requests { conn, requests } => {
+                for request in requests {
+                    match request {
+                        Ok(incoming) => {
+                            let (id, request) = (incoming.id, incoming.request);
+                            self.input(Input::Request { conn, id, request });
+                        }
+                        Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
+                    }
+                }
+            }
+            FromConn::Written { conn, frames } => self.input(Input::Written { conn, frames }),
+            FromConn::Disconnected { conn } => {
+                self.conns.remove(&conn);
+                self.input(Input::Disconnected { conn });
+            }
+        }
+    }
+
+    /// Writes what this turn of the loop has queued, as far as the sockets take it.
+    pub(crate) fn flush(&mut self) {
+        while let Some(conn) = self.touched.pop() {
+            let Some(outbound) = self.conns.get(&conn) else { continue };
+            if outbound.flush() {
+                outbound.changed.notify_one();
+            }
+            if let Some(frames) = outbound.take_written() {
+                self.input(Input::Written { conn, frames });
+            }
+        }
+    }
+
+    /// Whether somebody has still to take what was said to him.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.conns.values().any(|outbound| !outbound.is_empty())
+    }
+
+    /// Sees to it that what was written and forgotten is on the disk.
+    pub(crate) fn finish_output(&self, limit: std::time::Duration) -> bool {
+        self.output.flush(limit)
+    }
+
+    fn reply(&mut self, conn: ConnId, id: Option<&Id>, result: Result<&Data, &WireError>) {
+        let Some(outbound) = self.conns.get(&conn) else { return };
+        outbound.reply(|out| {
+            if let Err(e) = write_response(out, id, result) {
+                let error = WireError::new(ErrorCode::Internal, format!("cannot write the answer: {e}"));
+                write_response::<()>(out, id, Err(&error)).unwrap_or_default();
+            }
+        });
+        self.touch(conn);
+    }
+
+    fn publish(&mut self, event: &Event, owned: bool, to: &[ConnId]) {
+        if to.is_empty() {
+            return;
+        }
+        let mut event = event.clone();
+        if let Some(view) = &mut event.worker {
+            view.owned = owned;
+        }
+        self.send_event(to, &event);
+    }
+
+    fn send_event<T: serde::Serialize>(&mut self, to: &[ConnId], event: &T) {
+        let Ok(mut frame) = serde_json::to_vec(event) else { return };
+        frame.push(b'\n');
+        let frame: Rc<[u8]> = frame.into();
+        for conn in to {
+            if let Some(outbound) = self.conns.get(conn) {
+                outbound.event(Rc::clone(&frame));
+                self.touch(*conn);
+            }
+        }
+    }
+
+    fn touch(&mut self, conn: ConnId) {
+        if self.touched.last() != Some(&conn) {
+            self.touched.push(conn);
+        }
+    }
+}
+
+/// The time as the core takes it.
+pub(crate) fn now(started: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now {
+        mono_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        wall: Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+    }
+}

@@ -1,0 +1,7 @@
+//! Everything that talks to the kernel about processes, and the only place with `unsafe`. Decides nothing.
+
+pub(crate) mod fds;
+pub(crate) mod process;
+pub(crate) mod reap;
+pub(crate) mod spawn;
+pub(crate) mod tag;

@@ -1,0 +1,81 @@
+//! Descriptors and limits of the supervisor itself.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// A pipe whose ends close on exec.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: writes two descriptors to valid memory.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [read, write] = ends;
+    // SAFETY: both are new and ours.
+    Ok(unsafe { (OwnedFd::from_raw_fd(read), OwnedFd::from_raw_fd(write)) })
+}
+
+/// Takes over a descriptor that this process inherited under a number that was handed to it.
+///
+/// # Errors
+/// When no such descriptor is open.
+pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: only asks about a number.
+    if fd < 3 || unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: it is open, and nobody else in this process knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Raises the soft limit of open files to the hard one and returns what it was.
+pub(crate) fn raise_open_files() -> io::Result<libc::rlimit> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: writes one `rlimit` to valid memory.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded and has filled it.
+    let before = unsafe { limit.assume_init() };
+    let raised = libc::rlimit { rlim_cur: before.rlim_max, rlim_max: before.rlim_max };
+    // SAFETY: reads one `rlimit`.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(before)
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_files_limit() -> u64 {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: writes one `rlimit` to valid memory.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } != 0 {
+        return 1024;
+    }
+    // SAFETY: the call succeeded and has filled it.
+    unsafe { limit.assume_init() }.rlim_cur
+}
+
+/// Ends this process in order when its keeper dies, and sees to it that a write to a full disk is an error, not death.
+///
+/// # Errors
+/// When the keeper is gone already.
+pub(crate) fn bind_to_keeper(keeper: i32) -> io::Result<()> {
+    // SAFETY: integers only; SIG_IGN is a valid disposition for SIGXFSZ.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+        if libc::getppid() != keeper {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+    }
+    Ok(())
+}
+
+/// The user that this process runs as.
+pub(crate) fn uid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}

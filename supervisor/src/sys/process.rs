@@ -1,0 +1,87 @@
+//! Facts about processes, and signals to processes that are provably ours (ARCHITECTURE, rule 3).
+
+use super::tag::{self, Tag};
+use gob_protocol::ProcessId;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// One process as a scan found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) id: ProcessId,
+    pub(crate) pgid: i32,
+}
+
+/// Every living process that carries one of these tags, in one pass over the process table. A zombie is dead.
+pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<Found>>> {
+    let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(tag) = tag::of(pid).map(Tag).filter(|tag| wanted(*tag)) else { continue };
+        if let Some(process) = stat(pid) {
+            found.entry(tag).or_default().push(process);
+        }
+    }
+    Ok(found)
+}
+
+/// Start time and group of a living process (proc(5), fields 3, 5 and 22 of `stat`).
+pub(crate) fn stat(pid: i32) -> Option<Found> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name is in parentheses and may hold anything, parentheses included.
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
+    let state = fields.next()?;
+    let pgid = fields.nth(1)?.parse().ok()?;
+    let start_time = fields.nth(16)?.parse().ok()?;
+    let dead = matches!(state, "Z" | "X" | "x");
+    (!dead).then_some(Found { id: ProcessId { pid, start_time }, pgid })
+}
+
+/// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the
+/// same tag, both looked at after the handle was there.
+pub(crate) fn open(found: &Found, expected: Tag) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(found.id.pid).ok()?;
+    let same =
+        stat(found.id.pid).is_some_and(|now| now.id == found.id) && tag::of(found.id.pid) == Some(expected.0);
+    same.then_some(pidfd)
+}
+
+fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers; a descriptor that is returned is new and ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: see above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Signals the process behind a handle, which can't be another one by now.
+pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open, and no info is given.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+    if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Signals the process group of a leader that is our child and was not reaped, so that its number is taken.
+pub(crate) fn send_group(leader: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: takes two integers.
+    if unsafe { libc::killpg(leader, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_itself() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let found = stat(me).unwrap();
+        // SAFETY: no arguments, no memory.
+        assert_eq!((found.id.pid, found.pgid), (me, unsafe { libc::getpgrp() }));
+        assert_eq!(stat(me), Some(found));
+        assert_eq!(stat(i32::MAX), None);
+        assert_eq!(tag::of(i32::MAX), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! Starts a process the way posix_spawn does, with the few steps that posix_spawn lacks.
+//!
+//! The child shares our memory until it execs (`CLONE_VM | CLONE_VFORK`), so a start costs the same however large the
+//! supervisor is, and its error comes back through that memory: a program that is not there is an error here and now.
+//! The child is its own group's leader, has default signals and an empty mask, stdin from /dev/null, no descriptor of
+//! ours, dies with the supervisor (PR_SET_PDEATHSIG), and carries its run's tag.
+
+use super::tag::Tag;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// What to start.
+pub(crate) struct Spec<'a> {
+    pub(crate) program: &'a CStr,
+    pub(crate) argv: &'a [CString],
+    pub(crate) envp: &'a [CString],
+    pub(crate) cwd: &'a CStr,
+    pub(crate) stdin: BorrowedFd<'a>,
+    pub(crate) stdout: BorrowedFd<'a>,
+    pub(crate) stderr: BorrowedFd<'a>,
+    pub(crate) umask: u32,
+    pub(crate) open_files: libc::rlimit,
+    pub(crate) tag: Tag,
+}
+
+/// A process that was started.
+pub(crate) struct Started {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// Which step of a start failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {source}")]
+pub(crate) struct SpawnError {
+    pub(crate) step: &'static str,
+    #[source]
+    pub(crate) source: io::Error,
+}
+
+/// What the child needs, all made before it exists: it must not allocate.
+struct Order {
+    program: *const libc::c_char,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    cwd: *const libc::c_char,
+    stdio: [RawFd; 3],
+    umask: libc::mode_t,
+    open_files: libc::rlimit,
+    tag: u64,
+    parent: libc::pid_t,
+    failed: Option<(&'static str, c_int)>,
+}
+
+/// The child's stack until it execs; it calls nothing deep.
+const STACK_BYTES: usize = 64 * 1024;
+
+/// Starts a process and returns once it runs its own program.
+///
+/// # Errors
+/// The step that failed and why. There is no process then.
+pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
+    let mut order = Order {
+        program: spec.program.as_ptr(),
+        argv: pointers(spec.argv),
+        envp: pointers(spec.envp),
+        cwd: spec.cwd.as_ptr(),
+        stdio: [spec.stdin.as_raw_fd(), spec.stdout.as_raw_fd(), spec.stderr.as_raw_fd()],
+        umask: spec.umask,
+        open_files: spec.open_files,
+        tag: spec.tag.0,
+        // SAFETY: takes nothing and cannot fail.
+        parent: unsafe { libc::getpid() },
+        failed: None,
+    };
+    let mut stack = vec![0u128; STACK_BYTES / 16];
+    let top = stack.as_mut_ptr_range().end.cast::<c_void>();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut pidfd: RawFd = -1;
+    let blocked = block_signals();
+    // SAFETY: the stack is 16-byte aligned, ours, and outlives the child's use of it, as does `order`: CLONE_VFORK
+    // holds this thread until the child has its own memory or is gone. The child only makes system calls. Signals are
+    // blocked, so that no handler of ours runs in the child on shared memory.
+    let pid = unsafe { libc::clone(child, top, flags, (&raw mut order).cast::<c_void>(), &raw mut pidfd) };
+    let cloned = io::Error::last_os_error();
+    restore_signals(&blocked);
+    if pid < 0 {
+        return Err(SpawnError { step: "clone", source: cloned });
+    }
+    // SAFETY: the kernel made it for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    match order.failed {
+        None => Ok(Started { pid, pidfd }),
+        Some((step, errno)) => {
+            forget(pid);
+            Err(SpawnError { step, source: io::Error::from_raw_os_error(errno) })
+        }
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Reaps a child that failed before it was anybody.
+fn forget(pid: i32) {
+    // SAFETY: our own child, waited for once; no status is written.
+    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+fn block_signals() -> libc::sigset_t {
+    // SAFETY: both sets are valid memory that the calls fill.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut before = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    }
+}
+
+fn restore_signals(before: &libc::sigset_t) {
+    // SAFETY: a set that pthread_sigmask filled.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::from_ref(before), std::ptr::null_mut()) };
+}
+
+extern "C" fn child(order: *mut c_void) -> c_int {
+    // SAFETY: the parent passes its `Order` and is held until we exec or exit, so nobody else touches it.
+    let order = unsafe { &mut *order.cast::<Order>() };
+    // SAFETY: makes system calls only, on pointers that the parent keeps alive.
+    if let Err(step) = unsafe { become_worker(order) } {
+        order.failed = Some((step, io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)));
+    }
+    // SAFETY: ends the child without running anything of the parent's.
+    unsafe { libc::_exit(127) }
+}
+
+/// Runs in the child.
+///
+/// # Safety
+/// Only async-signal-safe calls; the pointers in `order` are valid.
+unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
+    let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(()) };
+    // SAFETY: the caller's promise; every call is a plain system call on valid arguments.
+    unsafe {
+        check(libc::setpgid(0, 0), "setpgid")?;
+        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), "prctl")?;
+        if libc::getppid() != order.parent {
+            return Err("the supervisor is gone");
+        }
+        let mut default: libc::sigaction = std::mem::zeroed();
+        default.sa_sigaction = libc::SIG_DFL;
+        for signal in 1..=64 {
+            // KILL, STOP and the two that the C library keeps for itself can't be set; they are as they should be.
+            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        }
+        libc::umask(order.umask);
+        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
+        // A hard limit below the tag leaves the process without one; its group, session and marker still tell.
+        let tag = libc::rlimit { rlim_cur: order.tag, rlim_max: libc::RLIM_INFINITY };
+        libc::setrlimit(libc::RLIMIT_LOCKS, &raw const tag);
+        for (number, from) in (0..).zip(order.stdio) {
+            check(libc::dup2(from, number), "dup2")?;
+        }
+        let closed = libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        if closed < 0 {
+            return Err("close_range");
+        }
+        check(libc::chdir(order.cwd), "chdir")?;
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::execve(order.program, order.argv.as_ptr(), order.envp.as_ptr());
+    }
+    Err("exec")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn strings(texts: &[&str]) -> Vec<CString> {
+        texts.iter().map(|text| CString::new(*text).unwrap()).collect()
+    }
+
+    fn run(program: &str, argv: &[&str]) -> Result<(i32, String), SpawnError> {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let (read, write) = super::super::fds::pipe().unwrap();
+        let spec = Spec {
+            program: &CString::new(program).unwrap(),
+            argv: &strings(argv),
+            envp: &strings(&["A=1"]),
+            cwd: c"/",
+            stdin: null.as_fd(),
+            stdout: write.as_fd(),
+            stderr: write.as_fd(),
+            umask: 0o077,
+            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
+            tag: Tag(77 << 22),
+        };
+        let started = spawn(&spec)?;
+        drop(write);
+        let output = io::read_to_string(std::fs::File::from(read)).unwrap();
+        let mut status = 0;
+        // SAFETY: our own child; writes one integer.
+        assert_eq!(unsafe { libc::waitpid(started.pid, &raw mut status, 0) }, started.pid);
+        Ok((status, output))
+    }
+
+    #[test]
+    fn a_child_has_what_it_was_given_and_nothing_else() {
+        let script = "umask; pwd; ulimit -n; echo $A; ls /proc/self/fd | wc -l; \
+            grep -E '^Sig(Blk|Ign)' /proc/self/status; sed -n 's/^Max file locks *\\([0-9]*\\) .*/\\1/p' /proc/self/limits";
+        let (status, output) = run("/bin/sh", &["sh", "-c", script]).unwrap();
+        let lines: Vec<&str> = output.split_whitespace().collect();
+        assert_eq!(status, 0, "{output}");
+        assert_eq!(lines[..4], ["0077", "/", "256", "1"]);
+        // 0, 1, 2 and the directory that ls reads; the shell's pipeline replaces, it does not add.
+        assert_eq!(lines[4], "4");
+        assert_eq!(lines[5..9], ["SigBlk:", "0000000000000000", "SigIgn:", "0000000000000000"]);
+        assert_eq!(lines[9], (77u64 << 22).to_string());
+    }
+
+    #[test]
+    fn a_missing_program_is_an_error_with_its_step() {
+        let error = run("/nonexistent/program", &["x"]).unwrap_err();
+        assert_eq!((error.step, error.source.raw_os_error()), ("exec", Some(libc::ENOENT)));
+    }
+}
