@@ -80,9 +80,10 @@ impl Dice {
                 let owner = self.one(&CLIENTS).1;
                 Step::External(self.name(), self.maybe(60, |_| owner))
             }
-            _rare => match self.below(40) {
-                0 if self.ends => Step::Terminate,
+            // A flood takes as long as several histories.
+            _rare => match self.below(200) {
                 0..2 => Step::Flood(self.conn(), self.name(), self.one(&[10, 600, 1_500])),
+                2..7 if self.ends => Step::Terminate,
                 _more => Step::Ask(self.conn(), Request::Cleanup),
             },
         }
