@@ -120,7 +120,7 @@ impl Runs {
         for found in members {
             let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
             if found.pgid == run.leader {
-                entry.signals.extend([name.to_owned(), "SIGCONT".to_owned()]);
+                entry.signals.push(name.to_owned());
             }
         }
         if !run.reaped {
@@ -219,14 +219,14 @@ impl Run {
     /// Kills these members; false when there is nobody left to kill.
     fn kill(&mut self, members: &[Found]) -> bool {
         self.note_ends(members);
-        if !self.reaped {
-            process::send_group(self.leader, libc::SIGKILL).unwrap_or_default();
-        }
+        let group_killed = !self.reaped && process::send_group(self.leader, libc::SIGKILL).is_ok();
         let Some((_, concerned)) = &mut self.ending else { return false };
         for found in members {
             let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
-            let killed = process::open(found, self.tag)
-                .is_some_and(|pidfd| process::send(&pidfd, libc::SIGKILL).is_ok());
+            // Who went with the group is dead by now and can't be opened any more.
+            let killed = (group_killed && found.pgid == self.leader)
+                || process::open(found, self.tag)
+                    .is_some_and(|pidfd| process::send(&pidfd, libc::SIGKILL).is_ok());
             if killed && !entry.signals.iter().any(|signal| signal == "SIGKILL") {
                 entry.signals.push("SIGKILL".to_owned());
             }
