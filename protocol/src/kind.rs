@@ -26,6 +26,25 @@ pub struct Kind {
     pub restart: RestartPolicy,
     /// Whether an exit 0 that nobody asked for means that a peer took the graph over.
     pub exit_zero_ceded: bool,
+    /// A person's words about it.
+    pub description: Option<String>,
+    /// What follows when the last lease of a worker's owner is gone; without it `keep`, and `release` for what was
+    /// started with a lease.
+    pub on_last_lease: Option<OnLastLease>,
+    /// Whether a graph of this kind starts again with the supervisor.
+    pub autostart: bool,
+}
+
+/// What follows when the last lease of a worker's owner is gone, after the grace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLastLease {
+    /// Nothing.
+    Keep,
+    /// Its owner becomes `unknown`.
+    Release,
+    /// It is stopped.
+    Stop,
 }
 
 /// How gob sees that a worker is ready.
@@ -44,14 +63,68 @@ pub enum Check {
     None,
     /// A line on standard output (PROTOCOL 11).
     Handshake,
+    /// `READY=1` on the socket named by `NOTIFY_SOCKET` (sd_notify(3)).
+    Notify,
+    /// An answer with this status to a GET of this path on the loopback interface.
+    Http {
+        /// Path and query, from its `/`.
+        path: String,
+        /// The status that means ready.
+        status: u16,
+        /// Which port.
+        port: HttpPort,
+    },
+    /// A connection that is taken, and closed at once: `127.0.0.1:{port}`, `[::1]:{port}` or `unix:{socket}`.
+    Connect {
+        /// Where; placeholders are not replaced yet.
+        address: String,
+    },
+    /// A line of output that matches.
+    Log {
+        /// A regular expression. A capture named `port`, `url` or `json` gives the endpoint.
+        pattern: String,
+        /// On which stream; on either when absent.
+        stream: Option<LogStream>,
+    },
+    /// So much time after it was spawned.
+    Delay {
+        /// In milliseconds.
+        for_ms: u64,
+    },
+}
+
+/// Which port a worker's HTTP server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HttpPort {
+    /// The one that it was given by `{port}`.
+    Given,
+    /// The one on which its process tree listens.
+    Discover,
+    /// Always this one.
+    Fixed(u16),
+}
+
+/// One of the two output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// How a worker is asked to stop, before it is killed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopWay {
-    /// The signal's name.
+    /// An HTTP request to its endpoint that asks it to end, such as `POST /v1/shutdown`; it comes first.
+    pub http: Option<String>,
+    /// The signal's name; sent at once, or when the HTTP request failed.
     pub signal: String,
-    /// Time from the signal until it is killed.
+    /// A second signal, sent when half of the grace has passed.
+    pub then: Option<String>,
+    /// Time from the first of these until it is killed.
     pub grace_ms: u64,
 }
 
@@ -96,7 +169,7 @@ impl Default for RestartPolicy {
 
 impl Default for StopWay {
     fn default() -> Self {
-        Self { signal: "SIGTERM".to_owned(), grace_ms: crate::limits::STOP_GRACE_MS }
+        Self { http: None, signal: "SIGTERM".to_owned(), then: None, grace_ms: crate::limits::STOP_GRACE_MS }
     }
 }
 
@@ -116,6 +189,9 @@ impl Kind {
             stop: StopWay::default(),
             restart: RestartPolicy::default(),
             exit_zero_ceded: false,
+            description: None,
+            on_last_lease: None,
+            autostart: false,
         }
     }
 }

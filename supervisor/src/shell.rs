@@ -123,7 +123,8 @@ impl Shell {
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
         let pid = self.runs.spawn(plan, &stdout_end, &stderr_end)?;
         let watch: Option<Box<dyn Watch>> = match plan.check {
-            Check::None => None,
+            Check::None | Check::Notify | Check::Http { .. } | Check::Connect { .. } => None,
+            Check::Log { .. } | Check::Delay { .. } => None,
             Check::Handshake => Some(Box::new(HandshakeReader::default())),
         };
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
