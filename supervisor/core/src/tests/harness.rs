@@ -89,7 +89,7 @@ impl Seen {
 pub(super) fn kind() -> Kind {
     Kind {
         readiness: Readiness { check: Check::Handshake, timeout_ms: 300 },
-        stop: StopWay { signal: "SIGTERM".into(), grace_ms: 100 },
+        stop: StopWay { signal: "SIGTERM".into(), grace_ms: 100, ..StopWay::default() },
         restart: RestartPolicy {
             on: RestartOn::OnFailure,
             backoff_ms: (2, 3),
