@@ -77,6 +77,17 @@ pub(crate) fn retire(runtime: &File, lock: &File) {
     }
 }
 
+/// Removes what the supervisor itself has kept: the logs and the last known state. Never data.
+pub(crate) fn remove_own(logs: &Path, last: &Path) {
+    for (path, removed) in [(logs, fs::remove_dir_all(logs)), (last, fs::remove_file(last))] {
+        if let Err(e) = removed
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), error = %e, "cannot remove");
+        }
+    }
+}
+
 /// Removes a socket that a dead worker left, unless somebody accepts on it.
 pub(crate) fn remove_stale_socket(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());

@@ -18,6 +18,7 @@ mod boot;
 mod conn;
 mod facts;
 mod files;
+mod last;
 mod outbound;
 mod output;
 mod program;
@@ -81,10 +82,12 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             () = signals.end() => shell.input(Input::Terminate),
             () = sleep_until(shell.wake) => shell.input(Input::Due),
             Some(report) = reports.recv() => shell.take_report(report),
+            () = sleep_until(shell.last.due()) => save(&mut shell),
             Some(message) = conns.recv() => shell.take_message(message),
         }
         shell.begin_sweeps();
         shell.flush();
+        shell.note_changes();
     }
     finish(shell).await;
     Ok(())
@@ -95,6 +98,16 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// Writes `last.json` off this thread: a disk that hangs must not hold up anybody.
+fn save(shell: &mut Shell) {
+    let (snapshot, dir) = (shell.snapshot(), shell.boot.paths.state_dir.clone());
+    drop(tokio::task::spawn_blocking(move || {
+        if let Err(e) = snapshot.write(dir.as_ref()) {
+            tracing::warn!(error = %e, "cannot write last.json");
+        }
+    }));
 }
 
 /// Lets the last answers out, then takes away what says that there is a supervisor.
@@ -109,8 +122,12 @@ async fn finish(mut shell: Shell) {
     }
     files::retire(&shell.boot.runtime, &shell.boot.lock);
     let nuke = shell.exit == Some(true);
-    if nuke && let Err(e) = std::fs::remove_dir_all(shell.boot.log_dir()) {
-        tracing::warn!(error = %e, "cannot remove the logs");
+    let state_dir = shell.boot.paths.state_dir.clone();
+    let state_dir = std::path::Path::new(&state_dir);
+    if nuke {
+        files::remove_own(&shell.boot.log_dir(), &state_dir.join(last::LAST));
+    } else if let Err(e) = shell.snapshot().write(state_dir) {
+        tracing::warn!(error = %e, "cannot write last.json");
     }
     tracing::info!(nuke, "ended in order");
 }

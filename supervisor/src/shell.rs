@@ -4,6 +4,7 @@ use crate::boot::Boot;
 use crate::conn::FromConn;
 use crate::facts;
 use crate::files;
+use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output, Pipes, Tap, Watch};
 use crate::runs::{Runs, SpawnFailure};
@@ -31,6 +32,7 @@ pub(crate) struct Shell {
     last_words: HashMap<RunKey, Receipt>,
     pub(crate) boot: Boot,
     started: Instant,
+    pub(crate) last: Last,
     /// When the core wants to be woken.
     pub(crate) wake: Option<tokio::time::Instant>,
     /// The core has ended; whether gob's files go too.
@@ -49,6 +51,7 @@ impl Shell {
             last_words: HashMap::new(),
             boot,
             started,
+            last: Last::default(),
             wake: None,
             exit: None,
         }
@@ -207,6 +210,19 @@ impl Shell {
                 self.input(Input::Written { conn, frames });
             }
         }
+    }
+
+    /// Notes whether there is something new for `last.json`.
+    pub(crate) fn note_changes(&mut self) {
+        self.last.changed(self.core.seq());
+    }
+
+    /// What `last.json` is to say now.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        let seq = self.core.seq();
+        self.last.written(seq);
+        let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
+        Snapshot { workers, seq, instance, time: now(self.started).wall }
     }
 
     /// Whether somebody has still to take what was said to him.

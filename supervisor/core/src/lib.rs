@@ -162,6 +162,18 @@ impl Core {
         core::mem::take(&mut self.out)
     }
 
+    /// The event last published.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.ring.seq()
+    }
+
+    /// Every worker as it is now, as somebody sees it who owns nothing.
+    #[must_use]
+    pub fn views(&self) -> Vec<gob_protocol::View> {
+        self.workers.values().map(|worker| worker.view(false)).collect()
+    }
+
     fn connected(&mut self, conn: ConnId, pid: Option<i32>) {
         let owner = Owner::unknown();
         let state =

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const READS_PER_TURN: usize = 4;
 /// Pipes that may be big at a time: what a user's pipes may hold altogether is limited, and beyond that limit all of
 /// the user's new pipes are tiny.
-const BIG_PIPES: usize = 0;
+const BIG_PIPES: usize = 64;
 
 /// What a read of one pipe came to.
 enum Step {

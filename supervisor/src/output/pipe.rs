@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// A pipe that floods is enlarged to this, in bytes.
-const BIG_BYTES: usize = 1 << 20;
+const BIG_BYTES: usize = 256 << 10;
 
 /// What a read came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

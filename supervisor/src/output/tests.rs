@@ -4,6 +4,7 @@ mod bench;
 mod budget;
 mod endings;
 mod files;
+mod floods;
 mod trouble;
 mod watching;
 

@@ -22,6 +22,8 @@ const MAX_OPEN: usize = 128;
 
 /// Reads of a lent pipe before others have their turn.
 const READS_PER_TURN: usize = 32;
+/// A lent pipe that brought less than this before it was empty does not flood any more.
+const FLOOD_BYTES: usize = 16 * 1024;
 /// How long a lent pipe that is empty is waited for: its worker may be only a little slower.
 const LINGER: Duration = Duration::from_millis(10);
 
@@ -107,19 +109,22 @@ impl Writer {
     /// Copies a pipe into its file, until others have their turn or it calmed down.
     fn copy(&mut self, loan: Loan) {
         let mut turn = 0..READS_PER_TURN;
-        let mut known = true;
+        let (mut known, mut since_empty) = (true, 0);
         let mut room = std::mem::take(&mut self.room);
         room.resize(READ_BYTES, 0);
         let goes_on = loop {
             let is_over = loan.terms.is_revoked() || !known;
             let got = if is_over { Read::End } else { loan.terms.read(&mut room) };
             match got {
-                Read::Some(len) => known = self.take(&loan, room.get(..len).unwrap_or_default()),
+                Read::Some(len) => {
+                    known = self.take(&loan, room.get(..len).unwrap_or_default());
+                    since_empty += len;
+                }
                 Read::Last(_) => {
-                    self.settle(loan.run);
-                    if !self.exchange.linger(loan.terms.fd(), LINGER) {
+                    if since_empty < FLOOD_BYTES || !self.exchange.linger(loan.terms.fd(), LINGER) {
                         break false;
                     }
+                    since_empty = 0;
                 }
                 Read::End => break false,
             }

@@ -33,17 +33,8 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
 
     // Open both ways, so that it does not end when the log is opened again.
     let mut disk = File::options().read(true).write(true).open(path).unwrap();
-    let mut copy = disk.try_clone().unwrap();
-    let reader = std::thread::spawn(move || {
-        let (mut total, mut bytes) = (0, vec![0; 64 * 1024]);
-        loop {
-            let count = copy.read(&mut bytes).unwrap();
-            total += count;
-            if bytes[..count].ends_with(b"END") {
-                return total - 3;
-            }
-        }
-    });
+    let copy = disk.try_clone().unwrap();
+    let reader = std::thread::spawn(move || count_until_end(copy));
     drop(worker);
     assert_eq!(plane.report(), FromOutput::Closed { key: hung });
     let (written, dropped) = plane.output.counters();
@@ -52,6 +43,41 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
     disk.write_all(b"END").unwrap();
     assert_eq!(reader.join().unwrap() as u64, written - 15);
     assert_eq!(plane.text(&key("other", 1), Stream::Stdout), "{\"ready\":true}\n");
+}
+
+/// Reads a FIFO until its last bytes are `END`, and counts what came before.
+fn count_until_end(mut fifo: File) -> usize {
+    let (mut total, mut bytes) = (0, vec![0; 64 * 1024]);
+    loop {
+        let count = fifo.read(&mut bytes).unwrap();
+        total += count;
+        if bytes[..count].ends_with(b"END") {
+            return total - 3;
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_in_the_middle_of_a_flood() {
+    const BYTES: usize = 24 << 20;
+    let mut plane = Plane::new();
+    let key = key("hung", 1);
+    let path = plane.path(&key, Stream::Stdout);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // Open, but not read: what fits into it is written, and then nothing.
+    let mut disk = File::options().read(true).write(true).open(path).unwrap();
+    let mut worker = plane.attach(&key);
+    worker.out(&"x".repeat(BYTES));
+    assert!(plane.output.counters().1 > BYTES as u64 / 2);
+    let copy = disk.try_clone().unwrap();
+    let reader = std::thread::spawn(move || count_until_end(copy));
+    drop(worker);
+    assert_eq!(plane.report(), FromOutput::Closed { key });
+    let (written, dropped) = plane.output.counters();
+    assert_eq!(written + dropped, BYTES as u64);
+    disk.write_all(b"END").unwrap();
+    assert_eq!(reader.join().unwrap() as u64, written);
 }
 
 #[test]

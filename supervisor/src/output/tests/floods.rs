@@ -1,0 +1,120 @@
+//! Workers that write as fast as they can, whose pipes are lent to the writer.
+
+use super::*;
+use std::thread::JoinHandle;
+
+/// Writes numbered lines from a thread of its own until there are `lines` of them, or nobody reads any more.
+fn flood(mut out: File, lines: u64) -> JoinHandle<u64> {
+    std::thread::spawn(move || {
+        let mut block = String::new();
+        for n in 0..lines {
+            block += &format!("line {n} of a flood\n");
+            if block.len() > 100_000 || n + 1 == lines {
+                if out.write_all(block.as_bytes()).is_err() {
+                    return n;
+                }
+                block.clear();
+            }
+        }
+        lines
+    })
+}
+
+fn expected(lines: u64) -> String {
+    (0..lines).map(|n| format!("line {n} of a flood\n")).collect()
+}
+
+fn assert_index_covers(plane: &Plane, key: &RunKey, bytes: u64) {
+    let mut end = 0;
+    for record in plane.index(key).iter().filter(|record| record.stream == Stream::Stdout) {
+        assert_eq!(record.offset, end, "no hole and no overlap");
+        end += u64::from(record.len.unwrap_or(0));
+    }
+    assert_eq!(end, bytes);
+}
+
+#[test]
+fn floods_side_by_side_and_a_quiet_worker_lose_nothing() {
+    const LINES: u64 = 400_000;
+    let mut plane = Plane::with(|config| (config.rotate_bytes, config.keep) = (1 << 20, 100));
+    let keys: Vec<RunKey> = (0..4).map(|n| key(&format!("flood{n}"), 1)).collect();
+    let floods: Vec<_> = keys.iter().map(|key| flood(plane.attach(key).out, LINES)).collect();
+    let quiet = key("quiet", 1);
+    let mut worker = plane.attach(&quiet);
+    for n in 0..20 {
+        worker.err(&format!("{n}\n"));
+        plane.output.drain(quiet.clone());
+    }
+    drop(worker);
+    let (mut closed, mut drained) = (0, 0);
+    while closed < 5 || drained < 20 {
+        match plane.report() {
+            FromOutput::Closed { .. } => closed += 1,
+            FromOutput::Drained { key } => drained += usize::from(key == quiet),
+            FromOutput::Handshake { .. } => panic!("nobody watches"),
+        }
+    }
+    assert!(floods.into_iter().all(|flood| flood.join().unwrap() == LINES));
+    let all = expected(LINES);
+    for key in &keys {
+        assert!(all_files(&plane.path(key, Stream::Stdout)).concat() == all, "byte for byte");
+        assert_index_covers(&plane, key, all.len() as u64);
+    }
+    assert_eq!(plane.text(&quiet, Stream::Stderr), (0..20).map(|n| format!("{n}\n")).collect::<String>());
+    assert_eq!(plane.output.counters().1, 0);
+}
+
+#[test]
+fn a_flood_that_calms_down_is_an_ordinary_worker_again() {
+    let mut plane = Plane::new();
+    let key = key("a", 1);
+    let mut worker = plane.attach(&key);
+    for round in 0..5 {
+        flood(worker.out.try_clone().unwrap(), 20_000).join().unwrap();
+        for n in 0..20 {
+            worker.out(&format!("{n}\n"));
+            plane.drain(&key);
+            assert_eq!(worker.tap.last_lines().last(), Some(&n.to_string()), "round {round}");
+        }
+    }
+    plane.settle();
+    let calm: String = (0..20).map(|n| format!("{n}\n")).collect();
+    let all = (expected(20_000) + &calm).repeat(5);
+    assert!(plane.text(&key, Stream::Stdout) == all);
+    assert_index_covers(&plane, &key, all.len() as u64);
+}
+
+#[test]
+fn in_the_middle_of_a_flood_everything_works() {
+    const LINES: u64 = 2_000_000;
+    let mut plane = Plane::new();
+    let key = key("a", 1);
+    let worker = plane.attach(&key);
+    let flood = flood(worker.out, LINES);
+    drop(worker.err);
+    for _ in 0..20 {
+        plane.drain(&key);
+        assert!(worker.tap.last_lines().len() == 10 && worker.tap.last_output_at().is_some());
+        let handed = plane.output.hand_over(DEADLINE).unwrap();
+        assert_eq!(handed.runs.len(), 1);
+        plane.output.resume(handed);
+    }
+    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
+    assert_eq!(flood.join().unwrap(), LINES);
+    let files = all_files(&plane.path(&key, Stream::Stdout));
+    assert!(expected(LINES).ends_with(&files.concat()), "byte for byte");
+    assert_eq!(plane.output.counters(), (expected(LINES).len() as u64, 0));
+}
+
+#[test]
+fn who_is_forgotten_in_the_middle_of_a_flood_is_let_go() {
+    let mut plane = Plane::new();
+    let key = key("a", 1);
+    let worker = plane.attach(&key);
+    let flood = flood(worker.out, u64::MAX);
+    plane.drain(&key);
+    plane.output.forget(key.name.clone());
+    assert!(flood.join().unwrap() < u64::MAX, "its pipe is closed");
+    plane.settle();
+    assert!(!plane.config.log_dir.join("a").exists());
+}
