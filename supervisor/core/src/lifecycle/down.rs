@@ -1,0 +1,144 @@
+//! A run has ended: it is swept, and something follows.
+
+use crate::io::RunKey;
+use crate::restart::{Verdict, next_random};
+use crate::worker::{Ending, Phase, Then};
+use crate::{Core, Timer};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::kind::RestartOn;
+use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Name, Receipt, WireError};
+
+impl Core {
+    pub(crate) fn exited(&mut self, key: &RunKey, exit: Exit) {
+        let (now, wall) = (self.now.mono_ms, self.now.wall);
+        let Some(worker) = self.current(key) else { return };
+        let was_ready_ms = worker.ready_mono_ms.map(|at| now.saturating_sub(at));
+        match &worker.phase {
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => {
+                let then = Then::Policy { was_ready_ms, asked: false };
+                worker.phase = Phase::Ending(Box::new(Ending::asked(None, then, Actor::Supervisor)));
+            }
+            Phase::Ending(_) => {}
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => return,
+        }
+        if let Phase::Ending(ending) = &mut worker.phase {
+            ending.pid = None;
+            ending.exit = Some(exit.clone());
+            ending.killing = true;
+        }
+        worker.shown.exit = Some(exit);
+        worker.shown.stopped_at = Some(wall);
+        for timer in [Timer::Start(key.name.clone()), Timer::Kill(key.name.clone())] {
+            self.timers.cancel(&timer);
+        }
+        self.sweep(key.clone());
+    }
+
+    pub(crate) fn swept(&mut self, key: &RunKey, receipt: Receipt, last_lines: Vec<String>) {
+        let Some(worker) = self.current(key) else { return };
+        let Phase::Ending(ending) = &worker.phase else { return };
+        let Some(exit) = ending.exit.clone() else { return };
+        let (then, actor) = (ending.then.clone(), ending.actor.clone());
+        let code =
+            if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
+        worker.shown.last_lines = last_lines;
+        self.timers.cancel(&Timer::Sweep(key.name.clone()));
+        let error = self.start_error(&key.name, &exit, code);
+        self.follow(&key.name, then, &exit, actor, &receipt, &error);
+    }
+
+    /// Nothing is left of the run: what follows. The error is for those whom this run should have served.
+    pub(super) fn follow(
+        &mut self,
+        name: &Name,
+        then: Then,
+        exit: &Exit,
+        actor: Actor,
+        receipt: &Receipt,
+        error: &WireError,
+    ) {
+        for timer in [Timer::Start(name.clone()), Timer::Kill(name.clone())] {
+            self.timers.cancel(&timer);
+        }
+        let mut next = None;
+        match then {
+            Then::Rest => {
+                self.settle(name, Phase::Idle);
+                self.publish(EventKind::WorkerStopped, actor, Some(name));
+            }
+            Then::Start(wanted) => {
+                self.settle(name, Phase::Idle);
+                self.publish(EventKind::WorkerStopped, actor, Some(name));
+                next = Some(wanted);
+            }
+            Then::Fail => {
+                self.settle(name, Phase::Failed);
+                self.publish(EventKind::WorkerFailed, actor, Some(name));
+            }
+            Then::Policy { was_ready_ms, asked } => {
+                let may_cede = !asked && *exit == Exit::Code { code: 0 };
+                self.follow_policy(name, exit, was_ready_ms, may_cede);
+            }
+        }
+        let run = self.workers.get(name).map_or(0, |worker| worker.run);
+        self.fail_starters(name, run, error);
+        self.answer_stops(name, receipt);
+        if let Some(next) = next {
+            self.begin(name, *next);
+        }
+    }
+
+    pub(super) fn follow_policy(
+        &mut self,
+        name: &Name,
+        exit: &Exit,
+        was_ready_ms: Option<u64>,
+        may_cede: bool,
+    ) {
+        let jitter = next_random(&mut self.config.seed);
+        let now = self.now.mono_ms;
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        let zero = *exit == Exit::Code { code: 0 };
+        let event = if may_cede && worker.kind.exit_zero_ceded {
+            worker.shown.reason = Some("exited 0: a peer took the graph over".into());
+            self.settle(name, Phase::Ceded);
+            EventKind::WorkerCeded
+        } else {
+            let policy = worker.kind.restart.clone();
+            match worker.failures.judge(&policy, exit, was_ready_ms, now, jitter) {
+                Verdict::Rest if was_ready_ms.is_none() || (policy.on == RestartOn::Never && !zero) => {
+                    worker.shown.reason.get_or_insert_with(|| format!("{exit}: see gobctl logs {name}"));
+                    self.settle(name, Phase::Failed);
+                    EventKind::WorkerFailed
+                }
+                Verdict::Rest => {
+                    self.settle(name, Phase::Idle);
+                    EventKind::WorkerStopped
+                }
+                Verdict::GiveUp(times) => {
+                    let seconds = policy.give_up_within_ms / 1000;
+                    let why =
+                        worker.shown.reason.take().map_or_else(String::new, |reason| format!(" ({reason})"));
+                    worker.shown.reason =
+                        Some(format!("{exit}{why}, {times} times in {seconds}s: see gobctl logs {name}"));
+                    self.settle(name, Phase::Failed);
+                    EventKind::WorkerFailed
+                }
+                Verdict::Retry(delay_ms) => {
+                    worker.phase = Phase::Backoff;
+                    let at = self.wall_in(delay_ms);
+                    if let Some(worker) = self.workers.get_mut(name) {
+                        worker.shown.next_restart_at = Some(at);
+                        worker.shown.reason.get_or_insert_with(|| format!("{exit}"));
+                    }
+                    self.timers.arm(Timer::Backoff(name.clone()), now.saturating_add(delay_ms));
+                    EventKind::WorkerBackoff
+                }
+            }
+        };
+        self.publish(event, Actor::Supervisor, Some(name));
+    }
+}
