@@ -151,11 +151,13 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
         if libc::getppid() != order.parent {
             return Err("the supervisor is gone");
         }
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
+        // The kernel's own `struct sigaction`, whose zeroes mean SIG_DFL: the C library refuses to set 32 and 33, which
+        // it keeps for itself, and its posix_spawn starts programs (us, for one) with these ignored.
+        let default = [0u64; 4];
+        let none = std::ptr::null_mut::<u64>();
         for signal in 1..=64 {
-            // KILL, STOP and the two that the C library keeps for itself can't be set; they are as they should be.
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+            // KILL and STOP can't be set; they are as they should be.
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
         }
         libc::umask(order.umask);
         check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
