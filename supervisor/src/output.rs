@@ -173,8 +173,8 @@ impl Output {
         tap
     }
 
-    /// Reads what a run has written up to now and then answers [`FromOutput::Drained`], once, also for a run that is
-    /// not attached any more. After its leader was reaped this means: the leader's last words are in [`Tap`].
+    /// Reads what a run has written up to now and then answers [`FromOutput::Drained`], also for a run that is not
+    /// attached any more; questions that meet before the answer have one answer. After its leader was reaped this means: the leader's last words are in [`Tap`].
     pub(crate) fn drain(&self, key: RunKey) {
         self.send(Command::Drain(key));
     }

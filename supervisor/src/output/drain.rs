@@ -3,13 +3,13 @@
 //! Owns the attached runs. Everything it does is bounded: a turn, a run's backlog, the batches. It waits in the poller
 //! alone, and has a deadline there only while a pipe waits for the disk or a report for the main thread.
 
+mod lending;
 mod orders;
 mod run;
 mod slots;
 
 use super::batch::{Batch, READ_BYTES, RunId, Segment};
 use super::exchange::{Exchange, Job};
-use super::loan::Loan;
 use super::pipe::Read;
 use super::poller::{Happened, Poller};
 use super::reports::Reports;
@@ -227,39 +227,6 @@ impl Drain {
             return Step::Dry;
         }
         step
-    }
-
-    /// Lends a pipe that floods to the writer, behind what was read of it.
-    fn lend(&mut self, token: Token) {
-        self.send_batch(true);
-        let Some(run) = self.slots.run(token) else { return };
-        let (id, stream) = (run.id, token.stream());
-        if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::as_mut) {
-            self.lent += 1;
-            self.exchange.submit(Job::Copy(Loan { run: id, stream, token: token.0, terms: pipe.lend() }));
-        }
-    }
-
-    /// Takes pipes back that the writer is done with; there may be something in them.
-    fn take_back(&mut self) {
-        for loan in self.exchange.take_returned() {
-            let token = Token(loan.token);
-            if let Some(pipe) = self.slots.pipe(token)
-                && pipe.loan.as_ref().is_some_and(|terms| terms.is(&loan.terms))
-            {
-                pipe.loan = None;
-                self.lent -= 1;
-                self.queue(token);
-            }
-        }
-    }
-
-    fn queue_lent(&mut self) {
-        for token in self.slots.tokens().into_iter().flat_map(Token::both) {
-            if self.slots.pipe(token).is_some_and(|pipe| pipe.loan.is_some()) {
-                self.queue(token);
-            }
-        }
     }
 
     fn queue(&mut self, token: Token) {

@@ -1,4 +1,5 @@
-//! How fast: a flood against the floor, which is one loop that reads and writes 64 KiB at a time.
+//! How fast, and how quiet: a flood against the floor, which is one loop that reads and writes 64 KiB at a time; a
+//! hundred idle workers.
 //!
 //! ```text
 //! cargo test --release -p gob-supervisor output::tests::bench -- --ignored --nocapture
@@ -88,4 +89,28 @@ fn capture_of_200_mb_of_lines() {
     ratios.sort_by(f64::total_cmp);
     println!("median ratio {:.2}, dropped {}", ratios[ROUNDS / 2], plane.output.counters().1);
     assert_eq!(plane.output.counters().1, 0);
+}
+
+/// How often the data plane's threads have slept and woken.
+fn switches() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let ours = tasks.filter(|task| fs::read_to_string(task.join("comm")).unwrap().starts_with("output-"));
+    let status = ours.map(|task| fs::read_to_string(task.join("status")).unwrap());
+    let count = |status: String| -> u64 {
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    status.map(count).sum()
+}
+
+#[test]
+#[ignore = "takes its time, and no other test may run beside it"]
+fn a_hundred_idle_workers_wake_nobody() {
+    let plane = Plane::new();
+    let mut workers: Vec<_> = (0..100).map(|n| plane.attach(&key(&format!("w{n}"), 1))).collect();
+    workers.iter_mut().for_each(|worker| worker.out("hello\n"));
+    plane.settle();
+    let before = switches();
+    plane.runtime.block_on(async { tokio::time::sleep(Duration::from_secs(5)).await });
+    assert_eq!(switches(), before);
 }

@@ -1,0 +1,42 @@
+//! Pipes that the writer copies itself, see [`crate::output::loan`].
+
+use super::Drain;
+use super::slots::Token;
+use crate::output::exchange::Job;
+use crate::output::loan::Loan;
+
+impl Drain {
+    /// Lends a pipe that floods to the writer, behind what was read of it.
+    pub(super) fn lend(&mut self, token: Token) {
+        self.send_batch(true);
+        let Some(run) = self.slots.run(token) else { return };
+        let (id, stream) = (run.id, token.stream());
+        if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::as_mut) {
+            self.lent += 1;
+            self.exchange.submit(Job::Copy(Loan { run: id, stream, token: token.0, terms: pipe.lend() }));
+        }
+    }
+
+    /// Takes pipes back that the writer is done with; there may be something in them.
+    pub(super) fn take_back(&mut self) {
+        for loan in self.exchange.take_returned() {
+            let token = Token(loan.token);
+            if let Some(pipe) = self.slots.pipe(token)
+                && pipe.loan.as_ref().is_some_and(|terms| terms.is(&loan.terms))
+            {
+                pipe.loan = None;
+                self.lent -= 1;
+                self.queue(token);
+            }
+        }
+    }
+
+    /// Has lent pipes read here too.
+    pub(super) fn queue_lent(&mut self) {
+        for token in self.slots.tokens().into_iter().flat_map(Token::both) {
+            if self.slots.pipe(token).is_some_and(|pipe| pipe.loan.is_some()) {
+                self.queue(token);
+            }
+        }
+    }
+}
