@@ -180,7 +180,7 @@ impl Connector {
     fn no_hello(&self, waited: Duration) -> Error {
         // A shorter time was asked for than a supervisor is given to answer: nothing can be said about it.
         if waited < Duration::from_millis(CONNECT_MS) {
-            return Error::Timeout { request: "hello".to_owned(), after: waited };
+            return Error::Timeout { request: "hello".to_owned(), after: waited, sent: false };
         }
         let pid = crate::autostart::LockHolder::read(&self.dirs).map(|holder| holder.pid);
         Error::Silent { pid, waited, log: self.dirs.daemon_log() }

@@ -85,6 +85,8 @@ pub enum Error {
         request: String,
         /// How long was waited.
         after: Duration,
+        /// Whether the other side has it. It was not even sent when the supervisor said no hello before.
+        sent: bool,
     },
     /// The connection ended before the answer.
     #[error("the connection was lost before `{request}` was answered")]
@@ -181,7 +183,10 @@ impl Error {
                 let looked: Vec<_> = looked.iter().map(|path| path.display().to_string()).collect();
                 Some(format!("looked in {}", looked.join(", ")))
             }
-            Self::Timeout { .. } => Some("the supervisor goes on with it".to_owned()),
+            Self::Timeout { sent: true, .. } => Some("the supervisor goes on with it".to_owned()),
+            Self::Timeout { sent: false, .. } => {
+                Some("it was not sent: the supervisor accepts the connection and says nothing".to_owned())
+            }
             Self::Dirs(error) => std::error::Error::source(error).map(ToString::to_string),
             Self::Connect { source, .. } | Self::Start { source, .. } | Self::Io { source, .. } => {
                 Some(source.to_string())

@@ -116,7 +116,7 @@ fn supervisor(context: &Context, dirs: &Dirs) -> Vec<Check> {
         timeout: Some(context.timeout.unwrap_or(Duration::from_secs(2))),
         ..context.without_autostart()
     };
-    match context.connect() {
+    match context.connect("list") {
         Ok(mut client) => {
             let server = client.server();
             let mut checks = vec![ok(what, format!("{} answers (pid {})", server.version, server.pid))];

@@ -5,7 +5,7 @@ use crate::out;
 use gob_client::blocking::{Client, Connector};
 use gob_client::conn::RequestId;
 use gob_client::protocol::limits::CONNECT_MS;
-use gob_client::{Dirs, Owner, Request, requests};
+use gob_client::{Dirs, Error, Owner, Request, requests};
 use serde_json::value::RawValue;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -56,16 +56,17 @@ impl Context {
         Ok(connector)
     }
 
-    /// Connects and says hello.
-    pub(crate) fn connect(&self) -> Result<Client, Failure> {
-        let client = self.connector()?.connect()?;
+    /// Connects and says hello. What it is for is what a person hears of when the supervisor does not answer.
+    pub(crate) fn connect(&self, purpose: &str) -> Result<Client, Failure> {
+        let client = self.connector()?.connect().map_err(|error| named(error, purpose))?;
         self.note_versions(&client);
         Ok(client)
     }
 
     /// Connects and sends a first request along.
     pub(crate) fn connect_with(&self, request: &Request) -> Result<(Client, RequestId), Failure> {
-        let (client, id) = self.connector()?.connect_with(request)?;
+        let connected = self.connector()?.connect_with(request);
+        let (client, id) = connected.map_err(|error| named(error, request.type_name()))?;
         self.note_versions(&client);
         Ok((client, id))
     }
@@ -116,5 +117,15 @@ impl Context {
                 "gobctl {ours} talks to a supervisor {theirs}; they work together, gobctl daemon restart mends it"
             ));
         }
+    }
+}
+
+fn named(error: Error, purpose: &str) -> Error {
+    if let Error::Timeout { after, sent, .. } = error {
+        Error::Timeout { request: purpose.to_owned(), after, sent }
+    } else if let Error::Lost { .. } = error {
+        Error::Lost { request: purpose.to_owned() }
+    } else {
+        error
     }
 }

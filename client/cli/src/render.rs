@@ -3,7 +3,7 @@
 use crate::table::{Align, layout};
 use crate::text::{escape, shell, short_duration, since, up};
 use gob_client::View;
-use gob_client::protocol::{Event, State, Timestamp, event::Actor};
+use gob_client::protocol::{Event, EventKind, State, Timestamp, event::Actor};
 
 /// The header of `list`.
 const HEADER: [&str; 8] = ["NAME", "KIND", "OWNER", "STATE", "PID", "UP", "RESTARTS", "ENDPOINT"];
@@ -118,7 +118,15 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     ];
     lines.extend(optional.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))));
     lines.push(("command", shell(&worker.command)));
-    lines.push(("run", format!("{}, {} restarts, {} leases", worker.run, worker.restarts, worker.leases)));
+    lines.push((
+        "run",
+        [
+            worker.run.to_string(),
+            count(u64::from(worker.restarts), "restart"),
+            count(u64::from(worker.leases), "lease"),
+        ]
+        .join(", "),
+    ));
     let times = [
         ("started", worker.started_at),
         ("ready", worker.ready_at),
@@ -170,7 +178,9 @@ impl EventLines {
             kind_width = self.kind_width
         );
         let details = event.worker.as_ref().map(|worker| details(what.as_str(), worker)).unwrap_or_default();
-        for part in details.into_iter().chain(by(&event.actor)) {
+        // Nobody does a ready: it is what a worker says.
+        let by = by(&event.actor).filter(|_| event.event != EventKind::WorkerReady);
+        for part in details.into_iter().chain(by) {
             line.push_str("   ");
             line.push_str(&escape(&part));
         }
@@ -186,9 +196,14 @@ fn details(what: &str, worker: &View) -> Option<String> {
         "ready" => worker.endpoint.clone(),
         "owner changed" => Some(format!("owner {}", worker.owner)),
         "stopped" | "ceded" => worker.exit.as_ref().map(ToString::to_string),
-        "lease granted" | "lease released" => Some(format!("{} leases", worker.leases)),
+        "lease granted" | "lease released" => Some(count(u64::from(worker.leases), "lease")),
         _ => worker.reason.clone(),
     }
+}
+
+/// `1 lease`, `2 leases`.
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn by(actor: &Actor) -> Option<String> {

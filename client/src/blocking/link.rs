@@ -116,7 +116,7 @@ impl Link {
             let now = Instant::now();
             if now >= deadline {
                 let request = self.conn.forget(id).unwrap_or_default();
-                return Err(Error::Timeout { request, after: timeout });
+                return Err(Error::Timeout { request, after: timeout, sent: true });
             }
             if let (Some((every, call)), Some(at)) = (tick.as_mut(), next_tick)
                 && now >= at
@@ -137,7 +137,9 @@ impl Link {
             }
             if self.answers.contains_key(&id) || self.unassigned.is_some() || Instant::now() >= deadline {
                 return match self.wait(id, Duration::ZERO, None) {
-                    Err(Error::Timeout { request, .. }) => Err(Error::Timeout { request, after: timeout }),
+                    Err(Error::Timeout { request, .. }) => {
+                        Err(Error::Timeout { request, after: timeout, sent: true })
+                    }
                     answer => answer.map(Came::Answer),
                 };
             }

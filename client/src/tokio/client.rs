@@ -74,7 +74,7 @@ impl Client {
         };
         match tokio::time::timeout(timeout, exchange).await {
             Ok(answer) => Ok(answer??),
-            Err(_) => Err(Error::Timeout { request: name.to_owned(), after: timeout }),
+            Err(_) => Err(Error::Timeout { request: name.to_owned(), after: timeout, sent: true }),
         }
     }
 

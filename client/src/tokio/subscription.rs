@@ -94,7 +94,11 @@ impl Subscription {
             }
         });
         let after = crate::blocking::Client::TIMEOUT;
-        let answer = answer.await.map_err(|_| Error::Timeout { request: "subscribe".to_owned(), after })?;
+        let answer = answer.await.map_err(|_| Error::Timeout {
+            request: "subscribe".to_owned(),
+            after,
+            sent: true,
+        })?;
         let data = answer.map_err(|source| self.failed(source))??;
         Ok((link, read("subscribe", &data)?))
     }

@@ -65,11 +65,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 fn start(context: &Context, done: &str) -> Result<u8, Failure> {
     // Who says `daemon start --no-autostart` means the verb.
     let context = Context { autostart: true, ..context.clone() };
-    if let Ok(client) = context.without_autostart().connect() {
+    if let Ok(client) = context.without_autostart().connect("hello") {
         return tell(&context, client.server(), "is already running", "");
     }
     let begun = Instant::now();
-    let client = context.connect()?;
+    let client = context.connect("hello")?;
     let took = format!(" in {}", took(begun.elapsed()));
     tell(&context, client.server(), done, &took)
 }

@@ -13,7 +13,7 @@ use gob_client::blocking::Client;
 use gob_client::protocol::Event;
 use gob_client::protocol::event::{EventKind, Lagged};
 use gob_client::protocol::request::{Subscribe, SubscribeData};
-use gob_client::{Error, Name, Request, requests};
+use gob_client::{Name, Request, requests};
 use std::io::IsTerminal;
 
 pub(crate) const VERB: Verb = Verb {
@@ -115,5 +115,6 @@ fn show(context: &Context, client: &mut Client) -> Result<u8, Failure> {
 }
 
 fn gone() -> Failure {
-    Failure::Client(Error::Lost { request: "events".to_owned() })
+    Failure::own("supervisor-unreachable", 7, "the supervisor has gone away".to_owned())
+        .hint("gobctl events, once there is another one; see gobctl daemon logs")
 }

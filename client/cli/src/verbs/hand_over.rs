@@ -30,7 +30,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let to = matches.get_one::<Owner>("to").cloned();
     let to = to.ok_or_else(|| Failure::usage("the new owner is missing".to_owned()))?;
     let request = Request::HandOver(HandOver { name: name.clone(), to: to.clone() });
-    let mut client = context.connect()?;
+    let mut client = context.connect("hand_over")?;
     let data = client
         .call(&request, context.timeout_of(&request))
         .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;

@@ -10,7 +10,7 @@ use crate::{out, render};
 use clap::ArgMatches;
 use gob_client::blocking::Client;
 use gob_client::protocol::request::{ByName, WorkerData};
-use gob_client::{Error, Request, requests};
+use gob_client::{Request, requests};
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -26,7 +26,7 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let request = Request::Lease(ByName { name: name.clone() });
-    let mut client = context.connect()?;
+    let mut client = context.connect("lease")?;
     let data = client
         .call(&request, context.timeout_of(&request))
         .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
@@ -46,5 +46,6 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 /// Keeps the connection until somebody ends this program, or the supervisor goes away.
 pub(super) fn hold(client: &mut Client) -> Result<u8, Failure> {
     while !client.wait_for_end(Duration::from_secs(3600))? {}
-    Err(Error::Lost { request: "lease".to_owned() }.into())
+    let message = "the supervisor has gone away, and the lease with it".to_owned();
+    Err(Failure::own("supervisor-unreachable", 7, message).hint("see gobctl daemon logs"))
 }

@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Shows the list until somebody ends this program.
 pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
     // The first connection may start the supervisor. Later ones wait for it: nothing is started behind anybody's back.
-    let first = context.connect()?;
+    let first = context.connect("subscribe")?;
     let connector = context.connector()?.autostart(false);
     let wanted = Subscribe { owner: filter.owner.clone(), cwd: filter.cwd.clone(), ..Subscribe::default() };
     let mut subscription = Subscription::new(connector, wanted);

@@ -158,7 +158,7 @@ struct Found {
 /// Finds the log directories of the workers named, or of all.
 fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
     let dirs = context.dirs()?;
-    match context.connect() {
+    match context.connect("get") {
         Ok(mut client) if names.is_empty() => {
             let workers = client.list(List::default())?;
             Ok(workers.iter().map(|worker| found(&dirs, worker)).collect())

@@ -22,7 +22,7 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let mut client = context.connect()?;
+    let mut client = context.connect("remove")?;
     let mut sent = Vec::new();
     for name in names(matches) {
         let request = Request::Remove(ByName { name: name.clone() });

@@ -32,7 +32,7 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let env = environment(context);
-    let mut client = context.connect()?;
+    let mut client = context.connect("restart")?;
     let begun = Instant::now();
     let mut sent = Vec::new();
     for name in names(matches) {

@@ -63,7 +63,7 @@ pub(super) fn end(
     what: &str,
 ) -> Result<Option<Box<RawValue>>, Failure> {
     let context = context.without_autostart();
-    let mut client = match context.connect() {
+    let mut client = match context.connect(request.type_name()) {
         Ok(client) => client,
         Err(Failure::Client(Error::Nobody { .. })) => return Ok(None),
         Err(failure) => return Err(failure),

@@ -29,7 +29,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let signal = matches.get_one::<String>("signal").cloned().unwrap_or_default();
     let request = Request::Signal(Signal { name: name.clone(), signal: signal.clone() });
-    let mut client = context.connect()?;
+    let mut client = context.connect("signal")?;
     let data = client
         .call(&request, context.timeout_of(&request))
         .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;

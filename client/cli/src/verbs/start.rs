@@ -61,7 +61,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
     let template = template(context, matches)?;
     let dirs = context.dirs()?;
-    let mut client = context.connect()?;
+    let mut client = context.connect("start")?;
     let begun = Instant::now();
     let mut sent = Vec::new();
     for name in names {

@@ -41,7 +41,7 @@ pub(super) fn grace_arg() -> Arg {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let force = matches.get_flag("force");
     let grace_ms = matches.get_one::<Duration>("grace").copied().map(millis);
-    let mut client = context.connect()?;
+    let mut client = context.connect("stop")?;
     let mut sent = Vec::new();
     for name in names(matches) {
         let request = Request::Stop(Stop { name: name.clone(), force, grace_ms });

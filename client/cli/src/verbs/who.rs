@@ -54,7 +54,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 
 /// What the supervisor knows of it, and that there is none.
 fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), Failure> {
-    let mut client = match context.without_autostart().connect() {
+    let mut client = match context.without_autostart().connect("get") {
         Ok(client) => client,
         Err(Failure::Client(error @ Error::Nobody { .. })) => return Ok((None, Some(error))),
         Err(failure) => return Err(failure),

@@ -54,7 +54,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 /// Starts all workers with a lease and says where they are.
 fn hold(context: &Context, names: Vec<Name>) -> Result<(Client, Vec<(String, String)>), Failure> {
     let env = environment(context);
-    let mut client = context.connect()?;
+    let mut client = context.connect("start")?;
     let mut sent = Vec::new();
     for name in names {
         let request = Request::Start(Start {
