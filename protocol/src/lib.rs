@@ -3,6 +3,7 @@
 //! `PROTOCOL.md` beside this crate is normative; its examples are tests of this crate. Here are the types, the
 //! framing, the limits, the validated names and the worker's handshake. There is no I/O and no clock.
 
+pub mod config;
 pub mod env;
 pub mod envelope;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod logindex;
 pub mod name;
 pub mod request;
 pub mod signal;
+pub mod suggest;
 pub mod time;
 pub mod view;
 

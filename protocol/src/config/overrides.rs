@@ -1,0 +1,85 @@
+//! What a kind's or a graph's table says: each value there or not, so that it can be laid over what it goes without.
+
+use crate::kind::{Check, HttpPort, Kind, OnLastLease, RestartOn, RestartPolicy};
+use std::collections::BTreeMap;
+
+/// What was written of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Overrides {
+    pub(super) command: Option<Vec<String>>,
+    pub(super) root_dir: Option<String>,
+    pub(super) cwd: Option<String>,
+    /// Laid over variable by variable.
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) pass_env: Option<Vec<String>>,
+    pub(super) check: Option<Check>,
+    /// The check is `http` and says nothing of its port.
+    pub(super) any_port: bool,
+    pub(super) ready_timeout_ms: Option<u64>,
+    pub(super) stop_http: Option<String>,
+    pub(super) stop_signal: Option<String>,
+    pub(super) stop_then: Option<String>,
+    pub(super) stop_grace_ms: Option<u64>,
+    pub(super) restart: RestartOverrides,
+    pub(super) exit_zero_ceded: Option<bool>,
+    pub(super) description: Option<String>,
+    pub(super) on_last_lease: Option<OnLastLease>,
+    pub(super) autostart: Option<bool>,
+}
+
+/// What was written of a restart policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct RestartOverrides {
+    pub(super) on: Option<RestartOn>,
+    pub(super) backoff_ms: Option<(u64, u64)>,
+    pub(super) failures: Option<u32>,
+    pub(super) within_ms: Option<u64>,
+}
+
+impl RestartOverrides {
+    pub(super) fn lay_over(&self, policy: &mut RestartPolicy) {
+        set(&mut policy.on, self.on);
+        set(&mut policy.backoff_ms, self.backoff_ms);
+        set(&mut policy.give_up_failures, self.failures);
+        set(&mut policy.give_up_within_ms, self.within_ms);
+    }
+}
+
+impl Overrides {
+    /// Lays what was written over a kind.
+    pub(super) fn lay_over(&self, kind: &mut Kind) {
+        set(&mut kind.command, self.command.clone());
+        kind.root_dir = self.root_dir.clone().or(kind.root_dir.take());
+        kind.cwd = self.cwd.clone().or(kind.cwd.take());
+        kind.env.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        set(&mut kind.pass_env, self.pass_env.clone());
+        set(&mut kind.readiness.check, self.check.clone());
+        if self.any_port && uses(kind, "{port}") {
+            // A worker that is given a port listens on that one.
+            if let Check::Http { port, .. } = &mut kind.readiness.check {
+                *port = HttpPort::Given;
+            }
+        }
+        set(&mut kind.readiness.timeout_ms, self.ready_timeout_ms);
+        kind.stop.http = self.stop_http.clone().or(kind.stop.http.take());
+        set(&mut kind.stop.signal, self.stop_signal.clone());
+        kind.stop.then = self.stop_then.clone().or(kind.stop.then.take());
+        set(&mut kind.stop.grace_ms, self.stop_grace_ms);
+        self.restart.lay_over(&mut kind.restart);
+        set(&mut kind.exit_zero_ceded, self.exit_zero_ceded);
+        kind.description = self.description.clone().or(kind.description.take());
+        kind.on_last_lease = self.on_last_lease.or(kind.on_last_lease);
+        set(&mut kind.autostart, self.autostart);
+    }
+}
+
+/// Whether a placeholder stands in what a worker of this kind is given.
+pub(super) fn uses(kind: &Kind, placeholder: &str) -> bool {
+    kind.command.iter().chain(kind.env.values()).any(|text| text.contains(placeholder))
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}

@@ -1,0 +1,89 @@
+//! What is wrong in a configuration, and where.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Problem {
+    /// Its line, from 1; 0 where it is the whole file.
+    pub line: u32,
+    /// Its column in characters, from 1; 0 where it is the whole file.
+    pub column: u32,
+    /// The key, such as `kind.logseq.stop.grace`; empty where there is none.
+    pub key: String,
+    /// What is wrong with it, in a sentence.
+    pub message: String,
+}
+
+impl Problem {
+    /// Something that is wrong with the file as a whole.
+    #[must_use]
+    pub fn whole(message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, key: String::new(), message: message.into() }
+    }
+}
+
+/// As `config.toml:12:3: kind.x.stop.grace: …` has it, without the file.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "{}:{}: ", self.line, self.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Why a configuration is not used: everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The file.
+    pub path: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+    /// What it says all the same about the kind of a graph that names none.
+    pub default_kind: Option<String>,
+    /// The graphs that it says something about.
+    pub graphs: Vec<String>,
+}
+
+impl Rejected {
+    /// A file that can't be read at all.
+    #[must_use]
+    pub fn whole(path: impl Into<String>, message: impl Into<String>) -> Self {
+        let problems = vec![Problem::whole(message)];
+        Self { path: path.into(), problems, default_kind: None, graphs: Vec::new() }
+    }
+
+    /// The details of `config-invalid` (PROTOCOL 10).
+    #[must_use]
+    pub fn details(&self) -> serde_json::Value {
+        serde_json::json!({"path": self.path, "errors": self.problems})
+    }
+}
+
+/// Turns byte offsets into lines and columns.
+pub(super) struct Places<'t> {
+    text: &'t str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl<'t> Places<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { text, lines: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// Line and column of a byte, both from 1.
+    pub(super) fn of(&self, at: usize) -> (u32, u32) {
+        let line = self.lines.partition_point(|begin| *begin <= at).max(1);
+        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
+        let column = self.text.get(begin..at).map_or(0, |before| before.chars().count());
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (number(line), number(column + 1))
+    }
+}

@@ -1,0 +1,196 @@
+//! The tables of a kind and of a graph, of restart policies and of logs: keys, types, rules.
+
+use super::Logs;
+use super::overrides::{Overrides, RestartOverrides};
+use super::reader::{Reader, Section};
+use super::scalar::{duration_ms, expand_home, http_request, size_bytes};
+use crate::kind::{OnLastLease, RestartOn};
+use std::collections::BTreeMap;
+
+/// What a kind takes, and a graph too.
+const KIND: [&str; 13] = [
+    "command",
+    "root_dir",
+    "cwd",
+    "env",
+    "pass_env",
+    "readiness",
+    "stop",
+    "restart",
+    "exit_zero",
+    "description",
+    "on_last_lease",
+    "autostart",
+    "kind",
+];
+
+/// What other versions know of kinds.
+const LATER: [&str; 7] =
+    ["owners", "orphans", "lock_file", "graph_dir_encoding", "liveness", "idle_stop", "rlimits"];
+
+const POLICIES: [(&str, RestartOn); 3] =
+    [("never", RestartOn::Never), ("on-failure", RestartOn::OnFailure), ("always", RestartOn::Always)];
+
+impl<'t> Reader<'t> {
+    /// Reads what a kind and a graph have in common; `kind` is a graph's alone.
+    pub(super) fn overrides(&mut self, section: &Section<'_, 't>, is_graph: bool) -> Overrides {
+        let known: Vec<&str> = KIND.into_iter().filter(|key| is_graph || *key != "kind").collect();
+        self.only(section, &known, &LATER);
+        let home = self.home();
+        let mut overrides = Overrides {
+            command: self.command(section),
+            root_dir: self.absolute(section, "root_dir", false),
+            cwd: self.absolute(section, "cwd", true),
+            env: self.env(section),
+            pass_env: self.texts(section, "pass_env", variable),
+            exit_zero_ceded: self.word(section, "exit_zero", &[("ceded", true), ("idle", false)]),
+            description: self.text(section, "description"),
+            on_last_lease: self.word(
+                section,
+                "on_last_lease",
+                &[
+                    ("keep", OnLastLease::Keep),
+                    ("release", OnLastLease::Release),
+                    ("stop", OnLastLease::Stop),
+                ],
+            ),
+            autostart: self.flag(section, "autostart"),
+            restart: self.restart(section, "restart"),
+            ..Overrides::default()
+        };
+        if let Some(command) = &mut overrides.command {
+            for word in command {
+                // A home that is not set was reported for the word already.
+                *word = expand_home(word, home).unwrap_or_default();
+            }
+        }
+        self.readiness(section, &mut overrides);
+        self.stop(section, &mut overrides);
+        overrides
+    }
+
+    fn command(&mut self, section: &Section<'_, 't>) -> Option<Vec<String>> {
+        let home = self.home();
+        let command =
+            self.texts(section, "command", |word| expand_home(word, home).map(|_| word.to_owned()))?;
+        if command.first().is_none_or(String::is_empty) {
+            let at = section.get("command").map_or(section.span.start, |item| item.span().start);
+            self.problem(at, section.key_of("command"), "it has to begin with a program");
+            return None;
+        }
+        Some(command)
+    }
+
+    fn absolute(&mut self, section: &Section<'_, 't>, name: &str, placeholders: bool) -> Option<String> {
+        let path = self.path(section, name)?;
+        if path.starts_with('/') || (placeholders && path.starts_with('{')) {
+            return Some(path);
+        }
+        let at = section.get(name).map_or(section.span.start, |item| item.span().start);
+        let ways = if placeholders { "`/`, `~/` or a placeholder" } else { "`/` or `~/`" };
+        self.problem(
+            at,
+            section.key_of(name),
+            format!("{path:?} is not absolute; it has to begin with {ways}"),
+        );
+        None
+    }
+
+    fn env(&mut self, section: &Section<'_, 't>) -> BTreeMap<String, String> {
+        let Some(env) = self.section(section, "env") else { return BTreeMap::new() };
+        let mut all = BTreeMap::new();
+        for (key, _) in env.table {
+            let name = key.get_ref().as_ref();
+            if let Err(message) = variable(name) {
+                self.problem(key.span().start, env.key_of(name), message);
+            } else if let Some(value) = self.text(&env, name) {
+                all.insert(name.to_owned(), value);
+            }
+        }
+        all
+    }
+
+    fn stop(&mut self, section: &Section<'_, 't>, into: &mut Overrides) {
+        let Some(stop) = self.section(section, "stop") else { return };
+        self.only(&stop, &["http", "signal", "then", "grace"], &[]);
+        into.stop_http = self.parsed(&stop, "http", |text| http_request(text).map(|()| text.to_owned()));
+        into.stop_signal = self.parsed(&stop, "signal", signal);
+        into.stop_then = self.parsed(&stop, "then", signal);
+        into.stop_grace_ms = self.parsed(&stop, "grace", duration_ms);
+    }
+
+    /// A word, or a table.
+    pub(super) fn restart(&mut self, section: &Section<'_, 't>, name: &str) -> RestartOverrides {
+        let Some(item) = section.get(name) else { return RestartOverrides::default() };
+        if item.get_ref().is_str() {
+            let on = self.word(section, name, &POLICIES);
+            self.found(format!("{}.policy", section.key_of(name)), item.span().start);
+            return RestartOverrides { on, ..RestartOverrides::default() };
+        }
+        let Some(table) = self.as_section(item, section.key_of(name)) else {
+            return RestartOverrides::default();
+        };
+        self.only(&table, &["policy", "backoff", "give_up"], &[]);
+        let mut restart = RestartOverrides {
+            on: self.word(&table, "policy", &POLICIES),
+            backoff_ms: self.backoff(&table),
+            ..RestartOverrides::default()
+        };
+        if let Some(give_up) = self.section(&table, "give_up") {
+            self.only(&give_up, &["failures", "within"], &[]);
+            restart.failures = self.number(&give_up, "failures", 1..=1_000);
+            restart.within_ms = self.parsed(&give_up, "within", duration_ms);
+        }
+        restart
+    }
+
+    fn backoff(&mut self, table: &Section<'_, 't>) -> Option<(u64, u64)> {
+        let delays = self.texts(table, "backoff", duration_ms)?;
+        let problem = match delays.as_slice() {
+            [first, longest] if first <= longest => return Some((*first, *longest)),
+            [_, _] => "the first delay is longer than the longest",
+            _ => "it has to be two durations, the first and the longest delay; such as [\"100ms\", \"30s\"]",
+        };
+        let at = table.get("backoff").map_or(table.span.start, |item| item.span().start);
+        self.problem(at, table.key_of("backoff"), problem);
+        None
+    }
+
+    /// `[logs]`.
+    pub(super) fn logs(&mut self, root: &Section<'_, 't>) -> Logs {
+        let mut logs = Logs::default();
+        let Some(table) = self.section(root, "logs") else { return logs };
+        self.only(&table, &["rotate", "keep", "budget"], &[]);
+        if let Some(bytes) = self.parsed(&table, "rotate", size_bytes) {
+            logs.rotate_bytes = bytes;
+        }
+        if let Some(keep) = self.number(&table, "keep", 1..=1_000) {
+            logs.keep = keep;
+        }
+        if let Some(bytes) = self.parsed(&table, "budget", size_bytes) {
+            logs.budget_bytes = bytes;
+        }
+        if logs.rotate_bytes > logs.budget_bytes {
+            let at = table.get("budget").or_else(|| table.get("rotate"));
+            let at = at.map_or(table.span.start, |item| item.span().start);
+            self.problem(
+                at,
+                "logs.budget",
+                "all logs together get less than one file may have (logs.rotate)",
+            );
+        }
+        logs
+    }
+}
+
+fn signal(text: &str) -> Result<String, String> {
+    crate::signal::parse(text)
+        .ok_or_else(|| format!("{text:?} is not a signal; such as \"TERM\" or \"SIGINT\""))
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['=', '\0']) {
+        return Err(format!("{text:?} is not the name of a variable"));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,168 @@
+//! A configuration as a list of settings: what `gobctl config show` prints, and what a reload compares.
+
+use super::Config;
+use crate::kind::{Check, HttpPort, Kind, LogStream, OnLastLease, RestartOn, RestartPolicy};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// One value in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key, dotted.
+    pub key: String,
+    /// Its value, as the file would have it.
+    pub value: Value,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody said anything else.
+    Default,
+    /// This line of the file.
+    Line(u32),
+}
+
+/// The key of a kind or a graph.
+pub(super) fn prefix(table: &str, name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(bare) {
+        format!("{table}.{name}")
+    } else {
+        format!("{table}.{name:?}")
+    }
+}
+
+impl Config {
+    /// Every value in effect: of a kind all, of a graph what is said of it.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        let mut all = vec![("default_kind".to_owned(), json!(self.default_kind))];
+        let (logs, size) = (&self.logs, |bytes| json!(size_text(bytes)));
+        all.push(("logs.rotate".to_owned(), size(logs.rotate_bytes)));
+        all.push(("logs.keep".to_owned(), json!(logs.keep)));
+        all.push(("logs.budget".to_owned(), size(logs.budget_bytes)));
+        all.extend(restart_values("restart", &self.restart));
+        for (name, kind) in &self.kinds {
+            all.extend(kind_values(&prefix("kind", name), kind));
+        }
+        for (name, graph) in &self.graphs {
+            let key = prefix("graph", name);
+            all.extend(graph.kind.as_ref().map(|kind| (format!("{key}.kind"), json!(kind))));
+            let Ok((_, kind)) = self.kind_of(name, None) else { continue };
+            all.extend(kind_values(&key, &kind).into_iter().filter(|(key, _)| self.found.contains_key(key)));
+        }
+        all.into_iter().map(|(key, value)| Setting { source: self.source(&key), key, value }).collect()
+    }
+
+    /// The keys whose values differ between two configurations.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        let values = |config: &Self| -> BTreeMap<String, Value> {
+            config.settings().into_iter().map(|setting| (setting.key, setting.value)).collect()
+        };
+        let (before, after) = (values(self), values(other));
+        let mut changed: Vec<String> = after
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(value))
+            .map(|(key, _)| key.clone())
+            .collect();
+        changed.extend(before.into_keys().filter(|key| !after.contains_key(key)));
+        changed.sort();
+        changed
+    }
+
+    fn source(&self, key: &str) -> Source {
+        let own = self.found.get(key);
+        // What a kind does not say of restarts, `[restart]` does.
+        let general =
+            || key.split_once(".restart.").and_then(|(_, rest)| self.found.get(&format!("restart.{rest}")));
+        own.or_else(general).map_or(Source::Default, |(line, _)| Source::Line(*line))
+    }
+}
+
+fn kind_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
+    let key = |name: &str| format!("{prefix}.{name}");
+    let mut all = vec![(key("command"), json!(kind.command))];
+    all.extend(kind.root_dir.as_ref().map(|dir| (key("root_dir"), json!(dir))));
+    all.push((key("cwd"), json!(kind.cwd.as_deref().unwrap_or("{data_dir}"))));
+    all.extend(kind.env.iter().map(|(name, value)| (self::prefix(&key("env"), name), json!(value))));
+    all.push((key("pass_env"), json!(kind.pass_env)));
+    all.extend(readiness_values(&kind.readiness.check).into_iter().map(|(name, value)| (key(&name), value)));
+    all.push((key("readiness.timeout"), json!(duration_text(kind.readiness.timeout_ms))));
+    all.extend(kind.stop.http.as_ref().map(|http| (key("stop.http"), json!(http))));
+    all.push((key("stop.signal"), json!(kind.stop.signal)));
+    all.extend(kind.stop.then.as_ref().map(|signal| (key("stop.then"), json!(signal))));
+    all.push((key("stop.grace"), json!(duration_text(kind.stop.grace_ms))));
+    all.extend(restart_values(&key("restart"), &kind.restart));
+    all.push((key("exit_zero"), json!(if kind.exit_zero_ceded { "ceded" } else { "idle" })));
+    all.extend(kind.description.as_ref().map(|text| (key("description"), json!(text))));
+    all.extend(kind.on_last_lease.map(|on| {
+        let word = match on {
+            OnLastLease::Keep => "keep",
+            OnLastLease::Release => "release",
+            OnLastLease::Stop => "stop",
+        };
+        (key("on_last_lease"), json!(word))
+    }));
+    all.push((key("autostart"), json!(kind.autostart)));
+    all
+}
+
+fn readiness_values(check: &Check) -> Vec<(String, Value)> {
+    let (word, more) = match check {
+        Check::None => ("none", vec![]),
+        Check::Handshake => ("handshake", vec![]),
+        Check::Notify => ("notify", vec![]),
+        Check::Http { path, status, port } => {
+            let port = match port {
+                HttpPort::Given => json!("{port}"),
+                HttpPort::Discover => json!("discover"),
+                HttpPort::Fixed(port) => json!(port),
+            };
+            ("http", vec![("path", json!(path)), ("status", json!(status)), ("port", port)])
+        }
+        Check::Connect { address } => ("connect", vec![("address", json!(address))]),
+        Check::Log { pattern, stream } => {
+            let stream = stream.map(|stream| match stream {
+                LogStream::Stdout => ("stream", json!("stdout")),
+                LogStream::Stderr => ("stream", json!("stderr")),
+            });
+            ("log", [("pattern", json!(pattern))].into_iter().chain(stream).collect())
+        }
+        Check::Delay { for_ms } => ("delay", vec![("for", json!(duration_text(*for_ms)))]),
+    };
+    let all = [("type", json!(word))].into_iter().chain(more);
+    all.map(|(name, value)| (format!("readiness.{name}"), value)).collect()
+}
+
+fn restart_values(prefix: &str, policy: &RestartPolicy) -> [(String, Value); 4] {
+    let on = match policy.on {
+        RestartOn::Never => "never",
+        RestartOn::OnFailure => "on-failure",
+        RestartOn::Always => "always",
+    };
+    let (first, longest) = policy.backoff_ms;
+    [
+        (format!("{prefix}.policy"), json!(on)),
+        (format!("{prefix}.backoff"), json!([duration_text(first), duration_text(longest)])),
+        (format!("{prefix}.give_up.failures"), json!(policy.give_up_failures)),
+        (format!("{prefix}.give_up.within"), json!(duration_text(policy.give_up_within_ms))),
+    ]
+}
+
+/// In the largest unit that takes it whole.
+fn duration_text(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(factor, _)| ms > 0 && ms.is_multiple_of(*factor));
+    unit.map_or_else(|| format!("{ms}ms"), |(factor, unit)| format!("{}{unit}", ms / factor))
+}
+
+/// In the largest unit that takes it whole.
+fn size_text(bytes: u64) -> String {
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.into_iter().find(|(factor, _): &(u64, _)| bytes > 0 && bytes.is_multiple_of(*factor));
+    unit.map_or_else(|| format!("{bytes}B"), |(factor, unit)| format!("{}{unit}", bytes / factor))
+}

@@ -1,0 +1,286 @@
+//! The parser as a whole: what a file means, and every error in its place.
+
+use super::*;
+use crate::kind::{LogStream, OnLastLease, RestartOn};
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, Some("/home/me"), "config.toml").unwrap_or_else(|e| panic!("{:#?}", e.problems))
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match Config::parse(text, Some("/home/me"), "config.toml") {
+        Ok(_) => Vec::new(),
+        Err(rejected) => rejected.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+const WHOLE: &str = r#"
+default_kind = "logseq"
+
+[kind.logseq]
+command = ["node", "~/logseq-cli/db-worker-node.js", "--repo", "{graph}", "--x={nope}"]
+root_dir = "~/logseq"
+readiness = { type = "http", path = "/healthz", port = "discover", timeout = "45s" }
+stop = { http = "POST /v1/shutdown", signal = "int", then = "QUIT", grace = "8s" }
+exit_zero = "ceded"
+env = { NODE_ENV = "production", ROOT = "{root_dir}" }
+pass_env = ["NODE_OPTIONS"]
+description = "Logseq's own"
+
+[kind.oxigraph]
+command = ["oxigraph", "serve", "--bind", "127.0.0.1:{port}"]
+readiness = "http"
+restart = "always"
+
+[kind.slow]
+command = ["/usr/bin/slow"]
+cwd = "{root_dir}"
+readiness = { type = "log", pattern = "on port (?<port>[0-9]+)", stream = "stderr" }
+restart = { policy = "never", backoff = ["1s", "2s"], give_up = { failures = 3, within = "1m" } }
+
+[kind.graph]
+env = { RUST_LOG = "debug" }
+
+[graph.work]
+kind = "slow"
+autostart = true
+root_dir = "/srv/work"
+env = { MORE = "1" }
+readiness = { timeout = "90s" }
+stop = { grace = "1s" }
+on_last_lease = "stop"
+
+[graph."a b"]
+readiness = { type = "delay", for = "100ms" }
+
+[restart]
+policy = "on-failure"
+give_up = { failures = 7 }
+
+[logs]
+rotate = "1MiB"
+keep = 2
+budget = "64MiB"
+"#;
+
+#[test]
+fn nothing_is_the_default() {
+    assert_eq!(parse(""), Config::default());
+    assert_eq!(parse(EXAMPLE), Config::default());
+}
+
+#[test]
+fn the_example_is_right_once_it_is_uncommented() {
+    let is_toml = |line: &&str| !line.contains("gobctl") && (line.contains('=') || line.starts_with("# ["));
+    let lines = EXAMPLE.lines().filter(is_toml).map(|line| line.trim_start_matches("# "));
+    let config = parse(&lines.collect::<Vec<_>>().join("\n"));
+    assert!(config.kinds.contains_key("redis") && config.kinds.contains_key("oxigraph"));
+    assert_eq!(config.autostart().collect::<Vec<_>>(), ["notes"]);
+}
+
+#[test]
+fn a_whole_file() {
+    let config = parse(WHOLE);
+    assert_eq!(config.kinds.keys().collect::<Vec<_>>(), ["graph", "logseq", "oxigraph", "slow"]);
+    let (name, logseq) = config.kind_of("anything", None).unwrap();
+    assert_eq!(name, "logseq");
+    assert_eq!(logseq.command[1], "/home/me/logseq-cli/db-worker-node.js");
+    assert_eq!(logseq.command[4], "--x={nope}", "other braces stay");
+    assert_eq!(logseq.root_dir.as_deref(), Some("/home/me/logseq"));
+    let check = Check::Http { path: "/healthz".into(), status: 200, port: HttpPort::Discover };
+    assert_eq!(logseq.readiness, Readiness { check, timeout_ms: 45_000 });
+    let stop = StopWay {
+        http: Some("POST /v1/shutdown".into()),
+        signal: "SIGINT".into(),
+        then: Some("SIGQUIT".into()),
+        grace_ms: 8_000,
+    };
+    assert_eq!(logseq.stop, stop);
+    assert!(logseq.exit_zero_ceded && !logseq.autostart);
+    assert_eq!(logseq.restart.give_up_failures, 7, "as [restart] says");
+    let (_, oxigraph) = config.kind_of("anything", Some("oxigraph")).unwrap();
+    let check = Check::Http { path: "/".into(), status: 200, port: HttpPort::Given };
+    assert_eq!(oxigraph.readiness.check, check, "it is given a port");
+    assert_eq!(oxigraph.restart.on, RestartOn::Always);
+    let graph = &config.kinds["graph"];
+    assert_eq!((&graph.command, graph.env.len()), (&Kind::graph().command, 1), "the built-in one, changed");
+    assert_eq!(config.logs, Logs { rotate_bytes: 1 << 20, keep: 2, budget_bytes: 64 << 20 });
+    assert_eq!(config.kind_of("x", Some("nope")), Err("nope".to_owned()));
+}
+
+#[test]
+fn a_graph_overrides_its_kind() {
+    let config = parse(WHOLE);
+    let (name, work) = config.kind_of("work", None).unwrap();
+    assert_eq!(name, "slow");
+    let check = Check::Log { pattern: "on port (?<port>[0-9]+)".into(), stream: Some(LogStream::Stderr) };
+    assert_eq!(work.readiness, Readiness { check, timeout_ms: 90_000 });
+    assert_eq!((work.stop.grace_ms, work.stop.signal.as_str()), (1_000, "SIGTERM"));
+    assert_eq!(work.root_dir.as_deref(), Some("/srv/work"));
+    assert_eq!(work.on_last_lease, Some(OnLastLease::Stop));
+    assert_eq!(work.restart.backoff_ms, (1_000, 2_000));
+    assert_eq!(config.autostart().collect::<Vec<_>>(), ["work"]);
+    // What is said of a graph holds whatever kind a start names.
+    let (_, other) = config.kind_of("work", Some("logseq")).unwrap();
+    assert_eq!((other.env.len(), other.root_dir.as_deref()), (3, Some("/srv/work")));
+    let (_, spaced) = config.kind_of("a b", None).unwrap();
+    assert_eq!(spaced.readiness.check, Check::Delay { for_ms: 100 });
+}
+
+#[test]
+fn all_errors_at_once_each_in_its_place() {
+    let text = r#"default_kinds = "graph"
+default_kind = "loqseq"
+[kind.logseq]
+comand = ["node"]
+root_dir = "logseq"
+readiness = { type = "htp" }
+lock_file = "{root_dir}/lock"
+[kind.logseq.stop]
+  grace = "10 parsecs"
+  signal = "SIGNOPE"
+  http = "shutdown"
+[kind.log]
+command = ["x"]
+readiness = { type = "log", pattern = "(", path = "/" }
+env = { "A=B" = "x", GOOD = 1 }
+restart = { policy = "sometimes", backoff = ["2s", "1s"] }
+autostart = "yes"
+[kind."bad kind"]
+command = []
+[graph.j12]
+kind = "nope"
+[graph.work]
+on_last_lease = "stopp"
+idle_stop = "30m"
+[logs]
+rotate = "10"
+keep = 0
+[lanes.chat]
+width = 1
+"#;
+    let want = [
+        "1:1: default_kinds: there is no such key; did you mean `default_kind`?",
+        "2:16: default_kind: there is no kind \"loqseq\"; did you mean \"logseq\"?",
+        "3:1: kind.logseq: it needs a `command`; such as command = [\"redis-server\", \"--port\", \"{port}\"]",
+        "4:1: kind.logseq.comand: there is no such key; did you mean `command`?",
+        "5:12: kind.logseq.root_dir: \"logseq\" is not absolute; it has to begin with `/` or `~/`",
+        "6:22: kind.logseq.readiness.type: \"htp\" is none of \"handshake\", \"notify\", \"http\", \"connect\", \"log\", \
+         \"delay\", \"none\"; did you mean \"http\"?",
+        "7:1: kind.logseq.lock_file: not supported by this version yet",
+        "9:11: kind.logseq.stop.grace: \"10 parsecs\" is not a duration; such as \"100ms\", \"30s\", \"5m\" or \"1h\"",
+        "10:12: kind.logseq.stop.signal: \"SIGNOPE\" is not a signal; such as \"TERM\" or \"SIGINT\"",
+        "11:10: kind.logseq.stop.http: \"shutdown\" is not a method and a path; such as \"POST /v1/shutdown\"",
+    ];
+    let got = problems(text);
+    assert_eq!(&got[..want.len()], want);
+    let rest = got[want.len()..].join("\n");
+    for (place, part) in [
+        ("14:39: kind.log.readiness.pattern: ", "is not a regular expression"),
+        ("14:51: kind.log.readiness.path: ", "only readiness of type \"http\" has it"),
+        ("15:9: kind.log.env.\"A=B\": ", "is not the name of a variable"),
+        ("15:29: kind.log.env.GOOD: ", "it has to be a text, not a whole number"),
+        ("16:22: kind.log.restart.policy: ", "none of \"never\", \"on-failure\", \"always\""),
+        ("16:45: kind.log.restart.backoff: ", "the first delay is longer"),
+        ("17:13: kind.log.autostart: ", "it has to be true or false, not a text"),
+        ("18:7: kind.\"bad kind\": ", "a kind is named as a job is"),
+        ("19:11: kind.\"bad kind\".command: ", "it has to begin with a program"),
+        ("20:8: graph.j12: ", "looks like the name of a job"),
+        ("21:8: graph.j12.kind: ", "there is no kind \"nope\"; it would be [kind.nope]"),
+        ("23:17: graph.work.on_last_lease: ", "did you mean \"stop\"?"),
+        ("24:1: graph.work.idle_stop: ", "not supported by this version yet"),
+        ("26:10: logs.rotate: ", "\"10\" is not a size"),
+        ("27:8: logs.keep: ", "it has to be from 1 to 1000"),
+        ("28:2: lanes: ", "not supported by this version yet"),
+    ] {
+        let found = rest.lines().any(|line| line.starts_with(place) && line.contains(part));
+        assert!(found, "{place}{part}\n{rest}");
+    }
+    assert_eq!(rest.lines().count(), 16, "{rest}");
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_place_and_with_the_rest() {
+    let got = problems("default_kind =\n[kind.x]\ncommand = [\"x\"]\ngrace = \"1s\"\n[kind.x]\n");
+    assert!(got[0].starts_with("1:15: "), "{got:#?}");
+    assert!(got.iter().any(|line| line.starts_with("4:1: kind.x.grace: there is no such key")), "{got:#?}");
+    assert!(got.iter().any(|line| line.starts_with("5:")), "{got:#?}");
+}
+
+#[test]
+fn readiness_needs_what_it_looks_at() {
+    let of = |readiness: &str| problems(&format!("[kind.x]\ncommand = [\"x\"]\nreadiness = {readiness}\n"));
+    for good in ["\"none\"", "\"notify\"", "\"http\"", "{ type = \"connect\", address = \"127.0.0.1:80\" }"] {
+        assert_eq!(of(good), Vec::<String>::new(), "{good}");
+    }
+    for (bad, part) in [
+        ("\"log\"", "\"log\" alone is not enough"),
+        ("{ type = \"delay\" }", "it needs `for`"),
+        ("{ type = \"connect\", address = \"localhost:80\" }", "is not an address"),
+        ("{ type = \"http\", port = \"{port}\" }", "neither `command` nor `env` gives the worker that port"),
+        ("{ type = \"http\", port = 0 }", "from 1 to 65535"),
+        ("{ type = \"http\", status = 99 }", "from 100 to 599"),
+        ("{ type = \"http\", path = \"x\" }", "is not a path"),
+        ("{ path = \"/\" }", "only readiness of type \"http\" has it"),
+        ("3", "it has to be a table, not a whole number"),
+    ] {
+        let got = of(bad);
+        assert!(got.len() == 1 && got[0].contains(part), "{bad}: {got:#?}");
+    }
+}
+
+#[test]
+fn a_bad_file_still_tells_what_it_is_about() {
+    let text = "default_kind = \"x\"\n[kind.x]\nstop = 1\n[graph.work]\nkind = \"x\"\n";
+    let rejected = Config::parse(text, None, "c.toml").unwrap_err();
+    assert_eq!((rejected.default_kind.as_deref(), rejected.graphs), (Some("x"), vec!["work".to_owned()]));
+}
+
+#[test]
+fn every_value_knows_where_it_came_from() {
+    let settings = parse(WHOLE).settings();
+    let source = |key: &str| {
+        let found = settings.iter().find(|setting| setting.key == key);
+        let found = found.unwrap_or_else(|| panic!("no {key}"));
+        (found.value.to_string(), found.source)
+    };
+    assert_eq!(source("default_kind"), ("\"logseq\"".to_owned(), Source::Line(2)));
+    assert_eq!(source("kind.logseq.stop.grace"), ("\"8s\"".to_owned(), Source::Line(8)));
+    assert_eq!(source("kind.oxigraph.stop.grace"), ("\"10s\"".to_owned(), Source::Default));
+    assert_eq!(source("kind.oxigraph.readiness.type"), ("\"http\"".to_owned(), Source::Line(16)));
+    assert_eq!(source("kind.logseq.restart.give_up.failures"), ("7".to_owned(), Source::Line(42)));
+    assert_eq!(source("graph.work.readiness.timeout"), ("\"90s\"".to_owned(), Source::Line(33)));
+    assert_eq!(source("logs.rotate"), ("\"1MiB\"".to_owned(), Source::Line(45)));
+    assert!(!settings.iter().any(|setting| setting.key == "graph.work.stop.signal"), "nobody said it");
+}
+
+#[test]
+fn what_changed() {
+    let (before, after) =
+        (parse(WHOLE), parse(&WHOLE.replace("\"8s\"", "\"9s\"").replace("autostart = true", "")));
+    assert_eq!(before.changes(&after), ["graph.work.autostart", "kind.logseq.stop.grace"]);
+    assert_eq!(before.changes(&before), Vec::<String>::new());
+    // Where a value stands is no change of it.
+    assert_eq!(before.changes(&parse(&format!("\n\n{WHOLE}"))), Vec::<String>::new());
+}
+
+#[test]
+fn roots_and_programs() {
+    let mut config = parse(WHOLE);
+    let missing = config.missing_programs(|program, _| program == "node");
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        missing,
+        [
+            "15:11: kind.oxigraph.command: oxigraph is not on PATH",
+            "20:11: kind.slow.command: /usr/bin/slow is no program"
+        ]
+    );
+    let problems = config.resolve_roots(|dir| match dir {
+        "/srv/work" => Err("no such thing".to_owned()),
+        dir => Ok(format!("/real{dir}")),
+    });
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].to_string(), "31:12: graph.work.root_dir: /srv/work can't be used: no such thing");
+    assert_eq!(config.kinds["logseq"].root_dir.as_deref(), Some("/real/home/me/logseq"));
+}
