@@ -123,7 +123,7 @@ impl Drain {
             self.hung = self.look_at_disk(Instant::now());
             if self.hung && !was_hung {
                 // What the writer can't get on with is read here, and dropped.
-                self.queue_lent();
+                self.read_lent();
             }
             self.ready.extend(self.waiting.drain(..));
             for _ in 0..self.ready.len() {
@@ -246,8 +246,8 @@ impl Drain {
     /// A stream has ended; with it, perhaps, its run.
     fn end(&mut self, token: Token) {
         let Some(run) = self.slots.run(token) else { return };
-        if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::take) {
-            self.poller.remove(pipe.fd());
+        if let Some(mut pipe) = run.pipes.get_mut(token.side()).and_then(Option::take) {
+            pipe.disarm(&self.poller);
             self.big_pipes -= usize::from(pipe.big);
             self.lent -= usize::from(pipe.loan.is_some());
         }

@@ -2,6 +2,7 @@
 
 use super::batch::READ_BYTES;
 use super::loan::Terms;
+use super::poller::Poller;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::io;
@@ -28,6 +29,8 @@ pub(super) struct Pipe {
     fd: Arc<OwnedFd>,
     /// The writer has it.
     pub(super) loan: Option<Terms>,
+    /// The poller watches it.
+    armed: bool,
     /// It waits for its turn, or for room.
     pub(super) queued: bool,
     /// The poller said that nobody can write to it any more; what is in it must be read until its end.
@@ -43,11 +46,31 @@ impl Pipe {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         let flags = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?);
         fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        Ok(Self { fd: Arc::new(fd), loan: None, queued: false, ended: false, big: false, owes: 0 })
+        Ok(Self {
+            fd: Arc::new(fd),
+            loan: None,
+            armed: false,
+            queued: false,
+            ended: false,
+            big: false,
+            owes: 0,
+        })
     }
 
-    pub(super) fn fd(&self) -> &OwnedFd {
-        &self.fd
+    /// Has the poller watch it, and tell at once if there is something in it.
+    pub(super) fn arm(&mut self, poller: &Poller, token: u64) -> io::Result<()> {
+        if !self.armed {
+            poller.add(&self.fd, token)?;
+            self.armed = true;
+        }
+        Ok(())
+    }
+
+    /// Has the poller watch it no longer.
+    pub(super) fn disarm(&mut self, poller: &Poller) {
+        if std::mem::take(&mut self.armed) {
+            poller.remove(&self.fd);
+        }
     }
 
     /// Gives the read end up.

@@ -12,6 +12,8 @@ impl Drain {
         let Some(run) = self.slots.run(token) else { return };
         let (id, stream) = (run.id, token.stream());
         if let Some(pipe) = run.pipes.get_mut(token.side()).and_then(Option::as_mut) {
+            // Every write to it would wake this thread for nothing.
+            pipe.disarm(&self.poller);
             self.lent += 1;
             self.exchange.submit(Job::Copy(Loan { run: id, stream, token: token.0, terms: pipe.lend() }));
         }
@@ -26,17 +28,28 @@ impl Drain {
             {
                 pipe.loan = None;
                 self.lent -= 1;
-                self.queue(token);
+                self.watch_again(token);
             }
         }
     }
 
     /// Has lent pipes read here too.
-    pub(super) fn queue_lent(&mut self) {
+    pub(super) fn read_lent(&mut self) {
         for token in self.slots.tokens().into_iter().flat_map(Token::both) {
             if self.slots.pipe(token).is_some_and(|pipe| pipe.loan.is_some()) {
-                self.queue(token);
+                self.watch_again(token);
             }
         }
+    }
+
+    /// Has the poller watch a pipe again, and reads what it may have missed.
+    fn watch_again(&mut self, token: Token) {
+        if let Some(pipe) = self.slots.pipe(token)
+            && let Err(error) = pipe.arm(&self.poller, token.0)
+        {
+            tracing::warn!(%error, "cannot read a worker's output");
+            return self.end(token);
+        }
+        self.queue(token);
     }
 }

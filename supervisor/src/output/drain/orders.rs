@@ -88,7 +88,7 @@ impl Drain {
     fn let_go(&mut self, token: Token) -> Option<Run> {
         let mut run = self.slots.remove(token)?;
         for pipe in run.pipes.iter_mut().flatten() {
-            self.poller.remove(pipe.fd());
+            pipe.disarm(&self.poller);
             self.big_pipes -= usize::from(pipe.big);
             pipe.owes = 0;
             if let Some(terms) = pipe.loan.take() {

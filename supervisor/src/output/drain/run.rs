@@ -34,7 +34,7 @@ impl Run {
         let [stdout, stderr] = token.both();
         let key = run.key;
         let pipe = |fd: Option<OwnedFd>, token: Token| {
-            let made = Pipe::new(fd?).and_then(|pipe| poller.add(pipe.fd(), token.0).map(|()| pipe));
+            let made = Pipe::new(fd?).and_then(|mut pipe| pipe.arm(poller, token.0).map(|()| pipe));
             made.inspect_err(|error| tracing::warn!(?key, %error, "cannot read a worker's output")).ok()
         };
         let pipes = [pipe(run.pipes.stdout, stdout), pipe(run.pipes.stderr, stderr)];

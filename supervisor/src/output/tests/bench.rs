@@ -2,7 +2,7 @@
 //! hundred idle workers.
 //!
 //! ```text
-//! cargo test --release -p gob-supervisor output::tests::bench -- --ignored --nocapture
+//! cargo test --release -p gob-supervisor output::tests::bench -- --ignored --nocapture --test-threads 1
 //! ```
 
 use super::*;
