@@ -434,18 +434,18 @@ pub struct SubscribeData {
 #[serde(untagged)]
 #[expect(missing_docs, reason = "each variant is the data of the requests that its type names")]
 pub enum Data {
-    Hello(HelloData),
+    Hello(Box<HelloData>),
     Ping(PingData),
-    Start(StartData),
-    Stop(StopData),
-    Worker(WorkerData),
+    Start(Box<StartData>),
+    Stop(Box<StopData>),
+    Worker(Box<WorkerData>),
     List(ListData),
     Removed(RemovedData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
     Reload(ReloadData),
     Subscribe(SubscribeData),
-    Status(Status),
+    Status(Box<Status>),
     Empty(EmptyData),
 }
 

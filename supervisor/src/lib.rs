@@ -33,13 +33,15 @@ use conn::FromConn;
 use gob_core::{Core, Input};
 use shell::Shell;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Messages from connections that may wait; a connection whose message finds no room waits itself.
 const CONN_QUEUE: usize = 64;
 /// Messages from the data plane that may wait; it keeps what finds no room.
 const OUTPUT_QUEUE: usize = 256;
+/// Signals that may wait; the kernel remembers what finds no room.
+const SIGNAL_QUEUE: usize = 8;
 /// How long the last answers may take on their way out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -48,7 +50,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// # Errors
 /// Why it could not start; nothing was published then.
 pub fn run(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    sys::fds::share_one_arena();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // A helper thread that waits for more to do is a wake-up that nobody needs.
+    let runtime = runtime.enable_all().thread_keep_alive(Duration::from_millis(10)).build();
     let runtime = runtime.map_err(BootError::io("start", "the runtime"))?;
     tokio::task::LocalSet::new().block_on(&runtime, supervise(args, ready))
 }
@@ -59,8 +64,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let boot = Boot::take(args, wall)?;
     let (to_loop, mut conns) = mpsc::channel::<FromConn>(CONN_QUEUE);
     let (to_main, mut reports) = mpsc::channel(OUTPUT_QUEUE);
-    let mut children = signal(SignalKind::child()).map_err(BootError::io("watch", "children"))?;
-    let mut signals = Signals::new().map_err(BootError::io("watch", "signals"))?;
+    let mut signals = listen_to_signals().map_err(BootError::io("watch", "signals"))?;
     let output = output::Output::start(boot.output_config(), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
     let config = boot.core_config()?;
@@ -74,16 +78,28 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     ready.serving();
     tracing::info!(instance = %shell.boot.server.instance, socket = %shell.boot.paths.socket, "serving");
 
+    let mut messages = Vec::with_capacity(CONN_QUEUE);
+    let deadline = tokio::time::sleep_until(shell.next_wake());
+    tokio::pin!(deadline);
     while shell.exit.is_none() {
+        if deadline.deadline() != shell.next_wake() {
+            deadline.as_mut().reset(shell.next_wake());
+        }
         // In this order: exits and kills outrank requests, and no flood of requests delays a deadline.
-        tokio::select! {
+        let turn = tokio::select! {
             biased;
-            Some(()) = children.recv() => shell.reap(),
-            () = signals.end() => shell.input(Input::Terminate),
-            () = sleep_until(shell.wake) => shell.input(Input::Due),
-            Some(report) = reports.recv() => shell.take_report(report),
-            () = sleep_until(shell.last.due()) => save(&mut shell),
-            Some(message) = conns.recv() => shell.take_message(message),
+            Some(signal) = signals.recv() => Turn::Signal(signal),
+            () = &mut deadline => Turn::Deadline,
+            Some(report) = reports.recv() => Turn::Report(report),
+            _ = conns.recv_many(&mut messages, CONN_QUEUE) => Turn::Messages,
+        };
+        shell.new_turn();
+        match turn {
+            Turn::Signal(Signalled::Child) => shell.reap(),
+            Turn::Signal(Signalled::End) => shell.input(Input::Terminate),
+            Turn::Deadline => shell.wake(),
+            Turn::Report(report) => shell.take_report(report),
+            Turn::Messages => messages.drain(..).for_each(|message| shell.take_message(message)),
         }
         shell.begin_sweeps();
         shell.flush();
@@ -93,21 +109,12 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     Ok(())
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Writes `last.json` off this thread: a disk that hangs must not hold up anybody.
-fn save(shell: &mut Shell) {
-    let (snapshot, dir) = (shell.snapshot(), shell.boot.paths.state_dir.clone());
-    drop(tokio::task::spawn_blocking(move || {
-        if let Err(e) = snapshot.write(dir.as_ref()) {
-            tracing::warn!(error = %e, "cannot write last.json");
-        }
-    }));
+/// What a turn of the loop is about.
+enum Turn {
+    Signal(Signalled),
+    Deadline,
+    Report(output::FromOutput),
+    Messages,
 }
 
 /// Lets the last answers out, then takes away what says that there is a supervisor.
@@ -132,30 +139,34 @@ async fn finish(mut shell: Shell) {
     tracing::info!(nuke, "ended in order");
 }
 
-/// The signals that people send to the supervisor.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
+/// A signal that means something to the supervisor.
+enum Signalled {
+    /// A child ended.
+    Child,
+    /// Somebody wants the supervisor to end.
+    End,
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits until somebody wants the supervisor to end. A hang-up is none: it has no terminal to lose.
-    async fn end(&mut self) {
+/// Gathers all signals in one queue, so that a turn of the loop has one place to look.
+fn listen_to_signals() -> std::io::Result<mpsc::Receiver<Signalled>> {
+    let (to_loop, signals) = mpsc::channel(SIGNAL_QUEUE);
+    let mut child = signal(SignalKind::child())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::task::spawn_local(async move {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => {}
+            let signalled = tokio::select! {
+                _ = child.recv() => Signalled::Child,
+                _ = terminate.recv() => Signalled::End,
+                _ = interrupt.recv() => Signalled::End,
+                // There is no terminal to lose.
+                _ = hang_up.recv() => continue,
+            };
+            if to_loop.send(signalled).await.is_err() {
+                break;
             }
         }
-    }
+    });
+    Ok(signals)
 }

@@ -19,6 +19,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+/// A year, which stands for never: the timer needs some time to wait for.
+const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
 /// The one owner of everything that is not the core's.
 pub(crate) struct Shell {
     core: Core,
@@ -32,9 +35,11 @@ pub(crate) struct Shell {
     last_words: HashMap<RunKey, Receipt>,
     pub(crate) boot: Boot,
     started: Instant,
+    /// The time of this turn of the loop.
+    now: Now,
     pub(crate) last: Last,
     /// When the core wants to be woken.
-    pub(crate) wake: Option<tokio::time::Instant>,
+    wake: Option<tokio::time::Instant>,
     /// The core has ended; whether gob's files go too.
     pub(crate) exit: Option<bool>,
 }
@@ -51,6 +56,7 @@ impl Shell {
             last_words: HashMap::new(),
             boot,
             started,
+            now: now(started),
             last: Last::default(),
             wake: None,
             exit: None,
@@ -59,15 +65,21 @@ impl Shell {
 
     /// Feeds the core and carries out what it says, until nothing is left to do about it.
     pub(crate) fn input(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        self.runs.new_turn();
-        while let Some(input) = inputs.pop_front() {
-            for effect in self.core.apply(input, now(self.started)) {
-                if let Some(input) = self.carry_out(effect) {
-                    inputs.push_back(input);
-                }
+        let mut next = Some(input);
+        // What the shell has to say about effects; most have nothing to be said about.
+        let mut answers = VecDeque::new();
+        while let Some(input) = next {
+            for effect in self.core.apply(input, self.now) {
+                answers.extend(self.carry_out(effect));
             }
+            next = answers.pop_front();
         }
+    }
+
+    /// Begins a turn of the loop: what it sees of the clock and of the process table is seen once.
+    pub(crate) fn new_turn(&mut self) {
+        self.now = now(self.started);
+        self.runs.new_turn();
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Input> {
@@ -78,7 +90,7 @@ impl Shell {
             Effect::ReplyStatus { conn, id, mut status } => {
                 let counters = self.output.counters();
                 facts::complete(&mut status, &self.boot, counters);
-                self.reply(conn, id.as_ref(), Ok(&Data::Status(*status)));
+                self.reply(conn, id.as_ref(), Ok(&Data::Status(status)));
             }
             Effect::Publish { event, owned, others } => {
                 self.publish(&event, true, &owned);
@@ -212,6 +224,34 @@ impl Shell {
         }
     }
 
+    /// When something is due next; far away when nothing is.
+    pub(crate) fn next_wake(&self) -> tokio::time::Instant {
+        let far = tokio::time::Instant::from_std(self.started + FAR);
+        self.wake.into_iter().chain(self.last.due()).fold(far, std::cmp::Ord::min)
+    }
+
+    /// Does what is due.
+    pub(crate) fn wake(&mut self) {
+        let now = tokio::time::Instant::now();
+        if self.wake.is_some_and(|at| at <= now) {
+            self.wake = None;
+            self.input(Input::Due);
+        }
+        if self.last.due().is_some_and(|at| at <= now) {
+            self.save();
+        }
+    }
+
+    /// Writes `last.json` off this thread: a disk that hangs must not hold up anybody.
+    fn save(&mut self) {
+        let (snapshot, dir) = (self.snapshot(), self.boot.paths.state_dir.clone());
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(e) = snapshot.write(dir.as_ref()) {
+                tracing::warn!(error = %e, "cannot write last.json");
+            }
+        }));
+    }
+
     /// Notes whether there is something new for `last.json`.
     pub(crate) fn note_changes(&mut self) {
         self.last.changed(self.core.seq());
@@ -222,7 +262,7 @@ impl Shell {
         let seq = self.core.seq();
         self.last.written(seq);
         let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
-        Snapshot { workers, seq, instance, time: now(self.started).wall }
+        Snapshot { workers, seq, instance, time: self.now.wall }
     }
 
     /// Whether somebody has still to take what was said to him.

@@ -146,10 +146,6 @@ pub struct Holder {
 
 /// What the shell is to do.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "effects live for one turn of the loop; a box would cost every reply"
-)]
 pub enum Effect {
     /// Answer a request.
     Reply {

@@ -68,7 +68,7 @@ impl Core {
         state.client = hello.client;
         let owner = state.owner.clone();
         let server = self.config.server.clone();
-        Ok(Data::Hello(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() }))
+        Ok(Data::Hello(Box::new(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() })))
     }
 
     fn list(&self, conn: Conn, filter: &List) -> Data {
@@ -203,7 +203,7 @@ impl Core {
 
     pub(crate) fn answer_view(&self, conn: Conn, name: &Name) -> Result<Data, Box<WireError>> {
         let worker = self.workers.get(name).ok_or_else(|| not_found(name))?;
-        Ok(Data::Worker(WorkerData { worker: self.view_for(conn, worker) }))
+        Ok(Data::Worker(Box::new(WorkerData { worker: self.view_for(conn, worker) })))
     }
 
     /// The worker, if it exists and the requester may manage it.

@@ -239,13 +239,13 @@ impl Core {
         let Some(worker) = self.workers.get(name) else { return };
         let view = worker.view(self.owns(&waiter.requester, worker));
         let data = match waiter.what {
-            Waiting::Start { outcome, .. } => Data::Start(StartData { worker: view, outcome }),
+            Waiting::Start { outcome, .. } => Data::Start(Box::new(StartData { worker: view, outcome })),
             Waiting::Restart { receipt, .. } => {
-                Data::Stop(gob_protocol::request::StopData { worker: view, receipt })
+                Data::Stop(Box::new(gob_protocol::request::StopData { worker: view, receipt }))
             }
             Waiting::Stop => {
                 let receipt = gob_protocol::Receipt::default();
-                Data::Stop(gob_protocol::request::StopData { worker: view, receipt })
+                Data::Stop(Box::new(gob_protocol::request::StopData { worker: view, receipt }))
             }
         };
         self.timers.cancel(&Timer::Waiter(name.clone(), waiter.conn, waiter.number));

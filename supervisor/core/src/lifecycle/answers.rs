@@ -28,7 +28,7 @@ impl Core {
         for waiter in done {
             let Some(worker) = self.workers.get(name) else { return };
             let worker = worker.view(self.owns(&waiter.requester, worker));
-            let data = Data::Stop(StopData { worker, receipt: swept.clone() });
+            let data = Data::Stop(Box::new(StopData { worker, receipt: swept.clone() }));
             self.reply(waiter.conn, waiter.id, Ok(data));
         }
     }
