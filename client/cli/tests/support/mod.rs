@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -57,11 +57,13 @@ impl World {
 
     /// A copy of gobctl with a keeper beside it that is this shell script; `$3` is the readiness descriptor.
     pub(crate) fn with_keeper(&self, script: &str) -> PathBuf {
-        let program = self.dir.join("libexec/gobctl");
-        std::fs::copy(env!("CARGO_BIN_EXE_gobctl"), &program).unwrap();
-        let keeper = self.dir.join("libexec/gob-keeper");
-        std::fs::write(&keeper, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(keeper, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (program, keeper) = (self.dir.join("libexec/gobctl"), self.dir.join("libexec/gob-keeper"));
+        // Written by another process: a descriptor of ours, open for writing, would be in whatever another test forks
+        // meanwhile, and the kernel runs no file that is open for writing.
+        let make = "cp \"$1\" \"$2\" && printf '#!/bin/sh\n%s\n' \"$4\" > \"$3\" && chmod 755 \"$3\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", make, "sh", env!("CARGO_BIN_EXE_gobctl")]).arg(&program).arg(keeper).arg(script);
+        assert!(command.status().unwrap().success());
         program
     }
 
