@@ -3,7 +3,9 @@
 use crate::out;
 use crate::text::escape;
 use gob_client::Error;
+use gob_client::protocol::config::Problem;
 use gob_client::protocol::{ErrorCode, WireError};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Why a verb ended early.
@@ -151,8 +153,19 @@ fn wire_cause(error: &WireError) -> Option<String> {
         let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
         return Some(lines.join("\n"));
     }
+    if let Some(problems) = details.get("errors").and_then(Value::as_array).filter(|all| !all.is_empty()) {
+        let path = details.get("path").and_then(Value::as_str).unwrap_or("config.toml");
+        let known = problems.iter().filter_map(|problem| Problem::deserialize(problem).ok());
+        return Some(known.map(|problem| place(path, &problem)).collect::<Vec<_>>().join("\n"));
+    }
     let field = details.get("field").and_then(Value::as_str).filter(|field| !field.is_empty())?;
     Some(format!("in {field}"))
+}
+
+/// `config.toml:12:3: kind.x: …`, as editors jump to it.
+fn place(path: &str, problem: &Problem) -> String {
+    let gap = if problem.line > 0 { "" } else { " " };
+    format!("{path}:{gap}{problem}")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod args;
 mod checks;
 mod clock;
 mod command;
+mod config_file;
 mod context;
 mod daemon_log;
 mod each;

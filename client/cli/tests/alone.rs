@@ -36,6 +36,39 @@ fn without_a_supervisor() {
 }
 
 #[test]
+fn the_configuration_is_shown_checked_and_begun() {
+    let world = World::new();
+    let path = world.dir.join("config.toml");
+    let shown = path.display();
+    world.run(&["config", "check"]).is(0, &format!("there is no {shown}; the defaults apply\n"), "");
+    world.run(&["config", "init"]).is(0, &format!("wrote {shown}\n"), "");
+    world.run(&["config", "check"]).is(0, &format!("{shown} is right\n"), "");
+    let again = world.run(&["config", "init"]);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(1), ""), "it is not overwritten: {again:?}");
+    std::fs::write(
+        &path,
+        "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n[restart]\npolicy = \"sometimes\"\nx = 1\n",
+    )
+    .unwrap();
+    let ran = world.run(&["config", "check"]);
+    assert_eq!(ran.code, Some(1));
+    for part in [":4:", ":5:", "restart.policy"] {
+        assert!(ran.stderr.contains(part), "all at once: {ran:?}");
+    }
+    std::fs::write(&path, "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n").unwrap();
+    let ran = world.run(&["config", "check", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "config-invalid");
+    assert_eq!(error["error"]["details"]["errors"][0]["line"], 2);
+    let ran = world.run(&["config", "show"]);
+    let line = ran.stdout.lines().find(|line| line.starts_with("kind.x.command")).unwrap();
+    assert!(line.ends_with(&format!("{shown}:2")), "{line}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let ran = world.run(&["config", "check"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("0666"), "others may write it: {ran:?}");
+}
+
+#[test]
 fn a_runtime_directory_that_others_may_enter_is_refused_and_left_alone() {
     let world = World::new();
     let run = world.dir.join("run");

@@ -1,42 +1,146 @@
-//! `gobctl config path|reload`: where the configuration is, and having the supervisor read it again.
+//! `gobctl config path|show|check|init|reload`: the configuration. Only `reload` asks the supervisor.
 
 use super::{SUPERVISOR, Verb};
+use crate::config_file::{invalid, missing_programs, read};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
+use crate::table::{Align, layout};
 use crate::text::escape;
 use clap::{ArgMatches, Command};
+use gob_client::protocol::config::{EXAMPLE, Rejected, Setting, Source};
 use gob_client::protocol::request::ReloadData;
-use gob_client::{Request, requests};
+use gob_client::{Dirs, Request, requests};
 use serde_json::json;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
 
 pub(crate) const VERB: Verb = Verb {
     name: "config",
     aliases: &[],
     group: SUPERVISOR,
-    about: "Where the configuration is; have it read again",
-    examples: "Examples:\n  gobctl config path\n  gobctl config reload\n  ${EDITOR:-vi} \"$(gobctl config path)\"\n",
+    about: "The configuration: where it is, what it says, whether it is right",
+    examples: "Examples:\n  gobctl config init\n  ${EDITOR:-vi} \"$(gobctl config path)\"\n  gobctl config check && gobctl config reload\n  gobctl config show\n",
     command: |command| {
+        let sub = |name: &'static str, about: &'static str| Command::new(name).about(about);
         command
             .subcommand_required(true)
-            .subcommand(Command::new("path").about("Print the path of config.toml"))
-            .subcommand(Command::new("reload").about("Have the supervisor read it again"))
+            .subcommand(sub("path", "Print the path of config.toml"))
+            .subcommand(sub("show", "Print every value in effect and where it came from"))
+            .subcommand(sub("check", "Say everything that is wrong with the file"))
+            .subcommand(sub("init", "Write a commented example, unless there is a file"))
+            .subcommand(sub("reload", "Have the supervisor read it again"))
     },
     run,
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    if matches.subcommand_name() == Some("reload") {
-        return reload(context);
-    }
-    let path = context.dirs()?.config;
-    if context.json {
-        out::print(&format!("{}\n", json!({"path": path.to_string_lossy()})))?;
-    } else {
-        out::print(&format!("{}\n", path.display()))?;
-    }
+    let dirs = context.dirs()?;
+    let text = match matches.subcommand_name() {
+        Some("show") => show(context, &dirs)?,
+        Some("check") => check(context, &dirs)?,
+        Some("init") => init(context, &dirs.config)?,
+        Some("reload") => return reload(context),
+        _ if context.json => format!("{}\n", json!({"path": dirs.config.to_string_lossy()})),
+        _ => format!("{}\n", dirs.config.display()),
+    };
+    out::print(&text)?;
     Ok(0)
+}
+
+/// Every value of the file and its place, the directories before them.
+fn show(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
+    let path = dirs.config.to_string_lossy();
+    let settings = read(dirs).map_err(|rejected| invalid(&rejected))?.unwrap_or_default().settings();
+    if context.json {
+        let each = |setting: &Setting| {
+            let line = if let Source::Line(line) = setting.source { Some(line) } else { None };
+            json!({"key": setting.key, "value": setting.value, "line": line})
+        };
+        let settings: Vec<_> = settings.iter().map(each).collect();
+        let places: serde_json::Map<_, _> = places(dirs)
+            .into_iter()
+            .map(|(key, path, source)| {
+                (key.to_owned(), json!({"path": path.to_string_lossy(), "source": source}))
+            })
+            .collect();
+        return Ok(format!("{}\n", json!({"path": path, "directories": places, "settings": settings})));
+    }
+    let mut rows = vec![["KEY", "VALUE", "FROM"].map(str::to_owned)];
+    for (key, path, source) in places(dirs) {
+        rows.push([key.to_owned(), escape(&path.to_string_lossy()), source]);
+    }
+    for setting in settings {
+        let from = match setting.source {
+            Source::Default => "default".to_owned(),
+            Source::Line(line) => format!("{}:{line}", escape(&path)),
+        };
+        rows.push([escape(&setting.key), escape(&setting.value.to_string()), from]);
+    }
+    let lines = layout([Align::Left, Align::Left, Align::Left], &rows);
+    Ok(lines.into_iter().map(|line| line + "\n").collect())
+}
+
+/// The directories, and which variable said so.
+fn places(dirs: &Dirs) -> [(&'static str, &Path, String); 4] {
+    let from = |own: &str, xdg: &str| {
+        let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        [own, xdg]
+            .iter()
+            .find(|name| set(name))
+            .map_or_else(|| "default".to_owned(), |name| format!("${name}"))
+    };
+    [
+        ("runtime_dir", &dirs.runtime, from("GOB_RUNTIME_DIR", "XDG_RUNTIME_DIR")),
+        ("state_dir", &dirs.state, from("GOB_STATE_DIR", "XDG_STATE_HOME")),
+        ("data_dir", &dirs.data, from("GOB_DATA_DIR", "XDG_DATA_HOME")),
+        ("config", &dirs.config, from("GOB_CONFIG", "XDG_CONFIG_HOME")),
+    ]
+}
+
+fn check(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
+    let path = dirs.config.to_string_lossy();
+    let config = read(dirs).map_err(|rejected| invalid(&rejected))?;
+    if let Some(config) = &config {
+        let problems = missing_programs(config);
+        if !problems.is_empty() {
+            let whole = Rejected::whole(path, "");
+            return Err(invalid(&Rejected { problems, ..whole }));
+        }
+    }
+    if context.json {
+        return Ok(format!("{}\n", json!({"path": path, "exists": config.is_some(), "errors": []})));
+    }
+    Ok(match config {
+        Some(_) => format!("{} is right\n", escape(&path)),
+        None => format!("there is no {}; the defaults apply\n", escape(&path)),
+    })
+}
+
+fn init(context: &Context, path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| {
+        let failure = Failure::own("config-failed", 1, format!("cannot write {}", path.display()));
+        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let failure = failure.cause(error.to_string());
+        if exists {
+            failure.hint("it stays as it is: gobctl config show, gobctl config check")
+        } else {
+            failure
+        }
+    };
+    if let Some(dir) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
+    Ok(match (context.json, context.quiet) {
+        (true, _) => format!("{}\n", json!({"path": path.to_string_lossy()})),
+        (_, true) => String::new(),
+        _ => format!("wrote {}\n", path.display()),
+    })
 }
 
 /// Without a supervisor there is nobody who would have to be told: it reads the file when it starts.
