@@ -115,7 +115,10 @@ impl Config {
             path: path.to_owned(),
             problems,
             default_kind: default_kind.map(str::to_owned),
-            graphs: config.graphs.into_keys().collect(),
+            named: [("graph", root.get("graph")), ("kind", root.get("kind"))]
+                .into_iter()
+                .flat_map(|(of, item)| names(of, item))
+                .collect(),
         }))
     }
 
@@ -262,6 +265,12 @@ impl<'t> Reader<'t> {
             self.problem(item.span().start, section.key_of("readiness"), message);
         }
     }
+}
+
+/// The keys of the tables in a table.
+fn names(of: &'static str, item: Option<reader::Item<'_, '_>>) -> Vec<String> {
+    let table = item.and_then(|item| item.get_ref().as_table());
+    table.into_iter().flatten().map(|(key, _)| shown::prefix(of, key.get_ref())).collect()
 }
 
 fn known_kind(kinds: &BTreeMap<String, Kind>, text: &str) -> Result<String, String> {

@@ -4,11 +4,10 @@ use crate::files;
 use crate::output::OutputConfig;
 use crate::sys::fds;
 use gob_core::Paths;
-use gob_protocol::kind::Kind;
+use gob_protocol::config::{Config as Settings, Logs};
 use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
 use gob_protocol::request::ServerInfo;
 use gob_protocol::{Env, Timestamp};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -145,14 +144,18 @@ impl Boot {
     }
 
     /// The core's view of all this.
-    pub(crate) fn core_config(&self) -> Result<gob_core::Config, BootError> {
+    pub(crate) fn core_config(&self, read: gob_core::Read) -> Result<gob_core::Config, BootError> {
         let logs = self.log_dir();
         let what = logs.display().to_string();
+        let (settings, rejected) = match read {
+            Ok(settings) => (*settings, None),
+            Err(rejected) => (Settings::default(), Some(rejected)),
+        };
         let random = uuid::Uuid::parse_str(&self.server.instance).map_or(0, |id| id.as_u64_pair().1);
         Ok(gob_core::Config {
             server: self.server.clone(),
-            kinds: BTreeMap::from([("graph".to_owned(), Kind::graph())]),
-            default_kind: "graph".to_owned(),
+            settings,
+            rejected,
             paths: self.paths.clone(),
             base_env: ["HOME", "USER", "PATH", "LANG"]
                 .into_iter()
@@ -168,8 +171,11 @@ impl Boot {
         Path::new(&self.paths.state_dir).join("logs")
     }
 
-    pub(crate) fn output_config(&self) -> OutputConfig {
-        OutputConfig { log_dir: self.log_dir(), rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30 }
+    /// How the workers' output is kept; what is wrong with the configuration says nothing of it.
+    pub(crate) fn output_config(&self, read: &gob_core::Read) -> OutputConfig {
+        let Logs { rotate_bytes, keep, budget_bytes } =
+            read.as_ref().map(|settings| settings.logs).unwrap_or_default();
+        OutputConfig { log_dir: self.log_dir(), rotate_bytes, keep, budget_bytes }
     }
 
     pub(crate) fn socket_path(&self) -> String {

@@ -149,7 +149,7 @@ async fn resolve_roots(mut requests: Vec<Result<Incoming, Rejected>>) -> Vec<Res
 }
 
 /// The real path of a directory that may not be there yet: of what is there, and the rest as given.
-fn real_path(path: &Path) -> io::Result<String> {
+pub(crate) fn real_path(path: &Path) -> io::Result<String> {
     if !path.is_absolute() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not absolute"));
     }

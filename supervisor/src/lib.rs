@@ -9,6 +9,7 @@
 //! | a request | `accept`, `conn` | core `requests`, `start`, `lifecycle`, `owner` |
 //! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
 //! | a worker is ready | `output` | core `lifecycle` |
+//! | the configuration was read | `settings` | core `config` |
 //! | a deadline passed | the one timer below | core `timers` |
 //! | a subscriber read | `outbound` | core `subscribers` |
 //! | the end | signals, the keeper's death | core `ending` |
@@ -23,6 +24,7 @@ mod outbound;
 mod output;
 mod program;
 mod runs;
+mod settings;
 mod shell;
 mod sys;
 
@@ -65,19 +67,22 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let (to_loop, mut conns) = mpsc::channel::<FromConn>(CONN_QUEUE);
     let (to_main, mut reports) = mpsc::channel(OUTPUT_QUEUE);
     let mut signals = listen_to_signals().map_err(BootError::io("watch", "signals"))?;
-    let output = output::Output::start(boot.output_config(), to_main)
+    let (settings, mut readings) = settings::Settings::from_env();
+    let read = settings.read().await;
+    let output = output::Output::start(boot.output_config(&read), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
-    let config = boot.core_config()?;
+    let config = boot.core_config(read)?;
     let runs = runs::Runs::new(config.seed, boot.open_files).map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
     let listener = boot.publish()?;
     let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
-    let mut shell = Shell::new(core, runs, output, boot, started);
+    let mut shell = Shell::new(core, runs, output, settings, boot, started);
     tokio::task::spawn_local(accept::accept(listener, to_loop));
     ready.serving();
     tracing::info!(instance = %shell.boot.server.instance, socket = %shell.boot.paths.socket, "serving");
 
+    shell.input(Input::Begin);
     let mut messages = Vec::with_capacity(CONN_QUEUE);
     let deadline = tokio::time::sleep_until(shell.next_wake());
     tokio::pin!(deadline);
@@ -91,6 +96,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(signal) = signals.recv() => Turn::Signal(signal),
             () = &mut deadline => Turn::Deadline,
             Some(report) = reports.recv() => Turn::Report(report),
+            Some(read) = readings.recv() => Turn::Configured(read),
             _ = conns.recv_many(&mut messages, CONN_QUEUE) => Turn::Messages,
         };
         shell.new_turn();
@@ -98,7 +104,9 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Signal(Signalled::Child) => shell.reap(),
             Turn::Signal(Signalled::End) => shell.input(Input::Terminate),
             Turn::Deadline => shell.wake(),
+            Turn::Signal(Signalled::HangUp) => shell.input(Input::Reread),
             Turn::Report(report) => shell.take_report(report),
+            Turn::Configured(read) => shell.input(Input::Configured(read)),
             Turn::Messages => messages.drain(..).for_each(|message| shell.take_message(message)),
         }
         shell.begin_sweeps();
@@ -114,6 +122,7 @@ enum Turn {
     Signal(Signalled),
     Deadline,
     Report(output::FromOutput),
+    Configured(gob_core::Read),
     Messages,
 }
 
@@ -145,6 +154,8 @@ enum Signalled {
     Child,
     /// Somebody wants the supervisor to end.
     End,
+    /// The configuration is to be read again: there is no terminal to lose.
+    HangUp,
 }
 
 /// Gathers all signals in one queue, so that a turn of the loop has one place to look.
@@ -160,8 +171,7 @@ fn listen_to_signals() -> std::io::Result<mpsc::Receiver<Signalled>> {
                 _ = child.recv() => Signalled::Child,
                 _ = terminate.recv() => Signalled::End,
                 _ = interrupt.recv() => Signalled::End,
-                // There is no terminal to lose.
-                _ = hang_up.recv() => continue,
+                _ = hang_up.recv() => Signalled::HangUp,
             };
             if to_loop.send(signalled).await.is_err() {
                 break;

@@ -8,6 +8,7 @@ use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output, Pipes, Tap, Watch};
 use crate::runs::{Runs, SpawnFailure};
+use crate::settings::Settings;
 use crate::sys::fds;
 use gob_core::{ConnId, Core, Effect, Input, Now, RunKey, SpawnPlan};
 use gob_protocol::envelope::write_response;
@@ -27,6 +28,7 @@ pub(crate) struct Shell {
     core: Core,
     runs: Runs,
     output: Output,
+    settings: Settings,
     conns: HashMap<ConnId, Rc<Outbound>>,
     /// Connections that got something in this turn of the loop.
     touched: Vec<ConnId>,
@@ -45,11 +47,19 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(core: Core, runs: Runs, output: Output, boot: Boot, started: Instant) -> Self {
+    pub(crate) fn new(
+        core: Core,
+        runs: Runs,
+        output: Output,
+        settings: Settings,
+        boot: Boot,
+        started: Instant,
+    ) -> Self {
         Self {
             core,
             runs,
             output,
+            settings,
             conns: HashMap::new(),
             touched: Vec::new(),
             taps: HashMap::new(),
@@ -102,6 +112,7 @@ impl Shell {
             Effect::Sweep { key } => self.runs.sweep(&key),
             Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
             Effect::Signal { key, signal } => self.runs.signal(&key, &signal),
+            Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.retain(|key, _| key.name != name);
                 self.output.forget(name);

@@ -1,5 +1,6 @@
 //! What is wrong in a configuration, and where.
 
+use super::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -46,8 +47,8 @@ pub struct Rejected {
     pub problems: Vec<Problem>,
     /// What it says all the same about the kind of a graph that names none.
     pub default_kind: Option<String>,
-    /// The graphs that it says something about.
-    pub graphs: Vec<String>,
+    /// The graphs and kinds that it says something about, as `graph.NAME` and `kind.NAME`.
+    pub named: Vec<String>,
 }
 
 impl Rejected {
@@ -55,7 +56,14 @@ impl Rejected {
     #[must_use]
     pub fn whole(path: impl Into<String>, message: impl Into<String>) -> Self {
         let problems = vec![Problem::whole(message)];
-        Self { path: path.into(), problems, default_kind: None, graphs: Vec::new() }
+        Self { path: path.into(), problems, default_kind: None, named: Vec::new() }
+    }
+
+    /// Whether the file says something of this graph or of this kind, which then can't be had without it.
+    #[must_use]
+    pub fn says_something_of(&self, graph: &str, kind: &str) -> bool {
+        let (graph, kind) = (shown::prefix("graph", graph), shown::prefix("kind", kind));
+        self.named.iter().any(|named| *named == graph || *named == kind)
     }
 
     /// The details of `config-invalid` (PROTOCOL 10).

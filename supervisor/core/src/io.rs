@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use gob_protocol::config::{Config, Rejected};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::Check;
 use gob_protocol::{
@@ -33,6 +34,9 @@ pub struct RunKey {
     /// Its run, from 1.
     pub run: u64,
 }
+
+/// What came of reading the configuration: what it says, or everything that is wrong with it.
+pub type Read = Result<Box<Config>, Box<Rejected>>;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -127,6 +131,12 @@ pub enum Input {
     },
     /// The time of [`Effect::WakeAt`] has come.
     Due,
+    /// The supervisor serves; fed once.
+    Begin,
+    /// The configuration is to be read again, as a SIGHUP says.
+    Reread,
+    /// The answer to [`Effect::ReadConfig`].
+    Configured(Read),
     /// The supervisor is to end in order: a signal, or its keeper died.
     Terminate,
 }
@@ -207,6 +217,8 @@ pub enum Effect {
         /// The signal's name.
         signal: String,
     },
+    /// Read the configuration; answered by `Configured`.
+    ReadConfig,
     /// Delete the logs of a worker.
     Forget {
         /// Which worker.

@@ -14,6 +14,7 @@
 //! | `lease` | what happens when the last lease of an owner is gone |
 //! | `subscribers` | who gets which event, and what a slow one gets instead |
 //! | `ending` | how the supervisor itself comes to its end |
+//! | `config` | what a start takes from the configuration, and what becomes of a new one |
 //! | `plan` | program, arguments, environment and directories of a run |
 
 #![no_std]
@@ -21,6 +22,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod config;
 mod ending;
 mod io;
 mod lease;
@@ -37,28 +39,28 @@ mod tests;
 mod timers;
 mod worker;
 
-pub use io::{ConnId, Effect, Holder, Input, Now, RunKey, SpawnPlan};
+pub use io::{ConnId, Effect, Holder, Input, Now, Read, RunKey, SpawnPlan};
 pub use plan::Paths;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::kind::Kind;
+use gob_protocol::config::{Config as Settings, Rejected};
 use gob_protocol::request::{ClientInfo, ServerInfo};
 use gob_protocol::{Actor, Data, Env, Event, EventKind, Id, Name, Owner, Timestamp, WireError};
 use timers::{Timer, Timers};
 use worker::Worker;
 
-/// What the core has to know about its surroundings; none of it changes in a supervisor's life but the kinds.
+/// What the core has to know about its surroundings; none of it changes in a supervisor's life but the settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Who answers.
     pub server: ServerInfo,
-    /// The kinds of graph worker by name.
-    pub kinds: BTreeMap<String, Kind>,
-    /// The kind of a graph that names none.
-    pub default_kind: String,
+    /// What the configuration file says.
+    pub settings: Settings,
+    /// Why the file as it is now is not used, if it is not.
+    pub rejected: Option<Box<Rejected>>,
     /// Where things are.
     pub paths: Paths,
     /// The environment of a graph whose start carried none: HOME, USER, PATH, LANG.
@@ -83,6 +85,7 @@ pub struct Core {
     timers: Timers,
     ring: ring::Ring,
     ending: Option<ending::Ending>,
+    reloads: config::Reloads,
     counters: Counters,
     /// Numbers the waiters.
     waiters: u64,
@@ -125,11 +128,16 @@ impl Core {
             timers: Timers::default(),
             ring: ring::Ring::default(),
             ending: None,
+            reloads: config::Reloads::default(),
             counters: Counters::default(),
             waiters: 0,
             out: Vec::new(),
             now,
         };
+        match core.config.rejected.take() {
+            Some(rejected) => core.rejected(*rejected),
+            None => core.reloads.had_one = true,
+        }
         core.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
         core.out.clear();
         core
@@ -153,6 +161,9 @@ impl Core {
             Input::Surviving { key, receipt } => self.surviving(&key, &receipt),
             Input::External { name, holder } => self.external(&name, holder),
             Input::Due => self.due(),
+            Input::Begin => self.begin_life(),
+            Input::Reread => self.reload(None),
+            Input::Configured(read) => self.configured(read),
             Input::Terminate => self.terminate(),
         }
         self.finish_ending();
@@ -185,6 +196,7 @@ impl Core {
         let Some(gone) = self.conns.remove(&conn) else { return };
         self.subscriptions.remove(&conn);
         self.forget_asker(conn);
+        self.forget_reloads(conn);
         self.drop_waiters(conn, &gone);
         self.drop_leases(conn, &gone);
     }

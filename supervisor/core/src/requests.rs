@@ -9,9 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use gob_protocol::limits::PROTOCOL;
-use gob_protocol::request::{
-    Hello, HelloData, List, ListData, PingData, ReloadData, RemovedData, Signal, WorkerData,
-};
+use gob_protocol::request::{Hello, HelloData, List, ListData, PingData, RemovedData, Signal, WorkerData};
 use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
 
 impl Core {
@@ -30,6 +28,7 @@ impl Core {
             Request::Shutdown(force) => return self.end(conn, id, force.force, false),
             Request::Subscribe(filter) => return self.subscribe(conn, id, filter),
             Request::Unsubscribe => return self.unsubscribe(conn, id),
+            Request::Reload => return self.reload(Some((conn, id))),
             Request::Status => {
                 let status = Box::new(self.status());
                 return self.out.push(Effect::ReplyStatus { conn, id, status });
@@ -42,7 +41,6 @@ impl Core {
             Request::Release(which) => self.release(conn, &which.name),
             Request::List(filter) => Ok(self.list(conn, &filter)),
             Request::Get(which) => self.answer_view(conn, &which.name),
-            Request::Reload => Ok(Data::Reload(ReloadData { changed: Vec::new() })),
             Request::Remove(which) => self.remove(conn, &which.name),
             Request::Cleanup => Ok(self.cleanup(conn)),
         };

@@ -34,14 +34,19 @@ impl Core {
     }
 
     /// Finds the worker that a start means, or adds it.
-    fn resolve(&mut self, start: &Start, requester: &Owner, actor: &Actor) -> Result<Name, Box<WireError>> {
+    pub(crate) fn resolve(
+        &mut self,
+        start: &Start,
+        requester: &Owner,
+        actor: &Actor,
+    ) -> Result<Name, Box<WireError>> {
         let Some(name) = start.name.as_ref().or(start.graph.as_ref()) else {
             let message = "start needs a graph or a name";
             let details = serde_json::json!({"field": "payload.graph", "position": 0});
             return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message).details(details)));
         };
-        let root_dir = start.root_dir.as_ref().unwrap_or(&self.config.paths.data_dir);
         let graph = start.graph.as_ref().unwrap_or(name);
+        let root_dir = &self.root_for(graph, start);
         let serving = self.graphs.get(&(graph.clone(), root_dir.clone()));
         // Whoever names no worker means the one that serves the graph, if it is of the kind that was asked for.
         let meant = serving.filter(|other| {
@@ -86,21 +91,11 @@ impl Core {
         requester: &Owner,
         actor: &Actor,
     ) -> Result<Name, Box<WireError>> {
-        let kind_name = kind.unwrap_or(&self.config.default_kind);
-        let Some(kind) = self.config.kinds.get(kind_name) else {
-            let known: Vec<&str> = self.config.kinds.keys().map(|kind| kind.as_str()).collect();
-            let message = format!("there is no kind {kind_name:?}");
-            let hint =
-                format!("kinds are: {}; add one to the configuration: gobctl config path", known.join(", "));
-            let details = serde_json::json!({"kind": kind_name});
-            return Err(Box::new(
-                WireError::new(ErrorCode::KindNotFound, message).hint(hint).details(details),
-            ));
-        };
+        let (kind_name, kind) = self.kind_for(&graph, kind)?;
         let worker = Worker {
             name: name.clone(),
-            kind_name: kind_name.clone(),
-            kind: kind.clone(),
+            kind_name,
+            kind,
             graph,
             root_dir,
             env: None,

@@ -8,6 +8,7 @@ use super::spec::{Expect, Spec};
 use super::watch::Watch;
 use crate::plan::Paths;
 use crate::{Config, ConnId, Core, Effect, Input, Now};
+use gob_protocol::config::Config as Settings;
 use gob_protocol::kind::{Check, Kind, Readiness, RestartOn, RestartPolicy, StopWay};
 use gob_protocol::request::ServerInfo;
 use gob_protocol::{Data, Env, Event, Id, Outcome, Owner, Request, Timestamp, Wait, WireError};
@@ -105,6 +106,12 @@ pub(super) fn kind() -> Kind {
 pub(super) const LEASE_GRACE_MS: u64 = 200;
 pub(super) const INSTANCE: &str = "this-life";
 
+pub(super) fn settings(kind: Kind) -> Settings {
+    let mut settings = Settings::default();
+    settings.kinds.insert("graph".to_string(), kind);
+    settings
+}
+
 pub(super) fn config(kind: Kind) -> Config {
     let dir = |name: &str| format!("/{name}");
     Config {
@@ -114,8 +121,8 @@ pub(super) fn config(kind: Kind) -> Config {
             instance: INSTANCE.into(),
             started_at: Timestamp(0),
         },
-        kinds: BTreeMap::from([("graph".to_string(), kind)]),
-        default_kind: "graph".into(),
+        settings: settings(kind),
+        rejected: None,
         paths: Paths {
             runtime_dir: dir("run"),
             state_dir: dir("state"),
@@ -170,7 +177,12 @@ impl World {
             let replies = out.iter().filter(|effect| matches!(effect, Effect::Reply { .. })).count();
             ensure!(replies == 1 && out.len() == 1, "a refused request does nothing but answer: {out:?}");
         }
-        self.check(&before, &expect, first)
+        self.check(&before, &expect, first)?;
+        if out.iter().any(|effect| matches!(effect, Effect::ReadConfig)) {
+            let same = Box::new(self.core.config.settings.clone());
+            self.feed(Input::Configured(Ok(same)))?;
+        }
+        Ok(())
     }
 
     /// What the world knows of an input before the core does.

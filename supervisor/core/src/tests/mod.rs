@@ -14,7 +14,7 @@
 //! | `table` | the table of ARCHITECTURE.md, Lifecycle, cell by cell |
 //! | `exhaust` | every sequence of inputs up to a depth |
 //! | `random` | long random histories (`GOB_HISTORIES`, `GOB_SEED`) |
-//! | `owner`, `start`, `ending`, `lease`, `subscribers` | one behaviour each, in words |
+//! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each, in words |
 //!
 //! # Do they find anything?
 //!
@@ -46,6 +46,7 @@ macro_rules! ensure {
 }
 
 mod checks;
+mod config;
 mod dice;
 mod ending;
 mod exhaust;

@@ -166,6 +166,8 @@ impl World {
             Effect::Signal { key, .. } => {
                 self.runs.alive(key, "signal")?;
             }
+            // `feed` answers it.
+            Effect::ReadConfig => {}
             Effect::Forget { name } => {
                 let live = self.runs.get(name);
                 ensure!(live.is_none(), "{name} is forgotten while {live:?} lives");

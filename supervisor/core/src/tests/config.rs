@@ -1,0 +1,158 @@
+//! What a start takes from the configuration, and what becomes of a new one.
+
+use super::harness::{config, kind};
+use crate::{ConnId, Core, Effect, Input, Now};
+use gob_protocol::config::{Config as Settings, Rejected};
+use gob_protocol::request::{ReloadData, Start};
+use gob_protocol::{Data, ErrorCode, Id, Name, Owner, Request, Timestamp};
+use std::boxed::Box;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+const NOW: Now = Now { mono_ms: 0, wall: Timestamp(0) };
+const CONN: ConnId = ConnId(1);
+
+const FILE: &str = r#"
+default_kind = "small"
+[kind.small]
+command = ["small", "{graph}"]
+root_dir = "/small"
+[kind.other]
+command = ["other"]
+[graph.work]
+kind = "other"
+root_dir = "/work"
+autostart = true
+env = { A = "1" }
+"#;
+
+fn settings(text: &str) -> Box<Settings> {
+    Box::new(Settings::parse(text, None, "c.toml").unwrap())
+}
+
+fn rejected(text: &str) -> Box<Rejected> {
+    Settings::parse(text, None, "c.toml").unwrap_err()
+}
+
+/// A core with one client.
+fn core(settings: Box<Settings>, rejected: Option<Box<Rejected>>) -> Core {
+    let mut core = Core::new(crate::Config { settings: *settings, rejected, ..config(kind()) }, NOW);
+    core.apply(Input::Connected { conn: CONN, pid: None }, NOW);
+    core
+}
+
+fn ask(core: &mut Core, request: Request) -> Vec<Effect> {
+    core.apply(Input::Request { conn: CONN, id: Some(Id::Number(1)), request }, NOW)
+}
+
+fn start(core: &mut Core, graph: &str, kind: Option<&str>) -> Vec<Effect> {
+    let graph = Some(Name::graph(graph).unwrap());
+    ask(core, Request::Start(Start { graph, kind: kind.map(str::to_string), ..Start::default() }))
+}
+
+/// What was spawned, with its directory's root.
+fn commands(effects: &[Effect]) -> Vec<String> {
+    let plans = effects.iter().filter_map(|effect| match effect {
+        Effect::Spawn(plan) => Some(plan.command.join(" ")),
+        _other => None,
+    });
+    plans.collect()
+}
+
+/// The code of each answer, or the keys that changed.
+fn answers(effects: &[Effect]) -> Vec<Result<Vec<String>, ErrorCode>> {
+    let replies = effects.iter().filter_map(|effect| match effect {
+        Effect::Reply { result: Err(error), .. } => Some(Err(error.code)),
+        Effect::Reply { result: Ok(Data::Reload(ReloadData { changed })), .. } => Some(Ok(changed.clone())),
+        _other => None,
+    });
+    replies.collect()
+}
+
+fn reads(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::ReadConfig)).count()
+}
+
+#[test]
+fn a_start_takes_kind_root_and_overrides_from_the_file() {
+    let mut core = core(settings(FILE), None);
+    assert_eq!(commands(&start(&mut core, "x", None)), ["small x"]);
+    let effects = start(&mut core, "work", None);
+    let plan = effects.iter().find_map(|effect| match effect {
+        Effect::Spawn(plan) => Some(plan),
+        _other => None,
+    });
+    let plan = plan.unwrap();
+    assert_eq!((plan.command.join(" ").as_str(), plan.env.get("A")), ("other", Some("1")));
+    let roots = ["x", "work"].map(|name| core.workers[&Name::graph(name).unwrap()].root_dir.clone());
+    assert_eq!(roots, ["/small", "/work"]);
+    assert_eq!(answers(&start(&mut core, "y", Some("nope"))), [Err(ErrorCode::KindNotFound)]);
+}
+
+#[test]
+fn autostart_belongs_to_nobody() {
+    let mut core = core(settings(FILE), None);
+    assert_eq!(commands(&core.apply(Input::Begin, NOW)), ["other"]);
+    let work = &core.workers[&Name::graph("work").unwrap()];
+    assert_eq!((&work.owner, core.workers.len()), (&Owner::unknown(), 1));
+}
+
+#[test]
+fn a_reload_answers_what_changed_and_the_next_run_has_it() {
+    let mut core = core(settings(FILE), None);
+    start(&mut core, "x", None);
+    assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
+    let new = settings(&FILE.replace("\"small\", \"{graph}\"", "\"new\""));
+    let effects = core.apply(Input::Configured(Ok(new)), NOW);
+    assert_eq!(answers(&effects), [Ok(std::vec!["kind.small.command".to_string()])]);
+    let name = Name::graph("x").unwrap();
+    assert_eq!(core.workers[&name].kind.command[0], "small", "it keeps its kind as long as it runs");
+    core.renew_kind(&name);
+    assert_eq!(core.workers[&name].kind.command[0], "new");
+    // A kind that is gone stays with whoever has it.
+    core.apply(Input::Configured(Ok(settings(""))), NOW);
+    core.renew_kind(&name);
+    assert_eq!(core.workers[&name].kind.command[0], "new");
+    assert_eq!(answers(&start(&mut core, "y", Some("small"))), [Err(ErrorCode::KindNotFound)]);
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told_to_whoever_needs_more() {
+    let mut core = core(settings(FILE), None);
+    ask(&mut core, Request::Reload);
+    let effects = core.apply(Input::Configured(Err(rejected("[kind.small]\nx = 1\n[kind.more]\n"))), NOW);
+    assert_eq!(answers(&effects), [Err(ErrorCode::ConfigInvalid)]);
+    assert_eq!(commands(&start(&mut core, "x", None)), ["small x"], "as before");
+    assert_eq!(answers(&start(&mut core, "y", Some("more"))), [Err(ErrorCode::ConfigInvalid)]);
+}
+
+#[test]
+fn without_a_good_file_only_what_it_does_not_speak_of_starts() {
+    let bad = "default_kind = \"small\"\n[kind.small]\nx = 1\n[graph.work]\n";
+    let mut core = core(Box::default(), Some(rejected(bad)));
+    for (graph, kind) in [("x", None), ("x", Some("small")), ("work", Some("graph")), ("x", Some("nope"))] {
+        assert_eq!(answers(&start(&mut core, graph, kind)), [Err(ErrorCode::ConfigInvalid)], "{graph}");
+    }
+    assert_eq!(commands(&start(&mut core, "x", Some("graph"))).len(), 1);
+    assert!(commands(&core.apply(Input::Begin, NOW)).is_empty());
+    core.apply(Input::Configured(Ok(settings(FILE))), NOW);
+    assert_eq!(commands(&start(&mut core, "z", None)), ["small z"]);
+}
+
+#[test]
+fn who_asks_during_a_reading_is_answered_by_the_next() {
+    let mut core = core(settings(""), None);
+    assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
+    assert_eq!(reads(&ask(&mut core, Request::Reload)), 0);
+    assert_eq!(reads(&core.apply(Input::Reread, NOW)), 0);
+    let effects = core.apply(Input::Configured(Ok(settings(""))), NOW);
+    assert_eq!((answers(&effects).len(), reads(&effects)), (1, 1));
+    let effects = core.apply(Input::Configured(Ok(settings(""))), NOW);
+    assert_eq!((answers(&effects).len(), reads(&effects)), (1, 0));
+    assert_eq!(reads(&core.apply(Input::Reread, NOW)), 1);
+    // Who is gone is not answered.
+    ask(&mut core, Request::Reload);
+    core.apply(Input::Disconnected { conn: CONN }, NOW);
+    core.apply(Input::Configured(Ok(settings(""))), NOW);
+    assert!(answers(&core.apply(Input::Configured(Ok(settings(""))), NOW)).is_empty());
+}
