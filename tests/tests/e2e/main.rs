@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test has no interface")]
 
 mod cli;
+mod config;
 mod ensure;
 mod events;
 mod frames;
