@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""A client of gobd in Python, with the standard library only. As a program:
+
+    docs/examples/client.py start notes
+    docs/examples/client.py events
+    docs/examples/client.py stop notes
+
+It shows what a client has to do (protocol/PROTOCOL.md): find the socket, look who answers, say hello, match answers to
+requests by id, have a deadline for each, and after a lost connection subscribe again from the last event. It does not
+start the supervisor; `gobctl ping` does.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+import time
+
+OWNER = os.environ.get("GOB_OWNER", "python")
+
+
+class Refused(Exception):
+    """The supervisor said no. Programs match on `code` alone."""
+
+    def __init__(self, error):
+        super().__init__(error["message"])
+        self.code, self.hint = error["code"], error.get("hint")
+        self.details = error.get("details", {})
+
+
+class Lost(Exception):
+    """The connection ended; what was asked may have been done or not."""
+
+
+def socket_path():
+    if "GOB_RUNTIME_DIR" in os.environ:
+        directory = os.environ["GOB_RUNTIME_DIR"]
+    elif "XDG_RUNTIME_DIR" in os.environ:
+        directory = os.path.join(os.environ["XDG_RUNTIME_DIR"], "gob")
+    else:
+        directory = f"/tmp/gob-{os.getuid()}"
+    return os.path.join(directory, "daemon.sock")
+
+
+class Client:
+    """One connection. Not for several threads at once."""
+
+    def __init__(self, owner=OWNER, timeout=5.0):
+        self.socket = socket.socket(socket.AF_UNIX)
+        try:
+            self.socket.settimeout(timeout)
+            self.socket.connect(socket_path())
+            # Whoever listens there has to be the same user, before anything is said.
+            credentials = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            if struct.unpack("3i", credentials)[1] != os.getuid():
+                raise Lost("another user listens on this socket")
+            self.buffer, self.next_id, self.events = b"", 1, []
+            client = {"name": "client.py", "version": "1"}
+            hello = {"protocol": 1, "client": client, "owner": owner}
+            self.server = self.request("hello", hello, timeout)["server"]
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def request(self, type_name, payload=None, timeout=10.0):
+        """Sends a request and waits for its answer; events that come before it are kept for `event`."""
+        request_id, self.next_id = self.next_id, self.next_id + 1
+        line = json.dumps({"id": request_id, "type": type_name, "payload": payload or {}})
+        deadline = time.monotonic() + timeout
+        try:
+            self.socket.settimeout(timeout)
+            self.socket.sendall(line.encode() + b"\n")
+        except TimeoutError:
+            # Half a line may be on its way: nothing can follow it.
+            self.socket.close()
+            raise Lost(f"{type_name} could not be sent within {timeout} s") from None
+        except OSError as error:
+            raise Lost(str(error)) from error
+        while True:
+            frame = self._frame(deadline, f"no answer to {type_name} within {timeout} s")
+            if "event" in frame:
+                self.events.append(frame)
+            elif frame.get("id") == request_id:
+                if frame["success"]:
+                    return frame.get("data", {})
+                raise Refused(frame["error"])
+            # Else it is the late answer to a request that was given up.
+
+    def event(self):
+        """Waits for the next event, for as long as it takes."""
+        while not self.events:
+            frame = self._frame(None, "")
+            if "event" in frame:
+                return frame
+        return self.events.pop(0)
+
+    def _frame(self, deadline, too_late):
+        while b"\n" not in self.buffer:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError(too_late)
+            try:
+                self.socket.settimeout(left)
+                chunk = self.socket.recv(65536)
+            except TimeoutError:
+                raise TimeoutError(too_late) from None
+            except OSError as error:
+                raise Lost(str(error)) from error
+            if not chunk:
+                raise Lost("the supervisor closed the connection")
+            self.buffer += chunk
+        # Cut at the line feed first, decode afterwards: a read may end inside a character.
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def close(self):
+        self.socket.close()
+
+
+def events():
+    """Events for ever, across lost connections; None stands for a gap, after which a program asks for the list again."""
+    since = instance = client = None
+    while True:
+        try:
+            client = Client()
+            payload = {} if since is None else {"since": since, "instance": instance}
+            answer = client.request("subscribe", payload)
+            if answer.get("gap"):
+                yield None
+            if since is None or answer.get("gap"):
+                since = answer["seq"]
+            instance = answer["instance"]
+            while True:
+                event = client.event()
+                since = event["seq"]
+                yield None if event["event"] == "lagged" else event
+        except (Lost, TimeoutError, ConnectionError, FileNotFoundError):
+            if client is not None:
+                client.close()
+            time.sleep(0.2)
+
+
+def show(event):
+    if event is None:
+        print("gap", flush=True)
+        return
+    worker = event.get("worker", {})
+    print(event["seq"], event["event"], worker.get("name", "-"), worker.get("state", "-"), flush=True)
+
+
+def main(arguments):
+    if arguments == ["events"]:
+        for event in events():
+            show(event)
+    elif len(arguments) == 2 and arguments[0] == "start":
+        # The supervisor's deadline is the shorter one, so that it is its answer that comes.
+        answer = Client().request("start", {"graph": arguments[1], "timeout_ms": 30_000}, timeout=32)
+        worker = answer["worker"]
+        print(answer["outcome"], worker["name"], "of", worker["owner"], "at", worker["endpoint"])
+    elif len(arguments) == 2 and arguments[0] == "stop":
+        answer = Client().request("stop", {"name": arguments[1]}, timeout=20)
+        print("stopped", arguments[1], "signalled", len(answer["receipt"]["signalled"]))
+    else:
+        sys.exit("usage: client.py start GRAPH | stop NAME | events")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Refused as refused:
+        sys.exit(f"error: {refused} ({refused.code})")
+    except (Lost, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
