@@ -137,3 +137,11 @@ fn the_sizes_are_the_limits() {
     assert!(DOCUMENT.contains(&format!("{} requests of a connection", limits::MAX_UNANSWERED)));
     assert!(DOCUMENT.contains(&format!("records of {} bytes", gob_protocol::logindex::RECORD_BYTES)));
 }
+
+#[test]
+fn every_error_code_has_a_section_in_troubleshooting_and_no_other_has() {
+    let document = include_str!("../../docs/TROUBLESHOOTING.md");
+    let sections: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(sections, codes);
+}
