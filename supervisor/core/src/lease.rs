@@ -2,9 +2,9 @@
 
 use crate::io::ConnId;
 use crate::requests::not_found;
-use crate::worker::OnLastLease;
 use crate::{Conn, Core, Timer};
 use alloc::boxed::Box;
+use gob_protocol::kind::OnLastLease;
 use gob_protocol::{Actor, Data, EventKind, Name, Owner, WireError};
 
 impl Core {
@@ -59,7 +59,7 @@ impl Core {
     /// Arms the grace when the owner has no lease any more and the worker's policy cares; else takes it back.
     pub(crate) fn heed_leases(&mut self, name: &Name) {
         let Some(worker) = self.workers.get(name) else { return };
-        let counts = worker.on_last_lease == OnLastLease::Release;
+        let counts = worker.on_last_lease != OnLastLease::Keep;
         if counts && !worker.has_owner_lease() && !worker.owner.is_unknown() {
             let at = self.now.mono_ms.saturating_add(self.config.lease_grace_ms);
             self.timers.arm(Timer::Lease(name.clone()), at);
@@ -70,8 +70,13 @@ impl Core {
 
     pub(crate) fn lease_grace_ended(&mut self, name: &Name) {
         let Some(worker) = self.workers.get(name) else { return };
-        if !worker.has_owner_lease() {
-            self.change_owner(name, Owner::unknown(), Actor::Supervisor);
+        if worker.has_owner_lease() {
+            return;
+        }
+        match worker.on_last_lease {
+            OnLastLease::Keep => {}
+            OnLastLease::Release => self.change_owner(name, Owner::unknown(), Actor::Supervisor),
+            OnLastLease::Stop => self.bring_down(name, None, &Actor::Supervisor),
         }
     }
 }

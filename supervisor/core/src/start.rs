@@ -2,12 +2,13 @@
 
 use crate::io::ConnId;
 use crate::requests::not_found;
-use crate::worker::{Next, OnLastLease, Phase, Shown, Then, Waiter, Waiting, Worker};
+use crate::worker::{Next, Phase, Shown, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
+use gob_protocol::kind::OnLastLease;
 use gob_protocol::request::{Start, StartData};
 use gob_protocol::{Actor, Data, ErrorCode, EventKind, Id, Name, Outcome, Owner, Wait, WireError};
 
@@ -154,6 +155,7 @@ impl Core {
 
     /// Begins a run of a worker at rest for whoever asked for it, who owns it from here on.
     pub(crate) fn begin(&mut self, name: &Name, next: Next) {
+        self.renew_kind(name);
         let Some(worker) = self.workers.get_mut(name) else { return };
         worker.actor = next.actor;
         worker.restarts = 0;
@@ -165,8 +167,14 @@ impl Core {
             worker.env = next.env;
         }
         if let Some(lease) = next.lease {
-            worker.on_last_lease = if lease { OnLastLease::Release } else { OnLastLease::Keep };
-            self.heed_leases(name);
+            let without_a_word = if lease { OnLastLease::Release } else { OnLastLease::Keep };
+            worker.on_last_lease = worker.kind.on_last_lease.unwrap_or(without_a_word);
+            if lease {
+                self.heed_leases(name);
+            } else {
+                // Its owner has lost no lease: it never asked for one.
+                self.timers.cancel(&Timer::Lease(name.clone()));
+            }
         }
         self.spawn(name);
     }

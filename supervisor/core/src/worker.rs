@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::kind::Kind;
+use gob_protocol::kind::{Kind, OnLastLease};
 use gob_protocol::{Actor, Env, Exit, Id, Name, Outcome, Owner, Receipt, State, Timestamp, View, Wait};
 use serde_json::{Map, Value};
 
@@ -106,13 +106,6 @@ pub(crate) enum Waiting {
     Start { outcome: Outcome, wait: Wait },
     Restart { receipt: Receipt, wait: Wait },
     Stop,
-}
-
-/// What happens when the last lease of a worker's owner is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnLastLease {
-    Keep,
-    Release,
 }
 
 #[derive(Debug, Clone)]

@@ -33,6 +33,7 @@ impl Core {
             worker.restarts += 1;
             worker.actor = Actor::Supervisor;
             self.counters.restarts += 1;
+            self.renew_kind(name);
             self.spawn(name);
         }
     }

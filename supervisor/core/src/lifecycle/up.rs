@@ -16,7 +16,6 @@ impl Core {
     pub(crate) fn spawn(&mut self, name: &Name) {
         let now = self.now.mono_ms;
         self.timers.cancel(&Timer::Backoff(name.clone()));
-        self.renew_kind(name);
         let Some(worker) = self.workers.get_mut(name) else { return };
         worker.run += 1;
         worker.phase = Phase::Starting { pid: None };

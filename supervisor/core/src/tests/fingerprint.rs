@@ -66,7 +66,7 @@ fn hash_worker(worker: &Worker, world: &World, into: &mut DefaultHasher) {
             discriminant(outcome).hash(into);
         }
     }
-    matches!(worker.on_last_lease, crate::worker::OnLastLease::Release).hash(into);
+    discriminant(&worker.on_last_lease).hash(into);
     let healthy = worker.kind.restart.healthy_after_ms;
     worker.ready_mono_ms.map(|at| (world.now - at).min(healthy)).hash(into);
     for at in &worker.failures.at {

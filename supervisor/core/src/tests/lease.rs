@@ -3,9 +3,10 @@
 use super::harness::{LEASE_GRACE_MS, World, kind};
 use super::steps::Step;
 use super::words::{by_name, hand_over, name, restart, start, start_leased, stop};
-use crate::ConnId;
 use crate::worker::Phase;
-use gob_protocol::{Actor, EventKind, Request};
+use crate::{ConnId, Input, Now};
+use gob_protocol::kind::{Kind, OnLastLease};
+use gob_protocol::{Actor, EventKind, Request, Timestamp};
 use std::string::String;
 
 const CLI: ConnId = ConnId(1);
@@ -46,6 +47,32 @@ fn release(conn: ConnId) -> Step {
 
 fn count(world: &World, kind: EventKind) -> usize {
     world.history.iter().filter(|event| event.event == kind).count()
+}
+
+#[test]
+fn what_a_kind_says_of_the_last_lease_holds_however_it_was_started() {
+    for policy in [OnLastLease::Keep, OnLastLease::Release, OnLastLease::Stop] {
+        let mut world = World::new(Kind { on_last_lease: Some(policy), ..kind() });
+        world.takes(&Step::Join(DESKTOP, "desktop"));
+        world.takes(&Step::Ask(DESKTOP, start("w")));
+        world.settles();
+        assert_eq!(owner(&world), "desktop", "{policy:?}: who never had a lease has lost none");
+        let (conn, begin) = (DESKTOP, world.now);
+        let mut core = world.core;
+        let at = |ms| Now { mono_ms: ms, wall: Timestamp(0) };
+        for request in [Request::Lease(by_name("w")), Request::Release(by_name("w"))] {
+            core.apply(Input::Request { conn, id: None, request }, at(begin));
+        }
+        core.apply(Input::Due, at(begin + LEASE_GRACE_MS));
+        let worker = &core.workers[&name("w")];
+        let found = (worker.owner.as_str(), matches!(worker.phase, Phase::Ending(_)));
+        let want = match policy {
+            OnLastLease::Keep => ("desktop", false),
+            OnLastLease::Release => ("unknown", false),
+            OnLastLease::Stop => ("desktop", true),
+        };
+        assert_eq!(found, want, "{policy:?}");
+    }
 }
 
 #[test]
