@@ -2,8 +2,8 @@
 //!
 //! One thread drains pipes into bounded buffers, one writes the buffers to files. They own everything about output:
 //! the pipes' read ends, the log files, rotation, the index, the total budget. The main thread only hands pipes over
-//! and is told what matters to it; nothing it calls here waits for a pipe or a disk, but for [`Output::flush`] and
-//! [`Output::hand_over`], which say so.
+//! and is told what matters to it; nothing it calls here waits for a pipe or a disk, but for [`Output::flush`], which
+//! says so.
 //!
 //! ```text
 //! pipes ─▶ drain ─ batches, or the flooding pipe itself ─▶ writer ─▶ <name>/<run>.stdout.log, .stderr.log, .idx
@@ -101,25 +101,11 @@ pub(crate) struct Pipes {
     pub(crate) stderr: Option<OwnedFd>,
 }
 
-/// Everything attached, taken out of the data plane again for an upgrade.
-#[derive(Debug, Default)]
-pub(crate) struct HandedOver {
-    /// The runs.
-    pub(crate) runs: Vec<HandedRun>,
-    /// Reports for the main thread that its full queue had no room for.
-    pub(crate) reports: Vec<FromOutput>,
-}
-
-/// One run of [`HandedOver`].
+/// A run that [`Output::attach`] was given.
 #[derive(Debug)]
-pub(crate) struct HandedRun {
-    /// Which.
-    pub(crate) key: RunKey,
-    /// Its pipes.
-    pub(crate) pipes: Pipes,
-    /// While the run is watched, what its streams brought since their last newline. Whoever watches it next has to be
-    /// fed this first.
-    pub(crate) unfinished: [Vec<u8>; 2],
+struct Attached {
+    key: RunKey,
+    pipes: Pipes,
     watch: Option<Box<dyn Watch>>,
     tap: Arc<Tap>,
 }
@@ -127,12 +113,10 @@ pub(crate) struct HandedRun {
 /// What the main thread asks of the drain thread.
 #[derive(Debug)]
 enum Command {
-    Attach(HandedRun),
-    Resume(HandedOver),
+    Attach(Attached),
     Drain(RunKey),
     Forget(Name),
     Flush(mpsc::SyncSender<()>),
-    HandOver { taken: mpsc::SyncSender<HandedOver>, flushed: mpsc::SyncSender<()> },
     Stop,
 }
 
@@ -168,8 +152,7 @@ impl Output {
     /// answers. A run whose files are there already is continued.
     pub(crate) fn attach(&self, key: RunKey, pipes: Pipes, watch: Option<Box<dyn Watch>>) -> Arc<Tap> {
         let tap = Arc::new(Tap::default());
-        let unfinished = [Vec::new(), Vec::new()];
-        self.send(Command::Attach(HandedRun { key, pipes, unfinished, watch, tap: Arc::clone(&tap) }));
+        self.send(Command::Attach(Attached { key, pipes, watch, tap: Arc::clone(&tap) }));
         tap
     }
 
@@ -190,26 +173,6 @@ impl Output {
         let (done, wait) = mpsc::sync_channel(1);
         self.send(Command::Flush(done));
         wait.recv_timeout(limit).is_ok()
-    }
-
-    /// Lets go of all runs and waits until what was read of them is in the files; the program that comes next attaches
-    /// them anew. `None`, and everything goes on, when `limit` passed before. What was reported waits in the channel
-    /// to the main thread, and beyond that in [`HandedOver::reports`].
-    pub(crate) fn hand_over(&self, limit: Duration) -> Option<HandedOver> {
-        let (taken, runs) = mpsc::sync_channel(1);
-        let (flushed, wait) = mpsc::sync_channel(1);
-        self.send(Command::HandOver { taken, flushed });
-        let handed = runs.recv().ok()?;
-        if wait.recv_timeout(limit).is_ok() {
-            return Some(handed);
-        }
-        self.resume(handed);
-        None
-    }
-
-    /// Takes back what [`Output::hand_over`] gave, when nobody else could take it. Taps stay the same.
-    pub(crate) fn resume(&self, handed: HandedOver) {
-        self.send(Command::Resume(handed));
     }
 
     /// Bytes written to logs, and bytes dropped, since the start.

@@ -73,12 +73,6 @@ impl Pipe {
         }
     }
 
-    /// Gives the read end up.
-    pub(super) fn into_fd(self) -> io::Result<OwnedFd> {
-        // While the writer looks at it there are two owners, and one of them gets a copy.
-        Arc::try_unwrap(self.fd).or_else(|shared| shared.try_clone())
-    }
-
     /// Lends it to the writer.
     pub(super) fn lend(&mut self) -> Terms {
         self.loan.insert(Terms::new(&self.fd)).clone()

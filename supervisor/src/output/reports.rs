@@ -45,9 +45,4 @@ impl Reports {
     pub(super) fn due(&self) -> Option<Duration> {
         (!self.waiting.is_empty()).then_some(RETRY)
     }
-
-    /// Takes back what waits.
-    pub(super) fn take(&mut self) -> Vec<FromOutput> {
-        self.waiting.drain(..).collect()
-    }
 }

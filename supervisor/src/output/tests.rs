@@ -107,7 +107,7 @@ impl Plane {
 impl Drop for Plane {
     fn drop(&mut self) {
         // Nothing writes any more, so nothing comes back.
-        self.output.hand_over(DEADLINE);
+        self.output.flush(DEADLINE);
         fs::remove_dir_all(&self.dir).ok();
     }
 }

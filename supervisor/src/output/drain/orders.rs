@@ -4,19 +4,15 @@ use super::Drain;
 use super::run::Run;
 use super::slots::Token;
 use crate::output::exchange::Job;
-use crate::output::{Command, FromOutput, HandedOver, HandedRun};
+use crate::output::{Attached, Command, FromOutput};
 use gob_protocol::Name;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 impl Drain {
     /// Carries out an order; false when it is to end.
     pub(super) fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Attach(run) => self.attach(run),
-            Command::Resume(handed) => {
-                handed.reports.into_iter().for_each(|report| self.reports.send(report));
-                handed.runs.into_iter().for_each(|run| self.attach(run));
-            }
             Command::Drain(key) => match self.slots.find(&key) {
                 Some(token) => {
                     self.slots.run(token).into_iter().for_each(|run| run.asked = true);
@@ -29,19 +25,12 @@ impl Drain {
                 self.flushes.push(done);
                 self.slots.tokens().into_iter().for_each(|token| self.owe(token));
             }
-            Command::HandOver { taken, flushed } => {
-                let handed = self.hand_over();
-                self.exchange.submit(Job::Flush(flushed));
-                if let Err(mpsc::SendError(handed)) = taken.send(handed) {
-                    return self.obey(Command::Resume(handed));
-                }
-            }
             Command::Stop => return false,
         }
         true
     }
 
-    fn attach(&mut self, run: HandedRun) {
+    fn attach(&mut self, run: Attached) {
         let id = self.next_id;
         self.next_id += 1;
         self.exchange.submit(Job::Open { id, key: run.key.clone(), tap: Arc::clone(&run.tap) });
@@ -72,21 +61,9 @@ impl Drain {
         self.exchange.submit(Job::Forget(name));
     }
 
-    fn hand_over(&mut self) -> HandedOver {
-        let runs: Vec<Run> = self.slots.tokens().into_iter().filter_map(|token| self.let_go(token)).collect();
-        self.send_batch(true);
-        for run in &runs {
-            self.exchange.submit(Job::Close(run.id));
-        }
-        // Their files are closed by the time that the flush behind them is done.
-        let closing = self.closing.drain().map(|(_, key)| FromOutput::Closed { key });
-        let reports = self.reports.take().into_iter().chain(closing).collect();
-        HandedOver { runs: runs.into_iter().map(Run::hand_over).collect(), reports }
-    }
-
     /// Takes a run out with its pipes. What waits for an answer about it gets one.
-    fn let_go(&mut self, token: Token) -> Option<Run> {
-        let mut run = self.slots.remove(token)?;
+    fn let_go(&mut self, token: Token) {
+        let Some(mut run) = self.slots.remove(token) else { return };
         for pipe in run.pipes.iter_mut().flatten() {
             pipe.disarm(&self.poller);
             self.big_pipes -= usize::from(pipe.big);
@@ -99,6 +76,5 @@ impl Drain {
         if let Some(report) = run.answer() {
             self.reports.send(report);
         }
-        Some(run)
     }
 }

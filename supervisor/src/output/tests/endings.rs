@@ -73,25 +73,6 @@ fn a_forgotten_worker_leaves_nothing() {
 }
 
 #[test]
-fn a_hand_over_that_came_to_nothing_is_taken_back() {
-    let mut plane = Plane::new();
-    let key = key("a", 1);
-    let mut worker = plane.attach_watched(&key, Some(Box::new(HandshakeReader::default())));
-    worker.out("noise\n{\"ready\":");
-    plane.drain(&key);
-    let handed = plane.output.hand_over(DEADLINE).unwrap();
-    assert_eq!(handed.runs[0].unfinished, [b"{\"ready\":".to_vec(), Vec::new()]);
-    worker.out("true}\nmore\n");
-    plane.output.resume(handed);
-    assert!(matches!(plane.report(), FromOutput::Handshake { result: Ok(_), .. }));
-    plane.settle();
-    assert_eq!(plane.text(&key, Stream::Stdout), "noise\n{\"ready\":true}\nmore\n");
-    assert_eq!(worker.tap.last_lines(), ["noise", "{\"ready\":true}", "more"]);
-    drop(worker);
-    assert_eq!(plane.report(), FromOutput::Closed { key });
-}
-
-#[test]
 fn the_threads_end_with_the_handle() {
     let plane = Plane::new();
     let mut worker = plane.attach(&key("a", 1));

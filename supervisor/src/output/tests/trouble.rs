@@ -26,10 +26,7 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
     assert!(matches!(plane.report(), FromOutput::Handshake { result: Ok(_), .. }));
     plane.drain(&hung);
     assert!(quick.elapsed() < Duration::from_millis(500), "others notice nothing");
-    assert!(
-        plane.output.hand_over(Duration::from_millis(10)).is_none(),
-        "not without what is still to be written"
-    );
+    assert!(!plane.output.flush(Duration::from_millis(10)), "not without what is still to be written");
 
     // Open both ways, so that it does not end when the log is opened again.
     let mut disk = File::options().read(true).write(true).open(path).unwrap();
