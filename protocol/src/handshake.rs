@@ -73,6 +73,19 @@ fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
     Some(read_fields(fields).map_err(HandshakeError::Invalid))
 }
 
+/// Reads an object with the fields of a handshake, as a worker may print it in a line of its own making.
+///
+/// # Errors
+/// When it is not such an object.
+pub fn read_object(text: &str) -> Result<Handshake, HandshakeError> {
+    let mut fields: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|e| HandshakeError::Invalid(format!("{text:?} is no object: {e}")))?;
+    if let Some(url) = fields.remove("url") {
+        fields.entry("endpoint").or_insert(url);
+    }
+    read_fields(fields).map_err(HandshakeError::Invalid)
+}
+
 fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
     let version = text(&fields, "version")?;
     let socket = text(&fields, "socketPath")?.or(text(&fields, "socket_path")?);

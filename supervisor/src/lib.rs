@@ -8,8 +8,8 @@
 //! |---|---|---|
 //! | a request | `accept`, `conn` | core `requests`, `start`, `lifecycle`, `owner` |
 //! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
-//! | a worker is ready | `output` | core `lifecycle` |
 //! | the configuration was read | `settings` | core `config` |
+//! | a worker is ready | `output`, `readiness` | core `lifecycle` |
 //! | a deadline passed | the one timer below | core `timers` |
 //! | a subscriber read | `outbound` | core `subscribers` |
 //! | the end | signals, the keeper's death | core `ending` |
@@ -23,6 +23,7 @@ mod last;
 mod outbound;
 mod output;
 mod program;
+mod readiness;
 mod runs;
 mod settings;
 mod shell;
@@ -77,7 +78,9 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let listener = boot.publish()?;
     let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
-    let mut shell = Shell::new(core, runs, output, settings, boot, started);
+    let (readiness, mut found) = readiness::Readiness::open(&boot.runtime)
+        .map_err(BootError::io("open", gob_core::notify_socket(&boot.paths.runtime_dir)))?;
+    let mut shell = Shell::new(core, runs, output, settings, readiness, boot, started);
     tokio::task::spawn_local(accept::accept(listener, to_loop));
     ready.serving();
     tracing::info!(instance = %shell.boot.server.instance, socket = %shell.boot.paths.socket, "serving");
@@ -97,6 +100,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             () = &mut deadline => Turn::Deadline,
             Some(report) = reports.recv() => Turn::Report(report),
             Some(read) = readings.recv() => Turn::Configured(read),
+            Some(found) = found.recv() => Turn::Found(found),
             _ = conns.recv_many(&mut messages, CONN_QUEUE) => Turn::Messages,
         };
         shell.new_turn();
@@ -107,6 +111,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Signal(Signalled::HangUp) => shell.input(Input::Reread),
             Turn::Report(report) => shell.take_report(report),
             Turn::Configured(read) => shell.input(Input::Configured(read)),
+            Turn::Found(found) => shell.take_found(found),
             Turn::Messages => messages.drain(..).for_each(|message| shell.take_message(message)),
         }
         shell.begin_sweeps();
@@ -123,6 +128,7 @@ enum Turn {
     Deadline,
     Report(output::FromOutput),
     Configured(gob_core::Read),
+    Found(readiness::Found),
     Messages,
 }
 

@@ -21,6 +21,7 @@ mod drain;
 mod exchange;
 mod index;
 mod loan;
+mod pattern;
 mod pipe;
 mod poller;
 mod reports;
@@ -33,6 +34,7 @@ mod tests;
 mod watch;
 mod writer;
 
+pub(crate) use pattern::Pattern;
 pub(crate) use tap::Tap;
 pub(crate) use watch::Watch;
 

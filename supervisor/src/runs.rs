@@ -7,7 +7,7 @@ use crate::program;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Spec, Started};
-use crate::sys::tag::{Tag, Tags};
+use crate::sys::tag::{self, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
 use std::collections::{BTreeMap, HashMap};
@@ -114,20 +114,40 @@ impl Runs {
     /// Sends a signal and then SIGCONT to a run's group, having noted its whole tree for the receipt.
     pub(crate) fn terminate(&mut self, key: &RunKey, name: &str) {
         let Some(number) = signal::number(name) else { return };
-        let members = self.members(key);
+        let members = self.note_tree(key);
         let Some(run) = self.get(key) else { return };
         let (_, concerned) = run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
-        for found in members {
-            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
-            if found.pgid == run.leader {
-                entry.signals.push(name.to_owned());
-            }
+        for found in members.iter().filter(|found| found.pgid == run.leader) {
+            concerned.entry(found.id).or_insert_with(|| new_entry(found.id)).signals.push(name.to_owned());
         }
         if !run.reaped {
             // A group that is gone already needs no asking.
             process::send_group(run.leader, number).unwrap_or_default();
             process::send_group(run.leader, libc::SIGCONT).unwrap_or_default();
         }
+    }
+
+    /// Notes a run's whole tree for the receipt: its end begins.
+    pub(crate) fn note_tree(&mut self, key: &RunKey) -> Vec<Found> {
+        let members = self.members(key);
+        if let Some(run) = self.get(key) {
+            let (_, concerned) = run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
+            for found in &members {
+                concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
+            }
+        }
+        members
+    }
+
+    /// The tag that a run's processes carry.
+    pub(crate) fn tag(&self, key: &RunKey) -> Option<Tag> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The run of which a process is.
+    pub(crate) fn run_of(&self, pid: i32) -> Option<RunKey> {
+        let tag = tag::of(pid).map(Tag)?;
+        self.by_tag.get(&tag).map(|run| run.key.clone())
     }
 
     /// Sends a signal to a run's leader.

@@ -6,7 +6,8 @@ use crate::facts;
 use crate::files;
 use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
-use crate::output::{FromOutput, Output, Pipes, Tap, Watch};
+use crate::output::{FromOutput, Output, Pattern, Pipes, Tap, Watch};
+use crate::readiness::{Found, Ports, Readiness, with_port};
 use crate::runs::{Runs, SpawnFailure};
 use crate::settings::Settings;
 use crate::sys::fds;
@@ -29,6 +30,8 @@ pub(crate) struct Shell {
     runs: Runs,
     output: Output,
     settings: Settings,
+    readiness: Readiness,
+    ports: Ports,
     conns: HashMap<ConnId, Rc<Outbound>>,
     /// Connections that got something in this turn of the loop.
     touched: Vec<ConnId>,
@@ -52,6 +55,7 @@ impl Shell {
         runs: Runs,
         output: Output,
         settings: Settings,
+        readiness: Readiness,
         boot: Boot,
         started: Instant,
     ) -> Self {
@@ -60,6 +64,8 @@ impl Shell {
             runs,
             output,
             settings,
+            readiness,
+            ports: Ports::default(),
             conns: HashMap::new(),
             touched: Vec::new(),
             taps: HashMap::new(),
@@ -109,6 +115,16 @@ impl Shell {
             Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
             Effect::Spawn(plan) => return Some(self.spawn(&plan)),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
+            Effect::StopHttp { key, endpoint, request } => {
+                self.runs.note_tree(&key);
+                self.readiness.stop(key, endpoint, request);
+            }
+            Effect::Probe { key, target } => {
+                if let Some(tag) = self.runs.tag(&key) {
+                    self.readiness.probe(key, target, tag);
+                }
+            }
+            Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Sweep { key } => self.runs.sweep(&key),
             Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
             Effect::Signal { key, signal } => self.runs.signal(&key, &signal),
@@ -129,7 +145,7 @@ impl Shell {
     fn spawn(&mut self, plan: &SpawnPlan) -> Input {
         let key = plan.key.clone();
         match self.try_spawn(plan) {
-            Ok(pid) => Input::Spawned { key, pid },
+            Ok((pid, port)) => Input::Spawned { key, pid, port },
             Err(SpawnFailure { errno, message }) => {
                 tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
                 Input::SpawnFailed { key, errno, message }
@@ -137,7 +153,7 @@ impl Shell {
         }
     }
 
-    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<i32, SpawnFailure> {
+    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<(i32, Option<u16>), SpawnFailure> {
         for dir in &plan.make_dirs {
             files::make_private_dirs(dir.as_ref())
                 .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
@@ -147,16 +163,18 @@ impl Shell {
         }
         let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
-        let pid = self.runs.spawn(plan, &stdout_end, &stderr_end)?;
-        let watch: Option<Box<dyn Watch>> = match plan.check {
-            Check::None | Check::Notify | Check::Http { .. } | Check::Connect { .. } => None,
-            Check::Log { .. } | Check::Delay { .. } => None,
-            Check::Handshake => Some(Box::new(HandshakeReader::default())),
+        let port = if plan.needs_port {
+            Some(self.ports.give(&plan.key).map_err(|e| SpawnFailure::io("find a free port", &e))?)
+        } else {
+            None
         };
+        let watch = watch(&plan.check)?;
+        let filled = port.map(|port| with_port(plan, port));
+        let pid = self.runs.spawn(filled.as_ref().unwrap_or(plan), &stdout_end, &stderr_end)?;
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
         self.taps.retain(|key, _| key.name != plan.key.name);
         self.taps.insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, watch));
-        Ok(pid)
+        Ok((pid, port))
     }
 
     /// Takes in every child that ended, then goes on with the sweeps.
@@ -187,13 +205,41 @@ impl Shell {
 
     pub(crate) fn take_report(&mut self, report: FromOutput) {
         match report {
-            FromOutput::Handshake { key, result } => self.input(Input::Ready { key, result }),
+            FromOutput::Handshake { key, result } => {
+                let input = match result {
+                    Ok(handshake) => Input::Ready { key, handshake, ports: Vec::new() },
+                    Err(error) => Input::NeverReady { last_lines: self.last_lines(&key), key, error },
+                };
+                self.input(input);
+            }
             FromOutput::Drained { key } => {
                 let Some(receipt) = self.last_words.remove(&key) else { return };
-                let last_lines = self.taps.get(&key).map(|tap| tap.last_lines()).unwrap_or_default();
-                self.input(Input::Swept { key, receipt, last_lines });
+                let (last_lines, port_taken) = (self.last_lines(&key), self.ports.is_taken(&key));
+                self.input(Input::Swept { key, receipt, last_lines, port_taken });
             }
             FromOutput::Closed { .. } => {}
+        }
+    }
+
+    fn last_lines(&self, key: &RunKey) -> Vec<String> {
+        self.taps.get(key).map(|tap| tap.last_lines()).unwrap_or_default()
+    }
+
+    pub(crate) fn take_found(&mut self, found: Found) {
+        match found {
+            Found::Ready { key, handshake, ports } => self.input(Input::Ready { key, handshake, ports }),
+            Found::NotYet { key, status } => self.input(Input::Told { key, status }),
+            Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
+            Found::Notified { pid, ready, status } => {
+                // Whoever is not of a run of ours has nothing to say.
+                let Some(key) = self.runs.run_of(pid) else { return };
+                if let Some(status) = status {
+                    self.input(Input::Told { key: key.clone(), status });
+                }
+                if ready {
+                    self.input(Input::Notified { key });
+                }
+            }
         }
     }
 
@@ -325,6 +371,20 @@ impl Shell {
             self.touched.push(conn);
         }
     }
+}
+
+/// What is to be looked for in a run's output.
+fn watch(check: &Check) -> Result<Option<Box<dyn Watch>>, SpawnFailure> {
+    Ok(match check {
+        Check::None | Check::Notify | Check::Http { .. } | Check::Connect { .. } | Check::Delay { .. } => {
+            None
+        }
+        Check::Log { pattern, stream } => {
+            let pattern = Pattern::new(pattern, *stream);
+            Some(Box::new(pattern.map_err(|message| SpawnFailure { errno: "EINVAL".to_owned(), message })?))
+        }
+        Check::Handshake => Some(Box::new(HandshakeReader::default())),
+    })
 }
 
 /// The time as the core takes it.

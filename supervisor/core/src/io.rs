@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use gob_protocol::config::{Config, Rejected};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::Check;
+use gob_protocol::view::Port;
 use gob_protocol::{
     Data, Env, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, Timestamp, WireError,
 };
@@ -75,6 +76,8 @@ pub enum Input {
         key: RunKey,
         /// Its leader, which leads its own process group too.
         pid: i32,
+        /// The port that stands for [`PORT_MARK`] in its plan, where the plan needs one.
+        port: Option<u16>,
     },
     /// A run could not get a process.
     SpawnFailed {
@@ -85,12 +88,42 @@ pub enum Input {
         /// Operation, path and cause, for people.
         message: String,
     },
-    /// The readiness check has an answer.
+    /// The readiness check is satisfied.
     Ready {
         /// Which run.
         key: RunKey,
-        /// What the worker told, or why it never will be ready.
-        result: Result<Handshake, HandshakeError>,
+        /// What is known of the worker now.
+        handshake: Handshake,
+        /// Ports on which its tree listens, where that was looked up.
+        ports: Vec<Port>,
+    },
+    /// The readiness check never will be satisfied.
+    NeverReady {
+        /// Which run.
+        key: RunKey,
+        /// Why.
+        error: HandshakeError,
+        /// The last lines that the run wrote.
+        last_lines: Vec<String>,
+    },
+    /// What a run that is not ready yet says of itself, or what its probe saw last.
+    Told {
+        /// Which run.
+        key: RunKey,
+        /// In words.
+        status: String,
+    },
+    /// A process of the run said `READY=1` (sd_notify(3)).
+    Notified {
+        /// Which run.
+        key: RunKey,
+    },
+    /// The answer to [`Effect::StopHttp`].
+    StopAnswered {
+        /// Which run.
+        key: RunKey,
+        /// Whether the worker took the request.
+        taken: bool,
     },
     /// A liveness probe has an answer.
     Probed {
@@ -114,6 +147,8 @@ pub enum Input {
         receipt: Receipt,
         /// The last lines that the run wrote.
         last_lines: Vec<String>,
+        /// The port that the run was given is somebody else's by now.
+        port_taken: bool,
     },
     /// The answer to [`Effect::Census`]: what a run's tree still holds.
     Surviving {
@@ -200,6 +235,27 @@ pub enum Effect {
         /// The signal's name.
         signal: String,
     },
+    /// Ask a run to end by an HTTP request, which has one second; answered by `StopAnswered`.
+    StopHttp {
+        /// Which run.
+        key: RunKey,
+        /// Where: `http://host:port`.
+        endpoint: String,
+        /// What: a method and a path, as in `POST /v1/shutdown`.
+        request: String,
+    },
+    /// Look whether a run is ready, again and again until it is or `EndProbe` comes; answered by `Ready`.
+    Probe {
+        /// Which run.
+        key: RunKey,
+        /// At what.
+        target: Target,
+    },
+    /// Look no longer.
+    EndProbe {
+        /// Which run.
+        key: RunKey,
+    },
     /// Kill whatever of a run's tree is alive, leader included, until nothing is left; answered by `Swept`.
     Sweep {
         /// Which run.
@@ -233,7 +289,30 @@ pub enum Effect {
     },
 }
 
-/// Everything that the shell needs to start a run.
+/// What a probe looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The status of the answer to a GET.
+    Http {
+        /// On this port of the loopback interface; `None`: on any on which the run's tree listens.
+        port: Option<u16>,
+        /// Path and query.
+        path: String,
+        /// The status that means ready.
+        status: u16,
+    },
+    /// A connection that is taken: `host:port` or `unix:path`.
+    Connect {
+        /// Where.
+        address: String,
+    },
+}
+
+/// Stands in a [`SpawnPlan`] for the free port that only the shell can find. It has control characters, which no name
+/// has, so that nobody's graph is taken for it.
+pub const PORT_MARK: &str = "\u{1}port\u{1}";
+
+/// Everything that the shell needs to start a run. Its strings may hold [`PORT_MARK`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpawnPlan {
     /// Which run.
@@ -252,4 +331,6 @@ pub struct SpawnPlan {
     pub umask: u32,
     /// How readiness is seen.
     pub check: Check,
+    /// Whether the run is given a port.
+    pub needs_port: bool,
 }

@@ -39,8 +39,8 @@ mod tests;
 mod timers;
 mod worker;
 
-pub use io::{ConnId, Effect, Holder, Input, Now, Read, RunKey, SpawnPlan};
-pub use plan::Paths;
+pub use io::{ConnId, Effect, Holder, Input, Now, PORT_MARK, Read, RunKey, SpawnPlan, Target};
+pub use plan::{Paths, notify_socket};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -152,12 +152,18 @@ impl Core {
             Input::Request { conn, id, request } => self.request(conn, id, request),
             Input::Written { conn, frames } => self.written(conn, frames),
             Input::Disconnected { conn } => self.disconnected(conn),
-            Input::Spawned { key, pid } => self.spawned(&key, pid),
+            Input::Spawned { key, pid, port } => self.spawned(&key, pid, port),
             Input::SpawnFailed { key, errno, message } => self.spawn_failed(&key, errno, &message),
-            Input::Ready { key, result } => self.ready(&key, result),
+            Input::Ready { key, handshake, ports } => self.ready(&key, handshake, ports),
+            Input::NeverReady { key, error, last_lines } => self.never_ready(&key, &error, last_lines),
+            Input::Told { key, status } => self.told(&key, status),
+            Input::Notified { key } => self.notified(&key),
+            Input::StopAnswered { key, taken } => self.stop_answered(&key, taken),
             Input::Probed { key, failure } => self.probed(&key, failure),
             Input::Exited { key, exit } => self.exited(&key, exit),
-            Input::Swept { key, receipt, last_lines } => self.swept(&key, receipt, last_lines),
+            Input::Swept { key, receipt, last_lines, port_taken } => {
+                self.swept(&key, receipt, last_lines, port_taken);
+            }
             Input::Surviving { key, receipt } => self.surviving(&key, &receipt),
             Input::External { name, holder } => self.external(&name, holder),
             Input::Due => self.due(),
@@ -224,6 +230,8 @@ impl Core {
         while let Some(timer) = self.timers.pop_due(self.now.mono_ms) {
             match timer {
                 Timer::Start(name) => self.start_timed_out(&name),
+                Timer::Delay(name) => self.delay_passed(&name),
+                Timer::Then(name) => self.half_of_grace_passed(&name),
                 Timer::Kill(name) => self.grace_ended(&name),
                 Timer::Sweep(name) => self.sweep_is_late(&name),
                 Timer::Backoff(name) => self.retry(&name),

@@ -2,15 +2,19 @@
 //!
 //! | file | columns |
 //! |---|---|
-//! | `up` | spawned, failed, ready, probed |
-//! | `stop` | stop, restart, the end of the grace |
+//! | `up` | spawned, failed |
+//! | `readiness` | ready, never ready, start timeout, probed |
+//! | `stop` | stop, restart |
+//! | `ask` | half and end of the grace, the answer to a stop by HTTP |
 //! | `down` | exited, swept |
 //! | `sweep` | what a sweep comes to |
 //! | `rest` | due for the next try; external |
 //! | `answers` | what those hear who wait |
 
 mod answers;
+mod ask;
 mod down;
+mod readiness;
 mod rest;
 mod stop;
 mod sweep;

@@ -1,12 +1,13 @@
 //! Program, arguments, environment and directories of a run (CLI, Environment of workers and Configuration).
 
 use crate::Core;
-use crate::io::SpawnPlan;
+use crate::io::{PORT_MARK, SpawnPlan};
 use crate::worker::Worker;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::logindex::{Stream, log_path};
 use gob_protocol::{Env, Name};
 
@@ -33,21 +34,36 @@ const SOCKET_NAME_BYTES: usize = 40;
 const GRAPH_UMASK: u32 = 0o077;
 
 impl Core {
+    /// What placeholders stand for.
+    fn values(&self, worker: &Worker, port: String) -> BTreeMap<&'static str, String> {
+        let paths = &self.config.paths;
+        let graph_dir = worker.graph.on_disk();
+        BTreeMap::from([
+            ("graph", worker.graph.to_string()),
+            ("name", worker.name.to_string()),
+            ("root_dir", worker.root_dir.clone()),
+            ("data_dir", format!("{}/{graph_dir}", paths.data_dir)),
+            ("graph_dir", graph_dir),
+            ("owner", worker.owner.to_string()),
+            ("socket", format!("{}/graphs/{}.sock", paths.runtime_dir, socket_name(&worker.name))),
+            ("port", port),
+        ])
+    }
+
+    /// A text of the worker's kind with its placeholders replaced, as they are in the latest run.
+    pub(crate) fn filled(&self, worker: &Worker, text: &str) -> String {
+        let port = worker.port.map_or_else(|| "{port}".into(), |port| port.to_string());
+        replace(text, &self.values(worker, port))
+    }
+
     /// The plan of the worker's latest run.
     pub(crate) fn plan(&self, worker: &Worker) -> SpawnPlan {
         let paths = &self.config.paths;
-        let graph_dir = worker.graph.on_disk();
-        let data_dir = format!("{}/{graph_dir}", paths.data_dir);
-        let socket = format!("{}/graphs/{}.sock", paths.runtime_dir, socket_name(&worker.name));
-        let values: BTreeMap<&str, &str> = BTreeMap::from([
-            ("graph", worker.graph.as_str()),
-            ("graph_dir", &graph_dir),
-            ("name", worker.name.as_str()),
-            ("root_dir", &worker.root_dir),
-            ("data_dir", &data_dir),
-            ("owner", worker.owner.as_str()),
-            ("socket", &socket),
-        ]);
+        let values = self.values(worker, PORT_MARK.into());
+        let (data_dir, socket) = (
+            values.get("data_dir").cloned().unwrap_or_default(),
+            values.get("socket").cloned().unwrap_or_default(),
+        );
         let kind = &worker.kind;
         let fill = |text: &String| replace(text, &values);
         let cwd = kind.cwd.as_ref().map_or_else(|| data_dir.clone(), fill);
@@ -60,6 +76,10 @@ impl Core {
         env.set("GOB_SOCKET", &*paths.socket);
         env.set("GOB_INSTANCE", &*self.config.server.instance);
         env.remove("GOB_OWNER");
+        env.remove("NOTIFY_SOCKET");
+        if kind.readiness.check == Check::Notify {
+            env.set("NOTIFY_SOCKET", notify_socket(&paths.runtime_dir));
+        }
         SpawnPlan {
             key: worker.key(),
             command: kind.command.iter().map(fill).collect(),
@@ -69,6 +89,7 @@ impl Core {
             env,
             umask: GRAPH_UMASK,
             check: kind.readiness.check.clone(),
+            needs_port: needs_port(kind),
         }
     }
 
@@ -86,8 +107,25 @@ fn graph_env(from: &Env, pass: &[String]) -> Env {
     from.iter().filter(|(name, _)| passes(name)).collect()
 }
 
+/// The socket on which workers say that they are ready, one for all of them.
+#[must_use]
+pub fn notify_socket(runtime_dir: &str) -> String {
+    format!("{runtime_dir}/notify.sock")
+}
+
+/// Whether a kind's runs are given a port: something of it names one, or it is ready when it answers there.
+fn needs_port(kind: &Kind) -> bool {
+    let given = match &kind.readiness.check {
+        Check::Http { port, .. } => *port == HttpPort::Given,
+        Check::Connect { address } => address.contains("{port}"),
+        Check::None | Check::Handshake | Check::Notify | Check::Log { .. } | Check::Delay { .. } => false,
+    };
+    let mut texts = kind.command.iter().chain(kind.env.values()).chain(&kind.cwd).chain(&kind.stop.http);
+    given || texts.any(|text| text.contains("{port}"))
+}
+
 /// Replaces `{name}` for exactly the known names; other braces stay.
-fn replace(text: &str, values: &BTreeMap<&str, &str>) -> String {
+fn replace(text: &str, values: &BTreeMap<&str, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -127,7 +165,7 @@ mod tests {
 
     #[test]
     fn only_known_placeholders_are_replaced() {
-        let values = BTreeMap::from([("graph", "{root_dir}"), ("root_dir", "/r")]);
+        let values = BTreeMap::from([("graph", "{root_dir}".to_string()), ("root_dir", "/r".to_string())]);
         let replace = |text| replace(text, &values);
         assert_eq!(replace("--x={graph}/{root_dir}"), "--x={root_dir}//r");
         assert_eq!(replace("{}{nope}{{graph}}{"), "{}{nope}{{root_dir}}{");

@@ -110,6 +110,10 @@ impl Core {
             on_last_lease: OnLastLease::Keep,
             actor: actor.clone(),
             ready_mono_ms: None,
+            port: None,
+            lost_ports: 0,
+            probing: false,
+            told_mono_ms: None,
             shown: Shown { created_at: self.now.wall, ..Shown::default() },
         };
         self.graphs.insert((worker.graph.clone(), worker.root_dir.clone()), name.clone());
@@ -160,6 +164,7 @@ impl Core {
         worker.actor = next.actor;
         worker.restarts = 0;
         worker.failures.clear();
+        worker.lost_ports = 0;
         if let Some(owner) = next.owner {
             worker.owner = owner;
         }

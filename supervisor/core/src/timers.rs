@@ -10,6 +10,10 @@ use gob_protocol::Name;
 pub(crate) enum Timer {
     /// A run must be ready.
     Start(Name),
+    /// A run whose check is a delay is ready.
+    Delay(Name),
+    /// Half of the grace of a stop has passed.
+    Then(Name),
     /// The grace of a stop ends.
     Kill(Name),
     /// A sweep should be through.

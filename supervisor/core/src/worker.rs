@@ -4,9 +4,10 @@ use crate::io::{ConnId, Holder, RunKey};
 use crate::restart::Failures;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use gob_protocol::kind::{Kind, OnLastLease};
+use gob_protocol::view::Port;
 use gob_protocol::{Actor, Env, Exit, Id, Name, Outcome, Owner, Receipt, State, Timestamp, View, Wait};
 use serde_json::{Map, Value};
 
@@ -38,6 +39,8 @@ pub(crate) enum Phase {
 pub(crate) struct Ending {
     /// The leader, while it is not reaped. `None` also while the spawn of a run that is to end is under way.
     pub(crate) pid: Option<i32>,
+    /// How it was asked to end.
+    pub(crate) asked: Asked,
     /// Killing has begun; before, it was only asked.
     pub(crate) killing: bool,
     /// It is ended because it was not ready in time.
@@ -53,8 +56,23 @@ pub(crate) struct Ending {
 impl Ending {
     /// A run that was asked to end, or did by itself.
     pub(crate) fn asked(pid: Option<i32>, then: Then, actor: Actor) -> Self {
-        Self { pid, killing: false, timed_out: false, exit: None, then, actor }
+        Self { pid, asked: Asked::Not, killing: false, timed_out: false, exit: None, then, actor }
     }
+}
+
+/// How far a run was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Asked {
+    /// Not at all: it ended by itself, or has no process yet.
+    Not,
+    /// By its HTTP request, which has no answer yet.
+    Http,
+    /// By its HTTP request, which it took.
+    TakenHttp,
+    /// By its signal.
+    Signal,
+    /// By its second signal.
+    Twice,
 }
 
 /// What follows the end of a run.
@@ -127,6 +145,14 @@ pub(crate) struct Worker {
     /// Who caused the latest run.
     pub(crate) actor: Actor,
     pub(crate) ready_mono_ms: Option<u64>,
+    /// The port that its latest run was given.
+    pub(crate) port: Option<u16>,
+    /// How many runs in a row lost their port to somebody else.
+    pub(crate) lost_ports: u32,
+    /// A probe looks whether its latest run is ready.
+    pub(crate) probing: bool,
+    /// When an event last told what a starting run says of itself.
+    pub(crate) told_mono_ms: Option<u64>,
     pub(crate) shown: Shown,
 }
 
@@ -137,6 +163,7 @@ pub(crate) struct Shown {
     pub(crate) cwd: Option<String>,
     pub(crate) endpoint: Option<String>,
     pub(crate) version: Option<String>,
+    pub(crate) ports: Vec<Port>,
     pub(crate) meta: Map<String, Value>,
     pub(crate) created_at: Timestamp,
     pub(crate) started_at: Option<Timestamp>,
@@ -148,6 +175,16 @@ pub(crate) struct Shown {
     pub(crate) stdout_path: Option<String>,
     pub(crate) stderr_path: Option<String>,
     pub(crate) last_lines: Vec<String>,
+}
+
+impl Shown {
+    /// Puts the run's port where its plan left room for it.
+    pub(crate) fn fill_port(&mut self, port: Option<u16>) {
+        let port = port.map_or_else(|| "{port}".into(), |port| port.to_string());
+        for text in self.command.iter_mut().chain(&mut self.cwd) {
+            *text = text.replace(crate::io::PORT_MARK, &port);
+        }
+    }
 }
 
 impl Worker {
@@ -207,6 +244,7 @@ impl Worker {
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Starting { .. } => None,
             Phase::Ending(_) | Phase::Backoff => None,
         };
+        let endpoint_is_live = matches!(self.phase, Phase::Ready { .. } | Phase::Unhealthy { .. });
         View {
             name: self.name.clone(),
             kind: self.kind_name.clone(),
@@ -235,7 +273,7 @@ impl Worker {
             stderr_path: shown.stderr_path.clone(),
             reason: shown.reason.clone(),
             version: shown.version.clone(),
-            ports: Vec::new(),
+            ports: if endpoint_is_live { shown.ports.clone() } else { Vec::new() },
             blocked: None,
             last_output_at: None,
         }

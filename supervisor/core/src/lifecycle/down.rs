@@ -11,6 +11,9 @@ use alloc::vec::Vec;
 use gob_protocol::kind::RestartOn;
 use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Name, Receipt, WireError};
 
+/// So many runs in a row may lose their port before that counts as a failure.
+const LOST_PORTS: u32 = 3;
+
 impl Core {
     pub(crate) fn exited(&mut self, key: &RunKey, exit: Exit) {
         let (now, wall) = (self.now.mono_ms, self.now.wall);
@@ -31,13 +34,20 @@ impl Core {
         }
         worker.shown.exit = Some(exit);
         worker.shown.stopped_at = Some(wall);
-        for timer in [Timer::Start(key.name.clone()), Timer::Kill(key.name.clone())] {
+        self.look_no_longer(&key.name);
+        for timer in [Timer::Then(key.name.clone()), Timer::Kill(key.name.clone())] {
             self.timers.cancel(&timer);
         }
         self.sweep(key.clone());
     }
 
-    pub(crate) fn swept(&mut self, key: &RunKey, receipt: Receipt, last_lines: Vec<String>) {
+    pub(crate) fn swept(
+        &mut self,
+        key: &RunKey,
+        receipt: Receipt,
+        last_lines: Vec<String>,
+        port_taken: bool,
+    ) {
         let Some(worker) = self.current(key) else { return };
         let Phase::Ending(ending) = &worker.phase else { return };
         let Some(exit) = ending.exit.clone() else { return };
@@ -46,8 +56,32 @@ impl Core {
             if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
         worker.shown.last_lines = last_lines;
         self.timers.cancel(&Timer::Sweep(key.name.clone()));
+        if port_taken
+            && matches!(then, Then::Policy { was_ready_ms: None, asked: false })
+            && self.try_another_port(key)
+        {
+            return;
+        }
         let error = self.start_error(&key.name, &exit, code);
         self.follow(&key.name, then, &exit, actor, &receipt, &error);
+    }
+
+    /// The run ended before it was ready, and somebody else has its port: that is nobody's failure, so the next one
+    /// begins at once, and whoever waits goes on waiting.
+    fn try_another_port(&mut self, key: &RunKey) -> bool {
+        let Some(worker) = self.current(key).filter(|worker| worker.lost_ports < LOST_PORTS) else {
+            return false;
+        };
+        worker.lost_ports += 1;
+        let next = key.run + 1;
+        for waiter in worker.waiters.iter_mut().filter(|waiter| waiter.run == key.run) {
+            waiter.run = next;
+        }
+        let port = worker.port.map_or_else(String::new, |port| format!("port {port} was taken; "));
+        worker.shown.reason = Some(format!("{port}another one is tried"));
+        self.publish(EventKind::WorkerUpdated, Actor::Supervisor, Some(&key.name));
+        self.spawn(&key.name);
+        true
     }
 
     /// Nothing is left of the run: what follows. The error is for those whom this run should have served.
@@ -60,7 +94,8 @@ impl Core {
         receipt: &Receipt,
         error: &WireError,
     ) {
-        for timer in [Timer::Start(name.clone()), Timer::Kill(name.clone())] {
+        self.look_no_longer(name);
+        for timer in [Timer::Then(name.clone()), Timer::Kill(name.clone())] {
             self.timers.cancel(&timer);
         }
         let mut next = None;

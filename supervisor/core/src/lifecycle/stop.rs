@@ -1,10 +1,10 @@
-//! A run is asked to end: `stop`, `restart`, and the signals on the way to the sweep.
+//! Somebody wants a worker down, or up anew: `stop` and `restart`.
 
-use crate::io::{ConnId, Effect};
+use crate::Core;
+use crate::io::ConnId;
 use crate::requests::not_ours;
 use crate::start::Patience;
 use crate::worker::{Ending, Next, Phase, Then, Waiter, Waiting};
-use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::format;
 use gob_protocol::request::{Restart, Stop};
@@ -84,57 +84,20 @@ impl Core {
 
     /// Asks a run to end, or hurries one that is ending.
     pub(super) fn begin_stop(&mut self, name: &Name, grace_ms: Option<u64>, actor: &Actor) {
-        let now = self.now.mono_ms;
-        let Some(worker) = self.workers.get_mut(name) else { return };
-        let grace_ms = grace_ms.unwrap_or(worker.kind.stop.grace_ms);
-        let kill_at = now.saturating_add(grace_ms);
-        let timer = Timer::Kill(name.clone());
-        if let Phase::Ending(ending) = &mut worker.phase {
-            if !ending.killing && self.timers.at(&timer).is_none_or(|at| kill_at < at) {
-                self.timers.arm(timer, kill_at);
-            }
-            return self.kill_if_due(name);
+        let Some(worker) = self.workers.get(name) else { return };
+        if matches!(worker.phase, Phase::Ending(_)) {
+            return self.hurry(name, grace_ms);
         }
         let ending = Ending::asked(worker.pid(), Then::Rest, actor.clone());
         self.end_run(name, ending);
-        self.timers.arm(timer, kill_at);
-        self.ask_to_end(name);
-        self.kill_if_due(name);
+        self.ask_within(name, grace_ms);
     }
 
     pub(super) fn end_run(&mut self, name: &Name, ending: Ending) {
         let Some(worker) = self.workers.get_mut(name) else { return };
         let actor = ending.actor.clone();
         worker.phase = Phase::Ending(Box::new(ending));
-        self.timers.cancel(&Timer::Start(name.clone()));
+        self.look_no_longer(name);
         self.publish(EventKind::WorkerStopping, actor, Some(name));
-    }
-
-    pub(super) fn ask_to_end(&mut self, name: &Name) {
-        let Some(worker) = self.workers.get(name) else { return };
-        // A spawn that is still under way is asked once it is there.
-        if worker.pid().is_some() {
-            self.out.push(Effect::Terminate { key: worker.key(), signal: worker.kind.stop.signal.clone() });
-        }
-    }
-
-    /// A grace of nothing has ended already.
-    pub(super) fn kill_if_due(&mut self, name: &Name) {
-        if self.timers.at(&Timer::Kill(name.clone())).is_some_and(|at| at <= self.now.mono_ms) {
-            self.grace_ended(name);
-        }
-    }
-
-    pub(crate) fn grace_ended(&mut self, name: &Name) {
-        self.timers.cancel(&Timer::Kill(name.clone()));
-        let Some(worker) = self.workers.get_mut(name) else { return };
-        let key = worker.key();
-        let Phase::Ending(ending) = &mut worker.phase else { return };
-        if !ending.killing && ending.pid.is_some() {
-            ending.killing = true;
-            self.sweep(key);
-        } else {
-            ending.killing = true;
-        }
     }
 }

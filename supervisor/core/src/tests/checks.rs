@@ -6,6 +6,7 @@ use super::spec::Expect;
 use super::wish::may_manage;
 use crate::worker::{Phase, Then, Worker};
 use crate::{Core, Timer};
+use gob_protocol::kind::Check;
 use gob_protocol::{EventKind, Id, Name, Owner, State, View};
 use std::collections::BTreeMap;
 use std::format;
@@ -89,6 +90,16 @@ impl World {
         };
         ensure!(at(Timer::Start).is_some() == starting, "start deadline {:?}", at(Timer::Start));
         ensure!(at(Timer::Backoff).is_some() == backoff, "backoff deadline {:?}", at(Timer::Backoff));
+        let way = &worker.kind.stop;
+        let may_then = ending && !killing && (way.then.is_some() || way.http.is_some());
+        ensure!(at(Timer::Then).is_none() || may_then, "deadline of the second signal {:?}", at(Timer::Then));
+        let delay =
+            starting && worker.pid().is_some() && matches!(worker.kind.readiness.check, Check::Delay { .. });
+        ensure!(at(Timer::Delay).is_some() == delay, "delay {:?}", at(Timer::Delay));
+        let probing = self.runs.get(&worker.name).is_some_and(|run| run.probing);
+        let probed = matches!(worker.kind.readiness.check, Check::Http { .. } | Check::Connect { .. });
+        let should = starting && worker.pid().is_some() && probed;
+        ensure!(probing == should && worker.probing == should, "probing is {probing}");
         ensure!(at(Timer::Kill).is_some() == (ending && !killing), "kill deadline {:?}", at(Timer::Kill));
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
         ensure!(at(Timer::Sweep).is_some() == sweeping, "sweep deadline {:?}", at(Timer::Sweep));

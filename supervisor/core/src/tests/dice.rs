@@ -75,7 +75,7 @@ impl Dice {
             92 => Step::Late(self.one(&[1, 1_999, 2_001, 60_000])),
             93..96 => Step::Pass(self.one(&[1, 10, 100, 5_000])),
             96 => Step::Skew(self.one(&[-3_600_000, 1, 86_400_000])),
-            97 => Step::Stale(self.name(), self.below(8) as usize),
+            97 => Step::Stale(self.name(), self.below(11) as usize),
             98 => {
                 let owner = self.one(&CLIENTS).1;
                 Step::External(self.name(), self.maybe(60, |_| owner))
@@ -95,7 +95,11 @@ impl Dice {
         let live: vec::Vec<_> = live.collect();
         let name = if live.is_empty() { self.name() } else { self.one(&live) };
         let code = Exit::Code { code: self.one(&[0, 1]) };
-        match self.below(16) {
+        match self.below(20) {
+            16 => Step::PortTaken(name),
+            17 => Step::Told(name),
+            18 => Step::Notified(name),
+            19 => Step::StopAnswered(name, self.below(2) == 0),
             0..4 => Step::Spawned(name),
             4 => Step::SpawnFailed(name),
             5..8 => Step::Ready(name),

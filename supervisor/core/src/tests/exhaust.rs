@@ -12,6 +12,7 @@ use super::words::{
     by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within,
 };
 use crate::ConnId;
+use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::request::Force;
 use gob_protocol::{Exit, Request};
 use std::collections::HashMap;
@@ -120,9 +121,9 @@ fn is_sensible(world: &World, step: &Step) -> bool {
     external == Some(holder.is_none())
 }
 
-fn exhaust(what: &str, prologue: &[Step], alphabet: &[Step], depth: usize) {
+fn exhaust(what: &str, kind: Kind, prologue: &[Step], alphabet: &[Step], depth: usize) {
     let begin = Instant::now();
-    let mut world = World::new(kind());
+    let mut world = World::new(kind);
     for step in prologue {
         world.takes(step);
     }
@@ -176,7 +177,28 @@ fn one_owner() {
         Step::Leave(CLI),
         Step::Join(CLI, "cli"),
     ]);
-    exhaust("one owner", &[Step::Join(CLI, "cli")], &alphabet, 9);
+    exhaust("one owner", kind(), &[Step::Join(CLI, "cli")], &alphabet, 9);
+}
+
+#[test]
+fn every_way_to_stop() {
+    let w = || name("w");
+    let mut kind = kind();
+    kind.readiness.check = Check::Http { path: "/".into(), status: 200, port: HttpPort::Given };
+    kind.stop.http = Some("POST /stop".into());
+    kind.stop.then = Some("SIGINT".into());
+    let mut alphabet = world_steps();
+    alphabet.extend([
+        Step::Ask(CLI, start("w")),
+        Step::Ask(CLI, stop("w")),
+        Step::Ask(CLI, stop_within("w", 20)),
+        Step::Ask(CLI, restart("w")),
+        Step::StopAnswered(w(), true),
+        Step::StopAnswered(w(), false),
+        Step::PortTaken(w()),
+        Step::Late(2_500),
+    ]);
+    exhaust("every way to stop", kind, &[Step::Join(CLI, "cli")], &alphabet, 9);
 }
 
 #[test]
@@ -196,7 +218,7 @@ fn three_owners() {
         Step::Join(DESKTOP, "desktop"),
     ]);
     let prologue = [Step::Join(CLI, "cli"), Step::Join(DESKTOP, "desktop"), Step::Join(NOBODY, "unknown")];
-    exhaust("three owners", &prologue, &alphabet, 6);
+    exhaust("three owners", kind(), &prologue, &alphabet, 6);
 }
 
 #[test]
@@ -222,5 +244,5 @@ fn two_workers_and_the_end() {
         Step::Due,
     ]);
     let prologue = [Step::Join(CLI, "cli"), Step::Join(DESKTOP, "desktop")];
-    exhaust("two workers and the end", &prologue, &alphabet, 7);
+    exhaust("two workers and the end", kind(), &prologue, &alphabet, 7);
 }

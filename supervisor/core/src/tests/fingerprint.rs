@@ -23,6 +23,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         discriminant(timer).hash(into);
         at.wrapping_sub(world.now).hash(into);
         match timer {
+            Timer::Delay(name) | Timer::Then(name) => name.hash(into),
             Timer::Start(name) | Timer::Kill(name) | Timer::Sweep(name) => name.hash(into),
             Timer::Backoff(name) | Timer::Lease(name) => name.hash(into),
             Timer::Waiter(name, conn, _) => (name, conn).hash(into),
@@ -38,6 +39,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         let alive = matches!(run.stage, Stage::Alive { .. });
         (name, discriminant(&run.stage), alive, run.told, run.terminated, run.sweeping, run.census)
             .hash(into);
+        (run.signals, run.http, run.probing).hash(into);
     }
     (world.ended, core.workers.len(), world.wake.is_some()).hash(into);
     into.finish()
@@ -45,12 +47,12 @@ pub(super) fn fingerprint(world: &World) -> u64 {
 
 fn hash_worker(worker: &Worker, world: &World, into: &mut DefaultHasher) {
     (&worker.name, discriminant(&worker.phase), &worker.owner, &worker.leases).hash(into);
-    worker.run.min(1).hash(into);
+    (worker.run.min(1), worker.port, worker.lost_ports, worker.probing).hash(into);
     match &worker.phase {
         Phase::Ending(ending) => {
             let code = ending.exit.as_ref().map(|exit| std::format!("{exit}"));
             let flags = (ending.pid.is_some(), ending.killing, ending.timed_out);
-            (flags, code, discriminant(&ending.then)).hash(into);
+            (flags, code, discriminant(&ending.then), ending.asked).hash(into);
             if let Then::Policy { was_ready_ms, asked } = &ending.then {
                 (was_ready_ms.map(|ms| ms >= worker.kind.restart.healthy_after_ms), asked).hash(into);
             }

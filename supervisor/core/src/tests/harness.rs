@@ -188,6 +188,16 @@ impl World {
     /// What the world knows of an input before the core does.
     fn note(&mut self, input: &Input, expect: &Expect) {
         self.runs.note(input);
+        if let Input::Swept { key, port_taken: true, .. } = input
+            && expect.spawns.contains(&key.name)
+            && let Some(worker) = self.core.workers.get(&key.name)
+        {
+            // Whoever waits for the run that lost its port waits for the next one.
+            for waiter in worker.waiters.iter().filter(|waiter| waiter.run == key.run) {
+                let Some(Id::Number(id)) = waiter.id else { continue };
+                self.owed.entry((waiter.conn, id)).and_modify(|owed| owed.run += 1);
+            }
+        }
         match input {
             Input::Connected { conn, .. } => {
                 let client = Client { owner: Owner::unknown(), unread: 0, watch: None };

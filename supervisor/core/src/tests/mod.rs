@@ -15,6 +15,7 @@
 //! | `exhaust` | every sequence of inputs up to a depth |
 //! | `random` | long random histories (`GOB_HISTORIES`, `GOB_SEED`) |
 //! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each, in words |
+//! | `readiness`, `stop_ways` | each check and each way, in words |
 //!
 //! # Do they find anything?
 //!
@@ -55,11 +56,13 @@ mod harness;
 mod lease;
 mod owner;
 mod random;
+mod readiness;
 mod runs;
 mod settle;
 mod spec;
 mod start;
 mod steps;
+mod stop_ways;
 mod subscribers;
 mod table;
 mod watch;

@@ -6,7 +6,7 @@
 use super::dice::Dice;
 use super::harness::{Seen, World, kind};
 use super::steps::Step;
-use gob_protocol::kind::{Check, Kind, RestartOn};
+use gob_protocol::kind::{Check, HttpPort, Kind, RestartOn};
 use gob_protocol::{ErrorCode, EventKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::String;
@@ -25,7 +25,12 @@ fn any_kind(dice: &mut Dice) -> Kind {
     kind.restart.backoff_ms = dice.one(&[(2, 3), (100, 30_000), (1, 1)]);
     kind.restart.give_up_failures = dice.one(&[1, 3, 5, 1_000]);
     kind.exit_zero_ceded = dice.below(2) == 0;
-    kind.readiness.check = dice.one(&[Check::Handshake, Check::Handshake, Check::None]);
+    let http = |port| Check::Http { path: "/".into(), status: 200, port };
+    let connect = Check::Connect { address: "127.0.0.1:{port}".into() };
+    let rare = [Check::None, Check::Notify, Check::Delay { for_ms: 50 }, http(HttpPort::Given), connect];
+    kind.readiness.check = dice.one(&[vec![Check::Handshake; 3], rare.to_vec()].concat());
+    kind.stop.http = dice.one(&[None, Some("POST /stop".into())]);
+    kind.stop.then = dice.one(&[None, Some("SIGINT".into())]);
     kind.readiness.timeout_ms = dice.one(&[1, 300, 30_000]);
     kind.stop.grace_ms = dice.one(&[0, 100, 10_000]);
     kind

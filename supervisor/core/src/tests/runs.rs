@@ -2,7 +2,7 @@
 
 use super::harness::World;
 use super::spec::Expect;
-use crate::{Effect, Input, RunKey};
+use crate::{Effect, Input, RunKey, SpawnPlan};
 use gob_protocol::Name;
 use std::collections::BTreeMap;
 use std::format;
@@ -27,6 +27,12 @@ pub(super) struct Run {
     /// Its readiness check has answered.
     pub(super) told: bool,
     pub(super) terminated: bool,
+    /// How many signals asked it to end.
+    pub(super) signals: u8,
+    /// It was asked to end by HTTP, which has no answer yet.
+    pub(super) http: bool,
+    pub(super) probing: bool,
+    pub(super) needs_port: bool,
     pub(super) sweeping: bool,
     /// A census is under way.
     pub(super) census: bool,
@@ -77,7 +83,7 @@ impl Runs {
             }
         };
         match input {
-            Input::Spawned { key, pid } => {
+            Input::Spawned { key, pid, .. } => {
                 let pid = *pid;
                 change(key, &|run| run.stage = Stage::Alive { pid });
                 self.pids += 1;
@@ -85,7 +91,8 @@ impl Runs {
             Input::SpawnFailed { key, .. } | Input::Swept { key, .. } => {
                 self.live.retain(|name, run| *name != key.name || run.run != key.run);
             }
-            Input::Ready { key, .. } => change(key, &|run| run.told = true),
+            Input::Ready { key, .. } | Input::NeverReady { key, .. } => change(key, &|run| run.told = true),
+            Input::StopAnswered { key, .. } => change(key, &|run| run.http = false),
             Input::Exited { key, .. } => change(key, &|run| {
                 run.stage = Stage::Exited;
                 // Whatever was killed before: what is left now has to be swept anew.
@@ -113,11 +120,23 @@ impl Runs {
         Ok(run)
     }
 
-    fn begin(&mut self, key: &RunKey) -> Result<(), String> {
+    fn begin(&mut self, plan: &SpawnPlan) -> Result<(), String> {
+        let key = &plan.key;
         let last = self.last.insert(key.name.clone(), key.run).unwrap_or(0);
         ensure!(key.run > last, "{key:?} is not a new run, {last} was");
         let stage = Stage::Spawning;
-        let run = Run { run: key.run, stage, told: false, terminated: false, sweeping: false, census: false };
+        let run = Run {
+            run: key.run,
+            stage,
+            told: false,
+            terminated: false,
+            signals: 0,
+            http: false,
+            probing: false,
+            needs_port: plan.needs_port,
+            sweeping: false,
+            census: false,
+        };
         let old = self.live.insert(key.name.clone(), run);
         ensure!(old.is_none(), "{key:?} begins while {old:?} lives");
         Ok(())
@@ -134,7 +153,12 @@ impl World {
     ) -> Result<(), String> {
         let touches = matches!(
             effect,
-            Effect::Spawn(_) | Effect::Terminate { .. } | Effect::Sweep { .. } | Effect::Signal { .. }
+            Effect::Spawn(_)
+                | Effect::Terminate { .. }
+                | Effect::StopHttp { .. }
+                | Effect::Probe { .. }
+                | Effect::Sweep { .. }
+                | Effect::Signal { .. }
         );
         ensure!(!self.ended || !touches, "{effect:?} after the end");
         match effect {
@@ -143,15 +167,31 @@ impl World {
             Effect::Publish { event, owned, others } => self.published(event, owned, others)?,
             Effect::Lagged { conn, frame } => self.lagged(*conn, frame)?,
             Effect::Spawn(plan) => {
-                self.runs.begin(&plan.key)?;
+                self.runs.begin(plan)?;
                 ensure!(!self.spec.is_down(&plan.key.name), "{:?} spawned after a stop", plan.key);
                 spawned.push(plan.key.name.clone());
             }
             Effect::Terminate { key, .. } => {
+                let twice =
+                    self.core.workers.get(&key.name).is_some_and(|worker| worker.kind.stop.then.is_some());
                 let run = self.runs.alive(key, "terminate")?;
-                ensure!(!run.terminated, "{key:?} asked to end twice");
+                ensure!(run.signals < 1 + u8::from(twice), "{key:?} asked to end too often");
+                run.signals += 1;
                 ensure!(!run.sweeping, "{key:?} asked to end while it is being killed");
                 run.terminated = true;
+            }
+            Effect::StopHttp { key, .. } => {
+                let run = self.runs.alive(key, "stop by HTTP")?;
+                ensure!(!run.terminated && !run.sweeping, "{key:?} asked politely too late");
+                (run.terminated, run.http) = (true, true);
+            }
+            Effect::Probe { key, .. } => {
+                let run = self.runs.alive(key, "probe")?;
+                ensure!(!core::mem::replace(&mut run.probing, true), "{key:?} probed twice");
+            }
+            Effect::EndProbe { key } => {
+                let run = self.runs.of(key, "end of a probe")?;
+                ensure!(core::mem::take(&mut run.probing), "{key:?} is not probed");
             }
             Effect::Sweep { key } => {
                 let run = self.runs.of(key, "sweep")?;

@@ -34,6 +34,7 @@ impl World {
             match run.stage {
                 Stage::Spawning => return Some(Step::Spawned(name)),
                 Stage::Exited => return Some(Step::Swept(name)),
+                Stage::Alive { .. } if run.http => return Some(Step::StopAnswered(name, obey)),
                 Stage::Alive { .. } if run.sweeping => return Some(Step::Exited(name, killed())),
                 Stage::Alive { .. } if run.terminated && obey => {
                     return Some(Step::Exited(name, Exit::Code { code: 0 }));

@@ -5,7 +5,7 @@
 
 use super::harness::Client;
 use super::wish::{Queued, Wish, lease, may_manage, take_over};
-use crate::worker::{Phase, Worker};
+use crate::worker::{Phase, Then, Worker};
 use crate::{ConnId, Core, Input, Timer};
 use gob_protocol::request::{Restart, Start};
 use gob_protocol::{Name, Outcome, Owner, Request};
@@ -90,6 +90,13 @@ impl Spec {
             }
             Input::SpawnFailed { key, .. } | Input::Swept { key, .. } => {
                 let Some(wish) = self.wishes.get_mut(&key.name) else { return expect };
+                if let (Input::Swept { port_taken: true, .. }, Some(worker)) =
+                    (input, core.workers.get(&key.name))
+                    && worker.run == key.run
+                    && unlucky(worker)
+                {
+                    expect.spawns.push(key.name.clone());
+                }
                 let ours = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);
                 if let Some(queued) = ours.then(|| wish.queued.take()).flatten() {
                     wish.begin(queued.owner, queued.lease, now);
@@ -273,6 +280,13 @@ impl Spec {
             Stand::Starting | Stand::External => {}
         }
     }
+}
+
+/// Whether a run that lost its port is followed by another at once: nobody wanted its end, and it was never ready.
+fn unlucky(worker: &Worker) -> bool {
+    let Phase::Ending(ending) = &worker.phase else { return false };
+    let unasked = matches!(ending.then, Then::Policy { was_ready_ms: None, asked: false });
+    unasked && ending.exit.is_some() && worker.lost_ports < 3
 }
 
 /// The run that a start is served by: the one there is, or the next one.

@@ -27,6 +27,13 @@ pub(super) enum Step {
     Probed(Name, bool),
     Exited(Name, Exit),
     Swept(Name),
+    /// Swept, and somebody else has its port.
+    PortTaken(Name),
+    /// A run says what it is doing.
+    Told(Name),
+    Notified(Name),
+    /// The HTTP request to end was taken or not.
+    StopAnswered(Name, bool),
     /// A census finds a survivor.
     Surviving(Name),
     /// A process of this owner holds the graph, or nobody does.
@@ -54,16 +61,31 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let key = RunKey { name: worker.name.clone(), run };
     let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
     vec![
-        Input::Spawned { key: key.clone(), pid: 9 },
+        Input::Spawned { key: key.clone(), pid: 9, port: None },
         Input::SpawnFailed { key: key.clone(), errno: "EAGAIN".into(), message: "late".into() },
-        Input::Ready { key: key.clone(), result: Ok(Handshake::default()) },
-        Input::Ready { key: key.clone(), result: Err(HandshakeError::Refused("late".into())) },
+        Input::Ready { key: key.clone(), handshake: Handshake::default(), ports: Vec::new() },
+        Input::NeverReady {
+            key: key.clone(),
+            error: HandshakeError::Refused("late".into()),
+            last_lines: Vec::new(),
+        },
+        Input::Told { key: key.clone(), status: "late".into() },
+        Input::Notified { key: key.clone() },
+        Input::StopAnswered { key: key.clone(), taken: false },
         Input::Probed { key: key.clone(), failure: Some("late".into()) },
         Input::Exited { key: key.clone(), exit: Exit::Code { code: 0 } },
-        Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() },
+        Input::Swept {
+            key: key.clone(),
+            receipt: Receipt::default(),
+            last_lines: Vec::new(),
+            port_taken: true,
+        },
         Input::Surviving { key, receipt: Receipt { survivors, ..Receipt::default() } },
     ]
 }
+
+/// The port of runs that need one.
+const PORT: Option<u16> = Some(4_000);
 
 impl World {
     /// Takes one step; `false` when it can't happen.
@@ -122,7 +144,11 @@ impl World {
             Step::Leave(conn) => Input::Disconnected { conn: *self.clients.get_key_value(conn)?.0 },
             Step::Spawned(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
-                Input::Spawned { key: run.key(name), pid: runs.next_pid() }
+                Input::Spawned {
+                    key: run.key(name),
+                    pid: runs.next_pid(),
+                    port: PORT.filter(|_| run.needs_port),
+                }
             }
             Step::SpawnFailed(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
@@ -134,12 +160,12 @@ impl World {
             }
             Step::Ready(name) => {
                 let run = runs.get(name).filter(alive).filter(|run| !run.told)?;
-                Input::Ready { key: run.key(name), result: Ok(Handshake::default()) }
+                Input::Ready { key: run.key(name), handshake: Handshake::default(), ports: Vec::new() }
             }
             Step::Refused(name) => {
                 let run = runs.get(name).filter(alive).filter(|run| !run.told)?;
-                let result = Err(HandshakeError::Refused("no disk".into()));
-                Input::Ready { key: run.key(name), result }
+                let error = HandshakeError::Refused("no disk".into());
+                Input::NeverReady { key: run.key(name), error, last_lines: vec!["bye".into()] }
             }
             Step::Probed(name, well) => {
                 let run = runs.get(name).filter(alive).filter(|run| run.told)?;
@@ -154,7 +180,11 @@ impl World {
                     key: run.key(name),
                     receipt: Receipt::default(),
                     last_lines: vec!["bye".into()],
+                    port_taken: false,
                 }
+            }
+            Step::PortTaken(_) | Step::Told(_) | Step::Notified(_) | Step::StopAnswered(..) => {
+                return self.found(step);
             }
             Step::Surviving(name) => {
                 let run = runs.get(name).filter(|run| run.census)?;
@@ -180,6 +210,29 @@ impl World {
             Step::Late(ms) => self.wake_at(*ms)?,
             Step::Terminate => Input::Terminate,
             Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,
+        })
+    }
+
+    /// What is found out about a run from outside.
+    fn found(&self, step: &Step) -> Option<Input> {
+        let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
+        let runs = &self.runs;
+        Some(match step {
+            Step::PortTaken(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Exited && run.needs_port)?;
+                let (receipt, last_lines) = (Receipt::default(), vec!["in use".into()]);
+                Input::Swept { key: run.key(name), receipt, last_lines, port_taken: true }
+            }
+            Step::Told(name) => {
+                let run = runs.get(name).filter(alive)?;
+                Input::Told { key: run.key(name), status: "loading".into() }
+            }
+            Step::Notified(name) => Input::Notified { key: runs.get(name).filter(alive)?.key(name) },
+            Step::StopAnswered(name, taken) => {
+                let run = runs.get(name).filter(|run| run.http)?;
+                Input::StopAnswered { key: run.key(name), taken: *taken }
+            }
+            _other => return None,
         })
     }
 

@@ -178,7 +178,12 @@ fn brought_to(phase: &str) -> World {
 fn inputs(column: &str, key: RunKey) -> Vec<Input> {
     let ask = |request: Request| Input::Request { conn: CLI, id: Some(Id::Number(999)), request };
     let exited = |exit: Exit| {
-        let swept = Input::Swept { key: key.clone(), receipt: Receipt::default(), last_lines: Vec::new() };
+        let swept = Input::Swept {
+            key: key.clone(),
+            receipt: Receipt::default(),
+            last_lines: Vec::new(),
+            port_taken: false,
+        };
         vec![Input::Exited { key: key.clone(), exit }, swept]
     };
     let holder =
@@ -188,10 +193,14 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         "stop" => vec![ask(stop("w"))],
         "stop --force" => vec![ask(stop_force("w"))],
         "restart" => vec![ask(restart("w"))],
-        "spawned" => vec![Input::Spawned { key, pid: 55 }],
+        "spawned" => vec![Input::Spawned { key, pid: 55, port: None }],
         "spawn failed" => vec![Input::SpawnFailed { key, errno: "EAGAIN".into(), message: "no".into() }],
-        "ready" => vec![Input::Ready { key, result: Ok(Handshake::default()) }],
-        "refused" => vec![Input::Ready { key, result: Err(HandshakeError::Refused("no".into())) }],
+        "ready" => vec![Input::Ready { key, handshake: Handshake::default(), ports: Vec::new() }],
+        "refused" => vec![Input::NeverReady {
+            key,
+            error: HandshakeError::Refused("no".into()),
+            last_lines: Vec::new(),
+        }],
         "probe lost" => vec![Input::Probed { key, failure: Some("no answer".into()) }],
         "probe well" => vec![Input::Probed { key, failure: None }],
         "exited 1, swept" => exited(Exit::Code { code: 1 }),

@@ -1,0 +1,151 @@
+//! A run that has a process becomes ready, or does not; a ready one is well, or is not.
+//!
+//! What is looked at is the kind's check. The shell watches output and runs probes; a delay is a deadline of the core's.
+
+use crate::io::{Effect, RunKey, Target};
+use crate::worker::{Ending, Phase, Then};
+use crate::{Core, Timer};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use gob_protocol::kind::{Check, HttpPort};
+use gob_protocol::view::Port;
+use gob_protocol::{Actor, ErrorCode, EventKind, Name, WireError};
+
+/// Events tell what a starting run says of itself this often at most, so that a chatty one does not drive everything
+/// else out of the ring.
+const TOLD_EVERY_MS: u64 = 100;
+
+impl Core {
+    /// The run has a process: how its readiness is seen from here on.
+    pub(super) fn look_for_readiness(&mut self, key: &RunKey) {
+        let Some(worker) = self.workers.get(&key.name) else { return };
+        let target = match &worker.kind.readiness.check {
+            // The shell watches its output, or hears of it.
+            Check::Handshake | Check::Log { .. } | Check::Notify => return,
+            Check::None => return self.ready(key, Handshake::default(), Vec::new()),
+            Check::Delay { for_ms } => {
+                let at = self.now.mono_ms.saturating_add(*for_ms);
+                return self.timers.arm(Timer::Delay(key.name.clone()), at);
+            }
+            Check::Http { path, status, port } => {
+                let port = match port {
+                    HttpPort::Given => worker.port,
+                    HttpPort::Discover => None,
+                    HttpPort::Fixed(port) => Some(*port),
+                };
+                Target::Http { port, path: self.filled(worker, path), status: *status }
+            }
+            Check::Connect { address } => Target::Connect { address: self.filled(worker, address) },
+        };
+        if let Some(worker) = self.workers.get_mut(&key.name) {
+            worker.probing = true;
+            self.out.push(Effect::Probe { key: key.clone(), target });
+        }
+    }
+
+    /// The run is not starting any more: nobody needs to look.
+    pub(super) fn look_no_longer(&mut self, name: &Name) {
+        self.timers.cancel(&Timer::Start(name.clone()));
+        self.timers.cancel(&Timer::Delay(name.clone()));
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        if core::mem::take(&mut worker.probing) {
+            self.out.push(Effect::EndProbe { key: worker.key() });
+        }
+    }
+
+    pub(crate) fn ready(&mut self, key: &RunKey, handshake: Handshake, ports: Vec<Port>) {
+        let (now, wall) = (self.now.mono_ms, self.now.wall);
+        let Some(worker) = self.current(key) else { return };
+        let Phase::Starting { pid: Some(pid) } = worker.phase else { return };
+        worker.phase = Phase::Ready { pid };
+        worker.ready_mono_ms = Some(now);
+        worker.lost_ports = 0;
+        let given = worker.port.map(|port| format!("http://127.0.0.1:{port}"));
+        let shown = &mut worker.shown;
+        (shown.version, shown.meta, shown.ports) = (handshake.version, handshake.meta, ports);
+        shown.endpoint = handshake.endpoint.or(given);
+        shown.ready_at = Some(wall);
+        shown.reason = None;
+        let actor = worker.actor.clone();
+        self.look_no_longer(&key.name);
+        self.publish(EventKind::WorkerReady, actor, Some(&key.name));
+        self.answer_waiters_of_run(&key.name);
+    }
+
+    pub(crate) fn notified(&mut self, key: &RunKey) {
+        let Some(worker) = self.current(key) else { return };
+        if worker.kind.readiness.check == Check::Notify {
+            self.ready(key, Handshake::default(), Vec::new());
+        }
+    }
+
+    pub(crate) fn delay_passed(&mut self, name: &Name) {
+        if let Some(key) = self.workers.get(name).map(crate::worker::Worker::key) {
+            self.ready(&key, Handshake::default(), Vec::new());
+        }
+    }
+
+    /// What a starting run says of itself is why it is not ready yet.
+    pub(crate) fn told(&mut self, key: &RunKey, status: String) {
+        let now = self.now.mono_ms;
+        let Some(worker) = self.current(key) else { return };
+        let Phase::Starting { pid: Some(_) } = worker.phase else { return };
+        if worker.shown.reason.as_ref() == Some(&status) {
+            return;
+        }
+        worker.shown.reason = Some(status);
+        if worker.told_mono_ms.is_none_or(|at| now.saturating_sub(at) >= TOLD_EVERY_MS) {
+            worker.told_mono_ms = Some(now);
+            self.publish(EventKind::WorkerUpdated, Actor::Supervisor, Some(&key.name));
+        }
+    }
+
+    /// The worker won't be ready: who waits is told at once, then its tree is ended.
+    pub(crate) fn never_ready(&mut self, key: &RunKey, error: &HandshakeError, last_lines: Vec<String>) {
+        let name = &key.name;
+        let Some(worker) = self.current(key) else { return };
+        let Phase::Starting { pid: Some(pid) } = worker.phase else { return };
+        let (code, reason) = match error {
+            HandshakeError::Refused(reason) => (ErrorCode::ServerStartFailed, reason),
+            HandshakeError::Invalid(reason) => (ErrorCode::HandshakeInvalid, reason),
+        };
+        worker.shown.reason = Some(reason.clone());
+        let message = format!("{name} did not become ready: {reason}");
+        let details = serde_json::json!({"exit": null, "errno": null, "last_lines": last_lines});
+        let error = WireError::new(code, message).hint(format!("see gobctl logs {name}")).details(details);
+        self.fail_starters(name, key.run, &error);
+        let then = Then::Policy { was_ready_ms: None, asked: true };
+        self.end_run(name, Ending::asked(Some(pid), then, Actor::Supervisor));
+        self.ask_within(name, None);
+    }
+
+    pub(crate) fn start_timed_out(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        let Phase::Starting { pid } = worker.phase else { return };
+        let seconds = worker.kind.readiness.timeout_ms as f64 / 1000.0;
+        let saw = worker.shown.reason.take().map_or_else(String::new, |saw| format!(" ({saw})"));
+        worker.shown.reason = Some(format!("was not ready after {seconds} s{saw}"));
+        let ending = Ending::asked(pid, Then::Fail, Actor::Supervisor);
+        self.end_run(name, Ending { timed_out: true, ..ending });
+        self.ask_within(name, None);
+    }
+
+    pub(crate) fn probed(&mut self, key: &RunKey, failure: Option<String>) {
+        let Some(worker) = self.current(key) else { return };
+        let event = match (&worker.phase, &failure) {
+            (Phase::Ready { pid }, Some(_)) => {
+                worker.phase = Phase::Unhealthy { pid: *pid };
+                EventKind::WorkerUnhealthy
+            }
+            (Phase::Unhealthy { pid }, None) => {
+                worker.phase = Phase::Ready { pid: *pid };
+                EventKind::WorkerReady
+            }
+            (_, _) => return,
+        };
+        worker.shown.reason = failure;
+        self.publish(event, Actor::Supervisor, Some(&key.name));
+    }
+}

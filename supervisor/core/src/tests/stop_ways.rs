@@ -1,0 +1,121 @@
+//! The ways in which a worker is asked to end, one after the other until it does.
+
+use super::harness::{World, kind};
+use super::steps::Step;
+use super::words::{CLI, killed, name, start, stop, stop_force, stop_within, view};
+use crate::{Effect, Input, Now};
+use gob_protocol::kind::{Check, HttpPort, Kind};
+use gob_protocol::{Id, Request, State, Timestamp};
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+fn way(http: bool, then: bool) -> Kind {
+    let mut kind = kind();
+    kind.readiness.check = Check::Http { path: "/".into(), status: 200, port: HttpPort::Given };
+    kind.stop.http = http.then(|| "POST /{name}".into());
+    kind.stop.then = then.then(|| "SIGINT".into());
+    kind
+}
+
+fn ready(kind: Kind) -> World {
+    let mut world = World::new(kind);
+    world.takes(&Step::Join(CLI, "cli"));
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Spawned(name("w")));
+    world.takes(&Step::Ready(name("w")));
+    world
+}
+
+/// Takes a step and says what it led to.
+fn does(world: &mut World, step: &Step) -> Vec<String> {
+    let now = world.now;
+    let mut before = world.core.clone();
+    let wake = world.wake;
+    world.takes(step);
+    let key = before.workers[&name("w")].key();
+    let input = match step {
+        Step::Ask(conn, request) => {
+            Input::Request { conn: *conn, id: Some(Id::Number(99)), request: Request::clone(request) }
+        }
+        Step::StopAnswered(_, taken) => Input::StopAnswered { key, taken: *taken },
+        Step::Due => Input::Due,
+        other => panic!("{other:?}"),
+    };
+    let now = if matches!(step, Step::Due) { wake.unwrap_or(now) } else { now };
+    let effects = before.apply(input, Now { mono_ms: now, wall: Timestamp(0) });
+    let words = effects.into_iter().filter_map(|effect| match effect {
+        Effect::StopHttp { endpoint, request, .. } => Some(format!("{request} to {endpoint}")),
+        Effect::Terminate { signal, .. } => Some(signal),
+        Effect::Sweep { .. } => Some("kill".into()),
+        _other => None,
+    });
+    words.collect()
+}
+
+const POST: &str = "POST /w to http://127.0.0.1:4000";
+
+#[test]
+fn http_comes_first_and_the_signal_when_it_is_refused() {
+    let mut world = ready(way(true, false));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST]);
+    assert_eq!(does(&mut world, &Step::StopAnswered(name("w"), false)), ["SIGTERM"]);
+    assert!(does(&mut world, &Step::Due).is_empty(), "it was asked by its signal already");
+    assert_eq!(does(&mut world, &Step::Due), ["kill"]);
+    assert_eq!(world.now, 100);
+}
+
+#[test]
+fn what_took_the_request_and_stays_gets_the_signal_at_half_of_the_grace() {
+    let mut world = ready(way(true, false));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST]);
+    assert!(does(&mut world, &Step::StopAnswered(name("w"), true)).is_empty());
+    assert_eq!(does(&mut world, &Step::Due), ["SIGTERM"]);
+    assert_eq!(world.now, 50);
+    assert_eq!(does(&mut world, &Step::Due), ["kill"]);
+}
+
+#[test]
+fn a_late_refusal_asks_nobody_twice() {
+    let mut world = ready(way(true, false));
+    does(&mut world, &Step::Ask(CLI, stop("w")));
+    assert_eq!(does(&mut world, &Step::Due), ["SIGTERM"]);
+    assert!(does(&mut world, &Step::StopAnswered(name("w"), false)).is_empty());
+}
+
+#[test]
+fn the_second_signal_comes_at_half_of_the_grace() {
+    let mut world = ready(way(false, true));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["SIGTERM"]);
+    assert_eq!(does(&mut world, &Step::Due), ["SIGINT"]);
+    assert_eq!(world.now, 50);
+    assert_eq!(does(&mut world, &Step::Due), ["kill"]);
+    assert_eq!(world.now, 100);
+}
+
+#[test]
+fn a_hurried_stop_hurries_the_second_signal_too() {
+    let mut world = ready(way(false, true));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["SIGTERM"]);
+    assert!(does(&mut world, &Step::Ask(CLI, stop_within("w", 20))).is_empty());
+    assert_eq!(does(&mut world, &Step::Due), ["SIGINT"]);
+    assert_eq!(world.now, 10);
+    assert!(does(&mut world, &Step::Ask(CLI, stop_within("w", 5_000))).is_empty());
+    assert_eq!(does(&mut world, &Step::Due), ["kill"]);
+    assert_eq!(world.now, 20);
+}
+
+#[test]
+fn force_asks_by_no_request() {
+    let mut world = ready(way(true, true));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop_force("w"))), ["SIGTERM", "kill"]);
+}
+
+#[test]
+fn death_by_the_signal_of_a_stop_is_a_clean_stop() {
+    let mut world = ready(way(false, true));
+    world.takes(&Step::Ask(CLI, stop("w")));
+    world.takes(&Step::Exited(name("w"), killed()));
+    world.takes(&Step::Swept(name("w")));
+    assert_eq!((view(&world).state, view(&world).reason), (State::Idle, None));
+}

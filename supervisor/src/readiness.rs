@@ -1,0 +1,86 @@
+//! Seeing from outside whether a run is ready, and asking it to end by HTTP.
+//!
+//! Owns the probes that are under way, keyed by run, and the socket for notifications. Each is a task of its own on the
+//! main thread's runtime, so that a worker that does not answer costs only itself. Decides nothing: the core says what
+//! to look at and for how long, and hears what was found. What a run writes is watched elsewhere (`output::watch`).
+
+mod http;
+mod notify;
+mod ports;
+mod probe;
+mod sockets;
+
+pub(crate) use ports::{Ports, with_port};
+
+use crate::sys::tag::Tag;
+use gob_core::{RunKey, Target};
+use gob_protocol::handshake::Handshake;
+use gob_protocol::view::Port;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Findings that may wait; a task whose finding finds no room waits itself.
+const QUEUE: usize = 64;
+/// How long a worker may take to answer the request to end.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// What was found out.
+pub(crate) enum Found {
+    /// A probe is satisfied.
+    Ready { key: RunKey, handshake: Handshake, ports: Vec<Port> },
+    /// A probe is not satisfied yet, and this is why.
+    NotYet { key: RunKey, status: String },
+    /// The request to end was taken, or not.
+    StopAnswered { key: RunKey, taken: bool },
+    /// A process said something on the socket for notifications.
+    Notified { pid: i32, ready: bool, status: Option<String> },
+}
+
+/// The tasks that look.
+pub(crate) struct Readiness {
+    found: mpsc::Sender<Found>,
+    probes: HashMap<RunKey, JoinHandle<()>>,
+}
+
+impl Readiness {
+    /// Opens the socket for notifications in the runtime directory; what is found comes through the receiver.
+    pub(crate) fn open(runtime: &File) -> io::Result<(Self, mpsc::Receiver<Found>)> {
+        let (found, receiver) = mpsc::channel(QUEUE);
+        let socket = notify::bind(runtime)?;
+        tokio::task::spawn_local(notify::listen(socket, found.clone()));
+        Ok((Self { found, probes: HashMap::new() }, receiver))
+    }
+
+    /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
+    pub(crate) fn probe(&mut self, key: RunKey, target: Target, tag: Tag) {
+        let task = probe::until_ready(key.clone(), target, tag, self.found.clone());
+        if let Some(old) = self.probes.insert(key, tokio::task::spawn_local(task)) {
+            old.abort();
+        }
+    }
+
+    /// Looks no longer.
+    pub(crate) fn end_probe(&mut self, key: &RunKey) {
+        if let Some(task) = self.probes.remove(key) {
+            task.abort();
+        }
+    }
+
+    /// Asks a run to end by an HTTP request, such as `POST /v1/shutdown`.
+    pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String) {
+        let found = self.found.clone();
+        tokio::task::spawn_local(async move {
+            let answer = tokio::time::timeout(STOP_LIMIT, http::ask(&endpoint, &request)).await;
+            let taken = matches!(answer, Ok(Ok(200..=299)));
+            if !taken {
+                tracing::info!(worker = %key.name, run = key.run, %endpoint, %request, ?answer, "not taken");
+            }
+            // Without a loop nobody waits for it.
+            found.send(Found::StopAnswered { key, taken }).await.unwrap_or_default();
+        });
+    }
+}

@@ -1,0 +1,96 @@
+//! The socket on which workers say that they are ready (sd_notify(3)): one for all, in the runtime directory, 0600.
+//! Whose worker speaks the kernel says: the sender's process id comes with each message, and its tag tells the run.
+
+use super::Found;
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
+};
+use std::fs::{self, File, Permissions};
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::sync::mpsc::Sender;
+
+/// A longer message is cut off; nobody says more than a few lines.
+const MAX_BYTES: usize = 4096;
+/// A status is shown in lists: so many characters of it.
+const MAX_STATUS: usize = 200;
+
+/// Makes the socket anew.
+pub(super) fn bind(runtime: &File) -> io::Result<UnixDatagram> {
+    // The way through the descriptor is short, whatever the directory is called.
+    let path = gob_core::notify_socket(&format!("/proc/self/fd/{}", runtime.as_raw_fd()));
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    let socket = UnixDatagram::bind(&path)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    setsockopt(&socket, sockopt::PassCred, &true)?;
+    Ok(socket)
+}
+
+/// Passes on what is said, until nobody listens any more.
+pub(super) async fn listen(socket: UnixDatagram, found: Sender<Found>) {
+    loop {
+        match socket.async_io(Interest::READABLE, || receive(&socket)).await {
+            Ok(Some(said)) => {
+                if found.send(said).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => return tracing::warn!(%error, "no notifications any more"),
+        }
+    }
+}
+
+/// One message; `None` when there is nothing in it for us.
+fn receive(socket: &UnixDatagram) -> io::Result<Option<Found>> {
+    let mut bytes = [0; MAX_BYTES];
+    // Room for the credentials alone: the kernel closes descriptors that somebody sends along.
+    let mut control = nix::cmsg_space!(UnixCredentials);
+    let mut into = [IoSliceMut::new(&mut bytes)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut into, Some(&mut control), flags)?;
+    let mut sender = None;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmCredentials(credentials) = control {
+            sender = Some(credentials.pid());
+        }
+    }
+    let len = message.bytes;
+    let text = String::from_utf8_lossy(bytes.get(..len).unwrap_or_default());
+    Ok(sender.and_then(|pid| read(pid, &text)))
+}
+
+fn read(pid: i32, text: &str) -> Option<Found> {
+    let ready = text.lines().any(|line| line == "READY=1");
+    let status = text
+        .lines()
+        .find_map(|line| line.strip_prefix("STATUS="))
+        .map(|status| status.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect());
+    (ready || status.is_some()).then_some(Found::Notified { pid, ready, status })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said() {
+        let said = |text: &str| match read(1, text) {
+            Some(Found::Notified { ready, status, .. }) => Some((ready, status)),
+            _nothing => None,
+        };
+        assert_eq!(said("READY=1"), Some((true, None)));
+        assert_eq!(said("STATUS=loading\u{7}\nREADY=1\n"), Some((true, Some("loading".to_owned()))));
+        assert_eq!(said("WATCHDOG=1\nMAINPID=5"), None);
+        assert_eq!(
+            said(&format!("STATUS={}", "é".repeat(300))).unwrap().1.unwrap().chars().count(),
+            MAX_STATUS
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! One probe: looks at its target until that is ready. Whoever wants no more of it aborts its task.
+
+use super::{Found, http, sockets};
+use crate::sys::tag::Tag;
+use gob_core::{RunKey, Target};
+use gob_protocol::handshake::Handshake;
+use gob_protocol::view::Port;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::Sender;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// First and longest time between attempts.
+const BETWEEN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// A start that takes longer than this is worth saying why.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What a satisfied attempt has found.
+type Ready = (Option<String>, Vec<Port>);
+
+/// Looks again and again, ever more rarely, and tells of it.
+pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Sender<Found>) {
+    let begun = Instant::now();
+    let (mut between, longest) = BETWEEN;
+    let mut told = String::new();
+    loop {
+        let attempt = timeout(ATTEMPT, attempt(&target, tag)).await;
+        let status = match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok((endpoint, ports)) => {
+                let handshake = Handshake { endpoint, ..Handshake::default() };
+                return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
+            }
+            Err(error) => format!("{}: {error}", describe(&target)),
+        };
+        if begun.elapsed() > QUIET && status != told {
+            told.clone_from(&status);
+            found.send(Found::NotYet { key: key.clone(), status }).await.unwrap_or_default();
+        }
+        sleep(between).await;
+        between = (between * 2).min(longest);
+    }
+}
+
+fn describe(target: &Target) -> String {
+    match target {
+        Target::Http { port: Some(port), path, .. } => format!("GET http://127.0.0.1:{port}{path}"),
+        Target::Http { port: None, path, .. } => format!("GET {path}"),
+        Target::Connect { address } => format!("connect to {address}"),
+    }
+}
+
+async fn attempt(target: &Target, tag: Tag) -> io::Result<Ready> {
+    match target {
+        Target::Http { port: Some(port), path, status } => {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+            get(address, path, *status).await?;
+            Ok((Some(format!("http://{address}")), Vec::new()))
+        }
+        Target::Http { port: None, path, status } => discover(path, *status, tag).await,
+        Target::Connect { address } => {
+            if let Some(path) = address.strip_prefix("unix:") {
+                drop(UnixStream::connect(path).await?);
+                return Ok((Some(address.clone()), Vec::new()));
+            }
+            let address = http::socket_address(address).ok_or(io::ErrorKind::InvalidInput)?;
+            drop(TcpStream::connect(address).await?);
+            Ok((None, Vec::new()))
+        }
+    }
+}
+
+async fn get(address: SocketAddr, path: &str, expected: u16) -> io::Result<()> {
+    match http::status(address, "GET", path).await? {
+        status if status == expected => Ok(()),
+        status => Err(io::Error::other(format!("answered {status}, not {expected}"))),
+    }
+}
+
+/// Asks everybody in the run's tree who listens.
+async fn discover(path: &str, status: u16, tag: Tag) -> io::Result<Ready> {
+    let listening = sockets::listening(tag)?;
+    let ports = || listening.iter().map(|(_, port)| port.clone()).collect();
+    let mut last = io::Error::other("it listens on no port yet");
+    for (address, _) in &listening {
+        match get(*address, path, status).await {
+            Ok(()) => return Ok((Some(format!("http://{address}")), ports())),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

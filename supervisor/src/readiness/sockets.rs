@@ -1,0 +1,106 @@
+//! On which TCP ports a run's tree listens: the sockets that its processes have open (`/proc/PID/fd`), joined with the
+//! kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by their inodes (proc(5)).
+
+use crate::sys::process;
+use crate::sys::tag::Tag;
+use gob_protocol::view::Port;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The state `TCP_LISTEN` as `/proc/net/tcp` writes it.
+const LISTENING: &str = "0A";
+
+/// Where to reach the run's listening sockets from this machine, each with its port and process.
+pub(super) fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
+    let members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
+    let mut holders = BTreeMap::new();
+    for pid in members.iter().map(|found| found.id.pid) {
+        for inode in socket_inodes(pid) {
+            holders.entry(inode).or_insert(pid);
+        }
+    }
+    if holders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = BTreeMap::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        // A kernel without IPv6 has no second table.
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        for (address, inode) in text.lines().filter_map(read_line) {
+            if let (Some(pid), Some(address)) = (holders.get(&inode), reachable(address)) {
+                let port = Port { port: address.port(), protocol: "tcp".to_owned(), pid: *pid };
+                found.entry(address.port()).or_insert((address, port));
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The inodes of the sockets that a process has open; none when it is gone.
+fn socket_inodes(pid: i32) -> Vec<u64> {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    let inode =
+        |link: std::path::PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
+    links.filter_map(inode).collect()
+}
+
+/// Local address and inode of a listening socket.
+fn read_line(line: &str) -> Option<(SocketAddr, u64)> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+    if *state != LISTENING {
+        return None;
+    }
+    let (ip, port) = local.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    // Each group of eight digits is a word in the machine's own order.
+    let words = ip.as_bytes().chunks(8).map(|word| {
+        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    });
+    let bytes: Vec<u8> = words.collect::<Option<Vec<_>>>()?.concat();
+    let ip = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(bytes) => IpAddr::V4(bytes.into()),
+        Err(_) => IpAddr::V6(<[u8; 16]>::try_from(bytes.as_slice()).ok()?.into()).to_canonical(),
+    };
+    Some((SocketAddr::new(ip, port), inode.parse().ok()?))
+}
+
+/// Where a socket is reached on the loopback interface, if it is.
+fn reachable(mut address: SocketAddr) -> Option<SocketAddr> {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    address.ip().is_loopback().then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernel() {
+        let v4 = "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4242 1 0 100 0 0 10 0";
+        let (address, inode) = read_line(v4).unwrap();
+        assert_eq!((address.to_string().as_str(), inode), ("127.0.0.1:8080", 4242));
+        let v6 = "1: 00000000000000000000000001000000:0051 0:0 0A 0:0 0:0 0 1000 0 7 1";
+        assert_eq!(read_line(v6).unwrap().0.to_string(), "[::1]:81");
+        assert_eq!(read_line(&v4.replace(" 0A ", " 01 ")), None);
+        assert_eq!(read_line("  sl  local_address rem_address   st"), None);
+    }
+
+    #[test]
+    fn what_this_process_listens_on() {
+        let listener = std::net::TcpListener::bind(("0.0.0.0", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let me = i32::try_from(std::process::id()).unwrap();
+        let tag = Tag(crate::sys::tag::of(me).unwrap());
+        let found = listening(tag).unwrap();
+        let ours = found.iter().find(|(address, _)| address.port() == port).unwrap();
+        assert_eq!((ours.0.ip(), ours.1.pid), (IpAddr::V4(Ipv4Addr::LOCALHOST), me));
+    }
+}
