@@ -26,8 +26,8 @@ autostart = true
 env = { A = "1" }
 "#;
 
-fn settings(text: &str) -> Box<Settings> {
-    Box::new(Settings::parse(text, None, "c.toml").unwrap())
+fn settings(text: &str) -> Settings {
+    Settings::parse(text, None, "c.toml").unwrap()
 }
 
 fn rejected(text: &str) -> Box<Rejected> {
@@ -35,8 +35,8 @@ fn rejected(text: &str) -> Box<Rejected> {
 }
 
 /// A core with one client.
-fn core(settings: Box<Settings>, rejected: Option<Box<Rejected>>) -> Core {
-    let mut core = Core::new(crate::Config { settings: *settings, rejected, ..config(kind()) }, NOW);
+fn core(settings: Settings, rejected: Option<Box<Rejected>>) -> Core {
+    let mut core = Core::new(crate::Config { settings, rejected, ..config(kind()) }, NOW);
     core.apply(Input::Connected { conn: CONN, pid: None }, NOW);
     core
 }
@@ -103,14 +103,14 @@ fn a_reload_answers_what_changed_and_the_next_run_has_it() {
     start(&mut core, "x", None);
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
     let new = settings(&FILE.replace("\"small\", \"{graph}\"", "\"new\""));
-    let effects = core.apply(Input::Configured(Ok(new)), NOW);
+    let effects = core.apply(Input::Configured(Ok(Box::new(new))), NOW);
     assert_eq!(answers(&effects), [Ok(std::vec!["kind.small.command".to_string()])]);
     let name = Name::graph("x").unwrap();
     assert_eq!(core.workers[&name].kind.command[0], "small", "it keeps its kind as long as it runs");
     core.renew_kind(&name);
     assert_eq!(core.workers[&name].kind.command[0], "new");
     // A kind that is gone stays with whoever has it.
-    core.apply(Input::Configured(Ok(settings(""))), NOW);
+    core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
     core.renew_kind(&name);
     assert_eq!(core.workers[&name].kind.command[0], "new");
     assert_eq!(answers(&start(&mut core, "y", Some("small"))), [Err(ErrorCode::KindNotFound)]);
@@ -129,13 +129,13 @@ fn a_bad_file_changes_nothing_and_is_told_to_whoever_needs_more() {
 #[test]
 fn without_a_good_file_only_what_it_does_not_speak_of_starts() {
     let bad = "default_kind = \"small\"\n[kind.small]\nx = 1\n[graph.work]\n";
-    let mut core = core(Box::default(), Some(rejected(bad)));
+    let mut core = core(Settings::default(), Some(rejected(bad)));
     for (graph, kind) in [("x", None), ("x", Some("small")), ("work", Some("graph")), ("x", Some("nope"))] {
         assert_eq!(answers(&start(&mut core, graph, kind)), [Err(ErrorCode::ConfigInvalid)], "{graph}");
     }
     assert_eq!(commands(&start(&mut core, "x", Some("graph"))).len(), 1);
     assert!(commands(&core.apply(Input::Begin, NOW)).is_empty());
-    core.apply(Input::Configured(Ok(settings(FILE))), NOW);
+    core.apply(Input::Configured(Ok(Box::new(settings(FILE)))), NOW);
     assert_eq!(commands(&start(&mut core, "z", None)), ["small z"]);
 }
 
@@ -145,14 +145,14 @@ fn who_asks_during_a_reading_is_answered_by_the_next() {
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 0);
     assert_eq!(reads(&core.apply(Input::Reread, NOW)), 0);
-    let effects = core.apply(Input::Configured(Ok(settings(""))), NOW);
+    let effects = core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
     assert_eq!((answers(&effects).len(), reads(&effects)), (1, 1));
-    let effects = core.apply(Input::Configured(Ok(settings(""))), NOW);
+    let effects = core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
     assert_eq!((answers(&effects).len(), reads(&effects)), (1, 0));
     assert_eq!(reads(&core.apply(Input::Reread, NOW)), 1);
     // Who is gone is not answered.
     ask(&mut core, Request::Reload);
     core.apply(Input::Disconnected { conn: CONN }, NOW);
-    core.apply(Input::Configured(Ok(settings(""))), NOW);
-    assert!(answers(&core.apply(Input::Configured(Ok(settings(""))), NOW)).is_empty());
+    core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
+    assert!(answers(&core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW)).is_empty());
 }
