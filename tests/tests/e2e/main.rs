@@ -13,6 +13,7 @@ mod logs;
 mod names;
 mod nuke;
 mod owners;
+mod python;
 mod recovery;
 mod runtime_dir;
 mod spawn;

@@ -1,0 +1,61 @@
+//! `docs/examples/client.py`, against the real supervisor.
+
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Ctl, Gob};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// Python, unless it is not here, which is said aloud.
+fn python() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path).map(|dir| dir.join("python3")).find(|program| program.is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: python3 is not here, so nobody tried docs/examples/client.py");
+    }
+    found
+}
+
+fn client(gob: &Gob, python: &Path, args: &[&str]) -> Ctl {
+    let mut call = Ctl::new(python, gob.env());
+    call.env("PATH", &std::env::var("PATH").unwrap());
+    call.env("HOME", &std::env::var("HOME").unwrap_or_default());
+    call.args([concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/client.py")])
+        .args(args.iter().copied());
+    call
+}
+
+#[test]
+fn the_example_starts_stops_is_refused_and_hears_events_across_two_supervisors() {
+    let Some(python) = python() else { return };
+    let gob = Gob::new();
+    gob.ctl(["ping"]).ok();
+    let seen = gob.dir().join("events.txt");
+    let mut listening = client(&gob, &python, &["events"]);
+    listening.command().stdout(Stdio::from(std::fs::File::create(&seen).unwrap()));
+    let mut listener = listening.spawn();
+    let subscribed = || gob.connect().ok("status", json!({}))["subscribers"] == 1;
+    assert!(wait::until(DEADLINE, subscribed), "it does not listen");
+
+    assert!(client(&gob, &python, &["start", "demo"]).ok().starts_with("started demo of python at unix:/"));
+    assert!(client(&gob, &python, &["start", "demo"]).ok().starts_with("reused demo of python"));
+    gob.ctl(["start", "other"]).ok();
+    let refused = client(&gob, &python, &["stop", "other"]).fails(1);
+    assert_eq!(refused.stderr, "error: other is owned by cli, you are python (server-owned-by-other)\n");
+    assert_eq!(client(&gob, &python, &["stop", "demo"]).ok(), "stopped demo signalled 1\n");
+
+    // Another supervisor is another instance: the events in between are gone, and it says so.
+    gob.ctl(["shutdown", "--force"]).ok();
+    gob.ctl(["ping"]).ok();
+    assert!(wait::until(DEADLINE, subscribed), "it does not come back");
+    gob.ctl(["start", "late"]).ok();
+    let shown = || std::fs::read_to_string(&seen).unwrap();
+    let complete = wait::until(DEADLINE, || shown().contains("worker_ready late ready"));
+    listener.kill().unwrap();
+    listener.wait().unwrap();
+    assert!(
+        complete && shown().contains("worker_stopped demo idle\n") && shown().contains("\ngap\n"),
+        "{}",
+        shown()
+    );
+}
