@@ -23,6 +23,10 @@ pub enum Step {
     Listen,
     /// Writes the usual handshake line.
     Handshake,
+    /// Serves HTTP on the port of its argument `--port`, or on any.
+    Http(Http),
+    /// Says this to the socket of `NOTIFY_SOCKET`.
+    Notify(String),
     /// Goes on when somebody has written to this FIFO in the graph's directory.
     WaitFor(String),
     /// Exits with this code.
@@ -53,6 +57,16 @@ pub struct Child {
     pub stop: bool,
     /// Keeps the fixture's standard output and error open.
     pub hold_output: bool,
+}
+
+/// An HTTP server.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// So many requests are answered 503 before the first 200.
+    pub unready: u32,
+    /// Ends with code 0 on a POST; without it, a POST is answered 403.
+    pub takes_shutdown: bool,
 }
 
 /// Text for one of the streams.

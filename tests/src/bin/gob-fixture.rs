@@ -10,13 +10,14 @@
 use gob_protocol::Framer;
 use gob_protocol::name::encode_safe;
 use gob_tests::process;
-use gob_tests::script::{Child, Facts, Flood, Step, Write};
+use gob_tests::script::{Child, Facts, Flood, Http, Step, Write};
 use serde_json::{Value, json};
 use std::ffi::{c_char, c_int};
 use std::fs;
 use std::io::{self, Read, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -96,6 +97,11 @@ impl Worker {
             Step::Flood(what) => flood(&what),
             Step::Listen => self.listen()?,
             Step::Handshake => write_all(1, format!("{}\n", self.handshake()).as_bytes()),
+            Step::Http(what) => self.serve_http(what)?,
+            Step::Notify(text) => {
+                let socket = self.facts.var("NOTIFY_SOCKET").ok_or(io::ErrorKind::NotFound)?;
+                UnixDatagram::unbound()?.send_to(text.as_bytes(), socket)?;
+            }
             Step::WaitFor(fifo) => {
                 fs::File::open(self.dir.join(fifo))?.read_to_end(&mut Vec::new())?;
             }
@@ -162,6 +168,39 @@ impl Worker {
             for stream in listener.incoming().map_while(Result::ok) {
                 let worker = Arc::clone(&worker);
                 std::thread::spawn(move || worker.serve(&stream));
+            }
+        });
+        Ok(())
+    }
+
+    /// Serves HTTP, and says on standard output on which port.
+    fn serve_http(&self, what: Http) -> io::Result<()> {
+        let args = &self.facts.args;
+        let port = args.iter().position(|arg| arg == "--port").and_then(|at| args.get(at + 1)?.parse().ok());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))?;
+        let port = listener.local_addr()?.port();
+        write_all(1, format!("listening on {{\"port\":{port}}}\n").as_bytes());
+        std::thread::spawn(move || {
+            for (n, mut stream) in (0..).zip(listener.incoming().map_while(Result::ok)) {
+                let mut head = Vec::new();
+                let mut chunk = [0; 4096];
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut chunk) {
+                        Ok(len @ 1..) => head.extend_from_slice(&chunk[..len]),
+                        Ok(_) | Err(_) => break,
+                    }
+                }
+                let shutdown = head.starts_with(b"POST ");
+                let status = match (shutdown, what.takes_shutdown) {
+                    (true, false) => "403 Forbidden",
+                    (false, _) if n < what.unready => "503 Later",
+                    _ => "200 OK",
+                };
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+                let written = stream.write_all(answer.as_bytes());
+                if shutdown && what.takes_shutdown && written.is_ok() {
+                    end(0);
+                }
             }
         });
         Ok(())

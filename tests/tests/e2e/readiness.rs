@@ -1,0 +1,123 @@
+//! Every readiness check of a kind, on a worker that plays the server (CLI, Configuration).
+
+use gob_tests::Gob;
+use gob_tests::script::{Http, Step, Write};
+use serde_json::{Value, json};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+
+/// A world whose default kind is the fixture with a port, and with these lines of configuration.
+pub(crate) fn gob(given: bool, lines: &str) -> Gob {
+    let gob = Gob::new();
+    let port = if given { ", \"--port\", \"{port}\"" } else { "" };
+    let text = format!(
+        "default_kind = \"server\"\n[kind.server]\ncommand = [\"gob-graph-worker\", \"--root-dir\", \
+         \"{{root_dir}}\", \"--graph\", \"{{graph}}\", \"--socket\", \"{{socket}}\"{port}]\n{lines}\n"
+    );
+    let path = gob.dir().join("config.toml");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    gob
+}
+
+fn start(gob: &Gob, steps: &[Step]) -> Value {
+    gob.script("g", steps);
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}))["worker"].clone()
+}
+
+fn given_port(gob: &Gob, run: u64) -> u16 {
+    gob.facts("g", run).args.last().unwrap().parse().unwrap()
+}
+
+#[test]
+fn http_on_the_given_port_after_503() {
+    let gob = gob(true, "readiness = { type = \"http\", path = \"/healthz\" }");
+    let worker = start(&gob, &[Step::Http(Http { unready: 3, ..Http::default() })]);
+    let port = given_port(&gob, 1);
+    assert_eq!(worker["state"], "ready");
+    assert_eq!(worker["endpoint"], format!("http://127.0.0.1:{port}"));
+    assert_eq!(worker["command"].as_array().unwrap().last().unwrap(), &json!(port.to_string()));
+}
+
+#[test]
+fn http_on_a_discovered_port() {
+    let gob = gob(false, "readiness = { type = \"http\", path = \"/\", port = \"discover\" }");
+    let worker = start(&gob, &[Step::Http(Http::default())]);
+    let port = worker["ports"][0]["port"].as_u64().unwrap();
+    assert_eq!(worker["endpoint"], format!("http://127.0.0.1:{port}"));
+    assert_eq!(worker["ports"][0]["pid"], worker["pid"]);
+}
+
+#[test]
+fn a_taken_port_is_tried_around() {
+    let gob = gob(true, "readiness = { type = \"http\", path = \"/\" }");
+    gob.fifo("g", "go");
+    gob.script("g", &[Step::Http(Http::default())]);
+    gob.script_of_run("g", 1, &[Step::WaitFor("go".to_owned()), Step::Http(Http::default())]);
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g", "wait": "spawned"}));
+    let id = conn.post("start", json!({"graph": "g"}));
+    assert!(gob_tests::wait::until(gob_tests::wait::DEADLINE, || gob
+        .graph_dir("g")
+        .join("facts.1.json")
+        .exists()));
+    let lost = given_port(&gob, 1);
+    let thief = TcpListener::bind((Ipv4Addr::LOCALHOST, lost)).unwrap();
+    gob.release("g", "go");
+    let answer = conn.response(id);
+    let worker = &answer["data"]["worker"];
+    assert_eq!(
+        (&worker["state"], &worker["run"], &worker["restarts"]),
+        (&json!("ready"), &json!(2), &json!(0)),
+        "{answer}"
+    );
+    assert_ne!(given_port(&gob, 2), lost);
+    drop(thief);
+}
+
+#[test]
+fn connect_log_delay_and_notify() {
+    let http = || Step::Http(Http::default());
+    let cases = [
+        ("{ type = \"connect\", address = \"127.0.0.1:{port}\" }", vec![http()]),
+        ("{ type = \"log\", pattern = 'listening on (?P<json>.*)' }", vec![http()]),
+        ("{ type = \"delay\", for = \"50ms\" }", vec![http()]),
+        ("\"notify\"", vec![http(), Step::Notify("READY=1\nSTATUS=up\n".to_owned())]),
+    ];
+    for (check, steps) in cases {
+        let gob = gob(true, &format!("readiness = {check}"));
+        let worker = start(&gob, &steps);
+        assert_eq!(worker["state"], "ready", "{check}");
+        // The port is told by the arguments, which the fixture may not have noted yet when only time decides.
+        let port = worker["command"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
+        assert_eq!(worker["endpoint"], format!("http://127.0.0.1:{port}"), "{check}");
+    }
+}
+
+#[test]
+fn only_a_process_of_the_run_can_say_that_it_is_ready() {
+    let gob = gob(false, "readiness = \"notify\"");
+    gob.fifo("g", "go");
+    let told = |text: &str| Step::Notify(text.to_owned());
+    gob.script("g", &[told("STATUS=loading"), Step::WaitFor("go".to_owned()), told("READY=1")]);
+    let mut conn = gob.connect_as("cli");
+    let id = conn.post("start", json!({"graph": "g"}));
+    let state = || gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"].clone();
+    assert!(gob_tests::wait::until(gob_tests::wait::DEADLINE, || state()["reason"] == "loading"));
+    let stranger = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    stranger.send_to(b"READY=1", gob.runtime_dir().join("notify.sock")).unwrap();
+    assert_eq!(state()["state"], "starting");
+    gob.release("g", "go");
+    assert_eq!(conn.response(id)["data"]["worker"]["state"], "ready");
+}
+
+#[test]
+fn what_is_never_ready_says_what_was_seen_last() {
+    let gob = gob(true, "readiness = { type = \"http\", path = \"/x\", timeout = \"2s\" }");
+    let words = Write { text: "cannot load\n".to_owned(), stderr: true, chunk: 0 };
+    gob.script("g", &[Step::Write(words), Step::Http(Http { unready: 1000, ..Http::default() })]);
+    let error = gob.connect_as("cli").err("start", json!({"graph": "g"}), "server-start-timeout");
+    let text = error.to_string();
+    assert!(text.contains("answered 503, not 200") && text.contains("cannot load"), "{text}");
+}
