@@ -97,12 +97,15 @@ impl Reach<'_> {
                 let pid = LockHolder::read(self.dirs).map(|holder| holder.pid);
                 return Err(Error::Silent { pid, waited: begun.elapsed(), log: self.dirs.daemon_log() });
             }
-            // Watched before the keeper runs, so that what happens meanwhile wakes the wait below.
-            let changes = changes.get_or_insert_with(|| self::changes(self.dirs));
             match keeper::start(self.dirs, deadline)? {
                 keeper::Outcome::Ready => {}
                 // It lost the lock. The winner gets ready, or is on its way out and the next round starts another.
-                keeper::Outcome::Ceded => changes.wait(deadline.min(after(LOOK_MS))),
+                // Watched first, then looked at once more, then waited for, so that nothing is missed. Only a lost
+                // race pays for the watch: closing one takes the kernel some ten milliseconds.
+                keeper::Outcome::Ceded => match &changes {
+                    None => changes = Some(self::changes(self.dirs)),
+                    Some(changes) => changes.wait(deadline.min(after(LOOK_MS))),
+                },
             }
         }
     }

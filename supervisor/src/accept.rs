@@ -2,7 +2,6 @@
 //! without spinning.
 
 use crate::conn::{self, FromConn};
-use crate::outbound::Outbound;
 use crate::sys::fds;
 use gob_core::ConnId;
 use gob_protocol::{ErrorCode, WireError, envelope};
@@ -35,7 +34,7 @@ pub(crate) async fn accept(listener: UnixListener, to_loop: mpsc::Sender<FromCon
                 let (conn, to_loop, open) = (ConnId(next), to_loop.clone(), Rc::clone(&open));
                 open.set(open.get() + 1);
                 tokio::task::spawn_local(async move {
-                    conn::serve(conn, pid, Rc::new(Outbound::new(stream)), to_loop).await;
+                    conn::serve(conn, pid, stream, to_loop).await;
                     open.set(open.get() - 1);
                 });
             }

@@ -8,10 +8,16 @@ use gob_core::ConnId;
 use gob_protocol::envelope::{frame_too_long, parse_request};
 use gob_protocol::limits::MAX_REQUEST_BYTES;
 use gob_protocol::{ErrorCode, Framer, Incoming, Rejected, Request, WireError};
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::rc::Rc;
-use tokio::io::Interest;
+use std::task::{Poll, ready};
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
 /// What connections tell the control loop.
@@ -33,13 +39,15 @@ const READ_BYTES: usize = 64 * 1024;
 pub(crate) async fn serve(
     conn: ConnId,
     pid: Option<i32>,
-    outbound: Rc<Outbound>,
+    stream: UnixStream,
     to_loop: mpsc::Sender<FromConn>,
 ) {
+    let (mut incoming, outgoing) = stream.into_split();
+    let outbound = Rc::new(Outbound::new(outgoing));
     let connected = FromConn::Connected { conn, pid, outbound: Rc::clone(&outbound) };
     if to_loop.send(connected).await.is_ok() {
         // A connection ends for one reason that matters to nobody else: its client is gone.
-        read_requests(conn, &outbound, &to_loop).await.unwrap_or_default();
+        read_requests(conn, &mut incoming, &outbound, &to_loop).await.unwrap_or_default();
         outbound.close();
         to_loop.send(FromConn::Disconnected { conn }).await.unwrap_or_default();
     }
@@ -47,16 +55,16 @@ pub(crate) async fn serve(
 
 async fn read_requests(
     conn: ConnId,
+    incoming: &mut OwnedReadHalf,
     outbound: &Outbound,
     to_loop: &mpsc::Sender<FromConn>,
 ) -> io::Result<()> {
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
-    let mut at_end = false;
     loop {
         if let Some(frames) = outbound.take_written() {
             to_loop.send(FromConn::Written { conn, frames }).await.map_err(ended)?;
         }
-        let may_read = !at_end && outbound.may_read();
+        let may_read = outbound.may_read();
         if may_read {
             let requests = parse_frames(&mut framer, outbound.room());
             if !requests.is_empty() {
@@ -67,27 +75,24 @@ async fn read_requests(
                 continue;
             }
         }
-        if outbound.is_closed() || (at_end && !outbound.has_unanswered() && outbound.is_empty()) {
+        if outbound.is_closed() || outbound.is_done() {
             return Ok(());
         }
-        let interest = match (may_read, outbound.is_empty()) {
-            (true, true) => Some(Interest::READABLE),
-            (true, false) => Some(Interest::READABLE | Interest::WRITABLE),
-            (false, false) => Some(Interest::WRITABLE),
-            (false, true) => None,
-        };
-        let ready = tokio::select! {
-            ready = async { outbound.stream.ready(interest.unwrap_or(Interest::WRITABLE)).await }, if interest.is_some() => ready?,
-            () = outbound.changed.notified() => continue,
-        };
-        if ready.is_writable() {
-            outbound.flush();
-        }
-        if may_read && ready.is_readable() {
-            at_end = read(outbound, &mut framer)?;
-            if at_end && ready.is_write_closed() {
-                return Ok(());
+        tokio::select! {
+            end = read(incoming, &mut framer), if may_read => {
+                if end? {
+                    outbound.end_of_requests();
+                    // A client that is gone altogether, not only silent, can't be written to either.
+                    if outbound.stream.ready(Interest::WRITABLE).await?.is_write_closed() {
+                        return Ok(());
+                    }
+                }
             }
+            ready = outbound.stream.writable(), if !outbound.is_empty() => {
+                ready?;
+                outbound.flush();
+            }
+            () = outbound.changed.notified() => {}
         }
     }
 }
@@ -97,21 +102,21 @@ fn ended(_: mpsc::error::SendError<FromConn>) -> io::Error {
     io::ErrorKind::BrokenPipe.into()
 }
 
-/// Reads once; true at the end of the stream.
-fn read(outbound: &Outbound, framer: &mut Framer) -> io::Result<bool> {
+/// Reads once; true at the end of the stream. Loses nothing when it is cancelled.
+async fn read(incoming: &mut OwnedReadHalf, framer: &mut Framer) -> io::Result<bool> {
     thread_local! {
         /// Shared by all connections: it holds bytes only between a read and the framer.
-        static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; READ_BYTES]);
+        static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
     }
-    BUFFER.with_borrow_mut(|buffer| match outbound.stream.try_read(buffer) {
-        Ok(0) => Ok(true),
-        Ok(read) => {
-            framer.extend(buffer.get(..read).unwrap_or_default());
-            Ok(false)
-        }
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(e) => Err(e),
+    poll_fn(|cx| {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut *incoming).poll_read(cx, &mut buffer))?;
+            framer.extend(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().is_empty()))
+        })
     })
+    .await
 }
 
 fn parse_frames(framer: &mut Framer, room: usize) -> Vec<Result<Incoming, Rejected>> {

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
-use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 /// A connection with more than this many bytes to take is not read, so that it can't ask for more.
@@ -39,7 +39,7 @@ impl Chunk {
 
 /// The way to one client.
 pub(crate) struct Outbound {
-    pub(crate) stream: UnixStream,
+    pub(crate) stream: OwnedWriteHalf,
     queue: RefCell<VecDeque<Chunk>>,
     /// Bytes of the first chunk that are written already.
     offset: Cell<usize>,
@@ -48,12 +48,14 @@ pub(crate) struct Outbound {
     /// Event frames written since the last report.
     written: Cell<u32>,
     closed: Cell<bool>,
+    /// The client will ask no more and only waits for its answers.
+    at_end: Cell<bool>,
     /// Tells the connection's task that there is something to look at.
     pub(crate) changed: Notify,
 }
 
 impl Outbound {
-    pub(crate) fn new(stream: UnixStream) -> Self {
+    pub(crate) fn new(stream: OwnedWriteHalf) -> Self {
         Self {
             stream,
             queue: RefCell::default(),
@@ -62,13 +64,16 @@ impl Outbound {
             unanswered: Cell::new(0),
             written: Cell::new(0),
             closed: Cell::new(false),
+            at_end: Cell::new(false),
             changed: Notify::new(),
         }
     }
 
     /// Whether the client may be read: a request more would not break a bound.
     pub(crate) fn may_read(&self) -> bool {
-        self.unanswered.get() < MAX_UNANSWERED && self.bytes.get() <= MAX_BYTES_BEFORE_READING
+        !self.at_end.get()
+            && self.unanswered.get() < MAX_UNANSWERED
+            && self.bytes.get() <= MAX_BYTES_BEFORE_READING
     }
 
     /// How many requests may still be taken before answers are due.
@@ -80,8 +85,14 @@ impl Outbound {
         self.unanswered.set(self.unanswered.get() + requests);
     }
 
-    pub(crate) fn has_unanswered(&self) -> bool {
-        self.unanswered.get() > 0
+    /// Notes that the client will ask no more.
+    pub(crate) fn end_of_requests(&self) {
+        self.at_end.set(true);
+    }
+
+    /// Whether the client has all that it asked for and will ask no more.
+    pub(crate) fn is_done(&self) -> bool {
+        self.at_end.get() && self.unanswered.get() == 0 && self.is_empty()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -119,7 +130,7 @@ impl Outbound {
                 queue.push_back(Chunk::Own(own));
             }
         }
-        if was_full || self.unanswered.get() == 0 {
+        if was_full || self.at_end.get() {
             self.changed.notify_one();
         }
     }

@@ -15,7 +15,7 @@ use gob_core::{ConnId, Core, Effect, Input, Now, RunKey, SpawnPlan};
 use gob_protocol::envelope::write_response;
 use gob_protocol::handshake::HandshakeReader;
 use gob_protocol::kind::Check;
-use gob_protocol::{Data, ErrorCode, Event, Id, Receipt, Timestamp, WireError};
+use gob_protocol::{Data, ErrorCode, Event, Id, Receipt, Timestamp, View, WireError};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,7 +100,10 @@ impl Shell {
 
     fn carry_out(&mut self, effect: Effect) -> Option<Input> {
         match effect {
-            Effect::Reply { conn, id, result } => {
+            Effect::Reply { conn, id, mut result } => {
+                if let Ok(data) = &mut result {
+                    self.add_last_output(data);
+                }
                 self.reply(conn, id.as_ref(), result.as_ref().map_err(|e| &**e))
             }
             Effect::ReplyStatus { conn, id, mut status } => {
@@ -341,6 +344,23 @@ impl Shell {
             }
         });
         self.touch(conn);
+    }
+
+    /// Adds what only the data plane knows: when a worker last wrote something.
+    fn add_last_output(&self, data: &mut Data) {
+        let add = |view: &mut View| {
+            let key = RunKey { name: view.name.clone(), run: view.run };
+            view.last_output_at = self.taps.get(&key).and_then(|tap| tap.last_output_at());
+        };
+        match data {
+            Data::Start(data) => add(&mut data.worker),
+            Data::Stop(data) => add(&mut data.worker),
+            Data::Worker(data) => add(&mut data.worker),
+            Data::List(data) => data.workers.iter_mut().for_each(add),
+            Data::Subscribe(data) => data.workers.iter_mut().flatten().for_each(add),
+            Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => {}
+            Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
+        }
     }
 
     fn publish(&mut self, event: &Event, owned: bool, to: &[ConnId]) {

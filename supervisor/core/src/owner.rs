@@ -16,9 +16,13 @@ pub(crate) fn owned_by_other(
     requester: &Owner,
     pid: Option<i32>,
 ) -> Box<WireError> {
-    let hint = format!(
-        "ask its owner to stop it, or have it handed over: gobctl hand-over {worker} {requester} --owner {owner}"
-    );
+    let hint = if owner.is_unknown() {
+        format!("nobody owns it; the command line may take it over: gobctl start {worker} --owner cli")
+    } else {
+        format!(
+            "ask its owner to stop it, or have it handed over: gobctl hand-over {worker} {requester} --owner {owner}"
+        )
+    };
     let mut details = serde_json::Map::new();
     details.insert("worker".into(), worker.as_str().into());
     details.insert("owner".into(), owner.as_str().into());

@@ -50,7 +50,7 @@ impl Core {
     fn hello(&mut self, conn: Conn, hello: Hello) -> Result<Data, Box<WireError>> {
         if hello.protocol != PROTOCOL {
             let message = format!("you speak protocol {}, this supervisor speaks {PROTOCOL}", hello.protocol);
-            let hint = "bring both to the same version: gobctl daemon upgrade";
+            let hint = "bring both to the same version, then: gobctl daemon restart";
             let details = serde_json::json!({"client": hello.protocol, "server": PROTOCOL});
             return Err(Box::new(
                 WireError::new(ErrorCode::VersionMismatch, message).hint(hint).details(details),
