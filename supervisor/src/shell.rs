@@ -1,21 +1,19 @@
 //! Carries out what the core decides, and tells it what came of it. Never branches on the state of a worker.
 
+mod replies;
+mod start;
+
 use crate::boot::Boot;
 use crate::conn::FromConn;
 use crate::facts;
-use crate::files;
 use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
-use crate::output::{FromOutput, Output, Pattern, Pipes, Tap, Watch};
-use crate::readiness::{Found, Ports, Readiness, with_port};
-use crate::runs::{Runs, SpawnFailure};
+use crate::output::{FromOutput, Output, Tap};
+use crate::readiness::{Found, Ports, Readiness};
+use crate::runs::Runs;
 use crate::settings::Settings;
-use crate::sys::fds;
-use gob_core::{ConnId, Core, Effect, Input, Now, RunKey, SpawnPlan};
-use gob_protocol::envelope::write_response;
-use gob_protocol::handshake::HandshakeReader;
-use gob_protocol::kind::Check;
-use gob_protocol::{Data, ErrorCode, Event, Id, Receipt, Timestamp, View, WireError};
+use gob_core::{ConnId, Core, Effect, Input, Now, RunKey};
+use gob_protocol::{Data, Receipt, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -145,41 +143,6 @@ impl Shell {
         None
     }
 
-    fn spawn(&mut self, plan: &SpawnPlan) -> Input {
-        let key = plan.key.clone();
-        match self.try_spawn(plan) {
-            Ok((pid, port)) => Input::Spawned { key, pid, port },
-            Err(SpawnFailure { errno, message }) => {
-                tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
-                Input::SpawnFailed { key, errno, message }
-            }
-        }
-    }
-
-    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<(i32, Option<u16>), SpawnFailure> {
-        for dir in &plan.make_dirs {
-            files::make_private_dirs(dir.as_ref())
-                .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
-        }
-        if let Some(socket) = &plan.stale_socket {
-            files::remove_stale_socket(socket.as_ref());
-        }
-        let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
-        let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
-        let port = if plan.needs_port {
-            Some(self.ports.give(&plan.key).map_err(|e| SpawnFailure::io("find a free port", &e))?)
-        } else {
-            None
-        };
-        let watch = watch(&plan.check)?;
-        let filled = port.map(|port| with_port(plan, port));
-        let pid = self.runs.spawn(filled.as_ref().unwrap_or(plan), &stdout_end, &stderr_end)?;
-        let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
-        self.taps.retain(|key, _| key.name != plan.key.name);
-        self.taps.insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, watch));
-        Ok((pid, port))
-    }
-
     /// Takes in every child that ended, then goes on with the sweeps.
     pub(crate) fn reap(&mut self) {
         while let Some(reaped) = self.runs.reap() {
@@ -271,19 +234,6 @@ impl Shell {
         }
     }
 
-    /// Writes what this turn of the loop has queued, as far as the sockets take it.
-    pub(crate) fn flush(&mut self) {
-        while let Some(conn) = self.touched.pop() {
-            let Some(outbound) = self.conns.get(&conn) else { continue };
-            if outbound.flush() {
-                outbound.changed.notify_one();
-            }
-            if let Some(frames) = outbound.take_written() {
-                self.input(Input::Written { conn, frames });
-            }
-        }
-    }
-
     /// When something is due next; far away when nothing is.
     pub(crate) fn next_wake(&self) -> tokio::time::Instant {
         let far = tokio::time::Instant::from_std(self.started + FAR);
@@ -325,86 +275,10 @@ impl Shell {
         Snapshot { workers, seq, instance, time: self.now.wall }
     }
 
-    /// Whether somebody has still to take what was said to him.
-    pub(crate) fn has_unsent(&self) -> bool {
-        self.conns.values().any(|outbound| !outbound.is_empty())
-    }
-
     /// Sees to it that what was written and forgotten is on the disk.
     pub(crate) fn finish_output(&self, limit: std::time::Duration) -> bool {
         self.output.flush(limit)
     }
-
-    fn reply(&mut self, conn: ConnId, id: Option<&Id>, result: Result<&Data, &WireError>) {
-        let Some(outbound) = self.conns.get(&conn) else { return };
-        outbound.reply(|out| {
-            if let Err(e) = write_response(out, id, result) {
-                let error = WireError::new(ErrorCode::Internal, format!("cannot write the answer: {e}"));
-                write_response::<()>(out, id, Err(&error)).unwrap_or_default();
-            }
-        });
-        self.touch(conn);
-    }
-
-    /// Adds what only the data plane knows: when a worker last wrote something.
-    fn add_last_output(&self, data: &mut Data) {
-        let add = |view: &mut View| {
-            let key = RunKey { name: view.name.clone(), run: view.run };
-            view.last_output_at = self.taps.get(&key).and_then(|tap| tap.last_output_at());
-        };
-        match data {
-            Data::Start(data) => add(&mut data.worker),
-            Data::Stop(data) => add(&mut data.worker),
-            Data::Worker(data) => add(&mut data.worker),
-            Data::List(data) => data.workers.iter_mut().for_each(add),
-            Data::Subscribe(data) => data.workers.iter_mut().flatten().for_each(add),
-            Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => {}
-            Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
-        }
-    }
-
-    fn publish(&mut self, event: &Event, owned: bool, to: &[ConnId]) {
-        if to.is_empty() {
-            return;
-        }
-        let mut event = event.clone();
-        if let Some(view) = &mut event.worker {
-            view.owned = owned;
-        }
-        self.send_event(to, &event);
-    }
-
-    fn send_event<T: serde::Serialize>(&mut self, to: &[ConnId], event: &T) {
-        let Ok(mut frame) = serde_json::to_vec(event) else { return };
-        frame.push(b'\n');
-        let frame: Rc<[u8]> = frame.into();
-        for conn in to {
-            if let Some(outbound) = self.conns.get(conn) {
-                outbound.event(Rc::clone(&frame));
-                self.touch(*conn);
-            }
-        }
-    }
-
-    fn touch(&mut self, conn: ConnId) {
-        if self.touched.last() != Some(&conn) {
-            self.touched.push(conn);
-        }
-    }
-}
-
-/// What is to be looked for in a run's output.
-fn watch(check: &Check) -> Result<Option<Box<dyn Watch>>, SpawnFailure> {
-    Ok(match check {
-        Check::None | Check::Notify | Check::Http { .. } | Check::Connect { .. } | Check::Delay { .. } => {
-            None
-        }
-        Check::Log { pattern, stream } => {
-            let pattern = Pattern::new(pattern, *stream);
-            Some(Box::new(pattern.map_err(|message| SpawnFailure { errno: "EINVAL".to_owned(), message })?))
-        }
-        Check::Handshake => Some(Box::new(HandshakeReader::default())),
-    })
 }
 
 /// The time as the core takes it.

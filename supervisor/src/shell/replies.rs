@@ -1,0 +1,84 @@
+//! Replies and events on their way from the core to the connections' queues.
+
+use super::Shell;
+use gob_core::{ConnId, Input, RunKey};
+use gob_protocol::envelope::write_response;
+use gob_protocol::{Data, ErrorCode, Event, Id, View, WireError};
+use std::rc::Rc;
+
+impl Shell {
+    /// Writes what this turn of the loop has queued, as far as the sockets take it.
+    pub(crate) fn flush(&mut self) {
+        while let Some(conn) = self.touched.pop() {
+            let Some(outbound) = self.conns.get(&conn) else { continue };
+            if outbound.flush() {
+                outbound.changed.notify_one();
+            }
+            if let Some(frames) = outbound.take_written() {
+                self.input(Input::Written { conn, frames });
+            }
+        }
+    }
+
+    /// Whether somebody has still to take what was said to him.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.conns.values().any(|outbound| !outbound.is_empty())
+    }
+
+    pub(super) fn reply(&mut self, conn: ConnId, id: Option<&Id>, result: Result<&Data, &WireError>) {
+        let Some(outbound) = self.conns.get(&conn) else { return };
+        outbound.reply(|out| {
+            if let Err(e) = write_response(out, id, result) {
+                let error = WireError::new(ErrorCode::Internal, format!("cannot write the answer: {e}"));
+                write_response::<()>(out, id, Err(&error)).unwrap_or_default();
+            }
+        });
+        self.touch(conn);
+    }
+
+    /// Adds what only the data plane knows: when a worker last wrote something.
+    pub(super) fn add_last_output(&self, data: &mut Data) {
+        let add = |view: &mut View| {
+            let key = RunKey { name: view.name.clone(), run: view.run };
+            view.last_output_at = self.taps.get(&key).and_then(|tap| tap.last_output_at());
+        };
+        match data {
+            Data::Start(data) => add(&mut data.worker),
+            Data::Stop(data) => add(&mut data.worker),
+            Data::Worker(data) => add(&mut data.worker),
+            Data::List(data) => data.workers.iter_mut().for_each(add),
+            Data::Subscribe(data) => data.workers.iter_mut().flatten().for_each(add),
+            Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => {}
+            Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
+        }
+    }
+
+    pub(super) fn publish(&mut self, event: &Event, owned: bool, to: &[ConnId]) {
+        if to.is_empty() {
+            return;
+        }
+        let mut event = event.clone();
+        if let Some(view) = &mut event.worker {
+            view.owned = owned;
+        }
+        self.send_event(to, &event);
+    }
+
+    pub(super) fn send_event<T: serde::Serialize>(&mut self, to: &[ConnId], event: &T) {
+        let Ok(mut frame) = serde_json::to_vec(event) else { return };
+        frame.push(b'\n');
+        let frame: Rc<[u8]> = frame.into();
+        for conn in to {
+            if let Some(outbound) = self.conns.get(conn) {
+                outbound.event(Rc::clone(&frame));
+                self.touch(*conn);
+            }
+        }
+    }
+
+    fn touch(&mut self, conn: ConnId) {
+        if self.touched.last() != Some(&conn) {
+            self.touched.push(conn);
+        }
+    }
+}

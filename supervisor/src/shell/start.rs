@@ -1,0 +1,62 @@
+//! Getting a run its process: directories, port, pipes, and the watch on its output.
+
+use super::Shell;
+use crate::files;
+use crate::output::{Pattern, Pipes, Watch};
+use crate::readiness::with_port;
+use crate::runs::SpawnFailure;
+use crate::sys::fds;
+use gob_core::{Input, SpawnPlan};
+use gob_protocol::handshake::HandshakeReader;
+use gob_protocol::kind::Check;
+
+impl Shell {
+    pub(super) fn spawn(&mut self, plan: &SpawnPlan) -> Input {
+        let key = plan.key.clone();
+        match self.try_spawn(plan) {
+            Ok((pid, port)) => Input::Spawned { key, pid, port },
+            Err(SpawnFailure { errno, message }) => {
+                tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
+                Input::SpawnFailed { key, errno, message }
+            }
+        }
+    }
+
+    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<(i32, Option<u16>), SpawnFailure> {
+        for dir in &plan.make_dirs {
+            files::make_private_dirs(dir.as_ref())
+                .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
+        }
+        if let Some(socket) = &plan.stale_socket {
+            files::remove_stale_socket(socket.as_ref());
+        }
+        let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
+        let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
+        let port = if plan.needs_port {
+            Some(self.ports.give(&plan.key).map_err(|e| SpawnFailure::io("find a free port", &e))?)
+        } else {
+            None
+        };
+        let watch = watch(&plan.check)?;
+        let filled = port.map(|port| with_port(plan, port));
+        let pid = self.runs.spawn(filled.as_ref().unwrap_or(plan), &stdout_end, &stderr_end)?;
+        let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
+        self.taps.retain(|key, _| key.name != plan.key.name);
+        self.taps.insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, watch));
+        Ok((pid, port))
+    }
+}
+
+/// What is to be looked for in a run's output.
+fn watch(check: &Check) -> Result<Option<Box<dyn Watch>>, SpawnFailure> {
+    Ok(match check {
+        Check::None | Check::Notify | Check::Http { .. } | Check::Connect { .. } | Check::Delay { .. } => {
+            None
+        }
+        Check::Log { pattern, stream } => {
+            let pattern = Pattern::new(pattern, *stream);
+            Some(Box::new(pattern.map_err(|message| SpawnFailure { errno: "EINVAL".to_owned(), message })?))
+        }
+        Check::Handshake => Some(Box::new(HandshakeReader::default())),
+    })
+}
