@@ -180,11 +180,24 @@ impl Runs {
 
     /// Reaps one child that ended. A child that is no run's leader is an orphan that we adopted.
     pub(crate) fn reap(&mut self) -> Option<Option<(RunKey, Exit)>> {
-        let Reaped { pid, exit } = reap::next(|pid| self.by_leader.contains_key(&pid))?;
+        let mut members = Vec::new();
+        let Reaped { pid, exit } = reap::next(|pid| {
+            let Some(tag) = self.by_leader.get(&pid) else { return false };
+            // Only a receipt asks who else is in the group that dies with its leader.
+            if self.by_tag.get(tag).is_some_and(|run| run.ending.is_some()) {
+                members = process::scan(|found| found == *tag)
+                    .ok()
+                    .and_then(|mut all| all.remove(tag))
+                    .unwrap_or_default();
+            }
+            true
+        })?;
         let Some(tag) = self.by_leader.remove(&pid) else { return Some(None) };
         let run = self.by_tag.get_mut(&tag)?;
         run.reaped = true;
-        run.note_ends(&[]);
+        run.note_ends(&members);
+        members.retain(|found| found.pgid == pid);
+        run.note_killed(&members);
         Some(Some((run.key.clone(), exit)))
     }
 
@@ -240,18 +253,29 @@ impl Run {
     fn kill(&mut self, members: &[Found]) -> bool {
         self.note_ends(members);
         let group_killed = !self.reaped && process::send_group(self.leader, libc::SIGKILL).is_ok();
-        let Some((_, concerned)) = &mut self.ending else { return false };
-        for found in members {
+        // Who went with the group is dead by now and can't be opened any more.
+        let killed: Vec<Found> = members
+            .iter()
+            .filter(|found| {
+                (group_killed && found.pgid == self.leader)
+                    || process::open(found, self.tag)
+                        .is_some_and(|pidfd| process::send(&pidfd, libc::SIGKILL).is_ok())
+            })
+            .copied()
+            .collect();
+        self.note_killed(&killed);
+        !members.is_empty()
+    }
+
+    /// Notes a SIGKILL for these.
+    fn note_killed(&mut self, killed: &[Found]) {
+        let Some((_, concerned)) = &mut self.ending else { return };
+        for found in killed {
             let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
-            // Who went with the group is dead by now and can't be opened any more.
-            let killed = (group_killed && found.pgid == self.leader)
-                || process::open(found, self.tag)
-                    .is_some_and(|pidfd| process::send(&pidfd, libc::SIGKILL).is_ok());
-            if killed && !entry.signals.iter().any(|signal| signal == "SIGKILL") {
+            if !entry.signals.iter().any(|signal| signal == "SIGKILL") {
                 entry.signals.push("SIGKILL".to_owned());
             }
         }
-        !members.is_empty()
     }
 
     /// Notes the time for all who are not alive any more.

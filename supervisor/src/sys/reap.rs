@@ -15,7 +15,7 @@ pub(crate) struct Reaped {
 }
 
 /// Reaps the next child that ended, killing its group first when `is_leader` says that it leads one of ours.
-pub(crate) fn next(is_leader: impl Fn(i32) -> bool) -> Option<Reaped> {
+pub(crate) fn next(is_leader: impl FnOnce(i32) -> bool) -> Option<Reaped> {
     let seen = waitid(libc::P_ALL, 0, libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)?;
     let pid = pid_of(&seen);
     if is_leader(pid) {
