@@ -89,12 +89,11 @@ pub(crate) struct Boot {
 }
 
 /// The client that waits for the supervisor, when one does.
-pub struct Ready(Option<File>);
+pub(crate) struct Ready(Option<File>);
 
 impl Ready {
     /// Takes the pipe over that the keeper handed on.
-    #[must_use]
-    pub fn new(args: &Args) -> Self {
+    pub(crate) fn new(args: &Args) -> Self {
         Self(args.ready_fd.and_then(|fd| fds::inherited(fd).ok()).map(File::from))
     }
 
@@ -104,7 +103,7 @@ impl Ready {
     }
 
     /// Says why there will be no supervisor.
-    pub fn failed(&mut self, error: &BootError) {
+    pub(crate) fn failed(&mut self, error: &BootError) {
         self.tell(&format!("E{error}\n"));
     }
 

@@ -29,13 +29,14 @@ mod settings;
 mod shell;
 mod sys;
 
-pub use boot::{Args, BootError, Ready};
+pub use boot::{Args, BootError};
 
-use boot::Boot;
+use boot::{Boot, Ready};
 use conn::FromConn;
 use gob_core::{Core, Input};
 use shell::Shell;
 use std::time::{Duration, Instant};
+use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -51,14 +52,25 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Supervises until the end is asked for and done.
 ///
 /// # Errors
-/// Why it could not start; nothing was published then.
-pub fn run(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
+/// Why it could not start; nothing was published then, and the client that waits was told.
+pub fn run(args: Args) -> Result<(), BootError> {
     sys::fds::share_one_arena();
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let mut ready = Ready::new(&args);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
     // A helper thread that waits for more to do is a wake-up that nobody needs.
-    let runtime = runtime.enable_all().thread_keep_alive(Duration::from_millis(10)).build();
-    let runtime = runtime.map_err(BootError::io("start", "the runtime"))?;
-    tokio::task::LocalSet::new().block_on(&runtime, supervise(args, ready))
+    builder.enable_all().thread_keep_alive(Duration::from_millis(10));
+    let runtime = builder.build_local(LocalOptions::default()).map_err(BootError::io("start", "the runtime"));
+    let ended = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            // In a task of its own: waking the future that blocks costs two system calls, waking a task none.
+            let supervised = tokio::task::spawn_local(async move {
+                let ended = supervise(&args, &mut ready).await;
+                ended.inspect_err(|e| ready.failed(e))
+            });
+            supervised.await.map_err(|e| BootError::io("go on", "supervising")(e.into()))?
+        })
+    });
+    ended.inspect_err(|e| tracing::error!("{e}"))
 }
 
 async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {

@@ -1,6 +1,6 @@
 //! `gobd`. Started by gob-keeper, which hands it the locks; started by anybody else, it becomes the keeper.
 
-use gob_supervisor::{Args, Ready, run};
+use gob_supervisor::{Args, run};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -31,14 +31,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     log_to_stderr();
-    let mut ready = Ready::new(&args);
-    match run(&args, &mut ready) {
+    match run(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            tracing::error!("{e}");
-            ready.failed(&e);
-            ExitCode::from(DO_NOT_RESTART)
-        }
+        Err(_) => ExitCode::from(DO_NOT_RESTART),
     }
 }
 
