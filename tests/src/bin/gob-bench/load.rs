@@ -7,29 +7,50 @@ use gob_tests::wait::{self, DEADLINE};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-const REQUEST: &[u8] = b"{\"id\":1234,\"type\":\"ping\"}\n";
+/// What is asked.
+pub const REQUEST: &[u8] = b"{\"id\":1234,\"type\":\"ping\"}\n";
+
+/// The echo, ended by its handle.
+pub struct Echo {
+    /// Where it listens.
+    pub socket: PathBuf,
+    process: Child,
+}
+
+impl Echo {
+    /// Starts it in this world's directory.
+    pub fn start(gob: &Gob) -> Self {
+        let socket = gob.dir().join("echo.sock");
+        // Not by its path: the build of everything may have put another file there.
+        let mut echo = Command::new("/proc/self/exe");
+        let process = echo.arg("echo").arg(&socket).stdin(Stdio::null()).spawn().expect("the echo");
+        assert!(wait::until(DEADLINE, || UnixStream::connect(&socket).is_ok()));
+        Self { socket, process }
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
 
 /// The three ways, each against the echo.
 pub fn connections(table: &mut Table, samples: &Samples, gob: &Gob) {
-    let socket = gob.dir().join("echo.sock");
-    // Not by its path: the build of everything may have put another file there.
-    let mut echo = Command::new("/proc/self/exe");
-    let mut echo = echo.arg("echo").arg(&socket).stdin(Stdio::null()).spawn().expect("the echo");
-    assert!(wait::until(DEADLINE, || UnixStream::connect(&socket).is_ok()));
+    let echo = Echo::start(gob);
     let ways = [("on one connection", 1, 1), ("on 64 connections", 64, 1), ("64 in flight on one", 1, 64)];
     for (what, connections, in_flight) in ways {
         let requests = if connections * in_flight == 1 { samples.requests } else { samples.requests * 5 };
         let ours = || per_second(&gob.socket(), connections, in_flight, requests);
-        let limit = || per_second(&socket, connections, in_flight, requests);
+        let limit = || per_second(&echo.socket, connections, in_flight, requests);
         let measured = medians(7, ours, limit);
         table.against(&format!("requests {what}"), "/s", measured, "tokio echo", Target::RatioAtLeast(0.85));
     }
-    echo.kill().expect("the echo");
-    echo.wait().expect("the echo");
 }
 
 struct Client {

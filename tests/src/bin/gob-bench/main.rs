@@ -1,12 +1,14 @@
 //! Every figure beside its floor and its target, measured in the same run with samples that alternate.
 //!
 //! `cargo run --release -p gob-tests --bin gob-bench` builds what it measures and prints one table;
-//! `docs/BENCHMARKS.md` says what the rows mean. `--quick` takes few samples, to see that it runs.
+//! `docs/BENCHMARKS.md` says what the rows mean. `--quick` takes few samples, to see that it runs;
+//! `--scale` measures how it grows instead.
 
 mod echo;
 mod idle;
 mod load;
 mod process;
+mod scale;
 mod table;
 
 use gob_tests::{Gob, Worker};
@@ -30,9 +32,14 @@ fn main() -> ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => run(&Samples { processes: 101, requests: 20_000, workers: 100, idle_s: 10 }),
         ["--quick"] => run(&Samples { processes: 5, requests: 1_000, workers: 10, idle_s: 1 }),
+        ["--scale"] => scale(&scale::Sizes { many: 1_000, samples: 101 }),
+        ["--scale", "--quick"] | ["--quick", "--scale"] => scale(&scale::Sizes { many: 20, samples: 5 }),
         ["echo", socket] => echo::serve(socket),
+        ["canned", socket, answer] => scale::canned(socket, answer),
+        ["fetch", socket] => scale::fetch(socket),
+        ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
-            eprintln!("usage: gob-bench [--quick]");
+            eprintln!("usage: gob-bench [--scale] [--quick]");
             ExitCode::from(2)
         }
     }
@@ -48,6 +55,14 @@ fn run(samples: &Samples) -> ExitCode {
     process::start_and_stop(&mut table, samples, &gob);
     idle::memory(&mut table, &gob, "idle");
     idle::with_workers(&mut table, samples, &gob);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn scale(sizes: &scale::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    scale::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }

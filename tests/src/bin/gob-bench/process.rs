@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-fn command(gob: &Gob, program: &Path) -> Command {
+/// A program in the variables of this world, which is not heard.
+pub fn command(gob: &Gob, program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(gob.env()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
 /// Milliseconds from the spawn of a process to its successful end.
-fn timed(command: &mut Command) -> f64 {
+pub fn timed(command: &mut Command) -> f64 {
     let begun = Instant::now();
     let status = command.status().expect("a process");
     let elapsed = begun.elapsed().as_secs_f64() * 1e3;

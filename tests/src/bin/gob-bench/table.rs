@@ -92,7 +92,17 @@ fn number(value: f64) -> String {
 }
 
 /// The medians of two measurements, whose samples alternate so that both see the same machine.
-pub fn medians(samples: usize, mut gob: impl FnMut() -> f64, mut floor: impl FnMut() -> f64) -> (f64, f64) {
+pub fn medians(samples: usize, gob: impl FnMut() -> f64, floor: impl FnMut() -> f64) -> (f64, f64) {
+    let (ours, theirs) = alternate(samples, gob, floor);
+    (median(&ours), median(&theirs))
+}
+
+/// The samples themselves.
+pub fn alternate<T>(
+    samples: usize,
+    mut gob: impl FnMut() -> T,
+    mut floor: impl FnMut() -> T,
+) -> (Vec<T>, Vec<T>) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // The first pair warms caches up and does not count.
     for at in 0..=samples {
@@ -107,10 +117,21 @@ pub fn medians(samples: usize, mut gob: impl FnMut() -> f64, mut floor: impl FnM
             theirs.push(pair.1);
         }
     }
-    (median(ours), median(theirs))
+    (ours, theirs)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The value in the middle.
+pub fn median(values: &[f64]) -> f64 {
+    sorted(values)[values.len() / 2]
+}
+
+/// The value that one in a hundred exceeds.
+pub fn p99(values: &[f64]) -> f64 {
+    sorted(values)[values.len() * 99 / 100]
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
+    values
 }
