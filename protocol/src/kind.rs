@@ -33,6 +33,71 @@ pub struct Kind {
     pub on_last_lease: Option<OnLastLease>,
     /// Whether a graph of this kind starts again with the supervisor.
     pub autostart: bool,
+    /// How gob sees that it goes on being well; not at all when absent.
+    pub liveness: Option<Liveness>,
+    /// Stopped when it was ready for so long without a lease and without anybody who asked for it; never when absent.
+    pub idle_stop_ms: Option<u64>,
+    /// Resource limits, soft and hard, by the names of [`RLIMITS`].
+    pub rlimits: BTreeMap<String, u64>,
+    /// How programs that don't ask gob hold graphs of this kind.
+    pub foreign: Foreign,
+}
+
+/// The resource limits that a kind may set, by their names in getrlimit(2) without `RLIMIT_`, in lower case.
+pub const RLIMITS: [&str; 10] =
+    ["as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rss", "stack"];
+
+/// How gob sees that a worker goes on being well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liveness {
+    /// What is looked at. A handshake, a matching line of output and `WATCHDOG=1` are to come at least once in every
+    /// interval; nothing is looked at for a delay.
+    pub check: Check,
+    /// Time from one look to the next.
+    pub interval_ms: u64,
+    /// How long one look may take.
+    pub timeout_ms: u64,
+    /// So many failures in a row make it `unhealthy`.
+    pub failures: u32,
+    /// So many successes in a row make it `ready` again.
+    pub successes: u32,
+    /// Whether it is restarted as soon as it is unhealthy; the restart policy counts that as a failure.
+    pub restart: bool,
+}
+
+/// How programs that don't ask gob hold graphs of a kind (FEATURES A9).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Foreign {
+    /// The lock file that a worker makes for itself; placeholders are not replaced yet.
+    pub lock_file: Option<String>,
+    /// What `{graph_dir}` stands for.
+    pub graph_dir_encoding: GraphDirEncoding,
+    /// Owners as this kind knows them, by gob's own; `*` stands for all others.
+    pub owners: BTreeMap<String, String>,
+    /// What becomes of a worker that is alive without its lock file; without it, and without a lock file, nobody looks.
+    pub orphans: Option<Orphans>,
+}
+
+/// How a graph's name is written as a directory's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GraphDirEncoding {
+    /// As gob does: [`crate::Name::on_disk`].
+    #[default]
+    Safe,
+    /// As Logseq does.
+    Logseq,
+}
+
+/// What becomes of workers that gob did not start and whose lock file is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orphans {
+    /// They are named, and gob starts nothing beside them.
+    #[default]
+    Report,
+    /// They are ended.
+    End,
 }
 
 /// What follows when the last lease of a worker's owner is gone, after the grace.
@@ -173,6 +238,14 @@ impl Default for StopWay {
     }
 }
 
+impl Foreign {
+    /// Whether gob looks for such programs.
+    #[must_use]
+    pub fn is_looked_for(&self) -> bool {
+        self.lock_file.is_some() || self.orphans.is_some()
+    }
+}
+
 impl Kind {
     /// The kind that is always there: gob's own graph worker.
     #[must_use]
@@ -192,6 +265,10 @@ impl Kind {
             description: None,
             on_last_lease: None,
             autostart: false,
+            liveness: None,
+            idle_stop_ms: None,
+            rlimits: BTreeMap::new(),
+            foreign: Foreign::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod env;
 pub mod envelope;
 pub mod error;
 pub mod event;
+pub mod foreign;
 pub mod frame;
 pub mod handshake;
 pub mod kind;

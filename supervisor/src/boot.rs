@@ -161,6 +161,8 @@ impl Boot {
                 .filter_map(|name| Some((name, std::env::var(name).ok()?)))
                 .collect::<Env>(),
             lease_grace_ms: LEASE_GRACE_MS,
+            leftovers: std::collections::BTreeMap::new(),
+            orphans_recovered: 0,
             last_runs: files::last_runs(&logs).map_err(BootError::io("read", what))?,
             seed: random,
         })

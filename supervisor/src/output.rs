@@ -36,7 +36,7 @@ mod writer;
 
 pub(crate) use pattern::Pattern;
 pub(crate) use tap::Tap;
-pub(crate) use watch::Watch;
+pub(crate) use watch::{Watch, Watches};
 
 use exchange::Exchange;
 use gob_core::RunKey;
@@ -108,7 +108,7 @@ pub(crate) struct Pipes {
 struct Attached {
     key: RunKey,
     pipes: Pipes,
-    watch: Option<Box<dyn Watch>>,
+    watches: Watches,
     tap: Arc<Tap>,
 }
 
@@ -150,11 +150,10 @@ impl Output {
         Ok(output)
     }
 
-    /// Takes over a run's pipes and creates its files. With a `watch`, the run's output is shown to it until it
-    /// answers. A run whose files are there already is continued.
-    pub(crate) fn attach(&self, key: RunKey, pipes: Pipes, watch: Option<Box<dyn Watch>>) -> Arc<Tap> {
+    /// Takes over a run's pipes and creates its files. Its output is shown to the watches. A run whose files are there already is continued.
+    pub(crate) fn attach(&self, key: RunKey, pipes: Pipes, watches: Watches) -> Arc<Tap> {
         let tap = Arc::new(Tap::default());
-        self.send(Command::Attach(Attached { key, pipes, watch, tap: Arc::clone(&tap) }));
+        self.send(Command::Attach(Attached { key, pipes, watches, tap: Arc::clone(&tap) }));
         tap
     }
 

@@ -13,7 +13,7 @@ mod sockets;
 pub(crate) use ports::{Ports, with_port};
 
 use crate::sys::tag::Tag;
-use gob_core::{RunKey, Target};
+use gob_core::{Note, RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::collections::HashMap;
@@ -37,7 +37,9 @@ pub(crate) enum Found {
     /// The request to end was taken, or not.
     StopAnswered { key: RunKey, taken: bool },
     /// A process said something on the socket for notifications.
-    Notified { pid: i32, ready: bool, status: Option<String> },
+    Notified { pid: i32, note: Note, status: Option<String> },
+    /// One look whether a run is well; why not.
+    Looked { key: RunKey, failure: Option<String> },
 }
 
 /// The tasks that look.
@@ -61,6 +63,16 @@ impl Readiness {
         if let Some(old) = self.probes.insert(key, tokio::task::spawn_local(task)) {
             old.abort();
         }
+    }
+
+    /// Looks at a target once.
+    pub(crate) fn look(&self, key: RunKey, target: Target, tag: Tag, limit: Duration) {
+        let found = self.found.clone();
+        tokio::task::spawn_local(async move {
+            let failure = probe::once(&target, tag, limit).await.err();
+            // Without a loop nobody waits for it.
+            found.send(Found::Looked { key, failure }).await.unwrap_or_default();
+        });
     }
 
     /// Looks no longer.

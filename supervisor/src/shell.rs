@@ -12,7 +12,7 @@ use crate::output::{FromOutput, Output, Tap};
 use crate::readiness::{Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
-use gob_core::{ConnId, Core, Effect, Input, Now, RunKey};
+use gob_core::{ConnId, Core, Effect, Input, Note, Now, RunKey, Target};
 use gob_protocol::{Data, Receipt, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -125,6 +125,8 @@ impl Shell {
                     self.readiness.probe(key, target, tag);
                 }
             }
+            Effect::ProbeOnce { key, target, timeout_ms } => return self.probe_once(key, target, timeout_ms),
+            Effect::Examine { .. } | Effect::EndOrphans { .. } | Effect::Follow { .. } => {}
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Sweep { key } => self.runs.sweep(&key),
             Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
@@ -191,19 +193,33 @@ impl Shell {
         self.taps.get(key).map(|tap| tap.last_lines()).unwrap_or_default()
     }
 
+    /// Looks once whether a run is well; what it writes has been looked at all the time.
+    fn probe_once(&mut self, key: RunKey, target: Target, timeout_ms: u64) -> Option<Input> {
+        if target == Target::Output {
+            let seen = self.taps.get(&key).is_some_and(|tap| tap.take_seen());
+            let failure = (!seen).then(|| "wrote no line that says it is well".to_owned());
+            return Some(Input::Probed { key, failure });
+        }
+        let limit = std::time::Duration::from_millis(timeout_ms);
+        let tag = self.runs.tag(&key)?;
+        self.readiness.look(key, target, tag, limit);
+        None
+    }
+
     pub(crate) fn take_found(&mut self, found: Found) {
         match found {
             Found::Ready { key, handshake, ports } => self.input(Input::Ready { key, handshake, ports }),
             Found::NotYet { key, status } => self.input(Input::Told { key, status }),
             Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
-            Found::Notified { pid, ready, status } => {
+            Found::Looked { key, failure } => self.input(Input::Probed { key, failure }),
+            Found::Notified { pid, note, status } => {
                 // Whoever is not of a run of ours has nothing to say.
                 let Some(key) = self.runs.run_of(pid) else { return };
                 if let Some(status) = status {
                     self.input(Input::Told { key: key.clone(), status });
                 }
-                if ready {
-                    self.input(Input::Notified { key });
+                if note != Note::default() {
+                    self.input(Input::Notified { key, note });
                 }
             }
         }

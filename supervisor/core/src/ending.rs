@@ -76,6 +76,7 @@ impl Core {
             .collect();
         self.ending = Some(Ending { asked_by, stopped: running, nuke, done: false });
         self.publish(EventKind::SupervisorStopping, actor.clone(), None);
+        self.let_holders_be();
         let all: Vec<Name> = self.workers.keys().cloned().collect();
         for name in all {
             self.bring_down(&name, None, actor);

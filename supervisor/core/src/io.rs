@@ -11,7 +11,7 @@ use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::Check;
 use gob_protocol::view::Port;
 use gob_protocol::{
-    Data, Env, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, Timestamp, WireError,
+    Data, Env, Event, Exit, Id, Lagged, Name, ProcessId, Receipt, Request, Status, Timestamp, WireError,
 };
 
 /// The time at which an input happened.
@@ -79,6 +79,27 @@ pub enum Input {
         /// The port that stands for [`PORT_MARK`] in its plan, where the plan needs one.
         port: Option<u16>,
     },
+    /// A run gets no process: somebody else holds the lock of its graph.
+    Held {
+        /// Which run.
+        key: RunKey,
+        /// Who.
+        holder: Holder,
+    },
+    /// The answer to [`Effect::Examine`] and to [`Effect::EndOrphans`]: who holds the run's graph without gob.
+    Examined {
+        /// Which run.
+        key: RunKey,
+        /// Who.
+        found: Examined,
+    },
+    /// What is left of processes that an earlier supervisor started for this worker; nothing when they are gone.
+    Leftover {
+        /// The worker's name.
+        name: Name,
+        /// Its processes.
+        pids: Vec<i32>,
+    },
     /// A run could not get a process.
     SpawnFailed {
         /// Which run.
@@ -113,10 +134,12 @@ pub enum Input {
         /// In words.
         status: String,
     },
-    /// A process of the run said `READY=1` (sd_notify(3)).
+    /// A process of the run said something that its state depends on (sd_notify(3)).
     Notified {
         /// Which run.
         key: RunKey,
+        /// What.
+        note: Note,
     },
     /// The answer to [`Effect::StopHttp`].
     StopAnswered {
@@ -181,12 +204,70 @@ pub enum Input {
 pub struct Holder {
     /// Its process id.
     pub pid: i32,
+    /// When it was started, as the kernel counts (proc(5), field 22 of `stat`); 0 where nobody can tell.
+    pub start_time: u64,
     /// Its owner as it tells it, in gob's words.
     pub owner: gob_protocol::Owner,
     /// What it holds: a lock file, a socket.
     pub path: String,
     /// Where its clients reach it.
     pub endpoint: Option<String>,
+}
+
+/// Who holds a graph without gob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Examined {
+    /// Nobody. A lock file of a dead process is gone.
+    Nobody,
+    /// A living process, by its lock file.
+    Held(Holder),
+    /// Workers of the graph that are alive without a lock file.
+    Orphans(Vec<Orphan>),
+    /// These were to be ended, and were not in time.
+    Survived(Vec<Orphan>),
+    /// It can't be told, in words: a lock file that can't be read, say.
+    Unclear(String),
+}
+
+/// A worker that gob did not start, found by its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Which process.
+    pub id: ProcessId,
+    /// Its arguments, for people.
+    pub command: String,
+}
+
+/// What a process says on the socket for notifications (sd_notify(3)), `STATUS` aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Note {
+    /// `READY=1`.
+    pub ready: bool,
+    /// `STOPPING=1`.
+    pub stopping: bool,
+    /// `WATCHDOG=1`.
+    pub alive: bool,
+    /// `WATCHDOG=trigger`.
+    pub failed: bool,
+    /// `WATCHDOG_USEC`, in milliseconds.
+    pub watchdog_ms: Option<u64>,
+    /// `EXTEND_TIMEOUT_USEC`, in milliseconds.
+    pub extend_ms: Option<u64>,
+}
+
+/// Where to look for whoever holds a graph without gob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExaminePlan {
+    /// The lock file that a worker makes for itself.
+    pub lock_file: Option<String>,
+    /// Program and arguments as a run of the worker has them. It may hold [`PORT_MARK`].
+    pub command: Vec<String>,
+    /// The graph.
+    pub graph: String,
+    /// The real path of its root.
+    pub root_dir: String,
+    /// Asked at the ports on which a holder listens, to make sure that it serves the graph; a path.
+    pub health: Option<String>,
 }
 
 /// What the shell is to do.
@@ -251,6 +332,38 @@ pub enum Effect {
         /// At what.
         target: Target,
     },
+    /// Look once whether a run is well; answered by `Probed`.
+    ProbeOnce {
+        /// Which run.
+        key: RunKey,
+        /// At what.
+        target: Target,
+        /// How long that may take.
+        timeout_ms: u64,
+    },
+    /// Look who holds a run's graph without gob, and take a dead process's lock file away; answered by `Examined`.
+    Examine {
+        /// Which run.
+        key: RunKey,
+        /// Where to look.
+        plan: Box<ExaminePlan>,
+    },
+    /// End these processes, each of them if it still is the one that was found; answered by `Examined`.
+    EndOrphans {
+        /// Which run.
+        key: RunKey,
+        /// Whom.
+        orphans: Vec<Orphan>,
+        /// Where to look again afterwards.
+        plan: Box<ExaminePlan>,
+    },
+    /// Tell when this process is gone; answered by `External` without a holder.
+    Follow {
+        /// The worker whose graph it holds.
+        name: Name,
+        /// Its process id.
+        pid: i32,
+    },
     /// Look no longer.
     EndProbe {
         /// Which run.
@@ -306,6 +419,8 @@ pub enum Target {
         /// Where.
         address: String,
     },
+    /// A line of output that the run's check knows, since the last look.
+    Output,
 }
 
 /// Stands in a [`SpawnPlan`] for the free port that only the shell can find. It has control characters, which no name
@@ -331,6 +446,21 @@ pub struct SpawnPlan {
     pub umask: u32,
     /// How readiness is seen.
     pub check: Check,
+    /// How it is seen in the output that the run goes on being well.
+    pub liveness: Option<Check>,
+    /// Resource limits by their names in [`gob_protocol::kind::RLIMITS`].
+    pub rlimits: Vec<(String, u64)>,
+    /// The lock of the run's graph; its processes inherit it.
+    pub lock: Option<GraphLock>,
     /// Whether the run is given a port.
     pub needs_port: bool,
+}
+
+/// A file whose flock the processes of a run inherit, so that no two workers serve one graph, whoever started them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphLock {
+    /// The file.
+    pub path: String,
+    /// What is written into it for people and other supervisors; the shell adds the process id.
+    pub note: serde_json::Map<String, serde_json::Value>,
 }

@@ -28,6 +28,7 @@ impl Core {
         if worker.leases.insert(conn, requester).is_none() {
             self.publish(EventKind::LeaseGranted, self.actor(conn), Some(name));
         }
+        self.heed_idleness(name);
     }
 
     pub(crate) fn release(&mut self, conn: ConnId, name: &Name) -> Result<Data, Box<WireError>> {
@@ -54,6 +55,7 @@ impl Core {
         if was_owners {
             self.heed_leases(name);
         }
+        self.heed_idleness(name);
     }
 
     /// Arms the grace when the owner has no lease any more and the worker's policy cares; else takes it back.

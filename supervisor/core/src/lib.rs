@@ -39,7 +39,10 @@ mod tests;
 mod timers;
 mod worker;
 
-pub use io::{ConnId, Effect, Holder, Input, Now, PORT_MARK, Read, RunKey, SpawnPlan, Target};
+pub use io::{
+    ConnId, Effect, ExaminePlan, Examined, GraphLock, Holder, Input, Note, Now, Orphan, PORT_MARK, Read,
+    RunKey, SpawnPlan, Target,
+};
 pub use plan::{Paths, notify_socket};
 
 use alloc::boxed::Box;
@@ -67,6 +70,10 @@ pub struct Config {
     pub base_env: Env,
     /// Time between an owner's last lease and what follows from it.
     pub lease_grace_ms: u64,
+    /// What is left of processes that an earlier supervisor started, by the worker's name.
+    pub leftovers: BTreeMap<Name, Vec<i32>>,
+    /// How many processes of an earlier supervisor were ended.
+    pub orphans_recovered: u64,
     /// Highest run of each worker that left logs, so that a new run never writes into them.
     pub last_runs: BTreeMap<Name, u64>,
     /// Seed of the backoff's jitter.
@@ -157,7 +164,10 @@ impl Core {
             Input::Ready { key, handshake, ports } => self.ready(&key, handshake, ports),
             Input::NeverReady { key, error, last_lines } => self.never_ready(&key, &error, last_lines),
             Input::Told { key, status } => self.told(&key, status),
-            Input::Notified { key } => self.notified(&key),
+            Input::Held { key, holder } => self.held(&key, &holder),
+            Input::Examined { key, found } => self.examined(&key, found),
+            Input::Leftover { name, pids } => self.left_over(name, pids),
+            Input::Notified { key, note } => self.notified(&key, note),
             Input::StopAnswered { key, taken } => self.stop_answered(&key, taken),
             Input::Probed { key, failure } => self.probed(&key, failure),
             Input::Exited { key, exit } => self.exited(&key, exit),
@@ -235,6 +245,9 @@ impl Core {
                 Timer::Kill(name) => self.grace_ended(&name),
                 Timer::Sweep(name) => self.sweep_is_late(&name),
                 Timer::Backoff(name) => self.retry(&name),
+                Timer::Liveness(name) => self.liveness_is_due(&name),
+                Timer::Idle(name) => self.idle_for_long(&name),
+                Timer::Polite(name) => self.holder_took_too_long(&name),
                 Timer::Lease(name) => self.lease_grace_ended(&name),
                 Timer::Waiter(name, conn, number) => self.waiter_timed_out(&name, conn, number),
             }

@@ -8,17 +8,23 @@
 //! | `ask` | half and end of the grace, the answer to a stop by HTTP |
 //! | `down` | exited, swept |
 //! | `sweep` | what a sweep comes to |
+//! | `foreign` | who holds the graph without gob; stop and restart of that |
+//! | `liveness` | probed, `WATCHDOG=1` |
 //! | `rest` | due for the next try; external |
 //! | `answers` | what those hear who wait |
 
 mod answers;
 mod ask;
 mod down;
+mod foreign;
+mod liveness;
 mod readiness;
 mod rest;
 mod stop;
 mod sweep;
 mod up;
+
+pub(crate) use foreign::Looking;
 
 use crate::Core;
 use crate::io::RunKey;

@@ -1,15 +1,15 @@
 //! Program, arguments, environment and directories of a run (CLI, Environment of workers and Configuration).
 
 use crate::Core;
-use crate::io::{PORT_MARK, SpawnPlan};
+use crate::io::{GraphLock, PORT_MARK, SpawnPlan};
 use crate::worker::Worker;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use gob_protocol::kind::{Check, HttpPort, Kind};
+use gob_protocol::kind::{Check, GraphDirEncoding, HttpPort, Kind};
 use gob_protocol::logindex::{Stream, log_path};
-use gob_protocol::{Env, Name};
+use gob_protocol::{Env, Name, Owner};
 
 /// Where things are: absolute paths without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +37,17 @@ impl Core {
     /// What placeholders stand for.
     fn values(&self, worker: &Worker, port: String) -> BTreeMap<&'static str, String> {
         let paths = &self.config.paths;
-        let graph_dir = worker.graph.on_disk();
+        let graph_dir = match worker.kind.foreign.graph_dir_encoding {
+            GraphDirEncoding::Safe => worker.graph.on_disk(),
+            GraphDirEncoding::Logseq => gob_protocol::foreign::logseq_dir(worker.graph.as_str()),
+        };
         BTreeMap::from([
             ("graph", worker.graph.to_string()),
             ("name", worker.name.to_string()),
             ("root_dir", worker.root_dir.clone()),
-            ("data_dir", format!("{}/{graph_dir}", paths.data_dir)),
+            ("data_dir", data_dir(paths, worker)),
             ("graph_dir", graph_dir),
-            ("owner", worker.owner.to_string()),
+            ("owner", owner_word(&worker.kind, &worker.owner)),
             ("socket", format!("{}/graphs/{}.sock", paths.runtime_dir, socket_name(&worker.name))),
             ("port", port),
         ])
@@ -77,8 +80,13 @@ impl Core {
         env.set("GOB_INSTANCE", &*self.config.server.instance);
         env.remove("GOB_OWNER");
         env.remove("NOTIFY_SOCKET");
-        if kind.readiness.check == Check::Notify {
+        let watchdog = kind.liveness.as_ref().filter(|liveness| liveness.check == Check::Notify);
+        if kind.readiness.check == Check::Notify || watchdog.is_some() {
             env.set("NOTIFY_SOCKET", notify_socket(&paths.runtime_dir));
+        }
+        env.remove("WATCHDOG_USEC");
+        if let Some(liveness) = watchdog {
+            env.set("WATCHDOG_USEC", liveness.interval_ms.saturating_mul(1_000).to_string());
         }
         SpawnPlan {
             key: worker.key(),
@@ -89,13 +97,53 @@ impl Core {
             env,
             umask: GRAPH_UMASK,
             check: kind.readiness.check.clone(),
+            liveness: kind.liveness.as_ref().map(|liveness| liveness.check.clone()),
+            rlimits: kind.rlimits.iter().map(|(name, value)| (name.clone(), *value)).collect(),
+            lock: Some(self.graph_lock(worker)),
             needs_port: needs_port(kind),
         }
+    }
+
+    /// The file whose lock says that somebody serves the graph: beside the graph where it has a root of its own, so that
+    /// a supervisor with other directories meets it too.
+    fn graph_lock(&self, worker: &Worker) -> GraphLock {
+        let paths = &self.config.paths;
+        let path = if worker.root_dir == paths.data_dir {
+            format!("{}/lock", data_dir(paths, worker))
+        } else {
+            format!("{}/.gob/{}.lock", worker.root_dir, worker.graph.on_disk())
+        };
+        let server = &self.config.server;
+        let note = [
+            ("name", worker.name.as_str().into()),
+            ("run", worker.run.into()),
+            ("graph", worker.graph.as_str().into()),
+            ("root_dir", worker.root_dir.as_str().into()),
+            ("owner", worker.owner.as_str().into()),
+            ("supervisor_pid", server.pid.into()),
+            ("instance", server.instance.as_str().into()),
+            ("socket", paths.socket.as_str().into()),
+        ];
+        GraphLock { path, note: note.into_iter().map(|(key, value)| (key.into(), value)).collect() }
     }
 
     pub(crate) fn log_path(&self, worker: &Worker, stream: Stream) -> String {
         format!("{}/logs/{}", self.config.paths.state_dir, log_path(&worker.name, worker.run, stream))
     }
+}
+
+/// A directory of the graph's own.
+fn data_dir(paths: &Paths, worker: &Worker) -> String {
+    format!("{}/{}", paths.data_dir, worker.graph.on_disk())
+}
+
+/// An owner as the kind knows it. Words that it has for others stand for themselves.
+fn owner_word(kind: &Kind, owner: &Owner) -> String {
+    let words = &kind.foreign.owners;
+    let own = owner.as_str();
+    let stays = words.values().any(|word| word == own);
+    let word = words.get(own).or_else(|| words.get("*").filter(|_| !stays));
+    word.map_or_else(|| own.to_string(), Clone::clone)
 }
 
 fn graph_env(from: &Env, pass: &[String]) -> Env {

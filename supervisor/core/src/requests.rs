@@ -182,6 +182,7 @@ impl Core {
             lagged_events: self.counters.lagged_events,
             spawn_failures: self.counters.spawn_failures,
             restarts: self.counters.restarts,
+            orphans_recovered: self.config.orphans_recovered,
             ..Status::default()
         }
     }

@@ -27,16 +27,17 @@ impl Failures {
     }
 
     /// Judges a run that ended by itself. `was_ready_ms` is how long it had been ready, `None` when it never was,
-    /// which is a failure whatever its exit code.
+    /// which is a failure whatever its exit code, as is the end of a run that was not well.
     pub(crate) fn judge(
         &mut self,
         policy: &RestartPolicy,
         exit: &Exit,
         was_ready_ms: Option<u64>,
+        unwell: bool,
         now: u64,
         jitter: u64,
     ) -> Verdict {
-        let clean = *exit == Exit::Code { code: 0 } && was_ready_ms.is_some();
+        let clean = *exit == Exit::Code { code: 0 } && was_ready_ms.is_some() && !unwell;
         match policy.on {
             RestartOn::Never => return Verdict::Rest,
             RestartOn::OnFailure if clean => return Verdict::Rest,
@@ -95,7 +96,7 @@ mod tests {
         let mut failures = Failures::default();
         let verdicts = |failures: &mut Failures, step: u64| {
             (1..=5u64)
-                .map(|n| failures.judge(&policy, &CRASH, None, n * step, 0))
+                .map(|n| failures.judge(&policy, &CRASH, None, false, n * step, 0))
                 .collect::<alloc::vec::Vec<_>>()
         };
         assert_eq!(verdicts(&mut failures, 1000).last(), Some(&Verdict::GiveUp(5)));
@@ -108,14 +109,21 @@ mod tests {
         let policy = RestartPolicy::default();
         let mut failures = Failures::default();
         for _ in 0..20 {
-            assert_eq!(failures.judge(&policy, &CRASH, Some(60_000), 5, 0), Verdict::Retry(100));
+            assert_eq!(failures.judge(&policy, &CRASH, Some(60_000), false, 5, 0), Verdict::Retry(100));
         }
     }
 
     #[test]
     fn policies() {
         let judge = |on, exit: &Exit, ready| {
-            Failures::default().judge(&RestartPolicy { on, ..RestartPolicy::default() }, exit, ready, 0, 0)
+            Failures::default().judge(
+                &RestartPolicy { on, ..RestartPolicy::default() },
+                exit,
+                ready,
+                false,
+                0,
+                0,
+            )
         };
         let zero = Exit::Code { code: 0 };
         assert_eq!(judge(RestartOn::Never, &CRASH, None), Verdict::Rest);

@@ -2,7 +2,7 @@
 
 use crate::io::ConnId;
 use crate::requests::not_found;
-use crate::worker::{Next, Phase, Shown, Then, Waiter, Waiting, Worker};
+use crate::worker::{Live, Next, Phase, Shown, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -113,6 +113,9 @@ impl Core {
             port: None,
             lost_ports: 0,
             probing: false,
+            looking: None,
+            polite: None,
+            live: Live::default(),
             told_mono_ms: None,
             shown: Shown { created_at: self.now.wall, ..Shown::default() },
         };
@@ -152,6 +155,7 @@ impl Core {
                 }
             },
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => {
+                self.heed_idleness(name);
                 self.reuse(name, requester, &next.actor)
             }
         }
@@ -216,7 +220,7 @@ impl Core {
             self.timers.arm(timer, self.now.mono_ms.saturating_add(ms));
         }
         if at_rest {
-            self.answer_waiters_at_rest(name);
+            self.answer_at_rest(name, number);
         } else {
             self.answer_waiters_of_run(name);
         }
@@ -260,11 +264,15 @@ impl Core {
         self.reply(waiter.conn, waiter.id, Ok(data));
     }
 
-    /// A worker that is down and not coming up by itself: only an external one gets here with waiters.
-    fn answer_waiters_at_rest(&mut self, name: &Name) {
+    /// A worker that is down and not coming up now: an external one, or one of which an old process is left.
+    fn answer_at_rest(&mut self, name: &Name, number: u64) {
+        let error = self.leftover_error(name);
         let Some(worker) = self.workers.get_mut(name) else { return };
-        for waiter in core::mem::take(&mut worker.waiters) {
-            self.answer_with_view(name, waiter);
+        let Some(at) = worker.waiters.iter().position(|waiter| waiter.number == number) else { return };
+        let (waiter, external) = (worker.waiters.remove(at), matches!(worker.phase, Phase::External(_)));
+        match error.filter(|_| !external) {
+            Some(error) => self.fail(name, waiter, &error),
+            None => self.answer_with_view(name, waiter),
         }
     }
 

@@ -20,6 +20,12 @@ pub(crate) enum Timer {
     Sweep(Name),
     /// The restart policy's next try.
     Backoff(Name),
+    /// A ready run is to be looked at.
+    Liveness(Name),
+    /// Nobody had any use for a worker for long enough.
+    Idle(Name),
+    /// A holder that is not ours was asked to end, and should have.
+    Polite(Name),
     /// The grace after an owner's last lease ends.
     Lease(Name),
     /// A requester waits no longer.

@@ -1,6 +1,7 @@
 //! One worker: what is wanted of it, where it stands, and how others see it. Plain state; `lifecycle` moves it.
 
 use crate::io::{ConnId, Holder, RunKey};
+use crate::lifecycle::Looking;
 use crate::restart::Failures;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -151,9 +152,41 @@ pub(crate) struct Worker {
     pub(crate) lost_ports: u32,
     /// A probe looks whether its latest run is ready.
     pub(crate) probing: bool,
+    /// What waits to hear who holds the graph without gob.
+    pub(crate) looking: Option<Looking>,
+    /// The process that holds the graph without gob was asked to end.
+    pub(crate) polite: Option<Polite>,
+    /// What is known of its latest run's health.
+    pub(crate) live: Live,
     /// When an event last told what a starting run says of itself.
     pub(crate) told_mono_ms: Option<u64>,
     pub(crate) shown: Shown,
+}
+
+/// Whoever holds the graph without gob was asked to end.
+#[derive(Debug, Clone)]
+pub(crate) struct Polite {
+    /// When.
+    pub(crate) began_ms: u64,
+    /// By whom.
+    pub(crate) actor: Actor,
+    /// The run that is to follow.
+    pub(crate) next: Option<Box<Next>>,
+}
+
+/// Health of a ready run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Live {
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// Successes in a row.
+    pub(crate) successes: u32,
+    /// It was heard of since the last look.
+    pub(crate) heard: bool,
+    /// The shell looks.
+    pub(crate) looking: bool,
+    /// Its own idea of how often it is to be heard of.
+    pub(crate) watchdog_ms: Option<u64>,
 }
 
 /// What others see of the latest run and is not needed to decide.

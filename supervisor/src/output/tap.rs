@@ -2,7 +2,7 @@
 
 use gob_protocol::Timestamp;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::index::Stream;
@@ -16,6 +16,7 @@ const TAIL_LINES: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Tap {
     last_output: AtomicI64,
+    seen: AtomicBool,
     tail: Mutex<Tail>,
     /// Bytes read and not yet written or dropped.
     pub(super) backlog: AtomicUsize,
@@ -31,6 +32,16 @@ impl Tap {
     /// 4 KiB at most.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).lines()
+    }
+
+    /// Whether a sign of life was seen since this was last asked.
+    pub(crate) fn take_seen(&self) -> bool {
+        self.seen.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes a sign of life.
+    pub(super) fn saw(&self) {
+        self.seen.store(true, Ordering::Relaxed);
     }
 
     /// Takes in what was read.

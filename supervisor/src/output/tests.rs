@@ -57,14 +57,14 @@ impl Plane {
 
     /// Attaches a run and returns the ends that a worker would have.
     fn attach(&self, key: &RunKey) -> Worker {
-        self.attach_watched(key, None)
+        self.attach_watched(key, Watches::default())
     }
 
-    fn attach_watched(&self, key: &RunKey, watch: Option<Box<dyn Watch>>) -> Worker {
+    fn attach_watched(&self, key: &RunKey, watches: Watches) -> Worker {
         let (stdout, out) = pipe();
         let (stderr, err) = pipe();
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
-        let tap = self.output.attach(key.clone(), pipes, watch);
+        let tap = self.output.attach(key.clone(), pipes, watches);
         Worker { out, err, tap }
     }
 
@@ -145,4 +145,9 @@ fn all_files(path: &Path) -> Vec<String> {
     files.reverse();
     files.extend(fs::read_to_string(path).ok());
     files
+}
+
+/// Looks for the handshake.
+fn handshake() -> Watches {
+    Watches { ready: Some(Box::new(HandshakeReader::default())), well: None }
 }

@@ -1,12 +1,21 @@
-//! Looking for readiness in what a run writes.
+//! Looking for readiness, and later for signs of life, in what a run writes.
 
 use super::index::Stream;
 use gob_protocol::handshake::{Handshake, HandshakeError, HandshakeReader};
 use std::fmt;
 
-/// Sees a run's output until it has an answer. Runs on the drain thread, in constant memory, and never waits.
+/// Who sees a run's output.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    /// Until it has an answer: that is the run's readiness.
+    pub(crate) ready: Option<Box<dyn Watch>>,
+    /// As long as the run lives: each answer is a sign of life.
+    pub(crate) well: Option<Box<dyn Watch>>,
+}
+
+/// Sees a run's output. Runs on the drain thread, in constant memory, and never waits.
 pub(crate) trait Watch: Send {
-    /// Takes the next bytes of one stream. Once it has answered, it is not fed any more.
+    /// Takes the next bytes of one stream, and answers when there is something in them.
     fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>>;
 }
 

@@ -1,7 +1,8 @@
-//! The socket on which workers say that they are ready (sd_notify(3)): one for all, in the runtime directory, 0600.
+//! The socket on which workers say how they are (sd_notify(3)): one for all, in the runtime directory, 0600.
 //! Whose worker speaks the kernel says: the sender's process id comes with each message, and its tag tells the run.
 
 use super::Found;
+use gob_core::Note;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
 };
@@ -67,12 +68,23 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<Found>> {
 }
 
 fn read(pid: i32, text: &str) -> Option<Found> {
-    let ready = text.lines().any(|line| line == "READY=1");
-    let status = text
-        .lines()
-        .find_map(|line| line.strip_prefix("STATUS="))
-        .map(|status| status.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect());
-    (ready || status.is_some()).then_some(Found::Notified { pid, ready, status })
+    let (mut note, mut status) = (Note::default(), None);
+    let ms = |usec: &str| usec.parse::<u64>().ok().map(|usec| usec.div_ceil(1_000));
+    for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+        match (name, value) {
+            ("READY", "1") => note.ready = true,
+            ("STOPPING", "1") => note.stopping = true,
+            ("WATCHDOG", "1") => note.alive = true,
+            ("WATCHDOG", "trigger") => note.failed = true,
+            ("WATCHDOG_USEC", usec) => note.watchdog_ms = ms(usec),
+            ("EXTEND_TIMEOUT_USEC", usec) => note.extend_ms = ms(usec),
+            ("STATUS", words) => {
+                status = Some(words.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect());
+            }
+            (_, _) => {}
+        }
+    }
+    (note != Note::default() || status.is_some()).then_some(Found::Notified { pid, note, status })
 }
 
 #[cfg(test)]
@@ -82,12 +94,23 @@ mod tests {
     #[test]
     fn what_is_said() {
         let said = |text: &str| match read(1, text) {
-            Some(Found::Notified { ready, status, .. }) => Some((ready, status)),
+            Some(Found::Notified { note, status, .. }) => Some((note, status)),
             _nothing => None,
         };
-        assert_eq!(said("READY=1"), Some((true, None)));
-        assert_eq!(said("STATUS=loading\u{7}\nREADY=1\n"), Some((true, Some("loading".to_owned()))));
-        assert_eq!(said("WATCHDOG=1\nMAINPID=5"), None);
+        let ready = Note { ready: true, ..Note::default() };
+        assert_eq!(said("READY=1"), Some((ready, None)));
+        assert_eq!(said("STATUS=loading\u{7}\nREADY=1\n"), Some((ready, Some("loading".to_owned()))));
+        assert_eq!(said("MAINPID=5\nREADY=0\nWATCHDOG_USEC=soon"), None);
+        let all = "WATCHDOG=1\nSTOPPING=1\nWATCHDOG_USEC=1500000\nEXTEND_TIMEOUT_USEC=1";
+        let note = Note {
+            stopping: true,
+            alive: true,
+            watchdog_ms: Some(1_500),
+            extend_ms: Some(1),
+            ..Note::default()
+        };
+        assert_eq!(said(all), Some((note, None)));
+        assert_eq!(said("WATCHDOG=trigger"), Some((Note { failed: true, ..Note::default() }, None)));
         assert_eq!(
             said(&format!("STATUS={}", "é".repeat(300))).unwrap().1.unwrap().chars().count(),
             MAX_STATUS

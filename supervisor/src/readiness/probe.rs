@@ -20,7 +20,7 @@ const BETWEEN: (Duration, Duration) = (Duration::from_millis(10), Duration::from
 const QUIET: Duration = Duration::from_secs(1);
 
 /// What a satisfied attempt has found.
-type Ready = (Option<String>, Vec<Port>);
+pub(super) type Ready = (Option<String>, Vec<Port>);
 
 /// Looks again and again, ever more rarely, and tells of it.
 pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Sender<Found>) {
@@ -28,13 +28,12 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Se
     let (mut between, longest) = BETWEEN;
     let mut told = String::new();
     loop {
-        let attempt = timeout(ATTEMPT, attempt(&target, tag)).await;
-        let status = match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        let status = match once(&target, tag, ATTEMPT).await {
             Ok((endpoint, ports)) => {
                 let handshake = Handshake { endpoint, ..Handshake::default() };
                 return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
             }
-            Err(error) => format!("{}: {error}", describe(&target)),
+            Err(status) => status,
         };
         if begun.elapsed() > QUIET && status != told {
             told.clone_from(&status);
@@ -45,11 +44,19 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Se
     }
 }
 
+/// Looks once, and says what was seen when that is not what it should be.
+pub(super) async fn once(target: &Target, tag: Tag, limit: Duration) -> Result<Ready, String> {
+    let attempt = timeout(limit, attempt(target, tag)).await;
+    let attempt = attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    attempt.map_err(|error| format!("{}: {error}", describe(target)))
+}
+
 fn describe(target: &Target) -> String {
     match target {
         Target::Http { port: Some(port), path, .. } => format!("GET http://127.0.0.1:{port}{path}"),
         Target::Http { port: None, path, .. } => format!("GET {path}"),
         Target::Connect { address } => format!("connect to {address}"),
+        Target::Output => "output".to_owned(),
     }
 }
 
@@ -70,7 +77,13 @@ async fn attempt(target: &Target, tag: Tag) -> io::Result<Ready> {
             drop(TcpStream::connect(address).await?);
             Ok((None, Vec::new()))
         }
+        Target::Output => not_from_outside(),
     }
+}
+
+/// What a run writes is seen elsewhere.
+fn not_from_outside() -> io::Result<Ready> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 async fn get(address: SocketAddr, path: &str, expected: u16) -> io::Result<()> {

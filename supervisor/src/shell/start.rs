@@ -2,7 +2,7 @@
 
 use super::Shell;
 use crate::files;
-use crate::output::{Pattern, Pipes, Watch};
+use crate::output::{Pattern, Pipes, Watch, Watches};
 use crate::readiness::with_port;
 use crate::runs::SpawnFailure;
 use crate::sys::fds;
@@ -37,12 +37,14 @@ impl Shell {
         } else {
             None
         };
-        let watch = watch(&plan.check)?;
+        let ready = watch(&plan.check)?;
+        let well = plan.liveness.as_ref().map_or(Ok(None), watch)?;
         let filled = port.map(|port| with_port(plan, port));
         let pid = self.runs.spawn(filled.as_ref().unwrap_or(plan), &stdout_end, &stderr_end)?;
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
         self.taps.retain(|key, _| key.name != plan.key.name);
-        self.taps.insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, watch));
+        self.taps
+            .insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, Watches { ready, well }));
         Ok((pid, port))
     }
 }

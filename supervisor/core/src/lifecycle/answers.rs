@@ -41,7 +41,7 @@ impl Core {
         }
     }
 
-    pub(super) fn fail(&mut self, name: &Name, waiter: Waiter, error: &WireError) {
+    pub(crate) fn fail(&mut self, name: &Name, waiter: Waiter, error: &WireError) {
         self.timers.cancel(&Timer::Waiter(name.clone(), waiter.conn, waiter.number));
         self.reply(waiter.conn, waiter.id, Err(Box::new(error.clone())));
     }

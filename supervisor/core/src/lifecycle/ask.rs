@@ -81,6 +81,9 @@ impl Core {
     /// The worker took the HTTP request, and is ending by itself; or it did not, and gets the signal.
     pub(crate) fn stop_answered(&mut self, key: &RunKey, taken: bool) {
         let Some(worker) = self.current(key) else { return };
+        if matches!(worker.phase, Phase::External(_)) && !taken {
+            return self.holder_stays(&key.name, "did not take the request to end");
+        }
         let Phase::Ending(ending) = &mut worker.phase else { return };
         if ending.asked == Asked::Http {
             ending.asked = Asked::TakenHttp;

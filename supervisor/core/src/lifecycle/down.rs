@@ -1,5 +1,6 @@
 //! A run has ended: it is swept, and something follows.
 
+use super::Looking;
 use crate::io::RunKey;
 use crate::restart::{Verdict, next_random};
 use crate::worker::{Ending, Phase, Then};
@@ -55,6 +56,7 @@ impl Core {
         let code =
             if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
         worker.shown.last_lines = last_lines;
+        let is_looked_for = worker.kind.foreign.is_looked_for();
         self.timers.cancel(&Timer::Sweep(key.name.clone()));
         if port_taken
             && matches!(then, Then::Policy { was_ready_ms: None, asked: false })
@@ -62,7 +64,13 @@ impl Core {
         {
             return;
         }
+        let never_ready = matches!(then, Then::Fail | Then::Policy { was_ready_ms: None, asked: false });
+        let contended = never_ready && is_looked_for;
         let error = self.start_error(&key.name, &exit, code);
+        if contended {
+            // It may have given way to somebody: that is contention, not a crash.
+            return self.examine(&key.name, Looking::After(Box::new((exit, receipt, error))));
+        }
         self.follow(&key.name, then, &exit, actor, &receipt, &error);
     }
 
@@ -115,7 +123,7 @@ impl Core {
             }
             Then::Policy { was_ready_ms, asked } => {
                 let may_cede = !asked && *exit == Exit::Code { code: 0 };
-                self.follow_policy(name, exit, was_ready_ms, may_cede);
+                self.follow_policy(name, exit, was_ready_ms, may_cede, asked);
             }
         }
         let run = self.workers.get(name).map_or(0, |worker| worker.run);
@@ -132,6 +140,7 @@ impl Core {
         exit: &Exit,
         was_ready_ms: Option<u64>,
         may_cede: bool,
+        unwell: bool,
     ) {
         let jitter = next_random(&mut self.config.seed);
         let now = self.now.mono_ms;
@@ -143,8 +152,10 @@ impl Core {
             EventKind::WorkerCeded
         } else {
             let policy = worker.kind.restart.clone();
-            match worker.failures.judge(&policy, exit, was_ready_ms, now, jitter) {
-                Verdict::Rest if was_ready_ms.is_none() || (policy.on == RestartOn::Never && !zero) => {
+            match worker.failures.judge(&policy, exit, was_ready_ms, unwell, now, jitter) {
+                Verdict::Rest
+                    if was_ready_ms.is_none() || unwell || (policy.on == RestartOn::Never && !zero) =>
+                {
                     worker.shown.reason.get_or_insert_with(|| format!("{exit}: see gobctl logs {name}"));
                     self.settle(name, Phase::Failed);
                     EventKind::WorkerFailed

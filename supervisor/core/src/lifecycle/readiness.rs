@@ -1,9 +1,9 @@
-//! A run that has a process becomes ready, or does not; a ready one is well, or is not.
+//! A run that has a process becomes ready, or does not.
 //!
 //! What is looked at is the kind's check. The shell watches output and runs probes; a delay is a deadline of the core's.
 
 use crate::io::{Effect, RunKey, Target};
-use crate::worker::{Ending, Phase, Then};
+use crate::worker::{Ending, Phase, Then, Worker};
 use crate::{Core, Timer};
 use alloc::format;
 use alloc::string::String;
@@ -29,19 +29,27 @@ impl Core {
                 let at = self.now.mono_ms.saturating_add(*for_ms);
                 return self.timers.arm(Timer::Delay(key.name.clone()), at);
             }
+            check @ (Check::Http { .. } | Check::Connect { .. }) => self.target(worker, check),
+        };
+        if let (Some(target), Some(worker)) = (target, self.workers.get_mut(&key.name)) {
+            worker.probing = true;
+            self.out.push(Effect::Probe { key: key.clone(), target });
+        }
+    }
+
+    /// Where a check that looks from outside looks.
+    pub(super) fn target(&self, worker: &Worker, check: &Check) -> Option<Target> {
+        match check {
             Check::Http { path, status, port } => {
                 let port = match port {
                     HttpPort::Given => worker.port,
                     HttpPort::Discover => None,
                     HttpPort::Fixed(port) => Some(*port),
                 };
-                Target::Http { port, path: self.filled(worker, path), status: *status }
+                Some(Target::Http { port, path: self.filled(worker, path), status: *status })
             }
-            Check::Connect { address } => Target::Connect { address: self.filled(worker, address) },
-        };
-        if let Some(worker) = self.workers.get_mut(&key.name) {
-            worker.probing = true;
-            self.out.push(Effect::Probe { key: key.clone(), target });
+            Check::Connect { address } => Some(Target::Connect { address: self.filled(worker, address) }),
+            Check::None | Check::Handshake | Check::Notify | Check::Log { .. } | Check::Delay { .. } => None,
         }
     }
 
@@ -49,6 +57,7 @@ impl Core {
     pub(super) fn look_no_longer(&mut self, name: &Name) {
         self.timers.cancel(&Timer::Start(name.clone()));
         self.timers.cancel(&Timer::Delay(name.clone()));
+        self.end_liveness(name);
         let Some(worker) = self.workers.get_mut(name) else { return };
         if core::mem::take(&mut worker.probing) {
             self.out.push(Effect::EndProbe { key: worker.key() });
@@ -70,15 +79,9 @@ impl Core {
         shown.reason = None;
         let actor = worker.actor.clone();
         self.look_no_longer(&key.name);
+        self.begin_liveness(&key.name);
         self.publish(EventKind::WorkerReady, actor, Some(&key.name));
         self.answer_waiters_of_run(&key.name);
-    }
-
-    pub(crate) fn notified(&mut self, key: &RunKey) {
-        let Some(worker) = self.current(key) else { return };
-        if worker.kind.readiness.check == Check::Notify {
-            self.ready(key, Handshake::default(), Vec::new());
-        }
     }
 
     pub(crate) fn delay_passed(&mut self, name: &Name) {
@@ -130,22 +133,5 @@ impl Core {
         let ending = Ending::asked(pid, Then::Fail, Actor::Supervisor);
         self.end_run(name, Ending { timed_out: true, ..ending });
         self.ask_within(name, None);
-    }
-
-    pub(crate) fn probed(&mut self, key: &RunKey, failure: Option<String>) {
-        let Some(worker) = self.current(key) else { return };
-        let event = match (&worker.phase, &failure) {
-            (Phase::Ready { pid }, Some(_)) => {
-                worker.phase = Phase::Unhealthy { pid: *pid };
-                EventKind::WorkerUnhealthy
-            }
-            (Phase::Unhealthy { pid }, None) => {
-                worker.phase = Phase::Ready { pid: *pid };
-                EventKind::WorkerReady
-            }
-            (_, _) => return,
-        };
-        worker.shown.reason = failure;
-        self.publish(event, Actor::Supervisor, Some(&key.name));
     }
 }

@@ -46,10 +46,7 @@ impl Core {
                 self.settle(name, Phase::External(holder));
                 self.publish(EventKind::WorkerUpdated, Actor::Supervisor, Some(name));
             }
-            (Phase::External(_), None) => {
-                self.settle(name, Phase::Idle);
-                self.publish(EventKind::WorkerStopped, Actor::Supervisor, Some(name));
-            }
+            (Phase::External(_), None) => self.holder_gone(name),
             (_, _) => {}
         }
     }

@@ -1,14 +1,13 @@
 //! Somebody wants a worker down, or up anew: `stop` and `restart`.
 
-use crate::Core;
 use crate::io::ConnId;
-use crate::requests::not_ours;
 use crate::start::Patience;
-use crate::worker::{Ending, Next, Phase, Then, Waiter, Waiting};
+use crate::worker::{Ending, Next, Phase, Polite, Then, Waiter, Waiting};
+use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::format;
 use gob_protocol::request::{Restart, Stop};
-use gob_protocol::{Actor, ErrorCode, EventKind, Id, Name, Receipt, WireError};
+use gob_protocol::{Actor, ErrorCode, EventKind, Id, Name, Owner, Receipt, WireError};
 
 impl Core {
     pub(crate) fn stop(&mut self, conn: ConnId, id: Option<Id>, stop: &Stop) {
@@ -16,18 +15,23 @@ impl Core {
             Ok(worker) => worker,
             Err(error) => return self.reply(conn, id, Err(error)),
         };
-        if matches!(worker.phase, Phase::External(_)) {
-            let error = not_ours(worker);
-            return self.reply(conn, id, Err(error));
-        }
+        let external = matches!(worker.phase, Phase::External(_));
         let actor = self.actor(conn);
         let grace_ms = if stop.force { Some(0) } else { stop.grace_ms };
-        self.bring_down(&stop.name, grace_ms, &actor);
+        if !external {
+            self.bring_down(&stop.name, grace_ms, &actor);
+        }
         let (number, requester) = (self.waiters, self.requester(conn));
         self.waiters += 1;
         self.involve(conn, &stop.name);
         let run = self.workers.get(&stop.name).map_or(0, |worker| worker.run);
         let waiter = Waiter { conn, id, requester, what: Waiting::Stop, number, run };
+        if external {
+            self.want_holder_alone(&stop.name, &actor);
+            // Force is for processes of ours: this one is asked, and has its kind's grace.
+            let polite = Polite { began_ms: self.now.mono_ms, actor, next: None };
+            return self.ask_holder(&stop.name, stop.grace_ms, waiter, polite);
+        }
         match self.workers.get_mut(&stop.name) {
             Some(worker) if worker.is_running() => worker.waiters.push(waiter),
             Some(_) | None => self.answer_with_view(&stop.name, waiter),
@@ -42,10 +46,7 @@ impl Core {
         let (actor, requester) = (self.actor(conn), self.requester(conn));
         let name = &restart.name;
         match &worker.phase {
-            Phase::External(_) => {
-                let error = not_ours(worker);
-                return self.reply(conn, id, Err(error));
-            }
+            Phase::External(_) => return self.restart_external(conn, id, restart, actor, requester),
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff | Phase::Starting { .. } => {}
             Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => {
                 self.begin_stop(name, restart.grace_ms, &actor);
@@ -56,6 +57,30 @@ impl Core {
         let patience = Patience { wait: restart.wait.unwrap_or_default(), timeout_ms: restart.timeout_ms };
         let what = Waiting::Restart { receipt: Receipt::default(), wait: patience.wait };
         self.wait_for_run(conn, id, name, what, &patience);
+    }
+
+    /// The holder is asked to end, and a run of ours follows.
+    fn restart_external(
+        &mut self,
+        conn: ConnId,
+        id: Option<Id>,
+        restart: Restart,
+        actor: Actor,
+        requester: Owner,
+    ) {
+        let (number, name) = (self.waiters, &restart.name);
+        self.waiters += 1;
+        self.involve(conn, name);
+        let run = self.workers.get(name).map_or(0, |worker| worker.run + 1);
+        let what = Waiting::Restart { receipt: Receipt::default(), wait: restart.wait.unwrap_or_default() };
+        let waiter = Waiter { conn, id, requester: requester.clone(), what, number, run };
+        if let Some(ms) = restart.timeout_ms {
+            let timer = Timer::Waiter(name.clone(), conn, number);
+            self.timers.arm(timer, self.now.mono_ms.saturating_add(ms));
+        }
+        let next = Next { owner: Some(requester), lease: None, actor: actor.clone(), env: restart.env };
+        let polite = Polite { began_ms: self.now.mono_ms, actor, next: Some(Box::new(next)) };
+        self.ask_holder(name, restart.grace_ms, waiter, polite);
     }
 
     /// Wants the worker down and sees to it; those who wait for it to come up are told.

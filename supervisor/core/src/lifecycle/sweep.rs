@@ -30,7 +30,9 @@ impl Core {
         if receipt.survivors.is_empty() {
             return;
         }
-        let Some(worker) = self.current(key) else { return };
+        let Some(worker) = self.current(key).filter(|worker| matches!(worker.phase, Phase::Ending(_))) else {
+            return;
+        };
         let count = receipt.survivors.len();
         let message = format!("{count} process(es) of {} could not be ended yet", key.name);
         let error = |code, details| {

@@ -1,5 +1,6 @@
 //! A run comes up: it gets a process, or none.
 
+use super::Looking;
 use crate::io::{Effect, RunKey};
 use crate::worker::{Phase, Then};
 use crate::{Core, Timer};
@@ -38,7 +39,23 @@ impl Core {
             ..Default::default()
         };
         self.timers.arm(Timer::Start(name.clone()), now.saturating_add(timeout_ms));
-        self.out.push(Effect::Spawn(Box::new(plan)));
+        let foreign = self.workers.get(name).is_some_and(|worker| worker.kind.foreign.is_looked_for());
+        if let Some(error) = self.leftover_error(name) {
+            let exit = Exit::SpawnFailed { spawn_error: "EBUSY".into() };
+            self.no_process(name, exit, &error);
+        } else if foreign {
+            self.examine(name, Looking::Before);
+        } else {
+            self.out.push(Effect::Spawn(Box::new(plan)));
+        }
+    }
+
+    /// Has the shell start the latest run.
+    pub(super) fn push_spawn(&mut self, name: &Name) {
+        if let Some(worker) = self.workers.get(name) {
+            let plan = self.plan(worker);
+            self.out.push(Effect::Spawn(Box::new(plan)));
+        }
     }
 
     pub(crate) fn spawned(&mut self, key: &RunKey, leader: i32, port: Option<u16>) {
@@ -79,11 +96,24 @@ impl Core {
         if !worker.awaits_spawn() {
             return;
         }
-        let exit = Exit::SpawnFailed { spawn_error: errno.clone() };
         worker.shown.fill_port(None);
-        worker.shown.exit = Some(exit.clone());
         worker.shown.stopped_at = Some(wall);
         worker.shown.reason = Some(message.into());
+        let exit = Exit::SpawnFailed { spawn_error: errno.clone() };
+        worker.shown.exit = Some(exit.clone());
+        let error = WireError::new(
+            ErrorCode::ServerStartFailed,
+            format!("{} could not be started: {message}", key.name),
+        )
+        .details(serde_json::json!({"exit": exit, "errno": errno, "last_lines": []}));
+        self.counters.spawn_failures += 1;
+        self.no_process(&key.name, exit, &error);
+    }
+
+    /// The latest run gets no process; the error is for those who wait for it.
+    fn no_process(&mut self, name: &Name, exit: Exit, error: &WireError) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        worker.shown.reason.get_or_insert_with(|| error.message.clone());
         let (then, actor) = match &worker.phase {
             Phase::Ending(ending) => (ending.then.clone(), ending.actor.clone()),
             Phase::Starting { .. } | Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) => {
@@ -91,12 +121,6 @@ impl Core {
             }
             Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Backoff => return,
         };
-        self.counters.spawn_failures += 1;
-        let error = WireError::new(
-            ErrorCode::ServerStartFailed,
-            format!("{} could not be started: {message}", key.name),
-        )
-        .details(serde_json::json!({"exit": exit, "errno": errno, "last_lines": []}));
-        self.follow(&key.name, then, &exit, actor, &Receipt::default(), &error);
+        self.follow(name, then, &exit, actor, &Receipt::default(), error);
     }
 }

@@ -50,22 +50,29 @@ impl World {
 
     fn check_worker(&self, worker: &Worker) -> Result<(), String> {
         let run = self.runs.get(&worker.name).map(|run| (run.run, run.stage));
+        let looking = self.runs.looking(&worker.name).is_some();
+        ensure!(looking == worker.looking.is_some(), "its graph is looked at: {looking}");
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
         let alive = |pid: i32| Some((worker.run, Stage::Alive { pid }));
         let fits = match &worker.phase {
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => run.is_none(),
-            Phase::Starting { pid: None } => run == Some((worker.run, Stage::Spawning)),
+            Phase::Starting { pid: None } => {
+                run == Some((worker.run, Stage::Spawning)) || (run.is_none() && looking)
+            }
             Phase::Starting { pid: Some(pid) } => run == alive(*pid),
             Phase::Ready { pid } | Phase::Unhealthy { pid } => run == alive(*pid),
             Phase::Ending(ending) => match ending.pid {
                 Some(pid) => run == alive(pid) && sweeping == ending.killing,
+                None if run.is_none() => looking,
                 None if ending.exit.is_some() => run == Some((worker.run, Stage::Exited)) && sweeping,
                 None => run == Some((worker.run, Stage::Spawning)),
             },
         };
         ensure!(fits, "the shell has {run:?}, sweeping {sweeping}");
         let at_rest = !worker.is_running();
-        ensure!(!at_rest || worker.waiters.is_empty(), "at rest with waiters");
+        let asked = matches!(worker.phase, Phase::External(_)) && worker.polite.is_some();
+        ensure!(asked == worker.polite.is_some(), "somebody was asked to end, but whom?");
+        ensure!(!at_rest || asked || worker.waiters.is_empty(), "at rest with waiters");
         let wish = self.spec.wishes.get(&worker.name).ok_or("a worker that nobody added")?;
         ensure!(worker.owner == wish.owner, "its owner should be {}", wish.owner);
         ensure!(worker.leases == wish.leases, "its leases should be {:?}", wish.leases);
@@ -103,6 +110,14 @@ impl World {
         ensure!(at(Timer::Kill).is_some() == (ending && !killing), "kill deadline {:?}", at(Timer::Kill));
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
         ensure!(at(Timer::Sweep).is_some() == sweeping, "sweep deadline {:?}", at(Timer::Sweep));
+        let up = matches!(worker.phase, Phase::Ready { .. } | Phase::Unhealthy { .. });
+        let looked_at = self.runs.get(&worker.name).is_some_and(|run| run.looked_at);
+        let watched = worker.kind.liveness.as_ref().is_some_and(|liveness| liveness.check != Check::None);
+        let should = up && watched && !looked_at;
+        ensure!(at(Timer::Liveness).is_some() == should, "liveness {:?}", at(Timer::Liveness));
+        let should = up && worker.kind.idle_stop_ms.is_some() && worker.leases.is_empty();
+        ensure!(at(Timer::Idle).is_some() == should, "idle {:?}", at(Timer::Idle));
+        ensure!(at(Timer::Polite).is_some() == worker.polite.is_some(), "polite {:?}", at(Timer::Polite));
         let losing = self.spec.wishes.get(&worker.name).and_then(|wish| wish.losing);
         ensure!(at(Timer::Lease) == losing, "lease deadline {:?}, not {losing:?}", at(Timer::Lease));
         if let (Some((run, was)), Some(kill)) = (before.kills.get(&worker.name), at(Timer::Kill)) {

@@ -1,10 +1,10 @@
 //! Chance, made of a seed: what may happen next in a world, likely things more often.
 
 use super::harness::World;
-use super::steps::Step;
+use super::steps::{Seen, Step};
 use super::words::killed;
-use crate::ConnId;
 use crate::restart::next_random;
+use crate::{ConnId, Note};
 use gob_protocol::request::{ByName, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::{Env, EventKind, Exit, Name, Owner, Request, State, Wait};
 use std::string::ToString;
@@ -48,7 +48,7 @@ impl Dice {
         of[self.below(of.len() as u64) as usize].clone()
     }
 
-    fn maybe<T>(&mut self, percent: u64, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(super) fn maybe<T>(&mut self, percent: u64, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
         (self.below(100) < percent).then(|| value(self))
     }
 
@@ -75,13 +75,14 @@ impl Dice {
             92 => Step::Late(self.one(&[1, 1_999, 2_001, 60_000])),
             93..96 => Step::Pass(self.one(&[1, 10, 100, 5_000])),
             96 => Step::Skew(self.one(&[-3_600_000, 1, 86_400_000])),
-            97 => Step::Stale(self.name(), self.below(11) as usize),
+            97 => Step::Stale(self.name(), self.below(13) as usize),
             98 => {
                 let owner = self.one(&CLIENTS).1;
                 Step::External(self.name(), self.maybe(60, |_| owner))
             }
             // A flood takes as long as several histories.
             _rare => match self.below(200) {
+                7..13 => Step::Leftover(self.name(), self.below(3) == 0),
                 0..2 => Step::Flood(self.conn(), self.name(), self.one(&[10, 600, 1_500])),
                 2..7 if self.ends => Step::Terminate,
                 _more => Step::Ask(self.conn(), Request::Cleanup),
@@ -95,10 +96,15 @@ impl Dice {
         let live: vec::Vec<_> = live.collect();
         let name = if live.is_empty() { self.name() } else { self.one(&live) };
         let code = Exit::Code { code: self.one(&[0, 1]) };
-        match self.below(20) {
+        if let Some(name) = world.runs.all_looking().next().filter(|_| self.below(2) == 0) {
+            return Step::Examined(name.clone(), self.seen());
+        }
+        match self.below(22) {
+            20 => Step::StopAnswered(self.name(), self.below(2) == 0),
+            21 => Step::Held(name),
             16 => Step::PortTaken(name),
             17 => Step::Told(name),
-            18 => Step::Notified(name),
+            18 => Step::Notified(name, self.note()),
             19 => Step::StopAnswered(name, self.below(2) == 0),
             0..4 => Step::Spawned(name),
             4 => Step::SpawnFailed(name),
@@ -109,6 +115,30 @@ impl Dice {
             11 => Step::Exited(name, killed()),
             12 => Step::Surviving(name),
             _most => Step::Swept(name),
+        }
+    }
+
+    fn seen(&mut self) -> Seen {
+        let held = Seen::Held(self.one(&CLIENTS).1);
+        self.one(&[
+            Seen::Nobody,
+            Seen::Nobody,
+            Seen::Nobody,
+            held,
+            Seen::Orphans,
+            Seen::Survived,
+            Seen::Unclear,
+        ])
+    }
+
+    fn note(&mut self) -> Note {
+        Note {
+            ready: self.below(2) == 0,
+            stopping: self.below(10) == 0,
+            alive: self.below(2) == 0,
+            failed: self.below(10) == 0,
+            watchdog_ms: self.maybe(10, |dice| dice.one(&[0, 500])),
+            extend_ms: self.maybe(20, |dice| dice.one(&[0, 100, u64::MAX])),
         }
     }
 

@@ -5,14 +5,14 @@
 //! from now, and runs and requests have no numbers in it.
 
 use super::fingerprint::fingerprint;
-use super::harness::{World, kind};
+use super::harness::{World, kind, watched_kind};
 use super::spec::{Stand, stand};
-use super::steps::{Step, stale_inputs};
+use super::steps::{Seen, Step, stale_inputs};
 use super::words::{
     by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within,
 };
-use crate::ConnId;
-use gob_protocol::kind::{Check, HttpPort, Kind};
+use crate::{ConnId, Note};
+use gob_protocol::kind::{Check, HttpPort, Kind, Liveness, Orphans};
 use gob_protocol::request::Force;
 use gob_protocol::{Exit, Request};
 use std::collections::HashMap;
@@ -168,8 +168,6 @@ fn one_owner() {
         Step::Ask(CLI, stop_within("w", 9_000)),
         Step::Ask(CLI, restart("w")),
         Step::Ask(CLI, Request::Remove(by_name("w"))),
-        Step::Probed(w(), false),
-        Step::Probed(w(), true),
         Step::Surviving(w()),
         Step::External(w(), Some("cli")),
         Step::External(w(), None),
@@ -199,6 +197,73 @@ fn every_way_to_stop() {
         Step::Late(2_500),
     ]);
     exhaust("every way to stop", kind, &[Step::Join(CLI, "cli")], &alphabet, 9);
+}
+
+#[test]
+fn well_or_not() {
+    let w = || name("w");
+    let mut kind = watched_kind();
+    kind.idle_stop_ms = Some(1_000);
+    let watch = |restart| Liveness { restart, failures: 2, ..kind.liveness.clone().unwrap() };
+    let notes = [
+        Note { alive: true, ..Note::default() },
+        Note { failed: true, ..Note::default() },
+        Note { stopping: true, ..Note::default() },
+        Note { watchdog_ms: Some(100), extend_ms: Some(900), ..Note::default() },
+    ];
+    let mut alphabet = world_steps();
+    alphabet.extend([
+        Step::Ask(CLI, start("w")),
+        Step::Ask(CLI, stop("w")),
+        Step::Ask(CLI, restart("w")),
+        Step::Ask(CLI, Request::Lease(by_name("w"))),
+        Step::Ask(CLI, Request::Release(by_name("w"))),
+        Step::Probed(w(), false),
+        Step::Probed(w(), true),
+        Step::Late(2_500),
+    ]);
+    let looked_at = Kind { liveness: Some(watch(true)), ..kind.clone() };
+    exhaust("well or not", looked_at, &[Step::Join(CLI, "cli")], &alphabet, 8);
+    alphabet.extend(notes.map(|note| Step::Notified(w(), note)));
+    let heard = Liveness { check: Check::Notify, ..watch(false) };
+    exhaust(
+        "heard of or not",
+        Kind { liveness: Some(heard), ..kind },
+        &[Step::Join(CLI, "cli")],
+        &alphabet,
+        7,
+    );
+}
+
+#[test]
+fn held_without_gob() {
+    let w = || name("w");
+    let seen = [Seen::Nobody, Seen::Held("cli"), Seen::Orphans, Seen::Survived, Seen::Unclear];
+    let mut alphabet = world_steps();
+    alphabet.extend(seen.map(|seen| Step::Examined(w(), seen)));
+    alphabet.extend([
+        Step::Ask(CLI, start("w")),
+        Step::Ask(CLI, stop("w")),
+        Step::Ask(CLI, restart("w")),
+        Step::Ask(DESKTOP, start("w")),
+        Step::Ask(DESKTOP, restart("w")),
+        Step::Ask(CLI, Request::Shutdown(Force { force: false })),
+        Step::External(w(), None),
+        Step::StopAnswered(w(), true),
+        Step::StopAnswered(w(), false),
+        Step::Held(w()),
+        Step::Leftover(w(), true),
+        Step::Leftover(w(), false),
+        Step::Leave(DESKTOP),
+    ]);
+    let prologue = [Step::Join(CLI, "cli"), Step::Join(DESKTOP, "desktop")];
+    for orphans in [Orphans::Report, Orphans::End] {
+        let mut kind = kind();
+        kind.stop.http = Some("POST /stop".into());
+        kind.foreign.lock_file = Some("{data_dir}/lock".into());
+        kind.foreign.orphans = Some(orphans);
+        exhaust("held without gob", kind, &prologue, &alphabet, 7);
+    }
 }
 
 #[test]

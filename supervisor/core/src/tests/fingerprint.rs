@@ -25,7 +25,8 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         match timer {
             Timer::Delay(name) | Timer::Then(name) => name.hash(into),
             Timer::Start(name) | Timer::Kill(name) | Timer::Sweep(name) => name.hash(into),
-            Timer::Backoff(name) | Timer::Lease(name) => name.hash(into),
+            Timer::Backoff(name) | Timer::Lease(name) | Timer::Polite(name) => name.hash(into),
+            Timer::Liveness(name) | Timer::Idle(name) => name.hash(into),
             Timer::Waiter(name, conn, _) => (name, conn).hash(into),
         }
     }
@@ -39,8 +40,12 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         let alive = matches!(run.stage, Stage::Alive { .. });
         (name, discriminant(&run.stage), alive, run.told, run.terminated, run.sweeping, run.census)
             .hash(into);
-        (run.signals, run.http, run.probing).hash(into);
+        (run.signals, run.http, run.probing, run.looked_at).hash(into);
     }
+    for name in world.runs.all_looking().chain(world.runs.all_asked()) {
+        name.hash(into);
+    }
+    core.config.leftovers.len().hash(into);
     (world.ended, core.workers.len(), world.wake.is_some()).hash(into);
     into.finish()
 }
@@ -69,6 +74,10 @@ fn hash_worker(worker: &Worker, world: &World, into: &mut DefaultHasher) {
         }
     }
     discriminant(&worker.on_last_lease).hash(into);
+    worker.looking.as_ref().map(discriminant).hash(into);
+    worker.polite.as_ref().map(|polite| polite.next.is_some()).hash(into);
+    let live = &worker.live;
+    (live.failures.min(9), live.successes.min(9), live.heard, live.watchdog_ms).hash(into);
     let healthy = worker.kind.restart.healthy_after_ms;
     worker.ready_mono_ms.map(|at| (world.now - at).min(healthy)).hash(into);
     for at in &worker.failures.at {

@@ -9,7 +9,7 @@ use super::watch::Watch;
 use crate::plan::Paths;
 use crate::{Config, ConnId, Core, Effect, Input, Now};
 use gob_protocol::config::Config as Settings;
-use gob_protocol::kind::{Check, Kind, Readiness, RestartOn, RestartPolicy, StopWay};
+use gob_protocol::kind::{Check, Kind, Liveness, Readiness, RestartOn, RestartPolicy, StopWay};
 use gob_protocol::request::ServerInfo;
 use gob_protocol::{Data, Env, Event, Id, Outcome, Owner, Request, Timestamp, Wait, WireError};
 use std::boxed::Box;
@@ -103,6 +103,19 @@ pub(super) fn kind() -> Kind {
     }
 }
 
+/// The same, and looked at as long as it lives.
+pub(super) fn watched_kind() -> Kind {
+    let liveness = Liveness {
+        check: Check::Connect { address: "unix:{socket}".into() },
+        interval_ms: 400,
+        timeout_ms: 50,
+        failures: 1,
+        successes: 1,
+        restart: false,
+    };
+    Kind { liveness: Some(liveness), ..kind() }
+}
+
 pub(super) const LEASE_GRACE_MS: u64 = 200;
 pub(super) const INSTANCE: &str = "this-life";
 
@@ -131,6 +144,8 @@ pub(super) fn config(kind: Kind) -> Config {
         },
         base_env: Env::default(),
         lease_grace_ms: LEASE_GRACE_MS,
+        leftovers: BTreeMap::new(),
+        orphans_recovered: 0,
         last_runs: BTreeMap::new(),
         seed: 1,
     }
@@ -199,6 +214,15 @@ impl World {
             }
         }
         match input {
+            Input::Examined { key, .. } if expect.external => {
+                // Whoever waits for a run of ours is told whose it is.
+                let waiters = self.core.workers.get(&key.name).into_iter().flat_map(|worker| &worker.waiters);
+                for waiter in waiters {
+                    let Some(Id::Number(id)) = waiter.id else { continue };
+                    let owed = self.owed.get_mut(&(waiter.conn, id)).filter(|owed| owed.outcome.is_some());
+                    owed.into_iter().for_each(|owed| owed.outcome = Some(Outcome::External));
+                }
+            }
             Input::Connected { conn, .. } => {
                 let client = Client { owner: Owner::unknown(), unread: 0, watch: None };
                 self.clients.insert(*conn, client);

@@ -6,7 +6,7 @@
 use super::dice::Dice;
 use super::harness::{Seen, World, kind};
 use super::steps::Step;
-use gob_protocol::kind::{Check, HttpPort, Kind, RestartOn};
+use gob_protocol::kind::{Check, HttpPort, Kind, Liveness, Orphans, RestartOn};
 use gob_protocol::{ErrorCode, EventKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::String;
@@ -31,6 +31,19 @@ fn any_kind(dice: &mut Dice) -> Kind {
     kind.readiness.check = dice.one(&[vec![Check::Handshake; 3], rare.to_vec()].concat());
     kind.stop.http = dice.one(&[None, Some("POST /stop".into())]);
     kind.stop.then = dice.one(&[None, Some("SIGINT".into())]);
+    let http = Check::Http { path: "/".into(), status: 200, port: HttpPort::Fixed(1) };
+    let checks = [Check::Handshake, Check::Notify, Check::Notify, http, Check::None];
+    kind.liveness = dice.maybe(60, |dice| Liveness {
+        check: dice.one(&checks),
+        interval_ms: dice.one(&[400, 10_000]),
+        timeout_ms: 50,
+        failures: dice.one(&[1, 1, 3]),
+        successes: dice.one(&[1, 1, 2]),
+        restart: dice.below(3) == 0,
+    });
+    kind.idle_stop_ms = dice.maybe(20, |dice| dice.one(&[50, 5_000]));
+    kind.foreign.lock_file = dice.maybe(40, |_| "{data_dir}/lock".into());
+    kind.foreign.orphans = dice.one(&[None, None, Some(Orphans::Report), Some(Orphans::End)]);
     kind.readiness.timeout_ms = dice.one(&[1, 300, 30_000]);
     kind.stop.grace_ms = dice.one(&[0, 100, 10_000]);
     kind

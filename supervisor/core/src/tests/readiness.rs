@@ -3,6 +3,7 @@
 use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, code, killed, name, start, stop, view};
+use crate::Note;
 use crate::{Effect, Input, Now, PORT_MARK, RunKey, Target};
 use gob_protocol::handshake::HandshakeError;
 use gob_protocol::kind::{Check, HttpPort, Kind};
@@ -80,7 +81,7 @@ fn a_given_port_is_in_the_plan_the_view_and_the_endpoint() {
     world.takes(&Step::Ask(CLI, start("w")));
     world.takes(&Step::Spawned(name("w")));
     assert_eq!(view(&world).command[1], "--port=4000");
-    world.takes(&Step::Notified(name("w")));
+    world.takes(&Step::Notified(name("w"), Note { ready: true, ..Note::default() }));
     assert_eq!(
         (view(&world).state, view(&world).endpoint.as_deref()),
         (State::Ready, Some("http://127.0.0.1:4000"))
@@ -91,7 +92,7 @@ fn a_given_port_is_in_the_plan_the_view_and_the_endpoint() {
 fn only_who_is_waited_for_is_ready_by_a_notification() {
     let (mut world, _) = asked_for(kind());
     world.takes(&Step::Spawned(name("w")));
-    world.takes(&Step::Notified(name("w")));
+    world.takes(&Step::Notified(name("w"), Note { ready: true, ..Note::default() }));
     assert_eq!(view(&world).state, State::Starting);
 }
 

@@ -2,6 +2,7 @@
 
 use super::harness::World;
 use super::spec::Expect;
+use crate::worker::Phase;
 use crate::{Effect, Input, RunKey, SpawnPlan};
 use gob_protocol::Name;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(super) struct Run {
     pub(super) sweeping: bool,
     /// A census is under way.
     pub(super) census: bool,
+    /// One look whether it is well is under way.
+    pub(super) looked_at: bool,
 }
 
 /// All runs of which something may be left.
@@ -46,6 +49,12 @@ pub(super) struct Runs {
     last: BTreeMap<Name, u64>,
     /// The latest run of which somebody was told to have started it.
     started: BTreeMap<Name, u64>,
+    /// Runs whose graph is looked at before they get a process or after they ended.
+    looking: BTreeMap<Name, u64>,
+    /// Runs that were looked at before they got a process.
+    opened: BTreeMap<Name, u64>,
+    /// Holders that were asked to end and have not answered.
+    asked: BTreeMap<Name, u64>,
     pids: i32,
 }
 
@@ -71,6 +80,24 @@ impl Runs {
         self.live.iter()
     }
 
+    /// The run whose graph is looked at.
+    pub(super) fn looking(&self, name: &Name) -> Option<RunKey> {
+        self.looking.get(name).map(|run| RunKey { name: name.clone(), run: *run })
+    }
+
+    /// The run under whose number a holder was asked to end.
+    pub(super) fn asked(&self, name: &Name) -> Option<RunKey> {
+        self.asked.get(name).map(|run| RunKey { name: name.clone(), run: *run })
+    }
+
+    pub(super) fn all_looking(&self) -> impl Iterator<Item = &Name> {
+        self.looking.keys()
+    }
+
+    pub(super) fn all_asked(&self) -> impl Iterator<Item = &Name> {
+        self.asked.keys()
+    }
+
     pub(super) fn next_pid(&self) -> i32 {
         1_000 + self.pids
     }
@@ -88,11 +115,18 @@ impl Runs {
                 change(key, &|run| run.stage = Stage::Alive { pid });
                 self.pids += 1;
             }
-            Input::SpawnFailed { key, .. } | Input::Swept { key, .. } => {
+            Input::SpawnFailed { key, .. } | Input::Held { key, .. } | Input::Swept { key, .. } => {
                 self.live.retain(|name, run| *name != key.name || run.run != key.run);
             }
             Input::Ready { key, .. } | Input::NeverReady { key, .. } => change(key, &|run| run.told = true),
-            Input::StopAnswered { key, .. } => change(key, &|run| run.http = false),
+            Input::StopAnswered { key, .. } => {
+                change(key, &|run| run.http = false);
+                self.asked.retain(|name, run| *name != key.name || *run != key.run);
+            }
+            Input::Examined { key, .. } => {
+                self.looking.retain(|name, run| *name != key.name || *run != key.run);
+            }
+            Input::Probed { key, .. } => change(key, &|run| run.looked_at = false),
             Input::Exited { key, .. } => change(key, &|run| {
                 run.stage = Stage::Exited;
                 // Whatever was killed before: what is left now has to be swept anew.
@@ -123,7 +157,9 @@ impl Runs {
     fn begin(&mut self, plan: &SpawnPlan) -> Result<(), String> {
         let key = &plan.key;
         let last = self.last.insert(key.name.clone(), key.run).unwrap_or(0);
-        ensure!(key.run > last, "{key:?} is not a new run, {last} was");
+        let opened = self.opened.remove(&key.name) == Some(key.run);
+        ensure!(key.run > last || opened, "{key:?} is not a new run, {last} was");
+        ensure!(!self.looking.contains_key(&key.name), "{key:?} begins while its graph is looked at");
         let stage = Stage::Spawning;
         let run = Run {
             run: key.run,
@@ -136,10 +172,25 @@ impl Runs {
             needs_port: plan.needs_port,
             sweeping: false,
             census: false,
+            looked_at: false,
         };
         let old = self.live.insert(key.name.clone(), run);
         ensure!(old.is_none(), "{key:?} begins while {old:?} lives");
         Ok(())
+    }
+
+    /// The graph of a run is looked at; true when that is how the run begins.
+    fn look(&mut self, key: &RunKey) -> Result<bool, String> {
+        let old = self.looking.insert(key.name.clone(), key.run);
+        ensure!(old.is_none(), "{key:?} is looked at twice");
+        ensure!(!self.live.contains_key(&key.name), "{key:?} is looked at while a run lives");
+        let last = self.last.insert(key.name.clone(), key.run).unwrap_or(0);
+        ensure!(key.run >= last, "{key:?} is looked at, which is over");
+        let begins = key.run > last;
+        if begins {
+            self.opened.insert(key.name.clone(), key.run);
+        }
+        Ok(begins)
     }
 }
 
@@ -167,9 +218,14 @@ impl World {
             Effect::Publish { event, owned, others } => self.published(event, owned, others)?,
             Effect::Lagged { conn, frame } => self.lagged(*conn, frame)?,
             Effect::Spawn(plan) => {
+                if !self.runs.opened.contains_key(&plan.key.name) {
+                    spawned.push(plan.key.name.clone());
+                }
                 self.runs.begin(plan)?;
                 ensure!(!self.spec.is_down(&plan.key.name), "{:?} spawned after a stop", plan.key);
-                spawned.push(plan.key.name.clone());
+            }
+            Effect::Examine { .. } | Effect::EndOrphans { .. } | Effect::Follow { .. } => {
+                self.look_around(effect, spawned)?;
             }
             Effect::Terminate { key, .. } => {
                 let twice =
@@ -181,17 +237,15 @@ impl World {
                 run.terminated = true;
             }
             Effect::StopHttp { key, .. } => {
+                if self.runs.get(&key.name).is_none() {
+                    return self.look_around(effect, spawned);
+                }
                 let run = self.runs.alive(key, "stop by HTTP")?;
                 ensure!(!run.terminated && !run.sweeping, "{key:?} asked politely too late");
                 (run.terminated, run.http) = (true, true);
             }
-            Effect::Probe { key, .. } => {
-                let run = self.runs.alive(key, "probe")?;
-                ensure!(!core::mem::replace(&mut run.probing, true), "{key:?} probed twice");
-            }
-            Effect::EndProbe { key } => {
-                let run = self.runs.of(key, "end of a probe")?;
-                ensure!(core::mem::take(&mut run.probing), "{key:?} is not probed");
+            Effect::Probe { .. } | Effect::ProbeOnce { .. } | Effect::EndProbe { .. } => {
+                self.probe(effect)?
             }
             Effect::Sweep { key } => {
                 let run = self.runs.of(key, "sweep")?;
@@ -213,6 +267,7 @@ impl World {
                 ensure!(live.is_none(), "{name} is forgotten while {live:?} lives");
                 ensure!(expect.removed.contains(name), "{name} is forgotten, which nobody asked for");
                 self.runs.last.remove(name);
+                self.runs.opened.remove(name);
                 self.runs.started.remove(name);
             }
             Effect::WakeAt(at) => self.wake = *at,
@@ -220,6 +275,54 @@ impl World {
                 ensure!(self.runs.live.is_empty(), "the end comes while {:?} live", self.runs.live);
                 ensure!(!core::mem::replace(&mut self.ended, true), "a second end");
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at a run from outside.
+    fn probe(&mut self, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Probe { key, .. } => {
+                let run = self.runs.alive(key, "probe")?;
+                ensure!(!core::mem::replace(&mut run.probing, true), "{key:?} probed twice");
+            }
+            Effect::EndProbe { key } => {
+                let run = self.runs.of(key, "end of a probe")?;
+                ensure!(core::mem::take(&mut run.probing), "{key:?} is not probed");
+            }
+            Effect::ProbeOnce { key, .. } => {
+                let run = self.runs.alive(key, "look")?;
+                ensure!(!core::mem::replace(&mut run.looked_at, true), "{key:?} is looked at twice");
+            }
+            _other => {}
+        }
+        Ok(())
+    }
+
+    /// What is about processes that are not ours.
+    fn look_around(&mut self, effect: &Effect, spawned: &mut Vec<Name>) -> Result<(), String> {
+        match effect {
+            Effect::Examine { key, .. } => {
+                let begins = self.runs.look(key)?;
+                ensure!(!begins || !self.spec.is_down(&key.name), "{key:?} begins after a stop");
+                spawned.extend(begins.then(|| key.name.clone()));
+            }
+            Effect::EndOrphans { key, orphans, .. } => {
+                ensure!(!self.runs.look(key)?, "{key:?} was not looked at before its orphans are ended");
+                ensure!(!orphans.is_empty(), "nobody is to be ended for {key:?}");
+            }
+            Effect::Follow { name, pid } => {
+                let worker = self.core.workers.get(name);
+                let fits = worker.is_some_and(|worker| worker.pid() == Some(*pid));
+                ensure!(fits, "{pid} is followed for {worker:?}");
+            }
+            Effect::StopHttp { key, .. } => {
+                let worker = self.core.workers.get(&key.name);
+                let external = worker.is_some_and(|worker| matches!(worker.phase, Phase::External(_)));
+                ensure!(external, "{key:?} is asked to end and is neither ours nor a holder");
+                self.runs.asked.insert(key.name.clone(), key.run);
+            }
+            _other => {}
         }
         Ok(())
     }

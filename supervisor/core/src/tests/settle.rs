@@ -3,9 +3,11 @@
 use super::harness::World;
 use super::runs::Stage;
 use super::spec::{Stand, stand};
-use super::steps::Step;
+use super::steps::{Seen, Step};
 use super::words::killed;
-use gob_protocol::Exit;
+use crate::Note;
+use gob_protocol::kind::Check;
+use gob_protocol::{Exit, Name};
 use std::format;
 use std::string::String;
 
@@ -29,6 +31,19 @@ impl World {
     }
 
     fn next_step(&self, obey: bool) -> Option<Step> {
+        if let Some(name) = self.core.config.leftovers.keys().next() {
+            return Some(Step::Leftover(name.clone(), false));
+        }
+        if let Some(name) = self.runs.all_looking().next() {
+            return Some(Step::Examined(name.clone(), Seen::Nobody));
+        }
+        if let Some(name) = self.runs.all_asked().next() {
+            return Some(Step::StopAnswered(name.clone(), obey));
+        }
+        let mut asked = self.core.workers.values().filter(|worker| worker.polite.is_some() && obey);
+        if let Some(worker) = asked.next() {
+            return Some(Step::External(worker.name.clone(), None));
+        }
         for (name, run) in self.runs.iter() {
             let name = name.clone();
             match run.stage {
@@ -40,6 +55,9 @@ impl World {
                     return Some(Step::Exited(name, Exit::Code { code: 0 }));
                 }
                 Stage::Alive { .. } if !run.told && !run.terminated => return Some(Step::Ready(name)),
+                Stage::Alive { .. } if self.is_to_be_heard_of(&name) => {
+                    return Some(Step::Notified(name, Note { alive: true, ..Note::default() }));
+                }
                 Stage::Alive { .. } => {}
             }
         }
@@ -49,6 +67,15 @@ impl World {
                 Stand::Backoff | Stand::Starting | Stand::Ending => true,
             });
         (waiting && self.wake.is_some()).then_some(Step::Due)
+    }
+
+    /// Whether a run has to say that it is well before long.
+    fn is_to_be_heard_of(&self, name: &Name) -> bool {
+        self.core.workers.get(name).is_some_and(|worker| {
+            let notify =
+                worker.kind.liveness.as_ref().is_some_and(|liveness| liveness.check == Check::Notify);
+            notify && stand(worker) == Stand::Up && !worker.live.heard
+        })
     }
 
     fn check_settled(&self) -> Result<(), String> {

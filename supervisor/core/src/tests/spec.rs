@@ -5,9 +5,11 @@
 
 use super::harness::Client;
 use super::wish::{Queued, Wish, lease, may_manage, take_over};
+use crate::lifecycle::Looking;
 use crate::worker::{Phase, Then, Worker};
-use crate::{ConnId, Core, Input, Timer};
-use gob_protocol::request::{Restart, Start};
+use crate::{ConnId, Core, Examined, Input, RunKey, Timer};
+use gob_protocol::kind::Orphans;
+use gob_protocol::request::{Restart, Start, Stop};
 use gob_protocol::{Name, Outcome, Owner, Request};
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -40,6 +42,17 @@ pub(super) struct Expect {
     pub(super) run: u64,
     /// Time jumped, and with it every deadline.
     pub(super) jumped: u64,
+    /// A process that is not ours turns out to hold the graph.
+    pub(super) external: bool,
+}
+
+impl Expect {
+    /// A run begins, unless something of an earlier supervisor is left of it.
+    fn begins(&mut self, core: &Core, name: &Name) {
+        if !core.config.leftovers.contains_key(name) {
+            self.spawns.push(name.clone());
+        }
+    }
 }
 
 /// Where a worker stands, as far as owners care.
@@ -88,30 +101,47 @@ impl Spec {
             Input::Disconnected { conn } => {
                 self.wishes.values_mut().for_each(|wish| wish.drop_lease(*conn, now));
             }
-            Input::SpawnFailed { key, .. } | Input::Swept { key, .. } => {
+            Input::Examined { key, found } => self.examined(core, key, found, now, &mut expect),
+            Input::External { name, holder: None } => self.holder_gone(core, name, now, &mut expect),
+            Input::StopAnswered { key, taken: false } => {
+                // Nothing follows a holder that stays.
+                let latest = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);
+                if let Some(wish) = self.wishes.get_mut(&key.name).filter(|_| latest) {
+                    wish.after_holder = None;
+                }
+            }
+            Input::SpawnFailed { key, .. } | Input::Held { key, .. } | Input::Swept { key, .. } => {
                 let Some(wish) = self.wishes.get_mut(&key.name) else { return expect };
                 if let (Input::Swept { port_taken: true, .. }, Some(worker)) =
                     (input, core.workers.get(&key.name))
                     && worker.run == key.run
                     && unlucky(worker)
                 {
-                    expect.spawns.push(key.name.clone());
+                    expect.begins(core, &key.name);
                 }
                 let ours = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);
                 if let Some(queued) = ours.then(|| wish.queued.take()).flatten() {
                     wish.begin(queued.owner, queued.lease, now);
-                    expect.spawns.push(key.name.clone());
+                    expect.begins(core, &key.name);
                 }
             }
             Input::Due => {
                 for (name, wish) in &mut self.wishes {
+                    let due = |timer: fn(Name) -> Timer| {
+                        core.timers.at(&timer(name.clone())).is_some_and(|at| at + expect.jumped <= now)
+                    };
+                    if due(Timer::Polite) {
+                        wish.after_holder = None;
+                    }
+                    // Nobody has any use for it.
+                    wish.down |= due(Timer::Idle);
                     if wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown()) {
                         expect.announced.push(name.clone());
                     }
                     let retry = core.timers.at(&Timer::Backoff(name.clone()));
                     let due = retry.is_some_and(|at| at + expect.jumped <= now);
                     if due && standing(name) == Some(Stand::Backoff) {
-                        expect.spawns.push(name.clone());
+                        expect.begins(core, name);
                     }
                 }
             }
@@ -119,6 +149,39 @@ impl Spec {
             _other => {}
         }
         expect
+    }
+
+    fn examined(&mut self, core: &Core, key: &RunKey, found: &Examined, now: u64, expect: &mut Expect) {
+        let Some(worker) = core.workers.get(&key.name).filter(|worker| worker.run == key.run) else { return };
+        let (Some(looking), Some(wish)) = (&worker.looking, self.wishes.get_mut(&key.name)) else { return };
+        let ends = worker.kind.foreign.orphans == Some(Orphans::End);
+        let goes_on = match (looking, found) {
+            (Looking::Before, _) if matches!(worker.phase, Phase::Ending(_)) => true,
+            (Looking::After(_), Examined::Nobody | Examined::Unclear(_)) => true,
+            (_, Examined::Orphans(_)) if ends => false,
+            (Looking::Before, Examined::Nobody | Examined::Unclear(_)) => false,
+            (Looking::Before, Examined::Orphans(_) | Examined::Survived(_)) => false,
+            (Looking::After(_), Examined::Orphans(_) | Examined::Survived(_)) => true,
+            (_, Examined::Held(_)) => {
+                expect.external = matches!(looking, Looking::Before);
+                // Nothing is started beside a holder.
+                wish.queued = None;
+                false
+            }
+        };
+        if let Some(queued) = goes_on.then(|| wish.queued.take()).flatten() {
+            wish.begin(queued.owner, queued.lease, now);
+            expect.begins(core, &key.name);
+        }
+    }
+
+    fn holder_gone(&mut self, core: &Core, name: &Name, now: u64, expect: &mut Expect) {
+        let external = core.workers.get(name).is_some_and(|worker| stand(worker) == Stand::External);
+        let Some(wish) = self.wishes.get_mut(name).filter(|_| external) else { return };
+        if let Some(owner) = wish.after_holder.take() {
+            wish.begin(Some(owner), None, now);
+            expect.begins(core, name);
+        }
     }
 
     /// Moves the deadlines on when the supervisor slept, by as long as nothing was heard of it.
@@ -138,6 +201,7 @@ impl Spec {
         for wish in self.wishes.values_mut() {
             wish.down = true;
             wish.queued = None;
+            wish.after_holder = None;
         }
     }
 
@@ -150,6 +214,9 @@ impl Spec {
         now: u64,
         expect: &mut Expect,
     ) {
+        if self.of_a_holder(core, requester, request, expect) {
+            return;
+        }
         let managed = |name: &Name| {
             core.workers.get(name).map(|worker| {
                 let owner = match &worker.phase {
@@ -169,7 +236,7 @@ impl Spec {
             Request::Restart(restart) if !self.ending => {
                 if let Some(stand) = about(&restart.name) {
                     expect.run = served_by(core, &restart.name) + u64::from(stand == Stand::Up);
-                    self.restart(requester, restart, stand, expect);
+                    self.restart(core, requester, restart, stand, expect);
                 }
             }
             Request::Stop(stop) => {
@@ -228,6 +295,31 @@ impl Spec {
         }
     }
 
+    /// `stop` and `restart` of what is not ours; false for all else.
+    fn of_a_holder(
+        &mut self,
+        core: &Core,
+        requester: &Owner,
+        request: &Request,
+        expect: &mut Expect,
+    ) -> bool {
+        let (Request::Stop(Stop { name, .. }) | Request::Restart(Restart { name, .. })) = request else {
+            return false;
+        };
+        let Some(worker) = core.workers.get(name) else { return false };
+        let Phase::External(holder) = &worker.phase else { return false };
+        let may = may_manage(&holder.owner, requester);
+        expect.refused = !may;
+        let polite = worker.kind.stop.http.is_some();
+        let restart = matches!(request, Request::Restart(_));
+        if let Some(wish) = self.wishes.get_mut(name).filter(|_| may && polite && !(restart && self.ending)) {
+            wish.after_holder = restart.then(|| requester.clone());
+            wish.down = !restart;
+            expect.run = worker.run + 1;
+        }
+        true
+    }
+
     fn start(
         &mut self,
         core: &Core,
@@ -248,7 +340,7 @@ impl Spec {
             Stand::External => Outcome::External,
             Stand::Rest | Stand::Backoff => {
                 wish.begin(Some(requester.clone()), Some(start.lease), now);
-                expect.spawns.push(name.clone());
+                expect.begins(core, name);
                 Outcome::Started
             }
             Stand::Ending if wish.queued.is_none() => {
@@ -261,14 +353,21 @@ impl Spec {
         wish.down &= stand == Stand::External;
     }
 
-    fn restart(&mut self, requester: &Owner, restart: &Restart, stand: Stand, expect: &mut Expect) {
+    fn restart(
+        &mut self,
+        core: &Core,
+        requester: &Owner,
+        restart: &Restart,
+        stand: Stand,
+        expect: &mut Expect,
+    ) {
         let Some(wish) = self.wishes.get_mut(&restart.name) else { return };
         if wish.owner.is_unknown() && wish.hand_over(requester) {
             expect.announced.push(restart.name.clone());
         }
         wish.down = false;
         match stand {
-            Stand::Rest | Stand::Backoff => expect.spawns.push(restart.name.clone()),
+            Stand::Rest | Stand::Backoff => expect.begins(core, &restart.name),
             Stand::Up | Stand::Ending => {
                 let queued = wish.queued.get_or_insert(Queued { owner: None, lease: None });
                 queued.owner.iter_mut().filter(|owner| owner.is_unknown()).for_each(|owner| {

@@ -4,7 +4,7 @@ use super::harness::World;
 use super::runs::{Run, Stage};
 
 use crate::worker::Worker;
-use crate::{ConnId, Holder, Input, RunKey};
+use crate::{ConnId, Examined, Holder, Input, Note, Orphan, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::request::{ByName, Hello};
 use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request};
@@ -31,7 +31,13 @@ pub(super) enum Step {
     PortTaken(Name),
     /// A run says what it is doing.
     Told(Name),
-    Notified(Name),
+    Notified(Name, Note),
+    /// A look at who holds the graph comes to this.
+    Examined(Name, Seen),
+    /// Somebody else has the lock of the graph.
+    Held(Name),
+    /// Something of an earlier supervisor is left of the worker, or nothing any more.
+    Leftover(Name, bool),
     /// The HTTP request to end was taken or not.
     StopAnswered(Name, bool),
     /// A census finds a survivor.
@@ -55,6 +61,40 @@ pub(super) enum Step {
     Flood(ConnId, Name, usize),
 }
 
+/// What a look at who holds a graph comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Nobody,
+    Held(&'static str),
+    Orphans,
+    Survived,
+    Unclear,
+}
+
+impl Seen {
+    fn found(self) -> Examined {
+        let orphans = || vec![Orphan { id: ProcessId { pid: 8, start_time: 8 }, command: "node".into() }];
+        match self {
+            Self::Nobody => Examined::Nobody,
+            Self::Held(owner) => Examined::Held(holder(owner)),
+            Self::Orphans => Examined::Orphans(orphans()),
+            Self::Survived => Examined::Survived(orphans()),
+            Self::Unclear => Examined::Unclear("no permission".into()),
+        }
+    }
+}
+
+/// A process of this owner that is not ours.
+pub(super) fn holder(owner: &str) -> Holder {
+    Holder {
+        pid: 77,
+        start_time: 7,
+        owner: Owner::new(owner).unwrap_or_else(|_| Owner::unknown()),
+        path: "/lock".into(),
+        endpoint: Some("http://127.0.0.1:77".into()),
+    }
+}
+
 /// What could still be said of a run that is over, by a shell that is late.
 pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
@@ -70,8 +110,11 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
             last_lines: Vec::new(),
         },
         Input::Told { key: key.clone(), status: "late".into() },
-        Input::Notified { key: key.clone() },
-        Input::StopAnswered { key: key.clone(), taken: false },
+        Input::Notified { key: key.clone(), note: Note { ready: true, stopping: true, ..Note::default() } },
+        Input::Examined { key: key.clone(), found: Examined::Nobody },
+        Input::Held { key: key.clone(), holder: holder("cli") },
+        // A holder may still be about to answer under the number of an earlier run.
+        Input::StopAnswered { key: RunKey { name: worker.name.clone(), run: u64::MAX }, taken: false },
         Input::Probed { key: key.clone(), failure: Some("late".into()) },
         Input::Exited { key: key.clone(), exit: Exit::Code { code: 0 } },
         Input::Swept {
@@ -168,7 +211,7 @@ impl World {
                 Input::NeverReady { key: run.key(name), error, last_lines: vec!["bye".into()] }
             }
             Step::Probed(name, well) => {
-                let run = runs.get(name).filter(alive).filter(|run| run.told)?;
+                let run = runs.get(name).filter(alive).filter(|run| run.looked_at)?;
                 Input::Probed { key: run.key(name), failure: (!well).then(|| "no answer".into()) }
             }
             Step::Exited(name, exit) => {
@@ -183,21 +226,17 @@ impl World {
                     port_taken: false,
                 }
             }
-            Step::PortTaken(_) | Step::Told(_) | Step::Notified(_) | Step::StopAnswered(..) => {
+            Step::PortTaken(_) | Step::Told(_) | Step::Notified(..) | Step::StopAnswered(..) => {
                 return self.found(step);
             }
+            Step::Examined(..) | Step::Held(_) | Step::Leftover(..) => return self.found(step),
             Step::Surviving(name) => {
                 let run = runs.get(name).filter(|run| run.census)?;
                 let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
                 Input::Surviving { key: run.key(name), receipt: Receipt { survivors, ..Receipt::default() } }
             }
             Step::External(name, owner) => {
-                let holder = owner.map(|owner| Holder {
-                    pid: 77,
-                    owner: Owner::new(owner).unwrap_or_else(|_| Owner::unknown()),
-                    path: "/lock".into(),
-                    endpoint: None,
-                });
+                let holder = owner.map(holder);
                 Input::External { name: self.core.workers.get_key_value(name)?.0.clone(), holder }
             }
             Step::Read(conn, frames) => {
@@ -227,10 +266,21 @@ impl World {
                 let run = runs.get(name).filter(alive)?;
                 Input::Told { key: run.key(name), status: "loading".into() }
             }
-            Step::Notified(name) => Input::Notified { key: runs.get(name).filter(alive)?.key(name) },
+            Step::Notified(name, note) => {
+                Input::Notified { key: runs.get(name).filter(alive)?.key(name), note: *note }
+            }
             Step::StopAnswered(name, taken) => {
-                let run = runs.get(name).filter(|run| run.http)?;
-                Input::StopAnswered { key: run.key(name), taken: *taken }
+                let run = runs.get(name).filter(|run| run.http).map(|run| run.key(name));
+                Input::StopAnswered { key: run.or_else(|| runs.asked(name))?, taken: *taken }
+            }
+            Step::Examined(name, seen) => Input::Examined { key: runs.looking(name)?, found: seen.found() },
+            Step::Held(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                Input::Held { key: run.key(name), holder: holder("desktop") }
+            }
+            Step::Leftover(name, some) => {
+                let pids = if *some { vec![8, 9] } else { Vec::new() };
+                Input::Leftover { name: name.clone(), pids }
             }
             _other => return None,
         })

@@ -4,7 +4,7 @@
 //! a request. An empty cell is an input that means nothing in that phase and must change nothing; `·` is one that can't
 //! happen.
 
-use super::harness::{World, kind};
+use super::harness::{World, watched_kind};
 use super::steps::Step;
 use super::words::{killed, name, restart, start, stop, stop_force};
 use crate::worker::{Phase, Then, Worker};
@@ -154,7 +154,7 @@ fn brought_to(phase: &str) -> World {
         "spawning" => spawning,
         "starting" => starting,
         "ready" => ready,
-        "unhealthy" => [ready, vec![Step::Probed(w(), false)]].concat(),
+        "unhealthy" => [ready, vec![Step::Due, Step::Probed(w(), false)]].concat(),
         "stopping" => stopping,
         "stopping then start" => [stopping, vec![Step::Ask(CLI, start("w"))]].concat(),
         "stopping then failed" => [starting, vec![Step::Due]].concat(),
@@ -167,7 +167,7 @@ fn brought_to(phase: &str) -> World {
         "backoff" => [ready, crash, vec![Step::Swept(w())]].concat(),
         other => panic!("no such phase: {other}"),
     };
-    let mut world = World::new(kind());
+    let mut world = World::new(watched_kind());
     world.takes(&Step::Join(CLI, "cli"));
     for step in steps {
         world.takes(&step);
@@ -186,8 +186,7 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         };
         vec![Input::Exited { key: key.clone(), exit }, swept]
     };
-    let holder =
-        crate::Holder { pid: 77, owner: gob_protocol::Owner::cli(), path: "/lock".into(), endpoint: None };
+    let holder = super::steps::holder("cli");
     match column {
         "start" => vec![ask(start("w"))],
         "stop" => vec![ask(stop("w"))],
@@ -315,7 +314,7 @@ const AFTER: &[(RestartOn, bool, bool, i32, &str)] = &[
 #[test]
 fn every_policy() {
     for (on, ceded, ready, code, expected) in AFTER {
-        let mut kind = kind();
+        let mut kind = watched_kind();
         kind.restart.on = *on;
         kind.exit_zero_ceded = *ceded;
         let mut world = World::new(kind);

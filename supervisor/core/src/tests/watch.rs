@@ -156,7 +156,8 @@ impl World {
                 ensure!(first, "two are told that they started {:?}", data.worker);
             }
             Ok(Data::Stop(data)) => {
-                let down = matches!(data.worker.state, State::Idle | State::Failed | State::Ceded);
+                let down =
+                    matches!(data.worker.state, State::Idle | State::Failed | State::Ceded | State::External);
                 let up = came_up(&data.worker, owed.wait) && data.worker.run == owed.run;
                 let fits = if owed.is_stop { down } else { up };
                 ensure!(fits, "answered with {:?}", data.worker);

@@ -17,6 +17,8 @@ pub(super) struct Wish {
     pub(super) losing: Option<u64>,
     /// Somebody stopped it and nobody started it since.
     pub(super) down: bool,
+    /// Whose run follows when a holder that was asked to end is gone.
+    pub(super) after_holder: Option<Owner>,
     /// A start that waits for the end of the run.
     pub(super) queued: Option<Queued>,
 }
@@ -45,6 +47,7 @@ impl Wish {
             release: false,
             losing: None,
             down: false,
+            after_holder: None,
             queued: None,
         }
     }

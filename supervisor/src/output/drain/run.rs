@@ -5,7 +5,7 @@ use crate::output::index::Stream;
 use crate::output::pipe::Pipe;
 use crate::output::poller::Poller;
 use crate::output::tap::Tap;
-use crate::output::watch::Watch;
+use crate::output::watch::Watches;
 use crate::output::{Attached, FromOutput};
 use gob_core::RunKey;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,7 @@ pub(super) struct Run {
     pub(super) pipes: [Option<Pipe>; 2],
     /// Somebody waits for [`FromOutput::Drained`].
     pub(super) asked: bool,
-    watch: Option<Box<dyn Watch>>,
+    watches: Watches,
 }
 
 impl Run {
@@ -35,20 +35,25 @@ impl Run {
             made.inspect_err(|error| tracing::warn!(?key, %error, "cannot read a worker's output")).ok()
         };
         let pipes = [pipe(run.pipes.stdout, stdout), pipe(run.pipes.stderr, stderr)];
-        Self { id, key, tap: run.tap, pipes, asked: false, watch: run.watch }
+        Self { id, key, tap: run.tap, pipes, asked: false, watches: run.watches }
     }
 
     /// Sees what was read, and tells what there is to report of it.
     pub(super) fn took(&mut self, stream: Stream, time: i64, bytes: &[u8]) -> Option<FromOutput> {
         self.tap.push(stream, time, bytes);
-        let result = self.watch.as_mut()?.feed(stream, bytes)?;
-        self.watch = None;
+        if let Some(well) = &mut self.watches.well
+            && matches!(well.feed(stream, bytes), Some(Ok(_)))
+        {
+            self.tap.saw();
+        }
+        let result = self.watches.ready.as_mut()?.feed(stream, bytes)?;
+        self.watches.ready = None;
         Some(FromOutput::Handshake { key: self.key.clone(), result })
     }
 
-    /// Whether its output is looked at for readiness.
+    /// Whether its output is looked at.
     pub(super) fn is_watched(&self) -> bool {
-        self.watch.is_some()
+        self.watches.ready.is_some() || self.watches.well.is_some()
     }
 
     /// Whether a pipe is still to be read before an answer.

@@ -45,7 +45,7 @@ fn floor(dir: &Path, lines: &Path) {
 fn captured(plane: &mut Plane, run: u64, lines: &Path) {
     let key = key("flood", run);
     let (stdout, write) = pipe();
-    plane.output.attach(key.clone(), Pipes { stdout: Some(stdout), stderr: None }, None);
+    plane.output.attach(key.clone(), Pipes { stdout: Some(stdout), stderr: None }, Watches::default());
     let mut child = flood(lines, write);
     assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
     child.wait().unwrap();

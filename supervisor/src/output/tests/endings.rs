@@ -44,11 +44,11 @@ fn what_is_asked_for_is_answered_after_everything_was_read() {
 fn streams_that_have_ended_already_or_are_no_pipes() {
     let mut plane = Plane::new();
     let none = key("none", 1);
-    plane.output.attach(none.clone(), Pipes::default(), None);
+    plane.output.attach(none.clone(), Pipes::default(), Watches::default());
     assert_eq!(plane.report(), FromOutput::Closed { key: none });
     let null = key("null", 1);
     let stdout = Some(OwnedFd::from(File::open("/etc/passwd").unwrap()));
-    plane.output.attach(null.clone(), Pipes { stdout, stderr: None }, None);
+    plane.output.attach(null.clone(), Pipes { stdout, stderr: None }, Watches::default());
     assert_eq!(plane.report(), FromOutput::Closed { key: null });
 }
 

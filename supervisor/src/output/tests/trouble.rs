@@ -21,7 +21,7 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
     assert!(dropped > BYTES as u64 / 2 && plane.output.counters().0 == 0, "{dropped} bytes were dropped");
 
     let quick = Instant::now();
-    let mut other = plane.attach_watched(&key("other", 1), Some(Box::new(HandshakeReader::default())));
+    let mut other = plane.attach_watched(&key("other", 1), handshake());
     other.out("{\"ready\":true}\n");
     assert!(matches!(plane.report(), FromOutput::Handshake { result: Ok(_), .. }));
     plane.drain(&hung);

@@ -5,7 +5,7 @@ use super::*;
 const LINE: &str = "{\"ready\":true,\"version\":\"1\",\"endpoint\":\"unix:/x\"}\n";
 
 fn watched(plane: &Plane, key: &RunKey) -> Worker {
-    plane.attach_watched(key, Some(Box::new(HandshakeReader::default())))
+    plane.attach_watched(key, handshake())
 }
 
 #[test]
