@@ -5,6 +5,7 @@
 //! set; `.ci/run` fills it: `venv` from PyPI, `npm` from npm), then on PATH, then where Debian keeps PostgreSQL's. A test
 //! whose server is not there says so, past the harness that swallows what a test prints, and passes.
 
+mod http;
 mod resp;
 
 use gob_tests::gob::built_binaries;
@@ -193,4 +194,25 @@ fn redis() {
         assert_eq!(resp::ask(server.port, &["SET", "key", value]), "OK");
     };
     servers.live(&json!({"code": 0}), write, |server| resp::ask(server.port, &["GET", "key"]));
+}
+
+#[test]
+fn oxigraph() {
+    let Some(servers) = Servers::of("oxigraph", &["oxigraph"]) else { return };
+    let write = |server: &Server, value: &str| {
+        let triple = format!("INSERT DATA {{ <urn:gob:key> <urn:gob:is> \"{value}\" }}");
+        http::ask(server.port, "POST /update", &[("Content-Type", "application/sparql-update")], &triple);
+    };
+    let read = |server: &Server| {
+        let query = "SELECT ?value WHERE { <urn:gob:key> <urn:gob:is> ?value }";
+        let types =
+            [("Content-Type", "application/sparql-query"), ("Accept", "application/sparql-results+json")];
+        let found: Value =
+            serde_json::from_str(&http::ask(server.port, "POST /query", &types, query)).unwrap();
+        let rows = found["results"]["bindings"].as_array().unwrap();
+        assert_eq!(rows.len(), 1, "{found}");
+        rows[0]["value"]["value"].as_str().unwrap().to_owned()
+    };
+    // It has no handler for the signal, and dies of it.
+    servers.live(&json!({"signal": "SIGTERM", "core_dumped": false}), write, read);
 }
