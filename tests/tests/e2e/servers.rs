@@ -67,6 +67,10 @@ impl Servers {
         self.call(&self.gob.bin("gobctl"), args)
     }
 
+    fn home(&self) -> PathBuf {
+        self.gob.dir().join("home")
+    }
+
     /// Starts or restarts a graph and checks what is said of it, there and in the list.
     fn up(&self, words: &[&str], graph: &'static str) -> Server {
         let told = self.ctl(words).run_within(START);
@@ -214,5 +218,33 @@ fn oxigraph() {
         rows[0]["value"]["value"].as_str().unwrap().to_owned()
     };
     // It has no handler for the signal, and dies of it.
+    servers.live(&json!({"signal": "SIGTERM", "core_dumped": false}), write, read);
+}
+
+#[test]
+fn datasette() {
+    let Some(servers) = Servers::of("datasette", &["datasette", "python3"]) else { return };
+    // It serves files that are there; Python, without which there is no Datasette, makes and changes them.
+    let folder = servers.home().join("datasette");
+    fs::create_dir(&folder).unwrap();
+    let sql = |graph: &str, sql: &str| {
+        let file = folder.join(format!("{graph}.db"));
+        let code = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as db: db.execute(sys.argv[2])";
+        let python = find(&servers.path, "python3").unwrap();
+        servers.call(&python, &["-c", code, file.to_str().unwrap(), sql]).ok();
+    };
+    for graph in ["one", "two"] {
+        sql(graph, "CREATE TABLE pairs (key TEXT PRIMARY KEY, value TEXT)");
+    }
+    let write = |server: &Server, value: &str| {
+        sql(server.graph, &format!("INSERT INTO pairs VALUES ('key', '{value}')"));
+    };
+    let read = |server: &Server| {
+        let request = format!("GET /{}/pairs/key.json?_shape=array", server.graph);
+        let rows: Value = serde_json::from_str(&http::ask(server.port, &request, &[], "")).unwrap();
+        assert_eq!(rows[0]["key"], "key", "{rows}");
+        rows[0]["value"].as_str().unwrap().to_owned()
+    };
+    // It ends in order, and then by the signal that it was sent.
     servers.live(&json!({"signal": "SIGTERM", "core_dumped": false}), write, read);
 }
