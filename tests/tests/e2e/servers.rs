@@ -6,6 +6,7 @@
 //! whose server is not there says so, past the harness that swallows what a test prints, and passes.
 
 mod http;
+mod postgres;
 mod resp;
 
 use gob_tests::gob::built_binaries;
@@ -247,4 +248,23 @@ fn datasette() {
     };
     // It ends in order, and then by the signal that it was sent.
     servers.live(&json!({"signal": "SIGTERM", "core_dumped": false}), write, read);
+}
+
+#[test]
+fn pglite() {
+    let Some(servers) = Servers::of("pglite", &["pglite-server", "node"]) else { return };
+    servers.live(&json!({"code": 0}), write_row, read_row);
+}
+
+/// Puts a row into a table of its own, in a PostgreSQL or what speaks like one.
+fn write_row(server: &Server, value: &str) {
+    assert_eq!(postgres::ask(server.port, "SELECT 1"), ["1"]);
+    postgres::ask(server.port, "CREATE TABLE pairs (key text PRIMARY KEY, value text)");
+    postgres::ask(server.port, &format!("INSERT INTO pairs VALUES ('key', '{value}')"));
+}
+
+fn read_row(server: &Server) -> String {
+    let rows = postgres::ask(server.port, "SELECT value FROM pairs WHERE key = 'key'");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    rows[0].clone()
 }
