@@ -10,9 +10,10 @@ mod postgres;
 mod resp;
 
 use gob_tests::gob::built_binaries;
-use gob_tests::process::{self, Handle};
+use gob_tests::process;
 use gob_tests::wait::DEADLINE;
 use gob_tests::{Ctl, Gob};
+use nix::unistd::User;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -100,7 +101,8 @@ impl Servers {
 
     /// Stops a server in order: how it ended, a receipt that names it, no survivor, nobody left, a free port.
     fn stop(&self, server: &Server, exit: &Value) {
-        let tree = tree(server.pid);
+        // Some write their titles over their environment, by which the harness tells whose a process is.
+        let tree = process::tree(server.pid);
         let told = self.ctl(&["stop", server.graph, "--json"]).json();
         assert_eq!((&told["worker"]["state"], &told["worker"]["exit"]), (&json!("idle"), exit), "{told}");
         assert_eq!(told["worker"]["reason"], Value::Null, "{told}");
@@ -129,7 +131,7 @@ impl Servers {
         let again = self.start("one");
         assert_eq!(read(&again), "first", "what was written outlives a stop");
 
-        let tree = tree(two.pid);
+        let tree = process::tree(two.pid);
         let restarted = self.up(&["restart", "two"], "two");
         assert!(tree.iter().all(|handle| handle.wait_gone(Duration::ZERO)), "the run before is left behind");
         assert_eq!(read(&restarted), "second", "what was written outlives a restart");
@@ -166,23 +168,6 @@ fn skipped(kind: &str, why: &str) {
     let line =
         format!("SKIPPED: {why}, so nobody tried docs/examples/kinds/{kind}.toml on the real server\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-/// A process and all below it. Some servers write their titles over their environment, by which the harness tells whose a
-/// process is, so it would not find them.
-fn tree(pid: i32) -> Vec<Handle> {
-    let all: Vec<(i32, i32)> = fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, process::parent(pid)?)))
-        .collect();
-    let mut pids = vec![pid];
-    let mut next = 0;
-    while let Some(parent) = pids.get(next).copied() {
-        pids.extend(all.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    pids.into_iter().filter_map(Handle::open).collect()
 }
 
 /// A connection whose reads have a deadline.
@@ -267,4 +252,50 @@ fn read_row(server: &Server) -> String {
     let rows = postgres::ask(server.port, "SELECT value FROM pairs WHERE key = 'key'");
     assert_eq!(rows.len(), 1, "{rows:?}");
     rows[0].clone()
+}
+
+#[test]
+fn postgresql() {
+    let Some(servers) = Servers::of("postgresql", &["postgres", "initdb"]) else { return };
+    let data = servers.home().join(".local/share/gob/postgresql");
+    fs::create_dir_all(&data).unwrap();
+    if !step_down(&servers, &data) {
+        return skipped("postgresql", "it does not run as root, and nothing here steps down to another user");
+    }
+    for graph in ["one", "two"] {
+        let dir = data.join(graph);
+        let args = ["-D", dir.to_str().unwrap(), "--username=postgres", "--no-sync"];
+        let told = servers.call("initdb".as_ref(), &args).run_within(START);
+        assert_eq!(told.code, 0, "{told}");
+    }
+    servers.live(&json!({"code": 0}), write_row, read_row);
+}
+
+/// PostgreSQL's programs refuse to run as root. For a test that is root, programs of their names come first on PATH, which step
+/// down to another user and then become the real ones; so the kind's command stays as it is. False when that can't be.
+fn step_down(servers: &Servers, data: &Path) -> bool {
+    if !nix::unistd::geteuid().is_root() {
+        return true;
+    }
+    let user = ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).unwrap());
+    let (Some(setpriv), Some(user)) = (find(&servers.path, "setpriv"), user) else { return false };
+    for program in ["postgres", "initdb"] {
+        let real = find(&servers.path, program).unwrap();
+        let text = format!(
+            "#!/bin/sh\ncd / && exec {} --reuid={} --regid={} --clear-groups {} \"$@\"\n",
+            setpriv.display(),
+            user.uid,
+            user.gid,
+            real.display()
+        );
+        let script = servers.gob.bin(program);
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // The user owns its data and may pass through what is above it.
+    nix::unistd::chown(data, Some(user.uid), Some(user.gid)).unwrap();
+    for above in data.ancestors().skip(1).take_while(|above| above.starts_with(servers.gob.dir())) {
+        fs::set_permissions(above, fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    true
 }
