@@ -143,7 +143,9 @@ impl Core {
 
 fn no_kind(settings: &Config, name: &str) -> Box<WireError> {
     let known: Vec<&str> = settings.kinds.keys().map(String::as_str).collect();
-    let hint = format!("kinds are: {}; add one to the configuration: gobctl config path", known.join(", "));
+    let known = known.join(", ");
+    let hint =
+        format!("kinds are: {known}; add one to the file of gobctl config path, then gobctl config reload");
     let error = WireError::new(ErrorCode::KindNotFound, format!("there is no kind {name:?}"));
     Box::new(error.hint(hint).details(serde_json::json!({"kind": name})))
 }

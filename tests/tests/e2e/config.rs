@@ -59,6 +59,7 @@ fn a_reload_tells_what_changed_and_the_next_run_has_it() {
     let pid = conn.ok("start", json!({"graph": "g"}))["worker"]["pid"].clone();
     let message = conn.err("start", json!({"graph": "h", "kind": "other"}), "kind-not-found");
     assert!(message.to_string().contains("other"), "{message}");
+    assert!(message["hint"].as_str().unwrap().ends_with("then gobctl config reload"), "{message}");
     write(&gob, &format!("{OTHER}[kind.graph]\nenv = {{ NEW = \"1\" }}\n"));
     let changed = conn.ok("reload", json!({}))["changed"].clone();
     let changed: Vec<&str> = changed.as_array().unwrap().iter().filter_map(Value::as_str).collect();

@@ -17,6 +17,7 @@ mod python;
 mod readiness;
 mod recovery;
 mod runtime_dir;
+mod servers;
 mod spawn;
 mod stop;
 mod stop_ways;

@@ -3,10 +3,12 @@
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Child, Step};
-use gob_tests::wait::DEADLINE;
+use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 fn pid(data: &Value) -> i32 {
     data["worker"]["pid"].as_i64().expect("a pid") as i32
@@ -204,4 +206,33 @@ fn a_real_time_signal_is_named_and_its_worker_reaped() {
     conn.ok("signal", json!({"name": "g", "signal": "SIGRTMIN+1"}));
     let ended = events.find("the end", DEADLINE, |event| !event["worker"]["exit"].is_null());
     assert_eq!(ended["worker"]["exit"]["signal"], "SIGRTMIN+1");
+}
+
+#[test]
+fn what_became_another_user_is_found_too() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let gob = Gob::new();
+    // As servers do that are started by root. In a container root may not read such a process's limits with prlimit.
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"];
+    let command: Vec<&str> = nobody.into_iter().chain(["setsid sleep 600 & wait"]).collect();
+    let config = gob.dir().join("config.toml");
+    fs::write(&config, format!("[kind.other]\ncommand = {command:?}\n")).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut conn = gob.connect_as("cli");
+    let leader = pid(&conn.ok("start", json!({"graph": "g", "kind": "other"})));
+    let child = || process::tree(leader).into_iter().find(|handle| runs_sleep(handle.pid));
+    assert!(wait::until(DEADLINE, || child().is_some()), "it has no child");
+    let child = child().unwrap();
+    let data = conn.ok("stop", json!({"name": "g"}));
+    assert_eq!(signals(&data, leader), ["SIGTERM"]);
+    assert_eq!(signals(&data, child.pid), ["SIGKILL"]);
+    assert!(child.wait_gone(Duration::ZERO), "left behind");
+}
+
+fn runs_sleep(pid: i32) -> bool {
+    process::exe(pid).is_some_and(|exe| exe.ends_with("sleep"))
+        && process::stat_field(pid, 6) == Some(pid.to_string())
 }
