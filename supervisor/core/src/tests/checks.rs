@@ -112,7 +112,11 @@ impl World {
         ensure!(at(Timer::Sweep).is_some() == sweeping, "sweep deadline {:?}", at(Timer::Sweep));
         let up = matches!(worker.phase, Phase::Ready { .. } | Phase::Unhealthy { .. });
         let looked_at = self.runs.get(&worker.name).is_some_and(|run| run.looked_at);
-        let watched = worker.kind.liveness.as_ref().is_some_and(|liveness| liveness.check != Check::None);
+        let watched = worker
+            .kind
+            .liveness
+            .as_ref()
+            .is_some_and(|liveness| !matches!(liveness.check, Check::None | Check::Delay { .. }));
         let should = up && watched && !looked_at;
         ensure!(at(Timer::Liveness).is_some() == should, "liveness {:?}", at(Timer::Liveness));
         let should = up && worker.kind.idle_stop_ms.is_some() && worker.leases.is_empty();

@@ -16,6 +16,7 @@
 //! | `random` | long random histories (`GOB_HISTORIES`, `GOB_SEED`) |
 //! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each, in words |
 //! | `readiness`, `stop_ways` | each check and each way, in words |
+//! | `liveness`, `foreign` | what is looked at later, and who holds a graph without gob, in words |
 //!
 //! # Do they find anything?
 //!
@@ -52,8 +53,10 @@ mod dice;
 mod ending;
 mod exhaust;
 mod fingerprint;
+mod foreign;
 mod harness;
 mod lease;
+mod liveness;
 mod owner;
 mod random;
 mod readiness;

@@ -1,0 +1,169 @@
+//! Graphs that somebody holds without gob, in words.
+
+use super::harness::Answer;
+use super::harness::{World, kind};
+use super::steps::{Seen, Step};
+use super::words::{CLI, DESKTOP, code, name, outcome, restart, start, stop, view};
+use gob_protocol::kind::{Kind, Orphans};
+use gob_protocol::{Data, ErrorCode, Exit, Outcome, State};
+use std::vec;
+
+fn foreign_kind() -> Kind {
+    let mut kind = kind();
+    kind.stop.http = Some("POST /v1/shutdown".into());
+    kind.foreign.lock_file = Some("{data_dir}/db-worker.lock".into());
+    kind
+}
+
+fn world(kind: Kind) -> World {
+    let mut world = World::new(kind);
+    world.answers = Some(std::collections::BTreeMap::new());
+    for (conn, owner) in [(CLI, "cli"), (DESKTOP, "desktop")] {
+        world.takes(&Step::Join(conn, owner));
+    }
+    world
+}
+
+/// The answer to the latest request, if there is one yet.
+fn answer(world: &World) -> Option<Answer> {
+    let answers = world.answers.as_ref()?;
+    answers.iter().find(|((_, id), _)| *id == world.last_id).map(|(_, answer)| answer.clone())
+}
+
+/// A worker whose graph a process of this owner holds.
+fn external(owner: &'static str) -> World {
+    let mut world = world(foreign_kind());
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Examined(name("w"), Seen::Held(owner)));
+    world
+}
+
+#[test]
+fn a_living_holder_is_external_and_answers_the_start() {
+    let world = external("electron");
+    assert_eq!(outcome(answer(&world).as_ref()), Some(Outcome::External));
+    let view = view(&world);
+    assert_eq!((view.state, view.pid, view.pgid), (State::External, Some(77), None));
+    assert_eq!((view.owner.as_str(), view.owned), ("electron", false));
+    assert_eq!(view.endpoint.as_deref(), Some("http://127.0.0.1:77"));
+}
+
+#[test]
+fn nobody_there_means_a_run_of_ours() {
+    let mut world = world(foreign_kind());
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Examined(name("w"), Seen::Nobody));
+    world.settles();
+    assert_eq!(outcome(answer(&world).as_ref()), Some(Outcome::Started));
+}
+
+#[test]
+fn a_run_that_gave_way_is_contention_and_no_crash() {
+    let mut world = world(foreign_kind());
+    world.takes(&Step::Ask(CLI, start("w")));
+    for step in [
+        Step::Examined(name("w"), Seen::Nobody),
+        Step::Spawned(name("w")),
+        Step::Exited(name("w"), Exit::Code { code: 1 }),
+        Step::Swept(name("w")),
+        Step::Examined(name("w"), Seen::Held("cli")),
+    ] {
+        world.takes(&step);
+    }
+    assert_eq!(code(answer(&world).as_ref()), Some(ErrorCode::ServerLockedByExternal));
+    assert_eq!((view(&world).state, view(&world).restarts), (State::External, 0));
+}
+
+#[test]
+fn orphans_are_reported_or_ended() {
+    let mut kind = foreign_kind();
+    kind.foreign.orphans = Some(Orphans::Report);
+    let mut reported = world(kind.clone());
+    reported.takes(&Step::Ask(CLI, start("w")));
+    reported.takes(&Step::Examined(name("w"), Seen::Orphans));
+    assert_eq!(code(answer(&reported).as_ref()), Some(ErrorCode::ServerLockedByExternal));
+    assert_eq!(view(&reported).state, State::Failed);
+
+    kind.foreign.orphans = Some(Orphans::End);
+    let mut ended = world(kind.clone());
+    ended.takes(&Step::Ask(CLI, start("w")));
+    ended.takes(&Step::Examined(name("w"), Seen::Orphans));
+    assert_eq!(answer(&ended), None, "they are being ended");
+    ended.takes(&Step::Examined(name("w"), Seen::Nobody));
+    ended.settles();
+    assert_eq!(outcome(answer(&ended).as_ref()), Some(Outcome::Started));
+
+    let mut survived = world(kind);
+    survived.takes(&Step::Ask(CLI, start("w")));
+    survived.takes(&Step::Examined(name("w"), Seen::Orphans));
+    survived.takes(&Step::Examined(name("w"), Seen::Survived));
+    assert_eq!(code(answer(&survived).as_ref()), Some(ErrorCode::ServerStartTimeoutOrphan));
+}
+
+#[test]
+fn a_holder_is_asked_politely_by_who_may_and_never_signalled() {
+    let mut world = external("cli");
+    world.takes(&Step::Ask(DESKTOP, stop("w")));
+    assert_eq!(code(answer(&world).as_ref()), Some(ErrorCode::ServerOwnedByOther));
+    world.takes(&Step::Ask(CLI, stop("w")));
+    world.takes(&Step::StopAnswered(name("w"), true));
+    world.takes(&Step::External(name("w"), None));
+    let Some(Ok(Data::Stop(data))) = answer(&world) else { panic!("{:?}", answer(&world)) };
+    assert_eq!(data.worker.state, State::Idle);
+    let asked = &data.receipt.signalled[0];
+    assert_eq!((asked.pid, asked.signals.len()), (77, 0));
+}
+
+#[test]
+fn a_holder_that_refuses_or_stays_is_left_alone() {
+    for steps in [vec![Step::StopAnswered(name("w"), false)], vec![Step::Due]] {
+        let mut world = external("cli");
+        world.takes(&Step::Ask(CLI, stop("w")));
+        steps.iter().for_each(|step| world.takes(step));
+        assert_eq!(code(answer(&world).as_ref()), Some(ErrorCode::ServerStopTimeout));
+        assert_eq!(view(&world).state, State::External);
+    }
+}
+
+#[test]
+fn a_restart_of_a_holder_is_a_run_of_ours_once_it_is_gone() {
+    let mut world = external("cli");
+    world.takes(&Step::Ask(CLI, restart("w")));
+    world.takes(&Step::StopAnswered(name("w"), true));
+    world.takes(&Step::External(name("w"), None));
+    world.settles();
+    assert_eq!((view(&world).state, view(&world).pgid.is_some()), (State::Ready, true));
+}
+
+#[test]
+fn a_stop_takes_back_the_restart_of_a_holder() {
+    let mut world = external("cli");
+    world.takes(&Step::Ask(CLI, restart("w")));
+    world.takes(&Step::Ask(CLI, stop("w")));
+    world.takes(&Step::External(name("w"), None));
+    assert_eq!(view(&world).state, State::Idle);
+}
+
+#[test]
+fn who_has_the_lock_of_the_graph_is_named() {
+    let mut world = world(kind());
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Held(name("w")));
+    let Some(Err(error)) = answer(&world) else { panic!("{:?}", answer(&world)) };
+    assert_eq!(error.code, ErrorCode::ServerLockedByExternal);
+    assert_eq!(error.details.unwrap()["pid"], 77);
+    assert_eq!(view(&world).state, State::Failed, "no crash loop");
+}
+
+#[test]
+fn nothing_starts_beside_what_an_earlier_supervisor_left() {
+    let mut world = world(kind());
+    world.takes(&Step::Leftover(name("w"), true));
+    world.takes(&Step::Ask(CLI, start("w")));
+    let Some(Err(error)) = answer(&world) else { panic!("{:?}", answer(&world)) };
+    assert_eq!(error.code, ErrorCode::ServerStartTimeoutOrphan);
+    assert_eq!(error.details.unwrap()["pids"], serde_json::json!([8, 9]));
+    world.takes(&Step::Leftover(name("w"), false));
+    world.settles();
+    assert_eq!(view(&world).state, State::Ready, "the restart policy goes on");
+}
