@@ -136,7 +136,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(name) else { return };
         let found = self.config.settings.kind_of(worker.graph.as_str(), Some(&worker.kind_name));
         if let Ok((_, kind)) = found {
-            worker.kind = kind;
+            worker.kind = self.kinds.of(kind);
         }
     }
 }

@@ -32,12 +32,14 @@ mod plan;
 mod requests;
 mod restart;
 mod ring;
+mod shared;
 mod start;
 mod subscribers;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod worker;
+mod workers;
 
 pub use io::{
     ConnId, Effect, ExaminePlan, Examined, GraphLock, Holder, Input, Note, Now, Orphan, PORT_MARK, Read,
@@ -50,10 +52,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::config::{Config as Settings, Rejected};
+use gob_protocol::kind::Kind;
 use gob_protocol::request::{ClientInfo, ServerInfo};
 use gob_protocol::{Actor, Data, Env, Event, EventKind, Id, Name, Owner, Timestamp, WireError};
 use timers::{Timer, Timers};
-use worker::Worker;
+use workers::Workers;
 
 /// What the core has to know about its surroundings; none of it changes in a supervisor's life but the settings.
 #[derive(Debug, Clone)]
@@ -84,7 +87,9 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Core {
     config: Config,
-    workers: BTreeMap<Name, Worker>,
+    workers: Workers,
+    kinds: shared::Shared<Kind>,
+    envs: shared::Shared<Env>,
     /// Which worker serves a graph: (graph, real path of its root) is a worker's identity.
     graphs: BTreeMap<(Name, String), Name>,
     conns: BTreeMap<ConnId, Conn>,
@@ -128,7 +133,9 @@ impl Core {
     pub fn new(config: Config, now: Now) -> Self {
         let mut core = Self {
             config,
-            workers: BTreeMap::new(),
+            workers: Workers::default(),
+            kinds: shared::Shared::default(),
+            envs: shared::Shared::default(),
             graphs: BTreeMap::new(),
             conns: BTreeMap::new(),
             subscriptions: BTreeMap::new(),

@@ -70,7 +70,7 @@ impl Core {
         let kind = &worker.kind;
         let fill = |text: &String| replace(text, &values);
         let cwd = kind.cwd.as_ref().map_or_else(|| data_dir.clone(), fill);
-        let mut env = graph_env(worker.env.as_ref().unwrap_or(&self.config.base_env), &kind.pass_env);
+        let mut env = graph_env(worker.env.as_deref().unwrap_or(&self.config.base_env), &kind.pass_env);
         for (name, value) in &kind.env {
             env.set(name, fill(value));
         }
@@ -146,7 +146,8 @@ fn owner_word(kind: &Kind, owner: &Owner) -> String {
     word.map_or_else(|| own.to_string(), Clone::clone)
 }
 
-fn graph_env(from: &Env, pass: &[String]) -> Env {
+/// The part of an environment that a graph gets.
+pub(crate) fn graph_env(from: &Env, pass: &[String]) -> Env {
     let passes = |name: &str| {
         COMMON.contains(&name)
             || COMMON_PREFIXES.iter().any(|prefix| name.starts_with(prefix))

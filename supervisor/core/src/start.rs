@@ -1,6 +1,7 @@
 //! `start`: which worker it means, and how it is satisfied (PROTOCOL 5, *ensure*).
 
 use crate::io::ConnId;
+use crate::plan::graph_env;
 use crate::requests::not_found;
 use crate::worker::{Live, Next, Phase, Shown, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
@@ -51,7 +52,7 @@ impl Core {
         let serving = self.graphs.get(&(graph.clone(), root_dir.clone()));
         // Whoever names no worker means the one that serves the graph, if it is of the kind that was asked for.
         let meant = serving.filter(|other| {
-            let known = self.workers.get(*other).map(|other| &other.kind_name);
+            let known = self.workers.get(other).map(|other| &other.kind_name);
             start.name.is_none() && (start.kind.is_none() || start.kind.as_ref() == known)
         });
         if let Some(known) = self.workers.get(name) {
@@ -93,6 +94,7 @@ impl Core {
         actor: &Actor,
     ) -> Result<Name, Box<WireError>> {
         let (kind_name, kind) = self.kind_for(&graph, kind)?;
+        let kind = self.kinds.of(kind);
         let worker = Worker {
             name: name.clone(),
             kind_name,
@@ -120,7 +122,7 @@ impl Core {
             shown: Shown { created_at: self.now.wall, ..Shown::default() },
         };
         self.graphs.insert((worker.graph.clone(), worker.root_dir.clone()), name.clone());
-        self.workers.insert(name.clone(), worker);
+        self.workers.insert(worker);
         self.publish(EventKind::WorkerAdded, actor.clone(), Some(&name));
         Ok(name)
     }
@@ -172,8 +174,8 @@ impl Core {
         if let Some(owner) = next.owner {
             worker.owner = owner;
         }
-        if next.env.is_some() {
-            worker.env = next.env;
+        if let Some(env) = &next.env {
+            worker.env = Some(self.envs.of(graph_env(env, &worker.kind.pass_env)));
         }
         if let Some(lease) = next.lease {
             let without_a_word = if lease { OnLastLease::Release } else { OnLastLease::Keep };

@@ -5,6 +5,7 @@ use crate::lifecycle::Looking;
 use crate::restart::Failures;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use gob_protocol::kind::{Kind, OnLastLease};
@@ -131,10 +132,11 @@ pub(crate) enum Waiting {
 pub(crate) struct Worker {
     pub(crate) name: Name,
     pub(crate) kind_name: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Rc<Kind>,
     pub(crate) graph: Name,
     pub(crate) root_dir: String,
-    pub(crate) env: Option<Env>,
+    /// As much of its starter's environment as its kind lets through.
+    pub(crate) env: Option<Rc<Env>>,
     pub(crate) owner: Owner,
     pub(crate) phase: Phase,
     pub(crate) run: u64,

@@ -32,7 +32,7 @@ pub(super) struct Writer {
     config: OutputConfig,
     exchange: Arc<Exchange>,
     /// Live runs, oldest first.
-    runs: BTreeMap<RunId, RunLog>,
+    runs: BTreeMap<RunId, Box<RunLog>>,
     budget: Budget,
     /// Runs whose files are open.
     open: usize,
@@ -69,7 +69,7 @@ impl Writer {
                     let log = RunLog::open(key, tap, &self.config);
                     self.budget.change(0, log.cost);
                     self.open += usize::from(log.is_open);
-                    self.runs.insert(id, log);
+                    self.runs.insert(id, Box::new(log));
                     self.close_some();
                 }
                 Job::Write(batch) => self.write(batch),
@@ -229,7 +229,7 @@ impl Writer {
     /// Too many open files: all are closed, and those in use are open again with their next bytes.
     fn close_some(&mut self) {
         if self.open > MAX_OPEN {
-            self.runs.values_mut().for_each(RunLog::close);
+            self.runs.values_mut().for_each(|log| log.close());
             self.open = 0;
         }
     }

@@ -94,7 +94,7 @@ fn autostart_belongs_to_nobody() {
     let mut core = core(settings(FILE), None);
     assert_eq!(commands(&core.apply(Input::Begin, NOW)), ["other"]);
     let work = &core.workers[&Name::graph("work").unwrap()];
-    assert_eq!((&work.owner, core.workers.len()), (&Owner::unknown(), 1));
+    assert_eq!((&work.owner, core.workers.keys().count()), (&Owner::unknown(), 1));
 }
 
 #[test]

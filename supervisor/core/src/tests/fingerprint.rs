@@ -46,7 +46,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         name.hash(into);
     }
     core.config.leftovers.len().hash(into);
-    (world.ended, core.workers.len(), world.wake.is_some()).hash(into);
+    (world.ended, core.workers.keys().count(), world.wake.is_some()).hash(into);
     into.finish()
 }
 

@@ -265,7 +265,7 @@ impl Spec {
                 }
             }
             Request::Cleanup if !self.ending => {
-                for (name, worker) in &core.workers {
+                for (name, worker) in core.workers.values().map(|worker| (&worker.name, worker)) {
                     if stand(worker) == Stand::Rest && may_manage(&worker.owner, requester) {
                         self.wishes.remove(name);
                         expect.removed.push(name.clone());

@@ -237,7 +237,7 @@ impl World {
             }
             Step::External(name, owner) => {
                 let holder = owner.map(holder);
-                Input::External { name: self.core.workers.get_key_value(name)?.0.clone(), holder }
+                Input::External { name: self.core.workers.get(name)?.name.clone(), holder }
             }
             Step::Read(conn, frames) => {
                 let client = self.clients.get_mut(conn).filter(|client| client.unread > 0)?;

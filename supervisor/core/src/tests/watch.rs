@@ -200,7 +200,7 @@ impl World {
         ensure!(status.subscribers == watching, "{} subscribers", status.subscribers);
         ensure!(status.events_seq == self.history.len() as u64, "{} events", status.events_seq);
         let workers: u64 = status.workers.values().sum();
-        ensure!(workers == self.core.workers.len() as u64, "{workers} workers");
+        ensure!(workers == self.core.workers.keys().count() as u64, "{workers} workers");
         self.replied(conn, id, &Ok(Data::Empty(gob_protocol::request::EmptyData {})))
     }
 }
