@@ -5,6 +5,8 @@
 //! of the keys.
 
 mod example;
+mod limits;
+mod liveness;
 mod overrides;
 mod problem;
 mod reader;
@@ -230,6 +232,7 @@ impl<'t> Reader<'t> {
                 self.problem(section.span.start, section.key.clone(), message);
             }
             self.given_port(&section, &kind);
+            self.lively(&section, &overrides.liveness, &kind);
             config.kinds.insert(name.to_owned(), kind);
         }
     }
@@ -243,10 +246,11 @@ impl<'t> Reader<'t> {
             let Some(section) = self.as_section(item, graphs.key_of(name)) else { continue };
             let overrides = self.overrides(&section, true);
             let kind = self.parsed(&section, "kind", |text| known_kind(&config.kinds, text));
-            let graph = Graph { kind, overrides };
-            config.graphs.insert(name.to_owned(), graph);
+            let liveness = overrides.liveness.clone();
+            config.graphs.insert(name.to_owned(), Graph { kind, overrides });
             if let Ok((_, kind)) = config.kind_of(name, None) {
                 self.given_port(&section, &kind);
+                self.lively(&section, &liveness, &kind);
             }
         }
     }

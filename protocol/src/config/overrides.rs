@@ -1,6 +1,7 @@
 //! What a kind's or a graph's table says: each value there or not, so that it can be laid over what it goes without.
 
-use crate::kind::{Check, HttpPort, Kind, OnLastLease, RestartOn, RestartPolicy};
+use super::liveness::LivenessOverrides;
+use crate::kind::{Check, GraphDirEncoding, HttpPort, Kind, OnLastLease, Orphans, RestartOn, RestartPolicy};
 use std::collections::BTreeMap;
 
 /// What was written of a kind.
@@ -25,6 +26,15 @@ pub(super) struct Overrides {
     pub(super) description: Option<String>,
     pub(super) on_last_lease: Option<OnLastLease>,
     pub(super) autostart: Option<bool>,
+    pub(super) liveness: LivenessOverrides,
+    pub(super) idle_stop_ms: Option<u64>,
+    /// Laid over limit by limit.
+    pub(super) rlimits: BTreeMap<String, u64>,
+    pub(super) lock_file: Option<String>,
+    pub(super) graph_dir_encoding: Option<GraphDirEncoding>,
+    /// Laid over owner by owner.
+    pub(super) owners: BTreeMap<String, String>,
+    pub(super) orphans: Option<Orphans>,
 }
 
 /// What was written of a restart policy.
@@ -70,6 +80,14 @@ impl Overrides {
         kind.description = self.description.clone().or(kind.description.take());
         kind.on_last_lease = self.on_last_lease.or(kind.on_last_lease);
         set(&mut kind.autostart, self.autostart);
+        self.liveness.lay_over(kind);
+        kind.idle_stop_ms = self.idle_stop_ms.or(kind.idle_stop_ms);
+        kind.rlimits.extend(self.rlimits.iter().map(|(name, value)| (name.clone(), *value)));
+        let foreign = &mut kind.foreign;
+        foreign.lock_file = self.lock_file.clone().or(foreign.lock_file.take());
+        set(&mut foreign.graph_dir_encoding, self.graph_dir_encoding);
+        foreign.owners.extend(self.owners.iter().map(|(owner, word)| (owner.clone(), word.clone())));
+        foreign.orphans = self.orphans.or(foreign.orphans);
     }
 }
 
@@ -78,7 +96,7 @@ pub(super) fn uses(kind: &Kind, placeholder: &str) -> bool {
     kind.command.iter().chain(kind.env.values()).any(|text| text.contains(placeholder))
 }
 
-fn set<T>(slot: &mut T, value: Option<T>) {
+pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }

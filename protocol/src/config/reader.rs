@@ -177,13 +177,24 @@ impl<'t> Reader<'t> {
         name: &str,
         bounds: RangeInclusive<u32>,
     ) -> Option<u32> {
+        let bounds = u64::from(*bounds.start())..=u64::from(*bounds.end());
+        self.count(section, name, bounds).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// A whole number within bounds that may be large.
+    pub(super) fn count(
+        &mut self,
+        section: &Section<'_, 't>,
+        name: &str,
+        bounds: RangeInclusive<u64>,
+    ) -> Option<u64> {
         let (item, key) = (section.get(name)?, section.key_of(name));
         let Some(integer) = item.get_ref().as_integer() else {
             self.wrong_type(item, &key, "a whole number");
             return None;
         };
         let digits = integer.as_str().replace('_', "");
-        let number = u32::from_str_radix(digits.trim_start_matches('+'), integer.radix());
+        let number = u64::from_str_radix(digits.trim_start_matches('+'), integer.radix());
         match number.ok().filter(|number| bounds.contains(number)) {
             Some(number) => {
                 self.found(key, item.span().start);

@@ -1,13 +1,13 @@
-//! `readiness` of a kind: a word, or a table of which each type has keys of its own.
+//! `readiness` of a kind: a word, or a table of which each type has keys of its own. `liveness` has the same types.
 
 use super::overrides::Overrides;
 use super::reader::{Item, Reader, Section, one_of};
 use super::scalar::{address, duration_ms, http_path};
 use crate::kind::{Check, HttpPort, LogStream};
 
-/// What readiness is seen by.
+/// What readiness and liveness are seen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
+pub(super) enum Type {
     None,
     Handshake,
     Notify,
@@ -17,7 +17,7 @@ enum Type {
     Delay,
 }
 
-const TYPES: [(&str, Type); 7] = [
+pub(super) const TYPES: [(&str, Type); 7] = [
     ("handshake", Type::Handshake),
     ("notify", Type::Notify),
     ("http", Type::Http),
@@ -63,10 +63,10 @@ impl<'t> Reader<'t> {
         let has_type = table.get("type").is_some();
         let found = self.parsed(&table, "type", |text| one_of(text, &TYPES));
         if let Some(found) = found {
-            self.foreign_keys(&table, Some(found));
+            self.foreign_keys(&table, "readiness", Some(found));
             self.readiness_table(found, &table, into);
         } else if !has_type {
-            self.foreign_keys(&table, None);
+            self.foreign_keys(&table, "readiness", None);
         }
     }
 
@@ -90,11 +90,11 @@ impl<'t> Reader<'t> {
     }
 
     /// Refuses keys that belong to other types.
-    fn foreign_keys(&mut self, table: &Section<'_, 't>, found: Option<Type>) {
+    pub(super) fn foreign_keys(&mut self, table: &Section<'_, 't>, what: &str, found: Option<Type>) {
         for (_, of) in TYPES.iter().filter(|(_, of)| Some(*of) != found) {
             for name in of.keys() {
                 if let Some(item) = table.get(name) {
-                    let message = format!("only readiness of type \"{}\" has it", of.word());
+                    let message = format!("only {what} of type \"{}\" has it", of.word());
                     self.problem(item.span().start, table.key_of(name), message);
                 }
             }
@@ -107,26 +107,19 @@ impl<'t> Reader<'t> {
             Type::Handshake => Some(Check::Handshake),
             Type::Notify => Some(Check::Notify),
             Type::Http => {
-                let path = self.parsed(table, "path", |text| http_path(text).map(|()| text.to_owned()));
-                let status = self.number(table, "status", 100..=599).and_then(|n| u16::try_from(n).ok());
+                let (path, status) = (self.http_path(table), self.http_status(table));
                 into.any_port = table.get("port").is_none();
-                let port = self.port(table).unwrap_or(HttpPort::Discover);
+                let port = self.http_port(table).unwrap_or(HttpPort::Discover);
                 let path = path.unwrap_or_else(|| "/".to_owned());
                 Some(Check::Http { path, status: status.unwrap_or(200), port })
             }
             Type::Connect => {
                 self.needs(table, "address", "127.0.0.1:{port}");
-                let address = self.parsed(table, "address", |text| address(text).map(|()| text.to_owned()));
-                address.map(|address| Check::Connect { address })
+                self.connect_address(table).map(|address| Check::Connect { address })
             }
             Type::Log => {
                 self.needs(table, "pattern", "listening on .*:(?<port>[0-9]+)");
-                let pattern = self.parsed(table, "pattern", |text| match regex_lite::Regex::new(text) {
-                    Ok(_) => Ok(text.to_owned()),
-                    Err(e) => Err(format!("{text:?} is not a regular expression: {e}")),
-                });
-                let streams = [("stdout", LogStream::Stdout), ("stderr", LogStream::Stderr)];
-                let stream = self.word(table, "stream", &streams);
+                let (pattern, stream) = (self.log_pattern(table), self.log_stream(table));
                 pattern.map(|pattern| Check::Log { pattern, stream })
             }
             Type::Delay => {
@@ -143,8 +136,31 @@ impl<'t> Reader<'t> {
         }
     }
 
+    pub(super) fn http_path(&mut self, table: &Section<'_, 't>) -> Option<String> {
+        self.parsed(table, "path", |text| http_path(text).map(|()| text.to_owned()))
+    }
+
+    pub(super) fn http_status(&mut self, table: &Section<'_, 't>) -> Option<u16> {
+        self.number(table, "status", 100..=599).and_then(|n| u16::try_from(n).ok())
+    }
+
+    pub(super) fn connect_address(&mut self, table: &Section<'_, 't>) -> Option<String> {
+        self.parsed(table, "address", |text| address(text).map(|()| text.to_owned()))
+    }
+
+    pub(super) fn log_pattern(&mut self, table: &Section<'_, 't>) -> Option<String> {
+        self.parsed(table, "pattern", |text| match regex_lite::Regex::new(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(e) => Err(format!("{text:?} is not a regular expression: {e}")),
+        })
+    }
+
+    pub(super) fn log_stream(&mut self, table: &Section<'_, 't>) -> Option<LogStream> {
+        self.word(table, "stream", &[("stdout", LogStream::Stdout), ("stderr", LogStream::Stderr)])
+    }
+
     /// A number, `"discover"`, or `"{port}"` for the one that the worker was given.
-    fn port(&mut self, table: &Section<'_, 't>) -> Option<HttpPort> {
+    pub(super) fn http_port(&mut self, table: &Section<'_, 't>) -> Option<HttpPort> {
         let item = table.get("port")?;
         if item.get_ref().is_str() {
             return self.word(

@@ -4,11 +4,12 @@ use super::Logs;
 use super::overrides::{Overrides, RestartOverrides};
 use super::reader::{Reader, Section};
 use super::scalar::{duration_ms, expand_home, http_request, size_bytes};
-use crate::kind::{OnLastLease, RestartOn};
+use crate::Owner;
+use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
 use std::collections::BTreeMap;
 
 /// What a kind takes, and a graph too.
-const KIND: [&str; 13] = [
+const KIND: [&str; 20] = [
     "command",
     "root_dir",
     "cwd",
@@ -21,12 +22,15 @@ const KIND: [&str; 13] = [
     "description",
     "on_last_lease",
     "autostart",
+    "liveness",
+    "idle_stop",
+    "rlimits",
+    "lock_file",
+    "graph_dir_encoding",
+    "owners",
+    "orphans",
     "kind",
 ];
-
-/// What other versions know of kinds.
-const LATER: [&str; 7] =
-    ["owners", "orphans", "lock_file", "graph_dir_encoding", "liveness", "idle_stop", "rlimits"];
 
 const POLICIES: [(&str, RestartOn); 3] =
     [("never", RestartOn::Never), ("on-failure", RestartOn::OnFailure), ("always", RestartOn::Always)];
@@ -35,7 +39,7 @@ impl<'t> Reader<'t> {
     /// Reads what a kind and a graph have in common; `kind` is a graph's alone.
     pub(super) fn overrides(&mut self, section: &Section<'_, 't>, is_graph: bool) -> Overrides {
         let known: Vec<&str> = KIND.into_iter().filter(|key| is_graph || *key != "kind").collect();
-        self.only(section, &known, &LATER);
+        self.only(section, &known, &[]);
         let home = self.home();
         let mut overrides = Overrides {
             command: self.command(section),
@@ -56,6 +60,16 @@ impl<'t> Reader<'t> {
             ),
             autostart: self.flag(section, "autostart"),
             restart: self.restart(section, "restart"),
+            idle_stop_ms: self.parsed(section, "idle_stop", duration_ms),
+            rlimits: self.rlimits(section),
+            lock_file: self.absolute(section, "lock_file", true),
+            graph_dir_encoding: self.word(
+                section,
+                "graph_dir_encoding",
+                &[("safe", GraphDirEncoding::Safe), ("logseq", GraphDirEncoding::Logseq)],
+            ),
+            owners: self.owners(section),
+            orphans: self.word(section, "orphans", &[("report", Orphans::Report), ("end", Orphans::End)]),
             ..Overrides::default()
         };
         if let Some(command) = &mut overrides.command {
@@ -65,6 +79,7 @@ impl<'t> Reader<'t> {
             }
         }
         self.readiness(section, &mut overrides);
+        overrides.liveness = self.liveness(section);
         self.stop(section, &mut overrides);
         overrides
     }
@@ -105,6 +120,23 @@ impl<'t> Reader<'t> {
                 self.problem(key.span().start, env.key_of(name), message);
             } else if let Some(value) = self.text(&env, name) {
                 all.insert(name.to_owned(), value);
+            }
+        }
+        all
+    }
+
+    /// Owners as the kind knows them, by gob's own.
+    fn owners(&mut self, section: &Section<'_, 't>) -> BTreeMap<String, String> {
+        let Some(owners) = self.section(section, "owners") else { return BTreeMap::new() };
+        let mut all = BTreeMap::new();
+        for (key, _) in owners.table {
+            let name = key.get_ref().as_ref();
+            if name != "*" && Owner::new(name).is_err() {
+                let message =
+                    format!("{name:?} is no owner; such as \"cli\" or \"desktop\", or \"*\" for all others");
+                self.problem(key.span().start, owners.key_of(name), message);
+            } else if let Some(word) = self.parsed(&owners, name, owner_word) {
+                all.insert(name.to_owned(), word);
             }
         }
         all
@@ -186,6 +218,15 @@ impl<'t> Reader<'t> {
 fn signal(text: &str) -> Result<String, String> {
     crate::signal::parse(text)
         .ok_or_else(|| format!("{text:?} is not a signal; such as \"TERM\" or \"SIGINT\""))
+}
+
+fn owner_word(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("it has to be the word that such a program takes for an owner".to_owned()),
+        // Whoever owns nothing can't stop it, and everybody else takes it for nobody's.
+        "unknown" => Err("no worker is to be told that its owner is unknown".to_owned()),
+        word => Ok(word.to_owned()),
+    }
 }
 
 fn variable(text: &str) -> Result<String, String> {

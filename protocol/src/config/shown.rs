@@ -1,7 +1,9 @@
 //! A configuration as a list of settings: what `gobctl config show` prints, and what a reload compares.
 
 use super::Config;
-use crate::kind::{Check, HttpPort, Kind, LogStream, OnLastLease, RestartOn, RestartPolicy};
+use crate::kind::{
+    Check, GraphDirEncoding, HttpPort, Kind, LogStream, OnLastLease, Orphans, RestartOn, RestartPolicy,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -90,7 +92,7 @@ fn kind_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
     all.push((key("cwd"), json!(kind.cwd.as_deref().unwrap_or("{data_dir}"))));
     all.extend(kind.env.iter().map(|(name, value)| (self::prefix(&key("env"), name), json!(value))));
     all.push((key("pass_env"), json!(kind.pass_env)));
-    all.extend(readiness_values(&kind.readiness.check).into_iter().map(|(name, value)| (key(&name), value)));
+    all.extend(check_values(&key("readiness"), &kind.readiness.check));
     all.push((key("readiness.timeout"), json!(duration_text(kind.readiness.timeout_ms))));
     all.extend(kind.stop.http.as_ref().map(|http| (key("stop.http"), json!(http))));
     all.push((key("stop.signal"), json!(kind.stop.signal)));
@@ -108,10 +110,49 @@ fn kind_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
         (key("on_last_lease"), json!(word))
     }));
     all.push((key("autostart"), json!(kind.autostart)));
+    all.extend(kind.idle_stop_ms.map(|ms| (key("idle_stop"), json!(duration_text(ms)))));
+    all.extend(liveness_values(&key("liveness"), kind));
+    all.extend(kind.rlimits.iter().map(|(name, value)| (format!("{}.{name}", key("rlimits")), json!(value))));
+    all.extend(foreign_values(prefix, kind));
     all
 }
 
-fn readiness_values(check: &Check) -> Vec<(String, Value)> {
+fn liveness_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
+    let Some(liveness) = &kind.liveness else { return check_values(prefix, &Check::None) };
+    let mut all = check_values(prefix, &liveness.check);
+    for (name, value) in [
+        ("interval", json!(duration_text(liveness.interval_ms))),
+        ("timeout", json!(duration_text(liveness.timeout_ms))),
+        ("failures", json!(liveness.failures)),
+        ("successes", json!(liveness.successes)),
+        ("restart", json!(liveness.restart)),
+    ] {
+        all.push((format!("{prefix}.{name}"), value));
+    }
+    all
+}
+
+fn foreign_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
+    let key = |name: &str| format!("{prefix}.{name}");
+    let foreign = &kind.foreign;
+    let encoding = match foreign.graph_dir_encoding {
+        GraphDirEncoding::Safe => "safe",
+        GraphDirEncoding::Logseq => "logseq",
+    };
+    let mut all = vec![(key("graph_dir_encoding"), json!(encoding))];
+    all.extend(foreign.lock_file.as_ref().map(|path| (key("lock_file"), json!(path))));
+    all.extend(foreign.owners.iter().map(|(owner, word)| (self::prefix(&key("owners"), owner), json!(word))));
+    all.extend(foreign.orphans.map(|orphans| {
+        let word = match orphans {
+            Orphans::Report => "report",
+            Orphans::End => "end",
+        };
+        (key("orphans"), json!(word))
+    }));
+    all
+}
+
+fn check_values(prefix: &str, check: &Check) -> Vec<(String, Value)> {
     let (word, more) = match check {
         Check::None => ("none", vec![]),
         Check::Handshake => ("handshake", vec![]),
@@ -135,7 +176,7 @@ fn readiness_values(check: &Check) -> Vec<(String, Value)> {
         Check::Delay { for_ms } => ("delay", vec![("for", json!(duration_text(*for_ms)))]),
     };
     let all = [("type", json!(word))].into_iter().chain(more);
-    all.map(|(name, value)| (format!("readiness.{name}"), value)).collect()
+    all.map(|(name, value)| (format!("{prefix}.{name}"), value)).collect()
 }
 
 fn restart_values(prefix: &str, policy: &RestartPolicy) -> [(String, Value); 4] {

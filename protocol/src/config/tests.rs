@@ -1,5 +1,7 @@
 //! The parser as a whole: what a file means, and every error in its place.
 
+mod keys;
+
 use super::*;
 use crate::kind::{LogStream, OnLastLease, RestartOn};
 
@@ -135,7 +137,7 @@ default_kind = "loqseq"
 comand = ["node"]
 root_dir = "logseq"
 readiness = { type = "htp" }
-lock_file = "{root_dir}/lock"
+lock_file = "db.lock"
 [kind.logseq.stop]
   grace = "10 parsecs"
   signal = "SIGNOPE"
@@ -152,7 +154,7 @@ command = []
 kind = "nope"
 [graph.work]
 on_last_lease = "stopp"
-idle_stop = "30m"
+idle_stop = "0s"
 [logs]
 rotate = "10"
 keep = 0
@@ -167,7 +169,7 @@ width = 1
         "5:12: kind.logseq.root_dir: \"logseq\" is not absolute; it has to begin with `/` or `~/`",
         "6:22: kind.logseq.readiness.type: \"htp\" is none of \"handshake\", \"notify\", \"http\", \"connect\", \"log\", \
          \"delay\", \"none\"; did you mean \"http\"?",
-        "7:1: kind.logseq.lock_file: not supported by this version yet",
+        "7:13: kind.logseq.lock_file: \"db.lock\" is not absolute; it has to begin with `/`, `~/` or a placeholder",
         "9:11: kind.logseq.stop.grace: \"10 parsecs\" is not a duration; such as \"100ms\", \"30s\", \"5m\" or \"1h\"",
         "10:12: kind.logseq.stop.signal: \"SIGNOPE\" is not a signal; such as \"TERM\" or \"SIGINT\"",
         "11:10: kind.logseq.stop.http: \"shutdown\" is not a method and a path; such as \"POST /v1/shutdown\"",
@@ -188,7 +190,7 @@ width = 1
         ("20:8: graph.j12: ", "looks like the name of a job"),
         ("21:8: graph.j12.kind: ", "there is no kind \"nope\"; it would be [kind.nope]"),
         ("23:17: graph.work.on_last_lease: ", "did you mean \"stop\"?"),
-        ("24:1: graph.work.idle_stop: ", "not supported by this version yet"),
+        ("24:13: graph.work.idle_stop: ", "no time at all"),
         ("26:10: logs.rotate: ", "\"10\" is not a size"),
         ("27:8: logs.keep: ", "it has to be from 1 to 1000"),
         ("28:2: lanes: ", "not supported by this version yet"),

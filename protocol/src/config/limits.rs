@@ -1,0 +1,36 @@
+//! `rlimits` of a kind: resource limits by their names (getrlimit(2)), as numbers or as sizes.
+
+use super::reader::{Reader, Section};
+use super::scalar::size_bytes;
+use crate::kind::RLIMITS;
+use crate::suggest::nearest;
+use std::collections::BTreeMap;
+
+/// The limits that count other things than bytes.
+const COUNTS: [&str; 3] = ["cpu", "nofile", "nproc"];
+
+impl<'t> Reader<'t> {
+    pub(super) fn rlimits(&mut self, section: &Section<'_, 't>) -> BTreeMap<String, u64> {
+        let Some(limits) = self.section(section, "rlimits") else { return BTreeMap::new() };
+        let mut all = BTreeMap::new();
+        for (key, item) in limits.table {
+            let name = key.get_ref().as_ref();
+            if !RLIMITS.contains(&name) {
+                let message = match nearest(name, RLIMITS) {
+                    Some(near) => format!("there is no such limit; did you mean `{near}`?"),
+                    None => format!("there is no such limit; there are: {}", RLIMITS.join(", ")),
+                };
+                self.problem(key.span().start, limits.key_of(name), message);
+                continue;
+            }
+            let value = if item.get_ref().is_str() && !COUNTS.contains(&name) {
+                self.parsed(&limits, name, size_bytes)
+            } else {
+                // No core files at all is the one limit of nothing that a program lives with.
+                self.count(&limits, name, u64::from(name != "core")..=1 << 50)
+            };
+            all.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        all
+    }
+}
