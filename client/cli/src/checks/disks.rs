@@ -68,9 +68,9 @@ fn synced(dir: &Path) -> Option<String> {
 
 fn space(state: &Path) -> Option<Check> {
     let stat = statvfs(&there(state)?).ok()?;
-    let free = u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size());
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
     // Some file systems make inodes as they are needed and say that there are none.
-    let files = Some(u64::from(stat.files_available())).filter(|_| stat.files() > 0);
+    let files = Some(stat.files_available()).filter(|_| stat.files() > 0);
     Some(judge(free, files, state))
 }
 

@@ -79,7 +79,7 @@ fn workers(scene: &Scene) -> Option<Vec<View>> {
     Some(workers)
 }
 
-/// Every directory of a worker's name and the files in it that are named as logs are.
+/// Every directory of a worker's name, with the files in it that are named as logs are.
 fn seen(logs: &Path) -> Seen {
     let dirs = fs::read_dir(logs).into_iter().flatten().flatten();
     let dirs = dirs.filter(|dir| dir.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -87,10 +87,13 @@ fn seen(logs: &Path) -> Seen {
         let name = dir.file_name().into_string().ok()?;
         let decoded = gob_client::protocol::name::decode_safe(&name)?;
         Name::any(&decoded).ok().filter(|decoded| decoded.on_disk() == name)?;
-        let files = fs::read_dir(dir.path()).ok()?.flatten();
-        let files = files.filter(|file| file.file_type().is_ok_and(|kind| kind.is_file()));
-        let files = files.filter(|file| file.file_name().to_str().is_some_and(is_log));
-        Some((name, files.map(|file| file.path()).collect()))
+        let all: Vec<fs::DirEntry> = fs::read_dir(dir.path()).ok()?.flatten().collect();
+        let is_log = |file: &&fs::DirEntry| {
+            file.file_type().is_ok_and(|kind| kind.is_file()) && file.file_name().to_str().is_some_and(is_log)
+        };
+        let files: Vec<PathBuf> = all.iter().filter(is_log).map(fs::DirEntry::path).collect();
+        // What holds other things only is none of gob's logs.
+        (all.is_empty() || !files.is_empty()).then_some((name, files))
     })
     .collect()
 }

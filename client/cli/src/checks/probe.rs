@@ -37,15 +37,23 @@ fn connect(path: &Path) -> nix::Result<i32> {
     let dir = open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let address = UnixAddr::new(&Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name))?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    socket::connect(socket.as_raw_fd(), &address)?;
-    Ok(socket::getsockopt(&socket, sockopt::PeerCredentials)?.pid())
+    let stream = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    match socket::connect(stream.as_raw_fd(), &address) {
+        // A socket for datagrams, as that for notifications. Who has it open is not told.
+        Err(Errno::EPROTOTYPE) => {
+            let datagrams = socket::socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+            socket::connect(datagrams.as_raw_fd(), &address).map(|()| 0)
+        }
+        connected => {
+            connected.and_then(|()| Ok(socket::getsockopt(&stream, sockopt::PeerCredentials)?.pid()))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::net::{UnixDatagram, UnixListener};
 
     #[test]
     fn absent_left_behind_and_alive() {
@@ -59,6 +67,12 @@ mod tests {
         assert_eq!(listener(&path), Listener::Process(i32::try_from(std::process::id()).unwrap()));
         drop(alive);
         assert_eq!(listener(&path), Listener::Nobody);
+        let notify = dir.join("notify.sock");
+        let datagrams =
+            UnixDatagram::bind(format!("/proc/self/fd/{}/notify.sock", dir_fd.as_raw_fd())).unwrap();
+        assert_eq!(listener(&notify), Listener::Process(0));
+        drop(datagrams);
+        assert_eq!(listener(&notify), Listener::Nobody);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -34,6 +34,11 @@ pub(super) fn state(pid: i32) -> Option<char> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).map(|(_, state, _)| state)
 }
 
+/// Its program's name, as the kernel has it.
+pub(super) fn name(pid: i32) -> Option<String> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).map(|(name, _, _)| name)
+}
+
 /// Whether there is such a process; a zombie is dead.
 pub(super) fn is_alive(pid: i32) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))

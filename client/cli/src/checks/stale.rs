@@ -109,7 +109,7 @@ fn is_stale(path: &Path) -> bool {
     // `daemon.sock.4242` is the socket before it is published, `daemon.pid.4242` the pid file.
     let maker = |prefix: &str| name.strip_prefix(prefix)?.parse::<i32>().ok();
     match name {
-        "daemon.sock" => is_dead_socket(path),
+        "daemon.sock" | "notify.sock" => is_dead_socket(path),
         "daemon.pid" => {
             is_own_file(path) && pid_in(path).is_none_or(|pid| !process::is_alive(pid) || !is_gobd(pid))
         }

@@ -109,14 +109,15 @@ fn silent(scene: &Scene, pid: Option<i32>, seconds: f64) -> Check {
         let found = format!("it does not answer within {seconds:.1} s");
         return fail(WHAT, found, "gobctl daemon logs -n 20");
     };
-    let state = process::state(pid);
-    let (how, hint) = match state {
+    let log = format!("gobctl daemon logs -n 20; {}", look_at(pid));
+    let program = process::name(pid).unwrap_or_default();
+    let (how, hint) = match process::state(pid) {
         Some('T' | 't') => ("; it is stopped", format!("kill -CONT {pid} lets it go on")),
-        Some('D') => ("; it waits for a disk", format!("gobctl daemon logs -n 20; {}", look_at(pid))),
-        _ => ("", format!("gobctl daemon logs -n 20; {}; nothing is broken open", look_at(pid))),
+        Some('D') => ("; it waits for a disk", log),
+        _ if program != "gobd" => ("; it is no supervisor of gob", OTHER_DIR.to_owned()),
+        _ => ("", format!("{log}; nothing is broken open")),
     };
-    let program = process::command(pid);
-    fail(WHAT, format!("pid {pid} ({program}) does not answer within {seconds:.1} s{how}"), hint)
+    fail(WHAT, format!("{program} (pid {pid}) does not answer within {seconds:.1} s{how}"), hint)
 }
 
 fn look_at(pid: i32) -> String {

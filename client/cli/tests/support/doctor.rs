@@ -1,0 +1,81 @@
+//! Reports of `gobctl doctor`, and programs for it to find.
+
+use crate::support::{Ran, World};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// A copy of gobctl whose siblings are scripts of gob's version.
+pub(crate) fn installed(world: &World) -> PathBuf {
+    let program = world.with_keeper("exit 1");
+    let beside = world.dir.join("libexec");
+    for name in ["gobd", "gob-graph-worker"] {
+        let script = format!(
+            "printf '#!/bin/sh\\necho {name} 0.1.0\\n' > {0}/{name}; chmod 755 {0}/{name}",
+            beside.display()
+        );
+        assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    }
+    program
+}
+
+pub(crate) fn doctor(world: &World, program: &Path, args: &[&str]) -> Ran {
+    let mut all = vec!["doctor"];
+    all.extend(args);
+    Ran::of(world.command_of(program, &all).output().unwrap())
+}
+
+/// Every check of this name.
+pub(crate) fn checks(world: &World, program: &Path, args: &[&str], what: &str) -> (i32, Vec<Value>) {
+    let mut all = vec!["--json"];
+    all.extend(args);
+    let ran = doctor(world, program, &all);
+    let mut report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    assert_eq!(ran.stderr, "", "{ran:?}");
+    let Value::Array(found) = report["checks"].take() else { panic!("{ran:?}") };
+    for check in &found {
+        assert_eq!(
+            check["level"] != "ok",
+            check["hint"].is_string(),
+            "a hint where there is something to do: {check}"
+        );
+        let keys: Vec<&String> = check.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["check", "fixed", "found", "hint", "level"]);
+    }
+    let fails = found.iter().any(|check| check["level"] == "fail");
+    assert_eq!(ran.code, Some(i32::from(fails)), "{ran:?}");
+    (i32::from(fails), found.into_iter().filter(|check| check["check"] == what).collect())
+}
+
+/// The one check of this name.
+#[track_caller]
+pub(crate) fn check(world: &World, program: &Path, args: &[&str], what: &str) -> Value {
+    let (_, mut found) = checks(world, program, args, what);
+    assert_eq!(found.len(), 1, "{what}: {found:?}");
+    found.remove(0)
+}
+
+#[track_caller]
+pub(crate) fn says(check: &Value, level: &str, parts: &[&str]) {
+    assert_eq!(check["level"], level, "{check}");
+    for part in parts {
+        assert!(check["found"].as_str().unwrap().contains(part), "{part}: {check}");
+    }
+}
+
+pub(crate) fn serve_bytes(world: &World, bytes: &'static [u8]) {
+    let listener = UnixListener::bind(world.socket()).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream: UnixStream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut buf = [0; 4096];
+                // What doctor says first, unless it has gone already.
+                if stream.read(&mut buf).is_ok() && stream.write_all(bytes).is_ok() {
+                    stream.read(&mut buf).ok();
+                }
+            });
+        }
+    });
+}
