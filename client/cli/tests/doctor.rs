@@ -6,7 +6,7 @@ mod report;
 #[cfg(test)]
 mod support;
 
-use report::{check, checks, doctor, installed, says, serve_bytes};
+use report::{check, check_until, checks, doctor, installed, says, serve_bytes};
 use serde_json::json;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -135,7 +135,8 @@ fn stale_files_are_told_then_removed_and_nothing_else() {
     ];
     let paths = stale.map(|name| run.join(name).display().to_string());
 
-    let found = check(&world, &program, &[], "stale files");
+    let want = json!(paths.join(", "));
+    let found = check_until(&world, &program, &[], "stale files", |found| found["found"] == want);
     assert_eq!(
         (found["level"].as_str(), found["found"].as_str()),
         (Some("warn"), Some(paths.join(", ").as_str()))
@@ -183,8 +184,9 @@ fn nothing_is_removed_while_anybody_holds_a_lock() {
             }
             _ => {}
         }
-        drop(held);
-        let found = check(&world, &program, &["--fix"], "stale files");
+        held.unlock().unwrap();
+        let found =
+            check_until(&world, &program, &["--fix"], "stale files", |found| found["fixed"] != json!([]));
         assert_eq!(found["fixed"].as_array().map(Vec::len), Some(1), "{lock}: {found}");
     }
 }

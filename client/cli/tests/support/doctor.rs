@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A copy of gobctl whose siblings are scripts of gob's version.
 pub(crate) fn installed(world: &World) -> PathBuf {
@@ -72,10 +73,28 @@ pub(crate) fn serve_bytes(world: &World, bytes: &'static [u8]) {
             std::thread::spawn(move || {
                 let mut buf = [0; 4096];
                 // What doctor says first, unless it has gone already.
-                if stream.read(&mut buf).is_ok() && stream.write_all(bytes).is_ok() {
-                    stream.read(&mut buf).ok();
+                while stream.read(&mut buf).is_ok_and(|count| count > 0) {
+                    stream.write_all(bytes).ok();
                 }
             });
         }
     });
+}
+
+/// The one check of this name, once it says this. What a test has closed is open for a moment yet in whatever another
+/// test has just forked.
+pub(crate) fn check_until(
+    world: &World,
+    program: &Path,
+    args: &[&str],
+    what: &str,
+    is: impl Fn(&Value) -> bool,
+) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = check(world, program, args, what);
+        if is(&found) || Instant::now() >= deadline {
+            return found;
+        }
+    }
 }
