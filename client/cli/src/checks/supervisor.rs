@@ -5,8 +5,10 @@ use super::scene::{Answers, Scene, Supervisor};
 use super::{Check, fail, ok, process, warn};
 use crate::failure::Failure;
 use crate::lock_holder::Holder;
+use crate::text::took;
 use gob_client::Error;
 use gob_client::protocol::ErrorCode;
+use std::time::Duration;
 
 const WHAT: &str = "supervisor";
 const KEEPER: &str = "keeper";
@@ -82,7 +84,7 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
         return fail(WHAT, found, OTHER_DIR);
     }
     if let Error::Timeout { after, .. } | Error::Silent { waited: after, .. } = error {
-        return silent(scene, pid, after.as_secs_f64());
+        return silent(scene, pid, *after);
     }
     if matches!(error, Error::Lost { .. } | Error::Answer { .. }) {
         let found = format!("what listens on {socket}{whose} does not answer as a supervisor does: {error}");
@@ -104,9 +106,10 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
 }
 
 /// It takes the connection and says nothing.
-fn silent(scene: &Scene, pid: Option<i32>, seconds: f64) -> Check {
+fn silent(scene: &Scene, pid: Option<i32>, waited: Duration) -> Check {
+    let waited = took(waited);
     let Some(pid) = pid.or(scene.lock.as_ref().map(|holder| holder.pid)) else {
-        let found = format!("it does not answer within {seconds:.1} s");
+        let found = format!("it does not answer within {waited}");
         return fail(WHAT, found, "gobctl daemon logs -n 20");
     };
     let log = format!("gobctl daemon logs -n 20; {}", look_at(pid));
@@ -117,7 +120,7 @@ fn silent(scene: &Scene, pid: Option<i32>, seconds: f64) -> Check {
         _ if program != "gobd" => ("; it is no supervisor of gob", OTHER_DIR.to_owned()),
         _ => ("", format!("{log}; nothing is broken open")),
     };
-    fail(WHAT, format!("{program} (pid {pid}) does not answer within {seconds:.1} s{how}"), hint)
+    fail(WHAT, format!("{program} (pid {pid}) does not answer within {waited}{how}"), hint)
 }
 
 fn look_at(pid: i32) -> String {
