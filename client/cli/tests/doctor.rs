@@ -205,11 +205,18 @@ fn only_a_directory_that_is_provably_ours_is_made_private() {
     says(&found, "fail", &["mode 0755"]);
     assert_eq!(found["hint"], format!("chmod 700 {}", run.display()));
     assert_eq!((mode(&run), mode(&state)), (0o755, 0o777), "nothing of gob's is in them");
+    std::fs::write(run.join("notes.txt"), "").unwrap();
+    let hint = check(&world, &program, &[], "runtime directory")["hint"].to_string();
+    assert!(
+        hint.contains("export GOB_RUNTIME_DIR=") && !hint.contains("chmod"),
+        "other things use it: {hint}"
+    );
 
     std::fs::write(run.join("start.lock"), "").unwrap();
     std::fs::write(state.join("gobd.lock"), "").unwrap();
     let found = check(&world, &program, &[], "state directory");
     says(&found, "fail", &["may be changed by others (mode 0777)"]);
+    assert_eq!(found["hint"], "gobctl doctor --fix makes it private");
     let (code, found) = checks(&world, &program, &["--fix"], "runtime directory");
     assert_eq!(code, 0);
     says(&found[0], "ok", &[]);

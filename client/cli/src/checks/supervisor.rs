@@ -98,7 +98,7 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     }
     let cause = error.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
     let hint = if let Error::Dirs(_) = error {
-        super::directories::HINT.to_owned()
+        "mend the runtime directory first, see below".to_owned()
     } else {
         error.hint().unwrap_or_default()
     };
