@@ -6,11 +6,14 @@ mod report;
 #[cfg(test)]
 mod support;
 
-use report::{check, check_until, checks, doctor, installed, says, serve_bytes};
+use report::{check, check_until, checks, doctor, installed, says, script, serve_bytes, status};
 use serde_json::json;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use support::{World, hello, ok, refused, view};
 
@@ -79,11 +82,7 @@ fn whoever_takes_the_connection_and_says_nothing_costs_two_seconds() {
 fn another_version_and_another_protocol() {
     let world = World::new();
     let program = installed(&world);
-    let status = json!({"version": "9.9.9", "pid": 4200, "instance": "i", "uptime_ms": 5, "protocol": 1, "socket": "/s",
-        "workers": {}, "connections": 1, "subscribers": 0, "requests": 1, "events_seq": 0, "lagged_events": 0,
-        "spawn_failures": 0, "restarts": 0, "orphans_recovered": 0, "healed": 0, "instance_lock_failures": 0,
-        "lock_contentions": 0, "queue_claims": 0, "queue_stale_recoveries": 0, "queue_heartbeat_failures": 0,
-        "log_bytes": 0, "log_bytes_dropped": 0, "rss_bytes": 0, "keeper_pid": 0, "cgroup": false});
+    let status = status(json!({"version": "9.9.9"}));
     world.serve(move |kind, _| match kind {
         "hello" => vec![hello("9.9.9")],
         "status" => vec![ok(status.clone())],
@@ -92,8 +91,8 @@ fn another_version_and_another_protocol() {
     });
     let found = check(&world, &program, &[], "protocol");
     says(&found, "warn", &["gobctl is 0.1.0", "9.9.9"]);
-    let found = check(&world, &program, &[], "keeper");
-    says(&found, "fail", &["pid 0 is not above the supervisor"]);
+    // No process of this number is a supervisor: it is one that can't be seen.
+    says(&check(&world, &program, &[], "keeper"), "ok", &["cannot be seen"]);
 
     let world = World::new();
     let program = installed(&world);
@@ -105,6 +104,31 @@ fn another_version_and_another_protocol() {
     });
     let found = check(&world, &program, &[], "protocol");
     says(&found, "fail", &["this supervisor speaks 2"]);
+}
+
+#[test]
+fn a_supervisor_without_its_keeper_is_told() {
+    let world = World::new();
+    let program = installed(&world);
+    let gobd = world.dir.join("data/gobd");
+    script(&gobd, "read line");
+    let mut child = std::process::Command::new(&gobd).stdin(Stdio::piped()).spawn().unwrap();
+    let (pid, keeper) = (child.id(), Arc::new(AtomicU32::new(std::process::id())));
+    let told = Arc::clone(&keeper);
+    world.serve(move |kind, _| match kind {
+        "status" => {
+            vec![ok(status(json!({"pid": pid, "keeper_pid": told.load(Ordering::Relaxed)})))]
+        }
+        "list" => vec![ok(json!({"workers": []}))],
+        _ => vec![],
+    });
+    let above = check(&world, &program, &[], "keeper");
+    keeper.store(1, Ordering::Relaxed);
+    let elsewhere = check(&world, &program, &[], "keeper");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    says(&above, "ok", &[&std::process::id().to_string()]);
+    says(&elsewhere, "fail", &[&format!("pid 1 is not above the supervisor (pid {pid})")]);
 }
 
 #[test]
@@ -244,11 +268,7 @@ fn what_is_missing_wrong_or_of_another_version() {
     let program = world.with_keeper("exit 1");
     let missing = checks(&world, &program, &[], "gobd");
     says(&missing.1[0], "fail", &["not found"]);
-    let script = format!(
-        "printf '#!/bin/sh\\necho gobd 0.0.9\\n' > {0}; chmod 755 {0}",
-        world.dir.join("libexec/gobd").display()
-    );
-    assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
     says(&check(&world, &program, &[], "gobd"), "warn", &["gobd 0.0.9", "gobctl is 0.1.0"]);
 
     let config = world.dir.join("config.toml");

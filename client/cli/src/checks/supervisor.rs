@@ -45,13 +45,17 @@ pub(super) const RESTART: &str = "when nobody needs the workers: gobctl daemon r
 
 fn keeper(answers: &Answers) -> Check {
     let (gobd, keeper) = (answers.status.pid, answers.status.keeper_pid);
-    let parent =
-        process::mine().into_iter().find(|process| process.pid == gobd).map(|process| process.parent);
-    if process::is_alive(keeper) && parent.is_none_or(|parent| parent == keeper) {
+    let parent = process::mine().into_iter().find(|process| process.pid == gobd && process.name == "gobd");
+    let Some(parent) = parent.map(|process| process.parent) else {
+        // As from outside its container, where numbers mean other processes.
+        return ok(KEEPER, format!("pid {keeper}, which cannot be seen from here"));
+    };
+    if process::is_alive(keeper) && parent == keeper {
         return ok(KEEPER, format!("pid {keeper}"));
     }
-    let found =
-        format!("pid {keeper} is not above the supervisor; nobody clears up after it should it be killed");
+    let found = format!(
+        "pid {keeper} is not above the supervisor (pid {gobd}); nobody clears up after it should it be killed"
+    );
     fail(KEEPER, found, RESTART)
 }
 

@@ -1,24 +1,41 @@
 //! Reports of `gobctl doctor`, and programs for it to find.
 
 use crate::support::{Ran, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A copy of gobctl whose siblings are scripts of gob's version.
 pub(crate) fn installed(world: &World) -> PathBuf {
     let program = world.with_keeper("exit 1");
-    let beside = world.dir.join("libexec");
     for name in ["gobd", "gob-graph-worker"] {
-        let script = format!(
-            "printf '#!/bin/sh\\necho {name} 0.1.0\\n' > {0}/{name}; chmod 755 {0}/{name}",
-            beside.display()
-        );
-        assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        script(&world.dir.join("libexec").join(name), &format!("echo {name} 0.1.0"));
     }
     program
+}
+
+/// Makes a shell script. Another process writes it: no test may fork while it is open for writing here.
+pub(crate) fn script(path: &Path, text: &str) {
+    let make = "printf '#!/bin/sh\n%s\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    let status = Command::new("sh").args(["-c", make, "sh"]).arg(path).arg(text).status();
+    assert!(status.unwrap().success());
+}
+
+/// The data of a status with these changes.
+pub(crate) fn status(changes: Value) -> Value {
+    let mut status = json!({"version": "0.1.0", "pid": 4200, "instance": "i", "uptime_ms": 5, "protocol": 1,
+        "socket": "/s", "workers": {}, "connections": 1, "subscribers": 0, "requests": 1, "events_seq": 0,
+        "lagged_events": 0, "spawn_failures": 0, "restarts": 0, "orphans_recovered": 0, "healed": 0,
+        "instance_lock_failures": 0, "lock_contentions": 0, "queue_claims": 0, "queue_stale_recoveries": 0,
+        "queue_heartbeat_failures": 0, "log_bytes": 0, "log_bytes_dropped": 0, "rss_bytes": 0, "keeper_pid": 0,
+        "cgroup": false});
+    for (key, value) in changes.as_object().unwrap() {
+        status[key] = value.clone();
+    }
+    status
 }
 
 pub(crate) fn doctor(world: &World, program: &Path, args: &[&str]) -> Ran {
