@@ -9,10 +9,10 @@ const EXAMPLES: &str = "\
 gobctl shares graph workers among the programs of one user.
 
 Examples:
-  gobctl start demo                        start the graph demo, or find it running
-  gobctl list                              what there is, and whose it is
-  gobctl invoke demo query '{\"text\":\"x\"}'  one request to a worker
-  gobctl logs -f demo                      what it writes
+  gobctl start demo                         start the graph demo, or find it running
+  gobctl list                               what there is, and whose it is
+  gobctl invoke demo search '{\"text\":\"x\"}'  one request to a worker
+  gobctl logs -f demo                       what it writes
   gobctl stop demo
 
 Usage: gobctl [VERB] [OPTIONS]
