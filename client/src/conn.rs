@@ -37,7 +37,7 @@ pub enum Failure {
 pub struct Dropped {
     /// What was wrong with it.
     pub why: String,
-    /// Its first bytes, escaped.
+    /// Its first characters, control characters escaped.
     pub line: String,
 }
 
@@ -203,7 +203,11 @@ impl Connection {
 
 fn read_frame(line: &[u8], pending: &mut BTreeMap<i64, String>) -> Received {
     let dropped = |why: String| {
-        let line = String::from_utf8_lossy(line).chars().take(SHOWN).flat_map(char::escape_default).collect();
+        let mut shown = String::new();
+        for c in String::from_utf8_lossy(line).chars().take(SHOWN) {
+            if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        }
+        let line = shown;
         Received::Dropped(Dropped { why, line })
     };
     match parse_server_frame(line) {

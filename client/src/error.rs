@@ -79,7 +79,7 @@ pub enum Error {
         log: PathBuf,
     },
     /// No answer by the client's own deadline; the work goes on.
-    #[error("no answer to `{request}` within {:.1} s", after.as_secs_f64())]
+    #[error("no answer to `{request}` within {}", waited_for(*after))]
     Timeout {
         /// The request's type.
         request: String,
@@ -110,6 +110,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+}
+
+/// `1.5 s`, `30 ms`.
+fn waited_for(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
 }
 
 fn silent(pid: Option<i32>, waited: Duration) -> String {
@@ -184,9 +193,9 @@ impl Error {
                 Some(format!("looked in {}", looked.join(", ")))
             }
             Self::Timeout { sent: true, .. } => Some("the supervisor goes on with it".to_owned()),
-            Self::Timeout { sent: false, .. } => {
-                Some("it was not sent: the supervisor accepts the connection and says nothing".to_owned())
-            }
+            Self::Timeout { sent: false, .. } => Some(
+                "it was not sent: the supervisor took the connection and had said nothing by then".to_owned(),
+            ),
             Self::Dirs(error) => std::error::Error::source(error).map(ToString::to_string),
             Self::Connect { source, .. } | Self::Start { source, .. } | Self::Io { source, .. } => {
                 Some(source.to_string())

@@ -80,7 +80,9 @@ pub(crate) fn parse(
     while let Some((_, matches)) = innermost.subcommand() {
         innermost = matches;
     }
-    Ok((context(innermost)?, verb_matches))
+    // `gobctl --owner O list` says who asks, `gobctl list --owner O` whose workers to show.
+    let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
+    Ok((context(innermost, said_before)?, verb_matches))
 }
 
 fn root(verb: Option<&Verb>) -> Command {
@@ -114,14 +116,23 @@ fn root(verb: Option<&Verb>) -> Command {
             .visible_aliases(verb.aliases)
             .about(verb.about)
             .before_help(verb.examples)
+            .after_help(also(verb.aliases))
             .help_template("{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}");
         root = root.subcommand((verb.command)(command));
     }
     root
 }
 
-fn context(matches: &ArgMatches) -> Result<Context, Failure> {
-    let named = matches.try_get_one::<Owner>("owner").ok().flatten().cloned();
+/// What else the verb may be called, for the end of its help.
+fn also(aliases: &[&str]) -> String {
+    match aliases.iter().map(|alias| format!("gobctl {alias}")).collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => none,
+        names => format!("The same: {names}"),
+    }
+}
+
+fn context(matches: &ArgMatches, said_before: Option<&Owner>) -> Result<Context, Failure> {
+    let named = matches.try_get_one::<Owner>("owner").ok().flatten().or(said_before).cloned();
     let owner = match named {
         Some(owner) => owner,
         None => default_owner()?,

@@ -45,6 +45,9 @@ fn the_owner_of_list_is_a_filter() {
     let (context, matches) = parsed("list --owner desktop").unwrap();
     assert_eq!(matches.get_one::<Owner>("of-owner").unwrap().as_str(), "desktop");
     assert_ne!(context.owner.as_str(), "desktop");
+    let (context, matches) = parsed("--owner desktop list").unwrap();
+    assert!(matches.get_one::<Owner>("of-owner").is_none());
+    assert_eq!(context.owner.as_str(), "desktop", "before the verb it says who asks");
 }
 
 #[test]
@@ -65,6 +68,22 @@ fn what_is_not_understood_is_a_usage_error() {
 }
 
 #[test]
+fn a_slip_is_answered_with_what_there_is() {
+    for (line, part) in [
+        ("events --type rady", "did you mean ready?"),
+        ("events --type zzzzzzzzzzzz", "owner_changed"),
+        ("logs -n ten demo", "not a whole number"),
+        ("daemon logs -n ten", "not a whole number"),
+        ("events --since abc", "not a whole number"),
+    ] {
+        let Some(Failure::Own { message, .. }) = parsed(line).err() else { panic!("{line} was understood") };
+        assert!(message.contains(part), "{line}: {message}");
+    }
+    let Failure::Own { hint, .. } = crate::help::unknown_verb("inspect") else { panic!("no refusal") };
+    assert_eq!(hint.as_deref(), Some("did you mean gobctl get?"));
+}
+
+#[test]
 fn json_is_seen_before_anything_can_fail() {
     assert!(wants_json(&args("--json frobnicate")));
     assert!(!wants_json(&args("start -- --json")));
@@ -78,5 +97,8 @@ fn every_verb_builds_and_has_help() {
         let Some(Failure::Help(text)) = failure else { panic!("no help for {}", verb.name) };
         assert!(text.contains("Examples:") && text.contains("Usage:"), "{text}");
         assert!(crate::verbs::GROUPS.contains(&verb.group));
+        assert!(verb.aliases.iter().all(|alias| text.contains(&format!("gobctl {alias}"))), "{text}");
+        // A blank line after an argument is one that nobody has explained.
+        assert!(text.lines().all(|line| !line.ends_with("  ")), "{text}");
     }
 }

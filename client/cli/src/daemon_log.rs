@@ -70,8 +70,14 @@ fn last_lines(text: &[u8], count: usize) -> &[u8] {
 }
 
 fn unavailable(path: &Path, error: &io::Error) -> Failure {
-    Failure::own("log-unavailable", 1, format!("cannot read the supervisor's log {}", path.display()))
-        .cause(error.to_string())
+    let failure =
+        Failure::own("log-unavailable", 1, format!("cannot read the supervisor's log {}", path.display()));
+    let failure = failure.cause(error.to_string());
+    if error.kind() == io::ErrorKind::NotFound {
+        failure.hint("none has run with this state directory yet: gobctl config show tells the directories")
+    } else {
+        failure
+    }
 }
 
 #[cfg(test)]

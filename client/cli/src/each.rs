@@ -14,7 +14,16 @@ pub(crate) fn names_arg(value_name: &'static str) -> Arg {
 
 /// The argument `NAME`.
 pub(crate) fn name_arg(value_name: &'static str) -> Arg {
-    Arg::new("name").value_name(value_name).required(true).value_parser(|text: &str| Name::any(text))
+    let help = if value_name == "GRAPH" {
+        "A graph; any text without control characters"
+    } else {
+        "A worker; gobctl list shows them"
+    };
+    Arg::new("name")
+        .value_name(value_name)
+        .required(true)
+        .value_parser(|text: &str| Name::any(text))
+        .help(help)
 }
 
 /// The names given, each once, in the order given.

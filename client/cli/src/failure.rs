@@ -145,6 +145,14 @@ impl Failure {
 /// What the details of a refusal say to a person, beside the message.
 fn wire_cause(error: &WireError) -> Option<String> {
     let details = error.details.as_ref()?;
+    if let Some(all) = details.get("workers").and_then(Value::as_array).filter(|all| !all.is_empty()) {
+        let text =
+            |worker: &Value, key| worker.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let lines = all
+            .iter()
+            .map(|worker| format!("{} is owned by {}", text(worker, "worker"), text(worker, "owner")));
+        return Some(lines.chain(["nothing was touched".to_owned()]).collect::<Vec<_>>().join("\n"));
+    }
     if error.code == ErrorCode::ServerOwnedByOther {
         return details.get("pid").map(|pid| format!("its worker (pid {pid}) was not touched"));
     }
@@ -159,7 +167,8 @@ fn wire_cause(error: &WireError) -> Option<String> {
         return Some(known.map(|problem| place(path, &problem)).collect::<Vec<_>>().join("\n"));
     }
     let field = details.get("field").and_then(Value::as_str).filter(|field| !field.is_empty())?;
-    Some(format!("in {field}"))
+    // A person typed an argument, not a payload.
+    Some(format!("in {}", field.strip_prefix("payload.").unwrap_or(field)))
 }
 
 /// `config.toml:12:3: kind.x: …`, as editors jump to it.
@@ -182,6 +191,23 @@ mod tests {
         assert_eq!(failure.to_text(), want);
         assert_eq!(failure.exit_code(), 5);
         assert_eq!(failure.to_json()["error"]["details"]["owner"], "cli");
+    }
+
+    #[test]
+    fn what_was_refused_whole_is_listed() {
+        let workers = json!([{"worker": "a", "owner": "cli"}, {"worker": "b", "owner": "agent"}]);
+        let wire = WireError::new(ErrorCode::ServerOwnedByOther, "2 belong to others")
+            .details(json!({"worker": "a", "pid": 1, "workers": workers}));
+        let want =
+            "error: 2 belong to others\n  a is owned by cli\n  b is owned by agent\n  nothing was touched\n";
+        assert_eq!(Failure::Client(Error::Refused(wire)).to_text(), want);
+    }
+
+    #[test]
+    fn a_field_is_named_as_it_was_typed() {
+        let wire =
+            WireError::new(ErrorCode::InvalidRequest, "no").details(json!({"field": "payload.signal"}));
+        assert_eq!(Failure::Client(Error::Refused(wire)).to_text(), "error: no\n  in signal\n");
     }
 
     #[test]

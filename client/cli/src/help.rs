@@ -9,10 +9,10 @@ const EXAMPLES: &str = "\
 gobctl shares graph workers among the programs of one user.
 
 Examples:
-  gobctl start demo                        start the graph demo, or find it running
-  gobctl list                              what there is, and whose it is
-  gobctl invoke demo query '{\"text\":\"x\"}'  one request to a worker
-  gobctl logs -f demo                      what it writes
+  gobctl start demo                         start the graph demo, or find it running
+  gobctl list                               what there is, and whose it is
+  gobctl invoke demo search '{\"text\":\"x\"}'  one request to a worker
+  gobctl logs -f demo                       what it writes
   gobctl stop demo
 
 Usage: gobctl [VERB] [OPTIONS]
@@ -43,12 +43,51 @@ pub(crate) fn overview() -> String {
     text + GLOBAL
 }
 
+/// What other tools call it, and what does it here.
+const HABITS: &[(&str, &str)] = &[
+    ("version", "--version"),
+    ("inspect", "get"),
+    ("show", "status"),
+    ("info", "status"),
+    ("view", "status"),
+    ("new", "start"),
+    ("new-session", "start"),
+    ("open", "start"),
+    ("kill", "stop --force"),
+    ("kill-session", "stop"),
+    ("kill-server", "shutdown"),
+    ("close", "stop"),
+    ("delete", "remove"),
+    ("prune", "cleanup"),
+    ("exec", "with"),
+    ("attach", "logs -f"),
+    ("tail", "logs -f"),
+    ("top", "list --watch"),
+    ("watch", "list --watch"),
+    ("check", "doctor"),
+];
+
 /// The refusal of a verb that is none, naming the one that was probably meant.
 pub(crate) fn unknown_verb(word: &str) -> Failure {
     let known = VERBS.iter().flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases)).copied();
-    let hint = match nearest(word, known) {
+    let habit = HABITS.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let hint = match habit.or_else(|| nearest(word, known)) {
         Some(verb) => format!("did you mean gobctl {verb}?"),
         None => "gobctl --help shows all verbs".to_owned(),
     };
     Failure::usage(format!("there is no verb `{word}`")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn habits_lead_to_verbs_that_there_are() {
+        for (theirs, ours) in HABITS {
+            assert!(crate::verbs::find(theirs).is_none(), "{theirs} is a verb");
+            let verb = ours.split(' ').next().unwrap();
+            assert!(verb == "--version" || crate::verbs::find(verb).is_some(), "{ours}");
+        }
+    }
 }

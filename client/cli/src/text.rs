@@ -44,6 +44,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("a duration has to be longer than nothing".to_owned()) } else { Ok(duration) }
 }
 
+/// Parses a whole number that is not negative.
+pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "not a whole number".to_owned())
+}
+
 /// A duration in one unit, as short as a table needs it: `38ms`, `1.2s`, `12s`, `2m`, `3h`, `4d`.
 pub(crate) fn short_duration(duration: Duration) -> String {
     let millis = duration.as_millis();

@@ -30,6 +30,9 @@ fn without_a_supervisor() {
     }
     world.run(&["shutdown", "--json"]).is(0, "{\"stopped\":[]}\n", "");
     assert_eq!(world.run(&[]).code, Some(7));
+    let log = world.run(&["daemon", "logs"]);
+    assert_eq!((log.code, log.stdout.as_str()), (Some(1), ""));
+    assert!(log.stderr.contains("hint: none has run with this state directory yet"), "{log:?}");
     let config = format!("{}\n", world.dir.join("config.toml").display());
     world.run(&["config", "path"]).is(0, &config, "");
     assert!(!world.dir.join("run/start.lock").exists(), "nothing was started");

@@ -124,7 +124,7 @@ fn a_deadline_that_passes_names_the_request() {
         "hello" => vec![hello("0.1.0")],
         _ => vec![json!({"event": "worker_ready", "seq": 1}).to_string()],
     });
-    let want = "error: no answer to `status` within 0.1 s\n  the supervisor goes on with it\nhint: see gobctl daemon logs\n";
+    let want = "error: no answer to `status` within 100 ms\n  the supervisor goes on with it\nhint: see gobctl daemon logs\n";
     world.run(&["status", "--timeout", "100ms"]).is(124, "", want);
 }
 
@@ -197,4 +197,25 @@ fn lines_that_cannot_be_read_are_skipped_and_shown_on_demand() {
     world.run(&["ping"]).is(0, "pong (gobd 0.1.0, pid 4200, up 0s)\n", "");
     let ran = world.run(&["ping", "-v"]);
     assert!(ran.stderr.contains("noise") && ran.stderr.lines().count() == 2, "{ran:?}");
+}
+
+#[test]
+fn the_way_to_force_is_told_in_the_words_that_were_typed() {
+    let world = World::new();
+    let details = json!({"worker": "demo", "owner": "desktop", "requester": "cli", "pid": 4242,
+                         "workers": [{"worker": "demo", "owner": "desktop"}]});
+    world.serve(move |kind, _| match kind {
+        "shutdown" => {
+            let hint = "end them too: gobctl shutdown --force";
+            vec![refused("server-owned-by-other", "1 live worker(s) belong to others", hint, details.clone())]
+        }
+        _ => vec![],
+    });
+    for words in ["shutdown", "daemon stop", "daemon restart"] {
+        let want = format!(
+            "error: 1 live worker(s) belong to others\n  demo is owned by desktop\n  nothing was touched\n\
+             hint: end them too: gobctl {words} --force\n"
+        );
+        world.run(&words.split(' ').collect::<Vec<_>>()).is(5, "", &want);
+    }
 }

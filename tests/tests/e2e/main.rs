@@ -3,6 +3,7 @@
 
 mod cli;
 mod config;
+mod doctor;
 mod ensure;
 mod events;
 mod frames;

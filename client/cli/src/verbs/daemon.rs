@@ -6,10 +6,11 @@ use crate::context::Context;
 use crate::daemon_log;
 use crate::failure::Failure;
 use crate::out;
-use crate::text::took;
+use crate::text::{parse_number, took};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use gob_client::Request;
+use gob_client::protocol::ErrorCode;
 use gob_client::protocol::request::{Force, ServerInfo};
+use gob_client::{Error, Request};
 use serde_json::json;
 use std::time::Instant;
 
@@ -30,7 +31,7 @@ pub(crate) const VERB: Verb = Verb {
             .short('n')
             .long("lines")
             .value_name("LINES")
-            .value_parser(clap::value_parser!(usize));
+            .value_parser(parse_number::<usize>);
         command
             .subcommand_required(true)
             .subcommand(sub("start", "Start it, unless it runs"))
@@ -45,13 +46,12 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     match matches.subcommand() {
         Some(("start", _)) => start(context, "started"),
-        Some(("stop", matches)) => shut_down(context, matches.get_flag("force")),
+        Some(("stop", matches)) => shut_down(context, matches.get_flag("force"))
+            .map_err(|failure| forced_by(failure, "gobctl daemon stop")),
         Some(("restart", matches)) => {
-            end(
-                context,
-                &Request::Shutdown(Force { force: matches.get_flag("force") }),
-                "stopping all workers",
-            )?;
+            let request = Request::Shutdown(Force { force: matches.get_flag("force") });
+            end(context, &request, "stopping all workers")
+                .map_err(|failure| forced_by(failure, "gobctl daemon restart"))?;
             start(context, "restarted")
         }
         Some(("logs", matches)) => {
@@ -60,6 +60,15 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         }
         _ => super::status::supervisor(&context.without_autostart()),
     }
+}
+
+/// The supervisor knows the request only, not the words that it was asked for with.
+fn forced_by(failure: Failure, words: &str) -> Failure {
+    let Failure::Client(Error::Refused(mut error)) = failure else { return failure };
+    if error.code == ErrorCode::ServerOwnedByOther {
+        error.hint = Some(format!("end them too: {words} --force"));
+    }
+    Failure::Client(Error::Refused(error))
 }
 
 fn start(context: &Context, done: &str) -> Result<u8, Failure> {

@@ -1,56 +1,73 @@
-//! `gobctl doctor`: what may keep gob from working, and what to do about it. Changes nothing and starts nothing.
+//! `gobctl doctor`: what may keep gob from working, and what to do about it. Starts nothing, and changes nothing but what
+//! `--fix` can mend safely.
 
 use super::{SUPERVISOR, Verb};
-use crate::checks::{self, Check};
+use crate::checks::{self, Check, Level};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
 use crate::text::escape;
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::json;
 
 pub(crate) const VERB: Verb = Verb {
     name: "doctor",
     aliases: &[],
     group: SUPERVISOR,
-    about: "What may keep gob from working",
-    examples: "Examples:\n  gobctl doctor\n",
-    command: |command| command,
+    about: "What may keep gob from working, and what to type about it",
+    examples: "Examples:\n  gobctl doctor\n  gobctl doctor --fix\n  gobctl doctor --json\n",
+    command: |command| {
+        let help = "Also remove stale files, make gob's directories private, delete logs without a worker";
+        command.arg(Arg::new("fix").long("fix").action(ArgAction::SetTrue).help(help))
+    },
     run,
 };
 
-fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {
-    let checks = checks::all(context)?;
-    let bad = checks.iter().any(|check| check.problem.is_some());
+fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let checks = checks::all(context, matches.get_flag("fix"));
     if context.json {
         out::print(&format!("{}\n", json_of(&checks)))?;
     } else {
         out::print(&checks.iter().map(told).collect::<String>())?;
+        context.note(&summary(&checks));
     }
-    Ok(u8::from(bad))
+    Ok(u8::from(checks.iter().any(|check| check.level == Level::Fail)))
 }
 
 fn told(check: &Check) -> String {
-    let found = escape(&check.found);
-    match &check.problem {
-        None => format!("ok   {}: {found}\n", check.what),
-        Some(problem) => {
-            let hint = problem
-                .hint
-                .as_ref()
-                .map(|hint| format!("     hint: {}\n", escape(hint)))
-                .unwrap_or_default();
-            let mark = if problem.fatal { "FAIL" } else { "warn" };
-            format!("{mark} {}: {found}\n{hint}", check.what)
-        }
+    let mark = match check.level {
+        Level::Ok => "ok  ",
+        Level::Warn => "warn",
+        Level::Fail => "FAIL",
+    };
+    let mut text = format!("{mark} {}: {}\n", check.what, escape(&check.found));
+    for line in &check.fixed {
+        text.push_str(&format!("     fixed: {}\n", escape(line)));
+    }
+    if let Some(hint) = &check.hint {
+        text.push_str(&format!("     hint: {}\n", escape(hint)));
+    }
+    text
+}
+
+fn summary(checks: &[Check]) -> String {
+    let count = |level| checks.iter().filter(|check| check.level == level).count();
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (count(Level::Fail), count(Level::Warn)) {
+        (0, 0) => "all is well".to_owned(),
+        (0, warnings) => format!("nothing fails, {}", plural(warnings, "warning")),
+        (failures, warnings) => format!("{}, {}", plural(failures, "failure"), plural(warnings, "warning")),
     }
 }
 
 fn json_of(checks: &[Check]) -> serde_json::Value {
     let each = |check: &Check| {
-        let level =
-            check.problem.as_ref().map_or("ok", |problem| if problem.fatal { "fail" } else { "warn" });
-        json!({"check": check.what, "level": level, "found": check.found, "hint": check.problem.as_ref().and_then(|p| p.hint.as_ref())})
+        let level = match check.level {
+            Level::Ok => "ok",
+            Level::Warn => "warn",
+            Level::Fail => "fail",
+        };
+        json!({"check": check.what, "level": level, "found": check.found, "hint": check.hint, "fixed": check.fixed})
     };
     json!({"checks": checks.iter().map(each).collect::<Vec<_>>()})
 }

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::EventLines;
-use crate::text::{escape, nearest, now};
+use crate::text::{escape, nearest, now, parse_number};
 use crate::{out, render};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
@@ -24,12 +24,18 @@ pub(crate) const VERB: Verb = Verb {
     examples: "Examples:\n  gobctl events\n  gobctl events demo --type ready --type stopped\n  gobctl events --since 41 --json\n",
     command: |command| {
         command
-            .arg(Arg::new("name").value_name("NAME").num_args(0..).value_parser(|text: &str| Name::any(text)))
+            .arg(
+                Arg::new("name")
+                    .value_name("NAME")
+                    .num_args(0..)
+                    .value_parser(|text: &str| Name::any(text))
+                    .help("Workers, also such as are not there yet; all without it"),
+            )
             .arg(
                 Arg::new("since")
                     .long("since")
                     .value_name("SEQ")
-                    .value_parser(clap::value_parser!(u64))
+                    .value_parser(parse_number::<u64>)
                     .help("Also what came after this event"),
             )
             .arg(
@@ -60,7 +66,14 @@ fn parse_kind(text: &str) -> Result<EventKind, String> {
     known.copied().ok_or_else(|| {
         let near =
             nearest(&text, EventKind::ALL.iter().map(|kind| kind.as_str().trim_start_matches("worker_")));
-        near.map_or_else(|| "there is no such event".to_owned(), |near| format!("did you mean {near}?"))
+        let all = || {
+            EventKind::ALL
+                .iter()
+                .map(|kind| kind.as_str().trim_start_matches("worker_"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        near.map_or_else(|| format!("events are {}", all()), |near| format!("did you mean {near}?"))
     })
 }
 

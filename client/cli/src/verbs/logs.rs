@@ -10,6 +10,7 @@ use crate::last::LastState;
 use crate::log_source::Source;
 use crate::log_view::LogView;
 use crate::suggest::with_nearest_name;
+use crate::text::parse_number;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::blocking::Client;
 use gob_client::logs::{self, Stream, Watch};
@@ -29,7 +30,7 @@ pub(crate) const VERB: Verb = Verb {
             Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
         };
         follow_args(command)
-            .arg(name_arg("NAME").required(false).num_args(0..).help("All workers without it"))
+            .arg(name_arg("NAME").required(false).num_args(0..).help("Workers; all without it"))
             .arg(stream("stdout", "Standard output only").conflicts_with("stderr"))
             .arg(stream("stderr", "Standard error only"))
             .arg(stream("prefix", "The worker's name before each line; so where there are several"))
@@ -71,14 +72,14 @@ fn follow_args(command: Command) -> Command {
                 .short('n')
                 .long("lines")
                 .value_name("LINES")
-                .value_parser(clap::value_parser!(usize))
+                .value_parser(parse_number::<usize>)
                 .help("The last lines only"),
         )
         .arg(
             Arg::new("run")
                 .long("run")
                 .value_name("N")
-                .value_parser(clap::value_parser!(u64))
+                .value_parser(parse_number::<u64>)
                 .conflicts_with("follow")
                 .help("Another run than the latest"),
         )

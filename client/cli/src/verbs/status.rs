@@ -19,7 +19,9 @@ pub(crate) const VERB: Verb = Verb {
     group: LOOKING,
     about: "The supervisor's health, or all about one worker",
     examples: "Examples:\n  gobctl status\n  gobctl status demo\n",
-    command: |command| command.arg(name_arg("NAME").required(false)),
+    command: |command| {
+        command.arg(name_arg("NAME").required(false).help("A worker; the supervisor itself without it"))
+    },
     run,
 };
 

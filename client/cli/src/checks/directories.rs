@@ -1,0 +1,179 @@
+//! gob's directories: there, this user's own, private, no symbolic links, reachable by a socket's path.
+//!
+//! What may be mended is the mode of a directory that is provably gob's: this user's, a real one, and with one of gob's
+//! own files in it.
+
+use super::scene::Scene;
+use super::{Check, Fixed, fail, ok, warn};
+use gob_client::{Dirs, Error};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::unistd::{AccessFlags, access};
+use std::fs::symlink_metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const RUNTIME: &str = "runtime directory";
+const STATE: &str = "state directory";
+const LOGS: &str = "log directory";
+const DATA: &str = "data directory";
+
+/// Longest path that fits into a socket's address with its closing NUL (unix(7)).
+const MAX_SUN_PATH: usize = 107;
+
+/// Files by which gob's own directories are known; `None` for one that is never changed.
+fn marks(what: &str) -> Option<&'static [&'static str]> {
+    match what {
+        RUNTIME => Some(&["daemon.sock", "daemon.pid", "start.lock"]),
+        STATE => Some(&["gobd.lock"]),
+        // No file in it is certain, but the lock is above it.
+        LOGS => Some(&["../gobd.lock"]),
+        _ => None,
+    }
+}
+
+/// Their checks.
+pub(super) fn look(scene: &Scene) -> Vec<Check> {
+    let dirs = &scene.dirs;
+    let mut checks = vec![
+        runtime(dirs),
+        // The keeper refuses a state directory that others may write to.
+        writable(STATE, &dirs.state, true),
+        writable(DATA, &dirs.data, false),
+    ];
+    if symlink_metadata(dirs.logs()).is_ok() {
+        checks.push(writable(LOGS, &dirs.logs(), false));
+    }
+    checks
+}
+
+fn runtime(dirs: &Dirs) -> Check {
+    let path = &dirs.runtime;
+    let shown = path.display();
+    match dirs.open_runtime() {
+        Err(error) => {
+            let cause = Error::from(error);
+            let found =
+                format!("{cause}{}", cause.cause().map(|cause| format!(": {cause}")).unwrap_or_default());
+            fail(RUNTIME, found, remedy(RUNTIME, path))
+        }
+        Ok(None) => match path.parent().filter(|parent| !parent.is_dir()) {
+            Some(parent) => {
+                let found = format!("{shown} is not there, nor is {}", parent.display());
+                let hint =
+                    format!("mkdir -m 700 -p {}, or log in anew where the system makes it", parent.display());
+                warn(RUNTIME, found, hint)
+            }
+            None => absent(RUNTIME, path),
+        },
+        Ok(Some(_)) => {
+            let length = dirs.socket().as_os_str().as_bytes().len();
+            if length <= MAX_SUN_PATH {
+                return ok(RUNTIME, shown.to_string());
+            }
+            let found = format!(
+                "{shown}: the socket's path has {length} bytes, and most programs can connect to {MAX_SUN_PATH} only"
+            );
+            warn(RUNTIME, found, "gobctl copes with it; for other clients choose a shorter GOB_RUNTIME_DIR")
+        }
+    }
+}
+
+/// A directory that others may at least not change.
+fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
+    let shown = path.display();
+    let private = || remedy(what, path);
+    let bad =
+        |found: String, hint: String| if needed { fail(what, found, hint) } else { warn(what, found, hint) };
+    let me = nix::unistd::geteuid().as_raw();
+    // Through a link, as the supervisor goes: only the runtime directory must not be one.
+    let stat = match std::fs::metadata(path) {
+        Ok(stat) => stat,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && symlink_metadata(path).is_err() => {
+            return absent(what, path);
+        }
+        Err(error) => return bad(format!("{shown} cannot be used: {error}"), format!("ls -ld {shown}")),
+    };
+    let mode = stat.mode() & 0o7777;
+    if !stat.is_dir() {
+        bad(format!("{shown} is not a directory"), format!("move it away: mv {shown} {shown}.old"))
+    } else if stat.uid() != me {
+        let found = format!("{shown} belongs to uid {}, not to you (uid {me})", stat.uid());
+        bad(found, private())
+    } else if mode & 0o300 != 0o300 {
+        bad(format!("{shown} may not be written to (mode {mode:04o})"), format!("chmod 700 {shown}"))
+    } else if mode & 0o022 != 0 {
+        bad(format!("{shown} may be changed by others (mode {mode:04o})"), private())
+    } else if mode & 0o055 != 0 && what != DATA {
+        warn(what, format!("{shown} may be read by others (mode {mode:04o})"), private())
+    } else if path.is_symlink() {
+        ok(what, format!("{shown} (a symbolic link)"))
+    } else {
+        ok(what, shown.to_string())
+    }
+}
+
+/// What to type. To make somebody else's directory private, or one that other things use, would do harm.
+fn remedy(what: &str, path: &Path) -> String {
+    if marks(what).is_some_and(|marks| mendable(path, marks).is_some()) {
+        return "gobctl doctor --fix makes it private".to_owned();
+    }
+    let variable = match what {
+        RUNTIME => "GOB_RUNTIME_DIR",
+        DATA => "GOB_DATA_DIR",
+        _ => "GOB_STATE_DIR",
+    };
+    let me = nix::unistd::geteuid().as_raw();
+    let stat = symlink_metadata(path);
+    let mine = stat.is_ok_and(|stat| stat.is_dir() && stat.uid() == me && stat.mode() & 0o1000 == 0);
+    let named = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"gob"));
+    let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if mine && (named || empty) {
+        format!("chmod 700 {}", path.display())
+    } else {
+        format!("choose a directory of gob's own: export {variable}=/path/to/a/private/directory")
+    }
+}
+
+/// How a directory that is not there will come to be, or why it will not.
+fn absent(what: &'static str, path: &Path) -> Check {
+    let shown = path.display();
+    let above = path.ancestors().skip(1).find(|dir| dir.exists());
+    match above {
+        Some(above) if access(above, AccessFlags::W_OK | AccessFlags::X_OK).is_err() => {
+            let found = format!("{shown} is not there, and {} may not be written to", above.display());
+            fail(what, found, "choose other directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR")
+        }
+        _ => ok(what, format!("{shown} (not there yet; the first start makes it)")),
+    }
+}
+
+/// Makes private what is ours.
+pub(super) fn mend(dirs: &Dirs) -> Vec<Fixed> {
+    let logs = dirs.logs();
+    let mut fixed = Vec::new();
+    for (what, path) in [(RUNTIME, &dirs.runtime), (STATE, &dirs.state), (LOGS, &logs)] {
+        let Some((dir, mode)) = marks(what).and_then(|marks| mendable(path, marks)) else { continue };
+        if fchmod(&dir, Mode::S_IRWXU).is_ok() {
+            fixed.push((what, format!("changed the mode of {} from {mode:04o} to 0700", path.display())));
+        }
+    }
+    fixed
+}
+
+/// The open directory and its mode, if it is provably gob's and open to others. One with the sticky bit, as `/tmp`, or
+/// one that holds the home directory, is nobody's own.
+fn mendable(path: &Path, marks: &[&str]) -> Option<(std::os::fd::OwnedFd, u32)> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let dir = open(path, flags, Mode::empty()).ok()?;
+    let stat = fstat(&dir).ok()?;
+    let me = nix::unistd::geteuid().as_raw();
+    let sticky = stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFDIR.bits() || stat.st_mode & 0o1000 != 0;
+    let mode = stat.st_mode & 0o7777;
+    let home = std::env::var_os("HOME").is_some_and(|home| Path::new(&home).starts_with(path));
+    let marked = marks
+        .iter()
+        .any(|mark| symlink_metadata(path.join(mark)).is_ok_and(|file| file.uid() == me && !file.is_dir()));
+    (stat.st_uid == me && !sticky && !home && marked && mode & 0o077 != 0).then_some((dir, mode))
+}

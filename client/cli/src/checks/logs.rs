@@ -1,0 +1,130 @@
+//! Logs whose worker nobody knows: of workers of an earlier supervisor, and what a crash kept from being removed.
+//!
+//! Only a supervisor knows its workers, so without one nothing is said, let alone deleted.
+
+use super::scene::Scene;
+use super::{Check, Fixed, ok, warn};
+use gob_client::View;
+use gob_client::protocol::request::{List, ListData};
+use gob_client::{Name, Request, requests};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const WHAT: &str = "logs";
+
+/// The files of a directory of logs, as they were at one moment.
+type Seen = BTreeMap<String, Vec<PathBuf>>;
+
+/// Their check.
+pub(super) fn look(scene: &Scene) -> Vec<Check> {
+    let seen = seen(&scene.dirs.logs());
+    let Some(answers) = scene.answers() else {
+        return vec![ok(WHAT, "nobody says whose they are while no supervisor answers")];
+    };
+    let left = without_worker(&seen, &answers.workers);
+    let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+    let bytes: u64 = left
+        .iter()
+        .flat_map(|(_, files)| files.iter())
+        .filter_map(|file| fs::metadata(file).ok())
+        .map(|file| file.len())
+        .sum();
+    vec![if left.is_empty() {
+        ok(WHAT, "each belongs to a worker")
+    } else {
+        let found = format!(
+            "{} in {} belong to no worker: {} ({:.1} MB)",
+            left.len(),
+            scene.dirs.logs().display(),
+            names.join(", "),
+            bytes as f64 / 1e6
+        );
+        warn(WHAT, found, "gobctl logs NAME still shows them; gobctl doctor --fix deletes them")
+    }]
+}
+
+/// Deletes them. A run that begins meanwhile makes files of a new number, so it is enough to look at the files first
+/// and to ask for the workers then: what was there before belongs to no run of a worker that is not listed.
+pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
+    let logs = scene.dirs.logs();
+    let seen = seen(&logs);
+    let Some(workers) = workers(scene) else { return Vec::new() };
+    let mut fixed = Vec::new();
+    for (name, files) in without_worker(&seen, &workers) {
+        let deleted = files.iter().filter(|file| fs::remove_file(file).is_ok()).count();
+        // Stays when a run has begun, or something is in it that is not gob's.
+        let gone = fs::remove_dir(logs.join(name)).is_ok();
+        if deleted > 0 || gone {
+            let dir = logs.join(name);
+            let files = if deleted == 1 { "1 file".to_owned() } else { format!("{deleted} files") };
+            fixed.push((WHAT, format!("deleted {} ({files})", dir.display())));
+        }
+    }
+    fixed
+}
+
+fn workers(scene: &Scene) -> Option<Vec<View>> {
+    let answers = scene.answers()?;
+    let mut client = scene.context.connect("list").ok()?;
+    if client.server().instance != answers.server.instance {
+        return None;
+    }
+    // The logs are those of that supervisor only if it holds this lock.
+    if scene.lock.as_ref().map(|holder| holder.pid) != Some(answers.status.keeper_pid) {
+        return None;
+    }
+    let data = client.call(&Request::List(List::default()), scene.context.timeout?).ok()?;
+    let ListData { workers } = requests::read("list", &data).ok()?;
+    Some(workers)
+}
+
+/// Every directory of a worker's name, with the files in it that are named as logs are.
+fn seen(logs: &Path) -> Seen {
+    let dirs = fs::read_dir(logs).into_iter().flatten().flatten();
+    let dirs = dirs.filter(|dir| dir.file_type().is_ok_and(|kind| kind.is_dir()));
+    dirs.filter_map(|dir| {
+        let name = dir.file_name().into_string().ok()?;
+        let decoded = gob_client::protocol::name::decode_safe(&name)?;
+        Name::any(&decoded).ok().filter(|decoded| decoded.on_disk() == name)?;
+        let all: Vec<fs::DirEntry> = fs::read_dir(dir.path()).ok()?.flatten().collect();
+        let is_log = |file: &&fs::DirEntry| {
+            file.file_type().is_ok_and(|kind| kind.is_file()) && file.file_name().to_str().is_some_and(is_log)
+        };
+        let files: Vec<PathBuf> = all.iter().filter(is_log).map(fs::DirEntry::path).collect();
+        // What holds other things only is none of gob's logs.
+        (all.is_empty() || !files.is_empty()).then_some((name, files))
+    })
+    .collect()
+}
+
+fn without_worker<'a>(seen: &'a Seen, workers: &[View]) -> Vec<(&'a String, &'a Vec<PathBuf>)> {
+    let known: Vec<String> = workers.iter().map(|worker| worker.name.on_disk()).collect();
+    seen.iter().filter(|(name, _)| !known.contains(name)).collect()
+}
+
+/// `3.stdout.log`, what it was rotated to, `3.idx`.
+fn is_log(name: &str) -> bool {
+    let Some((run, rest)) = name.split_once('.') else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let rotated = |text: &str| text.is_empty() || text.strip_prefix('.').is_some_and(digits);
+    digits(run)
+        && ["stdout.log", "stderr.log", "idx"].iter().any(|kind| rest.strip_prefix(kind).is_some_and(rotated))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_as_logs_are() {
+        for name in ["3.stdout.log", "12.stderr.log", "3.stdout.log.2", "3.idx", "3.idx.1"] {
+            assert!(is_log(name), "{name}");
+        }
+        for name in
+            ["notes.txt", "stdout.log", "3.stdout.log.bak", "x.stdout.log", "3.stdout.logs", ".stdout.log"]
+        {
+            assert!(!is_log(name), "{name}");
+        }
+    }
+}

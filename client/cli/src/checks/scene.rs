@@ -1,0 +1,94 @@
+//! What all checks look at: the directories, the lock, and what came of asking the supervisor, which is done once.
+
+use super::probe::{Listener, listener};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::lock_holder::{Holder, holder};
+use gob_client::autostart::LockHolder;
+use gob_client::protocol::Status;
+use gob_client::protocol::request::{List, ListData, ServerInfo};
+use gob_client::{Dirs, Error, Request, View, requests};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long the supervisor may take for an answer, unless `--timeout` says otherwise.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The supervisor that answers.
+pub(super) struct Answers {
+    pub(super) server: ServerInfo,
+    pub(super) status: Status,
+    pub(super) workers: Vec<View>,
+}
+
+/// What came of asking.
+pub(super) enum Supervisor {
+    /// It answers.
+    Answers(Box<Answers>),
+    /// Nobody listens.
+    Nobody,
+    /// Somebody listens, and it does not work.
+    Trouble(Failure),
+}
+
+/// What is there.
+pub(super) struct Scene {
+    /// Quiet, with a deadline, never starting anything.
+    pub(super) context: Context,
+    pub(super) dirs: Dirs,
+    pub(super) supervisor: Supervisor,
+    /// Where the supervisor would be reached, and who listens there.
+    pub(super) socket: (PathBuf, Listener),
+    /// Who holds the lock of the state directory.
+    pub(super) lock: Option<Holder>,
+}
+
+impl Scene {
+    /// Looks around.
+    pub(super) fn look(context: &Context, dirs: Dirs) -> Self {
+        let context = Context {
+            quiet: true,
+            timeout: Some(context.timeout.unwrap_or(PATIENCE)),
+            ..context.without_autostart()
+        };
+        let supervisor = match ask(&context) {
+            Ok(answers) => Supervisor::Answers(Box::new(answers)),
+            Err(Failure::Client(Error::Nobody { .. })) => Supervisor::Nobody,
+            Err(failure) => Supervisor::Trouble(failure),
+        };
+        let mut socket = dirs.socket();
+        let mut who = listener(&socket);
+        let told = LockHolder::read(&dirs).map(|holder| holder.socket);
+        // As every client does: the own directory first, then what the lock file tells.
+        if let (Listener::Absent | Listener::Nobody, Some(told)) = (who, told)
+            && matches!(listener(&told), Listener::Process(_) | Listener::Unknown)
+        {
+            who = listener(&told);
+            socket = told;
+        }
+        let lock = holder(&dirs.lock_file());
+        Self { context, dirs, supervisor, socket: (socket, who), lock }
+    }
+
+    /// The supervisor, if it answers.
+    pub(super) fn answers(&self) -> Option<&Answers> {
+        match &self.supervisor {
+            Supervisor::Answers(answers) => Some(answers),
+            Supervisor::Nobody | Supervisor::Trouble(_) => None,
+        }
+    }
+
+    /// Nobody listens and nobody holds the lock.
+    pub(super) fn is_deserted(&self) -> bool {
+        matches!(self.supervisor, Supervisor::Nobody) && self.lock.is_none()
+    }
+}
+
+fn ask(context: &Context) -> Result<Answers, Failure> {
+    let mut client = context.connect("hello")?;
+    let timeout = context.timeout.unwrap_or(PATIENCE);
+    let status = client.call(&Request::Status, timeout)?;
+    let list = client.call(&Request::List(List::default()), timeout)?;
+    let ListData { workers } = requests::read("list", &list)?;
+    Ok(Answers { server: client.server().clone(), status: requests::read("status", &status)?, workers })
+}

@@ -1,0 +1,142 @@
+//! Files that a dead supervisor left, and a start lock that can't be taken.
+//!
+//! What is removed is removed while the two locks that decide who lives are held here, so that no supervisor can be
+//! there, or come, meanwhile.
+
+use super::probe::{Listener, listener};
+use super::scene::Scene;
+use super::{Check, Fixed, fail, ok, process, warn};
+use crate::lock_holder::holder;
+use gob_client::Dirs;
+use std::fs::{self, File, symlink_metadata};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+const WHAT: &str = "stale files";
+const START_LOCK: &str = "start lock";
+
+/// Their checks.
+pub(super) fn look(scene: &Scene) -> Vec<Check> {
+    let mut checks = vec![start_lock(&scene.dirs)];
+    if !scene.is_deserted() {
+        checks.push(ok(WHAT, "not looked for: somebody is there"));
+        return checks;
+    }
+    let files: Vec<String> = find(&scene.dirs).iter().map(|path| path.display().to_string()).collect();
+    checks.push(if files.is_empty() {
+        ok(WHAT, "none")
+    } else {
+        warn(
+            WHAT,
+            files.join(", "),
+            "gobctl doctor --fix removes them; the next start does without that, too",
+        )
+    });
+    checks
+}
+
+/// Clients that start the supervisor take turns by it.
+fn start_lock(dirs: &Dirs) -> Check {
+    let path = dirs.runtime.join("start.lock");
+    let shown = path.display();
+    match symlink_metadata(&path) {
+        Ok(stat) if !stat.is_file() => fail(
+            START_LOCK,
+            format!("{shown} is not a regular file"),
+            format!("move it away: mv {shown} {shown}.old"),
+        ),
+        Ok(_) => match holder(&path) {
+            Some(holder) => {
+                let found = format!("pid {} ({}) is starting the supervisor", holder.pid, holder.program);
+                warn(
+                    START_LOCK,
+                    found,
+                    format!("if it takes longer than 10 s, look at it: ps -fp {}", holder.pid),
+                )
+            }
+            None => ok(START_LOCK, "nobody holds it"),
+        },
+        Err(_) => ok(START_LOCK, "nobody holds it"),
+    }
+}
+
+/// Removes them.
+pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
+    if !scene.is_deserted() {
+        return Vec::new();
+    }
+    let Some(locks) = lock(&scene.dirs) else { return Vec::new() };
+    let removed = find(&scene.dirs).into_iter().filter(|path| fs::remove_file(path).is_ok());
+    let fixed = removed.map(|path| (WHAT, format!("removed {}", path.display()))).collect();
+    drop(locks);
+    fixed
+}
+
+/// Both locks, as far as there is something to lock; `None` when anybody has one of them.
+fn lock(dirs: &Dirs) -> Option<Vec<File>> {
+    let mut locks = Vec::new();
+    for path in [dirs.lock_file(), dirs.runtime.clone(), dirs.runtime.join("start.lock")] {
+        match File::open(&path) {
+            Ok(file) => {
+                file.try_lock().ok()?;
+                locks.push(file);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    Some(locks)
+}
+
+/// What is provably gob's and stale: files of gob's names, this user's, in a private directory of gob's.
+fn find(dirs: &Dirs) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    if matches!(dirs.open_runtime(), Ok(Some(_))) {
+        found.extend(entries(&dirs.runtime).filter(|path| is_stale(path)));
+        found.extend(entries(&dirs.runtime.join("graphs")).filter(|path| is_dead_socket(path)));
+    }
+    found.extend([dirs.state.join("last.json.new")].into_iter().filter(|path| is_own_file(path)));
+    found.sort_unstable();
+    found
+}
+
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn is_stale(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    // `daemon.sock.4242` is the socket before it is published, `daemon.pid.4242` the pid file.
+    let maker = |prefix: &str| name.strip_prefix(prefix)?.parse::<i32>().ok();
+    match name {
+        "daemon.sock" | "notify.sock" => is_dead_socket(path),
+        "daemon.pid" => {
+            is_own_file(path) && pid_in(path).is_none_or(|pid| !process::is_alive(pid) || !is_gobd(pid))
+        }
+        _ => match (maker("daemon.sock."), maker("daemon.pid.")) {
+            (Some(pid), _) => !process::is_alive(pid) && is_dead_socket(path),
+            (_, Some(pid)) => !process::is_alive(pid) && is_own_file(path),
+            (None, None) => false,
+        },
+    }
+}
+
+/// The number may be another process's by now.
+fn is_gobd(pid: i32) -> bool {
+    process::mine().into_iter().any(|process| process.pid == pid && process.name == "gobd")
+}
+
+fn pid_in(path: &Path) -> Option<i32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn is_own_file(path: &Path) -> bool {
+    let me = nix::unistd::geteuid().as_raw();
+    symlink_metadata(path).is_ok_and(|stat| stat.is_file() && stat.uid() == me)
+}
+
+fn is_dead_socket(path: &Path) -> bool {
+    let me = nix::unistd::geteuid().as_raw();
+    let own = symlink_metadata(path).is_ok_and(|stat| stat.file_type().is_socket() && stat.uid() == me);
+    own && listener(path) == Listener::Nobody
+}

@@ -1,0 +1,132 @@
+//! The supervisor: does it answer, does it speak our protocol, is its keeper there and not alone.
+
+use super::probe::Listener;
+use super::scene::{Answers, Scene, Supervisor};
+use super::{Check, fail, ok, process, warn};
+use crate::failure::Failure;
+use crate::lock_holder::Holder;
+use crate::text::took;
+use gob_client::Error;
+use gob_client::protocol::ErrorCode;
+use std::time::Duration;
+
+const WHAT: &str = "supervisor";
+const KEEPER: &str = "keeper";
+const OTHER_DIR: &str = "end that program, or choose another directory for gob: export GOB_RUNTIME_DIR=/path/to/a/private/directory";
+
+/// Its checks.
+pub(super) fn look(scene: &Scene) -> Vec<Check> {
+    match &scene.supervisor {
+        Supervisor::Answers(answers) => {
+            let found = format!("{} answers (pid {})", name(answers), answers.server.pid);
+            vec![ok(WHAT, found), protocol(answers), keeper(answers)]
+        }
+        Supervisor::Nobody => vec![nobody(scene)],
+        Supervisor::Trouble(failure) => vec![trouble(scene, failure)],
+    }
+}
+
+fn name(answers: &Answers) -> String {
+    format!("gobd {}", answers.server.version)
+}
+
+fn protocol(answers: &Answers) -> Check {
+    let ours = env!("CARGO_PKG_VERSION");
+    let spoken = answers.status.protocol;
+    if answers.server.version == ours {
+        return ok("protocol", format!("{spoken}, and gobctl and gobd are of one version"));
+    }
+    let found = format!("{spoken}; this gobctl is {ours}, the supervisor is {}", answers.server.version);
+    warn("protocol", found, RESTART)
+}
+
+/// What mends a program that is not the one on disk.
+pub(super) const RESTART: &str = "when nobody needs the workers: gobctl daemon restart";
+
+fn keeper(answers: &Answers) -> Check {
+    let (gobd, keeper) = (answers.status.pid, answers.status.keeper_pid);
+    let parent = process::mine().into_iter().find(|process| process.pid == gobd && process.name == "gobd");
+    let Some(parent) = parent.map(|process| process.parent) else {
+        // As from outside its container, where numbers mean other processes.
+        return ok(KEEPER, format!("pid {keeper}, which cannot be seen from here"));
+    };
+    if process::is_alive(keeper) && parent == keeper {
+        return ok(KEEPER, format!("pid {keeper}"));
+    }
+    let found = format!(
+        "pid {keeper} is not above the supervisor (pid {gobd}); nobody clears up after it should it be killed"
+    );
+    fail(KEEPER, found, RESTART)
+}
+
+/// Nobody answers: right if nobody holds the lock either.
+fn nobody(scene: &Scene) -> Check {
+    let Some(Holder { pid, program }) = &scene.lock else {
+        return ok(WHAT, "none runs; the first request starts one");
+    };
+    let below = process::mine().into_iter().any(|process| process.parent == *pid && process.name == "gobd");
+    if program == "gob-keeper" && !below {
+        let found = format!("the keeper (pid {pid}) holds the lock and has no supervisor");
+        return fail(
+            WHAT,
+            found,
+            format!("gobctl daemon logs -n 20 says why it ended; kill {pid} ends the keeper"),
+        );
+    }
+    let found =
+        format!("nobody answers, but pid {pid} ({program}) holds {}", scene.dirs.lock_file().display());
+    fail(WHAT, found, format!("gobctl daemon logs -n 20; {}; nothing is broken open", look_at(*pid)))
+}
+
+fn trouble(scene: &Scene, failure: &Failure) -> Check {
+    let (socket, listener) = (scene.socket.0.display(), scene.socket.1);
+    let pid = if let Listener::Process(pid) = listener { Some(pid).filter(|pid| *pid > 0) } else { None };
+    let Failure::Client(error) = failure else { return fail(WHAT, "it could not be asked", "gobctl ping") };
+    let whose = pid.map(|pid| format!(" (pid {pid}: {})", process::command(pid))).unwrap_or_default();
+    if let Error::Foreign { said, .. } = error {
+        let found = format!("another program{whose} answers on {socket}; it said: {said}");
+        return fail(WHAT, found, OTHER_DIR);
+    }
+    if let Error::Timeout { after, .. } | Error::Silent { waited: after, .. } = error {
+        return silent(scene, pid, *after);
+    }
+    if matches!(error, Error::Lost { .. } | Error::Answer { .. }) {
+        let found = format!("what listens on {socket}{whose} does not answer as a supervisor does: {error}");
+        return fail(WHAT, found, format!("gobctl ping; if it stays so, {OTHER_DIR}"));
+    }
+    if let Error::Refused(refused) = error
+        && refused.code == ErrorCode::VersionMismatch
+    {
+        let hint = "install the same version of gobctl and gobd; then, when nobody needs the workers, end that supervisor";
+        return fail("protocol", error.to_string(), hint);
+    }
+    let cause = error.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let hint = if let Error::Dirs(_) = error {
+        "mend the runtime directory first, see below".to_owned()
+    } else {
+        error.hint().unwrap_or_default()
+    };
+    fail(WHAT, format!("{error}{cause}"), hint)
+}
+
+/// It takes the connection and says nothing.
+fn silent(scene: &Scene, pid: Option<i32>, waited: Duration) -> Check {
+    let waited = took(waited);
+    let Some(pid) = pid.or(scene.lock.as_ref().map(|holder| holder.pid)) else {
+        let found = format!("it does not answer within {waited}");
+        return fail(WHAT, found, "gobctl daemon logs -n 20");
+    };
+    let log = format!("gobctl daemon logs -n 20; {}", look_at(pid));
+    let program = process::name(pid).unwrap_or_default();
+    let (how, hint) = match process::state(pid) {
+        Some('T' | 't') => ("; it is stopped", format!("kill -CONT {pid} lets it go on")),
+        Some('D') => ("; it waits for a disk", log),
+        _ if program != "gobd" => ("; it is no supervisor of gob", OTHER_DIR.to_owned()),
+        _ => ("", format!("{log}; nothing is broken open")),
+    };
+    fail(WHAT, format!("{program} (pid {pid}) does not answer within {waited}{how}"), hint)
+}
+
+fn look_at(pid: i32) -> String {
+    format!("ps -o pid,stat,wchan,etime,args -p {pid}")
+}

@@ -1,0 +1,282 @@
+//! `gobctl doctor` beside what no well-behaved supervisor would do, and beside files that nobody is there for.
+
+#[cfg(test)]
+#[path = "support/doctor.rs"]
+mod report;
+#[cfg(test)]
+mod support;
+
+use report::{check, check_until, checks, doctor, installed, says, script, serve_bytes, status};
+use serde_json::json;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use support::{World, hello, ok, refused, view};
+
+#[test]
+fn nothing_there_is_nothing_wrong_and_nothing_is_started() {
+    let world = World::new();
+    let program = installed(&world);
+    let (code, found) = checks(&world, &program, &["--fix"], "supervisor");
+    assert_eq!(code, 0);
+    says(&found[0], "ok", &["none runs"]);
+    assert_eq!(std::fs::read_dir(world.dir.join("run")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(world.state()).unwrap().count(), 0);
+    let ran = doctor(&world, &program, &[]);
+    assert!(ran.stdout.starts_with("ok   supervisor: none runs; the first request starts one\n"), "{ran:?}");
+    assert!(
+        ran.stdout.lines().all(|line| ["ok   ", "warn ", "     "].iter().any(|mark| line.starts_with(mark))),
+        "{ran:?}"
+    );
+    assert_eq!(ran.stderr.lines().count(), 1, "the sum of it: {ran:?}");
+    assert_eq!(doctor(&world, &program, &["-q"]).stderr, "");
+}
+
+#[test]
+fn another_program_on_the_socket_is_named() {
+    for (bytes, said) in [
+        (
+            &b"{\"type\":\"\",\"success\":false,\"error\":\"unknown request type: hello\"}\n"[..],
+            "unknown request type: hello",
+        ),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1 400"),
+        (b"\xff\xfe\x1b[31m\n", "[31m"),
+    ] {
+        let world = World::new();
+        let program = installed(&world);
+        serve_bytes(&world, bytes);
+        let found = check(&world, &program, &["--fix"], "supervisor");
+        let pid = format!("(pid {}:", std::process::id());
+        says(&found, "fail", &["another program", &pid, said]);
+        assert!(found["hint"].as_str().unwrap().contains("GOB_RUNTIME_DIR"), "{found}");
+        let ran = doctor(&world, &program, &[]);
+        assert!(ran.code == Some(1) && !ran.stdout.contains('\u{1b}'), "{ran:?}");
+        assert!(world.socket().exists(), "it is not ours to remove");
+    }
+}
+
+#[test]
+fn whoever_takes_the_connection_and_says_nothing_costs_two_seconds() {
+    let world = World::new();
+    let program = installed(&world);
+    let _listener = UnixListener::bind(world.socket()).unwrap();
+    let begun = Instant::now();
+    let found = check(&world, &program, &[], "supervisor");
+    assert!(
+        (Duration::from_secs(2)..Duration::from_secs(9)).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
+    says(&found, "fail", &["does not answer within 2.0 s", "no supervisor of gob"]);
+    let begun = Instant::now();
+    let found = check(&world, &program, &["--timeout", "100ms"], "supervisor");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    says(&found, "fail", &["does not answer within 100 ms"]);
+}
+
+#[test]
+fn another_version_and_another_protocol() {
+    let world = World::new();
+    let program = installed(&world);
+    let status = status(json!({"version": "9.9.9"}));
+    world.serve(move |kind, _| match kind {
+        "hello" => vec![hello("9.9.9")],
+        "status" => vec![ok(status.clone())],
+        "list" => vec![ok(json!({"workers": [view("demo", json!({}))]}))],
+        _ => vec![],
+    });
+    let found = check(&world, &program, &[], "protocol");
+    says(&found, "warn", &["gobctl is 0.1.0", "9.9.9"]);
+    // No process of this number is a supervisor: it is one that can't be seen.
+    says(&check(&world, &program, &[], "keeper"), "ok", &["cannot be seen"]);
+
+    let world = World::new();
+    let program = installed(&world);
+    world.serve(|kind, _| match kind {
+        "hello" => {
+            vec![refused("version-mismatch", "you speak protocol 1, this supervisor speaks 2", "", json!({}))]
+        }
+        _ => vec![],
+    });
+    let found = check(&world, &program, &[], "protocol");
+    says(&found, "fail", &["this supervisor speaks 2"]);
+}
+
+#[test]
+fn a_supervisor_without_its_keeper_is_told() {
+    let world = World::new();
+    let program = installed(&world);
+    let gobd = world.dir.join("data/gobd");
+    script(&gobd, "read line");
+    let mut child = std::process::Command::new(&gobd).stdin(Stdio::piped()).spawn().unwrap();
+    let (pid, keeper) = (child.id(), Arc::new(AtomicU32::new(std::process::id())));
+    let told = Arc::clone(&keeper);
+    world.serve(move |kind, _| match kind {
+        "status" => {
+            vec![ok(status(json!({"pid": pid, "keeper_pid": told.load(Ordering::Relaxed)})))]
+        }
+        "list" => vec![ok(json!({"workers": []}))],
+        _ => vec![],
+    });
+    let above = check(&world, &program, &[], "keeper");
+    keeper.store(1, Ordering::Relaxed);
+    let elsewhere = check(&world, &program, &[], "keeper");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    says(&above, "ok", &[&std::process::id().to_string()]);
+    says(&elsewhere, "fail", &[&format!("pid 1 is not above the supervisor (pid {pid})")]);
+}
+
+#[test]
+fn stale_files_are_told_then_removed_and_nothing_else() {
+    let world = World::new();
+    let program = installed(&world);
+    let run = world.dir.join("run");
+    std::fs::create_dir(run.join("graphs")).unwrap();
+    for name in ["daemon.sock", "daemon.sock.2147483647", "graphs/demo.sock"] {
+        drop(UnixListener::bind(run.join(name)).unwrap());
+    }
+    drop(UnixDatagram::bind(run.join("notify.sock")).unwrap());
+    let alive = UnixListener::bind(run.join("graphs/alive.sock")).unwrap();
+    // The number of a process that lives and is no supervisor.
+    std::fs::write(run.join("daemon.pid"), format!("{}\n", std::process::id())).unwrap();
+    let mine = format!("daemon.pid.{}", std::process::id());
+    for name in ["daemon.pid.2147483647", &mine, "start.lock", "notes.txt"] {
+        std::fs::write(run.join(name), "").unwrap();
+    }
+    symlink(run.join("notes.txt"), run.join("daemon.pid.2147483646")).unwrap();
+    let stale = [
+        "daemon.pid",
+        "daemon.pid.2147483647",
+        "daemon.sock",
+        "daemon.sock.2147483647",
+        "graphs/demo.sock",
+        "notify.sock",
+    ];
+    let paths = stale.map(|name| run.join(name).display().to_string());
+
+    let want = json!(paths.join(", "));
+    let found = check_until(&world, &program, &[], "stale files", |found| found["found"] == want);
+    assert_eq!(
+        (found["level"].as_str(), found["found"].as_str()),
+        (Some("warn"), Some(paths.join(", ").as_str()))
+    );
+    assert!(stale.iter().all(|name| run.join(name).symlink_metadata().is_ok()), "nothing is removed unasked");
+    let found = check(&world, &program, &["--fix"], "stale files");
+    says(&found, "ok", &["none"]);
+    assert_eq!(found["fixed"], json!(paths.map(|path| format!("removed {path}"))));
+    let mut left: Vec<String> = std::fs::read_dir(&run)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let mut want = ["daemon.pid.2147483646", mine.as_str(), "graphs", "notes.txt", "start.lock"];
+    want.sort_unstable();
+    assert_eq!(left, want);
+    assert!(run.join("graphs/alive.sock").exists());
+    drop(alive);
+}
+
+#[test]
+fn nothing_is_removed_while_anybody_holds_a_lock() {
+    for lock in ["state/gobd.lock", "run", "run/start.lock"] {
+        let world = World::new();
+        let program = installed(&world);
+        drop(UnixListener::bind(world.socket()).unwrap());
+        let path = world.dir.join(lock);
+        if lock != "run" {
+            std::fs::write(&path, "").unwrap();
+        }
+        let held = std::fs::File::open(&path).unwrap();
+        held.lock().unwrap();
+        let found = check(&world, &program, &["--fix"], "stale files");
+        assert_eq!(found["fixed"], json!([]), "{lock}: {found}");
+        assert!(world.socket().exists(), "{lock}");
+        let pid = format!("pid {}", std::process::id());
+        match lock {
+            "state/gobd.lock" => {
+                let found = check(&world, &program, &[], "supervisor");
+                says(&found, "fail", &["nobody answers", &pid, "gobd.lock"]);
+            }
+            "run/start.lock" => {
+                let found = check(&world, &program, &[], "start lock");
+                says(&found, "warn", &["is starting the supervisor", &pid]);
+            }
+            _ => {}
+        }
+        held.unlock().unwrap();
+        let found =
+            check_until(&world, &program, &["--fix"], "stale files", |found| found["fixed"] != json!([]));
+        assert_eq!(found["fixed"].as_array().map(Vec::len), Some(1), "{lock}: {found}");
+    }
+}
+
+#[test]
+fn only_a_directory_that_is_provably_ours_is_made_private() {
+    let world = World::new();
+    let program = installed(&world);
+    let (run, state) = (world.dir.join("run"), world.state());
+    let set =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    set(&run, 0o755);
+    set(&state, 0o777);
+    let found = check(&world, &program, &["--fix"], "runtime directory");
+    says(&found, "fail", &["mode 0755"]);
+    assert_eq!(found["hint"], format!("chmod 700 {}", run.display()));
+    assert_eq!((mode(&run), mode(&state)), (0o755, 0o777), "nothing of gob's is in them");
+    std::fs::write(run.join("notes.txt"), "").unwrap();
+    let hint = check(&world, &program, &[], "runtime directory")["hint"].to_string();
+    assert!(
+        hint.contains("export GOB_RUNTIME_DIR=") && !hint.contains("chmod"),
+        "other things use it: {hint}"
+    );
+
+    std::fs::write(run.join("start.lock"), "").unwrap();
+    std::fs::write(state.join("gobd.lock"), "").unwrap();
+    let found = check(&world, &program, &[], "state directory");
+    says(&found, "fail", &["may be changed by others (mode 0777)"]);
+    assert_eq!(found["hint"], "gobctl doctor --fix makes it private");
+    let (code, found) = checks(&world, &program, &["--fix"], "runtime directory");
+    assert_eq!(code, 0);
+    says(&found[0], "ok", &[]);
+    assert_eq!(
+        found[0]["fixed"],
+        json!([format!("changed the mode of {} from 0755 to 0700", run.display())])
+    );
+    assert_eq!((mode(&run), mode(&state)), (0o700, 0o700));
+
+    set(&run, 0o1777);
+    checks(&world, &program, &["--fix"], "");
+    assert_eq!(mode(&run), 0o1777, "a sticky directory is everybody's");
+    set(&run, 0o700);
+    std::fs::rename(&run, world.dir.join("real")).unwrap();
+    symlink(world.dir.join("real"), &run).unwrap();
+    set(&world.dir.join("real"), 0o755);
+    let found = check(&world, &program, &["--fix"], "runtime directory");
+    says(&found, "fail", &["symbolic link"]);
+    assert_eq!(mode(&world.dir.join("real")), 0o755);
+}
+
+#[test]
+fn what_is_missing_wrong_or_of_another_version() {
+    let world = World::new();
+    let program = world.with_keeper("exit 1");
+    let missing = checks(&world, &program, &[], "gobd");
+    says(&missing.1[0], "fail", &["not found"]);
+    script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
+    says(&check(&world, &program, &[], "gobd"), "warn", &["gobd 0.0.9", "gobctl is 0.1.0"]);
+
+    let config = world.dir.join("config.toml");
+    std::fs::write(&config, "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n").unwrap();
+    says(&check(&world, &program, &[], "configuration"), "warn", &["/nowhere/at/all", "2:"]);
+    std::fs::write(&config, "[kind.x]\ncomand = [\"true\"]\n").unwrap();
+    says(&check(&world, &program, &[], "configuration"), "fail", &["comand"]);
+    std::fs::write(&config, "").unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
+    says(&check(&world, &program, &[], "configuration"), "fail", &["0666"]);
+}

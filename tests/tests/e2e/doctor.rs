@@ -1,0 +1,224 @@
+//! `gobctl doctor` tells what is wrong with a real supervisor, starts none, and mends only what is safe (F8).
+
+use gob_tests::process::{self, Handle};
+use gob_tests::script::{Child, Step};
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Ctl, Gob};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs it; answers its exit code and its checks.
+fn run(ctl: &mut Ctl) -> (i32, Vec<Value>) {
+    let output = ctl.run();
+    let mut report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output}"));
+    let Value::Array(checks) = report["checks"].take() else { panic!("{output}") };
+    (output.code, checks)
+}
+
+fn doctor(gob: &Gob, args: &[&'static str]) -> (i32, Vec<Value>) {
+    run(gob.ctl(["doctor", "--json"]).args(args.iter().copied()))
+}
+
+#[track_caller]
+fn says(checks: &[Value], what: &str, level: &str, part: &str) -> Value {
+    let all: Vec<&Value> = checks.iter().filter(|check| check["check"] == what).collect();
+    let found =
+        all.iter().find(|check| check["level"] == level && check["found"].as_str().unwrap().contains(part));
+    found.map(|check| (*check).clone()).unwrap_or_else(|| panic!("no {level} {what} with {part}: {all:#?}"))
+}
+
+fn handle(pid: &Value) -> Handle {
+    Handle::open(pid.as_i64().unwrap() as i32).unwrap()
+}
+
+#[test]
+fn a_healthy_supervisor_is_well_and_none_is_started() {
+    let gob = Gob::new();
+    let (code, checks) = doctor(&gob, &["--fix"]);
+    assert_eq!(code, 0, "{checks:#?}");
+    says(&checks, "supervisor", "ok", "none runs");
+    assert_eq!(gob.processes(), Vec::<i32>::new());
+    gob.ctl(["start", "demo"]).ok();
+    let status = gob.status();
+    let (code, checks) = doctor(&gob, &[]);
+    assert_eq!(code, 0, "{checks:#?}");
+    says(&checks, "supervisor", "ok", &format!("(pid {})", status["pid"]));
+    says(&checks, "keeper", "ok", &format!("pid {}", status["keeper_pid"]));
+    says(&checks, "protocol", "ok", "of one version");
+    says(&checks, "running programs", "ok", gob.bin("gobd").to_str().unwrap());
+    says(&checks, "logs", "ok", "");
+    let worker = gob.facts("demo", 1).pid.to_string();
+    let orphans = checks.iter().find(|check| check["check"] == "orphans").unwrap();
+    assert!(!orphans["found"].as_str().unwrap().contains(&worker), "its supervisor lives: {orphans}");
+    for check in &checks {
+        assert_eq!(check["fixed"], json!([]), "nothing is changed unasked");
+    }
+}
+
+#[test]
+fn a_stopped_supervisor_does_not_answer_and_that_is_said_in_time() {
+    let gob = Gob::new();
+    let status = gob.status();
+    let gobd = handle(&status["pid"]);
+    gobd.signal(Signal::SIGSTOP);
+    assert!(wait::until(DEADLINE, || process::is_stopped(gobd.pid)));
+    let begun = Instant::now();
+    let (code, checks) = doctor(&gob, &["--fix"]);
+    let took = begun.elapsed();
+    gobd.signal(Signal::SIGCONT);
+    assert_eq!(code, 1);
+    let found = says(&checks, "supervisor", "fail", "does not answer within 2.0 s; it is stopped");
+    assert_eq!(found["hint"], format!("kill -CONT {} lets it go on", gobd.pid));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let (code, checks) = doctor(&gob, &[]);
+    assert_eq!(code, 0, "{checks:#?}");
+    assert_eq!(gob.status()["instance"], status["instance"]);
+}
+
+#[test]
+fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
+    let mut gob = Gob::new();
+    gob.without_leftover_check();
+    let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
+    let steps = [
+        Step::Child(away),
+        Step::Child(Child { setsid: true, ..Default::default() }),
+        Step::Listen,
+        Step::Handshake,
+    ];
+    gob.script("tree", &steps);
+    gob.ctl(["start", "tree"]).ok();
+    let (status, children) = (gob.status(), gob.children("tree", 1));
+    assert_eq!(children.len(), 2);
+    let orphans: Vec<Handle> = children.iter().map(|pid| Handle::open(*pid).unwrap()).collect();
+    // Not ours, and with the same name in its environment as any other program has that was started by a test.
+    let mut bystander = Command::new("/bin/sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+    let (gobd, keeper) = (handle(&status["pid"]), handle(&status["keeper_pid"]));
+    keeper.signal(Signal::SIGSTOP);
+    assert!(wait::until(DEADLINE, || process::is_stopped(keeper.pid)));
+    gobd.signal(Signal::SIGKILL);
+    assert!(wait::until(DEADLINE, || !process::is_alive(gobd.pid)));
+    let (code, alone) = doctor(&gob, &["--fix"]);
+    keeper.signal(Signal::SIGKILL);
+    assert!(keeper.wait_gone(DEADLINE));
+    let (code_after, after) = doctor(&gob, &["--fix"]);
+    let alive = children.iter().all(|pid| process::is_alive(*pid));
+    let bystander_pid = bystander.id();
+    orphans.iter().for_each(|orphan| orphan.signal(Signal::SIGKILL));
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    assert!(orphans.iter().all(|orphan| orphan.wait_gone(DEADLINE)));
+
+    assert_eq!(code, 1);
+    says(
+        &alone,
+        "supervisor",
+        "fail",
+        &format!("the keeper (pid {}) holds the lock and has no supervisor", keeper.pid),
+    );
+    for check in alone.iter().filter(|check| check["check"] == "stale files" || check["check"] == "logs") {
+        assert_eq!(check["fixed"], json!([]), "somebody holds the lock");
+    }
+    assert_eq!(code_after, 0, "{after:#?}");
+    for pid in &children {
+        let found = says(&after, "orphans", "warn", &format!("{pid} ("));
+        assert!(found["hint"].as_str().unwrap().contains(&pid.to_string()), "{found}");
+        assert!(!found["hint"].as_str().unwrap().contains(&bystander_pid.to_string()), "{found}");
+    }
+    assert!(alive, "they are told, not ended");
+    let removed = says(&after, "stale files", "ok", "none")["fixed"].to_string();
+    assert!(removed.contains("daemon.sock") && removed.contains("daemon.pid"), "{removed}");
+    assert!(!gob.socket().exists());
+}
+
+#[test]
+fn a_program_replaced_on_disk_is_told() {
+    let gob = Gob::new();
+    let status = gob.status();
+    let gobd = gob.bin("gobd");
+    let other = gob.dir().join("gobd.new");
+    fs::copy(&gobd, &other).unwrap();
+    fs::rename(&other, &gobd).unwrap();
+    let (code, checks) = doctor(&gob, &[]);
+    assert_eq!(code, 0, "a warning: {checks:#?}");
+    let found = says(
+        &checks,
+        "running programs",
+        "warn",
+        &format!("gobd (pid {}) is {}", status["pid"], gobd.display()),
+    );
+    assert!(!found["found"].as_str().unwrap().contains("gob-keeper"), "{found}");
+    // The harness would look for the program that is at that path now.
+    gob.ctl(["shutdown"]).ok();
+}
+
+#[test]
+fn logs_without_a_worker_are_deleted_and_no_others() {
+    let gob = Gob::new();
+    gob.ctl(["start", "old", "foo/bar"]).ok();
+    gob.ctl(["daemon", "restart"]).ok();
+    gob.ctl(["start", "foo/bar"]).ok();
+    let logs = gob.state_dir().join("logs");
+    let old = gob.log("old", 1, "stdout");
+    fs::write(logs.join("stray.txt"), "not gob's").unwrap();
+    fs::write(old.parent().unwrap().join("notes.txt"), "not gob's").unwrap();
+    fs::create_dir(logs.join("%zz")).unwrap();
+    let (_, checks) = doctor(&gob, &[]);
+    let found = says(&checks, "logs", "warn", "1 in ");
+    assert!(found["found"].as_str().unwrap().contains(": old ("), "{found}");
+    assert!(old.exists());
+    let (_, checks) = doctor(&gob, &["--fix"]);
+    let fixed = says(&checks, "logs", "ok", "")["fixed"].take();
+    let fixed: Vec<&str> = fixed.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(fixed.len(), 1, "{fixed:?}");
+    assert!(fixed[0].starts_with("deleted ") && fixed[0].contains("logs/old"), "{fixed:?}");
+    assert!(!old.exists() && old.parent().unwrap().join("notes.txt").exists());
+    assert!(gob.log("foo/bar", 1, "stdout").exists() && gob.log("foo/bar", 2, "stdout").exists());
+    assert!(logs.join("stray.txt").exists() && logs.join("%zz").exists());
+    fs::remove_file(old.parent().unwrap().join("notes.txt")).unwrap();
+    says(&doctor(&gob, &["--fix"]).1, "logs", "ok", "");
+    assert!(!old.parent().unwrap().exists());
+    gob.ctl(["start", "old"]).ok();
+    assert!(gob.log("old", 2, "stdout").exists(), "a number is never given twice");
+}
+
+#[test]
+fn a_directory_made_private_again_leads_to_the_supervisor() {
+    let gob = Gob::new();
+    gob.ctl(["ping"]).ok();
+    let open = |mode| fs::set_permissions(gob.runtime_dir(), fs::Permissions::from_mode(mode)).unwrap();
+    open(0o755);
+    let (code, checks) = doctor(&gob, &[]);
+    assert_eq!(code, 1);
+    says(&checks, "runtime directory", "fail", "0755");
+    says(&checks, "supervisor", "fail", "0755");
+    let (code, checks) = doctor(&gob, &["--fix"]);
+    assert_eq!(code, 0, "{checks:#?}");
+    says(&checks, "supervisor", "ok", "answers");
+    let fixed = says(&checks, "runtime directory", "ok", "")["fixed"].to_string();
+    assert!(fixed.contains("from 0755 to 0700"), "{fixed}");
+    gob.ctl(["ping", "--no-autostart"]).ok();
+}
+
+#[test]
+fn two_runtime_directories_are_told() {
+    let gob = Gob::new();
+    gob.ctl(["ping"]).ok();
+    let mut elsewhere = gob.ctl(["doctor", "--json"]);
+    elsewhere.env("GOB_RUNTIME_DIR", gob.dir().join("elsewhere").to_str().unwrap());
+    let (code, checks) = run(&mut elsewhere);
+    assert_eq!(code, 0, "{checks:#?}");
+    says(&checks, "supervisor", "ok", "answers");
+    let found = says(&checks, "runtime directories", "warn", gob.runtime_dir().to_str().unwrap());
+    assert_eq!(
+        found["hint"],
+        format!(
+            "for other clients, the same everywhere: export GOB_RUNTIME_DIR={}",
+            gob.runtime_dir().display()
+        )
+    );
+}
