@@ -65,6 +65,8 @@ pub struct Child {
 pub struct Http {
     /// So many requests are answered 503 before the first 200.
     pub unready: u32,
+    /// 503 is answered while a file of this name is in the graph's directory.
+    pub sick_while: Option<String>,
     /// Ends with code 0 on a POST; without it, a POST is answered 403.
     pub takes_shutdown: bool,
 }

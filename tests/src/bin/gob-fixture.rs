@@ -180,6 +180,7 @@ impl Worker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))?;
         let port = listener.local_addr()?.port();
         write_all(1, format!("listening on {{\"port\":{port}}}\n").as_bytes());
+        let sick = what.sick_while.map(|file| self.dir.join(file));
         std::thread::spawn(move || {
             for (n, mut stream) in (0..).zip(listener.incoming().map_while(Result::ok)) {
                 let mut head = Vec::new();
@@ -193,7 +194,9 @@ impl Worker {
                 let shutdown = head.starts_with(b"POST ");
                 let status = match (shutdown, what.takes_shutdown) {
                     (true, false) => "403 Forbidden",
-                    (false, _) if n < what.unready => "503 Later",
+                    (false, _) if n < what.unready || sick.as_ref().is_some_and(|file| file.exists()) => {
+                        "503 Later"
+                    }
                     _ => "200 OK",
                 };
                 let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");

@@ -10,6 +10,7 @@ mod frames;
 mod graph;
 mod handshake;
 mod instance;
+mod liveness;
 mod logs;
 mod names;
 mod nuke;
