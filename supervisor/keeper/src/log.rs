@@ -2,6 +2,7 @@
 //! supervisor inherits for whatever it can't write elsewhere.
 
 use crate::error::Error;
+use nix::sys::stat::SFlag;
 use nix::unistd::dup2_stderr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -41,6 +42,16 @@ pub(crate) fn to_file(state: &Path) -> Result<File, Error> {
         Ok(file)
     });
     file.map_err(|source| Error::Path { operation: "write the log", path, source })
+}
+
+/// Begins a new log where standard error is a file that was deleted, for this process and for the next supervisor.
+pub(crate) fn find_again(state: &Path) -> Result<(), Error> {
+    let stat = nix::sys::stat::fstat(io::stderr());
+    let is_file = |mode| SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    if stat.is_ok_and(|stat| is_file(stat.st_mode) && stat.st_nlink == 0) {
+        drop(to_file(state)?);
+    }
+    Ok(())
 }
 
 /// Moves a log that grew too large aside and begins a new one. Only for who holds the locks: it is theirs.

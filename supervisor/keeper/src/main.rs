@@ -14,6 +14,7 @@ mod args;
 mod dirs;
 mod error;
 mod keep;
+mod living;
 mod locks;
 mod log;
 mod paths;
