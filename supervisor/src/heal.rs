@@ -16,10 +16,11 @@ mod watch;
 pub(crate) use site::Mended;
 
 use crate::boot::Boot;
-use crate::files::Identity;
+use crate::files::{self, Identity};
 use crate::off_thread;
 use held::Held;
 use site::Site;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixListener;
@@ -68,7 +69,8 @@ impl Healer {
             runtime: Held::new(Arc::clone(&boot.runtime)),
             socket: Some(published.socket),
             notify: published.notify,
-            logs: None,
+            has_log: site::is_logged_to(&Path::new(&boot.paths.state_dir).join(files::LOG)),
+            logs: Identity::at(&boot.log_dir()).ok(),
         };
         let (stop, stopped) = oneshot::channel();
         let watcher =

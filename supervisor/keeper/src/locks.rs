@@ -6,7 +6,6 @@
 use crate::dirs;
 use crate::error::Error;
 use crate::living;
-use crate::log;
 use crate::paths::Paths;
 use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -35,12 +34,11 @@ impl Locks {
     }
 
     /// Takes a lock anew whose path was deleted or replaced meanwhile. The supervisor heals such a loss while it
-    /// lives, but what it locked went with it; so did the log that this process writes to.
+    /// lives, but what it locked went with it.
     pub(crate) fn renew(&mut self, paths: &Paths) -> Result<(), Error> {
         let path = paths.state.join("gobd.lock");
         if !is_at(&self.state, &path) {
             dirs::make_state_dir(&paths.state)?;
-            log::find_again(&paths.state)?;
             self.state = lock_state(&paths.state)?;
         }
         if !is_at(&self.runtime, &paths.runtime) {

@@ -8,11 +8,11 @@ use super::{dirs, watch};
 use crate::files::{self, Identity};
 use crate::readiness::notify;
 use gob_core::Paths;
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::sys::stat::{Mode, fchmod, fstat};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,9 @@ pub(crate) struct Site {
     /// The socket, unless nobody listens on it.
     pub(super) socket: Option<Identity>,
     pub(super) notify: Identity,
-    /// The directory of logs, once it was seen.
+    /// Standard error is the supervisor's own log.
+    pub(super) has_log: bool,
+    /// The directory of logs, if it was there.
     pub(super) logs: Option<Identity>,
 }
 
@@ -103,7 +105,7 @@ impl Site {
         let [socket, pid] = [files::SOCKET, files::PID_FILE].map(|name| runtime.join(name));
         let (notify, lock, logs) = (self.notify_path(), self.lock_path(), self.logs_path());
         let state = Path::new(&self.paths.state_dir);
-        watch::over([&*socket, &*pid, &*notify, &*lock], [runtime, state, &*logs])
+        watch::over([&*socket, &*pid, &*notify, &*lock], [runtime, state, &*logs], state)
     }
 
     fn lock_path(&self) -> PathBuf {
@@ -125,6 +127,7 @@ impl Site {
         match dirs::make_state(Path::new(&self.paths.state_dir)) {
             Ok(is_new) => {
                 mended.what.extend(is_new.then_some("the state directory"));
+                mended.logs = is_new;
                 self.mend_state(&mut mended);
             }
             Err(error) => mended.trouble.push(format!("{}: {error}", self.paths.state_dir)),
@@ -142,10 +145,12 @@ impl Site {
             Ok(None) => {}
             Err(error) => mended.trouble.push(format!("{}: {error}", self.lock_path().display())),
         }
-        let made = reopen_log(Path::new(&self.paths.state_dir));
-        mended.note("the supervisor's log", made);
+        if self.has_log {
+            let log = Path::new(&self.paths.state_dir).join(files::LOG);
+            mended.note("the supervisor's log", reopen_log(&log));
+        }
         match self.mend_logs() {
-            Ok(is_new) => mended.logs = is_new,
+            Ok(is_new) => mended.logs |= is_new,
             Err(error) => mended.trouble.push(format!("{}: {error}", self.logs_path().display())),
         }
         if mended.logs {
@@ -255,14 +260,17 @@ impl Site {
     }
 }
 
-/// Begins the supervisor's log anew where standard error is a file that was deleted.
-fn reopen_log(state: &Path) -> io::Result<bool> {
-    let stat = fstat(io::stderr())?;
-    let is_file = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
-    if !is_file || stat.st_nlink > 0 {
+/// Whether the supervisor's own log is standard error; it may be a terminal, or somebody else's file.
+pub(super) fn is_logged_to(log: &Path) -> bool {
+    let own = fstat(io::stderr()).map(|own| (own.st_dev, own.st_ino));
+    fs::symlink_metadata(log).is_ok_and(|log| own == Ok((log.dev(), log.ino())))
+}
+
+/// Begins the supervisor's log anew where it is not what standard error is; true when it did.
+fn reopen_log(log: &Path) -> io::Result<bool> {
+    if is_logged_to(log) {
         return Ok(false);
     }
-    let log = files::open_log(&state.join(files::LOG))?;
-    nix::unistd::dup2_stderr(&log)?;
+    nix::unistd::dup2_stderr(&files::open_log(log)?)?;
     Ok(true)
 }

@@ -2,8 +2,9 @@
 //!
 //! Each file is watched by itself, not its directory: sockets of workers, logs and temporary files come and go there all
 //! day, and none of that is to wake anybody. A link less is a change of attributes, so that a deletion is heard although
-//! the file is open. A directory that is removed was emptied before, one that is moved says so itself, and so do
-//! those above it. What slips through the once a minute look finds.
+//! the file is open. A runtime directory that is removed was emptied before, one that is moved says so itself, and so do
+//! those above it. The directory of logs says nothing while a file that was in it is open, but the one above it does, in
+//! which next to nothing is ever deleted. What slips through the once a minute look finds.
 
 use crate::sys::fds;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -17,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 pub(super) fn over<'a>(
     files: impl IntoIterator<Item = &'a Path>,
     dirs: impl IntoIterator<Item = &'a Path>,
+    above_logs: &Path,
 ) -> io::Result<OwnedFd> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     let add = |path: &Path, events: AddWatchFlags| {
@@ -39,6 +41,7 @@ pub(super) fn over<'a>(
             add(above, AddWatchFlags::IN_MOVE_SELF)?;
         }
     }
+    add(above_logs, AddWatchFlags::IN_DELETE)?;
     Ok(inotify.into())
 }
 

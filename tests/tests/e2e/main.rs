@@ -9,6 +9,7 @@ mod events;
 mod frames;
 mod graph;
 mod handshake;
+mod healing;
 mod instance;
 mod logs;
 mod names;
