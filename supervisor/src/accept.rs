@@ -19,6 +19,9 @@ const RESERVED_FILES: u64 = 64;
 /// How long to let be when the kernel has no descriptor to give.
 const BACKOFF: Duration = Duration::from_millis(100);
 
+/// How many are turned away before that.
+const AT_ONCE: usize = 16;
+
 /// Accepts for as long as the supervisor lives. A listener that comes takes the place of the one before.
 pub(crate) async fn accept(
     listener: UnixListener,
@@ -81,15 +84,23 @@ impl Door {
         });
     }
 
-    /// Out of descriptors, the same connection would be offered for ever: one is given up to turn it away.
+    /// Out of descriptors, the same connection would be offered for ever: one is given up to turn it away, and then some
+    /// that wait behind it.
     async fn hold_out(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.is_out, true) {
             tracing::warn!(%error, "cannot take connections");
         }
-        self.reserve.take();
-        if let Ok((stream, _)) =
-            tokio::time::timeout(BACKOFF, self.listener.accept()).await.unwrap_or_else(no)
-        {
+        for _ in 0..AT_ONCE {
+            self.reserve.take();
+            // Nobody waits any more, or nobody can be taken even so.
+            let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, self.listener.accept()).await
+            else {
+                break;
+            };
+            self.reserve = File::open("/dev/null").ok();
+            if self.reserve.is_some() {
+                return self.take(stream);
+            }
             refuse(&stream, &busy());
         }
         self.reserve = File::open("/dev/null").ok();
@@ -108,10 +119,6 @@ impl Door {
             }
         }
     }
-}
-
-fn no<T>(_: tokio::time::error::Elapsed) -> io::Result<T> {
-    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// The client's process, if the client may speak to us at all.

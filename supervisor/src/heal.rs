@@ -142,8 +142,8 @@ impl Watcher {
         match watch.map(|watch| watch.and_then(Watch::new)) {
             Some(Ok(watch)) => self.replace_watch(Some(watch)),
             Some(Err(error)) => {
-                tracing::warn!(%error, "cannot watch gob's own files; they are looked at once a minute");
                 self.replace_watch(None);
+                mended.trouble.push(format!("the watch of all of these: {error}"));
             }
             None => {}
         }

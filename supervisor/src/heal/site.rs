@@ -253,7 +253,8 @@ impl Site {
         let path = files::below(dir, files::PID_FILE);
         // Whatever else stands there is not read.
         let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() < 64);
-        if is_file && fs::read(&path).is_ok_and(|text| text == self.pid_line.as_bytes()) {
+        // That it can't be read is no reason to write it.
+        if is_file && fs::read(&path)? == self.pid_line.as_bytes() {
             return Ok(false);
         }
         files::write_runtime_file(dir, files::PID_FILE, &self.pid_line).map(|()| true)

@@ -18,6 +18,7 @@ mod owners;
 mod python;
 mod readiness;
 mod recovery;
+mod resources;
 mod runtime_dir;
 mod servers;
 mod spawn;
