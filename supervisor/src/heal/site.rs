@@ -93,10 +93,11 @@ impl Site {
             let is_quiet = later.what.is_empty();
             mended.then(later);
             if is_quiet {
-                break;
+                return (mended, Some(watch));
             }
             watch = self.watch();
         }
+        mended.trouble.push("them for good: somebody takes them away again and again".to_owned());
         (mended, Some(watch))
     }
 
