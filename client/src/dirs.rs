@@ -10,6 +10,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// How often somebody may take the runtime directory away between its making and its opening.
+const TRIES: usize = 10;
+
 /// The resolved places; all absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
@@ -143,10 +146,12 @@ impl Dirs {
     /// As [`Dirs::open_runtime`], and when it can't be made.
     pub fn create_runtime(&self) -> Result<OwnedFd, DirsError> {
         let io = |source| DirsError::Io { operation: "make", path: self.runtime.clone(), source };
-        if let Some(fd) = self.open_runtime()? {
-            return Ok(fd);
+        for _ in 0..TRIES {
+            if let Some(fd) = self.open_runtime()? {
+                return Ok(fd);
+            }
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.runtime).map_err(io)?;
         }
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.runtime).map_err(io)?;
         self.open_runtime()?.ok_or_else(|| io(io::ErrorKind::NotFound.into()))
     }
 }

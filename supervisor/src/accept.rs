@@ -19,43 +19,106 @@ const RESERVED_FILES: u64 = 64;
 /// How long to let be when the kernel has no descriptor to give.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// Accepts until the listener is dropped.
-pub(crate) async fn accept(listener: UnixListener, to_loop: mpsc::Sender<FromConn>) {
-    let mut reserve = File::open("/dev/null").ok();
-    let open = Rc::new(Cell::new(0_u64));
-    let most = (fds::open_files_limit() / 2).max(fds::open_files_limit().saturating_sub(16 * 1024));
-    let most = most.saturating_sub(RESERVED_FILES).max(16);
-    let mut next = 0;
+/// How many are turned away before that.
+const AT_ONCE: usize = 16;
+
+/// Accepts for as long as the supervisor lives. A listener that comes takes the place of the one before.
+pub(crate) async fn accept(
+    listener: UnixListener,
+    mut listeners: mpsc::Receiver<UnixListener>,
+    to_loop: mpsc::Sender<FromConn>,
+) {
+    let mut door = Door::new(listener, to_loop);
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let Some(pid) = admit(&stream, open.get() >= most) else { continue };
-                next += 1;
-                let (conn, to_loop, open) = (ConnId(next), to_loop.clone(), Rc::clone(&open));
-                open.set(open.get() + 1);
-                tokio::task::spawn_local(async move {
-                    conn::serve(conn, pid, stream, to_loop).await;
-                    open.set(open.get() - 1);
-                });
-            }
-            Err(e) => {
-                tracing::warn!(error = %e, "cannot take a connection");
-                // Out of descriptors, the same connection would be offered for ever: give one up to turn it away.
-                reserve.take();
-                if let Ok((stream, _)) =
-                    tokio::time::timeout(BACKOFF, listener.accept()).await.unwrap_or_else(no)
-                {
-                    refuse(&stream, &busy());
-                }
-                reserve = File::open("/dev/null").ok();
-                tokio::time::sleep(BACKOFF).await;
-            }
+        tokio::select! {
+            accepted = door.listener.accept() => match accepted {
+                Ok((stream, _)) => door.take(stream),
+                Err(e) => door.hold_out(&e).await,
+            },
+            Some(next) = listeners.recv() => door.replace(next),
         }
     }
 }
 
-fn no<T>(_: tokio::time::error::Elapsed) -> io::Result<T> {
-    Err(io::ErrorKind::TimedOut.into())
+/// Where connections come in.
+struct Door {
+    listener: UnixListener,
+    to_loop: mpsc::Sender<FromConn>,
+    /// Given up for a moment to turn somebody away when there are no descriptors.
+    reserve: Option<File>,
+    /// Connections that are open, and how many may be.
+    open: Rc<Cell<u64>>,
+    most: u64,
+    /// The number of the connection that came last.
+    last: u64,
+    /// There are no descriptors, which was told.
+    is_out: bool,
+}
+
+impl Door {
+    fn new(listener: UnixListener, to_loop: mpsc::Sender<FromConn>) -> Self {
+        let limit = fds::open_files_limit();
+        let most = (limit / 2).max(limit.saturating_sub(16 * 1024));
+        Self {
+            listener,
+            to_loop,
+            reserve: File::open("/dev/null").ok(),
+            open: Rc::default(),
+            most: most.saturating_sub(RESERVED_FILES).max(16),
+            last: 0,
+            is_out: false,
+        }
+    }
+
+    fn take(&mut self, stream: UnixStream) {
+        if std::mem::take(&mut self.is_out) {
+            tracing::info!("connections are taken again");
+        }
+        let Some(pid) = admit(&stream, self.open.get() >= self.most) else { return };
+        self.last += 1;
+        let (conn, to_loop, open) = (ConnId(self.last), self.to_loop.clone(), Rc::clone(&self.open));
+        open.set(open.get() + 1);
+        tokio::task::spawn_local(async move {
+            conn::serve(conn, pid, stream, to_loop).await;
+            open.set(open.get() - 1);
+        });
+    }
+
+    /// Out of descriptors, the same connection would be offered for ever: one is given up to turn it away, and then some
+    /// that wait behind it.
+    async fn hold_out(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_out, true) {
+            tracing::warn!(%error, "cannot take connections");
+        }
+        for _ in 0..AT_ONCE {
+            self.reserve.take();
+            // Nobody waits any more, or nobody can be taken even so.
+            let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, self.listener.accept()).await
+            else {
+                break;
+            };
+            self.reserve = File::open("/dev/null").ok();
+            if self.reserve.is_some() {
+                return self.take(stream);
+            }
+            refuse(&stream, &busy());
+        }
+        self.reserve = File::open("/dev/null").ok();
+        tokio::time::sleep(BACKOFF).await;
+    }
+
+    /// Who is in the queue of a socket that was deleted must not be lost with it.
+    fn replace(&mut self, next: UnixListener) {
+        let old = std::mem::replace(&mut self.listener, next);
+        let Ok(old) = old.into_std() else { return };
+        while let Ok((stream, _)) = old.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+            match stream {
+                Ok(stream) => self.take(stream),
+                Err(error) => tracing::warn!(%error, "a connection is lost"),
+            }
+        }
+    }
 }
 
 /// The client's process, if the client may speak to us at all.

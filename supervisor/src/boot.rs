@@ -1,6 +1,6 @@
 //! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
 
-use crate::files;
+use crate::files::{self, Identity};
 use crate::output::OutputConfig;
 use crate::sys::fds;
 use gob_core::Paths;
@@ -11,6 +11,7 @@ use gob_protocol::{Env, Timestamp};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The keeper's hand-over, as it stands on the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -80,8 +81,8 @@ impl BootError {
 
 /// What the supervisor holds for its whole life.
 pub(crate) struct Boot {
-    pub(crate) lock: File,
-    pub(crate) runtime: File,
+    pub(crate) lock: Arc<File>,
+    pub(crate) runtime: Arc<File>,
     pub(crate) keeper_pid: i32,
     pub(crate) paths: Paths,
     pub(crate) server: ServerInfo,
@@ -122,7 +123,9 @@ impl Boot {
         let open_files =
             fds::raise_open_files().map_err(BootError::io("raise", "the limit of open files"))?;
         let inherit = |fd: Option<i32>, what: &str| {
-            fds::inherited(fd.unwrap_or(-1)).map(File::from).map_err(BootError::io("inherit", what))
+            fds::inherited(fd.unwrap_or(-1))
+                .map(|fd| Arc::new(File::from(fd)))
+                .map_err(BootError::io("inherit", what))
         };
         let (lock, runtime) =
             (inherit(args.lock_fd, "the lock")?, inherit(args.runtime_fd, "the runtime directory")?);
@@ -169,7 +172,7 @@ impl Boot {
     }
 
     pub(crate) fn log_dir(&self) -> PathBuf {
-        Path::new(&self.paths.state_dir).join("logs")
+        Path::new(&self.paths.state_dir).join(files::LOGS)
     }
 
     /// How the workers' output is kept; what is wrong with the configuration says nothing of it.
@@ -184,25 +187,32 @@ impl Boot {
     }
 
     /// Publishes the socket, and in the lock file where it is.
-    pub(crate) fn publish(&self) -> Result<std::os::unix::net::UnixListener, BootError> {
-        if files::is_answered(&self.runtime) {
-            return Err(BootError::Answered(self.socket_path()));
+    pub(crate) fn publish(&self) -> Result<(std::os::unix::net::UnixListener, Identity), BootError> {
+        let socket = || self.socket_path();
+        if files::is_answered(&self.runtime).map_err(BootError::io("look at", socket()))? {
+            return Err(BootError::Answered(socket()));
         }
-        let listener = files::publish_socket(&self.runtime)
-            .map_err(BootError::io("publish socket", self.socket_path()))?;
-        self.write_lock().map_err(BootError::io("write", format!("{}/gobd.lock", self.paths.state_dir)))?;
-        let pid = format!("{}\n", self.server.pid);
-        files::write_runtime_file(&self.runtime, files::PID_FILE, &pid)
+        let published =
+            files::publish_socket(&self.runtime).map_err(BootError::io("publish socket", socket()))?;
+        let lock = format!("{}/{}", self.paths.state_dir, files::LOCK);
+        files::rewrite_lock(&self.lock, &self.lock_line()).map_err(BootError::io("write", lock))?;
+        files::write_runtime_file(&self.runtime, files::PID_FILE, &self.pid_line())
             .map_err(BootError::io("write", format!("{}/{}", self.paths.runtime_dir, files::PID_FILE)))?;
-        Ok(listener)
+        Ok(published)
     }
 
-    fn write_lock(&self) -> io::Result<()> {
+    /// What the lock file says: who holds it, and where clients find it.
+    pub(crate) fn lock_line(&self) -> String {
         let ServerInfo { pid, instance, started_at, .. } = &self.server;
         let line = serde_json::json!({
             "pid": pid, "instance": instance, "started_at": started_at, "socket": self.paths.socket, "protocol": PROTOCOL,
         });
-        files::rewrite_lock(&self.lock, &format!("{line}\n"))
+        format!("{line}\n")
+    }
+
+    /// What the pid file says.
+    pub(crate) fn pid_line(&self) -> String {
+        format!("{}\n", self.server.pid)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the framer of its connection. Requests go to the control loop in batches over one bounded channel; answers
 //! come back through [`Outbound`].
 
+use crate::off_thread;
 use crate::outbound::Outbound;
 use gob_core::ConnId;
 use gob_protocol::envelope::{frame_too_long, parse_request};
@@ -138,7 +139,7 @@ async fn resolve_roots(mut requests: Vec<Result<Incoming, Rejected>>) -> Vec<Res
     for slot in &mut requests {
         let Ok(Incoming { id, request: Request::Start(start) }) = slot else { continue };
         let Some(root_dir) = start.root_dir.take() else { continue };
-        let resolved = tokio::task::spawn_blocking(move || real_path(Path::new(&root_dir))).await;
+        let resolved = off_thread::begin(move || real_path(Path::new(&root_dir))).await;
         match resolved.map_err(io::Error::other).and_then(|path| path) {
             Ok(path) => start.root_dir = Some(path),
             Err(e) => {

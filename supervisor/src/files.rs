@@ -1,16 +1,25 @@
 //! The supervisor's files and directories: private by construction, published by rename.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The socket's name in the runtime directory.
 pub(crate) const SOCKET: &str = "daemon.sock";
 /// Its pid file, for people: it decides nothing.
 pub(crate) const PID_FILE: &str = "daemon.pid";
+/// The lock's name in the state directory.
+pub(crate) const LOCK: &str = "gobd.lock";
+/// The supervisor's own log there.
+pub(crate) const LOG: &str = "gobd.log";
+/// The directory of the workers' logs there.
+pub(crate) const LOGS: &str = "logs";
 
 /// Makes a directory and its parents, 0700; one that is there stays as it is.
 pub(crate) fn make_private_dirs(dir: &Path) -> io::Result<()> {
@@ -18,26 +27,52 @@ pub(crate) fn make_private_dirs(dir: &Path) -> io::Result<()> {
 }
 
 /// A path below an open directory that is as short as a socket's address must be, whatever the directory is called.
-fn below(dir: &File, name: &str) -> PathBuf {
+pub(crate) fn below(dir: &File, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
 }
 
-/// Whether somebody answers on the socket that is there.
-pub(crate) fn is_answered(runtime: &File) -> bool {
-    UnixStream::connect(below(runtime, SOCKET)).is_ok()
+/// Which file a name stands for. Numbers are given again once a file is gone, its birth is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64, Option<SystemTime>);
+
+impl Identity {
+    fn of(found: &Metadata) -> Self {
+        Self(found.dev(), found.ino(), found.created().ok())
+    }
+
+    /// What is at a path, links not followed.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        fs::symlink_metadata(path).map(|found| Self::of(&found))
+    }
+
+    /// What is open.
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        file.metadata().map(|found| Self::of(&found))
+    }
 }
 
-/// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed.
-pub(crate) fn publish_socket(runtime: &File) -> io::Result<UnixListener> {
+/// Whether somebody answers on the socket that is there.
+pub(crate) fn is_answered(runtime: &File) -> io::Result<bool> {
+    // Never waits: a full queue is an answer too.
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let address = UnixAddr::new(&below(runtime, SOCKET))?;
+    Ok(matches!(connect(probe.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS)))
+}
+
+/// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed. It does not block.
+pub(crate) fn publish_socket(runtime: &File) -> io::Result<(UnixListener, Identity)> {
     let temporary = below(runtime, &format!("{SOCKET}.{}", std::process::id()));
     match fs::remove_file(&temporary) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         Ok(()) | Err(_) => {}
     }
     let listener = UnixListener::bind(&temporary)?;
+    listener.set_nonblocking(true)?;
     fs::set_permissions(&temporary, Permissions::from_mode(0o600))?;
+    let identity = Identity::at(&temporary)?;
     fs::rename(&temporary, below(runtime, SOCKET))?;
-    Ok(listener)
+    Ok((listener, identity))
 }
 
 /// Writes a small file of the runtime directory anew.
@@ -54,6 +89,23 @@ pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::
         .open(&temporary)?;
     file.write_all(text.as_bytes())?;
     fs::rename(temporary, path)
+}
+
+/// Opens the lock file, made if it is not there. Nothing else that stands there is touched.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    regular(path, OpenOptions::new().read(true).write(true))
+}
+
+/// Opens the supervisor's own log for appending, made if it is not there.
+pub(crate) fn open_log(path: &Path) -> io::Result<File> {
+    regular(path, OpenOptions::new().append(true))
+}
+
+/// Never follows a link and never waits for the other end of a FIFO.
+fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let file = options.create(true).mode(0o600).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// Replaces what the lock file says. The file itself stays: it is the lock.

@@ -11,6 +11,7 @@
 //! | the configuration was read | `settings` | core `config` |
 //! | a worker is ready | `output`, `readiness` | core `lifecycle` |
 //! | a deadline passed | the one timer below | core `timers` |
+//! | gob's own files were taken away | `heal` | core, which says so |
 //! | a subscriber read | `outbound` | core `subscribers` |
 //! | the end | signals, the keeper's death | core `ending` |
 
@@ -19,7 +20,9 @@ mod boot;
 mod conn;
 mod facts;
 mod files;
+mod heal;
 mod last;
+mod off_thread;
 mod outbound;
 mod output;
 mod program;
@@ -46,6 +49,8 @@ const CONN_QUEUE: usize = 64;
 const OUTPUT_QUEUE: usize = 256;
 /// Signals that may wait; the kernel remembers what finds no room.
 const SIGNAL_QUEUE: usize = 8;
+/// What was healed and waits to be used; one look waits for the one before it.
+const HEALED_QUEUE: usize = 1;
 /// How long the last answers may take on their way out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -87,13 +92,19 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let config = boot.core_config(read)?;
     let runs = runs::Runs::new(config.seed, boot.open_files).map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
-    let listener = boot.publish()?;
-    let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
+    let (listener, socket) = boot.publish()?;
+    let listener = tokio::net::UnixListener::from_std(listener);
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
-    let (readiness, mut found) = readiness::Readiness::open(&boot.runtime)
+    let (mut readiness, mut found) = readiness::Readiness::new();
+    let notify = readiness::notify::bind(&boot.runtime)
+        .and_then(|(notify, identity)| readiness.listen(notify).map(|()| identity))
         .map_err(BootError::io("open", gob_core::notify_socket(&boot.paths.runtime_dir)))?;
+    let (to_accept, listeners) = mpsc::channel(HEALED_QUEUE);
+    let (to_healed, mut healed) = mpsc::channel(HEALED_QUEUE);
+    let published = heal::Published { socket, notify };
+    let healer = heal::Healer::start(&boot, published, to_accept, to_healed);
     let mut shell = Shell::new(core, runs, output, settings, readiness, boot, started);
-    tokio::task::spawn_local(accept::accept(listener, to_loop));
+    tokio::task::spawn_local(accept::accept(listener, listeners, to_loop));
     ready.serving();
     tracing::info!(instance = %shell.boot.server.instance, socket = %shell.boot.paths.socket, "serving");
 
@@ -113,6 +124,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(report) = reports.recv() => Turn::Report(report),
             Some(read) = readings.recv() => Turn::Configured(read),
             Some(found) = found.recv() => Turn::Found(found),
+            Some(mended) = healed.recv() => Turn::Healed(mended),
             _ = conns.recv_many(&mut messages, CONN_QUEUE) => Turn::Messages,
         };
         shell.new_turn();
@@ -124,13 +136,15 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Report(report) => shell.take_report(report),
             Turn::Configured(read) => shell.input(Input::Configured(read)),
             Turn::Found(found) => shell.take_found(found),
+            Turn::Healed(mended) => shell.take_healed(mended),
             Turn::Messages => messages.drain(..).for_each(|message| shell.take_message(message)),
         }
         shell.begin_sweeps();
         shell.flush();
         shell.note_changes();
     }
-    finish(shell).await;
+    drop(healed);
+    finish(shell, healer).await;
     Ok(())
 }
 
@@ -141,11 +155,12 @@ enum Turn {
     Report(output::FromOutput),
     Configured(gob_core::Read),
     Found(readiness::Found),
+    Healed(heal::Mended),
     Messages,
 }
 
 /// Lets the last answers out, then takes away what says that there is a supervisor.
-async fn finish(mut shell: Shell) {
+async fn finish(mut shell: Shell, healer: heal::Healer) {
     let deadline = tokio::time::Instant::now() + LAST_WORDS;
     while shell.has_unsent() && tokio::time::Instant::now() < deadline {
         shell.flush();
@@ -154,6 +169,7 @@ async fn finish(mut shell: Shell) {
     if !shell.finish_output(LAST_WORDS) {
         tracing::warn!("the last output of workers is not on the disk");
     }
+    healer.stop().await;
     files::retire(&shell.boot.runtime, &shell.boot.lock);
     let nuke = shell.exit == Some(true);
     let state_dir = shell.boot.paths.state_dir.clone();

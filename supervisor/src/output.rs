@@ -118,6 +118,7 @@ enum Command {
     Attach(Attached),
     Drain(RunKey),
     Forget(Name),
+    FindAgain,
     Flush(mpsc::SyncSender<()>),
     Stop,
 }
@@ -166,6 +167,11 @@ impl Output {
     /// Deletes a worker's logs, all runs. What is still attached of it is let go.
     pub(crate) fn forget(&self, name: Name) {
         self.send(Command::Forget(name));
+    }
+
+    /// Begins anew those files of live runs that somebody deleted.
+    pub(crate) fn find_again(&self) {
+        self.send(Command::FindAgain);
     }
 
     /// Reads what all runs have written up to now and waits until it is in the files, and until what was to be

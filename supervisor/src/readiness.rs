@@ -5,7 +5,7 @@
 //! to look at and for how long, and hears what was found. What a run writes is watched elsewhere (`output::watch`).
 
 mod http;
-mod notify;
+pub(crate) mod notify;
 mod ports;
 mod probe;
 mod sockets;
@@ -16,9 +16,9 @@ use crate::sys::tag::Tag;
 use gob_core::{Note, RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -46,15 +46,27 @@ pub(crate) enum Found {
 pub(crate) struct Readiness {
     found: mpsc::Sender<Found>,
     probes: HashMap<RunKey, JoinHandle<()>>,
+    /// Those that listen for notifications: on the socket that is there, and on the one before it.
+    listeners: VecDeque<JoinHandle<()>>,
 }
 
+/// A socket that somebody deleted is listened to until its successor is deleted too: who connected to it still may speak.
+const LISTENERS: usize = 2;
+
 impl Readiness {
-    /// Opens the socket for notifications in the runtime directory; what is found comes through the receiver.
-    pub(crate) fn open(runtime: &File) -> io::Result<(Self, mpsc::Receiver<Found>)> {
+    /// Nothing is looked at yet; what is found comes through the receiver.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Found>) {
         let (found, receiver) = mpsc::channel(QUEUE);
-        let socket = notify::bind(runtime)?;
-        tokio::task::spawn_local(notify::listen(socket, found.clone()));
-        Ok((Self { found, probes: HashMap::new() }, receiver))
+        (Self { found, probes: HashMap::new(), listeners: VecDeque::new() }, receiver)
+    }
+
+    /// Listens for notifications on this socket, which does not block.
+    pub(crate) fn listen(&mut self, socket: UnixDatagram) -> io::Result<()> {
+        let socket = tokio::net::UnixDatagram::from_std(socket)?;
+        let listener = tokio::task::spawn_local(notify::listen(socket, self.found.clone()));
+        self.listeners.push_front(listener);
+        self.listeners.drain(LISTENERS.min(self.listeners.len())..).for_each(|old| old.abort());
+        Ok(())
     }
 
     /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.

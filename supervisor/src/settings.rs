@@ -3,6 +3,7 @@
 //! What a new configuration means is the core's to say. A disk that hangs costs only the reading.
 
 use crate::conn::real_path;
+use crate::off_thread;
 use gob_core::Read;
 use gob_protocol::config::{Config, FileFacts, MAX_CONFIG_BYTES, Rejected, refusal};
 use std::fs::{File, OpenOptions};
@@ -47,7 +48,7 @@ impl Settings {
     pub(crate) async fn read(&self) -> Read {
         let Some(path) = self.path.clone() else { return Ok(Box::default()) };
         let (shown, home) = (path.display().to_string(), self.home.clone());
-        let reading = tokio::task::spawn_blocking(move || read_file(&path, home.as_deref()));
+        let reading = off_thread::begin(move || read_file(&path, home.as_deref()));
         let failed = |why: String| Err(Box::new(Rejected::whole(&*shown, why)));
         let read = match tokio::time::timeout(PATIENCE, reading).await {
             Ok(Ok(read)) => read,

@@ -6,6 +6,7 @@ mod start;
 use crate::boot::Boot;
 use crate::conn::FromConn;
 use crate::facts;
+use crate::heal::Mended;
 use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output, Tap};
@@ -225,6 +226,22 @@ impl Shell {
         }
     }
 
+    /// Goes on with the files that took the place of those that were lost.
+    pub(crate) fn take_healed(&mut self, mended: Mended) {
+        let boot = &mut self.boot;
+        boot.lock = mended.lock.unwrap_or_else(|| Arc::clone(&boot.lock));
+        boot.runtime = mended.runtime.unwrap_or_else(|| Arc::clone(&boot.runtime));
+        if let Some(socket) = mended.notify
+            && let Err(error) = self.readiness.listen(socket)
+        {
+            tracing::error!(%error, "no notifications any more");
+        }
+        if mended.logs {
+            self.output.find_again();
+        }
+        self.input(Input::Healed);
+    }
+
     pub(crate) fn take_message(&mut self, message: FromConn) {
         match message {
             FromConn::Connected { conn, pid, outbound } => {
@@ -271,7 +288,7 @@ impl Shell {
     /// Writes `last.json` off this thread: a disk that hangs must not hold up anybody.
     fn save(&mut self) {
         let (snapshot, dir) = (self.snapshot(), self.boot.paths.state_dir.clone());
-        drop(tokio::task::spawn_blocking(move || {
+        drop(crate::off_thread::begin(move || {
             if let Err(e) = snapshot.write(dir.as_ref()) {
                 tracing::warn!(error = %e, "cannot write last.json");
             }

@@ -281,6 +281,12 @@ impl Gob {
         process::belonging_to(&self.dir)
     }
 
+    /// Processes of this world that run this program of it.
+    #[must_use]
+    pub fn running(&self, program: &str) -> Vec<i32> {
+        self.processes().into_iter().filter(|pid| self.runs(*pid, program)).collect()
+    }
+
     /// Waits until no process of this world is alive; answers those that still are.
     #[must_use]
     pub fn wait_empty(&self, timeout: Duration) -> Vec<i32> {

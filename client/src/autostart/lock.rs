@@ -3,9 +3,9 @@
 use super::Notify;
 use crate::error::Error;
 use nix::fcntl::OFlag;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -13,7 +13,14 @@ use std::time::Instant;
 /// Takes the lock, released when the file is dropped.
 pub(super) fn take(path: &Path, deadline: Instant, notify: Notify<'_>) -> Result<File, Error> {
     loop {
-        let file = open(path).map_err(|source| failed(path, "open", source))?;
+        let file = match open(path) {
+            // Somebody took the directory away after it was made and looked at.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && Instant::now() < deadline => {
+                make_parent(path).map_err(|source| failed(path, "make the directory of", source))?;
+                continue;
+            }
+            opened => opened.map_err(|source| failed(path, "open", source))?,
+        };
         let file = match file.try_lock() {
             Ok(()) => file,
             Err(TryLockError::WouldBlock) => {
@@ -27,6 +34,10 @@ pub(super) fn take(path: &Path, deadline: Instant, notify: Notify<'_>) -> Result
             return Ok(file);
         }
     }
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |dir| DirBuilder::new().recursive(true).mode(0o700).create(dir))
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -90,5 +101,14 @@ mod tests {
         let fresh = take(&path, soon(), &notify).unwrap();
         drop((held, fresh));
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_was_taken_away_is_made_again() {
+        let dir = std::env::temp_dir().join(format!("gob-start-dir-{}", std::process::id()));
+        let held = take(&dir.join("start.lock"), Instant::now() + Duration::from_secs(5), &|_| {}).unwrap();
+        assert!(is_at(&held, &dir.join("start.lock")));
+        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

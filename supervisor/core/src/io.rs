@@ -195,6 +195,8 @@ pub enum Input {
     Reread,
     /// The answer to [`Effect::ReadConfig`].
     Configured(Read),
+    /// Files of the supervisor's own that somebody had taken away are there again.
+    Healed,
     /// The supervisor is to end in order: a signal, or its keeper died.
     Terminate,
 }

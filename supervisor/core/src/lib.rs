@@ -125,6 +125,7 @@ struct Counters {
     lagged_events: u64,
     spawn_failures: u64,
     restarts: u64,
+    healed: u64,
 }
 
 impl Core {
@@ -187,6 +188,7 @@ impl Core {
             Input::Begin => self.begin_life(),
             Input::Reread => self.reload(None),
             Input::Configured(read) => self.configured(read),
+            Input::Healed => self.healed(),
             Input::Terminate => self.terminate(),
         }
         self.finish_ending();
@@ -206,6 +208,11 @@ impl Core {
     #[must_use]
     pub fn views(&self) -> Vec<gob_protocol::View> {
         self.workers.values().map(|worker| worker.view(false)).collect()
+    }
+
+    fn healed(&mut self) {
+        self.counters.healed += 1;
+        self.publish(EventKind::SupervisorHealed, Actor::Supervisor, None);
     }
 
     fn connected(&mut self, conn: ConnId, pid: Option<i32>) {

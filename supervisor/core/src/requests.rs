@@ -183,6 +183,7 @@ impl Core {
             spawn_failures: self.counters.spawn_failures,
             restarts: self.counters.restarts,
             orphans_recovered: self.config.orphans_recovered,
+            healed: self.counters.healed,
             ..Status::default()
         }
     }

@@ -47,6 +47,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
         }
         restarts.count(Instant::now(), ended)?;
         locks.renew(&paths)?;
+        log::find_again(&paths.state)?;
         supervisor = program::start(&paths, &locks, None)?;
         log::event(&format!("started the supervisor again (pid {supervisor})"));
     }

@@ -5,9 +5,11 @@
 
 use crate::dirs;
 use crate::error::Error;
+use crate::living;
 use crate::paths::Paths;
+use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -26,7 +28,7 @@ pub(crate) struct Locks {
 impl Locks {
     /// Takes both, or neither.
     pub(crate) fn acquire(paths: &Paths) -> Result<Self, Error> {
-        let state = lock_state(&paths.state.join("gobd.lock"))?;
+        let state = lock_state(&paths.state)?;
         let runtime = lock_runtime(&paths.runtime)?;
         Ok(Self { state, runtime })
     }
@@ -37,7 +39,7 @@ impl Locks {
         let path = paths.state.join("gobd.lock");
         if !is_at(&self.state, &path) {
             dirs::make_state_dir(&paths.state)?;
-            self.state = lock_state(&path)?;
+            self.state = lock_state(&paths.state)?;
         }
         if !is_at(&self.runtime, &paths.runtime) {
             self.runtime = lock_runtime(&paths.runtime)?;
@@ -46,24 +48,48 @@ impl Locks {
     }
 }
 
-fn lock_state(path: &Path) -> Result<File, Error> {
-    lock(
-        path,
-        || {
-            let failed = |source| Error::Path { operation: "open the lock", path: path.to_owned(), source };
-            // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
-            let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-            let file = options.open(path).map_err(failed)?;
-            if !file.metadata().map_err(failed)?.is_file() {
-                let why = "is not a regular file, gob needs one there for its lock".to_owned();
-                return Err(Error::Unfit { path: path.to_owned(), why });
+fn lock_state(dir: &Path) -> Result<File, Error> {
+    let (path, made) = (dir.join("gobd.lock"), Cell::new(false));
+    let file = lock(&path, || open_state(&path, &made), pid_in)?;
+    // The orderly end leaves the file there, and empty. Otherwise a supervisor may have lost it and live on.
+    let is_as_left = !made.get() && file.metadata().is_ok_and(|stat| stat.len() == 0);
+    match if is_as_left { None } else { living::supervisor_of(dir) } {
+        Some(pid) => {
+            // Left empty it would pass for what an orderly end leaves, and the next keeper would not look.
+            let named = format!("{{\"pid\":{pid}}}\n");
+            let named = file.set_len(0).and_then(|()| (&file).write_all(named.as_bytes()));
+            named.map_err(|source| Error::Path { operation: "write", path: path.clone(), source })?;
+            Err(Error::AlreadyRunning { pid: Some(pid), path })
+        }
+        None => Ok(file),
+    }
+}
+
+/// Opens the lock file; `made` tells whether it was not there.
+fn open_state(path: &Path, made: &Cell<bool>) -> Result<File, Error> {
+    let failed = |source| Error::Path { operation: "open the lock", path: path.to_owned(), source };
+    // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
+    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(flags);
+    let file = match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            match options.clone().create_new(true).open(path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
+                created => {
+                    made.set(true);
+                    created
+                }
             }
-            Ok(file)
-        },
-        pid_in,
-    )
+        }
+        opened => opened,
+    };
+    let file = file.map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        let why = "is not a regular file, gob needs one there for its lock".to_owned();
+        return Err(Error::Unfit { path: path.to_owned(), why });
+    }
+    Ok(file)
 }
 
 fn lock_runtime(path: &Path) -> Result<File, Error> {

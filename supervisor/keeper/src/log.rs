@@ -2,11 +2,13 @@
 //! supervisor inherits for whatever it can't write elsewhere.
 
 use crate::error::Error;
+use nix::sys::stat::fstat;
 use nix::unistd::dup2_stderr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const NAME: &str = "gobd.log";
@@ -14,6 +16,9 @@ const NAME_OF_OLD: &str = "gobd.log.1";
 
 /// A log larger than this when the keeper starts is moved aside, in bytes.
 const MAX_BYTES: u64 = 10 << 20;
+
+/// Standard error is `gobd.log`, and not what somebody else made it.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line as it is.
 pub(crate) fn plain(message: &str) {
@@ -38,9 +43,21 @@ pub(crate) fn to_file(state: &Path) -> Result<File, Error> {
             return Err(io::Error::other("it is not a regular file"));
         }
         dup2_stderr(&file)?;
+        IS_OURS.store(true, Ordering::Relaxed);
         Ok(file)
     });
     file.map_err(|source| Error::Path { operation: "write the log", path, source })
+}
+
+/// Begins a new log, for this process and for the next supervisor, where somebody took away the one that it was.
+pub(crate) fn find_again(state: &Path) -> Result<(), Error> {
+    let own = fstat(io::stderr()).map(|own| (own.st_dev, own.st_ino));
+    let there = std::fs::symlink_metadata(state.join(NAME));
+    let is_there = there.is_ok_and(|there| own == Ok((there.dev(), there.ino())));
+    if IS_OURS.load(Ordering::Relaxed) && !is_there {
+        drop(to_file(state)?);
+    }
+    Ok(())
 }
 
 /// Moves a log that grew too large aside and begins a new one. Only for who holds the locks: it is theirs.

@@ -14,6 +14,7 @@ mod args;
 mod dirs;
 mod error;
 mod keep;
+mod living;
 mod locks;
 mod log;
 mod paths;
@@ -28,8 +29,12 @@ use error::Error;
 use locks::Locks;
 use paths::Paths;
 use ready::Ready;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+/// How often a directory may vanish between its making and its use.
+const TRIES: usize = 10;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
@@ -73,13 +78,27 @@ fn run(detached: bool, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
     let paths = Paths::resolve(std::env::var_os);
     shed::let_go_of_the_caller(detached, ready.as_ref().map(|ready| ready.as_fd()))?;
     let paths = paths?;
-    dirs::make_state_dir(&paths.state)?;
-    if detached {
-        log::to_file(&paths.state)?;
-    }
-    let locks = Locks::acquire(&paths)?;
+    let mut tries = TRIES;
+    let locks = loop {
+        match settle(&paths, detached) {
+            // Somebody took a directory away after it was made.
+            Err(Error::Path { source, .. }) if source.kind() == ErrorKind::NotFound && tries > 0 => {
+                tries -= 1
+            }
+            settled => break settled?,
+        }
+    };
     if detached {
         log::cap(&paths.state)?;
     }
     keep::keep(paths, locks, ready)
+}
+
+/// Makes what is needed on the disk, and takes the locks.
+fn settle(paths: &Paths, detached: bool) -> Result<Locks, Error> {
+    dirs::make_state_dir(&paths.state)?;
+    if detached {
+        log::to_file(&paths.state)?;
+    }
+    Locks::acquire(paths)
 }

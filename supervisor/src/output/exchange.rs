@@ -29,6 +29,7 @@ pub(super) enum Job {
     Copy(Loan),
     Close(RunId),
     Forget(Name),
+    FindAgain,
     Flush(mpsc::SyncSender<()>),
     Stop,
 }

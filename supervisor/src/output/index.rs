@@ -5,7 +5,7 @@
 
 pub(super) use gob_protocol::logindex::Stream;
 
-use super::rotation::{open, replace};
+use super::rotation::{leads_to, open, replace};
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::{RECORD_BYTES, Record};
 use std::fs::File;
@@ -104,6 +104,11 @@ impl Index {
         }
         self.file = Some(file);
         Ok(())
+    }
+
+    /// Whether the path still leads to it. One that was never written is nowhere.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.file.is_none() && self.size == 0 || leads_to(path, self.file.as_ref())
     }
 
     /// Gives the descriptor back; the next record opens the file again.

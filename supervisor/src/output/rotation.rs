@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a file is called behind its name until it takes the place of the old one.
@@ -57,6 +57,13 @@ pub(super) fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) 
         remove(&new)?;
     }
     written
+}
+
+/// Whether a path leads to a file, or to any where that file is not open.
+pub(super) fn leads_to(path: &Path, file: Option<&File>) -> bool {
+    let inode = |stat: &fs::Metadata| (stat.dev(), stat.ino());
+    let Ok(there) = fs::symlink_metadata(path) else { return false };
+    file.is_none_or(|file| file.metadata().is_ok_and(|ours| inode(&ours) == inode(&there)))
 }
 
 /// The n-th rotated file of a log, 1 being the youngest.

@@ -189,6 +189,34 @@ impl RunLog {
         }
     }
 
+    /// Begins those of its files anew that somebody deleted. What they held is gone, the places of what follows go on.
+    pub(super) fn find_again(&mut self, time: i64, config: &OutputConfig) {
+        let index_is_lost = !self.index.is_at(&self.index_path(config));
+        if index_is_lost {
+            self.index = Index::default();
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let path = self.path(config, stream);
+            let side = self.side(stream);
+            let is_lost = !side.is_at(&path);
+            if is_lost {
+                match open(&path) {
+                    Ok(file) => side.begin_anew(file),
+                    Err(error) => {
+                        self.fail(&error, 0);
+                        continue;
+                    }
+                }
+                self.is_open = true;
+            }
+            if is_lost || index_is_lost {
+                let start = self.side(stream).start;
+                self.index.mark(stream, time, start);
+            }
+        }
+        self.flush(config);
+    }
+
     /// Deletes the oldest rotated file, if there is one.
     pub(super) fn drop_oldest(&mut self, config: &OutputConfig) -> io::Result<bool> {
         for stream in [Stream::Stdout, Stream::Stderr] {

@@ -76,6 +76,7 @@ impl Writer {
                 Job::Copy(loan) => self.copy(loan),
                 Job::Close(id) => self.close(id),
                 Job::Forget(name) => self.forget(&name),
+                Job::FindAgain => self.find_again(),
                 // Nobody waits any more when the time that was given is over.
                 Job::Flush(done) => done.send(()).unwrap_or_default(),
                 Job::Stop => return,
@@ -188,6 +189,17 @@ impl Writer {
         if let Err(error) = remove_worker(&self.config.log_dir.join(worker)) {
             tracing::warn!(%name, %error, "cannot delete a worker's logs");
         }
+    }
+
+    fn find_again(&mut self) {
+        for log in self.runs.values_mut() {
+            let was_open = log.is_open;
+            log.find_again(now(), &self.config);
+            self.open += usize::from(log.is_open && !was_open);
+            let cost = log.disk_bytes();
+            self.budget.change(std::mem::replace(&mut log.cost, cost), cost);
+        }
+        self.close_some();
     }
 
     fn scan(&mut self) {

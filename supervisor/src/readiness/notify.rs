@@ -2,6 +2,7 @@
 //! Whose worker speaks the kernel says: the sender's process id comes with each message, and its tag tells the run.
 
 use super::Found;
+use crate::files::Identity;
 use gob_core::Note;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
@@ -10,8 +11,9 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use tokio::io::Interest;
-use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::Sender;
 
 /// A longer message is cut off; nobody says more than a few lines.
@@ -19,10 +21,14 @@ const MAX_BYTES: usize = 4096;
 /// A status is shown in lists: so many characters of it.
 const MAX_STATUS: usize = 200;
 
-/// Makes the socket anew.
-pub(super) fn bind(runtime: &File) -> io::Result<UnixDatagram> {
-    // The way through the descriptor is short, whatever the directory is called.
-    let path = gob_core::notify_socket(&format!("/proc/self/fd/{}", runtime.as_raw_fd()));
+/// Where it is, by a way through the descriptor that is short, whatever the directory is called.
+pub(crate) fn path(runtime: &File) -> PathBuf {
+    gob_core::notify_socket(&format!("/proc/self/fd/{}", runtime.as_raw_fd())).into()
+}
+
+/// Makes the socket anew. It does not block.
+pub(crate) fn bind(runtime: &File) -> io::Result<(UnixDatagram, Identity)> {
+    let path = path(runtime);
     match fs::remove_file(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         Ok(()) | Err(_) => {}
@@ -30,11 +36,12 @@ pub(super) fn bind(runtime: &File) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::bind(&path)?;
     fs::set_permissions(&path, Permissions::from_mode(0o600))?;
     setsockopt(&socket, sockopt::PassCred, &true)?;
-    Ok(socket)
+    socket.set_nonblocking(true)?;
+    Ok((socket, Identity::at(&path)?))
 }
 
 /// Passes on what is said, until nobody listens any more.
-pub(super) async fn listen(socket: UnixDatagram, found: Sender<Found>) {
+pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Sender<Found>) {
     loop {
         match socket.async_io(Interest::READABLE, || receive(&socket)).await {
             Ok(Some(said)) => {
@@ -49,7 +56,7 @@ pub(super) async fn listen(socket: UnixDatagram, found: Sender<Found>) {
 }
 
 /// One message; `None` when there is nothing in it for us.
-fn receive(socket: &UnixDatagram) -> io::Result<Option<Found>> {
+fn receive(socket: &tokio::net::UnixDatagram) -> io::Result<Option<Found>> {
     let mut bytes = [0; MAX_BYTES];
     // Room for the credentials alone: the kernel closes descriptors that somebody sends along.
     let mut control = nix::cmsg_space!(UnixCredentials);

@@ -3,6 +3,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A pipe whose ends close on exec.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -55,6 +57,12 @@ pub(crate) fn open_files_limit() -> u64 {
     }
     // SAFETY: the call succeeded and has filled it.
     unsafe { limit.assume_init() }.rlim_cur
+}
+
+/// A descriptor that the runtime waits on until there is something to read.
+pub(crate) fn awaited(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open and the same for as long as there is one, and only `AsyncFd` has this one.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
 /// Ends this process in order when its keeper dies, and sees to it that a write to a full disk is an error, not death.

@@ -49,7 +49,7 @@ pub(crate) struct Socket {
     bound: Bound,
     /// Missing where the user has no instances left: then only the slow check notices that the path is gone.
     inotify: Option<Inotify>,
-    watch: Option<WatchDescriptor>,
+    watches: Vec<WatchDescriptor>,
 }
 
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl Socket {
                 None
             }
         };
-        let (watch, bound) = bind_watched(path, inotify.as_ref())?;
-        Ok(Self { path: path.to_owned(), bound, inotify, watch })
+        let (watches, bound) = bind_watched(path, inotify.as_ref())?;
+        Ok(Self { path: path.to_owned(), bound, inotify, watches })
     }
 
     /// Where it is.
@@ -116,15 +116,17 @@ impl Socket {
     /// Publishes anew after the path was lost. The old listener ends; its waiting connections must have been
     /// accepted before.
     pub(crate) fn publish_again(&mut self) -> Result<(), SocketError> {
-        if let (Some(inotify), Some(old)) = (&self.inotify, self.watch.take())
-            && let Err(e) = inotify.rm_watch(old)
-            // The kernel has dropped it already when the directory is gone.
-            && e != Errno::EINVAL
-        {
-            log::line(format_args!("cannot end the watch of {}: {e}", self.path.display()));
+        for old in std::mem::take(&mut self.watches) {
+            if let Some(inotify) = &self.inotify
+                && let Err(e) = inotify.rm_watch(old)
+                // The kernel has dropped it already when the directory is gone.
+                && e != Errno::EINVAL
+            {
+                log::line(format_args!("cannot end the watch of {}: {e}", self.path.display()));
+            }
         }
-        let (watch, bound) = bind_watched(&self.path, self.inotify.as_ref())?;
-        self.watch = watch;
+        let (watches, bound) = bind_watched(&self.path, self.inotify.as_ref())?;
+        self.watches = watches;
         self.bound = bound;
         Ok(())
     }
@@ -148,7 +150,7 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Soc
 fn bind_watched(
     path: &Path,
     inotify: Option<&Inotify>,
-) -> Result<(Option<WatchDescriptor>, Bound), SocketError> {
+) -> Result<(Vec<WatchDescriptor>, Bound), SocketError> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
     made.map_err(failed("make", parent))?;
@@ -160,14 +162,17 @@ fn bind_watched(
         | AddWatchFlags::IN_DELETE_SELF
         | AddWatchFlags::IN_MOVE_SELF;
     let through = through(&directory);
-    let watch = inotify.and_then(|inotify| match inotify.add_watch(&through, flags) {
+    let watch = |dir: &Path, flags| match inotify?.add_watch(dir, flags) {
         Ok(watch) => Some(watch),
         Err(e) => {
-            log::line(format_args!("cannot watch {}, it is checked once a minute: {e}", parent.display()));
+            log::line(format_args!("cannot watch {}, it is checked once a minute: {e}", dir.display()));
             None
         }
-    });
-    bind(path, &through).map(|bound| (watch, bound))
+    };
+    // A directory that is moved with what is below it says so, and what is below it does not.
+    let above = parent.ancestors().skip(1).filter_map(|dir| watch(dir, AddWatchFlags::IN_MOVE_SELF));
+    let watches = watch(&through, flags).into_iter().chain(above).collect();
+    bind(path, &through).map(|bound| (watches, bound))
 }
 
 fn bind(path: &Path, directory: &Path) -> Result<Bound, SocketError> {
@@ -287,5 +292,20 @@ mod tests {
         socket.publish_again().unwrap();
         assert!(socket.is_published());
         assert!(UnixStream::connect(&path).is_ok());
+    }
+
+    #[test]
+    fn hears_that_a_directory_above_was_moved() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/graphs/g.sock");
+        let mut socket = Socket::publish(&path).unwrap();
+        for aside in ["aside", "aside too"] {
+            socket.clear_changes();
+            fs::rename(dir.path().join("run"), dir.path().join(aside)).unwrap();
+            let heard = socket.inotify.as_ref().unwrap().read_events();
+            assert!(heard.is_ok_and(|events| !events.is_empty()) && !socket.is_published());
+            socket.publish_again().unwrap();
+            assert!(socket.is_published());
+        }
     }
 }

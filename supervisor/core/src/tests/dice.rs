@@ -85,6 +85,7 @@ impl Dice {
                 7..13 => Step::Leftover(self.name(), self.below(3) == 0),
                 0..2 => Step::Flood(self.conn(), self.name(), self.one(&[10, 600, 1_500])),
                 2..7 if self.ends => Step::Terminate,
+                13..23 => Step::Healed,
                 _more => Step::Ask(self.conn(), Request::Cleanup),
             },
         }

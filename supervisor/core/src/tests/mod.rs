@@ -17,6 +17,7 @@
 //! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each, in words |
 //! | `readiness`, `stop_ways` | each check and each way, in words |
 //! | `liveness`, `foreign` | what is looked at later, and who holds a graph without gob, in words |
+//! | `healing` | what is said of files that were taken away |
 //!
 //! # Do they find anything?
 //!
@@ -55,6 +56,7 @@ mod exhaust;
 mod fingerprint;
 mod foreign;
 mod harness;
+mod healing;
 mod lease;
 mod liveness;
 mod owner;

@@ -158,7 +158,7 @@ fn histories() {
 /// The histories are worth what happens in them.
 fn saw_it_all(seen: Seen) {
     let beyond_the_core = |event: &EventKind| match event.as_str() {
-        "lagged" | "supervisor_healed" | "supervisor_upgraded" => true,
+        "lagged" | "supervisor_upgraded" => true,
         name => name.starts_with("lock_") || name.starts_with("queue_"),
     };
     for event in EventKind::ALL.iter().filter(|event| !beyond_the_core(event)) {

@@ -54,6 +54,8 @@ pub(super) enum Step {
     Pass(u64),
     /// Somebody sets the clock on the wall.
     Skew(i64),
+    /// Files of the supervisor's own were taken away and are there again.
+    Healed,
     Terminate,
     /// The shell says one of the things of [`stale_inputs`] about the run before the latest one.
     Stale(Name, usize),
@@ -247,6 +249,7 @@ impl World {
             }
             Step::Due => self.wake_at(0)?,
             Step::Late(ms) => self.wake_at(*ms)?,
+            Step::Healed => Input::Healed,
             Step::Terminate => Input::Terminate,
             Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,
         })

@@ -5,7 +5,9 @@ use super::wish::may_manage;
 use crate::ConnId;
 use gob_protocol::limits::{RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
 use gob_protocol::request::{Subscribe, SubscribeData};
-use gob_protocol::{Data, ErrorCode, Event, Id, Lagged, Outcome, Owner, Request, State, Status, View, Wait};
+use gob_protocol::{
+    Data, ErrorCode, Event, EventKind, Id, Lagged, Outcome, Owner, Request, State, Status, View, Wait,
+};
 use std::collections::VecDeque;
 use std::string::String;
 use std::vec::Vec;
@@ -201,6 +203,8 @@ impl World {
         ensure!(status.events_seq == self.history.len() as u64, "{} events", status.events_seq);
         let workers: u64 = status.workers.values().sum();
         ensure!(workers == self.core.workers.keys().count() as u64, "{workers} workers");
+        let healed = self.history.iter().filter(|event| event.event == EventKind::SupervisorHealed).count();
+        ensure!(status.healed == healed as u64, "healed {} times, not {healed}", status.healed);
         self.replied(conn, id, &Ok(Data::Empty(gob_protocol::request::EmptyData {})))
     }
 }

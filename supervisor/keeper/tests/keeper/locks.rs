@@ -92,6 +92,35 @@ fn a_lock_that_was_deleted_is_taken_again_with_the_next_supervisor() {
 }
 
 #[test]
+fn a_living_supervisor_that_lost_its_files_is_not_given_a_rival() {
+    let mut home = Home::new(STAYS);
+    home.start();
+    let supervisor = pid_of(&home.event());
+    let losses = [
+        (|home: &Home| fs::remove_file(home.lock()).unwrap()) as fn(&Home),
+        // What the last one left is no reason to believe that nobody lives.
+        |_| {},
+        |home| fs::remove_dir_all(home.state()).unwrap(),
+    ];
+    for lose in losses {
+        lose(&home);
+        let mut command = home.keeper();
+        // Somebody who has neither its runtime directory nor the same way to the state directory.
+        command.env("GOB_RUNTIME_DIR", home.dir.join("run2"));
+        command.env("GOB_STATE_DIR", home.dir.join("bin/../state"));
+        let second = home.spawn(&mut command);
+        assert_eq!(finish(second), (Some(0), format!("gob is already running (pid {supervisor})\n")));
+        assert!(!home.dir.join("run2").exists());
+    }
+    let mut command = home.keeper();
+    let elsewhere = home.spawn(
+        command.env("GOB_RUNTIME_DIR", home.dir.join("run3")).env("GOB_STATE_DIR", home.dir.join("state3")),
+    );
+    assert_ne!(pid_of(&home.event()), supervisor, "another state directory is another world");
+    drop(elsewhere);
+}
+
+#[test]
 fn a_lock_that_is_something_else_is_refused() {
     for make in [
         (|path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap()) as fn(&std::path::Path),

@@ -21,6 +21,10 @@ impl Drain {
                 None => self.reports.send(FromOutput::Drained { key }),
             },
             Command::Forget(name) => self.forget(name),
+            Command::FindAgain => {
+                self.send_batch(true);
+                self.exchange.submit(Job::FindAgain);
+            }
             Command::Flush(done) => {
                 self.flushes.push(done);
                 self.slots.tokens().into_iter().for_each(|token| self.owe(token));

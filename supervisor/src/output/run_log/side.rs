@@ -1,7 +1,7 @@
 //! One stream's files.
 
 use crate::output::batch::Segment;
-use crate::output::rotation::{move_up, open, remove, rotated};
+use crate::output::rotation::{leads_to, move_up, open, remove, rotated};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
@@ -82,6 +82,20 @@ impl Side {
         self.start += self.size;
         self.size = 0;
         Ok(gone)
+    }
+
+    /// Whether the path still leads to the current file; one that is closed is taken to be the one that is there.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        leads_to(path, self.file.as_ref())
+    }
+
+    /// Goes on in a new file, all others being lost.
+    pub(super) fn begin_anew(&mut self, file: File) {
+        self.file = Some(file);
+        self.start += self.size;
+        self.size = 0;
+        self.rotated.clear();
+        self.mid_line = false;
     }
 
     /// Deletes the oldest rotated file, if there is one.

@@ -185,3 +185,28 @@ fn directories_that_went_away_come_back_with_the_next_file() {
     assert_eq!(plane.text(&key("a", 1), Stream::Stdout), "next\n");
     assert_eq!(plane.output.counters(), (15, 0));
 }
+
+#[test]
+fn files_that_were_deleted_are_begun_anew_and_places_go_on() {
+    let plane = Plane::new();
+    let (lost, whole) = (key("lost", 1), key("whole", 1));
+    let (mut worker, mut other) = (plane.attach(&lost), plane.attach(&whole));
+    worker.out("before\n");
+    other.out("whole\n");
+    plane.settle();
+    fs::remove_dir_all(plane.path(&lost, Stream::Stdout).parent().unwrap()).unwrap();
+    plane.output.find_again();
+    plane.settle();
+    assert_eq!(plane.text(&lost, Stream::Stderr), "", "they are there before anything is written");
+    worker.out("after\n");
+    other.out(" and well\n");
+    plane.settle();
+    assert_eq!(plane.text(&lost, Stream::Stdout), "after\n");
+    assert_eq!(plane.text(&whole, Stream::Stdout), "whole\n and well\n");
+    assert_eq!(plane.output.counters().1, 0);
+    let records = plane.index(&lost);
+    assert_eq!((records[0].offset, records[0].len), (7, None), "the file starts behind what is lost");
+    let told = records.iter().find(|record| record.len == Some(6)).unwrap();
+    assert_eq!((told.stream, told.offset), (Stream::Stdout, 7));
+    assert!(plane.index(&whole).iter().all(|record| record.len.is_some()), "no file began anew");
+}

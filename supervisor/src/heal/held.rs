@@ -1,0 +1,101 @@
+//! A lock that is held on what a path names: `gobd.lock`, or the runtime directory itself.
+//!
+//! What was locked first came from the keeper and stays locked by it whatever happens here, so it is kept as well: who
+//! moves it away and back again must find it ours.
+
+use crate::files::Identity;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How often a path may come to name something else between its opening and its locking.
+const TRIES: usize = 10;
+
+/// What is locked: the keeper's, and what took its place.
+#[derive(Debug)]
+pub(super) struct Held {
+    inherited: Arc<File>,
+    taken: Option<Arc<File>>,
+}
+
+/// Why a lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    /// Somebody has it.
+    #[error("another process holds it")]
+    Rival,
+    /// It is replaced again and again.
+    #[error("somebody replaces it again and again")]
+    Replaced,
+    /// It could not be opened, made or locked.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Held {
+    pub(super) fn new(inherited: Arc<File>) -> Self {
+        Self { inherited, taken: None }
+    }
+
+    /// What is locked, if the path names it.
+    pub(super) fn at(&self, path: &Path) -> Option<&Arc<File>> {
+        let there = Identity::at(path).ok()?;
+        let held = self.taken.iter().chain([&self.inherited]);
+        held.into_iter().find(|file| Identity::of_file(file).is_ok_and(|held| held == there))
+    }
+
+    /// Locks what `open` opens, once the path names it.
+    pub(super) fn take(
+        &mut self,
+        path: &Path,
+        open: impl Fn() -> io::Result<File>,
+    ) -> Result<Arc<File>, Lost> {
+        for _ in 0..TRIES {
+            let file = open()?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Lost::Rival),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+            if Identity::at(path)? == Identity::of_file(&file)? {
+                let file = Arc::new(file);
+                self.taken = Some(Arc::clone(&file));
+                return Ok(file);
+            }
+        }
+        Err(Lost::Replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_is_moved_away_and_back_is_ours_and_what_a_rival_has_is_not() {
+        let dir = std::env::temp_dir().join(format!("gob-held-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let (path, aside) = (dir.join("lock"), dir.join("aside"));
+        let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let first = Arc::new(open().unwrap());
+        first.try_lock().unwrap();
+        let mut held = Held::new(Arc::clone(&first));
+        assert!(held.at(&path).is_some_and(|file| Arc::ptr_eq(file, &first)));
+        fs::rename(&path, &aside).unwrap();
+        assert!(held.at(&path).is_none());
+
+        let rival = open().unwrap();
+        rival.try_lock().unwrap();
+        assert!(matches!(held.take(&path, open), Err(Lost::Rival)));
+        drop(rival);
+        let second = held.take(&path, open).unwrap();
+        assert!(held.at(&path).is_some_and(|file| Arc::ptr_eq(file, &second)));
+        assert!(open().unwrap().try_lock().is_err(), "it is locked");
+
+        fs::rename(&aside, &path).unwrap();
+        assert!(held.at(&path).is_some_and(|file| Arc::ptr_eq(file, &first)));
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

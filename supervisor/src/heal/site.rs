@@ -1,0 +1,278 @@
+//! What has to be there while the supervisor lives, and how each piece is made again.
+//!
+//! Owns the locks and knows which files are the supervisor's own. All of it waits for the disk, so none of it runs on
+//! the main thread; the new pieces are handed to whoever uses them as [`Mended`].
+
+use super::held::{Held, Lost};
+use super::{dirs, watch};
+use crate::files::{self, Identity};
+use crate::readiness::notify;
+use gob_core::Paths;
+use nix::sys::stat::{Mode, fchmod, fstat};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How often one look may find something to do: whoever deletes faster than this is waited out.
+const ROUNDS: usize = 3;
+
+/// What is there and ours.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(super) paths: Paths,
+    /// What the lock file says.
+    pub(super) lock_line: String,
+    /// What the pid file says.
+    pub(super) pid_line: String,
+    pub(super) lock: Held,
+    pub(super) runtime: Held,
+    /// The socket, unless nobody listens on it.
+    pub(super) socket: Option<Identity>,
+    pub(super) notify: Identity,
+    /// Standard error is the supervisor's own log.
+    pub(super) has_log: bool,
+    /// The directory of logs, if it was there.
+    pub(super) logs: Option<Identity>,
+}
+
+/// What was made again.
+#[derive(Debug, Default)]
+pub(crate) struct Mended {
+    /// In words, for the log.
+    pub(crate) what: Vec<&'static str>,
+    /// What could not be made again, and why.
+    pub(crate) trouble: Vec<String>,
+    /// The lock file that is locked now.
+    pub(crate) lock: Option<Arc<File>>,
+    /// The runtime directory as it is now.
+    pub(crate) runtime: Option<Arc<File>>,
+    /// The published socket.
+    pub(crate) listener: Option<UnixListener>,
+    /// The socket for notifications.
+    pub(crate) notify: Option<UnixDatagram>,
+    /// Log files may be gone.
+    pub(crate) logs: bool,
+}
+
+impl Mended {
+    fn note(&mut self, what: &'static str, done: io::Result<bool>) {
+        match done {
+            Ok(true) => self.what.push(what),
+            Ok(false) => {}
+            Err(error) => self.trouble.push(format!("{what}: {error}")),
+        }
+    }
+
+    /// Adds what was made after it. What could not be made before may be there now.
+    fn then(&mut self, later: Self) {
+        self.what.extend(later.what);
+        self.trouble = later.trouble;
+        self.lock = later.lock.or(self.lock.take());
+        self.runtime = later.runtime.or(self.runtime.take());
+        self.listener = later.listener.or(self.listener.take());
+        self.notify = later.notify.or(self.notify.take());
+        self.logs |= later.logs;
+    }
+}
+
+impl Site {
+    /// Makes again what is missing. With a new watch where the old one, if any, may be on files that are gone.
+    pub(super) fn look(&mut self, is_watched: bool) -> (Mended, Option<io::Result<OwnedFd>>) {
+        let mut mended = self.mend();
+        if is_watched && mended.what.is_empty() {
+            return (mended, None);
+        }
+        let mut watch = self.watch();
+        for _ in 1..ROUNDS {
+            // What happened before the watch was there is seen now.
+            let later = self.mend();
+            let is_quiet = later.what.is_empty();
+            mended.then(later);
+            if is_quiet {
+                return (mended, Some(watch));
+            }
+            watch = self.watch();
+        }
+        mended.trouble.push("them for good: somebody takes them away again and again".to_owned());
+        (mended, Some(watch))
+    }
+
+    fn watch(&self) -> io::Result<OwnedFd> {
+        let runtime = Path::new(&self.paths.runtime_dir);
+        let [socket, pid] = [files::SOCKET, files::PID_FILE].map(|name| runtime.join(name));
+        let (notify, lock, logs) = (self.notify_path(), self.lock_path(), self.logs_path());
+        let state = Path::new(&self.paths.state_dir);
+        watch::over([&*socket, &*pid, &*notify, &*lock], [runtime, state, &*logs], state)
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        Path::new(&self.paths.state_dir).join(files::LOCK)
+    }
+
+    fn logs_path(&self) -> PathBuf {
+        Path::new(&self.paths.state_dir).join(files::LOGS)
+    }
+
+    fn notify_path(&self) -> PathBuf {
+        gob_core::notify_socket(&self.paths.runtime_dir).into()
+    }
+
+    /// The lock comes first, and the sockets whether or not it could be had: a rival that took it meanwhile lets go of
+    /// it again when it finds that somebody answers.
+    fn mend(&mut self) -> Mended {
+        let mut mended = Mended::default();
+        match dirs::make_state(Path::new(&self.paths.state_dir)) {
+            Ok(is_new) => {
+                mended.what.extend(is_new.then_some("the state directory"));
+                mended.logs = is_new;
+                self.mend_state(&mut mended);
+            }
+            Err(error) => mended.trouble.push(format!("{}: {error}", self.paths.state_dir)),
+        }
+        self.mend_runtime(&mut mended);
+        mended
+    }
+
+    fn mend_state(&mut self, mended: &mut Mended) {
+        match self.mend_lock() {
+            Ok(Some(lock)) => {
+                mended.what.push("the lock file");
+                mended.lock = Some(lock);
+            }
+            Ok(None) => {}
+            Err(error) => mended.trouble.push(format!("{}: {error}", self.lock_path().display())),
+        }
+        if self.has_log {
+            let log = Path::new(&self.paths.state_dir).join(files::LOG);
+            mended.note("the supervisor's log", reopen_log(&log));
+        }
+        match self.mend_logs() {
+            Ok(is_new) => mended.logs |= is_new,
+            Err(error) => mended.trouble.push(format!("{}: {error}", self.logs_path().display())),
+        }
+        if mended.logs {
+            mended.what.push("the directory of logs");
+        }
+    }
+
+    fn mend_lock(&mut self) -> Result<Option<Arc<File>>, Lost> {
+        let path = self.lock_path();
+        if let Some(lock) = self.lock.at(&path) {
+            if fs::read(&path)? == self.lock_line.as_bytes() {
+                return Ok(None);
+            }
+            files::rewrite_lock(lock, &self.lock_line)?;
+            return Ok(Some(Arc::clone(lock)));
+        }
+        let lock = self.lock.take(&path, || files::open_lock(&path))?;
+        files::rewrite_lock(&lock, &self.lock_line)?;
+        Ok(Some(lock))
+    }
+
+    /// True when it is not the directory that the logs were in.
+    fn mend_logs(&mut self) -> io::Result<bool> {
+        let path = self.logs_path();
+        files::make_private_dirs(&path)?;
+        let there = Identity::at(&path)?;
+        let was = self.logs.replace(there);
+        Ok(was.is_some_and(|was| was != there))
+    }
+
+    fn mend_runtime(&mut self, mended: &mut Mended) {
+        let dir = match self.mend_runtime_dir(mended) {
+            Ok(dir) => dir,
+            Err(error) => return mended.trouble.push(format!("{}: {error}", self.paths.runtime_dir)),
+        };
+        match self.mend_socket(&dir) {
+            Ok(Some(listener)) => {
+                mended.what.push("the socket");
+                mended.listener = Some(listener);
+            }
+            Ok(None) => {}
+            Err(error) => mended.trouble.push(format!("{}: {error}", self.paths.socket)),
+        }
+        match self.mend_notify(&dir) {
+            Ok(Some(notify)) => {
+                mended.what.push("the socket for notifications");
+                mended.notify = Some(notify);
+            }
+            Ok(None) => {}
+            Err(error) => mended.trouble.push(format!("{}: {error}", self.notify_path().display())),
+        }
+        mended.note("the pid file", self.mend_pid(&dir));
+    }
+
+    fn mend_runtime_dir(&mut self, mended: &mut Mended) -> Result<Arc<File>, Lost> {
+        let path = Path::new(&self.paths.runtime_dir);
+        let Some(dir) = self.runtime.at(path).map(Arc::clone) else {
+            let dir = self.runtime.take(path, || dirs::open_runtime(path))?;
+            mended.what.push("the runtime directory");
+            mended.runtime = Some(Arc::clone(&dir));
+            return Ok(dir);
+        };
+        // Clients don't enter one that others may enter, and it is ours: nobody else made it.
+        let mode = dir.metadata()?.permissions().mode() & 0o7777;
+        if mode != 0o700 {
+            fchmod(&*dir, Mode::S_IRWXU).map_err(io::Error::from)?;
+            mended.what.push("the mode of the runtime directory");
+        }
+        Ok(dir)
+    }
+
+    fn mend_socket(&mut self, dir: &File) -> io::Result<Option<UnixListener>> {
+        let path = files::below(dir, files::SOCKET);
+        if Identity::at(&path).is_ok_and(|there| self.socket == Some(there)) {
+            let mode = fs::symlink_metadata(&path)?.permissions().mode();
+            if mode & 0o600 != 0o600 {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            }
+            return Ok(None);
+        }
+        if files::is_answered(dir)? {
+            return Err(io::Error::other("another program answers on it"));
+        }
+        let (listener, identity) = files::publish_socket(dir)?;
+        self.socket = Some(identity);
+        Ok(Some(listener))
+    }
+
+    fn mend_notify(&mut self, dir: &File) -> io::Result<Option<UnixDatagram>> {
+        let there = Identity::at(&notify::path(dir));
+        if there.is_ok_and(|there| there == self.notify) {
+            return Ok(None);
+        }
+        let (socket, identity) = notify::bind(dir)?;
+        self.notify = identity;
+        Ok(Some(socket))
+    }
+
+    fn mend_pid(&self, dir: &File) -> io::Result<bool> {
+        let path = files::below(dir, files::PID_FILE);
+        // Whatever else stands there is not read.
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() < 64);
+        // That it can't be read is no reason to write it.
+        if is_file && fs::read(&path)? == self.pid_line.as_bytes() {
+            return Ok(false);
+        }
+        files::write_runtime_file(dir, files::PID_FILE, &self.pid_line).map(|()| true)
+    }
+}
+
+/// Whether the supervisor's own log is standard error; it may be a terminal, or somebody else's file.
+pub(super) fn is_logged_to(log: &Path) -> bool {
+    let own = fstat(io::stderr()).map(|own| (own.st_dev, own.st_ino));
+    fs::symlink_metadata(log).is_ok_and(|log| own == Ok((log.dev(), log.ino())))
+}
+
+/// Begins the supervisor's log anew where it is not what standard error is; true when it did.
+fn reopen_log(log: &Path) -> io::Result<bool> {
+    if is_logged_to(log) {
+        return Ok(false);
+    }
+    nix::unistd::dup2_stderr(&files::open_log(log)?)?;
+    Ok(true)
+}

@@ -1,0 +1,227 @@
+//! Out of descriptors, of file size, of processes: what there is goes on, and everything works again afterwards.
+
+use gob_tests::process;
+use gob_tests::script::{Flood, Step};
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Conn, Ctl, Gob};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::time::{Duration, Instant};
+
+type Resource = libc::__rlimit_resource_t;
+
+/// Changes a soft limit of a process; answers what it was.
+fn limit(pid: i32, resource: Resource, soft: u64) -> u64 {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one limit; the null pointer sets nothing.
+    let got = unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut before) };
+    assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
+    let new = libc::rlimit { rlim_cur: soft.min(before.rlim_max), rlim_max: before.rlim_max };
+    // SAFETY: reads one limit.
+    let set = unsafe { libc::prlimit(pid, resource, &raw const new, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    before.rlim_cur
+}
+
+/// The same for a process of the stranger, on whose limits root alone has no say everywhere.
+fn limit_of_stranger(pid: i32, resource: Resource, soft: u64) -> u64 {
+    let thread = std::thread::spawn(move || {
+        // SAFETY: the system calls themselves, unlike their wrappers, change only this thread, which ends right after.
+        let changed = unsafe {
+            libc::syscall(libc::SYS_setresgid, STRANGER, STRANGER, STRANGER)
+                + libc::syscall(libc::SYS_setresuid, STRANGER, STRANGER, STRANGER)
+        };
+        assert_eq!(changed, 0);
+        limit(pid, resource, soft)
+    });
+    thread.join().unwrap()
+}
+
+fn open_files(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Processor time of a process, all threads, in clock ticks.
+fn ticks(pid: i32) -> u64 {
+    [14, 15].iter().map(|field| process::stat_field(pid, *field).unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// What the supervisor says to a new connection without being asked, within this time.
+fn turned_away(gob: &Gob, within: Duration) -> Option<Value> {
+    Conn::open(&gob.socket()).frame_within(within)
+}
+
+#[test]
+fn out_of_descriptors_it_neither_spins_nor_forgets_those_who_are_there() {
+    let gob = Gob::new();
+    let mut old = gob.connect_as("cli");
+    old.ok("start", json!({"graph": "g"}));
+    let pid = gob.gobd_pid();
+    let before = open_files(pid);
+    // Five more and not one above that; nobody counted on it.
+    let was = limit(pid, libc::RLIMIT_NOFILE, before as u64 + 5);
+    let crowd: Vec<Conn> = (0..100).map(|_| Conn::open(&gob.socket())).collect();
+    assert!(wait::until(DEADLINE, || open_files(pid) >= before + 4), "{} of {before}", open_files(pid));
+    let (begun, used) = (Instant::now(), ticks(pid));
+    let busy = turned_away(&gob, DEADLINE).expect("an answer, in its turn");
+    assert_eq!(busy["error"]["code"], "busy", "{busy}");
+    assert_eq!(busy["error"]["details"], json!({"limit": "connections"}));
+    while begun.elapsed() < Duration::from_secs(2) {
+        let asked = Instant::now();
+        old.ok("ping", json!({}));
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    let (used, ticks_per_second) = (ticks(pid) - used, 100);
+    let allowed = begun.elapsed().as_secs() * ticks_per_second / 10;
+    eprintln!("out of descriptors: {used} ticks of 10 ms in {:?}", begun.elapsed());
+    assert!(used <= allowed, "{used} ticks in {:?}: it spins", begun.elapsed());
+
+    // A start needs descriptors too, and says that there are none.
+    let error = old.err("start", json!({"graph": "h"}), "server-start-failed");
+    assert_eq!(error["details"]["errno"], "EMFILE", "{error}");
+    drop(crowd);
+    assert!(wait::until(DEADLINE, || open_files(pid) <= before + 1), "{}", open_files(pid));
+    let mut new = Conn::open(&gob.socket()).hello("cli");
+    limit(pid, libc::RLIMIT_NOFILE, was);
+    assert_eq!(new.ok("start", json!({"graph": "h"}))["worker"]["state"], "ready");
+    assert_eq!(gob.ctl(["list", "--json"]).json()["workers"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_low_limit_from_the_beginning_leaves_room_for_workers() {
+    let gob = Gob::new();
+    let mut first = gob.ctl(["ping"]);
+    // SAFETY: setrlimit may be called between fork and exec.
+    unsafe {
+        first.command().pre_exec(|| {
+            let low = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const low), 0);
+            Ok(())
+        });
+    }
+    first.ok();
+    let mut old = gob.connect_as("cli");
+    let mut crowd: Vec<Conn> = (0..200).map(|_| Conn::open(&gob.socket())).collect();
+    let busy = crowd.last_mut().unwrap().frame_within(DEADLINE).expect("an answer");
+    assert_eq!(busy["error"]["code"], "busy", "{busy}");
+    for graph in ["a", "b", "c"] {
+        assert_eq!(old.ok("start", json!({"graph": graph}))["worker"]["state"], "ready");
+    }
+    drop(crowd);
+    let served = || Conn::open(&gob.socket()).frame_within(Duration::from_millis(20)).is_none();
+    assert!(wait::until(DEADLINE, served), "nobody is turned away any more");
+    gob.ctl(["stop", "a"]).ok();
+}
+
+#[test]
+fn a_file_that_may_not_grow_costs_output_and_nothing_else() {
+    const LIMIT: u64 = 64 * 1024;
+    let gob = Gob::new();
+    let flood = Flood { bytes: 1 << 20, line: 100, stderr: false };
+    gob.script("g", &[Step::Listen, Step::Handshake, Step::Flood(flood)]);
+    let mut conn = gob.connect_as("cli");
+    let pid = gob.gobd_pid();
+    let was = limit(pid, libc::RLIMIT_FSIZE, LIMIT);
+    conn.ok("start", json!({"graph": "g"}));
+    let dropped = |conn: &mut Conn| conn.ok("status", json!({}))["log_bytes_dropped"].as_u64().unwrap();
+    assert!(wait::until(DEADLINE, || dropped(&mut conn) >= (1 << 20) - LIMIT), "{}", dropped(&mut conn));
+    let size = || fs::metadata(gob.log("g", 1, "stdout")).unwrap().len();
+    assert!(size() <= LIMIT, "{}", size());
+    assert_eq!(gob.gobd_pid(), pid, "it lives");
+    let other = conn.ok("start", json!({"graph": "other"}));
+    assert_eq!(other["worker"]["state"], "ready");
+
+    limit(pid, libc::RLIMIT_FSIZE, was);
+    let lost = dropped(&mut conn);
+    conn.ok("restart", json!({"name": "g"}));
+    let whole = || fs::metadata(gob.log("g", 2, "stdout")).is_ok_and(|log| log.len() > 1 << 20);
+    assert!(wait::until(DEADLINE, whole), "{}", gob.logs());
+    assert_eq!((gob.gobd_pid(), dropped(&mut conn)), (pid, lost));
+}
+
+/// A user of whom no process runs, so that a limit of processes counts nobody else's.
+const STRANGER: u32 = 61_413;
+
+/// Everything below is that user's, but the programs, which are links.
+fn give_away(gob: &Gob) {
+    for part in ["", "home", "data", "state"] {
+        chown(gob.dir().join(part), Some(STRANGER), Some(STRANGER)).unwrap();
+    }
+}
+
+#[test]
+fn when_no_process_can_be_had_a_start_says_so_and_works_again_later() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be a user with no other processes");
+        return;
+    }
+    let gob = Gob::new();
+    give_away(&gob);
+    let ctl = |args: &[&'static str]| {
+        let mut ctl: Ctl = gob.ctl(args.iter().copied());
+        ctl.command().uid(STRANGER).gid(STRANGER);
+        ctl
+    };
+    if ctl(&["ping"]).run().code != 0 {
+        eprintln!("SKIPPED: the programs can't be run by another user: {}", ctl(&["ping"]).run());
+        return;
+    }
+    let worker = ctl(&["start", "g", "--json"]).json();
+    let pid = ctl(&["status", "--json"]).json()["pid"].as_i64().unwrap() as i32;
+    let was = limit_of_stranger(pid, libc::RLIMIT_NPROC, 1);
+    for _ in 0..3 {
+        let failed = ctl(&["start", "h", "--json"]).fails(8);
+        let error: Value = serde_json::from_str(failed.stderr.lines().last().unwrap()).unwrap();
+        assert_eq!(error["error"]["code"], "server-start-failed", "{error}");
+        assert_eq!(error["error"]["details"]["errno"], "EAGAIN", "{error}");
+    }
+    // What it writes down a second after each change, and what it heals, has to do without a thread of its own.
+    let last = || fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();
+    assert!(wait::until(DEADLINE, || last().contains("\"h\"")), "{}", gob.logs());
+    fs::remove_file(gob.socket()).unwrap();
+    assert!(wait::until(DEADLINE, || gob.socket().exists()), "{}", gob.logs());
+    let status = ctl(&["status", "--json"]).json();
+    assert_eq!((status["pid"].as_i64(), &status["healed"]), (Some(i64::from(pid)), &json!(1)), "{status}");
+    assert!(status["spawn_failures"].as_u64().unwrap() >= 3, "{status}");
+
+    limit_of_stranger(pid, libc::RLIMIT_NPROC, was);
+    let started = ctl(&["start", "h", "--json"]).json();
+    assert_eq!((&started["outcome"], &started["worker"]["state"]), (&json!("started"), &json!("ready")));
+    let same = ctl(&["get", "g", "--json"]).json();
+    assert_eq!(same["worker"]["pid"], worker["worker"]["pid"], "nobody else was touched");
+}
+
+/// `GOB_TEST_CONNECTS=50000` for the whole number.
+#[test]
+fn connections_that_come_and_go_leave_nothing_behind() {
+    let count = std::env::var("GOB_TEST_CONNECTS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
+    let gob = Gob::new();
+    let mut old = gob.connect_as("cli");
+    let pid = gob.gobd_pid();
+    let come_and_go = |times: usize| {
+        for n in 0..times {
+            let stream = UnixStream::connect(gob.socket()).unwrap();
+            match n % 3 {
+                0 => drop(stream),
+                1 => drop(Conn::over(stream).try_send(b"{\"id\":1,\"type\":\"pi")),
+                _ => drop(Conn::over(stream).ok("ping", json!({}))),
+            }
+        }
+    };
+    let mut settled = || wait::until(DEADLINE, || old.ok("status", json!({}))["connections"] == 1);
+    // Buffers grow to their usual size first.
+    come_and_go(count / 10);
+    assert!(settled());
+    let (files, memory) = (open_files(pid), process::smaps_bytes(pid, "Pss").unwrap());
+    come_and_go(count);
+    assert!(settled());
+    // The watch of its own files is opened a moment after the start.
+    assert!(wait::until(DEADLINE, || open_files(pid) <= files + 1), "{files} → {}", open_files(pid));
+    let (files_now, memory_now) = (open_files(pid), process::smaps_bytes(pid, "Pss").unwrap());
+    eprintln!("{count} connections: {files} → {files_now} descriptors, {memory} → {memory_now} bytes");
+    assert!(memory_now < memory + (1 << 20), "{memory} → {memory_now} bytes");
+}
