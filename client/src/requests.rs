@@ -22,6 +22,14 @@ pub fn read<T: DeserializeOwned>(request: &str, data: &RawValue) -> Result<T, Er
     serde_json::from_str(data.get()).map_err(|source| Error::Answer { request: request.to_owned(), source })
 }
 
+/// The data of a response, with texts that may borrow from it.
+///
+/// # Errors
+/// When it is not what the request's section in PROTOCOL.md says.
+pub fn read_borrowed<'d, T: serde::Deserialize<'d>>(request: &str, data: &'d RawValue) -> Result<T, Error> {
+    serde_json::from_str(data.get()).map_err(|source| Error::Answer { request: request.to_owned(), source })
+}
+
 /// How long a client waits for the answer to a request (CLI, Defaults): an ordinary one 10 s; start, stop and restart
 /// their own deadline and two seconds more.
 #[must_use]

@@ -23,6 +23,7 @@ mod log_view;
 mod out;
 mod progress;
 mod render;
+mod rows;
 mod suggest;
 mod table;
 mod text;

@@ -1,16 +1,10 @@
 //! Workers and events as people read them (CLI, Output). Pure: text in, text out, everything escaped.
 
+use crate::rows::Row;
 use crate::table::{Align, layout};
-use crate::text::{escape, shell, short_duration, since, up};
+use crate::text::{escape, shell, short_duration, since};
 use gob_client::View;
-use gob_client::protocol::{Event, EventKind, State, Timestamp, event::Actor};
-
-/// The header of `list`.
-const HEADER: [&str; 8] = ["NAME", "KIND", "OWNER", "STATE", "PID", "UP", "RESTARTS", "ENDPOINT"];
-const ALIGN: [Align; 8] = {
-    use Align::{Left, Right};
-    [Left, Left, Left, Left, Left, Left, Right, Left]
-};
+use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
 
 /// `pid 4242, owner cli`.
 pub(crate) fn who(worker: &View) -> String {
@@ -20,90 +14,12 @@ pub(crate) fn who(worker: &View) -> String {
     }
 }
 
-/// The table of `list`, header first.
-pub(crate) fn list(workers: &[View], now: Timestamp, color: bool) -> String {
-    let rows: Vec<[String; 8]> =
-        std::iter::once(HEADER.map(str::to_owned)).chain(workers.iter().map(|w| row(w, now))).collect();
-    let mut out = String::new();
-    for (at, line) in layout(ALIGN, &rows).into_iter().enumerate() {
-        let state = at.checked_sub(1).and_then(|at| workers.get(at)).map(|worker| worker.state);
-        match (color, state) {
-            (true, None) => out.push_str(&format!("\x1b[1m{line}\x1b[0m\n")),
-            (true, Some(state)) => out.push_str(&format!("{}\n", paint(&line, state))),
-            (false, _) => out.push_str(&format!("{line}\n")),
-        }
-    }
-    out
-}
-
-/// Colours a line by state where the state asks for attention; it is never the only sign.
-fn paint(line: &str, state: State) -> String {
-    let code = match state {
-        State::Ready => return line.to_owned(),
-        State::Starting | State::Stopping | State::Backoff | State::External => "33",
-        State::Unhealthy | State::Failed => "31",
-        State::Idle | State::Ceded => "2",
-    };
-    format!("\x1b[{code}m{line}\x1b[0m")
-}
-
-fn row(worker: &View, now: Timestamp) -> [String; 8] {
-    let dash = || "-".to_owned();
-    let alive = worker.pid.is_some();
-    [
-        escape(worker.name.as_str()),
-        escape(&worker.kind),
-        worker.owner.to_string(),
-        state(worker, now),
-        worker.pid.map_or_else(dash, |pid| pid.to_string()),
-        worker.started_at.filter(|_| alive).map_or_else(dash, |at| up(since(at, now))),
-        worker.restarts.to_string(),
-        last_column(worker),
-    ]
-}
-
-/// The state in a word or two. What has no readiness check is said to run: nobody knows whether it is ready.
-pub(crate) fn state(worker: &View, now: Timestamp) -> String {
-    match (worker.state, worker.started_at, worker.next_restart_at) {
-        (State::Starting, Some(at), _) if worker.pid.is_some() => {
-            format!("starting ({})", short_duration(since(at, now)))
-        }
-        (State::Backoff, _, Some(at)) => format!("backoff (in {})", short_duration(since(now, at))),
-        (State::Ready, _, _) if worker.kind == "job" && worker.ready_at == worker.started_at => {
-            "running".to_owned()
-        }
-        (state, _, _) => state.to_string(),
-    }
-}
-
-/// Where it is reached, or why it can't be; for a job its command behind that.
-fn last_column(worker: &View) -> String {
-    let troubled = match worker.state {
-        State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
-        State::Idle | State::Starting | State::Ready | State::Stopping => false,
-    };
-    let mut text = match (&worker.reason, &worker.endpoint) {
-        (Some(reason), _) if troubled => {
-            let gave_up = worker.state == State::Failed && !reason.contains("gobctl logs");
-            let see = if gave_up { format!(": see gobctl logs {}", worker.name) } else { String::new() };
-            escape(&format!("{reason}{see}"))
-        }
-        (_, Some(endpoint)) => escape(endpoint),
-        (_, None) => "-".to_owned(),
-    };
-    if worker.kind == "job" {
-        text.push_str("   ");
-        text.push_str(&escape(&shell(&worker.command)));
-    }
-    text
-}
-
 /// All about one worker.
 pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = Vec::new();
     let owned = if worker.owned { "" } else { "; you don't own it" };
     lines.push(("owner", format!("{}{owned}", worker.owner)));
-    lines.push(("state", state(worker, now)));
+    lines.push(("state", crate::rows::state(&Row::from(worker), now)));
     let ago = |at: Timestamp| format!("{at} ({} ago)", short_duration(since(at, now)));
     let optional = [
         ("reason", worker.reason.clone()),

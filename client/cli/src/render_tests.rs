@@ -1,4 +1,5 @@
 use super::*;
+use crate::rows::{Row, list_of as list, state};
 use gob_client::Name;
 use serde_json::json;
 
@@ -54,10 +55,10 @@ bad   graph   cli      failed           -     -          5  exited 1 five times 
 #[test]
 fn what_has_no_readiness_check_runs() {
     let job = view("j1", json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"}));
-    assert_eq!(state(&job, now()), "running");
+    assert_eq!(state(&Row::from(&job), now()), "running");
     let waits =
         view("demo", json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"}));
-    assert_eq!(state(&waits, now()), "backoff (in 440ms)");
+    assert_eq!(state(&Row::from(&waits), now()), "backoff (in 440ms)");
 }
 
 #[test]

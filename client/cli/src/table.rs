@@ -16,22 +16,34 @@ pub(crate) fn layout<const N: usize>(align: [Align; N], rows: &[[String; N]]) ->
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
+            *width = (*width).max(width_of(cell));
         }
     }
     let line = |row: &[String; N]| {
         let mut out = String::new();
         for ((cell, width), align) in row.iter().zip(widths).zip(align) {
-            let pad = " ".repeat(width - cell.width().min(width));
+            let pad = std::iter::repeat_n(' ', width - width_of(cell).min(width));
             match align {
-                Align::Left => out.extend([cell, pad.as_str(), "  "]),
-                Align::Right => out.extend([pad.as_str(), cell, "  "]),
+                Align::Left => {
+                    out.push_str(cell);
+                    out.extend(pad);
+                }
+                Align::Right => {
+                    out.extend(pad);
+                    out.push_str(cell);
+                }
             }
+            out.push_str("  ");
         }
         out.truncate(out.trim_end().len());
         out
     };
     rows.iter().map(line).collect()
+}
+
+/// What a terminal shows of it, in columns.
+fn width_of(cell: &str) -> usize {
+    if cell.is_ascii() { cell.len() } else { cell.width() }
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Text without any byte that a terminal acts upon: control characters, and those that turn the order of others.
 /// They are shown as `\x1b` or `\u{202e}`.
 pub(crate) fn escape(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if !is_unsafe(c) {
@@ -90,11 +93,12 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// A command as a shell would take it.
-pub(crate) fn shell(command: &[String]) -> String {
-    let quote = |word: &String| {
+pub(crate) fn shell<S: AsRef<str>>(command: &[S]) -> String {
+    let quote = |word: &S| {
+        let word = word.as_ref();
         let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,{}~".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
+            word.to_owned()
         } else {
             format!("'{}'", word.replace('\'', "'\\''"))
         }

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::EventLines;
 use crate::text::{escape, nearest, now, parse_number};
-use crate::{out, render};
+use crate::{out, rows};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::protocol::Event;
@@ -99,7 +99,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         context.note("some of these events are gone; this is the state that they led to");
     }
     if let Some(workers) = answer.workers.filter(|workers| !workers.is_empty()) {
-        out::print(&render::list(&workers, now(), context.colored()))?;
+        out::print(&rows::list_of(&workers, now(), context.colored()))?;
     }
     show(context, &mut client)
 }
@@ -119,7 +119,7 @@ fn show(context: &Context, client: &mut Client) -> Result<u8, Failure> {
             out::print(&lines.line(&event, |time| clock.time_of_day(time)))?;
         } else if let Ok(lagged) = serde_json::from_str::<Lagged>(&line) {
             context.note(&format!("{} events were missed: this terminal was too slow", lagged.missed));
-            out::print(&render::list(&lagged.workers, now(), context.colored()))?;
+            out::print(&rows::list_of(&lagged.workers, now(), context.colored()))?;
         } else if context.verbose {
             context.note(&format!("an event that this version does not know: {}", escape(&line)));
         }

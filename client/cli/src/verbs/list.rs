@@ -5,8 +5,9 @@ use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::last::LastState;
+use crate::rows::{Row, Rows};
 use crate::text::now;
-use crate::{out, render};
+use crate::{out, rows};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::State;
 use gob_client::protocol::request::{List, ListData};
@@ -64,8 +65,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     match context.ask(&Request::List(filter.clone())) {
         Ok((_, data)) if context.json => print_data(&data)?,
         Ok((_, data)) => {
-            let ListData { workers } = requests::read("list", &data)?;
-            show(context, &workers)?;
+            let Rows { workers } = requests::read_borrowed("list", &data)?;
+            show(context, &filter, &workers)?;
         }
         Err(Failure::Client(error @ Error::Nobody { .. })) => last_known(context, &filter, error)?,
         Err(failure) => return Err(failure),
@@ -83,12 +84,13 @@ pub(super) fn here() -> Result<String, Failure> {
     })
 }
 
-fn show(context: &Context, workers: &[View]) -> Result<(), Failure> {
+fn show(context: &Context, filter: &List, workers: &[Row<'_>]) -> Result<(), Failure> {
     if workers.is_empty() {
-        context.note("no workers; gobctl start GRAPH starts one");
+        let all = *filter == List::default();
+        context.note(if all { "no workers; gobctl start GRAPH starts one" } else { "no worker is like that" });
         return Ok(());
     }
-    out::print(&render::list(workers, now(), context.colored()))
+    out::print(&rows::list(workers, now(), context.colored()))
 }
 
 fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Failure> {
@@ -99,7 +101,7 @@ fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Fai
         let data = serde_json::to_string(&ListData { workers }).unwrap_or_default();
         return out::print(&format!("{data}\n"));
     }
-    show(context, &workers)
+    show(context, filter, &workers.iter().map(Row::from).collect::<Vec<_>>())
 }
 
 /// Whether a worker passes every filter that is given, as the supervisor would say.

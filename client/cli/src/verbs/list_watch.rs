@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::text::now;
-use crate::{out, render};
+use crate::{out, rows};
 use gob_client::View;
 use gob_client::model::Model;
 use gob_client::protocol::request::{List, ListData, Subscribe};
@@ -48,7 +48,7 @@ fn frame(context: &Context, workers: Vec<View>, redraws: bool) -> String {
     if context.json {
         return format!("{}\n", serde_json::to_string(&ListData { workers }).unwrap_or_default());
     }
-    let table = render::list(&workers, now(), context.colored());
+    let table = rows::list_of(&workers, now(), context.colored());
     if redraws {
         // Home, then clear what is below: no flicker, nothing left of a longer list.
         format!("\x1b[H\x1b[J{table}")

@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
+use crate::rows::Rows;
 use crate::text::now;
-use crate::{out, render};
-use gob_client::protocol::request::{List, ListData};
+use crate::{out, rows};
+use gob_client::protocol::request::List;
 use gob_client::{Error, Request, requests};
 
 const NEXT: &str = "
@@ -29,14 +30,14 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
     if context.json {
         return print_data(&data).map(|()| 0);
     }
-    let ListData { workers } = requests::read("list", &data)?;
+    let Rows { workers } = requests::read_borrowed("list", &data)?;
     let server = client.server();
     let mut text = format!("gobd {} (pid {})", server.version, server.pid);
     if workers.is_empty() {
         text.push_str(", no workers\n");
     } else {
         text.push_str("\n\n");
-        text.push_str(&render::list(&workers, now(), context.colored()));
+        text.push_str(&rows::list(&workers, now(), context.colored()));
     }
     text.push_str(NEXT);
     out::print(&text)?;

@@ -1,0 +1,148 @@
+//! The table of `list`. A row borrows what it shows from the answer and skips the rest of it, so that a list of thousands
+//! costs little more than its bytes.
+
+use crate::table::{Align, layout};
+use crate::text::{escape, shell, short_duration, since, up};
+use gob_client::View;
+use gob_client::protocol::{State, Timestamp};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// What the table shows of a worker.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Row<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    owner: Cow<'a, str>,
+    state: State,
+    pid: Option<i32>,
+    started_at: Option<Timestamp>,
+    ready_at: Option<Timestamp>,
+    next_restart_at: Option<Timestamp>,
+    restarts: u32,
+    #[serde(borrow)]
+    endpoint: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    command: Vec<Cow<'a, str>>,
+}
+
+/// The answer to `list`, as far as the table goes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Rows<'a> {
+    #[serde(borrow)]
+    pub(crate) workers: Vec<Row<'a>>,
+}
+
+impl<'a> From<&'a View> for Row<'a> {
+    fn from(view: &'a View) -> Self {
+        Self {
+            name: view.name.as_str().into(),
+            kind: view.kind.as_str().into(),
+            owner: view.owner.as_str().into(),
+            state: view.state,
+            pid: view.pid,
+            started_at: view.started_at,
+            ready_at: view.ready_at,
+            next_restart_at: view.next_restart_at,
+            restarts: view.restarts,
+            endpoint: view.endpoint.as_deref().map(Cow::from),
+            reason: view.reason.as_deref().map(Cow::from),
+            command: view.command.iter().map(Cow::from).collect(),
+        }
+    }
+}
+
+/// The header of `list`.
+const HEADER: [&str; 8] = ["NAME", "KIND", "OWNER", "STATE", "PID", "UP", "RESTARTS", "ENDPOINT"];
+const ALIGN: [Align; 8] = {
+    use Align::{Left, Right};
+    [Left, Left, Left, Left, Left, Left, Right, Left]
+};
+
+/// The table of these workers.
+pub(crate) fn list_of(views: &[View], now: Timestamp, color: bool) -> String {
+    list(&views.iter().map(Row::from).collect::<Vec<_>>(), now, color)
+}
+
+/// The table of `list`, header first.
+pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, color: bool) -> String {
+    let rows: Vec<[String; 8]> =
+        std::iter::once(HEADER.map(str::to_owned)).chain(workers.iter().map(|w| row(w, now))).collect();
+    let mut out = String::new();
+    for (at, line) in layout(ALIGN, &rows).into_iter().enumerate() {
+        let state = at.checked_sub(1).and_then(|at| workers.get(at)).map(|worker| worker.state);
+        match (color, state) {
+            (true, None) => out.push_str(&format!("\x1b[1m{line}\x1b[0m\n")),
+            (true, Some(state)) => out.push_str(&format!("{}\n", paint(&line, state))),
+            (false, _) => out.push_str(&format!("{line}\n")),
+        }
+    }
+    out
+}
+
+/// Colours a line by state where the state asks for attention; it is never the only sign.
+fn paint(line: &str, state: State) -> String {
+    let code = match state {
+        State::Ready => return line.to_owned(),
+        State::Starting | State::Stopping | State::Backoff | State::External => "33",
+        State::Unhealthy | State::Failed => "31",
+        State::Idle | State::Ceded => "2",
+    };
+    format!("\x1b[{code}m{line}\x1b[0m")
+}
+
+fn row(worker: &Row<'_>, now: Timestamp) -> [String; 8] {
+    let dash = || "-".to_owned();
+    let alive = worker.pid.is_some();
+    [
+        escape(&worker.name),
+        escape(&worker.kind),
+        worker.owner.to_string(),
+        state(worker, now),
+        worker.pid.map_or_else(dash, |pid| pid.to_string()),
+        worker.started_at.filter(|_| alive).map_or_else(dash, |at| up(since(at, now))),
+        worker.restarts.to_string(),
+        last_column(worker),
+    ]
+}
+
+/// The state in a word or two. What has no readiness check is said to run: nobody knows whether it is ready.
+pub(crate) fn state(worker: &Row<'_>, now: Timestamp) -> String {
+    match (worker.state, worker.started_at, worker.next_restart_at) {
+        (State::Starting, Some(at), _) if worker.pid.is_some() => {
+            format!("starting ({})", short_duration(since(at, now)))
+        }
+        (State::Backoff, _, Some(at)) => format!("backoff (in {})", short_duration(since(now, at))),
+        (State::Ready, _, _) if worker.kind == "job" && worker.ready_at == worker.started_at => {
+            "running".to_owned()
+        }
+        (state, _, _) => state.to_string(),
+    }
+}
+
+/// Where it is reached, or why it can't be; for a job its command behind that.
+fn last_column(worker: &Row<'_>) -> String {
+    let troubled = match worker.state {
+        State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
+        State::Idle | State::Starting | State::Ready | State::Stopping => false,
+    };
+    let mut text = match (&worker.reason, &worker.endpoint) {
+        (Some(reason), _) if troubled => {
+            let gave_up = worker.state == State::Failed && !reason.contains("gobctl logs");
+            let see = if gave_up { format!(": see gobctl logs {}", worker.name) } else { String::new() };
+            escape(&format!("{reason}{see}"))
+        }
+        (_, Some(endpoint)) => escape(endpoint),
+        (_, None) => "-".to_owned(),
+    };
+    if worker.kind == "job" {
+        text.push_str("   ");
+        text.push_str(&escape(&shell(&worker.command)));
+    }
+    text
+}
