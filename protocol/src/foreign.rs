@@ -1,12 +1,22 @@
-//! Programs that hold a graph without asking gob, after their own rules (FEATURES A9). Pure: text in, answers out.
+//! Programs that hold a graph without asking gob, after their own rules (FEATURES A9). Pure: text in, answers out; files
+//! and processes are read by whoever has them.
+
+mod arguments;
+mod lock;
+
+pub use arguments::Known;
+pub use lock::{Lock, MAX_LOCK_BYTES, read_lock};
 
 use std::fmt::Write as _;
+
+/// What Logseq has before the names of its graphs, and not before those of their directories.
+const LOGSEQ_PREFIX: &str = "logseq_db_";
 
 /// A graph's name as Logseq writes its directory: the prefix `logseq_db_` gone, `encodeURIComponent`, `%20` a space again,
 /// `~` escaped, and then `~` for every `%`.
 #[must_use]
 pub fn logseq_dir(graph: &str) -> String {
-    let graph = graph.strip_prefix("logseq_db_").unwrap_or(graph);
+    let graph = graph.strip_prefix(LOGSEQ_PREFIX).unwrap_or(graph);
     let mut dir = String::with_capacity(graph.len());
     for byte in graph.bytes() {
         match byte {
@@ -17,6 +27,32 @@ pub fn logseq_dir(graph: &str) -> String {
         }
     }
     dir
+}
+
+/// Whether a graph's name on disk is a directory of its own. Logseq's way leaves `.` and `..` as they are, and nothing
+/// of a name that is its prefix alone.
+#[must_use]
+pub fn is_safe_dir(dir: &str) -> bool {
+    !matches!(dir, "" | "." | "..") && !dir.contains(['/', '\0'])
+}
+
+/// Whether such a program means this graph by the name that it was given: with Logseq's prefix or without, it is the
+/// same directory.
+#[must_use]
+pub fn same_graph(theirs: &str, graph: &str) -> bool {
+    let bare = |name| str::strip_prefix(name, LOGSEQ_PREFIX).unwrap_or(name);
+    theirs == graph || bare(theirs) == bare(graph)
+}
+
+/// Whether what answered on a holder's port is the holder, by the JSON object that it answered: its `pid` and `repo`,
+/// where it tells them, are the holder's.
+#[must_use]
+pub fn answers_as(body: &[u8], pid: i32, graph: &str) -> bool {
+    let Ok(serde_json::Value::Object(told)) = serde_json::from_slice(body) else { return false };
+    let same_pid = told.get("pid").is_none_or(|told| told.as_i64() == Some(i64::from(pid)));
+    let same_repo =
+        told.get("repo").is_none_or(|told| told.as_str().is_some_and(|told| same_graph(told, graph)));
+    same_pid && same_repo
 }
 
 #[cfg(test)]
@@ -35,6 +71,35 @@ mod tests {
         ];
         for (graph, dir) in cases {
             assert_eq!(logseq_dir(graph), dir);
+        }
+    }
+
+    #[test]
+    fn what_would_be_another_directory() {
+        for graph in ["logseq_db_..", "logseq_db_.", "logseq_db_"] {
+            assert!(!is_safe_dir(&logseq_dir(graph)), "{graph}");
+        }
+        for graph in ["logseq_db_...", "logseq_db_a", "../..", "logseq_db_/", "logseq_db_logseq_db_"] {
+            assert!(is_safe_dir(&logseq_dir(graph)), "{graph}");
+        }
+        assert!(!is_safe_dir("a/b"));
+    }
+
+    #[test]
+    fn one_graph_by_two_names() {
+        assert!(same_graph("logseq_db_notes", "notes") && same_graph("notes", "logseq_db_notes"));
+        assert!(same_graph("a", "a") && !same_graph("a", "b") && !same_graph("notes", "logseq_notes"));
+    }
+
+    #[test]
+    fn who_answers() {
+        let answers = |body: &str| answers_as(body.as_bytes(), 42, "g");
+        assert!(answers(r#"{"repo":"g","pid":42,"status":"ready"}"#));
+        assert!(answers(r#"{"repo":"logseq_db_g"}"#) && answers("{}"));
+        for other in
+            [r#"{"repo":"g","pid":43}"#, r#"{"repo":"h","pid":42}"#, r#"{"pid":"42"}"#, "[]", "ok", ""]
+        {
+            assert!(!answers(other), "{other}");
         }
     }
 }
