@@ -10,6 +10,7 @@
 //! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
 //! | the configuration was read | `settings` | core `config` |
 //! | a worker is ready | `output`, `readiness` | core `lifecycle` |
+//! | somebody holds a graph without gob | `foreign` | core `lifecycle` |
 //! | a deadline passed | the one timer below | core `timers` |
 //! | gob's own files were taken away | `heal` | core, which says so |
 //! | a subscriber read | `outbound` | core `subscribers` |
@@ -20,6 +21,7 @@ mod boot;
 mod conn;
 mod facts;
 mod files;
+mod foreign;
 mod heal;
 mod last;
 mod off_thread;

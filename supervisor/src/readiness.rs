@@ -4,16 +4,18 @@
 //! main thread's runtime, so that a worker that does not answer costs only itself. Decides nothing: the core says what
 //! to look at and for how long, and hears what was found. What a run writes is watched elsewhere (`output::watch`).
 
-mod http;
+pub(crate) mod http;
 pub(crate) mod notify;
 mod ports;
 mod probe;
-mod sockets;
+pub(crate) mod sockets;
 
 pub(crate) use ports::{Ports, with_port};
 
+use crate::foreign::Sighting;
 use crate::sys::tag::Tag;
 use gob_core::{Note, RunKey, Target};
+use gob_protocol::Name;
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::collections::{HashMap, VecDeque};
@@ -40,6 +42,10 @@ pub(crate) enum Found {
     Notified { pid: i32, note: Note, status: Option<String> },
     /// One look whether a run is well; why not.
     Looked { key: RunKey, failure: Option<String> },
+    /// Who holds a run's graph without gob.
+    Examined { key: RunKey, sighting: Sighting },
+    /// A process that held a worker's graph without gob is gone.
+    HolderGone { name: Name, pid: i32 },
 }
 
 /// The tasks that look.
@@ -67,6 +73,11 @@ impl Readiness {
         self.listeners.push_front(listener);
         self.listeners.drain(LISTENERS.min(self.listeners.len())..).for_each(|old| old.abort());
         Ok(())
+    }
+
+    /// Where findings go, for others who look.
+    pub(crate) fn findings(&self) -> mpsc::Sender<Found> {
+        self.found.clone()
     }
 
     /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.

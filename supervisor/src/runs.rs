@@ -7,7 +7,7 @@ use crate::program;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Spec, Started};
-use crate::sys::tag::{self, Tag, Tags};
+use crate::sys::tag::{self, Life, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
 use std::collections::{BTreeMap, HashMap};
@@ -142,6 +142,11 @@ impl Runs {
     /// The tag that a run's processes carry.
     pub(crate) fn tag(&self, key: &RunKey) -> Option<Tag> {
         self.by_key.get(key).copied()
+    }
+
+    /// What all processes of this supervisor's runs have in common.
+    pub(crate) const fn life(&self) -> Life {
+        self.tags.life()
     }
 
     /// The run of which a process is.

@@ -6,6 +6,7 @@ mod start;
 use crate::boot::Boot;
 use crate::conn::FromConn;
 use crate::facts;
+use crate::foreign::Foreign;
 use crate::heal::Mended;
 use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
@@ -30,6 +31,7 @@ pub(crate) struct Shell {
     output: Output,
     settings: Settings,
     readiness: Readiness,
+    foreign: Foreign,
     ports: Ports,
     conns: HashMap<ConnId, Rc<Outbound>>,
     /// Connections that got something in this turn of the loop.
@@ -58,12 +60,14 @@ impl Shell {
         boot: Boot,
         started: Instant,
     ) -> Self {
+        let foreign = Foreign::new(readiness.findings(), runs.life());
         Self {
             core,
             runs,
             output,
             settings,
             readiness,
+            foreign,
             ports: Ports::default(),
             conns: HashMap::new(),
             touched: Vec::new(),
@@ -127,7 +131,9 @@ impl Shell {
                 }
             }
             Effect::ProbeOnce { key, target, timeout_ms } => return self.probe_once(key, target, timeout_ms),
-            Effect::Examine { .. } | Effect::EndOrphans { .. } | Effect::Follow { .. } => {}
+            Effect::Examine { key, plan } => self.foreign.examine(key, plan),
+            Effect::EndOrphans { key, orphans, plan } => self.foreign.end(key, orphans, plan),
+            Effect::Follow { name, pid } => self.foreign.follow(name, pid),
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Sweep { key } => self.runs.sweep(&key),
             Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
@@ -213,6 +219,15 @@ impl Shell {
             Found::NotYet { key, status } => self.input(Input::Told { key, status }),
             Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
             Found::Looked { key, failure } => self.input(Input::Probed { key, failure }),
+            Found::Examined { key, sighting } => {
+                let found = self.foreign.take(&key.name, sighting);
+                self.input(Input::Examined { key, found });
+            }
+            Found::HolderGone { name, pid } => {
+                if self.foreign.is_followed(&name, pid) {
+                    self.input(Input::External { name, holder: None });
+                }
+            }
             Found::Notified { pid, note, status } => {
                 // Whoever is not of a run of ours has nothing to say.
                 let Some(key) = self.runs.run_of(pid) else { return };

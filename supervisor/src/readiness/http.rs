@@ -26,9 +26,32 @@ pub(crate) async fn ask(endpoint: &str, request: &str) -> io::Result<u16> {
 /// # Errors
 /// As for [`ask`].
 pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io::Result<u16> {
+    let (status, _) = exchange(address, method, path, "1.1").await?;
+    Ok(status)
+}
+
+/// The body of the answer to a GET, whatever its status.
+///
+/// # Errors
+/// When nobody answers there, or it is not HTTP.
+pub(crate) async fn body(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+    // To HTTP/1.0 nobody answers in chunks.
+    let (_, answer) = exchange(address, "GET", path, "1.0").await?;
+    let end =
+        answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(|| no("the answer is not HTTP"))?;
+    Ok(answer.get(end + 4..).unwrap_or_default().to_vec())
+}
+
+/// Sends a request and gives status and bytes of the answer.
+async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    version: &str,
+) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: gob\r\nAccept: */*\r\nContent-Length: 0\r\n\
+        "{method} {path} HTTP/{version}\r\nHost: {address}\r\nUser-Agent: gob\r\nAccept: */*\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
@@ -40,9 +63,9 @@ pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io:
     }
     let status = read_status(&answer).ok_or_else(|| no("the answer is not HTTP"))?;
     let mut rest = stream.take(MAX_REST as u64);
-    // Only politeness: the answer is known.
+    // Where only the status is wanted this is politeness: the answer is known.
     rest.read_to_end(&mut answer).await.unwrap_or_default();
-    Ok(status)
+    Ok((status, answer))
 }
 
 fn read_status(answer: &[u8]) -> Option<u16> {

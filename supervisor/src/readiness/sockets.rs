@@ -1,4 +1,4 @@
-//! On which TCP ports a run's tree listens: the sockets that its processes have open (`/proc/PID/fd`), joined with the
+//! On which TCP ports processes listen, a run's tree say: the sockets that they have open (`/proc/PID/fd`), joined with the
 //! kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by their inodes (proc(5)).
 
 use crate::sys::process;
@@ -14,8 +14,13 @@ const LISTENING: &str = "0A";
 /// Where to reach the run's listening sockets from this machine, each with its port and process.
 pub(super) fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
     let members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
+    listening_of(members.iter().map(|found| found.id.pid))
+}
+
+/// Where to reach the listening sockets of these processes from this machine, each with its port and process.
+pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> io::Result<Vec<(SocketAddr, Port)>> {
     let mut holders = BTreeMap::new();
-    for pid in members.iter().map(|found| found.id.pid) {
+    for pid in pids {
         for inode in socket_inodes(pid) {
             holders.entry(inode).or_insert(pid);
         }

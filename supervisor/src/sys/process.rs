@@ -4,7 +4,9 @@ use super::tag::{self, Tag};
 use gob_protocol::ProcessId;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// One process as a scan found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +50,52 @@ pub(crate) fn open(found: &Found, expected: Tag) -> Option<OwnedFd> {
     same.then_some(pidfd)
 }
 
-fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+/// Whether there is a process of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    /// There is; its start time is 0 where only that much can be told.
+    Alive { start_time: u64 },
+    /// There is none, or it is a zombie.
+    Dead,
+}
+
+/// Whether a process of any user is alive. Where that can't be told it is.
+pub(crate) fn liveness(pid: i32) -> Liveness {
+    if let Some(found) = stat(pid) {
+        return Liveness::Alive { start_time: found.id.start_time };
+    }
+    match std::fs::metadata(format!("/proc/{pid}/stat")) {
+        // It was there and is not alive.
+        Ok(_) if stat(pid).is_none() => Liveness::Dead,
+        // /proc may hide the processes of others.
+        // SAFETY: integers only; signal 0 is no signal.
+        Err(_) if unsafe { libc::kill(pid, 0) } != 0 && errno() == Some(libc::ESRCH) => Liveness::Dead,
+        Ok(_) | Err(_) => Liveness::Alive { start_time: 0 },
+    }
+}
+
+fn errno() -> Option<i32> {
+    io::Error::last_os_error().raw_os_error()
+}
+
+/// Opens a handle on whatever process has this number.
+pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes two integers; a descriptor that is returned is new and ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: see above.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Waits until the process behind a handle has ended. May be dropped at any time.
+///
+/// # Errors
+/// When the runtime can't watch the handle.
+pub(crate) async fn ended(pidfd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the descriptor is borrowed, and thereby open, for longer than it is registered.
+    let watched = unsafe { AsyncFd::register_with_interest(pidfd.as_fd(), Interest::READABLE) }?;
+    watched.readable().await?.retain_ready();
+    Ok(())
 }
 
 /// Signals the process behind a handle, which can't be another one by now.
@@ -83,5 +125,23 @@ mod tests {
         assert_eq!(stat(me), Some(found));
         assert_eq!(stat(i32::MAX), None);
         assert_eq!(tag::of(i32::MAX), None);
+    }
+
+    #[test]
+    fn who_is_alive() {
+        let me = std::process::id().try_into().unwrap();
+        assert_eq!(liveness(me), Liveness::Alive { start_time: stat(me).unwrap().id.start_time });
+        assert!(matches!(liveness(1), Liveness::Alive { .. }), "also when it is another user's");
+        assert_eq!(liveness(i32::MAX), Liveness::Dead);
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let pid = child.id().try_into().unwrap();
+        // Ended and not reaped: a zombie.
+        let pidfd = pidfd_open(pid).unwrap();
+        let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one element, which lives until the call returns.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
+        assert_eq!(liveness(pid), Liveness::Dead);
+        child.wait().unwrap();
+        assert_eq!(liveness(pid), Liveness::Dead);
     }
 }

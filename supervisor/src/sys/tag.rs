@@ -15,6 +15,27 @@ pub(crate) struct Tag(pub(crate) u64);
 
 const COUNTER_BITS: u32 = 22;
 
+/// What all tags of one supervisor's life have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Life(u64);
+
+impl Life {
+    /// Whether a tag is of this life.
+    pub(crate) const fn has(self, tag: u64) -> bool {
+        tag >> COUNTER_BITS == self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn of(tag: u64) -> Self {
+        Self(tag >> COUNTER_BITS)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn none() -> Self {
+        Self(0)
+    }
+}
+
 /// Hands out tags.
 #[derive(Debug)]
 pub(crate) struct Tags {
@@ -27,6 +48,10 @@ impl Tags {
         // The top two bits stay clear: RLIM_INFINITY and its neighbours mean something else.
         let base = (random >> (64 - 40)) | 1;
         Self { next: base << COUNTER_BITS }
+    }
+
+    pub(crate) const fn life(&self) -> Life {
+        Life(self.next >> COUNTER_BITS)
     }
 
     pub(crate) fn next(&mut self) -> Tag {

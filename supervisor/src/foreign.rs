@@ -1,0 +1,123 @@
+//! Programs that hold a graph without gob (FEATURES A9): looking for them, following them, and ending those that a kind
+//! says may be ended.
+//!
+//! Owns what is under way for each worker. Decides nothing: the core says where to look and hears who was found. Files,
+//! and whatever a hanging disk can hold up, are read off the main thread.
+
+mod arguments;
+mod end;
+mod endpoint;
+mod examine;
+mod lockfile;
+
+use crate::readiness::Found;
+use crate::sys::process;
+use crate::sys::tag::Life;
+use examine::Looker;
+use gob_core::{ExaminePlan, Examined, Orphan, RunKey};
+use gob_protocol::Name;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Time until a holder is tried to be followed again when there was no descriptor for it.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is under way.
+pub(crate) struct Foreign {
+    found: mpsc::Sender<Found>,
+    looker: Looker,
+    /// Handles of holders, opened before they were found to hold anything.
+    handles: HashMap<Name, (i32, OwnedFd)>,
+    following: HashMap<Name, (i32, JoinHandle<()>)>,
+}
+
+impl Foreign {
+    /// What is found goes to `found`. Processes of this supervisor's `life` are not foreign.
+    pub(crate) fn new(found: mpsc::Sender<Found>, life: Life) -> Self {
+        Self { found, looker: Looker::new(life), handles: HashMap::new(), following: HashMap::new() }
+    }
+
+    /// Looks who holds a graph.
+    pub(crate) fn examine(&self, key: RunKey, plan: Box<ExaminePlan>) {
+        let (found, looker) = (self.found.clone(), self.looker.clone());
+        tokio::task::spawn_local(async move {
+            let sighting = looker.examine(&plan).await;
+            found.send(Found::Examined { key, sighting }).await.unwrap_or_default();
+        });
+    }
+
+    /// Ends these processes and looks again.
+    pub(crate) fn end(&self, key: RunKey, orphans: Vec<Orphan>, plan: Box<ExaminePlan>) {
+        let (found, looker) = (self.found.clone(), self.looker.clone());
+        tokio::task::spawn_local(async move {
+            let sighting = end::end(&looker, orphans, plan).await;
+            found.send(Found::Examined { key, sighting }).await.unwrap_or_default();
+        });
+    }
+
+    /// Keeps the handle of a holder that was found, and says what was found.
+    pub(crate) fn take(&mut self, name: &Name, sighting: Sighting) -> Examined {
+        self.handles.remove(name);
+        if let (Examined::Held(holder), Some(handle)) = (&sighting.found, sighting.handle) {
+            self.handles.insert(name.clone(), (holder.pid, handle));
+        }
+        sighting.found
+    }
+
+    /// Tells when a holder is gone.
+    pub(crate) fn follow(&mut self, name: Name, pid: i32) {
+        let handle = self.handles.remove(&name).filter(|(of, _)| *of == pid).map(|(_, handle)| handle);
+        let (found, told) = (self.found.clone(), name.clone());
+        let task = tokio::task::spawn_local(async move {
+            until_gone(pid, handle).await;
+            found.send(Found::HolderGone { name: told, pid }).await.unwrap_or_default();
+        });
+        if let Some((_, older)) = self.following.insert(name, (pid, task)) {
+            older.abort();
+        }
+    }
+
+    /// Whether the process that is gone is the one that was followed last.
+    pub(crate) fn is_followed(&mut self, name: &Name, pid: i32) -> bool {
+        let same = self.following.get(name).is_some_and(|(of, _)| *of == pid);
+        if same {
+            self.following.remove(name);
+        }
+        same
+    }
+}
+
+/// Who was found, with a handle where that is a process to be followed.
+pub(crate) struct Sighting {
+    pub(crate) found: Examined,
+    pub(crate) handle: Option<OwnedFd>,
+}
+
+impl From<Examined> for Sighting {
+    fn from(found: Examined) -> Self {
+        Self { found, handle: None }
+    }
+}
+
+/// Waits until a process is gone. A handle that there is can't mean another one of the same number.
+async fn until_gone(pid: i32, handle: Option<OwnedFd>) {
+    let mut handle = handle.map_or_else(|| process::pidfd_open(pid), Ok);
+    loop {
+        let ended = match &handle {
+            Ok(handle) => process::ended(handle).await,
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        match ended {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(pid, %error, "cannot follow"),
+        }
+        // Out of descriptors, say.
+        tokio::time::sleep(AGAIN).await;
+        handle = handle.or_else(|_| process::pidfd_open(pid));
+    }
+}

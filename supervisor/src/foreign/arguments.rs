@@ -1,0 +1,123 @@
+//! Workers that are alive without a lock file, found by their arguments among the processes of this user.
+
+use crate::sys::tag::Life;
+use crate::sys::{fds, process, tag};
+use gob_core::{ExaminePlan, Orphan};
+use gob_protocol::foreign::Known;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// So much of a process's arguments and environment is looked at.
+const MAX_BYTES: u64 = 256 * 1024;
+/// So much of its arguments is shown.
+const MAX_SHOWN: usize = 200;
+/// With this in its environment, Electron is Node.
+const AS_NODE: &[u8] = b"ELECTRON_RUN_AS_NODE=";
+
+/// Every worker of the plan's graph that is not of this supervisor's life.
+///
+/// # Errors
+/// When there is no process table.
+pub(super) fn orphans(plan: &ExaminePlan, life: Life) -> io::Result<Vec<Orphan>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        found.extend(orphan(pid, plan, life));
+    }
+    found.sort_by_key(|orphan: &Orphan| orphan.id.pid);
+    Ok(found)
+}
+
+/// The process, where it is such a worker.
+pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan> {
+    let proc = format!("/proc/{pid}");
+    let ours = fs::metadata(&proc).is_ok_and(|meta| meta.uid() == fds::uid());
+    if !ours || tag::of(pid).is_some_and(|tag| life.has(tag)) {
+        return None;
+    }
+    let id = process::stat(pid)?.id;
+    let args = arguments(pid);
+    let known = Known { command: &plan.command, graph: &plan.graph, root_dir: &plan.root_dir };
+    let real_path = |dir: &str| {
+        let base = fs::read_link(format!("{proc}/cwd")).ok()?;
+        fs::canonicalize(base.join(dir)).ok()?.to_str().map(str::to_owned)
+    };
+    let is_worker = known.is_worker(&args, false, real_path)
+        || (known.is_worker(&args, true, real_path) && runs_as_node(pid));
+    // Its number may have been given to another process while it was looked at.
+    (is_worker && process::stat(pid)?.id == id).then(|| Orphan { id, command: shown(&args) })
+}
+
+/// The arguments of a process; none when it is gone, or a zombie.
+pub(super) fn arguments(pid: i32) -> Vec<String> {
+    let bytes = read_some(format!("/proc/{pid}/cmdline").as_ref()).unwrap_or_default();
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
+}
+
+fn runs_as_node(pid: i32) -> bool {
+    let env = read_some(format!("/proc/{pid}/environ").as_ref()).unwrap_or_default();
+    env.split(|byte| *byte == 0).any(|var| var.strip_prefix(AS_NODE).is_some_and(|value| !value.is_empty()))
+}
+
+fn read_some(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn shown(args: &[String]) -> String {
+    let whole = args.join(" ");
+    match whole.char_indices().nth(MAX_SHOWN) {
+        Some((at, _)) => format!("{} …", whole.get(..at).unwrap_or_default()),
+        None => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_of_this_user_by_its_arguments() {
+        let root = fs::canonicalize(std::env::temp_dir()).unwrap();
+        let root_dir = root.to_str().unwrap().to_owned();
+        // The decoy has all the words, behind another program.
+        let script = root.join(format!("gob-orphan-{}.sh", std::process::id()));
+        fs::write(&script, "read line\n").unwrap();
+        let args = ["--repo", "a graph", "--root-dir", "."];
+        let spawn = |first: &str| {
+            let mut command = Command::new("/bin/sh");
+            let words = ["-c", "read line", first, script.to_str().unwrap()];
+            let all = if first.is_empty() { &words[3..] } else { &words[..] };
+            command.args(all).args(args).current_dir(&root).stdin(Stdio::piped()).spawn().unwrap()
+        };
+        let (mut worker, mut decoy) = (spawn(""), spawn("sh"));
+        let command = ["sh", script.to_str().unwrap(), "--repo", "{graph}"].map(str::to_owned).to_vec();
+        let plan = ExaminePlan { lock_file: None, command, graph: "a graph".into(), root_dir, health: None };
+        let found = orphans(&plan, Life::none()).unwrap();
+        let own = Life::of(tag::of(worker.id().try_into().unwrap()).unwrap());
+        let ours = orphans(&plan, own).unwrap();
+        for child in [&mut worker, &mut decoy] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        fs::remove_file(&script).unwrap();
+        assert_eq!(found.iter().map(|orphan| orphan.id.pid).collect::<Vec<_>>(), [worker.id() as i32]);
+        assert!(found[0].command.ends_with("--repo a graph --root-dir ."), "{found:?}");
+        assert_eq!(ours, [], "what carries this life's mark is not foreign");
+    }
+
+    #[test]
+    fn long_arguments_are_cut() {
+        assert_eq!(shown(&["é".repeat(300)]).chars().count(), MAX_SHOWN + 2);
+        assert_eq!(shown(&["a".into(), "b c".into()]), "a b c");
+    }
+}

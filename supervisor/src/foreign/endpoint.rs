@@ -1,0 +1,41 @@
+//! Where a holder is reached: the port on which it listens and answers as itself (FIELD: a lock file tells no port).
+
+use super::examine::Looker;
+use crate::readiness::{http, sockets};
+use crate::sys::process;
+use gob_protocol::ProcessId;
+use gob_protocol::foreign::answers_as;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// A holder that has just taken its lock may need so long until it listens.
+const LIMIT: Duration = Duration::from_secs(5);
+/// How long one of its ports may take to answer.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// First and longest time between two looks.
+const BETWEEN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// The endpoint of a holder that answers there to a GET of `path` with its own pid and graph.
+pub(super) async fn of(looker: &Looker, holder: ProcessId, graph: &str, path: &str) -> Option<String> {
+    let deadline = Instant::now() + LIMIT;
+    let (mut between, longest) = BETWEEN;
+    loop {
+        let listening = looker.off_thread(move || sockets::listening_of([holder.pid])).await?.ok()?;
+        for (address, _) in listening {
+            if is_there(address, holder.pid, graph, path).await {
+                return Some(format!("http://{address}"));
+            }
+        }
+        if process::stat(holder.pid).is_none_or(|now| now.id != holder) || Instant::now() >= deadline {
+            return None;
+        }
+        sleep(between).await;
+        between = (between * 2).min(longest);
+    }
+}
+
+async fn is_there(address: SocketAddr, pid: i32, graph: &str, path: &str) -> bool {
+    let answer = timeout(ATTEMPT, http::body(address, path)).await;
+    matches!(answer, Ok(Ok(body)) if answers_as(&body, pid, graph))
+}
