@@ -77,6 +77,11 @@ fn the_example_is_right_once_it_is_uncommented() {
     let lines = EXAMPLE.lines().filter(is_toml).map(|line| line.trim_start_matches("# "));
     let config = parse(&lines.collect::<Vec<_>>().join("\n"));
     assert!(config.kinds.contains_key("redis") && config.kinds.contains_key("oxigraph"));
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/kinds/logseq.toml"));
+    let logseq = parse(&text.unwrap()).kinds.remove("logseq").unwrap();
+    assert_eq!(config.kinds["logseq"], logseq, "the kind that is there to be copied");
+    assert_eq!(logseq.foreign.orphans, Some(crate::kind::Orphans::End));
     assert_eq!(config.autostart().collect::<Vec<_>>(), ["notes"]);
 }
 
