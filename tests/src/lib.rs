@@ -10,6 +10,7 @@ pub mod conn;
 pub mod console;
 pub mod ctl;
 pub mod gob;
+pub mod logseq;
 pub mod process;
 pub mod script;
 pub mod wait;
