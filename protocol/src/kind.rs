@@ -238,6 +238,17 @@ impl Default for StopWay {
     }
 }
 
+impl GraphDirEncoding {
+    /// A graph's name as a directory's.
+    #[must_use]
+    pub fn dir_of(self, graph: &crate::Name) -> String {
+        match self {
+            Self::Safe => graph.on_disk(),
+            Self::Logseq => crate::foreign::logseq_dir(graph.as_str()),
+        }
+    }
+}
+
 impl Foreign {
     /// Whether gob looks for such programs.
     #[must_use]

@@ -15,6 +15,7 @@ pub mod kind;
 pub mod limits;
 pub mod logindex;
 pub mod name;
+pub mod placeholder;
 pub mod request;
 pub mod signal;
 pub mod suggest;

@@ -375,3 +375,60 @@ fn the_newer_way_with_a_database_as_its_lock_cedes_too() {
     assert_eq!((&worker["state"], &worker["restarts"]), (&json!("ceded"), &json!(0)), "{worker}");
     assert!(holder.is_alive());
 }
+
+#[test]
+fn who_names_the_holder_with_a_supervisor_and_without() {
+    let Some(logseq) = logseq() else { return };
+    let gob = &logseq.gob;
+    let who = |args: &[&'static str]| gob.ctl(["who", "work"].into_iter().chain(args.iter().copied()));
+    let lock = logseq.lock("work");
+    let shown = lock.to_str().unwrap();
+    assert_eq!(who(&[]).ok(), "work is held by nobody\n", "a lock file would tell");
+
+    let holder = logseq.holder("work", &["--owner-source", "electron"]);
+    let line = format!("(pid {}, owner electron, {shown})\n", holder.pid());
+    let text = who(&[]).ok();
+    assert!(
+        text.starts_with(&format!("work is held by a process that is not a worker of gob's {line}")),
+        "{text}"
+    );
+    assert!(text.contains("db-worker-node.js --repo work"), "{text}");
+    assert!(!gob.socket().exists(), "nothing was started for it");
+    gob.ctl(["start", "work"]).ok();
+    let told = who(&["--json"]).json();
+    assert_eq!((&told["holder"], &told["pid"]), (&json!("external"), &json!(holder.pid())));
+    assert_eq!((&told["owner"], &told["path"]), (&json!("electron"), &json!(shown)));
+    assert_eq!(told["endpoint"], format!("http://127.0.0.1:{}", logseq.port(holder.pid()).unwrap()));
+    let listed = gob.ctl(["list"]).ok();
+    assert!(listed.contains("external") && listed.contains(&holder.pid().to_string()), "{listed}");
+    drop(holder);
+    assert!(wait::until(DEADLINE, || who(&[]).ok().starts_with("work is held by nobody\n")));
+    assert!(who(&[]).ok().contains("which is dead"), "its lock file is still there");
+    assert!(lock.exists(), "and only looked at");
+
+    let worker = gob.connect_as("cli").ok("start", json!({"graph": "work"}))["worker"].clone();
+    let told = format!("work is held by gob's worker (pid {}, owner cli), ready\n", worker["pid"]);
+    assert_eq!(who(&[]).ok(), told);
+    gob.ctl(["stop", "work"]).ok();
+    let one = logseq.holder("work", &["--no-lock"]);
+    let told = who(&["--json"]).json();
+    assert_eq!(
+        (&told["holder"], &told["pid"], &told["path"]),
+        (&json!("external"), &json!(one.pid()), &Value::Null)
+    );
+    assert_eq!(told["processes"].as_array().unwrap().len(), 1, "{told}");
+}
+
+#[test]
+fn gobctl_says_that_a_graph_is_held_and_how_a_start_was_refused() {
+    let Some(logseq) = reporting() else { return };
+    let gob = &logseq.gob;
+    let holder = logseq.holder("work", &["--owner-source", "electron"]);
+    let said = gob.ctl(["start", "work"]).ok();
+    assert!(said.contains("already running, held by a process that is not gob's"), "{said}");
+    assert!(said.contains(&format!("http://127.0.0.1:{}", logseq.port(holder.pid()).unwrap())), "{said}");
+    gob.ctl(["stop", "work"]).fails(5);
+    let other = logseq.holder("other", &["--no-lock"]);
+    let refused = gob.ctl(["start", "other"]).fails(6);
+    assert!(refused.stderr.contains(&other.pid().to_string()), "{refused}");
+}

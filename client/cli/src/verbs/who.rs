@@ -1,18 +1,21 @@
-//! `gobctl who GRAPH`: who really holds a graph: gob's worker, another process, or nobody. Never starts anything.
+//! `gobctl who GRAPH`: who really holds a graph: gob's worker, another process, or nobody. Never starts anything, and
+//! needs no supervisor for what locks and processes tell.
 
 use super::{LOOKING, Verb};
+use crate::config_file;
 use crate::context::Context;
 use crate::each::{name, name_arg};
 use crate::failure::Failure;
-use crate::lock_holder::{Holder, holder};
+use crate::foreign::{Holder, Place, Sight, look};
 use crate::out;
 use crate::render::who;
 use crate::text::escape;
 use clap::ArgMatches;
+use gob_client::protocol::config::Config;
 use gob_client::protocol::{ErrorCode, State};
-use gob_client::{Error, Name, View};
+use gob_client::{Dirs, Error, Name, View};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) const VERB: Verb = Verb {
     name: "who",
@@ -27,27 +30,31 @@ pub(crate) const VERB: Verb = Verb {
 /// Who holds it.
 enum Answer {
     Worker(Box<View>),
-    External(Option<Box<View>>, Option<Holder>),
-    Nobody,
+    /// What the supervisor says of a process that is not its own, and what can be seen.
+    External(Option<Box<View>>, Sight),
+    Nobody(Sight),
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let dirs = context.dirs()?;
     let (worker, nobody) = ask(context, &name)?;
-    let root = worker.as_ref().and_then(|worker| worker.root_dir.as_ref()).map_or(dirs.data, PathBuf::from);
     let answer = match worker {
-        Some(worker) if worker.state == State::External => Answer::External(Some(Box::new(worker)), None),
-        Some(worker) if worker.pid.is_some() => Answer::Worker(Box::new(worker)),
-        Some(_) | None => match locked_by(&root, &name) {
-            Some(holder) => Answer::External(None, Some(holder)),
-            None => Answer::Nobody,
-        },
+        Some(worker) if worker.state != State::External && worker.pid.is_some() => {
+            Answer::Worker(Box::new(worker))
+        }
+        worker => {
+            let (sight, told_by_locks) = see(context, &dirs, &name, worker.as_ref());
+            let external = worker.filter(|worker| worker.state == State::External);
+            match (external, nobody) {
+                (Some(worker), _) => Answer::External(Some(Box::new(worker)), sight),
+                (None, _) if !sight.holders.is_empty() => Answer::External(None, sight),
+                // Without a supervisor nobody knows what is not written down in a lock.
+                (None, Some(nobody)) if !told_by_locks => return Err(nobody.into()),
+                (None, _) => Answer::Nobody(sight),
+            }
+        }
     };
-    if let (Answer::Nobody, Some(nobody)) = (&answer, nobody) {
-        // Without a supervisor nobody knows what is not written down in a lock.
-        return Err(nobody.into());
-    }
     out::print(&if context.json { json_of(&name, &answer) } else { told(&name, &answer) })?;
     Ok(0)
 }
@@ -66,41 +73,82 @@ fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), 
     }
 }
 
-/// The locks that say that a graph is in use (ARCHITECTURE, Directories), and the graph worker's own.
-fn locked_by(root: &Path, name: &Name) -> Option<Holder> {
-    let encoded = name.on_disk();
-    let own = root.join(&encoded);
-    let locks =
-        [root.join(".gob").join(format!("{encoded}.lock")), own.join("lock"), own.join("worker.lock")];
-    locks.iter().find_map(|path| holder(path))
+/// What can be seen from here, and whether a lock would tell if anybody held it.
+fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (Sight, bool) {
+    let config = config_file::read(dirs).unwrap_or_else(|rejected| {
+        let problem = rejected.problems.first().map(ToString::to_string).unwrap_or_default();
+        context.note(&format!("the configuration is left out, it cannot be used: {problem}"));
+        None
+    });
+    let config: Config = config.unwrap_or_default();
+    let graph = worker.and_then(|worker| Name::graph(worker.graph.as_ref()?).ok());
+    let graph = graph.unwrap_or_else(|| name.clone());
+    let asked = worker.map(|worker| worker.kind.as_str());
+    let found = config.kind_of(graph.as_str(), asked).or_else(|_| config.kind_of(graph.as_str(), None));
+    let Ok((_, kind)) = found else { return (Sight::default(), false) };
+    let said = worker.and_then(|worker| worker.root_dir.as_ref()).or(kind.root_dir.as_ref());
+    let root = said.map_or_else(|| dirs.data.clone(), PathBuf::from);
+    let root = root.canonicalize().unwrap_or(root);
+    let place = Place { graph: &graph, kind: &kind, root: &root, data: &dirs.data };
+    (look(&place), kind.foreign.is_looked_for())
 }
 
 fn told(name: &Name, answer: &Answer) -> String {
     let name = escape(name.as_str());
-    match answer {
+    let (mut text, sight) = match answer {
         Answer::Worker(worker) => {
             let owned = if worker.owned { "" } else { "; you don't own it" };
-            format!("{name} is held by gob's worker ({}{owned}), {}\n", who(worker), worker.state)
+            return format!("{name} is held by gob's worker ({}{owned}), {}\n", who(worker), worker.state);
         }
-        Answer::External(worker, holder) => {
-            let of_view = worker.as_ref().and_then(|worker| worker.pid).map(|pid| format!("pid {pid}"));
-            let of_lock =
-                holder.as_ref().map(|holder| format!("pid {}, {}", holder.pid, escape(&holder.program)));
-            let whom = of_view.or(of_lock).unwrap_or_else(|| "pid unknown".to_owned());
-            format!("{name} is held by a process that is not a worker of gob's ({whom})\n")
+        Answer::External(worker, sight) => {
+            let of_view = worker.as_ref().filter(|_| sight.holders.is_empty()).map(|worker| who(worker));
+            let of_sight = sight.holders.iter().map(described);
+            let whom: Vec<String> = of_view.into_iter().chain(of_sight).collect();
+            let process = if whom.len() > 1 {
+                "processes that are not workers"
+            } else {
+                "a process that is not a worker"
+            };
+            let endpoint = worker.as_ref().and_then(|worker| worker.endpoint.as_ref());
+            let endpoint = endpoint.map_or_else(String::new, |endpoint| format!("{}\n", escape(endpoint)));
+            (format!("{name} is held by {process} of gob's ({})\n{endpoint}", whom.join("; ")), sight)
         }
-        Answer::Nobody => format!("{name} is held by nobody\n"),
+        Answer::Nobody(sight) => (format!("{name} is held by nobody\n"), sight),
+    };
+    for holder in sight.holders.iter().filter(|holder| !holder.command.is_empty()) {
+        text.push_str(&format!("  {}: {}\n", holder.pid, escape(&holder.command)));
     }
+    text.extend(sight.note.iter().map(|note| format!("  {}\n", escape(note))));
+    text
+}
+
+fn described(holder: &Holder) -> String {
+    let by = match &holder.path {
+        Some(path) => escape(&path.to_string_lossy()),
+        None => "by its arguments, without a lock file".to_owned(),
+    };
+    format!("pid {}, owner {}, {by}", holder.pid, holder.owner)
 }
 
 fn json_of(name: &Name, answer: &Answer) -> String {
-    let (holder, pid, worker) = match answer {
-        Answer::Worker(worker) => ("worker", worker.pid, Some(worker)),
-        Answer::External(worker, holder) => {
-            let pid = worker.as_ref().and_then(|worker| worker.pid);
-            ("external", pid.or(holder.as_ref().map(|holder| holder.pid)), worker.as_ref())
-        }
-        Answer::Nobody => ("nobody", None, None),
+    let nothing = Sight::default();
+    let (holder, worker, sight) = match answer {
+        Answer::Worker(worker) => ("worker", Some(worker), &nothing),
+        Answer::External(worker, sight) => ("external", worker.as_ref(), sight),
+        Answer::Nobody(sight) => ("nobody", None, sight),
     };
-    format!("{}\n", json!({"graph": name.as_str(), "holder": holder, "pid": pid, "worker": worker}))
+    let first = sight.holders.first();
+    let each = |holder: &Holder| json!({"pid": holder.pid, "owner": holder.owner, "path": holder.path, "command": holder.command});
+    let answer = json!({
+        "graph": name.as_str(),
+        "holder": holder,
+        "pid": worker.and_then(|worker| worker.pid).or(first.map(|first| first.pid)),
+        "owner": worker.map(|worker| &worker.owner).or(first.map(|first| &first.owner)),
+        "path": first.and_then(|first| first.path.as_ref()),
+        "endpoint": worker.and_then(|worker| worker.endpoint.as_ref()),
+        "worker": worker,
+        "processes": sight.holders.iter().map(each).collect::<Vec<_>>(),
+        "note": sight.note,
+    });
+    format!("{answer}\n")
 }

@@ -1,0 +1,158 @@
+//! Who holds a graph, as anybody can see it: by the lock file of programs that don't ask gob, by the lock that gob's own
+//! workers hold, or by arguments. Looks only: nothing is taken away here.
+
+use crate::lock_holder;
+use crate::process;
+use gob_client::protocol::foreign::{Known, MAX_LOCK_BYTES, read_lock};
+use gob_client::protocol::kind::Kind;
+use gob_client::protocol::placeholder::filled;
+use gob_client::{Name, Owner};
+use nix::fcntl::OFlag;
+use serde::Deserialize;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Whose graph is looked for, and where.
+pub(crate) struct Place<'a> {
+    pub(crate) graph: &'a Name,
+    pub(crate) kind: &'a Kind,
+    /// The real path of its root.
+    pub(crate) root: &'a Path,
+    /// Graphs without a directory of their own.
+    pub(crate) data: &'a Path,
+}
+
+/// A process that holds the graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) pid: i32,
+    /// As it says itself.
+    pub(crate) owner: Owner,
+    /// What it holds; nothing where only its arguments tell.
+    pub(crate) path: Option<PathBuf>,
+    /// Its arguments.
+    pub(crate) command: String,
+}
+
+/// What was seen.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sight {
+    /// Who holds it; several only where arguments tell.
+    pub(crate) holders: Vec<Holder>,
+    /// What is worth knowing besides: a lock that a dead process left.
+    pub(crate) note: Option<String>,
+}
+
+/// Looks at every lock, and then at the processes.
+pub(crate) fn look(place: &Place<'_>) -> Sight {
+    let (mut holders, mut note) = (Vec::new(), None);
+    if let Some(path) = &place.kind.foreign.lock_file {
+        (holders, note) = by_lock_file(&PathBuf::from(fill(place, path)));
+    }
+    if holders.is_empty() {
+        holders.extend(by_own_lock(place));
+    }
+    if holders.is_empty() && place.kind.foreign.is_looked_for() {
+        holders = by_arguments(place);
+    }
+    Sight { holders, note }
+}
+
+fn by_lock_file(path: &Path) -> (Vec<Holder>, Option<String>) {
+    let shown = path.display();
+    let lock = match read(path) {
+        Ok(None) => return (vec![], None),
+        Ok(Some(bytes)) => read_lock(&bytes),
+        Err(e) => Err(format!("it can't be read: {e}")),
+    };
+    match lock {
+        Err(why) => (vec![], Some(format!("the lock file {shown} says nothing: {why}"))),
+        Ok(lock) if process::start_time(lock.pid).is_none() => {
+            (vec![], Some(format!("the lock file {shown} is of pid {}, which is dead", lock.pid)))
+        }
+        Ok(lock) => (vec![holder(lock.pid, lock.owner, Some(path.to_owned()))], None),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    // Neither a FIFO nor a symbolic link is what such a program makes.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_LOCK_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// What gob writes into the lock of a graph, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Note {
+    pid: i32,
+    start_time: Option<u64>,
+    owner: Option<String>,
+}
+
+/// A worker of some supervisor, by the lock that lies with the graph (ARCHITECTURE, Directories) or the graph worker's own.
+fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
+    let encoded = place.graph.on_disk();
+    let own = place.data.join(&encoded);
+    let locks = [
+        place.root.join(".gob").join(format!("{encoded}.lock")),
+        own.join("lock"),
+        place.root.join(&encoded).join("worker.lock"),
+    ];
+    locks.into_iter().find_map(|path| {
+        let note: Note =
+            read(&path).ok()?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        // Its process is alive: so is its lock. What the kernel tells is who took it, which may be a dead supervisor.
+        let noted = process::start_time(note.pid)
+            .filter(|started| note.pid > 0 && note.start_time.is_none_or(|noted| noted == *started));
+        let pid = noted.map(|_| note.pid).or_else(|| lock_holder::holder(&path).map(|holder| holder.pid))?;
+        let owner = note.owner.and_then(|owner| Owner::new(&owner).ok());
+        Some(holder(pid, owner.unwrap_or_else(Owner::unknown), Some(path)))
+    })
+}
+
+/// Workers that are alive without a lock file.
+fn by_arguments(place: &Place<'_>) -> Vec<Holder> {
+    let command: Vec<String> = place.kind.command.iter().map(|word| fill(place, word)).collect();
+    let Some(root_dir) = place.root.to_str() else { return vec![] };
+    let known = Known { command: &command, graph: place.graph.as_str(), root_dir };
+    let is_worker = |pid: i32| {
+        let args = process::arguments(pid);
+        let real_path = |dir: &str| {
+            let base = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+            std::fs::canonicalize(base.join(dir)).ok()?.to_str().map(str::to_owned)
+        };
+        let as_node = || process::has_variable(pid, "ELECTRON_RUN_AS_NODE");
+        known.is_worker(&args, false, real_path) || (known.is_worker(&args, true, real_path) && as_node())
+    };
+    let found = process::own().into_iter().filter(|pid| is_worker(*pid));
+    found.map(|pid| holder(pid, Owner::unknown(), None)).collect()
+}
+
+fn holder(pid: i32, owner: Owner, path: Option<PathBuf>) -> Holder {
+    Holder { pid, owner, path, command: process::arguments(pid).join(" ") }
+}
+
+/// A text of the kind with what is known of the graph in it.
+fn fill(place: &Place<'_>, text: &str) -> String {
+    filled(text, |name| {
+        Some(match name {
+            "graph" | "name" => place.graph.to_string(),
+            "graph_dir" => place.kind.foreign.graph_dir_encoding.dir_of(place.graph),
+            "root_dir" => place.root.to_str()?.to_owned(),
+            "data_dir" => place.data.join(place.graph.on_disk()).to_str()?.to_owned(),
+            _ => return None,
+        })
+    })
+}
