@@ -2,6 +2,7 @@
 
 use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
+use crate::off_thread;
 use crate::sys::process::{self, Liveness};
 use crate::sys::tag::Life;
 use gob_core::{ExaminePlan, Examined, Holder, Orphan};
@@ -63,7 +64,7 @@ impl Looker {
         let room = self.room.clone();
         let looked = timeout(LOOK, async move {
             let permit = room.acquire_owned().await.ok()?;
-            let looked = tokio::task::spawn_blocking(move || {
+            let looked = off_thread::begin(move || {
                 let looked = look();
                 drop(permit);
                 looked
@@ -162,5 +163,53 @@ fn unlocked(plan: &ExaminePlan, life: Life) -> Seen {
     match arguments::orphans(plan, life) {
         Ok(orphans) => Seen::Unlocked(orphans),
         Err(e) => Seen::Unclear(format!("the processes can't be listed: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_look_that_hangs_is_given_up_and_holds_up_no_other() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let looker = Looker::new(Life::none());
+        let (release, hung) = mpsc::channel::<()>();
+        runtime.block_on(async {
+            let begun = Instant::now();
+            let hang = looker.off_thread(move || hung.recv().is_err());
+            let quick = async {
+                let seen = looker.off_thread(|| 7).await;
+                (seen, begun.elapsed())
+            };
+            let (hung, (seen, after)) = tokio::join!(hang, quick);
+            assert_eq!((hung, seen), (None, Some(7)));
+            assert!(after < LOOK && begun.elapsed() >= LOOK, "{after:?}");
+        });
+        assert_eq!(looker.room.available_permits(), AT_ONCE - 1, "its thread is still there");
+        drop(release);
+        let room = runtime.block_on(async { timeout(LOOK, looker.room.acquire_many(AT_ONCE as u32)).await });
+        assert!(room.is_ok(), "it ends when the disk is there again");
+    }
+
+    #[test]
+    fn what_says_nothing_is_unclear_only_after_it_has_settled() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let path = std::env::temp_dir().join(format!("gob-examine-{}", std::process::id()));
+        std::fs::write(&path, "{\"pid\":").unwrap();
+        let plan = ExaminePlan {
+            lock_file: path.to_str().map(str::to_owned),
+            command: vec!["x".to_owned()],
+            graph: "g".to_owned(),
+            root_dir: "/r".to_owned(),
+            health: None,
+        };
+        let begun = Instant::now();
+        let sighting = runtime.block_on(Looker::new(Life::none()).examine(&plan));
+        assert!(matches!(sighting.found, Examined::Unclear(_)), "{:?}", sighting.found);
+        assert!((SETTLED..LIMIT).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert_eq!(std::fs::read(&path).unwrap(), b"{\"pid\":", "it is not touched");
+        std::fs::remove_file(&path).unwrap();
     }
 }
