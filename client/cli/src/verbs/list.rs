@@ -87,7 +87,11 @@ pub(super) fn here() -> Result<String, Failure> {
 fn show(context: &Context, filter: &List, workers: &[Row<'_>]) -> Result<(), Failure> {
     if workers.is_empty() {
         let all = *filter == List::default();
-        context.note(if all { "no workers; gobctl start GRAPH starts one" } else { "no worker is like that" });
+        context.note(if all {
+            "no workers; gobctl start GRAPH starts one"
+        } else {
+            "no worker is like that"
+        });
         return Ok(());
     }
     out::print(&rows::list(workers, now(), context.colored()))
