@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod ensure;
 mod events;
+mod faults;
 mod frames;
 mod graph;
 mod handshake;

@@ -228,14 +228,14 @@ impl Inflict<'_> {
 
     fn few_files(&mut self) -> Inflicted {
         let Some((gobd, ..)) = self.gobd() else { return done("no supervisor answers") };
-        let limit = truth::open_files(gobd.pid) + self.dice.below(6);
-        let Some(before) = truth::limit_files(gobd.pid, limit) else { return done("gobd is gone") };
+        let limit = process::open_files(gobd.pid) + self.dice.below(6);
+        let Some(before) = process::limit_files(gobd.pid, limit) else { return done("gobd is gone") };
         let what = format!("gobd may have {limit} files");
         Ok((
             what,
             Box::new(move |_| {
                 // It may be gone by now.
-                truth::limit_files(gobd.pid, before);
+                process::limit_files(gobd.pid, before).unwrap_or_default();
                 Ok(())
             }),
         ))

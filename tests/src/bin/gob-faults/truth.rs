@@ -87,19 +87,3 @@ pub fn tagged(tag_of_run: u64) -> Vec<i32> {
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| tag(*pid) == Some(tag_of_run) && process::is_alive(*pid)).collect()
 }
-
-/// Sets the soft limit of open files of a process; answers the one that it had.
-pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {
-    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: as above.
-    let got = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut old) };
-    let new = libc::rlimit { rlim_cur: soft.min(old.rlim_max), rlim_max: old.rlim_max };
-    // SAFETY: reads one `rlimit`, and writes none.
-    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const new, std::ptr::null_mut()) };
-    (got == 0 && set == 0).then_some(old.rlim_cur)
-}
-
-/// How many descriptors a process has open.
-pub fn open_files(pid: i32) -> u64 {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64)
-}
