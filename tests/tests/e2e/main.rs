@@ -26,3 +26,4 @@ mod servers;
 mod spawn;
 mod stop;
 mod stop_ways;
+mod syscalls;

@@ -16,7 +16,7 @@ pub const CONFIG: &str = r#"
 [kind.graph]
 readiness = { timeout = "10s" }
 stop = { grace = "400ms" }
-restart = { backoff = ["20ms", "300ms"], give_up = { failures = 5, within = "10s" } }
+restart = { backoff = ["10ms", "100ms"], give_up = { failures = 5, within = "10s" } }
 
 [logs]
 rotate = "256KiB"
