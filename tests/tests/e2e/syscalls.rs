@@ -169,6 +169,11 @@ fn making_pipes_fails() {
 }
 
 #[test]
+fn making_processes_and_threads_fails() {
+    fail("clone,clone3,vfork");
+}
+
+#[test]
 fn accepting_fails() {
     fail("accept4");
 }
