@@ -74,7 +74,11 @@ pub fn run(args: Args) -> Result<(), BootError> {
                 let ended = supervise(&args, &mut ready).await;
                 ended.inspect_err(|e| ready.failed(e))
             });
-            supervised.await.map_err(|e| BootError::io("go on", "supervising")(e.into()))?
+            supervised.await.unwrap_or_else(|e| match e.try_into_panic() {
+                // Not an end that would come again: the keeper is to start another one.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(e) => Err(BootError::io("go on", "supervising")(e.into())),
+            })
         })
     });
     ended.inspect_err(|e| tracing::error!("{e}"))

@@ -4,6 +4,7 @@
 //! and reports what the kernel says. Used on the main thread alone.
 
 use crate::program;
+use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Spec, Started};
@@ -48,6 +49,8 @@ pub(crate) struct Runs {
     by_leader: HashMap<i32, Tag>,
     tags: Tags,
     null: File,
+    /// A lack of descriptors must not hide anybody from a sweep.
+    spare: Spare,
     open_files: libc::rlimit,
     /// What one turn of the loop saw of the process table, so that ending many runs at once reads it once.
     seen: Option<HashMap<Tag, Vec<Found>>>,
@@ -63,6 +66,7 @@ impl Runs {
             by_leader: HashMap::new(),
             tags: Tags::new(random),
             null: File::open("/dev/null")?,
+            spare: Spare::new()?,
             open_files,
             seen: None,
             new_sweeps: false,
@@ -190,10 +194,8 @@ impl Runs {
             let Some(tag) = self.by_leader.get(&pid) else { return false };
             // Only a receipt asks who else is in the group that dies with its leader.
             if self.by_tag.get(tag).is_some_and(|run| run.ending.is_some()) {
-                members = process::scan(|found| found == *tag)
-                    .ok()
-                    .and_then(|mut all| all.remove(tag))
-                    .unwrap_or_default();
+                let scanned = self.spare.with_room(|| process::scan(|found| found == *tag));
+                members = scanned.ok().and_then(|mut all| all.remove(tag)).unwrap_or_default();
             }
             true
         })?;
@@ -214,11 +216,18 @@ impl Runs {
             self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
         let mut done = Vec::new();
         while !clean.is_empty() {
-            let Ok(mut found) = process::scan(|tag| clean.contains_key(&tag)) else { break };
+            let mut found = match self.spare.with_room(|| process::scan(|tag| clean.contains_key(&tag))) {
+                Ok(found) => found,
+                Err(e) => {
+                    // Whoever was not seen may be alive. The core asks again after a while.
+                    tracing::warn!(error = %e, "cannot look who is left of ended runs");
+                    break;
+                }
+            };
             clean.retain(|tag, scans| {
                 let Some(run) = self.by_tag.get_mut(tag) else { return false };
                 let members = found.remove(tag).unwrap_or_default();
-                if run.kill(&members) || !run.reaped {
+                if run.kill(&members, &self.spare) || !run.reaped {
                     return false;
                 }
                 *scans += 1;
@@ -247,7 +256,7 @@ impl Runs {
     fn members(&mut self, key: &RunKey) -> Vec<Found> {
         let Some(tag) = self.by_key.get(key) else { return Vec::new() };
         if self.seen.is_none() {
-            self.seen = process::scan(|tag| self.by_tag.contains_key(&tag)).ok();
+            self.seen = self.spare.with_room(|| process::scan(|tag| self.by_tag.contains_key(&tag))).ok();
         }
         self.seen.as_ref().and_then(|seen| seen.get(tag)).cloned().unwrap_or_default()
     }
@@ -255,7 +264,7 @@ impl Runs {
 
 impl Run {
     /// Kills these members; false when there is nobody left to kill.
-    fn kill(&mut self, members: &[Found]) -> bool {
+    fn kill(&mut self, members: &[Found], spare: &Spare) -> bool {
         self.note_ends(members);
         let group_killed = !self.reaped && process::send_group(self.leader, libc::SIGKILL).is_ok();
         // Who went with the group is dead by now and can't be opened any more.
@@ -263,8 +272,9 @@ impl Run {
             .iter()
             .filter(|found| {
                 (group_killed && found.pgid == self.leader)
-                    || process::open(found, self.tag)
-                        .is_some_and(|pidfd| process::send(&pidfd, libc::SIGKILL).is_ok())
+                    || spare
+                        .with_room(|| process::open(found, self.tag))
+                        .is_ok_and(|pidfd| pidfd.is_some_and(|fd| process::send(&fd, libc::SIGKILL).is_ok()))
             })
             .copied()
             .collect();

@@ -184,3 +184,21 @@ pub fn voluntary_switches(pid: i32) -> u64 {
     });
     counts.sum()
 }
+
+/// How many descriptors a process has open.
+#[must_use]
+pub fn open_files(pid: i32) -> u64 {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64)
+}
+
+/// Sets how many files a process may have open; answers how many those were. `None` when it is gone.
+#[must_use]
+pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {
+    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: sets nothing, and writes one `rlimit` to valid memory.
+    let got = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut old) };
+    let new = libc::rlimit { rlim_cur: soft.min(old.rlim_max), rlim_max: old.rlim_max };
+    // SAFETY: reads one `rlimit`, and writes none.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const new, std::ptr::null_mut()) };
+    (got == 0 && set == 0).then_some(old.rlim_cur)
+}

@@ -59,6 +59,29 @@ pub struct Child {
     pub hold_output: bool,
 }
 
+/// Every way out of a process group, out of the environment, and out of politeness: with the fixture itself, a tree of
+/// seven processes.
+#[must_use]
+pub fn every_escape() -> Vec<Step> {
+    let away = |env_clear, ignore_term, stop| Child {
+        detach: true,
+        env_clear,
+        close_fds: true,
+        ignore_term,
+        stop,
+        ..Default::default()
+    };
+    vec![
+        Step::Ignore(vec!["TERM".to_owned()]),
+        Step::Child(Child::default()),
+        Step::Child(Child { setsid: true, ..Default::default() }),
+        Step::Child(Child { setsid: true, env_clear: true, ignore_term: true, ..Default::default() }),
+        Step::Child(away(false, false, false)),
+        Step::Child(away(true, true, false)),
+        Step::Child(away(true, true, true)),
+    ]
+}
+
 /// An HTTP server.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

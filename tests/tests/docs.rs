@@ -1,4 +1,4 @@
-//! `docs/TESTS.md` names tests that there are.
+//! `docs/TESTS.md` and `docs/FAULTS.md` name tests that there are.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 const DOCUMENT: &str = include_str!("../../docs/TESTS.md");
+const FAULTS: &str = include_str!("../../docs/FAULTS.md");
 
 /// The tests of each file of `e2e/`.
 fn tests() -> BTreeMap<String, BTreeSet<String>> {
@@ -23,15 +24,48 @@ fn tests() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
+/// Names of tests as a document gives them: file and name of a test of `e2e/`.
+fn references(document: &str) -> impl Iterator<Item = (&str, &str)> {
+    document.split('`').skip(1).step_by(2).filter_map(|reference| {
+        let (file, test) = reference.split_once("::")?;
+        // What follows is an argument that chooses tests, or is none at all.
+        (!test.is_empty() && !file.contains(' ')).then_some((file, test))
+    })
+}
+
 #[test]
 fn every_test_that_is_named_exists_and_every_file_is_named() {
     let tests = tests();
     let mut named = BTreeSet::new();
-    for reference in DOCUMENT.split('`').skip(1).step_by(2) {
-        let Some((file, test)) = reference.split_once("::") else { continue };
-        assert!(tests.get(file).is_some_and(|names| names.contains(test)), "there is no test {reference}");
+    for (file, test) in references(DOCUMENT) {
+        assert!(tests.get(file).is_some_and(|names| names.contains(test)), "there is no test {file}::{test}");
         named.insert(file.to_owned());
     }
     let files: BTreeSet<String> = tests.into_keys().collect();
     assert_eq!(named, files);
+}
+
+#[test]
+fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() {
+    let tests = tests();
+    let (_, table) = FAULTS.split_once("## The table").unwrap();
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let proof = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let mut named = 0;
+        for (file, test) in references(proof) {
+            assert!(tests.get(file).is_some_and(|names| names.contains(test)), "no test {file}::{test}");
+            named += 1;
+        }
+        for (file, test) in proof.split('`').filter_map(|reference| reference.split_once(".rs: ")) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file).with_extension("rs");
+            let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert!(
+                text.contains(&format!("#[test]\nfn {test}("))
+                    || text.contains(&format!("#[test]\n    fn {test}(")),
+                "no test {test} in {file}.rs"
+            );
+            named += 1;
+        }
+        assert!(named > 0 || proof.starts_with("not yet"), "nothing shows {row}");
+    }
 }

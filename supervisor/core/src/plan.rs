@@ -7,8 +7,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use gob_protocol::kind::{Check, GraphDirEncoding, HttpPort, Kind};
+use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::logindex::{Stream, log_path};
+use gob_protocol::placeholder::filled;
 use gob_protocol::{Env, Name, Owner};
 
 /// Where things are: absolute paths without a trailing slash.
@@ -37,10 +38,7 @@ impl Core {
     /// What placeholders stand for.
     fn values(&self, worker: &Worker, port: String) -> BTreeMap<&'static str, String> {
         let paths = &self.config.paths;
-        let graph_dir = match worker.kind.foreign.graph_dir_encoding {
-            GraphDirEncoding::Safe => worker.graph.on_disk(),
-            GraphDirEncoding::Logseq => gob_protocol::foreign::logseq_dir(worker.graph.as_str()),
-        };
+        let graph_dir = worker.kind.foreign.graph_dir_encoding.dir_of(&worker.graph);
         BTreeMap::from([
             ("graph", worker.graph.to_string()),
             ("name", worker.name.to_string()),
@@ -56,7 +54,8 @@ impl Core {
     /// A text of the worker's kind with its placeholders replaced, as they are in the latest run.
     pub(crate) fn filled(&self, worker: &Worker, text: &str) -> String {
         let port = worker.port.map_or_else(|| "{port}".into(), |port| port.to_string());
-        replace(text, &self.values(worker, port))
+        let values = self.values(worker, port);
+        filled(text, |name| values.get(name).cloned())
     }
 
     /// The plan of the worker's latest run.
@@ -68,7 +67,7 @@ impl Core {
             values.get("socket").cloned().unwrap_or_default(),
         );
         let kind = &worker.kind;
-        let fill = |text: &String| replace(text, &values);
+        let fill = |text: &String| filled(text, |name| values.get(name).cloned());
         let cwd = kind.cwd.as_ref().map_or_else(|| data_dir.clone(), fill);
         let mut env = graph_env(worker.env.as_deref().unwrap_or(&self.config.base_env), &kind.pass_env);
         for (name, value) in &kind.env {
@@ -173,27 +172,6 @@ fn needs_port(kind: &Kind) -> bool {
     given || texts.any(|text| text.contains("{port}"))
 }
 
-/// Replaces `{name}` for exactly the known names; other braces stay.
-fn replace(text: &str, values: &BTreeMap<&str, String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        match after.split_once('}').and_then(|(name, behind)| Some((values.get(name)?, behind))) {
-            Some((value, behind)) => {
-                out.push_str(value);
-                rest = behind;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 /// The name's file name, or its beginning and a hash (FNV-1a, 64 bits) where that is too long for a socket's path.
 fn socket_name(name: &Name) -> String {
     let full = name.on_disk();
@@ -211,15 +189,6 @@ fn socket_name(name: &Name) -> String {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
-
-    #[test]
-    fn only_known_placeholders_are_replaced() {
-        let values = BTreeMap::from([("graph", "{root_dir}".to_string()), ("root_dir", "/r".to_string())]);
-        let replace = |text| replace(text, &values);
-        assert_eq!(replace("--x={graph}/{root_dir}"), "--x={root_dir}//r");
-        assert_eq!(replace("{}{nope}{{graph}}{"), "{}{nope}{{root_dir}}{");
-        assert_eq!(replace("{\"a\":{\"b\":1}}"), "{\"a\":{\"b\":1}}");
-    }
 
     #[test]
     fn a_graph_gets_the_common_part_of_the_environment() {

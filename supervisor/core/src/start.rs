@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
+use gob_protocol::foreign::is_safe_dir;
 use gob_protocol::kind::OnLastLease;
 use gob_protocol::request::{Start, StartData};
 use gob_protocol::{Actor, Data, ErrorCode, EventKind, Id, Name, Outcome, Owner, Wait, WireError};
@@ -94,6 +95,10 @@ impl Core {
         actor: &Actor,
     ) -> Result<Name, Box<WireError>> {
         let (kind_name, kind) = self.kind_for(&graph, kind)?;
+        let dir = kind.foreign.graph_dir_encoding.dir_of(&graph);
+        if !is_safe_dir(&dir) {
+            return Err(no_dir(&graph, &kind_name, &dir));
+        }
         let kind = self.kinds.of(kind);
         let worker = Worker {
             name: name.clone(),
@@ -287,6 +292,13 @@ impl Core {
         let error = WireError::new(ErrorCode::ServerStartTimeout, message).hint(hint);
         self.reply(waiter.conn, waiter.id, Err(Box::new(error)));
     }
+}
+
+fn no_dir(graph: &Name, kind: &str, dir: &str) -> Box<WireError> {
+    let message =
+        format!("the graph {graph} has no directory of its own in the kind {kind}: it would be {dir:?}");
+    let details = serde_json::json!({"field": "payload.graph", "position": 0});
+    Box::new(WireError::new(ErrorCode::InvalidName, message).hint("choose another name").details(details))
 }
 
 fn conflict(known: &Worker, start: &Start) -> Box<WireError> {

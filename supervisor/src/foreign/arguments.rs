@@ -38,7 +38,7 @@ pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan>
     if !ours || tag::of(pid).is_some_and(|tag| life.has(tag)) {
         return None;
     }
-    let id = process::stat(pid)?.id;
+    let id = process::stat(pid).ok()??.id;
     let args = arguments(pid);
     let known = Known { command: &plan.command, graph: &plan.graph, root_dir: &plan.root_dir };
     let real_path = |dir: &str| {
@@ -48,7 +48,7 @@ pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan>
     let is_worker = known.is_worker(&args, false, real_path)
         || (known.is_worker(&args, true, real_path) && runs_as_node(pid));
     // Its number may have been given to another process while it was looked at.
-    (is_worker && process::stat(pid)?.id == id).then(|| Orphan { id, command: shown(&args) })
+    (is_worker && process::stat(pid).ok()??.id == id).then(|| Orphan { id, command: shown(&args) })
 }
 
 /// The arguments of a process; none when it is gone, or a zombie.

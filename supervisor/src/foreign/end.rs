@@ -59,7 +59,9 @@ async fn signal(all: Vec<(Orphan, OwnedFd)>, signal: i32, limit: Duration) -> Ve
     for (orphan, handle) in all {
         let gone = matches!(timeout_at(deadline, process::ended(&handle)).await, Ok(Ok(())));
         // A zombie that its parent does not reap is dead too.
-        if !gone && process::stat(orphan.id.pid).is_some_and(|now| now.id == orphan.id) {
+        if !gone
+            && process::stat(orphan.id.pid).map_or(true, |now| now.is_some_and(|now| now.id == orphan.id))
+        {
             left.push((orphan, handle));
         }
     }

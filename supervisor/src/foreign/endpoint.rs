@@ -27,7 +27,8 @@ pub(super) async fn of(looker: &Looker, holder: ProcessId, graph: &str, path: &s
                 return Some(format!("http://{address}"));
             }
         }
-        if process::stat(holder.pid).is_none_or(|now| now.id != holder) || Instant::now() >= deadline {
+        let is_gone = process::stat(holder.pid).is_ok_and(|now| now.is_none_or(|now| now.id != holder));
+        if is_gone || Instant::now() >= deadline {
             return None;
         }
         sleep(between).await;

@@ -1,5 +1,7 @@
 //! Descriptors and limits of the supervisor itself.
 
+use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -46,6 +48,47 @@ pub(crate) fn raise_open_files() -> io::Result<libc::rlimit> {
         return Err(io::Error::last_os_error());
     }
     Ok(before)
+}
+
+/// Descriptors that are kept for what must not fail for lack of them.
+#[derive(Debug)]
+pub(crate) struct Spare(RefCell<Vec<File>>);
+
+/// A look at the process table takes two at once: the directory and a file, or a handle and a file.
+const SPARE: usize = 2;
+
+impl Spare {
+    /// Keeps some from now on.
+    pub(crate) fn new() -> io::Result<Self> {
+        let spare = Self(RefCell::default());
+        spare.keep()?;
+        Ok(spare)
+    }
+
+    fn keep(&self) -> io::Result<()> {
+        let mut kept = self.0.borrow_mut();
+        while kept.len() < SPARE {
+            kept.push(File::open("/dev/null")?);
+        }
+        Ok(())
+    }
+
+    /// Does something, again with the spare descriptors given up when there are no others.
+    pub(crate) fn with_room<T>(&self, mut what: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let mut done = what();
+        if done.as_ref().err().and_then(io::Error::raw_os_error).is_some_and(is_lack) {
+            self.0.borrow_mut().clear();
+            done = what();
+            // When somebody else was quicker, the next one who needs them is told.
+            self.keep().unwrap_or_default();
+        }
+        done
+    }
+}
+
+/// Whether this process, or the system, has no descriptor to give.
+fn is_lack(errno: i32) -> bool {
+    errno == libc::EMFILE || errno == libc::ENFILE
 }
 
 /// How many files this process may have open.

@@ -16,22 +16,36 @@ pub(crate) struct Found {
 }
 
 /// Every living process that carries one of these tags, in one pass over the process table. A zombie is dead.
+///
+/// # Errors
+/// When the table, or one of these processes, could not be looked at: whoever is not found may be alive then.
 pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<Found>>> {
     let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         let Some(tag) = tag::of(pid).map(Tag).filter(|tag| wanted(*tag)) else { continue };
-        if let Some(process) = stat(pid) {
+        if let Some(process) = stat(pid)? {
             found.entry(tag).or_default().push(process);
         }
     }
     Ok(found)
 }
 
-/// Start time and group of a living process (proc(5), fields 3, 5 and 22 of `stat`).
-pub(crate) fn stat(pid: i32) -> Option<Found> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Start time and group of a living process (proc(5), fields 3, 5 and 22 of `stat`); `None` for one that is dead or gone.
+///
+/// # Errors
+/// When it could not be looked at, such as for lack of a descriptor.
+pub(crate) fn stat(pid: i32) -> io::Result<Option<Found>> {
+    match std::fs::read(format!("/proc/{pid}/stat")) {
+        // A program may call itself what it likes, also in bytes that are no text.
+        Ok(stat) => Ok(read_stat(pid, &String::from_utf8_lossy(&stat))),
+        Err(e) if is_gone(&e) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn read_stat(pid: i32, stat: &str) -> Option<Found> {
     // The program's name is in parentheses and may hold anything, parentheses included.
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
@@ -41,13 +55,24 @@ pub(crate) fn stat(pid: i32) -> Option<Found> {
     (!dead).then_some(Found { id: ProcessId { pid, start_time }, pgid })
 }
 
+/// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
 /// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the
 /// same tag, both looked at after the handle was there.
-pub(crate) fn open(found: &Found, expected: Tag) -> Option<OwnedFd> {
-    let pidfd = pidfd_open(found.id.pid).ok()?;
-    let same =
-        stat(found.id.pid).is_some_and(|now| now.id == found.id) && tag::of(found.id.pid) == Some(expected.0);
-    same.then_some(pidfd)
+///
+/// # Errors
+/// When it could not be looked at. It may be alive then.
+pub(crate) fn open(found: &Found, expected: Tag) -> io::Result<Option<OwnedFd>> {
+    let pidfd = match pidfd_open(found.id.pid) {
+        Err(e) if is_gone(&e) => return Ok(None),
+        other => other?,
+    };
+    let same = stat(found.id.pid)?.is_some_and(|now| now.id == found.id)
+        && tag::of(found.id.pid) == Some(expected.0);
+    Ok(same.then_some(pidfd))
 }
 
 /// Whether there is a process of this number.
@@ -61,16 +86,14 @@ pub(crate) enum Liveness {
 
 /// Whether a process of any user is alive. Where that can't be told it is.
 pub(crate) fn liveness(pid: i32) -> Liveness {
-    if let Some(found) = stat(pid) {
-        return Liveness::Alive { start_time: found.id.start_time };
-    }
-    match std::fs::metadata(format!("/proc/{pid}/stat")) {
-        // It was there and is not alive.
-        Ok(_) if stat(pid).is_none() => Liveness::Dead,
+    match std::fs::read(format!("/proc/{pid}/stat")) {
+        // It was there, and is a zombie if it is not alive.
+        Ok(stat) => read_stat(pid, &String::from_utf8_lossy(&stat))
+            .map_or(Liveness::Dead, |found| Liveness::Alive { start_time: found.id.start_time }),
         // /proc may hide the processes of others.
         // SAFETY: integers only; signal 0 is no signal.
         Err(_) if unsafe { libc::kill(pid, 0) } != 0 && errno() == Some(libc::ESRCH) => Liveness::Dead,
-        Ok(_) | Err(_) => Liveness::Alive { start_time: 0 },
+        Err(_) => Liveness::Alive { start_time: 0 },
     }
 }
 
@@ -117,20 +140,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_that_is_no_text_hides_nobody() {
+        let before = std::fs::read("/proc/thread-self/comm").unwrap();
+        std::fs::write("/proc/thread-self/comm", b"\xff) Z 1").unwrap();
+        // SAFETY: takes nothing and cannot fail.
+        let me = unsafe { libc::gettid() };
+        let found = stat(me);
+        std::fs::write("/proc/thread-self/comm", before).unwrap();
+        assert_eq!(found.unwrap().unwrap().id.pid, me);
+    }
+
+    #[test]
     fn knows_itself() {
         let me = i32::try_from(std::process::id()).unwrap();
-        let found = stat(me).unwrap();
+        let found = stat(me).unwrap().unwrap();
         // SAFETY: no arguments, no memory.
         assert_eq!((found.id.pid, found.pgid), (me, unsafe { libc::getpgrp() }));
-        assert_eq!(stat(me), Some(found));
-        assert_eq!(stat(i32::MAX), None);
+        assert_eq!(stat(me).unwrap(), Some(found));
+        assert_eq!(stat(i32::MAX).unwrap(), None);
         assert_eq!(tag::of(i32::MAX), None);
     }
 
     #[test]
     fn who_is_alive() {
         let me = std::process::id().try_into().unwrap();
-        assert_eq!(liveness(me), Liveness::Alive { start_time: stat(me).unwrap().id.start_time });
+        assert_eq!(liveness(me), Liveness::Alive { start_time: stat(me).unwrap().unwrap().id.start_time });
         assert!(matches!(liveness(1), Liveness::Alive { .. }), "also when it is another user's");
         assert_eq!(liveness(i32::MAX), Liveness::Dead);
         let mut child = std::process::Command::new("/bin/true").spawn().unwrap();

@@ -2,7 +2,7 @@
 
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
-use gob_tests::script::{Child, Step};
+use gob_tests::script::{Child, Step, every_escape};
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -10,36 +10,13 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Every way out of a process group, out of the environment, and out of politeness.
-fn escapes() -> Vec<Step> {
-    let away = |env_clear, ignore_term, stop| Child {
-        detach: true,
-        env_clear,
-        close_fds: true,
-        ignore_term,
-        stop,
-        ..Default::default()
-    };
-    vec![
-        Step::Ignore(vec!["TERM".to_owned()]),
-        Step::Child(Child::default()),
-        Step::Child(Child { setsid: true, ..Default::default() }),
-        Step::Child(Child { setsid: true, env_clear: true, ignore_term: true, ..Default::default() }),
-        Step::Child(away(false, false, false)),
-        Step::Child(away(true, true, false)),
-        Step::Child(away(true, true, true)),
-        Step::Listen,
-        Step::Handshake,
-    ]
-}
-
-/// Starts workers with such trees; answers all their processes.
+/// Starts workers with trees that nothing but their tag holds together; answers all their processes.
 fn trees(gob: &Gob, count: usize) -> Vec<i32> {
     let mut conn = gob.connect_as("cli");
     let mut pids = Vec::new();
     for n in 0..count {
         let graph = format!("tree {n}");
-        gob.script(&graph, &escapes());
+        gob.script(&graph, &[every_escape(), vec![Step::Listen, Step::Handshake]].concat());
         let data = conn.ok("start", json!({"graph": graph}));
         pids.push(data["worker"]["pid"].as_i64().unwrap() as i32);
         let children = gob.children(&graph, data["worker"]["run"].as_u64().unwrap());

@@ -1,0 +1,134 @@
+//! The workers: their names, what each sort of them does, and doubles of them that are none of gob's.
+
+use crate::dice::Dice;
+use gob_tests::Gob;
+use gob_tests::script::{Child, Flood, Step, every_escape};
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{self, Command, Stdio};
+
+/// Set in the environment of a double.
+pub const DOUBLE: &str = "GOB_FAULTS_DOUBLE";
+
+/// What goes fast enough for many rounds. The logs are small, so that floods rotate them all the time.
+pub const CONFIG: &str = r#"
+[kind.graph]
+readiness = { timeout = "10s" }
+stop = { grace = "400ms" }
+restart = { backoff = ["10ms", "100ms"], give_up = { failures = 5, within = "10s" } }
+
+[logs]
+rotate = "256KiB"
+keep = 2
+budget = "16MiB"
+"#;
+
+/// What no worker may ever be called: the name in requests that are cut off.
+pub const NEVER: &str = "never";
+
+/// A FIFO on which a slow worker waits before it is ready.
+const GO: &str = "go";
+
+const SORTS: usize = 8;
+
+pub struct Fleet {
+    names: Vec<String>,
+    doubles: Vec<process::Child>,
+}
+
+impl Fleet {
+    /// Writes down what each worker does, and starts a double of every third.
+    pub fn new(gob: &Gob, count: usize) -> Self {
+        write_config(gob, CONFIG);
+        let names: Vec<String> = (0..count).map(|n| format!("w{n}")).collect();
+        for (n, name) in names.iter().enumerate() {
+            prepare(gob, name, n % SORTS);
+        }
+        let doubles = names.iter().step_by(3).map(|name| double(gob, name)).collect();
+        Self { names, doubles }
+    }
+
+    pub fn name(&self, dice: &mut Dice) -> &str {
+        dice.one::<String>(&self.names)
+    }
+
+    /// Lets slow workers go on that have come so far.
+    pub fn release(&self, gob: &Gob) {
+        for name in self.names.iter().skip(4).step_by(SORTS) {
+            let fifo = gob.graph_dir(name).join(GO);
+            // Nobody reads it: nobody waits.
+            drop(fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fifo));
+        }
+    }
+
+    /// Doubles that were ended by somebody.
+    pub fn ended_doubles(&mut self) -> Vec<String> {
+        let ended = self.doubles.iter_mut().filter_map(|double| {
+            let status = double.try_wait().expect("a child")?;
+            Some(format!("the double with pid {} was ended: {status}", double.id()))
+        });
+        ended.collect()
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for double in &mut self.doubles {
+            // One that is gone was told as a violation.
+            drop(double.kill());
+            drop(double.wait());
+        }
+    }
+}
+
+pub fn write_config(gob: &Gob, text: &str) {
+    let path = gob.dir().join("config.toml");
+    fs::write(&path, text).expect("config.toml");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("config.toml");
+}
+
+fn prepare(gob: &Gob, name: &str, sort: usize) {
+    let ready = [Step::Listen, Step::Handshake];
+    let with = |steps: &[Step]| gob.script(name, steps);
+    let lines = |bytes| Step::Flood(Flood { bytes, line: 100, stderr: false });
+    match sort {
+        1 => with(&[every_escape(), ready.to_vec()].concat()),
+        2 => with(&[vec![Step::Ignore(vec!["TERM".to_owned()])], ready.to_vec()].concat()),
+        3 => with(&[vec![lines(250_000)], ready.to_vec(), vec![lines(4_000_000)]].concat()),
+        4 => {
+            gob.fifo(name, GO);
+            with(&[vec![Step::WaitFor(GO.to_owned())], ready.to_vec()].concat());
+        }
+        5 => with(&[Step::Exit(3)]),
+        6 => {
+            let child = Step::Child(Child { hold_output: true, setsid: true, ..Default::default() });
+            with(&[vec![child], ready.to_vec(), vec![Step::Kill("SEGV".to_owned())]].concat());
+        }
+        7 => with(&[ready.to_vec(), vec![Step::Exit(0)]].concat()),
+        _plain => {}
+    }
+}
+
+/// A process of this user with the very arguments of a worker, which gob must leave alone.
+fn double(gob: &Gob, name: &str) -> process::Child {
+    let text = |path: std::path::PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.arg0("gob-graph-worker");
+    command.args(["--root-dir", &text(gob.data_dir()), "--graph", name]);
+    command.args(["--socket", &text(gob.runtime_dir().join("graphs").join(format!("{name}.sock")))]);
+    command.env_clear().env(DOUBLE, "1").env("GOB_NAME", name).env("GOB_RUN", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("a double")
+}
+
+/// The life of a double: until it is killed, or the harness is gone.
+pub fn live_as_double() -> ! {
+    // SAFETY: neither call takes a pointer.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        loop {
+            libc::pause();
+        }
+    }
+}

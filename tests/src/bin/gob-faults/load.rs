@@ -1,0 +1,104 @@
+//! Clients that ask for anything all the time, several requests at once, and count each answer.
+
+use crate::dice::Dice;
+use crate::fleet::Fleet;
+use crate::link::{Frame, Link, Lost};
+use crate::shared::{Shared, lock};
+use serde_json::{Value, json};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Each with a connection of its own.
+pub const OWNERS: [&str; 6] = ["cli", "desktop", "agent", "cli", "desktop", "agent"];
+
+/// How long an answer may take: longer than any start, stop or fault.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// The life of one client.
+pub fn client(shared: &Shared, fleet: &Mutex<Fleet>, owner: &str, mut dice: Dice) {
+    let mut link = None;
+    while shared.enter() {
+        if let Err(lie) = batch(shared, fleet, owner, &mut dice, &mut link) {
+            shared.violated(format!("{owner}: {lie}"));
+        }
+        shared.leave();
+    }
+}
+
+fn batch(
+    shared: &Shared,
+    fleet: &Mutex<Fleet>,
+    owner: &str,
+    dice: &mut Dice,
+    slot: &mut Option<Link>,
+) -> Result<(), String> {
+    let mut link = match slot.take().map_or_else(|| Link::connect_as(&shared.gob.socket(), owner, ANSWER), Ok)
+    {
+        Ok(link) => link,
+        Err(Lost::Lie(lie)) => return Err(lie),
+        Err(Lost::Ended) => {
+            shared.breathe();
+            return Ok(());
+        }
+    };
+    match ask(shared, fleet, dice, &mut link) {
+        // Now and then a client goes and another one comes.
+        Ok(()) => *slot = Some(link).filter(|_| dice.below(50) > 0),
+        Err(Lost::Ended) => {}
+        Err(Lost::Lie(lie)) => return Err(lie),
+    }
+    Ok(())
+}
+
+fn ask(shared: &Shared, fleet: &Mutex<Fleet>, dice: &mut Dice, link: &mut Link) -> Result<(), Lost> {
+    for _ in 0..dice.between(1, 6) {
+        let (kind, payload) = request(lock(fleet).name(dice), dice);
+        link.post(kind, payload)?;
+    }
+    let deadline = Instant::now() + ANSWER;
+    while !link.unanswered().is_empty() {
+        match link.frame(deadline.saturating_duration_since(Instant::now()))? {
+            Some(Frame::Answer(kind, answer)) => {
+                let code = answer["error"]["code"].as_str().unwrap_or("ok");
+                shared.answered(code);
+                if code == "internal" {
+                    return Err(Lost::Lie(format!("{kind}: {answer}")));
+                }
+                if let ("subscribe", Some(seq)) = (&*kind, answer["data"]["seq"].as_u64()) {
+                    link.follow(seq);
+                }
+            }
+            Some(Frame::Event(_)) => {}
+            None => {
+                return Err(Lost::Lie(format!("not answered within {ANSWER:?}: {:?}", link.unanswered())));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn request(name: &str, dice: &mut Dice) -> (&'static str, Value) {
+    // A start may wait for a worker that is slow or never comes, but not for longer than clients are waited for.
+    let timeout = dice.between(1, 2_000);
+    match dice.below(100) {
+        0..12 => ("start", json!({"graph": name, "timeout_ms": timeout})),
+        12..24 => ("start", json!({"graph": name, "wait": "spawned", "timeout_ms": timeout})),
+        24..30 => ("start", json!({"graph": name, "lease": true, "timeout_ms": timeout})),
+        30..38 => ("stop", json!({"name": name})),
+        38..42 => ("stop", json!({"name": name, "force": true})),
+        42..45 => ("stop", json!({"name": name, "grace_ms": dice.below(300)})),
+        45..55 => ("restart", json!({"name": name, "timeout_ms": timeout})),
+        55..63 => ("list", json!({})),
+        63..71 => ("get", json!({"name": name})),
+        71..78 => ("ping", json!({})),
+        78..82 => ("lease", json!({"name": name})),
+        82..86 => ("release", json!({"name": name})),
+        86..89 => ("hand_over", json!({"name": name, "to": dice.one(&["cli", "desktop", "agent"])})),
+        89..91 => ("signal", json!({"name": name, "signal": dice.one(&["WINCH", "USR1", "KILL", "CONT"])})),
+        91..94 => ("remove", json!({"name": name})),
+        94..96 => ("subscribe", json!({})),
+        96..97 => ("unsubscribe", json!({})),
+        97..98 => ("reload", json!({})),
+        _status => ("status", json!({})),
+    }
+}

@@ -1,0 +1,68 @@
+//! The fault harness: a supervisor with many workers and busy clients, to which at random something bad happens, over and
+//! over; after each fault everything that gob promises is checked.
+//!
+//! `cargo run --release -p gob-tests --bin gob-faults` says at its end how many faults, requests and events there were, and how many
+//! violations, of which there must be none; `docs/FAULTS.md` tells about it. What happens follows from `--seed` alone, so
+//! that a sequence can be run again; how it falls together with what clients do at that moment does not.
+//!
+//! | file | |
+//! |---|---|
+//! | `run` | the loop: load, a fault, load, everything must settle, checks |
+//! | `fault`, `inflict` | what can happen, and how it is made to happen |
+//! | `settle` | what must hold once nothing moves: list, events and the process table agree |
+//! | `recorder` | one subscriber that checks every event as it comes |
+//! | `load`, `link` | clients; each answer is checked where it is read |
+//! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
+//! | `trees` | the proofs that nothing survives |
+
+mod dice;
+mod fault;
+mod fleet;
+mod inflict;
+mod link;
+mod load;
+mod mount;
+mod options;
+mod recorder;
+mod report;
+mod run;
+mod settle;
+mod shared;
+mod trees;
+mod truth;
+
+use options::{Mode, Options};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A double of a worker has a worker's arguments, which are none of ours.
+    if std::env::var_os(fleet::DOUBLE).is_some() {
+        fleet::live_as_double();
+    }
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("error: {problem}\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    build();
+    let held = match options.mode {
+        Mode::Faults => run::run(&options),
+        Mode::KillTrees => trees::run(&options, trees::Killed::Supervisor),
+        Mode::KillBoth => trees::run(&options, trees::Killed::Both),
+    };
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Builds all binaries in this one's profile: `cargo run` has built only those of this package.
+fn build() {
+    let Ok(cargo) = std::env::var("CARGO") else { return };
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--quiet", "--workspace", "--bins"]);
+    if gob_tests::gob::built_binaries().ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.status().expect("cargo");
+    assert!(status.success(), "the binaries do not build");
+}

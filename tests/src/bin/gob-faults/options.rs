@@ -1,0 +1,87 @@
+//! The command line.
+
+use crate::fault::{Fault, Needs};
+use std::time::Duration;
+
+pub const USAGE: &str = "\
+usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without healing,recovery]
+       gob-faults kill-trees [--times N] [--trees N] [--within-ms N]   kills gobd; nothing may survive
+       gob-faults kill-both [--times N] [--trees N] [--within-ms N]    kills gobd and gob-keeper; the next command recovers
+       gob-faults --help                                                also names the faults";
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Faults,
+    KillTrees,
+    KillBoth,
+}
+
+#[derive(Debug)]
+pub struct Options {
+    pub mode: Mode,
+    pub time: Duration,
+    /// At most so many steps.
+    pub steps: u64,
+    pub seed: u64,
+    pub workers: usize,
+    pub faults: Vec<Fault>,
+    pub times: u64,
+    pub trees: usize,
+    pub within: Duration,
+}
+
+impl Options {
+    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            mode: Mode::Faults,
+            time: Duration::from_secs(60),
+            steps: u64::MAX,
+            seed: fresh_seed(),
+            workers: 24,
+            faults: Vec::new(),
+            times: 50,
+            trees: 50,
+            within: Duration::ZERO,
+        };
+        let mut lacking: Vec<Needs> = Vec::new();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "kill-trees" => options.mode = Mode::KillTrees,
+                "kill-both" => options.mode = Mode::KillBoth,
+                "--seconds" => options.time = Duration::from_secs(number(&value()?)?),
+                "--steps" => options.steps = number(&value()?)?,
+                "--seed" => options.seed = number(&value()?)?,
+                "--workers" => options.workers = number(&value()?)?.clamp(1, 10_000) as usize,
+                "--times" => options.times = number(&value()?)?,
+                "--trees" => options.trees = number(&value()?)?.clamp(1, 10_000) as usize,
+                "--within-ms" => options.within = Duration::from_millis(number(&value()?)?),
+                "--only" => {
+                    options.faults = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?
+                }
+                "--without" => lacking = value()?.split(',').map(Needs::named).collect::<Result<_, _>>()?,
+                "--help" => return Err(format!("the faults are {}", Fault::names())),
+                _ => return Err(format!("unknown argument {arg}")),
+            }
+        }
+        if options.faults.is_empty() {
+            options.faults = Fault::ALL.to_vec();
+        }
+        options.faults.retain(|fault| fault.needs().is_none_or(|needs| !lacking.contains(&needs)));
+        if options.within.is_zero() {
+            options.within = Duration::from_secs(if options.mode == Mode::KillBoth { 3 } else { 1 });
+        }
+        Ok(options)
+    }
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number"))
+}
+
+fn fresh_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    // Short enough to be typed.
+    (now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
+}

@@ -1,0 +1,143 @@
+//! One subscriber that never stops: it checks each event as it comes, across connections and lives of the supervisor.
+//!
+//! Owns the model that a client would have from events alone, and what it knows of each run: that no other one of its worker
+//! begins before it is over, and that nothing of its tree is left by then.
+
+use crate::link::{Frame, Link, Lost};
+use crate::shared::{Shared, lock};
+use crate::truth;
+use gob_client::model::Model;
+use gob_protocol::request::SubscribeData;
+use gob_protocol::{EventKind, Name, State};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const ANSWER: Duration = Duration::from_secs(30);
+/// How often it looks whether all is over.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Default)]
+pub struct Recorder {
+    /// What a client would show.
+    model: Mutex<Model>,
+}
+
+/// What is known of runs of one life of the supervisor.
+#[derive(Default)]
+struct Runs {
+    live: BTreeMap<Name, u64>,
+    tags: BTreeMap<(Name, u64), u64>,
+}
+
+impl Recorder {
+    pub fn model(&self) -> Model {
+        lock(&self.model).clone()
+    }
+
+    /// Records until all is over.
+    pub fn record(&self, shared: &Shared) {
+        let mut runs = Runs::default();
+        while !shared.is_over() {
+            match self.follow(shared, &mut runs) {
+                Err(Lost::Lie(lie)) => {
+                    shared.violated(format!("events: {lie}"));
+                    return;
+                }
+                Ok(()) | Err(Lost::Ended) => shared.breathe(),
+            }
+        }
+    }
+
+    fn follow(&self, shared: &Shared, runs: &mut Runs) -> Result<(), Lost> {
+        let mut link = Link::connect_as(&shared.gob.socket(), "recorder", ANSWER)?;
+        let (instance, seq) = {
+            let model = lock(&self.model);
+            (model.instance().to_owned(), model.seq())
+        };
+        let payload = if instance.is_empty() {
+            json!({"snapshot": true})
+        } else {
+            json!({"since": seq, "instance": instance})
+        };
+        let data = link.ok("subscribe", payload, ANSWER)?;
+        let data: SubscribeData = parse(data)?;
+        let same = data.instance == instance;
+        if same && data.seq < seq {
+            return Err(Lost::Lie(format!("seq went back from {seq} to {}", data.seq)));
+        }
+        if !same && data.workers.is_none() {
+            return Err(Lost::Lie("no snapshot after a change of the instance".to_owned()));
+        }
+        link.follow(if data.workers.is_some() { data.seq } else { seq });
+        lock(&self.model).subscribed(&data);
+        if let Some(workers) = data.workers {
+            *runs = Runs::default();
+            let live = workers.iter().filter(|view| view.state.is_live() && view.pid.is_some());
+            runs.live = live.map(|view| (view.name.clone(), view.run)).collect();
+        }
+        while !shared.is_over() {
+            if let Some(Frame::Event(event)) = link.frame(LOOK)? {
+                shared.events.fetch_add(1, Ordering::Relaxed);
+                self.take(shared, &event, runs)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, shared: &Shared, event: &Value, runs: &mut Runs) -> Result<(), Lost> {
+        lock(&self.model).apply(&event.to_string()).map_err(|e| Lost::Lie(format!("{e}: {event}")))?;
+        if event["event"] == "lagged" {
+            *runs = Runs::default();
+            return Ok(());
+        }
+        let kind: EventKind = parse(event["event"].clone())?;
+        if event["worker"].is_null() {
+            return Ok(());
+        }
+        let view: gob_protocol::View = parse(event["worker"].clone())?;
+        shared.note(format!(
+            "event {} {kind} {} run {} {} pid {:?}",
+            event["seq"], view.name, view.run, view.state, view.pid
+        ));
+        if view.name.as_str().starts_with(crate::fleet::NEVER) {
+            return Err(Lost::Lie(format!("a request that was cut off was carried out: {event}")));
+        }
+        let key = (view.name.clone(), view.run);
+        if kind == EventKind::WorkerStarted
+            && let Some(other) = runs.live.insert(view.name.clone(), view.run)
+        {
+            return Err(Lost::Lie(format!(
+                "{} began run {} before run {other} was over",
+                view.name, view.run
+            )));
+        }
+        if let Some(pid) = view.pid.filter(|_| !runs.tags.contains_key(&key))
+            && let Some(tag) = truth::tag_of_worker(&shared.gob, pid)
+        {
+            runs.tags.insert(key.clone(), tag);
+        }
+        let over = match view.state {
+            State::Idle | State::Backoff | State::Failed | State::Ceded => true,
+            State::Starting | State::Ready | State::Unhealthy | State::Stopping | State::External => false,
+        };
+        if over || kind == EventKind::WorkerStopped {
+            runs.live.remove(&view.name);
+            let left = runs.tags.remove(&key).map(truth::tagged).unwrap_or_default();
+            if !left.is_empty() {
+                let told: Vec<String> = left.iter().map(|pid| gob_tests::process::describe(*pid)).collect();
+                return Err(Lost::Lie(format!(
+                    "{kind} of {} run {}, and there are {told:?}",
+                    view.name, view.run
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Lost> {
+    T::deserialize(&value).map_err(|e| Lost::Lie(format!("{e}: {value}")))
+}

@@ -1,0 +1,109 @@
+//! The loop: load, a fault, load, and then everything must settle and agree.
+
+use crate::dice::Dice;
+use crate::fault::{Fault, Needs};
+use crate::fleet::Fleet;
+use crate::inflict::Inflict;
+use crate::load;
+use crate::mount::{self, Mount};
+use crate::options::Options;
+use crate::recorder::Recorder;
+use crate::report::Report;
+use crate::settle::settle;
+use crate::shared::Shared;
+use gob_tests::Gob;
+use gob_tests::wait;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Throws for a step begin here, so that those for clients differ.
+const STEPS: u64 = 1_000;
+
+/// Runs until the time is over or something does not hold; true when everything did.
+pub fn run(options: &Options) -> bool {
+    let mut faults = options.faults.clone();
+    // Before there is a second thread.
+    let apart = mount::leave_namespace();
+    let gob = Gob::new();
+    let mounted = apart.and_then(|()| Mount::new(&gob));
+    if let Err(e) = &mounted {
+        eprintln!("SKIPPED: no disk is filled: mounting one of its own failed: {e}");
+        faults.retain(|fault| *fault != Fault::FullDisk);
+    }
+    for needs in [Needs::Healing, Needs::Recovery] {
+        if Fault::ALL.iter().any(|fault| fault.needs() == Some(needs) && !faults.contains(fault)) {
+            eprintln!("note: without faults that want {needs:?}");
+        }
+    }
+    println!("seed {}", options.seed);
+    let shared = Shared::new(gob);
+    let fleet = Mutex::new(Fleet::new(&shared.gob, options.workers));
+    shared.gob.ctl(["ping"]).ok();
+    let recorder = Recorder::default();
+    let mut report = Report::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| recorder.record(&shared));
+        for (n, owner) in (0..).zip(load::OWNERS) {
+            let dice = Dice::new(options.seed, n);
+            scope.spawn(|| load::client(&shared, &fleet, owner, dice));
+        }
+        steps(options, &faults, &shared, &fleet, &recorder, &mut report);
+        shared.end();
+    });
+    let held = report.print(&shared, options.seed);
+    drop(fleet);
+    // Whatever is still being written there goes first.
+    shared.gob.ctl(["nuke", "--force"]).run();
+    let left = shared.gob.wait_empty(wait::DEADLINE);
+    drop(mounted);
+    if !left.is_empty() {
+        eprintln!("VIOLATION: left at the end: {left:?}");
+    }
+    held && left.is_empty()
+}
+
+fn steps(
+    options: &Options,
+    faults: &[Fault],
+    shared: &Shared,
+    fleet: &Mutex<Fleet>,
+    recorder: &Recorder,
+    report: &mut Report,
+) {
+    let begin = Instant::now();
+    let all: u64 = faults.iter().map(|fault| fault.weight()).sum();
+    for step in 1..=options.steps {
+        if begin.elapsed() >= options.time || shared.has_violations() || all == 0 {
+            return;
+        }
+        // Each step has dice of its own: what one finds changes nothing for the next ones.
+        let mut dice = Dice::new(options.seed, STEPS + step);
+        let mut pick = dice.below(all);
+        let fault = faults.iter().copied().find(|fault| match pick.checked_sub(fault.weight()) {
+            Some(rest) => {
+                pick = rest;
+                false
+            }
+            None => true,
+        });
+        let Some(fault) = fault else { return };
+        let (before, after) = (dice.between(10, 300), dice.between(10, 400));
+        shared.open_gate();
+        shared.load_for(Duration::from_millis(before));
+        shared.note(format!("step {step}: {}", fault.name()));
+        let inflicted = Inflict { shared, fleet, step, dice }.inflict(fault);
+        let undone = inflicted.and_then(|(what, undo)| {
+            shared.note(format!("step {step}: {what}"));
+            shared.load_for(Duration::from_millis(after));
+            undo(shared)
+        });
+        let calm = Instant::now();
+        if let Err(violation) = undone.and_then(|()| settle(shared, fleet, recorder).map(drop)) {
+            shared.violated(format!("step {step}, {}: {violation}", fault.name()));
+        }
+        report.slowest = report.slowest.max(calm.elapsed());
+        report.steps += 1;
+        *report.faults.entry(fault).or_default() += 1;
+        shared.note(format!("step {step}: settled after {:.1?}", calm.elapsed()));
+    }
+}

@@ -1,0 +1,89 @@
+//! What the kernel says: which processes of this world there are, and of which run each is.
+//!
+//! A worker's process is told by its program, which lies in this world's own directory: also one that left its
+//! group, its session, its environment and its parent. Which run it belongs to stands in the tag that gob has given it
+//! (the soft limit RLIMIT_LOCKS).
+
+use gob_tests::Gob;
+use gob_tests::process;
+use std::fs;
+
+/// A process of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proc {
+    pub pid: i32,
+    pub start: u64,
+    /// The graph, for the leader of a run.
+    pub leads: Option<String>,
+    pub tag: u64,
+}
+
+/// Processes of this world.
+#[derive(Debug, Default)]
+pub struct Truth {
+    pub workers: Vec<Proc>,
+    pub supervisors: Vec<i32>,
+    pub keepers: Vec<i32>,
+}
+
+impl Truth {
+    pub fn leaders(&self) -> impl Iterator<Item = (&str, &Proc)> {
+        self.workers.iter().filter_map(|proc| Some((proc.leads.as_deref()?, proc)))
+    }
+}
+
+/// Reads the process table. Zombies are dead.
+pub fn scan(gob: &Gob) -> Truth {
+    let mut truth = Truth::default();
+    let bin = gob.dir().join("bin");
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Some(exe) = process::exe(pid) else { continue };
+        if !exe.starts_with(&bin) || !process::is_alive(pid) {
+            continue;
+        }
+        match exe.file_name().and_then(|name| name.to_str()) {
+            Some("gobd") if is_supervisor(pid) => truth.supervisors.push(pid),
+            Some("gob-keeper") => truth.keepers.push(pid),
+            Some("gob-graph-worker") => truth.workers.extend(worker(pid)),
+            _ => {}
+        }
+    }
+    truth
+}
+
+/// Not a child of it that has not become its own program yet: that one is no parent's child with `--lock-fd`.
+fn is_supervisor(pid: i32) -> bool {
+    process::parent(pid).and_then(process::exe).is_none_or(|exe| !exe.ends_with("gobd"))
+}
+
+fn worker(pid: i32) -> Option<Proc> {
+    let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let args: Vec<&[u8]> = args.split(|byte| *byte == 0).collect();
+    let graph = args.iter().position(|arg| *arg == b"--graph").and_then(|at| args.get(at + 1));
+    let leads = graph.map(|graph| String::from_utf8_lossy(graph).into_owned());
+    Some(Proc { pid, start: process::start_time(pid)?, leads, tag: tag(pid)? })
+}
+
+/// The tag of a worker's process; `None` when it is gone, and its number perhaps somebody else's.
+pub fn tag_of_worker(gob: &Gob, pid: i32) -> Option<u64> {
+    let tag = tag(pid);
+    tag.filter(|_| process::exe(pid).is_some_and(|exe| exe.starts_with(gob.dir().join("bin"))))
+}
+
+/// The tag of a process.
+fn tag(pid: i32) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: sets nothing, and writes one `rlimit` to valid memory.
+    let got = unsafe { libc::prlimit(pid, libc::RLIMIT_LOCKS, std::ptr::null(), &raw mut limit) };
+    (got == 0).then_some(limit.rlim_cur)
+}
+
+/// The processes that carry this tag and are alive.
+pub fn tagged(tag_of_run: u64) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| tag(*pid) == Some(tag_of_run) && process::is_alive(*pid)).collect()
+}

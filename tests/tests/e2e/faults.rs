@@ -1,0 +1,53 @@
+//! What goes wrong at any moment: short runs of the fault harness, and what it has found.
+
+use gob_tests::gob::built_binaries;
+use gob_tests::process::{self, Handle};
+use gob_tests::script::{Child, Step};
+use gob_tests::wait::DEADLINE;
+use gob_tests::{Ctl, Gob};
+use serde_json::json;
+use std::time::Duration;
+
+/// A run of the harness, in a world of its own that it makes itself.
+fn harness(args: &[&str]) -> String {
+    let path = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+    let mut call = Ctl::new(&built_binaries().join("gob-faults"), vec![path]);
+    let output = call.args(args.iter().copied()).run_within(Duration::from_secs(150));
+    assert_eq!(output.code, 0, "{output}");
+    // Whether anything was left out, and how much was done.
+    eprintln!("{}", output.stderr);
+    output.stdout
+}
+
+#[test]
+fn a_short_run_of_the_harness() {
+    let said = harness(&["--seconds", "15", "--without", "recovery"]);
+    assert!(said.contains(" 0  violations"), "{said}");
+}
+
+#[test]
+fn nothing_survives_a_killed_supervisor() {
+    let said = harness(&["kill-trees", "--times", "3", "--trees", "10"]);
+    assert!(said.contains("\n0 survivors"), "{said}");
+}
+
+#[test]
+fn a_supervisor_without_a_descriptor_left_still_sees_who_is_alive() {
+    let gob = Gob::new();
+    let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
+    gob.script("g", &[Step::Child(away), Step::Listen, Step::Handshake]);
+    let gobd = gob.gobd_pid();
+    let mut conn = gob.connect_as("cli");
+    for spare in 0..4 {
+        let data = conn.ok("start", json!({"graph": "g"}));
+        let child = *gob.children("g", data["worker"]["run"].as_u64().unwrap()).last().unwrap();
+        let open = process::open_files(gobd);
+        let before = process::limit_files(gobd, open + spare).unwrap();
+        let leader = Handle::open(data["worker"]["pid"].as_i64().unwrap() as i32).unwrap();
+        leader.signal(nix::sys::signal::Signal::SIGKILL);
+        assert!(leader.wait_gone(DEADLINE));
+        conn.ok("stop", json!({"name": "g"}));
+        assert!(!process::is_alive(child), "with {spare} more than {open}: {}", process::describe(child));
+        process::limit_files(gobd, before).unwrap();
+    }
+}

@@ -1,0 +1,215 @@
+//! System calls of the supervisor fail, each in every way: it never panics, answers again at once, and nothing is stuck.
+//!
+//! `strace` makes them fail, every other one, while workers are started, restarted and stopped. It follows new threads and, for
+//! a moment, workers too, whose own failures are nobody's concern here.
+
+use gob_tests::process::Handle;
+use gob_tests::wait::DEADLINE;
+use gob_tests::{Conn, Gob};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long answers are waited for that a failed call may have swallowed.
+const WHILE_FAILING: Duration = Duration::from_millis(400);
+
+const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM"];
+
+/// A strace that makes calls fail until it is dropped.
+struct Failing(Child);
+
+impl Failing {
+    /// Attaches to a process and waits until it has. Where files are given, only calls on these fail.
+    fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf]) -> Self {
+        let inject = format!("inject={calls}:{how}");
+        let mut command = Command::new("timeout");
+        // Whatever happens to this test, or to strace with a process that ends in a bad moment, nobody stays traced.
+        command.args(["-k", "1", "-s", "INT", "30", "strace", "-f", "-o", "/dev/null", "-e", &inject]);
+        command.args(["-p", &pid.to_string()]);
+        files.iter().for_each(|file| {
+            command.arg("-P").arg(file);
+        });
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let attached = lines.find_map(|line| {
+            let line = line.expect("a line of strace");
+            assert!(!line.contains("Operation not permitted"), "{line}");
+            line.contains("attached").then_some(line)
+        });
+        assert!(attached.is_some(), "strace did not attach to {pid}");
+        // It tells of every thread that comes; somebody has to take that.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self(child)
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        let handle = Handle::open(self.0.id() as i32).expect("a child");
+        handle.signal(Signal::SIGINT);
+        drop(self.0.wait());
+    }
+}
+
+fn strace_works() -> bool {
+    let traced = Command::new("timeout").args(["5", "strace", "-o", "/dev/null", "true"]).output();
+    traced.is_ok_and(|output| output.status.success())
+}
+
+/// Everything that a supervisor does, as far as it can be done now.
+fn ask_for_everything(gob: &Gob) {
+    let Ok(stream) = std::os::unix::net::UnixStream::connect(gob.socket()) else { return };
+    let mut conn = Conn::over(stream);
+    let requests = [
+        json!({"id": 1, "type": "subscribe", "payload": {}}),
+        json!({"id": 2, "type": "start", "payload": {"graph": "a", "timeout_ms": 300}}),
+        json!({"id": 3, "type": "start", "payload": {"graph": "tree", "wait": "spawned"}}),
+        json!({"id": 4, "type": "reload"}),
+        json!({"id": 5, "type": "list"}),
+        json!({"id": 6, "type": "restart", "payload": {"name": "b", "timeout_ms": 300}}),
+        json!({"id": 7, "type": "stop", "payload": {"name": "tree", "grace_ms": 50}}),
+        json!({"id": 8, "type": "ping"}),
+    ];
+    for request in &requests {
+        if conn.try_send(format!("{request}\n").as_bytes()).is_err() {
+            return;
+        }
+    }
+    let deadline = Instant::now() + WHILE_FAILING;
+    let mut left = requests.len();
+    while left > 0 {
+        match conn.frame_within(deadline.saturating_duration_since(Instant::now())) {
+            Some(frame) => left -= usize::from(frame["event"].is_null()),
+            None => return,
+        }
+    }
+}
+
+/// Lets one sort of call fail in every way, and looks after each.
+fn fail(calls: &str) {
+    fail_on(calls, &[]);
+}
+
+/// As [`fail`], but only on these files of the state directory.
+fn fail_on(calls: &str, files: &[&str]) {
+    if !strace_works() {
+        eprintln!("SKIPPED: strace is not here or may not trace; nobody let {calls} fail");
+        return;
+    }
+    let gob = Gob::new();
+    let files: Vec<PathBuf> = files.iter().map(|file| gob.state_dir().join(file)).collect();
+    gob.script("tree", &gob_tests::script::every_escape());
+    fs::write(gob.dir().join("config.toml"), "[kind.graph]\nstop = { grace = \"500ms\" }\n").unwrap();
+    let status = gob.status();
+    let pid = status["pid"].as_i64().unwrap() as i32;
+    gob.connect_as("cli").ok("start", json!({"graph": "b"}));
+    for error in ERRORS {
+        let failing = Failing::attach(pid, calls, &format!("error={error}:when=1+2"), &files);
+        ask_for_everything(&gob);
+        drop(failing);
+        let now = gob.status();
+        assert_eq!(now["instance"], status["instance"], "{calls} {error}: the supervisor is another one");
+        let log = fs::read_to_string(gob.state_dir().join("gobd.log")).unwrap();
+        assert!(!log.contains("panicked"), "{calls} {error}: {log}");
+        // Nothing is stuck: every worker can be stopped, and then nothing of it is left, and started.
+        let mut conn = gob.connect();
+        for name in ["a", "b", "tree"] {
+            let deadline = Instant::now() + DEADLINE;
+            loop {
+                let mut cli = gob.connect_as("cli");
+                let answer = cli.ask("stop", json!({"name": name, "force": true}));
+                let code = &answer["error"]["code"];
+                if answer["success"] == true || code == "server-not-found" {
+                    break;
+                }
+                // An owner that is `unknown` is taken over, and what could not be looked at is looked at again.
+                assert!(Instant::now() < deadline, "{calls} {error}: {answer}");
+                assert!(code == "server-stop-timeout", "{calls} {error}: {answer}");
+            }
+        }
+        assert_eq!(conn.ok("status", json!({}))["workers"].get("ready"), None, "{calls} {error}");
+        let bin = gob.bin("gob-graph-worker");
+        let mut left = gob.processes();
+        left.retain(|pid| gob_tests::process::exe(*pid).is_some_and(|exe| exe == bin));
+        let told: Vec<String> = left.iter().map(|pid| gob_tests::process::describe(*pid)).collect();
+        assert_eq!(told, Vec::<String>::new(), "{calls} {error}");
+        gob.connect_as("cli").ok("start", json!({"graph": "b"}));
+    }
+}
+
+#[test]
+fn opening_fails() {
+    fail("openat");
+}
+
+#[test]
+fn writing_of_output_and_answers_fails() {
+    fail("writev,pwrite64,sendto");
+}
+
+#[test]
+fn writing_of_files_fails() {
+    // Not all of `write`: it also wakes the runtime by an eventfd, which no kernel refuses.
+    let files = ["gobd.log", "gobd.lock", "last.json.new", "logs/a/1.stdout.log", "logs/a/2.stdout.log"];
+    fail_on("write", &files);
+}
+
+#[test]
+fn renaming_fails() {
+    fail("rename,renameat,renameat2");
+}
+
+#[test]
+fn making_pipes_fails() {
+    fail("pipe2");
+}
+
+#[test]
+fn making_processes_and_threads_fails() {
+    fail("clone,clone3,vfork");
+}
+
+#[test]
+fn accepting_fails() {
+    fail("accept4");
+}
+
+#[test]
+fn connecting_fails() {
+    fail("connect");
+}
+
+#[test]
+fn holding_processes_fails() {
+    fail("pidfd_open,pidfd_send_signal");
+}
+
+#[test]
+fn making_directories_fails() {
+    fail("mkdir,mkdirat");
+}
+
+#[test]
+fn a_supervisor_that_panics_is_followed_by_another_one() {
+    if !strace_works() {
+        eprintln!("SKIPPED: strace is not here or may not trace; no supervisor panicked");
+        return;
+    }
+    let gob = Gob::new();
+    let worker =
+        gob.connect_as("cli").ok("start", json!({"graph": "g"}))["worker"]["pid"].as_i64().unwrap() as i32;
+    let worker = Handle::open(worker).unwrap();
+    let status = gob.status();
+    // The runtime can't go on without this call.
+    let pid = status["pid"].as_i64().unwrap() as i32;
+    let failing = Failing::attach(pid, "epoll_wait,epoll_pwait", "error=ENOMEM:when=1", &[]);
+    assert!(worker.wait_gone(DEADLINE), "what it owned went with it");
+    drop(failing);
+    // Nobody asks for it.
+    gob.wait_other_instance(status["instance"].as_str().unwrap());
+    assert_eq!(gob.status()["keeper_pid"], status["keeper_pid"]);
+}
