@@ -5,6 +5,7 @@
 
 use crate::off_thread;
 use crate::outbound::Outbound;
+use crate::sys::wire::Wire;
 use gob_core::ConnId;
 use gob_protocol::envelope::{frame_too_long, parse_request};
 use gob_protocol::limits::MAX_REQUEST_BYTES;
@@ -13,12 +14,9 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
-use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
 /// What connections tell the control loop.
@@ -43,12 +41,15 @@ pub(crate) async fn serve(
     stream: UnixStream,
     to_loop: mpsc::Sender<FromConn>,
 ) {
-    let (mut incoming, outgoing) = stream.into_split();
-    let outbound = Rc::new(Outbound::new(outgoing));
+    let wire = match Wire::new(stream) {
+        Ok(wire) => wire,
+        Err(error) => return tracing::warn!(%error, "a connection is lost"),
+    };
+    let outbound = Rc::new(Outbound::new(wire));
     let connected = FromConn::Connected { conn, pid, outbound: Rc::clone(&outbound) };
     if to_loop.send(connected).await.is_ok() {
         // A connection ends for one reason that matters to nobody else: its client is gone.
-        read_requests(conn, &mut incoming, &outbound, &to_loop).await.unwrap_or_default();
+        read_requests(conn, &outbound, &to_loop).await.unwrap_or_default();
         outbound.close();
         to_loop.send(FromConn::Disconnected { conn }).await.unwrap_or_default();
     }
@@ -56,7 +57,6 @@ pub(crate) async fn serve(
 
 async fn read_requests(
     conn: ConnId,
-    incoming: &mut OwnedReadHalf,
     outbound: &Outbound,
     to_loop: &mpsc::Sender<FromConn>,
 ) -> io::Result<()> {
@@ -80,16 +80,16 @@ async fn read_requests(
             return Ok(());
         }
         tokio::select! {
-            end = read(incoming, &mut framer), if may_read => {
+            end = read(&outbound.wire, &mut framer), if may_read => {
                 if end? {
                     outbound.end_of_requests();
                     // A client that is gone altogether, not only silent, can't be written to either.
-                    if outbound.stream.ready(Interest::WRITABLE).await?.is_write_closed() {
+                    if outbound.wire.is_hung_up() {
                         return Ok(());
                     }
                 }
             }
-            ready = outbound.stream.writable(), if !outbound.is_empty() => {
+            ready = outbound.wire.writable(), if !outbound.is_empty() => {
                 ready?;
                 outbound.flush();
             }
@@ -104,17 +104,16 @@ fn ended(_: mpsc::error::SendError<FromConn>) -> io::Error {
 }
 
 /// Reads once; true at the end of the stream. Loses nothing when it is cancelled.
-async fn read(incoming: &mut OwnedReadHalf, framer: &mut Framer) -> io::Result<bool> {
+async fn read(wire: &Wire, framer: &mut Framer) -> io::Result<bool> {
     thread_local! {
         /// Shared by all connections: it holds bytes only between a read and the framer.
         static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
     }
     poll_fn(|cx| {
         BUFFER.with_borrow_mut(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut *incoming).poll_read(cx, &mut buffer))?;
-            framer.extend(buffer.filled());
-            Poll::Ready(Ok(buffer.filled().is_empty()))
+            let len = ready!(wire.poll_read(cx, buffer))?;
+            framer.extend(buffer.get(..len).unwrap_or_default());
+            Poll::Ready(Ok(len == 0))
         })
     })
     .await

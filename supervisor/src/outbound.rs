@@ -4,12 +4,12 @@
 //! connection's own task. Nothing here waits, so a client that does not read costs only its own queue, which is
 //! bounded: unanswered requests and queued bytes stop the reading, the core bounds the events.
 
+use crate::sys::wire::Wire;
 use gob_protocol::limits::MAX_UNANSWERED;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 /// A connection with more than this many bytes to take is not read, so that it can't ask for more.
@@ -39,7 +39,7 @@ impl Chunk {
 
 /// The way to one client.
 pub(crate) struct Outbound {
-    pub(crate) stream: OwnedWriteHalf,
+    pub(crate) wire: Wire,
     queue: RefCell<VecDeque<Chunk>>,
     /// Bytes of the first chunk that are written already.
     offset: Cell<usize>,
@@ -55,9 +55,9 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(stream: OwnedWriteHalf) -> Self {
+    pub(crate) fn new(wire: Wire) -> Self {
         Self {
-            stream,
+            wire,
             queue: RefCell::default(),
             offset: Cell::new(0),
             bytes: Cell::new(0),
@@ -148,7 +148,7 @@ impl Outbound {
         let mut queue = self.queue.borrow_mut();
         while let Some(chunk) = queue.front() {
             let bytes = chunk.bytes().get(self.offset.get()..).unwrap_or_default();
-            match self.stream.try_write(bytes) {
+            match self.wire.try_write(bytes) {
                 Ok(written) if written == bytes.len() => {
                     if matches!(chunk, Chunk::Event(_)) {
                         self.written.set(self.written.get() + 1);
@@ -161,6 +161,7 @@ impl Outbound {
                     self.offset.set(self.offset.get() + written);
                     self.bytes.set(self.bytes.get() - written);
                 }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(_) => {
                     drop(queue);

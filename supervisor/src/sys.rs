@@ -5,3 +5,4 @@ pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod spawn;
 pub(crate) mod tag;
+pub(crate) mod wire;
