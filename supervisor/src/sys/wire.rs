@@ -36,7 +36,13 @@ impl Wire {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
             match ready.try_io(|stream| stream.get_ref().read(buffer)) {
                 Ok(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
-                Ok(read) => return Poll::Ready(read),
+                Ok(read) => {
+                    // Less than there is room for was all there is: what comes next is told anew (epoll(7), Q9).
+                    if matches!(read, Ok(len) if 0 < len && len < buffer.len()) {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(read);
+                }
                 Err(_would_block) => {}
             }
         }
