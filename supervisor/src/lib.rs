@@ -22,6 +22,7 @@ mod conn;
 mod facts;
 mod files;
 mod foreign;
+mod graph_lock;
 mod heal;
 mod last;
 mod off_thread;

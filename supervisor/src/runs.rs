@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// A sweep is through when this many scans in a row found nothing: a process that forks and ends while the table is
@@ -73,13 +73,13 @@ impl Runs {
         })
     }
 
-    /// Starts a run's process with these ends of its output pipes.
+    /// Starts a run's process with these ends of its output pipes. Its whole tree inherits the lock.
     pub(crate) fn spawn(
         &mut self,
         plan: &SpawnPlan,
-        stdout: &OwnedFd,
-        stderr: &OwnedFd,
-    ) -> Result<i32, SpawnFailure> {
+        (stdout, stderr): (&OwnedFd, &OwnedFd),
+        lock: Option<BorrowedFd<'_>>,
+    ) -> Result<ProcessId, SpawnFailure> {
         let program = program::find(plan)?;
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
@@ -96,18 +96,19 @@ impl Runs {
             umask: plan.umask,
             open_files: self.open_files,
             tag,
+            lock,
         };
-        let Started { pid, pidfd } = spawn::spawn(&spec).map_err(|e| {
+        let Started { id, pidfd } = spawn::spawn(&spec).map_err(|e| {
             let what =
                 if e.step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
             SpawnFailure::io(&format!("{} {what}", e.step), &e.source)
         })?;
         let key = plan.key.clone();
         self.by_key.insert(key.clone(), tag);
-        self.by_leader.insert(pid, tag);
-        let run = Run { key, leader: pid, pidfd, tag, reaped: false, sweeping: false, ending: None };
+        self.by_leader.insert(id.pid, tag);
+        let run = Run { key, leader: id.pid, pidfd, tag, reaped: false, sweeping: false, ending: None };
         self.by_tag.insert(tag, run);
-        Ok(pid)
+        Ok(id)
     }
 
     /// Forgets what this turn of the loop saw of the process table.

@@ -3,8 +3,11 @@
 use super::tag::{self, Tag};
 use gob_protocol::ProcessId;
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -58,6 +61,35 @@ fn read_stat(pid: i32, stat: &str) -> Option<Found> {
 /// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// The same of a process that need not be looked at whatever it takes.
+pub(crate) fn seen(pid: i32) -> Option<Found> {
+    stat(pid).ok().flatten()
+}
+
+/// Every living process of this user, but this one, that has a file of this name open which `is_meant`.
+pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) -> Vec<ProcessId> {
+    let own = std::process::id().to_string();
+    let holds = |pid: &str| {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        // By its name first: to look at each file itself could hang on a dead file system.
+        fds.map(|fd| fd.path()).any(|fd| {
+            std::fs::read_link(&fd).is_ok_and(|target| is_named(&target, name))
+                && std::fs::metadata(&fd).is_ok_and(|found| is_meant(&found))
+        })
+    };
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let holders = pids.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()) && *pid != own && holds(pid));
+    holders.filter_map(|pid| Some(seen(pid.parse().ok()?)?.id)).collect()
+}
+
+/// Whether the target of a link in `/proc/PID/fd` ends with this name; a file that was deleted says so behind it.
+fn is_named(target: &Path, name: &OsStr) -> bool {
+    let target = target.as_os_str().as_encoded_bytes();
+    let target = target.strip_suffix(b" (deleted)").unwrap_or(target);
+    target.strip_suffix(name.as_encoded_bytes()).is_some_and(|before| before.ends_with(b"/"))
 }
 
 /// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the
@@ -177,5 +209,19 @@ mod tests {
         assert_eq!(liveness(pid), Liveness::Dead);
         child.wait().unwrap();
         assert_eq!(liveness(pid), Liveness::Dead);
+    }
+
+    #[test]
+    fn names_of_open_files() {
+        for (target, named) in [
+            ("/a/b.lock", true),
+            ("/a/b.lock (deleted)", true),
+            ("/a/xb.lock", false),
+            ("b.lock", false),
+            ("/b.lock/c", false),
+            ("pipe:[7]", false),
+        ] {
+            assert_eq!(is_named(target.as_ref(), "b.lock".as_ref()), named, "{target}");
+        }
     }
 }
