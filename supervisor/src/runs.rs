@@ -3,11 +3,12 @@
 //! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
 //! and reports what the kernel says. Used on the main thread alone.
 
+use crate::journal::Journal;
 use crate::program;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
-use crate::sys::spawn::{self, Spec, Started};
+use crate::sys::spawn::{self, Limit, Spec, Started};
 use crate::sys::tag::{self, Life, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
@@ -26,6 +27,7 @@ const CLEAN_SCANS: u32 = 2;
 struct Run {
     key: RunKey,
     leader: i32,
+    start_time: u64,
     pidfd: OwnedFd,
     tag: Tag,
     reaped: bool,
@@ -48,6 +50,7 @@ pub(crate) struct Runs {
     by_key: HashMap<RunKey, Tag>,
     by_leader: HashMap<i32, Tag>,
     tags: Tags,
+    journal: Journal,
     null: File,
     /// A lack of descriptors must not hide anybody from a sweep.
     spare: Spare,
@@ -58,13 +61,15 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// No runs yet. `random` sets this supervisor's tags apart; workers get `open_files` as their limit.
-    pub(crate) fn new(random: u64, open_files: libc::rlimit) -> io::Result<Self> {
+    /// No runs yet. Their processes carry these `tags`, and the `journal` tells of them; workers get `open_files` as
+    /// their limit.
+    pub(crate) fn new(tags: Tags, journal: Journal, open_files: libc::rlimit) -> io::Result<Self> {
         Ok(Self {
             by_tag: BTreeMap::new(),
             by_key: HashMap::new(),
             by_leader: HashMap::new(),
-            tags: Tags::new(random),
+            tags,
+            journal,
             null: File::open("/dev/null")?,
             spare: Spare::new()?,
             open_files,
@@ -84,6 +89,12 @@ impl Runs {
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
         let cwd = CString::new(plan.cwd.as_str()).map_err(SpawnFailure::nul)?;
+        let limits: Option<Vec<Limit>> =
+            plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
+        let limits = limits.ok_or_else(|| SpawnFailure {
+            errno: "EINVAL".to_owned(),
+            message: "a resource limit has a name that is none".to_owned(),
+        })?;
         let tag = self.tags.next();
         let spec = Spec {
             program: &program,
@@ -96,6 +107,7 @@ impl Runs {
             umask: plan.umask,
             open_files: self.open_files,
             tag,
+            limits: &limits,
             lock,
         };
         let Started { id, pidfd } = spawn::spawn(&spec).map_err(|e| {
@@ -106,8 +118,22 @@ impl Runs {
         let key = plan.key.clone();
         self.by_key.insert(key.clone(), tag);
         self.by_leader.insert(id.pid, tag);
-        let run = Run { key, leader: id.pid, pidfd, tag, reaped: false, sweeping: false, ending: None };
+        self.journal.note(&key, id, tag);
+        let run = Run {
+            key,
+            leader: id.pid,
+            start_time: id.start_time,
+            pidfd,
+            tag,
+            reaped: false,
+            sweeping: false,
+            ending: None,
+        };
         self.by_tag.insert(tag, run);
+        if self.journal.is_large() {
+            let live = self.by_tag.values();
+            self.journal.shrink(live.map(|run| (&run.key, run.id(), run.tag)));
+        }
         Ok(id)
     }
 
@@ -241,6 +267,13 @@ impl Runs {
         done.into_iter().filter_map(|tag| self.forget(tag)).collect()
     }
 
+    /// Ends the journal in order, unless there is somebody of whom it has to tell.
+    pub(crate) fn end_journal(&mut self) {
+        if self.by_tag.is_empty() {
+            self.journal.end();
+        }
+    }
+
     fn forget(&mut self, tag: Tag) -> Option<(RunKey, Receipt)> {
         let mut run = self.by_tag.remove(&tag)?;
         self.by_key.remove(&run.key);
@@ -264,6 +297,10 @@ impl Runs {
 }
 
 impl Run {
+    fn id(&self) -> ProcessId {
+        ProcessId { pid: self.leader, start_time: self.start_time }
+    }
+
     /// Kills these members; false when there is nobody left to kill.
     fn kill(&mut self, members: &[Found], spare: &Spare) -> bool {
         self.note_ends(members);

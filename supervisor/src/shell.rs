@@ -323,6 +323,11 @@ impl Shell {
         Snapshot { workers, seq, instance, time: self.now.wall }
     }
 
+    /// Says in the journal that nothing is left, if that is so.
+    pub(crate) fn end_journal(&mut self) {
+        self.runs.end_journal();
+    }
+
     /// Sees to it that what was written and forgotten is on the disk.
     pub(crate) fn finish_output(&self, limit: std::time::Duration) -> bool {
         self.output.flush(limit)

@@ -24,8 +24,39 @@ pub(crate) struct Spec<'a> {
     pub(crate) umask: u32,
     pub(crate) open_files: libc::rlimit,
     pub(crate) tag: Tag,
+    /// Beside these.
+    pub(crate) limits: &'a [Limit],
     /// Inherited under the number [`LOCK_FD`].
     pub(crate) lock: Option<BorrowedFd<'a>>,
+}
+
+/// A resource limit, soft and hard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    resource: libc::__rlimit_resource_t,
+    value: u64,
+    /// The step that setting it is, for messages.
+    step: &'static str,
+}
+
+impl Limit {
+    /// A limit by its name in [`gob_protocol::kind::RLIMITS`]; `None` for any other name.
+    pub(crate) fn new(name: &str, value: u64) -> Option<Self> {
+        let (resource, step) = match name {
+            "as" => (libc::RLIMIT_AS, "set RLIMIT_AS for"),
+            "core" => (libc::RLIMIT_CORE, "set RLIMIT_CORE for"),
+            "cpu" => (libc::RLIMIT_CPU, "set RLIMIT_CPU for"),
+            "data" => (libc::RLIMIT_DATA, "set RLIMIT_DATA for"),
+            "fsize" => (libc::RLIMIT_FSIZE, "set RLIMIT_FSIZE for"),
+            "memlock" => (libc::RLIMIT_MEMLOCK, "set RLIMIT_MEMLOCK for"),
+            "nofile" => (libc::RLIMIT_NOFILE, "set RLIMIT_NOFILE for"),
+            "nproc" => (libc::RLIMIT_NPROC, "set RLIMIT_NPROC for"),
+            "rss" => (libc::RLIMIT_RSS, "set RLIMIT_RSS for"),
+            "stack" => (libc::RLIMIT_STACK, "set RLIMIT_STACK for"),
+            _ => return None,
+        };
+        Some(Self { resource, value, step })
+    }
 }
 
 /// The number under which a run's processes have the lock of their graph. Out of the way of the single digits that
@@ -57,6 +88,7 @@ struct Order {
     umask: libc::mode_t,
     open_files: libc::rlimit,
     tag: u64,
+    limits: *const [Limit],
     lock: Option<RawFd>,
     parent: libc::pid_t,
     failed: Option<(&'static str, c_int)>,
@@ -79,6 +111,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         umask: spec.umask,
         open_files: spec.open_files,
         tag: spec.tag.0,
+        limits: spec.limits,
         lock: spec.lock.map(|fd| fd.as_raw_fd()),
         // SAFETY: takes nothing and cannot fail.
         parent: unsafe { libc::getpid() },
@@ -198,6 +231,10 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
         }
         // Only now: a limit may be lower than the lock's number, which is in its place.
         check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
+        for Limit { resource, value, step } in &*order.limits {
+            let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
+            check(libc::setrlimit(*resource, &raw const limit), step)?;
+        }
         check(libc::chdir(order.cwd), "chdir")?;
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
@@ -217,13 +254,14 @@ mod tests {
     }
 
     fn run(program: &str, argv: &[&str]) -> Result<(i32, String), SpawnError> {
-        run_with(program, argv, None)
+        run_with(program, argv, None, &[])
     }
 
     fn run_with(
         program: &str,
         argv: &[&str],
         lock: Option<BorrowedFd<'_>>,
+        limits: &[Limit],
     ) -> Result<(i32, String), SpawnError> {
         let null = std::fs::File::open("/dev/null").unwrap();
         let (read, write) = super::super::fds::pipe().unwrap();
@@ -238,6 +276,7 @@ mod tests {
             umask: 0o077,
             open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
             tag: Tag(77 << 22),
+            limits,
             lock,
         };
         let started = spawn(&spec)?;
@@ -270,11 +309,27 @@ mod tests {
     #[test]
     fn a_lock_is_inherited_and_nothing_else() {
         let lock = std::fs::File::open("/dev/zero").unwrap();
-        let (_, output) = run_with("/bin/ls", &["ls", "/proc/self/fd"], Some(lock.as_fd())).unwrap();
+        let (_, output) = run_with("/bin/ls", &["ls", "/proc/self/fd"], Some(lock.as_fd()), &[]).unwrap();
         assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3", "63"]);
         let (_, output) =
-            run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], Some(lock.as_fd())).unwrap();
+            run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], Some(lock.as_fd()), &[]).unwrap();
         assert_eq!(output, "/dev/zero\n");
+    }
+
+    #[test]
+    fn limits_are_set_or_the_start_fails() {
+        for name in gob_protocol::kind::RLIMITS {
+            assert!(Limit::new(name, 7).is_some(), "{name}");
+        }
+        assert_eq!(Limit::new("locks", 7), None, "that one is the tag");
+        let limits = [Limit::new("nofile", 50).unwrap(), Limit::new("core", 4096).unwrap()];
+        let script = "ulimit -Sn; ulimit -Hn; ulimit -Sc; ulimit -Hc";
+        let (_, output) = run_with("/bin/sh", &["sh", "-c", script], None, &limits).unwrap();
+        assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["50", "50", "8", "8"]);
+        // More than the kernel can do, so that not even root may.
+        let limits = [Limit::new("nofile", 1 << 40).unwrap()];
+        let error = run_with("/bin/true", &["true"], None, &limits).unwrap_err();
+        assert_eq!((error.step, error.source.raw_os_error()), ("set RLIMIT_NOFILE for", Some(libc::EPERM)));
     }
 
     #[test]
