@@ -1,5 +1,6 @@
 //! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
 
+use crate::cgroups::Cgroups;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::output::OutputConfig;
@@ -96,6 +97,7 @@ pub(crate) struct Boot {
 pub(crate) struct Recovery {
     pub(crate) tags: Tags,
     pub(crate) journal: Journal,
+    pub(crate) cgroups: Option<Cgroups>,
     /// How many processes were ended.
     ended: u64,
     /// What could not be ended yet.
@@ -169,6 +171,7 @@ impl Boot {
         let (own, keeper) = (id(self.server.pid), id(self.keeper_pid));
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot_id = boot_id.trim_end().to_owned();
+        let cgroups = Cgroups::find();
         let (mut journal, past) = Journal::open(dir, &boot_id);
         let own = Instance {
             instance: self.server.instance.clone(),
@@ -177,9 +180,10 @@ impl Boot {
             start_time: own.start_time,
             keeper,
             tag: tags.base(),
+            cgroups: cgroups.as_ref().map(|cgroups| cgroups.base().to_owned()),
         };
         let claim = Claim::new(home, &own, past);
-        let Recovered { ended, left } = claim.recover();
+        let Recovered { ended, left } = claim.recover(&own);
         if ended > 0 {
             tracing::warn!(
                 ended,
@@ -189,7 +193,7 @@ impl Boot {
         }
         journal.begin(own, claim.still_to_tell(&left));
         let (leftovers, gone) = Leftovers::follow(claim, left);
-        Ok(Recovery { tags, journal, ended, leftovers, gone })
+        Ok(Recovery { tags, journal, cgroups, ended, leftovers, gone })
     }
 
     /// Bits that no other life of a supervisor has.

@@ -25,7 +25,11 @@ const NOTE_BYTES: usize = 4096;
 
 /// A graph's lock, held until this and every descriptor that was inherited from it are closed.
 #[derive(Debug)]
-pub(crate) struct HeldLock(File);
+pub(crate) struct HeldLock {
+    file: File,
+    /// The length of the file, which most often need not change.
+    len: u64,
+}
 
 /// Why a graph's lock was not taken.
 pub(crate) enum NoLock {
@@ -61,9 +65,12 @@ impl HeldLock {
         for _ in 0..TRIES {
             let file = open(path).map_err(|e| failed("open", &e))?;
             match file.try_lock() {
-                Ok(()) if is_at(&file, path) => return Ok(Self(file)),
-                // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
-                Ok(()) => {}
+                Ok(()) => {
+                    if let Some(len) = len_at(&file, path) {
+                        return Ok(Self { file, len });
+                    }
+                    // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
+                }
                 Err(TryLockError::WouldBlock) => return Err(NoLock::Held(holder(file, lock))),
                 Err(TryLockError::Error(source)) => return Err(failed("take", &source)),
             }
@@ -73,7 +80,7 @@ impl HeldLock {
 
     /// What a process inherits.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 
     /// Writes who holds the lock into the file, one line of JSON, and closes this descriptor.
@@ -83,8 +90,9 @@ impl HeldLock {
         note.insert("start_time".to_owned(), leader.start_time.into());
         let line = format!("{}\n", serde_json::Value::Object(note));
         // In this order, so that a full disk takes nothing away: what is there is overwritten in its place.
-        let written = self.0.write_all_at(line.as_bytes(), 0);
-        let written = written.and_then(|()| self.0.set_len(u64::try_from(line.len()).unwrap_or(u64::MAX)));
+        let written = self.file.write_all_at(line.as_bytes(), 0);
+        let len = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        let written = written.and_then(|()| if self.len > len { self.file.set_len(len) } else { Ok(()) });
         if let Err(e) = written {
             // Who asks for the holder finds it by its descriptor then.
             tracing::warn!(path = %lock.path, error = %e, "cannot note who holds the graph");
@@ -108,12 +116,10 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether the path still names the file, and the file is a regular one.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(there)) => inode(&ours) == inode(&there),
-        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
-    }
+/// The length of the file, if the path still names it.
+fn len_at(file: &File, path: &Path) -> Option<u64> {
+    let (ours, there) = (file.metadata().ok()?, std::fs::symlink_metadata(path).ok()?);
+    (inode(&ours) == inode(&there)).then_some(ours.len())
 }
 
 fn inode(found: &Metadata) -> (u64, u64) {
@@ -195,7 +201,7 @@ mod tests {
         let held = take(&lock);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir.join(".gob")), mode(lock.path.as_ref())), (0o700, 0o600));
-        let inherited = held.0.try_clone().unwrap();
+        let inherited = held.file.try_clone().unwrap();
         held.hand_over(&lock, me());
         let holder = refused(&lock);
         assert_eq!((holder.pid, holder.start_time), (me().pid, me().start_time));
@@ -211,8 +217,8 @@ mod tests {
         let lock = lock_in(&dir);
         for garbage in ["", "{", "\u{0}\u{1}", "{\"pid\":1,\"start_time\":7,\"owner\":\"NOT ONE\"}", "[1]"] {
             let held = take(&lock);
-            held.0.set_len(0).unwrap();
-            held.0.write_all_at(garbage.as_bytes(), 0).unwrap();
+            held.file.set_len(0).unwrap();
+            held.file.write_all_at(garbage.as_bytes(), 0).unwrap();
             // Nobody but this very process has it open, and that looks for others.
             let holder = in_the_end(|| Some(refused(&lock)).filter(|holder| holder.pid == 0));
             assert_eq!(holder.owner, Owner::unknown(), "{garbage}");
@@ -227,7 +233,7 @@ mod tests {
         let first = take(&lock);
         fs::remove_file(&lock.path).unwrap();
         let second = take(&lock);
-        assert!(!is_at(&first.0, lock.path.as_ref()) && is_at(&second.0, lock.path.as_ref()));
+        assert_eq!((len_at(&first.file, lock.path.as_ref()), second.len), (None, 0));
         fs::remove_dir_all(dir).unwrap();
     }
 

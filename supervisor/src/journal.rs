@@ -38,6 +38,9 @@ pub(crate) struct Instance {
     pub(crate) keeper: ProcessId,
     /// Its first tag, less one.
     pub(crate) tag: u64,
+    /// Where it makes control groups.
+    #[serde(default)]
+    pub(crate) cgroups: Option<PathBuf>,
 }
 
 /// A run's leader.
@@ -227,7 +230,15 @@ mod tests {
 
     fn instance(name: &str) -> Instance {
         let keeper = ProcessId { pid: 6, start_time: 60 };
-        Instance { instance: name.into(), boot_id: "b".into(), pid: 7, start_time: 70, keeper, tag: 8 << 18 }
+        Instance {
+            instance: name.into(),
+            boot_id: "b".into(),
+            pid: 7,
+            start_time: 70,
+            keeper,
+            tag: 8 << 18,
+            cgroups: None,
+        }
     }
 
     fn key(run: u64) -> RunKey {

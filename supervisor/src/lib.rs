@@ -19,6 +19,7 @@
 
 mod accept;
 mod boot;
+mod cgroups;
 mod conn;
 mod facts;
 mod files;
@@ -101,8 +102,9 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
         .map_err(BootError::io("start", "the data plane"))?;
     let recovery = boot.recover()?;
     let config = boot.core_config(read, &recovery)?;
-    let boot::Recovery { tags, journal, mut leftovers, mut gone, .. } = recovery;
-    let runs = runs::Runs::new(tags, journal, boot.open_files).map_err(BootError::io("open", "/dev/null"))?;
+    let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
+    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
+        .map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);

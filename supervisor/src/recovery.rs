@@ -10,13 +10,15 @@ mod follow;
 
 pub(crate) use follow::{Gone, Leftovers};
 
+use crate::cgroups::Cgroups;
 use crate::journal::{Instance, Past};
 use crate::sys::process;
 use crate::sys::tag::{self, Tag};
 use gob_protocol::{Name, ProcessId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the start may be held up by processes that were killed and don't go.
@@ -75,8 +77,8 @@ impl Claim {
         Self { home, past, spared: [own.pid, own.keeper.pid], by_marker }
     }
 
-    /// Kills everything of dead instances until nothing is left, or patience ends.
-    pub(crate) fn recover(&self) -> Recovered {
+    /// Kills everything of dead instances until nothing is left, or patience ends. `own` tells where groups may lie.
+    pub(crate) fn recover(&self, own: &Instance) -> Recovered {
         if self.past.ended_in_order {
             return Recovered::default();
         }
@@ -98,7 +100,13 @@ impl Claim {
                 process::wait_for_any(&waiting, left.min(PAUSE));
             }
         }
-        let all = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        // Last of all, whoever has lost tag and marker.
+        let places: BTreeSet<&Path> =
+            self.past.instances.iter().chain([own]).filter_map(|one| one.cgroups.as_deref()).collect();
+        let grouped: BTreeSet<i32> =
+            places.into_iter().flat_map(|base| Cgroups::clear(base, self.home)).collect();
+        let more = grouped.iter().filter(|pid| !found.contains_key(pid)).count();
+        let all = u64::try_from(found.len() + more).unwrap_or(u64::MAX);
         let left = found.into_values().filter(|orphan| !process::has_ended(&orphan.pidfd));
         let left: Vec<Orphan> = left.map(|orphan| self.named(orphan)).collect();
         Recovered { ended: all.saturating_sub(u64::try_from(left.len()).unwrap_or(0)), left }

@@ -3,6 +3,7 @@
 //! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
 //! and reports what the kernel says. Used on the main thread alone.
 
+use crate::cgroups::{Cgroups, Removed};
 use crate::journal::Journal;
 use crate::program;
 use crate::sys::fds::Spare;
@@ -32,6 +33,8 @@ struct Run {
     tag: Tag,
     reaped: bool,
     sweeping: bool,
+    /// Whether it has a control group.
+    grouped: bool,
     /// When its end began, and whom that concerned.
     ending: Option<(Instant, BTreeMap<ProcessId, Signalled>)>,
 }
@@ -51,6 +54,7 @@ pub(crate) struct Runs {
     by_leader: HashMap<i32, Tag>,
     tags: Tags,
     journal: Journal,
+    cgroups: Option<Cgroups>,
     null: File,
     /// A lack of descriptors must not hide anybody from a sweep.
     spare: Spare,
@@ -61,15 +65,21 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// No runs yet. Their processes carry these `tags`, and the `journal` tells of them; workers get `open_files` as
-    /// their limit.
-    pub(crate) fn new(tags: Tags, journal: Journal, open_files: libc::rlimit) -> io::Result<Self> {
+    /// No runs yet. Their processes carry these `tags`, the `journal` tells of them, and each has one of the `cgroups`
+    /// where there are any; workers get `open_files` as their limit.
+    pub(crate) fn new(
+        tags: Tags,
+        journal: Journal,
+        cgroups: Option<Cgroups>,
+        open_files: libc::rlimit,
+    ) -> io::Result<Self> {
         Ok(Self {
             by_tag: BTreeMap::new(),
             by_key: HashMap::new(),
             by_leader: HashMap::new(),
             tags,
             journal,
+            cgroups,
             null: File::open("/dev/null")?,
             spare: Spare::new()?,
             open_files,
@@ -96,6 +106,7 @@ impl Runs {
             message: "a resource limit has a name that is none".to_owned(),
         })?;
         let tag = self.tags.next();
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
         let spec = Spec {
             program: &program,
             argv: &argv,
@@ -108,13 +119,20 @@ impl Runs {
             open_files: self.open_files,
             tag,
             limits: &limits,
+            cgroup: cgroup.as_ref().map(File::as_fd),
             lock,
         };
-        let Started { id, pidfd } = spawn::spawn(&spec).map_err(|e| {
+        let Started { id, pidfd, in_cgroup } = spawn::spawn(&spec).map_err(|e| {
+            if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {
+                empty_group(cgroups, tag);
+            }
             let what =
                 if e.step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
             SpawnFailure::io(&format!("{} {what}", e.step), &e.source)
         })?;
+        if let Some(cgroups) = self.cgroups.as_mut().filter(|_| cgroup.is_some() && !in_cgroup) {
+            cgroups.refuse(tag);
+        }
         let key = plan.key.clone();
         self.by_key.insert(key.clone(), tag);
         self.by_leader.insert(id.pid, tag);
@@ -127,6 +145,7 @@ impl Runs {
             tag,
             reaped: false,
             sweeping: false,
+            grouped: in_cgroup,
             ending: None,
         };
         self.by_tag.insert(tag, run);
@@ -258,13 +277,28 @@ impl Runs {
                     return false;
                 }
                 *scans += 1;
-                if *scans == CLEAN_SCANS {
+                if *scans < CLEAN_SCANS {
+                    return true;
+                }
+                // Last of all, whoever has lost the tag.
+                let killed =
+                    self.cgroups.as_ref().filter(|_| run.grouped).and_then(|all| empty_group(all, *tag));
+                if let Some(killed) = killed {
+                    run.note_killed(&killed);
+                    // They need not end as our children, so whatever happens next is a reason to look again.
+                    self.new_sweeps = true;
+                } else {
                     done.push(*tag);
                 }
-                *scans < CLEAN_SCANS
+                false
             });
         }
         done.into_iter().filter_map(|tag| self.forget(tag)).collect()
+    }
+
+    /// Whether runs get control groups.
+    pub(crate) fn has_cgroups(&self) -> bool {
+        self.cgroups.as_ref().is_some_and(Cgroups::in_use)
     }
 
     /// Ends the journal in order, unless there is somebody of whom it has to tell.
@@ -347,6 +381,18 @@ impl Run {
     fn receipt(&self) -> Receipt {
         let signalled = self.ending.iter().flat_map(|(_, concerned)| concerned.values().cloned()).collect();
         Receipt { signalled, survivors: Vec::new() }
+    }
+}
+
+/// Takes a run's control group away, or kills who is in it and answers who that was.
+fn empty_group(cgroups: &Cgroups, tag: Tag) -> Option<Vec<Found>> {
+    match cgroups.remove(tag) {
+        Ok(Removed::Gone) => None,
+        Ok(Removed::Killed(killed)) => Some(killed),
+        Err(e) => {
+            tracing::warn!(error = %e, "a control group stays");
+            None
+        }
     }
 }
 

@@ -112,6 +112,7 @@ impl Shell {
             Effect::ReplyStatus { conn, id, mut status } => {
                 let counters = self.output.counters();
                 facts::complete(&mut status, &self.boot, counters);
+                status.cgroup = self.runs.has_cgroups();
                 self.reply(conn, id.as_ref(), Ok(&Data::Status(status)));
             }
             Effect::Publish { event, owned, others } => {

@@ -6,7 +6,7 @@
 //! ours but the lock of its graph, dies with the supervisor (PR_SET_PDEATHSIG), and carries its run's tag.
 
 use super::tag::Tag;
-use super::{clock, process};
+use super::{clock, clone, process};
 use gob_protocol::ProcessId;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
@@ -26,6 +26,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) tag: Tag,
     /// Beside these.
     pub(crate) limits: &'a [Limit],
+    /// The directory of the control group in which it begins.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// Inherited under the number [`LOCK_FD`].
     pub(crate) lock: Option<BorrowedFd<'a>>,
 }
@@ -67,6 +69,8 @@ pub(crate) const LOCK_FD: RawFd = 63;
 pub(crate) struct Started {
     pub(crate) id: ProcessId,
     pub(crate) pidfd: OwnedFd,
+    /// Whether it began in its control group.
+    pub(crate) in_cgroup: bool,
 }
 
 /// Which step of a start failed.
@@ -118,15 +122,21 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         failed: None,
     };
     let mut stack = vec![0u128; STACK_BYTES / 16];
-    let top = stack.as_mut_ptr_range().end.cast::<c_void>();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: RawFd = -1;
     let blocked = block_signals();
     let before = clock::ticks();
     // SAFETY: the stack is 16-byte aligned, ours, and outlives the child's use of it, as does `order`: CLONE_VFORK
     // holds this thread until the child has its own memory or is gone. The child only makes system calls. Signals are
     // blocked, so that no handler of ours runs in the child on shared memory.
-    let pid = unsafe { libc::clone(child, top, flags, (&raw mut order).cast::<c_void>(), &raw mut pidfd) };
+    let in_cgroup = spec.cgroup.and_then(|cgroup| unsafe {
+        clone::into_cgroup(child, &mut stack, (&raw mut order).cast::<c_void>(), &raw mut pidfd, cgroup)
+    });
+    let pid = in_cgroup.unwrap_or_else(|| {
+        let top = stack.as_mut_ptr_range().end.cast::<c_void>();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        // SAFETY: as above.
+        unsafe { libc::clone(child, top, flags, (&raw mut order).cast::<c_void>(), &raw mut pidfd) }
+    });
     let cloned = io::Error::last_os_error();
     let after = clock::ticks();
     restore_signals(&blocked);
@@ -136,7 +146,10 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
     // SAFETY: the kernel made it for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match order.failed {
-        None => Ok(Started { id: ProcessId { pid, start_time: start_time(pid, before, after) }, pidfd }),
+        None => {
+            let id = ProcessId { pid, start_time: start_time(pid, before, after) };
+            Ok(Started { id, pidfd, in_cgroup: in_cgroup.is_some() })
+        }
         Some((step, errno)) => {
             forget(pid);
             Err(SpawnError { step, source: io::Error::from_raw_os_error(errno) })
@@ -277,6 +290,7 @@ mod tests {
             open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
             tag: Tag(77 << 22),
             limits,
+            cgroup: None,
             lock,
         };
         let started = spawn(&spec)?;
@@ -314,6 +328,32 @@ mod tests {
         let (_, output) =
             run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], Some(lock.as_fd()), &[]).unwrap();
         assert_eq!(output, "/dev/zero\n");
+    }
+
+    #[test]
+    fn a_place_that_is_no_control_group_is_done_without() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let spec = Spec {
+            program: c"/bin/true",
+            argv: &strings(&["true"]),
+            envp: &[],
+            cwd: c"/",
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+            umask: 0o077,
+            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
+            tag: Tag(78 << 22),
+            limits: &[],
+            cgroup: Some(null.as_fd()),
+            lock: None,
+        };
+        let started = spawn(&spec).unwrap();
+        assert!(!started.in_cgroup);
+        let mut status = 0;
+        // SAFETY: our own child; writes one integer.
+        assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
+        assert_eq!(status, 0);
     }
 
     #[test]
