@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long what is left may live once the next command has been given.
 const SOON: Duration = Duration::from_secs(3);
@@ -103,6 +103,36 @@ fn both_killed_and_the_next_command_ends_all_and_nobody_else() {
     assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
     assert_eq!(fs::read(gob.state_dir().join("journal")).unwrap(), b"");
     assert_eq!(recover(&gob, &[]), 0);
+}
+
+/// Small numbers here; GOB_TREES=50 GOB_ROUNDS=50 is the proof, and `--nocapture` shows the figures.
+#[test]
+fn trees_are_gone_whoever_is_killed() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+    let (count, rounds) = (number("GOB_TREES").unwrap_or(4), number("GOB_ROUNDS").unwrap_or(2));
+    let gob = Gob::new();
+    let mut slowest = [Duration::ZERO; 2];
+    let mut ended = 0;
+    for _ in 0..rounds {
+        let pids = trees(&gob, count);
+        let instance = gob.status()["instance"].as_str().unwrap().to_owned();
+        let begun = Instant::now();
+        Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
+        assert_eq!(process::survivors(&pids, SOON), Vec::<i32>::new());
+        slowest[0] = slowest[0].max(begun.elapsed());
+        gob.wait_other_instance(&instance);
+
+        let pids = trees(&gob, count);
+        kill_both(&gob);
+        assert!(alive(&pids) > 0);
+        let begun = Instant::now();
+        assert!(recover(&gob, &pids) >= count as u64);
+        slowest[1] = slowest[1].max(begun.elapsed());
+        ended += 2 * pids.len();
+    }
+    eprintln!(
+        "{rounds} rounds of {count} trees, {ended} processes; slowest, gobd killed and both: {slowest:?}"
+    );
 }
 
 #[test]
