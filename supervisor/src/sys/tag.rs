@@ -6,6 +6,7 @@
 //! looking for a variable in `/proc/PID/environ` costs three and is undone by `env -i`.
 
 use super::fds;
+use gob_protocol::tag::{self as layout, SERIAL_BITS};
 use std::fs::Metadata;
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,13 +19,12 @@ use std::os::unix::fs::MetadataExt;
 pub(crate) struct Tag(pub(crate) u64);
 
 const COUNTER_BITS: u32 = 18;
-const SERIAL_BITS: u32 = 30;
 const SERIALS: u64 = (1 << SERIAL_BITS) - 1;
 
 impl Tag {
     /// The state directory of the supervisor that gave it; `None` for what is no tag, such as no limit at all.
     pub(crate) fn home(self) -> Option<u32> {
-        u32::try_from(self.0 >> SERIAL_BITS).ok().filter(|home| *home != 0)
+        layout::home_of(self.0)
     }
 
     /// Whether both were given in one life of one supervisor, as far as its first runs go.
@@ -33,16 +33,10 @@ impl Tag {
     }
 }
 
-/// A state directory as tags name it: a hash (FNV-1a) of its device, inode and birth. Not of its path, by which another
-/// directory may go in another mount namespace; with its birth, because inodes are used again.
+/// A state directory as tags name it.
 pub(crate) fn home(state_dir: &Metadata) -> u32 {
     let born = state_dir.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    let born = born.map_or(0, |at| at.as_nanos());
-    let bytes = [state_dir.dev().to_le_bytes(), state_dir.ino().to_le_bytes()].into_iter().flatten();
-    let hash = bytes.chain(born.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    u32::try_from((hash >> 32) ^ (hash & u64::from(u32::MAX))).map_or(1, |hash| hash.max(1))
+    layout::home(state_dir.dev(), state_dir.ino(), born.map_or(0, |at| at.as_nanos()))
 }
 
 /// What all tags of a state directory's supervisors have in common, of which only one lives at a time.
