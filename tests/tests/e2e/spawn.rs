@@ -175,3 +175,23 @@ fn a_program_that_is_not_there() {
     assert!(gob.status()["spawn_failures"].as_u64() >= Some(1));
     conn.ok("stop", json!({"name": "g"}));
 }
+
+#[test]
+fn limits_of_a_kind_are_set_or_the_start_fails() {
+    let gob = Gob::new();
+    let kind = |name: &str, limits: &str| {
+        format!(
+            "[kind.{name}]\ncommand = [\"gob-graph-worker\", \"--root-dir\", \"{{root_dir}}\", \"--graph\",              \"{{graph}}\", \"--socket\", \"{{socket}}\"]\nreadiness = \"handshake\"\nrlimits = {limits}\n"
+        )
+    };
+    // More than the kernel can do, so that not even root may.
+    let text = kind("small", "{ nofile = 100, core = 0 }") + &kind("huge", "{ nofile = 1099511627776 }");
+    fs::write(gob.dir().join("config.toml"), text).unwrap();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g", "kind": "small"}));
+    assert_eq!(gob.facts("g", 1).nofile, (100, 100));
+    let error = conn.err("start", json!({"graph": "h", "kind": "huge"}), "server-start-failed");
+    assert_eq!(error["details"]["errno"], "EPERM", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("RLIMIT_NOFILE"), "{error}");
+    conn.ok("stop", json!({"name": "h"}));
+}
