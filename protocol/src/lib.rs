@@ -19,6 +19,7 @@ pub mod placeholder;
 pub mod request;
 pub mod signal;
 pub mod suggest;
+pub mod tag;
 pub mod time;
 pub mod view;
 

@@ -1,13 +1,17 @@
 //! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
 
+use crate::cgroups::Cgroups;
 use crate::files::{self, Identity};
+use crate::journal::{Instance, Journal};
 use crate::output::OutputConfig;
-use crate::sys::fds;
+use crate::recovery::{Claim, Gone, Leftovers, Recovered};
+use crate::sys::tag::{self, Tags};
+use crate::sys::{fds, process};
 use gob_core::Paths;
 use gob_protocol::config::{Config as Settings, Logs};
 use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
 use gob_protocol::request::ServerInfo;
-use gob_protocol::{Env, Timestamp};
+use gob_protocol::{Env, ProcessId, Timestamp};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -89,6 +93,18 @@ pub(crate) struct Boot {
     pub(crate) open_files: libc::rlimit,
 }
 
+/// What came of looking for what dead supervisors left.
+pub(crate) struct Recovery {
+    pub(crate) tags: Tags,
+    pub(crate) journal: Journal,
+    pub(crate) cgroups: Option<Cgroups>,
+    /// How many processes were ended.
+    ended: u64,
+    /// What could not be ended yet.
+    pub(crate) leftovers: Option<Leftovers>,
+    pub(crate) gone: tokio::sync::mpsc::Receiver<Gone>,
+}
+
 /// The client that waits for the supervisor, when one does.
 pub(crate) struct Ready(Option<File>);
 
@@ -145,15 +161,58 @@ impl Boot {
         Ok(Self { lock, runtime, keeper_pid, paths, server, open_files })
     }
 
+    /// Ends what dead supervisors of this state directory left, and begins a journal of what this one starts.
+    pub(crate) fn recover(&self) -> Result<Recovery, BootError> {
+        let dir = Path::new(&self.paths.state_dir);
+        let found = dir.metadata().map_err(BootError::io("look at", &*self.paths.state_dir))?;
+        let home = tag::home(&found);
+        let tags = Tags::new(home, self.random());
+        let id = |pid| process::seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
+        let (own, keeper) = (id(self.server.pid), id(self.keeper_pid));
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let boot_id = boot_id.trim_end().to_owned();
+        let cgroups = Cgroups::find();
+        let (mut journal, past) = Journal::open(dir, &boot_id);
+        let own = Instance {
+            instance: self.server.instance.clone(),
+            boot_id,
+            pid: own.pid,
+            start_time: own.start_time,
+            keeper,
+            tag: tags.base(),
+            cgroups: cgroups.as_ref().map(|cgroups| cgroups.base().to_owned()),
+        };
+        let claim = Claim::new(home, &own, past);
+        let Recovered { ended, left } = claim.recover(&own);
+        if ended > 0 {
+            tracing::warn!(
+                ended,
+                left = left.len(),
+                "ended processes that an earlier supervisor left behind"
+            );
+        }
+        journal.begin(own, claim.still_to_tell(&left));
+        let (leftovers, gone) = Leftovers::follow(claim, left);
+        Ok(Recovery { tags, journal, cgroups, ended, leftovers, gone })
+    }
+
+    /// Bits that no other life of a supervisor has.
+    fn random(&self) -> u64 {
+        uuid::Uuid::parse_str(&self.server.instance).map_or(0, |id| id.as_u64_pair().1.rotate_left(2))
+    }
+
     /// The core's view of all this.
-    pub(crate) fn core_config(&self, read: gob_core::Read) -> Result<gob_core::Config, BootError> {
+    pub(crate) fn core_config(
+        &self,
+        read: gob_core::Read,
+        recovery: &Recovery,
+    ) -> Result<gob_core::Config, BootError> {
         let logs = self.log_dir();
         let what = logs.display().to_string();
         let (settings, rejected) = match read {
             Ok(settings) => (*settings, None),
             Err(rejected) => (Settings::default(), Some(rejected)),
         };
-        let random = uuid::Uuid::parse_str(&self.server.instance).map_or(0, |id| id.as_u64_pair().1);
         Ok(gob_core::Config {
             server: self.server.clone(),
             settings,
@@ -164,10 +223,10 @@ impl Boot {
                 .filter_map(|name| Some((name, std::env::var(name).ok()?)))
                 .collect::<Env>(),
             lease_grace_ms: LEASE_GRACE_MS,
-            leftovers: std::collections::BTreeMap::new(),
-            orphans_recovered: 0,
+            leftovers: recovery.leftovers.as_ref().map(Leftovers::by_worker).unwrap_or_default(),
+            orphans_recovered: recovery.ended,
             last_runs: files::last_runs(&logs).map_err(BootError::io("read", what))?,
-            seed: random,
+            seed: self.random(),
         })
     }
 
@@ -194,8 +253,10 @@ impl Boot {
         }
         let published =
             files::publish_socket(&self.runtime).map_err(BootError::io("publish socket", socket()))?;
-        let lock = format!("{}/{}", self.paths.state_dir, files::LOCK);
-        files::rewrite_lock(&self.lock, &self.lock_line()).map_err(BootError::io("write", lock))?;
+        if let Err(e) = files::rewrite_lock(&self.lock, &self.lock_line()) {
+            // It is for clients that look elsewhere for the socket; on a full disk the others are served all the same.
+            tracing::warn!(error = %e, "cannot write gobd.lock");
+        }
         files::write_runtime_file(&self.runtime, files::PID_FILE, &self.pid_line())
             .map_err(BootError::io("write", format!("{}/{}", self.paths.runtime_dir, files::PID_FILE)))?;
         Ok(published)

@@ -9,7 +9,6 @@ pub(crate) fn complete(status: &mut Status, boot: &Boot, (log_bytes, log_bytes_d
     status.keeper_pid = boot.keeper_pid;
     (status.log_bytes, status.log_bytes_dropped) = (log_bytes, log_bytes_dropped);
     status.rss_bytes = resident_bytes().unwrap_or(0);
-    status.cgroup = false;
 }
 
 /// Resident memory of this process (proc(5), second field of `statm`, in pages).

@@ -3,9 +3,9 @@
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -109,10 +109,10 @@ fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 }
 
 /// Replaces what the lock file says. The file itself stays: it is the lock.
-pub(crate) fn rewrite_lock(mut lock: &File, text: &str) -> io::Result<()> {
-    lock.rewind()?;
-    lock.set_len(0)?;
-    lock.write_all(text.as_bytes())
+pub(crate) fn rewrite_lock(lock: &File, text: &str) -> io::Result<()> {
+    // In this order: what is overwritten in its place needs no room on a full disk.
+    lock.write_all_at(text.as_bytes(), 0)?;
+    lock.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
 /// Takes the socket and the pid file away and empties the lock: the orderly end.
@@ -129,9 +129,10 @@ pub(crate) fn retire(runtime: &File, lock: &File) {
     }
 }
 
-/// Removes what the supervisor itself has kept: the logs and the last known state. Never data.
-pub(crate) fn remove_own(logs: &Path, last: &Path) {
-    for (path, removed) in [(logs, fs::remove_dir_all(logs)), (last, fs::remove_file(last))] {
+/// Removes what the supervisor itself has kept: the logs, and these files. Never data.
+pub(crate) fn remove_own(logs: &Path, files: &[PathBuf]) {
+    let files = files.iter().map(|file| (file.as_path(), fs::remove_file(file)));
+    for (path, removed) in files.chain([(logs, fs::remove_dir_all(logs))]) {
         if let Err(e) = removed
             && e.kind() != io::ErrorKind::NotFound
         {

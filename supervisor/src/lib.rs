@@ -14,21 +14,26 @@
 //! | a deadline passed | the one timer below | core `timers` |
 //! | gob's own files were taken away | `heal` | core, which says so |
 //! | a subscriber read | `outbound` | core `subscribers` |
+//! | what an earlier life left is gone | `recovery` | core `lifecycle` |
 //! | the end | signals, the keeper's death | core `ending` |
 
 mod accept;
 mod boot;
+mod cgroups;
 mod conn;
 mod facts;
 mod files;
 mod foreign;
+mod graph_lock;
 mod heal;
+mod journal;
 mod last;
 mod off_thread;
 mod outbound;
 mod output;
 mod program;
 mod readiness;
+mod recovery;
 mod runs;
 mod settings;
 mod shell;
@@ -95,8 +100,11 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let read = settings.read().await;
     let output = output::Output::start(boot.output_config(&read), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
-    let config = boot.core_config(read)?;
-    let runs = runs::Runs::new(config.seed, boot.open_files).map_err(BootError::io("open", "/dev/null"))?;
+    let recovery = boot.recover()?;
+    let config = boot.core_config(read, &recovery)?;
+    let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
+    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
+        .map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);
@@ -131,6 +139,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(read) = readings.recv() => Turn::Configured(read),
             Some(found) = found.recv() => Turn::Found(found),
             Some(mended) = healed.recv() => Turn::Healed(mended),
+            Some(gone) = gone.recv() => Turn::Gone(gone),
             _ = conns.recv_many(&mut messages, CONN_QUEUE) => Turn::Messages,
         };
         shell.new_turn();
@@ -143,6 +152,10 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Configured(read) => shell.input(Input::Configured(read)),
             Turn::Found(found) => shell.take_found(found),
             Turn::Healed(mended) => shell.take_healed(mended),
+            Turn::Gone(gone) => {
+                let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone));
+                told.into_iter().for_each(|input| shell.input(input));
+            }
             Turn::Messages => messages.drain(..).for_each(|message| shell.take_message(message)),
         }
         shell.begin_sweeps();
@@ -150,7 +163,8 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
         shell.note_changes();
     }
     drop(healed);
-    finish(shell, healer).await;
+    let nothing_left = leftovers.is_none_or(|leftovers| leftovers.is_empty());
+    finish(shell, healer, nothing_left).await;
     Ok(())
 }
 
@@ -162,11 +176,12 @@ enum Turn {
     Configured(gob_core::Read),
     Found(readiness::Found),
     Healed(heal::Mended),
+    Gone(recovery::Gone),
     Messages,
 }
 
 /// Lets the last answers out, then takes away what says that there is a supervisor.
-async fn finish(mut shell: Shell, healer: heal::Healer) {
+async fn finish(mut shell: Shell, healer: heal::Healer, nothing_left: bool) {
     let deadline = tokio::time::Instant::now() + LAST_WORDS;
     while shell.has_unsent() && tokio::time::Instant::now() < deadline {
         shell.flush();
@@ -180,8 +195,12 @@ async fn finish(mut shell: Shell, healer: heal::Healer) {
     let nuke = shell.exit == Some(true);
     let state_dir = shell.boot.paths.state_dir.clone();
     let state_dir = std::path::Path::new(&state_dir);
+    if nothing_left {
+        shell.end_journal();
+    }
     if nuke {
-        files::remove_own(&shell.boot.log_dir(), &state_dir.join(last::LAST));
+        let own = [last::LAST, journal::JOURNAL].map(|name| state_dir.join(name));
+        files::remove_own(&shell.boot.log_dir(), &own);
     } else if let Err(e) = shell.snapshot().write(state_dir) {
         tracing::warn!(error = %e, "cannot write last.json");
     }

@@ -3,11 +3,13 @@
 //! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
 //! and reports what the kernel says. Used on the main thread alone.
 
+use crate::cgroups::{Cgroups, Removed};
+use crate::journal::Journal;
 use crate::program;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
-use crate::sys::spawn::{self, Spec, Started};
+use crate::sys::spawn::{self, Limit, Spec, Started};
 use crate::sys::tag::{self, Life, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
@@ -15,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// A sweep is through when this many scans in a row found nothing: a process that forks and ends while the table is
@@ -26,10 +28,13 @@ const CLEAN_SCANS: u32 = 2;
 struct Run {
     key: RunKey,
     leader: i32,
+    start_time: u64,
     pidfd: OwnedFd,
     tag: Tag,
     reaped: bool,
     sweeping: bool,
+    /// Whether it has a control group.
+    grouped: bool,
     /// When its end began, and whom that concerned.
     ending: Option<(Instant, BTreeMap<ProcessId, Signalled>)>,
 }
@@ -48,6 +53,8 @@ pub(crate) struct Runs {
     by_key: HashMap<RunKey, Tag>,
     by_leader: HashMap<i32, Tag>,
     tags: Tags,
+    journal: Journal,
+    cgroups: Option<Cgroups>,
     null: File,
     /// A lack of descriptors must not hide anybody from a sweep.
     spare: Spare,
@@ -58,13 +65,21 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// No runs yet. `random` sets this supervisor's tags apart; workers get `open_files` as their limit.
-    pub(crate) fn new(random: u64, open_files: libc::rlimit) -> io::Result<Self> {
+    /// No runs yet. Their processes carry these `tags`, the `journal` tells of them, and each has one of the `cgroups`
+    /// where there are any; workers get `open_files` as their limit.
+    pub(crate) fn new(
+        tags: Tags,
+        journal: Journal,
+        cgroups: Option<Cgroups>,
+        open_files: libc::rlimit,
+    ) -> io::Result<Self> {
         Ok(Self {
             by_tag: BTreeMap::new(),
             by_key: HashMap::new(),
             by_leader: HashMap::new(),
-            tags: Tags::new(random),
+            tags,
+            journal,
+            cgroups,
             null: File::open("/dev/null")?,
             spare: Spare::new()?,
             open_files,
@@ -73,18 +88,25 @@ impl Runs {
         })
     }
 
-    /// Starts a run's process with these ends of its output pipes.
+    /// Starts a run's process with these ends of its output pipes. Its whole tree inherits the lock.
     pub(crate) fn spawn(
         &mut self,
         plan: &SpawnPlan,
-        stdout: &OwnedFd,
-        stderr: &OwnedFd,
-    ) -> Result<i32, SpawnFailure> {
+        (stdout, stderr): (&OwnedFd, &OwnedFd),
+        lock: Option<BorrowedFd<'_>>,
+    ) -> Result<ProcessId, SpawnFailure> {
         let program = program::find(plan)?;
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
         let cwd = CString::new(plan.cwd.as_str()).map_err(SpawnFailure::nul)?;
+        let limits: Option<Vec<Limit>> =
+            plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
+        let limits = limits.ok_or_else(|| SpawnFailure {
+            errno: "EINVAL".to_owned(),
+            message: "a resource limit has a name that is none".to_owned(),
+        })?;
         let tag = self.tags.next();
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
         let spec = Spec {
             program: &program,
             argv: &argv,
@@ -96,18 +118,42 @@ impl Runs {
             umask: plan.umask,
             open_files: self.open_files,
             tag,
+            limits: &limits,
+            cgroup: cgroup.as_ref().map(File::as_fd),
+            lock,
         };
-        let Started { pid, pidfd } = spawn::spawn(&spec).map_err(|e| {
+        let Started { id, pidfd, in_cgroup } = spawn::spawn(&spec).map_err(|e| {
+            if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {
+                empty_group(cgroups, tag);
+            }
             let what =
                 if e.step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
             SpawnFailure::io(&format!("{} {what}", e.step), &e.source)
         })?;
+        if let Some(cgroups) = self.cgroups.as_mut().filter(|_| cgroup.is_some() && !in_cgroup) {
+            cgroups.refuse(tag);
+        }
         let key = plan.key.clone();
         self.by_key.insert(key.clone(), tag);
-        self.by_leader.insert(pid, tag);
-        let run = Run { key, leader: pid, pidfd, tag, reaped: false, sweeping: false, ending: None };
+        self.by_leader.insert(id.pid, tag);
+        self.journal.note(&key, id, tag);
+        let run = Run {
+            key,
+            leader: id.pid,
+            start_time: id.start_time,
+            pidfd,
+            tag,
+            reaped: false,
+            sweeping: false,
+            grouped: in_cgroup,
+            ending: None,
+        };
         self.by_tag.insert(tag, run);
-        Ok(pid)
+        if self.journal.is_large() {
+            let live = self.by_tag.values();
+            self.journal.shrink(live.map(|run| (&run.key, run.id(), run.tag)));
+        }
+        Ok(id)
     }
 
     /// Forgets what this turn of the loop saw of the process table.
@@ -231,13 +277,35 @@ impl Runs {
                     return false;
                 }
                 *scans += 1;
-                if *scans == CLEAN_SCANS {
+                if *scans < CLEAN_SCANS {
+                    return true;
+                }
+                // Last of all, whoever has lost the tag.
+                let killed =
+                    self.cgroups.as_ref().filter(|_| run.grouped).and_then(|all| empty_group(all, *tag));
+                if let Some(killed) = killed {
+                    run.note_killed(&killed);
+                    // They need not end as our children, so whatever happens next is a reason to look again.
+                    self.new_sweeps = true;
+                } else {
                     done.push(*tag);
                 }
-                *scans < CLEAN_SCANS
+                false
             });
         }
         done.into_iter().filter_map(|tag| self.forget(tag)).collect()
+    }
+
+    /// Whether runs get control groups.
+    pub(crate) fn has_cgroups(&self) -> bool {
+        self.cgroups.as_ref().is_some_and(Cgroups::in_use)
+    }
+
+    /// Ends the journal in order, unless there is somebody of whom it has to tell.
+    pub(crate) fn end_journal(&mut self) {
+        if self.by_tag.is_empty() {
+            self.journal.end();
+        }
     }
 
     fn forget(&mut self, tag: Tag) -> Option<(RunKey, Receipt)> {
@@ -263,6 +331,10 @@ impl Runs {
 }
 
 impl Run {
+    fn id(&self) -> ProcessId {
+        ProcessId { pid: self.leader, start_time: self.start_time }
+    }
+
     /// Kills these members; false when there is nobody left to kill.
     fn kill(&mut self, members: &[Found], spare: &Spare) -> bool {
         self.note_ends(members);
@@ -309,6 +381,18 @@ impl Run {
     fn receipt(&self) -> Receipt {
         let signalled = self.ending.iter().flat_map(|(_, concerned)| concerned.values().cloned()).collect();
         Receipt { signalled, survivors: Vec::new() }
+    }
+}
+
+/// Takes a run's control group away, or kills who is in it and answers who that was.
+fn empty_group(cgroups: &Cgroups, tag: Tag) -> Option<Vec<Found>> {
+    match cgroups.remove(tag) {
+        Ok(Removed::Gone) => None,
+        Ok(Removed::Killed(killed)) => Some(killed),
+        Err(e) => {
+            tracing::warn!(error = %e, "a control group stays");
+            None
+        }
     }
 }
 

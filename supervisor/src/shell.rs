@@ -112,6 +112,7 @@ impl Shell {
             Effect::ReplyStatus { conn, id, mut status } => {
                 let counters = self.output.counters();
                 facts::complete(&mut status, &self.boot, counters);
+                status.cgroup = self.runs.has_cgroups();
                 self.reply(conn, id.as_ref(), Ok(&Data::Status(status)));
             }
             Effect::Publish { event, owned, others } => {
@@ -321,6 +322,11 @@ impl Shell {
         self.last.written(seq);
         let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
         Snapshot { workers, seq, instance, time: self.now.wall }
+    }
+
+    /// Says in the journal that nothing is left, if that is so.
+    pub(crate) fn end_journal(&mut self) {
+        self.runs.end_journal();
     }
 
     /// Sees to it that what was written and forgotten is on the disk.

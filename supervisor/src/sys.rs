@@ -1,8 +1,11 @@
 //! Everything that talks to the kernel about processes, and the only place with `unsafe`. Decides nothing.
 
+pub(crate) mod clock;
+pub(crate) mod clone;
 pub(crate) mod fds;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod spawn;
 pub(crate) mod tag;
 pub(crate) mod wire;
+pub(crate) mod xattr;

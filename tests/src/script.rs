@@ -57,6 +57,10 @@ pub struct Child {
     pub stop: bool,
     /// Keeps the fixture's standard output and error open.
     pub hold_output: bool,
+    /// Puts its resource limits back to what they are by default, and with them the mark of its run.
+    pub reset_limits: bool,
+    /// Goes on as its own child and ends, so many times in a row, and is gone then.
+    pub hops: u32,
 }
 
 /// Every way out of a process group, out of the environment, and out of politeness: with the fixture itself, a tree of

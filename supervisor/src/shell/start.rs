@@ -2,6 +2,7 @@
 
 use super::Shell;
 use crate::files;
+use crate::graph_lock::{HeldLock, NoLock};
 use crate::output::{Pattern, Pipes, Watch, Watches};
 use crate::readiness::with_port;
 use crate::runs::SpawnFailure;
@@ -15,18 +16,24 @@ impl Shell {
         let key = plan.key.clone();
         match self.try_spawn(plan) {
             Ok((pid, port)) => Input::Spawned { key, pid, port },
-            Err(SpawnFailure { errno, message }) => {
+            Err(NoLock::Held(holder)) => {
+                tracing::warn!(worker = %key.name, run = key.run, pid = holder.pid, path = %holder.path, "held");
+                Input::Held { key, holder }
+            }
+            Err(NoLock::Failed(SpawnFailure { errno, message })) => {
                 tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
                 Input::SpawnFailed { key, errno, message }
             }
         }
     }
 
-    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<(i32, Option<u16>), SpawnFailure> {
+    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<(i32, Option<u16>), NoLock> {
         for dir in &plan.make_dirs {
             files::make_private_dirs(dir.as_ref())
                 .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
         }
+        // First of all: without it, what lies there is somebody else's.
+        let lock = plan.lock.as_ref().map(HeldLock::take).transpose()?;
         if let Some(socket) = &plan.stale_socket {
             files::remove_stale_socket(socket.as_ref());
         }
@@ -40,12 +47,16 @@ impl Shell {
         let ready = watch(&plan.check)?;
         let well = plan.liveness.as_ref().map_or(Ok(None), watch)?;
         let filled = port.map(|port| with_port(plan, port));
-        let pid = self.runs.spawn(filled.as_ref().unwrap_or(plan), &stdout_end, &stderr_end)?;
+        let fd = lock.as_ref().map(HeldLock::fd);
+        let leader = self.runs.spawn(filled.as_ref().unwrap_or(plan), (&stdout_end, &stderr_end), fd)?;
+        if let Some((held, lock)) = lock.zip(plan.lock.as_ref()) {
+            held.hand_over(lock, leader);
+        }
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
         self.taps.retain(|key, _| key.name != plan.key.name);
         self.taps
             .insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, Watches { ready, well }));
-        Ok((pid, port))
+        Ok((leader.pid, port))
     }
 }
 

@@ -2,9 +2,14 @@
 
 use super::tag::{self, Tag};
 use gob_protocol::ProcessId;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -15,15 +20,37 @@ pub(crate) struct Found {
     pub(crate) pgid: i32,
 }
 
+/// Every process there is, by its number, read as it is asked for.
+///
+/// # Errors
+/// When the table, or its next part, can't be read. Nobody may take that for a process that is not there.
+pub(crate) fn pids() -> io::Result<impl Iterator<Item = io::Result<i32>>> {
+    let pid = |entry: io::Result<DirEntry>| match entry {
+        Ok(entry) => entry.file_name().to_str()?.parse().ok().map(Ok),
+        Err(e) => Some(Err(e)),
+    };
+    Ok(std::fs::read_dir("/proc")?.filter_map(pid))
+}
+
+/// The numbers that were given last, and those that come next, of which few belong to a process.
+///
+/// # Errors
+/// When the kernel does not tell (proc(5), last field of `loadavg`).
+pub(crate) fn latest_pids() -> io::Result<impl Iterator<Item = i32>> {
+    let loadavg = std::fs::read_to_string("/proc/loadavg")?;
+    let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
+    let last = last.ok_or(io::ErrorKind::InvalidData)?;
+    Ok(last.saturating_sub(32).max(1)..last.saturating_add(16))
+}
+
 /// Every living process that carries one of these tags, in one pass over the process table. A zombie is dead.
 ///
 /// # Errors
 /// When the table, or one of these processes, could not be looked at: whoever is not found may be alive then.
 pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<Found>>> {
     let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+    for pid in pids()? {
+        let pid = pid?;
         let Some(tag) = tag::of(pid).map(Tag).filter(|tag| wanted(*tag)) else { continue };
         if let Some(process) = stat(pid)? {
             found.entry(tag).or_default().push(process);
@@ -58,6 +85,40 @@ fn read_stat(pid: i32, stat: &str) -> Option<Found> {
 /// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// The same of a process that need not be looked at whatever it takes.
+pub(crate) fn seen(pid: i32) -> Option<Found> {
+    stat(pid).ok().flatten()
+}
+
+/// Every living process of this user, but this one, that has a file of this name open which `is_meant`.
+pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) -> Vec<ProcessId> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let holds = |pid: i32| {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        // By its name first: to look at each file itself could hang on a dead file system.
+        fds.map(|fd| fd.path()).any(|fd| {
+            std::fs::read_link(&fd).is_ok_and(|target| is_named(&target, name))
+                && std::fs::metadata(&fd).is_ok_and(|found| is_meant(&found))
+        })
+    };
+    let holders = pids().into_iter().flatten().flatten().filter(|pid| *pid != own && holds(*pid));
+    holders.filter_map(|pid| Some(seen(pid)?.id)).collect()
+}
+
+/// The value of a variable in the environment that a process was given; `None` where that can't be read.
+pub(crate) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environ.split(|b| *b == 0);
+    variables.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
+}
+
+/// Whether the target of a link in `/proc/PID/fd` ends with this name; a file that was deleted says so behind it.
+fn is_named(target: &Path, name: &OsStr) -> bool {
+    let target = target.as_os_str().as_encoded_bytes();
+    let target = target.strip_suffix(b" (deleted)").unwrap_or(target);
+    target.strip_suffix(name.as_encoded_bytes()).is_some_and(|before| before.ends_with(b"/"))
 }
 
 /// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the
@@ -121,6 +182,19 @@ pub(crate) async fn ended(pidfd: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the process behind a handle has ended; a zombie has.
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
+    wait_for_any(&[pidfd], Duration::ZERO)
+}
+
+/// Waits until one of these processes has ended, `limit` at most; whether one has.
+pub(crate) fn wait_for_any(pidfds: &[&OwnedFd], limit: Duration) -> bool {
+    let mut fds: Vec<PollFd<'_>> =
+        pidfds.iter().map(|pidfd| PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)).collect();
+    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+    poll(&mut fds, limit).is_ok_and(|ended| ended > 0)
+}
+
 /// Signals the process behind a handle, which can't be another one by now.
 pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
@@ -177,5 +251,19 @@ mod tests {
         assert_eq!(liveness(pid), Liveness::Dead);
         child.wait().unwrap();
         assert_eq!(liveness(pid), Liveness::Dead);
+    }
+
+    #[test]
+    fn names_of_open_files() {
+        for (target, named) in [
+            ("/a/b.lock", true),
+            ("/a/b.lock (deleted)", true),
+            ("/a/xb.lock", false),
+            ("b.lock", false),
+            ("/b.lock/c", false),
+            ("pipe:[7]", false),
+        ] {
+            assert_eq!(is_named(target.as_ref(), "b.lock".as_ref()), named, "{target}");
+        }
     }
 }

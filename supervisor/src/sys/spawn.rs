@@ -3,9 +3,11 @@
 //! The child shares our memory until it execs (`CLONE_VM | CLONE_VFORK`), so a start costs the same however large the
 //! supervisor is, and its error comes back through that memory: a program that is not there is an error here and now.
 //! The child is its own group's leader, has default signals and an empty mask, stdin from /dev/null, no descriptor of
-//! ours, dies with the supervisor (PR_SET_PDEATHSIG), and carries its run's tag.
+//! ours but the lock of its graph, dies with the supervisor (PR_SET_PDEATHSIG), and carries its run's tag.
 
 use super::tag::Tag;
+use super::{clock, clone, process};
+use gob_protocol::ProcessId;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -22,12 +24,53 @@ pub(crate) struct Spec<'a> {
     pub(crate) umask: u32,
     pub(crate) open_files: libc::rlimit,
     pub(crate) tag: Tag,
+    /// Beside these.
+    pub(crate) limits: &'a [Limit],
+    /// The directory of the control group in which it begins.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
+    /// Inherited under the number [`LOCK_FD`].
+    pub(crate) lock: Option<BorrowedFd<'a>>,
 }
+
+/// A resource limit, soft and hard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    resource: libc::__rlimit_resource_t,
+    value: u64,
+    /// The step that setting it is, for messages.
+    step: &'static str,
+}
+
+impl Limit {
+    /// A limit by its name in [`gob_protocol::kind::RLIMITS`]; `None` for any other name.
+    pub(crate) fn new(name: &str, value: u64) -> Option<Self> {
+        let (resource, step) = match name {
+            "as" => (libc::RLIMIT_AS, "set RLIMIT_AS for"),
+            "core" => (libc::RLIMIT_CORE, "set RLIMIT_CORE for"),
+            "cpu" => (libc::RLIMIT_CPU, "set RLIMIT_CPU for"),
+            "data" => (libc::RLIMIT_DATA, "set RLIMIT_DATA for"),
+            "fsize" => (libc::RLIMIT_FSIZE, "set RLIMIT_FSIZE for"),
+            "memlock" => (libc::RLIMIT_MEMLOCK, "set RLIMIT_MEMLOCK for"),
+            "nofile" => (libc::RLIMIT_NOFILE, "set RLIMIT_NOFILE for"),
+            "nproc" => (libc::RLIMIT_NPROC, "set RLIMIT_NPROC for"),
+            "rss" => (libc::RLIMIT_RSS, "set RLIMIT_RSS for"),
+            "stack" => (libc::RLIMIT_STACK, "set RLIMIT_STACK for"),
+            _ => return None,
+        };
+        Some(Self { resource, value, step })
+    }
+}
+
+/// The number under which a run's processes have the lock of their graph. Out of the way of the single digits that
+/// shell scripts use and of what follows the standard streams, and below 64, up to where no table has to grow.
+pub(crate) const LOCK_FD: RawFd = 63;
 
 /// A process that was started.
 pub(crate) struct Started {
-    pub(crate) pid: i32,
+    pub(crate) id: ProcessId,
     pub(crate) pidfd: OwnedFd,
+    /// Whether it began in its control group.
+    pub(crate) in_cgroup: bool,
 }
 
 /// Which step of a start failed.
@@ -49,6 +92,8 @@ struct Order {
     umask: libc::mode_t,
     open_files: libc::rlimit,
     tag: u64,
+    limits: *const [Limit],
+    lock: Option<RawFd>,
     parent: libc::pid_t,
     failed: Option<(&'static str, c_int)>,
 }
@@ -70,20 +115,30 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         umask: spec.umask,
         open_files: spec.open_files,
         tag: spec.tag.0,
+        limits: spec.limits,
+        lock: spec.lock.map(|fd| fd.as_raw_fd()),
         // SAFETY: takes nothing and cannot fail.
         parent: unsafe { libc::getpid() },
         failed: None,
     };
     let mut stack = vec![0u128; STACK_BYTES / 16];
-    let top = stack.as_mut_ptr_range().end.cast::<c_void>();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: RawFd = -1;
     let blocked = block_signals();
+    let before = clock::ticks();
     // SAFETY: the stack is 16-byte aligned, ours, and outlives the child's use of it, as does `order`: CLONE_VFORK
     // holds this thread until the child has its own memory or is gone. The child only makes system calls. Signals are
     // blocked, so that no handler of ours runs in the child on shared memory.
-    let pid = unsafe { libc::clone(child, top, flags, (&raw mut order).cast::<c_void>(), &raw mut pidfd) };
+    let in_cgroup = spec.cgroup.and_then(|cgroup| unsafe {
+        clone::into_cgroup(child, &mut stack, (&raw mut order).cast::<c_void>(), &raw mut pidfd, cgroup)
+    });
+    let pid = in_cgroup.unwrap_or_else(|| {
+        let top = stack.as_mut_ptr_range().end.cast::<c_void>();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        // SAFETY: as above.
+        unsafe { libc::clone(child, top, flags, (&raw mut order).cast::<c_void>(), &raw mut pidfd) }
+    });
     let cloned = io::Error::last_os_error();
+    let after = clock::ticks();
     restore_signals(&blocked);
     if pid < 0 {
         return Err(SpawnError { step: "clone", source: cloned });
@@ -91,7 +146,10 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
     // SAFETY: the kernel made it for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match order.failed {
-        None => Ok(Started { pid, pidfd }),
+        None => {
+            let id = ProcessId { pid, start_time: start_time(pid, before, after) };
+            Ok(Started { id, pidfd, in_cgroup: in_cgroup.is_some() })
+        }
         Some((step, errno)) => {
             forget(pid);
             Err(SpawnError { step, source: io::Error::from_raw_os_error(errno) })
@@ -101,6 +159,14 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// When a child was started: the clock tells where the tick did not change meanwhile, else the process table.
+fn start_time(pid: i32, before: u64, after: u64) -> u64 {
+    if before == after {
+        return before;
+    }
+    process::seen(pid).map_or(before, |found| found.id.start_time)
 }
 
 /// Reaps a child that failed before it was anybody.
@@ -160,16 +226,27 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
         }
         libc::umask(order.umask);
-        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
         // A hard limit below the tag leaves the process without one; its group, session and marker still tell.
         let tag = libc::rlimit { rlim_cur: order.tag, rlim_max: libc::RLIM_INFINITY };
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const tag);
         for (number, from) in (0..).zip(order.stdio) {
             check(libc::dup2(from, number), "dup2")?;
         }
+        if let Some(lock) = order.lock {
+            check(libc::dup2(lock, LOCK_FD), "dup2")?;
+        }
         let closed = libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
         if closed < 0 {
             return Err("close_range");
+        }
+        if order.lock.is_some() {
+            check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), "fcntl")?;
+        }
+        // Only now: a limit may be lower than the lock's number, which is in its place.
+        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
+        for Limit { resource, value, step } in &*order.limits {
+            let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
+            check(libc::setrlimit(*resource, &raw const limit), step)?;
         }
         check(libc::chdir(order.cwd), "chdir")?;
         let mut none: libc::sigset_t = std::mem::zeroed();
@@ -190,6 +267,15 @@ mod tests {
     }
 
     fn run(program: &str, argv: &[&str]) -> Result<(i32, String), SpawnError> {
+        run_with(program, argv, None, &[])
+    }
+
+    fn run_with(
+        program: &str,
+        argv: &[&str],
+        lock: Option<BorrowedFd<'_>>,
+        limits: &[Limit],
+    ) -> Result<(i32, String), SpawnError> {
         let null = std::fs::File::open("/dev/null").unwrap();
         let (read, write) = super::super::fds::pipe().unwrap();
         let spec = Spec {
@@ -203,13 +289,20 @@ mod tests {
             umask: 0o077,
             open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
             tag: Tag(77 << 22),
+            limits,
+            cgroup: None,
+            lock,
         };
         let started = spawn(&spec)?;
+        // A child that has ended and was not reaped still has its line in the table.
+        let line = std::fs::read_to_string(format!("/proc/{}/stat", started.id.pid)).unwrap();
+        let told = line[line.rfind(')').unwrap()..].split(' ').nth(20).unwrap().to_owned();
+        assert_eq!(told, started.id.start_time.to_string());
         drop(write);
         let output = io::read_to_string(std::fs::File::from(read)).unwrap();
         let mut status = 0;
         // SAFETY: our own child; writes one integer.
-        assert_eq!(unsafe { libc::waitpid(started.pid, &raw mut status, 0) }, started.pid);
+        assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
         Ok((status, output))
     }
 
@@ -225,6 +318,58 @@ mod tests {
         assert_eq!(lines[4], "4");
         assert_eq!(lines[5..9], ["SigBlk:", "0000000000000000", "SigIgn:", "0000000000000000"]);
         assert_eq!(lines[9], (77u64 << 22).to_string());
+    }
+
+    #[test]
+    fn a_lock_is_inherited_and_nothing_else() {
+        let lock = std::fs::File::open("/dev/zero").unwrap();
+        let (_, output) = run_with("/bin/ls", &["ls", "/proc/self/fd"], Some(lock.as_fd()), &[]).unwrap();
+        assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3", "63"]);
+        let (_, output) =
+            run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], Some(lock.as_fd()), &[]).unwrap();
+        assert_eq!(output, "/dev/zero\n");
+    }
+
+    #[test]
+    fn a_place_that_is_no_control_group_is_done_without() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let spec = Spec {
+            program: c"/bin/true",
+            argv: &strings(&["true"]),
+            envp: &[],
+            cwd: c"/",
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+            umask: 0o077,
+            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
+            tag: Tag(78 << 22),
+            limits: &[],
+            cgroup: Some(null.as_fd()),
+            lock: None,
+        };
+        let started = spawn(&spec).unwrap();
+        assert!(!started.in_cgroup);
+        let mut status = 0;
+        // SAFETY: our own child; writes one integer.
+        assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn limits_are_set_or_the_start_fails() {
+        for name in gob_protocol::kind::RLIMITS {
+            assert!(Limit::new(name, 7).is_some(), "{name}");
+        }
+        assert_eq!(Limit::new("locks", 7), None, "that one is the tag");
+        let limits = [Limit::new("nofile", 50).unwrap(), Limit::new("core", 4096).unwrap()];
+        let script = "ulimit -Sn; ulimit -Hn; ulimit -Sc; ulimit -Hc";
+        let (_, output) = run_with("/bin/sh", &["sh", "-c", script], None, &limits).unwrap();
+        assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["50", "50", "8", "8"]);
+        // More than the kernel can do, so that not even root may.
+        let limits = [Limit::new("nofile", 1 << 40).unwrap()];
+        let error = run_with("/bin/true", &["true"], None, &limits).unwrap_err();
+        assert_eq!((error.step, error.source.raw_os_error()), ("set RLIMIT_NOFILE for", Some(libc::EPERM)));
     }
 
     #[test]

@@ -6,28 +6,52 @@
 //! looking for a variable in `/proc/PID/environ` costs three and is undone by `env -i`.
 
 use super::fds;
+use gob_protocol::tag::{self as layout, SERIAL_BITS};
+use std::fs::Metadata;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::fs::MetadataExt;
 
-/// The mark of one run. Unique among all runs of all supervisors of this boot: 40 random bits and a counter.
+/// The mark of one run: 32 bits of the state directory ([`home`]), 12 random bits of the supervisor's life, and a counter
+/// of 18 bits that goes on into the random ones. Whoever holds the lock of the state directory knows by the first part
+/// which processes are those of its dead predecessors, also when nothing else is left of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tag(pub(crate) u64);
 
-const COUNTER_BITS: u32 = 22;
+const COUNTER_BITS: u32 = 18;
+const SERIALS: u64 = (1 << SERIAL_BITS) - 1;
 
-/// What all tags of one supervisor's life have in common.
+impl Tag {
+    /// The state directory of the supervisor that gave it; `None` for what is no tag, such as no limit at all.
+    pub(crate) fn home(self) -> Option<u32> {
+        layout::home_of(self.0)
+    }
+
+    /// Whether both were given in one life of one supervisor, as far as its first runs go.
+    pub(crate) fn is_kin(self, other: Self) -> bool {
+        self.home().is_some() && self.0 >> COUNTER_BITS == other.0 >> COUNTER_BITS
+    }
+}
+
+/// A state directory as tags name it.
+pub(crate) fn home(state_dir: &Metadata) -> u32 {
+    let born = state_dir.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    layout::home(state_dir.dev(), state_dir.ino(), born.map_or(0, |at| at.as_nanos()))
+}
+
+/// What all tags of a state directory's supervisors have in common, of which only one lives at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life(u64);
 
 impl Life {
     /// Whether a tag is of this life.
     pub(crate) const fn has(self, tag: u64) -> bool {
-        tag >> COUNTER_BITS == self.0
+        tag >> SERIAL_BITS == self.0
     }
 
     #[cfg(test)]
     pub(crate) const fn of(tag: u64) -> Self {
-        Self(tag >> COUNTER_BITS)
+        Self(tag >> SERIAL_BITS)
     }
 
     #[cfg(test)]
@@ -39,24 +63,29 @@ impl Life {
 /// Hands out tags.
 #[derive(Debug)]
 pub(crate) struct Tags {
-    next: u64,
+    last: u64,
 }
 
 impl Tags {
-    /// Tags of a supervisor's life, which `random` sets apart from all others.
-    pub(crate) fn new(random: u64) -> Self {
+    /// Tags of a supervisor's life, which `random` sets apart from others in the same state directory.
+    pub(crate) fn new(home: u32, random: u64) -> Self {
+        let life = random >> (64 - (SERIAL_BITS - COUNTER_BITS));
         // The top two bits stay clear: RLIM_INFINITY and its neighbours mean something else.
-        let base = (random >> (64 - 40)) | 1;
-        Self { next: base << COUNTER_BITS }
+        Self { last: u64::from(home.max(1)) << SERIAL_BITS | life << COUNTER_BITS }
+    }
+
+    /// The tag before the first one.
+    pub(crate) fn base(&self) -> u64 {
+        self.last
     }
 
     pub(crate) const fn life(&self) -> Life {
-        Life(self.next >> COUNTER_BITS)
+        Life(self.last >> SERIAL_BITS)
     }
 
     pub(crate) fn next(&mut self) -> Tag {
-        self.next += 1;
-        Tag(self.next)
+        self.last = self.last & !SERIALS | (self.last + 1) & SERIALS;
+        Tag(self.last)
     }
 }
 
@@ -108,5 +137,34 @@ mod tests {
             soft_locks("Max file locks            unlimited            unlimited            locks"),
             None
         );
+    }
+
+    #[test]
+    fn tags_tell_their_home_and_their_life() {
+        let (mut one, mut other) = (Tags::new(7, 1 << 60), Tags::new(7, 2 << 60));
+        let (base, first, second) = (Tag(one.base()), one.next(), one.next());
+        assert!(first != second && base.is_kin(first) && first.is_kin(second));
+        assert!(!first.is_kin(other.next()));
+        assert_eq!((first.home(), other.next().home()), (Some(7), Some(7)));
+        for none in [0, 1024, u64::MAX, u64::MAX - 1, i64::MAX as u64] {
+            assert_eq!(Tag(none).home(), None, "{none}");
+        }
+        // The last of all is followed by the first, in the same home.
+        let mut last = Tags { last: 7 << SERIAL_BITS | SERIALS };
+        assert_eq!(last.next(), Tag(7 << SERIAL_BITS));
+        assert!(Tags::new(u32::MAX, u64::MAX).next().0 < 1 << 62);
+    }
+
+    #[test]
+    fn directories_differ_also_when_an_inode_is_used_again() {
+        let dir = std::env::temp_dir().join(format!("gob-home-{}", std::process::id()));
+        let made = || {
+            std::fs::create_dir(&dir).unwrap();
+            let found = std::fs::metadata(&dir).unwrap();
+            std::fs::remove_dir(&dir).unwrap();
+            (home(&found), found.created().ok())
+        };
+        let (first, second) = (made(), made());
+        assert!(first.0 != second.0 || first.1 == second.1, "{first:?} {second:?}");
     }
 }

@@ -273,6 +273,11 @@ fn live_as_child(tell: c_int, child: &Child) -> ! {
     if child.ignore_term {
         [libc::SIGTERM, libc::SIGHUP, libc::SIGINT].into_iter().for_each(ignore);
     }
+    if child.reset_limits {
+        let none = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: reads one `rlimit`.
+        unsafe { libc::setrlimit(libc::RLIMIT_LOCKS, &raw const none) };
+    }
     write_all(tell, std::process::id().to_string().as_bytes());
     // SAFETY: this process, which has one thread, uses none of the descriptors afterwards.
     unsafe {
@@ -284,6 +289,10 @@ fn live_as_child(tell: c_int, child: &Child) -> ! {
     }
     if child.stop {
         raise(libc::SIGSTOP);
+    }
+    if child.hops > 0 {
+        (0..child.hops).for_each(|_| fork_away());
+        end(0);
     }
     hang()
 }

@@ -17,6 +17,7 @@ mod liveness;
 mod logs;
 mod names;
 mod nuke;
+mod orphans;
 mod owners;
 mod python;
 mod readiness;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Starts workers with trees that nothing but their tag holds together; answers all their processes.
-fn trees(gob: &Gob, count: usize) -> Vec<i32> {
+pub(crate) fn trees(gob: &Gob, count: usize) -> Vec<i32> {
     let mut conn = gob.connect_as("cli");
     let mut pids = Vec::new();
     for n in 0..count {

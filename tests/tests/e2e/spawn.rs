@@ -32,7 +32,9 @@ fn a_worker_is_given_a_clean_process() {
         assert_eq!(mask(&facts.status[key]), 0, "{key} {}", facts.status[key]);
     }
     assert_eq!(facts.status["Umask"], "0077");
-    assert_eq!(facts.fds.iter().map(|(fd, _)| *fd).collect::<Vec<_>>(), [0, 1, 2], "{:?}", facts.fds);
+    // The standard streams and the lock of its graph.
+    assert_eq!(facts.fds.iter().map(|(fd, _)| *fd).collect::<Vec<_>>(), [0, 1, 2, 63], "{:?}", facts.fds);
+    assert_eq!(Path::new(&facts.fds[3].1), gob.graph_dir("g").join("lock"));
     assert_eq!(facts.fds[0].1, "/dev/null");
     assert!(facts.fds[1].1.starts_with("pipe:") && facts.fds[2].1.starts_with("pipe:"), "{:?}", facts.fds);
     assert_ne!(facts.fds[1].1, facts.fds[2].1);
@@ -128,7 +130,7 @@ fn nothing_of_the_first_client_is_kept() {
     assert_eq!(mask(&facts.status["SigIgn"]), 0, "{}", facts.status["SigIgn"]);
     assert_eq!(mask(&facts.status["SigBlk"]), 0);
     assert_eq!(facts.status["Umask"], "0077");
-    assert_eq!(facts.fds.len(), 3, "{:?}", facts.fds);
+    assert_eq!(facts.fds.len(), 4, "the streams and the lock of its graph: {:?}", facts.fds);
     let status = gob.status();
     for (program, pid) in [("gobd", &status["pid"]), ("gob-keeper", &status["keeper_pid"])] {
         let pid = pid.as_i64().unwrap() as i32;
@@ -172,4 +174,24 @@ fn a_program_that_is_not_there() {
     assert_eq!(worker["exit"], json!({"spawn_error": "ENOENT"}), "{worker}");
     assert!(gob.status()["spawn_failures"].as_u64() >= Some(1));
     conn.ok("stop", json!({"name": "g"}));
+}
+
+#[test]
+fn limits_of_a_kind_are_set_or_the_start_fails() {
+    let gob = Gob::new();
+    let kind = |name: &str, limits: &str| {
+        format!(
+            "[kind.{name}]\ncommand = [\"gob-graph-worker\", \"--root-dir\", \"{{root_dir}}\", \"--graph\",              \"{{graph}}\", \"--socket\", \"{{socket}}\"]\nreadiness = \"handshake\"\nrlimits = {limits}\n"
+        )
+    };
+    // More than the kernel can do, so that not even root may.
+    let text = kind("small", "{ nofile = 100, core = 0 }") + &kind("huge", "{ nofile = 1099511627776 }");
+    fs::write(gob.dir().join("config.toml"), text).unwrap();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g", "kind": "small"}));
+    assert_eq!(gob.facts("g", 1).nofile, (100, 100));
+    let error = conn.err("start", json!({"graph": "h", "kind": "huge"}), "server-start-failed");
+    assert_eq!(error["details"]["errno"], "EPERM", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("RLIMIT_NOFILE"), "{error}");
+    conn.ok("stop", json!({"name": "h"}));
 }

@@ -17,8 +17,8 @@ const SHOWN: usize = 10;
 /// A supervisor that lives, of this state directory or any other.
 struct Living {
     pid: i32,
-    /// `None` when it can't be found out, as from outside its container.
-    life: Option<Life>,
+    /// By what its workers tell that they are its own; nothing when it can't be found out, as from outside its container.
+    lives: Vec<Life>,
 }
 
 /// Their check.
@@ -27,14 +27,14 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let living: Vec<Living> = table
         .iter()
         .filter(|process| process.name == "gobd")
-        .map(|process| Living { pid: process.pid, life: life_of_supervisor(&scene.dirs, process.pid) })
+        .map(|process| Living { pid: process.pid, lives: lives_of_supervisor(&scene.dirs, process.pid) })
         .collect();
     let me = i32::try_from(std::process::id()).unwrap_or(0);
     let parents: BTreeMap<i32, i32> = table.iter().map(|process| (process.pid, process.parent)).collect();
     let is_orphan = |process: &&Process| {
         process.pid != me
             && life_of_worker(process.pid)
-                .is_some_and(|life| !is_cared_for(process.pid, life, &living, &parents))
+                .is_some_and(|life| !is_cared_for(process.pid, &life, &living, &parents))
     };
     let orphans: Vec<&Process> = table.iter().filter(is_orphan).collect();
     if orphans.is_empty() {
@@ -54,22 +54,26 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
 /// Of what life a worker's process is. The tag can't be shaken off; the variable is for where no tag could be set.
 fn life_of_worker(pid: i32) -> Option<Life> {
     let tag = limit(pid, "Max file locks").and_then(|(soft, _)| soft).and_then(Life::of_limit);
-    tag.or_else(|| Life::of_instance(&variable(pid, "GOB_INSTANCE")?))
+    tag.or_else(|| Some(Life::Instance(variable(pid, "GOB_INSTANCE")?)))
 }
 
-fn life_of_supervisor(dirs: &Dirs, pid: i32) -> Option<Life> {
-    let state = PathBuf::from(variable(pid, "GOB_STATE_DIR")?);
-    let holder = LockHolder::read(&Dirs { state, ..dirs.clone() })?;
-    (holder.pid == pid).then(|| Life::of_instance(&holder.instance)).flatten()
+fn lives_of_supervisor(dirs: &Dirs, pid: i32) -> Vec<Life> {
+    let Some(state) = variable(pid, "GOB_STATE_DIR").map(PathBuf::from) else { return Vec::new() };
+    let home = Life::of_state_dir(&state);
+    let holder = LockHolder::read(&Dirs { state, ..dirs.clone() }).filter(|holder| holder.pid == pid);
+    holder
+        .into_iter()
+        .flat_map(|holder| home.clone().into_iter().chain([Life::Instance(holder.instance)]))
+        .collect()
 }
 
 /// Its supervisor lives, or one that lives and does not tell its life is above it.
-fn is_cared_for(pid: i32, life: Life, living: &[Living], parents: &BTreeMap<i32, i32>) -> bool {
-    if living.iter().any(|supervisor| supervisor.life == Some(life)) {
+fn is_cared_for(pid: i32, life: &Life, living: &[Living], parents: &BTreeMap<i32, i32>) -> bool {
+    if living.iter().any(|supervisor| supervisor.lives.contains(life)) {
         return true;
     }
     let unknown =
-        |pid: i32| living.iter().any(|supervisor| supervisor.pid == pid && supervisor.life.is_none());
+        |pid: i32| living.iter().any(|supervisor| supervisor.pid == pid && supervisor.lives.is_empty());
     // No chain of parents is longer than the table, whatever changed while it was read.
     std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).take(parents.len() + 1).any(unknown)
 }
@@ -81,10 +85,12 @@ mod tests {
     #[test]
     fn a_known_life_or_an_unknown_supervisor_above() {
         let life = |limit: u64| Life::of_limit(limit << 41).unwrap();
-        let living = [Living { pid: 10, life: Some(life(1)) }, Living { pid: 20, life: None }];
+        let both = vec![life(1), Life::Instance("one".to_owned())];
+        let living = [Living { pid: 10, lives: both }, Living { pid: 20, lives: Vec::new() }];
         let parents = BTreeMap::from([(11, 10), (21, 20), (22, 21), (31, 1), (41, 42), (42, 41)]);
-        let cared = |pid, life| is_cared_for(pid, life, &living, &parents);
+        let cared = |pid, life| is_cared_for(pid, &life, &living, &parents);
         assert!(cared(31, life(1)), "wherever it is, its supervisor lives");
+        assert!(cared(31, Life::Instance("one".to_owned())) && !cared(31, Life::Instance("two".to_owned())));
         assert!(!cared(31, life(2)));
         assert!(!cared(11, life(2)), "another supervisor above it is not its own");
         assert!(cared(22, life(2)), "may well be its own");

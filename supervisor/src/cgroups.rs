@@ -1,0 +1,212 @@
+//! A control group for each run, where the supervisor's own group is left to it, as by `Delegate=yes` (ADR 4).
+//!
+//! The last belt of a sweep: whoever has put its resource limits back to what they were has lost its run's tag, but not its
+//! control group. Only version 2 of the hierarchy counts, below the group in which this supervisor itself is. The names hold
+//! the state directory as tags do, so that its next supervisor knows which groups a dead one has left.
+
+use crate::sys::process::{self, Found};
+use crate::sys::tag::Tag;
+use crate::sys::xattr;
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where groups are made.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    base: PathBuf,
+    /// Whether a process could not be started in one, and none are made any more.
+    refused: bool,
+}
+
+/// What came of taking a group away.
+#[derive(Debug)]
+pub(crate) enum Removed {
+    /// It is gone: nobody was in it.
+    Gone,
+    /// These were in it, and were killed.
+    Killed(Vec<Found>),
+}
+
+impl Cgroups {
+    /// The place for groups, if there is one that is left to us and that we may write to.
+    pub(crate) fn find() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let base = base(&mounts, &own)?;
+        let may_write = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
+        // Who may not move processes within the place may not start one below it either.
+        let usable = may_write(&base) && may_write(&base.join("cgroup.procs"));
+        (usable && is_delegated(&base)).then_some(Self { base, refused: false })
+    }
+
+    /// Where they are.
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Whether runs get groups.
+    pub(crate) fn in_use(&self) -> bool {
+        !self.refused
+    }
+
+    /// Makes the group of a run; none when that can't be done, which is no reason not to start it.
+    pub(crate) fn make(&self, tag: Tag) -> Option<File> {
+        if self.refused {
+            return None;
+        }
+        let path = self.path(tag);
+        let made = DirBuilder::new().mode(0o700).create(&path).and_then(|()| File::open(&path));
+        made.inspect_err(|e| tracing::warn!(path = %path.display(), error = %e, "no control group")).ok()
+    }
+
+    /// Nobody can be started in a group here.
+    pub(crate) fn refuse(&mut self, tag: Tag) {
+        tracing::warn!(base = %self.base.display(), "the kernel starts nobody in a control group here; done without");
+        self.refused = true;
+        self.remove(tag).ok();
+    }
+
+    /// Takes the group of a run away, or kills who is in it; those have to be gone before it can be taken away.
+    ///
+    /// # Errors
+    /// When it is empty and stays all the same.
+    pub(crate) fn remove(&self, tag: Tag) -> io::Result<Removed> {
+        remove(&self.path(tag))
+    }
+
+    /// Kills and takes away what dead supervisors of a state directory have left in a place; answers whom it killed.
+    pub(crate) fn clear(base: &Path, home: u32) -> BTreeSet<i32> {
+        let prefix = prefix(home);
+        let entries = fs::read_dir(base).into_iter().flatten().flatten();
+        let old = entries.filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)));
+        old.flat_map(|entry| clear(&entry.path())).collect()
+    }
+
+    fn path(&self, tag: Tag) -> PathBuf {
+        let Tag(number) = tag;
+        self.base.join(format!(
+            "{}{:x}",
+            prefix(tag.home().unwrap_or_default()),
+            number & u64::from(u32::MAX >> 2)
+        ))
+    }
+}
+
+/// How long an old group may take to become empty. Its next supervisor tries again.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+fn prefix(home: u32) -> String {
+    format!("gob-{home:08x}-")
+}
+
+/// Kills who is in a group until it can be taken away; answers who that was.
+fn clear(path: &Path) -> BTreeSet<i32> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut killed = BTreeSet::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match remove(path) {
+            Ok(Removed::Gone) => break,
+            Ok(Removed::Killed(found)) if !left.is_zero() => {
+                let pids = found.iter().map(|found| found.id.pid);
+                let handles: Vec<OwnedFd> =
+                    pids.clone().filter_map(|pid| process::pidfd_open(pid).ok()).collect();
+                process::wait_for_any(&handles.iter().collect::<Vec<_>>(), left);
+                killed.extend(pids);
+            }
+            Ok(Removed::Killed(_)) | Err(_) => {
+                tracing::warn!(path = %path.display(), "an old control group stays");
+                break;
+            }
+        }
+    }
+    killed
+}
+
+fn remove(path: &Path) -> io::Result<Removed> {
+    let busy = match fs::remove_dir(path) {
+        Ok(()) => return Ok(Removed::Gone),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Removed::Gone),
+        Err(e) => e,
+    };
+    let inside = members(path);
+    if !inside.is_empty() {
+        let killed = inside.into_iter().filter_map(process::seen).collect();
+        fs::write(path.join("cgroup.kill"), "1")?;
+        return Ok(Removed::Killed(killed));
+    }
+    // Nobody is in it, but groups are, which somebody of the run has made.
+    for below in fs::read_dir(path)?.flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&below.path())?;
+        }
+    }
+    fs::remove_dir(path).map(|()| Removed::Gone).map_err(|_| busy)
+}
+
+/// Whether the one who made a group has left what is below it to us, as systemd notes it for `Delegate=yes`.
+fn is_delegated(base: &Path) -> bool {
+    [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| xattr::is_one(base, name))
+}
+
+/// Everybody in a group and below it.
+fn members(path: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    let mut all: Vec<i32> = text.lines().filter_map(|pid| pid.parse().ok()).collect();
+    for below in fs::read_dir(path).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            all.extend(members(&below.path()));
+        }
+    }
+    all
+}
+
+/// The directory of our own group: the mount of version 2 in `/proc/self/mountinfo`, and our place in it after
+/// `/proc/self/cgroup` (proc(5), cgroups(7)).
+fn base(mounts: &str, own: &str) -> Option<PathBuf> {
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    mounts.lines().find_map(|line| {
+        let (fields, rest) = line.split_once(" - ")?;
+        let mut fields = fields.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        // A mount may show a part of the hierarchy only, and then we may be outside of it.
+        let below = Path::new(own).strip_prefix(root).ok()?;
+        rest.starts_with("cgroup2 ").then(|| Path::new(point).join(below))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_found_in_every_layout() {
+        let mount = |root: &str, point: &str, kind: &str| {
+            format!(
+                "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n41 31 0:38 {root} {point} rw,relatime shared:9 - {kind} x rw\n"
+            )
+        };
+        for (root, point, kind, own, expected) in [
+            (
+                "/",
+                "/sys/fs/cgroup",
+                "cgroup2",
+                "0::/user.slice/a.scope\n",
+                Some("/sys/fs/cgroup/user.slice/a.scope"),
+            ),
+            ("/", "/sys/fs/cgroup/unified", "cgroup2", "9:pids:/x\n0::/\n", Some("/sys/fs/cgroup/unified")),
+            ("/docker/7", "/sys/fs/cgroup", "cgroup2", "0::/docker/7/a\n", Some("/sys/fs/cgroup/a")),
+            ("/docker/7", "/sys/fs/cgroup", "cgroup2", "0::/elsewhere\n", None),
+            ("/", "/sys/fs/cgroup/pids", "cgroup", "0::/a\n", None),
+            ("/", "/sys/fs/cgroup", "cgroup2", "9:pids:/x\n", None),
+        ] {
+            let found = base(&mount(root, point, kind), own);
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{root} {point} {kind} {own}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The lock of a graph: a file that lies with it, flocked by whoever serves it (ARCHITECTURE, "How a graph is held").
+//!
+//! A run's processes inherit the descriptor and thereby the lock, and the supervisor closes its own: the lock lives
+//! exactly as long as anybody of the tree does, also when the supervisor is dead, and also for a supervisor with other
+//! directories. The flock alone decides. What stands in the file is for people and for other supervisors' answers.
+//! Nobody ever calls LOCK_UN, which would drop the lock of all who share it, and nobody unlinks the file.
+
+use crate::files;
+use crate::runs::SpawnFailure;
+use crate::sys::process;
+use gob_core::{GraphLock, Holder};
+use gob_protocol::{Owner, ProcessId};
+use serde::Deserialize;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// How often the file may be replaced between its opening and its locking before this is taken for malice.
+const TRIES: usize = 100;
+
+/// So much of the note is read.
+const NOTE_BYTES: usize = 4096;
+
+/// A graph's lock, held until this and every descriptor that was inherited from it are closed.
+#[derive(Debug)]
+pub(crate) struct HeldLock {
+    file: File,
+    /// The length of the file, which most often need not change.
+    len: u64,
+}
+
+/// Why a graph's lock was not taken.
+pub(crate) enum NoLock {
+    /// Somebody else has it.
+    Held(Holder),
+    /// The file can't be made or locked.
+    Failed(SpawnFailure),
+}
+
+impl From<SpawnFailure> for NoLock {
+    fn from(failure: SpawnFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What is read of a note.
+#[derive(Debug, Default, Deserialize)]
+struct Note {
+    #[serde(default)]
+    pid: i32,
+    #[serde(default)]
+    start_time: u64,
+    owner: Option<String>,
+}
+
+impl HeldLock {
+    /// Takes the lock without waiting. Its file and private directories on the way are made where they are missing.
+    pub(crate) fn take(lock: &GraphLock) -> Result<Self, NoLock> {
+        let path = Path::new(&lock.path);
+        let failed = |operation: &str, source: &io::Error| {
+            NoLock::Failed(SpawnFailure::io(&format!("{operation} the graph's lock {}", lock.path), source))
+        };
+        for _ in 0..TRIES {
+            let file = open(path).map_err(|e| failed("open", &e))?;
+            match file.try_lock() {
+                Ok(()) => {
+                    if let Some(len) = len_at(&file, path) {
+                        return Ok(Self { file, len });
+                    }
+                    // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
+                }
+                Err(TryLockError::WouldBlock) => return Err(NoLock::Held(holder(file, lock))),
+                Err(TryLockError::Error(source)) => return Err(failed("take", &source)),
+            }
+        }
+        Err(failed("take", &io::Error::from_raw_os_error(libc::ESTALE)))
+    }
+
+    /// What a process inherits.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Writes who holds the lock into the file, one line of JSON, and closes this descriptor.
+    pub(crate) fn hand_over(self, lock: &GraphLock, leader: ProcessId) {
+        let mut note = lock.note.clone();
+        note.insert("pid".to_owned(), leader.pid.into());
+        note.insert("start_time".to_owned(), leader.start_time.into());
+        let line = format!("{}\n", serde_json::Value::Object(note));
+        // In this order, so that a full disk takes nothing away: what is there is overwritten in its place.
+        let written = self.file.write_all_at(line.as_bytes(), 0);
+        let len = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        let written = written.and_then(|()| if self.len > len { self.file.set_len(len) } else { Ok(()) });
+        if let Err(e) = written {
+            // Who asks for the holder finds it by its descriptor then.
+            tracing::warn!(path = %lock.path, error = %e, "cannot note who holds the graph");
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
+    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+    match options.open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = path.parent() {
+                files::make_private_dirs(parent)?;
+            }
+            options.open(path)
+        }
+        other => other,
+    }
+}
+
+/// The length of the file, if the path still names it.
+fn len_at(file: &File, path: &Path) -> Option<u64> {
+    let (ours, there) = (file.metadata().ok()?, std::fs::symlink_metadata(path).ok()?);
+    (inode(&ours) == inode(&there)).then_some(ours.len())
+}
+
+fn inode(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+/// Who has the lock: the process of the note if it is alive, else the oldest of ours that has the file open.
+fn holder(file: File, lock: &GraphLock) -> Holder {
+    let mut text = vec![0; NOTE_BYTES];
+    let read = file.read_at(&mut text, 0).unwrap_or(0);
+    text.truncate(read);
+    let note: Note = serde_json::from_slice(&text).unwrap_or_default();
+    let owner = note.owner.and_then(|owner| Owner::new(&owner).ok()).unwrap_or_else(Owner::unknown);
+    let noted = process::seen(note.pid).map(|found| found.id);
+    let noted = noted.filter(|id| id.pid > 0 && id.start_time == note.start_time);
+    let found = noted.or_else(|| {
+        let target = file.metadata().map(|found| inode(&found)).ok()?;
+        // Our own descriptor is not to be found.
+        drop(file);
+        let name = Path::new(&lock.path).file_name()?;
+        process::having_open(name, |found| inode(found) == target).into_iter().min_by_key(|id| id.start_time)
+    });
+    let ProcessId { pid, start_time } = found.unwrap_or(ProcessId { pid: 0, start_time: 0 });
+    Holder { pid, start_time, owner, path: lock.path.clone(), endpoint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+    use std::time::{Duration, Instant};
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("gob-lock-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn lock_in(dir: &Path) -> GraphLock {
+        let note = serde_json::json!({"name": "g", "owner": "desktop"});
+        let serde_json::Value::Object(note) = note else { unreachable!() };
+        GraphLock { path: dir.join(".gob/g.lock").to_str().unwrap().to_owned(), note }
+    }
+
+    fn me() -> ProcessId {
+        process::seen(i32::try_from(std::process::id()).unwrap()).unwrap().id
+    }
+
+    /// Other tests of this process start programs, which have all of our descriptors until they exec.
+    fn in_the_end<T>(mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "not by the deadline");
+            std::thread::yield_now();
+        }
+    }
+
+    fn take(lock: &GraphLock) -> HeldLock {
+        in_the_end(|| HeldLock::take(lock).ok())
+    }
+
+    fn refused(lock: &GraphLock) -> Holder {
+        match HeldLock::take(lock) {
+            Err(NoLock::Held(holder)) => holder,
+            Err(NoLock::Failed(failure)) => panic!("{}", failure.message),
+            Ok(_) => panic!("taken twice"),
+        }
+    }
+
+    #[test]
+    fn the_second_is_told_who_has_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = scratch("second");
+        let lock = lock_in(&dir);
+        let held = take(&lock);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir.join(".gob")), mode(lock.path.as_ref())), (0o700, 0o600));
+        let inherited = held.file.try_clone().unwrap();
+        held.hand_over(&lock, me());
+        let holder = refused(&lock);
+        assert_eq!((holder.pid, holder.start_time), (me().pid, me().start_time));
+        assert_eq!((holder.owner.as_str(), &holder.path), ("desktop", &lock.path));
+        drop(inherited);
+        take(&lock);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_note_of_somebody_else_is_not_believed() {
+        let dir = scratch("note");
+        let lock = lock_in(&dir);
+        for garbage in ["", "{", "\u{0}\u{1}", "{\"pid\":1,\"start_time\":7,\"owner\":\"NOT ONE\"}", "[1]"] {
+            let held = take(&lock);
+            held.file.set_len(0).unwrap();
+            held.file.write_all_at(garbage.as_bytes(), 0).unwrap();
+            // Nobody but this very process has it open, and that looks for others.
+            let holder = in_the_end(|| Some(refused(&lock)).filter(|holder| holder.pid == 0));
+            assert_eq!(holder.owner, Owner::unknown(), "{garbage}");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_deleted_is_made_anew() {
+        let dir = scratch("deleted");
+        let lock = lock_in(&dir);
+        let first = take(&lock);
+        fs::remove_file(&lock.path).unwrap();
+        let second = take(&lock);
+        assert_eq!((len_at(&first.file, lock.path.as_ref()), second.len), (None, 0));
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_with_its_errno() {
+        let dir = scratch("link");
+        let lock = lock_in(&dir);
+        fs::create_dir(dir.join(".gob")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &lock.path).unwrap();
+        let Err(NoLock::Failed(failure)) = HeldLock::take(&lock) else { panic!("a link was followed") };
+        assert_eq!(failure.errno, "ELOOP");
+        assert!(failure.message.contains(&lock.path), "{}", failure.message);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,194 @@
+//! Ends what dead supervisors of this state directory left behind, before this one serves (FEATURES A8, F2).
+//!
+//! There is something to find only when gobd and its keeper died together: alone, the keeper clears up. A process is
+//! ours when it carries a tag of this state directory, whose lock we hold, so that no other supervisor can have
+//! given it; or, where the tag is gone, the marker of an instance of this boot that the journal knows, and was not started
+//! before that one was. Arguments and numbers say nothing. What is found is opened first, looked at again and then killed
+//! (ARCHITECTURE, rule 3), while the table is being read, so that what forks meanwhile is met at its newest number.
+
+mod follow;
+
+pub(crate) use follow::{Gone, Leftovers};
+
+use crate::cgroups::Cgroups;
+use crate::journal::{Instance, Past};
+use crate::sys::process;
+use crate::sys::tag::{self, Tag};
+use gob_protocol::{Name, ProcessId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the start may be held up by processes that were killed and don't go.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longest wait between two looks at the table; the end of any of those that were killed ends it sooner.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How many looks in a row must find nothing: a process that forks and ends while the table is read can slip through
+/// one.
+const CLEAN_SCANS: u32 = 2;
+
+/// How often each look goes on to the newest processes alone: one that keeps going on as its own child is gone when
+/// its number comes up in a list that was read before.
+const CHASES: usize = 16;
+
+/// The marker in the environment of every worker.
+const MARKER: &str = "GOB_INSTANCE";
+
+/// What tells our processes from all others.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The state directory, as tags name it.
+    home: u32,
+    past: Past,
+    /// Not to be ended: this process and its keeper.
+    spared: [i32; 2],
+    /// Whether the environment is looked at too.
+    by_marker: bool,
+}
+
+/// A process of a dead instance.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    pub(crate) id: ProcessId,
+    pub(crate) pidfd: OwnedFd,
+    /// The worker whose it was, where that can be told.
+    pub(crate) name: Option<Name>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// How many processes were ended.
+    pub(crate) ended: u64,
+    /// Those that were killed and are still there.
+    pub(crate) left: Vec<Orphan>,
+}
+
+impl Claim {
+    /// The claim of `own`, which holds the lock of the state directory `home`.
+    pub(crate) fn new(home: u32, own: &Instance, past: Past) -> Self {
+        // A keeper that is still the same has swept.
+        let swept = past.instances.last().is_some_and(|last| last.keeper == own.keeper);
+        let by_marker = !swept && !past.instances.is_empty();
+        Self { home, past, spared: [own.pid, own.keeper.pid], by_marker }
+    }
+
+    /// Kills everything of dead instances until nothing is left, or patience ends. `own` tells where groups may lie.
+    pub(crate) fn recover(&self, own: &Instance) -> Recovered {
+        if self.past.ended_in_order {
+            return Recovered::default();
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let mut found = BTreeMap::new();
+        // Nothing was left, or the keeper has cleared up: one look is enough to make sure.
+        let mut clean = if self.by_marker { 0 } else { CLEAN_SCANS - 1 };
+        while clean < CLEAN_SCANS {
+            // A table that can't be read is not clean.
+            let alive = self.kill(&mut found).unwrap_or(1);
+            clean = if alive == 0 { clean + 1 } else { 0 };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            if alive > 0 {
+                let waiting: Vec<&OwnedFd> =
+                    found.values().filter(|o| !process::has_ended(&o.pidfd)).map(|o| &o.pidfd).collect();
+                process::wait_for_any(&waiting, left.min(PAUSE));
+            }
+        }
+        // Last of all, whoever has lost tag and marker.
+        let places: BTreeSet<&Path> =
+            self.past.instances.iter().chain([own]).filter_map(|one| one.cgroups.as_deref()).collect();
+        let grouped: BTreeSet<i32> =
+            places.into_iter().flat_map(|base| Cgroups::clear(base, self.home)).collect();
+        let more = grouped.iter().filter(|pid| !found.contains_key(pid)).count();
+        let all = u64::try_from(found.len() + more).unwrap_or(u64::MAX);
+        let left = found.into_values().filter(|orphan| !process::has_ended(&orphan.pidfd));
+        let left: Vec<Orphan> = left.map(|orphan| self.named(orphan)).collect();
+        Recovered { ended: all.saturating_sub(u64::try_from(left.len()).unwrap_or(0)), left }
+    }
+
+    /// What has to be told on of the past: whose the processes are that are left.
+    pub(crate) fn still_to_tell(&self, left: &[Orphan]) -> Past {
+        if left.is_empty() { Past::default() } else { self.past.clone() }
+    }
+
+    /// One look at the table: kills whom it finds, adds who is new, and answers how many were alive.
+    fn kill(&self, found: &mut BTreeMap<i32, Orphan>) -> io::Result<usize> {
+        let mut alive = 0;
+        for pid in process::pids()? {
+            alive += usize::from(self.look(pid?, self.by_marker, found));
+        }
+        if self.by_marker || !found.is_empty() {
+            for _ in 0..CHASES {
+                for pid in process::latest_pids()? {
+                    alive += usize::from(self.look(pid, false, found));
+                }
+            }
+        }
+        Ok(alive)
+    }
+
+    /// Kills a process if it is ours; whether it was alive.
+    fn look(&self, pid: i32, by_marker: bool, found: &mut BTreeMap<i32, Orphan>) -> bool {
+        let Some(by) = self.claims(pid, by_marker) else { return false };
+        if found.get(&pid).is_some_and(|known| !process::has_ended(&known.pidfd)) {
+            return true;
+        }
+        let Some(orphan) = self.end(pid, by) else { return false };
+        found.insert(pid, orphan);
+        true
+    }
+
+    /// Kills a process that is alive and ours, both looked at after the handle was there. What else is to be known of it
+    /// is looked at afterwards: one that forks must not have time for it.
+    fn end(&self, pid: i32, by: Option<Tag>) -> Option<Orphan> {
+        let pidfd = process::pidfd_open(pid).ok()?;
+        if process::has_ended(&pidfd) || self.claims(pid, by.is_none()) != Some(by) {
+            return None;
+        }
+        // It can only fail for one that became another user's; it is told of then.
+        process::send(&pidfd, libc::SIGKILL).unwrap_or_default();
+        let id = process::seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
+        let name = by.and_then(|tag| self.past.worker_of(tag)).cloned();
+        Some(Orphan { id, pidfd, name })
+    }
+
+    /// Whether a process is of a dead instance: by its tag, or by its marker.
+    fn claims(&self, pid: i32, by_marker: bool) -> Option<Option<Tag>> {
+        if self.spared.contains(&pid) {
+            return None;
+        }
+        let ours = |tag: &Tag| {
+            let known = |past: &Instance| Tag(past.tag).is_kin(*tag);
+            tag.home() == Some(self.home) || self.past.instances.iter().any(known)
+        };
+        if let Some(tag) = tag::of(pid).map(Tag).filter(ours) {
+            return Some(Some(tag));
+        }
+        (by_marker && self.marks(pid)).then_some(None)
+    }
+
+    /// Whether a process carries the marker of an instance that is told of, and is not older than that.
+    fn marks(&self, pid: i32) -> bool {
+        let Some(instance) = process::variable(pid, MARKER) else { return false };
+        let known = self.past.instances.iter().find(|past| past.instance.as_bytes() == instance);
+        known.is_some_and(|past| {
+            process::seen(pid).is_some_and(|found| found.id.start_time >= past.start_time)
+        })
+    }
+
+    /// Looks in its environment for the worker of an orphan that the journal does not know.
+    fn named(&self, orphan: Orphan) -> Orphan {
+        let told = || {
+            let name = process::variable(orphan.id.pid, "GOB_NAME")?;
+            Name::any(std::str::from_utf8(&name).ok()?).ok()
+        };
+        let name = orphan.name.clone().or_else(told);
+        Orphan { name, ..orphan }
+    }
+}

@@ -1,0 +1,81 @@
+//! Goes on with what recovery could not end in time: a process that hangs in the kernel dies when that lets go of it.
+//!
+//! Owns the handles of those that are left. Nothing polls: a handle says when its process has ended, and what that one
+//! may have left in turn is looked for then.
+
+use super::{Claim, Orphan};
+use crate::sys::process;
+use gob_core::Input;
+use gob_protocol::Name;
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+
+/// A process that was left has ended.
+#[derive(Debug)]
+pub(crate) struct Gone(i32);
+
+/// What is left, by its worker.
+#[derive(Debug)]
+pub(crate) struct Leftovers {
+    claim: Claim,
+    to_loop: mpsc::Sender<Gone>,
+    by_pid: BTreeMap<i32, Option<Name>>,
+}
+
+impl Leftovers {
+    /// Follows these to their end; nothing at all when there are none.
+    pub(crate) fn follow(claim: Claim, left: Vec<Orphan>) -> (Option<Self>, mpsc::Receiver<Gone>) {
+        let (to_loop, gone) = mpsc::channel(16);
+        if left.is_empty() {
+            return (None, gone);
+        }
+        let mut leftovers = Self { claim, to_loop, by_pid: BTreeMap::new() };
+        leftovers.add(left);
+        (Some(leftovers), gone)
+    }
+
+    /// Whether all of them have ended.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_pid.is_empty()
+    }
+
+    /// The core's view of them.
+    pub(crate) fn by_worker(&self) -> BTreeMap<Name, Vec<i32>> {
+        let mut by_worker: BTreeMap<Name, Vec<i32>> = BTreeMap::new();
+        for (pid, name) in &self.by_pid {
+            if let Some(name) = name {
+                by_worker.entry(name.clone()).or_default().push(*pid);
+            }
+        }
+        by_worker
+    }
+
+    /// One is gone: kills what it has left, and tells what there is now.
+    pub(crate) fn gone(&mut self, Gone(pid): Gone) -> Option<Input> {
+        let name = self.by_pid.remove(&pid)?;
+        tracing::info!(pid, left = self.by_pid.len(), "a process of an earlier supervisor has ended at last");
+        let mut found = BTreeMap::new();
+        if let Err(e) = self.claim.kill(&mut found) {
+            tracing::warn!(error = %e, "cannot look for what it has left");
+        }
+        found.retain(|pid, _| !self.by_pid.contains_key(pid));
+        self.add(found.into_values().map(|orphan| self.claim.named(orphan)).collect());
+        let name = name?;
+        let pids = self.by_worker().remove(&name).unwrap_or_default();
+        Some(Input::Leftover { name, pids })
+    }
+
+    fn add(&mut self, left: Vec<Orphan>) {
+        for Orphan { id, pidfd, name } in left {
+            tracing::warn!(pid = id.pid, worker = name.as_ref().map(Name::as_str), "killed, and does not go");
+            self.by_pid.insert(id.pid, name);
+            let to_loop = self.to_loop.clone();
+            tokio::task::spawn_local(async move {
+                if process::ended(&pidfd).await.is_ok() {
+                    // The loop has ended when it does not take it.
+                    drop(to_loop.send(Gone(id.pid)).await);
+                }
+            });
+        }
+    }
+}
