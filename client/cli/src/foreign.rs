@@ -104,10 +104,8 @@ struct Note {
 /// A worker of some supervisor, by the lock that lies with the graph (ARCHITECTURE, Directories) or the graph worker's own.
 fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
     let encoded = place.graph.on_disk();
-    let own = place.data.join(&encoded);
     let locks = [
         place.root.join(".gob").join(format!("{encoded}.lock")),
-        own.join("lock"),
         place.root.join(&encoded).join("worker.lock"),
     ];
     locks.into_iter().find_map(|path| {

@@ -103,15 +103,10 @@ impl Core {
         }
     }
 
-    /// The file whose lock says that somebody serves the graph: beside the graph where it has a root of its own, so that
-    /// a supervisor with other directories meets it too.
+    /// The file whose lock says that somebody serves the graph: under the root, which is part of the graph's identity, so
+    /// that a supervisor with other directories meets it too, whichever of them calls the root its own.
     fn graph_lock(&self, worker: &Worker) -> GraphLock {
-        let paths = &self.config.paths;
-        let path = if worker.root_dir == paths.data_dir {
-            format!("{}/lock", data_dir(paths, worker))
-        } else {
-            format!("{}/.gob/{}.lock", worker.root_dir, worker.graph.on_disk())
-        };
+        let path = format!("{}/.gob/{}.lock", worker.root_dir, worker.graph.on_disk());
         let server = &self.config.server;
         let note = [
             ("name", worker.name.as_str().into()),
@@ -121,7 +116,7 @@ impl Core {
             ("owner", worker.owner.as_str().into()),
             ("supervisor_pid", server.pid.into()),
             ("instance", server.instance.as_str().into()),
-            ("socket", paths.socket.as_str().into()),
+            ("socket", self.config.paths.socket.as_str().into()),
         ];
         GraphLock { path, note: note.into_iter().map(|(key, value)| (key.into(), value)).collect() }
     }

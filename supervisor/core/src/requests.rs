@@ -213,7 +213,12 @@ impl Core {
         if may_manage(worker.owner_now(), &requester) {
             return Ok(worker);
         }
-        Err(owned_by_other(name, worker.owner_now(), &requester, worker.pid()))
+        let mut error = owned_by_other(name, worker.owner_now(), &requester, worker.pid());
+        if matches!(worker.phase, Phase::External(_)) {
+            // It can't be handed over: gob did not start it.
+            error.hint = Some(format!("ask its owner to stop it; see who it is: gobctl who {name}"));
+        }
+        Err(error)
     }
 }
 

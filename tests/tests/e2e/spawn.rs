@@ -34,7 +34,7 @@ fn a_worker_is_given_a_clean_process() {
     assert_eq!(facts.status["Umask"], "0077");
     // The standard streams and the lock of its graph.
     assert_eq!(facts.fds.iter().map(|(fd, _)| *fd).collect::<Vec<_>>(), [0, 1, 2, 63], "{:?}", facts.fds);
-    assert_eq!(Path::new(&facts.fds[3].1), gob.graph_dir("g").join("lock"));
+    assert_eq!(Path::new(&facts.fds[3].1), gob.data_dir().join(".gob/g.lock"));
     assert_eq!(facts.fds[0].1, "/dev/null");
     assert!(facts.fds[1].1.starts_with("pipe:") && facts.fds[2].1.starts_with("pipe:"), "{:?}", facts.fds);
     assert_ne!(facts.fds[1].1, facts.fds[2].1);

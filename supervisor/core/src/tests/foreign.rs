@@ -4,7 +4,7 @@ use super::harness::Answer;
 use super::harness::{World, kind};
 use super::steps::{Seen, Step};
 use super::words::{CLI, DESKTOP, code, name, outcome, restart, start, stop, view};
-use gob_protocol::kind::{Kind, Orphans};
+use gob_protocol::kind::{GraphDirEncoding, Kind, Orphans};
 use gob_protocol::{Data, ErrorCode, Exit, Outcome, State};
 use std::vec;
 
@@ -104,7 +104,9 @@ fn orphans_are_reported_or_ended() {
 fn a_holder_is_asked_politely_by_who_may_and_never_signalled() {
     let mut world = external("cli");
     world.takes(&Step::Ask(DESKTOP, stop("w")));
-    assert_eq!(code(answer(&world).as_ref()), Some(ErrorCode::ServerOwnedByOther));
+    let Some(Err(error)) = answer(&world) else { panic!("{:?}", answer(&world)) };
+    assert_eq!(error.code, ErrorCode::ServerOwnedByOther);
+    assert!(!error.hint.unwrap().contains("hand-over"), "nobody can hand over what gob did not start");
     world.takes(&Step::Ask(CLI, stop("w")));
     world.takes(&Step::StopAnswered(name("w"), true));
     world.takes(&Step::External(name("w"), None));
@@ -142,6 +144,17 @@ fn a_stop_takes_back_the_restart_of_a_holder() {
     world.takes(&Step::Ask(CLI, stop("w")));
     world.takes(&Step::External(name("w"), None));
     assert_eq!(view(&world).state, State::Idle);
+}
+
+#[test]
+fn a_name_that_is_no_directory_for_its_kind_is_refused() {
+    let mut kind = foreign_kind();
+    kind.foreign.graph_dir_encoding = GraphDirEncoding::Logseq;
+    let mut world = world(kind);
+    for bad in ["logseq_db_..", "logseq_db_.", "logseq_db_"] {
+        let id = world.asks(CLI, start(bad));
+        assert_eq!(code(world.answer(CLI, id)), Some(ErrorCode::InvalidName), "{bad}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::wish::{Queued, Wish, lease, may_manage, take_over};
 use crate::lifecycle::Looking;
 use crate::worker::{Phase, Then, Worker};
 use crate::{ConnId, Core, Examined, Input, RunKey, Timer};
+use gob_protocol::foreign::is_safe_dir;
 use gob_protocol::kind::Orphans;
 use gob_protocol::request::{Restart, Start, Stop};
 use gob_protocol::{Name, Outcome, Owner, Request};
@@ -330,6 +331,10 @@ impl Spec {
         expect: &mut Expect,
     ) {
         let Some(name) = start.name.as_ref().or(start.graph.as_ref()) else { return };
+        let kind = core.kind_for(name, None).map(|(_, kind)| kind.foreign.graph_dir_encoding);
+        if kind.is_ok_and(|encoding| !is_safe_dir(&encoding.dir_of(name))) {
+            return;
+        }
         let wish = self.wishes.entry(name.clone()).or_insert_with(|| Wish::new(requester));
         if start.lease {
             lease(wish, conn, requester);
