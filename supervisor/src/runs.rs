@@ -10,6 +10,7 @@ use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Limit, Spec, Started};
+use crate::sys::table::Table;
 use crate::sys::tag::{self, Life, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
@@ -59,8 +60,9 @@ pub(crate) struct Runs {
     /// A lack of descriptors must not hide anybody from a sweep.
     spare: Spare,
     open_files: libc::rlimit,
-    /// What one turn of the loop saw of the process table, so that ending many runs at once reads it once.
-    seen: Option<HashMap<Tag, Vec<Found>>>,
+    table: Table,
+    /// This turn of the loop has looked at the table, so that ending many runs at once looks once.
+    looked: bool,
     new_sweeps: bool,
 }
 
@@ -73,6 +75,7 @@ impl Runs {
         cgroups: Option<Cgroups>,
         open_files: libc::rlimit,
     ) -> io::Result<Self> {
+        let table = Table::new(tags.life());
         Ok(Self {
             by_tag: BTreeMap::new(),
             by_key: HashMap::new(),
@@ -83,7 +86,8 @@ impl Runs {
             null: File::open("/dev/null")?,
             spare: Spare::new()?,
             open_files,
-            seen: None,
+            table,
+            looked: false,
             new_sweeps: false,
         })
     }
@@ -156,9 +160,9 @@ impl Runs {
         Ok(id)
     }
 
-    /// Forgets what this turn of the loop saw of the process table.
+    /// A turn of the loop begins, and with it another look at the process table.
     pub(crate) fn new_turn(&mut self) {
-        self.seen = None;
+        self.looked = false;
     }
 
     /// Sends a signal and then SIGCONT to a run's group, having noted its whole tree for the receipt.
@@ -240,8 +244,12 @@ impl Runs {
             let Some(tag) = self.by_leader.get(&pid) else { return false };
             // Only a receipt asks who else is in the group that dies with its leader.
             if self.by_tag.get(tag).is_some_and(|run| run.ending.is_some()) {
-                let scanned = self.spare.with_room(|| process::scan(|found| found == *tag));
-                members = scanned.ok().and_then(|mut all| all.remove(tag)).unwrap_or_default();
+                let table = &mut self.table;
+                let found = self.spare.with_room(|| {
+                    table.look()?;
+                    table.members(*tag)
+                });
+                members = found.unwrap_or_default();
             }
             true
         })?;
@@ -262,7 +270,12 @@ impl Runs {
             self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
         let mut done = Vec::new();
         while !clean.is_empty() {
-            let mut found = match self.spare.with_room(|| process::scan(|tag| clean.contains_key(&tag))) {
+            let table = &mut self.table;
+            let looked = self.spare.with_room(|| {
+                table.look()?;
+                clean.keys().map(|tag| Ok((*tag, table.members(*tag)?))).collect::<io::Result<_>>()
+            });
+            let mut found: HashMap<Tag, Vec<Found>> = match looked {
                 Ok(found) => found,
                 Err(e) => {
                     // Whoever was not seen may be alive. The core asks again after a while.
@@ -322,11 +335,16 @@ impl Runs {
 
     /// Everybody in a run's tree, as this turn of the loop sees it.
     fn members(&mut self, key: &RunKey) -> Vec<Found> {
-        let Some(tag) = self.by_key.get(key) else { return Vec::new() };
-        if self.seen.is_none() {
-            self.seen = self.spare.with_room(|| process::scan(|tag| self.by_tag.contains_key(&tag))).ok();
-        }
-        self.seen.as_ref().and_then(|seen| seen.get(tag)).cloned().unwrap_or_default()
+        let Some(tag) = self.by_key.get(key).copied() else { return Vec::new() };
+        let (table, looked) = (&mut self.table, self.looked);
+        let found = self.spare.with_room(|| {
+            if !looked {
+                table.look()?;
+            }
+            table.members(tag)
+        });
+        self.looked |= found.is_ok();
+        found.unwrap_or_default()
     }
 }
 

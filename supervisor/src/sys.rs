@@ -6,6 +6,7 @@ pub(crate) mod fds;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod spawn;
+pub(crate) mod table;
 pub(crate) mod tag;
 pub(crate) mod wire;
 pub(crate) mod xattr;

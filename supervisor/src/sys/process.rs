@@ -37,10 +37,26 @@ pub(crate) fn pids() -> io::Result<impl Iterator<Item = io::Result<i32>>> {
 /// # Errors
 /// When the kernel does not tell (proc(5), last field of `loadavg`).
 pub(crate) fn latest_pids() -> io::Result<impl Iterator<Item = i32>> {
+    let last = last_pid()?;
+    Ok(last.saturating_sub(32).max(1)..last.saturating_add(16))
+}
+
+/// The number that was given last, to a process or to a thread.
+///
+/// # Errors
+/// When the kernel does not tell (proc(5), last field of `loadavg`).
+pub(crate) fn last_pid() -> io::Result<i32> {
     let loadavg = std::fs::read_to_string("/proc/loadavg")?;
     let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
-    let last = last.ok_or(io::ErrorKind::InvalidData)?;
-    Ok(last.saturating_sub(32).max(1)..last.saturating_add(16))
+    last.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether a number is a process's, not one of its threads'.
+pub(crate) fn is_leader(pid: i32) -> bool {
+    // SAFETY: integers only; signal 0 is no signal.
+    let found = unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, 0) } == 0;
+    // Who may not be signalled is there nevertheless.
+    found || errno() == Some(libc::EPERM)
 }
 
 /// Every living process that carries one of these tags, in one pass over the process table. A zombie is dead.

@@ -308,6 +308,20 @@ fn a_process_that_keeps_going_on_as_its_child_does_not_get_away() {
     assert!(!hopping(), "{:#?}", gob.processes().into_iter().map(process::describe).collect::<Vec<_>>());
 }
 
+#[test]
+fn nor_does_it_get_away_from_a_stop() {
+    let gob = Gob::new();
+    for round in 0..5 {
+        let graph = format!("g{round}");
+        gob.script(&graph, &[Step::Child(Child { hops: 100_000, ..away() }), Step::Listen, Step::Handshake]);
+        let mut conn = gob.connect_as("cli");
+        conn.ok("start", json!({"graph": graph}));
+        conn.ok("stop", json!({"name": graph}));
+        let hopping = || process::belonging_to(gob.dir()).into_iter().any(is_child);
+        assert!(!hopping(), "{:#?}", gob.processes().into_iter().map(process::describe).collect::<Vec<_>>());
+    }
+}
+
 /// Whether a process is one that a fixture has made.
 fn is_child(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|args| args.windows(7).any(|part| part == b"--child"))
