@@ -9,9 +9,9 @@ use crate::sys::tag::Tag;
 use gob_core::RunKey;
 use gob_protocol::{Name, ProcessId};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file's name in the state directory.
@@ -110,6 +110,21 @@ impl Journal {
     /// Notes a run's leader. It has been started already, so a failure changes nothing for it.
     pub(crate) fn note(&mut self, key: &RunKey, id: ProcessId, tag: Tag) {
         self.append(&[leader(key, id, tag)]);
+    }
+
+    /// Whether it is not where the next supervisor will look for it, and could be made anew there.
+    pub(crate) fn is_lost(&mut self) -> bool {
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        let there = std::fs::symlink_metadata(&self.path).map(identity).ok();
+        let ours = self.file.as_ref().and_then(|file| file.metadata().map(identity).ok());
+        if there.is_some() && there == ours {
+            return false;
+        }
+        match open(&self.path) {
+            Ok((file, _)) => self.file = Some(file),
+            Err(e) => tracing::warn!(path = %self.path.display(), error = %e, "no journal"),
+        }
+        self.file.is_some()
     }
 
     /// Whether it has become large.

@@ -154,8 +154,7 @@ impl Runs {
         };
         self.by_tag.insert(tag, run);
         if self.journal.is_large() {
-            let live = self.by_tag.values();
-            self.journal.shrink(live.map(|run| (&run.key, run.id(), run.tag)));
+            self.write_journal();
         }
         Ok(id)
     }
@@ -307,6 +306,18 @@ impl Runs {
             });
         }
         done.into_iter().filter_map(|tag| self.forget(tag)).collect()
+    }
+
+    /// Writes the journal anew where its file was taken away.
+    pub(crate) fn heal_journal(&mut self) {
+        if self.journal.is_lost() {
+            self.write_journal();
+        }
+    }
+
+    fn write_journal(&mut self) {
+        let live = self.by_tag.values();
+        self.journal.shrink(live.map(|run| (&run.key, run.id(), run.tag)));
     }
 
     /// Whether runs get control groups.

@@ -255,6 +255,7 @@ impl Shell {
         if mended.logs {
             self.output.find_again();
         }
+        self.runs.heal_journal();
         self.input(Input::Healed);
     }
 

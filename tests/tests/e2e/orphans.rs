@@ -3,7 +3,7 @@
 
 use crate::recovery::trees;
 use gob_tests::process::{self, Handle};
-use gob_tests::script::{Child, Facts, Step};
+use gob_tests::script::{Child, Facts, Step, every_escape};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
 use nix::sys::signal::Signal;
@@ -320,6 +320,22 @@ fn nor_does_it_get_away_from_a_stop() {
         let hopping = || process::belonging_to(gob.dir()).into_iter().any(is_child);
         assert!(!hopping(), "{:#?}", gob.processes().into_iter().map(process::describe).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn they_are_found_also_when_the_state_directory_was_taken_away_before() {
+    let gob = Gob::new();
+    gob.script("g", &[every_escape(), vec![Step::Listen, Step::Handshake]].concat());
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let mut watcher = gob.connect();
+    watcher.ok("subscribe", json!({"events": ["supervisor_healed"]}));
+    fs::rename(gob.state_dir(), gob.dir().join("aside")).unwrap();
+    watcher.find("supervisor_healed", DEADLINE, |frame| frame["event"] == "supervisor_healed");
+    let healed =
+        || fs::read_to_string(gob.state_dir().join("journal")).is_ok_and(|text| text.lines().count() == 2);
+    assert!(gob_tests::wait::until(DEADLINE, healed));
+    kill_both(&gob);
+    assert!(recover(&gob, &gob.children("g", 1)) >= 1);
 }
 
 /// Whether a process is one that a fixture has made.
