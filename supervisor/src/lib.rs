@@ -156,7 +156,11 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
                 let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone));
                 told.into_iter().for_each(|input| shell.input(input));
             }
-            Turn::Messages => messages.drain(..).for_each(|message| shell.take_message(message)),
+            // Each is answered before the next one is looked at: who waits for one answer need not wait for sixty.
+            Turn::Messages => messages.drain(..).for_each(|message| {
+                shell.take_message(message);
+                shell.flush();
+            }),
         }
         shell.begin_sweeps();
         shell.flush();
