@@ -28,6 +28,7 @@ mod io;
 mod lease;
 mod lifecycle;
 mod owner;
+mod parts;
 mod plan;
 mod requests;
 mod restart;
@@ -41,10 +42,8 @@ mod timers;
 mod worker;
 mod workers;
 
-pub use io::{
-    ConnId, Effect, ExaminePlan, Examined, GraphLock, Holder, Input, Note, Now, Orphan, PORT_MARK, Read,
-    RunKey, SpawnPlan, Target,
-};
+pub use io::{ConnId, Effect, Input, Now, Read, RunKey};
+pub use parts::{ExaminePlan, Examined, GraphLock, Holder, Note, Orphan, PORT_MARK, SpawnPlan, Target};
 pub use plan::{Paths, notify_socket};
 
 use alloc::boxed::Box;

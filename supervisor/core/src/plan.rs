@@ -1,7 +1,7 @@
 //! Program, arguments, environment and directories of a run (CLI, Environment of workers and Configuration).
 
 use crate::Core;
-use crate::io::{GraphLock, PORT_MARK, SpawnPlan};
+use crate::parts::{GraphLock, PORT_MARK, SpawnPlan};
 use crate::worker::Worker;
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,7 +1,8 @@
 //! One worker: what is wanted of it, where it stands, and how others see it. Plain state; `lifecycle` moves it.
 
-use crate::io::{ConnId, Holder, RunKey};
+use crate::io::{ConnId, RunKey};
 use crate::lifecycle::Looking;
+use crate::parts::Holder;
 use crate::restart::Failures;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -217,7 +218,7 @@ impl Shown {
     pub(crate) fn fill_port(&mut self, port: Option<u16>) {
         let port = port.map_or_else(|| "{port}".into(), |port| port.to_string());
         for text in self.command.iter_mut().chain(&mut self.cwd) {
-            *text = text.replace(crate::io::PORT_MARK, &port);
+            *text = text.replace(crate::parts::PORT_MARK, &port);
         }
     }
 }

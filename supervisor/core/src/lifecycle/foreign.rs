@@ -1,7 +1,8 @@
 //! Graphs that somebody holds without gob (FEATURES A8, A9): before a run gets a process, and after one that never was
 //! ready, the shell looks who that is. gob never starts beside a holder, and never signals one.
 
-use crate::io::{Effect, ExaminePlan, Examined, Holder, Orphan, RunKey};
+use crate::io::{Effect, RunKey};
+use crate::parts::{ExaminePlan, Examined, Holder, Orphan};
 use crate::requests::not_ours;
 use crate::worker::{Phase, Polite, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};

@@ -3,7 +3,8 @@
 //! When to look and what follows is decided here; the shell looks once when it is told to. A run that was asked to say
 //! `WATCHDOG=1` is heard, not looked at.
 
-use crate::io::{Effect, Note, RunKey, Target};
+use crate::io::{Effect, RunKey};
+use crate::parts::{Note, Target};
 use crate::worker::{Ending, Live, Phase, Then, Worker};
 use crate::{Core, Timer};
 use alloc::format;

@@ -2,7 +2,8 @@
 //!
 //! What is looked at is the kind's check. The shell watches output and runs probes; a delay is a deadline of the core's.
 
-use crate::io::{Effect, RunKey, Target};
+use crate::io::{Effect, RunKey};
+use crate::parts::Target;
 use crate::worker::{Ending, Phase, Then, Worker};
 use crate::{Core, Timer};
 use alloc::format;

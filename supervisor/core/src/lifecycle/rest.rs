@@ -1,6 +1,6 @@
 //! A worker without a run: at rest, until its next try, or held by somebody else.
 
-use crate::io::Holder;
+use crate::parts::Holder;
 use crate::worker::Phase;
 use crate::{Core, Timer};
 use gob_protocol::{Actor, EventKind, Name};
