@@ -35,20 +35,25 @@ pub(crate) fn pids() -> io::Result<impl Iterator<Item = io::Result<i32>>> {
 /// The numbers that were given last, and those that come next, of which few belong to a process.
 ///
 /// # Errors
-/// When the kernel does not tell (proc(5), last field of `loadavg`).
+/// When the kernel does not tell.
 pub(crate) fn latest_pids() -> io::Result<impl Iterator<Item = i32>> {
-    let last = last_pid()?;
+    // In a container this may be a little behind (proc(5), last field of `loadavg`), which is better than nothing.
+    let about = || {
+        let loadavg = std::fs::read_to_string("/proc/loadavg")?;
+        let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
+        last.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    };
+    let last = last_pid().or_else(|_| about())?;
     Ok(last.saturating_sub(32).max(1)..last.saturating_add(16))
 }
 
-/// The number that was given last, to a process or to a thread.
+/// The number that was given last, to a process or to a thread of our pid namespace (pid_namespaces(7)).
 ///
 /// # Errors
-/// When the kernel does not tell (proc(5), last field of `loadavg`).
+/// When the kernel does not tell: it was built without checkpoint and restore.
 pub(crate) fn last_pid() -> io::Result<i32> {
-    let loadavg = std::fs::read_to_string("/proc/loadavg")?;
-    let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
-    last.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let last = std::fs::read_to_string("/proc/sys/kernel/ns_last_pid")?;
+    last.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Whether a number is a process's, not one of its threads'.

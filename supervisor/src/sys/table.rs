@@ -1,9 +1,9 @@
 //! Who carries which tag, looked up again and again at little cost.
 //!
 //! A look at the whole process table costs a system call for each process of the machine, and the end of one run takes
-//! several looks. The kernel gives process numbers in rising order and tells the last one (proc(5), `loadavg`): whoever was
-//! not there at the last look has a number above that. So within a short time of a whole look only the new numbers are
-//! looked at. Beyond that time, or where the numbers began anew, the whole table is.
+//! several looks. The kernel gives process numbers in rising order and tells the last one (`ns_last_pid`, pid_namespaces(7)):
+//! whoever was not there at the last look has a number above that. So within a short time of a whole look only the new
+//! numbers are looked at. Beyond that time, or where the numbers began anew or are not told, the whole table is.
 
 use super::process::{self, Found};
 use super::tag::{self, Life, Tag};
@@ -28,8 +28,8 @@ pub(crate) struct Table {
 struct Looked {
     /// When the whole table was looked at.
     at: Instant,
-    /// The last number that had been given before the last look.
-    last: i32,
+    /// The last number that had been given before the last look, if that is told.
+    last: Option<i32>,
     pids: HashMap<Tag, Vec<i32>>,
 }
 
@@ -44,14 +44,16 @@ impl Table {
     /// # Errors
     /// When the table could not be looked at: whoever is not found then may be alive.
     pub(crate) fn look(&mut self) -> io::Result<()> {
-        let last = process::last_pid()?;
+        // A lack of descriptors shows below, too.
+        let last = process::last_pid().ok();
         let life = self.life;
         let tag_of = |pid| tag::of(pid).filter(|tag| life.has(*tag)).map(Tag);
         if let Some(looked) = &mut self.looked
             && looked.at.elapsed() < FRESH
-            && (looked.last..=looked.last.saturating_add(MANY)).contains(&last)
+            && let (Some(before), Some(now)) = (looked.last, last)
+            && (before..=before.saturating_add(MANY)).contains(&now)
         {
-            for pid in looked.last + 1..=last {
+            for pid in before + 1..=now {
                 if let Some(tag) = tag_of(pid).filter(|_| process::is_leader(pid)) {
                     looked.pids.entry(tag).or_default().push(pid);
                 }
