@@ -1,7 +1,8 @@
 //! Takes connections in. Checks the peer's user before the first byte is read, and survives a lack of descriptors
 //! without spinning.
 
-use crate::conn::{self, FromConn};
+use crate::conn;
+use crate::desk::Desk;
 use crate::sys::fds;
 use gob_core::ConnId;
 use gob_protocol::{ErrorCode, WireError, envelope};
@@ -23,12 +24,8 @@ const BACKOFF: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 16;
 
 /// Accepts for as long as the supervisor lives. A listener that comes takes the place of the one before.
-pub(crate) async fn accept(
-    listener: UnixListener,
-    mut listeners: mpsc::Receiver<UnixListener>,
-    to_loop: mpsc::Sender<FromConn>,
-) {
-    let mut door = Door::new(listener, to_loop);
+pub(crate) async fn accept(listener: UnixListener, mut listeners: mpsc::Receiver<UnixListener>, desk: Desk) {
+    let mut door = Door::new(listener, desk);
     loop {
         tokio::select! {
             accepted = door.listener.accept() => match accepted {
@@ -43,7 +40,7 @@ pub(crate) async fn accept(
 /// Where connections come in.
 struct Door {
     listener: UnixListener,
-    to_loop: mpsc::Sender<FromConn>,
+    desk: Desk,
     /// Given up for a moment to turn somebody away when there are no descriptors.
     reserve: Option<File>,
     /// Connections that are open, and how many may be.
@@ -56,12 +53,12 @@ struct Door {
 }
 
 impl Door {
-    fn new(listener: UnixListener, to_loop: mpsc::Sender<FromConn>) -> Self {
+    fn new(listener: UnixListener, desk: Desk) -> Self {
         let limit = fds::open_files_limit();
         let most = (limit / 2).max(limit.saturating_sub(16 * 1024));
         Self {
             listener,
-            to_loop,
+            desk,
             reserve: File::open("/dev/null").ok(),
             open: Rc::default(),
             most: most.saturating_sub(RESERVED_FILES).max(16),
@@ -76,10 +73,10 @@ impl Door {
         }
         let Some(pid) = admit(&stream, self.open.get() >= self.most) else { return };
         self.last += 1;
-        let (conn, to_loop, open) = (ConnId(self.last), self.to_loop.clone(), Rc::clone(&self.open));
+        let (conn, desk, open) = (ConnId(self.last), self.desk.clone(), Rc::clone(&self.open));
         open.set(open.get() + 1);
         tokio::task::spawn_local(async move {
-            conn::serve(conn, pid, stream, to_loop).await;
+            conn::serve(conn, pid, stream, desk).await;
             open.set(open.get() - 1);
         });
     }

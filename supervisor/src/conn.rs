@@ -1,12 +1,13 @@
 //! One client's connection: bytes to requests. Reads, frames and parses; changes nothing and decides nothing.
 //!
-//! Owns the framer of its connection. Requests go to the control loop in batches over one bounded channel; answers
-//! come back through [`Outbound`].
+//! Owns the framer of its connection. Requests have their turn at the [`Desk`] as soon as they are read; answers come back
+//! through [`Outbound`].
 
+use crate::desk::Desk;
 use crate::off_thread;
 use crate::outbound::Outbound;
 use crate::sys::wire::Wire;
-use gob_core::ConnId;
+use gob_core::{ConnId, Input};
 use gob_protocol::envelope::{frame_too_long, parse_request};
 use gob_protocol::limits::MAX_REQUEST_BYTES;
 use gob_protocol::{ErrorCode, Framer, Incoming, Rejected, Request, WireError};
@@ -17,53 +18,52 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::{Poll, ready};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
 
-/// What connections tell the control loop.
-pub(crate) enum FromConn {
-    /// A client of the right user connected.
-    Connected { conn: ConnId, pid: Option<i32>, outbound: Rc<Outbound> },
-    /// It asked for something.
-    Requests { conn: ConnId, requests: Vec<Result<Incoming, Rejected>> },
-    /// Event frames were written to it.
-    Written { conn: ConnId, frames: u32 },
-    /// It is gone.
-    Disconnected { conn: ConnId },
-}
+/// After so many requests of one client others have their turn.
+const TURN_REQUESTS: usize = 32;
 
 /// Bytes taken by one read.
 const READ_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until its client is gone.
-pub(crate) async fn serve(
-    conn: ConnId,
-    pid: Option<i32>,
-    stream: UnixStream,
-    to_loop: mpsc::Sender<FromConn>,
-) {
+pub(crate) async fn serve(conn: ConnId, pid: Option<i32>, stream: UnixStream, desk: Desk) {
     let wire = match Wire::new(stream) {
         Ok(wire) => wire,
         Err(error) => return tracing::warn!(%error, "a connection is lost"),
     };
     let outbound = Rc::new(Outbound::new(wire));
-    let connected = FromConn::Connected { conn, pid, outbound: Rc::clone(&outbound) };
-    if to_loop.send(connected).await.is_ok() {
-        // A connection ends for one reason that matters to nobody else: its client is gone.
-        read_requests(conn, &outbound, &to_loop).await.unwrap_or_default();
-        outbound.close();
-        to_loop.send(FromConn::Disconnected { conn }).await.unwrap_or_default();
+    let _told = Told(&desk);
+    if desk.is_over() {
+        return;
+    }
+    desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&outbound)));
+    // A connection ends for one reason that matters to nobody else: its client is gone.
+    read_requests(conn, &outbound, &desk).await.unwrap_or_default();
+    outbound.close();
+    if !desk.is_over() {
+        desk.turn(|shell| shell.disconnected(conn));
     }
 }
 
-async fn read_requests(
-    conn: ConnId,
-    outbound: &Outbound,
-    to_loop: &mpsc::Sender<FromConn>,
-) -> io::Result<()> {
+/// A panic in a task is nobody's but the task's; one in a turn is the supervisor's.
+struct Told<'a>(&'a Desk);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stir_if_broken();
+        }
+    }
+}
+
+async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk) -> io::Result<()> {
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
     loop {
+        if desk.is_over() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if let Some(frames) = outbound.take_written() {
-            to_loop.send(FromConn::Written { conn, frames }).await.map_err(ended)?;
+            desk.turn(|shell| shell.input(Input::Written { conn, frames }));
         }
         let may_read = outbound.may_read();
         if may_read {
@@ -71,8 +71,11 @@ async fn read_requests(
             if !requests.is_empty() {
                 outbound.asked(requests.len());
                 let requests = resolve_roots(requests).await;
-                let batch = FromConn::Requests { conn, requests };
-                to_loop.send(batch).await.map_err(ended)?;
+                let many = requests.len() >= TURN_REQUESTS;
+                desk.turn(|shell| shell.take_requests(conn, requests));
+                if many {
+                    tokio::task::yield_now().await;
+                }
                 continue;
             }
         }
@@ -96,11 +99,6 @@ async fn read_requests(
             () = outbound.changed.notified() => {}
         }
     }
-}
-
-/// The control loop is gone, and the connection with it.
-fn ended(_: mpsc::error::SendError<FromConn>) -> io::Error {
-    io::ErrorKind::BrokenPipe.into()
 }
 
 /// Reads once; true at the end of the stream. Loses nothing when it is cancelled.

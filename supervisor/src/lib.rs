@@ -6,7 +6,7 @@
 //!
 //! | what happens | comes from | decided in |
 //! |---|---|---|
-//! | a request | `accept`, `conn` | core `requests`, `start`, `lifecycle`, `owner` |
+//! | a request | `accept`, `conn`, each with a turn at the `desk` | core `requests`, `start`, `lifecycle`, `owner` |
 //! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
 //! | the configuration was read | `settings` | core `config` |
 //! | a worker is ready | `output`, `readiness` | core `lifecycle` |
@@ -21,6 +21,7 @@ mod accept;
 mod boot;
 mod cgroups;
 mod conn;
+mod desk;
 mod facts;
 mod files;
 mod foreign;
@@ -42,7 +43,7 @@ mod sys;
 pub use boot::{Args, BootError};
 
 use boot::{Boot, Ready};
-use conn::FromConn;
+use desk::Desk;
 use gob_core::{Core, Input};
 use shell::Shell;
 use std::time::{Duration, Instant};
@@ -50,8 +51,6 @@ use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// Messages from connections that may wait; a connection whose message finds no room waits itself.
-const CONN_QUEUE: usize = 64;
 /// Messages from the data plane that may wait; it keeps what finds no room.
 const OUTPUT_QUEUE: usize = 256;
 /// Signals that may wait; the kernel remembers what finds no room.
@@ -93,7 +92,6 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let started = Instant::now();
     let wall = shell::now(started).wall;
     let boot = Boot::take(args, wall)?;
-    let (to_loop, mut conns) = mpsc::channel::<FromConn>(CONN_QUEUE);
     let (to_main, mut reports) = mpsc::channel(OUTPUT_QUEUE);
     let mut signals = listen_to_signals().map_err(BootError::io("watch", "signals"))?;
     let (settings, mut readings) = settings::Settings::from_env();
@@ -117,20 +115,19 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let (to_healed, mut healed) = mpsc::channel(HEALED_QUEUE);
     let published = heal::Published { socket, notify };
     let healer = heal::Healer::start(&boot, published, to_accept, to_healed);
-    let mut shell = Shell::new(core, runs, output, settings, readiness, boot, started);
-    tokio::task::spawn_local(accept::accept(listener, listeners, to_loop));
+    tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
+    let desk = Desk::new(Shell::new(core, runs, output, settings, readiness, boot, started));
+    tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone()));
     ready.serving();
-    tracing::info!(instance = %shell.boot.server.instance, socket = %shell.boot.paths.socket, "serving");
 
-    shell.input(Input::Begin);
-    let mut messages = Vec::with_capacity(CONN_QUEUE);
-    let deadline = tokio::time::sleep_until(shell.next_wake());
+    desk.turn(|shell| shell.input(Input::Begin));
+    let deadline = tokio::time::sleep_until(desk.next_wake());
     tokio::pin!(deadline);
-    while shell.exit.is_none() {
-        if deadline.deadline() != shell.next_wake() {
-            deadline.as_mut().reset(shell.next_wake());
+    while !desk.is_over() {
+        if deadline.deadline() != desk.next_wake() {
+            deadline.as_mut().reset(desk.next_wake());
         }
-        // In this order: exits and kills outrank requests, and no flood of requests delays a deadline.
+        // Requests have turns of their own (`desk`), a lot of which fits between two of these.
         let turn = tokio::select! {
             biased;
             Some(signal) = signals.recv() => Turn::Signal(signal),
@@ -140,10 +137,12 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(found) = found.recv() => Turn::Found(found),
             Some(mended) = healed.recv() => Turn::Healed(mended),
             Some(gone) = gone.recv() => Turn::Gone(gone),
-            _ = conns.recv_many(&mut messages, CONN_QUEUE) => Turn::Messages,
+            broken = desk.stirred() => match broken {
+                false => continue,
+                true => std::panic::resume_unwind(Box::new("a turn panicked")),
+            },
         };
-        shell.new_turn();
-        match turn {
+        desk.turn(|shell| match turn {
             Turn::Signal(Signalled::Child) => shell.reap(),
             Turn::Signal(Signalled::End) => shell.input(Input::Terminate),
             Turn::Deadline => shell.wake(),
@@ -156,19 +155,11 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
                 let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone));
                 told.into_iter().for_each(|input| shell.input(input));
             }
-            // Each is answered before the next one is looked at: who waits for one answer need not wait for sixty.
-            Turn::Messages => messages.drain(..).for_each(|message| {
-                shell.take_message(message);
-                shell.flush();
-            }),
-        }
-        shell.begin_sweeps();
-        shell.flush();
-        shell.note_changes();
+        });
     }
     drop(healed);
     let nothing_left = leftovers.is_none_or(|leftovers| leftovers.is_empty());
-    finish(shell, healer, nothing_left).await;
+    finish(&desk, healer, nothing_left).await;
     Ok(())
 }
 
@@ -181,20 +172,24 @@ enum Turn {
     Found(readiness::Found),
     Healed(heal::Mended),
     Gone(recovery::Gone),
-    Messages,
 }
 
-/// Lets the last answers out, then takes away what says that there is a supervisor.
-async fn finish(mut shell: Shell, healer: heal::Healer, nothing_left: bool) {
+/// Lets the last answers out and the last output in, and leaves.
+async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
     let deadline = tokio::time::Instant::now() + LAST_WORDS;
-    while shell.has_unsent() && tokio::time::Instant::now() < deadline {
-        shell.flush();
+    while desk.look(|shell| shell.has_unsent()) && tokio::time::Instant::now() < deadline {
+        desk.look(Shell::flush);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    if !shell.finish_output(LAST_WORDS) {
+    if !desk.look(|shell| shell.finish_output(LAST_WORDS)) {
         tracing::warn!("the last output of workers is not on the disk");
     }
     healer.stop().await;
+    desk.look(|shell| leave(shell, nothing_left));
+}
+
+/// Takes away what says that there is a supervisor.
+fn leave(shell: &mut Shell, nothing_left: bool) {
     files::retire(&shell.boot.runtime, &shell.boot.lock);
     let nuke = shell.exit == Some(true);
     let state_dir = shell.boot.paths.state_dir.clone();

@@ -4,7 +4,6 @@ mod replies;
 mod start;
 
 use crate::boot::Boot;
-use crate::conn::FromConn;
 use crate::facts;
 use crate::foreign::Foreign;
 use crate::heal::Mended;
@@ -15,7 +14,7 @@ use crate::readiness::{Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use gob_core::{ConnId, Core, Effect, Input, Note, Now, RunKey, Target};
-use gob_protocol::{Data, Receipt, Timestamp};
+use gob_protocol::{Data, Incoming, Receipt, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -259,29 +258,26 @@ impl Shell {
         self.input(Input::Healed);
     }
 
-    pub(crate) fn take_message(&mut self, message: FromConn) {
-        match message {
-            FromConn::Connected { conn, pid, outbound } => {
-                self.conns.insert(conn, outbound);
-                self.input(Input::Connected { conn, pid });
-            }
-            FromConn::Requests { conn, requests } => {
-                for request in requests {
-                    match request {
-                        Ok(incoming) => {
-                            let (id, request) = (incoming.id, incoming.request);
-                            self.input(Input::Request { conn, id, request });
-                        }
-                        Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
-                    }
-                }
-            }
-            FromConn::Written { conn, frames } => self.input(Input::Written { conn, frames }),
-            FromConn::Disconnected { conn } => {
-                self.conns.remove(&conn);
-                self.input(Input::Disconnected { conn });
+    /// A client of the right user connected.
+    pub(crate) fn connected(&mut self, conn: ConnId, pid: Option<i32>, outbound: Rc<Outbound>) {
+        self.conns.insert(conn, outbound);
+        self.input(Input::Connected { conn, pid });
+    }
+
+    /// It asked for something.
+    pub(crate) fn take_requests(&mut self, conn: ConnId, requests: Vec<Result<Incoming, Rejected>>) {
+        for request in requests {
+            match request {
+                Ok(Incoming { id, request }) => self.input(Input::Request { conn, id, request }),
+                Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
             }
         }
+    }
+
+    /// It is gone.
+    pub(crate) fn disconnected(&mut self, conn: ConnId) {
+        self.conns.remove(&conn);
+        self.input(Input::Disconnected { conn });
     }
 
     /// When something is due next; far away when nothing is.

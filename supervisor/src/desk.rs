@@ -1,0 +1,72 @@
+//! Where connections meet the shell. Whoever has something for it has a turn at once, on the main thread's one runtime: no
+//! queue lies between a request and its answer, and nothing that waits is ever done within a turn.
+
+use crate::shell::Shell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A handle on the shell. Clones are the same desk.
+#[derive(Clone)]
+pub(crate) struct Desk(Rc<Inner>);
+
+struct Inner {
+    shell: RefCell<Shell>,
+    /// The loop has to look again: at its next deadline, or at the end.
+    stirred: Notify,
+    /// A turn did not come to its end: nobody knows in what state the shell is.
+    broken: Cell<bool>,
+}
+
+impl Desk {
+    pub(crate) fn new(shell: Shell) -> Self {
+        let shell = RefCell::new(shell);
+        Self(Rc::new(Inner { shell, stirred: Notify::new(), broken: Cell::new(false) }))
+    }
+
+    /// Has a turn: what is done in it sees one time, is swept and answered at its end, and is noted for `last.json`.
+    pub(crate) fn turn<T>(&self, what: impl FnOnce(&mut Shell) -> T) -> T {
+        self.0.broken.set(true);
+        let mut shell = self.0.shell.borrow_mut();
+        let before = shell.next_wake();
+        shell.new_turn();
+        let done = what(&mut shell);
+        shell.begin_sweeps();
+        shell.flush();
+        shell.note_changes();
+        if shell.exit.is_some() || shell.next_wake() != before {
+            self.0.stirred.notify_one();
+        }
+        self.0.broken.set(false);
+        done
+    }
+
+    /// Looks at the shell without a turn of its own.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&mut Shell) -> T) -> T {
+        at(&mut self.0.shell.borrow_mut())
+    }
+
+    /// Whether the supervisor is at its end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.look(|shell| shell.exit.is_some())
+    }
+
+    pub(crate) fn next_wake(&self) -> Instant {
+        self.look(|shell| shell.next_wake())
+    }
+
+    /// Returns once a turn of somebody else's has changed what the loop waits for. True when that turn panicked, which
+    /// nobody but the loop would hear of.
+    pub(crate) async fn stirred(&self) -> bool {
+        self.0.stirred.notified().await;
+        self.0.broken.get()
+    }
+
+    /// Has the loop look whether a turn came to its end; for whoever may be unwinding.
+    pub(crate) fn stir_if_broken(&self) {
+        if self.0.broken.get() {
+            self.0.stirred.notify_one();
+        }
+    }
+}
