@@ -136,6 +136,22 @@ fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
 }
 
 #[test]
+fn workers_are_no_orphans_when_the_state_directory_was_made_again() {
+    let gob = Gob::new();
+    let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
+    gob.script("tree", &[Step::Child(away), Step::Listen, Step::Handshake]);
+    gob.ctl(["start", "tree"]).ok();
+    let orphans = || {
+        let (_, checks) = doctor(&gob, &[]);
+        checks.iter().find(|check| check["check"] == "orphans").unwrap().clone()
+    };
+    assert_eq!(orphans()["level"], "ok", "{}", orphans());
+    fs::rename(gob.state_dir(), gob.dir().join("aside")).unwrap();
+    assert!(wait::until(DEADLINE, || gob.lock_line().is_some_and(|line| line["instance"].is_string())));
+    assert_eq!(orphans()["level"], "ok", "their supervisor lives: {}", orphans());
+}
+
+#[test]
 fn a_program_replaced_on_disk_is_told() {
     let gob = Gob::new();
     let status = gob.status();

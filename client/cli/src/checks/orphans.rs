@@ -24,11 +24,16 @@ struct Living {
 /// Their check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let table = mine();
-    let living: Vec<Living> = table
+    let mut living: Vec<Living> = table
         .iter()
         .filter(|process| process.name == "gobd")
         .map(|process| Living { pid: process.pid, lives: lives_of_supervisor(&scene.dirs, process.pid) })
         .collect();
+    for process in &table {
+        let Some(home) = home_of_worker(process.pid) else { continue };
+        let Some(instance) = instance_of_worker(process.pid) else { continue };
+        also_at(&mut living, &instance, home);
+    }
     let me = i32::try_from(std::process::id()).unwrap_or(0);
     let parents: BTreeMap<i32, i32> = table.iter().map(|process| (process.pid, process.parent)).collect();
     let is_orphan = |process: &&Process| {
@@ -53,8 +58,25 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
 
 /// Of what life a worker's process is. The tag can't be shaken off; the variable is for where no tag could be set.
 fn life_of_worker(pid: i32) -> Option<Life> {
-    let tag = limit(pid, "Max file locks").and_then(|(soft, _)| soft).and_then(Life::of_limit);
-    tag.or_else(|| Some(Life::Instance(variable(pid, "GOB_INSTANCE")?)))
+    home_of_worker(pid).or_else(|| instance_of_worker(pid))
+}
+
+fn home_of_worker(pid: i32) -> Option<Life> {
+    limit(pid, "Max file locks").and_then(|(soft, _)| soft).and_then(Life::of_limit)
+}
+
+fn instance_of_worker(pid: i32) -> Option<Life> {
+    Some(Life::Instance(variable(pid, "GOB_INSTANCE")?))
+}
+
+/// Who has a worker that is marked with a home lives there too: its state directory was taken away and made again, and
+/// its workers go on with the mark of the first one.
+fn also_at(living: &mut [Living], instance: &Life, home: Life) {
+    for supervisor in living {
+        if supervisor.lives.contains(instance) && !supervisor.lives.contains(&home) {
+            supervisor.lives.push(home.clone());
+        }
+    }
 }
 
 fn lives_of_supervisor(dirs: &Dirs, pid: i32) -> Vec<Life> {
@@ -95,5 +117,21 @@ mod tests {
         assert!(!cared(11, life(2)), "another supervisor above it is not its own");
         assert!(cared(22, life(2)), "may well be its own");
         assert!(!cared(41, life(2)), "a circle ends");
+    }
+
+    #[test]
+    fn a_state_directory_that_was_made_again() {
+        let home = |limit: u64| Life::of_limit(limit << 41).unwrap();
+        let instance = |name: &str| Life::Instance(name.to_owned());
+        let mut living = [
+            Living { pid: 10, lives: vec![home(2), instance("one")] },
+            Living { pid: 20, lives: vec![home(3), instance("two")] },
+        ];
+        also_at(&mut living, &instance("one"), home(1));
+        also_at(&mut living, &instance("dead"), home(4));
+        let cared = |life| is_cared_for(31, &life, &living, &BTreeMap::new());
+        assert!(cared(home(1)) && cared(home(2)) && cared(home(3)));
+        assert!(!cared(home(4)), "of a supervisor that is dead");
+        assert!(!living[1].lives.contains(&home(1)), "it is the first one's");
     }
 }
