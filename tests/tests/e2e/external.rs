@@ -420,6 +420,27 @@ fn who_names_the_holder_with_a_supervisor_and_without() {
 }
 
 #[test]
+fn who_looks_in_the_places_of_every_kind_while_nobody_said_which_it_is() {
+    let Some(logseq) = logseq() else { return };
+    let gob = &logseq.gob;
+    let config = gob.dir().join("config.toml");
+    let text = fs::read_to_string(&config).unwrap().replace("default_kind = \"logseq\"", "");
+    fs::write(&config, &text).unwrap();
+    let who = || gob.ctl(["who", "work"]).ok();
+    assert_eq!(who(), "work is held by nobody\n");
+    let holder = logseq.holder("work", &["--owner-source", "electron"]);
+    let held = format!(
+        "work is held by a process that is not a worker of gob's (pid {}, owner electron",
+        holder.pid()
+    );
+    assert!(who().starts_with(&held), "without a supervisor: {}", who());
+    gob.ctl(["ping"]).ok();
+    assert!(who().starts_with(&held), "with one that never heard of it: {}", who());
+    fs::write(&config, format!("{text}\n[graph.work]\nkind = \"graph\"\n")).unwrap();
+    assert_eq!(who(), "work is held by nobody\n", "the file says that it is another kind's");
+}
+
+#[test]
 fn gobctl_says_that_a_graph_is_held_and_how_a_start_was_refused() {
     let Some(logseq) = reporting() else { return };
     let gob = &logseq.gob;

@@ -12,6 +12,7 @@ use crate::render::who;
 use crate::text::escape;
 use clap::ArgMatches;
 use gob_client::protocol::config::Config;
+use gob_client::protocol::kind::Kind;
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Dirs, Error, Name, View};
 use serde_json::json;
@@ -83,14 +84,34 @@ fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (S
     let config: Config = config.unwrap_or_default();
     let graph = worker.and_then(|worker| Name::graph(worker.graph.as_ref()?).ok());
     let graph = graph.unwrap_or_else(|| name.clone());
-    let asked = worker.map(|worker| worker.kind.as_str());
-    let found = config.kind_of(graph.as_str(), asked).or_else(|_| config.kind_of(graph.as_str(), None));
-    let Ok((_, kind)) = found else { return (Sight::default(), false) };
-    let said = worker.and_then(|worker| worker.root_dir.as_ref()).or(kind.root_dir.as_ref());
-    let root = said.map_or_else(|| dirs.data.clone(), PathBuf::from);
-    let root = root.canonicalize().unwrap_or(root);
-    let place = Place { graph: &graph, kind: &kind, root: &root, data: &dirs.data };
-    (look(&place), kind.foreign.is_looked_for())
+    let (mut first, mut told_by_locks): (Option<Sight>, bool) = (None, false);
+    for kind in kinds(&config, &graph, worker) {
+        let said = worker.and_then(|worker| worker.root_dir.as_ref()).or(kind.root_dir.as_ref());
+        let root = said.map_or_else(|| dirs.data.clone(), PathBuf::from);
+        let root = root.canonicalize().unwrap_or(root);
+        let sight = look(&Place { graph: &graph, kind: &kind, root: &root, data: &dirs.data });
+        told_by_locks |= kind.foreign.is_looked_for();
+        if !sight.holders.is_empty() {
+            return (sight, told_by_locks);
+        }
+        first = first.filter(|first| first.note.is_some()).or(Some(sight));
+    }
+    (first.unwrap_or_default(), told_by_locks)
+}
+
+/// The kinds in whose places a graph may be held: its worker's, else the one that the file says; of a graph of which
+/// neither knows anything, the default one and every other, for nobody said yet which it would be.
+fn kinds(config: &Config, graph: &Name, worker: Option<&View>) -> Vec<Kind> {
+    let of = |asked: Option<&str>| config.kind_of(graph.as_str(), asked).ok().map(|(_, kind)| kind);
+    if let Some(kind) = worker.and_then(|worker| of(Some(&worker.kind))) {
+        return vec![kind];
+    }
+    let own = of(None);
+    if worker.is_some() || config.graphs.get(graph.as_str()).is_some_and(|said| said.kind.is_some()) {
+        return own.into_iter().collect();
+    }
+    let others = config.kinds.keys().filter(|name| **name != config.default_kind);
+    own.into_iter().chain(others.filter_map(|name| of(Some(name)))).collect()
 }
 
 fn told(name: &Name, answer: &Answer) -> String {
