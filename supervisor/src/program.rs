@@ -41,7 +41,11 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
         is_program(&candidate).then_some(candidate)
     });
     let found = found
-        .ok_or_else(|| SpawnFailure::io(&format!("find program {name} on PATH ({path})"), &missing()))?;
+        // Not the PATH itself: this text is shown and logged, and nothing of an environment ever is.
+        .ok_or_else(|| SpawnFailure {
+            message: format!("{name} is not on PATH"),
+            ..SpawnFailure::io("", &missing())
+        })?;
     CString::new(found.as_os_str().as_bytes()).map_err(SpawnFailure::nul)
 }
 

@@ -170,8 +170,12 @@ fn a_program_that_is_not_there() {
     let env = json!({"PATH": "/nowhere"});
     let error = conn.err("start", json!({"graph": "g", "env": env}), "server-start-failed");
     assert_eq!(error["details"]["errno"], "ENOENT", "{error}");
+    assert_eq!(error["message"], "g could not be started: gob-graph-worker is not on PATH");
+    assert!(error["hint"].as_str().unwrap().contains("gobctl config check"), "{error}");
+    assert!(!gob.logs().contains("/nowhere"), "a variable's value is in no log: {}", gob.logs());
     let worker = conn.ok("get", json!({"name": "g"}))["worker"].clone();
     assert_eq!(worker["exit"], json!({"spawn_error": "ENOENT"}), "{worker}");
+    assert!(!worker.to_string().contains("/nowhere"), "nor in a view: {worker}");
     assert!(gob.status()["spawn_failures"].as_u64() >= Some(1));
     conn.ok("stop", json!({"name": "g"}));
 }

@@ -106,6 +106,10 @@ impl Core {
             format!("{} could not be started: {message}", key.name),
         )
         .details(serde_json::json!({"exit": exit, "errno": errno, "last_lines": []}));
+        let error = match errno.as_str() {
+            "ENOENT" | "EACCES" => error.hint("gobctl config check says which programs are missing"),
+            _ => error,
+        };
         self.counters.spawn_failures += 1;
         self.no_process(&key.name, exit, &error);
     }
