@@ -115,13 +115,14 @@ pub(crate) fn rewrite_lock(lock: &File, text: &str) -> io::Result<()> {
     lock.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
-/// Takes the socket and the pid file away and empties the lock: the orderly end.
+/// Takes the sockets and the pid file away and empties the lock: the orderly end.
 pub(crate) fn retire(runtime: &File, lock: &File) {
-    for name in [SOCKET, PID_FILE] {
-        if let Err(e) = fs::remove_file(below(runtime, name))
+    let notify = crate::readiness::notify::path(runtime);
+    for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify] {
+        if let Err(e) = fs::remove_file(&path)
             && e.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(name, error = %e, "cannot remove");
+            tracing::warn!(path = %path.display(), error = %e, "cannot remove");
         }
     }
     if let Err(e) = rewrite_lock(lock, "") {

@@ -71,6 +71,9 @@ fn the_lock_file_says_who_it_is_and_is_emptied_at_the_end() {
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGTERM);
     assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
     assert_eq!(fs::read(gob.state_dir().join("gobd.lock")).unwrap(), b"", "emptied, not unlinked");
+    for name in ["daemon.sock", "daemon.pid", "notify.sock"] {
+        assert!(!gob.runtime_dir().join(name).exists(), "{name} is left");
+    }
 }
 
 #[test]
