@@ -57,6 +57,6 @@ pub(crate) fn invalid(rejected: &Rejected) -> Failure {
     };
     let error = WireError::new(ErrorCode::ConfigInvalid, message).details(rejected.details());
     Failure::Client(Error::Refused(
-        error.hint("gobctl config check says whether it is right; gobctl config path where it is"),
+        error.hint("mend the file, then gobctl config reload has a running supervisor read it"),
     ))
 }
