@@ -5,13 +5,15 @@ use crate::out;
 use crate::text::escape;
 use gob_client::Dirs;
 use gob_client::logs::Watch;
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Prints the log, or its last lines, and goes on with what comes if that is wanted.
-pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool) -> Result<u8, Failure> {
+/// Prints the log, or its last lines, and goes on with what comes if that is wanted; as JSON `{"line":"…"}` for each line.
+pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool, json: bool) -> Result<u8, Failure> {
+    let print = if json { print_json } else { print };
     let path = dirs.daemon_log();
     let failed = |error: io::Error| unavailable(&path, &error);
     let watch = follow.then(|| Watch::new(vec![dirs.state.clone()])).transpose().map_err(failed)?;
@@ -24,11 +26,11 @@ pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool) -> Result<u8
     if let Some(file) = &mut file {
         file.read_to_end(&mut text).map_err(failed)?;
     }
-    print(last_lines(&text, lines.unwrap_or(usize::MAX)))?;
+    let rest = print(last_lines(&text, lines.unwrap_or(usize::MAX)), !follow)?;
+    let mut text = text.split_off(text.len().saturating_sub(rest));
     let Some(watch) = watch else { return Ok(0) };
     loop {
         watch.wait().map_err(failed)?;
-        text.clear();
         if let Some(file) = &mut file {
             file.read_to_end(&mut text).map_err(failed)?;
         }
@@ -38,7 +40,8 @@ pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool) -> Result<u8
                 file.read_to_end(&mut text).map_err(failed)?;
             }
         }
-        print(&text)?;
+        let rest = print(&text, false)?;
+        text.drain(..text.len().saturating_sub(rest));
     }
 }
 
@@ -49,15 +52,29 @@ fn moved_aside(file: Option<&File>, path: &Path) -> bool {
     there.is_some() && there != ours
 }
 
-fn print(text: &[u8]) -> Result<(), Failure> {
+/// Prints all of it and says that nothing is left over.
+fn print(text: &[u8], _at_end: bool) -> Result<usize, Failure> {
     if text.is_empty() || !io::stdout().is_terminal() {
-        return out::print_bytes(text);
+        return out::print_bytes(text).map(|()| 0);
     }
     let lines: String = String::from_utf8_lossy(text)
         .split_inclusive('\n')
         .map(|line| escape(line.trim_end_matches('\n')) + "\n")
         .collect();
-    out::print(&lines)
+    out::print(&lines).map(|()| 0)
+}
+
+/// Prints whole lines, and the last one too where nothing more can come. Says how many bytes are left over.
+fn print_json(text: &[u8], at_end: bool) -> Result<usize, Failure> {
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = if at_end { text.len() } else { whole };
+    out::print(&as_json(text.get(..whole).unwrap_or_default()))?;
+    Ok(text.len() - whole)
+}
+
+fn as_json(text: &[u8]) -> String {
+    let lines = String::from_utf8_lossy(text);
+    lines.lines().map(|line| format!("{}\n", json!({"line": line}))).collect()
 }
 
 fn last_lines(text: &[u8], count: usize) -> &[u8] {
@@ -83,6 +100,13 @@ fn unavailable(path: &Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_as_json() {
+        let want = "{\"line\":\"a \\\"b\\\"\"}\n{\"line\":\"c\"}\n";
+        assert_eq!(as_json(b"a \"b\"\nc"), want);
+        assert_eq!(as_json(b""), "");
+    }
 
     #[test]
     fn the_last_lines() {

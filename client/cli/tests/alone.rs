@@ -33,6 +33,9 @@ fn without_a_supervisor() {
     let log = world.run(&["daemon", "logs"]);
     assert_eq!((log.code, log.stdout.as_str()), (Some(1), ""));
     assert!(log.stderr.contains("hint: none has run with this state directory yet"), "{log:?}");
+    std::fs::write(world.state().join("gobd.log"), "one\ntwo \"x\"\nthree").unwrap();
+    let lines = "{\"line\":\"two \\\"x\\\"\"}\n{\"line\":\"three\"}\n";
+    world.run(&["daemon", "logs", "-n", "2", "--json"]).is(0, lines, "");
     let config = format!("{}\n", world.dir.join("config.toml").display());
     world.run(&["config", "path"]).is(0, &config, "");
     assert!(!world.dir.join("run/start.lock").exists(), "nothing was started");
