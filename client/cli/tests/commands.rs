@@ -55,6 +55,19 @@ fn signals_are_passed_on_and_the_command_decides() {
 }
 
 #[test]
+fn a_start_with_a_lease_says_that_it_holds_it_until_interrupted() {
+    let world = World::new();
+    world.serve(starts);
+    let mut command = world.command(&["start", "demo", "--lease"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "holding it until interrupted");
+    assert_eq!(child.try_wait().unwrap(), None, "and does so");
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
 fn an_import_is_a_stream_and_an_export_too() {
     let world = World::new();
     let endpoint = world.dir.join("worker.sock");

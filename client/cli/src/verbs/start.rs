@@ -82,7 +82,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let data: StartData = requests::read("start", &data)?;
         out::print(&told(&data, begun.elapsed(), context.quiet))
     })?;
-    if template.lease && code == 0 { hold(&mut client) } else { Ok(code) }
+    if !template.lease || code != 0 {
+        return Ok(code);
+    }
+    if !context.json {
+        context.note("holding it until interrupted");
+    }
+    hold(&mut client)
 }
 
 fn template(context: &Context, matches: &ArgMatches) -> Result<Start, Failure> {
