@@ -52,7 +52,10 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
         found.push_str(&format!(" and {} more", orphans.len() - SHOWN));
     }
     let pids: Vec<String> = orphans.iter().map(|orphan| orphan.pid.to_string()).collect();
-    let hint = format!("their supervisor is dead; look at them, then end them: kill {}", pids.join(" "));
+    let hint = format!(
+        "their supervisor is dead; the next one of its state directory ends them (gobctl daemon start), or you do: kill -KILL {}",
+        pids.join(" ")
+    );
     vec![warn(WHAT, found, hint)]
 }
 
