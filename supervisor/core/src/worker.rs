@@ -54,12 +54,14 @@ pub(crate) struct Ending {
     pub(crate) then: Then,
     /// Who caused it.
     pub(crate) actor: Actor,
+    /// Why, where the supervisor itself had a reason to stop it.
+    pub(crate) why: Option<String>,
 }
 
 impl Ending {
     /// A run that was asked to end, or did by itself.
     pub(crate) fn asked(pid: Option<i32>, then: Then, actor: Actor) -> Self {
-        Self { pid, asked: Asked::Not, killing: false, timed_out: false, exit: None, then, actor }
+        Self { pid, asked: Asked::Not, killing: false, timed_out: false, exit: None, then, actor, why: None }
     }
 }
 

@@ -109,7 +109,16 @@ impl Core {
         let mut next = None;
         match then {
             Then::Rest => {
+                let why = self.workers.get_mut(name).and_then(|worker| match &mut worker.phase {
+                    Phase::Ending(ending) => ending.why.take(),
+                    Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) => None,
+                    Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => None,
+                    Phase::Backoff => None,
+                });
                 self.settle(name, Phase::Idle);
+                if let Some(worker) = self.workers.get_mut(name).filter(|_| why.is_some()) {
+                    worker.shown.reason = why;
+                }
                 self.publish(EventKind::WorkerStopped, actor, Some(name));
             }
             Then::Start(wanted) => {

@@ -189,7 +189,13 @@ impl Core {
 
     /// Nobody had any use for the worker for as long as its kind says.
     pub(crate) fn idle_for_long(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get(name) else { return };
+        let seconds = worker.kind.idle_stop_ms.unwrap_or_default() as f64 / 1000.0;
+        let why = format!("stopped: nobody used it for {seconds} s");
         self.bring_down(name, None, &Actor::Supervisor);
+        if let Some(Phase::Ending(ending)) = self.workers.get_mut(name).map(|worker| &mut worker.phase) {
+            ending.why = Some(why);
+        }
     }
 }
 

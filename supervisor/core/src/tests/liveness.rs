@@ -165,5 +165,6 @@ fn what_nobody_has_any_use_for_is_stopped() {
     world.takes(&Step::Due);
     assert_eq!(view(&world).state, State::Stopping);
     world.settles();
-    assert_eq!(view(&world).state, State::Idle);
+    let view = view(&world);
+    assert_eq!((view.state, view.reason.as_deref()), (State::Idle, Some("stopped: nobody used it for 1 s")));
 }
