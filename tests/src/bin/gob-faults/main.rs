@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `run` | the loop: load, a fault, load, everything must settle, checks |
 //! | `fault`, `inflict` | what can happen, and how it is made to happen |
+//! | `holders` | processes that are not gob's and hold a graph by its lock file |
 //! | `settle` | what must hold once nothing moves: list, events and the process table agree |
 //! | `recorder` | one subscriber that checks every event as it comes |
 //! | `load`, `link` | clients; each answer is checked where it is read |
@@ -18,6 +19,7 @@
 mod dice;
 mod fault;
 mod fleet;
+mod holders;
 mod inflict;
 mod link;
 mod load;

@@ -1,10 +1,10 @@
 //! The command line.
 
-use crate::fault::{Fault, Needs};
+use crate::fault::Fault;
 use std::time::Duration;
 
 pub const USAGE: &str = "\
-usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without healing,recovery]
+usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without FAULT,...]
        gob-faults kill-trees [--times N] [--trees N] [--within-ms N]   kills gobd; nothing may survive
        gob-faults kill-both [--times N] [--trees N] [--within-ms N]    kills gobd and gob-keeper; the next command recovers
        gob-faults --help                                                also names the faults";
@@ -44,7 +44,7 @@ impl Options {
             trees: 50,
             within: Duration::ZERO,
         };
-        let mut lacking: Vec<Needs> = Vec::new();
+        let mut without: Vec<Fault> = Vec::new();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
@@ -60,7 +60,7 @@ impl Options {
                 "--only" => {
                     options.faults = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?
                 }
-                "--without" => lacking = value()?.split(',').map(Needs::named).collect::<Result<_, _>>()?,
+                "--without" => without = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?,
                 "--help" => return Err(format!("the faults are {}", Fault::names())),
                 _ => return Err(format!("unknown argument {arg}")),
             }
@@ -68,7 +68,7 @@ impl Options {
         if options.faults.is_empty() {
             options.faults = Fault::ALL.to_vec();
         }
-        options.faults.retain(|fault| fault.needs().is_none_or(|needs| !lacking.contains(&needs)));
+        options.faults.retain(|fault| !without.contains(fault));
         if options.within.is_zero() {
             options.within = Duration::from_secs(if options.mode == Mode::KillBoth { 3 } else { 1 });
         }
