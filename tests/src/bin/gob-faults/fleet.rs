@@ -178,6 +178,11 @@ fn prepare(gob: &Gob, name: &str, sort: usize) {
 
 /// A process of this user with the very arguments of a worker, which gob must leave alone.
 fn double(gob: &Gob, name: &str) -> process::Child {
+    double_of(gob, name).spawn().expect("a double")
+}
+
+/// The same, not started yet.
+pub fn double_of(gob: &Gob, name: &str) -> Command {
     let text = |path: std::path::PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.arg0("gob-graph-worker");
@@ -185,7 +190,7 @@ fn double(gob: &Gob, name: &str) -> process::Child {
     command.args(["--socket", &text(gob.runtime_dir().join("graphs").join(format!("{name}.sock")))]);
     command.env_clear().env(DOUBLE, "1").env("GOB_NAME", name).env("GOB_RUN", "1");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("a double")
+    command
 }
 
 /// The life of a double: until it is killed, or the harness is gone.

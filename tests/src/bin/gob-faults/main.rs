@@ -15,7 +15,9 @@
 //! | `load`, `link` | clients; each answer is checked where it is read |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
 //! | `trees` | the proofs that nothing survives |
+//! | `reuse`, `crowd` | the proofs that a number is no reason, and that a crowd is served |
 
+mod crowd;
 mod dice;
 mod fault;
 mod fleet;
@@ -27,6 +29,7 @@ mod mount;
 mod options;
 mod recorder;
 mod report;
+mod reuse;
 mod run;
 mod settle;
 mod shared;
@@ -41,6 +44,9 @@ fn main() -> ExitCode {
     if std::env::var_os(fleet::DOUBLE).is_some() {
         fleet::live_as_double();
     }
+    if let Some(code) = reuse::part() {
+        return code;
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
     let held = match options.mode {
         Mode::Faults => run::run(&options),
         Mode::KillTrees => trees::run(&options, trees::Killed::Supervisor),
+        Mode::Reuse => reuse::run(&options),
+        Mode::Crowd => crowd::run(&options),
         Mode::KillBoth => trees::run(&options, trees::Killed::Both),
     };
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -7,6 +7,8 @@ pub const USAGE: &str = "\
 usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without FAULT,...]
        gob-faults kill-trees [--times N] [--trees N] [--within-ms N]   kills gobd; nothing may survive
        gob-faults kill-both [--times N] [--trees N] [--within-ms N]    kills gobd and gob-keeper; the next command recovers
+       gob-faults reuse [--times N]                                    gives numbers of dead processes to others
+       gob-faults crowd [--connections N]                              10,000 connections
        gob-faults --help                                                also names the faults";
 
 /// What is asked for.
@@ -15,6 +17,8 @@ pub enum Mode {
     Faults,
     KillTrees,
     KillBoth,
+    Reuse,
+    Crowd,
 }
 
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub struct Options {
     pub times: u64,
     pub trees: usize,
     pub within: Duration,
+    pub connections: u64,
 }
 
 impl Options {
@@ -43,6 +48,7 @@ impl Options {
             times: 50,
             trees: 50,
             within: Duration::ZERO,
+            connections: 10_000,
         };
         let mut without: Vec<Fault> = Vec::new();
         while let Some(arg) = args.next() {
@@ -50,6 +56,9 @@ impl Options {
             match arg.as_str() {
                 "kill-trees" => options.mode = Mode::KillTrees,
                 "kill-both" => options.mode = Mode::KillBoth,
+                "reuse" => options.mode = Mode::Reuse,
+                "crowd" => options.mode = Mode::Crowd,
+                "--connections" => options.connections = number(&value()?)?.max(1),
                 "--seconds" => options.time = Duration::from_secs(number(&value()?)?),
                 "--steps" => options.steps = number(&value()?)?,
                 "--seed" => options.seed = number(&value()?)?,
