@@ -30,28 +30,33 @@ impl Inflict<'_> {
         Ok((format!("another configuration, which changed {said}"), Box::new(undo)))
     }
 
-    /// A worker answers that it is not well, for a while.
+    /// A worker answers that it is not well, for a while. Clients are held back until that is noticed: what one of them has stopped
+    /// says nothing about it.
     pub(super) fn sick(&mut self) -> Inflicted {
         let Some(name) = lock(self.fleet).asked(&mut self.dice) else { return done("nobody is asked") };
         let path = self.shared.gob.graph_dir(&name).join(SICK);
-        fs::write(&path, "").map_err(|e| format!("{}: {e}", path.display()))?;
-        let noticed = until(self.shared, &name, |view| view["state"] != "ready");
-        let undo = {
-            let name = name.clone();
-            move |shared: &Shared| {
-                fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-                // One that is stopped says nothing, and rightly is unhealthy.
-                let is_well = |view: &Value| {
-                    let stopped = view["pid"].as_i64().is_some_and(|pid| process::is_stopped(pid as i32));
-                    view["state"] != "unhealthy" || stopped
-                };
-                until(shared, &name, is_well).map(drop).map_err(|e| format!("well again, and {e}"))
-            }
+        self.shared.close_gate(ANSWER)?;
+        let Some(run) = ready_run(self.shared, &name)? else {
+            self.shared.open_gate();
+            return done(format!("{name} is not ready"));
         };
-        match noticed {
-            Ok(state) => Ok((format!("{name} is not well, and {state}"), Box::new(undo))),
-            Err(e) => Err(format!("not well, and {e}")),
-        }
+        fs::write(&path, "").map_err(|e| format!("{}: {e}", path.display()))?;
+        // Where it is restarted for that, the run that follows may be seen first.
+        let is_noticed = |view: &Value| view["state"] == "unhealthy" || view["run"] != run;
+        let noticed = until(self.shared, &name, is_noticed).map_err(|e| format!("not well, and {e}"))?;
+        self.shared.open_gate();
+        let what = format!("run {run} of {name} is not well, and {noticed}");
+        let undo = move |shared: &Shared| {
+            shared.close_gate(ANSWER)?;
+            fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            // One that is stopped says nothing, and rightly is unhealthy.
+            let is_well = |view: &Value| {
+                let stopped = view["pid"].as_i64().is_some_and(|pid| process::is_stopped(pid as i32));
+                view["state"] != "unhealthy" || stopped
+            };
+            until(shared, &name, is_well).map(drop).map_err(|e| format!("well again, and {e}"))
+        };
+        Ok((what, Box::new(undo)))
     }
 
     /// Somebody who does not ask gob takes a graph.
@@ -126,6 +131,19 @@ fn reloaded(shared: &Shared) -> Result<String, String> {
     match reload() {
         Ok(data) => Ok(data["changed"].to_string()),
         Err(Lost::Ended) => Ok("nothing: no supervisor answers".to_owned()),
+        Err(Lost::Lie(lie)) => Err(lie),
+    }
+}
+
+/// Starts a worker, unless it runs; answers its run once it is ready, if it comes to that.
+fn ready_run(shared: &Shared, name: &str) -> Result<Option<u64>, String> {
+    let asked = Link::connect(&shared.gob.socket()).map_err(|_| Lost::Ended);
+    match asked.and_then(|mut link| link.ask("start", json!({"graph": name}), ANSWER)) {
+        Ok(answer) => {
+            let worker = &answer["data"]["worker"];
+            Ok(worker["run"].as_u64().filter(|_| worker["state"] == "ready"))
+        }
+        Err(Lost::Ended) => Ok(None),
         Err(Lost::Lie(lie)) => Err(lie),
     }
 }
