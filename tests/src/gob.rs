@@ -29,6 +29,7 @@ pub enum Worker {
 #[derive(Debug)]
 pub struct Gob {
     dir: PathBuf,
+    state: PathBuf,
     checks: bool,
 }
 
@@ -64,7 +65,7 @@ impl Gob {
         for part in ["bin", "home", "data", "state"] {
             fs::create_dir(dir.join(part)).expect("a directory");
         }
-        let gob = Self { dir, checks: true };
+        let gob = Self { state: dir.join("state"), dir, checks: true };
         let built = built_binaries();
         let worker = if worker == Worker::Real { "gob-graph-worker" } else { "gob-fixture" };
         for (from, to) in [
@@ -110,7 +111,16 @@ impl Gob {
     /// The state directory.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.dir.join("state")
+        self.state.clone()
+    }
+
+    /// Has the state directory lie below this directory, which is not there yet: one on which something is mounted can't be
+    /// deleted, and one below it can. Nothing may run yet.
+    pub fn move_state_below(&mut self, name: &str) -> PathBuf {
+        let above = self.dir.join(name);
+        fs::create_dir(&above).expect("a directory");
+        self.state = above.join("state");
+        above
     }
 
     /// The data directory.

@@ -176,8 +176,11 @@ impl Core {
         worker.restarts = 0;
         worker.failures.clear();
         worker.lost_ports = 0;
-        if let Some(owner) = next.owner {
-            worker.owner = owner;
+        if let Some(owner) = next.owner
+            && core::mem::replace(&mut worker.owner, owner.clone()) != owner
+        {
+            // The new owner has lost no lease yet: it may never have had one.
+            self.timers.cancel(&Timer::Lease(name.clone()));
         }
         if let Some(env) = &next.env {
             worker.env = Some(self.envs.of(graph_env(env, &worker.kind.pass_env)));

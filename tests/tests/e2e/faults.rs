@@ -21,7 +21,7 @@ fn harness(args: &[&str]) -> String {
 
 #[test]
 fn a_short_run_of_the_harness() {
-    let said = harness(&["--seconds", "15", "--without", "recovery"]);
+    let said = harness(&["--seconds", "20"]);
     assert!(said.contains(" 0  violations"), "{said}");
 }
 
@@ -29,6 +29,25 @@ fn a_short_run_of_the_harness() {
 fn nothing_survives_a_killed_supervisor() {
     let said = harness(&["kill-trees", "--times", "3", "--trees", "10"]);
     assert!(said.contains("\n0 survivors"), "{said}");
+}
+
+#[test]
+fn nothing_survives_a_supervisor_that_is_killed_with_its_keeper() {
+    let said = harness(&["kill-both", "--times", "3", "--trees", "10"]);
+    assert!(said.contains("\n0 survivors"), "{said}");
+}
+
+#[test]
+fn the_number_of_a_dead_process_is_no_reason() {
+    let said = harness(&["reuse", "--times", "3"]);
+    assert!(said.contains(" 0 of them signalled") || said.is_empty(), "{said}");
+}
+
+/// As many as the limits allow.
+#[test]
+fn ten_thousand_connections_are_served_or_told_that_there_is_no_room() {
+    let said = harness(&["crowd", "--connections", "10000"]);
+    assert!(said.contains(" 0 neither"), "{said}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod owners;
 mod python;
 mod readiness;
 mod recovery;
+mod replaced;
 mod resources;
 mod runtime_dir;
 mod servers;

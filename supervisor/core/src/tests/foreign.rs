@@ -3,9 +3,9 @@
 use super::harness::Answer;
 use super::harness::{World, kind};
 use super::steps::{Seen, Step};
-use super::words::{CLI, DESKTOP, code, name, outcome, restart, start, stop, view};
+use super::words::{CLI, DESKTOP, by_name, code, name, outcome, restart, start, start_leased, stop, view};
 use gob_protocol::kind::{GraphDirEncoding, Kind, Orphans};
-use gob_protocol::{Data, ErrorCode, Exit, Outcome, State};
+use gob_protocol::{Data, ErrorCode, Exit, Outcome, Request, State};
 use std::vec;
 
 fn foreign_kind() -> Kind {
@@ -114,6 +114,25 @@ fn a_holder_is_asked_politely_by_who_may_and_never_signalled() {
     assert_eq!(data.worker.state, State::Idle);
     let asked = &data.receipt.signalled[0];
     assert_eq!((asked.pid, asked.signals.len()), (77, 0));
+}
+
+#[test]
+fn who_restarts_in_the_place_of_a_holder_has_lost_no_lease() {
+    let mut world = world(foreign_kind());
+    world.takes(&Step::Ask(DESKTOP, start_leased("w")));
+    world.takes(&Step::Examined(name("w"), Seen::Held("cli")));
+    // Whoever asked for it before is on its way to be its owner no longer.
+    world.takes(&Step::Ask(DESKTOP, Request::Release(by_name("w"))));
+    world.takes(&Step::Ask(CLI, restart("w")));
+    for step in [
+        Step::StopAnswered(name("w"), true),
+        Step::External(name("w"), None),
+        Step::Examined(name("w"), Seen::Nobody),
+    ] {
+        world.takes(&step);
+    }
+    world.settles();
+    assert_eq!((view(&world).owner.as_str(), world.wake), ("cli", None));
 }
 
 #[test]

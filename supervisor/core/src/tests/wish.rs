@@ -58,7 +58,9 @@ impl Wish {
 
     /// A run begins, in the name of whoever asked for it.
     pub(super) fn begin(&mut self, owner: Option<Owner>, lease: Option<bool>, now: u64) {
-        self.owner = owner.unwrap_or_else(|| self.owner.clone());
+        if let Some(owner) = owner {
+            self.hand_over(&owner);
+        }
         if let Some(lease) = lease {
             self.release = lease;
             let unleased = lease && !self.has_owner_lease() && !self.owner.is_unknown();

@@ -1,8 +1,9 @@
 //! The workers: their names, what each sort of them does, and doubles of them that are none of gob's.
 
 use crate::dice::Dice;
+use crate::holders::Holders;
 use gob_tests::Gob;
-use gob_tests::script::{Child, Flood, Step, every_escape};
+use gob_tests::script::{Child, Flood, Http, Step, every_escape};
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -12,7 +13,7 @@ use std::process::{self, Command, Stdio};
 pub const DOUBLE: &str = "GOB_FAULTS_DOUBLE";
 
 /// What goes fast enough for many rounds. The logs are small, so that floods rotate them all the time.
-pub const CONFIG: &str = r#"
+const CONFIG: &str = r#"
 [kind.graph]
 readiness = { timeout = "10s" }
 stop = { grace = "400ms" }
@@ -30,23 +31,52 @@ pub const NEVER: &str = "never";
 /// A FIFO on which a slow worker waits before it is ready.
 const GO: &str = "go";
 
-const SORTS: usize = 8;
+/// While it is there, those that are asked how they are say that they are not well.
+pub const SICK: &str = "sick";
+
+const SORTS: usize = 10;
+/// The sort whose graphs somebody else may hold by a lock file.
+const LOCKED: usize = 8;
+/// The sort that is asked again and again how it is.
+const ASKED: usize = 9;
 
 pub struct Fleet {
     names: Vec<String>,
     doubles: Vec<process::Child>,
+    pub holders: Holders,
 }
 
 impl Fleet {
     /// Writes down what each worker does, and starts a double of every third.
     pub fn new(gob: &Gob, count: usize) -> Self {
-        write_config(gob, CONFIG);
         let names: Vec<String> = (0..count).map(|n| format!("w{n}")).collect();
+        write_config(gob, &config(count, Variant::Usual));
         for (n, name) in names.iter().enumerate() {
             prepare(gob, name, n % SORTS);
         }
-        let doubles = names.iter().step_by(3).map(|name| double(gob, name)).collect();
-        Self { names, doubles }
+        // One of a graph with a lock file would be taken for a worker that lives without it.
+        let doubles = names.iter().enumerate().step_by(3).filter(|(n, _)| n % SORTS != LOCKED);
+        let doubles = doubles.map(|(_, name)| double(gob, name)).collect();
+        Self { names, doubles, holders: Holders::default() }
+    }
+
+    pub fn config(&self, variant: Variant) -> String {
+        config(self.names.len(), variant)
+    }
+
+    /// One that somebody else may hold; `None` in a fleet that is too small.
+    pub fn locked(&self, dice: &mut Dice) -> Option<String> {
+        self.of_sort(LOCKED, dice)
+    }
+
+    /// One that is asked how it is.
+    pub fn asked(&self, dice: &mut Dice) -> Option<String> {
+        self.of_sort(ASKED, dice)
+    }
+
+    fn of_sort(&self, sort: usize, dice: &mut Dice) -> Option<String> {
+        let names: Vec<&String> = self.names.iter().skip(sort).step_by(SORTS).collect();
+        (!names.is_empty()).then(|| (*dice.one(&names)).clone())
     }
 
     pub fn name(&self, dice: &mut Dice) -> &str {
@@ -62,13 +92,14 @@ impl Fleet {
         }
     }
 
-    /// Doubles that were ended by somebody.
-    pub fn ended_doubles(&mut self) -> Vec<String> {
+    /// Doubles and holders that were ended by somebody.
+    pub fn ended_bystanders(&mut self) -> Vec<String> {
+        let holders = self.holders.ended();
         let ended = self.doubles.iter_mut().filter_map(|double| {
             let status = double.try_wait().expect("a child")?;
             Some(format!("the double with pid {} was ended: {status}", double.id()))
         });
-        ended.collect()
+        ended.chain(holders).collect()
     }
 }
 
@@ -80,6 +111,37 @@ impl Drop for Fleet {
             drop(double.wait());
         }
     }
+}
+
+/// Which of two configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    Usual,
+    /// As good, and different for every worker.
+    Other,
+}
+
+/// What is said of all workers, and of those whose sort wants more.
+fn config(count: usize, variant: Variant) -> String {
+    let mut text = CONFIG.to_owned();
+    if variant == Variant::Other {
+        text = text.replace("\"400ms\"", "\"300ms\"").replace("\"256KiB\"", "\"128KiB\"");
+    }
+    for n in 0..count {
+        let more = match n % SORTS {
+            0 => "on_last_lease = \"stop\"".to_owned(),
+            2 => "idle_stop = \"500ms\"".to_owned(),
+            LOCKED => format!("lock_file = \"{{root_dir}}/{{graph_dir}}/{}\"", crate::holders::LOCK),
+            ASKED => format!(
+                "readiness = {{ type = \"http\", timeout = \"10s\" }}\n\
+                 liveness = {{ type = \"http\", interval = \"50ms\", failures = 2, restart = {} }}",
+                n >= SORTS,
+            ),
+            _alike => continue,
+        };
+        text.push_str(&format!("\n[graph.w{n}]\n{more}\n"));
+    }
+    text
 }
 
 pub fn write_config(gob: &Gob, text: &str) {
@@ -106,12 +168,21 @@ fn prepare(gob: &Gob, name: &str, sort: usize) {
             with(&[vec![child], ready.to_vec(), vec![Step::Kill("SEGV".to_owned())]].concat());
         }
         7 => with(&[ready.to_vec(), vec![Step::Exit(0)]].concat()),
+        ASKED => {
+            let http = Http { sick_while: Some(SICK.to_owned()), ..Http::default() };
+            with(&[Step::Listen, Step::Http(http)]);
+        }
         _plain => {}
     }
 }
 
 /// A process of this user with the very arguments of a worker, which gob must leave alone.
 fn double(gob: &Gob, name: &str) -> process::Child {
+    double_of(gob, name).spawn().expect("a double")
+}
+
+/// The same, not started yet.
+pub fn double_of(gob: &Gob, name: &str) -> Command {
     let text = |path: std::path::PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.arg0("gob-graph-worker");
@@ -119,7 +190,7 @@ fn double(gob: &Gob, name: &str) -> process::Child {
     command.args(["--socket", &text(gob.runtime_dir().join("graphs").join(format!("{name}.sock")))]);
     command.env_clear().env(DOUBLE, "1").env("GOB_NAME", name).env("GOB_RUN", "1");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("a double")
+    command
 }
 
 /// The life of a double: until it is killed, or the harness is gone.

@@ -1,8 +1,10 @@
 //! How faults are made to happen, and what is to be undone afterwards.
 
+mod graphs;
+
 use crate::dice::Dice;
 use crate::fault::Fault;
-use crate::fleet::{self, CONFIG, Fleet, NEVER};
+use crate::fleet::{self, Fleet, NEVER, Variant};
 use crate::link::{Link, Lost};
 use crate::shared::{Shared, lock};
 use crate::truth::{self, Proc};
@@ -10,7 +12,8 @@ use gob_tests::process::{self, Handle};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -20,6 +23,10 @@ const GONE: Duration = Duration::from_secs(5);
 /// What was deleted has to be there again by then.
 const HEALED: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// What is deleted, where it is not one file.
+const RUNTIME: &str = "the runtime directory";
+const STATE: &str = "the state directory";
 
 /// What undoes a fault; it may find out then that something was wrong.
 pub type Undo = Box<dyn FnOnce(&Shared) -> Result<(), String>>;
@@ -61,7 +68,13 @@ impl Inflict<'_> {
             Fault::DeletePid => self.delete_pid(),
             Fault::DeleteSocket => self.delete("daemon.sock"),
             Fault::DeleteLock => self.delete("gobd.lock"),
-            Fault::DeleteRuntime => self.delete(""),
+            Fault::DeleteRuntime => self.delete(RUNTIME),
+            Fault::DeleteState => self.delete(STATE),
+            Fault::Reload => self.reload(),
+            Fault::Sick => self.sick(),
+            Fault::HolderComes => self.holder_comes(),
+            Fault::HolderGoes => self.holder_goes(),
+            Fault::LesseeDies => self.lessee_dies(),
         }
     }
 
@@ -215,7 +228,8 @@ impl Inflict<'_> {
     }
 
     fn fill_disk(&mut self) -> Inflicted {
-        let path = self.shared.gob.state_dir().join("filler");
+        // Beside the state directory, on the disk of both.
+        let path = self.shared.gob.state_dir().with_file_name("filler");
         let mut file = fs::File::create(&path).map_err(|e| format!("the filler: {e}"))?;
         let block = vec![0; 64 * 1024];
         let mut bytes = 0;
@@ -243,12 +257,13 @@ impl Inflict<'_> {
 
     fn bad_config(&mut self) -> Inflicted {
         let Some((gobd, ..)) = self.gobd() else { return done("no supervisor answers") };
+        let good = lock(self.fleet).config(Variant::Usual);
         fleet::write_config(&self.shared.gob, "[kind.graph]\nstop = { grace = \"soon\" }\n");
         gobd.signal(Signal::SIGHUP);
         Ok((
             "a configuration that is wrong, and SIGHUP".to_owned(),
             Box::new(move |shared| {
-                fleet::write_config(&shared.gob, CONFIG);
+                fleet::write_config(&shared.gob, &good);
                 gobd.signal(Signal::SIGHUP);
                 Ok(())
             }),
@@ -267,18 +282,24 @@ impl Inflict<'_> {
         let Some((_, _, instance)) = self.gobd() else { return done("no supervisor answers") };
         let gob = &self.shared.gob;
         let deleted = match what {
-            "" => fs::remove_dir_all(gob.runtime_dir()),
+            RUNTIME => remove_all(&gob.runtime_dir()),
+            STATE => remove_all(&gob.state_dir()),
             "gobd.lock" => fs::remove_file(gob.state_dir().join(what)),
             _ => fs::remove_file(gob.runtime_dir().join(what)),
         };
         let begin = Instant::now();
-        Ok((
-            format!(
-                "deleted {:?}: {deleted:?}",
-                if what.is_empty() { "the runtime directory" } else { what }
-            ),
-            Box::new(move |shared| healed(shared, &instance, begin)),
-        ))
+        Ok((format!("deleted {what}: {deleted:?}"), Box::new(move |shared| healed(shared, &instance, begin))))
+    }
+}
+
+/// Like `rm -rf`: whatever comes into a directory that is being removed is removed with it.
+fn remove_all(dir: &Path) -> io::Result<()> {
+    let begin = Instant::now();
+    loop {
+        match fs::remove_dir_all(dir) {
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty && begin.elapsed() < HEALED => {}
+            removed => return removed,
+        }
     }
 }
 

@@ -9,15 +9,19 @@
 //! |---|---|
 //! | `run` | the loop: load, a fault, load, everything must settle, checks |
 //! | `fault`, `inflict` | what can happen, and how it is made to happen |
+//! | `holders` | processes that are not gob's and hold a graph by its lock file |
 //! | `settle` | what must hold once nothing moves: list, events and the process table agree |
 //! | `recorder` | one subscriber that checks every event as it comes |
 //! | `load`, `link` | clients; each answer is checked where it is read |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
 //! | `trees` | the proofs that nothing survives |
+//! | `reuse`, `crowd` | the proofs that a number is no reason, and that a crowd is served |
 
+mod crowd;
 mod dice;
 mod fault;
 mod fleet;
+mod holders;
 mod inflict;
 mod link;
 mod load;
@@ -25,6 +29,7 @@ mod mount;
 mod options;
 mod recorder;
 mod report;
+mod reuse;
 mod run;
 mod settle;
 mod shared;
@@ -39,6 +44,9 @@ fn main() -> ExitCode {
     if std::env::var_os(fleet::DOUBLE).is_some() {
         fleet::live_as_double();
     }
+    if let Some(code) = reuse::part() {
+        return code;
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
@@ -50,6 +58,8 @@ fn main() -> ExitCode {
     let held = match options.mode {
         Mode::Faults => run::run(&options),
         Mode::KillTrees => trees::run(&options, trees::Killed::Supervisor),
+        Mode::Reuse => reuse::run(&options),
+        Mode::Crowd => crowd::run(&options),
         Mode::KillBoth => trees::run(&options, trees::Killed::Both),
     };
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,8 +1,7 @@
-//! A small file system of its own for the state directory, so that a disk can be full.
+//! A small file system of its own below which the state directory lies, so that a disk can be full.
 //!
 //! It is mounted in a mount namespace of the harness's own: nobody else sees it, and it goes with the last process.
 
-use gob_tests::Gob;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -24,8 +23,8 @@ pub fn leave_namespace() -> io::Result<()> {
 }
 
 impl Mount {
-    pub fn new(gob: &Gob) -> io::Result<Self> {
-        let target = text(&gob.state_dir())?;
+    pub fn new(at: &Path) -> io::Result<Self> {
+        let target = text(at)?;
         let kind = c"tmpfs".as_ptr();
         // SAFETY: all texts live until the call returns.
         check(unsafe { libc::mount(kind, target.as_ptr(), kind, 0, OPTIONS.as_ptr().cast()) })?;

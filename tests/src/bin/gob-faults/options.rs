@@ -1,12 +1,14 @@
 //! The command line.
 
-use crate::fault::{Fault, Needs};
+use crate::fault::Fault;
 use std::time::Duration;
 
 pub const USAGE: &str = "\
-usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without healing,recovery]
+usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAULT,...] [--without FAULT,...]
        gob-faults kill-trees [--times N] [--trees N] [--within-ms N]   kills gobd; nothing may survive
        gob-faults kill-both [--times N] [--trees N] [--within-ms N]    kills gobd and gob-keeper; the next command recovers
+       gob-faults reuse [--times N]                                    gives numbers of dead processes to others
+       gob-faults crowd [--connections N]                              10,000 connections
        gob-faults --help                                                also names the faults";
 
 /// What is asked for.
@@ -15,6 +17,8 @@ pub enum Mode {
     Faults,
     KillTrees,
     KillBoth,
+    Reuse,
+    Crowd,
 }
 
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub struct Options {
     pub times: u64,
     pub trees: usize,
     pub within: Duration,
+    pub connections: u64,
 }
 
 impl Options {
@@ -43,13 +48,17 @@ impl Options {
             times: 50,
             trees: 50,
             within: Duration::ZERO,
+            connections: 10_000,
         };
-        let mut lacking: Vec<Needs> = Vec::new();
+        let mut without: Vec<Fault> = Vec::new();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "kill-trees" => options.mode = Mode::KillTrees,
                 "kill-both" => options.mode = Mode::KillBoth,
+                "reuse" => options.mode = Mode::Reuse,
+                "crowd" => options.mode = Mode::Crowd,
+                "--connections" => options.connections = number(&value()?)?.max(1),
                 "--seconds" => options.time = Duration::from_secs(number(&value()?)?),
                 "--steps" => options.steps = number(&value()?)?,
                 "--seed" => options.seed = number(&value()?)?,
@@ -60,7 +69,7 @@ impl Options {
                 "--only" => {
                     options.faults = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?
                 }
-                "--without" => lacking = value()?.split(',').map(Needs::named).collect::<Result<_, _>>()?,
+                "--without" => without = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?,
                 "--help" => return Err(format!("the faults are {}", Fault::names())),
                 _ => return Err(format!("unknown argument {arg}")),
             }
@@ -68,7 +77,7 @@ impl Options {
         if options.faults.is_empty() {
             options.faults = Fault::ALL.to_vec();
         }
-        options.faults.retain(|fault| fault.needs().is_none_or(|needs| !lacking.contains(&needs)));
+        options.faults.retain(|fault| !without.contains(fault));
         if options.within.is_zero() {
             options.within = Duration::from_secs(if options.mode == Mode::KillBoth { 3 } else { 1 });
         }

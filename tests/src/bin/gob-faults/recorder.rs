@@ -120,8 +120,9 @@ impl Recorder {
             runs.tags.insert(key.clone(), tag);
         }
         let over = match view.state {
-            State::Idle | State::Backoff | State::Failed | State::Ceded => true,
-            State::Starting | State::Ready | State::Unhealthy | State::Stopping | State::External => false,
+            // Nothing of gob's own runs any more where somebody else holds the graph.
+            State::Idle | State::Backoff | State::Failed | State::Ceded | State::External => true,
+            State::Starting | State::Ready | State::Unhealthy | State::Stopping => false,
         };
         if over || kind == EventKind::WorkerStopped {
             runs.live.remove(&view.name);

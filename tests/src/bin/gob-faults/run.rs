@@ -1,7 +1,7 @@
 //! The loop: load, a fault, load, and then everything must settle and agree.
 
 use crate::dice::Dice;
-use crate::fault::{Fault, Needs};
+use crate::fault::Fault;
 use crate::fleet::Fleet;
 use crate::inflict::Inflict;
 use crate::load;
@@ -24,16 +24,12 @@ pub fn run(options: &Options) -> bool {
     let mut faults = options.faults.clone();
     // Before there is a second thread.
     let apart = mount::leave_namespace();
-    let gob = Gob::new();
-    let mounted = apart.and_then(|()| Mount::new(&gob));
+    let mut gob = Gob::new();
+    let disk = gob.move_state_below("disk");
+    let mounted = apart.and_then(|()| Mount::new(&disk));
     if let Err(e) = &mounted {
         eprintln!("SKIPPED: no disk is filled: mounting one of its own failed: {e}");
         faults.retain(|fault| *fault != Fault::FullDisk);
-    }
-    for needs in [Needs::Healing, Needs::Recovery] {
-        if Fault::ALL.iter().any(|fault| fault.needs() == Some(needs) && !faults.contains(fault)) {
-            eprintln!("note: without faults that want {needs:?}");
-        }
     }
     println!("seed {}", options.seed);
     let shared = Shared::new(gob);

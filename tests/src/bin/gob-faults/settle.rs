@@ -49,7 +49,7 @@ pub fn settle(shared: &Shared, fleet: &Mutex<Fleet>, recorder: &Recorder) -> Res
                 continue;
             }
         };
-        match agree(shared, recorder, &mut current) {
+        match agree(shared, fleet, recorder, &mut current) {
             Ok(Ok(truth)) => break truth,
             Ok(Err(why)) => {
                 last = why;
@@ -60,7 +60,8 @@ pub fn settle(shared: &Shared, fleet: &Mutex<Fleet>, recorder: &Recorder) -> Res
             Err(Lost::Lie(lie)) => return Err(lie),
         }
     };
-    check_doubles(fleet)?;
+    check_bystanders(fleet)?;
+    lock(fleet).holders.check(&truth)?;
     check_log(shared)?;
     Ok(truth)
 }
@@ -81,7 +82,12 @@ fn reach(shared: &Shared) -> Result<Link, String> {
 }
 
 /// Looks at everything between two looks at seq; only what was seen while no event came counts.
-fn agree(shared: &Shared, recorder: &Recorder, link: &mut Link) -> Result<Result<Truth, String>, Lost> {
+fn agree(
+    shared: &Shared,
+    fleet: &Mutex<Fleet>,
+    recorder: &Recorder,
+    link: &mut Link,
+) -> Result<Result<Truth, String>, Lost> {
     // A connection has one subscription, and this one is asked for a snapshot again and again.
     link.ok("unsubscribe", json!({}), ANSWER)?;
     let data = link.ok("subscribe", json!({"snapshot": true}), ANSWER)?;
@@ -115,7 +121,8 @@ fn agree(shared: &Shared, recorder: &Recorder, link: &mut Link) -> Result<Result
             return Ok(Err(format!("{who} and the snapshot differ: {difference}")));
         }
     }
-    Ok(match against_truth(&views, &truth, &status) {
+    let holders = lock(fleet).holders.pids();
+    Ok(match against_truth(&views, &truth, &holders, &status) {
         Some(difference) => Err(difference),
         None => Ok(truth),
     })
@@ -149,7 +156,12 @@ fn difference(one: &BTreeMap<String, Row>, other: &BTreeMap<String, Row>) -> Opt
 }
 
 /// What the supervisor says against what the kernel says.
-fn against_truth(said: &BTreeMap<String, Row>, truth: &Truth, status: &Value) -> Option<String> {
+fn against_truth(
+    said: &BTreeMap<String, Row>,
+    truth: &Truth,
+    holders: &BTreeMap<String, i32>,
+    status: &Value,
+) -> Option<String> {
     if let Some(name) = said.keys().find(|name| name.starts_with(NEVER)) {
         return Some(format!("{name} is there: a request that was cut off was carried out"));
     }
@@ -161,7 +173,15 @@ fn against_truth(said: &BTreeMap<String, Row>, truth: &Truth, status: &Value) ->
             "supervisors {supervisors:?}, keepers {keepers:?}, not {pid} and {keeper} alone"
         ));
     }
-    let live: BTreeSet<(&str, Option<i32>)> = said
+    let (external, own): (Vec<_>, Vec<_>) = said.iter().partition(|(_, row)| row.state == State::External);
+    if let Some((name, row)) = external.iter().find(|(name, row)| row.pid != holders.get(*name).copied()) {
+        return Some(format!(
+            "{name} is said to be held by {:?}, and is by {:?}",
+            row.pid,
+            holders.get(*name)
+        ));
+    }
+    let live: BTreeSet<(&str, Option<i32>)> = own
         .iter()
         .filter(|(_, row)| row.state.is_live() || row.pid.is_some())
         .map(|(name, row)| (name.as_str(), row.pid))
@@ -176,8 +196,8 @@ fn against_truth(said: &BTreeMap<String, Row>, truth: &Truth, status: &Value) ->
     Some(format!("left of an ended run: {}", gob_tests::process::describe(stray.pid)))
 }
 
-fn check_doubles(fleet: &Mutex<Fleet>) -> Result<(), String> {
-    match lock(fleet).ended_doubles() {
+fn check_bystanders(fleet: &Mutex<Fleet>) -> Result<(), String> {
+    match lock(fleet).ended_bystanders() {
         ended if ended.is_empty() => Ok(()),
         ended => Err(ended.join("; ")),
     }

@@ -1,0 +1,192 @@
+//! The proof that a number is no reason: every number that gob has written down or holds is given to a process of somebody else,
+//! with a worker's very arguments, and that one lives.
+//!
+//! All of it happens in a process namespace of its own, where the next number can be chosen (`ns_last_pid`, proc(5)) and nobody
+//! else takes it. Wants root, and says so without.
+
+use crate::fleet;
+use crate::options::Options;
+use gob_tests::Gob;
+use gob_tests::process::{self, Handle};
+use gob_tests::script::{Child, Step};
+use gob_tests::wait::{self, DEADLINE};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use serde_json::{Value, json};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{self as own, Command, Stdio};
+
+/// Set in the environment of the first process of the namespace, and of the one that does the work.
+const PART: &str = "GOB_FAULTS_REUSE";
+/// How often a number may go to somebody else before it is given up.
+const TRIES: usize = 200;
+
+/// Is the first process of the namespace, where this process was started to be that.
+pub fn part() -> Option<own::ExitCode> {
+    std::env::var(PART).is_ok_and(|part| part == "init").then(init)
+}
+
+/// Makes the namespace and has everything done in it; true when nothing was touched, or nothing could be tried.
+pub fn run(options: &Options) -> bool {
+    if std::env::var(PART).is_ok_and(|part| part == "inside") {
+        return rounds(options.times);
+    }
+    // SAFETY: takes no pointer; it changes where the next child lives.
+    let apart = unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS) };
+    if apart != 0 {
+        eprintln!("SKIPPED: no process namespace: {}", io::Error::last_os_error());
+        return true;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["reuse", "--times", &options.times.to_string()]).env(PART, "init");
+    command.status().expect("a process").success()
+}
+
+/// The first process of the namespace: has a table of its own mounted, reaps whatever is left to it, and ends with the one that does
+/// the work. A number that is not reaped can't be given again.
+#[expect(clippy::zombie_processes, reason = "it is reaped with everybody else")]
+fn init() -> own::ExitCode {
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    let (none, proc) = (c"none".as_ptr(), c"proc".as_ptr());
+    // SAFETY: all texts are constant.
+    let mounted = unsafe {
+        libc::mount(none, c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null()) == 0
+            && libc::mount(proc, c"/proc".as_ptr(), proc, 0, std::ptr::null()) == 0
+    };
+    if !mounted || give_next(i32::from(u8::MAX)).is_err() {
+        eprintln!("SKIPPED: numbers can't be chosen: {}", io::Error::last_os_error());
+        return own::ExitCode::SUCCESS;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    let child = command.args(std::env::args().skip(1)).env(PART, "inside").spawn().expect("a process");
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid.as_raw() == child.id() as i32 => {
+                return own::ExitCode::from(code as u8);
+            }
+            Ok(WaitStatus::Signaled(pid, ..)) if pid.as_raw() == child.id() as i32 => {
+                return own::ExitCode::FAILURE;
+            }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return own::ExitCode::FAILURE,
+        }
+    }
+}
+
+fn rounds(times: u64) -> bool {
+    let mut given = 0;
+    let mut ended = Vec::new();
+    for round in 1..=times {
+        for scene in [dead_supervisor, dead_processes_of_a_living_one] {
+            let mut bystanders = scene();
+            given += bystanders.len();
+            for (what, bystander) in &mut bystanders {
+                if let Some(status) = bystander.try_wait().expect("a child") {
+                    ended.push(format!("round {round}: {what}, {}: {status}", bystander.id()));
+                }
+                drop(bystander.kill());
+                drop(bystander.wait());
+            }
+        }
+    }
+    ended.iter().for_each(|ended| eprintln!("VIOLATION in {ended}"));
+    println!("{given} numbers given to others, {} of them signalled", ended.len());
+    ended.is_empty()
+}
+
+/// Somebody who has got the number of a process, and of which.
+type Bystanders = Vec<(&'static str, own::Child)>;
+
+/// A worker that has left two processes behind.
+fn start(gob: &Gob) -> (Value, Vec<i32>) {
+    let away = Child { detach: true, ignore_term: true, close_fds: true, ..Default::default() };
+    gob.script("g", &[Step::Child(away.clone()), Step::Child(away), Step::Listen, Step::Handshake]);
+    let worker = gob.connect_as("cli").ok("start", json!({"graph": "g"}))["worker"].take();
+    let children = gob.children("g", worker["run"].as_u64().expect("a run"));
+    (worker, children)
+}
+
+/// gobd and its keeper are dead, and their numbers, that of a worker and that of one of its children, all of which the journal and
+/// the lock file tell of, are somebody else's when the next one looks for what they left.
+fn dead_supervisor() -> Bystanders {
+    let gob = Gob::new();
+    let (worker, children) = start(&gob);
+    let status = gob.status();
+    let pid = |value: &Value| value.as_i64().expect("a pid") as i32;
+    let dead = [
+        ("gobd", pid(&status["pid"])),
+        ("gob-keeper", pid(&status["keeper_pid"])),
+        ("a worker", pid(&worker["pid"])),
+        ("a worker's child", children[0]),
+    ];
+    let handles: Vec<Handle> = dead.iter().filter_map(|(_, pid)| Handle::open(*pid)).collect();
+    // The keeper first and the supervisor before it can do anything about that.
+    handles[0].signal(Signal::SIGSTOP);
+    for handle in [&handles[1], &handles[0], &handles[3]] {
+        handle.signal(Signal::SIGKILL);
+    }
+    assert!(handles.iter().all(|handle| handle.wait_gone(DEADLINE)), "they were killed");
+    let bystanders = dead.map(|(what, pid)| (what, give(&gob, pid))).into();
+    gob.ctl(["ping"]).ok();
+    assert_eq!(process::survivors(&children[1..], DEADLINE), Vec::<i32>::new());
+    assert_eq!(gob.status()["orphans_recovered"], 1, "the one that was left");
+    // What was somebody's number once is nobody's reason later on, either.
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    gob.connect_as("cli").ok("stop", json!({"name": "g", "force": true}));
+    bystanders
+}
+
+/// A worker's child has ended, and then the worker itself, and their numbers are somebody else's when it is stopped, signalled, and its
+/// supervisor killed.
+fn dead_processes_of_a_living_one() -> Bystanders {
+    let gob = Gob::new();
+    let (worker, children) = start(&gob);
+    let end = |pid: i32| {
+        let handle = Handle::open(pid).expect("a live process");
+        handle.signal(Signal::SIGKILL);
+        assert!(handle.wait_gone(DEADLINE));
+    };
+    end(children[0]);
+    let mut bystanders = vec![("a worker's child", give(&gob, children[0]))];
+    let mut conn = gob.connect_as("cli");
+    let receipt = conn.ok("stop", json!({"name": "g", "force": true}))["receipt"].take();
+    let told = receipt["signalled"].as_array().expect("a receipt");
+    assert!(told.iter().all(|one| one["pid"] != children[0]), "{receipt}");
+    bystanders.push(("a worker", give(&gob, worker["pid"].as_i64().expect("a pid") as i32)));
+    conn.err("signal", json!({"name": "g", "signal": "KILL"}), "server-not-running");
+    conn.ok("stop", json!({"name": "g", "force": true}));
+    conn.ok("start", json!({"graph": "g"}));
+    let instance = gob.status()["instance"].as_str().expect("an instance").to_owned();
+    end(gob.gobd_pid());
+    gob.wait_other_instance(&instance);
+    bystanders
+}
+
+/// Gives a number that is free, or about to be, to a process with a worker's arguments.
+fn give(gob: &Gob, number: i32) -> own::Child {
+    let path = format!("/proc/{number}");
+    assert!(
+        wait::until(DEADLINE, || !Path::new(&path).exists()),
+        "{} is not reaped",
+        process::describe(number)
+    );
+    let mut command = fleet::double_of(gob, "g");
+    command.stdin(Stdio::null());
+    for _ in 0..TRIES {
+        give_next(number).expect("ns_last_pid");
+        let mut child = command.spawn().expect("a process");
+        if child.id() as i32 == number {
+            return child;
+        }
+        child.kill().expect("a child");
+        child.wait().expect("a child");
+    }
+    panic!("{number} always goes to somebody else");
+}
+
+/// Has the next process get this number, if it is free.
+fn give_next(number: i32) -> io::Result<()> {
+    fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string())
+}
