@@ -74,7 +74,7 @@ pub enum Input {
         key: RunKey,
         /// Its leader, which leads its own process group too.
         pid: i32,
-        /// The port that stands for [`PORT_MARK`] in its plan, where the plan needs one.
+        /// The port that stands for [`PORT_MARK`](crate::PORT_MARK) in its plan, where the plan needs one.
         port: Option<u16>,
     },
     /// A run gets no process: somebody else holds the lock of its graph.
