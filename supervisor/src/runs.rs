@@ -269,9 +269,14 @@ impl Runs {
             self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
         let mut done = Vec::new();
         while !clean.is_empty() {
-            let table = &mut self.table;
+            let (table, first) = (&mut self.table, clean.values().all(|scans| *scans == 0));
             let looked = self.spare.with_room(|| {
-                table.look()?;
+                // The second look is for who forks and ends while the whole table is read.
+                if first {
+                    table.look_at_all()?
+                } else {
+                    table.look()?
+                }
                 clean.keys().map(|tag| Ok((*tag, table.members(*tag)?))).collect::<io::Result<_>>()
             });
             let mut found: HashMap<Tag, Vec<Found>> = match looked {
