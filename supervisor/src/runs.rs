@@ -21,9 +21,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-/// A sweep is through when this many scans in a row found nothing: a process that forks and ends while the table is
-/// read can slip through one.
-const CLEAN_SCANS: u32 = 2;
+/// A sweep is through when this many looks in a row found nobody. The first is at the whole table; a process that goes on as
+/// its own child can slip through that one, and hardly through the quick ones at the newest numbers that follow.
+const CLEAN_SCANS: u32 = 6;
 
 /// One run's processes.
 struct Run {
@@ -271,7 +271,7 @@ impl Runs {
         while !clean.is_empty() {
             let (table, first) = (&mut self.table, clean.values().all(|scans| *scans == 0));
             let looked = self.spare.with_room(|| {
-                // The second look is for who forks and ends while the whole table is read.
+                // The others are for who forks and ends while the whole table is read.
                 if first {
                     table.look_at_all()?
                 } else {

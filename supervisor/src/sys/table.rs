@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long new numbers are told from old ones: far less than it takes to give all there are, which are 32,768 at least.
 const FRESH: Duration = Duration::from_millis(100);
+/// So many numbers beyond the last one are looked at too.
+const AHEAD: i32 = 4;
 /// More new numbers than this are not worth telling from old ones.
 const MANY: i32 = 2_048;
 
@@ -64,9 +66,13 @@ impl Table {
             && let (Some(before), Some(now)) = (looked.last, last)
             && (before..=before.saturating_add(MANY)).contains(&now)
         {
-            for pid in before + 1..=now {
+            // The newest first, and those that are given meanwhile: who goes on as its own child is among them.
+            for pid in (before + 1..=now.saturating_add(AHEAD)).rev() {
                 if let Some(tag) = tag_of(pid).filter(|_| process::is_leader(pid)) {
-                    looked.pids.entry(tag).or_default().push(pid);
+                    let pids = looked.pids.entry(tag).or_default();
+                    if !pids.contains(&pid) {
+                        pids.push(pid);
+                    }
                 }
             }
             looked.last = last;
