@@ -10,7 +10,6 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -113,10 +112,10 @@ fn exchange(one: &Path, other: &Path) {
 
 /// Like `rm -rf`: whatever comes into a directory that is being removed is removed with it.
 fn remove_all(dir: &Path) {
-    // Something that went by itself meanwhile is an error too, and leaves the directory half removed.
-    let identity = || fs::metadata(dir).and_then(|found| Ok((found.ino(), found.created()?))).ok();
-    let before = identity();
-    let gone = wait::until(SOON, || fs::remove_dir_all(dir).is_ok() || identity() != before);
+    let gone = wait::until(SOON, || match fs::remove_dir_all(dir) {
+        Ok(()) => true,
+        Err(e) => e.kind() != std::io::ErrorKind::DirectoryNotEmpty,
+    });
     assert!(gone, "{}", dir.display());
 }
 
