@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
+/// How often index and files are opened anew because a rotation came between.
+const TRIES: u32 = 100;
+
 /// One of the two streams.
 #[derive(Debug)]
 pub(super) struct Side {
@@ -179,24 +182,35 @@ impl Run {
         self.dir.join(format!("{}.idx", self.number))
     }
 
-    /// Opens index and files as they are now. A rotation between looking at the index and opening the files would put
-    /// a file at the wrong place, so the index is looked at once more afterwards.
+    /// Opens index and files as they are now.
+    ///
+    /// A rotation that comes between the look at the index and the opening would put a file at the wrong place. One
+    /// that is through has left its mark by then. One that has not written it yet shows in a current file that ends
+    /// before what the index tells: records are written before a rotation begins, and nothing goes into the new file
+    /// before the mark. Files that stay too short have lost something, and are taken as they are.
     fn refresh(&mut self) -> io::Result<()> {
         if self.index.is_none() {
             self.index = Index::open(&self.index_path())?;
         }
-        loop {
+        for _ in 0..TRIES {
             self.scan()?;
-            let told = self.told;
-            for (side, told) in self.sides.iter_mut().zip(told) {
+            let opened = self.told;
+            for (side, told) in self.sides.iter_mut().zip(opened) {
                 side.files = Files::open(&side.path, told.mark, told.end)?;
             }
             self.scan()?;
-            let marks = |told: [Told; 2]| told.map(|told| told.mark);
-            if marks(self.told) == marks(told) {
-                return Ok(());
+            let mut placed = true;
+            for (side, told) in self.sides.iter().zip(self.told) {
+                placed &= side.files.end()? >= told.end;
             }
+            self.scan()?;
+            let marks = |told: [Told; 2]| told.map(|told| told.mark);
+            if placed && marks(self.told) == marks(opened) {
+                break;
+            }
+            std::thread::yield_now();
         }
+        Ok(())
     }
 
     fn scan(&mut self) -> io::Result<()> {
