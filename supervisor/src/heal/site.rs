@@ -128,7 +128,6 @@ impl Site {
         match dirs::make_state(Path::new(&self.paths.state_dir)) {
             Ok(is_new) => {
                 mended.what.extend(is_new.then_some("the state directory"));
-                mended.logs = is_new;
                 self.mend_state(&mut mended);
             }
             Err(error) => mended.trouble.push(format!("{}: {error}", self.paths.state_dir)),
@@ -151,12 +150,11 @@ impl Site {
             mended.note("the supervisor's log", reopen_log(&log));
         }
         match self.mend_logs() {
-            Ok(is_new) => mended.logs |= is_new,
+            Ok(is_new) => mended.what.extend(is_new.then_some("the directory of logs")),
             Err(error) => mended.trouble.push(format!("{}: {error}", self.logs_path().display())),
         }
-        if mended.logs {
-            mended.what.push("the directory of logs");
-        }
+        // Whoever took one of these may have taken single logs too, or is about to: no watch is on those.
+        mended.logs = !mended.what.is_empty();
     }
 
     fn mend_lock(&mut self) -> Result<Option<Arc<File>>, Lost> {

@@ -106,9 +106,9 @@ impl Index {
         Ok(())
     }
 
-    /// Whether the path still leads to it. One that was never written is nowhere.
+    /// Whether the path still leads to all of it. One that was never written is nowhere.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        self.file.is_none() && self.size == 0 || leads_to(path, self.file.as_ref())
+        self.file.is_none() && self.size == 0 || leads_to(path, self.file.as_ref(), self.size)
     }
 
     /// Gives the descriptor back; the next record opens the file again.

@@ -59,11 +59,12 @@ pub(super) fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) 
     written
 }
 
-/// Whether a path leads to a file, or to any where that file is not open.
-pub(super) fn leads_to(path: &Path, file: Option<&File>) -> bool {
+/// Whether a path leads to a file, or to any where that file is not open, and nobody cut it below `size` bytes.
+pub(super) fn leads_to(path: &Path, file: Option<&File>, size: u64) -> bool {
     let inode = |stat: &fs::Metadata| (stat.dev(), stat.ino());
     let Ok(there) = fs::symlink_metadata(path) else { return false };
-    file.is_none_or(|file| file.metadata().is_ok_and(|ours| inode(&ours) == inode(&there)))
+    let is_cut = there.is_file() && there.len() < size;
+    !is_cut && file.is_none_or(|file| file.metadata().is_ok_and(|ours| inode(&ours) == inode(&there)))
 }
 
 /// The n-th rotated file of a log, 1 being the youngest.

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// How soon a disk that took nothing is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long what is written may go into a file that somebody deleted before that is noticed.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Why and since when nothing can be written.
 #[derive(Debug)]
 struct Fault {
@@ -43,6 +46,8 @@ pub(super) struct RunLog {
     fault: Option<Fault>,
     /// The index could not be written, which was told.
     index_failed: bool,
+    /// When its files were last seen where they belong.
+    seen: Instant,
     /// Its descriptors are open.
     pub(super) is_open: bool,
 }
@@ -59,6 +64,7 @@ impl RunLog {
             index: Index::default(),
             fault: None,
             index_failed: false,
+            seen: Instant::now(),
             is_open: true,
         };
         if let Err(error) = log.create_files(config) {
@@ -104,6 +110,9 @@ impl RunLog {
     ) {
         let Some(stream) = segments.first().map(|segment| segment.stream) else { return };
         let mut stamps = Stamps::new(segments);
+        if self.seen.elapsed() >= LOOK {
+            self.find_again(stamps.time(), config);
+        }
         while !bytes.is_empty() {
             let written = match self.fault {
                 Some(Fault { tried, .. }) if tried.elapsed() < RETRY => Err(None),
@@ -189,8 +198,10 @@ impl RunLog {
         }
     }
 
-    /// Begins those of its files anew that somebody deleted. What they held is gone, the places of what follows go on.
+    /// Begins those of its files anew that somebody deleted or cut. What they held is gone, the places of what follows
+    /// go on.
     pub(super) fn find_again(&mut self, time: i64, config: &OutputConfig) {
+        self.seen = Instant::now();
         let index_is_lost = !self.index.is_at(&self.index_path(config));
         if index_is_lost {
             self.index = Index::default();
@@ -200,14 +211,12 @@ impl RunLog {
             let side = self.side(stream);
             let is_lost = !side.is_at(&path);
             if is_lost {
-                match open(&path) {
-                    Ok(file) => side.begin_anew(file),
-                    Err(error) => {
-                        self.fail(&error, 0);
-                        continue;
-                    }
+                if let Err(error) = side.begin_anew(&path) {
+                    self.fail(&error, 0);
+                    continue;
                 }
                 self.is_open = true;
+                tracing::warn!(log = %path.display(), "somebody deleted or cut a log; it begins anew");
             }
             if is_lost || index_is_lost {
                 let start = self.side(stream).start;

@@ -84,18 +84,21 @@ impl Side {
         Ok(gone)
     }
 
-    /// Whether the path still leads to the current file; one that is closed is taken to be the one that is there.
+    /// Whether the path still leads to all of the current file; one that is closed is taken to be the one that is there.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        leads_to(path, self.file.as_ref())
+        leads_to(path, self.file.as_ref(), self.size)
     }
 
-    /// Goes on in a new file, all others being lost.
-    pub(super) fn begin_anew(&mut self, file: File) {
-        self.file = Some(file);
+    /// Goes on in a new file behind what is lost. Rotated files go too: readers find their places by counting back from
+    /// the current one, over what is not there any more.
+    pub(super) fn begin_anew(&mut self, path: &Path) -> io::Result<()> {
+        while self.drop_oldest(path)? {}
+        remove(path)?;
+        self.file = Some(open(path)?);
         self.start += self.size;
         self.size = 0;
-        self.rotated.clear();
         self.mid_line = false;
+        Ok(())
     }
 
     /// Deletes the oldest rotated file, if there is one.

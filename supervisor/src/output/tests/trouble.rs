@@ -210,3 +210,51 @@ fn files_that_were_deleted_are_begun_anew_and_places_go_on() {
     assert_eq!((told.stream, told.offset), (Stream::Stdout, 7));
     assert!(plane.index(&whole).iter().all(|record| record.len.is_some()), "no file began anew");
 }
+
+#[test]
+fn a_file_that_was_deleted_or_cut_is_noticed_by_whoever_writes_on() {
+    let plane = Plane::with(|config| config.rotate_bytes = 1000);
+    let full = format!("{}\n", "x".repeat(999));
+    let key = key("a", 1);
+    let mut worker = plane.attach(&key);
+    let path = plane.path(&key, Stream::Stdout);
+    let losses = [
+        ("deleted", (|path| fs::remove_file(path).unwrap()) as fn(&Path)),
+        ("replaced", |path| {
+            fs::write(path.with_extension("other"), "somebody else's").unwrap();
+            fs::rename(path.with_extension("other"), path).unwrap();
+        }),
+        ("cut", |path| File::options().write(true).open(path).unwrap().set_len(2).unwrap()),
+    ];
+    let mut sent = 0;
+    let mut out = |text: &str| {
+        worker.out(text);
+        plane.settle();
+        sent += text.len() as u64;
+        sent
+    };
+    for (what, lose) in losses {
+        out("\n");
+        out(&full);
+        out("before\n");
+        assert_eq!(fs::read_to_string(rotation::rotated(&path, 1)).unwrap(), full, "{what}");
+        lose(&path);
+        // Until somebody looks again it goes where nobody finds it.
+        let until = Instant::now() + DEADLINE;
+        let end = loop {
+            let end = out(".");
+            if fs::read_to_string(&path).is_ok_and(|text| text == ".") {
+                break end;
+            }
+            assert!(Instant::now() < until, "{what}");
+            let pause = async { timeout(Duration::from_millis(50), std::future::pending::<()>()).await };
+            plane.runtime.block_on(pause).unwrap_err();
+        };
+        assert!(!rotation::rotated(&path, 1).exists(), "{what}: its place would be wrong");
+        let records = plane.index(&key);
+        let [.., mark, last] = &*records else { panic!("{what}: {records:?}") };
+        assert_eq!((mark.offset, mark.len), (end - 1, None), "{what}: the file starts behind what is lost");
+        assert_eq!((last.offset, last.len), (end - 1, Some(1)), "{what}");
+    }
+    assert_eq!(plane.output.counters().1, 0);
+}
