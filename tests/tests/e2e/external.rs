@@ -1,22 +1,21 @@
 //! Graphs that somebody holds without gob, by Logseq's kind and a stand-in for its worker (FEATURES A9, FIELD).
 
-use gob_tests::logseq::{Logseq, Outside, WORKER, http};
+use gob_tests::logseq::{Logseq, http};
 use gob_tests::process::is_alive;
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-fn logseq() -> Option<Logseq> {
+pub(crate) fn logseq() -> Option<Logseq> {
     Logseq::new(str::to_owned)
 }
 
 /// The kind with workers that live without their lock file reported.
-fn reporting() -> Option<Logseq> {
+pub(crate) fn reporting() -> Option<Logseq> {
     Logseq::new(|kind| kind.replace("orphans = \"end\"", "orphans = \"report\""))
 }
 
@@ -25,7 +24,7 @@ fn with_switches(switches: &str) -> Option<Logseq> {
     Logseq::new(|kind| format!("{kind}\nenv = {{ DB_WORKER_SWITCHES = {switches:?} }}\n"))
 }
 
-fn pid(worker: &Value) -> i32 {
+pub(crate) fn pid(worker: &Value) -> i32 {
     worker["pid"].as_i64().unwrap() as i32
 }
 
@@ -234,94 +233,6 @@ fn a_lock_that_is_being_written_is_waited_for() {
 }
 
 #[test]
-fn a_worker_without_its_lock_file_is_reported_and_nothing_is_started_beside_it() {
-    let Some(logseq) = reporting() else { return };
-    let mut holders = [logseq.holder("work", &["--no-lock"]), logseq.holder("work", &["--no-lock"])];
-    let mut conn = logseq.gob.connect_as("cli");
-    let error = conn.err("start", json!({"graph": "work"}), "server-locked-by-external");
-    let mut pids: Vec<i32> = holders.iter().map(Outside::pid).collect();
-    pids.sort_unstable();
-    assert_eq!(error["details"]["pids"], json!(pids), "{error}");
-    let worker = conn.ok("get", json!({"name": "work"}))["worker"].clone();
-    assert_eq!(worker["state"], "failed");
-    assert!(worker["reason"].as_str().unwrap().contains(&pids[0].to_string()), "{worker}");
-    assert!(!logseq.lock("work").exists(), "nothing was started");
-    for holder in &mut holders {
-        holder.signal(Signal::SIGTERM);
-        assert_eq!(holder.end(), Some(0));
-    }
-    assert_eq!(conn.ok("start", json!({"graph": "work"}))["outcome"], "started");
-}
-
-#[test]
-fn workers_without_a_lock_file_are_ended_where_the_kind_says_so_and_who_looks_like_one_lives() {
-    let Some(logseq) = logseq() else { return };
-    let root = logseq.root();
-    let root = root.to_str().unwrap();
-    let link = logseq.gob.dir().join("link");
-    symlink(root, &link).unwrap();
-    let data_dir = format!("--data-dir={}", link.to_str().unwrap());
-    // One that heeds SIGTERM, one that does not, one by another spelling of the same directory.
-    let mut ours = vec![
-        logseq.holder("work", &["--no-lock"]),
-        logseq.holder("work", &["--no-lock", "--ignore-shutdown"]),
-        logseq.outside(&["--repo=work", &data_dir, "--no-lock", "--slow", "60000"]),
-    ];
-    // A shell under another name, with all the words behind it.
-    let named = |name: &str| {
-        let mut command = Command::new("/bin/sh");
-        command.arg0(name).args(["-c", "read line", "node", WORKER, "--repo", "work", "--root-dir", root]);
-        Outside::start(command.env_clear().envs(logseq.gob.env()))
-    };
-    let idle = "setInterval(() => {}, 60000)";
-    let elsewhere = logseq.gob.dir().to_str().unwrap().to_owned();
-    let decoys = [
-        logseq.holder("work2", &["--no-lock"]),
-        logseq.outside(&["--repo", "work", "--root-dir", &elsewhere, "--no-lock"]),
-        logseq.node(&["-e", idle, WORKER, "--repo", "work", "--root-dir", root]),
-        named("vim"),
-        named("grep"),
-        named("sh"),
-    ];
-    let data = logseq.gob.connect_as("cli").ok("start", json!({"graph": "work"}));
-    assert_eq!((&data["outcome"], &data["worker"]["state"]), (&json!("started"), &json!("ready")));
-    for one in &mut ours {
-        one.end();
-    }
-    let asked = logseq.asked("work");
-    assert!(asked.contains(&format!("SIGTERM {}", ours[0].pid())), "politely first: {asked:?}");
-    for decoy in &decoys {
-        assert!(decoy.is_alive(), "{}", gob_tests::process::describe(decoy.pid()));
-    }
-    assert_eq!(logseq.lock_note("work")["pid"], data["worker"]["pid"]);
-}
-
-#[test]
-fn a_worker_without_its_lock_file_is_looked_for_again_after_a_start_that_never_was_ready() {
-    let slow = |kind: &str| format!("{kind}\nenv = {{ DB_WORKER_SWITCHES = \"--slow 60000\" }}\n");
-    let report = |kind: &str| kind.replace("\"end\"", "\"report\"").replace("\"30s\"", "\"1s\"");
-    let Some(logseq) = Logseq::new(|kind| slow(&report(kind))) else { return };
-    let mut conn = logseq.gob.connect_as("cli");
-    let id = conn.post("start", json!({"graph": "work"}));
-    let state = || logseq.gob.connect_as("cli").ok("get", json!({"name": "work"}))["worker"].clone();
-    assert!(wait::until(DEADLINE, || state()["pid"].is_i64()));
-    let root = logseq.root();
-    let other = logseq.outside(&[
-        "--repo",
-        "work",
-        "--root-dir",
-        root.to_str().unwrap(),
-        "--no-lock",
-        "--slow",
-        "60000",
-    ]);
-    let error = conn.response(id)["error"].clone();
-    assert_eq!(error["code"], "server-locked-by-external", "{error}");
-    assert_eq!(error["details"]["pids"], json!([other.pid()]));
-    assert!(other.is_alive());
-}
-
-#[test]
 fn who_loses_the_race_for_the_lock_is_no_crash() {
     let Some(logseq) = with_switches("--before-lock go") else { return };
     let gob = &logseq.gob;
@@ -374,70 +285,6 @@ fn the_newer_way_with_a_database_as_its_lock_cedes_too() {
     let worker = conn.ok("get", json!({"name": "work"}))["worker"].clone();
     assert_eq!((&worker["state"], &worker["restarts"]), (&json!("ceded"), &json!(0)), "{worker}");
     assert!(holder.is_alive());
-}
-
-#[test]
-fn who_names_the_holder_with_a_supervisor_and_without() {
-    let Some(logseq) = logseq() else { return };
-    let gob = &logseq.gob;
-    let who = |args: &[&'static str]| gob.ctl(["who", "work"].into_iter().chain(args.iter().copied()));
-    let lock = logseq.lock("work");
-    let shown = lock.to_str().unwrap();
-    assert_eq!(who(&[]).ok(), "work is held by nobody\n", "a lock file would tell");
-
-    let holder = logseq.holder("work", &["--owner-source", "electron"]);
-    let line = format!("(pid {}, owner electron, {shown})\n", holder.pid());
-    let text = who(&[]).ok();
-    assert!(
-        text.starts_with(&format!("work is held by a process that is not a worker of gob's {line}")),
-        "{text}"
-    );
-    assert!(text.contains("db-worker-node.js --repo work"), "{text}");
-    assert!(!gob.socket().exists(), "nothing was started for it");
-    gob.ctl(["start", "work"]).ok();
-    let told = who(&["--json"]).json();
-    assert_eq!((&told["holder"], &told["pid"]), (&json!("external"), &json!(holder.pid())));
-    assert_eq!((&told["owner"], &told["path"]), (&json!("electron"), &json!(shown)));
-    assert_eq!(told["endpoint"], format!("http://127.0.0.1:{}", logseq.port(holder.pid()).unwrap()));
-    let listed = gob.ctl(["list"]).ok();
-    assert!(listed.contains("external") && listed.contains(&holder.pid().to_string()), "{listed}");
-    drop(holder);
-    assert!(wait::until(DEADLINE, || who(&[]).ok().starts_with("work is held by nobody\n")));
-    assert!(who(&[]).ok().contains("which is dead"), "its lock file is still there");
-    assert!(lock.exists(), "and only looked at");
-
-    let worker = gob.connect_as("cli").ok("start", json!({"graph": "work"}))["worker"].clone();
-    let told = format!("work is held by gob's worker (pid {}, owner cli), ready\n", worker["pid"]);
-    assert_eq!(who(&[]).ok(), told);
-    gob.ctl(["stop", "work"]).ok();
-    let one = logseq.holder("work", &["--no-lock"]);
-    let told = who(&["--json"]).json();
-    assert_eq!(
-        (&told["holder"], &told["pid"], &told["path"]),
-        (&json!("external"), &json!(one.pid()), &Value::Null)
-    );
-    assert_eq!(told["processes"].as_array().unwrap().len(), 1, "{told}");
-}
-
-#[test]
-fn who_looks_in_the_places_of_every_kind_while_nobody_said_which_it_is() {
-    let Some(logseq) = logseq() else { return };
-    let gob = &logseq.gob;
-    let config = gob.dir().join("config.toml");
-    let text = fs::read_to_string(&config).unwrap().replace("default_kind = \"logseq\"", "");
-    fs::write(&config, &text).unwrap();
-    let who = || gob.ctl(["who", "work"]).ok();
-    assert_eq!(who(), "work is held by nobody\n");
-    let holder = logseq.holder("work", &["--owner-source", "electron"]);
-    let held = format!(
-        "work is held by a process that is not a worker of gob's (pid {}, owner electron",
-        holder.pid()
-    );
-    assert!(who().starts_with(&held), "without a supervisor: {}", who());
-    gob.ctl(["ping"]).ok();
-    assert!(who().starts_with(&held), "with one that never heard of it: {}", who());
-    fs::write(&config, format!("{text}\n[graph.work]\nkind = \"graph\"\n")).unwrap();
-    assert_eq!(who(), "work is held by nobody\n", "the file says that it is another kind's");
 }
 
 #[test]

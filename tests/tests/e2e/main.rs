@@ -1,6 +1,7 @@
 //! End-to-end tests with the real binaries, one file per behaviour, in one program so that it is linked once.
 #![allow(missing_docs, reason = "a test has no interface")]
 
+mod cgroups;
 mod cli;
 mod config;
 mod doctor;
@@ -10,6 +11,7 @@ mod external;
 mod faults;
 mod frames;
 mod graph;
+mod graph_lock;
 mod handshake;
 mod healing;
 mod instance;
@@ -30,3 +32,5 @@ mod spawn;
 mod stop;
 mod stop_ways;
 mod syscalls;
+mod unlocked;
+mod who;

@@ -1,17 +1,16 @@
 //! The supervisor and its keeper are killed together: the next command finds what they left and ends it, and nobody else
-//! (FEATURES A8, F2); and the lock of a graph outlives them all.
+//! (FEATURES A8, F2).
 
+use crate::cgroups::leave_groups;
 use crate::recovery::trees;
+use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Child, Facts, Step, every_escape};
 use gob_tests::wait::{self, DEADLINE};
-use gob_tests::{Ctl, Gob};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
-use std::ffi::CString;
+use serde_json::json;
 use std::fs;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,12 +20,12 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(3);
 
 /// A descendant that outlives its supervisor when nobody looks for it.
-fn away() -> Child {
+pub(crate) fn away() -> Child {
     Child { detach: true, ignore_term: true, close_fds: true, ..Default::default() }
 }
 
 /// Kills the supervisor and its keeper so that neither can do anything about it, and waits until they are gone.
-fn kill_both(gob: &Gob) {
+pub(crate) fn kill_both(gob: &Gob) {
     let status = gob.status();
     let handle = |key: &str| Handle::open(status[key].as_i64().unwrap() as i32).unwrap();
     let (gobd, keeper) = (handle("pid"), handle("keeper_pid"));
@@ -46,7 +45,7 @@ fn alive(pids: &[i32]) -> usize {
 }
 
 /// Gives the next command, after which none of these may be alive for long; answers how many were ended by it.
-fn recover(gob: &Gob, pids: &[i32]) -> u64 {
+pub(crate) fn recover(gob: &Gob, pids: &[i32]) -> u64 {
     gob.ctl(["ping"]).ok();
     let left = process::survivors(pids, SOON);
     assert!(left.is_empty(), "{:#?}", left.iter().map(|pid| process::describe(*pid)).collect::<Vec<_>>());
@@ -181,102 +180,6 @@ fn what_has_lost_its_tag_is_known_by_its_marker() {
     assert_eq!(recover(&gob, &[pid]), 1);
 }
 
-/// Every control group that a gob has made, of this world or another.
-fn groups() -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![Path::new("/sys/fs/cgroup").to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with("gob-"));
-                if is_ours { found.push(entry.path()) } else { folders.push(entry.path()) }
-            }
-        }
-    }
-    found
-}
-
-/// The control group of a process, where gob has made it one.
-fn group_of(pid: i32) -> Option<std::path::PathBuf> {
-    groups().into_iter().find(|group| {
-        fs::read_to_string(group.join("cgroup.procs"))
-            .is_ok_and(|pids| pids.lines().any(|line| line == pid.to_string()))
-    })
-}
-
-/// Takes processes out of their control groups, so that these tell nothing of them.
-fn leave_groups(pids: &[i32]) {
-    for pid in pids {
-        if let Some(group) = group_of(*pid) {
-            fs::write(group.parent().unwrap().join("cgroup.procs"), pid.to_string()).unwrap();
-        }
-    }
-}
-
-/// A control group whose inside is left to whoever is in it, as systemd makes one for `Delegate=yes`.
-struct Delegated(std::path::PathBuf);
-
-impl Delegated {
-    fn make(name: &str) -> Option<Self> {
-        let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
-        let root = roots.into_iter().find(|root| root.join("cgroup.procs").exists())?;
-        let group = Self(root.join(name));
-        fs::create_dir(&group.0).ok()?;
-        let path = CString::new(group.0.as_os_str().as_bytes()).unwrap();
-        // SAFETY: both names end with a NUL, and one byte is read of the value.
-        let set =
-            unsafe { libc::setxattr(path.as_ptr(), c"user.delegate".as_ptr(), c"1".as_ptr().cast(), 1, 0) };
-        (set == 0).then_some(group)
-    }
-}
-
-impl Drop for Delegated {
-    fn drop(&mut self) {
-        drop(fs::remove_dir(&self.0));
-    }
-}
-
-#[test]
-fn each_run_has_a_control_group_and_leaves_none_behind() {
-    let Some(delegated) = Delegated::make(&format!("test-{}", std::process::id())) else {
-        eprintln!("SKIPPED: nobody may make control groups here");
-        return;
-    };
-    let gob = Gob::new();
-    // What has lost its tag and has gone to a session of its own is still in its group.
-    let child = Child { reset_limits: true, env_clear: true, ..away() };
-    gob.script("g", &[Step::Child(child), Step::Listen, Step::Handshake]);
-    let script = format!("echo 0 > {}/cgroup.procs && exec gobctl ping", delegated.0.display());
-    let output = Ctl::new("/bin/sh".as_ref(), gob.env()).args(["-c", &script]).run();
-    assert_eq!(output.code, 0, "{output}");
-    assert_eq!(gob.status()["cgroup"], true);
-    let mut conn = gob.connect_as("cli");
-    for run in 1..=20 {
-        let worker = conn.ok("start", json!({"graph": "g"}))["worker"].clone();
-        let pid = gob.children("g", run)[0];
-        let group = group_of(worker["pid"].as_i64().unwrap() as i32).unwrap();
-        assert_eq!(group_of(pid), Some(group.clone()));
-        assert_eq!(group.parent(), Some(delegated.0.as_path()));
-        let receipt = conn.ok("stop", json!({"name": "g"}))["receipt"].clone();
-        assert!(!process::is_alive(pid), "{receipt}");
-        let signalled = receipt["signalled"].as_array().unwrap();
-        assert!(
-            signalled.iter().any(|one| one["pid"] == pid && one["signals"] == json!(["SIGKILL"])),
-            "{receipt}"
-        );
-        assert!(!group.exists());
-    }
-    // Nor when both are killed: by their group, nothing else tells whose they were.
-    conn.ok("start", json!({"graph": "g"}));
-    let pid = gob.children("g", 21)[0];
-    kill_both(&gob);
-    assert!(process::is_alive(pid));
-    assert_eq!(recover(&gob, &[pid]), 1);
-    let left: Vec<_> = groups().into_iter().filter(|group| group.starts_with(&delegated.0)).collect();
-    assert!(left.is_empty(), "{left:?}");
-    assert_eq!(gob.status()["cgroup"], false, "the next one was started by somebody else");
-}
-
 #[test]
 fn a_number_in_the_journal_is_no_reason() {
     let gob = Gob::new();
@@ -309,20 +212,6 @@ fn a_process_that_keeps_going_on_as_its_child_does_not_get_away() {
 }
 
 #[test]
-fn nor_does_it_get_away_from_a_stop() {
-    let gob = Gob::new();
-    for round in 0..5 {
-        let graph = format!("g{round}");
-        gob.script(&graph, &[Step::Child(Child { hops: 100_000, ..away() }), Step::Listen, Step::Handshake]);
-        let mut conn = gob.connect_as("cli");
-        conn.ok("start", json!({"graph": graph}));
-        conn.ok("stop", json!({"name": graph}));
-        let hopping = || process::belonging_to(gob.dir()).into_iter().any(is_child);
-        assert!(!hopping(), "{:#?}", gob.processes().into_iter().map(process::describe).collect::<Vec<_>>());
-    }
-}
-
-#[test]
 fn they_are_found_also_when_the_state_directory_was_taken_away_before() {
     let gob = Gob::new();
     gob.script("g", &[every_escape(), vec![Step::Listen, Step::Handshake]].concat());
@@ -339,7 +228,7 @@ fn they_are_found_also_when_the_state_directory_was_taken_away_before() {
 }
 
 /// Whether a process is one that a fixture has made.
-fn is_child(pid: i32) -> bool {
+pub(crate) fn is_child(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|args| args.windows(7).any(|part| part == b"--child"))
 }
 
@@ -440,114 +329,4 @@ fn what_cannot_be_ended_in_time_is_named_until_it_is_gone() {
     assert_eq!(process::survivors(&[pid], DEADLINE), Vec::<i32>::new());
     let started = wait::until(DEADLINE, || conn.ask("start", json!({"graph": "g"}))["success"] == true);
     assert!(started, "{}", conn.ask("start", json!({"graph": "g"})));
-}
-
-/// Starts a graph in a root that both supervisors know.
-fn start_in(gob: &Gob, root: &Path) -> Value {
-    gob.connect_as("cli").ask("start", json!({"graph": "g", "root_dir": root}))
-}
-
-fn shared_root(gob: &Gob) -> std::path::PathBuf {
-    let root = gob.dir().join("shared");
-    fs::create_dir(&root).unwrap();
-    root
-}
-
-#[test]
-fn two_supervisors_never_make_two_workers_on_one_graph() {
-    let (one, other) = (Gob::new(), Gob::new());
-    let root = shared_root(&one);
-    let worker = start_in(&one, &root)["data"]["worker"].clone();
-    let lock = root.join(".gob/g.lock");
-    for _ in 0..2 {
-        let refused = start_in(&other, &root);
-        let error = &refused["error"];
-        assert_eq!(error["code"], "server-locked-by-external", "{refused}");
-        assert_eq!(
-            error["details"],
-            json!({"pid": worker["pid"], "owner": "cli", "path": lock}),
-            "{refused}"
-        );
-        // A note that says nothing is made up for by a look at who has the file open.
-        fs::write(&lock, "garbage").unwrap();
-        let refused = start_in(&other, &root);
-        let details = &refused["error"]["details"];
-        assert_eq!((&details["pid"], &details["owner"]), (&worker["pid"], &json!("unknown")), "{refused}");
-        let note = json!({"pid": worker["pid"], "owner": "cli",
-            "start_time": process::start_time(worker["pid"].as_i64().unwrap() as i32)});
-        fs::write(&lock, note.to_string()).unwrap();
-    }
-    assert!(process::is_alive(worker["pid"].as_i64().unwrap() as i32));
-    one.connect_as("cli").ok("stop", json!({"name": "g"}));
-    let started = start_in(&other, &root);
-    assert_eq!(started["data"]["outcome"], "started", "{started}");
-    let note: Value = serde_json::from_slice(&fs::read(&lock).unwrap()).unwrap();
-    assert_eq!(note["pid"], started["data"]["worker"]["pid"]);
-    assert_eq!(note["socket"], other.socket().to_str().unwrap());
-    let refused = start_in(&one, &root);
-    assert_eq!(refused["error"]["details"]["pid"], note["pid"], "{refused}");
-    other.connect_as("cli").ok("stop", json!({"name": "g"}));
-}
-
-#[test]
-fn whoever_is_left_of_a_worker_keeps_its_graph() {
-    let (mut one, other) = (Gob::new(), Gob::new());
-    one.without_leftover_check();
-    let root = shared_root(&one);
-    let graph_dir = one.graph_dir("g");
-    fs::create_dir_all(&graph_dir).unwrap();
-    // It neither closes its descriptors nor keeps its tag or its environment: nobody can know any more whose it is.
-    let child = Child { close_fds: false, reset_limits: true, env_clear: true, ..away() };
-    let steps = serde_json::to_vec(&[Step::Child(child), Step::Listen, Step::Handshake]).unwrap();
-    fs::create_dir_all(root.join("g")).unwrap();
-    fs::write(root.join("g/fixture.json"), &steps).unwrap();
-    let started = start_in(&one, &root);
-    assert_eq!(started["success"], true, "{started}");
-    let pid: i32 = fs::read_to_string(root.join("g/pids.1")).unwrap().trim().parse().unwrap();
-    leave_groups(&[pid]);
-    kill_both(&one);
-    assert!(process::is_alive(pid));
-    fs::write(root.join("g/fixture.json"), serde_json::to_vec(&[Step::Listen, Step::Handshake]).unwrap())
-        .unwrap();
-    let refused = start_in(&other, &root);
-    assert_eq!(refused["error"]["code"], "server-locked-by-external", "{refused}");
-    assert_eq!(refused["error"]["details"]["pid"], pid, "{refused}");
-    assert_eq!(start_in(&one, &root)["error"]["details"]["pid"], pid, "nor does its own next supervisor");
-    Handle::open(pid).unwrap().signal(Signal::SIGKILL);
-    assert_eq!(process::survivors(&[pid], DEADLINE), Vec::<i32>::new());
-    assert_eq!(start_in(&other, &root)["data"]["outcome"], "started");
-    other.connect_as("cli").ok("stop", json!({"name": "g"}));
-}
-
-#[test]
-fn a_lock_that_was_deleted_is_made_anew_for_the_next_run() {
-    let gob = Gob::new();
-    let root = shared_root(&gob);
-    let lock = root.join(".gob/g.lock");
-    for garbage in [Some(""), None, Some("{\"pid\":1}"), Some("\u{0}")] {
-        assert_eq!(start_in(&gob, &root)["data"]["outcome"], "started");
-        match garbage {
-            Some(text) => fs::write(&lock, text).unwrap(),
-            None => fs::remove_file(&lock).unwrap(),
-        }
-        gob.connect_as("cli").ok("stop", json!({"name": "g"}));
-    }
-    assert_eq!(start_in(&gob, &root)["success"], true);
-    let note: Value = serde_json::from_slice(&fs::read(&lock).unwrap()).unwrap();
-    assert_eq!((&note["name"], &note["run"]), (&json!("g"), &json!(5)));
-}
-
-#[test]
-fn a_graph_whose_lock_cannot_be_made_does_not_start() {
-    let gob = Gob::new();
-    let root = shared_root(&gob);
-    // In the way of the directory: root may write everywhere, so that taking rights away would show nothing.
-    fs::write(root.join(".gob"), "").unwrap();
-    let refused = start_in(&gob, &root);
-    let error = &refused["error"];
-    assert_eq!(error["code"], "server-start-failed", "{refused}");
-    assert!(error["details"]["errno"].is_string(), "{refused}");
-    let message = error["message"].as_str().unwrap();
-    assert!(message.contains(".gob/g.lock") && message.contains("open"), "{message}");
-    gob.connect_as("cli").ok("stop", json!({"name": "g"}));
 }

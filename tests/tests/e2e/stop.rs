@@ -1,5 +1,6 @@
 //! Stop, restart and signal: stopped means that nothing is left (D8, F1 as far as the group goes).
 
+use crate::orphans::{away, is_child};
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Child, Step};
@@ -235,4 +236,18 @@ fn what_became_another_user_is_found_too() {
 fn runs_sleep(pid: i32) -> bool {
     process::exe(pid).is_some_and(|exe| exe.ends_with("sleep"))
         && process::stat_field(pid, 6) == Some(pid.to_string())
+}
+
+#[test]
+fn a_process_that_keeps_going_on_as_its_child_does_not_get_away() {
+    let gob = Gob::new();
+    for round in 0..5 {
+        let graph = format!("g{round}");
+        gob.script(&graph, &[Step::Child(Child { hops: 100_000, ..away() }), Step::Listen, Step::Handshake]);
+        let mut conn = gob.connect_as("cli");
+        conn.ok("start", json!({"graph": graph}));
+        conn.ok("stop", json!({"name": graph}));
+        let hopping = || process::belonging_to(gob.dir()).into_iter().any(is_child);
+        assert!(!hopping(), "{:#?}", gob.processes().into_iter().map(process::describe).collect::<Vec<_>>());
+    }
 }

@@ -1,0 +1,122 @@
+//! The lock of a graph: one worker, whoever starts it and whoever has died (FEATURES A8).
+
+use crate::cgroups::leave_groups;
+use crate::orphans::{away, kill_both};
+use gob_tests::Gob;
+use gob_tests::process::{self, Handle};
+use gob_tests::script::{Child, Step};
+use gob_tests::wait::DEADLINE;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// Starts a graph in a root that both supervisors know.
+fn start_in(gob: &Gob, root: &Path) -> Value {
+    gob.connect_as("cli").ask("start", json!({"graph": "g", "root_dir": root}))
+}
+
+fn shared_root(gob: &Gob) -> std::path::PathBuf {
+    let root = gob.dir().join("shared");
+    fs::create_dir(&root).unwrap();
+    root
+}
+
+#[test]
+fn two_supervisors_never_make_two_workers_on_one_graph() {
+    let (one, other) = (Gob::new(), Gob::new());
+    let root = shared_root(&one);
+    let worker = start_in(&one, &root)["data"]["worker"].clone();
+    let lock = root.join(".gob/g.lock");
+    for _ in 0..2 {
+        let refused = start_in(&other, &root);
+        let error = &refused["error"];
+        assert_eq!(error["code"], "server-locked-by-external", "{refused}");
+        assert_eq!(
+            error["details"],
+            json!({"pid": worker["pid"], "owner": "cli", "path": lock}),
+            "{refused}"
+        );
+        // A note that says nothing is made up for by a look at who has the file open.
+        fs::write(&lock, "garbage").unwrap();
+        let refused = start_in(&other, &root);
+        let details = &refused["error"]["details"];
+        assert_eq!((&details["pid"], &details["owner"]), (&worker["pid"], &json!("unknown")), "{refused}");
+        let note = json!({"pid": worker["pid"], "owner": "cli",
+            "start_time": process::start_time(worker["pid"].as_i64().unwrap() as i32)});
+        fs::write(&lock, note.to_string()).unwrap();
+    }
+    assert!(process::is_alive(worker["pid"].as_i64().unwrap() as i32));
+    one.connect_as("cli").ok("stop", json!({"name": "g"}));
+    let started = start_in(&other, &root);
+    assert_eq!(started["data"]["outcome"], "started", "{started}");
+    let note: Value = serde_json::from_slice(&fs::read(&lock).unwrap()).unwrap();
+    assert_eq!(note["pid"], started["data"]["worker"]["pid"]);
+    assert_eq!(note["socket"], other.socket().to_str().unwrap());
+    let refused = start_in(&one, &root);
+    assert_eq!(refused["error"]["details"]["pid"], note["pid"], "{refused}");
+    other.connect_as("cli").ok("stop", json!({"name": "g"}));
+}
+
+#[test]
+fn whoever_is_left_of_a_worker_keeps_its_graph() {
+    let (mut one, other) = (Gob::new(), Gob::new());
+    one.without_leftover_check();
+    let root = shared_root(&one);
+    let graph_dir = one.graph_dir("g");
+    fs::create_dir_all(&graph_dir).unwrap();
+    // It neither closes its descriptors nor keeps its tag or its environment: nobody can know any more whose it is.
+    let child = Child { close_fds: false, reset_limits: true, env_clear: true, ..away() };
+    let steps = serde_json::to_vec(&[Step::Child(child), Step::Listen, Step::Handshake]).unwrap();
+    fs::create_dir_all(root.join("g")).unwrap();
+    fs::write(root.join("g/fixture.json"), &steps).unwrap();
+    let started = start_in(&one, &root);
+    assert_eq!(started["success"], true, "{started}");
+    let pid: i32 = fs::read_to_string(root.join("g/pids.1")).unwrap().trim().parse().unwrap();
+    leave_groups(&[pid]);
+    kill_both(&one);
+    assert!(process::is_alive(pid));
+    fs::write(root.join("g/fixture.json"), serde_json::to_vec(&[Step::Listen, Step::Handshake]).unwrap())
+        .unwrap();
+    let refused = start_in(&other, &root);
+    assert_eq!(refused["error"]["code"], "server-locked-by-external", "{refused}");
+    assert_eq!(refused["error"]["details"]["pid"], pid, "{refused}");
+    assert_eq!(start_in(&one, &root)["error"]["details"]["pid"], pid, "nor does its own next supervisor");
+    Handle::open(pid).unwrap().signal(Signal::SIGKILL);
+    assert_eq!(process::survivors(&[pid], DEADLINE), Vec::<i32>::new());
+    assert_eq!(start_in(&other, &root)["data"]["outcome"], "started");
+    other.connect_as("cli").ok("stop", json!({"name": "g"}));
+}
+
+#[test]
+fn a_lock_that_was_deleted_is_made_anew_for_the_next_run() {
+    let gob = Gob::new();
+    let root = shared_root(&gob);
+    let lock = root.join(".gob/g.lock");
+    for garbage in [Some(""), None, Some("{\"pid\":1}"), Some("\u{0}")] {
+        assert_eq!(start_in(&gob, &root)["data"]["outcome"], "started");
+        match garbage {
+            Some(text) => fs::write(&lock, text).unwrap(),
+            None => fs::remove_file(&lock).unwrap(),
+        }
+        gob.connect_as("cli").ok("stop", json!({"name": "g"}));
+    }
+    assert_eq!(start_in(&gob, &root)["success"], true);
+    let note: Value = serde_json::from_slice(&fs::read(&lock).unwrap()).unwrap();
+    assert_eq!((&note["name"], &note["run"]), (&json!("g"), &json!(5)));
+}
+
+#[test]
+fn a_graph_whose_lock_cannot_be_made_does_not_start() {
+    let gob = Gob::new();
+    let root = shared_root(&gob);
+    // In the way of the directory: root may write everywhere, so that taking rights away would show nothing.
+    fs::write(root.join(".gob"), "").unwrap();
+    let refused = start_in(&gob, &root);
+    let error = &refused["error"];
+    assert_eq!(error["code"], "server-start-failed", "{refused}");
+    assert!(error["details"]["errno"].is_string(), "{refused}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(".gob/g.lock") && message.contains("open"), "{message}");
+    gob.connect_as("cli").ok("stop", json!({"name": "g"}));
+}
