@@ -4,10 +4,15 @@
 //! and with the request's id wherever it could be read. Whoever speaks this envelope with requests of its own
 //! implements [`Requests`] for them. Nothing here keeps state.
 
+mod client;
+mod explain;
+
+pub use client::{ServerFrame, parse_server_frame, write_request};
+
 use crate::error::{ErrorCode, WireError};
 use crate::limits::MAX_REQUEST_BYTES;
-use crate::name::{INVALID_NAME, INVALID_OWNER};
 use crate::request::Request;
+use explain::{Tracked, explain, from_serde, invalid, named_field, offset_in, unknown_request};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -167,31 +172,6 @@ pub fn frame_too_long() -> WireError {
         .details(serde_json::json!({"field": "", "position": MAX_REQUEST_BYTES}))
 }
 
-/// Writes a request frame with its newline.
-///
-/// # Errors
-/// When the request can't be serialised or is longer than [`MAX_REQUEST_BYTES`].
-pub fn write_request(id: &Id, request: &Request) -> Result<Vec<u8>, WireError> {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        id: &'a Id,
-        #[serde(rename = "type")]
-        type_name: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        payload: Option<Box<RawValue>>,
-    }
-    let internal =
-        |e: serde_json::Error| WireError::new(ErrorCode::Internal, format!("cannot write the request: {e}"));
-    let payload = request.payload().map_err(internal)?;
-    let mut line =
-        serde_json::to_vec(&Line { id, type_name: request.type_name(), payload }).map_err(internal)?;
-    if line.len() > MAX_REQUEST_BYTES {
-        return Err(frame_too_long());
-    }
-    line.push(b'\n');
-    Ok(line)
-}
-
 /// Appends a response frame with its newline.
 ///
 /// # Errors
@@ -224,50 +204,6 @@ pub fn write_response<T: Serialize>(
         out.push(b'\n');
     }
     written
-}
-
-/// One frame as a client receives it.
-#[derive(Debug)]
-pub enum ServerFrame<'a> {
-    /// The answer to a request.
-    Response {
-        /// The request's id.
-        id: Option<Id>,
-        /// Its data, still unparsed, or why it failed.
-        result: Result<&'a RawValue, WireError>,
-    },
-    /// An event, or `lagged`, still unparsed.
-    Event(&'a str),
-}
-
-/// Reads one frame from the supervisor. Unknown fields are ignored.
-///
-/// # Errors
-/// When the line is neither a response nor an event.
-pub fn parse_server_frame(line: &[u8]) -> Result<ServerFrame<'_>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(default)]
-        id: Option<Id>,
-        success: Option<bool>,
-        #[serde(borrow)]
-        data: Option<&'a RawValue>,
-        error: Option<WireError>,
-        #[serde(borrow)]
-        event: Option<Cow<'a, str>>,
-    }
-    let text = std::str::from_utf8(line).map_err(de::Error::custom)?;
-    let line: Line<'_> = serde_json::from_str(text)?;
-    match line {
-        Line { event: Some(_), success: None, .. } => Ok(ServerFrame::Event(text)),
-        Line { id, success: Some(true), data: Some(data), .. } => {
-            Ok(ServerFrame::Response { id, result: Ok(data) })
-        }
-        Line { id, success: Some(false), error: Some(error), .. } => {
-            Ok(ServerFrame::Response { id, result: Err(error) })
-        }
-        Line { .. } => Err(de::Error::custom("neither a response nor an event")),
-    }
 }
 
 struct Envelope<'a> {
@@ -318,180 +254,5 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
     }
 }
 
-type Tracked<'p, 'r, 'a> =
-    serde_path_to_error::Deserializer<'p, 'r, &'r mut serde_json::Deserializer<serde_json::de::StrRead<'a>>>;
-
-/// Parses a value that was refused once more, this time keeping track of where it is. Only bad requests pay for
-/// that.
-fn explain<'a>(
-    root: &str,
-    text: &'a str,
-    offset: usize,
-    parse: impl FnOnce(Tracked<'_, '_, 'a>) -> Option<serde_json::Error>,
-) -> WireError {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let mut track = serde_path_to_error::Track::new();
-    let Some(error) = parse(serde_path_to_error::Deserializer::new(&mut reader, &mut track)) else {
-        return invalid("the value cannot be read", root, offset);
-    };
-    let path = track.path().to_string();
-    let mut field = root.to_owned();
-    if path != "." {
-        field = format!("{root}.{path}");
-    }
-    if let Some(name) = named_field(&error.to_string())
-        && !field.ends_with(&format!(".{name}"))
-    {
-        field = format!("{field}.{name}");
-    }
-    from_serde(&error, &field, offset)
-}
-
-fn from_serde(error: &serde_json::Error, field: &str, offset: usize) -> WireError {
-    let text = error.to_string();
-    let position = offset + error.column().saturating_sub(1);
-    // serde_json ends its messages with a line and a column of the part it was given.
-    let what = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
-    let coded = [(INVALID_NAME, ErrorCode::InvalidName), (INVALID_OWNER, ErrorCode::InvalidOwner)];
-    for (prefix, code) in coded {
-        if let Some(message) = what.strip_prefix(prefix) {
-            return WireError::new(code, message).details(place(field, position));
-        }
-    }
-    invalid(what, field, position)
-}
-
-fn invalid(message: &str, field: &str, position: usize) -> WireError {
-    let hint = "a request is one line: {\"id\":1,\"type\":\"ping\"}";
-    WireError::new(ErrorCode::InvalidRequest, message).hint(hint).details(place(field, position))
-}
-
-fn place(field: &str, position: usize) -> serde_json::Value {
-    serde_json::json!({"field": field, "position": position})
-}
-
-fn unknown_request(type_name: &str, hint: &str) -> WireError {
-    let shown: String = type_name.chars().take(64).collect();
-    WireError::new(ErrorCode::UnknownRequest, format!("there is no request type {shown:?}"))
-        .hint(hint)
-        .details(serde_json::json!({"field": "type", "position": 0}))
-}
-
-/// The field that serde names in its message: it does so in backticks, and its errors carry it nowhere else.
-fn named_field(message: &str) -> Option<&str> {
-    let rest = ["unknown field `", "missing field `", "duplicate field `"]
-        .iter()
-        .find_map(|prefix| message.split_once(prefix))?
-        .1;
-    rest.split_once('`').map(|(name, _)| name)
-}
-
-fn offset_in(whole: &str, part: &str) -> usize {
-    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits;
-
-    fn rejected(line: &str) -> (Option<Id>, WireError) {
-        let rejected = parse_request(line.as_bytes()).unwrap_err();
-        (rejected.id, *rejected.error)
-    }
-
-    fn place_of(line: &str) -> (Option<Id>, String, u64) {
-        let (id, error) = rejected(line);
-        assert_eq!(error.code, ErrorCode::InvalidRequest, "{error:?}");
-        let details = error.details.unwrap();
-        (id, details["field"].as_str().unwrap().to_owned(), details["position"].as_u64().unwrap())
-    }
-
-    #[test]
-    fn reads_requests_with_and_without_payload() {
-        let incoming = parse_request(br#"{"id":7,"type":"ping"}"#).unwrap();
-        assert_eq!(incoming, Incoming { id: Some(Id::Number(7)), request: Request::Ping });
-        let incoming = parse_request(br#"{"type":"ping","payload":{},"id":"a"}"#).unwrap();
-        assert_eq!(incoming.id, Some(Id::Text("a".to_owned())));
-        assert_eq!(parse_request(br#"{"type":"ping"}"#).unwrap().id, None);
-    }
-
-    #[test]
-    fn names_the_field_and_the_position() {
-        assert_eq!(
-            place_of(r#"{"id":1,"type":"ping","extra":1}"#),
-            (Some(Id::Number(1)), "extra".into(), 28)
-        );
-        assert_eq!(place_of(r#"{"id":1,"id":2,"type":"ping"}"#).1, "id");
-        assert_eq!(place_of(r#"{"id":1}"#).1, "type");
-        assert_eq!(place_of(r#"{"id":1,"type":"get","payload":{}}"#).1, "payload.name");
-        assert_eq!(place_of(r#"{"id":1,"type":"get","payload":{"name":3}}"#).1, "payload.name");
-        assert_eq!(place_of(r#"{"id":1,"type":"get","payload":{"nam":"x"}}"#).1, "payload.nam");
-        assert_eq!(place_of(r#"{"id":1,"type":"stop","payload":{"name":"a","name":"b"}}"#).1, "payload.name");
-        assert_eq!(place_of(r#"{"id":1,"type":"start","payload":{"env":{"A":1}}}"#).1, "payload.env.A");
-        let (_, field, position) = place_of(r#"{"id":1,"type":"start","payload":{"timeout_ms":1e400}}"#);
-        assert_eq!((field.as_str(), position > 40), ("payload.timeout_ms", true));
-        assert_eq!(place_of(r#"{"id":1.5,"type":"ping"}"#).0, None);
-        assert_eq!(place_of("[1]").0, None);
-        assert_eq!(place_of(r#"{"id":1,"type":"ping"} x"#).0, Some(Id::Number(1)));
-    }
-
-    #[test]
-    fn names_and_owners_have_codes_of_their_own() {
-        let (id, error) = rejected(r#"{"id":1,"type":"get","payload":{"name":".."}}"#);
-        assert_eq!((id, error.code), (Some(Id::Number(1)), ErrorCode::InvalidName));
-        assert_eq!(error.details.unwrap()["field"], "payload.name");
-        let (_, error) = rejected(r#"{"id":1,"type":"hello","payload":{"protocol":1,"owner":"Root"}}"#);
-        assert_eq!(error.code, ErrorCode::InvalidOwner);
-        let (id, error) = rejected(r#"{"id":1,"type":"dance","payload":{"x":[1]}}"#);
-        assert_eq!((id, error.code), (Some(Id::Number(1)), ErrorCode::UnknownRequest));
-    }
-
-    #[test]
-    fn bombs_are_refused() {
-        let deep =
-            format!(r#"{{"id":1,"type":"ping","payload":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert!(parse_request(deep.as_bytes()).is_err());
-        let deep = format!(
-            r#"{{"id":1,"type":"start","payload":{{"env":{}1{}}}}}"#,
-            "{\"a\":".repeat(200),
-            "}".repeat(200)
-        );
-        assert!(parse_request(deep.as_bytes()).is_err());
-        assert!(parse_request(b"{\"id\":1,\"type\":\"ping\xff\"}").is_err());
-        assert!(parse_request(br#"{"id":1,"type":"start","payload":{"graph":"a\u0000"}}"#).is_err());
-    }
-
-    #[test]
-    fn requests_survive_the_wire() {
-        let request = Request::Start(crate::request::Start {
-            graph: Some(crate::Name::graph("nötes").unwrap()),
-            env: Some([("A", "1")].into_iter().collect()),
-            timeout_ms: Some(5),
-            lease: true,
-            ..Default::default()
-        });
-        let line = write_request(&Id::Number(3), &request).unwrap();
-        assert_eq!(parse_request(line.trim_ascii()).unwrap(), Incoming { id: Some(Id::Number(3)), request });
-        let long = Request::Get(crate::request::ByName { name: crate::Name::graph("x").unwrap() });
-        assert!(write_request(&Id::Text("x".repeat(limits::MAX_REQUEST_BYTES)), &long).is_err());
-    }
-
-    #[test]
-    fn parts_are_read_as_strictly() {
-        let error = |text: &str| parse_part::<crate::request::Stop>(text, "line").unwrap_err();
-        assert_eq!(error(r#"{"name":"a","force":1}"#).details.unwrap()["field"], "line.force");
-        assert_eq!(error(r#"{"name":"a","name":"b"}"#).details.unwrap()["field"], "line.name");
-        assert_eq!(error(r#"{"name":"a"} x"#).details.unwrap()["position"], 13);
-        assert!(parse_part::<crate::request::Stop>(r#"{"name":"a"}"#, "line").is_ok());
-    }
-
-    #[test]
-    fn server_frames() {
-        let frame = parse_server_frame(br#"{"id":1,"success":true,"data":{"pong":true},"new":1}"#).unwrap();
-        assert!(matches!(frame, ServerFrame::Response { id: Some(Id::Number(1)), result: Ok(_) }));
-        let frame = parse_server_frame(br#"{"event":"worker_of_tomorrow","seq":1}"#).unwrap();
-        assert!(matches!(frame, ServerFrame::Event(_)));
-        assert!(parse_server_frame(br#"{"pong":true}"#).is_err());
-    }
-}
+mod tests;

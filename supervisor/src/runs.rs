@@ -3,6 +3,8 @@
 //! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
 //! and reports what the kernel says. Used on the main thread alone.
 
+mod run;
+
 use crate::cgroups::{Cgroups, Removed};
 use crate::journal::Journal;
 use crate::program;
@@ -13,7 +15,8 @@ use crate::sys::spawn::{self, Limit, Spec, Started};
 use crate::sys::table::Table;
 use crate::sys::tag::{self, Life, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
-use gob_protocol::{Exit, ProcessId, Receipt, Signalled, signal};
+use gob_protocol::{Exit, ProcessId, Receipt, signal};
+use run::{Run, new_entry};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fs::File;
@@ -24,21 +27,6 @@ use std::time::Instant;
 /// A sweep is through when this many looks in a row found nobody. The first is at the whole table; a process that goes on as
 /// its own child can slip through that one, and hardly through the quick ones at the newest numbers that follow.
 const CLEAN_SCANS: u32 = 6;
-
-/// One run's processes.
-struct Run {
-    key: RunKey,
-    leader: i32,
-    start_time: u64,
-    pidfd: OwnedFd,
-    tag: Tag,
-    reaped: bool,
-    sweeping: bool,
-    /// Whether it has a control group.
-    grouped: bool,
-    /// When its end began, and whom that concerned.
-    ending: Option<(Instant, BTreeMap<ProcessId, Signalled>)>,
-}
 
 /// Why a run could not be started.
 pub(crate) struct SpawnFailure {
@@ -364,60 +352,6 @@ impl Runs {
     }
 }
 
-impl Run {
-    fn id(&self) -> ProcessId {
-        ProcessId { pid: self.leader, start_time: self.start_time }
-    }
-
-    /// Kills these members; false when there is nobody left to kill.
-    fn kill(&mut self, members: &[Found], spare: &Spare) -> bool {
-        self.note_ends(members);
-        let group_killed = !self.reaped && process::send_group(self.leader, libc::SIGKILL).is_ok();
-        // Who went with the group is dead by now and can't be opened any more.
-        let killed: Vec<Found> = members
-            .iter()
-            .filter(|found| {
-                (group_killed && found.pgid == self.leader)
-                    || spare
-                        .with_room(|| process::open(found, self.tag))
-                        .is_ok_and(|pidfd| pidfd.is_some_and(|fd| process::send(&fd, libc::SIGKILL).is_ok()))
-            })
-            .copied()
-            .collect();
-        self.note_killed(&killed);
-        !members.is_empty()
-    }
-
-    /// Notes a SIGKILL for these.
-    fn note_killed(&mut self, killed: &[Found]) {
-        let Some((_, concerned)) = &mut self.ending else { return };
-        for found in killed {
-            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
-            if !entry.signals.iter().any(|signal| signal == "SIGKILL") {
-                entry.signals.push("SIGKILL".to_owned());
-            }
-        }
-    }
-
-    /// Notes the time for all who are not alive any more.
-    fn note_ends(&mut self, alive: &[Found]) {
-        let Some((begun, concerned)) = &mut self.ending else { return };
-        let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        for (id, entry) in concerned {
-            let gone =
-                if id.pid == self.leader { self.reaped } else { !alive.iter().any(|found| found.id == *id) };
-            if gone && entry.ended_ms.is_none() && (self.reaped || self.sweeping) {
-                entry.ended_ms = Some(now);
-            }
-        }
-    }
-
-    fn receipt(&self) -> Receipt {
-        let signalled = self.ending.iter().flat_map(|(_, concerned)| concerned.values().cloned()).collect();
-        Receipt { signalled, survivors: Vec::new() }
-    }
-}
-
 /// Takes a run's control group away, or kills who is in it and answers who that was.
 fn empty_group(cgroups: &Cgroups, tag: Tag) -> Option<Vec<Found>> {
     match cgroups.remove(tag) {
@@ -428,8 +362,4 @@ fn empty_group(cgroups: &Cgroups, tag: Tag) -> Option<Vec<Found>> {
             None
         }
     }
-}
-
-fn new_entry(id: ProcessId) -> Signalled {
-    Signalled { pid: id.pid, start_time: id.start_time, signals: Vec::new(), ended_ms: None }
 }

@@ -1,0 +1,76 @@
+//! What is wrong with a line, where, and what to do about it.
+
+use crate::error::{ErrorCode, WireError};
+use crate::name::{INVALID_NAME, INVALID_OWNER};
+
+pub(super) type Tracked<'p, 'r, 'a> =
+    serde_path_to_error::Deserializer<'p, 'r, &'r mut serde_json::Deserializer<serde_json::de::StrRead<'a>>>;
+
+/// Parses a value that was refused once more, this time keeping track of where it is. Only bad requests pay for
+/// that.
+pub(super) fn explain<'a>(
+    root: &str,
+    text: &'a str,
+    offset: usize,
+    parse: impl FnOnce(Tracked<'_, '_, 'a>) -> Option<serde_json::Error>,
+) -> WireError {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut track = serde_path_to_error::Track::new();
+    let Some(error) = parse(serde_path_to_error::Deserializer::new(&mut reader, &mut track)) else {
+        return invalid("the value cannot be read", root, offset);
+    };
+    let path = track.path().to_string();
+    let mut field = root.to_owned();
+    if path != "." {
+        field = format!("{root}.{path}");
+    }
+    if let Some(name) = named_field(&error.to_string())
+        && !field.ends_with(&format!(".{name}"))
+    {
+        field = format!("{field}.{name}");
+    }
+    from_serde(&error, &field, offset)
+}
+
+pub(super) fn from_serde(error: &serde_json::Error, field: &str, offset: usize) -> WireError {
+    let text = error.to_string();
+    let position = offset + error.column().saturating_sub(1);
+    // serde_json ends its messages with a line and a column of the part it was given.
+    let what = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
+    let coded = [(INVALID_NAME, ErrorCode::InvalidName), (INVALID_OWNER, ErrorCode::InvalidOwner)];
+    for (prefix, code) in coded {
+        if let Some(message) = what.strip_prefix(prefix) {
+            return WireError::new(code, message).details(place(field, position));
+        }
+    }
+    invalid(what, field, position)
+}
+
+pub(super) fn invalid(message: &str, field: &str, position: usize) -> WireError {
+    let hint = "a request is one line: {\"id\":1,\"type\":\"ping\"}";
+    WireError::new(ErrorCode::InvalidRequest, message).hint(hint).details(place(field, position))
+}
+
+fn place(field: &str, position: usize) -> serde_json::Value {
+    serde_json::json!({"field": field, "position": position})
+}
+
+pub(super) fn unknown_request(type_name: &str, hint: &str) -> WireError {
+    let shown: String = type_name.chars().take(64).collect();
+    WireError::new(ErrorCode::UnknownRequest, format!("there is no request type {shown:?}"))
+        .hint(hint)
+        .details(serde_json::json!({"field": "type", "position": 0}))
+}
+
+/// The field that serde names in its message: it does so in backticks, and its errors carry it nowhere else.
+pub(super) fn named_field(message: &str) -> Option<&str> {
+    let rest = ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|prefix| message.split_once(prefix))?
+        .1;
+    rest.split_once('`').map(|(name, _)| name)
+}
+
+pub(super) fn offset_in(whole: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
+}
