@@ -36,11 +36,13 @@ fn both_streams_are_in_their_files_byte_for_byte() {
     let (out, err) = (gob.log("g", 1, "stdout"), gob.log("g", 1, "stderr"));
     assert_eq!(data["worker"]["stdout_path"], json!(out));
     assert_eq!(data["worker"]["stderr_path"], json!(err));
+    let ends_with = |end: &[u8]| wait::until(DEADLINE, || fs::read(&out).is_ok_and(|all| all.ends_with(end)));
+    // It listens before it makes noise, and does both at once.
+    assert!(ends_with(&noise));
     let mut worker = gob.worker("g");
     worker.ok("write", write("to stdout é\n", false));
     worker.ok("write", write("to stderr\n", true));
-    let expected = [noise.as_slice(), "to stdout é\n".as_bytes()].concat();
-    assert!(wait::until(DEADLINE, || fs::read(&out).is_ok_and(|bytes| bytes.ends_with(&expected))));
+    assert!(ends_with(&[noise.as_slice(), "to stdout é\n".as_bytes()].concat()));
     assert!(wait::until(DEADLINE, || fs::read(&err).is_ok_and(|bytes| bytes == b"to stderr\n")));
     for path in [&out, &err] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
