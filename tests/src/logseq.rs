@@ -5,10 +5,10 @@ use crate::process::Handle;
 use crate::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -67,10 +67,15 @@ impl Logseq {
         serde_json::from_slice(&fs::read(self.lock(dir)).expect("a lock file")).expect("JSON")
     }
 
-    /// Writes a lock file as somebody else would.
+    /// Writes a lock file as somebody else would. A link is not followed.
+    ///
+    /// # Panics
+    /// When it can't be written.
     pub fn write_lock(&self, dir: &str, text: &str) {
         fs::create_dir_all(self.root().join("graphs").join(dir)).expect("a graph's directory");
-        fs::write(self.lock(dir), text).expect("a lock file");
+        let mut file = File::options();
+        let file = file.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
+        file.open(self.lock(dir)).and_then(|mut file| file.write_all(text.as_bytes())).expect("a lock file");
     }
 
     /// What the workers of a graph were asked, in order: `shutdown PID`, `SIGTERM PID`.

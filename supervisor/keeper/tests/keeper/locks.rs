@@ -124,7 +124,11 @@ fn a_living_supervisor_that_lost_its_files_is_not_given_a_rival() {
 fn a_lock_that_is_something_else_is_refused() {
     for make in [
         (|path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap()) as fn(&std::path::Path),
-        |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+        |path| {
+            let target = path.with_extension("target");
+            fs::write(&target, "somebody else's").unwrap();
+            std::os::unix::fs::symlink(target, path).unwrap();
+        },
         |path| fs::create_dir(path).unwrap(),
     ] {
         let mut home = Home::new(STAYS);
@@ -135,5 +139,7 @@ fn a_lock_that_is_something_else_is_refused() {
         let (code, text) = finish(keeper);
         assert!(code == Some(1) && text.contains("gobd.lock"), "{code:?} {text}");
         assert!(read_to_end(ready).starts_with('E'));
+        let target = fs::read_to_string(home.lock().with_extension("target"));
+        assert!(target.is_ok_and(|text| text == "somebody else's") || !home.lock().is_symlink());
     }
 }
