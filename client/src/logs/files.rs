@@ -15,6 +15,8 @@ const TRIES: u32 = 1000;
 struct Segment {
     start: u64,
     file: File,
+    /// It stands for a file that somebody deleted or emptied: nothing but a hole.
+    is_lost: bool,
 }
 
 /// What is left of a stream.
@@ -71,7 +73,8 @@ impl Files {
                 let Some(start) = next.checked_sub(stat.len()) else { break };
                 start
             };
-            segments.push(Segment { start, file });
+            let is_lost = number > 0 && stat.len() > 0 && is_hole(&file);
+            segments.push(Segment { start, file, is_lost });
             next = start;
         }
         segments.reverse();
@@ -81,11 +84,6 @@ impl Files {
     /// The first byte of the stream that is still there.
     pub(super) fn start(&self) -> u64 {
         self.segments.first().map_or(0, |segment| segment.start)
-    }
-
-    /// Where the current file starts.
-    pub(super) fn current_start(&self) -> Option<u64> {
-        self.segments.last().map(|segment| segment.start)
     }
 
     /// The end of the stream as of now.
@@ -99,12 +97,17 @@ impl Files {
     /// Reads from a place in the stream; 0 bytes where there is nothing (yet, or any more).
     pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let holding = self.segments.iter().rev().find(|segment| segment.start <= offset);
-        let Some(segment) = holding else { return Ok(0) };
+        let Some(segment) = holding.filter(|segment| !segment.is_lost) else { return Ok(0) };
         let next = self.segments.iter().map(|segment| segment.start).find(|start| *start > offset);
         let room = next.map_or(u64::MAX, |next| next - offset);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(buf.len());
         segment.file.read_at(buf.get_mut(..room).unwrap_or_default(), offset - segment.start)
     }
+}
+
+/// Whether there is not a single byte of data in a file. A file system that knows no holes has data everywhere.
+fn is_hole(file: &File) -> bool {
+    nix::unistd::lseek(file, 0, nix::unistd::Whence::SeekData) == Err(nix::Error::ENXIO)
 }
 
 fn open(path: &Path) -> io::Result<Option<File>> {

@@ -121,14 +121,8 @@ impl Run {
     }
 
     fn take(&mut self, record: Record) -> io::Result<()> {
-        let Some(len) = record.len else {
-            let [stdout, stderr] = &self.sides;
-            let side = if record.stream == Stream::Stdout { stdout } else { stderr };
-            if side.files.current_start().is_none_or(|start| record.offset > start) {
-                self.refresh()?;
-            }
-            return Ok(());
-        };
+        // A file begins, perhaps where the one before it did: somebody may have deleted that one while it was empty.
+        let Some(len) = record.len else { return self.refresh() };
         self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
     }
 

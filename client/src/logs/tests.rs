@@ -285,3 +285,31 @@ fn a_follower_loses_and_doubles_nothing_while_files_rotate() {
     }
     drop(thread.join().unwrap());
 }
+
+#[test]
+fn a_file_that_was_deleted_while_it_was_empty_is_followed_in_its_new_place() {
+    let mut writer = Writer::new("anew");
+    writer.data_only(Stream::Stderr, "");
+    writer.write(Stream::Stdout, "a\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:a\n");
+    std::fs::remove_file(writer.log(Stream::Stderr)).unwrap();
+    writer.data_only(Stream::Stderr, "");
+    writer.record(Stream::Stderr, None);
+    writer.write(Stream::Stderr, "x\n");
+    assert_eq!(rest(&mut run), "e:x\n");
+}
+
+#[test]
+fn a_file_that_was_emptied_is_a_hole_among_those_that_are_still_there() {
+    let mut writer = Writer::new("hole");
+    writer.write(Stream::Stdout, "kept\n");
+    writer.rotate(Stream::Stdout, 5);
+    writer.write(Stream::Stdout, "lost\n");
+    let log = writer.log(Stream::Stdout);
+    File::create(&log).unwrap().set_len(5).unwrap();
+    writer.rotate(Stream::Stdout, 5);
+    writer.write(Stream::Stdout, "next\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(rest(&mut run), "o:kept\no:next\n");
+}

@@ -202,6 +202,7 @@ impl RunLog {
     /// go on.
     pub(super) fn find_again(&mut self, time: i64, config: &OutputConfig) {
         self.seen = Instant::now();
+        let keep = usize::try_from(config.keep).unwrap_or(usize::MAX);
         let index_is_lost = !self.index.is_at(&self.index_path(config));
         if index_is_lost {
             self.index = Index::default();
@@ -211,7 +212,7 @@ impl RunLog {
             let side = self.side(stream);
             let is_lost = !side.is_at(&path);
             if is_lost {
-                if let Err(error) = side.begin_anew(&path) {
+                if let Err(error) = side.begin_anew(&path, keep) {
                     self.fail(&error, 0);
                     continue;
                 }

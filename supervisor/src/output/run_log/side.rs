@@ -85,19 +85,28 @@ impl Side {
     }
 
     /// Whether the path still leads to all of the current file; one that is closed is taken to be the one that is there.
+    /// After a rotation there is none until it can be opened.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        leads_to(path, self.file.as_ref(), self.size)
+        self.file.is_none() && self.size == 0 || leads_to(path, self.file.as_ref(), self.size)
     }
 
-    /// Goes on in a new file behind what is lost. Rotated files go too: readers find their places by counting back from
-    /// the current one, over what is not there any more.
-    pub(super) fn begin_anew(&mut self, path: &Path) -> io::Result<()> {
-        while self.drop_oldest(path)? {}
+    /// Goes on in a new file behind what is lost. Readers find the places of rotated files by counting back from the
+    /// current one, so where there are such, a hole of the lost file's size takes its place among them.
+    pub(super) fn begin_anew(&mut self, path: &Path, keep: usize) -> io::Result<()> {
+        self.file = None;
         remove(path)?;
-        self.file = Some(open(path)?);
-        self.start += self.size;
-        self.size = 0;
+        if !rotated(path, 1).exists() {
+            self.rotated.clear();
+        }
+        if self.rotated.is_empty() || self.size == 0 {
+            self.start += self.size;
+            self.size = 0;
+        } else {
+            open(path)?.set_len(self.size)?;
+            self.rotate(path, keep)?;
+        }
         self.mid_line = false;
+        self.file = Some(open(path)?);
         Ok(())
     }
 
@@ -142,5 +151,28 @@ impl<'a> Stamps<'a> {
             }
             Some((first.time, len))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_can_not_be_opened_after_a_rotation_is_not_taken_for_a_lost_one() {
+        let dir = std::env::temp_dir().join(format!("gob-side-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let path = dir.join("1.stdout.log");
+        let mut side = Side::default();
+        assert_eq!(side.write(b"0123456789", || path.clone(), 10).unwrap(), 10);
+        assert_eq!(side.write(b"more", || path.clone(), 10).unwrap(), 0);
+        side.rotate(&path, 5).unwrap();
+        let nowhere = || dir.join("1.stdout.log.1/below a file");
+        assert!(side.write(b"more", nowhere, 10).is_err());
+        assert!(side.is_at(&path), "it is still to be made");
+        assert_eq!(side.write(b"more", || path.clone(), 10).unwrap(), 4);
+        std::fs::remove_file(&path).unwrap();
+        assert!(!side.is_at(&path));
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -235,7 +235,7 @@ fn a_file_that_was_deleted_or_cut_is_noticed_by_whoever_writes_on() {
     };
     for (what, lose) in losses {
         out("\n");
-        out(&full);
+        let start = out(&full);
         out("before\n");
         assert_eq!(fs::read_to_string(rotation::rotated(&path, 1)).unwrap(), full, "{what}");
         lose(&path);
@@ -250,7 +250,10 @@ fn a_file_that_was_deleted_or_cut_is_noticed_by_whoever_writes_on() {
             let pause = async { timeout(Duration::from_millis(50), std::future::pending::<()>()).await };
             plane.runtime.block_on(pause).unwrap_err();
         };
-        assert!(!rotation::rotated(&path, 1).exists(), "{what}: its place would be wrong");
+        let [hole, kept] = [1, 2].map(|n| fs::read(rotation::rotated(&path, n)).unwrap());
+        assert_eq!(hole.len() as u64 + 1 + start, end, "{what}: it has the place of what is lost");
+        assert!(hole.iter().all(|byte| *byte == 0), "{what}");
+        assert_eq!(kept, full.as_bytes(), "{what}: that nobody touched");
         let records = plane.index(&key);
         let [.., mark, last] = &*records else { panic!("{what}: {records:?}") };
         assert_eq!((mark.offset, mark.len), (end - 1, None), "{what}: the file starts behind what is lost");
