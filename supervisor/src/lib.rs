@@ -152,7 +152,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Found(found) => shell.take_found(found),
             Turn::Healed(mended) => shell.take_healed(mended),
             Turn::Gone(gone) => {
-                let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone));
+                let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone, shell.given()));
                 told.into_iter().for_each(|input| shell.input(input));
             }
         });

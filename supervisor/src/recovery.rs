@@ -13,7 +13,7 @@ pub(crate) use follow::{Gone, Leftovers};
 use crate::cgroups::Cgroups;
 use crate::journal::{Instance, Past};
 use crate::sys::process;
-use crate::sys::tag::{self, Tag};
+use crate::sys::tag::{self, Given, Tag};
 use gob_protocol::{Name, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -48,6 +48,8 @@ pub(crate) struct Claim {
     spared: [i32; 2],
     /// Whether the environment is looked at too.
     by_marker: bool,
+    /// This life's own tags are of the same state directory. None were given before it serves.
+    own: Option<Given>,
 }
 
 /// A process of a dead instance.
@@ -74,7 +76,7 @@ impl Claim {
         // A keeper that is still the same has swept.
         let swept = past.instances.last().is_some_and(|last| last.keeper == own.keeper);
         let by_marker = !swept && !past.instances.is_empty();
-        Self { home, past, spared: [own.pid, own.keeper.pid], by_marker }
+        Self { home, past, spared: [own.pid, own.keeper.pid], by_marker, own: None }
     }
 
     /// Kills everything of dead instances until nothing is left, or patience ends. `own` tells where groups may lie.
@@ -167,7 +169,11 @@ impl Claim {
             let known = |past: &Instance| Tag(past.tag).is_kin(*tag);
             tag.home() == Some(self.home) || self.past.instances.iter().any(known)
         };
-        if let Some(tag) = tag::of(pid).map(Tag).filter(ours) {
+        let tag = tag::of(pid).map(Tag);
+        if tag.is_some_and(|tag| self.own.is_some_and(|own| own.has(tag))) {
+            return None;
+        }
+        if let Some(tag) = tag.filter(ours) {
             return Some(Some(tag));
         }
         (by_marker && self.marks(pid)).then_some(None)
@@ -190,5 +196,50 @@ impl Claim {
         };
         let name = orphan.name.clone().or_else(told);
         Orphan { name, ..orphan }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::tag::Tags;
+    use nix::sys::resource::{Resource, setrlimit};
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    #[test]
+    fn what_this_life_has_started_is_not_claimed() {
+        let own = Instance {
+            instance: "own".to_owned(),
+            boot_id: String::new(),
+            pid: 1,
+            start_time: 0,
+            keeper: ProcessId { pid: 1, start_time: 0 },
+            tag: 0,
+            cgroups: None,
+        };
+        let home = u32::MAX - 7;
+        let (mut earlier, mut now) = (Tags::new(home, 1 << 60), Tags::new(home, 2 << 60));
+        let mut claim = Claim::new(home, &own, Past::default());
+        let start = |tag: Tag| {
+            let mut command = Command::new("/bin/sleep");
+            // SAFETY: between fork and exec nothing is done but one system call.
+            unsafe {
+                command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_LOCKS, tag.0, libc::RLIM_INFINITY)?));
+            }
+            command.arg("1000").spawn().unwrap()
+        };
+        let (orphan, worker) = (earlier.next(), now.next());
+        let mut children = [start(orphan), start(worker)];
+        let pids = children.each_ref().map(|child| i32::try_from(child.id()).unwrap());
+        let at_the_start = pids.map(|pid| claim.claims(pid, false));
+        claim.own = Some(now.given());
+        let serving = pids.map(|pid| claim.claims(pid, false));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(at_the_start, [Some(Some(orphan)), Some(Some(worker))]);
+        assert_eq!(serving, [Some(Some(orphan)), None]);
     }
 }

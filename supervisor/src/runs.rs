@@ -13,7 +13,7 @@ use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Limit, Spec, Started};
 use crate::sys::table::Table;
-use crate::sys::tag::{self, Life, Tag, Tags};
+use crate::sys::tag::{self, Given, Life, Tag, Tags};
 use gob_core::{RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, signal};
 use run::{Run, new_entry};
@@ -188,6 +188,11 @@ impl Runs {
     /// What all processes of this supervisor's runs have in common.
     pub(crate) const fn life(&self) -> Life {
         self.tags.life()
+    }
+
+    /// The tags of all runs there have been.
+    pub(crate) const fn given(&self) -> Given {
+        self.tags.given()
     }
 
     /// The run of which a process is.

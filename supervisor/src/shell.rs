@@ -13,6 +13,7 @@ use crate::output::{FromOutput, Output, Tap};
 use crate::readiness::{Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
+use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Note, Now, RunKey, Target};
 use gob_protocol::{Data, Incoming, Receipt, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
@@ -239,6 +240,11 @@ impl Shell {
                 }
             }
         }
+    }
+
+    /// The tags of all runs there have been.
+    pub(crate) const fn given(&self) -> Given {
+        self.runs.given()
     }
 
     /// Goes on with the files that took the place of those that were lost.

@@ -5,6 +5,7 @@
 
 use super::{Claim, Orphan};
 use crate::sys::process;
+use crate::sys::tag::Given;
 use gob_core::Input;
 use gob_protocol::Name;
 use std::collections::BTreeMap;
@@ -50,9 +51,10 @@ impl Leftovers {
         by_worker
     }
 
-    /// One is gone: kills what it has left, and tells what there is now.
-    pub(crate) fn gone(&mut self, Gone(pid): Gone) -> Option<Input> {
+    /// One is gone: kills what it has left, and tells what there is now. `own` are the tags of those who live on.
+    pub(crate) fn gone(&mut self, Gone(pid): Gone, own: Given) -> Option<Input> {
         let name = self.by_pid.remove(&pid)?;
+        self.claim.own = Some(own);
         tracing::info!(pid, left = self.by_pid.len(), "a process of an earlier supervisor has ended at last");
         let mut found = BTreeMap::new();
         if let Err(e) = self.claim.kill(&mut found) {

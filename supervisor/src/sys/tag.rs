@@ -60,32 +60,54 @@ impl Life {
     }
 }
 
-/// Hands out tags.
-#[derive(Debug)]
-pub(crate) struct Tags {
+/// The tags that were given in one life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The tag before the first one.
+    base: u64,
     last: u64,
 }
+
+impl Given {
+    /// Whether this is one of them.
+    pub(crate) fn has(self, tag: Tag) -> bool {
+        let is_home = tag.0 >> SERIAL_BITS == self.base >> SERIAL_BITS;
+        let count = |to: u64| to.wrapping_sub(self.base) & SERIALS;
+        is_home && 0 < count(tag.0) && count(tag.0) <= count(self.last)
+    }
+}
+
+/// Hands out tags.
+#[derive(Debug)]
+pub(crate) struct Tags(Given);
 
 impl Tags {
     /// Tags of a supervisor's life, which `random` sets apart from others in the same state directory.
     pub(crate) fn new(home: u32, random: u64) -> Self {
         let life = random >> (64 - (SERIAL_BITS - COUNTER_BITS));
         // The top two bits stay clear: RLIM_INFINITY and its neighbours mean something else.
-        Self { last: u64::from(home.max(1)) << SERIAL_BITS | life << COUNTER_BITS }
+        let base = u64::from(home.max(1)) << SERIAL_BITS | life << COUNTER_BITS;
+        Self(Given { base, last: base })
     }
 
     /// The tag before the first one.
-    pub(crate) fn base(&self) -> u64 {
-        self.last
+    pub(crate) const fn base(&self) -> u64 {
+        self.0.base
     }
 
     pub(crate) const fn life(&self) -> Life {
-        Life(self.last >> SERIAL_BITS)
+        Life(self.0.base >> SERIAL_BITS)
+    }
+
+    /// All that were given so far.
+    pub(crate) const fn given(&self) -> Given {
+        self.0
     }
 
     pub(crate) fn next(&mut self) -> Tag {
-        self.last = self.last & !SERIALS | (self.last + 1) & SERIALS;
-        Tag(self.last)
+        let last = &mut self.0.last;
+        *last = *last & !SERIALS | (*last + 1) & SERIALS;
+        Tag(*last)
     }
 }
 
@@ -145,13 +167,18 @@ mod tests {
         let (base, first, second) = (Tag(one.base()), one.next(), one.next());
         assert!(first != second && base.is_kin(first) && first.is_kin(second));
         assert!(!first.is_kin(other.next()));
+        let given = one.given();
+        assert!(given.has(first) && given.has(second));
+        assert!(!given.has(base) && !given.has(one.next()) && !given.has(other.next()) && !given.has(Tag(0)));
         assert_eq!((first.home(), other.next().home()), (Some(7), Some(7)));
         for none in [0, 1024, u64::MAX, u64::MAX - 1, i64::MAX as u64] {
             assert_eq!(Tag(none).home(), None, "{none}");
         }
         // The last of all is followed by the first, in the same home.
-        let mut last = Tags { last: 7 << SERIAL_BITS | SERIALS };
+        let highest = 7 << SERIAL_BITS | SERIALS;
+        let mut last = Tags(Given { base: highest, last: highest });
         assert_eq!(last.next(), Tag(7 << SERIAL_BITS));
+        assert!(last.given().has(Tag(7 << SERIAL_BITS)) && !last.given().has(Tag(highest)));
         assert!(Tags::new(u32::MAX, u64::MAX).next().0 < 1 << 62);
     }
 

@@ -324,9 +324,11 @@ fn what_cannot_be_ended_in_time_is_named_until_it_is_gone() {
     let mut conn = gob.connect_as("cli");
     let error = conn.err("start", json!({"graph": "g"}), "server-start-timeout-orphan");
     assert_eq!(error["details"], json!({"pids": [pid]}));
-    conn.ok("start", json!({"graph": "another"}));
+    let another = conn.ok("start", json!({"graph": "another"}))["worker"]["pid"].clone();
     drop(frozen);
     assert_eq!(process::survivors(&[pid], DEADLINE), Vec::<i32>::new());
     let started = wait::until(DEADLINE, || conn.ask("start", json!({"graph": "g"}))["success"] == true);
     assert!(started, "{}", conn.ask("start", json!({"graph": "g"})));
+    let worker = conn.ok("get", json!({"name": "another"}))["worker"].clone();
+    assert_eq!((&worker["pid"], &worker["state"]), (&another, &json!("ready")), "what lives now is let live");
 }
