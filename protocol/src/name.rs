@@ -5,6 +5,7 @@
 use crate::limits::{MAX_GRAPH_NAME_BYTES, MAX_JOB_NAME_BYTES, MAX_OWNER_BYTES};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +44,7 @@ pub enum NameError {
 /// The name of a worker: a graph's or a job's. They share one space.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// Checks the name of a graph.
@@ -65,7 +66,7 @@ impl Name {
         let ok = text.len() <= MAX_JOB_NAME_BYTES
             && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if ok { Ok(Self(text.to_owned())) } else { Err(NameError::Job(text.to_owned())) }
+        if ok { Ok(Self(text.into())) } else { Err(NameError::Job(text.to_owned())) }
     }
 
     /// Checks a name that may be a graph's or a job's, as every verb takes it.
@@ -86,19 +87,25 @@ impl Name {
         if len > MAX_GRAPH_NAME_BYTES {
             return Err(NameError::Encoded { len });
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The name of the job with this number.
     #[must_use]
     pub fn numbered(number: u64) -> Self {
-        Self(format!("j{number}"))
+        Self(format!("j{number}").into())
     }
 
     /// The name as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same text, shared.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The name as a file name: one path component, never `.` or `..`, at most 200 bytes.
@@ -173,7 +180,7 @@ pub fn decode_safe(text: &str) -> Option<String> {
 /// On whose behalf a connection speaks: a cooperative label among the programs of one user (PROTOCOL 4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Owner(String);
+pub struct Owner(Arc<str>);
 
 impl Owner {
     /// Checks an owner.
@@ -184,31 +191,31 @@ impl Owner {
         let ok = text.len() <= MAX_OWNER_BYTES
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if ok { Ok(Self(text.to_owned())) } else { Err(NameError::Owner(text.to_owned())) }
+        if ok { Ok(Self(text.into())) } else { Err(NameError::Owner(text.to_owned())) }
     }
 
     /// The owner of a connection that said no hello. It matches nobody, itself included.
     #[must_use]
     pub fn unknown() -> Self {
-        Self("unknown".to_owned())
+        Self("unknown".into())
     }
 
     /// The command line's owner, who may take over what is `unknown`.
     #[must_use]
     pub fn cli() -> Self {
-        Self("cli".to_owned())
+        Self("cli".into())
     }
 
     /// Whether this is [`Owner::unknown`].
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        self.0 == "unknown"
+        &*self.0 == "unknown"
     }
 
     /// Whether this is [`Owner::cli`].
     #[must_use]
     pub fn is_cli(&self) -> bool {
-        self.0 == "cli"
+        &*self.0 == "cli"
     }
 
     /// The owner as given.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Where a worker stands, as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,23 +123,23 @@ pub struct Port {
     pub pid: i32,
 }
 
-/// One worker as one requester sees it (PROTOCOL 6).
+/// One worker as one requester sees it (PROTOCOL 6). What stays the same from one view to the next is shared by them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Its name.
     pub name: Name,
     /// The kind it was started from; `job` for jobs.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The graph it serves; null for jobs.
-    pub graph: Option<String>,
+    pub graph: Option<Arc<str>>,
     /// A person's words about it.
     pub description: Option<String>,
     /// Real path of the directory that holds the graph; null for jobs.
-    pub root_dir: Option<String>,
+    pub root_dir: Option<Arc<str>>,
     /// Its working directory.
-    pub cwd: Option<String>,
+    pub cwd: Option<Arc<str>>,
     /// Its program and arguments, placeholders replaced.
-    pub command: Vec<String>,
+    pub command: Arc<[String]>,
     /// Who may stop it.
     pub owner: Owner,
     /// Whether the requester may stop it.
@@ -150,9 +151,9 @@ pub struct View {
     /// Its process group while it is alive.
     pub pgid: Option<i32>,
     /// Where its clients reach it: `unix:…` or `http://…`.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Arc<str>>,
     /// What it told about itself when it became ready.
-    pub meta: Map<String, Value>,
+    pub meta: Arc<Map<String, Value>>,
     /// The number of its latest run; 0 when it never ran.
     pub run: u64,
     /// When gob first heard of it.
@@ -172,14 +173,14 @@ pub struct View {
     /// How many leases hold it.
     pub leases: u32,
     /// Standard output of the latest run.
-    pub stdout_path: Option<String>,
+    pub stdout_path: Option<Arc<str>>,
     /// Standard error of the latest run.
-    pub stderr_path: Option<String>,
+    pub stderr_path: Option<Arc<str>>,
     /// Why it is in this state, in words.
     pub reason: Option<String>,
     /// Its version, where it tells it.
     #[serde(default)]
-    pub version: Option<String>,
+    pub version: Option<Arc<str>>,
     /// Ports on which its tree listens, where that was looked up.
     #[serde(default)]
     pub ports: Vec<Port>,

@@ -5,6 +5,7 @@ use crate::table::{Align, layout};
 use crate::text::{escape, shell, short_duration, since};
 use gob_client::View;
 use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
+use std::sync::Arc;
 
 /// `pid 4242, owner cli`.
 pub(crate) fn who(worker: &View) -> String {
@@ -21,16 +22,17 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     lines.push(("owner", format!("{}{owned}", worker.owner)));
     lines.push(("state", crate::rows::state(&Row::from(worker), now)));
     let ago = |at: Timestamp| format!("{at} ({} ago)", short_duration(since(at, now)));
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
     let optional = [
         ("reason", worker.reason.clone()),
         ("blocked", worker.blocked.clone()),
         ("pid", worker.pid.map(|pid| pid.to_string())),
-        ("endpoint", worker.endpoint.clone()),
-        ("version", worker.version.clone()),
+        ("endpoint", text(&worker.endpoint)),
+        ("version", text(&worker.version)),
         ("about", worker.description.clone()),
-        ("graph", worker.graph.clone()),
-        ("root", worker.root_dir.clone()),
-        ("cwd", worker.cwd.clone()),
+        ("graph", text(&worker.graph)),
+        ("root", text(&worker.root_dir)),
+        ("cwd", text(&worker.cwd)),
     ];
     lines.extend(optional.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))));
     lines.push(("command", shell(&worker.command)));
@@ -54,8 +56,8 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     for port in &worker.ports {
         lines.push(("port", format!("{}/{} (pid {})", port.port, port.protocol, port.pid)));
     }
-    lines.extend(worker.stdout_path.clone().map(|path| ("stdout", path)));
-    lines.extend(worker.stderr_path.clone().map(|path| ("stderr", path)));
+    lines.extend(text(&worker.stdout_path).map(|path| ("stdout", path)));
+    lines.extend(text(&worker.stderr_path).map(|path| ("stderr", path)));
     let title = format!("{} ({})\n", escape(worker.name.as_str()), escape(&worker.kind));
     title + &pairs(&lines)
 }
@@ -109,7 +111,7 @@ impl EventLines {
 fn details(what: &str, worker: &View) -> Option<String> {
     match what {
         "started" | "stopping" => worker.pid.map(|pid| format!("pid {pid}")),
-        "ready" => worker.endpoint.clone(),
+        "ready" => worker.endpoint.as_deref().map(str::to_owned),
         "owner changed" => Some(format!("owner {}", worker.owner)),
         "stopped" | "ceded" => worker.exit.as_ref().map(ToString::to_string),
         "lease granted" | "lease released" => Some(count(u64::from(worker.leases), "lease")),

@@ -42,7 +42,7 @@ impl<'a> From<&'a View> for Row<'a> {
     fn from(view: &'a View) -> Self {
         Self {
             name: view.name.as_str().into(),
-            kind: view.kind.as_str().into(),
+            kind: view.kind.as_ref().into(),
             owner: view.owner.as_str().into(),
             state: view.state,
             pid: view.pid,

@@ -48,7 +48,7 @@ pub use plan::{Paths, notify_socket};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::config::{Config as Settings, Rejected};
 use gob_protocol::kind::Kind;
@@ -88,9 +88,11 @@ pub struct Core {
     config: Config,
     workers: Workers,
     kinds: shared::Shared<Kind>,
+    kind_names: shared::Shared<str>,
+    root_dirs: shared::Shared<str>,
     envs: shared::Shared<Env>,
     /// Which worker serves a graph: (graph, real path of its root) is a worker's identity.
-    graphs: BTreeMap<(Name, String), Name>,
+    graphs: BTreeMap<(Name, Arc<str>), Name>,
     conns: BTreeMap<ConnId, Conn>,
     subscriptions: BTreeMap<ConnId, subscribers::Subscription>,
     timers: Timers,
@@ -135,6 +137,8 @@ impl Core {
             config,
             workers: Workers::default(),
             kinds: shared::Shared::default(),
+            kind_names: shared::Shared::default(),
+            root_dirs: shared::Shared::default(),
             envs: shared::Shared::default(),
             graphs: BTreeMap::new(),
             conns: BTreeMap::new(),

@@ -42,7 +42,7 @@ impl Core {
         BTreeMap::from([
             ("graph", worker.graph.to_string()),
             ("name", worker.name.to_string()),
-            ("root_dir", worker.root_dir.clone()),
+            ("root_dir", worker.root_dir.as_ref().into()),
             ("data_dir", data_dir(paths, worker)),
             ("graph_dir", graph_dir),
             ("owner", owner_word(&worker.kind, &worker.owner)),
@@ -112,7 +112,7 @@ impl Core {
             ("name", worker.name.as_str().into()),
             ("run", worker.run.into()),
             ("graph", worker.graph.as_str().into()),
-            ("root_dir", worker.root_dir.as_str().into()),
+            ("root_dir", worker.root_dir.as_ref().into()),
             ("owner", worker.owner.as_str().into()),
             ("supervisor_pid", server.pid.into()),
             ("instance", server.instance.as_str().into()),

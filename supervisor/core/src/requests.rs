@@ -73,9 +73,9 @@ impl Core {
         let requester = self.requester(conn);
         let wanted = |worker: &&Worker| {
             filter.owner.as_ref().is_none_or(|owner| owner == worker.owner_now())
-                && filter.kind.as_ref().is_none_or(|kind| *kind == worker.kind_name)
+                && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.kind_name)
                 && filter.state.is_none_or(|state| state == worker.state())
-                && (filter.cwd.is_none() || filter.cwd == worker.shown.cwd)
+                && (filter.cwd.is_none() || filter.cwd.as_deref() == worker.shown.cwd.as_deref())
         };
         let workers = self.workers.values().filter(wanted);
         Data::List(ListData {

@@ -2,6 +2,8 @@
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
 use gob_protocol::{Event, View};
@@ -50,11 +52,12 @@ impl Ring {
 /// About how many bytes the event takes on the wire. Exact enough for a bound and much cheaper than writing it.
 fn weight(event: &Event) -> usize {
     const FIXED: usize = 640;
-    let text = |text: &Option<alloc::string::String>| text.as_ref().map_or(0, |text| text.len());
+    let len = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+    let words = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let view = |view: &View| {
-        let texts = [&view.graph, &view.description, &view.root_dir, &view.cwd, &view.endpoint, &view.reason];
-        let paths = [&view.stdout_path, &view.stderr_path, &view.version, &view.blocked];
-        let texts: usize = texts.into_iter().chain(paths).map(text).sum();
+        let texts = [&view.graph, &view.root_dir, &view.cwd, &view.endpoint, &view.version];
+        let texts = texts.into_iter().chain([&view.stdout_path, &view.stderr_path]).map(len);
+        let texts: usize = texts.chain([&view.description, &view.reason, &view.blocked].map(words)).sum();
         let command: usize = view.command.iter().map(|arg| arg.len() + 3).sum();
         let meta: usize = view.meta.iter().map(|(key, value)| key.len() + json_weight(value)).sum();
         view.name.as_str().len() + texts + command + meta

@@ -1,24 +1,32 @@
-//! Values that many workers have in common are kept once: most workers are of one kind and of one environment.
+//! Values that many workers have in common are kept once: most workers are of one kind, of one environment and below one
+//! directory.
 
-use alloc::rc::Rc;
+use alloc::sync::Arc;
+use core::borrow::Borrow;
 
 /// Hands out the value that it handed out last when it is asked for an equal one.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared<T>(Option<Rc<T>>);
+#[derive(Debug)]
+pub(crate) struct Shared<T: ?Sized>(Option<Arc<T>>);
 
-impl<T> Default for Shared<T> {
+impl<T: ?Sized> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Default for Shared<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T: PartialEq> Shared<T> {
-    pub(crate) fn of(&mut self, value: T) -> Rc<T> {
-        if let Some(last) = self.0.as_ref().filter(|last| ***last == value) {
-            return Rc::clone(last);
+impl<T: PartialEq + ?Sized> Shared<T> {
+    pub(crate) fn of<V: Borrow<T> + Into<Arc<T>>>(&mut self, value: V) -> Arc<T> {
+        if let Some(last) = self.0.as_ref().filter(|last| ***last == *value.borrow()) {
+            return Arc::clone(last);
         }
-        let value = Rc::new(value);
-        self.0 = Some(Rc::clone(&value));
+        let value = value.into();
+        self.0 = Some(Arc::clone(&value));
         value
     }
 }

@@ -8,6 +8,7 @@ use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::foreign::is_safe_dir;
 use gob_protocol::kind::OnLastLease;
@@ -49,18 +50,19 @@ impl Core {
             return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message).details(details)));
         };
         let graph = start.graph.as_ref().unwrap_or(name);
-        let root_dir = &self.root_for(graph, start);
+        let root_dir = self.root_for(graph, start);
+        let root_dir = &self.root_dirs.of(root_dir);
         let serving = self.graphs.get(&(graph.clone(), root_dir.clone()));
         // Whoever names no worker means the one that serves the graph, if it is of the kind that was asked for.
         let meant = serving.filter(|other| {
-            let known = self.workers.get(other).map(|other| &other.kind_name);
-            start.name.is_none() && (start.kind.is_none() || start.kind.as_ref() == known)
+            let known = self.workers.get(other).map(|other| &*other.kind_name);
+            start.name.is_none() && (start.kind.is_none() || start.kind.as_deref() == known)
         });
         if let Some(known) = self.workers.get(name) {
             // A start that names neither graph nor root means this very worker, wherever its graph is.
             let fits = start.graph.as_ref().is_none_or(|graph| *graph == known.graph)
-                && start.root_dir.as_ref().is_none_or(|root| *root == known.root_dir)
-                && start.kind.as_ref().is_none_or(|kind| *kind == known.kind_name);
+                && start.root_dir.as_ref().is_none_or(|root| **root == *known.root_dir)
+                && start.kind.as_ref().is_none_or(|kind| **kind == *known.kind_name);
             if fits {
                 return Ok(name.clone());
             }
@@ -89,7 +91,7 @@ impl Core {
         &mut self,
         name: Name,
         graph: Name,
-        root_dir: alloc::string::String,
+        root_dir: Arc<str>,
         kind: Option<&alloc::string::String>,
         requester: &Owner,
         actor: &Actor,
@@ -102,7 +104,7 @@ impl Core {
         let kind = self.kinds.of(kind);
         let worker = Worker {
             name: name.clone(),
-            kind_name,
+            kind_name: self.kind_names.of(kind_name),
             kind,
             graph,
             root_dir,

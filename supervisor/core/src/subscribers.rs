@@ -48,7 +48,7 @@ impl Subscription {
         let filter = &self.filter;
         filter.names.as_ref().is_none_or(|names| names.contains(&view.name))
             && filter.owner.as_ref().is_none_or(|owner| *owner == view.owner)
-            && (filter.cwd.is_none() || filter.cwd == view.cwd)
+            && (filter.cwd.is_none() || filter.cwd.as_deref() == view.cwd.as_deref())
     }
 }
 

@@ -6,8 +6,8 @@ use crate::parts::Holder;
 use crate::restart::Failures;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::kind::{Kind, OnLastLease};
 use gob_protocol::view::Port;
@@ -134,12 +134,12 @@ pub(crate) enum Waiting {
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     pub(crate) name: Name,
-    pub(crate) kind_name: String,
-    pub(crate) kind: Rc<Kind>,
+    pub(crate) kind_name: Arc<str>,
+    pub(crate) kind: Arc<Kind>,
     pub(crate) graph: Name,
-    pub(crate) root_dir: String,
+    pub(crate) root_dir: Arc<str>,
     /// As much of its starter's environment as its kind lets through.
-    pub(crate) env: Option<Rc<Env>>,
+    pub(crate) env: Option<Arc<Env>>,
     pub(crate) owner: Owner,
     pub(crate) phase: Phase,
     pub(crate) run: u64,
@@ -197,12 +197,12 @@ pub(crate) struct Live {
 /// What others see of the latest run and is not needed to decide.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
-    pub(crate) command: Vec<String>,
-    pub(crate) cwd: Option<String>,
-    pub(crate) endpoint: Option<String>,
-    pub(crate) version: Option<String>,
+    pub(crate) command: Arc<[String]>,
+    pub(crate) cwd: Option<Arc<str>>,
+    pub(crate) endpoint: Option<Arc<str>>,
+    pub(crate) version: Option<Arc<str>>,
     pub(crate) ports: Vec<Port>,
-    pub(crate) meta: Map<String, Value>,
+    pub(crate) meta: Arc<Map<String, Value>>,
     pub(crate) created_at: Timestamp,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) ready_at: Option<Timestamp>,
@@ -210,8 +210,8 @@ pub(crate) struct Shown {
     pub(crate) next_restart_at: Option<Timestamp>,
     pub(crate) exit: Option<Exit>,
     pub(crate) reason: Option<String>,
-    pub(crate) stdout_path: Option<String>,
-    pub(crate) stderr_path: Option<String>,
+    pub(crate) stdout_path: Option<Arc<str>>,
+    pub(crate) stderr_path: Option<Arc<str>>,
     pub(crate) last_lines: Vec<String>,
 }
 
@@ -219,8 +219,13 @@ impl Shown {
     /// Puts the run's port where its plan left room for it.
     pub(crate) fn fill_port(&mut self, port: Option<u16>) {
         let port = port.map_or_else(|| "{port}".into(), |port| port.to_string());
-        for text in self.command.iter_mut().chain(&mut self.cwd) {
-            *text = text.replace(crate::parts::PORT_MARK, &port);
+        let fill = |text: &str| text.replace(crate::parts::PORT_MARK, &port);
+        let is_marked = |text: &str| text.contains(crate::parts::PORT_MARK);
+        if self.command.iter().any(|arg| is_marked(arg)) {
+            self.command = self.command.iter().map(|arg| fill(arg)).collect();
+        }
+        if let Some(cwd) = self.cwd.as_mut().filter(|cwd| is_marked(cwd)) {
+            *cwd = fill(cwd).into();
         }
     }
 }
@@ -277,7 +282,7 @@ impl Worker {
         let shown = &self.shown;
         let ours = self.pid().filter(|_| !matches!(self.phase, Phase::External(_)));
         let endpoint = match &self.phase {
-            Phase::External(holder) => holder.endpoint.clone(),
+            Phase::External(holder) => holder.endpoint.as_deref().map(Into::into),
             Phase::Ready { .. } | Phase::Unhealthy { .. } => shown.endpoint.clone(),
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Starting { .. } => None,
             Phase::Ending(_) | Phase::Backoff => None,
@@ -286,7 +291,7 @@ impl Worker {
         View {
             name: self.name.clone(),
             kind: self.kind_name.clone(),
-            graph: Some(self.graph.as_str().into()),
+            graph: Some(self.graph.shared()),
             description: None,
             root_dir: Some(self.root_dir.clone()),
             cwd: shown.cwd.clone(),

@@ -111,7 +111,7 @@ fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Fai
 /// Whether a worker passes every filter that is given, as the supervisor would say.
 pub(super) fn passes(filter: &List, worker: &View) -> bool {
     filter.owner.as_ref().is_none_or(|owner| *owner == worker.owner)
-        && filter.kind.as_ref().is_none_or(|kind| *kind == worker.kind)
+        && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.kind)
         && filter.state.is_none_or(|state| state == worker.state)
-        && filter.cwd.as_ref().is_none_or(|cwd| worker.cwd.as_ref() == Some(cwd))
+        && filter.cwd.as_ref().is_none_or(|cwd| worker.cwd.as_deref() == Some(cwd))
 }

@@ -86,7 +86,7 @@ fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (S
     let graph = graph.unwrap_or_else(|| name.clone());
     let (mut first, mut told_by_locks): (Option<Sight>, bool) = (None, false);
     for kind in kinds(&config, &graph, worker) {
-        let said = worker.and_then(|worker| worker.root_dir.as_ref()).or(kind.root_dir.as_ref());
+        let said = worker.and_then(|worker| worker.root_dir.as_deref()).or(kind.root_dir.as_deref());
         let root = said.map_or_else(|| dirs.data.clone(), PathBuf::from);
         let root = root.canonicalize().unwrap_or(root);
         let sight = look(&Place { graph: &graph, kind: &kind, root: &root, data: &dirs.data });

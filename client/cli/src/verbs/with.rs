@@ -72,7 +72,7 @@ fn hold(context: &Context, names: Vec<Name>) -> Result<(Client, Vec<(String, Str
         let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
         let StartData { worker, .. } = requests::read("start", &data?)?;
-        let endpoint = worker.endpoint.unwrap_or_default();
+        let endpoint: String = worker.endpoint.as_deref().unwrap_or_default().into();
         if variables.is_empty() {
             variables.push(("GOB_ENDPOINT".to_owned(), endpoint.clone()));
         }

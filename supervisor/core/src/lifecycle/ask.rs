@@ -136,5 +136,6 @@ fn http_endpoint(worker: &Worker) -> Option<String> {
         Check::None | Check::Handshake | Check::Notify | Check::Connect { .. } => None,
         Check::Log { .. } | Check::Delay { .. } => None,
     };
-    told.cloned().or_else(|| worker.port.or(fixed).map(|port| format!("http://127.0.0.1:{port}")))
+    told.map(|told| told.as_ref().into())
+        .or_else(|| worker.port.or(fixed).map(|port| format!("http://127.0.0.1:{port}")))
 }

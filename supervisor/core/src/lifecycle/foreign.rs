@@ -46,7 +46,7 @@ impl Core {
             lock_file: worker.kind.foreign.lock_file.as_ref().map(|path| self.filled(worker, path)),
             command: self.plan(worker).command,
             graph: worker.graph.to_string(),
-            root_dir: worker.root_dir.clone(),
+            root_dir: worker.root_dir.as_ref().into(),
             health,
         }
     }

@@ -74,8 +74,9 @@ impl Core {
         worker.lost_ports = 0;
         let given = worker.port.map(|port| format!("http://127.0.0.1:{port}"));
         let shown = &mut worker.shown;
-        (shown.version, shown.meta, shown.ports) = (handshake.version, handshake.meta, ports);
-        shown.endpoint = handshake.endpoint.or(given);
+        shown.version = handshake.version.map(Into::into);
+        (shown.meta, shown.ports) = (handshake.meta.into(), ports);
+        shown.endpoint = handshake.endpoint.or(given).map(Into::into);
         shown.ready_at = Some(wall);
         shown.reason = None;
         let actor = worker.actor.clone();

@@ -25,7 +25,8 @@ impl Core {
         let Some(worker) = self.workers.get(name) else { return };
         let plan = self.plan(worker);
         let logs = [Stream::Stdout, Stream::Stderr].map(|stream| self.log_path(worker, stream));
-        let (command, cwd) = (plan.command.clone(), plan.cwd.clone());
+        let command = plan.command.as_slice().into();
+        let cwd = plan.cwd.as_str().into();
         let Some(worker) = self.workers.get_mut(name) else { return };
         let [stdout, stderr] = logs;
         worker.shown = crate::worker::Shown {
@@ -34,8 +35,8 @@ impl Core {
             created_at: worker.shown.created_at,
             exit: worker.shown.exit.take(),
             stopped_at: worker.shown.stopped_at,
-            stdout_path: Some(stdout),
-            stderr_path: Some(stderr),
+            stdout_path: Some(stdout.into()),
+            stderr_path: Some(stderr.into()),
             ..Default::default()
         };
         self.timers.arm(Timer::Start(name.clone()), now.saturating_add(timeout_ms));

@@ -45,7 +45,7 @@ fn wants(filter: &Subscribe, event: &Event) -> bool {
 fn wants_view(filter: &Subscribe, view: &View) -> bool {
     filter.names.as_ref().is_none_or(|names| names.contains(&view.name))
         && filter.owner.as_ref().is_none_or(|owner| *owner == view.owner)
-        && filter.cwd.as_ref().is_none_or(|cwd| Some(cwd) == view.cwd.as_ref())
+        && filter.cwd.as_ref().is_none_or(|cwd| Some(&**cwd) == view.cwd.as_deref())
 }
 
 fn is_owned(view: &View, requester: &Owner) -> bool {
