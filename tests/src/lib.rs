@@ -14,6 +14,7 @@ pub mod logseq;
 pub mod process;
 pub mod script;
 pub mod wait;
+pub mod walk;
 
 pub use conn::Conn;
 pub use ctl::{Ctl, Output};
