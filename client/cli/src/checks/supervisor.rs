@@ -98,8 +98,8 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     if let Error::Refused(refused) = error
         && refused.code == ErrorCode::VersionMismatch
     {
-        let hint = "install the same version of gobctl and gobd; then, when nobody needs the workers, end that supervisor";
-        return fail("protocol", error.to_string(), hint);
+        // It knows its own number; this gobctl can't even ask for that.
+        return fail("protocol", error.to_string(), error.hint().unwrap_or_default());
     }
     let cause = error.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
     let hint = if let Error::Dirs(_) = error {
