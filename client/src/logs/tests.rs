@@ -288,7 +288,7 @@ fn a_follower_loses_and_doubles_nothing_while_files_rotate() {
 
 #[test]
 fn a_file_that_was_deleted_while_it_was_empty_is_followed_in_its_new_place() {
-    let mut writer = Writer::new("anew");
+    let mut writer = Writer::new("deleted-empty");
     writer.data_only(Stream::Stderr, "");
     writer.write(Stream::Stdout, "a\n");
     let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
