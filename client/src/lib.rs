@@ -11,8 +11,10 @@
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
 //! | [`dirs`] | where gob's files are |
+//! | [`address`] | the address of a socket with a path of any length |
 //! | [`siblings`] | where gob's other programs are |
 
+pub mod address;
 pub mod autostart;
 pub mod blocking;
 pub mod conn;

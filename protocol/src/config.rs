@@ -24,7 +24,7 @@ pub use shown::{Setting, Source};
 pub use trust::{FileFacts, MAX_CONFIG_BYTES, refusal};
 
 use crate::Name;
-use crate::kind::{Check, HttpPort, Kind, Readiness, RestartPolicy, StopWay};
+use crate::kind::{Check, Kind, Readiness, RestartPolicy, StopWay};
 use overrides::{Overrides, uses};
 use reader::{Reader, Section};
 use std::collections::BTreeMap;
@@ -205,12 +205,13 @@ impl<'t> Reader<'t> {
         if let Some(kinds) = self.section(root, "kind") {
             self.kinds(&kinds, &mut config);
         }
-        if let Some(graphs) = self.section(root, "graph") {
-            self.graphs(&graphs, &mut config);
-        }
         let known = |text: &str| known_kind(&config.kinds, text);
         if let Some(kind) = self.parsed(root, "default_kind", known) {
             config.default_kind = kind;
+        }
+        // What is said of a graph has to fit its kind, which may be that one.
+        if let Some(graphs) = self.section(root, "graph") {
+            self.graphs(&graphs, &mut config);
         }
         config
     }
@@ -225,6 +226,7 @@ impl<'t> Reader<'t> {
             let Some(section) = self.as_section(item, kinds.key_of(name)) else { continue };
             let overrides = self.overrides(&section, false);
             let mut kind = config.kinds.get(name).cloned().unwrap_or_else(|| empty(&config.restart));
+            let looked_at = kind.liveness.is_some();
             overrides.lay_over(&mut kind);
             if kind.command.is_empty() && section.get("command").is_none() {
                 let message =
@@ -232,7 +234,7 @@ impl<'t> Reader<'t> {
                 self.problem(section.span.start, section.key.clone(), message);
             }
             self.given_port(&section, &kind);
-            self.lively(&section, &overrides.liveness, &kind);
+            self.lively(&section, &overrides.liveness, &kind, looked_at);
             config.kinds.insert(name.to_owned(), kind);
         }
     }
@@ -248,25 +250,35 @@ impl<'t> Reader<'t> {
             let kind = self.parsed(&section, "kind", |text| known_kind(&config.kinds, text));
             let liveness = overrides.liveness.clone();
             config.graphs.insert(name.to_owned(), Graph { kind, overrides });
-            if let Ok((_, kind)) = config.kind_of(name, None) {
+            if let Ok((of, kind)) = config.kind_of(name, None) {
+                let looked_at = config.kinds.get(&of).is_some_and(|kind| kind.liveness.is_some());
                 self.given_port(&section, &kind);
-                self.lively(&section, &liveness, &kind);
+                self.lively(&section, &liveness, &kind, looked_at);
             }
         }
     }
 
-    /// A readiness check of the port that the worker was given needs a worker that is given one.
+    /// A check of the port that the worker was given needs a worker that is given one. Where the section says nothing of the
+    /// check, what takes the port away is wrong.
     fn given_port(&mut self, section: &Section<'_, 't>, kind: &Kind) {
-        let Some(item) = section.get("readiness") else { return };
-        let given = match &kind.readiness.check {
-            Check::Http { port: HttpPort::Given, .. } => true,
-            Check::Connect { address } => address.contains("{port}"),
-            Check::None | Check::Handshake | Check::Notify | Check::Http { .. } => false,
-            Check::Log { .. } | Check::Delay { .. } => false,
-        };
-        if given && !kind.command.is_empty() && !uses(kind, "{port}") {
-            let message = "it looks at {port}, but neither `command` nor `env` gives the worker that port";
-            self.problem(item.span().start, section.key_of("readiness"), message);
+        if kind.command.is_empty() || uses(kind, "{port}") {
+            return;
+        }
+        let liveness = kind.liveness.as_ref().map(|liveness| &liveness.check);
+        for (name, check) in [("readiness", Some(&kind.readiness.check)), ("liveness", liveness)] {
+            if !check.is_some_and(Check::wants_given_port) {
+                continue;
+            }
+            let at = [name, "command", "env"].into_iter().find_map(|key| Some((key, section.get(key)?)));
+            let Some((key, item)) = at else { continue };
+            let message = if key == name {
+                "it looks at {port}, but neither `command` nor `env` gives the worker that port".to_owned()
+            } else {
+                format!(
+                    "its {name} looks at {{port}}, but neither `command` nor `env` gives the worker that port"
+                )
+            };
+            self.problem(item.span().start, section.key_of(key), message);
         }
     }
 }

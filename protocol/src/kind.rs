@@ -158,6 +158,27 @@ pub enum Check {
     },
 }
 
+impl Check {
+    /// Whether it looks at the port that the worker is given by `{port}`.
+    #[must_use]
+    pub fn wants_given_port(&self) -> bool {
+        match self {
+            Self::Http { port, .. } => *port == HttpPort::Given,
+            Self::Connect { address } => address.contains("{port}"),
+            Self::None | Self::Handshake | Self::Notify | Self::Log { .. } | Self::Delay { .. } => false,
+        }
+    }
+
+    /// Whether what it looks at comes while the worker starts, and then no more.
+    #[must_use]
+    pub const fn comes_once(&self) -> bool {
+        match self {
+            Self::Handshake | Self::Log { .. } | Self::Delay { .. } => true,
+            Self::None | Self::Notify | Self::Http { .. } | Self::Connect { .. } => false,
+        }
+    }
+}
+
 /// Which port a worker's HTTP server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

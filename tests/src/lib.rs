@@ -4,7 +4,7 @@
 //! place of the graph worker unless a test wants the real one, so that whatever is left at its end can be told by the path of
 //! its program. On drop the supervisor is stopped, and a process that is still there fails the test.
 //!
-//! Nothing here waits for a length of time: see [`wait`].
+//! Nothing here waits for a length of time, but where time itself is what is tried: see [`wait`].
 
 pub mod conn;
 pub mod console;
@@ -14,6 +14,7 @@ pub mod logseq;
 pub mod process;
 pub mod script;
 pub mod wait;
+pub mod walk;
 
 pub use conn::Conn;
 pub use ctl::{Ctl, Output};

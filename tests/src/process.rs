@@ -95,7 +95,9 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// A field of `/proc/<pid>/stat`, counted as proc(5) does; not the second.
 #[must_use]
 pub fn stat_field(pid: i32, field: usize) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // Bytes: a worker may call itself what it likes, and who can't be read would count as dead.
+    let stat = String::from_utf8_lossy(&stat);
     // The program's name may hold spaces and parentheses; everything behind the last one is numbers.
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.split(' ').nth(field.checked_sub(3)?).map(str::to_owned)
@@ -201,4 +203,32 @@ pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {
     // SAFETY: reads one `rlimit`, and writes none.
     let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const new, std::ptr::null_mut()) };
     (got == 0 && set == 0).then_some(old.rlim_cur)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    /// The kernel keeps 15 bytes of a program's name, here the first half of the last character.
+    #[test]
+    fn a_name_that_is_no_text_is_of_a_living_process() {
+        let dir = std::env::temp_dir().join(format!("gob-names-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let program = dir.join("fourteen-bytesü");
+        std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+        let mut command = Command::new(&program);
+        command.arg0("sh").args(["-c", "read end"]).env("GOB_NAMES", &dir).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let pid = child.id() as i32;
+        let name = fs::read(format!("/proc/{pid}/comm")).unwrap();
+        let (alive, own) = (is_alive(pid), belonging_to(&dir));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(name, b"fourteen-bytes\xc3\n");
+        assert!(alive && own == [pid], "{alive} {own:?}");
+        assert!(!is_alive(pid));
+    }
 }

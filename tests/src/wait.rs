@@ -1,4 +1,4 @@
-//! Waiting for something with a deadline, never for a length of time.
+//! Waiting for something with a deadline; for a length of time only in [`while_time_passes`].
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -24,6 +24,15 @@ pub fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
                 assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll: {error}");
             }
         }
+    }
+}
+
+/// Lets time pass, for what nothing but time brings about and nobody tells of, such as a stopped process being late. Whatever can be
+/// waited for is waited for.
+pub fn while_time_passes(time: Duration) {
+    let deadline = Instant::now() + time;
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
     }
 }
 

@@ -11,7 +11,6 @@ mod mark;
 mod orphans;
 mod places;
 mod probe;
-mod process;
 mod programs;
 mod scene;
 mod session;

@@ -69,7 +69,7 @@ fn by_lock_file(path: &Path) -> (Vec<Holder>, Option<String>) {
     };
     match lock {
         Err(why) => (vec![], Some(format!("the lock file {shown} says nothing: {why}"))),
-        Ok(lock) if process::start_time(lock.pid).is_none() => {
+        Ok(lock) if process::living(lock.pid).is_none() => {
             (vec![], Some(format!("the lock file {shown} is of pid {}, which is dead", lock.pid)))
         }
         Ok(lock) => (vec![holder(lock.pid, lock.owner, Some(path.to_owned()))], None),
@@ -112,9 +112,10 @@ fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
         let note: Note =
             read(&path).ok()?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         // Its process is alive: so is its lock. What the kernel tells is who took it, which may be a dead supervisor.
-        let noted = process::start_time(note.pid)
-            .filter(|started| note.pid > 0 && note.start_time.is_none_or(|noted| noted == *started));
-        let pid = noted.map(|_| note.pid).or_else(|| lock_holder::holder(&path).map(|holder| holder.pid))?;
+        let noted = process::living(note.pid)
+            .filter(|found| note.pid > 0 && note.start_time.is_none_or(|noted| noted == found.start_time));
+        let pid =
+            noted.map(|found| found.pid).or_else(|| lock_holder::holder(&path).map(|holder| holder.pid))?;
         let owner = note.owner.and_then(|owner| Owner::new(&owner).ok());
         Some(holder(pid, owner.unwrap_or_else(Owner::unknown), Some(path)))
     })
@@ -131,15 +132,16 @@ fn by_arguments(place: &Place<'_>) -> Vec<Holder> {
             let base = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
             std::fs::canonicalize(base.join(dir)).ok()?.to_str().map(str::to_owned)
         };
-        let as_node = || process::has_variable(pid, "ELECTRON_RUN_AS_NODE");
+        let as_node =
+            || process::variable(pid, "ELECTRON_RUN_AS_NODE").is_some_and(|value| !value.is_empty());
         known.is_worker(&args, false, real_path) || (known.is_worker(&args, true, real_path) && as_node())
     };
-    let found = process::own().into_iter().filter(|pid| is_worker(*pid));
+    let found = process::own().into_iter().map(|process| process.pid).filter(|pid| is_worker(*pid));
     found.map(|pid| holder(pid, Owner::unknown(), None)).collect()
 }
 
 fn holder(pid: i32, owner: Owner, path: Option<PathBuf>) -> Holder {
-    Holder { pid, owner, path, command: process::arguments(pid).join(" ") }
+    Holder { pid, owner, path, command: process::command(pid) }
 }
 
 /// A text of the kind with what is known of the graph in it.

@@ -1,5 +1,6 @@
 //! Who holds a flock, without touching it: the kernel lists all of them in `/proc/locks` (proc(5)).
 
+use crate::process;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -16,8 +17,8 @@ pub(crate) fn holder(path: &Path) -> Option<Holder> {
     let file = std::fs::metadata(path).ok()?;
     let (major, minor) = (nix::sys::stat::major(file.dev()), nix::sys::stat::minor(file.dev()));
     let pid = find(&std::fs::read_to_string("/proc/locks").ok()?, major, minor, file.ino())?;
-    let program = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Some(Holder { pid, program: program.trim_end().to_owned() })
+    let program = process::living(pid).map(|process| process.name).unwrap_or_default();
+    Some(Holder { pid, program })
 }
 
 /// A line is `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`; who waits has `->` behind the number.

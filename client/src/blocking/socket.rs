@@ -2,20 +2,15 @@
 //!
 //! Owns nothing. Whether somebody has to be started first is [`crate::autostart`]'s question.
 
+use crate::address::Address;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
-use nix::sys::stat::Mode;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, sockopt};
 use nix::sys::time::TimeVal;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Longest path that fits into a socket address with its closing NUL (unix(7)).
-const MAX_SUN_PATH: usize = 107;
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -31,8 +26,7 @@ pub(crate) enum NoConnection {
 /// Connects, waiting in the line of those who want to until `deadline`.
 pub(crate) fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, NoConnection> {
     let failed = |errno: Errno| NoConnection::Failed(errno.into());
-    // Kept open until connect(2) has walked through it.
-    let (address, _dir) = address(path).map_err(of_errno)?;
+    let address = Address::of(path).map_err(of_error)?;
     loop {
         let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map_err(failed)?;
@@ -40,40 +34,29 @@ pub(crate) fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, NoCo
         // there is no event to poll for.
         let wait = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         socket::setsockopt(&socket, sockopt::SendTimeout, &time_val(wait)).map_err(failed)?;
-        match socket::connect(socket.as_raw_fd(), &address) {
-            Ok(()) => return check_peer(socket),
-            Err(Errno::EINTR) if Instant::now() < deadline => {}
-            Err(Errno::EAGAIN) => {
-                let text = "its queue of waiting connections stayed full";
-                return Err(NoConnection::Failed(io::Error::new(io::ErrorKind::TimedOut, text)));
-            }
-            Err(errno) => return Err(of_errno(errno)),
+        let Err(error) = address.connect(&socket) else { return check_peer(socket) };
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let text = "its queue of waiting connections stayed full";
+            return Err(NoConnection::Failed(io::Error::new(io::ErrorKind::TimedOut, text)));
+        }
+        if error.kind() != io::ErrorKind::Interrupted || Instant::now() >= deadline {
+            return Err(of_error(error));
         }
     }
 }
 
-fn of_errno(errno: Errno) -> NoConnection {
+fn of_error(error: io::Error) -> NoConnection {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
     if matches!(errno, Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTSOCK | Errno::EPROTOTYPE) {
         NoConnection::Nobody
     } else {
-        NoConnection::Failed(errno.into())
+        NoConnection::Failed(error)
     }
 }
 
 fn time_val(duration: Duration) -> TimeVal {
     let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     TimeVal::new(micros / 1_000_000, micros % 1_000_000)
-}
-
-fn address(path: &Path) -> Result<(UnixAddr, Option<OwnedFd>), Errno> {
-    if path.as_os_str().as_bytes().len() <= MAX_SUN_PATH {
-        return Ok((UnixAddr::new(path)?, None));
-    }
-    let dir = path.parent().ok_or(Errno::ENAMETOOLONG)?;
-    let name = path.file_name().ok_or(Errno::ENAMETOOLONG)?;
-    let fd = open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let through: PathBuf = Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string()).join(name);
-    Ok((UnixAddr::new(&through)?, Some(fd)))
 }
 
 /// The kernel says who listens; a socket in a shared directory could be anybody's.
@@ -89,6 +72,8 @@ fn check_peer(socket: OwnedFd) -> Result<UnixStream, NoConnection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::socket::UnixAddr;
+    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixListener;
 
     fn soon() -> Instant {

@@ -288,7 +288,7 @@ fn a_follower_loses_and_doubles_nothing_while_files_rotate() {
 
 #[test]
 fn a_file_that_was_deleted_while_it_was_empty_is_followed_in_its_new_place() {
-    let mut writer = Writer::new("anew");
+    let mut writer = Writer::new("deleted-empty");
     writer.data_only(Stream::Stderr, "");
     writer.write(Stream::Stdout, "a\n");
     let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
@@ -312,4 +312,32 @@ fn a_file_that_was_emptied_is_a_hole_among_those_that_are_still_there() {
     writer.write(Stream::Stdout, "next\n");
     let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
     assert_eq!(rest(&mut run), "o:kept\no:next\n");
+}
+
+#[test]
+fn a_watch_goes_on_when_its_directory_was_moved_away_and_made_anew() {
+    // The directory itself, the one above it, and one above that.
+    for moved in ["logs/deep/demo", "logs/deep", "logs"] {
+        let writer = Writer::new(&format!("moved-{}", moved.len()));
+        let dir = writer.dir.join("logs/deep/demo");
+        std::fs::create_dir_all(&dir).unwrap();
+        let watch = Watch::new(vec![dir.clone()]).unwrap();
+        let (seen, told) = std::sync::mpsc::channel();
+        let watched = dir.clone();
+        std::thread::spawn(move || {
+            for name in ["1.idx", "2.idx"] {
+                while !watched.join(name).exists() {
+                    watch.wait().unwrap();
+                }
+                seen.send(name).unwrap();
+            }
+        });
+        std::fs::rename(writer.dir.join(moved), writer.dir.join("aside")).unwrap();
+        std::fs::create_dir_all(&dir).unwrap();
+        for name in ["1.idx", "2.idx"] {
+            File::create(dir.join(name)).unwrap();
+            let heard = told.recv_timeout(std::time::Duration::from_secs(20));
+            assert_eq!(heard, Ok(name), "{moved} was moved");
+        }
+    }
 }

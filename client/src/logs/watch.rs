@@ -51,21 +51,43 @@ impl Watch {
     }
 
     fn add(&self, dir: &Path) -> io::Result<()> {
+        loop {
+            if self.watch(dir)? {
+                return Ok(());
+            }
+            let above = dir.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+            // It may have come in between, or the one above it may have gone.
+            if self.watch(above)? && !dir.is_dir() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether it is there to be watched.
+    fn watch(&self, dir: &Path) -> io::Result<bool> {
+        // When one above it is moved away, so is it, and hears nothing of that. The outermost first: whoever is moved
+        // before its turn is not what the next of these paths leads to.
+        for above in dir.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
+            match self.inotify.add_watch(above, AddWatchFlags::IN_MOVE_SELF | added()) {
+                Ok(_) | Err(nix::Error::ENOENT | nix::Error::EACCES) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
         let events = AddWatchFlags::IN_MODIFY
             | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
-        match self.inotify.add_watch(dir, events) {
-            Ok(_) => Ok(()),
-            Err(nix::Error::ENOENT) => {
-                let above = dir.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
-                // The same events as below it: adding a watch to a directory that has one replaces its events.
-                self.inotify.add_watch(above, events)?;
-                // It may have come in between.
-                if dir.is_dir() { self.add(dir) } else { Ok(()) }
-            }
+        match self.inotify.add_watch(dir, events | added()) {
+            Ok(_) => Ok(true),
+            Err(nix::Error::ENOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
     }
+}
+
+/// One directory may be watched for several reasons; without this the last of them would count.
+fn added() -> AddWatchFlags {
+    AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD)
 }

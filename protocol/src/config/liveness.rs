@@ -62,9 +62,6 @@ impl Look {
             (Self::Log { pattern: Some(pattern), stream }, _) => {
                 Check::Log { pattern: pattern.clone(), stream: *stream }
             }
-            (Self::Log { pattern: None, stream }, Check::Log { pattern, stream: of }) => {
-                Check::Log { pattern: pattern.clone(), stream: stream.or(*of) }
-            }
             (Self::Connect { .. } | Self::Log { .. } | Self::Delay { .. }, _) => return None,
         })
     }
@@ -161,34 +158,49 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Refuses what neither it nor readiness says enough of, and a look at a port that the worker is not given.
-    pub(super) fn lively(&mut self, section: &Section<'_, 't>, said: &LivenessOverrides, kind: &Kind) {
+    /// Refuses what neither it nor readiness says enough of. What comes once and no more does not count, for nobody would be well
+    /// for longer than a few intervals. `looked_at`: the kind had a check before this one.
+    pub(super) fn lively(
+        &mut self,
+        section: &Section<'_, 't>,
+        said: &LivenessOverrides,
+        kind: &Kind,
+        looked_at: bool,
+    ) {
         let Some(item) = section.get("liveness") else { return };
         let says = |name: &str| item.get_ref().as_table().is_some_and(|table| table.get(name).is_some());
-        let lacking = match said.look.as_ref().filter(|look| look.check(kind).is_none()) {
-            Some(Look::Connect { .. }) if !says("address") => Some(("address", "127.0.0.1:{port}")),
-            Some(Look::Log { .. }) if !says("pattern") => Some(("pattern", "^alive")),
-            Some(Look::Delay { .. }) if !says("for") => Some(("for", "1s")),
-            Some(_) => None,
-            None if said.any_type && kind.liveness.is_none() => Some(("type", "http")),
-            None => None,
+        let ready = &kind.readiness.check;
+        let (name, once, example) = match said.look.as_ref().filter(|look| look.check(kind).is_none()) {
+            Some(Look::Connect { .. }) if !says("address") => ("address", false, CONNECT),
+            Some(Look::Log { .. }) if !says("pattern") => {
+                ("pattern", matches!(ready, Check::Log { .. }), LINE)
+            }
+            Some(Look::Delay { .. }) if !says("for") => ("for", false, "for = \"1s\""),
+            None if said.any_type && !looked_at && *ready == Check::None => ("type", false, HTTP),
+            None if said.any_type && !looked_at && ready.comes_once() => ("type", true, another(ready)),
+            Some(_) | None => return,
         };
-        if let Some((name, example)) = lacking {
-            let message =
-                format!("it needs `{name}`, which readiness does not say; such as {name} = {example:?}");
-            self.problem(item.span().start, section.key_of("liveness"), message);
-        }
-        let looks_at_given = match kind.liveness.as_ref().map(|liveness| &liveness.check) {
-            Some(Check::Http { port, .. }) => *port == HttpPort::Given,
-            Some(Check::Connect { address }) => address.contains("{port}"),
-            Some(
-                Check::None | Check::Handshake | Check::Notify | Check::Log { .. } | Check::Delay { .. },
-            )
-            | None => false,
+        let why = if once {
+            "for what readiness looks at comes once, at the start"
+        } else {
+            "which readiness does not say"
         };
-        if looks_at_given && !kind.command.is_empty() && !uses(kind, "{port}") {
-            let message = "it looks at {port}, but neither `command` nor `env` gives the worker that port";
-            self.problem(item.span().start, section.key_of("liveness"), message);
+        let message = format!("it needs `{name}`, {why}; such as {example}");
+        self.problem(item.span().start, section.key_of("liveness"), message);
+    }
+}
+
+const HTTP: &str = "type = \"http\"";
+const CONNECT: &str = "address = \"127.0.0.1:{port}\"";
+const LINE: &str = "pattern = \"^alive\"";
+
+/// What can be looked at again and again where readiness can't.
+const fn another(ready: &Check) -> &'static str {
+    match ready {
+        Check::Handshake => "type = \"connect\", address = \"unix:{socket}\"",
+        Check::Log { .. } => "type = \"log\", pattern = \"^alive\"",
+        Check::None | Check::Delay { .. } | Check::Notify | Check::Http { .. } | Check::Connect { .. } => {
+            HTTP
         }
     }
 }

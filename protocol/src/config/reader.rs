@@ -2,6 +2,7 @@
 
 use super::problem::{Places, Problem};
 use super::scalar::expand_home;
+use super::shown::prefix;
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -31,10 +32,7 @@ pub(super) struct Section<'a, 't> {
 impl<'a, 't> Section<'a, 't> {
     /// The key of something in it, as TOML would have it.
     pub(super) fn key_of(&self, name: &str) -> String {
-        let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let name =
-            if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("{name:?}") };
-        if self.key.is_empty() { name } else { format!("{}.{name}", self.key) }
+        prefix(&self.key, name)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Item<'a, 't>> {

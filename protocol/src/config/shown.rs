@@ -27,14 +27,11 @@ pub enum Source {
     Line(u32),
 }
 
-/// The key of a kind or a graph.
+/// The key of something in a table, of a kind or a graph say, as TOML would have it. `table` is empty for the document.
 pub(super) fn prefix(table: &str, name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) {
-        format!("{table}.{name}")
-    } else {
-        format!("{table}.{name:?}")
-    }
+    let name = if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("{name:?}") };
+    if table.is_empty() { name } else { format!("{table}.{name}") }
 }
 
 impl Config {

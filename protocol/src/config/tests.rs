@@ -3,7 +3,7 @@
 mod keys;
 
 use super::*;
-use crate::kind::{LogStream, OnLastLease, RestartOn};
+use crate::kind::{HttpPort, LogStream, OnLastLease, RestartOn};
 
 fn parse(text: &str) -> Config {
     Config::parse(text, Some("/home/me"), "config.toml").unwrap_or_else(|e| panic!("{:#?}", e.problems))

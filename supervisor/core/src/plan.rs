@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use gob_protocol::kind::{Check, HttpPort, Kind};
+use gob_protocol::kind::{Check, Kind};
 use gob_protocol::logindex::{Stream, log_path};
 use gob_protocol::placeholder::filled;
 use gob_protocol::{Env, Name, Owner};
@@ -158,13 +158,8 @@ pub fn notify_socket(runtime_dir: &str) -> String {
 
 /// Whether a kind's runs are given a port: something of it names one, or it is ready when it answers there.
 fn needs_port(kind: &Kind) -> bool {
-    let given = match &kind.readiness.check {
-        Check::Http { port, .. } => *port == HttpPort::Given,
-        Check::Connect { address } => address.contains("{port}"),
-        Check::None | Check::Handshake | Check::Notify | Check::Log { .. } | Check::Delay { .. } => false,
-    };
     let mut texts = kind.command.iter().chain(kind.env.values()).chain(&kind.cwd).chain(&kind.stop.http);
-    given || texts.any(|text| text.contains("{port}"))
+    kind.readiness.check.wants_given_port() || texts.any(|text| text.contains("{port}"))
 }
 
 /// The name's file name, or its beginning and a hash (FNV-1a, 64 bits) where that is too long for a socket's path.

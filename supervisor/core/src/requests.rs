@@ -50,7 +50,12 @@ impl Core {
     fn hello(&mut self, conn: Conn, hello: Hello) -> Result<Data, Box<WireError>> {
         if hello.protocol != PROTOCOL {
             let message = format!("you speak protocol {}, this supervisor speaks {PROTOCOL}", hello.protocol);
-            let hint = "bring both to the same version, then: gobctl daemon restart";
+            // What would mend it speaks another protocol too, and would be refused as this is.
+            let server = &self.config.server;
+            let hint = format!(
+                "use the gobctl of its version, {}, or end it in order, its workers too: kill -TERM {}; the next command starts the gobd that is installed",
+                server.version, server.pid
+            );
             let details = serde_json::json!({"client": hello.protocol, "server": PROTOCOL});
             return Err(Box::new(
                 WireError::new(ErrorCode::VersionMismatch, message).hint(hint).details(details),

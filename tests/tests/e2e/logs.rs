@@ -177,32 +177,72 @@ fn logs_shows_the_last_lines_and_keeps_the_streams_apart() {
     gob.ctl(["logs", "nobody"]).fails(4);
 }
 
+/// A `gobctl … -f` and the lines that it prints.
+struct Follower {
+    process: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Follower {
+    fn of<const N: usize>(gob: &Gob, args: [&str; N]) -> Self {
+        let mut process = gob.ctl(args).spawn();
+        let (sender, lines) = std::sync::mpsc::channel();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let send = move |line| sender.send(line);
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(send));
+        Self { process, lines }
+    }
+
+    fn waits_for(&self, wanted: &str) {
+        let mut seen = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
+            if line.contains(wanted) {
+                return;
+            }
+            seen.push(line);
+        }
+        panic!("no {wanted:?} in {seen:?}");
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
 #[test]
 fn following_shows_what_comes_and_goes_on_with_the_next_run() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     conn.ok("start", json!({"graph": "g"}));
     gob.worker("g").ok("write", write("before\n", false));
-    let mut follower = gob.ctl(["logs", "g", "-f"]).spawn();
-    let (sender, lines) = std::sync::mpsc::channel();
-    let stdout = BufReader::new(follower.stdout.take().unwrap());
-    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let wait_for = |wanted: &str| {
-        let mut seen = Vec::new();
-        while let Ok(line) = lines.recv_timeout(DEADLINE) {
-            if line == wanted {
-                return;
-            }
-            seen.push(line);
-        }
-        panic!("no {wanted:?} in {seen:?}");
-    };
-    wait_for("before");
+    let follower = Follower::of(&gob, ["logs", "g", "-f"]);
+    follower.waits_for("before");
     gob.worker("g").ok("write", write("live\n", false));
-    wait_for("live");
+    follower.waits_for("live");
     conn.ok("restart", json!({"name": "g"}));
     gob.worker("g").ok("write", write("of the next run\n", false));
-    wait_for("of the next run");
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    follower.waits_for("of the next run");
+}
+
+#[test]
+fn following_goes_on_when_the_state_directory_was_moved_away() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g"}));
+    gob.worker("g").ok("write", write("before\n", false));
+    let (worker, own) =
+        (Follower::of(&gob, ["logs", "g", "-f"]), Follower::of(&gob, ["daemon", "logs", "-f"]));
+    worker.waits_for("before");
+    own.waits_for("serving");
+    let mut events = gob.events();
+    fs::rename(gob.state_dir(), gob.dir().join("aside")).unwrap();
+    events.find("healing", DEADLINE, |event| event["event"] == "supervisor_healed");
+    gob.worker("g").ok("write", write("after\n", false));
+    worker.waits_for("after");
+    own.waits_for("healed");
+    gob.worker("g").ok("write", write("and later\n", false));
+    worker.waits_for("and later");
 }

@@ -97,6 +97,9 @@ fn another_protocol_is_refused_and_binds_nothing() {
     let mut conn = gob.connect();
     let error = conn.err("hello", json!({"protocol": 2, "owner": "cli"}), "version-mismatch");
     assert_eq!((&error["details"]["client"], &error["details"]["server"]), (&json!(2), &json!(1)));
+    // Whoever can't even say hello gets the one thing to type that does without.
+    let way_out = format!("kill -TERM {};", gob.gobd_pid());
+    assert!(error["hint"].as_str().unwrap().contains(&way_out), "{error}");
     let error = conn.err("stop", json!({"name": "g"}), "server-owned-by-other");
     assert_eq!(error["details"]["requester"], "unknown");
 }

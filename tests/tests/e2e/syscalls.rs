@@ -4,18 +4,22 @@
 //! a moment, workers too, whose own failures are nobody's concern here.
 
 use gob_tests::process::Handle;
-use gob_tests::wait::DEADLINE;
+use gob_tests::script::{Step, every_escape};
+use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Gob};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long answers are waited for that a failed call may have swallowed.
 const WHILE_FAILING: Duration = Duration::from_millis(400);
+
+/// How long one of the calls is waited for that comes only when something else is due.
+const WHILE_LATE: Duration = Duration::from_secs(2);
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM"];
 
@@ -23,13 +27,14 @@ const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM
 struct Failing(Child);
 
 impl Failing {
-    /// Attaches to a process and waits until it has. Where files are given, only calls on these fail.
-    fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf]) -> Self {
+    /// Attaches to a process and waits until it has. Where files are given, only calls on these fail. What it sees of such calls, it
+    /// writes to `trace`.
+    fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf], trace: &Path) -> Self {
         let inject = format!("inject={calls}:{how}");
         let mut command = Command::new("timeout");
         // Whatever happens to this test, or to strace with a process that ends in a bad moment, nobody stays traced.
-        command.args(["-k", "1", "-s", "INT", "30", "strace", "-f", "-o", "/dev/null", "-e", &inject]);
-        command.args(["-p", &pid.to_string()]);
+        command.args(["-k", "1", "-s", "INT", "30", "strace", "-f", "-e", &format!("trace={calls}")]);
+        command.args(["-e", &inject, "-p", &pid.to_string(), "-o"]).arg(trace);
         files.iter().for_each(|file| {
             command.arg("-P").arg(file);
         });
@@ -65,13 +70,15 @@ fn ask_for_everything(gob: &Gob) {
     let Ok(stream) = std::os::unix::net::UnixStream::connect(gob.socket()) else { return };
     let mut conn = Conn::over(stream);
     let requests = [
+        // Who names no owner may stop nothing.
+        json!({"id": 0, "type": "hello", "payload": {"protocol": 1, "owner": "cli"}}),
         json!({"id": 1, "type": "subscribe", "payload": {}}),
         json!({"id": 2, "type": "start", "payload": {"graph": "a", "timeout_ms": 300}}),
-        json!({"id": 3, "type": "start", "payload": {"graph": "tree", "wait": "spawned"}}),
-        json!({"id": 4, "type": "reload"}),
-        json!({"id": 5, "type": "list"}),
-        json!({"id": 6, "type": "restart", "payload": {"name": "b", "timeout_ms": 300}}),
-        json!({"id": 7, "type": "stop", "payload": {"name": "tree", "grace_ms": 50}}),
+        json!({"id": 3, "type": "stop", "payload": {"name": "tree", "grace_ms": 50}}),
+        json!({"id": 4, "type": "start", "payload": {"graph": "tree", "wait": "spawned", "timeout_ms": 300}}),
+        json!({"id": 5, "type": "reload"}),
+        json!({"id": 6, "type": "list"}),
+        json!({"id": 7, "type": "restart", "payload": {"name": "b", "timeout_ms": 300}}),
         json!({"id": 8, "type": "ping"}),
     ];
     for request in &requests {
@@ -102,15 +109,24 @@ fn fail_on(calls: &str, files: &[&str]) {
     }
     let gob = Gob::new();
     let files: Vec<PathBuf> = files.iter().map(|file| gob.state_dir().join(file)).collect();
-    gob.script("tree", &gob_tests::script::every_escape());
+    gob.script("tree", &[every_escape(), vec![Step::Listen, Step::Handshake]].concat());
     fs::write(gob.dir().join("config.toml"), "[kind.graph]\nstop = { grace = \"500ms\" }\n").unwrap();
     let status = gob.status();
     let pid = status["pid"].as_i64().unwrap() as i32;
-    gob.connect_as("cli").ok("start", json!({"graph": "b"}));
+    let trace = gob.dir().join("trace");
+    let mut failed = 0;
     for error in ERRORS {
-        let failing = Failing::attach(pid, calls, &format!("error={error}:when=1+2"), &files);
+        for graph in ["b", "tree"] {
+            gob.connect_as("cli").ok("start", json!({"graph": graph}));
+        }
+        let failing = Failing::attach(pid, calls, &format!("error={error}:when=1+2"), &files, &trace);
         ask_for_everything(&gob);
+        // Some of what follows from the requests is done a second later.
+        if !wait::until(WHILE_LATE, || injected(&trace, pid, &files) > 0) {
+            eprintln!("{calls} {error}: the supervisor made no such call");
+        }
         drop(failing);
+        failed += injected(&trace, pid, &files);
         let now = gob.status();
         assert_eq!(now["instance"], status["instance"], "{calls} {error}: the supervisor is another one");
         let log = fs::read_to_string(gob.state_dir().join("gobd.log")).unwrap();
@@ -137,8 +153,19 @@ fn fail_on(calls: &str, files: &[&str]) {
         left.retain(|pid| gob_tests::process::exe(*pid).is_some_and(|exe| exe == bin));
         let told: Vec<String> = left.iter().map(|pid| gob_tests::process::describe(*pid)).collect();
         assert_eq!(told, Vec::<String>::new(), "{calls} {error}");
-        gob.connect_as("cli").ok("start", json!({"graph": "b"}));
     }
+    assert!(failed > 0, "nothing failed: {calls} on {files:?}");
+}
+
+/// How many calls of the supervisor were made to fail. Nobody else makes one on its own files; others are told by the thread, as
+/// the calls of a worker are traced too.
+fn injected(trace: &Path, pid: i32, files: &[PathBuf]) -> usize {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let threads: Vec<String> = threads.filter_map(|task| task.file_name().into_string().ok()).collect();
+    let trace = fs::read_to_string(trace).unwrap();
+    let own = |line: &&str| line.split_whitespace().next().is_some_and(|id| threads.iter().any(|t| t == id));
+    let failed = trace.lines().filter(|line| line.contains("(INJECTED)"));
+    failed.filter(|line| !files.is_empty() || own(line)).count()
 }
 
 #[test]
@@ -160,7 +187,8 @@ fn writing_of_files_fails() {
 
 #[test]
 fn renaming_fails() {
-    fail("rename,renameat,renameat2");
+    // Workers of the tests rename files too.
+    fail_on("rename,renameat,renameat2", &["last.json.new"]);
 }
 
 #[test]
@@ -206,7 +234,8 @@ fn a_supervisor_that_panics_is_followed_by_another_one() {
     let status = gob.status();
     // The runtime can't go on without this call.
     let pid = status["pid"].as_i64().unwrap() as i32;
-    let failing = Failing::attach(pid, "epoll_wait,epoll_pwait", "error=ENOMEM:when=1", &[]);
+    let trace = gob.dir().join("trace");
+    let failing = Failing::attach(pid, "epoll_wait,epoll_pwait", "error=ENOMEM:when=1", &[], &trace);
     assert!(worker.wait_gone(DEADLINE), "what it owned went with it");
     drop(failing);
     // Nobody asks for it.

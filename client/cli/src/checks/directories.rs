@@ -5,6 +5,7 @@
 
 use super::scene::Scene;
 use super::{Check, Fixed, fail, ok, warn};
+use gob_client::address::MAX_PATH_BYTES;
 use gob_client::{Dirs, Error};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
@@ -18,9 +19,6 @@ const RUNTIME: &str = "runtime directory";
 const STATE: &str = "state directory";
 const LOGS: &str = "log directory";
 const DATA: &str = "data directory";
-
-/// Longest path that fits into a socket's address with its closing NUL (unix(7)).
-const MAX_SUN_PATH: usize = 107;
 
 /// Files by which gob's own directories are known; `None` for one that is never changed.
 fn marks(what: &str) -> Option<&'static [&'static str]> {
@@ -69,11 +67,11 @@ fn runtime(dirs: &Dirs) -> Check {
         },
         Ok(Some(_)) => {
             let length = dirs.socket().as_os_str().as_bytes().len();
-            if length <= MAX_SUN_PATH {
+            if length <= MAX_PATH_BYTES {
                 return ok(RUNTIME, shown.to_string());
             }
             let found = format!(
-                "{shown}: the socket's path has {length} bytes, and most programs can connect to {MAX_SUN_PATH} only"
+                "{shown}: the socket's path has {length} bytes, and most programs can connect to {MAX_PATH_BYTES} only"
             );
             warn(RUNTIME, found, "gobctl copes with it; for other clients choose a shorter GOB_RUNTIME_DIR")
         }

@@ -1,9 +1,9 @@
 //! What the supervisor can't undo because its first client had it: hard limits and the control group.
 
 use super::scene::Scene;
-use super::{Check, ok, process, warn};
-use nix::unistd::{AccessFlags, access};
-use std::path::{Path, PathBuf};
+use super::{Check, ok, warn};
+use crate::process;
+use std::path::PathBuf;
 
 const FEW_FILES: u64 = 4096;
 const FEW_PROCESSES: u64 = 256;
@@ -17,8 +17,8 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let hard = |name| process::limit(pid, name).map(|(_, hard)| hard);
     let mut checks = Vec::new();
     checks.extend(hard("Max open files").map(|hard| open_files(hard, &whose)));
-    checks.extend(hard("Max processes").map(|hard| processes(hard, process::mine().len(), &whose)));
-    checks.push(cgroup(pid));
+    checks.extend(hard("Max processes").map(|hard| processes(hard, process::own().len(), &whose)));
+    checks.push(cgroup(process::cgroup(pid), scene.answers().map(|answers| answers.status.cgroup)));
     checks
 }
 
@@ -48,27 +48,17 @@ fn processes(hard: Option<u64>, mine: usize, whose: &str) -> Check {
     }
 }
 
-/// No problem either way: without a control group of its own gob finds trees by their tag.
-fn cgroup(pid: i32) -> Check {
-    let what = "control group";
-    let of = if pid == 0 { "self".to_owned() } else { pid.to_string() };
-    let text = std::fs::read_to_string(format!("/proc/{of}/cgroup")).unwrap_or_default();
-    let Some(path) = version_2(&text) else {
-        return ok(what, "no version 2 here; trees of processes are found by their tag");
+/// No problem either way: without a control group for each run gob finds trees by their tag. Whether runs get one is the
+/// supervisor's to decide and to tell; without it only the place is known.
+fn cgroup(place: Option<PathBuf>, in_use: Option<bool>) -> Check {
+    let place = place.map(|path| format!("{}; ", path.display())).unwrap_or_default();
+    let what = match in_use {
+        Some(true) => "each run has one of its own below it",
+        Some(false) => "not left to gob (Delegate=yes); trees of processes are found by their tag",
+        None if place.is_empty() => "no version 2 here; trees of processes are found by their tag",
+        None => "a supervisor started from here tells whether it is left to gob",
     };
-    let dir = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-    let writable = access(&dir.join("cgroup.procs"), AccessFlags::W_OK).is_ok() && path != "/";
-    let own = if writable {
-        "its own to write to"
-    } else {
-        "not ours to write to; trees of processes are found by their tag"
-    };
-    ok(what, format!("{}, {own}", PathBuf::from(path).display()))
-}
-
-/// A line is `0::/user.slice/user-1000.slice` (cgroups(7)).
-fn version_2(cgroups: &str) -> Option<&str> {
-    cgroups.lines().find_map(|line| line.strip_prefix("0::"))
+    ok("control group", format!("{place}{what}"))
 }
 
 #[cfg(test)]
@@ -87,8 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_version_2() {
-        assert_eq!(version_2("8:pids:/a\n0::/user.slice\n"), Some("/user.slice"));
-        assert_eq!(version_2("8:pids:/a\n"), None);
+    fn whether_runs_have_control_groups_is_what_the_supervisor_says() {
+        let found = |place: &str, in_use| {
+            cgroup(Some(PathBuf::from(place)).filter(|_| !place.is_empty()), in_use).found
+        };
+        assert_eq!(found("/a", Some(true)), "/a; each run has one of its own below it");
+        assert!(found("/a", Some(false)).starts_with("/a; not left to gob"));
+        assert!(found("", None).starts_with("no version 2 here"));
+        assert!(found("/a", None).starts_with("/a; a supervisor started from here"));
     }
 }

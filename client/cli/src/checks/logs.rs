@@ -9,12 +9,36 @@ use gob_client::protocol::request::{List, ListData};
 use gob_client::{Name, Request, requests};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const WHAT: &str = "logs";
 
 /// The files of a directory of logs, as they were at one moment.
-type Seen = BTreeMap<String, Vec<PathBuf>>;
+type Seen = BTreeMap<String, Vec<LogFile>>;
+
+/// One of them.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    /// Device, inode, and when anything about it was changed last: another file of the same name has others.
+    identity: (u64, u64, i64, i64),
+    bytes: u64,
+}
+
+impl LogFile {
+    fn look(path: PathBuf) -> Option<Self> {
+        let stat = fs::symlink_metadata(&path).ok()?;
+        let identity = (stat.dev(), stat.ino(), stat.ctime(), stat.ctime_nsec());
+        Some(Self { path, identity, bytes: stat.len() })
+    }
+
+    /// Whether it was deleted. Another file that has its name by now stays.
+    fn delete(&self) -> bool {
+        Self::look(self.path.clone()).is_some_and(|now| now.identity == self.identity)
+            && fs::remove_file(&self.path).is_ok()
+    }
+}
 
 /// Their check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
@@ -24,12 +48,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     };
     let left = without_worker(&seen, &answers.workers);
     let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
-    let bytes: u64 = left
-        .iter()
-        .flat_map(|(_, files)| files.iter())
-        .filter_map(|file| fs::metadata(file).ok())
-        .map(|file| file.len())
-        .sum();
+    let bytes: u64 = left.iter().flat_map(|(_, files)| files.iter()).map(|file| file.bytes).sum();
     vec![if left.is_empty() {
         ok(WHAT, "each belongs to a worker")
     } else {
@@ -44,15 +63,16 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     }]
 }
 
-/// Deletes them. A run that begins meanwhile makes files of a new number, so it is enough to look at the files first
-/// and to ask for the workers then: what was there before belongs to no run of a worker that is not listed.
+/// Deletes them. The files are looked at first, and the workers asked for then: what was there before belongs to no run of a
+/// worker that is not listed. A run that begins meanwhile makes files of its own, which may have the same names, after a
+/// `remove` say; each is deleted only if it is the one that was looked at.
 pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
     let logs = scene.dirs.logs();
     let seen = seen(&logs);
     let Some(workers) = workers(scene) else { return Vec::new() };
     let mut fixed = Vec::new();
     for (name, files) in without_worker(&seen, &workers) {
-        let deleted = files.iter().filter(|file| fs::remove_file(file).is_ok()).count();
+        let deleted = files.iter().filter(|file| file.delete()).count();
         // Stays when a run has begun, or something is in it that is not gob's.
         let gone = fs::remove_dir(logs.join(name)).is_ok();
         if deleted > 0 || gone {
@@ -91,14 +111,15 @@ fn seen(logs: &Path) -> Seen {
         let is_log = |file: &&fs::DirEntry| {
             file.file_type().is_ok_and(|kind| kind.is_file()) && file.file_name().to_str().is_some_and(is_log)
         };
-        let files: Vec<PathBuf> = all.iter().filter(is_log).map(fs::DirEntry::path).collect();
+        let files: Vec<LogFile> =
+            all.iter().filter(is_log).filter_map(|file| LogFile::look(file.path())).collect();
         // What holds other things only is none of gob's logs.
         (all.is_empty() || !files.is_empty()).then_some((name, files))
     })
     .collect()
 }
 
-fn without_worker<'a>(seen: &'a Seen, workers: &[View]) -> Vec<(&'a String, &'a Vec<PathBuf>)> {
+fn without_worker<'a>(seen: &'a Seen, workers: &[View]) -> Vec<(&'a String, &'a Vec<LogFile>)> {
     let known: Vec<String> = workers.iter().map(|worker| worker.name.on_disk()).collect();
     seen.iter().filter(|(name, _)| !known.contains(name)).collect()
 }
@@ -115,6 +136,25 @@ fn is_log(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_came_in_the_place_of_another_is_not_deleted() {
+        let logs = std::env::temp_dir().join(format!("gob-doctor-logs-{}", std::process::id()));
+        let file = |name: &str| logs.join("demo").join(name);
+        fs::create_dir_all(logs.join("demo")).unwrap();
+        for name in ["1.stdout.log", "1.stderr.log"] {
+            fs::write(file(name), "of the run before\n").unwrap();
+        }
+        let seen = seen(&logs);
+        // As when the worker was removed and started meanwhile; the new file is there before the old one goes.
+        fs::write(file("new"), "of the run that began\n").unwrap();
+        fs::rename(file("new"), file("1.stdout.log")).unwrap();
+        let deleted = seen["demo"].iter().filter(|file| file.delete()).count();
+        let left = fs::read_to_string(file("1.stdout.log"));
+        let other = file("1.stderr.log").exists();
+        fs::remove_dir_all(&logs).unwrap();
+        assert_eq!((deleted, left.unwrap().as_str(), other), (1, "of the run that began\n", false));
+    }
 
     #[test]
     fn only_what_is_named_as_logs_are() {

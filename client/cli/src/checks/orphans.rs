@@ -2,9 +2,9 @@
 //! business, or a person's.
 
 use super::mark::Life;
-use super::process::{Process, limit, mine, variable};
 use super::scene::Scene;
-use super::{Check, ok, process, warn};
+use super::{Check, ok, warn};
+use crate::process::{self, Process, limit, own, variable};
 use gob_client::Dirs;
 use gob_client::autostart::LockHolder;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ struct Living {
 
 /// Their check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
-    let table = mine();
+    let table = own();
     let mut living: Vec<Living> = table
         .iter()
         .filter(|process| process.name == "gobd")

@@ -1,10 +1,9 @@
 //! Who listens on a Unix socket, asked without saying a word and without ever waiting.
 
+use gob_client::address::Address;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
-use nix::sys::stat::Mode;
-use std::os::fd::AsRawFd;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, sockopt};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Who listens.
@@ -24,35 +23,34 @@ pub(super) enum Listener {
 pub(super) fn listener(path: &Path) -> Listener {
     match connect(path) {
         Ok(pid) => Listener::Process(pid),
-        Err(Errno::ENOENT | Errno::ENOTDIR) => Listener::Absent,
-        Err(Errno::ECONNREFUSED) => Listener::Nobody,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Listener::Absent
+        }
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Listener::Nobody,
         // EAGAIN: so many wait to be accepted that there is no room. Somebody listens, and is slow.
         Err(_) => Listener::Unknown,
     }
 }
 
-fn connect(path: &Path) -> nix::Result<i32> {
-    let (dir, name) = path.parent().zip(path.file_name()).ok_or(Errno::ENOENT)?;
-    // Through the directory, because an address holds 107 bytes at most.
-    let dir = open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let address = UnixAddr::new(&Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name))?;
+fn connect(path: &Path) -> io::Result<i32> {
+    let address = Address::of(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let stream = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    match socket::connect(stream.as_raw_fd(), &address) {
+    match address.connect(&stream) {
+        Ok(()) => Ok(socket::getsockopt(&stream, sockopt::PeerCredentials)?.pid()),
         // A socket for datagrams, as that for notifications. Who has it open is not told.
-        Err(Errno::EPROTOTYPE) => {
+        Err(error) if error.raw_os_error() == Some(Errno::EPROTOTYPE as i32) => {
             let datagrams = socket::socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-            socket::connect(datagrams.as_raw_fd(), &address).map(|()| 0)
+            address.connect(&datagrams).map(|()| 0)
         }
-        connected => {
-            connected.and_then(|()| Ok(socket::getsockopt(&stream, sockopt::PeerCredentials)?.pid()))
-        }
+        Err(error) => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::scene::Scene;
 use super::supervisor::RESTART;
-use super::{Check, fail, ok, process, warn};
+use super::{Check, fail, ok, warn};
+use crate::process;
 use gob_client::siblings;
 use std::io::Read;
 use std::path::Path;

@@ -5,8 +5,9 @@
 
 use super::probe::{Listener, listener};
 use super::scene::Scene;
-use super::{Check, Fixed, fail, ok, process, warn};
+use super::{Check, Fixed, fail, ok, warn};
 use crate::lock_holder::holder;
+use crate::process;
 use gob_client::Dirs;
 use std::fs::{self, File, symlink_metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -110,12 +111,10 @@ fn is_stale(path: &Path) -> bool {
     let maker = |prefix: &str| name.strip_prefix(prefix)?.parse::<i32>().ok();
     match name {
         "daemon.sock" | "notify.sock" => is_dead_socket(path),
-        "daemon.pid" => {
-            is_own_file(path) && pid_in(path).is_none_or(|pid| !process::is_alive(pid) || !is_gobd(pid))
-        }
+        "daemon.pid" => is_own_file(path) && pid_in(path).is_none_or(|pid| !is_gobd(pid)),
         _ => match (maker("daemon.sock."), maker("daemon.pid.")) {
-            (Some(pid), _) => !process::is_alive(pid) && is_dead_socket(path),
-            (_, Some(pid)) => !process::is_alive(pid) && is_own_file(path),
+            (Some(pid), _) => process::living(pid).is_none() && is_dead_socket(path),
+            (_, Some(pid)) => process::living(pid).is_none() && is_own_file(path),
             (None, None) => false,
         },
     }
@@ -123,7 +122,7 @@ fn is_stale(path: &Path) -> bool {
 
 /// The number may be another process's by now.
 fn is_gobd(pid: i32) -> bool {
-    process::mine().into_iter().any(|process| process.pid == pid && process.name == "gobd")
+    process::own().into_iter().any(|process| process.pid == pid && process.name == "gobd")
 }
 
 fn pid_in(path: &Path) -> Option<i32> {

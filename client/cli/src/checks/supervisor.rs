@@ -2,9 +2,10 @@
 
 use super::probe::Listener;
 use super::scene::{Answers, Scene, Supervisor};
-use super::{Check, fail, ok, process, warn};
+use super::{Check, fail, ok, warn};
 use crate::failure::Failure;
 use crate::lock_holder::Holder;
+use crate::process;
 use crate::text::took;
 use gob_client::Error;
 use gob_client::protocol::ErrorCode;
@@ -45,12 +46,12 @@ pub(super) const RESTART: &str = "when nobody needs the workers: gobctl daemon r
 
 fn keeper(answers: &Answers) -> Check {
     let (gobd, keeper) = (answers.status.pid, answers.status.keeper_pid);
-    let parent = process::mine().into_iter().find(|process| process.pid == gobd && process.name == "gobd");
+    let parent = process::own().into_iter().find(|process| process.pid == gobd && process.name == "gobd");
     let Some(parent) = parent.map(|process| process.parent) else {
         // As from outside its container, where numbers mean other processes.
         return ok(KEEPER, format!("pid {keeper}, which cannot be seen from here"));
     };
-    if process::is_alive(keeper) && parent == keeper {
+    if process::living(keeper).is_some() && parent == keeper {
         return ok(KEEPER, format!("pid {keeper}"));
     }
     let found = format!(
@@ -64,7 +65,7 @@ fn nobody(scene: &Scene) -> Check {
     let Some(Holder { pid, program }) = &scene.lock else {
         return ok(WHAT, "none runs; the first request starts one");
     };
-    let below = process::mine().into_iter().any(|process| process.parent == *pid && process.name == "gobd");
+    let below = process::own().into_iter().any(|process| process.parent == *pid && process.name == "gobd");
     if program == "gob-keeper" && !below {
         let found = format!("the keeper (pid {pid}) holds the lock and has no supervisor");
         return fail(
@@ -97,8 +98,8 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     if let Error::Refused(refused) = error
         && refused.code == ErrorCode::VersionMismatch
     {
-        let hint = "install the same version of gobctl and gobd; then, when nobody needs the workers, end that supervisor";
-        return fail("protocol", error.to_string(), hint);
+        // It knows its own number; this gobctl can't even ask for that.
+        return fail("protocol", error.to_string(), error.hint().unwrap_or_default());
     }
     let cause = error.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
     let hint = if let Error::Dirs(_) = error {
@@ -117,8 +118,9 @@ fn silent(scene: &Scene, pid: Option<i32>, waited: Duration) -> Check {
         return fail(WHAT, found, "gobctl daemon logs -n 20");
     };
     let log = format!("gobctl daemon logs -n 20; {}", look_at(pid));
-    let program = process::name(pid).unwrap_or_default();
-    let (how, hint) = match process::state(pid) {
+    let process = process::living(pid);
+    let program = process.as_ref().map(|process| process.name.clone()).unwrap_or_default();
+    let (how, hint) = match process.map(|process| process.state) {
         Some('T' | 't') => ("; it is stopped", format!("kill -CONT {pid} lets it go on")),
         Some('D') => ("; it waits for a disk", log),
         _ if program != "gobd" => ("; it is no supervisor of gob", OTHER_DIR.to_owned()),

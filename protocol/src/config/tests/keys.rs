@@ -1,7 +1,7 @@
 //! The keys by which a kind is watched, limited, and told from others that hold its graphs.
 
 use super::*;
-use crate::kind::{Foreign, GraphDirEncoding, Liveness, Orphans};
+use crate::kind::{Foreign, GraphDirEncoding, HttpPort, Liveness, Orphans};
 
 fn kind(lines: &str) -> Kind {
     let text = format!("[kind.x]\ncommand = [\"x\", \"{{port}}\"]\n{lines}\n");
@@ -98,10 +98,6 @@ fn liveness_takes_what_it_does_not_say_from_readiness() {
             Check::Connect { address: "127.0.0.1:{port}".into() },
         ),
         (
-            "readiness = { type = \"log\", pattern = \"up\", stream = \"stderr\" }\nliveness = \"log\"",
-            Check::Log { pattern: "up".into(), stream: Some(LogStream::Stderr) },
-        ),
-        (
             "readiness = { type = \"log\", pattern = \"up\", stream = \"stderr\" }\n\
              liveness = { type = \"log\", pattern = \"tick\" }",
             Check::Log { pattern: "tick".into(), stream: None },
@@ -145,7 +141,20 @@ fn what_is_wrong_with_liveness() {
         ("liveness = \"connect\"", "it needs `address`, which readiness does not say"),
         ("liveness = { type = \"log\" }", "it needs `pattern`, which readiness does not say"),
         ("liveness = \"delay\"", "it needs `for`"),
-        ("liveness = { interval = \"1s\" }", "it needs `type`"),
+        ("liveness = { interval = \"1s\" }", "it needs `type`, which readiness does not say"),
+        (
+            "readiness = \"handshake\"\nliveness = { interval = \"5s\" }",
+            "it needs `type`, for what readiness looks at comes once, at the start; such as type = \"connect\", address = \"unix:{socket}\"",
+        ),
+        (
+            "readiness = { type = \"log\", pattern = \"up\" }\nliveness = { restart = true }",
+            "comes once, at the start; such as type = \"log\", pattern = \"^alive\"",
+        ),
+        ("readiness = { type = \"delay\", for = \"1s\" }\nliveness = {}", "such as type = \"http\""),
+        (
+            "readiness = { type = \"log\", pattern = \"up\" }\nliveness = \"log\"",
+            "it needs `pattern`, for what readiness looks at comes once",
+        ),
         ("liveness = \"htp\"", "did you mean \"http\"?"),
         ("liveness = { type = \"log\", pattern = \"(\" }", "is not a regular expression"),
         ("liveness = { type = \"connect\", address = \"127.0.0.1:{port}\" }", "gives the worker that port"),
@@ -160,6 +169,29 @@ fn what_is_wrong_with_liveness() {
     ] {
         only(&wrong(lines), part);
     }
+    // The built-in kind, of which nothing is said but that; and a graph, whose kind looks at something or does not.
+    only(&problems("[kind.graph]\nliveness = { interval = \"5s\" }\n"), "such as type = \"connect\"");
+    only(&problems("[graph.a]\nliveness = { interval = \"5s\" }\n"), "it needs `type`, for what readiness");
+    let kind = "[kind.x]\ncommand = [\"x\"]\nreadiness = \"handshake\"\nliveness = \"notify\"\n";
+    parse(&format!("{kind}[graph.a]\nkind = \"x\"\nliveness = {{ interval = \"5s\" }}\n"));
+}
+
+#[test]
+fn a_port_that_is_looked_at_is_given_also_when_the_command_is_another() {
+    let web = "default_kind = \"web\"\n[kind.web]\ncommand = [\"web\", \"{port}\"]\n";
+    let (ready, lively) = ("readiness = \"http\"\n", "liveness = { type = \"http\", port = \"{port}\" }\n");
+    let of = |check: &str, lines: &str| problems(&format!("{web}{check}[graph.a]\n{lines}\n"));
+    for (check, part) in
+        [(ready, "graph.a.command: its readiness looks at {port}"), (lively, "its liveness looks")]
+    {
+        only(&of(check, "command = [\"web\"]"), part);
+        only(&of(check, "command = [\"web\"]\nenv = { PORT = \"80\" }"), part);
+        parse(&format!("{web}{check}[graph.a]\ncommand = [\"web\"]\nenv = {{ PORT = \"{{port}}\" }}\n"));
+        parse(&format!("{web}{check}[graph.a]\nautostart = true\n"));
+    }
+    let by_env = "[kind.web]\ncommand = [\"web\"]\nenv = { PORT = \"{port}\" }\nreadiness = \"http\"\n";
+    let lost = format!("{by_env}[graph.a]\nkind = \"web\"\nenv = {{ PORT = \"80\" }}\n");
+    only(&problems(&lost), "graph.a.env: its readiness looks at {port}");
 }
 
 #[test]

@@ -202,8 +202,15 @@ pub(crate) fn parent(pid: Pid) -> Option<i32> {
 
 /// What `/proc/PID/stat` says after the name: state, parent and so on.
 fn stat(pid: Pid) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace().map(str::to_owned).collect())
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    Some(
+        String::from_utf8_lossy(&stat)
+            .rsplit_once(')')?
+            .1
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect(),
+    )
 }
 
 /// The children of a process, zombies too.

@@ -48,7 +48,11 @@ fn main() -> ExitCode {
         return code;
     }
     let options = match Options::parse(std::env::args().skip(1)) {
-        Ok(options) => options,
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{}\n\nfaults: {}", options::USAGE, fault::Fault::names());
+            return ExitCode::SUCCESS;
+        }
         Err(problem) => {
             eprintln!("error: {problem}\n{}", options::USAGE);
             return ExitCode::from(2);

@@ -37,7 +37,8 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+    /// `None` when only help is asked for.
+    pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut options = Self {
             mode: Mode::Faults,
             time: Duration::from_secs(60),
@@ -70,7 +71,7 @@ impl Options {
                     options.faults = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?
                 }
                 "--without" => without = value()?.split(',').map(Fault::named).collect::<Result<_, _>>()?,
-                "--help" => return Err(format!("the faults are {}", Fault::names())),
+                "--help" => return Ok(None),
                 _ => return Err(format!("unknown argument {arg}")),
             }
         }
@@ -81,7 +82,7 @@ impl Options {
         if options.within.is_zero() {
             options.within = Duration::from_secs(if options.mode == Mode::KillBoth { 3 } else { 1 });
         }
-        Ok(options)
+        Ok(Some(options))
     }
 }
 

@@ -1,0 +1,108 @@
+//! Documents typed in line by line: the console sessions of a Markdown file, with the real binaries.
+//!
+//! What is shown has to be what the document shows, but for what [`console::normalise`] makes equal. A command in the second
+//! terminal goes on while the others are typed.
+
+use crate::console::{self, Command, Session};
+use crate::wait::{self, DEADLINE};
+use crate::{Ctl, Gob};
+use serde_json::json;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// Types in every session of a document that is not left out, and answers how many commands those had in the first terminal.
+///
+/// # Panics
+/// When something is shown that the document does not show, or a command fails that is not shown to.
+pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) -> bool) -> usize {
+    let places = [
+        (gob.runtime_dir().display().to_string(), "/run/user/1000/gob"),
+        (gob.data_dir().display().to_string(), "~/.local/share/gob/graphs"),
+        (gob.state_dir().display().to_string(), "~/.local/state/gob"),
+    ];
+    let mut terminals = Vec::new();
+    let mut typed = 0;
+    for session in console::sessions(markdown).iter().filter(|session| !is_left_out(session)) {
+        for command in &session.commands {
+            if session.second_terminal {
+                terminals.push(Terminal::open(gob, command));
+                let open = terminals.len() as u64;
+                let listening =
+                    || gob.connect().ok("status", json!({}))["subscribers"].as_u64() == Some(open);
+                assert!(wait::until(DEADLINE, listening), "$ {} does not listen", command.line);
+            } else {
+                type_in(gob, command, &places);
+                typed += 1;
+            }
+        }
+    }
+    for terminal in terminals {
+        terminal.check_and_close(&places);
+    }
+    typed
+}
+
+/// A command that goes on in a terminal of its own.
+struct Terminal {
+    command: Command,
+    process: Child,
+    shown: Arc<Mutex<String>>,
+}
+
+impl Terminal {
+    fn open(gob: &Gob, command: &Command) -> Self {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let mut call = Ctl::new("/bin/sh".as_ref(), gob.env());
+        call.args(["-c", &format!("exec {}", command.line)]).env("NO_COLOR", "1").env("TERM", "xterm");
+        call.command().stdout(Stdio::from(pty.slave.try_clone().unwrap())).stderr(Stdio::from(pty.slave));
+        let process = call.spawn();
+        // The descriptors of the child that `call` still holds would keep the terminal open.
+        drop(call);
+        let shown = Arc::new(Mutex::new(String::new()));
+        let (mut master, screen) = (std::fs::File::from(pty.master), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            // The end of a terminal is an error.
+            while let Ok(len @ 1..) = master.read(&mut chunk) {
+                screen.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..len]));
+            }
+        });
+        Self { command: command.clone(), process, shown }
+    }
+
+    /// What it has shown begins as the document says; the document does not follow it to its end.
+    fn check_and_close(mut self, places: &[(String, &str)]) {
+        let expected = console::normalise(&self.command.expected, places);
+        assert!(expected.lines().count() >= 3, "nothing is expected of $ {}", self.command.line);
+        let shown = || console::normalise(&self.shown.lock().unwrap(), places);
+        let same = wait::until(DEADLINE, || shown().starts_with(&expected));
+        assert!(same, "$ {}\n--- expected\n{expected}\n--- shown\n{}", self.command.line, shown());
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// The environment of a test, and what the examples need of the caller's: Python, and Cargo with its downloads.
+fn equipped(gob: &Gob, call: &mut Ctl) {
+    let own = |name| std::env::var(name).unwrap_or_default();
+    let path = gob.env().into_iter().find(|(name, _)| name == "PATH").unwrap().1;
+    call.env("PATH", &format!("{path}:{}", own("PATH")));
+    for (name, below_home) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+        let set = std::env::var(name).unwrap_or_else(|_| format!("{}/{below_home}", own("HOME")));
+        call.env(name, &set);
+    }
+    call.cwd(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+}
+
+fn type_in(gob: &Gob, command: &Command, places: &[(String, &str)]) {
+    let mut call = Ctl::new("/bin/sh".as_ref(), gob.env());
+    equipped(gob, &mut call);
+    let output = call.args(["-c", &format!("{{ {}\n}} 2>&1", command.line)]).run();
+    let (shown, expected) =
+        (console::normalise(&output.stdout, places), console::normalise(&command.expected, places));
+    assert_eq!(shown, expected, "$ {}", command.line);
+    let fails = command.expected.starts_with("error: ");
+    assert_eq!(output.code != 0, fails, "$ {} exits {}", command.line, output.code);
+}
