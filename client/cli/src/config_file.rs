@@ -114,7 +114,10 @@ fn refused(rejected: &Rejected, problems: usize, missing: usize) -> Failure {
         (1, 0) => "the configuration cannot be used".to_owned(),
         (_, 0) => format!("the configuration cannot be used: {problems} problems"),
         (_, _) => {
-            format!("the configuration cannot be used: {}, and {gone}", count(problems, "problem", "problems"))
+            format!(
+                "the configuration cannot be used: {}, and {gone}",
+                count(problems, "problem", "problems")
+            )
         }
     };
     let hint = if problems == 0 {

@@ -76,6 +76,18 @@ impl Config {
         changed
     }
 
+    /// The kinds and graphs, as `kind.NAME` and `graph.NAME`, of which only the other configuration says something.
+    #[must_use]
+    pub fn added(&self, other: &Self) -> Vec<String> {
+        let before = self.tables();
+        other.tables().into_iter().filter(|table| !before.contains(table)).collect()
+    }
+
+    fn tables(&self) -> Vec<String> {
+        let graphs = self.graphs.keys().map(|name| prefix("graph", name));
+        graphs.chain(self.kinds.keys().map(|name| prefix("kind", name))).collect()
+    }
+
     fn source(&self, key: &str) -> Source {
         let own = self.found.get(key);
         // What a kind does not say of restarts, `[restart]` does.

@@ -2,8 +2,8 @@
 
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
-use crate::text::shell;
 use crate::config_file::judge;
+use crate::text::shell;
 
 const WHAT: &str = "configuration";
 
