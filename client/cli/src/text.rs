@@ -1,8 +1,10 @@
 //! Text for people: escaping, durations, times, command lines. Pure.
 
 use gob_client::protocol::Timestamp;
+pub(crate) use gob_client::protocol::shell::word as shell_word;
 pub(crate) use gob_client::protocol::suggest::nearest;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// Text without any byte that a terminal acts upon: control characters, and those that turn the order of others.
@@ -94,16 +96,12 @@ pub(crate) fn now() -> Timestamp {
 
 /// A command as a shell would take it.
 pub(crate) fn shell<S: AsRef<str>>(command: &[S]) -> String {
-    let quote = |word: &S| {
-        let word = word.as_ref();
-        let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,{}~".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.to_owned()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    command.iter().map(quote).collect::<Vec<_>>().join(" ")
+    command.iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+/// A path as a shell would take it.
+pub(crate) fn shell_path(path: &Path) -> String {
+    shell_word(&path.to_string_lossy()).into_owned()
 }
 
 #[cfg(test)]

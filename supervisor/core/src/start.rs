@@ -73,7 +73,7 @@ impl Core {
         }
         if let Some(other) = serving {
             let message = format!("the graph {graph} in {root_dir} is served by the worker {other} already");
-            let hint = format!("use that one: gobctl start {other}");
+            let hint = format!("use that one: gobctl start {}", other.as_argument());
             let details =
                 serde_json::json!({"worker": other.as_str(), "graph": graph.as_str(), "root_dir": root_dir});
             return Err(Box::new(
@@ -293,7 +293,7 @@ impl Core {
         let found = worker.waiters.iter().position(|waiter| waiter.conn == conn && waiter.number == number);
         let Some(waiter) = found.map(|at| worker.waiters.remove(at)) else { return };
         let message = format!("{name} is not ready yet; it goes on starting");
-        let hint = format!("watch it: gobctl events {name}, gobctl logs -f {name}");
+        let hint = format!("watch it: gobctl events {0}, gobctl logs -f {0}", name.as_argument());
         let error = WireError::new(ErrorCode::ServerStartTimeout, message).hint(hint);
         self.reply(waiter.conn, waiter.id, Err(Box::new(error)));
     }
@@ -313,7 +313,8 @@ fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
         known.graph, known.root_dir, known.kind_name
     );
     let graph = start.graph.as_ref().unwrap_or(&known.graph);
-    let hint = format!("give the other one a name of its own: gobctl start {graph} --name NAME");
+    let hint =
+        format!("give the other one a name of its own: gobctl start --name NAME {}", graph.as_argument());
     let details = serde_json::json!({
         "worker": name.as_str(), "graph": known.graph.as_str(), "root_dir": known.root_dir, "kind": known.kind_name,
     });

@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
 use crate::config_file::judge;
-use crate::text::shell;
+use crate::text::shell_path;
 
 const WHAT: &str = "configuration";
 
@@ -15,7 +15,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     vec![if !judged.problems.is_empty() {
         let hint = format!(
             "mend it, then gobctl config check; chmod go-w {} where others may write",
-            shell(&[scene.dirs.config.to_string_lossy()])
+            shell_path(&scene.dirs.config)
         );
         fail(WHAT, format!("{path} cannot be used: {told}"), hint)
     } else if !judged.missing.is_empty() {

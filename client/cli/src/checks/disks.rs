@@ -2,6 +2,7 @@
 
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
+use crate::text::shell_path;
 use nix::sys::statfs::{FsType, statfs};
 use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,7 @@ fn space(state: &Path) -> Option<Check> {
 fn judge(free: u64, files: Option<u64>, state: &Path) -> Check {
     let hint = format!(
         "df -h {0}; du -sh {0}; gobctl cleanup, or a smaller logs.budget in the configuration",
-        state.display()
+        shell_path(state)
     );
     let few = files.filter(|files| *files < FEW_FILES);
     let found = match few {

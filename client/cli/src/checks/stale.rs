@@ -7,6 +7,7 @@ use super::probe::{Listener, listener};
 use super::scene::Scene;
 use super::{Check, Fixed, fail, ok, process, warn};
 use crate::lock_holder::holder;
+use crate::text::shell_path;
 use gob_client::Dirs;
 use std::fs::{self, File, symlink_metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -43,7 +44,7 @@ fn start_lock(dirs: &Dirs) -> Check {
         Ok(stat) if !stat.is_file() => fail(
             START_LOCK,
             format!("{shown} is not a regular file"),
-            format!("move it away: mv {shown} {shown}.old"),
+            format!("move it away: mv {0} {0}.old", shell_path(&path)),
         ),
         Ok(_) => match holder(&path) {
             Some(holder) => {

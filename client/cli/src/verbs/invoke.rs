@@ -84,12 +84,15 @@ fn find(context: &Context, name: &Name) -> Result<View, Failure> {
         Failure::Client(Error::Refused(WireError::new(ErrorCode::ServerNotRunning, message).hint(hint)))
     };
     if !worker.state.is_live() {
-        return Err(down(format!("{name} is {}", worker.state), format!("start it: gobctl start {name}")));
+        return Err(down(
+            format!("{name} is {}", worker.state),
+            format!("start it: gobctl start {}", name.as_argument()),
+        ));
     }
     if worker.endpoint.is_none() {
         return Err(down(
             format!("{name} is {} and has no endpoint", worker.state),
-            format!("gobctl status {name}"),
+            format!("gobctl status {}", name.as_argument()),
         ));
     }
     Ok(worker)
@@ -138,7 +141,7 @@ fn of_worker(name: &Name, type_name: &str, failure: Failure) -> Failure {
         }
         Failure::Client(_) | Failure::Own { .. } | Failure::Help(_) | Failure::Closed => return failure,
     };
-    let failure = Failure::own(word, exit, message).hint(format!("see gobctl logs {name}"));
+    let failure = Failure::own(word, exit, message).hint(format!("see gobctl logs {}", name.as_argument()));
     cause.into_iter().fold(failure, Failure::cause)
 }
 

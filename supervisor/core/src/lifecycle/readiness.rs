@@ -2,6 +2,7 @@
 //!
 //! What is looked at is the kind's check. The shell watches output and runs probes; a delay is a deadline of the core's.
 
+use super::answers::see_logs;
 use crate::io::{Effect, RunKey};
 use crate::parts::Target;
 use crate::worker::{Ending, Phase, Then, Worker};
@@ -119,7 +120,7 @@ impl Core {
         worker.shown.reason = Some(reason.clone());
         let message = format!("{name} did not become ready: {reason}");
         let details = serde_json::json!({"exit": null, "errno": null, "last_lines": last_lines});
-        let error = WireError::new(code, message).hint(format!("see gobctl logs {name}")).details(details);
+        let error = WireError::new(code, message).hint(see_logs(name)).details(details);
         self.fail_starters(name, key.run, &error);
         let then = Then::Policy { was_ready_ms: None, asked: true };
         self.end_run(name, Ending::asked(Some(pid), then, Actor::Supervisor));

@@ -149,6 +149,8 @@ fn what_a_starting_run_says_is_its_reason_but_not_an_event_each_time() {
     world.takes(&Step::Exited(name("w"), killed()));
     world.takes(&Step::Swept(name("w")));
     assert_eq!(code(world.answer(CLI, id)), Some(ErrorCode::ServerStartTimeout));
+    let reason = "was not ready after 0.3 s (loading): see gobctl logs w";
+    assert_eq!((view(&world).state, view(&world).reason.as_deref()), (State::Failed, Some(reason)));
 }
 
 #[test]
