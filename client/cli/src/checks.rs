@@ -19,7 +19,7 @@ mod stale;
 mod supervisor;
 
 use crate::context::Context;
-use gob_client::Dirs;
+use gob_client::{Dirs, Error};
 use scene::Scene;
 
 /// How bad it is.
@@ -65,7 +65,8 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
     let dirs = match Dirs::from_env() {
         Ok(dirs) => dirs,
         Err(error) => {
-            let hint = "set HOME, or all of GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR and GOB_CONFIG";
+            let error = Error::from(error);
+            let hint = error.hint().unwrap_or_default();
             return vec![fail("directories", error.to_string(), hint)];
         }
     };

@@ -102,6 +102,29 @@ fn a_runtime_directory_that_others_may_enter_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_directory_that_depends_on_where_one_stands_is_refused_and_not_made() {
+    let world = World::new();
+    let here = world.dir.join("here");
+    std::fs::create_dir(&here).unwrap();
+    for variable in ["GOB_RUNTIME_DIR", "GOB_STATE_DIR", "GOB_DATA_DIR", "GOB_CONFIG"] {
+        let want = format!(
+            "error: {variable} must be an absolute path, not `my gob`\nhint: export {variable}='{}/my gob', or unset {variable}\n",
+            here.display()
+        );
+        for verb in ["start demo", "list", "config init", "config path", "daemon start", "nuke", "logs demo"]
+        {
+            let mut command = world.command(&verb.split(' ').collect::<Vec<_>>());
+            let ran = command.env(variable, "my gob").current_dir(&here).output().unwrap();
+            Ran::of(ran).is(2, "", &want);
+        }
+        let ran = world.command(&["doctor"]).env(variable, "my gob").current_dir(&here).output().unwrap();
+        let said = Ran::of(ran).stdout;
+        assert!(said.contains(&format!("{variable} must be an absolute path")), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&here).unwrap().count(), 0, "nothing is made");
+}
+
+#[test]
 fn the_last_known_state_is_said_to_be_that() {
     let world = World::new();
     let last = json!({"workers": [view("demo", json!({"owner": "desktop"})), view("mine", json!({}))],
