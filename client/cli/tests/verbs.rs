@@ -129,6 +129,29 @@ fn a_deadline_that_passes_names_the_request() {
 }
 
 #[test]
+fn a_start_that_takes_too_long_is_not_ready_however_short_its_time() {
+    let world = World::new();
+    world.serve(|kind, _| match kind {
+        "hello" => vec![hello("0.1.0")],
+        _ => vec![json!({"event": "worker_ready", "seq": 1}).to_string()],
+    });
+    for args in [&["start", "demo"][..], &["restart", "demo", "--grace", "1ms"]] {
+        let ran = world.run(&[args, &["--timeout", "1ms"]].concat());
+        let want = format!(
+            "error: demo is not ready yet: no answer to `{}` within 2.0 s\n  the supervisor goes on with it\n\
+             hint: see gobctl daemon logs\n",
+            args[0]
+        );
+        ran.is(8, "", &want);
+    }
+    // Whoever says no hello is not reached, and that takes as long as it always does.
+    let silent = World::new();
+    silent.serve(|_, _| vec![json!({"event": "worker_ready", "seq": 1}).to_string()]);
+    let ran = silent.run(&["start", "demo", "--timeout", "1ms"]);
+    assert!(ran.code == Some(7) && ran.stderr.contains("does not answer within 5.0 s"), "{ran:?}");
+}
+
+#[test]
 fn a_lost_connection_fails_all_that_is_pending_at_once() {
     let world = World::new();
     world.serve(|_, _| vec![]);

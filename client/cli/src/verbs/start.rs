@@ -2,7 +2,7 @@
 
 use super::lease::hold;
 use super::{Verb, WORKERS};
-use crate::context::Context;
+use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg, print_data};
 use crate::environment::environment;
 use crate::failure::Failure;
@@ -75,7 +75,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let mut tick = |waited| progress.show_with(waited, || words.get());
         let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut tick);
         progress.clear();
-        let data = data?;
+        let data = data.map_err(|error| not_ready(&name, error))?;
         if context.json {
             return print_data(&data);
         }
