@@ -6,6 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::time::Duration;
 use support::{World, hello, ok, refused, view};
 
 #[test]
@@ -98,6 +99,38 @@ fn events_are_json_lines_when_piped_and_end_quietly_with_their_reader() {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn what_goes_on_ends_with_its_reader_though_nothing_more_comes() {
+    let world = World::new();
+    world.serve(|kind, _| match kind {
+        "subscribe" => vec![ok(json!({"seq": 1, "instance": "i", "workers": [view("demo", json!({}))]}))],
+        "get" => vec![ok(json!({"worker": view("demo", json!({}))}))],
+        _ => vec![],
+    });
+    std::fs::create_dir_all(world.state().join("logs/demo")).unwrap();
+    std::fs::write(world.state().join("logs/demo/1.stdout.log"), "one\n").unwrap();
+    std::fs::write(world.state().join("gobd.log"), "one\n").unwrap();
+    for verb in ["events --snapshot", "list --watch", "logs -f demo", "daemon logs -f"] {
+        let mut command = world.command(&verb.split(' ').collect::<Vec<_>>());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        assert!(!first.is_empty(), "{verb}");
+        let mut stderr = child.stderr.take().unwrap();
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            sender.send(said)
+        });
+        let said = ended.recv_timeout(Duration::from_secs(10));
+        if said.is_err() {
+            child.kill().unwrap();
+        }
+        assert_eq!((said.as_deref(), child.wait().unwrap().code()), (Ok(""), Some(0)), "{verb}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::last::LastState;
 use crate::log_source::Source;
 use crate::log_view::LogView;
+use crate::out;
 use crate::suggest::with_nearest_name;
 use crate::text::parse_number;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -114,6 +115,9 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
         sources.push(open(context, name, dir, run, follow, streams)?);
         Ok(())
     })?;
+    if follow {
+        out::end_with_reader();
+    }
     let lines = matches.get_one::<usize>("lines").copied();
     view.beginning(&mut sources, lines)?;
     match watch {
