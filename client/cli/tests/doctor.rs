@@ -268,6 +268,9 @@ fn what_is_missing_wrong_or_of_another_version() {
     let program = world.with_keeper("exit 1");
     let missing = checks(&world, &program, &[], "gobd");
     says(&missing.1[0], "fail", &["not found"]);
+    says(&check(&world, &program, &[], "gob-keeper"), "warn", &["does not tell its version"]);
+    script(&world.dir.join("libexec/gob-keeper"), "echo gob-keeper 0.0.9");
+    says(&check(&world, &program, &[], "gob-keeper"), "warn", &["gob-keeper 0.0.9", "gobctl is 0.1.0"]);
     script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
     says(&check(&world, &program, &[], "gobd"), "warn", &["gobd 0.0.9", "gobctl is 0.1.0"]);
 
