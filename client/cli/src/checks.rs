@@ -8,7 +8,6 @@ mod directories;
 mod disks;
 mod limits;
 mod logs;
-mod mark;
 mod orphans;
 mod places;
 mod probe;
@@ -18,6 +17,7 @@ mod scene;
 mod session;
 mod stale;
 mod supervisor;
+pub(crate) mod whose;
 
 use crate::context::Context;
 use deadline::Subject;
