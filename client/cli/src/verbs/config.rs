@@ -125,13 +125,13 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
     }
     let mut options = std::fs::OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = made.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            refused(format!("there is a configuration already: {}", path.display()))
-                .cause("it stays as it is")
-                .hint("gobctl config check says whether it is right; to begin anew, move it away first")
+    let mut file = made.map_err(|error| {
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return failed(error);
         }
-        _ => failed(error),
+        refused(format!("there is a configuration already: {}", path.display()))
+            .cause("it stays as it is")
+            .hint("gobctl config check says whether it is right; to begin anew, move it away first")
     })?;
     file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
     Ok(match (context.json, context.quiet) {

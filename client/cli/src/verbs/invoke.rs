@@ -5,11 +5,10 @@
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{name, name_arg};
+use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
 use crate::import::import;
 use crate::progress::Progress;
-use crate::suggest::with_nearest_name;
 use crate::{json, out};
 use clap::{Arg, ArgMatches};
 use gob_client::endpoint::Endpoint;
@@ -75,10 +74,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 /// Asks for the worker, which has to be up and reachable.
 fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     let request = Request::Get(ByName { name: name.clone() });
-    let (mut client, id) = context.connect_with(&request)?;
-    let data = client
-        .wait(id, context.timeout_of(&request))
-        .map_err(|error| with_nearest_name(context, &mut client, name, error.into()))?;
+    let (_, data) = ask_of(context, name, &request)?;
     let WorkerData { worker } = requests::read("get", &data)?;
     let down = |message: String, hint: String| {
         Failure::Client(Error::Refused(WireError::new(ErrorCode::ServerNotRunning, message).hint(hint)))

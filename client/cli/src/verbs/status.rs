@@ -2,9 +2,8 @@
 
 use super::{LOOKING, Verb};
 use crate::context::Context;
-use crate::each::{name_arg, print_data};
+use crate::each::{ask_of, name_arg, print_data};
 use crate::failure::Failure;
-use crate::suggest::with_nearest_name;
 use crate::text::{now, up};
 use crate::{out, render};
 use clap::ArgMatches;
@@ -45,10 +44,7 @@ pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
 /// All about one worker.
 pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
     let request = Request::Get(ByName { name: name.clone() });
-    let (mut client, id) = context.connect_with(&request)?;
-    let data = client
-        .wait(id, context.timeout_of(&request))
-        .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+    let (_, data) = ask_of(context, &name, &request)?;
     if context.json {
         return print_data(&data).map(|()| 0);
     }
