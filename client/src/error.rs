@@ -225,8 +225,9 @@ impl Error {
         match self {
             Self::Refused(error) => error.hint.clone(),
             Self::Nobody { .. } => Some("gobctl daemon start starts it".to_owned()),
-            Self::Foreign { .. } | Self::Peer { .. } | Self::Dirs(DirsError::Unsafe { .. }) => {
-                Some(OTHER_DIR.to_owned())
+            Self::Foreign { .. } | Self::Peer { .. } => Some(OTHER_DIR.to_owned()),
+            Self::Dirs(DirsError::Unsafe { .. }) => {
+                Some(format!("gobctl doctor says how to mend it; or {OTHER_DIR}"))
             }
             Self::Dirs(DirsError::Relative { variable, path }) => Some(from_here(variable, path)),
             Self::NoKeeper { .. } => {

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 /// shows it escapes them.
 #[must_use]
 pub fn word(text: &str) -> Cow<'_, str> {
-    // No `~`, `{` and `}`, which shells expand at some places; `=` only where it does not begin a word.
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,".contains(c);
-    if !text.is_empty() && !text.starts_with('=') && text.chars().all(is_plain) {
+    // `{` and `}` are expanded by shells, `=` and `~` only at the beginning of a word, or of what an assignment gives.
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,~".contains(c);
+    let is_expanded = text.starts_with(['=', '~']) || text.contains(":~") || text.contains("=~");
+    if !text.is_empty() && !is_expanded && text.chars().all(is_plain) {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(format!("'{}'", text.replace('\'', "'\\''")))
@@ -31,7 +32,9 @@ mod tests {
 
     #[test]
     fn what_a_shell_would_change_is_quoted() {
-        for plain in ["demo", "a.b-c_d", "notes/2026", "é", "k=v", "a,b", "50%", "user@host:1"] {
+        for plain in
+            ["demo", "a.b-c_d", "notes/2026", "é", "k=v", "a,b", "50%", "user@host:1", "my~20notes.sock"]
+        {
             assert_eq!(word(plain), plain);
         }
         for (text, quoted) in [
@@ -39,6 +42,8 @@ mod tests {
             ("my notes", "'my notes'"),
             ("it's", "'it'\\''s'"),
             ("~", "'~'"),
+            ("~/x", "'~/x'"),
+            ("A=~/x", "'A=~/x'"),
             ("{a,b}", "'{a,b}'"),
             ("$HOME", "'$HOME'"),
             ("a;b", "'a;b'"),

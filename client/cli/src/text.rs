@@ -36,6 +36,10 @@ pub(crate) fn is_unsafe(c: char) -> bool {
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
+    let none = || "not a duration; 500ms, 10s and 2m are".to_owned();
+    if number.is_empty() {
+        return Err(none());
+    }
     let seconds = match unit {
         "ms" => 0.001,
         "s" | "" => 1.0,
@@ -44,7 +48,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86400.0,
         _ => return Err(format!("`{unit}` is no unit of time: ms, s, m, h, d")),
     };
-    let number: f64 = number.parse().map_err(|_| "not a duration; 500ms, 10s and 2m are".to_owned())?;
+    let number: f64 = number.parse().map_err(|_| none())?;
     let duration = Duration::try_from_secs_f64(number * seconds).map_err(|e| e.to_string())?;
     if duration.is_zero() { Err("a duration has to be longer than nothing".to_owned()) } else { Ok(duration) }
 }

@@ -58,6 +58,12 @@ impl Core {
             let known = self.workers.get(other).map(|other| &*other.kind_name);
             start.name.is_none() && (start.kind.is_none() || start.kind.as_deref() == known)
         });
+        // That there is no such kind comes before what else does not fit: it would not fit under another name either.
+        if let Some(kind) = &start.kind
+            && self.workers.get(name).is_none_or(|known| *known.kind_name != **kind)
+        {
+            self.kind_for(graph, Some(kind))?;
+        }
         if let Some(known) = self.workers.get(name) {
             // A start that names neither graph nor root means this very worker, wherever its graph is.
             let fits = start.graph.as_ref().is_none_or(|graph| *graph == known.graph)
@@ -313,8 +319,11 @@ fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
         known.graph, known.root_dir, known.kind_name
     );
     let graph = start.graph.as_ref().unwrap_or(&known.graph);
-    let hint =
+    let mut hint =
         format!("give the other one a name of its own: gobctl start --name NAME {}", graph.as_argument());
+    if !known.state().is_live() {
+        hint.push_str(&format!("; or forget this one, which is down: gobctl remove {}", name.as_argument()));
+    }
     let details = serde_json::json!({
         "worker": name.as_str(), "graph": known.graph.as_str(), "root_dir": known.root_dir, "kind": known.kind_name,
     });

@@ -100,19 +100,20 @@ fn is_graph_worker(worker: &View) -> bool {
     program.flatten().is_some_and(|program| program == "gob-graph-worker")
 }
 
-fn payload(text: &str) -> Result<Box<RawValue>, Failure> {
-    let mut text = text.to_owned();
-    if text == "-" {
+fn payload(given: &str) -> Result<Box<RawValue>, Failure> {
+    let mut text = given.to_owned();
+    if given == "-" {
         text.clear();
         std::io::stdin().lock().read_to_string(&mut text).map_err(|error| {
             Failure::usage("standard input cannot be read as text".to_owned()).cause(error.to_string())
         })?;
     }
     let text = text.trim().to_owned();
-    RawValue::from_string(text).map_err(|error| {
-        Failure::usage("the payload is not JSON".to_owned())
+    RawValue::from_string(text).map_err(|error| match given {
+        "-" => Failure::usage("standard input is not JSON".to_owned()).cause(error.to_string()),
+        _ => Failure::usage("the payload is not JSON".to_owned())
             .cause(error.to_string())
-            .hint("quote it for the shell: '{\"text\":\"x\"}'")
+            .hint("quote it for the shell: '{\"text\":\"x\"}'"),
     })
 }
 

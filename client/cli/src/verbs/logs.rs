@@ -74,6 +74,7 @@ fn follow_args(command: Command) -> Command {
                 .long("lines")
                 .value_name("LINES")
                 .value_parser(parse_number::<usize>)
+                .allow_negative_numbers(true)
                 .help("The last lines only"),
         )
         .arg(
@@ -166,6 +167,10 @@ fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
     match context.connect("get") {
         Ok(mut client) if names.is_empty() => {
             let workers = client.list(List::default())?;
+            if workers.is_empty() {
+                context
+                    .note("no workers, so there are no logs; gobctl daemon logs shows the supervisor's own");
+            }
             Ok(workers.iter().map(|worker| found(&dirs, worker)).collect())
         }
         Ok(mut client) => Ok(names.into_iter().map(|name| ask(context, &dirs, &mut client, name)).collect()),

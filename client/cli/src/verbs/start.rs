@@ -118,6 +118,11 @@ fn of(template: &Start, name: &Name) -> Start {
 }
 
 fn absolute(dir: &str) -> Result<String, Failure> {
+    if dir.is_empty() {
+        return Err(
+            Failure::usage("--root-dir is empty".to_owned()).hint("leave it out for gob's own directory")
+        );
+    }
     let failed = || Failure::usage(format!("--root-dir {dir} cannot be made an absolute UTF-8 path"));
     let path = std::path::absolute(dir).map_err(|_| failed())?;
     path.into_os_string().into_string().map_err(|_| failed())
