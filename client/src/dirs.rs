@@ -32,13 +32,13 @@ pub enum DirsError {
     /// Neither `HOME` nor the user database tells a home directory.
     #[error("there is no home directory: HOME is not set, and the user database has none")]
     NoHome,
-    /// A relative path was given and the working directory is gone.
-    #[error("{} is relative and the working directory cannot be read", path.display())]
-    NoCwd {
+    /// A path that depends on where one stands: each directory would have a supervisor of its own.
+    #[error("{variable} must be an absolute path, not `{}`", path.display())]
+    Relative {
+        /// The variable.
+        variable: String,
         /// The path as given.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
     },
     /// The runtime directory is not a private directory of this user.
     #[error("the runtime directory {} {problem}", path.display())]
@@ -64,21 +64,25 @@ impl Dirs {
     /// Resolves the directories from this process's environment.
     ///
     /// # Errors
-    /// When there is no home directory, or a relative path can't be made absolute.
+    /// When there is no home directory, or a `GOB_*` path is relative.
     pub fn from_env() -> Result<Self, DirsError> {
         Self::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw())
     }
 
     /// Resolves the directories from variables and a user id. An empty variable counts as unset, and so does a
-    /// relative `XDG_*` path (XDG Base Directory Specification); a relative `GOB_*` path counts from the working directory.
+    /// relative `XDG_*` path (XDG Base Directory Specification) or `HOME`; a relative `GOB_*` path is refused, as the keeper does.
     ///
     /// # Errors
     /// As [`Dirs::from_env`].
     pub fn resolve(var: impl Fn(&str) -> Option<OsString>, uid: u32) -> Result<Self, DirsError> {
         let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let own = |name: &str| set(name).map(absolute).transpose();
+        let own = |name: &str| match set(name) {
+            Some(path) if !path.is_absolute() => Err(DirsError::Relative { variable: name.to_owned(), path }),
+            // Rebuilt by components: with a slash at its end O_NOFOLLOW would follow a link.
+            path => Ok(path.map(|path| path.components().collect::<PathBuf>())),
+        };
         let xdg = |name: &str| set(name).filter(|path| path.is_absolute());
-        let home = || -> Result<PathBuf, DirsError> { set("HOME").map_or_else(|| passwd_home(uid), Ok) };
+        let home = || -> Result<PathBuf, DirsError> { xdg("HOME").map_or_else(|| passwd_home(uid), Ok) };
         let below_home = |name: &str, default: &str| xdg(name).map_or_else(|| Ok(home()?.join(default)), Ok);
         Ok(Self {
             runtime: match own("GOB_RUNTIME_DIR")? {
@@ -156,12 +160,6 @@ impl Dirs {
     }
 }
 
-fn absolute(path: PathBuf) -> Result<PathBuf, DirsError> {
-    // Rebuilt by components: with a slash at its end O_NOFOLLOW would follow a link.
-    let absolute = std::path::absolute(&path).map_err(|source| DirsError::NoCwd { path, source })?;
-    Ok(absolute.components().collect())
-}
-
 /// The user database's home. Asked only when HOME is not set: it may go over the network.
 fn passwd_home(uid: u32) -> Result<PathBuf, DirsError> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
@@ -234,8 +232,13 @@ mod tests {
         assert_eq!(dirs.state, Path::new("/s/gob"));
         assert_eq!(dirs.data, Path::new("/h/.local/share/gob/graphs"));
         assert_eq!(dirs.config, Path::new("/c.toml"));
-        let own = resolve(&[("HOME", "/h"), ("GOB_RUNTIME_DIR", "x"), ("XDG_RUNTIME_DIR", "")]);
-        assert_eq!(own.runtime, std::env::current_dir().unwrap().join("x"));
+        let own = resolve(&[("HOME", "/h"), ("GOB_RUNTIME_DIR", "/x/"), ("XDG_RUNTIME_DIR", "")]);
+        assert_eq!(own.runtime.as_os_str(), "/x");
+        for name in ["GOB_RUNTIME_DIR", "GOB_STATE_DIR", "GOB_DATA_DIR", "GOB_CONFIG"] {
+            let refused = Dirs::resolve(|asked| Some(if asked == name { "x" } else { "/h" }.into()), 1000);
+            let error = refused.unwrap_err().to_string();
+            assert_eq!(error, format!("{name} must be an absolute path, not `x`"));
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use crate::conn::Failure;
 use crate::dirs::DirsError;
+use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, WireError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a request has no answer.
@@ -129,6 +130,14 @@ fn silent(pid: Option<i32>, waited: Duration) -> String {
     }
 }
 
+/// What was meant, as far as that can be told: the path as it is from here.
+fn from_here(variable: &str, path: &Path) -> String {
+    match std::path::absolute(path) {
+        Ok(path) => format!("export {variable}={}, or unset {variable}", word(&path.to_string_lossy())),
+        Err(_) => format!("unset {variable}"),
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -146,6 +155,7 @@ impl Error {
             Self::Refused(error) => error.code.exit_code(),
             Self::Timeout { .. } => 124,
             Self::Answer { .. } => 1,
+            Self::Dirs(DirsError::Relative { .. }) => 2,
             Self::Dirs(_)
             | Self::Nobody { .. }
             | Self::Connect { .. }
@@ -168,6 +178,7 @@ impl Error {
             Self::Timeout { .. } => "client-timeout",
             Self::Answer { .. } => "answer-invalid",
             Self::Peer { .. } => ErrorCode::PermissionDenied.as_str(),
+            Self::Dirs(DirsError::Relative { .. }) => "usage",
             Self::Dirs(_)
             | Self::Nobody { .. }
             | Self::Connect { .. }
@@ -214,9 +225,11 @@ impl Error {
         match self {
             Self::Refused(error) => error.hint.clone(),
             Self::Nobody { .. } => Some("gobctl daemon start starts it".to_owned()),
-            Self::Foreign { .. } | Self::Peer { .. } | Self::Dirs(DirsError::Unsafe { .. }) => {
-                Some(OTHER_DIR.to_owned())
+            Self::Foreign { .. } | Self::Peer { .. } => Some(OTHER_DIR.to_owned()),
+            Self::Dirs(DirsError::Unsafe { .. }) => {
+                Some(format!("gobctl doctor says how to mend it; or {OTHER_DIR}"))
             }
+            Self::Dirs(DirsError::Relative { variable, path }) => Some(from_here(variable, path)),
             Self::NoKeeper { .. } => {
                 Some("install it beside gobctl, or name its directory in GOB_LIBEXEC".to_owned())
             }
@@ -227,6 +240,9 @@ impl Error {
             Self::Timeout { .. } | Self::Lost { .. } | Self::Answer { .. } | Self::Io { .. } => {
                 Some(LOGS.to_owned())
             }
+            Self::Dirs(DirsError::NoHome) => Some(
+                "set HOME, or all of GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR and GOB_CONFIG".to_owned(),
+            ),
             Self::Dirs(_) | Self::Connect { .. } | Self::Start { .. } => Some("gobctl doctor".to_owned()),
         }
     }

@@ -109,13 +109,15 @@ impl Config {
         problems.retain(|problem| problem.key.is_empty() || !broken.contains(&problem.line));
         problems.sort();
         problems.dedup();
+        let read = Self { found: reader.found, ..config };
         if problems.is_empty() {
-            return Ok(Self { found: reader.found, ..config });
+            return Ok(read);
         }
         let default_kind = root.get("default_kind").and_then(|item| item.get_ref().as_str());
         Err(Box::new(Rejected {
             path: path.to_owned(),
             problems,
+            read,
             default_kind: default_kind.map(str::to_owned),
             named: [("graph", root.get("graph")), ("kind", root.get("kind"))]
                 .into_iter()

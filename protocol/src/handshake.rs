@@ -13,6 +13,8 @@ pub struct Handshake {
     pub version: Option<String>,
     /// Where its clients reach it: `unix:…` or `http://…`.
     pub endpoint: Option<String>,
+    /// Whether that was made of a port alone, so that `http` stands in it for whatever the worker's kind speaks.
+    pub by_port: bool,
     /// Whatever else it told, under `target` or `meta`.
     pub meta: Map<String, Value>,
 }
@@ -89,12 +91,14 @@ pub fn read_object(text: &str) -> Result<Handshake, HandshakeError> {
 fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
     let version = text(&fields, "version")?;
     let socket = text(&fields, "socketPath")?.or(text(&fields, "socket_path")?);
+    let mut by_port = false;
     let endpoint = match (text(&fields, "endpoint")?, socket, fields.get("port").filter(|p| !p.is_null())) {
         (Some(endpoint), _, _) => Some(endpoint),
         (None, Some(path), _) => Some(format!("unix:{path}")),
         (None, None, Some(port)) => {
             let port = port.as_u64().filter(|p| (1..=65535).contains(p));
             let port = port.ok_or("`port` of the handshake is not a port number")?;
+            by_port = true;
             let host = text(&fields, "host")?.unwrap_or_else(|| "127.0.0.1".to_owned());
             Some(if host.contains(':') {
                 format!("http://[{host}]:{port}")
@@ -112,7 +116,7 @@ fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
         None | Some(Value::Null) => Map::new(),
         Some(other) => [("target".to_owned(), other)].into_iter().collect(),
     };
-    Ok(Handshake { version, endpoint, meta })
+    Ok(Handshake { version, endpoint, by_port, meta })
 }
 
 fn text(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {

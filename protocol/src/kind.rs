@@ -39,6 +39,8 @@ pub struct Kind {
     pub idle_stop_ms: Option<u64>,
     /// Resource limits, soft and hard, by the names of [`RLIMITS`].
     pub rlimits: BTreeMap<String, u64>,
+    /// What its port speaks, as the URL of an endpoint begins; `http` when absent.
+    pub scheme: Option<String>,
     /// How programs that don't ask gob hold graphs of this kind.
     pub foreign: Foreign,
 }
@@ -279,6 +281,15 @@ impl Foreign {
 }
 
 impl Kind {
+    /// An endpoint that was made of a port alone, `http://…`, in the words of this kind.
+    #[must_use]
+    pub fn port_endpoint(&self, http: &str) -> String {
+        match (&self.scheme, http.strip_prefix("http://")) {
+            (Some(scheme), Some(address)) => format!("{scheme}://{address}"),
+            (None, _) | (_, None) => http.to_owned(),
+        }
+    }
+
     /// The kind that is always there: gob's own graph worker.
     #[must_use]
     pub fn graph() -> Self {
@@ -300,6 +311,7 @@ impl Kind {
             liveness: None,
             idle_stop_ms: None,
             rlimits: BTreeMap::new(),
+            scheme: None,
             foreign: Foreign::default(),
         }
     }

@@ -17,6 +17,7 @@ pub mod logindex;
 pub mod name;
 pub mod placeholder;
 pub mod request;
+pub mod shell;
 pub mod signal;
 pub mod suggest;
 pub mod tag;

@@ -408,10 +408,16 @@ pub struct ShutdownData {
 }
 
 /// Data of `reload`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadData {
-    /// Keys whose value is another one now.
+    /// Keys whose value is another one now, those of new and removed tables among them.
     pub changed: Vec<String>,
+    /// Kinds and graphs of which nothing was said before, as `kind.NAME` and `graph.NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// Those of which nothing is said any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
 }
 
 /// Data of `subscribe`.

@@ -247,6 +247,9 @@ pub struct Status {
     pub restarts: u64,
     pub orphans_recovered: u64,
     pub healed: u64,
+    /// How often the journal could not be written; later than version 1.0.
+    #[serde(default)]
+    pub journal_failures: u64,
     pub instance_lock_failures: u64,
     pub lock_contentions: u64,
     pub queue_claims: u64,

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// The keeper's hand-over, as it stands on the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub(crate) struct Boot {
     pub(crate) paths: Paths,
     pub(crate) server: ServerInfo,
     pub(crate) open_files: libc::rlimit,
+    /// How often the journal could not be written.
+    pub(crate) journal_failures: Arc<AtomicU64>,
 }
 
 /// What came of looking for what dead supervisors left.
@@ -158,7 +161,8 @@ impl Boot {
         let pid = i32::try_from(std::process::id()).unwrap_or(0);
         let server = ServerInfo { version, pid, instance, started_at };
         let paths = Paths { runtime_dir, state_dir, data_dir, socket };
-        Ok(Self { lock, runtime, keeper_pid, paths, server, open_files })
+        let journal_failures = Arc::default();
+        Ok(Self { lock, runtime, keeper_pid, paths, server, open_files, journal_failures })
     }
 
     /// Ends what dead supervisors of this state directory left, and begins a journal of what this one starts.

@@ -2,12 +2,14 @@
 
 use crate::boot::Boot;
 use gob_protocol::Status;
+use std::sync::atomic::Ordering;
 
 /// Adds what is measured rather than decided.
 pub(crate) fn complete(status: &mut Status, boot: &Boot, (log_bytes, log_bytes_dropped): (u64, u64)) {
     status.socket = boot.socket_path();
     status.keeper_pid = boot.keeper_pid;
     (status.log_bytes, status.log_bytes_dropped) = (log_bytes, log_bytes_dropped);
+    status.journal_failures = boot.journal_failures.load(Ordering::Relaxed);
     status.rss_bytes = resident_bytes().unwrap_or(0);
 }
 

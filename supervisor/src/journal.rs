@@ -13,6 +13,8 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The file's name in the state directory.
 pub(crate) const JOURNAL: &str = "journal";
@@ -80,8 +82,8 @@ pub(crate) struct Journal {
     file: Option<File>,
     own: Option<Instance>,
     bytes: usize,
-    /// Lines that are missing in it.
-    lost: u64,
+    /// How often it could not be written.
+    failures: Arc<AtomicU64>,
 }
 
 impl Journal {
@@ -95,7 +97,12 @@ impl Journal {
                 (None, Past::default())
             }
         };
-        (Self { path, file, own: None, bytes: 0, lost: 0 }, past)
+        (Self { path, file, own: None, bytes: 0, failures: Arc::default() }, past)
+    }
+
+    /// How often it could not be written, now and later on (PROTOCOL 9).
+    pub(crate) fn failures(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.failures)
     }
 
     /// Begins anew as this instance. What is still left of earlier ones stays told.
@@ -151,8 +158,10 @@ impl Journal {
 
     fn rewrite(&mut self, lines: &[Line]) {
         self.bytes = 0;
-        if self.file.as_ref().is_some_and(|file| file.set_len(0).is_ok()) {
+        if self.file.as_ref().is_none_or(|file| file.set_len(0).is_ok()) {
             self.append(lines);
+        } else {
+            self.failed();
         }
         // An empty journal would say that nothing is left.
         if self.bytes == 0 && self.file.take().is_some() {
@@ -161,9 +170,10 @@ impl Journal {
     }
 
     fn append(&mut self, lines: &[Line]) {
-        let Some(mut file) = self.file.as_ref() else { return };
+        let Some(mut file) = self.file.as_ref() else { return self.failed() };
         // What was cut off before must not spoil the next line.
-        let mut text = if self.lost > 0 { vec![b'\n'] } else { Vec::new() };
+        let has_failed = self.failures.load(Ordering::Relaxed) > 0;
+        let mut text = if has_failed { vec![b'\n'] } else { Vec::new() };
         let mut write = || {
             for line in lines {
                 serde_json::to_writer(&mut text, line)?;
@@ -174,12 +184,16 @@ impl Journal {
         match write() {
             Ok(()) => self.bytes += text.len(),
             Err(e) => {
-                if self.lost == 0 {
+                if !has_failed {
                     tracing::warn!(path = %self.path.display(), error = %e, "the journal can't be written");
                 }
-                self.lost += 1;
+                self.failed();
             }
         }
+    }
+
+    fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -326,6 +340,27 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_counted_and_leaves_no_empty_journal() {
+        let dir = scratch("full");
+        let (mut journal, past) = Journal::open(&dir, "b");
+        let failures = journal.failures();
+        journal.begin(instance("one"), past);
+        assert_eq!(failures.load(Ordering::Relaxed), 0);
+        // Every write to it fails, and so does making it shorter.
+        journal.file = Some(OpenOptions::new().append(true).open("/dev/full").unwrap());
+        journal.note(&key(1), id(100), Tag(8));
+        assert_eq!(failures.load(Ordering::Relaxed), 1);
+        journal.shrink(std::iter::empty());
+        assert!(!dir.join(JOURNAL).exists(), "an empty one would say that nothing is left");
+        journal.note(&key(2), id(101), Tag(9));
+        assert_eq!(failures.load(Ordering::Relaxed), 3);
+        assert!(journal.is_lost(), "it can be made anew");
+        journal.shrink(std::iter::empty());
+        assert_eq!((failures.load(Ordering::Relaxed), Journal::open(&dir, "b").1.instances.len()), (3, 1));
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
     fn what_is_no_file_is_left_alone() {
         let dir = scratch("link");
         let target = dir.join("target");
@@ -335,6 +370,7 @@ mod tests {
         journal.begin(instance("one"), past);
         journal.note(&key(1), id(100), Tag(8));
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert_eq!(journal.failures().load(Ordering::Relaxed), 2, "its beginning and a line");
         fs::remove_dir_all(dir).unwrap();
     }
 }

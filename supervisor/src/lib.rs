@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<(), BootError> {
 async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let started = Instant::now();
     let wall = shell::now(started).wall;
-    let boot = Boot::take(args, wall)?;
+    let mut boot = Boot::take(args, wall)?;
     let (to_main, mut reports) = mpsc::channel(OUTPUT_QUEUE);
     let mut signals = listen_to_signals().map_err(BootError::io("watch", "signals"))?;
     let (settings, mut readings) = settings::Settings::from_env();
@@ -101,6 +101,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let recovery = boot.recover()?;
     let config = boot.core_config(read, &recovery)?;
     let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
+    boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
         .map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));

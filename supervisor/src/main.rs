@@ -45,7 +45,7 @@ fn about(arg: &str) -> Option<String> {
             "gobd {version}, the supervisor of gob: owns your workers until it is told to end.\n\n\
              Usage: gobd\n\n\
              gobctl starts it when it is needed; under systemd run it as it is, in the foreground.\n\
-             Directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR. Log level: GOB_LOG."
+             Directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR, GOB_CONFIG. Log level: GOB_LOG."
         )),
         _ => None,
     }

@@ -101,7 +101,13 @@ fn root(verb: Option<&Verb>) -> Command {
                 .help("On whose behalf to speak; $GOB_OWNER, else cli"),
         )
         .arg(global("no-autostart").action(ArgAction::SetTrue).help("Do not start the supervisor"))
-        .arg(global("timeout").value_name("TIME").value_parser(parse_duration).help("How long to wait"))
+        .arg(
+            global("timeout")
+                .value_name("TIME")
+                .value_parser(parse_duration)
+                .allow_negative_numbers(true)
+                .help("How long to wait"),
+        )
         .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Results and errors only"))
         .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also say what was skipped"))
         .arg(
@@ -176,6 +182,8 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
         failure = failure.cause(usage.clone());
     }
     let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
+    // Clap's tip names one letter of the word, and a value of an option is nothing to go behind `--`.
+    let tip = tip.filter(|tip| !tip.starts_with("to pass "));
     let help = verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name));
     failure.hint(tip.map_or(help, str::to_owned))
 }

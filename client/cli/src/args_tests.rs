@@ -75,10 +75,16 @@ fn a_slip_is_answered_with_what_there_is() {
         ("logs -n ten demo", "not a whole number"),
         ("daemon logs -n ten", "not a whole number"),
         ("events --since abc", "not a whole number"),
+        ("logs demo -n -3", "not a whole number"),
+        ("stop demo --grace -1", "not a duration"),
+        ("ping --timeout -5", "not a duration"),
     ] {
         let Some(Failure::Own { message, .. }) = parsed(line).err() else { panic!("{line} was understood") };
         assert!(message.contains(part), "{line}: {message}");
     }
+    // Not a letter of the word, as a value of nothing.
+    let Some(Failure::Own { hint, .. }) = parsed("stop -demo").err() else { panic!("understood") };
+    assert_eq!(hint.as_deref(), Some("gobctl stop --help"));
     let Failure::Own { hint, .. } = crate::help::unknown_verb("inspect") else { panic!("no refusal") };
     assert_eq!(hint.as_deref(), Some("did you mean gobctl get?"));
 }

@@ -3,11 +3,11 @@
 
 mod clock;
 mod config;
+mod deadline;
 mod directories;
 mod disks;
 mod limits;
 mod logs;
-mod mark;
 mod orphans;
 mod places;
 mod probe;
@@ -16,10 +16,19 @@ mod scene;
 mod session;
 mod stale;
 mod supervisor;
+pub(crate) mod whose;
 
 use crate::context::Context;
-use gob_client::Dirs;
+use deadline::Subject;
+use gob_client::{Dirs, Error};
 use scene::Scene;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one subject may take: three programs may hang, two seconds each.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// … and where it is known that a disk hangs, which several of them look at.
+const NO_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +73,16 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
     let dirs = match Dirs::from_env() {
         Ok(dirs) => dirs,
         Err(error) => {
-            let hint = "set HOME, or all of GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR and GOB_CONFIG";
+            let error = Error::from(error);
+            let hint = error.hint().unwrap_or_default();
             return vec![fail("directories", error.to_string(), hint)];
         }
     };
+    // Nothing else can be found out while these hang.
+    let hung = disks::hung(&dirs);
+    if hung.iter().any(|(_, is_needed)| *is_needed) {
+        return hung.into_iter().map(|(check, _)| check).collect();
+    }
     // A directory that is private again may be the way to a supervisor, so that comes before anybody is asked.
     let mut fixed = if fix { directories::mend(&dirs) } else { Vec::new() };
     let scene = Scene::look(context, dirs);
@@ -75,21 +90,23 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         fixed.extend(stale::mend(&scene));
         fixed.extend(logs::mend(&scene));
     }
-    let subjects: [fn(&Scene) -> Vec<Check>; 11] = [
-        supervisor::look,
-        programs::look,
-        directories::look,
-        disks::look,
-        places::look,
-        stale::look,
-        limits::look,
-        session::look,
-        config::look,
-        logs::look,
-        orphans::look,
+    let subjects: [Subject<Scene>; 12] = [
+        ("supervisor", supervisor::look),
+        ("programs", programs::look),
+        ("directories", directories::look),
+        ("disks", disks::look),
+        ("places", places::look),
+        ("stale files", stale::look),
+        ("limits", limits::look),
+        ("logout", session::look),
+        ("configuration", config::look),
+        ("logs", logs::look),
+        ("orphans", orphans::look),
+        ("clock", clock::look),
     ];
-    let mut checks: Vec<Check> = subjects.iter().flat_map(|look| look(&scene)).collect();
-    checks.extend(clock::look(&scene));
+    let patience = if hung.is_empty() { PATIENCE } else { NO_PATIENCE };
+    let mut checks: Vec<Check> = hung.into_iter().map(|(check, _)| check).collect();
+    checks.extend(deadline::each(&subjects, &Arc::new(scene), patience));
     for (what, line) in fixed {
         if let Some(check) = checks.iter_mut().find(|check| check.what == what) {
             check.fixed.push(line);

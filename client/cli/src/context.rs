@@ -5,10 +5,13 @@ use crate::out;
 use gob_client::blocking::{Client, Connector};
 use gob_client::conn::RequestId;
 use gob_client::protocol::limits::CONNECT_MS;
-use gob_client::{Dirs, Error, Owner, Request, requests};
+use gob_client::{Dirs, Error, Name, Owner, Request, requests};
 use serde_json::value::RawValue;
 use std::io::IsTerminal;
 use std::time::Duration;
+
+/// What to exit with when a worker did not become ready.
+const NOT_READY: u8 = 8;
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,11 @@ impl Context {
 
     /// Connects and says hello. What it is for is what a person hears of when the supervisor does not answer.
     pub(crate) fn connect(&self, purpose: &str) -> Result<Client, Failure> {
-        let client = self.connector()?.connect().map_err(|error| named(error, purpose))?;
+        let mut connector = self.connector()?;
+        if WAIT_THEMSELVES.contains(&purpose) {
+            connector = connector.hello_timeout(Duration::from_millis(CONNECT_MS));
+        }
+        let client = connector.connect().map_err(|error| named(error, purpose))?;
         self.note_versions(&client);
         Ok(client)
     }
@@ -82,7 +89,7 @@ impl Context {
     /// supervisor answers when it passes.
     pub(crate) fn timeout_of(&self, request: &Request) -> Duration {
         let own = requests::timeout_of(request);
-        let waits_itself = matches!(request, Request::Start(_) | Request::Restart(_));
+        let waits_itself = WAIT_THEMSELVES.contains(&request.type_name());
         self.timeout.filter(|_| !waits_itself).unwrap_or(own)
     }
 
@@ -118,6 +125,18 @@ impl Context {
             ));
         }
     }
+}
+
+/// Requests for which `--timeout` is how long the worker may take to be ready, and not how long the supervisor may take to
+/// answer (CLI, Conventions).
+const WAIT_THEMSELVES: [&str; 2] = ["start", "restart"];
+
+/// Why there is no worker that is ready. That the answer did not come in time either means no more than that.
+pub(crate) fn not_ready(name: &Name, error: Error) -> Failure {
+    let Error::Timeout { sent: true, .. } = &error else { return error.into() };
+    let failure = Failure::own(error.code(), NOT_READY, format!("{name} is not ready yet: {error}"));
+    let failure = failure.cause(error.cause().unwrap_or_default());
+    failure.hint(error.hint().unwrap_or_default())
 }
 
 fn named(error: Error, purpose: &str) -> Error {

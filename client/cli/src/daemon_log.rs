@@ -29,6 +29,7 @@ pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool, json: bool) 
     let rest = print(last_lines(&text, lines.unwrap_or(usize::MAX)), !follow)?;
     let mut text = text.split_off(text.len().saturating_sub(rest));
     let Some(watch) = watch else { return Ok(0) };
+    out::end_with_reader();
     loop {
         watch.wait().map_err(failed)?;
         if let Some(file) = &mut file {

@@ -1,10 +1,13 @@
-//! The same thing for several names: do all of them, tell each failure, exit with the first one's code.
+//! Names on a command line. The same thing for several of them: do all, tell each failure, exit with the first one's code.
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
+use crate::suggest::with_nearest_name;
 use clap::{Arg, ArgMatches};
-use gob_client::Name;
+use gob_client::blocking::Client;
+use gob_client::protocol::request::WorkerData;
+use gob_client::{Name, Request, View, requests};
 use serde_json::value::RawValue;
 
 /// The argument `NAME…`.
@@ -62,6 +65,36 @@ pub(crate) fn each<T>(
         }
     }
     Ok(first)
+}
+
+/// Asks one thing of one worker. A name that there is not brings up the nearest one.
+pub(crate) fn ask_of(
+    context: &Context,
+    name: &Name,
+    request: &Request,
+) -> Result<(Client, Box<RawValue>), Failure> {
+    let (mut client, id) = context.connect_with(request)?;
+    let data = client
+        .wait(id, context.timeout_of(request))
+        .map_err(|error| with_nearest_name(context, &mut client, name, error.into()))?;
+    Ok((client, data))
+}
+
+/// Has one thing done with one worker and tells it in a line.
+pub(crate) fn do_with(
+    context: &Context,
+    name: &Name,
+    request: &Request,
+    told: impl FnOnce(&View) -> String,
+) -> Result<Client, Failure> {
+    let (client, data) = ask_of(context, name, request)?;
+    if context.json {
+        print_data(&data)?;
+    } else if !context.quiet {
+        let worker = requests::read::<WorkerData>(request.type_name(), &data)?.worker;
+        out::print(&format!("{}\n", told(&worker)))?;
+    }
+    Ok(client)
 }
 
 /// Prints a response's data as it came.

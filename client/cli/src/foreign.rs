@@ -1,12 +1,13 @@
 //! Who holds a graph, as anybody can see it: by the lock file of programs that don't ask gob, by the lock that gob's own
 //! workers hold, or by arguments. Looks only: nothing is taken away here.
 
+use crate::checks::whose::{Whose, whose};
 use crate::lock_holder;
 use crate::process;
 use gob_client::protocol::foreign::{Known, MAX_LOCK_BYTES, read_lock};
 use gob_client::protocol::kind::Kind;
 use gob_client::protocol::placeholder::filled;
-use gob_client::{Name, Owner};
+use gob_client::{Dirs, Name, Owner};
 use nix::fcntl::OFlag;
 use serde::Deserialize;
 use std::fs::OpenOptions;
@@ -20,8 +21,8 @@ pub(crate) struct Place<'a> {
     pub(crate) kind: &'a Kind,
     /// The real path of its root.
     pub(crate) root: &'a Path,
-    /// Graphs without a directory of their own.
-    pub(crate) data: &'a Path,
+    /// gob's own directories: graphs without a directory of their own are there.
+    pub(crate) dirs: &'a Dirs,
 }
 
 /// A process that holds the graph.
@@ -34,6 +35,8 @@ pub(crate) struct Holder {
     pub(crate) path: Option<PathBuf>,
     /// Its arguments.
     pub(crate) command: String,
+    /// Which supervisor's it is, if it is any one's.
+    pub(crate) whose: Option<Whose>,
 }
 
 /// What was seen.
@@ -49,7 +52,7 @@ pub(crate) struct Sight {
 pub(crate) fn look(place: &Place<'_>) -> Sight {
     let (mut holders, mut note) = (Vec::new(), None);
     if let Some(path) = &place.kind.foreign.lock_file {
-        (holders, note) = by_lock_file(&PathBuf::from(fill(place, path)));
+        (holders, note) = by_lock_file(place, &PathBuf::from(fill(place, path)));
     }
     if holders.is_empty() {
         holders.extend(by_own_lock(place));
@@ -60,7 +63,7 @@ pub(crate) fn look(place: &Place<'_>) -> Sight {
     Sight { holders, note }
 }
 
-fn by_lock_file(path: &Path) -> (Vec<Holder>, Option<String>) {
+fn by_lock_file(place: &Place<'_>, path: &Path) -> (Vec<Holder>, Option<String>) {
     let shown = path.display();
     let lock = match read(path) {
         Ok(None) => return (vec![], None),
@@ -72,7 +75,7 @@ fn by_lock_file(path: &Path) -> (Vec<Holder>, Option<String>) {
         Ok(lock) if process::living(lock.pid).is_none() => {
             (vec![], Some(format!("the lock file {shown} is of pid {}, which is dead", lock.pid)))
         }
-        Ok(lock) => (vec![holder(lock.pid, lock.owner, Some(path.to_owned()))], None),
+        Ok(lock) => (vec![holder(place, lock.pid, lock.owner, Some(path.to_owned()))], None),
     }
 }
 
@@ -117,7 +120,7 @@ fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
         let pid =
             noted.map(|found| found.pid).or_else(|| lock_holder::holder(&path).map(|holder| holder.pid))?;
         let owner = note.owner.and_then(|owner| Owner::new(&owner).ok());
-        Some(holder(pid, owner.unwrap_or_else(Owner::unknown), Some(path)))
+        Some(holder(place, pid, owner.unwrap_or_else(Owner::unknown), Some(path)))
     })
 }
 
@@ -137,11 +140,11 @@ fn by_arguments(place: &Place<'_>) -> Vec<Holder> {
         known.is_worker(&args, false, real_path) || (known.is_worker(&args, true, real_path) && as_node())
     };
     let found = process::own().into_iter().map(|process| process.pid).filter(|pid| is_worker(*pid));
-    found.map(|pid| holder(pid, Owner::unknown(), None)).collect()
+    found.map(|pid| holder(place, pid, Owner::unknown(), None)).collect()
 }
 
-fn holder(pid: i32, owner: Owner, path: Option<PathBuf>) -> Holder {
-    Holder { pid, owner, path, command: process::command(pid) }
+fn holder(place: &Place<'_>, pid: i32, owner: Owner, path: Option<PathBuf>) -> Holder {
+    Holder { pid, owner, path, command: process::command(pid), whose: whose(place.dirs, pid) }
 }
 
 /// A text of the kind with what is known of the graph in it.
@@ -151,7 +154,7 @@ fn fill(place: &Place<'_>, text: &str) -> String {
             "graph" | "name" => place.graph.to_string(),
             "graph_dir" => place.kind.foreign.graph_dir_encoding.dir_of(place.graph),
             "root_dir" => place.root.to_str()?.to_owned(),
-            "data_dir" => place.data.join(place.graph.on_disk()).to_str()?.to_owned(),
+            "data_dir" => place.dirs.data.join(place.graph.on_disk()).to_str()?.to_owned(),
             _ => return None,
         })
     })

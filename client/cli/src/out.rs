@@ -3,7 +3,44 @@
 //! A reader that went away (`gobctl events | head -1`) is no error: it ends the program quietly.
 
 use crate::failure::Failure;
-use std::io::{self, Write};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+/// Has the program end as soon as nobody reads its standard output any more, and not only when there is something to
+/// write: for what goes on until somebody ends it. A thread waits for that, beside whatever the verb itself waits for.
+pub(crate) fn end_with_reader() {
+    // The end of a terminal is a signal.
+    if !io::stdout().is_terminal() {
+        std::thread::spawn(|| {
+            if reader_is_gone() {
+                leave();
+            }
+        });
+    }
+}
+
+/// Waits for the end of whoever reads. A file has no such end.
+fn reader_is_gone() -> bool {
+    let stdout = io::stdout();
+    loop {
+        let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) if fds.iter().any(|fd| fd.any() == Some(true)) => return true,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "what the main thread waits for may never come; as if it had met the closed pipe itself"
+)]
+fn leave() {
+    std::process::exit(i32::from(Failure::Closed.exit_code()));
+}
 
 /// Writes text to standard output and flushes it.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {

@@ -15,6 +15,11 @@ pub(crate) fn who(worker: &View) -> String {
     }
 }
 
+/// ` (pid 4242)`, where it has a process.
+pub(crate) fn with_pid(worker: &View) -> String {
+    worker.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
+
 /// All about one worker.
 pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = Vec::new();

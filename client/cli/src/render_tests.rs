@@ -39,7 +39,7 @@ fn the_list_as_the_contract_shows_it() {
         ),
         view(
             "bad",
-            json!({"state": "failed", "pid": null, "endpoint": null, "restarts": 5, "reason": "exited 1 five times in 60s"}),
+            json!({"state": "failed", "pid": null, "endpoint": null, "restarts": 5, "reason": "exited 1 five times in 60s: see gobctl logs bad"}),
         ),
     ];
     let want = "\

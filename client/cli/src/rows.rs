@@ -132,11 +132,7 @@ fn last_column(worker: &Row<'_>) -> String {
         State::Idle | State::Starting | State::Ready | State::Stopping => false,
     };
     let mut text = match (&worker.reason, &worker.endpoint) {
-        (Some(reason), _) if troubled => {
-            let gave_up = worker.state == State::Failed && !reason.contains("gobctl logs");
-            let see = if gave_up { format!(": see gobctl logs {}", worker.name) } else { String::new() };
-            escape(&format!("{reason}{see}"))
-        }
+        (Some(reason), _) if troubled => escape(reason),
         (_, Some(endpoint)) => escape(endpoint),
         (_, None) => "-".to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::text::nearest;
+use crate::text::{nearest, shell_word};
 use gob_client::blocking::Client;
 use gob_client::protocol::ErrorCode;
 use gob_client::protocol::request::List;
@@ -22,7 +22,7 @@ pub(crate) fn with_nearest_name(
     if let Ok(workers) = client.list(List::default())
         && let Some(near) = nearest(name.as_str(), workers.iter().map(|worker| worker.name.as_str()))
     {
-        error.hint = Some(format!("did you mean {near}? gobctl list shows all"));
+        error.hint = Some(format!("did you mean {}? gobctl list shows all", shell_word(near)));
     }
     Failure::Client(Error::Refused(error))
 }

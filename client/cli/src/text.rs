@@ -1,8 +1,10 @@
 //! Text for people: escaping, durations, times, command lines. Pure.
 
 use gob_client::protocol::Timestamp;
+pub(crate) use gob_client::protocol::shell::word as shell_word;
 pub(crate) use gob_client::protocol::suggest::nearest;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// Text without any byte that a terminal acts upon: control characters, and those that turn the order of others.
@@ -34,6 +36,10 @@ pub(crate) fn is_unsafe(c: char) -> bool {
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
+    let none = || "not a duration; 500ms, 10s and 2m are".to_owned();
+    if number.is_empty() {
+        return Err(none());
+    }
     let seconds = match unit {
         "ms" => 0.001,
         "s" | "" => 1.0,
@@ -42,7 +48,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86400.0,
         _ => return Err(format!("`{unit}` is no unit of time: ms, s, m, h, d")),
     };
-    let number: f64 = number.parse().map_err(|_| "not a duration; 500ms, 10s and 2m are".to_owned())?;
+    let number: f64 = number.parse().map_err(|_| none())?;
     let duration = Duration::try_from_secs_f64(number * seconds).map_err(|e| e.to_string())?;
     if duration.is_zero() { Err("a duration has to be longer than nothing".to_owned()) } else { Ok(duration) }
 }
@@ -94,16 +100,12 @@ pub(crate) fn now() -> Timestamp {
 
 /// A command as a shell would take it.
 pub(crate) fn shell<S: AsRef<str>>(command: &[S]) -> String {
-    let quote = |word: &S| {
-        let word = word.as_ref();
-        let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,{}~".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.to_owned()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    command.iter().map(quote).collect::<Vec<_>>().join(" ")
+    command.iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+/// A path as a shell would take it.
+pub(crate) fn shell_path(path: &Path) -> String {
+    shell_word(&path.to_string_lossy()).into_owned()
 }
 
 #[cfg(test)]

@@ -50,18 +50,33 @@ fn the_configuration_is_shown_checked_and_begun() {
     world.run(&["config", "init"]).is(0, &format!("wrote {shown}\n"), "");
     world.run(&["config", "check"]).is(0, &format!("{shown} is right\n"), "");
     let again = world.run(&["config", "init"]);
-    assert_eq!((again.code, again.stdout.as_str()), (Some(1), ""), "it is not overwritten: {again:?}");
+    let want = format!(
+        "error: there is a configuration already: {shown}\n  it stays as it is\n\
+         hint: gobctl config check says whether it is right; to begin anew, move it away first\n"
+    );
+    again.is(1, "", &want);
     std::fs::write(
         &path,
-        "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n[restart]\npolicy = \"sometimes\"\nx = 1\n",
+        "[kind.x]\ncommand = [\"/nowhere/at/all\"]\nroot_dir = \"/etc/passwd/x\"\n[restart]\npolicy = \"sometimes\"\nx = 1\n",
     )
     .unwrap();
     let ran = world.run(&["config", "check"]);
-    assert_eq!(ran.code, Some(1));
-    for part in [":4:", ":5:", "restart.policy"] {
-        assert!(ran.stderr.contains(part), "all at once: {ran:?}");
+    let want = "error: the configuration cannot be used: 3 problems, and one program is missing\n";
+    assert!(ran.code == Some(1) && ran.stderr.starts_with(want), "{ran:?}");
+    let lines: Vec<&str> = ran.stderr.lines().skip(1).collect();
+    for (line, part) in lines.iter().zip([
+        ":2:11: kind.x.command: /nowhere/at/all is no program",
+        ":3:12: kind.x.root_dir: /etc/passwd/x can't be used: Not a directory",
+        ":5:10: restart.policy: ",
+        ":6:1: restart.x: ",
+        "hint: mend the file",
+    ]) {
+        assert!(line.contains(part), "all at once, in the order of the file: {ran:?}");
     }
     std::fs::write(&path, "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n").unwrap();
+    let ran = world.run(&["config", "check"]);
+    let want = "error: one program is missing, and the rest of the configuration is right\n";
+    assert!(ran.code == Some(1) && ran.stderr.starts_with(want), "{ran:?}");
     let ran = world.run(&["config", "check", "--json"]);
     let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
     assert_eq!(error["error"]["code"], "config-invalid");
@@ -84,6 +99,29 @@ fn a_runtime_directory_that_others_may_enter_is_refused_and_left_alone() {
     assert!(ran.stderr.contains("may be entered by others (mode 0755)"), "{ran:?}");
     assert_eq!(std::fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(std::fs::read_dir(&run).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_that_depends_on_where_one_stands_is_refused_and_not_made() {
+    let world = World::new();
+    let here = world.dir.join("here");
+    std::fs::create_dir(&here).unwrap();
+    for variable in ["GOB_RUNTIME_DIR", "GOB_STATE_DIR", "GOB_DATA_DIR", "GOB_CONFIG"] {
+        let want = format!(
+            "error: {variable} must be an absolute path, not `my gob`\nhint: export {variable}='{}/my gob', or unset {variable}\n",
+            here.display()
+        );
+        for verb in ["start demo", "list", "config init", "config path", "daemon start", "nuke", "logs demo"]
+        {
+            let mut command = world.command(&verb.split(' ').collect::<Vec<_>>());
+            let ran = command.env(variable, "my gob").current_dir(&here).output().unwrap();
+            Ran::of(ran).is(2, "", &want);
+        }
+        let ran = world.command(&["doctor"]).env(variable, "my gob").current_dir(&here).output().unwrap();
+        let said = Ran::of(ran).stdout;
+        assert!(said.contains(&format!("{variable} must be an absolute path")), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&here).unwrap().count(), 0, "nothing is made");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn whoever_takes_the_connection_and_says_nothing_costs_two_seconds() {
 fn another_version_and_another_protocol() {
     let world = World::new();
     let program = installed(&world);
-    let status = status(json!({"version": "9.9.9"}));
+    let status = status(json!({"version": "9.9.9", "journal_failures": 3}));
     world.serve(move |kind, _| match kind {
         "hello" => vec![hello("9.9.9")],
         "status" => vec![ok(status.clone())],
@@ -86,6 +86,7 @@ fn another_version_and_another_protocol() {
     });
     let found = check(&world, &program, &[], "protocol");
     says(&found, "warn", &["gobctl is 0.1.0", "9.9.9"]);
+    says(&check(&world, &program, &[], "journal"), "warn", &["could not be written 3 times"]);
     // No process of this number is a supervisor: it is one that can't be seen.
     says(&check(&world, &program, &[], "keeper"), "ok", &["cannot be seen"]);
 
@@ -265,6 +266,9 @@ fn what_is_missing_wrong_or_of_another_version() {
     let program = world.with_keeper("exit 1");
     let missing = checks(&world, &program, &[], "gobd");
     says(&missing.1[0], "fail", &["not found"]);
+    says(&check(&world, &program, &[], "gob-keeper"), "warn", &["does not tell its version"]);
+    script(&world.dir.join("libexec/gob-keeper"), "echo gob-keeper 0.0.9");
+    says(&check(&world, &program, &[], "gob-keeper"), "warn", &["gob-keeper 0.0.9", "gobctl is 0.1.0"]);
     script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
     says(&check(&world, &program, &[], "gobd"), "warn", &["gobd 0.0.9", "gobctl is 0.1.0"]);
 

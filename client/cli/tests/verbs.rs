@@ -6,6 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::time::Duration;
 use support::{World, hello, ok, refused, view};
 
 #[test]
@@ -101,6 +102,38 @@ fn events_are_json_lines_when_piped_and_end_quietly_with_their_reader() {
 }
 
 #[test]
+fn what_goes_on_ends_with_its_reader_though_nothing_more_comes() {
+    let world = World::new();
+    world.serve(|kind, _| match kind {
+        "subscribe" => vec![ok(json!({"seq": 1, "instance": "i", "workers": [view("demo", json!({}))]}))],
+        "get" => vec![ok(json!({"worker": view("demo", json!({}))}))],
+        _ => vec![],
+    });
+    std::fs::create_dir_all(world.state().join("logs/demo")).unwrap();
+    std::fs::write(world.state().join("logs/demo/1.stdout.log"), "one\n").unwrap();
+    std::fs::write(world.state().join("gobd.log"), "one\n").unwrap();
+    for verb in ["events --snapshot", "list --watch", "logs -f demo", "daemon logs -f"] {
+        let mut command = world.command(&verb.split(' ').collect::<Vec<_>>());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        assert!(!first.is_empty(), "{verb}");
+        let mut stderr = child.stderr.take().unwrap();
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            sender.send(said)
+        });
+        let said = ended.recv_timeout(Duration::from_secs(10));
+        if said.is_err() {
+            child.kill().unwrap();
+        }
+        assert_eq!((said.as_deref(), child.wait().unwrap().code()), (Ok(""), Some(0)), "{verb}");
+    }
+}
+
+#[test]
 fn names_and_text_from_outside_are_escaped() {
     let world = World::new();
     world.serve(|kind, _| match kind {
@@ -126,6 +159,29 @@ fn a_deadline_that_passes_names_the_request() {
     });
     let want = "error: no answer to `status` within 100 ms\n  the supervisor goes on with it\nhint: see gobctl daemon logs\n";
     world.run(&["status", "--timeout", "100ms"]).is(124, "", want);
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_not_ready_however_short_its_time() {
+    let world = World::new();
+    world.serve(|kind, _| match kind {
+        "hello" => vec![hello("0.1.0")],
+        _ => vec![json!({"event": "worker_ready", "seq": 1}).to_string()],
+    });
+    for args in [&["start", "demo"][..], &["restart", "demo", "--grace", "1ms"]] {
+        let ran = world.run(&[args, &["--timeout", "1ms"]].concat());
+        let want = format!(
+            "error: demo is not ready yet: no answer to `{}` within 2.0 s\n  the supervisor goes on with it\n\
+             hint: see gobctl daemon logs\n",
+            args[0]
+        );
+        ran.is(8, "", &want);
+    }
+    // Whoever says no hello is not reached, and that takes as long as it always does.
+    let silent = World::new();
+    silent.serve(|_, _| vec![json!({"event": "worker_ready", "seq": 1}).to_string()]);
+    let ran = silent.run(&["start", "demo", "--timeout", "1ms"]);
+    assert!(ran.code == Some(7) && ran.stderr.contains("does not answer within 5.0 s"), "{ran:?}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) struct Overrides {
     pub(super) idle_stop_ms: Option<u64>,
     /// Laid over limit by limit.
     pub(super) rlimits: BTreeMap<String, u64>,
+    pub(super) scheme: Option<String>,
     pub(super) lock_file: Option<String>,
     pub(super) graph_dir_encoding: Option<GraphDirEncoding>,
     /// Laid over owner by owner.
@@ -83,6 +84,7 @@ impl Overrides {
         self.liveness.lay_over(kind);
         kind.idle_stop_ms = self.idle_stop_ms.or(kind.idle_stop_ms);
         kind.rlimits.extend(self.rlimits.iter().map(|(name, value)| (name.clone(), *value)));
+        kind.scheme = self.scheme.clone().or(kind.scheme.take());
         let foreign = &mut kind.foreign;
         foreign.lock_file = self.lock_file.clone().or(foreign.lock_file.take());
         set(&mut foreign.graph_dir_encoding, self.graph_dir_encoding);

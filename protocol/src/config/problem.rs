@@ -1,6 +1,6 @@
 //! What is wrong in a configuration, and where.
 
-use super::shown;
+use super::{Config, shown};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,6 +49,8 @@ pub struct Rejected {
     pub default_kind: Option<String>,
     /// The graphs and kinds that it says something about, as `graph.NAME` and `kind.NAME`.
     pub named: Vec<String>,
+    /// What of it could be read all the same. Nobody is to be started by it; more that is wrong can be found in it.
+    pub read: Config,
 }
 
 impl Rejected {
@@ -56,7 +58,7 @@ impl Rejected {
     #[must_use]
     pub fn whole(path: impl Into<String>, message: impl Into<String>) -> Self {
         let problems = vec![Problem::whole(message)];
-        Self { path: path.into(), problems, default_kind: None, named: Vec::new() }
+        Self { path: path.into(), problems, default_kind: None, named: Vec::new(), read: Config::default() }
     }
 
     /// Whether the file says something of this graph or of this kind, which then can't be had without it.

@@ -97,6 +97,17 @@ pub(super) fn http_path(text: &str) -> Result<(), String> {
     }
 }
 
+/// `redis`, `postgresql`, `git+ssh`: what stands before `://` (RFC 3986, 3.1).
+pub(super) fn scheme(text: &str) -> Result<(), String> {
+    let begins = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    let goes_on = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    if begins && goes_on {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is not the scheme of a URL; such as \"http\", \"redis\" or \"postgresql\""))
+    }
+}
+
 /// `127.0.0.1:{port}`, `[::1]:7687`, `unix:{socket}`.
 pub(super) fn address(text: &str) -> Result<(), String> {
     let is_unix = text.strip_prefix("unix:").is_some_and(|path| path.starts_with(['/', '{']));
@@ -113,6 +124,16 @@ pub(super) fn address(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemes() {
+        for good in ["redis", "postgresql", "git+ssh", "h2"] {
+            assert_eq!(scheme(good), Ok(()), "{good}");
+        }
+        for bad in ["", "redis://", "Redis", "2x", "a b", "a_b"] {
+            assert!(scheme(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn durations() {

@@ -3,13 +3,13 @@
 use super::Logs;
 use super::overrides::{Overrides, RestartOverrides};
 use super::reader::{Reader, Section};
-use super::scalar::{duration_ms, expand_home, http_request, size_bytes};
+use super::scalar::{duration_ms, expand_home, http_request, scheme, size_bytes};
 use crate::Owner;
 use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
 use std::collections::BTreeMap;
 
 /// What a kind takes, and a graph too.
-const KIND: [&str; 20] = [
+const KIND: [&str; 21] = [
     "command",
     "root_dir",
     "cwd",
@@ -25,6 +25,7 @@ const KIND: [&str; 20] = [
     "liveness",
     "idle_stop",
     "rlimits",
+    "scheme",
     "lock_file",
     "graph_dir_encoding",
     "owners",
@@ -62,6 +63,7 @@ impl<'t> Reader<'t> {
             restart: self.restart(section, "restart"),
             idle_stop_ms: self.parsed(section, "idle_stop", duration_ms),
             rlimits: self.rlimits(section),
+            scheme: self.parsed(section, "scheme", |text| scheme(text).map(|()| text.to_owned())),
             lock_file: self.absolute(section, "lock_file", true),
             graph_dir_encoding: self.word(
                 section,

@@ -73,6 +73,18 @@ impl Config {
         changed
     }
 
+    /// The kinds and graphs, as `kind.NAME` and `graph.NAME`, of which only the other configuration says something.
+    #[must_use]
+    pub fn added(&self, other: &Self) -> Vec<String> {
+        let before = self.tables();
+        other.tables().into_iter().filter(|table| !before.contains(table)).collect()
+    }
+
+    fn tables(&self) -> Vec<String> {
+        let graphs = self.graphs.keys().map(|name| prefix("graph", name));
+        graphs.chain(self.kinds.keys().map(|name| prefix("kind", name))).collect()
+    }
+
     fn source(&self, key: &str) -> Source {
         let own = self.found.get(key);
         // What a kind does not say of restarts, `[restart]` does.
@@ -109,6 +121,7 @@ fn kind_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
     all.push((key("autostart"), json!(kind.autostart)));
     all.extend(kind.idle_stop_ms.map(|ms| (key("idle_stop"), json!(duration_text(ms)))));
     all.extend(liveness_values(&key("liveness"), kind));
+    all.extend(kind.scheme.as_ref().map(|scheme| (key("scheme"), json!(scheme))));
     all.extend(kind.rlimits.iter().map(|(name, value)| (format!("{}.{name}", key("rlimits")), json!(value))));
     all.extend(foreign_values(prefix, kind));
     all

@@ -269,6 +269,9 @@ fn what_changed() {
         (parse(WHOLE), parse(&WHOLE.replace("\"8s\"", "\"9s\"").replace("autostart = true", "")));
     assert_eq!(before.changes(&after), ["graph.work.autostart", "kind.logseq.stop.grace"]);
     assert_eq!(before.changes(&before), Vec::<String>::new());
+    let more = parse(&format!("{WHOLE}[kind.new]\ncommand = [\"x\"]\n[graph.\"my notes\"]\n"));
+    assert_eq!(before.added(&more), ["graph.\"my notes\"", "kind.new"]);
+    assert!(more.added(&before).is_empty() && before.added(&after).is_empty());
     // Where a value stands is no change of it.
     assert_eq!(before.changes(&parse(&format!("\n\n{WHOLE}"))), Vec::<String>::new());
 }

@@ -49,11 +49,13 @@ impl Core {
     pub(crate) fn configured(&mut self, read: Read) {
         let answer = match read {
             Ok(new) => {
-                let changed = self.config.settings.changes(&new);
+                let old = &self.config.settings;
+                let (added, removed) = (old.added(&new), new.added(old));
+                let answer = ReloadData { changed: old.changes(&new), added, removed };
                 self.config.settings = *new;
                 self.config.rejected = None;
                 self.reloads.had_one = true;
-                Ok(Data::Reload(ReloadData { changed }))
+                Ok(Data::Reload(answer))
             }
             Err(rejected) => {
                 let error = invalid(&rejected);

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, Name, Owner, WireError};
 
 /// Whether the requester may stop, restart, signal, remove or hand over what this owner owns.
@@ -17,10 +18,14 @@ pub(crate) fn owned_by_other(
     pid: Option<i32>,
 ) -> Box<WireError> {
     let hint = if owner.is_unknown() {
-        format!("nobody owns it; the command line may take it over: gobctl start {worker} --owner cli")
+        format!(
+            "nobody owns it; the command line may take it over: gobctl start --owner cli {}",
+            worker.as_argument()
+        )
     } else {
         format!(
-            "ask its owner to stop it, or have it handed over: gobctl hand-over {worker} {requester} --owner {owner}"
+            "ask its owner to stop it, or have it handed over: gobctl hand-over {} {requester} --owner {owner}",
+            word(worker.as_str())
         )
     };
     let mut details = serde_json::Map::new();

@@ -134,7 +134,7 @@ impl Core {
         let worker = self.managed(conn, name)?;
         if worker.state().is_live() {
             let message = format!("{name} is {}", worker.state());
-            let hint = format!("stop it first: gobctl stop {name}");
+            let hint = format!("stop it first: gobctl stop {}", name.as_argument());
             return Err(Box::new(WireError::new(ErrorCode::ServerRunning, message).hint(hint)));
         }
         self.forget(name, conn);
@@ -221,7 +221,8 @@ impl Core {
         let mut error = owned_by_other(name, worker.owner_now(), &requester, worker.pid());
         if matches!(worker.phase, Phase::External(_)) {
             // It can't be handed over: gob did not start it.
-            error.hint = Some(format!("ask its owner to stop it; see who it is: gobctl who {name}"));
+            error.hint =
+                Some(format!("ask its owner to stop it; see who it is: gobctl who {}", name.as_argument()));
         }
         Err(error)
     }
@@ -255,14 +256,14 @@ pub(crate) fn not_found(name: &Name) -> Box<WireError> {
 fn not_running(worker: &Worker) -> Box<WireError> {
     let name = &worker.name;
     let error = WireError::new(ErrorCode::ServerNotRunning, format!("{name} is {}", worker.state()));
-    Box::new(error.hint(format!("start it: gobctl start {name}")))
+    Box::new(error.hint(format!("start it: gobctl start {}", name.as_argument())))
 }
 
 pub(crate) fn not_ours(worker: &Worker) -> Box<WireError> {
     let name = &worker.name;
     let Phase::External(holder) = &worker.phase else { return not_running(worker) };
     let message = format!("{name} is held by pid {} ({}), which gob did not start", holder.pid, holder.path);
-    let hint = format!("ask the program that started it to stop it; see gobctl who {name}");
+    let hint = format!("ask the program that started it to stop it; see gobctl who {}", name.as_argument());
     let details = serde_json::json!({"pid": holder.pid, "owner": holder.owner.as_str(), "path": holder.path});
     Box::new(WireError::new(ErrorCode::ServerLockedByExternal, message).hint(hint).details(details))
 }

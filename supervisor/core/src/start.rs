@@ -58,6 +58,12 @@ impl Core {
             let known = self.workers.get(other).map(|other| &*other.kind_name);
             start.name.is_none() && (start.kind.is_none() || start.kind.as_deref() == known)
         });
+        // That there is no such kind comes before what else does not fit: it would not fit under another name either.
+        if let Some(kind) = &start.kind
+            && self.workers.get(name).is_none_or(|known| *known.kind_name != **kind)
+        {
+            self.kind_for(graph, Some(kind))?;
+        }
         if let Some(known) = self.workers.get(name) {
             // A start that names neither graph nor root means this very worker, wherever its graph is.
             let fits = start.graph.as_ref().is_none_or(|graph| *graph == known.graph)
@@ -73,7 +79,7 @@ impl Core {
         }
         if let Some(other) = serving {
             let message = format!("the graph {graph} in {root_dir} is served by the worker {other} already");
-            let hint = format!("use that one: gobctl start {other}");
+            let hint = format!("use that one: gobctl start {}", other.as_argument());
             let details =
                 serde_json::json!({"worker": other.as_str(), "graph": graph.as_str(), "root_dir": root_dir});
             return Err(Box::new(
@@ -293,7 +299,7 @@ impl Core {
         let found = worker.waiters.iter().position(|waiter| waiter.conn == conn && waiter.number == number);
         let Some(waiter) = found.map(|at| worker.waiters.remove(at)) else { return };
         let message = format!("{name} is not ready yet; it goes on starting");
-        let hint = format!("watch it: gobctl events {name}, gobctl logs -f {name}");
+        let hint = format!("watch it: gobctl events {0}, gobctl logs -f {0}", name.as_argument());
         let error = WireError::new(ErrorCode::ServerStartTimeout, message).hint(hint);
         self.reply(waiter.conn, waiter.id, Err(Box::new(error)));
     }
@@ -313,7 +319,11 @@ fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
         known.graph, known.root_dir, known.kind_name
     );
     let graph = start.graph.as_ref().unwrap_or(&known.graph);
-    let hint = format!("give the other one a name of its own: gobctl start {graph} --name NAME");
+    let mut hint =
+        format!("give the other one a name of its own: gobctl start --name NAME {}", graph.as_argument());
+    if !known.state().is_live() {
+        hint.push_str(&format!("; or forget this one, which is down: gobctl remove {}", name.as_argument()));
+    }
     let details = serde_json::json!({
         "worker": name.as_str(), "graph": known.graph.as_str(), "root_dir": known.root_dir, "kind": known.kind_name,
     });

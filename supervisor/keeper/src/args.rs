@@ -14,6 +14,25 @@ pub(crate) struct Args {
     pub(crate) ready_fd: Option<OwnedFd>,
 }
 
+/// What the program says of itself, where that is all that is wanted.
+pub(crate) fn about(word: &str) -> Option<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    match word {
+        "-V" | "--version" => Some(format!("gob-keeper {version}")),
+        "-h" | "--help" => Some(format!(
+            "gob-keeper {version}, above the supervisor of gob: starts it, starts it again when it was killed, and ends\n\
+             whatever a killed one left behind.\n\n\
+             Usage: gob-keeper [--detach] [--ready-fd N]\n\n\
+             \x20 --detach        leave the caller's session, and log into the state directory\n\
+             \x20 --ready-fd N    tell on this descriptor when the supervisor can be reached, or why it can't\n\
+             \x20 --help, --version\n\n\
+             gobctl starts it when it is needed.\n\
+             Directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR, GOB_CONFIG; its siblings: GOB_LIBEXEC."
+        )),
+        _ => None,
+    }
+}
+
 impl Args {
     /// Reads the arguments that follow the program's name.
     pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {

@@ -29,7 +29,7 @@ use error::Error;
 use locks::Locks;
 use paths::Paths;
 use ready::Ready;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
@@ -37,10 +37,17 @@ use std::process::ExitCode;
 const TRIES: usize = 10;
 
 fn main() -> ExitCode {
+    let first = std::env::args_os().nth(1);
+    if let Some(text) = first.as_deref().and_then(|word| args::about(word.to_str()?)) {
+        return match writeln!(std::io::stdout(), "{text}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(args) => args,
         Err(error) => {
-            log::plain(&format!("error: {error}\nusage: gob-keeper [--detach] [--ready-fd N]"));
+            log::plain(&format!("error: {error}\nhint: gob-keeper --help"));
             return ExitCode::from(2);
         }
     };

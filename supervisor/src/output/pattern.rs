@@ -65,7 +65,8 @@ fn read(captures: &Captures<'_>) -> Result<Handshake, HandshakeError> {
         }
         (None, None) => None,
     };
-    Ok(Handshake { endpoint, ..Handshake::default() })
+    let by_port = named("url").is_none() && endpoint.is_some();
+    Ok(Handshake { endpoint, by_port, ..Handshake::default() })
 }
 
 #[cfg(test)]
@@ -96,6 +97,12 @@ mod tests {
             seen("port (?P<port>\\d+)", None, &[(Stdout, "port 81\n")]),
             Some(Some("http://127.0.0.1:81".into()))
         );
+        let by_port = |pattern, line: &str| {
+            let mut watch = Pattern::new(pattern, None).unwrap();
+            watch.feed(Stdout, line.as_bytes()).unwrap().unwrap().by_port
+        };
+        assert!(by_port("port (?P<port>\\d+)", "port 81\n") && by_port("(?P<json>\\{.*)", "{\"port\":81}\n"));
+        assert!(!by_port("(?P<url>http.*)", "http://127.0.0.1:81\n"));
         assert_eq!(seen("ready", Some(LogStream::Stderr), &[(Stdout, "ready\n")]), None);
         assert_eq!(seen("ready", None, &[(Stdout, "ready without an end")]), None);
     }

@@ -30,7 +30,8 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Se
     loop {
         let status = match once(&target, tag, ATTEMPT).await {
             Ok((endpoint, ports)) => {
-                let handshake = Handshake { endpoint, ..Handshake::default() };
+                // Nothing but its port is known of it.
+                let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
                 return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
             }
             Err(status) => status,

@@ -61,7 +61,9 @@ fn a_reload_tells_what_changed_and_the_next_run_has_it() {
     assert!(message.to_string().contains("other"), "{message}");
     assert!(message["hint"].as_str().unwrap().ends_with("then gobctl config reload"), "{message}");
     write(&gob, &format!("{OTHER}[kind.graph]\nenv = {{ NEW = \"1\" }}\n"));
-    let changed = conn.ok("reload", json!({}))["changed"].clone();
+    let answer = conn.ok("reload", json!({}));
+    assert_eq!((&answer["added"], &answer["removed"]), (&json!(["kind.other"]), &Value::Null), "{answer}");
+    let changed = answer["changed"].clone();
     let changed: Vec<&str> = changed.as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(
         changed.contains(&"kind.graph.env.NEW") && changed.contains(&"kind.other.command"),
@@ -162,6 +164,8 @@ fn a_file_that_others_may_write_is_refused() {
         changed.as_array().unwrap().contains(&json!("kind.other.command")),
         "no file is no kind: {changed}"
     );
+    write(&gob, OTHER);
+    assert_eq!(gob.ctl(["config", "reload"]).ok(), "read the configuration again: kind other is new\n");
 }
 
 #[test]

@@ -242,3 +242,16 @@ fn two_runtime_directories_are_told() {
         )
     );
 }
+
+#[test]
+fn a_journal_that_cannot_be_written_is_told() {
+    let gob = Gob::new();
+    // What is no file is left alone, and nothing can be written there.
+    fs::create_dir_all(gob.state_dir().join("journal")).unwrap();
+    gob.ctl(["start", "demo"]).ok();
+    assert!(gob.status()["journal_failures"].as_u64() >= Some(2), "{}", gob.status());
+    let status = gob.ctl(["status"]).ok();
+    assert!(status.contains("\n  journal      could not be written "), "{status}");
+    says(&doctor(&gob, &[]).1, "journal", "warn", "could not be written");
+    fs::remove_dir(gob.state_dir().join("journal")).unwrap();
+}

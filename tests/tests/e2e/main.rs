@@ -34,3 +34,4 @@ mod stop_ways;
 mod syscalls;
 mod unlocked;
 mod who;
+mod whose;

@@ -91,6 +91,12 @@ impl Servers {
         let row = self.ctl(&["list"]).ok();
         let row = row.lines().find(|line| line.starts_with(graph)).unwrap();
         assert!(row.contains(" ready ") && row.ends_with(endpoint), "{row}");
+        let scheme = match self.kind {
+            "redis" => "redis://127.0.0.1:",
+            "postgresql" | "pglite" => "postgresql://127.0.0.1:",
+            _ => "http://127.0.0.1:",
+        };
+        assert!(endpoint.starts_with(scheme), "{worker}");
         let port = endpoint.rsplit(':').next().unwrap().parse().unwrap();
         Server { graph, pid: pid as i32, port }
     }

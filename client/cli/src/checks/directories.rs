@@ -5,6 +5,7 @@
 
 use super::scene::Scene;
 use super::{Check, Fixed, fail, ok, warn};
+use crate::text::shell_path;
 use gob_client::address::MAX_PATH_BYTES;
 use gob_client::{Dirs, Error};
 use nix::fcntl::{OFlag, open};
@@ -91,16 +92,21 @@ fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && symlink_metadata(path).is_err() => {
             return absent(what, path);
         }
-        Err(error) => return bad(format!("{shown} cannot be used: {error}"), format!("ls -ld {shown}")),
+        Err(error) => {
+            return bad(format!("{shown} cannot be used: {error}"), format!("ls -ld {}", shell_path(path)));
+        }
     };
     let mode = stat.mode() & 0o7777;
     if !stat.is_dir() {
-        bad(format!("{shown} is not a directory"), format!("move it away: mv {shown} {shown}.old"))
+        bad(format!("{shown} is not a directory"), format!("move it away: mv {0} {0}.old", shell_path(path)))
     } else if stat.uid() != me {
         let found = format!("{shown} belongs to uid {}, not to you (uid {me})", stat.uid());
         bad(found, private())
     } else if mode & 0o300 != 0o300 {
-        bad(format!("{shown} may not be written to (mode {mode:04o})"), format!("chmod 700 {shown}"))
+        bad(
+            format!("{shown} may not be written to (mode {mode:04o})"),
+            format!("chmod 700 {}", shell_path(path)),
+        )
     } else if mode & 0o022 != 0 {
         bad(format!("{shown} may be changed by others (mode {mode:04o})"), private())
     } else if mode & 0o055 != 0 && what != DATA {
@@ -128,7 +134,7 @@ fn remedy(what: &str, path: &Path) -> String {
     let named = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"gob"));
     let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     if mine && (named || empty) {
-        format!("chmod 700 {}", path.display())
+        format!("chmod 700 {}", shell_path(path))
     } else {
         format!("choose a directory of gob's own: export {variable}=/path/to/a/private/directory")
     }

@@ -1,10 +1,14 @@
 //! The disks under gob's directories: does flock hold there, is there room.
 
+use super::deadline::Look;
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
+use crate::text::shell_path;
+use gob_client::Dirs;
 use nix::sys::statfs::{FsType, statfs};
 use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const DISKS: &str = "disks";
 const SPACE: &str = "free space";
@@ -26,6 +30,9 @@ const SYNCED: &[&str] =
 /// What Syncthing puts into a folder that it keeps.
 const SYNCED_MARK: &str = ".stfolder";
 
+/// A disk that takes longer to say what it is hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 const MB: u64 = 1_000_000;
 /// Below this no log or state can be kept.
 const NONE_LEFT: u64 = MB;
@@ -40,6 +47,34 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let mut checks = if far.is_empty() { vec![ok(DISKS, "all on this machine; flock holds")] } else { far };
     checks.extend(space(&dirs.state));
     checks
+}
+
+/// The directories that can't be looked at since their disk does not answer, and whether nothing works without them.
+pub(super) fn hung(dirs: &Dirs) -> Vec<(Check, bool)> {
+    let config = dirs.config.parent().unwrap_or(&dirs.config);
+    let all = [
+        ("runtime", "GOB_RUNTIME_DIR", dirs.runtime.as_path(), true),
+        ("state", "GOB_STATE_DIR", &dirs.state, true),
+        ("data", "GOB_DATA_DIR", &dirs.data, false),
+        ("configuration's", "GOB_CONFIG", config, false),
+    ];
+    let looks = all.map(|what| {
+        let dir = what.2.to_owned();
+        (what, Look::begin(move || there(&dir).map(|there| statfs(&there).is_ok())))
+    });
+    let deadline = Instant::now() + PATIENCE;
+    let hung = looks.into_iter().filter_map(|(what, look)| look.end(deadline).is_none().then_some(what));
+    hung.map(|(name, variable, dir, is_needed)| (silent(name, variable, dir), is_needed)).collect()
+}
+
+fn silent(name: &str, variable: &str, dir: &Path) -> Check {
+    let seconds = PATIENCE.as_secs();
+    let found =
+        format!("the {name} directory {} does not answer within {seconds} s: its disk hangs", dir.display());
+    let hint = format!(
+        "see what is mounted there: cat /proc/mounts; or choose a directory on another disk: {variable}"
+    );
+    fail(DISKS, found, hint)
 }
 
 /// The directory itself or the nearest one above it that is there.
@@ -77,7 +112,7 @@ fn space(state: &Path) -> Option<Check> {
 fn judge(free: u64, files: Option<u64>, state: &Path) -> Check {
     let hint = format!(
         "df -h {0}; du -sh {0}; gobctl cleanup, or a smaller logs.budget in the configuration",
-        state.display()
+        shell_path(state)
     );
     let few = files.filter(|files| *files < FEW_FILES);
     let found = match few {

@@ -1,14 +1,11 @@
 //! Processes of workers whose supervisor is dead. They are named, never touched: to end them is the next supervisor's
 //! business, or a person's.
 
-use super::mark::Life;
 use super::scene::Scene;
+use super::whose::{Life, home_of_worker, instance_of_worker, life_of_worker, lives_of_supervisor};
 use super::{Check, ok, warn};
-use crate::process::{self, Process, limit, own, variable};
-use gob_client::Dirs;
-use gob_client::autostart::LockHolder;
+use crate::process::{self, Process, own};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 const WHAT: &str = "orphans";
 /// How many are named.
@@ -59,19 +56,6 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     vec![warn(WHAT, found, hint)]
 }
 
-/// Of what life a worker's process is. The tag can't be shaken off; the variable is for where no tag could be set.
-fn life_of_worker(pid: i32) -> Option<Life> {
-    home_of_worker(pid).or_else(|| instance_of_worker(pid))
-}
-
-fn home_of_worker(pid: i32) -> Option<Life> {
-    limit(pid, "Max file locks").and_then(|(soft, _)| soft).and_then(Life::of_limit)
-}
-
-fn instance_of_worker(pid: i32) -> Option<Life> {
-    Some(Life::Instance(variable(pid, "GOB_INSTANCE")?))
-}
-
 /// Who has a worker that is marked with a home lives there too: its state directory was taken away and made again, and
 /// its workers go on with the mark of the first one.
 fn also_at(living: &mut [Living], instance: &Life, home: Life) {
@@ -80,16 +64,6 @@ fn also_at(living: &mut [Living], instance: &Life, home: Life) {
             supervisor.lives.push(home.clone());
         }
     }
-}
-
-fn lives_of_supervisor(dirs: &Dirs, pid: i32) -> Vec<Life> {
-    let Some(state) = variable(pid, "GOB_STATE_DIR").map(PathBuf::from) else { return Vec::new() };
-    let home = Life::of_state_dir(&state);
-    let holder = LockHolder::read(&Dirs { state, ..dirs.clone() }).filter(|holder| holder.pid == pid);
-    holder
-        .into_iter()
-        .flat_map(|holder| home.clone().into_iter().chain([Life::Instance(holder.instance)]))
-        .collect()
 }
 
 /// Its supervisor lives, or one that lives and does not tell its life is above it.

@@ -17,12 +17,7 @@ const MAX_TOLD: u64 = 256;
 
 /// Their checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
-    let mut checks = vec![
-        // The keeper is not asked: it has no such flag, and must not be started.
-        sibling("gob-keeper", false),
-        sibling("gobd", true),
-        sibling("gob-graph-worker", true),
-    ];
+    let mut checks = vec![sibling("gob-keeper"), sibling("gobd"), sibling("gob-graph-worker")];
     if let Some(answers) = scene.answers() {
         let running = [("gobd", answers.status.pid), ("gob-keeper", answers.status.keeper_pid)];
         checks.push(on_disk(&running));
@@ -30,14 +25,11 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-fn sibling(name: &'static str, ask: bool) -> Check {
+fn sibling(name: &'static str) -> Check {
     let Ok(path) = siblings::find(name) else {
         return fail(name, "not found", "install it beside gobctl, or name its directory in GOB_LIBEXEC");
     };
     let found = path.display().to_string();
-    if !ask {
-        return ok(name, found);
-    }
     let (ours, wanted) = (env!("CARGO_PKG_VERSION"), format!("{name} {}", env!("CARGO_PKG_VERSION")));
     match version(&path) {
         Some(told) if told == wanted => ok(name, format!("{found} ({ours})")),

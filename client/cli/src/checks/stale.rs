@@ -8,6 +8,7 @@ use super::scene::Scene;
 use super::{Check, Fixed, fail, ok, warn};
 use crate::lock_holder::holder;
 use crate::process;
+use crate::text::shell_path;
 use gob_client::Dirs;
 use std::fs::{self, File, symlink_metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -44,7 +45,7 @@ fn start_lock(dirs: &Dirs) -> Check {
         Ok(stat) if !stat.is_file() => fail(
             START_LOCK,
             format!("{shown} is not a regular file"),
-            format!("move it away: mv {shown} {shown}.old"),
+            format!("move it away: mv {0} {0}.old", shell_path(&path)),
         ),
         Ok(_) => match holder(&path) {
             Some(holder) => {

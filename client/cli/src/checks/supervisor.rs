@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::lock_holder::Holder;
 use crate::process;
 use crate::text::took;
+use crate::verbs::status::journal_trouble;
 use gob_client::Error;
 use gob_client::protocol::ErrorCode;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     match &scene.supervisor {
         Supervisor::Answers(answers) => {
             let found = format!("{} answers (pid {})", name(answers), answers.server.pid);
-            vec![ok(WHAT, found), protocol(answers), keeper(answers)]
+            vec![ok(WHAT, found), protocol(answers), keeper(answers), journal(answers)]
         }
         Supervisor::Nobody => vec![nobody(scene)],
         Supervisor::Trouble(failure) => vec![trouble(scene, failure)],
@@ -58,6 +59,16 @@ fn keeper(answers: &Answers) -> Check {
         "pid {keeper} is not above the supervisor (pid {gobd}); nobody clears up after it should it be killed"
     );
     fail(KEEPER, found, RESTART)
+}
+
+fn journal(answers: &Answers) -> Check {
+    match journal_trouble(&answers.status) {
+        None => ok("journal", "each write of it succeeded"),
+        Some(trouble) => {
+            let hint = "see free space and state directory here, and gobctl daemon logs; it is made anew once that works";
+            warn("journal", trouble, hint)
+        }
+    }
 }
 
 /// Nobody answers: right if nobody holds the lock either.

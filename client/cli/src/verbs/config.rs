@@ -1,7 +1,7 @@
 //! `gobctl config path|show|check|init|reload`: the configuration. Only `reload` asks the supervisor.
 
 use super::{SUPERVISOR, Verb};
-use crate::config_file::{invalid, missing_programs, read};
+use crate::config_file::{invalid, judge, read, wrong};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -9,7 +9,7 @@ use crate::out;
 use crate::table::{Align, layout};
 use crate::text::escape;
 use clap::{ArgMatches, Command};
-use gob_client::protocol::config::{EXAMPLE, Rejected, Setting, Source};
+use gob_client::protocol::config::{EXAMPLE, Setting, Source};
 use gob_client::protocol::request::ReloadData;
 use gob_client::{Dirs, Request, requests};
 use serde_json::json;
@@ -102,39 +102,37 @@ fn places(dirs: &Dirs) -> [(&'static str, &Path, String); 4] {
 
 fn check(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
     let path = dirs.config.to_string_lossy();
-    let config = read(dirs).map_err(|rejected| invalid(&rejected))?;
-    if let Some(config) = &config {
-        let problems = missing_programs(config);
-        if !problems.is_empty() {
-            let whole = Rejected::whole(path, "");
-            return Err(invalid(&Rejected { problems, ..whole }));
-        }
+    let judged = judge(dirs);
+    if let Some(failure) = wrong(&judged, &path) {
+        return Err(failure);
     }
     if context.json {
-        return Ok(format!("{}\n", json!({"path": path, "exists": config.is_some(), "errors": []})));
+        return Ok(format!("{}\n", json!({"path": path, "exists": judged.exists, "errors": []})));
     }
-    Ok(match config {
-        Some(_) => format!("{} is right\n", escape(&path)),
-        None => format!("there is no {}; the defaults apply\n", escape(&path)),
+    Ok(if judged.exists {
+        format!("{} is right\n", escape(&path))
+    } else {
+        format!("there is no {}; the defaults apply\n", escape(&path))
     })
 }
 
 fn init(context: &Context, path: &Path) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| {
-        let failure = Failure::own("config-failed", 1, format!("cannot write {}", path.display()));
-        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-        let failure = failure.cause(error.to_string());
-        if exists {
-            failure.hint("it stays as it is: gobctl config show, gobctl config check")
-        } else {
-            failure
-        }
-    };
+    let refused = |message: String| Failure::own("config-failed", 1, message);
+    let failed =
+        |error: std::io::Error| refused(format!("cannot write {}", path.display())).cause(error.to_string());
     if let Some(dir) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     }
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let made = options.write(true).create_new(true).mode(0o600).open(path);
+    let mut file = made.map_err(|error| {
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return failed(error);
+        }
+        refused(format!("there is a configuration already: {}", path.display()))
+            .cause("it stays as it is")
+            .hint("gobctl config check says whether it is right; to begin anew, move it away first")
+    })?;
     file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
     Ok(match (context.json, context.quiet) {
         (true, _) => format!("{}\n", json!({"path": path.to_string_lossy()})),
@@ -150,10 +148,41 @@ fn reload(context: &Context) -> Result<u8, Failure> {
     if context.json {
         print_data(&data)?;
     } else if !context.quiet {
-        let ReloadData { changed } = requests::read("reload", &data)?;
-        let what =
-            if changed.is_empty() { "nothing changed".to_owned() } else { escape(&changed.join(", ")) };
-        out::print(&format!("read the configuration again: {what}\n"))?;
+        let data: ReloadData = requests::read("reload", &data)?;
+        out::print(&format!("read the configuration again: {}\n", escape(&told(&data))))?;
     }
     Ok(0)
+}
+
+/// What is new, what is gone, and of everything else each key.
+fn told(data: &ReloadData) -> String {
+    let whole = |key: &str| {
+        let mut tables = data.added.iter().chain(&data.removed);
+        tables.any(|table| key.strip_prefix(table.as_str()).is_some_and(|rest| rest.starts_with('.')))
+    };
+    let words = |table: &String, what: &str| format!("{} is {what}", table.replacen('.', " ", 1));
+    let added = data.added.iter().map(|table| words(table, "new"));
+    let removed = data.removed.iter().map(|table| words(table, "gone"));
+    let changed = data.changed.iter().filter(|key| !whole(key)).cloned();
+    let all: Vec<String> = added.chain(removed).chain(changed).collect();
+    if all.is_empty() { "nothing changed".to_owned() } else { all.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reload_changed() {
+        let data = |changed: &[&str], added: &[&str], removed: &[&str]| {
+            let owned = |all: &[&str]| all.iter().map(|key| (*key).to_owned()).collect();
+            told(&ReloadData { changed: owned(changed), added: owned(added), removed: owned(removed) })
+        };
+        assert_eq!(data(&[], &[], &[]), "nothing changed");
+        assert_eq!(data(&["kind.a.cwd", "default_kind"], &[], &[]), "kind.a.cwd, default_kind");
+        let keys = ["kind.a.cwd", "kind.a.command", "kind.ab.cwd", "graph.\"my notes\".kind"];
+        let want = "graph \"my notes\" is new, kind a is gone, kind.ab.cwd";
+        assert_eq!(data(&keys, &["graph.\"my notes\""], &["kind.a"]), want);
+        assert_eq!(data(&[], &["graph.empty"], &[]), "graph empty is new", "of which nothing is said yet");
+    }
 }

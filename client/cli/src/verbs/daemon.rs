@@ -1,6 +1,6 @@
 //! `gobctl daemon start|stop|restart|status|logs`: the supervisor itself.
 
-use super::shutdown::{end, force_arg, shut_down};
+use super::shutdown::{end, force_arg, shut_down, workers};
 use super::{SUPERVISOR, Verb};
 use crate::context::Context;
 use crate::daemon_log;
@@ -9,8 +9,8 @@ use crate::out;
 use crate::text::{parse_number, took};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::protocol::ErrorCode;
-use gob_client::protocol::request::{Force, ServerInfo};
-use gob_client::{Error, Request};
+use gob_client::protocol::request::{Force, ServerInfo, ShutdownData};
+use gob_client::{Error, Request, requests};
 use serde_json::json;
 use std::time::Instant;
 
@@ -45,14 +45,17 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     match matches.subcommand() {
-        Some(("start", _)) => start(context, "started"),
+        Some(("start", _)) => start(context, "started", ""),
         Some(("stop", matches)) => shut_down(context, matches.get_flag("force"))
             .map_err(|failure| forced_by(failure, "gobctl daemon stop")),
         Some(("restart", matches)) => {
             let request = Request::Shutdown(Force { force: matches.get_flag("force") });
-            end(context, &request, "stopping all workers")
+            let ended = end(context, &request, "stopping all workers")
                 .map_err(|failure| forced_by(failure, "gobctl daemon restart"))?;
-            start(context, "restarted")
+            let ended = ended.map(|data| requests::read::<ShutdownData>("shutdown", &data)).transpose()?;
+            let stopped = ended.map(|data| data.stopped).filter(|stopped| !stopped.is_empty());
+            let stopped = stopped.map(|names| format!("; stopped {}", workers(&names)));
+            start(context, "restarted", &stopped.unwrap_or_default())
         }
         Some(("logs", matches)) => {
             let lines = matches.get_one::<usize>("lines").copied();
@@ -71,7 +74,7 @@ fn forced_by(failure: Failure, words: &str) -> Failure {
     Failure::Client(Error::Refused(error))
 }
 
-fn start(context: &Context, done: &str) -> Result<u8, Failure> {
+fn start(context: &Context, done: &str, besides: &str) -> Result<u8, Failure> {
     // Who says `daemon start --no-autostart` means the verb.
     let context = Context { autostart: true, ..context.clone() };
     if let Ok(client) = context.without_autostart().connect("hello") {
@@ -79,7 +82,7 @@ fn start(context: &Context, done: &str) -> Result<u8, Failure> {
     }
     let begun = Instant::now();
     let client = context.connect("hello")?;
-    let took = format!(" in {}", took(begun.elapsed()));
+    let took = format!(" in {}{besides}", took(begun.elapsed()));
     tell(&context, client.server(), done, &took)
 }
 

@@ -89,6 +89,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let wants_snapshot = subscribe.snapshot;
     let (mut client, data) = context.ask(&Request::Subscribe(subscribe))?;
     let answer: SubscribeData = requests::read("subscribe", &data)?;
+    out::end_with_reader();
     if context.json || !std::io::stdout().is_terminal() {
         if answer.gap || wants_snapshot {
             out::print(&format!("{}\n", data.get()))?;

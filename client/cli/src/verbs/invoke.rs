@@ -5,11 +5,10 @@
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{name, name_arg};
+use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
 use crate::import::import;
 use crate::progress::Progress;
-use crate::suggest::with_nearest_name;
 use crate::{json, out};
 use clap::{Arg, ArgMatches};
 use gob_client::endpoint::Endpoint;
@@ -75,21 +74,21 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 /// Asks for the worker, which has to be up and reachable.
 fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     let request = Request::Get(ByName { name: name.clone() });
-    let (mut client, id) = context.connect_with(&request)?;
-    let data = client
-        .wait(id, context.timeout_of(&request))
-        .map_err(|error| with_nearest_name(context, &mut client, name, error.into()))?;
+    let (_, data) = ask_of(context, name, &request)?;
     let WorkerData { worker } = requests::read("get", &data)?;
     let down = |message: String, hint: String| {
         Failure::Client(Error::Refused(WireError::new(ErrorCode::ServerNotRunning, message).hint(hint)))
     };
     if !worker.state.is_live() {
-        return Err(down(format!("{name} is {}", worker.state), format!("start it: gobctl start {name}")));
+        return Err(down(
+            format!("{name} is {}", worker.state),
+            format!("start it: gobctl start {}", name.as_argument()),
+        ));
     }
     if worker.endpoint.is_none() {
         return Err(down(
             format!("{name} is {} and has no endpoint", worker.state),
-            format!("gobctl status {name}"),
+            format!("gobctl status {}", name.as_argument()),
         ));
     }
     Ok(worker)
@@ -101,19 +100,20 @@ fn is_graph_worker(worker: &View) -> bool {
     program.flatten().is_some_and(|program| program == "gob-graph-worker")
 }
 
-fn payload(text: &str) -> Result<Box<RawValue>, Failure> {
-    let mut text = text.to_owned();
-    if text == "-" {
+fn payload(given: &str) -> Result<Box<RawValue>, Failure> {
+    let mut text = given.to_owned();
+    if given == "-" {
         text.clear();
         std::io::stdin().lock().read_to_string(&mut text).map_err(|error| {
             Failure::usage("standard input cannot be read as text".to_owned()).cause(error.to_string())
         })?;
     }
     let text = text.trim().to_owned();
-    RawValue::from_string(text).map_err(|error| {
-        Failure::usage("the payload is not JSON".to_owned())
+    RawValue::from_string(text).map_err(|error| match given {
+        "-" => Failure::usage("standard input is not JSON".to_owned()).cause(error.to_string()),
+        _ => Failure::usage("the payload is not JSON".to_owned())
             .cause(error.to_string())
-            .hint("quote it for the shell: '{\"text\":\"x\"}'")
+            .hint("quote it for the shell: '{\"text\":\"x\"}'"),
     })
 }
 
@@ -138,7 +138,7 @@ fn of_worker(name: &Name, type_name: &str, failure: Failure) -> Failure {
         }
         Failure::Client(_) | Failure::Own { .. } | Failure::Help(_) | Failure::Closed => return failure,
     };
-    let failure = Failure::own(word, exit, message).hint(format!("see gobctl logs {name}"));
+    let failure = Failure::own(word, exit, message).hint(format!("see gobctl logs {}", name.as_argument()));
     cause.into_iter().fold(failure, Failure::cause)
 }
 

@@ -2,15 +2,14 @@
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{name, name_arg, print_data};
+use crate::each::{do_with, name, name_arg};
 use crate::failure::Failure;
-use crate::suggest::with_nearest_name;
+use crate::render;
 use crate::text::escape;
-use crate::{out, render};
 use clap::ArgMatches;
+use gob_client::Request;
 use gob_client::blocking::Client;
-use gob_client::protocol::request::{ByName, WorkerData};
-use gob_client::{Request, requests};
+use gob_client::protocol::request::ByName;
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -26,20 +25,9 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let request = Request::Lease(ByName { name: name.clone() });
-    let mut client = context.connect("lease")?;
-    let data = client
-        .call(&request, context.timeout_of(&request))
-        .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
-    if context.json {
-        print_data(&data)?;
-    } else if !context.quiet {
-        let worker = requests::read::<WorkerData>("lease", &data)?.worker;
-        out::print(&format!(
-            "holding {} ({}) until interrupted\n",
-            escape(name.as_str()),
-            render::who(&worker)
-        ))?;
-    }
+    let mut client = do_with(context, &name, &request, |worker| {
+        format!("holding {} ({}) until interrupted", escape(name.as_str()), render::who(worker))
+    })?;
     hold(&mut client)
 }
 

@@ -23,6 +23,7 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
     let mut subscription = Subscription::new(connector, wanted);
     let mut model = Model::default();
     drop(first);
+    out::end_with_reader();
     let redraws = std::io::stdout().is_terminal() && !context.json;
     loop {
         let deadline = redraws.then(|| Instant::now() + TICK);

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::last::LastState;
 use crate::log_source::Source;
 use crate::log_view::LogView;
+use crate::out;
 use crate::suggest::with_nearest_name;
 use crate::text::parse_number;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -73,6 +74,7 @@ fn follow_args(command: Command) -> Command {
                 .long("lines")
                 .value_name("LINES")
                 .value_parser(parse_number::<usize>)
+                .allow_negative_numbers(true)
                 .help("The last lines only"),
         )
         .arg(
@@ -114,6 +116,9 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
         sources.push(open(context, name, dir, run, follow, streams)?);
         Ok(())
     })?;
+    if follow {
+        out::end_with_reader();
+    }
     let lines = matches.get_one::<usize>("lines").copied();
     view.beginning(&mut sources, lines)?;
     match watch {
@@ -162,6 +167,10 @@ fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
     match context.connect("get") {
         Ok(mut client) if names.is_empty() => {
             let workers = client.list(List::default())?;
+            if workers.is_empty() {
+                context
+                    .note("no workers, so there are no logs; gobctl daemon logs shows the supervisor's own");
+            }
             Ok(workers.iter().map(|worker| found(&dirs, worker)).collect())
         }
         Ok(mut client) => Ok(names.into_iter().map(|name| ask(context, &dirs, &mut client, name)).collect()),

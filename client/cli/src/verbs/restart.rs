@@ -3,7 +3,7 @@
 use super::start::millis;
 use super::stop::grace_arg;
 use super::{Verb, WORKERS};
-use crate::context::Context;
+use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg, print_data};
 use crate::environment::environment;
 use crate::failure::Failure;
@@ -49,7 +49,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let mut progress = Progress::new(context, format!("restarting {name}"));
         let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
-        let data = data.map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+        let data =
+            data.map_err(|error| with_nearest_name(context, &mut client, &name, not_ready(&name, error)))?;
         if context.json {
             return print_data(&data);
         }

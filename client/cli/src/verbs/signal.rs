@@ -2,14 +2,14 @@
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{name, name_arg, print_data};
+use crate::each::{do_with, name, name_arg};
 use crate::failure::Failure;
-use crate::out;
-use crate::suggest::with_nearest_name;
+use crate::render;
 use crate::text::escape;
 use clap::{Arg, ArgMatches};
-use gob_client::protocol::request::{Signal, WorkerData};
-use gob_client::{Request, requests};
+use gob_client::Request;
+use gob_client::protocol::request::Signal;
+use gob_client::protocol::signal;
 
 pub(crate) const VERB: Verb = Verb {
     name: "signal",
@@ -18,9 +18,13 @@ pub(crate) const VERB: Verb = Verb {
     about: "Send a signal to a worker",
     examples: "Examples:\n  gobctl signal demo HUP\n",
     command: |command| {
-        command
-            .arg(name_arg("NAME"))
-            .arg(Arg::new("signal").value_name("SIG").required(true).help("HUP, SIGHUP or 1"))
+        command.arg(name_arg("NAME")).arg(
+            Arg::new("signal")
+                .value_name("SIG")
+                .required(true)
+                .value_parser(parse_signal)
+                .help("HUP, SIGHUP or 1"),
+        )
     },
     run,
 };
@@ -29,26 +33,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let signal = matches.get_one::<String>("signal").cloned().unwrap_or_default();
     let request = Request::Signal(Signal { name: name.clone(), signal: signal.clone() });
-    let mut client = context.connect("signal")?;
-    let data = client
-        .call(&request, context.timeout_of(&request))
-        .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
-    if context.json {
-        print_data(&data)?;
-    } else if !context.quiet {
-        let worker = requests::read::<WorkerData>("signal", &data)?.worker;
-        let pid = worker.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-        out::print(&format!("sent {} to {}{pid}\n", spelled(&signal), escape(name.as_str())))?;
-    }
+    do_with(context, &name, &request, |worker| {
+        format!("sent {signal} to {}{}", escape(name.as_str()), render::with_pid(worker))
+    })?;
     Ok(0)
 }
 
-/// As the wire spells signals, for what people type.
-fn spelled(signal: &str) -> String {
-    let upper = signal.to_ascii_uppercase();
-    if upper.starts_with("SIG") || upper.bytes().all(|b| b.is_ascii_digit()) {
-        escape(&upper)
-    } else {
-        format!("SIG{}", escape(&upper))
-    }
+fn parse_signal(text: &str) -> Result<String, String> {
+    signal::parse(text).ok_or_else(|| "there is no such signal; such as HUP, SIGHUP, 1 or RTMIN+1".to_owned())
 }

@@ -2,7 +2,7 @@
 
 use super::lease::hold;
 use super::{Verb, WORKERS};
-use crate::context::Context;
+use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg, print_data};
 use crate::environment::environment;
 use crate::failure::Failure;
@@ -75,7 +75,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let mut tick = |waited| progress.show_with(waited, || words.get());
         let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut tick);
         progress.clear();
-        let data = data?;
+        let data = data.map_err(|error| not_ready(&name, error))?;
         if context.json {
             return print_data(&data);
         }
@@ -118,6 +118,11 @@ fn of(template: &Start, name: &Name) -> Start {
 }
 
 fn absolute(dir: &str) -> Result<String, Failure> {
+    if dir.is_empty() {
+        return Err(
+            Failure::usage("--root-dir is empty".to_owned()).hint("leave it out for gob's own directory")
+        );
+    }
     let failed = || Failure::usage(format!("--root-dir {dir} cannot be made an absolute UTF-8 path"));
     let path = std::path::absolute(dir).map_err(|_| failed())?;
     path.into_os_string().into_string().map_err(|_| failed())

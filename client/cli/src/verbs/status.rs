@@ -2,9 +2,8 @@
 
 use super::{LOOKING, Verb};
 use crate::context::Context;
-use crate::each::{name_arg, print_data};
+use crate::each::{ask_of, name_arg, print_data};
 use crate::failure::Failure;
-use crate::suggest::with_nearest_name;
 use crate::text::{now, up};
 use crate::{out, render};
 use clap::ArgMatches;
@@ -45,10 +44,7 @@ pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
 /// All about one worker.
 pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
     let request = Request::Get(ByName { name: name.clone() });
-    let (mut client, id) = context.connect_with(&request)?;
-    let data = client
-        .wait(id, context.timeout_of(&request))
-        .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
+    let (_, data) = ask_of(context, &name, &request)?;
     if context.json {
         return print_data(&data).map(|()| 0);
     }
@@ -63,7 +59,7 @@ fn health(status: &Status) -> String {
         .filter_map(|state| status.workers.get(state.as_str()).map(|count| format!("{count} {state}")))
         .collect();
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let lines = [
+    let mut lines = vec![
         ("up", up(Duration::from_millis(status.uptime_ms))),
         ("socket", status.socket.clone()),
         ("instance", status.instance.clone()),
@@ -85,6 +81,33 @@ fn health(status: &Status) -> String {
         ("keeper", format!("pid {}", status.keeper_pid)),
         ("cgroup", if status.cgroup { "own" } else { "none of its own" }.to_owned()),
     ];
+    // Only where there is something to be seen to.
+    lines.extend(journal_trouble(status).map(|trouble| ("journal", trouble)));
     format!("gobd {} (pid {}, protocol {})\n", status.version, status.pid, status.protocol)
         + &render::pairs(&lines)
+}
+
+/// What it means that the journal could not be written, if that is so.
+pub(crate) fn journal_trouble(status: &Status) -> Option<String> {
+    let times = match status.journal_failures {
+        0 => return None,
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    Some(format!(
+        "could not be written {times}: if the supervisor is killed, the next one may not know whose processes it finds"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_is_written_is_not_worth_a_line() {
+        let health = |journal_failures| health(&Status { journal_failures, ..Status::default() });
+        assert!(!health(0).contains("journal"));
+        assert!(health(1).contains("\n  journal      could not be written once: "), "{}", health(1));
+        assert!(health(12).contains("could not be written 12 times: "));
+    }
 }

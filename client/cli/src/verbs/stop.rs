@@ -35,7 +35,12 @@ pub(crate) const VERB: Verb = Verb {
 /// The argument `--grace`.
 pub(super) fn grace_arg() -> Arg {
     let help = "Time to end by itself before it is killed";
-    Arg::new("grace").long("grace").value_name("TIME").value_parser(parse_duration).help(help)
+    Arg::new("grace")
+        .long("grace")
+        .value_name("TIME")
+        .value_parser(parse_duration)
+        .allow_negative_numbers(true)
+        .help(help)
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -2,6 +2,7 @@
 //! needs no supervisor for what locks and processes tell.
 
 use super::{LOOKING, Verb};
+use crate::checks::whose::Whose;
 use crate::config_file;
 use crate::context::Context;
 use crate::each::{name, name_arg};
@@ -9,10 +10,11 @@ use crate::failure::Failure;
 use crate::foreign::{Holder, Place, Sight, look};
 use crate::out;
 use crate::render::who;
-use crate::text::escape;
+use crate::text::{escape, shell_path};
 use clap::ArgMatches;
 use gob_client::protocol::config::Config;
 use gob_client::protocol::kind::Kind;
+use gob_client::protocol::request::List;
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Dirs, Error, Name, View};
 use serde_json::json;
@@ -69,7 +71,12 @@ fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), 
     };
     match client.get(name.clone()) {
         Ok(worker) => Ok((Some(worker), None)),
-        Err(Error::Refused(error)) if error.code == ErrorCode::ServerNotFound => Ok((None, None)),
+        // A graph may be served under another name than its own.
+        Err(Error::Refused(error)) if error.code == ErrorCode::ServerNotFound => {
+            let serves =
+                |worker: &View| worker.graph.as_deref() == Some(name.as_str()) && worker.pid.is_some();
+            Ok((client.list(List::default())?.into_iter().find(serves), None))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -89,7 +96,7 @@ fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (S
         let said = worker.and_then(|worker| worker.root_dir.as_deref()).or(kind.root_dir.as_deref());
         let root = said.map_or_else(|| dirs.data.clone(), PathBuf::from);
         let root = root.canonicalize().unwrap_or(root);
-        let sight = look(&Place { graph: &graph, kind: &kind, root: &root, data: &dirs.data });
+        let sight = look(&Place { graph: &graph, kind: &kind, root: &root, dirs });
         told_by_locks |= kind.foreign.is_looked_for();
         if !sight.holders.is_empty() {
             return (sight, told_by_locks);
@@ -119,28 +126,64 @@ fn told(name: &Name, answer: &Answer) -> String {
     let (mut text, sight) = match answer {
         Answer::Worker(worker) => {
             let owned = if worker.owned { "" } else { "; you don't own it" };
-            return format!("{name} is held by gob's worker ({}{owned}), {}\n", who(worker), worker.state);
+            let own = escape(worker.name.as_str());
+            let called = if own == name { String::new() } else { format!(" {own}") };
+            return format!(
+                "{name} is held by gob's worker{called} ({}{owned}), {}\n",
+                who(worker),
+                worker.state
+            );
         }
         Answer::External(worker, sight) => {
             let of_view = worker.as_ref().filter(|_| sight.holders.is_empty()).map(|worker| who(worker));
             let of_sight = sight.holders.iter().map(described);
             let whom: Vec<String> = of_view.into_iter().chain(of_sight).collect();
-            let process = if whom.len() > 1 {
-                "processes that are not workers"
-            } else {
-                "a process that is not a worker"
+            let process = match sight.holders.as_slice() {
+                [holder] => kind_of(holder),
+                _ if whom.len() > 1 => "processes that are not workers of gob's",
+                _ => FOREIGN,
             };
             let endpoint = worker.as_ref().and_then(|worker| worker.endpoint.as_ref());
             let endpoint = endpoint.map_or_else(String::new, |endpoint| format!("{}\n", escape(endpoint)));
-            (format!("{name} is held by {process} of gob's ({})\n{endpoint}", whom.join("; ")), sight)
+            (format!("{name} is held by {process} ({})\n{endpoint}", whom.join("; ")), sight)
         }
         Answer::Nobody(sight) => (format!("{name} is held by nobody\n"), sight),
     };
-    for holder in sight.holders.iter().filter(|holder| !holder.command.is_empty()) {
-        text.push_str(&format!("  {}: {}\n", holder.pid, escape(&holder.command)));
+    for holder in &sight.holders {
+        if !holder.command.is_empty() {
+            text.push_str(&format!("  {}: {}\n", holder.pid, escape(&holder.command)));
+        }
+        text.extend(supervisor_of(holder).map(|line| format!("  {}\n", escape(&line))));
     }
     text.extend(sight.note.iter().map(|note| format!("  {}\n", escape(note))));
     text
+}
+
+const FOREIGN: &str = "a process that is not a worker of gob's";
+
+fn kind_of(holder: &Holder) -> &'static str {
+    match &holder.whose {
+        None => FOREIGN,
+        Some(Whose::Supervisor { .. }) => "a worker of another supervisor",
+        Some(Whose::Nobodys { .. }) => "a worker whose supervisor is dead, or not to be seen from here",
+    }
+}
+
+/// Where a worker's supervisor is, and what to type.
+fn supervisor_of(holder: &Holder) -> Option<String> {
+    Some(match holder.whose.as_ref()? {
+        Whose::Supervisor { pid, state_dir } => format!(
+            "its supervisor is gobd (pid {pid}) of the state directory {}: GOB_STATE_DIR={} gobctl list",
+            state_dir.display(),
+            shell_path(state_dir)
+        ),
+        Whose::Nobodys { ours: true } => {
+            "it was started by a supervisor of this state directory; the next one ends it: gobctl daemon start".to_owned()
+        }
+        Whose::Nobodys { ours: false } => {
+            "the next supervisor of its state directory, which is not this one, ends it".to_owned()
+        }
+    })
 }
 
 fn described(holder: &Holder) -> String {
@@ -159,7 +202,16 @@ fn json_of(name: &Name, answer: &Answer) -> String {
         Answer::Nobody(sight) => ("nobody", None, sight),
     };
     let first = sight.holders.first();
-    let each = |holder: &Holder| json!({"pid": holder.pid, "owner": holder.owner, "path": holder.path, "command": holder.command});
+    let supervisor = |holder: &Holder| match holder.whose.as_ref()? {
+        Whose::Supervisor { pid, state_dir } => {
+            Some(json!({"pid": pid, "state_dir": state_dir.to_string_lossy()}))
+        }
+        Whose::Nobodys { .. } => Some(json!({"pid": null, "state_dir": null})),
+    };
+    let each = |holder: &Holder| {
+        json!({"pid": holder.pid, "owner": holder.owner, "path": holder.path,
+        "command": holder.command, "supervisor": supervisor(holder)})
+    };
     let answer = json!({
         "graph": name.as_str(),
         "holder": holder,
@@ -168,8 +220,37 @@ fn json_of(name: &Name, answer: &Answer) -> String {
         "path": first.and_then(|first| first.path.as_ref()),
         "endpoint": worker.and_then(|worker| worker.endpoint.as_ref()),
         "worker": worker,
+        "supervisor": first.and_then(supervisor),
         "processes": sight.holders.iter().map(each).collect::<Vec<_>>(),
         "note": sight.note,
     });
     format!("{answer}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gob_client::Owner;
+
+    #[test]
+    fn whose_worker_it_is() {
+        let told = |whose| {
+            let holder = Holder { pid: 7, owner: Owner::cli(), path: None, command: String::new(), whose };
+            super::told(
+                &Name::any("g").unwrap(),
+                &Answer::External(None, Sight { holders: vec![holder], note: None }),
+            )
+        };
+        assert!(
+            told(None)
+                .starts_with("g is held by a process that is not a worker of gob's (pid 7, owner cli, ")
+        );
+        let other = told(Some(Whose::Supervisor { pid: 8, state_dir: "/my state".into() }));
+        assert!(other.starts_with("g is held by a worker of another supervisor (pid 7, "), "{other}");
+        assert!(other.ends_with("directory /my state: GOB_STATE_DIR='/my state' gobctl list\n"), "{other}");
+        let own = told(Some(Whose::Nobodys { ours: true }));
+        assert!(own.ends_with("the next one ends it: gobctl daemon start\n"), "{own}");
+        let unknown = told(Some(Whose::Nobodys { ours: false }));
+        assert!(unknown.ends_with("which is not this one, ends it\n"), "{unknown}");
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// A copy of gobctl whose siblings are scripts of gob's version.
 pub(crate) fn installed(world: &World) -> PathBuf {
-    let program = world.with_keeper("exit 1");
+    let program = world.with_keeper("[ \"$1\" = --version ] && echo gob-keeper 0.1.0 && exit; exit 1");
     for name in ["gobd", "gob-graph-worker"] {
         script(&world.dir.join("libexec").join(name), &format!("echo {name} 0.1.0"));
     }

@@ -69,6 +69,19 @@ fn idle_stop() {
     only(&wrong("idle_stop = 30"), "it has to be a text");
 }
 
+#[test]
+fn scheme() {
+    assert_eq!(kind("").scheme, None);
+    assert_eq!(kind("scheme = \"redis\"").scheme.as_deref(), Some("redis"));
+    only(&wrong("scheme = \"redis://\""), "3:10: kind.x.scheme: \"redis://\" is not the scheme of a URL");
+    only(&wrong("scheme = 6379"), "it has to be a text");
+    let config =
+        parse("[kind.x]\ncommand = [\"x\"]\nscheme = \"a\"\n[graph.g]\nkind = \"x\"\nscheme = \"b\"\n");
+    assert_eq!(config.kind_of("g", None).unwrap().1.scheme.as_deref(), Some("b"));
+    let shown = config.settings().into_iter().filter(|setting| setting.key.ends_with(".scheme"));
+    assert_eq!(shown.map(|setting| setting.key).collect::<Vec<_>>(), ["kind.x.scheme", "graph.g.scheme"]);
+}
+
 /// Check, interval, timeout, failures, successes, restart.
 fn live(check: Check) -> Liveness {
     let (interval_ms, timeout_ms, failures, successes, restart) = (10_000, 2_000, 3, 1, false);

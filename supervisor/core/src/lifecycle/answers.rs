@@ -4,6 +4,7 @@ use crate::worker::{Waiter, Waiting};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::request::StopData;
 use gob_protocol::{Data, ErrorCode, Exit, Name, Receipt, WireError};
@@ -55,9 +56,27 @@ impl Core {
             (_, Some(why)) => format!("{name} {exit} before it was ready: {why}"),
             (_, None) => format!("{name} {exit} before it was ready"),
         };
+        let hint = if has_run(exit) {
+            see_logs(name)
+        } else {
+            format!("see who holds it: gobctl who {}", name.as_argument())
+        };
         let last_lines = shown.map(|shown| shown.last_lines.clone()).unwrap_or_default();
         WireError::new(code, message)
-            .hint(format!("see gobctl logs {name}"))
+            .hint(hint)
             .details(serde_json::json!({"exit": exit, "errno": null, "last_lines": last_lines}))
+    }
+}
+
+/// Where to look for what a worker said itself.
+pub(super) fn see_logs(name: &Name) -> String {
+    format!("see gobctl logs {}", name.as_argument())
+}
+
+/// Whether there was a process, so that the log may know more.
+pub(super) const fn has_run(exit: &Exit) -> bool {
+    match exit {
+        Exit::Code { .. } | Exit::Signal { .. } => true,
+        Exit::SpawnFailed { .. } => false,
     }
 }

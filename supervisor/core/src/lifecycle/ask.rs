@@ -129,13 +129,19 @@ impl Core {
 
 /// Where the run's HTTP server is, if that is known.
 fn http_endpoint(worker: &Worker) -> Option<String> {
-    let told = worker.shown.endpoint.as_ref().filter(|endpoint| endpoint.starts_with("http://"));
+    let told = worker.shown.endpoint.as_deref().and_then(|endpoint| as_http(endpoint, worker));
     let fixed = match &worker.kind.readiness.check {
         Check::Http { port: HttpPort::Fixed(port), .. } => Some(*port),
         Check::Http { port: HttpPort::Given | HttpPort::Discover, .. } => None,
         Check::None | Check::Handshake | Check::Notify | Check::Connect { .. } => None,
         Check::Log { .. } | Check::Delay { .. } => None,
     };
-    told.map(|told| told.as_ref().into())
-        .or_else(|| worker.port.or(fixed).map(|port| format!("http://127.0.0.1:{port}")))
+    told.or_else(|| worker.port.or(fixed).map(|port| format!("http://127.0.0.1:{port}")))
+}
+
+/// An endpoint as it is asked over HTTP, whatever its kind calls that.
+fn as_http(endpoint: &str, worker: &Worker) -> Option<String> {
+    let (scheme, address) = endpoint.split_once("://")?;
+    let is_http = scheme == "http" || worker.kind.scheme.as_deref() == Some(scheme);
+    is_http.then(|| format!("http://{address}"))
 }

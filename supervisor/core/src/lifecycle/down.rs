@@ -1,6 +1,7 @@
 //! A run has ended: it is swept, and something follows.
 
 use super::Looking;
+use super::answers::{has_run, see_logs};
 use crate::io::RunKey;
 use crate::restart::{Verdict, next_random};
 use crate::worker::{Ending, Phase, Then};
@@ -127,6 +128,11 @@ impl Core {
                 next = Some(wanted);
             }
             Then::Fail => {
+                if let Some(reason) =
+                    self.workers.get_mut(name).and_then(|worker| worker.shown.reason.as_mut())
+                {
+                    reason.push_str(&pointer(name, exit));
+                }
                 self.settle(name, Phase::Failed);
                 self.publish(EventKind::WorkerFailed, actor, Some(name));
             }
@@ -165,7 +171,8 @@ impl Core {
                 Verdict::Rest
                     if was_ready_ms.is_none() || unwell || (policy.on == RestartOn::Never && !zero) =>
                 {
-                    worker.shown.reason.get_or_insert_with(|| format!("{exit}: see gobctl logs {name}"));
+                    let reason = worker.shown.reason.get_or_insert_with(|| format!("{exit}"));
+                    reason.push_str(&pointer(name, exit));
                     self.settle(name, Phase::Failed);
                     EventKind::WorkerFailed
                 }
@@ -177,8 +184,8 @@ impl Core {
                     let seconds = policy.give_up_within_ms / 1000;
                     let why =
                         worker.shown.reason.take().map_or_else(String::new, |reason| format!(" ({reason})"));
-                    worker.shown.reason =
-                        Some(format!("{exit}{why}, {times} times in {seconds}s: see gobctl logs {name}"));
+                    let see = pointer(name, exit);
+                    worker.shown.reason = Some(format!("{exit}{why}, {times} times in {seconds}s{see}"));
                     self.settle(name, Phase::Failed);
                     EventKind::WorkerFailed
                 }
@@ -196,4 +203,9 @@ impl Core {
         };
         self.publish(event, Actor::Supervisor, Some(name));
     }
+}
+
+/// What follows the reason of a worker that is down for good: where more is to be found, if there is more.
+fn pointer(name: &Name, exit: &Exit) -> String {
+    if has_run(exit) { format!(": {}", see_logs(name)) } else { String::new() }
 }

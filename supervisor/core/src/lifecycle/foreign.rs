@@ -234,7 +234,7 @@ impl Core {
         let message =
             format!("pid {} holds {name} without gob and {why}; it was not signalled", survivor.pid);
         let error = WireError::new(ErrorCode::ServerStopTimeout, message)
-            .hint(format!("see who it is: gobctl who {name}"))
+            .hint(see_who(name))
             .details(json!({"receipt": receipt}));
         for waiter in core::mem::take(&mut worker.waiters) {
             self.fail(name, waiter, &error);
@@ -274,6 +274,10 @@ impl Core {
     }
 }
 
+fn see_who(name: &Name) -> String {
+    format!("see who it is: gobctl who {}", name.as_argument())
+}
+
 fn on_its_way_out() -> WireError {
     WireError::new(
         ErrorCode::ShuttingDown,
@@ -309,6 +313,6 @@ fn held_by(name: &Name, holder: &Holder) -> WireError {
     let message =
         format!("the graph of {name} is held by {who} ({}), which is not this supervisor's", holder.path);
     WireError::new(ErrorCode::ServerLockedByExternal, message)
-        .hint(format!("see who it is: gobctl who {name}"))
+        .hint(see_who(name))
         .details(json!({"pid": holder.pid, "owner": holder.owner.as_str(), "path": holder.path}))
 }

@@ -2,6 +2,7 @@
 //!
 //! What is looked at is the kind's check. The shell watches output and runs probes; a delay is a deadline of the core's.
 
+use super::answers::see_logs;
 use crate::io::{Effect, RunKey};
 use crate::parts::Target;
 use crate::worker::{Ending, Phase, Then, Worker};
@@ -72,11 +73,11 @@ impl Core {
         worker.phase = Phase::Ready { pid };
         worker.ready_mono_ms = Some(now);
         worker.lost_ports = 0;
-        let given = worker.port.map(|port| format!("http://127.0.0.1:{port}"));
+        let endpoint = endpoint_of(worker, &handshake);
         let shown = &mut worker.shown;
         shown.version = handshake.version.map(Into::into);
         (shown.meta, shown.ports) = (handshake.meta.into(), ports);
-        shown.endpoint = handshake.endpoint.or(given).map(Into::into);
+        shown.endpoint = endpoint.map(Into::into);
         shown.ready_at = Some(wall);
         shown.reason = None;
         let actor = worker.actor.clone();
@@ -119,7 +120,7 @@ impl Core {
         worker.shown.reason = Some(reason.clone());
         let message = format!("{name} did not become ready: {reason}");
         let details = serde_json::json!({"exit": null, "errno": null, "last_lines": last_lines});
-        let error = WireError::new(code, message).hint(format!("see gobctl logs {name}")).details(details);
+        let error = WireError::new(code, message).hint(see_logs(name)).details(details);
         self.fail_starters(name, key.run, &error);
         let then = Then::Policy { was_ready_ms: None, asked: true };
         self.end_run(name, Ending::asked(Some(pid), then, Actor::Supervisor));
@@ -135,5 +136,17 @@ impl Core {
         let ending = Ending::asked(pid, Then::Fail, Actor::Supervisor);
         self.end_run(name, Ending { timed_out: true, ..ending });
         self.ask_within(name, None);
+    }
+}
+
+/// Where a run that is ready is reached. What was made of a port alone speaks what the kind says; a worker that shakes hands
+/// says it by itself.
+fn endpoint_of(worker: &Worker, handshake: &Handshake) -> Option<String> {
+    let kind = &worker.kind;
+    let shook_hands = kind.readiness.check == Check::Handshake;
+    match &handshake.endpoint {
+        Some(made) if handshake.by_port && !shook_hands => Some(kind.port_endpoint(made)),
+        Some(told) => Some(told.clone()),
+        None => worker.port.map(|port| kind.port_endpoint(&format!("http://127.0.0.1:{port}"))),
     }
 }

@@ -107,8 +107,12 @@ impl Core {
             format!("{} could not be started: {message}", key.name),
         )
         .details(serde_json::json!({"exit": exit, "errno": errno, "last_lines": []}));
+        // The same errors come from directories.
+        let of_program = worker.kind.command.first().is_some_and(|program| message.contains(program));
         let error = match errno.as_str() {
-            "ENOENT" | "EACCES" => error.hint("gobctl config check says which programs are missing"),
+            "ENOENT" | "EACCES" if of_program => {
+                error.hint("gobctl config check says which programs are missing")
+            }
             _ => error,
         };
         self.counters.spawn_failures += 1;

@@ -63,7 +63,9 @@ fn commands(effects: &[Effect]) -> Vec<String> {
 fn answers(effects: &[Effect]) -> Vec<Result<Vec<String>, ErrorCode>> {
     let replies = effects.iter().filter_map(|effect| match effect {
         Effect::Reply { result: Err(error), .. } => Some(Err(error.code)),
-        Effect::Reply { result: Ok(Data::Reload(ReloadData { changed })), .. } => Some(Ok(changed.clone())),
+        Effect::Reply { result: Ok(Data::Reload(ReloadData { changed, .. })), .. } => {
+            Some(Ok(changed.clone()))
+        }
         _other => None,
     });
     replies.collect()

@@ -83,6 +83,8 @@ fn orphans_are_reported_or_ended() {
     reported.takes(&Step::Examined(name("w"), Seen::Orphans));
     assert_eq!(code(answer(&reported).as_ref()), Some(ErrorCode::ServerLockedByExternal));
     assert_eq!(view(&reported).state, State::Failed);
+    let reason = view(&reported).reason.unwrap();
+    assert!(reason.ends_with("holds no lock file"), "no log knows more of it: {reason}");
 
     kind.foreign.orphans = Some(Orphans::End);
     let mut ended = world(kind.clone());

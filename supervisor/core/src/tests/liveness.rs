@@ -80,7 +80,7 @@ fn what_is_never_restarted_is_failed_when_unhealthy() {
     world.takes(&Step::Exited(name("w"), Exit::Code { code: 0 }));
     world.takes(&Step::Swept(name("w")));
     let view = view(&world);
-    assert_eq!((view.state, view.reason.as_deref()), (State::Failed, Some("no answer")));
+    assert_eq!((view.state, view.reason.as_deref()), (State::Failed, Some("no answer: see gobctl logs w")));
 }
 
 #[test]

@@ -145,3 +145,13 @@ fn what_is_not_ours_is_never_signalled() {
         }
     }
 }
+
+#[test]
+fn hints_can_be_pasted_into_a_shell() {
+    let mut world = world();
+    world.takes(&Step::Ask(CLI, start("my $notes")));
+    let id = world.asks(DESKTOP, stop("my $notes"));
+    let Some(Err(error)) = world.answer(DESKTOP, id) else { panic!("not refused") };
+    let hint = error.hint.as_deref().expect("a hint");
+    assert!(hint.ends_with(": gobctl hand-over 'my $notes' desktop --owner cli"), "{hint}");
+}

@@ -5,7 +5,7 @@ use super::steps::Step;
 use super::words::{CLI, code, killed, name, start, stop, view};
 use crate::Note;
 use crate::{Effect, Input, Now, PORT_MARK, RunKey, Target};
-use gob_protocol::handshake::HandshakeError;
+use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::{ErrorCode, State, Timestamp};
 use std::format;
@@ -89,6 +89,34 @@ fn a_given_port_is_in_the_plan_the_view_and_the_endpoint() {
 }
 
 #[test]
+fn what_is_made_of_a_port_is_in_the_words_of_its_kind() {
+    let log = Check::Log { pattern: "x".into(), stream: None };
+    let told = |endpoint: &str, by_port| Handshake {
+        endpoint: Some(endpoint.into()),
+        by_port,
+        ..Handshake::default()
+    };
+    let made = "http://127.0.0.1:81";
+    for (check, handshake, expected) in [
+        (log.clone(), Handshake::default(), "redis://127.0.0.1:4000"),
+        (log.clone(), told(made, true), "redis://127.0.0.1:81"),
+        (log, told(made, false), made),
+        (Check::Connect { address: "unix:{socket}".into() }, told("unix:/s", true), "unix:/s"),
+        // PROTOCOL 11 says what a port in a handshake means.
+        (Check::Handshake, told(made, true), made),
+    ] {
+        let mut kind = checked(check);
+        kind.command = vec!["server".into(), "--port={port}".into()];
+        kind.scheme = Some("redis".into());
+        let (mut world, _) = asked_for(kind);
+        world.takes(&Step::Spawned(name("w")));
+        let key = RunKey { name: name("w"), run: 1 };
+        world.feed(Input::Ready { key, handshake, ports: Vec::new() }).expect("ready");
+        assert_eq!(view(&world).endpoint.as_deref(), Some(expected));
+    }
+}
+
+#[test]
 fn only_who_is_waited_for_is_ready_by_a_notification() {
     let (mut world, _) = asked_for(kind());
     world.takes(&Step::Spawned(name("w")));
@@ -121,6 +149,8 @@ fn what_a_starting_run_says_is_its_reason_but_not_an_event_each_time() {
     world.takes(&Step::Exited(name("w"), killed()));
     world.takes(&Step::Swept(name("w")));
     assert_eq!(code(world.answer(CLI, id)), Some(ErrorCode::ServerStartTimeout));
+    let reason = "was not ready after 0.3 s (loading): see gobctl logs w";
+    assert_eq!((view(&world).state, view(&world).reason.as_deref()), (State::Failed, Some(reason)));
 }
 
 #[test]

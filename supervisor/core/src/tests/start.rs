@@ -1,12 +1,13 @@
 //! How a start or restart is satisfied (PROTOCOL 5, *ensure*), and what it is told when it is not.
 
+use super::harness::World;
 use super::steps::Step;
 use super::words::{
     CLI, DESKTOP, ELECTRON, OWNERS, code, killed, name, outcome, restart, start, started_by, stop,
     stop_force, view, world,
 };
-use crate::Effect;
 use crate::worker::Phase;
+use crate::{Effect, Input};
 use gob_protocol::request::{Restart, Start};
 use gob_protocol::{Data, ErrorCode, EventKind, Exit, Outcome, Request, State, Wait};
 use std::string::String;
@@ -223,4 +224,43 @@ fn a_start_may_name_the_graph_the_worker_or_both() {
     assert_eq!(told(ask(Some("g"), Some("x"), Some("/r"), None)), Err(ErrorCode::GraphConflict));
     assert_eq!(told(ask(Some("x"), None, None, Some("nope"))), Err(ErrorCode::KindNotFound));
     assert_eq!(told(ask(None, None, None, None)), Err(ErrorCode::InvalidRequest));
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_what_may_be_done_about_it() {
+    let refused = |world: &mut World, kind: Option<&str>, root_dir: Option<&str>| {
+        let (kind, root_dir) = (kind.map(Into::into), root_dir.map(Into::into));
+        let request = Request::Start(Start { graph: Some(name("w")), kind, root_dir, ..Start::default() });
+        let now = crate::Now { mono_ms: world.now, wall: gob_protocol::Timestamp(0) };
+        let effects = world.core.apply(Input::Request { conn: CLI, id: None, request }, now);
+        let error = effects.into_iter().find_map(|effect| match effect {
+            Effect::Reply { result: Err(error), .. } => Some(error),
+            _other => None,
+        });
+        error.expect("a refusal")
+    };
+    let mut world = started_by(CLI);
+    // Under another name there would be no such kind either.
+    assert_eq!(refused(&mut world, Some("nope"), None).code, ErrorCode::KindNotFound);
+    let hint = refused(&mut world, None, Some("/other")).hint.expect("a hint");
+    assert_eq!(hint, "give the other one a name of its own: gobctl start --name NAME w");
+    world.asks(CLI, stop("w"));
+    world.settles();
+    let hint = refused(&mut world, None, Some("/other")).hint.expect("a hint");
+    assert!(hint.ends_with("; or forget this one, which is down: gobctl remove w"), "{hint}");
+}
+
+#[test]
+fn only_a_program_that_is_missing_is_said_to_be() {
+    for (message, is_program) in
+        [("{} is not on PATH", true), ("open the lock /r/w.lock: no such file", false)]
+    {
+        let mut world = world();
+        let id = world.asks(CLI, start("w"));
+        let key = world.core.workers[&name("w")].key();
+        let message = message.replace("{}", &world.core.workers[&name("w")].kind.command[0]);
+        world.feed(Input::SpawnFailed { key, errno: "ENOENT".into(), message }).expect("a failure");
+        let Some(Err(error)) = world.answer(CLI, id) else { panic!("no answer") };
+        assert_eq!(error.hint.is_some(), is_program, "{error:?}");
+    }
 }

@@ -4,6 +4,7 @@ use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, killed, name, start, stop, stop_force, stop_within, view};
 use crate::{Effect, Input, Now};
+use gob_protocol::handshake::Handshake;
 use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::{Id, Request, State, Timestamp};
 use std::format;
@@ -63,6 +64,23 @@ fn http_comes_first_and_the_signal_when_it_is_refused() {
     assert!(does(&mut world, &Step::Due).is_empty(), "it was asked by its signal already");
     assert_eq!(does(&mut world, &Step::Due), ["kill"]);
     assert_eq!(world.now, 100);
+}
+
+#[test]
+fn the_request_is_asked_over_http_whatever_the_port_is_said_to_speak() {
+    let mut kind = way(true, false);
+    kind.scheme = Some("ws".into());
+    kind.command.push("{port}".into());
+    let mut world = World::new(kind);
+    world.takes(&Step::Join(CLI, "cli"));
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Spawned(name("w")));
+    let endpoint = Some("http://127.0.0.1:77".into());
+    let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
+    let key = world.core.workers[&name("w")].key();
+    world.feed(Input::Ready { key, handshake, ports: Vec::new() }).expect("ready");
+    assert_eq!(view(&world).endpoint.as_deref(), Some("ws://127.0.0.1:77"));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["POST /w to http://127.0.0.1:77"]);
 }
 
 #[test]

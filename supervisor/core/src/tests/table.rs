@@ -344,3 +344,18 @@ fn too_many_failures_are_the_last() {
     let reason = world.core.workers[&name("w")].shown.reason.clone();
     assert_eq!(reason.as_deref(), Some("killed by SIGKILL, 3 times in 1s: see gobctl logs w"));
 }
+
+#[test]
+fn what_never_had_a_process_has_no_log_to_see() {
+    let mut world = brought_to("idle");
+    world.takes(&Step::Ask(CLI, start("w")));
+    for _ in 0..2 {
+        world.takes(&Step::SpawnFailed(name("w")));
+        world.takes(&Step::Due);
+    }
+    world.takes(&Step::SpawnFailed(name("w")));
+    let worker = &world.core.workers[&name("w")];
+    assert_eq!(word(worker), "failed");
+    let reason = worker.shown.reason.clone().expect("a reason");
+    assert!(reason.ends_with("3 times in 1s"), "{reason}");
+}

@@ -4,6 +4,7 @@ use crate::home::{Home, finish, mode, read_to_end};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Stdio;
 
 /// Starts a keeper that must fail and returns the reason from its ready pipe.
 fn reason(home: &mut Home, env: &[(&str, &Path)]) -> String {
@@ -107,5 +108,25 @@ fn words_that_it_does_not_know() {
     let mut command = home.keeper();
     let keeper = home.spawn(command.arg("--verbose"));
     let (code, text) = finish(keeper);
-    assert!(code == Some(2) && text.contains("--verbose") && text.contains("usage"), "{text}");
+    assert!(
+        code == Some(2) && text == "error: unknown argument --verbose\nhint: gob-keeper --help\n",
+        "{text}"
+    );
+}
+
+#[test]
+fn what_it_is_asked_about_itself_it_tells_and_starts_nothing() {
+    for (word, says) in [
+        ("--version", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        ("-V", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        ("--help", "Usage: gob-keeper [--detach] [--ready-fd N]\n"),
+        ("-h", "Usage: gob-keeper "),
+    ] {
+        let home = Home::new("say up\n");
+        let output = home.keeper().arg(word).stdout(Stdio::piped()).output().unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && stderr.is_empty() && stdout.contains(says), "{output:?}");
+        assert!(!home.has_event() && !home.state().exists(), "nothing was started or made");
+    }
 }

@@ -1,0 +1,87 @@
+//! Whose a worker's process is: the mark of a run, a soft limit RLIMIT_LOCKS that its whole tree inherits (ADR 1), names the
+//! state directory of its supervisor; where no mark could be set, a variable names the supervisor's instance.
+
+use crate::process::{limit, own, variable};
+use gob_client::Dirs;
+use gob_client::autostart::LockHolder;
+use gob_protocol::tag;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// What tells whose a process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Life {
+    /// The state directory, as marks name it. One supervisor lives in each.
+    Home(u32),
+    /// The supervisor's instance.
+    Instance(String),
+}
+
+impl Life {
+    /// Of a process's soft limit, if that is a mark.
+    pub(super) fn of_limit(limit: u64) -> Option<Self> {
+        tag::home_of(limit).map(Self::Home)
+    }
+
+    /// Of a state directory.
+    pub(super) fn of_state_dir(dir: &Path) -> Option<Self> {
+        let found = std::fs::metadata(dir).ok()?;
+        let born = found.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Some(Self::Home(tag::home(found.dev(), found.ino(), born.map_or(0, |at| at.as_nanos()))))
+    }
+}
+
+/// Whose a worker's process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Of a supervisor that lives: its process, and its state directory.
+    Supervisor { pid: i32, state_dir: PathBuf },
+    /// Of one that is dead, or can't be seen from here. Its state directory is ours, or it is not known.
+    Nobodys { ours: bool },
+}
+
+/// Whose a process is; `None` when it is no worker of gob's at all.
+pub(crate) fn whose(dirs: &Dirs, pid: i32) -> Option<Whose> {
+    let lives: Vec<Life> = [home_of_worker(pid), instance_of_worker(pid)].into_iter().flatten().collect();
+    if lives.is_empty() {
+        return None;
+    }
+    let is_of =
+        |supervisor: i32| lives_of_supervisor(dirs, supervisor).iter().any(|life| lives.contains(life));
+    let supervisor = own().into_iter().find(|process| process.name == "gobd" && is_of(process.pid));
+    let found = supervisor.and_then(|found| Some((found.pid, variable(found.pid, "GOB_STATE_DIR")?)));
+    Some(match found {
+        Some((pid, state_dir)) => Whose::Supervisor { pid, state_dir: state_dir.into() },
+        None => {
+            let ours = Life::of_state_dir(&dirs.state);
+            Whose::Nobodys { ours: ours.is_some_and(|ours| lives.contains(&ours)) }
+        }
+    })
+}
+
+/// Of what life a worker's process is. The tag can't be shaken off; the variable is for where no tag could be set.
+pub(super) fn life_of_worker(pid: i32) -> Option<Life> {
+    home_of_worker(pid).or_else(|| instance_of_worker(pid))
+}
+
+/// By its tag.
+pub(super) fn home_of_worker(pid: i32) -> Option<Life> {
+    limit(pid, "Max file locks").and_then(|(soft, _)| soft).and_then(Life::of_limit)
+}
+
+/// By its environment.
+pub(super) fn instance_of_worker(pid: i32) -> Option<Life> {
+    Some(Life::Instance(variable(pid, "GOB_INSTANCE")?))
+}
+
+/// By what the workers of a supervisor tell that they are its own; nothing when that can't be found out.
+pub(super) fn lives_of_supervisor(dirs: &Dirs, pid: i32) -> Vec<Life> {
+    let Some(state) = variable(pid, "GOB_STATE_DIR").map(PathBuf::from) else { return Vec::new() };
+    let home = Life::of_state_dir(&state);
+    let holder = LockHolder::read(&Dirs { state, ..dirs.clone() }).filter(|holder| holder.pid == pid);
+    holder
+        .into_iter()
+        .flat_map(|holder| home.clone().into_iter().chain([Life::Instance(holder.instance)]))
+        .collect()
+}
