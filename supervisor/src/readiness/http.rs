@@ -95,9 +95,9 @@ impl Answer {
     fn end(&self) -> Option<usize> {
         let start = self.body_at()?;
         let head = std::str::from_utf8(self.bytes.get(..start)?).ok()?;
-        let fields = head.lines().filter_map(|line| line.split_once(':'));
-        let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        start.checked_add(length.last()?.1.trim().parse().ok()?)
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, length) = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;
+        start.checked_add(length.trim().parse().ok()?)
     }
 }
 
