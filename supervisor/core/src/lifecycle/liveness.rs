@@ -20,7 +20,7 @@ impl Core {
     /// The run became ready: from here on it has to stay well.
     pub(super) fn begin_liveness(&mut self, name: &Name) {
         let Some(worker) = self.workers.get_mut(name) else { return };
-        // What it asked for before it was ready holds.
+        // What this run asked for before it was ready holds.
         worker.live = Live { watchdog_ms: worker.live.watchdog_ms, ..Live::default() };
         self.look_again(name);
         self.heed_idleness(name);
@@ -60,10 +60,7 @@ impl Core {
                 None => return,
             },
         };
-        if let Some(worker) = self.workers.get_mut(name) {
-            worker.live.looking = true;
-            self.out.push(Effect::ProbeOnce { key, target, timeout_ms });
-        }
+        self.out.push(Effect::ProbeOnce { key, target, timeout_ms });
     }
 
     /// A look has shown how the run is.
@@ -78,7 +75,7 @@ impl Core {
             return;
         }
         let live = &mut worker.live;
-        (live.looking, live.heard) = (false, false);
+        live.heard = false;
         match &failure {
             Some(_) => (live.failures, live.successes) = (live.failures.saturating_add(1), 0),
             None => (live.failures, live.successes) = (0, live.successes.saturating_add(1)),

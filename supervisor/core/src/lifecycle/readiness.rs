@@ -74,6 +74,7 @@ impl Core {
         worker.ready_mono_ms = Some(now);
         worker.lost_ports = 0;
         let endpoint = endpoint_of(worker, &handshake);
+        worker.endpoint_is_its_own = handshake.endpoint.is_some();
         let shown = &mut worker.shown;
         shown.version = handshake.version.map(Into::into);
         (shown.meta, shown.ports) = (handshake.meta.into(), ports);

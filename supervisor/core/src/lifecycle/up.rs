@@ -20,7 +20,9 @@ impl Core {
         worker.phase = Phase::Starting { pid: None };
         worker.ready_mono_ms = None;
         worker.told_mono_ms = None;
+        worker.live = crate::worker::Live::default();
         worker.port = None;
+        worker.endpoint_is_its_own = false;
         let timeout_ms = worker.kind.readiness.timeout_ms;
         let Some(worker) = self.workers.get(name) else { return };
         let plan = self.plan(worker);

@@ -2,7 +2,7 @@
 
 use super::harness::{World, watched_kind};
 use super::steps::Step;
-use super::words::{CLI, DESKTOP, by_name, name, outcome, start, start_leased, view};
+use super::words::{CLI, DESKTOP, by_name, name, outcome, start, start_leased, stop, view};
 use crate::{Effect, Input, Note, Now, RunKey, Target};
 use gob_protocol::kind::{Check, Kind, Liveness, RestartOn};
 use gob_protocol::{Exit, Outcome, Request, State, Timestamp};
@@ -106,6 +106,18 @@ fn a_worker_may_choose_its_own_watchdog() {
 }
 
 #[test]
+fn the_next_run_has_not_chosen_that_watchdog() {
+    let mut world = ready(liveness(|liveness| liveness.check = Check::Notify));
+    say(&mut world, Note { watchdog_ms: Some(50), ..Note::default() });
+    assert_eq!(world.wake, Some(world.now + 50));
+    world.takes(&Step::Exited(name("w"), Exit::Code { code: 1 }));
+    world.takes(&Step::Swept(name("w")));
+    world.settles();
+    assert_eq!((view(&world).state, view(&world).run), (State::Ready, 2));
+    assert_eq!(world.wake, Some(world.now + 400), "the interval of its kind, as its environment says");
+}
+
+#[test]
 fn a_start_is_extended_and_never_shortened() {
     let mut world = World::new(watched_kind());
     world.takes(&Step::Join(CLI, "cli"));
@@ -139,6 +151,20 @@ fn what_is_looked_at() {
     });
     let key = RunKey { name: name("w"), run: 1 };
     assert_eq!(target, Some((key, Target::Connect { address: "unix:/run/graphs/w.sock".into() })));
+}
+
+#[test]
+fn a_late_look_at_what_was_removed_says_nothing_of_what_came_after_it() {
+    let mut world = ready(liveness(|_| {}));
+    world.takes(&Step::Due);
+    let looked_at = RunKey { name: name("w"), run: view(&world).run };
+    for request in [stop("w"), Request::Remove(by_name("w")), start("w")] {
+        world.takes(&Step::Ask(CLI, request));
+        world.settles();
+    }
+    assert_eq!(view(&world).state, State::Ready);
+    world.feed(Input::Probed { key: looked_at, failure: Some("timed out".into()) }).expect("a late look");
+    assert_eq!((view(&world).state, view(&world).reason), (State::Ready, None));
 }
 
 #[test]
