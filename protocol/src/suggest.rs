@@ -5,7 +5,10 @@
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let close = |candidate: &str| {
         let distance = edits(word, candidate);
-        (distance <= candidate.chars().count().max(word.chars().count()).div_ceil(3)).then_some(distance)
+        let (one, other) = (candidate.chars().count(), word.chars().count());
+        // Where every letter is another one, nothing is left of the word: `y` is no slip for `a`.
+        let is_near = distance <= one.max(other).div_ceil(3) && distance < one.min(other);
+        is_near.then_some(distance)
     };
     candidates
         .into_iter()
@@ -47,5 +50,7 @@ mod tests {
         assert_eq!(nearest("strat", verbs), Some("start"));
         assert_eq!(nearest("event", verbs), Some("events"));
         assert_eq!(nearest("frobnicate", verbs), None);
+        assert_eq!(nearest("a", ["b", "ab"]), None);
+        assert_eq!(nearest("ab", ["b", "ba"]), Some("ba"));
     }
 }
