@@ -2,7 +2,7 @@
 //!
 //! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
 
-use crate::parts::{ExaminePlan, Examined, Holder, Note, Orphan, SpawnPlan, Target};
+use crate::parts::{ExaminePlan, Examined, Holder, Lost, Note, Orphan, SpawnPlan, Target};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -195,6 +195,8 @@ pub enum Input {
     Configured(Read),
     /// Files of the supervisor's own that somebody had taken away are there again.
     Healed,
+    /// Sockets that workers were given are gone, or may be.
+    SocketsLost(Lost),
     /// The supervisor is to end in order: a signal, or its keeper died.
     Terminate,
 }

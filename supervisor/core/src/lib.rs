@@ -15,6 +15,7 @@
 //! | `subscribers` | who gets which event, and what a slow one gets instead |
 //! | `ending` | how the supervisor itself comes to its end |
 //! | `config` | what a start takes from the configuration, and what becomes of a new one |
+//! | `sockets` | who is told that a socket is gone |
 //! | `plan` | program, arguments, environment and directories of a run |
 
 #![no_std]
@@ -34,6 +35,7 @@ mod requests;
 mod restart;
 mod ring;
 mod shared;
+mod sockets;
 mod start;
 mod subscribers;
 #[cfg(test)]
@@ -43,8 +45,8 @@ mod worker;
 mod workers;
 
 pub use io::{ConnId, Effect, Input, Now, Read, RunKey};
-pub use parts::{ExaminePlan, Examined, GraphLock, Holder, Note, Orphan, PORT_MARK, SpawnPlan, Target};
-pub use plan::{Paths, notify_socket};
+pub use parts::{ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, SpawnPlan, Target};
+pub use plan::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -192,6 +194,7 @@ impl Core {
             Input::Reread => self.reload(None),
             Input::Configured(read) => self.configured(read),
             Input::Healed => self.healed(),
+            Input::SocketsLost(lost) => self.sockets_lost(&lost),
             Input::Terminate => self.terminate(),
         }
         self.finish_ending();

@@ -1,6 +1,7 @@
 //! What inputs and effects are about: plans of what the shell is to do, and what it has found. Plain data.
 
 use crate::io::RunKey;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::kind::Check;
@@ -60,6 +61,15 @@ pub struct Note {
     pub watchdog_ms: Option<u64>,
     /// `EXTEND_TIMEOUT_USEC`, in milliseconds.
     pub extend_ms: Option<u64>,
+}
+
+/// Which of the sockets that workers were given are gone from [`sockets_dir`](crate::sockets_dir).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// These files. Whoever ends in order takes its own away too.
+    Files(BTreeSet<String>),
+    /// Any of them may be: the directory is another one, or nobody knows what happened in it.
+    Any,
 }
 
 /// Where to look for whoever holds a graph without gob.

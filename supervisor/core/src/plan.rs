@@ -30,7 +30,10 @@ const COMMON: [&str; 8] = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ", "TMPDI
 const COMMON_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
 
 /// A socket's file name is kept this short, so that its path has a chance to fit into 107 bytes.
-const SOCKET_NAME_BYTES: usize = 40;
+pub(crate) const SOCKET_NAME_BYTES: usize = 40;
+
+/// What a socket's file ends with.
+pub const SOCKET_SUFFIX: &str = ".sock";
 
 const GRAPH_UMASK: u32 = 0o077;
 
@@ -46,7 +49,7 @@ impl Core {
             ("data_dir", data_dir(paths, worker)),
             ("graph_dir", graph_dir),
             ("owner", owner_word(&worker.kind, &worker.owner)),
-            ("socket", format!("{}/graphs/{}.sock", paths.runtime_dir, socket_name(&worker.name))),
+            ("socket", format!("{}/{}", sockets_dir(&paths.runtime_dir), socket_file(&worker.name))),
             ("port", port),
         ])
     }
@@ -91,7 +94,7 @@ impl Core {
             key: worker.key(),
             command: kind.command.iter().map(fill).collect(),
             cwd,
-            make_dirs: vec![data_dir.clone(), format!("{}/graphs", paths.runtime_dir)],
+            make_dirs: vec![data_dir.clone(), sockets_dir(&paths.runtime_dir)],
             stale_socket: kind.command.iter().any(|arg| arg.contains("{socket}")).then(|| socket.clone()),
             env,
             umask: GRAPH_UMASK,
@@ -156,13 +159,30 @@ pub fn notify_socket(runtime_dir: &str) -> String {
     format!("{runtime_dir}/notify.sock")
 }
 
+/// The directory of the sockets that workers are given.
+#[must_use]
+pub fn sockets_dir(runtime_dir: &str) -> String {
+    format!("{runtime_dir}/graphs")
+}
+
 /// Whether a kind's runs are given a port: something of it names one, or it is ready when it answers there.
 fn needs_port(kind: &Kind) -> bool {
     let mut texts = kind.command.iter().chain(kind.env.values()).chain(&kind.cwd).chain(&kind.stop.http);
     kind.readiness.check.wants_given_port() || texts.any(|text| text.contains("{port}"))
 }
 
-/// The name's file name, or its beginning and a hash (FNV-1a, 64 bits) where that is too long for a socket's path.
+/// Whether a kind's runs take the socket that they are given.
+pub(crate) fn takes_socket(kind: &Kind) -> bool {
+    kind.command.iter().chain(kind.env.values()).any(|text| text.contains("{socket}"))
+}
+
+/// The file of the socket that a worker is given, in [`sockets_dir`].
+pub(crate) fn socket_file(name: &Name) -> String {
+    format!("{}{SOCKET_SUFFIX}", socket_name(name))
+}
+
+/// The name's file name, or its beginning and a hash (FNV-1a, 64 bits) where that is too long for a socket's path; the
+/// latter has as many bytes as it may have.
 fn socket_name(name: &Name) -> String {
     let full = name.on_disk();
     if full.len() <= SOCKET_NAME_BYTES {

@@ -86,6 +86,7 @@ impl Dice {
                 0..2 => Step::Flood(self.conn(), self.name(), self.one(&[10, 600, 1_500])),
                 2..7 if self.ends => Step::Terminate,
                 13..23 => Step::Healed,
+                23..43 => Step::SocketsLost(self.maybe(50, Self::name).into_iter().collect()),
                 _more => Step::Ask(self.conn(), Request::Cleanup),
             },
         }

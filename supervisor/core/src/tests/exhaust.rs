@@ -11,7 +11,7 @@ use super::steps::{Seen, Step, stale_inputs};
 use super::words::{
     by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within,
 };
-use crate::{ConnId, Note};
+use crate::{ConnId, Input, Lost, Note};
 use gob_protocol::kind::{Check, HttpPort, Kind, Liveness, Orphans};
 use gob_protocol::request::Force;
 use gob_protocol::{Exit, Request};
@@ -83,7 +83,8 @@ impl Search<'_> {
 
     /// What must hold in every state beyond the checks of every step.
     fn examine(&self, node: usize, world: &World, print: u64) {
-        for input in world.core.workers.values().flat_map(stale_inputs) {
+        let lost = [Input::SocketsLost(Lost::Any)];
+        for input in world.core.workers.values().flat_map(stale_inputs).chain(lost) {
             let mut after = world.clone();
             let told = format!("{input:?}");
             let outcome = after.feed(input).map(|()| fingerprint(&after) == print);

@@ -257,8 +257,11 @@ impl World {
                 ensure!(run.sweeping, "census of {key:?}, which nobody sweeps");
                 run.census = true;
             }
-            Effect::Signal { key, .. } => {
-                self.runs.alive(key, "signal")?;
+            Effect::Signal { key, signal } => {
+                let run = self.runs.alive(key, "signal")?;
+                // No client of these tests sends this one.
+                let of_socket = signal == "SIGURG";
+                ensure!(!of_socket || !run.terminated, "{key:?} is told of its socket while it ends");
             }
             // `feed` answers it.
             Effect::ReadConfig => {}

@@ -4,7 +4,7 @@ use super::harness::World;
 use super::runs::{Run, Stage};
 
 use crate::worker::Worker;
-use crate::{ConnId, Examined, Holder, Input, Note, Orphan, RunKey};
+use crate::{ConnId, Examined, Holder, Input, Lost, Note, Orphan, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::request::{ByName, Hello};
 use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request};
@@ -56,6 +56,8 @@ pub(super) enum Step {
     Skew(i64),
     /// Files of the supervisor's own were taken away and are there again.
     Healed,
+    /// The files of these workers' sockets are gone; no names: any may be.
+    SocketsLost(Vec<Name>),
     Terminate,
     /// The shell says one of the things of [`stale_inputs`] about the run before the latest one.
     Stale(Name, usize),
@@ -250,6 +252,10 @@ impl World {
             Step::Due => self.wake_at(0)?,
             Step::Late(ms) => self.wake_at(*ms)?,
             Step::Healed => Input::Healed,
+            Step::SocketsLost(names) if names.is_empty() => Input::SocketsLost(Lost::Any),
+            Step::SocketsLost(names) => {
+                Input::SocketsLost(Lost::Files(names.iter().map(crate::plan::socket_file).collect()))
+            }
             Step::Terminate => Input::Terminate,
             Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,
         })
