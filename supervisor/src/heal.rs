@@ -2,13 +2,14 @@
 //!
 //! Owns the [`Site`]: what has to be there while the supervisor lives. Sleeps until the kernel says that one of those
 //! files changed, or a minute has passed, then looks and makes again what is missing, on a thread of its own, for disks
-//! hang. What the rest of the supervisor has to use from then on goes to the control loop. Workers are none of its
-//! business: they notice nothing.
+//! hang. What the rest of the supervisor has to use from then on goes to the control loop. The sockets of workers are the
+//! workers' own: it only says which are gone, and a single one is no reason to look at anything else.
 //!
 //! One supervisor it stays: as long as the lock file is not there, a keeper that makes it anew looks for a living
 //! supervisor and gives up (gob-keeper, `living`); what such a keeper holds for a moment is tried for again.
 
 mod dirs;
+mod heard;
 mod held;
 mod site;
 mod watch;
@@ -18,6 +19,7 @@ pub(crate) use site::Mended;
 use crate::boot::Boot;
 use crate::files::{self, Identity};
 use crate::off_thread;
+use gob_core::Lost;
 use held::Held;
 use site::Site;
 use std::path::Path;
@@ -26,6 +28,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use watch::Watch;
 
 /// The first look, which sets the watch up: not while the first client waits for its answer.
@@ -38,6 +41,14 @@ const CHECK: Duration = Duration::from_secs(60);
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 /// How long the end waits for a look that is under way.
 const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// What the control loop has to hear.
+pub(crate) enum News {
+    /// Something of gob's own was made again.
+    Mended(Mended),
+    /// Sockets of workers are gone.
+    Lost(Lost),
+}
 
 /// The files that were published at the start.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +70,7 @@ impl Healer {
         boot: &Boot,
         published: Published,
         to_accept: mpsc::Sender<UnixListener>,
-        to_loop: mpsc::Sender<Mended>,
+        to_loop: mpsc::Sender<News>,
     ) -> Self {
         let site = Site {
             paths: boot.paths.clone(),
@@ -71,6 +82,7 @@ impl Healer {
             notify: published.notify,
             has_log: site::is_logged_to(&Path::new(&boot.paths.state_dir).join(files::LOG)),
             logs: Identity::at(&boot.log_dir()).ok(),
+            sockets: Identity::at(gob_core::sockets_dir(&boot.paths.runtime_dir).as_ref()).ok(),
         };
         let (stop, stopped) = oneshot::channel();
         let watcher =
@@ -92,29 +104,51 @@ struct Watcher {
     site: Arc<Mutex<Site>>,
     watch: Option<Watch>,
     to_accept: mpsc::Sender<UnixListener>,
-    to_loop: mpsc::Sender<Mended>,
+    to_loop: mpsc::Sender<News>,
     /// The trouble that was told already.
     told: Vec<String>,
 }
 
 impl Watcher {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
-        let (mut wait, mut retry) = (FIRST, RETRY.0);
+        let (mut due, mut retry) = (Instant::now() + FIRST, RETRY.0);
         loop {
             tokio::select! {
                 biased;
                 _ = &mut stopped => return,
                 () = self.changed() => {
+                    if !self.hear().await {
+                        continue;
+                    }
                     // A stop need not wait out the moment; nothing is begun in it.
                     if tokio::time::timeout(GATHER, &mut stopped).await.is_ok() {
                         return;
                     }
                 }
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(due) => {}
             }
+            let wait;
             (wait, retry) =
                 if self.look().await { (CHECK, RETRY.0) } else { (retry, (retry * 2).min(RETRY.1)) };
+            due = Instant::now() + wait;
         }
+    }
+
+    /// Takes in what the kernel told, and tells of lost sockets; true when it may be about gob's own files.
+    async fn hear(&mut self) -> bool {
+        // Without a watch everything may have happened.
+        let Some(watch) = &mut self.watch else { return true };
+        let heard = watch.hear();
+        let is_own = heard.take_files();
+        if let Some(lost) = heard.take_lost() {
+            self.tell(News::Lost(lost)).await;
+        }
+        is_own
+    }
+
+    async fn tell(&self, news: News) {
+        // Without a loop there is nobody who needs it.
+        self.to_loop.send(news).await.unwrap_or_default();
     }
 
     /// Waits for a change; for ever where there is no watch.
@@ -132,17 +166,22 @@ impl Watcher {
 
     /// Looks once; false when something could not be made again.
     async fn look(&mut self) -> bool {
-        if let Some(watch) = &self.watch {
-            watch.clear();
-        }
+        // Everything is looked at now, whatever it was.
+        let _: bool = self.hear().await;
         let (site, is_watched) = (Arc::clone(&self.site), self.watch.is_some());
         let looked =
             off_thread::begin(move || site.lock().unwrap_or_else(PoisonError::into_inner).look(is_watched));
         let Ok((mut mended, watch)) = looked.await else { return false };
         match watch.map(|watch| watch.and_then(Watch::new)) {
-            Some(Ok(watch)) => self.replace_watch(Some(watch)),
+            Some(Ok(watch)) => {
+                self.replace_watch(Some(watch)).await;
+                if !is_watched {
+                    // What happened to sockets before, nobody saw.
+                    self.tell(News::Lost(Lost::Any)).await;
+                }
+            }
             Some(Err(error)) => {
-                self.replace_watch(None);
+                self.replace_watch(None).await;
                 mended.trouble.push(format!("the watch of all of these: {error}"));
             }
             None => {}
@@ -165,14 +204,15 @@ impl Watcher {
         }
         if !mended.what.is_empty() {
             tracing::warn!(what = mended.what.join(", "), "healed");
-            // Without a loop there is nobody who needs it.
-            self.to_loop.send(mended).await.unwrap_or_default();
+            self.tell(News::Mended(mended)).await;
         }
         is_well
     }
 
     /// The kernel takes some milliseconds to close the old one, which nobody else need wait for.
-    fn replace_watch(&mut self, watch: Option<Watch>) {
+    async fn replace_watch(&mut self, watch: Option<Watch>) {
+        // What it has heard of sockets nobody else has; gob's own files were looked at after the new one was there.
+        let _: bool = self.hear().await;
         if let Some(old) = std::mem::replace(&mut self.watch, watch) {
             drop(off_thread::begin(move || drop(old.into_inner())));
         }

@@ -13,6 +13,7 @@
 //! | somebody holds a graph without gob | `foreign` | core `lifecycle` |
 //! | a deadline passed | the one timer below | core `timers` |
 //! | gob's own files were taken away | `heal` | core, which says so |
+//! | sockets of workers were taken away | `heal` | core `sockets` |
 //! | a subscriber read | `outbound` | core `subscribers` |
 //! | what an earlier life left is gone | `recovery` | core `lifecycle` |
 //! | the end | signals, the keeper's death | core `ending` |
@@ -136,7 +137,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(report) = reports.recv() => Turn::Report(report),
             Some(read) = readings.recv() => Turn::Configured(read),
             Some(found) = found.recv() => Turn::Found(found),
-            Some(mended) = healed.recv() => Turn::Healed(mended),
+            Some(news) = healed.recv() => Turn::Healer(news),
             Some(gone) = gone.recv() => Turn::Gone(gone),
             broken = desk.stirred() => match broken {
                 false => continue,
@@ -151,7 +152,8 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Report(report) => shell.take_report(report),
             Turn::Configured(read) => shell.input(Input::Configured(read)),
             Turn::Found(found) => shell.take_found(found),
-            Turn::Healed(mended) => shell.take_healed(mended),
+            Turn::Healer(heal::News::Mended(mended)) => shell.take_healed(mended),
+            Turn::Healer(heal::News::Lost(lost)) => shell.input(Input::SocketsLost(lost)),
             Turn::Gone(gone) => {
                 let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone, shell.given()));
                 told.into_iter().for_each(|input| shell.input(input));
@@ -171,7 +173,7 @@ enum Turn {
     Report(output::FromOutput),
     Configured(gob_core::Read),
     Found(readiness::Found),
-    Healed(heal::Mended),
+    Healer(heal::News),
     Gone(recovery::Gone),
 }
 

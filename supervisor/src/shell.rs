@@ -14,7 +14,7 @@ use crate::readiness::{Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
-use gob_core::{ConnId, Core, Effect, Input, Note, Now, RunKey, Target};
+use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
 use gob_protocol::{Data, Incoming, Receipt, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -262,6 +262,9 @@ impl Shell {
         }
         self.runs.heal_journal();
         self.input(Input::Healed);
+        if mended.sockets {
+            self.input(Input::SocketsLost(Lost::Any));
+        }
     }
 
     /// A client of the right user connected.

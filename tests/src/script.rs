@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Step {
     /// Ignores these signals, by name.
     Ignore(Vec<String>),
+    /// Writes a line, `heard NAME`, whenever one of these signals comes.
+    Hear(Vec<String>),
     /// Makes another process and waits until that has settled.
     Child(Child),
     /// Writes text; `{HANDSHAKE}` in it stands for the usual handshake line without its newline.

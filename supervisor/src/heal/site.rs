@@ -11,7 +11,6 @@ use gob_core::Paths;
 use nix::sys::stat::{Mode, fchmod, fstat};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
@@ -37,6 +36,8 @@ pub(crate) struct Site {
     pub(super) has_log: bool,
     /// The directory of logs, if it was there.
     pub(super) logs: Option<Identity>,
+    /// The directory of the sockets that workers are given, if it was there.
+    pub(super) sockets: Option<Identity>,
 }
 
 /// What was made again.
@@ -56,6 +57,8 @@ pub(crate) struct Mended {
     pub(crate) notify: Option<UnixDatagram>,
     /// Log files may be gone.
     pub(crate) logs: bool,
+    /// Workers' sockets may be gone.
+    pub(crate) sockets: bool,
 }
 
 impl Mended {
@@ -76,12 +79,13 @@ impl Mended {
         self.listener = later.listener.or(self.listener.take());
         self.notify = later.notify.or(self.notify.take());
         self.logs |= later.logs;
+        self.sockets |= later.sockets;
     }
 }
 
 impl Site {
     /// Makes again what is missing. With a new watch where the old one, if any, may be on files that are gone.
-    pub(super) fn look(&mut self, is_watched: bool) -> (Mended, Option<io::Result<OwnedFd>>) {
+    pub(super) fn look(&mut self, is_watched: bool) -> (Mended, Option<io::Result<watch::New>>) {
         let mut mended = self.mend();
         if is_watched && mended.what.is_empty() {
             return (mended, None);
@@ -101,12 +105,17 @@ impl Site {
         (mended, Some(watch))
     }
 
-    fn watch(&self) -> io::Result<OwnedFd> {
-        let runtime = Path::new(&self.paths.runtime_dir);
+    fn watch(&self) -> io::Result<watch::New> {
+        let (runtime, state) = (Path::new(&self.paths.runtime_dir), Path::new(&self.paths.state_dir));
         let [socket, pid] = [files::SOCKET, files::PID_FILE].map(|name| runtime.join(name));
-        let (notify, lock, logs) = (self.notify_path(), self.lock_path(), self.logs_path());
-        let state = Path::new(&self.paths.state_dir);
-        watch::over([&*socket, &*pid, &*notify, &*lock], [runtime, state, &*logs], state)
+        let (notify, lock) = (self.notify_path(), self.lock_path());
+        let (logs, sockets) = (self.logs_path(), self.sockets_path());
+        watch::New::over(&watch::Places {
+            files: [&socket, &pid, &notify, &lock],
+            dirs: [runtime, state, &logs, &sockets],
+            above: [runtime, state],
+            sockets: &sockets,
+        })
     }
 
     fn lock_path(&self) -> PathBuf {
@@ -115,6 +124,10 @@ impl Site {
 
     fn logs_path(&self) -> PathBuf {
         Path::new(&self.paths.state_dir).join(files::LOGS)
+    }
+
+    fn sockets_path(&self) -> PathBuf {
+        gob_core::sockets_dir(&self.paths.runtime_dir).into()
     }
 
     fn notify_path(&self) -> PathBuf {
@@ -180,6 +193,15 @@ impl Site {
         Ok(was.is_some_and(|was| was != there))
     }
 
+    /// True when it is not the directory that the sockets were in.
+    fn mend_sockets(&mut self) -> io::Result<bool> {
+        let path = self.sockets_path();
+        files::make_private_dirs(&path)?;
+        let there = Identity::at(&path)?;
+        let was = self.sockets.replace(there);
+        Ok(was.is_some_and(|was| was != there))
+    }
+
     fn mend_runtime(&mut self, mended: &mut Mended) {
         let dir = match self.mend_runtime_dir(mended) {
             Ok(dir) => dir,
@@ -202,6 +224,9 @@ impl Site {
             Err(error) => mended.trouble.push(format!("{}: {error}", self.notify_path().display())),
         }
         mended.note("the pid file", self.mend_pid(&dir));
+        let is_new = self.mend_sockets();
+        mended.sockets = matches!(is_new, Ok(true));
+        mended.note("the directory of workers' sockets", is_new);
     }
 
     fn mend_runtime_dir(&mut self, mended: &mut Mended) -> Result<Arc<File>, Lost> {

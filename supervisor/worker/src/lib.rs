@@ -17,9 +17,11 @@ mod requests;
 mod server;
 mod socket;
 pub mod store;
+mod told;
 
 use args::Args;
 use serde_json::json;
+use socket::Watch;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -68,7 +70,9 @@ fn start(args: &Args) -> Result<server::Server, StartError> {
     let directory = args.graph_directory();
     let lock = lock::GraphLock::take(&directory, args.graph.as_str())?;
     let store = store::Store::open(&directory, args.synchronous)?;
-    let socket = socket::Socket::publish(&args.socket)?;
+    let is_leader = nix::unistd::getpgrp() == nix::unistd::getpid();
+    let is_told = told::by_gob(&args.socket, std::env::var_os("GOB_SOCKET").as_deref(), is_leader);
+    let socket = socket::Socket::publish(&args.socket, if is_told { Watch::Told } else { Watch::Own })?;
     let ready = json!({
         "ready": true,
         "version": env!("CARGO_PKG_VERSION"),

@@ -1,7 +1,8 @@
 //! The main thread: accepts clients, keeps the socket published, ends in order when a signal says so.
 //!
 //! Owns the socket, the graph's lock and the list of connections. It sleeps in one `poll`: an idle worker wakes
-//! up once a minute, to look whether its socket is still there. Clients are served on threads of their own.
+//! up once a minute, to look whether its socket is still there, and on SIGURG, by which gob says that it is not. Clients
+//! are served on threads of their own.
 
 use crate::StartError;
 use crate::connection;
@@ -28,6 +29,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Says that the socket may be gone. Its number is small and positive, as `signalfd_siginfo` has it.
+const LOOK: Signal = Signal::SIGURG;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -59,13 +63,14 @@ pub(crate) struct Server {
     _lock: GraphLock,
 }
 
-/// Blocks the signals that end the worker, for all threads to come, and opens the descriptor that tells of them.
+/// Blocks the signals that mean something to the worker, for all threads to come, and opens the descriptor that tells of
+/// them.
 ///
 /// # Errors
 /// What the system says.
 pub(crate) fn block_signals() -> Result<SignalFd, StartError> {
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, LOOK] {
         signals.add(signal);
     }
     let made = signals
@@ -113,9 +118,11 @@ impl Server {
         ];
         let polled = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));
         let [signal, change, client] = fds.map(|fd| fd.any().unwrap_or(false));
-        if signal && matches!(self.signals.read_signal(), Ok(Some(_))) {
-            return true;
-        }
+        let told = match signal.then(|| self.signals.read_signal()) {
+            Some(Ok(Some(info))) if info.ssi_signo != LOOK as u32 => return true,
+            Some(Ok(Some(_))) => true,
+            Some(Ok(None) | Err(_)) | None => false,
+        };
         self.paused = false;
         if change {
             self.socket.clear_changes();
@@ -123,7 +130,7 @@ impl Server {
         if client {
             self.accept();
         }
-        if change || polled == Ok(0) || self.republish.is_some() {
+        if told || change || polled == Ok(0) || self.republish.is_some() {
             self.keep_published();
         }
         false

@@ -1,7 +1,7 @@
 //! The worker's Unix socket: published in one step, published again when it disappears, removed at the end.
 //!
-//! Owns the listening socket, its identity (device and inode) and the inotify watch of its directory. All names
-//! are reached through a descriptor of the directory, so that paths longer than `sun_path` work. What clients
+//! Owns the listening socket, its identity (device and inode) and, where nobody else tells, the inotify watch of its
+//! directory. All names are reached through a descriptor of the directory, so that paths longer than `sun_path` work. What clients
 //! send is not read here.
 
 use crate::limits::SOCKET_CHECK;
@@ -42,12 +42,22 @@ pub enum SocketError {
     },
 }
 
+/// Who notices that the socket's path is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// The worker, which watches the directory.
+    Own,
+    /// Somebody else, who says so.
+    Told,
+}
+
 /// The published socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
     path: PathBuf,
     bound: Bound,
-    /// Missing where the user has no instances left: then only the slow check notices that the path is gone.
+    /// Missing where somebody else tells, or where the user has no instances left: then only the slow check notices that
+    /// the path is gone.
     inotify: Option<Inotify>,
     watches: Vec<WatchDescriptor>,
 }
@@ -61,13 +71,10 @@ struct Bound {
 impl Socket {
     /// Publishes a socket of mode 0600 at this absolute path, making its directory (0700) where it is missing. A
     /// socket that nobody answers on is replaced.
-    pub(crate) fn publish(path: &Path) -> Result<Self, SocketError> {
-        let inotify = match Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK) {
-            Ok(inotify) => Some(inotify),
-            Err(e) => {
-                log::line(format_args!("cannot watch the socket, it is checked once a minute instead: {e}"));
-                None
-            }
+    pub(crate) fn publish(path: &Path, watch: Watch) -> Result<Self, SocketError> {
+        let inotify = match watch {
+            Watch::Own => new_inotify(),
+            Watch::Told => None,
         };
         let (watches, bound) = bind_watched(path, inotify.as_ref())?;
         Ok(Self { path: path.to_owned(), bound, inotify, watches })
@@ -139,6 +146,14 @@ impl Socket {
             log::line(format_args!("cannot remove {}: {e}", self.path.display()));
         }
     }
+}
+
+fn new_inotify() -> Option<Inotify> {
+    let made = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK);
+    if let Err(e) = &made {
+        log::line(format_args!("cannot watch the socket, it is checked once a minute instead: {e}"));
+    }
+    made.ok()
 }
 
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError {
@@ -247,18 +262,18 @@ mod tests {
     fn stale_is_replaced_alive_and_foreign_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/g.sock");
-        let first = Socket::publish(&path).unwrap();
+        let first = Socket::publish(&path, Watch::Own).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
-        assert!(matches!(Socket::publish(&path), Err(SocketError::Answered(_))));
+        assert!(matches!(Socket::publish(&path, Watch::Own), Err(SocketError::Answered(_))));
         drop(first);
         assert!(path.exists());
-        let second = Socket::publish(&path).unwrap();
+        let second = Socket::publish(&path, Watch::Own).unwrap();
         assert!(second.is_published());
         second.remove();
         assert!(!path.exists());
         fs::write(&path, "x").unwrap();
-        assert!(matches!(Socket::publish(&path), Err(SocketError::NotASocket(_))));
+        assert!(matches!(Socket::publish(&path, Watch::Own), Err(SocketError::NotASocket(_))));
         assert_eq!(fs::read(&path).unwrap(), b"x");
     }
 
@@ -266,9 +281,9 @@ mod tests {
     fn only_its_own_file_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("g.sock");
-        let first = Socket::publish(&path).unwrap();
+        let first = Socket::publish(&path, Watch::Own).unwrap();
         fs::remove_file(&path).unwrap();
-        let second = Socket::publish(&path).unwrap();
+        let second = Socket::publish(&path, Watch::Own).unwrap();
         first.remove();
         assert!(second.is_published() && !first.is_published());
     }
@@ -277,16 +292,16 @@ mod tests {
     fn paths_longer_than_an_address() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("d".repeat(120)).join(format!("{}.sock", "n".repeat(200)));
-        let socket = Socket::publish(&path).unwrap();
+        let socket = Socket::publish(&path, Watch::Own).unwrap();
         assert!(socket.is_published());
-        assert!(matches!(Socket::publish(&path), Err(SocketError::Answered(_))));
+        assert!(matches!(Socket::publish(&path, Watch::Own), Err(SocketError::Answered(_))));
     }
 
     #[test]
     fn comes_back_after_its_directory_went() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/g.sock");
-        let mut socket = Socket::publish(&path).unwrap();
+        let mut socket = Socket::publish(&path, Watch::Own).unwrap();
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
         assert!(!socket.is_published());
         socket.publish_again().unwrap();
@@ -298,7 +313,7 @@ mod tests {
     fn hears_that_a_directory_above_was_moved() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/graphs/g.sock");
-        let mut socket = Socket::publish(&path).unwrap();
+        let mut socket = Socket::publish(&path, Watch::Own).unwrap();
         for aside in ["aside", "aside too"] {
             socket.clear_changes();
             fs::rename(dir.path().join("run"), dir.path().join(aside)).unwrap();

@@ -85,6 +85,7 @@ impl Worker {
     fn step(self: &Arc<Self>, step: Step) -> io::Result<()> {
         match step {
             Step::Ignore(names) => names.iter().for_each(|name| ignore(signal_number(name))),
+            Step::Hear(names) => names.iter().for_each(|name| hear(signal_number(name))),
             Step::Child(child) => {
                 self.spawn(&child)?;
             }
@@ -385,6 +386,15 @@ fn signal_number(name: &str) -> c_int {
 fn ignore(signal: c_int) {
     // SAFETY: SIG_IGN is a valid disposition; no handler is installed.
     unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+fn hear(signal: c_int) {
+    extern "C" fn say(signal: c_int) {
+        let name = nix::sys::signal::Signal::try_from(signal).map_or("nothing", |signal| signal.as_str());
+        ["heard ", name, "\n"].iter().for_each(|part| write_all(1, part.as_bytes()));
+    }
+    // SAFETY: the handler has this signature, and does nothing but write(2).
+    unsafe { libc::signal(signal, say as extern "C" fn(c_int) as libc::sighandler_t) };
 }
 
 fn raise(signal: c_int) {

@@ -164,7 +164,7 @@ fn the_runtime_directory_comes_back() {
         drop(UnixListener::bind(made.join("notify.sock")).unwrap());
         exchange(&made, &own(gob));
     });
-    // The workers see to their own sockets.
+    // The workers see to their own sockets: they are told.
     for graph in ["a", "b"] {
         let path = alive.gob.runtime_dir().join(format!("graphs/{graph}.sock"));
         assert!(wait::until(SOON, || UnixStream::connect(&path).is_ok()), "{}", path.display());

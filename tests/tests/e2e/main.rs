@@ -28,6 +28,7 @@ mod replaced;
 mod resources;
 mod runtime_dir;
 mod servers;
+mod sockets;
 mod spawn;
 mod stop;
 mod stop_ways;

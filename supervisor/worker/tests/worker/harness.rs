@@ -1,8 +1,10 @@
 //! Starts workers and talks to them. A worker is killed when it is dropped; nothing here sleeps.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -39,22 +41,41 @@ impl Place {
     }
 
     pub(crate) fn try_start(&self, socket: &Path) -> Result<Worker, Failed> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gob-graph-worker"))
+        Self::run(&mut self.command(socket))
+    }
+
+    /// Starts it as gob does, with a socket in the directory that gob watches.
+    pub(crate) fn start_under_gob(&self) -> Worker {
+        let gob = self.path().join("run");
+        let mut command = self.command(&gob.join("graphs/demo.sock"));
+        command.env("GOB_SOCKET", gob.join("daemon.sock")).process_group(0);
+        Self::run(&mut command).unwrap_or_else(|failed| panic!("{failed:?}"))
+    }
+
+    fn command(&self, socket: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gob-graph-worker"));
+        command
             .arg("--root-dir")
             .arg(self.path().join("graphs"))
             .args(["--graph", "demo", "--socket"])
             .arg(socket)
+            .env_remove("GOB_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(command: &mut Command) -> Result<Worker, Failed> {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         let handshake: Value = serde_json::from_str(&line).unwrap();
         if handshake["ready"] == true {
-            return Ok(Worker { child, handshake, socket: socket.to_owned() });
+            let endpoint = handshake["endpoint"].as_str().unwrap();
+            let socket = PathBuf::from(endpoint.strip_prefix("unix:").unwrap());
+            return Ok(Worker { child, handshake, socket });
         }
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -101,8 +122,19 @@ impl Worker {
     }
 
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
+    /// Whether it has an inotify descriptor.
+    pub(crate) fn has_inotify(&self) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let mut targets = open.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap());
+        targets.any(|target| target.as_os_str() == "anon_inode:inotify")
     }
 }
 

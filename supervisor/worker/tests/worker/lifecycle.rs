@@ -2,6 +2,7 @@
 
 use crate::harness::Place;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -108,6 +109,24 @@ fn the_socket_comes_back_after_its_directory_went() {
     }
     assert!(worker.stop().success());
     assert!(!place.socket().exists());
+}
+
+#[test]
+fn under_gob_it_watches_nothing_and_publishes_again_when_it_is_told() {
+    let place = Place::new();
+    let worker = place.start_under_gob();
+    assert!(!worker.has_inotify());
+    for _ in 0..3 {
+        fs::remove_dir_all(worker.socket.parent().unwrap()).unwrap();
+        worker.signal(Signal::SIGURG);
+        wait_for(worker.socket.parent().unwrap());
+        wait_for(&worker.socket);
+        worker.client().data("ping", &json!({}));
+    }
+    let socket = worker.socket.clone();
+    assert!(worker.stop().success());
+    assert!(!socket.exists());
+    assert!(place.start().has_inotify(), "nobody tells one that is by itself");
 }
 
 #[test]
