@@ -1,7 +1,8 @@
 //! What the kernel tells of gob's files and of workers' sockets, sorted.
 //!
 //! A socket is lost when it is deleted, moved away, or when something from elsewhere takes its place. One that is published
-//! is renamed within the directory, from a name that is no socket's. What a worker does to its own socket at its end looks
+//! is renamed within the directory, from a name that is no socket's; what takes its place before that was read is taken for
+//! it, since the kernel makes one event of both, and is found by the worker's own look once a minute. What a worker does to its own socket at its end looks
 //! like a loss as well: which of them matter the core decides.
 
 use gob_core::{Lost, SOCKET_SUFFIX};

@@ -45,14 +45,17 @@ fn a_workers_socket_comes_back_and_nothing_else_is_touched() {
         fs::rename(&path, &aside).unwrap();
         comes_back(&path, "moved away");
         fs::remove_file(&aside).unwrap();
+        // The kernel makes one event of a publication and of what replaces it, while the former is not read yet. What was
+        // there to be read before the first of two requests is read before the answer to the second.
+        for _ in 0..2 {
+            assert_eq!(gob.status()["healed"], 0, "none of these are gob's own");
+        }
         // A socket on which nobody answers.
         drop(UnixListener::bind(&aside).unwrap());
         fs::rename(&aside, &path).unwrap();
         comes_back(&path, "replaced");
     }
     assert_eq!(fs::metadata(&other).unwrap().ino(), inode, "it was there all the time");
-    let status = gob.status();
-    assert_eq!(status["healed"], 0, "none of these are gob's own");
     gob.ctl(["invoke", "a", "stats"]).ok();
     let list = gob.connect().ok("list", json!({}));
     let now = [0, 1].map(|at| list["workers"][at]["pid"].as_i64().unwrap() as i32);

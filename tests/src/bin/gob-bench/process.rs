@@ -8,6 +8,7 @@ use gob_tests::wait::DEADLINE;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -40,8 +41,13 @@ struct Floor {
 
 impl Floor {
     fn start(gob: &Gob, worker: &[String]) -> Self {
-        let socket = gob.dir().join("floor.sock");
-        let process = command(gob, &floor_binary()).arg("serve").arg(&socket).arg("1").args(worker).spawn();
+        let socket = gob.dir().join("floor-server.sock");
+        let process = under_gob(&mut command(gob, &floor_binary()), gob)
+            .arg("serve")
+            .arg(&socket)
+            .arg("1")
+            .args(worker)
+            .spawn();
         let process = process.expect("the floor");
         assert!(gob_tests::wait::until(DEADLINE, || std::os::unix::net::UnixStream::connect(&socket).is_ok()));
         Self { socket, process }
@@ -95,9 +101,14 @@ pub fn ping(table: &mut Table, samples: &Samples, gob: &Gob) {
     table.against("warm gobctl ping", "ms", measured, "floor", Target::RatioAtMost(1.8));
 }
 
+/// What a worker finds in its environment when gob starts it: the same worker, and not one that watches its socket.
+fn under_gob<'a>(command: &'a mut Command, gob: &Gob) -> &'a mut Command {
+    command.env("GOB_SOCKET", gob.socket())
+}
+
 fn worker_args(gob: &Gob, graph: &str) -> Vec<String> {
     let text = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
-    let socket = gob.dir().join(format!("{graph}.sock"));
+    let socket = gob.runtime_dir().join(format!("graphs/{graph}.sock"));
     [
         text(gob.bin("gob-graph-worker")),
         "--root-dir".to_owned(),
@@ -114,8 +125,9 @@ fn worker_args(gob: &Gob, graph: &str) -> Vec<String> {
 fn bare_spawn(gob: &Gob) -> f64 {
     let args = worker_args(gob, "bare");
     let begun = Instant::now();
-    let mut worker =
-        command(gob, Path::new(&args[0])).args(&args[1..]).stdout(Stdio::piped()).spawn().expect("a worker");
+    let mut bare = command(gob, Path::new(&args[0]));
+    let bare = under_gob(&mut bare, gob).args(&args[1..]).process_group(0).stdout(Stdio::piped());
+    let mut worker = bare.spawn().expect("a worker");
     let mut line = String::new();
     BufReader::new(worker.stdout.as_mut().expect("a pipe")).read_line(&mut line).expect("a line");
     let elapsed = begun.elapsed().as_secs_f64() * 1e3;
@@ -143,6 +155,11 @@ pub fn start_and_stop(table: &mut Table, samples: &Samples, gob: &Gob) {
 
     let floor = Floor::start(gob, &worker_args(gob, "floor"));
     let gobctl = gob.bin("gobctl");
+    // One whose worker does not come up is no floor.
+    timed(&mut floor.call(gob, "start"));
+    let up = std::os::unix::net::UnixStream::connect(gob.runtime_dir().join("graphs/floor.sock"));
+    up.expect("the floor's worker");
+    timed(&mut floor.call(gob, "stop"));
     let stops = std::cell::RefCell::new((Vec::new(), Vec::new()));
     let ours = || {
         let elapsed = timed(command(gob, &gobctl).args(["start", "g"]));
