@@ -5,9 +5,10 @@ use gob_protocol::ProcessId;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{DirEntry, Metadata};
-use std::io;
+use std::fs::{DirEntry, File, Metadata};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -43,17 +44,30 @@ pub(crate) fn latest_pids() -> io::Result<impl Iterator<Item = i32>> {
         let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
         last.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
     };
-    let last = last_pid().or_else(|_| about())?;
+    let last = LastPid::open().and_then(|last| last.get()).or_else(|_| about())?;
     Ok(last.saturating_sub(32).max(1)..last.saturating_add(16))
 }
 
-/// The number that was given last, to a process or to a thread of our pid namespace (pid_namespaces(7)).
-///
-/// # Errors
-/// When the kernel does not tell: it was built without checkpoint and restore.
-pub(crate) fn last_pid() -> io::Result<i32> {
-    let last = std::fs::read_to_string("/proc/sys/kernel/ns_last_pid")?;
-    last.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
+/// Tells the number that was given last, to a process or to a thread of our pid namespace (pid_namespaces(7)). It stays
+/// open, because that is asked eight times for each run that ends.
+#[derive(Debug)]
+pub(crate) struct LastPid(File);
+
+impl LastPid {
+    /// # Errors
+    /// When the kernel does not tell: it was built without checkpoint and restore.
+    pub(crate) fn open() -> io::Result<Self> {
+        File::open("/proc/sys/kernel/ns_last_pid").map(Self)
+    }
+
+    /// # Errors
+    /// When what the kernel tells is no number.
+    pub(crate) fn get(&self) -> io::Result<i32> {
+        let mut text = [0; 16];
+        let len = self.0.read_at(&mut text, 0)?;
+        let text = text.get(..len).and_then(|text| std::str::from_utf8(text).ok());
+        text.and_then(|text| text.trim().parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
 }
 
 /// Whether a number is a process's, not one of its threads'.
@@ -85,9 +99,12 @@ pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<
 /// # Errors
 /// When it could not be looked at, such as for lack of a descriptor.
 pub(crate) fn stat(pid: i32) -> io::Result<Option<Found>> {
-    match std::fs::read(format!("/proc/{pid}/stat")) {
+    // More than it ever has, so that one read gives all of it: some fifty numbers and a name.
+    let mut stat = [0; 2048];
+    let read = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat));
+    match read {
         // A program may call itself what it likes, also in bytes that are no text.
-        Ok(stat) => Ok(read_stat(pid, &String::from_utf8_lossy(&stat))),
+        Ok(len) => Ok(read_stat(pid, &String::from_utf8_lossy(stat.get(..len).unwrap_or_default()))),
         Err(e) if is_gone(&e) => Ok(None),
         Err(e) => Err(e),
     }

@@ -5,7 +5,7 @@
 //! whoever was not there at the last look has a number above that. So within a short time of a whole look only the new
 //! numbers are looked at. Beyond that time, or where the numbers began anew or are not told, the whole table is.
 
-use super::process::{self, Found};
+use super::process::{self, Found, LastPid};
 use super::tag::{self, Life, Tag};
 use std::collections::HashMap;
 use std::io;
@@ -22,6 +22,8 @@ const MANY: i32 = 2_048;
 #[derive(Debug)]
 pub(crate) struct Table {
     life: Life,
+    /// Where the kernel tells it.
+    last: Option<LastPid>,
     looked: Option<Looked>,
 }
 
@@ -37,8 +39,8 @@ struct Looked {
 
 impl Table {
     /// Of processes that carry tags of this life.
-    pub(crate) const fn new(life: Life) -> Self {
-        Self { life, looked: None }
+    pub(crate) fn new(life: Life) -> Self {
+        Self { life, last: LastPid::open().ok(), looked: None }
     }
 
     /// Looks at the whole table. Whether nothing is left of a run can only be told from a whole look that began after
@@ -57,8 +59,7 @@ impl Table {
     /// # Errors
     /// When the table could not be looked at: whoever is not found then may be alive.
     pub(crate) fn look(&mut self) -> io::Result<()> {
-        // A lack of descriptors shows below, too.
-        let last = process::last_pid().ok();
+        let last = self.last.as_ref().and_then(|last| last.get().ok());
         let life = self.life;
         let tag_of = |pid| tag::of(pid).filter(|tag| life.has(*tag)).map(Tag);
         if let Some(looked) = &mut self.looked

@@ -68,7 +68,9 @@ fn a_workers_socket_comes_back_and_nothing_else_is_touched() {
 fn the_directory_of_workers_sockets_comes_back_and_is_watched_again() {
     let gob = Gob::with(Worker::Real);
     let graphs = ["a", "b"];
-    graphs.map(|graph| start(&gob, graph));
+    for graph in graphs {
+        start(&gob, graph);
+    }
     let dir = gob.runtime_dir().join("graphs");
     let all_come_back = |what| graphs.iter().for_each(|graph| comes_back(&socket(&gob, graph), what));
     let mut watcher = gob.events();
