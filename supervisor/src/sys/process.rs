@@ -2,10 +2,13 @@
 
 use super::tag::{self, Tag};
 use gob_protocol::ProcessId;
+use nix::dir::{Dir, Entry};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{DirEntry, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
@@ -26,11 +29,13 @@ pub(crate) struct Found {
 /// # Errors
 /// When the table, or its next part, can't be read. Nobody may take that for a process that is not there.
 pub(crate) fn pids() -> io::Result<impl Iterator<Item = io::Result<i32>>> {
-    let pid = |entry: io::Result<DirEntry>| match entry {
-        Ok(entry) => entry.file_name().to_str()?.parse().ok().map(Ok),
-        Err(e) => Some(Err(e)),
+    // The entries of `std::fs::read_dir` are two allocations each.
+    let pid = |entry: nix::Result<Entry>| match entry {
+        Ok(entry) => entry.file_name().to_str().ok()?.parse().ok().map(Ok),
+        Err(e) => Some(Err(e.into())),
     };
-    Ok(std::fs::read_dir("/proc")?.filter_map(pid))
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(Dir::open("/proc", flags, Mode::empty())?.into_iter().filter_map(pid))
 }
 
 /// The numbers that were given last, and those that come next, of which few belong to a process.
