@@ -58,16 +58,16 @@ impl Heard {
             let (name, rest) = rest.split_at(len);
             events = rest;
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(len);
-            // A name that is not UTF-8 is no socket's of a worker.
-            let name = name.get(..end).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-            self.event(field(0).cast_signed(), field(4), field(8), name);
+            // What is not UTF-8 is no socket's of a worker.
+            let name = String::from_utf8_lossy(name.get(..end).unwrap_or_default());
+            self.event(field(0).cast_signed(), field(4), field(8), &name);
         }
     }
 
     fn event(&mut self, watch: i32, mask: u32, cookie: u32, name: &str) {
         if mask & libc::IN_Q_OVERFLOW != 0 {
             (self.files, self.any) = (true, true);
-        } else if self.sockets != Some(watch) || mask & (libc::IN_DELETE | libc::IN_MOVE) == 0 {
+        } else if self.sockets != Some(watch) || name.is_empty() {
             self.files = true;
         } else if !name.ends_with(SOCKET_SUFFIX) {
             if mask & libc::IN_MOVED_FROM != 0 {

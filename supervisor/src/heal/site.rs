@@ -112,7 +112,7 @@ impl Site {
         let (logs, sockets) = (self.logs_path(), self.sockets_path());
         watch::New::over(&watch::Places {
             files: [&socket, &pid, &notify, &lock],
-            dirs: [runtime, state, &logs, &sockets],
+            dirs: [runtime, state, &logs],
             above: [runtime, state],
             sockets: &sockets,
         })

@@ -24,10 +24,10 @@ pub(super) struct Places<'a> {
     /// Files of gob's own.
     pub(super) files: [&'a Path; 4],
     /// Its directories.
-    pub(super) dirs: [&'a Path; 4],
+    pub(super) dirs: [&'a Path; 3],
     /// Those in which nothing but directories of gob's is ever deleted.
     pub(super) above: [&'a Path; 2],
-    /// The directory of the sockets that workers were given; one of `dirs`.
+    /// The directory of the sockets that workers were given, directly below one of `dirs`.
     pub(super) sockets: &'a Path,
 }
 
@@ -64,7 +64,8 @@ impl New {
         for above in places.above {
             add(above, AddWatchFlags::IN_DELETE)?;
         }
-        let sockets = add(places.sockets, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVE)?;
+        // Not its attributes: those of what is in it would be told too, and each worker that starts sets some.
+        let sockets = add(places.sockets, gone | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVE)?;
         Ok(Self { inotify: inotify.into(), sockets: sockets.map(WatchDescriptor::as_raw) })
     }
 }
@@ -102,5 +103,56 @@ impl Watch {
             self.heard.add(events.get(..len).unwrap_or_default());
         }
         &mut self.heard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gob_core::Lost;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    async fn soon(watch: &Watch) {
+        tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_worker_that_comes_and_goes_is_heard_by_its_socket_alone() {
+        let top = std::env::temp_dir().join(format!("gob-watch-{}", std::process::id()));
+        let [run, state] = ["run", "state"].map(|name| top.join(name));
+        let (sockets, logs, file) = (run.join("graphs"), state.join("logs"), run.join("file"));
+        [&sockets, &logs].into_iter().for_each(|dir| fs::create_dir_all(dir).unwrap());
+        fs::write(&file, "").unwrap();
+        let places = Places {
+            files: [&file; 4],
+            dirs: [&run, &state, &logs],
+            above: [&run, &state],
+            sockets: &sockets,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut watch = Watch::new(New::over(&places).unwrap()).unwrap();
+            let [temporary, socket] = [".gob-1", "a.sock"].map(|name| sockets.join(name));
+            let listener = UnixListener::bind(&temporary).unwrap();
+            fs::set_permissions(&temporary, Permissions::from_mode(0o600)).unwrap();
+            fs::rename(&temporary, &socket).unwrap();
+            soon(&watch).await;
+            let heard = watch.hear();
+            assert_eq!((heard.take_files(), heard.take_lost()), (false, None), "it comes");
+            fs::remove_file(&socket).unwrap();
+            soon(&watch).await;
+            let heard = watch.hear();
+            let lost = Lost::Files(["a.sock".to_owned()].into());
+            assert_eq!((heard.take_files(), heard.take_lost()), (false, Some(lost)), "it goes");
+            // The socket is open still, so that its directory itself says nothing.
+            fs::remove_dir(&sockets).unwrap();
+            soon(&watch).await;
+            assert!(watch.hear().take_files(), "the directory goes");
+            drop(listener);
+        });
+        fs::remove_dir_all(top).unwrap();
     }
 }
