@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod clone;
 pub(crate) mod fds;
+pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod reap;
 pub(crate) mod spawn;

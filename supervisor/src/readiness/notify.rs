@@ -3,16 +3,16 @@
 
 use super::Found;
 use crate::files::Identity;
+use crate::sys::message;
 use gob_core::Note;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{setsockopt, sockopt};
 use std::fs::{self, File, Permissions};
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::sync::mpsc::Sender;
 
@@ -20,6 +20,8 @@ use tokio::sync::mpsc::Sender;
 const MAX_BYTES: usize = 4096;
 /// A status is shown in lists: so many characters of it.
 const MAX_STATUS: usize = 200;
+/// Time until the socket is read again when that failed: for want of memory, say.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Where it is, by a way through the descriptor that is short, whatever the directory is called.
 pub(crate) fn path(runtime: &File) -> PathBuf {
@@ -40,17 +42,25 @@ pub(crate) fn bind(runtime: &File) -> io::Result<(UnixDatagram, Identity)> {
     Ok((socket, Identity::at(&path)?))
 }
 
-/// Passes on what is said, until nobody listens any more.
+/// Passes on what is said, until nobody listens any more. Whatever one message is, the next one is heard too.
 pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Sender<Found>) {
+    let mut failing = false;
     loop {
         match socket.async_io(Interest::READABLE, || receive(&socket)).await {
-            Ok(Some(said)) => {
-                if found.send(said).await.is_err() {
+            Ok(said) => {
+                failing = false;
+                if let Some(said) = said
+                    && found.send(said).await.is_err()
+                {
                     return;
                 }
             }
-            Ok(None) => {}
-            Err(error) => return tracing::warn!(%error, "no notifications any more"),
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "cannot read a notification");
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
         }
     }
 }
@@ -58,18 +68,7 @@ pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Sender<Found
 /// One message; `None` when there is nothing in it for us.
 fn receive(socket: &tokio::net::UnixDatagram) -> io::Result<Option<Found>> {
     let mut bytes = [0; MAX_BYTES];
-    // Room for the credentials alone: the kernel closes descriptors that somebody sends along.
-    let mut control = nix::cmsg_space!(UnixCredentials);
-    let mut into = [IoSliceMut::new(&mut bytes)];
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut into, Some(&mut control), flags)?;
-    let mut sender = None;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmCredentials(credentials) = control {
-            sender = Some(credentials.pid());
-        }
-    }
-    let len = message.bytes;
+    let (len, sender) = message::receive(socket, &mut bytes)?;
     let text = String::from_utf8_lossy(bytes.get(..len).unwrap_or_default());
     Ok(sender.and_then(|pid| read(pid, &text)))
 }
@@ -122,5 +121,51 @@ mod tests {
             said(&format!("STATUS={}", "é".repeat(300))).unwrap().1.unwrap().chars().count(),
             MAX_STATUS
         );
+    }
+    /// Longer than any of this takes.
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn descriptors_sent_along_are_closed_and_nobody_is_heard_less() {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+        use std::io::IoSlice;
+        use std::os::fd::AsFd;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime_is_here = runtime.enter();
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        setsockopt(&ours, sockopt::PassCred, &true).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (found, mut heard) = tokio::sync::mpsc::channel(8);
+        let listening = listen(tokio::net::UnixDatagram::from_std(ours).unwrap(), found);
+        let (end, barrier) = std::io::pipe().unwrap();
+        for (text, with) in [("BARRIER=1", true), ("STATUS=a", true), ("READY=1", false)] {
+            let fds = [barrier.as_raw_fd(); 3];
+            let rights = [ControlMessage::ScmRights(&fds)];
+            let beside = if with { &rights[..] } else { &[] };
+            let text = [IoSlice::new(text.as_bytes())];
+            sendmsg::<UnixAddr>(theirs.as_raw_fd(), &text, beside, MsgFlags::empty(), None).unwrap();
+        }
+        drop(barrier);
+        let hear = async {
+            let mut said = Vec::new();
+            while said.len() < 2 {
+                let Some(Found::Notified { pid, note, status }) = heard.recv().await else { break };
+                assert_eq!(pid, i32::try_from(std::process::id()).unwrap());
+                said.push((note.ready, status));
+            }
+            said
+        };
+        let said = tokio::time::timeout(DEADLINE, async {
+            tokio::select! {
+                said = hear => said,
+                () = listening => panic!("it listens no longer"),
+            }
+        });
+        drop(runtime_is_here);
+        assert_eq!(runtime.block_on(said).unwrap(), [(false, Some("a".to_owned())), (true, None)]);
+        // The end comes when nobody has the barrier any more, which is what its sender waits for.
+        let mut ended = [PollFd::new(end.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ended, PollTimeout::try_from(DEADLINE).unwrap()), Ok(1));
     }
 }
