@@ -55,6 +55,17 @@ impl HandshakeReader {
         }
         None
     }
+
+    /// Takes the next bytes of standard output where a handshake is a sign of life, and says whether one that is ready ends in
+    /// them. May be fed as long as the worker lives: no line is left for later.
+    pub fn repeats(&mut self, bytes: &[u8]) -> bool {
+        let mut seen = false;
+        self.0.extend(bytes);
+        while let Some(frame) = self.0.next_frame() {
+            seen = seen || frame.is_ok_and(|line| matches!(read_line(line), Some(Ok(_))));
+        }
+        seen
+    }
 }
 
 fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
@@ -159,6 +170,16 @@ mod tests {
         {
             assert!(matches!(endpoint(bad), Err(HandshakeError::Invalid(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn as_a_sign_of_life_it_counts_once_however_often_it_comes() {
+        let line = "{\"ready\":true}\n";
+        let mut reader = HandshakeReader::default();
+        assert!(reader.repeats(format!("noise\n{}{{\"ready\"", line.repeat(1000)).as_bytes()));
+        assert!(!reader.repeats(b":false}\nnoise\n"), "no line was left for later");
+        assert!(!reader.repeats(&vec![b'x'; MAX_HANDSHAKE_BYTES + 1]));
+        assert!(reader.repeats(format!("\n{line}").as_bytes()), "a line that is too long is passed over");
     }
 
     #[test]

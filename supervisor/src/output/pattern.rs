@@ -1,4 +1,4 @@
-//! A line of output that says that its worker is ready (`readiness = { type = "log", pattern = … }`).
+//! A line of output that says that its worker is ready, or well (`readiness = { type = "log", pattern = … }`).
 
 use super::index::Stream;
 use super::watch::Watch;
@@ -8,7 +8,7 @@ use gob_protocol::kind::LogStream;
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
 use regex_lite::{Captures, Regex};
 
-/// Looks for the first line that matches. Lines over 64 KiB are not looked at.
+/// Looks for lines that match. Lines over 64 KiB are not looked at.
 pub(crate) struct Pattern {
     pattern: Regex,
     stream: Option<LogStream>,
@@ -26,26 +26,39 @@ impl Pattern {
         let framer = || Framer::new(MAX_HANDSHAKE_BYTES);
         Ok(Self { pattern, stream, stdout: framer(), stderr: framer() })
     }
-}
 
-impl Watch for Pattern {
-    fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
+    /// Where the bytes of this stream go; nowhere when it is not looked at.
+    fn of(&mut self, stream: Stream) -> Option<(&Regex, &mut Framer)> {
         let (which, framer) = match stream {
             Stream::Stdout => (LogStream::Stdout, &mut self.stdout),
             Stream::Stderr => (LogStream::Stderr, &mut self.stderr),
         };
-        if self.stream.is_some_and(|wanted| wanted != which) {
-            return None;
-        }
+        self.stream.is_none_or(|wanted| wanted == which).then_some((&self.pattern, framer))
+    }
+}
+
+impl Watch for Pattern {
+    fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
+        let (pattern, framer) = self.of(stream)?;
         framer.extend(bytes);
         while let Some(frame) = framer.next_frame() {
             let Ok(line) = frame else { continue };
-            let line = String::from_utf8_lossy(line);
-            if let Some(captures) = self.pattern.captures(line.trim_end_matches('\r')) {
+            if let Some(captures) = pattern.captures(&String::from_utf8_lossy(line)) {
                 return Some(read(&captures));
             }
         }
         None
+    }
+
+    fn is_sign(&mut self, stream: Stream, bytes: &[u8]) -> bool {
+        let Some((pattern, framer)) = self.of(stream) else { return false };
+        let mut seen = false;
+        framer.extend(bytes);
+        while let Some(frame) = framer.next_frame() {
+            // One is enough; the others are only taken out.
+            seen = seen || frame.is_ok_and(|line| pattern.is_match(&String::from_utf8_lossy(line)));
+        }
+        seen
     }
 }
 

@@ -9,14 +9,19 @@ use std::fmt;
 pub(crate) struct Watches {
     /// Until it has an answer: that is the run's readiness.
     pub(crate) ready: Option<Box<dyn Watch>>,
-    /// As long as the run lives: each answer is a sign of life.
+    /// As long as the run lives: it sees signs of life.
     pub(crate) well: Option<Box<dyn Watch>>,
 }
 
 /// Sees a run's output. Runs on the drain thread, in constant memory, and never waits.
 pub(crate) trait Watch: Send {
-    /// Takes the next bytes of one stream, and answers when there is something in them.
+    /// Takes the next bytes of one stream, and answers when there is something in them. Once it has answered, it must not be
+    /// fed any more: it may have kept what follows.
     fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>>;
+
+    /// Takes the next bytes of one stream, and says whether a sign of life ends in them. Looks at every line of them once and
+    /// keeps none but the last one's beginning, so that it may go on for ever.
+    fn is_sign(&mut self, stream: Stream, bytes: &[u8]) -> bool;
 }
 
 impl Watch for HandshakeReader {
@@ -24,6 +29,13 @@ impl Watch for HandshakeReader {
         match stream {
             Stream::Stdout => Self::feed(self, bytes),
             Stream::Stderr => None,
+        }
+    }
+
+    fn is_sign(&mut self, stream: Stream, bytes: &[u8]) -> bool {
+        match stream {
+            Stream::Stdout => self.repeats(bytes),
+            Stream::Stderr => false,
         }
     }
 }

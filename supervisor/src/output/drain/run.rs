@@ -42,7 +42,7 @@ impl Run {
     pub(super) fn took(&mut self, stream: Stream, time: i64, bytes: &[u8]) -> Option<FromOutput> {
         self.tap.push(stream, time, bytes);
         if let Some(well) = &mut self.watches.well
-            && matches!(well.feed(stream, bytes), Some(Ok(_)))
+            && well.is_sign(stream, bytes)
         {
             self.tap.saw();
         }

@@ -66,3 +66,24 @@ fn a_main_thread_that_is_behind_loses_nothing_and_delays_nobody() {
     told.dedup();
     assert_eq!(told.len(), 30);
 }
+
+#[test]
+fn a_sign_of_life_is_none_later_however_many_came_at_once() {
+    let pattern = Pattern::new("^alive$", None).unwrap();
+    let signs: [(Box<dyn Watch>, &str); 2] =
+        [(Box::new(pattern), "alive\n"), (Box::new(HandshakeReader::default()), LINE)];
+    for (run, (well, sign)) in (1..).zip(signs) {
+        let plane = Plane::new();
+        let mut worker = plane.attach_watched(&key("a", run), Watches { ready: None, well: Some(well) });
+        let mut seen = |text: &str| {
+            worker.out(text);
+            plane.settle();
+            worker.tap.take_seen()
+        };
+        assert!(seen(&format!("{}{}", sign.repeat(1000), &sign[..3])));
+        for _ in 0..10 {
+            assert!(!seen("error\n"), "it said {sign:?} long ago");
+        }
+        assert!(seen(sign), "and may say it again");
+    }
+}
