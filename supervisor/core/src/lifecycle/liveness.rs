@@ -20,7 +20,7 @@ impl Core {
     /// The run became ready: from here on it has to stay well.
     pub(super) fn begin_liveness(&mut self, name: &Name) {
         let Some(worker) = self.workers.get_mut(name) else { return };
-        // What it asked for before it was ready holds.
+        // What this run asked for before it was ready holds.
         worker.live = Live { watchdog_ms: worker.live.watchdog_ms, ..Live::default() };
         self.look_again(name);
         self.heed_idleness(name);

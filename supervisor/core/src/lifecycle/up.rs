@@ -20,6 +20,7 @@ impl Core {
         worker.phase = Phase::Starting { pid: None };
         worker.ready_mono_ms = None;
         worker.told_mono_ms = None;
+        worker.live = crate::worker::Live::default();
         worker.port = None;
         let timeout_ms = worker.kind.readiness.timeout_ms;
         let Some(worker) = self.workers.get(name) else { return };

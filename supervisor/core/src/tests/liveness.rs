@@ -106,6 +106,18 @@ fn a_worker_may_choose_its_own_watchdog() {
 }
 
 #[test]
+fn the_next_run_has_not_chosen_that_watchdog() {
+    let mut world = ready(liveness(|liveness| liveness.check = Check::Notify));
+    say(&mut world, Note { watchdog_ms: Some(50), ..Note::default() });
+    assert_eq!(world.wake, Some(world.now + 50));
+    world.takes(&Step::Exited(name("w"), Exit::Code { code: 1 }));
+    world.takes(&Step::Swept(name("w")));
+    world.settles();
+    assert_eq!((view(&world).state, view(&world).run), (State::Ready, 2));
+    assert_eq!(world.wake, Some(world.now + 400), "the interval of its kind, as its environment says");
+}
+
+#[test]
 fn a_start_is_extended_and_never_shortened() {
     let mut world = World::new(watched_kind());
     world.takes(&Step::Join(CLI, "cli"));
