@@ -76,7 +76,7 @@ pub struct Config {
     pub leftovers: BTreeMap<Name, Vec<i32>>,
     /// How many processes of an earlier supervisor were ended.
     pub orphans_recovered: u64,
-    /// Highest run of each worker that left logs, so that a new run never writes into them.
+    /// Highest run of each worker that left logs, so that a new run never writes into them; and of each that was removed.
     pub last_runs: BTreeMap<Name, u64>,
     /// Seed of the backoff's jitter.
     pub seed: u64,

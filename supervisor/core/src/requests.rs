@@ -162,8 +162,9 @@ impl Core {
         self.timers.cancel(&crate::Timer::Lease(name.clone()));
         if let Some(gone) = self.workers.remove(name) {
             self.graphs.remove(&(gone.graph, gone.root_dir));
+            // Somebody may still be looking at its last run; what they find must not be taken for another one's.
+            self.config.last_runs.insert(gone.name, gone.run);
         }
-        self.config.last_runs.remove(name);
         self.out.push(Effect::Forget { name: name.clone() });
     }
 

@@ -182,7 +182,7 @@ impl World {
         ensure!(view.owned == owned, "owned is {} for {requester:?}: {view:?}", view.owned);
         let wish = self.spec.wishes.get(&view.name);
         // It is added before it is leased.
-        let new = view.leases == 0 && view.run == 0 && requester.is_none();
+        let new = view.leases == 0 && view.command.is_empty() && requester.is_none();
         let counted = wish.is_none_or(|wish| view.leases as usize == wish.leases.len());
         ensure!(counted || new, "leases: {view:?}");
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::harness::{World, watched_kind};
 use super::steps::Step;
-use super::words::{CLI, DESKTOP, by_name, name, outcome, start, start_leased, view};
+use super::words::{CLI, DESKTOP, by_name, name, outcome, start, start_leased, stop, view};
 use crate::{Effect, Input, Note, Now, RunKey, Target};
 use gob_protocol::kind::{Check, Kind, Liveness, RestartOn};
 use gob_protocol::{Exit, Outcome, Request, State, Timestamp};
@@ -151,6 +151,20 @@ fn what_is_looked_at() {
     });
     let key = RunKey { name: name("w"), run: 1 };
     assert_eq!(target, Some((key, Target::Connect { address: "unix:/run/graphs/w.sock".into() })));
+}
+
+#[test]
+fn a_late_look_at_what_was_removed_says_nothing_of_what_came_after_it() {
+    let mut world = ready(liveness(|_| {}));
+    world.takes(&Step::Due);
+    let looked_at = RunKey { name: name("w"), run: view(&world).run };
+    for request in [stop("w"), Request::Remove(by_name("w")), start("w")] {
+        world.takes(&Step::Ask(CLI, request));
+        world.settles();
+    }
+    assert_eq!(view(&world).state, State::Ready);
+    world.feed(Input::Probed { key: looked_at, failure: Some("timed out".into()) }).expect("a late look");
+    assert_eq!((view(&world).state, view(&world).reason), (State::Ready, None));
 }
 
 #[test]

@@ -395,7 +395,10 @@ fn unlucky(worker: &Worker) -> bool {
 
 /// The run that a start is served by: the one there is, or the next one.
 fn served_by(core: &Core, name: &Name) -> u64 {
-    let Some(worker) = core.workers.get(name) else { return 1 };
+    let Some(worker) = core.workers.get(name) else {
+        // Numbers go on where those of a removed worker ended.
+        return core.config.last_runs.get(name).map_or(1, |last| last + 1);
+    };
     let next = matches!(stand(worker), Stand::Rest | Stand::Backoff | Stand::Ending);
     worker.run + u64::from(next)
 }
