@@ -51,6 +51,7 @@ pub(crate) enum Found {
 /// The tasks that look.
 pub(crate) struct Readiness {
     found: mpsc::Sender<Found>,
+    looks: sockets::Looks,
     probes: HashMap<RunKey, JoinHandle<()>>,
     /// Those that listen for notifications: on the socket that is there, and on the one before it.
     listeners: VecDeque<JoinHandle<()>>,
@@ -63,7 +64,8 @@ impl Readiness {
     /// Nothing is looked at yet; what is found comes through the receiver.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Found>) {
         let (found, receiver) = mpsc::channel(QUEUE);
-        (Self { found, probes: HashMap::new(), listeners: VecDeque::new() }, receiver)
+        let looks = sockets::Looks::new();
+        (Self { found, looks, probes: HashMap::new(), listeners: VecDeque::new() }, receiver)
     }
 
     /// Listens for notifications on this socket, which does not block.
@@ -82,7 +84,7 @@ impl Readiness {
 
     /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
     pub(crate) fn probe(&mut self, key: RunKey, target: Target, tag: Tag) {
-        let task = probe::until_ready(key.clone(), target, tag, self.found.clone());
+        let task = probe::until_ready(key.clone(), target, tag, self.looks.clone(), self.found.clone());
         if let Some(old) = self.probes.insert(key, tokio::task::spawn_local(task)) {
             old.abort();
         }
@@ -90,9 +92,9 @@ impl Readiness {
 
     /// Looks at a target once.
     pub(crate) fn look(&self, key: RunKey, target: Target, tag: Tag, limit: Duration) {
-        let found = self.found.clone();
+        let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
-            let failure = probe::once(&target, tag, limit).await.err();
+            let failure = probe::once(&target, tag, &looks, limit).await.err();
             // Without a loop nobody waits for it.
             found.send(Found::Looked { key, failure }).await.unwrap_or_default();
         });

@@ -1,6 +1,7 @@
 //! One probe: looks at its target until that is ready. Whoever wants no more of it aborts its task.
 
-use super::{Found, http, sockets};
+use super::sockets::Looks;
+use super::{Found, http};
 use crate::sys::tag::Tag;
 use gob_core::{RunKey, Target};
 use gob_protocol::handshake::Handshake;
@@ -23,12 +24,12 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(super) type Ready = (Option<String>, Vec<Port>);
 
 /// Looks again and again, ever more rarely, and tells of it.
-pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Sender<Found>) {
+pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, looks: Looks, found: Sender<Found>) {
     let begun = Instant::now();
     let (mut between, longest) = BETWEEN;
     let mut told = String::new();
     loop {
-        let status = match once(&target, tag, ATTEMPT).await {
+        let status = match once(&target, tag, &looks, ATTEMPT).await {
             Ok((endpoint, ports)) => {
                 let handshake = Handshake { endpoint, ..Handshake::default() };
                 return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
@@ -45,8 +46,8 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, found: Se
 }
 
 /// Looks once, and says what was seen when that is not what it should be.
-pub(super) async fn once(target: &Target, tag: Tag, limit: Duration) -> Result<Ready, String> {
-    let attempt = timeout(limit, attempt(target, tag)).await;
+pub(super) async fn once(target: &Target, tag: Tag, looks: &Looks, limit: Duration) -> Result<Ready, String> {
+    let attempt = timeout(limit, attempt(target, tag, looks)).await;
     let attempt = attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     attempt.map_err(|error| format!("{}: {error}", describe(target)))
 }
@@ -60,14 +61,14 @@ fn describe(target: &Target) -> String {
     }
 }
 
-async fn attempt(target: &Target, tag: Tag) -> io::Result<Ready> {
+async fn attempt(target: &Target, tag: Tag, looks: &Looks) -> io::Result<Ready> {
     match target {
         Target::Http { port: Some(port), path, status } => {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             get(address, path, *status).await?;
             Ok((Some(format!("http://{address}")), Vec::new()))
         }
-        Target::Http { port: None, path, status } => discover(path, *status, tag).await,
+        Target::Http { port: None, path, status } => discover(path, *status, tag, looks).await,
         Target::Connect { address } => {
             if let Some(path) = address.strip_prefix("unix:") {
                 drop(UnixStream::connect(path).await?);
@@ -94,8 +95,8 @@ async fn get(address: SocketAddr, path: &str, expected: u16) -> io::Result<()> {
 }
 
 /// Asks everybody in the run's tree who listens.
-async fn discover(path: &str, status: u16, tag: Tag) -> io::Result<Ready> {
-    let listening = sockets::listening(tag)?;
+async fn discover(path: &str, status: u16, tag: Tag, looks: &Looks) -> io::Result<Ready> {
+    let listening = looks.listening(tag).await?;
     let ports = || listening.iter().map(|(_, port)| port.clone()).collect();
     let mut last = io::Error::other("it listens on no port yet");
     for (address, _) in &listening {
@@ -105,4 +106,38 @@ async fn discover(path: &str, status: u16, tag: Tag) -> io::Result<Ready> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// A tag that nobody carries.
+    const NOBODY: Tag = Tag(1);
+
+    #[test]
+    fn the_main_thread_does_not_look_for_ports_itself() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let target = Target::Http { port: None, path: "/".to_owned(), status: 200 };
+        let looks = Looks::new();
+        let mut was_free = false;
+        // Another thread may be so quick that there is nothing to wait for, but not each time.
+        for _ in 0..20 {
+            let found = runtime.block_on(async {
+                let mut once = pin!(once(&target, NOBODY, &looks, Duration::from_secs(20)));
+                match once.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(found) => found,
+                    Poll::Pending => {
+                        was_free = true;
+                        once.await
+                    }
+                }
+            });
+            assert_eq!(found, Err("GET /: it listens on no port yet".to_owned()));
+        }
+        assert!(was_free);
+    }
 }

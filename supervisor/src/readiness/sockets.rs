@@ -1,18 +1,51 @@
 //! On which TCP ports processes listen, a run's tree say: the sockets that they have open (`/proc/PID/fd`), joined with the
 //! kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by their inodes (proc(5)).
 
+use crate::off_thread;
 use crate::sys::process;
 use crate::sys::tag::Tag;
 use gob_protocol::view::Port;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The state `TCP_LISTEN` as `/proc/net/tcp` writes it.
 const LISTENING: &str = "0A";
 
-/// Where to reach the run's listening sockets from this machine, each with its port and process.
-pub(super) fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
+/// So many looks go on at once; each costs as much as there are processes and sockets.
+const AT_ONCE: usize = 4;
+
+/// Looks at sockets beside the main thread, which has no time for it.
+#[derive(Debug, Clone)]
+pub(super) struct Looks(Arc<Semaphore>);
+
+impl Looks {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+
+    /// Where to reach the run's listening sockets from this machine, each with its port and process.
+    pub(super) async fn listening(&self, tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
+        self.look(move || listening(tag)).await
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let permit = self.0.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let looked = off_thread::begin(move || {
+            let looked = look();
+            drop(permit);
+            looked
+        });
+        looked.await.map_err(io::Error::other)?
+    }
+}
+
+fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
     let members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
     listening_of(members.iter().map(|found| found.id.pid))
 }
