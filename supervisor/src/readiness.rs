@@ -107,11 +107,18 @@ impl Readiness {
         }
     }
 
-    /// Asks a run to end by an HTTP request, such as `POST /v1/shutdown`.
-    pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String) {
-        let found = self.found.clone();
+    /// Asks a run to end by an HTTP request, such as `POST /v1/shutdown`; where its tag is given, only if it is of its tree
+    /// who listens there.
+    pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String, of: Option<Tag>) {
+        let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
-            let answer = tokio::time::timeout(STOP_LIMIT, http::ask(&endpoint, &request)).await;
+            let asked = async {
+                if let Some((tag, address)) = of.zip(http::address(&endpoint)) {
+                    probe::make_sure(address, tag, &looks).await?;
+                }
+                http::ask(&endpoint, &request).await
+            };
+            let answer = tokio::time::timeout(STOP_LIMIT, asked).await;
             let taken = matches!(answer, Ok(Ok(200..=299)));
             if !taken {
                 tracing::info!(worker = %key.name, run = key.run, %endpoint, %request, ?answer, "not taken");

@@ -122,9 +122,13 @@ impl Shell {
             Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
             Effect::Spawn(plan) => return Some(self.spawn(&plan)),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
-            Effect::StopHttp { key, endpoint, request } => {
+            Effect::StopHttp { key, endpoint, request, look } => {
                 self.runs.note_tree(&key);
-                self.readiness.stop(key, endpoint, request);
+                let of = if look { self.runs.tag(&key) } else { None };
+                if look && of.is_none() {
+                    return Some(Input::StopAnswered { key, taken: false });
+                }
+                self.readiness.stop(key, endpoint, request, of);
             }
             Effect::Probe { key, target } => {
                 if let Some(tag) = self.runs.tag(&key) {

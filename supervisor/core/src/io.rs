@@ -253,6 +253,8 @@ pub enum Effect {
         endpoint: String,
         /// What: a method and a path, as in `POST /v1/shutdown`.
         request: String,
+        /// Nobody knows yet whether it is the run that listens there: only then it is asked.
+        look: bool,
     },
     /// Look whether a run is ready, again and again until it is or `EndProbe` comes; answered by `Ready`.
     Probe {

@@ -120,6 +120,7 @@ impl Core {
             actor: actor.clone(),
             ready_mono_ms: None,
             port: None,
+            endpoint_is_its_own: false,
             lost_ports: 0,
             probing: false,
             looking: None,

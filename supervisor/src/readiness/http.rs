@@ -76,7 +76,7 @@ fn read_status(answer: &[u8]) -> Option<u16> {
 }
 
 /// The socket address of `http://host:port/…` where that is on the loopback interface.
-fn address(endpoint: &str) -> Option<SocketAddr> {
+pub(super) fn address(endpoint: &str) -> Option<SocketAddr> {
     let rest = endpoint.strip_prefix("http://")?;
     socket_address(rest.split(['/', '?', '#']).next()?).filter(|address| address.ip().is_loopback())
 }

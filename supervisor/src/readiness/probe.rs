@@ -1,6 +1,6 @@
 //! One probe: looks at its target until that is ready. Whoever wants no more of it aborts its task.
 
-use super::sockets::Looks;
+use super::sockets::{Listener, Looks};
 use super::{Found, http};
 use crate::sys::tag::Tag;
 use gob_core::{RunKey, Target};
@@ -29,19 +29,53 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, looks: Lo
     let (mut between, longest) = BETWEEN;
     let mut told = String::new();
     loop {
-        let status = match once(&target, tag, &looks, ATTEMPT).await {
+        let ready = match once(&target, tag, &looks, ATTEMPT).await {
+            Ok(ready) => whose(ready, &target, tag, &looks).await,
+            Err(status) => Err((status, false)),
+        };
+        let (status, at_once) = match ready {
             Ok((endpoint, ports)) => {
                 let handshake = Handshake { endpoint, ..Handshake::default() };
                 return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
             }
-            Err(status) => status,
+            Err(not_yet) => not_yet,
         };
-        if begun.elapsed() > QUIET && status != told {
+        if (at_once || begun.elapsed() > QUIET) && status != told {
             told.clone_from(&status);
             found.send(Found::NotYet { key: key.clone(), status }).await.unwrap_or_default();
         }
         sleep(between).await;
         between = (between * 2).min(longest);
+    }
+}
+
+/// Makes sure that who answered on a port that was not looked up is of the run's tree: it may be whoever was there before.
+/// If not, why, and whether that is to be told at once: the run may be about to die of it.
+async fn whose(ready: Ready, target: &Target, tag: Tag, looks: &Looks) -> Result<Ready, (String, bool)> {
+    let Target::Http { port: Some(port), .. } = target else { return Ok(ready) };
+    let (endpoint, _) = ready;
+    match make_sure(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)), tag, looks).await {
+        Ok(ports) => Ok((endpoint, ports)),
+        Err(error) => {
+            let at_once = error.kind() == io::ErrorKind::AddrInUse;
+            Err((format!("{}: {error}", describe(target)), at_once))
+        }
+    }
+}
+
+/// The ports on which the run's tree listens, of which this has to be one.
+///
+/// # Errors
+/// `AddrInUse` when somebody else listens there.
+pub(super) async fn make_sure(address: SocketAddr, tag: Tag, looks: &Looks) -> io::Result<Vec<Port>> {
+    let port = address.port();
+    match looks.listener(tag, address).await? {
+        Listener::Ours(ports) => Ok(ports),
+        Listener::SomebodyElse => {
+            let words = format!("somebody else answers on port {port}");
+            Err(io::Error::new(io::ErrorKind::AddrInUse, words))
+        }
+        Listener::Nobody => Err(io::Error::other(format!("nobody listens on port {port} any more"))),
     }
 }
 

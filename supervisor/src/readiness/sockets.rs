@@ -31,6 +31,11 @@ impl Looks {
         self.look(move || listening(tag)).await
     }
 
+    /// Who of the run's tree listens where this address leads.
+    pub(super) async fn listener(&self, tag: Tag, address: SocketAddr) -> io::Result<Listener> {
+        self.look(move || listener(tag, address)).await
+    }
+
     async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -45,43 +50,105 @@ impl Looks {
     }
 }
 
+/// Who listens where somebody answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// The run's tree, on these ports; or it can't be told, because it keeps what it has open to itself.
+    Ours(Vec<Port>),
+    /// Not the run's tree.
+    SomebodyElse,
+    /// Nobody, any more.
+    Nobody,
+}
+
 fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
+    listening_of(tree(tag)?)
+}
+
+fn tree(tag: Tag) -> io::Result<impl Iterator<Item = i32>> {
     let members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
-    listening_of(members.iter().map(|found| found.id.pid))
+    Ok(members.into_iter().map(|found| found.id.pid))
+}
+
+fn listener(tag: Tag, address: SocketAddr) -> io::Result<Listener> {
+    let ours = Holders::of(tree(tag)?);
+    let all = table();
+    let mut there = all.iter().filter(|(at, _)| leads_to(address, *at)).peekable();
+    Ok(if there.peek().is_none() {
+        Listener::Nobody
+    } else if ours.hide || there.any(|(_, inode)| ours.by_inode.contains_key(inode)) {
+        Listener::Ours(ours.reachable_of(&all).into_values().map(|(_, port)| port).collect())
+    } else {
+        Listener::SomebodyElse
+    })
 }
 
 /// Where to reach the listening sockets of these processes from this machine, each with its port and process.
 pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> io::Result<Vec<(SocketAddr, Port)>> {
-    let mut holders = BTreeMap::new();
-    for pid in pids {
-        for inode in socket_inodes(pid) {
-            holders.entry(inode).or_insert(pid);
-        }
-    }
-    if holders.is_empty() {
+    let holders = Holders::of(pids);
+    if holders.by_inode.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = BTreeMap::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        // A kernel without IPv6 has no second table.
-        let text = std::fs::read_to_string(table).unwrap_or_default();
-        for (address, inode) in text.lines().filter_map(read_line) {
-            if let (Some(pid), Some(address)) = (holders.get(&inode), reachable(address)) {
+    Ok(holders.reachable_of(&table()).into_values().collect())
+}
+
+/// Which sockets some processes have open.
+#[derive(Debug, Default)]
+struct Holders {
+    by_inode: BTreeMap<u64, i32>,
+    /// One of them does not let us see (it has capabilities, or is another user's).
+    hide: bool,
+}
+
+impl Holders {
+    fn of(pids: impl IntoIterator<Item = i32>) -> Self {
+        let mut holders = Self::default();
+        for pid in pids {
+            match socket_inodes(pid) {
+                Ok(inodes) => {
+                    inodes.into_iter().for_each(|inode| {
+                        holders.by_inode.entry(inode).or_insert(pid);
+                    });
+                }
+                Err(e) => holders.hide |= e.kind() == io::ErrorKind::PermissionDenied,
+            }
+        }
+        holders
+    }
+
+    fn reachable_of(&self, table: &[(SocketAddr, u64)]) -> BTreeMap<u16, (SocketAddr, Port)> {
+        let mut found = BTreeMap::new();
+        for (address, inode) in table {
+            if let (Some(pid), Some(address)) = (self.by_inode.get(inode), reachable(*address)) {
                 let port = Port { port: address.port(), protocol: "tcp".to_owned(), pid: *pid };
                 found.entry(address.port()).or_insert((address, port));
             }
         }
+        found
     }
-    Ok(found.into_values().collect())
+}
+
+/// All listening sockets of the machine: where they are bound, and their inodes.
+fn table() -> Vec<(SocketAddr, u64)> {
+    // A kernel without IPv6 has no second table.
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    tables.iter().flat_map(|text| text.lines()).filter_map(read_line).collect()
+}
+
+/// Whether a socket that is bound here gets connections to this address. One on all IPv6 addresses may get IPv4 ones too.
+fn leads_to(address: SocketAddr, bound: SocketAddr) -> bool {
+    let everywhere = bound.ip().is_unspecified() && (bound.is_ipv6() || address.is_ipv4());
+    bound.port() == address.port() && (bound.ip() == address.ip() || everywhere)
 }
 
 /// The inodes of the sockets that a process has open; none when it is gone.
-fn socket_inodes(pid: i32) -> Vec<u64> {
-    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
     let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
     let inode =
         |link: std::path::PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
-    links.filter_map(inode).collect()
+    Ok(links.filter_map(inode).collect())
 }
 
 /// Local address and inode of a listening socket.
@@ -140,5 +207,29 @@ mod tests {
         let found = listening(tag).unwrap();
         let ours = found.iter().find(|(address, _)| address.port() == port).unwrap();
         assert_eq!((ours.0.ip(), ours.1.pid), (IpAddr::V4(Ipv4Addr::LOCALHOST), me));
+    }
+    #[test]
+    fn whose_port_it_is() {
+        let listener_at = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener_at.local_addr().unwrap();
+        let me = Tag(crate::sys::tag::of(i32::try_from(std::process::id()).unwrap()).unwrap());
+        let Listener::Ours(ports) = listener(me, address).unwrap() else { panic!("not ours") };
+        assert!(ports.iter().any(|port| port.port == address.port()));
+        // A tag that nobody carries.
+        assert_eq!(listener(Tag(1), address).unwrap(), Listener::SomebodyElse);
+        drop(listener_at);
+        assert_eq!(listener(me, address).unwrap(), Listener::Nobody);
+    }
+
+    #[test]
+    fn where_connections_end_up() {
+        let leads = |address: &str, bound: &str| leads_to(address.parse().unwrap(), bound.parse().unwrap());
+        for bound in ["127.0.0.1:81", "0.0.0.0:81", "[::]:81"] {
+            assert!(leads("127.0.0.1:81", bound), "{bound}");
+        }
+        for bound in ["127.0.0.1:82", "127.0.0.2:81", "[::1]:81", "0.0.0.0:82"] {
+            assert!(!leads("127.0.0.1:81", bound), "{bound}");
+        }
+        assert!(leads("[::1]:81", "[::]:81") && !leads("[::1]:81", "0.0.0.0:81"));
     }
 }

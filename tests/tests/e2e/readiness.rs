@@ -4,8 +4,10 @@ use gob_tests::Gob;
 use gob_tests::script::{Http, Step, Write};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
 
 /// A world whose default kind is the fixture with a port, and with these lines of configuration.
 pub(crate) fn gob(given: bool, lines: &str) -> Gob {
@@ -49,6 +51,74 @@ fn http_on_a_discovered_port() {
     assert_eq!(worker["ports"][0]["pid"], worker["pid"]);
 }
 
+/// Somebody else's server, which answers 200 to whatever it is asked, and notes it.
+struct Stranger {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Stranger {
+    fn on(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (port, asked) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(Vec::new())));
+        let noted = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                noted.lock().unwrap().extend(lines.next());
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                // Whoever asked may be gone.
+                (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap_or_default();
+            }
+        });
+        Self { port, asked }
+    }
+
+    /// Whether it was asked for something that begins with this.
+    fn was_asked(&self, words: &str) -> bool {
+        self.asked.lock().unwrap().iter().any(|line| line.starts_with(words))
+    }
+}
+
+#[test]
+fn whoever_else_answers_on_the_port_is_not_the_worker_and_not_asked_to_end() {
+    let stranger = Stranger::on(0);
+    let gob = gob(
+        false,
+        &format!(
+            "readiness = {{ type = \"http\", path = \"/healthz\", port = {}, timeout = \"1s\" }}\n\
+             stop = {{ http = \"POST /v1/shutdown\" }}",
+            stranger.port
+        ),
+    );
+    gob.script("g", &[Step::Hang]);
+    let error = gob.connect_as("cli").err("start", json!({"graph": "g"}), "server-start-timeout");
+    let words = format!("somebody else answers on port {}", stranger.port);
+    assert!(error["message"].as_str().unwrap().contains(&words), "{error}");
+    assert!(stranger.was_asked("GET /healthz"));
+    assert!(!stranger.was_asked("POST"), "a bystander was asked to end");
+}
+
+#[test]
+fn a_server_that_dies_of_a_taken_port_says_who_answers_there() {
+    let stranger = Stranger::on(0);
+    let lines = format!("readiness = {{ type = \"http\", path = \"/\", port = {} }}", stranger.port);
+    let gob = gob(false, &lines);
+    gob.fifo("g", "go");
+    gob.script("g", &[Step::WaitFor("go".to_owned()), Step::Exit(1)]);
+    let mut conn = gob.connect_as("cli");
+    let id = conn.post("start", json!({"graph": "g"}));
+    let words = format!("somebody else answers on port {}", stranger.port);
+    let reason = || gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"]["reason"].clone();
+    let told = || reason().as_str().is_some_and(|reason| reason.contains(&words));
+    assert!(gob_tests::wait::until(gob_tests::wait::DEADLINE, told), "{}", reason());
+    gob.release("g", "go");
+    let error = conn.response(id)["error"].clone();
+    assert_eq!(error["code"], "server-start-failed");
+    assert!(error["message"].as_str().unwrap().contains(&words), "{error}");
+    gob.connect_as("cli").ok("stop", json!({"name": "g"}));
+}
+
 #[test]
 fn a_taken_port_is_tried_around() {
     let gob = gob(true, "readiness = { type = \"http\", path = \"/\" }");
@@ -63,7 +133,9 @@ fn a_taken_port_is_tried_around() {
         .join("facts.1.json")
         .exists()));
     let lost = given_port(&gob, 1);
-    let thief = TcpListener::bind((Ipv4Addr::LOCALHOST, lost)).unwrap();
+    let thief = Stranger::on(lost);
+    // It answers as the worker would, and is not taken for it.
+    assert!(gob_tests::wait::until(gob_tests::wait::DEADLINE, || thief.was_asked("GET /")));
     gob.release("g", "go");
     let answer = conn.response(id);
     let worker = &answer["data"]["worker"];
@@ -73,7 +145,6 @@ fn a_taken_port_is_tried_around() {
         "{answer}"
     );
     assert_ne!(given_port(&gob, 2), lost);
-    drop(thief);
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Core {
         let http = worker.kind.stop.http.as_ref().zip(http_endpoint(worker));
         // Where there is no grace, an answer would come too late.
         let hurried = self.timers.at(&Timer::Kill(name.clone())).is_some_and(|at| at <= self.now.mono_ms);
-        let Some((request, endpoint)) = http.filter(|_| !hurried) else {
+        let Some((request, (endpoint, look))) = http.filter(|_| !hurried) else {
             return self.send_signal(name, Asked::Signal);
         };
         let request = self.filled(worker, request);
@@ -60,7 +60,7 @@ impl Core {
         // A spawn that is still under way is asked once it is there.
         if ending.pid.is_some() {
             ending.asked = Asked::Http;
-            self.out.push(Effect::StopHttp { key, endpoint, request });
+            self.out.push(Effect::StopHttp { key, endpoint, request, look });
         }
     }
 
@@ -127,8 +127,9 @@ impl Core {
     }
 }
 
-/// Where the run's HTTP server is, if that is known.
-fn http_endpoint(worker: &Worker) -> Option<String> {
+/// Where the run's HTTP server is, if that is known, and whether it may as well be somebody else's: on a port that the run was
+/// given, or that its kind says, until it was seen there.
+fn http_endpoint(worker: &Worker) -> Option<(String, bool)> {
     let told = worker.shown.endpoint.as_ref().filter(|endpoint| endpoint.starts_with("http://"));
     let fixed = match &worker.kind.readiness.check {
         Check::Http { port: HttpPort::Fixed(port), .. } => Some(*port),
@@ -136,6 +137,6 @@ fn http_endpoint(worker: &Worker) -> Option<String> {
         Check::None | Check::Handshake | Check::Notify | Check::Connect { .. } => None,
         Check::Log { .. } | Check::Delay { .. } => None,
     };
-    told.map(|told| told.as_ref().into())
-        .or_else(|| worker.port.or(fixed).map(|port| format!("http://127.0.0.1:{port}")))
+    let told = told.map(|endpoint| (endpoint.as_ref().into(), !worker.endpoint_is_its_own));
+    told.or_else(|| worker.port.or(fixed).map(|port| (format!("http://127.0.0.1:{port}"), true)))
 }

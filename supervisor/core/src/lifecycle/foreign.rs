@@ -192,7 +192,7 @@ impl Core {
             self.timers.arm(timer, at);
         }
         if first {
-            self.out.push(Effect::StopHttp { key, endpoint, request });
+            self.out.push(Effect::StopHttp { key, endpoint, request, look: false });
         }
     }
 

@@ -72,6 +72,7 @@ impl Core {
         worker.phase = Phase::Ready { pid };
         worker.ready_mono_ms = Some(now);
         worker.lost_ports = 0;
+        worker.endpoint_is_its_own = handshake.endpoint.is_some();
         let given = worker.port.map(|port| format!("http://127.0.0.1:{port}"));
         let shown = &mut worker.shown;
         shown.version = handshake.version.map(Into::into);

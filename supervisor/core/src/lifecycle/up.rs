@@ -22,6 +22,7 @@ impl Core {
         worker.told_mono_ms = None;
         worker.live = crate::worker::Live::default();
         worker.port = None;
+        worker.endpoint_is_its_own = false;
         let timeout_ms = worker.kind.readiness.timeout_ms;
         let Some(worker) = self.workers.get(name) else { return };
         let plan = self.plan(worker);

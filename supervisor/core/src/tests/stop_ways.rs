@@ -3,11 +3,13 @@
 use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, killed, name, start, stop, stop_force, stop_within, view};
-use crate::{Effect, Input, Now};
+use crate::{Effect, Input, Note, Now, RunKey};
+use gob_protocol::handshake::Handshake;
 use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::{Id, Request, State, Timestamp};
 use std::format;
 use std::string::String;
+use std::vec;
 use std::vec::Vec;
 
 fn way(http: bool, then: bool) -> Kind {
@@ -18,12 +20,23 @@ fn way(http: bool, then: bool) -> Kind {
     kind
 }
 
-fn ready(kind: Kind) -> World {
+fn spawned(kind: Kind) -> World {
     let mut world = World::new(kind);
     world.takes(&Step::Join(CLI, "cli"));
     world.takes(&Step::Ask(CLI, start("w")));
     world.takes(&Step::Spawned(name("w")));
-    world.takes(&Step::Ready(name("w")));
+    world
+}
+
+/// The run is ready, and this is where.
+fn told_by(endpoint: &str) -> Input {
+    let handshake = Handshake { endpoint: Some(endpoint.into()), ..Handshake::default() };
+    Input::Ready { key: RunKey { name: name("w"), run: 1 }, handshake, ports: Vec::new() }
+}
+
+fn ready(kind: Kind) -> World {
+    let mut world = spawned(kind);
+    world.feed(told_by("http://127.0.0.1:4000")).expect("ready");
     world
 }
 
@@ -45,7 +58,10 @@ fn does(world: &mut World, step: &Step) -> Vec<String> {
     let now = if matches!(step, Step::Due) { wake.unwrap_or(now) } else { now };
     let effects = before.apply(input, Now { mono_ms: now, wall: Timestamp(0) });
     let words = effects.into_iter().filter_map(|effect| match effect {
-        Effect::StopHttp { endpoint, request, .. } => Some(format!("{request} to {endpoint}")),
+        Effect::StopHttp { endpoint, request, look, .. } => {
+            let sure = if look { ", if that is it" } else { "" };
+            Some(format!("{request} to {endpoint}{sure}"))
+        }
         Effect::Terminate { signal, .. } => Some(signal),
         Effect::Sweep { .. } => Some("kill".into()),
         _other => None,
@@ -54,6 +70,32 @@ fn does(world: &mut World, step: &Step) -> Vec<String> {
 }
 
 const POST: &str = "POST /w to http://127.0.0.1:4000";
+
+/// The same, where nobody has seen yet that it is the run that listens there.
+const POST_IF: &str = "POST /w to http://127.0.0.1:4000, if that is it";
+
+#[test]
+fn only_who_was_seen_there_is_asked_without_another_look() {
+    let mut seen = spawned(way(true, false));
+    seen.feed(told_by("http://127.0.0.1:4000")).expect("ready");
+    assert_eq!(does(&mut seen, &Step::Ask(CLI, stop("w"))), [POST]);
+    // A run that never was ready, and one that was by a check that does not look there.
+    for ready in [false, true] {
+        let mut kind = way(true, false);
+        kind.command.push("{port}".into());
+        kind.readiness.check = Check::Notify;
+        let mut world = spawned(kind);
+        if ready {
+            world.takes(&Step::Notified(name("w"), Note { ready: true, ..Note::default() }));
+        }
+        assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST_IF]);
+        assert_eq!(does(&mut world, &Step::StopAnswered(name("w"), false)), ["SIGTERM"]);
+    }
+    let mut fixed = way(true, false);
+    (fixed.command, fixed.readiness.timeout_ms) = (vec!["server".into()], 50);
+    fixed.readiness.check = Check::Http { path: "/".into(), status: 200, port: HttpPort::Fixed(4000) };
+    assert_eq!(does(&mut spawned(fixed), &Step::Due), [POST_IF], "it was not ready in time");
+}
 
 #[test]
 fn http_comes_first_and_the_signal_when_it_is_refused() {
