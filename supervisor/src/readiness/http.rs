@@ -1,15 +1,19 @@
 //! As much of an HTTP/1.1 client as probes and polite stops need: one request, the status of its answer, loopback only.
-//! Has no deadline of its own; the caller drops it when it takes too long.
+//! Has no deadline for the answer; the caller drops it when it takes too long.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// More than this before the end of the first line is no answer.
 const MAX_STATUS_LINE: usize = 4096;
-/// So much of the rest is read, so that a server that writes a little more is not cut off.
-const MAX_REST: usize = 64 * 1024;
+/// So much is read at most.
+const MAX_ANSWER: usize = 64 * 1024;
+/// So long the rest of an answer is read whose status is known, so that a server that writes a little more is not cut off.
+const POLITE: Duration = Duration::from_millis(100);
 
 /// Sends a request, a method and a path, to `http://host:port` and gives the status of the answer.
 ///
@@ -21,13 +25,15 @@ pub(crate) async fn ask(endpoint: &str, request: &str) -> io::Result<u16> {
     status(address, method, path.trim()).await
 }
 
-/// Sends a request and gives the status of the answer.
+/// Sends a request and gives the status of the answer, whether or not the server ever ends it.
 ///
 /// # Errors
 /// As for [`ask`].
 pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io::Result<u16> {
-    let (status, _) = exchange(address, method, path, "1.1").await?;
-    Ok(status)
+    let mut answer = Answer::to(address, method, path, "1.1").await?;
+    // This is politeness: the answer is known, and no server that keeps the connection changes it.
+    timeout(POLITE, answer.read_on()).await.unwrap_or_default();
+    Ok(answer.status)
 }
 
 /// The body of the answer to a GET, whatever its status.
@@ -36,36 +42,63 @@ pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io:
 /// When nobody answers there, or it is not HTTP.
 pub(crate) async fn body(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     // To HTTP/1.0 nobody answers in chunks.
-    let (_, answer) = exchange(address, "GET", path, "1.0").await?;
-    let end =
-        answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(|| no("the answer is not HTTP"))?;
-    Ok(answer.get(end + 4..).unwrap_or_default().to_vec())
+    let mut answer = Answer::to(address, "GET", path, "1.0").await?;
+    answer.read_on().await;
+    let start = answer.body_at().ok_or_else(|| no("the answer is not HTTP"))?;
+    let there = answer.bytes.len();
+    let end = answer.end().map_or(there, |end| end.min(there));
+    Ok(answer.bytes.get(start..end).unwrap_or_default().to_vec())
 }
 
-/// Sends a request and gives status and bytes of the answer.
-async fn exchange(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    version: &str,
-) -> io::Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head = format!(
-        "{method} {path} HTTP/{version}\r\nHost: {address}\r\nUser-Agent: gob\r\nAccept: */*\r\nContent-Length: 0\r\n\
-         Connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await?;
-    let mut answer = Vec::new();
-    while !answer.contains(&b'\n') {
-        if answer.len() > MAX_STATUS_LINE || stream.read_buf(&mut answer).await? == 0 {
-            return Err(no("the answer is not HTTP"));
+/// An answer, as far as it was read.
+struct Answer {
+    stream: TcpStream,
+    status: u16,
+    bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// Sends a request, and reads at least the status of its answer.
+    async fn to(address: SocketAddr, method: &str, path: &str, version: &str) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address).await?;
+        let head = format!(
+            "{method} {path} HTTP/{version}\r\nHost: {address}\r\nUser-Agent: gob\r\nAccept: */*\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        while !bytes.contains(&b'\n') {
+            if bytes.len() > MAX_STATUS_LINE || stream.read_buf(&mut bytes).await? == 0 {
+                return Err(no("the answer is not HTTP"));
+            }
+        }
+        let status = read_status(&bytes).ok_or_else(|| no("the answer is not HTTP"))?;
+        Ok(Self { stream, status, bytes })
+    }
+
+    /// Reads what follows: as much as the server says there is, else until it ends, and never more than a bit.
+    async fn read_on(&mut self) {
+        while self.bytes.len() < MAX_ANSWER && self.end().is_none_or(|end| self.bytes.len() < end) {
+            // However it ends, what came before is the answer.
+            if self.stream.read_buf(&mut self.bytes).await.unwrap_or(0) == 0 {
+                break;
+            }
         }
     }
-    let status = read_status(&answer).ok_or_else(|| no("the answer is not HTTP"))?;
-    let mut rest = stream.take(MAX_REST as u64);
-    // Where only the status is wanted this is politeness: the answer is known.
-    rest.read_to_end(&mut answer).await.unwrap_or_default();
-    Ok((status, answer))
+
+    /// Where the body begins, once that is there.
+    fn body_at(&self) -> Option<usize> {
+        Some(self.bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4)
+    }
+
+    /// Where the body ends, if the server says it.
+    fn end(&self) -> Option<usize> {
+        let start = self.body_at()?;
+        let head = std::str::from_utf8(self.bytes.get(..start)?).ok()?;
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, length) = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;
+        start.checked_add(length.trim().parse().ok()?)
+    }
 }
 
 fn read_status(answer: &[u8]) -> Option<u16> {
@@ -119,5 +152,40 @@ mod tests {
         assert_eq!(read_status(b"HTTP/1.1 503 Later\r\n"), Some(503));
         assert_eq!(read_status(b"HTTP/1.0 200\r\nX: y"), Some(200));
         assert_eq!(read_status(b"SSH-2.0-x\r\n"), None);
+    }
+
+    /// A server that answers once with these bytes and keeps the connection open as long as the other end of the pipe is.
+    fn answering(bytes: &'static str) -> (SocketAddr, std::io::PipeWriter) {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (address, (mut until, open)) = (listener.local_addr().unwrap(), std::io::pipe().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(bytes.as_bytes()).unwrap();
+            until.read_to_end(&mut Vec::new()).unwrap();
+        });
+        (address, open)
+    }
+
+    #[test]
+    fn an_answer_counts_also_where_the_server_keeps_the_connection() {
+        /// Longer than any of this takes.
+        const DEADLINE: Duration = Duration::from_secs(20);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for bytes in [
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel",
+            "HTTP/1.1 200 OK\r\n\r\n",
+        ] {
+            let (address, open) = answering(bytes);
+            let status = runtime.block_on(async { timeout(DEADLINE, status(address, "GET", "/")).await });
+            assert_eq!(status.expect("in time").unwrap(), 200, "{bytes:?}");
+            drop(open);
+        }
+        let (address, open) =
+            answering("HTTP/1.1 503 Later\r\nX: y\r\ncontent-length: 5\r\n\r\nhello and more");
+        let body = runtime.block_on(async { timeout(DEADLINE, body(address, "/")).await });
+        assert_eq!(body.expect("in time").unwrap(), b"hello");
+        drop(open);
     }
 }
