@@ -25,6 +25,16 @@ pub(crate) enum Looking {
     After(Box<(Exit, Receipt, WireError)>),
 }
 
+impl Looking {
+    /// What was signalled of the run so far.
+    fn receipt(&self) -> Receipt {
+        match self {
+            Self::Before => Receipt::default(),
+            Self::After(ended) => ended.1.clone(),
+        }
+    }
+}
+
 impl Core {
     /// Has the shell look who holds the graph.
     pub(super) fn examine(&mut self, name: &Name, looking: Looking) {
@@ -68,11 +78,11 @@ impl Core {
             }
             Examined::Orphans(orphans) => {
                 let error = beside_orphans(&key.name, &orphans);
-                self.gives_up(key, error);
+                self.gives_up(key, &looking.receipt(), error);
             }
             Examined::Survived(orphans) => {
                 let error = survived(&key.name, orphans.iter().map(|orphan| orphan.id.pid).collect());
-                self.gives_up(key, error);
+                self.gives_up(key, &looking.receipt(), error);
             }
             Examined::Unclear(why) => match looking {
                 Looking::Before => self.spawn_failed(key, "EBUSY".into(), &why),
@@ -108,27 +118,26 @@ impl Core {
         self.settle(name, Phase::External(holder));
         self.publish(EventKind::WorkerUpdated, Actor::Supervisor, Some(name));
         self.out.push(Effect::Follow { name: name.clone(), pid });
-        let receipt = match &looking {
-            Looking::Before => Receipt::default(),
-            Looking::After(ended) => ended.1.clone(),
-        };
-        self.answer_stops(name, &receipt);
+        self.answer_stops(name, &looking.receipt());
         let Some(worker) = self.workers.get_mut(name) else { return };
         let error = not_ours(worker);
         for mut waiter in core::mem::take(&mut worker.waiters) {
-            match (&looking, &mut waiter.what) {
-                (Looking::Before, Waiting::Start { outcome, .. }) => {
+            // Whoever was to be served by the run that is over asked for a run of their own, and it had to give way.
+            let served = matches!(looking, Looking::Before) || waiter.run > key.run;
+            match &mut waiter.what {
+                Waiting::Start { outcome, .. } if served => {
                     *outcome = Outcome::External;
                     self.answer_with_view(name, waiter);
                 }
-                // They asked for a run of their own, and it had to give way.
-                (_, _) => self.fail(name, waiter, &error),
+                Waiting::Start { .. } | Waiting::Restart { .. } | Waiting::Stop => {
+                    self.fail(name, waiter, &error);
+                }
             }
         }
     }
 
-    /// No run beside what is there; the worker is `failed` and says why.
-    fn gives_up(&mut self, key: &RunKey, error: WireError) {
+    /// No run beside what is there; the worker is `failed` and says why. The receipt is that of the run that has ended.
+    fn gives_up(&mut self, key: &RunKey, receipt: &Receipt, error: WireError) {
         let Some(worker) = self.current(key) else { return };
         worker.shown.reason = Some(error.message.clone());
         let (then, actor) = match &worker.phase {
@@ -140,7 +149,7 @@ impl Core {
             Phase::Ready { .. } | Phase::Unhealthy { .. } => return,
         };
         let exit = Exit::SpawnFailed { spawn_error: "EBUSY".into() };
-        self.follow(&key.name, then, &exit, actor, &Receipt::default(), &error);
+        self.follow(&key.name, then, &exit, actor, receipt, &error);
     }
 
     /// Somebody else has the lock of the graph: another supervisor's worker, or one that outlived its supervisor.
@@ -148,7 +157,7 @@ impl Core {
         let Some(worker) = self.current(key).filter(|worker| worker.awaits_spawn()) else { return };
         worker.shown.fill_port(None);
         let error = held_by(&key.name, holder);
-        self.gives_up(key, error);
+        self.gives_up(key, &Receipt::default(), error);
     }
 
     /// What an earlier supervisor left of this worker.

@@ -4,9 +4,11 @@ use super::harness::Answer;
 use super::harness::{World, kind};
 use super::steps::{Seen, Step};
 use super::words::{CLI, DESKTOP, by_name, code, name, outcome, restart, start, start_leased, stop, view};
+use crate::{Input, RunKey};
 use gob_protocol::kind::{GraphDirEncoding, Kind, Orphans};
-use gob_protocol::{Data, ErrorCode, Exit, Outcome, Request, State};
+use gob_protocol::{Data, ErrorCode, Exit, Outcome, Receipt, Request, Signalled, State};
 use std::vec;
+use std::vec::Vec;
 
 fn foreign_kind() -> Kind {
     let mut kind = kind();
@@ -72,6 +74,54 @@ fn a_run_that_gave_way_is_contention_and_no_crash() {
     }
     assert_eq!(code(answer(&world).as_ref()), Some(ErrorCode::ServerLockedByExternal));
     assert_eq!((view(&world).state, view(&world).restarts), (State::External, 0));
+}
+
+/// A worker whose run has ended before it was ready, with this receipt; who holds its graph is looked at.
+fn ended_before_ready(kind: Kind, receipt: Receipt) -> World {
+    let mut world = world(kind);
+    world.takes(&Step::Ask(CLI, start("w")));
+    for step in [
+        Step::Examined(name("w"), Seen::Nobody),
+        Step::Spawned(name("w")),
+        Step::Exited(name("w"), Exit::Code { code: 1 }),
+    ] {
+        world.takes(&step);
+    }
+    let key = RunKey { name: name("w"), run: 1 };
+    world.feed(Input::Swept { key, receipt, last_lines: Vec::new(), port_taken: false }).expect("swept");
+    world
+}
+
+#[test]
+fn a_stop_while_it_is_looked_who_took_the_graph_has_the_receipt_of_the_run() {
+    let killed = Signalled { pid: 1_000, start_time: 3, signals: vec!["SIGKILL".into()], ended_ms: Some(1) };
+    let receipt = Receipt { signalled: vec![killed], survivors: Vec::new() };
+    let mut kind = foreign_kind();
+    kind.foreign.orphans = Some(Orphans::Report);
+    for seen in [Seen::Nobody, Seen::Orphans, Seen::Survived, Seen::Unclear, Seen::Held("cli")] {
+        let mut world = ended_before_ready(kind.clone(), receipt.clone());
+        world.takes(&Step::Ask(CLI, stop("w")));
+        assert_eq!(answer(&world), None, "it is looked who has the graph");
+        world.takes(&Step::Examined(name("w"), seen));
+        let Some(Ok(Data::Stop(data))) = answer(&world) else { panic!("{seen:?}: {:?}", answer(&world)) };
+        assert_eq!(data.receipt, receipt, "{seen:?}");
+    }
+}
+
+#[test]
+fn a_start_while_it_is_looked_who_took_the_graph_is_told_that_it_is_external() {
+    let mut world = ended_before_ready(foreign_kind(), Receipt::default());
+    let first = world.last_id;
+    world.takes(&Step::Ask(DESKTOP, start("w")));
+    world.takes(&Step::Examined(name("w"), Seen::Held("cli")));
+    assert_eq!(
+        outcome(answer(&world).as_ref()),
+        Some(Outcome::External),
+        "it asked for the graph as it is now"
+    );
+    let lost = world.answer(CLI, first).cloned();
+    assert_eq!(code(lost.as_ref()), Some(ErrorCode::ServerLockedByExternal), "its own run gave way");
+    assert_eq!(view(&world).state, State::External);
 }
 
 #[test]

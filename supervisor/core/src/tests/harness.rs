@@ -6,6 +6,7 @@
 use super::runs::Runs;
 use super::spec::{Expect, Spec};
 use super::watch::Watch;
+use crate::lifecycle::Looking;
 use crate::plan::Paths;
 use crate::{Config, ConnId, Core, Effect, Input, Now};
 use gob_protocol::config::Config as Settings;
@@ -215,12 +216,14 @@ impl World {
         }
         match input {
             Input::Examined { key, .. } if expect.external => {
-                // Whoever waits for a run of ours is told whose it is.
-                let waiters = self.core.workers.get(&key.name).into_iter().flat_map(|worker| &worker.waiters);
-                for waiter in waiters {
+                // Whoever waits for a run of ours that is to come is told whose it is.
+                let Some(worker) = self.core.workers.get(&key.name) else { return };
+                let begins = matches!(worker.looking, Some(Looking::Before));
+                for waiter in worker.waiters.iter().filter(|waiter| begins || waiter.run > worker.run) {
                     let Some(Id::Number(id)) = waiter.id else { continue };
                     let owed = self.owed.get_mut(&(waiter.conn, id)).filter(|owed| owed.outcome.is_some());
-                    owed.into_iter().for_each(|owed| owed.outcome = Some(Outcome::External));
+                    owed.into_iter()
+                        .for_each(|owed| (owed.outcome, owed.run) = (Some(Outcome::External), worker.run));
                 }
             }
             Input::Connected { conn, .. } => {

@@ -164,7 +164,7 @@ impl Spec {
             (Looking::Before, Examined::Orphans(_) | Examined::Survived(_)) => false,
             (Looking::After(_), Examined::Orphans(_) | Examined::Survived(_)) => true,
             (_, Examined::Held(_)) => {
-                expect.external = matches!(looking, Looking::Before);
+                expect.external = true;
                 // Nothing is started beside a holder.
                 wish.queued = None;
                 false
