@@ -2,6 +2,7 @@
 
 mod replies;
 mod start;
+mod taps;
 
 use crate::boot::Boot;
 use crate::facts;
@@ -9,7 +10,7 @@ use crate::foreign::Foreign;
 use crate::heal::Mended;
 use crate::last::{Last, Snapshot};
 use crate::outbound::Outbound;
-use crate::output::{FromOutput, Output, Tap};
+use crate::output::{FromOutput, Output};
 use crate::readiness::{Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
@@ -20,6 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use taps::Taps;
 
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
@@ -36,7 +38,7 @@ pub(crate) struct Shell {
     conns: HashMap<ConnId, Rc<Outbound>>,
     /// Connections that got something in this turn of the loop.
     touched: Vec<ConnId>,
-    taps: HashMap<RunKey, Arc<Tap>>,
+    taps: Taps,
     /// Swept runs whose last words are still being read.
     last_words: HashMap<RunKey, Receipt>,
     pub(crate) boot: Boot,
@@ -71,7 +73,7 @@ impl Shell {
             ports: Ports::default(),
             conns: HashMap::new(),
             touched: Vec::new(),
-            taps: HashMap::new(),
+            taps: Taps::default(),
             last_words: HashMap::new(),
             boot,
             started,
@@ -145,7 +147,7 @@ impl Shell {
             Effect::Signal { key, signal } => self.runs.signal(&key, &signal),
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
-                self.taps.retain(|key, _| key.name != name);
+                self.taps.forget(&name);
                 self.output.forget(name);
             }
             Effect::WakeAt(at) => {

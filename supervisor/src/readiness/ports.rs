@@ -23,11 +23,11 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Gives a run a free port.
+    /// Gives a free port to a run that may come to be.
     ///
     /// # Errors
     /// When the kernel has none.
-    pub(crate) fn give(&mut self, key: &RunKey) -> io::Result<u16> {
+    pub(crate) fn give(&mut self) -> io::Result<u16> {
         // Recent ones are held on to while looking, or the kernel might offer the same for ever.
         let mut held = Vec::new();
         for _ in 0..TRIES {
@@ -41,10 +41,14 @@ impl Ports {
                 self.recent.pop_front();
             }
             self.recent.push_back(port);
-            self.by_run.insert(key.clone(), port);
             return Ok(port);
         }
         Err(io::ErrorKind::AddrInUse.into())
+    }
+
+    /// Notes which port a run was given, now that it has a process; [`Ports::is_taken`] follows.
+    pub(crate) fn keep(&mut self, key: RunKey, port: u16) {
+        self.by_run.insert(key, port);
     }
 
     /// Takes a run's port back, now that nothing of the run is left, and says whether somebody else has it.
@@ -75,14 +79,16 @@ mod tests {
     fn ports_are_given_once_and_taken_ones_are_seen() {
         let mut ports = Ports::default();
         let keys: Vec<RunKey> = (1..100).map(|run| RunKey { name: Name::graph("w").unwrap(), run }).collect();
-        let given: std::collections::BTreeSet<u16> =
-            keys.iter().map(|key| ports.give(key).unwrap()).collect();
+        let given: std::collections::BTreeSet<u16> = keys.iter().map(|_| ports.give().unwrap()).collect();
         assert_eq!(given.len(), keys.len());
+        assert!(ports.by_run.is_empty(), "a run that gets no process leaves nothing");
+        keys.iter().zip(given).for_each(|(key, port)| ports.keep(key.clone(), port));
         let port = ports.by_run[&keys[0]];
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         assert!(ports.is_taken(&keys[0]));
         drop(taken);
         assert!(!ports.is_taken(&keys[0]), "it is told once");
         assert!(!ports.is_taken(&keys[1]));
+        assert_eq!(ports.by_run.len(), keys.len() - 2);
     }
 }

@@ -40,7 +40,7 @@ impl Shell {
         let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
         let port = if plan.needs_port {
-            Some(self.ports.give(&plan.key).map_err(|e| SpawnFailure::io("find a free port", &e))?)
+            Some(self.ports.give().map_err(|e| SpawnFailure::io("find a free port", &e))?)
         } else {
             None
         };
@@ -53,9 +53,11 @@ impl Shell {
             held.hand_over(lock, leader);
         }
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
-        self.taps.retain(|key, _| key.name != plan.key.name);
-        self.taps
-            .insert(plan.key.clone(), self.output.attach(plan.key.clone(), pipes, Watches { ready, well }));
+        if let Some(port) = port {
+            self.ports.keep(plan.key.clone(), port);
+        }
+        let tap = self.output.attach(plan.key.clone(), pipes, Watches { ready, well });
+        self.taps.insert(plan.key.clone(), tap);
         Ok((leader.pid, port))
     }
 }
