@@ -190,8 +190,6 @@ pub(crate) struct Live {
     pub(crate) successes: u32,
     /// It was heard of since the last look.
     pub(crate) heard: bool,
-    /// The shell looks.
-    pub(crate) looking: bool,
     /// Its own idea of how often it is to be heard of.
     pub(crate) watchdog_ms: Option<u64>,
 }

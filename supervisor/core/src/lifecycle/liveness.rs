@@ -60,10 +60,7 @@ impl Core {
                 None => return,
             },
         };
-        if let Some(worker) = self.workers.get_mut(name) {
-            worker.live.looking = true;
-            self.out.push(Effect::ProbeOnce { key, target, timeout_ms });
-        }
+        self.out.push(Effect::ProbeOnce { key, target, timeout_ms });
     }
 
     /// A look has shown how the run is.
@@ -78,7 +75,7 @@ impl Core {
             return;
         }
         let live = &mut worker.live;
-        (live.looking, live.heard) = (false, false);
+        live.heard = false;
         match &failure {
             Some(_) => (live.failures, live.successes) = (live.failures.saturating_add(1), 0),
             None => (live.failures, live.successes) = (0, live.successes.saturating_add(1)),
