@@ -19,8 +19,8 @@ pub(crate) fn owned_by_other(
 ) -> Box<WireError> {
     let hint = if owner.is_unknown() {
         format!(
-            "nobody owns it; the command line may take it over: gobctl start --owner cli {}",
-            worker.as_argument()
+            "nobody owns it; the command line may take it over: gobctl start {} --owner cli",
+            word(worker.as_str())
         )
     } else {
         format!(
