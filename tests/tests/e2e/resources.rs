@@ -40,6 +40,12 @@ fn limit_of_stranger(pid: i32, resource: Resource, soft: u64) -> u64 {
     thread.join().unwrap()
 }
 
+fn watches(pid: i32) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let mut files = files.filter_map(|file| fs::read_link(file.path()).ok());
+    files.any(|file| file.to_string_lossy().contains("inotify"))
+}
+
 fn open_files(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
@@ -60,6 +66,10 @@ fn out_of_descriptors_it_neither_spins_nor_forgets_those_who_are_there() {
     let mut old = gob.connect_as("cli");
     old.ok("start", json!({"graph": "g"}));
     let pid = gob.gobd_pid();
+    // What it opens when it first needs it is there before anything is counted: the watch of its own files, and what a sweep
+    // looks at.
+    old.ok("restart", json!({"name": "g"}));
+    assert!(wait::until(DEADLINE, || watches(pid)), "no watch");
     let before = open_files(pid);
     // Five more and not one above that; nobody counted on it.
     let was = limit(pid, libc::RLIMIT_NOFILE, before as u64 + 5);
