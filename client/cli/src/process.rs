@@ -185,8 +185,11 @@ mod tests {
         fs::create_dir_all(&dir).unwrap();
         let program = dir.join("fourteen-bytesü");
         std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
-        let mut child =
-            Command::new(&program).arg0("sh").args(["-c", "read end"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new(&program);
+        command.arg0("sh").args(["-c", "echo; read end"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It has its name only after the caller of vfork goes on.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let raw = fs::read(format!("/proc/{pid}/comm")).unwrap();
         let found = living(pid);
