@@ -6,7 +6,7 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -51,13 +51,29 @@ impl Identity {
     }
 }
 
-/// Whether somebody answers on the socket that is there.
+/// Whether somebody answers on the supervisor's socket.
 pub(crate) fn is_answered(runtime: &File) -> io::Result<bool> {
-    // Never waits: a full queue is an answer too.
+    Ok(listener_at(&below(runtime, SOCKET))? == Listener::Somebody)
+}
+
+/// Who listens on a socket's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listener {
+    Somebody,
+    Nobody,
+    /// Trying did not tell.
+    Unknown(Errno),
+}
+
+/// Tries whether somebody listens there, and never waits: a full queue is an answer too.
+fn listener_at(path: &Path) -> io::Result<Listener> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let address = UnixAddr::new(&below(runtime, SOCKET))?;
-    Ok(matches!(connect(probe.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS)))
+    Ok(match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Listener::Somebody,
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Listener::Nobody,
+        Err(errno) => Listener::Unknown(errno),
+    })
 }
 
 /// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed. It does not block.
@@ -142,12 +158,19 @@ pub(crate) fn remove_own(logs: &Path, files: &[PathBuf]) {
     }
 }
 
-/// Removes a socket that a dead worker left, unless somebody accepts on it.
+/// Removes a socket that a dead worker left, where it is certain that nobody listens on it.
 pub(crate) fn remove_stale_socket(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).is_err() {
+    match is_socket.then(|| listener_at(path)) {
         // The worker says so itself when it can't bind.
-        fs::remove_file(path).unwrap_or_default();
+        Some(Ok(Listener::Nobody)) => fs::remove_file(path).unwrap_or_default(),
+        Some(Ok(Listener::Unknown(errno))) => {
+            tracing::warn!(path = %path.display(), %errno, "cannot tell whether somebody listens on it; it stays");
+        }
+        Some(Err(error)) => {
+            tracing::warn!(path = %path.display(), %error, "cannot tell whether somebody listens on it; it stays");
+        }
+        Some(Ok(Listener::Somebody)) | None => {}
     }
 }
 
@@ -169,4 +192,53 @@ pub(crate) fn last_runs(logs: &Path) -> io::Result<std::collections::BTreeMap<go
         }
     }
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{Backlog, bind, listen};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("gob-files-{}-{name}", std::process::id()));
+        fs::remove_dir_all(&dir).ok();
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    /// A socket of this kind that is bound, with the shortest queue that there is if it listens.
+    fn bound(path: &Path, kind: SockType, listens: bool) -> std::os::fd::OwnedFd {
+        let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+        if listens {
+            listen(&socket, Backlog::new(0).unwrap()).unwrap();
+        }
+        socket
+    }
+
+    #[test]
+    fn a_socket_is_stale_only_where_nobody_listens_and_a_full_queue_holds_up_nobody() {
+        let dir = scratch("stale");
+        let [full, datagram, dead] = ["full", "datagram", "dead"].map(|name| dir.join(name));
+        let _hung = bound(&full, SockType::Stream, true);
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let waiting: Vec<_> = (0..64)
+            .map(|_| socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap())
+            .take_while(|probe| connect(probe.as_raw_fd(), &UnixAddr::new(&full).unwrap()).is_ok())
+            .collect();
+        assert!((1..64).contains(&waiting.len()), "the queue has an end");
+        let _other = bound(&datagram, SockType::Datagram, false);
+        drop(bound(&dead, SockType::Stream, true));
+        let (done, is_done) = mpsc::channel();
+        let paths = [full.clone(), datagram.clone(), dead.clone()];
+        std::thread::spawn(move || {
+            paths.iter().for_each(|path| remove_stale_socket(path));
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(10)).expect("it waits for somebody who does not accept");
+        assert_eq!([full, datagram, dead].map(|path| path.exists()), [true, true, false]);
+        fs::remove_dir_all(dir).unwrap();
+    }
 }
