@@ -1,7 +1,9 @@
 //! The supervisor's files and directories: private by construction, published by rename.
 
+use gob_protocol::Name;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -174,24 +176,27 @@ pub(crate) fn remove_stale_socket(path: &Path) {
     }
 }
 
-/// The highest run of each worker that left logs.
-pub(crate) fn last_runs(logs: &Path) -> io::Result<std::collections::BTreeMap<gob_protocol::Name, u64>> {
-    let mut runs = std::collections::BTreeMap::new();
-    let dirs = match fs::read_dir(logs) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(runs),
-        other => other?,
+/// The highest run of each worker that left logs. What can't be read is passed over: a run that finds the files of an
+/// earlier one of its number goes on in them.
+pub(crate) fn last_runs(logs: &Path) -> BTreeMap<Name, u64> {
+    let mut runs = BTreeMap::new();
+    let unread = |path: &Path, error: &io::Error| {
+        // Logs over the budget are deleted meanwhile, and something else may lie there.
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            tracing::warn!(path = %path.display(), %error, "cannot look for the logs of earlier runs");
+        }
     };
-    for dir in dirs {
-        let dir = dir?;
+    let entries = |dir: &Path| fs::read_dir(dir).inspect_err(|e| unread(dir, e)).into_iter().flatten();
+    for dir in entries(logs).filter_map(Result::ok) {
         let name = dir.file_name().to_str().and_then(gob_protocol::name::decode_safe);
-        let Some(name) = name.and_then(|name| gob_protocol::Name::any(&name).ok()) else { continue };
-        let files = fs::read_dir(dir.path())?.filter_map(Result::ok);
+        let Some(name) = name.and_then(|name| Name::any(&name).ok()) else { continue };
+        let files = entries(&dir.path()).filter_map(Result::ok);
         let numbers = files.filter_map(|file| file.file_name().to_str()?.split('.').next()?.parse().ok());
         if let Some(last) = numbers.max() {
             runs.insert(name, last);
         }
     }
-    Ok(runs)
+    runs
 }
 
 #[cfg(test)]
@@ -239,6 +244,19 @@ mod tests {
         });
         is_done.recv_timeout(Duration::from_secs(10)).expect("it waits for somebody who does not accept");
         assert_eq!([full, datagram, dead].map(|path| path.exists()), [true, true, false]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_lies_among_the_logs_keeps_no_supervisor_from_starting() {
+        let dir = scratch("logs");
+        fs::create_dir_all(dir.join("demo")).unwrap();
+        fs::write(dir.join("demo/7.stdout.log"), "").unwrap();
+        fs::write(dir.join("README"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.join("gone")).unwrap();
+        assert_eq!(last_runs(&dir), BTreeMap::from([(Name::graph("demo").unwrap(), 7)]));
+        assert_eq!(last_runs(&dir.join("README")), BTreeMap::new());
+        assert_eq!(last_runs(&dir.join("none")), BTreeMap::new());
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -100,7 +100,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let output = output::Output::start(boot.output_config(&read), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
     let recovery = boot.recover()?;
-    let config = boot.core_config(read, &recovery)?;
+    let config = boot.core_config(read, &recovery);
     let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
