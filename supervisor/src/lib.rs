@@ -10,6 +10,7 @@
 //! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
 //! | the configuration was read | `settings` | core `config` |
 //! | a worker is ready | `output`, `readiness` | core `lifecycle` |
+//! | a run is prepared, its graph's lock is free | `disks` | core `lifecycle` |
 //! | somebody holds a graph without gob | `foreign` | core `lifecycle` |
 //! | a deadline passed | the one timer below | core `timers` |
 //! | gob's own files were taken away | `heal` | core, which says so |
@@ -23,6 +24,7 @@ mod boot;
 mod cgroups;
 mod conn;
 mod desk;
+mod disks;
 mod facts;
 mod files;
 mod foreign;
@@ -103,7 +105,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let config = boot.core_config(read, &recovery);
     let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
     boot.journal_failures = journal.failures();
-    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
+    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, disks::Disks::new())
         .map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
     let (listener, socket) = boot.publish()?;
@@ -118,7 +120,8 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let published = heal::Published { socket, notify };
     let healer = heal::Healer::start(&boot, published, to_accept, to_healed);
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
-    let desk = Desk::new(Shell::new(core, runs, output, settings, readiness, boot, started));
+    let (shell, mut done) = Shell::new(core, runs, output, settings, readiness, boot, started);
+    let desk = Desk::new(shell);
     tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone()));
     ready.serving();
 
@@ -135,6 +138,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(signal) = signals.recv() => Turn::Signal(signal),
             () = &mut deadline => Turn::Deadline,
             Some(report) = reports.recv() => Turn::Report(report),
+            Some(done) = done.recv() => Turn::Done(done),
             Some(read) = readings.recv() => Turn::Configured(read),
             Some(found) = found.recv() => Turn::Found(found),
             Some(news) = healed.recv() => Turn::Healer(news),
@@ -150,6 +154,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Deadline => shell.wake(),
             Turn::Signal(Signalled::HangUp) => shell.input(Input::Reread),
             Turn::Report(report) => shell.take_report(report),
+            Turn::Done(done) => shell.take_done(done),
             Turn::Configured(read) => shell.input(Input::Configured(read)),
             Turn::Found(found) => shell.take_found(found),
             Turn::Healer(heal::News::Mended(mended)) => shell.take_healed(mended),
@@ -171,6 +176,7 @@ enum Turn {
     Signal(Signalled),
     Deadline,
     Report(output::FromOutput),
+    Done(shell::Done),
     Configured(gob_core::Read),
     Found(readiness::Found),
     Healer(heal::News),

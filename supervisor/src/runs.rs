@@ -6,6 +6,8 @@
 mod run;
 
 use crate::cgroups::{Cgroups, Removed};
+use crate::disks::Disks;
+use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
 use crate::program;
 use crate::sys::fds::Spare;
@@ -21,7 +23,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A sweep is through when this many looks in a row found nobody. The first is at the whole table; a process that goes on as
@@ -36,6 +39,23 @@ pub(crate) struct SpawnFailure {
     pub(crate) message: String,
 }
 
+/// What a run has before it has a process.
+pub(crate) struct Place {
+    /// The lock of its graph.
+    pub(crate) lock: Option<Arc<HeldLock>>,
+    pub(crate) program: CString,
+    /// Its working directory, open.
+    pub(crate) cwd: OwnedFd,
+}
+
+/// A run of which nothing is left.
+pub(crate) struct Swept {
+    pub(crate) key: RunKey,
+    pub(crate) receipt: Receipt,
+    /// The lock of its graph, which is to be let go now.
+    pub(crate) lock: Option<Arc<HeldLock>>,
+}
+
 /// All runs that have processes.
 pub(crate) struct Runs {
     by_tag: BTreeMap<Tag, Run>,
@@ -43,6 +63,7 @@ pub(crate) struct Runs {
     by_leader: HashMap<i32, Tag>,
     tags: Tags,
     journal: Journal,
+    disks: Disks,
     cgroups: Option<Cgroups>,
     null: File,
     /// A lack of descriptors must not hide anybody from a sweep.
@@ -62,6 +83,7 @@ impl Runs {
         journal: Journal,
         cgroups: Option<Cgroups>,
         open_files: libc::rlimit,
+        disks: Disks,
     ) -> io::Result<Self> {
         let table = Table::new(tags.life());
         Ok(Self {
@@ -70,6 +92,7 @@ impl Runs {
             by_leader: HashMap::new(),
             tags,
             journal,
+            disks,
             cgroups,
             null: File::open("/dev/null")?,
             spare: Spare::new()?,
@@ -85,12 +108,10 @@ impl Runs {
         &mut self,
         plan: &SpawnPlan,
         (stdout, stderr): (&OwnedFd, &OwnedFd),
-        lock: Option<BorrowedFd<'_>>,
+        Place { lock, program, cwd }: &Place,
     ) -> Result<ProcessId, SpawnFailure> {
-        let program = program::find(plan)?;
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
-        let cwd = CString::new(plan.cwd.as_str()).map_err(SpawnFailure::nul)?;
         let limits: Option<Vec<Limit>> =
             plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
         let limits = limits.ok_or_else(|| SpawnFailure {
@@ -100,10 +121,10 @@ impl Runs {
         let tag = self.tags.next();
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
         let spec = Spec {
-            program: &program,
+            program,
             argv: &argv,
             envp: &envp,
-            cwd: &cwd,
+            cwd: cwd.as_fd(),
             stdin: self.null.as_fd(),
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
@@ -112,7 +133,7 @@ impl Runs {
             tag,
             limits: &limits,
             cgroup: cgroup.as_ref().map(File::as_fd),
-            lock,
+            lock: lock.as_ref().map(|lock| lock.fd()),
         };
         let Started { id, pidfd, in_cgroup } = spawn::spawn(&spec).map_err(|e| {
             if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {
@@ -134,6 +155,7 @@ impl Runs {
             leader: id.pid,
             start_time: id.start_time,
             pidfd,
+            lock: lock.clone(),
             tag,
             reaped: false,
             sweeping: false,
@@ -178,6 +200,11 @@ impl Runs {
             }
         }
         members
+    }
+
+    /// Where work is done that may wait for a disk.
+    pub(crate) const fn disks(&self) -> &Disks {
+        &self.disks
     }
 
     /// The tag that a run's processes carry.
@@ -254,9 +281,9 @@ impl Runs {
         Some(Some((run.key.clone(), exit)))
     }
 
-    /// Goes on with all sweeps: kills whom it finds, and returns the runs of which nothing is left. What was killed
-    /// ends as our child, so SIGCHLD says when to look again.
-    pub(crate) fn sweep_on(&mut self) -> Vec<(RunKey, Receipt)> {
+    /// Goes on with all sweeps: kills whom it finds, and returns the runs of which nothing is left, with the locks that
+    /// they had. What was killed ends as our child, so SIGCHLD says when to look again.
+    pub(crate) fn sweep_on(&mut self) -> Vec<Swept> {
         self.new_sweeps = false;
         let mut clean: BTreeMap<Tag, u32> =
             self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
@@ -330,12 +357,12 @@ impl Runs {
         }
     }
 
-    fn forget(&mut self, tag: Tag) -> Option<(RunKey, Receipt)> {
+    fn forget(&mut self, tag: Tag) -> Option<Swept> {
         let mut run = self.by_tag.remove(&tag)?;
         self.by_key.remove(&run.key);
         run.note_ends(&[]);
         let receipt = run.receipt();
-        Some((run.key, receipt))
+        Some(Swept { key: run.key, receipt, lock: run.lock })
     }
 
     fn get(&mut self, key: &RunKey) -> Option<&mut Run> {

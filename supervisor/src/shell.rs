@@ -1,10 +1,13 @@
 //! Carries out what the core decides, and tells it what came of it. Never branches on the state of a worker.
 
+mod ends;
+mod prepare;
 mod replies;
 mod start;
 mod taps;
 
 use crate::boot::Boot;
+use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::foreign::Foreign;
 use crate::heal::Mended;
@@ -16,15 +19,27 @@ use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
-use gob_protocol::{Data, Incoming, Receipt, Rejected, Timestamp};
+use gob_protocol::{Data, Incoming, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use taps::Taps;
+use tokio::sync::mpsc;
 
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
+/// What was done beside the main thread and waits to be taken up; a task that finds no room waits itself.
+const DONE_QUEUE: usize = 64;
+
+/// What was done beside the main thread.
+pub(crate) enum Done {
+    /// A run has what it needs before its process; or something did not answer.
+    Prepared { key: RunKey, slot: Arc<prepare::Slot>, silent: Option<Silent> },
+    /// The lock of a swept run's graph is free.
+    Freed(RunKey),
+}
 
 /// The one owner of everything that is not the core's.
 pub(crate) struct Shell {
@@ -39,8 +54,12 @@ pub(crate) struct Shell {
     /// Connections that got something in this turn of the loop.
     touched: Vec<ConnId>,
     taps: Taps,
-    /// Swept runs whose last words are still being read.
-    last_words: HashMap<RunKey, Receipt>,
+    disks: Disks,
+    /// Where the main thread hears of what is done beside it.
+    done: mpsc::Sender<Done>,
+    preparing: HashMap<RunKey, prepare::Preparing>,
+    /// Swept runs of which the core has not heard yet.
+    endings: HashMap<RunKey, ends::Ending>,
     pub(crate) boot: Boot,
     started: Instant,
     /// The time of this turn of the loop.
@@ -53,6 +72,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
+    /// What is done beside the main thread comes through the receiver.
     pub(crate) fn new(
         core: Core,
         runs: Runs,
@@ -61,9 +81,11 @@ impl Shell {
         readiness: Readiness,
         boot: Boot,
         started: Instant,
-    ) -> Self {
-        let foreign = Foreign::new(readiness.findings(), runs.life());
-        Self {
+    ) -> (Self, mpsc::Receiver<Done>) {
+        let disks = runs.disks().clone();
+        let foreign = Foreign::new(readiness.findings(), runs.life(), disks.clone());
+        let (done, receiver) = mpsc::channel(DONE_QUEUE);
+        let shell = Self {
             core,
             runs,
             output,
@@ -74,14 +96,18 @@ impl Shell {
             conns: HashMap::new(),
             touched: Vec::new(),
             taps: Taps::default(),
-            last_words: HashMap::new(),
+            disks,
+            done,
+            preparing: HashMap::new(),
+            endings: HashMap::new(),
             boot,
             started,
             now: now(started),
             last: Last::default(),
             wake: None,
             exit: None,
-        }
+        };
+        (shell, receiver)
     }
 
     /// Feeds the core and carries out what it says, until nothing is left to do about it.
@@ -122,7 +148,8 @@ impl Shell {
                 self.publish(&event, false, &others);
             }
             Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
-            Effect::Spawn(plan) => return Some(self.spawn(&plan)),
+            Effect::Spawn(plan) => return self.prepare(plan),
+            Effect::CallOff { key } => return self.call_off(key),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
             Effect::StopHttp { key, endpoint, request, look } => {
                 self.runs.note_tree(&key);
@@ -177,11 +204,11 @@ impl Shell {
         }
     }
 
-    /// Goes on with the sweeps. What a run wrote last is read before the core hears that it is swept.
-    fn sweep_on(&mut self) {
-        for (key, receipt) in self.runs.sweep_on() {
-            self.output.drain(key.clone());
-            self.last_words.insert(key, receipt);
+    /// Goes on with what was done beside the main thread.
+    pub(crate) fn take_done(&mut self, done: Done) {
+        match done {
+            Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
+            Done::Freed(key) => self.freed(key),
         }
     }
 
@@ -194,11 +221,7 @@ impl Shell {
                 };
                 self.input(input);
             }
-            FromOutput::Drained { key } => {
-                let Some(receipt) = self.last_words.remove(&key) else { return };
-                let (last_lines, port_taken) = (self.last_lines(&key), self.ports.is_taken(&key));
-                self.input(Input::Swept { key, receipt, last_lines, port_taken });
-            }
+            FromOutput::Drained { key } => self.read_out(key),
             FromOutput::Closed { .. } => {}
         }
     }

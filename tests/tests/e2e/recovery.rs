@@ -58,7 +58,10 @@ fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
 fn trifles_do_not_keep_it_from_coming_back() {
     let gob = Gob::new();
     let instance = gob.status()["instance"].as_str().unwrap().to_owned();
-    fs::write(gob.state_dir().join("logs/README"), "what lies here").unwrap();
+    let readme = gob.state_dir().join("logs/README");
+    // The directory of logs comes with the first of them.
+    gob.connect_as("cli").ok("start", json!({"graph": "before"}));
+    fs::write(&readme, "what lies here").unwrap();
     // It decides nothing, and can't be made again.
     let pid_file = gob.runtime_dir().join("daemon.pid");
     let occupy = || {
