@@ -52,7 +52,7 @@ use shell::Shell;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Messages from the data plane that may wait; it keeps what finds no room.
 const OUTPUT_QUEUE: usize = 256;
@@ -194,25 +194,21 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
         tracing::warn!("the last output of workers is not on the disk");
     }
     healer.stop().await;
-    desk.look(|shell| leave(shell, nothing_left));
+    let is_on_disk = desk.look(|shell| leave(shell, nothing_left));
+    // Behind what is being written; when the disk hangs, the end does not.
+    if tokio::time::timeout(LAST_WORDS, is_on_disk).await.is_err() {
+        tracing::warn!("the disk does not answer; the state directory is left as it was");
+    }
+    tracing::info!(nuke = desk.look(|shell| shell.exit == Some(true)), "ended in order");
 }
 
-/// Takes away what says that there is a supervisor.
-fn leave(shell: &mut Shell, nothing_left: bool) {
+/// Takes away what says that there is a supervisor. The receiver hears when the state directory is as it is to be.
+fn leave(shell: &mut Shell, nothing_left: bool) -> oneshot::Receiver<()> {
     files::retire(&shell.boot.runtime, &shell.boot.lock);
-    let nuke = shell.exit == Some(true);
-    let state_dir = shell.boot.paths.state_dir.clone();
-    let state_dir = std::path::Path::new(&state_dir);
     if nothing_left {
         shell.end_journal();
     }
-    if nuke {
-        let own = [last::LAST, journal::JOURNAL].map(|name| state_dir.join(name));
-        files::remove_own(&shell.boot.log_dir(), &own);
-    } else if let Err(e) = shell.snapshot().write(state_dir) {
-        tracing::warn!(error = %e, "cannot write last.json");
-    }
-    tracing::info!(nuke, "ended in order");
+    if shell.exit == Some(true) { shell.begin_to_remove() } else { shell.begin_to_save() }
 }
 
 /// A signal that means something to the supervisor.

@@ -9,9 +9,11 @@ mod taps;
 use crate::boot::Boot;
 use crate::disks::{Disks, Silent};
 use crate::facts;
+use crate::files;
 use crate::foreign::Foreign;
 use crate::heal::Mended;
-use crate::last::{Last, Snapshot};
+use crate::journal::JOURNAL;
+use crate::last::{LAST, Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::readiness::{Found, Ports, Readiness};
@@ -21,11 +23,12 @@ use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
 use gob_protocol::{Data, Incoming, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use taps::Taps;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
@@ -39,6 +42,8 @@ pub(crate) enum Done {
     Prepared { key: RunKey, slot: Arc<prepare::Slot>, silent: Option<Silent> },
     /// The lock of a swept run's graph is free.
     Freed(RunKey),
+    /// `last.json` is written.
+    Saved,
 }
 
 /// The one owner of everything that is not the core's.
@@ -209,6 +214,7 @@ impl Shell {
         match done {
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
             Done::Freed(key) => self.freed(key),
+            Done::Saved => self.last.end(),
         }
     }
 
@@ -336,27 +342,40 @@ impl Shell {
         }
     }
 
-    /// Writes `last.json` off this thread: a disk that hangs must not hold up anybody.
+    /// Has `last.json` written.
     fn save(&mut self) {
-        let (snapshot, dir) = (self.snapshot(), self.boot.paths.state_dir.clone());
-        drop(crate::off_thread::begin(move || {
-            if let Err(e) = snapshot.write(dir.as_ref()) {
-                tracing::warn!(error = %e, "cannot write last.json");
-            }
-        }));
+        let (saved, to_loop) = (self.begin_to_save(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            drop(saved.await);
+            to_loop.send(Done::Saved).await.unwrap_or_default();
+        });
+    }
+
+    /// Begins to write `last.json` as it is to be now.
+    pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
+        let seq = self.core.seq();
+        self.last.begin(seq);
+        let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
+        let snapshot = Snapshot { workers, seq, instance, time: self.now.wall };
+        snapshot.begin(&self.disks, &self.boot.paths.state_dir)
+    }
+
+    /// Begins to remove what the supervisor itself has kept, after whatever was to be written.
+    pub(crate) fn begin_to_remove(&self) -> oneshot::Receiver<()> {
+        let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
+        let own = [LAST, JOURNAL].map(|name| Path::new(&dir).join(name));
+        let (done, is_done) = oneshot::channel();
+        self.disks.begin(LAST, vec![dir], move |_| {
+            files::remove_own(&logs, &own);
+            // Whoever waits may have gone.
+            done.send(()).unwrap_or_default();
+        });
+        is_done
     }
 
     /// Notes whether there is something new for `last.json`.
     pub(crate) fn note_changes(&mut self) {
         self.last.changed(self.core.seq());
-    }
-
-    /// What `last.json` is to say now.
-    pub(crate) fn snapshot(&mut self) -> Snapshot {
-        let seq = self.core.seq();
-        self.last.written(seq);
-        let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
-        Snapshot { workers, seq, instance, time: self.now.wall }
     }
 
     /// Says in the journal that nothing is left, if that is so.
