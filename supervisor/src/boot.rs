@@ -1,6 +1,7 @@
 //! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
 
 use crate::cgroups::Cgroups;
+use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::output::OutputConfig;
@@ -191,7 +192,7 @@ impl Boot {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot_id = boot_id.trim_end().to_owned();
         let cgroups = Cgroups::find();
-        let (mut journal, past) = Journal::open(dir, &boot_id);
+        let (mut journal, past) = Journal::open(dir, &boot_id, Disks::new());
         let own = Instance {
             instance: self.server.instance.clone(),
             boot_id,

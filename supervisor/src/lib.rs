@@ -105,7 +105,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let config = boot.core_config(read, &recovery);
     let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
     boot.journal_failures = journal.failures();
-    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, disks::Disks::new())
+    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
         .map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
     let (listener, socket) = boot.publish()?;
@@ -162,6 +162,9 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Gone(gone) => {
                 let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone, shell.given()));
                 told.into_iter().for_each(|input| shell.input(input));
+                if leftovers.as_ref().is_some_and(recovery::Leftovers::is_empty) {
+                    shell.past_is_over();
+                }
             }
         });
     }
@@ -194,7 +197,13 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
         tracing::warn!("the last output of workers is not on the disk");
     }
     healer.stop().await;
-    let is_on_disk = desk.look(|shell| leave(shell, nothing_left));
+    let (journal, rest) = desk.look(|shell| leave(shell, nothing_left));
+    let is_on_disk = async {
+        if let Some(journal) = journal {
+            drop(journal.await);
+        }
+        drop(rest.await);
+    };
     // Behind what is being written; when the disk hangs, the end does not.
     if tokio::time::timeout(LAST_WORDS, is_on_disk).await.is_err() {
         tracing::warn!("the disk does not answer; the state directory is left as it was");
@@ -202,13 +211,11 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
     tracing::info!(nuke = desk.look(|shell| shell.exit == Some(true)), "ended in order");
 }
 
-/// Takes away what says that there is a supervisor. The receiver hears when the state directory is as it is to be.
-fn leave(shell: &mut Shell, nothing_left: bool) -> oneshot::Receiver<()> {
+/// Takes away what says that there is a supervisor. The receivers hear when the state directory is as it is to be.
+fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
     files::retire(&shell.boot.runtime, &shell.boot.lock);
-    if nothing_left {
-        shell.end_journal();
-    }
-    if shell.exit == Some(true) { shell.begin_to_remove() } else { shell.begin_to_save() }
+    let journal = if nothing_left { shell.end_journal() } else { None };
+    (journal, if shell.exit == Some(true) { shell.begin_to_remove() } else { shell.begin_to_save() })
 }
 
 /// A signal that means something to the supervisor.

@@ -26,6 +26,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::oneshot;
 
 /// A sweep is through when this many looks in a row found nobody. The first is at the whole table; a process that goes on as
 /// its own child can slip through that one, and hardly through the quick ones at the newest numbers that follow.
@@ -63,7 +64,6 @@ pub(crate) struct Runs {
     by_leader: HashMap<i32, Tag>,
     tags: Tags,
     journal: Journal,
-    disks: Disks,
     cgroups: Option<Cgroups>,
     null: File,
     /// A lack of descriptors must not hide anybody from a sweep.
@@ -83,7 +83,6 @@ impl Runs {
         journal: Journal,
         cgroups: Option<Cgroups>,
         open_files: libc::rlimit,
-        disks: Disks,
     ) -> io::Result<Self> {
         let table = Table::new(tags.life());
         Ok(Self {
@@ -92,7 +91,6 @@ impl Runs {
             by_leader: HashMap::new(),
             tags,
             journal,
-            disks,
             cgroups,
             null: File::open("/dev/null")?,
             spare: Spare::new()?,
@@ -164,7 +162,7 @@ impl Runs {
         };
         self.by_tag.insert(tag, run);
         if self.journal.is_large() {
-            self.write_journal();
+            self.journal.shrink(self.by_tag.values().map(|run| (&run.key, run.id(), run.tag)));
         }
         Ok(id)
     }
@@ -204,7 +202,7 @@ impl Runs {
 
     /// Where work is done that may wait for a disk.
     pub(crate) const fn disks(&self) -> &Disks {
-        &self.disks
+        self.journal.disks()
     }
 
     /// The tag that a run's processes carry.
@@ -335,14 +333,12 @@ impl Runs {
 
     /// Writes the journal anew where its file was taken away.
     pub(crate) fn heal_journal(&mut self) {
-        if self.journal.is_lost() {
-            self.write_journal();
-        }
+        self.journal.heal(self.by_tag.values().map(|run| (&run.key, run.id(), run.tag)));
     }
 
-    fn write_journal(&mut self) {
-        let live = self.by_tag.values();
-        self.journal.shrink(live.map(|run| (&run.key, run.id(), run.tag)));
+    /// Nothing is left of what earlier supervisors started: the journal need not tell of them any more.
+    pub(crate) fn past_is_over(&mut self) {
+        self.journal.past_is_over();
     }
 
     /// Whether runs get control groups.
@@ -350,11 +346,9 @@ impl Runs {
         self.cgroups.as_ref().is_some_and(Cgroups::in_use)
     }
 
-    /// Ends the journal in order, unless there is somebody of whom it has to tell.
-    pub(crate) fn end_journal(&mut self) {
-        if self.by_tag.is_empty() {
-            self.journal.end();
-        }
+    /// Ends the journal in order, unless there is somebody of whom it has to tell. The receiver hears when that is written.
+    pub(crate) fn end_journal(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.by_tag.is_empty().then(|| self.journal.end())
     }
 
     fn forget(&mut self, tag: Tag) -> Option<Swept> {

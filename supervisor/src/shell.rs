@@ -379,8 +379,13 @@ impl Shell {
     }
 
     /// Says in the journal that nothing is left, if that is so.
-    pub(crate) fn end_journal(&mut self) {
-        self.runs.end_journal();
+    pub(crate) fn end_journal(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.runs.end_journal()
+    }
+
+    /// Nothing is left of what earlier supervisors started.
+    pub(crate) fn past_is_over(&mut self) {
+        self.runs.past_is_over();
     }
 
     /// Sees to it that what was written and forgotten is on the disk.
