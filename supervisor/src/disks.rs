@@ -44,6 +44,8 @@ struct State {
     waiting: VecDeque<Work>,
     running: Vec<Running>,
     threads: usize,
+    /// Of these, those that have not looked for work yet.
+    starting: usize,
     idle: usize,
     number: u64,
 }
@@ -230,7 +232,10 @@ impl Disks {
         let shared = Arc::clone(&self.0);
         let thread = std::thread::Builder::new().name("disks".to_owned()).stack_size(STACK_BYTES);
         match thread.spawn(move || shared.serve()) {
-            Ok(_) => state.threads += 1,
+            Ok(_) => {
+                state.threads += 1;
+                state.starting += 1;
+            }
             Err(error) if state.threads == 0 => {
                 drop(state);
                 // A supervisor that stops for a moment is better than none.
@@ -249,6 +254,7 @@ impl Shared {
 
     /// A thread's life: one stays, the others go when there is nothing more for them to do.
     fn serve(&self) {
+        self.lock().starting -= 1;
         loop {
             self.work();
             let mut state = self.lock();
@@ -283,9 +289,11 @@ impl Shared {
 }
 
 impl State {
-    /// Whether another thread is needed for what waits.
+    /// Whether another thread is needed for what waits. One at a time: many that come at once would all begin before any
+    /// of them is seen to hang.
     fn is_stuck(&self) -> bool {
         self.idle == 0
+            && self.starting == 0
             && self.threads < THREADS
             && self.running.iter().all(|running| running.at.is_older_than(STALL))
     }
