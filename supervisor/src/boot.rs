@@ -1,6 +1,7 @@
 //! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
 
 use crate::cgroups::Cgroups;
+use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::output::OutputConfig;
@@ -49,6 +50,12 @@ impl Args {
         Ok(parsed)
     }
 
+    /// Whether somebody waits to hear what became of this start, and may ask for another one.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.ready_fd.is_some()
+    }
+
     /// Whether the keeper started us. Whoever else did wants a keeper first.
     #[must_use]
     pub fn from_keeper(&self) -> bool {
@@ -79,6 +86,15 @@ pub enum BootError {
 }
 
 impl BootError {
+    /// Whether another try would end the same way. A disk may be there again, or have room again.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Answered(_) | Self::Directory(_) => true,
+            Self::Io { .. } => false,
+        }
+    }
+
     pub(crate) fn io(operation: &'static str, what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { operation, what: what.into(), source }
     }
@@ -176,7 +192,7 @@ impl Boot {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot_id = boot_id.trim_end().to_owned();
         let cgroups = Cgroups::find();
-        let (mut journal, past) = Journal::open(dir, &boot_id);
+        let (mut journal, past) = Journal::open(dir, &boot_id, Disks::new());
         let own = Instance {
             instance: self.server.instance.clone(),
             boot_id,
@@ -206,18 +222,12 @@ impl Boot {
     }
 
     /// The core's view of all this.
-    pub(crate) fn core_config(
-        &self,
-        read: gob_core::Read,
-        recovery: &Recovery,
-    ) -> Result<gob_core::Config, BootError> {
-        let logs = self.log_dir();
-        let what = logs.display().to_string();
+    pub(crate) fn core_config(&self, read: gob_core::Read, recovery: &Recovery) -> gob_core::Config {
         let (settings, rejected) = match read {
             Ok(settings) => (*settings, None),
             Err(rejected) => (Settings::default(), Some(rejected)),
         };
-        Ok(gob_core::Config {
+        gob_core::Config {
             server: self.server.clone(),
             settings,
             rejected,
@@ -229,9 +239,9 @@ impl Boot {
             lease_grace_ms: LEASE_GRACE_MS,
             leftovers: recovery.leftovers.as_ref().map(Leftovers::by_worker).unwrap_or_default(),
             orphans_recovered: recovery.ended,
-            last_runs: files::last_runs(&logs).map_err(BootError::io("read", what))?,
+            last_runs: files::last_runs(&self.log_dir()),
             seed: self.random(),
-        })
+        }
     }
 
     pub(crate) fn log_dir(&self) -> PathBuf {
@@ -261,8 +271,10 @@ impl Boot {
             // It is for clients that look elsewhere for the socket; on a full disk the others are served all the same.
             tracing::warn!(error = %e, "cannot write gobd.lock");
         }
-        files::write_runtime_file(&self.runtime, files::PID_FILE, &self.pid_line())
-            .map_err(BootError::io("write", format!("{}/{}", self.paths.runtime_dir, files::PID_FILE)))?;
+        if let Err(e) = files::write_runtime_file(&self.runtime, files::PID_FILE, &self.pid_line()) {
+            // It decides nothing.
+            tracing::warn!(error = %e, "cannot write {}", files::PID_FILE);
+        }
         Ok(published)
     }
 

@@ -1,12 +1,14 @@
 //! The supervisor's files and directories: private by construction, published by rename.
 
+use gob_protocol::Name;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -51,13 +53,29 @@ impl Identity {
     }
 }
 
-/// Whether somebody answers on the socket that is there.
+/// Whether somebody answers on the supervisor's socket.
 pub(crate) fn is_answered(runtime: &File) -> io::Result<bool> {
-    // Never waits: a full queue is an answer too.
+    Ok(listener_at(&below(runtime, SOCKET))? == Listener::Somebody)
+}
+
+/// Who listens on a socket's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listener {
+    Somebody,
+    Nobody,
+    /// Trying did not tell.
+    Unknown(Errno),
+}
+
+/// Tries whether somebody listens there, and never waits: a full queue is an answer too.
+fn listener_at(path: &Path) -> io::Result<Listener> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let address = UnixAddr::new(&below(runtime, SOCKET))?;
-    Ok(matches!(connect(probe.as_raw_fd(), &address), Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS)))
+    Ok(match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) | Err(Errno::EAGAIN | Errno::EINPROGRESS) => Listener::Somebody,
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Listener::Nobody,
+        Err(errno) => Listener::Unknown(errno),
+    })
 }
 
 /// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed. It does not block.
@@ -142,31 +160,103 @@ pub(crate) fn remove_own(logs: &Path, files: &[PathBuf]) {
     }
 }
 
-/// Removes a socket that a dead worker left, unless somebody accepts on it.
+/// Removes a socket that a dead worker left, where it is certain that nobody listens on it.
 pub(crate) fn remove_stale_socket(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).is_err() {
+    match is_socket.then(|| listener_at(path)) {
         // The worker says so itself when it can't bind.
-        fs::remove_file(path).unwrap_or_default();
+        Some(Ok(Listener::Nobody)) => fs::remove_file(path).unwrap_or_default(),
+        Some(Ok(Listener::Unknown(errno))) => {
+            tracing::warn!(path = %path.display(), %errno, "cannot tell whether somebody listens on it; it stays");
+        }
+        Some(Err(error)) => {
+            tracing::warn!(path = %path.display(), %error, "cannot tell whether somebody listens on it; it stays");
+        }
+        Some(Ok(Listener::Somebody)) | None => {}
     }
 }
 
-/// The highest run of each worker that left logs.
-pub(crate) fn last_runs(logs: &Path) -> io::Result<std::collections::BTreeMap<gob_protocol::Name, u64>> {
-    let mut runs = std::collections::BTreeMap::new();
-    let dirs = match fs::read_dir(logs) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(runs),
-        other => other?,
+/// The highest run of each worker that left logs. What can't be read is passed over: a run that finds the files of an
+/// earlier one of its number goes on in them.
+pub(crate) fn last_runs(logs: &Path) -> BTreeMap<Name, u64> {
+    let mut runs = BTreeMap::new();
+    let unread = |path: &Path, error: &io::Error| {
+        // Logs over the budget are deleted meanwhile, and something else may lie there.
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            tracing::warn!(path = %path.display(), %error, "cannot look for the logs of earlier runs");
+        }
     };
-    for dir in dirs {
-        let dir = dir?;
+    let entries = |dir: &Path| fs::read_dir(dir).inspect_err(|e| unread(dir, e)).into_iter().flatten();
+    for dir in entries(logs).filter_map(Result::ok) {
         let name = dir.file_name().to_str().and_then(gob_protocol::name::decode_safe);
-        let Some(name) = name.and_then(|name| gob_protocol::Name::any(&name).ok()) else { continue };
-        let files = fs::read_dir(dir.path())?.filter_map(Result::ok);
+        let Some(name) = name.and_then(|name| Name::any(&name).ok()) else { continue };
+        let files = entries(&dir.path()).filter_map(Result::ok);
         let numbers = files.filter_map(|file| file.file_name().to_str()?.split('.').next()?.parse().ok());
         if let Some(last) = numbers.max() {
             runs.insert(name, last);
         }
     }
-    Ok(runs)
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{Backlog, bind, listen};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("gob-files-{}-{name}", std::process::id()));
+        fs::remove_dir_all(&dir).ok();
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    /// A socket of this kind that is bound, with the shortest queue that there is if it listens.
+    fn bound(path: &Path, kind: SockType, listens: bool) -> std::os::fd::OwnedFd {
+        let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+        if listens {
+            listen(&socket, Backlog::new(0).unwrap()).unwrap();
+        }
+        socket
+    }
+
+    #[test]
+    fn a_socket_is_stale_only_where_nobody_listens_and_a_full_queue_holds_up_nobody() {
+        let dir = scratch("stale");
+        let [full, datagram, dead] = ["full", "datagram", "dead"].map(|name| dir.join(name));
+        let _hung = bound(&full, SockType::Stream, true);
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let waiting: Vec<_> = (0..64)
+            .map(|_| socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap())
+            .take_while(|probe| connect(probe.as_raw_fd(), &UnixAddr::new(&full).unwrap()).is_ok())
+            .collect();
+        assert!((1..64).contains(&waiting.len()), "the queue has an end");
+        let _other = bound(&datagram, SockType::Datagram, false);
+        drop(bound(&dead, SockType::Stream, true));
+        let (done, is_done) = mpsc::channel();
+        let paths = [full.clone(), datagram.clone(), dead.clone()];
+        std::thread::spawn(move || {
+            paths.iter().for_each(|path| remove_stale_socket(path));
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(10)).expect("it waits for somebody who does not accept");
+        assert_eq!([full, datagram, dead].map(|path| path.exists()), [true, true, false]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_lies_among_the_logs_keeps_no_supervisor_from_starting() {
+        let dir = scratch("logs");
+        fs::create_dir_all(dir.join("demo")).unwrap();
+        fs::write(dir.join("demo/7.stdout.log"), "").unwrap();
+        fs::write(dir.join("README"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.join("gone")).unwrap();
+        assert_eq!(last_runs(&dir), BTreeMap::from([(Name::graph("demo").unwrap(), 7)]));
+        assert_eq!(last_runs(&dir.join("README")), BTreeMap::new());
+        assert_eq!(last_runs(&dir.join("none")), BTreeMap::new());
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

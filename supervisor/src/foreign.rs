@@ -10,6 +10,7 @@ mod endpoint;
 mod examine;
 mod lockfile;
 
+use crate::disks::Disks;
 use crate::readiness::Found;
 use crate::sys::process;
 use crate::sys::tag::Life;
@@ -37,8 +38,8 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     /// What is found goes to `found`. Processes of this supervisor's `life` are not foreign.
-    pub(crate) fn new(found: mpsc::Sender<Found>, life: Life) -> Self {
-        Self { found, looker: Looker::new(life), handles: HashMap::new(), following: HashMap::new() }
+    pub(crate) fn new(found: mpsc::Sender<Found>, life: Life, disks: Disks) -> Self {
+        Self { found, looker: Looker::new(life, disks), handles: HashMap::new(), following: HashMap::new() }
     }
 
     /// Looks who holds a graph.

@@ -1,13 +1,15 @@
 //! The lock of a graph: a file that lies with it, flocked by whoever serves it (ARCHITECTURE, "How a graph is held").
 //!
-//! A run's processes inherit the descriptor and thereby the lock, and the supervisor closes its own: the lock lives
-//! exactly as long as anybody of the tree does, also when the supervisor is dead, and also for a supervisor with other
-//! directories. The flock alone decides. What stands in the file is for people and for other supervisors' answers.
+//! A run's processes inherit the descriptor and thereby the lock, and the supervisor keeps its own until nothing is left
+//! of the run: the lock lives as long as anybody of the tree does that has not closed it, also when the supervisor is
+//! dead, and as long as the supervisor knows of anybody, whoever closed what. It holds for supervisors with other
+//! directories too. The flock alone decides. What stands in the file is for people and for other supervisors' answers.
 //! Nobody ever calls LOCK_UN, which would drop the lock of all who share it, and nobody unlinks the file.
 
 use crate::files;
 use crate::runs::SpawnFailure;
 use crate::sys::process;
+use crate::sys::tag::{self, Tag};
 use gob_core::{GraphLock, Holder};
 use gob_protocol::{Owner, ProcessId};
 use serde::Deserialize;
@@ -27,6 +29,7 @@ const NOTE_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct HeldLock {
     file: File,
+    path: String,
     /// The length of the file, which most often need not change.
     len: u64,
 }
@@ -67,7 +70,7 @@ impl HeldLock {
             match file.try_lock() {
                 Ok(()) => {
                     if let Some(len) = len_at(&file, path) {
-                        return Ok(Self { file, len });
+                        return Ok(Self { file, path: lock.path.clone(), len });
                     }
                     // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
                 }
@@ -78,13 +81,18 @@ impl HeldLock {
         Err(failed("take", &io::Error::from_raw_os_error(libc::ESTALE)))
     }
 
+    /// Which file it is.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// What a process inherits.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// Writes who holds the lock into the file, one line of JSON, and closes this descriptor.
-    pub(crate) fn hand_over(self, lock: &GraphLock, leader: ProcessId) {
+    /// Writes who holds the lock into the file, one line of JSON.
+    pub(crate) fn note(&self, lock: &GraphLock, leader: ProcessId) {
         let mut note = lock.note.clone();
         note.insert("pid".to_owned(), leader.pid.into());
         note.insert("start_time".to_owned(), leader.start_time.into());
@@ -126,7 +134,8 @@ fn inode(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-/// Who has the lock: the process of the note if it is alive, else the oldest of ours that has the file open.
+/// Who has the lock: the process of the note if it is alive, else the oldest of ours that has the file open, one of a run
+/// first.
 fn holder(file: File, lock: &GraphLock) -> Holder {
     let mut text = vec![0; NOTE_BYTES];
     let read = file.read_at(&mut text, 0).unwrap_or(0);
@@ -140,7 +149,10 @@ fn holder(file: File, lock: &GraphLock) -> Holder {
         // Our own descriptor is not to be found.
         drop(file);
         let name = Path::new(&lock.path).file_name()?;
-        process::having_open(name, |found| inode(found) == target).into_iter().min_by_key(|id| id.start_time)
+        let holders = process::having_open(name, |found| inode(found) == target);
+        // Its supervisor has it open too, and is older than the run whose lock it is.
+        let is_of_no_run = |pid: i32| tag::of(pid).map(Tag).and_then(Tag::home).is_none();
+        holders.into_iter().min_by_key(|id| (is_of_no_run(id.pid), id.start_time))
     });
     let ProcessId { pid, start_time } = found.unwrap_or(ProcessId { pid: 0, start_time: 0 });
     Holder { pid, start_time, owner, path: lock.path.clone(), endpoint: None }
@@ -202,11 +214,14 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir.join(".gob")), mode(lock.path.as_ref())), (0o700, 0o600));
         let inherited = held.file.try_clone().unwrap();
-        held.hand_over(&lock, me());
+        held.note(&lock, me());
         let holder = refused(&lock);
         assert_eq!((holder.pid, holder.start_time), (me().pid, me().start_time));
         assert_eq!((holder.owner.as_str(), &holder.path), ("desktop", &lock.path));
+        // It is the run's as long as one of its own has it, and as long as the supervisor does.
         drop(inherited);
+        refused(&lock);
+        drop(held);
         take(&lock);
         fs::remove_dir_all(dir).unwrap();
     }

@@ -1,20 +1,24 @@
 //! `journal` in the state directory: the identities of what the supervisor starts, for the one that comes after it.
 //!
-//! Lines of JSON that are only ever appended: who this supervisor is, then a line for each run's leader. It is read once,
-//! at boot, when its writer is dead (`recovery`), and then begins anew. It decides nothing alone: a process has to carry a
-//! run's tag or an instance's marker too, and what is lost here is still known by its tag. Emptied at the orderly end; a
-//! journal that can't be written is removed, since an empty one says that nothing was left.
+//! Lines of JSON that are only ever appended: who this supervisor is, then a line for each run's leader, and at the orderly
+//! end one that says so: nothing else means that nothing was left. It is read once, at boot, when its writer is dead
+//! (`recovery`), and then begins anew, as another file that takes the place of the old one. It decides nothing alone: a
+//! process has to carry a run's tag or an instance's marker too, and what is lost here is still known by its tag.
+//!
+//! Written beside the main thread, for its disk may hang; but the line that says who we are is there before anything is started.
 
+mod file;
+
+use crate::disks::Disks;
 use crate::sys::tag::Tag;
+use file::JournalFile;
 use gob_core::RunKey;
 use gob_protocol::{Name, ProcessId};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
 
 /// The file's name in the state directory.
 pub(crate) const JOURNAL: &str = "journal";
@@ -22,8 +26,8 @@ pub(crate) const JOURNAL: &str = "journal";
 /// A journal that has grown to so many bytes is written anew with the runs that live.
 const LARGE: usize = 1 << 20;
 
-/// So much of an earlier journal is read; whatever wrote more was not us.
-const READ_BYTES: u64 = 4 * LARGE as u64;
+/// So many bytes may wait for a disk that does not take them; what comes then is lost.
+const WAITING_BYTES: usize = LARGE;
 
 /// A supervisor, as its journal begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +65,13 @@ pub(crate) struct Leader {
 enum Line {
     Instance(Instance),
     Leader(Leader),
+    Ended(Ended),
+}
+
+/// The last line: nothing was left.
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    ended: bool,
 }
 
 /// What an earlier supervisor of this boot has left word of.
@@ -77,27 +88,36 @@ pub(crate) struct Past {
 /// The journal of this supervisor.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    path: PathBuf,
-    /// Not when there is none to be had.
-    file: Option<File>,
-    own: Option<Instance>,
+    file: Arc<Mutex<JournalFile>>,
+    disks: Disks,
+    /// Who this is, and what is told on of earlier ones of which something is left.
+    head: Vec<u8>,
+    /// How many bytes it has by now.
     bytes: usize,
+    /// How many of them wait to be written.
+    waiting: Arc<AtomicUsize>,
     /// How often it could not be written.
     failures: Arc<AtomicU64>,
 }
 
 impl Journal {
-    /// Opens the journal and tells what it says of the past.
-    pub(crate) fn open(state_dir: &Path, boot_id: &str) -> (Self, Past) {
-        let path = state_dir.join(JOURNAL);
-        let (file, past) = match open(&path) {
-            Ok((file, text)) => (Some(file), Past::read(&text, boot_id)),
-            Err(e) => {
-                tracing::warn!(path = %path.display(), error = %e, "no journal");
-                (None, Past::default())
-            }
-        };
-        (Self { path, file, own: None, bytes: 0, failures: Arc::default() }, past)
+    /// Opens the journal and tells what it says of the past. It is written on these threads.
+    pub(crate) fn open(state_dir: &Path, boot_id: &str, disks: Disks) -> (Self, Past) {
+        let failures = Arc::default();
+        let (file, text) = JournalFile::open(state_dir.join(JOURNAL), Arc::clone(&failures));
+        let past = Past::read(&text, boot_id);
+        let (file, waiting) = (Arc::new(Mutex::new(file)), Arc::default());
+        (Self { file, disks, head: Vec::new(), bytes: 0, waiting, failures }, past)
+    }
+
+    /// Begins anew as this instance. What is still left of earlier ones stays told. It is on the disk when this returns,
+    /// or there is no journal.
+    pub(crate) fn begin(&mut self, own: Instance, past: Past) {
+        let (own, past) = (Line::Instance(own), past.lines());
+        self.head = text(&[own]);
+        self.head.splice(0..0, text(&past));
+        self.bytes = self.head.len();
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).replace(&self.head);
     }
 
     /// How often it could not be written, now and later on (PROTOCOL 9).
@@ -105,33 +125,24 @@ impl Journal {
         Arc::clone(&self.failures)
     }
 
-    /// Begins anew as this instance. What is still left of earlier ones stays told.
-    pub(crate) fn begin(&mut self, own: Instance, past: Past) {
-        let kept = past.instances.into_iter().map(Line::Instance);
-        let mut lines: Vec<Line> = kept.chain(past.leaders.into_iter().map(Line::Leader)).collect();
-        lines.push(Line::Instance(own.clone()));
-        self.own = Some(own);
-        self.rewrite(&lines);
+    /// Where it is written.
+    pub(crate) const fn disks(&self) -> &Disks {
+        &self.disks
+    }
+
+    /// Nothing is left of earlier instances.
+    pub(crate) fn past_is_over(&mut self) {
+        // The last line of the head is our own.
+        let ends = self.head.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let own = ends.rev().nth(1).map_or(0, |(at, _)| at + 1);
+        self.head.drain(..own);
     }
 
     /// Notes a run's leader. It has been started already, so a failure changes nothing for it.
     pub(crate) fn note(&mut self, key: &RunKey, id: ProcessId, tag: Tag) {
-        self.append(&[leader(key, id, tag)]);
-    }
-
-    /// Whether it is not where the next supervisor will look for it, and could be made anew there.
-    pub(crate) fn is_lost(&mut self) -> bool {
-        let identity = |found: Metadata| (found.dev(), found.ino());
-        let there = std::fs::symlink_metadata(&self.path).map(identity).ok();
-        let ours = self.file.as_ref().and_then(|file| file.metadata().map(identity).ok());
-        if there.is_some() && there == ours {
-            return false;
-        }
-        match open(&self.path) {
-            Ok((file, _)) => self.file = Some(file),
-            Err(e) => tracing::warn!(path = %self.path.display(), error = %e, "no journal"),
-        }
-        self.file.is_some()
+        let line = text(&[leader(key, id, tag)]);
+        self.bytes += line.len();
+        self.write(line, JournalFile::append);
     }
 
     /// Whether it has become large.
@@ -141,60 +152,64 @@ impl Journal {
 
     /// Writes it anew with these runs alone.
     pub(crate) fn shrink<'a>(&mut self, live: impl Iterator<Item = (&'a RunKey, ProcessId, Tag)>) {
-        let own = self.own.clone().map(Line::Instance);
-        let lines: Vec<Line> =
-            own.into_iter().chain(live.map(|(key, id, tag)| leader(key, id, tag))).collect();
-        self.rewrite(&lines);
+        let whole = self.whole(live);
+        self.bytes = whole.len();
+        self.write(whole, JournalFile::replace);
     }
 
-    /// Says that nothing is left: the orderly end.
-    pub(crate) fn end(&mut self) {
-        if let Some(file) = &self.file
-            && let Err(e) = file.set_len(0)
-        {
-            tracing::warn!(path = %self.path.display(), error = %e, "cannot empty the journal");
-        }
-    }
-
-    fn rewrite(&mut self, lines: &[Line]) {
-        self.bytes = 0;
-        if self.file.as_ref().is_none_or(|file| file.set_len(0).is_ok()) {
-            self.append(lines);
-        } else {
-            self.failed();
-        }
-        // An empty journal would say that nothing is left.
-        if self.bytes == 0 && self.file.take().is_some() {
-            std::fs::remove_file(&self.path).unwrap_or_default();
-        }
-    }
-
-    fn append(&mut self, lines: &[Line]) {
-        let Some(mut file) = self.file.as_ref() else { return self.failed() };
-        // What was cut off before must not spoil the next line.
-        let has_failed = self.failures.load(Ordering::Relaxed) > 0;
-        let mut text = if has_failed { vec![b'\n'] } else { Vec::new() };
-        let mut write = || {
-            for line in lines {
-                serde_json::to_writer(&mut text, line)?;
-                text.push(b'\n');
+    /// Writes it anew with these runs where it is not in its place any more, where the next supervisor will look for it.
+    pub(crate) fn heal<'a>(&mut self, live: impl Iterator<Item = (&'a RunKey, ProcessId, Tag)>) {
+        let whole = self.whole(live);
+        self.write(whole, |file, whole| {
+            if !file.is_in_its_place() {
+                file.replace(whole);
             }
-            file.write_all(&text)
-        };
-        match write() {
-            Ok(()) => self.bytes += text.len(),
-            Err(e) => {
-                if !has_failed {
-                    tracing::warn!(path = %self.path.display(), error = %e, "the journal can't be written");
-                }
-                self.failed();
-            }
-        }
+        });
     }
 
-    fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+    /// Says that nothing is left: the orderly end. The receiver hears when that is written.
+    pub(crate) fn end(&mut self) -> oneshot::Receiver<()> {
+        let (done, is_done) = oneshot::channel();
+        self.write(text(&[Line::Ended(Ended { ended: true })]), |file, line| {
+            file.append(line);
+            // Whoever waits may have gone.
+            done.send(()).unwrap_or_default();
+        });
+        is_done
     }
+
+    fn whole<'a>(&self, live: impl Iterator<Item = (&'a RunKey, ProcessId, Tag)>) -> Vec<u8> {
+        let runs: Vec<Line> = live.map(|(key, id, tag)| leader(key, id, tag)).collect();
+        [self.head.clone(), text(&runs)].concat()
+    }
+
+    /// Has this written after all that was to be written before.
+    fn write(&mut self, bytes: Vec<u8>, how: impl FnOnce(&mut JournalFile, &[u8]) + Send + 'static) {
+        let (len, waiting) = (bytes.len(), Arc::clone(&self.waiting));
+        if waiting.fetch_add(len, Ordering::Relaxed) > WAITING_BYTES {
+            waiting.fetch_sub(len, Ordering::Relaxed);
+            if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!("the disk of the journal does not answer; runs are known by their tags alone");
+            }
+            return;
+        }
+        let file = Arc::clone(&self.file);
+        self.disks.begin(JOURNAL, Vec::new(), move |_| {
+            how(&mut file.lock().unwrap_or_else(PoisonError::into_inner), &bytes);
+            waiting.fetch_sub(len, Ordering::Relaxed);
+        });
+    }
+}
+
+/// Lines as they are written.
+fn text(lines: &[Line]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for line in lines {
+        // What is made of names and numbers can be written; memory takes it.
+        serde_json::to_writer(&mut text, line).unwrap_or_default();
+        text.push(b'\n');
+    }
+    text
 }
 
 fn leader(key: &RunKey, id: ProcessId, tag: Tag) -> Line {
@@ -202,34 +217,18 @@ fn leader(key: &RunKey, id: ProcessId, tag: Tag) -> Line {
     Line::Leader(Leader { name, run, pid: id.pid, start_time: id.start_time, tag: tag.0 })
 }
 
-/// Opens the journal, which may be anything by now; without a text when there was none.
-fn open(path: &Path) -> io::Result<(File, Option<Vec<u8>>)> {
-    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).mode(0o600).custom_flags(flags);
-    let file = match options.open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Ok((options.create_new(true).open(path)?, None));
-        }
-        other => other?,
-    };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut text = Vec::new();
-    (&file).take(READ_BYTES).read_to_end(&mut text)?;
-    Ok((file, Some(text)))
-}
-
 impl Past {
     /// Reads what can be read; lines that make no sense are passed over.
-    fn read(text: &Option<Vec<u8>>, boot_id: &str) -> Self {
-        let mut past = Self { ended_in_order: text.as_ref().is_some_and(Vec::is_empty), ..Self::default() };
-        for line in text.iter().flat_map(|text| text.split(|b| *b == b'\n')) {
-            match serde_json::from_slice(line) {
+    fn read(text: &[u8], boot_id: &str) -> Self {
+        let mut past = Self::default();
+        for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let line = serde_json::from_slice(line);
+            // The last word counts.
+            past.ended_in_order = matches!(line, Ok(Line::Ended(Ended { ended: true })));
+            match line {
                 Ok(Line::Instance(instance)) => past.instances.push(instance),
                 Ok(Line::Leader(leader)) => past.leaders.push(leader),
-                Err(_) => {}
+                Ok(Line::Ended(_)) | Err(_) => {}
             }
         }
         past.instances.retain(|instance| instance.boot_id == boot_id);
@@ -239,6 +238,11 @@ impl Past {
         past
     }
 
+    fn lines(self) -> Vec<Line> {
+        let instances = self.instances.into_iter().map(Line::Instance);
+        instances.chain(self.leaders.into_iter().map(Line::Leader)).collect()
+    }
+
     /// The worker of whose run a process is that carries this tag.
     pub(crate) fn worker_of(&self, tag: Tag) -> Option<&Name> {
         self.leaders.iter().rev().find(|leader| leader.tag == tag.0).map(|leader| &leader.name)
@@ -246,131 +250,4 @@ impl Past {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn scratch(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("gob-journal-{}-{name}", std::process::id()));
-        fs::remove_dir_all(&dir).ok();
-        fs::create_dir_all(&dir).unwrap();
-        dir
-    }
-
-    fn instance(name: &str) -> Instance {
-        let keeper = ProcessId { pid: 6, start_time: 60 };
-        Instance {
-            instance: name.into(),
-            boot_id: "b".into(),
-            pid: 7,
-            start_time: 70,
-            keeper,
-            tag: 8 << 18,
-            cgroups: None,
-        }
-    }
-
-    fn key(run: u64) -> RunKey {
-        RunKey { name: Name::graph("g").unwrap(), run }
-    }
-
-    fn id(pid: i32) -> ProcessId {
-        ProcessId { pid, start_time: 71 }
-    }
-
-    #[test]
-    fn the_next_one_reads_what_was_noted() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = scratch("noted");
-        let (mut journal, past) = Journal::open(&dir, "b");
-        assert_eq!(past, Past::default());
-        journal.begin(instance("one"), past);
-        journal.note(&key(1), id(100), Tag(8));
-        journal.note(&key(2), id(101), Tag(9));
-        assert_eq!(fs::metadata(dir.join(JOURNAL)).unwrap().permissions().mode() & 0o777, 0o600);
-        let (mut next, past) = Journal::open(&dir, "b");
-        assert!(!past.ended_in_order);
-        assert_eq!(past.instances, [instance("one")]);
-        assert_eq!(past.leaders.iter().map(|leader| leader.pid).collect::<Vec<_>>(), [100, 101]);
-        assert_eq!(past.worker_of(Tag(9)), Some(&key(1).name));
-        assert_eq!(past.worker_of(Tag(10)), None);
-        next.begin(instance("two"), Past::default());
-        assert_eq!(Journal::open(&dir, "b").1.instances, [instance("two")]);
-        assert_eq!(Journal::open(&dir, "another boot").1, Past::default());
-        next.end();
-        assert!(Journal::open(&dir, "b").1.ended_in_order);
-        fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn garbage_and_cut_off_lines_are_passed_over() {
-        let dir = scratch("garbage");
-        let path = dir.join(JOURNAL);
-        let (mut journal, past) = Journal::open(&dir, "b");
-        journal.begin(instance("one"), past);
-        journal.note(&key(1), id(100), Tag(8));
-        let whole = fs::read(&path).unwrap();
-        for end in 0..whole.len() - 1 {
-            let (text, boot) = (Some(whole[..end].to_vec()), "b");
-            let past = Past::read(&text, boot);
-            assert!(past.leaders.is_empty() && past.instances.len() <= 1, "{end}");
-        }
-        let text = [b"\xff\x00{}\n[1]\n".as_slice(), &whole, b"{\"name\":"].concat();
-        let past = Past::read(&Some(text), "b");
-        assert_eq!((past.instances.len(), past.leaders.len()), (1, 1));
-        fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn it_does_not_grow_for_ever() {
-        let dir = scratch("large");
-        let (mut journal, past) = Journal::open(&dir, "b");
-        journal.begin(instance("one"), past);
-        let mut run = 0;
-        while !journal.is_large() {
-            run += 1;
-            journal.note(&key(run), id(100), Tag(run));
-        }
-        journal.shrink([(&key(run), id(100), Tag(run))].into_iter());
-        assert!(!journal.is_large());
-        journal.note(&key(run + 1), id(100), Tag(run + 1));
-        let past = Journal::open(&dir, "b").1;
-        assert_eq!((past.instances.len(), past.leaders.len()), (1, 2));
-        fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn a_full_disk_is_counted_and_leaves_no_empty_journal() {
-        let dir = scratch("full");
-        let (mut journal, past) = Journal::open(&dir, "b");
-        let failures = journal.failures();
-        journal.begin(instance("one"), past);
-        assert_eq!(failures.load(Ordering::Relaxed), 0);
-        // Every write to it fails, and so does making it shorter.
-        journal.file = Some(OpenOptions::new().append(true).open("/dev/full").unwrap());
-        journal.note(&key(1), id(100), Tag(8));
-        assert_eq!(failures.load(Ordering::Relaxed), 1);
-        journal.shrink(std::iter::empty());
-        assert!(!dir.join(JOURNAL).exists(), "an empty one would say that nothing is left");
-        journal.note(&key(2), id(101), Tag(9));
-        assert_eq!(failures.load(Ordering::Relaxed), 3);
-        assert!(journal.is_lost(), "it can be made anew");
-        journal.shrink(std::iter::empty());
-        assert_eq!((failures.load(Ordering::Relaxed), Journal::open(&dir, "b").1.instances.len()), (3, 1));
-        fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn what_is_no_file_is_left_alone() {
-        let dir = scratch("link");
-        let target = dir.join("target");
-        fs::write(&target, "precious").unwrap();
-        std::os::unix::fs::symlink(&target, dir.join(JOURNAL)).unwrap();
-        let (mut journal, past) = Journal::open(&dir, "b");
-        journal.begin(instance("one"), past);
-        journal.note(&key(1), id(100), Tag(8));
-        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-        assert_eq!(journal.failures().load(Ordering::Relaxed), 2, "its beginning and a line");
-        fs::remove_dir_all(dir).unwrap();
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@
 //! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
 //! | the configuration was read | `settings` | core `config` |
 //! | a worker is ready | `output`, `readiness` | core `lifecycle` |
+//! | a run is prepared, its graph's lock is free | `disks` | core `lifecycle` |
 //! | somebody holds a graph without gob | `foreign` | core `lifecycle` |
 //! | a deadline passed | the one timer below | core `timers` |
 //! | gob's own files were taken away | `heal` | core, which says so |
@@ -23,6 +24,7 @@ mod boot;
 mod cgroups;
 mod conn;
 mod desk;
+mod disks;
 mod facts;
 mod files;
 mod foreign;
@@ -50,7 +52,7 @@ use shell::Shell;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Messages from the data plane that may wait; it keeps what finds no room.
 const OUTPUT_QUEUE: usize = 256;
@@ -100,7 +102,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let output = output::Output::start(boot.output_config(&read), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
     let recovery = boot.recover()?;
-    let config = boot.core_config(read, &recovery)?;
+    let config = boot.core_config(read, &recovery);
     let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
@@ -118,7 +120,8 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let published = heal::Published { socket, notify };
     let healer = heal::Healer::start(&boot, published, to_accept, to_healed);
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
-    let desk = Desk::new(Shell::new(core, runs, output, settings, readiness, boot, started));
+    let (shell, mut done) = Shell::new(core, runs, output, settings, readiness, boot, started);
+    let desk = Desk::new(shell);
     tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone()));
     ready.serving();
 
@@ -135,6 +138,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Some(signal) = signals.recv() => Turn::Signal(signal),
             () = &mut deadline => Turn::Deadline,
             Some(report) = reports.recv() => Turn::Report(report),
+            Some(done) = done.recv() => Turn::Done(done),
             Some(read) = readings.recv() => Turn::Configured(read),
             Some(found) = found.recv() => Turn::Found(found),
             Some(news) = healed.recv() => Turn::Healer(news),
@@ -150,6 +154,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Deadline => shell.wake(),
             Turn::Signal(Signalled::HangUp) => shell.input(Input::Reread),
             Turn::Report(report) => shell.take_report(report),
+            Turn::Done(done) => shell.take_done(done),
             Turn::Configured(read) => shell.input(Input::Configured(read)),
             Turn::Found(found) => shell.take_found(found),
             Turn::Healer(heal::News::Mended(mended)) => shell.take_healed(mended),
@@ -157,6 +162,9 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Gone(gone) => {
                 let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone, shell.given()));
                 told.into_iter().for_each(|input| shell.input(input));
+                if leftovers.as_ref().is_some_and(recovery::Leftovers::is_empty) {
+                    shell.past_is_over();
+                }
             }
         });
     }
@@ -171,6 +179,7 @@ enum Turn {
     Signal(Signalled),
     Deadline,
     Report(output::FromOutput),
+    Done(shell::Done),
     Configured(gob_core::Read),
     Found(readiness::Found),
     Healer(heal::News),
@@ -188,25 +197,25 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
         tracing::warn!("the last output of workers is not on the disk");
     }
     healer.stop().await;
-    desk.look(|shell| leave(shell, nothing_left));
+    let (journal, rest) = desk.look(|shell| leave(shell, nothing_left));
+    let is_on_disk = async {
+        if let Some(journal) = journal {
+            drop(journal.await);
+        }
+        drop(rest.await);
+    };
+    // Behind what is being written; when the disk hangs, the end does not.
+    if tokio::time::timeout(LAST_WORDS, is_on_disk).await.is_err() {
+        tracing::warn!("the disk does not answer; the state directory is left as it was");
+    }
+    tracing::info!(nuke = desk.look(|shell| shell.exit == Some(true)), "ended in order");
 }
 
-/// Takes away what says that there is a supervisor.
-fn leave(shell: &mut Shell, nothing_left: bool) {
+/// Takes away what says that there is a supervisor. The receivers hear when the state directory is as it is to be.
+fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
     files::retire(&shell.boot.runtime, &shell.boot.lock);
-    let nuke = shell.exit == Some(true);
-    let state_dir = shell.boot.paths.state_dir.clone();
-    let state_dir = std::path::Path::new(&state_dir);
-    if nothing_left {
-        shell.end_journal();
-    }
-    if nuke {
-        let own = [last::LAST, journal::JOURNAL].map(|name| state_dir.join(name));
-        files::remove_own(&shell.boot.log_dir(), &own);
-    } else if let Err(e) = shell.snapshot().write(state_dir) {
-        tracing::warn!(error = %e, "cannot write last.json");
-    }
-    tracing::info!(nuke, "ended in order");
+    let journal = if nothing_left { shell.end_journal() } else { None };
+    (journal, if shell.exit == Some(true) { shell.begin_to_remove() } else { shell.begin_to_save() })
 }
 
 /// A signal that means something to the supervisor.

@@ -31,9 +31,12 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     log_to_stderr();
+    // A client that was told has the word again; after a crash nobody but the keeper would try once more.
+    let is_waited_for = args.is_waited_for();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(DO_NOT_RESTART),
+        Err(e) if is_waited_for || e.is_for_good() => ExitCode::from(DO_NOT_RESTART),
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

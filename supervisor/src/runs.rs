@@ -6,6 +6,8 @@
 mod run;
 
 use crate::cgroups::{Cgroups, Removed};
+use crate::disks::Disks;
+use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
 use crate::program;
 use crate::sys::fds::Spare;
@@ -21,8 +23,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::oneshot;
 
 /// A sweep is through when this many looks in a row found nobody. The first is at the whole table; a process that goes on as
 /// its own child can slip through that one, and hardly through the quick ones at the newest numbers that follow.
@@ -34,6 +38,23 @@ pub(crate) struct SpawnFailure {
     pub(crate) errno: String,
     /// Operation, path and cause.
     pub(crate) message: String,
+}
+
+/// What a run has before it has a process.
+pub(crate) struct Place {
+    /// The lock of its graph.
+    pub(crate) lock: Option<Arc<HeldLock>>,
+    pub(crate) program: CString,
+    /// Its working directory, open.
+    pub(crate) cwd: OwnedFd,
+}
+
+/// A run of which nothing is left.
+pub(crate) struct Swept {
+    pub(crate) key: RunKey,
+    pub(crate) receipt: Receipt,
+    /// The lock of its graph, which is to be let go now.
+    pub(crate) lock: Option<Arc<HeldLock>>,
 }
 
 /// All runs that have processes.
@@ -85,12 +106,10 @@ impl Runs {
         &mut self,
         plan: &SpawnPlan,
         (stdout, stderr): (&OwnedFd, &OwnedFd),
-        lock: Option<BorrowedFd<'_>>,
+        Place { lock, program, cwd }: &Place,
     ) -> Result<ProcessId, SpawnFailure> {
-        let program = program::find(plan)?;
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
-        let cwd = CString::new(plan.cwd.as_str()).map_err(SpawnFailure::nul)?;
         let limits: Option<Vec<Limit>> =
             plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
         let limits = limits.ok_or_else(|| SpawnFailure {
@@ -100,10 +119,10 @@ impl Runs {
         let tag = self.tags.next();
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
         let spec = Spec {
-            program: &program,
+            program,
             argv: &argv,
             envp: &envp,
-            cwd: &cwd,
+            cwd: cwd.as_fd(),
             stdin: self.null.as_fd(),
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
@@ -112,7 +131,7 @@ impl Runs {
             tag,
             limits: &limits,
             cgroup: cgroup.as_ref().map(File::as_fd),
-            lock,
+            lock: lock.as_ref().map(|lock| lock.fd()),
         };
         let Started { id, pidfd, in_cgroup } = spawn::spawn(&spec).map_err(|e| {
             if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {
@@ -134,6 +153,7 @@ impl Runs {
             leader: id.pid,
             start_time: id.start_time,
             pidfd,
+            lock: lock.clone(),
             tag,
             reaped: false,
             sweeping: false,
@@ -142,7 +162,7 @@ impl Runs {
         };
         self.by_tag.insert(tag, run);
         if self.journal.is_large() {
-            self.write_journal();
+            self.journal.shrink(self.by_tag.values().map(|run| (&run.key, run.id(), run.tag)));
         }
         Ok(id)
     }
@@ -178,6 +198,11 @@ impl Runs {
             }
         }
         members
+    }
+
+    /// Where work is done that may wait for a disk.
+    pub(crate) const fn disks(&self) -> &Disks {
+        self.journal.disks()
     }
 
     /// The tag that a run's processes carry.
@@ -254,9 +279,9 @@ impl Runs {
         Some(Some((run.key.clone(), exit)))
     }
 
-    /// Goes on with all sweeps: kills whom it finds, and returns the runs of which nothing is left. What was killed
-    /// ends as our child, so SIGCHLD says when to look again.
-    pub(crate) fn sweep_on(&mut self) -> Vec<(RunKey, Receipt)> {
+    /// Goes on with all sweeps: kills whom it finds, and returns the runs of which nothing is left, with the locks that
+    /// they had. What was killed ends as our child, so SIGCHLD says when to look again.
+    pub(crate) fn sweep_on(&mut self) -> Vec<Swept> {
         self.new_sweeps = false;
         let mut clean: BTreeMap<Tag, u32> =
             self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
@@ -308,14 +333,12 @@ impl Runs {
 
     /// Writes the journal anew where its file was taken away.
     pub(crate) fn heal_journal(&mut self) {
-        if self.journal.is_lost() {
-            self.write_journal();
-        }
+        self.journal.heal(self.by_tag.values().map(|run| (&run.key, run.id(), run.tag)));
     }
 
-    fn write_journal(&mut self) {
-        let live = self.by_tag.values();
-        self.journal.shrink(live.map(|run| (&run.key, run.id(), run.tag)));
+    /// Nothing is left of what earlier supervisors started: the journal need not tell of them any more.
+    pub(crate) fn past_is_over(&mut self) {
+        self.journal.past_is_over();
     }
 
     /// Whether runs get control groups.
@@ -323,19 +346,17 @@ impl Runs {
         self.cgroups.as_ref().is_some_and(Cgroups::in_use)
     }
 
-    /// Ends the journal in order, unless there is somebody of whom it has to tell.
-    pub(crate) fn end_journal(&mut self) {
-        if self.by_tag.is_empty() {
-            self.journal.end();
-        }
+    /// Ends the journal in order, unless there is somebody of whom it has to tell. The receiver hears when that is written.
+    pub(crate) fn end_journal(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.by_tag.is_empty().then(|| self.journal.end())
     }
 
-    fn forget(&mut self, tag: Tag) -> Option<(RunKey, Receipt)> {
+    fn forget(&mut self, tag: Tag) -> Option<Swept> {
         let mut run = self.by_tag.remove(&tag)?;
         self.by_key.remove(&run.key);
         run.note_ends(&[]);
         let receipt = run.receipt();
-        Some((run.key, receipt))
+        Some(Swept { key: run.key, receipt, lock: run.lock })
     }
 
     fn get(&mut self, key: &RunKey) -> Option<&mut Run> {

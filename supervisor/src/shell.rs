@@ -1,14 +1,19 @@
 //! Carries out what the core decides, and tells it what came of it. Never branches on the state of a worker.
 
+mod ends;
+mod prepare;
 mod replies;
 mod start;
 mod taps;
 
 use crate::boot::Boot;
+use crate::disks::{Disks, Silent};
 use crate::facts;
+use crate::files;
 use crate::foreign::Foreign;
 use crate::heal::Mended;
-use crate::last::{Last, Snapshot};
+use crate::journal::JOURNAL;
+use crate::last::{LAST, Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::readiness::{Found, Ports, Readiness};
@@ -16,15 +21,30 @@ use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
-use gob_protocol::{Data, Incoming, Receipt, Rejected, Timestamp};
+use gob_protocol::{Data, Incoming, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use taps::Taps;
+use tokio::sync::{mpsc, oneshot};
 
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
+/// What was done beside the main thread and waits to be taken up; a task that finds no room waits itself.
+const DONE_QUEUE: usize = 64;
+
+/// What was done beside the main thread.
+pub(crate) enum Done {
+    /// A run has what it needs before its process; or something did not answer.
+    Prepared { key: RunKey, slot: Arc<prepare::Slot>, silent: Option<Silent> },
+    /// The lock of a swept run's graph is free.
+    Freed(RunKey),
+    /// `last.json` is written.
+    Saved,
+}
 
 /// The one owner of everything that is not the core's.
 pub(crate) struct Shell {
@@ -39,8 +59,12 @@ pub(crate) struct Shell {
     /// Connections that got something in this turn of the loop.
     touched: Vec<ConnId>,
     taps: Taps,
-    /// Swept runs whose last words are still being read.
-    last_words: HashMap<RunKey, Receipt>,
+    disks: Disks,
+    /// Where the main thread hears of what is done beside it.
+    done: mpsc::Sender<Done>,
+    preparing: HashMap<RunKey, prepare::Preparing>,
+    /// Swept runs of which the core has not heard yet.
+    endings: HashMap<RunKey, ends::Ending>,
     pub(crate) boot: Boot,
     started: Instant,
     /// The time of this turn of the loop.
@@ -53,6 +77,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
+    /// What is done beside the main thread comes through the receiver.
     pub(crate) fn new(
         core: Core,
         runs: Runs,
@@ -61,9 +86,11 @@ impl Shell {
         readiness: Readiness,
         boot: Boot,
         started: Instant,
-    ) -> Self {
-        let foreign = Foreign::new(readiness.findings(), runs.life());
-        Self {
+    ) -> (Self, mpsc::Receiver<Done>) {
+        let disks = runs.disks().clone();
+        let foreign = Foreign::new(readiness.findings(), runs.life(), disks.clone());
+        let (done, receiver) = mpsc::channel(DONE_QUEUE);
+        let shell = Self {
             core,
             runs,
             output,
@@ -74,14 +101,18 @@ impl Shell {
             conns: HashMap::new(),
             touched: Vec::new(),
             taps: Taps::default(),
-            last_words: HashMap::new(),
+            disks,
+            done,
+            preparing: HashMap::new(),
+            endings: HashMap::new(),
             boot,
             started,
             now: now(started),
             last: Last::default(),
             wake: None,
             exit: None,
-        }
+        };
+        (shell, receiver)
     }
 
     /// Feeds the core and carries out what it says, until nothing is left to do about it.
@@ -122,7 +153,8 @@ impl Shell {
                 self.publish(&event, false, &others);
             }
             Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
-            Effect::Spawn(plan) => return Some(self.spawn(&plan)),
+            Effect::Spawn(plan) => return self.prepare(plan),
+            Effect::CallOff { key } => return self.call_off(key),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
             Effect::StopHttp { key, endpoint, request, look } => {
                 self.runs.note_tree(&key);
@@ -177,11 +209,12 @@ impl Shell {
         }
     }
 
-    /// Goes on with the sweeps. What a run wrote last is read before the core hears that it is swept.
-    fn sweep_on(&mut self) {
-        for (key, receipt) in self.runs.sweep_on() {
-            self.output.drain(key.clone());
-            self.last_words.insert(key, receipt);
+    /// Goes on with what was done beside the main thread.
+    pub(crate) fn take_done(&mut self, done: Done) {
+        match done {
+            Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
+            Done::Freed(key) => self.freed(key),
+            Done::Saved => self.last.end(),
         }
     }
 
@@ -194,11 +227,7 @@ impl Shell {
                 };
                 self.input(input);
             }
-            FromOutput::Drained { key } => {
-                let Some(receipt) = self.last_words.remove(&key) else { return };
-                let (last_lines, port_taken) = (self.last_lines(&key), self.ports.is_taken(&key));
-                self.input(Input::Swept { key, receipt, last_lines, port_taken });
-            }
+            FromOutput::Drained { key } => self.read_out(key),
             FromOutput::Closed { .. } => {}
         }
     }
@@ -313,14 +342,35 @@ impl Shell {
         }
     }
 
-    /// Writes `last.json` off this thread: a disk that hangs must not hold up anybody.
+    /// Has `last.json` written.
     fn save(&mut self) {
-        let (snapshot, dir) = (self.snapshot(), self.boot.paths.state_dir.clone());
-        drop(crate::off_thread::begin(move || {
-            if let Err(e) = snapshot.write(dir.as_ref()) {
-                tracing::warn!(error = %e, "cannot write last.json");
-            }
-        }));
+        let (saved, to_loop) = (self.begin_to_save(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            drop(saved.await);
+            to_loop.send(Done::Saved).await.unwrap_or_default();
+        });
+    }
+
+    /// Begins to write `last.json` as it is to be now.
+    pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
+        let seq = self.core.seq();
+        self.last.begin(seq);
+        let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
+        let snapshot = Snapshot { workers, seq, instance, time: self.now.wall };
+        snapshot.begin(&self.disks, &self.boot.paths.state_dir)
+    }
+
+    /// Begins to remove what the supervisor itself has kept, after whatever was to be written.
+    pub(crate) fn begin_to_remove(&self) -> oneshot::Receiver<()> {
+        let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
+        let own = [LAST, JOURNAL].map(|name| Path::new(&dir).join(name));
+        let (done, is_done) = oneshot::channel();
+        self.disks.begin(LAST, vec![dir], move |_| {
+            files::remove_own(&logs, &own);
+            // Whoever waits may have gone.
+            done.send(()).unwrap_or_default();
+        });
+        is_done
     }
 
     /// Notes whether there is something new for `last.json`.
@@ -328,17 +378,14 @@ impl Shell {
         self.last.changed(self.core.seq());
     }
 
-    /// What `last.json` is to say now.
-    pub(crate) fn snapshot(&mut self) -> Snapshot {
-        let seq = self.core.seq();
-        self.last.written(seq);
-        let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
-        Snapshot { workers, seq, instance, time: self.now.wall }
+    /// Says in the journal that nothing is left, if that is so.
+    pub(crate) fn end_journal(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.runs.end_journal()
     }
 
-    /// Says in the journal that nothing is left, if that is so.
-    pub(crate) fn end_journal(&mut self) {
-        self.runs.end_journal();
+    /// Nothing is left of what earlier supervisors started.
+    pub(crate) fn past_is_over(&mut self) {
+        self.runs.past_is_over();
     }
 
     /// Sees to it that what was written and forgotten is on the disk.

@@ -37,6 +37,8 @@ pub enum Step {
     Kill(String),
     /// Closes standard output.
     CloseStdout,
+    /// Closes all but the standard streams, as daemons do when they begin.
+    CloseOthers,
     /// Does nothing for ever.
     Hang,
 }

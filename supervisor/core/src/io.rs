@@ -107,6 +107,11 @@ pub enum Input {
         /// Operation, path and cause, for people.
         message: String,
     },
+    /// The answer to [`Effect::CallOff`]: the run gets no process.
+    CalledOff {
+        /// Which run.
+        key: RunKey,
+    },
     /// The readiness check is satisfied.
     Ready {
         /// Which run.
@@ -238,8 +243,13 @@ pub enum Effect {
         /// The frame.
         frame: Box<Lagged>,
     },
-    /// Start a process; answered by `Spawned` or `SpawnFailed`.
+    /// Start a process; answered by `Spawned`, `SpawnFailed` or `Held`, once the disks that it needs have answered.
     Spawn(Box<SpawnPlan>),
+    /// Start it no more; answered by `CalledOff`, unless what answers [`Effect::Spawn`] is on its way already.
+    CallOff {
+        /// Which run.
+        key: RunKey,
+    },
     /// Ask a run's tree to end: this signal and then SIGCONT to its group.
     Terminate {
         /// Which run.

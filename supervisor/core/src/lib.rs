@@ -174,6 +174,7 @@ impl Core {
             Input::Disconnected { conn } => self.disconnected(conn),
             Input::Spawned { key, pid, port } => self.spawned(&key, pid, port),
             Input::SpawnFailed { key, errno, message } => self.spawn_failed(&key, errno, &message),
+            Input::CalledOff { key } => self.called_off(&key),
             Input::Ready { key, handshake, ports } => self.ready(&key, handshake, ports),
             Input::NeverReady { key, error, last_lines } => self.never_ready(&key, &error, last_lines),
             Input::Told { key, status } => self.told(&key, status),

@@ -47,7 +47,10 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
         }
         restarts.count(Instant::now(), ended)?;
         locks.renew(&paths)?;
-        log::find_again(&paths.state)?;
+        if let Err(error) = log::find_again(&paths.state) {
+            // For want of a log nobody shall be without a supervisor: what is still open has to do.
+            log::event(&format!("{error}; going on without it"));
+        }
         supervisor = program::start(&paths, &locks, None)?;
         log::event(&format!("started the supervisor again (pid {supervisor})"));
     }

@@ -1,7 +1,7 @@
 //! Ending workers that gob did not start, where their kind says `orphans = "end"` (ARCHITECTURE, rule 3): each through a
 //! handle that was opened before user, arguments and start time were looked at again.
 
-use super::examine::Looker;
+use super::examine::{Looker, PROCESSES};
 use super::{Sighting, arguments};
 use crate::sys::process;
 use crate::sys::tag::Life;
@@ -18,8 +18,9 @@ const LAST: Duration = Duration::from_secs(3);
 /// Ends them all, and says who holds the graph then.
 pub(super) async fn end(looker: &Looker, orphans: Vec<Orphan>, plan: Box<ExaminePlan>) -> Sighting {
     let (of, life) = (plan.clone(), looker.life());
-    let Some(taken) = looker.off_thread(move || take_hold(orphans, &of, life)).await else {
-        return Examined::Unclear("looking at processes takes too long".to_owned()).into();
+    let taken = match looker.look(&plan.graph, PROCESSES, move || take_hold(orphans, &of, life)).await {
+        Ok(taken) => taken,
+        Err(silent) => return Examined::Unclear(silent.to_string()).into(),
     };
     for (orphan, _) in &taken {
         tracing::info!(pid = orphan.id.pid, command = %orphan.command, "ending what gob did not start");

@@ -1,6 +1,6 @@
 //! Where a holder is reached: the port on which it listens and answers as itself (FIELD: a lock file tells no port).
 
-use super::examine::Looker;
+use super::examine::{Looker, PROCESSES};
 use crate::readiness::{http, sockets};
 use crate::sys::process;
 use gob_protocol::ProcessId;
@@ -21,7 +21,8 @@ pub(super) async fn of(looker: &Looker, holder: ProcessId, graph: &str, path: &s
     let deadline = Instant::now() + LIMIT;
     let (mut between, longest) = BETWEEN;
     loop {
-        let listening = looker.off_thread(move || sockets::listening_of([holder.pid])).await?.ok()?;
+        let look = move || sockets::listening_of([holder.pid]);
+        let listening = looker.look(graph, PROCESSES, look).await.ok()?.ok()?;
         for (address, _) in listening {
             if is_there(address, holder.pid, graph, path).await {
                 return Some(format!("http://{address}"));

@@ -2,7 +2,7 @@
 
 use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
-use crate::off_thread;
+use crate::disks::{Disks, Silent};
 use crate::sys::process::{self, Liveness};
 use crate::sys::tag::Life;
 use gob_core::{ExaminePlan, Examined, Holder, Orphan};
@@ -10,27 +10,23 @@ use gob_protocol::ProcessId;
 use gob_protocol::foreign::{Lock, read_lock};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-/// A look that takes longer has failed: the disk hangs.
-const LOOK: Duration = Duration::from_secs(3);
+/// Where arguments and sockets of processes are looked at.
+pub(super) const PROCESSES: &str = "/proc";
 /// A lock file that can't be understood is being written, until it has not changed for so long (FAULTS).
 const SETTLED: Duration = Duration::from_secs(1);
 /// Time between looks at one that is being written.
 const BETWEEN: Duration = Duration::from_millis(50);
 /// Longest that a lock file may go on changing.
 const LIMIT: Duration = Duration::from_secs(5);
-/// So many looks may hang before new ones wait for them.
-const AT_ONCE: usize = 16;
 
 /// Looks, off the main thread.
 #[derive(Debug, Clone)]
 pub(super) struct Looker {
     life: Life,
-    room: Arc<Semaphore>,
+    disks: Disks,
 }
 
 /// What one look has shown.
@@ -48,30 +44,30 @@ enum Seen {
 }
 
 impl Looker {
-    pub(super) fn new(life: Life) -> Self {
-        Self { life, room: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(super) const fn new(life: Life, disks: Disks) -> Self {
+        Self { life, disks }
     }
 
     pub(super) const fn life(&self) -> Life {
         self.life
     }
 
-    /// Does what may hang on a thread of its own; `None` when it takes too long.
-    pub(super) async fn off_thread<T: Send + 'static>(
+    /// Looks at a place off the main thread, for this graph or process.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) async fn look<T: Send + 'static>(
         &self,
+        whom: &str,
+        place: &str,
         look: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        let room = self.room.clone();
-        let looked = timeout(LOOK, async move {
-            let permit = room.acquire_owned().await.ok()?;
-            let looked = off_thread::begin(move || {
-                let looked = look();
-                drop(permit);
-                looked
-            });
-            looked.await.ok()
+    ) -> Result<T, Silent> {
+        let (lane, there) = (format!("look at {place} for {whom}"), place.to_owned());
+        let looked = self.disks.ask(&lane, vec![place.to_owned()], move |at| {
+            at.go("look at", &there);
+            look()
         });
-        looked.await.ok().flatten()
+        looked.await
     }
 
     /// Looks until it is clear who holds the graph, or that this can't be told.
@@ -80,12 +76,12 @@ impl Looker {
         let mut mute: Option<(LockFile, Instant)> = None;
         loop {
             let (of, life) = (plan.clone(), self.life);
-            let Some(seen) = self.off_thread(move || look(&of, life)).await else {
-                let what = plan.lock_file.as_deref().unwrap_or("processes");
-                let why = format!("looking at {what} takes longer than {} s", LOOK.as_secs());
-                return Examined::Unclear(why).into();
-            };
             let path = plan.lock_file.as_deref().unwrap_or_default();
+            let place = plan.lock_file.as_deref().unwrap_or(PROCESSES);
+            let seen = match self.look(&plan.graph, place, move || look(&of, life)).await {
+                Ok(seen) => seen,
+                Err(silent) => return Examined::Unclear(silent.to_string()).into(),
+            };
             match seen {
                 Seen::Live { lock, start_time, handle } => {
                     return self.held(plan, path, lock, start_time, handle).await;
@@ -169,29 +165,6 @@ fn unlocked(plan: &ExaminePlan, life: Life) -> Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
-
-    #[test]
-    fn a_look_that_hangs_is_given_up_and_holds_up_no_other() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let looker = Looker::new(Life::none());
-        let (release, hung) = mpsc::channel::<()>();
-        runtime.block_on(async {
-            let begun = Instant::now();
-            let hang = looker.off_thread(move || hung.recv().is_err());
-            let quick = async {
-                let seen = looker.off_thread(|| 7).await;
-                (seen, begun.elapsed())
-            };
-            let (hung, (seen, after)) = tokio::join!(hang, quick);
-            assert_eq!((hung, seen), (None, Some(7)));
-            assert!(after < LOOK && begun.elapsed() >= LOOK, "{after:?}");
-        });
-        assert_eq!(looker.room.available_permits(), AT_ONCE - 1, "its thread is still there");
-        drop(release);
-        let room = runtime.block_on(async { timeout(LOOK, looker.room.acquire_many(AT_ONCE as u32)).await });
-        assert!(room.is_ok(), "it ends when the disk is there again");
-    }
 
     #[test]
     fn what_says_nothing_is_unclear_only_after_it_has_settled() {
@@ -206,7 +179,7 @@ mod tests {
             health: None,
         };
         let begun = Instant::now();
-        let sighting = runtime.block_on(Looker::new(Life::none()).examine(&plan));
+        let sighting = runtime.block_on(Looker::new(Life::none(), Disks::new()).examine(&plan));
         assert!(matches!(sighting.found, Examined::Unclear(_)), "{:?}", sighting.found);
         assert!((SETTLED..LIMIT).contains(&begun.elapsed()), "{:?}", begun.elapsed());
         assert_eq!(std::fs::read(&path).unwrap(), b"{\"pid\":", "it is not touched");

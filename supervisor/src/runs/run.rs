@@ -1,5 +1,6 @@
 //! One run: its leader, who belongs to it, and what its receipt says.
 
+use crate::graph_lock::HeldLock;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::tag::Tag;
@@ -7,6 +8,7 @@ use gob_core::RunKey;
 use gob_protocol::{ProcessId, Receipt, Signalled};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// One run's processes.
@@ -15,6 +17,8 @@ pub(super) struct Run {
     pub(super) leader: i32,
     pub(super) start_time: u64,
     pub(super) pidfd: OwnedFd,
+    /// The lock of its graph, held until nothing is left of it, also if its processes have let go of it.
+    pub(super) lock: Option<Arc<HeldLock>>,
     pub(super) tag: Tag,
     pub(super) reaped: bool,
     pub(super) sweeping: bool,

@@ -1,56 +1,37 @@
-//! Getting a run its process: directories, port, pipes, and the watch on its output.
+//! Getting a prepared run its process: pipes, and the watch on its output.
 
 use super::Shell;
-use crate::files;
-use crate::graph_lock::{HeldLock, NoLock};
+use super::prepare::{Preparing, refused};
 use crate::output::{Pattern, Pipes, Watch, Watches};
-use crate::readiness::with_port;
-use crate::runs::SpawnFailure;
+use crate::runs::{Place, SpawnFailure};
 use crate::sys::fds;
 use gob_core::{Input, SpawnPlan};
 use gob_protocol::handshake::HandshakeReader;
 use gob_protocol::kind::Check;
+use std::sync::Arc;
 
 impl Shell {
-    pub(super) fn spawn(&mut self, plan: &SpawnPlan) -> Input {
+    pub(super) fn spawn(&mut self, preparing: &Preparing, place: Place) -> Input {
+        let Preparing { plan, port, .. } = preparing;
         let key = plan.key.clone();
-        match self.try_spawn(plan) {
-            Ok((pid, port)) => Input::Spawned { key, pid, port },
-            Err(NoLock::Held(holder)) => {
-                tracing::warn!(worker = %key.name, run = key.run, pid = holder.pid, path = %holder.path, "held");
-                Input::Held { key, holder }
-            }
-            Err(NoLock::Failed(SpawnFailure { errno, message })) => {
-                tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
-                Input::SpawnFailed { key, errno, message }
+        match self.try_spawn(plan, *port, &place) {
+            Ok(pid) => Input::Spawned { key, pid, port: *port },
+            Err(failure) => {
+                self.let_go(place.lock);
+                refused(key, failure.into())
             }
         }
     }
 
-    fn try_spawn(&mut self, plan: &SpawnPlan) -> Result<(i32, Option<u16>), NoLock> {
-        for dir in &plan.make_dirs {
-            files::make_private_dirs(dir.as_ref())
-                .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
-        }
-        // First of all: without it, what lies there is somebody else's.
-        let lock = plan.lock.as_ref().map(HeldLock::take).transpose()?;
-        if let Some(socket) = &plan.stale_socket {
-            files::remove_stale_socket(socket.as_ref());
-        }
+    fn try_spawn(&mut self, plan: &SpawnPlan, port: Option<u16>, place: &Place) -> Result<i32, SpawnFailure> {
         let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
-        let port = if plan.needs_port {
-            Some(self.ports.give().map_err(|e| SpawnFailure::io("find a free port", &e))?)
-        } else {
-            None
-        };
         let ready = watch(&plan.check)?;
         let well = plan.liveness.as_ref().map_or(Ok(None), watch)?;
-        let filled = port.map(|port| with_port(plan, port));
-        let fd = lock.as_ref().map(HeldLock::fd);
-        let leader = self.runs.spawn(filled.as_ref().unwrap_or(plan), (&stdout_end, &stderr_end), fd)?;
-        if let Some((held, lock)) = lock.zip(plan.lock.as_ref()) {
-            held.hand_over(lock, leader);
+        let leader = self.runs.spawn(plan, (&stdout_end, &stderr_end), place)?;
+        if let Some((held, lock)) = place.lock.as_ref().zip(plan.lock.clone()) {
+            let held = Arc::clone(held);
+            self.disks.begin(&lock.path.clone(), vec![lock.path.clone()], move |_| held.note(&lock, leader));
         }
         let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr) };
         if let Some(port) = port {
@@ -58,7 +39,7 @@ impl Shell {
         }
         let tap = self.output.attach(plan.key.clone(), pipes, Watches { ready, well });
         self.taps.insert(plan.key.clone(), tap);
-        Ok((leader.pid, port))
+        Ok(leader.pid)
     }
 }
 

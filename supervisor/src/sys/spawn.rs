@@ -17,7 +17,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) program: &'a CStr,
     pub(crate) argv: &'a [CString],
     pub(crate) envp: &'a [CString],
-    pub(crate) cwd: &'a CStr,
+    /// Open already: to look for it here would hold up the parent, which waits for this child.
+    pub(crate) cwd: BorrowedFd<'a>,
     pub(crate) stdin: BorrowedFd<'a>,
     pub(crate) stdout: BorrowedFd<'a>,
     pub(crate) stderr: BorrowedFd<'a>,
@@ -87,7 +88,7 @@ struct Order {
     program: *const libc::c_char,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
-    cwd: *const libc::c_char,
+    cwd: RawFd,
     stdio: [RawFd; 3],
     umask: libc::mode_t,
     open_files: libc::rlimit,
@@ -110,7 +111,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         program: spec.program.as_ptr(),
         argv: pointers(spec.argv),
         envp: pointers(spec.envp),
-        cwd: spec.cwd.as_ptr(),
+        cwd: spec.cwd.as_raw_fd(),
         stdio: [spec.stdin.as_raw_fd(), spec.stdout.as_raw_fd(), spec.stderr.as_raw_fd()],
         umask: spec.umask,
         open_files: spec.open_files,
@@ -229,6 +230,8 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
         // A hard limit below the tag leaves the process without one; its group, session and marker still tell.
         let tag = libc::rlimit { rlim_cur: order.tag, rlim_max: libc::RLIM_INFINITY };
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const tag);
+        // Before its number is given to another descriptor.
+        check(libc::fchdir(order.cwd), "chdir")?;
         for (number, from) in (0..).zip(order.stdio) {
             check(libc::dup2(from, number), "dup2")?;
         }
@@ -248,7 +251,6 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
             let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
             check(libc::setrlimit(*resource, &raw const limit), step)?;
         }
-        check(libc::chdir(order.cwd), "chdir")?;
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
@@ -278,11 +280,12 @@ mod tests {
     ) -> Result<(i32, String), SpawnError> {
         let null = std::fs::File::open("/dev/null").unwrap();
         let (read, write) = super::super::fds::pipe().unwrap();
+        let cwd = std::fs::File::open("/").unwrap();
         let spec = Spec {
             program: &CString::new(program).unwrap(),
             argv: &strings(argv),
             envp: &strings(&["A=1"]),
-            cwd: c"/",
+            cwd: cwd.as_fd(),
             stdin: null.as_fd(),
             stdout: write.as_fd(),
             stderr: write.as_fd(),
@@ -333,11 +336,12 @@ mod tests {
     #[test]
     fn a_place_that_is_no_control_group_is_done_without() {
         let null = std::fs::File::open("/dev/null").unwrap();
+        let cwd = std::fs::File::open("/").unwrap();
         let spec = Spec {
             program: c"/bin/true",
             argv: &strings(&["true"]),
             envp: &[],
-            cwd: c"/",
+            cwd: cwd.as_fd(),
             stdin: null.as_fd(),
             stdout: null.as_fd(),
             stderr: null.as_fd(),

@@ -112,6 +112,10 @@ impl Worker {
             Step::CloseStdout => unsafe {
                 libc::close(1);
             },
+            // SAFETY: as above, of whatever has a higher number.
+            Step::CloseOthers => unsafe {
+                libc::close_range(3, u32::MAX, 0);
+            },
             Step::Hang => hang(),
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::orphans::{away, kill_both};
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Child, Step};
-use gob_tests::wait::DEADLINE;
+use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -14,6 +14,17 @@ use std::path::Path;
 /// Starts a graph in a root that both supervisors know.
 fn start_in(gob: &Gob, root: &Path) -> Value {
     gob.connect_as("cli").ask("start", json!({"graph": "g", "root_dir": root}))
+}
+
+/// What the lock says of this worker, whose start does not wait for its being written.
+fn noted(lock: &Path, worker: &Value) -> Value {
+    let mut note = Value::Null;
+    let is_there = wait::until(DEADLINE, || {
+        note = fs::read(lock).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        note["pid"] == worker["pid"]
+    });
+    assert!(is_there, "{note} is not of {worker}");
+    note
 }
 
 fn shared_root(gob: &Gob) -> std::path::PathBuf {
@@ -28,6 +39,7 @@ fn two_supervisors_never_make_two_workers_on_one_graph() {
     let root = shared_root(&one);
     let worker = start_in(&one, &root)["data"]["worker"].clone();
     let lock = root.join(".gob/g.lock");
+    noted(&lock, &worker);
     for _ in 0..2 {
         let refused = start_in(&other, &root);
         let error = &refused["error"];
@@ -50,8 +62,7 @@ fn two_supervisors_never_make_two_workers_on_one_graph() {
     one.connect_as("cli").ok("stop", json!({"name": "g"}));
     let started = start_in(&other, &root);
     assert_eq!(started["data"]["outcome"], "started", "{started}");
-    let note: Value = serde_json::from_slice(&fs::read(&lock).unwrap()).unwrap();
-    assert_eq!(note["pid"], started["data"]["worker"]["pid"]);
+    let note = noted(&lock, &started["data"]["worker"]);
     assert_eq!(note["socket"], other.socket().to_str().unwrap());
     let refused = start_in(&one, &root);
     assert_eq!(refused["error"]["details"]["pid"], note["pid"], "{refused}");
@@ -89,6 +100,23 @@ fn whoever_is_left_of_a_worker_keeps_its_graph() {
 }
 
 #[test]
+fn a_worker_that_closes_everything_keeps_its_graph() {
+    let (one, other) = (Gob::new(), Gob::new());
+    let root = shared_root(&one);
+    fs::create_dir_all(root.join("g")).unwrap();
+    let steps = [Step::CloseOthers, Step::Listen, Step::Handshake];
+    fs::write(root.join("g/fixture.json"), serde_json::to_vec(&steps).unwrap()).unwrap();
+    let worker = start_in(&one, &root)["data"]["worker"].clone();
+    assert_eq!(worker["state"], "ready");
+    let refused = start_in(&other, &root);
+    assert_eq!(refused["error"]["code"], "server-locked-by-external", "{refused}");
+    assert_eq!(refused["error"]["details"]["pid"], worker["pid"], "{refused}");
+    one.connect_as("cli").ok("stop", json!({"name": "g"}));
+    assert_eq!(start_in(&other, &root)["data"]["outcome"], "started");
+    other.connect_as("cli").ok("stop", json!({"name": "g"}));
+}
+
+#[test]
 fn a_lock_that_was_deleted_is_made_anew_for_the_next_run() {
     let gob = Gob::new();
     let root = shared_root(&gob);
@@ -101,8 +129,8 @@ fn a_lock_that_was_deleted_is_made_anew_for_the_next_run() {
         }
         gob.connect_as("cli").ok("stop", json!({"name": "g"}));
     }
-    assert_eq!(start_in(&gob, &root)["success"], true);
-    let note: Value = serde_json::from_slice(&fs::read(&lock).unwrap()).unwrap();
+    let started = start_in(&gob, &root);
+    let note = noted(&lock, &started["data"]["worker"]);
     assert_eq!((&note["name"], &note["run"]), (&json!("g"), &json!(5)));
 }
 

@@ -4,6 +4,7 @@
 mod cgroups;
 mod cli;
 mod config;
+mod dead_disk;
 mod doctor;
 mod ensure;
 mod events;

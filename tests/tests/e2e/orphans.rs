@@ -100,7 +100,8 @@ fn both_killed_and_the_next_command_ends_all_and_nobody_else() {
     assert_eq!(recover(&gob, &[]), 0);
     gob.ctl(["shutdown"]).ok();
     assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
-    assert_eq!(fs::read(gob.state_dir().join("journal")).unwrap(), b"");
+    let journal = fs::read_to_string(gob.state_dir().join("journal")).unwrap();
+    assert_eq!(journal.lines().last(), Some("{\"ended\":true}"), "{journal}");
     assert_eq!(recover(&gob, &[]), 0);
 }
 

@@ -55,6 +55,28 @@ fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
 }
 
 #[test]
+fn trifles_do_not_keep_it_from_coming_back() {
+    let gob = Gob::new();
+    let instance = gob.status()["instance"].as_str().unwrap().to_owned();
+    let readme = gob.state_dir().join("logs/README");
+    // The directory of logs comes with the first of them.
+    gob.connect_as("cli").ok("start", json!({"graph": "before"}));
+    fs::write(&readme, "what lies here").unwrap();
+    // It decides nothing, and can't be made again.
+    let pid_file = gob.runtime_dir().join("daemon.pid");
+    let occupy = || {
+        fs::remove_file(&pid_file).ok();
+        fs::create_dir(&pid_file).is_ok() || pid_file.is_dir()
+    };
+    assert!(wait::until(DEADLINE, occupy));
+    fs::write(pid_file.join("in the way"), "").unwrap();
+    Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
+    gob.wait_other_instance(&instance);
+    gob.connect_as("cli").ok("start", json!({"graph": "after", "wait": "ready"}));
+    fs::remove_dir_all(&pid_file).unwrap();
+}
+
+#[test]
 fn killed_again_and_again() {
     let gob = Gob::new();
     for _ in 0..5 {

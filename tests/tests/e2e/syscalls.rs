@@ -23,13 +23,13 @@ const WHILE_LATE: Duration = Duration::from_secs(2);
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM"];
 
-/// A strace that makes calls fail until it is dropped.
-struct Failing(Child);
+/// A strace that makes calls fail, or wait, until it is dropped.
+pub(crate) struct Failing(Child);
 
 impl Failing {
     /// Attaches to a process and waits until it has. Where files are given, only calls on these fail. What it sees of such calls, it
     /// writes to `trace`.
-    fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf], trace: &Path) -> Self {
+    pub(crate) fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf], trace: &Path) -> Self {
         let inject = format!("inject={calls}:{how}");
         let mut command = Command::new("timeout");
         // Whatever happens to this test, or to strace with a process that ends in a bad moment, nobody stays traced.
@@ -60,7 +60,7 @@ impl Drop for Failing {
     }
 }
 
-fn strace_works() -> bool {
+pub(crate) fn strace_works() -> bool {
     let traced = Command::new("timeout").args(["5", "strace", "-o", "/dev/null", "true"]).output();
     traced.is_ok_and(|output| output.status.success())
 }

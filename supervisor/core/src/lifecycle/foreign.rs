@@ -104,7 +104,9 @@ impl Core {
     }
 
     /// The run that was to get a process gets none, for its worker was asked to end, or it took too long.
-    fn called_off(&mut self, key: &RunKey) {
+    pub(crate) fn called_off(&mut self, key: &RunKey) {
+        let Some(worker) = self.current(key).filter(|worker| worker.awaits_spawn()) else { return };
+        worker.shown.fill_port(None);
         let exit = Exit::SpawnFailed { spawn_error: "ECANCELED".into() };
         let error = self.start_error(&key.name, &exit, ErrorCode::ServerStartTimeout);
         self.go_on(key, (exit, Receipt::default(), error));

@@ -1,6 +1,6 @@
 //! Somebody wants a worker down, or up anew: `stop` and `restart`.
 
-use crate::io::ConnId;
+use crate::io::{ConnId, Effect};
 use crate::start::Patience;
 use crate::worker::{Ending, Next, Phase, Polite, Then, Waiter, Waiting};
 use crate::{Core, Timer};
@@ -121,6 +121,9 @@ impl Core {
     pub(super) fn end_run(&mut self, name: &Name, ending: Ending) {
         let Some(worker) = self.workers.get_mut(name) else { return };
         let actor = ending.actor.clone();
+        if matches!(worker.phase, Phase::Starting { pid: None }) && worker.looking.is_none() {
+            self.out.push(Effect::CallOff { key: worker.key() });
+        }
         worker.phase = Phase::Ending(Box::new(ending));
         self.look_no_longer(name);
         self.publish(EventKind::WorkerStopping, actor, Some(name));

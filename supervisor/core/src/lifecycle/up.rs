@@ -77,7 +77,7 @@ impl Core {
                 self.look_for_readiness(key);
                 self.answer_waiters_of_run(&key.name);
             }
-            // It was stopped before it was there.
+            // It was stopped before it was there, and too late to be called off.
             Phase::Ending(ending) => {
                 ending.pid = Some(leader);
                 let killing = ending.killing;

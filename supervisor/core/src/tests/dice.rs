@@ -101,9 +101,10 @@ impl Dice {
         if let Some(name) = world.runs.all_looking().next().filter(|_| self.below(2) == 0) {
             return Step::Examined(name.clone(), self.seen());
         }
-        match self.below(22) {
+        match self.below(23) {
             20 => Step::StopAnswered(self.name(), self.below(2) == 0),
             21 => Step::Held(name),
+            22 => Step::CalledOff(name),
             16 => Step::PortTaken(name),
             17 => Step::Told(name),
             18 => Step::Notified(name, self.note()),

@@ -149,6 +149,7 @@ fn world_steps() -> Vec<Step> {
     vec![
         Step::Spawned(w()),
         Step::SpawnFailed(w()),
+        Step::CalledOff(w()),
         Step::Ready(w()),
         Step::Refused(w()),
         Step::Exited(w(), Exit::Code { code: 0 }),

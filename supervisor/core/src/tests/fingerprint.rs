@@ -38,7 +38,16 @@ pub(super) fn fingerprint(world: &World) -> u64 {
     }
     for (name, run) in world.runs.iter() {
         let alive = matches!(run.stage, Stage::Alive { .. });
-        (name, discriminant(&run.stage), alive, run.told, run.terminated, run.sweeping, run.census)
+        (
+            name,
+            discriminant(&run.stage),
+            alive,
+            run.told,
+            run.called_off,
+            run.terminated,
+            run.sweeping,
+            run.census,
+        )
             .hash(into);
         (run.signals, run.http, run.probing, run.looked_at).hash(into);
     }

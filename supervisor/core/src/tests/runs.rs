@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) stage: Stage,
     /// Its readiness check has answered.
     pub(super) told: bool,
+    /// It is to get no process any more.
+    pub(super) called_off: bool,
     pub(super) terminated: bool,
     /// How many signals asked it to end.
     pub(super) signals: u8,
@@ -115,7 +117,10 @@ impl Runs {
                 change(key, &|run| run.stage = Stage::Alive { pid });
                 self.pids += 1;
             }
-            Input::SpawnFailed { key, .. } | Input::Held { key, .. } | Input::Swept { key, .. } => {
+            Input::SpawnFailed { key, .. }
+            | Input::CalledOff { key }
+            | Input::Held { key, .. }
+            | Input::Swept { key, .. } => {
                 self.live.retain(|name, run| *name != key.name || run.run != key.run);
             }
             Input::Ready { key, .. } | Input::NeverReady { key, .. } => change(key, &|run| run.told = true),
@@ -165,6 +170,7 @@ impl Runs {
             run: key.run,
             stage,
             told: false,
+            called_off: false,
             terminated: false,
             signals: 0,
             http: false,
@@ -223,6 +229,11 @@ impl World {
                 }
                 self.runs.begin(plan)?;
                 ensure!(!self.spec.is_down(&plan.key.name), "{:?} spawned after a stop", plan.key);
+            }
+            Effect::CallOff { key } => {
+                let run = self.runs.of(key, "call off")?;
+                ensure!(run.stage == Stage::Spawning && !run.called_off, "{key:?} called off: {run:?}");
+                run.called_off = true;
             }
             Effect::Examine { .. } | Effect::EndOrphans { .. } | Effect::Follow { .. } => {
                 self.look_around(effect, spawned)?;

@@ -47,6 +47,7 @@ impl World {
         for (name, run) in self.runs.iter() {
             let name = name.clone();
             match run.stage {
+                Stage::Spawning if run.called_off => return Some(Step::CalledOff(name)),
                 Stage::Spawning => return Some(Step::Spawned(name)),
                 Stage::Exited => return Some(Step::Swept(name)),
                 Stage::Alive { .. } if run.http => return Some(Step::StopAnswered(name, obey)),

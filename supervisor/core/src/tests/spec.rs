@@ -111,7 +111,10 @@ impl Spec {
                     wish.after_holder = None;
                 }
             }
-            Input::SpawnFailed { key, .. } | Input::Held { key, .. } | Input::Swept { key, .. } => {
+            Input::SpawnFailed { key, .. }
+            | Input::CalledOff { key }
+            | Input::Held { key, .. }
+            | Input::Swept { key, .. } => {
                 let Some(wish) = self.wishes.get_mut(&key.name) else { return expect };
                 if let (Input::Swept { port_taken: true, .. }, Some(worker)) =
                     (input, core.workers.get(&key.name))

@@ -83,6 +83,23 @@ fn a_stop_takes_back_the_start_that_waits() {
 }
 
 #[test]
+fn a_start_that_takes_long_can_be_stopped_at_once_and_begun_again() {
+    let mut world = world();
+    let first = world.asks(CLI, start("w"));
+    let stopped = world.asks(CLI, stop("w"));
+    assert_eq!(code(world.answer(CLI, first)), Some(ErrorCode::ServerStartFailed));
+    let next = world.asks(CLI, start("w"));
+    assert_eq!(world.answer(CLI, stopped), None, "it may still get its process");
+    world.takes(&Step::CalledOff(name("w")));
+    let Some(Ok(Data::Stop(data))) = world.answer(CLI, stopped) else { panic!("not stopped") };
+    assert_eq!(data.receipt, gob_protocol::Receipt::default());
+    assert!(matches!(world.phase("w"), Phase::Starting { pid: None }));
+    assert_eq!(view(&world).run, 2);
+    world.settles();
+    assert_eq!(outcome(world.answer(CLI, next)), Some(Outcome::Started));
+}
+
+#[test]
 fn who_waits_for_a_run_that_ends_is_not_served_by_the_next() {
     let mut world = world();
     let first = world.asks(DESKTOP, start("w"));

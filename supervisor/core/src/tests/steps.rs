@@ -21,6 +21,8 @@ pub(super) enum Step {
     Ask(ConnId, Request),
     Spawned(Name),
     SpawnFailed(Name),
+    /// A spawn that was called off does not happen.
+    CalledOff(Name),
     Ready(Name),
     Refused(Name),
     /// A liveness probe finds the worker well or not.
@@ -107,6 +109,7 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     vec![
         Input::Spawned { key: key.clone(), pid: 9, port: None },
         Input::SpawnFailed { key: key.clone(), errno: "EAGAIN".into(), message: "late".into() },
+        Input::CalledOff { key: key.clone() },
         Input::Ready { key: key.clone(), handshake: Handshake::default(), ports: Vec::new() },
         Input::NeverReady {
             key: key.clone(),
@@ -204,6 +207,10 @@ impl World {
                     errno: "ENOENT".into(),
                     message: "no program".into(),
                 }
+            }
+            Step::CalledOff(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && run.called_off)?;
+                Input::CalledOff { key: run.key(name) }
             }
             Step::Ready(name) => {
                 let run = runs.get(name).filter(alive).filter(|run| !run.told)?;

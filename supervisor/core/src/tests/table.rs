@@ -59,9 +59,10 @@ const TABLE: &[(&str, [&str; 14])] = &[
         "", "", "", "",
     ]),
     ("spawning", [
-        "→ spawning, waits", "→ stopping unspawned, waits", "→ killing unspawned, waits", "→ spawning, waits",
+        "→ spawning, waits", "call off → stopping unspawned, waits", "call off → killing unspawned, waits",
+        "→ spawning, waits",
         "→ starting", "→ backoff", "", "", "", "",
-        "·", "·", "", "→ stopping unspawned then failed",
+        "·", "·", "", "call off → stopping unspawned then failed",
     ]),
     ("starting", [
         "→ starting, waits", "terminate → stopping, waits", "terminate sweep → killing, waits", "→ starting, waits",
@@ -240,6 +241,7 @@ fn told(effects: &[Effect]) -> (Vec<&'static str>, String) {
             Effect::Spawn(_) => touched.push("spawn"),
             Effect::Terminate { .. } => touched.push("terminate"),
             Effect::Sweep { .. } => touched.push("sweep"),
+            Effect::CallOff { .. } => touched.push("call off"),
             Effect::Census { .. } => touched.push("census"),
             Effect::Signal { .. } => touched.push("signal"),
             Effect::Reply { id: Some(Id::Number(999)), result, .. } => {

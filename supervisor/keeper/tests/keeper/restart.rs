@@ -35,6 +35,23 @@ fn nothing_is_left_of_a_killed_supervisor_and_the_next_one_starts() {
 }
 
 #[test]
+fn for_want_of_a_log_nobody_is_without_a_supervisor() {
+    let mut home = Home::new(
+        "trap 'end 0' TERM
+        [ -e $DIR/second ] && { say up $PPID; stay; }
+        touch $DIR/second; rm $DIR/state/gobd.log; mkdir $DIR/state/gobd.log
+        say up $PPID; kill -9 $$\n",
+    );
+    let mut command = home.keeper();
+    let parent = home.spawn(command.arg("--detach"));
+    finish(parent);
+    let first = home.event();
+    home.adopt(first.split(' ').nth(1).unwrap().parse().unwrap());
+    assert_eq!(home.event(), first, "the same keeper has started another one");
+    assert!(home.state().join("gobd.log").is_dir(), "what is there was not touched");
+}
+
+#[test]
 fn ten_restarts_and_then_the_reason() {
     let mut home = Home::new("say $*\nkill -SEGV $$\n");
     let mut command = home.keeper();

@@ -1,0 +1,161 @@
+//! Disks that hang, as far as threads can play them: work that waits until the test lets it go.
+
+use super::*;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn mounts() -> Mounts {
+    Mounts::parse("1 0 8:1 / / rw - x x rw\n2 1 0:2 / /dead rw - x x rw\n")
+}
+
+fn disks() -> Disks {
+    Disks::over(mounts)
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+}
+
+/// Work that says that it has begun and then hangs until its disk is there again.
+struct Hang {
+    begun: Receiver<usize>,
+    says: Sender<usize>,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Hang {
+    fn new() -> Self {
+        let (says, begun) = mpsc::channel();
+        Self { begun, says, gate: Arc::default() }
+    }
+
+    fn work(&self, number: usize, place: &str) -> impl FnOnce(&At) -> usize + Send + use<> {
+        let (says, gate, place) = (self.says.clone(), Arc::clone(&self.gate), place.to_owned());
+        move |at| {
+            at.go("open", &place);
+            says.send(number).unwrap();
+            let (open, bell) = &*gate;
+            drop(bell.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+            number
+        }
+    }
+
+    fn is_there_again(&self) {
+        *self.gate.0.lock().unwrap() = true;
+        self.gate.1.notify_all();
+    }
+}
+
+fn at(place: &str) -> Vec<String> {
+    vec![place.to_owned()]
+}
+
+#[test]
+fn the_result_comes_from_another_thread_and_a_panic_is_none() {
+    let disks = disks();
+    let here = std::thread::current().id();
+    assert_ne!(block_on(disks.ask("a", at("/a"), |_| std::thread::current().id())).unwrap(), here);
+    let lost = block_on(disks.ask("a", at("/a"), |at| {
+        at.go("read", "/a/b");
+        panic!("on purpose")
+    }));
+    let lost: Result<(), Silent> = lost;
+    assert!(lost.unwrap_err().to_string().starts_with("read /a/b"));
+    assert_eq!(block_on(disks.ask("a", at("/a"), |_| 7)).unwrap(), 7, "its thread goes on");
+}
+
+#[test]
+fn what_hangs_is_given_up_and_holds_up_nobody_but_its_own_lane() {
+    let (disks, hang) = (disks(), Hang::new());
+    let begun = Instant::now();
+    let (hung, quick, behind) = block_on(async {
+        let hung = disks.ask("a", at("/x/a"), hang.work(1, "/x/a"));
+        let quick = async {
+            let quick = disks.ask("b", at("/x/b"), |_| 2).await;
+            (quick, begun.elapsed())
+        };
+        let behind = disks.ask("a", at("/x/a"), |_| 3);
+        tokio::join!(hung, quick, behind)
+    });
+    let (quick, after) = quick;
+    assert_eq!(quick.unwrap(), 2);
+    assert!(after < PATIENCE && begun.elapsed() >= PATIENCE, "{after:?}");
+    let why = hung.unwrap_err().to_string();
+    assert!(why.starts_with("open /x/a: no answer for 3 s"), "{why}");
+    assert!(behind.is_err(), "it would have gone beside what hangs");
+    // From now on that is known, and nobody waits to hear it.
+    let begun = Instant::now();
+    let why = block_on(disks.ask("a", at("/x/a"), |_| 4)).unwrap_err().to_string();
+    assert!(why.starts_with("open /x/a: no answer for") && begun.elapsed() < PATIENCE, "{why}");
+    assert_eq!(block_on(disks.ask("c", at("/x/a"), |_| 5)).unwrap(), 5, "a disk is not a file");
+    hang.is_there_again();
+    let again = || block_on(disks.ask("a", at("/x/a"), |_| 6)).is_ok();
+    let deadline = Instant::now() + SOON;
+    while !again() {
+        assert!(Instant::now() < deadline, "its lane stays closed");
+    }
+}
+
+#[test]
+fn the_work_of_a_lane_is_done_in_order_beside_that_of_others() {
+    let disks = disks();
+    let (says, said) = mpsc::channel();
+    for number in 0..2_000 {
+        let says = says.clone();
+        disks.begin(["a", "b", "c"][number % 3], Vec::new(), move |_| says.send(number).unwrap());
+    }
+    drop(says);
+    let all: Vec<usize> = (0..2_000).map(|_| said.recv_timeout(SOON).unwrap()).collect();
+    for lane in 0..3 {
+        let of_lane: Vec<&usize> = all.iter().filter(|number| *number % 3 == lane).collect();
+        assert!(of_lane.is_sorted(), "{of_lane:?}");
+    }
+}
+
+#[test]
+fn a_dead_mount_holds_so_many_threads_and_no_other_mount_waits_for_it() {
+    let (disks, hang) = (disks(), Hang::new());
+    block_on(async {
+        let place = |number: usize| format!("/dead/{number}");
+        let hung = (0..40).map(|number| {
+            let disks = disks.clone();
+            let work = hang.work(number, &place(number));
+            async move { disks.ask(&format!("lane {number}"), at(&place(number)), work).await }
+        });
+        let local = tokio::task::LocalSet::new();
+        let hung: Vec<_> = hung.map(|hung| local.spawn_local(hung)).collect();
+        let healthy = async {
+            for _ in 0..CROWD {
+                while hang.begun.try_recv().is_err() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let begun = Instant::now();
+            for number in 0..100 {
+                let done = disks.ask(&format!("healthy {number}"), at("/home/x"), move |_| number).await;
+                assert_eq!(done.unwrap(), number);
+            }
+            begun.elapsed()
+        };
+        let took = local.run_until(healthy).await;
+        assert!(took < PATIENCE, "{took:?}");
+        local.await;
+        for hung in hung {
+            let why = hung.await.unwrap().unwrap_err().to_string();
+            assert!(why.contains("/dead/"), "{why}");
+        }
+        // By now everything there is refused, and at once; what is elsewhere is not.
+        let begun = Instant::now();
+        let why = disks.ask("new", at("/dead/new"), |_| ()).await.unwrap_err().to_string();
+        assert!(why.contains("no answer for") && begun.elapsed() < PATIENCE, "{why}");
+        disks.ask("new", at("/home/new"), |_| ()).await.unwrap();
+    });
+    let began = CROWD + hang.begun.try_iter().count();
+    assert!(began < 2 * CROWD, "{began} of them have a thread each that hangs");
+    hang.is_there_again();
+    let deadline = Instant::now() + SOON;
+    while block_on(disks.ask("new", at("/dead/new"), |_| ())).is_err() {
+        assert!(Instant::now() < deadline, "the mount stays closed");
+    }
+}

@@ -1,0 +1,118 @@
+//! The journal's file: appended to, or replaced as a whole by a rename, so that nobody ever reads one that is half written.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// So much of an earlier journal is read; whatever wrote more was not us.
+const READ_BYTES: u64 = 4 << 20;
+
+/// The file, if there is one to be had.
+#[derive(Debug)]
+pub(super) struct JournalFile {
+    path: PathBuf,
+    pub(super) file: Option<File>,
+    /// What was written last may lack its end.
+    is_torn: bool,
+    /// It is of this supervisor's life.
+    is_own: bool,
+    /// How often it could not be written.
+    failures: Arc<AtomicU64>,
+}
+
+impl JournalFile {
+    /// Opens what is there and reads it. Nothing is made: no journal says nothing.
+    pub(super) fn open(path: PathBuf, failures: Arc<AtomicU64>) -> (Self, Vec<u8>) {
+        let mut this = Self { path, file: None, is_torn: false, is_own: false, failures };
+        match this.read() {
+            Ok((file, text)) => {
+                this.file = Some(file);
+                (this, text)
+            }
+            Err(e) => {
+                if e.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(path = %this.path.display(), error = %e, "no journal");
+                }
+                (this, Vec::new())
+            }
+        }
+    }
+
+    fn read(&self) -> io::Result<(File, Vec<u8>)> {
+        // It may be anything by now.
+        let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+        let file = OpenOptions::new().read(true).append(true).custom_flags(flags).open(&self.path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut text = Vec::new();
+        (&file).take(READ_BYTES).read_to_end(&mut text)?;
+        Ok((file, text))
+    }
+
+    /// Adds to it.
+    pub(super) fn append(&mut self, text: &[u8]) {
+        let Some(mut file) = self.file.as_ref() else {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        // What was cut off before must not spoil the next line.
+        let begin: &[u8] = if self.is_torn { b"\n" } else { b"" };
+        match file.write_all(&[begin, text].concat()) {
+            Ok(()) => self.is_torn = false,
+            Err(e) => {
+                self.is_torn = true;
+                self.failed(&e);
+            }
+        }
+    }
+
+    /// Puts another one in its place. Where that can't be done, our own goes on as it is; without one of our own there is
+    /// none, rather than one that tells of another time: its last word may be that nothing is left.
+    pub(super) fn replace(&mut self, text: &[u8]) {
+        match self.write_anew(text) {
+            Ok(file) => (self.file, self.is_torn, self.is_own) = (Some(file), false, true),
+            Err(e) => {
+                self.failed(&e);
+                if self.is_own && self.is_in_its_place() {
+                    return;
+                }
+                self.file = None;
+                if fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file()) {
+                    fs::remove_file(&self.path).unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    fn write_anew(&self, text: &[u8]) -> io::Result<File> {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("what is there is not a regular file"));
+        }
+        let new = self.path.with_extension("new");
+        match fs::remove_file(&new) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(text)?;
+        fs::rename(new, &self.path)?;
+        Ok(file)
+    }
+
+    /// Whether the next supervisor will find it.
+    pub(super) fn is_in_its_place(&self) -> bool {
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        let there = fs::symlink_metadata(&self.path).map(identity).ok();
+        there.is_some() && there == self.file.as_ref().and_then(|file| file.metadata().map(identity).ok())
+    }
+
+    fn failed(&self, error: &io::Error) {
+        if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(path = %self.path.display(), %error, "the journal can't be written");
+        }
+    }
+}

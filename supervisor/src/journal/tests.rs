@@ -1,0 +1,241 @@
+//! What the next supervisor reads, whatever became of this one.
+
+use super::*;
+use std::fs;
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("gob-journal-{}-{name}", std::process::id()));
+    fs::remove_dir_all(&dir).ok();
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn open(dir: &Path, boot_id: &str) -> (Journal, Past) {
+    Journal::open(dir, boot_id, Disks::new())
+}
+
+/// Waits until all that was to be written is.
+fn written(journal: &Journal) {
+    let (done, is_done) = oneshot::channel();
+    journal.disks.begin(JOURNAL, Vec::new(), |_| done.send(()).unwrap());
+    is_done.blocking_recv().unwrap();
+}
+
+fn instance(name: &str) -> Instance {
+    let keeper = ProcessId { pid: 6, start_time: 60 };
+    Instance {
+        instance: name.into(),
+        boot_id: "b".into(),
+        pid: 7,
+        start_time: 70,
+        keeper,
+        tag: 8 << 18,
+        cgroups: None,
+    }
+}
+
+fn key(run: u64) -> RunKey {
+    RunKey { name: Name::graph("g").unwrap(), run }
+}
+
+fn id(pid: i32) -> ProcessId {
+    ProcessId { pid, start_time: 71 }
+}
+
+#[test]
+fn the_next_one_reads_what_was_noted() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = scratch("noted");
+    let (mut journal, past) = open(&dir, "b");
+    assert_eq!(past, Past::default());
+    journal.begin(instance("one"), past);
+    journal.note(&key(1), id(100), Tag(8));
+    journal.note(&key(2), id(101), Tag(9));
+    written(&journal);
+    assert_eq!(fs::metadata(dir.join(JOURNAL)).unwrap().permissions().mode() & 0o777, 0o600);
+    let (mut next, past) = open(&dir, "b");
+    assert!(!past.ended_in_order);
+    assert_eq!(past.instances, [instance("one")]);
+    assert_eq!(past.leaders.iter().map(|leader| leader.pid).collect::<Vec<_>>(), [100, 101]);
+    assert_eq!(past.worker_of(Tag(9)), Some(&key(1).name));
+    assert_eq!(past.worker_of(Tag(10)), None);
+    next.begin(instance("two"), Past::default());
+    assert_eq!(open(&dir, "b").1.instances, [instance("two")]);
+    assert_eq!(open(&dir, "another boot").1, Past::default());
+    next.end().blocking_recv().unwrap();
+    assert!(open(&dir, "b").1.ended_in_order);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn garbage_and_cut_off_lines_are_passed_over() {
+    let dir = scratch("garbage");
+    let path = dir.join(JOURNAL);
+    let (mut journal, past) = open(&dir, "b");
+    journal.begin(instance("one"), past);
+    journal.note(&key(1), id(100), Tag(8));
+    written(&journal);
+    let whole = fs::read(&path).unwrap();
+    for end in 0..whole.len() - 1 {
+        let past = Past::read(&whole[..end], "b");
+        assert!(!past.ended_in_order, "{end}");
+        assert!(past.leaders.is_empty() && past.instances.len() <= 1, "{end}");
+    }
+    let text = [b"\xff\x00{}\n[1]\n".as_slice(), &whole, b"{\"name\":"].concat();
+    let past = Past::read(&text, "b");
+    assert_eq!((past.instances.len(), past.leaders.len()), (1, 1));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn it_does_not_grow_for_ever() {
+    let dir = scratch("large");
+    let (mut journal, past) = open(&dir, "b");
+    journal.begin(instance("one"), past);
+    let mut run = 0;
+    while !journal.is_large() {
+        run += 1;
+        journal.note(&key(run), id(100), Tag(run));
+    }
+    journal.shrink([(&key(run), id(100), Tag(run))].into_iter());
+    assert!(!journal.is_large());
+    journal.note(&key(run + 1), id(100), Tag(run + 1));
+    written(&journal);
+    let past = open(&dir, "b").1;
+    assert_eq!((past.instances.len(), past.leaders.len()), (1, 2));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_full_disk_is_counted_and_what_is_written_anew_tells_all_of_it() {
+    let dir = scratch("full");
+    let (mut journal, past) = open(&dir, "b");
+    let failures = journal.failures();
+    let failed = |journal: &Journal| {
+        written(journal);
+        failures.load(Ordering::Relaxed)
+    };
+    journal.begin(instance("one"), past);
+    assert_eq!(failed(&journal), 0);
+    // Every write to it fails.
+    journal.file.lock().unwrap().file = Some(fs::File::options().append(true).open("/dev/full").unwrap());
+    journal.note(&key(1), id(100), Tag(8));
+    assert_eq!(failed(&journal), 1);
+    let live = [(&key(1), id(100), Tag(8)), (&key(2), id(101), Tag(9))];
+    journal.heal(live.into_iter());
+    assert_eq!((failed(&journal), open(&dir, "b").1.leaders.len()), (1, 2));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn what_is_no_file_is_left_alone() {
+    let dir = scratch("link");
+    let target = dir.join("target");
+    fs::write(&target, "precious").unwrap();
+    std::os::unix::fs::symlink(&target, dir.join(JOURNAL)).unwrap();
+    let (mut journal, past) = open(&dir, "b");
+    journal.begin(instance("one"), past);
+    journal.note(&key(1), id(100), Tag(8));
+    written(&journal);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(journal.failures().load(Ordering::Relaxed), 2, "its beginning and a line");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn nothing_but_the_last_word_means_that_nothing_is_left() {
+    let dir = scratch("ended");
+    // None was made yet, somebody emptied it, and one that its writer was killed over.
+    let (mut journal, past) = open(&dir, "b");
+    assert!(!past.ended_in_order && !open(&dir, "b").1.ended_in_order, "nobody has said so");
+    fs::write(dir.join(JOURNAL), "").unwrap();
+    assert!(!open(&dir, "b").1.ended_in_order);
+    journal.begin(instance("one"), past);
+    journal.end().blocking_recv().unwrap();
+    let (mut next, past) = open(&dir, "b");
+    assert!(past.ended_in_order);
+    next.begin(instance("two"), Past::default());
+    assert!(!open(&dir, "b").1.ended_in_order);
+    // It is never there half written: whoever has it open goes on reading what it was.
+    let before = fs::File::open(dir.join(JOURNAL)).unwrap();
+    let whole = fs::read(dir.join(JOURNAL)).unwrap();
+    next.shrink([(&key(1), id(100), Tag(1))].into_iter());
+    written(&next);
+    assert_eq!(std::io::read_to_string(before).unwrap().as_bytes(), whole);
+    assert_eq!(open(&dir, "b").1.leaders.len(), 1);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn one_that_cannot_begin_leaves_none_that_says_something_else() {
+    let dir = scratch("begin");
+    let (mut journal, past) = open(&dir, "b");
+    journal.begin(instance("one"), past);
+    journal.end().blocking_recv().unwrap();
+    // In the way of the new one, as a full disk would be.
+    fs::create_dir(dir.join("journal.new")).unwrap();
+    let (mut next, past) = open(&dir, "b");
+    assert!(past.ended_in_order);
+    next.begin(instance("two"), Past::default());
+    assert!(!open(&dir, "b").1.ended_in_order, "two lives, and nothing says what it leaves");
+    // One of our own is kept when it can't be replaced.
+    fs::remove_dir(dir.join("journal.new")).unwrap();
+    next.begin(instance("two"), Past::default());
+    next.note(&key(1), id(100), Tag(1));
+    written(&next);
+    fs::create_dir(dir.join("journal.new")).unwrap();
+    next.shrink(std::iter::empty());
+    next.note(&key(2), id(101), Tag(2));
+    written(&next);
+    let past = open(&dir, "b").1;
+    assert_eq!((past.instances, past.leaders.len()), (vec![instance("two")], 2));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn earlier_ones_stay_told_until_nothing_is_left_of_them() {
+    let dir = scratch("past");
+    let (mut journal, past) = open(&dir, "b");
+    journal.begin(instance("one"), past);
+    journal.note(&key(1), id(100), Tag(1));
+    written(&journal);
+    let (mut next, past) = open(&dir, "b");
+    next.begin(instance("two"), past);
+    for live in [vec![], vec![(&key(2), id(101), Tag(2))]] {
+        next.shrink(live.clone().into_iter());
+        written(&next);
+        let past = open(&dir, "b").1;
+        assert_eq!(past.instances, [instance("one"), instance("two")]);
+        assert_eq!(past.leaders.len(), 1 + live.len());
+    }
+    next.past_is_over();
+    next.shrink(std::iter::empty());
+    written(&next);
+    let past = open(&dir, "b").1;
+    assert_eq!((past.instances, past.leaders), (vec![instance("two")], vec![]));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_and_keeps_so_much_waiting() {
+    let dir = scratch("hung");
+    let (mut journal, past) = open(&dir, "b");
+    journal.begin(instance("one"), past);
+    let (release, hung) = std::sync::mpsc::channel::<()>();
+    journal.disks.begin(JOURNAL, Vec::new(), move |_| {
+        hung.recv().unwrap_err();
+    });
+    let mut run = 0;
+    while journal.failures.load(Ordering::Relaxed) == 0 {
+        run += 1;
+        assert!(run < 1_000_000, "it takes everything");
+        journal.note(&key(run), id(100), Tag(run));
+    }
+    assert!(journal.waiting.load(Ordering::Relaxed) <= 2 * WAITING_BYTES);
+    assert_eq!(open(&dir, "b").1.leaders, vec![], "the disk hangs");
+    drop(release);
+    written(&journal);
+    let runs: Vec<u64> = open(&dir, "b").1.leaders.iter().map(|leader| leader.run).collect();
+    assert!(runs.iter().copied().eq(1..run), "in order, and all but the last");
+    fs::remove_dir_all(dir).unwrap();
+}

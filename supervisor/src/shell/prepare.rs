@@ -1,0 +1,200 @@
+//! What a run needs of disks before it gets a process: directories, the lock of its graph, its program, its directory.
+//!
+//! Any of these may be on a disk that hangs, so none is touched on the main thread. Owns the preparations that are under way.
+//! One that was called off lets go of what it took wherever that happens: whoever comes first, the thread that prepares or
+//! the main thread, finds the word of the other in the [`Slot`] that they share.
+
+use super::{Done, Shell};
+use crate::disks::{At, Silent};
+use crate::files;
+use crate::graph_lock::{HeldLock, NoLock};
+use crate::program;
+use crate::readiness::with_port;
+use crate::runs::{Place, SpawnFailure};
+use gob_core::{Input, RunKey, SpawnPlan};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// A run that is to get a process.
+pub(super) struct Preparing {
+    pub(super) plan: Arc<SpawnPlan>,
+    pub(super) port: Option<u16>,
+    slot: Arc<Slot>,
+}
+
+/// Where the two sides meet.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<Met>);
+
+#[derive(Default)]
+enum Met {
+    #[default]
+    Wanted,
+    Prepared(Result<Place, NoLock>),
+    /// Nobody wants it any more, or it was taken.
+    Over,
+}
+
+impl Slot {
+    fn swap(&self, met: Met) -> Met {
+        std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), met)
+    }
+
+    fn is_wanted(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Met::Wanted)
+    }
+
+    /// What was prepared, if it is there; nothing that comes later is wanted.
+    fn close(&self) -> Option<Result<Place, NoLock>> {
+        match self.swap(Met::Over) {
+            Met::Prepared(place) => Some(place),
+            Met::Wanted | Met::Over => None,
+        }
+    }
+
+    /// Leaves what was prepared to whoever wants it.
+    fn fill(&self, place: Result<Place, NoLock>) {
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*met, Met::Wanted) {
+            *met = Met::Prepared(place);
+        }
+    }
+}
+
+impl Shell {
+    /// Begins to prepare a run; the core hears when it has a process, or why it has none.
+    pub(super) fn prepare(&mut self, plan: Box<SpawnPlan>) -> Option<Input> {
+        let key = plan.key.clone();
+        let (lane, places) = (lane(&plan), places(&plan));
+        if let Some(silent) = self.disks.refusal(&lane, &places) {
+            return Some(refused(key, silent.into()));
+        }
+        let port = match plan.needs_port.then(|| self.ports.give()).transpose() {
+            Ok(port) => port,
+            Err(e) => return Some(refused(key, SpawnFailure::io("find a free port", &e).into())),
+        };
+        let plan = Arc::new(port.map_or_else(|| *plan.clone(), |port| with_port(&plan, port)));
+        let slot = Arc::new(Slot::default());
+        let (done, is_done) = oneshot::channel();
+        let (theirs, their_plan) = (Arc::clone(&slot), Arc::clone(&plan));
+        let ticket = self.disks.begin(&lane, places, move |at| {
+            if theirs.is_wanted() {
+                theirs.fill(prepare(&their_plan, at));
+            }
+            // Without a main thread nobody waits.
+            done.send(()).unwrap_or_default();
+        });
+        let (disks, to_loop, shared) = (self.disks.clone(), self.done.clone(), Arc::clone(&slot));
+        self.preparing.insert(key.clone(), Preparing { plan, port, slot });
+        tokio::task::spawn_local(async move {
+            let silent = disks.wait(&ticket, is_done).await.err();
+            to_loop.send(Done::Prepared { key, slot: shared, silent }).await.unwrap_or_default();
+        });
+        None
+    }
+
+    /// A run is prepared, or its disk has been silent for too long.
+    pub(super) fn prepared(&mut self, key: RunKey, slot: &Arc<Slot>, silent: Option<Silent>) {
+        // What was called off has been answered.
+        let Some(preparing) = self.preparing.remove(&key) else { return };
+        if !Arc::ptr_eq(&preparing.slot, slot) {
+            self.preparing.insert(key, preparing);
+            return;
+        }
+        let input = match slot.close().ok_or(silent) {
+            Ok(Ok(place)) => self.spawn(&preparing, place),
+            Ok(Err(no_lock)) => refused(key, no_lock),
+            Err(silent) => refused(key, silent.map_or_else(lost, NoLock::from)),
+        };
+        self.input(input);
+    }
+
+    /// A run gets no process any more; nothing to say if it has one, or was told why it has none.
+    pub(super) fn call_off(&mut self, key: RunKey) -> Option<Input> {
+        let preparing = self.preparing.remove(&key)?;
+        if let Some(Ok(place)) = preparing.slot.close() {
+            self.let_go(place.lock);
+        }
+        Some(Input::CalledOff { key })
+    }
+
+    /// Lets go of a lock, off this thread: to close a file may wait for its disk too. In the lane of its graph, so that
+    /// whoever takes the lock next finds it free.
+    pub(super) fn let_go(&self, lock: Option<Arc<HeldLock>>) {
+        if let Some(lock) = lock {
+            let path = lock.path().to_owned();
+            self.disks.begin(&path.clone(), vec![path], move |_| drop(lock));
+        }
+    }
+}
+
+/// What the core hears of a run that gets no process.
+pub(super) fn refused(key: RunKey, why: NoLock) -> Input {
+    match why {
+        NoLock::Held(holder) => {
+            tracing::warn!(worker = %key.name, run = key.run, pid = holder.pid, path = %holder.path, "held");
+            Input::Held { key, holder }
+        }
+        NoLock::Failed(SpawnFailure { errno, message }) => {
+            tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
+            Input::SpawnFailed { key, errno, message }
+        }
+    }
+}
+
+impl From<Silent> for NoLock {
+    fn from(silent: Silent) -> Self {
+        Self::Failed(SpawnFailure { errno: "ETIMEDOUT".to_owned(), message: silent.to_string() })
+    }
+}
+
+/// Its preparation panicked.
+fn lost() -> NoLock {
+    SpawnFailure {
+        errno: "EIO".to_owned(),
+        message: "preparing it failed: see gobctl daemon logs".to_owned(),
+    }
+    .into()
+}
+
+/// What is done for one graph is done in order.
+fn lane(plan: &SpawnPlan) -> String {
+    plan.lock.as_ref().map_or_else(|| plan.cwd.clone(), |lock| lock.path.clone())
+}
+
+/// Where the preparation goes, as far as it can be told without a look.
+fn places(plan: &SpawnPlan) -> Vec<String> {
+    let program = plan.command.first().filter(|name| name.starts_with('/'));
+    let lock = plan.lock.iter().map(|lock| &lock.path);
+    lock.chain(&plan.make_dirs).chain([&plan.cwd]).chain(program).cloned().collect()
+}
+
+/// Runs off the main thread.
+fn prepare(plan: &SpawnPlan, at: &At) -> Result<Place, NoLock> {
+    for dir in &plan.make_dirs {
+        at.go("make directory", dir);
+        files::make_private_dirs(dir.as_ref())
+            .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
+    }
+    // First of all: without it, what lies there is somebody else's.
+    let lock = match &plan.lock {
+        Some(lock) => {
+            at.go("take the graph's lock", &lock.path);
+            Some(Arc::new(HeldLock::take(lock)?))
+        }
+        None => None,
+    };
+    if let Some(socket) = &plan.stale_socket {
+        at.go("look at the socket", socket);
+        files::remove_stale_socket(socket.as_ref());
+    }
+    at.go("look for program", plan.command.first().map_or("", String::as_str));
+    let program = program::find(plan)?;
+    at.go("chdir", &plan.cwd);
+    let cwd = open(plan.cwd.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let cwd = cwd.map_err(|e| SpawnFailure::io(&format!("chdir {}", plan.cwd), &io::Error::from(e)))?;
+    Ok(Place { lock, program, cwd })
+}
