@@ -3,6 +3,7 @@
 
 use crate::conn;
 use crate::desk::Desk;
+use crate::disks::Disks;
 use crate::sys::fds;
 use gob_core::ConnId;
 use gob_protocol::{ErrorCode, WireError, envelope};
@@ -24,8 +25,13 @@ const BACKOFF: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 16;
 
 /// Accepts for as long as the supervisor lives. A listener that comes takes the place of the one before.
-pub(crate) async fn accept(listener: UnixListener, mut listeners: mpsc::Receiver<UnixListener>, desk: Desk) {
-    let mut door = Door::new(listener, desk);
+pub(crate) async fn accept(
+    listener: UnixListener,
+    mut listeners: mpsc::Receiver<UnixListener>,
+    desk: Desk,
+    disks: Disks,
+) {
+    let mut door = Door::new(listener, desk, disks);
     loop {
         tokio::select! {
             accepted = door.listener.accept() => match accepted {
@@ -41,6 +47,7 @@ pub(crate) async fn accept(listener: UnixListener, mut listeners: mpsc::Receiver
 struct Door {
     listener: UnixListener,
     desk: Desk,
+    disks: Disks,
     /// Given up for a moment to turn somebody away when there are no descriptors.
     reserve: Option<File>,
     /// Connections that are open, and how many may be.
@@ -53,12 +60,13 @@ struct Door {
 }
 
 impl Door {
-    fn new(listener: UnixListener, desk: Desk) -> Self {
+    fn new(listener: UnixListener, desk: Desk, disks: Disks) -> Self {
         let limit = fds::open_files_limit();
         let most = (limit / 2).max(limit.saturating_sub(16 * 1024));
         Self {
             listener,
             desk,
+            disks,
             reserve: File::open("/dev/null").ok(),
             open: Rc::default(),
             most: most.saturating_sub(RESERVED_FILES).max(16),
@@ -73,10 +81,11 @@ impl Door {
         }
         let Some(pid) = admit(&stream, self.open.get() >= self.most) else { return };
         self.last += 1;
-        let (conn, desk, open) = (ConnId(self.last), self.desk.clone(), Rc::clone(&self.open));
+        let (conn, open) = (ConnId(self.last), Rc::clone(&self.open));
+        let (desk, disks) = (self.desk.clone(), self.disks.clone());
         open.set(open.get() + 1);
         tokio::task::spawn_local(async move {
-            conn::serve(conn, pid, stream, desk).await;
+            conn::serve(conn, pid, stream, desk, disks).await;
             open.set(open.get() - 1);
         });
     }

@@ -182,7 +182,7 @@ impl Boot {
     }
 
     /// Ends what dead supervisors of this state directory left, and begins a journal of what this one starts.
-    pub(crate) fn recover(&self) -> Result<Recovery, BootError> {
+    pub(crate) fn recover(&self, disks: Disks) -> Result<Recovery, BootError> {
         let dir = Path::new(&self.paths.state_dir);
         let found = dir.metadata().map_err(BootError::io("look at", &*self.paths.state_dir))?;
         let home = tag::home(&found);
@@ -192,7 +192,7 @@ impl Boot {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot_id = boot_id.trim_end().to_owned();
         let cgroups = Cgroups::find();
-        let (mut journal, past) = Journal::open(dir, &boot_id, Disks::new());
+        let (mut journal, past) = Journal::open(dir, &boot_id, disks);
         let own = Instance {
             instance: self.server.instance.clone(),
             boot_id,

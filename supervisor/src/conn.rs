@@ -4,7 +4,7 @@
 //! through [`Outbound`].
 
 use crate::desk::Desk;
-use crate::off_thread;
+use crate::disks::Disks;
 use crate::outbound::Outbound;
 use crate::sys::wire::Wire;
 use gob_core::{ConnId, Input};
@@ -26,7 +26,7 @@ const TURN_REQUESTS: usize = 32;
 const READ_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until its client is gone.
-pub(crate) async fn serve(conn: ConnId, pid: Option<i32>, stream: UnixStream, desk: Desk) {
+pub(crate) async fn serve(conn: ConnId, pid: Option<i32>, stream: UnixStream, desk: Desk, disks: Disks) {
     let wire = match Wire::new(stream) {
         Ok(wire) => wire,
         Err(error) => return tracing::warn!(%error, "a connection is lost"),
@@ -38,7 +38,7 @@ pub(crate) async fn serve(conn: ConnId, pid: Option<i32>, stream: UnixStream, de
     }
     desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&outbound)));
     // A connection ends for one reason that matters to nobody else: its client is gone.
-    read_requests(conn, &outbound, &desk).await.unwrap_or_default();
+    read_requests(conn, &outbound, &desk, &disks).await.unwrap_or_default();
     outbound.close();
     if !desk.is_over() {
         desk.turn(|shell| shell.disconnected(conn));
@@ -56,7 +56,7 @@ impl Drop for Told<'_> {
     }
 }
 
-async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk) -> io::Result<()> {
+async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk, disks: &Disks) -> io::Result<()> {
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
     loop {
         if desk.is_over() {
@@ -70,7 +70,7 @@ async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk) -> io::Re
             let requests = parse_frames(&mut framer, outbound.room());
             if !requests.is_empty() {
                 outbound.asked(requests.len());
-                let requests = resolve_roots(requests).await;
+                let requests = resolve_roots(requests, disks).await;
                 let many = requests.len() >= TURN_REQUESTS;
                 desk.turn(|shell| shell.take_requests(conn, requests));
                 if many {
@@ -132,12 +132,22 @@ fn parse_frames(framer: &mut Framer, room: usize) -> Vec<Result<Incoming, Reject
 
 /// Replaces each `root_dir` by its real path, which is what identifies a graph. Looking it up may hang on a dead
 /// mount, so it is done off this thread and costs only this connection.
-async fn resolve_roots(mut requests: Vec<Result<Incoming, Rejected>>) -> Vec<Result<Incoming, Rejected>> {
+async fn resolve_roots(
+    mut requests: Vec<Result<Incoming, Rejected>>,
+    disks: &Disks,
+) -> Vec<Result<Incoming, Rejected>> {
     for slot in &mut requests {
         let Ok(Incoming { id, request: Request::Start(start) }) = slot else { continue };
         let Some(root_dir) = start.root_dir.take() else { continue };
-        let resolved = off_thread::begin(move || real_path(Path::new(&root_dir))).await;
-        match resolved.map_err(io::Error::other).and_then(|path| path) {
+        let place = root_dir.clone();
+        let resolved = disks.ask(&place, vec![root_dir], {
+            let root_dir = place.clone();
+            move |at| {
+                at.go("find", &root_dir);
+                real_path(Path::new(&root_dir))
+            }
+        });
+        match resolved.await.map_err(io::Error::other).and_then(|path| path) {
             Ok(path) => start.root_dir = Some(path),
             Err(e) => {
                 let details = serde_json::json!({"field": "payload.root_dir", "position": 0});

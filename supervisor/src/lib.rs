@@ -42,6 +42,7 @@ mod runs;
 mod settings;
 mod shell;
 mod sys;
+mod turns;
 
 pub use boot::{Args, BootError};
 
@@ -51,13 +52,11 @@ use gob_core::{Core, Input};
 use shell::Shell;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use turns::{Signalled, Sources, Turn};
 
 /// Messages from the data plane that may wait; it keeps what finds no room.
 const OUTPUT_QUEUE: usize = 256;
-/// Signals that may wait; the kernel remembers what finds no room.
-const SIGNAL_QUEUE: usize = 8;
 /// What was healed and waits to be used; one look waits for the one before it.
 const HEALED_QUEUE: usize = 1;
 /// How long the last answers may take on their way out.
@@ -95,15 +94,16 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let started = Instant::now();
     let wall = shell::now(started).wall;
     let mut boot = Boot::take(args, wall)?;
-    let (to_main, mut reports) = mpsc::channel(OUTPUT_QUEUE);
-    let mut signals = listen_to_signals().map_err(BootError::io("watch", "signals"))?;
-    let (settings, mut readings) = settings::Settings::from_env();
+    let (to_main, reports) = mpsc::channel(OUTPUT_QUEUE);
+    let signals = turns::signals().map_err(BootError::io("watch", "signals"))?;
+    let disks = disks::Disks::new();
+    let (settings, readings) = settings::Settings::from_env(disks.clone());
     let read = settings.read().await;
     let output = output::Output::start(boot.output_config(&read), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
-    let recovery = boot.recover()?;
+    let recovery = boot.recover(disks.clone())?;
     let config = boot.core_config(read, &recovery);
-    let boot::Recovery { tags, journal, cgroups, mut leftovers, mut gone, .. } = recovery;
+    let boot::Recovery { tags, journal, cgroups, mut leftovers, gone, .. } = recovery;
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
         .map_err(BootError::io("open", "/dev/null"))?;
@@ -111,19 +111,20 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
-    let (mut readiness, mut found) = readiness::Readiness::new();
+    let (mut readiness, found) = readiness::Readiness::new();
     let notify = readiness::notify::bind(&boot.runtime)
         .and_then(|(notify, identity)| readiness.listen(notify).map(|()| identity))
         .map_err(BootError::io("open", gob_core::notify_socket(&boot.paths.runtime_dir)))?;
     let (to_accept, listeners) = mpsc::channel(HEALED_QUEUE);
-    let (to_healed, mut healed) = mpsc::channel(HEALED_QUEUE);
+    let (to_healed, healed) = mpsc::channel(HEALED_QUEUE);
     let published = heal::Published { socket, notify };
     let healer = heal::Healer::start(&boot, published, to_accept, to_healed);
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
-    let (shell, mut done) = Shell::new(core, runs, output, settings, readiness, boot, started);
+    let (shell, done) = Shell::new(core, runs, output, settings, readiness, boot, started);
     let desk = Desk::new(shell);
-    tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone()));
+    tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone(), disks));
     ready.serving();
+    let mut sources = Sources { signals, reports, done, readings, found, healed, gone };
 
     desk.turn(|shell| shell.input(Input::Begin));
     let deadline = tokio::time::sleep_until(desk.next_wake());
@@ -132,22 +133,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
         if deadline.deadline() != desk.next_wake() {
             deadline.as_mut().reset(desk.next_wake());
         }
-        // Requests have turns of their own (`desk`), a lot of which fits between two of these.
-        let turn = tokio::select! {
-            biased;
-            Some(signal) = signals.recv() => Turn::Signal(signal),
-            () = &mut deadline => Turn::Deadline,
-            Some(report) = reports.recv() => Turn::Report(report),
-            Some(done) = done.recv() => Turn::Done(done),
-            Some(read) = readings.recv() => Turn::Configured(read),
-            Some(found) = found.recv() => Turn::Found(found),
-            Some(news) = healed.recv() => Turn::Healer(news),
-            Some(gone) = gone.recv() => Turn::Gone(gone),
-            broken = desk.stirred() => match broken {
-                false => continue,
-                true => std::panic::resume_unwind(Box::new("a turn panicked")),
-            },
-        };
+        let Some(turn) = sources.next(&desk, deadline.as_mut()).await else { continue };
         desk.turn(|shell| match turn {
             Turn::Signal(Signalled::Child) => shell.reap(),
             Turn::Signal(Signalled::End) => shell.input(Input::Terminate),
@@ -168,22 +154,10 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             }
         });
     }
-    drop(healed);
+    drop(sources.healed);
     let nothing_left = leftovers.is_none_or(|leftovers| leftovers.is_empty());
     finish(&desk, healer, nothing_left).await;
     Ok(())
-}
-
-/// What a turn of the loop is about.
-enum Turn {
-    Signal(Signalled),
-    Deadline,
-    Report(output::FromOutput),
-    Done(shell::Done),
-    Configured(gob_core::Read),
-    Found(readiness::Found),
-    Healer(heal::News),
-    Gone(recovery::Gone),
 }
 
 /// Lets the last answers out and the last output in, and leaves.
@@ -216,37 +190,4 @@ fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>
     files::retire(&shell.boot.runtime, &shell.boot.lock);
     let journal = if nothing_left { shell.end_journal() } else { None };
     (journal, if shell.exit == Some(true) { shell.begin_to_remove() } else { shell.begin_to_save() })
-}
-
-/// A signal that means something to the supervisor.
-enum Signalled {
-    /// A child ended.
-    Child,
-    /// Somebody wants the supervisor to end.
-    End,
-    /// The configuration is to be read again: there is no terminal to lose.
-    HangUp,
-}
-
-/// Gathers all signals in one queue, so that a turn of the loop has one place to look.
-fn listen_to_signals() -> std::io::Result<mpsc::Receiver<Signalled>> {
-    let (to_loop, signals) = mpsc::channel(SIGNAL_QUEUE);
-    let mut child = signal(SignalKind::child())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::task::spawn_local(async move {
-        loop {
-            let signalled = tokio::select! {
-                _ = child.recv() => Signalled::Child,
-                _ = terminate.recv() => Signalled::End,
-                _ = interrupt.recv() => Signalled::End,
-                _ = hang_up.recv() => Signalled::HangUp,
-            };
-            if to_loop.send(signalled).await.is_err() {
-                break;
-            }
-        }
-    });
-    Ok(signals)
 }

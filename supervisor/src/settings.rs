@@ -3,18 +3,17 @@
 //! What a new configuration means is the core's to say. A disk that hangs costs only the reading.
 
 use crate::conn::real_path;
-use crate::off_thread;
+use crate::disks::{At, Disks};
 use gob_core::Read;
 use gob_protocol::config::{Config, FileFacts, MAX_CONFIG_BYTES, Rejected, refusal};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A reading that takes longer than this has failed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Readings come one after the other.
+const LANE: &str = "configuration";
 
 /// Where the configuration is, and who is told what it says.
 #[derive(Debug, Clone)]
@@ -22,16 +21,17 @@ pub(crate) struct Settings {
     /// `GOB_CONFIG`, as the keeper resolved it; without one there is no file.
     path: Option<PathBuf>,
     home: Option<String>,
+    disks: Disks,
     to_loop: mpsc::Sender<Read>,
 }
 
 impl Settings {
     /// The file that the environment names. Readings that were begun come out of the channel.
-    pub(crate) fn from_env() -> (Self, mpsc::Receiver<Read>) {
+    pub(crate) fn from_env(disks: Disks) -> (Self, mpsc::Receiver<Read>) {
         // The core asks for one reading at a time.
         let (to_loop, readings) = mpsc::channel(1);
         let path = std::env::var_os("GOB_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-        (Self { path, home: std::env::var("HOME").ok(), to_loop }, readings)
+        (Self { path, home: std::env::var("HOME").ok(), disks, to_loop }, readings)
     }
 
     /// Begins a reading.
@@ -48,13 +48,11 @@ impl Settings {
     pub(crate) async fn read(&self) -> Read {
         let Some(path) = self.path.clone() else { return Ok(Box::default()) };
         let (shown, home) = (path.display().to_string(), self.home.clone());
-        let reading = off_thread::begin(move || read_file(&path, home.as_deref()));
-        let failed = |why: String| Err(Box::new(Rejected::whole(&*shown, why)));
-        let read = match tokio::time::timeout(PATIENCE, reading).await {
-            Ok(Ok(read)) => read,
-            Ok(Err(e)) => failed(format!("reading it failed: {e}")),
-            Err(_) => failed(format!("reading it takes longer than {} s", PATIENCE.as_secs())),
-        };
+        let reading =
+            self.disks.ask(LANE, vec![shown.clone()], move |at| read_file(&path, home.as_deref(), at));
+        let read = reading
+            .await
+            .unwrap_or_else(|silent| Err(Box::new(Rejected::whole(&*shown, silent.to_string()))));
         match &read {
             Ok(config) => {
                 tracing::info!(path = %shown, kinds = config.kinds.len(), graphs = config.graphs.len(), "configuration read");
@@ -69,8 +67,9 @@ impl Settings {
     }
 }
 
-fn read_file(path: &Path, home: Option<&str>) -> Read {
+fn read_file(path: &Path, home: Option<&str>, at: &At) -> Read {
     let shown = path.display().to_string();
+    at.go("read", &shown);
     let rejected = |why: String| Box::new(Rejected::whole(&*shown, why));
     let text = match trusted_text(path) {
         Ok(Some(text)) => text,
@@ -78,7 +77,10 @@ fn read_file(path: &Path, home: Option<&str>) -> Read {
         Err(why) => return Err(rejected(why)),
     };
     let mut config = Config::parse(&text, home, &shown)?;
-    let problems = config.resolve_roots(|dir| real_path(Path::new(dir)).map_err(|e| e.to_string()));
+    let problems = config.resolve_roots(|dir| {
+        at.go("find", dir);
+        real_path(Path::new(dir)).map_err(|e| e.to_string())
+    });
     if problems.is_empty() {
         Ok(Box::new(config))
     } else {
