@@ -11,7 +11,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
-use gob_protocol::request::SubscribeData;
+use gob_protocol::answer::SubscribeData;
 use gob_protocol::{Name, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -4,11 +4,12 @@
 
 use crate::blocking::Client;
 use crate::error::Error;
-use gob_protocol::limits::{REQUEST_SLACK_MS, START_MS, STOP_GRACE_MS};
-use gob_protocol::request::{
-    ByName, EmptyData, Force, HandOver, List, ListData, NukeData, PingData, ReloadData, RemovedData, Restart,
-    ShutdownData, Signal, Start, StartData, Stop, StopData, Subscribe, SubscribeData, WorkerData,
+use gob_protocol::answer::{
+    EmptyData, ListData, NukeData, PingData, ReloadData, RemovedData, ShutdownData, StartData, StopData,
+    SubscribeData, WorkerData,
 };
+use gob_protocol::limits::{REQUEST_SLACK_MS, START_MS, STOP_GRACE_MS};
+use gob_protocol::request::{ByName, Force, HandOver, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::{Name, Owner, Request, Status, View};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;

@@ -28,7 +28,8 @@
 use crate::autostart::changes;
 use crate::blocking::{Client, Connector};
 use crate::error::Error;
-use gob_protocol::request::{Subscribe, SubscribeData};
+use gob_protocol::answer::SubscribeData;
+use gob_protocol::request::Subscribe;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 

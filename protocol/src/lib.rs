@@ -3,6 +3,7 @@
 //! `PROTOCOL.md` beside this crate is normative; its examples are tests of this crate. Here are the types, the
 //! framing, the limits, the validated names and the worker's handshake. There is no I/O and no clock.
 
+pub mod answer;
 pub mod config;
 pub mod env;
 pub mod envelope;
@@ -24,12 +25,13 @@ pub mod tag;
 pub mod time;
 pub mod view;
 
+pub use answer::{Data, Outcome};
 pub use env::Env;
 pub use envelope::{Id, Incoming, Rejected, Requests, ServerFrame};
 pub use error::{ErrorCode, WireError};
 pub use event::{Actor, Event, EventKind, Lagged};
 pub use frame::{FrameTooLong, Framer};
 pub use name::{Name, NameError, Owner};
-pub use request::{Data, Outcome, Request, Wait};
+pub use request::{Request, Wait};
 pub use time::Timestamp;
 pub use view::{Exit, ProcessId, Receipt, Signalled, State, Status, View};

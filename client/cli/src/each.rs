@@ -6,7 +6,7 @@ use crate::out;
 use crate::suggest::with_nearest_name;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
-use gob_client::protocol::request::WorkerData;
+use gob_client::protocol::answer::WorkerData;
 use gob_client::{Name, Request, View, requests};
 use serde_json::value::RawValue;
 

@@ -3,8 +3,8 @@
 use super::link::{Link, Tick};
 use crate::conn::RequestId;
 use crate::error::Error;
+use gob_protocol::answer::ServerInfo;
 use gob_protocol::limits::REQUEST_MS;
-use gob_protocol::request::ServerInfo;
 use gob_protocol::{Owner, Request};
 use serde_json::value::RawValue;
 use std::path::Path;

@@ -5,9 +5,8 @@ use crate::blocking::Connector;
 use crate::conn::{Answer, Failure, Received, RequestId};
 use crate::error::Error;
 use crate::requests::{read, timeout_of};
-use gob_protocol::request::{
-    ByName, List, ListData, PingData, Restart, ServerInfo, Start, StartData, Stop, StopData, WorkerData,
-};
+use gob_protocol::answer::{ListData, PingData, ServerInfo, StartData, StopData, WorkerData};
+use gob_protocol::request::{ByName, List, Restart, Start, Stop};
 use gob_protocol::{Name, Owner, Request, Status, View};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;

@@ -1,10 +1,10 @@
 //! Reads messages into their types and writes them again, for the document and the golden files.
 
-use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
-use gob_protocol::request::{
+use gob_protocol::answer::{
     EmptyData, HelloData, ListData, NukeData, PingData, ReloadData, RemovedData, ShutdownData, StartData,
     StopData, SubscribeData, WorkerData,
 };
+use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

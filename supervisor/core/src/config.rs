@@ -10,9 +10,10 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use gob_protocol::answer::ReloadData;
 use gob_protocol::config::{Config, Rejected};
 use gob_protocol::kind::Kind;
-use gob_protocol::request::{ReloadData, Start};
+use gob_protocol::request::Start;
 use gob_protocol::{Actor, Data, ErrorCode, Id, Name, Owner, WireError};
 
 /// Requests for a new reading. What was asked for while a reading was under way is answered by the next one: the file

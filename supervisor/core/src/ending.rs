@@ -7,7 +7,7 @@ use crate::io::{ConnId, Effect};
 use crate::owner::{may_manage, owned_by_other};
 use crate::worker::Worker;
 use alloc::vec::Vec;
-use gob_protocol::request::{NukeData, ShutdownData};
+use gob_protocol::answer::{NukeData, ShutdownData};
 use gob_protocol::{Actor, Data, EventKind, Id, Name};
 
 #[derive(Debug, Clone)]

@@ -8,8 +8,9 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, WorkerData};
 use gob_protocol::limits::PROTOCOL;
-use gob_protocol::request::{Hello, HelloData, List, ListData, PingData, RemovedData, Signal, WorkerData};
+use gob_protocol::request::{Hello, List, Signal};
 use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
 
 impl Core {

@@ -10,9 +10,10 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use gob_protocol::answer::StartData;
 use gob_protocol::foreign::is_safe_dir;
 use gob_protocol::kind::OnLastLease;
-use gob_protocol::request::{Start, StartData};
+use gob_protocol::request::Start;
 use gob_protocol::{Actor, Data, ErrorCode, EventKind, Id, Name, Outcome, Owner, Wait, WireError};
 
 /// Where and how a requester waits.
@@ -272,11 +273,11 @@ impl Core {
         let data = match waiter.what {
             Waiting::Start { outcome, .. } => Data::Start(Box::new(StartData { worker: view, outcome })),
             Waiting::Restart { receipt, .. } => {
-                Data::Stop(Box::new(gob_protocol::request::StopData { worker: view, receipt }))
+                Data::Stop(Box::new(gob_protocol::answer::StopData { worker: view, receipt }))
             }
             Waiting::Stop => {
                 let receipt = gob_protocol::Receipt::default();
-                Data::Stop(Box::new(gob_protocol::request::StopData { worker: view, receipt }))
+                Data::Stop(Box::new(gob_protocol::answer::StopData { worker: view, receipt }))
             }
         };
         self.timers.cancel(&Timer::Waiter(name.clone(), waiter.conn, waiter.number));

@@ -10,8 +10,9 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
+use gob_protocol::answer::{EmptyData, SubscribeData};
 use gob_protocol::limits::SUBSCRIBER_QUEUE_FRAMES;
-use gob_protocol::request::{EmptyData, Subscribe, SubscribeData};
+use gob_protocol::request::Subscribe;
 use gob_protocol::{Data, ErrorCode, Event, EventKind, Id, Lagged, Owner, View, WireError};
 
 const WINDOW: u32 = SUBSCRIBER_QUEUE_FRAMES as u32;

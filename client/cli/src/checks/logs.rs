@@ -5,7 +5,8 @@
 use super::scene::Scene;
 use super::{Check, Fixed, ok, warn};
 use gob_client::View;
-use gob_client::protocol::request::{List, ListData};
+use gob_client::protocol::answer::ListData;
+use gob_client::protocol::request::List;
 use gob_client::{Name, Request, requests};
 use std::collections::BTreeMap;
 use std::fs;

@@ -7,7 +7,7 @@ use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
 use clap::ArgMatches;
-use gob_client::protocol::request::RemovedData;
+use gob_client::protocol::answer::RemovedData;
 use gob_client::{Request, requests};
 
 pub(crate) const VERB: Verb = Verb {

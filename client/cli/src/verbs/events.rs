@@ -11,8 +11,9 @@ use crate::{out, rows};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::protocol::Event;
+use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::event::{EventKind, Lagged};
-use gob_client::protocol::request::{Subscribe, SubscribeData};
+use gob_client::protocol::request::Subscribe;
 use gob_client::{Name, Request, requests};
 use std::io::IsTerminal;
 

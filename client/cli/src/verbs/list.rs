@@ -10,7 +10,8 @@ use crate::text::now;
 use crate::{out, rows};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::State;
-use gob_client::protocol::request::{List, ListData};
+use gob_client::protocol::answer::ListData;
+use gob_client::protocol::request::List;
 use gob_client::{Error, Owner, Request, View, requests};
 
 pub(crate) const VERB: Verb = Verb {

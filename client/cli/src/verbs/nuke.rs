@@ -7,7 +7,8 @@ use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
 use clap::ArgMatches;
-use gob_client::protocol::request::{Force, NukeData};
+use gob_client::protocol::answer::NukeData;
+use gob_client::protocol::request::Force;
 use gob_client::{Request, requests};
 
 pub(crate) const VERB: Verb = Verb {

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::out;
 use crate::text::up;
 use clap::ArgMatches;
-use gob_client::protocol::request::PingData;
+use gob_client::protocol::answer::PingData;
 use gob_client::{Request, requests};
 use std::time::Duration;
 

@@ -12,7 +12,8 @@ use crate::suggest::with_nearest_name;
 use crate::text::{escape, took};
 use crate::{out, render};
 use clap::{Arg, ArgAction, ArgMatches};
-use gob_client::protocol::request::{Restart, StopData, Wait};
+use gob_client::protocol::answer::StopData;
+use gob_client::protocol::request::{Restart, Wait};
 use gob_client::{Request, requests};
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,8 @@ use crate::out;
 use crate::progress::Progress;
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
-use gob_client::protocol::request::{Force, ShutdownData};
+use gob_client::protocol::answer::ShutdownData;
+use gob_client::protocol::request::Force;
 use gob_client::{Error, Name, Request, requests};
 use serde_json::value::RawValue;
 

@@ -11,7 +11,8 @@ use crate::progress::{LastWords, Progress};
 use crate::text::{escape, took};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::State;
-use gob_client::protocol::request::{Outcome, Start, StartData, Wait};
+use gob_client::protocol::answer::{Outcome, StartData};
+use gob_client::protocol::request::{Start, Wait};
 use gob_client::{Name, Request, View, requests};
 use std::time::{Duration, Instant};
 

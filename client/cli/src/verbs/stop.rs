@@ -11,7 +11,8 @@ use crate::suggest::with_nearest_name;
 use crate::text::{escape, parse_duration};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::Receipt;
-use gob_client::protocol::request::{Stop, StopData};
+use gob_client::protocol::answer::StopData;
+use gob_client::protocol::request::Stop;
 use gob_client::{Request, requests};
 use std::time::Duration;
 

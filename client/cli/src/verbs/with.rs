@@ -10,7 +10,8 @@ use crate::progress::Progress;
 use crate::verbs::start::millis;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
-use gob_client::protocol::request::{Start, StartData};
+use gob_client::protocol::answer::StartData;
+use gob_client::protocol::request::Start;
 use gob_client::{Name, Request, requests};
 use std::ffi::OsString;
 

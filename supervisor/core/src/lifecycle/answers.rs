@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::request::StopData;
+use gob_protocol::answer::StopData;
 use gob_protocol::{Data, ErrorCode, Exit, Name, Receipt, WireError};
 
 impl Core {

@@ -2,8 +2,9 @@
 
 use super::harness::{config, kind};
 use crate::{ConnId, Core, Effect, Input, Now};
+use gob_protocol::answer::ReloadData;
 use gob_protocol::config::{Config as Settings, Rejected};
-use gob_protocol::request::{ReloadData, Start};
+use gob_protocol::request::Start;
 use gob_protocol::{Data, ErrorCode, Id, Name, Owner, Request, Timestamp};
 use std::boxed::Box;
 use std::string::{String, ToString};

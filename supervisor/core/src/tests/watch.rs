@@ -3,8 +3,9 @@
 use super::harness::{Answer, Client, INSTANCE, World};
 use super::wish::may_manage;
 use crate::ConnId;
+use gob_protocol::answer::SubscribeData;
 use gob_protocol::limits::{RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
-use gob_protocol::request::{Subscribe, SubscribeData};
+use gob_protocol::request::Subscribe;
 use gob_protocol::{
     Data, ErrorCode, Event, EventKind, Id, Lagged, Outcome, Owner, Request, State, Status, View, Wait,
 };
@@ -205,7 +206,7 @@ impl World {
         ensure!(workers == self.core.workers.keys().count() as u64, "{workers} workers");
         let healed = self.history.iter().filter(|event| event.event == EventKind::SupervisorHealed).count();
         ensure!(status.healed == healed as u64, "healed {} times, not {healed}", status.healed);
-        self.replied(conn, id, &Ok(Data::Empty(gob_protocol::request::EmptyData {})))
+        self.replied(conn, id, &Ok(Data::Empty(gob_protocol::answer::EmptyData {})))
     }
 }
 

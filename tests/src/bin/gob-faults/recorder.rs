@@ -7,7 +7,7 @@ use crate::link::{Frame, Link, Lost};
 use crate::shared::{Shared, lock};
 use crate::truth;
 use gob_client::model::Model;
-use gob_protocol::request::SubscribeData;
+use gob_protocol::answer::SubscribeData;
 use gob_protocol::{EventKind, Name, State};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use crate::link::{Link, Lost};
 use crate::recorder::Recorder;
 use crate::shared::{Shared, lock};
 use crate::truth::{self, Truth};
-use gob_protocol::request::{ListData, SubscribeData};
+use gob_protocol::answer::{ListData, SubscribeData};
 use gob_protocol::{State, View};
 use serde::Deserialize;
 use serde_json::{Value, json};

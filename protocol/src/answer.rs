@@ -1,0 +1,161 @@
+//! The data of answers (PROTOCOL 4, 5).
+
+use crate::name::{Name, Owner};
+use crate::view::{Receipt, Status, View};
+use serde::{Deserialize, Serialize};
+
+/// Data of `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloData {
+    /// The protocol that the connection speaks from now on.
+    pub protocol: u32,
+    /// Who answers.
+    pub server: ServerInfo,
+    /// The owner that the connection is bound to.
+    pub owner: Owner,
+    /// What came after version 1.0.
+    pub features: Vec<String>,
+}
+
+/// The supervisor as it names itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: i32,
+    /// New for every supervisor life.
+    pub instance: String,
+    /// When it started.
+    pub started_at: crate::time::Timestamp,
+}
+
+/// Data of `ping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingData {
+    /// Always true.
+    pub pong: bool,
+    /// How long the supervisor runs.
+    pub uptime_ms: u64,
+}
+
+/// How a start was satisfied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A process was spawned, and the requester owns it.
+    Started,
+    /// It ran already.
+    Reused,
+    /// It ran already, nobody owned it, and the requester does now.
+    TakenOver,
+    /// It runs, held by a process that is not ours.
+    External,
+}
+
+/// Data of `start`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartData {
+    /// The worker.
+    pub worker: View,
+    /// How the start was satisfied.
+    pub outcome: Outcome,
+}
+
+/// Data of `stop` and `restart`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopData {
+    /// The worker afterwards.
+    pub worker: View,
+    /// What was ended.
+    pub receipt: Receipt,
+}
+
+/// Data of `get`, `signal`, `hand_over`, `lease`, `release`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerData {
+    /// The worker afterwards.
+    pub worker: View,
+}
+
+/// Data of `list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListData {
+    /// The workers, ordered by name.
+    pub workers: Vec<View>,
+}
+
+/// Data of `remove` and `cleanup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedData {
+    /// Who is gone.
+    pub removed: Vec<Name>,
+}
+
+/// Data of `nuke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NukeData {
+    /// Who was ended.
+    pub stopped: Vec<Name>,
+    /// Whose files are gone.
+    pub removed: Vec<Name>,
+}
+
+/// Data of `shutdown`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShutdownData {
+    /// Who was ended.
+    pub stopped: Vec<Name>,
+}
+
+/// Data of `reload`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadData {
+    /// Keys whose value is another one now, those of new and removed tables among them.
+    pub changed: Vec<String>,
+    /// Kinds and graphs of which nothing was said before, as `kind.NAME` and `graph.NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// Those of which nothing is said any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+}
+
+/// Data of `subscribe`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscribeData {
+    /// The event last published; the first one that follows is later.
+    pub seq: u64,
+    /// The supervisor's life that `seq` belongs to.
+    pub instance: String,
+    /// Events between `since` and now are gone; a snapshot stands in for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+    /// The snapshot, where it was asked for or needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<Vec<View>>,
+}
+
+/// The data of any response.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "each variant is the data of the requests that its type names")]
+pub enum Data {
+    Hello(Box<HelloData>),
+    Ping(PingData),
+    Start(Box<StartData>),
+    Stop(Box<StopData>),
+    Worker(Box<WorkerData>),
+    List(ListData),
+    Removed(RemovedData),
+    Nuke(NukeData),
+    Shutdown(ShutdownData),
+    Reload(ReloadData),
+    Subscribe(SubscribeData),
+    Status(Box<Status>),
+    Empty(EmptyData),
+}
+
+/// Data without fields, as of `unsubscribe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EmptyData {}
