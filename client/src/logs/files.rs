@@ -7,9 +7,6 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// How often files are opened anew because a rotation came between.
-const TRIES: u32 = 1000;
-
 /// A file and where in the stream it starts.
 #[derive(Debug)]
 struct Segment {
@@ -29,19 +26,10 @@ pub(super) struct Files {
 impl Files {
     /// Opens what there is of `<run>.<stream>.log`. By the index its current file starts at `start` of the stream, and
     /// the stream goes on to `end` at least.
-    pub(super) fn open(path: &Path, start: u64, end: u64) -> io::Result<Self> {
-        for _ in 0..TRIES {
-            if let Some(files) = Self::try_open(path, start, end, false)? {
-                return Ok(files);
-            }
-            std::thread::yield_now();
-        }
-        Ok(Self::try_open(path, start, end, true)?.unwrap_or_default())
-    }
-
+    ///
     /// `None` when a rotation came between and showed a file under two names, or under none. A rotation that was cut
     /// off by a crash stays like that: `anyway` takes what there is.
-    fn try_open(path: &Path, start: u64, end: u64, anyway: bool) -> io::Result<Option<Self>> {
+    pub(super) fn open(path: &Path, start: u64, end: u64, anyway: bool) -> io::Result<Option<Self>> {
         let mut segments = Vec::new();
         let mut before = None;
         let mut next = start;
@@ -84,6 +72,11 @@ impl Files {
     /// The first byte of the stream that is still there.
     pub(super) fn start(&self) -> u64 {
         self.segments.first().map_or(0, |segment| segment.start)
+    }
+
+    /// Where the current file starts.
+    pub(super) fn current_start(&self) -> Option<u64> {
+        self.segments.last().map(|segment| segment.start)
     }
 
     /// The end of the stream as of now.

@@ -11,12 +11,18 @@ use gob_protocol::logindex::{Record, Stream};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// How often index and files are opened anew because a rotation came between.
-const TRIES: u32 = 100;
+/// Index and files are opened anew so often, one time after the other, because a rotation came between; then with pauses.
+const QUICK_TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(1);
+/// Files that have not fitted the index for so long, while that told nothing new, never will.
+const DAMAGED: Duration = Duration::from_secs(1);
+/// Whoever rotates faster than they can be opened is not waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One of the two streams.
 #[derive(Debug)]
@@ -121,8 +127,15 @@ impl Run {
     }
 
     fn take(&mut self, record: Record) -> io::Result<()> {
-        // A file begins, perhaps where the one before it did: somebody may have deleted that one while it was empty.
-        let Some(len) = record.len else { return self.refresh() };
+        let Some(len) = record.len else {
+            let [stdout, stderr] = &self.sides;
+            let side = if record.stream == Stream::Stdout { stdout } else { stderr };
+            // Perhaps where the one before it did: somebody may have deleted that one while it was empty.
+            if side.files.current_start().is_none_or(|start| record.offset >= start) {
+                self.refresh()?;
+            }
+            return Ok(());
+        };
         self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
     }
 
@@ -186,25 +199,36 @@ impl Run {
         if self.index.is_none() {
             self.index = Index::open(&self.index_path())?;
         }
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        let (mut news, mut tries) = (begun, 0);
+        loop {
+            let before = self.told;
             self.scan()?;
             let opened = self.told;
+            news = if opened == before { news } else { Instant::now() };
+            let anyway = news.elapsed() >= DAMAGED || begun.elapsed() >= PATIENCE;
+            let mut placed = true;
             for (side, told) in self.sides.iter_mut().zip(opened) {
-                side.files = Files::open(&side.path, told.mark, told.end)?;
+                let files = Files::open(&side.path, told.mark, told.end, anyway)?;
+                placed &= files.is_some();
+                side.files = files.unwrap_or_default();
             }
             self.scan()?;
-            let mut placed = true;
             for (side, told) in self.sides.iter().zip(self.told) {
                 placed &= side.files.end()? >= told.end;
             }
             self.scan()?;
             let marks = |told: [Told; 2]| told.map(|told| told.mark);
-            if placed && marks(self.told) == marks(opened) {
-                break;
+            if anyway || placed && marks(self.told) == marks(opened) {
+                return Ok(());
             }
-            std::thread::yield_now();
+            tries += 1;
+            if tries < QUICK_TRIES {
+                std::thread::yield_now();
+            } else {
+                std::thread::park_timeout(PAUSE);
+            }
         }
-        Ok(())
     }
 
     fn scan(&mut self) -> io::Result<()> {
