@@ -55,9 +55,10 @@ impl Watch {
             if self.watch(dir)? {
                 return Ok(());
             }
-            let above = dir.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
-            // It may have come in between, or the one above it may have gone.
-            if self.watch(above)? && !dir.is_dir() {
+            let nearest = || dir.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+            let above = nearest();
+            // It, or one on the way to it, may have come in between, or the one above it may have gone.
+            if self.watch(above)? && !dir.is_dir() && nearest() == above {
                 return Ok(());
             }
         }
