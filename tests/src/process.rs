@@ -208,6 +208,7 @@ pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
@@ -219,8 +220,10 @@ mod tests {
         let program = dir.join("fourteen-bytesü");
         std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
         let mut command = Command::new(&program);
-        command.arg0("sh").args(["-c", "read end"]).env("GOB_NAMES", &dir).stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.arg0("sh").args(["-c", "echo; read end"]).env("GOB_NAMES", &dir);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // It has its name only after the caller of vfork goes on.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = child.id() as i32;
         let name = fs::read(format!("/proc/{pid}/comm")).unwrap();
         let (alive, own) = (is_alive(pid), belonging_to(&dir));

@@ -292,7 +292,7 @@ impl Drain {
 }
 
 /// Milliseconds since the Unix epoch.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

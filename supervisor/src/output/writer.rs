@@ -6,6 +6,7 @@
 use super::OutputConfig;
 use super::batch::{Batch, READ_BYTES, RunId, Segment};
 use super::budget::Budget;
+use super::drain::now;
 use super::exchange::{Exchange, Job};
 use super::loan::Loan;
 use super::pipe::Read;
@@ -15,7 +16,7 @@ use gob_protocol::Name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Runs whose files may be open at a time.
 const MAX_OPEN: usize = 128;
@@ -245,10 +246,4 @@ impl Writer {
             self.open = 0;
         }
     }
-}
-
-/// Milliseconds since the Unix epoch.
-fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
