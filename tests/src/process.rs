@@ -68,10 +68,17 @@ pub fn wait_stopped(pid: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether there is such a process, zombies not counted.
+/// Whether there is such a process and not all of it has ended. One whose main thread has ended is in state Z too, and lives
+/// while it has another thread (proc(5), field 20 of `stat`).
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
-    stat_field(pid, 3).is_some_and(|state| state != "Z" && state != "X")
+    let Some(stat) = stat_fields(pid) else { return false };
+    let threads = stat.get(17).and_then(|threads| threads.parse::<u32>().ok()).unwrap_or(0);
+    match stat.first().map(String::as_str) {
+        Some("Z") => threads > 1,
+        Some("X") | None => false,
+        Some(_) => true,
+    }
 }
 
 /// Whether there is such a process and it is stopped.
@@ -95,21 +102,38 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// A field of `/proc/<pid>/stat`, counted as proc(5) does; not the second.
 #[must_use]
 pub fn stat_field(pid: i32, field: usize) -> Option<String> {
+    stat_fields(pid)?.get(field.checked_sub(3)?).cloned()
+}
+
+/// All fields from the third.
+fn stat_fields(pid: i32) -> Option<Vec<String>> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // Bytes: a worker may call itself what it likes, and who can't be read would count as dead.
     let stat = String::from_utf8_lossy(&stat);
     // The program's name may hold spaces and parentheses; everything behind the last one is numbers.
     let (_, rest) = stat.rsplit_once(") ")?;
-    rest.split(' ').nth(field.checked_sub(3)?).map(str::to_owned)
+    Some(rest.split(' ').map(str::to_owned).collect())
 }
 
 /// The program that a process runs.
 #[must_use]
 pub fn exe(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/exe")).ok()
+    fs::read_link(memory_of(pid).join("exe")).ok()
 }
 
-/// Every process whose program lies in `dir`, or whose environment names `dir`; zombies not counted.
+/// Where the kernel shows what a process has in memory: with its main thread, or with another one when that has ended.
+#[must_use]
+pub fn memory_of(pid: i32) -> PathBuf {
+    let main = PathBuf::from(format!("/proc/{pid}"));
+    let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
+    if has_memory(&main) {
+        return main;
+    }
+    let threads = fs::read_dir(main.join("task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
+}
+
+/// Every living process whose program lies in `dir`, or whose environment names `dir`.
 #[must_use]
 pub fn belonging_to(dir: &Path) -> Vec<i32> {
     let needle = dir.as_os_str().as_encoded_bytes();
@@ -120,7 +144,7 @@ pub fn belonging_to(dir: &Path) -> Vec<i32> {
         *pid != own
             && is_alive(*pid)
             && (exe(*pid).is_some_and(|exe| exe.starts_with(dir))
-                || fs::read(format!("/proc/{pid}/environ")).is_ok_and(|env| contains(&env, needle)))
+                || fs::read(memory_of(*pid).join("environ")).is_ok_and(|env| contains(&env, needle)))
     })
     .collect()
 }
@@ -147,7 +171,7 @@ pub fn tree(pid: i32) -> Vec<Handle> {
 /// One line about a process, for messages.
 #[must_use]
 pub fn describe(pid: i32) -> String {
-    let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let args = fs::read(memory_of(pid).join("cmdline")).unwrap_or_default();
     let args = String::from_utf8_lossy(&args).replace('\0', " ");
     let state = stat_field(pid, 3).unwrap_or_else(|| "gone".to_owned());
     format!("{pid} (state {state}, parent {:?}): {args}", parent(pid))

@@ -63,6 +63,8 @@ pub struct Child {
     pub hold_output: bool,
     /// Puts its resource limits back to what they are by default, and with them the mark of its run.
     pub reset_limits: bool,
+    /// Ends its main thread and goes on in another one.
+    pub end_main_thread: bool,
     /// Goes on as its own child and ends, so many times in a row, and is gone then.
     pub hops: u32,
 }

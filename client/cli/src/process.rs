@@ -22,18 +22,24 @@ pub(crate) struct Process {
     pub(crate) name: String,
     /// As one letter.
     pub(crate) state: char,
+    /// How many threads it has.
+    threads: u32,
     /// In clock ticks since boot.
     pub(crate) start_time: u64,
 }
 
 impl Process {
-    /// A zombie is dead.
+    /// Whether not all of it has ended. One whose main thread has ended is in state Z too, and lives while it has another.
     fn is_alive(&self) -> bool {
-        !matches!(self.state, 'Z' | 'X' | 'x')
+        match self.state {
+            'Z' => self.threads > 1,
+            'X' | 'x' => false,
+            _ => true,
+        }
     }
 }
 
-/// A process that lives; a zombie is dead.
+/// A process that lives.
 pub(crate) fn living(pid: i32) -> Option<Process> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     read_stat(pid, &String::from_utf8_lossy(&stat)).filter(Process::is_alive)
@@ -49,15 +55,16 @@ pub(crate) fn own() -> Vec<Process> {
     pids.into_iter().filter_map(living).collect()
 }
 
-/// The name is in parentheses and may hold anything, parentheses included; fields 3, 4 and 22 follow it.
+/// The name is in parentheses and may hold anything, parentheses included; fields 3, 4, 20 and 22 follow it.
 fn read_stat(pid: i32, stat: &str) -> Option<Process> {
     let (head, rest) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let start_time = fields.nth(17)?.parse().ok()?;
-    Some(Process { pid, parent, name: name.to_owned(), state, start_time })
+    let threads = fields.nth(15)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    Some(Process { pid, parent, name: name.to_owned(), state, threads, start_time })
 }
 
 /// The arguments of a process; none when it is gone.
@@ -80,13 +87,24 @@ pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
 
 fn words(pid: i32, file: &str) -> Vec<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = File::open(format!("/proc/{pid}/{file}"))
-        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    let read =
+        File::open(memory_of(pid).join(file)).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     if read.is_err() || bytes.is_empty() {
         return Vec::new();
     }
     bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Where the kernel shows what a process has in memory: with its main thread, or where that has ended with another one.
+pub(crate) fn memory_of(pid: i32) -> PathBuf {
+    let main = PathBuf::from(format!("/proc/{pid}"));
+    let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
+    if has_memory(&main) {
+        return main;
+    }
+    let threads = fs::read_dir(main.join("task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
 }
 
 /// A limit: soft and hard, `None` for unlimited. `pid` 0 is this process.
@@ -121,7 +139,7 @@ fn of(pid: i32, file: &str) -> String {
 
 /// The program that it runs, and whether another file, or none, is at that path by now.
 pub(crate) fn program(pid: i32) -> Option<(PathBuf, bool)> {
-    let link = PathBuf::from(format!("/proc/{pid}/exe"));
+    let link = memory_of(pid).join("exe");
     let told = fs::read_link(&link).ok()?;
     let bytes = told.as_os_str().as_bytes();
     let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
@@ -141,9 +159,17 @@ mod tests {
     #[test]
     fn a_name_with_parentheses() {
         let stat = "42 (a) R (b) S 7 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 9";
-        let process =
-            Process { pid: 42, parent: 7, name: "a) R (b".to_owned(), state: 'S', start_time: 123_456 };
+        let name = "a) R (b".to_owned();
+        let process = Process { pid: 42, parent: 7, name, state: 'S', threads: 1, start_time: 123_456 };
         assert_eq!(read_stat(42, stat), Some(process));
+        let is_alive = |state: char, threads: u32| {
+            let line = stat.replacen(") S ", &format!(") {state} "), 1);
+            read_stat(42, &line.replacen(" 1 0 123456", &format!(" {threads} 0 123456"), 1))
+                .unwrap()
+                .is_alive()
+        };
+        assert!(is_alive('S', 1) && is_alive('Z', 2), "its main thread has ended, another one goes on");
+        assert!(!is_alive('Z', 1) && !is_alive('X', 2));
         assert_eq!(read_stat(42, "42"), None);
     }
 

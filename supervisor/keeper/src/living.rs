@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The argument by which a supervisor was handed its lock (`program`).
 const HANDED: &[u8] = b"--lock-fd";
@@ -22,13 +22,26 @@ pub(crate) fn supervisor_of(state: &Path) -> Option<u32> {
     let pids = fs::read_dir("/proc").ok()?.flatten();
     let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.find(|pid| {
-        let of = |name: &str| format!("/proc/{pid}/{name}");
+        let memory = memory_of(*pid);
+        let of = |name: &str| memory.join(name);
         *pid != own
-            && fs::metadata(of("")).is_ok_and(|stat| stat.uid() == uid)
+            && fs::metadata(&memory).is_ok_and(|stat| stat.uid() == uid)
             // What has ended and was not reaped yet has neither arguments nor an environment.
             && fs::read(of("cmdline")).is_ok_and(|words| words.split(|b| *b == 0).any(|word| word == HANDED))
             && fs::read(of("environ")).is_ok_and(|variables| names(&variables, state, real.as_deref()))
     })
+}
+
+/// Where the kernel shows what a process has in memory: with its main thread, or where that has ended with another one. A
+/// killed supervisor lives, and holds its locks, while one of its threads waits for a disk.
+fn memory_of(pid: u32) -> PathBuf {
+    let main = PathBuf::from(format!("/proc/{pid}"));
+    let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
+    if has_memory(&main) {
+        return main;
+    }
+    let threads = fs::read_dir(main.join("task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
 }
 
 /// Whether an environment names the directory, by this path or by another way to it.

@@ -33,8 +33,7 @@ pub(super) fn orphans(plan: &ExaminePlan, life: Life) -> io::Result<Vec<Orphan>>
 
 /// The process, where it is such a worker.
 pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan> {
-    let proc = format!("/proc/{pid}");
-    let ours = fs::metadata(&proc).is_ok_and(|meta| meta.uid() == fds::uid());
+    let ours = fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == fds::uid());
     if !ours || tag::of(pid).is_some_and(|tag| life.has(tag)) {
         return None;
     }
@@ -42,7 +41,7 @@ pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan>
     let args = arguments(pid);
     let known = Known { command: &plan.command, graph: &plan.graph, root_dir: &plan.root_dir };
     let real_path = |dir: &str| {
-        let base = fs::read_link(format!("{proc}/cwd")).ok()?;
+        let base = fs::read_link(process::memory_of(pid).join("cwd")).ok()?;
         fs::canonicalize(base.join(dir)).ok()?.to_str().map(str::to_owned)
     };
     let is_worker = known.is_worker(&args, false, real_path)
@@ -51,9 +50,9 @@ pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan>
     (is_worker && process::stat(pid).ok()??.id == id).then(|| Orphan { id, command: shown(&args) })
 }
 
-/// The arguments of a process; none when it is gone, or a zombie.
+/// The arguments of a process; none when it is gone, or dead.
 pub(super) fn arguments(pid: i32) -> Vec<String> {
-    let bytes = read_some(format!("/proc/{pid}/cmdline").as_ref()).unwrap_or_default();
+    let bytes = read_some(&process::memory_of(pid).join("cmdline")).unwrap_or_default();
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     if bytes.is_empty() {
         return Vec::new();
@@ -62,7 +61,7 @@ pub(super) fn arguments(pid: i32) -> Vec<String> {
 }
 
 fn runs_as_node(pid: i32) -> bool {
-    let env = read_some(format!("/proc/{pid}/environ").as_ref()).unwrap_or_default();
+    let env = read_some(&process::memory_of(pid).join("environ")).unwrap_or_default();
     env.split(|byte| *byte == 0).any(|var| var.strip_prefix(AS_NODE).is_some_and(|value| !value.is_empty()))
 }
 

@@ -59,7 +59,7 @@ async fn signal(all: Vec<(Orphan, OwnedFd)>, signal: i32, limit: Duration) -> Ve
     let mut left = Vec::new();
     for (orphan, handle) in all {
         let gone = matches!(timeout_at(deadline, process::ended(&handle)).await, Ok(Ok(())));
-        // A zombie that its parent does not reap is dead too.
+        // One that has ended and that its parent does not reap is dead too.
         if !gone
             && process::stat(orphan.id.pid).map_or(true, |now| now.is_some_and(|now| now.id == orphan.id))
         {

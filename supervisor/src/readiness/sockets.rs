@@ -144,7 +144,7 @@ fn leads_to(address: SocketAddr, bound: SocketAddr) -> bool {
 
 /// The inodes of the sockets that a process has open; none when it is gone.
 fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
-    let fds = std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
+    let fds = std::fs::read_dir(process::memory_of(pid).join("fd"))?.flatten();
     let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
     let inode =
         |link: std::path::PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();

@@ -12,7 +12,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -83,7 +83,7 @@ pub(crate) fn is_leader(pid: i32) -> bool {
     found || errno() == Some(libc::EPERM)
 }
 
-/// Every living process that carries one of these tags, in one pass over the process table. A zombie is dead.
+/// Every living process that carries one of these tags, in one pass over the process table.
 ///
 /// # Errors
 /// When the table, or one of these processes, could not be looked at: whoever is not found may be alive then.
@@ -99,7 +99,10 @@ pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<
     Ok(found)
 }
 
-/// Start time and group of a living process (proc(5), fields 3, 5 and 22 of `stat`); `None` for one that is dead or gone.
+/// Start time and group of a living process (proc(5), fields 3, 5, 20 and 22 of `stat`); `None` for one that is dead or gone.
+///
+/// Dead is state X, or Z with one thread. State Z alone is a process whose main thread has ended: while others run it holds
+/// its locks and ports, and takes signals.
 ///
 /// # Errors
 /// When it could not be looked at, such as for lack of a descriptor.
@@ -120,8 +123,9 @@ fn read_stat(pid: i32, stat: &str) -> Option<Found> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
     let pgid = fields.nth(1)?.parse().ok()?;
-    let start_time = fields.nth(16)?.parse().ok()?;
-    let dead = matches!(state, "Z" | "X" | "x");
+    let threads: u32 = fields.nth(14)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    let dead = matches!(state, "X" | "x") || (state == "Z" && threads <= 1);
     (!dead).then_some(Found { id: ProcessId { pid, start_time }, pgid })
 }
 
@@ -139,7 +143,7 @@ pub(crate) fn seen(pid: i32) -> Option<Found> {
 pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) -> Vec<ProcessId> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let holds = |pid: i32| {
-        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
         // By its name first: to look at each file itself could hang on a dead file system.
         fds.map(|fd| fd.path()).any(|fd| {
             std::fs::read_link(&fd).is_ok_and(|target| is_named(&target, name))
@@ -152,9 +156,23 @@ pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) ->
 
 /// The value of a variable in the environment that a process was given; `None` where that can't be read.
 pub(crate) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environ = std::fs::read(memory_of(pid).join("environ")).ok()?;
     let mut variables = environ.split(|b| *b == 0);
     variables.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
+}
+
+/// The directory in which the kernel shows what a process has in memory: descriptors, environment, arguments. That of its
+/// main thread, or where that has ended of another one, since the first has let go of all of it (proc(5)).
+pub(crate) fn memory_of(pid: i32) -> PathBuf {
+    let main = PathBuf::from(format!("/proc/{pid}"));
+    // Its program is the cheapest of these to ask for; a thread of the kernel has none either.
+    if std::fs::read_link(main.join("exe")).is_ok() {
+        return main;
+    }
+    let threads =
+        std::fs::read_dir(main.join("task")).into_iter().flatten().flatten().map(|task| task.path());
+    let mut living = threads.filter(|thread| std::fs::read_link(thread.join("exe")).is_ok());
+    living.next().unwrap_or(main)
 }
 
 /// Whether the target of a link in `/proc/PID/fd` ends with this name; a file that was deleted says so behind it.
@@ -184,14 +202,14 @@ pub(crate) fn open(found: &Found, expected: Tag) -> io::Result<Option<OwnedFd>> 
 pub(crate) enum Liveness {
     /// There is; its start time is 0 where only that much can be told.
     Alive { start_time: u64 },
-    /// There is none, or it is a zombie.
+    /// There is none, or all of it has ended.
     Dead,
 }
 
 /// Whether a process of any user is alive. Where that can't be told it is.
 pub(crate) fn liveness(pid: i32) -> Liveness {
     match std::fs::read(format!("/proc/{pid}/stat")) {
-        // It was there, and is a zombie if it is not alive.
+        // It was there, and waits to be reaped if it is not alive.
         Ok(stat) => read_stat(pid, &String::from_utf8_lossy(&stat))
             .map_or(Liveness::Dead, |found| Liveness::Alive { start_time: found.id.start_time }),
         // /proc may hide the processes of others.
@@ -225,7 +243,7 @@ pub(crate) async fn ended(pidfd: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the process behind a handle has ended; a zombie has.
+/// Whether the process behind a handle has ended, with all of its threads.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
     wait_for_any(&[pidfd], Duration::ZERO)
 }
@@ -268,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn only_a_zombie_without_other_threads_is_dead() {
+        let stat = |state: &str, threads: u32| {
+            let line = format!("7 (a) Z) {state} 1 6 6 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 99 0 0");
+            read_stat(7, &line).map(|found| (found.pgid, found.id.start_time))
+        };
+        assert_eq!(stat("S", 1), Some((6, 99)));
+        assert_eq!(stat("Z", 2), Some((6, 99)), "its main thread has ended, another one goes on");
+        assert_eq!((stat("Z", 1), stat("Z", 0), stat("X", 2)), (None, None, None));
+    }
+
+    #[test]
     fn knows_itself() {
         let me = i32::try_from(std::process::id()).unwrap();
         let found = stat(me).unwrap().unwrap();
@@ -286,7 +315,7 @@ mod tests {
         assert_eq!(liveness(i32::MAX), Liveness::Dead);
         let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
         let pid = child.id().try_into().unwrap();
-        // Ended and not reaped: a zombie.
+        // Ended and not reaped.
         let pidfd = pidfd_open(pid).unwrap();
         let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one element, which lives until the call returns.

@@ -93,7 +93,7 @@ impl Table {
         Ok(())
     }
 
-    /// Who of a run is alive of those that the last look has found. A zombie is dead.
+    /// Who of a run is alive of those that the last look has found.
     ///
     /// # Errors
     /// When one of them could not be looked at, or there was no look.
@@ -107,7 +107,7 @@ impl Table {
                 alive.push(found);
             }
         }
-        // A zombie never comes back to life, and a new process has a new number.
+        // What is dead never comes back to life, and a new process has a new number.
         pids.clear();
         pids.extend(alive.iter().map(|found| found.id.pid));
         if pids.is_empty() {

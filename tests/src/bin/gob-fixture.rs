@@ -295,6 +295,11 @@ fn live_as_child(tell: c_int, child: &Child) -> ! {
     if child.stop {
         raise(libc::SIGSTOP);
     }
+    if child.end_main_thread {
+        std::thread::spawn(hang);
+        // SAFETY: ends this thread alone; nothing on its stack is borrowed by the other one.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
     if child.hops > 0 {
         (0..child.hops).for_each(|_| fork_away());
         end(0);

@@ -185,7 +185,8 @@ fn end_tree(keeper: Pid) {
             below.extend(children(parent));
             at += 1;
         }
-        below.retain(|pid| stat(*pid).is_some_and(|fields| fields[0] != "Z"));
+        // State Z with other threads is a process whose main thread has ended, and no more.
+        below.retain(|pid| stat(*pid).is_some_and(|fields| fields[0] != "Z" || fields[17] != "1"));
         clean = if below.is_empty() { clean + 1 } else { 0 };
         for pid in below {
             kill(pid, Signal::SIGKILL).ok();

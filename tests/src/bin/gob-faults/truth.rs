@@ -32,7 +32,7 @@ impl Truth {
     }
 }
 
-/// Reads the process table. Zombies are dead.
+/// Reads the process table.
 pub fn scan(gob: &Gob) -> Truth {
     let mut truth = Truth::default();
     let bin = gob.dir().join("bin");
@@ -60,7 +60,7 @@ fn is_supervisor(pid: i32) -> bool {
 }
 
 fn worker(pid: i32) -> Option<Proc> {
-    let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let args = fs::read(process::memory_of(pid).join("cmdline")).ok()?;
     let args: Vec<&[u8]> = args.split(|byte| *byte == 0).collect();
     let graph = args.iter().position(|arg| *arg == b"--graph").and_then(|at| args.get(at + 1));
     let leads = graph.map(|graph| String::from_utf8_lossy(graph).into_owned());
