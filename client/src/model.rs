@@ -130,7 +130,7 @@ mod tests {
             "name": name, "kind": "graph", "graph": name, "description": null, "root_dir": null, "cwd": null,
             "command": [], "owner": "cli", "owned": true, "state": state, "pid": null, "pgid": null, "endpoint": null,
             "meta": {}, "run": 1, "created_at": "2026-11-20T10:00:00.000Z", "started_at": null, "ready_at": null,
-            "stopped_at": null, "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0,
+            "stopped_at": null, "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [],
             "stdout_path": null, "stderr_path": null, "reason": null,
         })
     }

@@ -120,16 +120,24 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Supervisor => f.write_str(SUPERVISOR),
-            Self::Client { owner, client, pid } => {
-                write!(f, "{owner}")?;
-                match (client, pid) {
-                    (Some(client), Some(pid)) => write!(f, " ({client}, pid {pid})"),
-                    (Some(client), None) => write!(f, " ({client})"),
-                    (None, Some(pid)) => write!(f, " (pid {pid})"),
-                    (None, None) => Ok(()),
-                }
-            }
+            Self::Client { owner, client, pid } => write_party(f, owner, client.as_deref(), *pid),
         }
+    }
+}
+
+/// Writes `cli (gobctl, pid 4240)`, as much of it as is known.
+pub(crate) fn write_party(
+    f: &mut fmt::Formatter<'_>,
+    owner: &Owner,
+    client: Option<&str>,
+    pid: Option<i32>,
+) -> fmt::Result {
+    write!(f, "{owner}")?;
+    match (client, pid) {
+        (Some(client), Some(pid)) => write!(f, " ({client}, pid {pid})"),
+        (Some(client), None) => write!(f, " ({client})"),
+        (None, Some(pid)) => write!(f, " (pid {pid})"),
+        (None, None) => Ok(()),
     }
 }
 

@@ -34,5 +34,7 @@ pub const REQUEST_SLACK_MS: u64 = 2_000;
 pub const START_MS: u64 = 30_000;
 /// Default grace of a stop, in milliseconds.
 pub const STOP_GRACE_MS: u64 = 10_000;
+/// How many holders of leases a view names; it counts all of them.
+pub const LEASE_HOLDERS_SHOWN: usize = 16;
 /// Default grace after an owner's last lease, in milliseconds.
 pub const LEASE_GRACE_MS: u64 = 10_000;

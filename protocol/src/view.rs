@@ -123,6 +123,23 @@ pub struct Port {
     pub pid: i32,
 }
 
+/// A client that holds a lease (PROTOCOL 6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseHolder {
+    /// The owner it spoke for when it took the lease.
+    pub owner: Owner,
+    /// The name it gave in its hello.
+    pub client: Option<Arc<str>>,
+    /// Its process, as the kernel told when it connected.
+    pub pid: Option<i32>,
+}
+
+impl fmt::Display for LeaseHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::event::write_party(f, &self.owner, self.client.as_deref(), self.pid)
+    }
+}
+
 /// One worker as one requester sees it (PROTOCOL 6). What stays the same from one view to the next is shared by them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
@@ -172,6 +189,9 @@ pub struct View {
     pub next_restart_at: Option<Timestamp>,
     /// How many leases hold it.
     pub leases: u32,
+    /// Clients that hold them, oldest connection first, at most [`LEASE_HOLDERS_SHOWN`](crate::limits::LEASE_HOLDERS_SHOWN).
+    #[serde(default)]
+    pub lease_holders: Vec<Arc<LeaseHolder>>,
     /// Standard output of the latest run.
     pub stdout_path: Option<Arc<str>>,
     /// Standard error of the latest run.

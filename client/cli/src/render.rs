@@ -50,6 +50,7 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
         ]
         .join(", "),
     ));
+    lines.extend(lease_lines(worker).map(|holder| ("lease", holder)));
     let times = [
         ("started", worker.started_at),
         ("ready", worker.ready_at),
@@ -65,6 +66,14 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     lines.extend(text(&worker.stderr_path).map(|path| ("stderr", path)));
     let title = format!("{} ({})\n", escape(worker.name.as_str()), escape(&worker.kind));
     title + &pairs(&lines)
+}
+
+/// Holders of its leases, and how many more there are than a view names.
+fn lease_lines(worker: &View) -> impl Iterator<Item = String> {
+    let shown = u32::try_from(worker.lease_holders.len()).unwrap_or(u32::MAX);
+    let more = worker.leases.saturating_sub(shown);
+    let holders = worker.lease_holders.iter().map(ToString::to_string);
+    holders.chain((more > 0).then(|| format!("and {more} more")))
 }
 
 /// Keys and values in two columns.

@@ -11,7 +11,7 @@ fn view(name: &str, changes: serde_json::Value) -> View {
         "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
         "endpoint": "unix:/run/demo.sock", "meta": {}, "run": 1, "created_at": "2026-11-20T10:00:00.000Z",
         "started_at": "2026-11-20T10:00:00.000Z", "ready_at": "2026-11-20T10:00:00.038Z", "stopped_at": null, "exit": null,
-        "restarts": 0, "next_restart_at": null, "leases": 0, "stdout_path": null, "stderr_path": null, "reason": null,
+        "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [], "stdout_path": null, "stderr_path": null, "reason": null,
     });
     for (key, value) in changes.as_object().unwrap() {
         view[key] = value.clone();
@@ -59,6 +59,21 @@ fn what_has_no_readiness_check_runs() {
     let waits =
         view("demo", json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"}));
     assert_eq!(state(&Row::from(&waits), now()), "backoff (in 440ms)");
+}
+
+#[test]
+fn status_names_the_holders_of_leases() {
+    let holders = json!([
+        {"owner": "desktop", "client": "Notes", "pid": 4711},
+        {"owner": "unknown", "client": null, "pid": null},
+    ]);
+    let shown = |leases| worker(&view("demo", json!({"leases": leases, "lease_holders": holders})), now());
+    let rows = |text: &str| -> Vec<String> {
+        let rows = text.lines().filter_map(|line| line.trim_start().strip_prefix("lease "));
+        rows.map(|row| row.trim().to_owned()).collect()
+    };
+    assert_eq!(rows(&shown(2)), ["desktop (Notes, pid 4711)", "unknown"]);
+    assert_eq!(rows(&shown(1_000)), ["desktop (Notes, pid 4711)", "unknown", "and 998 more"]);
 }
 
 #[test]

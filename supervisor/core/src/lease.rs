@@ -4,6 +4,7 @@ use crate::io::ConnId;
 use crate::requests::not_found;
 use crate::{Conn, Core, Timer};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use gob_protocol::kind::OnLastLease;
 use gob_protocol::{Actor, Data, EventKind, Name, Owner, WireError};
 
@@ -18,14 +19,14 @@ impl Core {
     }
 
     pub(crate) fn grant_lease(&mut self, conn: ConnId, name: &Name) {
-        let requester = self.requester(conn);
+        let Some(holder) = self.conns.get(&conn).map(|conn| Arc::clone(&conn.who)) else { return };
         self.involve(conn, name);
         let Some(worker) = self.workers.get_mut(name) else { return };
         // A connection that said hello since may renew its lease in its owner's name.
-        if requester == worker.owner {
+        if holder.owner == worker.owner {
             self.timers.cancel(&Timer::Lease(name.clone()));
         }
-        if worker.leases.insert(conn, requester).is_none() {
+        if worker.leases.insert(conn, holder).is_none() {
             self.publish(EventKind::LeaseGranted, self.actor(conn), Some(name));
         }
         self.heed_idleness(name);
@@ -40,17 +41,15 @@ impl Core {
     }
 
     pub(crate) fn drop_leases(&mut self, conn: ConnId, gone: &Conn) {
-        let client = gone.client.as_ref().map(|client| client.name.clone());
         for name in &gone.involved {
-            let actor = Actor::Client { owner: gone.owner.clone(), client: client.clone(), pid: gone.pid };
-            self.give_back(conn, name, actor);
+            self.give_back(conn, name, gone.actor());
         }
     }
 
     fn give_back(&mut self, conn: ConnId, name: &Name, actor: Actor) {
         let Some(worker) = self.workers.get_mut(name) else { return };
         let Some(holder) = worker.leases.remove(&conn) else { return };
-        let was_owners = holder == worker.owner;
+        let was_owners = holder.owner == worker.owner;
         self.publish(EventKind::LeaseReleased, actor, Some(name));
         if was_owners {
             self.heed_leases(name);

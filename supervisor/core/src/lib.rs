@@ -55,7 +55,7 @@ use alloc::vec::Vec;
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::config::{Config as Settings, Rejected};
 use gob_protocol::kind::Kind;
-use gob_protocol::request::ClientInfo;
+use gob_protocol::view::LeaseHolder;
 use gob_protocol::{Actor, Data, Env, Event, EventKind, Id, Name, Owner, Timestamp, WireError};
 use timers::{Timer, Timers};
 use workers::Workers;
@@ -113,14 +113,20 @@ pub struct Core {
 /// What the core knows of a connection.
 #[derive(Debug, Clone)]
 struct Conn {
-    owner: Owner,
-    client: Option<ClientInfo>,
-    pid: Option<i32>,
+    who: Arc<LeaseHolder>,
     said_hello: bool,
     /// Event frames in the shell's queue, as far as reported. They outlive the subscription that they were for.
     queued: u32,
     /// Workers that may hold a waiter or a lease of this connection.
     involved: BTreeSet<Name>,
+}
+
+impl Conn {
+    /// Who it speaks for, as events name it.
+    fn actor(&self) -> Actor {
+        let LeaseHolder { owner, client, pid } = &*self.who;
+        Actor::Client { owner: owner.clone(), client: client.as_deref().map(Into::into), pid: *pid }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -224,10 +230,8 @@ impl Core {
     }
 
     fn connected(&mut self, conn: ConnId, pid: Option<i32>) {
-        let owner = Owner::unknown();
-        let state =
-            Conn { owner, client: None, pid, said_hello: false, queued: 0, involved: BTreeSet::new() };
-        self.conns.insert(conn, state);
+        let who = Arc::new(LeaseHolder { owner: Owner::unknown(), client: None, pid });
+        self.conns.insert(conn, Conn { who, said_hello: false, queued: 0, involved: BTreeSet::new() });
     }
 
     fn disconnected(&mut self, conn: ConnId) {
@@ -289,13 +293,9 @@ impl Core {
         self.fan_out(&event);
     }
 
-    /// Who this connection speaks for, as events name it.
+    /// Who this connection speaks for.
     fn actor(&self, conn: ConnId) -> Actor {
-        self.conns.get(&conn).map_or(Actor::Supervisor, |conn| Actor::Client {
-            owner: conn.owner.clone(),
-            client: conn.client.as_ref().map(|client| client.name.clone()),
-            pid: conn.pid,
-        })
+        self.conns.get(&conn).map_or(Actor::Supervisor, Conn::actor)
     }
 
     fn wall_in(&self, ms: u64) -> Timestamp {

@@ -7,10 +7,12 @@ use crate::{ConnId as Conn, Core};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, WorkerData};
 use gob_protocol::limits::PROTOCOL;
 use gob_protocol::request::{Hello, List, Signal};
+use gob_protocol::view::LeaseHolder;
 use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
 
 impl Core {
@@ -68,9 +70,9 @@ impl Core {
             return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message)));
         }
         state.said_hello = true;
-        state.owner = hello.owner.unwrap_or_else(Owner::unknown);
-        state.client = hello.client;
-        let owner = state.owner.clone();
+        let owner = hello.owner.unwrap_or_else(Owner::unknown);
+        let client = hello.client.map(|client| client.name.into());
+        state.who = Arc::new(LeaseHolder { owner: owner.clone(), client, pid: state.who.pid });
         let server = self.config.server.clone();
         Ok(Data::Hello(Box::new(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() })))
     }
@@ -196,7 +198,7 @@ impl Core {
     }
 
     pub(crate) fn requester(&self, conn: Conn) -> Owner {
-        self.conns.get(&conn).map_or_else(Owner::unknown, |conn| conn.owner.clone())
+        self.conns.get(&conn).map_or_else(Owner::unknown, |conn| conn.who.owner.clone())
     }
 
     /// Whether this requester may manage this worker, as `owned` says it. What is not ours nobody owns.

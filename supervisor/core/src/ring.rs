@@ -60,6 +60,10 @@ fn weight(event: &Event) -> usize {
         let texts: usize = texts.chain([&view.description, &view.reason, &view.blocked].map(words)).sum();
         let command: usize = view.command.iter().map(|arg| arg.len() + 3).sum();
         let meta: usize = view.meta.iter().map(|(key, value)| key.len() + json_weight(value)).sum();
+        let holders = view.lease_holders.iter().map(|holder| {
+            48 + holder.owner.as_str().len() + holder.client.as_ref().map_or(0, |name| name.len())
+        });
+        let meta = meta + holders.sum::<usize>();
         view.name.as_str().len() + texts + command + meta
     };
     FIXED + event.worker.as_ref().map_or(0, view)

@@ -96,7 +96,7 @@ impl Core {
             match &mut subscription.mode {
                 Mode::Live if conn.queued < WINDOW => {
                     conn.queued += 1;
-                    let group = if is_owned(event, &conn.owner) { &mut owned } else { &mut others };
+                    let group = if is_owned(event, &conn.who.owner) { &mut owned } else { &mut others };
                     group.push(*id);
                 }
                 Mode::Live => {
@@ -170,7 +170,7 @@ impl Core {
                     break;
                 }
                 state.queued += 1;
-                let owns = is_owned(event, &state.owner);
+                let owns = is_owned(event, &state.who.owner);
                 let (owned, others) = if owns { (vec![conn], vec![]) } else { (vec![], vec![conn]) };
                 self.out.push(Effect::Publish { event: Rc::clone(event), owned, others });
             }

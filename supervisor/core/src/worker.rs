@@ -10,7 +10,8 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::kind::{Kind, OnLastLease};
-use gob_protocol::view::Port;
+use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
+use gob_protocol::view::{LeaseHolder, Port};
 use gob_protocol::{Actor, Env, Exit, Id, Name, Outcome, Owner, Receipt, State, Timestamp, View, Wait};
 use serde_json::{Map, Value};
 
@@ -146,7 +147,7 @@ pub(crate) struct Worker {
     pub(crate) restarts: u32,
     pub(crate) failures: Failures,
     pub(crate) waiters: Vec<Waiter>,
-    pub(crate) leases: BTreeMap<ConnId, Owner>,
+    pub(crate) leases: BTreeMap<ConnId, Arc<LeaseHolder>>,
     pub(crate) on_last_lease: OnLastLease,
     /// Who caused the latest run.
     pub(crate) actor: Actor,
@@ -312,6 +313,7 @@ impl Worker {
             restarts: self.restarts,
             next_restart_at: shown.next_restart_at,
             leases: u32::try_from(self.leases.len()).unwrap_or(u32::MAX),
+            lease_holders: self.leases.values().take(LEASE_HOLDERS_SHOWN).cloned().collect(),
             stdout_path: shown.stdout_path.clone(),
             stderr_path: shown.stderr_path.clone(),
             reason: shown.reason.clone(),
@@ -334,7 +336,7 @@ impl Worker {
     }
 
     pub(crate) fn has_owner_lease(&self) -> bool {
-        self.leases.values().any(|holder| *holder == self.owner)
+        self.leases.values().any(|holder| holder.owner == self.owner)
     }
 
     /// Takes the waiters that wait for a run up to this one to come up.

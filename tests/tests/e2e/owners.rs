@@ -167,6 +167,22 @@ fn lists_show_the_owner_and_whose_it_is() {
 }
 
 #[test]
+fn views_and_status_name_the_holders_of_leases() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let mut desktop = gob.connect_as("desktop");
+    let worker = desktop.ok("lease", json!({"name": "g"}))["worker"].clone();
+    let pid = std::process::id();
+    assert_eq!((&worker["leases"], &worker["lease_holders"][0]["owner"]), (&json!(1), &json!("desktop")));
+    assert_eq!(worker["lease_holders"][0]["pid"], json!(pid));
+    let text = gob.ctl(["status", "g"]).ok();
+    assert!(text.lines().any(|line| line.contains("lease") && line.contains("desktop (")), "{text}");
+    desktop.ok("release", json!({"name": "g"}));
+    let worker = gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"].clone();
+    assert_eq!(worker["lease_holders"], json!([]));
+}
+
+#[test]
 fn reading_and_using_is_open_to_everybody() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));

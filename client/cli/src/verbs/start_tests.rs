@@ -7,7 +7,7 @@ fn data(outcome: &str, changes: serde_json::Value) -> StartData {
         "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
         "endpoint": "unix:/run/user/1000/gob/graphs/demo.sock", "meta": {}, "run": 1,
         "created_at": "2026-11-20T10:00:00.000Z", "started_at": "2026-11-20T10:00:00.000Z", "ready_at": null,
-        "stopped_at": null, "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "stdout_path": null,
+        "stopped_at": null, "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [], "stdout_path": null,
         "stderr_path": null, "reason": null,
     });
     for (key, value) in changes.as_object().unwrap() {

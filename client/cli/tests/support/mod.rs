@@ -164,7 +164,7 @@ pub(crate) fn view(name: &str, changes: Value) -> Value {
         "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
         "endpoint": format!("unix:/run/{name}.sock"), "meta": {}, "run": 1, "created_at": "2026-11-20T10:00:00.000Z",
         "started_at": "2026-11-20T10:00:00.000Z", "ready_at": "2026-11-20T10:00:00.038Z", "stopped_at": null,
-        "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "stdout_path": null, "stderr_path": null,
+        "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [], "stdout_path": null, "stderr_path": null,
         "reason": null,
     });
     for (key, value) in changes.as_object().unwrap() {

@@ -7,6 +7,7 @@ use super::wish::may_manage;
 use crate::worker::{Phase, Then, Worker};
 use crate::{Core, Timer};
 use gob_protocol::kind::Check;
+use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
 use gob_protocol::{EventKind, Id, Name, Owner, State, View};
 use std::collections::BTreeMap;
 use std::format;
@@ -75,7 +76,8 @@ impl World {
         ensure!(!at_rest || asked || worker.waiters.is_empty(), "at rest with waiters");
         let wish = self.spec.wishes.get(&worker.name).ok_or("a worker that nobody added")?;
         ensure!(worker.owner == wish.owner, "its owner should be {}", wish.owner);
-        ensure!(worker.leases == wish.leases, "its leases should be {:?}", wish.leases);
+        let leases = worker.leases.iter().map(|(conn, holder)| (conn, &holder.owner));
+        ensure!(leases.eq(&wish.leases), "its leases should be {:?}", wish.leases);
         let queued = matches!(&worker.phase, Phase::Ending(ending) if matches!(ending.then, Then::Start(_)));
         ensure!(queued == wish.queued.is_some(), "queued should be {:?}", wish.queued);
         let comes_up = matches!(
@@ -185,6 +187,9 @@ impl World {
         let new = view.leases == 0 && view.command.is_empty() && requester.is_none();
         let counted = wish.is_none_or(|wish| view.leases as usize == wish.leases.len());
         ensure!(counted || new, "leases: {view:?}");
+        let holders = view.lease_holders.iter().map(|holder| &holder.owner);
+        let expected = wish.into_iter().flat_map(|wish| wish.leases.values().take(LEASE_HOLDERS_SHOWN));
+        ensure!(new || wish.is_none() || holders.eq(expected), "holders of leases: {view:?}");
         Ok(())
     }
 }

@@ -6,8 +6,10 @@ use super::words::{by_name, hand_over, name, restart, start, start_leased, stop}
 use crate::worker::Phase;
 use crate::{ConnId, Input, Now};
 use gob_protocol::kind::{Kind, OnLastLease};
+use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
 use gob_protocol::{Actor, EventKind, Request, Timestamp};
 use std::string::String;
+use std::vec::Vec;
 
 const CLI: ConnId = ConnId(1);
 const DESKTOP: ConnId = ConnId(2);
@@ -188,6 +190,20 @@ fn a_lease_is_one_for_each_connection_and_worker() {
         world.takes(&release(NOBODY));
     }
     assert_eq!(count(&world, EventKind::LeaseReleased), 1);
+}
+
+#[test]
+fn a_view_names_the_holders_and_counts_the_rest() {
+    let mut world = leased();
+    for number in 0..1_000 {
+        let conn = ConnId(100 + number);
+        world.takes(&Step::Join(conn, "agent"));
+        world.takes(&lease(conn));
+    }
+    let view = world.core.views().remove(0);
+    let owners: Vec<&str> = view.lease_holders.iter().map(|holder| holder.owner.as_str()).collect();
+    assert_eq!((view.leases, owners.len()), (1_001, LEASE_HOLDERS_SHOWN));
+    assert_eq!(&owners[..2], ["desktop", "agent"]);
 }
 
 #[test]
