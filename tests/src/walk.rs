@@ -4,13 +4,14 @@
 //! terminal goes on while the others are typed.
 
 use crate::console::{self, Command, Session};
+use crate::terminal::Terminal;
 use crate::wait::{self, DEADLINE};
 use crate::{Ctl, Gob};
 use serde_json::json;
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
+
+/// Columns of the terminals: wide enough for the paths of a test, which are longer than a user's.
+const COLUMNS: u16 = 160;
 
 /// Types in every session of a document that is not left out, and answers how many commands those had in the first terminal.
 ///
@@ -27,7 +28,7 @@ pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) ->
     for session in console::sessions(markdown).iter().filter(|session| !is_left_out(session)) {
         for command in &session.commands {
             if session.second_terminal {
-                terminals.push(Terminal::open(gob, command));
+                terminals.push(Second::open(gob, command));
                 let open = terminals.len() as u64;
                 let listening =
                     || gob.connect().ok("status", json!({}))["subscribers"].as_u64() == Some(open);
@@ -45,42 +46,26 @@ pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) ->
 }
 
 /// A command that goes on in a terminal of its own.
-struct Terminal {
+struct Second {
     command: Command,
-    process: Child,
-    shown: Arc<Mutex<String>>,
+    terminal: Terminal,
 }
 
-impl Terminal {
+impl Second {
     fn open(gob: &Gob, command: &Command) -> Self {
-        let pty = nix::pty::openpty(None, None).unwrap();
         let mut call = Ctl::new("/bin/sh".as_ref(), gob.env());
-        call.args(["-c", &format!("exec {}", command.line)]).env("NO_COLOR", "1").env("TERM", "xterm");
-        call.command().stdout(Stdio::from(pty.slave.try_clone().unwrap())).stderr(Stdio::from(pty.slave));
-        let process = call.spawn();
-        // The descriptors of the child that `call` still holds would keep the terminal open.
-        drop(call);
-        let shown = Arc::new(Mutex::new(String::new()));
-        let (mut master, screen) = (std::fs::File::from(pty.master), Arc::clone(&shown));
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            // The end of a terminal is an error.
-            while let Ok(len @ 1..) = master.read(&mut chunk) {
-                screen.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..len]));
-            }
-        });
-        Self { command: command.clone(), process, shown }
+        call.args(["-c", &format!("exec {}", command.line)]).env("NO_COLOR", "1");
+        Self { command: command.clone(), terminal: Terminal::open(call, COLUMNS) }
     }
 
     /// What it has shown begins as the document says; the document does not follow it to its end.
-    fn check_and_close(mut self, places: &[(String, &str)]) {
+    fn check_and_close(self, places: &[(String, &str)]) {
         let expected = console::normalise(&self.command.expected, places);
         assert!(expected.lines().count() >= 3, "nothing is expected of $ {}", self.command.line);
-        let shown = || console::normalise(&self.shown.lock().unwrap(), places);
+        let shown = || console::normalise(&self.terminal.shown(), places);
         let same = wait::until(DEADLINE, || shown().starts_with(&expected));
         assert!(same, "$ {}\n--- expected\n{expected}\n--- shown\n{}", self.command.line, shown());
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.terminal.kill();
     }
 }
 

@@ -3,7 +3,8 @@
 //! Building clap for all verbs costs as much as a request, so the verb is looked up first and only its command built.
 
 use crate::context::{Color, Context};
-use crate::failure::Failure;
+use crate::failure::{Failure, Telling};
+use crate::terminal;
 use crate::text::parse_duration;
 use crate::verbs::{self, Verb};
 use clap::error::ErrorKind;
@@ -29,9 +30,17 @@ pub(crate) enum Asked {
     Unknown(String),
 }
 
-/// Whether errors are to be printed as JSON; asked before anything else can fail.
-pub(crate) fn wants_json(args: &[OsString]) -> bool {
-    args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json")
+/// How errors are to be told; asked before anything else can fail.
+pub(crate) fn telling(args: &[OsString]) -> Telling {
+    let words: Vec<&str> = args
+        .iter()
+        .skip(1)
+        .map(|arg| arg.to_str().unwrap_or_default())
+        .take_while(|arg| *arg != "--")
+        .collect();
+    let behind = words.iter().skip_while(|word| **word != "--color").nth(1).copied();
+    let color = words.iter().find_map(|word| word.strip_prefix("--color=")).or(behind);
+    Telling { json: words.contains(&"--json"), color: Color::of(color).wanted(&std::io::stderr()) }
 }
 
 /// Finds the verb: the first word that is neither a flag nor the value of one.
@@ -92,6 +101,7 @@ fn root(verb: Option<&Verb>) -> Command {
     let mut root = Command::new("gobctl")
         .disable_help_subcommand(true)
         .disable_version_flag(true)
+        .term_width(terminal::prose_width())
         .arg(global("json").action(ArgAction::SetTrue).help("One JSON document; JSON lines for streams"))
         .arg(
             global("owner")
@@ -143,11 +153,7 @@ fn context(matches: &ArgMatches, said_before: Option<&Owner>) -> Result<Context,
         Some(owner) => owner,
         None => default_owner()?,
     };
-    let color = match matches.get_one::<String>("color").map(String::as_str) {
-        Some("always") => Color::Always,
-        Some("never") => Color::Never,
-        _ => Color::Auto,
-    };
+    let color = Color::of(matches.get_one::<String>("color").map(String::as_str));
     Ok(Context {
         owner,
         json: matches.get_flag("json"),
@@ -172,7 +178,7 @@ fn default_owner() -> Result<Owner, Failure> {
 fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     let text = error.to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return Failure::Help(text);
+        return Failure::Help(terminal::fold(&text, terminal::prose_width()));
     }
     let paragraphs: Vec<String> =
         text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();

@@ -91,8 +91,14 @@ fn a_slip_is_answered_with_what_there_is() {
 
 #[test]
 fn json_is_seen_before_anything_can_fail() {
-    assert!(wants_json(&args("--json frobnicate")));
-    assert!(!wants_json(&args("start -- --json")));
+    assert!(telling(&args("--json frobnicate")).json);
+    assert!(!telling(&args("start -- --json")).json);
+    for line in ["--color always frobnicate", "frobnicate --color=always"] {
+        assert!(telling(&args(line)).color, "{line}");
+    }
+    for line in ["--color never frobnicate", "start -- --color always", "--color"] {
+        assert!(!telling(&args(line)).color, "{line}");
+    }
 }
 
 #[test]

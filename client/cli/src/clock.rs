@@ -12,9 +12,26 @@ impl Clock {
         Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 
-    /// `10:00:00.123`.
-    pub(crate) fn time_of_day(&self, time: Timestamp) -> String {
-        let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
-        time.to_zoned(self.0.clone()).strftime("%H:%M:%S.%3f").to_string()
+    /// `10:00:00.123`, with its date where that is not today's: `2026-11-20 10:00:00.123`.
+    pub(crate) fn stamp(&self, time: Timestamp, now: Timestamp) -> String {
+        let [time, now] = [time, now].map(|time| {
+            jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().to_zoned(self.0.clone())
+        });
+        let format = if time.date() == now.date() { "%H:%M:%S.%3f" } else { "%Y-%m-%d %H:%M:%S.%3f" };
+        time.strftime(format).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_is_shown_when_it_is_not_today() {
+        let clock = Clock(TimeZone::UTC);
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (evening, morning) = (at("2026-11-20T23:59:59.999Z"), at("2026-11-21T00:00:00.000Z"));
+        assert_eq!(clock.stamp(evening, evening), "23:59:59.999");
+        assert_eq!(clock.stamp(evening, morning), "2026-11-20 23:59:59.999");
     }
 }

@@ -1,7 +1,8 @@
 //! What the global flags say, and how a verb reaches the supervisor under them.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Telling};
 use crate::out;
+use crate::terminal::{self, Look};
 use gob_client::blocking::{Client, Connector};
 use gob_client::conn::RequestId;
 use gob_client::protocol::limits::CONNECT_MS;
@@ -22,6 +23,31 @@ pub(crate) enum Color {
     Always,
     /// In no case.
     Never,
+}
+
+impl Color {
+    /// Reads the value of `--color`; what is none of its values is for clap to refuse.
+    pub(crate) fn of(word: Option<&str>) -> Self {
+        match word {
+            Some("always") => Self::Always,
+            Some("never") => Self::Never,
+            _ => Self::Auto,
+        }
+    }
+
+    /// Whether a stream may be coloured.
+    pub(crate) fn wanted(self, stream: &impl IsTerminal) -> bool {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                stream.is_terminal()
+                    && set("NO_COLOR").is_none()
+                    && set("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
 }
 
 /// The global flags.
@@ -98,16 +124,19 @@ impl Context {
         Self { autostart: false, ..self.clone() }
     }
 
-    /// Whether standard output may be coloured.
-    pub(crate) fn colored(&self) -> bool {
-        match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                std::io::stdout().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            }
-        }
+    /// How a view may look on standard output.
+    pub(crate) fn look(&self) -> Look {
+        Look { color: self.color.wanted(&std::io::stdout()), width: terminal::stdout_width() }
+    }
+
+    /// Text whose lines fit a terminal; as it is where standard output is none.
+    pub(crate) fn folded(&self, text: &str) -> String {
+        terminal::stdout_width().map_or_else(|| text.to_owned(), |width| terminal::fold(text, width))
+    }
+
+    /// How failures are told.
+    pub(crate) fn telling(&self) -> Telling {
+        Telling { json: self.json, color: self.color.wanted(&std::io::stderr()) }
     }
 
     /// Says something on the side, unless it is to be quiet.

@@ -57,7 +57,7 @@ pub(crate) fn each<T>(
             Ok(()) => {}
             Err(Failure::Closed) => return Err(Failure::Closed),
             Err(failure) => {
-                let code = failure.report(context.json);
+                let code = failure.report(context.telling());
                 if first == 0 {
                     first = code;
                 }

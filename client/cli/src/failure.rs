@@ -1,6 +1,7 @@
 //! Everything that ends a verb early, and how it is told (CLI, Conventions): `error:`, its cause, `hint:`; an exit code.
 
 use crate::out;
+use crate::style::{BAD, FAINT, paint};
 use crate::text::escape;
 use gob_client::Error;
 use gob_client::protocol::config::Problem;
@@ -30,6 +31,15 @@ pub(crate) enum Failure {
     Help(String),
     /// Nobody reads any more.
     Closed,
+}
+
+/// How failures are told on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Telling {
+    /// As JSON.
+    pub(crate) json: bool,
+    /// In colour.
+    pub(crate) color: bool,
 }
 
 impl From<Error> for Failure {
@@ -66,16 +76,16 @@ impl Failure {
     }
 
     /// Tells it and returns what to exit with.
-    pub(crate) fn report(&self, json: bool) -> u8 {
+    pub(crate) fn report(&self, telling: Telling) -> u8 {
         match self {
             Self::Closed => return 0,
             Self::Help(text) => return out::print(text).map_or(0, |()| 0),
             Self::Client(_) | Self::Own { .. } => {}
         }
-        if json {
+        if telling.json {
             out::error_text(&format!("{}\n", self.to_json()));
         } else {
-            out::error_text(&self.to_text());
+            out::error_text(&self.to_text(telling.color, out::fitting));
         }
         self.exit_code()
     }
@@ -116,14 +126,17 @@ impl Failure {
         json!({"error": error})
     }
 
-    fn to_text(&self) -> String {
+    /// A hint is not broken into lines: what it says is there to be copied.
+    fn to_text(&self, color: bool, fitting: impl Fn(&str) -> String) -> String {
         let (_, message, cause, hint) = self.parts();
-        let mut text = format!("error: {}\n", escape(&message));
+        let message = format!("{} {}", paint("error:", BAD, color), escape(&message));
+        let mut text = fitting(&message) + "\n";
         for line in cause.iter().flat_map(|cause| cause.lines()) {
-            text.push_str(&format!("  {}\n", escape(line)));
+            text.push_str(&fitting(&format!("  {}", escape(line))));
+            text.push('\n');
         }
         if let Some(hint) = hint {
-            text.push_str(&format!("hint: {}\n", escape(&hint)));
+            text.push_str(&format!("{}\n", paint(&format!("hint: {}", escape(&hint)), FAINT, color)));
         }
         text
     }
@@ -188,7 +201,7 @@ mod tests {
             .details(json!({"worker": "demo", "owner": "cli", "requester": "desktop", "pid": 4242}));
         let failure = Failure::Client(Error::Refused(wire));
         let want = "error: demo is owned by cli, you are desktop\n  its worker (pid 4242) was not touched\nhint: ask its owner\n";
-        assert_eq!(failure.to_text(), want);
+        assert_eq!(failure.to_text(false, str::to_owned), want);
         assert_eq!(failure.exit_code(), 5);
         assert_eq!(failure.to_json()["error"]["details"]["owner"], "cli");
     }
@@ -200,22 +213,31 @@ mod tests {
             .details(json!({"worker": "a", "pid": 1, "workers": workers}));
         let want =
             "error: 2 belong to others\n  a is owned by cli\n  b is owned by agent\n  nothing was touched\n";
-        assert_eq!(Failure::Client(Error::Refused(wire)).to_text(), want);
+        assert_eq!(Failure::Client(Error::Refused(wire)).to_text(false, str::to_owned), want);
     }
 
     #[test]
     fn a_field_is_named_as_it_was_typed() {
         let wire =
             WireError::new(ErrorCode::InvalidRequest, "no").details(json!({"field": "payload.signal"}));
-        assert_eq!(Failure::Client(Error::Refused(wire)).to_text(), "error: no\n  in signal\n");
+        assert_eq!(
+            Failure::Client(Error::Refused(wire)).to_text(false, str::to_owned),
+            "error: no\n  in signal\n"
+        );
     }
 
     #[test]
     fn no_control_byte_gets_out() {
         let details = json!({"last_lines": ["\u{1b}[31mred", "two"]});
         let wire = WireError::new(ErrorCode::ServerStartFailed, "bad\u{7}").details(details);
-        let text = Failure::Client(Error::Refused(wire)).to_text();
+        let text = Failure::Client(Error::Refused(wire)).to_text(false, str::to_owned);
         assert_eq!(text, "error: bad\\x07\n  \\x1b[31mred\n  two\n");
+    }
+
+    #[test]
+    fn the_word_error_and_the_hint_are_coloured() {
+        let text = Failure::usage("no".to_owned()).cause("why").hint("do").to_text(true, str::to_owned);
+        assert_eq!(text, "\u{1b}[31merror:\u{1b}[0m no\n  why\n\u{1b}[2mhint: do\u{1b}[0m\n");
     }
 
     #[test]

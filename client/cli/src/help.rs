@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::table::{Align, layout};
+use crate::terminal::{fold, prose_width};
 use crate::text::nearest;
 use crate::verbs::{GROUPS, VERBS};
 
@@ -40,7 +41,7 @@ pub(crate) fn overview() -> String {
             text.push_str(&format!("{line}\n"));
         }
     }
-    text + GLOBAL
+    fold(&(text + GLOBAL), prose_width())
 }
 
 /// What other tools call it, and what does it here.

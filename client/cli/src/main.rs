@@ -26,8 +26,10 @@ mod process;
 mod progress;
 mod render;
 mod rows;
+mod style;
 mod suggest;
 mod table;
+mod terminal;
 mod text;
 mod verbs;
 
@@ -37,8 +39,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let json = args::wants_json(&args);
-    let code = run(args).unwrap_or_else(|failure| failure.report(json));
+    let telling = args::telling(&args);
+    let code = run(args).unwrap_or_else(|failure| failure.report(telling));
     ExitCode::from(code)
 }
 

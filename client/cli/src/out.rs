@@ -3,6 +3,7 @@
 //! A reader that went away (`gobctl events | head -1`) is no error: it ends the program quietly.
 
 use crate::failure::Failure;
+use crate::terminal::{fold, stderr_width};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, IsTerminal, Write};
@@ -59,7 +60,12 @@ pub(crate) fn print_error_bytes(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Says one line on standard error. Where that is closed, there is nobody to tell.
 pub(crate) fn note(text: &str) {
-    error_text(&format!("{}\n", crate::text::escape(text)));
+    error_text(&format!("{}\n", fitting(&crate::text::escape(text))));
+}
+
+/// The text in lines that fit standard error, where that is a terminal.
+pub(crate) fn fitting(text: &str) -> String {
+    if io::stderr().is_terminal() { fold(text, stderr_width()) } else { text.to_owned() }
 }
 
 /// Writes text to standard error as it is; for what was rendered already.

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::out;
+use crate::terminal::{cells, cut, cut_words, stderr_width};
 use crate::text::{escape, short_duration};
 use gob_client::logs::{self, Run, Stream};
 use gob_client::{Dirs, Name};
@@ -22,9 +23,6 @@ impl Progress {
     /// What is quicker than this shows nothing.
     const AFTER: Duration = Duration::from_millis(300);
 
-    /// Characters of a worker's last words.
-    const WORDS: usize = 40;
-
     /// Nothing is shown yet; nothing ever is where standard error is no terminal.
     pub(crate) fn new(context: &Context, what: String) -> Self {
         let wanted = !context.quiet && !context.json && std::io::stderr().is_terminal();
@@ -34,29 +32,30 @@ impl Progress {
     /// Shows the time that has passed.
     pub(crate) fn show(&mut self, waited: Duration) {
         if self.wanted && waited >= Self::AFTER {
-            self.shown = true;
-            out::error_text(&format!("\r\x1b[K{} … {}", escape(&self.what), short_duration(waited)));
+            self.rewrite(&short_duration(waited), "");
         }
     }
 
     /// Shows the time that has passed, and a worker's last words.
     pub(crate) fn show_with(&mut self, waited: Duration, words: impl FnOnce() -> Option<String>) {
-        self.show(waited);
-        if self.shown
-            && let Some(words) = words()
-        {
-            // What does not fit into a line would leave its beginning behind when the line is rewritten.
-            let words: String = words.chars().take(Self::WORDS).collect();
-            out::error_text(&format!("  {}", escape(words.trim_end())));
+        if self.wanted && waited >= Self::AFTER {
+            self.rewrite(&short_duration(waited), &words().unwrap_or_default());
         }
     }
 
     /// Shows how far it is, whatever the time.
     pub(crate) fn say(&mut self, how_far: &str) {
         if self.wanted {
-            self.shown = true;
-            out::error_text(&format!("\r\x1b[K{} … {}", escape(&self.what), escape(how_far)));
+            self.rewrite(&escape(how_far), "");
         }
+    }
+
+    /// Writes the line over the last one.
+    fn rewrite(&mut self, how_far: &str, words: &str) {
+        self.shown = true;
+        // A full line would have the terminal begin another one.
+        let width = stderr_width().saturating_sub(1);
+        out::error_text(&format!("\r\x1b[K{}", line(&escape(&self.what), how_far, words, width)));
     }
 
     /// Takes the line away.
@@ -65,6 +64,17 @@ impl Progress {
             out::error_text("\r\x1b[K");
         }
     }
+}
+
+/// What, how far, and a worker's words as far as there is room: a line that did not fit would leave its beginning behind
+/// when it is rewritten. How far it is stays as long as anything does.
+fn line(what: &str, how_far: &str, words: &str, width: usize) -> String {
+    let far = format!(" … {how_far}");
+    let head = cut(what, width.saturating_sub(cells(&far))) + &far;
+    let room = width.saturating_sub(cells(&head) + 2);
+    // A word or two of nothing that can be read are none.
+    let words = if room < 8 { String::new() } else { cut_words(words, room) };
+    if words.is_empty() { cut(&head, width) } else { format!("{head}  {words}") }
 }
 
 /// The last line that a worker wrote since a start was asked for.
@@ -88,5 +98,28 @@ impl LastWords {
         let mut run = Run::open(&self.dir, run, &[Stream::Stdout, Stream::Stderr]).ok()?;
         let line = run.last_lines(1).ok()?.pop()?;
         Some(String::from_utf8_lossy(&line.bytes).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_fits_whatever_is_in_it() {
+        let name = format!("starting {}", "名前".repeat(30));
+        for width in [0, 1, 5, 20, 39, 59, 79] {
+            for what in ["starting demo", &name] {
+                for words in
+                    ["", "日本語の長い行 and some more of it, until it is too long for any line at all"]
+                {
+                    let line = line(what, "1.2s", words, width);
+                    assert!(cells(&line) <= width, "{line:?} in {width}");
+                    assert!(width < 20 || line.contains("… 1.2s"), "{line:?} in {width}");
+                }
+            }
+        }
+        assert_eq!(line("starting demo", "1.2s", "opening\n", 79), "starting demo … 1.2s  opening");
+        assert_eq!(line("starting demo", "1.2s", "opening", 24), "starting demo … 1.2s");
     }
 }

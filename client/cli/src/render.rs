@@ -1,8 +1,11 @@
 //! Workers and events as people read them (CLI, Output). Pure: text in, text out, everything escaped.
 
 use crate::rows::Row;
+use crate::style::{self, paint};
 use crate::table::{Align, layout};
-use crate::text::{escape, shell, short_duration, since};
+use crate::terminal::{Look, cells, cut};
+use crate::text::{escape, shell, short_duration, since, took};
+use anstyle::Style;
 use gob_client::View;
 use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
 use std::sync::Arc;
@@ -83,16 +86,28 @@ pub(crate) fn pairs(lines: &[(&str, String)]) -> String {
     layout([Align::Left, Align::Left], &rows).into_iter().map(|line| line + "\n").collect()
 }
 
-/// Lines of `events`. Columns can only widen: what was printed stays where it is.
-#[derive(Debug, Default)]
+/// Lines of `events`. The column of names can only widen: what was printed stays where it is.
+#[derive(Debug)]
 pub(crate) struct EventLines {
     name_width: usize,
-    kind_width: usize,
+}
+
+impl Default for EventLines {
+    fn default() -> Self {
+        Self { name_width: 8 }
+    }
 }
 
 impl EventLines {
+    /// Cells of the longest word for what happened, `lease released`.
+    const WHAT: usize = 14;
+    /// Cells of a name that the others are moved aside for.
+    const NAME: usize = 24;
+    /// Cells that are kept for the beginning of the details, with the gaps between columns.
+    const DETAILS: usize = 16;
+
     /// One event: when, who, what, details, by whom. `clock` turns its time into local time of day.
-    pub(crate) fn line(&mut self, event: &Event, clock: impl Fn(Timestamp) -> String) -> String {
+    pub(crate) fn line(&mut self, event: &Event, look: Look, clock: impl Fn(Timestamp) -> String) -> String {
         let kind = event.event.as_str();
         let (name, what) = match (&event.worker, kind.split_once('_')) {
             (Some(worker), Some(("worker", what))) => (escape(worker.name.as_str()), what),
@@ -101,36 +116,80 @@ impl EventLines {
             (None, _) => ("-".to_owned(), kind),
         };
         let what = what.replace('_', " ");
-        self.name_width = self.name_width.max(name.chars().count());
-        self.kind_width = self.kind_width.max(what.chars().count()).max("started".len());
-        let mut line = format!(
-            "{}  {name:<name_width$}  {what:<kind_width$}",
-            clock(event.time),
-            name_width = self.name_width,
-            kind_width = self.kind_width
-        );
+        let when = clock(event.time);
+        // What happened has to be read; of a long name the beginning is enough.
+        let others = cells(&when) + Self::WHAT + Self::DETAILS;
+        let most = look.width.map_or(Self::NAME, |width| width.saturating_sub(others).clamp(8, Self::NAME));
+        let name = if look.width.is_some() { cut(&name, most) } else { name };
+        self.name_width = self.name_width.max(cells(&name)).min(most);
         let details = event.worker.as_ref().map(|worker| details(what.as_str(), worker)).unwrap_or_default();
         // Nobody does a ready: it is what a worker says.
         let by = by(&event.actor).filter(|_| event.event != EventKind::WorkerReady);
-        for part in details.into_iter().chain(by) {
-            line.push_str("   ");
-            line.push_str(&escape(&part));
+        let parts: Vec<String> = details.into_iter().chain(by).map(|part| escape(&part)).collect();
+        let head = format!("{when}  {}  ", pad(&name, self.name_width));
+        let tail = parts.join("   ");
+        let what = if tail.is_empty() { what } else { pad(&what, Self::WHAT) + "  " };
+        let room = look.width.map(|width| width.saturating_sub(cells(&head) + cells(&what)));
+        match (look.width, room) {
+            (Some(width), Some(0)) => cut(&format!("{head}{what}{tail}"), width) + "\n",
+            (_, room) => {
+                let tail = room.map_or_else(|| tail.clone(), |room| cut(&tail, room));
+                format!("{head}{}{tail}\n", paint(&what, style_of(event.event), look.color))
+            }
         }
-        line.truncate(line.trim_end().len());
-        line.push('\n');
-        line
     }
 }
 
-fn details(what: &str, worker: &View) -> Option<String> {
-    match what {
+/// The text, and blanks up to so many cells.
+fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(cells(text))))
+}
+
+/// The style of what happened.
+fn style_of(event: EventKind) -> Style {
+    use EventKind as Kind;
+    match event {
+        Kind::WorkerReady => style::GOOD,
+        Kind::WorkerFailed | Kind::WorkerUnhealthy | Kind::Lagged => style::BAD,
+        Kind::WorkerBackoff | Kind::SupervisorHealed | Kind::SupervisorStopping | Kind::LockBroken => {
+            style::WARN
+        }
+        Kind::WorkerStopped
+        | Kind::WorkerCeded
+        | Kind::WorkerRemoved
+        | Kind::LeaseGranted
+        | Kind::LeaseReleased => style::FAINT,
+        Kind::WorkerAdded
+        | Kind::WorkerStarted
+        | Kind::WorkerStopping
+        | Kind::WorkerUpdated
+        | Kind::WorkerOwnerChanged
+        | Kind::LockWaiting
+        | Kind::LockGranted
+        | Kind::LockReleased
+        | Kind::QueueJobAdded
+        | Kind::QueueJobStarted
+        | Kind::QueueJobFinished
+        | Kind::QueueJobRecovered
+        | Kind::SupervisorStarted
+        | Kind::SupervisorUpgraded => style::PLAIN,
+    }
+}
+
+fn details(what: &str, worker: &View) -> Vec<String> {
+    let one = match what {
         "started" | "stopping" => worker.pid.map(|pid| format!("pid {pid}")),
-        "ready" => worker.endpoint.as_deref().map(str::to_owned),
-        "owner changed" => Some(format!("owner {}", worker.owner)),
+        "ready" => {
+            let times = worker.started_at.zip(worker.ready_at);
+            let took = times.map(|(started, ready)| format!("in {}", took(since(started, ready))));
+            return took.into_iter().chain(worker.endpoint.as_deref().map(str::to_owned)).collect();
+        }
+        "owner changed" => Some(format!("to {}", worker.owner)),
         "stopped" | "ceded" => worker.exit.as_ref().map(ToString::to_string),
         "lease granted" | "lease released" => Some(count(u64::from(worker.leases), "lease")),
         _ => worker.reason.clone(),
-    }
+    };
+    one.into_iter().collect()
 }
 
 /// `1 lease`, `2 leases`.

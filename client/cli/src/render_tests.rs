@@ -1,6 +1,6 @@
 use super::*;
 use crate::rows::{Row, list_of as list, state};
-use gob_client::Name;
+use crate::terminal::Look;
 use serde_json::json;
 
 const NOW: &str = "2026-11-20T10:02:00.000Z";
@@ -49,7 +49,7 @@ work  logseq  desktop  starting (1.2s)  4301  1s         0  -
 j12   job     agent    ready            4377  5m         1  http://127.0.0.1:5173   npm run dev
 bad   graph   cli      failed           -     -          5  exited 1 five times in 60s: see gobctl logs bad
 ";
-    assert_eq!(list(&workers, now(), false), want);
+    assert_eq!(list(&workers, now(), Look::default()), want);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn no_raw_control_byte_in_any_view() {
         "command": ["\u{1b}c", "x\ny"], "description": "\u{202e}", "version": "\r",
     });
     let hostile = view("demo", hostile);
-    for text in [list(std::slice::from_ref(&hostile), now(), false), worker(&hostile, now())] {
+    for text in [list(std::slice::from_ref(&hostile), now(), Look::default()), worker(&hostile, now())] {
         assert!(!text.chars().any(|c| c != '\n' && crate::text::is_unsafe(c)), "{text:?}");
     }
 }
@@ -91,27 +91,94 @@ fn no_raw_control_byte_in_any_view() {
 #[test]
 fn colour_only_when_it_is_wanted() {
     let workers = [view("demo", json!({"state": "failed"}))];
-    assert!(list(&workers, now(), true).contains("\x1b[31m"));
-    assert!(!list(&workers, now(), false).contains('\x1b'));
+    assert!(list(&workers, now(), Look { color: true, width: None }).contains("\x1b[31m"));
+    assert!(!list(&workers, now(), Look::default()).contains('\x1b'));
+}
+
+fn event(kind: &str, actor: serde_json::Value, worker: View) -> Event {
+    serde_json::from_value(json!({"event": kind, "seq": 1, "time": NOW, "actor": actor, "worker": worker}))
+        .unwrap()
+}
+
+fn clock(_: Timestamp) -> String {
+    "10:00:00.123".to_owned()
 }
 
 #[test]
 fn events_as_the_contract_shows_them() {
-    let event = |kind: &str, actor: serde_json::Value, worker: View| -> Event {
-        serde_json::from_value(
-            json!({"event": kind, "seq": 1, "time": NOW, "actor": actor, "worker": worker}),
-        )
-        .unwrap()
-    };
     let mut lines = EventLines::default();
-    let clock = |_: Timestamp| "10:00:00.123".to_owned();
+    let mut line = |event: &Event| lines.line(event, Look::default(), clock);
     let actor = json!({"owner": "cli", "client": "gobctl", "pid": 4240});
-    let started = lines.line(&event("worker_started", actor, view("demo", json!({}))), clock);
-    assert_eq!(started, "10:00:00.123  demo  started   pid 4242   by cli (gobctl, pid 4240)\n");
-    let ready = lines.line(&event("worker_ready", json!("supervisor"), view("demo", json!({}))), clock);
-    assert_eq!(ready, "10:00:00.123  demo  ready     unix:/run/demo.sock\n");
-    let name = Name::any("longer name").unwrap();
-    let stopped = view(name.as_str(), json!({"state": "idle", "exit": {"code": 3}}));
-    let stopped = lines.line(&event("worker_stopped", json!("supervisor"), stopped), clock);
-    assert_eq!(stopped, "10:00:00.123  longer name  stopped   exited 3\n");
+    let started = line(&event("worker_started", actor.clone(), view("demo", json!({}))));
+    assert_eq!(started, "10:00:00.123  demo      started         pid 4242   by cli (gobctl, pid 4240)\n");
+    let ready = line(&event("worker_ready", json!("supervisor"), view("demo", json!({}))));
+    assert_eq!(ready, "10:00:00.123  demo      ready           in 38 ms   unix:/run/demo.sock\n");
+    let owner = line(&event("worker_owner_changed", actor, view("demo", json!({"owner": "desktop"}))));
+    assert_eq!(owner, "10:00:00.123  demo      owner changed   to desktop   by cli (gobctl, pid 4240)\n");
+    let stopped = view("longer name", json!({"state": "idle", "exit": {"code": 3}}));
+    let stopped = line(&event("worker_stopped", json!("supervisor"), stopped));
+    assert_eq!(stopped, "10:00:00.123  longer name  stopped         exited 3\n");
+    let removed = line(&event("worker_removed", json!("supervisor"), view("名前", json!({"pid": null}))));
+    assert_eq!(removed, "10:00:00.123  名前         removed\n", "cells, not characters");
+}
+
+#[test]
+fn every_event_fits_its_column_and_its_terminal() {
+    let endpoint = json!({"endpoint": "unix:/run/user/1000/gob/graphs/名前名前名前名前名前.sock", "reason": "x ".repeat(60)});
+    for kind in EventKind::ALL.iter().filter(|kind| kind.as_str().starts_with("worker_")) {
+        for width in [1, 30, 40, 60, 80] {
+            for name in ["demo", "e\u{301}e\u{301}", "名前名前名前名前名前名前名前名前名前"]
+            {
+                let look = Look { color: false, width: Some(width) };
+                let actor = json!({"owner": "cli", "client": "gobctl", "pid": 4240});
+                let text = EventLines::default().line(
+                    &event(kind.as_str(), actor, view(name, endpoint.clone())),
+                    look,
+                    clock,
+                );
+                assert!(cells(text.trim_end_matches('\n')) <= width, "{text:?} in {width}");
+                let what = kind.as_str().trim_start_matches("worker_");
+                assert!(what.len() <= EventLines::WHAT, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn events_are_coloured_by_kind() {
+    let line = |kind: &str, color| {
+        let look = Look { color, width: None };
+        EventLines::default().line(&event(kind, json!("supervisor"), view("demo", json!({}))), look, clock)
+    };
+    for (kind, code) in
+        [("worker_ready", "32"), ("worker_failed", "31"), ("worker_backoff", "33"), ("worker_stopped", "2")]
+    {
+        assert!(line(kind, true).contains(&format!("\u{1b}[{code}m")), "{kind}");
+        assert!(!line(kind, false).contains('\u{1b}'), "{kind}");
+    }
+}
+
+#[test]
+fn the_list_fits_its_terminal() {
+    let endpoint = "unix:/run/user/1000/gob/graphs/demo.sock";
+    let workers = [
+        view("demo", json!({"endpoint": endpoint, "pid": 1234567})),
+        view(
+            "名前".repeat(10).as_str(),
+            json!({"endpoint": null, "state": "failed", "reason": "語 ".repeat(60)}),
+        ),
+        view(
+            "e\u{301}".repeat(15).as_str(),
+            json!({"state": "starting", "started_at": "2026-11-20T10:01:58.800Z"}),
+        ),
+    ];
+    for width in 1..=200 {
+        let text = list(&workers, now(), Look { color: false, width: Some(width) });
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.lines().all(|line| cells(line) <= width), "{text} in {width}");
+        assert!(width < 40 || text.contains("demo") && text.contains("failed"), "{text} in {width}");
+    }
+    // The row of the README, with the longest pid: what gives way is the column that is nought.
+    let text = list(&workers[..1], now(), Look { color: false, width: Some(80) });
+    assert!(text.contains(endpoint) && !text.contains("RESTARTS"), "{text}");
 }

@@ -1,8 +1,11 @@
 //! The table of `list`. A row borrows what it shows from the answer and skips the rest of it, so that a list of thousands
 //! costs little more than its bytes.
 
-use crate::table::{Align, layout};
+use crate::style::{self, paint};
+use crate::table::{Align, Narrower, fitted};
+use crate::terminal::Look;
 use crate::text::{escape, shell, short_duration, since, up};
+use anstyle::Style;
 use gob_client::View;
 use gob_client::protocol::{State, Timestamp};
 use serde::Deserialize;
@@ -64,36 +67,57 @@ const ALIGN: [Align; 8] = {
     [Left, Left, Left, Left, Left, Left, Right, Left]
 };
 
+/// What gives way on a narrow terminal, and in which order: first what is nought most of the time; the endpoint stays as
+/// long as something of it can be read.
+const NARROWER: [Narrower; 10] = {
+    use Narrower::{Cut, Without};
+    const NAME: usize = 0;
+    const KIND: usize = 1;
+    const OWNER: usize = 2;
+    const PID: usize = 4;
+    const UP: usize = 5;
+    const RESTARTS: usize = 6;
+    const ENDPOINT: usize = 7;
+    [
+        Without(RESTARTS),
+        Cut(NAME, 32),
+        Cut(ENDPOINT, 24),
+        Without(UP),
+        Without(PID),
+        Cut(NAME, 16),
+        Without(KIND),
+        Without(ENDPOINT),
+        Without(OWNER),
+        Cut(NAME, 4),
+    ]
+};
+
 /// The table of these workers.
-pub(crate) fn list_of(views: &[View], now: Timestamp, color: bool) -> String {
-    list(&views.iter().map(Row::from).collect::<Vec<_>>(), now, color)
+pub(crate) fn list_of(views: &[View], now: Timestamp, look: Look) -> String {
+    list(&views.iter().map(Row::from).collect::<Vec<_>>(), now, look)
 }
 
 /// The table of `list`, header first.
-pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, color: bool) -> String {
+pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, look: Look) -> String {
     let rows: Vec<[String; 8]> =
         std::iter::once(HEADER.map(str::to_owned)).chain(workers.iter().map(|w| row(w, now))).collect();
     let mut out = String::new();
-    for (at, line) in layout(ALIGN, &rows).into_iter().enumerate() {
+    for (at, line) in fitted(ALIGN, &rows, look.width, &NARROWER).into_iter().enumerate() {
         let state = at.checked_sub(1).and_then(|at| workers.get(at)).map(|worker| worker.state);
-        match (color, state) {
-            (true, None) => out.push_str(&format!("\x1b[1m{line}\x1b[0m\n")),
-            (true, Some(state)) => out.push_str(&format!("{}\n", paint(&line, state))),
-            (false, _) => out.push_str(&format!("{line}\n")),
-        }
+        out.push_str(&paint(&line, state.map_or(style::HEAD, style_of), look.color));
+        out.push('\n');
     }
     out
 }
 
-/// Colours a line by state where the state asks for attention; it is never the only sign.
-fn paint(line: &str, state: State) -> String {
-    let code = match state {
-        State::Ready => return line.to_owned(),
-        State::Starting | State::Stopping | State::Backoff | State::External => "33",
-        State::Unhealthy | State::Failed => "31",
-        State::Idle | State::Ceded => "2",
-    };
-    format!("\x1b[{code}m{line}\x1b[0m")
+/// The style of a line by state, where the state asks for attention.
+fn style_of(state: State) -> Style {
+    match state {
+        State::Ready => style::PLAIN,
+        State::Starting | State::Stopping | State::Backoff | State::External => style::WARN,
+        State::Unhealthy | State::Failed => style::BAD,
+        State::Idle | State::Ceded => style::FAINT,
+    }
 }
 
 fn row(worker: &Row<'_>, now: Timestamp) -> [String; 8] {

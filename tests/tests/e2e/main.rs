@@ -34,6 +34,7 @@ mod spawn;
 mod stop;
 mod stop_ways;
 mod syscalls;
+mod terminal;
 mod trees;
 mod unlocked;
 mod who;

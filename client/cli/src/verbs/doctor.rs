@@ -6,6 +6,7 @@ use crate::checks::{self, Check, Level};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
+use crate::style::{self, paint};
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::json;
@@ -28,24 +29,28 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     if context.json {
         out::print(&format!("{}\n", json_of(&checks)))?;
     } else {
-        out::print(&checks.iter().map(told).collect::<String>())?;
+        let color = context.look().color;
+        let text: String = checks.iter().map(|check| told(check, color)).collect();
+        out::print(&context.folded(&text))?;
         context.note(&summary(&checks));
     }
     Ok(u8::from(checks.iter().any(|check| check.level == Level::Fail)))
 }
 
-fn told(check: &Check) -> String {
-    let mark = match check.level {
-        Level::Ok => "ok  ",
-        Level::Warn => "warn",
-        Level::Fail => "FAIL",
+fn told(check: &Check, color: bool) -> String {
+    let (mark, style) = match check.level {
+        Level::Ok => ("ok  ", style::PLAIN),
+        Level::Warn => ("warn", style::WARN),
+        Level::Fail => ("FAIL", style::BAD),
     };
+    let mark = paint(mark, style, color);
     let mut text = format!("{mark} {}: {}\n", check.what, escape(&check.found));
     for line in &check.fixed {
         text.push_str(&format!("     fixed: {}\n", escape(line)));
     }
     if let Some(hint) = &check.hint {
-        text.push_str(&format!("     hint: {}\n", escape(hint)));
+        let hint = paint(&format!("hint: {}", escape(hint)), style::FAINT, color);
+        text.push_str(&format!("     {hint}\n"));
     }
     text
 }

@@ -101,7 +101,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         context.note("some of these events are gone; this is the state that they led to");
     }
     if let Some(workers) = answer.workers.filter(|workers| !workers.is_empty()) {
-        out::print(&rows::list_of(&workers, now(), context.colored()))?;
+        out::print(&rows::list_of(&workers, now(), context.look()))?;
     }
     show(context, &mut client)
 }
@@ -118,10 +118,10 @@ fn show(context: &Context, client: &mut Client) -> Result<u8, Failure> {
     let (mut lines, clock) = (EventLines::default(), Clock::local());
     while let Some(line) = client.next_event(None)? {
         if let Ok(event) = serde_json::from_str::<Event>(&line) {
-            out::print(&lines.line(&event, |time| clock.time_of_day(time)))?;
+            out::print(&lines.line(&event, context.look(), |time| clock.stamp(time, now())))?;
         } else if let Ok(lagged) = serde_json::from_str::<Lagged>(&line) {
             context.note(&format!("{} events were missed: this terminal was too slow", lagged.missed));
-            out::print(&rows::list_of(&lagged.workers, now(), context.colored()))?;
+            out::print(&rows::list_of(&lagged.workers, now(), context.look()))?;
         } else if context.verbose {
             context.note(&format!("an event that this version does not know: {}", escape(&line)));
         }

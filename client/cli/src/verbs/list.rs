@@ -95,7 +95,7 @@ fn show(context: &Context, filter: &List, workers: &[Row<'_>]) -> Result<(), Fai
         });
         return Ok(());
     }
-    out::print(&rows::list(workers, now(), context.colored()))
+    out::print(&rows::list(workers, now(), context.look()))
 }
 
 fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Failure> {

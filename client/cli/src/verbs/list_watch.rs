@@ -50,7 +50,7 @@ fn frame(context: &Context, workers: Vec<View>, redraws: bool) -> String {
     if context.json {
         return format!("{}\n", serde_json::to_string(&ListData { workers }).unwrap_or_default());
     }
-    let table = rows::list_of(&workers, now(), context.colored());
+    let table = rows::list_of(&workers, now(), context.look());
     if redraws {
         // Home, then clear what is below: no flicker, nothing left of a longer list.
         format!("\x1b[H\x1b[J{table}")

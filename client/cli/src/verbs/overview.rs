@@ -22,8 +22,8 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
     let (client, data) = match context.without_autostart().ask(&request) {
         Ok(answer) => answer,
         Err(Failure::Client(Error::Nobody { .. })) if !context.json => {
-            out::print(&format!("no supervisor is running; the first start brings it up\n{NEXT}"))?;
-            return Ok(7);
+            let text = format!("no supervisor is running; the first start brings it up\n{NEXT}");
+            return out::print(&context.folded(&text)).map(|()| 0);
         }
         Err(failure) => return Err(failure),
     };
@@ -37,9 +37,9 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
         text.push_str(", no workers\n");
     } else {
         text.push_str("\n\n");
-        text.push_str(&rows::list(&workers, now(), context.colored()));
+        text.push_str(&rows::list(&workers, now(), context.look()));
     }
-    text.push_str(NEXT);
+    text.push_str(&context.folded(NEXT));
     out::print(&text)?;
     Ok(0)
 }

@@ -38,7 +38,7 @@ pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
     if context.json {
         return print_data(&data).map(|()| 0);
     }
-    out::print(&health(&requests::read("status", &data)?))?;
+    out::print(&context.folded(&health(&requests::read("status", &data)?)))?;
     Ok(0)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
         return print_data(&data).map(|()| 0);
     }
     let WorkerData { worker } = requests::read("get", &data)?;
-    out::print(&render::worker(&worker, now()))?;
+    out::print(&context.folded(&render::worker(&worker, now())))?;
     Ok(0)
 }
 

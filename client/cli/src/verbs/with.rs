@@ -43,7 +43,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
         Err(failure) => {
             // The command's codes are its own; that gob failed before it ran has one code.
-            failure.report(context.json);
+            failure.report(context.telling());
             return Ok(GOB_FAILED);
         }
     };

@@ -1,0 +1,178 @@
+//! The terminal that a person reads on: how wide it is, and text that fits it. Widths are cells, as the terminal counts them.
+
+use crate::text::escape;
+use std::os::fd::AsFd;
+use terminal_size::{Width, terminal_size_of};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The width of a terminal that does not tell it.
+const UNKNOWN: usize = 80;
+/// Prose is no wider than this, however wide the terminal is.
+const PROSE: usize = 100;
+/// Shows that something was cut off.
+const CUT: char = '…';
+/// Turns the character before it into a picture, which has one cell more.
+const AS_PICTURE: char = '\u{fe0f}';
+
+/// How a view may look on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Look {
+    /// Whether it may be coloured.
+    pub(crate) color: bool,
+    /// Cells of a line; `None` where nothing limits it, as in a pipe.
+    pub(crate) width: Option<usize>,
+}
+
+/// Cells of a line on standard output, where that is a terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    use std::io::IsTerminal;
+    let stdout = std::io::stdout();
+    stdout.is_terminal().then(|| width_of(&stdout))
+}
+
+/// Cells of a line on standard error.
+pub(crate) fn stderr_width() -> usize {
+    width_of(std::io::stderr())
+}
+
+/// Cells of a line of help.
+pub(crate) fn prose_width() -> usize {
+    stdout_width().map_or(PROSE, |width| width.min(PROSE))
+}
+
+fn width_of(terminal: impl AsFd) -> usize {
+    match terminal_size_of(terminal) {
+        Some((Width(width), _)) if width > 0 => usize::from(width),
+        _ => UNKNOWN,
+    }
+}
+
+/// Cells that a text takes. It has to be escaped already.
+pub(crate) fn cells(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
+/// Cells of a text that may be painted.
+fn printed(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().map_or(0, cells);
+    // A style is an escape sequence that ends with an `m`.
+    first + parts.map(|part| cells(part.split_once('m').map_or(part, |(_, rest)| rest))).sum::<usize>()
+}
+
+/// Cells of one character at most, whatever stands around it.
+fn cells_of(c: char) -> usize {
+    if c == AS_PICTURE { 1 } else { c.width().unwrap_or(1) }
+}
+
+/// The text in at most `width` cells; where something is cut off, the last one shows that.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    // Most is ASCII and short.
+    if text.len() <= width || cells(text) <= width {
+        return text.to_owned();
+    }
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let rest = left.checked_sub(cells_of(*c));
+        rest.inspect(|rest| left = *rest).is_some()
+    };
+    let mut out: String = text.chars().take_while(fits).collect();
+    out.extend((width > 0).then_some(CUT));
+    out
+}
+
+/// Escaped text without blanks at its end, in at most `width` cells.
+pub(crate) fn cut_words(text: &str, width: usize) -> String {
+    cut(&escape(text.trim_end()), width)
+}
+
+/// Lines that fit, broken at blanks only; a word that is longer than a line stays whole. What goes on begins under the
+/// column that the line had after its first gap, else a little further in than the line.
+pub(crate) fn fold(text: &str, width: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (body, end) = line.strip_suffix('\n').map_or((line, ""), |body| (body, "\n"));
+        if printed(body) <= width {
+            out.push_str(body);
+        } else {
+            fold_line(&mut out, body, width);
+        }
+        out.push_str(end);
+    }
+    out
+}
+
+fn fold_line(out: &mut String, line: &str, width: usize) {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let column = after_gap(line, indent).filter(|column| *column <= width / 2).unwrap_or(indent + 2);
+    let (mut used, mut rest) = (0, line);
+    while !rest.is_empty() {
+        let blanks = rest.len() - rest.trim_start_matches(' ').len();
+        let word = rest.get(blanks..).unwrap_or_default();
+        let end = word.find(' ').unwrap_or(word.len());
+        let (word, next) = word.split_at(end);
+        if used > column && used + blanks + printed(word) > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', column));
+            used = column;
+        } else {
+            out.extend(std::iter::repeat_n(' ', blanks));
+            used += blanks;
+        }
+        out.push_str(word);
+        used += printed(word);
+        rest = next;
+    }
+}
+
+/// The cell behind the first gap of two blanks or more in a line.
+fn after_gap(line: &str, indent: usize) -> Option<usize> {
+    let body = line.get(indent..)?;
+    let gap = body.find("  ")?;
+    let text = body.get(gap..)?.trim_start_matches(' ');
+    body.strip_suffix(text).map(|before| indent + printed(before)).filter(|_| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_what_a_terminal_shows() {
+        assert_eq!((cells("demo"), cells("日本"), cells("e\u{301}"), cells("")), (4, 4, 1, 0));
+    }
+
+    #[test]
+    fn text_is_cut_to_its_cells() {
+        let cases = [
+            ("demo", 4, "demo"),
+            ("demo", 3, "de…"),
+            ("demo", 1, "…"),
+            ("demo", 0, ""),
+            ("日本語", 6, "日本語"),
+            ("日本語", 5, "日本…"),
+            ("日本語", 4, "日…"),
+            ("e\u{301}e\u{301}e\u{301}", 3, "e\u{301}e\u{301}e\u{301}"),
+            ("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…"),
+            ("☀\u{fe0f}☀\u{fe0f}☀", 3, "☀\u{fe0f}…"),
+        ];
+        for (text, width, want) in cases {
+            assert_eq!(cut(text, width), want, "{text} in {width}");
+            assert!(cells(&cut(text, width)) <= width);
+        }
+        assert_eq!(cut_words("a\u{1b}b \n", 9), "a\\x1bb");
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_under_their_column() {
+        assert_eq!(fold("one two three\nfour\n", 8), "one two\n  three\nfour\n");
+        assert_eq!(fold("  a   one two three", 14), "  a   one two\n      three");
+        assert_eq!(fold("  a   日本 日本 x", 12), "  a   日本\n      日本 x");
+        assert_eq!(fold("  long-name   one two", 12), "  long-name\n    one two", "no column in half a line");
+        assert_eq!(fold("a-word-that-is-too-long x", 5), "a-word-that-is-too-long\n  x");
+        assert_eq!(fold("", 5), "");
+        let painted = "\u{1b}[31mFAIL\u{1b}[0m one two";
+        assert_eq!(fold(painted, 12), painted, "colours take no room");
+        assert_eq!(fold(painted, 8), "\u{1b}[31mFAIL\u{1b}[0m one\n  two");
+    }
+}
