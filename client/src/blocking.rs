@@ -162,7 +162,7 @@ impl Connector {
             Err(Error::Foreign { socket: link.path().to_owned(), said: error.message })
         };
         link.strict(true);
-        let data = match link.wait(id, self.hello_timeout, None) {
+        let data = match link.wait(id, self.hello_timeout.into(), None) {
             Ok(Ok(data)) => data,
             Ok(Err(Failure::Refused(error))) | Err(Error::Refused(error))
                 if error.code == ErrorCode::UnknownRequest =>
@@ -203,6 +203,7 @@ fn is_going(error: &Error) -> bool {
         | Error::StartFailed { .. }
         | Error::Silent { .. }
         | Error::Timeout { .. }
+        | Error::Stalled { .. }
         | Error::Answer { .. } => false,
     }
 }

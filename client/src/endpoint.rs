@@ -6,10 +6,11 @@ use crate::blocking::link::{Came, Link};
 use crate::blocking::socket::{NoConnection, connect};
 use crate::conn::RequestId;
 use crate::error::Error;
+use crate::pulse::ahead;
 use serde_json::value::RawValue;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A connection to a worker.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Endpoint {
         };
         let path = endpoint.strip_prefix("unix:").map(Path::new).ok_or_else(unsupported)?;
         let failed = |source| Error::Connect { socket: path.to_owned(), source };
-        match connect(path, Instant::now() + timeout) {
+        match connect(path, ahead(timeout)) {
             Ok(stream) => Ok(Self { link: Link::new(stream, path)? }),
             Err(NoConnection::Nobody) => Err(failed(io::ErrorKind::ConnectionRefused.into())),
             Err(NoConnection::Failed(source)) => Err(failed(source)),
@@ -64,7 +65,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::call`].
     pub fn wait(&mut self, id: RequestId, timeout: Duration) -> Result<Box<RawValue>, Error> {
-        Ok(self.link.wait(id, timeout, None)??)
+        Ok(self.link.wait(id, timeout.into(), None)??)
     }
 
     /// Waits for the answer to a request that tells of its progress, or answers in parts, by frames of its own.

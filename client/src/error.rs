@@ -89,6 +89,14 @@ pub enum Error {
         /// Whether the other side has it. It was not even sent when the supervisor said no hello before.
         sent: bool,
     },
+    /// The supervisor has the request and does not even answer a ping any more.
+    #[error("no answer to `{request}`, and none to a ping for {}", waited_for(*silent))]
+    Stalled {
+        /// The request's type.
+        request: String,
+        /// How long the ping was waited for.
+        silent: Duration,
+    },
     /// The connection ended before the answer.
     #[error("the connection was lost before `{request}` was answered")]
     Lost {
@@ -165,6 +173,7 @@ impl Error {
             | Self::Start { .. }
             | Self::StartFailed { .. }
             | Self::Silent { .. }
+            | Self::Stalled { .. }
             | Self::Lost { .. }
             | Self::Io { .. } => 7,
         }
@@ -187,6 +196,7 @@ impl Error {
             | Self::Start { .. }
             | Self::StartFailed { .. }
             | Self::Silent { .. }
+            | Self::Stalled { .. }
             | Self::Lost { .. }
             | Self::Io { .. } => "supervisor-unreachable",
         }
@@ -204,6 +214,9 @@ impl Error {
                 Some(format!("looked in {}", looked.join(", ")))
             }
             Self::Timeout { sent: true, .. } => Some("the supervisor goes on with it".to_owned()),
+            Self::Stalled { .. } => {
+                Some("the supervisor has it, and may still go on with it once it answers again".to_owned())
+            }
             Self::Timeout { sent: false, .. } => Some(
                 "it was not sent: the supervisor took the connection and had said nothing by then".to_owned(),
             ),
@@ -243,7 +256,9 @@ impl Error {
             Self::Dirs(DirsError::NoHome) => Some(
                 "set HOME, or all of GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR and GOB_CONFIG".to_owned(),
             ),
-            Self::Dirs(_) | Self::Connect { .. } | Self::Start { .. } => Some("gobctl doctor".to_owned()),
+            Self::Dirs(_) | Self::Connect { .. } | Self::Start { .. } | Self::Stalled { .. } => {
+                Some("gobctl doctor".to_owned())
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`conn`] | one connection without any I/O: ids, framing, what is unanswered |
 //! | [`blocking`] | the same over a blocking socket, with deadlines and auto-start |
+//! | [`pulse`] | how long an answer is waited for, and whether the supervisor still lives; pure |
 //! | [`requests`] | the requests of PROTOCOL 5 as typed methods |
 //! | [`subscription`] | events across connections, with gaps told |
 //! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
@@ -23,6 +24,7 @@ pub mod endpoint;
 pub mod error;
 pub mod logs;
 pub mod model;
+pub mod pulse;
 pub mod requests;
 pub mod siblings;
 pub mod subscription;

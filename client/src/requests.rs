@@ -4,11 +4,12 @@
 
 use crate::blocking::Client;
 use crate::error::Error;
+use crate::pulse::Deadline;
 use gob_protocol::answer::{
     EmptyData, ListData, NukeData, PingData, ReloadData, RemovedData, ShutdownData, StartData, StopData,
     SubscribeData, WorkerData,
 };
-use gob_protocol::limits::{REQUEST_SLACK_MS, START_MS, STOP_GRACE_MS};
+use gob_protocol::limits::{REQUEST_SLACK_MS, STOP_SLACK_MS};
 use gob_protocol::request::{ByName, Force, HandOver, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::{Name, Owner, Request, Status, View};
 use serde::de::DeserializeOwned;
@@ -31,20 +32,18 @@ pub fn read_borrowed<'d, T: serde::Deserialize<'d>>(request: &str, data: &'d Raw
     serde_json::from_str(data.get()).map_err(|source| Error::Answer { request: request.to_owned(), source })
 }
 
-/// How long a client waits for the answer to a request (CLI, Defaults): an ordinary one 10 s; start, stop and restart
-/// their own deadline and two seconds more.
+/// Returns how long a client waits for the answer to a request (CLI, Defaults): for an ordinary one 10 s; for a start or
+/// a restart as long as its own `timeout_ms` says, for a stop as long as its own `grace_ms`. What says nothing of the kind
+/// goes by the worker's kind, which the supervisor knows, and is waited for as long as that lives.
 #[must_use]
-pub fn timeout_of(request: &Request) -> Duration {
+pub fn deadline_of(request: &Request) -> Deadline {
     let own = match request {
-        // A kind may be slower than the default to end what did not get ready, hence the grace.
-        Request::Start(start) => start.timeout_ms.unwrap_or(START_MS + STOP_GRACE_MS),
-        Request::Stop(stop) => stop.grace_ms.unwrap_or(STOP_GRACE_MS),
-        Request::Restart(restart) => {
-            let grace = restart.grace_ms.unwrap_or(STOP_GRACE_MS);
-            grace.saturating_add(restart.timeout_ms.unwrap_or(START_MS + STOP_GRACE_MS))
-        }
+        Request::Start(start) => start.timeout_ms.map(|ms| ms.saturating_add(REQUEST_SLACK_MS)),
+        Request::Stop(stop) if stop.force => Some(STOP_SLACK_MS),
+        Request::Stop(stop) => stop.grace_ms.map(|ms| ms.saturating_add(STOP_SLACK_MS)),
+        Request::Restart(restart) => restart.timeout_ms.map(|ms| ms.saturating_add(REQUEST_SLACK_MS)),
         // They stop every worker first.
-        Request::Nuke(_) | Request::Shutdown(_) => STOP_GRACE_MS + REQUEST_SLACK_MS,
+        Request::Nuke(_) | Request::Shutdown(_) => None,
         Request::Hello(_)
         | Request::Ping
         | Request::Signal(_)
@@ -58,14 +57,14 @@ pub fn timeout_of(request: &Request) -> Duration {
         | Request::Cleanup
         | Request::Subscribe(_)
         | Request::Unsubscribe
-        | Request::Status => return Client::TIMEOUT,
+        | Request::Status => return Deadline::In(Client::TIMEOUT),
     };
-    Duration::from_millis(own.saturating_add(REQUEST_SLACK_MS))
+    own.map_or(Deadline::WhileAlive, |ms| Deadline::In(Duration::from_millis(ms)))
 }
 
 impl Client {
     fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Error> {
-        let data = self.call(request, timeout_of(request))?;
+        let data = self.call(request, deadline_of(request))?;
         read(request.type_name(), &data)
     }
 
@@ -215,5 +214,25 @@ impl Client {
     /// As [`Client::ping`].
     pub fn unsubscribe(&mut self) -> Result<(), Error> {
         self.ask::<EmptyData>(&Request::Unsubscribe).map(|EmptyData {}| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_bounds_what_goes_by_the_kind() {
+        let name = Name::any("draft").unwrap();
+        let seconds = |seconds| Deadline::In(Duration::from_secs(seconds));
+        let start = |timeout_ms| Request::Start(Start { timeout_ms, ..Start::default() });
+        assert_eq!(deadline_of(&start(None)), Deadline::WhileAlive);
+        assert_eq!(deadline_of(&start(Some(3_000))), seconds(5));
+        let stop = |force, grace_ms| Request::Stop(Stop { name: name.clone(), force, grace_ms });
+        assert_eq!(deadline_of(&stop(false, None)), Deadline::WhileAlive);
+        assert_eq!(deadline_of(&stop(false, Some(60_000))), seconds(67));
+        assert_eq!(deadline_of(&stop(true, None)), seconds(7));
+        assert_eq!(deadline_of(&Request::Shutdown(Force { force: false })), Deadline::WhileAlive);
+        assert_eq!(deadline_of(&Request::Ping), seconds(10));
     }
 }

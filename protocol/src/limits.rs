@@ -30,6 +30,12 @@ pub const START_LOCK_MS: u64 = 5_000;
 pub const REQUEST_MS: u64 = 10_000;
 /// What a client adds to a verb's own deadline before it gives up, in milliseconds.
 pub const REQUEST_SLACK_MS: u64 = 2_000;
+/// What a client adds to the grace of a stop before it gives up, in milliseconds.
+pub const STOP_SLACK_MS: u64 = 7_000;
+/// How often a client that waits for as long as it takes asks whether the supervisor lives, in milliseconds.
+pub const PING_EVERY_MS: u64 = 5_000;
+/// How long the supervisor may leave such a question unanswered, in milliseconds.
+pub const SILENCE_MS: u64 = 10_000;
 /// Default time from start until ready, in milliseconds.
 pub const START_MS: u64 = 30_000;
 /// Default grace of a stop, in milliseconds.

@@ -6,6 +6,7 @@ use crate::terminal::{self, Look};
 use gob_client::blocking::{Client, Connector};
 use gob_client::conn::RequestId;
 use gob_client::protocol::limits::CONNECT_MS;
+use gob_client::pulse::Deadline;
 use gob_client::{Dirs, Error, Name, Owner, Request, requests};
 use serde_json::value::RawValue;
 use std::io::IsTerminal;
@@ -107,16 +108,16 @@ impl Context {
     /// One request on a connection of its own.
     pub(crate) fn ask(&self, request: &Request) -> Result<(Client, Box<RawValue>), Failure> {
         let (mut client, id) = self.connect_with(request)?;
-        let data = client.wait(id, self.timeout_of(request))?;
+        let data = client.wait(id, self.deadline_of(request))?;
         Ok((client, data))
     }
 
     /// How long this client waits for the answer. For start and restart `--timeout` is part of the request, and the
     /// supervisor answers when it passes.
-    pub(crate) fn timeout_of(&self, request: &Request) -> Duration {
-        let own = requests::timeout_of(request);
+    pub(crate) fn deadline_of(&self, request: &Request) -> Deadline {
         let waits_itself = WAIT_THEMSELVES.contains(&request.type_name());
-        self.timeout.filter(|_| !waits_itself).unwrap_or(own)
+        let given = self.timeout.filter(|_| !waits_itself);
+        given.map_or_else(|| requests::deadline_of(request), Deadline::In)
     }
 
     /// The same context, never starting anything.
@@ -165,7 +166,7 @@ pub(crate) fn not_ready(name: &Name, error: Error) -> Failure {
     let Error::Timeout { sent: true, .. } = &error else { return error.into() };
     let failure = Failure::own(error.code(), NOT_READY, format!("{name} is not ready yet: {error}"));
     let failure = failure.cause(error.cause().unwrap_or_default());
-    failure.hint(error.hint().unwrap_or_default())
+    failure.hint(format!("watch it: gobctl logs -f {0}, gobctl events {0}", name.as_argument()))
 }
 
 fn named(error: Error, purpose: &str) -> Error {

@@ -75,7 +75,7 @@ pub(crate) fn ask_of(
 ) -> Result<(Client, Box<RawValue>), Failure> {
     let (mut client, id) = context.connect_with(request)?;
     let data = client
-        .wait(id, context.timeout_of(request))
+        .wait(id, context.deadline_of(request))
         .map_err(|error| with_nearest_name(context, &mut client, name, error.into()))?;
     Ok((client, data))
 }

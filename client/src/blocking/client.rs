@@ -3,6 +3,7 @@
 use super::link::{Link, Tick};
 use crate::conn::RequestId;
 use crate::error::Error;
+use crate::pulse::{Deadline, ahead};
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::limits::REQUEST_MS;
 use gob_protocol::{Owner, Request};
@@ -51,9 +52,9 @@ impl Client {
     /// Waits for the answer to a request and returns its data as it came.
     ///
     /// # Errors
-    /// The supervisor's, [`Error::Timeout`] after `timeout`, or a lost connection.
-    pub fn wait(&mut self, id: RequestId, timeout: Duration) -> Result<Box<RawValue>, Error> {
-        Ok(self.link.wait(id, timeout, None)??)
+    /// The supervisor's, [`Error::Timeout`] at the deadline, [`Error::Stalled`], or a lost connection.
+    pub fn wait(&mut self, id: RequestId, deadline: impl Into<Deadline>) -> Result<Box<RawValue>, Error> {
+        Ok(self.link.wait(id, deadline.into(), None)??)
     }
 
     /// As [`Client::wait`], calling `tick` every so often with the time since the wait began.
@@ -63,21 +64,21 @@ impl Client {
     pub fn wait_ticking(
         &mut self,
         id: RequestId,
-        timeout: Duration,
+        deadline: impl Into<Deadline>,
         every: Duration,
         tick: &mut dyn FnMut(Duration),
     ) -> Result<Box<RawValue>, Error> {
         let tick: Tick<'_> = (every, tick);
-        Ok(self.link.wait(id, timeout, Some(tick))??)
+        Ok(self.link.wait(id, deadline.into(), Some(tick))??)
     }
 
     /// Sends one request and waits for its data.
     ///
     /// # Errors
     /// As [`Client::send`] and [`Client::wait`].
-    pub fn call(&mut self, request: &Request, timeout: Duration) -> Result<Box<RawValue>, Error> {
+    pub fn call(&mut self, request: &Request, deadline: impl Into<Deadline>) -> Result<Box<RawValue>, Error> {
         let id = self.send(request)?;
-        self.wait(id, timeout)
+        self.wait(id, deadline)
     }
 
     /// The next event of the subscription as it came, or `lagged`; `None` at the deadline or the connection's end.
@@ -93,7 +94,7 @@ impl Client {
     /// # Errors
     /// When the socket fails.
     pub fn wait_for_end(&mut self, timeout: Duration) -> Result<bool, Error> {
-        self.link.wait_for_end(Instant::now() + timeout)
+        self.link.wait_for_end(ahead(timeout))
     }
 
     /// Whether the connection has ended.

@@ -5,7 +5,8 @@
 
 use crate::conn::{Answer, Connection, Dropped, Received, RequestId};
 use crate::error::Error;
-use gob_protocol::WireError;
+use crate::pulse::{Beat, Deadline, Pulse, ahead};
+use gob_protocol::{Request, WireError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
@@ -37,6 +38,7 @@ pub(crate) struct Link {
     path: PathBuf,
     conn: Connection,
     answers: BTreeMap<RequestId, Answer>,
+    pulse: Pulse,
     events: VecDeque<String>,
     unassigned: Option<WireError>,
     foreign: Option<Dropped>,
@@ -61,6 +63,7 @@ impl Link {
             path: path.to_owned(),
             conn: Connection::new(),
             answers: BTreeMap::new(),
+            pulse: Pulse::default(),
             events: VecDeque::new(),
             unassigned: None,
             foreign: None,
@@ -97,11 +100,11 @@ impl Link {
     pub(crate) fn wait(
         &mut self,
         id: RequestId,
-        timeout: Duration,
+        deadline: Deadline,
         mut tick: Option<Tick<'_>>,
     ) -> Result<Answer, Error> {
         let begun = Instant::now();
-        let deadline = begun + timeout;
+        self.pulse.begin(begun);
         let mut next_tick = tick.as_ref().map(|(every, _)| begun + *every);
         loop {
             if let Some(dropped) = self.foreign.as_ref() {
@@ -114,29 +117,54 @@ impl Link {
                 return Err(Error::Refused(error));
             }
             let now = Instant::now();
-            if now >= deadline {
-                let request = self.conn.forget(id).unwrap_or_default();
-                return Err(Error::Timeout { request, after: timeout, sent: true });
-            }
+            let until = match deadline {
+                Deadline::In(after) if now.duration_since(begun) >= after => {
+                    let request = self.conn.forget(id).unwrap_or_default();
+                    return Err(Error::Timeout { request, after, sent: true });
+                }
+                Deadline::In(after) => ahead(after.saturating_sub(now.duration_since(begun))),
+                Deadline::WhileAlive => self.beat(id, now)?,
+            };
             if let (Some((every, call)), Some(at)) = (tick.as_mut(), next_tick)
                 && now >= at
             {
                 call(now.duration_since(begun));
                 next_tick = Some(now + *every);
             }
-            self.pump(Some(next_tick.map_or(deadline, |at| at.min(deadline))))?;
+            self.pump(Some(next_tick.map_or(until, |at| at.min(until))))?;
+        }
+    }
+
+    /// Sees to it that the supervisor is asked whether it lives, and returns until when to wait for its answer.
+    fn beat(&mut self, id: RequestId, now: Instant) -> Result<Instant, Error> {
+        match self.pulse.step(now, self.conn.unanswered()) {
+            Beat::Wait(until) => Ok(until),
+            Beat::Ping => {
+                let ping = self.conn.request(&Request::Ping)?;
+                self.pulse.asked(ping, now);
+                Ok(now + Pulse::SILENCE)
+            }
+            Beat::Stalled => {
+                // What came while this process was stopped itself is still to be read.
+                self.pump(Some(now))?;
+                if !self.pulse.is_waiting() || self.answers.contains_key(&id) {
+                    return Ok(now);
+                }
+                let request = self.conn.forget(id).unwrap_or_default();
+                Err(Error::Stalled { request, silent: Pulse::SILENCE })
+            }
         }
     }
 
     /// Waits for the answer to one request or an event before it, whichever comes first, up to `timeout` from now.
     pub(crate) fn wait_or_event(&mut self, id: RequestId, timeout: Duration) -> Result<Came, Error> {
-        let deadline = Instant::now() + timeout;
+        let deadline = ahead(timeout);
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Came::Event(event));
             }
             if self.answers.contains_key(&id) || self.unassigned.is_some() || Instant::now() >= deadline {
-                return match self.wait(id, Duration::ZERO, None) {
+                return match self.wait(id, Deadline::In(Duration::ZERO), None) {
                     Err(Error::Timeout { request, .. }) => {
                         Err(Error::Timeout { request, after: timeout, sent: true })
                     }
@@ -228,6 +256,7 @@ impl Link {
     fn sort(&mut self) {
         while let Some(received) = self.conn.poll() {
             match received {
+                Received::Response { id, .. } if self.pulse.answered(id) => {}
                 Received::Response { id, answer } => {
                     self.answers.insert(id, answer);
                 }

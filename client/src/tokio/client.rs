@@ -4,14 +4,15 @@ use super::link::Link;
 use crate::blocking::Connector;
 use crate::conn::{Answer, Failure, Received, RequestId};
 use crate::error::Error;
-use crate::requests::{read, timeout_of};
+use crate::pulse::{Beat, Deadline, Pulse};
+use crate::requests::{deadline_of, read};
 use gob_protocol::answer::{ListData, PingData, ServerInfo, StartData, StopData, WorkerData};
 use gob_protocol::request::{ByName, List, Restart, Start, Stop};
 use gob_protocol::{Name, Owner, Request, Status, View};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for the task to take them. The supervisor does not read on with this many unanswered.
@@ -19,7 +20,8 @@ const QUEUE: usize = gob_protocol::limits::MAX_UNANSWERED;
 
 struct Ask {
     request: Request,
-    reply: oneshot::Sender<Answer>,
+    deadline: Deadline,
+    reply: oneshot::Sender<Result<Answer, Error>>,
 }
 
 /// A handle to a connection on which hello was said. Clones share it; it ends with the last of them.
@@ -63,18 +65,25 @@ impl Client {
     /// Sends one request and waits for its data as it came. Dropping the future gives up the answer, not the work.
     ///
     /// # Errors
-    /// The supervisor's, [`Error::Timeout`] after `timeout`, or a lost connection.
-    pub async fn call(&self, request: Request, timeout: Duration) -> Result<Box<RawValue>, Error> {
-        let name = request.type_name();
+    /// The supervisor's, [`Error::Timeout`] at the deadline, [`Error::Stalled`], or a lost connection.
+    pub async fn call(
+        &self,
+        request: Request,
+        deadline: impl Into<Deadline>,
+    ) -> Result<Box<RawValue>, Error> {
+        let (name, deadline) = (request.type_name(), deadline.into());
         let (reply, answer) = oneshot::channel();
         let exchange = async {
-            self.asks.send(Ask { request, reply }).await.map_err(|_| lost(name))?;
-            answer.await.map_err(|_| lost(name))
+            self.asks.send(Ask { request, deadline, reply }).await.map_err(|_| lost(name))?;
+            answer.await.map_err(|_| lost(name))?
         };
-        match tokio::time::timeout(timeout, exchange).await {
-            Ok(answer) => Ok(answer??),
-            Err(_) => Err(Error::Timeout { request: name.to_owned(), after: timeout, sent: true }),
-        }
+        let answer = match deadline {
+            Deadline::In(after) => tokio::time::timeout(after, exchange)
+                .await
+                .map_err(|_| Error::Timeout { request: name.to_owned(), after, sent: true })?,
+            Deadline::WhileAlive => exchange.await,
+        };
+        Ok(answer??)
     }
 
     /// Sends one request and reads its data, with the deadline that suits the request.
@@ -82,8 +91,8 @@ impl Client {
     /// # Errors
     /// As [`Client::call`], and when the data has another shape.
     pub async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
-        let (name, timeout) = (request.type_name(), timeout_of(&request));
-        let data = self.call(request, timeout).await?;
+        let (name, deadline) = (request.type_name(), deadline_of(&request));
+        let data = self.call(request, deadline).await?;
         read(name, &data)
     }
 
@@ -166,26 +175,100 @@ fn lost(request: &str) -> Error {
 
 /// Moves requests and answers until the connection or the last handle is gone. Events are not asked for here.
 async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
-    let mut waiting: BTreeMap<RequestId, oneshot::Sender<Answer>> = BTreeMap::new();
+    let (mut open, mut pulse) = (Open::default(), Pulse::default());
     loop {
+        let now = Instant::now();
+        let until = match open.patient().then(|| pulse.step(now, link.conn().unanswered())) {
+            Some(Beat::Wait(until)) => Some(until),
+            Some(Beat::Ping) => {
+                if let Ok(ping) = link.conn().request(&Request::Ping) {
+                    pulse.asked(ping, now);
+                }
+                continue;
+            }
+            Some(Beat::Stalled) => {
+                // What came while this process was stopped itself is still to be read.
+                let late = tokio::time::timeout(Duration::ZERO, link.next()).await;
+                match late {
+                    Ok(Ok(Some(received))) => open.take(received, &mut pulse),
+                    Ok(Ok(None) | Err(_)) => return,
+                    Err(_) => {
+                        open.give_up();
+                        pulse.begin(now);
+                    }
+                }
+                continue;
+            }
+            None => None,
+        };
+        let beat = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ask = queue.recv() => {
-                let Some(Ask { request, reply }) = ask else { return };
+                let Some(Ask { request, deadline, reply }) = ask else { return };
+                if deadline == Deadline::WhileAlive && !open.patient() {
+                    pulse.begin(now);
+                }
                 match link.conn().request(&request) {
-                    Ok(id) => drop(waiting.insert(id, reply)),
-                    Err(error) => drop(reply.send(Err(Failure::Refused(error)))),
+                    Ok(id) => open.insert(id, Waiter { request: request.type_name(), deadline, reply }),
+                    Err(error) => drop(reply.send(Ok(Err(Failure::Refused(error))))),
                 }
             }
             received = link.next() => match received {
-                Ok(Some(Received::Response { id, answer })) => {
-                    if let Some(reply) = waiting.remove(&id) {
-                        // Nobody waits any more where the future was dropped.
-                        drop(reply.send(answer));
-                    }
-                }
-                Ok(Some(Received::Event(_) | Received::Unassigned(_) | Received::Dropped(_))) => {}
+                Ok(Some(received)) => open.take(received, &mut pulse),
                 // Dropping the senders tells all who wait that the connection is lost.
                 Ok(None) | Err(_) => return,
+            },
+            () = beat => {}
+        }
+    }
+}
+
+struct Waiter {
+    request: &'static str,
+    deadline: Deadline,
+    reply: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// Who waits for which answer.
+#[derive(Default)]
+struct Open(BTreeMap<RequestId, Waiter>);
+
+impl Open {
+    fn insert(&mut self, id: RequestId, waiter: Waiter) {
+        self.0.insert(id, waiter);
+    }
+
+    /// Whether anybody waits for as long as the supervisor lives.
+    fn patient(&self) -> bool {
+        self.0.values().any(|waiter| waiter.deadline == Deadline::WhileAlive && !waiter.reply.is_closed())
+    }
+
+    fn take(&mut self, received: Received, pulse: &mut Pulse) {
+        match received {
+            Received::Response { id, .. } if pulse.answered(id) => {}
+            Received::Response { id, answer } => {
+                if let Some(waiter) = self.0.remove(&id) {
+                    // Nobody waits any more where the future was dropped.
+                    drop(waiter.reply.send(Ok(answer)));
+                }
+            }
+            Received::Event(_) | Received::Unassigned(_) | Received::Dropped(_) => {}
+        }
+    }
+
+    /// Tells all who wait for as long as the supervisor lives that it does not seem to.
+    fn give_up(&mut self) {
+        for (id, waiter) in std::mem::take(&mut self.0) {
+            if waiter.deadline == Deadline::WhileAlive {
+                let stalled = Error::Stalled { request: waiter.request.to_owned(), silent: Pulse::SILENCE };
+                drop(waiter.reply.send(Err(stalled)));
+            } else {
+                self.0.insert(id, waiter);
             }
         }
     }

@@ -75,7 +75,7 @@ impl Drop for World {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { ::tokio::time::timeout(Duration::from_secs(20), future).await.unwrap() })
+    runtime.block_on(async { ::tokio::time::timeout(Duration::from_secs(40), future).await.unwrap() })
 }
 
 #[test]
@@ -156,4 +156,28 @@ fn a_subscription_comes_back_where_it_was() {
         second.join().unwrap();
     });
     first.join().unwrap();
+}
+
+#[test]
+fn a_start_is_waited_for_while_pings_are_answered_and_no_longer() {
+    let world = World::new("patience");
+    let answers = std::sync::atomic::AtomicBool::new(true);
+    let server = world.serve_once(move |request| match request["type"].as_str() {
+        Some("ping") if answers.swap(false, std::sync::atomic::Ordering::Relaxed) => {
+            vec![json!({"pong": true, "uptime_ms": 1})]
+        }
+        _ => vec![json!({"event": "worker_ready", "seq": 1})],
+    });
+    block_on(async {
+        let client = Client::connect(world.connector()).await.unwrap();
+        let (begun, other) = (std::time::Instant::now(), client.clone());
+        let (start, reload) = ::tokio::join!(
+            client.start(gob_protocol::request::Start::default()),
+            other.call(Request::Reload, Duration::from_secs(8)),
+        );
+        assert!(matches!(start, Err(Error::Stalled { request, .. }) if request == "start"));
+        assert!(begun.elapsed() >= Duration::from_secs(20), "two pings, the second one for ten seconds");
+        assert!(matches!(reload, Err(Error::Timeout { request, .. }) if request == "reload"));
+    });
+    server.join().unwrap();
 }

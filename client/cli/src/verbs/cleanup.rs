@@ -22,7 +22,7 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {
     let request = Request::Cleanup;
-    let data = context.connect("cleanup")?.call(&request, context.timeout_of(&request))?;
+    let data = context.connect("cleanup")?.call(&request, context.deadline_of(&request))?;
     if context.json {
         print_data(&data)?;
     } else if !context.quiet {

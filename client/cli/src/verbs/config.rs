@@ -144,7 +144,8 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
 /// Without a supervisor there is nobody who would have to be told: it reads the file when it starts.
 fn reload(context: &Context) -> Result<u8, Failure> {
     let request = Request::Reload;
-    let data = context.without_autostart().connect("reload")?.call(&request, context.timeout_of(&request))?;
+    let data =
+        context.without_autostart().connect("reload")?.call(&request, context.deadline_of(&request))?;
     if context.json {
         print_data(&data)?;
     } else if !context.quiet {

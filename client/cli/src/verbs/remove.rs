@@ -26,11 +26,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut sent = Vec::new();
     for name in names(matches) {
         let request = Request::Remove(ByName { name: name.clone() });
-        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
     }
-    each(context, sent, |(name, id, timeout)| {
+    each(context, sent, |(name, id, deadline)| {
         let data = client
-            .wait(id, timeout)
+            .wait(id, deadline)
             .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
         match (context.json, context.quiet) {
             (true, _) => print_data(&data),

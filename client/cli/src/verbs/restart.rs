@@ -44,11 +44,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             wait: matches.get_flag("no-wait").then_some(Wait::Spawned),
             timeout_ms: context.timeout.map(millis),
         });
-        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
     }
-    each(context, sent, |(name, id, timeout)| {
+    each(context, sent, |(name, id, deadline)| {
         let mut progress = Progress::new(context, format!("restarting {name}"));
-        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
         let data =
             data.map_err(|error| with_nearest_name(context, &mut client, &name, not_ready(&name, error)))?;

@@ -8,6 +8,7 @@ use crate::out;
 use crate::progress::Progress;
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::blocking::Client;
 use gob_client::protocol::answer::ShutdownData;
 use gob_client::protocol::request::Force;
 use gob_client::{Error, Name, Request, requests};
@@ -69,13 +70,13 @@ pub(super) fn end(
         Err(Failure::Client(Error::Nobody { .. })) => return Ok(None),
         Err(failure) => return Err(failure),
     };
-    let timeout = context.timeout_of(request);
+    let deadline = context.deadline_of(request);
     let id = client.send(request)?;
     let mut progress = Progress::new(&context, what.to_owned());
-    let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+    let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
     progress.clear();
     let data = data?;
-    if !client.wait_for_end(timeout)? {
+    if !client.wait_for_end(context.timeout.unwrap_or(Client::TIMEOUT))? {
         context.note("the supervisor has answered and is still on its way out");
     }
     Ok(Some(data))

@@ -69,12 +69,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let request = Request::Start(of(&template, &name));
         // All are asked for before the first answer is waited for: they come up at the same time.
         let words = LastWords::new(&dirs, &name);
-        sent.push((name, client.send(&request)?, context.timeout_of(&request), words));
+        sent.push((name, client.send(&request)?, context.deadline_of(&request), words));
     }
-    let code = each(context, sent, |(name, id, timeout, words)| {
+    let code = each(context, sent, |(name, id, deadline, words)| {
         let mut progress = Progress::new(context, format!("starting {name}"));
         let mut tick = |waited| progress.show_with(waited, || words.get());
-        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut tick);
+        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut tick);
         progress.clear();
         let data = data.map_err(|error| not_ready(&name, error))?;
         if context.json {

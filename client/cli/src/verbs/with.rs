@@ -2,7 +2,7 @@
 
 use super::{Verb, WORKERS};
 use crate::command::{GOB_FAILED, run as run_command};
-use crate::context::Context;
+use crate::context::{Context, not_ready};
 use crate::each::names_arg;
 use crate::environment::environment;
 use crate::failure::Failure;
@@ -65,14 +65,15 @@ fn hold(context: &Context, names: Vec<Name>) -> Result<(Client, Vec<(String, Str
             lease: true,
             ..Start::default()
         });
-        sent.push((name, client.send(&request)?, context.timeout_of(&request)));
+        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
     }
     let mut variables: Vec<(String, String)> = Vec::new();
-    for (name, id, timeout) in sent {
+    for (name, id, deadline) in sent {
         let mut progress = Progress::new(context, format!("starting {name}"));
-        let data = client.wait_ticking(id, timeout, Progress::EVERY, &mut |waited| progress.show(waited));
+        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
-        let StartData { worker, .. } = requests::read("start", &data?)?;
+        let StartData { worker, .. } =
+            requests::read("start", &data.map_err(|error| not_ready(&name, error))?)?;
         let endpoint: String = worker.endpoint.as_deref().unwrap_or_default().into();
         if variables.is_empty() {
             variables.push(("GOB_ENDPOINT".to_owned(), endpoint.clone()));
