@@ -10,6 +10,7 @@ use crate::disks::Disks;
 use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
 use crate::program;
+use crate::sys::clock;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
@@ -156,6 +157,9 @@ impl Runs {
             lock: lock.clone(),
             tag,
             reaped: false,
+            asked: None,
+            group_asked: false,
+            lingering: false,
             sweeping: false,
             grouped: in_cgroup,
             ending: None,
@@ -172,26 +176,43 @@ impl Runs {
         self.looked = false;
     }
 
-    /// Sends a signal and then SIGCONT to a run's group, having noted its whole tree for the receipt.
+    /// Sends a signal and then SIGCONT to a run's group, having noted its whole tree for the receipt; to each process of it
+    /// once its leader is reaped and the group's number may be another one's.
     pub(crate) fn terminate(&mut self, key: &RunKey, name: &str) {
         let Some(number) = signal::number(name) else { return };
-        let members = self.note_tree(key);
-        let Some(run) = self.get(key) else { return };
+        let members = self.ask(key);
+        let Some(run) = self.by_key.get(key).and_then(|tag| self.by_tag.get_mut(tag)) else { return };
+        if run.reaped {
+            return run.signal_each(&members, (number, name), &self.spare);
+        }
         let (_, concerned) = run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
+        run.group_asked = true;
         for found in members.iter().filter(|found| found.pgid == run.leader) {
             concerned.entry(found.id).or_insert_with(|| new_entry(found.id)).signals.push(name.to_owned());
         }
-        if !run.reaped {
-            // A group that is gone already needs no asking.
-            process::send_group(run.leader, number).unwrap_or_default();
-            process::send_group(run.leader, libc::SIGCONT).unwrap_or_default();
-        }
+        // A group that is gone already needs no asking.
+        process::send_group(run.leader, number).unwrap_or_default();
+        process::send_group(run.leader, libc::SIGCONT).unwrap_or_default();
     }
 
-    /// Notes a run's whole tree for the receipt: its end begins.
-    pub(crate) fn note_tree(&mut self, key: &RunKey) -> Vec<Found> {
+    /// The leader is gone and its tree has the rest of the grace: asks those that its group's signal did not reach, as in a
+    /// session of their own, and reports the run when nothing is left of it.
+    pub(crate) fn linger(&mut self, key: &RunKey, name: &str) {
+        let Some(number) = signal::number(name) else { return };
+        self.looked = false;
+        let members = self.members(key);
+        let Some(run) = self.by_key.get(key).and_then(|tag| self.by_tag.get_mut(tag)) else { return };
+        run.lingering = true;
+        self.new_sweeps = true;
+        let not_asked: Vec<Found> = members.into_iter().filter(|found| !run.was_asked(found)).collect();
+        run.signal_each(&not_asked, (number, name), &self.spare);
+    }
+
+    /// Notes a run's whole tree for the receipt: it is asked to end, and what its leader leaves keeps the grace.
+    pub(crate) fn ask(&mut self, key: &RunKey) -> Vec<Found> {
         let members = self.members(key);
         if let Some(run) = self.get(key) {
+            run.asked.get_or_insert_with(clock::ticks);
             let (_, concerned) = run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
             for found in &members {
                 concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
@@ -257,10 +278,16 @@ impl Runs {
     /// Reaps one child that ended. A child that is no run's leader is an orphan that we adopted.
     pub(crate) fn reap(&mut self) -> Option<Option<(RunKey, Exit)>> {
         let mut members = Vec::new();
+        let mut group_dies = false;
         let Reaped { pid, exit } = reap::next(|pid| {
-            let Some(tag) = self.by_leader.get(&pid) else { return false };
+            let Some(run) = self.by_leader.get(&pid).and_then(|tag| self.by_tag.get(tag)) else {
+                return false;
+            };
+            // What was asked to end has the rest of its grace.
+            group_dies = run.asked.is_none() || run.sweeping;
             // Only a receipt asks who else is in the group that dies with its leader.
-            if self.by_tag.get(tag).is_some_and(|run| run.ending.is_some()) {
+            if group_dies && run.ending.is_some() {
+                let tag = &run.tag;
                 let table = &mut self.table;
                 let found = self.spare.with_room(|| {
                     table.look()?;
@@ -268,23 +295,29 @@ impl Runs {
                 });
                 members = found.unwrap_or_default();
             }
-            true
+            group_dies
         })?;
         let Some(tag) = self.by_leader.remove(&pid) else { return Some(None) };
         let run = self.by_tag.get_mut(&tag)?;
         run.reaped = true;
-        run.note_ends(&members);
-        members.retain(|found| found.pgid == pid);
-        run.note_killed(&members);
+        if group_dies {
+            run.note_ends(&members);
+            members.retain(|found| found.pgid == pid);
+            run.note_killed(&members);
+        }
         Some(Some((run.key.clone(), exit)))
     }
 
-    /// Goes on with all sweeps: kills whom it finds, and returns the runs of which nothing is left, with the locks that
-    /// they had. What was killed ends as our child, so SIGCHLD says when to look again.
+    /// Goes on with all sweeps: kills whom it finds, but of runs that linger, and returns the runs of which nothing is left,
+    /// with the locks that they had. What ends does so as our child, so SIGCHLD says when to look again.
     pub(crate) fn sweep_on(&mut self) -> Vec<Swept> {
         self.new_sweeps = false;
-        let mut clean: BTreeMap<Tag, u32> =
-            self.by_tag.values().filter(|run| run.sweeping).map(|run| (run.tag, 0)).collect();
+        let mut clean: BTreeMap<Tag, u32> = self
+            .by_tag
+            .values()
+            .filter(|run| run.sweeping || run.lingering)
+            .map(|run| (run.tag, 0))
+            .collect();
         let mut done = Vec::new();
         while !clean.is_empty() {
             let (table, first) = (&mut self.table, clean.values().all(|scans| *scans == 0));
@@ -308,7 +341,13 @@ impl Runs {
             clean.retain(|tag, scans| {
                 let Some(run) = self.by_tag.get_mut(tag) else { return false };
                 let members = found.remove(tag).unwrap_or_default();
-                if run.kill(&members, &self.spare) || !run.reaped {
+                let is_left = if run.sweeping {
+                    run.kill(&members, &self.spare)
+                } else {
+                    run.note_ends(&members);
+                    !members.is_empty()
+                };
+                if is_left || !run.reaped {
                     return false;
                 }
                 *scans += 1;

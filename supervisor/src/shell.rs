@@ -157,7 +157,7 @@ impl Shell {
             Effect::CallOff { key } => return self.call_off(key),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
             Effect::StopHttp { key, endpoint, request, look } => {
-                self.runs.note_tree(&key);
+                self.runs.ask(&key);
                 let of = if look { self.runs.tag(&key) } else { None };
                 if look && of.is_none() {
                     return Some(Input::StopAnswered { key, taken: false });
@@ -174,6 +174,7 @@ impl Shell {
             Effect::EndOrphans { key, orphans, plan } => self.foreign.end(key, orphans, plan),
             Effect::Follow { name, pid } => self.foreign.follow(name, pid),
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
+            Effect::Linger { key, signal } => self.runs.linger(&key, &signal),
             Effect::Sweep { key } => self.runs.sweep(&key),
             Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
             Effect::Signal { key, signal } => self.runs.signal(&key, &signal),

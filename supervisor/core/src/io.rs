@@ -158,14 +158,14 @@ pub enum Input {
         /// Why the probe failed; `None` when it is well.
         failure: Option<String>,
     },
-    /// The leader of a run ended and was reaped, its group having been killed before.
+    /// The leader of a run ended and was reaped. Its group was killed before, unless it had been asked to end.
     Exited {
         /// Which run.
         key: RunKey,
         /// How.
         exit: Exit,
     },
-    /// The answer to [`Effect::Sweep`], after [`Input::Exited`]: nothing of the run's tree is left.
+    /// The answer to [`Effect::Sweep`] and [`Effect::Linger`], after [`Input::Exited`]: nothing of the run's tree is left.
     Swept {
         /// Which run.
         key: RunKey,
@@ -250,7 +250,7 @@ pub enum Effect {
         /// Which run.
         key: RunKey,
     },
-    /// Ask a run's tree to end: this signal and then SIGCONT to its group.
+    /// Ask a run's tree to end: this signal and then SIGCONT to its group; to each of its processes once its leader is gone.
     Terminate {
         /// Which run.
         key: RunKey,
@@ -311,6 +311,14 @@ pub enum Effect {
     EndProbe {
         /// Which run.
         key: RunKey,
+    },
+    /// The leader is gone and the rest of its tree has the rest of the grace: ask those that were not asked yet, and tell
+    /// when nothing is left; answered by `Swept`.
+    Linger {
+        /// Which run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
     },
     /// Kill whatever of a run's tree is alive, leader included, until nothing is left; answered by `Swept`.
     Sweep {

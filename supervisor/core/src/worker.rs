@@ -64,6 +64,11 @@ impl Ending {
     pub(crate) fn asked(pid: Option<i32>, then: Then, actor: Actor) -> Self {
         Self { pid, asked: Asked::Not, killing: false, timed_out: false, exit: None, then, actor, why: None }
     }
+
+    /// Whether the leader is gone and what is left of its tree has the rest of the grace.
+    pub(crate) const fn lingers(&self) -> bool {
+        self.exit.is_some() && !self.killing
+    }
 }
 
 /// How far a run was asked to end.

@@ -21,6 +21,13 @@ pub(super) struct Run {
     pub(super) lock: Option<Arc<HeldLock>>,
     pub(super) tag: Tag,
     pub(super) reaped: bool,
+    /// When it was asked to end, in clock ticks since boot: from then on its group does not die with its leader.
+    pub(super) asked: Option<u64>,
+    /// Its group was, by a signal.
+    pub(super) group_asked: bool,
+    /// Its leader is gone, and the others have the rest of the grace.
+    pub(super) lingering: bool,
+    /// What is left of it is killed.
     pub(super) sweeping: bool,
     /// Whether it has a control group.
     pub(super) grouped: bool,
@@ -33,10 +40,38 @@ impl Run {
         ProcessId { pid: self.leader, start_time: self.start_time }
     }
 
+    /// Whether a process needs no signal to know of the end: it got one, alone or with its group, or it was started later,
+    /// as a step of the end.
+    pub(super) fn was_asked(&self, found: &Found) -> bool {
+        let entry = self.ending.as_ref().and_then(|(_, concerned)| concerned.get(&found.id));
+        (self.group_asked && found.pgid == self.leader)
+            || self.asked.is_some_and(|at| found.id.start_time > at)
+            || entry.is_some_and(|entry| !entry.signals.is_empty())
+    }
+
+    /// Sends a signal and then SIGCONT to each of these, through a handle that was checked after it was opened.
+    pub(super) fn signal_each(&mut self, members: &[Found], (number, name): (i32, &str), spare: &Spare) {
+        let (_, concerned) = self.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
+        for found in members {
+            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
+            let Ok(Some(pidfd)) = spare.with_room(|| process::open(found, self.tag)) else { continue };
+            if process::send(&pidfd, number).is_ok() {
+                entry.signals.push(name.to_owned());
+                // One that was stopped sees it then.
+                process::send(&pidfd, libc::SIGCONT).unwrap_or_default();
+            }
+        }
+    }
+
     /// Kills these members; false when there is nobody left to kill.
     pub(super) fn kill(&mut self, members: &[Found], spare: &Spare) -> bool {
         self.note_ends(members);
-        let group_killed = !self.reaped && process::send_group(self.leader, libc::SIGKILL).is_ok();
+        // Its number may be another group's once the leader is reaped; the handle stays that of this one.
+        let group_killed = if self.reaped {
+            process::send_group_of(&self.pidfd, libc::SIGKILL).is_ok()
+        } else {
+            process::send_group(self.leader, libc::SIGKILL).is_ok()
+        };
         // Who went with the group is dead by now and can't be opened any more.
         let killed: Vec<Found> = members
             .iter()

@@ -258,9 +258,23 @@ pub(crate) fn wait_for_any(pidfds: &[&OwnedFd], limit: Duration) -> bool {
 
 /// Signals the process behind a handle, which can't be another one by now.
 pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
+    send_with(pidfd, signal, 0)
+}
+
+/// Signals the group that the process behind a handle leads or has led, which can't be another one by now.
+///
+/// # Errors
+/// Also before Linux 6.9, which can't do that.
+pub(crate) fn send_group_of(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
+    const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+    send_with(pidfd, signal, PIDFD_SIGNAL_PROCESS_GROUP)
+}
+
+fn send_with(pidfd: &OwnedFd, signal: i32, flags: u32) -> io::Result<()> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open, and no info is given.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+    let sent =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, flags) };
     if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

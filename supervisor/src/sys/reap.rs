@@ -1,4 +1,4 @@
-//! Takes in children that ended, one at a time, with their groups swept before their numbers are free again.
+//! Takes in children that ended, one at a time, with the groups that are to die killed before their numbers are free again.
 //!
 //! Runs on the thread that spawned them. `WNOWAIT` shows who ended and leaves the number taken; only then the group is
 //! killed, and only after that the number is given back. libc's own `waitid`, because nix's fails for good on a child
@@ -14,11 +14,11 @@ pub(crate) struct Reaped {
     pub(crate) exit: Exit,
 }
 
-/// Reaps the next child that ended, killing its group first when `is_leader` says that it leads one of ours.
-pub(crate) fn next(is_leader: impl FnOnce(i32) -> bool) -> Option<Reaped> {
+/// Reaps the next child that ended, killing its group first when `group_dies` says so: it leads one of ours.
+pub(crate) fn next(group_dies: impl FnOnce(i32) -> bool) -> Option<Reaped> {
     let seen = waitid(libc::P_ALL, 0, libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)?;
     let pid = pid_of(&seen);
-    if is_leader(pid) {
+    if group_dies(pid) {
         // Fails with ESRCH when the leader was the last of its group.
         super::process::send_group(pid, libc::SIGKILL).ok();
     }

@@ -6,6 +6,9 @@ use gob_tests::process;
 use gob_tests::script::{Child, Step};
 use gob_tests::wait::{self, DEADLINE};
 use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 /// Starts a worker with this child; answers the child's pid.
 fn with_child(gob: &Gob, graph: &str, child: Child) -> i32 {
@@ -47,4 +50,81 @@ fn a_process_without_its_main_thread_is_found_after_a_double_kill() {
     crate::cgroups::leave_groups(&[tagged, marked]);
     kill_both(&gob);
     assert_eq!(recover(&gob, &[tagged, marked]), 2);
+}
+
+/// A server that takes a second to save what it has, behind a shell that ends at once on its signal: `npm run`, in short.
+const SERVER: &str =
+    "trap 'sleep 1; echo all >saved; exit' TERM; echo $$ >pid; while :; do sleep 1000 & wait; done";
+
+/// Has the graph `g` be served by a kind `wrapped`: a shell that starts this script, and waits for it.
+fn wrapped(gob: &Gob, script: &str) {
+    fs::create_dir_all(gob.graph_dir("g")).unwrap();
+    fs::write(gob.graph_dir("g").join("server"), script).unwrap();
+    let command = ["sh", "-c", "sh server & wait"];
+    let config = gob.dir().join("config.toml");
+    let text =
+        format!("[kind.wrapped]\ncommand = {command:?}\ncwd = \"{{data_dir}}\"\nreadiness = \"none\"\n");
+    fs::write(&config, text).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// The pid that a script has written into the graph's directory.
+fn pid_in(gob: &Gob, graph: &str) -> i32 {
+    let file = gob.graph_dir(graph).join("pid");
+    let read = || fs::read_to_string(&file).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+    assert!(wait::until(DEADLINE, || read().is_some()), "no pid");
+    read().unwrap()
+}
+
+#[test]
+fn a_server_behind_a_shell_has_the_grace() {
+    let gob = Gob::new();
+    wrapped(&gob, SERVER);
+    let mut conn = gob.connect_as("cli");
+    let shell = conn.ok("start", json!({"graph": "g", "kind": "wrapped"}))["worker"]["pid"].clone();
+    let server = pid_in(&gob, "g");
+    let begun = Instant::now();
+    let stop = conn.post("stop", json!({"name": "g"}));
+    let mut other = gob.connect_as("cli");
+    let shell = shell.as_i64().unwrap() as i32;
+    assert!(wait::until(DEADLINE, || !process::is_alive(shell)) && process::is_alive(server));
+    assert_eq!(other.ok("get", json!({"name": "g"}))["worker"]["state"], "stopping");
+    let data = conn.response(stop)["data"].clone();
+    assert!((Duration::from_secs(1)..DEADLINE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(fs::read_to_string(gob.graph_dir("g").join("saved")).unwrap(), "all\n");
+    for entry in data["receipt"]["signalled"].as_array().unwrap() {
+        assert_eq!(entry["signals"], json!(["SIGTERM"]), "{data}");
+    }
+    assert!(data["receipt"]["signalled"].as_array().unwrap().iter().any(|entry| entry["pid"] == shell));
+    assert_eq!((signals(&data, server), process::is_alive(server)), (vec!["SIGTERM"], false));
+}
+
+#[test]
+fn what_outlasts_the_grace_is_killed_and_force_ends_the_grace() {
+    let gob = Gob::new();
+    wrapped(&gob, "trap '' TERM; echo $$ >pid; while :; do sleep 1000; done");
+    let (mut conn, mut other) = (gob.connect_as("cli"), gob.connect_as("cli"));
+    conn.ok("start", json!({"graph": "g", "kind": "wrapped"}));
+    let server = pid_in(&gob, "g");
+    let begun = Instant::now();
+    let data = conn.ok("stop", json!({"name": "g", "grace_ms": 400}));
+    assert!((Duration::from_millis(400)..DEADLINE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert!(!process::is_alive(server));
+    assert_eq!(signals(&data, server), ["SIGTERM", "SIGKILL"], "{data}");
+
+    let shell = conn.ok("start", json!({"graph": "g"}))["worker"]["pid"].as_i64().unwrap() as i32;
+    let stop = conn.post("stop", json!({"name": "g", "grace_ms": 3_600_000}));
+    assert!(wait::until(DEADLINE, || !process::is_alive(shell)));
+    other.ok("stop", json!({"name": "g", "force": true}));
+    assert_eq!(conn.response(stop)["success"], true);
+}
+
+#[test]
+fn what_left_the_session_is_asked_when_its_leader_is_gone() {
+    let gob = Gob::new();
+    let pid = with_child(&gob, "g", Child { setsid: true, ..Default::default() });
+    let begun = Instant::now();
+    let data = gob.connect_as("cli").ok("stop", json!({"name": "g", "grace_ms": 60_000}));
+    assert_eq!((signals(&data, pid), process::is_alive(pid)), (vec!["SIGTERM"], false), "{data}");
+    assert!(begun.elapsed() < DEADLINE);
 }

@@ -1,4 +1,6 @@
 //! How a run is asked to end: by its kind's HTTP request, by a signal, by a second one; and killed when the grace is over.
+//!
+//! The grace is the tree's: a leader that was asked and ends leaves the rest of it to its tree.
 
 use crate::io::{Effect, RunKey};
 use crate::worker::{Asked, Phase, Worker};
@@ -6,7 +8,7 @@ use crate::{Core, Timer};
 use alloc::format;
 use alloc::string::String;
 use gob_protocol::Name;
-use gob_protocol::kind::{Check, HttpPort};
+use gob_protocol::kind::{Check, HttpPort, StopWay};
 
 impl Core {
     /// Gives an ending run so much time, or its kind's grace, and asks it to end.
@@ -68,14 +70,26 @@ impl Core {
         let Some(worker) = self.workers.get_mut(name) else { return };
         let key = worker.key();
         let Phase::Ending(ending) = &mut worker.phase else { return };
-        if ending.pid.is_none() || ending.killing {
+        if ending.killing || (ending.pid.is_none() && !ending.lingers()) {
             return;
         }
-        let way = &worker.kind.stop;
-        let second = way.then.as_ref().filter(|_| which == Asked::Twice);
-        let signal = second.unwrap_or(&way.signal).clone();
         ending.asked = which;
+        let signal = signal_of(&worker.kind.stop, which);
         self.out.push(Effect::Terminate { key, signal });
+    }
+
+    /// The leader of a run that was asked to end is gone. The rest of its tree, such as a server behind a shell, has what is
+    /// left of the grace.
+    pub(super) fn linger(&mut self, name: &Name) {
+        let Some(worker) = self.workers.get_mut(name) else { return };
+        let key = worker.key();
+        let Phase::Ending(ending) = &mut worker.phase else { return };
+        if matches!(ending.asked, Asked::Http | Asked::TakenHttp) {
+            // The others know nothing of a request that the leader took.
+            ending.asked = Asked::Signal;
+        }
+        let signal = signal_of(&worker.kind.stop, ending.asked);
+        self.out.push(Effect::Linger { key, signal });
     }
 
     /// The worker took the HTTP request, and is ending by itself; or it did not, and gets the signal.
@@ -118,13 +132,17 @@ impl Core {
         let Some(worker) = self.workers.get_mut(name) else { return };
         let key = worker.key();
         let Phase::Ending(ending) = &mut worker.phase else { return };
-        if !ending.killing && ending.pid.is_some() {
-            ending.killing = true;
+        let has_processes = ending.pid.is_some() || ending.lingers();
+        if !core::mem::replace(&mut ending.killing, true) && has_processes {
             self.sweep(key);
-        } else {
-            ending.killing = true;
         }
     }
+}
+
+/// The signal by which a run was asked so far.
+fn signal_of(way: &StopWay, asked: Asked) -> String {
+    let second = way.then.as_ref().filter(|_| asked == Asked::Twice);
+    second.unwrap_or(&way.signal).clone()
 }
 
 /// Where the run's HTTP server is, if that is known, and whether it may as well be somebody else's: on a port that the run was

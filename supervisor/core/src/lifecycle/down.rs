@@ -4,7 +4,7 @@ use super::Looking;
 use super::answers::{has_run, see_logs};
 use crate::io::RunKey;
 use crate::restart::{Verdict, next_random};
-use crate::worker::{Ending, Phase, Then};
+use crate::worker::{Asked, Ending, Phase, Then};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
 use alloc::format;
@@ -29,18 +29,28 @@ impl Core {
             Phase::Ending(_) => {}
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => return,
         }
+        let mut lingers = false;
         if let Phase::Ending(ending) = &mut worker.phase {
             ending.pid = None;
             ending.exit = Some(exit.clone());
-            ending.killing = true;
+            ending.killing |= ending.asked == Asked::Not;
+            lingers = ending.lingers();
         }
         worker.shown.exit = Some(exit);
         worker.shown.stopped_at = Some(wall);
         self.look_no_longer(&key.name);
-        for timer in [Timer::Then(key.name.clone()), Timer::Kill(key.name.clone())] {
+        if lingers {
+            return self.linger(&key.name);
+        }
+        self.grace_is_over(&key.name);
+        self.sweep(key.clone());
+    }
+
+    /// Nothing of a grace is due any more.
+    pub(super) fn grace_is_over(&mut self, name: &Name) {
+        for timer in [Timer::Then(name.clone()), Timer::Kill(name.clone())] {
             self.timers.cancel(&timer);
         }
-        self.sweep(key.clone());
     }
 
     pub(crate) fn swept(
@@ -51,14 +61,16 @@ impl Core {
         port_taken: bool,
     ) {
         let Some(worker) = self.current(key) else { return };
-        let Phase::Ending(ending) = &worker.phase else { return };
+        let Phase::Ending(ending) = &mut worker.phase else { return };
         let Some(exit) = ending.exit.clone() else { return };
+        ending.killing = true;
         let (then, actor) = (ending.then.clone(), ending.actor.clone());
         let code =
             if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
         worker.shown.last_lines = last_lines;
         let is_looked_for = worker.kind.foreign.is_looked_for();
         self.timers.cancel(&Timer::Sweep(key.name.clone()));
+        self.grace_is_over(&key.name);
         if port_taken
             && matches!(then, Then::Policy { was_ready_ms: None, asked: false })
             && self.try_another_port(key)
@@ -104,9 +116,7 @@ impl Core {
         error: &WireError,
     ) {
         self.look_no_longer(name);
-        for timer in [Timer::Then(name.clone()), Timer::Kill(name.clone())] {
-            self.timers.cancel(&timer);
-        }
+        self.grace_is_over(name);
         let mut next = None;
         match then {
             Then::Rest => {

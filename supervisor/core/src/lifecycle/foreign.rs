@@ -279,9 +279,7 @@ impl Core {
     /// Nothing of the latest run is due any more.
     fn at_rest(&mut self, name: &Name) {
         self.look_no_longer(name);
-        for timer in [Timer::Then(name.clone()), Timer::Kill(name.clone())] {
-            self.timers.cancel(&timer);
-        }
+        self.grace_is_over(name);
     }
 }
 

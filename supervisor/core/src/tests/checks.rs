@@ -65,7 +65,11 @@ impl World {
             Phase::Ending(ending) => match ending.pid {
                 Some(pid) => run == alive(pid) && sweeping == ending.killing,
                 None if run.is_none() => looking,
-                None if ending.exit.is_some() => run == Some((worker.run, Stage::Exited)) && sweeping,
+                None if ending.exit.is_some() => {
+                    let lingering = self.runs.get(&worker.name).is_some_and(|run| run.lingering);
+                    run == Some((worker.run, Stage::Exited))
+                        && (sweeping, lingering) == (ending.killing, !ending.killing)
+                }
                 None => run == Some((worker.run, Stage::Spawning)),
             },
         };

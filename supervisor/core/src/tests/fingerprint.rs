@@ -46,6 +46,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             run.called_off,
             run.terminated,
             run.sweeping,
+            run.lingering,
             run.census,
         )
             .hash(into);

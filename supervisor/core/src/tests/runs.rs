@@ -16,7 +16,7 @@ pub(super) enum Stage {
     Alive {
         pid: i32,
     },
-    /// Its leader is gone, its tree is being swept.
+    /// Its leader is gone, and its tree is being swept or has the rest of its grace.
     Exited,
 }
 
@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) probing: bool,
     pub(super) needs_port: bool,
     pub(super) sweeping: bool,
+    /// Its end is to be told when its tree comes to it by itself.
+    pub(super) lingering: bool,
     /// A census is under way.
     pub(super) census: bool,
     /// One look whether it is well is under way.
@@ -135,7 +137,7 @@ impl Runs {
             Input::Exited { key, .. } => change(key, &|run| {
                 run.stage = Stage::Exited;
                 // Whatever was killed before: what is left now has to be swept anew.
-                run.sweeping = false;
+                (run.sweeping, run.lingering) = (false, false);
             }),
             Input::Surviving { key, .. } => change(key, &|run| run.census = false),
             _other => {}
@@ -177,6 +179,7 @@ impl Runs {
             probing: false,
             needs_port: plan.needs_port,
             sweeping: false,
+            lingering: false,
             census: false,
             looked_at: false,
         };
@@ -215,6 +218,7 @@ impl World {
                 | Effect::StopHttp { .. }
                 | Effect::Probe { .. }
                 | Effect::Sweep { .. }
+                | Effect::Linger { .. }
                 | Effect::Signal { .. }
         );
         ensure!(!self.ended || !touches, "{effect:?} after the end");
@@ -238,14 +242,8 @@ impl World {
             Effect::Examine { .. } | Effect::EndOrphans { .. } | Effect::Follow { .. } => {
                 self.look_around(effect, spawned)?;
             }
-            Effect::Terminate { key, .. } => {
-                let twice =
-                    self.core.workers.get(&key.name).is_some_and(|worker| worker.kind.stop.then.is_some());
-                let run = self.runs.alive(key, "terminate")?;
-                ensure!(run.signals < 1 + u8::from(twice), "{key:?} asked to end too often");
-                run.signals += 1;
-                ensure!(!run.sweeping, "{key:?} asked to end while it is being killed");
-                run.terminated = true;
+            Effect::Terminate { .. } | Effect::Sweep { .. } | Effect::Linger { .. } => {
+                self.end_tree(effect)?
             }
             Effect::StopHttp { key, .. } => {
                 if self.runs.get(&key.name).is_none() {
@@ -257,11 +255,6 @@ impl World {
             }
             Effect::Probe { .. } | Effect::ProbeOnce { .. } | Effect::EndProbe { .. } => {
                 self.probe(effect)?
-            }
-            Effect::Sweep { key } => {
-                let run = self.runs.of(key, "sweep")?;
-                ensure!(run.stage != Stage::Spawning, "{key:?} swept before it was spawned");
-                run.sweeping = true;
             }
             Effect::Census { key } => {
                 let run = self.runs.of(key, "census")?;
@@ -288,6 +281,36 @@ impl World {
                 ensure!(self.runs.live.is_empty(), "the end comes while {:?} live", self.runs.live);
                 ensure!(!core::mem::replace(&mut self.ended, true), "a second end");
             }
+        }
+        Ok(())
+    }
+
+    /// Ends a run's tree.
+    fn end_tree(&mut self, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Terminate { key, .. } => {
+                let twice =
+                    self.core.workers.get(&key.name).is_some_and(|worker| worker.kind.stop.then.is_some());
+                let run = self.runs.of(key, "terminate")?;
+                ensure!(run.pid().is_some() || run.lingering, "{key:?} has nobody to be asked: {run:?}");
+                ensure!(run.signals < 1 + u8::from(twice), "{key:?} asked to end too often");
+                run.signals += 1;
+                ensure!(!run.sweeping, "{key:?} asked to end while it is being killed");
+                run.terminated = true;
+            }
+            Effect::Sweep { key } => {
+                let run = self.runs.of(key, "sweep")?;
+                ensure!(run.stage != Stage::Spawning, "{key:?} swept before it was spawned");
+                (run.sweeping, run.lingering) = (true, false);
+            }
+            Effect::Linger { key, .. } => {
+                let run = self.runs.of(key, "linger")?;
+                ensure!(run.stage == Stage::Exited, "{key:?} lingers with a leader: {run:?}");
+                ensure!(run.terminated, "{key:?} lingers and was not asked to end");
+                ensure!(!run.sweeping && !run.lingering, "{key:?} lingers twice, or while it is killed");
+                run.lingering = true;
+            }
+            _other => {}
         }
         Ok(())
     }

@@ -49,7 +49,8 @@ impl World {
             match run.stage {
                 Stage::Spawning if run.called_off => return Some(Step::CalledOff(name)),
                 Stage::Spawning => return Some(Step::Spawned(name)),
-                Stage::Exited => return Some(Step::Swept(name)),
+                Stage::Exited if run.sweeping || obey => return Some(Step::Swept(name)),
+                Stage::Exited => {}
                 Stage::Alive { .. } if run.http => return Some(Step::StopAnswered(name, obey)),
                 Stage::Alive { .. } if run.sweeping => return Some(Step::Exited(name, killed())),
                 Stage::Alive { .. } if run.terminated && obey => {

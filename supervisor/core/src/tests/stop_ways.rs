@@ -6,7 +6,7 @@ use super::words::{CLI, killed, name, start, stop, stop_force, stop_within, view
 use crate::{Effect, Input, Note, Now, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::kind::{Check, HttpPort, Kind};
-use gob_protocol::{Id, Request, State, Timestamp};
+use gob_protocol::{Exit, Id, Request, State, Timestamp};
 use std::format;
 use std::string::String;
 use std::vec;
@@ -53,6 +53,7 @@ fn does(world: &mut World, step: &Step) -> Vec<String> {
         }
         Step::StopAnswered(_, taken) => Input::StopAnswered { key, taken: *taken },
         Step::Due => Input::Due,
+        Step::Exited(_, exit) => Input::Exited { key, exit: exit.clone() },
         other => panic!("{other:?}"),
     };
     let now = if matches!(step, Step::Due) { wake.unwrap_or(now) } else { now };
@@ -63,6 +64,7 @@ fn does(world: &mut World, step: &Step) -> Vec<String> {
             Some(format!("{request} to {endpoint}{sure}"))
         }
         Effect::Terminate { signal, .. } => Some(signal),
+        Effect::Linger { signal, .. } => Some(format!("{signal} to the rest")),
         Effect::Sweep { .. } => Some("kill".into()),
         _other => None,
     });
@@ -168,6 +170,57 @@ fn a_hurried_stop_hurries_the_second_signal_too() {
 fn force_asks_by_no_request() {
     let mut world = ready(way(true, true));
     assert_eq!(does(&mut world, &Step::Ask(CLI, stop_force("w"))), ["SIGTERM", "kill"]);
+}
+
+/// As a shell ends on its signal while the server that it has started is still at it.
+fn leader_gone() -> Step {
+    Step::Exited(name("w"), Exit::Signal { signal: "SIGTERM".into(), core_dumped: false })
+}
+
+#[test]
+fn what_the_leader_leaves_has_the_rest_of_the_grace() {
+    let mut world = ready(way(false, false));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["SIGTERM"]);
+    world.takes(&Step::Pass(30));
+    assert_eq!(does(&mut world, &leader_gone()), ["SIGTERM to the rest"]);
+    assert_eq!((view(&world).state, view(&world).pid), (State::Stopping, None));
+    assert!(does(&mut world, &Step::Ask(CLI, stop_within("w", 5_000))).is_empty(), "no later than before");
+    assert_eq!(does(&mut world, &Step::Due), ["kill"]);
+    assert_eq!(world.now, 100, "the grace began with the stop");
+    world.takes(&Step::Swept(name("w")));
+    assert_eq!(view(&world).state, State::Idle);
+}
+
+#[test]
+fn a_tree_that_ends_within_its_grace_is_never_killed() {
+    let mut world = ready(way(false, true));
+    let asked = world.asks(CLI, stop("w"));
+    world.takes(&leader_gone());
+    assert_eq!(does(&mut world, &Step::Due), ["SIGINT"], "the second signal is for the tree too");
+    assert!(world.answer(CLI, asked).is_none(), "nothing is left when the answer comes");
+    world.takes(&Step::Swept(name("w")));
+    assert!(world.answer(CLI, asked).is_some_and(Result::is_ok));
+    assert_eq!((view(&world).state, world.wake), (State::Idle, None), "nothing is due any more");
+}
+
+#[test]
+fn force_hurries_what_the_leader_left() {
+    let mut world = ready(way(true, true));
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST]);
+    assert_eq!(does(&mut world, &leader_gone()), ["SIGTERM to the rest"], "it knows nothing of the request");
+    assert!(does(&mut world, &Step::StopAnswered(name("w"), false)).is_empty(), "the leader is gone");
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop_force("w"))), ["kill"]);
+}
+
+#[test]
+fn an_end_that_nobody_asked_for_leaves_nobody_a_grace() {
+    let mut world = ready(way(false, false));
+    assert_eq!(does(&mut world, &leader_gone()), ["kill"]);
+    let mut by_itself = way(false, false);
+    by_itself.restart.on = gob_protocol::kind::RestartOn::Never;
+    let mut world = ready(by_itself);
+    world.takes(&Step::Notified(name("w"), Note { stopping: true, ..Note::default() }));
+    assert_eq!(does(&mut world, &leader_gone()), ["kill"], "it said so itself");
 }
 
 #[test]

@@ -85,25 +85,25 @@ const TABLE: &[(&str, [&str; 14])] = &[
         "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
         "→ stopping then start, waits",
         "", "", "", "", "", "",
-        "sweep → idle", "sweep → idle", "", "sweep → killing",
+        "linger → idle", "linger → idle", "", "sweep → killing",
     ]),
     ("stopping then start", [
         "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
         "→ stopping then start, waits",
         "", "", "", "", "", "",
-        "sweep spawn → spawning", "sweep spawn → spawning", "", "sweep → killing then start",
+        "linger spawn → spawning", "linger spawn → spawning", "", "sweep → killing then start",
     ]),
     ("stopping then failed", [
         "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
         "→ stopping then start, waits",
         "", "", "", "", "", "",
-        "sweep → failed", "sweep → failed", "", "sweep → killing then failed",
+        "linger → failed", "linger → failed", "", "sweep → killing then failed",
     ]),
     ("stopping then policy", [
         "→ stopping then start, waits", "→ stopping, waits", "sweep → killing, waits",
         "→ stopping then start, waits",
         "", "", "", "", "", "",
-        "sweep → backoff", "sweep → backoff", "", "sweep → killing then policy",
+        "linger → backoff", "linger → backoff", "", "sweep → killing then policy",
     ]),
     ("stopping unspawned", [
         "→ stopping unspawned then start, waits", "→ stopping unspawned, waits", "→ killing unspawned, waits",
@@ -121,6 +121,18 @@ const TABLE: &[(&str, [&str; 14])] = &[
         "→ killing then start, waits", "→ killing, waits", "→ killing, waits", "→ killing then start, waits",
         "", "", "", "", "", "",
         "sweep → idle", "sweep → idle", "", "census sweep → killing",
+    ]),
+    ("lingering", [
+        "→ lingering then start, waits", "→ lingering, waits", "sweep → sweeping, waits",
+        "→ lingering then start, waits",
+        "", "", "", "", "", "",
+        "·", "·", "", "sweep → sweeping",
+    ]),
+    ("lingering then policy", [
+        "→ lingering then start, waits", "→ lingering, waits", "sweep → sweeping, waits",
+        "→ lingering then start, waits",
+        "", "", "", "", "", "",
+        "·", "·", "", "sweep → sweeping then policy",
     ]),
     ("sweeping", [
         "→ sweeping then start, waits", "→ sweeping, waits", "→ sweeping, waits", "→ sweeping then start, waits",
@@ -163,7 +175,9 @@ fn brought_to(phase: &str) -> World {
         "stopping unspawned" => [spawning, vec![Step::Ask(CLI, stop("w"))]].concat(),
         "killing unspawned" => [spawning, vec![Step::Ask(CLI, stop_force("w"))]].concat(),
         "killing" => [ready, vec![Step::Ask(CLI, stop_force("w"))]].concat(),
-        "sweeping" => [stopping, crash].concat(),
+        "lingering" => [stopping, crash].concat(),
+        "lingering then policy" => [starting, vec![Step::Refused(w())], crash].concat(),
+        "sweeping" => [ready, vec![Step::Ask(CLI, stop_force("w"))], crash].concat(),
         "sweeping then policy" => [ready, crash].concat(),
         "backoff" => [ready, crash, vec![Step::Swept(w())]].concat(),
         other => panic!("no such phase: {other}"),
@@ -219,7 +233,8 @@ fn word(worker: &Worker) -> String {
         };
     };
     let how = match (ending.exit.is_some(), ending.killing) {
-        (true, _) => "sweeping",
+        (true, false) => "lingering",
+        (true, true) => "sweeping",
         (false, true) => "killing",
         (false, false) => "stopping",
     };
@@ -241,6 +256,7 @@ fn told(effects: &[Effect]) -> (Vec<&'static str>, String) {
             Effect::Spawn(_) => touched.push("spawn"),
             Effect::Terminate { .. } => touched.push("terminate"),
             Effect::Sweep { .. } => touched.push("sweep"),
+            Effect::Linger { .. } => touched.push("linger"),
             Effect::CallOff { .. } => touched.push("call off"),
             Effect::Census { .. } => touched.push("census"),
             Effect::Signal { .. } => touched.push("signal"),
