@@ -99,6 +99,9 @@ impl Client<'_> {
             }
             Err(refusal) => {
                 self.out.truncate(start);
+                if refusal.error().code == ErrorCode::GraphGone {
+                    self.shared.end();
+                }
                 self.refuse(id.as_ref(), refusal.error())
             }
         }

@@ -51,10 +51,16 @@ pub enum StartError {
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
     match start(args) {
-        Ok(server) => {
-            server.serve();
-            ExitCode::SUCCESS
-        }
+        Ok(server) => match server.serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(gone) => {
+                log::line(format_args!(
+                    "graph-gone: {gone}; put the file back, then start {} again",
+                    args.graph
+                ));
+                ExitCode::FAILURE
+            }
+        },
         Err(error) => {
             log::line(format_args!("cannot serve {}: {error}", args.graph));
             handshake(&json!({"ready": false, "error": error.to_string()}));
@@ -80,7 +86,7 @@ fn start(args: &Args) -> Result<server::Server, StartError> {
         "endpoint": format!("unix:{}", args.socket.display()),
         "target": {"graph": args.graph.as_str(), "path": store.path().display().to_string()},
     });
-    let server = server::Server::new(signals, lock, store, socket);
+    let server = server::Server::new(signals, lock, store, socket)?;
     handshake(&ready);
     Ok(server)
 }

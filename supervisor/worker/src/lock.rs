@@ -3,6 +3,7 @@
 //! The file holds the holder's pid for people and messages; the flock alone decides. It is never unlinked: two
 //! workers could then each hold the lock of a file of that name.
 
+use crate::store::{Unfit, examine, examine_directory};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -21,6 +22,9 @@ pub enum LockError {
         /// The lock's file.
         path: PathBuf,
     },
+    /// Something else stands there.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The file or its directory can't be made or locked.
     #[error("cannot {operation} {path}: {source}")]
     Io {
@@ -50,9 +54,8 @@ impl GraphLock {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(failed("make", directory))?;
         let path = directory.join("worker.lock");
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(failed("open", &path))?;
+        examine_directory(directory)?;
+        let mut file = open(&path)?.map_err(failed("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -66,6 +69,24 @@ impl GraphLock {
         let written = written.and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(failed("write", &path))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Opens the file of the lock, or makes it; what else stands there is left alone.
+fn open(path: &Path) -> Result<io::Result<File>, Unfit> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    if let Some(examined) = examine(path)? {
+        return Ok(examined.open(&options));
+    }
+    // Follows no link. What has come since is examined like what was there.
+    match options.create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let examined = examine(path)?;
+            options.create_new(false);
+            Ok(examined.map_or(Err(e), |examined| examined.open(&options)))
+        }
+        made => Ok(made),
     }
 }
 

@@ -12,10 +12,11 @@ use crate::limits::{
 use crate::lock::GraphLock;
 use crate::log;
 use crate::socket::{Socket, next_wait};
-use crate::store::Store;
+use crate::store::{Gone, Store};
 use gob_protocol::envelope::write_response;
 use gob_protocol::{ErrorCode, WireError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
     /// Running requests end as soon as they look.
     pub(crate) interrupt: Arc<AtomicBool>,
+    /// Readable once a request found that the graph is gone.
+    over: EventFd,
     connections: Mutex<BTreeMap<u64, Arc<UnixStream>>>,
     ended: Condvar,
 }
@@ -81,8 +84,19 @@ pub(crate) fn block_signals() -> Result<SignalFd, StartError> {
 
 impl Server {
     /// Puts the parts together.
-    pub(crate) fn new(signals: SignalFd, lock: GraphLock, store: Store, socket: Socket) -> Self {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new(
+        signals: SignalFd,
+        lock: GraphLock,
+        store: Store,
+        socket: Socket,
+    ) -> Result<Self, StartError> {
+        let over = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let over = over.map_err(|e| StartError::System { operation: "make an event", source: e.into() })?;
         let shared = Shared {
+            over,
             store,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
@@ -91,13 +105,18 @@ impl Server {
             ended: Condvar::new(),
         };
         let shared = Arc::new(shared);
-        Self { signals, socket, shared, next_connection: 0, paused: false, republish: None, _lock: lock }
+        Ok(Self { signals, socket, shared, next_connection: 0, paused: false, republish: None, _lock: lock })
     }
 
     /// Serves until a signal, then puts everything away.
-    pub(crate) fn serve(mut self) {
+    ///
+    /// # Errors
+    /// Ends early when the graph is not where it was.
+    pub(crate) fn serve(mut self) -> Result<(), Gone> {
         while !self.wait_and_handle() {}
-        self.stop();
+        let gone = self.shared.store.gone();
+        self.stop(gone.is_some());
+        gone.map_or(Ok(()), Err)
     }
 
     /// One turn of the loop; true when it is time to stop.
@@ -115,9 +134,14 @@ impl Server {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(changes.unwrap_or(self.signals.as_fd()), watching),
             PollFd::new(self.socket.listener(), listening),
+            PollFd::new(self.shared.over.as_fd(), PollFlags::POLLIN),
         ];
         let polled = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));
-        let [signal, change, client] = fds.map(|fd| fd.any().unwrap_or(false));
+        let [signal, change, client, over] = fds.map(|fd| fd.any().unwrap_or(false));
+        // A graph that nobody writes to is looked after once a minute, too.
+        if over || (polled == Ok(0) && self.shared.store.gone().is_some()) {
+            return true;
+        }
         let told = match signal.then(|| self.signals.read_signal()) {
             Some(Ok(Some(info))) if info.ssi_signo != LOOK as u32 => return true,
             Some(Ok(Some(_))) => true,
@@ -212,7 +236,7 @@ impl Server {
         }
     }
 
-    fn stop(self) {
+    fn stop(self, gone: bool) {
         let shared = &self.shared;
         self.socket.remove();
         shared.stopping.store(true, Ordering::Relaxed);
@@ -231,7 +255,13 @@ impl Server {
                 log::line(format_args!("{} clients did not end in time", shared.connections().len()));
             }
         }
-        shared.store.checkpoint();
+        if !gone || shared.store.is_mergeable() {
+            shared.store.checkpoint();
+        }
+        if gone {
+            // Closing would delete the log at the path, which may be another graph's by now.
+            std::mem::forget(self.shared);
+        }
     }
 }
 
@@ -239,6 +269,13 @@ impl Shared {
     fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<UnixStream>>> {
         // Single insertions and removals: a panic elsewhere can't have torn the map.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the worker end: the graph is gone.
+    pub(crate) fn end(&self) {
+        if let Err(e) = self.over.write(1) {
+            log::line(format_args!("cannot end the worker: {e}"));
+        }
     }
 
     fn leave(&self, number: u64) {

@@ -27,6 +27,14 @@ pub enum SocketError {
     /// Something that is not a socket stands there.
     #[error("{0} exists and is not a socket; it was not touched")]
     NotASocket(PathBuf),
+    /// A socket of another user stands there.
+    #[error("{path} is a socket of user {uid}; it was not touched")]
+    Foreign {
+        /// Where.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
     /// The path has no file name.
     #[error("{0} is not a path for a socket")]
     NoName(PathBuf),
@@ -233,9 +241,12 @@ fn refuse_if_taken(path: &Path, target: &Path) -> Result<(), SocketError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(failed("look at", path)(e)),
     };
-    let kind = there.metadata().map_err(failed("look at", path))?.file_type();
-    if !kind.is_socket() {
+    let found = there.metadata().map_err(failed("look at", path))?;
+    if !found.file_type().is_socket() {
         return Err(SocketError::NotASocket(path.to_owned()));
+    }
+    if found.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(SocketError::Foreign { path: path.to_owned(), uid: found.uid() });
     }
     // Does not block: a full backlog is an answer too.
     let probe =

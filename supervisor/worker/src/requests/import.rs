@@ -106,7 +106,8 @@ pub(super) fn end(context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     });
     drop(writer);
     drop(import);
-    context.data(&applied?)
+    let counts = context.confirm(applied)?;
+    context.data(&counts)
 }
 
 /// Answers `import_abort`.

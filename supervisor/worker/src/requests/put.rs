@@ -34,7 +34,7 @@ pub(crate) struct Delete<'a> {
 /// Answers `put`.
 pub(super) fn put(put: &Put<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let mut connection = context.shared.store.writer()?;
-    context.cancel(READ_DEADLINE).guard(&mut connection, |connection| {
+    let done = context.cancel(READ_DEADLINE).guard(&mut connection, |connection| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writer = Writer::new(&transaction)?;
         for node in &put.nodes {
@@ -48,8 +48,9 @@ pub(super) fn put(put: &Put<'_>, context: &mut Context<'_, '_>) -> Result<(), Re
         }
         drop(writer);
         Ok(transaction.commit()?)
-    })?;
+    });
     drop(connection);
+    context.confirm(done)?;
     context.data(&Counts { nodes: put.nodes.len() as u64, edges: put.edges.len() as u64 })
 }
 
@@ -57,7 +58,7 @@ pub(super) fn put(put: &Put<'_>, context: &mut Context<'_, '_>) -> Result<(), Re
 pub(super) fn delete(delete: &Delete<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let mut connection = context.shared.store.writer()?;
     let mut deleted = Counts::default();
-    context.cancel(READ_DEADLINE).guard(&mut connection, |connection| {
+    let done = context.cancel(READ_DEADLINE).guard(&mut connection, |connection| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writer = Writer::new(&transaction)?;
         for edge in &delete.edges {
@@ -68,7 +69,8 @@ pub(super) fn delete(delete: &Delete<'_>, context: &mut Context<'_, '_>) -> Resu
         }
         drop(writer);
         Ok(transaction.commit()?)
-    })?;
+    });
     drop(connection);
+    context.confirm(done)?;
     context.data(&deleted)
 }

@@ -4,11 +4,14 @@
 //! something is written, and every request takes a connection for itself, so none sees half a batch. What the
 //! tables mean is in `schema`, what a request does with them in `requests`.
 
+mod create;
+mod place;
 mod sandbox;
 mod schema;
 mod staging;
 mod write;
 
+pub(crate) use place::{Gone, Unfit, examine, examine_directory};
 pub(crate) use staging::{ApplyError, Phase, Staging};
 pub(crate) use write::{Counts, Writer};
 
@@ -20,10 +23,12 @@ use crate::log;
 use crate::pool::{Pool, Taken};
 use crate::requests::Refusal;
 use gob_protocol::{ErrorCode, WireError};
+use place::Place;
 use rusqlite::Connection;
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What a commit waits for.
@@ -67,6 +72,29 @@ pub enum StoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// It has no bytes.
+    #[error(
+        "{0} is empty (0 bytes), and a graph never is: its content is lost. Restore it from a backup; \
+         or, for a new graph, delete the file (gobctl graphs delete NAME deletes all of it)"
+    )]
+    Empty(PathBuf),
+    /// Its log is there, and it is not.
+    #[error(
+        "{path} is gone, but its log {left} is there: restore {path} beside it; \
+         or, for a new graph, delete the log (gobctl graphs delete NAME deletes all of it)"
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What is left.
+        left: PathBuf,
+    },
+    /// Something else stands there.
+    #[error(transparent)]
+    Unfit(#[from] place::Unfit),
+    /// It was replaced while it was opened.
+    #[error("{0}, while it was opened")]
+    Moved(String),
     /// SQLite failed otherwise.
     #[error("cannot open {path}: {source}")]
     Sqlite {
@@ -102,6 +130,9 @@ pub(crate) enum Reading {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    place: Place,
+    /// The first difference stays: what was written since may be nowhere, also when the file is put back.
+    gone: OnceLock<Gone>,
     short: Pool<Connection>,
     long: Pool<Connection>,
     query: Pool<Connection>,
@@ -120,9 +151,11 @@ impl Store {
     pub fn open(directory: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
         let path = directory.join("graph.sqlite");
         staging::remove_left_over(directory);
-        let writer = schema::open_writer(&path, synchronous)?;
+        let (writer, place) = schema::open_writer(&path, synchronous)?;
         Ok(Self {
             path,
+            place,
+            gone: OnceLock::new(),
             writer: Pool::of_one(writer),
             short: Pool::new(SHORT_READERS),
             long: Pool::new(LONG_READERS),
@@ -146,9 +179,14 @@ impl Store {
             Reading::Query => (&self.query, POOL_WAIT, QUERY_READERS),
             Reading::Export => (&self.export, Duration::ZERO, MAX_EXPORTS),
         };
-        let open = || match reading {
-            Reading::Query => sandbox::open(&self.path),
-            Reading::Short | Reading::Long | Reading::Export => schema::open_reader(&self.path),
+        let open = || {
+            let reader = match reading {
+                Reading::Query => sandbox::open(&self.path),
+                Reading::Short | Reading::Long | Reading::Export => schema::open_reader(&self.path),
+            };
+            // What it opened is what the writer has, or it is not used.
+            self.confirm()?;
+            Ok::<_, Refusal>(reader?)
         };
         pool.take(wait, open)?.ok_or_else(|| busy("readers", limit))
     }
@@ -172,6 +210,30 @@ impl Store {
     /// Makes a place for the lines of an import.
     pub(crate) fn staging(&self) -> rusqlite::Result<Staging> {
         Staging::create(self.path.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Compares what is open with what the paths name.
+    ///
+    /// # Errors
+    /// `graph-gone`; the worker then ends.
+    pub(crate) fn confirm(&self) -> Result<(), Refusal> {
+        self.gone().map_or(Ok(()), |gone| {
+            let message = format!("{gone}; nothing of this request can be relied on, the worker ends");
+            let hint = "put the file back where it was, then start the graph again";
+            let details = json!({"path": gone.path.display().to_string()});
+            Err(Refusal::from(WireError::new(ErrorCode::GraphGone, message).hint(hint).details(details)))
+        })
+    }
+
+    /// What is not where it was, if anything.
+    pub(crate) fn gone(&self) -> Option<Gone> {
+        let first = || self.place.check().err().map(|gone| self.gone.get_or_init(|| gone));
+        self.gone.get().or_else(first).cloned()
+    }
+
+    /// Whether the log may still be merged into the file.
+    pub(crate) fn is_mergeable(&self) -> bool {
+        self.place.is_mergeable()
     }
 
     /// Moves everything from the log into the file, as far as readers allow.

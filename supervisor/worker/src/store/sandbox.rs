@@ -46,7 +46,7 @@ mod tests {
     fn reads_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("graph.sqlite");
-        let writer = schema::open_writer(&path, Synchronous::Normal).unwrap();
+        let (writer, _place) = schema::open_writer(&path, Synchronous::Normal).unwrap();
         writer.execute("INSERT INTO node(id, properties) VALUES ('a', '{\"x\":1}')", []).unwrap();
         writer.execute("INSERT INTO node_text(rowid, id) VALUES (1, 'a')", []).unwrap();
         let sandbox = open(&path).unwrap();

@@ -3,16 +3,21 @@
 //! `user_version` is the version of the format, `application_id` says that the file is a graph of gob. A client's
 //! SQL should use the views `nodes` and `edges`; the tables below them may change with the format.
 
-use super::{StoreError, Synchronous};
+use super::place::{self, COMPANIONS, Examined, Place, beside};
+use super::{StoreError, Synchronous, create};
 use crate::limits::BUSY_TIMEOUT;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use std::fs::{OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// `gobg` in ASCII.
 const APPLICATION_ID: i64 = 0x676F_6267;
+
+/// SQLite's code for what is no database.
+const NOT_A_DATABASE: i32 = 26;
+/// A database begins with so many bytes of marks.
+const HEADER_BYTES: usize = 100;
 
 /// One step per version; the position in the list is the version that it starts from. Steps are never changed.
 const MIGRATIONS: &[&str] = &[r#"
@@ -44,20 +49,72 @@ pub(super) const WRITER_CACHE: &str = "PRAGMA cache_size=-16384";
 /// Index that a large import drops and makes again.
 pub(super) const MAKE_EDGE_TARGET: &str = "CREATE INDEX edge_target ON edge(target, type, source)";
 
-/// Opens the connection that writes, making or migrating the file.
-pub(super) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreError> {
-    make_private(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+/// Opens the connection that writes, making or migrating the file, and holds what it opened.
+pub(super) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<(Connection, Place), StoreError> {
+    for suffix in COMPANIONS.iter().chain(&["-journal"]) {
+        place::examine(&beside(path, suffix))?;
+    }
+    let sqlite = |source: rusqlite::Error| of_sqlite(path, source);
+    if place::examine(path)?.is_none() {
+        create::create(path)?;
+    }
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let Some(examined) = place::examine(path)? else { return Err(io(io::ErrorKind::NotFound.into())) };
+    refuse_unless_graph(&examined, path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let sqlite = |source: rusqlite::Error| match source.sqlite_error_code() {
+    let mut writer = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    let found = examine(&writer, path, sqlite)?;
+    // Now it is known to be a graph. SQLite gives its log and shared memory the mode of the file.
+    examined.make_private().map_err(io)?;
+    set_up_writer(&writer, synchronous).and_then(|()| migrate(&mut writer, found)).map_err(sqlite)?;
+    writer.query_row("SELECT count(*) FROM node WHERE key = 0", [], |_| Ok(())).map_err(sqlite)?;
+    for suffix in COMPANIONS {
+        if let Some(companion) = place::examine(&beside(path, suffix))? {
+            companion.make_private().map_err(io)?;
+        }
+    }
+    let place = Place::hold(path, examined)?;
+    // SQLite opened the path a moment after it was examined.
+    place.check().map_err(|gone| StoreError::Moved(gone.to_string()))?;
+    Ok((writer, place))
+}
+
+/// Names the file in what SQLite says of it.
+pub(super) fn of_sqlite(path: &Path, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             StoreError::Damaged { path: path.to_owned(), source }
         }
         Some(_) | None => StoreError::Sqlite { path: path.to_owned(), source },
+    }
+}
+
+/// Refuses what its first bytes show to be no graph, before SQLite opens it: it would merge the log of any database.
+fn refuse_unless_graph(examined: &Examined, path: &Path) -> Result<(), StoreError> {
+    if examined.len() == 0 {
+        return Err(StoreError::Empty(path.to_owned()));
+    }
+    let mut header = [0; HEADER_BYTES];
+    let read = examined.open(OpenOptions::new().read(true)).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => header = [0; HEADER_BYTES],
+        Err(source) => return Err(StoreError::Io { path: path.to_owned(), source }),
+    }
+    if !header.starts_with(b"SQLite format 3\0") {
+        let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(NOT_A_DATABASE), None);
+        return Err(of_sqlite(path, source));
+    }
+    let number = |at: usize| {
+        let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
+        i64::from(u32::from_be_bytes(bytes))
     };
-    let mut writer = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    let found = examine(&writer, path, sqlite)?;
-    set_up_writer(&writer, synchronous).and_then(|()| migrate(&mut writer, found)).map_err(sqlite)?;
-    Ok(writer)
+    let (version, application) = (number(60), number(68));
+    // A graph whose making was cut off by an earlier version has both in its log alone.
+    if application != APPLICATION_ID && (application, version) != (0, 0) {
+        return Err(refusal(path, version, application).unwrap_or(StoreError::Foreign(path.to_owned())));
+    }
+    Ok(())
 }
 
 /// Opens a connection that reads.
@@ -68,13 +125,6 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     reader.execute_batch("PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA trusted_schema=OFF")?;
     reader.set_prepared_statement_cache_capacity(32);
     Ok(reader)
-}
-
-/// SQLite gives its log and shared memory the mode of the file.
-fn make_private(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// Reads the file's version; nothing is written before it is known to be a graph.
@@ -89,14 +139,22 @@ fn examine(
     let version = ask("PRAGMA user_version")?;
     let application = ask("PRAGMA application_id")?;
     let new = objects == 0 && version == 0 && application == 0;
-    if !new && application != APPLICATION_ID {
-        return Err(StoreError::Foreign(path.to_owned()));
+    if !new && let Some(refused) = refusal(path, version, application) {
+        return Err(refused);
+    }
+    Ok(usize::try_from(version).unwrap_or_default())
+}
+
+/// Why a file with these marks is not served, if so.
+fn refusal(path: &Path, version: i64, application: i64) -> Option<StoreError> {
+    if application != APPLICATION_ID {
+        return Some(StoreError::Foreign(path.to_owned()));
     }
     match usize::try_from(version) {
-        Ok(known) if known <= MIGRATIONS.len() => Ok(known),
+        Ok(known) if known <= MIGRATIONS.len() => None,
         Ok(_) | Err(_) => {
             let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-            Err(StoreError::Newer { path: path.to_owned(), found: version, known })
+            Some(StoreError::Newer { path: path.to_owned(), found: version, known })
         }
     }
 }
@@ -116,7 +174,7 @@ fn set_up_writer(writer: &Connection, synchronous: Synchronous) -> rusqlite::Res
     Ok(())
 }
 
-fn migrate(writer: &mut Connection, found: usize) -> rusqlite::Result<()> {
+pub(super) fn migrate(writer: &mut Connection, found: usize) -> rusqlite::Result<()> {
     for (from, step) in MIGRATIONS.iter().enumerate().skip(found) {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
@@ -132,13 +190,14 @@ fn migrate(writer: &mut Connection, found: usize) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn made_once_and_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("graph.sqlite");
         for _ in 0..2 {
-            let writer = open_writer(&path, Synchronous::Normal).unwrap();
+            let (writer, _place) = open_writer(&path, Synchronous::Normal).unwrap();
             writer.execute("INSERT INTO node(id, properties) VALUES (random(), '{}')", []).unwrap();
         }
         let reader = open_reader(&path).unwrap();

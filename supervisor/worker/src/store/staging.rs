@@ -12,6 +12,7 @@ use crate::log;
 use crate::requests::Refusal;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,6 +75,12 @@ impl Staging {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{PREFIX}{number}{SUFFIX}"));
+        // Follows no link, and fails where something is.
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        if let Err(e) = made {
+            log::line(format_args!("cannot make {}: {e}", path.display()));
+            return Err(rusqlite::Error::InvalidPath(path));
+        }
         let connection = Connection::open(&path)?;
         let mut staging = Self { connection: None, path, counts: Counts::default() };
         // Nothing here has to survive anything, so nothing is journaled.

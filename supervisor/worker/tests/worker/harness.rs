@@ -121,6 +121,13 @@ impl Worker {
         self.child.wait().unwrap()
     }
 
+    /// Waits until it ends by itself, and returns what it said on standard error.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap(), said)
+    }
+
     pub(crate) fn terminate(&self) {
         self.signal(Signal::SIGTERM);
     }

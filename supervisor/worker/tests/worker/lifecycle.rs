@@ -230,7 +230,7 @@ fn files_that_are_no_graphs_are_refused_clearly() {
 
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    refused("cannot make");
+    refused("a directory");
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod document;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod gone;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod import;
@@ -16,3 +18,5 @@ mod lifecycle;
 mod query;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod unfit;

@@ -1,0 +1,302 @@
+//! What stands at the paths of a graph's files.
+//!
+//! Nothing at such a path is opened or changed before it was examined through a descriptor that follows no link and
+//! touches nothing: it has to be a regular file of this user with one name. What the worker then serves is held, and
+//! [`Place::check`] compares it with what the paths name: a write that nobody who opens the path would find is not
+//! acknowledged. Content is not looked at here; a file that is overwritten in place stays the same file.
+
+use nix::libc;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// What SQLite appends to the name of a database for its log and the index of that.
+pub(super) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// Why what stands at a path is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// It is no regular file.
+    #[error("{path} is {kind}, not a file of the graph; it was not touched: move it away, then start again")]
+    Kind {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// It is another user's.
+    #[error(
+        "{path} belongs to user {found}, this worker runs as user {ours}; it was not touched: \
+         sudo chown {ours} {path}, or start as user {found}"
+    )]
+    Foreign {
+        /// Where.
+        path: PathBuf,
+        /// Whose it is.
+        found: u32,
+        /// Who asks.
+        ours: u32,
+    },
+    /// It has several names.
+    #[error(
+        "{path} has {links} names (hard links), and SQLite would lose what is written by two of them; \
+         it was not touched: cp it to a new file and mv that here, or remove the other names"
+    )]
+    Linked {
+        /// Where.
+        path: PathBuf,
+        /// How many.
+        links: u64,
+    },
+    /// It can't be examined.
+    #[error("cannot examine {path}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A regular file of this user with one name, held without being opened.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// Opened with `O_PATH`: closing it does not drop the locks that SQLite has on the file.
+    file: File,
+    found: Metadata,
+}
+
+impl Examined {
+    /// Its size in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.found.len()
+    }
+
+    /// Opens the very file that was examined.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(&self, options: &OpenOptions) -> io::Result<File> {
+        options.open(self.through())
+    }
+
+    /// Lets nobody else read or write it.
+    pub(super) fn make_private(&self) -> io::Result<()> {
+        if self.found.mode() & 0o777 == 0o600 {
+            return Ok(());
+        }
+        fs::set_permissions(self.through(), Permissions::from_mode(0o600))
+    }
+
+    fn through(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+}
+
+/// Examines what stands at a path, and changes nothing; `None` where nothing does.
+///
+/// # Errors
+/// Why it can't be used.
+pub(crate) fn examine(path: &Path) -> Result<Option<Examined>, Unfit> {
+    let failed = |source| Unfit::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    let opened = options.read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let found = file.metadata().map_err(failed)?;
+    if let Some(kind) = unfit_kind(&found) {
+        return Err(Unfit::Kind { path: path.to_owned(), kind });
+    }
+    refuse_foreign(path, &found)?;
+    if found.nlink() > 1 {
+        return Err(Unfit::Linked { path: path.to_owned(), links: found.nlink() });
+    }
+    Ok(Some(Examined { file, found }))
+}
+
+/// Refuses a directory that is another user's. A link to a directory is followed: a graph may lie on another disk.
+///
+/// # Errors
+/// Why it can't be used.
+pub(crate) fn examine_directory(path: &Path) -> Result<(), Unfit> {
+    let found = fs::metadata(path).map_err(|source| Unfit::Io { path: path.to_owned(), source })?;
+    refuse_foreign(path, &found)
+}
+
+fn refuse_foreign(path: &Path, found: &Metadata) -> Result<(), Unfit> {
+    let ours = nix::unistd::geteuid().as_raw();
+    if found.uid() == ours {
+        return Ok(());
+    }
+    Err(Unfit::Foreign { path: path.to_owned(), found: found.uid(), ours })
+}
+
+/// What it is, unless it is a regular file.
+fn unfit_kind(found: &Metadata) -> Option<&'static str> {
+    let kind = found.file_type();
+    [
+        (kind.is_file(), None),
+        (kind.is_symlink(), Some("a symbolic link")),
+        (kind.is_dir(), Some("a directory")),
+        (kind.is_fifo(), Some("a named pipe")),
+        (kind.is_socket(), Some("a socket")),
+    ]
+    .into_iter()
+    .find_map(|(is, name)| is.then_some(name))
+    .unwrap_or(Some("a device"))
+}
+
+/// The path of what SQLite keeps beside a database.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The files of a graph that is open, and where they are to be.
+#[derive(Debug)]
+pub(crate) struct Place {
+    graph: Held,
+    companions: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    /// Kept, so that no other file can get its number.
+    _file: File,
+}
+
+/// A file of the graph is not where it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path} is not where it was: it {became}")]
+pub(crate) struct Gone {
+    /// Where it was.
+    pub(crate) path: PathBuf,
+    /// What is there instead.
+    pub(crate) became: String,
+}
+
+impl Place {
+    /// Holds the files of a graph that was examined and has been opened since.
+    ///
+    /// # Errors
+    /// When another file has come in the place of one meanwhile.
+    pub(super) fn hold(path: &Path, examined: Examined) -> Result<Self, Unfit> {
+        let graph = Held::new(path.to_owned(), examined);
+        let mut companions = Vec::new();
+        for suffix in COMPANIONS {
+            let path = beside(path, suffix);
+            if let Some(examined) = examine(&path)? {
+                companions.push(Held::new(path, examined));
+            }
+        }
+        Ok(Self { graph, companions })
+    }
+
+    /// Compares what is held with what the paths name: three system calls.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(crate) fn check(&self) -> Result<(), Gone> {
+        self.graph.check()?;
+        self.companions.iter().try_for_each(Held::check)
+    }
+
+    /// Whether merging the log into the graph's file can only save something: the file is in its place, and nobody has
+    /// put another log beside it.
+    pub(super) fn is_mergeable(&self) -> bool {
+        let ours_or_absent = |held: &Held| held.check().is_ok() || fs::symlink_metadata(&held.path).is_err();
+        self.graph.check().is_ok() && self.companions.iter().all(ours_or_absent)
+    }
+}
+
+impl Held {
+    fn new(path: PathBuf, examined: Examined) -> Self {
+        let Examined { file, found } = examined;
+        Self { path, device: found.dev(), inode: found.ino(), _file: file }
+    }
+
+    fn check(&self) -> Result<(), Gone> {
+        let gone = |became: String| Err(Gone { path: self.path.clone(), became });
+        let found = match fs::symlink_metadata(&self.path) {
+            Ok(found) => found,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return gone("is gone".to_owned()),
+            Err(e) => return gone(format!("cannot be reached ({e})")),
+        };
+        if (found.dev(), found.ino()) != (self.device, self.inode) {
+            return gone(format!("was replaced by {}", unfit_kind(&found).unwrap_or("another file")));
+        }
+        if found.nlink() != 1 {
+            return gone(format!("has {} names (hard links)", found.nlink()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_a_regular_file_with_one_name_is_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let said = |name: &str| examine(&at(name)).map(|found| found.is_some()).map_err(|e| e.to_string());
+        assert_eq!(said("nothing"), Ok(false));
+        fs::write(at("file"), "x").unwrap();
+        assert_eq!(said("file"), Ok(true));
+        symlink("file", at("link")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        for link in ["link", "dangling"] {
+            assert!(said(link).unwrap_err().contains("a symbolic link"));
+        }
+        fs::create_dir(at("dir")).unwrap();
+        assert!(said("dir").unwrap_err().contains("a directory"));
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(said("fifo").unwrap_err().contains("a named pipe"));
+        fs::hard_link(at("file"), at("other")).unwrap();
+        assert!(said("file").unwrap_err().contains("2 names"));
+    }
+
+    #[test]
+    fn each_difference_is_seen_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("g");
+        let hold = || {
+            fs::write(&path, "x").unwrap();
+            fs::write(beside(&path, "-wal"), "x").unwrap();
+            let examined = examine(&path).unwrap().unwrap();
+            Place::hold(&path, examined).unwrap()
+        };
+        let said = |place: &Place| place.check().unwrap_err().became;
+        let place = hold();
+        assert_eq!(place.check(), Ok(()));
+        fs::rename(&path, dir.path().join("away")).unwrap();
+        assert_eq!(said(&place), "is gone");
+        symlink("away", &path).unwrap();
+        assert_eq!(said(&place), "was replaced by a symbolic link");
+        fs::rename(dir.path().join("away"), &path).unwrap();
+        assert_eq!(place.check(), Ok(()));
+        fs::hard_link(&path, dir.path().join("away")).unwrap();
+        assert_eq!(said(&place), "has 2 names (hard links)");
+        fs::remove_file(dir.path().join("away")).unwrap();
+        fs::remove_file(beside(&path, "-wal")).unwrap();
+        assert_eq!(said(&place), "is gone");
+        assert!(place.is_mergeable());
+        fs::write(beside(&path, "-wal"), "y").unwrap();
+        assert_eq!(said(&place), "was replaced by another file");
+        assert!(!place.is_mergeable());
+        fs::remove_file(&path).unwrap();
+        drop(hold());
+        assert!(place.check().is_err() && !place.is_mergeable());
+    }
+}
