@@ -6,6 +6,7 @@ use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
+use crate::sys::closing::Slow;
 use crate::sys::tag::{self, Tags};
 use crate::sys::{fds, process};
 use gob_core::Paths;
@@ -15,6 +16,7 @@ use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
 use gob_protocol::{Env, ProcessId, Timestamp};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -110,6 +112,8 @@ pub(crate) struct Boot {
     pub(crate) open_files: libc::rlimit,
     /// How often the journal could not be written.
     pub(crate) journal_failures: Arc<AtomicU64>,
+    /// The logs are where to close a file may take long.
+    _slow: Option<Slow>,
 }
 
 /// What came of looking for what dead supervisors left.
@@ -177,8 +181,8 @@ impl Boot {
         let pid = i32::try_from(std::process::id()).unwrap_or(0);
         let server = ServerInfo { version, pid, instance, started_at };
         let paths = Paths { runtime_dir, state_dir, data_dir, socket };
-        let journal_failures = Arc::default();
-        Ok(Self { lock, runtime, keeper_pid, paths, server, open_files, journal_failures })
+        let (journal_failures, slow) = (Arc::default(), Slow::of(lock.as_fd()));
+        Ok(Self { lock, runtime, keeper_pid, paths, server, open_files, journal_failures, _slow: slow })
     }
 
     /// Ends what dead supervisors of this state directory left, and begins a journal of what this one starts.

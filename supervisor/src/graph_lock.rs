@@ -8,6 +8,7 @@
 
 use crate::files;
 use crate::runs::SpawnFailure;
+use crate::sys::closing::Slow;
 use crate::sys::process;
 use crate::sys::tag::{self, Tag};
 use gob_core::{GraphLock, Holder};
@@ -32,6 +33,7 @@ pub(crate) struct HeldLock {
     path: String,
     /// The length of the file, which most often need not change.
     len: u64,
+    _slow: Option<Slow>,
 }
 
 /// Why a graph's lock was not taken.
@@ -70,7 +72,8 @@ impl HeldLock {
             match file.try_lock() {
                 Ok(()) => {
                     if let Some(len) = len_at(&file, path) {
-                        return Ok(Self { file, path: lock.path.clone(), len });
+                        let slow = Slow::of(file.as_fd());
+                        return Ok(Self { file, path: lock.path.clone(), len, _slow: slow });
                     }
                     // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
                 }

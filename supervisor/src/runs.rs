@@ -11,6 +11,7 @@ use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
 use crate::program;
 use crate::sys::clock;
+use crate::sys::closing;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
@@ -133,6 +134,7 @@ impl Runs {
             limits: &limits,
             cgroup: cgroup.as_ref().map(File::as_fd),
             lock: lock.as_ref().map(|lock| lock.fd()),
+            close_first: closing::is_quick(),
         };
         let Started { id, pidfd, in_cgroup } = spawn::spawn(&spec).map_err(|e| {
             if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {

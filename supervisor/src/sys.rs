@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod clone;
+pub(crate) mod closing;
 pub(crate) mod fds;
 pub(crate) mod message;
 pub(crate) mod process;

@@ -139,6 +139,8 @@ pub struct SpawnPlan {
     pub lock: Option<GraphLock>,
     /// Whether the run is given a port.
     pub needs_port: bool,
+    /// So long nothing is done for it: its graph's lock was busy.
+    pub after_ms: u64,
 }
 
 /// A file whose flock the processes of a run inherit, so that no two workers serve one graph, whoever started them.

@@ -103,6 +103,7 @@ impl Core {
             rlimits: kind.rlimits.iter().map(|(name, value)| (name.clone(), *value)).collect(),
             lock: Some(self.graph_lock(worker)),
             needs_port: needs_port(kind),
+            after_ms: 0,
         }
     }
 

@@ -129,6 +129,7 @@ impl Core {
             port: None,
             endpoint_is_its_own: false,
             lost_ports: 0,
+            busy_locks: 0,
             probing: false,
             looking: None,
             polite: None,

@@ -163,6 +163,8 @@ pub(crate) struct Worker {
     pub(crate) endpoint_is_its_own: bool,
     /// How many runs in a row lost their port to somebody else.
     pub(crate) lost_ports: u32,
+    /// How often its latest run found the graph's lock busy without a process that has it.
+    pub(crate) busy_locks: usize,
     /// A probe looks whether its latest run is ready.
     pub(crate) probing: bool,
     /// What waits to hear who holds the graph without gob.

@@ -5,7 +5,7 @@
 //! the main thread, finds the word of the other in the [`Slot`] that they share.
 
 use super::{Done, Shell};
-use crate::disks::{At, Silent};
+use crate::disks::{At, Disks, Silent};
 use crate::files;
 use crate::graph_lock::{HeldLock, NoLock};
 use crate::program;
@@ -16,6 +16,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A run that is to get a process.
@@ -80,16 +81,27 @@ impl Shell {
         let slot = Arc::new(Slot::default());
         let (done, is_done) = oneshot::channel();
         let (theirs, their_plan) = (Arc::clone(&slot), Arc::clone(&plan));
-        let ticket = self.disks.begin(&lane, places, move |at| {
-            if theirs.is_wanted() {
-                theirs.fill(prepare(&their_plan, at));
-            }
-            // Without a main thread nobody waits.
-            done.send(()).unwrap_or_default();
-        });
         let (disks, to_loop, shared) = (self.disks.clone(), self.done.clone(), Arc::clone(&slot));
+        let begin = move |disks: &Disks| {
+            disks.begin(&lane, places, move |at| {
+                if theirs.is_wanted() {
+                    theirs.fill(prepare(&their_plan, at));
+                }
+                // Without a main thread nobody waits.
+                done.send(()).unwrap_or_default();
+            })
+        };
+        // Where there is nothing to wait for it begins now, in the order in which it was decided.
+        let ticket = if plan.after_ms == 0 { Ok(begin(&disks)) } else { Err((begin, plan.after_ms)) };
         self.preparing.insert(key.clone(), Preparing { plan, port, slot });
         tokio::task::spawn_local(async move {
+            let ticket = match ticket {
+                Ok(ticket) => ticket,
+                Err((begin, after_ms)) => {
+                    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                    begin(&disks)
+                }
+            };
             let silent = disks.wait(&ticket, is_done).await.err();
             to_loop.send(Done::Prepared { key, slot: shared, silent }).await.unwrap_or_default();
         });

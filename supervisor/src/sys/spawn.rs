@@ -31,6 +31,9 @@ pub(crate) struct Spec<'a> {
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// Inherited under the number [`LOCK_FD`].
     pub(crate) lock: Option<BorrowedFd<'a>>,
+    /// Closes what the child is not to have before it executes its program. The kernel lets the parent go on before it closes
+    /// anything itself, and until then the child has locks of others; but a close that waits would hold up the parent.
+    pub(crate) close_first: bool,
 }
 
 /// A resource limit, soft and hard.
@@ -95,6 +98,8 @@ struct Order {
     tag: u64,
     limits: *const [Limit],
     lock: Option<RawFd>,
+    /// For close_range(2).
+    closing: libc::c_uint,
     parent: libc::pid_t,
     failed: Option<(&'static str, c_int)>,
 }
@@ -118,6 +123,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         tag: spec.tag.0,
         limits: spec.limits,
         lock: spec.lock.map(|fd| fd.as_raw_fd()),
+        closing: if spec.close_first { 0 } else { libc::CLOSE_RANGE_CLOEXEC },
         // SAFETY: takes nothing and cannot fail.
         parent: unsafe { libc::getpid() },
         failed: None,
@@ -238,12 +244,17 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
         if let Some(lock) = order.lock {
             check(libc::dup2(lock, LOCK_FD), "dup2")?;
         }
-        let closed = libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        if closed < 0 {
-            return Err("close_range");
-        }
+        let close = |first: RawFd, last: libc::c_uint| {
+            let closed = libc::syscall(libc::SYS_close_range, first, last, order.closing);
+            if closed < 0 { Err("close_range") } else { Ok(()) }
+        };
         if order.lock.is_some() {
+            close(3, LOCK_FD.unsigned_abs() - 1)?;
+            close(LOCK_FD + 1, libc::c_uint::MAX)?;
+            // It may have had this number before.
             check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), "fcntl")?;
+        } else {
+            close(3, libc::c_uint::MAX)?;
         }
         // Only now: a limit may be lower than the lock's number, which is in its place.
         check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
@@ -295,6 +306,7 @@ mod tests {
             limits,
             cgroup: None,
             lock,
+            close_first: true,
         };
         let started = spawn(&spec)?;
         // A child that has ended and was not reaped still has its line in the table.
@@ -334,6 +346,45 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_a_child_is_not_to_have_is_free_as_soon_as_it_is_let_go() {
+        let (null, cwd) = (std::fs::File::open("/dev/null").unwrap(), std::fs::File::open("/").unwrap());
+        let path = std::env::temp_dir().join(format!("gob-spawn-{}", std::process::id()));
+        let open = || std::fs::File::create(&path).unwrap();
+        let mut busy = 0;
+        for lock in [None, Some(null.as_fd())].into_iter().cycle().take(100) {
+            let of_another_graph = open();
+            // Other tests of this process start programs, too.
+            while of_another_graph.try_lock().is_err() {
+                std::thread::yield_now();
+            }
+            let spec = Spec {
+                program: c"/bin/true",
+                argv: &strings(&["true"]),
+                envp: &[],
+                cwd: cwd.as_fd(),
+                stdin: null.as_fd(),
+                stdout: null.as_fd(),
+                stderr: null.as_fd(),
+                umask: 0o077,
+                open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
+                tag: Tag(79 << 22),
+                limits: &[],
+                cgroup: None,
+                lock,
+                close_first: true,
+            };
+            let started = spawn(&spec).unwrap();
+            drop(of_another_graph);
+            busy += u32::from(open().try_lock().is_err());
+            let mut status = 0;
+            // SAFETY: our own child; writes one integer.
+            assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
+        }
+        std::fs::remove_file(path).unwrap();
+        assert!(busy < 10, "a child that runs its program had the lock {busy} times of 100");
+    }
+
+    #[test]
     fn a_place_that_is_no_control_group_is_done_without() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let cwd = std::fs::File::open("/").unwrap();
@@ -351,6 +402,7 @@ mod tests {
             limits: &[],
             cgroup: Some(null.as_fd()),
             lock: None,
+            close_first: false,
         };
         let started = spawn(&spec).unwrap();
         assert!(!started.in_cgroup);

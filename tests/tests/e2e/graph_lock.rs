@@ -148,3 +148,26 @@ fn a_graph_whose_lock_cannot_be_made_does_not_start() {
     assert!(message.contains(".gob/g.lock") && message.contains("open"), "{message}");
     gob.connect_as("cli").ok("stop", json!({"name": "g"}));
 }
+
+/// Restarts a graph so often, and returns what was not answered with success.
+fn restarts(gob: &Gob, graph: &str, times: usize) -> Vec<Value> {
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": graph}));
+    (0..times)
+        .map(|_| conn.ask("restart", json!({"name": graph})))
+        .filter(|answer| answer["success"] != true)
+        .collect()
+}
+
+#[test]
+fn graphs_that_restart_at_the_same_moment_are_never_held_by_nobody() {
+    let times = std::env::var("GOB_TEST_RESTARTS").ok().and_then(|times| times.parse().ok()).unwrap_or(150);
+    let gob = Gob::new();
+    let failed = std::thread::scope(|scope| {
+        let one = scope.spawn(|| restarts(&gob, "one", times));
+        let other = scope.spawn(|| restarts(&gob, "other", times));
+        [one, other].map(|thread| thread.join().unwrap()).concat()
+    });
+    assert!(failed.is_empty(), "{} of {} failed, such as {}", failed.len(), 2 * times, failed[0]);
+    assert_eq!(gob.status()["spawn_failures"], 0);
+}

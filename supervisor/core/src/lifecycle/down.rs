@@ -200,18 +200,23 @@ impl Core {
                     EventKind::WorkerFailed
                 }
                 Verdict::Retry(delay_ms) => {
-                    worker.phase = Phase::Backoff;
-                    let at = self.wall_in(delay_ms);
-                    if let Some(worker) = self.workers.get_mut(name) {
-                        worker.shown.next_restart_at = Some(at);
-                        worker.shown.reason.get_or_insert_with(|| format!("{exit}"));
-                    }
-                    self.timers.arm(Timer::Backoff(name.clone()), now.saturating_add(delay_ms));
-                    EventKind::WorkerBackoff
+                    worker.shown.reason.get_or_insert_with(|| format!("{exit}"));
+                    self.back_off(name, delay_ms)
                 }
             }
         };
         self.publish(event, Actor::Supervisor, Some(name));
+    }
+
+    /// Has the next run begin after so long.
+    pub(super) fn back_off(&mut self, name: &Name, delay_ms: u64) -> EventKind {
+        let at = self.wall_in(delay_ms);
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.phase = Phase::Backoff;
+            worker.shown.next_restart_at = Some(at);
+        }
+        self.timers.arm(Timer::Backoff(name.clone()), self.now.mono_ms.saturating_add(delay_ms));
+        EventKind::WorkerBackoff
     }
 }
 

@@ -10,11 +10,14 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use gob_protocol::kind::{Check, Orphans};
+use gob_protocol::kind::{Check, Orphans, RestartOn};
 use gob_protocol::{
     Actor, ErrorCode, EventKind, Exit, Name, Outcome, ProcessId, Receipt, Signalled, WireError,
 };
 use serde_json::json;
+
+/// When a lock is tried again that is busy without a process that has it, each time after so long; two seconds in all.
+const BUSY_LOCK_MS: [u64; 14] = [5, 10, 20, 40, 80, 120, 160, 200, 200, 200, 200, 250, 250, 250];
 
 /// What waits for the answer to `Effect::Examine`.
 #[derive(Debug, Clone)]
@@ -89,7 +92,7 @@ impl Core {
                 Looking::After(ended) => self.go_on(key, *ended),
             },
             Examined::Nobody => match looking {
-                Looking::Before => self.push_spawn(&key.name),
+                Looking::Before => self.push_spawn(&key.name, 0),
                 Looking::After(ended) => self.go_on(key, *ended),
             },
         }
@@ -157,9 +160,39 @@ impl Core {
     /// Somebody else has the lock of the graph: another supervisor's worker, or one that outlived its supervisor.
     pub(crate) fn held(&mut self, key: &RunKey, holder: &Holder) {
         let Some(worker) = self.current(key).filter(|worker| worker.awaits_spawn()) else { return };
+        let is_starting = matches!(worker.phase, Phase::Starting { .. });
+        if holder.pid == 0 && is_starting {
+            return self.held_by_nobody(key, holder);
+        }
         worker.shown.fill_port(None);
         let error = held_by(&key.name, holder);
         self.gives_up(key, &Receipt::default(), error);
+    }
+
+    /// The lock is busy and no process has it that can be seen. Most often there is none any more, so it is tried again; and
+    /// where it stays so, it is nobody's failure.
+    fn held_by_nobody(&mut self, key: &RunKey, holder: &Holder) {
+        let name = &key.name;
+        let Some(worker) = self.current(key) else { return };
+        if let Some(after_ms) = BUSY_LOCK_MS.get(worker.busy_locks) {
+            worker.busy_locks += 1;
+            return self.push_spawn(name, *after_ms);
+        }
+        worker.shown.fill_port(None);
+        let error = held_by(name, holder);
+        let (policy, run) = (worker.kind.restart.clone(), worker.run);
+        self.look_no_longer(name);
+        self.settle(name, Phase::Idle);
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.shown.reason = Some(error.message.clone());
+        }
+        let event = if policy.on == RestartOn::Never {
+            EventKind::WorkerStopped
+        } else {
+            self.back_off(name, policy.backoff_ms.1)
+        };
+        self.publish(event, Actor::Supervisor, Some(name));
+        self.fail_starters(name, run, &error);
     }
 
     /// What an earlier supervisor left of this worker.
@@ -315,13 +348,18 @@ fn survived(name: &Name, pids: Vec<i32>) -> WireError {
 }
 
 fn held_by(name: &Name, holder: &Holder) -> WireError {
-    let who: String = match holder.pid {
-        0 => "another process".into(),
-        pid => format!("pid {pid}"),
+    let path = &holder.path;
+    let (message, hint) = match holder.pid {
+        0 => (
+            format!("the graph of {name} is held ({path}), by no process that can be seen from here"),
+            "another user, a container or another machine may have it; gob tries again".into(),
+        ),
+        pid => (
+            format!("the graph of {name} is held by pid {pid} ({path}), which is not this supervisor's"),
+            see_who(name),
+        ),
     };
-    let message =
-        format!("the graph of {name} is held by {who} ({}), which is not this supervisor's", holder.path);
     WireError::new(ErrorCode::ServerLockedByExternal, message)
-        .hint(see_who(name))
+        .hint(hint)
         .details(json!({"pid": holder.pid, "owner": holder.owner.as_str(), "path": holder.path}))
 }

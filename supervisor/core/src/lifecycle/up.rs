@@ -22,6 +22,7 @@ impl Core {
         worker.told_mono_ms = None;
         worker.live = crate::worker::Live::default();
         worker.port = None;
+        worker.busy_locks = 0;
         worker.endpoint_is_its_own = false;
         let timeout_ms = worker.kind.readiness.timeout_ms;
         let Some(worker) = self.workers.get(name) else { return };
@@ -53,10 +54,10 @@ impl Core {
         }
     }
 
-    /// Has the shell start the latest run.
-    pub(super) fn push_spawn(&mut self, name: &Name) {
+    /// Has the shell start the latest run, after so long.
+    pub(super) fn push_spawn(&mut self, name: &Name, after_ms: u64) {
         if let Some(worker) = self.workers.get(name) {
-            let plan = self.plan(worker);
+            let plan = crate::SpawnPlan { after_ms, ..self.plan(worker) };
             self.out.push(Effect::Spawn(Box::new(plan)));
         }
     }

@@ -254,6 +254,7 @@ fn held_without_gob() {
         Step::StopAnswered(w(), true),
         Step::StopAnswered(w(), false),
         Step::Held(w()),
+        Step::Busy(w()),
         Step::Leftover(w(), true),
         Step::Leftover(w(), false),
         Step::Leave(DESKTOP),

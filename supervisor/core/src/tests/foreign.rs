@@ -5,7 +5,7 @@ use super::harness::{World, kind};
 use super::steps::{Seen, Step};
 use super::words::{CLI, DESKTOP, by_name, code, name, outcome, restart, start, start_leased, stop, view};
 use crate::{Input, RunKey};
-use gob_protocol::kind::{GraphDirEncoding, Kind, Orphans};
+use gob_protocol::kind::{GraphDirEncoding, Kind, Orphans, RestartOn};
 use gob_protocol::{Data, ErrorCode, Exit, Outcome, Receipt, Request, Signalled, State};
 use std::vec;
 use std::vec::Vec;
@@ -237,6 +237,45 @@ fn who_has_the_lock_of_the_graph_is_named() {
     assert_eq!(error.code, ErrorCode::ServerLockedByExternal);
     assert_eq!(error.details.unwrap()["pid"], 77);
     assert_eq!(view(&world).state, State::Failed, "no crash loop");
+}
+
+#[test]
+fn a_lock_without_a_holder_is_tried_again_and_is_nobodys_failure() {
+    for on in [RestartOn::OnFailure, RestartOn::Never] {
+        let mut kind = kind();
+        kind.restart.on = on;
+        kind.readiness.timeout_ms = 60_000;
+        let mut world = world(kind);
+        world.takes(&Step::Ask(CLI, start("w")));
+        let mut tries = 1;
+        while answer(&world).is_none() {
+            assert_eq!(view(&world).state, State::Starting);
+            world.takes(&Step::Busy(name("w")));
+            tries += 1;
+            assert!(tries < 50, "without a bound");
+        }
+        assert!(tries > 10);
+        assert_eq!(code(answer(&world).as_ref()), Some(ErrorCode::ServerLockedByExternal));
+        let rests = if on == RestartOn::Never { State::Idle } else { State::Backoff };
+        assert_eq!((view(&world).state, view(&world).restarts), (rests, 0));
+        assert!(view(&world).reason.is_some_and(|reason| reason.contains("/lock")), "{:?}", view(&world));
+        // Free again, it goes on, whatever was counted before.
+        world.takes(&Step::Ask(CLI, start("w")));
+        world.takes(&Step::Busy(name("w")));
+        world.settles();
+        assert_eq!(outcome(answer(&world).as_ref()), Some(Outcome::Started));
+    }
+}
+
+#[test]
+fn a_stop_while_a_lock_is_tried_again_ends_it() {
+    let mut world = world(kind());
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Busy(name("w")));
+    world.takes(&Step::Ask(CLI, stop("w")));
+    world.takes(&Step::CalledOff(name("w")));
+    assert!(matches!(answer(&world), Some(Ok(Data::Stop(_)))), "{:?}", answer(&world));
+    assert_eq!(view(&world).state, State::Idle);
 }
 
 #[test]

@@ -165,7 +165,9 @@ impl Runs {
         let key = &plan.key;
         let last = self.last.insert(key.name.clone(), key.run).unwrap_or(0);
         let opened = self.opened.remove(&key.name) == Some(key.run);
-        ensure!(key.run > last || opened, "{key:?} is not a new run, {last} was");
+        // Its lock was busy.
+        let again = plan.after_ms > 0 && key.run == last && !self.live.contains_key(&key.name);
+        ensure!(key.run > last || opened || again, "{key:?} is not a new run, {last} was");
         ensure!(!self.looking.contains_key(&key.name), "{key:?} begins while its graph is looked at");
         let stage = Stage::Spawning;
         let run = Run {
@@ -228,7 +230,7 @@ impl World {
             Effect::Publish { event, owned, others } => self.published(event, owned, others)?,
             Effect::Lagged { conn, frame } => self.lagged(*conn, frame)?,
             Effect::Spawn(plan) => {
-                if !self.runs.opened.contains_key(&plan.key.name) {
+                if !self.runs.opened.contains_key(&plan.key.name) && plan.after_ms == 0 {
                     spawned.push(plan.key.name.clone());
                 }
                 self.runs.begin(plan)?;

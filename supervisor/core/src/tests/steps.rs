@@ -38,6 +38,8 @@ pub(super) enum Step {
     Examined(Name, Seen),
     /// Somebody else has the lock of the graph.
     Held(Name),
+    /// The lock of a run's graph is busy, and nobody is seen who has it.
+    Busy(Name),
     /// Something of an earlier supervisor is left of the worker, or nothing any more.
     Leftover(Name, bool),
     /// The HTTP request to end was taken or not.
@@ -201,12 +203,8 @@ impl World {
                 }
             }
             Step::SpawnFailed(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
-                Input::SpawnFailed {
-                    key: run.key(name),
-                    errno: "ENOENT".into(),
-                    message: "no program".into(),
-                }
+                let key = runs.get(name).filter(|run| run.stage == Stage::Spawning)?.key(name);
+                Input::SpawnFailed { key, errno: "ENOENT".into(), message: "no program".into() }
             }
             Step::CalledOff(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && run.called_off)?;
@@ -237,10 +235,14 @@ impl World {
                     port_taken: false,
                 }
             }
-            Step::PortTaken(_) | Step::Told(_) | Step::Notified(..) | Step::StopAnswered(..) => {
-                return self.found(step);
-            }
-            Step::Examined(..) | Step::Held(_) | Step::Leftover(..) => return self.found(step),
+            Step::PortTaken(_)
+            | Step::Told(_)
+            | Step::Notified(..)
+            | Step::StopAnswered(..)
+            | Step::Examined(..)
+            | Step::Held(_)
+            | Step::Busy(_)
+            | Step::Leftover(..) => return self.found(step),
             Step::Surviving(name) => {
                 let run = runs.get(name).filter(|run| run.census)?;
                 let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
@@ -293,6 +295,13 @@ impl World {
             Step::Held(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
                 Input::Held { key: run.key(name), holder: holder("desktop") }
+            }
+            Step::Busy(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                Input::Held {
+                    key: run.key(name),
+                    holder: Holder { pid: 0, start_time: 0, ..holder("unknown") },
+                }
             }
             Step::Leftover(name, some) => {
                 let pids = if *some { vec![8, 9] } else { Vec::new() };
