@@ -56,7 +56,13 @@ pub struct Cursor {
 impl Cursor {
     /// Starts with a snapshot and the filters given.
     #[must_use]
-    pub const fn new(filter: Subscribe) -> Self {
+    pub fn new(filter: Subscribe) -> Self {
+        Self::exactly(Subscribe { snapshot: filter.since.is_none(), ..filter })
+    }
+
+    /// Starts with what is given and nothing more.
+    #[must_use]
+    pub const fn exactly(filter: Subscribe) -> Self {
         Self { filter, at: None }
     }
 
@@ -64,7 +70,7 @@ impl Cursor {
     #[must_use]
     pub fn request(&self) -> Subscribe {
         match &self.at {
-            None => Subscribe { snapshot: self.filter.since.is_none(), ..self.filter.clone() },
+            None => self.filter.clone(),
             Some((instance, seq)) => Subscribe {
                 since: Some(*seq),
                 instance: Some(instance.clone()),
@@ -77,7 +83,7 @@ impl Cursor {
     /// Takes the answer to it.
     pub fn subscribed(&mut self, data: &SubscribeData) {
         // In a replay the events up to `seq` are still to come; each moves the cursor by itself.
-        let replays = data.workers.is_none() && self.request().since.is_some();
+        let replays = !data.gap && self.request().since.is_some();
         let from = match &self.at {
             Some((_, seq)) if replays => *seq,
             None if replays => self.filter.since.unwrap_or(data.seq),
@@ -103,18 +109,24 @@ impl Cursor {
 pub struct Subscription {
     connector: Connector,
     cursor: Cursor,
+    /// Connected, and not subscribed yet.
+    first: Option<Client>,
     client: Option<Client>,
 }
 
 impl Subscription {
-    /// How long to wait between looks at a directory in which nothing seems to happen.
-    const LOOK: Duration = Duration::from_secs(5);
-
     /// A subscription that is not connected yet. A connector with auto-start brings a supervisor up whenever there is
     /// none; one without waits for somebody else to do it.
     #[must_use]
-    pub const fn new(connector: Connector, filter: Subscribe) -> Self {
-        Self { connector, cursor: Cursor::new(filter), client: None }
+    pub fn new(connector: Connector, filter: Subscribe) -> Self {
+        Self { connector, cursor: Cursor::new(filter), first: None, client: None }
+    }
+
+    /// A subscription that begins on a connection that is there already, with what is given and nothing more. The
+    /// connector is for the connections after it.
+    #[must_use]
+    pub const fn on(client: Client, connector: Connector, filter: Subscribe) -> Self {
+        Self { connector, cursor: Cursor::exactly(filter), first: Some(client), client: None }
     }
 
     /// Waits for the next update; `None` when the deadline passes.
@@ -138,31 +150,54 @@ impl Subscription {
     }
 
     fn connect(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {
-        loop {
-            // Watched before the attempt, so that a socket published right after it wakes the wait.
-            let changes = changes(self.connector.dirs());
-            match self.subscribe() {
-                Ok((client, data)) => {
-                    self.cursor.subscribed(&data);
-                    self.client = Some(client);
-                    return Ok(Some(Update::Subscribed(data)));
-                }
-                Err(error) if may_pass(&error) => {}
-                Err(error) => return Err(error),
-            }
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                return Ok(None);
-            }
-            let look = now + Self::LOOK;
-            changes.wait(deadline.map_or(look, |deadline| deadline.min(look)));
-        }
+        let (cursor, mut first) = (&self.cursor, self.first.take());
+        let connected = when_there(&self.connector, deadline, || {
+            let mut client = first.take().map_or_else(|| self.connector.connect(), Ok)?;
+            let data = client.subscribe(cursor.request())?;
+            Ok((client, data))
+        })?;
+        Ok(connected.map(|(client, data)| {
+            self.cursor.subscribed(&data);
+            self.client = Some(client);
+            Update::Subscribed(data)
+        }))
     }
+}
 
-    fn subscribe(&self) -> Result<(Client, SubscribeData), Error> {
-        let mut client = self.connector.connect()?;
-        let data = client.subscribe(self.cursor.request())?;
-        Ok((client, data))
+impl Connector {
+    /// Connects once somebody is there, which may take until others start a supervisor; `None` when the deadline passes
+    /// first.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`], but for what may pass by itself.
+    pub fn connect_when_there(&self, deadline: Option<Instant>) -> Result<Option<Client>, Error> {
+        when_there(self, deadline, || self.connect())
+    }
+}
+
+/// How long to wait between looks at a directory in which nothing seems to happen.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Tries until it works, as often as something changes where the supervisor's socket is.
+fn when_there<T>(
+    connector: &Connector,
+    deadline: Option<Instant>,
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    loop {
+        // Watched before the attempt, so that a socket published right after it wakes the wait.
+        let changes = changes(connector.dirs());
+        match attempt() {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) if may_pass(&error) => {}
+            Err(error) => return Err(error),
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            return Ok(None);
+        }
+        let look = now + LOOK;
+        changes.wait(deadline.map_or(look, |deadline| deadline.min(look)));
     }
 }
 
@@ -179,7 +214,9 @@ mod tests {
 
     fn data(seq: u64, instance: &str, snapshot: bool) -> SubscribeData {
         let workers = if snapshot { json!([]) } else { json!(null) };
-        serde_json::from_value(json!({"seq": seq, "instance": instance, "workers": workers})).unwrap()
+        let gap = instance == "j";
+        serde_json::from_value(json!({"seq": seq, "instance": instance, "gap": gap, "workers": workers}))
+            .unwrap()
     }
 
     #[test]
@@ -201,6 +238,21 @@ mod tests {
         cursor.subscribed(&data(2, "j", true));
         let last = cursor.request();
         assert_eq!((last.since, last.instance.as_deref()), (Some(2), Some("j")));
+    }
+
+    #[test]
+    fn a_replay_with_a_snapshot_is_gone_on_with_where_it_was_cut_off() {
+        let asked = Subscribe { since: Some(3), snapshot: true, ..Subscribe::default() };
+        let mut cursor = Cursor::exactly(asked.clone());
+        assert_eq!(cursor.request(), asked);
+        cursor.subscribed(&data(7, "i", true));
+        cursor.frame("{\"event\":\"worker_ready\",\"seq\":4}");
+        assert_eq!((cursor.request().since, cursor.request().snapshot), (Some(4), false));
+        assert_eq!(
+            Cursor::exactly(Subscribe::default()).request(),
+            Subscribe::default(),
+            "no snapshot unasked"
+        );
     }
 
     #[test]

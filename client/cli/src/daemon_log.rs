@@ -1,9 +1,10 @@
 //! The supervisor's own log: `gobd.log` in the state directory, and `gobd.log.1` when it grew too large.
 
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
+use crate::stream::End;
 use crate::text::escape;
-use gob_client::Dirs;
 use gob_client::logs::Watch;
 use serde_json::json;
 use std::fs::File;
@@ -12,7 +13,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Prints the log, or its last lines, and goes on with what comes if that is wanted; as JSON `{"line":"…"}` for each line.
-pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool, json: bool) -> Result<u8, Failure> {
+pub(crate) fn show(context: &Context, lines: Option<usize>, follow: bool) -> Result<u8, Failure> {
+    let (dirs, end, json) = (context.dirs()?, End::of(context.timeout), context.json);
     let print = if json { print_json } else { print };
     let path = dirs.daemon_log();
     let failed = |error: io::Error| unavailable(&path, &error);
@@ -31,7 +33,8 @@ pub(crate) fn show(dirs: &Dirs, lines: Option<usize>, follow: bool, json: bool) 
     let Some(watch) = watch else { return Ok(0) };
     out::end_with_reader();
     loop {
-        watch.wait().map_err(failed)?;
+        watch.wait_until(end.at(), None).map_err(failed)?;
+        end.check("daemon logs -f")?;
         if let Some(file) = &mut file {
             file.read_to_end(&mut text).map_err(failed)?;
         }

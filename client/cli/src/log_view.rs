@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::log_source::Source;
 use crate::out;
+use crate::stream::End;
 use crate::text::escape;
 use gob_client::Name;
 use gob_client::logs::{Piece, Stream, Watch};
@@ -55,7 +56,7 @@ impl LogView {
     }
 
     /// Goes on with what comes, run after run, until somebody ends this program.
-    pub(crate) fn follow(&mut self, sources: &mut [Source], watch: &Watch) -> Result<u8, Failure> {
+    pub(crate) fn follow(&mut self, sources: &mut [Source], watch: &Watch, end: End) -> Result<u8, Failure> {
         loop {
             for source in sources.iter_mut() {
                 // Asked before the rest is read: what a run wrote before the next one began must not be missed.
@@ -73,7 +74,8 @@ impl LogView {
                 }
             }
             self.flush()?;
-            watch.wait().map_err(|error| {
+            end.check("logs -f")?;
+            watch.wait_until(end.at(), None).map_err(|error| {
                 Failure::own("log-unavailable", 1, "cannot watch the log files".to_owned())
                     .cause(error.to_string())
             })?;

@@ -172,7 +172,7 @@ fn a_start_that_takes_too_long_is_not_ready_however_short_its_time() {
         let ran = world.run(&[args, &["--timeout", "1ms"]].concat());
         let want = format!(
             "error: demo is not ready yet: no answer to `{}` within 2.0 s\n  the supervisor goes on with it\n\
-             hint: see gobctl daemon logs\n",
+             hint: watch it: gobctl logs -f demo, gobctl events demo\n",
             args[0]
         );
         ran.is(8, "", &want);

@@ -1,10 +1,12 @@
 //! Waits for changes in log directories: more output, a rotation, a new run. By inotify, never by polling.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::blocking::poll_timeout;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Directories under watch, there or not yet.
 #[derive(Debug)]
@@ -25,13 +27,32 @@ impl Watch {
         Ok(watch)
     }
 
+    /// Watches one more directory.
+    ///
+    /// # Errors
+    /// When the system has no more watches.
+    pub fn add(&mut self, dir: PathBuf) -> io::Result<()> {
+        self.watch_or_above(&dir)?;
+        self.dirs.push(dir);
+        Ok(())
+    }
+
     /// Waits until something changed. Look at the files before the first call and after each.
     ///
     /// # Errors
     /// When the watch fails.
     pub fn wait(&self) -> io::Result<()> {
-        let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::NONE) {
+        self.wait_until(None, None)
+    }
+
+    /// Waits until something changed, the deadline passed, or another descriptor is readable.
+    ///
+    /// # Errors
+    /// When the watch fails.
+    pub fn wait_until(&self, deadline: Option<Instant>, also: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let mut fds = vec![PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
+        fds.extend(also.map(|also| PollFd::new(also, PollFlags::POLLIN)));
+        match poll(&mut fds, poll_timeout(deadline)) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -45,12 +66,12 @@ impl Watch {
     /// Adding a watch that is there already changes nothing.
     fn renew(&self) -> io::Result<()> {
         for dir in &self.dirs {
-            self.add(dir)?;
+            self.watch_or_above(dir)?;
         }
         Ok(())
     }
 
-    fn add(&self, dir: &Path) -> io::Result<()> {
+    fn watch_or_above(&self, dir: &Path) -> io::Result<()> {
         loop {
             if self.watch(dir)? {
                 return Ok(());

@@ -33,6 +33,7 @@ mod sockets;
 mod spawn;
 mod stop;
 mod stop_ways;
+mod streams;
 mod syscalls;
 mod terminal;
 mod trees;

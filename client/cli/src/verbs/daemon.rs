@@ -60,7 +60,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         }
         Some(("logs", matches)) => {
             let lines = matches.get_one::<usize>("lines").copied();
-            daemon_log::show(&context.dirs()?, lines, matches.get_flag("follow"), context.json)
+            daemon_log::show(context, lines, matches.get_flag("follow"))
         }
         _ => super::status::supervisor(&context.without_autostart()),
     }

@@ -1,20 +1,22 @@
 //! `gobctl events`: what happens, as it happens.
 
+mod past;
+
 use super::list::here;
 use super::{LOOKING, Verb};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::EventLines;
+use crate::stream::{Stream, Told};
 use crate::text::{escape, nearest, now, parse_number};
 use crate::{out, rows};
 use clap::{Arg, ArgAction, ArgMatches};
-use gob_client::blocking::Client;
+use gob_client::Name;
 use gob_client::protocol::Event;
 use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::event::{EventKind, Lagged};
 use gob_client::protocol::request::Subscribe;
-use gob_client::{Name, Request, requests};
 use std::io::IsTerminal;
 
 pub(crate) const VERB: Verb = Verb {
@@ -22,7 +24,7 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: LOOKING,
     about: "What happens, as it happens",
-    examples: "Examples:\n  gobctl events\n  gobctl events demo --type ready --type stopped\n  gobctl events --since 41 --json\n",
+    examples: "Examples:\n  gobctl events\n  gobctl events demo --type ready --type stopped\n  gobctl events --since 41 --json\n  gobctl events --no-follow --format text | grep failed\n",
     command: |command| {
         command
             .arg(
@@ -55,6 +57,17 @@ pub(crate) const VERB: Verb = Verb {
                     .help("Only workers with this working directory"),
             )
             .arg(Arg::new("snapshot").long("snapshot").action(ArgAction::SetTrue).help("First what there is"))
+            .arg(
+                Arg::new("no-follow")
+                    .long("no-follow")
+                    .action(ArgAction::SetTrue)
+                    .help("Only what has happened, as far back as the supervisor keeps it"),
+            )
+            .arg(
+                Arg::new("format").long("format").value_name("FORM").value_parser(["text", "json"]).help(
+                    "text, one line for people, as on a terminal; json, one object a line, as in a pipe",
+                ),
+            )
     },
     run,
 };
@@ -79,7 +92,15 @@ fn parse_kind(text: &str) -> Result<EventKind, String> {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let subscribe = Subscribe {
+    let as_text = match matches.get_one::<String>("format").map(String::as_str) {
+        Some("text") if context.json => {
+            return Err(Failure::usage("--json and --format text are two forms".to_owned()));
+        }
+        Some("text") => true,
+        Some(_) => false,
+        None => !context.json && std::io::stdout().is_terminal(),
+    };
+    let wanted = Subscribe {
         since: matches.get_one::<u64>("since").copied(),
         names: matches.get_many::<Name>("name").map(|names| names.cloned().collect()),
         events: matches.get_many::<EventKind>("type").map(|kinds| kinds.copied().collect()),
@@ -87,49 +108,57 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         snapshot: matches.get_flag("snapshot"),
         ..Subscribe::default()
     };
-    let wants_snapshot = subscribe.snapshot;
-    let (mut client, data) = context.ask(&Request::Subscribe(subscribe))?;
-    let answer: SubscribeData = requests::read("subscribe", &data)?;
+    let mut view = EventView::new(context, as_text);
+    if matches.get_flag("no-follow") {
+        return past::show(context, &wanted, &mut view);
+    }
+    let wants_snapshot = wanted.snapshot;
+    let mut stream = Stream::open(context, "events", wanted)?;
     out::end_with_reader();
-    if context.json || !std::io::stdout().is_terminal() {
-        if answer.gap || wants_snapshot {
-            out::print(&format!("{}\n", data.get()))?;
+    loop {
+        match stream.next(None)? {
+            Told::Subscribed(data) if data.gap || wants_snapshot => view.snapshot(&data)?,
+            Told::Subscribed(_) | Told::Nothing => {}
+            Told::Frame(line) => view.frame(&line)?,
         }
-        return pass_on(&mut client);
     }
-    if answer.gap {
-        context.note("some of these events are gone; this is the state that they led to");
-    }
-    if let Some(workers) = answer.workers.filter(|workers| !workers.is_empty()) {
-        out::print(&rows::list_of(&workers, now(), context.look()))?;
-    }
-    show(context, &mut client)
 }
 
-/// One event per line, as they came.
-fn pass_on(client: &mut Client) -> Result<u8, Failure> {
-    while let Some(line) = client.next_event(None)? {
-        out::print(&format!("{line}\n"))?;
-    }
-    Err(gone())
+/// How events are shown: one a line for people, or as they came.
+struct EventView<'a> {
+    context: &'a Context,
+    /// The words for people, and their clock.
+    text: Option<(EventLines, Clock)>,
 }
 
-fn show(context: &Context, client: &mut Client) -> Result<u8, Failure> {
-    let (mut lines, clock) = (EventLines::default(), Clock::local());
-    while let Some(line) = client.next_event(None)? {
-        if let Ok(event) = serde_json::from_str::<Event>(&line) {
+impl<'a> EventView<'a> {
+    fn new(context: &'a Context, as_text: bool) -> Self {
+        Self { context, text: as_text.then(|| (EventLines::default(), Clock::local())) }
+    }
+
+    fn snapshot(&self, data: &SubscribeData) -> Result<(), Failure> {
+        if self.text.is_none() {
+            return out::print(&format!("{}\n", serde_json::to_string(data).unwrap_or_default()));
+        }
+        match &data.workers {
+            Some(workers) if !workers.is_empty() => {
+                out::print(&rows::list_of(workers, now(), self.context.look()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn frame(&mut self, line: &str) -> Result<(), Failure> {
+        let context = self.context;
+        let Some((lines, clock)) = &mut self.text else { return out::print(&format!("{line}\n")) };
+        if let Ok(event) = serde_json::from_str::<Event>(line) {
             out::print(&lines.line(&event, context.look(), |time| clock.stamp(time, now())))?;
-        } else if let Ok(lagged) = serde_json::from_str::<Lagged>(&line) {
-            context.note(&format!("{} events were missed: this terminal was too slow", lagged.missed));
+        } else if let Ok(lagged) = serde_json::from_str::<Lagged>(line) {
+            context.note(&format!("{} events were missed: they were not read fast enough", lagged.missed));
             out::print(&rows::list_of(&lagged.workers, now(), context.look()))?;
         } else if context.verbose {
-            context.note(&format!("an event that this version does not know: {}", escape(&line)));
+            context.note(&format!("an event that this version does not know: {}", escape(line)));
         }
+        Ok(())
     }
-    Err(gone())
-}
-
-fn gone() -> Failure {
-    Failure::own("supervisor-unreachable", 7, "the supervisor has gone away".to_owned())
-        .hint("gobctl events, once there is another one; see gobctl daemon logs")
 }

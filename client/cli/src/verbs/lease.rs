@@ -2,38 +2,42 @@
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{do_with, name, name_arg};
+use crate::each::{ask_of, name, name_arg, print_data};
 use crate::failure::Failure;
-use crate::render;
+use crate::holding::{Holding, hold};
+use crate::stream::End;
 use crate::text::escape;
+use crate::{out, render};
 use clap::ArgMatches;
-use gob_client::Request;
-use gob_client::blocking::Client;
+use gob_client::protocol::answer::WorkerData;
 use gob_client::protocol::request::ByName;
-use std::time::Duration;
+use gob_client::{Request, requests};
 
 pub(crate) const VERB: Verb = Verb {
     name: "lease",
     aliases: &[],
     group: WORKERS,
     about: "Hold a worker until interrupted",
-    examples: "Examples:\n  gobctl lease demo\n",
+    examples: "Examples:\n  gobctl lease demo\n  gobctl lease demo --timeout 10m\n",
     command: |command| command.arg(name_arg("NAME")),
     run,
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let end = End::of(context.timeout);
     let name = name(matches)?;
     let request = Request::Lease(ByName { name: name.clone() });
-    let mut client = do_with(context, &name, &request, |worker| {
-        format!("holding {} ({}) until interrupted", escape(name.as_str()), render::who(worker))
-    })?;
-    hold(&mut client)
-}
-
-/// Keeps the connection until somebody ends this program, or the supervisor goes away.
-pub(super) fn hold(client: &mut Client) -> Result<u8, Failure> {
-    while !client.wait_for_end(Duration::from_secs(3600))? {}
-    let message = "the supervisor has gone away, and the lease with it".to_owned();
-    Err(Failure::own("supervisor-unreachable", 7, message).hint("see gobctl daemon logs"))
+    let (client, data) = ask_of(context, &name, &request)?;
+    let WorkerData { worker } = requests::read("lease", &data)?;
+    if context.json {
+        print_data(&data)?;
+    } else if !context.quiet {
+        let (shown, who) = (escape(name.as_str()), render::who(&worker));
+        let state = if worker.state.is_live() { String::new() } else { format!(", {}", worker.state) };
+        out::print(&format!("holding {shown} ({who}{state}) until interrupted\n"))?;
+        if !worker.state.is_live() {
+            context.note(&format!("{name} does not run: gobctl start {}", name.as_argument()));
+        }
+    }
+    hold(&Holding { context, verb: "lease", end }, client, vec![name])
 }

@@ -2,43 +2,37 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::stream::{Stream, Told};
 use crate::text::now;
 use crate::{out, rows};
 use gob_client::View;
 use gob_client::model::Model;
 use gob_client::protocol::answer::ListData;
 use gob_client::protocol::request::{List, Subscribe};
-use gob_client::subscription::{Subscription, Update};
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// On a terminal times are shown that pass; this is how often.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Shows the list until somebody ends this program.
 pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
-    // The first connection may start the supervisor. Later ones wait for it: nothing is started behind anybody's back.
-    let first = context.connect("subscribe")?;
-    let connector = context.connector()?.autostart(false);
-    let wanted = Subscribe { owner: filter.owner.clone(), cwd: filter.cwd.clone(), ..Subscribe::default() };
-    let mut subscription = Subscription::new(connector, wanted);
+    let wanted = Subscribe {
+        owner: filter.owner.clone(),
+        cwd: filter.cwd.clone(),
+        snapshot: true,
+        ..Subscribe::default()
+    };
+    let mut stream = Stream::open(context, "list --watch", wanted)?;
     let mut model = Model::default();
-    drop(first);
     out::end_with_reader();
     let redraws = std::io::stdout().is_terminal() && !context.json;
     loop {
-        let deadline = redraws.then(|| Instant::now() + TICK);
-        match subscription.next(deadline)? {
-            Some(Update::Subscribed(data)) => {
-                model.subscribed(&data);
-            }
+        match stream.next(redraws.then_some(TICK))? {
+            Told::Subscribed(data) => drop(model.subscribed(&data)),
             // What this version can't read is no change that it could show.
-            Some(Update::Frame(line)) if model.apply(&line).is_err() => continue,
-            Some(Update::Disconnected) => {
-                context.note("the supervisor has gone; waiting for another one");
-                continue;
-            }
-            Some(Update::Frame(_)) | None => {}
+            Told::Frame(line) if model.apply(&line).is_err() => continue,
+            Told::Frame(_) | Told::Nothing => {}
         }
         let workers: Vec<View> =
             model.workers().filter(|worker| super::list::passes(filter, worker)).cloned().collect();

@@ -10,6 +10,7 @@ use crate::last::LastState;
 use crate::log_source::Source;
 use crate::log_view::LogView;
 use crate::out;
+use crate::stream::End;
 use crate::suggest::with_nearest_name;
 use crate::text::parse_number;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -122,7 +123,7 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
     let lines = matches.get_one::<usize>("lines").copied();
     view.beginning(&mut sources, lines)?;
     match watch {
-        Some(watch) if !sources.is_empty() => view.follow(&mut sources, &watch),
+        Some(watch) if !sources.is_empty() => view.follow(&mut sources, &watch, End::of(context.timeout)),
         _ => Ok(code),
     }
 }

@@ -1,13 +1,14 @@
 //! `gobctl start GRAPH…`: ensures that workers run.
 
-use super::lease::hold;
 use super::{Verb, WORKERS};
 use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg, print_data};
 use crate::environment::environment;
 use crate::failure::Failure;
+use crate::holding::{Holding, hold};
 use crate::out;
 use crate::progress::{LastWords, Progress};
+use crate::stream::End;
 use crate::text::{escape, took};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::State;
@@ -64,7 +65,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let dirs = context.dirs()?;
     let mut client = context.connect("start")?;
     let begun = Instant::now();
-    let mut sent = Vec::new();
+    let (mut sent, mut held) = (Vec::new(), Vec::new());
     for name in names {
         let request = Request::Start(of(&template, &name));
         // All are asked for before the first answer is waited for: they come up at the same time.
@@ -77,19 +78,26 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut tick);
         progress.clear();
         let data = data.map_err(|error| not_ready(&name, error))?;
+        let raw = data;
+        let data: StartData = requests::read("start", &raw)?;
+        held.push(data.worker.name.clone());
         if context.json {
-            return print_data(&data);
+            return print_data(&raw);
         }
-        let data: StartData = requests::read("start", &data)?;
         out::print(&told(&data, begun.elapsed(), context.quiet))
     })?;
     if !template.lease || code != 0 {
         return Ok(code);
     }
     if !context.json {
-        context.note("holding it until interrupted");
+        context.note(if held.len() == 1 {
+            "holding it until interrupted"
+        } else {
+            "holding them until interrupted"
+        });
     }
-    hold(&mut client)
+    // `--timeout` was for getting ready.
+    hold(&Holding { context, verb: "start --lease", end: End::of(None) }, client, held)
 }
 
 fn template(context: &Context, matches: &ArgMatches) -> Result<Start, Failure> {

@@ -1,0 +1,153 @@
+//! Holding leases until interrupted, and saying what becomes of the workers that are held.
+//!
+//! A lease belongs to its connection. When the supervisor goes, this waits for another one, which nobody starts for it, and
+//! takes the leases again, so that a supervisor that was killed or restarted costs nobody his lease. It ends when there is
+//! nothing left to hold.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::render;
+use crate::stream::{End, GONE};
+use gob_client::blocking::{Client, Connector};
+use gob_client::protocol::event::{Event, EventKind, Lagged};
+use gob_client::protocol::request::Subscribe;
+use gob_client::protocol::{ErrorCode, State};
+use gob_client::{Error, Name, View};
+
+/// How leases are held.
+pub(crate) struct Holding<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) verb: &'static str,
+    /// When they are let go.
+    pub(crate) end: End,
+}
+
+/// Holds what this connection has leases on until somebody ends this program, or nothing is left to hold.
+pub(crate) fn hold(holding: &Holding<'_>, mut client: Client, mut names: Vec<Name>) -> Result<u8, Failure> {
+    let connector = holding.context.connector()?.autostart(false);
+    loop {
+        holding.watch(&mut client, &mut names)?;
+        holding.context.note(GONE);
+        client = holding.take_again(&connector, &mut names)?;
+    }
+}
+
+impl Holding<'_> {
+    /// Says what becomes of the workers until the connection ends.
+    fn watch(&self, client: &mut Client, names: &mut Vec<Name>) -> Result<(), Failure> {
+        let wanted = Subscribe { names: Some(names.clone()), ..Subscribe::default() };
+        match client.subscribe(wanted) {
+            Ok(_) => {}
+            Err(error) if went_away(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        loop {
+            let Some(line) = client.next_event(self.end.at())? else {
+                self.end.check(self.verb)?;
+                if client.has_ended() {
+                    return Ok(());
+                }
+                continue;
+            };
+            if let Ok(event) = serde_json::from_str::<Event>(&line) {
+                let Some(worker) = &event.worker else { continue };
+                if let Some(text) = said_of(event.event, worker) {
+                    self.context.note(&text);
+                }
+                if event.event == EventKind::WorkerRemoved {
+                    self.lose(names, &worker.name)?;
+                }
+            } else if let Ok(lagged) = serde_json::from_str::<Lagged>(&line) {
+                for name in names.clone() {
+                    match lagged.workers.iter().find(|worker| worker.name == name) {
+                        Some(worker) => self.context.note(&format!("{name} is {}", worker.state)),
+                        None => self.lose(names, &name)?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for another supervisor and takes the leases again.
+    fn take_again(&self, connector: &Connector, names: &mut Vec<Name>) -> Result<Client, Failure> {
+        'connections: loop {
+            let Some(mut client) = connector.connect_when_there(self.end.at())? else {
+                return Err(self.end.over(self.verb));
+            };
+            for name in names.clone() {
+                match client.lease(name.clone()) {
+                    Ok(worker) => {
+                        let (who, state) = (render::who(&worker), worker.state);
+                        self.context.note(&format!("holding {name} again ({who}, {state})"));
+                        if !state.is_live() {
+                            let argument = name.as_argument();
+                            self.context.note(&format!("{name} does not run: gobctl start {argument}"));
+                        }
+                    }
+                    Err(Error::Refused(error)) if error.code == ErrorCode::ServerNotFound => {
+                        self.context.note(&format!("the new supervisor does not know {name}"));
+                        self.lose(names, &name)?;
+                    }
+                    Err(error) if went_away(&error) => continue 'connections,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            return Ok(client);
+        }
+    }
+
+    /// Takes a worker off that is not there any more.
+    fn lose(&self, names: &mut Vec<Name>, gone: &Name) -> Result<(), Failure> {
+        names.retain(|name| name != gone);
+        if names.is_empty() {
+            let message = format!("there is no worker {gone} any more, and nothing is left to hold");
+            let failure = Failure::own(ErrorCode::ServerNotFound.as_str(), 4, message);
+            return Err(failure.hint(format!("gobctl start {} --lease", gone.as_argument())));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the supervisor has gone or is on its way out.
+fn went_away(error: &Error) -> bool {
+    matches!(error, Error::Lost { .. } | Error::Io { .. })
+        || matches!(error, Error::Refused(error) if error.code == ErrorCode::ShuttingDown)
+}
+
+/// What one who holds a worker hears of it.
+fn said_of(event: EventKind, worker: &View) -> Option<String> {
+    let name = &worker.name;
+    let why = worker.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    match event {
+        EventKind::WorkerReady => Some(format!("{name} is ready ({})", render::who(worker))),
+        EventKind::WorkerStopping => Some(format!("{name} is being stopped{why}")),
+        EventKind::WorkerStopped | EventKind::WorkerCeded | EventKind::WorkerBackoff => {
+            Some(format!("{name} has ended and is {}{why}", worker.state))
+        }
+        EventKind::WorkerFailed => Some(format!("{name} has failed{why}")),
+        EventKind::WorkerUnhealthy => Some(format!("{name} is unhealthy{why}")),
+        EventKind::WorkerRemoved => Some(format!("{name} was removed")),
+        EventKind::WorkerUpdated if worker.state == State::External => {
+            Some(format!("{name} is held by a process that is not gob's"))
+        }
+        EventKind::WorkerOwnerChanged => Some(format!("{name} is owned by {} now", worker.owner)),
+        EventKind::WorkerAdded
+        | EventKind::WorkerStarted
+        | EventKind::WorkerUpdated
+        | EventKind::LeaseGranted
+        | EventKind::LeaseReleased
+        | EventKind::Lagged
+        | EventKind::LockWaiting
+        | EventKind::LockGranted
+        | EventKind::LockReleased
+        | EventKind::LockBroken
+        | EventKind::QueueJobAdded
+        | EventKind::QueueJobStarted
+        | EventKind::QueueJobFinished
+        | EventKind::QueueJobRecovered
+        | EventKind::SupervisorStarted
+        | EventKind::SupervisorHealed
+        | EventKind::SupervisorUpgraded
+        | EventKind::SupervisorStopping => None,
+    }
+}

@@ -1,0 +1,110 @@
+//! Events that go on when the supervisor is followed by another one, as long as `--timeout` allows.
+//!
+//! The first connection may start the supervisor. Later ones wait for somebody to do so: nothing is started behind
+//! anybody's back. That it is waited for, and what is there afterwards, is said on standard error.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::text::took;
+use gob_client::protocol::answer::SubscribeData;
+use gob_client::protocol::request::Subscribe;
+use gob_client::subscription::{Subscription, Update};
+use std::time::{Duration, Instant};
+
+/// Says that the supervisor has gone.
+pub(crate) const GONE: &str =
+    "the supervisor has gone; waiting for another one, which gobctl daemon start starts";
+
+/// When `--timeout` is over, if it was given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    at: Option<Instant>,
+    after: Duration,
+}
+
+impl End {
+    /// Counts from now.
+    pub(crate) fn of(timeout: Option<Duration>) -> Self {
+        let after = timeout.unwrap_or_default();
+        Self { at: timeout.and_then(|timeout| Instant::now().checked_add(timeout)), after }
+    }
+
+    /// The time itself.
+    pub(crate) const fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Fails once the time is over.
+    pub(crate) fn check(&self, verb: &str) -> Result<(), Failure> {
+        match self.at {
+            Some(at) if Instant::now() >= at => Err(self.over(verb)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// That the time is over.
+    pub(crate) fn over(&self, verb: &str) -> Failure {
+        let message = format!("{verb} has ended: its time, {}, is over", took(self.after));
+        Failure::own("client-timeout", 124, message).hint("without --timeout it goes on until interrupted")
+    }
+}
+
+/// One thing that a stream tells.
+pub(crate) enum Told {
+    /// It is connected, and why there is a snapshot, if there is one.
+    Subscribed(SubscribeData),
+    /// An event or `lagged`, as it came.
+    Frame(String),
+    /// The time that was to be waited for at most is over.
+    Nothing,
+}
+
+/// Events, from the life of one supervisor to the next.
+pub(crate) struct Stream<'a> {
+    context: &'a Context,
+    verb: &'static str,
+    end: End,
+    subscription: Subscription,
+    /// It had a connection before.
+    had_one: bool,
+}
+
+impl<'a> Stream<'a> {
+    /// Connects, and subscribes with the first call of [`Stream::next`].
+    pub(crate) fn open(context: &'a Context, verb: &'static str, filter: Subscribe) -> Result<Self, Failure> {
+        let end = End::of(context.timeout);
+        let first = context.connect("subscribe")?;
+        let connector = context.connector()?.autostart(false);
+        let subscription = Subscription::on(first, connector, filter);
+        Ok(Self { context, verb, end, subscription, had_one: false })
+    }
+
+    /// Waits for what comes next, for `tick` at most.
+    pub(crate) fn next(&mut self, tick: Option<Duration>) -> Result<Told, Failure> {
+        let tick = tick.map(|tick| Instant::now() + tick);
+        let deadline = self.end.at().into_iter().chain(tick).min();
+        loop {
+            match self.subscription.next(deadline)? {
+                Some(Update::Subscribed(data)) => {
+                    if std::mem::replace(&mut self.had_one, true) {
+                        self.context.note(if data.gap {
+                            "another supervisor is there; what happened in between is not known, this is what there is"
+                        } else {
+                            "the supervisor is there again; nothing was missed"
+                        });
+                    } else if data.gap {
+                        self.context
+                            .note("some of these events are gone; this is the state that they led to");
+                    }
+                    return Ok(Told::Subscribed(data));
+                }
+                Some(Update::Frame(line)) => return Ok(Told::Frame(line)),
+                Some(Update::Disconnected) => self.context.note(GONE),
+                None => {
+                    self.end.check(self.verb)?;
+                    return Ok(Told::Nothing);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `events --no-follow`: what has happened, from the events that the supervisor keeps, and an end.
+//!
+//! The supervisor counts events without a hole, so that the last one that there is shows when all were seen. Filters are
+//! therefore applied here: a filtered replay has holes, and no end that could be told from silence.
+
+use super::EventView;
+use crate::context::Context;
+use crate::failure::Failure;
+use gob_client::blocking::Client;
+use gob_client::protocol::answer::SubscribeData;
+use gob_client::protocol::limits::RING_EVENTS;
+use gob_client::protocol::request::Subscribe;
+use gob_client::protocol::{Event, EventKind};
+use gob_client::{Error, View};
+use serde::Deserialize;
+use std::time::Instant;
+
+/// Shows what has happened since the event that was asked for, else since as early as there is.
+pub(super) fn show(context: &Context, wanted: &Subscribe, view: &mut EventView<'_>) -> Result<u8, Failure> {
+    let end = crate::stream::End::of(context.timeout);
+    let (mut client, data) = match wanted.since {
+        Some(since) => subscribed(context, Some(since), wanted.snapshot)?,
+        None => earliest(context, wanted.snapshot)?,
+    };
+    if data.gap {
+        context.note("some of these events are gone; this is the state that they led to");
+    }
+    if data.gap || wanted.snapshot {
+        let workers = data
+            .workers
+            .as_ref()
+            .map(|workers| workers.iter().filter(|worker| wants_worker(wanted, worker)).cloned().collect());
+        view.snapshot(&SubscribeData { workers, ..data.clone() })?;
+    }
+    let first = wanted.since.unwrap_or(0);
+    let mut seen = if data.gap || first >= data.seq { data.seq } else { 0 };
+    while seen < data.seq {
+        let deadline = end.at().unwrap_or_else(|| Instant::now() + Client::TIMEOUT);
+        let Some(line) = client.next_event(Some(deadline))? else {
+            end.check("events --no-follow")?;
+            if !client.has_ended() {
+                let request = "subscribe".to_owned();
+                return Err(Error::Timeout { request, after: Client::TIMEOUT, sent: true }.into());
+            }
+            let message = "the supervisor has gone before it had told all that has happened".to_owned();
+            return Err(Failure::own("supervisor-unreachable", 7, message).hint("see gobctl daemon logs"));
+        };
+        #[derive(Deserialize)]
+        struct Seq {
+            seq: u64,
+        }
+        seen = serde_json::from_str::<Seq>(&line).map_or(seen, |frame| frame.seq);
+        if seen <= data.seq && wants(wanted, &line) {
+            view.frame(&line)?;
+        }
+    }
+    Ok(0)
+}
+
+fn subscribed(
+    context: &Context,
+    since: Option<u64>,
+    snapshot: bool,
+) -> Result<(Client, SubscribeData), Failure> {
+    let mut client = context.connect("subscribe")?;
+    let data = client.subscribe(Subscribe { since, snapshot, ..Subscribe::default() })?;
+    Ok((client, data))
+}
+
+/// Everything that is kept, or where that is not known at least half of it: it is asked for from further and further back.
+fn earliest(context: &Context, snapshot: bool) -> Result<(Client, SubscribeData), Failure> {
+    let mut back = RING_EVENTS as u64;
+    let mut client = context.connect("status")?;
+    let seq = client.status()?.events_seq;
+    drop(client);
+    loop {
+        let since = seq.saturating_sub(back);
+        let (client, data) = subscribed(context, Some(since), snapshot)?;
+        if !data.gap {
+            if since > 0 {
+                context.note(&format!("from event {} on; earlier ones may be gone", since + 1));
+            }
+            return Ok((client, data));
+        }
+        if back == 0 {
+            return Ok((client, data));
+        }
+        back /= 2;
+    }
+}
+
+/// Whether an event passes every filter that is given, as the supervisor would say (PROTOCOL 7). What this version can't
+/// read passes where there is no filter.
+fn wants(wanted: &Subscribe, line: &str) -> bool {
+    let about_workers = wanted.names.is_some() || wanted.cwd.is_some();
+    let Ok(event) = serde_json::from_str::<Event>(line) else {
+        return wanted.events.is_none() && !about_workers;
+    };
+    let is_wanted = |kind: EventKind| wanted.events.as_ref().is_none_or(|kinds| kinds.contains(&kind));
+    let of_worker = |view: &View| wants_worker(wanted, view);
+    is_wanted(event.event) && event.worker.as_ref().map_or(!about_workers, of_worker)
+}
+
+fn wants_worker(wanted: &Subscribe, view: &View) -> bool {
+    wanted.names.as_ref().is_none_or(|names| names.contains(&view.name))
+        && (wanted.cwd.is_none() || wanted.cwd.as_deref() == view.cwd.as_deref())
+}
