@@ -206,7 +206,7 @@ impl Error {
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match self {
-            Self::Foreign { said, .. } => Some(format!("it said: {said}")),
+            Self::Foreign { said, .. } => Some(format!("it answered: {said}")),
             Self::StartFailed { said, .. } => Some(said.clone()),
             Self::Nobody { socket } => Some(format!("nobody listens on {}", socket.display())),
             Self::NoKeeper { looked } => {
@@ -218,7 +218,8 @@ impl Error {
                 Some("the supervisor has it, and may still go on with it once it answers again".to_owned())
             }
             Self::Timeout { sent: false, .. } => Some(
-                "it was not sent: the supervisor took the connection and had said nothing by then".to_owned(),
+                "it was not sent: the supervisor took the connection and had answered nothing by then"
+                    .to_owned(),
             ),
             Self::Dirs(error) => std::error::Error::source(error).map(ToString::to_string),
             Self::Connect { source, .. } | Self::Start { source, .. } | Self::Io { source, .. } => {
@@ -240,14 +241,14 @@ impl Error {
             Self::Nobody { .. } => Some("gobctl daemon start starts it".to_owned()),
             Self::Foreign { .. } | Self::Peer { .. } => Some(OTHER_DIR.to_owned()),
             Self::Dirs(DirsError::Unsafe { .. }) => {
-                Some(format!("gobctl doctor says how to mend it; or {OTHER_DIR}"))
+                Some(format!("gobctl doctor says how to repair it; or {OTHER_DIR}"))
             }
             Self::Dirs(DirsError::Relative { variable, path }) => Some(from_here(variable, path)),
             Self::NoKeeper { .. } => {
                 Some("install it beside gobctl, or name its directory in GOB_LIBEXEC".to_owned())
             }
-            Self::StartFailed { log, .. } => Some(format!("its log is {}", log.display())),
-            Self::Silent { log, .. } => {
+            Self::StartFailed { log, .. } if log.is_file() => Some(format!("its log is {}", log.display())),
+            Self::Silent { log, .. } if log.is_file() => {
                 Some(format!("gobctl doctor; the supervisor's log is {}", log.display()))
             }
             Self::Timeout { .. } | Self::Lost { .. } | Self::Answer { .. } | Self::Io { .. } => {
@@ -256,9 +257,12 @@ impl Error {
             Self::Dirs(DirsError::NoHome) => Some(
                 "set HOME, or all of GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR and GOB_CONFIG".to_owned(),
             ),
-            Self::Dirs(_) | Self::Connect { .. } | Self::Start { .. } | Self::Stalled { .. } => {
-                Some("gobctl doctor".to_owned())
-            }
+            Self::Dirs(_)
+            | Self::Connect { .. }
+            | Self::Start { .. }
+            | Self::StartFailed { .. }
+            | Self::Stalled { .. }
+            | Self::Silent { .. } => Some("gobctl doctor".to_owned()),
         }
     }
 }

@@ -139,6 +139,12 @@ pub fn parse_requests<'a, R: Requests<'a>>(line: &'a [u8]) -> Result<Incoming<R>
     let payload = envelope.payload.map_or("{}", RawValue::get);
     let mut reader = serde_json::Deserializer::from_str(payload);
     match R::parse(&envelope.type_name, &mut reader) {
+        // Serde would take the values of a list for those of the fields.
+        Some(_) if !payload.starts_with('{') => {
+            let offset = envelope.payload.map_or(0, |raw| offset_in(text, raw.get()));
+            let error = invalid("the payload is not an object", "payload", offset);
+            Err(Rejected { id, error: Box::new(error) })
+        }
         Some(Ok(request)) => Ok(Incoming { id, request }),
         Some(Err(_)) => {
             let offset = envelope.payload.map_or(0, |raw| offset_in(text, raw.get()));

@@ -80,7 +80,7 @@ fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
     if !ready {
         let error = fields.get("error").map(|e| e.as_str().map_or_else(|| e.to_string(), str::to_owned));
         return Some(Err(HandshakeError::Refused(
-            error.unwrap_or_else(|| "the worker said ready:false".to_owned()),
+            error.unwrap_or_else(|| "the worker answered ready:false".to_owned()),
         )));
     }
     Some(read_fields(fields).map_err(HandshakeError::Invalid))

@@ -18,7 +18,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Edits from one word to the other: insert, delete, replace, or swap neighbours.
-fn edits(a: &str, b: &str) -> usize {
+#[must_use]
+pub fn edits(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let at = |row: &Vec<usize>, x: usize| row.get(x).copied().unwrap_or(usize::MAX / 2);
     let mut before: Vec<usize> = Vec::new();

@@ -3,11 +3,12 @@
 //! Building clap for all verbs costs as much as a request, so the verb is looked up first and only its command built.
 
 use crate::context::{Color, Context};
+use crate::effects::{self, Effect};
 use crate::failure::{Failure, Telling};
 use crate::terminal;
-use crate::text::parse_duration;
+use crate::text::{edits, nearest, parse_duration};
 use crate::verbs::{self, Verb};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::Owner;
 use std::ffi::OsString;
@@ -174,6 +175,26 @@ fn default_owner() -> Result<Owner, Failure> {
     }
 }
 
+/// `config foo`, and `config` alone: which ones there are, and which was meant.
+fn wrong_subcommand(error: &clap::Error, verb: &Verb) -> Failure {
+    let command = (verb.command)(Command::new(verb.name));
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let all = format!("there are: {}", names.join(", "));
+    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    let Some(given) = given else {
+        let message = format!("gobctl {} needs one more word", verb.name);
+        return Failure::usage(message).cause(all).hint(format!("gobctl {} --help", verb.name));
+    };
+    let near = nearest(&given, names.iter().copied()).filter(|near| {
+        effects::of(&format!("{} {near}", verb.name)) != Effect::Destroys || edits(&given, near) <= 1
+    });
+    let hint = match near {
+        Some(near) => format!("did you mean gobctl {} {near}?", verb.name),
+        None => format!("gobctl {} --help", verb.name),
+    };
+    Failure::usage(format!("there is no `{} {given}`", verb.name)).cause(all).hint(hint)
+}
+
 /// Clap's words in the shape of all errors: what, the usage, what to do.
 fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     let text = error.to_string();
@@ -183,6 +204,15 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     let paragraphs: Vec<String> =
         text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let what = paragraphs.first().map_or("", |first| first.strip_prefix("error: ").unwrap_or(first));
+    if let (
+        Some(verb),
+        ErrorKind::InvalidSubcommand
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ) = (verb, error.kind())
+    {
+        return wrong_subcommand(error, verb);
+    }
     let mut failure = Failure::usage(what.to_owned());
     if let Some(usage) = paragraphs.iter().find(|part| part.starts_with("Usage:")) {
         failure = failure.cause(usage.clone());

@@ -151,7 +151,7 @@ impl Context {
         let (ours, theirs) = (env!("CARGO_PKG_VERSION"), &client.server().version);
         if theirs != ours {
             self.note(&format!(
-                "gobctl {ours} talks to a supervisor {theirs}; they work together, gobctl daemon restart mends it"
+                "gobctl {ours} talks to a supervisor {theirs}; they work together; gobctl daemon restart starts the installed one"
             ));
         }
     }

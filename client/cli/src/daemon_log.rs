@@ -6,13 +6,14 @@ use crate::out;
 use crate::stream::End;
 use crate::text::escape;
 use gob_client::logs::Watch;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Prints the log, or its last lines, and goes on with what comes if that is wanted; as JSON `{"line":"…"}` for each line.
+/// Prints the log, or its last lines, and goes on with what comes if that is wanted; as JSON time, level, target, message and
+/// fields of each line.
 pub(crate) fn show(context: &Context, lines: Option<usize>, follow: bool) -> Result<u8, Failure> {
     let (dirs, end, json) = (context.dirs()?, End::of(context.timeout), context.json);
     let print = if json { print_json } else { print };
@@ -78,7 +79,51 @@ fn print_json(text: &[u8], at_end: bool) -> Result<usize, Failure> {
 
 fn as_json(text: &[u8]) -> String {
     let lines = String::from_utf8_lossy(text);
-    lines.lines().map(|line| format!("{}\n", json!({"line": line}))).collect()
+    lines.lines().map(|line| format!("{}\n", parsed(line).unwrap_or_else(|| json!({"line": line})))).collect()
+}
+
+/// A line as the supervisor and its keeper write them: `TIME LEVEL TARGET: MESSAGE KEY=VALUE…`, and without a level. Others,
+/// such as a backtrace, are none.
+fn parsed(line: &str) -> Option<Value> {
+    let (time, rest) = line.split_once(' ')?;
+    time.parse::<jiff::Timestamp>().ok()?;
+    let (head, rest) = rest.trim_start().split_once(": ")?;
+    let (level, target) = head.split_once(' ').unwrap_or(("INFO", head));
+    if !target.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c)) {
+        return None;
+    }
+    let starts: Vec<usize> = key_starts(rest).collect();
+    let message = rest.get(..starts.first().copied().unwrap_or(rest.len()))?.trim_end();
+    let ends = starts.iter().skip(1).copied().chain([rest.len()]);
+    let fields = starts.iter().zip(ends).filter_map(|(start, end)| {
+        let (key, value) = rest.get(*start..end)?.trim_end().split_once('=')?;
+        // Numbers and quoted text are JSON as they are; the rest is text.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        Some((key.to_owned(), value))
+    });
+    let fields: serde_json::Map<String, Value> = fields.collect();
+    Some(json!({"time": time, "level": level, "target": target, "message": message, "fields": fields}))
+}
+
+/// Where ` key=` begins, outside of quotes.
+fn key_starts(text: &str) -> impl Iterator<Item = usize> {
+    let mut quoted = false;
+    let mut before = ' ';
+    let mut starts = Vec::new();
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' if before != '\\' => quoted = !quoted,
+            _ if !quoted && before == ' ' && is_key(text.get(at..).unwrap_or_default()) => starts.push(at),
+            _ => {}
+        }
+        before = c;
+    }
+    starts.into_iter()
+}
+
+fn is_key(text: &str) -> bool {
+    let end = text.find(|c: char| !(c.is_ascii_lowercase() || c == '_' || c == '.'));
+    end.is_some_and(|end| end > 0 && text.get(end..).is_some_and(|rest| rest.starts_with('=')))
 }
 
 fn last_lines(text: &[u8], count: usize) -> &[u8] {
@@ -107,8 +152,21 @@ mod tests {
 
     #[test]
     fn lines_as_json() {
-        let want = "{\"line\":\"a \\\"b\\\"\"}\n{\"line\":\"c\"}\n";
-        assert_eq!(as_json(b"a \"b\"\nc"), want);
+        let told = |line: &str| parsed(line).unwrap();
+        let line = "2026-11-28T14:11:01.886289Z  INFO gob_supervisor::settings: configuration read path=/a b/c.toml kinds=1 text=\"x k=1\"";
+        let want = json!({"time": "2026-11-28T14:11:01.886289Z", "level": "INFO", "target": "gob_supervisor::settings",
+                          "message": "configuration read", "fields": {"path": "/a b/c.toml", "kinds": 1, "text": "x k=1"}});
+        assert_eq!(told(line), want);
+        let line = told("2026-11-28T14:11:01Z gob-keeper: the supervisor ended: exited 1");
+        assert_eq!(
+            (&line["target"], &line["message"]),
+            (&json!("gob-keeper"), &json!("the supervisor ended: exited 1"))
+        );
+        assert_eq!((&line["level"], &line["fields"]), (&json!("INFO"), &json!({})));
+        assert_eq!(
+            as_json(b"a \"b\"\nthread 'main' panicked: x"),
+            "{\"line\":\"a \\\"b\\\"\"}\n{\"line\":\"thread 'main' panicked: x\"}\n"
+        );
         assert_eq!(as_json(b""), "");
     }
 

@@ -8,6 +8,8 @@ use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::protocol::answer::WorkerData;
 use gob_client::{Name, Request, View, requests};
+use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The argument `NAME…`.
@@ -45,26 +47,65 @@ pub(crate) fn name(matches: &ArgMatches) -> Result<Name, Failure> {
     matches.get_one::<Name>("name").cloned().ok_or_else(|| Failure::usage("a name is missing".to_owned()))
 }
 
-/// Goes through all items, reports failures as they come, and gives the first one's exit code.
+/// Goes through all names in the order given and gives the exit code of the first that failed. `ask` waits for the answer,
+/// `told` says it in words. As JSON one name is its data as it came, or its error on standard error; several are one
+/// document with a result each.
 pub(crate) fn each<T>(
     context: &Context,
-    items: impl IntoIterator<Item = T>,
-    mut act: impl FnMut(T) -> Result<(), Failure>,
+    items: Vec<(Name, T)>,
+    mut ask: impl FnMut(&Name, T) -> Result<Box<RawValue>, Failure>,
+    mut told: impl FnMut(&Name, &RawValue) -> Result<String, Failure>,
 ) -> Result<u8, Failure> {
+    let gathers = context.json && items.len() > 1;
+    let mut results = Vec::new();
     let mut first = 0;
-    for item in items {
-        match act(item) {
-            Ok(()) => {}
-            Err(Failure::Closed) => return Err(Failure::Closed),
-            Err(failure) => {
-                let code = failure.report(context.telling());
-                if first == 0 {
-                    first = code;
-                }
+    for (name, item) in items {
+        let answer = ask(&name, item).and_then(|data| {
+            let text = if context.json { None } else { Some(told(&name, &data)?) };
+            match text {
+                Some(text) => out::print(&text)?,
+                None if gathers => {}
+                None => print_data(&data)?,
             }
-        }
+            Ok(data)
+        });
+        let result = match answer {
+            Ok(data) => Of { name, data: Some(data), error: None },
+            Err(failure @ (Failure::Closed | Failure::Help(_))) => return Err(failure),
+            Err(failure) => {
+                let code = if gathers {
+                    failure.exit_code()
+                } else {
+                    failure.report_of(context.telling(), Some(&name))
+                };
+                first = if first == 0 { code } else { first };
+                let error = failure.error_json(Some(&name));
+                Of { name, data: None, error: Some(error) }
+            }
+        };
+        results.extend(gathers.then_some(result));
+    }
+    if gathers {
+        let text = serde_json::to_string(&Results { results }).unwrap_or_default();
+        out::print(&format!("{text}\n"))?;
     }
     Ok(first)
+}
+
+/// What came of several names.
+#[derive(Serialize)]
+struct Results {
+    results: Vec<Of>,
+}
+
+/// What came of one of them: data or an error.
+#[derive(Serialize)]
+struct Of {
+    name: Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
 }
 
 /// Asks one thing of one worker. A name that there is not brings up the nearest one.
@@ -76,7 +117,7 @@ pub(crate) fn ask_of(
     let (mut client, id) = context.connect_with(request)?;
     let data = client
         .wait(id, context.deadline_of(request))
-        .map_err(|error| with_nearest_name(context, &mut client, name, error.into()))?;
+        .map_err(|error| with_nearest_name(&mut client, name, error.into()))?;
     Ok((client, data))
 }
 

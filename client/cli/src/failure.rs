@@ -3,9 +3,9 @@
 use crate::out;
 use crate::style::{BAD, FAINT, paint};
 use crate::text::escape;
-use gob_client::Error;
 use gob_client::protocol::config::Problem;
 use gob_client::protocol::{ErrorCode, WireError};
+use gob_client::{Error, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -77,13 +77,18 @@ impl Failure {
 
     /// Tells it and returns what to exit with.
     pub(crate) fn report(&self, telling: Telling) -> u8 {
+        self.report_of(telling, None)
+    }
+
+    /// As [`Failure::report`], of what was asked about one worker.
+    pub(crate) fn report_of(&self, telling: Telling, worker: Option<&Name>) -> u8 {
         match self {
             Self::Closed => return 0,
             Self::Help(text) => return out::print(text).map_or(0, |()| 0),
             Self::Client(_) | Self::Own { .. } => {}
         }
         if telling.json {
-            out::error_text(&format!("{}\n", self.to_json()));
+            out::error_text(&format!("{}\n", json!({"error": self.error_json(worker)})));
         } else {
             out::error_text(&self.to_text(telling.color, out::fitting));
         }
@@ -107,8 +112,9 @@ impl Failure {
         }
     }
 
-    fn to_json(&self) -> Value {
-        let error = match self {
+    /// The error as the wire has it; `details.worker` is the worker that it is about.
+    pub(crate) fn error_json(&self, worker: Option<&Name>) -> Value {
+        let mut error = match self {
             // As the wire has it, so that socket and shell have one schema.
             Self::Client(Error::Refused(error)) => serde_json::to_value(error).unwrap_or_default(),
             Self::Client(_) | Self::Own { .. } | Self::Help(_) | Self::Closed => {
@@ -123,7 +129,13 @@ impl Failure {
                 error
             }
         };
-        json!({"error": error})
+        if let (Some(worker), Some(fields)) = (worker, error.as_object_mut()) {
+            let details = fields.entry("details").or_insert_with(|| json!({}));
+            if let Some(details) = details.as_object_mut() {
+                details.entry("worker").or_insert_with(|| worker.as_str().into());
+            }
+        }
+        error
     }
 
     /// A hint is not broken into lines: what it says is there to be copied.
@@ -203,7 +215,7 @@ mod tests {
         let want = "error: demo is owned by cli, you are desktop\n  its worker (pid 4242) was not touched\nhint: ask its owner\n";
         assert_eq!(failure.to_text(false, str::to_owned), want);
         assert_eq!(failure.exit_code(), 5);
-        assert_eq!(failure.to_json()["error"]["details"]["owner"], "cli");
+        assert_eq!(failure.error_json(None)["details"]["owner"], "cli");
     }
 
     #[test]
@@ -243,8 +255,13 @@ mod tests {
     #[test]
     fn own_failures_as_json() {
         let failure = Failure::usage("no".to_owned()).cause("why").hint("do");
-        let want =
-            json!({"error": {"code": "usage", "message": "no", "hint": "do", "details": {"cause": "why"}}});
-        assert_eq!(failure.to_json(), want);
+        let want = json!({"code": "usage", "message": "no", "hint": "do", "details": {"cause": "why"}});
+        assert_eq!(failure.error_json(None), want);
+        let name = Name::any("demo").unwrap();
+        let details = |failure: &Failure| failure.error_json(Some(&name))["details"].clone();
+        assert_eq!(details(&failure), json!({"cause": "why", "worker": "demo"}));
+        assert_eq!(details(&Failure::usage("no".to_owned())), json!({"worker": "demo"}));
+        let wire = WireError::new(ErrorCode::ServerOwnedByOther, "no").details(json!({"worker": "other"}));
+        assert_eq!(details(&Failure::Client(Error::Refused(wire))), json!({"worker": "other"}), "as it came");
     }
 }

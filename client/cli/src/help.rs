@@ -1,9 +1,10 @@
 //! Help over all verbs: grouped, examples first; and what to say to a verb that is none.
 
+use crate::effects::{self, Effect};
 use crate::failure::Failure;
 use crate::table::{Align, layout};
 use crate::terminal::{fold, prose_width};
-use crate::text::nearest;
+use crate::text::{edits, nearest};
 use crate::verbs::{GROUPS, VERBS};
 
 const EXAMPLES: &str = "\
@@ -68,11 +69,19 @@ const HABITS: &[(&str, &str)] = &[
     ("check", "doctor"),
 ];
 
+/// Whether a verb may be suggested for this word. One that takes something away is not guessed from afar: all but one letter
+/// was typed.
+fn is_a_safe_guess(word: &str, verb: &str) -> bool {
+    let destroys = crate::verbs::find(verb).is_some_and(|verb| effects::of(verb.name) == Effect::Destroys);
+    !destroys || edits(word, verb) <= 1
+}
+
 /// The refusal of a verb that is none, naming the one that was probably meant.
 pub(crate) fn unknown_verb(word: &str) -> Failure {
     let known = VERBS.iter().flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases)).copied();
     let habit = HABITS.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
-    let hint = match habit.or_else(|| nearest(word, known)) {
+    let near = nearest(word, known).filter(|near| is_a_safe_guess(word, near));
+    let hint = match habit.or(near) {
         Some(verb) => format!("did you mean gobctl {verb}?"),
         None => "gobctl --help shows all verbs".to_owned(),
     };
@@ -82,6 +91,20 @@ pub(crate) fn unknown_verb(word: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_takes_away_is_guessed_from_afar() {
+        let hint = |word: &str| {
+            let Failure::Own { hint, .. } = unknown_verb(word) else { panic!("no refusal of {word}") };
+            hint.unwrap_or_default()
+        };
+        for word in ["nope", "node", "shutter", "move", "clean-all"] {
+            assert_eq!(hint(word), "gobctl --help shows all verbs", "{word}");
+        }
+        assert_eq!(hint("nkue"), "did you mean gobctl nuke?");
+        assert_eq!(hint("shutdwon"), "did you mean gobctl shutdown?");
+        assert_eq!(hint("strt"), "did you mean gobctl start?");
+    }
 
     #[test]
     fn habits_lead_to_verbs_that_there_are() {

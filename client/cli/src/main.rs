@@ -11,6 +11,7 @@ mod config_file;
 mod context;
 mod daemon_log;
 mod each;
+mod effects;
 mod environment;
 mod failure;
 mod foreign;

@@ -4,7 +4,7 @@ use crate::rows::Row;
 use crate::style::{self, paint};
 use crate::table::{Align, layout};
 use crate::terminal::{Look, cells, cut};
-use crate::text::{escape, shell, short_duration, since, took};
+use crate::text::{self, escape, shell, short_duration, since, took};
 use anstyle::Style;
 use gob_client::View;
 use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
@@ -67,7 +67,7 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     }
     lines.extend(text(&worker.stdout_path).map(|path| ("stdout", path)));
     lines.extend(text(&worker.stderr_path).map(|path| ("stderr", path)));
-    let title = format!("{} ({})\n", escape(worker.name.as_str()), escape(&worker.kind));
+    let title = format!("{} ({})\n", text::name(worker.name.as_str()), escape(&worker.kind));
     title + &pairs(&lines)
 }
 
@@ -110,8 +110,8 @@ impl EventLines {
     pub(crate) fn line(&mut self, event: &Event, look: Look, clock: impl Fn(Timestamp) -> String) -> String {
         let kind = event.event.as_str();
         let (name, what) = match (&event.worker, kind.split_once('_')) {
-            (Some(worker), Some(("worker", what))) => (escape(worker.name.as_str()), what),
-            (Some(worker), _) => (escape(worker.name.as_str()), kind),
+            (Some(worker), Some(("worker", what))) => (text::name(worker.name.as_str()), what),
+            (Some(worker), _) => (text::name(worker.name.as_str()), kind),
             (None, Some(("supervisor", what))) => ("gobd".to_owned(), what),
             (None, _) => ("-".to_owned(), kind),
         };

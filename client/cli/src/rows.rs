@@ -4,7 +4,7 @@
 use crate::style::{self, paint};
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::Look;
-use crate::text::{escape, shell, short_duration, since, up};
+use crate::text::{escape, name, shell, short_duration, since, up};
 use anstyle::Style;
 use gob_client::View;
 use gob_client::protocol::{State, Timestamp};
@@ -124,7 +124,7 @@ fn row(worker: &Row<'_>, now: Timestamp) -> [String; 8] {
     let dash = || "-".to_owned();
     let alive = worker.pid.is_some();
     [
-        escape(&worker.name),
+        name(&worker.name),
         escape(&worker.kind),
         worker.owner.to_string(),
         state(worker, now),

@@ -1,6 +1,5 @@
 //! The nearest name, when somebody slipped.
 
-use crate::context::Context;
 use crate::failure::Failure;
 use crate::text::{nearest, shell_word};
 use gob_client::blocking::Client;
@@ -9,13 +8,8 @@ use gob_client::protocol::request::List;
 use gob_client::{Error, Name};
 
 /// Puts the nearest name there is into the hint of a refusal that says there is no such worker.
-pub(crate) fn with_nearest_name(
-    context: &Context,
-    client: &mut Client,
-    name: &Name,
-    failure: Failure,
-) -> Failure {
-    if context.json || failure.wire_code() != Some(ErrorCode::ServerNotFound) {
+pub(crate) fn with_nearest_name(client: &mut Client, name: &Name, failure: Failure) -> Failure {
+    if failure.wire_code() != Some(ErrorCode::ServerNotFound) {
         return failure;
     }
     let Failure::Client(Error::Refused(mut error)) = failure else { return failure };

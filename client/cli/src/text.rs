@@ -2,7 +2,7 @@
 
 use gob_client::protocol::Timestamp;
 pub(crate) use gob_client::protocol::shell::word as shell_word;
-pub(crate) use gob_client::protocol::suggest::nearest;
+pub(crate) use gob_client::protocol::suggest::{edits, nearest};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +24,33 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A name for a list, where it has to be told from others: characters that have no cell of their own, and blanks at either
+/// end, are shown as `\u{20}` or `\u{301}`. So é as one character is another name than é as two.
+pub(crate) fn name(name: &str) -> String {
+    let body = name.trim_matches(char::is_whitespace);
+    let before = name.len() - name.trim_start_matches(char::is_whitespace).len();
+    if name.is_ascii() && body.len() == name.len() {
+        return escape(name);
+    }
+    let mut out = String::with_capacity(name.len());
+    for (at, c) in name.char_indices() {
+        let at_end = at < before || at >= before + body.len();
+        if at_end || is_hidden(c) {
+            write!(out, "\\u{{{:x}}}", c as u32).ok();
+        } else {
+            out.push_str(&escape(c.encode_utf8(&mut [0; 4])));
+        }
+    }
+    out
+}
+
+/// Whether a character changes the one before it, or shows nothing at all, so that two names look the same.
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
+        || matches!(c, '\u{3099}' | '\u{309a}' | '\u{1160}'..='\u{11ff}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{a0}')
 }
 
 /// Whether a terminal would act upon it instead of showing it.
@@ -119,6 +146,16 @@ mod tests {
             "a\\x1b[31m\\x0d\\x0a\\x09b\\x9bé\\u{202e}\\x7f"
         );
         assert_eq!(escape("nötes \u{1F600}"), "nötes \u{1F600}");
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_shown_apart() {
+        assert_eq!((name("demo"), name("é"), name("日本 x")), ("demo".into(), "é".into(), "日本 x".into()));
+        assert_eq!(name("e\u{301}"), "e\\u{301}");
+        assert_eq!(name("demo "), "demo\\u{20}");
+        assert_eq!(name(" \u{3000}a b"), "\\u{20}\\u{3000}a b");
+        assert_eq!(name("a\u{200b}b\u{1b}"), "a\\u{200b}b\\x1b");
+        assert_eq!(name("か\u{3099}"), "か\\u{3099}");
     }
 
     #[test]

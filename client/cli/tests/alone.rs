@@ -141,7 +141,11 @@ fn the_keepers_own_error_is_shown() {
     let world = World::new();
     let program = world.with_keeper("eval \"printf 'Ecannot open /x/gobd.lock: EACCES\\n' >&$3\"");
     let ran = Ran::of(world.command_of(&program, &["ping"]).output().unwrap());
+    let unhelpful = "hint: gobctl doctor\n";
+    assert!(ran.stderr.ends_with(unhelpful), "there is no log that could help: {ran:?}");
     let log = world.state().join("gobd.log");
+    std::fs::write(&log, "").unwrap();
+    let ran = Ran::of(world.command_of(&program, &["ping"]).output().unwrap());
     let want = format!(
         "error: the supervisor could not start\n  cannot open /x/gobd.lock: EACCES\nhint: its log is {}\n",
         log.display()

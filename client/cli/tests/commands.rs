@@ -143,7 +143,7 @@ fn a_worker_that_is_down_is_not_started() {
         }
         _ => vec![],
     });
-    let want = "error: demo is idle\nhint: start it: gobctl start demo\n";
+    let want = "error: cannot invoke demo: it is idle\nhint: start it: gobctl start demo\n";
     world.run(&["invoke", "demo", "ping"]).is(3, "", want);
 }
 

@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::siblings;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Instant;
 
 /// The name of the program that is started.
@@ -36,7 +36,11 @@ pub(super) fn start(dirs: &Dirs, deadline: Instant) -> Result<Outcome, Error> {
     let (reader, writer) = pipe().map_err(|errno| failed("cannot make a pipe", errno.into()))?;
     let mut command = Command::new(&program);
     command.arg("--detach").arg("--ready-fd").arg(writer.as_raw_fd().to_string());
-    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let null = |write: bool| {
+        let opened = OpenOptions::new().read(!write).write(write).open("/dev/null");
+        opened.map_err(|source| failed("cannot open /dev/null", source))
+    };
+    command.current_dir("/").stdin(null(false)?).stdout(null(true)?).stderr(null(true)?);
     environment(&mut command, dirs);
     // The pipe is handed down by number. Everything else this library opens is close-on-exec.
     fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty()))

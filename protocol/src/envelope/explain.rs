@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorCode, WireError};
 use crate::name::{INVALID_NAME, INVALID_OWNER};
+use crate::suggest::nearest;
 
 pub(super) type Tracked<'p, 'r, 'a> =
     serde_path_to_error::Deserializer<'p, 'r, &'r mut serde_json::Deserializer<serde_json::de::StrRead<'a>>>;
@@ -37,6 +38,7 @@ pub(super) fn from_serde(error: &serde_json::Error, field: &str, offset: usize) 
     let position = offset + error.column().saturating_sub(1);
     // serde_json ends its messages with a line and a column of the part it was given.
     let what = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
+    let what = &plain(what);
     let coded = [(INVALID_NAME, ErrorCode::InvalidName), (INVALID_OWNER, ErrorCode::InvalidOwner)];
     for (prefix, code) in coded {
         if let Some(message) = what.strip_prefix(prefix) {
@@ -46,9 +48,33 @@ pub(super) fn from_serde(error: &serde_json::Error, field: &str, offset: usize) 
     invalid(what, field, position)
 }
 
+/// Serde's words without the names of Rust's types.
+fn plain(message: &str) -> String {
+    let mut parts = message.split("struct ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(part.len());
+        out.push_str("an object");
+        out.push_str(part.get(name..).unwrap_or_default());
+    }
+    out
+}
+
 pub(super) fn invalid(message: &str, field: &str, position: usize) -> WireError {
-    let hint = "a request is one line: {\"id\":1,\"type\":\"ping\"}";
-    WireError::new(ErrorCode::InvalidRequest, message).hint(hint).details(place(field, position))
+    let error = WireError::new(ErrorCode::InvalidRequest, message).details(place(field, position));
+    match (field, near(message)) {
+        ("", _) => error.hint("a request is one line: {\"id\":1,\"type\":\"ping\"}"),
+        ("payload", None) => error.hint("a payload is an object; a request without fields may leave it out"),
+        (_, Some(near)) => error.hint(format!("did you mean `{near}`?")),
+        (_, None) => error,
+    }
+}
+
+/// The field that was meant, where serde says which ones there are.
+fn near(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("unknown field `")?;
+    let (given, rest) = rest.split_once('`')?;
+    nearest(given, rest.split('`').skip(1).step_by(2))
 }
 
 fn place(field: &str, position: usize) -> serde_json::Value {

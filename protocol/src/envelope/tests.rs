@@ -40,6 +40,33 @@ fn names_the_field_and_the_position() {
 }
 
 #[test]
+fn a_hint_is_for_what_was_given() {
+    let told = |line: &str| {
+        let (_, error) = rejected(line);
+        (error.message.clone(), error.hint.unwrap_or_default())
+    };
+    let (message, hint) = told(r#"{"id":1,"type":"list","payload":{"ownr":"cli"}}"#);
+    assert!(message.contains("`kind`") && hint == "did you mean `owner`?", "{message}: {hint}");
+    let (_, hint) = told(r#"{"id":1,"type":"list","payload":{"colour":"red"}}"#);
+    assert_eq!(hint, "", "the message lists the fields");
+    for payload in ["null", "[]", "7", r#"["demo"]"#] {
+        for kind in ["ping", "start", "get"] {
+            let line = format!(r#"{{"id":1,"type":"{kind}","payload":{payload}}}"#);
+            let (message, hint) = told(&line);
+            assert!(
+                message == "the payload is not an object" && hint.contains("object"),
+                "{message}: {hint}"
+            );
+            let place = (Some(Id::Number(1)), "payload".to_owned(), line.find(payload).unwrap() as u64);
+            assert_eq!(place_of(&line), place);
+        }
+    }
+    let (message, _) = told(r#"{"id":1,"type":"hello","payload":{"protocol":1,"client":7}}"#);
+    assert!(!message.contains("struct") && !message.contains("Client"), "{message}");
+    assert!(told("{").1.contains("one line"));
+}
+
+#[test]
 fn names_and_owners_have_codes_of_their_own() {
     let (id, error) = rejected(r#"{"id":1,"type":"get","payload":{"name":".."}}"#);
     assert_eq!((id, error.code), (Some(Id::Number(1)), ErrorCode::InvalidName));

@@ -67,7 +67,8 @@ impl Core {
         let state = self.conns.get_mut(&conn).ok_or_else(gone)?;
         if state.said_hello {
             let message = "hello was said already; it binds a connection once";
-            return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message)));
+            let details = serde_json::json!({"field": "type", "position": 0});
+            return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message).details(details)));
         }
         state.said_hello = true;
         let owner = hello.owner.unwrap_or_else(Owner::unknown);
@@ -136,9 +137,10 @@ impl Core {
     fn remove(&mut self, conn: Conn, name: &Name) -> Result<Data, Box<WireError>> {
         let worker = self.managed(conn, name)?;
         if worker.state().is_live() {
-            let message = format!("{name} is {}", worker.state());
+            let message = format!("cannot remove {name}: it is up ({})", worker.state());
             let hint = format!("stop it first: gobctl stop {}", name.as_argument());
-            return Err(Box::new(WireError::new(ErrorCode::ServerRunning, message).hint(hint)));
+            let error = WireError::new(ErrorCode::ServerRunning, message).hint(hint).details(about(name));
+            return Err(Box::new(error));
         }
         self.forget(name, conn);
         Ok(Data::Removed(RemovedData { removed: alloc::vec![name.clone()] }))
@@ -254,13 +256,19 @@ fn changes_workers(request: &Request) -> bool {
 
 pub(crate) fn not_found(name: &Name) -> Box<WireError> {
     let error = WireError::new(ErrorCode::ServerNotFound, format!("there is no worker {name}"));
-    Box::new(error.hint("see what there is: gobctl list"))
+    Box::new(error.hint("see what there is: gobctl list").details(about(name)))
 }
 
 fn not_running(worker: &Worker) -> Box<WireError> {
     let name = &worker.name;
-    let error = WireError::new(ErrorCode::ServerNotRunning, format!("{name} is {}", worker.state()));
+    let message = format!("cannot signal {name}: it is {}", worker.state());
+    let error = WireError::new(ErrorCode::ServerNotRunning, message).details(about(name));
     Box::new(error.hint(format!("start it: gobctl start {}", name.as_argument())))
+}
+
+/// The details of a refusal that is about one worker.
+fn about(name: &Name) -> serde_json::Value {
+    serde_json::json!({"worker": name})
 }
 
 pub(crate) fn not_ours(worker: &Worker) -> Box<WireError> {

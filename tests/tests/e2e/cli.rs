@@ -195,3 +195,84 @@ fn when_the_supervisor_cannot_start_it_says_why() {
     let output = gob.ctl(["ping"]).env("PATH", "/nowhere").fails(7);
     assert!(output.stderr.contains("gob-keeper"), "{output}");
 }
+
+#[test]
+fn several_names_are_one_document_in_the_order_given() {
+    let gob = Gob::new();
+    let output = gob.ctl(["start", "b", "a", "--json"]).json();
+    let names = |value: &Value| -> Vec<String> {
+        let results = value["results"].as_array().unwrap();
+        results.iter().map(|result| result["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&output), ["b", "a"]);
+    assert!(
+        output["results"].as_array().unwrap().iter().all(|of| of["data"]["outcome"] == "started"),
+        "{output}"
+    );
+    for (verb, code) in [("stop", 4), ("restart", 4), ("remove", 1)] {
+        let output = gob.ctl([verb, "a", "nobody", "b", "--json"]).fails(code);
+        let value: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output}"));
+        assert_eq!(
+            (names(&value), output.stderr.as_str()),
+            (vec!["a".into(), "nobody".into(), "b".into()], "")
+        );
+        let error = &value["results"][1]["error"];
+        assert_eq!(
+            (&error["code"], &error["details"]["worker"]),
+            (&json!("server-not-found"), &json!("nobody"))
+        );
+        assert!(value["results"][1].get("data").is_none(), "{value}");
+    }
+    let refused = gob.ctl(["remove", "a", "--json"]).fails(1);
+    let refused = error(&refused.stderr);
+    assert_eq!(
+        (&refused["message"], &refused["details"]["worker"]),
+        (&json!("cannot remove a: it is up (ready)"), &json!("a"))
+    );
+    gob.ctl(["stop", "a", "b"]).ok();
+    let refused = gob.ctl(["signal", "a", "HUP"]).fails(3);
+    assert!(refused.stderr.starts_with("error: cannot signal a: it is idle\n"), "{refused}");
+    let refused = gob.ctl(["invoke", "a", "stats"]).fails(3);
+    assert!(refused.stderr.starts_with("error: cannot invoke a: it is idle\n"), "{refused}");
+}
+
+#[test]
+fn a_slip_in_a_name_or_a_word_is_answered_with_what_there_is() {
+    let gob = Gob::new();
+    gob.ctl(["start", "demo"]).ok();
+    for args in [["get", "dmeo"], ["status", "dmeo"], ["stop", "dmeo"], ["lease", "dmeo"]] {
+        let output = gob.ctl(args).fails(4);
+        assert!(output.stderr.contains("hint: did you mean demo?"), "{output}");
+    }
+    let output = gob.ctl(["config", "shwo"]).fails(2);
+    let want = "error: there is no `config shwo`\n  there are: path, show, check, init, reload\nhint: did you mean gobctl config show?\n";
+    assert_eq!(output.stderr, want);
+    let output = gob.ctl(["config"]).fails(2);
+    assert!(output.stderr.contains("there are: path, show, check"), "{output}");
+    let output = gob.ctl(["daemon", "start-all"]).fails(2);
+    assert!(output.stderr.contains("hint: gobctl daemon --help"), "{output}");
+    let output = gob.ctl(["nope"]).fails(2);
+    assert!(!output.stderr.contains("nuke"), "nothing that destroys is guessed: {output}");
+}
+
+#[test]
+fn names_that_look_the_same_are_shown_apart() {
+    let gob = Gob::new();
+    gob.ctl(["start", "\u{e9}", "e\u{301}", "demo", "demo "]).ok();
+    let list = gob.ctl(["list"]).ok();
+    let shown: Vec<&str> = list.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(shown, ["demo", "demo\\u{20}", "e\\u{301}", "\u{e9}"], "{list}");
+}
+
+#[test]
+fn the_supervisors_log_is_fields_as_json() {
+    let gob = Gob::new();
+    gob.ctl(["start", "demo"]).ok();
+    let lines = gob.ctl(["daemon", "logs", "--json"]).ok();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let serving =
+        lines.iter().find(|line| line["message"] == "serving").unwrap_or_else(|| panic!("{lines:?}"));
+    assert_eq!((&serving["level"], &serving["target"]), (&json!("INFO"), &json!("gob_supervisor")));
+    assert_eq!(serving["fields"]["socket"], gob.socket().to_str().unwrap());
+    assert!(serving["time"].as_str().unwrap().ends_with('Z'), "{serving}");
+}

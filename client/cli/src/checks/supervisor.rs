@@ -96,7 +96,7 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     let Failure::Client(error) = failure else { return fail(WHAT, "it could not be asked", "gobctl ping") };
     let whose = pid.map(|pid| format!(" (pid {pid}: {})", process::command(pid))).unwrap_or_default();
     if let Error::Foreign { said, .. } = error {
-        let found = format!("another program{whose} answers on {socket}; it said: {said}");
+        let found = format!("another program{whose} answers on {socket}; it answered: {said}");
         return fail(WHAT, found, OTHER_DIR);
     }
     if let Error::Timeout { after, .. } | Error::Silent { waited: after, .. } = error {
@@ -114,7 +114,7 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     }
     let cause = error.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
     let hint = if let Error::Dirs(_) = error {
-        "mend the runtime directory first, see below".to_owned()
+        "repair the runtime directory first, see below".to_owned()
     } else {
         error.hint().unwrap_or_default()
     };

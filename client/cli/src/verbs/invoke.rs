@@ -9,6 +9,7 @@ use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
 use crate::import::import;
 use crate::progress::Progress;
+use crate::text::shell_word;
 use crate::{json, out};
 use clap::{Arg, ArgMatches};
 use gob_client::endpoint::Endpoint;
@@ -18,7 +19,7 @@ use gob_client::protocol::{ErrorCode, WireError};
 use gob_client::{Error, Name, Request, View, requests};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -82,13 +83,13 @@ fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     };
     if !worker.state.is_live() {
         return Err(down(
-            format!("{name} is {}", worker.state),
+            format!("cannot invoke {name}: it is {}", worker.state),
             format!("start it: gobctl start {}", name.as_argument()),
         ));
     }
     if worker.endpoint.is_none() {
         return Err(down(
-            format!("{name} is {} and has no endpoint", worker.state),
+            format!("cannot invoke {name}: it is {} and has no endpoint", worker.state),
             format!("gobctl status {}", name.as_argument()),
         ));
     }
@@ -132,6 +133,17 @@ fn of_worker(name: &Name, type_name: &str, failure: Failure) -> Failure {
         }
         Failure::Client(Error::Lost { .. }) => {
             ("worker-lost", 1, format!("{name} closed the connection before it answered `{type_name}`"), None)
+        }
+        Failure::Client(Error::Connect { socket, source }) if source.kind() == ErrorKind::Unsupported => {
+            let endpoint = socket.display().to_string();
+            let failure =
+                Failure::own("worker-unreachable", 1, format!("cannot invoke {name} on {endpoint}"));
+            let hint = if endpoint.starts_with("http") {
+                format!("ask it over HTTP: curl {}", shell_word(&endpoint))
+            } else {
+                "use a client of its own protocol".to_owned()
+            };
+            return failure.cause(source.to_string()).hint(hint);
         }
         Failure::Client(Error::Connect { socket, source } | Error::Io { socket, source }) => {
             let message = format!("cannot talk to {name} on {}", socket.display());

@@ -4,7 +4,7 @@
 
 use super::{LOOKING, Verb};
 use crate::context::Context;
-use crate::each::{each, name_arg};
+use crate::each::name_arg;
 use crate::failure::Failure;
 use crate::last::LastState;
 use crate::log_source::Source;
@@ -107,16 +107,22 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
         .map_err(|error| unavailable("cannot watch the log files".to_owned()).cause(error.to_string()))?;
     let mut view = LogView::new(context, prefix || found.len() > 1, found.iter().map(|found| &found.name));
     let mut sources = Vec::new();
-    let code = each(context, found, |found| {
-        let name = found.name;
-        let dir = match (found.dir, found.failure) {
-            (Some(dir), _) => dir,
-            (None, Some(failure)) => return Err(failure),
-            (None, None) => return Ok(()),
+    let mut code = 0;
+    for found in found {
+        let opened = match (found.dir, found.failure) {
+            (Some(dir), _) => open(context, found.name.clone(), dir, run, follow, streams).map(Some),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Ok(None),
         };
-        sources.push(open(context, name, dir, run, follow, streams)?);
-        Ok(())
-    })?;
+        match opened {
+            Ok(source) => sources.extend(source),
+            Err(failure @ (Failure::Closed | Failure::Help(_))) => return Err(failure),
+            Err(failure) => {
+                let failed = failure.report_of(context.telling(), Some(&found.name));
+                code = if code == 0 { failed } else { code };
+            }
+        }
+    }
     if follow {
         out::end_with_reader();
     }
@@ -193,7 +199,7 @@ fn ask(context: &Context, dirs: &Dirs, client: &mut Client, name: Name) -> Found
                 ));
                 return Found { name, dir: left, failure: None };
             }
-            let failure = with_nearest_name(context, client, &name, failure);
+            let failure = with_nearest_name(client, &name, failure);
             Found { name, dir: None, failure: Some(failure) }
         }
     }

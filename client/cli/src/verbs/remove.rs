@@ -2,14 +2,13 @@
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{each, names, names_arg, print_data};
+use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
-use crate::out;
 use crate::suggest::with_nearest_name;
 use crate::text::escape;
 use clap::ArgMatches;
-use gob_client::Request;
 use gob_client::protocol::request::ByName;
+use gob_client::{Name, Request};
 
 pub(crate) const VERB: Verb = Verb {
     name: "remove",
@@ -26,16 +25,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut sent = Vec::new();
     for name in names(matches) {
         let request = Request::Remove(ByName { name: name.clone() });
-        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
+        sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
     }
-    each(context, sent, |(name, id, deadline)| {
-        let data = client
-            .wait(id, deadline)
-            .map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
-        match (context.json, context.quiet) {
-            (true, _) => print_data(&data),
-            (_, true) => Ok(()),
-            _ => out::print(&format!("removed {}\n", escape(name.as_str()))),
-        }
+    let ask = |name: &Name, (id, deadline): (_, _)| {
+        let data = client.wait(id, deadline);
+        data.map_err(|error| with_nearest_name(&mut client, name, error.into()))
+    };
+    each(context, sent, ask, |name, _| {
+        Ok(if context.quiet { String::new() } else { format!("removed {}\n", escape(name.as_str())) })
     })
 }

@@ -4,17 +4,17 @@ use super::start::millis;
 use super::stop::grace_arg;
 use super::{Verb, WORKERS};
 use crate::context::{Context, not_ready};
-use crate::each::{each, names, names_arg, print_data};
+use crate::each::{each, names, names_arg};
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::render;
 use crate::suggest::with_nearest_name;
 use crate::text::{escape, took};
-use crate::{out, render};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::answer::StopData;
 use gob_client::protocol::request::{Restart, Wait};
-use gob_client::{Request, requests};
+use gob_client::{Name, Request, requests};
 use std::time::{Duration, Instant};
 
 pub(crate) const VERB: Verb = Verb {
@@ -44,23 +44,21 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             wait: matches.get_flag("no-wait").then_some(Wait::Spawned),
             timeout_ms: context.timeout.map(millis),
         });
-        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
+        sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
     }
-    each(context, sent, |(name, id, deadline)| {
+    let ask = |name: &Name, (id, deadline): (_, _)| {
         let mut progress = Progress::new(context, format!("restarting {name}"));
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
-        let data =
-            data.map_err(|error| with_nearest_name(context, &mut client, &name, not_ready(&name, error)))?;
-        if context.json {
-            return print_data(&data);
-        }
-        let worker = requests::read::<StopData>("restart", &data)?.worker;
+        data.map_err(|error| with_nearest_name(&mut client, name, not_ready(name, error)))
+    };
+    each(context, sent, ask, |name, data| {
+        let worker = requests::read::<StopData>("restart", data)?.worker;
         let endpoint = worker.endpoint.as_ref().map(|e| format!("{}\n", escape(e))).unwrap_or_default();
         if context.quiet {
-            return out::print(&endpoint);
+            return Ok(endpoint);
         }
         let (name, who, took) = (escape(name.as_str()), render::who(&worker), took(begun.elapsed()));
-        out::print(&format!("restarted {name} ({who}) in {took}\n{endpoint}"))
+        Ok(format!("restarted {name} ({who}) in {took}\n{endpoint}"))
     })
 }

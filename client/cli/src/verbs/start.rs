@@ -2,11 +2,10 @@
 
 use super::{Verb, WORKERS};
 use crate::context::{Context, not_ready};
-use crate::each::{each, names, names_arg, print_data};
+use crate::each::{each, names, names_arg};
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::holding::{Holding, hold};
-use crate::out;
 use crate::progress::{LastWords, Progress};
 use crate::stream::End;
 use crate::text::{escape, took};
@@ -70,21 +69,20 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let request = Request::Start(of(&template, &name));
         // All are asked for before the first answer is waited for: they come up at the same time.
         let words = LastWords::new(&dirs, &name);
-        sent.push((name, client.send(&request)?, context.deadline_of(&request), words));
+        sent.push((name, (client.send(&request)?, context.deadline_of(&request), words)));
     }
-    let code = each(context, sent, |(name, id, deadline, words)| {
+    let ask = |name: &Name, (id, deadline, words): (_, _, LastWords)| {
         let mut progress = Progress::new(context, format!("starting {name}"));
         let mut tick = |waited| progress.show_with(waited, || words.get());
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut tick);
         progress.clear();
-        let data = data.map_err(|error| not_ready(&name, error))?;
-        let raw = data;
-        let data: StartData = requests::read("start", &raw)?;
-        held.push(data.worker.name.clone());
-        if context.json {
-            return print_data(&raw);
-        }
-        out::print(&told(&data, begun.elapsed(), context.quiet))
+        let data = data.map_err(|error| not_ready(name, error))?;
+        held.push(requests::read::<StartData>("start", &data)?.worker.name);
+        Ok(data)
+    };
+    let code = each(context, sent, ask, |_, data| {
+        let data: StartData = requests::read("start", data)?;
+        Ok(told(&data, begun.elapsed(), context.quiet))
     })?;
     if !template.lease || code != 0 {
         return Ok(code);

@@ -3,9 +3,8 @@
 use super::start::millis;
 use super::{Verb, WORKERS};
 use crate::context::Context;
-use crate::each::{each, names, names_arg, print_data};
+use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
-use crate::out;
 use crate::progress::Progress;
 use crate::suggest::with_nearest_name;
 use crate::text::{escape, parse_duration};
@@ -13,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::Receipt;
 use gob_client::protocol::answer::StopData;
 use gob_client::protocol::request::Stop;
-use gob_client::{Request, requests};
+use gob_client::{Name, Request, requests};
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -51,18 +50,17 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut sent = Vec::new();
     for name in names(matches) {
         let request = Request::Stop(Stop { name: name.clone(), force, grace_ms });
-        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
+        sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
     }
-    each(context, sent, |(name, id, deadline)| {
+    let ask = |name: &Name, (id, deadline): (_, _)| {
         let mut progress = Progress::new(context, format!("stopping {name}"));
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
-        let data = data.map_err(|error| with_nearest_name(context, &mut client, &name, error.into()))?;
-        if context.json {
-            return print_data(&data);
-        }
-        let data: StopData = requests::read("stop", &data)?;
-        if context.quiet { Ok(()) } else { out::print(&told(name.as_str(), &data.receipt)) }
+        data.map_err(|error| with_nearest_name(&mut client, name, error.into()))
+    };
+    each(context, sent, ask, |name, data| {
+        let data: StopData = requests::read("stop", data)?;
+        Ok(if context.quiet { String::new() } else { told(name.as_str(), &data.receipt) })
     })
 }
 
