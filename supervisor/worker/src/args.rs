@@ -1,5 +1,6 @@
 //! The command line. Owns nothing; what it returns was checked.
 
+use crate::reader;
 use crate::store::Synchronous;
 use gob_protocol::{Name, NameError};
 use std::ffi::OsString;
@@ -49,6 +50,8 @@ impl Args {
 pub enum Parsed {
     /// Serve a graph.
     Run(Args),
+    /// Answer the queries of the worker that started this process; nobody types it.
+    Reader(PathBuf),
     /// Print [`HELP`].
     Help,
     /// Print the version.
@@ -92,7 +95,10 @@ const OPTIONS: [&str; 4] = ["--root-dir", "--graph", "--socket", "--synchronous"
 /// What is wrong with them.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ArgsError> {
     let mut values: [Option<String>; 4] = [const { None }; 4];
-    let mut args = args.into_iter();
+    let mut args = args.into_iter().peekable();
+    if args.next_if(|first| first == reader::OPTION).is_some() {
+        return args.next().map(PathBuf::from).map(Parsed::Reader).ok_or(ArgsError::NoValue(reader::OPTION));
+    }
     while let Some(arg) = args.next() {
         match arg.to_str() {
             Some("--help" | "-h") => return Ok(Parsed::Help),

@@ -67,6 +67,11 @@ impl Cancel {
         true
     }
 
+    /// How long it is until the deadline.
+    pub(crate) fn left(&self) -> Duration {
+        self.0.limit.saturating_sub(self.0.started.elapsed())
+    }
+
     /// Ends the request if it is due.
     ///
     /// # Errors
@@ -95,7 +100,8 @@ impl Cancel {
         }
     }
 
-    fn refusal(&self) -> Refusal {
+    /// Why it must end.
+    pub(crate) fn refusal(&self) -> Refusal {
         let error = match self.0.why.load(Ordering::Relaxed) {
             STOPPING => WireError::new(ErrorCode::ShuttingDown, "the worker stops; nothing was changed")
                 .hint("ask again once it runs"),

@@ -13,6 +13,7 @@ mod lock;
 mod log;
 mod output;
 mod pool;
+pub mod reader;
 mod requests;
 mod server;
 mod socket;

@@ -22,8 +22,20 @@ pub const MAX_CONNECTIONS: usize = 256;
 pub const SHORT_READERS: usize = 4;
 /// Readers for searches and walks.
 pub const LONG_READERS: usize = 4;
-/// Readers for `query`.
+/// Readers for `query`, each a process of its own.
 pub const QUERY_READERS: usize = 4;
+/// A reader for `query` that nobody needed for so long is ended.
+pub const READER_IDLE: Duration = Duration::from_secs(60);
+/// How long a reader may take to read a request.
+pub const READER_WRITE: Duration = Duration::from_secs(5);
+/// Largest request to a reader, in bytes: that of a client, with room for what JSON may add.
+pub const MAX_READER_REQUEST: u64 = 8 << 20;
+/// Memory that one `query` may use for what SQLite does, in bytes.
+pub const MAX_QUERY_BYTES: i64 = 256 << 20;
+/// Address space of a reader, in bytes.
+pub const MAX_READER_BYTES: u64 = 2 << 30;
+/// Longest value in a `query`, and its longest SQL, in bytes. What is stored is shorter.
+pub const MAX_VALUE_BYTES: i32 = 1 << 20;
 /// Exports at once.
 pub const MAX_EXPORTS: usize = 4;
 /// Imports at once.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let (text, code) = match args::parse(std::env::args_os().skip(1)) {
         Ok(Parsed::Run(args)) => return gob_graph_worker::run(&args),
+        Ok(Parsed::Reader(graph)) => return gob_graph_worker::reader::serve(&graph),
         Ok(Parsed::Help) => (args::HELP.to_owned(), ExitCode::SUCCESS),
         Ok(Parsed::Version) => {
             (format!("gob-graph-worker {}\n", env!("CARGO_PKG_VERSION")), ExitCode::SUCCESS)

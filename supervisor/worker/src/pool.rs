@@ -79,6 +79,17 @@ impl<T> Pool<T> {
         }
     }
 
+    /// Drops idle things, and has others made in their place when they are needed.
+    pub(crate) fn discard_if(&self, useless: impl Fn(&T) -> bool) {
+        let mut state = self.state();
+        let (gone, kept): (Vec<T>, Vec<T>) = state.idle.drain(..).partition(useless);
+        state.made -= gone.len();
+        state.idle = kept;
+        // Dropping may take a moment.
+        drop(state);
+        drop(gone);
+    }
+
     fn forget(&self) {
         self.state().made -= 1;
         self.returned.notify_one();
@@ -87,6 +98,14 @@ impl<T> Pool<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         // The state is a list and a count, changed in single steps: a panic elsewhere can't have torn it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Taken<'_, T> {
+    /// Drops the thing, and has another one made in its place when it is needed.
+    pub(crate) fn discard(mut self) {
+        drop(self.thing.take());
+        self.pool.forget();
     }
 }
 
@@ -150,6 +169,19 @@ mod tests {
             drop(held);
             assert_eq!(waiter.join().unwrap(), 1);
         });
+    }
+
+    #[test]
+    fn what_is_discarded_leaves_its_place() {
+        let pool = Pool::new(1);
+        take(&pool, Duration::ZERO).unwrap().discard();
+        let taken = take(&pool, Duration::ZERO).unwrap();
+        pool.discard_if(|_| true);
+        assert!(take(&pool, Duration::ZERO).is_none(), "what is in use is not idle");
+        drop(taken);
+        pool.discard_if(|_| true);
+        assert_eq!(pool.state().made, 0);
+        assert!(take(&pool, Duration::ZERO).is_some());
     }
 
     #[test]

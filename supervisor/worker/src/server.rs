@@ -154,6 +154,7 @@ impl Server {
         if client {
             self.accept();
         }
+        self.shared.store.end_idle_readers();
         if told || change || polled == Ok(0) || self.republish.is_some() {
             self.keep_published();
         }

@@ -9,7 +9,7 @@ mod import;
 mod neighbors;
 mod path;
 mod put;
-mod query;
+pub(crate) mod query;
 mod search;
 mod stats;
 mod walk;

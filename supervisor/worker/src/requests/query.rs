@@ -1,19 +1,20 @@
-//! `query`: a client's own SQL, read-only. What it may do is decided in `store::sandbox`.
+//! `query`: a client's own SQL, read-only. What it may do is decided in `store::sandbox`; it runs in a process of its
+//! own, see `reader`. [`query`] is the worker's part, [`run`] the reader's.
 
 use super::{Context, Refusal, invalid};
-use crate::limits::{DEFAULT_ROWS, MAX_QUERY_MS, MAX_RESULT_BYTES, MAX_ROWS, QUERY_MS};
+use crate::limits::{DEFAULT_ROWS, MAX_QUERY_BYTES, MAX_QUERY_MS, MAX_RESULT_BYTES, MAX_ROWS, QUERY_MS};
 use crate::output;
-use crate::store::Reading;
+use crate::reader::Outcome;
 use gob_protocol::{ErrorCode, WireError};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Statement};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 /// `query`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Query {
     /// One statement.
@@ -29,7 +30,7 @@ pub(crate) struct Query {
     timeout_ms: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(untagged, expecting = "params are a list or an object")]
 enum Params {
     List(Vec<Json>),
@@ -46,16 +47,42 @@ impl Default for Params {
 pub(super) fn query(query: &Query, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let limit = super::bounded("payload.limit", query.limit, DEFAULT_ROWS, MAX_ROWS)?;
     let timeout = super::bounded("payload.timeout_ms", query.timeout_ms, QUERY_MS, MAX_QUERY_MS)?;
-    let mut reader = context.shared.store.reader(Reading::Query)?;
-    let cancel = context.cancel(Duration::from_millis(timeout as u64));
-    let out = &mut *context.out;
-    cancel.guard(&mut reader, |reader| run(reader, query, limit, out))
-}
-
-fn run(db: &Connection, query: &Query, limit: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
     if query.sql.contains('\0') {
         return Err(invalid("payload.sql", "SQL has no NUL character"));
     }
+    let store = &context.shared.store;
+    let checked = Query { limit: Some(limit), ..query.clone() };
+    let mut line = serde_json::to_vec(&checked).map_err(|e| super::internal(&format!("a query: {e}")))?;
+    line.push(b'\n');
+    loop {
+        let mut reader = store.query_reader()?;
+        // The reader opens the path at its first query: what it finds there has to be the graph.
+        store.confirm()?;
+        let is_used = reader.answered > 0;
+        let cancel = context.cancel(Duration::from_millis(timeout as u64));
+        match reader.ask(&line, &cancel, context.out) {
+            Outcome::Data => return Ok(()),
+            Outcome::Refused(error) => return Err(error.into()),
+            Outcome::Cancelled => {
+                reader.discard();
+                return Err(cancel.refusal());
+            }
+            // Somebody may have ended it while it was idle.
+            Outcome::Died if is_used => reader.discard(),
+            Outcome::Died => {
+                reader.discard();
+                return Err(too_large(None));
+            }
+        }
+    }
+}
+
+/// Appends the result of a query to `out`.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn run(db: &Connection, query: &Query, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let limit = query.limit.unwrap_or(DEFAULT_ROWS);
     let mut statement = db.prepare(&query.sql).map_err(explain)?;
     if statement.column_count() == 0 {
         return Err(invalid("payload.sql", "this statement returns nothing"));
@@ -77,11 +104,15 @@ fn run(db: &Connection, query: &Query, limit: usize, out: &mut Vec<u8>) -> Resul
             break;
         }
         count += 1;
+        let before = out.len();
         output::comma(out);
         out.push(b'[');
         for column in 0..columns {
             output::comma(out);
             append(out, row.get_ref(column)?);
+            if out.len() - before > MAX_RESULT_BYTES {
+                return Err(row_too_large());
+            }
         }
         out.push(b']');
     }
@@ -159,6 +190,21 @@ fn append(out: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
+/// A query that needs too much memory.
+fn too_large(said: Option<&str>) -> Refusal {
+    let said = said.map_or(String::new(), |said| format!(": {said}"));
+    let message = format!("the query needs more than {MAX_QUERY_BYTES} bytes of memory{said}");
+    let hint = "sort, group or join less at once; what is sorted is kept in memory";
+    let details = json!({"limit": "query_bytes", "value": MAX_QUERY_BYTES});
+    Refusal::from(WireError::new(ErrorCode::Busy, message).hint(hint).details(details))
+}
+
+fn row_too_large() -> Refusal {
+    let message = format!("one row of the result has more than {MAX_RESULT_BYTES} bytes");
+    let details = json!({"limit": "result_bytes", "value": MAX_RESULT_BYTES});
+    Refusal::from(WireError::new(ErrorCode::Busy, message).hint("select fewer columns").details(details))
+}
+
 /// A slip in the SQL is the client's, and shown with its place.
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -175,6 +221,7 @@ fn explain(error: rusqlite::Error) -> Refusal {
                 let error = WireError::new(ErrorCode::InvalidRequest, "this statement does more than read");
                 return Refusal::from(error.hint(hint).details(json!({"field": "payload.sql"})));
             }
+            Sqlite::OutOfMemory => return too_large(text.as_deref()),
             Sqlite::Unknown | Sqlite::TypeMismatch | Sqlite::TooBig | Sqlite::ParameterOutOfRange => {
                 (text.clone().unwrap_or_else(|| failure.to_string()), None)
             }

@@ -6,7 +6,7 @@
 
 mod create;
 mod place;
-mod sandbox;
+pub(crate) mod sandbox;
 mod schema;
 mod staging;
 mod write;
@@ -16,11 +16,12 @@ pub(crate) use staging::{ApplyError, Phase, Staging};
 pub(crate) use write::{Counts, Writer};
 
 use crate::limits::{
-    IMPORT_WRITER_WAIT, LONG_READERS, MAX_EXPORTS, MAX_IMPORTS, POOL_WAIT, QUERY_READERS, SHORT_READERS,
-    STOP_CHECKPOINT,
+    IMPORT_WRITER_WAIT, LONG_READERS, MAX_EXPORTS, MAX_IMPORTS, POOL_WAIT, QUERY_READERS, READER_IDLE,
+    SHORT_READERS, STOP_CHECKPOINT,
 };
 use crate::log;
 use crate::pool::{Pool, Taken};
+use crate::reader::Reader;
 use crate::requests::Refusal;
 use gob_protocol::{ErrorCode, WireError};
 use place::Place;
@@ -120,8 +121,6 @@ pub(crate) enum Reading {
     Short,
     /// A walk, a search, counting.
     Long,
-    /// A client's own SQL.
-    Query,
     /// A whole export.
     Export,
 }
@@ -135,7 +134,7 @@ pub struct Store {
     gone: OnceLock<Gone>,
     short: Pool<Connection>,
     long: Pool<Connection>,
-    query: Pool<Connection>,
+    query: Pool<Reader>,
     export: Pool<Connection>,
     imports: Pool<()>,
     /// Closed last, because only it can remove the log when it closes.
@@ -176,19 +175,31 @@ impl Store {
         let (pool, wait, limit) = match reading {
             Reading::Short => (&self.short, POOL_WAIT, SHORT_READERS),
             Reading::Long => (&self.long, POOL_WAIT, LONG_READERS),
-            Reading::Query => (&self.query, POOL_WAIT, QUERY_READERS),
             Reading::Export => (&self.export, Duration::ZERO, MAX_EXPORTS),
         };
         let open = || {
-            let reader = match reading {
-                Reading::Query => sandbox::open(&self.path),
-                Reading::Short | Reading::Long | Reading::Export => schema::open_reader(&self.path),
-            };
+            let reader = schema::open_reader(&self.path);
             // What it opened is what the writer has, or it is not used.
             self.confirm()?;
             Ok::<_, Refusal>(reader?)
         };
         pool.take(wait, open)?.ok_or_else(|| busy("readers", limit))
+    }
+
+    /// Takes a reader for a client's own SQL.
+    pub(crate) fn query_reader(&self) -> Result<Taken<'_, Reader>, Refusal> {
+        let spawn = || {
+            Reader::spawn(&self.path).map_err(|e| {
+                let error = WireError::new(ErrorCode::Busy, format!("cannot start a reader: {e}"));
+                Refusal::from(error.hint("try again").details(json!({"limit": "processes"})))
+            })
+        };
+        self.query.take(POOL_WAIT, spawn)?.ok_or_else(|| busy("readers", QUERY_READERS))
+    }
+
+    /// Ends readers that nobody needed for a while.
+    pub(crate) fn end_idle_readers(&self) {
+        self.query.discard_if(|reader| reader.used.elapsed() >= READER_IDLE);
     }
 
     /// Takes the writer.

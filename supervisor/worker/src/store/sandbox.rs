@@ -5,18 +5,19 @@
 //! temporary tables, loading extensions.
 
 use super::schema;
+use crate::limits::{MAX_QUERY_BYTES, MAX_VALUE_BYTES};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use std::path::Path;
 
-/// Longest value and longest SQL text, in bytes.
-const MAX_VALUE_BYTES: i32 = 16 << 20;
-
-/// Opens a connection for a client's own SQL.
-pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a connection for a client's own SQL. The bound on memory is that of the whole process.
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = schema::open_reader(path)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
+    // What is sorted stays in memory, so that no query fills a disk.
+    connection.execute_batch("PRAGMA temp_store=MEMORY")?;
+    connection.query_row(&format!("PRAGMA hard_heap_limit={MAX_QUERY_BYTES}"), [], |_| Ok(()))?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     // A worker thread would run on after the statement was interrupted.
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;

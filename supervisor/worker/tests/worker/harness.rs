@@ -115,6 +115,12 @@ impl Worker {
         self.child.wait().unwrap();
     }
 
+    /// SIGKILL, and waits until nobody has its standard error open any more.
+    pub(crate) fn kill_and_read(mut self) -> (ExitStatus, String) {
+        self.child.kill().unwrap();
+        self.end()
+    }
+
     /// SIGTERM, and waits for the end.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.terminate();

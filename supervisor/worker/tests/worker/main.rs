@@ -17,6 +17,8 @@ mod lifecycle;
 #[cfg(test)]
 mod query;
 #[cfg(test)]
+mod query_limits;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod unfit;
