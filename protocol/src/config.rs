@@ -23,8 +23,8 @@ pub use problem::{Problem, Rejected};
 pub use shown::{Setting, Source};
 pub use trust::{FileFacts, MAX_CONFIG_BYTES, refusal};
 
-use crate::Name;
 use crate::kind::{Check, Kind, Readiness, RestartPolicy, StopWay};
+use crate::name::{Name, Owner};
 use overrides::{Overrides, uses};
 use reader::{Reader, Section};
 use std::collections::BTreeMap;
@@ -33,11 +33,16 @@ use toml::de::DeTable;
 /// The kind that is there without a file.
 pub const BUILT_IN: &str = "graph";
 
+/// Owners that may end other owners' workers by force, unless the file says others.
+const FORCE_OWNERS: [&str; 3] = ["cli", "desktop", "electron"];
+
 /// What a configuration says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The kind of a graph that names none.
     pub default_kind: String,
+    /// Owners whose `force` of `nuke` and `shutdown` counts.
+    pub force_owners: Vec<Owner>,
     /// The kinds by name; the built-in one is always among them.
     pub kinds: BTreeMap<String, Kind>,
     /// What is said of single graphs.
@@ -80,6 +85,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             default_kind: BUILT_IN.to_owned(),
+            force_owners: FORCE_OWNERS.iter().filter_map(|owner| Owner::new(owner).ok()).collect(),
             kinds: BTreeMap::from([(BUILT_IN.to_owned(), Kind::graph())]),
             graphs: BTreeMap::new(),
             restart: RestartPolicy::default(),
@@ -198,8 +204,12 @@ fn at(found: &BTreeMap<String, (u32, u32)>, key: String, message: String) -> Pro
 
 impl<'t> Reader<'t> {
     fn config(&mut self, root: &Section<'_, 't>) -> Config {
-        self.only(root, &["default_kind", "kind", "graph", "restart", "logs"], &["lanes", "queue"]);
+        let known = ["default_kind", "force_owners", "kind", "graph", "restart", "logs"];
+        self.only(root, &known, &["lanes", "queue"]);
         let mut config = Config { logs: self.logs(root), ..Config::default() };
+        if let Some(owners) = self.texts(root, "force_owners", force_owner) {
+            config.force_owners = owners;
+        }
         self.restart(root, "restart").lay_over(&mut config.restart);
         if let Some(graph) = config.kinds.get_mut(BUILT_IN) {
             graph.restart = config.restart.clone();
@@ -307,4 +317,14 @@ fn empty(restart: &RestartPolicy) -> Kind {
     let readiness = Readiness { check: Check::None, timeout_ms: crate::limits::START_MS };
     let (stop, restart) = (StopWay::default(), restart.clone());
     Kind { command: Vec::new(), readiness, stop, restart, ..Kind::graph() }
+}
+
+/// An owner that may be given a right; `unknown` is nobody.
+fn force_owner(text: &str) -> Result<Owner, String> {
+    let owner = Owner::new(text).map_err(|e| e.to_string())?;
+    if owner.is_unknown() {
+        Err("`unknown` is nobody, and can't be given a right".to_owned())
+    } else {
+        Ok(owner)
+    }
 }

@@ -39,6 +39,7 @@ impl Config {
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let mut all = vec![("default_kind".to_owned(), json!(self.default_kind))];
+        all.push(("force_owners".to_owned(), json!(self.force_owners)));
         let (logs, size) = (&self.logs, |bytes| json!(size_text(bytes)));
         all.push(("logs.rotate".to_owned(), size(logs.rotate_bytes)));
         all.push(("logs.keep".to_owned(), json!(logs.keep)));

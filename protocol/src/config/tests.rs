@@ -296,3 +296,17 @@ fn roots_and_programs() {
     assert_eq!(problems[0].to_string(), "31:12: graph.work.root_dir: /srv/work can't be used: no such thing");
     assert_eq!(config.kinds["logseq"].root_dir.as_deref(), Some("/real/home/me/logseq"));
 }
+
+#[test]
+fn owners_whose_force_counts() {
+    let owners = |text: &str| Config::parse(text, None, "c").map(|config| config.force_owners);
+    let names =
+        |owners: Vec<crate::Owner>| owners.iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(owners("").unwrap()), ["cli", "desktop", "electron"]);
+    assert_eq!(names(owners("force_owners = [\"agent\"]").unwrap()), ["agent"]);
+    assert!(owners("force_owners = []").unwrap().is_empty());
+    for bad in ["\"unknown\"", "\"Me\"", "1"] {
+        let rejected = owners(&format!("force_owners = [{bad}]")).unwrap_err();
+        assert_eq!(rejected.problems[0].key, "force_owners", "{bad}");
+    }
+}

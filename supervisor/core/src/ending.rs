@@ -4,11 +4,13 @@
 
 use crate::Core;
 use crate::io::{ConnId, Effect};
-use crate::owner::{may_manage, owned_by_other};
+use crate::owner::{may_force, owned_by_other};
 use crate::worker::Worker;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::answer::{NukeData, ShutdownData};
-use gob_protocol::{Actor, Data, EventKind, Id, Name};
+use gob_protocol::{Actor, Data, EventKind, Id, Name, Owner};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
@@ -28,24 +30,24 @@ impl Core {
             .workers
             .values()
             .filter(live)
-            .filter(|worker| !may_manage(&worker.owner, &requester))
+            .filter(|worker| !worker.title().may_manage(&requester))
             .collect();
         if let Some(first) = foreign.first()
-            && !force
+            && !(force && may_force(&self.config.settings.force_owners, &requester))
         {
-            let mut error = owned_by_other(&first.name, &first.owner, &requester, first.pid());
+            let mut error = owned_by_other(first, &requester);
             let all: Vec<_> = foreign
                 .iter()
                 .map(|worker| serde_json::json!({"worker": worker.name.as_str(), "owner": worker.owner.as_str()}))
                 .collect();
             let verb = if nuke { "nuke" } else { "shutdown" };
-            error.message = alloc::format!(
+            error.message = format!(
                 "{} live worker(s) belong to others, such as {} of {}; you are {requester}",
                 all.len(),
                 first.name,
                 first.owner
             );
-            error.hint = Some(alloc::format!("end them too: gobctl {verb} --force"));
+            error.hint = Some(self.way_to_end_all(verb, &requester));
             if let Some(details) = error.details.as_mut().and_then(serde_json::Value::as_object_mut) {
                 details.insert("workers".into(), all.into());
             }
@@ -53,6 +55,17 @@ impl Core {
         }
         let actor = self.actor(conn);
         self.begin_ending(Some((conn, id)), nuke, &actor);
+    }
+
+    /// What a requester can do that may not end every worker.
+    fn way_to_end_all(&self, verb: &str, requester: &Owner) -> String {
+        let force_owners = &self.config.settings.force_owners;
+        if may_force(force_owners, requester) {
+            return format!("end them too: gobctl {verb} --force");
+        }
+        let owners: Vec<&str> = force_owners.iter().map(Owner::as_str).collect();
+        let who = if owners.is_empty() { "nobody".into() } else { owners.join(", ") };
+        format!("ask their owners to stop them; --force is for {who} (force_owners in the configuration)")
     }
 
     /// A signal, or the keeper's death.

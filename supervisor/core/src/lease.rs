@@ -2,6 +2,7 @@
 
 use crate::io::ConnId;
 use crate::requests::not_found;
+use crate::worker::Phase;
 use crate::{Conn, Core, Timer};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -15,7 +16,19 @@ impl Core {
             return Err(not_found(name));
         }
         self.grant_lease(conn, name);
+        self.take_back(conn, name);
         self.answer_view(conn, name)
+    }
+
+    /// Whoever lost a worker and uses it again has it again.
+    fn take_back(&mut self, conn: ConnId, name: &Name) {
+        let requester = self.requester(conn);
+        let had = self.workers.get(name).is_some_and(|worker| {
+            !matches!(worker.phase, Phase::External(_)) && worker.title().had(&requester)
+        });
+        if had {
+            self.take_over(name, &requester, &self.actor(conn));
+        }
     }
 
     pub(crate) fn grant_lease(&mut self, conn: ConnId, name: &Name) {

@@ -9,7 +9,7 @@
 //! | `requests` | what each request means; who may ask for it |
 //! | `start` | which worker a start means, and how it is satisfied |
 //! | `lifecycle` | how a worker moves from phase to phase (the table in ARCHITECTURE.md) |
-//! | `owner` | who may manage a worker |
+//! | `owner` | whose a worker is, and who may manage it |
 //! | `restart` | whether and when an ended run is followed by another |
 //! | `lease` | what happens when the last lease of an owner is gone |
 //! | `subscribers` | who gets which event, and what a slow one gets instead |
@@ -286,11 +286,13 @@ impl Core {
 
     /// Publishes an event of a worker, as it is now, or of the supervisor itself.
     fn publish(&mut self, kind: EventKind, actor: Actor, name: Option<&Name>) {
-        let worker = name.and_then(|name| self.workers.get(name)).map(|worker| worker.view(false));
+        let worker = name.and_then(|name| self.workers.get(name));
+        let last_owner = worker.and_then(|worker| worker.last_owner.clone());
+        let worker = worker.map(|worker| worker.view(false));
         let event = Event { event: kind, seq: 0, time: self.now.wall, actor, worker };
-        let (event, oldest) = self.ring.push(event);
+        let (kept, oldest) = self.ring.push(event, last_owner);
         self.overtake(&oldest);
-        self.fan_out(&event);
+        self.fan_out(&kept);
     }
 
     /// Who this connection speaks for.

@@ -1,7 +1,7 @@
 //! What each request means. Reads answer at once; what takes time leaves a waiter with its worker.
 
 use crate::io::{ConnId, Effect};
-use crate::owner::{may_manage, owned_by_other};
+use crate::owner::owned_by_other;
 use crate::worker::{Phase, Worker};
 use crate::{ConnId as Conn, Core};
 use alloc::boxed::Box;
@@ -81,7 +81,7 @@ impl Core {
     fn list(&self, conn: Conn, filter: &List) -> Data {
         let requester = self.requester(conn);
         let wanted = |worker: &&Worker| {
-            filter.owner.as_ref().is_none_or(|owner| owner == worker.owner_now())
+            filter.owner.as_ref().is_none_or(|owner| owner == worker.title_now().owner)
                 && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.kind_name)
                 && filter.state.is_none_or(|state| state == worker.state())
                 && (filter.cwd.is_none() || filter.cwd.as_deref() == worker.shown.cwd.as_deref())
@@ -126,8 +126,7 @@ impl Core {
     /// Makes somebody the owner and says so.
     pub(crate) fn change_owner(&mut self, name: &Name, to: Owner, actor: gob_protocol::Actor) {
         let Some(worker) = self.workers.get_mut(name) else { return };
-        if worker.owner != to {
-            worker.owner = to;
+        if worker.set_owner(to) {
             // The new owner has lost no lease yet: it may never have had one.
             self.timers.cancel(&crate::Timer::Lease(name.clone()));
             self.publish(EventKind::WorkerOwnerChanged, actor, Some(name));
@@ -151,7 +150,7 @@ impl Core {
         let down = self.workers.values().filter(|worker| {
             !worker.state().is_live()
                 && !matches!(worker.phase, Phase::Backoff)
-                && may_manage(&worker.owner, &requester)
+                && worker.title().may_manage(&requester)
         });
         let removed: Vec<Name> = down.map(|worker| worker.name.clone()).collect();
         for name in &removed {
@@ -205,7 +204,7 @@ impl Core {
 
     /// Whether this requester may manage this worker, as `owned` says it. What is not ours nobody owns.
     pub(crate) fn owns(&self, requester: &Owner, worker: &Worker) -> bool {
-        !matches!(worker.phase, Phase::External(_)) && may_manage(&worker.owner, requester)
+        !matches!(worker.phase, Phase::External(_)) && worker.title().may_manage(requester)
     }
 
     pub(crate) fn view_for(&self, conn: Conn, worker: &Worker) -> View {
@@ -221,16 +220,11 @@ impl Core {
     pub(crate) fn managed(&self, conn: Conn, name: &Name) -> Result<&Worker, Box<WireError>> {
         let worker = self.workers.get(name).ok_or_else(|| not_found(name))?;
         let requester = self.requester(conn);
-        if may_manage(worker.owner_now(), &requester) {
-            return Ok(worker);
+        if worker.title_now().may_manage(&requester) {
+            Ok(worker)
+        } else {
+            Err(owned_by_other(worker, &requester))
         }
-        let mut error = owned_by_other(name, worker.owner_now(), &requester, worker.pid());
-        if matches!(worker.phase, Phase::External(_)) {
-            // It can't be handed over: gob did not start it.
-            error.hint =
-                Some(format!("ask its owner to stop it; see who it is: gobctl who {}", name.as_argument()));
-        }
-        Err(error)
     }
 }
 

@@ -6,11 +6,19 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
-use gob_protocol::{Event, View};
+use gob_protocol::{Event, Owner, View};
+
+/// An event, and what no view says but decides for whom its worker was `owned`.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) event: Rc<Event>,
+    /// The owner that its worker had before it came to be nobody's.
+    pub(crate) last_owner: Option<Owner>,
+}
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ring {
-    events: VecDeque<Rc<Event>>,
+    events: VecDeque<Kept>,
     bytes: usize,
     seq: u64,
 }
@@ -22,24 +30,24 @@ impl Ring {
     }
 
     /// Gives the event its place in the order and keeps it. Also gives the events that had to go for it, oldest first.
-    pub(crate) fn push(&mut self, mut event: Event) -> (Rc<Event>, Vec<Rc<Event>>) {
+    pub(crate) fn push(&mut self, mut event: Event, last_owner: Option<Owner>) -> (Kept, Vec<Rc<Event>>) {
         self.seq += 1;
         event.seq = self.seq;
         self.bytes += weight(&event);
-        let event = Rc::new(event);
-        self.events.push_back(Rc::clone(&event));
+        let kept = Kept { event: Rc::new(event), last_owner };
+        self.events.push_back(kept.clone());
         let mut gone = Vec::new();
         while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
             let Some(oldest) = self.events.pop_front() else { break };
-            self.bytes -= weight(&oldest);
-            gone.push(oldest);
+            self.bytes -= weight(&oldest.event);
+            gone.push(oldest.event);
         }
-        (event, gone)
+        (kept, gone)
     }
 
     /// The event with this number; `None` when it is gone or still to come.
-    pub(crate) fn get(&self, seq: u64) -> Option<&Rc<Event>> {
-        let first = self.events.front()?.seq;
+    pub(crate) fn get(&self, seq: u64) -> Option<&Kept> {
+        let first = self.events.front()?.event.seq;
         self.events.get(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 

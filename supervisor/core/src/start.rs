@@ -117,6 +117,8 @@ impl Core {
             root_dir,
             env: None,
             owner: requester.clone(),
+            last_owner: None,
+            taken_by: None,
             phase: Phase::Idle,
             run: self.config.last_runs.get(&name).copied().unwrap_or(0),
             restarts: 0,
@@ -157,14 +159,8 @@ impl Core {
                     if next.lease.is_none() && next.env.is_some() {
                         queued.env = next.env;
                     }
-                    match &mut queued.owner {
-                        Some(owner) if owner.is_unknown() && requester.is_cli() => {
-                            owner.clone_from(requester);
-                            Outcome::TakenOver
-                        }
-                        Some(_) => Outcome::Reused,
-                        None => self.reuse(name, requester, &next.actor),
-                    }
+                    let of_next = queued.owner.clone();
+                    self.reuse_next(name, of_next, requester, &next.actor)
                 }
                 Then::Rest | Then::Policy { .. } | Then::Fail => {
                     next.owner = next.owner.filter(|owner| *owner != worker.owner);
@@ -188,7 +184,7 @@ impl Core {
         worker.failures.clear();
         worker.lost_ports = 0;
         if let Some(owner) = next.owner
-            && core::mem::replace(&mut worker.owner, owner.clone()) != owner
+            && worker.set_owner(owner)
         {
             // The new owner has lost no lease yet: it may never have had one.
             self.timers.cancel(&Timer::Lease(name.clone()));
@@ -209,14 +205,42 @@ impl Core {
         self.spawn(name);
     }
 
-    /// A reuse changes no owner, but that `cli` takes over what nobody owns.
+    /// A reuse changes no owner, but that what nobody owns is taken over by who may.
     pub(crate) fn reuse(&mut self, name: &Name, requester: &Owner, actor: &Actor) -> Outcome {
-        let unowned = self.workers.get(name).is_some_and(|worker| worker.owner.is_unknown());
-        if unowned && requester.is_cli() {
-            self.change_owner(name, requester.clone(), actor.clone());
+        if self.workers.get(name).is_some_and(|worker| worker.title().may_take_over(requester)) {
+            self.take_over(name, requester, actor);
             return Outcome::TakenOver;
         }
         Outcome::Reused
+    }
+
+    /// The same of a run that waits for the end of the one before it, and may have been asked for by somebody else.
+    fn reuse_next(
+        &mut self,
+        name: &Name,
+        of_next: Option<Owner>,
+        requester: &Owner,
+        actor: &Actor,
+    ) -> Outcome {
+        let Some(owner) = of_next else { return self.reuse(name, requester, actor) };
+        let Some(worker) = self.workers.get_mut(name) else { return Outcome::Reused };
+        if !worker.title_of_next(&owner).may_take_over(requester) {
+            return Outcome::Reused;
+        }
+        if let Phase::Ending(ending) = &mut worker.phase
+            && let Then::Start(queued) = &mut ending.then
+        {
+            queued.owner = Some(requester.clone());
+        }
+        Outcome::TakenOver
+    }
+
+    /// Makes the requester the owner of what nobody owns, says so, and remembers which client it was.
+    pub(crate) fn take_over(&mut self, name: &Name, requester: &Owner, actor: &Actor) {
+        self.change_owner(name, requester.clone(), actor.clone());
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.taken_by = Some(Box::new(actor.clone()));
+        }
     }
 
     /// Answers at once when the worker is there already, else waits for it.

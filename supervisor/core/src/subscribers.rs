@@ -5,7 +5,8 @@
 
 use crate::Core;
 use crate::io::{ConnId, Effect};
-use crate::owner::may_manage;
+use crate::owner::Title;
+use crate::ring::Kept;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec;
@@ -89,14 +90,15 @@ impl Core {
         views.filter(|view| subscription.wants_worker(view)).collect()
     }
 
-    pub(crate) fn fan_out(&mut self, event: &Rc<Event>) {
+    pub(crate) fn fan_out(&mut self, kept: &Kept) {
+        let event = &kept.event;
         let (mut owned, mut others) = (Vec::new(), Vec::new());
         for (id, subscription) in &mut self.subscriptions {
             let Some(conn) = self.conns.get_mut(id).filter(|_| subscription.wants(event)) else { continue };
             match &mut subscription.mode {
                 Mode::Live if conn.queued < WINDOW => {
                     conn.queued += 1;
-                    let group = if is_owned(event, &conn.who.owner) { &mut owned } else { &mut others };
+                    let group = if is_owned(kept, &conn.who.owner) { &mut owned } else { &mut others };
                     group.push(*id);
                 }
                 Mode::Live => {
@@ -125,7 +127,7 @@ impl Core {
                 continue;
             }
             let newest = self.ring.seq();
-            let kept = (last + 1..newest).filter_map(|seq| self.ring.get(seq));
+            let kept = (last + 1..newest).filter_map(|seq| self.ring.get(seq)).map(|kept| &kept.event);
             let missed = gone.iter().filter(|event| (next..newest).contains(&event.seq)).chain(kept);
             let missed = missed.filter(|event| subscription.wants(event)).count() as u64;
             self.counters.lagged_events += missed;
@@ -160,28 +162,29 @@ impl Core {
         let Some(state) = self.conns.get_mut(&conn) else { return };
         let Some(subscription) = self.subscriptions.get_mut(&conn) else { return };
         while let Mode::Replaying(next) = subscription.mode {
-            let Some(event) = self.ring.get(next) else {
+            let Some(kept) = self.ring.get(next) else {
                 // `overtake` sees to it that what is not there is still to come.
                 subscription.mode = Mode::Live;
                 break;
             };
-            if subscription.wants(event) {
+            if subscription.wants(&kept.event) {
                 if state.queued >= WINDOW {
                     break;
                 }
                 state.queued += 1;
-                let owns = is_owned(event, &state.who.owner);
+                let owns = is_owned(kept, &state.who.owner);
                 let (owned, others) = if owns { (vec![conn], vec![]) } else { (vec![], vec![conn]) };
-                self.out.push(Effect::Publish { event: Rc::clone(event), owned, others });
+                self.out.push(Effect::Publish { event: Rc::clone(&kept.event), owned, others });
             }
             subscription.mode = Mode::Replaying(next + 1);
         }
     }
 }
 
-fn is_owned(event: &Event, requester: &Owner) -> bool {
-    event
-        .worker
-        .as_ref()
-        .is_some_and(|view| view.state != gob_protocol::State::External && may_manage(&view.owner, requester))
+/// Whether the requester may manage the event's worker as it was then.
+fn is_owned(kept: &Kept, requester: &Owner) -> bool {
+    kept.event.worker.as_ref().is_some_and(|view| {
+        let title = Title { owner: &view.owner, last: kept.last_owner.as_ref() };
+        view.state != gob_protocol::State::External && title.may_manage(requester)
+    })
 }

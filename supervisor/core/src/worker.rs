@@ -147,6 +147,10 @@ pub(crate) struct Worker {
     /// As much of its starter's environment as its kind lets through.
     pub(crate) env: Option<Arc<Env>>,
     pub(crate) owner: Owner,
+    /// The owner that it had before it came to be `unknown`.
+    pub(crate) last_owner: Option<Owner>,
+    /// The client that took it over, while that is whose it is.
+    pub(crate) taken_by: Option<Box<Actor>>,
     pub(crate) phase: Phase,
     pub(crate) run: u64,
     pub(crate) restarts: u32,
@@ -304,7 +308,7 @@ impl Worker {
             root_dir: Some(self.root_dir.clone()),
             cwd: shown.cwd.clone(),
             command: shown.command.clone(),
-            owner: self.owner_now().clone(),
+            owner: self.title_now().owner.clone(),
             owned,
             state: self.state(),
             pid: self.pid(),
@@ -328,17 +332,6 @@ impl Worker {
             ports: if endpoint_is_live { shown.ports.clone() } else { Vec::new() },
             blocked: None,
             last_output_at: None,
-        }
-    }
-
-    /// Who may manage it as things are: its owner, or the owner of the process that holds it.
-    pub(crate) fn owner_now(&self) -> &Owner {
-        match &self.phase {
-            Phase::External(holder) => &holder.owner,
-            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff | Phase::Starting { .. } => {
-                &self.owner
-            }
-            Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => &self.owner,
         }
     }
 

@@ -3,6 +3,7 @@
 use gob_tests::conn::Conn;
 use gob_tests::{Gob, process};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 
 fn connection(gob: &Gob, owner: Option<&str>) -> Conn {
     match owner {
@@ -123,6 +124,79 @@ fn the_command_line_takes_over_what_nobody_owns() {
     assert_eq!((&event["worker"]["owner"], &event["actor"]["owner"]), (&json!("cli"), &json!("cli")));
     let again = gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     assert_eq!(again["outcome"], "reused");
+}
+
+/// Waits until the grace after the last lease of its owner is over.
+fn lost(gob: &Gob, events: &mut Conn, name: &str) {
+    let changed = events.event("worker_owner_changed", name);
+    assert_eq!((&changed["worker"]["owner"], &changed["actor"]), (&json!("unknown"), &json!("supervisor")));
+    let view = gob.connect_as("electron").ok("get", json!({"name": name}))["worker"].clone();
+    assert_eq!((&view["owned"], &view["leases"]), (&json!(false), &json!(0)));
+}
+
+#[test]
+fn a_desktop_that_crashed_has_its_worker_again() {
+    let gob = Gob::new();
+    let mut events = gob.events();
+    let ways = ["start", "lease", "stop"];
+    let started = ways.map(|name| {
+        let mut desktop = gob.connect_as("desktop");
+        let worker = desktop.ok("start", json!({"graph": name, "lease": true}))["worker"].clone();
+        assert_eq!(worker["lease_holders"][0]["owner"], "desktop");
+        worker
+    });
+    ways.iter().for_each(|name| lost(&gob, &mut events, name));
+    for (back, first) in ways.into_iter().zip(started) {
+        gob.connect_as("electron").err("stop", json!({"name": back}), "server-owned-by-other");
+        let mut again = gob.connect_as("desktop");
+        assert_eq!(again.ok("get", json!({"name": back}))["worker"]["owned"], true);
+        let field = if back == "start" { "graph" } else { "name" };
+        let data = again.ok(back, json!({field: back}));
+        if back == "stop" {
+            assert_eq!(data["receipt"]["signalled"][0]["pid"], first["pid"]);
+            continue;
+        }
+        assert_eq!((&data["worker"]["owner"], &data["worker"]["pid"]), (&json!("desktop"), &first["pid"]));
+        assert!(back != "start" || data["outcome"] == "taken-over", "{data}");
+        let changed = events.event("worker_owner_changed", back);
+        assert_eq!(
+            (&changed["worker"]["owner"], &changed["actor"]["owner"]),
+            (&json!("desktop"), &json!("desktop"))
+        );
+        again.ok("restart", json!({"name": back}));
+    }
+}
+
+#[test]
+fn an_agent_stops_what_its_with_started() {
+    let gob = Gob::new();
+    let mut events = gob.events();
+    gob.ctl(["with", "g", "--", "true"]).env("GOB_OWNER", "agent").ok();
+    lost(&gob, &mut events, "g");
+    let refused = gob.ctl(["stop", "g"]).env("GOB_OWNER", "robot").fails(5);
+    let told = "nobody owns it now; agent, which had it last, may take it back, or cli may take it over";
+    assert!(refused.stderr.contains(told), "{refused:?}");
+    gob.ctl(["stop", "g"]).env("GOB_OWNER", "agent").ok();
+}
+
+#[test]
+fn force_is_for_the_owners_in_the_setting() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    for verb in ["nuke", "shutdown"] {
+        for owner in [None, Some("agent")] {
+            let error = connection(&gob, owner).err(verb, json!({"force": true}), "server-owned-by-other");
+            assert_eq!(error["details"]["workers"], json!([{"worker": "g", "owner": "cli"}]));
+            assert!(error["hint"].as_str().unwrap().contains("force_owners"), "{error}");
+        }
+    }
+    assert!(gob.ctl(["config", "show"]).ok().contains("force_owners"));
+    let config = gob.dir().join("config.toml");
+    std::fs::write(&config, "force_owners = [\"agent\"]\n").unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).unwrap();
+    gob.connect().ok("reload", json!({}));
+    gob.connect_as("desktop").err("nuke", json!({"force": true}), "server-owned-by-other");
+    gob.connect_as("agent").ok("nuke", json!({"force": true}));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: WORKERS,
     about: "Make somebody else a worker's owner",
-    examples: "Examples:\n  gobctl hand-over demo desktop\n  gobctl hand-over demo cli --owner desktop\n",
+    examples: "Examples:\n  gobctl hand-over demo desktop\n",
     command: |command| {
         let to =
             Arg::new("to").value_name("OWNER").required(true).value_parser(|text: &str| Owner::new(text));

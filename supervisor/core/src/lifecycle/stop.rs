@@ -45,14 +45,15 @@ impl Core {
         };
         let (actor, requester) = (self.actor(conn), self.requester(conn));
         let name = &restart.name;
-        match &worker.phase {
+        let is_up = match &worker.phase {
             Phase::External(_) => return self.restart_external(conn, id, restart, actor, requester),
-            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff | Phase::Starting { .. } => {}
-            Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => {
-                self.begin_stop(name, restart.grace_ms, &actor);
-            }
-        }
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff | Phase::Starting { .. } => false,
+            Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => true,
+        };
         self.reuse(name, &requester, &actor);
+        if is_up {
+            self.begin_stop(name, restart.grace_ms, &actor);
+        }
         self.ensure(name, &requester, Next { owner: None, lease: None, actor, env: restart.env });
         let patience = Patience { wait: restart.wait.unwrap_or_default(), timeout_ms: restart.timeout_ms };
         let what = Waiting::Restart { receipt: Receipt::default(), wait: patience.wait };

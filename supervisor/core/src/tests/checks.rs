@@ -79,6 +79,7 @@ impl World {
         ensure!(asked == worker.polite.is_some(), "somebody was asked to end, but whom?");
         ensure!(!at_rest || asked || worker.waiters.is_empty(), "at rest with waiters");
         let wish = self.spec.wishes.get(&worker.name).ok_or("a worker that nobody added")?;
+        ensure!(worker.last_owner == wish.last, "its last owner should be {:?}", wish.last);
         ensure!(worker.owner == wish.owner, "its owner should be {}", wish.owner);
         let leases = worker.leases.iter().map(|(conn, holder)| (conn, &holder.owner));
         ensure!(leases.eq(&wish.leases), "its leases should be {:?}", wish.leases);
@@ -184,9 +185,11 @@ impl World {
         let planned = view.next_restart_at.is_some();
         ensure!(planned == (view.state == State::Backoff), "next restart: {view:?}");
         ensure!(view.state != State::Failed || view.reason.is_some(), "failed without a reason: {view:?}");
-        let owned = requester.is_some_and(|requester| !external && may_manage(&view.owner, requester));
-        ensure!(view.owned == owned, "owned is {} for {requester:?}: {view:?}", view.owned);
         let wish = self.spec.wishes.get(&view.name);
+        let last = self.last_owner(view);
+        let owned =
+            requester.is_some_and(|requester| !external && may_manage(&view.owner, last.as_ref(), requester));
+        ensure!(view.owned == owned, "owned is {} for {requester:?}: {view:?}", view.owned);
         // It is added before it is leased.
         let new = view.leases == 0 && view.command.is_empty() && requester.is_none();
         let counted = wish.is_none_or(|wish| view.leases as usize == wish.leases.len());

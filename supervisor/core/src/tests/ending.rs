@@ -3,8 +3,9 @@
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, code, name, start, started_by, stop_force, stop_within};
 use crate::worker::Phase;
-use gob_protocol::request::Force;
-use gob_protocol::{Actor, Data, ErrorCode, EventKind, Name, Request};
+use crate::{ConnId, Effect, Input, Now};
+use gob_protocol::request::{Force, Hello};
+use gob_protocol::{Actor, Data, ErrorCode, EventKind, Name, Owner, Request, Timestamp};
 use std::vec::Vec;
 
 #[test]
@@ -22,6 +23,43 @@ fn survivors_are_told_to_all_who_wait() {
     assert_eq!(start.code, ErrorCode::ServerStartTimeoutOrphan);
     assert_eq!(start.details.unwrap()["pids"][0], 9);
     world.settles();
+}
+
+#[test]
+fn force_is_for_the_owners_in_the_setting() {
+    let end = || [Request::Shutdown(Force { force: true }), Request::Nuke(Force { force: true })];
+    for (owners, may) in
+        [(&["cli", "desktop", "electron"][..], false), (&["unknown"], false), (&["agent"], true)]
+    {
+        for request in end() {
+            let mut world = started_by(DESKTOP);
+            world.core.config.settings.force_owners =
+                owners.iter().map(|owner| Owner::new(owner).unwrap()).collect();
+            let mut core = world.core.clone();
+            for (number, owner) in [(50, "agent"), (51, "unknown")] {
+                let conn = ConnId(number);
+                let now = Now { mono_ms: world.now, wall: Timestamp(0) };
+                core.apply(Input::Connected { conn, pid: None }, now);
+                if owner != "unknown" {
+                    let hello = Hello { protocol: 1, client: None, owner: Some(Owner::new(owner).unwrap()) };
+                    core.apply(Input::Request { conn, id: None, request: Request::Hello(hello) }, now);
+                }
+                let out =
+                    core.clone().apply(Input::Request { conn, id: None, request: request.clone() }, now);
+                let refused = out.iter().find_map(|effect| match effect {
+                    Effect::Reply { result: Err(error), .. } => Some(error),
+                    _other => None,
+                });
+                assert_eq!(refused.is_none(), may && owner == "agent", "{request:?} by {owner}: {out:?}");
+                if let Some(error) = refused {
+                    assert_eq!((error.code, out.len()), (ErrorCode::ServerOwnedByOther, 1));
+                    assert_eq!(error.details.as_ref().unwrap()["workers"][0]["worker"], "w");
+                    let hint = error.hint.as_deref().unwrap();
+                    assert!(hint.contains(&owners.join(", ")) && !hint.contains("nuke"), "{hint}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -290,6 +290,35 @@ fn three_owners() {
 }
 
 #[test]
+fn an_owner_that_lost_it() {
+    let w = || name("w");
+    let mut alphabet = world_steps();
+    for conn in [CLI, DESKTOP, NOBODY] {
+        let requests = [start("w"), stop("w"), restart("w"), Request::Lease(by_name("w"))];
+        alphabet.extend(requests.map(|request| Step::Ask(conn, request)));
+    }
+    alphabet.extend([
+        Step::Ask(DESKTOP, start_leased("w")),
+        Step::Ask(DESKTOP, Request::Release(by_name("w"))),
+        Step::Ask(DESKTOP, hand_over("w", "unknown")),
+        Step::Ask(DESKTOP, Request::Cleanup),
+        Step::External(w(), Some("unknown")),
+        Step::External(w(), None),
+    ]);
+    let prologue = [
+        Step::Join(CLI, "cli"),
+        Step::Join(DESKTOP, "desktop"),
+        Step::Join(NOBODY, "unknown"),
+        Step::Ask(DESKTOP, start_leased("w")),
+        Step::Spawned(w()),
+        Step::Ready(w()),
+        Step::Ask(DESKTOP, Request::Release(by_name("w"))),
+        Step::Due,
+    ];
+    exhaust("an owner that lost it", kind(), &prologue, &alphabet, 5);
+}
+
+#[test]
 fn two_workers_and_the_end() {
     let mut alphabet = Vec::new();
     for w in ["v", "w"] {

@@ -61,7 +61,8 @@ pub(super) fn fingerprint(world: &World) -> u64 {
 }
 
 fn hash_worker(worker: &Worker, world: &World, into: &mut DefaultHasher) {
-    (&worker.name, discriminant(&worker.phase), &worker.owner, worker.leases.len()).hash(into);
+    (&worker.name, discriminant(&worker.phase), &worker.owner, &worker.last_owner, worker.leases.len())
+        .hash(into);
     worker.leases.iter().for_each(|(conn, holder)| (conn, &holder.owner).hash(into));
     (worker.run.min(1), worker.port, worker.lost_ports, worker.busy_locks, worker.probing).hash(into);
     match &worker.phase {

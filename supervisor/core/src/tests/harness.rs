@@ -6,13 +6,14 @@
 use super::runs::Runs;
 use super::spec::{Expect, Spec};
 use super::watch::Watch;
+use super::wish::Wish;
 use crate::lifecycle::Looking;
 use crate::plan::Paths;
 use crate::{Config, ConnId, Core, Effect, Input, Now};
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::config::Config as Settings;
 use gob_protocol::kind::{Check, Kind, Liveness, Readiness, RestartOn, RestartPolicy, StopWay};
-use gob_protocol::{Data, Env, Event, Id, Outcome, Owner, Request, Timestamp, Wait, WireError};
+use gob_protocol::{Data, Env, Event, Id, Name, Outcome, Owner, Request, Timestamp, View, Wait, WireError};
 use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::format;
@@ -55,6 +56,10 @@ pub(super) struct World {
     pub(super) spec: Spec,
     /// Every event since the beginning.
     pub(super) history: Vec<Rc<Event>>,
+    /// The wishes as they were before the latest input.
+    pub(super) wishes_before: BTreeMap<Name, Wish>,
+    /// For each event, who had its worker before nobody did.
+    pub(super) lasts: Vec<Option<Owner>>,
     /// The core told the process to end.
     pub(super) ended: bool,
     /// The answers, where a test wants to see them.
@@ -165,6 +170,8 @@ impl World {
             owed: BTreeMap::new(),
             spec: Spec::default(),
             history: Vec::new(),
+            lasts: Vec::new(),
+            wishes_before: BTreeMap::new(),
             ended: false,
             answers: None,
             last_id: 0,
@@ -177,6 +184,7 @@ impl World {
     /// Applies one input, carries out what follows, and checks it all.
     pub(super) fn feed(&mut self, input: Input) -> Result<(), String> {
         let before = super::checks::Before::of(&self.core);
+        self.wishes_before.clone_from(&self.spec.wishes);
         let expect = self.spec.expect(&self.core, &self.clients, self.now, &input);
         self.seen.jump |= expect.jumped > 0;
         self.note(&input, &expect);
@@ -256,17 +264,29 @@ impl World {
         }
     }
 
+    /// Who had the worker before nobody did, at some moment of the latest input.
+    pub(super) fn last_owner(&self, view: &View) -> Option<Owner> {
+        if !view.owner.is_unknown() {
+            return None;
+        }
+        // Before it was taken over, which may be a part of the same input, it was as it had been.
+        let after = self.spec.wishes.get(&view.name).filter(|wish| wish.owner.is_unknown());
+        after.or_else(|| self.wishes_before.get(&view.name))?.last.clone()
+    }
+
     /// Takes the events that were published and gives the place of the first one.
     pub(super) fn note_events(&mut self) -> usize {
         let first = self.history.len();
         for seq in first as u64 + 1..=self.core.ring.seq() {
-            let Some(event) = self.core.ring.get(seq) else { continue };
+            let Some(event) = self.core.ring.get(seq).map(|kept| &kept.event) else { continue };
             for client in self.clients.values_mut() {
                 if let Some(watch) = &mut client.watch {
                     watch.published(event);
                 }
             }
             self.seen.events |= 1 << event.event as u32;
+            let last = event.worker.as_ref().and_then(|view| self.last_owner(view));
+            self.lasts.push(last);
             self.history.push(Rc::clone(event));
         }
         first

@@ -30,6 +30,9 @@
 //! * starters are answered twice *, or served by the run after theirs *; waiters outlive their connection *, and so does
 //!   who asked for the end *; the end forgets what is in backoff *;
 //! * a start keeps the grace of an earlier owner *, a lease that is not the owner's counts *;
+//! * the owner that lost a worker may not stop it *, a lease does not give it back *, who had it keeps it after `cli` took
+//!   it over *, an event forgets who had it *;
+//! * `force` asks nobody whether it counts: `ending`;
 //! * deadlines do not heed that the supervisor slept *;
 //! * a lagging subscriber is not told of the first event, its window is one too wide, a replay includes `since`:
 //!   `random` and `subscribers`.

@@ -1,31 +1,57 @@
 //! Who may do what to whose worker (PROTOCOL 5).
 
+use super::harness::{LEASE_GRACE_MS, World};
 use super::steps::Step;
 use super::words::{
-    CLI, DESKTOP, NOBODY, OWNERS, by_name, code, hand_over, name, outcome, restart, start, start_leased,
-    started_by, stop, stop_force, view, world,
+    CLI, DESKTOP, ELECTRON, NOBODY, OWNERS, by_name, code, hand_over, name, outcome, restart, start,
+    start_leased, started_by, stop, stop_force, view, world,
 };
+use crate::ConnId;
 use crate::worker::Phase;
 use gob_protocol::request::Signal;
 use gob_protocol::{Actor, Data, ErrorCode, EventKind, Outcome, Request};
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-/// May the requester manage what the owner owns? The rule again, as a table.
+/// May the requester manage what the owner owns, or lost? The rule again, as a table.
 #[rustfmt::skip]
-const MATRIX: [(&str, [bool; 4]); 4] = [
-    // requester    cli    desktop electron unknown
-    ("cli",      [ true,  false,  false,   false]),
-    ("desktop",  [ false, true,   false,   false]),
-    ("electron", [ false, false,  true,    false]),
-    ("unknown",  [ true,  false,  false,   false]),
+const MATRIX: [(ConnId, bool, [bool; 4]); 8] = [
+    // starter, lost, requester cli    desktop electron unknown
+    (CLI,      false,         [ true,  false,  false,   false]),
+    (DESKTOP,  false,         [ false, true,   false,   false]),
+    (ELECTRON, false,         [ false, false,  true,    false]),
+    (NOBODY,   false,         [ true,  false,  false,   false]),
+    (CLI,      true,          [ true,  false,  false,   false]),
+    (DESKTOP,  true,          [ true,  true,   false,   false]),
+    (ELECTRON, true,          [ true,  false,  true,    false]),
+    (NOBODY,   true,          [ true,  false,  false,   false]),
 ];
+
+/// A ready worker of this client's owner, or one that it has lost with its last lease.
+fn owned_or_lost(starter: ConnId, lost: bool) -> World {
+    if !lost {
+        return started_by(starter);
+    }
+    let mut world = world();
+    world.takes(&Step::Ask(starter, start_leased("w")));
+    world.settles();
+    world.takes(&Step::Ask(starter, Request::Release(by_name("w"))));
+    world.takes(&Step::Pass(LEASE_GRACE_MS));
+    if world.wake.is_some() {
+        world.takes(&Step::Due);
+    }
+    assert_eq!(view(&world).owner.as_str(), "unknown");
+    world
+}
 
 #[test]
 fn every_verb_asks_who_owns_the_worker() {
     let signal = Request::Signal(Signal { name: name("w"), signal: "HUP".into() });
     let remove = Request::Remove(by_name("w"));
-    for ((owner, _), (owner_name, row)) in OWNERS.into_iter().zip(MATRIX) {
+    for (owner, lost, row) in MATRIX {
+        let owner_name =
+            if lost { "unknown" } else { OWNERS.iter().find(|(conn, _)| *conn == owner).unwrap().1 };
         for ((requester, requester_name), may) in OWNERS.into_iter().zip(row) {
             let requests = [
                 stop("w"),
@@ -36,16 +62,24 @@ fn every_verb_asks_who_owns_the_worker() {
                 remove.clone(),
             ];
             for request in requests {
-                let mut world = started_by(owner);
+                let mut world = owned_or_lost(owner, lost);
                 if request == remove {
                     let by = OWNERS.iter().find(|(_, name)| row_allows(row, name)).unwrap().0;
                     world.takes(&Step::Ask(by, stop("w")));
                     world.settles();
                 }
                 let pid = view(&world).pid;
+                assert_eq!(
+                    owned(&mut world, requester),
+                    may,
+                    "{owner_name}'s, lost {lost}, {requester_name}"
+                );
                 let id = world.asks(requester, request.clone());
                 let refused = code(world.answer(requester, id)) == Some(ErrorCode::ServerOwnedByOther);
-                assert_eq!(refused, !may, "{request:?} of {owner_name}'s worker by {requester_name}");
+                assert_eq!(
+                    refused, !may,
+                    "{request:?} of {owner_name}'s worker by {requester_name}, lost: {lost}"
+                );
                 if refused {
                     assert_eq!(view(&world).pid, pid, "a refused {request:?} touches nothing");
                     let answer = world.answer(requester, id).unwrap().as_ref().unwrap_err();
@@ -58,6 +92,82 @@ fn every_verb_asks_who_owns_the_worker() {
             }
         }
     }
+}
+
+/// What `get` tells the requester.
+fn owned(world: &mut World, requester: ConnId) -> bool {
+    let id = world.asks(requester, Request::Get(by_name("w")));
+    match world.answer(requester, id) {
+        Some(Ok(Data::Worker(data))) => data.worker.owned,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_lost_a_worker_takes_it_back_by_start_restart_and_lease() {
+    let requests =
+        [start("w"), start_leased("w"), restart("w"), Request::Lease(by_name("w"))].into_iter().enumerate();
+    for ((at, request), conn) in
+        requests.flat_map(|request| [DESKTOP, ELECTRON].map(|conn| (request.clone(), conn)))
+    {
+        let mut world = owned_or_lost(DESKTOP, true);
+        let pid = view(&world).pid;
+        let id = world.asks(conn, request.clone());
+        world.settles();
+        let took = conn == DESKTOP;
+        let expected = if took { "desktop" } else { "unknown" };
+        assert_eq!(view(&world).owner.as_str(), expected, "{request:?}");
+        let last = world.history.iter().rev().find(|event| event.event == EventKind::WorkerOwnerChanged);
+        let by = match &last.unwrap().actor {
+            Actor::Client { owner, .. } => owner.as_str().into(),
+            Actor::Supervisor => String::new(),
+        };
+        assert_eq!(by, if took { "desktop" } else { "" });
+        if at < 2 {
+            let expected = if took { Outcome::TakenOver } else { Outcome::Reused };
+            assert_eq!(outcome(world.answer(conn, id)), Some(expected));
+        }
+        if at != 2 {
+            assert_eq!(view(&world).pid, pid, "it goes on as it is");
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_over_is_no_longer_the_last_owners() {
+    let mut world = owned_or_lost(DESKTOP, true);
+    world.takes(&Step::Ask(CLI, start("w")));
+    let id = world.asks(DESKTOP, stop("w"));
+    assert_eq!(code(world.answer(DESKTOP, id)), Some(ErrorCode::ServerOwnedByOther));
+    world.takes(&Step::Ask(CLI, hand_over("w", "unknown")));
+    assert!(owned(&mut world, CLI) && !owned(&mut world, DESKTOP), "cli had it last");
+}
+
+#[test]
+fn a_refusal_names_the_owners_client_and_who_uses_it() {
+    let hint_for = |world: &mut World, conn| {
+        let id = world.asks(conn, stop("w"));
+        match world.answer(conn, id) {
+            Some(Err(error)) => error.hint.clone().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut world = started_by(CLI);
+    assert_eq!(hint_for(&mut world, DESKTOP), "ask its owner (pid 101) to stop it or to hand it over");
+    for _ in 0..2 {
+        world.takes(&Step::Ask(ELECTRON, Request::Lease(by_name("w"))));
+    }
+    let used = "; it is used by electron (pid 103)";
+    assert!(hint_for(&mut world, DESKTOP).ends_with(used), "{}", hint_for(&mut world, DESKTOP));
+    let mut world = owned_or_lost(DESKTOP, true);
+    let lost = "nobody owns it now; desktop, which had it last, may take it back, or cli may take it over";
+    assert_eq!(hint_for(&mut world, ELECTRON), lost);
+    // Who took it over since is the one to ask, not who started it.
+    world.takes(&Step::Ask(CLI, start("w")));
+    assert_eq!(hint_for(&mut world, DESKTOP), "ask its owner (pid 101) to stop it or to hand it over");
+    // Handed over to somebody of whom no client is known.
+    world.takes(&Step::Ask(CLI, hand_over("w", "agent")));
+    assert_eq!(hint_for(&mut world, CLI), "ask its owner to stop it or to hand it over");
 }
 
 fn row_allows(row: [bool; 4], requester: &str) -> bool {
@@ -144,14 +254,4 @@ fn what_is_not_ours_is_never_signalled() {
             assert!(matches!(world.phase("w"), Phase::External(_)));
         }
     }
-}
-
-#[test]
-fn hints_can_be_pasted_into_a_shell() {
-    let mut world = world();
-    world.takes(&Step::Ask(CLI, start("my $notes")));
-    let id = world.asks(DESKTOP, stop("my $notes"));
-    let Some(Err(error)) = world.answer(DESKTOP, id) else { panic!("not refused") };
-    let hint = error.hint.as_deref().expect("a hint");
-    assert!(hint.ends_with(": gobctl hand-over 'my $notes' desktop --owner cli"), "{hint}");
 }

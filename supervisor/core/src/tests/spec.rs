@@ -15,6 +15,9 @@ use gob_protocol::{Name, Outcome, Owner, Request};
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
+/// Whose force counts.
+const FORCE_OWNERS: [&str; 3] = ["cli", "desktop", "electron"];
+
 /// Later than this after the earliest deadline, the supervisor must have slept.
 const JUMP_MS: u64 = 2_000;
 
@@ -221,17 +224,15 @@ impl Spec {
         if self.of_a_holder(core, requester, request, expect) {
             return;
         }
-        let managed = |name: &Name| {
-            core.workers.get(name).map(|worker| {
-                let owner = match &worker.phase {
-                    Phase::External(holder) => &holder.owner,
-                    _ours => &worker.owner,
-                };
-                (stand(worker), may_manage(owner, requester))
-            })
-        };
+        let wishes = &self.wishes;
+        let may_manage_ours =
+            |worker: &Worker| wishes.get(&worker.name).is_some_and(|wish| wish.may_manage(requester));
         let mut about = |name: &Name| {
-            let (stand, may) = managed(name)?;
+            let worker = core.workers.get(name)?;
+            let (stand, may) = match &worker.phase {
+                Phase::External(holder) => (Stand::External, may_manage(&holder.owner, None, requester)),
+                _ours => (stand(worker), may_manage_ours(worker)),
+            };
             expect.refused = !may;
             (may && stand != Stand::External).then_some(stand)
         };
@@ -269,27 +270,23 @@ impl Spec {
                 }
             }
             Request::Cleanup if !self.ending => {
-                for (name, worker) in core.workers.values().map(|worker| (&worker.name, worker)) {
-                    if stand(worker) == Stand::Rest && may_manage(&worker.owner, requester) {
-                        self.wishes.remove(name);
-                        expect.removed.push(name.clone());
-                    }
-                }
+                let down = core.workers.values().filter(|worker| stand(worker) == Stand::Rest);
+                let removed: Vec<Name> =
+                    down.filter(|worker| may_manage_ours(worker)).map(|worker| worker.name.clone()).collect();
+                removed.iter().for_each(|name| drop(self.wishes.remove(name)));
+                expect.removed.extend(removed);
             }
             Request::Nuke(force) | Request::Shutdown(force) if !self.ending => {
                 let live =
                     |worker: &&Worker| matches!(stand(worker), Stand::Starting | Stand::Up | Stand::Ending);
                 let mut live = core.workers.values().filter(live);
-                expect.refused = !force.force && live.any(|worker| !may_manage(&worker.owner, requester));
+                let forced = force.force && FORCE_OWNERS.contains(&requester.as_str());
+                expect.refused = !forced && live.any(|worker| !may_manage_ours(worker));
                 if !expect.refused {
                     self.all_down();
                 }
             }
-            Request::Lease(which) if !self.ending => {
-                if let Some(wish) = self.wishes.get_mut(&which.name) {
-                    lease(wish, conn, requester);
-                }
-            }
+            Request::Lease(which) if !self.ending => self.lease(core, conn, requester, &which.name, expect),
             Request::Release(which) => {
                 if let Some(wish) = self.wishes.get_mut(&which.name) {
                     wish.drop_lease(conn, now);
@@ -297,6 +294,16 @@ impl Spec {
             }
             _other => {}
         }
+    }
+
+    fn lease(&mut self, core: &Core, conn: ConnId, requester: &Owner, name: &Name, expect: &mut Expect) {
+        let ours = core.workers.get(name).is_some_and(|worker| stand(worker) != Stand::External);
+        let Some(wish) = self.wishes.get_mut(name) else { return };
+        if ours && wish.owner.is_unknown() && wish.last.as_ref() == Some(requester) {
+            wish.hand_over(requester);
+            expect.announced.push(name.clone());
+        }
+        lease(wish, conn, requester);
     }
 
     /// `stop` and `restart` of what is not ours; false for all else.
@@ -312,7 +319,7 @@ impl Spec {
         };
         let Some(worker) = core.workers.get(name) else { return false };
         let Phase::External(holder) = &worker.phase else { return false };
-        let may = may_manage(&holder.owner, requester);
+        let may = may_manage(&holder.owner, None, requester);
         expect.refused = !may;
         let polite = worker.kind.stop.http.is_some();
         let restart = matches!(request, Request::Restart(_));
@@ -374,12 +381,13 @@ impl Spec {
             expect.announced.push(restart.name.clone());
         }
         wish.down = false;
+        let last = wish.last_of_next();
         match stand {
             Stand::Rest | Stand::Backoff => expect.begins(core, &restart.name),
             Stand::Up | Stand::Ending => {
                 let queued = wish.queued.get_or_insert(Queued { owner: None, lease: None });
                 queued.owner.iter_mut().filter(|owner| owner.is_unknown()).for_each(|owner| {
-                    if requester.is_cli() {
+                    if may_manage(owner, last.as_ref(), requester) {
                         owner.clone_from(requester);
                     }
                 });

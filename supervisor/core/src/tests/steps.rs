@@ -149,7 +149,7 @@ impl World {
                 if self.clients.contains_key(conn) {
                     return Ok(false);
                 }
-                self.feed(Input::Connected { conn: *conn, pid: Some(7) })?;
+                self.feed(Input::Connected { conn: *conn, pid: Some(100 + conn.0 as i32) })?;
                 if *owner != "unknown" {
                     let owner = Owner::new(owner).ok();
                     let hello = Request::Hello(Hello { protocol: 1, client: None, owner });

@@ -226,7 +226,7 @@ fn the_ring_is_bounded_in_events_and_in_bytes() {
     let kept = |world: &World| {
         let seqs = 1..=world.core.ring.seq();
         let events = seqs.filter_map(|seq| world.core.ring.get(seq).cloned());
-        let events: Vec<std::rc::Rc<Event>> = events.collect();
+        let events: Vec<std::rc::Rc<Event>> = events.map(|kept| kept.event).collect();
         let bytes: usize = events.iter().map(|event| serde_json::to_vec(&**event).unwrap().len()).sum();
         (events.len(), bytes)
     };

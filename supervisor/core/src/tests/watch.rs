@@ -49,8 +49,8 @@ fn wants_view(filter: &Subscribe, view: &View) -> bool {
         && filter.cwd.as_ref().is_none_or(|cwd| Some(&**cwd) == view.cwd.as_deref())
 }
 
-fn is_owned(view: &View, requester: &Owner) -> bool {
-    view.state != State::External && may_manage(&view.owner, requester)
+fn is_owned(view: &View, last: Option<&Owner>, requester: &Owner) -> bool {
+    view.state != State::External && may_manage(&view.owner, last, requester)
 }
 
 impl World {
@@ -68,7 +68,8 @@ impl World {
                 watch.due.pop_front()
             });
             ensure!(due == Some(event.seq), "{conn:?} gets event {}, its next one is {due:?}", event.seq);
-            let really = event.worker.as_ref().is_some_and(|view| is_owned(view, &client.owner));
+            let last = usize::try_from(event.seq - 1).ok().and_then(|at| self.lasts.get(at)?.as_ref());
+            let really = event.worker.as_ref().is_some_and(|view| is_owned(view, last, &client.owner));
             ensure!(owns == really, "event {} says owned {owns} to {}", event.seq, client.owner);
             queue_frame(client)?;
         }

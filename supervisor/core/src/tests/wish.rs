@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
     pub(super) owner: Owner,
+    /// Who had it before nobody did.
+    pub(super) last: Option<Owner>,
     pub(super) leases: BTreeMap<ConnId, Owner>,
     /// Its owner's last lease counts.
     pub(super) release: bool,
@@ -31,10 +33,11 @@ pub(super) struct Queued {
     pub(super) lease: Option<bool>,
 }
 
-/// The owner rule: `unknown` matches nobody, and `cli` may manage what nobody owns.
-pub(super) fn may_manage(owner: &Owner, requester: &Owner) -> bool {
+/// The owner rule: `unknown` matches nobody, and what nobody owns `cli` may manage, and who had it last.
+pub(super) fn may_manage(owner: &Owner, last: Option<&Owner>, requester: &Owner) -> bool {
     match (owner.as_str(), requester.as_str()) {
-        ("unknown", requester) => requester == "cli",
+        ("unknown", "cli") => true,
+        ("unknown", requester) => last.is_some_and(|last| last.as_str() == requester),
         (owner, requester) => owner == requester,
     }
 }
@@ -43,6 +46,7 @@ impl Wish {
     pub(super) fn new(owner: &Owner) -> Self {
         Self {
             owner: owner.clone(),
+            last: None,
             leases: BTreeMap::new(),
             release: false,
             losing: None,
@@ -70,7 +74,21 @@ impl Wish {
 
     pub(super) fn hand_over(&mut self, to: &Owner) -> bool {
         self.losing = self.losing.filter(|_| self.owner == *to);
-        core::mem::replace(&mut self.owner, to.clone()) != *to
+        let before = core::mem::replace(&mut self.owner, to.clone());
+        let changed = before != *to;
+        if changed {
+            self.last = (to.as_str() == "unknown").then_some(before);
+        }
+        changed
+    }
+
+    pub(super) fn may_manage(&self, requester: &Owner) -> bool {
+        may_manage(&self.owner, self.last.as_ref(), requester)
+    }
+
+    /// Who had what will be nobody's when the next run begins.
+    pub(super) fn last_of_next(&self) -> Option<Owner> {
+        if self.owner.is_unknown() { self.last.clone() } else { Some(self.owner.clone()) }
     }
 
     pub(super) fn drop_lease(&mut self, conn: ConnId, now: u64) {
@@ -89,11 +107,14 @@ pub(super) fn lease(wish: &mut Wish, conn: ConnId, requester: &Owner) {
     }
 }
 
-/// A reuse changes no owner, but that `cli` takes over what nobody owns.
+/// A reuse changes no owner, but that `cli`, and who had it last, takes over what nobody owns.
 pub(super) fn take_over(wish: &mut Wish, name: &Name, requester: &Owner, expect: &mut Expect) -> Outcome {
+    let last_of_next = wish.last_of_next();
+    let (owner, last) = (wish.owner.clone(), wish.last.clone());
     let next = wish.queued.as_mut().and_then(|queued| queued.owner.as_mut());
     let announce = next.is_none();
-    if !requester.is_cli() || !next.as_deref().unwrap_or(&wish.owner).is_unknown() {
+    let (owner, last) = next.as_deref().map_or((owner, last), |next| (next.clone(), last_of_next));
+    if !owner.is_unknown() || !may_manage(&owner, last.as_ref(), requester) {
         return Outcome::Reused;
     }
     match next {
