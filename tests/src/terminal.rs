@@ -3,19 +3,27 @@
 use crate::ctl::Ctl;
 use crate::process::Handle;
 use crate::wait::{self, DEADLINE};
-use nix::pty::{Winsize, openpty};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A running program and what its terminal was sent.
 #[derive(Debug)]
 pub struct Terminal {
     process: Child,
-    keyboard: File,
+    keyboard: Option<File>,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// The screen is not read any more.
+    closed: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -23,26 +31,54 @@ impl Terminal {
     ///
     /// # Panics
     /// When there is no terminal to be had, or the program does not start.
-    pub fn open(mut call: Ctl, columns: u16) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(&size, None).expect("a terminal");
-        let slave = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
+    pub fn open(call: Ctl, columns: u16) -> Self {
+        Self::start(call, columns, false)
+    }
+
+    /// As [`Terminal::open`], with the program as the leader of a session whose terminal this is: what `ssh -t host program`
+    /// makes. Keys such as Ctrl-C reach it as signals, and so does the end of the terminal.
+    ///
+    /// # Panics
+    /// As [`Terminal::open`].
+    pub fn session(call: Ctl, columns: u16) -> Self {
+        Self::start(call, columns, true)
+    }
+
+    fn start(mut call: Ctl, columns: u16, leads: bool) -> Self {
+        let (keyboard, line) = pair(columns);
+        let slave = || Stdio::from(line.try_clone().expect("a descriptor"));
         call.env("TERM", "xterm");
         call.command().stdin(slave()).stdout(slave()).stderr(slave());
+        if leads {
+            // SAFETY: both are system calls, which is all that may be done between fork and exec.
+            unsafe {
+                call.command().pre_exec(|| {
+                    if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                        return Err(std::io::Error::last_os_error());
+                    }
+                    Ok(())
+                });
+            }
+        }
         let process = call.spawn();
         // The descriptors that the call still holds would keep the terminal open.
-        drop((call, pty.slave));
-        let keyboard = File::from(pty.master);
+        drop((call, line));
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut master, screen) = (keyboard.try_clone().expect("a descriptor"), Arc::clone(&shown));
+        let closed = Arc::new(AtomicBool::new(false));
+        let is_closed = Arc::clone(&closed);
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
-            // The end of a terminal is an error.
-            while let Ok(len @ 1..) = master.read(&mut chunk) {
+            while !is_closed.load(Ordering::Relaxed) {
+                if !wait::readable(master.as_fd(), Duration::from_millis(50)) {
+                    continue;
+                }
+                // The end of a terminal is an error.
+                let Ok(len @ 1..) = master.read(&mut chunk) else { return };
                 screen.lock().expect("a reader").extend_from_slice(&chunk[..len]);
             }
         });
-        Self { process, keyboard, shown }
+        Self { process, keyboard: Some(keyboard), shown, closed }
     }
 
     /// Everything that was sent so far, with `\n` where the terminal got `\r\n`.
@@ -54,7 +90,19 @@ impl Terminal {
 
     /// Types text.
     pub fn type_in(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).expect("a terminal");
+        let keyboard = self.keyboard.as_mut().expect("a terminal that is open");
+        keyboard.write_all(text.as_bytes()).expect("a terminal");
+    }
+
+    /// Closes the terminal under the program, as a lost connection does.
+    ///
+    /// # Panics
+    /// When the screen is still read after that.
+    pub fn hang_up(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        let shown = Arc::clone(&self.shown);
+        assert!(wait::until(DEADLINE, || Arc::strong_count(&shown) == 2), "the screen is still read");
+        self.keyboard = None;
     }
 
     /// Waits until something is shown.
@@ -95,4 +143,21 @@ impl Terminal {
         self.process.kill().expect("a child");
         self.process.wait().expect("a child");
     }
+}
+
+/// Both ends of a new terminal. No program that any test starts meanwhile may inherit one: the terminal would live on in it.
+fn pair(columns: u16) -> (File, File) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags).expect("a terminal");
+    grantpt(&master).expect("a terminal");
+    unlockpt(&master).expect("a terminal");
+    let name = ptsname_r(&master).expect("its name");
+    let mut options = File::options();
+    let line = options.read(true).write(true).custom_flags(libc::O_NOCTTY).open(name).expect("a terminal");
+    let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: reads one `winsize` from valid memory.
+    let set = unsafe { libc::ioctl(line.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    assert_eq!(set, 0, "TIOCSWINSZ: {}", std::io::Error::last_os_error());
+    // SAFETY: the descriptor was just given away by its owner.
+    (unsafe { File::from_raw_fd(master.into_raw_fd()) }, line)
 }

@@ -1,5 +1,5 @@
-//! Runs somebody's command to its end: standard streams, directory and signal mask as they were, TERM and HUP and an
-//! INT that is not the terminal's own passed on, the exit code as a shell would give it.
+//! Runs somebody's command to its end: standard streams, directory and signal mask as they were; INT, TERM and HUP
+//! passed on, unless the command got it already; the exit code as a shell would give it.
 
 use crate::failure::Failure;
 use nix::errno::Errno;
@@ -9,7 +9,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::{Pid, getpgid, getpgrp, pipe2};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -90,12 +90,15 @@ fn reap(pid: Pid) -> Result<u8, Failure> {
     Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
-/// What the terminal sends, it sends to the command too; only what somebody sent to us alone is passed on. The
-/// command is an unreaped child, so its number is its own.
+/// Passes a signal on to the command, whoever sent it, unless the command got it as well: a terminal sends its interrupts
+/// to a whole process group, but the hang-up to the leader of its session alone, which may be this program. The command is
+/// an unreaped child, so its number is its own.
 fn pass_on(pid: Pid, signal: u32, code: i32) {
-    let by_a_process = code <= 0;
-    let signal = i32::try_from(signal).ok().and_then(|signal| Signal::try_from(signal).ok());
-    if let Some(signal) = signal.filter(|_| by_a_process) {
+    let Some(signal) = i32::try_from(signal).ok().and_then(|signal| Signal::try_from(signal).ok()) else {
+        return;
+    };
+    let by_the_terminal = code > 0 && signal == Signal::SIGINT;
+    if !by_the_terminal || getpgid(Some(pid)) != Ok(getpgrp()) {
         kill(pid, signal).ok();
     }
 }

@@ -15,6 +15,7 @@ mod effects;
 mod environment;
 mod failure;
 mod foreign;
+mod goes_on;
 mod help;
 mod holding;
 mod import;

@@ -16,6 +16,7 @@ mod graph_lock;
 mod handshake;
 mod healing;
 mod instance;
+mod interrupts;
 mod liveness;
 mod logs;
 mod names;

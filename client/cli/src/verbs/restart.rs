@@ -7,6 +7,7 @@ use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg};
 use crate::environment::environment;
 use crate::failure::Failure;
+use crate::goes_on::GoesOn;
 use crate::progress::Progress;
 use crate::render;
 use crate::suggest::with_nearest_name;
@@ -46,10 +47,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         });
         sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
     }
+    let goes_on = GoesOn::of(context, "restarting", names(matches));
     let ask = |name: &Name, (id, deadline): (_, _)| {
         let mut progress = Progress::new(context, format!("restarting {name}"));
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
+        goes_on.done(name);
         data.map_err(|error| with_nearest_name(&mut client, name, not_ready(name, error)))
     };
     each(context, sent, ask, |name, data| {

@@ -4,6 +4,7 @@ use super::{SUPERVISOR, Verb};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
+use crate::goes_on::GoesOn;
 use crate::out;
 use crate::progress::Progress;
 use crate::text::escape;
@@ -62,7 +63,7 @@ pub(super) fn nothing_runs(context: &Context, json: &str) -> Result<u8, Failure>
 pub(super) fn end(
     context: &Context,
     request: &Request,
-    what: &str,
+    what: &'static str,
 ) -> Result<Option<Box<RawValue>>, Failure> {
     let context = context.without_autostart();
     let mut client = match context.connect(request.type_name()) {
@@ -72,9 +73,11 @@ pub(super) fn end(
     };
     let deadline = context.deadline_of(request);
     let id = client.send(request)?;
+    let goes_on = GoesOn::of_all(&context, what);
     let mut progress = Progress::new(&context, what.to_owned());
     let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
     progress.clear();
+    drop(goes_on);
     let data = data?;
     if !client.wait_for_end(context.timeout.unwrap_or(Client::TIMEOUT))? {
         context.note("the supervisor has answered and is still on its way out");

@@ -5,6 +5,7 @@ use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg};
 use crate::environment::environment;
 use crate::failure::Failure;
+use crate::goes_on::GoesOn;
 use crate::holding::{Holding, hold};
 use crate::progress::{LastWords, Progress};
 use crate::stream::End;
@@ -71,11 +72,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let words = LastWords::new(&dirs, &name);
         sent.push((name, (client.send(&request)?, context.deadline_of(&request), words)));
     }
+    let goes_on = GoesOn::of(context, "starting", sent.iter().map(|(name, _)| name.clone()).collect());
     let ask = |name: &Name, (id, deadline, words): (_, _, LastWords)| {
         let mut progress = Progress::new(context, format!("starting {name}"));
         let mut tick = |waited| progress.show_with(waited, || words.get());
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut tick);
         progress.clear();
+        goes_on.done(name);
         let data = data.map_err(|error| not_ready(name, error))?;
         held.push(requests::read::<StartData>("start", &data)?.worker.name);
         Ok(data)
@@ -84,6 +87,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let data: StartData = requests::read("start", data)?;
         Ok(told(&data, begun.elapsed(), context.quiet))
     })?;
+    drop(goes_on);
     if !template.lease || code != 0 {
         return Ok(code);
     }
@@ -154,7 +158,7 @@ fn told(data: &StartData, elapsed: Duration, quiet: bool) -> String {
             format!("started {name} ({who}), which is not ready yet\n")
         }
         Outcome::Started => format!("started {name} ({who}) in {}\n{endpoint}", took(elapsed)),
-        Outcome::Reused => format!("{name} is already running ({who}{})\n", remarks(worker)),
+        Outcome::Reused => format!("{name} is already running ({who}{})\n{endpoint}", remarks(worker)),
         Outcome::TakenOver => format!("took over {name} ({who}), which was already running\n{endpoint}"),
         Outcome::External => {
             format!("{name} is already running, held by a process that is not gob's ({who})\n{endpoint}")

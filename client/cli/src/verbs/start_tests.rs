@@ -29,12 +29,15 @@ fn as_the_contract_shows_it() {
     );
     assert_eq!(
         told_of("reused", json!({"owned": false})),
-        "demo is already running (pid 4242, owner cli; you don't own it)\n"
+        format!("demo is already running (pid 4242, owner cli; you don't own it)\n{endpoint}")
     );
-    assert_eq!(told_of("reused", json!({})), "demo is already running (pid 4242, owner cli)\n");
+    assert_eq!(
+        told_of("reused", json!({})),
+        format!("demo is already running (pid 4242, owner cli)\n{endpoint}")
+    );
     assert_eq!(
         told_of("reused", json!({"state": "unhealthy"})),
-        "demo is already running (pid 4242, owner cli; unhealthy)\n"
+        format!("demo is already running (pid 4242, owner cli; unhealthy)\n{endpoint}")
     );
     assert_eq!(told(&data("reused", json!({})), Duration::ZERO, true), endpoint);
 }

@@ -5,6 +5,7 @@ use super::{Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
+use crate::goes_on::GoesOn;
 use crate::progress::Progress;
 use crate::suggest::with_nearest_name;
 use crate::text::{escape, parse_duration};
@@ -52,10 +53,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let request = Request::Stop(Stop { name: name.clone(), force, grace_ms });
         sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
     }
+    let goes_on = GoesOn::of(context, "stopping", names(matches));
     let ask = |name: &Name, (id, deadline): (_, _)| {
         let mut progress = Progress::new(context, format!("stopping {name}"));
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
+        goes_on.done(name);
         data.map_err(|error| with_nearest_name(&mut client, name, error.into()))
     };
     each(context, sent, ask, |name, data| {

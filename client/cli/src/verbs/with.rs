@@ -6,13 +6,14 @@ use crate::context::{Context, not_ready};
 use crate::each::names_arg;
 use crate::environment::environment;
 use crate::failure::Failure;
+use crate::goes_on::GoesOn;
 use crate::progress::Progress;
 use crate::verbs::start::millis;
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
-use gob_client::protocol::answer::StartData;
-use gob_client::protocol::request::Start;
-use gob_client::{Name, Request, requests};
+use gob_client::protocol::answer::{Outcome, StartData};
+use gob_client::protocol::request::{Start, Stop};
+use gob_client::{Error, Name, Request, requests};
 use std::ffi::OsString;
 
 pub(crate) const VERB: Verb = Verb {
@@ -20,7 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: WORKERS,
     about: "Run a command while workers are held for it",
-    examples: "Examples:\n  gobctl with demo -- sh -c 'echo $GOB_ENDPOINT'\n  gobctl with a b -- make test\n",
+    examples: "Examples:\n  gobctl with demo -- sh -c 'echo $GOB_ENDPOINT'\n  gobctl with a b -- make test\n  gobctl with ci --stop -- make test\n",
     command: |command| {
         command.arg(names_arg("GRAPH")).arg(
             Arg::new("command")
@@ -29,35 +30,57 @@ pub(crate) const VERB: Verb = Verb {
                 .last(true)
                 .num_args(1..)
                 .value_parser(clap::value_parser!(OsString))
-                .help("Gets GOB_ENDPOINT, and GOB_ENDPOINT_<GRAPH> for each"),
+                .help(
+                    "Gets GOB_ENDPOINT, of the first graph, and GOB_ENDPOINT_<GRAPH> for each: in upper case, and _ \
+                     for what is no ASCII letter or digit, so GOB_ENDPOINT_FOO_BAR for foo/bar",
+                ),
         )
+        .arg(Arg::new("stop").long("stop").action(ArgAction::SetTrue).help(
+            "Afterwards stop what this has started, unless it is another owner's by then or others hold it",
+        ))
     },
     run,
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let command: Vec<OsString> = matches.get_many("command").into_iter().flatten().cloned().collect();
-    // The leases are this connection's: they end with it, however this ends.
-    let (client, variables) = match hold(context, crate::each::names(matches)) {
-        Ok(held) => held,
+    let names = crate::each::names(matches);
+    one_variable_each(&names)?;
+    let mut held = Held::default();
+    let code = match hold(context, names, &mut held) {
+        Ok(()) => run_command(&command, &held.variables),
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
         Err(failure) => {
             // The command's codes are its own; that gob failed before it ran has one code.
             failure.report(context.telling());
-            return Ok(GOB_FAILED);
+            Ok(GOB_FAILED)
         }
     };
-    let code = run_command(&command, &variables);
-    drop(client);
+    if let Some(client) = held.client.as_mut().filter(|_| matches.get_flag("stop")) {
+        for name in &held.started {
+            if let Err(failure) = end(context, client, name) {
+                failure.report(context.telling());
+            }
+        }
+    }
     code
 }
 
+/// What is held while the command runs. The leases are the connection's: they end with it, however this ends.
+#[derive(Debug, Default)]
+struct Held {
+    client: Option<Client>,
+    variables: Vec<(String, String)>,
+    /// Those that this call has started, in order.
+    started: Vec<Name>,
+}
+
 /// Starts all workers with a lease and says where they are.
-fn hold(context: &Context, names: Vec<Name>) -> Result<(Client, Vec<(String, String)>), Failure> {
+fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Failure> {
     let env = environment(context);
-    let mut client = context.connect("start")?;
+    let client = held.client.insert(context.connect("start")?);
     let mut sent = Vec::new();
-    for name in names {
+    for name in &names {
         let request = Request::Start(Start {
             name: Some(name.clone()),
             env: Some(env.clone()),
@@ -65,22 +88,81 @@ fn hold(context: &Context, names: Vec<Name>) -> Result<(Client, Vec<(String, Str
             lease: true,
             ..Start::default()
         });
-        sent.push((name, client.send(&request)?, context.deadline_of(&request)));
+        sent.push((name.clone(), client.send(&request)?, context.deadline_of(&request)));
     }
-    let mut variables: Vec<(String, String)> = Vec::new();
+    let goes_on = GoesOn::of(context, "starting", names);
+    let mut failed = None;
+    // All are waited for, also when one has failed: `--stop` ends those that came up.
     for (name, id, deadline) in sent {
         let mut progress = Progress::new(context, format!("starting {name}"));
         let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
         progress.clear();
-        let StartData { worker, .. } =
-            requests::read("start", &data.map_err(|error| not_ready(&name, error))?)?;
-        let endpoint: String = worker.endpoint.as_deref().unwrap_or_default().into();
-        if variables.is_empty() {
-            variables.push(("GOB_ENDPOINT".to_owned(), endpoint.clone()));
+        goes_on.done(&name);
+        let data = match data.map_err(|error| not_ready(&name, error)) {
+            Ok(data) => data,
+            Err(failure) => {
+                failed.get_or_insert(failure);
+                continue;
+            }
+        };
+        let StartData { worker, outcome } = requests::read("start", &data)?;
+        if outcome == Outcome::Started {
+            held.started.push(worker.name.clone());
         }
-        variables.push((variable(&name), endpoint));
+        let endpoint: String = worker.endpoint.as_deref().unwrap_or_default().into();
+        if held.variables.is_empty() {
+            held.variables.push(("GOB_ENDPOINT".to_owned(), endpoint.clone()));
+        }
+        held.variables.push((variable(&name), endpoint));
     }
-    Ok((client, variables))
+    failed.map_or(Ok(()), Err)
+}
+
+/// Stops a worker that this call has started, if it still is its owner's and nobody else uses it.
+fn end(context: &Context, client: &mut Client, name: &Name) -> Result<(), Failure> {
+    let worker = match client.get(name.clone()) {
+        Ok(worker) => worker,
+        // With the supervisor its workers have gone, and their leases.
+        Err(Error::Lost { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !worker.state.is_live() {
+        return Ok(());
+    }
+    if !worker.owned || worker.leases > 1 {
+        let why = if worker.owned {
+            format!("others hold it, leases: {}", worker.leases - 1)
+        } else {
+            format!("it is owned by {}", worker.owner)
+        };
+        context.note(&format!("{name} goes on: {why}"));
+        return Ok(());
+    }
+    let request = Request::Stop(Stop { name: name.clone(), force: false, grace_ms: None });
+    let id = client.send(&request)?;
+    let goes_on = GoesOn::of(context, "stopping", vec![name.clone()]);
+    let mut progress = Progress::new(context, format!("stopping {name}"));
+    let stopped = client.wait_ticking(id, requests::deadline_of(&request), Progress::EVERY, &mut |waited| {
+        progress.show(waited);
+    });
+    progress.clear();
+    drop(goes_on);
+    stopped?;
+    Ok(())
+}
+
+/// Refuses names whose variables would be one.
+fn one_variable_each(names: &[Name]) -> Result<(), Failure> {
+    for (at, name) in names.iter().enumerate() {
+        let taken = variable(name);
+        if let Some(other) = names.iter().take(at).find(|other| variable(other) == taken) {
+            let message = format!("{other} and {name} would both be {taken}");
+            let hint =
+                format!("hold one of them here, and ask for the other: gobctl get {}", name.as_argument());
+            return Err(Failure::usage(message).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// `GOB_ENDPOINT_FOO_BAR` for `foo/bar`.
@@ -96,5 +178,17 @@ mod tests {
     #[test]
     fn variables_are_named_as_a_shell_takes_them() {
         assert_eq!(variable(&Name::any("foo/bär-2").unwrap()), "GOB_ENDPOINT_FOO_B_R_2");
+    }
+
+    #[test]
+    fn names_whose_variables_are_one_are_both_named() {
+        let names = |names: &[&str]| names.iter().map(|name| Name::any(name).unwrap()).collect::<Vec<_>>();
+        assert!(one_variable_each(&names(&["a", "b", "a-c"])).is_ok());
+        for both in [["a-b", "a_b"], ["x2", "X2"], ["日本", "中国"]] {
+            let failure = one_variable_each(&names(&both)).unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+            let text = format!("{failure:?}");
+            assert!(both.iter().all(|name| text.contains(name)), "{text}");
+        }
     }
 }

@@ -1,0 +1,155 @@
+//! What goes on without this program, said when it is interrupted while it waits for it.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::out;
+use crate::text::escape;
+use gob_client::Name;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// What to exit with.
+const INTERRUPTED: u8 = 130;
+
+/// What a person reads who interrupts a wait: which workers go on with what.
+#[derive(Debug, Clone)]
+struct Words {
+    doing: &'static str,
+    /// Those whose answer has not come yet; `None` for all that there are.
+    left: Option<Vec<Name>>,
+}
+
+impl Words {
+    fn text(&self) -> String {
+        let Some(left) = &self.left else {
+            return format!("interrupted; the supervisor goes on {}: gobctl daemon logs", self.doing);
+        };
+        let shown: Vec<String> = left.iter().map(|name| escape(name.as_str())).collect();
+        let arguments: Vec<String> = left.iter().map(|name| name.as_argument().to_string()).collect();
+        let go = if left.len() == 1 { "goes" } else { "go" };
+        format!(
+            "interrupted; {} {go} on {}: gobctl events {}",
+            shown.join(", "),
+            self.doing,
+            arguments.join(" ")
+        )
+    }
+}
+
+/// As long as it lives, an interrupt says what goes on and ends this program with 130.
+#[derive(Debug)]
+pub(crate) struct GoesOn {
+    words: Arc<Mutex<Words>>,
+    thread: Option<(JoinHandle<()>, OwnedFd)>,
+}
+
+impl GoesOn {
+    /// These workers go on doing this.
+    pub(crate) fn of(context: &Context, doing: &'static str, names: Vec<Name>) -> Self {
+        Self::with(context, Words { doing, left: Some(names) })
+    }
+
+    /// The supervisor goes on doing this with all workers.
+    pub(crate) fn of_all(context: &Context, doing: &'static str) -> Self {
+        Self::with(context, Words { doing, left: None })
+    }
+
+    fn with(context: &Context, words: Words) -> Self {
+        let words = Arc::new(Mutex::new(words));
+        // Without it an interrupt ends this program silently, as it does any other.
+        let thread = listen(context, Arc::clone(&words)).ok();
+        Self { words, thread }
+    }
+
+    /// The answer about this one has come.
+    pub(crate) fn done(&self, name: &Name) {
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = &mut words.left {
+            left.retain(|other| other != name);
+        }
+    }
+}
+
+impl Drop for GoesOn {
+    fn drop(&mut self) {
+        if let Some((thread, stop)) = self.thread.take() {
+            drop(stop);
+            thread.join().ok();
+            // One that came meanwhile is delivered now.
+            interrupts().thread_unblock().ok();
+        }
+    }
+}
+
+fn interrupts() -> SigSet {
+    let mut interrupts = SigSet::empty();
+    interrupts.add(Signal::SIGINT);
+    interrupts
+}
+
+fn listen(context: &Context, words: Arc<Mutex<Words>>) -> nix::Result<(JoinHandle<()>, OwnedFd)> {
+    let (ended, stop) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let arrived = SignalFd::with_flags(&interrupts(), flags)?;
+    // A program that was started with interrupts blocked is left with them.
+    if interrupts().thread_swap_mask(SigmaskHow::SIG_BLOCK)?.contains(Signal::SIGINT) {
+        return Err(nix::Error::EALREADY);
+    }
+    let telling = context.telling();
+    let quiet = context.quiet;
+    let thread = std::thread::spawn(move || {
+        loop {
+            let mut fds = [
+                PollFd::new(arrived.as_fd(), PollFlags::POLLIN),
+                PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(_) => return,
+            }
+            let [_, end] = &fds;
+            if end.any() == Some(true) {
+                return;
+            }
+            if let Ok(Some(_)) = arrived.read_signal() {
+                let text = words.lock().unwrap_or_else(PoisonError::into_inner).text();
+                if telling.json {
+                    Failure::own("interrupted", INTERRUPTED, text).report(telling);
+                } else if !quiet {
+                    // In the place of the progress and of what the terminal shows of the key.
+                    let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
+                    out::error_text(&format!("{clear}{text}\n"));
+                }
+                leave();
+            }
+        }
+    });
+    Ok((thread, stop))
+}
+
+#[expect(clippy::exit, reason = "the main thread waits for an answer that is not waited for any more")]
+fn leave() {
+    std::process::exit(i32::from(INTERRUPTED));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_without_an_answer_are_named() {
+        let names = |names: &[&str]| names.iter().map(|name| Name::any(name).unwrap()).collect();
+        let words = |left| Words { doing: "stopping", left }.text();
+        assert_eq!(words(Some(names(&["st"]))), "interrupted; st goes on stopping: gobctl events st");
+        assert_eq!(
+            words(Some(names(&["a b", "c"]))),
+            "interrupted; a b, c go on stopping: gobctl events 'a b' c"
+        );
+        assert_eq!(words(None), "interrupted; the supervisor goes on stopping: gobctl daemon logs");
+    }
+}
