@@ -60,6 +60,9 @@ pub struct StartData {
     pub worker: View,
     /// How the start was satisfied.
     pub outcome: Outcome,
+    /// There was nothing of the graph before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub created: bool,
 }
 
 /// Data of `stop` and `restart`.

@@ -148,6 +148,24 @@ impl Config {
         Ok((name.to_owned(), kind))
     }
 
+    /// What the file says of which kind this graph is.
+    #[must_use]
+    pub fn own_kind(&self, graph: &str) -> Option<&str> {
+        self.graphs.get(graph)?.kind.as_deref()
+    }
+
+    /// What the file says of where this graph lies, whatever its kind.
+    #[must_use]
+    pub fn own_root(&self, graph: &str) -> Option<&str> {
+        self.graphs.get(graph)?.overrides.root_dir.as_deref()
+    }
+
+    /// The directories in which the file says that graphs lie.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        let of_graphs = self.graphs.values().filter_map(|graph| graph.overrides.root_dir.as_deref());
+        self.kinds.values().filter_map(|kind| kind.root_dir.as_deref()).chain(of_graphs)
+    }
+
     /// The graphs of the file that start with the supervisor.
     pub fn autostart(&self) -> impl Iterator<Item = &str> {
         let starts = |name: &&String| self.kind_of(name, None).is_ok_and(|(_, kind)| kind.autostart);

@@ -83,7 +83,7 @@ codes! {
     HandshakeInvalid = "handshake-invalid" => 8,
     /// The name is taken by another graph, root or kind.
     GraphConflict = "graph-conflict" => 1,
-    /// The graph's file is not where it was.
+    /// The graph's data is not where it was.
     GraphGone = "graph-gone" => 1,
     /// The configuration has no such kind.
     KindNotFound = "kind-not-found" => 1,

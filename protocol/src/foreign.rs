@@ -16,7 +16,7 @@ const LOGSEQ_PREFIX: &str = "logseq_db_";
 /// `~` escaped, and then `~` for every `%`.
 #[must_use]
 pub fn logseq_dir(graph: &str) -> String {
-    let graph = graph.strip_prefix(LOGSEQ_PREFIX).unwrap_or(graph);
+    let graph = bare(graph);
     let mut dir = String::with_capacity(graph.len());
     for byte in graph.bytes() {
         match byte {
@@ -27,6 +27,11 @@ pub fn logseq_dir(graph: &str) -> String {
         }
     }
     dir
+}
+
+/// A graph's name without what Logseq puts before it.
+pub(crate) fn bare(graph: &str) -> &str {
+    graph.strip_prefix(LOGSEQ_PREFIX).unwrap_or(graph)
 }
 
 /// Whether a graph's name on disk is a directory of its own. Logseq's way leaves `.` and `..` as they are, and nothing
@@ -40,7 +45,6 @@ pub fn is_safe_dir(dir: &str) -> bool {
 /// same directory.
 #[must_use]
 pub fn same_graph(theirs: &str, graph: &str) -> bool {
-    let bare = |name| str::strip_prefix(name, LOGSEQ_PREFIX).unwrap_or(name);
     theirs == graph || bare(theirs) == bare(graph)
 }
 

@@ -270,6 +270,16 @@ impl GraphDirEncoding {
             Self::Logseq => crate::foreign::logseq_dir(graph.as_str()),
         }
     }
+
+    /// The name of a graph's lock, the same for all names that mean its directory.
+    #[must_use]
+    pub fn lock_name_of(self, graph: &crate::Name) -> String {
+        match self {
+            Self::Safe => graph.on_disk(),
+            Self::Logseq => crate::Name::any(crate::foreign::bare(graph.as_str()))
+                .map_or_else(|_| graph.on_disk(), |bare| bare.on_disk()),
+        }
+    }
 }
 
 impl Foreign {

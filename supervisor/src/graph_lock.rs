@@ -6,18 +6,20 @@
 //! directories too. The flock alone decides. What stands in the file is for people and for other supervisors' answers.
 //! Nobody ever calls LOCK_UN, which would drop the lock of all who share it, and nobody unlinks the file.
 
-use crate::files;
+use crate::beside::{Beside, NotUsed};
+use crate::record::{self, Served};
 use crate::runs::SpawnFailure;
 use crate::sys::closing::Slow;
 use crate::sys::process;
 use crate::sys::tag::{self, Tag};
-use gob_core::{GraphLock, Holder};
+use gob_core::{GraphLock, Holder, New, Unfit};
 use gob_protocol::{Owner, ProcessId};
+use nix::fcntl::OFlag;
 use serde::Deserialize;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// How often the file may be replaced between its opening and its locking before this is taken for malice.
@@ -26,14 +28,17 @@ const TRIES: usize = 100;
 /// So much of the note is read.
 const NOTE_BYTES: usize = 4096;
 
+/// How each note begins: its keys are in order.
+const NOTE_BEGINS: &[u8] = b"{\"graph\":";
+
 /// A graph's lock, held until this and every descriptor that was inherited from it are closed.
 #[derive(Debug)]
 pub(crate) struct HeldLock {
     file: File,
     path: String,
-    /// The length of the file, which most often need not change.
-    len: u64,
     _slow: Option<Slow>,
+    /// What is kept of the graph beside it.
+    served: Served,
 }
 
 /// Why a graph's lock was not taken.
@@ -42,6 +47,8 @@ pub(crate) enum NoLock {
     Held(Holder),
     /// The file can't be made or locked.
     Failed(SpawnFailure),
+    /// It is free, and what is known of the graph on disk does not fit.
+    Unfit(Unfit),
 }
 
 impl From<SpawnFailure> for NoLock {
@@ -63,17 +70,21 @@ struct Note {
 impl HeldLock {
     /// Takes the lock without waiting. Its file and private directories on the way are made where they are missing.
     pub(crate) fn take(lock: &GraphLock) -> Result<Self, NoLock> {
-        let path = Path::new(&lock.path);
         let failed = |operation: &str, source: &io::Error| {
             NoLock::Failed(SpawnFailure::io(&format!("{operation} the graph's lock {}", lock.path), source))
         };
         for _ in 0..TRIES {
-            let file = open(path).map_err(|e| failed("open", &e))?;
+            let file = open(&lock.path).map_err(|failure| {
+                let SpawnFailure { errno, message } = failure.into();
+                let message = format!("open the graph's lock {}: {message}", lock.path);
+                NoLock::Failed(SpawnFailure { errno, message })
+            })?;
             match file.try_lock() {
                 Ok(()) => {
-                    if let Some(len) = len_at(&file, path) {
+                    if is_at(&file, Path::new(&lock.path)) {
+                        let served = Served::new(lock.keep.clone());
                         let slow = Slow::of(file.as_fd());
-                        return Ok(Self { file, path: lock.path.clone(), len, _slow: slow });
+                        return Ok(Self { file, path: lock.path.clone(), served, _slow: slow });
                     }
                     // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
                 }
@@ -94,8 +105,22 @@ impl HeldLock {
         self.file.as_fd()
     }
 
-    /// Writes who holds the lock into the file, one line of JSON.
+    /// What is kept of the graph.
+    pub(crate) const fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Decides by what is known of the graph on disk whether a run may begin.
+    pub(crate) fn judge(&self) -> Result<New, NoLock> {
+        self.served.judge().map_err(NoLock::Unfit)
+    }
+
+    /// Writes who holds the lock into the file, one line of JSON. What gob has not written there stays.
     pub(crate) fn note(&self, lock: &GraphLock, leader: ProcessId) {
+        let old = read_note(&self.file);
+        if !is_note(&old) {
+            return tracing::warn!(path = %lock.path, "the lock holds what gob has not written; that stays, and no note is made");
+        }
         let mut note = lock.note.clone();
         note.insert("pid".to_owned(), leader.pid.into());
         note.insert("start_time".to_owned(), leader.start_time.into());
@@ -103,7 +128,8 @@ impl HeldLock {
         // In this order, so that a full disk takes nothing away: what is there is overwritten in its place.
         let written = self.file.write_all_at(line.as_bytes(), 0);
         let len = u64::try_from(line.len()).unwrap_or(u64::MAX);
-        let written = written.and_then(|()| if self.len > len { self.file.set_len(len) } else { Ok(()) });
+        let len_before = self.file.metadata().map_or(u64::MAX, |found| found.len());
+        let written = written.and_then(|()| if len_before > len { self.file.set_len(len) } else { Ok(()) });
         if let Err(e) = written {
             // Who asks for the holder finds it by its descriptor then.
             tracing::warn!(path = %lock.path, error = %e, "cannot note who holds the graph");
@@ -111,26 +137,31 @@ impl HeldLock {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
-    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-    match options.open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            if let Some(parent) = path.parent() {
-                files::make_private_dirs(parent)?;
-            }
-            options.open(path)
-        }
-        other => other,
-    }
+/// Opens the lock's file, made if it is not there.
+fn open(path: &str) -> Result<File, NotUsed> {
+    let (root, name) = record::split(path);
+    Beside::make(root)?.file(name, OFlag::O_RDWR | OFlag::O_CREAT)
 }
 
-/// The length of the file, if the path still names it.
-fn len_at(file: &File, path: &Path) -> Option<u64> {
-    let (ours, there) = (file.metadata().ok()?, std::fs::symlink_metadata(path).ok()?);
-    (inode(&ours) == inode(&there)).then_some(ours.len())
+/// Whether the path still names the file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let found = file.metadata().and_then(|ours| Ok((ours, std::fs::symlink_metadata(path)?)));
+    found.is_ok_and(|(ours, there)| inode(&ours) == inode(&there))
+}
+
+fn read_note(file: &File) -> Vec<u8> {
+    let mut text = vec![0; NOTE_BYTES];
+    let read = file.read_at(&mut text, 0).unwrap_or(0);
+    text.truncate(read);
+    text
+}
+
+/// Whether gob has written this, or nobody anything: a whole note, one that was cut short, or what a crash leaves.
+fn is_note(text: &[u8]) -> bool {
+    let is_blank = text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace());
+    let whole =
+        || serde_json::from_slice::<serde_json::Map<_, _>>(text).is_ok_and(|note| note.contains_key("pid"));
+    is_blank || text.starts_with(NOTE_BEGINS) || whole()
 }
 
 fn inode(found: &Metadata) -> (u64, u64) {
@@ -140,10 +171,7 @@ fn inode(found: &Metadata) -> (u64, u64) {
 /// Who has the lock: the process of the note if it is alive, else the oldest of ours that has the file open, one of a run
 /// first.
 fn holder(file: File, lock: &GraphLock) -> Holder {
-    let mut text = vec![0; NOTE_BYTES];
-    let read = file.read_at(&mut text, 0).unwrap_or(0);
-    text.truncate(read);
-    let note: Note = serde_json::from_slice(&text).unwrap_or_default();
+    let note: Note = serde_json::from_slice(&read_note(&file)).unwrap_or_default();
     let owner = note.owner.and_then(|owner| Owner::new(&owner).ok()).unwrap_or_else(Owner::unknown);
     let noted = process::seen(note.pid).map(|found| found.id);
     let noted = noted.filter(|id| id.pid > 0 && id.start_time == note.start_time);
@@ -177,7 +205,8 @@ mod tests {
     fn lock_in(dir: &Path) -> GraphLock {
         let note = serde_json::json!({"name": "g", "owner": "desktop"});
         let serde_json::Value::Object(note) = note else { unreachable!() };
-        GraphLock { path: dir.join(".gob/g.lock").to_str().unwrap().to_owned(), note }
+        let path = |name: &str| dir.join(".gob").join(name).to_str().unwrap().to_owned();
+        GraphLock { path: path("g.lock"), note, keep: record::tests::keep(dir) }
     }
 
     fn me() -> ProcessId {
@@ -204,6 +233,7 @@ mod tests {
         match HeldLock::take(lock) {
             Err(NoLock::Held(holder)) => holder,
             Err(NoLock::Failed(failure)) => panic!("{}", failure.message),
+            Err(NoLock::Unfit(unfit)) => panic!("{unfit:?}"),
             Ok(_) => panic!("taken twice"),
         }
     }
@@ -251,7 +281,7 @@ mod tests {
         let first = take(&lock);
         fs::remove_file(&lock.path).unwrap();
         let second = take(&lock);
-        assert_eq!((len_at(&first.file, lock.path.as_ref()), second.len), (None, 0));
+        assert!(!is_at(&first.file, lock.path.as_ref()) && is_at(&second.file, lock.path.as_ref()));
         fs::remove_dir_all(dir).unwrap();
     }
 
@@ -259,7 +289,8 @@ mod tests {
     fn what_is_no_file_is_refused_with_its_errno() {
         let dir = scratch("link");
         let lock = lock_in(&dir);
-        fs::create_dir(dir.join(".gob")).unwrap();
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new().mode(0o700).create(dir.join(".gob")).unwrap();
         std::os::unix::fs::symlink("/dev/null", &lock.path).unwrap();
         let Err(NoLock::Failed(failure)) = HeldLock::take(&lock) else { panic!("a link was followed") };
         assert_eq!(failure.errno, "ELOOP");

@@ -20,6 +20,7 @@
 //! | the end | signals, the keeper's death | core `ending` |
 
 mod accept;
+mod beside;
 mod boot;
 mod cgroups;
 mod conn;
@@ -37,6 +38,7 @@ mod outbound;
 mod output;
 mod program;
 mod readiness;
+mod record;
 mod recovery;
 mod runs;
 mod settings;

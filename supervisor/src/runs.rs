@@ -18,7 +18,7 @@ use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Limit, Spec, Started};
 use crate::sys::table::Table;
 use crate::sys::tag::{self, Given, Life, Tag, Tags};
-use gob_core::{RunKey, SpawnPlan};
+use gob_core::{New, RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, signal};
 use run::{Run, new_entry};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +46,8 @@ pub(crate) struct SpawnFailure {
 pub(crate) struct Place {
     /// The lock of its graph.
     pub(crate) lock: Option<Arc<HeldLock>>,
+    /// Whether there was nothing of its graph.
+    pub(crate) new: New,
     pub(crate) program: CString,
     /// Its working directory, open.
     pub(crate) cwd: OwnedFd,
@@ -108,7 +110,7 @@ impl Runs {
         &mut self,
         plan: &SpawnPlan,
         (stdout, stderr): (&OwnedFd, &OwnedFd),
-        Place { lock, program, cwd }: &Place,
+        Place { lock, program, cwd, new: _ }: &Place,
     ) -> Result<ProcessId, SpawnFailure> {
         let argv = program::c_strings(plan.command.iter().cloned())?;
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
@@ -226,6 +228,11 @@ impl Runs {
     /// Where work is done that may wait for a disk.
     pub(crate) const fn disks(&self) -> &Disks {
         self.journal.disks()
+    }
+
+    /// The lock of a run's graph.
+    pub(crate) fn lock(&self, key: &RunKey) -> Option<Arc<HeldLock>> {
+        self.by_tag.get(self.by_key.get(key)?)?.lock.clone()
     }
 
     /// The tag that a run's processes carry.

@@ -154,6 +154,7 @@ impl Shell {
             }
             Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
             Effect::Spawn(plan) => return self.prepare(plan),
+            Effect::Remember { key } => self.remember(&key),
             Effect::CallOff { key } => return self.call_off(key),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
             Effect::StopHttp { key, endpoint, request, look } => {

@@ -3,6 +3,7 @@
 //! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
 
 use crate::parts::{ExaminePlan, Examined, Holder, Lost, Note, Orphan, SpawnPlan, Target};
+use crate::record::{New, Unfit};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -76,6 +77,15 @@ pub enum Input {
         pid: i32,
         /// The port that stands for [`PORT_MARK`](crate::PORT_MARK) in its plan, where the plan needs one.
         port: Option<u16>,
+        /// Whether there was nothing of its graph before.
+        new: New,
+    },
+    /// A run gets no process: what is known of its graph on disk does not fit.
+    Unfit {
+        /// Which run.
+        key: RunKey,
+        /// Why.
+        why: Unfit,
     },
     /// A run gets no process: somebody else holds the lock of its graph.
     Held {
@@ -243,10 +253,15 @@ pub enum Effect {
         /// The frame.
         frame: Box<Lagged>,
     },
-    /// Start a process; answered by `Spawned`, `SpawnFailed` or `Held`, once the disks that it needs have answered.
+    /// Start a process; answered by `Spawned`, `SpawnFailed`, `Held` or `Unfit`, once the disks that it needs have answered.
     Spawn(Box<SpawnPlan>),
     /// Start it no more; answered by `CalledOff`, unless what answers [`Effect::Spawn`] is on its way already.
     CallOff {
+        /// Which run.
+        key: RunKey,
+    },
+    /// Write the record of the graph that this run serves, now and when nothing is left of the run.
+    Remember {
         /// Which run.
         key: RunKey,
     },

@@ -17,6 +17,7 @@
 //! | `config` | what a start takes from the configuration, and what becomes of a new one |
 //! | `sockets` | who is told that a socket is gone |
 //! | `plan` | program, arguments, environment and directories of a run |
+//! | `record` | whether a run may begin on what is known of its graph on disk |
 
 #![no_std]
 extern crate alloc;
@@ -31,6 +32,7 @@ mod lifecycle;
 mod owner;
 mod parts;
 mod plan;
+mod record;
 mod requests;
 mod restart;
 mod ring;
@@ -47,6 +49,7 @@ mod workers;
 pub use io::{ConnId, Effect, Input, Now, Read, RunKey};
 pub use parts::{ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, SpawnPlan, Target};
 pub use plan::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
+pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -179,13 +182,14 @@ impl Core {
             Input::Request { conn, id, request } => self.request(conn, id, request),
             Input::Written { conn, frames } => self.written(conn, frames),
             Input::Disconnected { conn } => self.disconnected(conn),
-            Input::Spawned { key, pid, port } => self.spawned(&key, pid, port),
+            Input::Spawned { key, pid, port, new } => self.spawned(&key, pid, port, new),
             Input::SpawnFailed { key, errno, message } => self.spawn_failed(&key, errno, &message),
             Input::CalledOff { key } => self.called_off(&key),
             Input::Ready { key, handshake, ports } => self.ready(&key, handshake, ports),
             Input::NeverReady { key, error, last_lines } => self.never_ready(&key, &error, last_lines),
             Input::Told { key, status } => self.told(&key, status),
             Input::Held { key, holder } => self.held(&key, &holder),
+            Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Examined { key, found } => self.examined(&key, found),
             Input::Leftover { name, pids } => self.left_over(name, pids),
             Input::Notified { key, note } => self.notified(&key, note),

@@ -10,6 +10,7 @@
 //! | `sweep` | what a sweep comes to |
 //! | `foreign` | who holds the graph without gob; stop and restart of that |
 //! | `liveness` | probed, `WATCHDOG=1` |
+//! | `unfit` | what is known of the graph on disk does not fit |
 //! | `rest` | due for the next try; external |
 //! | `answers` | what those hear who wait |
 
@@ -22,9 +23,11 @@ mod readiness;
 mod rest;
 mod stop;
 mod sweep;
+mod unfit;
 mod up;
 
 pub(crate) use foreign::Looking;
+pub(crate) use unfit::to_begin_anew;
 
 use crate::Core;
 use crate::io::RunKey;

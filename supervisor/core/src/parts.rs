@@ -1,6 +1,7 @@
 //! What inputs and effects are about: plans of what the shell is to do, and what it has found. Plain data.
 
 use crate::io::RunKey;
+use crate::record::Keep;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -150,4 +151,6 @@ pub struct GraphLock {
     pub path: String,
     /// What is written into it for people and other supervisors; the shell adds the process id.
     pub note: serde_json::Map<String, serde_json::Value>,
+    /// What is kept of the graph beside it.
+    pub keep: Keep,
 }

@@ -2,6 +2,7 @@
 
 use crate::Core;
 use crate::parts::{GraphLock, PORT_MARK, SpawnPlan};
+use crate::record::{Keep, Place, RECORD_VERSION, Record, pointer_path, record_path};
 use crate::worker::Worker;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -110,7 +111,8 @@ impl Core {
     /// The file whose lock says that somebody serves the graph: under the root, which is part of the graph's identity, so
     /// that a supervisor with other directories meets it too, whichever of them calls the root its own.
     fn graph_lock(&self, worker: &Worker) -> GraphLock {
-        let path = format!("{}/.gob/{}.lock", worker.root_dir, worker.graph.on_disk());
+        let encoding = worker.kind.foreign.graph_dir_encoding;
+        let path = format!("{}/.gob/{}.lock", worker.root_dir, encoding.lock_name_of(&worker.graph));
         let server = &self.config.server;
         let note = [
             ("name", worker.name.as_str().into()),
@@ -122,12 +124,70 @@ impl Core {
             ("instance", server.instance.as_str().into()),
             ("socket", self.config.paths.socket.as_str().into()),
         ];
-        GraphLock { path, note: note.into_iter().map(|(key, value)| (key.into(), value)).collect() }
+        let note = note.into_iter().map(|(key, value)| (key.into(), value)).collect();
+        GraphLock { path, note, keep: self.keep(worker) }
+    }
+
+    /// What is kept of the worker's graph beside its lock.
+    pub(crate) fn keep(&self, worker: &Worker) -> Keep {
+        let data_dir = self.config.paths.data_dir.as_str();
+        let (graph, root_dir) = (&worker.graph, worker.root_dir.as_ref());
+        let record = Record {
+            gob_record: RECORD_VERSION,
+            graph: graph.clone(),
+            kind: worker.kind_name.as_ref().into(),
+            root_dir: root_dir.into(),
+            data: self.place(worker),
+            owner: worker.owner.clone(),
+            last_used_at: self.now.wall,
+            held_data: false,
+        };
+        let is_open = worker.kind_is_open && worker.root_is_open;
+        let elsewhere = self.config.settings.roots().filter(|root| is_open && *root != root_dir);
+        Keep {
+            path: record_path(root_dir, graph),
+            pointer: (root_dir != data_dir).then(|| pointer_path(data_dir, graph, root_dir)),
+            elsewhere: elsewhere.map(|root| pointer_path(data_dir, graph, root)).collect(),
+            record,
+            was_served: worker.was_served,
+        }
+    }
+
+    /// Where the data of the worker's graph is, as far as its kind tells: the directory that it calls `{graph_dir}`, else the
+    /// graph's own in its root or in the data directory.
+    fn place(&self, worker: &Worker) -> Place {
+        let kind = &worker.kind;
+        let in_root = || format!("{}/{}", worker.root_dir, worker.graph.on_disk());
+        if is_own(kind) {
+            return Place::File(format!("{}/graph.sqlite", in_root()));
+        }
+        let texts =
+            || kind.foreign.lock_file.iter().chain(&kind.command).chain(kind.env.values()).chain(&kind.cwd);
+        if let Some(dir) = texts().find_map(|text| graph_dir_in(text)) {
+            return Place::Dir(self.filled(worker, dir));
+        }
+        let names = |word: &str| texts().any(|text| text.contains(word));
+        let is_in_root = names("{root_dir}") && !names("{data_dir}");
+        Place::Dir(if is_in_root { in_root() } else { data_dir(&self.config.paths, worker) })
     }
 
     pub(crate) fn log_path(&self, worker: &Worker, stream: Stream) -> String {
         format!("{}/logs/{}", self.config.paths.state_dir, log_path(&worker.name, worker.run, stream))
     }
+}
+
+/// Whether it is gob's own graph worker.
+fn is_own(kind: &Kind) -> bool {
+    kind.command.first().is_some_and(|program| program.rsplit('/').next() == Some("gob-graph-worker"))
+}
+
+/// The part of a text that is the path of a graph's directory: from a root up to `{graph_dir}`, which is a whole component.
+fn graph_dir_in(text: &str) -> Option<&str> {
+    let (before, after) = text.split_once("{graph_dir}")?;
+    let is_component = before.ends_with('/') && (after.is_empty() || after.starts_with('/'));
+    let start = ["{root_dir}/", "{data_dir}/"].iter().find_map(|root| before.rfind(root))?;
+    let end = before.len() + "{graph_dir}".len();
+    text.get(start..end).filter(|_| is_component)
 }
 
 /// A directory of the graph's own.
@@ -189,11 +249,16 @@ fn socket_name(name: &Name) -> String {
     if full.len() <= SOCKET_NAME_BYTES {
         return full;
     }
-    let hash = name.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = hash(name.as_str());
     let start: String = full.chars().take(SOCKET_NAME_BYTES - 17).collect();
     format!("{start}-{hash:016x}")
+}
+
+/// FNV-1a of 64 bits.
+pub(crate) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -216,6 +281,22 @@ mod tests {
         let got = graph_env(&env, &["WANTED".to_string()]);
         let names: Vec<&str> = got.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["LC_ALL", "PATH", "WANTED", "XDG_RUNTIME_DIR"]);
+    }
+
+    #[test]
+    fn the_directory_of_a_graph_in_a_text_of_its_kind() {
+        let cases = [
+            ("{root_dir}/graphs/{graph_dir}/db-worker.lock", Some("{root_dir}/graphs/{graph_dir}")),
+            ("--location={data_dir}/{graph_dir}", Some("{data_dir}/{graph_dir}")),
+            ("{root_dir}/{graph_dir}.db", None),
+            ("{root_dir}/x-{graph_dir}", None),
+            ("/elsewhere/{graph_dir}", None),
+            ("{graph_dir}", None),
+            ("{root_dir}", None),
+        ];
+        for (text, dir) in cases {
+            assert_eq!(graph_dir_in(text), dir, "{text}");
+        }
     }
 
     #[test]

@@ -90,20 +90,22 @@ impl Core {
         if Name::graph(name.as_str()).is_err() {
             return Err(not_found(name));
         }
-        let (name, graph, root_dir) = (name.clone(), graph.clone(), root_dir.clone());
-        self.add(name, graph, root_dir, start.kind.as_ref(), requester, actor)
+        self.add(name.clone(), start, root_dir.clone(), requester, actor)
     }
 
     fn add(
         &mut self,
         name: Name,
-        graph: Name,
+        start: &Start,
         root_dir: Arc<str>,
-        kind: Option<&alloc::string::String>,
         requester: &Owner,
         actor: &Actor,
     ) -> Result<Name, Box<WireError>> {
-        let (kind_name, kind) = self.kind_for(&graph, kind)?;
+        let graph = start.graph.as_ref().unwrap_or(&name).clone();
+        let (kind_name, kind) = self.kind_for(&graph, start.kind.as_ref())?;
+        let settings = &self.config.settings;
+        let kind_is_open = start.kind.is_none() && settings.own_kind(graph.as_str()).is_none();
+        let root_is_open = start.root_dir.is_none() && settings.own_root(graph.as_str()).is_none();
         let dir = kind.foreign.graph_dir_encoding.dir_of(&graph);
         if !is_safe_dir(&dir) {
             return Err(no_dir(&graph, &kind_name, &dir));
@@ -115,6 +117,9 @@ impl Core {
             kind,
             graph,
             root_dir,
+            kind_is_open,
+            root_is_open,
+            was_served: false,
             env: None,
             owner: requester.clone(),
             last_owner: None,
@@ -296,7 +301,10 @@ impl Core {
         let Some(worker) = self.workers.get(name) else { return };
         let view = worker.view(self.owns(&waiter.requester, worker));
         let data = match waiter.what {
-            Waiting::Start { outcome, .. } => Data::Start(Box::new(StartData { worker: view, outcome })),
+            Waiting::Start { outcome, .. } => {
+                let created = outcome == Outcome::Started && worker.shown.new;
+                Data::Start(Box::new(StartData { worker: view, outcome, created }))
+            }
             Waiting::Restart { receipt, .. } => {
                 Data::Stop(Box::new(gob_protocol::answer::StopData { worker: view, receipt }))
             }
@@ -346,11 +354,18 @@ fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
         known.graph, known.root_dir, known.kind_name
     );
     let graph = start.graph.as_ref().unwrap_or(&known.graph);
-    let mut hint =
-        format!("give the other one a name of its own: gobctl start --name NAME {}", graph.as_argument());
-    if !known.state().is_live() {
-        hint.push_str(&format!("; or forget this one, which is down: gobctl remove {}", name.as_argument()));
-    }
+    let same_place = start.root_dir.as_ref().is_none_or(|root| **root == *known.root_dir);
+    let hint = if *graph == known.graph && same_place && known.was_served {
+        crate::lifecycle::to_begin_anew(&known.graph)
+    } else {
+        let mut hint =
+            format!("give the other one a name of its own: gobctl start --name NAME {}", graph.as_argument());
+        if !known.state().is_live() {
+            let forget = format!("; or forget this one, which is down: gobctl remove {}", name.as_argument());
+            hint.push_str(&forget);
+        }
+        hint
+    };
     let details = serde_json::json!({
         "worker": name.as_str(), "graph": known.graph.as_str(), "root_dir": known.root_dir, "kind": known.kind_name,
     });

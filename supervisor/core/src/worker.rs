@@ -144,6 +144,12 @@ pub(crate) struct Worker {
     pub(crate) kind: Arc<Kind>,
     pub(crate) graph: Name,
     pub(crate) root_dir: Arc<str>,
+    /// Neither its start nor the configuration says of which kind the graph is: what is known of it on disk does.
+    pub(crate) kind_is_open: bool,
+    /// The same of its root.
+    pub(crate) root_is_open: bool,
+    /// Its graph was served in this supervisor's life.
+    pub(crate) was_served: bool,
     /// As much of its starter's environment as its kind lets through.
     pub(crate) env: Option<Arc<Env>>,
     pub(crate) owner: Owner,
@@ -225,6 +231,8 @@ pub(crate) struct Shown {
     pub(crate) stdout_path: Option<Arc<str>>,
     pub(crate) stderr_path: Option<Arc<str>>,
     pub(crate) last_lines: Vec<String>,
+    /// There was nothing of its graph before.
+    pub(crate) new: bool,
 }
 
 impl Shown {

@@ -24,6 +24,7 @@ impl Shell {
             let (done, is_done) = oneshot::channel();
             let path = lock.path().to_owned();
             let ticket = self.disks.begin(&path.clone(), vec![path], move |_| {
+                lock.served().end();
                 // To close a file may wait for its disk.
                 drop(lock);
                 done.send(()).unwrap_or_default();

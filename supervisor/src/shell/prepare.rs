@@ -11,7 +11,7 @@ use crate::graph_lock::{HeldLock, NoLock};
 use crate::program;
 use crate::readiness::with_port;
 use crate::runs::{Place, SpawnFailure};
-use gob_core::{Input, RunKey, SpawnPlan};
+use gob_core::{Input, New, RunKey, SpawnPlan};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::io;
@@ -150,6 +150,10 @@ pub(super) fn refused(key: RunKey, why: NoLock) -> Input {
             tracing::warn!(worker = %key.name, run = key.run, pid = holder.pid, path = %holder.path, "held");
             Input::Held { key, holder }
         }
+        NoLock::Unfit(why) => {
+            tracing::warn!(worker = %key.name, run = key.run, ?why, "does not fit what is known of its graph");
+            Input::Unfit { key, why }
+        }
         NoLock::Failed(SpawnFailure { errno, message }) => {
             tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
             Input::SpawnFailed { key, errno, message }
@@ -180,25 +184,30 @@ fn lane(plan: &SpawnPlan) -> String {
 /// Where the preparation goes, as far as it can be told without a look.
 fn places(plan: &SpawnPlan) -> Vec<String> {
     let program = plan.command.first().filter(|name| name.starts_with('/'));
-    let lock = plan.lock.iter().map(|lock| &lock.path);
-    lock.chain(&plan.make_dirs).chain([&plan.cwd]).chain(program).cloned().collect()
+    let lock = plan.lock.iter().flat_map(|lock| [lock.path.as_str(), lock.keep.record.data.path()]);
+    let lock = lock.map(str::to_owned);
+    lock.chain(plan.make_dirs.iter().chain([&plan.cwd]).chain(program).cloned()).collect()
 }
 
 /// Runs off the main thread.
 fn prepare(plan: &SpawnPlan, at: &At) -> Result<Place, NoLock> {
+    // First of all: without it, what lies there is somebody else's.
+    let (lock, new) = match &plan.lock {
+        Some(lock) => {
+            at.go("take the graph's lock", &lock.path);
+            let held = HeldLock::take(lock)?;
+            at.go("look for the graph", lock.keep.record.data.path());
+            let new = held.judge()?;
+            (Some(Arc::new(held)), new)
+        }
+        None => (None, New::default()),
+    };
+    // What is made here must not be taken for what was there.
     for dir in &plan.make_dirs {
         at.go("make directory", dir);
         files::make_private_dirs(dir.as_ref())
             .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
     }
-    // First of all: without it, what lies there is somebody else's.
-    let lock = match &plan.lock {
-        Some(lock) => {
-            at.go("take the graph's lock", &lock.path);
-            Some(Arc::new(HeldLock::take(lock)?))
-        }
-        None => None,
-    };
     if let Some(socket) = &plan.stale_socket {
         at.go("look at the socket", socket);
         files::remove_stale_socket(socket.as_ref());
@@ -208,5 +217,5 @@ fn prepare(plan: &SpawnPlan, at: &At) -> Result<Place, NoLock> {
     at.go("chdir", &plan.cwd);
     let cwd = open(plan.cwd.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let cwd = cwd.map_err(|e| SpawnFailure::io(&format!("chdir {}", plan.cwd), &io::Error::from(e)))?;
-    Ok(Place { lock, program, cwd })
+    Ok(Place { lock, new, program, cwd })
 }

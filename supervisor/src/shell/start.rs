@@ -5,17 +5,25 @@ use super::prepare::{Preparing, refused};
 use crate::output::{Pattern, Pipes, Watch, Watches};
 use crate::runs::{Place, SpawnFailure};
 use crate::sys::fds;
-use gob_core::{Input, SpawnPlan};
+use gob_core::{Input, RunKey, SpawnPlan};
 use gob_protocol::handshake::HandshakeReader;
 use gob_protocol::kind::Check;
 use std::sync::Arc;
 
 impl Shell {
+    /// Has the record of the graph written that a run serves.
+    pub(super) fn remember(&self, key: &RunKey) {
+        if let Some(held) = self.runs.lock(key) {
+            let path = held.path().to_owned();
+            self.disks.begin(&path.clone(), vec![path], move |_| held.served().begin());
+        }
+    }
+
     pub(super) fn spawn(&mut self, preparing: &Preparing, place: Place) -> Input {
         let Preparing { plan, port, .. } = preparing;
         let key = plan.key.clone();
         match self.try_spawn(plan, *port, &place) {
-            Ok(pid) => Input::Spawned { key, pid, port: *port },
+            Ok(pid) => Input::Spawned { key, pid, port: *port, new: place.new },
             Err(failure) => {
                 self.let_go(place.lock);
                 refused(key, failure.into())

@@ -59,6 +59,7 @@ fn every_verb_gives_the_responses_data_as_json() {
     };
     for (args, expected) in [
         (vec!["ping"], vec!["pong", "uptime_ms"]),
+        (vec!["start", "g"], vec!["created", "outcome", "worker"]),
         (vec!["start", "g"], vec!["outcome", "worker"]),
         (vec!["list"], vec!["workers"]),
         (vec!["status", "g"], vec!["worker"]),

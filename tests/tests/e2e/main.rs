@@ -25,6 +25,7 @@ mod orphans;
 mod owners;
 mod python;
 mod readiness;
+mod records;
 mod recovery;
 mod replaced;
 mod resources;

@@ -7,6 +7,7 @@ use crate::environment::environment;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
 use crate::holding::{Holding, hold};
+use crate::out;
 use crate::progress::{LastWords, Progress};
 use crate::stream::End;
 use crate::text::{escape, took};
@@ -85,7 +86,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     };
     let code = each(context, sent, ask, |_, data| {
         let data: StartData = requests::read("start", data)?;
-        Ok(told(&data, begun.elapsed(), context.quiet))
+        let text = told(&data, begun.elapsed(), context.quiet);
+        if !data.created {
+            return Ok(text);
+        }
+        out::print(&text)?;
+        context.note(&new_graph(&data.worker));
+        Ok(String::new())
     })?;
     drop(goes_on);
     if !template.lease || code != 0 {
@@ -164,6 +171,13 @@ fn told(data: &StartData, elapsed: Duration, quiet: bool) -> String {
             format!("{name} is already running, held by a process that is not gob's ({who})\n{endpoint}")
         }
     }
+}
+
+/// What makes a slip in a name seen.
+fn new_graph(worker: &View) -> String {
+    let graph = worker.graph.as_deref().unwrap_or(worker.name.as_str());
+    let (shown, argument) = (escape(graph), gob_client::protocol::shell::word(graph));
+    format!("{shown} is a new, empty graph; gobctl graphs delete {argument} removes it")
 }
 
 fn remarks(worker: &View) -> String {

@@ -105,7 +105,7 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
                 continue;
             }
         };
-        let StartData { worker, outcome } = requests::read("start", &data)?;
+        let StartData { worker, outcome, .. } = requests::read("start", &data)?;
         if outcome == Outcome::Started {
             held.started.push(worker.name.clone());
         }

@@ -142,7 +142,7 @@ impl Core {
     }
 
     /// No run beside what is there; the worker is `failed` and says why. The receipt is that of the run that has ended.
-    fn gives_up(&mut self, key: &RunKey, receipt: &Receipt, error: WireError) {
+    pub(super) fn gives_up(&mut self, key: &RunKey, receipt: &Receipt, error: WireError) {
         let Some(worker) = self.current(key) else { return };
         worker.shown.reason = Some(error.message.clone());
         let (then, actor) = match &worker.phase {

@@ -71,6 +71,7 @@ impl Core {
         let Some(worker) = self.current(key) else { return };
         let Phase::Starting { pid: Some(pid) } = worker.phase else { return };
         worker.phase = Phase::Ready { pid };
+        (worker.was_served, worker.kind_is_open, worker.root_is_open) = (true, false, false);
         worker.ready_mono_ms = Some(now);
         worker.lost_ports = 0;
         let endpoint = endpoint_of(worker, &handshake);
@@ -84,6 +85,7 @@ impl Core {
         let actor = worker.actor.clone();
         self.look_no_longer(&key.name);
         self.begin_liveness(&key.name);
+        self.out.push(Effect::Remember { key: key.clone() });
         self.publish(EventKind::WorkerReady, actor, Some(&key.name));
         self.answer_waiters_of_run(&key.name);
     }

@@ -2,6 +2,7 @@
 
 use super::Looking;
 use crate::io::{Effect, RunKey};
+use crate::record::New;
 use crate::worker::{Phase, Then};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
@@ -13,10 +14,16 @@ use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Name, Receipt, WireError};
 impl Core {
     /// Begins the next run.
     pub(crate) fn spawn(&mut self, name: &Name) {
-        let now = self.now.mono_ms;
         self.timers.cancel(&Timer::Backoff(name.clone()));
         let Some(worker) = self.workers.get_mut(name) else { return };
         worker.run += 1;
+        self.begin_run(name);
+    }
+
+    /// Begins the latest run, which has no process.
+    pub(super) fn begin_run(&mut self, name: &Name) {
+        let now = self.now.mono_ms;
+        let Some(worker) = self.workers.get_mut(name) else { return };
         worker.phase = Phase::Starting { pid: None };
         worker.ready_mono_ms = None;
         worker.told_mono_ms = None;
@@ -62,10 +69,11 @@ impl Core {
         }
     }
 
-    pub(crate) fn spawned(&mut self, key: &RunKey, leader: i32, port: Option<u16>) {
+    pub(crate) fn spawned(&mut self, key: &RunKey, leader: i32, port: Option<u16>, new: New) {
         let wall = self.now.wall;
         let Some(worker) = self.current(key).filter(|worker| worker.awaits_spawn()) else { return };
         worker.port = port;
+        worker.shown.new = new.0;
         worker.shown.fill_port(port);
         worker.shown.started_at = Some(wall);
         worker.shown.stopped_at = None;

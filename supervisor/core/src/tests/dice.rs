@@ -101,8 +101,10 @@ impl Dice {
         if let Some(name) = world.runs.all_looking().next().filter(|_| self.below(2) == 0) {
             return Step::Examined(name.clone(), self.seen());
         }
-        match self.below(24) {
+        match self.below(26) {
             23 => Step::Busy(name),
+            24 => Step::Gone(name),
+            25 => Step::WasLast(name, "graph", "/data"),
             20 => Step::StopAnswered(self.name(), self.below(2) == 0),
             21 => Step::Held(name),
             22 => Step::CalledOff(name),

@@ -255,6 +255,8 @@ fn held_without_gob() {
         Step::StopAnswered(w(), false),
         Step::Held(w()),
         Step::Busy(w()),
+        Step::Gone(w()),
+        Step::WasLast(w(), "graph", "/data"),
         Step::Leftover(w(), true),
         Step::Leftover(w(), false),
         Step::Leave(DESKTOP),

@@ -9,7 +9,8 @@ use super::watch::Watch;
 use super::wish::Wish;
 use crate::lifecycle::Looking;
 use crate::plan::Paths;
-use crate::{Config, ConnId, Core, Effect, Input, Now};
+use crate::worker::Phase;
+use crate::{Config, ConnId, Core, Effect, Input, Now, Unfit};
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::config::Config as Settings;
 use gob_protocol::kind::{Check, Kind, Liveness, Readiness, RestartOn, RestartPolicy, StopWay};
@@ -223,6 +224,16 @@ impl World {
             }
         }
         match input {
+            Input::Unfit { key, why: Unfit::Kind(known) } => {
+                let worker = self.core.workers.get(&key.name).filter(|worker| worker.run == key.run);
+                let begins = worker.is_some_and(|worker| {
+                    worker.kind_is_open && matches!(worker.phase, Phase::Starting { pid: None })
+                });
+                let is_known = self.core.config.settings.kinds.contains_key(&known.kind);
+                if begins && is_known && !self.core.config.leftovers.contains_key(&key.name) {
+                    self.runs.reopen(key);
+                }
+            }
             Input::Examined { key, .. } if expect.external => {
                 // Whoever waits for a run of ours that is to come is told whose it is.
                 let Some(worker) = self.core.workers.get(&key.name) else { return };

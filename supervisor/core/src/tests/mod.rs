@@ -65,6 +65,7 @@ mod liveness;
 mod owner;
 mod random;
 mod readiness;
+mod record;
 mod runs;
 mod settle;
 mod spec;

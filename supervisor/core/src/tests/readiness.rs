@@ -4,7 +4,7 @@ use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, code, killed, name, start, stop, view};
 use crate::Note;
-use crate::{Effect, Input, Now, PORT_MARK, RunKey, Target};
+use crate::{Effect, Input, New, Now, PORT_MARK, RunKey, Target};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::{ErrorCode, State, Timestamp};
@@ -36,12 +36,11 @@ fn effects(world: &World, input: Input) -> Vec<Effect> {
 fn probed_at(kind: Kind) -> Target {
     let (world, _) = asked_for(kind);
     let key = RunKey { name: name("w"), run: 1 };
-    let target =
-        effects(&world, Input::Spawned { key, pid: 5, port: Some(81) }).into_iter().find_map(|effect| {
-            match effect {
-                Effect::Probe { target, .. } => Some(target),
-                _other => None,
-            }
+    let target = effects(&world, Input::Spawned { key, pid: 5, port: Some(81), new: New(false) })
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Probe { target, .. } => Some(target),
+            _other => None,
         });
     target.expect("a probe")
 }

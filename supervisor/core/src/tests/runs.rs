@@ -122,6 +122,7 @@ impl Runs {
             Input::SpawnFailed { key, .. }
             | Input::CalledOff { key }
             | Input::Held { key, .. }
+            | Input::Unfit { key, .. }
             | Input::Swept { key, .. } => {
                 self.live.retain(|name, run| *name != key.name || run.run != key.run);
             }
@@ -142,6 +143,11 @@ impl Runs {
             Input::Surviving { key, .. } => change(key, &|run| run.census = false),
             _other => {}
         }
+    }
+
+    /// The run begins again, under its number.
+    pub(super) fn reopen(&mut self, key: &RunKey) {
+        self.opened.insert(key.name.clone(), key.run);
     }
 
     /// Notes who started a run; `false` when somebody else did before.
@@ -269,6 +275,7 @@ impl World {
                 let of_socket = signal == "SIGURG";
                 ensure!(!of_socket || !run.terminated, "{key:?} is told of its socket while it ends");
             }
+            Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
             // `feed` answers it.
             Effect::ReadConfig => {}
             Effect::Forget { name } => {

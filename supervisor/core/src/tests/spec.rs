@@ -117,6 +117,7 @@ impl Spec {
             Input::SpawnFailed { key, .. }
             | Input::CalledOff { key }
             | Input::Held { key, .. }
+            | Input::Unfit { key, .. }
             | Input::Swept { key, .. } => {
                 let Some(wish) = self.wishes.get_mut(&key.name) else { return expect };
                 if let (Input::Swept { port_taken: true, .. }, Some(worker)) =

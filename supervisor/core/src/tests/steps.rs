@@ -4,10 +4,13 @@ use super::harness::World;
 use super::runs::{Run, Stage};
 
 use crate::worker::Worker;
-use crate::{ConnId, Examined, Holder, Input, Lost, Note, Orphan, RunKey};
+use crate::{
+    ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Place, RECORD_VERSION, Record, RunKey, Unfit,
+};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::request::{ByName, Hello};
-use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request};
+use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request, Timestamp};
+use std::boxed::Box;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
@@ -40,6 +43,10 @@ pub(super) enum Step {
     Held(Name),
     /// The lock of a run's graph is busy, and nobody is seen who has it.
     Busy(Name),
+    /// Its graph held data, and there is none.
+    Gone(Name),
+    /// Its graph was last of this kind, in this root.
+    WasLast(Name, &'static str, &'static str),
     /// Something of an earlier supervisor is left of the worker, or nothing any more.
     Leftover(Name, bool),
     /// The HTTP request to end was taken or not.
@@ -103,13 +110,27 @@ pub(super) fn holder(owner: &str) -> Holder {
     }
 }
 
+/// What is known of a graph on disk.
+pub(super) fn record(graph: &Name, kind: &str, root: &str) -> Record {
+    Record {
+        gob_record: RECORD_VERSION,
+        graph: graph.clone(),
+        kind: kind.into(),
+        root_dir: root.into(),
+        data: Place::Dir(std::format!("{root}/{graph}")),
+        owner: Owner::cli(),
+        last_used_at: Timestamp(7),
+        held_data: true,
+    }
+}
+
 /// What could still be said of a run that is over, by a shell that is late.
 pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
     let key = RunKey { name: worker.name.clone(), run };
     let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
     vec![
-        Input::Spawned { key: key.clone(), pid: 9, port: None },
+        Input::Spawned { key: key.clone(), pid: 9, port: None, new: New(false) },
         Input::SpawnFailed { key: key.clone(), errno: "EAGAIN".into(), message: "late".into() },
         Input::CalledOff { key: key.clone() },
         Input::Ready { key: key.clone(), handshake: Handshake::default(), ports: Vec::new() },
@@ -122,6 +143,10 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         Input::Notified { key: key.clone(), note: Note { ready: true, stopping: true, ..Note::default() } },
         Input::Examined { key: key.clone(), found: Examined::Nobody },
         Input::Held { key: key.clone(), holder: holder("cli") },
+        Input::Unfit {
+            key: key.clone(),
+            why: Unfit::Kind(Box::new(record(&worker.graph, "graph", "/data"))),
+        },
         // A holder may still be about to answer under the number of an earlier run.
         Input::StopAnswered { key: RunKey { name: worker.name.clone(), run: u64::MAX }, taken: false },
         Input::Probed { key: key.clone(), failure: Some("late".into()) },
@@ -200,6 +225,7 @@ impl World {
                     key: run.key(name),
                     pid: runs.next_pid(),
                     port: PORT.filter(|_| run.needs_port),
+                    new: New(true),
                 }
             }
             Step::SpawnFailed(name) => {
@@ -235,14 +261,6 @@ impl World {
                     port_taken: false,
                 }
             }
-            Step::PortTaken(_)
-            | Step::Told(_)
-            | Step::Notified(..)
-            | Step::StopAnswered(..)
-            | Step::Examined(..)
-            | Step::Held(_)
-            | Step::Busy(_)
-            | Step::Leftover(..) => return self.found(step),
             Step::Surviving(name) => {
                 let run = runs.get(name).filter(|run| run.census)?;
                 let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
@@ -267,6 +285,7 @@ impl World {
             }
             Step::Terminate => Input::Terminate,
             Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,
+            _found => self.found(step)?,
         })
     }
 
@@ -302,6 +321,15 @@ impl World {
                     key: run.key(name),
                     holder: Holder { pid: 0, start_time: 0, ..holder("unknown") },
                 }
+            }
+            Step::Gone(name) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                let why = Unfit::Gone { path: "/data/w/file".into(), last_used_at: Some(Timestamp(7)) };
+                Input::Unfit { key: run.key(name), why }
+            }
+            Step::WasLast(name, kind, root) => {
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                Input::Unfit { key: run.key(name), why: Unfit::Kind(Box::new(record(name, kind, root))) }
             }
             Step::Leftover(name, some) => {
                 let pids = if *some { vec![8, 9] } else { Vec::new() };

@@ -8,7 +8,7 @@ use super::harness::{World, watched_kind};
 use super::steps::Step;
 use super::words::{killed, name, restart, start, stop, stop_force};
 use crate::worker::{Phase, Then, Worker};
-use crate::{ConnId, Core, Effect, Input, Now, RunKey};
+use crate::{ConnId, Core, Effect, Input, New, Now, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::RestartOn;
 use gob_protocol::{Data, Exit, Id, Receipt, Request, Timestamp};
@@ -207,7 +207,7 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         "stop" => vec![ask(stop("w"))],
         "stop --force" => vec![ask(stop_force("w"))],
         "restart" => vec![ask(restart("w"))],
-        "spawned" => vec![Input::Spawned { key, pid: 55, port: None }],
+        "spawned" => vec![Input::Spawned { key, pid: 55, port: None, new: New(false) }],
         "spawn failed" => vec![Input::SpawnFailed { key, errno: "EAGAIN".into(), message: "no".into() }],
         "ready" => vec![Input::Ready { key, handshake: Handshake::default(), ports: Vec::new() }],
         "refused" => vec![Input::NeverReady {

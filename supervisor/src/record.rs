@@ -1,0 +1,179 @@
+//! The records of graphs on the disk (core `record`): read and written beside the graphs' locks, by whoever holds those.
+//!
+//! A record that is damaged is said and counts as none; what gob has not written is neither believed nor replaced.
+
+use crate::beside::Beside;
+use gob_core::{Keep, MAX_RECORD_BYTES, New, Place, Record, Unfit};
+use gob_protocol::Timestamp;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, renameat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+/// How each record begins.
+const BEGINS: &[u8] = b"{\"gob_record\":";
+
+/// What is kept of a graph while a run serves it.
+#[derive(Debug)]
+pub(crate) struct Served {
+    keep: Keep,
+    /// It has served, so that its end is to be remembered too.
+    has_served: AtomicBool,
+}
+
+impl Served {
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self { keep, has_served: AtomicBool::new(false) }
+    }
+
+    /// Decides by what is known whether the run may begin.
+    pub(crate) fn judge(&self) -> Result<New, Unfit> {
+        let known = read(&self.keep.path);
+        let elsewhere =
+            known.is_none().then(|| self.keep.elsewhere.iter().find_map(|path| read(path))).flatten();
+        self.keep.judge(known.as_ref(), elsewhere.as_ref(), holds)
+    }
+
+    /// Remembers that the run serves.
+    pub(crate) fn begin(&self) {
+        self.has_served.store(true, Ordering::Relaxed);
+        self.remember();
+    }
+
+    /// Remembers that the run has ended, if it served.
+    pub(crate) fn end(&self) {
+        if self.has_served.load(Ordering::Relaxed) {
+            self.remember();
+        }
+    }
+
+    fn remember(&self) {
+        let known = read(&self.keep.path);
+        let record = Record {
+            last_used_at: now(),
+            held_data: is_held(&self.keep.record.data, known.as_ref()),
+            ..self.keep.record.clone()
+        };
+        // What would be lost with the machine's power is a time.
+        let is_news =
+            known.is_none_or(|known| Record { last_used_at: record.last_used_at, ..known } != record);
+        for path in [&self.keep.path].into_iter().chain(&self.keep.pointer) {
+            if let Err(e) = write(path, &record, is_news) {
+                tracing::warn!(path = %path, error = %e, "cannot remember of which kind the graph is");
+            }
+        }
+    }
+}
+
+/// Whether the graph holds data. What was there and is gone stays remembered, unless its program left the directory empty.
+fn is_held(data: &Place, known: Option<&Record>) -> bool {
+    let was_held = known.is_some_and(|known| known.held_data);
+    match data {
+        Place::File(_) => was_held || holds(data),
+        Place::Dir(dir) => holds(data) || (was_held && !Path::new(dir).is_dir()),
+    }
+}
+
+/// Whether there is data in a place; where that can't be seen, there may be.
+pub(crate) fn holds(place: &Place) -> bool {
+    let is_missing =
+        |e: &io::Error| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let is_full = |path: &str| match fs::symlink_metadata(path) {
+        Ok(found) => !found.is_file() || found.len() > 0,
+        Err(e) => !is_missing(&e),
+    };
+    match place {
+        Place::File(path) => is_full(path) || is_full(&format!("{path}-wal")),
+        Place::Dir(dir) => match fs::read_dir(dir) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(e) => !is_missing(&e),
+        },
+    }
+}
+
+/// The root and the name of a file beside its graphs.
+pub(crate) fn split(path: &str) -> (&Path, &str) {
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (Path::new(dir).parent().unwrap_or(Path::new("/")), name)
+}
+
+/// Reads a record; `None` where there is none that can be used, which is said.
+pub(crate) fn read(path: &str) -> Option<Record> {
+    match try_read(path) {
+        Ok(read) => read,
+        Err(e) => {
+            tracing::warn!(path = %path, error = %e, "a graph's record cannot be used");
+            None
+        }
+    }
+}
+
+fn try_read(path: &str) -> io::Result<Option<Record>> {
+    let (root, name) = split(path);
+    let opened = Beside::open(root).and_then(|beside| beside.file(name, OFlag::O_RDONLY));
+    match opened {
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e.into()),
+        Ok(file) => parse(&bytes_of(file)?).map(Some),
+    }
+}
+
+fn bytes_of(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_RECORD_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+pub(crate) fn parse(bytes: &[u8]) -> io::Result<Record> {
+    if bytes.len() as u64 > MAX_RECORD_BYTES {
+        return Err(io::Error::other(format!("it has more than {MAX_RECORD_BYTES} bytes")));
+    }
+    serde_json::from_slice(bytes).map_err(|e| io::Error::other(format!("it is damaged: {e}")))
+}
+
+/// Replaces a record in one step; with `sync` it is on the disk afterwards.
+fn write(path: &str, record: &Record, sync: bool) -> io::Result<()> {
+    let (root, name) = split(path);
+    let beside = Beside::make(root)?;
+    may_replace(&beside, name)?;
+    let temporary = format!("{name}.new");
+    match unlinkat(beside.dir(), temporary.as_str(), UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let mut file = beside.file(&temporary, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+    let mut text = serde_json::to_vec(record)?;
+    text.push(b'\n');
+    file.write_all(&text)?;
+    if sync {
+        file.sync_all()?;
+    }
+    renameat(beside.dir(), temporary.as_str(), beside.dir(), name)?;
+    Ok(())
+}
+
+/// Refuses to replace what gob has not written.
+fn may_replace(beside: &Beside, name: &str) -> io::Result<()> {
+    let file = match beside.file(name, OFlag::O_RDONLY) {
+        Err(e) if e.is_missing() => return Ok(()),
+        opened => opened?,
+    };
+    let bytes = bytes_of(file)?;
+    let is_blank = bytes.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace());
+    if is_blank || bytes.starts_with(BEGINS) {
+        return Ok(());
+    }
+    Err(io::Error::other("what is there is no record of a graph; it stays"))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

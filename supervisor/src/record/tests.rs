@@ -1,0 +1,155 @@
+use super::*;
+use gob_core::RECORD_VERSION;
+use gob_protocol::{Name, Owner};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+pub(crate) fn keep(root: &Path) -> Keep {
+    let root = root.to_str().unwrap();
+    let record = Record {
+        gob_record: RECORD_VERSION,
+        graph: Name::graph("g").unwrap(),
+        kind: "graph".into(),
+        root_dir: root.to_owned(),
+        data: Place::File(format!("{root}/g/graph.sqlite")),
+        owner: Owner::cli(),
+        last_used_at: Timestamp(0),
+        held_data: false,
+    };
+    let (pointer, elsewhere) = (None, Vec::new());
+    Keep { path: format!("{root}/.gob/g.json"), pointer, elsewhere, record, was_served: false }
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("gob-record-{}-{name}", std::process::id()));
+    fs::remove_dir_all(&dir).ok();
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn served(keep: &Keep) -> Record {
+    let served = Served::new(keep.clone());
+    served.begin();
+    read(&keep.path).unwrap()
+}
+
+#[test]
+fn what_was_served_is_remembered_privately_and_what_is_gone_is_told() {
+    let dir = scratch("served");
+    let keep = keep(&dir);
+    assert_eq!(Served::new(keep.clone()).judge(), Ok(New(true)));
+    fs::create_dir(dir.join("g")).unwrap();
+    fs::write(dir.join("g/graph.sqlite"), "data").unwrap();
+    assert!(served(&keep).held_data);
+    let mode = |path: &str| fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(".gob"), mode(".gob/g.json")), (0o700, 0o600));
+    assert_eq!(fs::read_dir(dir.join(".gob")).unwrap().count(), 1, "nothing else is left");
+    // Taken away while it ran: the end of the run does not forget that it was there.
+    let run = Served::new(keep.clone());
+    run.begin();
+    fs::rename(dir.join("g"), dir.join("away")).unwrap();
+    run.end();
+    let path = keep.record.data.path().to_owned();
+    let told = Served::new(keep.clone()).judge();
+    assert!(matches!(&told, Err(Unfit::Gone { path: at, .. }) if *at == path), "{told:?}");
+    fs::create_dir(dir.join("g")).unwrap();
+    fs::write(dir.join("g/graph.sqlite"), "").unwrap();
+    assert!(Served::new(keep.clone()).judge().is_err(), "an empty file is no graph either");
+    fs::remove_dir_all(dir.join("g")).unwrap();
+    fs::rename(dir.join("away"), dir.join("g")).unwrap();
+    assert_eq!(Served::new(keep.clone()).judge(), Ok(New(false)));
+    let other = Keep { record: Record { kind: "redis".into(), ..keep.record.clone() }, ..keep };
+    assert!(matches!(Served::new(other).judge(), Err(Unfit::Kind(known)) if known.kind == "graph"));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_program_that_leaves_its_directory_empty_leaves_nothing_to_miss() {
+    let dir = scratch("empty");
+    let data = dir.join("g");
+    let mut keep = keep(&dir);
+    keep.record.data = Place::Dir(data.to_str().unwrap().to_owned());
+    let run = Served::new(keep.clone());
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("pid"), "7").unwrap();
+    run.begin();
+    assert!(read(&keep.path).unwrap().held_data);
+    fs::remove_file(data.join("pid")).unwrap();
+    run.end();
+    assert!(!read(&keep.path).unwrap().held_data);
+    assert_eq!(Served::new(keep.clone()).judge(), Ok(New(false)));
+    fs::write(data.join("dump"), "7").unwrap();
+    run.begin();
+    fs::remove_dir_all(&data).unwrap();
+    run.end();
+    assert!(matches!(Served::new(keep).judge(), Err(Unfit::Gone { .. })));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_damaged_record_counts_as_none_and_is_replaced() {
+    let dir = scratch("damaged");
+    let keep = keep(&dir);
+    let whole = serde_json::to_vec(&served(&keep)).unwrap();
+    let long = [whole.clone(), vec![b' '; 70_000]].concat();
+    let owner = String::from_utf8(whole.clone()).unwrap().replace("\"cli\"", "\"NOT ONE\"").into_bytes();
+    for damage in [whole[..whole.len() / 2].to_vec(), Vec::new(), vec![0; 300], long, owner] {
+        fs::write(&keep.path, &damage).unwrap();
+        assert_eq!(read(&keep.path), None, "{:?}", String::from_utf8_lossy(&damage));
+        assert_eq!(Served::new(keep.clone()).judge(), Ok(New(true)));
+        assert_eq!(served(&keep).kind, "graph");
+    }
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn what_gob_has_not_written_is_neither_believed_nor_replaced() {
+    let dir = scratch("foreign");
+    let keep = keep(&dir);
+    served(&keep);
+    fs::write(dir.join("own"), "mine").unwrap();
+    let check = |text: &str| {
+        assert_eq!(read(&keep.path), None);
+        Served::new(keep.clone()).begin();
+        assert_eq!(fs::read_to_string(dir.join("own")).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(&keep.path).unwrap(), text);
+        assert!(fs::symlink_metadata(&keep.path).is_ok());
+    };
+    fs::write(&keep.path, "{\"name\":\"my own\"}").unwrap();
+    check("{\"name\":\"my own\"}");
+    fs::remove_file(&keep.path).unwrap();
+    symlink(dir.join("own"), &keep.path).unwrap();
+    check("mine");
+    fs::remove_file(&keep.path).unwrap();
+    // Nor is anything written through a link in the temporary file's place.
+    symlink(dir.join("own"), dir.join(".gob/g.json.new")).unwrap();
+    served(&keep);
+    assert_eq!(fs::read_to_string(dir.join("own")).unwrap(), "mine");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn nothing_is_written_into_a_directory_that_is_not_ours_alone() {
+    let dir = scratch("link");
+    let keep = keep(&dir);
+    fs::create_dir(dir.join("project")).unwrap();
+    fs::set_permissions(dir.join("project"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(dir.join("project/g.lock"), "the user's own").unwrap();
+    symlink(dir.join("project"), dir.join(".gob")).unwrap();
+    let failure = write(&keep.path, &keep.record, true).unwrap_err().to_string();
+    assert!(failure.contains("symbolic link") && failure.contains("/.gob"), "{failure}");
+    assert_eq!(fs::read_dir(dir.join("project")).unwrap().count(), 1);
+    fs::remove_file(dir.join(".gob")).unwrap();
+    fs::create_dir(dir.join(".gob")).unwrap();
+    fs::set_permissions(dir.join(".gob"), fs::Permissions::from_mode(0o777)).unwrap();
+    let failure = write(&keep.path, &keep.record, true).unwrap_err().to_string();
+    assert!(failure.contains("others may write"), "{failure}");
+    if nix::unistd::geteuid().is_root() {
+        fs::set_permissions(dir.join(".gob"), fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(dir.join(".gob"), Some(65_534), None).unwrap();
+        let failure = write(&keep.path, &keep.record, true).unwrap_err().to_string();
+        assert!(failure.contains("uid 65534"), "{failure}");
+        assert_eq!(fs::read_dir(dir.join(".gob")).unwrap().count(), 0);
+    }
+    fs::remove_dir_all(dir).unwrap();
+}
