@@ -5,6 +5,7 @@
 use crate::context::{Color, Context};
 use crate::effects::{self, Effect};
 use crate::failure::{Failure, Telling};
+use crate::manual;
 use crate::terminal;
 use crate::text::{edits, nearest, parse_duration};
 use crate::verbs::{self, Verb};
@@ -29,6 +30,12 @@ pub(crate) enum Asked {
     Verb(&'static Verb, Vec<OsString>),
     /// A verb that is none.
     Unknown(String),
+    /// Help about something that is no verb; this is it.
+    Topic(String),
+    /// Help as data, about one verb or all.
+    Data(Option<&'static Verb>),
+    /// Help about what there is none for.
+    NoTopic(String),
 }
 
 /// How errors are to be told; asked before anything else can fail.
@@ -50,6 +57,7 @@ pub(crate) fn find_verb(args: &[OsString]) -> Asked {
     while let Some((at, arg)) = rest.next() {
         let Some(word) = arg.to_str() else { return Asked::Unknown(arg.to_string_lossy().into_owned()) };
         match word {
+            "-h" | "--help" if telling(args).json => return Asked::Data(None),
             "-h" | "--help" => return Asked::Help,
             "-V" | "--version" => return Asked::Version,
             "help" => return asked_help(args, at),
@@ -66,13 +74,20 @@ pub(crate) fn find_verb(args: &[OsString]) -> Asked {
     Asked::Nothing
 }
 
-/// `help VERB` is `VERB --help`.
+/// `help VERB` is `VERB --help`; there are topics besides, and `--json` makes data of it.
 fn asked_help(args: &[OsString], at: usize) -> Asked {
-    let Some(topic) = args.get(at + 1) else { return Asked::Help };
-    let topic = topic.to_string_lossy();
-    match verbs::find(&topic) {
-        Some(verb) => Asked::Verb(verb, vec!["gobctl".into(), verb.name.into(), "--help".into()]),
-        None => Asked::Unknown(topic.into_owned()),
+    let mut words = args.iter().skip(at + 1).map(|word| word.to_string_lossy());
+    let word = words.find(|word| !word.starts_with('-'));
+    let verb = word.as_ref().map(|word| verbs::find(word));
+    match (word, verb) {
+        (None, _) if telling(args).json => Asked::Data(None),
+        (None, _) => Asked::Help,
+        (Some(_), Some(Some(verb))) if telling(args).json => Asked::Data(Some(verb)),
+        (Some(word), verb) => match (manual::topic(&word), verb.flatten()) {
+            (Some(text), _) => Asked::Topic(text),
+            (None, Some(verb)) => Asked::Verb(verb, vec!["gobctl".into(), verb.name.into(), "--help".into()]),
+            (None, None) => Asked::NoTopic(word.into_owned()),
+        },
     }
 }
 
@@ -95,38 +110,46 @@ pub(crate) fn parse(
     Ok((context(innermost, said_before)?, verb_matches))
 }
 
-fn root(verb: Option<&Verb>) -> Command {
-    let global = |name: &'static str| Arg::new(name).long(name).global(true).help_heading("Global options");
+/// The command with the flags that every verb takes, and with this verb.
+pub(crate) fn root(verb: Option<&Verb>) -> Command {
+    let global = |name: &'static str| Arg::new(name).long(name).global(true).hide(verb.is_some());
     // `list --owner` filters by owner and says nothing about who asks.
     let owner_is_global = verb.is_none_or(|verb| verb.name != "list");
     let mut root = Command::new("gobctl")
         .disable_help_subcommand(true)
         .disable_version_flag(true)
         .term_width(terminal::prose_width())
-        .arg(global("json").action(ArgAction::SetTrue).help("One JSON document; JSON lines for streams"))
+        .arg(
+            global("json").action(ArgAction::SetTrue).help("Print one JSON document; JSON lines for streams"),
+        )
         .arg(
             global("owner")
                 .global(owner_is_global)
                 .value_name("OWNER")
                 .value_parser(|text: &str| Owner::new(text))
-                .help("On whose behalf to speak; $GOB_OWNER, else cli"),
+                .help("Speak for this owner: [a-z][a-z0-9-]*; $GOB_OWNER without it, else cli"),
         )
-        .arg(global("no-autostart").action(ArgAction::SetTrue).help("Do not start the supervisor"))
+        .arg(
+            global("no-autostart")
+                .action(ArgAction::SetTrue)
+                .help("Do not start the supervisor when none runs"),
+        )
         .arg(
             global("timeout")
                 .value_name("TIME")
                 .value_parser(parse_duration)
                 .allow_negative_numbers(true)
-                .help("How long to wait"),
+                .hide(false)
+                .help(verb.map_or(manual::TIMEOUT, |verb| manual::timeout(verb.name))),
         )
-        .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Results and errors only"))
-        .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also say what was skipped"))
+        .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Print results and errors only"))
+        .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also tell what was skipped"))
         .arg(
             global("color")
                 .value_name("WHEN")
                 .value_parser(["auto", "always", "never"])
                 .default_value("auto")
-                .help("Colour on a terminal, always or never; NO_COLOR is obeyed"),
+                .help("Colour: auto is on a terminal, where NO_COLOR is not set"),
         );
     if let Some(verb) = verb {
         let command = Command::new(verb.name)
@@ -140,12 +163,11 @@ fn root(verb: Option<&Verb>) -> Command {
     root
 }
 
-/// What else the verb may be called, for the end of its help.
+/// The end of a verb's help: what else the verb may be called, and the flags of all verbs.
 fn also(aliases: &[&str]) -> String {
-    match aliases.iter().map(|alias| format!("gobctl {alias}")).collect::<Vec<_>>().join(", ") {
-        none if none.is_empty() => none,
-        names => format!("The same: {names}"),
-    }
+    let names: Vec<String> = aliases.iter().map(|alias| format!("gobctl {alias}")).collect();
+    let same = if names.is_empty() { String::new() } else { format!("The same: {}\n", names.join(", ")) };
+    format!("{same}{}", manual::EVERYWHERE)
 }
 
 fn context(matches: &ArgMatches, said_before: Option<&Owner>) -> Result<Context, Failure> {
@@ -221,7 +243,11 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     // Clap's tip names one letter of the word, and a value of an option is nothing to go behind `--`.
     let tip = tip.filter(|tip| !tip.starts_with("to pass "));
     let help = verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name));
-    failure.hint(tip.map_or(help, str::to_owned))
+    let tip = tip.map(|tip| match tip.strip_prefix("a similar value exists: '") {
+        Some(value) => format!("did you mean {}?", value.trim_end_matches('\'')),
+        None => tip.to_owned(),
+    });
+    failure.hint(tip.unwrap_or(help))
 }
 
 #[cfg(test)]

@@ -23,6 +23,13 @@ fn the_verb_is_found_between_flags() {
     assert!(matches!(find_verb(&args("--json")), Asked::Nothing));
     assert!(matches!(find_verb(&args("-h")), Asked::Help));
     assert!(matches!(find_verb(&args("help")), Asked::Help));
+    assert!(matches!(find_verb(&args("help --json")), Asked::Data(None)));
+    assert!(matches!(find_verb(&args("--json --help")), Asked::Data(None)));
+    assert!(matches!(find_verb(&args("help list --json")), Asked::Data(Some(verb)) if verb.name == "list"));
+    for topic in ["exit-codes", "environment", "config", "owners"] {
+        assert!(matches!(find_verb(&args(&format!("help {topic}"))), Asked::Topic(_)), "{topic}");
+    }
+    assert!(matches!(find_verb(&args("help dance")), Asked::NoTopic(word) if word == "dance"));
     assert!(matches!(find_verb(&args("--version")), Asked::Version));
     assert!(matches!(find_verb(&args("frobnicate")), Asked::Unknown(word) if word == "frobnicate"));
 }
@@ -70,7 +77,7 @@ fn what_is_not_understood_is_a_usage_error() {
 #[test]
 fn a_slip_is_answered_with_what_there_is() {
     for (line, part) in [
-        ("events --type rady", "did you mean ready?"),
+        ("list --state flying", "possible values: idle, starting"),
         ("events --type zzzzzzzzzzzz", "owner_changed"),
         ("logs -n ten demo", "not a whole number"),
         ("daemon logs -n ten", "not a whole number"),
@@ -82,6 +89,12 @@ fn a_slip_is_answered_with_what_there_is() {
         let Some(Failure::Own { message, .. }) = parsed(line).err() else { panic!("{line} was understood") };
         assert!(message.contains(part), "{line}: {message}");
     }
+    let Some(Failure::Own { hint, .. }) = parsed("events --type rady").err() else { panic!("understood") };
+    assert_eq!(hint.as_deref(), Some("did you mean ready?"));
+    for line in ["ready", "worker_ready", "owner-changed", "owner_changed", "lease_granted", "started"] {
+        assert!(parsed(&format!("events --type {line}")).is_ok(), "{line}");
+    }
+    assert!(parsed("events --type queue_job_added").is_err(), "nothing has that name yet");
     // Not a letter of the word, as a value of nothing.
     let Some(Failure::Own { hint, .. }) = parsed("stop -demo").err() else { panic!("understood") };
     assert_eq!(hint.as_deref(), Some("gobctl stop --help"));
@@ -110,6 +123,9 @@ fn every_verb_builds_and_has_help() {
         assert!(text.contains("Examples:") && text.contains("Usage:"), "{text}");
         assert!(crate::verbs::GROUPS.contains(&verb.group));
         assert!(verb.aliases.iter().all(|alias| text.contains(&format!("gobctl {alias}"))), "{text}");
+        // The flags of all verbs are a line, but for the one that is another for each.
+        assert!(text.contains("--timeout <TIME>") && text.matches("--color").count() == 1, "{text}");
+        assert!(text.find("Examples:") < text.find("Usage:"), "{text}");
         // A blank line after an argument is one that nobody has explained.
         assert!(text.lines().all(|line| !line.ends_with("  ")), "{text}");
     }

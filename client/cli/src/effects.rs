@@ -11,6 +11,17 @@ pub(crate) enum Effect {
     Destroys,
 }
 
+impl Effect {
+    /// The word for programs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Changes => "changes",
+            Self::Destroys => "destroys",
+        }
+    }
+}
+
 use Effect::{Changes, Destroys, Reads};
 
 /// Every verb, and every word behind a verb that has some. A test holds them against the verbs that there are.
@@ -55,7 +66,12 @@ const EFFECTS: &[(&str, Effect)] = &[
 /// What a verb does, with the word behind it where it has one.
 pub(crate) fn of(words: &str) -> Effect {
     // What is not in the table is for nobody to call lightly.
-    EFFECTS.iter().find(|(name, _)| *name == words).map_or(Destroys, |(_, effect)| *effect)
+    told(words).unwrap_or(Destroys)
+}
+
+/// What the table says of a verb, a word behind it, or a flag that makes another thing of it.
+pub(crate) fn told(words: &str) -> Option<Effect> {
+    EFFECTS.iter().find(|(name, _)| *name == words).map(|(_, effect)| *effect)
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 use crate::effects::{self, Effect};
 use crate::failure::Failure;
+use crate::manual::TOPICS;
 use crate::table::{Align, layout};
 use crate::terminal::{fold, prose_width};
 use crate::text::{edits, nearest};
 use crate::verbs::{GROUPS, VERBS};
+use clap::Arg;
 
 const EXAMPLES: &str = "\
 gobctl shares graph workers among the programs of one user.
@@ -18,11 +20,6 @@ Examples:
   gobctl stop demo
 
 Usage: gobctl [VERB] [OPTIONS]
-";
-
-const GLOBAL: &str = "
-Everywhere: --json  --owner O  --no-autostart  --timeout TIME  -q  -v  --color auto|always|never
-gobctl VERB --help tells all about one.
 ";
 
 /// `gobctl --help`.
@@ -42,7 +39,36 @@ pub(crate) fn overview() -> String {
             text.push_str(&format!("{line}\n"));
         }
     }
-    fold(&(text + GLOBAL), prose_width())
+    text.push_str("\nEverywhere:\n");
+    let root = crate::args::root(None);
+    let flags = root.get_arguments().filter(|arg| !arg.is_positional() && arg.get_id() != "help");
+    let rows: Vec<[String; 2]> =
+        flags.map(|arg| [flag(arg), arg.get_help().map(ToString::to_string).unwrap_or_default()]).collect();
+    let topics = TOPICS.iter().map(|(topic, about)| [format!("  gobctl help {topic}"), (*about).to_owned()]);
+    let more = [
+        ["  gobctl VERB --help", "all about one verb"],
+        [
+            "  gobctl help --json",
+            "all of this as data: verbs, flags, values, exit codes, what reads, changes or destroys",
+        ],
+    ];
+    let more: Vec<[String; 2]> = more.map(|row| row.map(str::to_owned)).into_iter().chain(topics).collect();
+    for line in layout([Align::Left, Align::Left], &rows) {
+        text.push_str(&format!("{line}\n"));
+    }
+    text.push_str("\nMore help:\n");
+    for line in layout([Align::Left, Align::Left], &more) {
+        text.push_str(&format!("{line}\n"));
+    }
+    fold(&text, prose_width())
+}
+
+/// `  -q, --quiet`, `  --timeout TIME`.
+fn flag(arg: &Arg) -> String {
+    let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+    let value = if arg.get_action().takes_values() { arg.get_value_names().unwrap_or_default() } else { &[] };
+    let value = value.first().map(|value| format!(" {value}")).unwrap_or_default();
+    format!("  {short}--{}{value}", arg.get_long().unwrap_or_default())
 }
 
 /// What other tools call it, and what does it here.

@@ -17,6 +17,7 @@ mod failure;
 mod foreign;
 mod goes_on;
 mod help;
+mod help_json;
 mod holding;
 mod import;
 mod json;
@@ -24,6 +25,7 @@ mod last;
 mod lock_holder;
 mod log_source;
 mod log_view;
+mod manual;
 mod out;
 mod process;
 mod progress;
@@ -51,6 +53,9 @@ fn main() -> ExitCode {
 fn run(args: Vec<OsString>) -> Result<u8, Failure> {
     match args::find_verb(&args) {
         args::Asked::Help => out::print(&help::overview()).map(|()| 0),
+        args::Asked::Topic(text) => out::print(&text).map(|()| 0),
+        args::Asked::Data(verb) => help_json::print(verb),
+        args::Asked::NoTopic(word) => Err(manual::no_topic(&word)),
         args::Asked::Version => out::print(&format!("gobctl {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
         args::Asked::Unknown(word) => Err(help::unknown_verb(&word)),
         args::Asked::Nothing => {

@@ -111,10 +111,11 @@ fn fold_line(out: &mut String, line: &str, width: usize) {
         let word = rest.get(blanks..).unwrap_or_default();
         let end = word.find(' ').unwrap_or(word.len());
         let (word, next) = word.split_at(end);
-        if used > column && used + blanks + printed(word) > width {
+        if used > indent && used + blanks + printed(word) > width {
             out.push('\n');
-            out.extend(std::iter::repeat_n(' ', column));
-            used = column;
+            // A long word may have room only further to the left.
+            used = if column + printed(word) > width { column.min(indent + 4) } else { column };
+            out.extend(std::iter::repeat_n(' ', used));
         } else {
             out.extend(std::iter::repeat_n(' ', blanks));
             used += blanks;
@@ -170,6 +171,7 @@ mod tests {
         assert_eq!(fold("  a   日本 日本 x", 12), "  a   日本\n      日本 x");
         assert_eq!(fold("  long-name   one two", 12), "  long-name\n    one two", "no column in half a line");
         assert_eq!(fold("a-word-that-is-too-long x", 5), "a-word-that-is-too-long\n  x");
+        assert_eq!(fold("  abc   one twelve-cells", 16), "  abc   one\n      twelve-cells");
         assert_eq!(fold("", 5), "");
         let painted = "\u{1b}[31mFAIL\u{1b}[0m one two";
         assert_eq!(fold(painted, 12), painted, "colours take no room");

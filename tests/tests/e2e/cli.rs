@@ -277,3 +277,27 @@ fn the_supervisors_log_is_fields_as_json() {
     assert_eq!(serving["fields"]["socket"], gob.socket().to_str().unwrap());
     assert!(serving["time"].as_str().unwrap().ends_with('Z'), "{serving}");
 }
+
+#[test]
+fn help_is_data_for_programs_too() {
+    let gob = Gob::new();
+    let help = gob.ctl(["help", "--json"]).json();
+    let verbs = help["verbs"].as_array().unwrap();
+    let named =
+        |name: &str| verbs.iter().find(|verb| verb["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+    for (name, effect) in
+        [("list", "reads"), ("start", "changes"), ("nuke", "destroys"), ("shutdown", "destroys")]
+    {
+        assert_eq!(named(name)["effect"], effect, "{name}");
+    }
+    // Every verb that is told of is one.
+    for verb in verbs {
+        gob.ctl([verb["name"].as_str().unwrap(), "--help"]).ok();
+    }
+    assert!(help["exit_codes"].as_array().unwrap().iter().any(|code| code["code"] == 124), "{help}");
+    assert_eq!(gob.ctl(["help", "list", "--json"]).json(), *named("list"));
+    assert_eq!(gob.ctl(["help", "start"]).ok(), gob.ctl(["start", "--help"]).ok());
+    assert!(gob.ctl(["help", "exit-codes"]).ok().contains("124"));
+    assert!(gob.ctl(["help", "ownrs"]).fails(2).stderr.contains("gobctl help owners"));
+    assert_eq!(gob.processes(), Vec::<i32>::new());
+}

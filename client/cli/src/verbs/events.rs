@@ -9,8 +9,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::render::EventLines;
 use crate::stream::{Stream, Told};
-use crate::text::{escape, nearest, now, parse_number};
+use crate::text::{escape, now, parse_number};
 use crate::{out, rows};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::Name;
 use gob_client::protocol::Event;
@@ -39,7 +40,7 @@ pub(crate) const VERB: Verb = Verb {
                     .long("since")
                     .value_name("SEQ")
                     .value_parser(parse_number::<u64>)
-                    .help("Also what came after this event"),
+                    .help("Also what came after the event of this number"),
             )
             .arg(
                 Arg::new("type")
@@ -47,8 +48,8 @@ pub(crate) const VERB: Verb = Verb {
                     .value_name("TYPE")
                     .num_args(1)
                     .action(ArgAction::Append)
-                    .value_parser(parse_kind)
-                    .help("Only these events"),
+                    .value_parser(kinds())
+                    .help("Only these events; more than once for several"),
             )
             .arg(
                 Arg::new("here")
@@ -72,22 +73,33 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// Takes `worker_ready` and `ready`.
-fn parse_kind(text: &str) -> Result<EventKind, String> {
-    let text = text.replace('-', "_");
-    let full = format!("worker_{text}");
-    let known = EventKind::ALL.iter().find(|kind| kind.as_str() == text || kind.as_str() == full);
-    known.copied().ok_or_else(|| {
-        let near =
-            nearest(&text, EventKind::ALL.iter().map(|kind| kind.as_str().trim_start_matches("worker_")));
-        let all = || {
-            EventKind::ALL
-                .iter()
-                .map(|kind| kind.as_str().trim_start_matches("worker_"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        near.map_or_else(|| format!("events are {}", all()), |near| format!("did you mean {near}?"))
+/// The word for an event: `ready` for `worker_ready`.
+fn word(kind: EventKind) -> &'static str {
+    kind.as_str().trim_start_matches("worker_")
+}
+
+/// What may be written with a dash as well.
+const DASHED: [(EventKind, &str); 3] = [
+    (EventKind::WorkerOwnerChanged, "owner-changed"),
+    (EventKind::LeaseGranted, "lease-granted"),
+    (EventKind::LeaseReleased, "lease-released"),
+];
+
+/// Takes `ready`, `worker_ready` and `owner-changed`. Names that nothing has yet are none.
+fn kinds() -> impl TypedValueParser<Value = EventKind> {
+    let reserved = |kind: EventKind| {
+        let kind = kind.as_str();
+        kind.starts_with("lock_") || kind.starts_with("queue_") || kind == "lagged"
+    };
+    let served = EventKind::ALL.iter().copied().filter(move |kind| !reserved(*kind));
+    let values = served.map(|kind| {
+        let dashed = DASHED.iter().find(|(of, _)| *of == kind).map(|(_, dashed)| *dashed);
+        PossibleValue::new(word(kind)).alias(kind.as_str()).aliases(dashed)
+    });
+    PossibleValuesParser::new(values).try_map(|text: String| {
+        let text = text.replace('-', "_");
+        let known = EventKind::ALL.iter().find(|kind| kind.as_str() == text || word(**kind) == text);
+        known.copied().ok_or_else(|| format!("{text} is no event"))
     })
 }
 

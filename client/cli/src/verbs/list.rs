@@ -8,6 +8,7 @@ use crate::last::LastState;
 use crate::rows::{Row, Rows};
 use crate::text::now;
 use crate::{out, rows};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::protocol::State;
 use gob_client::protocol::answer::ListData;
@@ -27,30 +28,37 @@ pub(crate) const VERB: Verb = Verb {
                     .long("owner")
                     .value_name("OWNER")
                     .value_parser(|text: &str| Owner::new(text))
-                    .help("Workers of this owner"),
+                    .help("Only workers of this owner; before the verb, --owner says who asks"),
             )
-            .arg(Arg::new("kind").long("kind").value_name("KIND").help("Workers of this kind"))
+            .arg(Arg::new("kind").long("kind").value_name("KIND").help("Only workers of this kind"))
             .arg(
                 Arg::new("state")
                     .long("state")
                     .value_name("STATE")
-                    .value_parser(parse_state)
-                    .help("Workers in this state"),
+                    .value_parser(
+                        PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(parse_state),
+                    )
+                    .help("Only workers in this state"),
             )
             .arg(
                 Arg::new("here")
                     .long("here")
                     .action(ArgAction::SetTrue)
-                    .help("Workers with this working directory"),
+                    .help("Only workers whose working directory is this one"),
             )
-            .arg(Arg::new("watch").long("watch").action(ArgAction::SetTrue).help("A new list at each change"))
+            .arg(
+                Arg::new("watch")
+                    .long("watch")
+                    .action(ArgAction::SetTrue)
+                    .help("Go on, with a new list at each change"),
+            )
     },
     run,
 };
 
-fn parse_state(text: &str) -> Result<State, String> {
-    let known = State::ALL.iter().find(|state| state.as_str() == text);
-    known.copied().ok_or_else(|| format!("states are {}", State::ALL.map(State::as_str).join(", ")))
+fn parse_state(text: String) -> Result<State, String> {
+    let known = State::ALL.into_iter().find(|state| state.as_str() == text);
+    known.ok_or_else(|| format!("{text} is no state"))
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -35,7 +35,8 @@ pub(crate) const VERB: Verb = Verb {
 
 /// The argument `--grace`.
 pub(super) fn grace_arg() -> Arg {
-    let help = "Time to end by itself before it is killed";
+    let help =
+        "Time to end by itself before it is killed: 500ms, 10s, 2m; what its kind says without it, else 10s";
     Arg::new("grace")
         .long("grace")
         .value_name("TIME")
