@@ -5,7 +5,7 @@
     docs/examples/client.py events
     docs/examples/client.py stop notes
 
-It shows what a client has to do (protocol/PROTOCOL.md): find the socket, look who answers, say hello, match answers to
+It shows what a client has to do (protocol/PROTOCOL.md): find the socket, check who answers, say hello, match answers to
 requests by id, have a deadline for each, and after a lost connection subscribe again from the last event. It does not
 start the supervisor; `gobctl ping` does.
 """
@@ -33,24 +33,49 @@ class Lost(Exception):
     """The connection ended; what was asked may have been done or not."""
 
 
-def socket_path():
-    if "GOB_RUNTIME_DIR" in os.environ:
-        directory = os.environ["GOB_RUNTIME_DIR"]
-    elif "XDG_RUNTIME_DIR" in os.environ:
-        directory = os.path.join(os.environ["XDG_RUNTIME_DIR"], "gob")
-    else:
-        directory = f"/tmp/gob-{os.getuid()}"
-    return os.path.join(directory, "daemon.sock")
+def directory(own, xdg, default):
+    """A directory of gob's: its own variable, or below XDG's, or the default. An empty variable is as if it was not set."""
+    if os.environ.get(own):
+        if not os.path.isabs(os.environ[own]):
+            sys.exit(f"error: {own} must be an absolute path")
+        return os.environ[own]
+    if os.path.isabs(os.environ.get(xdg, "")):
+        return os.path.join(os.environ[xdg], "gob")
+    return default
+
+
+def socket_paths():
+    """Where the supervisor may be: in the own runtime directory, then where the lock file of the state directory says."""
+    yield os.path.join(directory("GOB_RUNTIME_DIR", "XDG_RUNTIME_DIR", f"/tmp/gob-{os.getuid()}"), "daemon.sock")
+    state = directory("GOB_STATE_DIR", "XDG_STATE_HOME", os.path.expanduser("~/.local/state/gob"))
+    try:
+        with open(os.path.join(state, "gobd.lock"), encoding="utf-8") as lock:
+            yield json.load(lock)["socket"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # There is none, or it is empty: none runs.
+
+
+def connect(timeout):
+    """A connection to the first of them that accepts."""
+    refused = None
+    for path in socket_paths():
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(path)
+            return connection
+        except OSError as error:
+            connection.close()
+            refused = refused or error
+    raise refused
 
 
 class Client:
     """One connection. Not for several threads at once."""
 
     def __init__(self, owner=OWNER, timeout=5.0):
-        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket = connect(timeout)
         try:
-            self.socket.settimeout(timeout)
-            self.socket.connect(socket_path())
             # Whoever listens there has to be the same user, before anything is said.
             credentials = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
             if struct.unpack("3i", credentials)[1] != os.getuid():

@@ -26,6 +26,27 @@ fn client(gob: &Gob, python: &Path, args: &[&str]) -> Ctl {
 }
 
 #[test]
+fn the_example_finds_the_supervisor_as_gobctl_does() {
+    let Some(python) = python() else { return };
+    let gob = Gob::new();
+    gob.ctl(["start", "demo"]).ok();
+    // Another runtime directory, as in a cron job: the lock file says where the supervisor is.
+    let elsewhere = gob.dir().join("elsewhere");
+    let mut call = client(&gob, &python, &["start", "demo"]);
+    call.env("GOB_RUNTIME_DIR", elsewhere.to_str().unwrap());
+    assert!(call.ok().starts_with("reused demo of cli"));
+    // Empty is as if it was not set.
+    let mut call = client(&gob, &python, &["start", "demo"]);
+    call.env("GOB_RUNTIME_DIR", "").env("XDG_RUNTIME_DIR", elsewhere.to_str().unwrap());
+    assert!(call.ok().starts_with("reused demo of cli"));
+    let relative = client(&gob, &python, &["start", "demo"]).env("GOB_RUNTIME_DIR", "run").fails(1);
+    assert_eq!(relative.stderr, "error: GOB_RUNTIME_DIR must be an absolute path\n");
+    gob.ctl(["shutdown"]).ok();
+    let nobody = client(&gob, &python, &["start", "demo"]).fails(1);
+    assert!(nobody.stderr.starts_with("error: "), "{nobody}");
+}
+
+#[test]
 fn the_example_starts_stops_is_refused_and_hears_events_across_two_supervisors() {
     let Some(python) = python() else { return };
     let gob = Gob::new();
