@@ -24,6 +24,8 @@ pub struct Dirs {
     pub data: PathBuf,
     /// The configuration file: `GOB_CONFIG`, else `$XDG_CONFIG_HOME/gob/config.toml`.
     pub config: PathBuf,
+    /// `GOB_CONFIG` names it, so that it has to be there.
+    pub config_is_named: bool,
 }
 
 /// Why a directory can't be used.
@@ -98,6 +100,7 @@ impl Dirs {
                 Some(path) => path,
                 None => below_home("XDG_DATA_HOME", ".local/share")?.join("gob/graphs"),
             },
+            config_is_named: set("GOB_CONFIG").is_some(),
             config: match own("GOB_CONFIG")? {
                 Some(path) => path,
                 None => below_home("XDG_CONFIG_HOME", ".config")?.join("gob/config.toml"),

@@ -3,6 +3,7 @@
 use crate::name::{Name, Owner};
 use crate::view::{Receipt, Status, View};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Data of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,25 @@ pub struct ServerInfo {
     pub instance: String,
     /// When it started.
     pub started_at: crate::time::Timestamp,
+    /// Where its files are, which a client with other variables would look for elsewhere; later than version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirs: Option<Arc<ServerDirs>>,
+    /// Files of its configuration that are not in effect; later than version 1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config_invalid: Vec<String>,
+}
+
+/// Where a supervisor's files are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerDirs {
+    /// The home directory by which it was started, if there was one.
+    pub home: Option<String>,
+    /// Lock, journal, logs.
+    pub state: String,
+    /// Graphs without a directory of their own.
+    pub data: String,
+    /// The file `config.toml`, whether there is one or not; null where none could be named.
+    pub config: Option<String>,
 }
 
 /// Data of `ping`.

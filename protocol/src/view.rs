@@ -1,5 +1,6 @@
 //! What the supervisor says about its workers and about itself (PROTOCOL 5, 6, 9).
 
+use crate::answer::ServerDirs;
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -280,4 +281,30 @@ pub struct Status {
     pub rss_bytes: u64,
     pub keeper_pid: i32,
     pub cgroup: bool,
+    /// Where its files are; later than version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirs: Option<Arc<ServerDirs>>,
+    /// What became of the files of the configuration; later than version 1.0.
+    #[serde(default)]
+    pub config: ConfigStatus,
+}
+
+/// The files of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// Those that are in effect, in the order in which they count.
+    pub files: Vec<String>,
+    /// Those that are not, as they are now.
+    pub invalid: Vec<InvalidFile>,
+}
+
+/// A file of the configuration that is not in effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidFile {
+    /// The file.
+    pub path: String,
+    /// How many problems it has.
+    pub problems: u64,
+    /// The first of them, with its place.
+    pub first: String,
 }

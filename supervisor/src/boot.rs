@@ -6,12 +6,13 @@ use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
+use crate::settings;
 use crate::sys::closing::Slow;
 use crate::sys::tag::{self, Tags};
 use crate::sys::{fds, process};
 use gob_core::Paths;
-use gob_protocol::answer::ServerInfo;
-use gob_protocol::config::{Config as Settings, Logs};
+use gob_protocol::answer::{ServerDirs, ServerInfo};
+use gob_protocol::config::{Config as Settings, Logs, Reading};
 use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
 use gob_protocol::{Env, ProcessId, Timestamp};
 use std::fs::File;
@@ -179,7 +180,14 @@ impl Boot {
         let instance = uuid::Uuid::now_v7().to_string();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let pid = i32::try_from(std::process::id()).unwrap_or(0);
-        let server = ServerInfo { version, pid, instance, started_at };
+        let dirs = ServerDirs {
+            home: std::env::var("HOME").ok(),
+            state: state_dir.clone(),
+            data: data_dir.clone(),
+            config: settings::path(),
+        };
+        let dirs = Some(Arc::new(dirs));
+        let server = ServerInfo { version, pid, instance, started_at, dirs, config_invalid: Vec::new() };
         let paths = Paths { runtime_dir, state_dir, data_dir, socket };
         let (journal_failures, slow) = (Arc::default(), Slow::of(lock.as_fd()));
         Ok(Self { lock, runtime, keeper_pid, paths, server, open_files, journal_failures, _slow: slow })
@@ -226,11 +234,8 @@ impl Boot {
     }
 
     /// The core's view of all this.
-    pub(crate) fn core_config(&self, read: gob_core::Read, recovery: &Recovery) -> gob_core::Config {
-        let (settings, rejected) = match read {
-            Ok(settings) => (*settings, None),
-            Err(rejected) => (Settings::default(), Some(rejected)),
-        };
+    pub(crate) fn core_config(&self, read: Reading, recovery: &Recovery) -> gob_core::Config {
+        let (settings, rejected) = read.settle(&Settings::default());
         gob_core::Config {
             server: self.server.clone(),
             settings,
@@ -252,10 +257,10 @@ impl Boot {
         Path::new(&self.paths.state_dir).join(files::LOGS)
     }
 
-    /// How the workers' output is kept; what is wrong with the configuration says nothing of it.
+    /// How the workers' output is kept; a file that is refused says nothing of it.
     pub(crate) fn output_config(&self, read: &gob_core::Read) -> OutputConfig {
-        let Logs { rotate_bytes, keep, budget_bytes } =
-            read.as_ref().map(|settings| settings.logs).unwrap_or_default();
+        let (settings, _) = read.clone().settle(&Settings::default());
+        let Logs { rotate_bytes, keep, budget_bytes } = settings.logs;
         OutputConfig { log_dir: self.log_dir(), rotate_bytes, keep, budget_bytes }
     }
 

@@ -104,7 +104,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let output = output::Output::start(boot.output_config(&read), to_main)
         .map_err(BootError::io("start", "the data plane"))?;
     let recovery = boot.recover(disks.clone())?;
-    let config = boot.core_config(read, &recovery);
+    let config = boot.core_config(*read, &recovery);
     let boot::Recovery { tags, journal, cgroups, mut leftovers, gone, .. } = recovery;
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)

@@ -1,12 +1,13 @@
-//! The configuration file on its way in: read off the main thread, as far as it may be trusted, and parsed.
+//! The configuration on its way in: its files read off the main thread, as far as they may be trusted, and parsed.
 //!
 //! What a new configuration means is the core's to say. A disk that hangs costs only the reading.
 
 use crate::conn::real_path;
 use crate::disks::{At, Disks};
 use gob_core::Read;
-use gob_protocol::config::{Config, FileFacts, MAX_CONFIG_BYTES, Rejected, refusal};
-use std::fs::{File, OpenOptions};
+use gob_protocol::config::{Config, ConfigDisk, FileFacts, MAX_CONFIG_BYTES, Reading, gather};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,24 +15,45 @@ use tokio::sync::mpsc;
 
 /// Readings come one after the other.
 const LANE: &str = "configuration";
+/// Most names of `config.d` that are listed.
+const MAX_NAMES: usize = 4096;
 
 /// Where the configuration is, and who is told what it says.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// `GOB_CONFIG`, as the keeper resolved it; without one there is no file.
-    path: Option<PathBuf>,
+    place: Option<Place>,
     home: Option<String>,
     disks: Disks,
     to_loop: mpsc::Sender<Read>,
 }
 
+/// Where `config.toml` is.
+#[derive(Debug, Clone)]
+struct Place {
+    path: PathBuf,
+    /// `GOB_CONFIG` names it, so that it has to be there.
+    is_needed: bool,
+}
+
+/// As the keeper resolved it; without one there is no file.
+fn place() -> Option<Place> {
+    let set = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = set("GOB_CONFIG").map(|path| Place { path, is_needed: true });
+    let usual = || set("XDG_CONFIG_HOME").map(|dir| dir.join("gob/config.toml"));
+    named.or_else(|| usual().map(|path| Place { path, is_needed: false }))
+}
+
+/// The path of `config.toml`, whether there is one or not.
+pub(crate) fn path() -> Option<String> {
+    place().map(|place| place.path.to_string_lossy().into_owned())
+}
+
 impl Settings {
-    /// The file that the environment names. Readings that were begun come out of the channel.
+    /// The files that the environment names. Readings that were begun come out of the channel.
     pub(crate) fn from_env(disks: Disks) -> (Self, mpsc::Receiver<Read>) {
         // The core asks for one reading at a time.
         let (to_loop, readings) = mpsc::channel(1);
-        let path = std::env::var_os("GOB_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-        (Self { path, home: std::env::var("HOME").ok(), disks, to_loop }, readings)
+        (Self { place: place(), home: std::env::var("HOME").ok(), disks, to_loop }, readings)
     }
 
     /// Begins a reading.
@@ -44,72 +66,70 @@ impl Settings {
         });
     }
 
-    /// Reads the file, and says in the log what came of it.
+    /// Reads the files, and says in the log what came of it.
     pub(crate) async fn read(&self) -> Read {
-        let Some(path) = self.path.clone() else { return Ok(Box::default()) };
-        let (shown, home) = (path.display().to_string(), self.home.clone());
+        let Some(place) = self.place.clone() else { return Read::default() };
+        let (shown, home) = (place.path.display().to_string(), self.home.clone());
         let reading =
-            self.disks.ask(LANE, vec![shown.clone()], move |at| read_file(&path, home.as_deref(), at));
-        let read = reading
-            .await
-            .unwrap_or_else(|silent| Err(Box::new(Rejected::whole(&*shown, silent.to_string()))));
-        match &read {
-            Ok(config) => {
-                tracing::info!(path = %shown, kinds = config.kinds.len(), graphs = config.graphs.len(), "configuration read");
-            }
-            Err(rejected) => {
-                for problem in &rejected.problems {
-                    tracing::error!("{shown}:{problem}");
-                }
+            self.disks.ask(LANE, vec![shown.clone()], move |at| read_files(&place, home.as_deref(), at));
+        let reading = reading.await.unwrap_or_else(|silent| Reading::unread(&*shown, silent.to_string()));
+        // Of what is refused the log has all; what was in force before is for the core to know.
+        let (config, rejected) = reading.clone().settle(&Config::default());
+        for path in config.files() {
+            tracing::info!(
+                path,
+                kinds = config.kinds.len(),
+                graphs = config.graphs.len(),
+                "configuration read"
+            );
+        }
+        for file in rejected {
+            for problem in &file.problems {
+                let gap = if problem.line > 0 { "" } else { " " };
+                tracing::error!("{}:{gap}{problem}", file.path);
             }
         }
-        read
+        Box::new(reading)
     }
 }
 
-fn read_file(path: &Path, home: Option<&str>, at: &At) -> Read {
-    let shown = path.display().to_string();
-    at.go("read", &shown);
-    let rejected = |why: String| Box::new(Rejected::whole(&*shown, why));
-    let text = match trusted_text(path) {
-        Ok(Some(text)) => text,
-        Ok(None) => return Ok(Box::default()),
-        Err(why) => return Err(rejected(why)),
-    };
-    let mut config = Config::parse(&text, home, &shown)?;
-    let problems = config.resolve_roots(|dir| {
+fn read_files(place: &Place, home: Option<&str>, at: &At) -> Reading {
+    at.go("read", &place.path.display().to_string());
+    let files = gather(&place.path, place.is_needed, nix::unistd::geteuid().as_raw(), &Disk);
+    let mut reading = Reading::of(&files, home);
+    reading.resolve_roots(|dir| {
         at.go("find", dir);
         real_path(Path::new(dir)).map_err(|e| e.to_string())
     });
-    if problems.is_empty() {
-        Ok(Box::new(config))
-    } else {
-        Err(Box::new(Rejected { problems, ..*rejected(String::new()) }))
+    reading
+}
+
+struct Disk;
+
+impl ConfigDisk for Disk {
+    fn read(&self, path: &Path) -> io::Result<(FileFacts, Vec<u8>)> {
+        // A FIFO in its place must not hold up whoever opens it.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        let facts = facts(&file.metadata()?);
+        let mut bytes = Vec::new();
+        if facts.is_file && facts.len <= MAX_CONFIG_BYTES {
+            // It may grow while it is read.
+            file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
+        }
+        Ok((facts, bytes))
+    }
+
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        path.read_link().ok()
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<(FileFacts, Vec<OsString>)> {
+        let facts = facts(&dir.metadata()?);
+        let names = dir.read_dir()?.take(MAX_NAMES).map(|entry| entry.map(|entry| entry.file_name()));
+        Ok((facts, names.collect::<io::Result<_>>()?))
     }
 }
 
-/// The file's text; `None` when there is no file.
-fn trusted_text(path: &Path) -> Result<Option<String>, String> {
-    // A FIFO in its place must not hold up whoever opens it.
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = match opened {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|e| format!("cannot open it: {e}"))?,
-    };
-    let meta = file.metadata().map_err(|e| format!("cannot look at it: {e}"))?;
-    let facts = FileFacts { is_file: meta.is_file(), uid: meta.uid(), mode: meta.mode(), len: meta.len() };
-    if let Some(why) = refusal(facts, nix::unistd::geteuid().as_raw()) {
-        return Err(why);
-    }
-    read_text(file).map(Some)
-}
-
-fn read_text(file: File) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read it: {e}"))?;
-    if bytes.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(format!("it has more than {MAX_CONFIG_BYTES} bytes"));
-    }
-    String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8: {e}"))
+fn facts(meta: &std::fs::Metadata) -> FileFacts {
+    FileFacts { is_file: meta.is_file(), uid: meta.uid(), mode: meta.mode(), len: meta.len() }
 }

@@ -59,6 +59,8 @@ impl Gob {
         for part in ["bin", "home", "data", "state"] {
             fs::create_dir(dir.join(part)).expect("a directory");
         }
+        // `GOB_CONFIG` names it, so it has to be there.
+        fs::write(dir.join("config.toml"), "").expect("a configuration");
         let gob = Self { state: dir.join("state"), dir, checks: true };
         let built = built_binaries();
         let worker = if worker == Worker::Real { "gob-graph-worker" } else { "gob-fixture" };

@@ -1,71 +1,105 @@
-//! The configuration file as gobctl looks at it: read, judged, never changed. The supervisor reads it by itself.
+//! The configuration as gobctl looks at it: read, judged, never changed. The supervisor reads it by itself.
 
 use crate::failure::Failure;
-use gob_client::protocol::config::{Config, FileFacts, MAX_CONFIG_BYTES, Problem, Rejected, refusal};
+use gob_client::protocol::config::{
+    Config, ConfigDisk, FileFacts, MAX_CONFIG_BYTES, Problem, Reading, Rejected, gather,
+};
 use gob_client::protocol::{ErrorCode, WireError};
 use gob_client::{Dirs, Error, siblings};
 use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access};
-use std::fs::{File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Reads the file; `None` when there is none, which is fine.
-pub(crate) fn read(dirs: &Dirs) -> Result<Option<Config>, Box<Rejected>> {
-    let path = dirs.config.to_string_lossy();
-    let whole = |message: String| Box::new(Rejected::whole(path.clone(), message));
-    // Without O_NONBLOCK the open of somebody's FIFO would wait for its writer.
-    let file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&dirs.config) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(whole(format!("it cannot be opened: {e}"))),
-    };
-    let text = text(file).map_err(whole)?;
-    let home = std::env::var("HOME").ok();
-    Config::parse(&text, home.as_deref(), &path).map(Some)
+/// Most names of `config.d` that are listed.
+const MAX_NAMES: usize = 4096;
+
+/// Reads the files as they are.
+fn reading(dirs: &Dirs) -> Reading {
+    let files = gather(&dirs.config, dirs.config_is_named, nix::unistd::geteuid().as_raw(), &Disk);
+    Reading::of(&files, std::env::var("HOME").ok().as_deref())
 }
 
-fn text(file: File) -> Result<String, String> {
-    let stat = file.metadata().map_err(|e| format!("it cannot be looked at: {e}"))?;
-    let facts = FileFacts { is_file: stat.is_file(), uid: stat.uid(), mode: stat.mode(), len: stat.len() };
-    if let Some(why) = refusal(facts, nix::unistd::geteuid().as_raw()) {
-        return Err(why);
+/// What a supervisor that starts now would use, and the files that it would not.
+pub(crate) fn read(dirs: &Dirs) -> (Config, Vec<Rejected>) {
+    reading(dirs).settle(&Config::default())
+}
+
+struct Disk;
+
+impl ConfigDisk for Disk {
+    fn read(&self, path: &Path) -> io::Result<(FileFacts, Vec<u8>)> {
+        // Without O_NONBLOCK the open of somebody's FIFO would wait for its writer.
+        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        let facts = facts(&file.metadata()?);
+        let mut bytes = Vec::new();
+        if facts.is_file && facts.len <= MAX_CONFIG_BYTES {
+            file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
+        }
+        Ok((facts, bytes))
     }
-    let mut text = String::new();
-    file.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(|e| format!("it cannot be read: {e}"))?;
-    Ok(text)
+
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        path.read_link().ok()
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<(FileFacts, Vec<OsString>)> {
+        let facts = facts(&dir.metadata()?);
+        let names = dir.read_dir()?.take(MAX_NAMES).map(|entry| entry.map(|entry| entry.file_name()));
+        Ok((facts, names.collect::<io::Result<_>>()?))
+    }
 }
 
-/// Everything that is to be said of the file.
+fn facts(stat: &Metadata) -> FileFacts {
+    FileFacts { is_file: stat.is_file(), uid: stat.uid(), mode: stat.mode(), len: stat.len() }
+}
+
+/// Everything that is to be said of the files.
 pub(crate) struct Judged {
-    /// Whether there is one.
-    pub(crate) exists: bool,
-    /// Why the supervisor does not use it.
-    pub(crate) problems: Vec<Problem>,
-    /// The programs of it that are not there; it is used all the same.
-    pub(crate) missing: Vec<Problem>,
+    /// Those there are, in the order in which they count.
+    pub(crate) files: Vec<String>,
+    /// Those that the supervisor does not use.
+    pub(crate) refused: Vec<Rejected>,
+    /// Programs that are not there, each with its file; it is used all the same.
+    pub(crate) missing: Vec<(String, Problem)>,
+    /// What is no error and probably not meant.
+    pub(crate) doubtful: Vec<(String, Problem)>,
+}
+
+/// `config.toml:12:3: kind.x: …`, as editors jump to it.
+pub(crate) fn place((path, problem): &(String, Problem)) -> String {
+    let gap = if problem.line > 0 { "" } else { " " };
+    format!("{path}:{gap}{problem}")
 }
 
 impl Judged {
-    /// All of it, in the order of the file.
-    pub(crate) fn all(&self) -> Vec<Problem> {
-        let mut all = [self.problems.as_slice(), &self.missing].concat();
-        all.sort();
+    /// All that is wrong, file by file.
+    pub(crate) fn all(&self) -> Vec<(String, Problem)> {
+        let mut all = Vec::new();
+        for path in self.files.iter() {
+            let refused = self.refused.iter().filter(|file| file.path == *path);
+            let mut of_file: Vec<_> = refused
+                .flat_map(|file| &file.problems)
+                .map(|problem| (path.clone(), problem.clone()))
+                .collect();
+            of_file.extend(self.missing.iter().filter(|(file, _)| file == path).cloned());
+            of_file.sort();
+            all.extend(of_file);
+        }
         all
     }
 }
 
-/// Reads the file and looks for everything that is wrong with it at once.
+/// Reads the files and looks for everything that is wrong with them at once.
 pub(crate) fn judge(dirs: &Dirs) -> Judged {
-    let (config, mut problems) = match read(dirs) {
-        Ok(config) => (config, Vec::new()),
-        Err(rejected) => (Some(rejected.read), rejected.problems),
-    };
-    let exists = config.is_some();
-    let mut config = config.unwrap_or_default();
-    problems.extend(config.resolve_roots(|dir| can_be(Path::new(dir)).map(|()| dir.to_owned())));
-    Judged { exists, problems, missing: missing_programs(&config) }
+    let mut reading = reading(dirs);
+    reading.resolve_roots(|dir| can_be(Path::new(dir)).map(|()| dir.to_owned()));
+    let (files, whole) = (reading.paths().map(str::to_owned).collect(), reading.whole());
+    let (_, refused) = reading.settle(&Config::default());
+    Judged { files, refused, missing: missing_programs(&whole), doubtful: whole.doubtful_braces() }
 }
 
 /// Whether a directory is there, or what is there of the way to it can be walked.
@@ -80,7 +114,7 @@ fn can_be(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn missing_programs(config: &Config) -> Vec<Problem> {
+fn missing_programs(config: &Config) -> Vec<(String, Problem)> {
     let executable = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     config.missing_programs(|program, path| {
         if program.contains('/') {
@@ -91,19 +125,33 @@ fn missing_programs(config: &Config) -> Vec<Problem> {
     })
 }
 
-/// A file that can't be used, as the supervisor would say it.
-pub(crate) fn invalid(rejected: &Rejected) -> Failure {
-    refused(rejected, rejected.problems.len(), 0)
+/// Files that can't be used, as the supervisor would say it.
+pub(crate) fn invalid(rejected: &[Rejected]) -> Failure {
+    let all: Vec<&Rejected> = rejected.iter().collect();
+    let problems = all.iter().map(|file| file.problems.len()).sum();
+    refused(Rejected::details(&all), problems, 0)
 }
 
-/// What is wrong with a file that was judged, programs that are missing included; nothing when it is right.
-pub(crate) fn wrong(judged: &Judged, path: &str) -> Option<Failure> {
-    let (problems, missing) = (judged.problems.len(), judged.missing.len());
-    let rejected = Rejected { problems: judged.all(), ..Rejected::whole(path, "") };
-    (problems + missing > 0).then(|| refused(&rejected, problems, missing))
+/// What is wrong with files that were judged, programs that are missing included; nothing when they are right.
+pub(crate) fn wrong(judged: &Judged) -> Option<Failure> {
+    let (all, missing) = (judged.all(), judged.missing.len());
+    let path = all.first().map(|(path, _)| path.clone())?;
+    let mut files: Vec<Rejected> = Vec::new();
+    for (path, problem) in all {
+        match files.last_mut().filter(|file| file.path == path) {
+            Some(file) => file.problems.push(problem),
+            None => files.push(Rejected { path, problems: vec![problem], named: Vec::new(), unknown: false }),
+        }
+    }
+    let mut details = Rejected::details(&files.iter().collect::<Vec<_>>());
+    if let Some(fields) = details.as_object_mut() {
+        fields.insert("path".to_owned(), path.into());
+    }
+    let problems: usize = judged.refused.iter().map(|file| file.problems.len()).sum();
+    Some(refused(details, problems, missing))
 }
 
-fn refused(rejected: &Rejected, problems: usize, missing: usize) -> Failure {
+fn refused(details: serde_json::Value, problems: usize, missing: usize) -> Failure {
     let count = |count: usize, one: &str, many: &str| match count {
         1 => format!("one {one}"),
         count => format!("{count} {many}"),
@@ -125,6 +173,6 @@ fn refused(rejected: &Rejected, problems: usize, missing: usize) -> Failure {
     } else {
         "mend the file, then gobctl config reload has a running supervisor read it"
     };
-    let error = WireError::new(ErrorCode::ConfigInvalid, message).details(rejected.details());
+    let error = WireError::new(ErrorCode::ConfigInvalid, message).details(details);
     Failure::Client(Error::Refused(error.hint(hint)))
 }

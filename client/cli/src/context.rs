@@ -147,6 +147,30 @@ impl Context {
         }
     }
 
+    /// Says where graphs are when it is not where this client's variables say: the supervisor's hold.
+    pub(crate) fn note_data_dir(&self, dirs: &Dirs, client: &Client) {
+        let Some(theirs) = &client.server().dirs else { return };
+        let all = crate::places::elsewhere(dirs, theirs);
+        for it in all.iter().filter(|it| it.variable == "GOB_DATA_DIR") {
+            let (theirs, ours) = (it.theirs.display(), it.ours.display());
+            self.note(&format!(
+                "the supervisor keeps graphs in {theirs}, not in {ours}: gobctl doctor compares"
+            ));
+        }
+    }
+
+    /// Says which files of the configuration are not in effect.
+    pub(crate) fn note_config(&self, client: &Client) {
+        let invalid = &client.server().config_invalid;
+        if let Some(first) = invalid.first() {
+            let more = match invalid.len() {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            self.note(&format!("not in effect: {first}{more}; gobctl config check says why"));
+        }
+    }
+
     fn note_versions(&self, client: &Client) {
         let (ours, theirs) = (env!("CARGO_PKG_VERSION"), &client.server().version);
         if theirs != ours {

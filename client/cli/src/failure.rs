@@ -1,5 +1,6 @@
 //! Everything that ends a verb early, and how it is told (CLI, Conventions): `error:`, its cause, `hint:`; an exit code.
 
+use crate::config_file::place;
 use crate::out;
 use crate::style::{BAD, FAINT, paint};
 use crate::text::escape;
@@ -187,19 +188,16 @@ fn wire_cause(error: &WireError) -> Option<String> {
         return Some(lines.join("\n"));
     }
     if let Some(problems) = details.get("errors").and_then(Value::as_array).filter(|all| !all.is_empty()) {
-        let path = details.get("path").and_then(Value::as_str).unwrap_or("config.toml");
-        let known = problems.iter().filter_map(|problem| Problem::deserialize(problem).ok());
-        return Some(known.map(|problem| place(path, &problem)).collect::<Vec<_>>().join("\n"));
+        let first = details.get("path").and_then(Value::as_str).unwrap_or("config.toml");
+        let known = problems.iter().filter_map(|problem| {
+            let path = problem.get("path").and_then(Value::as_str).unwrap_or(first);
+            Some(place(&(path.to_owned(), Problem::deserialize(problem).ok()?)))
+        });
+        return Some(known.collect::<Vec<_>>().join("\n"));
     }
     let field = details.get("field").and_then(Value::as_str).filter(|field| !field.is_empty())?;
     // A person typed an argument, not a payload.
     Some(format!("in {}", field.strip_prefix("payload.").unwrap_or(field)))
-}
-
-/// `config.toml:12:3: kind.x: …`, as editors jump to it.
-fn place(path: &str, problem: &Problem) -> String {
-    let gap = if problem.line > 0 { "" } else { " " };
-    format!("{path}:{gap}{problem}")
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod log_source;
 mod log_view;
 mod manual;
 mod out;
+mod places;
 mod process;
 mod progress;
 mod render;

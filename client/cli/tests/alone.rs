@@ -46,7 +46,17 @@ fn the_configuration_is_shown_checked_and_begun() {
     let world = World::new();
     let path = world.dir.join("config.toml");
     let shown = path.display();
-    world.run(&["config", "check"]).is(0, &format!("there is no {shown}; the defaults apply\n"), "");
+    std::fs::remove_file(&path).unwrap();
+    let named = world.run(&["config", "check"]);
+    assert_eq!(named.code, Some(1), "{named:?}");
+    assert!(
+        named.stderr.contains(&format!("{shown}: it is not there, and GOB_CONFIG names it")),
+        "{named:?}"
+    );
+    let usual = world.command(&["config", "check"]).env_remove("GOB_CONFIG").output().unwrap();
+    let want =
+        format!("there is no {}; the defaults apply\n", world.dir.join(".config/gob/config.toml").display());
+    assert_eq!(String::from_utf8_lossy(&usual.stdout), want);
     world.run(&["config", "init"]).is(0, &format!("wrote {shown}\n"), "");
     world.run(&["config", "check"]).is(0, &format!("{shown} is right\n"), "");
     let again = world.run(&["config", "init"]);

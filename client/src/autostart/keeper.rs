@@ -82,7 +82,11 @@ fn environment(command: &mut Command, dirs: &Dirs) {
     command.env("GOB_RUNTIME_DIR", &dirs.runtime);
     command.env("GOB_STATE_DIR", &dirs.state);
     command.env("GOB_DATA_DIR", &dirs.data);
-    command.env("GOB_CONFIG", &dirs.config);
+    // A file that is named has to be there, the usual one need not.
+    match dirs.config.parent().and_then(std::path::Path::parent).filter(|_| !dirs.config_is_named) {
+        Some(dir) => command.env("XDG_CONFIG_HOME", dir),
+        None => command.env("GOB_CONFIG", &dirs.config),
+    };
 }
 
 /// What the pipe says up to its end or to `R`; `None` when the deadline passes first.

@@ -25,6 +25,7 @@ impl World {
             state: path("state"),
             data: path("data"),
             config: path("config.toml"),
+            config_is_named: false,
         };
         Connector::new(dirs, Owner::cli()).autostart(false)
     }

@@ -1,6 +1,6 @@
 //! What is wrong in a configuration, and where.
 
-use super::{Config, shown};
+use super::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -38,40 +38,58 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a configuration is not used: everything that is wrong with it.
+/// Why a file of the configuration is not used: everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// The file.
     pub path: String,
     /// At least one.
     pub problems: Vec<Problem>,
-    /// What it says all the same about the kind of a graph that names none.
-    pub default_kind: Option<String>,
     /// The graphs and kinds that it says something about, as `graph.NAME` and `kind.NAME`.
     pub named: Vec<String>,
-    /// What of it could be read all the same. Nobody is to be started by it; more that is wrong can be found in it.
-    pub read: Config,
+    /// Nothing of it could be read, so that it may say something about each.
+    pub unknown: bool,
 }
 
 impl Rejected {
-    /// A file that can't be read at all.
-    #[must_use]
-    pub fn whole(path: impl Into<String>, message: impl Into<String>) -> Self {
-        let problems = vec![Problem::whole(message)];
-        Self { path: path.into(), problems, default_kind: None, named: Vec::new(), read: Config::default() }
-    }
-
     /// Whether the file says something of this graph or of this kind, which then can't be had without it.
     #[must_use]
     pub fn says_something_of(&self, graph: &str, kind: &str) -> bool {
         let (graph, kind) = (shown::prefix("graph", graph), shown::prefix("kind", kind));
-        self.named.iter().any(|named| *named == graph || *named == kind)
+        self.unknown || self.named.iter().any(|named| *named == graph || *named == kind)
     }
 
-    /// The details of `config-invalid` (PROTOCOL 10).
+    /// The details of `config-invalid` (PROTOCOL 10): the first file, and what is wrong with each.
     #[must_use]
-    pub fn details(&self) -> serde_json::Value {
-        serde_json::json!({"path": self.path, "errors": self.problems})
+    pub fn details(all: &[&Self]) -> serde_json::Value {
+        let path = all.first().map(|file| file.path.as_str()).unwrap_or_default();
+        let errors: Vec<_> = all.iter().flat_map(|file| file.errors()).collect();
+        serde_json::json!({"path": path, "errors": errors})
+    }
+
+    /// The first problem with its place.
+    #[must_use]
+    pub fn first(&self) -> String {
+        self.problems.first().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn errors(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.problems.iter().map(|Problem { line, column, key, message }| {
+            serde_json::json!({"path": self.path, "line": line, "column": column, "key": key, "message": message})
+        })
+    }
+}
+
+/// As the first problem has it, with its file; and how many more there are.
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.problems.first() else { return f.write_str(&self.path) };
+        let gap = if first.line > 0 { "" } else { " " };
+        write!(f, "{}:{gap}{first}", self.path)?;
+        match self.problems.len() {
+            0 | 1 => Ok(()),
+            count => write!(f, " (and {} more)", count - 1),
+        }
     }
 }
 

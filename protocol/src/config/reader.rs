@@ -51,6 +51,11 @@ impl<'t> Reader<'t> {
         self.problems.push(Problem { line, column, key: key.into(), message: message.into() });
     }
 
+    /// Line and column of a byte.
+    pub(super) fn place(&self, at: usize) -> (u32, u32) {
+        self.places.of(at)
+    }
+
     /// Notes where a value was found.
     pub(super) fn found(&mut self, key: impl Into<String>, at: usize) {
         let place = self.places.of(at);

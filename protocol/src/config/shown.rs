@@ -6,6 +6,7 @@ use crate::kind::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One value in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +20,12 @@ pub struct Setting {
 }
 
 /// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// Nobody said anything else.
     Default,
-    /// This line of the file.
-    Line(u32),
+    /// A line of a file.
+    Line(Arc<str>, u32),
 }
 
 /// The key of something in a table, of a kind or a graph say, as TOML would have it. `table` is empty for the document.
@@ -91,7 +92,8 @@ impl Config {
         // What a kind does not say of restarts, `[restart]` does.
         let general =
             || key.split_once(".restart.").and_then(|(_, rest)| self.found.get(&format!("restart.{rest}")));
-        own.or_else(general).map_or(Source::Default, |(line, _)| Source::Line(*line))
+        own.or_else(general)
+            .map_or(Source::Default, |place| Source::Line(Arc::clone(&place.file), place.line))
     }
 }
 

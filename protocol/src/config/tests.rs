@@ -1,5 +1,6 @@
 //! The parser as a whole: what a file means, and every error in its place.
 
+mod files;
 mod keys;
 
 use super::*;
@@ -67,8 +68,8 @@ budget = "64MiB"
 
 #[test]
 fn nothing_is_the_default() {
-    assert_eq!(parse(""), Config::default());
-    assert_eq!(parse(EXAMPLE), Config::default());
+    assert_eq!(parse("").settings(), Config::default().settings());
+    assert_eq!(parse(EXAMPLE).settings(), Config::default().settings());
 }
 
 #[test]
@@ -240,7 +241,8 @@ fn readiness_needs_what_it_looks_at() {
 fn a_bad_file_still_tells_what_it_is_about() {
     let text = "default_kind = \"x\"\n[kind.x]\nstop = 1\n[graph.work]\nkind = \"x\"\n";
     let rejected = Config::parse(text, None, "c.toml").unwrap_err();
-    assert_eq!(rejected.default_kind.as_deref(), Some("x"));
+    let (config, _) = Reading::of(&[FileText::read("c.toml", text)], None).settle(&Config::default());
+    assert_eq!(config.default_kind, "x", "of which there is none, so that no graph comes up as another");
     assert!(rejected.says_something_of("work", "graph") && rejected.says_something_of("other", "x"));
     assert!(!rejected.says_something_of("other", "graph"));
 }
@@ -251,15 +253,22 @@ fn every_value_knows_where_it_came_from() {
     let source = |key: &str| {
         let found = settings.iter().find(|setting| setting.key == key);
         let found = found.unwrap_or_else(|| panic!("no {key}"));
-        (found.value.to_string(), found.source)
+        let line = match &found.source {
+            Source::Line(file, line) => {
+                assert_eq!(&**file, "config.toml");
+                *line
+            }
+            Source::Default => 0,
+        };
+        (found.value.to_string(), line)
     };
-    assert_eq!(source("default_kind"), ("\"logseq\"".to_owned(), Source::Line(2)));
-    assert_eq!(source("kind.logseq.stop.grace"), ("\"8s\"".to_owned(), Source::Line(8)));
-    assert_eq!(source("kind.oxigraph.stop.grace"), ("\"10s\"".to_owned(), Source::Default));
-    assert_eq!(source("kind.oxigraph.readiness.type"), ("\"http\"".to_owned(), Source::Line(16)));
-    assert_eq!(source("kind.logseq.restart.give_up.failures"), ("7".to_owned(), Source::Line(42)));
-    assert_eq!(source("graph.work.readiness.timeout"), ("\"90s\"".to_owned(), Source::Line(33)));
-    assert_eq!(source("logs.rotate"), ("\"1MiB\"".to_owned(), Source::Line(45)));
+    assert_eq!(source("default_kind"), ("\"logseq\"".to_owned(), 2));
+    assert_eq!(source("kind.logseq.stop.grace"), ("\"8s\"".to_owned(), 8));
+    assert_eq!(source("kind.oxigraph.stop.grace"), ("\"10s\"".to_owned(), 0));
+    assert_eq!(source("kind.oxigraph.readiness.type"), ("\"http\"".to_owned(), 16));
+    assert_eq!(source("kind.logseq.restart.give_up.failures"), ("7".to_owned(), 42));
+    assert_eq!(source("graph.work.readiness.timeout"), ("\"90s\"".to_owned(), 33));
+    assert_eq!(source("logs.rotate"), ("\"1MiB\"".to_owned(), 45));
     assert!(!settings.iter().any(|setting| setting.key == "graph.work.stop.signal"), "nobody said it");
 }
 
@@ -277,24 +286,48 @@ fn what_changed() {
 }
 
 #[test]
+fn a_relative_program_is_looked_for_in_the_kinds_directory() {
+    let text = |cwd: &str| format!("[kind.x]\ncommand = [\"bin/x\"]\n{cwd}\n[graph.g]\nkind = \"x\"\n");
+    let asked = |text: &str| {
+        let mut asked = Vec::new();
+        let missing = parse(text).missing_programs(|program, _| {
+            asked.push(program.to_owned());
+            false
+        });
+        (asked, missing.into_iter().map(|(_, problem)| problem.message).collect::<Vec<_>>())
+    };
+    let want = vec!["bin/x is no program: there is no /srv/bin/x".to_owned()];
+    assert_eq!(asked(&text("cwd = \"/srv/\"")), (vec!["/srv/bin/x".to_owned()], want));
+    for cwd in ["", "cwd = \"{root_dir}\""] {
+        assert_eq!(asked(&text(cwd)), (vec![], vec![]), "its directory is known only at the start");
+    }
+}
+
+#[test]
 fn roots_and_programs() {
-    let mut config = parse(WHOLE);
-    let missing = config.missing_programs(|program, _| program == "node");
-    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let mut reading = Reading::of(&[FileText::read("config.toml", WHOLE)], Some("/home/me"));
+    let missing = reading.whole().missing_programs(|program, _| program == "node");
+    let missing: Vec<String> = missing.iter().map(|(file, problem)| format!("{file}:{problem}")).collect();
     assert_eq!(
         missing,
         [
-            "15:11: kind.oxigraph.command: oxigraph is not on PATH",
-            "20:11: kind.slow.command: /usr/bin/slow is no program"
+            "config.toml:15:11: kind.oxigraph.command: oxigraph is not on PATH",
+            "config.toml:20:11: kind.slow.command: /usr/bin/slow is no program"
         ]
     );
-    let problems = config.resolve_roots(|dir| match dir {
+    let mut good = reading.clone();
+    good.resolve_roots(|dir| Ok(format!("/real{dir}")));
+    let (config, rejected) = good.settle(&Config::default());
+    assert_eq!(config.kinds["logseq"].root_dir.as_deref(), Some("/real/home/me/logseq"));
+    assert!(rejected.is_empty());
+    reading.resolve_roots(|dir| match dir {
         "/srv/work" => Err("no such thing".to_owned()),
         dir => Ok(format!("/real{dir}")),
     });
-    assert_eq!(problems.len(), 1);
-    assert_eq!(problems[0].to_string(), "31:12: graph.work.root_dir: /srv/work can't be used: no such thing");
-    assert_eq!(config.kinds["logseq"].root_dir.as_deref(), Some("/real/home/me/logseq"));
+    let (config, rejected) = reading.settle(&Config::default());
+    assert!(!config.kinds.contains_key("oxigraph"), "nothing of it is used");
+    let want = "config.toml:31:12: graph.work.root_dir: /srv/work can't be used: no such thing";
+    assert_eq!(rejected.iter().map(ToString::to_string).collect::<Vec<_>>(), [want]);
 }
 
 #[test]

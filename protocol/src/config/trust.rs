@@ -1,5 +1,8 @@
 //! Whether a configuration file may be trusted: it says which programs run, so nobody else may write it.
 
+use super::MAX_CONFIG_FILES;
+use std::ffi::OsString;
+
 /// Largest configuration file, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -17,8 +20,7 @@ pub struct FileFacts {
 }
 
 /// Why the user with this id does not use the file; `None` when he may. Root's own file is fine: root may write any.
-#[must_use]
-pub fn refusal(file: FileFacts, me: u32) -> Option<String> {
+pub(super) fn refusal(file: FileFacts, me: u32) -> Option<String> {
     if !file.is_file {
         return Some("it is not a regular file".to_owned());
     }
@@ -35,6 +37,47 @@ pub fn refusal(file: FileFacts, me: u32) -> Option<String> {
         return Some(format!("it has {} bytes, at most {MAX_CONFIG_BYTES} are read", file.len));
     }
     None
+}
+
+/// Why the user with this id does not use the files of a directory.
+pub(super) fn dir_refusal(dir: FileFacts, me: u32) -> Option<String> {
+    if dir.uid != me && dir.uid != 0 {
+        return Some(format!("it belongs to uid {}, not to you (uid {me})", dir.uid));
+    }
+    let mode = dir.mode & 0o777;
+    let open = dir.mode & 0o022 != 0;
+    open.then(|| {
+        format!(
+            "others may write to it (mode {mode:04o}), and its files say which programs run; chmod go-w it"
+        )
+    })
+}
+
+/// The text of a file's bytes.
+///
+/// # Errors
+/// Why they are none, in words.
+pub(super) fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    // With or without its mark, every second byte of what people write is a NUL there.
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    let is_wide = bytes.len() > 3 && zeros * 3 >= bytes.len();
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || is_wide {
+        return Err("it is UTF-16; save it as UTF-8".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8: {e}"))
+}
+
+/// Of the names in `config.d`, those that are read, sorted; and how many more there are than are read.
+pub(super) fn file_names(names: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, usize) {
+    let is_read = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.ends_with(b".toml") && !name.starts_with(b".")
+    };
+    let mut names: Vec<OsString> = names.into_iter().filter(is_read).collect();
+    names.sort();
+    let more = names.len().saturating_sub(MAX_CONFIG_FILES);
+    names.truncate(MAX_CONFIG_FILES);
+    (names, more)
 }
 
 #[cfg(test)]

@@ -3,25 +3,24 @@
 //! The shell reads the file. A file that can't be used changes nothing; why it can't is kept for whoever needs what
 //! stands in it. Workers that run keep the kind that they were started with until their next run.
 
+use crate::Core;
 use crate::io::{ConnId, Effect};
 use crate::worker::Next;
-use crate::{Core, Read};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use gob_protocol::answer::ReloadData;
-use gob_protocol::config::{Config, Rejected};
+use gob_protocol::config::{Reading, Rejected};
 use gob_protocol::kind::Kind;
 use gob_protocol::request::Start;
+use gob_protocol::view::{ConfigStatus, InvalidFile};
 use gob_protocol::{Actor, Data, ErrorCode, Id, Name, Owner, WireError};
 
 /// Requests for a new reading. What was asked for while a reading was under way is answered by the next one: the file
 /// may have changed since that one began.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reloads {
-    /// A file was in force at some time, or there was none.
-    pub(crate) had_one: bool,
     /// A reading is under way.
     pub(crate) reading: bool,
     /// Another one has to follow.
@@ -46,24 +45,19 @@ impl Core {
         self.out.push(Effect::ReadConfig);
     }
 
-    /// Takes over what was read.
-    pub(crate) fn configured(&mut self, read: Read) {
-        let answer = match read {
-            Ok(new) => {
-                let old = &self.config.settings;
-                let (added, removed) = (old.added(&new), new.added(old));
-                let answer = ReloadData { changed: old.changes(&new), added, removed };
-                self.config.settings = *new;
-                self.config.rejected = None;
-                self.reloads.had_one = true;
-                Ok(Data::Reload(answer))
-            }
-            Err(rejected) => {
-                let error = invalid(&rejected);
-                self.rejected(*rejected);
-                Err(error)
-            }
+    /// Takes over what was read. A file that is refused keeps none of the others from taking effect.
+    pub(crate) fn configured(&mut self, read: Reading) {
+        let old = &self.config.settings;
+        let count = read.paths().count();
+        let (new, rejected) = read.settle(old);
+        let (added, removed) = (old.added(&new), new.added(old));
+        let changed = ReloadData { changed: old.changes(&new), added, removed };
+        let answer = match rejected.is_empty() {
+            true => Ok(Data::Reload(changed)),
+            false => Err(partly(&rejected, &changed, count > rejected.len())),
         };
+        self.config.settings = new;
+        self.config.rejected = rejected;
         for (conn, id) in core::mem::take(&mut self.reloads.asked) {
             self.reply(conn, id, answer.clone());
         }
@@ -73,18 +67,6 @@ impl Core {
         if reloads.reading {
             self.out.push(Effect::ReadConfig);
         }
-    }
-
-    /// Keeps why the file is not used.
-    pub(crate) fn rejected(&mut self, mut rejected: Rejected) {
-        if self.reloads.had_one {
-            // What was in force before still is, so that nothing of it is in doubt.
-            rejected.named.clear();
-        } else if let Some(kind) = &rejected.default_kind {
-            // A graph of that kind must not come up as one of another.
-            self.config.settings.default_kind.clone_from(kind);
-        }
-        self.config.rejected = Some(Box::new(rejected));
     }
 
     /// A connection that is gone waits for no reading.
@@ -116,15 +98,42 @@ impl Core {
     ) -> Result<(String, Kind), Box<WireError>> {
         let settings = &self.config.settings;
         let found = settings.kind_of(graph.as_str(), asked.map(String::as_str));
-        let rejected = self.config.rejected.as_deref();
-        match (found, rejected) {
-            (Ok((name, _)), Some(rejected)) if rejected.says_something_of(graph.as_str(), &name) => {
-                Err(invalid(rejected))
-            }
-            (Ok(found), _) => Ok(found),
-            (Err(_), Some(rejected)) => Err(invalid(rejected)),
-            (Err(name), None) => Err(no_kind(settings, &name)),
+        let all = &self.config.rejected;
+        let doubt = |kind: &str| all.iter().find(|file| file.says_something_of(graph.as_str(), kind));
+        match found {
+            Ok((name, kind)) => match doubt(&name) {
+                Some(rejected) => Err(invalid(rejected)),
+                None => Ok((name, kind)),
+            },
+            Err(name) => match doubt(&name).or(all.first()) {
+                Some(rejected) => Err(invalid(rejected)),
+                None => Err(self.no_kind(&name)),
+            },
         }
+    }
+
+    /// The files of the configuration, as `status` has them.
+    pub(crate) fn config_status(&self) -> ConfigStatus {
+        let of = |file: &Rejected| InvalidFile {
+            path: file.path.clone(),
+            problems: file.problems.len() as u64,
+            first: file.first(),
+        };
+        ConfigStatus {
+            files: self.config.settings.files().map(ToString::to_string).collect(),
+            invalid: self.config.rejected.iter().map(of).collect(),
+        }
+    }
+
+    /// The file that this supervisor reads may be another one than the client would.
+    fn no_kind(&self, name: &str) -> Box<WireError> {
+        let known: Vec<&str> = self.config.settings.kinds.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        let dirs = self.config.server.dirs.as_ref();
+        let file = dirs.and_then(|dirs| dirs.config.as_deref()).unwrap_or("the configuration");
+        let hint = format!("kinds are: {known}; add one to {file}, then gobctl config reload");
+        let error = WireError::new(ErrorCode::KindNotFound, format!("there is no kind {name:?}"));
+        Box::new(error.hint(hint).details(serde_json::json!({"kind": name, "config": file})))
     }
 
     /// The directory that a start means: the one that it names, else the graph's or the kind's, else gob's own.
@@ -144,22 +153,26 @@ impl Core {
     }
 }
 
-fn no_kind(settings: &Config, name: &str) -> Box<WireError> {
-    let known: Vec<&str> = settings.kinds.keys().map(String::as_str).collect();
-    let known = known.join(", ");
-    let hint =
-        format!("kinds are: {known}; add one to the file of gobctl config path, then gobctl config reload");
-    let error = WireError::new(ErrorCode::KindNotFound, format!("there is no kind {name:?}"));
-    Box::new(error.hint(hint).details(serde_json::json!({"kind": name})))
+fn invalid(rejected: &Rejected) -> Box<WireError> {
+    let message = format!("the configuration can't be used: {rejected}");
+    let error = WireError::new(ErrorCode::ConfigInvalid, message);
+    Box::new(error.hint("see all of it: gobctl config check").details(Rejected::details(&[rejected])))
 }
 
-fn invalid(rejected: &Rejected) -> Box<WireError> {
-    let first = rejected.problems.first().map(ToString::to_string).unwrap_or_default();
-    let more = match rejected.problems.len() {
+/// Of a reload: some files are refused, and what changed in the others.
+fn partly(rejected: &[Rejected], changed: &ReloadData, others: bool) -> Box<WireError> {
+    let all: Vec<&Rejected> = rejected.iter().collect();
+    let first = all.first().map(ToString::to_string).unwrap_or_default();
+    let more = match all.len() {
         0 | 1 => String::new(),
-        count => format!(" (and {} more)", count - 1),
+        count => format!("; {} more files neither", count - 1),
     };
-    let message = format!("the configuration {} can't be used: {first}{more}", rejected.path);
+    let rest = if others { "; the others are in effect" } else { "" };
+    let message = format!("the configuration can't be used: {first}{more}{rest}");
+    let mut details = Rejected::details(&all);
+    if let Some(fields) = details.as_object_mut() {
+        fields.insert("changed".to_string(), serde_json::json!(changed.changed));
+    }
     let error = WireError::new(ErrorCode::ConfigInvalid, message);
-    Box::new(error.hint("see all of it: gobctl config check").details(rejected.details()))
+    Box::new(error.hint("see all of it: gobctl config check").details(details))
 }

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::config::{Config, Rejected};
+use gob_protocol::config::Reading;
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
 use gob_protocol::{Data, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, Timestamp, WireError};
@@ -35,8 +35,8 @@ pub struct RunKey {
     pub run: u64,
 }
 
-/// What came of reading the configuration: what it says, or everything that is wrong with it.
-pub type Read = Result<Box<Config>, Box<Rejected>>;
+/// What came of reading the configuration: what each file says, and everything that is wrong with it.
+pub type Read = Box<Reading>;
 
 /// What happened.
 #[derive(Debug, Clone)]

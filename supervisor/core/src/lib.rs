@@ -70,8 +70,8 @@ pub struct Config {
     pub server: ServerInfo,
     /// What the configuration file says.
     pub settings: Settings,
-    /// Why the file as it is now is not used, if it is not.
-    pub rejected: Option<Box<Rejected>>,
+    /// The files that are not used as they are now.
+    pub rejected: Vec<Rejected>,
     /// Where things are.
     pub paths: Paths,
     /// The environment of a graph whose start carried none: HOME, USER, PATH, LANG.
@@ -164,10 +164,6 @@ impl Core {
             out: Vec::new(),
             now,
         };
-        match core.config.rejected.take() {
-            Some(rejected) => core.rejected(*rejected),
-            None => core.reloads.had_one = true,
-        }
         core.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
         core.out.clear();
         core
@@ -204,7 +200,7 @@ impl Core {
             Input::Due => self.due(),
             Input::Begin => self.begin_life(),
             Input::Reread => self.reload(None),
-            Input::Configured(read) => self.configured(read),
+            Input::Configured(read) => self.configured(*read),
             Input::Healed => self.healed(),
             Input::SocketsLost(lost) => self.sockets_lost(&lost),
             Input::Terminate => self.terminate(),

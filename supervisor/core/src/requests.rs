@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, WorkerData};
+use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, ServerInfo, WorkerData};
 use gob_protocol::limits::PROTOCOL;
 use gob_protocol::request::{Hello, List, Signal};
 use gob_protocol::view::LeaseHolder;
@@ -74,7 +74,8 @@ impl Core {
         let owner = hello.owner.unwrap_or_else(Owner::unknown);
         let client = hello.client.map(|client| client.name.into());
         state.who = Arc::new(LeaseHolder { owner: owner.clone(), client, pid: state.who.pid });
-        let server = self.config.server.clone();
+        let config_invalid = self.config.rejected.iter().map(|file| file.path.clone()).collect();
+        let server = ServerInfo { config_invalid, ..self.config.server.clone() };
         Ok(Data::Hello(Box::new(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() })))
     }
 
@@ -172,7 +173,7 @@ impl Core {
         self.out.push(Effect::Forget { name: name.clone() });
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let mut workers = alloc::collections::BTreeMap::<String, u64>::new();
         for worker in self.workers.values() {
             *workers.entry(worker.state().as_str().to_string()).or_default() += 1;
@@ -194,6 +195,8 @@ impl Core {
             restarts: self.counters.restarts,
             orphans_recovered: self.config.orphans_recovered,
             healed: self.counters.healed,
+            dirs: server.dirs.clone(),
+            config: self.config_status(),
             ..Status::default()
         }
     }

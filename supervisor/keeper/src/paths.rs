@@ -45,8 +45,11 @@ impl Paths {
             .ok_or(Error::NoHome)?;
         let data = own("GOB_DATA_DIR")?
             .or_else(|| below("XDG_DATA_HOME", ".local/share").map(|dir| dir.join("gob/graphs")));
-        let config = own("GOB_CONFIG")?
-            .or_else(|| below("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("gob/config.toml")));
+        // One that is named has to be there, so the supervisor is told which of both it is.
+        let config = match own("GOB_CONFIG")? {
+            Some(path) => Some(("GOB_CONFIG", path)),
+            None => below("XDG_CONFIG_HOME", ".config").map(|dir| ("XDG_CONFIG_HOME", dir)),
+        };
 
         // A trailing slash would make O_NOFOLLOW follow.
         let runtime: PathBuf = runtime.components().collect();
@@ -55,7 +58,7 @@ impl Paths {
             ("GOB_STATE_DIR", state.clone().into_os_string()),
         ];
         env.extend(data.map(|path| ("GOB_DATA_DIR", path.into_os_string())));
-        env.extend(config.map(|path| ("GOB_CONFIG", path.into_os_string())));
+        env.extend(config.map(|(name, path)| (name, path.into_os_string())));
         env.extend(KEPT.into_iter().filter_map(|name| Some((name, set(name)?))));
         Ok(Self { runtime, state, env })
     }
@@ -100,9 +103,11 @@ mod tests {
         assert_eq!(paths.runtime.as_os_str(), "/r/x");
         assert_eq!(paths.state, PathBuf::from("/h/.local/state/gob"));
         assert_eq!(paths.var("GOB_DATA_DIR"), Some(OsStr::new("/h/.local/share/gob/graphs")));
-        assert_eq!(paths.var("GOB_CONFIG"), Some(OsStr::new("/c/gob/config.toml")));
+        assert_eq!((paths.var("XDG_CONFIG_HOME"), paths.var("GOB_CONFIG")), (Some(OsStr::new("/c")), None));
         assert_eq!(paths.var("HOME"), Some(OsStr::new("/h")));
-        assert!(paths.env.iter().all(|(name, _)| *name != "SECRET" && !name.starts_with("XDG")));
+        assert!(
+            paths.env.iter().all(|(name, _)| !["SECRET", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"].contains(name))
+        );
     }
 
     #[test]
@@ -110,7 +115,12 @@ mod tests {
         let paths = resolve(&[("HOME", "/h"), ("GOB_STATE_DIR", "")]).unwrap();
         assert_eq!(paths.runtime, PathBuf::from(format!("/tmp/gob-{}", getuid())));
         assert!(matches!(resolve(&[]), Err(Error::NoHome)));
-        assert!(resolve(&[("GOB_STATE_DIR", "/s")]).unwrap().var("GOB_CONFIG").is_none());
+        assert!(resolve(&[("GOB_STATE_DIR", "/s")]).unwrap().var("XDG_CONFIG_HOME").is_none());
+        let named = resolve(&[("GOB_CONFIG", "/x.toml"), ("XDG_CONFIG_HOME", "/c"), ("HOME", "/h")]).unwrap();
+        assert_eq!(
+            (named.var("GOB_CONFIG"), named.var("XDG_CONFIG_HOME")),
+            (Some(OsStr::new("/x.toml")), None)
+        );
     }
 
     #[test]

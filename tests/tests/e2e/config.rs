@@ -159,11 +159,11 @@ fn a_file_that_others_may_write_is_refused() {
     let error = conn.err("reload", json!({}), "config-invalid");
     assert!(error["message"].as_str().unwrap().contains("regular file"), "{error}");
     fs::remove_file(&path).unwrap();
+    let error = conn.err("reload", json!({}), "config-invalid");
+    assert!(error["message"].as_str().unwrap().contains("GOB_CONFIG names it"), "{error}");
+    write(&gob, "");
     let changed = conn.ok("reload", json!({}))["changed"].clone();
-    assert!(
-        changed.as_array().unwrap().contains(&json!("kind.other.command")),
-        "no file is no kind: {changed}"
-    );
+    assert!(changed.as_array().unwrap().contains(&json!("kind.other.command")), "no kind: {changed}");
     write(&gob, OTHER);
     assert_eq!(gob.ctl(["config", "reload"]).ok(), "read the configuration again: kind other is new\n");
 }
@@ -202,4 +202,90 @@ fn the_shell_says_where_each_thing_is_wrong() {
         assert!(refused.stderr.contains(part), "{refused}");
     }
     assert!(!gob.socket().exists(), "nothing was started for it");
+}
+
+#[test]
+fn files_of_config_d_are_refused_alone_and_views_say_so() {
+    let gob = Gob::new();
+    let dir = gob.dir().join("config.d");
+    fs::create_dir(&dir).unwrap();
+    write(&gob, "default_kind = \"other\"\n");
+    fs::write(dir.join("app.toml"), OTHER).unwrap();
+    fs::write(dir.join("slip.toml"), BAD.replace("kind.other", "kind.slip")).unwrap();
+    let mut conn = gob.connect_as("cli");
+    assert_eq!(conn.ok("start", json!({"graph": "g"}))["worker"]["kind"], "other", "of another file");
+    let error = conn.err("start", json!({"graph": "h", "kind": "slip"}), "config-invalid");
+    let slip = dir.join("slip.toml").to_str().unwrap().to_owned();
+    assert_eq!(error["details"]["path"], slip, "{error}");
+    let status = gob.status();
+    assert_eq!(status["config"]["invalid"][0]["path"], slip, "{status}");
+    assert_eq!(status["config"]["files"].as_array().unwrap().len(), 2, "{status}");
+    let list = gob.ctl(["list"]).run();
+    assert!(list.stderr.contains(&format!("not in effect: {slip}; gobctl config check")), "{list}");
+    let told = gob.ctl(["status"]).run();
+    assert!(told.stdout.contains(&format!("not in effect: {slip}:3:18: kind.slip.stop.grace: ")), "{told}");
+    let shown = gob.ctl(["config", "show"]).run();
+    assert!(shown.stdout.contains(&format!("{}:3", dir.join("app.toml").display())), "{shown}");
+    // A reload takes what is right and says what is not.
+    fs::write(dir.join("app.toml"), OTHER.replace("KIND = \"other\"", "KIND = \"new\"")).unwrap();
+    let error = conn.err("reload", json!({}), "config-invalid");
+    assert_eq!(error["details"]["changed"], json!(["kind.other.env.KIND"]), "{error}");
+    fs::remove_file(&slip).unwrap();
+    conn.ok("reload", json!({}));
+    assert!(!gob.ctl(["list"]).run().stderr.contains("not in effect"), "it is gone");
+    let twice = dir.join("b.toml");
+    fs::write(&twice, OTHER).unwrap();
+    let error = conn.err("reload", json!({}), "config-invalid");
+    let want = format!(
+        "{}:2:7: kind.other: it stands in {}:2 already",
+        twice.display(),
+        dir.join("app.toml").display()
+    );
+    assert!(error["message"].as_str().unwrap().contains(&want), "{error}");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_no_configuration_and_lets_nothing_start() {
+    let gob = Gob::new();
+    let path = gob.dir().join("config.toml");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(gob.dir().join("gone.toml"), &path).unwrap();
+    let mut conn = gob.connect_as("cli");
+    let error = conn.err("start", json!({"graph": "g"}), "config-invalid");
+    assert!(error["message"].as_str().unwrap().contains("gone.toml, which is not there"), "{error}");
+    fs::write(gob.dir().join("gone.toml"), OTHER).unwrap();
+    conn.ok("reload", json!({}));
+    assert_eq!(conn.ok("start", json!({"graph": "g", "kind": "other"}))["outcome"], "started");
+}
+
+#[test]
+fn another_home_is_told_where_data_is_and_ends_no_supervisor() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    let state = gob.status()["dirs"]["state"].as_str().unwrap().to_owned();
+    let data = gob.status()["dirs"]["data"].as_str().unwrap().to_owned();
+    let elsewhere = |args: &[&str]| {
+        let mut ctl = gob.ctl(args.iter().copied());
+        let path = |name: &str| gob.dir().join("other").join(name).to_str().unwrap().to_owned();
+        ctl.env("HOME", &path(""))
+            .env("GOB_STATE_DIR", &path("state"))
+            .env("GOB_DATA_DIR", &path("data"))
+            .run()
+    };
+    let started = elsewhere(&["start", "h"]);
+    assert_eq!((started.code, started.stderr.matches("keeps graphs in").count()), (0, 1), "{started}");
+    assert!(started.stderr.contains(&data), "{started}");
+    for verb in [&["nuke"][..], &["shutdown"], &["daemon", "stop"], &["daemon", "restart"]] {
+        let refused = elsewhere(verb);
+        assert_eq!(refused.code, 1, "{refused}");
+        assert!(
+            refused.stderr.contains(&state) && refused.stderr.contains("nothing was touched"),
+            "{refused}"
+        );
+    }
+    let doctor = elsewhere(&["doctor"]);
+    let warned = doctor.stdout.lines().filter(|line| line.starts_with("warn places: ")).count();
+    assert_eq!(warned, 3, "data, state and home directory: {doctor}");
+    assert!(gob.ctl(["ping"]).run().code == 0, "it goes on");
+    assert_eq!(elsewhere(&["shutdown", "--force"]).code, 0, "who means it can");
 }

@@ -2,29 +2,54 @@
 
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
-use crate::config_file::judge;
+use crate::config_file::{judge, place};
 use crate::text::shell_path;
+use gob_client::Dirs;
+use gob_client::protocol::config::Rejected;
 
 const WHAT: &str = "configuration";
 
-/// Its check.
+/// Its checks: one for each file that is not right, and for what the running supervisor makes of them.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let path = scene.dirs.config.display();
     let judged = judge(&scene.dirs);
-    let told = judged.all().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    vec![if !judged.problems.is_empty() {
-        let hint = format!(
-            "mend it, then gobctl config check; chmod go-w {} where others may write",
-            shell_path(&scene.dirs.config)
-        );
-        fail(WHAT, format!("{path} cannot be used: {told}"), hint)
-    } else if !judged.missing.is_empty() {
+    let mut checks: Vec<Check> = judged.refused.iter().map(|file| refused(file, &scene.dirs)).collect();
+    if !judged.missing.is_empty() {
+        let told = judged.missing.iter().map(place).collect::<Vec<_>>().join("; ");
         let hint =
             "install what is missing, or mend the command; gobctl config check says whether it is right";
-        warn(WHAT, format!("{path}: {told}"), hint)
-    } else if judged.exists {
-        ok(WHAT, format!("{path} is right"))
+        checks.push(warn(WHAT, told, hint));
+    }
+    checks.extend(
+        judged.doubtful.iter().map(|doubtful| warn(WHAT, place(doubtful), "mend it, or leave it as it is")),
+    );
+    // With variables of its own the supervisor reads other files, and those may have been mended since it did.
+    let invalid = scene.answers().map(|answers| answers.server.config_invalid.clone()).unwrap_or_default();
+    for path in invalid.iter().filter(|path| judged.refused.iter().all(|file| file.path != **path)) {
+        let found = format!("the supervisor does not use {path} as it read it");
+        checks.push(warn(WHAT, found, "gobctl config reload says why, or takes it"));
+    }
+    if checks.is_empty() {
+        checks.push(match judged.files.as_slice() {
+            [] => ok(WHAT, format!("there is no {path}; the defaults apply")),
+            files => ok(
+                WHAT,
+                format!("{} {} right", files.join(", "), if files.len() == 1 { "is" } else { "are" }),
+            ),
+        });
+    }
+    checks
+}
+
+fn refused(file: &Rejected, dirs: &Dirs) -> Check {
+    let told = file.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let path = std::path::Path::new(&file.path);
+    let hint = if told.contains("others may write") {
+        format!("chmod go-w {}", shell_path(path))
+    } else if !path.exists() && path == dirs.config {
+        "gobctl config init writes an example there; or name another one: GOB_CONFIG".to_owned()
     } else {
-        ok(WHAT, format!("there is no {path}; the defaults apply"))
-    }]
+        "mend it, then gobctl config check".to_owned()
+    };
+    fail(WHAT, format!("{} cannot be used: {told}", file.path), hint)
 }

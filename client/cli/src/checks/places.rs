@@ -4,6 +4,7 @@ use super::probe::{Listener, listener};
 use super::scene::Scene;
 use super::{Check, ok, warn};
 use crate::lock_holder::holder;
+use crate::places::{self, Elsewhere};
 use std::path::PathBuf;
 
 const WHAT: &str = "runtime directories";
@@ -11,7 +12,7 @@ const WHAT: &str = "runtime directories";
 /// Its check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let own = &scene.dirs.runtime;
-    let mut checks = Vec::new();
+    let mut checks = elsewhere(scene);
     let told = scene.socket.0.parent().filter(|dir| *dir != own);
     if let (Some(dir), Listener::Process(_) | Listener::Unknown) = (told, scene.socket.1) {
         let found = format!(
@@ -42,6 +43,24 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
         checks.push(ok(WHAT, "one is in use, or none"));
     }
     checks
+}
+
+/// What the supervisor keeps in other places than this shell's variables say.
+fn elsewhere(scene: &Scene) -> Vec<Check> {
+    let theirs = scene.answers().and_then(|answers| answers.server.dirs.clone());
+    let Some(theirs) = theirs else { return Vec::new() };
+    let told = |it: Elsewhere| {
+        let found = format!(
+            "the {} of the supervisor is {}, and this shell's is {}",
+            it.what,
+            it.theirs.display(),
+            it.ours.display()
+        );
+        let theirs = crate::text::shell_path(&it.theirs);
+        let hint = format!("the supervisor's holds; the same everywhere: export {}={theirs}", it.variable);
+        warn("places", found, hint)
+    };
+    places::elsewhere(&scene.dirs, &theirs).into_iter().map(told).collect()
 }
 
 /// Where a runtime directory is when nobody says anything, with and without XDG_RUNTIME_DIR.

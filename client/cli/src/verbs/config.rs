@@ -1,16 +1,17 @@
 //! `gobctl config path|show|check|init|reload`: the configuration. Only `reload` asks the supervisor.
 
 use super::{SUPERVISOR, Verb};
-use crate::config_file::{invalid, judge, read, wrong};
+use crate::config_file::{invalid, judge, place, read, wrong};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
+use crate::places::elsewhere;
 use crate::table::{Align, layout};
 use crate::text::escape;
 use clap::{ArgMatches, Command};
 use gob_client::protocol::answer::ReloadData;
-use gob_client::protocol::config::{EXAMPLE, Setting, Source};
+use gob_client::protocol::config::{Config, EXAMPLE, Problem, Setting, Source};
 use gob_client::{Dirs, Request, requests};
 use serde_json::json;
 use std::io::Write;
@@ -39,25 +40,45 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let dirs = context.dirs()?;
     let text = match matches.subcommand_name() {
-        Some("show") => show(context, &dirs)?,
+        Some("show") => return show(context, &dirs),
         Some("check") => check(context, &dirs)?,
         Some("init") => init(context, &dirs.config)?,
         Some("reload") => return reload(context),
-        _ if context.json => format!("{}\n", json!({"path": dirs.config.to_string_lossy()})),
-        _ => format!("{}\n", dirs.config.display()),
+        _ => path(context, &dirs),
     };
     out::print(&text)?;
     Ok(0)
 }
 
-/// Every value of the file and its place, the directories before them.
-fn show(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
+/// The path of `config.toml` alone on standard output, for an editor's command line.
+fn path(context: &Context, dirs: &Dirs) -> String {
+    let files: Vec<String> = judge(dirs).files;
+    if context.json {
+        return format!("{}\n", json!({"path": dirs.config.to_string_lossy(), "files": files}));
+    }
+    for file in files.iter().filter(|file| Path::new(file) != dirs.config) {
+        context.note(&format!("also read: {file}"));
+    }
+    format!("{}\n", dirs.config.display())
+}
+
+/// Every value of the files and its place, the directories before them; what is refused after that.
+fn show(context: &Context, dirs: &Dirs) -> Result<u8, Failure> {
+    let (config, rejected) = read(dirs);
+    out::print(&shown(context, dirs, &config))?;
+    if rejected.is_empty() { Ok(0) } else { Err(invalid(&rejected)) }
+}
+
+fn shown(context: &Context, dirs: &Dirs, config: &Config) -> String {
     let path = dirs.config.to_string_lossy();
-    let settings = read(dirs).map_err(|rejected| invalid(&rejected))?.unwrap_or_default().settings();
+    let settings = config.settings();
     if context.json {
         let each = |setting: &Setting| {
-            let line = if let Source::Line(line) = setting.source { Some(line) } else { None };
-            json!({"key": setting.key, "value": setting.value, "line": line})
+            let (file, line) = match &setting.source {
+                Source::Line(file, line) => (Some(&**file), Some(line)),
+                Source::Default => (None, None),
+            };
+            json!({"key": setting.key, "value": setting.value, "file": file, "line": line})
         };
         let settings: Vec<_> = settings.iter().map(each).collect();
         let places: serde_json::Map<_, _> = places(dirs)
@@ -66,21 +87,25 @@ fn show(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
                 (key.to_owned(), json!({"path": path.to_string_lossy(), "source": source}))
             })
             .collect();
-        return Ok(format!("{}\n", json!({"path": path, "directories": places, "settings": settings})));
+        let files: Vec<&str> = config.files().collect();
+        return format!(
+            "{}\n",
+            json!({"path": path, "files": files, "directories": places, "settings": settings})
+        );
     }
     let mut rows = vec![["KEY", "VALUE", "FROM"].map(str::to_owned)];
     for (key, path, source) in places(dirs) {
         rows.push([key.to_owned(), escape(&path.to_string_lossy()), source]);
     }
     for setting in settings {
-        let from = match setting.source {
+        let from = match &setting.source {
             Source::Default => "default".to_owned(),
-            Source::Line(line) => format!("{}:{line}", escape(&path)),
+            Source::Line(file, line) => format!("{}:{line}", escape(file)),
         };
         rows.push([escape(&setting.key), escape(&setting.value.to_string()), from]);
     }
     let lines = layout([Align::Left, Align::Left, Align::Left], &rows);
-    Ok(lines.into_iter().map(|line| line + "\n").collect())
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// The directories, and which variable said so.
@@ -103,16 +128,27 @@ fn places(dirs: &Dirs) -> [(&'static str, &Path, String); 4] {
 fn check(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
     let path = dirs.config.to_string_lossy();
     let judged = judge(dirs);
-    if let Some(failure) = wrong(&judged, &path) {
+    if !context.json {
+        for doubtful in &judged.doubtful {
+            context.note(&format!("warning: {}", place(doubtful)));
+        }
+    }
+    if let Some(failure) = wrong(&judged) {
         return Err(failure);
     }
     if context.json {
-        return Ok(format!("{}\n", json!({"path": path, "exists": judged.exists, "errors": []})));
+        let warning = |(path, problem): &(String, Problem)| {
+            let Problem { line, column, key, message } = problem;
+            json!({"path": path, "line": line, "column": column, "key": key, "message": message})
+        };
+        let warnings: Vec<_> = judged.doubtful.iter().map(warning).collect();
+        let (files, exists) = (&judged.files, !judged.files.is_empty());
+        let all = json!({"path": path, "files": files, "exists": exists, "errors": [], "warnings": warnings});
+        return Ok(format!("{all}\n"));
     }
-    Ok(if judged.exists {
-        format!("{} is right\n", escape(&path))
-    } else {
-        format!("there is no {}; the defaults apply\n", escape(&path))
+    Ok(match judged.files.is_empty() {
+        true => format!("there is no {}; the defaults apply\n", escape(&path)),
+        false => judged.files.iter().map(|file| format!("{} is right\n", escape(file))).collect(),
     })
 }
 
@@ -144,8 +180,14 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
 /// Without a supervisor there is nobody who would have to be told: it reads the file when it starts.
 fn reload(context: &Context) -> Result<u8, Failure> {
     let request = Request::Reload;
-    let data =
-        context.without_autostart().connect("reload")?.call(&request, context.deadline_of(&request))?;
+    let mut client = context.without_autostart().connect("reload")?;
+    if let Some(theirs) = client.server().dirs.clone() {
+        let all = elsewhere(&context.dirs()?, &theirs);
+        for it in all.iter().filter(|it| it.variable == "GOB_CONFIG") {
+            context.note(&format!("the supervisor reads {}, not {}", it.theirs.display(), it.ours.display()));
+        }
+    }
+    let data = client.call(&request, context.deadline_of(&request))?;
     if context.json {
         print_data(&data)?;
     } else if !context.quiet {

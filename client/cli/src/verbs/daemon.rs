@@ -50,8 +50,9 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         Some(("stop", matches)) => shut_down(context, matches.get_flag("force"))
             .map_err(|failure| forced_by(failure, "gobctl daemon stop")),
         Some(("restart", matches)) => {
-            let request = Request::Shutdown(Force { force: matches.get_flag("force") });
-            let ended = end(context, &request, "stopping all workers")
+            let force = matches.get_flag("force");
+            let request = Request::Shutdown(Force { force });
+            let ended = end(context, &request, "stopping all workers", force)
                 .map_err(|failure| forced_by(failure, "gobctl daemon restart"))?;
             let ended = ended.map(|data| requests::read::<ShutdownData>("shutdown", &data)).transpose()?;
             let stopped = ended.map(|data| data.stopped).filter(|stopped| !stopped.is_empty());

@@ -73,7 +73,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
     match context.ask(&Request::List(filter.clone())) {
         Ok((_, data)) if context.json => print_data(&data)?,
-        Ok((_, data)) => {
+        Ok((client, data)) => {
+            context.note_config(&client);
             let Rows { workers } = requests::read_borrowed("list", &data)?;
             show(context, &filter, &workers)?;
         }

@@ -22,8 +22,9 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let request = Request::Nuke(Force { force: matches.get_flag("force") });
-    let Some(data) = end(context, &request, "ending everything")? else {
+    let force = matches.get_flag("force");
+    let request = Request::Nuke(Force { force });
+    let Some(data) = end(context, &request, "ending everything", force)? else {
         return nothing_runs(context, "{\"stopped\":[],\"removed\":[]}");
     };
     if context.json {

@@ -6,6 +6,7 @@ use crate::each::print_data;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
 use crate::out;
+use crate::places::check_ours;
 use crate::progress::Progress;
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -27,7 +28,7 @@ pub(crate) const VERB: Verb = Verb {
 
 /// The argument `--force`.
 pub(super) fn force_arg() -> Arg {
-    let help = "Also when workers of other owners are up";
+    let help = "Also when workers of other owners are up, or the supervisor is of another state directory";
     Arg::new("force").long("force").action(ArgAction::SetTrue).help(help)
 }
 
@@ -37,7 +38,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 
 /// Ends the supervisor that runs, if one does.
 pub(super) fn shut_down(context: &Context, force: bool) -> Result<u8, Failure> {
-    let data = end(context, &Request::Shutdown(Force { force }), "stopping all workers")?;
+    let data = end(context, &Request::Shutdown(Force { force }), "stopping all workers", force)?;
     let Some(data) = data else { return nothing_runs(context, "{\"stopped\":[]}") };
     if context.json {
         print_data(&data)?;
@@ -64,6 +65,7 @@ pub(super) fn end(
     context: &Context,
     request: &Request,
     what: &'static str,
+    force: bool,
 ) -> Result<Option<Box<RawValue>>, Failure> {
     let context = context.without_autostart();
     let mut client = match context.connect(request.type_name()) {
@@ -71,6 +73,9 @@ pub(super) fn end(
         Err(Failure::Client(Error::Nobody { .. })) => return Ok(None),
         Err(failure) => return Err(failure),
     };
+    if !force {
+        check_ours(&context.dirs()?, client.server(), request.type_name())?;
+    }
     let deadline = context.deadline_of(request);
     let id = client.send(request)?;
     let goes_on = GoesOn::of_all(&context, what);

@@ -65,6 +65,9 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let template = template(context, matches)?;
     let dirs = context.dirs()?;
     let mut client = context.connect("start")?;
+    if template.root_dir.is_none() {
+        context.note_data_dir(&dirs, &client);
+    }
     let begun = Instant::now();
     let (mut sent, mut held) = (Vec::new(), Vec::new());
     for name in names {

@@ -9,6 +9,7 @@ use crate::{out, render};
 use clap::ArgMatches;
 use gob_client::protocol::answer::WorkerData;
 use gob_client::protocol::request::ByName;
+use gob_client::protocol::view::InvalidFile;
 use gob_client::protocol::{State, Status};
 use gob_client::{Name, Request, requests};
 use std::time::Duration;
@@ -84,8 +85,28 @@ fn health(status: &Status) -> String {
     ];
     // Only where there is something to be seen to.
     lines.extend(journal_trouble(status).map(|trouble| ("journal", trouble)));
+    let dirs = status.dirs.as_deref();
+    lines.extend(dirs.map(|dirs| ("state", dirs.state.clone())));
+    lines.extend(dirs.map(|dirs| ("data", dirs.data.clone())));
+    lines.extend(dirs.and_then(|dirs| dirs.config.clone()).map(|config| ("config", config)));
+    let others =
+        status.config.files.iter().filter(|file| dirs.and_then(|dirs| dirs.config.as_ref()) != Some(*file));
+    lines.extend(others.map(|file| ("config", file.clone())));
+    lines.extend(
+        status.config.invalid.iter().map(|file| ("config", format!("not in effect: {}", invalid(file)))),
+    );
     format!("gobd {} (pid {}, protocol {})\n", status.version, status.pid, status.protocol)
         + &render::pairs(&lines)
+}
+
+/// A file of the configuration that is not in effect, and why.
+fn invalid(file: &InvalidFile) -> String {
+    let more = match file.problems {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    let gap = if file.first.starts_with(|c: char| c.is_ascii_digit()) { "" } else { " " };
+    format!("{}:{gap}{}{more}", file.path, file.first)
 }
 
 /// What it means that the journal could not be written, if that is so.

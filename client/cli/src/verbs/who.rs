@@ -83,12 +83,10 @@ fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), 
 
 /// What can be seen from here, and whether a lock would tell if anybody held it.
 fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (Sight, bool) {
-    let config = config_file::read(dirs).unwrap_or_else(|rejected| {
-        let problem = rejected.problems.first().map(ToString::to_string).unwrap_or_default();
-        context.note(&format!("the configuration is left out, it cannot be used: {problem}"));
-        None
-    });
-    let config: Config = config.unwrap_or_default();
+    let (config, rejected) = config_file::read(dirs);
+    for file in &rejected {
+        context.note(&format!("left out, it cannot be used: {file}"));
+    }
     let graph = worker.and_then(|worker| Name::graph(worker.graph.as_ref()?).ok());
     let graph = graph.unwrap_or_else(|| name.clone());
     let (mut first, mut told_by_locks): (Option<Sight>, bool) = (None, false);

@@ -29,6 +29,8 @@ impl World {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
         };
         ["run", "state", "data", "libexec"].into_iter().for_each(make);
+        // `GOB_CONFIG` names it, so it has to be there.
+        std::fs::write(dir.join("config.toml"), "").unwrap();
         Self { dir }
     }
 

@@ -216,18 +216,18 @@ fn they_are_shown_with_their_lines() {
     let shown = |key: &str| {
         let found = settings.iter().find(|setting| setting.key == key);
         let found = found.unwrap_or_else(|| panic!("no {key}"));
-        (found.value.to_string(), found.source)
+        (found.value.to_string(), found.source.clone())
     };
     for (key, value, source) in [
-        ("kind.x.liveness.type", "\"http\"", Source::Line(4)),
-        ("kind.x.liveness.failures", "7", Source::Line(4)),
+        ("kind.x.liveness.type", "\"http\"", Source::Line("config.toml".into(), 4)),
+        ("kind.x.liveness.failures", "7", Source::Line("config.toml".into(), 4)),
         ("kind.x.liveness.interval", "\"10s\"", Source::Default),
-        ("kind.x.rlimits.as", "1073741824", Source::Line(5)),
-        ("kind.x.owners.\"*\"", "\"cli\"", Source::Line(6)),
-        ("kind.x.orphans", "\"end\"", Source::Line(7)),
-        ("kind.x.idle_stop", "\"30m\"", Source::Line(8)),
-        ("kind.x.graph_dir_encoding", "\"logseq\"", Source::Line(9)),
-        ("kind.x.lock_file", "\"/l\"", Source::Line(10)),
+        ("kind.x.rlimits.as", "1073741824", Source::Line("config.toml".into(), 5)),
+        ("kind.x.owners.\"*\"", "\"cli\"", Source::Line("config.toml".into(), 6)),
+        ("kind.x.orphans", "\"end\"", Source::Line("config.toml".into(), 7)),
+        ("kind.x.idle_stop", "\"30m\"", Source::Line("config.toml".into(), 8)),
+        ("kind.x.graph_dir_encoding", "\"logseq\"", Source::Line("config.toml".into(), 9)),
+        ("kind.x.lock_file", "\"/l\"", Source::Line("config.toml".into(), 10)),
         ("kind.graph.liveness.type", "\"none\"", Source::Default),
     ] {
         assert_eq!(shown(key), (value.to_owned(), source), "{key}");

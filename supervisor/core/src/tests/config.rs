@@ -2,8 +2,8 @@
 
 use super::harness::{config, kind};
 use crate::{ConnId, Core, Effect, Input, Now};
-use gob_protocol::answer::ReloadData;
-use gob_protocol::config::{Config as Settings, Rejected};
+use gob_protocol::answer::{ReloadData, ServerDirs};
+use gob_protocol::config::{Config as Settings, FileText, Reading};
 use gob_protocol::request::Start;
 use gob_protocol::{Data, ErrorCode, Id, Name, Owner, Request, Timestamp};
 use std::boxed::Box;
@@ -27,16 +27,13 @@ autostart = true
 env = { A = "1" }
 "#;
 
-fn settings(text: &str) -> Settings {
-    Settings::parse(text, None, "c.toml").unwrap()
-}
-
-fn rejected(text: &str) -> Box<Rejected> {
-    Settings::parse(text, None, "c.toml").unwrap_err()
+fn read(text: &str) -> Box<Reading> {
+    Box::new(Reading::of(&[FileText::read("c.toml", text)], None))
 }
 
 /// A core with one client.
-fn core(settings: Settings, rejected: Option<Box<Rejected>>) -> Core {
+fn core(text: &str) -> Core {
+    let (settings, rejected) = read(text).settle(&Settings::default());
     let mut core = Core::new(crate::Config { settings, rejected, ..config(kind()) }, NOW);
     core.apply(Input::Connected { conn: CONN, pid: None }, NOW);
     core
@@ -78,7 +75,7 @@ fn reads(effects: &[Effect]) -> usize {
 
 #[test]
 fn a_start_takes_kind_root_and_overrides_from_the_file() {
-    let mut core = core(settings(FILE), None);
+    let mut core = core(FILE);
     assert_eq!(commands(&start(&mut core, "x", None)), ["small x"]);
     let effects = start(&mut core, "work", None);
     let plan = effects.iter().find_map(|effect| match effect {
@@ -94,7 +91,7 @@ fn a_start_takes_kind_root_and_overrides_from_the_file() {
 
 #[test]
 fn autostart_belongs_to_nobody() {
-    let mut core = core(settings(FILE), None);
+    let mut core = core(FILE);
     assert_eq!(commands(&core.apply(Input::Begin, NOW)), ["other"]);
     let work = &core.workers[&Name::graph("work").unwrap()];
     assert_eq!((&work.owner, core.workers.keys().count()), (&Owner::unknown(), 1));
@@ -102,18 +99,18 @@ fn autostart_belongs_to_nobody() {
 
 #[test]
 fn a_reload_answers_what_changed_and_the_next_run_has_it() {
-    let mut core = core(settings(FILE), None);
+    let mut core = core(FILE);
     start(&mut core, "x", None);
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
-    let new = settings(&FILE.replace("\"small\", \"{graph}\"", "\"new\""));
-    let effects = core.apply(Input::Configured(Ok(Box::new(new))), NOW);
+    let new = FILE.replace("\"small\", \"{graph}\"", "\"new\"");
+    let effects = core.apply(Input::Configured(read(&new)), NOW);
     assert_eq!(answers(&effects), [Ok(std::vec!["kind.small.command".to_string()])]);
     let name = Name::graph("x").unwrap();
     assert_eq!(core.workers[&name].kind.command[0], "small", "it keeps its kind as long as it runs");
     core.renew_kind(&name);
     assert_eq!(core.workers[&name].kind.command[0], "new");
     // A kind that is gone stays with whoever has it.
-    core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
+    core.apply(Input::Configured(read("")), NOW);
     core.renew_kind(&name);
     assert_eq!(core.workers[&name].kind.command[0], "new");
     assert_eq!(answers(&start(&mut core, "y", Some("small"))), [Err(ErrorCode::KindNotFound)]);
@@ -121,9 +118,9 @@ fn a_reload_answers_what_changed_and_the_next_run_has_it() {
 
 #[test]
 fn a_bad_file_changes_nothing_and_is_told_to_whoever_needs_more() {
-    let mut core = core(settings(FILE), None);
+    let mut core = core(FILE);
     ask(&mut core, Request::Reload);
-    let effects = core.apply(Input::Configured(Err(rejected("[kind.small]\nx = 1\n[kind.more]\n"))), NOW);
+    let effects = core.apply(Input::Configured(read("[kind.small]\nx = 1\n[kind.more]\n")), NOW);
     assert_eq!(answers(&effects), [Err(ErrorCode::ConfigInvalid)]);
     assert_eq!(commands(&start(&mut core, "x", None)), ["small x"], "as before");
     assert_eq!(answers(&start(&mut core, "y", Some("more"))), [Err(ErrorCode::ConfigInvalid)]);
@@ -132,30 +129,83 @@ fn a_bad_file_changes_nothing_and_is_told_to_whoever_needs_more() {
 #[test]
 fn without_a_good_file_only_what_it_does_not_speak_of_starts() {
     let bad = "default_kind = \"small\"\n[kind.small]\nx = 1\n[graph.work]\n";
-    let mut core = core(Settings::default(), Some(rejected(bad)));
+    let mut core = core(bad);
     for (graph, kind) in [("x", None), ("x", Some("small")), ("work", Some("graph")), ("x", Some("nope"))] {
         assert_eq!(answers(&start(&mut core, graph, kind)), [Err(ErrorCode::ConfigInvalid)], "{graph}");
     }
     assert_eq!(commands(&start(&mut core, "x", Some("graph"))).len(), 1);
     assert!(commands(&core.apply(Input::Begin, NOW)).is_empty());
-    core.apply(Input::Configured(Ok(Box::new(settings(FILE)))), NOW);
+    core.apply(Input::Configured(read(FILE)), NOW);
     assert_eq!(commands(&start(&mut core, "z", None)), ["small z"]);
 }
 
 #[test]
+fn a_slip_in_one_file_leaves_the_others_in_effect_and_is_told() {
+    let files = |app: &str| {
+        let app = FileText { is_main: false, ..FileText::read("config.d/app.toml", app) };
+        Box::new(Reading::of(&[FileText::read("c.toml", FILE), app], None))
+    };
+    let mut core = core("");
+    ask(&mut core, Request::Reload);
+    let effects = core.apply(Input::Configured(files("[kind.app]\nx = 1\n[graph.g]\n")), NOW);
+    let Some(Effect::Reply { result: Err(error), .. }) = effects.first() else { panic!("{effects:?}") };
+    assert_eq!(error.code, ErrorCode::ConfigInvalid);
+    assert!(error.message.contains("config.d/app.toml:1:1: kind.app: "), "{}", error.message);
+    assert!(error.message.ends_with(" (and 1 more); the others are in effect"), "{}", error.message);
+    let details = error.details.as_ref().unwrap();
+    assert_eq!((&details["path"], &details["errors"][1]["line"]), (&"config.d/app.toml".into(), &2.into()));
+    assert_eq!(details["errors"][0]["path"], "config.d/app.toml");
+    assert!(details["changed"].as_array().unwrap().contains(&"default_kind".into()), "{details}");
+    let status = core.status();
+    assert_eq!(status.config.files, ["c.toml"]);
+    assert_eq!(
+        (status.config.invalid[0].path.as_str(), status.config.invalid[0].problems),
+        ("config.d/app.toml", 2)
+    );
+    assert_eq!(commands(&start(&mut core, "x", None)), ["small x"]);
+    assert_eq!(
+        answers(&start(&mut core, "g", Some("small"))),
+        [Err(ErrorCode::ConfigInvalid)],
+        "it is about it"
+    );
+    core.apply(Input::Configured(files("[kind.app]\ncommand = [\"app\"]\n")), NOW);
+    assert_eq!(commands(&start(&mut core, "y", Some("app"))), ["app"]);
+    assert!(core.status().config.invalid.is_empty());
+}
+
+#[test]
+fn a_kind_that_is_not_there_is_told_with_the_supervisors_file() {
+    let mut core = core("");
+    let config = Some("/theirs/config.toml".to_string());
+    core.config.server.dirs = Some(ServerDirs { config, ..ServerDirs::default() }.into());
+    let effects = start(&mut core, "x", Some("nope"));
+    let Some(Effect::Reply { result: Err(error), .. }) = effects.first() else { panic!("{effects:?}") };
+    assert!(error.hint.as_ref().unwrap().contains("add one to /theirs/config.toml"), "{error:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_lets_nothing_come_up_as_something_else() {
+    let mut core = core("");
+    core.apply(Input::Configured(Box::new(Reading::unread("other.toml", "it is not there"))), NOW);
+    for kind in [None, Some("graph"), Some("nope")] {
+        assert_eq!(answers(&start(&mut core, "x", kind)), [Err(ErrorCode::ConfigInvalid)]);
+    }
+}
+
+#[test]
 fn who_asks_during_a_reading_is_answered_by_the_next() {
-    let mut core = core(settings(""), None);
+    let mut core = core("");
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 0);
     assert_eq!(reads(&core.apply(Input::Reread, NOW)), 0);
-    let effects = core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
+    let effects = core.apply(Input::Configured(read("")), NOW);
     assert_eq!((answers(&effects).len(), reads(&effects)), (1, 1));
-    let effects = core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
+    let effects = core.apply(Input::Configured(read("")), NOW);
     assert_eq!((answers(&effects).len(), reads(&effects)), (1, 0));
     assert_eq!(reads(&core.apply(Input::Reread, NOW)), 1);
     // Who is gone is not answered.
     ask(&mut core, Request::Reload);
     core.apply(Input::Disconnected { conn: CONN }, NOW);
-    core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW);
-    assert!(answers(&core.apply(Input::Configured(Ok(Box::new(settings("")))), NOW)).is_empty());
+    core.apply(Input::Configured(read("")), NOW);
+    assert!(answers(&core.apply(Input::Configured(read("")), NOW)).is_empty());
 }

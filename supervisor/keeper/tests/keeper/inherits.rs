@@ -61,12 +61,12 @@ fn a_detached_keeper_keeps_nothing_of_its_caller() {
     env.retain(|line| !["PWD=", "_=", "OLDPWD=", "SHLVL="].iter().any(|own| line.starts_with(own)));
     env.sort();
     let expected = [
-        "GOB_CONFIG=/c/gob/config.toml".to_owned(),
         format!("GOB_DATA_DIR={dir}/.local/share/gob/graphs"),
         format!("GOB_RUNTIME_DIR={dir}/run"),
         format!("GOB_STATE_DIR={dir}/state"),
         format!("HOME={dir}"),
         "PATH=/usr/bin:/bin".to_owned(),
+        "XDG_CONFIG_HOME=/c".to_owned(),
     ];
     assert_eq!(env, expected);
 
