@@ -79,19 +79,44 @@ impl Source {
         self.run.as_mut().map(Run::unfinished).unwrap_or_default()
     }
 
-    /// Goes on to the next run that there is; false when this is the latest.
-    pub(crate) fn next_run(&mut self) -> Result<bool, Failure> {
-        let runs = logs::runs(&self.dir).map_err(|error| unreadable(&self.dir, &error))?;
+    /// What follows this run, if that is there: a later one, the first one after the worker was removed, or its own files
+    /// that were made again.
+    pub(crate) fn follow_up(&self) -> Result<Option<FollowUp>, Failure> {
+        let unreadable = |error| unreadable(&self.dir, &error);
+        let runs = logs::runs(&self.dir).map_err(unreadable)?;
         let now = self.run();
-        let Some(next) = runs.into_iter().find(|run| *run > now) else { return Ok(false) };
-        let run = Run::open(&self.dir, next, &self.streams).map_err(|error| unreadable(&self.dir, &error))?;
-        self.run = Some(run);
-        Ok(true)
+        let (Some(run), true) = (&self.run, self.is_removed()?) else {
+            return Ok(runs.into_iter().find(|run| *run > now).map(FollowUp::Run));
+        };
+        if runs.contains(&now)
+            && let Some(again) = run.made_again().map_err(unreadable)?
+        {
+            return Ok(Some(FollowUp::Again(Box::new(again))));
+        }
+        Ok(runs.first().copied().map(FollowUp::Run))
     }
 
-    /// Whether a later run has begun.
-    pub(crate) fn is_over(&self) -> Result<bool, Failure> {
-        let runs = logs::runs(&self.dir).map_err(|error| unreadable(&self.dir, &error))?;
-        Ok(runs.last().is_some_and(|latest| *latest > self.run()))
+    /// Goes on with that.
+    pub(crate) fn go_on(&mut self, follow_up: FollowUp) -> Result<(), Failure> {
+        self.run = Some(match follow_up {
+            FollowUp::Again(run) => *run,
+            FollowUp::Run(next) => {
+                Run::open(&self.dir, next, &self.streams).map_err(|error| unreadable(&self.dir, &error))?
+            }
+        });
+        Ok(())
     }
+
+    fn is_removed(&self) -> Result<bool, Failure> {
+        let removed = self.run.as_ref().map_or(Ok(false), Run::is_removed);
+        removed.map_err(|error| unreadable(&self.dir, &error))
+    }
+}
+
+/// What follows a run.
+pub(crate) enum FollowUp {
+    /// The run of this number.
+    Run(u64),
+    /// The same one, in other files.
+    Again(Box<Run>),
 }

@@ -5,10 +5,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::log_source::Source;
 use crate::out;
-use crate::stream::End;
 use crate::text::escape;
 use gob_client::Name;
-use gob_client::logs::{Piece, Stream, Watch};
+use gob_client::logs::{Piece, Stream};
 use serde_json::json;
 use std::io::IsTerminal;
 use unicode_width::UnicodeWidthStr;
@@ -39,6 +38,11 @@ impl LogView {
         }
     }
 
+    /// Makes room for one more name.
+    pub(crate) fn widen(&mut self, name: &Name) {
+        self.width = self.width.max(escape(name.as_str()).width());
+    }
+
     /// Everything there is now, or the last lines of each worker.
     pub(crate) fn beginning(&mut self, sources: &mut [Source], lines: Option<usize>) -> Result<(), Failure> {
         if let Some(count) = lines {
@@ -55,35 +59,8 @@ impl LogView {
         self.flush()
     }
 
-    /// Goes on with what comes, run after run, until somebody ends this program.
-    pub(crate) fn follow(&mut self, sources: &mut [Source], watch: &Watch, end: End) -> Result<u8, Failure> {
-        loop {
-            for source in sources.iter_mut() {
-                // Asked before the rest is read: what a run wrote before the next one began must not be missed.
-                while source.is_over()? {
-                    for piece in source.rest()? {
-                        self.show(source, &piece)?;
-                    }
-                    source.next_run()?;
-                }
-            }
-            self.merge(sources)?;
-            for source in sources.iter_mut() {
-                for piece in source.unfinished() {
-                    self.show(source, &piece)?;
-                }
-            }
-            self.flush()?;
-            end.check("logs -f")?;
-            watch.wait_until(end.at(), None).map_err(|error| {
-                Failure::own("log-unavailable", 1, "cannot watch the log files".to_owned())
-                    .cause(error.to_string())
-            })?;
-        }
-    }
-
     /// All that is ready, the earliest first. What has no time is shown at once.
-    fn merge(&mut self, sources: &mut [Source]) -> Result<(), Failure> {
+    pub(crate) fn merge(&mut self, sources: &mut [Source]) -> Result<(), Failure> {
         loop {
             let mut first = None;
             for (at, source) in sources.iter_mut().enumerate() {
@@ -101,7 +78,7 @@ impl LogView {
         }
     }
 
-    fn show(&mut self, source: &Source, piece: &Piece) -> Result<(), Failure> {
+    pub(crate) fn show(&mut self, source: &Source, piece: &Piece) -> Result<(), Failure> {
         if self.json {
             let line = json!({
                 "name": source.name.as_str(), "run": source.run(), "stream": piece.stream.as_str(), "time": piece.time,
@@ -140,7 +117,7 @@ impl LogView {
         if self.pending.len() >= GATHER { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         if self.pending.is_empty() {
             return Ok(());
         }

@@ -23,6 +23,7 @@ mod import;
 mod json;
 mod last;
 mod lock_holder;
+mod log_follow;
 mod log_source;
 mod log_view;
 mod manual;

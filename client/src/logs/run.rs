@@ -9,7 +9,9 @@ use super::pieces::{Assembler, Piece};
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::{Record, Stream};
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,6 +41,8 @@ pub(super) struct Side {
 pub struct Run {
     number: u64,
     dir: PathBuf,
+    /// The directory itself, wherever it is by now; none if it was not there.
+    held: Option<File>,
     pub(super) index: Option<Index>,
     /// Up to which record the index was scanned, and what it says so far.
     scanned: u64,
@@ -65,6 +69,7 @@ impl Run {
         let mut run = Self {
             number,
             dir: dir.to_owned(),
+            held: File::open(dir).ok(),
             index: None,
             scanned: 0,
             told: [Told::default(); 2],
@@ -98,6 +103,39 @@ impl Run {
         }
     }
 
+    /// Whether its files were deleted with their directory, as when their worker was removed. What of them is open can
+    /// still be read, and nothing is looked for under their names any more: those may be another run's.
+    ///
+    /// # Errors
+    /// When the directory can't be examined.
+    pub fn is_removed(&self) -> io::Result<bool> {
+        self.held.as_ref().map_or(Ok(false), |dir| Ok(dir.metadata()?.nlink() == 0))
+    }
+
+    /// Opens the files that have the names of this removed run again, for the same streams. They are those of a run that
+    /// goes on, after somebody deleted its files, if each begins where this one was; `None` if they are another run's.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn made_again(&self) -> io::Result<Option<Self>> {
+        let wanted = [Stream::Stdout, Stream::Stderr];
+        let wanted: Vec<Stream> = wanted
+            .into_iter()
+            .zip(&self.sides)
+            .filter(|(_, side)| side.wanted)
+            .map(|(stream, _)| stream)
+            .collect();
+        let mut again = Self::open(&self.dir, self.number, &wanted)?;
+        for (new, old) in again.sides.iter_mut().zip(&self.sides) {
+            let goes_on = new.files.current_start().is_some_and(|start| start >= old.done);
+            if old.done > 0 && !goes_on {
+                return Ok(None);
+            }
+            new.done = old.done;
+        }
+        Ok(Some(again))
+    }
+
     /// The unfinished last lines, once [`Run::next_piece`] has nothing more. What comes later continues them.
     pub fn unfinished(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
@@ -107,7 +145,7 @@ impl Run {
 
     /// Reads on; false at the end as of now.
     fn advance(&mut self) -> io::Result<bool> {
-        if self.index.is_none() {
+        if self.index.is_none() && !self.is_removed()? {
             self.refresh()?;
         }
         let Some(index) = &mut self.index else { return self.take_rest() };
@@ -116,7 +154,7 @@ impl Run {
             return Ok(true);
         }
         // Bytes without a record are left for it to come: the writer writes them first.
-        if !index.is_replaced()? {
+        if !index.is_replaced()? || self.is_removed()? {
             return Ok(false);
         }
         // The new one begins with records that were read from the old one; they repeat nothing.

@@ -10,6 +10,7 @@ mod ensure;
 mod events;
 mod external;
 mod faults;
+mod following;
 mod frames;
 mod graph;
 mod graph_lock;

@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 /// A call of gobctl that goes on, and the lines of both its streams as they come.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -18,7 +18,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(ctl: &mut Ctl) -> Self {
+    pub(crate) fn start(ctl: &mut Ctl) -> Self {
         ctl.command().stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = ctl.spawn();
         let (sender, lines) = channel();
@@ -38,7 +38,7 @@ impl Running {
 
     /// Waits for a line that has this in it; each line is taken once, whichever stream it came by.
     #[track_caller]
-    fn says(&mut self, what: &str) -> String {
+    pub(crate) fn says(&mut self, what: &str) -> String {
         loop {
             if let Some(at) = self.unread.iter().position(|line| line.contains(what)) {
                 return self.unread.remove(at);
@@ -60,7 +60,7 @@ impl Running {
         self.seen
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

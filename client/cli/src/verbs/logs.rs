@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::each::name_arg;
 use crate::failure::Failure;
 use crate::last::LastState;
+use crate::log_follow::Following;
 use crate::log_source::Source;
 use crate::log_view::LogView;
 use crate::out;
@@ -98,14 +99,20 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: bool) -> Result<u8, Failure> {
+    let end = End::of(context.timeout);
     let names: Vec<Name> = crate::each::names(matches);
     let run = matches.get_one::<u64>("run").copied();
     let follow = matches.get_flag("follow");
-    let found = find(context, names)?;
+    let all = names.is_empty();
+    let found = find(context, names.clone())?;
     let watch = follow.then(|| Watch::new(found.iter().filter_map(|f| f.dir.clone()).collect())).transpose();
     let watch = watch
         .map_err(|error| unavailable("cannot watch the log files".to_owned()).cause(error.to_string()))?;
-    let mut view = LogView::new(context, prefix || found.len() > 1, found.iter().map(|found| &found.name));
+    let mut view = LogView::new(
+        context,
+        prefix || found.len() > 1 || follow && all,
+        found.iter().map(|found| &found.name),
+    );
     let mut sources = Vec::new();
     let mut code = 0;
     for found in found {
@@ -129,7 +136,14 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
     let lines = matches.get_one::<usize>("lines").copied();
     view.beginning(&mut sources, lines)?;
     match watch {
-        Some(watch) if !sources.is_empty() => view.follow(&mut sources, &watch, End::of(context.timeout)),
+        Some(mut watch) if all || !sources.is_empty() => {
+            let dirs = context.dirs()?;
+            let names =
+                if all { Vec::new() } else { sources.iter().map(|source| source.name.clone()).collect() };
+            let dir_of = |worker: &View| log_dir(&dirs, worker);
+            let following = Following { context, streams, names, dir_of: &dir_of, end };
+            following.follow(&mut view, &mut sources, &mut watch)
+        }
         _ => Ok(code),
     }
 }
@@ -206,9 +220,12 @@ fn ask(context: &Context, dirs: &Dirs, client: &mut Client, name: Name) -> Found
 }
 
 fn found(dirs: &Dirs, worker: &View) -> Found {
+    Found { name: worker.name.clone(), dir: Some(log_dir(dirs, worker)), failure: None }
+}
+
+fn log_dir(dirs: &Dirs, worker: &View) -> PathBuf {
     let told = worker.stdout_path.as_deref().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
-    let dir = told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()));
-    Found { name: worker.name.clone(), dir: Some(dir), failure: None }
+    told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()))
 }
 
 /// Nobody answers: the files are still there.
