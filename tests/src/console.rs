@@ -1,7 +1,8 @@
 //! Console sessions in Markdown as tests: commands behind `$ `, and what they print.
 //!
 //! What differs from run to run is made equal on both sides by [`normalise`] before they are compared: process ids,
-//! durations, times of day, directories and the width of columns.
+//! durations, times of day, directories and the width of columns. Colours go, and of a line that a terminal rewrites in
+//! place its last form stays. Numbers in JSON are what they are, but for process ids.
 
 /// One command and what it prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +55,13 @@ pub fn sessions(markdown: &str) -> Vec<Session> {
 /// Makes what differs from run to run equal. `places` are a run's own directories and what the document calls them.
 #[must_use]
 pub fn normalise(text: &str, places: &[(String, &str)]) -> String {
-    let mut text = text.replace('\r', "");
+    let mut text = text.replace("\r\n", "\n");
     for (own, shown) in places {
         text = text.replace(own.as_str(), shown);
     }
     let lines = text.lines().map(|line| {
+        let line = &last_form(line);
+        let is_json = line.trim_start().starts_with(['{', '}', '[', ']', '"']);
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut out: Vec<String> = Vec::with_capacity(words.len());
         let mut at = 0;
@@ -70,7 +73,7 @@ pub fn normalise(text: &str, places: &[(String, &str)]) -> String {
                 out.push("TIME".to_owned());
                 at += 1;
             } else {
-                out.push(normalise_word(word));
+                out.push(if is_json { normalise_pids(word) } else { normalise_word(word) });
             }
             at += 1;
         }
@@ -78,6 +81,29 @@ pub fn normalise(text: &str, places: &[(String, &str)]) -> String {
         format!("{indent}{}\n", out.join(" "))
     });
     lines.collect()
+}
+
+/// What a line of a terminal shows at last: what stands behind the last return to its beginning, without colours.
+fn last_form(line: &str) -> String {
+    let line = line.rsplit('\r').next().unwrap_or(line);
+    let mut parts = line.split('\u{1b}');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
+        out.push_str(&part[end..]);
+    }
+    out
+}
+
+/// Process ids of a line of JSON.
+fn normalise_pids(word: &str) -> String {
+    let mut parts = word.split("\"pid\":");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("\"pid\":PID");
+        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    out
 }
 
 fn normalise_word(word: &str) -> String {
@@ -137,11 +163,16 @@ mod tests {
         same("unix:/tmp/gob-x/run/a.sock", "unix:/run/user/1000/gob/a.sock");
         same("demo  graph   ready 4242   2m  0", "demo graph ready 31337 12s 0");
         same("10:00:00.123  demo  ready", "23:59:59.999 demo ready");
+        same("starting … 1.2s\r\u{1b}[Kstarted\r\n", "started\n");
+        same("\u{1b}[31merror:\u{1b}[0m no", "error: no");
+        same("{\"pid\":4242,\"n\":1}", "{\"pid\":17,\"n\":1}");
         for (a, b) in [
             ("owner cli", "owner desktop"),
             ("2 nodes", "3 nodes"),
             ("a\nb", "a"),
             ("restarts 0", "restarts 1"),
+            ("{\"nodes\":124,\"edges\":245}", "{\"nodes\":124,\"edges\":247}"),
+            ("  \"edges\": 245", "  \"edges\": 247"),
         ] {
             assert_ne!(normalise(a, &[]), normalise(b, &[]));
         }

@@ -13,6 +13,9 @@ use std::path::Path;
 /// Columns of the terminals: wide enough for the paths of a test, which are longer than a user's.
 const COLUMNS: u16 = 160;
 
+/// The line that has the programs found where they were built.
+const SET_PATH: &str = "PATH=$PWD/target/debug:$PATH";
+
 /// Types in every session of a document that is not left out, and answers how many commands those had in the first terminal.
 ///
 /// # Panics
@@ -23,10 +26,13 @@ pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) ->
         (gob.data_dir().display().to_string(), "~/.local/share/gob/graphs"),
         (gob.state_dir().display().to_string(), "~/.local/state/gob"),
     ];
-    let mut terminals = Vec::new();
-    let mut typed = 0;
+    let (mut terminals, mut typed) = (Vec::new(), 0);
     for session in console::sessions(markdown).iter().filter(|session| !is_left_out(session)) {
         for command in &session.commands {
+            // A test has a PATH of its own, on which the same programs are.
+            if command.line == SET_PATH {
+                continue;
+            }
             if session.second_terminal {
                 terminals.push(Second::open(gob, command));
                 let open = terminals.len() as u64;
@@ -81,13 +87,14 @@ fn equipped(gob: &Gob, call: &mut Ctl) {
     call.cwd(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
 }
 
+/// Types a command into a terminal of its own.
 fn type_in(gob: &Gob, command: &Command, places: &[(String, &str)]) {
     let mut call = Ctl::new("/bin/sh".as_ref(), gob.env());
     equipped(gob, &mut call);
-    let output = call.args(["-c", &format!("{{ {}\n}} 2>&1", command.line)]).run();
-    let (shown, expected) =
-        (console::normalise(&output.stdout, places), console::normalise(&command.expected, places));
+    call.args(["-c", &command.line]);
+    let (code, shown) = Terminal::open(call, COLUMNS).end();
+    let [shown, expected] = [&shown, &command.expected].map(|text| console::normalise(text, places));
     assert_eq!(shown, expected, "$ {}", command.line);
     let fails = command.expected.starts_with("error: ");
-    assert_eq!(output.code != 0, fails, "$ {} exits {}", command.line, output.code);
+    assert_eq!(code != 0, fails, "$ {} exits {code}", command.line);
 }

@@ -32,6 +32,26 @@ fn the_walk_through_works_line_by_line() {
 }
 
 #[test]
+fn the_install_line_names_every_program() {
+    let line = README
+        .lines()
+        .find(|line| line.contains("install -D -t ~/.local/bin"))
+        .expect("one line that installs");
+    for program in ["gobctl", "gobd", "gob-keeper", "gob-graph-worker"] {
+        assert!(line.split(' ').any(|word| word == format!("target/release/{program}")), "{program}: {line}");
+        assert!(gob_tests::gob::built_binaries().join(program).exists(), "{program} is built");
+    }
+}
+
+#[test]
+fn each_terminal_of_the_walk_is_told_where_the_programs_are() {
+    let sessions = console::sessions(README);
+    let sets_path = |session: &Session| session.commands[0].line.starts_with("PATH=");
+    assert!(sets_path(&sessions[0]), "the first one");
+    assert!(sessions.iter().filter(|session| session.second_terminal).all(sets_path), "and the second");
+}
+
+#[test]
 fn the_test_command_of_ci_is_in_the_readme() {
     let block = README.split("<!-- ci: test -->\n```sh\n").nth(1).and_then(|rest| rest.split("```").next());
     let command = block.expect("a block that .ci/run can extract");
