@@ -55,7 +55,7 @@ use shell::Shell;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
-use turns::{Signalled, Sources, Turn};
+use turns::{Rest, Signalled, Sources, Turn};
 
 /// Messages from the data plane that may wait; it keeps what finds no room.
 const OUTPUT_QUEUE: usize = 256;
@@ -126,7 +126,8 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let desk = Desk::new(shell);
     tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone(), disks));
     ready.serving();
-    let mut sources = Sources { signals, reports, done, readings, found, healed, gone };
+    let rest = Rest { reports, done, readings, found, healed, gone };
+    let mut sources = Sources { signals, rest, reaped: false };
 
     desk.turn(|shell| shell.input(Input::Begin));
     let deadline = tokio::time::sleep_until(desk.next_wake());
@@ -156,7 +157,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             }
         });
     }
-    drop(sources.healed);
+    drop(sources.rest.healed);
     let nothing_left = leftovers.is_none_or(|leftovers| leftovers.is_empty());
     finish(&desk, healer, nothing_left).await;
     Ok(())

@@ -36,6 +36,9 @@ const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600)
 /// What was done beside the main thread and waits to be taken up; a task that finds no room waits itself.
 const DONE_QUEUE: usize = 64;
 
+/// So many children are reaped in one turn: two milliseconds' work.
+const REAPED_AT_ONCE: usize = 64;
+
 /// What was done beside the main thread.
 pub(crate) enum Done {
     /// A run has what it needs before its process; or something did not answer.
@@ -70,6 +73,8 @@ pub(crate) struct Shell {
     /// The time of this turn of the loop.
     now: Now,
     pub(crate) last: Last,
+    /// The last turn of reaping met its bound.
+    more_children: bool,
     /// When the core wants to be woken.
     wake: Option<tokio::time::Instant>,
     /// The core has ended; whether gob's files go too.
@@ -109,6 +114,7 @@ impl Shell {
             started,
             now: now(started),
             last: Last::default(),
+            more_children: false,
             wake: None,
             exit: None,
         };
@@ -193,14 +199,25 @@ impl Shell {
         None
     }
 
-    /// Takes in every child that ended, then goes on with the sweeps.
+    /// Takes in children that ended, then goes on with the sweeps. Who makes them faster than they are taken in keeps nobody
+    /// else waiting: after so many the others have their turns.
     pub(crate) fn reap(&mut self) {
-        while let Some(reaped) = self.runs.reap() {
+        self.more_children = true;
+        for _ in 0..REAPED_AT_ONCE {
+            let Some(reaped) = self.runs.reap() else {
+                self.more_children = false;
+                break;
+            };
             if let Some((key, exit)) = reaped {
                 self.input(Input::Exited { key, exit });
             }
         }
         self.sweep_on();
+    }
+
+    /// Whether children may have ended that were not taken in yet.
+    pub(crate) const fn has_more_children(&self) -> bool {
+        self.more_children
     }
 
     /// Takes the first step of sweeps that were decided in this turn: the processes may be gone already, and then no

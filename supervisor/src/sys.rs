@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod clone;
 pub(crate) mod closing;
 pub(crate) mod fds;
+pub(crate) mod listing;
 pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod reap;

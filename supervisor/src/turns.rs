@@ -25,6 +25,13 @@ pub(crate) enum Turn {
 /// Everybody who may have something for the loop.
 pub(crate) struct Sources {
     pub(crate) signals: mpsc::Receiver<Signalled>,
+    pub(crate) rest: Rest,
+    /// The last turn was for children that ended.
+    pub(crate) reaped: bool,
+}
+
+/// All but the signals.
+pub(crate) struct Rest {
     pub(crate) reports: mpsc::Receiver<output::FromOutput>,
     pub(crate) done: mpsc::Receiver<shell::Done>,
     pub(crate) readings: mpsc::Receiver<gob_core::Read>,
@@ -34,12 +41,46 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Waits for the next turn; nothing when requests had theirs and the next deadline may be another one.
-    pub(crate) async fn next(&mut self, desk: &Desk, deadline: Pin<&mut Sleep>) -> Option<Turn> {
-        // Requests have turns of their own (`desk`), a lot of which fits between two of these.
-        Some(tokio::select! {
+    /// Waits for the next turn; nothing when requests had theirs and the next deadline may be another one. Requests have
+    /// turns of their own (`desk`), a lot of which fits between two of these.
+    pub(crate) async fn next(&mut self, desk: &Desk, mut deadline: Pin<&mut Sleep>) -> Option<Turn> {
+        let more = desk.look(|shell| shell.has_more_children());
+        // Exits come first, but a worker whose children end without end is not to be the only one who has turns.
+        if std::mem::take(&mut self.reaped) && (more || !self.signals.is_empty()) {
+            tokio::task::yield_now().await;
+            tokio::select! {
+                biased;
+                turn = self.rest.next(deadline.as_mut()) => return Some(turn),
+                stirred = desk.stirred() => return go_on(stirred),
+                () = std::future::ready(()) => {}
+            }
+            if let Ok(signal @ (Signalled::End | Signalled::HangUp)) = self.signals.try_recv() {
+                return Some(Turn::Signal(signal));
+            }
+            self.reaped = true;
+            return Some(Turn::Signal(Signalled::Child));
+        }
+        if more {
+            self.reaped = true;
+            return Some(Turn::Signal(Signalled::Child));
+        }
+        tokio::select! {
             biased;
-            Some(signal) = self.signals.recv() => Turn::Signal(signal),
+            Some(signal) = self.signals.recv() => {
+                self.reaped = matches!(signal, Signalled::Child);
+                Some(Turn::Signal(signal))
+            }
+            turn = self.rest.next(deadline) => Some(turn),
+            stirred = desk.stirred() => go_on(stirred),
+        }
+    }
+}
+
+impl Rest {
+    /// Loses nothing when it is cancelled.
+    async fn next(&mut self, deadline: Pin<&mut Sleep>) -> Turn {
+        tokio::select! {
+            biased;
             () = deadline => Turn::Deadline,
             Some(report) = self.reports.recv() => Turn::Report(report),
             Some(done) = self.done.recv() => Turn::Done(done),
@@ -47,12 +88,16 @@ impl Sources {
             Some(found) = self.found.recv() => Turn::Found(found),
             Some(news) = self.healed.recv() => Turn::Healer(news),
             Some(gone) = self.gone.recv() => Turn::Gone(gone),
-            broken = desk.stirred() => match broken {
-                false => return None,
-                true => std::panic::resume_unwind(Box::new("a turn panicked")),
-            },
-        })
+        }
     }
+}
+
+/// Somebody else's turn changed what the loop waits for; or did not come to its end.
+fn go_on(broken: bool) -> Option<Turn> {
+    if broken {
+        std::panic::resume_unwind(Box::new("a turn panicked"));
+    }
+    None
 }
 
 /// A signal that means something to the supervisor.

@@ -67,6 +67,8 @@ pub struct Child {
     pub end_main_thread: bool,
     /// Goes on as its own child and ends, so many times in a row, and is gone then.
     pub hops: u32,
+    /// And pauses so long before each of them.
+    pub hop_us: u32,
 }
 
 /// Every way out of a process group, out of the environment, and out of politeness: with the fixture itself, a tree of

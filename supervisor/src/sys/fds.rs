@@ -54,8 +54,8 @@ pub(crate) fn raise_open_files() -> io::Result<libc::rlimit> {
 #[derive(Debug)]
 pub(crate) struct Spare(RefCell<Vec<File>>);
 
-/// A look at the process table takes two at once: the directory and a file, or a handle and a file.
-const SPARE: usize = 2;
+/// A look at the process table takes three at once: the directory, the newest number, and a file or a handle.
+const SPARE: usize = 3;
 
 impl Spare {
     /// Keeps some from now on.

@@ -1,11 +1,9 @@
 //! Facts about processes, and signals to processes that are provably ours (ARCHITECTURE, rule 3).
 
+pub(crate) use super::listing::pids;
 use super::tag::{self, Tag};
 use gob_protocol::ProcessId;
-use nix::dir::{Dir, Entry};
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::Mode;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -22,20 +20,6 @@ use tokio::io::unix::AsyncFd;
 pub(crate) struct Found {
     pub(crate) id: ProcessId,
     pub(crate) pgid: i32,
-}
-
-/// Every process there is, by its number, read as it is asked for.
-///
-/// # Errors
-/// When the table, or its next part, can't be read. Nobody may take that for a process that is not there.
-pub(crate) fn pids() -> io::Result<impl Iterator<Item = io::Result<i32>>> {
-    // The entries of `std::fs::read_dir` are two allocations each.
-    let pid = |entry: nix::Result<Entry>| match entry {
-        Ok(entry) => entry.file_name().to_str().ok()?.parse().ok().map(Ok),
-        Err(e) => Some(Err(e.into())),
-    };
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    Ok(Dir::open("/proc", flags, Mode::empty())?.into_iter().filter_map(pid))
 }
 
 /// The numbers that were given last, and those that come next, of which few belong to a process.

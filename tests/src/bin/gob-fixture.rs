@@ -301,7 +301,13 @@ fn live_as_child(tell: c_int, child: &Child) -> ! {
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
     if child.hops > 0 {
-        (0..child.hops).for_each(|_| fork_away());
+        for _ in 0..child.hops {
+            if child.hop_us > 0 {
+                // SAFETY: takes an integer.
+                unsafe { libc::usleep(child.hop_us) };
+            }
+            fork_away();
+        }
         end(0);
     }
     hang()

@@ -36,6 +36,7 @@ mod sockets;
 mod spawn;
 mod stop;
 mod stop_ways;
+mod storms;
 mod streams;
 mod syscalls;
 mod terminal;
