@@ -77,6 +77,12 @@ impl Framer {
         self.discarding || self.buf.get(self.head..).is_some_and(|rest| !rest.trim_ascii().is_empty())
     }
 
+    /// Returns the beginning of the frame that has no newline yet; empty while an over-long one is dropped.
+    #[must_use]
+    pub fn partial(&self) -> &[u8] {
+        if self.discarding { &[] } else { self.buf.get(self.head..).unwrap_or_default().trim_ascii() }
+    }
+
     /// Takes the bytes after the last frame that was handed out, such as what follows a handshake.
     pub fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.buf.split_off(self.head.min(self.buf.len()));

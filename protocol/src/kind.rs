@@ -39,6 +39,8 @@ pub struct Kind {
     pub idle_stop_ms: Option<u64>,
     /// Resource limits, soft and hard, by the names of [`RLIMITS`].
     pub rlimits: BTreeMap<String, u64>,
+    /// The one port that its workers get; any free one when absent.
+    pub port: Option<u16>,
     /// What its port speaks, as the URL of an endpoint begins; `http` when absent.
     pub scheme: Option<String>,
     /// How programs that don't ask gob hold graphs of this kind.
@@ -316,6 +318,7 @@ impl Kind {
             restart: RestartPolicy::default(),
             exit_zero_ceded: false,
             description: None,
+            port: None,
             on_last_lease: None,
             autostart: false,
             liveness: None,

@@ -10,7 +10,7 @@ mod ports;
 mod probe;
 pub(crate) mod sockets;
 
-pub(crate) use ports::{Ports, with_port};
+pub(crate) use ports::{NoPort, Ports, with_port};
 
 use crate::foreign::Sighting;
 use crate::sys::tag::Tag;
@@ -47,6 +47,14 @@ pub(crate) enum Found {
     /// A process that held a worker's graph without gob is gone.
     HolderGone { name: Name, pid: i32 },
 }
+
+/// Whether a run told its port alone, so that it may be at either address of the loopback interface.
+pub(crate) fn is_anywhere(handshake: &Handshake) -> bool {
+    handshake.by_port && handshake.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with(ANYWHERE))
+}
+
+/// The endpoint of a run that told its port alone begins like this.
+pub(crate) const ANYWHERE: &str = "http://localhost:";
 
 /// The tasks that look.
 pub(crate) struct Readiness {
@@ -100,6 +108,16 @@ impl Readiness {
         });
     }
 
+    /// Finds out on which address of the loopback interface a run listens that told its port alone; it is ready already.
+    pub(crate) fn locate(&self, key: RunKey, handshake: Handshake, tag: Tag) {
+        let (found, looks) = (self.found.clone(), self.looks.clone());
+        tokio::task::spawn_local(async move {
+            let (handshake, ports) = probe::located(handshake, tag, &looks).await;
+            // Without a loop nobody waits for it.
+            found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
+        });
+    }
+
     /// Looks no longer.
     pub(crate) fn end_probe(&mut self, key: &RunKey) {
         if let Some(task) = self.probes.remove(key) {
@@ -112,12 +130,7 @@ impl Readiness {
     pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String, of: Option<Tag>) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
-            let asked = async {
-                if let Some((tag, address)) = of.zip(http::address(&endpoint)) {
-                    probe::make_sure(address, tag, &looks).await?;
-                }
-                http::ask(&endpoint, &request).await
-            };
+            let asked = probe::ask_to_end(&endpoint, &request, of, &looks);
             let answer = tokio::time::timeout(STOP_LIMIT, asked).await;
             let taken = matches!(answer, Ok(Ok(200..=299)));
             if !taken {

@@ -16,11 +16,12 @@ use crate::journal::JOURNAL;
 use crate::last::{LAST, Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
-use crate::readiness::{Found, Ports, Readiness};
+use crate::readiness::{self, Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
+use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Incoming, Rejected, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -241,6 +242,9 @@ impl Shell {
         match report {
             FromOutput::Handshake { key, result } => {
                 let input = match result {
+                    Ok(handshake) if readiness::is_anywhere(&handshake) => {
+                        return self.locate(key, handshake);
+                    }
                     Ok(handshake) => Input::Ready { key, handshake, ports: Vec::new() },
                     Err(error) => Input::NeverReady { last_lines: self.last_lines(&key), key, error },
                 };
@@ -248,6 +252,15 @@ impl Shell {
             }
             FromOutput::Drained { key } => self.read_out(key),
             FromOutput::Closed { .. } => {}
+        }
+    }
+
+    /// Has the address found on which a run listens that told no more than its port.
+    fn locate(&mut self, key: RunKey, handshake: Handshake) {
+        match self.runs.tag(&key) {
+            Some(tag) => self.readiness.locate(key, handshake, tag),
+            // It is gone, and the core drops what comes of it.
+            None => self.input(Input::Ready { key, handshake, ports: Vec::new() }),
         }
     }
 

@@ -98,6 +98,12 @@ pub fn every_escape() -> Vec<Step> {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
+    /// The address that it binds; 127.0.0.1 without it.
+    pub host: Option<String>,
+    /// The port that it binds; without it the one of the argument `--port`, else any.
+    pub port: Option<u16>,
+    /// What it writes once it listens, in which `{PORT}` stands for its port; a line of JSON without it.
+    pub line: Option<String>,
     /// So many requests are answered 503 before the first 200.
     pub unready: u32,
     /// 503 is answered while a file of this name is in the graph's directory.

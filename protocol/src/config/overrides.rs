@@ -30,6 +30,7 @@ pub(super) struct Overrides {
     pub(super) idle_stop_ms: Option<u64>,
     /// Laid over limit by limit.
     pub(super) rlimits: BTreeMap<String, u64>,
+    pub(super) port: Option<u16>,
     pub(super) scheme: Option<String>,
     pub(super) lock_file: Option<String>,
     pub(super) graph_dir_encoding: Option<GraphDirEncoding>,
@@ -60,12 +61,13 @@ impl Overrides {
     /// Lays what was written over a kind.
     pub(super) fn lay_over(&self, kind: &mut Kind) {
         set(&mut kind.command, self.command.clone());
+        kind.port = self.port.or(kind.port);
         kind.root_dir = self.root_dir.clone().or(kind.root_dir.take());
         kind.cwd = self.cwd.clone().or(kind.cwd.take());
         kind.env.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         set(&mut kind.pass_env, self.pass_env.clone());
         set(&mut kind.readiness.check, self.check.clone());
-        if self.any_port && uses(kind, "{port}") {
+        if self.any_port && (kind.port.is_some() || uses(kind, "{port}")) {
             // A worker that is given a port listens on that one.
             if let Check::Http { port, .. } = &mut kind.readiness.check {
                 *port = HttpPort::Given;

@@ -169,7 +169,11 @@ impl<'t> Reader<'t> {
                 &[("discover", HttpPort::Discover), ("{port}", HttpPort::Given)],
             );
         }
-        let number = self.number(table, "port", 1..=65_535)?;
-        u16::try_from(number).ok().map(HttpPort::Fixed)
+        self.port(table, "port").map(HttpPort::Fixed)
+    }
+
+    /// The number of a port.
+    pub(super) fn port(&mut self, table: &Section<'_, 't>, name: &str) -> Option<u16> {
+        self.number(table, name, 1..=65_535).and_then(|number| u16::try_from(number).ok())
     }
 }

@@ -108,16 +108,16 @@ pub(super) fn scheme(text: &str) -> Result<(), String> {
     }
 }
 
-/// `127.0.0.1:{port}`, `[::1]:7687`, `unix:{socket}`.
+/// `127.0.0.1:{port}`, `[::1]:7687`, `localhost:{port}` for either of them, `unix:{socket}`.
 pub(super) fn address(text: &str) -> Result<(), String> {
     let is_unix = text.strip_prefix("unix:").is_some_and(|path| path.starts_with(['/', '{']));
-    let plain = text.replace("{port}", "1");
+    let plain = text.replace("{port}", "1").replacen("localhost:", "127.0.0.1:", 1);
     let is_loopback = plain.parse::<std::net::SocketAddr>().is_ok_and(|addr| addr.ip().is_loopback());
     if is_unix || is_loopback {
         return Ok(());
     }
     Err(format!(
-        "{text:?} is not an address; such as \"127.0.0.1:{{port}}\", \"[::1]:7687\" or \"unix:{{socket}}\""
+        "{text:?} is not an address; such as \"127.0.0.1:{{port}}\", \"localhost:{{port}}\", \"[::1]:7687\" or \"unix:{{socket}}\""
     ))
 }
 
@@ -172,10 +172,17 @@ mod tests {
 
     #[test]
     fn addresses_and_requests() {
-        for good in ["127.0.0.1:{port}", "127.0.0.1:80", "[::1]:{port}", "unix:{socket}", "unix:/run/x"] {
+        for good in [
+            "127.0.0.1:{port}",
+            "127.0.0.1:80",
+            "[::1]:{port}",
+            "localhost:80",
+            "localhost:{port}",
+            "unix:{socket}",
+        ] {
             assert_eq!(address(good), Ok(()), "{good}");
         }
-        for bad in ["localhost:80", "127.0.0.1", "10.0.0.1:80", "unix:x", "{port}", "127.0.0.1:70000"] {
+        for bad in ["localhost", "127.0.0.1", "10.0.0.1:80", "unix:x", "{port}", "127.0.0.1:70000"] {
             assert!(address(bad).is_err(), "{bad}");
         }
         assert!(http_request("POST /v1/shutdown").is_ok() && http_path("/?x=%7B").is_ok());

@@ -9,7 +9,7 @@ use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
 use std::collections::BTreeMap;
 
 /// What a kind takes, and a graph too.
-const KIND: [&str; 21] = [
+const KIND: [&str; 22] = [
     "command",
     "root_dir",
     "cwd",
@@ -25,6 +25,7 @@ const KIND: [&str; 21] = [
     "liveness",
     "idle_stop",
     "rlimits",
+    "port",
     "scheme",
     "lock_file",
     "graph_dir_encoding",
@@ -63,6 +64,7 @@ impl<'t> Reader<'t> {
             restart: self.restart(section, "restart"),
             idle_stop_ms: self.parsed(section, "idle_stop", duration_ms),
             rlimits: self.rlimits(section),
+            port: self.port(section, "port"),
             scheme: self.parsed(section, "scheme", |text| scheme(text).map(|()| text.to_owned())),
             lock_file: self.absolute(section, "lock_file", true),
             graph_dir_encoding: self.word(

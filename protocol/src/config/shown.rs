@@ -124,6 +124,7 @@ fn kind_values(prefix: &str, kind: &Kind) -> Vec<(String, Value)> {
     all.push((key("autostart"), json!(kind.autostart)));
     all.extend(kind.idle_stop_ms.map(|ms| (key("idle_stop"), json!(duration_text(ms)))));
     all.extend(liveness_values(&key("liveness"), kind));
+    all.extend(kind.port.map(|port| (key("port"), json!(port))));
     all.extend(kind.scheme.as_ref().map(|scheme| (key("scheme"), json!(scheme))));
     all.extend(kind.rlimits.iter().map(|(name, value)| (format!("{}.{name}", key("rlimits")), json!(value))));
     all.extend(foreign_values(prefix, kind));

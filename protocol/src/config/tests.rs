@@ -224,7 +224,7 @@ fn readiness_needs_what_it_looks_at() {
     for (bad, part) in [
         ("\"log\"", "\"log\" alone is not enough"),
         ("{ type = \"delay\" }", "it needs `for`"),
-        ("{ type = \"connect\", address = \"localhost:80\" }", "is not an address"),
+        ("{ type = \"connect\", address = \"db.example:80\" }", "is not an address"),
         ("{ type = \"http\", port = \"{port}\" }", "neither `command` nor `env` gives the worker that port"),
         ("{ type = \"http\", port = 0 }", "from 1 to 65535"),
         ("{ type = \"http\", status = 99 }", "from 100 to 599"),

@@ -47,7 +47,9 @@ mod worker;
 mod workers;
 
 pub use io::{ConnId, Effect, Input, Now, Read, RunKey};
-pub use parts::{ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, SpawnPlan, Target};
+pub use parts::{
+    ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan, Target,
+};
 pub use plan::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 

@@ -109,6 +109,17 @@ pub enum Target {
     Output,
 }
 
+/// Which port a run is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortWish {
+    /// Any that is free.
+    Any,
+    /// The port of the last run, or any other where it is taken.
+    Rather(u16),
+    /// The port that the kind says, and no other.
+    Only(u16),
+}
+
 /// Stands in a [`SpawnPlan`] for the free port that only the shell can find. It has control characters, which no name
 /// has, so that nobody's graph is taken for it.
 pub const PORT_MARK: &str = "\u{1}port\u{1}";
@@ -138,8 +149,8 @@ pub struct SpawnPlan {
     pub rlimits: Vec<(String, u64)>,
     /// The lock of the run's graph; its processes inherit it.
     pub lock: Option<GraphLock>,
-    /// Whether the run is given a port.
-    pub needs_port: bool,
+    /// The port that the run is given, if it needs one.
+    pub port: Option<PortWish>,
     /// So long nothing is done for it: its graph's lock was busy.
     pub after_ms: u64,
 }

@@ -1,7 +1,7 @@
 //! Program, arguments, environment and directories of a run (CLI, Environment of workers and Configuration).
 
 use crate::Core;
-use crate::parts::{GraphLock, PORT_MARK, SpawnPlan};
+use crate::parts::{GraphLock, PORT_MARK, PortWish, SpawnPlan};
 use crate::record::{Keep, Place, RECORD_VERSION, Record, pointer_path, record_path};
 use crate::worker::Worker;
 use alloc::collections::BTreeMap;
@@ -103,7 +103,7 @@ impl Core {
             liveness: kind.liveness.as_ref().map(|liveness| liveness.check.clone()),
             rlimits: kind.rlimits.iter().map(|(name, value)| (name.clone(), *value)).collect(),
             lock: Some(self.graph_lock(worker)),
-            needs_port: needs_port(kind),
+            port: port_wish(worker),
             after_ms: 0,
         }
     }
@@ -226,10 +226,23 @@ pub fn sockets_dir(runtime_dir: &str) -> String {
     format!("{runtime_dir}/graphs")
 }
 
+/// Which port the next run of a worker is given; `None` where its kind has no use for one. A port that a run was ready on
+/// is wished for again, so that the worker's clients find it where it was.
+fn port_wish(worker: &Worker) -> Option<PortWish> {
+    let kind = &worker.kind;
+    needs_port(kind).then(|| match (kind.port, worker.last_port) {
+        (Some(port), _) => PortWish::Only(port),
+        (None, Some(port)) => PortWish::Rather(port),
+        (None, None) => PortWish::Any,
+    })
+}
+
 /// Whether a kind's runs are given a port: something of it names one, or it is ready when it answers there.
 fn needs_port(kind: &Kind) -> bool {
     let mut texts = kind.command.iter().chain(kind.env.values()).chain(&kind.cwd).chain(&kind.stop.http);
-    kind.readiness.check.wants_given_port() || texts.any(|text| text.contains("{port}"))
+    kind.port.is_some()
+        || kind.readiness.check.wants_given_port()
+        || texts.any(|text| text.contains("{port}"))
 }
 
 /// Whether a kind's runs take the socket that they are given.

@@ -134,6 +134,7 @@ impl Core {
             actor: actor.clone(),
             ready_mono_ms: None,
             port: None,
+            last_port: None,
             endpoint_is_its_own: false,
             lost_ports: 0,
             busy_locks: 0,

@@ -169,6 +169,8 @@ pub(crate) struct Worker {
     pub(crate) ready_mono_ms: Option<u64>,
     /// The port that its latest run was given.
     pub(crate) port: Option<u16>,
+    /// The port of its last run that was ready, if no run since then has failed to be.
+    pub(crate) last_port: Option<u16>,
     /// Its latest run has told its endpoint itself, or was seen to listen there.
     pub(crate) endpoint_is_its_own: bool,
     /// How many runs in a row lost their port to somebody else.

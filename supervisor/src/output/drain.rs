@@ -6,6 +6,7 @@
 mod lending;
 mod orders;
 mod run;
+mod settling;
 mod slots;
 
 use super::batch::{Batch, READ_BYTES, RunId, Segment};
@@ -16,6 +17,7 @@ use super::reports::Reports;
 use super::stall::Stall;
 use super::{Command, FromOutput, RUN_BACKLOG};
 use gob_core::RunKey;
+use settling::SETTLED;
 use slots::{Slots, Token};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -50,6 +52,8 @@ pub(super) struct Drain {
     ready: VecDeque<Token>,
     /// Pipes that wait for the disk.
     waiting: Vec<Token>,
+    /// Runs whose unfinished lines are to be looked at.
+    unsettled: Vec<Token>,
     batch: Option<Batch>,
     stall: Stall,
     hung: bool,
@@ -78,6 +82,7 @@ impl Drain {
             slots: Slots::default(),
             ready: VecDeque::new(),
             waiting: Vec::new(),
+            unsettled: Vec::new(),
             batch: None,
             stall: Stall::new(),
             hung: false,
@@ -131,6 +136,7 @@ impl Drain {
                     self.turn(token);
                 }
             }
+            self.settle(Instant::now());
             self.send_batch(false);
             self.pass_flushes_on();
             self.reports.retry();
@@ -144,7 +150,7 @@ impl Drain {
         }
         let now = Instant::now();
         self.look_at_disk(now);
-        [self.stall.due(now), self.reports.due()].into_iter().flatten().min()
+        [self.stall.due(now), self.reports.due(), self.settling_due(now)].into_iter().flatten().min()
     }
 
     /// Whether the disk hangs while somebody waits for it.
@@ -215,6 +221,8 @@ impl Drain {
             };
             if let Some(report) = run.took(stream, time, bytes) {
                 self.reports.send(report);
+            } else if run.is_unsettled() && run.settles_at.replace(Instant::now() + SETTLED).is_none() {
+                self.unsettled.push(token);
             }
         }
         self.batch = batch;

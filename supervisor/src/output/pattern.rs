@@ -2,18 +2,21 @@
 
 use super::index::Stream;
 use super::watch::Watch;
+use crate::readiness::ANYWHERE;
 use gob_protocol::Framer;
 use gob_protocol::handshake::{Handshake, HandshakeError, read_object};
 use gob_protocol::kind::LogStream;
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
 use regex_lite::{Captures, Regex};
 
-/// Looks for lines that match. Lines over 64 KiB are not looked at.
+/// Looks for lines that match, without the escape sequences that colour them. Lines over 64 KiB are not looked at.
 pub(crate) struct Pattern {
     pattern: Regex,
     stream: Option<LogStream>,
     stdout: Framer,
     stderr: Framer,
+    /// Something came since the unfinished lines were last looked at.
+    unsettled: bool,
 }
 
 impl Pattern {
@@ -24,7 +27,7 @@ impl Pattern {
     pub(crate) fn new(pattern: &str, stream: Option<LogStream>) -> Result<Self, String> {
         let pattern = Regex::new(pattern).map_err(|e| format!("compile pattern {pattern:?}: {e}"))?;
         let framer = || Framer::new(MAX_HANDSHAKE_BYTES);
-        Ok(Self { pattern, stream, stdout: framer(), stderr: framer() })
+        Ok(Self { pattern, stream, stdout: framer(), stderr: framer(), unsettled: false })
     }
 
     /// Where the bytes of this stream go; nowhere when it is not looked at.
@@ -43,11 +46,24 @@ impl Watch for Pattern {
         framer.extend(bytes);
         while let Some(frame) = framer.next_frame() {
             let Ok(line) = frame else { continue };
-            if let Some(captures) = pattern.captures(&String::from_utf8_lossy(line)) {
+            if let Some(captures) = pattern.captures(&plain(line)) {
                 return Some(read(&captures));
             }
         }
+        self.unsettled = !(self.stdout.partial().is_empty() && self.stderr.partial().is_empty());
         None
+    }
+
+    fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    fn settle(&mut self) -> Option<Result<Handshake, HandshakeError>> {
+        self.unsettled = false;
+        [&self.stdout, &self.stderr]
+            .into_iter()
+            .filter(|framer| !framer.partial().is_empty())
+            .find_map(|framer| Some(read(&self.pattern.captures(&plain(framer.partial()))?)))
     }
 
     fn is_sign(&mut self, stream: Stream, bytes: &[u8]) -> bool {
@@ -56,10 +72,16 @@ impl Watch for Pattern {
         framer.extend(bytes);
         while let Some(frame) = framer.next_frame() {
             // One is enough; the others are only taken out.
-            seen = seen || frame.is_ok_and(|line| pattern.is_match(&String::from_utf8_lossy(line)));
+            seen = seen || frame.is_ok_and(|line| pattern.is_match(&plain(line)));
         }
         seen
     }
+}
+
+/// A line as a person sees it.
+fn plain(line: &[u8]) -> String {
+    let line = anstream::adapter::strip_bytes(line).into_vec();
+    String::from_utf8(line).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
 /// What the captures named `json`, `url` or `port` say.
@@ -74,7 +96,7 @@ fn read(captures: &Captures<'_>) -> Result<Handshake, HandshakeError> {
             let number = port.parse::<u16>().ok().filter(|port| *port > 0);
             let number =
                 number.ok_or_else(|| HandshakeError::Invalid(format!("{port:?} is not a port number")))?;
-            Some(format!("http://127.0.0.1:{number}"))
+            Some(format!("{ANYWHERE}{number}"))
         }
         (None, None) => None,
     };
@@ -108,7 +130,7 @@ mod tests {
         assert_eq!(seen("ready", None, &[(Stdout, "ready to accept\n")]), Some(None));
         assert_eq!(
             seen("port (?P<port>\\d+)", None, &[(Stdout, "port 81\n")]),
-            Some(Some("http://127.0.0.1:81".into()))
+            Some(Some("http://localhost:81".into()))
         );
         let by_port = |pattern, line: &str| {
             let mut watch = Pattern::new(pattern, None).unwrap();
@@ -118,6 +140,33 @@ mod tests {
         assert!(!by_port("(?P<url>http.*)", "http://127.0.0.1:81\n"));
         assert_eq!(seen("ready", Some(LogStream::Stderr), &[(Stdout, "ready\n")]), None);
         assert_eq!(seen("ready", None, &[(Stdout, "ready without an end")]), None);
+    }
+
+    #[test]
+    fn colours_are_not_part_of_a_line() {
+        let vite = "  \x1b[32m➜\x1b[39m  \x1b[1mLocal\x1b[22m:   \x1b[36mhttp://localhost:\x1b[1m5173\x1b[22m/\x1b[39m\n";
+        let found = seen("localhost:(?<port>[0-9]+)", None, &[(Stream::Stdout, vite)]);
+        assert_eq!(found, Some(Some("http://localhost:5173".to_owned())));
+        let found = seen("(?<url>http://[^ ]+)$", None, &[(Stream::Stdout, vite)]);
+        assert_eq!(found, Some(Some("http://localhost:5173/".to_owned())));
+        let titled = "\x1b]0;server\x07ready\n";
+        assert_eq!(seen("^ready$", None, &[(Stream::Stdout, titled)]), Some(None));
+        let mut well = Pattern::new("^well$", None).unwrap();
+        assert!(well.is_sign(Stream::Stdout, b"\x1b[2mwell\x1b[0m\n"));
+    }
+
+    #[test]
+    fn a_line_without_a_newline_is_looked_at_once_it_is_left_alone() {
+        let mut watch = Pattern::new("listening on (?<port>[0-9]+)$", Some(LogStream::Stderr)).unwrap();
+        assert!(watch.feed(Stream::Stdout, b"listening on 81").is_none() && !watch.is_unsettled());
+        assert!(watch.feed(Stream::Stderr, b"listening on 8").is_none() && watch.is_unsettled());
+        assert!(watch.feed(Stream::Stderr, b"080").is_none());
+        let found = watch.settle().unwrap().unwrap();
+        assert_eq!(found.endpoint.as_deref(), Some("http://localhost:8080"));
+        let mut other = Pattern::new("ready> ", None).unwrap();
+        assert!(other.feed(Stream::Stdout, b"rea").is_none() && other.settle().is_none());
+        assert!(!other.is_unsettled(), "nothing came since");
+        assert!(other.feed(Stream::Stdout, b"dy>").is_none() && other.is_unsettled());
     }
 
     #[test]

@@ -19,6 +19,16 @@ pub(crate) trait Watch: Send {
     /// fed any more: it may have kept what follows.
     fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>>;
 
+    /// Whether a line has begun that [`Watch::settle`] has not looked at.
+    fn is_unsettled(&self) -> bool {
+        false
+    }
+
+    /// Looks at lines that have no newline and to which nothing was added for a while, such as a prompt.
+    fn settle(&mut self) -> Option<Result<Handshake, HandshakeError>> {
+        None
+    }
+
     /// Takes the next bytes of one stream, and says whether a sign of life ends in them. Looks at every line of them once and
     /// keeps none but the last one's beginning, so that it may go on for ever.
     fn is_sign(&mut self, stream: Stream, bytes: &[u8]) -> bool;

@@ -2,7 +2,7 @@
 //! Has no deadline for the answer; the caller drops it when it takes too long.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,12 +15,11 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// So long the rest of an answer is read whose status is known, so that a server that writes a little more is not cut off.
 const POLITE: Duration = Duration::from_millis(100);
 
-/// Sends a request, a method and a path, to `http://host:port` and gives the status of the answer.
+/// Sends a request, a method and a path such as `POST /v1/shutdown`, and gives the status of the answer.
 ///
 /// # Errors
-/// When the endpoint is not on the loopback interface, nobody answers there, or it is not HTTP.
-pub(crate) async fn ask(endpoint: &str, request: &str) -> io::Result<u16> {
-    let address = address(endpoint).ok_or_else(|| no(format!("{endpoint} is not http on this machine")))?;
+/// When nobody answers there, or it is not HTTP.
+pub(crate) async fn ask(address: SocketAddr, request: &str) -> io::Result<u16> {
     let (method, path) = request.split_once(' ').unwrap_or(("POST", request));
     status(address, method, path.trim()).await
 }
@@ -108,20 +107,38 @@ fn read_status(answer: &[u8]) -> Option<u16> {
     words.next()?.parse().ok()
 }
 
-/// The socket address of `http://host:port/…` where that is on the loopback interface.
-pub(super) fn address(endpoint: &str) -> Option<SocketAddr> {
-    let rest = endpoint.strip_prefix("http://")?;
-    socket_address(rest.split(['/', '?', '#']).next()?).filter(|address| address.ip().is_loopback())
+/// The socket addresses of `http://host:port/…`, in the order in which they are to be tried.
+///
+/// # Errors
+/// When they are not on the loopback interface.
+pub(super) fn addresses(endpoint: &str) -> io::Result<Vec<SocketAddr>> {
+    let rest = endpoint.strip_prefix("http://").unwrap_or_default();
+    let found = socket_addresses(rest.split(['/', '?', '#']).next().unwrap_or_default());
+    if found.is_empty() || !found.iter().all(|address| address.ip().is_loopback()) {
+        return Err(no(format!("{endpoint} is not http on this machine")));
+    }
+    Ok(found)
 }
 
-/// `127.0.0.1:81`, `[::1]:81` or `localhost:81`; a server on all addresses is reached on the loopback one.
-pub(crate) fn socket_address(text: &str) -> Option<SocketAddr> {
-    let text = text.replacen("localhost:", "127.0.0.1:", 1).replacen("0.0.0.0:", "127.0.0.1:", 1);
-    let mut address: SocketAddr = text.parse().ok()?;
-    if address.ip().is_unspecified() {
-        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+/// Where a port is reached on the loopback interface: `localhost` is either of them, and a server binds the one that its
+/// resolver tells first.
+pub(super) fn loopbacks(port: u16) -> [SocketAddr; 2] {
+    [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+}
+
+/// The addresses of `127.0.0.1:81`, `[::1]:81` or `localhost:81`; a server on all addresses is reached on the loopback one.
+/// None for what is no address.
+pub(crate) fn socket_addresses(text: &str) -> Vec<SocketAddr> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return port.parse().map_or_else(|_| Vec::new(), |port| loopbacks(port).to_vec());
     }
-    Some(address)
+    let Ok(mut address) = text.parse::<SocketAddr>() else { return Vec::new() };
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        IpAddr::V6(ip) if ip.is_unspecified() => return loopbacks(address.port()).to_vec(),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    vec![address]
 }
 
 fn no(text: impl Into<String>) -> io::Error {
@@ -135,15 +152,19 @@ mod tests {
     #[test]
     fn only_this_machine() {
         for (endpoint, expected) in [
-            ("http://127.0.0.1:81", Some("127.0.0.1:81")),
-            ("http://localhost:81/x?y", Some("127.0.0.1:81")),
-            ("http://0.0.0.0:81/", Some("127.0.0.1:81")),
-            ("http://[::1]:81", Some("[::1]:81")),
-            ("http://192.0.2.1:81", None),
-            ("https://127.0.0.1:81", None),
-            ("unix:/x", None),
+            ("http://127.0.0.1:81", "127.0.0.1:81"),
+            ("http://localhost:81/x?y", "127.0.0.1:81 [::1]:81"),
+            ("http://0.0.0.0:81/", "127.0.0.1:81"),
+            ("http://[::]:81/", "127.0.0.1:81 [::1]:81"),
+            ("http://[::1]:81", "[::1]:81"),
+            ("http://192.0.2.1:81", ""),
+            ("https://127.0.0.1:81", ""),
+            ("http://localhost:x", ""),
+            ("unix:/x", ""),
         ] {
-            assert_eq!(address(endpoint).map(|found| found.to_string()).as_deref(), expected, "{endpoint}");
+            let found = addresses(endpoint).unwrap_or_default();
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found.join(" "), expected, "{endpoint}");
         }
     }
 

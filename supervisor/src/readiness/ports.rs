@@ -3,17 +3,17 @@
 //! A port is free when it was looked for; who takes it before the worker does is seen by [`Ports::is_taken`] after the
 //! worker has failed.
 
-use gob_core::{PORT_MARK, SpawnPlan};
+use gob_core::{PORT_MARK, PortWish, RunKey, SpawnPlan};
 use std::collections::{HashMap, VecDeque};
-use std::io;
-use std::net::{Ipv4Addr, TcpListener};
-
-use gob_core::RunKey;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
 /// So many ports are not given again soon: their workers may still be about to take them.
 const RECENT: usize = 256;
 /// So often another one is looked for when a recent one comes up.
 const TRIES: usize = 64;
+/// Where a port has to be free: a server on `localhost` may bind either of them.
+const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// The ports that were given.
 #[derive(Debug, Default)]
@@ -22,18 +22,40 @@ pub(crate) struct Ports {
     by_run: HashMap<RunKey, u16>,
 }
 
+/// Why a run gets no port.
+#[derive(Debug)]
+pub(crate) struct NoPort {
+    /// What was tried.
+    pub(crate) doing: String,
+    /// What the kernel said.
+    pub(crate) source: io::Error,
+}
+
 impl Ports {
     /// Gives a free port to a run that may come to be.
     ///
     /// # Errors
-    /// When the kernel has none.
-    pub(crate) fn give(&mut self) -> io::Result<u16> {
+    /// When the kernel has none, or the one port that is wanted is not free.
+    pub(crate) fn give(&mut self, wish: PortWish) -> Result<u16, NoPort> {
+        match wish {
+            PortWish::Only(port) => {
+                free(port).map_err(|source| NoPort { doing: format!("take port {port}"), source })?;
+                Ok(port)
+            }
+            PortWish::Rather(port) if free(port).is_ok() => Ok(port),
+            PortWish::Rather(_) | PortWish::Any => {
+                self.any().map_err(|source| NoPort { doing: "find a free port".to_owned(), source })
+            }
+        }
+    }
+
+    fn any(&mut self) -> io::Result<u16> {
         // Recent ones are held on to while looking, or the kernel might offer the same for ever.
         let mut held = Vec::new();
         for _ in 0..TRIES {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let port = listener.local_addr()?.port();
-            if self.recent.contains(&port) {
+            if self.recent.contains(&port) || bind((Ipv6Addr::LOCALHOST, port).into()).is_err() {
                 held.push(listener);
                 continue;
             }
@@ -43,7 +65,7 @@ impl Ports {
             self.recent.push_back(port);
             return Ok(port);
         }
-        Err(io::ErrorKind::AddrInUse.into())
+        Err(ErrorKind::AddrInUse.into())
     }
 
     /// Notes which port a run was given, now that it has a process; [`Ports::is_taken`] follows.
@@ -53,8 +75,21 @@ impl Ports {
 
     /// Takes a run's port back, now that nothing of the run is left, and says whether somebody else has it.
     pub(crate) fn is_taken(&mut self, key: &RunKey) -> bool {
-        let port = self.by_run.remove(key);
-        port.is_some_and(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err())
+        self.by_run.remove(key).is_some_and(|port| free(port).is_err())
+    }
+}
+
+/// Whether nobody listens on a port of the loopback interface.
+fn free(port: u16) -> io::Result<()> {
+    LOOPBACKS.iter().try_for_each(|ip| bind((*ip, port).into()))
+}
+
+/// Binds an address for a moment. One of a family that the machine does not have is as good as free.
+fn bind(address: std::net::SocketAddr) -> io::Result<()> {
+    match TcpListener::bind(address) {
+        Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AddrNotAvailable => Ok(()),
+        bound => bound.map(drop),
     }
 }
 
@@ -79,7 +114,8 @@ mod tests {
     fn ports_are_given_once_and_taken_ones_are_seen() {
         let mut ports = Ports::default();
         let keys: Vec<RunKey> = (1..100).map(|run| RunKey { name: Name::graph("w").unwrap(), run }).collect();
-        let given: std::collections::BTreeSet<u16> = keys.iter().map(|_| ports.give().unwrap()).collect();
+        let given: std::collections::BTreeSet<u16> =
+            keys.iter().map(|_| ports.give(PortWish::Any).unwrap()).collect();
         assert_eq!(given.len(), keys.len());
         assert!(ports.by_run.is_empty(), "a run that gets no process leaves nothing");
         keys.iter().zip(given).for_each(|(key, port)| ports.keep(key.clone(), port));
@@ -90,5 +126,22 @@ mod tests {
         assert!(!ports.is_taken(&keys[0]), "it is told once");
         assert!(!ports.is_taken(&keys[1]));
         assert_eq!(ports.by_run.len(), keys.len() - 2);
+    }
+
+    #[test]
+    fn a_port_that_is_wished_for_is_given_while_it_is_free() {
+        let mut ports = Ports::default();
+        let port = ports.give(PortWish::Any).unwrap();
+        assert_eq!(ports.give(PortWish::Rather(port)).unwrap(), port);
+        assert_eq!(ports.give(PortWish::Only(port)).unwrap(), port);
+        for ip in LOOPBACKS {
+            // A machine without IPv6 has nobody there.
+            let Ok(taken) = TcpListener::bind((ip, port)) else { continue };
+            assert_ne!(ports.give(PortWish::Rather(port)).unwrap(), port, "{ip}");
+            let refused = ports.give(PortWish::Only(port)).unwrap_err();
+            assert_eq!(refused.source.kind(), ErrorKind::AddrInUse, "{ip}");
+            assert!(refused.doing.contains(&port.to_string()), "{refused:?}");
+            drop(taken);
+        }
     }
 }

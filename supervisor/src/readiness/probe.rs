@@ -7,7 +7,7 @@ use gob_core::{RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc::Sender;
@@ -19,6 +19,8 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 /// A start that takes longer than this is worth saying why.
 const QUIET: Duration = Duration::from_secs(1);
+/// So many addresses of a run are named where its probe fails.
+const SHOWN: usize = 4;
 
 /// What a satisfied attempt has found.
 pub(super) type Ready = (Option<String>, Vec<Port>);
@@ -29,46 +31,63 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, looks: Lo
     let (mut between, longest) = BETWEEN;
     let mut told = String::new();
     loop {
-        let ready = match once(&target, tag, &looks, ATTEMPT).await {
-            Ok(ready) => whose(ready, &target, tag, &looks).await,
-            Err(status) => Err((status, false)),
-        };
-        let (status, at_once) = match ready {
+        let error = match attempt(&target, Some(tag), tag, &looks, ATTEMPT).await {
             Ok((endpoint, ports)) => {
                 // Nothing but its port is known of it.
                 let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
                 return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
             }
-            Err(not_yet) => not_yet,
+            Err(error) => error,
         };
-        if (at_once || begun.elapsed() > QUIET) && status != told {
-            told.clone_from(&status);
-            found.send(Found::NotYet { key: key.clone(), status }).await.unwrap_or_default();
+        // That another process answers there is told at once: the run may be about to die of it.
+        if error.kind() == io::ErrorKind::AddrInUse || begun.elapsed() > QUIET {
+            let status = format!("{}: {error}{}", describe(&target), elsewhere(&target, tag, &looks).await);
+            if status != told {
+                told.clone_from(&status);
+                found.send(Found::NotYet { key: key.clone(), status }).await.unwrap_or_default();
+            }
         }
         sleep(between).await;
         between = (between * 2).min(longest);
     }
 }
 
-/// Makes sure that who answered on a port that was not looked up is of the run's tree: it may be whoever was there before.
-/// If not, why, and whether that is to be told at once: the run may be about to die of it.
-async fn whose(ready: Ready, target: &Target, tag: Tag, looks: &Looks) -> Result<Ready, (String, bool)> {
-    let Target::Http { port: Some(port), .. } = target else { return Ok(ready) };
-    let (endpoint, _) = ready;
-    match make_sure(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)), tag, looks).await {
-        Ok(ports) => Ok((endpoint, ports)),
-        Err(error) => {
-            let at_once = error.kind() == io::ErrorKind::AddrInUse;
-            Err((format!("{}: {error}", describe(target)), at_once))
-        }
-    }
+/// Puts the address on which the run's tree listens in place of one that stands for either loopback address. Where that can't
+/// be told, 127.0.0.1.
+pub(super) async fn located(handshake: Handshake, tag: Tag, looks: &Looks) -> (Handshake, Vec<Port>) {
+    let endpoint = handshake.endpoint.as_deref().unwrap_or_default();
+    let candidates = http::addresses(endpoint).unwrap_or_default();
+    let listening = looks.listening(tag).await.unwrap_or_default();
+    let own = listening.iter().map(|(address, _)| *address).find(|address| candidates.contains(address));
+    let endpoint = own.or(candidates.first().copied()).map(|address| format!("http://{address}"));
+    let ports = listening.into_iter().map(|(_, port)| port).collect();
+    (Handshake { endpoint: endpoint.or(handshake.endpoint), ..handshake }, ports)
 }
 
-/// The ports on which the run's tree listens, of which this has to be one.
+/// Where the run's tree listens, for the case that it is not where the probe looks; empty where the target is no port.
+async fn elsewhere(target: &Target, tag: Tag, looks: &Looks) -> String {
+    let port = match target {
+        Target::Http { port, .. } => *port,
+        Target::Connect { address } => http::socket_addresses(address).first().map(SocketAddr::port),
+        Target::Output => None,
+    };
+    if port.is_none() {
+        return String::new();
+    }
+    let bound = looks.bound(tag).await.unwrap_or_default();
+    if bound.is_empty() {
+        return "; it listens on no port".to_owned();
+    }
+    let shown: Vec<String> = bound.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = if bound.len() > SHOWN { ", …" } else { "" };
+    format!("; it listens on {}{more}", shown.join(", "))
+}
+
+/// Returns the ports on which the run's tree listens, of which this has to be one.
 ///
 /// # Errors
-/// `AddrInUse` when somebody else listens there.
-pub(super) async fn make_sure(address: SocketAddr, tag: Tag, looks: &Looks) -> io::Result<Vec<Port>> {
+/// `AddrInUse` when another process listens there.
+async fn make_sure(address: SocketAddr, tag: Tag, looks: &Looks) -> io::Result<Vec<Port>> {
     let port = address.port();
     match looks.listener(tag, address).await? {
         Listener::Ours(ports) => Ok(ports),
@@ -82,39 +101,105 @@ pub(super) async fn make_sure(address: SocketAddr, tag: Tag, looks: &Looks) -> i
 
 /// Looks once, and says what was seen when that is not what it should be.
 pub(super) async fn once(target: &Target, tag: Tag, looks: &Looks, limit: Duration) -> Result<Ready, String> {
-    let attempt = timeout(limit, attempt(target, tag, looks)).await;
-    let attempt = attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let attempt = attempt(target, None, tag, looks, limit).await;
     attempt.map_err(|error| format!("{}: {error}", describe(target)))
+}
+
+/// Asks whoever is at an endpoint to end, by an HTTP request; where a tag is given, only a process that carries it.
+///
+/// # Errors
+/// When the endpoint is not on the loopback interface, nobody answers there, or another process does.
+pub(super) async fn ask_to_end(
+    endpoint: &str,
+    request: &str,
+    of: Option<Tag>,
+    looks: &Looks,
+) -> io::Result<u16> {
+    let ask = async |address| {
+        if let Some(tag) = of {
+            make_sure(address, tag, looks).await?;
+        }
+        http::ask(address, request).await
+    };
+    first(&http::addresses(endpoint)?, ask).await
+}
+
+/// Tries addresses in turn and returns what the first one gives that is no error, else the error that tells the most.
+async fn first<T>(
+    addresses: &[SocketAddr],
+    mut attempt: impl AsyncFnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = io::Error::from(io::ErrorKind::InvalidInput);
+    for address in addresses {
+        match attempt(*address).await {
+            Ok(found) => return Ok(found),
+            // Nobody is there: what another address says is more.
+            Err(e) if nobody(&e) && last.kind() != io::ErrorKind::InvalidInput => {}
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// Whether an error says no more than that nobody listens at an address, or that the machine has no such address.
+fn nobody(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, NetworkUnreachable};
+    matches!(error.kind(), AddrNotAvailable | ConnectionRefused | NetworkUnreachable)
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 fn describe(target: &Target) -> String {
     match target {
-        Target::Http { port: Some(port), path, .. } => format!("GET http://127.0.0.1:{port}{path}"),
+        Target::Http { port: Some(port), path, .. } => format!("GET http://localhost:{port}{path}"),
         Target::Http { port: None, path, .. } => format!("GET {path}"),
         Target::Connect { address } => format!("connect to {address}"),
         Target::Output => "output".to_owned(),
     }
 }
 
-async fn attempt(target: &Target, tag: Tag, looks: &Looks) -> io::Result<Ready> {
+/// Looks once, for `limit` at most at each address. With `of`, an answer on a port that was not looked up counts only when it
+/// came from a process of that tag: it may be from whoever was there before.
+async fn attempt(
+    target: &Target,
+    of: Option<Tag>,
+    tag: Tag,
+    looks: &Looks,
+    limit: Duration,
+) -> io::Result<Ready> {
     match target {
         Target::Http { port: Some(port), path, status } => {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
-            get(address, path, *status).await?;
-            Ok((Some(format!("http://{address}")), Vec::new()))
+            let addresses = http::loopbacks(*port);
+            let each = limit / 2;
+            let ask = async |address: SocketAddr| {
+                within(each, get(address, path, *status)).await?;
+                let ports = match of {
+                    Some(tag) => make_sure(address, tag, looks).await?,
+                    None => Vec::new(),
+                };
+                Ok((Some(format!("http://{address}")), ports))
+            };
+            first(&addresses, ask).await
         }
-        Target::Http { port: None, path, status } => discover(path, *status, tag, looks).await,
-        Target::Connect { address } => {
-            if let Some(path) = address.strip_prefix("unix:") {
-                drop(UnixStream::connect(path).await?);
-                return Ok((Some(address.clone()), Vec::new()));
-            }
-            let address = http::socket_address(address).ok_or(io::ErrorKind::InvalidInput)?;
-            drop(TcpStream::connect(address).await?);
-            Ok((None, Vec::new()))
-        }
+        Target::Http { port: None, path, status } => within(limit, discover(path, *status, tag, looks)).await,
+        Target::Connect { address } => within(limit, connect(address)).await,
         Target::Output => not_from_outside(),
     }
+}
+
+async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Connects, and closes at once. Only where the host's name has several addresses is the endpoint news.
+async fn connect(address: &str) -> io::Result<Ready> {
+    if let Some(path) = address.strip_prefix("unix:") {
+        drop(UnixStream::connect(path).await?);
+        return Ok((Some(address.to_owned()), Vec::new()));
+    }
+    let addresses = http::socket_addresses(address);
+    let taken = first(&addresses, async |address| TcpStream::connect(address).await.map(|_| address)).await?;
+    let endpoint = (taken.is_ipv6() && addresses.len() > 1).then(|| format!("http://{taken}"));
+    Ok((endpoint, Vec::new()))
 }
 
 /// What a run writes is seen elsewhere.

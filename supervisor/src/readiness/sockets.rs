@@ -36,6 +36,11 @@ impl Looks {
         self.look(move || listener(tag, address)).await
     }
 
+    /// Where the run's tree listens, also where that is not reached on the loopback interface.
+    pub(super) async fn bound(&self, tag: Tag) -> io::Result<Vec<SocketAddr>> {
+        self.look(move || bound(tag)).await
+    }
+
     async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -68,6 +73,12 @@ fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
 fn tree(tag: Tag) -> io::Result<impl Iterator<Item = i32>> {
     let members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
     Ok(members.into_iter().map(|found| found.id.pid))
+}
+
+fn bound(tag: Tag) -> io::Result<Vec<SocketAddr>> {
+    let holders = Holders::of(tree(tag)?);
+    let own = table().into_iter().filter(|(_, inode)| holders.by_inode.contains_key(inode));
+    Ok(own.map(|(address, _)| address).collect())
 }
 
 fn listener(tag: Tag, address: SocketAddr) -> io::Result<Listener> {

@@ -9,7 +9,7 @@ use crate::disks::{At, Disks, Silent};
 use crate::files;
 use crate::graph_lock::{HeldLock, NoLock};
 use crate::program;
-use crate::readiness::with_port;
+use crate::readiness::{NoPort, with_port};
 use crate::runs::{Place, SpawnFailure};
 use gob_core::{Input, New, RunKey, SpawnPlan};
 use nix::fcntl::{OFlag, open};
@@ -73,9 +73,11 @@ impl Shell {
         if let Some(silent) = self.disks.refusal(&lane, &places) {
             return Some(refused(key, silent.into()));
         }
-        let port = match plan.needs_port.then(|| self.ports.give()).transpose() {
+        let port = match plan.port.map(|wish| self.ports.give(wish)).transpose() {
             Ok(port) => port,
-            Err(e) => return Some(refused(key, SpawnFailure::io("find a free port", &e).into())),
+            Err(NoPort { doing, source }) => {
+                return Some(refused(key, SpawnFailure::io(&doing, &source).into()));
+            }
         };
         let plan = Arc::new(port.map_or_else(|| *plan.clone(), |port| with_port(&plan, port)));
         let slot = Arc::new(Slot::default());

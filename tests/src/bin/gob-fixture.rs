@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::ffi::{c_char, c_int};
 use std::fs;
 use std::io::{self, Read, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -182,9 +182,13 @@ impl Worker {
     fn serve_http(&self, what: Http) -> io::Result<()> {
         let args = &self.facts.args;
         let port = args.iter().position(|arg| arg == "--port").and_then(|at| args.get(at + 1)?.parse().ok());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))?;
+        let host = what.host.as_deref().and_then(|host| host.parse().ok());
+        let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let port = what.port.or(port).unwrap_or(0);
+        let listener = TcpListener::bind((host, port))?;
         let port = listener.local_addr()?.port();
-        write_all(1, format!("listening on {{\"port\":{port}}}\n").as_bytes());
+        let line = what.line.unwrap_or_else(|| "listening on {\"port\":{PORT}}\n".to_owned());
+        write_all(1, line.replace("{PORT}", &port.to_string()).as_bytes());
         let sick = what.sick_while.map(|file| self.dir.join(file));
         std::thread::spawn(move || {
             for (n, mut stream) in (0..).zip(listener.incoming().map_while(Result::ok)) {

@@ -20,6 +20,7 @@ mod instance;
 mod interrupts;
 mod liveness;
 mod logs;
+mod loopbacks;
 mod names;
 mod nuke;
 mod orphans;

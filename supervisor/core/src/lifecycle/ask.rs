@@ -155,8 +155,9 @@ fn http_endpoint(worker: &Worker) -> Option<(String, bool)> {
         Check::None | Check::Handshake | Check::Notify | Check::Connect { .. } => None,
         Check::Log { .. } | Check::Delay { .. } => None,
     };
-    let told = told.map(|endpoint| (endpoint, !worker.endpoint_is_its_own));
-    told.or_else(|| worker.port.or(fixed).map(|port| (format!("http://127.0.0.1:{port}"), true)))
+    let own = told.filter(|_| worker.endpoint_is_its_own).map(|endpoint| (endpoint, false));
+    // Which loopback address it is on is found out by whoever asks.
+    own.or_else(|| worker.port.or(fixed).map(|port| (format!("http://localhost:{port}"), true)))
 }
 
 /// An endpoint as it is asked over HTTP, whatever its kind calls that.

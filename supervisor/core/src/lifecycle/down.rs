@@ -68,6 +68,10 @@ impl Core {
         let code =
             if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
         worker.shown.last_lines = last_lines;
+        if worker.ready_mono_ms.is_none() {
+            // Its port may be the reason.
+            worker.last_port = None;
+        }
         let is_looked_for = worker.kind.foreign.is_looked_for();
         self.timers.cancel(&Timer::Sweep(key.name.clone()));
         self.grace_is_over(&key.name);
@@ -90,7 +94,9 @@ impl Core {
     /// The run ended before it was ready, and somebody else has its port: that is nobody's failure, so the next one
     /// begins at once, and whoever waits goes on waiting.
     fn try_another_port(&mut self, key: &RunKey) -> bool {
-        let Some(worker) = self.current(key).filter(|worker| worker.lost_ports < LOST_PORTS) else {
+        let Some(worker) =
+            self.current(key).filter(|worker| worker.lost_ports < LOST_PORTS && worker.kind.port.is_none())
+        else {
             return false;
         };
         worker.lost_ports += 1;

@@ -74,6 +74,7 @@ impl Core {
         (worker.was_served, worker.kind_is_open, worker.root_is_open) = (true, false, false);
         worker.ready_mono_ms = Some(now);
         worker.lost_ports = 0;
+        worker.last_port = worker.port;
         let endpoint = endpoint_of(worker, &handshake);
         worker.endpoint_is_its_own = handshake.endpoint.is_some();
         let shown = &mut worker.shown;

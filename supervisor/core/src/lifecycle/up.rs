@@ -124,6 +124,10 @@ impl Core {
             "ENOENT" | "EACCES" if of_program => {
                 error.hint("gobctl config check says which programs are missing")
             }
+            "EADDRINUSE" => match worker.kind.port {
+                Some(port) => error.hint(format!("see who listens there: ss -ltnp 'sport = :{port}'")),
+                None => error,
+            },
             _ => error,
         };
         self.counters.spawn_failures += 1;

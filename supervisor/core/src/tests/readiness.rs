@@ -4,7 +4,7 @@ use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, code, killed, name, start, stop, view};
 use crate::Note;
-use crate::{Effect, Input, New, Now, PORT_MARK, RunKey, Target};
+use crate::{Effect, Input, New, Now, PORT_MARK, PortWish, RunKey, Target};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::{ErrorCode, State, Timestamp};
@@ -73,7 +73,7 @@ fn a_given_port_is_in_the_plan_the_view_and_the_endpoint() {
         _other => None,
     });
     let plan = plan.expect("a spawn");
-    assert!(plan.needs_port);
+    assert_eq!(plan.port, Some(PortWish::Any));
     assert_eq!(plan.command[1], format!("--port={PORT_MARK}"));
     assert_eq!(plan.env.get("PORT"), Some(PORT_MARK));
     assert_eq!(plan.env.get("NOTIFY_SOCKET"), Some("/run/notify.sock"));
@@ -85,6 +85,40 @@ fn a_given_port_is_in_the_plan_the_view_and_the_endpoint() {
         (view(&world).state, view(&world).endpoint.as_deref()),
         (State::Ready, Some("http://127.0.0.1:4000"))
     );
+}
+
+/// The port that the next start of the worker wishes for.
+fn wish_of_start(world: &World) -> Option<PortWish> {
+    let request = Input::Request { conn: CLI, id: None, request: start("w") };
+    let plan = effects(world, request).into_iter().find_map(|effect| match effect {
+        Effect::Spawn(plan) => Some(plan),
+        _other => None,
+    });
+    plan.expect("a spawn").port
+}
+
+#[test]
+fn a_port_is_wished_for_again_until_a_run_is_not_ready_on_it() {
+    let mut kind = checked(Check::Notify);
+    kind.command = vec!["server".into(), "--port={port}".into()];
+    let mut world = World::new(kind.clone());
+    world.takes(&Step::Join(CLI, "cli"));
+    assert_eq!(wish_of_start(&world), Some(PortWish::Any));
+    let ends = [Step::Exited(name("w"), gob_protocol::Exit::Code { code: 3 }), Step::Swept(name("w"))];
+    for ready in [true, false] {
+        world.takes(&Step::Ask(CLI, start("w")));
+        world.takes(&Step::Spawned(name("w")));
+        if ready {
+            world.takes(&Step::Notified(name("w"), Note { ready: true, ..Note::default() }));
+        }
+        ends.iter().for_each(|step| world.takes(step));
+        let expected = if ready { PortWish::Rather(4000) } else { PortWish::Any };
+        assert_eq!(wish_of_start(&world), Some(expected));
+    }
+    let fixed = World::new(Kind { port: Some(7878), ..kind });
+    let mut fixed = fixed;
+    fixed.takes(&Step::Join(CLI, "cli"));
+    assert_eq!(wish_of_start(&fixed), Some(PortWish::Only(7878)));
 }
 
 #[test]

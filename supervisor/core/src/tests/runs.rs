@@ -185,7 +185,7 @@ impl Runs {
             signals: 0,
             http: false,
             probing: false,
-            needs_port: plan.needs_port,
+            needs_port: plan.port.is_some(),
             sweeping: false,
             lingering: false,
             census: false,

@@ -74,7 +74,7 @@ fn does(world: &mut World, step: &Step) -> Vec<String> {
 const POST: &str = "POST /w to http://127.0.0.1:4000";
 
 /// The same, where nobody has seen yet that it is the run that listens there.
-const POST_IF: &str = "POST /w to http://127.0.0.1:4000, if that is it";
+const POST_IF: &str = "POST /w to http://localhost:4000, if that is it";
 
 #[test]
 fn only_who_was_seen_there_is_asked_without_another_look() {

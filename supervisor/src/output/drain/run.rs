@@ -10,6 +10,7 @@ use crate::output::{Attached, FromOutput};
 use gob_core::RunKey;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::slots::Token;
 
@@ -22,6 +23,8 @@ pub(super) struct Run {
     pub(super) pipes: [Option<Pipe>; 2],
     /// Somebody waits for [`FromOutput::Drained`].
     pub(super) asked: bool,
+    /// When its unfinished lines are looked at, if nothing more comes.
+    pub(super) settles_at: Option<Instant>,
     watches: Watches,
 }
 
@@ -35,7 +38,7 @@ impl Run {
             made.inspect_err(|error| tracing::warn!(?key, %error, "cannot read a worker's output")).ok()
         };
         let pipes = [pipe(run.pipes.stdout, stdout), pipe(run.pipes.stderr, stderr)];
-        Self { id, key, tap: run.tap, pipes, asked: false, watches: run.watches }
+        Self { id, key, tap: run.tap, pipes, asked: false, settles_at: None, watches: run.watches }
     }
 
     /// Sees what was read, and tells what there is to report of it.
@@ -47,6 +50,19 @@ impl Run {
             self.tap.saw();
         }
         let result = self.watches.ready.as_mut()?.feed(stream, bytes)?;
+        self.watches.ready = None;
+        Some(FromOutput::Handshake { key: self.key.clone(), result })
+    }
+
+    /// Whether a line has begun that may be all there is to say that it is ready.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.watches.ready.as_ref().is_some_and(|ready| ready.is_unsettled())
+    }
+
+    /// Looks at unfinished lines, and tells what there is to report of them.
+    pub(super) fn settle(&mut self) -> Option<FromOutput> {
+        self.settles_at = None;
+        let result = self.watches.ready.as_mut()?.settle()?;
         self.watches.ready = None;
         Some(FromOutput::Handshake { key: self.key.clone(), result })
     }

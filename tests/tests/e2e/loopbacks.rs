@@ -1,0 +1,114 @@
+//! Servers on either address of the loopback interface, and ports that stay: what `localhost` is differs from program to program.
+
+use crate::readiness::gob;
+use gob_tests::Gob;
+use gob_tests::script::{Http, Step};
+use gob_tests::wait;
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+
+/// A server on `[::1]`, as Node makes one that is told `localhost`.
+fn ipv6() -> Http {
+    Http { host: Some("::1".to_owned()), ..Http::default() }
+}
+
+fn start(gob: &Gob, http: Http) -> Value {
+    gob.script("g", &[Step::Http(http)]);
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}))["worker"].clone()
+}
+
+/// The port in a worker's endpoint.
+fn port_of(worker: &Value) -> u16 {
+    let endpoint = worker["endpoint"].as_str().unwrap_or_else(|| panic!("no endpoint: {worker}"));
+    endpoint.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_server_on_the_other_loopback_address_is_ready_well_and_asked_to_end() {
+    let lines = "readiness = { type = \"http\", path = \"/healthz\" }\n\
+                 liveness = { type = \"http\", path = \"/healthz\", interval = \"50ms\", failures = 1 }\n\
+                 stop = { http = \"POST /v1/shutdown\", grace = \"20s\" }";
+    let gob = gob(true, lines);
+    let worker = start(&gob, Http { takes_shutdown: true, ..ipv6() });
+    let expected = format!("http://[::1]:{}", port_of(&worker));
+    assert_eq!((&worker["state"], worker["endpoint"].as_str()), (&json!("ready"), Some(expected.as_str())));
+    let mut events = gob.events();
+    // Several probes later it is still well.
+    wait::while_time_passes(std::time::Duration::from_millis(400));
+    assert_eq!(gob.connect().ok("get", json!({"name": "g"}))["worker"]["state"], "ready");
+    let data = gob.connect_as("cli").ok("stop", json!({"name": "g"}));
+    assert_eq!(data["worker"]["exit"], json!({"code": 0}), "{data}");
+    let stopped = events.event("worker_stopped", "g");
+    assert_eq!(stopped["worker"]["exit"], json!({"code": 0}));
+}
+
+#[test]
+fn every_check_that_knows_a_port_alone_finds_the_address() {
+    for check in [
+        "{ type = \"connect\", address = \"localhost:{port}\" }",
+        "{ type = \"log\", pattern = 'listening on .*:(?<port>[0-9]+)' }",
+    ] {
+        let gob = gob(true, &format!("readiness = {check}"));
+        let worker = start(&gob, ipv6());
+        assert_eq!(worker["endpoint"], format!("http://[::1]:{}", port_of(&worker)), "{check}");
+    }
+}
+
+#[test]
+fn a_line_in_colour_or_without_its_end_is_seen() {
+    let vite =
+        "  \u{1b}[1mLocal\u{1b}[22m:   \u{1b}[36mhttp://localhost:\u{1b}[1m{PORT}\u{1b}[22m/\u{1b}[39m\n";
+    let prompt = "started\nlistening at localhost:{PORT} > ";
+    for line in [vite, prompt] {
+        let gob = gob(false, "readiness = { type = \"log\", pattern = 'localhost:(?<port>[0-9]+)' }");
+        let worker = start(&gob, Http { line: Some(line.to_owned()), ..Http::default() });
+        assert_eq!(worker["endpoint"], format!("http://127.0.0.1:{}", port_of(&worker)), "{line:?}");
+    }
+}
+
+#[test]
+fn a_failure_says_where_the_worker_listens() {
+    let lines = "readiness = { type = \"http\", path = \"/\", port = \"{port}\", timeout = \"3s\" }";
+    let gob = gob(true, lines);
+    // It does not heed the port that it is given.
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    gob.script("g", &[Step::Http(Http { port: Some(other), ..Http::default() })]);
+    let error = gob.connect_as("cli").err("start", json!({"graph": "g"}), "server-start-timeout");
+    let words = format!("it listens on 127.0.0.1:{other}");
+    assert!(error["message"].as_str().unwrap().contains(&words), "{error}");
+}
+
+#[test]
+fn a_port_stays_over_stops_and_restarts_while_nobody_takes_it() {
+    let gob = gob(true, "readiness = { type = \"http\", path = \"/\" }");
+    let port = port_of(&start(&gob, Http::default()));
+    let mut conn = gob.connect_as("cli");
+    assert_eq!(port_of(&conn.ok("restart", json!({"name": "g"}))["worker"]), port);
+    conn.ok("stop", json!({"name": "g"}));
+    assert_eq!(port_of(&conn.ok("start", json!({"graph": "g"}))["worker"]), port);
+    conn.ok("stop", json!({"name": "g"}));
+    let thief = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let other = port_of(&conn.ok("start", json!({"graph": "g"}))["worker"]);
+    assert_ne!(other, port);
+    drop(thief);
+    // The one that it has now is the one that it keeps.
+    assert_eq!(port_of(&conn.ok("restart", json!({"name": "g"}))["worker"]), other);
+}
+
+#[test]
+fn a_port_that_the_kind_says_is_that_one_or_none() {
+    let taken = TcpListener::bind((Ipv6Addr::LOCALHOST, 0))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let gob = gob(true, &format!("readiness = {{ type = \"http\", path = \"/\" }}\nport = {port}"));
+    gob.script("g", &[Step::Http(Http::default())]);
+    let mut conn = gob.connect_as("cli");
+    let error = conn.err("start", json!({"graph": "g"}), "server-start-failed");
+    let (message, hint) = (error["message"].as_str().unwrap(), error["hint"].as_str().unwrap());
+    assert!(message.contains(&format!("take port {port}")), "{error}");
+    assert!(hint.contains(&format!("sport = :{port}")), "{error}");
+    assert_eq!(error["details"]["errno"], "EADDRINUSE");
+    drop(taken);
+    assert_eq!(port_of(&conn.ok("start", json!({"graph": "g"}))["worker"]), port);
+}
