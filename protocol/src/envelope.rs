@@ -70,6 +70,11 @@ pub trait Requests<'de>: Sized {
     /// What a person can do about a type that is not of the set.
     const UNKNOWN_HINT: &'static str;
 
+    /// The types of the set, where a client that asked for another one is told them.
+    fn types() -> impl Iterator<Item = &'static str> {
+        std::iter::empty()
+    }
+
     /// Reads the payload of a request of this type; `None` when there is no such type.
     ///
     /// # Errors
@@ -152,7 +157,7 @@ pub fn parse_requests<'a, R: Requests<'a>>(line: &'a [u8]) -> Result<Incoming<R>
                 explain("payload", payload, offset, |tracked| R::parse(&envelope.type_name, tracked)?.err());
             Err(Rejected { id, error: Box::new(error) })
         }
-        None => Err(Rejected { id, error: Box::new(unknown_request(&envelope.type_name, R::UNKNOWN_HINT)) }),
+        None => Err(Rejected { id, error: Box::new(unknown_request::<R>(&envelope.type_name)) }),
     }
 }
 

@@ -163,6 +163,14 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
     root
 }
 
+/// The help of a verb that takes `--help` as a flag of its own.
+pub(crate) fn help_of(verb: &Verb) -> String {
+    let mut root = root(Some(verb));
+    root.build();
+    let help = root.find_subcommand_mut(verb.name).map(|command| command.render_help().to_string());
+    terminal::fold(&help.unwrap_or_default(), terminal::prose_width())
+}
+
 /// The end of a verb's help: what else the verb may be called, and the flags of all verbs.
 fn also(aliases: &[&str]) -> String {
     let names: Vec<String> = aliases.iter().map(|alias| format!("gobctl {alias}")).collect();

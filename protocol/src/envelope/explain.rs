@@ -1,5 +1,6 @@
 //! What is wrong with a line, where, and what to do about it.
 
+use super::Requests;
 use crate::error::{ErrorCode, WireError};
 use crate::name::{INVALID_NAME, INVALID_OWNER};
 use crate::suggest::nearest;
@@ -81,11 +82,19 @@ fn place(field: &str, position: usize) -> serde_json::Value {
     serde_json::json!({"field": field, "position": position})
 }
 
-pub(super) fn unknown_request(type_name: &str, hint: &str) -> WireError {
+pub(super) fn unknown_request<'a, R: Requests<'a>>(type_name: &str) -> WireError {
     let shown: String = type_name.chars().take(64).collect();
-    WireError::new(ErrorCode::UnknownRequest, format!("there is no request type {shown:?}"))
-        .hint(hint)
-        .details(serde_json::json!({"field": "type", "position": 0}))
+    let error = WireError::new(ErrorCode::UnknownRequest, format!("there is no request type {shown:?}"));
+    let types: Vec<&str> = R::types().collect();
+    if types.is_empty() {
+        return error.hint(R::UNKNOWN_HINT).details(place("type", 0));
+    }
+    let all = types.join(", ");
+    let hint = match nearest(&shown, types.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? There are: {all}"),
+        None => format!("there are: {all}"),
+    };
+    error.hint(hint).details(serde_json::json!({"field": "type", "position": 0, "types": types}))
 }
 
 /// The field that serde names in its message: it does so in backticks, and its errors carry it nowhere else.

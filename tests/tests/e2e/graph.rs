@@ -50,6 +50,42 @@ fn from_the_shell() {
 }
 
 #[test]
+fn the_shell_is_told_what_a_graph_can_be_asked() {
+    let gob = Gob::with(Worker::Real);
+    let output = gob.ctl(["invoke", "notes", "--help"]).ok();
+    assert!(output.contains("gobctl start notes"), "{output}");
+    gob.ctl(["start", "notes"]).ok();
+    let output = gob.ctl(["invoke", "notes", "--help"]).ok();
+    for text in ["Usage: gobctl invoke", "Requests of notes:", "search", "text, limit?"] {
+        assert!(output.contains(text), "{text}: {output}");
+    }
+    let data = gob.ctl(["invoke", "notes", "--help", "--json"]).json();
+    let listed = data["requests"].as_array().unwrap();
+    assert!(
+        listed.iter().any(|entry| entry["type"] == "put" && entry["fields"] == json!(["nodes", "edges"]))
+    );
+    let output = gob.ctl(["invoke", "notes", "serch"]).fails(2);
+    assert!(output.stderr.contains("did you mean `search`? There are: ping, put"), "{output}");
+}
+
+#[test]
+fn a_graph_that_was_taken_away_is_told_and_nothing_more_is_acknowledged() {
+    let gob = Gob::with(Worker::Real);
+    let mut watcher = gob.events();
+    gob.connect_as("cli").ok("start", json!({"graph": "notes"}));
+    watcher.event("worker_ready", "notes");
+    let put = json!({"nodes": [node("a")]}).to_string();
+    gob.ctl(["invoke", "notes", "put", &put]).ok();
+    fs::rename(gob.graph_dir("notes"), gob.graph_dir("aside")).unwrap();
+    let output = gob.ctl(["invoke", "notes", "put", &put]).fails(1);
+    assert!(output.stderr.contains("is not where it was: it is gone"), "{output}");
+    let ended = watcher.find("the end", DEADLINE, |event| !event["worker"]["exit"].is_null());
+    assert_eq!(ended["worker"]["exit"], json!({"code": 1}), "{ended}");
+    let said = fs::read_to_string(gob.state_dir().join("logs/notes/1.stderr.log")).unwrap();
+    assert!(said.contains("graph-gone: ") && said.contains("put the file back"), "{said}");
+}
+
+#[test]
 fn a_batch_is_all_or_nothing() {
     let gob = Gob::with(Worker::Real);
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));

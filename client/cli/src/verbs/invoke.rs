@@ -9,9 +9,11 @@ use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
 use crate::import::import;
 use crate::progress::Progress;
-use crate::text::shell_word;
+use crate::table::{Align, Narrower, fitted};
+use crate::terminal::prose_width;
+use crate::text::{escape, shell_word};
 use crate::{json, out};
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::endpoint::Endpoint;
 use gob_client::protocol::answer::WorkerData;
 use gob_client::protocol::request::ByName;
@@ -28,15 +30,24 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: WORKERS,
     about: "Send one request to a worker that speaks JSON lines",
-    examples: "Examples:\n  gobctl invoke demo stats\n  gobctl invoke demo search '{\"text\":\"ada\"}'\n  gobctl invoke demo put - < nodes.json\n  gobctl invoke demo import - < graph.jsonl\n  gobctl invoke demo export > graph.jsonl\n",
+    examples: "Examples:\n  gobctl invoke demo --help                  what demo can be asked\n  gobctl invoke demo stats\n  gobctl invoke demo search '{\"text\":\"ada\"}'\n  gobctl invoke demo put - < nodes.json\n  gobctl invoke demo import - < graph.jsonl\n  gobctl invoke demo export > graph.jsonl\n",
     command: |command| {
         command
-            .arg(name_arg("GRAPH"))
+            .disable_help_flag(true)
+            .override_usage("gobctl invoke [OPTIONS] <GRAPH> <TYPE> [JSON]")
+            .arg(name_arg("GRAPH").required(false).required_unless_present("help"))
             .arg(
                 Arg::new("type")
                     .value_name("TYPE")
-                    .required(true)
+                    .required_unless_present("help")
                     .help("The request's type, as the worker names it"),
+            )
+            .arg(
+                Arg::new("help")
+                    .short('h')
+                    .long("help")
+                    .action(ArgAction::SetTrue)
+                    .help("Print help; of a GRAPH that is up, its requests too (as data with --json)"),
             )
             .arg(Arg::new("payload").value_name("JSON").help("Its payload; - reads it from standard input"))
     },
@@ -47,6 +58,9 @@ pub(crate) const VERB: Verb = Verb {
 const TIMEOUT: Duration = Duration::from_secs(62);
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    if matches.get_flag("help") {
+        return help(context, matches.get_one::<Name>("name"));
+    }
     let name = name(matches)?;
     let type_name = matches.get_one::<String>("type").cloned().unwrap_or_default();
     let given = matches.get_one::<String>("payload").map(String::as_str);
@@ -71,6 +85,71 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         out::print(&json::shown(&data, context.json))?;
     }
     Ok(0)
+}
+
+/// What a worker says of its requests.
+#[derive(Deserialize)]
+struct Listed {
+    requests: Vec<Entry>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    type_name: String,
+    #[serde(default)]
+    about: String,
+    #[serde(default)]
+    payload: String,
+}
+
+/// Prints the verb's help, and the requests of a worker that is named and can tell them. Starts nothing.
+fn help(context: &Context, name: Option<&Name>) -> Result<u8, Failure> {
+    let asked = name.map(|name| (name, requests_of(context, name)));
+    if context.json
+        && let Some((_, listed)) = asked
+    {
+        out::print(&json::shown(&listed?, true))?;
+        return Ok(0);
+    }
+    out::print(&crate::args::help_of(&VERB))?;
+    match asked {
+        Some((name, Ok(data))) => {
+            out::print(&format!("\nRequests of {}:\n{}", escape(name.as_str()), rows(&data)?))?
+        }
+        Some((name, Err(_))) => {
+            let name = name.as_argument();
+            out::print(&format!(
+                "\nIts requests are listed once it is up and tells them: gobctl start {name}\n"
+            ))?;
+        }
+        None => out::print("\ngobctl invoke GRAPH --help lists the requests of a graph that is up.\n")?,
+    }
+    Ok(0)
+}
+
+fn requests_of(context: &Context, name: &Name) -> Result<Box<RawValue>, Failure> {
+    let context = Context { autostart: false, ..context.clone() };
+    let worker = find(&context, name)?;
+    let timeout = context.timeout.unwrap_or(TIMEOUT);
+    let endpoint = worker.endpoint.as_deref().unwrap_or_default();
+    let connected = Endpoint::connect(endpoint, timeout);
+    let told = connected.and_then(|mut worker| worker.call("requests", None, timeout));
+    told.map_err(|error| of_worker(name, "requests", error.into()))
+}
+
+/// A line for each request.
+fn rows(data: &RawValue) -> Result<String, Failure> {
+    let Listed { requests } = requests::read("requests", data)?;
+    let rows: Vec<[String; 3]> = requests
+        .iter()
+        .map(|entry| [format!("  {}", entry.type_name), entry.about.clone(), entry.payload.replace('`', "")])
+        .map(|row| row.map(|cell| escape(&cell)))
+        .collect();
+    let steps = [Narrower::Cut(2, 20), Narrower::Without(2)];
+    let lines = fitted([Align::Left; 3], &rows, Some(prose_width()), &steps);
+    Ok(lines.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect())
 }
 
 /// Asks for the worker, which has to be up and reachable.

@@ -3,6 +3,7 @@
 //! A handler gets the checked payload and a [`Context`], appends the data of its response to the output, and
 //! returns; the connection makes the frame. Handlers keep no state of their own.
 
+pub(crate) mod catalog;
 mod export;
 mod get;
 mod import;
@@ -58,10 +59,16 @@ pub(crate) enum Request<'a> {
     ImportAbort,
     /// The whole graph.
     Export,
+    /// What may be asked.
+    Requests,
 }
 
 impl<'de: 'a, 'a> Requests<'de> for Request<'a> {
-    const UNKNOWN_HINT: &'static str = "the requests of a graph worker are listed in its REQUESTS.md";
+    const UNKNOWN_HINT: &'static str = "the request `requests` lists them";
+
+    fn types() -> impl Iterator<Item = &'static str> {
+        catalog::REQUESTS.iter().map(|entry| entry.name)
+    }
 
     fn parse<D: Deserializer<'de>>(type_name: &str, payload: D) -> Option<Result<Self, D::Error>> {
         let empty = |payload: D, request: Self| Empty::deserialize(payload).map(|Empty {}| request);
@@ -80,6 +87,7 @@ impl<'de: 'a, 'a> Requests<'de> for Request<'a> {
             "import_end" => empty(payload, Self::ImportEnd),
             "import_abort" => empty(payload, Self::ImportAbort),
             "export" => empty(payload, Self::Export),
+            "requests" => empty(payload, Self::Requests),
             _ => return None,
         })
     }
@@ -156,6 +164,7 @@ pub(crate) fn answer(request: &Request<'_>, context: &mut Context<'_, '_>) -> Re
         Request::ImportEnd => import::end(context),
         Request::ImportAbort => import::abort(context),
         Request::Export => export::export(context),
+        Request::Requests => context.data(&catalog::Listed { requests: catalog::REQUESTS }),
     }
 }
 
@@ -236,7 +245,13 @@ fn invalid(field: &str, message: impl Into<String>) -> Refusal {
 /// A node that is not in the graph.
 fn no_node(field: &str, id: &str) -> Refusal {
     let error = WireError::new(ErrorCode::InvalidRequest, format!("there is no node {id:?}"));
-    Refusal::from(error.hint("put it first").details(json!({"field": field, "node": id})))
+    // An edge needs it, a walk looks for it.
+    let hint = if field.contains(".edge") {
+        "put it first, or along with the edge"
+    } else {
+        "search finds ids by their words"
+    };
+    Refusal::from(error.hint(hint).details(json!({"field": field, "node": id})))
 }
 
 /// A number that a client may give, between 1 and `max`.
