@@ -4,13 +4,14 @@
 //! the requests that are on their way.
 
 use crate::failure::Failure;
+use crate::progress::Progress;
 use gob_client::conn::RequestId;
 use gob_client::endpoint::Endpoint;
 use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::io::BufRead;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A request is sent once it holds this much, in bytes of JSON.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -19,14 +20,24 @@ const ENVELOPE_BYTES: usize = 256;
 /// Requests on their way.
 const IN_FLIGHT: usize = 16;
 
+/// How far an import is.
+pub(crate) enum Step<'a> {
+    /// So many lines were read.
+    Read(u64),
+    /// All are read, and the worker tells of its progress.
+    Frame(&'a str),
+}
+
 /// Imports all of `input` and returns what the worker says to its end.
 pub(crate) fn import(
     worker: &mut Endpoint,
     mut input: impl BufRead,
     timeout: Duration,
-    on_frame: impl FnMut(&str) -> Result<(), Failure>,
+    mut on_step: impl FnMut(Step<'_>) -> Result<(), Failure>,
 ) -> Result<Box<RawValue>, Failure> {
+    on_step(Step::Read(0))?;
     worker.call("import_begin", None, timeout)?;
+    let mut told = Instant::now();
     let mut stream = Stream { worker, timeout, in_flight: VecDeque::new(), batch: String::new() };
     let (mut line, mut number) = (Vec::new(), 0_u64);
     loop {
@@ -39,11 +50,15 @@ pub(crate) fn import(
         }
         number += 1;
         stream.push(&line, number)?;
+        if told.elapsed() >= Progress::EVERY {
+            told = Instant::now();
+            on_step(Step::Read(number))?;
+        }
     }
     stream.send()?;
     while stream.take_answer()? {}
     let id = stream.worker.send("import_end", None)?;
-    stream.worker.wait_with_frames(id, timeout, on_frame)
+    stream.worker.wait_with_frames(id, timeout, |frame| on_step(Step::Frame(frame)))
 }
 
 struct Stream<'a> {

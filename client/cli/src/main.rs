@@ -33,6 +33,7 @@ mod process;
 mod progress;
 mod render;
 mod rows;
+mod screen;
 mod stream;
 mod style;
 mod suggest;

@@ -67,6 +67,7 @@ pub(crate) struct Stream<'a> {
     subscription: Subscription,
     /// It had a connection before.
     had_one: bool,
+    lost: bool,
 }
 
 impl<'a> Stream<'a> {
@@ -76,7 +77,12 @@ impl<'a> Stream<'a> {
         let first = context.connect("subscribe")?;
         let connector = context.connector()?.autostart(false);
         let subscription = Subscription::on(first, connector, filter);
-        Ok(Self { context, verb, end, subscription, had_one: false })
+        Ok(Self { context, verb, end, subscription, had_one: false, lost: false })
+    }
+
+    /// Whether the supervisor has gone, and no other one is there yet.
+    pub(crate) const fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Waits for what comes next, for `tick` at most.
@@ -86,6 +92,7 @@ impl<'a> Stream<'a> {
         loop {
             match self.subscription.next(deadline)? {
                 Some(Update::Subscribed(data)) => {
+                    self.lost = false;
                     if std::mem::replace(&mut self.had_one, true) {
                         self.context.note(if data.gap {
                             "another supervisor is there; what happened in between is not known, this is what there is"
@@ -99,7 +106,10 @@ impl<'a> Stream<'a> {
                     return Ok(Told::Subscribed(data));
                 }
                 Some(Update::Frame(line)) => return Ok(Told::Frame(line)),
-                Some(Update::Disconnected) => self.context.note(GONE),
+                Some(Update::Disconnected) => {
+                    self.lost = true;
+                    self.context.note(GONE);
+                }
                 None => {
                     self.end.check(self.verb)?;
                     return Ok(Told::Nothing);

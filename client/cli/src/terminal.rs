@@ -2,7 +2,7 @@
 
 use crate::text::escape;
 use std::os::fd::AsFd;
-use terminal_size::{Width, terminal_size_of};
+use terminal_size::{Height, Width, terminal_size_of};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The width of a terminal that does not tell it.
@@ -28,6 +28,15 @@ pub(crate) fn stdout_width() -> Option<usize> {
     use std::io::IsTerminal;
     let stdout = std::io::stdout();
     stdout.is_terminal().then(|| width_of(&stdout))
+}
+
+/// Lines of the terminal on standard output.
+pub(crate) fn stdout_height() -> usize {
+    const UNKNOWN: usize = 24;
+    match terminal_size_of(std::io::stdout()) {
+        Some((_, Height(height))) if height > 0 => usize::from(height),
+        _ => UNKNOWN,
+    }
 }
 
 /// Cells of a line on standard error.

@@ -32,6 +32,7 @@ mod recovery;
 mod replaced;
 mod resources;
 mod runtime_dir;
+mod screen;
 mod servers;
 mod sockets;
 mod spawn;

@@ -1,9 +1,13 @@
-//! `gobctl get NAME`: `status NAME --json` in one word.
+//! `gobctl get NAME`: `status NAME --json` in one word, spread over lines on a terminal.
 
 use super::{LOOKING, Verb};
-use crate::each::{name, name_arg};
-use crate::{context::Context, failure::Failure};
+use crate::context::Context;
+use crate::each::{ask_of, name, name_arg};
+use crate::failure::Failure;
+use crate::{json, out};
 use clap::ArgMatches;
+use gob_client::Request;
+use gob_client::protocol::request::ByName;
 
 pub(crate) const VERB: Verb = Verb {
     name: "get",
@@ -16,6 +20,11 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
+    let name = name(matches)?;
+    // Errors are JSON too; on a terminal the data is spread over lines, unless it was asked for as it came.
+    let as_it_came = context.json;
     let context = Context { json: true, ..context.clone() };
-    super::status::one(&context, name(matches)?)
+    let (_, data) = ask_of(&context, &name, &Request::Get(ByName { name: name.clone() }))?;
+    out::print(&json::shown(&data, as_it_came))?;
+    Ok(0)
 }

@@ -7,7 +7,7 @@ use super::{Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
-use crate::import::import;
+use crate::import::{Step, import};
 use crate::progress::Progress;
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::prose_width;
@@ -72,7 +72,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut exchange = Exchange::new(context, &name, &type_name);
     let result = Endpoint::connect(endpoint, timeout).map_err(Failure::from).and_then(|mut worker| {
         if streams_in {
-            return import(&mut worker, std::io::stdin().lock(), timeout, |frame| exchange.frame(frame));
+            return import(&mut worker, std::io::stdin().lock(), timeout, |step| match step {
+                Step::Read(lines) => {
+                    exchange.progress.say(&format!("{lines} lines read"));
+                    Ok(())
+                }
+                Step::Frame(frame) => exchange.frame(frame),
+            });
         }
         let id = worker.send(&type_name, payload.as_deref())?;
         worker.wait_with_frames(id, timeout, |frame| exchange.frame(frame))

@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::stream::{Stream, Told};
+use crate::screen::Screen;
+use crate::stream::{GONE, Stream, Told};
 use crate::text::now;
 use crate::{out, rows};
 use gob_client::View;
@@ -23,10 +24,13 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
         snapshot: true,
         ..Subscribe::default()
     };
-    let mut stream = Stream::open(context, "list --watch", wanted)?;
-    let mut model = Model::default();
-    out::end_with_reader();
     let redraws = std::io::stdout().is_terminal() && !context.json;
+    // What is said beside a screen that is redrawn would be drawn over: it stands in it.
+    let aside = Context { quiet: context.quiet || redraws, ..context.clone() };
+    let mut stream = Stream::open(&aside, "list --watch", wanted)?;
+    let mut model = Model::default();
+    let screen = redraws.then(Screen::enter).transpose()?;
+    out::end_with_reader();
     loop {
         match stream.next(redraws.then_some(TICK))? {
             Told::Subscribed(data) => drop(model.subscribed(&data)),
@@ -36,19 +40,16 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
         }
         let workers: Vec<View> =
             model.workers().filter(|worker| super::list::passes(filter, worker)).cloned().collect();
-        out::print(&frame(context, workers, redraws))?;
-    }
-}
-
-fn frame(context: &Context, workers: Vec<View>, redraws: bool) -> String {
-    if context.json {
-        return format!("{}\n", serde_json::to_string(&ListData { workers }).unwrap_or_default());
-    }
-    let table = rows::list_of(&workers, now(), context.look());
-    if redraws {
-        // Home, then clear what is below: no flicker, nothing left of a longer list.
-        format!("\x1b[H\x1b[J{table}")
-    } else {
-        format!("{table}\n")
+        if context.json {
+            let data = serde_json::to_string(&ListData { workers }).unwrap_or_default();
+            out::print(&format!("{data}\n"))?;
+            continue;
+        }
+        let table = rows::list_of(&workers, now(), context.look());
+        match &screen {
+            Some(screen) if stream.is_lost() => screen.draw(&context.folded(&format!("{table}{GONE}\n")))?,
+            Some(screen) => screen.draw(&table)?,
+            None => out::print(&format!("{table}\n"))?,
+        }
     }
 }
