@@ -34,4 +34,4 @@ pub use frame::{FrameTooLong, Framer};
 pub use name::{Name, NameError, Owner};
 pub use request::{Request, Wait};
 pub use time::Timestamp;
-pub use view::{Exit, ProcessId, Receipt, Signalled, State, Status, View};
+pub use view::{Exit, ProcessId, Receipt, Signalled, State, Status, Survivor, View};

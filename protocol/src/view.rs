@@ -233,6 +233,30 @@ pub struct Signalled {
     pub signals: Vec<String>,
     /// How long after the stop it was seen to be gone; null when it was not.
     pub ended_ms: Option<u64>,
+    /// Why it could not be signalled, as the errno's name: `EPERM` where it has become another user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A process that a stop could not end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survivor {
+    /// Its process id.
+    pub pid: i32,
+    /// Its start in clock ticks since boot; 0 where `/proc` hides it.
+    pub start_time: u64,
+    /// Its user, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Why it could not be signalled, as the errno's name; none when it was, and does not go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl From<ProcessId> for Survivor {
+    fn from(ProcessId { pid, start_time }: ProcessId) -> Self {
+        Self { pid, start_time, uid: None, error: None }
+    }
 }
 
 /// Proof of a stop: what was signalled, and that nothing survived (PROTOCOL 5).
@@ -241,7 +265,7 @@ pub struct Receipt {
     /// Every process that was ended.
     pub signalled: Vec<Signalled>,
     /// Every process that is still there.
-    pub survivors: Vec<ProcessId>,
+    pub survivors: Vec<Survivor>,
 }
 
 /// The supervisor's own health (PROTOCOL 9).
@@ -281,6 +305,9 @@ pub struct Status {
     pub rss_bytes: u64,
     pub keeper_pid: i32,
     pub cgroup: bool,
+    /// How many runs live whose processes could not be marked; later than version 1.0.
+    #[serde(default)]
+    pub unmarked_runs: u64,
     /// Where its files are; later than version 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirs: Option<Arc<ServerDirs>>,

@@ -87,6 +87,11 @@ impl Cgroups {
         old.flat_map(|entry| clear(&entry.path())).collect()
     }
 
+    /// Whether a process is in the group of a run.
+    pub(crate) fn has(&self, tag: Tag, pid: i32) -> bool {
+        members(&self.path(tag)).contains(&pid)
+    }
+
     fn path(&self, tag: Tag) -> PathBuf {
         let Tag(number) = tag;
         self.base.join(format!(

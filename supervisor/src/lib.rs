@@ -107,7 +107,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let config = boot.core_config(*read, &recovery);
     let boot::Recovery { tags, journal, cgroups, mut leftovers, gone, .. } = recovery;
     boot.journal_failures = journal.failures();
-    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files)
+    let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, boot.server.instance.clone())
         .map_err(BootError::io("open", "/dev/null"))?;
     let core = Core::new(config, shell::now(started));
     let (listener, socket) = boot.publish()?;

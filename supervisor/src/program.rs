@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 
 impl SpawnFailure {
     pub(crate) fn io(operation: &str, error: &io::Error) -> Self {
-        let errno = error.raw_os_error().map_or_else(
-            || format!("{:?}", error.kind()),
-            |errno| format!("{:?}", nix::errno::Errno::from_raw(errno)),
-        );
+        let errno = errno_name(error);
         Self { errno, message: format!("{operation}: {error}") }
     }
 
     pub(crate) fn nul(_: std::ffi::NulError) -> Self {
         Self { errno: "EINVAL".to_owned(), message: "an argument holds a NUL byte".to_owned() }
     }
+}
+
+/// An errno's name, such as `EPERM`.
+pub(crate) fn errno_name(error: &io::Error) -> String {
+    let by_kind = || format!("{:?}", error.kind());
+    error.raw_os_error().map_or_else(by_kind, |errno| format!("{:?}", nix::errno::Errno::from_raw(errno)))
 }
 
 pub(crate) fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>, SpawnFailure> {

@@ -169,7 +169,7 @@ impl Claim {
             let known = |past: &Instance| Tag(past.tag).is_kin(*tag);
             tag.home() == Some(self.home) || self.past.instances.iter().any(known)
         };
-        let tag = tag::of(pid).map(Tag);
+        let tag = tag::of_anybody(pid).map(Tag);
         if tag.is_some_and(|tag| self.own.is_some_and(|own| own.has(tag))) {
             return None;
         }

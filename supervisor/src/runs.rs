@@ -3,6 +3,7 @@
 //! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
 //! and reports what the kernel says. Used on the main thread alone.
 
+mod kin;
 mod run;
 
 use crate::cgroups::{Cgroups, Removed};
@@ -17,9 +18,10 @@ use crate::sys::process::{self, Found};
 use crate::sys::reap::{self, Reaped};
 use crate::sys::spawn::{self, Limit, Spec, Started};
 use crate::sys::table::Table;
-use crate::sys::tag::{self, Given, Life, Tag, Tags};
+use crate::sys::tag::{Given, Life, Tag, Tags};
 use gob_core::{New, RunKey, SpawnPlan};
 use gob_protocol::{Exit, ProcessId, Receipt, signal};
+use kin::{Adopted, Kin};
 use run::{Run, new_entry};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
@@ -29,10 +31,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
-
-/// A sweep is through when this many looks in a row found nobody. The first is at the whole table; a process that goes on as
-/// its own child can slip through that one, and hardly through the quick ones at the newest numbers that follow.
-const CLEAN_SCANS: u32 = 6;
 
 /// Why a run could not be started.
 pub(crate) struct SpawnFailure {
@@ -74,6 +72,7 @@ pub(crate) struct Runs {
     spare: Spare,
     open_files: libc::rlimit,
     table: Table,
+    kin: Kin,
     /// This turn of the loop has looked at the table, so that ending many runs at once looks once.
     looked: bool,
     new_sweeps: bool,
@@ -81,12 +80,13 @@ pub(crate) struct Runs {
 
 impl Runs {
     /// No runs yet. Their processes carry these `tags`, the `journal` tells of them, and each has one of the `cgroups`
-    /// where there are any; workers get `open_files` as their limit.
+    /// where there are any; workers get `open_files` as their limit, and carry `instance` in their environment.
     pub(crate) fn new(
         tags: Tags,
         journal: Journal,
         cgroups: Option<Cgroups>,
         open_files: libc::rlimit,
+        instance: String,
     ) -> io::Result<Self> {
         let table = Table::new(tags.life());
         Ok(Self {
@@ -100,6 +100,7 @@ impl Runs {
             spare: Spare::new()?,
             open_files,
             table,
+            kin: Kin::new(instance),
             looked: false,
             new_sweeps: false,
         })
@@ -153,8 +154,16 @@ impl Runs {
         self.by_key.insert(key.clone(), tag);
         self.by_leader.insert(id.pid, tag);
         self.journal.note(&key, id, tag);
+        let tagged = Run::is_tagged(id.pid, tag);
+        if !tagged {
+            tracing::warn!(
+                worker = %key.name, run = key.run,
+                "its processes can't be marked (a hard limit on file locks?); its tree is known by its parents"
+            );
+        }
         let run = Run {
             key,
+            tagged,
             leader: id.pid,
             start_time: id.start_time,
             pidfd,
@@ -163,7 +172,7 @@ impl Runs {
             reaped: false,
             asked: None,
             group_asked: false,
-            lingering: false,
+            lingering: None,
             sweeping: false,
             grouped: in_cgroup,
             ending: None,
@@ -189,27 +198,23 @@ impl Runs {
         if run.reaped {
             return run.signal_each(&members, (number, name), &self.spare);
         }
-        let (_, concerned) = run.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
         run.group_asked = true;
-        for found in members.iter().filter(|found| found.pgid == run.leader) {
-            concerned.entry(found.id).or_insert_with(|| new_entry(found.id)).signals.push(name.to_owned());
-        }
         // A group that is gone already needs no asking.
         process::send_group(run.leader, number).unwrap_or_default();
         process::send_group(run.leader, libc::SIGCONT).unwrap_or_default();
+        let leader = run.leader;
+        for found in members.iter().filter(|found| found.pgid == leader) {
+            let sent = if process::is_denied(found.id.pid) { Err(run::denied()) } else { Ok(()) };
+            run.note_signal(found, name, sent);
+        }
     }
 
     /// The leader is gone and its tree has the rest of the grace: asks those that its group's signal did not reach, as in a
     /// session of their own, and reports the run when nothing is left of it.
     pub(crate) fn linger(&mut self, key: &RunKey, name: &str) {
-        let Some(number) = signal::number(name) else { return };
-        self.looked = false;
-        let members = self.members(key);
-        let Some(run) = self.by_key.get(key).and_then(|tag| self.by_tag.get_mut(tag)) else { return };
-        run.lingering = true;
+        let (Some(number), Some(run)) = (signal::number(name), self.get(key)) else { return };
+        run.lingering = Some((number, name.to_owned()));
         self.new_sweeps = true;
-        let not_asked: Vec<Found> = members.into_iter().filter(|found| !run.was_asked(found)).collect();
-        run.signal_each(&not_asked, (number, name), &self.spare);
     }
 
     /// Notes a run's whole tree for the receipt: it is asked to end, and what its leader leaves keeps the grace.
@@ -250,17 +255,22 @@ impl Runs {
         self.tags.given()
     }
 
-    /// The run of which a process is.
-    pub(crate) fn run_of(&self, pid: i32) -> Option<RunKey> {
-        let tag = tag::of(pid).map(Tag)?;
-        self.by_tag.get(&tag).map(|run| run.key.clone())
+    /// Sends a signal to a run's leader.
+    ///
+    /// # Errors
+    /// When this user may not: the leader has become another user's.
+    pub(crate) fn signal(&mut self, key: &RunKey, name: &str) -> io::Result<()> {
+        let (Some(number), Some(run)) = (signal::number(name), self.get(key)) else { return Ok(()) };
+        match process::send(&run.pidfd, number) {
+            // Its end is told by itself.
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            sent => sent,
+        }
     }
 
-    /// Sends a signal to a run's leader.
-    pub(crate) fn signal(&mut self, key: &RunKey, name: &str) {
-        if let (Some(number), Some(run)) = (signal::number(name), self.get(key)) {
-            process::send(&run.pidfd, number).unwrap_or_default();
-        }
+    /// How many runs there are whose processes could not be marked.
+    pub(crate) fn unmarked(&self) -> u64 {
+        self.by_tag.values().filter(|run| !run.tagged).count() as u64
     }
 
     /// Begins to kill whatever is left of a run's tree.
@@ -279,8 +289,9 @@ impl Runs {
 
     /// What a run's end has come to so far, with whom is left.
     pub(crate) fn census(&mut self, key: &RunKey) -> Receipt {
-        let survivors = self.members(key).into_iter().map(|found| found.id).collect();
+        let members = self.members(key);
         let Some(run) = self.get(key) else { return Receipt::default() };
+        let survivors = members.iter().map(run::survivor).collect();
         Receipt { survivors, ..run.receipt() }
     }
 
@@ -306,6 +317,7 @@ impl Runs {
             }
             group_dies
         })?;
+        self.kin.forget(pid);
         let Some(tag) = self.by_leader.remove(&pid) else { return Some(None) };
         let run = self.by_tag.get_mut(&tag)?;
         run.reaped = true;
@@ -321,62 +333,50 @@ impl Runs {
     /// with the locks that they had. What ends does so as our child, so SIGCHLD says when to look again.
     pub(crate) fn sweep_on(&mut self) -> Vec<Swept> {
         self.new_sweeps = false;
-        let mut clean: BTreeMap<Tag, u32> = self
-            .by_tag
-            .values()
-            .filter(|run| run.sweeping || run.lingering)
-            .map(|run| (run.tag, 0))
-            .collect();
-        let mut done = Vec::new();
-        while !clean.is_empty() {
-            let (table, first) = (&mut self.table, clean.values().all(|scans| *scans == 0));
-            let looked = self.spare.with_room(|| {
-                // The others are for who forks and ends while the whole table is read.
-                if first {
-                    table.look_at_all()?
-                } else {
-                    table.look()?
-                }
-                clean.keys().map(|tag| Ok((*tag, table.members(*tag)?))).collect::<io::Result<_>>()
-            });
-            let mut found: HashMap<Tag, Vec<Found>> = match looked {
-                Ok(found) => found,
-                Err(e) => {
-                    // Whoever was not seen may be alive. The core asks again after a while.
-                    tracing::warn!(error = %e, "cannot look who is left of ended runs");
-                    break;
-                }
-            };
-            clean.retain(|tag, scans| {
-                let Some(run) = self.by_tag.get_mut(tag) else { return false };
-                let members = found.remove(tag).unwrap_or_default();
-                let is_left = if run.sweeping {
-                    run.kill(&members, &self.spare)
-                } else {
-                    run.note_ends(&members);
-                    !members.is_empty()
-                };
-                if is_left || !run.reaped {
-                    return false;
-                }
-                *scans += 1;
-                if *scans < CLEAN_SCANS {
-                    return true;
-                }
-                // Last of all, whoever has lost the tag.
-                let killed =
-                    self.cgroups.as_ref().filter(|_| run.grouped).and_then(|all| empty_group(all, *tag));
-                if let Some(killed) = killed {
-                    run.note_killed(&killed);
-                    // They need not end as our children, so whatever happens next is a reason to look again.
-                    self.new_sweeps = true;
-                } else {
-                    done.push(*tag);
-                }
-                false
-            });
+        let ending: Vec<Tag> =
+            self.by_tag.values().filter(|run| run.is_watched()).map(|run| run.tag).collect();
+        if ending.is_empty() {
+            return Vec::new();
         }
-        done.into_iter().filter_map(|tag| self.forget(tag)).collect()
+        let adopted = match self.adopted() {
+            Ok(adopted) => adopted,
+            Err(e) => {
+                // Whoever was not seen may be alive. The core asks again after a while.
+                tracing::warn!(error = %e, "cannot look who is left of ended runs");
+                return Vec::new();
+            }
+        };
+        self.looked = false;
+        let done: Vec<Tag> = ending.into_iter().filter(|tag| self.is_over(*tag, &adopted)).collect();
+        let done: Vec<Swept> = done.into_iter().filter_map(|tag| self.forget(tag)).collect();
+        if !done.is_empty() {
+            self.end_strays(&adopted);
+        }
+        done
+    }
+
+    /// Goes on with the end of a run: asks or kills who is left of it; true when that is nobody.
+    fn is_over(&mut self, tag: Tag, adopted: &Adopted) -> bool {
+        let is_reaped = self.by_tag.get(&tag).is_some_and(|run| run.reaped);
+        if !is_reaped || !adopted.of(tag).is_empty() {
+            let members = self.members_with(tag, adopted);
+            let Some(run) = self.by_tag.get_mut(&tag) else { return false };
+            if run.sweeping {
+                run.kill(&members, &self.spare);
+            } else {
+                run.go_on_lingering(&members, &self.spare);
+            }
+            return false;
+        }
+        // Last of all, whoever is in its control group all the same.
+        let Some(run) = self.by_tag.get_mut(&tag) else { return false };
+        let killed = self.cgroups.as_ref().filter(|_| run.grouped).and_then(|all| empty_group(all, tag));
+        if let Some(killed) = &killed {
+            run.note_killed(killed);
+            // They need not end as our children, so whatever happens next is a reason to look again.
+            self.new_sweeps = true;
+        }
+        killed.is_none()
     }
 
     /// Writes the journal anew where its file was taken away.
@@ -411,18 +411,11 @@ impl Runs {
         self.by_tag.get_mut(self.by_key.get(key)?)
     }
 
-    /// Everybody in a run's tree, as this turn of the loop sees it.
+    /// Everybody in a run's tree.
     fn members(&mut self, key: &RunKey) -> Vec<Found> {
         let Some(tag) = self.by_key.get(key).copied() else { return Vec::new() };
-        let (table, looked) = (&mut self.table, self.looked);
-        let found = self.spare.with_room(|| {
-            if !looked {
-                table.look()?;
-            }
-            table.members(tag)
-        });
-        self.looked |= found.is_ok();
-        found.unwrap_or_default()
+        let adopted = self.adopted().unwrap_or_default();
+        self.members_with(tag, &adopted)
     }
 }
 

@@ -16,13 +16,14 @@ use crate::journal::JOURNAL;
 use crate::last::{LAST, Last, Snapshot};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
+use crate::program;
 use crate::readiness::{self, Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
 use gob_protocol::handshake::Handshake;
-use gob_protocol::{Data, Incoming, Rejected, Timestamp};
+use gob_protocol::{Data, Incoming, Rejected, Survivor, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
@@ -153,6 +154,7 @@ impl Shell {
                 let counters = self.output.counters();
                 facts::complete(&mut status, &self.boot, counters);
                 status.cgroup = self.runs.has_cgroups();
+                status.unmarked_runs = self.runs.unmarked();
                 self.reply(conn, id.as_ref(), Ok(&Data::Status(status)));
             }
             Effect::Publish { event, owned, others } => {
@@ -184,8 +186,12 @@ impl Shell {
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Linger { key, signal } => self.runs.linger(&key, &signal),
             Effect::Sweep { key } => self.runs.sweep(&key),
-            Effect::Census { key } => return Some(Input::Surviving { receipt: self.runs.census(&key), key }),
-            Effect::Signal { key, signal } => self.runs.signal(&key, &signal),
+            Effect::Census { key } => return Some(self.census(key)),
+            Effect::Signal { key, signal, asked_by } => {
+                let errno = self.runs.signal(&key, &signal).err().map(|e| program::errno_name(&e));
+                let (conn, id) = asked_by?;
+                return Some(Input::SignalSent { key, signal, conn, id, errno });
+            }
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.forget(&name);
@@ -198,6 +204,21 @@ impl Shell {
             Effect::Exit { nuke } => self.exit = Some(nuke),
         }
         None
+    }
+
+    /// Says what is left of a run, in the log too: nobody may be there to be told.
+    fn census(&mut self, key: RunKey) -> Input {
+        let receipt = self.runs.census(&key);
+        for Survivor { pid, uid, error, .. } in &receipt.survivors {
+            let (worker, run, error) = (&key.name, key.run, error.as_deref());
+            match error {
+                Some(error) => {
+                    tracing::warn!(%worker, run, pid, ?uid, error, "can't be ended; sudo kill -KILL {pid}");
+                }
+                None => tracing::warn!(%worker, run, pid, "was killed and does not go"),
+            }
+        }
+        Input::Surviving { key, receipt }
     }
 
     /// Takes in children that ended, then goes on with the sweeps. Who makes them faster than they are taken in keeps nobody

@@ -1,5 +1,6 @@
 //! Everything that talks to the kernel about processes, and the only place with `unsafe`. Decides nothing.
 
+pub(crate) mod children;
 pub(crate) mod clock;
 pub(crate) mod clone;
 pub(crate) mod closing;

@@ -67,6 +67,12 @@ fn read_stat(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid, parent, name: name.to_owned(), state, threads, start_time })
 }
 
+/// The children of a process's main thread, to which those fall that it adopts.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 /// The arguments of a process; none when it is gone.
 pub(crate) fn arguments(pid: i32) -> Vec<String> {
     words(pid, "cmdline").iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()

@@ -4,19 +4,23 @@
 
 use crate::Core;
 use crate::io::{ConnId, Effect};
+use crate::lifecycle::survived;
 use crate::owner::{may_force, owned_by_other};
 use crate::worker::Worker;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::answer::{NukeData, ShutdownData};
-use gob_protocol::{Actor, Data, EventKind, Id, Name, Owner};
+use gob_protocol::{Actor, Data, EventKind, Id, Name, Owner, Receipt, Survivor};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
     pub(crate) asked_by: Option<(ConnId, Option<Id>)>,
     stopped: Vec<Name>,
     nuke: bool,
+    /// What can't be ended, and stays.
+    survivors: Vec<Survivor>,
     /// Who asked was answered and the process is told to end; nothing may start any more.
     pub(crate) done: bool,
 }
@@ -87,7 +91,7 @@ impl Core {
             .filter(|worker| worker.is_running())
             .map(|worker| worker.name.clone())
             .collect();
-        self.ending = Some(Ending { asked_by, stopped: running, nuke, done: false });
+        self.ending = Some(Ending { asked_by, stopped: running, nuke, survivors: Vec::new(), done: false });
         self.publish(EventKind::SupervisorStopping, actor.clone(), None);
         self.let_holders_be();
         let all: Vec<Name> = self.workers.keys().cloned().collect();
@@ -103,6 +107,14 @@ impl Core {
         }
     }
 
+    /// Something of a worker can't be ended: the end comes without it.
+    pub(crate) fn ends_without(&mut self, name: &Name, survivors: &[Survivor]) {
+        if let Some(ending) = &mut self.ending {
+            ending.stopped.retain(|stopped| stopped != name);
+            ending.survivors.extend_from_slice(survivors);
+        }
+    }
+
     /// Ends the process once nothing runs any more.
     pub(crate) fn finish_ending(&mut self) {
         let Some(ending) = &mut self.ending else { return };
@@ -112,7 +124,16 @@ impl Core {
         ending.done = true;
         let (asked_by, stopped, nuke) =
             (ending.asked_by.take(), core::mem::take(&mut ending.stopped), ending.nuke);
+        let survivors = core::mem::take(&mut ending.survivors);
         if let Some((conn, id)) = asked_by {
+            if !survivors.is_empty() {
+                let mut error = survived("workers", &survivors);
+                error.message.push_str("; the supervisor has ended without them");
+                let receipt = Receipt { signalled: Vec::new(), survivors };
+                let error = error.details(serde_json::json!({"receipt": receipt, "stopped": stopped}));
+                self.reply(conn, id, Err(Box::new(error)));
+                return self.out.push(Effect::Exit { nuke });
+            }
             let data = if nuke {
                 Data::Nuke(NukeData { stopped, removed: self.workers.keys().cloned().collect() })
             } else {

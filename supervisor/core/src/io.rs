@@ -193,6 +193,19 @@ pub enum Input {
         /// What was signalled, and who is left.
         receipt: Receipt,
     },
+    /// The answer to [`Effect::Signal`].
+    SignalSent {
+        /// Which run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+        /// The connection that asked for it.
+        conn: ConnId,
+        /// What its client calls the request.
+        id: Option<Id>,
+        /// The errno's name, when it could not be sent.
+        errno: Option<String>,
+    },
     /// A process that is not ours was found to hold a graph, or to hold it no longer.
     External {
         /// The worker at rest that serves the graph.
@@ -345,12 +358,14 @@ pub enum Effect {
         /// Which run.
         key: RunKey,
     },
-    /// Send a signal to a run's leader.
+    /// Send a signal to a run's leader; answered by `SignalSent` where somebody waits to hear of it.
     Signal {
         /// Which run.
         key: RunKey,
         /// The signal's name.
         signal: String,
+        /// The request that asked for it.
+        asked_by: Option<(ConnId, Option<Id>)>,
     },
     /// Read the configuration; answered by `Configured`.
     ReadConfig,

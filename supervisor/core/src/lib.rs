@@ -198,6 +198,10 @@ impl Core {
                 self.swept(&key, receipt, last_lines, port_taken);
             }
             Input::Surviving { key, receipt } => self.surviving(&key, &receipt),
+            Input::SignalSent { key, signal, conn, id, errno } => {
+                let answer = self.signal_sent(&key, &signal, conn, errno);
+                self.reply(conn, id, answer);
+            }
             Input::External { name, holder } => self.external(&name, holder),
             Input::Due => self.due(),
             Input::Begin => self.begin_life(),

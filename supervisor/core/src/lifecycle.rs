@@ -27,6 +27,7 @@ mod unfit;
 mod up;
 
 pub(crate) use foreign::Looking;
+pub(crate) use sweep::survived;
 pub(crate) use unfit::to_begin_anew;
 
 use crate::Core;

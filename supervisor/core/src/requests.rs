@@ -1,6 +1,6 @@
 //! What each request means. Reads answer at once; what takes time leaves a waiter with its worker.
 
-use crate::io::{ConnId, Effect};
+use crate::io::{ConnId, Effect, RunKey};
 use crate::owner::owned_by_other;
 use crate::worker::{Phase, Worker};
 use crate::{ConnId as Conn, Core};
@@ -38,7 +38,14 @@ impl Core {
             }
             Request::Hello(hello) => self.hello(conn, hello),
             Request::Ping => Ok(Data::Ping(PingData { pong: true, uptime_ms: self.now.mono_ms })),
-            Request::Signal(signal) => self.signal(conn, &signal),
+            Request::Signal(signal) => match self.signal(conn, &signal) {
+                // The shell sends it, and says whether it could.
+                Ok((key, signal)) => {
+                    let asked_by = Some((conn, id));
+                    return self.out.push(Effect::Signal { key, signal, asked_by });
+                }
+                Err(error) => Err(error),
+            },
             Request::HandOver(to) => self.hand_over(conn, &to.name, to.to),
             Request::Lease(which) => self.lease(conn, &which.name),
             Request::Release(which) => self.release(conn, &which.name),
@@ -93,7 +100,8 @@ impl Core {
         })
     }
 
-    fn signal(&mut self, conn: Conn, signal: &Signal) -> Result<Data, Box<WireError>> {
+    /// The run that is meant, and the signal's name.
+    fn signal(&self, conn: Conn, signal: &Signal) -> Result<(RunKey, String), Box<WireError>> {
         let worker = self.managed(conn, &signal.name)?;
         let name = gob_protocol::signal::parse(&signal.signal).ok_or_else(|| {
             let message = format!("{:?} is not a signal", signal.signal);
@@ -110,9 +118,26 @@ impl Core {
         if worker.pid().is_none() {
             return Err(not_running(worker));
         }
-        let key = worker.key();
-        self.out.push(Effect::Signal { key, signal: name });
-        self.answer_view(conn, &signal.name)
+        Ok((worker.key(), name))
+    }
+
+    /// What the client is told of its signal.
+    pub(crate) fn signal_sent(
+        &self,
+        key: &RunKey,
+        signal: &str,
+        conn: Conn,
+        errno: Option<String>,
+    ) -> Result<Data, Box<WireError>> {
+        let Some(errno) = errno else { return self.answer_view(conn, &key.name) };
+        let pid = self.workers.get(&key.name).and_then(Worker::pid).unwrap_or(0);
+        let message =
+            format!("{signal} could not be sent to {} (pid {pid}): {errno}, it is another user's", key.name);
+        Err(Box::new(
+            WireError::new(ErrorCode::PermissionDenied, message)
+                .hint(format!("sudo kill -{} {pid}", signal.trim_start_matches("SIG")))
+                .details(serde_json::json!({"pid": pid, "errno": errno})),
+        ))
     }
 
     fn hand_over(&mut self, conn: Conn, name: &Name, to: Owner) -> Result<Data, Box<WireError>> {

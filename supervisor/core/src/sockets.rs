@@ -24,7 +24,11 @@ impl Core {
                 workers.filter(|worker| listens(worker)).map(Worker::key).collect()
             }
         };
-        let signals = concerned.into_iter().map(|key| Effect::Signal { key, signal: String::from(SIGNAL) });
+        let signals = concerned.into_iter().map(|key| Effect::Signal {
+            key,
+            signal: String::from(SIGNAL),
+            asked_by: None,
+        });
         self.out.extend(signals);
     }
 

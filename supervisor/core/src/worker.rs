@@ -57,12 +57,24 @@ pub(crate) struct Ending {
     pub(crate) actor: Actor,
     /// Why, where the supervisor itself had a reason to stop it.
     pub(crate) why: Option<String>,
+    /// What could not be ended so far.
+    pub(crate) stuck: Option<String>,
 }
 
 impl Ending {
     /// A run that was asked to end, or did by itself.
     pub(crate) fn asked(pid: Option<i32>, then: Then, actor: Actor) -> Self {
-        Self { pid, asked: Asked::Not, killing: false, timed_out: false, exit: None, then, actor, why: None }
+        Self {
+            pid,
+            asked: Asked::Not,
+            killing: false,
+            timed_out: false,
+            exit: None,
+            then,
+            actor,
+            why: None,
+            stuck: None,
+        }
     }
 
     /// Whether the leader is gone and what is left of its tree has the rest of the grace.
@@ -337,11 +349,20 @@ impl Worker {
             lease_holders: self.leases.values().take(LEASE_HOLDERS_SHOWN).cloned().collect(),
             stdout_path: shown.stdout_path.clone(),
             stderr_path: shown.stderr_path.clone(),
-            reason: shown.reason.clone(),
+            reason: self.stuck().or(shown.reason.as_ref()).cloned(),
             version: shown.version.clone(),
             ports: if endpoint_is_live { shown.ports.clone() } else { Vec::new() },
             blocked: None,
             last_output_at: None,
+        }
+    }
+
+    /// What of its ending run could not be ended so far.
+    fn stuck(&self) -> Option<&String> {
+        match &self.phase {
+            Phase::Ending(ending) => ending.stuck.as_ref(),
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => None,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } => None,
         }
     }
 

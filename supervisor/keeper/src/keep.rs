@@ -35,10 +35,14 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
     drop(ready.take());
     loop {
         let ended = wait_for(supervisor, &mut stopping);
+        // After an orderly end too: what the supervisor could not tell whose it was falls to the keeper now.
+        let swept = sweep::sweep();
         if ended == Ended::Code(0) {
+            if swept != sweep::Swept::default() {
+                log::event(&format!("the supervisor (pid {supervisor}) ended in order; {swept}"));
+            }
             return Ok(ExitCode::SUCCESS);
         }
-        let swept = sweep::sweep();
         log::event(&format!("the supervisor (pid {supervisor}) ended with {ended}; {swept}"));
         // A stop may have been asked for while there was nobody to pass it on to.
         stopping |= sys::pending_notices().any(|notice| notice == Notice::Stop);
@@ -106,7 +110,11 @@ impl Restarts {
 impl std::fmt::Display for sweep::Swept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} processes that it left were ended", self.reaped)?;
-        if self.left { f.write_str(", others were killed and don't go") } else { Ok(()) }
+        match (self.left, self.denied) {
+            (_, Some(pid)) => write!(f, ", others are another user's and stay: sudo kill -KILL {pid}"),
+            (true, None) => f.write_str(", others were killed and don't go"),
+            (false, None) => Ok(()),
+        }
     }
 }
 

@@ -24,6 +24,16 @@ pub(crate) struct Swept {
     pub(crate) reaped: usize,
     /// Whether some were left when patience ended.
     pub(crate) left: bool,
+    /// One that may not be signalled, for it has become another user's.
+    pub(crate) denied: Option<i32>,
+}
+
+/// What came of killing all children once.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Killed {
+    /// How many were sent the signal.
+    sent: usize,
+    denied: Option<i32>,
 }
 
 /// Kills and reaps every child there is, and what becomes a child meanwhile, until there is none.
@@ -38,30 +48,41 @@ pub(crate) fn sweep() -> Swept {
                 Reaped::NoneEnded => break,
             }
         }
-        if Instant::now() >= deadline {
+        let Killed { sent, denied } = kill_children_but(None);
+        swept.denied = denied;
+        // Who may not be signalled is not waited for.
+        if Instant::now() >= deadline || (sent == 0 && denied.is_some()) {
             return Swept { left: true, ..swept };
         }
-        kill_children(None);
         sys::wait_for_child_signal(PAUSE);
     }
 }
 
 /// Sends SIGKILL to every child but one.
 pub(crate) fn kill_children(but: Option<Pid>) {
+    kill_children_but(but);
+}
+
+fn kill_children_but(but: Option<Pid>) -> Killed {
+    let mut killed = Killed::default();
     let own = std::process::id();
     // Not from /proc/self/task/*/children: not every kernel has it. Killed while the list is read, not after, so
     // that a process that keeps forking and exiting is met at its newest number.
-    let Ok(entries) = fs::read_dir("/proc") else { return };
+    let Ok(entries) = fs::read_dir("/proc") else { return killed };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
         let Ok(stat) = fs::read(entry.path().join("stat")) else { continue };
         if parent_in(&stat) == Some(own) && but != Some(Pid::from_raw(pid)) {
-            // It can only fail for a child that became another user's; the sweep's patience covers it.
-            kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap_or_default();
+            match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+                Ok(()) => killed.sent += 1,
+                // It has become another user's.
+                Err(_) => killed.denied = Some(pid),
+            }
         }
     }
+    killed
 }
 
 /// The parent's pid in a line of `/proc/PID/stat`: the second field after the name, which may contain anything.

@@ -1,12 +1,14 @@
 //! One run: its leader, who belongs to it, and what its receipt says.
 
 use crate::graph_lock::HeldLock;
+use crate::program::errno_name;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
 use crate::sys::tag::Tag;
 use gob_core::RunKey;
-use gob_protocol::{ProcessId, Receipt, Signalled};
+use gob_protocol::{ProcessId, Receipt, Signalled, Survivor};
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,13 +22,15 @@ pub(super) struct Run {
     /// The lock of its graph, held until nothing is left of it, also if its processes have let go of it.
     pub(super) lock: Option<Arc<HeldLock>>,
     pub(super) tag: Tag,
+    /// Whether its processes carry the tag.
+    pub(super) tagged: bool,
     pub(super) reaped: bool,
     /// When it was asked to end, in clock ticks since boot: from then on its group does not die with its leader.
     pub(super) asked: Option<u64>,
     /// Its group was, by a signal.
     pub(super) group_asked: bool,
-    /// Its leader is gone, and the others have the rest of the grace.
-    pub(super) lingering: bool,
+    /// Its leader is gone, and the others have the rest of the grace: the signal for those that were not asked yet.
+    pub(super) lingering: Option<(i32, String)>,
     /// What is left of it is killed.
     pub(super) sweeping: bool,
     /// Whether it has a control group.
@@ -49,22 +53,34 @@ impl Run {
             || entry.is_some_and(|entry| !entry.signals.is_empty())
     }
 
+    /// Whether its end is waited for: it is killed, or lingers.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.sweeping || self.lingering.is_some()
+    }
+
     /// Sends a signal and then SIGCONT to each of these, through a handle that was checked after it was opened.
     pub(super) fn signal_each(&mut self, members: &[Found], (number, name): (i32, &str), spare: &Spare) {
-        let (_, concerned) = self.ending.get_or_insert_with(|| (Instant::now(), BTreeMap::new()));
         for found in members {
-            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
             let Ok(Some(pidfd)) = spare.with_room(|| process::open(found, self.tag)) else { continue };
-            if process::send(&pidfd, number).is_ok() {
-                entry.signals.push(name.to_owned());
+            let sent = process::send(&pidfd, number);
+            if sent.is_ok() {
                 // One that was stopped sees it then.
                 process::send(&pidfd, libc::SIGCONT).unwrap_or_default();
             }
+            self.note_signal(found, name, sent);
         }
     }
 
-    /// Kills these members; false when there is nobody left to kill.
-    pub(super) fn kill(&mut self, members: &[Found], spare: &Spare) -> bool {
+    /// Asks those of its tree that were not asked yet, and notes who has ended.
+    pub(super) fn go_on_lingering(&mut self, members: &[Found], spare: &Spare) {
+        self.note_ends(members);
+        let Some((number, name)) = self.lingering.clone() else { return };
+        let not_asked: Vec<Found> = members.iter().filter(|found| !self.was_asked(found)).copied().collect();
+        self.signal_each(&not_asked, (number, &name), spare);
+    }
+
+    /// Kills these members.
+    pub(super) fn kill(&mut self, members: &[Found], spare: &Spare) {
         self.note_ends(members);
         // Its number may be another group's once the leader is reaped; the handle stays that of this one.
         let group_killed = if self.reaped {
@@ -72,29 +88,38 @@ impl Run {
         } else {
             process::send_group(self.leader, libc::SIGKILL).is_ok()
         };
-        // Who went with the group is dead by now and can't be opened any more.
-        let killed: Vec<Found> = members
-            .iter()
-            .filter(|found| {
-                (group_killed && found.pgid == self.leader)
-                    || spare
-                        .with_room(|| process::open(found, self.tag))
-                        .is_ok_and(|pidfd| pidfd.is_some_and(|fd| process::send(&fd, libc::SIGKILL).is_ok()))
-            })
-            .copied()
-            .collect();
-        self.note_killed(&killed);
-        !members.is_empty()
+        for found in members {
+            let sent = if group_killed && found.pgid == self.leader {
+                // Who went with the group is dead by now and can't be opened any more.
+                if process::is_denied(found.id.pid) { Err(denied()) } else { Ok(()) }
+            } else {
+                match spare.with_room(|| process::open(found, self.tag)) {
+                    Ok(Some(pidfd)) => process::send(&pidfd, libc::SIGKILL),
+                    // It has ended meanwhile, or can't be looked at now.
+                    Ok(None) | Err(_) => continue,
+                }
+            };
+            self.note_signal(found, "SIGKILL", sent);
+        }
+    }
+
+    /// Notes that a process was sent a signal of its end, or why it could not be; each KILL once.
+    pub(super) fn note_signal(&mut self, found: &Found, name: &str, sent: io::Result<()>) {
+        let Some((_, concerned)) = &mut self.ending else { return };
+        let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
+        match sent {
+            Ok(()) if name == "SIGKILL" && entry.signals.iter().any(|signal| signal == name) => {}
+            Ok(()) => entry.signals.push(name.to_owned()),
+            // It is gone, which the next look sees.
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(e) => entry.error = Some(errno_name(&e)),
+        }
     }
 
     /// Notes a SIGKILL for these.
     pub(super) fn note_killed(&mut self, killed: &[Found]) {
-        let Some((_, concerned)) = &mut self.ending else { return };
         for found in killed {
-            let entry = concerned.entry(found.id).or_insert_with(|| new_entry(found.id));
-            if !entry.signals.iter().any(|signal| signal == "SIGKILL") {
-                entry.signals.push("SIGKILL".to_owned());
-            }
+            self.note_signal(found, "SIGKILL", Ok(()));
         }
     }
 
@@ -118,5 +143,17 @@ impl Run {
 }
 
 pub(super) fn new_entry(id: ProcessId) -> Signalled {
-    Signalled { pid: id.pid, start_time: id.start_time, signals: Vec::new(), ended_ms: None }
+    Signalled { pid: id.pid, start_time: id.start_time, signals: Vec::new(), ended_ms: None, error: None }
+}
+
+/// A process that is still there, and why it could not be ended where this user may not signal it.
+pub(super) fn survivor(found: &Found) -> Survivor {
+    let ProcessId { pid, start_time } = found.id;
+    let error = process::is_denied(pid).then(|| errno_name(&denied()));
+    Survivor { pid, start_time, uid: process::uid(pid), error }
+}
+
+/// What the kernel answers who may not signal a process.
+pub(super) fn denied() -> io::Error {
+    io::Error::from_raw_os_error(libc::EPERM)
 }

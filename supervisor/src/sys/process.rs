@@ -20,6 +20,20 @@ use tokio::io::unix::AsyncFd;
 pub(crate) struct Found {
     pub(crate) id: ProcessId,
     pub(crate) pgid: i32,
+    pub(crate) parent: i32,
+    /// What proves it to be ours, besides being there.
+    pub(crate) proof: Proof,
+}
+
+/// What proves a process to be of a run (ARCHITECTURE, rule 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It carries the run's tag.
+    Tag,
+    /// It is our own child, whose number is its own until we reap it.
+    Child,
+    /// It was seen below one of ours.
+    Below,
 }
 
 /// The numbers that were given last, and those that come next, of which few belong to a process.
@@ -106,11 +120,12 @@ fn read_stat(pid: i32, stat: &str) -> Option<Found> {
     // The program's name is in parentheses and may hold anything, parentheses included.
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
-    let pgid = fields.nth(1)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let pgid = fields.next()?.parse().ok()?;
     let threads: u32 = fields.nth(14)?.parse().ok()?;
     let start_time = fields.nth(1)?.parse().ok()?;
     let dead = matches!(state, "X" | "x") || (state == "Z" && threads <= 1);
-    (!dead).then_some(Found { id: ProcessId { pid, start_time }, pgid })
+    (!dead).then_some(Found { id: ProcessId { pid, start_time }, pgid, parent, proof: Proof::Tag })
 }
 
 /// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
@@ -136,6 +151,19 @@ pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) ->
     };
     let holders = pids().into_iter().flatten().flatten().filter(|pid| *pid != own && holds(*pid));
     holders.filter_map(|pid| Some(seen(pid)?.id)).collect()
+}
+
+/// Where the descriptors of a process lead, as links that are not followed; none where they can't be read.
+pub(crate) fn open_files(pid: i32) -> Vec<String> {
+    let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
+    let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()?.into_os_string().into_string().ok());
+    links.map(|link| link.strip_suffix(" (deleted)").map_or(link.clone(), str::to_owned)).collect()
+}
+
+/// Whether this user may not signal a process that is there.
+pub(crate) fn is_denied(pid: i32) -> bool {
+    // SAFETY: integers only; signal 0 is no signal.
+    unsafe { libc::kill(pid, 0) != 0 && errno() == Some(libc::EPERM) }
 }
 
 /// The value of a variable in the environment that a process was given; `None` where that can't be read.
@@ -166,8 +194,20 @@ fn is_named(target: &Path, name: &OsStr) -> bool {
     target.strip_suffix(name.as_encoded_bytes()).is_some_and(|before| before.ends_with(b"/"))
 }
 
-/// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the
-/// same tag, both looked at after the handle was there.
+/// The parent of a process, of one that is dead and was not reaped too.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The effective user of a process; `None` when it is gone or `/proc` hides it.
+pub(crate) fn uid(pid: i32) -> Option<u32> {
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|found| std::os::unix::fs::MetadataExt::uid(&found))
+}
+
+/// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the same
+/// tag, both looked at after the handle was there. A child of ours that was not reaped can't be another one.
 ///
 /// # Errors
 /// When it could not be looked at. It may be alive then.
@@ -176,8 +216,12 @@ pub(crate) fn open(found: &Found, expected: Tag) -> io::Result<Option<OwnedFd>> 
         Err(e) if is_gone(&e) => return Ok(None),
         other => other?,
     };
-    let same = stat(found.id.pid)?.is_some_and(|now| now.id == found.id)
-        && tag::of(found.id.pid) == Some(expected.0);
+    let is_same = || Ok::<_, io::Error>(stat(found.id.pid)?.is_some_and(|now| now.id == found.id));
+    let same = match found.proof {
+        Proof::Tag => is_same()? && tag::of(found.id.pid) == Some(expected.0),
+        Proof::Child => true,
+        Proof::Below => is_same()?,
+    };
     Ok(same.then_some(pidfd))
 }
 

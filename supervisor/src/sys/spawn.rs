@@ -95,7 +95,7 @@ struct Order {
     stdio: [RawFd; 3],
     umask: libc::mode_t,
     open_files: libc::rlimit,
-    tag: u64,
+    tag: libc::rlimit,
     limits: *const [Limit],
     lock: Option<RawFd>,
     /// For close_range(2).
@@ -120,7 +120,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         stdio: [spec.stdin.as_raw_fd(), spec.stdout.as_raw_fd(), spec.stderr.as_raw_fd()],
         umask: spec.umask,
         open_files: spec.open_files,
-        tag: spec.tag.0,
+        tag: mark(spec.tag),
         limits: spec.limits,
         lock: spec.lock.map(|fd| fd.as_raw_fd()),
         closing: if spec.close_first { 0 } else { libc::CLOSE_RANGE_CLOEXEC },
@@ -162,6 +162,15 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
             Err(SpawnError { step, source: io::Error::from_raw_os_error(errno) })
         }
     }
+}
+
+/// The limit that marks a process. Only who may raise the hard limit does, and only where it is in the way.
+fn mark(tag: Tag) -> libc::rlimit {
+    let mut own = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: writes one `rlimit` to valid memory; what it does not write stays as it is.
+    unsafe { libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut own) };
+    let hard = if own.rlim_max < tag.0 { libc::RLIM_INFINITY } else { own.rlim_max };
+    libc::rlimit { rlim_cur: tag.0, rlim_max: hard }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
@@ -233,9 +242,8 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
         }
         libc::umask(order.umask);
-        // A hard limit below the tag leaves the process without one; its group, session and marker still tell.
-        let tag = libc::rlimit { rlim_cur: order.tag, rlim_max: libc::RLIM_INFINITY };
-        libc::setrlimit(libc::RLIMIT_LOCKS, &raw const tag);
+        // A hard limit below the tag leaves the process without one; its parents and its marker still tell.
+        libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);
         // Before its number is given to another descriptor.
         check(libc::fchdir(order.cwd), "chdir")?;
         for (number, from) in (0..).zip(order.stdio) {

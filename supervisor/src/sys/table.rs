@@ -43,17 +43,6 @@ impl Table {
         Self { life, last: LastPid::open().ok(), looked: None }
     }
 
-    /// Looks at the whole table. Whether nothing is left of a run can only be told from a whole look that began after
-    /// everybody known of it was dead: a number is given some time before its process can be found, so a look that meets a
-    /// fork halfway passes over it, and later looks at newer numbers would too. While it is halfway its parent is alive.
-    ///
-    /// # Errors
-    /// As [`Table::look`].
-    pub(crate) fn look_at_all(&mut self) -> io::Result<()> {
-        self.looked = None;
-        self.look()
-    }
-
     /// Looks who there is now.
     ///
     /// # Errors

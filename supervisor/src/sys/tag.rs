@@ -111,28 +111,33 @@ impl Tags {
     }
 }
 
-/// The tag of a process; `None` when it is gone or, unless we are root, another user's.
+/// The tag of a process; `None` when it is gone or, unless we are root, another user's: that costs three more system calls,
+/// so of all processes of the machine only root asks, as it may signal what it finds, and in a container without
+/// CAP_SYS_RESOURCE `prlimit` denies it what its own workers became.
 pub(crate) fn of(pid: i32) -> Option<u64> {
+    asked(pid).unwrap_or_else(|| if fds::uid() == 0 { shown(pid) } else { None })
+}
+
+/// The tag of a process of any user; `None` when it is gone, or hidden.
+pub(crate) fn of_anybody(pid: i32) -> Option<u64> {
+    asked(pid).unwrap_or_else(|| shown(pid))
+}
+
+/// The limit as `prlimit` tells it; `None` when it may not.
+fn asked(pid: i32) -> Option<Option<u64>> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: reads no new limit and writes one `rlimit` to valid memory.
     let got = unsafe { libc::prlimit(pid, libc::RLIMIT_LOCKS, std::ptr::null(), limit.as_mut_ptr()) };
     if got != 0 {
-        return if io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) {
-            shown(pid)
-        } else {
-            None
-        };
+        let denied = io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
+        return if denied { None } else { Some(None) };
     }
     // SAFETY: the call succeeded and has filled it.
-    Some(unsafe { limit.assume_init() }.rlim_cur)
+    Some(Some(unsafe { limit.assume_init() }.rlim_cur))
 }
 
-/// The tag of a process of another user, which everybody may read here. That costs three system calls, so only root asks:
-/// it may signal what it finds, and in a container without CAP_SYS_RESOURCE `prlimit` denies it what its own workers became.
+/// The limit as everybody may read it.
 fn shown(pid: i32) -> Option<u64> {
-    if fds::uid() != 0 {
-        return None;
-    }
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     soft_locks(&limits)
 }

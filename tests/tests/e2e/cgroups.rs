@@ -86,11 +86,11 @@ fn each_run_has_a_control_group_and_leaves_none_behind() {
         let group = group_of(worker["pid"].as_i64().unwrap() as i32).unwrap();
         assert_eq!(group_of(pid), Some(group.clone()));
         assert_eq!(group.parent(), Some(delegated.0.as_path()));
-        let receipt = conn.ok("stop", json!({"name": "g"}))["receipt"].clone();
+        let receipt = conn.ok("stop", json!({"name": "g", "grace_ms": 20}))["receipt"].clone();
         assert!(!process::is_alive(pid), "{receipt}");
         let signalled = receipt["signalled"].as_array().unwrap();
         assert!(
-            signalled.iter().any(|one| one["pid"] == pid && one["signals"] == json!(["SIGKILL"])),
+            signalled.iter().any(|one| one["pid"] == pid && one["signals"] == json!(["SIGTERM", "SIGKILL"])),
             "{receipt}"
         );
         assert!(!group.exists());

@@ -25,6 +25,7 @@ mod names;
 mod nuke;
 mod orphans;
 mod owners;
+mod privileged;
 mod python;
 mod readiness;
 mod records;

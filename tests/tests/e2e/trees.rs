@@ -128,3 +128,52 @@ fn what_left_the_session_is_asked_when_its_leader_is_gone() {
     assert_eq!((signals(&data, pid), process::is_alive(pid)), (vec!["SIGTERM"], false), "{data}");
     assert!(begun.elapsed() < DEADLINE);
 }
+
+/// A descendant that has put its limits back, and kept nothing else that tells whose it is.
+fn nameless() -> Child {
+    Child { reset_limits: true, env_clear: true, ..away() }
+}
+
+#[test]
+fn what_put_its_mark_back_is_ended_with_its_run() {
+    let gob = Gob::new();
+    let marked = with_child(&gob, "marked", Child { reset_limits: true, ..away() });
+    let locked = with_child(&gob, "locked", Child { close_fds: false, ..nameless() });
+    crate::cgroups::leave_groups(&[marked, locked]);
+    let mut conn = gob.connect_as("cli");
+    for (graph, pid, other) in [("marked", marked, Some(locked)), ("locked", locked, None)] {
+        let data = conn.ok("stop", json!({"name": graph, "grace_ms": 50}));
+        assert_eq!(signals(&data, pid), ["SIGTERM", "SIGKILL"], "{data}");
+        assert!(!process::is_alive(pid) && other.is_none_or(process::is_alive), "{data}");
+    }
+}
+
+#[test]
+fn what_nothing_tells_the_run_of_is_listed_and_ends_with_the_last_that_may_have_made_it() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "older"}));
+    let pid = with_child(&gob, "g", nameless());
+    crate::cgroups::leave_groups(&[pid]);
+    let mut conn = gob.connect_as("cli");
+    let doctor = gob.ctl(["doctor"]).run().stdout;
+    assert!(doctor.contains("nothing tells of which") && doctor.contains(&format!("{pid} (")), "{doctor}");
+    conn.ok("stop", json!({"name": "g", "grace_ms": 50}));
+    assert!(process::is_alive(pid), "it may be the other one's");
+    let data = conn.ok("stop", json!({"name": "older", "grace_ms": 50}));
+    assert_eq!((signals(&data, pid).last(), process::is_alive(pid)), (Some(&"SIGKILL"), false), "{data}");
+}
+
+#[test]
+fn an_orderly_end_leaves_nothing_that_has_lost_its_mark() {
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "older"}));
+    let pids = [with_child(&gob, "g", nameless()), with_child(&gob, "h", nameless())];
+    crate::cgroups::leave_groups(&pids);
+    let mut conn = gob.connect_as("cli");
+    for graph in ["g", "h", "older"] {
+        conn.post("stop", json!({"name": graph, "force": true}));
+    }
+    conn.ok("shutdown", json!({}));
+    assert_eq!(process::survivors(&pids, DEADLINE), Vec::<i32>::new());
+    assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
+}

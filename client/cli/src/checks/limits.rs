@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 const FEW_FILES: u64 = 4096;
 const FEW_PROCESSES: u64 = 256;
+/// Marks are lower than this.
+const HIGHEST_MARK: u64 = 1 << 62;
 
 /// Their checks. They look at the supervisor, or at this process, whose limits a start from here would hand on.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
@@ -18,6 +20,11 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let mut checks = Vec::new();
     checks.extend(hard("Max open files").map(|hard| open_files(hard, &whose)));
     checks.extend(hard("Max processes").map(|hard| processes(hard, process::own().len(), &whose)));
+    checks.push(marks(
+        hard("Max file locks").flatten(),
+        scene.answers().map(|answers| answers.status.unmarked_runs),
+        &whose,
+    ));
     checks.push(cgroup(process::cgroup(pid), scene.answers().map(|answers| answers.status.cgroup)));
     checks
 }
@@ -48,6 +55,26 @@ fn processes(hard: Option<u64>, mine: usize, whose: &str) -> Check {
     }
 }
 
+/// The processes of a run carry a mark, a soft limit on file locks, which a lower hard limit keeps from being set. `hard` is that
+/// limit, `unmarked` how many runs of the supervisor have none.
+fn marks(hard: Option<u64>, unmarked: Option<u64>, whose: &str) -> Check {
+    let what = "marks of runs";
+    let may_raise = nix::unistd::geteuid().is_root() && unmarked.is_none_or(|unmarked| unmarked == 0);
+    let limit = hard.filter(|hard| *hard < HIGHEST_MARK && !may_raise);
+    let runs = unmarked.filter(|unmarked| *unmarked > 0);
+    if limit.is_none() && runs.is_none() {
+        return ok(what, "every process of a run can carry its mark");
+    }
+    let why = limit.map_or_else(String::new, |hard| format!("a hard limit of {hard} file locks {whose}: "));
+    let runs = runs.map_or_else(String::new, |runs| format!("; {runs} of the runs have none"));
+    let found = format!(
+        "{why}processes of runs can't be marked{runs}. Their trees are known by their parents alone, ports can't be discovered, and \
+         after the supervisor and its keeper were both killed some may be left"
+    );
+    let hint = "raise the hard limit (ulimit -Hx, limits.conf: locks, systemd's LimitLOCKS), then gobctl daemon restart";
+    warn(what, found, hint)
+}
+
 /// No problem either way: without a control group for each run gob finds trees by their tag. Whether runs get one is the
 /// supervisor's to decide and to tell; without it only the place is known.
 fn cgroup(place: Option<PathBuf>, in_use: Option<bool>) -> Check {
@@ -74,6 +101,16 @@ mod tests {
         assert_eq!(processes(Some(100), 5, "x").level, Level::Warn);
         assert_eq!(processes(Some(1000), 900, "x").level, Level::Warn);
         assert_eq!(processes(Some(1000), 9, "x").level, Level::Ok);
+    }
+
+    #[test]
+    fn marks_that_cannot_be_set_are_told() {
+        assert_eq!(marks(None, Some(0), "x").level, Level::Ok);
+        assert_eq!(marks(Some(HIGHEST_MARK), None, "x").level, Level::Ok);
+        let found = marks(Some(1000), Some(2), "for x");
+        assert_eq!(found.level, Level::Warn);
+        assert!(found.found.starts_with("a hard limit of 1000 file locks for x: "), "{}", found.found);
+        assert!(found.found.contains("2 of the runs"), "{}", found.found);
     }
 
     #[test]

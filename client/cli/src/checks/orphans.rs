@@ -11,6 +11,26 @@ const WHAT: &str = "orphans";
 /// How many are named.
 const SHOWN: usize = 10;
 
+/// Processes that the supervisor has adopted and that carry neither mark nor marker: it does not know for sure whose they are.
+fn adopted(scene: &Scene) -> Option<Check> {
+    let answers = scene.answers()?;
+    let is_known = |pid: &i32| {
+        answers.workers.iter().any(|worker| worker.pid == Some(*pid)) || life_of_worker(*pid).is_some()
+    };
+    let unclear: Vec<String> = process::children(answers.status.pid)
+        .into_iter()
+        .filter(|pid| !is_known(pid) && process::living(*pid).is_some())
+        .map(|pid| format!("{pid} ({})", process::command(pid)))
+        .collect();
+    if unclear.is_empty() {
+        return None;
+    }
+    let shown = unclear.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let found = format!("{} process(es) of some worker, nothing tells of which: {shown}", unclear.len());
+    let hint = "each ends with the last of the workers that may have started it, or with the supervisor";
+    Some(warn("adopted", found, hint))
+}
+
 /// A supervisor that lives, of this state directory or any other.
 struct Living {
     pid: i32,
@@ -18,8 +38,13 @@ struct Living {
     lives: Vec<Life>,
 }
 
-/// Their check.
+/// Their checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
+    adopted(scene).into_iter().chain([dead(scene)]).collect()
+}
+
+/// Processes of dead supervisors.
+fn dead(scene: &Scene) -> Check {
     let table = own();
     let mut living: Vec<Living> = table
         .iter()
@@ -40,7 +65,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     };
     let orphans: Vec<&Process> = table.iter().filter(is_orphan).collect();
     if orphans.is_empty() {
-        return vec![ok(WHAT, "no process of a dead supervisor's workers")];
+        return ok(WHAT, "no process of a dead supervisor's workers");
     }
     let named =
         orphans.iter().take(SHOWN).map(|orphan| format!("{} ({})", orphan.pid, process::command(orphan.pid)));
@@ -53,7 +78,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
         "their supervisor is dead; the next one of its state directory ends them (gobctl daemon start), or you do: kill -KILL {}",
         pids.join(" ")
     );
-    vec![warn(WHAT, found, hint)]
+    warn(WHAT, found, hint)
 }
 
 /// Who has a worker that is marked with a home lives there too: its state directory was taken away and made again, and

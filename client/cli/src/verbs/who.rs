@@ -43,7 +43,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let dirs = context.dirs()?;
     let (worker, nobody) = ask(context, &name)?;
     let answer = match worker {
-        Some(worker) if worker.state != State::External && worker.pid.is_some() => {
+        // One that ends is there as long as anything is left of it, also when its leader is gone.
+        Some(worker)
+            if worker.state != State::External
+                && (worker.pid.is_some() || worker.state == State::Stopping) =>
+        {
             Answer::Worker(Box::new(worker))
         }
         worker => {
@@ -126,8 +130,10 @@ fn told(name: &Name, answer: &Answer) -> String {
             let owned = if worker.owned { "" } else { "; you don't own it" };
             let own = escape(worker.name.as_str());
             let called = if own == name { String::new() } else { format!(" {own}") };
+            let reason = worker.reason.as_ref().filter(|_| worker.state == State::Stopping);
+            let reason = reason.map_or_else(String::new, |reason| format!(": {}", escape(reason)));
             return format!(
-                "{name} is held by gob's worker{called} ({}{owned}), {}\n",
+                "{name} is held by gob's worker{called} ({}{owned}), {}{reason}\n",
                 who(worker),
                 worker.state
             );

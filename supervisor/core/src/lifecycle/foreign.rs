@@ -274,7 +274,7 @@ impl Core {
         if worker.polite.take().is_none() {
             return;
         }
-        let receipt = Receipt { survivors: alloc::vec![survivor], ..Receipt::default() };
+        let receipt = Receipt { survivors: alloc::vec![survivor.into()], ..Receipt::default() };
         let message =
             format!("pid {} holds {name} without gob and {why}; it was not signalled", survivor.pid);
         let error = WireError::new(ErrorCode::ServerStopTimeout, message)
@@ -302,7 +302,7 @@ impl Core {
         self.publish(EventKind::WorkerStopped, actor, Some(name));
         let Some(polite) = polite else { return };
         let ended_ms = Some(now.saturating_sub(polite.began_ms));
-        let asked = Signalled { pid, start_time, signals: Vec::new(), ended_ms };
+        let asked = Signalled { pid, start_time, signals: Vec::new(), ended_ms, error: None };
         self.answer_stops(name, &Receipt { signalled: alloc::vec![asked], survivors: Vec::new() });
         if let Some(next) = polite.next {
             self.begin(name, *next);

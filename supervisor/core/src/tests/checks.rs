@@ -161,9 +161,10 @@ impl World {
         let waiters = self.core.workers.values().flat_map(|worker| &worker.waiters);
         let waiters = waiters.map(|waiter| (waiter.conn, waiter.id.clone()));
         let ending = self.core.ending.iter().filter_map(|ending| ending.asked_by.clone());
+        let signalling = self.signalling.iter().cloned();
         let reloads = self.core.reloads.asked.iter().chain(&self.core.reloads.waiting).cloned();
         let mut count = 0;
-        for (conn, id) in waiters.chain(ending).chain(reloads) {
+        for (conn, id) in waiters.chain(ending).chain(reloads).chain(signalling) {
             let Some(Id::Number(id)) = id else { return Err(format!("{conn:?} waits without an id")) };
             ensure!(self.owed.contains_key(&(conn, id)), "{conn:?} waits for {id}, which was answered");
             count += 1;

@@ -1,11 +1,11 @@
 //! How workers and the supervisor come to their end, and who is told what.
 
 use super::steps::Step;
-use super::words::{CLI, DESKTOP, code, name, start, started_by, stop_force, stop_within};
+use super::words::{CLI, DESKTOP, code, killed, name, start, started_by, stop_force, stop_within, view};
 use crate::worker::Phase;
 use crate::{ConnId, Effect, Input, Now};
 use gob_protocol::request::{Force, Hello};
-use gob_protocol::{Actor, Data, ErrorCode, EventKind, Name, Owner, Request, Timestamp};
+use gob_protocol::{Actor, Data, ErrorCode, EventKind, Name, Owner, Request, State, Timestamp};
 use std::vec::Vec;
 
 #[test]
@@ -94,6 +94,56 @@ fn the_end_is_refused_whole_while_others_have_live_workers() {
             "the event says who did it"
         );
     }
+}
+
+#[test]
+fn the_end_comes_without_what_cannot_be_ended_and_says_so() {
+    for nuke in [false, true] {
+        let mut world = started_by(CLI);
+        world.takes(&Step::Ask(CLI, start("v")));
+        world.settles();
+        let force = Force { force: false };
+        let id = world.asks(CLI, if nuke { Request::Nuke(force) } else { Request::Shutdown(force) });
+        for step in [Step::Exited(name("v"), killed()), Step::Swept(name("v")), Step::Due] {
+            world.takes(&step);
+        }
+        assert!(world.answer(CLI, id).is_none(), "it has the grace");
+        world.takes(&Step::Due);
+        world.takes(&Step::Surviving(name("w")));
+        let error = world.answer(CLI, id).unwrap().as_ref().unwrap_err().clone();
+        assert_eq!(error.code, ErrorCode::ServerStopTimeout);
+        assert!(
+            error.message.contains("pid 9") && error.message.ends_with("ended without them"),
+            "{error:?}"
+        );
+        let details = error.details.unwrap();
+        assert_eq!(
+            (&details["receipt"]["survivors"][0]["pid"], &details["stopped"]),
+            (&9.into(), &"v".split(' ').collect())
+        );
+        assert!(world.ended && matches!(world.phase("w"), Phase::Failed));
+    }
+}
+
+#[test]
+fn what_cannot_be_ended_is_seen_until_it_is_gone() {
+    let mut world = started_by(CLI);
+    world.takes(&Step::Ask(CLI, stop_force("w")));
+    world.takes(&Step::Due);
+    world.takes(&Step::Surviving(name("w")));
+    let reason = view(&world).reason.unwrap();
+    assert!(reason.contains("could not be ended yet (pid 9)"), "{reason}");
+    let told = world.history.last().unwrap();
+    assert_eq!(
+        (told.event, told.worker.as_ref().unwrap().reason.as_ref()),
+        (EventKind::WorkerUpdated, Some(&reason))
+    );
+    let events = world.history.len();
+    world.takes(&Step::Due);
+    world.takes(&Step::Surviving(name("w")));
+    assert_eq!(world.history.len(), events, "told once");
+    world.settles();
+    assert_eq!((view(&world).state, view(&world).reason), (State::Idle, None));
 }
 
 #[test]

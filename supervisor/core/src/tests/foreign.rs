@@ -94,7 +94,13 @@ fn ended_before_ready(kind: Kind, receipt: Receipt) -> World {
 
 #[test]
 fn a_stop_while_it_is_looked_who_took_the_graph_has_the_receipt_of_the_run() {
-    let killed = Signalled { pid: 1_000, start_time: 3, signals: vec!["SIGKILL".into()], ended_ms: Some(1) };
+    let killed = Signalled {
+        pid: 1_000,
+        start_time: 3,
+        signals: vec!["SIGKILL".into()],
+        ended_ms: Some(1),
+        error: None,
+    };
     let receipt = Receipt { signalled: vec![killed], survivors: Vec::new() };
     let mut kind = foreign_kind();
     kind.foreign.orphans = Some(Orphans::Report);

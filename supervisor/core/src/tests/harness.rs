@@ -66,6 +66,8 @@ pub(super) struct World {
     /// The answers, where a test wants to see them.
     pub(super) answers: Option<BTreeMap<(ConnId, i64), Answer>>,
     pub(super) last_id: i64,
+    /// The request whose signal is on its way.
+    pub(super) signalling: Option<(ConnId, Option<Id>)>,
     pub(super) seen: Seen,
 }
 
@@ -178,6 +180,7 @@ impl World {
             ended: false,
             answers: None,
             last_id: 0,
+            signalling: None,
             seen: Seen::default(),
         };
         world.note_events();
@@ -205,6 +208,16 @@ impl World {
             ensure!(replies == 1 && out.len() == 1, "a refused request does nothing but answer: {out:?}");
         }
         self.check(&before, &expect, first)?;
+        for effect in &out {
+            if let (Effect::Signal { key, signal, asked_by: Some(_) }, Some((conn, id))) =
+                (effect, self.signalling.take())
+            {
+                // Every other one is refused by the kernel.
+                let errno = (self.last_id % 2 == 0).then(|| "EPERM".to_string());
+                let (key, signal) = (key.clone(), signal.clone());
+                self.feed(Input::SignalSent { key, signal, conn, id, errno })?;
+            }
+        }
         if out.iter().any(|effect| matches!(effect, Effect::ReadConfig)) {
             // A file that is not there; its kinds are the world's own, which no text says.
             let same = self.core.config.settings.clone();
@@ -217,6 +230,11 @@ impl World {
     /// What the world knows of an input before the core does.
     fn note(&mut self, input: &Input, expect: &Expect) {
         self.runs.note(input);
+        if let Input::Surviving { key, .. } = input
+            && self.spec.ending
+        {
+            self.runs.abandon(key);
+        }
         if let Input::Swept { key, port_taken: true, .. } = input
             && expect.spawns.contains(&key.name)
             && let Some(worker) = self.core.workers.get(&key.name)

@@ -34,7 +34,7 @@ fn told(world: &World, lost: Lost) -> Vec<String> {
     let now = Now { mono_ms: world.now, wall: Timestamp(0) };
     let effects = world.core.clone().apply(Input::SocketsLost(lost), now);
     let signals = effects.into_iter().map(|effect| match effect {
-        Effect::Signal { key, signal } => format!("{} {signal}", key.name),
+        Effect::Signal { key, signal, .. } => format!("{} {signal}", key.name),
         other => panic!("{other:?}"),
     });
     signals.collect()

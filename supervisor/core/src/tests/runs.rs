@@ -150,6 +150,11 @@ impl Runs {
         self.opened.insert(key.name.clone(), key.run);
     }
 
+    /// Something of a run can't be ended, and the supervisor ends without it.
+    pub(super) fn abandon(&mut self, key: &RunKey) {
+        self.live.retain(|name, run| *name != key.name || run.run != key.run);
+    }
+
     /// Notes who started a run; `false` when somebody else did before.
     pub(super) fn mark_started(&mut self, name: &Name, run: u64) -> bool {
         self.started.insert(name.clone(), run).is_none_or(|before| before < run)
@@ -269,11 +274,14 @@ impl World {
                 ensure!(run.sweeping, "census of {key:?}, which nobody sweeps");
                 run.census = true;
             }
-            Effect::Signal { key, signal } => {
+            Effect::Signal { key, signal, asked_by } => {
                 let run = self.runs.alive(key, "signal")?;
                 // No client of these tests sends this one.
                 let of_socket = signal == "SIGURG";
                 ensure!(!of_socket || !run.terminated, "{key:?} is told of its socket while it ends");
+                ensure!(of_socket == asked_by.is_none(), "{signal} of {asked_by:?}");
+                // `feed` answers it.
+                self.signalling = asked_by.clone();
             }
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
             // `feed` answers it.

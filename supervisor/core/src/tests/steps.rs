@@ -128,7 +128,7 @@ pub(super) fn record(graph: &Name, kind: &str, root: &str) -> Record {
 pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
     let key = RunKey { name: worker.name.clone(), run };
-    let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
+    let survivors = vec![ProcessId { pid: 9, start_time: 9 }.into()];
     vec![
         Input::Spawned { key: key.clone(), pid: 9, port: None, new: New(false) },
         Input::SpawnFailed { key: key.clone(), errno: "EAGAIN".into(), message: "late".into() },
@@ -263,7 +263,7 @@ impl World {
             }
             Step::Surviving(name) => {
                 let run = runs.get(name).filter(|run| run.census)?;
-                let survivors = vec![ProcessId { pid: 9, start_time: 9 }];
+                let survivors = vec![ProcessId { pid: 9, start_time: 9 }.into()];
                 Input::Surviving { key: run.key(name), receipt: Receipt { survivors, ..Receipt::default() } }
             }
             Step::External(name, owner) => {

@@ -1,0 +1,218 @@
+//! Whose the processes are that we have adopted: descendants of runs whose parents are dead, which are our children now.
+//!
+//! Most carry the tag of their run. Where none could be set, or one was put back (`su`, `runuser`, PAM), these tell, each for
+//! itself: the leader's process group, having been seen in the run's tree before, the marker in the environment, the lock of a
+//! graph among the descriptors, the control group. What none of them tells belongs to the only run that is old enough, or
+//! else to none until the others are over: whatever became our child is of one of our runs.
+
+use super::Runs;
+use crate::graph_lock::HeldLock;
+use crate::sys::children::{self, Children};
+use crate::sys::process::{self, Found};
+use crate::sys::tag::{self, Tag};
+use gob_core::RunKey;
+use gob_protocol::Name;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+
+/// So many generations of children that are dead when they are looked at are followed in one go.
+const GENERATIONS: usize = 256;
+/// No chain of parents is longer.
+const ANCESTORS: usize = 4096;
+
+/// What is known of adopted children.
+#[derive(Debug)]
+pub(super) struct Kin {
+    children: Children,
+    /// The life of this supervisor, which every worker has in its environment.
+    instance: String,
+    /// Whose a child is. Its number is its own until it is reaped.
+    known: HashMap<i32, Tag>,
+}
+
+/// Adopted children that live.
+#[derive(Debug, Default)]
+pub(super) struct Adopted {
+    by_run: BTreeMap<Tag, Vec<Found>>,
+    /// Of more than one run each of these may be.
+    unclear: Vec<Found>,
+}
+
+impl Kin {
+    pub(super) fn new(instance: String) -> Self {
+        Self { children: Children::new(), instance, known: HashMap::new() }
+    }
+
+    /// A child was reaped.
+    pub(super) fn forget(&mut self, pid: i32) {
+        self.known.remove(&pid);
+    }
+}
+
+impl Adopted {
+    /// Those of a run.
+    pub(super) fn of(&self, run: Tag) -> &[Found] {
+        self.by_run.get(&run).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Runs {
+    /// All children that we have adopted and that live. When a run's leader was reaped and none of these is the run's, nothing
+    /// is left of it.
+    ///
+    /// # Errors
+    /// When they can't be listed, or go on as their own children faster than they are looked at.
+    pub(super) fn adopted(&mut self) -> io::Result<Adopted> {
+        let (mut adopted, mut seen) = (Adopted::default(), BTreeSet::new());
+        for _ in 0..GENERATIONS {
+            let children = self.spare.with_room(|| self.kin.children.get())?;
+            let mut left_others = false;
+            for pid in children {
+                if self.by_leader.contains_key(&pid) || !seen.insert(pid) {
+                    continue;
+                }
+                match children::living(pid) {
+                    Some(found) => self.adopt(found, &mut adopted),
+                    // It may have died after the list was read, and what it left is in the next one.
+                    None => left_others = true,
+                }
+            }
+            if !left_others {
+                return Ok(adopted);
+            }
+        }
+        Err(io::Error::other("they fork faster than they can be listed"))
+    }
+
+    fn adopt(&mut self, found: Found, adopted: &mut Adopted) {
+        let pid = found.id.pid;
+        let known = self.kin.known.get(&pid).copied().filter(|tag| self.by_tag.contains_key(tag));
+        match known.or_else(|| self.whose(&found)) {
+            Some(run) => {
+                self.kin.known.insert(pid, run);
+                adopted.by_run.entry(run).or_default().push(found);
+            }
+            None => adopted.unclear.push(found),
+        }
+    }
+
+    /// The run that an adopted child is of.
+    fn whose(&self, found: &Found) -> Option<Tag> {
+        let pid = found.id.pid;
+        let tag = tag::of_anybody(pid).map(Tag).filter(|tag| self.by_tag.contains_key(tag));
+        let runs = || self.by_tag.values();
+        // A number that is still a group's is not given to another process.
+        tag.or_else(|| runs().find(|run| run.leader == found.pgid).map(|run| run.tag))
+            .or_else(|| runs().find(|run| run.concerns(found)).map(|run| run.tag))
+            .or_else(|| self.marked(pid))
+            .or_else(|| self.holding_lock(pid))
+            .or_else(|| self.in_cgroup(pid))
+            .or_else(|| self.only_one_as_old(found))
+    }
+
+    fn marked(&self, pid: i32) -> Option<Tag> {
+        let text = |name| String::from_utf8(process::variable(pid, name)?).ok();
+        if text("GOB_INSTANCE")? != self.kin.instance {
+            return None;
+        }
+        let key = RunKey { name: Name::any(&text("GOB_NAME")?).ok()?, run: text("GOB_RUN")?.parse().ok()? };
+        self.by_key.get(&key).copied()
+    }
+
+    fn holding_lock(&self, pid: i32) -> Option<Tag> {
+        let open = process::open_files(pid);
+        let holds = |lock: &HeldLock| open.iter().any(|path| path == lock.path());
+        let mut runs = self.by_tag.values();
+        runs.find(|run| run.lock.as_deref().is_some_and(holds)).map(|run| run.tag)
+    }
+
+    fn in_cgroup(&self, pid: i32) -> Option<Tag> {
+        let cgroups = self.cgroups.as_ref()?;
+        self.by_tag.values().find(|run| run.grouped && cgroups.has(run.tag, pid)).map(|run| run.tag)
+    }
+
+    /// The only run that was there before the process.
+    fn only_one_as_old(&self, found: &Found) -> Option<Tag> {
+        let mut older = self.by_tag.values().filter(|run| may_have_made(run.start_time, found));
+        let first = older.next()?.tag;
+        older.next().is_none().then_some(first)
+    }
+
+    /// Ends what can't be any run's that still is: its own is over.
+    pub(super) fn end_strays(&self, adopted: &Adopted) {
+        for found in &adopted.unclear {
+            if self.by_tag.values().any(|run| may_have_made(run.start_time, found)) {
+                continue;
+            }
+            tracing::warn!(pid = found.id.pid, "ending what a worker left and nothing tells which one");
+            let killed = process::open(found, Tag(0))
+                .map(|pidfd| pidfd.map_or(Ok(()), |pidfd| process::send(&pidfd, libc::SIGKILL)));
+            if let Err(error) | Ok(Err(error)) = killed {
+                tracing::warn!(pid = found.id.pid, %error, "cannot end it");
+            }
+        }
+    }
+
+    /// Everybody alive in a run's tree: by its tag, as this turn of the loop sees it, by adoption, and what is below those
+    /// that the tag does not tell.
+    pub(super) fn members_with(&mut self, of: Tag, adopted: &Adopted) -> Vec<Found> {
+        let (table, looked) = (&mut self.table, self.looked);
+        let found = self.spare.with_room(|| {
+            if !looked {
+                table.look()?;
+            }
+            table.members(of)
+        });
+        self.looked |= found.is_ok();
+        let mut members = found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look who carries a run's tag");
+            Vec::new()
+        });
+        let mut tops: Vec<Found> = adopted.of(of).to_vec();
+        if let Some(run) = self.by_tag.get(&of).filter(|run| !run.reaped) {
+            tops.extend(children::living(run.leader).map(|found| Found { id: run.id(), ..found }));
+        }
+        for top in tops {
+            if members.iter().any(|known| known.id.pid == top.id.pid) {
+                continue;
+            }
+            // What could not be told by its tag has others below it that can't either.
+            for found in std::iter::once(top).chain(children::below(top.id.pid)) {
+                if !members.iter().any(|known| known.id.pid == found.id.pid) {
+                    members.push(found);
+                }
+            }
+        }
+        members
+    }
+
+    /// Returns the run that `pid` belongs to: by its tag, or by its parents.
+    pub(crate) fn run_of(&self, pid: i32) -> Option<RunKey> {
+        let parents =
+            std::iter::successors(Some(pid), |pid| process::parent(*pid).filter(|above| *above > 1));
+        let tag =
+            tag::of_anybody(pid).map(Tag).filter(|tag| self.by_tag.contains_key(tag)).or_else(|| {
+                let mut parents = parents.take(ANCESTORS);
+                parents.find_map(|pid| self.by_leader.get(&pid).or_else(|| self.kin.known.get(&pid)).copied())
+            })?;
+        self.by_tag.get(&tag).map(|run| run.key.clone())
+    }
+}
+
+/// Whether a process may come from a run that began then.
+fn may_have_made(start_time: u64, found: &Found) -> bool {
+    // Of what is hidden nobody knows the age.
+    found.id.start_time == 0 || start_time <= found.id.start_time
+}
+
+impl super::Run {
+    /// Whether a process was seen in its tree since its end began.
+    fn concerns(&self, found: &Found) -> bool {
+        self.ending.as_ref().is_some_and(|(_, concerned)| concerned.contains_key(&found.id))
+    }
+
+    /// Whether its processes carry its tag: a hard limit on file locks may be in the way.
+    pub(super) fn is_tagged(leader: i32, tag: Tag) -> bool {
+        tag::of_anybody(leader) == Some(tag.0)
+    }
+}

@@ -1,0 +1,144 @@
+//! The children of processes, as the kernel lists them (`/proc/PID/task/TID/children`, proc(5)).
+//!
+//! A process whose parent dies becomes a child of ours, for we are a child subreaper, and the main thread's. So whatever lives
+//! of a run whose leader was reaped is one of our children or below one. The list grows only at its tail, only this thread
+//! takes anything from it, and a dead parent does not fork: one reading is exact.
+
+use super::process::{self, Found, Proof};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Our own children. Their list stays open, because it is read for each run that ends.
+#[derive(Debug)]
+pub(crate) struct Children {
+    own: i32,
+    list: Option<File>,
+}
+
+impl Children {
+    pub(crate) fn new() -> Self {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        Self { own, list: File::open(format!("/proc/self/task/{own}/children")).ok() }
+    }
+
+    /// All of them, the dead that were not reaped too.
+    ///
+    /// # Errors
+    /// When they can't be listed. Nobody may take that for a child that is not there.
+    pub(crate) fn get(&self) -> io::Result<Vec<i32>> {
+        match &self.list {
+            Some(list) => read(list),
+            // A kernel without such lists.
+            None => having_parent(self.own),
+        }
+    }
+}
+
+/// The children of any process; none where they can't be listed.
+fn of(pid: i32) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let lists =
+        threads.into_iter().flatten().flatten().map(|thread| File::open(thread.path().join("children")));
+    let mut all = Vec::new();
+    for list in lists {
+        match list {
+            Ok(list) => all.extend(read(&list).unwrap_or_default()),
+            Err(_) => return having_parent(pid).unwrap_or_default(),
+        }
+    }
+    all
+}
+
+/// Everybody alive below a process, itself not counted.
+pub(crate) fn below(pid: i32) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut parents = vec![pid];
+    while let Some(parent) = parents.pop() {
+        for child in of(parent) {
+            // What is listed while parents change may be met twice.
+            if found.iter().any(|known| known.id.pid == child) {
+                continue;
+            }
+            parents.push(child);
+            found.extend(process::seen(child).map(|found| Found { proof: Proof::Below, ..found }));
+        }
+    }
+    found
+}
+
+/// A child of ours that is alive, also one that `/proc` hides from us (`hidepid`, proc(5)): that one has start time 0.
+pub(crate) fn living(pid: i32) -> Option<Found> {
+    if let Some(found) = process::seen(pid) {
+        return Some(Found { proof: Proof::Child, ..found });
+    }
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let is_alive = waitid(Id::Pid(Pid::from_raw(pid)), flags) == Ok(WaitStatus::StillAlive);
+    is_alive.then(|| {
+        let pgid = nix::unistd::getpgid(Some(Pid::from_raw(pid))).map_or(0, Pid::as_raw);
+        Found { id: gob_protocol::ProcessId { pid, start_time: 0 }, pgid, parent: 0, proof: Proof::Child }
+    })
+}
+
+fn read(list: &File) -> io::Result<Vec<i32>> {
+    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        match list.read_at(&mut chunk, u64::try_from(text.len()).unwrap_or(u64::MAX))? {
+            0 => break,
+            len => text.extend_from_slice(chunk.get(..len).unwrap_or_default()),
+        }
+    }
+    let words = text.split(|byte| *byte == b' ').filter_map(|word| std::str::from_utf8(word).ok());
+    Ok(words.filter_map(|word| word.trim().parse().ok()).collect())
+}
+
+/// The same from the whole process table.
+fn having_parent(parent: i32) -> io::Result<Vec<i32>> {
+    let mut all = Vec::new();
+    for pid in process::pids()? {
+        let pid = pid?;
+        if process::parent(pid) == Some(parent) {
+            all.push(pid);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    /// Tests run on threads of their own, so their children are not the main thread's.
+    #[test]
+    fn children_and_what_is_below_them_are_listed_both_ways() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let mut shell = Command::new("/bin/sh");
+        let mut shell = shell.args(["-c", "sleep 1000 & cat"]).stdin(Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(shell.id()).unwrap();
+        assert!(of(own).contains(&pid) && having_parent(own).unwrap().contains(&pid));
+        assert_eq!(living(pid).map(|found| (found.id.pid, found.parent)), Some((pid, own)));
+        let is_sleep = |found: &Found| {
+            std::fs::read(format!("/proc/{}/comm", found.id.pid)).is_ok_and(|name| name == b"sleep\n")
+        };
+        let sleep = loop {
+            // It comes when the shell comes to it.
+            if let Some(found) = below(own).into_iter().find(|found| is_sleep(found) && found.parent == pid) {
+                break found;
+            }
+            std::thread::yield_now();
+        };
+        assert!(
+            below(pid).iter().any(|found| found.id == sleep.id)
+                && !below(pid).iter().any(|f| f.id.pid == pid)
+        );
+        process::send(&process::pidfd_open(sleep.id.pid).unwrap(), libc::SIGKILL).unwrap();
+        shell.kill().unwrap();
+        process::wait_for_any(&[&process::pidfd_open(pid).unwrap()], std::time::Duration::from_secs(10));
+        assert_eq!(living(pid), None, "it was not reaped, and is dead");
+        shell.wait().unwrap();
+        assert_eq!((living(pid), below(pid)), (None, Vec::new()));
+    }
+}

@@ -1,0 +1,177 @@
+//! Trees in which somebody is another user, as below `sudo`: gob, as an ordinary user, may not signal them, says who stays, and
+//! ends in bounded time (F1). And trees that can't be marked (F17).
+
+use gob_tests::Gob;
+use gob_tests::ctl::{Ctl, Output};
+use gob_tests::gob::built_binaries;
+use gob_tests::process::{self, Handle};
+use gob_tests::wait::{self, DEADLINE};
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, chown};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+const NOBODY: u32 = 65534;
+/// A grace, and how long after it an answer may take.
+const GRACE: Duration = Duration::from_millis(200);
+const LATER: Duration = Duration::from_secs(5 + 2);
+
+/// A world of user `nobody`, with a program `rootsleep` that becomes root; `None` where this is not root's test run.
+fn world(script: &str) -> Option<Gob> {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("GOB_TEST_REQUIRE").is_none(), "only root can make a set-user-ID program");
+        eprintln!("SKIPPED: only root can make a set-user-ID program");
+        return None;
+    }
+    let gob = Gob::new();
+    let helper = gob.bin("rootsleep");
+    fs::copy(built_binaries().join("gob-rootsleep"), &helper).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o4755)).unwrap();
+    let config = gob.dir().join("config.toml");
+    let text = format!("[kind.k]\ncommand = [\"sh\", \"-c\", {script:?}]\nreadiness = \"none\"\n");
+    fs::write(&config, text).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let home = gob.dir().join("home");
+    for path in [gob.dir(), &home, &gob.data_dir(), &gob.state_dir(), &config] {
+        chown(path, Some(Uid::from_raw(NOBODY)), Some(Gid::from_raw(NOBODY))).unwrap();
+    }
+    Some(gob)
+}
+
+/// gobctl as user `nobody`, below this program.
+fn ctl(gob: &Gob, below: &[&str], args: &[&str]) -> Output {
+    let mut ctl = Ctl::new("/usr/bin/setpriv".as_ref(), gob.env());
+    ctl.args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(below.iter().copied())
+        .args(["gobctl"]);
+    ctl.args(args.iter().copied()).run()
+}
+
+fn started(gob: &Gob, below: &[&str]) -> i32 {
+    let data = told(&ctl(gob, below, &["start", "g", "--kind", "k", "--json"]));
+    data["worker"]["pid"].as_i64().unwrap() as i32
+}
+
+/// A process of this world with this name, once it is there and this user's.
+fn wait_for(gob: &Gob, name: &str, uid: u32) -> Handle {
+    use std::os::unix::fs::MetadataExt;
+    let is_it = |pid: &i32| {
+        process::exe(*pid).is_some_and(|exe| exe.ends_with(name))
+            && fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == uid)
+    };
+    let find = || gob.processes().into_iter().find(is_it);
+    assert!(wait::until(DEADLINE, || find().is_some()), "no {name}: {}", gob.logs());
+    Handle::open(find().unwrap()).unwrap()
+}
+
+fn told(output: &Output) -> Value {
+    let text = if output.stdout.is_empty() { &output.stderr } else { &output.stdout };
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {output}"))
+}
+
+fn error(output: &Output) -> Value {
+    told(output)["error"].clone()
+}
+
+/// Says what the survivor has to be.
+fn assert_survivor(error: &Value, pid: i32) {
+    assert_eq!(error["code"], "server-stop-timeout", "{error}");
+    let survivors = error["details"]["receipt"]["survivors"].as_array().unwrap();
+    let survivor = json!({"pid": pid, "start_time": process::start_time(pid), "uid": 0, "error": "EPERM"});
+    assert_eq!(survivors, &[survivor], "{error}");
+    assert!(error["message"].as_str().unwrap().contains(&format!("pid {pid} of uid 0: EPERM")), "{error}");
+    assert_eq!(error["hint"].as_str().unwrap().rsplit(": ").next(), Some(&*format!("sudo kill -KILL {pid}")));
+}
+
+#[test]
+fn a_child_of_root_is_named_as_survivor_and_nothing_is_started_beside_it() {
+    let Some(gob) = world("rootsleep & exec sleep 1000") else { return };
+    let leader = started(&gob, &[]);
+    let child = wait_for(&gob, "rootsleep", 0);
+    let begun = Instant::now();
+    let stop = ctl(&gob, &[], &["stop", "g", "--grace", "200ms", "--json"]);
+    assert!(begun.elapsed() < GRACE + LATER, "{:?}", begun.elapsed());
+    assert_eq!(stop.code, 1, "{stop}");
+    let error_of_stop = error(&stop);
+    assert_survivor(&error_of_stop, child.pid);
+    let signalled = error_of_stop["details"]["receipt"]["signalled"].as_array().unwrap().clone();
+    let of = |pid: i32| signalled.iter().find(|entry| entry["pid"] == pid).unwrap().clone();
+    assert_eq!((&of(leader)["signals"][0], &of(child.pid)["signals"]), (&json!("SIGTERM"), &json!([])));
+    assert_eq!(of(child.pid)["error"], "EPERM");
+    assert!(process::is_alive(child.pid));
+    // The next start names it, and so does the graph's holder.
+    let start = ctl(&gob, &[], &["start", "g", "--json"]);
+    let error = error(&start);
+    assert_eq!(
+        (&error["code"], &error["details"]["pids"]),
+        (&json!("server-start-timeout-orphan"), &json!([child.pid]))
+    );
+    let who = ctl(&gob, &[], &["who", "g"]);
+    let named = format!(
+        ", stopping: 1 process(es) of g could not be ended yet (pid {} of uid 0: EPERM)\n",
+        child.pid
+    );
+    assert!(who.stdout.ends_with(&named), "{who}");
+    // Once somebody who may has ended it, all is well.
+    child.signal(Signal::SIGKILL);
+    let idle = || told(&ctl(&gob, &[], &["get", "g", "--json"]))["worker"]["state"] != "stopping";
+    assert!(wait::until(DEADLINE, idle));
+    let started = ctl(&gob, &[], &["start", "g"]);
+    assert_eq!(started.code, 0, "{started}");
+    wait_for(&gob, "rootsleep", 0).signal(Signal::SIGKILL);
+}
+
+#[test]
+fn a_leader_of_root_takes_no_signal_and_holds_up_no_end() {
+    for end in ["nuke", "term"] {
+        let Some(gob) = world("exec rootsleep") else { return };
+        let leader = started(&gob, &[]);
+        wait_for(&gob, "rootsleep", 0);
+        let signal = ctl(&gob, &[], &["signal", "g", "HUP", "--json"]);
+        assert_ne!(signal.code, 0, "{signal}");
+        let refused = error(&signal);
+        assert_eq!(refused["code"], "permission-denied", "{refused}");
+        assert_eq!(refused["details"], json!({"pid": leader, "errno": "EPERM"}));
+        let stop = ctl(&gob, &[], &["stop", "g", "--force", "--json"]);
+        assert_survivor(&error(&stop), leader);
+        let gobd = gob.running("gobd").into_iter().find_map(Handle::open).unwrap();
+        let begun = Instant::now();
+        if end == "nuke" {
+            let nuke = ctl(&gob, &[], &["nuke", "--force", "--json"]);
+            assert_survivor(&error(&nuke), leader);
+        } else {
+            gobd.signal(Signal::SIGTERM);
+        }
+        assert!(gobd.wait_gone(DEADLINE), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < LATER + LATER, "{:?}", begun.elapsed());
+        assert!(process::is_alive(leader));
+        assert!(gob.logs().contains(&format!("sudo kill -KILL {leader}")), "{}", gob.logs());
+        Handle::open(leader).unwrap().signal(Signal::SIGKILL);
+        assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
+    }
+}
+
+#[test]
+fn a_tree_that_cannot_be_marked_is_ended_and_that_is_told() {
+    let Some(gob) = world("setsid sleep 987 & exec sleep 1000") else { return };
+    let leader = started(&gob, &["prlimit", "--locks=1000:1000"]);
+    let child = || {
+        let mut tree = process::tree(leader).into_iter();
+        tree.find(|handle| process::stat_field(handle.pid, 6) == Some(handle.pid.to_string()))
+    };
+    assert!(wait::until(DEADLINE, || child().is_some()));
+    let child = child().unwrap().pid;
+    assert_eq!(told(&ctl(&gob, &[], &["status", "--json"]))["unmarked_runs"], 1);
+    let doctor = ctl(&gob, &[], &["doctor"]);
+    assert!(doctor.stdout.contains("marks of runs") && doctor.stdout.contains("1000 file locks"), "{doctor}");
+    assert!(gob.logs().contains("can't be marked"), "{}", gob.logs());
+    let data = told(&ctl(&gob, &[], &["stop", "g", "--json"]));
+    assert!(!process::is_alive(leader) && !process::is_alive(child), "{data}");
+    for pid in [leader, child] {
+        let all = data["receipt"]["signalled"].as_array().unwrap();
+        let entry = all.iter().find(|entry| entry["pid"] == pid).unwrap_or_else(|| panic!("{pid}: {data}"));
+        assert_eq!(entry["signals"], json!(["SIGTERM"]), "{data}");
+    }
+}
