@@ -84,8 +84,14 @@ impl Reach<'_> {
     }
 
     fn start(&self) -> Result<Reached, Error> {
+        self.dirs.check_owners()?;
         self.dirs.create_runtime()?;
-        let lock = lock::take(&self.dirs.runtime.join("start.lock"), after(START_LOCK_MS), self.notify)?;
+        let path = self.dirs.runtime.join("start.lock");
+        let look = || self.try_connect(after(CONNECT_MS));
+        let lock = match lock::take(&path, after(START_LOCK_MS), self.notify, look)? {
+            lock::Taken::Lock(lock) => lock,
+            lock::Taken::There(reached) => return Ok(reached),
+        };
         let (begun, deadline) = (Instant::now(), after(CONNECT_MS));
         let mut changes = None;
         loop {

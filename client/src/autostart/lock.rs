@@ -1,6 +1,6 @@
 //! The client-side start lock: `start.lock` in the runtime directory. It decides nothing about who lives.
 
-use super::Notify;
+use super::{LOOK_MS, Notify, after};
 use crate::error::Error;
 use nix::fcntl::OFlag;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -10,8 +10,23 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
-/// Takes the lock, released when the file is dropped.
-pub(super) fn take(path: &Path, deadline: Instant, notify: Notify<'_>) -> Result<File, Error> {
+/// What a client got that wanted the lock.
+#[derive(Debug)]
+pub(super) enum Taken<T> {
+    /// The lock, released when the file is dropped.
+    Lock(File),
+    /// What it wanted the lock for was there before.
+    There(T),
+}
+
+/// Takes the lock, unless `look` finds what it is wanted for while it waits: its holder may be stopped, and what it began
+/// comes up without it.
+pub(super) fn take<T>(
+    path: &Path,
+    deadline: Instant,
+    notify: Notify<'_>,
+    look: impl Fn() -> Result<Option<T>, Error>,
+) -> Result<Taken<T>, Error> {
     loop {
         let file = match open(path) {
             // Somebody took the directory away after it was made and looked at.
@@ -25,13 +40,16 @@ pub(super) fn take(path: &Path, deadline: Instant, notify: Notify<'_>) -> Result
             Ok(()) => file,
             Err(TryLockError::WouldBlock) => {
                 notify("another gobctl is starting the supervisor");
-                wait(file, path, deadline)?
+                match wait(file, path, deadline, &look)? {
+                    Taken::Lock(file) => file,
+                    there @ Taken::There(_) => return Ok(there),
+                }
             }
             Err(TryLockError::Error(source)) => return Err(failed(path, "lock", source)),
         };
         // Somebody may have cleaned the directory while we waited; a lock on a file that is gone locks out nobody.
         if is_at(&file, path) {
-            return Ok(file);
+            return Ok(Taken::Lock(file));
         }
     }
 }
@@ -54,20 +72,57 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// flock(2) has no deadline, so a thread waits in it. Should the deadline pass first, the thread lets go of the lock
 /// as soon as it gets it: the file goes down with the message nobody takes.
-fn wait(file: File, path: &Path, deadline: Instant) -> Result<File, Error> {
+fn wait<T>(
+    file: File,
+    path: &Path,
+    deadline: Instant,
+    look: impl Fn() -> Result<Option<T>, Error>,
+) -> Result<Taken<T>, Error> {
     let (send, locked) = mpsc::channel();
     std::thread::spawn(move || {
         let result = file.lock().map(|()| file);
         drop(send.send(result));
     });
-    match locked.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Ok(file)) => Ok(file),
-        Ok(Err(source)) => Err(failed(path, "lock", source)),
-        Err(_) => {
-            let text = "another process holds it and does not let go";
-            Err(failed(path, "lock", io::Error::new(io::ErrorKind::TimedOut, text)))
+    loop {
+        let next = deadline.min(after(LOOK_MS)).saturating_duration_since(Instant::now());
+        match locked.recv_timeout(next) {
+            Ok(Ok(file)) => return Ok(Taken::Lock(file)),
+            Ok(Err(source)) => return Err(failed(path, "lock", source)),
+            Err(_) => {}
+        }
+        if let Some(there) = look()? {
+            return Ok(Taken::There(there));
+        }
+        if Instant::now() >= deadline {
+            let text = held_by(path);
+            return Err(failed(path, "lock", io::Error::new(io::ErrorKind::TimedOut, text)));
         }
     }
+}
+
+/// Who holds the lock, as far as /proc/locks tells, and whether it is stopped.
+fn held_by(path: &Path) -> String {
+    let holder = std::fs::metadata(path).ok().and_then(|file| {
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| holder_in(line, file.ino()))
+    });
+    let Some(pid) = holder else { return "another process holds it and does not let go".to_owned() };
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    match state {
+        Some('T' | 't') => format!("pid {pid} holds it and is stopped: kill -CONT {pid} lets it go on"),
+        _ => format!("pid {pid} holds it and does not let go"),
+    }
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4240 fd:01:1234 0 EOF`. A line with an arrow is of one that waits. The number of the device is not
+/// that of stat(2) on every file system, so the inode has to do.
+fn holder_in(line: &str, inode: u64) -> Option<i32> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    (words.next()? == "FLOCK").then_some(())?;
+    let (pid, file) = (words.nth(2)?, words.next()?);
+    (file.rsplit_once(':')?.1 == inode.to_string()).then_some(())?;
+    pid.parse().ok().filter(|pid| *pid > 0)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -86,6 +141,37 @@ mod tests {
     use super::*;
     use std::cell::Cell;
     use std::time::Duration;
+
+    fn take(path: &Path, deadline: Instant, notify: Notify<'_>) -> Result<File, Error> {
+        match super::take(path, deadline, notify, || Ok(None::<()>))? {
+            Taken::Lock(file) => Ok(file),
+            Taken::There(()) => panic!("there is nothing"),
+        }
+    }
+
+    #[test]
+    fn what_is_there_meanwhile_ends_the_wait_and_the_holder_is_named() {
+        let path = std::env::temp_dir().join(format!("gob-start-there-{}", std::process::id()));
+        let soon = || Instant::now() + Duration::from_secs(5);
+        let held = take(&path, soon(), &|_| {}).unwrap();
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            Ok((looks.get() > 1).then_some("reached"))
+        };
+        let taken = super::take(&path, soon(), &|_| {}, look).unwrap();
+        assert!(matches!(taken, Taken::There("reached")) && looks.get() == 2, "{taken:?}");
+        // Some sandboxes show an empty list of locks.
+        if std::fs::read_to_string("/proc/locks").is_ok_and(|locks| !locks.is_empty()) {
+            assert_eq!(held_by(&path), format!("pid {} holds it and does not let go", std::process::id()));
+        }
+        drop(held);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(holder_in("1: FLOCK  ADVISORY  WRITE 4240 fd:01:12 0 EOF", 12), Some(4240));
+        assert_eq!(holder_in("1: -> FLOCK  ADVISORY  WRITE 4241 fd:01:12 0 EOF", 12), None);
+        assert_eq!(holder_in("2: POSIX  ADVISORY  WRITE 4242 fd:01:12 0 EOF", 12), None);
+        assert_eq!(holder_in("3: FLOCK  ADVISORY  WRITE 4243 fd:01:112 0 EOF", 12), None);
+    }
 
     #[test]
     fn waits_says_so_and_gives_up() {
