@@ -50,6 +50,18 @@ pub enum DirsError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A directory would have to be made in one that is another user's, who would be locked out of it.
+    #[error("cannot make {}: {} belongs to uid {owner}{}, not to you (uid {me})", path.display(), above.display(), sudo(*owner))]
+    Others {
+        /// What is to be made.
+        path: PathBuf,
+        /// The nearest directory that is there.
+        above: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// This user.
+        me: u32,
+    },
     /// The runtime directory could not be looked at or made.
     #[error("cannot {operation} the runtime directory {}", path.display())]
     Io {
@@ -138,6 +150,21 @@ impl Dirs {
         self.state.join("logs")
     }
 
+    /// Refuses to have directories made where another user's home is, as under a sudo that keeps HOME: they would be this user's, and
+    /// private. What `GOB_*` names is meant.
+    ///
+    /// # Errors
+    /// [`DirsError::Others`].
+    pub fn check_owners(&self) -> Result<(), DirsError> {
+        let all = [
+            ("GOB_RUNTIME_DIR", &self.runtime),
+            ("GOB_STATE_DIR", &self.state),
+            ("GOB_DATA_DIR", &self.data),
+        ];
+        let is_named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        all.into_iter().filter(|(name, _)| !is_named(name)).try_for_each(|(_, path)| check_owner(path))
+    }
+
     /// Opens the runtime directory if it is one that gob may use (PROTOCOL 1); `None` when there is none.
     /// It is not touched.
     ///
@@ -167,6 +194,27 @@ impl Dirs {
 fn passwd_home(uid: u32) -> Result<PathBuf, DirsError> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
     user.map(|user| user.dir).filter(|dir| dir.is_absolute()).ok_or(DirsError::NoHome)
+}
+
+/// The user who ran sudo, where that is the owner.
+fn sudo(owner: u32) -> String {
+    let is_his = std::env::var("SUDO_UID").is_ok_and(|uid| uid == owner.to_string());
+    let user = std::env::var("SUDO_USER").ok().filter(|_| is_his);
+    user.map(|user| format!(" ({user}, who ran sudo)")).unwrap_or_default()
+}
+
+fn check_owner(path: &Path) -> Result<(), DirsError> {
+    use std::os::unix::fs::MetadataExt;
+    let me = nix::unistd::geteuid().as_raw();
+    let Some((above, stat)) = path.ancestors().find_map(|dir| Some((dir, std::fs::metadata(dir).ok()?)))
+    else {
+        return Ok(());
+    };
+    // In the system's directories and in shared ones, such as /tmp, everybody may make his own.
+    if above == path || stat.uid() == me || stat.uid() == 0 || stat.mode() & 0o1000 != 0 {
+        return Ok(());
+    }
+    Err(DirsError::Others { path: path.to_owned(), above: above.to_owned(), owner: stat.uid(), me })
 }
 
 fn open_private(path: &Path) -> Result<Option<OwnedFd>, DirsError> {

@@ -243,6 +243,10 @@ impl Error {
             Self::Dirs(DirsError::Unsafe { .. }) => {
                 Some(format!("gobctl doctor says how to repair it; or {OTHER_DIR}"))
             }
+            Self::Dirs(DirsError::Others { .. }) => Some(
+                "nothing was made; run it without sudo, or with a home of this user: sudo -H gobctl, or set HOME"
+                    .to_owned(),
+            ),
             Self::Dirs(DirsError::Relative { variable, path }) => Some(from_here(variable, path)),
             Self::NoKeeper { .. } => {
                 Some("install it beside gobctl, or name its directory in GOB_LIBEXEC".to_owned())

@@ -2,13 +2,18 @@
 
 use crate::context::Context;
 use gob_client::protocol::Env;
+use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 
-/// This process's whole environment. The wire is UTF-8: other variables are left out, and that is said.
+/// What a request may hold beside the environment.
+const REST_BYTES: usize = 64 << 10;
+
+/// This process's whole environment, as far as a request takes it. The wire is UTF-8: other variables are left out, and that is
+/// said; so is what is left out for its size.
 pub(crate) fn environment(context: &Context) -> Env {
-    let mut env = Env::default();
+    let mut all = Vec::new();
     for (name, value) in std::env::vars_os() {
         match (name.into_string(), value.into_string()) {
-            (Ok(name), Ok(value)) => env.set(name, value),
+            (Ok(name), Ok(value)) => all.push((name, value)),
             (Ok(name), Err(_)) => {
                 context.note(&format!("warning: the value of {name} is not UTF-8; it is not handed on"))
             }
@@ -18,5 +23,45 @@ pub(crate) fn environment(context: &Context) -> Env {
             }
         }
     }
-    env
+    let (kept, left_out) = fitting(all, MAX_REQUEST_BYTES - REST_BYTES);
+    for (name, bytes) in left_out {
+        context.note(&format!(
+            "warning: the environment is too large for a request; {name} ({bytes} bytes) is not handed on"
+        ));
+    }
+    kept.into_iter().collect()
+}
+
+type Variable = (String, String);
+
+/// The variables that fit into so many bytes on the wire, and the largest ones, which are left out for that.
+fn fitting(mut all: Vec<Variable>, room: usize) -> (Vec<Variable>, Vec<(String, usize)>) {
+    let size = |(name, value): &Variable| {
+        let quoted = |text: &str| serde_json::to_string(text).map_or(text.len(), |text| text.len());
+        quoted(name) + quoted(value) + 2
+    };
+    all.sort_by_key(size);
+    let mut used: usize = all.iter().map(size).sum();
+    let mut left_out = Vec::new();
+    while used > room {
+        let Some(largest) = all.pop() else { break };
+        used -= size(&largest);
+        left_out.push((largest.0, largest.1.len()));
+    }
+    (all, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_variables_are_left_out_until_the_others_fit() {
+        let variable = |name: &str, len: usize| (name.to_owned(), "\n".repeat(len));
+        let all = vec![variable("BIG", 50), variable("PATH", 10), variable("HUGE", 90), variable("A", 1)];
+        let (kept, left_out) = fitting(all.clone(), 60);
+        assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["A", "PATH"]);
+        assert_eq!(left_out, [("HUGE".to_owned(), 90), ("BIG".to_owned(), 50)]);
+        assert_eq!(fitting(all, 1000).1, []);
+    }
 }

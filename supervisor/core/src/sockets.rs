@@ -4,7 +4,7 @@
 //! itself, and one without a process has none yet.
 
 use crate::io::{Effect, RunKey};
-use crate::plan::{SOCKET_NAME_BYTES, SOCKET_SUFFIX, socket_file, takes_socket};
+use crate::plan::{SOCKET_SUFFIX, takes_socket};
 use crate::worker::{Phase, Worker};
 use crate::{Core, Lost};
 use alloc::string::String;
@@ -36,8 +36,9 @@ impl Core {
     /// which their files don't tell, cost a look at all workers.
     fn worker_on(&self, file: &str) -> Option<&Worker> {
         let stem = file.strip_suffix(SOCKET_SUFFIX)?;
-        if stem.len() == SOCKET_NAME_BYTES {
-            return self.workers.values().find(|worker| socket_file(&worker.name) == file);
+        let paths = &self.config.paths;
+        if paths.is_cut(stem) {
+            return self.workers.values().find(|worker| paths.socket_file(&worker.name) == file);
         }
         self.workers.get(&Name::any(&decode_safe(stem)?).ok()?)
     }

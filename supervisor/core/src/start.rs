@@ -1,7 +1,7 @@
 //! `start`: which worker it means, and how it is satisfied (PROTOCOL 5, *ensure*).
 
 use crate::io::ConnId;
-use crate::plan::graph_env;
+use crate::plan::{graph_env, listens_anywhere, takes_socket};
 use crate::requests::not_found;
 use crate::worker::{Live, Next, Phase, Shown, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
@@ -109,6 +109,9 @@ impl Core {
         let dir = kind.foreign.graph_dir_encoding.dir_of(&graph);
         if !is_safe_dir(&dir) {
             return Err(no_dir(&graph, &kind_name, &dir));
+        }
+        if takes_socket(&kind) && !listens_anywhere(&kind) && !self.config.paths.has_room_for(&name) {
+            return Err(no_room(&name, &self.config.paths.runtime_dir));
         }
         let kind = self.kinds.of(kind);
         let worker = Worker {
@@ -371,4 +374,16 @@ fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
         "worker": name.as_str(), "graph": known.graph.as_str(), "root_dir": known.root_dir, "kind": known.kind_name,
     });
     Box::new(WireError::new(ErrorCode::GraphConflict, message).hint(hint).details(details))
+}
+
+/// A socket's address is too short for the path of this worker's.
+fn no_room(name: &Name, runtime_dir: &str) -> Box<WireError> {
+    let message = format!(
+        "{name} cannot have a socket: the runtime directory {runtime_dir} has {} bytes, and no name fits behind it into the \
+         107 that a socket's path may have",
+        runtime_dir.len()
+    );
+    let hint = "choose a shorter GOB_RUNTIME_DIR, or a kind that listens on a {port}";
+    let details = serde_json::json!({"exit": null, "errno": "ENAMETOOLONG", "last_lines": []});
+    Box::new(WireError::new(ErrorCode::ServerStartFailed, message).hint(hint).details(details))
 }

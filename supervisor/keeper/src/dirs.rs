@@ -23,6 +23,22 @@ pub(crate) fn make_state_dir(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Refuses a directory that would have to be made in one of another user, as under a sudo that keeps HOME: it would be this user's
+/// alone, and so would what is missing above it.
+pub(crate) fn check_owner(path: &Path) -> Result<(), Error> {
+    let Some((above, stat)) = path.ancestors().find_map(|dir| Some((dir, std::fs::metadata(dir).ok()?)))
+    else {
+        return Ok(());
+    };
+    let me = geteuid().as_raw();
+    // In the system's directories and in shared ones, such as /tmp, everybody may make his own.
+    if above == path || stat.uid() == me || stat.uid() == 0 || stat.mode() & 0o1000 != 0 {
+        return Ok(());
+    }
+    let why = format!("belongs to uid {}, gob makes no directory of uid {me} in it", stat.uid());
+    Err(Error::Unfit { path: above.to_owned(), why })
+}
+
 /// Makes the runtime directory, 0700, and opens it. What is there already must be a directory of the user's own,
 /// no symbolic link, without any bits for others (PROTOCOL 1).
 pub(crate) fn open_runtime_dir(path: &Path) -> Result<File, Error> {

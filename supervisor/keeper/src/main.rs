@@ -85,6 +85,7 @@ fn run(detached: bool, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
     let paths = Paths::resolve(std::env::var_os);
     shed::let_go_of_the_caller(detached, ready.as_ref().map(|ready| ready.as_fd()))?;
     let paths = paths?;
+    paths.usual.iter().try_for_each(|path| dirs::check_owner(path))?;
     let mut tries = TRIES;
     let locks = loop {
         match settle(&paths, detached) {

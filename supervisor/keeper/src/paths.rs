@@ -19,6 +19,8 @@ pub(crate) struct Paths {
     pub(crate) runtime: PathBuf,
     /// The state directory.
     pub(crate) state: PathBuf,
+    /// Directories that nobody named, the data directory among them.
+    pub(crate) usual: Vec<PathBuf>,
     /// The environment of the supervisor.
     pub(crate) env: Vec<(&'static str, OsString)>,
 }
@@ -53,6 +55,13 @@ impl Paths {
 
         // A trailing slash would make O_NOFOLLOW follow.
         let runtime: PathBuf = runtime.components().collect();
+        let places = [
+            ("GOB_RUNTIME_DIR", Some(&runtime)),
+            ("GOB_STATE_DIR", Some(&state)),
+            ("GOB_DATA_DIR", data.as_ref()),
+        ];
+        let usual = places.into_iter().filter(|(name, _)| set(name).is_none());
+        let usual = usual.filter_map(|(_, path)| path.cloned()).collect();
         let mut env = vec![
             ("GOB_RUNTIME_DIR", runtime.clone().into_os_string()),
             ("GOB_STATE_DIR", state.clone().into_os_string()),
@@ -60,7 +69,7 @@ impl Paths {
         env.extend(data.map(|path| ("GOB_DATA_DIR", path.into_os_string())));
         env.extend(config.map(|(name, path)| (name, path.into_os_string())));
         env.extend(KEPT.into_iter().filter_map(|name| Some((name, set(name)?))));
-        Ok(Self { runtime, state, env })
+        Ok(Self { runtime, state, usual, env })
     }
 
     /// One variable of the supervisor's environment.

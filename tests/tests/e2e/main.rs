@@ -41,6 +41,7 @@ mod stop;
 mod stop_ways;
 mod storms;
 mod streams;
+mod surroundings;
 mod syscalls;
 mod terminal;
 mod trees;

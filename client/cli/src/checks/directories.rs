@@ -68,6 +68,14 @@ fn runtime(dirs: &Dirs) -> Check {
         },
         Ok(Some(_)) => {
             let length = dirs.socket().as_os_str().as_bytes().len();
+            // What is behind it for a worker: its directory, a hash of its name, `.sock`.
+            let of_workers = path.as_os_str().as_bytes().len() + "/graphs/0123456789abcdef.sock".len();
+            if length <= MAX_PATH_BYTES && of_workers > MAX_PATH_BYTES {
+                let found = format!(
+                    "{shown}: the path of a worker's socket has up to {of_workers} bytes, and an address takes {MAX_PATH_BYTES}"
+                );
+                return warn(RUNTIME, found, "for kinds with a {socket} choose a shorter GOB_RUNTIME_DIR");
+            }
             if length <= MAX_PATH_BYTES {
                 return ok(RUNTIME, shown.to_string());
             }

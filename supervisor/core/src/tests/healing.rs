@@ -62,7 +62,7 @@ fn the_worker_of_a_lost_socket_is_told_and_no_other() {
     let world = ready(kind(), &["v", "w", "x/y", &long]);
     assert_eq!(told(&world, files(&["w.sock"])), ["w SIGURG"]);
     assert_eq!(told(&world, files(&["x~2Fy.sock", "v.sock"])), ["v SIGURG", "x/y SIGURG"]);
-    let file = crate::plan::socket_file(&name(&long));
+    let file = world.core.config.paths.socket_file(&name(&long));
     assert!(file.len() < long.len());
     assert_eq!(told(&world, files(&[&file])), [format!("{long} SIGURG")]);
     let others = ["u.sock", "w", "w.sock.sock", ".sock", "x~2fy.sock", "~FF.sock", "w~.sock", ".gob-1"];

@@ -280,9 +280,9 @@ impl World {
             Step::Late(ms) => self.wake_at(*ms)?,
             Step::Healed => Input::Healed,
             Step::SocketsLost(names) if names.is_empty() => Input::SocketsLost(Lost::Any),
-            Step::SocketsLost(names) => {
-                Input::SocketsLost(Lost::Files(names.iter().map(crate::plan::socket_file).collect()))
-            }
+            Step::SocketsLost(names) => Input::SocketsLost(Lost::Files(
+                names.iter().map(|name| self.core.config.paths.socket_file(name)).collect(),
+            )),
             Step::Terminate => Input::Terminate,
             Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,
             _found => self.found(step)?,

@@ -1,0 +1,93 @@
+//! What a supervisor finds around it that is not as usual: another user's home, a long path, a large environment.
+
+use gob_tests::{Ctl, Gob, Worker};
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+/// The variables of a world without those that name directories; its home is another one.
+fn keeping(gob: &Gob, home: &Path) -> Vec<(String, String)> {
+    let mut env = gob.env();
+    env.retain(|(name, _)| !["GOB_STATE_DIR", "GOB_DATA_DIR", "HOME"].contains(&name.as_str()));
+    env.push(("HOME".to_owned(), home.to_str().unwrap().to_owned()));
+    env
+}
+
+#[test]
+fn root_makes_nothing_in_the_home_of_another_user() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can give a directory away");
+        return;
+    }
+    let gob = Gob::new();
+    let home = gob.dir().join("ada");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(65534), Some(65534)).unwrap();
+    let mut client = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
+    client.args(["ping"]).env("SUDO_USER", "ada").env("SUDO_UID", "65534");
+    let refused = client.fails(7);
+    for part in ["belongs to uid 65534 (ada, who ran sudo), not to you (uid 0)", "without sudo"] {
+        assert!(refused.stderr.contains(part), "{refused}");
+    }
+    let keeper = Ctl::new(&gob.bin("gob-keeper"), keeping(&gob, &home)).run();
+    assert!(keeper.code != 0 && keeper.stderr.contains("belongs to uid 65534"), "{keeper}");
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "nothing was made");
+    assert!(!gob.runtime_dir().exists(), "nor here");
+    // A directory that is named is meant.
+    let mut named = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
+    named.args(["ping"]).env("GOB_STATE_DIR", gob.state_dir().to_str().unwrap());
+    named.env("GOB_DATA_DIR", gob.data_dir().to_str().unwrap());
+    assert_eq!(named.run().code, 0);
+}
+
+#[test]
+fn a_socket_that_does_not_fit_is_cut_or_refused_with_its_cause() {
+    let gob = Gob::with(Worker::Real);
+    let kind = "[kind.own]\ncommand = [\"sh\", \"-c\", \"exec sleep 1000\", \"{socket}\"]\n";
+    fs::write(gob.dir().join("config.toml"), kind).unwrap();
+    let socket = |runtime: &Path, graph: &str| {
+        let mut start = gob.ctl(["start", graph, "--kind", "own", "--json"]);
+        let answer = start.env("GOB_RUNTIME_DIR", runtime.to_str().unwrap()).run();
+        if answer.code != 0 {
+            return Err(answer.stderr);
+        }
+        let answer: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+        Ok(answer["worker"]["command"][3].as_str().unwrap().to_owned())
+    };
+    let dir = |len: usize| {
+        let room = len - gob.dir().as_os_str().len() - 1;
+        gob.dir().join("r".repeat(room))
+    };
+    let short = dir(70);
+    let (one, two) =
+        (socket(&short, "一二三四五六七八九").unwrap(), socket(&short, "一二三四五六七八十").unwrap());
+    assert!(one.len() <= 107 && two.len() <= 107 && one != two, "{one} {two}");
+    gob.ctl(["shutdown"]).env("GOB_RUNTIME_DIR", short.to_str().unwrap()).ok();
+    let long = dir(91);
+    let refused = socket(&long, "demo").unwrap_err();
+    for part in ["ENAMETOOLONG", "has 91 bytes", "107", "shorter GOB_RUNTIME_DIR"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    // gob's own worker takes a path of any length.
+    gob.ctl(["start", "own"]).env("GOB_RUNTIME_DIR", long.to_str().unwrap()).ok();
+    gob.ctl(["shutdown"]).env("GOB_RUNTIME_DIR", long.to_str().unwrap()).ok();
+}
+
+#[test]
+fn an_environment_that_is_too_large_is_sent_without_what_is_largest() {
+    let gob = Gob::new();
+    let large = |args: &[&str]| {
+        let mut ctl = gob.ctl(args.iter().copied());
+        for name in (0..12).map(|n| format!("LARGE_{n}")) {
+            ctl.env(&name, &"x".repeat(100_000));
+        }
+        ctl.run()
+    };
+    for args in [&["start", "g"][..], &["restart", "g"], &["with", "g", "--", "true"]] {
+        let done = large(args);
+        assert_eq!(done.code, 0, "{done}");
+        assert!(done.stderr.contains("(100000 bytes) is not handed on"), "{done}");
+    }
+    assert_eq!(gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"]["run"], 2);
+}
