@@ -44,6 +44,8 @@ pub fn deadline_of(request: &Request) -> Deadline {
         Request::Restart(restart) => restart.timeout_ms.map(|ms| ms.saturating_add(REQUEST_SLACK_MS)),
         // They stop every worker first.
         Request::Nuke(_) | Request::Shutdown(_) => None,
+        // Much may have to be deleted.
+        Request::GraphDelete(_) => None,
         Request::Hello(_)
         | Request::Ping
         | Request::Signal(_)
@@ -52,6 +54,7 @@ pub fn deadline_of(request: &Request) -> Deadline {
         | Request::Release(_)
         | Request::List(_)
         | Request::Get(_)
+        | Request::Graphs
         | Request::Reload
         | Request::Remove(_)
         | Request::Cleanup

@@ -1,7 +1,8 @@
 //! The data of answers (PROTOCOL 4, 5).
 
 use crate::name::{Name, Owner};
-use crate::view::{Receipt, Status, View};
+use crate::time::Timestamp;
+use crate::view::{Receipt, State, Status, View};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -115,6 +116,42 @@ pub struct RemovedData {
     pub removed: Vec<Name>,
 }
 
+/// A graph on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphOnDisk {
+    /// Its name.
+    pub graph: Name,
+    /// The kind that served it last, as far as that is known.
+    pub kind: Option<String>,
+    /// The real path of its root.
+    pub root_dir: String,
+    /// Its own directory.
+    pub path: String,
+    /// What the files there have, as far as they could be counted in time.
+    pub size_bytes: Option<u64>,
+    /// When it was last used, as far as that is known.
+    pub last_used_at: Option<Timestamp>,
+    /// The state of its worker, if it has one.
+    pub state: Option<State>,
+}
+
+/// Data of `graphs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphsData {
+    /// The graphs, ordered by name and root.
+    pub graphs: Vec<GraphOnDisk>,
+}
+
+/// Data of `graph_delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphDeleteData {
+    /// The directory that is gone.
+    pub deleted: String,
+    /// Data outside of it, which gob did not make and does not delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NukeData {
@@ -171,6 +208,8 @@ pub enum Data {
     Worker(Box<WorkerData>),
     List(ListData),
     Removed(RemovedData),
+    Graphs(GraphsData),
+    GraphDelete(GraphDeleteData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
     Reload(ReloadData),

@@ -85,6 +85,10 @@ requests! {
     Get = "get" (ByName),
     /// Reads the configuration again.
     Reload = "reload",
+    /// The graphs on disk.
+    Graphs = "graphs",
+    /// Deletes a graph's data and what is remembered of it.
+    GraphDelete = "graph_delete" (GraphDelete),
     /// Forgets a worker that is down, its logs included.
     Remove = "remove" (ByName),
     /// Forgets all workers that are down.
@@ -247,6 +251,17 @@ pub struct HandOver {
 pub struct ByName {
     /// Which worker.
     pub name: Name,
+}
+
+/// `graph_delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphDelete {
+    /// Which graph.
+    pub graph: Name,
+    /// Absolute path of the directory that holds it; without it the one that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_dir: Option<String>,
 }
 
 /// `list`: every filter that is given must match.

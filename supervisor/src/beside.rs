@@ -174,6 +174,11 @@ fn is_ours(found: &FileStat) -> Result<(), NotOurs> {
     if shared.is_empty() { Ok(()) } else { Err(NotOurs::Shared) }
 }
 
+/// Whether nothing is there.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

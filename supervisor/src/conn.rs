@@ -132,13 +132,19 @@ fn parse_frames(framer: &mut Framer, room: usize) -> Vec<Result<Incoming, Reject
 
 /// Replaces each `root_dir` by its real path, which is what identifies a graph. Looking it up may hang on a dead
 /// mount, so it is done off this thread and costs only this connection.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most requests name no root")]
 async fn resolve_roots(
     mut requests: Vec<Result<Incoming, Rejected>>,
     disks: &Disks,
 ) -> Vec<Result<Incoming, Rejected>> {
     for slot in &mut requests {
-        let Ok(Incoming { id, request: Request::Start(start) }) = slot else { continue };
-        let Some(root_dir) = start.root_dir.take() else { continue };
+        let Ok(Incoming { id, request }) = slot else { continue };
+        let named = match request {
+            Request::Start(start) => &mut start.root_dir,
+            Request::GraphDelete(delete) => &mut delete.root_dir,
+            _other => continue,
+        };
+        let Some(root_dir) = named.take() else { continue };
         let place = root_dir.clone();
         let resolved = disks.ask(&place, vec![root_dir], {
             let root_dir = place.clone();
@@ -148,7 +154,7 @@ async fn resolve_roots(
             }
         });
         match resolved.await.map_err(io::Error::other).and_then(|path| path) {
-            Ok(path) => start.root_dir = Some(path),
+            Ok(path) => *named = Some(path),
             Err(e) => {
                 let details = serde_json::json!({"field": "payload.root_dir", "position": 0});
                 let error = WireError::new(ErrorCode::InvalidRequest, format!("root_dir can't be used: {e}"))

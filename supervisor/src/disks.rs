@@ -7,6 +7,8 @@
 
 mod mounts;
 
+pub(crate) use mounts::mounted_below;
+
 use mounts::Mounts;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

@@ -30,6 +30,7 @@ mod facts;
 mod files;
 mod foreign;
 mod graph_lock;
+mod graphs;
 mod heal;
 mod journal;
 mod last;

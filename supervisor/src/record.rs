@@ -2,7 +2,7 @@
 //!
 //! A record that is damaged is said and counts as none; what gob has not written is neither believed nor replaced.
 
-use crate::beside::Beside;
+use crate::beside::{Beside, is_missing};
 use gob_core::{Keep, MAX_RECORD_BYTES, New, Place, Record, Unfit};
 use gob_protocol::Timestamp;
 use nix::errno::Errno;
@@ -80,8 +80,6 @@ fn is_held(data: &Place, known: Option<&Record>) -> bool {
 
 /// Whether there is data in a place; where that can't be seen, there may be.
 pub(crate) fn holds(place: &Place) -> bool {
-    let is_missing =
-        |e: &io::Error| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     let is_full = |path: &str| match fs::symlink_metadata(path) {
         Ok(found) => !found.is_file() || found.len() > 0,
         Err(e) => !is_missing(&e),
@@ -168,6 +166,20 @@ fn may_replace(beside: &Beside, name: &str) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other("what is there is no record of a graph; it stays"))
+}
+
+/// Removes a record, if it is one.
+pub(crate) fn remove(path: &str) -> io::Result<()> {
+    let (root, name) = split(path);
+    let beside = match Beside::open(root) {
+        Err(e) if e.is_missing() => return Ok(()),
+        opened => opened?,
+    };
+    may_replace(&beside, name)?;
+    match unlinkat(beside.dir(), name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn now() -> Timestamp {

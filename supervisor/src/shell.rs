@@ -1,6 +1,7 @@
 //! Carries out what the core decides, and tells it what came of it. Never branches on the state of a worker.
 
 mod ends;
+mod graphs;
 mod prepare;
 mod replies;
 mod start;
@@ -49,6 +50,8 @@ pub(crate) enum Done {
     Freed(RunKey),
     /// `last.json` is written.
     Saved,
+    /// The core is to hear of it.
+    Input(Box<Input>),
 }
 
 /// The one owner of everything that is not the core's.
@@ -164,6 +167,8 @@ impl Shell {
             Effect::Lagged { conn, frame } => self.send_event(&[conn], &*frame),
             Effect::Spawn(plan) => return self.prepare(plan),
             Effect::Remember { key } => self.remember(&key),
+            Effect::FindGraphs(find) => self.find_graphs(*find),
+            Effect::DeleteGraph { search, plan } => self.delete_graph(search, plan),
             Effect::CallOff { key } => return self.call_off(key),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
             Effect::StopHttp { key, endpoint, request, look } => {
@@ -256,6 +261,7 @@ impl Shell {
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
             Done::Freed(key) => self.freed(key),
             Done::Saved => self.last.end(),
+            Done::Input(input) => self.input(*input),
         }
     }
 

@@ -39,6 +39,8 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("list", Reads),
     ("status", Reads),
     ("get", Reads),
+    ("graphs", Destroys),
+    ("graphs delete", Destroys),
     ("who", Reads),
     ("events", Reads),
     ("logs", Reads),

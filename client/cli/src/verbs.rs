@@ -6,6 +6,7 @@ pub(crate) mod daemon;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod get;
+pub(crate) mod graphs;
 pub(crate) mod hand_over;
 pub(crate) mod invoke;
 pub(crate) mod lease;
@@ -69,6 +70,7 @@ pub(crate) const VERBS: &[Verb] = &[
     list::VERB,
     status::VERB,
     get::VERB,
+    graphs::VERB,
     who::VERB,
     events::VERB,
     logs::VERB,

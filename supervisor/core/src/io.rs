@@ -2,6 +2,7 @@
 //!
 //! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
 
+use crate::graphs::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 use crate::parts::{ExaminePlan, Examined, Holder, Lost, Note, Orphan, SpawnPlan, Target};
 use crate::record::{New, Unfit};
 use alloc::boxed::Box;
@@ -86,6 +87,22 @@ pub enum Input {
         key: RunKey,
         /// Why.
         why: Unfit,
+    },
+    /// The answer to [`Effect::FindGraphs`].
+    GraphsFound {
+        /// Who asked for what.
+        search: GraphSearch,
+        /// What there is.
+        found: Vec<OnDisk>,
+    },
+    /// The answer to [`Effect::DeleteGraph`].
+    GraphDeleted {
+        /// Who asked for what.
+        search: GraphSearch,
+        /// What was to be deleted.
+        plan: Box<DeletePlan>,
+        /// What stays elsewhere, or why it was not deleted.
+        result: Result<Option<String>, NotDeleted>,
     },
     /// A run gets no process: somebody else holds the lock of its graph.
     Held {
@@ -277,6 +294,15 @@ pub enum Effect {
     Remember {
         /// Which run.
         key: RunKey,
+    },
+    /// Look which graphs there are on disk; answered by `GraphsFound`.
+    FindGraphs(Box<FindGraphs>),
+    /// Delete a graph; answered by `GraphDeleted`.
+    DeleteGraph {
+        /// Who asked for it.
+        search: GraphSearch,
+        /// What.
+        plan: Box<DeletePlan>,
     },
     /// Ask a run's tree to end: this signal and then SIGCONT to its group; to each of its processes once its leader is gone.
     Terminate {

@@ -17,6 +17,7 @@
 //! | `config` | what a start takes from the configuration, and what becomes of a new one |
 //! | `sockets` | who is told that a socket is gone |
 //! | `plan` | program, arguments, environment and directories of a run |
+//! | `graphs` | which graphs there are on disk; which of them is deleted |
 //! | `record` | whether a run may begin on what is known of its graph on disk |
 
 #![no_std]
@@ -26,6 +27,7 @@ extern crate std;
 
 mod config;
 mod ending;
+mod graphs;
 mod io;
 mod lease;
 mod lifecycle;
@@ -46,6 +48,7 @@ mod timers;
 mod worker;
 mod workers;
 
+pub use graphs::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 pub use io::{ConnId, Effect, Input, Now, Read, RunKey};
 pub use parts::{
     ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan, Target,
@@ -188,6 +191,8 @@ impl Core {
             Input::Told { key, status } => self.told(&key, status),
             Input::Held { key, holder } => self.held(&key, &holder),
             Input::Unfit { key, why } => self.unfit(&key, why),
+            Input::GraphsFound { search, found } => self.graphs_found(search, found),
+            Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Examined { key, found } => self.examined(&key, found),
             Input::Leftover { name, pids } => self.left_over(name, pids),
             Input::Notified { key, note } => self.notified(&key, note),

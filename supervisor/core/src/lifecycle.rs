@@ -26,7 +26,7 @@ mod sweep;
 mod unfit;
 mod up;
 
-pub(crate) use foreign::Looking;
+pub(crate) use foreign::{Looking, held_by};
 pub(crate) use sweep::survived;
 pub(crate) use unfit::to_begin_anew;
 

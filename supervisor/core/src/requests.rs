@@ -31,6 +31,8 @@ impl Core {
             Request::Shutdown(force) => return self.end(conn, id, force.force, false),
             Request::Subscribe(filter) => return self.subscribe(conn, id, filter),
             Request::Unsubscribe => return self.unsubscribe(conn, id),
+            Request::Graphs => return self.find_graphs(conn, id, None),
+            Request::GraphDelete(which) => return self.find_graphs(conn, id, Some(which)),
             Request::Reload => return self.reload(Some((conn, id))),
             Request::Status => {
                 let status = Box::new(self.status());
@@ -185,7 +187,7 @@ impl Core {
         Data::Removed(RemovedData { removed })
     }
 
-    fn forget(&mut self, name: &Name, conn: Conn) {
+    pub(crate) fn forget(&mut self, name: &Name, conn: Conn) {
         let actor = self.actor(conn);
         self.rest(name, &actor);
         self.publish(EventKind::WorkerRemoved, actor, Some(name));
@@ -263,6 +265,7 @@ fn changes_workers(request: &Request) -> bool {
         | Request::Restart(_)
         | Request::Lease(_)
         | Request::Remove(_)
+        | Request::GraphDelete(_)
         | Request::Cleanup => true,
         Request::Nuke(_) | Request::Shutdown(_) | Request::Reload | Request::HandOver(_) => true,
         Request::Hello(_) | Request::Ping | Request::Stop(_) | Request::Signal(_) | Request::Release(_) => {
@@ -270,6 +273,7 @@ fn changes_workers(request: &Request) -> bool {
         }
         Request::List(_)
         | Request::Get(_)
+        | Request::Graphs
         | Request::Subscribe(_)
         | Request::Unsubscribe
         | Request::Status => false,

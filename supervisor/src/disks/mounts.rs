@@ -24,6 +24,12 @@ impl Mounts {
     }
 }
 
+/// A mount in a directory, by the text of proc_pid_mountinfo(5).
+pub(crate) fn mounted_below(text: &str, dir: &Path) -> Option<PathBuf> {
+    let Mounts(mounts) = Mounts::parse(text);
+    mounts.into_iter().find(|mount| mount.starts_with(dir))
+}
+
 /// Blanks, line ends and backslashes are written as three octal digits.
 fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');

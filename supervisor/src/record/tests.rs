@@ -113,6 +113,7 @@ fn what_gob_has_not_written_is_neither_believed_nor_replaced() {
         Served::new(keep.clone()).begin();
         assert_eq!(fs::read_to_string(dir.join("own")).unwrap(), "mine");
         assert_eq!(fs::read_to_string(&keep.path).unwrap(), text);
+        assert!(remove(&keep.path).is_err());
         assert!(fs::symlink_metadata(&keep.path).is_ok());
     };
     fs::write(&keep.path, "{\"name\":\"my own\"}").unwrap();

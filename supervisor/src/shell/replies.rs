@@ -50,6 +50,7 @@ impl Shell {
             Data::Subscribe(data) => data.workers.iter_mut().flatten().for_each(add),
             Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => {}
             Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
+            Data::Graphs(_) | Data::GraphDelete(_) => {}
         }
     }
 

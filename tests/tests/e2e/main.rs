@@ -14,6 +14,7 @@ mod following;
 mod frames;
 mod graph;
 mod graph_lock;
+mod graphs;
 mod handshake;
 mod healing;
 mod instance;

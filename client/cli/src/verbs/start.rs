@@ -138,7 +138,7 @@ fn of(template: &Start, name: &Name) -> Start {
     start
 }
 
-fn absolute(dir: &str) -> Result<String, Failure> {
+pub(super) fn absolute(dir: &str) -> Result<String, Failure> {
     if dir.is_empty() {
         return Err(
             Failure::usage("--root-dir is empty".to_owned()).hint("leave it out for gob's own directory")
@@ -179,8 +179,8 @@ fn told(data: &StartData, elapsed: Duration, quiet: bool) -> String {
 /// What makes a slip in a name seen.
 fn new_graph(worker: &View) -> String {
     let graph = worker.graph.as_deref().unwrap_or(worker.name.as_str());
-    let (shown, argument) = (escape(graph), gob_client::protocol::shell::word(graph));
-    format!("{shown} is a new, empty graph; gobctl graphs delete {argument} removes it")
+    let argument = gob_client::protocol::shell::word(graph);
+    format!("{graph} is a new, empty graph; gobctl graphs delete {argument} removes it")
 }
 
 fn remarks(worker: &View) -> String {

@@ -347,7 +347,7 @@ fn survived(name: &Name, pids: Vec<i32>) -> WireError {
         .details(json!({"pids": pids}))
 }
 
-fn held_by(name: &Name, holder: &Holder) -> WireError {
+pub(crate) fn held_by(name: &Name, holder: &Holder) -> WireError {
     let path = &holder.path;
     let (message, hint) = match holder.pid {
         0 => (

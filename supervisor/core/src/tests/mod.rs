@@ -58,6 +58,7 @@ mod ending;
 mod exhaust;
 mod fingerprint;
 mod foreign;
+mod graphs;
 mod harness;
 mod healing;
 mod lease;

@@ -283,6 +283,8 @@ impl World {
                 // `feed` answers it.
                 self.signalling = asked_by.clone();
             }
+            // Tests of graphs answer these.
+            Effect::FindGraphs(_) | Effect::DeleteGraph { .. } => {}
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
             // `feed` answers it.
             Effect::ReadConfig => {}

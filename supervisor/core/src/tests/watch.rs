@@ -235,5 +235,6 @@ fn views(data: &Data) -> Vec<&View> {
         Data::Subscribe(data) => data.workers.iter().flatten().collect(),
         Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => vec![],
         Data::Reload(_) | Data::Status(_) | Data::Empty(_) => vec![],
+        Data::Graphs(_) | Data::GraphDelete(_) => vec![],
     }
 }
