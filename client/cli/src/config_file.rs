@@ -158,7 +158,7 @@ fn refused(details: serde_json::Value, problems: usize, missing: usize) -> Failu
     };
     let gone = count(missing, "program is missing", "programs are missing");
     let message = match (problems, missing) {
-        (0, _) => format!("{gone}, and the rest of the configuration is right"),
+        (0, _) => format!("{gone}, and the rest of the configuration is valid"),
         (1, 0) => "the configuration cannot be used".to_owned(),
         (_, 0) => format!("the configuration cannot be used: {problems} problems"),
         (_, _) => {
@@ -169,9 +169,9 @@ fn refused(details: serde_json::Value, problems: usize, missing: usize) -> Failu
         }
     };
     let hint = if problems == 0 {
-        "install what is missing, or mend its command; graphs of other kinds start all the same"
+        "install what is missing, or correct its command; graphs of other kinds start all the same"
     } else {
-        "mend the file, then gobctl config reload has a running supervisor read it"
+        "correct the file, then gobctl config reload has a running supervisor read it"
     };
     let error = WireError::new(ErrorCode::ConfigInvalid, message).details(details);
     Failure::Client(Error::Refused(error.hint(hint)))

@@ -191,9 +191,13 @@ fn wire_cause(error: &WireError) -> Option<String> {
         let first = details.get("path").and_then(Value::as_str).unwrap_or("config.toml");
         let known = problems.iter().filter_map(|problem| {
             let path = problem.get("path").and_then(Value::as_str).unwrap_or(first);
-            Some(place(&(path.to_owned(), Problem::deserialize(problem).ok()?)))
+            Some((path.to_owned(), Problem::deserialize(problem).ok()?))
         });
-        return Some(known.collect::<Vec<_>>().join("\n"));
+        // The only one may be in the message already.
+        let is_told = |problem: &Problem| problems.len() == 1 && error.message.contains(&problem.message);
+        let lines: Vec<String> =
+            known.filter(|(_, problem)| !is_told(problem)).map(|known| place(&known)).collect();
+        return (!lines.is_empty()).then(|| lines.join("\n"));
     }
     let field = details.get("field").and_then(Value::as_str).filter(|field| !field.is_empty())?;
     // A person typed an argument, not a payload.
@@ -234,6 +238,21 @@ mod tests {
             Failure::Client(Error::Refused(wire)).to_text(false, str::to_owned),
             "error: no\n  in signal\n"
         );
+    }
+
+    #[test]
+    fn what_the_message_says_is_not_said_again() {
+        let of = |message: &str| {
+            let problem =
+                json!({"line": 0, "column": 0, "key": "", "message": "others may write it (mode 0666)"});
+            let wire = WireError::new(ErrorCode::ConfigInvalid, message);
+            let wire = wire.details(json!({"path": "/c.toml", "errors": [problem]}));
+            Failure::Client(Error::Refused(wire)).to_text(false, str::to_owned)
+        };
+        let whole = "/c.toml can't be used: others may write it (mode 0666)";
+        assert_eq!(of(whole), format!("error: {whole}\n"));
+        let want = "error: it cannot be used\n  /c.toml: others may write it (mode 0666)\n";
+        assert_eq!(of("it cannot be used"), want);
     }
 
     #[test]

@@ -58,11 +58,11 @@ fn the_configuration_is_shown_checked_and_begun() {
         format!("there is no {}; the defaults apply\n", world.dir.join(".config/gob/config.toml").display());
     assert_eq!(String::from_utf8_lossy(&usual.stdout), want);
     world.run(&["config", "init"]).is(0, &format!("wrote {shown}\n"), "");
-    world.run(&["config", "check"]).is(0, &format!("{shown} is right\n"), "");
+    world.run(&["config", "check"]).is(0, &format!("{shown} is valid\n"), "");
     let again = world.run(&["config", "init"]);
     let want = format!(
         "error: there is a configuration already: {shown}\n  it stays as it is\n\
-         hint: gobctl config check says whether it is right; to begin anew, move it away first\n"
+         hint: gobctl config check says whether it is valid; to begin anew, move it away first\n"
     );
     again.is(1, "", &want);
     std::fs::write(
@@ -79,13 +79,13 @@ fn the_configuration_is_shown_checked_and_begun() {
         ":3:12: kind.x.root_dir: /etc/passwd/x can't be used: Not a directory",
         ":5:10: restart.policy: ",
         ":6:1: restart.x: ",
-        "hint: mend the file",
+        "hint: correct the file",
     ]) {
         assert!(line.contains(part), "all at once, in the order of the file: {ran:?}");
     }
     std::fs::write(&path, "[kind.x]\ncommand = [\"/nowhere/at/all\"]\n").unwrap();
     let ran = world.run(&["config", "check"]);
-    let want = "error: one program is missing, and the rest of the configuration is right\n";
+    let want = "error: one program is missing, and the rest of the configuration is valid\n";
     assert!(ran.code == Some(1) && ran.stderr.starts_with(want), "{ran:?}");
     let ran = world.run(&["config", "check", "--json"]);
     let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();

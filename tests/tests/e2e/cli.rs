@@ -19,7 +19,8 @@ fn a_start_says_what_it_did_and_a_second_one_who_has_it() {
     assert!(lines[0].starts_with(&format!("started demo (pid {pid}, owner cli) in ")), "{first}");
     assert!(lines[1].starts_with("unix:/"), "{first}");
     let second = gob.ctl(["start", "demo", "--owner", "desktop"]).run();
-    let expected = format!("demo is already running (pid {pid}, owner cli; you don't own it)\n");
+    let endpoint = lines[1];
+    let expected = format!("demo is already running (pid {pid}, owner cli; you don't own it)\n{endpoint}\n");
     assert_eq!((second.code, second.stdout.as_str()), (0, expected.as_str()), "{second}");
     let json = gob.ctl(["start", "demo", "--json"]).json();
     assert_eq!((&json["outcome"], json["worker"]["pid"].to_string()), (&json!("reused"), pid));
@@ -36,7 +37,8 @@ fn a_refused_stop_is_three_lines_and_exit_5() {
     assert_eq!(lines.len(), 3, "{output}");
     assert_eq!(lines[0], "error: demo is owned by cli, you are desktop");
     assert_eq!(lines[1], format!("  its worker (pid {pid}) was not touched"));
-    assert!(lines[2].starts_with("hint: ") && lines[2].contains("gobctl hand-over demo desktop"), "{output}");
+    assert!(lines[2].starts_with("hint: ") && lines[2].contains("ask its owner (gobctl, pid "), "{output}");
+    assert!(!lines[2].contains("--owner"), "no hint tells how to speak as somebody else: {output}");
     let output = gob.ctl(["stop", "demo", "--owner", "desktop", "--json"]).fails(5);
     assert_eq!(output.stdout, "");
     let error = error(&output.stderr);

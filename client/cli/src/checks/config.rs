@@ -17,11 +17,14 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     if !judged.missing.is_empty() {
         let told = judged.missing.iter().map(place).collect::<Vec<_>>().join("; ");
         let hint =
-            "install what is missing, or mend the command; gobctl config check says whether it is right";
+            "install what is missing, or correct the command; gobctl config check says whether it is valid";
         checks.push(warn(WHAT, told, hint));
     }
     checks.extend(
-        judged.doubtful.iter().map(|doubtful| warn(WHAT, place(doubtful), "mend it, or leave it as it is")),
+        judged
+            .doubtful
+            .iter()
+            .map(|doubtful| warn(WHAT, place(doubtful), "correct it, or leave it as it is")),
     );
     // With variables of its own the supervisor reads other files, and those may have been mended since it did.
     let invalid = scene.answers().map(|answers| answers.server.config_invalid.clone()).unwrap_or_default();
@@ -49,7 +52,7 @@ fn refused(file: &Rejected, dirs: &Dirs) -> Check {
     } else if !path.exists() && path == dirs.config {
         "gobctl config init writes an example there; or name another one: GOB_CONFIG".to_owned()
     } else {
-        "mend it, then gobctl config check".to_owned()
+        "correct it, then gobctl config check".to_owned()
     };
     fail(WHAT, format!("{} cannot be used: {told}", file.path), hint)
 }

@@ -22,7 +22,7 @@ pub(crate) const VERB: Verb = Verb {
     name: "config",
     aliases: &[],
     group: SUPERVISOR,
-    about: "The configuration: where it is, what it says, whether it is right",
+    about: "The configuration: where it is, what is in it, whether it is valid",
     examples: "Examples:\n  gobctl config init\n  ${EDITOR:-vi} \"$(gobctl config path)\"\n  gobctl config check && gobctl config reload\n  gobctl config show\n",
     command: |command| {
         let sub = |name: &'static str, about: &'static str| Command::new(name).about(about);
@@ -148,7 +148,7 @@ fn check(context: &Context, dirs: &Dirs) -> Result<String, Failure> {
     }
     Ok(match judged.files.is_empty() {
         true => format!("there is no {}; the defaults apply\n", escape(&path)),
-        false => judged.files.iter().map(|file| format!("{} is right\n", escape(file))).collect(),
+        false => judged.files.iter().map(|file| format!("{} is valid\n", escape(file))).collect(),
     })
 }
 
@@ -167,7 +167,7 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
         }
         refused(format!("there is a configuration already: {}", path.display()))
             .cause("it stays as it is")
-            .hint("gobctl config check says whether it is right; to begin anew, move it away first")
+            .hint("gobctl config check says whether it is valid; to begin anew, move it away first")
     })?;
     file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
     Ok(match (context.json, context.quiet) {

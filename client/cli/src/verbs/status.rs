@@ -39,7 +39,7 @@ pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
     if context.json {
         return print_data(&data).map(|()| 0);
     }
-    out::print(&context.folded(&health(&requests::read("status", &data)?)))?;
+    out::print(&context.folded(&health(&requests::read("status", &data)?, context.verbose)))?;
     Ok(0)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn health(status: &Status) -> String {
+fn health(status: &Status, verbose: bool) -> String {
     let counts: Vec<String> = State::ALL
         .iter()
         .filter_map(|state| status.workers.get(state.as_str()).map(|count| format!("{count} {state}")))
@@ -63,28 +63,28 @@ fn health(status: &Status) -> String {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     let mut lines = vec![
         ("up", up(Duration::from_millis(status.uptime_ms))),
-        ("socket", status.socket.clone()),
-        ("instance", status.instance.clone()),
         ("workers", if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }),
-        ("connections", format!("{}, {} of them subscribed", status.connections, status.subscribers)),
-        ("requests", status.requests.to_string()),
-        ("events", format!("{}, {} missed by slow subscribers", status.events_seq, status.lagged_events)),
-        ("restarts", format!("{}, {} spawns failed", status.restarts, status.spawn_failures)),
-        ("healed", format!("{}, {} orphans recovered", status.healed, status.orphans_recovered)),
         (
-            "logs",
-            format!(
-                "{} written, {} dropped",
-                megabytes(status.log_bytes),
-                megabytes(status.log_bytes_dropped)
-            ),
+            "clients",
+            format!("{} connected, {} of them following events", status.connections, status.subscribers),
         ),
+        ("socket", status.socket.clone()),
         ("memory", megabytes(status.rss_bytes)),
-        ("keeper", format!("pid {}", status.keeper_pid)),
-        ("cgroup", if status.cgroup { "own" } else { "none of its own" }.to_owned()),
+        ("logs", format!("{} written", megabytes(status.log_bytes))),
     ];
-    // Only where there is something to be seen to.
-    lines.extend(journal_trouble(status).map(|trouble| ("journal", trouble)));
+    lines.extend(troubles(status));
+    if verbose {
+        lines.extend([
+            ("instance", status.instance.clone()),
+            ("requests", status.requests.to_string()),
+            ("events", status.events_seq.to_string()),
+            ("keeper", format!("pid {}", status.keeper_pid)),
+            (
+                "cgroup",
+                if status.cgroup { "a group of its own" } else { "in that of whoever started it" }.to_owned(),
+            ),
+        ]);
+    }
     let dirs = status.dirs.as_deref();
     lines.extend(dirs.map(|dirs| ("state", dirs.state.clone())));
     lines.extend(dirs.map(|dirs| ("data", dirs.data.clone())));
@@ -109,6 +109,53 @@ fn invalid(file: &InvalidFile) -> String {
     format!("{}:{gap}{}{more}", file.path, file.first)
 }
 
+/// What went wrong since it started, or was put right; nothing of what did not happen.
+fn troubles(status: &Status) -> Vec<(&'static str, String)> {
+    let some = |number: u64, text: String| (number > 0).then_some(text);
+    let times = |number: u64| if number == 1 { "once".to_owned() } else { format!("{number} times") };
+    let restarts = status.restarts;
+    let all = [
+        (
+            "restarts",
+            some(restarts, format!("workers were started again {} after they failed", times(restarts))),
+        ),
+        (
+            "starts",
+            some(
+                status.spawn_failures,
+                format!("a process could not be made {}", times(status.spawn_failures)),
+            ),
+        ),
+        (
+            "repaired",
+            some(status.healed, format!("its own files, which were gone, {}", times(status.healed))),
+        ),
+        (
+            "cleaned up",
+            some(
+                status.orphans_recovered,
+                format!("{} processes of an earlier supervisor", status.orphans_recovered),
+            ),
+        ),
+        (
+            "events",
+            some(
+                status.lagged_events,
+                format!("{} were missed by clients that were too slow", status.lagged_events),
+            ),
+        ),
+        (
+            "output",
+            some(
+                status.log_bytes_dropped,
+                format!("{:.1} MB could not be written to logs", status.log_bytes_dropped as f64 / 1e6),
+            ),
+        ),
+        ("journal", journal_trouble(status)),
+    ];
+    all.into_iter().filter_map(|(key, text)| text.map(|text| (key, text))).collect()
+}
+
 /// What it means that the journal could not be written, if that is so.
 pub(crate) fn journal_trouble(status: &Status) -> Option<String> {
     let times = match status.journal_failures {
@@ -127,9 +174,25 @@ mod tests {
 
     #[test]
     fn a_journal_that_is_written_is_not_worth_a_line() {
-        let health = |journal_failures| health(&Status { journal_failures, ..Status::default() });
+        let health = |journal_failures| health(&Status { journal_failures, ..Status::default() }, false);
         assert!(!health(0).contains("journal"));
-        assert!(health(1).contains("\n  journal      could not be written once: "), "{}", health(1));
+        let once = health(1);
+        let line = once.lines().find(|line| line.starts_with("  journal ")).unwrap();
+        assert!(line.contains(" could not be written once: "), "{once}");
         assert!(health(12).contains("could not be written 12 times: "));
+    }
+
+    #[test]
+    fn what_did_not_happen_is_not_told_of() {
+        let quiet = health(&Status::default(), false);
+        for word in ["restarts", "repaired", "cleaned up", "missed", "instance", "keeper", "cgroup"] {
+            assert!(!quiet.contains(word), "{word}: {quiet}");
+        }
+        let busy = Status { restarts: 2, healed: 1, orphans_recovered: 3, ..Status::default() };
+        let told = health(&busy, false);
+        for part in ["started again 2 times", "were gone, once", "3 processes of an earlier supervisor"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(health(&busy, true).contains("keeper"), "with -v all of it");
     }
 }

@@ -119,12 +119,16 @@ impl Core {
         )
         .details(serde_json::json!({"exit": exit, "errno": errno, "last_lines": []}));
         // The same errors come from directories.
-        let of_program = worker.kind.command.first().is_some_and(|program| message.contains(program));
-        let error = match errno.as_str() {
-            "ENOENT" | "EACCES" if of_program => {
-                error.hint("gobctl config check says which programs are missing")
-            }
-            "EADDRINUSE" => match worker.kind.port {
+        let program = worker.kind.command.first().filter(|program| message.contains(program.as_str()));
+        let error = match (errno.as_str(), program) {
+            // gob's own: no file speaks of it.
+            ("ENOENT" | "EACCES", Some(program)) if program.starts_with("gob-") => error.hint(format!(
+                "install {program} beside gobd, or name its directory in GOB_LIBEXEC; gobctl doctor says where it is looked for"
+            )),
+            ("ENOENT" | "EACCES", Some(program)) => error.hint(format!(
+                "install {program}, or correct the command of its kind: gobctl config check says which programs are missing"
+            )),
+            ("EADDRINUSE", _) => match worker.kind.port {
                 Some(port) => error.hint(format!("see who listens there: ss -ltnp 'sport = :{port}'")),
                 None => error,
             },

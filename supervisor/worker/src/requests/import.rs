@@ -154,7 +154,7 @@ impl Refusal {
     /// Names the line, and says what became of the import.
     fn at_line(mut self, line: u64) -> Self {
         self.0.message = format!("line {line}: {}", self.0.message);
-        self.0.hint = Some("nothing of the import was kept; mend the line and import again".to_owned());
+        self.0.hint = Some("nothing of the import was kept; correct the line and import again".to_owned());
         let details = self.0.details.get_or_insert_with(|| json!({}));
         if let Some(details) = details.as_object_mut() {
             details.insert("line".to_owned(), json!(line));
