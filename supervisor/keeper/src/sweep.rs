@@ -40,6 +40,7 @@ struct Killed {
 pub(crate) fn sweep() -> Swept {
     let deadline = Instant::now() + PATIENCE;
     let mut swept = Swept::default();
+    let mut hopeless = 0;
     loop {
         loop {
             match sys::reap_any() {
@@ -50,8 +51,9 @@ pub(crate) fn sweep() -> Swept {
         }
         let Killed { sent, denied } = kill_children_but(None);
         swept.denied = denied;
-        // Who may not be signalled is not waited for.
-        if Instant::now() >= deadline || (sent == 0 && denied.is_some()) {
+        // Who may not be signalled is not waited for; one that has ended is reaped before the next look.
+        hopeless = if sent == 0 && denied.is_some() { hopeless + 1 } else { 0 };
+        if Instant::now() >= deadline || hopeless > 1 {
             return Swept { left: true, ..swept };
         }
         sys::wait_for_child_signal(PAUSE);
@@ -66,23 +68,40 @@ pub(crate) fn kill_children(but: Option<Pid>) {
 fn kill_children_but(but: Option<Pid>) -> Killed {
     let mut killed = Killed::default();
     let own = std::process::id();
-    // Not from /proc/self/task/*/children: not every kernel has it. Killed while the list is read, not after, so
-    // that a process that keeps forking and exiting is met at its newest number.
+    // Where there is such a list it also has those that `/proc` hides (`hidepid`, proc(5)).
+    if let Ok(children) = fs::read_to_string(format!("/proc/self/task/{own}/children")) {
+        for pid in children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
+            killed.end(pid, but);
+        }
+        return killed;
+    }
+    // Killed while the table is read, not after, so that a process that keeps forking and exiting is met at its newest
+    // number.
     let Ok(entries) = fs::read_dir("/proc") else { return killed };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
         let Ok(stat) = fs::read(entry.path().join("stat")) else { continue };
-        if parent_in(&stat) == Some(own) && but != Some(Pid::from_raw(pid)) {
-            match kill(Pid::from_raw(pid), Signal::SIGKILL) {
-                Ok(()) => killed.sent += 1,
-                // It has become another user's.
-                Err(_) => killed.denied = Some(pid),
-            }
+        if parent_in(&stat) == Some(own) {
+            killed.end(pid, but);
         }
     }
     killed
+}
+
+impl Killed {
+    /// Sends SIGKILL to a child, unless it is the one that is spared.
+    fn end(&mut self, pid: i32, but: Option<Pid>) {
+        if but == Some(Pid::from_raw(pid)) {
+            return;
+        }
+        match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+            Ok(()) => self.sent += 1,
+            // It has become another user's.
+            Err(_) => self.denied = Some(pid),
+        }
+    }
 }
 
 /// The parent's pid in a line of `/proc/PID/stat`: the second field after the name, which may contain anything.

@@ -154,6 +154,33 @@ fn a_leader_of_root_takes_no_signal_and_holds_up_no_end() {
 }
 
 #[test]
+fn what_proc_hides_is_ended_too() {
+    let Some(gob) = world("rootsleep hidden & exec sleep 1000") else { return };
+    // The supervisor lives where `/proc` shows nobody whom it may not trace.
+    let hiding = |args: &[&str]| {
+        let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups gobctl \"$@\"";
+        let script = format!("mount -t proc -o hidepid=2 proc /proc && exec {nobody}");
+        let mut ctl = Ctl::new("/usr/bin/unshare".as_ref(), gob.env());
+        ctl.args(["-m", "sh", "-c", &script, "sh"]).args(args.iter().copied()).run()
+    };
+    let start = hiding(&["start", "g", "--kind", "k"]);
+    assert_eq!(start.code, 0, "{start}");
+    let hidden = wait_for(&gob, "rootsleep", NOBODY);
+    let stop = ctl(&gob, &[], &["stop", "g", "--json"]);
+    assert!(hidden.wait_gone(Duration::ZERO), "{stop}");
+    let data = told(&stop);
+    let of_it = |entry: &&Value| entry["pid"] == hidden.pid;
+    let entry = data["receipt"]["signalled"].as_array().unwrap().iter().find(of_it).cloned();
+    assert_eq!(entry.map(|entry| entry["signals"].clone()), Some(json!(["SIGTERM"])), "{data}");
+    // And by the keeper, after its supervisor was killed.
+    let start = ctl(&gob, &[], &["start", "g"]);
+    assert_eq!(start.code, 0, "{start}");
+    let hidden = wait_for(&gob, "rootsleep", NOBODY);
+    gob.running("gobd").into_iter().filter_map(Handle::open).for_each(|gobd| gobd.signal(Signal::SIGKILL));
+    assert!(hidden.wait_gone(DEADLINE), "{}", gob.logs());
+}
+
+#[test]
 fn a_tree_that_cannot_be_marked_is_ended_and_that_is_told() {
     let Some(gob) = world("setsid sleep 987 & exec sleep 1000") else { return };
     let leader = started(&gob, &["prlimit", "--locks=1000:1000"]);
