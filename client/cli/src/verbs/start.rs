@@ -23,7 +23,7 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: WORKERS,
     about: "Ensure that a graph's worker runs",
-    examples: "Examples:\n  gobctl start demo\n  gobctl start work --kind logseq --root-dir ~/logseq\n  gobctl start a b c\n",
+    examples: "Examples:\n  gobctl start demo\n  gobctl start work --kind logseq --root-dir ~/logseq\n  gobctl start a b c\n  ENDPOINT=$(gobctl start -q demo)\n",
     command: |command| {
         command
             .arg(names_arg("GRAPH").help("A graph, or any worker there is"))
