@@ -39,7 +39,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("list", Reads),
     ("status", Reads),
     ("get", Reads),
-    ("graphs", Destroys),
+    ("graphs", Reads),
     ("graphs delete", Destroys),
     ("who", Reads),
     ("events", Reads),
@@ -90,8 +90,9 @@ mod tests {
             let command = (verb.command)(Command::new(verb.name));
             let below: Vec<String> =
                 command.get_subcommands().map(|sub| format!("{} {}", verb.name, sub.get_name())).collect();
-            // A verb is as bad as the worst word behind it.
+            // A verb that is nothing alone is as bad as the worst word behind it.
             let worst = below.iter().map(|words| of(words) as u8).max();
+            let worst = worst.filter(|_| command.is_subcommand_required_set());
             assert!(worst.is_none_or(|worst| worst == of(verb.name) as u8), "{}", verb.name);
             there.extend(below);
         }
