@@ -6,6 +6,7 @@ mod config;
 mod deadline;
 mod directories;
 mod disks;
+mod inherited;
 mod limits;
 mod logs;
 mod orphans;
@@ -90,7 +91,7 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         fixed.extend(stale::mend(&scene));
         fixed.extend(logs::mend(&scene));
     }
-    let subjects: [Subject<Scene>; 12] = [
+    let subjects: [Subject<Scene>; 13] = [
         ("supervisor", supervisor::look),
         ("programs", programs::look),
         ("directories", directories::look),
@@ -98,6 +99,7 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         ("places", places::look),
         ("stale files", stale::look),
         ("limits", limits::look),
+        ("inherited", inherited::look),
         ("logout", session::look),
         ("configuration", config::look),
         ("logs", logs::look),

@@ -14,6 +14,7 @@ mod each;
 mod effects;
 mod environment;
 mod failure;
+mod first;
 mod foreign;
 mod goes_on;
 mod help;
@@ -67,6 +68,7 @@ fn run(args: Vec<OsString>) -> Result<u8, Failure> {
         }
         args::Asked::Verb(verb, args) => {
             let (context, matches) = args::parse(args, Some(verb))?;
+            first::end_by_signals(verb.name);
             (verb.run)(&context, &matches)
         }
     }

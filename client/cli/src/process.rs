@@ -118,6 +118,24 @@ pub(crate) fn limit(pid: i32, name: &str) -> Option<(Option<u64>, Option<u64>)> 
     read_limit(&fs::read_to_string(of(pid, "limits")).ok()?, name)
 }
 
+/// Its nice value. `pid` 0 is this process.
+pub(crate) fn nice(pid: i32) -> Option<i32> {
+    read_nice(&String::from_utf8_lossy(&fs::read(of(pid, "stat")).ok()?))
+}
+
+/// Field 19; the name in parentheses before field 3 may hold anything.
+fn read_nice(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(16)?.parse().ok()
+}
+
+/// A number of its status. `pid` 0 is this process.
+pub(crate) fn status(pid: i32, field: &str) -> Option<u64> {
+    let all = fs::read(of(pid, "status")).ok()?;
+    let all = String::from_utf8_lossy(&all);
+    let line = all.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.trim().parse().ok()
+}
+
 /// A line is `Max open files            1024                 524288               files`.
 fn read_limit(limits: &str, name: &str) -> Option<(Option<u64>, Option<u64>)> {
     let rest = limits.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
@@ -187,6 +205,14 @@ mod tests {
         assert_eq!(read_limit(text, "Max open files"), Some((Some(1024), Some(524_288))));
         assert_eq!(read_limit(text, "Max file locks"), Some((None, None)));
         assert_eq!(read_limit(text, "Max processes"), None);
+    }
+
+    #[test]
+    fn the_nice_value_is_behind_a_name_that_may_hold_anything() {
+        let stat = "7 (a) b 1) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 15 1 0 500 1 1";
+        assert_eq!(read_nice(stat), Some(15));
+        assert_eq!((read_nice("7 (a"), status(0, "NoSuchField")), (None, None));
+        assert_eq!(status(0, "Tgid"), Some(u64::from(std::process::id())));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 compile_error!("gob-keeper is built on child subreapers, PR_SET_CHILD_SUBREAPER of Linux");
 
 mod args;
+mod attributes;
 mod dirs;
 mod error;
 mod keep;

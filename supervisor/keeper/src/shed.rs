@@ -3,6 +3,7 @@
 //! Not its directory, umask, signal dispositions, open files or lowered limits; its environment is left behind by
 //! [`crate::paths`]. What can't be undone, such as hard limits, is for `gobctl doctor` to report.
 
+use crate::attributes;
 use crate::error::Error;
 use crate::sys;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -39,6 +40,8 @@ pub(crate) fn let_go_of_the_caller(detached: bool, ready: Option<BorrowedFd<'_>>
         }
     }
     if detached {
+        // Who starts it in a unit says there what it is to have.
+        attributes::set_back();
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null =
             null.map_err(|source| Error::Path { operation: "open", path: "/dev/null".into(), source })?;

@@ -1,6 +1,9 @@
 //! What a supervisor finds around it that is not as usual: another user's home, a long path, a large environment.
 
+use gob_tests::process::Handle;
+use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob, Worker};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -90,4 +93,52 @@ fn an_environment_that_is_too_large_is_sent_without_what_is_largest() {
         assert!(done.stderr.contains("(100000 bytes) is not handed on"), "{done}");
     }
     assert_eq!(gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"]["run"], 2);
+}
+
+#[test]
+fn what_the_first_client_had_and_stays_is_told() {
+    let gob = Gob::new();
+    let limited = format!("ulimit -t 4000; exec {} ping", gob.bin("gobctl").display());
+    let mut shell = Ctl::new(Path::new("/bin/sh"), gob.env());
+    shell.args(["-c", &limited]).ok();
+    let doctor = gob.ctl(["doctor"]).run();
+    let want =
+        "warn inherited: the supervisor and its workers have a hard limit on cpu time (4000), in seconds";
+    assert!(doctor.stdout.contains(want), "{doctor}");
+    assert!(doctor.stdout.contains("gobctl daemon restart"), "{doctor}");
+    gob.ctl(["daemon", "restart"]).ok();
+    let doctor = gob.ctl(["doctor"]).run();
+    assert!(!doctor.stdout.contains("hard limit on cpu time"), "{doctor}");
+}
+
+#[test]
+fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can make a PID namespace");
+        return;
+    }
+    let gob = Gob::new();
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    for (args, signal, code) in [
+        (&["lease", "g"][..], Signal::SIGTERM, 143),
+        (&["start", "g", "--lease"], Signal::SIGINT, 130),
+        (&["logs", "-f", "g"], Signal::SIGTERM, 143),
+        (&["events"], Signal::SIGINT, 130),
+    ] {
+        let mut unshare = Ctl::new(Path::new("/usr/bin/unshare"), gob.env());
+        unshare.args(["--pid", "--fork", gob.bin("gobctl").to_str().unwrap()]).args(args.iter().copied());
+        let mut outer = unshare.spawn();
+        let outer_pid = i32::try_from(outer.id()).unwrap();
+        let children = format!("/proc/{outer_pid}/task/{outer_pid}/children");
+        let first = || fs::read_to_string(&children).ok()?.trim().parse::<i32>().ok();
+        // It waits for signals once it has a second thread.
+        let waits = || {
+            let pid = first()?;
+            (fs::read_dir(format!("/proc/{pid}/task")).ok()?.count() > 1).then_some(pid)
+        };
+        assert!(wait::until(DEADLINE, || waits().is_some()), "{args:?}");
+        Handle::open(waits().unwrap()).unwrap().signal(signal);
+        assert!(wait::until(DEADLINE, || outer.try_wait().unwrap().is_some()), "{args:?} goes on");
+        assert_eq!(outer.wait().unwrap().code(), Some(code), "{args:?}");
+    }
 }

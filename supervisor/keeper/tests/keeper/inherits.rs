@@ -20,6 +20,33 @@ fn got(home: &Home, what: &str) -> String {
     fs::read_to_string(home.dir.join(format!("got.{what}"))).unwrap()
 }
 
+/// Writes what it got of what the kernel hands on.
+const ATTRIBUTES: &str = "cut -d' ' -f19,41 /proc/$$/stat > $DIR/got.sched; cat /proc/$$/oom_score_adj > $DIR/got.oom; cat /proc/$$/personality > $DIR/got.personality
+grep Cpus_allowed: /proc/$$/status > $DIR/got.cpus; cat /proc/$$/timerslack_ns > $DIR/got.slack; ionice -p $$ > $DIR/got.io; say done\n";
+
+#[test]
+fn a_detached_keeper_sets_back_what_the_kernel_hands_on() {
+    let mut home = Home::new(ATTRIBUTES);
+    let template = home.keeper();
+    let mut command = Command::new("sh");
+    // Down from a batch policy, one processor, the idle class, no random addresses, first for the OOM killer.
+    command.args(["-c", "echo 500 > /proc/self/oom_score_adj; exec setarch -R taskset -c 0 ionice -c 3 chrt --batch 0 \"$DIR/bin/gob-keeper\" --detach"]);
+    command.env_clear().env("DIR", &home.dir);
+    command.envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let parent = home.spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    assert_eq!(finish(parent), (Some(0), String::new()));
+    assert_eq!(home.event(), "done");
+    let own = |path: &str| fs::read_to_string(path).unwrap();
+    let allowed =
+        own("/proc/self/status").lines().find(|line| line.starts_with("Cpus_allowed:")).map(str::to_owned);
+    assert_eq!(got(&home, "cpus").trim(), allowed.unwrap(), "as many as this test");
+    assert_eq!(got(&home, "sched").trim().split(' ').nth(1), Some("0"), "SCHED_OTHER");
+    assert_eq!(got(&home, "personality").trim(), "00000000");
+    assert_eq!(got(&home, "slack").trim(), "50000");
+    assert!(!got(&home, "io").contains("idle"), "{}", got(&home, "io"));
+    assert_eq!(got(&home, "oom").trim(), "0");
+}
+
 #[test]
 fn a_detached_keeper_keeps_nothing_of_its_caller() {
     let mut home = Home::new(REPORTS);

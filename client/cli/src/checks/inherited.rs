@@ -1,0 +1,55 @@
+//! What the first client had and the keeper can't set back: every worker of every owner has it too.
+
+use super::scene::Scene;
+use super::{Check, ok, warn};
+use crate::process;
+
+const WHAT: &str = "inherited";
+
+/// Hard limits by their names in /proc; those that the system sets for everybody, and those with checks of their own, are left out.
+const LIMITS: [&str; 6] = [
+    "Max cpu time",
+    "Max file size",
+    "Max data size",
+    "Max stack size",
+    "Max resident set",
+    "Max address space",
+];
+
+/// Its checks: of the supervisor, or of this process, from which a start would hand it on.
+pub(super) fn look(scene: &Scene) -> Vec<Check> {
+    let (pid, whose) = match scene.answers() {
+        Some(answers) => (answers.status.pid, "the supervisor and its workers have"),
+        None => (0, "a supervisor started from here would have"),
+    };
+    let mut found: Vec<String> = Vec::new();
+    for name in LIMITS {
+        if let Some((_, Some(hard))) = process::limit(pid, name) {
+            let name = name.trim_start_matches("Max ");
+            found.push(format!("a hard limit on {name} ({hard}){}", ends(name)));
+        }
+    }
+    let nice = process::nice(pid).filter(|nice| *nice > 0);
+    found.extend(nice.map(|nice| format!("a nice value of {nice}")));
+    // Where this process has them too it is the machine's or the container's own way.
+    for (field, name) in [("NoNewPrivs", "no_new_privs, so that sudo fails"), ("Seccomp", "a seccomp filter")]
+    {
+        let is_set = |pid| process::status(pid, field).is_some_and(|value| value != 0);
+        if pid != 0 && is_set(pid) && !is_set(0) {
+            found.push(name.to_owned());
+        }
+    }
+    if found.is_empty() {
+        return vec![ok(WHAT, "nothing of the shell that started it")];
+    }
+    let hint = "from a shell without it (a new login, or systemd-run --user --pty sh): gobctl daemon restart";
+    found
+        .into_iter()
+        .map(|it| warn(WHAT, format!("{whose} {it}, as the shell that started it"), hint))
+        .collect()
+}
+
+/// What a limit does to a worker, where that is no word of the system's.
+fn ends(name: &str) -> &'static str {
+    if name == "cpu time" { ", in seconds: a busy worker is killed after that" } else { "" }
+}

@@ -1,0 +1,32 @@
+//! gobctl as the first process of a PID namespace, as in a container: the kernel drops TERM and INT for such a one unless it asks
+//! for them, so that a verb without an end would have to be killed.
+
+use nix::sys::signal::{SigSet, Signal};
+
+/// The command's own signals are passed on by these.
+const PASS_ON: [&str; 2] = ["with", "run"];
+/// A signal that ended the program is added to this.
+const SIGNALLED: i32 = 128;
+
+/// Has INT, TERM and HUP end this program with 128 and their number, where the kernel would not.
+pub(crate) fn end_by_signals(verb: &str) {
+    if std::process::id() != 1 || PASS_ON.contains(&verb) {
+        return;
+    }
+    let mut signals = SigSet::empty();
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
+    // Blocked they are kept, also for the first process, until the thread takes them.
+    if signals.thread_block().is_err() {
+        return;
+    }
+    std::thread::spawn(move || {
+        if let Ok(signal) = signals.wait() {
+            end(SIGNALLED + signal as i32);
+        }
+    });
+}
+
+#[expect(clippy::exit, reason = "a signal ends a program wherever it is")]
+fn end(code: i32) -> ! {
+    std::process::exit(code)
+}
