@@ -6,14 +6,15 @@
 //! directories too. The flock alone decides. What stands in the file is for people and for other supervisors' answers.
 //! Nobody ever calls LOCK_UN, which would drop the lock of all who share it, and nobody unlinks the file.
 
-use crate::beside::{Beside, NotUsed};
+use crate::beside::{BESIDE, Beside, NotUsed};
+use crate::claims::{Claim, Claims};
 use crate::record::{self, Served};
 use crate::runs::SpawnFailure;
 use crate::sys::closing::Slow;
 use crate::sys::process;
 use crate::sys::tag::{self, Tag};
 use gob_core::{GraphLock, Holder, New, Unfit};
-use gob_protocol::{Owner, ProcessId};
+use gob_protocol::{Name, Owner, ProcessId};
 use nix::fcntl::OFlag;
 use serde::Deserialize;
 use std::fs::{File, Metadata, TryLockError};
@@ -37,6 +38,8 @@ pub(crate) struct HeldLock {
     file: File,
     path: String,
     _slow: Option<Slow>,
+    /// The directory of the graph, and its lock where it has another name in gob's eyes.
+    _directory: Option<(Claim, Option<File>)>,
     /// What is kept of the graph beside it.
     served: Served,
 }
@@ -84,7 +87,13 @@ impl HeldLock {
                     if is_at(&file, Path::new(&lock.path)) {
                         let served = Served::new(lock.keep.clone());
                         let slow = Slow::of(file.as_fd());
-                        return Ok(Self { file, path: lock.path.clone(), served, _slow: slow });
+                        return Ok(Self {
+                            file,
+                            path: lock.path.clone(),
+                            served,
+                            _slow: slow,
+                            _directory: None,
+                        });
                     }
                     // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
                 }
@@ -93,6 +102,14 @@ impl HeldLock {
             }
         }
         Err(failed("take", &io::Error::from_raw_os_error(libc::ESTALE)))
+    }
+
+    /// Takes the lock for a run of this worker, with the directory of the graph: that may be one that another name means too.
+    pub(crate) fn take_for(worker: &Name, lock: &GraphLock, claims: &Claims) -> Result<Self, NoLock> {
+        let claim = claims.claim(worker, lock.keep.record.data.dir()).map_err(NoLock::Unfit)?;
+        let held = Self::take(lock)?;
+        let other = lock_of_real(&claim, lock)?;
+        Ok(Self { _directory: Some((claim, other)), ..held })
     }
 
     /// Which file it is.
@@ -133,6 +150,28 @@ impl HeldLock {
         if let Err(e) = written {
             // Who asks for the holder finds it by its descriptor then.
             tracing::warn!(path = %lock.path, error = %e, "cannot note who holds the graph");
+        }
+    }
+}
+
+/// Takes the lock that the real directory of a graph has as a graph of its own, where a supervisor may serve that: where
+/// there are locks beside it. No process inherits this one.
+fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<File>, NoLock> {
+    let Some((parent, name)) = claim.path().rsplit_once('/') else { return Ok(None) };
+    let name = format!("{name}.lock");
+    let path = format!("{parent}/{BESIDE}/{name}");
+    if path == lock.path {
+        return Ok(None);
+    }
+    let opened =
+        Beside::open(Path::new(parent)).and_then(|beside| beside.file(&name, OFlag::O_RDWR | OFlag::O_CREAT));
+    // Where no supervisor of this user can have a lock, there is none to be met.
+    let Ok(file) = opened else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(NoLock::Held(holder(file, &GraphLock { path, ..lock.clone() }))),
+        Err(TryLockError::Error(source)) => {
+            Err(NoLock::Failed(SpawnFailure::io(&format!("take the graph's lock {path}"), &source)))
         }
     }
 }

@@ -23,6 +23,7 @@ mod accept;
 mod beside;
 mod boot;
 mod cgroups;
+mod claims;
 mod conn;
 mod desk;
 mod disks;

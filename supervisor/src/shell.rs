@@ -8,6 +8,7 @@ mod start;
 mod taps;
 
 use crate::boot::Boot;
+use crate::claims::Claims;
 use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::files;
@@ -68,6 +69,7 @@ pub(crate) struct Shell {
     touched: Vec<ConnId>,
     taps: Taps,
     disks: Disks,
+    claims: Claims,
     /// Where the main thread hears of what is done beside it.
     done: mpsc::Sender<Done>,
     preparing: HashMap<RunKey, prepare::Preparing>,
@@ -112,6 +114,7 @@ impl Shell {
             touched: Vec::new(),
             taps: Taps::default(),
             disks,
+            claims: Claims::default(),
             done,
             preparing: HashMap::new(),
             endings: HashMap::new(),

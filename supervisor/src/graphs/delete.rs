@@ -3,6 +3,7 @@
 //! Every step is taken from an open directory and follows no link. What is looked for first, links in the place of the
 //! directory and mounts in it, makes the deletion fail before anything is gone.
 
+use crate::claims::Claims;
 use crate::graph_lock::{HeldLock, NoLock};
 use crate::record;
 use gob_core::{DeletePlan, NotDeleted};
@@ -20,7 +21,7 @@ use std::path::Path;
 const MAX_DEPTH: usize = 64;
 
 /// Deletes it; what of its data stays elsewhere is told.
-pub(crate) fn delete(plan: &DeletePlan) -> Result<Option<String>, NotDeleted> {
+pub(crate) fn delete(plan: &DeletePlan, claims: &Claims) -> Result<Option<String>, NotDeleted> {
     let held = HeldLock::take(&plan.lock).map_err(|no_lock| match no_lock {
         NoLock::Held(holder) => NotDeleted::Held(holder),
         NoLock::Failed(failure) => NotDeleted::Failed(failure.message),
@@ -29,6 +30,9 @@ pub(crate) fn delete(plan: &DeletePlan) -> Result<Option<String>, NotDeleted> {
     let failed = |path: String| move |why: String| NotDeleted::Failed(format!("{path}: {why}"));
     let dirs = || plan.dirs.iter().map(|(base, name)| (base, name, format!("{base}/{name}")));
     for (base, name, path) in dirs() {
+        if let Some(worker) = claims.within(&path) {
+            return Err(failed(path)(format!("the worker {worker} serves it")));
+        }
         may_go(base, name).map_err(failed(path))?;
     }
     for (base, name, path) in dirs() {

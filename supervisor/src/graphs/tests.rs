@@ -1,4 +1,5 @@
 use super::*;
+use crate::claims::Claims;
 use crate::record::tests::keep;
 use gob_core::{DeletePlan, GraphLock, NotDeleted};
 use std::os::unix::fs::symlink;
@@ -59,12 +60,14 @@ fn a_graph_is_deleted_with_its_record_and_nothing_behind_a_link() {
     record::Served::new(keep(&dir)).begin();
     symlink("../outside", dir.join("g/link")).unwrap();
     symlink(dir.join("outside/mine"), dir.join("g/deep/file")).unwrap();
-    assert_eq!(delete(&plan(&dir)), Ok(None));
+    assert_eq!(delete(&plan(&dir), &Claims::default()), Ok(None));
     assert!(!dir.join("g").exists() && !dir.join(".gob/g.json").exists());
     assert_eq!(fs::read_to_string(dir.join("outside/mine")).unwrap(), "mine");
-    assert_eq!(delete(&plan(&dir)), Ok(None), "nothing is left to delete");
+    assert_eq!(delete(&plan(&dir), &Claims::default()), Ok(None), "nothing is left to delete");
     symlink("outside", dir.join("g")).unwrap();
-    assert!(matches!(delete(&plan(&dir)), Err(NotDeleted::Failed(why)) if why.contains("symbolic link")));
+    assert!(
+        matches!(delete(&plan(&dir), &Claims::default()), Err(NotDeleted::Failed(why)) if why.contains("symbolic link"))
+    );
     assert!(dir.join("outside/mine").exists() && dir.join("g").exists());
     fs::remove_dir_all(dir).unwrap();
 }
@@ -74,7 +77,7 @@ fn what_a_kind_keeps_elsewhere_stays_and_is_told() {
     let dir = scratch("kept");
     let mut plan = plan(&dir);
     plan.lock.keep.record.data = Place::Dir(dir.join("outside").to_str().unwrap().to_owned());
-    assert_eq!(delete(&plan), Ok(Some(dir.join("outside").to_str().unwrap().to_owned())));
+    assert_eq!(delete(&plan, &Claims::default()), Ok(Some(dir.join("outside").to_str().unwrap().to_owned())));
     assert!(!dir.join("g").exists() && dir.join("outside/mine").exists());
     fs::remove_dir_all(dir).unwrap();
 }

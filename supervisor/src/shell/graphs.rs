@@ -44,11 +44,11 @@ impl Shell {
     pub(super) fn delete_graph(&self, search: GraphSearch, plan: Box<DeletePlan>) {
         let (done, result) = oneshot::channel();
         let to_loop = self.done.clone();
-        let wanted = plan.clone();
+        let (wanted, claims) = (plan.clone(), self.claims.clone());
         self.disks.begin(DELETING, vec![plan.lock.path.clone()], move |at| {
             at.go("delete", &wanted.path);
             // Without a main thread nobody waits.
-            done.send(graphs::delete(&wanted)).unwrap_or_default();
+            done.send(graphs::delete(&wanted, &claims)).unwrap_or_default();
         });
         spawn_local(async move {
             let lost = || Err(NotDeleted::Failed("see gobctl daemon logs".to_owned()));

@@ -5,6 +5,7 @@
 //! the main thread, finds the word of the other in the [`Slot`] that they share.
 
 use super::{Done, Shell};
+use crate::claims::Claims;
 use crate::disks::{At, Disks, Silent};
 use crate::files;
 use crate::graph_lock::{HeldLock, NoLock};
@@ -84,10 +85,11 @@ impl Shell {
         let (done, is_done) = oneshot::channel();
         let (theirs, their_plan) = (Arc::clone(&slot), Arc::clone(&plan));
         let (disks, to_loop, shared) = (self.disks.clone(), self.done.clone(), Arc::clone(&slot));
+        let claims = self.claims.clone();
         let begin = move |disks: &Disks| {
             disks.begin(&lane, places, move |at| {
                 if theirs.is_wanted() {
-                    theirs.fill(prepare(&their_plan, at));
+                    theirs.fill(prepare(&their_plan, &claims, at));
                 }
                 // Without a main thread nobody waits.
                 done.send(()).unwrap_or_default();
@@ -192,12 +194,12 @@ fn places(plan: &SpawnPlan) -> Vec<String> {
 }
 
 /// Runs off the main thread.
-fn prepare(plan: &SpawnPlan, at: &At) -> Result<Place, NoLock> {
+fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> {
     // First of all: without it, what lies there is somebody else's.
     let (lock, new) = match &plan.lock {
         Some(lock) => {
             at.go("take the graph's lock", &lock.path);
-            let held = HeldLock::take(lock)?;
+            let held = HeldLock::take_for(&plan.key.name, lock, claims)?;
             at.go("look for the graph", lock.keep.record.data.path());
             let new = held.judge()?;
             (Some(Arc::new(held)), new)

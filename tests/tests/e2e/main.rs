@@ -1,6 +1,7 @@
 //! End-to-end tests with the real binaries, one file per behaviour, in one program so that it is linked once.
 #![allow(missing_docs, reason = "a test has no interface")]
 
+mod aliases;
 mod cgroups;
 mod cli;
 mod config;

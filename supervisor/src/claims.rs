@@ -1,0 +1,104 @@
+//! Which worker has which directory, by real paths: two names of one directory are one graph, whatever they are called.
+
+use crate::conn::real_path;
+use gob_core::Unfit;
+use gob_protocol::Name;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The directories of all workers that have a run, or are about to. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Claims(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    by_path: BTreeMap<String, (Name, u64)>,
+    number: u64,
+}
+
+/// A directory that is a worker's until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    claims: Claims,
+    path: String,
+    number: u64,
+}
+
+impl Claims {
+    /// Claims a directory, which may not be there yet, for a worker.
+    pub(crate) fn claim(&self, worker: &Name, dir: &str) -> Result<Claim, Unfit> {
+        // What can't be resolved is at least not claimed by the same name.
+        let path = real_path(Path::new(dir)).unwrap_or_else(|_| dir.to_owned());
+        let mut table = self.table();
+        if let Some((other, _)) = table.by_path.get(&path).filter(|(other, _)| other != worker) {
+            return Err(Unfit::Served { worker: other.clone(), path });
+        }
+        table.number += 1;
+        let number = table.number;
+        table.by_path.insert(path.clone(), (worker.clone(), number));
+        drop(table);
+        Ok(Claim { claims: self.clone(), path, number })
+    }
+
+    /// The worker that has this directory, or one in it.
+    pub(crate) fn within(&self, dir: &str) -> Option<Name> {
+        let path = real_path(Path::new(dir)).unwrap_or_else(|_| dir.to_owned());
+        let table = self.table();
+        let mut claimed = table.by_path.iter();
+        claimed
+            .find(|(claimed, _)| Path::new(claimed).starts_with(&path))
+            .map(|(_, (worker, _))| worker.clone())
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    /// The directory's real path.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut table = self.claims.table();
+        // The worker's next run may have it already.
+        if table.by_path.get(&self.path).is_some_and(|(_, number)| *number == self.number) {
+            table.by_path.remove(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn one_directory_is_one_workers_by_whatever_name() {
+        let dir = std::env::temp_dir().join(format!("gob-claims-{}", std::process::id()));
+        fs::remove_dir_all(&dir).ok();
+        fs::create_dir_all(dir.join("a")).unwrap();
+        symlink("a", dir.join("b")).unwrap();
+        let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+        let name = |name: &str| Name::graph(name).unwrap();
+        let claims = Claims::default();
+        let first = claims.claim(&name("a"), &path("a")).unwrap();
+        let refused = claims.claim(&name("b"), &path("b")).unwrap_err();
+        assert_eq!(refused, Unfit::Served { worker: name("a"), path: path("a") });
+        assert_eq!(claims.within(dir.to_str().unwrap()), Some(name("a")));
+        // Its own next run takes it over, and the end of the one before does not give it away.
+        let second = claims.claim(&name("a"), &path("a")).unwrap();
+        drop(first);
+        assert!(claims.claim(&name("b"), &path("b")).is_err());
+        drop(second);
+        assert!(claims.claim(&name("b"), &path("b")).is_ok());
+        assert!(claims.claim(&name("c"), &path("not there yet")).is_ok());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,82 @@
+//! Two names of one directory: never two workers on it, and the second start is told which worker has it.
+
+use gob_tests::Gob;
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+/// A server whose data is in its own directory, and one that names directories in Logseq's way.
+fn with_kinds(gob: &Gob) {
+    let text = r#"
+[kind.store]
+command = ["sh", "-c", "echo 1 > {data_dir}/dump; exec sleep 1000"]
+
+[kind.logseq]
+command = ["sh", "-c", "mkdir -p {root_dir}/graphs/{graph_dir}; exec sleep 1000"]
+graph_dir_encoding = "logseq"
+lock_file = "{root_dir}/graphs/{graph_dir}/db-worker.lock"
+"#;
+    let path = gob.dir().join("config.toml");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_second_name_of_a_directory_is_refused_with_the_worker_that_has_it() {
+    let gob = Gob::new();
+    with_kinds(&gob);
+    let (one, two) = (gob.dir().join("one"), gob.dir().join("two"));
+    for dir in [&one, &two] {
+        fs::create_dir(dir).unwrap();
+    }
+    fs::create_dir(gob.graph_dir("a")).unwrap();
+    symlink("a", gob.graph_dir("b")).unwrap();
+    let mut conn = gob.connect_as("cli");
+    for (first, second) in [
+        // The directory of one is a link to that of the other.
+        (json!({"graph": "a", "kind": "store"}), json!({"graph": "b", "kind": "store"})),
+        (json!({"graph": "b", "kind": "store"}), json!({"graph": "a", "kind": "store"})),
+        // Two names that Logseq writes alike.
+        (
+            json!({"graph": "notes", "kind": "logseq", "root_dir": one}),
+            json!({"graph": "logseq_db_notes", "kind": "logseq", "root_dir": one}),
+        ),
+        // Two roots, and a kind that keeps its data in gob's own directory.
+        (
+            json!({"graph": "g", "kind": "store", "root_dir": one}),
+            json!({"graph": "g", "name": "h", "kind": "store", "root_dir": two}),
+        ),
+    ] {
+        let has_it = conn.ok("start", first.clone())["worker"]["name"].clone();
+        let refused = conn.ask("start", second.clone());
+        let error = &refused["error"];
+        assert_eq!(error["code"], "graph-conflict", "{refused}");
+        assert_eq!(error["details"]["worker"], has_it, "{refused}");
+        assert!(error["message"].as_str().unwrap().contains(has_it.as_str().unwrap()), "{refused}");
+        conn.ok("stop", json!({"name": has_it}));
+        // Once that one is down the directory is free.
+        let started = conn.ok("start", second);
+        conn.ok("stop", json!({"name": started["worker"]["name"]}));
+        for name in [&has_it, &started["worker"]["name"]] {
+            conn.ok("remove", json!({"name": name}));
+        }
+    }
+    gob.ctl(["nuke"]).ok();
+}
+
+#[test]
+fn a_link_to_the_graph_of_another_supervisor_is_held_by_it() {
+    let (one, other) = (Gob::new(), Gob::new());
+    with_kinds(&one);
+    with_kinds(&other);
+    let started = one.connect_as("cli").ok("start", json!({"graph": "a", "kind": "store"}));
+    symlink(one.graph_dir("a"), other.graph_dir("b")).unwrap();
+    let refused = other.connect_as("cli").ask("start", json!({"graph": "b", "kind": "store"}));
+    assert_eq!(refused["error"]["code"], "server-locked-by-external", "{refused}");
+    assert_eq!(refused["error"]["details"]["pid"], started["worker"]["pid"], "{refused}");
+    one.connect_as("cli").ok("stop", json!({"name": "a"}));
+    other.connect_as("cli").ok("start", json!({"graph": "b", "kind": "store"}));
+    for gob in [&one, &other] {
+        gob.ctl(["nuke"]).ok();
+    }
+}
