@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getpgid, getpgrp, pipe2};
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// gob itself failed.
@@ -21,8 +21,18 @@ const NOT_FOUND: u8 = 127;
 /// A signal that ended the command is added to this.
 const SIGNALLED: i32 = 128;
 
+/// A connection beside the command, and what to say when the other side ends it.
+pub(crate) struct Beside<'a> {
+    pub(crate) connection: BorrowedFd<'a>,
+    pub(crate) ended: &'a dyn Fn(),
+}
+
 /// Runs a command with some more variables and returns what to exit with.
-pub(crate) fn run(command: &[OsString], more: &[(String, String)]) -> Result<u8, Failure> {
+pub(crate) fn run(
+    command: &[OsString],
+    more: &[(String, String)],
+    beside: Option<Beside<'_>>,
+) -> Result<u8, Failure> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
@@ -30,7 +40,7 @@ pub(crate) fn run(command: &[OsString], more: &[(String, String)]) -> Result<u8,
     // Blocked before the command exists, so that none of them can end us and leave it alone.
     let before = SigSet::thread_get_mask().map_err(|errno| failed("read the signal mask", errno))?;
     signals.thread_block().map_err(|errno| failed("block signals", errno))?;
-    let code = run_blocked(command, more, &signals, &before);
+    let code = run_blocked(command, more, beside, &signals, &before);
     before.thread_set_mask().map_err(|errno| failed("unblock signals", errno))?;
     code
 }
@@ -38,6 +48,7 @@ pub(crate) fn run(command: &[OsString], more: &[(String, String)]) -> Result<u8,
 fn run_blocked(
     command: &[OsString],
     more: &[(String, String)],
+    mut beside: Option<Beside<'_>>,
     signals: &SigSet,
     before: &SigSet,
 ) -> Result<u8, Failure> {
@@ -48,14 +59,21 @@ fn run_blocked(
     loop {
         let signal = PollFd::new(arrived.as_fd(), PollFlags::POLLIN);
         let end = PollFd::new(ended.as_fd(), PollFlags::POLLIN);
-        let mut fds = [signal, end];
+        let connection = beside.as_ref().map(|beside| PollFd::new(beside.connection, PollFlags::empty()));
+        let mut fds = vec![signal, end];
+        fds.extend(connection);
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(failed("wait for the command", errno)),
         }
-        let [_, end] = &fds;
-        if end.any() == Some(true) {
+        let has_come = |at: usize| fds.get(at).and_then(PollFd::any) == Some(true);
+        if has_come(1) {
             return reap(pid);
+        }
+        if has_come(2)
+            && let Some(beside) = beside.take()
+        {
+            (beside.ended)();
         }
         while let Ok(Some(signal)) = arrived.read_signal() {
             pass_on(pid, signal.ssi_signo, signal.ssi_code);
@@ -140,7 +158,8 @@ mod tests {
 
     fn code(words: &[&str]) -> u8 {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        run(&words, &[("GOB_TEST".to_owned(), "x".to_owned())]).unwrap_or_else(|failure| failure.exit_code())
+        run(&words, &[("GOB_TEST".to_owned(), "x".to_owned())], None)
+            .unwrap_or_else(|failure| failure.exit_code())
     }
 
     #[test]

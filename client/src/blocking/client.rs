@@ -8,6 +8,7 @@ use gob_protocol::answer::ServerInfo;
 use gob_protocol::limits::REQUEST_MS;
 use gob_protocol::{Owner, Request};
 use serde_json::value::RawValue;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,12 @@ impl Client {
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.link.has_ended()
+    }
+
+    /// The socket, to see its end by while nothing is waited for.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
     }
 
     /// Gives the socket and the connection's state away, for another transport to go on with.

@@ -10,7 +10,7 @@ use gob_protocol::{Request, WireError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -77,6 +77,10 @@ impl Link {
     #[cfg(feature = "tokio")]
     pub(crate) fn into_parts(self) -> (UnixStream, Connection) {
         (self.stream, self.conn)
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 
     pub(crate) fn on_dropped(&mut self, callback: OnDropped) {

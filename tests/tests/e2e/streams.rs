@@ -122,6 +122,19 @@ fn every_stream_goes_on_with_the_supervisor_after_a_killed_one() {
 }
 
 #[test]
+fn a_command_that_loses_its_worker_goes_on_and_is_told_so() {
+    let gob = Gob::new();
+    let script = "echo up; while ! test -e go; do sleep 0.02; done; exit 3";
+    let mut with = Running::start(gob.ctl(["with", "demo", "--", "sh", "-c", script]).cwd(gob.dir()));
+    with.says("up");
+    kill_supervisor(&gob);
+    with.says("the supervisor has gone, and with it the workers of demo and the leases on them; the command goes on");
+    std::fs::write(gob.dir().join("go"), "").unwrap();
+    let said = with.ends(3);
+    assert_eq!(said.len(), 2, "once: {said:#?}");
+}
+
+#[test]
 fn nothing_is_started_behind_anybodys_back() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();

@@ -1,7 +1,7 @@
 //! `gobctl with GRAPH… -- CMD…`: ensures workers, holds them while CMD runs, lets go.
 
 use super::{Verb, WORKERS};
-use crate::command::{GOB_FAILED, run as run_command};
+use crate::command::{Beside, GOB_FAILED, run as run_command};
 use crate::context::{Context, not_ready};
 use crate::each::names_arg;
 use crate::environment::environment;
@@ -48,7 +48,18 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     one_variable_each(&names)?;
     let mut held = Held::default();
     let code = match hold(context, names, &mut held) {
-        Ok(()) => run_command(&command, &held.variables),
+        Ok(()) => {
+            let ended = || {
+                let names: Vec<&str> = held.names.iter().map(Name::as_str).collect();
+                context.note(&format!(
+                    "the supervisor has gone, and with it the workers of {} and the leases on them; the command goes on",
+                    names.join(", ")
+                ));
+            };
+            let beside =
+                held.client.as_ref().map(|client| Beside { connection: client.as_fd(), ended: &ended });
+            run_command(&command, &held.variables, beside)
+        }
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
         Err(failure) => {
             // The command's codes are its own; that gob failed before it ran has one code.
@@ -71,6 +82,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 struct Held {
     client: Option<Client>,
     variables: Vec<(String, String)>,
+    /// All that are held.
+    names: Vec<Name>,
     /// Those that this call has started, in order.
     started: Vec<Name>,
 }
@@ -106,6 +119,7 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
             }
         };
         let StartData { worker, outcome, .. } = requests::read("start", &data)?;
+        held.names.push(worker.name.clone());
         if outcome == Outcome::Started {
             held.started.push(worker.name.clone());
         }
