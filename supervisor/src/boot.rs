@@ -4,6 +4,7 @@ use crate::cgroups::Cgroups;
 use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
+use crate::last;
 use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
 use crate::settings;
@@ -249,6 +250,7 @@ impl Boot {
             leftovers: recovery.leftovers.as_ref().map(Leftovers::by_worker).unwrap_or_default(),
             orphans_recovered: recovery.ended,
             last_runs: files::last_runs(&self.log_dir()),
+            remembered: last::remembered(Path::new(&self.paths.state_dir)),
             seed: self.random(),
         }
     }

@@ -1,11 +1,15 @@
 //! `last.json`: what the workers were like when the supervisor was last heard of, for clients that find nobody.
 //!
-//! Written a second after something changed, once for all that changed meanwhile, and at the orderly end. Nothing in
-//! the supervisor ever reads it.
+//! Written a second after something changed, once for all that changed meanwhile; sooner when that is something that the
+//! supervisor after this one has to know, for it lists these workers as `idle`; and at the orderly end. It is read once, at
+//! boot, before anything is served.
 
 use crate::disks::Disks;
-use gob_protocol::{Timestamp, View};
-use std::io;
+use gob_core::{Core, Remembered, RememberedWorker};
+use gob_protocol::{Name, Owner, Timestamp, View};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -17,11 +21,20 @@ pub(crate) const LAST: &str = "last.json";
 /// How long changes are gathered.
 const GATHER: Duration = Duration::from_secs(1);
 
+/// How long changes of the roster are gathered, and how much longer for each worker: writing a thousand takes its time.
+const GATHER_ROSTER: Duration = Duration::from_millis(5);
+const GATHER_WORKER: Duration = Duration::from_millis(1);
+
+/// So much is read; whatever wrote more was not a supervisor.
+const READ_BYTES: u64 = gob_protocol::limits::MAX_RESPONSE_BYTES as u64;
+
 /// When the file is to be written, and whether it is being written: a disk that is slow has one writer at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     due: Option<Instant>,
     written_seq: u64,
+    /// Which [`Core::roster`](gob_core::Core::roster) is in it.
+    written_roster: u64,
     is_being_written: bool,
 }
 
@@ -29,17 +42,91 @@ pub(crate) struct Last {
 #[derive(serde::Serialize)]
 pub(crate) struct Snapshot {
     pub(crate) workers: Vec<View>,
+    /// The owners that workers of `unknown` had last.
+    pub(crate) last_owners: BTreeMap<Name, Owner>,
     pub(crate) seq: u64,
     pub(crate) instance: String,
     pub(crate) time: Timestamp,
+    /// The supervisor has ended in order, and its workers before it.
+    pub(crate) ended: bool,
+}
+
+/// The same as it is read: each worker by itself, so that one that makes no sense costs none of the others.
+#[derive(serde::Deserialize)]
+struct Written {
+    workers: Vec<serde_json::Value>,
+    #[serde(default)]
+    last_owners: BTreeMap<String, String>,
+    #[serde(default)]
+    ended: bool,
+}
+
+/// Reads what the supervisor before this one has written. What is damaged is said in the log, and costs no start anything.
+pub(crate) fn remembered(state_dir: &Path) -> Remembered {
+    let path = state_dir.join(LAST);
+    let damaged = |what: &dyn std::fmt::Display| {
+        tracing::warn!(path = %path.display(), "workers of the supervisor before this one are not known: {what}");
+    };
+    let text = match read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Remembered::default(),
+        Err(e) => {
+            damaged(&e);
+            return Remembered::default();
+        }
+    };
+    match serde_json::from_slice::<Written>(&text) {
+        Ok(written) => written.remembered(damaged),
+        Err(e) => {
+            damaged(&e);
+            Remembered::default()
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // It may be anything by now.
+    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.take(READ_BYTES).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+impl Written {
+    fn remembered(self, damaged: impl Fn(&dyn std::fmt::Display)) -> Remembered {
+        let Self { workers, last_owners, ended } = self;
+        let workers = workers.into_iter().filter_map(|worker| {
+            let view = serde_json::from_value::<View>(worker).inspect_err(|e| damaged(e)).ok()?;
+            let last_owner = last_owners.get(view.name.as_str()).and_then(|owner| Owner::new(owner).ok());
+            Some(RememberedWorker { view, last_owner })
+        });
+        Remembered { workers: workers.collect(), ended_in_order: ended }
+    }
 }
 
 impl Last {
+    /// What was remembered is in the file already.
+    pub(crate) fn new(core: &Core) -> Self {
+        Self { written_seq: core.seq(), written_roster: core.roster(), ..Self::default() }
+    }
+
     /// Notes how far the supervisor has come.
-    pub(crate) fn changed(&mut self, seq: u64) {
-        if seq != self.written_seq && self.due.is_none() && !self.is_being_written {
-            self.due = Some(Instant::now() + GATHER);
+    pub(crate) fn changed(&mut self, seq: u64, roster: u64, workers: usize) {
+        if seq == self.written_seq || self.is_being_written {
+            return;
         }
+        let gather = if roster == self.written_roster {
+            GATHER
+        } else {
+            let each = GATHER_WORKER.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
+            GATHER_ROSTER.saturating_add(each).min(GATHER)
+        };
+        let due = Instant::now() + gather;
+        self.due = Some(self.due.map_or(due, |at| at.min(due)));
     }
 
     /// When to write.
@@ -48,9 +135,10 @@ impl Last {
     }
 
     /// Notes that everything up to this event is being written.
-    pub(crate) fn begin(&mut self, seq: u64) {
+    pub(crate) fn begin(&mut self, seq: u64, roster: u64) {
         self.due = None;
         self.written_seq = seq;
+        self.written_roster = roster;
         self.is_being_written = true;
     }
 
@@ -78,7 +166,6 @@ impl Snapshot {
 
     /// Replaces the file in one step. Readers see the old one or the new one.
     fn write(&self, state_dir: &Path) -> io::Result<()> {
-        use std::os::unix::fs::OpenOptionsExt;
         let temporary: PathBuf = state_dir.join(format!("{LAST}.new"));
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
@@ -98,13 +185,13 @@ mod tests {
     #[test]
     fn one_writer_at_a_time_and_the_last_word_last() {
         let mut last = Last::default();
-        last.changed(1);
+        last.changed(1, 0, 0);
         assert!(last.due().is_some());
-        last.begin(1);
-        last.changed(2);
+        last.begin(1, 0);
+        last.changed(2, 0, 0);
         assert_eq!(last.due(), None, "it is being written, however long that takes");
         last.end();
-        last.changed(2);
+        last.changed(2, 0, 0);
         assert!(last.due().is_some());
 
         let dir = std::env::temp_dir().join(format!("gob-last-{}", std::process::id()));
@@ -115,7 +202,14 @@ mod tests {
         disks.begin(LAST, Vec::new(), move |_| {
             hung.recv().unwrap_err();
         });
-        let snapshot = |seq| Snapshot { workers: Vec::new(), seq, instance: "i".into(), time: Timestamp(0) };
+        let snapshot = |seq| Snapshot {
+            workers: Vec::new(),
+            last_owners: BTreeMap::new(),
+            seq,
+            instance: "i".into(),
+            time: Timestamp(0),
+            ended: false,
+        };
         let written: Vec<_> = (1..=50).map(|seq| snapshot(seq).begin(&disks, state_dir)).collect();
         assert!(!dir.join(LAST).exists());
         drop(release);
@@ -123,5 +217,48 @@ mod tests {
         let text = std::fs::read_to_string(dir.join(LAST)).unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["seq"], 50);
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn who_comes_and_goes_is_written_soon_and_a_thousand_workers_not_all_the_time() {
+        let wait = |roster, workers| {
+            let mut last = Last::default();
+            last.changed(1, roster, workers);
+            last.due().unwrap().duration_since(Instant::now())
+        };
+        assert!(wait(1, 3) < Duration::from_millis(20));
+        let [many, other] = [wait(1, 1_000), wait(0, 1)];
+        assert!(many > Duration::from_millis(900) && other > Duration::from_millis(900));
+        let mut last = Last::default();
+        last.changed(1, 0, 1);
+        last.changed(2, 1, 1);
+        assert!(last.due().unwrap().duration_since(Instant::now()) < Duration::from_millis(20), "sooner");
+    }
+
+    #[test]
+    fn a_damaged_file_costs_the_workers_that_it_damages_and_no_start() {
+        let dir = std::env::temp_dir().join(format!("gob-remembered-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let found = |text: &[u8]| {
+            std::fs::write(dir.join(LAST), text).unwrap();
+            let Remembered { workers, ended_in_order } = remembered(&dir);
+            let names: Vec<String> = workers.iter().map(|worker| worker.view.name.to_string()).collect();
+            (names, ended_in_order)
+        };
+        let golden = include_str!("../../protocol/golden/response-get.jsonl");
+        let golden: serde_json::Value = serde_json::from_str(golden.lines().next().unwrap()).unwrap();
+        let good = golden["data"]["worker"].clone();
+        let name = good["name"].as_str().unwrap().to_owned();
+        let text =
+            serde_json::json!({"workers": [{"name": 1}, good], "last_owners": {"x": "Y"}, "ended": true});
+        assert_eq!(found(text.to_string().as_bytes()), (vec![name], true));
+        for bad in [&b""[..], b"{", b"[]", b"{\"workers\":[", b"\xff\x00", b"{\"workers\":7}"] {
+            assert_eq!(found(bad), (Vec::new(), false), "{bad:?}");
+        }
+        std::fs::remove_file(dir.join(LAST)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.join(LAST)).unwrap();
+        assert!(remembered(&dir).workers.is_empty());
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(remembered(&dir).workers.is_empty());
     }
 }

@@ -102,6 +102,7 @@ impl Shell {
         let disks = runs.disks().clone();
         let foreign = Foreign::new(readiness.findings(), runs.life(), disks.clone());
         let (done, receiver) = mpsc::channel(DONE_QUEUE);
+        let last = Last::new(&core);
         let shell = Self {
             core,
             runs,
@@ -121,7 +122,7 @@ impl Shell {
             boot,
             started,
             now: now(started),
-            last: Last::default(),
+            last,
             more_children: false,
             wake: None,
             exit: None,
@@ -416,9 +417,15 @@ impl Shell {
     /// Begins to write `last.json` as it is to be now.
     pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
         let seq = self.core.seq();
-        self.last.begin(seq);
-        let (workers, instance) = (self.core.views(), self.boot.server.instance.clone());
-        let snapshot = Snapshot { workers, seq, instance, time: self.now.wall };
+        self.last.begin(seq, self.core.roster());
+        let snapshot = Snapshot {
+            workers: self.core.views(),
+            last_owners: self.core.last_owners(),
+            seq,
+            instance: self.boot.server.instance.clone(),
+            time: self.now.wall,
+            ended: self.exit.is_some(),
+        };
         snapshot.begin(&self.disks, &self.boot.paths.state_dir)
     }
 
@@ -437,7 +444,7 @@ impl Shell {
 
     /// Notes whether there is something new for `last.json`.
     pub(crate) fn note_changes(&mut self) {
-        self.last.changed(self.core.seq());
+        self.last.changed(self.core.seq(), self.core.roster(), self.core.count());
     }
 
     /// Says in the journal that nothing is left, if that is so.

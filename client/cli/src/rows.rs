@@ -153,7 +153,9 @@ pub(crate) fn state(worker: &Row<'_>, now: Timestamp) -> String {
 fn last_column(worker: &Row<'_>) -> String {
     let troubled = match worker.state {
         State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
-        State::Idle | State::Starting | State::Ready | State::Stopping => false,
+        // Stopped as somebody asked it has no reason.
+        State::Idle => worker.reason.is_some(),
+        State::Starting | State::Ready | State::Stopping => false,
     };
     let mut text = match (&worker.reason, &worker.endpoint) {
         (Some(reason), _) if troubled => escape(reason),

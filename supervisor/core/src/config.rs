@@ -85,6 +85,9 @@ impl Core {
             let (owner, actor) = (Owner::unknown(), Actor::Supervisor);
             // Whatever kept it from being added is in the configuration and was told there.
             let Ok(name) = self.resolve(&start, &owner, &actor) else { continue };
+            if self.find_kind(&name).is_err() {
+                continue;
+            }
             let next = Next { owner: Some(owner.clone()), lease: Some(false), actor, env: None };
             self.ensure(&name, &owner, next);
         }

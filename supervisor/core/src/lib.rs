@@ -6,6 +6,7 @@
 //!
 //! | file | decides |
 //! |---|---|
+//! | `remembered` | what becomes of the workers of an earlier supervisor |
 //! | `requests` | what each request means; who may ask for it |
 //! | `start` | which worker a start means, and how it is satisfied |
 //! | `lifecycle` | how a worker moves from phase to phase (the table in ARCHITECTURE.md) |
@@ -35,6 +36,7 @@ mod owner;
 mod parts;
 mod plan;
 mod record;
+mod remembered;
 mod requests;
 mod restart;
 mod ring;
@@ -55,6 +57,7 @@ pub use parts::{
 };
 pub use plan::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
+pub use remembered::{Remembered, RememberedWorker};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -89,6 +92,8 @@ pub struct Config {
     pub orphans_recovered: u64,
     /// Highest run of each worker that left logs, so that a new run never writes into them; and of each that was removed.
     pub last_runs: BTreeMap<Name, u64>,
+    /// What the supervisor before this one has written down.
+    pub remembered: Remembered,
     /// Seed of the backoff's jitter.
     pub seed: u64,
 }
@@ -111,6 +116,8 @@ pub struct Core {
     ending: Option<ending::Ending>,
     reloads: config::Reloads,
     counters: Counters,
+    /// Counts what the supervisor after this one has to know.
+    roster: u64,
     /// Numbers the waiters.
     waiters: u64,
     /// Effects of the input that is being applied.
@@ -147,7 +154,7 @@ struct Counters {
 }
 
 impl Core {
-    /// A supervisor that was just started and has no worker.
+    /// A supervisor that was just started and has no worker but those that it remembers.
     #[must_use]
     pub fn new(config: Config, now: Now) -> Self {
         let mut core = Self {
@@ -165,10 +172,13 @@ impl Core {
             ending: None,
             reloads: config::Reloads::default(),
             counters: Counters::default(),
+            roster: 0,
             waiters: 0,
             out: Vec::new(),
             now,
         };
+        let remembered = core::mem::take(&mut core.config.remembered);
+        core.remember(remembered);
         core.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
         core.out.clear();
         core
@@ -227,6 +237,26 @@ impl Core {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.ring.seq()
+    }
+
+    /// How often a worker came, went, began a run or changed its owner: what the supervisor after this one has to know.
+    #[must_use]
+    pub fn roster(&self) -> u64 {
+        self.roster
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// The owners that workers of `unknown` had last.
+    #[must_use]
+    pub fn last_owners(&self) -> BTreeMap<Name, Owner> {
+        let lost =
+            self.workers.values().filter_map(|worker| Some((&worker.name, worker.last_owner.as_ref()?)));
+        lost.map(|(name, owner)| (name.clone(), owner.clone())).collect()
     }
 
     /// Every worker as it is now, as somebody sees it who owns nothing.
@@ -297,6 +327,14 @@ impl Core {
 
     /// Publishes an event of a worker, as it is now, or of the supervisor itself.
     fn publish(&mut self, kind: EventKind, actor: Actor, name: Option<&Name>) {
+        self.roster += u64::from(matches!(
+            kind,
+            EventKind::WorkerAdded
+                | EventKind::WorkerStarted
+                | EventKind::WorkerReady
+                | EventKind::WorkerOwnerChanged
+                | EventKind::WorkerRemoved
+        ));
         let worker = name.and_then(|name| self.workers.get(name));
         let last_owner = worker.and_then(|worker| worker.last_owner.clone());
         let worker = worker.map(|worker| worker.view(false));

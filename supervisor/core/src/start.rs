@@ -3,10 +3,9 @@
 use crate::io::ConnId;
 use crate::plan::{graph_env, listens_anywhere, takes_socket};
 use crate::requests::not_found;
-use crate::worker::{Live, Next, Phase, Shown, Then, Waiter, Waiting, Worker};
+use crate::worker::{Identity, Next, Phase, Shown, Then, Waiter, Waiting, Worker};
 use crate::{Core, Timer};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,6 +28,9 @@ impl Core {
             Ok(name) => name,
             Err(error) => return self.reply(conn, id, Err(error)),
         };
+        if let Err(error) = self.find_kind(&name) {
+            return self.reply(conn, id, Err(error));
+        }
         if start.lease {
             self.grant_lease(conn, &name);
         }
@@ -114,40 +116,12 @@ impl Core {
             return Err(no_room(&name, &self.config.paths.runtime_dir));
         }
         let kind = self.kinds.of(kind);
-        let worker = Worker {
-            name: name.clone(),
-            kind_name: self.kind_names.of(kind_name),
-            kind,
-            graph,
-            root_dir,
-            kind_is_open,
-            root_is_open,
-            was_served: false,
-            env: None,
-            owner: requester.clone(),
-            last_owner: None,
-            taken_by: None,
-            phase: Phase::Idle,
-            run: self.config.last_runs.get(&name).copied().unwrap_or(0),
-            restarts: 0,
-            failures: crate::restart::Failures::default(),
-            waiters: Vec::new(),
-            leases: BTreeMap::new(),
-            on_last_lease: OnLastLease::Keep,
-            actor: actor.clone(),
-            ready_mono_ms: None,
-            port: None,
-            last_port: None,
-            endpoint_is_its_own: false,
-            lost_ports: 0,
-            busy_locks: 0,
-            probing: false,
-            looking: None,
-            polite: None,
-            live: Live::default(),
-            told_mono_ms: None,
-            shown: Shown { created_at: self.now.wall, ..Shown::default() },
-        };
+        let run = self.config.last_runs.get(&name).copied().unwrap_or(0);
+        let kind_name = self.kind_names.of(kind_name);
+        let identity = Identity { name: name.clone(), graph, root_dir, kind_name, kind };
+        let shown = Shown { created_at: self.now.wall, ..Shown::default() };
+        let mut worker = Worker::new(identity, requester.clone(), run, actor.clone(), shown);
+        (worker.kind_is_open, worker.root_is_open) = (kind_is_open, root_is_open);
         self.graphs.insert((worker.graph.clone(), worker.root_dir.clone()), name.clone());
         self.workers.insert(worker);
         self.publish(EventKind::WorkerAdded, actor.clone(), Some(&name));
@@ -359,7 +333,9 @@ fn conflict(known: &Worker, start: &Start) -> Box<WireError> {
     );
     let graph = start.graph.as_ref().unwrap_or(&known.graph);
     let same_place = start.root_dir.as_ref().is_none_or(|root| **root == *known.root_dir);
-    let hint = if *graph == known.graph && same_place && known.was_served {
+    // What an earlier supervisor had was served in its life.
+    let was_served = known.was_served || known.is_remembered;
+    let hint = if *graph == known.graph && same_place && was_served {
         crate::lifecycle::to_begin_anew(&known.graph)
     } else {
         let mut hint =

@@ -162,6 +162,8 @@ pub(crate) struct Worker {
     pub(crate) root_is_open: bool,
     /// Its graph was served in this supervisor's life.
     pub(crate) was_served: bool,
+    /// An earlier supervisor had it.
+    pub(crate) is_remembered: bool,
     /// As much of its starter's environment as its kind lets through.
     pub(crate) env: Option<Arc<Env>>,
     pub(crate) owner: Owner,
@@ -264,7 +266,56 @@ impl Shown {
     }
 }
 
+/// What a worker is, whatever becomes of it.
+pub(crate) struct Identity {
+    pub(crate) name: Name,
+    pub(crate) graph: Name,
+    pub(crate) root_dir: Arc<str>,
+    pub(crate) kind_name: Arc<str>,
+    pub(crate) kind: Arc<Kind>,
+}
+
 impl Worker {
+    /// A worker at rest.
+    pub(crate) fn new(identity: Identity, owner: Owner, run: u64, actor: Actor, shown: Shown) -> Self {
+        let Identity { name, graph, root_dir, kind_name, kind } = identity;
+        Self {
+            name,
+            kind_name,
+            kind,
+            graph,
+            root_dir,
+            kind_is_open: false,
+            root_is_open: false,
+            was_served: false,
+            is_remembered: false,
+            env: None,
+            owner,
+            last_owner: None,
+            taken_by: None,
+            phase: Phase::Idle,
+            run,
+            restarts: 0,
+            failures: Failures::default(),
+            waiters: Vec::new(),
+            leases: BTreeMap::new(),
+            on_last_lease: OnLastLease::Keep,
+            actor,
+            ready_mono_ms: None,
+            port: None,
+            last_port: None,
+            endpoint_is_its_own: false,
+            lost_ports: 0,
+            busy_locks: 0,
+            probing: false,
+            looking: None,
+            polite: None,
+            live: Live::default(),
+            told_mono_ms: None,
+            shown,
+        }
+    }
+
     pub(crate) fn key(&self) -> RunKey {
         RunKey { name: self.name.clone(), run: self.run }
     }

@@ -30,6 +30,10 @@ impl Workers {
         self.0.remove(name).map(|worker| *worker)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Name> {
         self.0.keys()
     }

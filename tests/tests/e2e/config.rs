@@ -188,7 +188,8 @@ fn autostart_begins_with_the_supervisor_also_after_it_was_killed() {
     assert!(wait::until(DEADLINE, || state()["state"] == "ready"), "{}", state());
     assert_eq!(state()["run"], 2);
     let workers = gob.connect_as("cli").ok("list", json!({}))["workers"].clone();
-    assert_eq!(workers.as_array().unwrap().len(), 1, "nothing else starts by itself: {workers}");
+    let up = workers.as_array().unwrap().iter().filter(|worker| worker["state"] != "idle").count();
+    assert_eq!(up, 1, "nothing else starts by itself: {workers}");
     assert_eq!(gob.connect_as("cli").ok("start", json!({"graph": "work"}))["outcome"], "taken-over");
 }
 

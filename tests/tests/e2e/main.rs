@@ -32,6 +32,7 @@ mod python;
 mod readiness;
 mod records;
 mod recovery;
+mod remembered;
 mod replaced;
 mod resources;
 mod runtime_dir;

@@ -39,10 +39,13 @@ impl Core {
     }
 
     pub(crate) fn restart(&mut self, conn: ConnId, id: Option<Id>, restart: Restart) {
-        let worker = match self.managed(conn, &restart.name) {
-            Ok(worker) => worker,
-            Err(error) => return self.reply(conn, id, Err(error)),
-        };
+        if let Err(error) = self.managed(conn, &restart.name) {
+            return self.reply(conn, id, Err(error));
+        }
+        if let Err(error) = self.find_kind(&restart.name) {
+            return self.reply(conn, id, Err(error));
+        }
+        let Some(worker) = self.workers.get(&restart.name) else { return };
         let (actor, requester) = (self.actor(conn), self.requester(conn));
         let name = &restart.name;
         let is_up = match &worker.phase {

@@ -6,10 +6,11 @@
 
 use super::fingerprint::fingerprint;
 use super::harness::{World, kind, watched_kind};
+use super::remembered::killed as killed_world;
 use super::spec::{Stand, stand};
 use super::steps::{Seen, Step, stale_inputs};
 use super::words::{
-    by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within,
+    by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within, view,
 };
 use crate::{ConnId, Input, Lost, Note};
 use gob_protocol::kind::{Check, HttpPort, Kind, Liveness, Orphans};
@@ -123,8 +124,11 @@ fn is_sensible(world: &World, step: &Step) -> bool {
 }
 
 fn exhaust(what: &str, kind: Kind, prologue: &[Step], alphabet: &[Step], depth: usize) {
+    exhaust_from(what, World::new(kind), prologue, alphabet, depth);
+}
+
+fn exhaust_from(what: &str, mut world: World, prologue: &[Step], alphabet: &[Step], depth: usize) {
     let begin = Instant::now();
-    let mut world = World::new(kind);
     for step in prologue {
         world.takes(step);
     }
@@ -318,6 +322,28 @@ fn an_owner_that_lost_it() {
         Step::Due,
     ];
     exhaust("an owner that lost it", kind(), &prologue, &alphabet, 5);
+}
+
+#[test]
+fn after_an_earlier_supervisor() {
+    let w = || name("w");
+    let mut alphabet = world_steps();
+    for conn in [CLI, DESKTOP] {
+        let requests = [start("w"), stop("w"), restart("w"), Request::Remove(by_name("w")), Request::Cleanup];
+        alphabet.extend(requests.map(|request| Step::Ask(conn, request)));
+    }
+    alphabet.extend([
+        Step::Ask(DESKTOP, Request::Lease(by_name("w"))),
+        Step::Ask(CLI, Request::Shutdown(Force { force: false })),
+        Step::Leftover(w(), true),
+        Step::Leftover(w(), false),
+        Step::External(w(), Some("desktop")),
+        Step::External(w(), None),
+    ]);
+    let mut earlier = World::new(kind());
+    let prologue = [Step::Join(DESKTOP, "desktop"), Step::Ask(DESKTOP, start("w"))];
+    prologue.iter().for_each(|step| earlier.takes(step));
+    exhaust_from("after an earlier supervisor", killed_world(view(&earlier)), &[], &alphabet, 5);
 }
 
 #[test]

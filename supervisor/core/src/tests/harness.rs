@@ -158,13 +158,19 @@ pub(super) fn config(kind: Kind) -> Config {
         leftovers: BTreeMap::new(),
         orphans_recovered: 0,
         last_runs: BTreeMap::new(),
+        remembered: crate::Remembered::default(),
         seed: 1,
     }
 }
 
 impl World {
     pub(super) fn new(kind: Kind) -> Self {
-        let core = Core::new(config(kind), Now { mono_ms: 0, wall: Timestamp(0) });
+        Self::of(config(kind))
+    }
+
+    pub(super) fn of(config: Config) -> Self {
+        let spec = Spec::remembering(&config.remembered);
+        let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
         let mut world = Self {
             core,
             now: 0,
@@ -173,7 +179,7 @@ impl World {
             runs: Runs::default(),
             clients: BTreeMap::new(),
             owed: BTreeMap::new(),
-            spec: Spec::default(),
+            spec,
             history: Vec::new(),
             lasts: Vec::new(),
             wishes_before: BTreeMap::new(),

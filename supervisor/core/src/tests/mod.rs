@@ -17,6 +17,7 @@
 //! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each, in words |
 //! | `readiness`, `stop_ways` | each check and each way, in words |
 //! | `liveness`, `foreign` | what is looked at later, and who holds a graph without gob, in words |
+//! | `remembered` | what becomes of the workers of an earlier supervisor |
 //! | `healing` | what is said of files that were taken away |
 //!
 //! # Do they find anything?
@@ -30,9 +31,8 @@
 //! * starters are answered twice *, or served by the run after theirs *; waiters outlive their connection *, and so does
 //!   who asked for the end *; the end forgets what is in backoff *;
 //! * a start keeps the grace of an earlier owner *, a lease that is not the owner's counts *;
-//! * the owner that lost a worker may not stop it *, a lease does not give it back *, who had it keeps it after `cli` took
-//!   it over *, an event forgets who had it *;
-//! * `force` asks nobody whether it counts: `ending`;
+//! * who had a worker keeps it after `cli` took it over *, a lease does not give it back: `owner`;
+//! * `force` asks nobody whether it counts: `random` and `ending`;
 //! * deadlines do not heed that the supervisor slept *;
 //! * a lagging subscriber is not told of the first event, its window is one too wide, a replay includes `since`:
 //!   `random` and `subscribers`.
@@ -67,6 +67,7 @@ mod owner;
 mod random;
 mod readiness;
 mod record;
+mod remembered;
 mod runs;
 mod settle;
 mod spec;

@@ -7,7 +7,7 @@ use super::harness::Client;
 use super::wish::{Queued, Wish, lease, may_manage, take_over};
 use crate::lifecycle::Looking;
 use crate::worker::{Phase, Then, Worker};
-use crate::{ConnId, Core, Examined, Input, RunKey, Timer};
+use crate::{ConnId, Core, Examined, Input, Remembered, RunKey, Timer};
 use gob_protocol::foreign::is_safe_dir;
 use gob_protocol::kind::Orphans;
 use gob_protocol::request::{Restart, Start, Stop};
@@ -82,6 +82,17 @@ pub(super) fn stand(worker: &Worker) -> Stand {
 }
 
 impl Spec {
+    /// What the supervisor before this one had is wanted as it was.
+    pub(super) fn remembering(remembered: &Remembered) -> Self {
+        let mut spec = Self::default();
+        for worker in remembered.workers.iter().filter(|worker| worker.view.graph.is_some()) {
+            let mut wish = Wish::new(&worker.view.owner);
+            wish.last.clone_from(&worker.last_owner);
+            spec.wishes.insert(worker.view.name.clone(), wish);
+        }
+        spec
+    }
+
     pub(super) fn is_down(&self, name: &Name) -> bool {
         self.ending || self.wishes.get(name).is_some_and(|wish| wish.down)
     }

@@ -1,0 +1,130 @@
+//! Workers of an earlier supervisor, in words (PROTOCOL 6).
+
+use super::harness::{World, config, kind};
+use super::steps::Step;
+use super::words::{CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop};
+use crate::worker::Phase;
+use crate::{Core, Now, Remembered, RememberedWorker};
+use gob_protocol::request::{List, Subscribe};
+use gob_protocol::{Data, ErrorCode, EventKind, Outcome, Owner, Request, State, Timestamp, View};
+use std::string::ToString;
+use std::vec;
+use std::vec::Vec;
+
+/// What `w` is like when the desktop has started it.
+fn view() -> View {
+    super::words::view(&started_by(DESKTOP))
+}
+
+pub(super) fn after(workers: Vec<RememberedWorker>, ended_in_order: bool) -> World {
+    let mut config = config(kind());
+    config.remembered = Remembered { workers, ended_in_order };
+    let mut world = World::of(config);
+    for (conn, owner) in OWNERS {
+        world.takes(&Step::Join(conn, owner));
+    }
+    world
+}
+
+pub(super) fn killed(view: View) -> World {
+    after(vec![RememberedWorker { view, last_owner: None }], false)
+}
+
+#[test]
+fn what_a_killed_supervisor_had_is_idle_and_says_why() {
+    let was = view();
+    let mut world = killed(was.clone());
+    let now = super::words::view(&world);
+    assert_eq!((now.state, now.pid, now.endpoint.as_deref()), (State::Idle, None, None));
+    assert_eq!(now.reason.as_deref(), Some("the supervisor was killed, and this worker with it"));
+    assert_eq!((&now.owner, now.run, &now.kind, &now.root_dir), (&was.owner, 1, &was.kind, &was.root_dir));
+    assert_eq!((&now.stdout_path, now.created_at), (&was.stdout_path, was.created_at));
+    assert!(now.exit.is_none() && now.stopped_at.is_some() && now.leases == 0);
+    // Its owner stays, and so does who may do what.
+    let refused = world.asks(CLI, restart("w"));
+    assert_eq!(code(world.answer(CLI, refused)), Some(ErrorCode::ServerOwnedByOther));
+    let id = world.asks(CLI, start("w"));
+    world.settles();
+    assert_eq!(outcome(world.answer(CLI, id)), Some(Outcome::Started));
+    let now = super::words::view(&world);
+    assert_eq!((now.owner.as_str(), now.run, now.reason), ("cli", 2, None));
+    assert!(!world.history.iter().any(|event| event.event == EventKind::WorkerAdded));
+}
+
+#[test]
+fn after_an_orderly_end_they_are_as_they_were() {
+    let failed = View { state: State::Failed, reason: Some("exited 3".into()), pid: None, ..view() };
+    let world = after(vec![RememberedWorker { view: failed, last_owner: None }], true);
+    let now = super::words::view(&world);
+    assert_eq!((now.state, now.reason.as_deref()), (State::Idle, Some("exited 3")));
+    let stopped = View { state: State::Idle, pid: None, ..view() };
+    for ended in [true, false] {
+        let world = after(vec![RememberedWorker { view: stopped.clone(), last_owner: None }], ended);
+        assert_eq!(super::words::view(&world).reason, None, "it was idle before");
+    }
+}
+
+#[test]
+fn who_had_it_last_is_remembered_too() {
+    let lost = View { owner: Owner::unknown(), ..view() };
+    let last_owner = Some(Owner::new("desktop").unwrap());
+    let mut world = after(vec![RememberedWorker { view: lost, last_owner }], false);
+    world.takes(&Step::Ask(DESKTOP, restart("w")));
+    world.settles();
+    let now = super::words::view(&world);
+    assert_eq!((now.owner.as_str(), now.state), ("desktop", State::Ready));
+}
+
+#[test]
+fn what_makes_no_sense_is_passed_over() {
+    let twice = RememberedWorker { view: view(), last_owner: None };
+    let other_name = View { name: name("v"), ..view() };
+    let same_graph = RememberedWorker { view: other_name, last_owner: None };
+    let job = View { name: name("job"), graph: None, root_dir: None, kind: "job".into(), ..view() };
+    let relative = View { name: name("x"), graph: Some("x".into()), root_dir: Some("x".into()), ..view() };
+    let odd = [job, relative].map(|view| RememberedWorker { view, last_owner: None });
+    let mut config = config(kind());
+    config.remembered.workers = [twice.clone(), twice, same_graph].into_iter().chain(odd).collect();
+    let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
+    let names: Vec<_> = core.workers.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["w"]);
+}
+
+#[test]
+fn without_its_kind_it_is_listed_and_can_be_removed_but_not_started() {
+    let mut world = killed(View { kind: "gone".into(), ..view() });
+    for request in [start("w"), restart("w")] {
+        let id = world.core.clone().apply(
+            crate::Input::Request { conn: DESKTOP, id: None, request },
+            Now { mono_ms: 0, wall: Timestamp(0) },
+        );
+        let told = id.iter().find_map(|effect| match effect {
+            crate::Effect::Reply { result: Err(error), .. } => Some(error.code),
+            _other => None,
+        });
+        assert_eq!((told, id.len()), (Some(ErrorCode::KindNotFound), 1));
+    }
+    // Once the kind is there it starts.
+    let mut later = world.clone();
+    later.core.config.settings.kinds.insert("gone".into(), kind());
+    later.takes(&Step::Ask(DESKTOP, start("w")));
+    later.settles();
+    assert!(matches!(later.phase("w"), Phase::Ready { .. }));
+    world.takes(&Step::Ask(DESKTOP, Request::Remove(by_name("w"))));
+    assert_eq!(world.core.count(), 0);
+}
+
+#[test]
+fn a_subscriber_of_the_earlier_life_gets_them_in_a_snapshot() {
+    let mut world = killed(view());
+    let since = Subscribe { since: Some(900), instance: Some("other-life".into()), ..Subscribe::default() };
+    let id = world.asks(DESKTOP, Request::Subscribe(since));
+    let Some(Ok(Data::Subscribe(data))) = world.answer(DESKTOP, id) else { panic!("not subscribed") };
+    let workers = data.workers.as_ref().unwrap();
+    assert!(data.gap && workers[0].state == State::Idle && workers[0].owned);
+    let id = world.asks(CLI, Request::List(List::default()));
+    let Some(Ok(Data::List(data))) = world.answer(CLI, id) else { panic!("no list") };
+    assert_eq!((data.workers.len(), data.workers[0].owned), (1, false));
+    let id = world.asks(DESKTOP, stop("w"));
+    assert!(matches!(world.answer(DESKTOP, id), Some(Ok(_))), "it is down already");
+}
