@@ -1,8 +1,8 @@
 //! Reads messages into their types and writes them again, for the document and the golden files.
 
 use gob_protocol::answer::{
-    EmptyData, HelloData, ListData, NukeData, PingData, ReloadData, RemovedData, ShutdownData, StartData,
-    StopData, SubscribeData, WorkerData,
+    EmptyData, GraphDeleteData, GraphsData, HelloData, ListData, NukeData, PingData, ReloadData, RemovedData,
+    ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Status};
@@ -53,6 +53,8 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "stop" | "restart" => through::<StopData>(data),
         "signal" | "hand_over" | "lease" | "release" | "get" => through::<WorkerData>(data),
         "list" => through::<ListData>(data),
+        "graphs" => through::<GraphsData>(data),
+        "graph_delete" => through::<GraphDeleteData>(data),
         "reload" => through::<ReloadData>(data),
         "remove" | "cleanup" => through::<RemovedData>(data),
         "nuke" => through::<NukeData>(data),
