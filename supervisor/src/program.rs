@@ -1,10 +1,12 @@
 //! Finds a worker's program and turns its arguments into what exec takes.
 
 use crate::runs::SpawnFailure;
-use gob_core::SpawnPlan;
+use gob_core::{INTERPRETER, SpawnPlan};
 use std::ffi::CString;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 impl SpawnFailure {
@@ -61,4 +63,58 @@ fn libexec() -> Option<PathBuf> {
 fn is_program(path: &Path) -> bool {
     use nix::unistd::{AccessFlags, access};
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+/// Longest first line of a script that the kernel reads.
+const FIRST_LINE_BYTES: u64 = 256;
+
+/// Why a program that is there could not be executed, where its errno does not say it: for a script it is about the interpreter.
+pub(crate) fn why_not_executed(program: &Path, error: &io::Error) -> Option<String> {
+    let errno = error.raw_os_error()?;
+    if errno == libc::ENOEXEC {
+        return Some(
+            "it is neither a program of this machine nor a script with #! (Exec format error)".to_owned(),
+        );
+    }
+    if errno != libc::ENOENT && errno != libc::EACCES {
+        return None;
+    }
+    let mut head = Vec::new();
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(program).ok()?;
+    file.take(FIRST_LINE_BYTES).read_to_end(&mut head).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let interpreter = line.split([' ', '\t']).find(|word| !word.is_empty())?;
+    if is_program(Path::new(interpreter)) {
+        return None;
+    }
+    let crlf = if line.ends_with('\r') { "; its lines end in CRLF" } else { "" };
+    Some(format!("its {INTERPRETER} {interpreter:?} is no program that can be executed{crlf} ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_could_not_be_executed_says_its_interpreter() {
+        let path = std::env::temp_dir().join(format!("gob-script-{}", std::process::id()));
+        let why = |text: &str, errno| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+            why_not_executed(&path, &io::Error::from_raw_os_error(errno)).unwrap_or_default()
+        };
+        let crlf = why("#!/bin/sh\r\necho\r\n", libc::ENOENT);
+        assert!(crlf.contains("interpreter \"/bin/sh\\r\"") && crlf.contains("CRLF"), "{crlf}");
+        let missing = why("#! /no/such/python -u\n", libc::ENOENT);
+        assert!(
+            missing.contains("interpreter \"/no/such/python\"") && !missing.contains("CRLF"),
+            "{missing}"
+        );
+        assert_eq!(why("#!/bin/sh\n", libc::ENOENT), "", "the program itself");
+        assert!(why("echo\n", libc::ENOEXEC).contains("neither a program"), "without #!");
+        assert_eq!(why("echo\n", libc::ENOENT), "");
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -145,7 +145,13 @@ impl Runs {
             }
             let what =
                 if e.step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
-            SpawnFailure::io(&format!("{} {what}", e.step), &e.source)
+            let failure = SpawnFailure::io(&format!("{} {what}", e.step), &e.source);
+            match program::why_not_executed(&std::path::Path::new(&plan.cwd).join(what), &e.source) {
+                Some(why) if e.step == "exec" => {
+                    SpawnFailure { message: format!("exec {what}: {why}"), ..failure }
+                }
+                _ => failure,
+            }
         })?;
         if let Some(cgroups) = self.cgroups.as_mut().filter(|_| cgroup.is_some() && !in_cgroup) {
             cgroups.refuse(tag);

@@ -85,7 +85,9 @@ impl Failure {
     pub(crate) fn report_of(&self, telling: Telling, worker: Option<&Name>) -> u8 {
         match self {
             Self::Closed => return 0,
-            Self::Help(text) => return out::print(text).map_or(0, |()| 0),
+            Self::Help(text) => {
+                return out::print(text).map_or_else(|failure| failure.report(telling), |()| 0);
+            }
             Self::Client(_) | Self::Own { .. } => {}
         }
         if telling.json {

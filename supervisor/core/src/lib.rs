@@ -55,7 +55,7 @@ pub use io::{ConnId, Effect, Input, Now, Read, RunKey};
 pub use parts::{
     ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan, Target,
 };
-pub use plan::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
+pub use plan::{INTERPRETER, Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 pub use remembered::{Remembered, RememberedWorker};
 

@@ -42,6 +42,9 @@ const SOCKET_PATH_BYTES: usize = 107;
 /// What a socket's file ends with.
 pub const SOCKET_SUFFIX: &str = ".sock";
 
+/// The word by which the shell says that not the program is missing but what its first line names.
+pub const INTERPRETER: &str = "interpreter";
+
 const GRAPH_UMASK: u32 = 0o077;
 
 impl Core {

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, ServerInfo, WorkerData};
 use gob_protocol::limits::PROTOCOL;
 use gob_protocol::request::{Hello, List, Signal};
-use gob_protocol::view::LeaseHolder;
+use gob_protocol::view::{LeaseHolder, State};
 use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
 
 impl Core {
@@ -289,7 +289,13 @@ fn not_running(worker: &Worker) -> Box<WireError> {
     let name = &worker.name;
     let message = format!("cannot signal {name}: it is {}", worker.state());
     let error = WireError::new(ErrorCode::ServerNotRunning, message).details(about(name));
-    Box::new(error.hint(format!("start it: gobctl start {}", name.as_argument())))
+    let name = name.as_argument();
+    let hint = if worker.state() == State::Backoff {
+        format!("it is started again by itself; at once with gobctl start {name}")
+    } else {
+        format!("start it: gobctl start {name}")
+    };
+    Box::new(error.hint(hint))
 }
 
 /// The details of a refusal that is about one worker.

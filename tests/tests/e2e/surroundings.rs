@@ -142,3 +142,32 @@ fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
         assert_eq!(outer.wait().unwrap().code(), Some(code), "{args:?}");
     }
 }
+
+#[test]
+fn a_script_that_cannot_be_executed_says_its_interpreter() {
+    let gob = Gob::new();
+    let script = |name: &str, text: &str| {
+        let path = gob.dir().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        format!("[kind.{name}]\ncommand = [{:?}]\n", path.to_str().unwrap())
+    };
+    let kinds = script("crlf", "#!/bin/sh\r\nexec sleep 1000\r\n") + &script("bare", "exec sleep 1000\n");
+    fs::write(gob.dir().join("config.toml"), kinds).unwrap();
+    for (kind, parts) in [
+        ("crlf", ["its interpreter \"/bin/sh\\r\"", "its lines end in CRLF", "hint: correct the first line"]),
+        ("bare", ["neither a program of this machine", "nor a script with #!", "error: "]),
+    ] {
+        let failed = gob.ctl(["start", kind, "--kind", kind]).fails(8);
+        for part in parts {
+            assert!(
+                failed.stderr.contains(part) || failed.stderr.contains(&part.replace('\\', "\\\\")),
+                "{part}: {failed}"
+            );
+        }
+    }
+    let full = format!("{} start --help > /dev/full", gob.bin("gobctl").display());
+    let mut shell = Ctl::new(Path::new("/bin/sh"), gob.env());
+    let help = shell.args(["-c", &full]).run();
+    assert!(help.code == 1 && help.stderr.contains("No space left"), "{help}");
+}

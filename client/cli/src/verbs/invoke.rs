@@ -169,7 +169,12 @@ fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     if !worker.state.is_live() {
         return Err(down(
             format!("cannot invoke {name}: it is {}", worker.state),
-            format!("start it: gobctl start {}", name.as_argument()),
+            match worker.state == gob_client::protocol::State::Backoff {
+                true => {
+                    format!("it is started again by itself; at once with gobctl start {}", name.as_argument())
+                }
+                false => format!("start it: gobctl start {}", name.as_argument()),
+            },
         ));
     }
     if worker.endpoint.is_none() {

@@ -2,6 +2,7 @@
 
 use super::Looking;
 use crate::io::{Effect, RunKey};
+use crate::plan::INTERPRETER;
 use crate::record::New;
 use crate::worker::{Phase, Then};
 use crate::{Core, Timer};
@@ -121,6 +122,9 @@ impl Core {
         // The same errors come from directories.
         let program = worker.kind.command.first().filter(|program| message.contains(program.as_str()));
         let error = match (errno.as_str(), program) {
+            (_, Some(program)) if message.contains(INTERPRETER) => {
+                error.hint(format!("correct the first line of {program}, or install what it names"))
+            }
             // gob's own: no file speaks of it.
             ("ENOENT" | "EACCES", Some(program)) if program.starts_with("gob-") => error.hint(format!(
                 "install {program} beside gobd, or name its directory in GOB_LIBEXEC; gobctl doctor says where it is looked for"
