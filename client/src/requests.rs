@@ -144,7 +144,38 @@ impl Client {
     /// # Errors
     /// As [`Client::ping`].
     pub fn list(&mut self, filter: List) -> Result<Vec<View>, Error> {
-        self.ask::<ListData>(&Request::List(filter)).map(|data| data.workers)
+        let first = self.ask(&Request::List(filter.clone()))?;
+        self.rest_of_list(filter, first)
+    }
+
+    /// Collects the pages that follow the first one of a list. Where a `limit` was asked for there are none.
+    fn rest_of_list(&mut self, mut filter: List, first: ListData) -> Result<Vec<View>, Error> {
+        let ListData { workers: mut all, mut next } = first;
+        // A page that leads nowhere ends it.
+        while filter.limit.is_none() && next.is_some() && next > filter.after {
+            filter.after = next;
+            let page: ListData = self.ask(&Request::List(filter.clone()))?;
+            all.extend(page.workers);
+            next = page.next;
+        }
+        Ok(all)
+    }
+
+    /// The whole list, where `data` is the answer to `list` with this filter: most often that is all.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub fn whole_list(&mut self, filter: &List, data: Box<RawValue>) -> Result<Box<RawValue>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Next {
+            next: Option<Name>,
+        }
+        if read::<Next>("list", &data)?.next.is_none() || filter.limit.is_some() {
+            return Ok(data);
+        }
+        let workers = self.rest_of_list(filter.clone(), read("list", &data)?)?;
+        serde_json::value::to_raw_value(&ListData { workers, next: None })
+            .map_err(|source| Error::Answer { request: "list".to_owned(), source })
     }
 
     /// `get`: one worker.

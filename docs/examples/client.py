@@ -112,6 +112,16 @@ class Client:
                 raise Refused(frame["error"])
             # Else it is the late answer to a request that was given up.
 
+    def workers(self, **filters):
+        """All workers, page by page: an answer may end early and say after which name to go on."""
+        found, after = [], {}
+        while True:
+            page = self.request("list", {**filters, **after})
+            found += page["workers"]
+            if "next" not in page:
+                return found
+            after = {"after": page["next"]}
+
     def event(self):
         """Waits for the next event, for as long as it takes."""
         while not self.events:

@@ -107,6 +107,9 @@ pub struct WorkerData {
 pub struct ListData {
     /// The workers, ordered by name.
     pub workers: Vec<View>,
+    /// There are more: those after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Name>,
 }
 
 /// Data of `remove` and `cleanup`.
@@ -194,6 +197,9 @@ pub struct SubscribeData {
     /// The snapshot, where it was asked for or needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Vec<View>>,
+    /// The snapshot has more: those that `list` has after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Name>,
 }
 
 /// The data of any response.

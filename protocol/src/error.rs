@@ -1,5 +1,6 @@
 //! Error codes of the wire and the exit codes that stand for them (PROTOCOL 10).
 
+use crate::bounded::cut;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -131,13 +132,13 @@ impl WireError {
     /// An error with neither hint nor details.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, details: None }
+        Self { code, message: cut(message.into()), hint: None, details: None }
     }
 
     /// Adds what a person can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(cut(hint.into()));
         self
     }
 

@@ -1,6 +1,6 @@
 //! Events: what changed, in the order in which it changed (PROTOCOL 7).
 
-use crate::name::Owner;
+use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use crate::view::View;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -168,4 +168,7 @@ pub struct Lagged {
     pub seq: u64,
     /// Every worker it subscribed to, as of `seq`.
     pub workers: Vec<View>,
+    /// There are more: those that `list` has after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Name>,
 }

@@ -4,6 +4,7 @@
 //! framing, the limits, the validated names and the worker's handshake. There is no I/O and no clock.
 
 pub mod answer;
+mod bounded;
 pub mod config;
 pub mod env;
 pub mod envelope;

@@ -20,6 +20,18 @@ pub const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
 pub const MAX_GRAPH_NAME_BYTES: usize = 200;
 /// Longest job name, in bytes.
 pub const MAX_JOB_NAME_BYTES: usize = 64;
+/// Longest path in a request, in bytes: what the kernel takes, without its NUL.
+pub const MAX_PATH_BYTES: usize = 4_095;
+/// Longest part of a path between two slashes, in bytes.
+pub const MAX_COMPONENT_BYTES: usize = 255;
+/// Longest name of a kind, signal or instance in a request, in bytes.
+pub const MAX_WORD_BYTES: usize = 255;
+/// Longest text of an error, in bytes; what is longer is cut.
+pub const MAX_MESSAGE_BYTES: usize = 2_048;
+/// A response or snapshot that would have more bytes of workers than about this many ends early and says where to go on.
+pub const PAGE_BYTES: usize = 8 << 20;
+/// The same of a snapshot.
+pub const SNAPSHOT_BYTES: usize = 32 << 20;
 /// Longest owner, in bytes.
 pub const MAX_OWNER_BYTES: usize = 32;
 /// How long a client tries to connect, in milliseconds.

@@ -3,6 +3,7 @@
 //! Every payload refuses unknown fields and duplicate keys. Serde's tagged enums would let unknown fields
 //! through, so [`Request::parse`] goes by the type's name instead.
 
+use crate::bounded;
 use crate::env::Env;
 use crate::event::EventKind;
 use crate::name::{Name, Owner};
@@ -172,10 +173,10 @@ pub struct Start {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// The kind to start it from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::word", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Absolute path of the directory that holds the graph.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::path", skip_serializing_if = "Option::is_none")]
     pub root_dir: Option<String>,
     /// The requester's environment, of which the worker gets a part (CLI, Environment of workers).
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Env::serialize_in_request")]
@@ -232,6 +233,7 @@ pub struct Signal {
     /// Whom.
     pub name: Name,
     /// `HUP`, `SIGHUP` or `1`.
+    #[serde(deserialize_with = "bounded::needed_word")]
     pub signal: String,
 }
 
@@ -260,7 +262,7 @@ pub struct GraphDelete {
     /// Which graph.
     pub graph: Name,
     /// Absolute path of the directory that holds it; without it the one that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::path", skip_serializing_if = "Option::is_none")]
     pub root_dir: Option<String>,
 }
 
@@ -272,14 +274,20 @@ pub struct List {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// Workers of this kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::word", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Workers in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// Workers with this working directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::path", skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// Workers whose names come after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Name>,
+    /// So many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// `nuke`, `shutdown`.
@@ -299,7 +307,7 @@ pub struct Subscribe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
     /// The instance that `since` belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::word", skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// Events of these workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -311,7 +319,7 @@ pub struct Subscribe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// Events of workers with this working directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "bounded::path", skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Sends the workers along with the answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -335,3 +335,28 @@ pub struct InvalidFile {
     /// The first of them, with its place.
     pub first: String,
 }
+
+impl View {
+    /// About how many bytes it has as JSON, at little cost.
+    #[must_use]
+    pub fn about_bytes(&self) -> usize {
+        let shared = [&self.graph, &self.root_dir, &self.cwd, &self.endpoint];
+        let texts = shared.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+            + [&self.description, &self.reason].into_iter().flatten().map(String::len).sum::<usize>();
+        let command = self.command.iter().map(|arg| arg.len() + 3).sum::<usize>();
+        let meta = self.meta.iter().map(|(key, value)| key.len() + 4 + value_bytes(value)).sum::<usize>();
+        1_024 + texts + command + meta
+    }
+}
+
+fn value_bytes(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(values) => 2 + values.iter().map(|value| value_bytes(value) + 1).sum::<usize>(),
+        Value::Object(map) => {
+            2 + map.iter().map(|(key, value)| key.len() + 4 + value_bytes(value)).sum::<usize>()
+        }
+    }
+}

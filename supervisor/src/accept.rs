@@ -4,7 +4,7 @@
 use crate::conn;
 use crate::desk::Desk;
 use crate::disks::Disks;
-use crate::sys::fds;
+use crate::sys::fds::{self, Shares};
 use gob_core::ConnId;
 use gob_protocol::{ErrorCode, WireError, envelope};
 use std::cell::Cell;
@@ -14,9 +14,6 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
-
-/// Descriptors that are kept for workers' pipes, files and the supervisor itself.
-const RESERVED_FILES: u64 = 64;
 
 /// How long to let be when the kernel has no descriptor to give.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -52,7 +49,7 @@ struct Door {
     reserve: Option<File>,
     /// Connections that are open, and how many may be.
     open: Rc<Cell<u64>>,
-    most: u64,
+    shares: Shares,
     /// The number of the connection that came last.
     last: u64,
     /// There are no descriptors, which was told.
@@ -61,15 +58,13 @@ struct Door {
 
 impl Door {
     fn new(listener: UnixListener, desk: Desk, disks: Disks) -> Self {
-        let limit = fds::open_files_limit();
-        let most = (limit / 2).max(limit.saturating_sub(16 * 1024));
         Self {
             listener,
             desk,
             disks,
             reserve: File::open("/dev/null").ok(),
             open: Rc::default(),
-            most: most.saturating_sub(RESERVED_FILES).max(16),
+            shares: Shares::now(),
             last: 0,
             is_out: false,
         }
@@ -79,7 +74,10 @@ impl Door {
         if std::mem::take(&mut self.is_out) {
             tracing::info!("connections are taken again");
         }
-        let Some(pid) = admit(&stream, self.open.get() >= self.most) else { return };
+        let open = self.open.get();
+        let full = open >= self.shares.most_connections()
+            || (open >= self.shares.connections() && self.shares.is_short());
+        let Some(pid) = admit(&stream, full) else { return };
         self.last += 1;
         let (conn, open) = (ConnId(self.last), Rc::clone(&self.open));
         let (desk, disks) = (self.desk.clone(), self.disks.clone());

@@ -9,7 +9,7 @@ use crate::outbound::Outbound;
 use crate::sys::wire::Wire;
 use gob_core::{ConnId, Input};
 use gob_protocol::envelope::{frame_too_long, parse_request};
-use gob_protocol::limits::MAX_REQUEST_BYTES;
+use gob_protocol::limits::{MAX_PATH_BYTES, MAX_REQUEST_BYTES};
 use gob_protocol::{ErrorCode, Framer, Incoming, Rejected, Request, WireError};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -187,6 +187,9 @@ pub(crate) fn real_path(path: &Path) -> io::Result<String> {
         }
     };
     let whole = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
+    if whole.as_os_str().len() > MAX_PATH_BYTES {
+        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
+    }
     whole
         .into_os_string()
         .into_string()

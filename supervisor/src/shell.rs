@@ -22,10 +22,11 @@ use crate::program;
 use crate::readiness::{self, Found, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
+use crate::sys::fds::Shares;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
 use gob_protocol::handshake::Handshake;
-use gob_protocol::{Data, Incoming, Rejected, Survivor, Timestamp};
+use gob_protocol::{Data, Incoming, Rejected, Request, Survivor, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
@@ -80,6 +81,8 @@ pub(crate) struct Shell {
     /// The time of this turn of the loop.
     now: Now,
     pub(crate) last: Last,
+    /// There were descriptors for another run when that was told last.
+    room: bool,
     /// The last turn of reaping met its bound.
     more_children: bool,
     /// When the core wants to be woken.
@@ -123,6 +126,7 @@ impl Shell {
             started,
             now: now(started),
             last,
+            room: true,
             more_children: false,
             wake: None,
             exit: None,
@@ -375,9 +379,22 @@ impl Shell {
     pub(crate) fn take_requests(&mut self, conn: ConnId, requests: Vec<Result<Incoming, Rejected>>) {
         for request in requests {
             match request {
-                Ok(Incoming { id, request }) => self.input(Input::Request { conn, id, request }),
+                Ok(Incoming { id, request }) => {
+                    if matches!(request, Request::Start(_) | Request::Restart(_)) {
+                        self.note_room();
+                    }
+                    self.input(Input::Request { conn, id, request });
+                }
                 Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
             }
+        }
+    }
+
+    /// Tells the core whether there are descriptors for another run, where that is news.
+    fn note_room(&mut self) {
+        let is_left = Shares::now().has_room(self.preparing.len(), self.conns.len());
+        if std::mem::replace(&mut self.room, is_left) != is_left {
+            self.input(Input::Room(is_left));
         }
     }
 
@@ -398,6 +415,7 @@ impl Shell {
         let now = tokio::time::Instant::now();
         if self.wake.is_some_and(|at| at <= now) {
             self.wake = None;
+            self.note_room();
             self.input(Input::Due);
         }
         if self.last.due().is_some_and(|at| at <= now) {

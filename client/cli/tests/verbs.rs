@@ -275,3 +275,20 @@ fn the_way_to_force_is_told_in_the_words_that_were_typed() {
         world.run(&words.split(' ').collect::<Vec<_>>()).is(5, "", &want);
     }
 }
+
+#[test]
+fn a_list_in_pages_is_collected() {
+    let world = World::new();
+    world.serve(|kind, payload| match (kind, payload["after"].as_str()) {
+        ("list", None) => vec![ok(json!({"workers": [view("a", json!({}))], "next": "a"}))],
+        ("list", Some("a")) => vec![ok(json!({"workers": [view("b", json!({}))], "next": "b"}))],
+        ("list", Some("b")) => vec![ok(json!({"workers": [view("c", json!({}))]}))],
+        _ => vec![],
+    });
+    let listed: Value = serde_json::from_str(&world.run(&["list", "--json"]).stdout).unwrap();
+    let names: Vec<&str> =
+        listed["workers"].as_array().unwrap().iter().filter_map(|w| w["name"].as_str()).collect();
+    assert_eq!((names, listed.get("next")), (vec!["a", "b", "c"], None));
+    let table = world.run(&["list"]).stdout;
+    assert_eq!(table.lines().count(), 4, "{table}");
+}

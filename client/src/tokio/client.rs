@@ -149,7 +149,17 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn list(&self, filter: List) -> Result<Vec<View>, Error> {
-        self.ask::<ListData>(Request::List(filter)).await.map(|data| data.workers)
+        let mut filter = filter;
+        let mut all = Vec::new();
+        loop {
+            let ListData { workers, next } = self.ask(Request::List(filter.clone())).await?;
+            all.extend(workers);
+            // Where a `limit` was asked for there is one page, and one that leads nowhere is the last.
+            if filter.limit.is_some() || next.is_none() || next <= filter.after {
+                return Ok(all);
+            }
+            filter.after = next;
+        }
     }
 
     /// `get`: one worker.

@@ -1,6 +1,7 @@
 //! What is wrong with a line, where, and what to do about it.
 
 use super::Requests;
+use crate::bounded::cut;
 use crate::error::{ErrorCode, WireError};
 use crate::name::{INVALID_NAME, INVALID_OWNER};
 use crate::suggest::nearest;
@@ -39,7 +40,7 @@ pub(super) fn from_serde(error: &serde_json::Error, field: &str, offset: usize) 
     let position = offset + error.column().saturating_sub(1);
     // serde_json ends its messages with a line and a column of the part it was given.
     let what = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
-    let what = &plain(what);
+    let what = &plain(&cut(what.to_owned()));
     let coded = [(INVALID_NAME, ErrorCode::InvalidName), (INVALID_OWNER, ErrorCode::InvalidOwner)];
     for (prefix, code) in coded {
         if let Some(message) = what.strip_prefix(prefix) {
@@ -79,7 +80,7 @@ fn near(message: &str) -> Option<&str> {
 }
 
 fn place(field: &str, position: usize) -> serde_json::Value {
-    serde_json::json!({"field": field, "position": position})
+    serde_json::json!({"field": cut(field.to_owned()), "position": position})
 }
 
 pub(super) fn unknown_request<'a, R: Requests<'a>>(type_name: &str) -> WireError {

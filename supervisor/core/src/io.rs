@@ -104,6 +104,8 @@ pub enum Input {
         /// What stays elsewhere, or why it was not deleted.
         result: Result<Option<String>, NotDeleted>,
     },
+    /// Whether there are descriptors left for another run; those for requests, and for the end, are kept.
+    Room(bool),
     /// A run gets no process: somebody else holds the lock of its graph.
     Held {
         /// Which run.

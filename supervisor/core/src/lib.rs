@@ -118,6 +118,8 @@ pub struct Core {
     counters: Counters,
     /// Counts what the supervisor after this one has to know.
     roster: u64,
+    /// There are no descriptors for another run.
+    no_room: bool,
     /// Numbers the waiters.
     waiters: u64,
     /// Effects of the input that is being applied.
@@ -173,6 +175,7 @@ impl Core {
             reloads: config::Reloads::default(),
             counters: Counters::default(),
             roster: 0,
+            no_room: false,
             waiters: 0,
             out: Vec::new(),
             now,
@@ -199,6 +202,7 @@ impl Core {
             Input::Ready { key, handshake, ports } => self.ready(&key, handshake, ports),
             Input::NeverReady { key, error, last_lines } => self.never_ready(&key, &error, last_lines),
             Input::Told { key, status } => self.told(&key, status),
+            Input::Room(is_left) => self.no_room = !is_left,
             Input::Held { key, holder } => self.held(&key, &holder),
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::GraphsFound { search, found } => self.graphs_found(search, found),

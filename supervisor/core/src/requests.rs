@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, ServerInfo, WorkerData};
-use gob_protocol::limits::PROTOCOL;
+use gob_protocol::limits::{PAGE_BYTES, PROTOCOL};
 use gob_protocol::request::{Hello, List, Signal};
 use gob_protocol::view::{LeaseHolder, State};
 use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
@@ -96,10 +96,12 @@ impl Core {
                 && filter.state.is_none_or(|state| state == worker.state())
                 && (filter.cwd.is_none() || filter.cwd.as_deref() == worker.shown.cwd.as_deref())
         };
-        let workers = self.workers.values().filter(wanted);
-        Data::List(ListData {
-            workers: workers.map(|worker| worker.view(self.owns(&requester, worker))).collect(),
-        })
+        let after = |worker: &&Worker| filter.after.as_ref().is_none_or(|after| worker.name > *after);
+        let views = self.workers.values().filter(after).filter(wanted);
+        let views = views.map(|worker| worker.view(self.owns(&requester, worker)));
+        let most = filter.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let (workers, next) = page(views, most, PAGE_BYTES);
+        Data::List(ListData { workers, next })
     }
 
     /// The run that is meant, and the signal's name.
@@ -314,4 +316,23 @@ pub(crate) fn not_ours(worker: &Worker) -> Box<WireError> {
 
 fn gone() -> Box<WireError> {
     Box::new(WireError::new(ErrorCode::Internal, "the connection is not known to the supervisor"))
+}
+
+/// As many views as may be in one frame, one at least, and the name of the last one where there are more.
+pub(crate) fn page(
+    views: impl Iterator<Item = View>,
+    most: usize,
+    most_bytes: usize,
+) -> (Vec<View>, Option<Name>) {
+    let (mut workers, mut bytes) = (Vec::<View>::new(), 0_usize);
+    for view in views {
+        bytes = bytes.saturating_add(view.about_bytes());
+        let is_full = workers.len() >= most.max(1) || bytes > most_bytes;
+        if let Some(last) = workers.last().filter(|_| is_full) {
+            let next = Some(last.name.clone());
+            return (workers, next);
+        }
+        workers.push(view);
+    }
+    (workers, None)
 }

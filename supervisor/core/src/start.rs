@@ -31,6 +31,9 @@ impl Core {
         if let Err(error) = self.find_kind(&name) {
             return self.reply(conn, id, Err(error));
         }
+        if let Some(error) = self.lacks_room(&name) {
+            return self.reply(conn, id, Err(error));
+        }
         if start.lease {
             self.grant_lease(conn, &name);
         }
@@ -38,6 +41,24 @@ impl Core {
         let outcome = self.ensure(&name, &requester, next);
         let patience = Patience { wait: start.wait.unwrap_or_default(), timeout_ms: start.timeout_ms };
         self.wait_for_run(conn, id, &name, Waiting::Start { outcome, wait: patience.wait }, &patience);
+    }
+
+    /// Why a worker that is down can't have a run now: what is left of the descriptors is kept for requests.
+    pub(crate) fn lacks_room(&self, name: &Name) -> Option<Box<WireError>> {
+        let worker = self.workers.get(name).filter(|_| self.no_room)?;
+        let is_down = match worker.phase {
+            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff => true,
+            Phase::External(_) | Phase::Ending(_) | Phase::Starting { .. } => false,
+            Phase::Ready { .. } | Phase::Unhealthy { .. } => false,
+        };
+        is_down.then(|| {
+            let message = format!("the supervisor has no descriptors left for a run of {name}");
+            Box::new(
+                WireError::new(ErrorCode::Busy, message)
+                    .hint("stop some workers, or raise the hard limit of open files, then gobctl daemon stop")
+                    .details(serde_json::json!({"limit": "open files"})),
+            )
+        })
     }
 
     /// Finds the worker that a start means, or adds it.

@@ -6,15 +6,16 @@
 use crate::Core;
 use crate::io::{ConnId, Effect};
 use crate::owner::Title;
+use crate::requests::page;
 use crate::ring::Kept;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 use gob_protocol::answer::{EmptyData, SubscribeData};
-use gob_protocol::limits::SUBSCRIBER_QUEUE_FRAMES;
+use gob_protocol::limits::{SNAPSHOT_BYTES, SUBSCRIBER_QUEUE_FRAMES};
 use gob_protocol::request::Subscribe;
-use gob_protocol::{Data, ErrorCode, Event, EventKind, Id, Lagged, Owner, View, WireError};
+use gob_protocol::{Data, ErrorCode, Event, EventKind, Id, Lagged, Name, Owner, View, WireError};
 
 const WINDOW: u32 = SUBSCRIBER_QUEUE_FRAMES as u32;
 
@@ -72,10 +73,11 @@ impl Core {
         let with_snapshot = gap || filter.snapshot;
         let owner = self.requester(conn);
         let subscription = Subscription { filter, mode };
-        let workers = with_snapshot.then(|| self.snapshot(&owner, &subscription));
+        let snapshot = with_snapshot.then(|| self.snapshot(&owner, &subscription));
+        let (workers, next) = snapshot.map_or((None, None), |(workers, next)| (Some(workers), next));
         self.subscriptions.insert(conn, subscription);
         let instance = self.config.server.instance.clone();
-        let data = SubscribeData { seq: self.ring.seq(), instance, gap, workers };
+        let data = SubscribeData { seq: self.ring.seq(), instance, gap, workers, next };
         self.reply(conn, id, Ok(Data::Subscribe(data)));
         self.replay(conn);
     }
@@ -85,9 +87,9 @@ impl Core {
         self.reply(conn, id, Ok(Data::Empty(EmptyData {})));
     }
 
-    fn snapshot(&self, requester: &Owner, subscription: &Subscription) -> Vec<View> {
+    fn snapshot(&self, requester: &Owner, subscription: &Subscription) -> (Vec<View>, Option<Name>) {
         let views = self.workers.values().map(|worker| worker.view(self.owns(requester, worker)));
-        views.filter(|view| subscription.wants_worker(view)).collect()
+        page(views.filter(|view| subscription.wants_worker(view)), usize::MAX, SNAPSHOT_BYTES)
     }
 
     pub(crate) fn fan_out(&mut self, kept: &Kept) {
@@ -149,8 +151,8 @@ impl Core {
                 subscription.mode = Mode::Live;
                 state.queued += 1;
                 let subscription = subscription.clone();
-                let workers = self.snapshot(&owner, &subscription);
-                let frame = Lagged { event: EventKind::Lagged, missed, seq: self.ring.seq(), workers };
+                let (workers, next) = self.snapshot(&owner, &subscription);
+                let frame = Lagged { event: EventKind::Lagged, missed, seq: self.ring.seq(), workers, next };
                 self.out.push(Effect::Lagged { conn, frame: Box::new(frame) });
             }
             Mode::Lagging(_) => {}

@@ -13,7 +13,7 @@ use std::fs::OpenOptions;
 use std::os::fd::BorrowedFd;
 
 /// Soft limits that a shell may have lowered and that would end or cripple the supervisor. The others stay: their
-/// soft limit differs from the hard one by default and for a reason (stack, core), or the supervisor itself sees to
+/// soft limit differs from the hard one by default and for a reason (stack), or the supervisor itself sees to
 /// them (open files).
 const RESTORED: [Resource; 7] = [
     Resource::RLIMIT_AS,
@@ -38,6 +38,10 @@ pub(crate) fn let_go_of_the_caller(detached: bool, ready: Option<BorrowedFd<'_>>
         {
             setrlimit(limit, hard, hard).map_err(|e| failed("reset a limit")(e.into()))?;
         }
+    }
+    // Memory of the supervisor, and of workers whose kind says nothing of it, is not for the disk.
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_CORE) {
+        setrlimit(Resource::RLIMIT_CORE, 0, hard).map_err(|e| failed("reset a limit")(e.into()))?;
     }
     if detached {
         // Who starts it in a unit says there what it is to have.

@@ -91,6 +91,65 @@ fn is_lack(errno: i32) -> bool {
     errno == libc::EMFILE || errno == libc::ENFILE
 }
 
+/// Descriptors that no run and no crowd of connections takes: for a last request, a look at the process table, and files.
+/// A quarter of what there is, and no more than this.
+const RESERVED: u64 = 64;
+/// What a run takes: its process, two pipes, the lock of its graph, three log files, and its directory for a moment.
+const OF_A_RUN: u64 = 8;
+/// Connections that have descriptors whatever workers take: an eighth, and no more than this.
+const OF_CONNECTIONS: u64 = 256;
+
+/// The supervisor's descriptors, and what is kept of them for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shares {
+    limit: u64,
+}
+
+impl Shares {
+    /// Of this process as it is now.
+    pub(crate) fn now() -> Self {
+        Self { limit: open_files_limit() }
+    }
+
+    fn reserved(self) -> u64 {
+        RESERVED.min(self.limit / 4)
+    }
+
+    /// Connections that are always taken.
+    pub(crate) fn connections(self) -> u64 {
+        OF_CONNECTIONS.min(self.limit / 8)
+    }
+
+    /// Connections that are taken at most.
+    pub(crate) fn most_connections(self) -> u64 {
+        let most = (self.limit / 2).max(self.limit.saturating_sub(16 * 1024));
+        most.saturating_sub(RESERVED).max(16).max(self.connections())
+    }
+
+    /// Whether one more run leaves the others their shares: so many are on their way, and so many connections are open.
+    pub(crate) fn has_room(self, coming: usize, connections: usize) -> bool {
+        let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let runs = whole(coming).saturating_add(1).saturating_mul(OF_A_RUN);
+        let kept = self.reserved() + self.connections().saturating_sub(whole(connections));
+        open_files().saturating_add(runs).saturating_add(kept) <= self.limit
+    }
+
+    /// Whether nothing but the reserve is left.
+    pub(crate) fn is_short(self) -> bool {
+        open_files().saturating_add(self.reserved()) > self.limit
+    }
+}
+
+/// How many files this process has open.
+fn open_files() -> u64 {
+    // Since Linux 6.2 the directory's length.
+    let told = std::fs::metadata("/proc/self/fd").map_or(0, |found| found.len());
+    if told > 0 {
+        return told;
+    }
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
+}
+
 /// How many files this process may have open.
 pub(crate) fn open_files_limit() -> u64 {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();

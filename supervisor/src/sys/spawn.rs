@@ -250,7 +250,10 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
             check(libc::dup2(from, number), "dup2")?;
         }
         if let Some(lock) = order.lock {
-            check(libc::dup2(lock, LOCK_FD), "dup2")?;
+            check(
+                libc::dup2(lock, LOCK_FD),
+                "give a lock the number 63, for which the limit of open files is too low, to",
+            )?;
         }
         let close = |first: RawFd, last: libc::c_uint| {
             let closed = libc::syscall(libc::SYS_close_range, first, last, order.closing);

@@ -214,3 +214,21 @@ fn two_terminals_see_the_same() {
     assert_eq!(names(&seen[0]).len(), 5);
     assert_eq!(seen[0], seen[1]);
 }
+
+#[test]
+fn a_list_comes_in_pages() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    for graph in ["a", "b", "c"] {
+        conn.ok("start", json!({"graph": graph}));
+    }
+    let names = |page: &serde_json::Value| -> Vec<String> {
+        page["workers"].as_array().unwrap().iter().map(|w| w["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = conn.ok("list", json!({"limit": 2}));
+    assert_eq!((names(&first), &first["next"]), (vec!["a".to_owned(), "b".to_owned()], &json!("b")));
+    let second = conn.ok("list", json!({"limit": 2, "after": first["next"]}));
+    assert_eq!((names(&second), second.get("next")), (vec!["c".to_owned()], None));
+    assert_eq!(conn.ok("list", json!({})).get("next"), None);
+    assert_eq!(names(&conn.ok("list", json!({"after": "c"}))), Vec::<String>::new());
+}

@@ -84,3 +84,41 @@ fn unusual_names_work_and_stay_in_their_place() {
     }
     assert!(!gob.dir().join("escape").exists());
 }
+
+#[test]
+fn what_is_too_long_is_refused_in_few_words_and_holds_up_nobody() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let long = "a".repeat(900_000);
+    let deep = "/a".repeat(400_000);
+    let refused = [
+        ("start", json!({"graph": "g", "root_dir": format!("/{long}")})),
+        ("start", json!({"graph": "g", "root_dir": deep})),
+        ("start", json!({"graph": "g", "root_dir": format!("/{}", "a".repeat(256))})),
+        ("start", json!({"graph": "g", "kind": long})),
+        ("start", json!({"graph": "g", "wait": long})),
+        ("start", json!({"graph": "g", long.as_str(): 1})),
+        ("start", json!({"graph": "g", "env": {long.as_str(): 1}})),
+        ("signal", json!({"name": "g", "signal": long})),
+        ("list", json!({"cwd": deep})),
+        ("list", json!({"state": long})),
+        ("subscribe", json!({"events": [long]})),
+        ("subscribe", json!({"instance": long})),
+        ("get", json!({"name": long})),
+        (long.as_str(), json!({})),
+    ];
+    for (verb, payload) in refused {
+        let answer = conn.ask(verb, payload);
+        assert_eq!(answer["success"], false);
+        let text = answer.to_string();
+        assert!(text.len() < 8_192, "{} bytes: {}", text.len(), &text[..200]);
+    }
+    // The deepest that may be: it is not there, and is found not to be.
+    let deepest = format!("{}{}", gob.dir().display(), "/a".repeat(1_900));
+    conn.ask("start", json!({"graph": "deep", "root_dir": deepest}));
+    let begun = std::time::Instant::now();
+    conn.ok("start", json!({"graph": "g", "root_dir": gob.dir().join("root")}));
+    assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
+    let log = fs::metadata(gob.state_dir().join("gobd.log")).unwrap().len();
+    assert!(log < 100_000, "{log} bytes");
+}

@@ -90,15 +90,45 @@ fn out_of_descriptors_it_neither_spins_nor_forgets_those_who_are_there() {
     eprintln!("out of descriptors: {used} ticks of 10 ms in {:?}", begun.elapsed());
     assert!(used <= allowed, "{used} ticks in {:?}: it spins", begun.elapsed());
 
-    // A start needs descriptors too, and says that there are none.
-    let error = old.err("start", json!({"graph": "h"}), "server-start-failed");
-    assert_eq!(error["details"]["errno"], "EMFILE", "{error}");
+    // A start needs descriptors too, and is refused.
+    let error = old.err("start", json!({"graph": "h"}), "busy");
+    assert_eq!(error["details"], json!({"limit": "open files"}), "{error}");
     drop(crowd);
     assert!(wait::until(DEADLINE, || open_files(pid) <= before + 1), "{}", open_files(pid));
     let mut new = Conn::open(&gob.socket()).hello("cli");
     limit(pid, libc::RLIMIT_NOFILE, was);
     assert_eq!(new.ok("start", json!({"graph": "h"}))["worker"]["state"], "ready");
     assert_eq!(gob.ctl(["list", "--json"]).json()["workers"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_served() {
+    let gob = Gob::new();
+    let mut first = gob.ctl(["ping"]);
+    // SAFETY: setrlimit may be called between fork and exec.
+    unsafe {
+        first.command().pre_exec(|| {
+            let low = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const low), 0);
+            Ok(())
+        });
+    }
+    first.ok();
+    let mut conn = gob.connect_as("cli");
+    let starts = (0..40).map(|n| conn.ask("start", json!({"graph": format!("g{n}"), "wait": "spawned"})));
+    let (started, refused): (Vec<_>, Vec<_>) =
+        starts.collect::<Vec<_>>().into_iter().partition(|a| a["success"] == true);
+    assert!((5..40).contains(&started.len()), "{} started", started.len());
+    for refused in &refused {
+        assert_eq!(refused["error"]["code"], "busy", "{refused}");
+        assert_eq!(refused["error"]["details"], json!({"limit": "open files"}));
+    }
+    // There is always room for some who look, stop, and start again what they stopped.
+    let _looking: Vec<Conn> = (0..20).map(|_| Conn::open(&gob.socket()).hello("cli")).collect();
+    assert_eq!(gob.ctl(["list", "--json"]).json()["workers"].as_array().unwrap().len(), 40);
+    gob.ctl(["stop", "g0", "g1"]).ok();
+    gob.ctl(["start", "g0"]).ok();
+    conn.ok("shutdown", json!({}));
 }
 
 #[test]

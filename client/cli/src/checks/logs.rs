@@ -96,7 +96,8 @@ fn workers(scene: &Scene) -> Option<Vec<View>> {
         return None;
     }
     let data = client.call(&Request::List(List::default()), scene.context.timeout?).ok()?;
-    let ListData { workers } = requests::read("list", &data).ok()?;
+    let data = client.whole_list(&List::default(), data).ok()?;
+    let ListData { workers, .. } = requests::read("list", &data).ok()?;
     Some(workers)
 }
 

@@ -90,6 +90,7 @@ fn ask(context: &Context) -> Result<Answers, Failure> {
     let timeout = context.timeout.unwrap_or(PATIENCE);
     let status = client.call(&Request::Status, timeout)?;
     let list = client.call(&Request::List(List::default()), timeout)?;
-    let ListData { workers } = requests::read("list", &list)?;
+    let list = client.whole_list(&List::default(), list)?;
+    let ListData { workers, .. } = requests::read("list", &list)?;
     Ok(Answers { server: client.server().clone(), status: requests::read("status", &status)?, workers })
 }

@@ -67,11 +67,15 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         kind: matches.get_one::<String>("kind").cloned(),
         state: matches.get_one::<State>("state").copied(),
         cwd: matches.get_flag("here").then(here).transpose()?,
+        ..List::default()
     };
     if matches.get_flag("watch") {
         return super::list_watch::watch(context, &filter);
     }
-    match context.ask(&Request::List(filter.clone())) {
+    let whole = |(mut client, data): (gob_client::blocking::Client, _)| {
+        client.whole_list(&filter, data).map(|data| (client, data)).map_err(Failure::from)
+    };
+    match context.ask(&Request::List(filter.clone())).and_then(whole) {
         Ok((_, data)) if context.json => print_data(&data)?,
         Ok((client, data)) => {
             context.note_config(&client);
@@ -112,7 +116,7 @@ fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Fai
     context.note(&format!("no supervisor is running; this is the last known state, of {}", last.time));
     let workers: Vec<View> = last.workers.into_iter().filter(|worker| passes(filter, worker)).collect();
     if context.json {
-        let data = serde_json::to_string(&ListData { workers }).unwrap_or_default();
+        let data = serde_json::to_string(&ListData { workers, next: None }).unwrap_or_default();
         return out::print(&format!("{data}\n"));
     }
     show(context, filter, &workers.iter().map(Row::from).collect::<Vec<_>>())

@@ -41,7 +41,7 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
         let workers: Vec<View> =
             model.workers().filter(|worker| super::list::passes(filter, worker)).cloned().collect();
         if context.json {
-            let data = serde_json::to_string(&ListData { workers }).unwrap_or_default();
+            let data = serde_json::to_string(&ListData { workers, next: None }).unwrap_or_default();
             out::print(&format!("{data}\n"))?;
             continue;
         }

@@ -27,6 +27,8 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
         }
         Err(failure) => return Err(failure),
     };
+    let mut client = client;
+    let data = client.whole_list(&List::default(), data)?;
     if context.json {
         return print_data(&data).map(|()| 0);
     }

@@ -5,6 +5,9 @@ use crate::worker::Phase;
 use crate::{Core, Timer};
 use gob_protocol::{Actor, EventKind, Name};
 
+/// When a restart is tried again for which there were no descriptors.
+const NO_ROOM_MS: u64 = 5_000;
+
 impl Core {
     /// Comes to rest in this phase.
     pub(super) fn settle(&mut self, name: &Name, phase: Phase) {
@@ -28,8 +31,13 @@ impl Core {
 
     /// The restart policy's next try is due.
     pub(crate) fn retry(&mut self, name: &Name) {
+        let is_out = self.no_room;
         let Some(worker) = self.workers.get_mut(name) else { return };
-        if matches!(worker.phase, Phase::Backoff) {
+        if matches!(worker.phase, Phase::Backoff) && is_out {
+            // Nobody's failure: what is left of the descriptors is kept for requests.
+            let event = self.back_off(name, NO_ROOM_MS);
+            self.publish(event, Actor::Supervisor, Some(name));
+        } else if matches!(worker.phase, Phase::Backoff) {
             worker.restarts += 1;
             worker.actor = Actor::Supervisor;
             self.counters.restarts += 1;

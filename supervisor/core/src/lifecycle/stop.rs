@@ -53,6 +53,9 @@ impl Core {
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff | Phase::Starting { .. } => false,
             Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Ending(_) => true,
         };
+        if let Some(error) = self.lacks_room(name) {
+            return self.reply(conn, id, Err(error));
+        }
         self.reuse(name, &requester, &actor);
         if is_up {
             self.begin_stop(name, restart.grace_ms, &actor);

@@ -3,12 +3,13 @@
 use super::harness::{INSTANCE, World, kind};
 use super::steps::Step;
 use super::words::{name, start, stop};
+use crate::requests::page;
 use crate::{ConnId, Effect, Input};
 use gob_protocol::answer::SubscribeData;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
 use gob_protocol::request::Subscribe;
 use gob_protocol::{Data, ErrorCode, Event, EventKind, Owner, Request};
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
@@ -234,4 +235,27 @@ fn the_ring_is_bounded_in_events_and_in_bytes() {
     assert!(events <= RING_EVENTS, "{events} events");
     assert!(bytes <= RING_BYTES + RING_BYTES / 10, "{bytes} bytes are more than was said");
     assert!(bytes >= RING_BYTES / 10 * 9, "{bytes} bytes: the ring could hold more");
+}
+
+#[test]
+fn a_page_ends_where_it_is_full_and_says_after_whom_to_go_on() {
+    let mut world = World::new(kind());
+    world.takes(&Step::Join(CLI, "cli"));
+    for worker in ["a", "b", "c"] {
+        world.takes(&Step::Ask(CLI, start(worker)));
+    }
+    let views = world.core.views();
+    let names = |most: usize, bytes: usize| {
+        let (workers, next) = page(views.clone().into_iter(), most, bytes);
+        let names = workers.iter().map(|view| view.name.to_string()).collect::<Vec<_>>().join(" ");
+        (names, next.map(|name| name.to_string()))
+    };
+    let one = views[0].about_bytes();
+    assert_eq!(names(2, usize::MAX), ("a b".into(), Some("b".into())));
+    assert_eq!(names(3, usize::MAX), ("a b c".into(), None));
+    assert_eq!(names(9, one), ("a".into(), Some("a".into())));
+    assert_eq!(names(9, 0), ("a".into(), Some("a".into())), "one always");
+    assert_eq!(names(0, usize::MAX), ("a".into(), Some("a".into())));
+    let json = serde_json::to_string(&views[0]).unwrap();
+    assert!((one..4 * one).contains(&(2 * json.len())), "{one} is not about {}", json.len());
 }

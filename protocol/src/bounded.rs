@@ -1,0 +1,63 @@
+//! Texts of requests that have a bound: refused at the door, in few words, before anything is done with them.
+
+use crate::limits::{MAX_COMPONENT_BYTES, MAX_MESSAGE_BYTES, MAX_PATH_BYTES, MAX_WORD_BYTES};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+/// Reads a path that the kernel can take.
+///
+/// # Errors
+/// When it, or one of its components, is too long.
+pub(crate) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let Some(path) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    if path.len() > MAX_PATH_BYTES {
+        return Err(D::Error::custom(format_args!("a path has at most {MAX_PATH_BYTES} bytes")));
+    }
+    if path.split('/').any(|component| component.len() > MAX_COMPONENT_BYTES) {
+        let message = "a path has at most";
+        return Err(D::Error::custom(format_args!(
+            "{message} {MAX_COMPONENT_BYTES} bytes between two slashes"
+        )));
+    }
+    Ok(Some(path))
+}
+
+/// Reads a word, such as the name of a kind.
+///
+/// # Errors
+/// When it is too long.
+pub(crate) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let word = Option::<String>::deserialize(from)?;
+    word.as_deref().map_or(Ok(()), check)?;
+    Ok(word)
+}
+
+/// Reads a word that has to be there.
+///
+/// # Errors
+/// As [`word`].
+pub(crate) fn needed_word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let word = String::deserialize(from)?;
+    check(&word)?;
+    Ok(word)
+}
+
+fn check<E: Error>(word: &str) -> Result<(), E> {
+    if word.len() > MAX_WORD_BYTES {
+        return Err(E::custom(format_args!("it has at most {MAX_WORD_BYTES} bytes")));
+    }
+    Ok(())
+}
+
+/// A text as it may be repeated: cut where it is too long.
+pub(crate) fn cut(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE_BYTES {
+        let mut at = MAX_MESSAGE_BYTES;
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
