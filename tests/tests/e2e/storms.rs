@@ -6,9 +6,10 @@ use gob_tests::script::{Child, Step};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// A worker with so many descendants, each of which goes on as its own child after a pause, for some fifteen seconds.
+/// A worker with so many descendants, each of which goes on as its own child after a pause, for some four seconds: what a supervisor without a processor
+/// would leave unreaped stays far below the numbers that there are.
 fn storm(gob: &Gob, descendants: u32, hop_us: u32) {
-    let child = Child { hops: 15_000_000 / hop_us, hop_us, ..away() };
+    let child = Child { hops: 4_000_000 / hop_us, hop_us, ..away() };
     let mut steps: Vec<Step> = (0..descendants).map(|_| Step::Child(child.clone())).collect();
     steps.extend([Step::Listen, Step::Handshake]);
     gob.script("storm", &steps);
@@ -36,7 +37,7 @@ fn others_are_served(descendants: u32, hop_us: u32) {
     let mut conn = gob.connect_as("cli");
     conn.ok("start", json!({"graph": "calm"}));
     storm(&gob, descendants, hop_us);
-    let worst = worst_ping(&gob, Duration::from_secs(3));
+    let worst = worst_ping(&gob, Duration::from_secs(1));
     eprintln!("{descendants} descendants, {hop_us} us: the longest ping took {worst:?}");
     assert!(worst < Duration::from_secs(3), "a ping took {worst:?}");
     // One of another run, and then the storm itself.
@@ -53,11 +54,11 @@ fn others_are_served(descendants: u32, hop_us: u32) {
 }
 
 #[test]
-fn fifty_descendants_that_go_on_every_millisecond_starve_nobody() {
-    others_are_served(50, 1_000);
+fn descendants_that_go_on_every_few_milliseconds_starve_nobody() {
+    others_are_served(20, 5_000);
 }
 
 #[test]
 fn three_hundred_descendants_that_go_on_as_their_own_children_starve_nobody() {
-    others_are_served(300, 50_000);
+    others_are_served(300, 200_000);
 }
