@@ -172,11 +172,13 @@ impl Runs {
         if let Some(run) = self.by_tag.get(&of).filter(|run| !run.reaped) {
             tops.extend(children::living(run.leader).map(|found| Found { id: run.id(), ..found }));
         }
+        let is_leader = |pid: i32| self.by_leader.contains_key(&pid);
         for top in tops {
-            if members.iter().any(|known| known.id.pid == top.id.pid) {
+            if !is_leader(top.id.pid) && members.iter().any(|known| known.id.pid == top.id.pid) {
                 continue;
             }
-            // What could not be told by its tag has others below it that can't either.
+            // What could not be told by its tag has others below it that can't either; and below a leader that carries it
+            // there may be some in its group that have put theirs back, and get its signals.
             for found in std::iter::once(top).chain(children::below(top.id.pid)) {
                 if !members.iter().any(|known| known.id.pid == found.id.pid) {
                     members.push(found);

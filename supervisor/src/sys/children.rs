@@ -11,6 +11,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+/// So many processes below another one are looked at in one go.
+const AT_ONCE: usize = 512;
+
 /// Our own children. Their list stays open, because it is read for each run that ends.
 #[derive(Debug)]
 pub(crate) struct Children {
@@ -52,11 +55,14 @@ fn of(pid: i32) -> Vec<i32> {
     all
 }
 
-/// Everybody alive below a process, itself not counted.
+/// Everybody alive below a process, itself not counted; of a huge tree only so many as one turn has time for.
 pub(crate) fn below(pid: i32) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut parents = vec![pid];
     while let Some(parent) = parents.pop() {
+        if found.len() >= AT_ONCE {
+            break;
+        }
         for child in of(parent) {
             // What is listed while parents change may be met twice.
             if found.iter().any(|known| known.id.pid == child) {
