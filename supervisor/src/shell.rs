@@ -44,6 +44,9 @@ const DONE_QUEUE: usize = 64;
 /// So many children are reaped in one turn: two milliseconds' work.
 const REAPED_AT_ONCE: usize = 64;
 
+/// While more children end than are reaped in a turn, sweeps go on this long after the one before.
+const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// What was done beside the main thread.
 pub(crate) enum Done {
     /// A run has what it needs before its process; or something did not answer.
@@ -83,6 +86,8 @@ pub(crate) struct Shell {
     pub(crate) last: Last,
     /// There were descriptors for another run when that was told last.
     room: bool,
+    /// When sweeps went on last after children ended.
+    swept: Instant,
     /// The last turn of reaping met its bound.
     more_children: bool,
     /// When the core wants to be woken.
@@ -127,6 +132,7 @@ impl Shell {
             now: now(started),
             last,
             room: true,
+            swept: started,
             more_children: false,
             wake: None,
             exit: None,
@@ -247,7 +253,11 @@ impl Shell {
                 self.input(Input::Exited { key, exit });
             }
         }
-        self.sweep_on();
+        // A sweep costs far more than to reap, and what was not reaped makes the next one dearer.
+        if !self.more_children || self.swept.elapsed() >= SWEEP_EVERY {
+            self.sweep_on();
+            self.swept = Instant::now();
+        }
     }
 
     /// Whether children may have ended that were not taken in yet.
