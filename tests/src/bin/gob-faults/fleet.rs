@@ -35,10 +35,40 @@ const GO: &str = "go";
 pub const SICK: &str = "sick";
 
 const SORTS: usize = 10;
+/// The sort that writes a lot.
+const FLOODS: usize = 3;
 /// The sort whose graphs somebody else may hold by a lock file.
 const LOCKED: usize = 8;
 /// The sort that is asked again and again how it is.
 const ASKED: usize = 9;
+
+/// What a fixture ends with when it can't do what its script says, and when it panics.
+const TROUBLE: [i64; 2] = [99, 101];
+
+/// The sort of a worker; `None` for what is none of the fleet.
+fn sort_of(name: &str) -> Option<usize> {
+    Some(name.strip_prefix('w')?.parse::<usize>().ok()? % SORTS)
+}
+
+/// Whether somebody else may ever hold this worker's graph.
+pub fn may_be_held(name: &str) -> bool {
+    sort_of(name) == Some(LOCKED)
+}
+
+/// Whether its runs end without being asked.
+pub fn ends_by_itself(name: &str) -> bool {
+    matches!(sort_of(name), Some(5..=7) | None)
+}
+
+/// Whether a run of this worker can exit with this code.
+pub fn exits_with(name: &str, code: i64) -> bool {
+    let own = match sort_of(name) {
+        Some(5) => Some(3),
+        Some(7) => Some(0),
+        _signals => None,
+    };
+    own == Some(code) || TROUBLE.contains(&code)
+}
 
 pub struct Fleet {
     names: Vec<String>,
@@ -72,6 +102,11 @@ impl Fleet {
     /// One that is asked how it is.
     pub fn asked(&self, dice: &mut Dice) -> Option<String> {
         self.of_sort(ASKED, dice)
+    }
+
+    /// Those that write a lot.
+    pub fn flooding(&self) -> Vec<String> {
+        self.names.iter().skip(FLOODS).step_by(SORTS).cloned().collect()
     }
 
     fn of_sort(&self, sort: usize, dice: &mut Dice) -> Option<String> {
@@ -157,7 +192,7 @@ fn prepare(gob: &Gob, name: &str, sort: usize) {
     match sort {
         1 => with(&[every_escape(), ready.to_vec()].concat()),
         2 => with(&[vec![Step::Ignore(vec!["TERM".to_owned()])], ready.to_vec()].concat()),
-        3 => with(&[vec![lines(250_000)], ready.to_vec(), vec![lines(4_000_000)]].concat()),
+        FLOODS => with(&[vec![lines(250_000)], ready.to_vec(), vec![lines(4_000_000)]].concat()),
         4 => {
             gob.fifo(name, GO);
             with(&[vec![Step::WaitFor(GO.to_owned())], ready.to_vec()].concat());

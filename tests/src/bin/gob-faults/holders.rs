@@ -5,6 +5,7 @@
 //! made while it was written, may go on; what runs when everything has come to rest is what may go on running.
 
 use crate::fleet;
+use crate::shared::Shared;
 use crate::truth::Truth;
 use gob_tests::Gob;
 use serde_json::json;
@@ -29,7 +30,7 @@ struct Holder {
 
 impl Holders {
     /// A process takes a graph's lock, which it finds free or left by a dead one. `None`: there is a holder already.
-    pub fn come(&mut self, gob: &Gob, graph: &str, owner: Option<&str>) -> io::Result<Option<u32>> {
+    pub fn come(&mut self, shared: &Shared, graph: &str, owner: Option<&str>) -> io::Result<Option<u32>> {
         if self.0.contains_key(graph) {
             return Ok(None);
         }
@@ -41,7 +42,8 @@ impl Holders {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let pid = process.id();
+        let (gob, pid) = (&shared.gob, process.id());
+        shared.judge.holds(pid as i32);
         self.0.insert(graph.to_owned(), Holder { process, beside: None });
         let text =
             json!({"repo": graph, "pid": pid, "lock-id": format!("{graph}-{pid}"), "owner-source": owner});

@@ -31,15 +31,26 @@ const STATE: &str = "the state directory";
 /// What undoes a fault; it may find out then that something was wrong.
 pub type Undo = Box<dyn FnOnce(&Shared) -> Result<(), String>>;
 
-/// What was done, and what undoes it.
-pub type Inflicted = Result<(String, Undo), String>;
+/// What became of a fault.
+pub enum Outcome {
+    /// What was done, and what undoes it.
+    Done(String, Undo),
+    /// It found nobody whom it could happen to, and why.
+    Nobody(String),
+}
+
+pub type Inflicted = Result<Outcome, String>;
 
 fn nothing() -> Undo {
     Box::new(|_| Ok(()))
 }
 
 fn done(what: impl Into<String>) -> Inflicted {
-    Ok((what.into(), nothing()))
+    Ok(Outcome::Done(what.into(), nothing()))
+}
+
+fn nobody(why: impl Into<String>) -> Inflicted {
+    Ok(Outcome::Nobody(why.into()))
 }
 
 pub struct Inflict<'a> {
@@ -87,7 +98,7 @@ impl Inflict<'_> {
         let name = lock(self.fleet).name(&mut self.dice).to_owned();
         let truth = truth::scan(&self.shared.gob);
         let Some((_, proc)) = truth.leaders().find(|(graph, _)| *graph == name) else {
-            return done(format!("{name} does not run"));
+            return nobody(format!("{name} does not run"));
         };
         self.signal(proc, signal);
         done(format!("{signal} to {name}, pid {}", proc.pid))
@@ -98,7 +109,7 @@ impl Inflict<'_> {
         truth.workers.retain(|proc| proc.leads.is_none());
         truth.workers.sort_by_key(|proc| proc.pid);
         if truth.workers.is_empty() {
-            return done("there is no descendant");
+            return nobody("there is no descendant");
         }
         let proc = self.dice.one(&truth.workers);
         self.signal(proc, Signal::SIGKILL);
@@ -106,6 +117,7 @@ impl Inflict<'_> {
     }
 
     fn signal(&self, proc: &Proc, signal: Signal) {
+        self.shared.judge.touches(proc.pid, signal.as_str());
         if let Some(handle) = Handle::open(proc.pid)
             && process::start_time(proc.pid) == Some(proc.start)
         {
@@ -122,7 +134,8 @@ impl Inflict<'_> {
     }
 
     fn kill_gobd(&mut self, keeper_too: bool) -> Inflicted {
-        let Some((gobd, keeper, _)) = self.gobd() else { return done("no supervisor answers") };
+        let Some((gobd, keeper, instance)) = self.gobd() else { return nobody("no supervisor answers") };
+        self.shared.judge.ends_supervisor(&instance);
         let before = truth::scan(&self.shared.gob).workers;
         let handles: Vec<(Handle, u64)> =
             before.iter().filter_map(|proc| Some((Handle::open(proc.pid)?, proc.start))).collect();
@@ -149,7 +162,8 @@ impl Inflict<'_> {
     }
 
     fn kill_keeper(&mut self) -> Inflicted {
-        let Some((gobd, keeper, _)) = self.gobd() else { return done("no supervisor answers") };
+        let Some((gobd, keeper, instance)) = self.gobd() else { return nobody("no supervisor answers") };
+        self.shared.judge.ends_supervisor(&instance);
         keeper.signal(Signal::SIGKILL);
         if !gobd.wait_gone(ANSWER) {
             return Err("gobd did not end without its keeper".to_owned());
@@ -158,12 +172,15 @@ impl Inflict<'_> {
     }
 
     fn freeze_gobd(&mut self) -> Inflicted {
-        let Some((gobd, ..)) = self.gobd() else { return done("no supervisor answers") };
+        let Some((gobd, ..)) = self.gobd() else { return nobody("no supervisor answers") };
+        // Now and then for longer than most deadlines.
+        let more = Duration::from_millis(if self.dice.below(3) == 0 { self.dice.below(4_000) } else { 0 });
         gobd.signal(Signal::SIGSTOP);
-        let what = format!("stopped gobd, pid {}", gobd.pid);
-        Ok((
+        let what = format!("stopped gobd, pid {}, for {more:?} more", gobd.pid);
+        Ok(Outcome::Done(
             what,
-            Box::new(move |_| {
+            Box::new(move |shared| {
+                shared.load_for(more);
                 gobd.signal(Signal::SIGCONT);
                 Ok(())
             }),
@@ -172,7 +189,7 @@ impl Inflict<'_> {
 
     /// A connection that ends at any byte of a request, behind any number of whole ones.
     fn cut(&mut self) -> Inflicted {
-        let Ok(mut link) = Link::connect(&self.shared.gob.socket()) else { return done("nobody accepts") };
+        let Ok(mut link) = Link::connect(&self.shared.gob.socket()) else { return nobody("nobody accepts") };
         let graph = format!("{NEVER} {}", self.step);
         let cut_off = match self.dice.below(3) {
             0 => json!({"id": 1, "type": "nuke", "payload": {"force": true}}),
@@ -195,7 +212,7 @@ impl Inflict<'_> {
         let link = Link::connect_as(&self.shared.gob.socket(), "deaf", ANSWER);
         let mut link = match link {
             Ok(link) => link,
-            Err(Lost::Ended) => return done("nobody accepts"),
+            Err(Lost::Ended) => return nobody("nobody accepts"),
             Err(Lost::Lie(lie)) => return Err(lie),
         };
         let asked = link.post("subscribe", json!({})).is_ok();
@@ -204,7 +221,7 @@ impl Inflict<'_> {
         let what = format!(
             "a client that does not read: subscribed {asked}, {sent} requests, reads again {reads_again}"
         );
-        Ok((
+        Ok(Outcome::Done(
             what,
             Box::new(move |_| match if reads_again { link.drain(ANSWER) } else { Ok(()) } {
                 Ok(()) | Err(Lost::Ended) => Ok(()),
@@ -237,15 +254,18 @@ impl Inflict<'_> {
             bytes += written;
         }
         let what = format!("filled the disk with {} KiB", bytes / 1024);
-        Ok((what, Box::new(move |_| fs::remove_file(path).map_err(|e| format!("the filler: {e}")))))
+        Ok(Outcome::Done(
+            what,
+            Box::new(move |_| fs::remove_file(path).map_err(|e| format!("the filler: {e}"))),
+        ))
     }
 
     fn few_files(&mut self) -> Inflicted {
-        let Some((gobd, ..)) = self.gobd() else { return done("no supervisor answers") };
+        let Some((gobd, ..)) = self.gobd() else { return nobody("no supervisor answers") };
         let limit = process::open_files(gobd.pid) + self.dice.below(6);
-        let Some(before) = process::limit_files(gobd.pid, limit) else { return done("gobd is gone") };
+        let Some(before) = process::limit_files(gobd.pid, limit) else { return nobody("gobd is gone") };
         let what = format!("gobd may have {limit} files");
-        Ok((
+        Ok(Outcome::Done(
             what,
             Box::new(move |_| {
                 // It may be gone by now.
@@ -256,11 +276,11 @@ impl Inflict<'_> {
     }
 
     fn bad_config(&mut self) -> Inflicted {
-        let Some((gobd, ..)) = self.gobd() else { return done("no supervisor answers") };
+        let Some((gobd, ..)) = self.gobd() else { return nobody("no supervisor answers") };
         let good = lock(self.fleet).config(Variant::Usual);
         fleet::write_config(&self.shared.gob, "[kind.graph]\nstop = { grace = \"soon\" }\n");
         gobd.signal(Signal::SIGHUP);
-        Ok((
+        Ok(Outcome::Done(
             "a configuration that is wrong, and SIGHUP".to_owned(),
             Box::new(move |shared| {
                 fleet::write_config(&shared.gob, &good);
@@ -279,7 +299,7 @@ impl Inflict<'_> {
 
     /// Deletes a file that clients find the supervisor by, or all of them.
     fn delete(&mut self, what: &'static str) -> Inflicted {
-        let Some((_, _, instance)) = self.gobd() else { return done("no supervisor answers") };
+        let Some((_, _, instance)) = self.gobd() else { return nobody("no supervisor answers") };
         let gob = &self.shared.gob;
         let deleted = match what {
             RUNTIME => remove_all(&gob.runtime_dir()),
@@ -288,7 +308,10 @@ impl Inflict<'_> {
             _ => fs::remove_file(gob.runtime_dir().join(what)),
         };
         let begin = Instant::now();
-        Ok((format!("deleted {what}: {deleted:?}"), Box::new(move |shared| healed(shared, &instance, begin))))
+        Ok(Outcome::Done(
+            format!("deleted {what}: {deleted:?}"),
+            Box::new(move |shared| healed(shared, &instance, begin)),
+        ))
     }
 }
 

@@ -17,11 +17,26 @@ pub enum Lost {
     Lie(String),
 }
 
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub kind: String,
+    pub payload: Value,
+}
+
+impl Asked {
+    /// The worker that the request is about; empty where it is about none.
+    pub fn worker(&self) -> &str {
+        let name = self.payload["name"].as_str();
+        name.or_else(|| self.payload["graph"].as_str()).unwrap_or("")
+    }
+}
+
 /// What came.
 #[derive(Debug)]
 pub enum Frame {
-    /// An answer, and the type of its request.
-    Answer(String, Value),
+    /// An answer, and its request.
+    Answer(Asked, Value),
     Event(Value),
 }
 
@@ -29,8 +44,10 @@ pub struct Link {
     stream: UnixStream,
     framer: Framer,
     last_id: u64,
-    /// Requests without an answer, and their types.
-    open: BTreeMap<u64, String>,
+    /// Requests without an answer.
+    open: BTreeMap<u64, Asked>,
+    /// The life of the supervisor that said hello.
+    instance: String,
     /// The end of a request that the socket took only in part.
     unsent: Vec<u8>,
     /// The last event of the subscription, where there is one.
@@ -44,6 +61,7 @@ impl Link {
             framer: Framer::new(64 << 20),
             last_id: 0,
             open: BTreeMap::new(),
+            instance: String::new(),
             unsent: Vec::new(),
             seq: None,
         })
@@ -51,17 +69,29 @@ impl Link {
 
     /// Connects and says who it is.
     pub fn connect_as(socket: &Path, owner: &str, timeout: Duration) -> Result<Self, Lost> {
+        Self::connect_named(socket, owner, "gob-faults", timeout)
+    }
+
+    /// Connects and says who it is, by a name that events tell again.
+    pub fn connect_named(socket: &Path, owner: &str, client: &str, timeout: Duration) -> Result<Self, Lost> {
         let mut link = Self::connect(socket).map_err(|_| Lost::Ended)?;
-        let client = json!({"name": "gob-faults", "version": "0"});
-        link.ask("hello", json!({"protocol": 1, "client": client, "owner": owner}), timeout)?;
+        let client = json!({"name": client, "version": "0"});
+        let hello = json!({"protocol": 1, "client": client, "owner": owner});
+        let data = link.ok("hello", hello, timeout)?;
+        link.instance = data["server"]["instance"].as_str().unwrap_or_default().to_owned();
         Ok(link)
+    }
+
+    /// The life of the supervisor that said hello.
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Sends a request and does not wait for its answer.
     pub fn post(&mut self, kind: &str, payload: Value) -> Result<u64, Lost> {
         self.last_id += 1;
         let line = format!("{}\n", json!({"id": self.last_id, "type": kind, "payload": payload}));
-        self.open.insert(self.last_id, kind.to_owned());
+        self.open.insert(self.last_id, Asked { kind: kind.to_owned(), payload });
         self.stream.write_all(line.as_bytes()).map_err(|_| Lost::Ended)?;
         Ok(self.last_id)
     }
@@ -75,7 +105,7 @@ impl Link {
             match self.stream.write(line.as_bytes()) {
                 Ok(written) => {
                     self.last_id += 1;
-                    self.open.insert(self.last_id, kind.to_owned());
+                    self.open.insert(self.last_id, Asked { kind: kind.to_owned(), payload: json!({}) });
                     self.unsent = line.as_bytes()[written..].to_vec();
                     sent += 1;
                 }
@@ -143,7 +173,7 @@ impl Link {
 
     /// Requests that were not answered yet.
     pub fn unanswered(&self) -> Vec<&str> {
-        self.open.values().map(String::as_str).collect()
+        self.open.values().map(|asked| asked.kind.as_str()).collect()
     }
 
     /// From here on events follow this one.
@@ -185,11 +215,11 @@ impl Link {
                 // Turned away at the door, before anything was asked.
                 return Err(Lost::Ended);
             }
-            let Some(kind) = frame["id"].as_u64().and_then(|id| self.open.remove(&id)) else {
+            let Some(asked) = frame["id"].as_u64().and_then(|id| self.open.remove(&id)) else {
                 return lie("an answer to nothing that was asked, or a second one");
             };
             if frame["success"] == true || frame["error"]["code"].is_string() {
-                return Ok(Frame::Answer(kind, frame));
+                return Ok(Frame::Answer(asked, frame));
             }
             return lie("neither success nor an error");
         }

@@ -14,12 +14,19 @@ pub const OWNERS: [&str; 6] = ["cli", "desktop", "agent", "cli", "desktop", "age
 /// How long an answer may take: longer than any start, stop or fault.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// A client: whose it is, and the name by which events tell of it.
+#[derive(Debug)]
+pub struct Client {
+    pub owner: &'static str,
+    pub name: String,
+}
+
 /// The life of one client.
-pub fn client(shared: &Shared, fleet: &Mutex<Fleet>, owner: &str, mut dice: Dice) {
+pub fn live(shared: &Shared, fleet: &Mutex<Fleet>, client: &Client, mut dice: Dice) {
     let mut link = None;
     while shared.enter() {
-        if let Err(lie) = batch(shared, fleet, owner, &mut dice, &mut link) {
-            shared.violated(format!("{owner}: {lie}"));
+        if let Err(lie) = batch(shared, fleet, client, &mut dice, &mut link) {
+            shared.violated(format!("{} of {}: {lie}", client.name, client.owner));
         }
         shared.leave();
     }
@@ -28,12 +35,12 @@ pub fn client(shared: &Shared, fleet: &Mutex<Fleet>, owner: &str, mut dice: Dice
 fn batch(
     shared: &Shared,
     fleet: &Mutex<Fleet>,
-    owner: &str,
+    client: &Client,
     dice: &mut Dice,
     slot: &mut Option<Link>,
 ) -> Result<(), String> {
-    let mut link = match slot.take().map_or_else(|| Link::connect_as(&shared.gob.socket(), owner, ANSWER), Ok)
-    {
+    let connect = || Link::connect_named(&shared.gob.socket(), client.owner, &client.name, ANSWER);
+    let mut link = match slot.take().map_or_else(connect, Ok) {
         Ok(link) => link,
         Err(Lost::Lie(lie)) => return Err(lie),
         Err(Lost::Ended) => {
@@ -41,7 +48,7 @@ fn batch(
             return Ok(());
         }
     };
-    match ask(shared, fleet, dice, &mut link) {
+    match ask(shared, fleet, client, dice, &mut link) {
         // Now and then a client goes and another one comes.
         Ok(()) => *slot = Some(link).filter(|_| dice.below(50) > 0),
         Err(Lost::Ended) => {}
@@ -50,7 +57,13 @@ fn batch(
     Ok(())
 }
 
-fn ask(shared: &Shared, fleet: &Mutex<Fleet>, dice: &mut Dice, link: &mut Link) -> Result<(), Lost> {
+fn ask(
+    shared: &Shared,
+    fleet: &Mutex<Fleet>,
+    client: &Client,
+    dice: &mut Dice,
+    link: &mut Link,
+) -> Result<(), Lost> {
     for _ in 0..dice.between(1, 6) {
         let (kind, payload) = request(lock(fleet).name(dice), dice);
         link.post(kind, payload)?;
@@ -58,13 +71,12 @@ fn ask(shared: &Shared, fleet: &Mutex<Fleet>, dice: &mut Dice, link: &mut Link) 
     let deadline = Instant::now() + ANSWER;
     while !link.unanswered().is_empty() {
         match link.frame(deadline.saturating_duration_since(Instant::now()))? {
-            Some(Frame::Answer(kind, answer)) => {
-                let code = answer["error"]["code"].as_str().unwrap_or("ok");
-                shared.answered(code);
-                if code == "internal" {
-                    return Err(Lost::Lie(format!("{kind}: {answer}")));
-                }
-                if let ("subscribe", Some(seq)) = (&*kind, answer["data"]["seq"].as_u64()) {
+            Some(Frame::Answer(asked, answer)) => {
+                shared.answered(answer["error"]["code"].as_str().unwrap_or("ok"));
+                let judged =
+                    shared.judge.answer(&client.name, client.owner, link.instance(), &asked, &answer);
+                judged.map_err(Lost::Lie)?;
+                if let ("subscribe", Some(seq)) = (&*asked.kind, answer["data"]["seq"].as_u64()) {
                     link.follow(seq);
                 }
             }

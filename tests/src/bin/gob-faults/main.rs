@@ -13,20 +13,25 @@
 //! | `settle` | what must hold once nothing moves: list, events and the process table agree |
 //! | `recorder` | one subscriber that checks every event as it comes |
 //! | `load`, `link` | clients; each answer is checked where it is read |
+//! | `judge`, `answers` | the model that answers and events are held against |
+//! | `vitals` | what the supervisor itself uses |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
 //! | `trees` | the proofs that nothing survives |
 //! | `reuse`, `crowd` | the proofs that a number is no reason, and that a crowd is served |
 
+mod answers;
 mod crowd;
 mod dice;
 mod fault;
 mod fleet;
 mod holders;
 mod inflict;
+mod judge;
 mod link;
 mod load;
 mod mount;
 mod options;
+mod output;
 mod recorder;
 mod report;
 mod reuse;
@@ -35,6 +40,7 @@ mod settle;
 mod shared;
 mod trees;
 mod truth;
+mod vitals;
 
 use options::{Mode, Options};
 use std::process::ExitCode;

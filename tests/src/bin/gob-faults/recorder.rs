@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Recorder {
     /// What a client would show.
     model: Mutex<Model>,
+    /// Runs that began, by the supervisor's instance.
+    begun: Mutex<BTreeMap<String, u64>>,
 }
 
 /// What is known of runs of one life of the supervisor.
@@ -35,6 +37,11 @@ struct Runs {
 impl Recorder {
     pub fn model(&self) -> Model {
         lock(&self.model).clone()
+    }
+
+    /// How many runs of this supervisor have begun.
+    pub fn begun(&self, instance: &str) -> u64 {
+        lock(&self.begun).get(instance).copied().unwrap_or_default()
     }
 
     /// Records until all is over.
@@ -64,6 +71,7 @@ impl Recorder {
         };
         let data = link.ok("subscribe", payload, ANSWER)?;
         let data: SubscribeData = parse(data)?;
+        shared.judge.succeeded(&instance, &data.instance).map_err(Lost::Lie)?;
         let same = data.instance == instance;
         if same && data.seq < seq {
             return Err(Lost::Lie(format!("seq went back from {seq} to {}", data.seq)));
@@ -74,6 +82,7 @@ impl Recorder {
         link.follow(if data.workers.is_some() { data.seq } else { seq });
         lock(&self.model).subscribed(&data);
         if let Some(workers) = data.workers {
+            shared.judge.snapshot(&workers);
             *runs = Runs::default();
             let live = workers.iter().filter(|view| view.state.is_live() && view.pid.is_some());
             runs.live = live.map(|view| (view.name.clone(), view.run)).collect();
@@ -90,6 +99,7 @@ impl Recorder {
     fn take(&self, shared: &Shared, event: &Value, runs: &mut Runs) -> Result<(), Lost> {
         lock(&self.model).apply(&event.to_string()).map_err(|e| Lost::Lie(format!("{e}: {event}")))?;
         if event["event"] == "lagged" {
+            shared.judge.snapshot(lock(&self.model).workers());
             *runs = Runs::default();
             return Ok(());
         }
@@ -105,7 +115,12 @@ impl Recorder {
         if view.name.as_str().starts_with(crate::fleet::NEVER) {
             return Err(Lost::Lie(format!("a request that was cut off was carried out: {event}")));
         }
+        let instance = lock(&self.model).instance().to_owned();
+        shared.judge.event(&instance, kind, &view, &event["actor"]).map_err(Lost::Lie)?;
         let key = (view.name.clone(), view.run);
+        if kind == EventKind::WorkerStarted {
+            *lock(&self.begun).entry(instance).or_default() += 1;
+        }
         if kind == EventKind::WorkerStarted
             && let Some(other) = runs.live.insert(view.name.clone(), view.run)
         {

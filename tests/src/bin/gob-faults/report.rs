@@ -13,6 +13,10 @@ const SHOWN: usize = 60;
 pub struct Report {
     pub faults: BTreeMap<Fault, u64>,
     pub steps: u64,
+    /// Faults that found nobody, and are not counted.
+    pub nobody: u64,
+    /// What the supervisor used at the last rest.
+    pub vitals: String,
     /// How long a step took until everything agreed, at worst.
     pub slowest: Duration,
 }
@@ -25,6 +29,8 @@ impl Report {
             println!("{count:8}  {}", fault.name());
         }
         println!("{:8}  faults in all; everything agreed again within {:.1?}", self.steps, self.slowest);
+        println!("{:8}  more found nobody and do not count", self.nobody);
+        println!("at the last rest: {}", self.vitals);
         println!("{:8}  requests answered", shared.requests.load(Ordering::Relaxed));
         for (code, count) in shared.answers() {
             println!("{count:16}  {code}");

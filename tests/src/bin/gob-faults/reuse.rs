@@ -28,7 +28,7 @@ pub fn part() -> Option<own::ExitCode> {
     std::env::var(PART).is_ok_and(|part| part == "init").then(init)
 }
 
-/// Makes the namespace and has everything done in it; true when nothing was touched, or nothing could be tried.
+/// Makes the namespace and has everything done in it; true when nothing was touched.
 pub fn run(options: &Options) -> bool {
     if std::env::var(PART).is_ok_and(|part| part == "inside") {
         return rounds(options.times);
@@ -36,8 +36,11 @@ pub fn run(options: &Options) -> bool {
     // SAFETY: takes no pointer; it changes where the next child lives.
     let apart = unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS) };
     if apart != 0 {
-        eprintln!("SKIPPED: no process namespace: {}", io::Error::last_os_error());
-        return true;
+        eprintln!(
+            "error: nothing was tried: no process namespace: {}; run it as root",
+            io::Error::last_os_error()
+        );
+        return false;
     }
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["reuse", "--times", &options.times.to_string()]).env(PART, "init");
@@ -56,8 +59,8 @@ fn init() -> own::ExitCode {
             && libc::mount(proc, c"/proc".as_ptr(), proc, 0, std::ptr::null()) == 0
     };
     if !mounted || give_next(i32::from(u8::MAX)).is_err() {
-        eprintln!("SKIPPED: numbers can't be chosen: {}", io::Error::last_os_error());
-        return own::ExitCode::SUCCESS;
+        eprintln!("error: nothing was tried: numbers can't be chosen: {}", io::Error::last_os_error());
+        return own::ExitCode::FAILURE;
     }
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     let child = command.args(std::env::args().skip(1)).env(PART, "inside").spawn().expect("a process");

@@ -3,14 +3,15 @@
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::fleet::Fleet;
-use crate::inflict::Inflict;
-use crate::load;
+use crate::inflict::{Inflict, Outcome};
+use crate::load::{self, Client};
 use crate::mount::{self, Mount};
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::settle::settle;
 use crate::shared::Shared;
+use crate::vitals::Vitals;
 use gob_tests::Gob;
 use gob_tests::wait;
 use std::sync::Mutex;
@@ -21,15 +22,18 @@ const STEPS: u64 = 1_000;
 
 /// Runs until the time is over or something does not hold; true when everything did.
 pub fn run(options: &Options) -> bool {
-    let mut faults = options.faults.clone();
+    let faults = options.faults.clone();
     // Before there is a second thread.
     let apart = mount::leave_namespace();
     let mut gob = Gob::new();
     let disk = gob.move_state_below("disk");
     let mounted = apart.and_then(|()| Mount::new(&disk));
-    if let Err(e) = &mounted {
-        eprintln!("SKIPPED: no disk is filled: mounting one of its own failed: {e}");
-        faults.retain(|fault| *fault != Fault::FullDisk);
+    if let Err(e) = &mounted
+        && faults.contains(&Fault::FullDisk)
+    {
+        eprintln!("error: a disk of its own, to be filled, can't be mounted: {e}");
+        eprintln!("run it as root, or leave that out: --without {}", Fault::FullDisk.name());
+        return false;
     }
     println!("seed {}", options.seed);
     let shared = Shared::new(gob);
@@ -41,7 +45,9 @@ pub fn run(options: &Options) -> bool {
         scope.spawn(|| recorder.record(&shared));
         for (n, owner) in (0..).zip(load::OWNERS) {
             let dice = Dice::new(options.seed, n);
-            scope.spawn(|| load::client(&shared, &fleet, owner, dice));
+            let client = Client { owner, name: format!("client-{n}") };
+            let (shared, fleet) = (&shared, &fleet);
+            scope.spawn(move || load::live(shared, fleet, &client, dice));
         }
         steps(options, &faults, &shared, &fleet, &recorder, &mut report);
         shared.end();
@@ -67,39 +73,52 @@ fn steps(
     report: &mut Report,
 ) {
     let begin = Instant::now();
-    let all: u64 = faults.iter().map(|fault| fault.weight()).sum();
+    let mut vitals = Vitals::default();
     for step in 1..=options.steps {
-        if begin.elapsed() >= options.time || shared.has_violations() || all == 0 {
+        if begin.elapsed() >= options.time || shared.has_violations() || faults.is_empty() {
             return;
         }
         // Each step has dice of its own: what one finds changes nothing for the next ones.
         let mut dice = Dice::new(options.seed, STEPS + step);
-        let mut pick = dice.below(all);
-        let fault = faults.iter().copied().find(|fault| match pick.checked_sub(fault.weight()) {
-            Some(rest) => {
-                pick = rest;
-                false
-            }
-            None => true,
-        });
-        let Some(fault) = fault else { return };
+        let fault = pick(faults, &mut dice);
         let (before, after) = (dice.between(10, 300), dice.between(10, 400));
         shared.open_gate();
         shared.load_for(Duration::from_millis(before));
         shared.note(format!("step {step}: {}", fault.name()));
-        let inflicted = Inflict { shared, fleet, step, dice }.inflict(fault);
-        let undone = inflicted.and_then(|(what, undo)| {
-            shared.note(format!("step {step}: {what}"));
-            shared.load_for(Duration::from_millis(after));
-            undo(shared)
-        });
+        let undone = match (Inflict { shared, fleet, step, dice }).inflict(fault) {
+            Ok(Outcome::Nobody(why)) => {
+                shared.note(format!("step {step}: {why}"));
+                report.nobody += 1;
+                continue;
+            }
+            Ok(Outcome::Done(what, undo)) => {
+                shared.note(format!("step {step}: {what}"));
+                shared.load_for(Duration::from_millis(after));
+                undo(shared)
+            }
+            Err(violation) => Err(violation),
+        };
         let calm = Instant::now();
-        if let Err(violation) = undone.and_then(|()| settle(shared, fleet, recorder).map(drop)) {
-            shared.violated(format!("step {step}, {}: {violation}", fault.name()));
+        match undone.and_then(|()| settle(shared, fleet, recorder, &mut vitals)) {
+            Ok(said) => report.vitals = said,
+            Err(violation) => shared.violated(format!("step {step}, {}: {violation}", fault.name())),
         }
         report.slowest = report.slowest.max(calm.elapsed());
         report.steps += 1;
         *report.faults.entry(fault).or_default() += 1;
-        shared.note(format!("step {step}: settled after {:.1?}", calm.elapsed()));
+        shared.note(format!("step {step}: settled after {:.1?}, {}", calm.elapsed(), report.vitals));
     }
+}
+
+/// One of the faults, each as often as its weight says.
+fn pick(faults: &[Fault], dice: &mut Dice) -> Fault {
+    let all: u64 = faults.iter().map(|fault| fault.weight()).sum();
+    let mut left = dice.below(all);
+    for fault in faults {
+        match left.checked_sub(fault.weight()) {
+            Some(rest) => left = rest,
+            None => return *fault,
+        }
+    }
+    unreachable!("the weights of {faults:?} are more than {all}")
 }

@@ -3,9 +3,11 @@
 
 use crate::fleet::{Fleet, NEVER};
 use crate::link::{Link, Lost};
+use crate::output;
 use crate::recorder::Recorder;
 use crate::shared::{Shared, lock};
 use crate::truth::{self, Truth};
+use crate::vitals::Vitals;
 use gob_protocol::answer::{ListData, SubscribeData};
 use gob_protocol::{State, View};
 use serde::Deserialize;
@@ -30,13 +32,18 @@ struct Row {
     leases: u32,
 }
 
-/// Waits until nothing moves and everybody agrees; tells what did not come to rest.
-pub fn settle(shared: &Shared, fleet: &Mutex<Fleet>, recorder: &Recorder) -> Result<Truth, String> {
+/// Waits until nothing moves and everybody agrees; tells what the supervisor uses then, or what did not come to rest.
+pub fn settle(
+    shared: &Shared,
+    fleet: &Mutex<Fleet>,
+    recorder: &Recorder,
+    vitals: &mut Vitals,
+) -> Result<String, String> {
     shared.close_gate(REST)?;
     let deadline = Instant::now() + REST;
     let mut link = None;
     let mut last = "nobody answers".to_owned();
-    let truth = loop {
+    let (truth, status) = loop {
         if Instant::now() > deadline || shared.has_violations() {
             return Err(format!("not at rest after {REST:?}: {last}"));
         }
@@ -50,7 +57,7 @@ pub fn settle(shared: &Shared, fleet: &Mutex<Fleet>, recorder: &Recorder) -> Res
             }
         };
         match agree(shared, fleet, recorder, &mut current) {
-            Ok(Ok(truth)) => break truth,
+            Ok(Ok(rest)) => break rest,
             Ok(Err(why)) => {
                 last = why;
                 link = Some(current);
@@ -63,7 +70,10 @@ pub fn settle(shared: &Shared, fleet: &Mutex<Fleet>, recorder: &Recorder) -> Res
     check_bystanders(fleet)?;
     lock(fleet).holders.check(&truth)?;
     check_log(shared)?;
-    Ok(truth)
+    output::check(shared, fleet)?;
+    let instance = status["instance"].as_str().unwrap_or_default();
+    shared.judge.compare(instance)?;
+    vitals.check(&status, recorder.begun(instance), truth.leaders().count() as u64)
 }
 
 /// Connects; a supervisor that is gone for good is started as any command would.
@@ -87,7 +97,7 @@ fn agree(
     fleet: &Mutex<Fleet>,
     recorder: &Recorder,
     link: &mut Link,
-) -> Result<Result<Truth, String>, Lost> {
+) -> Result<Result<(Truth, Value), String>, Lost> {
     // A connection has one subscription, and this one is asked for a snapshot again and again.
     link.ok("unsubscribe", json!({}), ANSWER)?;
     let data = link.ok("subscribe", json!({"snapshot": true}), ANSWER)?;
@@ -124,7 +134,7 @@ fn agree(
     let holders = lock(fleet).holders.pids();
     Ok(match against_truth(&views, &truth, &holders, &status) {
         Some(difference) => Err(difference),
-        None => Ok(truth),
+        None => Ok((truth, status)),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What all threads of the harness share: counters, the log of what happened, and violations.
 
+use crate::judge::Judge;
 use gob_tests::Gob;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +22,7 @@ pub struct Shared {
     violations: Mutex<Vec<String>>,
     gate: Mutex<Gate>,
     gate_moved: Condvar,
+    pub judge: Judge,
 }
 
 /// Lets clients ask, or holds them back.
@@ -48,6 +50,7 @@ impl Shared {
             violations: Mutex::default(),
             gate: Mutex::default(),
             gate_moved: Condvar::new(),
+            judge: Judge::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Faults of single graphs and their users: held by somebody else, not well, leased by a client that dies, configured anew.
 
-use super::{ANSWER, Inflict, Inflicted, done};
+use super::{ANSWER, Inflict, Inflicted, Outcome, done, nobody};
 use crate::fleet::{self, SICK, Variant};
 use crate::link::{Frame, Link, Lost};
 use crate::shared::{Shared, lock};
@@ -27,18 +27,18 @@ impl Inflict<'_> {
             fleet::write_config(&shared.gob, &usual);
             reloaded(shared).map(drop)
         };
-        Ok((format!("another configuration, which changed {said}"), Box::new(undo)))
+        Ok(Outcome::Done(format!("another configuration, which changed {said}"), Box::new(undo)))
     }
 
     /// A worker answers that it is not well, for a while. Clients are held back until that is noticed: what one of them has stopped
     /// says nothing about it.
     pub(super) fn sick(&mut self) -> Inflicted {
-        let Some(name) = lock(self.fleet).asked(&mut self.dice) else { return done("nobody is asked") };
+        let Some(name) = lock(self.fleet).asked(&mut self.dice) else { return nobody("nobody is asked") };
         let path = self.shared.gob.graph_dir(&name).join(SICK);
         self.shared.close_gate(ANSWER)?;
         let Some(run) = ready_run(self.shared, &name)? else {
             self.shared.open_gate();
-            return done(format!("{name} is not ready"));
+            return nobody(format!("{name} is not ready"));
         };
         fs::write(&path, "").map_err(|e| format!("{}: {e}", path.display()))?;
         // Where it is restarted for that, the run that follows may be seen first.
@@ -56,17 +56,17 @@ impl Inflict<'_> {
             };
             until(shared, &name, is_well).map(drop).map_err(|e| format!("well again, and {e}"))
         };
-        Ok((what, Box::new(undo)))
+        Ok(Outcome::Done(what, Box::new(undo)))
     }
 
     /// Somebody who does not ask gob takes a graph.
     pub(super) fn holder_comes(&mut self) -> Inflicted {
         let mut fleet = lock(self.fleet);
-        let Some(name) = fleet.locked(&mut self.dice) else { return done("no graph has a lock file") };
+        let Some(name) = fleet.locked(&mut self.dice) else { return nobody("no graph has a lock file") };
         let owner = *self.dice.one(&[Some("electron"), Some("cli"), None]);
-        match fleet.holders.come(&self.shared.gob, &name, owner) {
+        match fleet.holders.come(self.shared, &name, owner) {
             Ok(Some(pid)) => done(format!("{pid} of {owner:?} holds {name}")),
-            Ok(None) => done(format!("{name} is held already")),
+            Ok(None) => nobody(format!("{name} is held already")),
             Err(e) => Err(format!("a holder of {name}: {e}")),
         }
     }
@@ -74,11 +74,11 @@ impl Inflict<'_> {
     /// A holder is gone, with its lock or without.
     pub(super) fn holder_goes(&mut self) -> Inflicted {
         let mut fleet = lock(self.fleet);
-        let Some(name) = fleet.locked(&mut self.dice) else { return done("no graph has a lock file") };
+        let Some(name) = fleet.locked(&mut self.dice) else { return nobody("no graph has a lock file") };
         let leaves_lock = self.dice.below(2) == 0;
         match fleet.holders.go(&self.shared.gob, &name, leaves_lock) {
             Ok(Some(pid)) => done(format!("{pid} holds {name} no more, leaves its lock {leaves_lock}")),
-            Ok(None) => done(format!("nobody holds {name}")),
+            Ok(None) => nobody(format!("nobody holds {name}")),
             Err(e) => Err(format!("the holder of {name}: {e}")),
         }
     }
@@ -89,7 +89,7 @@ impl Inflict<'_> {
         let gob = &self.shared.gob;
         let mut watch = match watch(self.shared, &name) {
             Ok(watch) => watch,
-            Err(Lost::Ended) => return done("nobody accepts"),
+            Err(Lost::Ended) => return nobody("nobody accepts"),
             Err(Lost::Lie(lie)) => return Err(lie),
         };
         let owner = *self.dice.one(&["cli", "desktop", "agent"]);
@@ -104,7 +104,7 @@ impl Inflict<'_> {
         drop(child.wait());
         match leased {
             Ok(Some(event)) if event["event"] == "lease_granted" => {}
-            Ok(_) | Err(Lost::Ended) => return done(format!("{name} was not leased")),
+            Ok(_) | Err(Lost::Ended) => return nobody(format!("{name} was not leased")),
             Err(Lost::Lie(lie)) => return Err(lie),
         }
         let released = heard(&mut watch, RELEASED, |event| match event["event"].as_str() {

@@ -1,0 +1,60 @@
+//! What the supervisor itself uses: descriptors and memory, compared at each rest with the number of runs so far. What a run
+//! leaves behind for ever shows as growth with that number.
+
+use gob_tests::process;
+use serde_json::Value;
+
+/// Runs that a supervisor has to have had before its use is compared: until then buffers and tables grow to their size.
+const WARM: u64 = 150;
+/// Runs between two looks that are compared.
+const ENOUGH: u64 = 150;
+/// Growth with each run that is none: pages come and go.
+const BYTES_PER_RUN: u64 = 8 * 1024;
+/// Log files that the writer may keep open, and what comes and goes with files that are being looked at.
+const FILES: u64 = 48;
+
+/// The use of one supervisor at a rest.
+#[derive(Debug, Clone)]
+struct Use {
+    instance: String,
+    runs: u64,
+    files: u64,
+    bytes: u64,
+}
+
+/// The rest that later ones are compared with.
+#[derive(Debug, Default)]
+pub struct Vitals(Option<Use>);
+
+impl Vitals {
+    /// Compares the use of a supervisor that has had `runs` runs, of which `live` are there, with what it was.
+    pub fn check(&mut self, status: &Value, runs: u64, live: u64) -> Result<String, String> {
+        let pid = status["pid"].as_i64().unwrap_or_default() as i32;
+        let instance = status["instance"].as_str().unwrap_or_default().to_owned();
+        // A run that lives has its handle, its pipes and its lock; a connection has one.
+        let expected = live * 6 + status["connections"].as_u64().unwrap_or_default();
+        let files = process::open_files(pid).saturating_sub(expected);
+        let bytes = process::smaps_bytes(pid, "Pss").unwrap_or_default();
+        let now = Use { instance, runs, files, bytes };
+        let said = format!("{runs} runs, {files} files, {} KiB", bytes / 1024);
+        let Some(before) = self.0.as_ref().filter(|before| before.instance == now.instance) else {
+            self.0 = (runs >= WARM).then_some(now);
+            return Ok(said);
+        };
+        let more = now.runs.saturating_sub(before.runs);
+        if more < ENOUGH {
+            return Ok(said);
+        }
+        if now.files > before.files + FILES.min(more / 2) {
+            return Err(format!(
+                "{} descriptors more after {more} runs: {before:?}, {now:?}",
+                now.files - before.files
+            ));
+        }
+        if now.bytes.saturating_sub(before.bytes) > more * BYTES_PER_RUN {
+            let grown = (now.bytes - before.bytes) / 1024;
+            return Err(format!("{grown} KiB more after {more} runs: {before:?}, {now:?}"));
+        }
+        Ok(said)
+    }
+}
