@@ -217,6 +217,17 @@ pub fn open_files(pid: i32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64)
 }
 
+/// Sets the soft and the hard limit of file locks of a process; answers what those were. `None` when it is gone, or may not be
+/// limited.
+#[must_use]
+pub fn limit_locks(pid: i32, (soft, hard): (u64, u64)) -> Option<(u64, u64)> {
+    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: reads one `rlimit` and writes another one, both in valid memory.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_LOCKS, &raw const new, &raw mut old) };
+    (set == 0).then_some((old.rlim_cur, old.rlim_max))
+}
+
 /// Sets how many files a process may have open; answers how many those were. `None` when it is gone.
 #[must_use]
 pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {

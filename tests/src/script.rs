@@ -65,6 +65,8 @@ pub struct Child {
     pub reset_limits: bool,
     /// Ends its main thread and goes on in another one.
     pub end_main_thread: bool,
+    /// Becomes this user, at last.
+    pub uid: Option<u32>,
     /// Goes on as its own child and ends, so many times in a row, and is gone then.
     pub hops: u32,
     /// And pauses so long before each of them.

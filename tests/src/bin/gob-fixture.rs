@@ -287,6 +287,10 @@ fn live_as_child(tell: c_int, child: &Child) -> ! {
         // SAFETY: reads one `rlimit`.
         unsafe { libc::setrlimit(libc::RLIMIT_LOCKS, &raw const none) };
     }
+    if let Some(uid) = child.uid {
+        // SAFETY: takes numbers only. Who may not become that user goes on as what it is.
+        unsafe { libc::setresuid(uid, uid, uid) };
+    }
     write_all(tell, std::process::id().to_string().as_bytes());
     // SAFETY: this process, which has one thread, uses none of the descriptors afterwards.
     unsafe {

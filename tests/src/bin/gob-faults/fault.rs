@@ -46,6 +46,11 @@ faults! {
     HolderComes = "holder-comes", 3;
     HolderGoes = "holder-goes", 3;
     LesseeDies = "lessee-dies", 3;
+    DieTogether = "die-together", 2;
+    ForkStorm = "fork-storm", 1;
+    Guest = "guest", 2;
+    NoMarks = "no-marks", 2;
+    TakeGraph = "take-graph", 2;
 }
 
 impl Fault {

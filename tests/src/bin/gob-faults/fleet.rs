@@ -3,6 +3,7 @@
 use crate::dice::Dice;
 use crate::holders::Holders;
 use gob_tests::Gob;
+use gob_tests::gob::built_binaries;
 use gob_tests::script::{Child, Flood, Http, Step, every_escape};
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -19,6 +20,10 @@ readiness = { timeout = "10s" }
 stop = { grace = "400ms" }
 restart = { backoff = ["10ms", "100ms"], give_up = { failures = 5, within = "10s" } }
 
+[kind.real]
+command = ["real-graph-worker", "--root-dir", "{root_dir}", "--graph", "{graph}", "--socket", "{socket}"]
+readiness = "handshake"
+
 [logs]
 rotate = "256KiB"
 keep = 2
@@ -27,6 +32,9 @@ budget = "16MiB"
 
 /// What no worker may ever be called: the name in requests that are cut off.
 pub const NEVER: &str = "never";
+
+/// The graph that gob's own worker serves, and its kind.
+pub const REAL: &str = "real";
 
 /// A FIFO on which a slow worker waits before it is ready.
 const GO: &str = "go";
@@ -65,7 +73,9 @@ pub fn exits_with(name: &str, code: i64) -> bool {
     let own = match sort_of(name) {
         Some(5) => Some(3),
         Some(7) => Some(0),
-        _signals => None,
+        Some(_signals) => None,
+        // The graph worker has codes of its own.
+        None => return true,
     };
     own == Some(code) || TROUBLE.contains(&code)
 }
@@ -81,6 +91,9 @@ impl Fleet {
     pub fn new(gob: &Gob, count: usize) -> Self {
         let names: Vec<String> = (0..count).map(|n| format!("w{n}")).collect();
         write_config(gob, &config(count, Variant::Usual));
+        let real = gob.bin("real-graph-worker");
+        let built = built_binaries().join("gob-graph-worker");
+        fs::copy(&built, &real).unwrap_or_else(|e| panic!("{}: {e}", built.display()));
         for (n, name) in names.iter().enumerate() {
             prepare(gob, name, n % SORTS);
         }

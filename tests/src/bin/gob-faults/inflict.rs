@@ -1,5 +1,7 @@
 //! How faults are made to happen, and what is to be undone afterwards.
 
+mod crowds;
+pub mod data;
 mod graphs;
 
 use crate::dice::Dice;
@@ -86,6 +88,11 @@ impl Inflict<'_> {
             Fault::HolderComes => self.holder_comes(),
             Fault::HolderGoes => self.holder_goes(),
             Fault::LesseeDies => self.lessee_dies(),
+            Fault::DieTogether => self.die_together(),
+            Fault::ForkStorm => self.fork_storm(),
+            Fault::Guest => self.guest(),
+            Fault::NoMarks => self.no_marks(),
+            Fault::TakeGraph => self.take_graph(),
         }
     }
 

@@ -246,15 +246,16 @@ fn check_actor(
             Ok(())
         };
     };
+    // A start of a worker at rest makes its requester the owner, and no event says so before its process is there.
+    let was_up = before.is_some_and(|known| {
+        known.run == view.run && matches!(known.state, State::Starting | State::Ready | State::Unhealthy)
+    });
     // The owner that it had when it was asked for: a change of the owner shows the new one.
     let owner = if matches!(kind, EventKind::WorkerStopping | EventKind::WorkerRemoved) {
         view.owner.as_str()
     } else if kind == EventKind::WorkerOwnerChanged {
-        owner_before.unwrap_or(requester)
+        owner_before.filter(|_| was_up).unwrap_or(requester)
     } else {
-        let was_up = before.is_some_and(|known| {
-            known.run == view.run && matches!(known.state, State::Starting | State::Ready | State::Unhealthy)
-        });
         return match owner_before {
             Some(owner) if was_up && owner != view.owner.as_str() => {
                 Err(format!("{name} went from {owner} to {} with {kind}", view.owner))
@@ -262,7 +263,6 @@ fn check_actor(
             Some(_) | None => Ok(()),
         };
     };
-    // The starter of a worker at rest owns it before any event says so.
     let unsure = owner == "unknown" && matches!(last, Last::Unsure);
     let last = match last {
         Last::Unsure => None,

@@ -1,5 +1,6 @@
 //! What all threads of the harness share: counters, the log of what happened, and violations.
 
+use crate::inflict::data::Acknowledged;
 use crate::judge::Judge;
 use gob_tests::Gob;
 use std::collections::{BTreeMap, VecDeque};
@@ -23,6 +24,7 @@ pub struct Shared {
     gate: Mutex<Gate>,
     gate_moved: Condvar,
     pub judge: Judge,
+    pub acknowledged: Mutex<Acknowledged>,
 }
 
 /// Lets clients ask, or holds them back.
@@ -51,6 +53,7 @@ impl Shared {
             gate: Mutex::default(),
             gate_moved: Condvar::new(),
             judge: Judge::default(),
+            acknowledged: Mutex::default(),
         }
     }
 

@@ -4,9 +4,11 @@
 //! group, its session, its environment and its parent. Which run it belongs to stands in the tag that gob has given it
 //! (the soft limit RLIMIT_LOCKS).
 
+use gob_protocol::tag::home_of;
 use gob_tests::Gob;
 use gob_tests::process;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A process of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub fn scan(gob: &Gob) -> Truth {
         match exe.file_name().and_then(|name| name.to_str()) {
             Some("gobd") if is_supervisor(pid) => truth.supervisors.push(pid),
             Some("gob-keeper") => truth.keepers.push(pid),
-            Some("gob-graph-worker") => truth.workers.extend(worker(pid)),
+            Some("gob-graph-worker" | "real-graph-worker") => truth.workers.extend(worker(pid)),
             _ => {}
         }
     }
@@ -78,7 +80,29 @@ fn tag(pid: i32) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: sets nothing, and writes one `rlimit` to valid memory.
     let got = unsafe { libc::prlimit(pid, libc::RLIMIT_LOCKS, std::ptr::null(), &raw mut limit) };
-    (got == 0).then_some(limit.rlim_cur)
+    if got != 0 {
+        return None;
+    }
+    Some(limit.rlim_cur).filter(|tag| home_of(*tag).is_some()).or_else(|| Some(run_in_environment(pid)))
+}
+
+/// Stands for the tag of a process that could not be marked: its worker and run, as its environment has them. 0 for one
+/// that has lost that, too.
+fn run_in_environment(pid: i32) -> u64 {
+    let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let own: Vec<&[u8]> = environ
+        .split(|byte| *byte == 0)
+        .filter(|pair| {
+            [&b"GOB_NAME="[..], b"GOB_RUN=", b"GOB_INSTANCE="].iter().any(|name| pair.starts_with(name))
+        })
+        .collect();
+    if own.is_empty() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    own.hash(&mut hasher);
+    // No tag has the highest bit.
+    hasher.finish() | 1 << 63
 }
 
 /// The processes that carry this tag and are alive.
