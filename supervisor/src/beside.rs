@@ -60,6 +60,11 @@ impl NotOurs {
 }
 
 impl NotUsed {
+    /// What the kernel said, or would say.
+    pub(crate) const fn errno(&self) -> Errno {
+        self.source.errno()
+    }
+
     /// Whether nothing is there.
     pub(crate) const fn is_missing(&self) -> bool {
         matches!(self.source, NotOurs::Failed(Errno::ENOENT))

@@ -129,7 +129,10 @@ impl HeldLock {
 
     /// Decides by what is known of the graph on disk whether a run may begin.
     pub(crate) fn judge(&self) -> Result<New, NoLock> {
-        self.served.judge().map_err(NoLock::Unfit)
+        let judged = self.served.judge().map_err(|e| {
+            SpawnFailure::io(&format!("read what is known of the graph beside {}", self.path), &e)
+        })?;
+        judged.map_err(NoLock::Unfit)
     }
 
     /// Writes who holds the lock into the file, one line of JSON. What gob has not written there stays.

@@ -2,7 +2,7 @@
 //!
 //! A record that is damaged is said and counts as none; what gob has not written is neither believed nor replaced.
 
-use crate::beside::{Beside, is_missing};
+use crate::beside::{Beside, NotUsed, is_missing};
 use gob_core::{Keep, MAX_RECORD_BYTES, New, Place, Record, Unfit};
 use gob_protocol::Timestamp;
 use nix::errno::Errno;
@@ -31,11 +31,14 @@ impl Served {
     }
 
     /// Decides by what is known whether the run may begin.
-    pub(crate) fn judge(&self) -> Result<New, Unfit> {
-        let known = read(&self.keep.path);
+    ///
+    /// # Errors
+    /// When what is known can't be read now.
+    pub(crate) fn judge(&self) -> io::Result<Result<New, Unfit>> {
+        let known = known(&self.keep.path)?;
         let elsewhere =
             known.is_none().then(|| self.keep.elsewhere.iter().find_map(|path| read(path))).flatten();
-        self.keep.judge(known.as_ref(), elsewhere.as_ref(), holds)
+        Ok(self.keep.judge(known.as_ref(), elsewhere.as_ref(), holds))
     }
 
     /// Remembers that the run serves.
@@ -52,7 +55,13 @@ impl Served {
     }
 
     fn remember(&self) {
-        let known = read(&self.keep.path);
+        let known = match known(&self.keep.path) {
+            Ok(known) => known,
+            // What it says of data that was there must not be lost.
+            Err(e) => {
+                return tracing::warn!(path = %self.keep.path, error = %e, "a graph's record stays as it was");
+            }
+        };
         let record = Record {
             last_used_at: now(),
             held_data: is_held(&self.keep.record.data, known.as_ref()),
@@ -108,6 +117,25 @@ pub(crate) fn read(path: &str) -> Option<Record> {
             None
         }
     }
+}
+
+/// As [`read`], but fails where the record may be good and can't be read now: what it says decides whether a run may begin.
+fn known(path: &str) -> io::Result<Option<Record>> {
+    match try_read(path) {
+        Err(e) if is_passing(&e) => Err(e),
+        Ok(known) => Ok(known),
+        Err(_) => Ok(read(path)),
+    }
+}
+
+/// Whether an error is one of the moment, and says nothing of the record.
+fn is_passing(error: &io::Error) -> bool {
+    let not_used = error.get_ref().and_then(|inner| inner.downcast_ref::<NotUsed>());
+    let errno = not_used.map(NotUsed::errno).or_else(|| error.raw_os_error().map(Errno::from_raw));
+    errno.is_some_and(|errno| {
+        use Errno::{EAGAIN, EINTR, EIO, EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT};
+        [EAGAIN, EINTR, EIO, EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT].contains(&errno)
+    })
 }
 
 fn try_read(path: &str) -> io::Result<Option<Record>> {

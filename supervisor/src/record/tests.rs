@@ -37,7 +37,7 @@ fn served(keep: &Keep) -> Record {
 fn what_was_served_is_remembered_privately_and_what_is_gone_is_told() {
     let dir = scratch("served");
     let keep = keep(&dir);
-    assert_eq!(Served::new(keep.clone()).judge(), Ok(New(true)));
+    assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(true)));
     fs::create_dir(dir.join("g")).unwrap();
     fs::write(dir.join("g/graph.sqlite"), "data").unwrap();
     assert!(served(&keep).held_data);
@@ -50,16 +50,16 @@ fn what_was_served_is_remembered_privately_and_what_is_gone_is_told() {
     fs::rename(dir.join("g"), dir.join("away")).unwrap();
     run.end();
     let path = keep.record.data.path().to_owned();
-    let told = Served::new(keep.clone()).judge();
+    let told = Served::new(keep.clone()).judge().unwrap();
     assert!(matches!(&told, Err(Unfit::Gone { path: at, .. }) if *at == path), "{told:?}");
     fs::create_dir(dir.join("g")).unwrap();
     fs::write(dir.join("g/graph.sqlite"), "").unwrap();
-    assert!(Served::new(keep.clone()).judge().is_err(), "an empty file is no graph either");
+    assert!(Served::new(keep.clone()).judge().unwrap().is_err(), "an empty file is no graph either");
     fs::remove_dir_all(dir.join("g")).unwrap();
     fs::rename(dir.join("away"), dir.join("g")).unwrap();
-    assert_eq!(Served::new(keep.clone()).judge(), Ok(New(false)));
+    assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(false)));
     let other = Keep { record: Record { kind: "redis".into(), ..keep.record.clone() }, ..keep };
-    assert!(matches!(Served::new(other).judge(), Err(Unfit::Kind(known)) if known.kind == "graph"));
+    assert!(matches!(Served::new(other).judge().unwrap(), Err(Unfit::Kind(known)) if known.kind == "graph"));
     fs::remove_dir_all(dir).unwrap();
 }
 
@@ -77,12 +77,12 @@ fn a_program_that_leaves_its_directory_empty_leaves_nothing_to_miss() {
     fs::remove_file(data.join("pid")).unwrap();
     run.end();
     assert!(!read(&keep.path).unwrap().held_data);
-    assert_eq!(Served::new(keep.clone()).judge(), Ok(New(false)));
+    assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(false)));
     fs::write(data.join("dump"), "7").unwrap();
     run.begin();
     fs::remove_dir_all(&data).unwrap();
     run.end();
-    assert!(matches!(Served::new(keep).judge(), Err(Unfit::Gone { .. })));
+    assert!(matches!(Served::new(keep).judge().unwrap(), Err(Unfit::Gone { .. })));
     fs::remove_dir_all(dir).unwrap();
 }
 
@@ -96,7 +96,7 @@ fn a_damaged_record_counts_as_none_and_is_replaced() {
     for damage in [whole[..whole.len() / 2].to_vec(), Vec::new(), vec![0; 300], long, owner] {
         fs::write(&keep.path, &damage).unwrap();
         assert_eq!(read(&keep.path), None, "{:?}", String::from_utf8_lossy(&damage));
-        assert_eq!(Served::new(keep.clone()).judge(), Ok(New(true)));
+        assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(true)));
         assert_eq!(served(&keep).kind, "graph");
     }
     fs::remove_dir_all(dir).unwrap();
@@ -153,4 +153,19 @@ fn nothing_is_written_into_a_directory_that_is_not_ours_alone() {
         assert_eq!(fs::read_dir(dir.join(".gob")).unwrap().count(), 0);
     }
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_record_that_cannot_be_read_for_now_decides_nothing_and_stays() {
+    let dir = scratch("unread");
+    let keep = Keep { was_served: true, ..keep(&dir) };
+    fs::create_dir(dir.join("g")).unwrap();
+    fs::write(dir.join("g/graph.sqlite"), "data").unwrap();
+    assert!(served(&keep).held_data);
+    let missing: io::Error = Beside::open(&dir.join("nowhere")).unwrap_err().into();
+    assert!(!is_passing(&missing) && !is_passing(&parse(b"{").unwrap_err()));
+    for errno in [Errno::EMFILE, Errno::ENFILE, Errno::EIO] {
+        assert!(is_passing(&io::Error::from(errno)), "{errno}");
+    }
+    fs::remove_dir_all(&dir).unwrap();
 }

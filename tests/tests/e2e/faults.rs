@@ -70,3 +70,22 @@ fn a_supervisor_without_a_descriptor_left_still_sees_who_is_alive() {
         process::limit_files(gobd, before).unwrap();
     }
 }
+
+#[test]
+fn a_start_without_a_descriptor_left_takes_no_graph_for_gone() {
+    let gob = Gob::new();
+    let gobd = gob.gobd_pid();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g"}));
+    conn.ok("stop", json!({"name": "g"}));
+    let open = process::open_files(gobd);
+    for spare in 0..24 {
+        let before = process::limit_files(gobd, open + spare).unwrap();
+        let answer = conn.ask("start", json!({"graph": "g"}));
+        process::limit_files(gobd, before).unwrap();
+        let code = answer["error"]["code"].as_str().unwrap_or("ok");
+        assert!(["ok", "busy", "server-start-failed"].contains(&code), "with {spare} more: {answer}");
+        conn.ok("stop", json!({"name": "g"}));
+    }
+    conn.ok("start", json!({"graph": "g"}));
+}

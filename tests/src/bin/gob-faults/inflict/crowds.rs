@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 /// A worker that is started for a storm alone.
 const STORM: &str = "storm";
-/// Processes of a storm, each of which goes on as its own child so many times.
+/// Processes of a storm, each of which goes on as its own child after a pause, for fifteen seconds.
 const FORKS: usize = 300;
-const HOPS: u32 = 150;
+const HOPS: u32 = 300;
+const HOP_US: u32 = 50_000;
 /// What a ping may take while a storm goes on and every processor is busy with it. Where it is served last, it takes as long as
 /// the storm.
 const SERVED: Duration = Duration::from_secs(2);
@@ -51,7 +52,7 @@ impl Inflict<'_> {
     /// Hundreds of processes that go on as their own children. Others are served meanwhile, and a stop ends them all.
     pub(super) fn fork_storm(&mut self) -> Inflicted {
         let gob = &self.shared.gob;
-        let hops = Child { setsid: true, hops: HOPS, ..Child::default() };
+        let hops = Child { setsid: true, hops: HOPS, hop_us: HOP_US, ..Child::default() };
         let mut script = vec![Step::Listen, Step::Handshake];
         script.extend(std::iter::repeat_n(Step::Child(hops), FORKS));
         gob.script(STORM, &script);
