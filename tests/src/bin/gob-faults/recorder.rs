@@ -130,7 +130,7 @@ impl Recorder {
             )));
         }
         if let Some(pid) = view.pid.filter(|_| !runs.tags.contains_key(&key))
-            && let Some(tag) = truth::tag_of_worker(&shared.gob, pid)
+            && let Some(tag) = truth::tag_of_worker(&shared.gob, pid).filter(|tag| *tag != truth::UNMARKED)
         {
             runs.tags.insert(key.clone(), tag);
         }

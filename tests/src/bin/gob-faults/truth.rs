@@ -10,6 +10,9 @@ use gob_tests::process;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// Stands for the tag of a process that has neither a tag nor its run in its environment.
+pub const UNMARKED: u64 = 0;
+
 /// A process of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proc {
@@ -86,8 +89,7 @@ fn tag(pid: i32) -> Option<u64> {
     Some(limit.rlim_cur).filter(|tag| home_of(*tag).is_some()).or_else(|| Some(run_in_environment(pid)))
 }
 
-/// Stands for the tag of a process that could not be marked: its worker and run, as its environment has them. 0 for one
-/// that has lost that, too.
+/// Stands for the tag of a process that could not be marked: its worker and run, as its environment has them.
 fn run_in_environment(pid: i32) -> u64 {
     let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let own: Vec<&[u8]> = environ
@@ -97,7 +99,7 @@ fn run_in_environment(pid: i32) -> u64 {
         })
         .collect();
     if own.is_empty() {
-        return 0;
+        return UNMARKED;
     }
     let mut hasher = DefaultHasher::new();
     own.hash(&mut hasher);
