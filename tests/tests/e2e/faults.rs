@@ -21,7 +21,9 @@ fn harness(args: &[&str]) -> String {
 
 #[test]
 fn a_short_run_of_the_harness() {
-    let said = harness(&["--seconds", "20"]);
+    // Only root has a disk of its own to fill.
+    let without: &[&str] = if nix::unistd::geteuid().is_root() { &[] } else { &["--without", "full-disk"] };
+    let said = harness(&[&["--seconds", "20"], without].concat());
     assert!(said.contains(" 0  violations"), "{said}");
 }
 
@@ -39,8 +41,11 @@ fn nothing_survives_a_supervisor_that_is_killed_with_its_keeper() {
 
 #[test]
 fn the_number_of_a_dead_process_is_no_reason() {
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("SKIPPED: only root can choose the next number");
+    }
     let said = harness(&["reuse", "--times", "3"]);
-    assert!(said.contains(" 0 of them signalled") || said.is_empty(), "{said}");
+    assert!(said.contains(" 0 of them signalled"), "{said}");
 }
 
 /// As many as the limits allow.
