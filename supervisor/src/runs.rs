@@ -32,6 +32,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
+/// A run with so many processes left is killed as they are seen.
+const MANY: usize = 8;
+
 /// Why a run could not be started.
 pub(crate) struct SpawnFailure {
     /// The errno's name.
@@ -364,10 +367,12 @@ impl Runs {
     /// Goes on with the end of a run: asks or kills who is left of it; true when that is nobody.
     fn is_over(&mut self, tag: Tag, adopted: &Adopted) -> bool {
         let is_reaped = self.by_tag.get(&tag).is_some_and(|run| run.reaped);
-        if !is_reaped || !adopted.of(tag).is_empty() {
+        if !is_reaped || !adopted.proves_end_of(tag) {
             let members = self.members_with(tag, adopted);
             let Some(run) = self.by_tag.get_mut(&tag) else { return false };
-            if run.sweeping {
+            if run.sweeping && members.len() >= MANY {
+                run.kill_as_seen(&self.spare);
+            } else if run.sweeping {
                 run.kill(&members, &self.spare);
             } else {
                 run.go_on_lingering(&members, &self.spare);

@@ -31,21 +31,23 @@ use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use taps::Taps;
 use tokio::sync::{mpsc, oneshot};
 
 /// A year, which stands for never: the timer needs some time to wait for.
-const FAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What was done beside the main thread and waits to be taken up; a task that finds no room waits itself.
 const DONE_QUEUE: usize = 64;
 
-/// So many children are reaped in one turn: two milliseconds' work.
-const REAPED_AT_ONCE: usize = 64;
+/// So long children are reaped in one turn, and so many at least: whoever makes them faster keeps nobody else waiting, and they
+/// must not pile up either, because each look at our children examines them all.
+const REAPING: Duration = Duration::from_millis(2);
+const REAPED_AT_LEAST: usize = 512;
 
 /// While more children end than are reaped in a turn, sweeps go on this long after the one before.
-const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
 /// What was done beside the main thread.
 pub(crate) enum Done {
@@ -217,7 +219,7 @@ impl Shell {
                 self.output.forget(name);
             }
             Effect::WakeAt(at) => {
-                let after = |ms| self.started + std::time::Duration::from_millis(ms);
+                let after = |ms| self.started + Duration::from_millis(ms);
                 self.wake = at.map(|ms| tokio::time::Instant::from_std(after(ms)));
             }
             Effect::Exit { nuke } => self.exit = Some(nuke),
@@ -244,7 +246,11 @@ impl Shell {
     /// else waiting: after so many the others have their turns.
     pub(crate) fn reap(&mut self) {
         self.more_children = true;
-        for _ in 0..REAPED_AT_ONCE {
+        let begun = Instant::now();
+        for reaped in 0.. {
+            if reaped > 0 && reaped % REAPED_AT_LEAST == 0 && begun.elapsed() >= REAPING {
+                break;
+            }
             let Some(reaped) = self.runs.reap() else {
                 self.more_children = false;
                 break;
@@ -320,7 +326,7 @@ impl Shell {
             let failure = (!seen).then(|| "wrote no line that says it is well".to_owned());
             return Some(Input::Probed { key, failure });
         }
-        let limit = std::time::Duration::from_millis(timeout_ms);
+        let limit = Duration::from_millis(timeout_ms);
         let tag = self.runs.tag(&key)?;
         self.readiness.look(key, target, tag, limit);
         None

@@ -15,8 +15,8 @@ use gob_protocol::Name;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-/// So many generations of children that are dead when they are looked at are followed in one go.
-const GENERATIONS: usize = 256;
+/// So many generations of children that are dead when they are examined are followed in one turn.
+const GENERATIONS: usize = 8;
 /// No chain of parents is longer.
 const ANCESTORS: usize = 4096;
 
@@ -36,6 +36,17 @@ pub(super) struct Adopted {
     by_run: BTreeMap<Tag, Vec<Found>>,
     /// Of more than one run each of these may be.
     unclear: Vec<Found>,
+    /// Whose children may be missing.
+    missing: Missing,
+}
+
+/// Whose children may not be among those that were examined: one of theirs had ended by then, and what it left is in the next
+/// list.
+#[derive(Debug, Default)]
+struct Missing {
+    of: BTreeSet<Tag>,
+    /// One that has no tag had ended: it may have been any run's.
+    of_any: bool,
 }
 
 impl Kin {
@@ -50,6 +61,12 @@ impl Kin {
 }
 
 impl Adopted {
+    /// Whether nothing is left of a run whose leader was reaped.
+    pub(super) fn proves_end_of(&self, run: Tag) -> bool {
+        let missing = self.missing.of_any || self.missing.of.contains(&run);
+        !missing && self.of(run).is_empty()
+    }
+
     /// Those of a run.
     pub(super) fn of(&self, run: Tag) -> &[Found] {
         self.by_run.get(&run).map_or(&[], Vec::as_slice)
@@ -57,16 +74,16 @@ impl Adopted {
 }
 
 impl Runs {
-    /// All children that we have adopted and that live. When a run's leader was reaped and none of these is the run's, nothing
-    /// is left of it.
+    /// Returns the children that we have adopted and that live. Of a run whose processes go on as their own children faster
+    /// than they are examined, some are missing.
     ///
     /// # Errors
-    /// When they can't be listed, or go on as their own children faster than they are looked at.
+    /// When they can't be listed.
     pub(super) fn adopted(&mut self) -> io::Result<Adopted> {
         let (mut adopted, mut seen) = (Adopted::default(), BTreeSet::new());
         for _ in 0..GENERATIONS {
             let children = self.spare.with_room(|| self.kin.children.get())?;
-            let mut left_others = false;
+            let mut missing = Missing::default();
             for pid in children {
                 if self.by_leader.contains_key(&pid) || !seen.insert(pid) {
                     continue;
@@ -74,14 +91,26 @@ impl Runs {
                 match children::living(pid) {
                     Some(found) => self.adopt(found, &mut adopted),
                     // It may have died after the list was read, and what it left is in the next one.
-                    None => left_others = true,
+                    None => self.miss(pid, &mut missing),
                 }
             }
-            if !left_others {
-                return Ok(adopted);
+            let is_whole = missing.of.is_empty() && !missing.of_any;
+            adopted.missing = missing;
+            if is_whole {
+                break;
             }
         }
-        Err(io::Error::other("they fork faster than they can be listed"))
+        Ok(adopted)
+    }
+
+    /// Notes whose child has ended: a process keeps its limits until it is reaped.
+    fn miss(&self, pid: i32, missing: &mut Missing) {
+        match self.kin.known.get(&pid).copied().or_else(|| tag::of_anybody(pid).map(Tag)) {
+            Some(run) if self.by_tag.contains_key(&run) => drop(missing.of.insert(run)),
+            // What a run left that is over is looked for by `end_strays`.
+            Some(run) if self.tags.life().has(run.0) => {}
+            Some(_) | None => missing.of_any = true,
+        }
     }
 
     fn adopt(&mut self, found: Found, adopted: &mut Adopted) {

@@ -4,7 +4,7 @@ use crate::graph_lock::HeldLock;
 use crate::program::errno_name;
 use crate::sys::fds::Spare;
 use crate::sys::process::{self, Found};
-use crate::sys::tag::Tag;
+use crate::sys::tag::{self, Tag};
 use gob_core::RunKey;
 use gob_protocol::{ProcessId, Receipt, Signalled, Survivor};
 use std::collections::BTreeMap;
@@ -12,6 +12,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// So many processes of one run are killed in one turn, where they are killed as they are seen.
+const KILLED_AT_ONCE: usize = 1024;
 
 /// One run's processes.
 pub(super) struct Run {
@@ -93,14 +96,34 @@ impl Run {
                 // Who went with the group is dead by now and can't be opened any more.
                 if process::is_denied(found.id.pid) { Err(denied()) } else { Ok(()) }
             } else {
-                match spare.with_room(|| process::open(found, self.tag)) {
-                    Ok(Some(pidfd)) => process::send(&pidfd, libc::SIGKILL),
-                    // It has ended meanwhile, or can't be looked at now.
-                    Ok(None) | Err(_) => continue,
+                match self.kill_one(found, spare) {
+                    Some(sent) => sent,
+                    None => continue,
                 }
             };
             self.note_signal(found, "SIGKILL", sent);
         }
+    }
+
+    /// Kills whoever carries the run's tag the moment that it is seen. Of hundreds that go on as their own children, those at
+    /// the end of a list would be gone when their turn comes.
+    pub(super) fn kill_as_seen(&mut self, spare: &Spare) {
+        self.kill(&[], spare);
+        let pids = spare.with_room(process::pids).into_iter().flatten().flatten();
+        let tag = self.tag;
+        for pid in pids.filter(|pid| tag::of(*pid) == Some(tag.0)).take(KILLED_AT_ONCE) {
+            if let Some(found) = process::seen(pid)
+                && let Some(sent) = self.kill_one(&found, spare)
+            {
+                self.note_signal(&found, "SIGKILL", sent);
+            }
+        }
+    }
+
+    /// Kills one process; `None` when it has ended meanwhile, or can't be examined now.
+    fn kill_one(&self, found: &Found, spare: &Spare) -> Option<io::Result<()>> {
+        let pidfd = spare.with_room(|| process::open(found, self.tag)).ok().flatten()?;
+        Some(process::send(&pidfd, libc::SIGKILL))
     }
 
     /// Notes that a process was sent a signal of its end, or why it could not be; each KILL once.
