@@ -492,7 +492,7 @@ impl Shell {
     }
 
     /// Sees to it that what was written and forgotten is on the disk.
-    pub(crate) fn finish_output(&self, limit: std::time::Duration) -> bool {
+    pub(crate) fn finish_output(&self, limit: Duration) -> bool {
         self.output.flush(limit)
     }
 }
