@@ -90,11 +90,13 @@ pub struct Logs {
     pub keep: u32,
     /// What all logs together may have.
     pub budget_bytes: u64,
+    /// How many ended runs of one worker keep their logs.
+    pub runs: u32,
 }
 
 impl Default for Logs {
     fn default() -> Self {
-        Self { rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30 }
+        Self { rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30, runs: 100 }
     }
 }
 

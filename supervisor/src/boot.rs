@@ -262,8 +262,8 @@ impl Boot {
     /// How the workers' output is kept; a file that is refused says nothing of it.
     pub(crate) fn output_config(&self, read: &gob_core::Read) -> OutputConfig {
         let (settings, _) = read.clone().settle(&Settings::default());
-        let Logs { rotate_bytes, keep, budget_bytes } = settings.logs;
-        OutputConfig { log_dir: self.log_dir(), rotate_bytes, keep, budget_bytes }
+        let Logs { rotate_bytes, keep, budget_bytes, runs } = settings.logs;
+        OutputConfig { log_dir: self.log_dir(), rotate_bytes, keep, budget_bytes, runs }
     }
 
     pub(crate) fn socket_path(&self) -> String {

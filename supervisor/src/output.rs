@@ -69,6 +69,8 @@ pub(crate) struct OutputConfig {
     pub(crate) keep: u32,
     /// What all logs together may take, in bytes on the disk.
     pub(crate) budget_bytes: u64,
+    /// How many ended runs of one worker keep their logs.
+    pub(crate) runs: u32,
 }
 
 /// What the main thread is told.

@@ -196,7 +196,7 @@ impl<'t> Reader<'t> {
     pub(super) fn logs(&mut self, root: &Section<'_, 't>) -> Logs {
         let mut logs = Logs::default();
         let Some(table) = self.section(root, "logs") else { return logs };
-        self.only(&table, &["rotate", "keep", "budget"], &[]);
+        self.only(&table, &["rotate", "keep", "budget", "runs"], &[]);
         if let Some(bytes) = self.parsed(&table, "rotate", size_bytes) {
             logs.rotate_bytes = bytes;
         }
@@ -205,6 +205,9 @@ impl<'t> Reader<'t> {
         }
         if let Some(bytes) = self.parsed(&table, "budget", size_bytes) {
             logs.budget_bytes = bytes;
+        }
+        if let Some(runs) = self.number(&table, "runs", 1..=100_000) {
+            logs.runs = runs;
         }
         if logs.rotate_bytes > logs.budget_bytes {
             let at = table.get("budget").or_else(|| table.get("rotate"));

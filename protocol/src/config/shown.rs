@@ -45,6 +45,7 @@ impl Config {
         all.push(("logs.rotate".to_owned(), size(logs.rotate_bytes)));
         all.push(("logs.keep".to_owned(), json!(logs.keep)));
         all.push(("logs.budget".to_owned(), size(logs.budget_bytes)));
+        all.push(("logs.runs".to_owned(), json!(logs.runs)));
         all.extend(restart_values("restart", &self.restart));
         for (name, kind) in &self.kinds {
             all.extend(kind_values(&prefix("kind", name), kind));

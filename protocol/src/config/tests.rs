@@ -64,6 +64,7 @@ give_up = { failures = 7 }
 rotate = "1MiB"
 keep = 2
 budget = "64MiB"
+runs = 7
 "#;
 
 #[test]
@@ -112,7 +113,7 @@ fn a_whole_file() {
     assert_eq!(oxigraph.restart.on, RestartOn::Always);
     let graph = &config.kinds["graph"];
     assert_eq!((&graph.command, graph.env.len()), (&Kind::graph().command, 1), "the built-in one, changed");
-    assert_eq!(config.logs, Logs { rotate_bytes: 1 << 20, keep: 2, budget_bytes: 64 << 20 });
+    assert_eq!(config.logs, Logs { rotate_bytes: 1 << 20, keep: 2, budget_bytes: 64 << 20, runs: 7 });
     assert_eq!(config.kind_of("x", Some("nope")), Err("nope".to_owned()));
 }
 

@@ -1,10 +1,12 @@
 //! What all logs together take on the disk, and whose turn it is to go.
 //!
-//! Owns the list of runs that have ended, oldest first. Live runs count with what they report. What was there before
-//! this supervisor is taken in directory by directory while the writer has nothing else to do.
+//! Owns the list of runs that have ended, oldest first, and bounds how many each worker has: files that hold little cost
+//! inodes, and each entry memory. Live runs count with what they report. What was there before this supervisor is taken in
+//! directory by directory while the writer has nothing else to do.
 
+use super::OutputConfig;
 use super::rotation::remove_run;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{DirEntry, ReadDir};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,11 @@ use std::time::UNIX_EPOCH;
 
 /// Files take whole blocks, and a run takes one for its inodes, so that a million empty runs are not free.
 const BLOCK: u64 = 4096;
+
+/// Runs beyond their number whose files go when another one ends: more than one, so that they become fewer.
+pub(super) const SURPLUS_WITH_A_RUN: usize = 2;
+/// The same while there is nothing else to do, before it is looked for something.
+const SURPLUS_AT_ONCE: usize = 64;
 
 /// What files of these sizes take on the disk.
 pub(super) fn disk_bytes(files: impl Iterator<Item = u64>) -> u64 {
@@ -32,18 +39,36 @@ struct Ended {
 pub(super) struct Budget {
     log_dir: PathBuf,
     limit: u64,
+    /// How many ended runs of one worker keep their logs.
+    runs: usize,
     total: u64,
-    /// By the time of the end in milliseconds, and in the order of being told.
-    ended: BTreeMap<(i64, u64), Ended>,
+    ended: BTreeMap<Turn, Ended>,
+    /// The ended runs of each worker, by their numbers.
+    of_worker: HashMap<Rc<str>, BTreeMap<u64, Turn>>,
+    /// Workers that have more of them than `runs`.
+    crowded: BTreeSet<Rc<str>>,
     told: u64,
     scan: Option<ReadDir>,
 }
 
+/// The time of a run's end in milliseconds, and its place in the order of being told.
+type Turn = (i64, u64);
+
 impl Budget {
-    pub(super) fn new(log_dir: PathBuf, limit: u64) -> Self {
+    pub(super) fn new(config: &OutputConfig) -> Self {
         // No directory, no logs; any other trouble shows again, and is told, when something is written.
-        let scan = std::fs::read_dir(&log_dir).ok();
-        Self { log_dir, limit, total: 0, ended: BTreeMap::new(), told: 0, scan }
+        let scan = std::fs::read_dir(&config.log_dir).ok();
+        Self {
+            log_dir: config.log_dir.clone(),
+            limit: config.budget_bytes,
+            runs: usize::try_from(config.runs).unwrap_or(usize::MAX),
+            total: 0,
+            ended: BTreeMap::new(),
+            of_worker: HashMap::new(),
+            crowded: BTreeSet::new(),
+            told: 0,
+            scan,
+        }
     }
 
     /// A live run's files take `now` instead of `before`.
@@ -59,37 +84,77 @@ impl Budget {
     /// A run whose bytes are counted already has ended.
     pub(super) fn ended(&mut self, time: i64, worker: Rc<str>, run: u64, bytes: u64) {
         self.told += 1;
-        self.ended.insert((time, self.told), Ended { worker, run, bytes });
+        let turn = (time, self.told);
+        let runs = self.of_worker.entry(Rc::clone(&worker)).or_default();
+        if let Some(before) = runs.insert(run, turn).and_then(|before| self.ended.remove(&before)) {
+            self.total = self.total.saturating_sub(before.bytes);
+        }
+        if runs.len() > self.runs {
+            self.crowded.insert(Rc::clone(&worker));
+        }
+        self.ended.insert(turn, Ended { worker, run, bytes });
     }
 
     /// A run that had ended goes on. It is counted anew by who goes on with it.
     pub(super) fn revive(&mut self, worker: &str, run: u64) {
-        self.remove(|ended| &*ended.worker == worker && ended.run == run);
+        let Some(runs) = self.of_worker.get_mut(worker) else { return };
+        let turn = runs.remove(&run);
+        if runs.is_empty() {
+            self.of_worker.remove(worker);
+        }
+        if let Some(ended) = turn.and_then(|turn| self.ended.remove(&turn)) {
+            self.total = self.total.saturating_sub(ended.bytes);
+        }
     }
 
     /// A worker's files are gone.
     pub(super) fn forget(&mut self, worker: &str) {
-        self.remove(|ended| &*ended.worker == worker);
-    }
-
-    fn remove(&mut self, which: impl Fn(&Ended) -> bool) {
-        let total = &mut self.total;
-        self.ended.retain(|_, ended| {
-            let goes = which(ended);
-            *total = total.saturating_sub(if goes { ended.bytes } else { 0 });
-            !goes
-        });
+        self.crowded.remove(worker);
+        for turn in self.of_worker.remove(worker).into_iter().flat_map(BTreeMap::into_values) {
+            let bytes = self.ended.remove(&turn).map_or(0, |ended| ended.bytes);
+            self.total = self.total.saturating_sub(bytes);
+        }
     }
 
     /// Deletes the files of the run that ended first; false when none is left.
     pub(super) fn drop_oldest(&mut self) -> bool {
-        let Some((_, ended)) = self.ended.pop_first() else { return false };
-        self.total = self.total.saturating_sub(ended.bytes);
-        let dir = self.log_dir.join(&*ended.worker);
-        if let Err(error) = remove_run(&dir, ended.run) {
-            tracing::warn!(dir = %dir.display(), run = ended.run, %error, "cannot delete old logs");
-        }
+        let Some((_, ended)) = self.ended.first_key_value() else { return false };
+        let (worker, run) = (Rc::clone(&ended.worker), ended.run);
+        self.drop_run(&worker, run);
         true
+    }
+
+    /// Deletes the files of some runs of workers that have too many.
+    pub(super) fn drop_surplus(&mut self, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(worker) = self.crowded.first().map(Rc::clone) else { return };
+            let runs = self.of_worker.get(&worker).filter(|runs| runs.len() > self.runs);
+            match runs.and_then(BTreeMap::first_key_value).map(|(run, _)| *run) {
+                Some(run) => self.drop_run(&worker, run),
+                None => drop(self.crowded.remove(&worker)),
+            }
+        }
+    }
+
+    fn drop_run(&mut self, worker: &str, run: u64) {
+        self.revive(worker, run);
+        let dir = self.log_dir.join(worker);
+        if let Err(error) = remove_run(&dir, run) {
+            tracing::warn!(dir = %dir.display(), run, %error, "cannot delete old logs");
+        }
+    }
+
+    /// Whether there is something to do once nothing else is: logs of earlier supervisors to be taken in, or runs to go.
+    pub(super) fn is_busy(&self) -> bool {
+        self.scan.is_some() || !self.crowded.is_empty()
+    }
+
+    /// Does some of it. Runs that are too many go before more are taken in.
+    pub(super) fn go_on(&mut self, is_live: impl Fn(&str, u64) -> bool) {
+        if self.crowded.is_empty() {
+            self.scan_next(is_live);
+        }
+        self.drop_surplus(SURPLUS_AT_ONCE);
     }
 
     /// Whether logs of earlier supervisors are still to be taken in.
@@ -98,16 +163,15 @@ impl Budget {
     }
 
     /// Takes in the runs of one more directory, but those that `is_live`.
-    pub(super) fn scan_next(&mut self, is_live: impl Fn(&str, u64) -> bool) {
+    fn scan_next(&mut self, is_live: impl Fn(&str, u64) -> bool) {
         let Some(entry) = self.scan.as_mut().and_then(Iterator::next) else {
             self.scan = None;
             return;
         };
         let Some((worker, runs)) = entry.ok().and_then(|entry| runs_in(&entry)) else { return };
-        let known = self.ended.values().filter(|ended| *ended.worker == *worker);
-        let known: HashSet<u64> = known.map(|ended| ended.run).collect();
         for (run, (time, bytes)) in runs {
-            if !known.contains(&run) && !is_live(&worker, run) {
+            let is_known = self.of_worker.get(&worker).is_some_and(|runs| runs.contains_key(&run));
+            if !is_known && !is_live(&worker, run) {
                 self.total = self.total.saturating_add(bytes);
                 self.ended(time, Rc::clone(&worker), run, bytes);
             }

@@ -43,7 +43,8 @@ impl Plane {
         fs::remove_dir_all(&dir).ok();
         fs::create_dir(&dir).unwrap();
         let log_dir = dir.join("logs");
-        let mut config = OutputConfig { log_dir, rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30 };
+        let mut config =
+            OutputConfig { log_dir, rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30, runs: 100 };
         change(&mut config);
         Self::start(dir, config, 64)
     }

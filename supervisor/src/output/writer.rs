@@ -5,7 +5,7 @@
 
 use super::OutputConfig;
 use super::batch::{Batch, READ_BYTES, RunId, Segment};
-use super::budget::Budget;
+use super::budget::{Budget, SURPLUS_WITH_A_RUN};
 use super::drain::now;
 use super::exchange::{Exchange, Job};
 use super::loan::Loan;
@@ -45,7 +45,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(config: OutputConfig, exchange: Arc<Exchange>) -> Self {
-        let budget = Budget::new(config.log_dir.clone(), config.budget_bytes);
+        let budget = Budget::new(&config);
         Self {
             config,
             exchange,
@@ -60,8 +60,8 @@ impl Writer {
     /// Runs until it is told to stop.
     pub(super) fn run(mut self) {
         loop {
-            let Some(job) = self.exchange.next_job(!self.budget.is_scanning()) else {
-                self.scan();
+            let Some(job) = self.exchange.next_job(!self.budget.is_busy()) else {
+                self.go_on();
                 continue;
             };
             match job {
@@ -170,6 +170,7 @@ impl Writer {
             self.open -= usize::from(log.is_open);
             log.close();
             self.budget.ended(now(), log.key.name.on_disk().into(), log.key.run, log.cost);
+            self.budget.drop_surplus(SURPLUS_WITH_A_RUN);
         }
         self.exchange.tell_closed(id);
         self.keep_to_budget();
@@ -203,12 +204,13 @@ impl Writer {
         self.close_some();
     }
 
-    fn scan(&mut self) {
+    /// Does what may wait until there is nothing else to do.
+    fn go_on(&mut self) {
         let runs = &self.runs;
         let is_live = |worker: &str, run| {
             runs.values().any(|log| log.key.run == run && log.key.name.on_disk() == worker)
         };
-        self.budget.scan_next(is_live);
+        self.budget.go_on(is_live);
         if !self.budget.is_scanning() {
             self.keep_to_budget();
         }

@@ -246,3 +246,24 @@ fn following_goes_on_when_the_state_directory_was_moved_away() {
     gob.worker("g").ok("write", write("and later\n", false));
     worker.waits_for("and later");
 }
+
+#[test]
+fn hundreds_of_runs_leave_the_logs_of_the_newest_ones() {
+    let gob = Gob::new();
+    fs::write(gob.dir().join("config.toml"), "[logs]\nruns = 20\n").unwrap();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("start", json!({"graph": "g"}));
+    for _ in 0..300 {
+        conn.ok("restart", json!({"name": "g", "grace_ms": 0}));
+    }
+    let logs = gob.state_dir().join("logs/g");
+    let runs = || {
+        let names = fs::read_dir(&logs).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut runs: Vec<u64> = names.map(|name| name.split('.').next().unwrap().parse().unwrap()).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        runs
+    };
+    assert!(wait::until(DEADLINE, || runs() == (281..=301).collect::<Vec<u64>>()), "{:?}", runs());
+    assert!(fs::read_dir(&logs).unwrap().count() <= 3 * 21);
+}

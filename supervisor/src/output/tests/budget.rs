@@ -78,3 +78,52 @@ fn logs_of_earlier_supervisors_count() {
     assert!(!plane.config.log_dir.join("old/3.stdout.log.1").exists());
     assert_eq!(runs(&plane, "new"), [1]);
 }
+
+#[test]
+fn each_worker_keeps_the_logs_of_its_newest_runs() {
+    let mut plane = Plane::with(|config| config.runs = 3);
+    let mut live = plane.attach(&key("live", 1));
+    live.out("x");
+    for run in 1..=9 {
+        finished(&mut plane, &key("a", run), 10);
+        finished(&mut plane, &key("live", run + 1), 0);
+    }
+    assert_eq!(runs(&plane, "a"), [7, 8, 9]);
+    assert_eq!(runs(&plane, "live"), [1, 8, 9, 10], "a live run is none of them");
+    assert_eq!(fs::read_dir(plane.config.log_dir.join("a")).unwrap().count(), 9, "three files each");
+    // A run that goes on is none of them either, until it ends again.
+    let again = plane.attach(&key("a", 8));
+    finished(&mut plane, &key("a", 10), 10);
+    assert_eq!(runs(&plane, "a"), [7, 8, 9, 10]);
+    drop(again);
+    assert_eq!(plane.report(), FromOutput::Closed { key: key("a", 8) });
+    plane.settle();
+    assert_eq!(runs(&plane, "a"), [8, 9, 10]);
+}
+
+#[test]
+fn runs_that_earlier_supervisors_left_beyond_their_number_go_beside_the_output() {
+    let mut plane = Plane::with(|config| {
+        config.runs = 10;
+        for worker in ["a", "b"] {
+            let dir = config.log_dir.join(worker);
+            fs::create_dir_all(&dir).unwrap();
+            for run in 1..=1_000_u64 {
+                for file in ["stdout.log", "stderr.log"] {
+                    File::create(dir.join(format!("{run}.{file}"))).unwrap();
+                }
+            }
+        }
+    });
+    finished(&mut plane, &key("new", 1), 10);
+    let files = |worker: &str| fs::read_dir(plane.config.log_dir.join(worker)).unwrap().count();
+    let until = std::time::Instant::now() + DEADLINE;
+    while files("a") + files("b") > 40 {
+        assert!(std::time::Instant::now() < until, "{} and {}", files("a"), files("b"));
+        plane.settle();
+    }
+    for worker in ["a", "b"] {
+        assert_eq!(files(worker), 20);
+        assert!(plane.path(&key(worker, 991), Stream::Stdout).exists(), "the newest stay");
+    }
+}
