@@ -4,7 +4,7 @@ use crate::readiness::gob;
 use gob_tests::Gob;
 use gob_tests::conn::Conn;
 use gob_tests::process::Handle;
-use gob_tests::script::{Http, Step, Write};
+use gob_tests::script::{Child, Http, Step, Write};
 use gob_tests::wait::{DEADLINE, until, while_time_passes};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -117,6 +117,19 @@ fn who_says_that_it_stops_is_stopping() {
     assert_eq!(watcher.event("worker_stopping", "g")["actor"], "supervisor");
     gob.release("g", "exit");
     watcher.event("worker_ceded", "g");
+}
+
+#[test]
+fn who_goes_on_in_the_background_is_not_said_to_have_given_way() {
+    let lines = "readiness = \"notify\"\nexit_zero = \"ceded\"";
+    let daemon = Step::Child(Child { detach: true, env_clear: true, ..Child::default() });
+    let (gob, mut watcher, _) = started(lines, &["end"], &[daemon, say("READY=1"), go("end"), Step::Exit(0)]);
+    gob.release("g", "end");
+    let ended = watcher.event("worker_stopped", "g");
+    assert_eq!(ended["worker"]["state"], "idle");
+    let reason = ended["worker"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("its leader exited 0 and left pid "), "{reason}");
+    assert!(reason.ends_with("have the program stay in the foreground"), "{reason}");
 }
 
 #[test]

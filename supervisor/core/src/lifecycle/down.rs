@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::kind::RestartOn;
-use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Name, Receipt, WireError};
+use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Name, Receipt, Signalled, WireError};
 
 /// So many runs in a row may lose their port before that counts as a failure.
 const LOST_PORTS: u32 = 3;
@@ -68,6 +68,9 @@ impl Core {
         let code =
             if ending.timed_out { ErrorCode::ServerStartTimeout } else { ErrorCode::ServerStartFailed };
         worker.shown.last_lines = last_lines;
+        if let Some(left) = left_by_leader(&then, &exit, &receipt) {
+            worker.shown.reason = Some(left);
+        }
         if worker.ready_mono_ms.is_none() {
             // Its port may be the reason.
             worker.last_port = None;
@@ -153,8 +156,9 @@ impl Core {
                 self.publish(EventKind::WorkerFailed, actor, Some(name));
             }
             Then::Policy { was_ready_ms, asked } => {
-                let may_cede = !asked && *exit == Exit::Code { code: 0 };
-                self.follow_policy(name, exit, was_ready_ms, may_cede, asked);
+                let then = Then::Policy { was_ready_ms, asked };
+                let left = left_by_leader(&then, exit, receipt);
+                self.follow_policy(name, exit, was_ready_ms, left, asked);
             }
         }
         let run = self.workers.get(name).map_or(0, |worker| worker.run);
@@ -165,18 +169,21 @@ impl Core {
         }
     }
 
-    pub(super) fn follow_policy(
+    /// What follows an end that nobody asked for. `left` tells of processes that the leader left.
+    fn follow_policy(
         &mut self,
         name: &Name,
         exit: &Exit,
         was_ready_ms: Option<u64>,
-        may_cede: bool,
+        left: Option<String>,
         unwell: bool,
     ) {
         let jitter = next_random(&mut self.config.seed);
         let now = self.now.mono_ms;
         let Some(worker) = self.workers.get_mut(name) else { return };
         let zero = *exit == Exit::Code { code: 0 };
+        // A program that gives way to a peer leaves nothing; one that goes on in the background does.
+        let may_cede = zero && !unwell && left.is_none();
         let event = if may_cede && worker.kind.exit_zero_ceded {
             worker.shown.reason = Some("exited 0: a peer took the graph over".into());
             self.settle(name, Phase::Ceded);
@@ -194,6 +201,9 @@ impl Core {
                 }
                 Verdict::Rest => {
                     self.settle(name, Phase::Idle);
+                    if let Some(worker) = self.workers.get_mut(name) {
+                        worker.shown.reason = left;
+                    }
                     EventKind::WorkerStopped
                 }
                 Verdict::GiveUp(times) => {
@@ -229,4 +239,20 @@ impl Core {
 /// What follows the reason of a worker that is down for good: where more is to be found, if there is more.
 fn pointer(name: &Name, exit: &Exit) -> String {
     if has_run(exit) { format!(": {}", see_logs(name)) } else { String::new() }
+}
+
+/// What is said of a leader that ended with code 0, unasked, while processes that it had begun went on; `None` when it left
+/// none.
+fn left_by_leader(then: &Then, exit: &Exit, receipt: &Receipt) -> Option<String> {
+    let is_unasked = matches!(then, Then::Policy { asked: false, .. });
+    if !is_unasked || *exit != (Exit::Code { code: 0 }) {
+        return None;
+    }
+    let killed = |process: &&Signalled| process.signals.iter().any(|signal| signal == "SIGKILL");
+    let mut left = receipt.signalled.iter().filter(killed);
+    let (first, others) = (left.next()?.pid, left.count());
+    let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+    Some(format!(
+        "its leader exited 0 and left pid {first}{others} behind, ended with it: have the program stay in the foreground"
+    ))
 }

@@ -1,11 +1,14 @@
 //! How workers and the supervisor come to their end, and who is told what.
 
+use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, code, killed, name, start, started_by, stop_force, stop_within, view};
 use crate::worker::Phase;
-use crate::{ConnId, Effect, Input, Now};
+use crate::{ConnId, Effect, Input, Now, RunKey};
 use gob_protocol::request::{Force, Hello};
-use gob_protocol::{Actor, Data, ErrorCode, EventKind, Name, Owner, Request, State, Timestamp};
+use gob_protocol::{
+    Actor, Data, ErrorCode, EventKind, Exit, Name, Owner, Receipt, Request, Signalled, State, Timestamp,
+};
 use std::vec::Vec;
 
 #[test]
@@ -176,4 +179,44 @@ fn the_earlier_deadline_wins() {
         world.now = 50;
     }
     world.settles();
+}
+
+#[test]
+fn who_leaves_a_daemon_behind_has_not_given_way_to_a_peer() {
+    let killed = |pid, signal: &str| Signalled {
+        pid,
+        start_time: 3,
+        signals: std::vec![signal.into()],
+        ended_ms: Some(1),
+        error: None,
+    };
+    let swept = |world: &mut World, signalled: Vec<Signalled>| {
+        let key = RunKey { name: name("w"), run: view(world).run };
+        let receipt = Receipt { signalled, survivors: Vec::new() };
+        world.feed(Input::Swept { key, receipt, last_lines: Vec::new(), port_taken: false }).expect("swept");
+        (view(world).state, view(world).reason.unwrap_or_default())
+    };
+    let left = "its leader exited 0 and left pid 1000 behind";
+    for (exit, signalled, want, says) in [
+        (0, Vec::new(), State::Ceded, "a peer took the graph over"),
+        (0, std::vec![killed(1_000, "SIGKILL")], State::Idle, left),
+        (0, std::vec![killed(1_000, "SIGKILL"), killed(1_001, "SIGKILL")], State::Idle, "and 1 more"),
+        (0, std::vec![killed(1_000, "SIGTERM")], State::Ceded, "a peer took the graph over"),
+        (3, std::vec![killed(1_000, "SIGKILL")], State::Backoff, "exited 3"),
+    ] {
+        let mut world = started_by(CLI);
+        world.takes(&Step::Exited(name("w"), Exit::Code { code: exit }));
+        let (state, reason) = swept(&mut world, signalled);
+        assert!(state == want && reason.contains(says), "{exit}: {state:?}, {reason}");
+    }
+    // Whoever waits for it to become ready is told so too, and that is a failure.
+    let mut world = World::new(kind());
+    world.takes(&Step::Join(CLI, "cli"));
+    let asked = world.asks(CLI, start("w"));
+    world.takes(&Step::Spawned(name("w")));
+    world.takes(&Step::Exited(name("w"), Exit::Code { code: 0 }));
+    let (state, reason) = swept(&mut world, std::vec![killed(1_000, "SIGKILL")]);
+    assert!(state == State::Backoff && reason.contains(left), "{state:?}, {reason}");
+    let error = world.answer(CLI, asked).unwrap().as_ref().unwrap_err();
+    assert!(error.message.contains("have the program stay in the foreground"), "{error:?}");
 }
