@@ -254,7 +254,7 @@ fn a_journal_that_cannot_be_written_is_told() {
     gob.ctl(["start", "demo"]).ok();
     assert!(gob.status()["journal_failures"].as_u64() >= Some(2), "{}", gob.status());
     let status = gob.ctl(["status"]).ok();
-    assert!(status.contains("\n  journal      could not be written "), "{status}");
+    assert!(status.contains("\n  journal  could not be written "), "{status}");
     says(&doctor(&gob, &[]).1, "journal", "warn", "could not be written");
     fs::remove_dir(gob.state_dir().join("journal")).unwrap();
 }

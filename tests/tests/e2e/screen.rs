@@ -12,7 +12,7 @@ const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 fn watch(gob: &Gob, more: &[&str]) -> Terminal {
     let args = ["list", "--watch", "--color", "never"].iter().chain(more).copied();
     let terminal = Terminal::session(gob.ctl(args), 80);
-    terminal.wait_for(|shown| shown.contains("n23") && shown.contains("ready"));
+    terminal.wait_for(|shown| shown.contains("n00") && shown.contains("ready"));
     terminal
 }
 
@@ -20,7 +20,7 @@ fn watch(gob: &Gob, more: &[&str]) -> Terminal {
 fn a_list_that_is_watched_leaves_nothing_behind_however_it_ends() {
     let gob = Gob::new();
     let names: Vec<String> = (0..24).map(|number| format!("n{number:02}")).collect();
-    gob.ctl(["start", "n23"]).ok();
+    gob.ctl(["start", "n00"]).ok();
     let mut terminal = watch(&gob, &[]);
     gob.ctl(["start"].into_iter().chain(names.iter().map(String::as_str))).ok();
     terminal.wait_for(|shown| shown.contains("… and 3 more"));
@@ -34,7 +34,7 @@ fn a_list_that_is_watched_leaves_nothing_behind_however_it_ends() {
     let (inside, after) = shown.rsplit_once(LEAVE).unwrap();
     assert_eq!(after, "", "{shown:?}");
     assert!(inside.split("\x1b[H").all(|frame| frame.matches('\n').count() < 24), "{shown:?}");
-    gob.ctl(["start", "n23"]).ok();
+    gob.ctl(["start", "n00"]).ok();
     for (signal, wanted) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGQUIT, 131)] {
         let terminal = watch(&gob, &[]);
         Handle::open(terminal.pid()).unwrap().signal(signal);
@@ -49,7 +49,7 @@ fn a_list_that_is_watched_leaves_nothing_behind_however_it_ends() {
 #[test]
 fn a_watched_list_that_is_stopped_gives_the_terminal_back_for_that_time() {
     let gob = Gob::new();
-    gob.ctl(["start", "n23"]).ok();
+    gob.ctl(["start", "n00"]).ok();
     let terminal = watch(&gob, &[]);
     let process = Handle::open(terminal.pid()).unwrap();
     process.signal(Signal::SIGTSTP);

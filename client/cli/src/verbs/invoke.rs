@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::import::{Step, import};
 use crate::progress::Progress;
 use crate::table::{Align, Narrower, fitted};
-use crate::terminal::prose_width;
+use crate::terminal::{fold, prose_width};
 use crate::text::{escape, shell_word};
 use crate::{json, out};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -126,11 +126,14 @@ fn help(context: &Context, name: Option<&Name>) -> Result<u8, Failure> {
         }
         Some((name, Err(_))) => {
             let name = name.as_argument();
-            out::print(&format!(
-                "\nIts requests are listed once it is up and tells them: gobctl start {name}\n"
-            ))?;
+            let text =
+                format!("\nIts requests are listed once it is up and tells them: gobctl start {name}\n");
+            out::print(&fold(&text, prose_width()))?;
         }
-        None => out::print("\ngobctl invoke GRAPH --help lists the requests of a graph that is up.\n")?,
+        None => {
+            let text = "\ngobctl invoke GRAPH --help lists the requests of a graph that is up.\n";
+            out::print(&fold(text, prose_width()))?;
+        }
     }
     Ok(0)
 }

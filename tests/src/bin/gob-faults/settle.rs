@@ -6,7 +6,7 @@ use crate::link::{Link, Lost};
 use crate::output;
 use crate::recorder::Recorder;
 use crate::shared::{Shared, lock};
-use crate::truth::{self, Truth};
+use crate::truth::{self, Proc, Truth};
 use crate::vitals::Vitals;
 use gob_protocol::answer::{ListData, SubscribeData};
 use gob_protocol::{State, View};
@@ -202,7 +202,10 @@ fn against_truth(
         return Some(format!("said to be alive are {live:?}, and there are {leaders:?}"));
     }
     let tags: BTreeSet<u64> = truth.leaders().map(|(_, proc)| proc.tag).collect();
-    let stray = truth.workers.iter().find(|proc| !tags.contains(&proc.tag))?;
+    // A process that lost its environment may be of a run that could not be marked.
+    let any_unmarked = tags.iter().any(|tag| truth::is_unmarked(*tag));
+    let is_known = |proc: &&Proc| tags.contains(&proc.tag) || (proc.tag == truth::UNMARKED && any_unmarked);
+    let stray = truth.workers.iter().find(|proc| !is_known(proc))?;
     Some(format!("left of an ended run: {}", gob_tests::process::describe(stray.pid)))
 }
 

@@ -13,6 +13,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// Stands for the tag of a process that has neither a tag nor its run in its environment.
 pub const UNMARKED: u64 = 0;
 
+/// No tag has the highest bit.
+const NO_TAG: u64 = 1 << 63;
+
 /// A process of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proc {
@@ -103,8 +106,12 @@ fn run_in_environment(pid: i32) -> u64 {
     }
     let mut hasher = DefaultHasher::new();
     own.hash(&mut hasher);
-    // No tag has the highest bit.
-    hasher.finish() | 1 << 63
+    hasher.finish() | NO_TAG
+}
+
+/// Whether this stands for the tag of a run that could not be marked.
+pub fn is_unmarked(tag: u64) -> bool {
+    tag & NO_TAG != 0
 }
 
 /// The processes that carry this tag and are alive.
