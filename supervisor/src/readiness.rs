@@ -11,9 +11,9 @@ mod probe;
 pub(crate) mod sockets;
 
 pub(crate) use ports::{NoPort, Ports, with_port};
+pub(crate) use sockets::Tree;
 
 use crate::foreign::Sighting;
-use crate::sys::tag::Tag;
 use gob_core::{Note, RunKey, Target};
 use gob_protocol::Name;
 use gob_protocol::handshake::Handshake;
@@ -91,28 +91,28 @@ impl Readiness {
     }
 
     /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
-    pub(crate) fn probe(&mut self, key: RunKey, target: Target, tag: Tag) {
-        let task = probe::until_ready(key.clone(), target, tag, self.looks.clone(), self.found.clone());
+    pub(crate) fn probe(&mut self, key: RunKey, target: Target, tree: Tree) {
+        let task = probe::until_ready(key.clone(), target, tree, self.looks.clone(), self.found.clone());
         if let Some(old) = self.probes.insert(key, tokio::task::spawn_local(task)) {
             old.abort();
         }
     }
 
     /// Looks at a target once.
-    pub(crate) fn look(&self, key: RunKey, target: Target, tag: Tag, limit: Duration) {
+    pub(crate) fn look(&self, key: RunKey, target: Target, tree: Tree, limit: Duration) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
-            let failure = probe::once(&target, tag, &looks, limit).await.err();
+            let failure = probe::once(&target, tree, &looks, limit).await.err();
             // Without a loop nobody waits for it.
             found.send(Found::Looked { key, failure }).await.unwrap_or_default();
         });
     }
 
     /// Finds out on which address of the loopback interface a run listens that told its port alone; it is ready already.
-    pub(crate) fn locate(&self, key: RunKey, handshake: Handshake, tag: Tag) {
+    pub(crate) fn locate(&self, key: RunKey, handshake: Handshake, tree: Tree) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
-            let (handshake, ports) = probe::located(handshake, tag, &looks).await;
+            let (handshake, ports) = probe::located(handshake, tree, &looks).await;
             // Without a loop nobody waits for it.
             found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
         });
@@ -127,7 +127,7 @@ impl Readiness {
 
     /// Asks a run to end by an HTTP request, such as `POST /v1/shutdown`; where its tag is given, only if it is of its tree
     /// who listens there.
-    pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String, of: Option<Tag>) {
+    pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String, of: Option<Tree>) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
             let asked = probe::ask_to_end(&endpoint, &request, of, &looks);

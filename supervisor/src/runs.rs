@@ -11,6 +11,7 @@ use crate::disks::Disks;
 use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
 use crate::program;
+use crate::readiness::Tree;
 use crate::sys::clock;
 use crate::sys::closing;
 use crate::sys::fds::Spare;
@@ -249,9 +250,10 @@ impl Runs {
         self.by_tag.get(self.by_key.get(key)?)?.lock.clone()
     }
 
-    /// The tag that a run's processes carry.
-    pub(crate) fn tag(&self, key: &RunKey) -> Option<Tag> {
-        self.by_key.get(key).copied()
+    /// Whose sockets are a run's.
+    pub(crate) fn tree(&self, key: &RunKey) -> Option<Tree> {
+        let run = self.by_tag.get(self.by_key.get(key)?)?;
+        Some(Tree { tag: run.tag, leader: (!run.tagged).then_some(run.leader) })
     }
 
     /// What all processes of this supervisor's runs have in common.
@@ -371,7 +373,7 @@ impl Runs {
             let members = self.members_with(tag, adopted);
             let Some(run) = self.by_tag.get_mut(&tag) else { return false };
             if run.sweeping && members.len() >= MANY {
-                run.kill_as_seen(&self.spare);
+                run.kill_as_seen(&members, &self.spare);
             } else if run.sweeping {
                 run.kill(&members, &self.spare);
             } else {

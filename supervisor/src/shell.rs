@@ -189,15 +189,15 @@ impl Shell {
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
             Effect::StopHttp { key, endpoint, request, look } => {
                 self.runs.ask(&key);
-                let of = if look { self.runs.tag(&key) } else { None };
+                let of = if look { self.runs.tree(&key) } else { None };
                 if look && of.is_none() {
                     return Some(Input::StopAnswered { key, taken: false });
                 }
                 self.readiness.stop(key, endpoint, request, of);
             }
             Effect::Probe { key, target } => {
-                if let Some(tag) = self.runs.tag(&key) {
-                    self.readiness.probe(key, target, tag);
+                if let Some(tree) = self.runs.tree(&key) {
+                    self.readiness.probe(key, target, tree);
                 }
             }
             Effect::ProbeOnce { key, target, timeout_ms } => return self.probe_once(key, target, timeout_ms),
@@ -308,8 +308,8 @@ impl Shell {
 
     /// Has the address found on which a run listens that told no more than its port.
     fn locate(&mut self, key: RunKey, handshake: Handshake) {
-        match self.runs.tag(&key) {
-            Some(tag) => self.readiness.locate(key, handshake, tag),
+        match self.runs.tree(&key) {
+            Some(tree) => self.readiness.locate(key, handshake, tree),
             // It is gone, and the core drops what comes of it.
             None => self.input(Input::Ready { key, handshake, ports: Vec::new() }),
         }
@@ -327,8 +327,8 @@ impl Shell {
             return Some(Input::Probed { key, failure });
         }
         let limit = Duration::from_millis(timeout_ms);
-        let tag = self.runs.tag(&key)?;
-        self.readiness.look(key, target, tag, limit);
+        let tree = self.runs.tree(&key)?;
+        self.readiness.look(key, target, tree, limit);
         None
     }
 

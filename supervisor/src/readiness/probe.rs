@@ -1,8 +1,7 @@
 //! One probe: looks at its target until that is ready. Whoever wants no more of it aborts its task.
 
-use super::sockets::{Listener, Looks};
+use super::sockets::{Listener, Looks, Tree};
 use super::{Found, http};
-use crate::sys::tag::Tag;
 use gob_core::{RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
@@ -26,12 +25,12 @@ const SHOWN: usize = 4;
 pub(super) type Ready = (Option<String>, Vec<Port>);
 
 /// Looks again and again, ever more rarely, and tells of it.
-pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, looks: Looks, found: Sender<Found>) {
+pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: Looks, found: Sender<Found>) {
     let begun = Instant::now();
     let (mut between, longest) = BETWEEN;
     let mut told = String::new();
     loop {
-        let error = match attempt(&target, Some(tag), tag, &looks, ATTEMPT).await {
+        let error = match attempt(&target, Some(tree), tree, &looks, ATTEMPT).await {
             Ok((endpoint, ports)) => {
                 // Nothing but its port is known of it.
                 let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
@@ -41,7 +40,7 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, looks: Lo
         };
         // That another process answers there is told at once: the run may be about to die of it.
         if error.kind() == io::ErrorKind::AddrInUse || begun.elapsed() > QUIET {
-            let status = format!("{}: {error}{}", describe(&target), elsewhere(&target, tag, &looks).await);
+            let status = format!("{}: {error}{}", describe(&target), elsewhere(&target, tree, &looks).await);
             if status != told {
                 told.clone_from(&status);
                 found.send(Found::NotYet { key: key.clone(), status }).await.unwrap_or_default();
@@ -54,10 +53,10 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tag: Tag, looks: Lo
 
 /// Puts the address on which the run's tree listens in place of one that stands for either loopback address. Where that can't
 /// be told, 127.0.0.1.
-pub(super) async fn located(handshake: Handshake, tag: Tag, looks: &Looks) -> (Handshake, Vec<Port>) {
+pub(super) async fn located(handshake: Handshake, tree: Tree, looks: &Looks) -> (Handshake, Vec<Port>) {
     let endpoint = handshake.endpoint.as_deref().unwrap_or_default();
     let candidates = http::addresses(endpoint).unwrap_or_default();
-    let listening = looks.listening(tag).await.unwrap_or_default();
+    let listening = looks.listening(tree).await.unwrap_or_default();
     let own = listening.iter().map(|(address, _)| *address).find(|address| candidates.contains(address));
     let endpoint = own.or(candidates.first().copied()).map(|address| format!("http://{address}"));
     let ports = listening.into_iter().map(|(_, port)| port).collect();
@@ -65,7 +64,7 @@ pub(super) async fn located(handshake: Handshake, tag: Tag, looks: &Looks) -> (H
 }
 
 /// Where the run's tree listens, for the case that it is not where the probe looks; empty where the target is no port.
-async fn elsewhere(target: &Target, tag: Tag, looks: &Looks) -> String {
+async fn elsewhere(target: &Target, tree: Tree, looks: &Looks) -> String {
     let port = match target {
         Target::Http { port, .. } => *port,
         Target::Connect { address } => http::socket_addresses(address).first().map(SocketAddr::port),
@@ -74,7 +73,7 @@ async fn elsewhere(target: &Target, tag: Tag, looks: &Looks) -> String {
     if port.is_none() {
         return String::new();
     }
-    let bound = looks.bound(tag).await.unwrap_or_default();
+    let bound = looks.bound(tree).await.unwrap_or_default();
     if bound.is_empty() {
         return "; it listens on no port".to_owned();
     }
@@ -87,9 +86,9 @@ async fn elsewhere(target: &Target, tag: Tag, looks: &Looks) -> String {
 ///
 /// # Errors
 /// `AddrInUse` when another process listens there.
-async fn make_sure(address: SocketAddr, tag: Tag, looks: &Looks) -> io::Result<Vec<Port>> {
+async fn make_sure(address: SocketAddr, tree: Tree, looks: &Looks) -> io::Result<Vec<Port>> {
     let port = address.port();
-    match looks.listener(tag, address).await? {
+    match looks.listener(tree, address).await? {
         Listener::Ours(ports) => Ok(ports),
         Listener::SomebodyElse => {
             let words = format!("somebody else answers on port {port}");
@@ -100,24 +99,29 @@ async fn make_sure(address: SocketAddr, tag: Tag, looks: &Looks) -> io::Result<V
 }
 
 /// Looks once, and says what was seen when that is not what it should be.
-pub(super) async fn once(target: &Target, tag: Tag, looks: &Looks, limit: Duration) -> Result<Ready, String> {
-    let attempt = attempt(target, None, tag, looks, limit).await;
+pub(super) async fn once(
+    target: &Target,
+    tree: Tree,
+    looks: &Looks,
+    limit: Duration,
+) -> Result<Ready, String> {
+    let attempt = attempt(target, None, tree, looks, limit).await;
     attempt.map_err(|error| format!("{}: {error}", describe(target)))
 }
 
-/// Asks whoever is at an endpoint to end, by an HTTP request; where a tag is given, only a process that carries it.
+/// Asks whoever is at an endpoint to end, by an HTTP request; where a tree is given, only a process of it.
 ///
 /// # Errors
 /// When the endpoint is not on the loopback interface, nobody answers there, or another process does.
 pub(super) async fn ask_to_end(
     endpoint: &str,
     request: &str,
-    of: Option<Tag>,
+    of: Option<Tree>,
     looks: &Looks,
 ) -> io::Result<u16> {
     let ask = async |address| {
-        if let Some(tag) = of {
-            make_sure(address, tag, looks).await?;
+        if let Some(tree) = of {
+            make_sure(address, tree, looks).await?;
         }
         http::ask(address, request).await
     };
@@ -158,11 +162,11 @@ fn describe(target: &Target) -> String {
 }
 
 /// Looks once, for `limit` at most at each address. With `of`, an answer on a port that was not looked up counts only when it
-/// came from a process of that tag: it may be from whoever was there before.
+/// came from a process of that tree: it may be from whoever was there before.
 async fn attempt(
     target: &Target,
-    of: Option<Tag>,
-    tag: Tag,
+    of: Option<Tree>,
+    tree: Tree,
     looks: &Looks,
     limit: Duration,
 ) -> io::Result<Ready> {
@@ -173,14 +177,16 @@ async fn attempt(
             let ask = async |address: SocketAddr| {
                 within(each, get(address, path, *status)).await?;
                 let ports = match of {
-                    Some(tag) => make_sure(address, tag, looks).await?,
+                    Some(tree) => make_sure(address, tree, looks).await?,
                     None => Vec::new(),
                 };
                 Ok((Some(format!("http://{address}")), ports))
             };
             first(&addresses, ask).await
         }
-        Target::Http { port: None, path, status } => within(limit, discover(path, *status, tag, looks)).await,
+        Target::Http { port: None, path, status } => {
+            within(limit, discover(path, *status, tree, looks)).await
+        }
         Target::Connect { address } => within(limit, connect(address)).await,
         Target::Output => not_from_outside(),
     }
@@ -215,8 +221,8 @@ async fn get(address: SocketAddr, path: &str, expected: u16) -> io::Result<()> {
 }
 
 /// Asks everybody in the run's tree who listens.
-async fn discover(path: &str, status: u16, tag: Tag, looks: &Looks) -> io::Result<Ready> {
-    let listening = looks.listening(tag).await?;
+async fn discover(path: &str, status: u16, tree: Tree, looks: &Looks) -> io::Result<Ready> {
+    let listening = looks.listening(tree).await?;
     let ports = || listening.iter().map(|(_, port)| port.clone()).collect();
     let mut last = io::Error::other("it listens on no port yet");
     for (address, _) in &listening {
@@ -236,7 +242,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     /// A tag that nobody carries.
-    const NOBODY: Tag = Tag(1);
+    const NOBODY: Tree = Tree { tag: crate::sys::tag::Tag(1), leader: None };
 
     #[test]
     fn the_main_thread_does_not_look_for_ports_itself() {

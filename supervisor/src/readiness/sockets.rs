@@ -2,6 +2,7 @@
 //! kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by their inodes (proc(5)).
 
 use crate::off_thread;
+use crate::sys::children;
 use crate::sys::process;
 use crate::sys::tag::Tag;
 use gob_protocol::view::Port;
@@ -17,6 +18,15 @@ const LISTENING: &str = "0A";
 /// So many looks go on at once; each costs as much as there are processes and sockets.
 const AT_ONCE: usize = 4;
 
+/// Whose sockets are meant: all processes that carry a run's tag, and where its processes could not be marked, its leader and all
+/// below it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tree {
+    pub(crate) tag: Tag,
+    /// The leader of a run that carries no tag.
+    pub(crate) leader: Option<i32>,
+}
+
 /// Looks at sockets beside the main thread, which has no time for it.
 #[derive(Debug, Clone)]
 pub(super) struct Looks(Arc<Semaphore>);
@@ -27,18 +37,18 @@ impl Looks {
     }
 
     /// Where to reach the run's listening sockets from this machine, each with its port and process.
-    pub(super) async fn listening(&self, tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
-        self.look(move || listening(tag)).await
+    pub(super) async fn listening(&self, tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
+        self.look(move || listening(tree)).await
     }
 
     /// Who of the run's tree listens where this address leads.
-    pub(super) async fn listener(&self, tag: Tag, address: SocketAddr) -> io::Result<Listener> {
-        self.look(move || listener(tag, address)).await
+    pub(super) async fn listener(&self, tree: Tree, address: SocketAddr) -> io::Result<Listener> {
+        self.look(move || listener(tree, address)).await
     }
 
     /// Where the run's tree listens, also where that is not reached on the loopback interface.
-    pub(super) async fn bound(&self, tag: Tag) -> io::Result<Vec<SocketAddr>> {
-        self.look(move || bound(tag)).await
+    pub(super) async fn bound(&self, tree: Tree) -> io::Result<Vec<SocketAddr>> {
+        self.look(move || bound(tree)).await
     }
 
     async fn look<T: Send + 'static>(
@@ -66,23 +76,29 @@ pub(super) enum Listener {
     Nobody,
 }
 
-fn listening(tag: Tag) -> io::Result<Vec<(SocketAddr, Port)>> {
-    listening_of(tree(tag)?)
+fn listening(tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
+    listening_of(members(tree)?)
 }
 
-fn tree(tag: Tag) -> io::Result<impl Iterator<Item = i32>> {
-    let members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
+fn members(Tree { tag, leader }: Tree) -> io::Result<impl Iterator<Item = i32>> {
+    let mut members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    // Its number may be another process's by now, which is no child of ours.
+    if let Some(leader) = leader.and_then(process::seen).filter(|leader| leader.parent == own) {
+        members.extend(children::below(leader.id.pid));
+        members.push(leader);
+    }
     Ok(members.into_iter().map(|found| found.id.pid))
 }
 
-fn bound(tag: Tag) -> io::Result<Vec<SocketAddr>> {
-    let holders = Holders::of(tree(tag)?);
+fn bound(tree: Tree) -> io::Result<Vec<SocketAddr>> {
+    let holders = Holders::of(members(tree)?);
     let own = table().into_iter().filter(|(_, inode)| holders.by_inode.contains_key(inode));
     Ok(own.map(|(address, _)| address).collect())
 }
 
-fn listener(tag: Tag, address: SocketAddr) -> io::Result<Listener> {
-    let ours = Holders::of(tree(tag)?);
+fn listener(tree: Tree, address: SocketAddr) -> io::Result<Listener> {
+    let ours = Holders::of(members(tree)?);
     let all = table();
     let mut there = all.iter().filter(|(at, _)| leads_to(address, *at)).peekable();
     Ok(if there.peek().is_none() {
@@ -214,8 +230,8 @@ mod tests {
         let listener = std::net::TcpListener::bind(("0.0.0.0", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let me = i32::try_from(std::process::id()).unwrap();
-        let tag = Tag(crate::sys::tag::of(me).unwrap());
-        let found = listening(tag).unwrap();
+        let tree = Tree { tag: Tag(crate::sys::tag::of(me).unwrap()), leader: None };
+        let found = listening(tree).unwrap();
         let ours = found.iter().find(|(address, _)| address.port() == port).unwrap();
         assert_eq!((ours.0.ip(), ours.1.pid), (IpAddr::V4(Ipv4Addr::LOCALHOST), me));
     }
@@ -223,11 +239,12 @@ mod tests {
     fn whose_port_it_is() {
         let listener_at = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener_at.local_addr().unwrap();
-        let me = Tag(crate::sys::tag::of(i32::try_from(std::process::id()).unwrap()).unwrap());
+        let tag = Tag(crate::sys::tag::of(i32::try_from(std::process::id()).unwrap()).unwrap());
+        let me = Tree { tag, leader: None };
         let Listener::Ours(ports) = listener(me, address).unwrap() else { panic!("not ours") };
         assert!(ports.iter().any(|port| port.port == address.port()));
         // A tag that nobody carries.
-        assert_eq!(listener(Tag(1), address).unwrap(), Listener::SomebodyElse);
+        assert_eq!(listener(Tree { tag: Tag(1), leader: None }, address).unwrap(), Listener::SomebodyElse);
         drop(listener_at);
         assert_eq!(listener(me, address).unwrap(), Listener::Nobody);
     }

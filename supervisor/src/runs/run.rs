@@ -105,10 +105,9 @@ impl Run {
         }
     }
 
-    /// Kills whoever carries the run's tag the moment that it is seen. Of hundreds that go on as their own children, those at
-    /// the end of a list would be gone when their turn comes.
-    pub(super) fn kill_as_seen(&mut self, spare: &Spare) {
-        self.kill(&[], spare);
+    /// Kills whoever carries the run's tag the moment that it is seen, and then these members. Of hundreds that go on as their
+    /// own children, those at the end of a list would be gone when their turn comes.
+    pub(super) fn kill_as_seen(&mut self, members: &[Found], spare: &Spare) {
         let pids = spare.with_room(process::pids).into_iter().flatten().flatten();
         let tag = self.tag;
         for pid in pids.filter(|pid| tag::of(*pid) == Some(tag.0)).take(KILLED_AT_ONCE) {
@@ -118,6 +117,8 @@ impl Run {
                 self.note_signal(&found, "SIGKILL", sent);
             }
         }
+        // Those among them that have lost the tag, and the group.
+        self.kill(members, spare);
     }
 
     /// Kills one process; `None` when it has ended meanwhile, or can't be examined now.

@@ -2,6 +2,7 @@
 
 use crate::readiness::gob;
 use gob_tests::Gob;
+use gob_tests::process;
 use gob_tests::script::{Http, Step};
 use gob_tests::wait;
 use serde_json::{Value, json};
@@ -111,4 +112,22 @@ fn a_port_that_the_kind_says_is_that_one_or_none() {
     assert_eq!(error["details"]["errno"], "EADDRINUSE");
     drop(taken);
     assert_eq!(port_of(&conn.ok("start", json!({"graph": "g"}))["worker"]), port);
+}
+
+#[test]
+fn a_server_that_cannot_be_marked_is_found_by_its_leader() {
+    // A hard limit on file locks below every mark; lowering one needs no right.
+    for lines in [
+        "readiness = { type = \"http\", path = \"/\", timeout = \"10s\" }\nstop = { http = \"POST /end\", grace = \"20s\" }",
+        "readiness = { type = \"http\", path = \"/\", port = \"discover\", timeout = \"10s\" }",
+    ] {
+        let gob = gob(true, lines);
+        let gobd = gob.gobd_pid();
+        assert!(process::limit_locks(gobd, (1_000, 1_000)).is_some(), "the limit of a process of ours");
+        let worker = start(&gob, Http { takes_shutdown: true, ..Http::default() });
+        assert_eq!(worker["state"], "ready", "{worker}");
+        assert_eq!(gob.status()["unmarked_runs"], 1);
+        let data = gob.connect_as("cli").ok("stop", json!({"name": "g"}));
+        assert_eq!(data["receipt"]["survivors"], json!([]), "{data}");
+    }
 }
