@@ -37,6 +37,20 @@ fn nothing_there_is_nothing_wrong_and_nothing_is_started() {
 }
 
 #[test]
+fn a_keeper_that_gave_up_is_told_until_another_supervisor_has_begun() {
+    let world = World::new();
+    let program = installed(&world);
+    let log = world.state().join("gobd.log");
+    let last = "2026-11-28T10:00:00Z gob-keeper: the supervisor ended 11 times within 60 s, last with SIGSEGV; giving up\n";
+    std::fs::write(&log, format!("a line\n{last}")).unwrap();
+    let found = check(&world, &program, &[], "supervisor");
+    let told = "the keeper gave up at 2026-11-28T10:00:00Z: the supervisor ended 11 times within 60 s, last with SIGSEGV";
+    says(&found, "warn", &[told, "the next command starts a new one"]);
+    std::fs::write(&log, format!("{last}2026-11-28T10:01:00Z INFO gobd: serving\n")).unwrap();
+    says(&check(&world, &program, &[], "supervisor"), "ok", &["none runs"]);
+}
+
+#[test]
 fn another_program_on_the_socket_is_named() {
     for (bytes, said) in [
         (

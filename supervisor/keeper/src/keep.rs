@@ -1,6 +1,7 @@
 //! The keeper's life: start the supervisor, wait, clear up after it, start it again.
 //!
-//! Owns the one child and the count of its deaths. Blocks in `sigwaitinfo`; nothing wakes it while nothing happens.
+//! Owns the one child and the count of its deaths. Blocks in `sigwaitinfo`; nothing wakes it while nothing happens. Between
+//! two restarts it pauses, for longer each time.
 
 use crate::error::Error;
 use crate::locks::Locks;
@@ -18,6 +19,12 @@ use std::time::{Duration, Instant};
 const MAX_RESTARTS: usize = 10;
 /// The time in which [`MAX_RESTARTS`] are counted.
 const WINDOW: Duration = Duration::from_secs(60);
+
+/// The pause before the second restart within [`WINDOW`], which doubles with each. There is none before the first: a supervisor
+/// that died once is missed at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The supervisor's exit code for "starting me again would end the same way" (EX_CONFIG of sysexits.h).
 const DO_NOT_RESTART: u8 = 78;
@@ -49,7 +56,11 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
         if stopping || ended == Ended::Code(DO_NOT_RESTART) {
             return Ok(ExitCode::from(ended.exit_code()));
         }
-        restarts.count(Instant::now(), ended)?;
+        let pause = restarts.count(Instant::now(), ended)?;
+        if is_stopped_within(pause) {
+            log::event("asked to stop while the supervisor was to be started again");
+            return Ok(ExitCode::from(ended.exit_code()));
+        }
         locks.renew(&paths)?;
         if let Err(error) = log::find_again(&paths.state) {
             // For want of a log nobody shall be without a supervisor: what is still open has to do.
@@ -88,13 +99,33 @@ fn wait_for(supervisor: Pid, stopping: &mut bool) -> Ended {
     }
 }
 
+/// Pauses before a restart; true when the keeper is asked to stop meanwhile. What ends is reaped: it outlived an earlier sweep.
+fn is_stopped_within(pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        match sys::wait_for_notice_within(left) {
+            Some(Notice::Stop) => return true,
+            Some(Notice::Child) => {
+                while let Reaped::Child(..) = sys::reap_any() {}
+                sweep::kill_children(None);
+            }
+            // The next supervisor reads the configuration anyway.
+            Some(Notice::Reload) | None => {}
+        }
+    }
+}
+
 /// When the supervisor was started again, the last [`MAX_RESTARTS`] times.
 #[derive(Debug, Default)]
 struct Restarts(VecDeque<Instant>);
 
 impl Restarts {
-    /// Counts one more, unless that would be too many.
-    fn count(&mut self, now: Instant, last: Ended) -> Result<(), Error> {
+    /// Counts one more, unless that would be too many, and returns the pause before it.
+    fn count(&mut self, now: Instant, last: Ended) -> Result<Duration, Error> {
         while self.0.front().is_some_and(|then| now.duration_since(*then) >= WINDOW) {
             self.0.pop_front();
         }
@@ -102,8 +133,10 @@ impl Restarts {
             let (count, seconds) = (MAX_RESTARTS + 1, WINDOW.as_secs());
             return Err(Error::GaveUp { count, seconds, last: last.to_string() });
         }
+        let doubled = self.0.len().checked_sub(1).and_then(|times| u32::try_from(times).ok());
+        let pause = doubled.map_or(Duration::ZERO, |times| FIRST_PAUSE * 2_u32.saturating_pow(times));
         self.0.push_back(now);
-        Ok(())
+        Ok(pause.min(LONGEST_PAUSE))
     }
 }
 
@@ -130,7 +163,17 @@ mod tests {
         }
         let late = start + Duration::from_secs(59);
         assert!(matches!(restarts.count(late, Ended::Code(1)), Err(Error::GaveUp { count: 11, .. })));
-        restarts.count(start + WINDOW, Ended::Code(1)).unwrap();
+        assert_eq!(restarts.count(start + WINDOW, Ended::Code(1)).unwrap(), LONGEST_PAUSE);
         assert!(restarts.count(start + WINDOW, Ended::Code(1)).is_err());
+    }
+
+    #[test]
+    fn each_pause_is_twice_the_one_before_it_until_a_quiet_minute() {
+        let (mut restarts, start) = (Restarts::default(), Instant::now());
+        let mut pause = |after: Duration| restarts.count(start + after, Ended::Code(1)).unwrap().as_millis();
+        let pauses: Vec<_> = (0..10).map(|n| pause(Duration::from_millis(n))).collect();
+        assert_eq!(pauses, [0, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
+        let quiet = WINDOW * 2;
+        assert_eq!([pause(quiet), pause(quiet)], [0, 100]);
     }
 }

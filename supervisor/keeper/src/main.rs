@@ -2,8 +2,8 @@
 //!
 //! It takes the two locks that decide who lives, is a child subreaper, starts gobd, and when gobd dies it kills
 //! every process that gobd left behind and starts gobd again. It owns the locks and the life of one child, nothing
-//! else: no socket, no configuration, no thread, no timer. It is kept this small so that there is next to nothing
-//! in it that could die.
+//! else: no socket, no configuration, no thread, and no time but the pause before a restart. It is kept this small so
+//! that there is next to nothing in it that could die.
 //!
 //! The way through: arguments → paths → let go of the caller → directories → locks → keep.
 

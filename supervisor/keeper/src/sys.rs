@@ -153,6 +153,12 @@ pub(crate) fn wait_for_notice() -> Notice {
     }
 }
 
+/// The same, `limit` at most.
+pub(crate) fn wait_for_notice_within(limit: Duration) -> Option<Notice> {
+    let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
+    notice(wait_signal(&set, limit))
+}
+
 /// Takes the wishes that wait, if any, without sleeping; the ends of children stay.
 pub(crate) fn pending_notices() -> impl Iterator<Item = Notice> {
     let set = signal_set(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);

@@ -6,10 +6,12 @@ use super::{Check, fail, ok, warn};
 use crate::failure::Failure;
 use crate::lock_holder::Holder;
 use crate::process;
-use crate::text::took;
+use crate::text::{escape, took};
 use crate::verbs::status::journal_trouble;
 use gob_client::Error;
 use gob_client::protocol::ErrorCode;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 const WHAT: &str = "supervisor";
@@ -74,7 +76,7 @@ fn journal(answers: &Answers) -> Check {
 /// Nobody answers: right if nobody holds the lock either.
 fn nobody(scene: &Scene) -> Check {
     let Some(Holder { pid, program }) = &scene.lock else {
-        return ok(WHAT, "none runs; the first request starts one");
+        return given_up(scene).unwrap_or_else(|| ok(WHAT, "none runs; the first request starts one"));
     };
     let below = process::own().into_iter().any(|process| process.parent == *pid && process.name == "gobd");
     if program == "gob-keeper" && !below {
@@ -88,6 +90,33 @@ fn nobody(scene: &Scene) -> Check {
     let found =
         format!("nobody answers, but pid {pid} ({program}) holds {}", scene.dirs.lock_file().display());
     fail(WHAT, found, format!("gobctl daemon logs -n 20; {}; nothing is broken open", look_at(*pid)))
+}
+
+/// So much of the end of the log is read.
+const TAIL_BYTES: u64 = 16 * 1024;
+
+/// The last line of the log is that of a keeper that gave up: nothing has begun since.
+fn given_up(scene: &Scene) -> Option<Check> {
+    let mut log = File::open(scene.dirs.daemon_log())
+        .ok()
+        .filter(|log| log.metadata().is_ok_and(|log| log.is_file()))?;
+    let len = log.metadata().ok()?.len();
+    log.seek(SeekFrom::Start(len.saturating_sub(TAIL_BYTES))).ok()?;
+    let mut tail = Vec::new();
+    log.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
+    let tail = String::from_utf8_lossy(&tail);
+    let (time, said) = tail.trim_end().lines().next_back()?.split_once(" gob-keeper: ")?;
+    let why = said.strip_suffix("; giving up")?;
+    let found = format!(
+        "none runs; the keeper gave up at {}: {}; the next command starts a new one",
+        escape(time),
+        escape(why)
+    );
+    Some(warn(
+        WHAT,
+        found,
+        "gobctl daemon logs -n 40 says how it ended each time; then gobctl ping starts it",
+    ))
 }
 
 fn trouble(scene: &Scene, failure: &Failure) -> Check {

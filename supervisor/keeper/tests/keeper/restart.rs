@@ -1,9 +1,10 @@
 //! What follows the supervisor's end: the sweep, the next start, or the keeper's own end.
 
-use crate::home::{Home, children, finish, read_to_end};
+use crate::home::{DEADLINE, Home, children, finish, read_to_end};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::time::{Duration, Instant};
 
 #[test]
 fn nothing_is_left_of_a_killed_supervisor_and_the_next_one_starts() {
@@ -56,10 +57,11 @@ fn ten_restarts_and_then_the_reason() {
     let mut home = Home::new("say $*\nkill -SEGV $$\n");
     let mut command = home.keeper();
     let (keeper, ready) = home.spawn_with_ready(&mut command);
-    let mut starts = Vec::new();
+    let (mut starts, begun) = (Vec::new(), Instant::now());
     for _ in 0..11 {
         starts.push(home.event());
     }
+    assert!(begun.elapsed() > Duration::from_secs(20), "it pauses between them, five seconds at last");
     let (code, text) = finish(keeper);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("ended 11 times within 60 s, last with SIGSEGV; giving up"), "{text}");
@@ -70,6 +72,26 @@ fn ten_restarts_and_then_the_reason() {
         "only the first can be waited for"
     );
     assert_eq!(read_to_end(ready), "", "the keeper does not hold the ready pipe");
+}
+
+#[test]
+fn a_stop_is_heard_in_the_pause_before_a_restart() {
+    let mut home = Home::new("say up\nkill -SEGV $$\n");
+    let mut command = home.keeper();
+    let keeper = home.spawn(&mut command);
+    // The seventh start ends at once too, and three seconds pass before the next one.
+    for _ in 0..7 {
+        home.event();
+    }
+    let (pid, begun) = (Pid::from_raw(keeper.id().cast_signed()), Instant::now());
+    while !children(pid).is_empty() {
+        assert!(begun.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+    kill(pid, Signal::SIGTERM).unwrap();
+    let (code, text) = finish(keeper);
+    assert_eq!(code, Some(128 + Signal::SIGSEGV as i32), "{text}");
+    assert!(begun.elapsed() < Duration::from_secs(3) && !home.has_event(), "{:?}", begun.elapsed());
 }
 
 #[test]
