@@ -28,6 +28,9 @@ pub struct Framer {
 /// A buffer that grew for one large frame is given back once it is empty and larger than this, in bytes.
 const KEEP_CAPACITY: usize = 256 * 1024;
 
+/// The most that an empty buffer has after [`Framer::give_back`], in bytes.
+const IDLE_CAPACITY: usize = 4 * 1024;
+
 impl Framer {
     /// Creates a framer for lines of at most `limit` bytes, newline not counted.
     #[must_use]
@@ -92,6 +95,19 @@ impl Framer {
         rest
     }
 
+    /// Gives the buffer back where all of it was handed out and it is not small.
+    pub fn give_back(&mut self) {
+        if self.head == self.buf.len() && self.buf.capacity() > IDLE_CAPACITY {
+            self.drop_buffer();
+        }
+    }
+
+    /// Returns how many bytes of memory the buffer takes.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.buf.capacity()
+    }
+
     fn overflow(&mut self) -> Option<FrameTooLong> {
         if self.discarding {
             self.drop_buffer();
@@ -140,6 +156,22 @@ mod tests {
             }
         }
         out
+    }
+
+    #[test]
+    fn an_empty_buffer_is_given_back_and_one_with_half_a_frame_stays() {
+        let mut framer = Framer::new(1 << 20);
+        framer.extend(&[b'x'; 100_000]);
+        framer.extend(b"\n");
+        framer.give_back();
+        assert!(framer.held_bytes() > 100_000, "its frame was not taken yet");
+        assert!(framer.next_frame().is_some());
+        framer.give_back();
+        assert_eq!(framer.held_bytes(), 0);
+        framer.extend(&[b'y'; 100_000]);
+        assert!(framer.next_frame().is_none());
+        framer.give_back();
+        assert_eq!(framer.partial().len(), 100_000);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::conn;
 use crate::desk::Desk;
 use crate::disks::Disks;
+use crate::memory::{Memory, Share};
 use crate::sys::fds::{self, Shares};
 use gob_core::ConnId;
 use gob_protocol::{ErrorCode, WireError, envelope};
@@ -27,8 +28,9 @@ pub(crate) async fn accept(
     mut listeners: mpsc::Receiver<UnixListener>,
     desk: Desk,
     disks: Disks,
+    memory: Rc<Memory>,
 ) {
-    let mut door = Door::new(listener, desk, disks);
+    let mut door = Door::new(listener, desk, disks, memory);
     loop {
         tokio::select! {
             accepted = door.listener.accept() => match accepted {
@@ -45,6 +47,7 @@ struct Door {
     listener: UnixListener,
     desk: Desk,
     disks: Disks,
+    memory: Rc<Memory>,
     /// Given up for a moment to turn somebody away when there are no descriptors.
     reserve: Option<File>,
     /// Connections that are open, and how many may be.
@@ -57,11 +60,12 @@ struct Door {
 }
 
 impl Door {
-    fn new(listener: UnixListener, desk: Desk, disks: Disks) -> Self {
+    fn new(listener: UnixListener, desk: Desk, disks: Disks, memory: Rc<Memory>) -> Self {
         Self {
             listener,
             desk,
             disks,
+            memory,
             reserve: File::open("/dev/null").ok(),
             open: Rc::default(),
             shares: Shares::now(),
@@ -81,9 +85,10 @@ impl Door {
         self.last += 1;
         let (conn, open) = (ConnId(self.last), Rc::clone(&self.open));
         let (desk, disks) = (self.desk.clone(), self.disks.clone());
+        let share = Share::new(Rc::clone(&self.memory));
         open.set(open.get() + 1);
         tokio::task::spawn_local(async move {
-            conn::serve(conn, pid, stream, desk, disks).await;
+            conn::serve(conn, pid, stream, desk, disks, share).await;
             open.set(open.get() - 1);
         });
     }

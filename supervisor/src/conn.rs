@@ -5,10 +5,11 @@
 
 use crate::desk::Desk;
 use crate::disks::Disks;
+use crate::memory::Share;
 use crate::outbound::Outbound;
 use crate::sys::wire::Wire;
 use gob_core::{ConnId, Input};
-use gob_protocol::envelope::{frame_too_long, parse_request};
+use gob_protocol::envelope::{frame_too_long, parse_request, write_response};
 use gob_protocol::limits::{MAX_PATH_BYTES, MAX_REQUEST_BYTES};
 use gob_protocol::{ErrorCode, Framer, Incoming, Rejected, Request, WireError};
 use std::cell::RefCell;
@@ -26,7 +27,14 @@ const TURN_REQUESTS: usize = 32;
 const READ_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until its client is gone.
-pub(crate) async fn serve(conn: ConnId, pid: Option<i32>, stream: UnixStream, desk: Desk, disks: Disks) {
+pub(crate) async fn serve(
+    conn: ConnId,
+    pid: Option<i32>,
+    stream: UnixStream,
+    desk: Desk,
+    disks: Disks,
+    share: Share,
+) {
     let wire = match Wire::new(stream) {
         Ok(wire) => wire,
         Err(error) => return tracing::warn!(%error, "a connection is lost"),
@@ -38,7 +46,7 @@ pub(crate) async fn serve(conn: ConnId, pid: Option<i32>, stream: UnixStream, de
     }
     desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&outbound)));
     // A connection ends for one reason that matters to nobody else: its client is gone.
-    read_requests(conn, &outbound, &desk, &disks).await.unwrap_or_default();
+    read_requests(conn, &outbound, &desk, &disks, share).await.unwrap_or_default();
     outbound.close();
     if !desk.is_over() {
         desk.turn(|shell| shell.disconnected(conn));
@@ -56,7 +64,13 @@ impl Drop for Told<'_> {
     }
 }
 
-async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk, disks: &Disks) -> io::Result<()> {
+async fn read_requests(
+    conn: ConnId,
+    outbound: &Outbound,
+    desk: &Desk,
+    disks: &Disks,
+    mut share: Share,
+) -> io::Result<()> {
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
     loop {
         if desk.is_over() {
@@ -82,6 +96,12 @@ async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk, disks: &D
         if outbound.is_closed() || outbound.is_done() {
             return Ok(());
         }
+        framer.give_back();
+        share.waits(outbound.bytes());
+        if !share.holds(framer.held_bytes()) {
+            refuse(outbound);
+            return Ok(());
+        }
         tokio::select! {
             end = read(&outbound.wire, &mut framer), if may_read => {
                 if end? {
@@ -99,6 +119,15 @@ async fn read_requests(conn: ConnId, outbound: &Outbound, desk: &Desk, disks: &D
             () = outbound.changed.notified() => {}
         }
     }
+}
+
+/// Says that unfinished requests take too much; the connection ends with that.
+fn refuse(outbound: &Outbound) {
+    let error = WireError::new(ErrorCode::Busy, "unfinished requests take too much memory")
+        .hint("send requests whole and at once, and try again")
+        .details(serde_json::json!({"limit": "unfinished requests"}));
+    outbound.reply(|line| write_response::<()>(line, None, Err(&error)).unwrap_or_default());
+    outbound.flush();
 }
 
 /// Reads once; true at the end of the stream. Loses nothing when it is cancelled.

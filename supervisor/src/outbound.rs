@@ -95,6 +95,11 @@ impl Outbound {
         self.at_end.get() && self.unanswered.get() == 0 && self.is_empty()
     }
 
+    /// What waits for the client.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.get() == 0
     }

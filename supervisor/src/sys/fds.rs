@@ -193,6 +193,15 @@ pub(crate) fn share_one_arena() {
     }
 }
 
+/// Has the allocator give back to the system what is free anywhere in it, not only at its end.
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: an integer only; the allocator locks itself.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The user that this process runs as.
 pub(crate) fn uid() -> u32 {
     // SAFETY: takes nothing and cannot fail.

@@ -2,7 +2,9 @@
 
 use gob_tests::Gob;
 use gob_tests::conn::Conn;
+use gob_tests::wait::{self, DEADLINE};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const REFUSED: &str = include_str!("../../../protocol/golden/refused.jsonl");
 
@@ -181,4 +183,50 @@ fn a_client_that_reads_nothing_is_not_read_for_ever_and_nobody_else_waits() {
     assert_eq!(other.ok("ping", json!({}))["pong"], true);
     let status = other.ok("status", json!({}));
     assert!(status["rss_bytes"].as_u64().unwrap() < 64 << 20, "{status}");
+}
+
+/// The supervisor's resident memory.
+fn rss(gob: &Gob) -> u64 {
+    gob.status()["rss_bytes"].as_u64().unwrap()
+}
+
+#[test]
+fn half_requests_of_hundreds_of_clients_are_bounded_together() {
+    let gob = Gob::new();
+    let half = [b"{\"id\":1,\"type\":\"ping\",\"x\":\"".as_slice(), &vec![b'x'; 900 * 1024]].concat();
+    let mut conns: Vec<_> = (0..120).map(|_| gob.connect()).collect();
+    // Who is refused meanwhile is not read on.
+    for conn in &mut conns {
+        conn.try_send(&half).unwrap_or_default();
+    }
+    let held = rss(&gob);
+    assert!(held < 140 << 20, "{held}");
+    let refused =
+        conns.iter_mut().filter_map(|conn| conn.frame_within(Duration::from_millis(1))).collect::<Vec<_>>();
+    assert!((40..120).contains(&refused.len()), "{}", refused.len());
+    for refusal in refused {
+        assert_eq!(refusal["error"]["code"], "busy", "{refusal}");
+        assert_eq!(refusal["error"]["details"], json!({"limit": "unfinished requests"}));
+    }
+    assert_eq!(gob.connect().ok("ping", json!({}))["pong"], true, "small requests are served");
+    drop(conns);
+    // What they had is given back within moments.
+    assert!(wait::until(DEADLINE, || rss(&gob) < 40 << 20), "{} after {held}", rss(&gob));
+}
+
+#[test]
+fn what_clients_did_not_read_is_given_back_when_they_are_gone() {
+    let gob = Gob::new();
+    let line = b"{\"id\":1,\"type\":\"status\"}\n".repeat(1000);
+    let deaf: Vec<_> = (0..50)
+        .map(|_| {
+            let mut conn = gob.connect();
+            conn.stream().set_nonblocking(true).unwrap();
+            while conn.try_send(&line).is_ok() {}
+            conn
+        })
+        .collect();
+    let held = rss(&gob);
+    drop(deaf);
+    assert!(wait::until(DEADLINE, || rss(&gob) < 40 << 20), "{} after {held}", rss(&gob));
 }

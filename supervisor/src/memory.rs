@@ -1,0 +1,129 @@
+//! What clients may have of the supervisor's memory, and giving it back to the system once they have it no more.
+//!
+//! Owns the count of bytes that were read of requests and could not be served yet, over all connections. A frame may have a
+//! mebibyte, and hundreds of clients may each send half of one.
+
+use crate::sys::fds;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What unfinished requests of all connections may take together.
+const MAX_UNFINISHED_BYTES: usize = 64 << 20;
+/// A connection that holds no more than this is served even so: it is what small requests need.
+const SMALL_BYTES: usize = 16 * 1024;
+
+/// So many freed bytes are worth a look at what the system can have.
+const WORTH_BYTES: usize = 4 << 20;
+/// How long to let be after that, for more may be freed meanwhile.
+const CALM: Duration = Duration::from_secs(1);
+/// And then before the next time: to look takes a moment, in which nobody is served.
+const REST: Duration = Duration::from_secs(9);
+
+/// The account of all connections.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    unfinished: Cell<usize>,
+    freed: Cell<usize>,
+    worth: Notify,
+}
+
+impl Memory {
+    /// Notes that so many bytes were freed.
+    pub(crate) fn freed(&self, bytes: usize) {
+        self.freed.set(self.freed.get().saturating_add(bytes));
+        if self.freed.get() >= WORTH_BYTES {
+            self.worth.notify_one();
+        }
+    }
+
+    /// Gives freed memory back for as long as the supervisor lives. Wakes up only when there is some.
+    pub(crate) async fn give_back(self: Rc<Self>) {
+        loop {
+            self.worth.notified().await;
+            tokio::time::sleep(CALM).await;
+            self.freed.set(0);
+            fds::give_memory_back();
+            tokio::time::sleep(REST).await;
+        }
+    }
+}
+
+/// One connection's part of the account.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of: Rc<Memory>,
+    unfinished: usize,
+    /// The most that waited for the client since all of it was written.
+    unwritten: usize,
+}
+
+impl Share {
+    pub(crate) const fn new(of: Rc<Memory>) -> Self {
+        Self { of, unfinished: 0, unwritten: 0 }
+    }
+
+    /// Notes what the connection's unfinished requests take; false when that is too much for all together, and this one is
+    /// not among those that take little.
+    pub(crate) fn holds(&mut self, bytes: usize) -> bool {
+        let before = std::mem::replace(&mut self.unfinished, bytes);
+        let all = self.of.unfinished.get().saturating_sub(before).saturating_add(bytes);
+        self.of.unfinished.set(all);
+        if bytes < before {
+            self.of.freed(before - bytes);
+        }
+        bytes <= SMALL_BYTES || all <= MAX_UNFINISHED_BYTES
+    }
+
+    /// Notes what waits for the client.
+    pub(crate) fn waits(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.unwritten = self.unwritten.max(bytes);
+        } else if self.unwritten > 0 {
+            self.of.freed(std::mem::take(&mut self.unwritten));
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.holds(0);
+        self.waits(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_unfinished_requests_are_bounded_together_and_small_ones_are_not() {
+        let memory = Rc::new(Memory::default());
+        let mut shares: Vec<Share> = (0..64).map(|_| Share::new(Rc::clone(&memory))).collect();
+        assert!(shares.iter_mut().all(|share| share.holds(1 << 20)));
+        let (mut large, mut small) = (Share::new(Rc::clone(&memory)), Share::new(Rc::clone(&memory)));
+        assert!(!large.holds(SMALL_BYTES + 1) && small.holds(SMALL_BYTES));
+        drop((shares.pop(), large));
+        assert!(small.holds(1 << 20), "there is room again");
+        drop((shares, small));
+        assert_eq!(memory.unfinished.get(), 0);
+    }
+
+    #[test]
+    fn what_is_freed_is_given_back_once_it_is_worth_it() {
+        let memory = Rc::new(Memory::default());
+        let mut share = Share::new(Rc::clone(&memory));
+        share.waits(WORTH_BYTES - 1);
+        share.waits(7);
+        assert_eq!(memory.freed.get(), 0, "it waits");
+        share.waits(0);
+        share.waits(0);
+        assert_eq!(memory.freed.get(), WORTH_BYTES - 1);
+        share.holds(1);
+        drop(share);
+        assert_eq!(memory.freed.get(), WORTH_BYTES);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(memory.worth.notified());
+    }
+}
