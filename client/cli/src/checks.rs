@@ -7,6 +7,7 @@ mod deadline;
 mod directories;
 mod disks;
 mod inherited;
+mod kernel;
 mod limits;
 mod logs;
 mod orphans;
@@ -91,13 +92,14 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         fixed.extend(stale::mend(&scene));
         fixed.extend(logs::mend(&scene));
     }
-    let subjects: [Subject<Scene>; 13] = [
+    let subjects: [Subject<Scene>; 14] = [
         ("supervisor", supervisor::look),
         ("programs", programs::look),
         ("directories", directories::look),
         ("disks", disks::look),
         ("places", places::look),
         ("stale files", stale::look),
+        ("kernel", kernel::look),
         ("limits", limits::look),
         ("inherited", inherited::look),
         ("logout", session::look),

@@ -295,3 +295,40 @@ fn what_is_missing_wrong_or_of_another_version() {
     std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).unwrap();
     says(&check(&world, &program, &[], "configuration"), "fail", &["0666"]);
 }
+
+#[test]
+fn problems_come_last_and_alone_where_it_is_to_be_quiet() {
+    let world = World::new();
+    let program = installed(&world);
+    // Neither a script nor a program. Another process writes it, as in `script`.
+    let worker = world.dir.join("libexec/gob-graph-worker");
+    let write = std::process::Command::new("sh").args(["-c", "printf x > \"$0\""]).arg(&worker).status();
+    assert!(write.unwrap().success());
+    script(&world.dir.join("libexec/gobd"), "echo gobd 0.0.9");
+    let found = check(&world, &program, &[], "gob-graph-worker");
+    says(&found, "fail", &["cannot be run", "os error 8"]);
+    let ran = doctor(&world, &program, &[]);
+    let marks: Vec<&str> =
+        ran.stdout.lines().filter(|line| !line.starts_with("     ")).map(|line| &line[..4]).collect();
+    assert!(
+        marks.is_sorted_by_key(|mark| ["ok  ", "warn", "FAIL"].iter().position(|each| each == mark)),
+        "{ran:?}"
+    );
+    assert!(marks.contains(&"ok  ") && marks.contains(&"warn") && marks.last() == Some(&"FAIL"), "{ran:?}");
+    let quiet = doctor(&world, &program, &["-q"]);
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(1), ""));
+    assert!(!quiet.stdout.contains("ok  ") && quiet.stdout.contains("FAIL gob-graph-worker"), "{quiet:?}");
+}
+
+#[test]
+fn a_runtime_directory_that_cannot_be_made_fails() {
+    let world = World::new();
+    let program = installed(&world);
+    std::fs::remove_dir(world.dir.join("run")).unwrap();
+    symlink(world.dir.join("nowhere"), world.dir.join("run")).unwrap();
+    let mut command = world.command_of(&program, &["doctor", "--json"]);
+    command.env("GOB_RUNTIME_DIR", world.dir.join("run/gob"));
+    let ran = support::Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("can't be made"), "{ran:?}");
+}

@@ -2,24 +2,44 @@
 //! call on it takes a deadline. So each look has a thread of its own, which is left behind when it takes too long.
 
 use super::{Check, warn};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Something that is being looked at.
 pub(super) struct Look<T>(Receiver<T>);
 
 impl<T: Send + 'static> Look<T> {
-    /// Begins it. Its thread ends with the program at the latest.
+    /// Begins it. Its thread ends with the program at the latest. Where no thread can be had it looks at once, without a bound.
     pub(super) fn begin(look: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self::begin_by(look, |job| std::thread::Builder::new().spawn(job).map(drop))
+    }
+
+    fn begin_by(
+        look: impl FnOnce() -> T + Send + 'static,
+        spawn: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<()>,
+    ) -> Self {
         let (sender, receiver) = channel();
-        std::thread::spawn(move || sender.send(look()).ok());
+        // A thread that can't be made takes what it was given down with it, so both have a hand on it.
+        let work = Arc::new(Mutex::new(Some((look, sender))));
+        let theirs = Arc::clone(&work);
+        if spawn(Box::new(move || run(&theirs))).is_err() {
+            run(&work);
+        }
         Self(receiver)
     }
 
     /// What it came to; nothing when it has not come to anything by then.
     pub(super) fn end(self, deadline: Instant) -> Option<T> {
         self.0.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    }
+}
+
+fn run<T>(work: &Mutex<Option<(impl FnOnce() -> T, Sender<T>)>>) {
+    let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((look, sender)) = taken {
+        sender.send(look()).ok();
     }
 }
 
@@ -47,7 +67,12 @@ pub(super) fn each<S: Send + Sync + 'static>(
 mod tests {
     use super::super::{Level, ok};
     use super::*;
-    use std::sync::Mutex;
+
+    #[test]
+    fn where_no_thread_can_be_had_it_is_looked_at_all_the_same() {
+        let look = Look::begin_by(|| 7, |_| Err(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(look.end(Instant::now()), Some(7));
+    }
 
     #[test]
     fn what_hangs_is_named_and_holds_up_nobody_else() {

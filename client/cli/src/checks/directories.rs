@@ -4,7 +4,7 @@
 //! own files in it.
 
 use super::scene::Scene;
-use super::{Check, Fixed, fail, ok, warn};
+use super::{Check, Fixed, Level, fail, ok, warn};
 use crate::text::shell_path;
 use gob_client::address::MAX_PATH_BYTES;
 use gob_client::{Dirs, Error};
@@ -57,15 +57,20 @@ fn runtime(dirs: &Dirs) -> Check {
                 format!("{cause}{}", cause.cause().map(|cause| format!(": {cause}")).unwrap_or_default());
             fail(RUNTIME, found, remedy(RUNTIME, path))
         }
-        Ok(None) => match path.parent().filter(|parent| !parent.is_dir()) {
-            Some(parent) => {
-                let found = format!("{shown} is not there, nor is {}", parent.display());
-                let hint =
-                    format!("mkdir -m 700 -p {}, or log in anew where the system makes it", parent.display());
-                warn(RUNTIME, found, hint)
+        Ok(None) => {
+            let check = absent(RUNTIME, path);
+            match path.parent().filter(|parent| check.level != Level::Fail && !parent.is_dir()) {
+                Some(parent) => {
+                    let found = format!("{shown} is not there, nor is {}", parent.display());
+                    let hint = format!(
+                        "mkdir -m 700 -p {}, or log in anew where the system makes it",
+                        shell_path(parent)
+                    );
+                    warn(RUNTIME, found, hint)
+                }
+                None => check,
             }
-            None => absent(RUNTIME, path),
-        },
+        }
         Ok(Some(_)) => {
             let length = dirs.socket().as_os_str().as_bytes().len();
             // What is behind it for a worker: its directory, a hash of its name, `.sock`.
@@ -151,8 +156,15 @@ fn remedy(what: &str, path: &Path) -> String {
 /// How a directory that is not there will come to be, or why it will not.
 fn absent(what: &'static str, path: &Path) -> Check {
     let shown = path.display();
-    let above = path.ancestors().skip(1).find(|dir| dir.exists());
+    // A link that leads nowhere is there, and nothing can be made below it.
+    let above = path.ancestors().skip(1).find(|dir| symlink_metadata(dir).is_ok());
     match above {
+        Some(above) if !above.is_dir() => {
+            let found =
+                format!("{shown} is not there and can't be made: {} is no directory", above.display());
+            let hint = "correct XDG_RUNTIME_DIR, or choose other directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR";
+            fail(what, found, hint)
+        }
         Some(above) if access(above, AccessFlags::W_OK | AccessFlags::X_OK).is_err() => {
             let found = format!("{shown} is not there, and {} may not be written to", above.display());
             fail(what, found, "choose other directories: GOB_RUNTIME_DIR, GOB_STATE_DIR, GOB_DATA_DIR")

@@ -4,16 +4,20 @@ use super::scene::Scene;
 use super::supervisor::RESTART;
 use super::{Check, fail, ok, warn};
 use crate::process;
+use crate::text::shell_path;
 use gob_client::siblings;
-use std::io::Read;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A program that does not tell its version within this time is not asked again.
 const PATIENCE: Duration = Duration::from_secs(2);
-const MAX_TOLD: u64 = 256;
+const MAX_TOLD: usize = 256;
 
 /// Their checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
@@ -31,7 +35,14 @@ fn sibling(name: &'static str) -> Check {
     };
     let found = path.display().to_string();
     let (ours, wanted) = (env!("CARGO_PKG_VERSION"), format!("{name} {}", env!("CARGO_PKG_VERSION")));
-    match version(&path) {
+    let told = match version(&path) {
+        Ok(told) => told,
+        Err(NotRun { what, error }) => {
+            let found = format!("{found} cannot be run: {what}: {error}");
+            return fail(name, found, way_out(&error, &path));
+        }
+    };
+    match told {
         Some(told) if told == wanted => ok(name, format!("{found} ({ours})")),
         Some(told) => {
             let found = format!("{found} says `{told}`, and gobctl is {ours}");
@@ -43,25 +54,67 @@ fn sibling(name: &'static str) -> Check {
     }
 }
 
-/// What `--version` says. Nothing of this environment reaches the program, so that one that takes the flag for
+/// What kept a program from being run.
+struct NotRun {
+    what: &'static str,
+    error: io::Error,
+}
+
+/// What to do about it.
+fn way_out(error: &io::Error, path: &Path) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EAGAIN | Errno::ENOMEM) => {
+            "this user has as many processes as it may, or there is no memory: end some, or raise ulimit -u"
+                .to_owned()
+        }
+        Some(Errno::EMFILE | Errno::ENFILE) => "close files, or raise ulimit -n".to_owned(),
+        _ => format!(
+            "ls -l /dev/null {0}; namei -l {0}; this user needs to read and execute it",
+            shell_path(path)
+        ),
+    }
+}
+
+/// What `--version` says; nothing when it says nothing of the kind. Nothing of this environment reaches the program, so that one that takes the flag for
 /// something else finds no supervisor's directory.
-fn version(path: &Path) -> Option<String> {
+fn version(path: &Path) -> Result<Option<String>, NotRun> {
+    // Opened here, so that it is told from the program's own trouble.
+    let null = |write: bool| {
+        let opened = File::options().read(!write).write(write).open("/dev/null");
+        opened.map_err(|error| NotRun { what: "/dev/null", error })
+    };
     let mut command = Command::new(path);
     command.arg("--version").env_clear().env("GOB_RUNTIME_DIR", "/nonexistent/gob");
     command.env("GOB_STATE_DIR", "/nonexistent/gob").current_dir("/");
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let stdout = child.stdout.take()?;
-    let (send, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.take(MAX_TOLD).read_to_string(&mut text);
-        send.send(read.ok().map(|_| text)).ok();
-    });
-    let text = told.recv_timeout(PATIENCE).ok().flatten();
+    command.stdin(null(false)?).stdout(Stdio::piped()).stderr(null(true)?);
+    let mut child = command.spawn().map_err(|error| NotRun { what: "to start it", error })?;
+    let text = child.stdout.take().and_then(|stdout| first_words(stdout, Instant::now() + PATIENCE));
     // An unreaped child of ours: its number is its own. One that has ended already takes no notice.
     child.kill().ok();
-    child.wait().ok()?;
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && !text.contains('\n'))
+    child.wait().ok();
+    Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && !text.contains('\n')))
+}
+
+/// What a program says up to its end; nothing when that takes too long. Without a thread, of which there may be none to have.
+fn first_words(mut stdout: ChildStdout, deadline: Instant) -> Option<String> {
+    let mut said = Vec::new();
+    let mut chunk = [0; MAX_TOLD];
+    while said.len() < MAX_TOLD {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(1..) => {}
+            Err(Errno::EINTR) if !left.is_zero() => continue,
+            _ => return None,
+        }
+        match stdout.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => said.extend(chunk.iter().take(count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    String::from_utf8(said).ok()
 }
 
 fn on_disk(running: &[(&str, i32)]) -> Check {

@@ -16,7 +16,7 @@ pub(crate) const VERB: Verb = Verb {
     aliases: &[],
     group: SUPERVISOR,
     about: "What may keep gob from working, and what to type about it",
-    examples: "Examples:\n  gobctl doctor\n  gobctl doctor --fix\n  gobctl doctor --json\n",
+    examples: "Examples:\n  gobctl doctor\n  gobctl doctor -q\n  gobctl doctor --fix\n  gobctl doctor --json\n",
     command: |command| {
         let help = "Also remove stale files, make gob's directories private, delete logs without a worker";
         command.arg(Arg::new("fix").long("fix").action(ArgAction::SetTrue).help(help))
@@ -30,11 +30,18 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         out::print(&format!("{}\n", json_of(&checks)))?;
     } else {
         let color = context.look().color;
-        let text: String = checks.iter().map(|check| told(check, color)).collect();
+        let text: String = by_weight(&checks, context.quiet).map(|check| told(check, color)).collect();
         out::print(&context.folded(&text))?;
         context.note(&summary(&checks));
     }
     Ok(u8::from(checks.iter().any(|check| check.level == Level::Fail)))
+}
+
+/// Problems come last, where they stay in view, the worst at the end; alone where it is to be quiet.
+fn by_weight(checks: &[Check], quiet: bool) -> impl Iterator<Item = &Check> {
+    let shown = move |check: &Check| !quiet || check.level != Level::Ok || !check.fixed.is_empty();
+    let of = move |level| checks.iter().filter(move |check| check.level == level && shown(check));
+    [Level::Ok, Level::Warn, Level::Fail].into_iter().flat_map(of)
 }
 
 fn told(check: &Check, color: bool) -> String {

@@ -106,8 +106,6 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
     let all = names.is_empty();
     let found = find(context, names.clone())?;
     let watch = follow.then(|| Watch::new(found.iter().filter_map(|f| f.dir.clone()).collect())).transpose();
-    let watch = watch
-        .map_err(|error| unavailable("cannot watch the log files".to_owned()).cause(error.to_string()))?;
     let mut view = LogView::new(
         context,
         prefix || found.len() > 1 || follow && all,
@@ -135,6 +133,14 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
     }
     let lines = matches.get_one::<usize>("lines").copied();
     view.beginning(&mut sources, lines)?;
+    // What is there is shown all the same.
+    let watch = match watch {
+        Ok(watch) => watch,
+        Err(error) => {
+            view.flush()?;
+            return Err(unwatchable(&error));
+        }
+    };
     match watch {
         Some(mut watch) if all || !sources.is_empty() => {
             let dirs = context.dirs()?;
@@ -146,6 +152,19 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
         }
         _ => Ok(code),
     }
+}
+
+fn unwatchable(error: &std::io::Error) -> Failure {
+    let failure = unavailable("cannot watch the log files for more".to_owned());
+    if error.raw_os_error() != Some(nix::errno::Errno::EMFILE as i32) {
+        return failure.cause(error.to_string());
+    }
+    let cause = format!(
+        "{error}: this user has as many inotify instances as fs.inotify.max_user_instances lets it, or this program as many files as ulimit -n"
+    );
+    failure
+        .cause(cause)
+        .hint("gobctl doctor says which; sysctl fs.inotify.max_user_instances=1024 raises the first")
 }
 
 fn open(
