@@ -104,6 +104,7 @@ fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
     // Dead is not enough: a thread of it may still hold the socket.
     assert!(gobd.wait_gone(DEADLINE));
     let (code, alone) = doctor(&gob, &["--fix"]);
+    let ends = [["daemon", "stop"], ["nuke", "--force"]].map(|words| gob.ctl(words).run());
     keeper.signal(Signal::SIGKILL);
     assert!(keeper.wait_gone(DEADLINE));
     let (code_after, after) = doctor(&gob, &["--fix"]);
@@ -115,12 +116,13 @@ fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
     assert!(orphans.iter().all(|orphan| orphan.wait_gone(DEADLINE)));
 
     assert_eq!(code, 1);
-    says(
-        &alone,
-        "supervisor",
-        "fail",
-        &format!("the keeper (pid {}) holds the lock and has no supervisor", keeper.pid),
-    );
+    let found = says(&alone, "supervisor", "fail", &format!("the keeper (pid {}) is stopped", keeper.pid));
+    let lets_go_on = format!("kill -CONT {}", keeper.pid);
+    assert!(found["hint"].as_str().unwrap().starts_with(&lets_go_on), "{found}");
+    for end in ends {
+        assert_eq!(end.code, 7, "nothing has ended: {end}");
+        assert!(end.stderr.contains(&lets_go_on), "{end}");
+    }
     for check in alone.iter().filter(|check| check["check"] == "stale files" || check["check"] == "logs") {
         assert_eq!(check["fixed"], json!([]), "somebody holds the lock");
     }

@@ -79,6 +79,10 @@ fn nobody(scene: &Scene) -> Check {
         return given_up(scene).unwrap_or_else(|| ok(WHAT, "none runs; the first request starts one"));
     };
     let below = process::own().into_iter().any(|process| process.parent == *pid && process.name == "gobd");
+    if program == "gob-keeper" && process::living(*pid).is_some_and(|keeper| keeper.is_stopped()) {
+        let found = format!("nobody answers, and the keeper (pid {pid}) is stopped");
+        return fail(WHAT, found, format!("kill -CONT {pid} lets it go on"));
+    }
     if program == "gob-keeper" && !below {
         let found = format!("the keeper (pid {pid}) holds the lock and has no supervisor");
         return fail(

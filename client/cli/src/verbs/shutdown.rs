@@ -5,8 +5,10 @@ use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
+use crate::lock_holder::{Holder, holder};
 use crate::out;
 use crate::places::check_ours;
+use crate::process;
 use crate::progress::Progress;
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -15,6 +17,9 @@ use gob_client::protocol::answer::ShutdownData;
 use gob_client::protocol::request::Force;
 use gob_client::{Error, Name, Request, requests};
 use serde_json::value::RawValue;
+
+/// Exit code where no supervisor can be reached.
+const UNREACHABLE: u8 = 7;
 
 pub(crate) const VERB: Verb = Verb {
     name: "shutdown",
@@ -70,7 +75,7 @@ pub(super) fn end(
     let context = context.without_autostart();
     let mut client = match context.connect(request.type_name()) {
         Ok(client) => client,
-        Err(Failure::Client(Error::Nobody { .. })) => return Ok(None),
+        Err(Failure::Client(Error::Nobody { .. })) => return stopped_holder(&context).map_or(Ok(None), Err),
         Err(failure) => return Err(failure),
     };
     if !force {
@@ -88,6 +93,15 @@ pub(super) fn end(
         context.note("the supervisor has answered and is still on its way out");
     }
     Ok(Some(data))
+}
+
+/// Nobody listens, and who holds the lock is stopped: it, and the workers below it, go on once it is let.
+fn stopped_holder(context: &Context) -> Option<Failure> {
+    let Holder { pid, program } = holder(&context.dirs().ok()?.lock_file())?;
+    process::living(pid).filter(process::Process::is_stopped)?;
+    let message = format!("no supervisor answers, but {program} (pid {pid}) holds its lock and is stopped");
+    let failure = Failure::own("supervisor-unreachable", UNREACHABLE, message);
+    Some(failure.hint(format!("kill -CONT {pid} lets it go on; then again")))
 }
 
 /// `2 workers (demo, work)`.
