@@ -90,6 +90,8 @@ pub(crate) struct Shell {
     room: bool,
     /// When sweeps went on last after children ended.
     swept: Instant,
+    /// How long that took.
+    sweep_took: Duration,
     /// The last turn of reaping met its bound.
     more_children: bool,
     /// When the core wants to be woken.
@@ -135,6 +137,7 @@ impl Shell {
             last,
             room: true,
             swept: started,
+            sweep_took: Duration::ZERO,
             more_children: false,
             wake: None,
             exit: None,
@@ -259,11 +262,22 @@ impl Shell {
                 self.input(Input::Exited { key, exit });
             }
         }
-        // A sweep costs far more than to reap, and what was not reaped makes the next one dearer.
-        if !self.more_children || self.swept.elapsed() >= SWEEP_EVERY {
-            self.sweep_on();
-            self.swept = Instant::now();
+        if self.may_sweep() {
+            self.sweep_now();
         }
+    }
+
+    /// Whether sweeps may go on. A sweep costs far more than to reap, and what was not reaped makes the next one dearer: while
+    /// children wait to be reaped, four fifths of the time are for that.
+    fn may_sweep(&self) -> bool {
+        !self.more_children || self.swept.elapsed() >= SWEEP_EVERY.max(self.sweep_took * 4)
+    }
+
+    fn sweep_now(&mut self) {
+        let begun = Instant::now();
+        self.sweep_on();
+        self.swept = Instant::now();
+        self.sweep_took = self.swept.duration_since(begun);
     }
 
     /// Whether children may have ended that were not taken in yet.
@@ -274,8 +288,9 @@ impl Shell {
     /// Takes the first step of sweeps that were decided in this turn: the processes may be gone already, and then no
     /// signal would tell.
     pub(crate) fn begin_sweeps(&mut self) {
-        if self.runs.has_new_sweeps() {
-            self.sweep_on();
+        // While children wait to be reaped, the turn that takes the last of them goes on with sweeps.
+        if self.runs.has_new_sweeps() && self.may_sweep() {
+            self.sweep_now();
         }
     }
 

@@ -15,10 +15,10 @@ fn every_sabotage_still_applies_and_is_described() {
     for patch in patches {
         let name = patch.file_stem().unwrap().to_str().unwrap();
         assert!(faults.contains(&format!("`{name}`")), "docs/FAULTS.md says nothing of {name}");
-        let mut apply = Command::new("patch");
-        apply.args(["--dry-run", "--force", "--silent", "-p1", "-i"]).arg(&patch).current_dir(&top);
-        let output = apply.output().expect("patch");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut apply = Command::new("git");
+        apply.args(["apply", "--check", "-p1"]).arg(&patch).current_dir(&top);
+        let output = apply.output().expect("git");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{name} does not apply any more: {said}");
     }
 }

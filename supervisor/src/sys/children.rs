@@ -77,14 +77,20 @@ pub(crate) fn below(pid: i32) -> Vec<Found> {
 
 /// A child of ours that is alive, also one that `/proc` hides from us (`hidepid`, proc(5)): that one has start time 0.
 pub(crate) fn living(pid: i32) -> Option<Found> {
-    if let Some(found) = process::seen(pid) {
-        return Some(Found { proof: Proof::Child, ..found });
-    }
+    // One system call for each of thousands that have ended.
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    let is_alive = waitid(Id::Pid(Pid::from_raw(pid)), flags) == Ok(WaitStatus::StillAlive);
-    is_alive.then(|| {
+    if waitid(Id::Pid(Pid::from_raw(pid)), flags) != Ok(WaitStatus::StillAlive) {
+        return None;
+    }
+    let seen = process::seen(pid).map(|found| Found { proof: Proof::Child, ..found });
+    seen.or_else(|| {
         let pgid = nix::unistd::getpgid(Some(Pid::from_raw(pid))).map_or(0, Pid::as_raw);
-        Found { id: gob_protocol::ProcessId { pid, start_time: 0 }, pgid, parent: 0, proof: Proof::Child }
+        Some(Found {
+            id: gob_protocol::ProcessId { pid, start_time: 0 },
+            pgid,
+            parent: 0,
+            proof: Proof::Child,
+        })
     })
 }
 
