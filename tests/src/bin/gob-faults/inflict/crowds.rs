@@ -132,9 +132,18 @@ impl Inflict<'_> {
             return nobody("gobd is gone");
         };
         let what = format!("gobd, pid {}, can mark nobody", gobd.pid);
-        let undo: Undo = Box::new(move |_| {
+        let undo: Undo = Box::new(move |shared| {
             // It may be gone by now.
             process::limit_locks(gobd.pid, before).unwrap_or_default();
+            // What is left of runs without marks when gobd and its keeper are killed together, nobody can know again.
+            for (_, leader) in
+                truth::scan(&shared.gob).leaders().filter(|(_, proc)| truth::is_unmarked(proc.tag))
+            {
+                shared.judge.touches(leader.pid, Signal::SIGKILL.as_str());
+                if let Some(handle) = Handle::open(leader.pid) {
+                    handle.signal(Signal::SIGKILL);
+                }
+            }
             Ok(())
         });
         Ok(Outcome::Done(what, undo))
