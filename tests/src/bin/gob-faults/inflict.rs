@@ -142,6 +142,10 @@ impl Inflict<'_> {
 
     fn kill_gobd(&mut self, keeper_too: bool) -> Inflicted {
         let Some((gobd, keeper, instance)) = self.gobd() else { return nobody("no supervisor answers") };
+        if keeper_too && self.shared.judge.left_unmarked(&instance) {
+            // Once both are gone, nothing tells whose those are that left their session and closed everything.
+            return nobody("runs of this supervisor have no marks");
+        }
         self.shared.judge.ends_supervisor(&instance);
         let before = truth::scan(&self.shared.gob).workers;
         let handles: Vec<(Handle, u64)> =

@@ -38,6 +38,8 @@ struct Book {
     holders: BTreeSet<i32>,
     /// Supervisors that the harness has ended, by instance.
     ended: BTreeSet<String>,
+    /// Supervisors that could not mark their runs for a while.
+    unmarked: BTreeSet<String>,
     known: BTreeMap<String, Known>,
 }
 
@@ -76,6 +78,16 @@ impl Judge {
     /// The harness is about to end the supervisor of this instance.
     pub fn ends_supervisor(&self, instance: &str) {
         lock(&self.0).ended.insert(instance.to_owned());
+    }
+
+    /// Runs of this supervisor can't be marked for a while.
+    pub fn leaves_unmarked(&self, instance: &str) {
+        lock(&self.0).unmarked.insert(instance.to_owned());
+    }
+
+    /// Whether runs of this supervisor could not be marked.
+    pub fn left_unmarked(&self, instance: &str) -> bool {
+        lock(&self.0).unmarked.contains(instance)
     }
 
     /// The harness is about to send this signal to a worker's process.

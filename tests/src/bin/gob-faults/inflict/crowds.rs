@@ -127,7 +127,8 @@ impl Inflict<'_> {
 
     /// The supervisor may not set the limit by which it knows its processes.
     pub(super) fn no_marks(&mut self) -> Inflicted {
-        let Some((gobd, ..)) = self.gobd() else { return nobody("no supervisor answers") };
+        let Some((gobd, _, instance)) = self.gobd() else { return nobody("no supervisor answers") };
+        self.shared.judge.leaves_unmarked(&instance);
         let Some(before) = process::limit_locks(gobd.pid, (1_000, 1_000)) else {
             return nobody("gobd is gone");
         };
