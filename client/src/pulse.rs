@@ -1,6 +1,6 @@
 //! How long an answer is waited for, and how a supervisor that takes its time is known to be alive (CLI, Defaults).
 //!
-//! [`Pulse`] is the part without I/O and without a clock: a transport asks it what to do next and tells it what came.
+//! `Pulse` is the part without I/O and without a clock: a transport asks it what to do next and tells it what came.
 
 use crate::conn::RequestId;
 use gob_protocol::limits::{MAX_UNANSWERED, PING_EVERY_MS, SILENCE_MS};
