@@ -230,7 +230,9 @@ fn when_no_process_can_be_had_a_start_says_so_and_works_again_later() {
 
     limit_of_stranger(pid, libc::RLIMIT_NPROC, was);
     let started = ctl(&["start", "h", "--json"]).json();
-    assert_eq!((&started["outcome"], &started["worker"]["state"]), (&json!("started"), &json!("ready")));
+    assert_eq!(started["worker"]["state"], "ready", "{started}");
+    // Its restart policy, which goes on after a start that failed, may have come first.
+    assert!(started["outcome"] == "started" || started["outcome"] == "reused", "{started}");
     let same = ctl(&["get", "g", "--json"]).json();
     assert_eq!(same["worker"]["pid"], worker["worker"]["pid"], "nobody else was touched");
 }
