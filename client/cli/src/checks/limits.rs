@@ -68,8 +68,8 @@ fn marks(hard: Option<u64>, unmarked: Option<u64>, whose: &str) -> Check {
     let why = limit.map_or_else(String::new, |hard| format!("a hard limit of {hard} file locks {whose}: "));
     let runs = runs.map_or_else(String::new, |runs| format!("; {runs} of the runs have none"));
     let found = format!(
-        "{why}processes of runs can't be marked{runs}. Their trees are known by their parents alone, ports can't be discovered, and \
-         after the supervisor and its keeper were both killed some may be left"
+        "{why}processes of runs can't be marked{runs}. Their trees are known by their parents alone, ports of processes that have left their leader can't be \
+         discovered, and after the supervisor and its keeper were both killed some may be left"
     );
     let hint = "raise the hard limit (ulimit -Hx, limits.conf: locks, systemd's LimitLOCKS), then gobctl daemon restart";
     warn(what, found, hint)
