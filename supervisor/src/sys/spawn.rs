@@ -356,9 +356,30 @@ mod tests {
         assert_eq!(output, "/dev/zero\n");
     }
 
+    /// A program that ends at once, in no control group and without a lock.
+    fn harmless<'a>(argv: &'a [CString], null: &'a std::fs::File, cwd: &'a std::fs::File) -> Spec<'a> {
+        Spec {
+            program: c"/bin/true",
+            argv,
+            envp: &[],
+            cwd: cwd.as_fd(),
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+            umask: 0o077,
+            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
+            tag: Tag(77 << 22),
+            limits: &[],
+            cgroup: None,
+            lock: None,
+            close_first: false,
+        }
+    }
+
     #[test]
     fn a_lock_that_a_child_is_not_to_have_is_free_as_soon_as_it_is_let_go() {
         let (null, cwd) = (std::fs::File::open("/dev/null").unwrap(), std::fs::File::open("/").unwrap());
+        let argv = strings(&["true"]);
         let path = std::env::temp_dir().join(format!("gob-spawn-{}", std::process::id()));
         let open = || std::fs::File::create(&path).unwrap();
         let mut busy = 0;
@@ -368,22 +389,7 @@ mod tests {
             while of_another_graph.try_lock().is_err() {
                 std::thread::yield_now();
             }
-            let spec = Spec {
-                program: c"/bin/true",
-                argv: &strings(&["true"]),
-                envp: &[],
-                cwd: cwd.as_fd(),
-                stdin: null.as_fd(),
-                stdout: null.as_fd(),
-                stderr: null.as_fd(),
-                umask: 0o077,
-                open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
-                tag: Tag(79 << 22),
-                limits: &[],
-                cgroup: None,
-                lock,
-                close_first: true,
-            };
+            let spec = Spec { tag: Tag(79 << 22), lock, close_first: true, ..harmless(&argv, &null, &cwd) };
             let started = spawn(&spec).unwrap();
             drop(of_another_graph);
             busy += u32::from(open().try_lock().is_err());
@@ -397,24 +403,9 @@ mod tests {
 
     #[test]
     fn a_place_that_is_no_control_group_is_done_without() {
-        let null = std::fs::File::open("/dev/null").unwrap();
-        let cwd = std::fs::File::open("/").unwrap();
-        let spec = Spec {
-            program: c"/bin/true",
-            argv: &strings(&["true"]),
-            envp: &[],
-            cwd: cwd.as_fd(),
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-            umask: 0o077,
-            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
-            tag: Tag(78 << 22),
-            limits: &[],
-            cgroup: Some(null.as_fd()),
-            lock: None,
-            close_first: false,
-        };
+        let (null, cwd) = (std::fs::File::open("/dev/null").unwrap(), std::fs::File::open("/").unwrap());
+        let argv = strings(&["true"]);
+        let spec = Spec { tag: Tag(78 << 22), cgroup: Some(null.as_fd()), ..harmless(&argv, &null, &cwd) };
         let started = spawn(&spec).unwrap();
         assert!(!started.in_cgroup);
         let mut status = 0;

@@ -101,9 +101,8 @@ fn out_of_descriptors_it_neither_spins_nor_forgets_those_who_are_there() {
     assert_eq!(gob.ctl(["list", "--json"]).json()["workers"].as_array().unwrap().len(), 2);
 }
 
-#[test]
-fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_served() {
-    let gob = Gob::new();
+/// Starts the supervisor from a client that may have 256 files, and no more.
+fn begin_with_few_files(gob: &Gob) {
     let mut first = gob.ctl(["ping"]);
     // SAFETY: setrlimit may be called between fork and exec.
     unsafe {
@@ -114,6 +113,12 @@ fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_ser
         });
     }
     first.ok();
+}
+
+#[test]
+fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_served() {
+    let gob = Gob::new();
+    begin_with_few_files(&gob);
     let mut conn = gob.connect_as("cli");
     let starts = (0..40).map(|n| conn.ask("start", json!({"graph": format!("g{n}"), "wait": "spawned"})));
     let (started, refused): (Vec<_>, Vec<_>) =
@@ -134,16 +139,7 @@ fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_ser
 #[test]
 fn a_low_limit_from_the_beginning_leaves_room_for_workers() {
     let gob = Gob::new();
-    let mut first = gob.ctl(["ping"]);
-    // SAFETY: setrlimit may be called between fork and exec.
-    unsafe {
-        first.command().pre_exec(|| {
-            let low = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
-            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const low), 0);
-            Ok(())
-        });
-    }
-    first.ok();
+    begin_with_few_files(&gob);
     let mut old = gob.connect_as("cli");
     let mut crowd: Vec<Conn> = (0..200).map(|_| Conn::open(&gob.socket())).collect();
     let busy = crowd.last_mut().unwrap().frame_within(DEADLINE).expect("an answer");

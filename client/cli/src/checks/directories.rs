@@ -73,7 +73,7 @@ fn runtime(dirs: &Dirs) -> Check {
         }
         Ok(Some(_)) => {
             let length = dirs.socket().as_os_str().as_bytes().len();
-            // What is behind it for a worker: its directory, a hash of its name, `.sock`.
+            // A worker's socket has its directory, a hash of its name, and `.sock` behind it.
             let of_workers = path.as_os_str().as_bytes().len() + "/graphs/0123456789abcdef.sock".len();
             if length <= MAX_PATH_BYTES && of_workers > MAX_PATH_BYTES {
                 let found = format!(

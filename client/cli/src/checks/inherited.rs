@@ -1,4 +1,4 @@
-//! What the first client had and the keeper can't set back: every worker of every owner has it too.
+//! Attributes of the first client that the keeper can't set back: every worker of every owner has them too.
 
 use super::scene::Scene;
 use super::{Check, ok, warn};
@@ -49,7 +49,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
         .collect()
 }
 
-/// What a limit does to a worker, where that is no word of the system's.
+/// Explains the effect of a limit on a worker, where its name does not.
 fn ends(name: &str) -> &'static str {
     if name == "cpu time" { ", in seconds: a busy worker is killed after that" } else { "" }
 }

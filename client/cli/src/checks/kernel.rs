@@ -1,4 +1,4 @@
-//! What gob needs of the kernel beside files: `/proc`, by which it knows processes, and inotify, by which it follows logs.
+//! Parts of the kernel that gob needs beside files: `/proc`, by which it knows processes, and inotify, by which it follows logs.
 
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};

@@ -45,7 +45,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-/// What the supervisor keeps in other places than this shell's variables say.
+/// Warns of each directory that the supervisor keeps elsewhere than this shell's variables say.
 fn elsewhere(scene: &Scene) -> Vec<Check> {
     let theirs = scene.answers().and_then(|answers| answers.server.dirs.clone());
     let Some(theirs) = theirs else { return Vec::new() };

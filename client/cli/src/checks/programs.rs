@@ -54,13 +54,13 @@ fn sibling(name: &'static str) -> Check {
     }
 }
 
-/// What kept a program from being run.
+/// The step that failed when a program was to be run, and its error.
 struct NotRun {
     what: &'static str,
     error: io::Error,
 }
 
-/// What to do about it.
+/// Returns the hint for a program that could not be run.
 fn way_out(error: &io::Error, path: &Path) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EAGAIN | Errno::ENOMEM) => {
@@ -75,7 +75,7 @@ fn way_out(error: &io::Error, path: &Path) -> String {
     }
 }
 
-/// What `--version` says; nothing when it says nothing of the kind. Nothing of this environment reaches the program, so that one that takes the flag for
+/// Returns the version that `--version` prints; `None` when it prints none. Nothing of this environment reaches the program, so that one that takes the flag for
 /// something else finds no supervisor's directory.
 fn version(path: &Path) -> Result<Option<String>, NotRun> {
     // Opened here, so that it is told from the program's own trouble.
