@@ -20,6 +20,8 @@
 //! | the end | signals, the keeper's death | core `ending` |
 
 mod accept;
+#[cfg(test)]
+mod alone;
 mod beside;
 mod boot;
 mod cgroups;

@@ -71,10 +71,14 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alone::alone;
     use std::fs;
 
     #[test]
     fn what_is_moved_away_and_back_is_ours_and_what_a_rival_has_is_not() {
+        if !alone("heal::held::tests::what_is_moved_away_and_back_is_ours_and_what_a_rival_has_is_not") {
+            return;
+        }
         let dir = std::env::temp_dir().join(format!("gob-held-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let (path, aside) = (dir.join("lock"), dir.join("aside"));

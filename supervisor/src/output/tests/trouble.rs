@@ -1,6 +1,7 @@
 //! Disks that hang, are full, or take no larger file; paths that are traps.
 
 use super::*;
+use crate::alone::alone_under;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -127,19 +128,11 @@ impl Drop for Unmount {
     }
 }
 
-/// The limit is the whole process's, so the test runs itself again in one of its own.
 #[test]
 fn a_file_that_may_not_grow_costs_bytes_and_nothing_else() {
-    if std::env::var_os("GOB_TEST_SMALL_FILES").is_none() {
-        let test = std::env::current_exe().unwrap();
-        let name = "output::tests::trouble::a_file_that_may_not_grow_costs_bytes_and_nothing_else";
-        // SIGXFSZ is ignored, as the supervisor does.
-        let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact \"$1\" --nocapture";
-        let mut run = Command::new("sh");
-        run.args(["-c", script]).arg(test).arg(name).env("GOB_TEST_SMALL_FILES", "1");
-        let done = run.output().unwrap();
-        let text = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && text.contains("1 passed"), "{text}");
+    let name = "output::tests::trouble::a_file_that_may_not_grow_costs_bytes_and_nothing_else";
+    // SIGXFSZ is ignored, as the supervisor does.
+    if !alone_under(name, "trap '' XFSZ; ulimit -f 100; exec \"$@\"") {
         return;
     }
     let plane = Plane::new();
