@@ -53,8 +53,9 @@ fn a_process_without_its_main_thread_is_found_after_a_double_kill() {
 }
 
 /// A server that takes a second to save what it has, behind a shell that ends at once on its signal: `npm run`, in short.
-const SERVER: &str =
-    "trap 'sleep 1; echo all >saved; exit' TERM; echo $$ >pid; while :; do sleep 1000 & wait; done";
+/// A child of the shell loses a signal that comes before it is `sleep`, so the pid is told after that.
+const SERVER: &str = "trap 'sleep 1; echo all >saved; exit' TERM; while :; do sleep 1000 & \
+until read -r name </proc/$!/comm && [ $name = sleep ]; do :; done; echo $$ >pid; wait; done";
 
 /// Has the graph `g` be served by a kind `wrapped`: a shell that starts this script, and waits for it.
 fn wrapped(gob: &Gob, script: &str) {
