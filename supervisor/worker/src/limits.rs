@@ -44,6 +44,8 @@ pub const MAX_IMPORTS: usize = 4;
 pub const POOL_WAIT: Duration = Duration::from_secs(10);
 /// How long an import waits for the writer.
 pub const IMPORT_WRITER_WAIT: Duration = Duration::from_secs(60);
+/// A log of so many pages is merged into the graph's file: SQLite's own default.
+pub const MERGE_PAGES: u32 = 1000;
 /// How long SQLite waits for a lock that another program holds on the file.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -114,9 +114,7 @@ impl Server {
     /// Ends early when the graph is not where it was.
     pub(crate) fn serve(mut self) -> Result<(), Gone> {
         while !self.wait_and_handle() {}
-        let gone = self.shared.store.gone();
-        self.stop(gone.is_some());
-        gone.map_or(Ok(()), Err)
+        self.stop().map_or(Ok(()), Err)
     }
 
     /// One turn of the loop; true when it is time to stop.
@@ -139,7 +137,8 @@ impl Server {
         let polled = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));
         let [signal, change, client, over] = fds.map(|fd| fd.any().unwrap_or(false));
         // A graph that nobody writes to is looked after once a minute, too.
-        if over || (polled == Ok(0) && self.shared.store.gone().is_some()) {
+        let store = &self.shared.store;
+        if over || (polled == Ok(0) && (store.gone().is_some() || store.is_overwritten())) {
             return true;
         }
         let told = match signal.then(|| self.signals.read_signal()) {
@@ -237,7 +236,8 @@ impl Server {
         }
     }
 
-    fn stop(self, gone: bool) {
+    /// Says what is not what it was, if anything.
+    fn stop(self) -> Option<Gone> {
         let shared = &self.shared;
         self.socket.remove();
         shared.stopping.store(true, Ordering::Relaxed);
@@ -256,13 +256,12 @@ impl Server {
                 log::line(format_args!("{} clients did not end in time", shared.connections().len()));
             }
         }
-        if !gone || shared.store.is_mergeable() {
-            shared.store.checkpoint();
-        }
-        if gone {
+        let gone = shared.store.finish();
+        if gone.is_some() {
             // Closing would delete the log at the path, which may be another graph's by now.
             std::mem::forget(self.shared);
         }
+        gone
     }
 }
 

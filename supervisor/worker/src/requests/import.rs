@@ -104,9 +104,9 @@ pub(super) fn end(context: &mut Context<'_, '_>) -> Result<(), Refusal> {
             ApplyError::Sqlite(error) => Refusal::from(error),
         })
     });
-    drop(writer);
+    let counts = writer.confirm(applied);
     drop(import);
-    let counts = context.confirm(applied)?;
+    let counts = counts?;
     context.data(&counts)
 }
 

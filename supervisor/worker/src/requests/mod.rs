@@ -125,15 +125,6 @@ impl Context<'_, '_> {
         Cancel::new(limit, self.peer, &self.shared.interrupt)
     }
 
-    /// The result of a write, unless nobody who opens the graph's path would find it.
-    ///
-    /// # Errors
-    /// `graph-gone`, whatever the write came to; its own error otherwise.
-    pub(crate) fn confirm<T>(&self, done: Result<T, Refusal>) -> Result<T, Refusal> {
-        self.shared.store.confirm()?;
-        done
-    }
-
     /// Appends data that serde writes.
     pub(crate) fn data(&mut self, data: &impl Serialize) -> Result<(), Refusal> {
         serde_json::to_writer(&mut *self.out, data)

@@ -49,8 +49,7 @@ pub(super) fn put(put: &Put<'_>, context: &mut Context<'_, '_>) -> Result<(), Re
         drop(writer);
         Ok(transaction.commit()?)
     });
-    drop(connection);
-    context.confirm(done)?;
+    connection.confirm(done)?;
     context.data(&Counts { nodes: put.nodes.len() as u64, edges: put.edges.len() as u64 })
 }
 
@@ -70,7 +69,6 @@ pub(super) fn delete(delete: &Delete<'_>, context: &mut Context<'_, '_>) -> Resu
         drop(writer);
         Ok(transaction.commit()?)
     });
-    drop(connection);
-    context.confirm(done)?;
+    connection.confirm(done)?;
     context.data(&deleted)
 }

@@ -4,27 +4,29 @@
 //! something is written, and every request takes a connection for itself, so none sees half a batch. What the
 //! tables mean is in `schema`, what a request does with them in `requests`.
 
+mod content;
 mod create;
+mod held;
 mod place;
 pub(crate) mod sandbox;
 mod schema;
 mod staging;
 mod write;
+mod writing;
 
-pub(crate) use place::{Gone, Unfit, examine, examine_directory};
+pub(crate) use held::Gone;
+pub(crate) use place::{Unfit, examine, examine_directory};
 pub(crate) use staging::{ApplyError, Phase, Staging};
 pub(crate) use write::{Counts, Writer};
 
 use crate::limits::{
-    IMPORT_WRITER_WAIT, LONG_READERS, MAX_EXPORTS, MAX_IMPORTS, POOL_WAIT, QUERY_READERS, READER_IDLE,
-    SHORT_READERS, STOP_CHECKPOINT,
+    LONG_READERS, MAX_EXPORTS, MAX_IMPORTS, POOL_WAIT, QUERY_READERS, READER_IDLE, SHORT_READERS,
 };
-use crate::log;
 use crate::pool::{Pool, Taken};
 use crate::reader::Reader;
 use crate::requests::Refusal;
 use gob_protocol::{ErrorCode, WireError};
-use place::Place;
+use held::Place;
 use rusqlite::Connection;
 use serde_json::json;
 use std::io;
@@ -129,7 +131,6 @@ pub(crate) enum Reading {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    place: Place,
     /// The first difference stays: what was written since may be nowhere, also when the file is put back.
     gone: OnceLock<Gone>,
     short: Pool<Connection>,
@@ -137,8 +138,10 @@ pub struct Store {
     query: Pool<Reader>,
     export: Pool<Connection>,
     imports: Pool<()>,
-    /// Closed last, because only it can remove the log when it closes.
+    /// Closed after all readers, because only it can remove the log when it closes.
     writer: Pool<Connection>,
+    /// Dropped last: SQLite has locks on a file that it holds open.
+    place: Place,
 }
 
 impl Store {
@@ -202,16 +205,6 @@ impl Store {
         self.query.discard_if(|reader| reader.used.elapsed() >= READER_IDLE);
     }
 
-    /// Takes the writer.
-    pub(crate) fn writer(&self) -> Result<Taken<'_, Connection>, Refusal> {
-        self.take_writer(POOL_WAIT)
-    }
-
-    /// Takes the writer for an import, which may wait longer.
-    pub(crate) fn import_writer(&self) -> Result<Taken<'_, Connection>, Refusal> {
-        self.take_writer(IMPORT_WRITER_WAIT)
-    }
-
     /// Takes the place of one import.
     pub(crate) fn import_place(&self) -> Result<Taken<'_, ()>, Refusal> {
         let place = self.imports.take(Duration::ZERO, || Ok::<_, Refusal>(()))?;
@@ -228,12 +221,7 @@ impl Store {
     /// # Errors
     /// `graph-gone`; the worker then ends.
     pub(crate) fn confirm(&self) -> Result<(), Refusal> {
-        self.gone().map_or(Ok(()), |gone| {
-            let message = format!("{gone}; nothing of this request can be relied on, the worker ends");
-            let hint = "put the file back where it was, then start the graph again";
-            let details = json!({"path": gone.path.display().to_string()});
-            Err(Refusal::from(WireError::new(ErrorCode::GraphGone, message).hint(hint).details(details)))
-        })
+        self.gone().map_or(Ok(()), |gone| Err(refusal(&gone)))
     }
 
     /// What is not where it was, if anything.
@@ -241,31 +229,18 @@ impl Store {
         let first = || self.place.check().err().map(|gone| self.gone.get_or_init(|| gone));
         self.gone.get().or_else(first).cloned()
     }
+}
 
-    /// Whether the log may still be merged into the file.
-    pub(crate) fn is_mergeable(&self) -> bool {
-        self.place.is_mergeable()
-    }
-
-    /// Moves everything from the log into the file, as far as readers allow.
-    pub(crate) fn checkpoint(&self) {
-        let Ok(writer) = self.take_writer(STOP_CHECKPOINT) else {
-            log::line(format_args!("the writer did not end in time; the log is merged at the next start"));
-            return;
-        };
-        let merged = writer
-            .busy_timeout(STOP_CHECKPOINT)
-            .and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-        if let Err(e) = merged {
-            log::line(format_args!("cannot merge the log of {}: {e}", self.path.display()));
-        }
-    }
-
-    fn take_writer(&self, wait: Duration) -> Result<Taken<'_, Connection>, Refusal> {
-        // The writer always exists: it is put back even after a failed request.
-        let none = || Err(Refusal::from(WireError::new(ErrorCode::Internal, "the writer is lost")));
-        self.writer.take(wait, none)?.ok_or_else(|| busy("writers", 1))
-    }
+/// What a request is told whose write may be nowhere.
+fn refusal(gone: &Gone) -> Refusal {
+    let message = format!("{gone}; nothing of this request can be relied on, the worker ends");
+    let hint = if gone.in_place {
+        "start the graph again: it then has what is there now; stop it before its file is replaced"
+    } else {
+        "put the file back where it was, then start the graph again"
+    };
+    let details = json!({"path": gone.path.display().to_string()});
+    Refusal::from(WireError::new(ErrorCode::GraphGone, message).hint(hint).details(details))
 }
 
 fn busy(what: &str, limit: usize) -> Refusal {

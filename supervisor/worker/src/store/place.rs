@@ -1,9 +1,7 @@
 //! What stands at the paths of a graph's files.
 //!
 //! Nothing at such a path is opened or changed before it was examined through a descriptor that follows no link and
-//! touches nothing: it has to be a regular file of this user with one name. What the worker then serves is held, and
-//! [`Place::check`] compares it with what the paths name: a write that nobody who opens the path would find is not
-//! acknowledged. Content is not looked at here; a file that is overwritten in place stays the same file.
+//! touches nothing: it has to be a regular file of this user with one name.
 
 use nix::libc;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
@@ -64,8 +62,8 @@ pub enum Unfit {
 #[derive(Debug)]
 pub(crate) struct Examined {
     /// Opened with `O_PATH`: closing it does not drop the locks that SQLite has on the file.
-    file: File,
-    found: Metadata,
+    pub(super) file: File,
+    pub(super) found: Metadata,
 }
 
 impl Examined {
@@ -79,7 +77,7 @@ impl Examined {
     /// # Errors
     /// What the system says.
     pub(crate) fn open(&self, options: &OpenOptions) -> io::Result<File> {
-        options.open(self.through())
+        options.open(through(&self.file))
     }
 
     /// Lets nobody else read or write it.
@@ -87,11 +85,7 @@ impl Examined {
         if self.found.mode() & 0o777 == 0o600 {
             return Ok(());
         }
-        fs::set_permissions(self.through(), Permissions::from_mode(0o600))
-    }
-
-    fn through(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+        fs::set_permissions(through(&self.file), Permissions::from_mode(0o600))
     }
 }
 
@@ -137,7 +131,7 @@ fn refuse_foreign(path: &Path, found: &Metadata) -> Result<(), Unfit> {
 }
 
 /// What it is, unless it is a regular file.
-fn unfit_kind(found: &Metadata) -> Option<&'static str> {
+pub(super) fn unfit_kind(found: &Metadata) -> Option<&'static str> {
     let kind = found.file_type();
     [
         (kind.is_file(), None),
@@ -158,87 +152,8 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The files of a graph that is open, and where they are to be.
-#[derive(Debug)]
-pub(crate) struct Place {
-    graph: Held,
-    companions: Vec<Held>,
-}
-
-#[derive(Debug)]
-struct Held {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-    /// Kept, so that no other file can get its number.
-    _file: File,
-}
-
-/// A file of the graph is not where it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path} is not where it was: it {became}")]
-pub(crate) struct Gone {
-    /// Where it was.
-    pub(crate) path: PathBuf,
-    /// What is there instead.
-    pub(crate) became: String,
-}
-
-impl Place {
-    /// Holds the files of a graph that was examined and has been opened since.
-    ///
-    /// # Errors
-    /// When another file has come in the place of one meanwhile.
-    pub(super) fn hold(path: &Path, examined: Examined) -> Result<Self, Unfit> {
-        let graph = Held::new(path.to_owned(), examined);
-        let mut companions = Vec::new();
-        for suffix in COMPANIONS {
-            let path = beside(path, suffix);
-            if let Some(examined) = examine(&path)? {
-                companions.push(Held::new(path, examined));
-            }
-        }
-        Ok(Self { graph, companions })
-    }
-
-    /// Compares what is held with what the paths name: three system calls.
-    ///
-    /// # Errors
-    /// The first difference.
-    pub(crate) fn check(&self) -> Result<(), Gone> {
-        self.graph.check()?;
-        self.companions.iter().try_for_each(Held::check)
-    }
-
-    /// Whether merging the log into the graph's file can only save something: the file is in its place, and nobody has
-    /// put another log beside it.
-    pub(super) fn is_mergeable(&self) -> bool {
-        let ours_or_absent = |held: &Held| held.check().is_ok() || fs::symlink_metadata(&held.path).is_err();
-        self.graph.check().is_ok() && self.companions.iter().all(ours_or_absent)
-    }
-}
-
-impl Held {
-    fn new(path: PathBuf, examined: Examined) -> Self {
-        let Examined { file, found } = examined;
-        Self { path, device: found.dev(), inode: found.ino(), _file: file }
-    }
-
-    fn check(&self) -> Result<(), Gone> {
-        let gone = |became: String| Err(Gone { path: self.path.clone(), became });
-        let found = match fs::symlink_metadata(&self.path) {
-            Ok(found) => found,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return gone("is gone".to_owned()),
-            Err(e) => return gone(format!("cannot be reached ({e})")),
-        };
-        if (found.dev(), found.ino()) != (self.device, self.inode) {
-            return gone(format!("was replaced by {}", unfit_kind(&found).unwrap_or("another file")));
-        }
-        if found.nlink() != 1 {
-            return gone(format!("has {} names (hard links)", found.nlink()));
-        }
-        Ok(())
-    }
+pub(super) fn through(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 #[cfg(test)]
@@ -265,38 +180,5 @@ mod tests {
         assert!(said("fifo").unwrap_err().contains("a named pipe"));
         fs::hard_link(at("file"), at("other")).unwrap();
         assert!(said("file").unwrap_err().contains("2 names"));
-    }
-
-    #[test]
-    fn each_difference_is_seen_and_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("g");
-        let hold = || {
-            fs::write(&path, "x").unwrap();
-            fs::write(beside(&path, "-wal"), "x").unwrap();
-            let examined = examine(&path).unwrap().unwrap();
-            Place::hold(&path, examined).unwrap()
-        };
-        let said = |place: &Place| place.check().unwrap_err().became;
-        let place = hold();
-        assert_eq!(place.check(), Ok(()));
-        fs::rename(&path, dir.path().join("away")).unwrap();
-        assert_eq!(said(&place), "is gone");
-        symlink("away", &path).unwrap();
-        assert_eq!(said(&place), "was replaced by a symbolic link");
-        fs::rename(dir.path().join("away"), &path).unwrap();
-        assert_eq!(place.check(), Ok(()));
-        fs::hard_link(&path, dir.path().join("away")).unwrap();
-        assert_eq!(said(&place), "has 2 names (hard links)");
-        fs::remove_file(dir.path().join("away")).unwrap();
-        fs::remove_file(beside(&path, "-wal")).unwrap();
-        assert_eq!(said(&place), "is gone");
-        assert!(place.is_mergeable());
-        fs::write(beside(&path, "-wal"), "y").unwrap();
-        assert_eq!(said(&place), "was replaced by another file");
-        assert!(!place.is_mergeable());
-        fs::remove_file(&path).unwrap();
-        drop(hold());
-        assert!(place.check().is_err() && !place.is_mergeable());
     }
 }

@@ -3,7 +3,8 @@
 //! `user_version` is the version of the format, `application_id` says that the file is a graph of gob. A client's
 //! SQL should use the views `nodes` and `edges`; the tables below them may change with the format.
 
-use super::place::{self, COMPANIONS, Examined, Place, beside};
+use super::held::Place;
+use super::place::{self, COMPANIONS, Examined, beside};
 use super::{StoreError, Synchronous, create};
 use crate::limits::BUSY_TIMEOUT;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -170,6 +171,8 @@ fn set_up_writer(writer: &Connection, synchronous: Synchronous) -> rusqlite::Res
         "PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; {WRITER_CACHE};
          PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;"
     ))?;
+    // Merged after a look at both files (`writing`).
+    writer.query_row("PRAGMA wal_autocheckpoint=0", [], |_| Ok(()))?;
     writer.set_prepared_statement_cache_capacity(32);
     Ok(())
 }

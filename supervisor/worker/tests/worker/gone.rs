@@ -1,4 +1,4 @@
-//! The graph's files are deleted, replaced, moved or linked while a worker serves them: no write is acknowledged that
+//! The graph's files are deleted, replaced, overwritten, moved or linked while a worker serves them: no write is acknowledged that
 //! a reader of the path would not find, and the worker ends and says why.
 
 use crate::harness::Place;
@@ -99,6 +99,115 @@ fn a_write_after_the_file_was_linked_or_a_link_took_its_place_is_refused() {
         symlink(beside(file, ".other"), file).unwrap();
     });
     assert!(last.contains("a symbolic link"), "{last}");
+}
+
+/// The bytes of a graph with one node.
+fn backup() -> Vec<u8> {
+    let place = Place::new();
+    let worker = place.start();
+    worker.client().data("put", &json!({"nodes": [{"id": "from the backup"}]}));
+    assert!(worker.stop().success());
+    fs::read(place.graph_file()).unwrap()
+}
+
+#[test]
+fn a_write_after_a_backup_was_copied_over_the_file_is_refused_and_the_backup_is_left_alone() {
+    let bytes = backup();
+    for request in ["put", "delete", "import_end"] {
+        let place = Place::new();
+        let worker = place.start();
+        let mut client = worker.client();
+        client.data("put", &json!({"nodes": [{"id": "before"}]}));
+        client.data("import_begin", &json!({}));
+        fs::write(place.graph_file(), &bytes).unwrap();
+        let payload = if request == "import_end" { json!({}) } else { json!({"nodes": []}) };
+        let error = client.error(request, &payload);
+        assert_eq!(error["code"], "graph-gone", "{error}");
+        assert!(error["message"].as_str().unwrap().contains("overwritten in place"), "{error}");
+        let (status, said) = worker.end();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.contains("graph.sqlite-wal-of-"), "{said}");
+        assert!(said.lines().last().unwrap().contains("graph-gone"), "{said}");
+        assert_eq!(fs::read(place.graph_file()).unwrap(), bytes);
+        assert_eq!(
+            ids(&place),
+            json!([["from the backup"]]),
+            "the log of what was there is not merged into it"
+        );
+    }
+}
+
+#[test]
+fn a_stop_after_a_backup_was_copied_over_the_file_tells_it_and_merges_nothing() {
+    let (bytes, place) = (backup(), Place::new());
+    let worker = place.start();
+    worker.client().data("put", &json!({"nodes": [{"id": "before"}]}));
+    fs::write(place.graph_file(), &bytes).unwrap();
+    worker.terminate();
+    let (status, said) = worker.end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_eq!(fs::read(place.graph_file()).unwrap(), bytes);
+    assert_eq!(ids(&place), json!([["from the backup"]]));
+}
+
+#[test]
+fn a_backup_moved_over_the_file_does_not_get_the_log_of_what_was_there() {
+    let bytes = backup();
+    let (place, _) = after(|file| {
+        fs::write(beside(file, ".restored"), &bytes).unwrap();
+        fs::rename(beside(file, ".restored"), file).unwrap();
+    });
+    assert_eq!(ids(&place), json!([["from the backup"]]));
+}
+
+#[test]
+fn a_write_after_the_log_was_overwritten_is_refused() {
+    let place = Place::new();
+    let worker = place.start();
+    let mut client = worker.client();
+    client.data("put", &json!({"nodes": [{"id": "before"}]}));
+    fs::write(beside(&place.graph_file(), "-wal"), "").unwrap();
+    let error = client.error("put", &json!({"nodes": [{"id": "after"}]}));
+    assert_eq!(error["code"], "graph-gone", "{error}");
+    assert_eq!(worker.end().0.code(), Some(1));
+}
+
+#[test]
+fn writes_and_merges_of_the_worker_and_of_other_programs_by_sqlite_are_no_harm() {
+    let place = Place::new();
+    let worker = place.start();
+    let mut client = worker.client();
+    let other = rusqlite::Connection::open(place.graph_file()).unwrap();
+    let text = "x".repeat(200_000);
+    for round in 0..40 {
+        // A log of 1000 pages is merged now and then.
+        client.data("put", &json!({"nodes": [{"id": format!("n{round}"), "properties": {"text": text}}]}));
+        match round % 4 {
+            0 => other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap(),
+            1 => other.execute_batch("UPDATE node SET label = 'other' WHERE id = 'n0'").unwrap(),
+            2 => {
+                other.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
+                other.execute_batch("UPDATE node SET label = 'another' WHERE id = 'n0'").unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert!(worker.stop().success());
+    assert_eq!(ids(&place).as_array().unwrap().len(), 40);
+}
+
+#[test]
+fn a_long_log_is_merged_while_the_worker_serves() {
+    let place = Place::new();
+    let worker = place.start();
+    let mut client = worker.client();
+    let text = "x".repeat(200_000);
+    let log = beside(&place.graph_file(), "-wal");
+    for round in 0..100 {
+        client.data("put", &json!({"nodes": [{"id": format!("n{round}"), "properties": {"text": text}}]}));
+        assert!(fs::metadata(&log).unwrap().len() < 6 << 20, "round {round}");
+    }
+    assert!(fs::metadata(place.graph_file()).unwrap().len() > 10 << 20);
 }
 
 #[test]

@@ -1,0 +1,259 @@
+//! The files of a graph that is open, compared with what the paths name.
+//!
+//! What the worker serves is held, and a write that nobody who opens the path would find is not acknowledged:
+//! [`Place::check`] compares which files they are, and for whoever has the writer what they hold ([`Content`]).
+
+use super::content::{Content, Index, Overwritten};
+use super::place::{COMPANIONS, Examined, Unfit, beside, examine, through, unfit_kind};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The files of a graph that is open, and where they are to be.
+#[derive(Debug)]
+pub(crate) struct Place {
+    graph: Held,
+    companions: Vec<Held>,
+    log: Option<Log>,
+}
+
+/// The log of a graph, by which a change of the files' content is told.
+#[derive(Debug)]
+struct Log {
+    /// Of its index. Closed only with the worker: closing it drops the locks that SQLite has on it.
+    index: File,
+    /// As it was when the writer was last given back. Whoever changes it has the writer.
+    known: Mutex<Content>,
+}
+
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    /// Kept, so that no other file can get its number.
+    file: File,
+}
+
+/// A file of the graph is not where it was, or not what it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path} is not {} it was: it {became}", if *.in_place { "what" } else { "where" })]
+pub(crate) struct Gone {
+    /// Where it was.
+    pub(crate) path: PathBuf,
+    /// What is there instead.
+    pub(crate) became: String,
+    /// It is the same file with other data.
+    pub(crate) in_place: bool,
+}
+
+/// The log is long enough to be merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due(pub(super) bool);
+
+impl Place {
+    /// Holds the files of a graph that was examined and has been opened since.
+    ///
+    /// # Errors
+    /// When another file has come in the place of one meanwhile.
+    pub(super) fn hold(path: &Path, examined: Examined) -> Result<Self, Unfit> {
+        let graph = Held::new(path.to_owned(), examined);
+        let mut companions = Vec::new();
+        for suffix in COMPANIONS {
+            let path = beside(path, suffix);
+            if let Some(examined) = examine(&path)? {
+                companions.push(Held::new(path, examined));
+            }
+        }
+        let log = match companions.as_slice() {
+            [log, index] => Log::of(&graph, log, index)
+                .map_err(|source| Unfit::Io { path: index.path.clone(), source })?,
+            // Without a log that others may read, the graph's file itself is written to.
+            _ => None,
+        };
+        Ok(Self { graph, companions, log })
+    }
+
+    /// Compares what is held with what the paths name: three system calls.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(crate) fn check(&self) -> Result<(), Gone> {
+        self.graph.check()?;
+        self.companions.iter().try_for_each(|held| held.check().map(drop))
+    }
+
+    /// As [`Self::check`], for whoever has the writer and has not written yet: compares content, too.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(super) fn check_before_write(&self) -> Result<(), Gone> {
+        let (Some(log), [held, _]) = (&self.log, self.companions.as_slice()) else { return self.check() };
+        let (graph, of_log) = (self.graph.check()?, held.check()?);
+        let mut known = log.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_at((&graph).into(), (&of_log).into()) {
+            return Ok(());
+        }
+        let now = log.content(&graph, &of_log).map_err(|e| held.unreadable(&e))?;
+        known.before_write(&now).map_err(|which| self.overwritten(which))?;
+        *known = now;
+        Ok(())
+    }
+
+    /// As [`Self::check`], for whoever has the writer and wrote, but merged nothing; says whether the log is to be merged now
+    /// that it has `pages`.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(super) fn check_after_write(&self, pages: u32) -> Result<Due, Gone> {
+        let (Some(log), [held, index]) = (&self.log, self.companions.as_slice()) else {
+            return self.check().map(|()| Due(false));
+        };
+        let (graph, of_log) = (self.graph.check()?, held.check()?);
+        index.check()?;
+        let mut known = log.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = log.content(&graph, &of_log).map_err(|e| index.unreadable(&e))?;
+        known.after_write(&now).map_err(|which| self.overwritten(which))?;
+        *known = now;
+        let (frames, is_unmerged) = now.index.unmerged();
+        Ok(Due(is_unmerged && frames >= pages))
+    }
+
+    /// Takes the content as it is, after a merge by whoever has the writer.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(super) fn note_merge(&self) -> Result<(), Gone> {
+        let (Some(log), [held, index]) = (&self.log, self.companions.as_slice()) else { return Ok(()) };
+        let (graph, of_log) = (self.graph.check()?, held.check()?);
+        let now = log.content(&graph, &of_log).map_err(|e| index.unreadable(&e))?;
+        *log.known.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
+
+    /// Whether merging the log into the graph's file can only save something: the file is in its place and has what it had,
+    /// and nobody has put another log beside it. Asked by whoever has the writer.
+    pub(super) fn is_mergeable(&self) -> bool {
+        let ours_or_absent = |held: &Held| held.check().is_ok() || fs::symlink_metadata(&held.path).is_err();
+        let in_place = self.check_before_write().is_err_and(|gone| gone.in_place);
+        !in_place && self.graph.check().is_ok() && self.companions.iter().all(ours_or_absent)
+    }
+
+    /// Puts the log aside where the graph's file has come to have other data: whoever opens that next would have the log
+    /// merged into it. Returns where it is then.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn put_log_aside(&self) -> io::Result<Option<PathBuf>> {
+        let other = match fs::symlink_metadata(&self.graph.path) {
+            Ok(found) if !self.graph.is(&found) => found.is_file(),
+            Ok(_) => self.check_before_write().is_err_and(|gone| gone.in_place),
+            Err(_) => false,
+        };
+        let Some(log) = self.companions.first().filter(|log| other && log.check().is_ok()) else {
+            return Ok(None);
+        };
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let aside = beside(&log.path, &format!("-of-{seconds}"));
+        fs::rename(&log.path, &aside)?;
+        Ok(Some(aside))
+    }
+
+    fn overwritten(&self, which: Overwritten) -> Gone {
+        let path = match (which, self.companions.first()) {
+            (Overwritten::Log, Some(log)) => &log.path,
+            (Overwritten::Log | Overwritten::Graph, _) => &self.graph.path,
+        };
+        let became = "was overwritten in place by another program".to_owned();
+        Gone { path: path.clone(), became, in_place: true }
+    }
+}
+
+impl Log {
+    /// Reads what the files are now; `None` where SQLite keeps no index of the log that can be read.
+    fn of(graph: &Held, log: &Held, index: &Held) -> io::Result<Option<Self>> {
+        let index = File::open(through(&index.file))?;
+        let Ok(counted) = Index::read(&index) else { return Ok(None) };
+        let (graph, of_log) = (graph.file.metadata()?, log.file.metadata()?);
+        let known = Content { graph: (&graph).into(), log: (&of_log).into(), index: counted };
+        Ok(Some(Self { index, known: Mutex::new(known) }))
+    }
+
+    fn content(&self, graph: &Metadata, log: &Metadata) -> io::Result<Content> {
+        Ok(Content { graph: graph.into(), log: log.into(), index: Index::read(&self.index)? })
+    }
+}
+
+impl Held {
+    fn new(path: PathBuf, examined: Examined) -> Self {
+        let Examined { file, found } = examined;
+        Self { path, device: found.dev(), inode: found.ino(), file }
+    }
+
+    fn is(&self, found: &Metadata) -> bool {
+        (found.dev(), found.ino()) == (self.device, self.inode)
+    }
+
+    fn check(&self) -> Result<Metadata, Gone> {
+        let gone = |became: String| Err(Gone { path: self.path.clone(), became, in_place: false });
+        let found = match fs::symlink_metadata(&self.path) {
+            Ok(found) => found,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return gone("is gone".to_owned()),
+            Err(e) => return gone(format!("cannot be reached ({e})")),
+        };
+        if !self.is(&found) {
+            return gone(format!("was replaced by {}", unfit_kind(&found).unwrap_or("another file")));
+        }
+        if found.nlink() != 1 {
+            return gone(format!("has {} names (hard links)", found.nlink()));
+        }
+        Ok(found)
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Gone {
+        let became = format!("cannot be read ({error})");
+        Gone { path: self.path.clone(), became, in_place: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn each_difference_is_seen_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("g");
+        let hold = || {
+            fs::write(&path, "x").unwrap();
+            fs::write(beside(&path, "-wal"), "x").unwrap();
+            let examined = examine(&path).unwrap().unwrap();
+            Place::hold(&path, examined).unwrap()
+        };
+        let said = |place: &Place| place.check().unwrap_err().became;
+        let place = hold();
+        assert_eq!(place.check(), Ok(()));
+        fs::rename(&path, dir.path().join("away")).unwrap();
+        assert_eq!(said(&place), "is gone");
+        symlink("away", &path).unwrap();
+        assert_eq!(said(&place), "was replaced by a symbolic link");
+        fs::rename(dir.path().join("away"), &path).unwrap();
+        assert_eq!(place.check(), Ok(()));
+        fs::hard_link(&path, dir.path().join("away")).unwrap();
+        assert_eq!(said(&place), "has 2 names (hard links)");
+        fs::remove_file(dir.path().join("away")).unwrap();
+        fs::remove_file(beside(&path, "-wal")).unwrap();
+        assert_eq!(said(&place), "is gone");
+        assert!(place.is_mergeable());
+        fs::write(beside(&path, "-wal"), "y").unwrap();
+        assert_eq!(said(&place), "was replaced by another file");
+        assert!(!place.is_mergeable());
+        fs::remove_file(&path).unwrap();
+        drop(hold());
+        assert!(place.check().is_err() && !place.is_mergeable());
+    }
+}
