@@ -25,7 +25,7 @@ use crate::error::Error;
 pub use client::Client;
 use gob_protocol::answer::HelloData;
 use gob_protocol::limits::{CONNECT_MS, PROTOCOL};
-use gob_protocol::request::{ClientInfo, Hello};
+use gob_protocol::request::{ClientInfo, Hello, Subscribe};
 use gob_protocol::{ErrorCode, Owner, Request, WireError};
 use link::Link;
 pub use link::OnDropped;
@@ -175,7 +175,8 @@ impl Connector {
         };
         link.strict(false);
         let data: HelloData = crate::requests::read("hello", &data)?;
-        Ok((Client { link, server: data.server, owner: data.owner }, first))
+        let (server, owner, subscribed) = (data.server, data.owner, Subscribe::default());
+        Ok((Client { link, server, owner, subscribed }, first))
     }
 
     fn no_hello(&self, waited: Duration) -> Error {

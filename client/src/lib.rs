@@ -24,6 +24,7 @@ pub mod endpoint;
 pub mod error;
 pub mod logs;
 pub mod model;
+mod pages;
 pub mod pulse;
 pub mod requests;
 pub mod siblings;

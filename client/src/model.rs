@@ -11,10 +11,10 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
-use gob_protocol::answer::SubscribeData;
+use gob_protocol::answer::{ListData, SubscribeData};
 use gob_protocol::{Name, View};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every worker as of [`Model::seq`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub struct Model {
     instance: String,
     seq: u64,
     workers: BTreeMap<Name, View>,
+    rest: Option<Rest>,
+}
+
+/// What a snapshot leaves to pages (PROTOCOL 5, Looking).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest {
+    after: Name,
+    /// Workers that an event was about since the snapshot: a page may be older than that event.
+    told: BTreeSet<Name>,
 }
 
 /// What an event did to a model.
@@ -44,20 +53,22 @@ struct Frame {
     seq: u64,
     worker: Option<View>,
     workers: Option<Vec<View>>,
+    next: Option<Name>,
 }
 
 impl Model {
-    /// Starts over from a snapshot as of `seq`.
+    /// Starts over from a whole snapshot as of `seq`.
     pub fn reset(&mut self, instance: String, seq: u64, workers: Vec<View>) {
         self.instance = instance;
-        self.replace(seq, workers);
+        self.replace(seq, workers, None);
     }
 
     /// Takes the answer to `subscribe`. Without a snapshot in it everything known stays: it was a replay.
     pub fn subscribed(&mut self, data: &SubscribeData) -> Change {
         match &data.workers {
             Some(workers) => {
-                self.reset(data.instance.clone(), data.seq, workers.clone());
+                self.instance.clone_from(&data.instance);
+                self.replace(data.seq, workers.clone(), data.next.clone());
                 Change::Everything
             }
             None => {
@@ -74,7 +85,7 @@ impl Model {
     pub fn apply(&mut self, line: &str) -> Result<Change, serde_json::Error> {
         let frame: Frame = serde_json::from_str(line)?;
         if let Some(workers) = frame.workers {
-            self.replace(frame.seq, workers);
+            self.replace(frame.seq, workers, frame.next);
             return Ok(Change::Everything);
         }
         if frame.seq <= self.seq {
@@ -83,6 +94,9 @@ impl Model {
         self.seq = frame.seq;
         let Some(worker) = frame.worker else { return Ok(Change::Nothing) };
         let name = worker.name.clone();
+        if let Some(rest) = &mut self.rest {
+            rest.told.insert(name.clone());
+        }
         if frame.event == "worker_removed" {
             self.workers.remove(&name);
             return Ok(Change::Removed(name));
@@ -91,7 +105,27 @@ impl Model {
         Ok(Change::Worker(name))
     }
 
-    fn replace(&mut self, seq: u64, workers: Vec<View>) {
+    /// The name to give `list` as `after`, with the filter of the subscription and on its connection, where the snapshot
+    /// came in pages and one is missing. The subscriptions of this crate collect them and leave none.
+    #[must_use]
+    pub fn missing(&self) -> Option<&Name> {
+        self.rest.as_ref().map(|rest| &rest.after)
+    }
+
+    /// Takes the answer to that `list`. Of a worker that an event was about meanwhile, the event counts.
+    pub fn page(&mut self, page: &ListData) -> Change {
+        let Some(Rest { after, told }) = self.rest.take() else { return Change::Nothing };
+        for worker in page.workers.iter().filter(|worker| !told.contains(&worker.name)) {
+            self.workers.insert(worker.name.clone(), worker.clone());
+        }
+        // A page that leads nowhere is the last.
+        let next = page.next.clone().filter(|next| *next > after);
+        self.rest = next.map(|after| Rest { after, told });
+        Change::Everything
+    }
+
+    fn replace(&mut self, seq: u64, workers: Vec<View>, next: Option<Name>) {
+        self.rest = next.map(|after| Rest { after, told: BTreeSet::new() });
         self.seq = seq;
         self.workers = workers.into_iter().map(|worker| (worker.name.clone(), worker)).collect();
     }
@@ -163,6 +197,30 @@ mod tests {
         assert_eq!(names(&model), ["b"]);
         let tomorrow = event("worker_of_tomorrow", 8, view("c", "ready"));
         assert_eq!(model.apply(&tomorrow).unwrap(), Change::Worker(Name::any("c").unwrap()));
+    }
+
+    #[test]
+    fn pages_complete_a_snapshot_and_events_count_more_than_they_do() {
+        let mut model = Model::default();
+        let snapshot = json!({"seq": 5, "instance": "i", "workers": [view("a", "ready")], "next": "a"});
+        model.subscribed(&serde_json::from_value(snapshot).unwrap());
+        assert_eq!(model.missing(), Some(&Name::any("a").unwrap()));
+        model.apply(&event("worker_failed", 6, view("b", "failed"))).unwrap();
+        model.apply(&event("worker_removed", 7, view("d", "idle"))).unwrap();
+        let page = |names: &[&str], next: Option<&str>| -> ListData {
+            let workers: Vec<Value> = names.iter().map(|name| view(name, "ready")).collect();
+            serde_json::from_value(json!({"workers": workers, "next": next})).unwrap()
+        };
+        assert_eq!(model.page(&page(&["b", "c"], Some("c"))), Change::Everything);
+        assert_eq!(model.missing(), Some(&Name::any("c").unwrap()));
+        assert_eq!(model.page(&page(&["d", "e"], None)), Change::Everything);
+        assert_eq!((names(&model), model.seq(), model.missing()), (vec!["a", "b", "c", "e"], 7, None));
+        assert_eq!(model.get(&Name::any("b").unwrap()).unwrap().state.as_str(), "failed");
+        assert_eq!(model.page(&page(&["z"], None)), Change::Nothing, "it was not asked for");
+        let lagged =
+            json!({"event": "lagged", "missed": 1, "seq": 9, "workers": [view("a", "idle")], "next": "a"});
+        model.apply(&lagged.to_string()).unwrap();
+        assert_eq!((names(&model), model.missing().is_some()), (vec!["a"], true));
     }
 
     #[test]

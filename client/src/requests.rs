@@ -4,6 +4,7 @@
 
 use crate::blocking::Client;
 use crate::error::Error;
+use crate::pages::Pages;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
     EmptyData, ListData, NukeData, PingData, ReloadData, RemovedData, ShutdownData, StartData, StopData,
@@ -234,12 +235,15 @@ impl Client {
         self.ask(&Request::Shutdown(Force { force }))
     }
 
-    /// `subscribe`: events follow, see [`Client::next_event`].
+    /// `subscribe`: events follow, see [`Client::next_event`]. A snapshot that comes in pages is collected.
     ///
     /// # Errors
     /// As [`Client::ping`].
     pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<SubscribeData, Error> {
-        self.ask(&Request::Subscribe(subscribe))
+        let data = self.ask(&Request::Subscribe(subscribe.clone()))?;
+        self.subscribed = subscribe;
+        let pages = Pages::of_answer(&self.subscribed, data);
+        self.collect(pages)
     }
 
     /// `unsubscribe`.

@@ -37,9 +37,10 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
     /// It is connected, for the first time or again. With a snapshot in it, what was known before is void; `gap` says
-    /// that events are missing. Without one, nothing was missed, and what happened meanwhile follows.
+    /// that events are missing. Without one, nothing was missed, and what happened meanwhile follows. A snapshot is whole,
+    /// also where it came in pages.
     Subscribed(SubscribeData),
-    /// An event or `lagged`, as it came.
+    /// An event as it came, or `lagged` with its whole snapshot.
     Frame(String),
     /// The connection is gone; the next call waits for another one.
     Disconnected,
@@ -136,17 +137,24 @@ impl Subscription {
     /// nobody answers is no error.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {
         let Some(client) = &mut self.client else { return self.connect(deadline) };
-        match client.next_event(deadline)? {
-            Some(line) => {
+        match client.next_event(deadline) {
+            Ok(Some(line)) => {
                 self.cursor.frame(&line);
                 Ok(Some(Update::Frame(line)))
             }
-            None if client.has_ended() => {
-                self.client = None;
-                Ok(Some(Update::Disconnected))
+            Ok(None) if !client.has_ended() => Ok(None),
+            // The cursor stays: a snapshot whose pages could not be had is asked for anew.
+            Ok(None) => Ok(Some(self.disconnected())),
+            Err(error) => {
+                let update = self.disconnected();
+                if may_pass(&error) { Ok(Some(update)) } else { Err(error) }
             }
-            None => Ok(None),
         }
+    }
+
+    fn disconnected(&mut self) -> Update {
+        self.client = None;
+        Update::Disconnected
     }
 
     fn connect(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {

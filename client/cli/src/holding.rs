@@ -42,7 +42,11 @@ impl Holding<'_> {
             Err(error) => return Err(error.into()),
         }
         loop {
-            let Some(line) = client.next_event(self.end.at())? else {
+            let next = match client.next_event(self.end.at()) {
+                Err(error) if went_away(&error) => return Ok(()),
+                next => next?,
+            };
+            let Some(line) = next else {
                 self.end.check(self.verb)?;
                 if client.has_ended() {
                     return Ok(());

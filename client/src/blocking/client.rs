@@ -3,9 +3,11 @@
 use super::link::{Link, Tick};
 use crate::conn::RequestId;
 use crate::error::Error;
+use crate::pages::{Paged, Pages, line_of};
 use crate::pulse::{Deadline, ahead};
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::limits::REQUEST_MS;
+use gob_protocol::request::Subscribe;
 use gob_protocol::{Owner, Request};
 use serde_json::value::RawValue;
 use std::os::fd::BorrowedFd;
@@ -18,6 +20,8 @@ pub struct Client {
     pub(super) link: Link,
     pub(super) server: ServerInfo,
     pub(super) owner: Owner,
+    /// What it is subscribed to, for the pages that a snapshot leaves out.
+    pub(crate) subscribed: Subscribe,
 }
 
 impl Client {
@@ -82,12 +86,30 @@ impl Client {
         self.wait(id, deadline)
     }
 
-    /// The next event of the subscription as it came, or `lagged`; `None` at the deadline or the connection's end.
+    /// The next event of the subscription as it came, or `lagged` with its whole snapshot; `None` at the deadline or the
+    /// connection's end. The pages of a snapshot are asked for whatever the deadline says, each for [`Client::TIMEOUT`].
     ///
     /// # Errors
-    /// When the socket fails.
+    /// When the socket fails, or a page can't be had.
     pub fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<String>, Error> {
-        self.link.next_event(deadline)
+        let Some(line) = self.link.next_event(deadline)? else { return Ok(None) };
+        match Pages::of_frame(&self.subscribed, &line) {
+            Some(pages) => Ok(Some(line_of(&self.collect(pages)?)?)),
+            None => Ok(Some(line)),
+        }
+    }
+
+    /// Asks for the pages of a snapshot that are missing. Events that come meanwhile stay behind it.
+    pub(crate) fn collect<T: Paged>(&mut self, mut pages: Pages<T>) -> Result<T, Error> {
+        loop {
+            match pages {
+                Pages::Whole(message) => return Ok(message),
+                Pages::More(rest) => {
+                    let page = self.call(&rest.request(), Self::TIMEOUT)?;
+                    pages = rest.take(&page)?;
+                }
+            }
+        }
     }
 
     /// Waits until the supervisor closes the connection, as at its exit; false when `timeout` passes first.

@@ -3,13 +3,17 @@
 use super::link::Link;
 use crate::autostart::changes;
 use crate::blocking::Connector;
-use crate::conn::{Failure, Received};
+use crate::conn::{Answer, Failure, Received, RequestId};
 use crate::error::Error;
+use crate::pages::{Pages, Rest, line_of};
 use crate::requests::read;
 use crate::subscription::{Cursor, Update, may_pass};
 use gob_protocol::Request;
 use gob_protocol::answer::SubscribeData;
+use gob_protocol::event::Lagged;
 use gob_protocol::request::Subscribe;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -21,6 +25,18 @@ pub struct Subscription {
     cursor: Cursor,
     pub(super) link: Option<Link>,
     socket: PathBuf,
+    /// The page that is waited for.
+    rest: Option<Asked>,
+    /// What came behind a snapshot while its pages were waited for.
+    behind: VecDeque<String>,
+}
+
+/// A page of a `lagged` snapshot that was asked for.
+#[derive(Debug)]
+struct Asked {
+    id: RequestId,
+    rest: Box<Rest<Lagged>>,
+    until: Instant,
 }
 
 impl Subscription {
@@ -31,7 +47,14 @@ impl Subscription {
     #[must_use]
     pub fn new(connector: Connector, filter: Subscribe) -> Self {
         let socket = connector.dirs().socket();
-        Self { connector, cursor: Cursor::new(filter), link: None, socket }
+        Self {
+            connector,
+            cursor: Cursor::new(filter),
+            link: None,
+            socket,
+            rest: None,
+            behind: VecDeque::new(),
+        }
     }
 
     /// Waits for the next update. Cancel safe while connected; while not, what is dropped is an attempt to connect.
@@ -39,23 +62,86 @@ impl Subscription {
     /// # Errors
     /// As [`crate::subscription::Subscription::next`].
     pub async fn next(&mut self) -> Result<Update, Error> {
-        let Some(link) = &mut self.link else { return self.connect().await };
         loop {
-            match link.next().await {
-                Ok(Some(Received::Event(line))) => {
-                    self.cursor.frame(&line);
-                    return Ok(Update::Frame(line));
+            let Some(link) = &mut self.link else { return self.connect().await };
+            if self.rest.is_none()
+                && let Some(line) = self.behind.pop_front()
+            {
+                if let Some(update) = self.take(line)? {
+                    return Ok(update);
                 }
-                Ok(Some(Received::Response { .. } | Received::Unassigned(_) | Received::Dropped(_))) => {}
-                Ok(None) => {
-                    self.link = None;
-                    return Ok(Update::Disconnected);
+                continue;
+            }
+            let received = match (link.next(), &self.rest) {
+                (next, None) => next.await,
+                // Without its pages the snapshot is asked for anew, on another connection.
+                (next, Some(rest)) => match tokio::time::timeout_at(rest.until.into(), next).await {
+                    Ok(received) => received,
+                    Err(_) => Ok(None),
+                },
+            };
+            match received {
+                Ok(Some(Received::Event(line))) => self.behind.push_back(line),
+                Ok(Some(Received::Response { id, answer })) => {
+                    if let Some(update) = self.page(id, answer)? {
+                        return Ok(update);
+                    }
                 }
+                Ok(Some(Received::Unassigned(_) | Received::Dropped(_))) => {}
+                Ok(None) => return Ok(self.disconnected()),
                 Err(source) => {
-                    self.link = None;
-                    return Err(Error::Io { socket: self.socket.clone(), source });
+                    self.disconnected();
+                    return Err(self.failed(source));
                 }
             }
+        }
+    }
+
+    fn disconnected(&mut self) -> Update {
+        (self.link, self.rest) = (None, None);
+        self.behind.clear();
+        Update::Disconnected
+    }
+
+    /// Takes a frame; one with pages to come is kept until they are there.
+    fn take(&mut self, line: String) -> Result<Option<Update>, Error> {
+        match Pages::of_frame(&self.cursor.request(), &line) {
+            Some(pages) => self.collect(pages),
+            None => Ok(Some(self.frame(line))),
+        }
+    }
+
+    fn frame(&mut self, line: String) -> Update {
+        self.cursor.frame(&line);
+        Update::Frame(line)
+    }
+
+    /// Takes an answer, which may be the page that is waited for.
+    fn page(&mut self, id: RequestId, answer: Answer) -> Result<Option<Update>, Error> {
+        let Some(Asked { rest, .. }) = self.rest.take_if(|asked| asked.id == id) else { return Ok(None) };
+        match answer {
+            Ok(page) => {
+                let pages = rest.take(&page)?;
+                self.collect(pages)
+            }
+            Err(failure) => {
+                let (update, error) = (self.disconnected(), Error::from(failure));
+                if may_pass(&error) { Ok(Some(update)) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Asks for the next page, or hands the whole snapshot out.
+    fn collect(&mut self, pages: Pages<Lagged>) -> Result<Option<Update>, Error> {
+        match (pages, &mut self.link) {
+            (Pages::Whole(lagged), _) => Ok(Some(self.frame(line_of(&lagged)?))),
+            (Pages::More(rest), Some(link)) => {
+                let id = link.conn().request(&rest.request())?;
+                let until = Instant::now() + crate::blocking::Client::TIMEOUT;
+                self.rest = Some(Asked { id, rest, until });
+                Ok(None)
+            }
+            (Pages::More(_), None) => Ok(Some(self.disconnected())),
         }
     }
 
@@ -79,29 +165,45 @@ impl Subscription {
     }
 
     async fn subscribe(&mut self) -> Result<(Link, SubscribeData), Error> {
+        // An attempt that was given up may have left some.
+        self.behind.clear();
         let client = super::connect(self.connector.clone()).await?;
         self.socket = client.socket().to_owned();
         let (stream, conn) = client.into_parts();
         let mut link = Link::new(stream, conn).map_err(|source| self.failed(source))?;
-        let id = link.conn().request(&Request::Subscribe(self.cursor.request()))?;
+        let filter = self.cursor.request();
+        let answer = self.answer(&mut link, &Request::Subscribe(filter.clone())).await?;
+        let mut pages = Pages::of_answer(&filter, read("subscribe", &answer)?);
+        loop {
+            match pages {
+                Pages::Whole(data) => return Ok((link, data)),
+                Pages::More(rest) => {
+                    let page = self.answer(&mut link, &rest.request()).await?;
+                    pages = rest.take(&page)?;
+                }
+            }
+        }
+    }
+
+    /// Waits for the answer to one request; events that come before it stay behind it.
+    async fn answer(&mut self, link: &mut Link, request: &Request) -> Result<Box<RawValue>, Error> {
+        let id = link.conn().request(request)?;
+        let lost = || Failure::Lost { request: request.type_name().to_owned() };
         let answer = tokio::time::timeout(crate::blocking::Client::TIMEOUT, async {
             loop {
                 match link.next().await {
                     Ok(Some(Received::Response { id: got, answer })) if got == id => return Ok(answer),
+                    Ok(Some(Received::Event(line))) => self.behind.push_back(line),
                     Ok(Some(_)) => {}
-                    Ok(None) => return Ok(Err(Failure::Lost { request: "subscribe".to_owned() })),
+                    Ok(None) => return Ok(Err(lost())),
                     Err(source) => return Err(source),
                 }
             }
         });
         let after = crate::blocking::Client::TIMEOUT;
-        let answer = answer.await.map_err(|_| Error::Timeout {
-            request: "subscribe".to_owned(),
-            after,
-            sent: true,
-        })?;
-        let data = answer.map_err(|source| self.failed(source))??;
-        Ok((link, read("subscribe", &data)?))
+        let request = request.type_name().to_owned();
+        let answer = answer.await.map_err(|_| Error::Timeout { request, after, sent: true })?;
+        Ok(answer.map_err(|source| self.failed(source))??)
     }
 
     fn failed(&self, source: io::Error) -> Error {

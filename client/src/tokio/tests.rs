@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Model;
 use crate::subscription::Update;
 use crate::{Dirs, Owner, Request};
 use gob_protocol::request::{List, Subscribe};
@@ -157,6 +158,71 @@ fn a_subscription_comes_back_where_it_was() {
         second.join().unwrap();
     });
     first.join().unwrap();
+}
+
+/// Serves a snapshot of two pages, then `lagged` of two, with an event beside each.
+fn paged(request: &Value) -> Vec<Value> {
+    let view = |name: &str| {
+        json!({"name": name, "kind": "graph", "graph": name, "description": null, "root_dir": null, "cwd": null, "command": [],
+            "owner": "cli", "owned": true, "state": "idle", "pid": null, "pgid": null, "endpoint": null, "meta": {}, "run": 1,
+            "created_at": "2026-11-20T10:00:00.000Z", "started_at": null, "ready_at": null, "stopped_at": null, "exit": null,
+            "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [], "stdout_path": null, "stderr_path": null,
+            "reason": null})
+    };
+    let added = |seq: u64, name: &str| {
+        let time = "2026-11-20T10:00:00.000Z";
+        json!({"event": "worker_added", "seq": seq, "time": time, "actor": "supervisor", "worker": view(name)})
+    };
+    match (request["type"].as_str(), request["payload"]["after"].as_str()) {
+        (Some("subscribe"), _) => {
+            vec![json!({"seq": 4, "instance": "i", "workers": [view("a")], "next": "a"}), added(5, "c")]
+        }
+        (Some("list"), Some("a")) => vec![
+            json!({"workers": [view("b")]}),
+            json!({"event": "lagged", "missed": 2, "seq": 8, "workers": [view("d")], "next": "d"}),
+            added(9, "f"),
+        ],
+        (Some("list"), Some("d")) => vec![json!({"workers": [view("e")]}), added(10, "g")],
+        _ => vec![],
+    }
+}
+
+#[test]
+fn a_snapshot_in_pages_is_whole_and_events_stay_behind_it() {
+    let names = |model: &Model| model.workers().map(|worker| worker.name.to_string()).collect::<String>();
+    let world = World::new("pages");
+    let server = world.serve_once(paged);
+    block_on(async {
+        let mut subscription = Subscription::new(world.connector(), Subscribe::default());
+        let (mut model, mut seen) = (Model::default(), Vec::new());
+        while seen.len() < 5 {
+            match subscription.next().await.unwrap() {
+                Update::Subscribed(data) => drop(model.subscribed(&data)),
+                Update::Frame(line) => drop(model.apply(&line).unwrap()),
+                Update::Disconnected => panic!("it was cut off: {seen:?}"),
+            }
+            assert_eq!(model.missing(), None, "{seen:?}");
+            seen.push(names(&model));
+        }
+        assert_eq!(seen, ["ab", "abc", "de", "def", "defg"]);
+    });
+    server.join().unwrap();
+
+    let server = world.serve_once(paged);
+    let mut subscription = crate::subscription::Subscription::new(world.connector(), Subscribe::default());
+    let (mut model, mut seen) = (Model::default(), Vec::new());
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while seen.len() < 5 {
+        match subscription.next(Some(deadline)).unwrap().expect("it is late") {
+            Update::Subscribed(data) => drop(model.subscribed(&data)),
+            Update::Frame(line) => drop(model.apply(&line).unwrap()),
+            Update::Disconnected => panic!("it was cut off: {seen:?}"),
+        }
+        seen.push(names(&model));
+    }
+    assert_eq!(seen, ["ab", "abc", "de", "def", "defg"]);
+    drop(subscription);
+    server.join().unwrap();
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod names;
 mod nuke;
 mod orphans;
 mod owners;
+mod pages;
 mod privileged;
 mod python;
 mod readiness;
