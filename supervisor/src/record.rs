@@ -36,9 +36,16 @@ impl Served {
     /// When what is known can't be read now.
     pub(crate) fn judge(&self) -> io::Result<Result<New, Unfit>> {
         let known = known(&self.keep.path)?;
-        let elsewhere =
-            known.is_none().then(|| self.keep.elsewhere.iter().find_map(|path| read(path))).flatten();
-        Ok(self.keep.judge(known.as_ref(), elsewhere.as_ref(), holds))
+        let (mut copy, mut elsewhere) = (None, None);
+        if known.is_none() {
+            copy = self.copy()?;
+            elsewhere = self.keep.elsewhere.iter().find_map(|path| read(path));
+        }
+        Ok(self.keep.judge(known.as_ref(), copy.as_ref(), elsewhere.as_ref(), holds))
+    }
+
+    fn copy(&self) -> io::Result<Option<Record>> {
+        self.keep.pointer.as_deref().map_or(Ok(None), known)
     }
 
     /// Remembers that the run serves.
@@ -55,7 +62,10 @@ impl Served {
     }
 
     fn remember(&self) {
-        let known = match known(&self.keep.path) {
+        // Where the root went with its record, the copy still says what was there.
+        let known =
+            known(&self.keep.path).and_then(|known| known.map_or_else(|| self.copy(), |it| Ok(Some(it))));
+        let known = match known {
             Ok(known) => known,
             // What it says of data that was there must not be lost.
             Err(e) => {

@@ -71,7 +71,8 @@ impl Place {
 pub struct Keep {
     /// The record's file, beside the lock.
     pub path: String,
-    /// A copy in the data directory of a graph that lies in another root, by which it is found.
+    /// A copy in the data directory of a graph that lies in another root, by which it is found, and missed when its root is
+    /// not there.
     pub pointer: Option<String>,
     /// Copies to look at where there is no record, for the kind is nobody's choice.
     pub elsewhere: Vec<String>,
@@ -103,17 +104,20 @@ pub enum Unfit {
 }
 
 impl Keep {
-    /// Decides by the record whether the run may begin; `holds` says whether there is data in a place.
+    /// Decides by the record and its copy whether the run may begin; `holds` says whether there is data in a place.
     ///
     /// # Errors
     /// Why it may not.
     pub fn judge(
         &self,
         known: Option<&Record>,
+        copy: Option<&Record>,
         elsewhere: Option<&Record>,
         mut holds: impl FnMut(&Place) -> bool,
     ) -> Result<New, Unfit> {
-        let Some(known) = known else {
+        let missed = || copy.filter(|copy| copy.held_data && !holds(&self.record.data));
+        // A record goes with the disk of its root. What is there without one is older, or somebody else's.
+        let Some(known) = known.or_else(missed) else {
             let there = holds(&self.record.data);
             if self.was_served && !there && matches!(self.record.data, Place::File(_)) {
                 // The record went with what it tells of.
@@ -192,44 +196,71 @@ mod tests {
 
     #[test]
     fn a_graph_without_a_record_is_new_where_nothing_is_there() {
-        assert_eq!(keep().judge(None, None, |_| false), Ok(New(true)));
-        assert_eq!(keep().judge(None, None, |_| true), Ok(New(false)), "older than records are");
+        assert_eq!(keep().judge(None, None, None, |_| false), Ok(New(true)));
+        assert_eq!(keep().judge(None, None, None, |_| true), Ok(New(false)), "older than records are");
     }
 
     #[test]
     fn another_kind_or_root_is_told_with_what_was_known() {
         let known = record("oxigraph", false);
-        assert_eq!(keep().judge(Some(&known), None, |_| true), Err(Unfit::Kind(Box::new(known.clone()))));
+        assert_eq!(
+            keep().judge(Some(&known), None, None, |_| true),
+            Err(Unfit::Kind(Box::new(known.clone())))
+        );
         let same = record("graph", true);
         let elsewhere = Record { root_dir: "/other".into(), ..same.clone() };
         assert_eq!(
-            keep().judge(None, Some(&elsewhere), |_| false),
+            keep().judge(None, None, Some(&elsewhere), |_| false),
             Err(Unfit::Kind(Box::new(elsewhere.clone())))
         );
         assert_eq!(
-            keep().judge(None, Some(&elsewhere), |_| true),
+            keep().judge(None, None, Some(&elsewhere), |_| true),
             Ok(New(false)),
             "what is here comes first"
         );
-        assert_eq!(keep().judge(Some(&same), Some(&elsewhere), |_| true), Ok(New(false)));
+        assert_eq!(keep().judge(Some(&same), None, Some(&elsewhere), |_| true), Ok(New(false)));
     }
 
     #[test]
     fn data_that_was_there_and_is_not_is_gone() {
-        assert_eq!(keep().judge(Some(&record("graph", true)), None, |_| false), gone(Some(Timestamp(7))));
-        assert_eq!(keep().judge(Some(&record("graph", false)), None, |_| false), Ok(New(false)));
+        assert_eq!(
+            keep().judge(Some(&record("graph", true)), None, None, |_| false),
+            gone(Some(Timestamp(7)))
+        );
+        assert_eq!(keep().judge(Some(&record("graph", false)), None, None, |_| false), Ok(New(false)));
         // The configuration names another place by now, and it was moved there.
         let moved = Record { data: Place::Dir("/old".into()), ..record("graph", true) };
-        assert_eq!(keep().judge(Some(&moved), None, |place| *place != moved.data), Ok(New(false)));
+        assert_eq!(keep().judge(Some(&moved), None, None, |place| *place != moved.data), Ok(New(false)));
+    }
+
+    #[test]
+    fn a_root_that_is_not_mounted_is_missed_by_the_copy_of_its_record() {
+        let copy = record("graph", true);
+        assert_eq!(keep().judge(None, Some(&copy), None, |_| false), gone(Some(Timestamp(7))));
+        assert_eq!(keep().judge(None, Some(&copy), None, |_| true), Ok(New(false)), "it is there");
+        let empty = record("graph", false);
+        assert_eq!(keep().judge(None, Some(&empty), None, |_| false), Ok(New(true)), "nothing is missed");
+        assert_eq!(
+            keep().judge(Some(&empty), Some(&copy), None, |_| false),
+            Ok(New(false)),
+            "the record itself counts"
+        );
+        let other = record("redis", true);
+        let told = keep().judge(None, Some(&other), None, |_| false);
+        assert_eq!(told, Err(Unfit::Kind(Box::new(other))), "nothing of another kind is begun in its place");
     }
 
     #[test]
     fn a_root_that_was_taken_away_with_its_records_makes_no_new_graph_in_the_same_life() {
         let served = Keep { was_served: true, ..keep() };
-        assert_eq!(served.judge(None, None, |_| false), gone(None));
-        assert_eq!(served.judge(None, None, |_| true), Ok(New(false)));
+        assert_eq!(served.judge(None, None, None, |_| false), gone(None));
+        assert_eq!(served.judge(None, None, None, |_| true), Ok(New(false)));
         let data = Place::Dir("/r/papers".into());
         let dir = Keep { record: Record { data, ..record("redis", false) }, ..served };
-        assert_eq!(dir.judge(None, None, |_| false), Ok(New(true)), "nobody knows that it held anything");
+        assert_eq!(
+            dir.judge(None, None, None, |_| false),
+            Ok(New(true)),
+            "nobody knows that it held anything"
+        );
     }
 }

@@ -64,6 +64,26 @@ fn what_was_served_is_remembered_privately_and_what_is_gone_is_told() {
 }
 
 #[test]
+fn a_root_that_went_while_it_was_served_is_missed_by_a_later_supervisor() {
+    let dir = scratch("copy");
+    let root = dir.join("root");
+    let pointer = Some(format!("{}/data/.gob/g@1.json", dir.display()));
+    let keep = Keep { pointer, ..keep(&root) };
+    fs::create_dir_all(root.join("g")).unwrap();
+    fs::write(root.join("g/graph.sqlite"), "data").unwrap();
+    let run = Served::new(keep.clone());
+    run.begin();
+    fs::rename(&root, dir.join("away")).unwrap();
+    run.end();
+    fs::remove_dir_all(&root).ok();
+    let told = Served::new(keep.clone()).judge().unwrap();
+    assert!(matches!(told, Err(Unfit::Gone { last_used_at: Some(_), .. })), "{told:?}");
+    fs::rename(dir.join("away"), &root).unwrap();
+    assert_eq!(Served::new(keep).judge().unwrap(), Ok(New(false)));
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn a_program_that_leaves_its_directory_empty_leaves_nothing_to_miss() {
     let dir = scratch("empty");
     let data = dir.join("g");

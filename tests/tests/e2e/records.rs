@@ -131,6 +131,42 @@ fn data_that_is_gone_fails_restart_and_start_until_it_is_back() {
 }
 
 #[test]
+fn a_root_that_is_not_mounted_is_missed_by_the_next_supervisor_too() {
+    let mut gob = Gob::with(Worker::Real);
+    gob.without_leftover_check();
+    let (root, away) = (gob.dir().join("disk"), gob.dir().join("away"));
+    fs::create_dir(&root).unwrap();
+    let start = ["start", "g", "--root-dir", root.to_str().unwrap()];
+    gob.ctl(start).ok();
+    gob.ctl(["invoke", "g", "put", r#"{"nodes":[{"id":"ada"}]}"#]).ok();
+    let forgets: [&dyn Fn(); 3] = [&|| drop(gob.ctl(["shutdown"]).ok()), &|| kill_both(&gob), &|| {
+        gob.ctl(["nuke"]).ok();
+    }];
+    for forget in forgets {
+        forget();
+        fs::rename(&root, &away).unwrap();
+        fs::create_dir(&root).unwrap();
+        let refused = gob.ctl(start.into_iter().chain(["--json"])).fails(1);
+        let error: Value = serde_json::from_str(&refused.stderr).unwrap();
+        assert_eq!(error["error"]["code"], "graph-gone", "{refused}");
+        assert!(error["error"]["hint"].as_str().unwrap().contains("gobctl graphs delete g"), "{refused}");
+        assert!(!root.join("g/graph.sqlite").exists(), "no empty graph is begun: {refused}");
+        fs::remove_dir_all(&root).unwrap();
+        fs::rename(&away, &root).unwrap();
+        gob.ctl(start).ok();
+        assert!(gob.ctl(["invoke", "g", "get", r#"{"id":"ada"}"#]).ok().contains("ada"));
+    }
+    // Who means it begins anew.
+    gob.ctl(["shutdown"]).ok();
+    fs::remove_dir_all(&root).unwrap();
+    fs::create_dir(&root).unwrap();
+    gob.ctl(start).fails(1);
+    gob.ctl(["graphs", "delete", "g", "--yes"]).ok();
+    gob.ctl(start).ok();
+    gob.ctl(["nuke"]).ok();
+}
+
+#[test]
 fn an_empty_directory_where_a_program_kept_data_is_gone_too() {
     let gob = Gob::with(Worker::Real);
     with_kinds(&gob);
