@@ -38,10 +38,19 @@ pub(crate) struct HeldLock {
     file: File,
     path: String,
     _slow: Option<Slow>,
-    /// The directory of the graph, and its lock where it has another name in gob's eyes.
-    _directory: Option<(Claim, Option<File>)>,
+    /// The lock of the graph's directory, where that has another name in gob's eyes.
+    second: Option<Second>,
+    /// The directory of the graph.
+    _claim: Option<Claim>,
     /// What is kept of the graph beside it.
     served: Served,
+}
+
+/// The lock that the real directory of a graph has as a graph of its own.
+#[derive(Debug)]
+struct Second {
+    file: File,
+    _slow: Option<Slow>,
 }
 
 /// Why a graph's lock was not taken.
@@ -92,7 +101,8 @@ impl HeldLock {
                             path: lock.path.clone(),
                             served,
                             _slow: slow,
-                            _directory: None,
+                            second: None,
+                            _claim: None,
                         });
                     }
                     // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
@@ -108,8 +118,8 @@ impl HeldLock {
     pub(crate) fn take_for(worker: &Name, lock: &GraphLock, claims: &Claims) -> Result<Self, NoLock> {
         let claim = claims.claim(worker, lock.keep.record.data.dir()).map_err(NoLock::Unfit)?;
         let held = Self::take(lock)?;
-        let other = lock_of_real(&claim, lock)?;
-        Ok(Self { _directory: Some((claim, other)), ..held })
+        let second = lock_of_real(&claim, lock)?;
+        Ok(Self { second, _claim: Some(claim), ..held })
     }
 
     /// Which file it is.
@@ -120,6 +130,11 @@ impl HeldLock {
     /// What a process inherits.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// What a process inherits beside that.
+    pub(crate) fn second_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.second.as_ref().map(|second| second.file.as_fd())
     }
 
     /// What is kept of the graph.
@@ -158,8 +173,8 @@ impl HeldLock {
 }
 
 /// Takes the lock that the real directory of a graph has as a graph of its own, where a supervisor may serve that: where
-/// there are locks beside it. No process inherits this one.
-fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<File>, NoLock> {
+/// there are locks beside it.
+fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLock> {
     let Some((parent, name)) = claim.path().rsplit_once('/') else { return Ok(None) };
     let name = format!("{name}.lock");
     let path = format!("{parent}/{BESIDE}/{name}");
@@ -171,7 +186,10 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<File>, NoLock>
     // Where no supervisor of this user can have a lock, there is none to be met.
     let Ok(file) = opened else { return Ok(None) };
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => {
+            let slow = Slow::of(file.as_fd());
+            Ok(Some(Second { file, _slow: slow }))
+        }
         Err(TryLockError::WouldBlock) => Err(NoLock::Held(holder(file, &GraphLock { path, ..lock.clone() }))),
         Err(TryLockError::Error(source)) => {
             Err(NoLock::Failed(SpawnFailure::io(&format!("take the graph's lock {path}"), &source)))

@@ -110,7 +110,7 @@ impl Runs {
         })
     }
 
-    /// Starts a run's process with these ends of its output pipes. Its whole tree inherits the lock.
+    /// Starts a run's process with these ends of its output pipes. Its whole tree inherits its locks.
     pub(crate) fn spawn(
         &mut self,
         plan: &SpawnPlan,
@@ -141,6 +141,7 @@ impl Runs {
             limits: &limits,
             cgroup: cgroup.as_ref().map(File::as_fd),
             lock: lock.as_ref().map(|lock| lock.fd()),
+            second_lock: lock.as_ref().and_then(|lock| lock.second_fd()),
             close_first: closing::is_quick(),
         };
         let Started { id, pidfd, in_cgroup } = spawn::spawn(&spec).map_err(|e| {

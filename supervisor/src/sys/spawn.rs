@@ -31,6 +31,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// Inherited under the number [`LOCK_FD`].
     pub(crate) lock: Option<BorrowedFd<'a>>,
+    /// Inherited under the number [`SECOND_FD`], beside the lock.
+    pub(crate) second_lock: Option<BorrowedFd<'a>>,
     /// Closes what the child is not to have before it executes its program. The kernel lets the parent go on before it closes
     /// anything itself, and until then the child has locks of others; but a close that waits would hold up the parent.
     pub(crate) close_first: bool,
@@ -69,6 +71,9 @@ impl Limit {
 /// shell scripts use and of what follows the standard streams, and below 64, up to where no table has to grow.
 pub(crate) const LOCK_FD: RawFd = 63;
 
+/// The number of the second lock, of a graph whose directory has another name.
+pub(crate) const SECOND_FD: RawFd = LOCK_FD - 1;
+
 /// A process that was started.
 pub(crate) struct Started {
     pub(crate) id: ProcessId,
@@ -98,6 +103,7 @@ struct Order {
     tag: libc::rlimit,
     limits: *const [Limit],
     lock: Option<RawFd>,
+    second_lock: Option<RawFd>,
     /// For close_range(2).
     closing: libc::c_uint,
     parent: libc::pid_t,
@@ -123,6 +129,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
         tag: mark(spec.tag),
         limits: spec.limits,
         lock: spec.lock.map(|fd| fd.as_raw_fd()),
+        second_lock: spec.second_lock.map(|fd| fd.as_raw_fd()),
         closing: if spec.close_first { 0 } else { libc::CLOSE_RANGE_CLOEXEC },
         // SAFETY: takes nothing and cannot fail.
         parent: unsafe { libc::getpid() },
@@ -249,21 +256,14 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
         for (number, from) in (0..).zip(order.stdio) {
             check(libc::dup2(from, number), "dup2")?;
         }
-        if let Some(lock) = order.lock {
-            check(
-                libc::dup2(lock, LOCK_FD),
-                "give a lock the number 63, for which the limit of open files is too low, to",
-            )?;
-        }
+        let first_lock = give_locks(order)?;
         let close = |first: RawFd, last: libc::c_uint| {
             let closed = libc::syscall(libc::SYS_close_range, first, last, order.closing);
             if closed < 0 { Err("close_range") } else { Ok(()) }
         };
-        if order.lock.is_some() {
-            close(3, LOCK_FD.unsigned_abs() - 1)?;
+        if let Some(first) = first_lock {
+            close(3, first.unsigned_abs() - 1)?;
             close(LOCK_FD + 1, libc::c_uint::MAX)?;
-            // It may have had this number before.
-            check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), "fcntl")?;
         } else {
             close(3, libc::c_uint::MAX)?;
         }
@@ -281,6 +281,31 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
     Err("exec")
 }
 
+/// Gives the locks their numbers; returns the lowest of these.
+///
+/// # Safety
+/// As [`become_worker`].
+unsafe fn give_locks(order: &Order) -> Result<Option<RawFd>, &'static str> {
+    let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(result) };
+    let limit = "give a lock the number 63, for which the limit of open files is too low, to";
+    let Some(mut lock) = order.lock else { return Ok(None) };
+    // SAFETY: the caller's promise; every call is a plain system call on open descriptors.
+    unsafe {
+        if let Some(second) = order.second_lock {
+            if lock == SECOND_FD {
+                // Out of the way. What it is called meanwhile is closed with all else.
+                lock = check(libc::dup(lock), limit)?;
+            }
+            check(libc::dup2(second, SECOND_FD), limit)?;
+            check(libc::fcntl(SECOND_FD, libc::F_SETFD, 0), "fcntl")?;
+        }
+        check(libc::dup2(lock, LOCK_FD), limit)?;
+        // It may have had this number before.
+        check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), "fcntl")?;
+    }
+    Ok(Some(if order.second_lock.is_some() { SECOND_FD } else { LOCK_FD }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,13 +317,13 @@ mod tests {
     }
 
     fn run(program: &str, argv: &[&str]) -> Result<(i32, String), SpawnError> {
-        run_with(program, argv, None, &[])
+        run_with(program, argv, [None; 2], &[])
     }
 
     fn run_with(
         program: &str,
         argv: &[&str],
-        lock: Option<BorrowedFd<'_>>,
+        [lock, second_lock]: [Option<BorrowedFd<'_>>; 2],
         limits: &[Limit],
     ) -> Result<(i32, String), SpawnError> {
         let null = std::fs::File::open("/dev/null").unwrap();
@@ -318,6 +343,7 @@ mod tests {
             limits,
             cgroup: None,
             lock,
+            second_lock,
             close_first: true,
         };
         let started = spawn(&spec)?;
@@ -350,11 +376,39 @@ mod tests {
     #[test]
     fn a_lock_is_inherited_and_nothing_else() {
         let lock = std::fs::File::open("/dev/zero").unwrap();
-        let (_, output) = run_with("/bin/ls", &["ls", "/proc/self/fd"], Some(lock.as_fd()), &[]).unwrap();
+        let one = [Some(lock.as_fd()), None];
+        let (_, output) = run_with("/bin/ls", &["ls", "/proc/self/fd"], one, &[]).unwrap();
         assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3", "63"]);
-        let (_, output) =
-            run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], Some(lock.as_fd()), &[]).unwrap();
+        let (_, output) = run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], one, &[]).unwrap();
         assert_eq!(output, "/dev/zero\n");
+    }
+
+    #[test]
+    fn two_locks_are_inherited_whatever_numbers_they_had() {
+        if !alone("sys::spawn::tests::two_locks_are_inherited_whatever_numbers_they_had") {
+            return;
+        }
+        // Every number up to these is taken, so that the locks can have the numbers that they are to get.
+        let mut files: Vec<_> = (0..80).map(|_| std::fs::File::open("/dev/zero").unwrap()).collect();
+        let of_number = |files: &mut Vec<std::fs::File>, number: RawFd, path: &str| {
+            let at = files.iter().position(|file| file.as_raw_fd() == number).unwrap();
+            files.remove(at);
+            let file = std::fs::File::open(path).unwrap();
+            assert_eq!(file.as_raw_fd(), number);
+            file
+        };
+        for (first, second) in [(62, 63), (63, 62), (62, 40), (40, 63), (40, 41)] {
+            let lock = of_number(&mut files, first, "/dev/full");
+            let other = of_number(&mut files, second, "/dev/null");
+            let both = [Some(lock.as_fd()), Some(other.as_fd())];
+            let script = "readlink /proc/self/fd/63 /proc/self/fd/62; ls /proc/self/fd";
+            let (_, output) = run_with("/bin/sh", &["sh", "-c", script], both, &[]).unwrap();
+            let told: Vec<&str> = output.split_whitespace().collect();
+            let right = ["/dev/full", "/dev/null", "0", "1", "2", "3", "62", "63"];
+            assert_eq!(told, right, "{first} {second}");
+            drop((lock, other));
+            files.extend((0..2).map(|_| std::fs::File::open("/dev/zero").unwrap()));
+        }
     }
 
     /// A program that ends at once, in no control group and without a lock.
@@ -373,6 +427,7 @@ mod tests {
             limits: &[],
             cgroup: None,
             lock: None,
+            second_lock: None,
             close_first: false,
         }
     }
@@ -423,11 +478,11 @@ mod tests {
         assert_eq!(Limit::new("locks", 7), None, "that one is the tag");
         let limits = [Limit::new("nofile", 50).unwrap(), Limit::new("core", 4096).unwrap()];
         let script = "ulimit -Sn; ulimit -Hn; ulimit -Sc; ulimit -Hc";
-        let (_, output) = run_with("/bin/sh", &["sh", "-c", script], None, &limits).unwrap();
+        let (_, output) = run_with("/bin/sh", &["sh", "-c", script], [None; 2], &limits).unwrap();
         assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["50", "50", "8", "8"]);
         // More than the kernel can do, so that not even root may.
         let limits = [Limit::new("nofile", 1 << 40).unwrap()];
-        let error = run_with("/bin/true", &["true"], None, &limits).unwrap_err();
+        let error = run_with("/bin/true", &["true"], [None; 2], &limits).unwrap_err();
         assert_eq!((error.step, error.source.raw_os_error()), ("set RLIMIT_NOFILE for", Some(libc::EPERM)));
     }
 

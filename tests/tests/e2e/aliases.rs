@@ -1,6 +1,8 @@
 //! Two names of one directory: never two workers on it, and the second start is told which worker has it.
 
-use gob_tests::Gob;
+use crate::orphans::kill_both;
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Gob, process};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -75,6 +77,38 @@ fn a_link_to_the_graph_of_another_supervisor_is_held_by_it() {
     assert_eq!(refused["error"]["code"], "server-locked-by-external", "{refused}");
     assert_eq!(refused["error"]["details"]["pid"], started["worker"]["pid"], "{refused}");
     one.connect_as("cli").ok("stop", json!({"name": "a"}));
+    other.connect_as("cli").ok("start", json!({"graph": "b", "kind": "store"}));
+    for gob in [&one, &other] {
+        gob.ctl(["nuke"]).ok();
+    }
+}
+
+#[test]
+fn a_linked_graph_stays_locked_while_a_process_of_a_killed_supervisor_lives() {
+    let (mut one, other) = (Gob::new(), Gob::new());
+    one.without_leftover_check();
+    with_kinds(&one);
+    with_kinds(&other);
+    other.connect_as("cli").ok("start", json!({"graph": "b", "kind": "store"}));
+    other.connect_as("cli").ok("stop", json!({"name": "b"}));
+    symlink(other.graph_dir("b"), one.graph_dir("a")).unwrap();
+    let child = one.dir().join("child");
+    let text = format!(
+        "\n[kind.forks]\ncommand = [\"sh\", \"-c\", \"setsid sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000' & exec sleep 1000\"]\n",
+        child.display()
+    );
+    let path = one.dir().join("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config + &text).unwrap();
+    one.connect_as("cli").ok("start", json!({"graph": "a", "kind": "forks"}));
+    assert!(wait::until(DEADLINE, || child.exists()));
+    let left: i32 = fs::read_to_string(&child).unwrap().trim().parse().unwrap();
+    kill_both(&one);
+    let refused = other.connect_as("cli").ask("start", json!({"graph": "b", "kind": "store"}));
+    assert_eq!(refused["error"]["code"], "server-locked-by-external", "{refused}");
+    assert_eq!(refused["error"]["details"]["pid"], left, "{refused}");
+    one.ctl(["ping"]).ok();
+    assert!(process::survivors(&[left], DEADLINE).is_empty());
     other.connect_as("cli").ok("start", json!({"graph": "b", "kind": "store"}));
     for gob in [&one, &other] {
         gob.ctl(["nuke"]).ok();
