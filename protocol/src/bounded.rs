@@ -50,9 +50,14 @@ fn check<E: Error>(word: &str) -> Result<(), E> {
 }
 
 /// A text as it may be repeated: cut where it is too long.
-pub(crate) fn cut(mut text: String) -> String {
-    if text.len() > MAX_MESSAGE_BYTES {
-        let mut at = MAX_MESSAGE_BYTES;
+pub(crate) fn cut(text: String) -> String {
+    cut_to(MAX_MESSAGE_BYTES, text)
+}
+
+/// As [`cut`], with a bound of one's own.
+pub(crate) fn cut_to(max: usize, mut text: String) -> String {
+    if text.len() > max {
+        let mut at = max;
         while !text.is_char_boundary(at) {
             at -= 1;
         }

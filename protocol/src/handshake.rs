@@ -2,8 +2,9 @@
 //!
 //! [`HandshakeReader`] owns the bytes of standard output up to that line and nothing after it.
 
+use crate::bounded::cut_to;
 use crate::frame::Framer;
-use crate::limits::MAX_HANDSHAKE_BYTES;
+use crate::limits::{MAX_HANDSHAKE_BYTES, MAX_PATH_BYTES, MAX_REASON_BYTES, MAX_WORD_BYTES};
 use serde_json::{Map, Value};
 
 /// What a worker said about itself.
@@ -30,6 +31,19 @@ pub enum HandshakeError {
     Invalid(String),
 }
 
+impl HandshakeError {
+    /// The worker's own word, as far as it is shown.
+    fn refused(why: String) -> Self {
+        Self::Refused(cut_to(MAX_REASON_BYTES, why))
+    }
+
+    /// What is wrong with the handshake, as far as it is shown: most of it may be the worker's own text.
+    #[must_use]
+    pub fn invalid(why: String) -> Self {
+        Self::Invalid(cut_to(MAX_REASON_BYTES, why))
+    }
+}
+
 /// Finds the handshake in a stream that arrives in any pieces.
 #[derive(Debug)]
 pub struct HandshakeReader(Framer);
@@ -49,7 +63,7 @@ impl HandshakeReader {
                 let message = format!(
                     "more than {MAX_HANDSHAKE_BYTES} bytes of output without a newline before the handshake"
                 );
-                return Some(Err(HandshakeError::Invalid(message)));
+                return Some(Err(HandshakeError::invalid(message)));
             };
             if let Some(answer) = read_line(line) {
                 return Some(answer);
@@ -79,11 +93,11 @@ fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
     let ready = fields.get("ready")?.as_bool()?;
     if !ready {
         let error = fields.get("error").map(|e| e.as_str().map_or_else(|| e.to_string(), str::to_owned));
-        return Some(Err(HandshakeError::Refused(
+        return Some(Err(HandshakeError::refused(
             error.unwrap_or_else(|| "the worker answered ready:false".to_owned()),
         )));
     }
-    Some(read_fields(fields).map_err(HandshakeError::Invalid))
+    Some(read_fields(fields).map_err(HandshakeError::invalid))
 }
 
 /// Reads an object with the fields of a handshake, as a worker may print it in a line of its own making.
@@ -92,15 +106,15 @@ fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
 /// When it is not such an object.
 pub fn read_object(text: &str) -> Result<Handshake, HandshakeError> {
     let mut fields: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|e| HandshakeError::Invalid(format!("{text:?} is no object: {e}")))?;
+        .map_err(|e| HandshakeError::invalid(format!("{text:?} is no object: {e}")))?;
     if let Some(url) = fields.remove("url") {
         fields.entry("endpoint").or_insert(url);
     }
-    read_fields(fields).map_err(HandshakeError::Invalid)
+    read_fields(fields).map_err(HandshakeError::invalid)
 }
 
 fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
-    let version = text(&fields, "version")?;
+    let version = text(&fields, "version")?.map(|version| cut_to(MAX_WORD_BYTES, version));
     let socket = text(&fields, "socketPath")?.or(text(&fields, "socket_path")?);
     let mut by_port = false;
     let endpoint = match (text(&fields, "endpoint")?, socket, fields.get("port").filter(|p| !p.is_null())) {
@@ -119,15 +133,27 @@ fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
         }
         (None, None, None) => None,
     };
-    if let Some(bad) = endpoint.as_ref().filter(|e| e.chars().any(char::is_control)) {
-        return Err(format!("the handshake's endpoint {bad:?} has control characters"));
-    }
+    endpoint.as_deref().map_or(Ok(()), check_endpoint)?;
     let meta = match fields.remove("target").or_else(|| fields.remove("meta")) {
         Some(Value::Object(meta)) => meta,
         None | Some(Value::Null) => Map::new(),
         Some(other) => [("target".to_owned(), other)].into_iter().collect(),
     };
     Ok(Handshake { version, endpoint, by_port, meta })
+}
+
+/// Checks an endpoint that a worker tells, before it is shown to anybody.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
+    if endpoint.len() > MAX_PATH_BYTES {
+        return Err(format!("the handshake's endpoint has more than {MAX_PATH_BYTES} bytes"));
+    }
+    if endpoint.chars().any(char::is_control) {
+        return Err(format!("the handshake's endpoint {endpoint:?} has control characters"));
+    }
+    Ok(())
 }
 
 fn text(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {
@@ -194,5 +220,26 @@ mod tests {
         assert!(matches!(read(&flood, 4096), Some(Err(HandshakeError::Invalid(_)))));
         assert_eq!(read(&flood[..MAX_HANDSHAKE_BYTES], 4096), None);
         assert_eq!(read(b"{\"ready\":true}", 100), None, "a line that is not ended is not a handshake");
+    }
+
+    #[test]
+    fn texts_of_a_worker_are_bounded_where_they_enter() {
+        let long = "é".repeat(10_000);
+        let told = |line: String| read(format!("{line}\n").as_bytes(), 4096).unwrap();
+        let reasons = [
+            format!("{{\"ready\":false,\"error\":{long:?}}}"),
+            format!("{{\"ready\":false,\"error\":[{long:?}]}}"),
+            format!("{{\"ready\":true,\"version\":[{long:?}]}}"),
+            format!("{{\"ready\":true,\"endpoint\":{long:?}}}"),
+            format!("{{\"ready\":true,\"endpoint\":\"a\\u0007{}\"}}", "b".repeat(4_000)),
+        ];
+        for line in reasons {
+            let said = told(line).unwrap_err().to_string();
+            assert!(said.len() <= MAX_REASON_BYTES + '…'.len_utf8(), "{} bytes", said.len());
+        }
+        let said = read_object(&long).unwrap_err().to_string();
+        assert!(said.len() <= MAX_REASON_BYTES + '…'.len_utf8() && said.ends_with('…'), "{said}");
+        let version = told(format!("{{\"ready\":true,\"version\":{long:?}}}")).unwrap().version.unwrap();
+        assert!(version.starts_with('é') && version.len() <= MAX_WORD_BYTES + '…'.len_utf8());
     }
 }

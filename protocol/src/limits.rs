@@ -16,6 +16,8 @@ pub const RING_EVENTS: usize = 4096;
 pub const RING_BYTES: usize = 1 << 20;
 /// A worker's output before its handshake's newline, in bytes.
 pub const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
+/// Longest text of a worker in the reason why it is not ready; more is cut off.
+pub const MAX_REASON_BYTES: usize = 1_024;
 /// Longest graph name, in bytes, as given and as encoded for the disk.
 pub const MAX_GRAPH_NAME_BYTES: usize = 200;
 /// Longest job name, in bytes.

@@ -4,7 +4,7 @@ use super::index::Stream;
 use super::watch::Watch;
 use crate::readiness::ANYWHERE;
 use gob_protocol::Framer;
-use gob_protocol::handshake::{Handshake, HandshakeError, read_object};
+use gob_protocol::handshake::{Handshake, HandshakeError, check_endpoint, read_object};
 use gob_protocol::kind::LogStream;
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
 use regex_lite::{Captures, Regex};
@@ -91,11 +91,15 @@ fn read(captures: &Captures<'_>) -> Result<Handshake, HandshakeError> {
         return read_object(json);
     }
     let endpoint = match (named("url"), named("port")) {
-        (Some(url), _) => Some(url.to_owned()),
+        (Some(url), _) => {
+            let url = url.trim();
+            check_endpoint(url).map_err(HandshakeError::invalid)?;
+            Some(url.to_owned())
+        }
         (None, Some(port)) => {
             let number = port.parse::<u16>().ok().filter(|port| *port > 0);
             let number =
-                number.ok_or_else(|| HandshakeError::Invalid(format!("{port:?} is not a port number")))?;
+                number.ok_or_else(|| HandshakeError::invalid(format!("{port:?} is not a port number")))?;
             Some(format!("{ANYWHERE}{number}"))
         }
         (None, None) => None,
@@ -177,5 +181,20 @@ mod tests {
         let answer = watch.feed(Stream::Stdout, b"port 99999\n");
         assert!(matches!(answer, Some(Err(HandshakeError::Invalid(_)))));
         assert!(Pattern::new("(", None).is_err());
+    }
+
+    #[test]
+    fn what_is_captured_is_bounded_and_has_no_control_characters() {
+        let refused = |pattern: &str, line: String| {
+            let mut watch = Pattern::new(pattern, None).unwrap();
+            let said = watch.feed(Stream::Stdout, format!("{line}\n").as_bytes()).unwrap();
+            let said = said.unwrap_err().to_string();
+            assert!(said.len() < 1_100, "{} bytes", said.len());
+        };
+        let long = "1".repeat(20_000);
+        refused("port (?P<port>\\d+)", format!("port {long}"));
+        refused("at (?P<url>.*)", format!("at http://{long}"));
+        refused("at (?P<url>.*)", "at http://a\tb".to_owned());
+        refused("(?P<json>\\{.*)", format!("{{{long}"));
     }
 }
