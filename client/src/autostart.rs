@@ -11,6 +11,7 @@ mod watch;
 use crate::blocking::socket::{NoConnection, connect};
 use crate::dirs::Dirs;
 use crate::error::Error;
+use crate::holder::{Stopped, is_alive};
 use gob_protocol::limits::{CONNECT_MS, START_LOCK_MS};
 use serde::Deserialize;
 use std::os::unix::net::UnixStream;
@@ -100,8 +101,7 @@ impl Reach<'_> {
                 return Ok(reached);
             }
             if Instant::now() >= deadline {
-                let pid = LockHolder::read(self.dirs).map(|holder| holder.pid);
-                return Err(Error::Silent { pid, waited: begun.elapsed(), log: self.dirs.daemon_log() });
+                return Err(silent(self.dirs, begun.elapsed()));
             }
             match keeper::start(self.dirs, deadline)? {
                 keeper::Outcome::Ready => {}
@@ -115,6 +115,12 @@ impl Reach<'_> {
             }
         }
     }
+}
+
+/// Says that nobody answers, and why as far as that shows.
+pub(crate) fn silent(dirs: &Dirs, waited: Duration) -> Error {
+    let pid = LockHolder::read(dirs).map(|holder| holder.pid).filter(|pid| is_alive(*pid));
+    Error::Silent { pid, stopped: Stopped::find(dirs), waited, log: dirs.daemon_log() }
 }
 
 /// Watches gob's directories from now on.

@@ -18,7 +18,7 @@ mod client;
 pub(crate) mod link;
 pub(crate) mod socket;
 
-use crate::autostart::{LOOK_MS, Reach, after, changes};
+use crate::autostart::{LOOK_MS, Reach, after, changes, silent};
 use crate::conn::{Failure, RequestId};
 use crate::dirs::Dirs;
 use crate::error::Error;
@@ -175,6 +175,7 @@ impl Connector {
         };
         link.strict(false);
         let data: HelloData = crate::requests::read("hello", &data)?;
+        crate::impostor::check(&self.dirs, &mut link)?;
         let (server, owner, subscribed) = (data.server, data.owner, Subscribe::default());
         Ok((Client { link, server, owner, subscribed }, first))
     }
@@ -184,8 +185,7 @@ impl Connector {
         if waited < Duration::from_millis(CONNECT_MS) {
             return Error::Timeout { request: "hello".to_owned(), after: waited, sent: false };
         }
-        let pid = crate::autostart::LockHolder::read(&self.dirs).map(|holder| holder.pid);
-        Error::Silent { pid, waited, log: self.dirs.daemon_log() }
+        silent(&self.dirs, waited)
     }
 }
 
@@ -202,6 +202,7 @@ fn is_going(error: &Error) -> bool {
         | Error::NoKeeper { .. }
         | Error::Start { .. }
         | Error::StartFailed { .. }
+        | Error::Impostor { .. }
         | Error::Silent { .. }
         | Error::Timeout { .. }
         | Error::Stalled { .. }

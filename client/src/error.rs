@@ -2,6 +2,7 @@
 
 use crate::conn::Failure;
 use crate::dirs::DirsError;
+use crate::holder::{Stopped, is_alive};
 use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, WireError};
 use std::io;
@@ -69,11 +70,29 @@ pub enum Error {
         /// Its log.
         log: PathBuf,
     },
+    /// Another process of this user listens where the lock file says that the supervisor does.
+    #[error(
+        "{} is served by pid {pid}, and the supervisor that {} names is pid {told}",
+        socket.display(),
+        lock.display()
+    )]
+    Impostor {
+        /// The socket.
+        socket: PathBuf,
+        /// The process that listens.
+        pid: i32,
+        /// The lock file.
+        lock: PathBuf,
+        /// The process that it names.
+        told: i32,
+    },
     /// The lock is held, or the keeper is gone, and nobody answers by the deadline.
-    #[error("{}", silent(*pid, *waited))]
+    #[error("{}", silent(*pid, stopped.as_ref(), *waited))]
     Silent {
-        /// Who holds the lock, as far as its file tells.
+        /// The supervisor that the lock file names, if that lives.
         pid: Option<i32>,
+        /// What was stopped, if that is why.
+        stopped: Option<Stopped>,
         /// How long was waited.
         waited: Duration,
         /// The supervisor's log.
@@ -130,8 +149,11 @@ fn waited_for(time: Duration) -> String {
     }
 }
 
-fn silent(pid: Option<i32>, waited: Duration) -> String {
+fn silent(pid: Option<i32>, stopped: Option<&Stopped>, waited: Duration) -> String {
     let seconds = waited.as_secs_f64();
+    if let Some(stopped) = stopped {
+        return format!("the supervisor does not answer within {seconds:.1} s: {stopped}");
+    }
     match pid {
         Some(pid) => format!("the supervisor (pid {pid}) does not answer within {seconds:.1} s"),
         None => format!("the supervisor does not answer within {seconds:.1} s"),
@@ -169,6 +191,7 @@ impl Error {
             | Self::Connect { .. }
             | Self::Peer { .. }
             | Self::Foreign { .. }
+            | Self::Impostor { .. }
             | Self::NoKeeper { .. }
             | Self::Start { .. }
             | Self::StartFailed { .. }
@@ -192,6 +215,7 @@ impl Error {
             | Self::Nobody { .. }
             | Self::Connect { .. }
             | Self::Foreign { .. }
+            | Self::Impostor { .. }
             | Self::NoKeeper { .. }
             | Self::Start { .. }
             | Self::StartFailed { .. }
@@ -226,6 +250,11 @@ impl Error {
                 Some(source.to_string())
             }
             Self::Answer { source, .. } => Some(source.to_string()),
+            Self::Impostor { pid, told, .. } => Some(if is_alive(*told) {
+                format!("pid {told} lives, and that socket does not lead to it; pid {pid} is not believed")
+            } else {
+                format!("pid {told} has ended; pid {pid} is not believed")
+            }),
             Self::Refused(_) | Self::Peer { .. } | Self::Silent { .. } | Self::Lost { .. } => None,
         }
     }
@@ -252,6 +281,10 @@ impl Error {
                 Some("install it beside gobctl, or name its directory in GOB_LIBEXEC".to_owned())
             }
             Self::StartFailed { log, .. } if log.is_file() => Some(format!("its log is {}", log.display())),
+            Self::Silent { stopped: Some(stopped), .. } => Some(stopped.hint()),
+            Self::Impostor { pid, .. } => {
+                Some(format!("see what it is: ps -fp {pid}; end it, if it is not yours to keep: kill {pid}; then again"))
+            }
             Self::Silent { log, .. } if log.is_file() => {
                 Some(format!("gobctl doctor; the supervisor's log is {}", log.display()))
             }

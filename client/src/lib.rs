@@ -12,6 +12,7 @@
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
 //! | [`dirs`] | where gob's files are |
+//! | [`holder`] | the process that holds a lock, and whether it is stopped |
 //! | [`address`] | the address of a socket with a path of any length |
 //! | [`siblings`] | where gob's other programs are |
 
@@ -22,6 +23,8 @@ pub mod conn;
 pub mod dirs;
 pub mod endpoint;
 pub mod error;
+pub mod holder;
+mod impostor;
 pub mod logs;
 pub mod model;
 mod pages;

@@ -2,7 +2,6 @@
 //! workers hold, or by arguments. Looks only: nothing is taken away here.
 
 use crate::checks::whose::{Whose, whose};
-use crate::lock_holder;
 use crate::process;
 use gob_client::protocol::foreign::{Known, MAX_LOCK_BYTES, read_lock};
 use gob_client::protocol::kind::Kind;
@@ -117,8 +116,9 @@ fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
         // Its process is alive: so is its lock. What the kernel tells is who took it, which may be a dead supervisor.
         let noted = process::living(note.pid)
             .filter(|found| note.pid > 0 && note.start_time.is_none_or(|noted| noted == found.start_time));
-        let pid =
-            noted.map(|found| found.pid).or_else(|| lock_holder::holder(&path).map(|holder| holder.pid))?;
+        let pid = noted
+            .map(|found| found.pid)
+            .or_else(|| gob_client::holder::holder(&path).map(|holder| holder.pid))?;
         let owner = note.owner.and_then(|owner| Owner::new(&owner).ok());
         Some(holder(place, pid, owner.unwrap_or_else(Owner::unknown), Some(path)))
     })

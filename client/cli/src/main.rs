@@ -23,7 +23,6 @@ mod holding;
 mod import;
 mod json;
 mod last;
-mod lock_holder;
 mod log_follow;
 mod log_source;
 mod log_view;

@@ -29,11 +29,6 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Whether a signal or a debugger stopped it.
-    pub(crate) const fn is_stopped(&self) -> bool {
-        matches!(self.state, 'T' | 't')
-    }
-
     /// Whether not all of it has ended. One whose main thread has ended is in state Z too, and lives while it has another.
     fn is_alive(&self) -> bool {
         match self.state {

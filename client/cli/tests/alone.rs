@@ -166,13 +166,14 @@ fn the_keepers_own_error_is_shown() {
 #[test]
 fn nobody_answers_although_the_lock_is_held() {
     let world = World::new();
-    let holder = json!({"pid": 4711, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": "/nowhere/daemon.sock"});
+    let pid = std::process::id();
+    let holder = json!({"pid": pid, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": "/nowhere/daemon.sock"});
     std::fs::write(world.state().join("gobd.lock"), holder.to_string()).unwrap();
     let program = world.with_keeper("exit 0");
     let begun = Instant::now();
     let ran = Ran::of(world.command_of(&program, &["ping"]).output().unwrap());
     assert_eq!(ran.code, Some(7));
-    assert!(ran.stderr.contains("(pid 4711)") && ran.stderr.contains("gobctl doctor"), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("(pid {pid})")) && ran.stderr.contains("gobctl doctor"), "{ran:?}");
     assert!(
         (Duration::from_secs(5)..Duration::from_secs(9)).contains(&begun.elapsed()),
         "{:?}",
@@ -188,8 +189,9 @@ fn a_supervisor_with_another_runtime_directory_is_found_by_the_lock_file() {
         "ping" => vec![ok(json!({"pong": true, "uptime_ms": 1}))],
         _ => vec![],
     });
+    let pid = std::process::id();
     let holder =
-        json!({"pid": 1, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": socket});
+        json!({"pid": pid, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": socket});
     std::fs::write(world.state().join("gobd.lock"), format!("{holder}\n")).unwrap();
     world.run(&["ping"]).is(0, "pong (gobd 0.1.0, pid 4200, up 0s)\n", "");
 }

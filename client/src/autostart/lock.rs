@@ -2,6 +2,7 @@
 
 use super::{LOOK_MS, Notify, after};
 use crate::error::Error;
+use crate::holder::{Holder, Stopped, holder};
 use nix::fcntl::OFlag;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -102,27 +103,13 @@ fn wait<T>(
 
 /// Who holds the lock, as far as /proc/locks tells, and whether it is stopped.
 fn held_by(path: &Path) -> String {
-    let holder = std::fs::metadata(path).ok().and_then(|file| {
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
-        locks.lines().find_map(|line| holder_in(line, file.ino()))
-    });
-    let Some(pid) = holder else { return "another process holds it and does not let go".to_owned() };
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    match state {
-        Some('T' | 't') => format!("pid {pid} holds it and is stopped: kill -CONT {pid} lets it go on"),
-        _ => format!("pid {pid} holds it and does not let go"),
+    let Some(Holder { pid, .. }) = holder(path) else {
+        return "another process holds it and does not let go".to_owned();
+    };
+    match Stopped::of(pid) {
+        Some(stopped) => format!("pid {pid} holds it and is stopped: {}", stopped.hint()),
+        None => format!("pid {pid} holds it and does not let go"),
     }
-}
-
-/// `1: FLOCK  ADVISORY  WRITE 4240 fd:01:1234 0 EOF`. A line with an arrow is of one that waits. The number of the device is not
-/// that of stat(2) on every file system, so the inode has to do.
-fn holder_in(line: &str, inode: u64) -> Option<i32> {
-    let mut words = line.split_ascii_whitespace().skip(1);
-    (words.next()? == "FLOCK").then_some(())?;
-    let (pid, file) = (words.nth(2)?, words.next()?);
-    (file.rsplit_once(':')?.1 == inode.to_string()).then_some(())?;
-    pid.parse().ok().filter(|pid| *pid > 0)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -167,10 +154,6 @@ mod tests {
         }
         drop(held);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(holder_in("1: FLOCK  ADVISORY  WRITE 4240 fd:01:12 0 EOF", 12), Some(4240));
-        assert_eq!(holder_in("1: -> FLOCK  ADVISORY  WRITE 4241 fd:01:12 0 EOF", 12), None);
-        assert_eq!(holder_in("2: POSIX  ADVISORY  WRITE 4242 fd:01:12 0 EOF", 12), None);
-        assert_eq!(holder_in("3: FLOCK  ADVISORY  WRITE 4243 fd:01:112 0 EOF", 12), None);
     }
 
     #[test]

@@ -105,6 +105,7 @@ fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
     assert!(gobd.wait_gone(DEADLINE));
     let (code, alone) = doctor(&gob, &["--fix"]);
     let ends = [["daemon", "stop"], ["nuke", "--force"]].map(|words| gob.ctl(words).run());
+    let list = gob.ctl(["list"]).run();
     keeper.signal(Signal::SIGKILL);
     assert!(keeper.wait_gone(DEADLINE));
     let (code_after, after) = doctor(&gob, &["--fix"]);
@@ -123,6 +124,9 @@ fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
         assert_eq!(end.code, 7, "nothing has ended: {end}");
         assert!(end.stderr.contains(&lets_go_on), "{end}");
     }
+    let silent =
+        format!("the supervisor does not answer within 5.0 s: the keeper (pid {}) is stopped", keeper.pid);
+    assert!(list.code == 7 && list.stderr.contains(&silent) && list.stderr.contains(&lets_go_on), "{list}");
     for check in alone.iter().filter(|check| check["check"] == "stale files" || check["check"] == "logs") {
         assert_eq!(check["fixed"], json!([]), "somebody holds the lock");
     }

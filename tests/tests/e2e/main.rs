@@ -18,6 +18,7 @@ mod graph_lock;
 mod graphs;
 mod handshake;
 mod healing;
+mod impostor;
 mod instance;
 mod interrupts;
 mod liveness;

@@ -3,8 +3,8 @@
 use super::probe::{Listener, listener};
 use super::scene::Scene;
 use super::{Check, ok, warn};
-use crate::lock_holder::holder;
 use crate::places::{self, Elsewhere};
+use gob_client::holder::holder;
 use std::path::PathBuf;
 
 const WHAT: &str = "runtime directories";

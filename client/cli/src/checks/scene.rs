@@ -3,8 +3,8 @@
 use super::probe::{Listener, listener};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::lock_holder::{Holder, holder};
 use gob_client::autostart::LockHolder;
+use gob_client::holder::{Holder, holder};
 use gob_client::protocol::Status;
 use gob_client::protocol::answer::{ListData, ServerInfo};
 use gob_client::protocol::request::List;

@@ -6,10 +6,10 @@
 use super::probe::{Listener, listener};
 use super::scene::Scene;
 use super::{Check, Fixed, fail, ok, warn};
-use crate::lock_holder::holder;
 use crate::process;
 use crate::text::shell_path;
 use gob_client::Dirs;
+use gob_client::holder::holder;
 use std::fs::{self, File, symlink_metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};

@@ -4,11 +4,11 @@ use super::probe::Listener;
 use super::scene::{Answers, Scene, Supervisor};
 use super::{Check, fail, ok, warn};
 use crate::failure::Failure;
-use crate::lock_holder::Holder;
 use crate::process;
 use crate::text::{escape, took};
 use crate::verbs::status::journal_trouble;
 use gob_client::Error;
+use gob_client::holder::{Holder, Stopped};
 use gob_client::protocol::ErrorCode;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -79,9 +79,8 @@ fn nobody(scene: &Scene) -> Check {
         return given_up(scene).unwrap_or_else(|| ok(WHAT, "none runs; the first request starts one"));
     };
     let below = process::own().into_iter().any(|process| process.parent == *pid && process.name == "gobd");
-    if program == "gob-keeper" && process::living(*pid).is_some_and(|keeper| keeper.is_stopped()) {
-        let found = format!("nobody answers, and the keeper (pid {pid}) is stopped");
-        return fail(WHAT, found, format!("kill -CONT {pid} lets it go on"));
+    if let Some(stopped) = Stopped::find(&scene.dirs) {
+        return fail(WHAT, format!("nobody answers, and {stopped}"), stopped.hint());
     }
     if program == "gob-keeper" && !below {
         let found = format!("the keeper (pid {pid}) holds the lock and has no supervisor");
@@ -165,7 +164,7 @@ fn silent(scene: &Scene, pid: Option<i32>, waited: Duration) -> Check {
     let process = process::living(pid);
     let program = process.as_ref().map(|process| process.name.clone()).unwrap_or_default();
     let (how, hint) = match process.map(|process| process.state) {
-        Some('T' | 't') => ("; it is stopped", format!("kill -CONT {pid} lets it go on")),
+        Some('T' | 't') => ("; it is stopped", Stopped::of(pid).map_or(log, |stopped| stopped.hint())),
         Some('D') => ("; it waits for a disk", log),
         _ if program != "gobd" => ("; it is no supervisor of gob", OTHER_DIR.to_owned()),
         _ => ("", format!("{log}; nothing is broken open")),

@@ -5,14 +5,13 @@ use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
-use crate::lock_holder::{Holder, holder};
 use crate::out;
 use crate::places::check_ours;
-use crate::process;
 use crate::progress::Progress;
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
+use gob_client::holder::Stopped;
 use gob_client::protocol::answer::ShutdownData;
 use gob_client::protocol::request::Force;
 use gob_client::{Error, Name, Request, requests};
@@ -97,11 +96,10 @@ pub(super) fn end(
 
 /// Nobody listens, and who holds the lock is stopped: it, and the workers below it, go on once it is let.
 fn stopped_holder(context: &Context) -> Option<Failure> {
-    let Holder { pid, program } = holder(&context.dirs().ok()?.lock_file())?;
-    process::living(pid).filter(process::Process::is_stopped)?;
-    let message = format!("no supervisor answers, but {program} (pid {pid}) holds its lock and is stopped");
+    let stopped = Stopped::find(&context.dirs().ok()?)?;
+    let message = format!("no supervisor answers: {stopped}");
     let failure = Failure::own("supervisor-unreachable", UNREACHABLE, message);
-    Some(failure.hint(format!("kill -CONT {pid} lets it go on; then again")))
+    Some(failure.hint(format!("{}; then again", stopped.hint())))
 }
 
 /// `2 workers (demo, work)`.
