@@ -22,6 +22,7 @@ mod help_json;
 mod holding;
 mod import;
 mod json;
+mod keep_out;
 mod last;
 mod log_follow;
 mod log_source;

@@ -1,7 +1,8 @@
 //! `nuke`: everything ends, gob's own files go, data stays; others' workers are asked for (PROTOCOL 5).
 
+use crate::orphans::kill_both;
 use gob_tests::Gob;
-use gob_tests::wait::DEADLINE;
+use gob_tests::wait::{self, DEADLINE};
 use serde_json::json;
 use std::fs;
 
@@ -79,4 +80,37 @@ fn where_nothing_runs_it_says_so() {
     assert_eq!(output.code, 0, "{output}");
     assert!(!(output.stdout + &output.stderr).is_empty());
     assert_eq!(gob.processes(), Vec::<i32>::new(), "and starts nothing");
+}
+
+#[test]
+fn without_a_supervisor_it_forgets_what_the_last_one_had() {
+    let mut gob = Gob::new();
+    gob.without_leftover_check();
+    let forgets: [&dyn Fn(); 2] = [&|| drop(gob.ctl(["shutdown"]).ok()), &|| kill_both(&gob)];
+    for end in forgets {
+        gob.ctl(["start", "a", "b"]).ok();
+        let last = gob.state_dir().join("last.json");
+        let written = || fs::read_to_string(&last).is_ok_and(|text| text.contains("\"name\":\"b\""));
+        assert!(wait::until(DEADLINE, written));
+        end();
+        assert_eq!(gob.ctl(["nuke", "--json"]).json(), json!({"stopped": [], "removed": ["a", "b"]}));
+        assert_eq!(gob.processes(), Vec::<i32>::new(), "nothing was started for it");
+        assert!(!gob.state_dir().join("last.json").exists() && !gob.state_dir().join("logs").exists());
+        assert!(gob.graph_dir("a").join("facts.1.json").exists(), "data is never touched");
+        assert_eq!(gob.connect().ok("list", json!({}))["workers"], json!([]));
+    }
+    gob.ctl(["start", "a"]).ok();
+    gob.ctl(["shutdown"]).ok();
+    assert_eq!(gob.ctl(["nuke"]).ok(), "no supervisor is running; removed 1 worker (a)\n");
+    assert_eq!(gob.ctl(["nuke"]).ok(), "no supervisor is running\n");
+}
+
+#[test]
+fn without_a_supervisor_it_takes_only_what_is_known_to_be_gobs() {
+    let gob = Gob::new();
+    let logs = gob.state_dir().join("logs");
+    fs::create_dir_all(&logs).unwrap();
+    fs::write(logs.join("mine"), "").unwrap();
+    gob.ctl(["nuke"]).ok();
+    assert!(logs.join("mine").exists());
 }

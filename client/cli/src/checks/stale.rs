@@ -6,11 +6,12 @@
 use super::probe::{Listener, listener};
 use super::scene::Scene;
 use super::{Check, Fixed, fail, ok, warn};
+use crate::keep_out::keep_out;
 use crate::process;
 use crate::text::shell_path;
 use gob_client::Dirs;
 use gob_client::holder::holder;
-use std::fs::{self, File, symlink_metadata};
+use std::fs::{self, symlink_metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -67,27 +68,11 @@ pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
     if !scene.is_deserted() {
         return Vec::new();
     }
-    let Some(locks) = lock(&scene.dirs) else { return Vec::new() };
+    let Some(locks) = keep_out(&scene.dirs) else { return Vec::new() };
     let removed = find(&scene.dirs).into_iter().filter(|path| fs::remove_file(path).is_ok());
     let fixed = removed.map(|path| (WHAT, format!("removed {}", path.display()))).collect();
     drop(locks);
     fixed
-}
-
-/// Both locks, as far as there is something to lock; `None` when anybody has one of them.
-fn lock(dirs: &Dirs) -> Option<Vec<File>> {
-    let mut locks = Vec::new();
-    for path in [dirs.lock_file(), dirs.runtime.clone(), dirs.runtime.join("start.lock")] {
-        match File::open(&path) {
-            Ok(file) => {
-                file.try_lock().ok()?;
-                locks.push(file);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => return None,
-        }
-    }
-    Some(locks)
 }
 
 /// What is provably gob's and stale: files of gob's names, this user's, in a private directory of gob's.

@@ -1,15 +1,24 @@
 //! `gobctl nuke`: ends everything and removes gob's own files.
+//!
+//! Where no supervisor runs there is nothing to end, and none is started for it: what the last one left is removed here. The
+//! journal stays, by which the next one ends what a killed one left running.
 
 use super::shutdown::{end, force_arg, nothing_runs, workers};
 use super::{SUPERVISOR, Verb};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
+use crate::keep_out::keep_out;
+use crate::last::LastState;
 use crate::out;
 use clap::ArgMatches;
 use gob_client::protocol::answer::NukeData;
 use gob_client::protocol::request::Force;
-use gob_client::{Request, requests};
+use gob_client::{Dirs, Name, Request, requests};
+use serde_json::json;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 pub(crate) const VERB: Verb = Verb {
     name: "nuke",
@@ -25,7 +34,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let force = matches.get_flag("force");
     let request = Request::Nuke(Force { force });
     let Some(data) = end(context, &request, "ending everything", force)? else {
-        return nothing_runs(context, "{\"stopped\":[],\"removed\":[]}");
+        return nuke_alone(context);
     };
     if context.json {
         print_data(&data)?;
@@ -39,4 +48,45 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         out::print(&text)?;
     }
     Ok(0)
+}
+
+/// Removes what a supervisor that is gone left to be remembered.
+fn nuke_alone(context: &Context) -> Result<u8, Failure> {
+    let dirs = context.dirs()?;
+    let removed = forget(&dirs).map_err(|(path, error)| {
+        let message = format!("cannot remove {}: {error}", path.display());
+        Failure::own("nuke-failed", 1, message).hint("gobctl doctor looks at the directories".to_owned())
+    })?;
+    let names: Vec<&str> = removed.iter().map(Name::as_str).collect();
+    if removed.is_empty() || context.json {
+        return nothing_runs(context, &json!({"stopped": [], "removed": names}).to_string());
+    }
+    if !context.quiet {
+        out::print(&format!("no supervisor is running; removed {}\n", workers(&removed)))?;
+    }
+    Ok(0)
+}
+
+/// Forgets the workers that were written down, with their logs; says which. Where nothing was, nothing in the directory is known
+/// to be gob's.
+fn forget(dirs: &Dirs) -> Result<Vec<Name>, (std::path::PathBuf, io::Error)> {
+    let (last, logs) = (dirs.last_state(), dirs.logs());
+    if !fs::symlink_metadata(&last).is_ok_and(|found| found.is_file()) {
+        return Ok(Vec::new());
+    }
+    let Some(locks) = keep_out(dirs) else {
+        let error = io::Error::new(ErrorKind::WouldBlock, "a supervisor is about to begin; try again");
+        return Err((last, error));
+    };
+    let names = LastState::read(dirs).map(|last| last.workers.into_iter().map(|view| view.name).collect());
+    // The logs first: what is still written down can be nuked again.
+    for (path, removed) in [(&logs, fs::remove_dir_all(&logs)), (&last, fs::remove_file(&last))] {
+        missing_is_removed(removed).map_err(|error| (Path::to_owned(path), error))?;
+    }
+    drop(locks);
+    Ok(names.unwrap_or_default())
+}
+
+fn missing_is_removed(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
