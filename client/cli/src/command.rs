@@ -13,6 +13,7 @@ use nix::unistd::{Pid, getpgid, getpgrp, pipe2};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::mpsc::{Sender, channel};
 
 /// gob itself failed.
 pub(crate) const GOB_FAILED: u8 = 125;
@@ -54,8 +55,10 @@ fn run_blocked(
 ) -> Result<u8, Failure> {
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let arrived = SignalFd::with_flags(signals, flags).map_err(|errno| failed("wait for signals", errno))?;
+    // Before the command: one that runs and is not waited for could be passed no signal.
+    let (told, ended) = end_of()?;
     let pid = spawn(command, more, before).map_err(|errno| not_run(command, errno))?;
-    let ended = end_of(pid)?;
+    told.send(pid).ok();
     loop {
         let signal = PollFd::new(arrived.as_fd(), PollFlags::POLLIN);
         let end = PollFd::new(ended.as_fd(), PollFlags::POLLIN);
@@ -85,16 +88,22 @@ fn failed(what: &str, errno: Errno) -> Failure {
     Failure::own("command-failed", GOB_FAILED, format!("cannot {what}")).cause(errno.to_string())
 }
 
-/// A pipe that ends when the command does. A thread waits for that without reaping, so that the command's number
-/// stays its own for as long as signals are passed on to it.
-fn end_of(pid: Pid) -> Result<OwnedFd, Failure> {
+/// A pipe that ends when the command does whose number is sent. A thread waits for that without reaping, so that the
+/// command's number stays its own for as long as signals are passed on to it.
+fn end_of() -> Result<(Sender<Pid>, OwnedFd), Failure> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed("make a pipe", errno))?;
-    std::thread::spawn(move || {
+    let (told, pid) = channel();
+    let waits = move || {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+        // A command that could not be run has no end.
+        if let Ok(pid) = pid.recv() {
+            while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+        }
         drop(writer);
-    });
-    Ok(reader)
+    };
+    let thread = std::thread::Builder::new().spawn(waits);
+    thread.map_err(|error| Failure::no_thread(GOB_FAILED, "the command is waited for", &error))?;
+    Ok((told, reader))
 }
 
 fn reap(pid: Pid) -> Result<u8, Failure> {

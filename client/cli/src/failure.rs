@@ -60,6 +60,13 @@ impl Failure {
         Self::own("usage", 2, message)
     }
 
+    /// Says that a thread could not be made by which something is done.
+    pub(crate) fn no_thread(exit: u8, what: &str, error: &std::io::Error) -> Self {
+        Self::own("no-thread", exit, format!("cannot make the thread by which {what}"))
+            .cause(error.to_string())
+            .hint("end some processes of this user, or raise the limit on them: ulimit -u")
+    }
+
     /// Adds the cause; only failures of gobctl's own take one.
     pub(crate) fn cause(mut self, text: impl Into<String>) -> Self {
         if let Self::Own { cause, .. } = &mut self {

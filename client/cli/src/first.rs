@@ -19,11 +19,15 @@ pub(crate) fn end_by_signals(verb: &str) {
     if signals.thread_block().is_err() {
         return;
     }
-    std::thread::spawn(move || {
+    let waits = move || {
         if let Ok(signal) = signals.wait() {
             end(SIGNALLED + signal as i32);
         }
-    });
+    };
+    if std::thread::Builder::new().spawn(waits).is_err() {
+        // As without this: nothing would take them.
+        signals.thread_unblock().ok();
+    }
 }
 
 #[expect(clippy::exit, reason = "a signal ends a program wherever it is")]

@@ -102,7 +102,7 @@ fn listen(context: &Context, words: Arc<Mutex<Words>>) -> nix::Result<(JoinHandl
     }
     let telling = context.telling();
     let quiet = context.quiet;
-    let thread = std::thread::spawn(move || {
+    let tells = move || {
         loop {
             let mut fds = [
                 PollFd::new(arrived.as_fd(), PollFlags::POLLIN),
@@ -128,8 +128,15 @@ fn listen(context: &Context, words: Arc<Mutex<Words>>) -> nix::Result<(JoinHandl
                 leave();
             }
         }
-    });
-    Ok((thread, stop))
+    };
+    match std::thread::Builder::new().spawn(tells) {
+        Ok(thread) => Ok((thread, stop)),
+        Err(error) => {
+            // Nothing would take them.
+            interrupts().thread_unblock()?;
+            Err(nix::Error::try_from(error).unwrap_or(nix::Error::EAGAIN))
+        }
+    }
 }
 
 #[expect(clippy::exit, reason = "the main thread waits for an answer that is not waited for any more")]

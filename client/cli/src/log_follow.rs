@@ -214,7 +214,7 @@ impl News {
         let (sender, updates) = sync_channel(64);
         let rope = Arc::new(rope);
         let kept = Arc::clone(&rope);
-        std::thread::spawn(move || {
+        let hears = move || {
             // Who speaks another protocol, or refuses, tells nothing; the files are there all the same.
             while let Ok(Some(update)) = subscription.next(None) {
                 if sender.send(update).is_err() {
@@ -223,7 +223,10 @@ impl News {
                 // A full pipe rings already.
                 nix::unistd::write(&*rope, b"!").ok();
             }
-        });
+        };
+        std::thread::Builder::new()
+            .spawn(hears)
+            .map_err(|error| Failure::no_thread(1, "the supervisor is listened to", &error))?;
         Ok(Self { updates, bell, _rope: kept })
     }
 

@@ -14,11 +14,13 @@ use std::os::fd::AsFd;
 pub(crate) fn end_with_reader() {
     // The end of a terminal is a signal.
     if !io::stdout().is_terminal() {
-        std::thread::spawn(|| {
+        let waits = || {
             if reader_is_gone() {
                 leave();
             }
-        });
+        };
+        // Where no thread can be made, it ends with the next thing to write.
+        drop(std::thread::Builder::new().spawn(waits));
     }
 }
 

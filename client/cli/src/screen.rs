@@ -33,7 +33,9 @@ impl Screen {
             Failure::own("internal", 1, "cannot block signals".to_owned()).cause(errno.to_string())
         })?;
         let listener = Arc::clone(&shown);
-        std::thread::spawn(move || listen(&signals, &listener));
+        std::thread::Builder::new()
+            .spawn(move || listen(&signals, &listener))
+            .map_err(|error| Failure::no_thread(1, "signals are waited for", &error))?;
         let screen = Self { shown };
         change(&mut screen.lock(), true)?;
         Ok(screen)

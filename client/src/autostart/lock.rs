@@ -1,9 +1,11 @@
 //! The client-side start lock: `start.lock` in the runtime directory. It decides nothing about who lives.
 
 use super::{LOOK_MS, Notify, after};
+use crate::blocking::poll_timeout;
 use crate::error::Error;
 use crate::holder::{Holder, Stopped, holder};
 use nix::fcntl::OFlag;
+use nix::poll::poll;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -73,23 +75,54 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// flock(2) has no deadline, so a thread waits in it. Should the deadline pass first, the thread lets go of the lock
 /// as soon as it gets it: the file goes down with the message nobody takes.
+enum Waiter {
+    Thread(mpsc::Receiver<io::Result<File>>),
+    /// Where no thread can be made the lock is tried now and then.
+    Alone(Option<File>),
+}
+
+impl Waiter {
+    fn of(file: File) -> io::Result<Self> {
+        let own = file.try_clone()?;
+        let (send, locked) = mpsc::channel();
+        let waits = move || drop(send.send(file.lock().map(|()| file)));
+        Ok(match std::thread::Builder::new().spawn(waits) {
+            Ok(_) => Self::Thread(locked),
+            Err(_) => Self::Alone(Some(own)),
+        })
+    }
+
+    /// Waits for the lock until then.
+    fn wait(&mut self, until: Instant) -> io::Result<Option<File>> {
+        match self {
+            Self::Thread(locked) => {
+                locked.recv_timeout(until.saturating_duration_since(Instant::now())).ok().transpose()
+            }
+            Self::Alone(file) => {
+                poll(&mut [], poll_timeout(Some(until))).ok();
+                match file.as_ref().map(File::try_lock) {
+                    Some(Ok(())) => Ok(file.take()),
+                    None | Some(Err(TryLockError::WouldBlock)) => Ok(None),
+                    Some(Err(TryLockError::Error(source))) => Err(source),
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the lock, and for what it is wanted for.
 fn wait<T>(
     file: File,
     path: &Path,
     deadline: Instant,
     look: impl Fn() -> Result<Option<T>, Error>,
 ) -> Result<Taken<T>, Error> {
-    let (send, locked) = mpsc::channel();
-    std::thread::spawn(move || {
-        let result = file.lock().map(|()| file);
-        drop(send.send(result));
-    });
+    let mut waiter = Waiter::of(file).map_err(|source| failed(path, "lock", source))?;
     loop {
-        let next = deadline.min(after(LOOK_MS)).saturating_duration_since(Instant::now());
-        match locked.recv_timeout(next) {
-            Ok(Ok(file)) => return Ok(Taken::Lock(file)),
-            Ok(Err(source)) => return Err(failed(path, "lock", source)),
-            Err(_) => {}
+        match waiter.wait(deadline.min(after(LOOK_MS))) {
+            Ok(Some(file)) => return Ok(Taken::Lock(file)),
+            Ok(None) => {}
+            Err(source) => return Err(failed(path, "lock", source)),
         }
         if let Some(there) = look()? {
             return Ok(Taken::There(there));

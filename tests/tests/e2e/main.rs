@@ -25,6 +25,7 @@ mod liveness;
 mod logs;
 mod loopbacks;
 mod names;
+mod no_threads;
 mod nuke;
 mod orphans;
 mod owners;
