@@ -44,6 +44,8 @@ pub(crate) struct Snapshot {
     pub(crate) workers: Vec<View>,
     /// The owners that workers of `unknown` had last.
     pub(crate) last_owners: BTreeMap<Name, Owner>,
+    /// The ports that workers were given and ready on last.
+    pub(crate) last_ports: BTreeMap<Name, u16>,
     pub(crate) seq: u64,
     pub(crate) instance: String,
     pub(crate) time: Timestamp,
@@ -57,6 +59,8 @@ struct Written {
     workers: Vec<serde_json::Value>,
     #[serde(default)]
     last_owners: BTreeMap<String, String>,
+    #[serde(default)]
+    last_ports: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
     ended: bool,
 }
@@ -98,11 +102,13 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 impl Written {
     fn remembered(self, damaged: impl Fn(&dyn std::fmt::Display)) -> Remembered {
-        let Self { workers, last_owners, ended } = self;
+        let Self { workers, last_owners, last_ports, ended } = self;
         let workers = workers.into_iter().filter_map(|worker| {
             let view = serde_json::from_value::<View>(worker).inspect_err(|e| damaged(e)).ok()?;
             let last_owner = last_owners.get(view.name.as_str()).and_then(|owner| Owner::new(owner).ok());
-            Some(RememberedWorker { view, last_owner })
+            let last_port = last_ports.get(view.name.as_str()).and_then(serde_json::Value::as_u64);
+            let last_port = last_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+            Some(RememberedWorker { view, last_owner, last_port })
         });
         Remembered { workers: workers.collect(), ended_in_order: ended }
     }
@@ -180,6 +186,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use std::sync::mpsc;
 
     #[test]
@@ -205,6 +212,7 @@ mod tests {
         let snapshot = |seq| Snapshot {
             workers: Vec::new(),
             last_owners: BTreeMap::new(),
+            last_ports: BTreeMap::new(),
             seq,
             instance: "i".into(),
             time: Timestamp(0),
@@ -251,7 +259,14 @@ mod tests {
         let name = good["name"].as_str().unwrap().to_owned();
         let text =
             serde_json::json!({"workers": [{"name": 1}, good], "last_owners": {"x": "Y"}, "ended": true});
-        assert_eq!(found(text.to_string().as_bytes()), (vec![name], true));
+        assert_eq!(found(text.to_string().as_bytes()), (vec![name.clone()], true));
+        for (port, read) in
+            [(json!(81), Some(81)), (json!(0), None), (json!(70_000), None), (json!("81"), None)]
+        {
+            let text = json!({"workers": [good], "last_ports": {&name: port}, "ended": true});
+            std::fs::write(dir.join(LAST), text.to_string()).unwrap();
+            assert_eq!(remembered(&dir).workers[0].last_port, read, "{text}");
+        }
         for bad in [&b""[..], b"{", b"[]", b"{\"workers\":[", b"\xff\x00", b"{\"workers\":7}"] {
             assert_eq!(found(bad), (Vec::new(), false), "{bad:?}");
         }

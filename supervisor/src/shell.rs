@@ -470,6 +470,7 @@ impl Shell {
         let snapshot = Snapshot {
             workers: self.core.views(),
             last_owners: self.core.last_owners(),
+            last_ports: self.core.last_ports(),
             seq,
             instance: self.boot.server.instance.clone(),
             time: self.now.wall,

@@ -263,6 +263,13 @@ impl Core {
         lost.map(|(name, owner)| (name.clone(), owner.clone())).collect()
     }
 
+    /// The ports of the workers' last runs that were ready, where they were given one.
+    #[must_use]
+    pub fn last_ports(&self) -> BTreeMap<Name, u16> {
+        let had = self.workers.values().filter_map(|worker| Some((worker.name.clone(), worker.last_port?)));
+        had.collect()
+    }
+
     /// Every worker as it is now, as somebody sees it who owns nothing.
     #[must_use]
     pub fn views(&self) -> Vec<gob_protocol::View> {

@@ -27,6 +27,8 @@ pub struct RememberedWorker {
     pub view: View,
     /// The owner that it had before it came to be `unknown`.
     pub last_owner: Option<Owner>,
+    /// The port of its last run that was ready, where it was given one.
+    pub last_port: Option<u16>,
 }
 
 impl Core {
@@ -38,7 +40,7 @@ impl Core {
     }
 
     fn remember_one(&mut self, remembered: RememberedWorker, ended_in_order: bool) {
-        let RememberedWorker { view, last_owner } = remembered;
+        let RememberedWorker { view, last_owner, last_port } = remembered;
         // Jobs have no graph; what the file says twice is said once.
         let Some((graph, root_dir)) = graph_of(&view) else { return };
         let root_dir = self.root_dirs.of(root_dir);
@@ -65,6 +67,7 @@ impl Core {
         let shown = shown(view, was_killed, self.now.wall);
         let mut worker = Worker::new(identity, owner, run, Actor::Supervisor, shown);
         worker.is_remembered = true;
+        worker.last_port = last_port;
         worker.last_owner = last_owner.filter(|last| worker.owner.is_unknown() && !last.is_unknown());
         self.graphs.insert((graph, root_dir), name);
         self.workers.insert(worker);

@@ -1,7 +1,9 @@
 //! Every readiness check of a kind, on a worker that plays the server (CLI, Configuration).
 
+use crate::orphans::kill_both;
 use gob_tests::Gob;
 use gob_tests::script::{Http, Step, Write};
+use gob_tests::wait::{self, DEADLINE};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
@@ -40,6 +42,33 @@ fn http_on_the_given_port_after_503() {
     assert_eq!(worker["state"], "ready");
     assert_eq!(worker["endpoint"], format!("http://127.0.0.1:{port}"));
     assert_eq!(worker["command"].as_array().unwrap().last().unwrap(), &json!(port.to_string()));
+}
+
+#[test]
+fn the_next_supervisor_gives_a_worker_the_port_that_it_had() {
+    let mut gob = gob(true, "readiness = { type = \"http\", path = \"/\" }");
+    gob.without_leftover_check();
+    start(&gob, &[Step::Http(Http::default())]);
+    let port = given_port(&gob, 1);
+    let last = gob.state_dir().join("last.json");
+    let written = || fs::read_to_string(&last).is_ok_and(|text| text.contains("\"last_ports\":{\"g\":"));
+    assert!(wait::until(DEADLINE, written));
+    let ends: [&dyn Fn(); 2] = [&|| drop(gob.ctl(["shutdown"]).ok()), &|| kill_both(&gob)];
+    for (run, end) in (2..).zip(ends) {
+        end();
+        // A life in which it is only listed forgets nothing.
+        gob.ctl(["list"]).ok();
+        gob.ctl(["shutdown"]).ok();
+        gob.ctl(["start", "g"]).ok();
+        assert_eq!(given_port(&gob, run), port);
+    }
+    gob.ctl(["stop", "g"]).ok();
+    gob.ctl(["shutdown"]).ok();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    gob.ctl(["start", "g"]).ok();
+    assert_ne!(given_port(&gob, 4), port, "another one, where somebody else has it");
+    drop(taken);
+    gob.ctl(["nuke"]).ok();
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::harness::{World, config, kind};
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop};
 use crate::worker::Phase;
-use crate::{Core, Now, Remembered, RememberedWorker};
+use crate::{Core, Now, PortWish, Remembered, RememberedWorker};
+use gob_protocol::kind::Kind;
 use gob_protocol::request::{List, Subscribe};
 use gob_protocol::{Data, ErrorCode, EventKind, Outcome, Owner, Request, State, Timestamp, View};
 use std::string::ToString;
@@ -27,7 +28,7 @@ pub(super) fn after(workers: Vec<RememberedWorker>, ended_in_order: bool) -> Wor
 }
 
 pub(super) fn killed(view: View) -> World {
-    after(vec![RememberedWorker { view, last_owner: None }], false)
+    after(vec![RememberedWorker { view, last_owner: None, last_port: None }], false)
 }
 
 #[test]
@@ -54,12 +55,13 @@ fn what_a_killed_supervisor_had_is_idle_and_says_why() {
 #[test]
 fn after_an_orderly_end_they_are_as_they_were() {
     let failed = View { state: State::Failed, reason: Some("exited 3".into()), pid: None, ..view() };
-    let world = after(vec![RememberedWorker { view: failed, last_owner: None }], true);
+    let world = after(vec![RememberedWorker { view: failed, last_owner: None, last_port: None }], true);
     let now = super::words::view(&world);
     assert_eq!((now.state, now.reason.as_deref()), (State::Idle, Some("exited 3")));
     let stopped = View { state: State::Idle, pid: None, ..view() };
     for ended in [true, false] {
-        let world = after(vec![RememberedWorker { view: stopped.clone(), last_owner: None }], ended);
+        let world =
+            after(vec![RememberedWorker { view: stopped.clone(), last_owner: None, last_port: None }], ended);
         assert_eq!(super::words::view(&world).reason, None, "it was idle before");
     }
 }
@@ -68,7 +70,7 @@ fn after_an_orderly_end_they_are_as_they_were() {
 fn who_had_it_last_is_remembered_too() {
     let lost = View { owner: Owner::unknown(), ..view() };
     let last_owner = Some(Owner::new("desktop").unwrap());
-    let mut world = after(vec![RememberedWorker { view: lost, last_owner }], false);
+    let mut world = after(vec![RememberedWorker { view: lost, last_owner, last_port: None }], false);
     world.takes(&Step::Ask(DESKTOP, restart("w")));
     world.settles();
     let now = super::words::view(&world);
@@ -76,13 +78,29 @@ fn who_had_it_last_is_remembered_too() {
 }
 
 #[test]
+fn the_port_of_its_last_ready_run_is_wished_for_again() {
+    let kind = Kind { command: vec!["w".into(), "{port}".into()], ..kind() };
+    let mut config = config(kind);
+    let worker = RememberedWorker { view: view(), last_owner: None, last_port: Some(4242) };
+    config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
+    let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
+    assert_eq!(
+        core.last_ports(),
+        [(name("w"), 4242)].into(),
+        "it outlives a life in which it is not started"
+    );
+    let plan = core.plan(core.workers.get(&name("w")).unwrap());
+    assert_eq!(plan.port, Some(PortWish::Rather(4242)));
+}
+
+#[test]
 fn what_makes_no_sense_is_passed_over() {
-    let twice = RememberedWorker { view: view(), last_owner: None };
+    let twice = RememberedWorker { view: view(), last_owner: None, last_port: None };
     let other_name = View { name: name("v"), ..view() };
-    let same_graph = RememberedWorker { view: other_name, last_owner: None };
+    let same_graph = RememberedWorker { view: other_name, last_owner: None, last_port: None };
     let job = View { name: name("job"), graph: None, root_dir: None, kind: "job".into(), ..view() };
     let relative = View { name: name("x"), graph: Some("x".into()), root_dir: Some("x".into()), ..view() };
-    let odd = [job, relative].map(|view| RememberedWorker { view, last_owner: None });
+    let odd = [job, relative].map(|view| RememberedWorker { view, last_owner: None, last_port: None });
     let mut config = config(kind());
     config.remembered.workers = [twice.clone(), twice, same_graph].into_iter().chain(odd).collect();
     let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
