@@ -32,6 +32,34 @@ pub(crate) fn hold(holding: &Holding<'_>, mut client: Client, mut names: Vec<Nam
     }
 }
 
+/// Takes leases again from each supervisor that follows one that has gone, for as long as this program runs, on a thread: the
+/// caller has something else to wait for. Ends when there is nothing left to hold.
+pub(crate) fn hold_again(context: &Context, verb: &'static str, mut names: Vec<Name>) {
+    let telling = context.telling();
+    let context = context.clone();
+    let holds = move || {
+        let Ok(connector) = context.connector() else { return };
+        let connector = connector.autostart(false);
+        let holding = Holding { context: &context, verb, end: End::of(None) };
+        loop {
+            let ended = holding.take_again(&connector, &mut names).and_then(|mut client| {
+                while client.next_event(None)?.is_some() {}
+                Ok(())
+            });
+            match ended {
+                Ok(()) => context.note(GONE),
+                Err(failure) => {
+                    failure.report(context.telling());
+                    return;
+                }
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().spawn(holds) {
+        Failure::no_thread(1, "the leases are taken again", &error).report(telling);
+    }
+}
+
 impl Holding<'_> {
     /// Says what becomes of the workers until the connection ends.
     fn watch(&self, client: &mut Client, names: &mut Vec<Name>) -> Result<(), Failure> {

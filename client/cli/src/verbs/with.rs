@@ -7,6 +7,7 @@ use crate::each::names_arg;
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
+use crate::holding::hold_again;
 use crate::progress::Progress;
 use crate::verbs::start::millis;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -52,9 +53,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             let ended = || {
                 let names: Vec<&str> = held.names.iter().map(Name::as_str).collect();
                 context.note(&format!(
-                    "the supervisor has gone, and with it the workers of {} and the leases on them; the command goes on",
+                    "the supervisor has gone, and with it the workers of {}; the command goes on, and the leases are taken \
+                     again once there is another one",
                     names.join(", ")
                 ));
+                hold_again(context, "with", held.names.clone());
             };
             let beside =
                 held.client.as_ref().map(|client| Beside { connection: client.as_fd(), ended: &ended });
