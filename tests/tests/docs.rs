@@ -1,4 +1,4 @@
-//! `docs/TESTS.md` and `docs/FAULTS.md` name tests that there are.
+//! `docs/TESTS.md` and `docs/FAULTS.md` name tests that there are, `ARCHITECTURE.md` the files.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,5 +67,36 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
             named += 1;
         }
         assert!(named > 0 || proof.starts_with("not built yet"), "nothing shows {row}");
+    }
+}
+
+/// The maps of `ARCHITECTURE.md` that name every file of a folder: how each begins, and the folder.
+const MAPS: [(&str, &str); 4] = [
+    ("In the keeper,", "supervisor/keeper/src"),
+    ("In the graph worker,", "supervisor/worker/src"),
+    ("In the client library,", "client/src"),
+    ("In the command line,", "client/cli/src"),
+];
+
+#[test]
+fn maps_of_the_architecture_name_every_file_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    for (title, folder) in MAPS {
+        let (_, rest) = text.split_once(title).unwrap();
+        let rows =
+            rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+        let named: BTreeSet<String> =
+            words.filter(|word| word.ends_with(".rs") || word.ends_with('/')).map(str::to_owned).collect();
+        for name in &named {
+            assert!(root.join(folder).join(name).exists(), "{title} there is no {folder}/{name}");
+        }
+        for entry in fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let name = if entry.path().is_dir() { format!("{name}/") } else { name };
+            let is_named = named.contains(&name) || name == "lib.rs" || name.contains("tests");
+            assert!(is_named, "{title} nothing names {folder}/{name}");
+        }
     }
 }
