@@ -70,7 +70,7 @@ fn every_example_is_what_it_says() {
 fn lock_line(text: &str) {
     let value: serde_json::Value = serde_json::from_str(text).unwrap();
     let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["instance", "pid", "socket", "started_at"]);
+    assert_eq!(keys, ["instance", "pid", "protocol", "socket", "started_at"]);
 }
 
 fn handshake(line: &str) {
