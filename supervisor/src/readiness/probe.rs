@@ -73,7 +73,9 @@ async fn elsewhere(target: &Target, tree: Tree, looks: &Looks) -> String {
     if port.is_none() {
         return String::new();
     }
-    let bound = looks.bound(tree).await.unwrap_or_default();
+    let Ok(bound) = looks.bound(tree).await else {
+        return "; /proc does not show where it listens".to_owned();
+    };
     if bound.is_empty() {
         return "; it listens on no port".to_owned();
     }

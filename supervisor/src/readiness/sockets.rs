@@ -9,6 +9,7 @@ use gob_protocol::view::Port;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -68,7 +69,7 @@ impl Looks {
 /// Who listens where somebody answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listener {
-    /// The run's tree, on these ports; or it can't be told, because it keeps what it has open to itself.
+    /// The run's tree, on these ports; or it can't be told, because it keeps what it has open to itself, or /proc does.
     Ours(Vec<Port>),
     /// Not the run's tree.
     SomebodyElse,
@@ -93,13 +94,14 @@ fn members(Tree { tag, leader }: Tree) -> io::Result<impl Iterator<Item = i32>> 
 
 fn bound(tree: Tree) -> io::Result<Vec<SocketAddr>> {
     let holders = Holders::of(members(tree)?);
-    let own = table().into_iter().filter(|(_, inode)| holders.by_inode.contains_key(inode));
+    let own = table()?.into_iter().filter(|(_, inode)| holders.by_inode.contains_key(inode));
     Ok(own.map(|(address, _)| address).collect())
 }
 
 fn listener(tree: Tree, address: SocketAddr) -> io::Result<Listener> {
+    // Where the kernel's list is hidden, whoever answers is taken at its word.
+    let Ok(all) = table() else { return Ok(Listener::Ours(Vec::new())) };
     let ours = Holders::of(members(tree)?);
-    let all = table();
     let mut there = all.iter().filter(|(at, _)| leads_to(address, *at)).peekable();
     Ok(if there.peek().is_none() {
         Listener::Nobody
@@ -116,7 +118,7 @@ pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> io::Result<Ve
     if holders.by_inode.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(holders.reachable_of(&table()).into_values().collect())
+    Ok(holders.reachable_of(&table()?).into_values().collect())
 }
 
 /// Which sockets some processes have open.
@@ -156,11 +158,22 @@ impl Holders {
 }
 
 /// All listening sockets of the machine: where they are bound, and their inodes.
-fn table() -> Vec<(SocketAddr, u64)> {
+fn table() -> io::Result<Vec<(SocketAddr, u64)>> {
+    table_in(Path::new("/proc/net"))
+}
+
+fn table_in(net: &Path) -> io::Result<Vec<(SocketAddr, u64)>> {
+    let path = net.join("tcp");
+    let of_v4 = std::fs::read_to_string(&path).map_err(|e| {
+        let way_out = "mount /proc without subset=pid, or give the kind a {port}";
+        io::Error::new(
+            e.kind(),
+            format!("cannot see ports, {} can't be read ({e}): {way_out}", path.display()),
+        )
+    })?;
     // A kernel without IPv6 has no second table.
-    let tables =
-        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
-    tables.iter().flat_map(|text| text.lines()).filter_map(read_line).collect()
+    let of_v6 = std::fs::read_to_string(net.join("tcp6")).unwrap_or_default();
+    Ok(of_v4.lines().chain(of_v6.lines()).filter_map(read_line).collect())
 }
 
 /// Whether a socket that is bound here gets connections to this address. One on all IPv6 addresses may get IPv4 ones too.
@@ -223,6 +236,17 @@ mod tests {
         assert_eq!(read_line(v6).unwrap().0.to_string(), "[::1]:81");
         assert_eq!(read_line(&v4.replace(" 0A ", " 01 ")), None);
         assert_eq!(read_line("  sl  local_address rem_address   st"), None);
+    }
+
+    #[test]
+    fn a_proc_that_shows_no_sockets_is_named() {
+        let dir = std::env::temp_dir().join(format!("gob-sockets-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let said = table_in(&dir).unwrap_err().to_string();
+        assert!(said.contains("/tcp can't be read") && said.contains("subset=pid"), "{said}");
+        std::fs::write(dir.join("tcp"), "  sl  local_address\n").unwrap();
+        assert_eq!(table_in(&dir).unwrap(), []);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What a supervisor finds around it that is not as usual: another user's home, a long path, a large environment.
 
 use gob_tests::process::Handle;
+use gob_tests::script::{Http, Step};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob, Worker};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 /// The variables of a world without those that name directories; its home is another one.
@@ -141,6 +142,46 @@ fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
         assert!(wait::until(DEADLINE, || outer.try_wait().unwrap().is_some()), "{args:?} goes on");
         assert_eq!(outer.wait().unwrap().code(), Some(code), "{args:?}");
     }
+}
+
+#[test]
+fn where_proc_shows_no_sockets_discovery_says_so_and_a_given_port_is_taken_at_its_word() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can mount /proc");
+        return;
+    }
+    let gob = Gob::new();
+    let server = |port: &str| {
+        format!(
+            "command = [\"gob-graph-worker\", \"--root-dir\", \"{{root_dir}}\", \"--graph\", \"{{graph}}\", \"--socket\", \
+             \"{{socket}}\"{port}]\n"
+        )
+    };
+    let text = format!(
+        "[kind.found]\n{}readiness = {{ type = \"http\", path = \"/\", port = \"discover\", timeout = \"3s\" }}\n\
+         [kind.given]\n{}readiness = {{ type = \"http\", path = \"/\" }}\n",
+        server(""),
+        server(", \"--port\", \"{port}\"")
+    );
+    let path = gob.dir().join("config.toml");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    for graph in ["found", "given"] {
+        gob.script(graph, &[Step::Http(Http::default())]);
+    }
+    // The supervisor lives there too.
+    let start = |graph: &str| {
+        let script = "mount -t proc -o subset=pid proc /proc && exec gobctl \"$@\"";
+        let mut ctl = Ctl::new("/usr/bin/unshare".as_ref(), gob.env());
+        ctl.args(["-m", "sh", "-c", script, "sh", "start", graph, "--kind", graph]).run()
+    };
+    let found = start("found");
+    assert_eq!(found.code, 8, "{found}");
+    assert!(found.stderr.contains("/proc/net/tcp can't be read"), "{found}");
+    assert!(found.stderr.contains("without subset=pid, or give the kind a {port}"), "{found}");
+    let given = start("given");
+    assert_eq!(given.code, 0, "{given}");
+    gob.ctl(["nuke"]).ok();
 }
 
 #[test]
