@@ -3,6 +3,7 @@
 //! This file is the way of one call: find the verb, build clap for that verb alone, run it, turn what came of it into
 //! an exit code. It owns no state.
 
+mod alike;
 mod args;
 mod checks;
 mod clock;

@@ -1,7 +1,7 @@
 //! Names: what may be one, and that no path is made of what may not.
 
-use gob_tests::Gob;
 use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Gob, Worker};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
@@ -121,4 +121,30 @@ fn what_is_too_long_is_refused_in_few_words_and_holds_up_nobody() {
     assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
     let log = fs::metadata(gob.state_dir().join("gobd.log")).unwrap().len();
     assert!(log < 100_000, "{log} bytes");
+}
+
+#[test]
+fn a_new_graph_whose_name_looks_like_another_ones_is_told() {
+    let gob = Gob::with(Worker::Real);
+    gob.ctl(["start", "caf\u{e9}", "g", "other"]).ok();
+    for (name, told) in [
+        ("cafe\u{301}", Some("cafe\\u{301} looks like caf\u{e9}, which is another graph")),
+        ("g ", Some("g\\u{20} looks like g, which is another graph")),
+        ("G", None),
+        ("new", None),
+    ] {
+        let first = gob.ctl(["start", name]).run();
+        assert_eq!(first.code, 0, "{first}");
+        match told {
+            Some(told) => assert!(first.stderr.contains(told), "{first}"),
+            None => assert!(!first.stderr.contains("looks like"), "{first}"),
+        }
+        let again = gob.ctl(["start", name]).run();
+        assert!(!again.stderr.contains("looks like"), "once: {again}");
+    }
+    // It is remembered too, while it is down.
+    gob.ctl(["shutdown"]).ok();
+    let first = gob.ctl(["start", "other\u{200b}"]).run();
+    assert!(first.stderr.contains("looks like other, which"), "{first}");
+    gob.ctl(["nuke"]).ok();
 }

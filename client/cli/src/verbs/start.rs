@@ -1,6 +1,7 @@
 //! `gobctl start GRAPH…`: ensures that workers run.
 
 use super::{Verb, WORKERS};
+use crate::alike::note_alike;
 use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg};
 use crate::environment::environment;
@@ -69,7 +70,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         context.note_data_dir(&dirs, &client);
     }
     let begun = Instant::now();
-    let (mut sent, mut held) = (Vec::new(), Vec::new());
+    let (mut sent, mut held, mut new) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         let request = Request::Start(of(&template, &name));
         // All are asked for before the first answer is waited for: they come up at the same time.
@@ -95,9 +96,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         }
         out::print(&text)?;
         context.note(&new_graph(&data.worker));
+        new.extend(data.worker.graph.as_deref().and_then(|graph| Name::graph(graph).ok()));
         Ok(String::new())
     })?;
     drop(goes_on);
+    note_alike(context, &mut client, &new);
     if !template.lease || code != 0 {
         return Ok(code);
     }
