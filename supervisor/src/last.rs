@@ -25,6 +25,9 @@ const GATHER: Duration = Duration::from_secs(1);
 const GATHER_ROSTER: Duration = Duration::from_millis(5);
 const GATHER_WORKER: Duration = Duration::from_millis(1);
 
+/// Up to so many workers the first of such changes is written at once, beside the start that made it.
+const AT_ONCE: usize = 64;
+
 /// So much is read; whatever wrote more was not a supervisor.
 const READ_BYTES: u64 = gob_protocol::limits::MAX_RESPONSE_BYTES as u64;
 
@@ -33,6 +36,8 @@ const READ_BYTES: u64 = gob_protocol::limits::MAX_RESPONSE_BYTES as u64;
 pub(crate) struct Last {
     due: Option<Instant>,
     written_seq: u64,
+    /// When it was last begun to be written.
+    begun: Option<Instant>,
     /// Which [`Core::roster`](gob_core::Core::roster) is in it.
     written_roster: u64,
     is_being_written: bool,
@@ -121,17 +126,26 @@ impl Last {
     }
 
     /// Notes how far the supervisor has come.
+    ///
+    /// A start is not held up until it is written: a state directory that hangs would hold up every start on every disk. The
+    /// write begins with the start, and is done while that gets its process, unless its disk is slow.
     pub(crate) fn changed(&mut self, seq: u64, roster: u64, workers: usize) {
         if seq == self.written_seq || self.is_being_written {
             return;
         }
-        let gather = if roster == self.written_roster {
-            GATHER
+        let now = Instant::now();
+        let due = if roster == self.written_roster {
+            now + GATHER
         } else {
             let each = GATHER_WORKER.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
-            GATHER_ROSTER.saturating_add(each).min(GATHER)
+            let gather = GATHER_ROSTER.saturating_add(each).min(GATHER);
+            let before = if workers <= AT_ONCE {
+                self.begun.map_or(now, |begun| begun + gather)
+            } else {
+                now + gather
+            };
+            before.max(now)
         };
-        let due = Instant::now() + gather;
         self.due = Some(self.due.map_or(due, |at| at.min(due)));
     }
 
@@ -146,6 +160,7 @@ impl Last {
         self.written_seq = seq;
         self.written_roster = roster;
         self.is_being_written = true;
+        self.begun = Some(Instant::now());
     }
 
     /// Notes that it is written, or never will be. What changed meanwhile is noted next.
@@ -241,6 +256,21 @@ mod tests {
         last.changed(1, 0, 1);
         last.changed(2, 1, 1);
         assert!(last.due().unwrap().duration_since(Instant::now()) < Duration::from_millis(20), "sooner");
+    }
+
+    #[test]
+    fn the_first_of_a_few_workers_is_written_at_once_and_the_next_ones_together() {
+        let mut last = Last::default();
+        let is_due = |last: &Last| last.due().is_some_and(|due| due <= Instant::now());
+        last.changed(1, 1, 3);
+        assert!(is_due(&last));
+        last.begin(1, 1);
+        last.end();
+        last.changed(2, 2, 3);
+        assert!(last.due().is_some_and(|due| due > last.begun.unwrap()), "not all the time");
+        let mut many = Last::default();
+        many.changed(1, 1, 1_000);
+        assert!(!is_due(&many), "all their views at once take their time");
     }
 
     #[test]

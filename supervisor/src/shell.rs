@@ -449,13 +449,14 @@ impl Shell {
             self.note_room();
             self.input(Input::Due);
         }
-        if self.last.due().is_some_and(|at| at <= now) {
-            self.save();
-        }
+        self.save_if_due();
     }
 
-    /// Has `last.json` written.
-    fn save(&mut self) {
+    /// Has `last.json` written, if it is time. A timer alone would come a millisecond late.
+    fn save_if_due(&mut self) {
+        if self.last.due().is_none_or(|at| at > tokio::time::Instant::now()) {
+            return;
+        }
         let (saved, to_loop) = (self.begin_to_save(), self.done.clone());
         tokio::task::spawn_local(async move {
             drop(saved.await);
@@ -495,6 +496,7 @@ impl Shell {
     /// Notes whether there is something new for `last.json`.
     pub(crate) fn note_changes(&mut self) {
         self.last.changed(self.core.seq(), self.core.roster(), self.core.count());
+        self.save_if_due();
     }
 
     /// Says in the journal that nothing is left, if that is so.
