@@ -5,6 +5,7 @@ use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::last;
+use crate::mailbox::Post;
 use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
 use crate::settings;
@@ -127,7 +128,6 @@ pub(crate) struct Recovery {
     ended: u64,
     /// What could not be ended yet.
     pub(crate) leftovers: Option<Leftovers>,
-    pub(crate) gone: tokio::sync::mpsc::Receiver<Gone>,
 }
 
 /// The client that waits for the supervisor, when one does.
@@ -195,7 +195,8 @@ impl Boot {
     }
 
     /// Ends what dead supervisors of this state directory left, and begins a journal of what this one starts.
-    pub(crate) fn recover(&self, disks: Disks) -> Result<Recovery, BootError> {
+    /// Processes that can't be ended yet are followed; their ends go to `gone`.
+    pub(crate) fn recover(&self, disks: Disks, gone: Post<Gone>) -> Result<Recovery, BootError> {
         let dir = Path::new(&self.paths.state_dir);
         let found = dir.metadata().map_err(BootError::io("look at", &*self.paths.state_dir))?;
         let home = tag::home(&found);
@@ -225,8 +226,8 @@ impl Boot {
             );
         }
         journal.begin(own, claim.still_to_tell(&left));
-        let (leftovers, gone) = Leftovers::follow(claim, left);
-        Ok(Recovery { tags, journal, cgroups, ended, leftovers, gone })
+        let leftovers = Leftovers::follow(claim, left, gone);
+        Ok(Recovery { tags, journal, cgroups, ended, leftovers })
     }
 
     /// Bits that no other life of a supervisor has.

@@ -11,7 +11,7 @@ mod examine;
 mod lockfile;
 
 use crate::disks::Disks;
-use crate::readiness::Found;
+use crate::mailbox::Post;
 use crate::sys::process;
 use crate::sys::tag::Life;
 use examine::Looker;
@@ -21,15 +21,22 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Time until a holder is tried to be followed again when there was no descriptor for it.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What was found out.
+pub(crate) enum Found {
+    /// Who holds a run's graph without gob.
+    Examined { key: RunKey, sighting: Sighting },
+    /// A process that held a worker's graph without gob is gone.
+    HolderGone { name: Name, pid: i32 },
+}
+
 /// What is under way.
 pub(crate) struct Foreign {
-    found: mpsc::Sender<Found>,
+    found: Post<Found>,
     looker: Looker,
     /// Handles of holders, opened before they were found to hold anything.
     handles: HashMap<Name, (i32, OwnedFd)>,
@@ -38,7 +45,7 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     /// What is found goes to `found`. Processes of this supervisor's `life` are not foreign.
-    pub(crate) fn new(found: mpsc::Sender<Found>, life: Life, disks: Disks) -> Self {
+    pub(crate) fn new(found: Post<Found>, life: Life, disks: Disks) -> Self {
         Self { found, looker: Looker::new(life, disks), handles: HashMap::new(), following: HashMap::new() }
     }
 
@@ -47,7 +54,7 @@ impl Foreign {
         let (found, looker) = (self.found.clone(), self.looker.clone());
         tokio::task::spawn_local(async move {
             let sighting = looker.examine(&plan).await;
-            found.send(Found::Examined { key, sighting }).await.unwrap_or_default();
+            found.send(Found::Examined { key, sighting }).await;
         });
     }
 
@@ -56,7 +63,7 @@ impl Foreign {
         let (found, looker) = (self.found.clone(), self.looker.clone());
         tokio::task::spawn_local(async move {
             let sighting = end::end(&looker, orphans, plan).await;
-            found.send(Found::Examined { key, sighting }).await.unwrap_or_default();
+            found.send(Found::Examined { key, sighting }).await;
         });
     }
 
@@ -75,7 +82,7 @@ impl Foreign {
         let (found, told) = (self.found.clone(), name.clone());
         let task = tokio::task::spawn_local(async move {
             until_gone(pid, handle).await;
-            found.send(Found::HolderGone { name: told, pid }).await.unwrap_or_default();
+            found.send(Found::HolderGone { name: told, pid }).await;
         });
         if let Some((_, older)) = self.following.insert(name, (pid, task)) {
             older.abort();

@@ -18,6 +18,7 @@ pub(crate) use site::Mended;
 
 use crate::boot::Boot;
 use crate::files::{self, Identity};
+use crate::mailbox::Post;
 use crate::off_thread;
 use gob_core::Lost;
 use held::Held;
@@ -70,7 +71,7 @@ impl Healer {
         boot: &Boot,
         published: Published,
         to_accept: mpsc::Sender<UnixListener>,
-        to_loop: mpsc::Sender<News>,
+        to_loop: Post<News>,
     ) -> Self {
         let site = Site {
             paths: boot.paths.clone(),
@@ -104,7 +105,7 @@ struct Watcher {
     site: Arc<Mutex<Site>>,
     watch: Option<Watch>,
     to_accept: mpsc::Sender<UnixListener>,
-    to_loop: mpsc::Sender<News>,
+    to_loop: Post<News>,
     /// The trouble that was told already.
     told: Vec<String>,
 }
@@ -147,8 +148,7 @@ impl Watcher {
     }
 
     async fn tell(&self, news: News) {
-        // Without a loop there is nobody who needs it.
-        self.to_loop.send(news).await.unwrap_or_default();
+        self.to_loop.send(news).await;
     }
 
     /// Waits for a change; for ever where there is no watch.

@@ -37,6 +37,7 @@ mod graphs;
 mod heal;
 mod journal;
 mod last;
+mod mailbox;
 mod memory;
 mod off_thread;
 mod outbound;
@@ -56,18 +57,17 @@ pub use boot::{Args, BootError};
 use boot::{Boot, Ready};
 use desk::Desk;
 use gob_core::{Core, Input};
+use mailbox::{Happened, Post};
 use memory::Memory;
-use shell::Shell;
+use shell::{Hands, Shell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
-use turns::{Rest, Signalled, Sources, Turn};
+use turns::{Signalled, Sources, Turn};
 
-/// Messages from the data plane that may wait; it keeps what finds no room.
-const OUTPUT_QUEUE: usize = 256;
-/// What was healed and waits to be used; one look waits for the one before it.
-const HEALED_QUEUE: usize = 1;
+/// New sockets that wait to be accepted from.
+const LISTENERS: usize = 1;
 /// How long the last answers may take on their way out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -103,16 +103,16 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let started = Instant::now();
     let wall = shell::now(started).wall;
     let mut boot = Boot::take(args, wall)?;
-    let (to_main, reports) = mpsc::channel(OUTPUT_QUEUE);
-    let signals = turns::signals().map_err(BootError::io("watch", "signals"))?;
+    let (to_loop, mailbox) = mailbox::mailbox();
+    let signals = turns::Signals::watch().map_err(BootError::io("watch", "signals"))?;
     let disks = disks::Disks::new();
-    let (settings, readings) = settings::Settings::from_env(disks.clone());
+    let settings = settings::Settings::from_env(disks.clone(), Post::new(&to_loop, Happened::Configured));
     let read = settings.read().await;
-    let output = output::Output::start(boot.output_config(&read), to_main)
+    let output = output::Output::start(boot.output_config(&read), Post::new(&to_loop, Happened::Output))
         .map_err(BootError::io("start", "the data plane"))?;
-    let recovery = boot.recover(disks.clone())?;
+    let recovery = boot.recover(disks.clone(), Post::new(&to_loop, Happened::Gone))?;
     let config = boot.core_config(*read, &recovery);
-    let boot::Recovery { tags, journal, cgroups, mut leftovers, gone, .. } = recovery;
+    let boot::Recovery { tags, journal, cgroups, mut leftovers, .. } = recovery;
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, boot.server.instance.clone())
         .map_err(BootError::io("open", "/dev/null"))?;
@@ -120,23 +120,22 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
-    let (mut readiness, found) = readiness::Readiness::new();
+    let mut readiness = readiness::Readiness::new(Post::new(&to_loop, Happened::Probed));
     let notify = readiness::notify::bind(&boot.runtime)
         .and_then(|(notify, identity)| readiness.listen(notify).map(|()| identity))
         .map_err(BootError::io("open", gob_core::notify_socket(&boot.paths.runtime_dir)))?;
-    let (to_accept, listeners) = mpsc::channel(HEALED_QUEUE);
-    let (to_healed, healed) = mpsc::channel(HEALED_QUEUE);
+    let (to_accept, listeners) = mpsc::channel(LISTENERS);
     let published = heal::Published { socket, notify };
-    let healer = heal::Healer::start(&boot, published, to_accept, to_healed);
+    let healer = heal::Healer::start(&boot, published, to_accept, Post::new(&to_loop, Happened::Healer));
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
-    let (shell, done) = Shell::new(core, runs, output, settings, readiness, boot, started);
+    let hands = Hands { runs, output, settings, readiness };
+    let shell = Shell::new(core, hands, boot, started, &to_loop);
     let desk = Desk::new(shell);
     let memory = Rc::<Memory>::default();
     tokio::task::spawn_local(Rc::clone(&memory).give_back());
     tokio::task::spawn_local(accept::accept(listener, listeners, desk.clone(), disks, memory));
     ready.serving();
-    let rest = Rest { reports, done, readings, found, healed, gone };
-    let mut sources = Sources { signals, rest, reaped: false };
+    let mut sources = Sources::new(signals, mailbox);
 
     desk.turn(|shell| shell.input(Input::Begin));
     let deadline = tokio::time::sleep_until(desk.next_wake());
@@ -151,13 +150,14 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             Turn::Signal(Signalled::End) => shell.input(Input::Terminate),
             Turn::Deadline => shell.wake(),
             Turn::Signal(Signalled::HangUp) => shell.input(Input::Reread),
-            Turn::Report(report) => shell.take_report(report),
-            Turn::Done(done) => shell.take_done(done),
-            Turn::Configured(read) => shell.input(Input::Configured(read)),
-            Turn::Found(found) => shell.take_found(found),
-            Turn::Healer(heal::News::Mended(mended)) => shell.take_healed(mended),
-            Turn::Healer(heal::News::Lost(lost)) => shell.input(Input::SocketsLost(lost)),
-            Turn::Gone(gone) => {
+            Turn::Happened(Happened::Output(report)) => shell.take_report(report),
+            Turn::Happened(Happened::Done(done)) => shell.take_done(done),
+            Turn::Happened(Happened::Configured(read)) => shell.input(Input::Configured(read)),
+            Turn::Happened(Happened::Probed(found)) => shell.take_found(found),
+            Turn::Happened(Happened::Foreign(found)) => shell.take_foreign(found),
+            Turn::Happened(Happened::Healer(heal::News::Mended(mended))) => shell.take_healed(mended),
+            Turn::Happened(Happened::Healer(heal::News::Lost(lost))) => shell.input(Input::SocketsLost(lost)),
+            Turn::Happened(Happened::Gone(gone)) => {
                 let told = leftovers.as_mut().and_then(|leftovers| leftovers.gone(gone, shell.given()));
                 told.into_iter().for_each(|input| shell.input(input));
                 if leftovers.as_ref().is_some_and(recovery::Leftovers::is_empty) {
@@ -166,7 +166,8 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             }
         });
     }
-    drop(sources.rest.healed);
+    // So that nothing beside the loop waits for room any more.
+    drop(sources);
     let nothing_left = leftovers.is_none_or(|leftovers| leftovers.is_empty());
     finish(&desk, healer, nothing_left).await;
     Ok(())

@@ -38,6 +38,7 @@ pub(crate) use pattern::Pattern;
 pub(crate) use tap::Tap;
 pub(crate) use watch::{Watch, Watches};
 
+use crate::mailbox::Post;
 use exchange::Exchange;
 use gob_core::RunKey;
 use gob_protocol::Name;
@@ -88,12 +89,6 @@ pub(crate) enum FromOutput {
         /// Which run.
         key: RunKey,
     },
-    /// Both streams ended, and all that came is in the files. A descendant of the worker may delay this for as long
-    /// as it lives, and a hung disk for as long as it hangs.
-    Closed {
-        /// Which run.
-        key: RunKey,
-    },
 }
 
 /// The read ends of a run's output; `None` for a stream that has ended.
@@ -139,10 +134,7 @@ impl Output {
     /// # Errors
     /// When the kernel has no thread or descriptor to give. Trouble with the log directory is none: it is logged, and
     /// tried again whenever there is something to write.
-    pub(crate) fn start(
-        config: OutputConfig,
-        to_main: tokio::sync::mpsc::Sender<FromOutput>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(config: OutputConfig, to_main: Post<FromOutput>) -> io::Result<Self> {
         let exchange = Arc::new(Exchange::new()?);
         let (commands, orders) = mpsc::channel();
         let drain = drain::Drain::new(Arc::clone(&exchange), orders, to_main)?;

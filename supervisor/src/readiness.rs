@@ -13,20 +13,16 @@ pub(crate) mod sockets;
 pub(crate) use ports::{NoPort, Ports, with_port};
 pub(crate) use sockets::Tree;
 
-use crate::foreign::Sighting;
+use crate::mailbox::Post;
 use gob_core::{Note, RunKey, Target};
-use gob_protocol::Name;
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Findings that may wait; a task whose finding finds no room waits itself.
-const QUEUE: usize = 64;
 /// How long a worker may take to answer the request to end.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -42,10 +38,6 @@ pub(crate) enum Found {
     Notified { pid: i32, note: Note, status: Option<String> },
     /// One look whether a run is well; why not.
     Looked { key: RunKey, failure: Option<String> },
-    /// Who holds a run's graph without gob.
-    Examined { key: RunKey, sighting: Sighting },
-    /// A process that held a worker's graph without gob is gone.
-    HolderGone { name: Name, pid: i32 },
 }
 
 /// Whether a run told its port alone, so that it may be at either address of the loopback interface.
@@ -58,7 +50,7 @@ pub(crate) const ANYWHERE: &str = "http://localhost:";
 
 /// The tasks that look.
 pub(crate) struct Readiness {
-    found: mpsc::Sender<Found>,
+    found: Post<Found>,
     looks: sockets::Looks,
     probes: HashMap<RunKey, JoinHandle<()>>,
     /// Those that listen for notifications: on the socket that is there, and on the one before it.
@@ -69,11 +61,10 @@ pub(crate) struct Readiness {
 const LISTENERS: usize = 2;
 
 impl Readiness {
-    /// Nothing is looked at yet; what is found comes through the receiver.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Found>) {
-        let (found, receiver) = mpsc::channel(QUEUE);
+    /// Probes nothing yet; what is found goes to `found`.
+    pub(crate) fn new(found: Post<Found>) -> Self {
         let looks = sockets::Looks::new();
-        (Self { found, looks, probes: HashMap::new(), listeners: VecDeque::new() }, receiver)
+        Self { found, looks, probes: HashMap::new(), listeners: VecDeque::new() }
     }
 
     /// Listens for notifications on this socket, which does not block.
@@ -83,11 +74,6 @@ impl Readiness {
         self.listeners.push_front(listener);
         self.listeners.drain(LISTENERS.min(self.listeners.len())..).for_each(|old| old.abort());
         Ok(())
-    }
-
-    /// Where findings go, for others who look.
-    pub(crate) fn findings(&self) -> mpsc::Sender<Found> {
-        self.found.clone()
     }
 
     /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
@@ -103,8 +89,7 @@ impl Readiness {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
             let failure = probe::once(&target, tree, &looks, limit).await.err();
-            // Without a loop nobody waits for it.
-            found.send(Found::Looked { key, failure }).await.unwrap_or_default();
+            found.send(Found::Looked { key, failure }).await;
         });
     }
 
@@ -113,8 +98,7 @@ impl Readiness {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
             let (handshake, ports) = probe::located(handshake, tree, &looks).await;
-            // Without a loop nobody waits for it.
-            found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
+            found.send(Found::Ready { key, handshake, ports }).await;
         });
     }
 
@@ -136,8 +120,7 @@ impl Readiness {
             if !taken {
                 tracing::info!(worker = %key.name, run = key.run, %endpoint, %request, ?answer, "not taken");
             }
-            // Without a loop nobody waits for it.
-            found.send(Found::StopAnswered { key, taken }).await.unwrap_or_default();
+            found.send(Found::StopAnswered { key, taken }).await;
         });
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::conn::real_path;
 use crate::disks::{At, Disks};
+use crate::mailbox::Post;
 use gob_core::Read;
 use gob_protocol::config::{Config, ConfigDisk, FileFacts, MAX_CONFIG_BYTES, Reading, gather};
 use std::ffi::OsString;
@@ -11,7 +12,6 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use tokio::sync::mpsc;
 
 /// Readings come one after the other.
 const LANE: &str = "configuration";
@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     place: Option<Place>,
     home: Option<String>,
     disks: Disks,
-    to_loop: mpsc::Sender<Read>,
+    to_loop: Post<Read>,
 }
 
 /// Where `config.toml` is.
@@ -49,11 +49,9 @@ pub(crate) fn path() -> Option<String> {
 }
 
 impl Settings {
-    /// The files that the environment names. Readings that were begun come out of the channel.
-    pub(crate) fn from_env(disks: Disks) -> (Self, mpsc::Receiver<Read>) {
-        // The core asks for one reading at a time.
-        let (to_loop, readings) = mpsc::channel(1);
-        (Self { place: place(), home: std::env::var("HOME").ok(), disks, to_loop }, readings)
+    /// The files that the environment names. The core asks for one reading at a time; it goes to `to_loop`.
+    pub(crate) fn from_env(disks: Disks, to_loop: Post<Read>) -> Self {
+        Self { place: place(), home: std::env::var("HOME").ok(), disks, to_loop }
     }
 
     /// Begins a reading.
@@ -61,8 +59,7 @@ impl Settings {
         let this = self.clone();
         tokio::task::spawn_local(async move {
             let read = this.read().await;
-            // Without a loop there is nobody whom it could matter to.
-            this.to_loop.send(read).await.unwrap_or_default();
+            this.to_loop.send(read).await;
         });
     }
 

@@ -12,10 +12,11 @@ use crate::claims::Claims;
 use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::files;
-use crate::foreign::Foreign;
+use crate::foreign::{self, Foreign};
 use crate::heal::Mended;
 use crate::journal::JOURNAL;
 use crate::last::{LAST, Last, Snapshot};
+use crate::mailbox::{Happened, Post};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::program;
@@ -38,9 +39,6 @@ use tokio::sync::{mpsc, oneshot};
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What was done beside the main thread and waits to be taken up; a task that finds no room waits itself.
-const DONE_QUEUE: usize = 64;
-
 /// So long children are reaped in one turn, and so many at least: whoever makes them faster keeps nobody else waiting, and they
 /// must not pile up either, because each look at our children examines them all.
 const REAPING: Duration = Duration::from_millis(2);
@@ -61,6 +59,14 @@ pub(crate) enum Done {
     Input(Box<Input>),
 }
 
+/// The parts through which the shell acts.
+pub(crate) struct Hands {
+    pub(crate) runs: Runs,
+    pub(crate) output: Output,
+    pub(crate) settings: Settings,
+    pub(crate) readiness: Readiness,
+}
+
 /// The one owner of everything that is not the core's.
 pub(crate) struct Shell {
     core: Core,
@@ -77,7 +83,7 @@ pub(crate) struct Shell {
     disks: Disks,
     claims: Claims,
     /// Where the main thread hears of what is done beside it.
-    done: mpsc::Sender<Done>,
+    done: Post<Done>,
     preparing: HashMap<RunKey, prepare::Preparing>,
     /// Swept runs of which the core has not heard yet.
     endings: HashMap<RunKey, ends::Ending>,
@@ -101,34 +107,30 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// What is done beside the main thread comes through the receiver.
+    /// What is done beside the main thread is told through `to_loop`.
     pub(crate) fn new(
         core: Core,
-        runs: Runs,
-        output: Output,
-        settings: Settings,
-        readiness: Readiness,
+        Hands { runs, output, settings, readiness }: Hands,
         boot: Boot,
         started: Instant,
-    ) -> (Self, mpsc::Receiver<Done>) {
+        to_loop: &mpsc::Sender<Happened>,
+    ) -> Self {
         let disks = runs.disks().clone();
-        let foreign = Foreign::new(readiness.findings(), runs.life(), disks.clone());
-        let (done, receiver) = mpsc::channel(DONE_QUEUE);
         let last = Last::new(&core);
-        let shell = Self {
+        Self {
             core,
-            runs,
             output,
             settings,
             readiness,
-            foreign,
+            foreign: Foreign::new(Post::new(to_loop, Happened::Foreign), runs.life(), disks.clone()),
+            runs,
             ports: Ports::default(),
             conns: HashMap::new(),
             touched: Vec::new(),
             taps: Taps::default(),
             disks,
             claims: Claims::default(),
-            done,
+            done: Post::new(to_loop, Happened::Done),
             preparing: HashMap::new(),
             endings: HashMap::new(),
             boot,
@@ -141,8 +143,7 @@ impl Shell {
             more_children: false,
             wake: None,
             exit: None,
-        };
-        (shell, receiver)
+        }
     }
 
     /// Feeds the core and carries out what it says, until nothing is left to do about it.
@@ -317,7 +318,6 @@ impl Shell {
                 self.input(input);
             }
             FromOutput::Drained { key } => self.read_out(key),
-            FromOutput::Closed { .. } => {}
         }
     }
 
@@ -353,15 +353,6 @@ impl Shell {
             Found::NotYet { key, status } => self.input(Input::Told { key, status }),
             Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
             Found::Looked { key, failure } => self.input(Input::Probed { key, failure }),
-            Found::Examined { key, sighting } => {
-                let found = self.foreign.take(&key.name, sighting);
-                self.input(Input::Examined { key, found });
-            }
-            Found::HolderGone { name, pid } => {
-                if self.foreign.is_followed(&name, pid) {
-                    self.input(Input::External { name, holder: None });
-                }
-            }
             Found::Notified { pid, note, status } => {
                 // Whoever is not of a run of ours has nothing to say.
                 let Some(key) = self.runs.run_of(pid) else { return };
@@ -370,6 +361,20 @@ impl Shell {
                 }
                 if note != Note::default() {
                     self.input(Input::Notified { key, note });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn take_foreign(&mut self, found: foreign::Found) {
+        match found {
+            foreign::Found::Examined { key, sighting } => {
+                let found = self.foreign.take(&key.name, sighting);
+                self.input(Input::Examined { key, found });
+            }
+            foreign::Found::HolderGone { name, pid } => {
+                if self.foreign.is_followed(&name, pid) {
+                    self.input(Input::External { name, holder: None });
                 }
             }
         }
@@ -460,7 +465,7 @@ impl Shell {
         let (saved, to_loop) = (self.begin_to_save(), self.done.clone());
         tokio::task::spawn_local(async move {
             drop(saved.await);
-            to_loop.send(Done::Saved).await.unwrap_or_default();
+            to_loop.send(Done::Saved).await;
         });
     }
 

@@ -1,94 +1,68 @@
-//! What the main loop waits for, and which of it comes first.
+//! The sources of the main loop's turns, and their order.
+//!
+//! Exits come first: a signal goes through no queue. Then deadlines, then the mailbox. Requests have turns of their own
+//! (`desk`), many of which fit between two of these.
 
 use crate::desk::Desk;
-use crate::{heal, output, readiness, recovery, shell};
+use crate::mailbox::Happened;
+use std::future::ready;
 use std::pin::Pin;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::Sleep;
-
-/// Signals that may wait; the kernel remembers what finds no room.
-const SIGNAL_QUEUE: usize = 8;
 
 /// What a turn of the loop is about.
 pub(crate) enum Turn {
     Signal(Signalled),
     Deadline,
-    Report(output::FromOutput),
-    Done(shell::Done),
-    Configured(gob_core::Read),
-    Found(readiness::Found),
-    Healer(heal::News),
-    Gone(recovery::Gone),
+    Happened(Happened),
 }
 
-/// Everybody who may have something for the loop.
+/// Everything that the loop waits for.
 pub(crate) struct Sources {
-    pub(crate) signals: mpsc::Receiver<Signalled>,
-    pub(crate) rest: Rest,
+    signals: Signals,
+    mailbox: Receiver<Happened>,
     /// The last turn was for children that ended.
-    pub(crate) reaped: bool,
-}
-
-/// All but the signals.
-pub(crate) struct Rest {
-    pub(crate) reports: mpsc::Receiver<output::FromOutput>,
-    pub(crate) done: mpsc::Receiver<shell::Done>,
-    pub(crate) readings: mpsc::Receiver<gob_core::Read>,
-    pub(crate) found: mpsc::Receiver<readiness::Found>,
-    pub(crate) healed: mpsc::Receiver<heal::News>,
-    pub(crate) gone: mpsc::Receiver<recovery::Gone>,
+    reaped: bool,
 }
 
 impl Sources {
-    /// Waits for the next turn; nothing when requests had theirs and the next deadline may be another one. Requests have
-    /// turns of their own (`desk`), a lot of which fits between two of these.
+    pub(crate) const fn new(signals: Signals, mailbox: Receiver<Happened>) -> Self {
+        Self { signals, mailbox, reaped: false }
+    }
+
+    /// Waits for the next turn; `None` when a request had one and the next deadline may be another one.
     pub(crate) async fn next(&mut self, desk: &Desk, mut deadline: Pin<&mut Sleep>) -> Option<Turn> {
         let more = desk.look(|shell| shell.has_more_children());
-        // Exits come first, but a worker whose children end without end is not to be the only one who has turns.
-        if std::mem::take(&mut self.reaped) && (more || !self.signals.is_empty()) {
+        // A worker whose children end without end must not be the only one that has turns.
+        if std::mem::take(&mut self.reaped) && (more || self.signals.child_ended().await) {
             tokio::task::yield_now().await;
             tokio::select! {
                 biased;
-                turn = self.rest.next(deadline.as_mut()) => return Some(turn),
+                signal = self.signals.asked.next() => return Some(Turn::Signal(signal)),
+                () = deadline.as_mut() => return Some(Turn::Deadline),
+                Some(happened) = self.mailbox.recv() => return Some(Turn::Happened(happened)),
                 stirred = desk.stirred() => return go_on(stirred),
-                () = std::future::ready(()) => {}
+                () = ready(()) => {}
             }
-            if let Ok(signal @ (Signalled::End | Signalled::HangUp)) = self.signals.try_recv() {
-                return Some(Turn::Signal(signal));
-            }
-            self.reaped = true;
-            return Some(Turn::Signal(Signalled::Child));
+            return Some(self.reap());
         }
         if more {
-            self.reaped = true;
-            return Some(Turn::Signal(Signalled::Child));
+            return Some(self.reap());
         }
         tokio::select! {
             biased;
-            Some(signal) = self.signals.recv() => {
-                self.reaped = matches!(signal, Signalled::Child);
-                Some(Turn::Signal(signal))
-            }
-            turn = self.rest.next(deadline) => Some(turn),
+            _ = self.signals.child.recv() => Some(self.reap()),
+            signal = self.signals.asked.next() => Some(Turn::Signal(signal)),
+            () = deadline => Some(Turn::Deadline),
+            Some(happened) = self.mailbox.recv() => Some(Turn::Happened(happened)),
             stirred = desk.stirred() => go_on(stirred),
         }
     }
-}
 
-impl Rest {
-    /// Loses nothing when it is cancelled.
-    async fn next(&mut self, deadline: Pin<&mut Sleep>) -> Turn {
-        tokio::select! {
-            biased;
-            () = deadline => Turn::Deadline,
-            Some(report) = self.reports.recv() => Turn::Report(report),
-            Some(done) = self.done.recv() => Turn::Done(done),
-            Some(read) = self.readings.recv() => Turn::Configured(read),
-            Some(found) = self.found.recv() => Turn::Found(found),
-            Some(news) = self.healed.recv() => Turn::Healer(news),
-            Some(gone) = self.gone.recv() => Turn::Gone(gone),
-        }
+    const fn reap(&mut self) -> Turn {
+        self.reaped = true;
+        Turn::Signal(Signalled::Child)
     }
 }
 
@@ -110,25 +84,51 @@ pub(crate) enum Signalled {
     HangUp,
 }
 
-/// Gathers all signals in one queue, so that a turn of the loop has one place to look.
-pub(crate) fn signals() -> std::io::Result<mpsc::Receiver<Signalled>> {
-    let (to_loop, signals) = mpsc::channel(SIGNAL_QUEUE);
-    let mut child = signal(SignalKind::child())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::task::spawn_local(async move {
-        loop {
-            let signalled = tokio::select! {
-                _ = child.recv() => Signalled::Child,
-                _ = terminate.recv() => Signalled::End,
-                _ = interrupt.recv() => Signalled::End,
-                _ = hang_up.recv() => Signalled::HangUp,
-            };
-            if to_loop.send(signalled).await.is_err() {
-                break;
-            }
+/// The signals as the kernel remembers them: each once, however often it came.
+pub(crate) struct Signals {
+    child: Signal,
+    asked: Asked,
+}
+
+/// The signals that a person or the keeper sends.
+struct Asked {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Watches them from now on.
+    ///
+    /// # Errors
+    /// When the runtime can't.
+    pub(crate) fn watch() -> std::io::Result<Self> {
+        let asked = Asked {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
+        Ok(Self { child: signal(SignalKind::child())?, asked })
+    }
+
+    /// Takes a child's signal if it has come already.
+    async fn child_ended(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.child.recv() => true,
+            () = ready(()) => false,
         }
-    });
-    Ok(signals)
+    }
+}
+
+impl Asked {
+    /// Waits for the next one. Loses nothing when it is cancelled.
+    async fn next(&mut self) -> Signalled {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Signalled::End,
+            _ = self.interrupt.recv() => Signalled::End,
+            _ = self.hang_up.recv() => Signalled::HangUp,
+        }
+    }
 }

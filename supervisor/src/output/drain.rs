@@ -16,10 +16,10 @@ use super::poller::{Happened, Poller};
 use super::reports::Reports;
 use super::stall::Stall;
 use super::{Command, FromOutput, RUN_BACKLOG};
-use gob_core::RunKey;
+use crate::mailbox::Post;
 use settling::SETTLED;
 use slots::{Slots, Token};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -62,8 +62,6 @@ pub(super) struct Drain {
     big_pipes: usize,
     /// Pipes that the writer has.
     lent: usize,
-    /// Runs that ended, until the writer has closed their files.
-    closing: HashMap<RunId, RunKey>,
     flushes: Vec<mpsc::SyncSender<()>>,
     next_id: RunId,
 }
@@ -72,7 +70,7 @@ impl Drain {
     pub(super) fn new(
         exchange: Arc<Exchange>,
         orders: mpsc::Receiver<Command>,
-        to_main: tokio::sync::mpsc::Sender<FromOutput>,
+        to_main: Post<FromOutput>,
     ) -> io::Result<Self> {
         Ok(Self {
             poller: Poller::new(&exchange.bell)?,
@@ -89,7 +87,6 @@ impl Drain {
             sink: Vec::new(),
             big_pipes: 0,
             lent: 0,
-            closing: HashMap::new(),
             flushes: Vec::new(),
             next_id: 0,
         })
@@ -121,7 +118,6 @@ impl Drain {
                         return self.exchange.submit(Job::Stop);
                     }
                 }
-                self.report_closed();
                 self.take_back();
             }
             let was_hung = self.hung;
@@ -267,7 +263,6 @@ impl Drain {
         {
             self.send_batch(true);
             self.exchange.submit(Job::Close(run.id));
-            self.closing.insert(run.id, run.key);
         }
     }
 
@@ -278,14 +273,6 @@ impl Drain {
             && let Some(batch) = self.batch.take()
         {
             self.exchange.submit(Job::Write(batch));
-        }
-    }
-
-    fn report_closed(&mut self) {
-        for id in self.exchange.take_closed() {
-            if let Some(key) = self.closing.remove(&id) {
-                self.reports.send(FromOutput::Closed { key });
-            }
         }
     }
 

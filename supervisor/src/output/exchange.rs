@@ -41,8 +41,6 @@ struct State {
     spare: Vec<Batch>,
     /// How many batches there are, wherever they are.
     batches: usize,
-    /// Runs whose files are closed, to be told to the drain thread.
-    closed: Vec<RunId>,
     /// Loans given back.
     returned: Vec<Loan>,
     /// The writer sleeps.
@@ -138,11 +136,6 @@ impl Exchange {
         std::mem::take(&mut self.state().returned)
     }
 
-    /// For the drain thread: the runs whose files were closed since.
-    pub(super) fn take_closed(&self) -> Vec<RunId> {
-        std::mem::take(&mut self.state().closed)
-    }
-
     /// How much the writer has done; the number itself means nothing.
     pub(super) fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
@@ -186,13 +179,6 @@ impl Exchange {
         let wake = state.hungry;
         self.release(state, wake);
         drop(surplus);
-    }
-
-    /// For the writer: a run's files are closed.
-    pub(super) fn tell_closed(&self, id: RunId) {
-        let mut state = self.state();
-        state.closed.push(id);
-        self.release(state, true);
     }
 
     /// For the writer: puts a job that is not done yet behind the others.

@@ -1,10 +1,9 @@
 //! Reports to the main thread: none is lost, and none is waited for.
 
 use super::FromOutput;
+use crate::mailbox::Post;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::mpsc::Sender;
-use tokio::sync::mpsc::error::TrySendError;
 
 /// How soon a report is tried again that the main thread's queue had no room for.
 const RETRY: Duration = Duration::from_millis(5);
@@ -12,12 +11,12 @@ const RETRY: Duration = Duration::from_millis(5);
 /// The way to the main thread, and what waits for room in it.
 #[derive(Debug)]
 pub(super) struct Reports {
-    to_main: Sender<FromOutput>,
+    to_main: Post<FromOutput>,
     waiting: VecDeque<FromOutput>,
 }
 
 impl Reports {
-    pub(super) fn new(to_main: Sender<FromOutput>) -> Self {
+    pub(super) fn new(to_main: Post<FromOutput>) -> Self {
         Self { to_main, waiting: VecDeque::new() }
     }
 
@@ -30,13 +29,9 @@ impl Reports {
     /// Sends what waits, as far as there is room.
     pub(super) fn retry(&mut self) {
         while let Some(report) = self.waiting.pop_front() {
-            match self.to_main.try_send(report) {
-                // Without a main thread nobody is interested.
-                Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full(report)) => {
-                    self.waiting.push_front(report);
-                    return;
-                }
+            if let Err(report) = self.to_main.try_send(report) {
+                self.waiting.push_front(report);
+                return;
             }
         }
     }

@@ -9,6 +9,7 @@ mod trouble;
 mod watching;
 
 use super::*;
+use crate::mailbox::{Happened, Post};
 use gob_protocol::handshake::HandshakeReader;
 use gob_protocol::logindex::{RECORD_BYTES, Record, Stream};
 use std::fs::{self, File};
@@ -26,7 +27,7 @@ struct Plane {
     dir: PathBuf,
     config: OutputConfig,
     output: Output,
-    reports: Receiver<FromOutput>,
+    mailbox: Receiver<Happened>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -49,11 +50,11 @@ impl Plane {
         Self::start(dir, config, 64)
     }
 
-    fn start(dir: PathBuf, config: OutputConfig, capacity: usize) -> Self {
-        let (to_main, reports) = tokio::sync::mpsc::channel(capacity);
-        let output = Output::start(config.clone(), to_main).unwrap();
+    fn start(dir: PathBuf, config: OutputConfig, room: usize) -> Self {
+        let (to_loop, mailbox) = tokio::sync::mpsc::channel(room);
+        let output = Output::start(config.clone(), Post::new(&to_loop, Happened::Output)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        Self { dir, config, output, reports, runtime }
+        Self { dir, config, output, mailbox, runtime }
     }
 
     /// Attaches a run and returns the ends that a worker would have.
@@ -71,8 +72,21 @@ impl Plane {
 
     /// The next report.
     fn report(&mut self) -> FromOutput {
-        let next = self.runtime.block_on(async { timeout(DEADLINE, self.reports.recv()).await });
-        next.expect("a report by the deadline").unwrap()
+        let next = self.runtime.block_on(async { timeout(DEADLINE, self.mailbox.recv()).await });
+        let Some(Happened::Output(report)) = next.expect("a report by the deadline") else {
+            panic!("no report")
+        };
+        report
+    }
+
+    /// Waits until a run has ended for the data plane: both streams have, and its files are closed.
+    fn ended(&self, tap: &Arc<Tap>) {
+        let deadline = std::time::Instant::now() + DEADLINE;
+        while Arc::strong_count(tap) > 1 {
+            assert!(std::time::Instant::now() < deadline, "the run goes on");
+            std::thread::yield_now();
+        }
+        self.settle();
     }
 
     /// Reads and writes all there is.
@@ -127,6 +141,11 @@ impl Worker {
 
     fn err(&mut self, text: &str) {
         self.err.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Ends both streams.
+    fn hang_up(self) -> Arc<Tap> {
+        self.tap
     }
 }
 

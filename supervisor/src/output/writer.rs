@@ -172,7 +172,6 @@ impl Writer {
             self.budget.ended(now(), log.key.name.on_disk().into(), log.key.run, log.cost);
             self.budget.drop_surplus(SURPLUS_WITH_A_RUN);
         }
-        self.exchange.tell_closed(id);
         self.keep_to_budget();
     }
 

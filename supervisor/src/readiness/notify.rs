@@ -3,6 +3,7 @@
 
 use super::Found;
 use crate::files::Identity;
+use crate::mailbox::Post;
 use crate::sys::message;
 use gob_core::Note;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -14,7 +15,6 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::sync::mpsc::Sender;
 
 /// A longer message is cut off; nobody says more than a few lines.
 const MAX_BYTES: usize = 4096;
@@ -43,14 +43,14 @@ pub(crate) fn bind(runtime: &File) -> io::Result<(UnixDatagram, Identity)> {
 }
 
 /// Passes on what is said, until nobody listens any more. Whatever one message is, the next one is heard too.
-pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Sender<Found>) {
+pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Post<Found>) {
     let mut failing = false;
     loop {
         match socket.async_io(Interest::READABLE, || receive(&socket)).await {
             Ok(said) => {
                 failing = false;
                 if let Some(said) = said
-                    && found.send(said).await.is_err()
+                    && !found.send(said).await
                 {
                     return;
                 }
@@ -96,6 +96,7 @@ fn read(pid: i32, text: &str) -> Option<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mailbox::{Happened, mailbox};
 
     #[test]
     fn what_is_said() {
@@ -136,7 +137,8 @@ mod tests {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         setsockopt(&ours, sockopt::PassCred, &true).unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (found, mut heard) = tokio::sync::mpsc::channel(8);
+        let (to_loop, mut heard) = mailbox();
+        let found = Post::new(&to_loop, Happened::Probed);
         let listening = listen(tokio::net::UnixDatagram::from_std(ours).unwrap(), found);
         let (end, barrier) = std::io::pipe().unwrap();
         for (text, with) in [("BARRIER=1", true), ("STATUS=a", true), ("READY=1", false)] {
@@ -150,7 +152,9 @@ mod tests {
         let hear = async {
             let mut said = Vec::new();
             while said.len() < 2 {
-                let Some(Found::Notified { pid, note, status }) = heard.recv().await else { break };
+                let Some(Happened::Probed(Found::Notified { pid, note, status })) = heard.recv().await else {
+                    break;
+                };
                 assert_eq!(pid, i32::try_from(std::process::id()).unwrap());
                 said.push((note.ready, status));
             }

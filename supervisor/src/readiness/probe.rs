@@ -2,6 +2,7 @@
 
 use super::sockets::{Listener, Looks, Tree};
 use super::{Found, http};
+use crate::mailbox::Post;
 use gob_core::{RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
@@ -9,7 +10,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long one attempt may take.
@@ -25,7 +25,7 @@ const SHOWN: usize = 4;
 pub(super) type Ready = (Option<String>, Vec<Port>);
 
 /// Looks again and again, ever more rarely, and tells of it.
-pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: Looks, found: Sender<Found>) {
+pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: Looks, found: Post<Found>) {
     let begun = Instant::now();
     let (mut between, longest) = BETWEEN;
     let mut told = String::new();
@@ -34,7 +34,8 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: 
             Ok((endpoint, ports)) => {
                 // Nothing but its port is known of it.
                 let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
-                return found.send(Found::Ready { key, handshake, ports }).await.unwrap_or_default();
+                found.send(Found::Ready { key, handshake, ports }).await;
+                return;
             }
             Err(error) => error,
         };
@@ -43,7 +44,7 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: 
             let status = format!("{}: {error}{}", describe(&target), elsewhere(&target, tree, &looks).await);
             if status != told {
                 told.clone_from(&status);
-                found.send(Found::NotYet { key: key.clone(), status }).await.unwrap_or_default();
+                found.send(Found::NotYet { key: key.clone(), status }).await;
             }
         }
         sleep(between).await;

@@ -4,12 +4,12 @@
 //! may have left in turn is looked for then.
 
 use super::{Claim, Orphan};
+use crate::mailbox::Post;
 use crate::sys::process;
 use crate::sys::tag::Given;
 use gob_core::Input;
 use gob_protocol::Name;
 use std::collections::BTreeMap;
-use tokio::sync::mpsc;
 
 /// A process that was left has ended.
 #[derive(Debug)]
@@ -19,20 +19,19 @@ pub(crate) struct Gone(i32);
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     claim: Claim,
-    to_loop: mpsc::Sender<Gone>,
+    to_loop: Post<Gone>,
     by_pid: BTreeMap<i32, Option<Name>>,
 }
 
 impl Leftovers {
     /// Follows these to their end; nothing at all when there are none.
-    pub(crate) fn follow(claim: Claim, left: Vec<Orphan>) -> (Option<Self>, mpsc::Receiver<Gone>) {
-        let (to_loop, gone) = mpsc::channel(16);
+    pub(crate) fn follow(claim: Claim, left: Vec<Orphan>, to_loop: Post<Gone>) -> Option<Self> {
         if left.is_empty() {
-            return (None, gone);
+            return None;
         }
         let mut leftovers = Self { claim, to_loop, by_pid: BTreeMap::new() };
         leftovers.add(left);
-        (Some(leftovers), gone)
+        Some(leftovers)
     }
 
     /// Whether all of them have ended.
@@ -74,8 +73,7 @@ impl Leftovers {
             let to_loop = self.to_loop.clone();
             tokio::task::spawn_local(async move {
                 if process::ended(&pidfd).await.is_ok() {
-                    // The loop has ended when it does not take it.
-                    drop(to_loop.send(Gone(id.pid)).await);
+                    to_loop.send(Gone(id.pid)).await;
                 }
             });
         }

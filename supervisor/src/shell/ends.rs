@@ -34,7 +34,7 @@ impl Shell {
                 // One whose disk hangs is over all the same; its next start hears of the disk.
                 let is_free = disks.wait(&ticket, is_done).await;
                 is_free.unwrap_or_else(|silent| tracing::warn!(worker = %key.name, run = key.run, %silent));
-                to_loop.send(Done::Freed(key)).await.unwrap_or_default();
+                to_loop.send(Done::Freed(key)).await;
             });
         }
     }

@@ -36,7 +36,7 @@ impl Shell {
             let all: BTreeMap<_, OnDisk> = found.into_iter().map(|graph| (key(&graph), graph)).collect();
             let found = all.into_values().take(MAX_GRAPHS).collect();
             let input = Input::GraphsFound { search, found };
-            to_loop.send(Done::Input(Box::new(input))).await.unwrap_or_default();
+            to_loop.send(Done::Input(Box::new(input))).await;
         });
     }
 
@@ -54,7 +54,7 @@ impl Shell {
             let lost = || Err(NotDeleted::Failed("see gobctl daemon logs".to_owned()));
             let result = result.await.unwrap_or_else(|_| lost());
             let input = Input::GraphDeleted { search, plan, result };
-            to_loop.send(Done::Input(Box::new(input))).await.unwrap_or_default();
+            to_loop.send(Done::Input(Box::new(input))).await;
         });
     }
 }

@@ -107,7 +107,7 @@ impl Shell {
                 }
             };
             let silent = disks.wait(&ticket, is_done).await.err();
-            to_loop.send(Done::Prepared { key, slot: shared, silent }).await.unwrap_or_default();
+            to_loop.send(Done::Prepared { key, slot: shared, silent }).await;
         });
         None
     }

@@ -45,9 +45,10 @@ fn floor(dir: &Path, lines: &Path) {
 fn captured(plane: &mut Plane, run: u64, lines: &Path) {
     let key = key("flood", run);
     let (stdout, write) = pipe();
-    plane.output.attach(key.clone(), Pipes { stdout: Some(stdout), stderr: None }, Watches::default());
+    let pipes = Pipes { stdout: Some(stdout), stderr: None };
+    let tap = plane.output.attach(key.clone(), pipes, Watches::default());
     let mut child = flood(lines, write);
-    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
+    plane.ended(&tap);
     child.wait().unwrap();
     assert_eq!(fs::metadata(plane.path(&key, Stream::Stdout)).unwrap().len(), BYTES as u64);
     plane.output.forget(key.name);

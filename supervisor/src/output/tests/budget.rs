@@ -11,9 +11,7 @@ fn runs(plane: &Plane, name: &str) -> Vec<u64> {
 fn finished(plane: &mut Plane, key: &RunKey, bytes: usize) {
     let mut worker = plane.attach(key);
     worker.out(&"x".repeat(bytes));
-    drop(worker);
-    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
-    plane.settle();
+    plane.ended(&worker.hang_up());
 }
 
 #[test]
@@ -95,9 +93,7 @@ fn each_worker_keeps_the_logs_of_its_newest_runs() {
     let again = plane.attach(&key("a", 8));
     finished(&mut plane, &key("a", 10), 10);
     assert_eq!(runs(&plane, "a"), [7, 8, 9, 10]);
-    drop(again);
-    assert_eq!(plane.report(), FromOutput::Closed { key: key("a", 8) });
-    plane.settle();
+    plane.ended(&again.hang_up());
     assert_eq!(runs(&plane, "a"), [8, 9, 10]);
 }
 

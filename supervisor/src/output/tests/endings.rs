@@ -14,10 +14,10 @@ fn a_run_is_closed_when_both_streams_have_ended_and_all_is_written() {
     plane.drain(&key);
     assert_eq!(tap.last_lines(), ["last words"]);
     plane.settle();
-    assert!(plane.reports.try_recv().is_err(), "somebody can still write to it");
+    assert!(Arc::strong_count(&tap) > 1, "a descendant can still write to it");
     (&held).write_all(b"late\n").unwrap();
     drop(held);
-    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
+    plane.ended(&tap);
     assert_eq!(plane.text(&key, Stream::Stdout), "last words");
     assert_eq!(plane.text(&key, Stream::Stderr), "late\n");
     assert_eq!(tap.last_lines(), ["last words", "late"]);
@@ -35,21 +35,18 @@ fn what_is_asked_for_is_answered_after_everything_was_read() {
         worker.err(&format!("error {run}\n"));
         plane.drain(&key);
         assert_eq!(worker.tap.last_lines().last().unwrap(), &format!("error {run}"));
-        drop(worker);
-        assert_eq!(plane.report(), FromOutput::Closed { key });
+        plane.ended(&worker.hang_up());
     }
 }
 
 #[test]
 fn streams_that_have_ended_already_or_are_no_pipes() {
-    let mut plane = Plane::new();
+    let plane = Plane::new();
     let none = key("none", 1);
-    plane.output.attach(none.clone(), Pipes::default(), Watches::default());
-    assert_eq!(plane.report(), FromOutput::Closed { key: none });
+    plane.ended(&plane.output.attach(none, Pipes::default(), Watches::default()));
     let null = key("null", 1);
     let stdout = Some(OwnedFd::from(File::open("/etc/passwd").unwrap()));
-    plane.output.attach(null.clone(), Pipes { stdout, stderr: None }, Watches::default());
-    assert_eq!(plane.report(), FromOutput::Closed { key: null });
+    plane.ended(&plane.output.attach(null, Pipes { stdout, stderr: None }, Watches::default()));
 }
 
 #[test]

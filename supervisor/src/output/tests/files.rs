@@ -171,13 +171,13 @@ fn files_that_a_supervisor_before_began_are_continued() {
         plane.drain(&key);
     }
     drop(worker);
-    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
+    plane.settle();
     let config = plane.config.clone();
-    let mut next = Plane::start(plane.dir.join("next"), config, 8);
+    let next = Plane::start(plane.dir.join("next"), config, 8);
     let mut worker = next.attach(&key);
     worker.out("new line\n");
     drop(worker);
-    assert_eq!(next.report(), FromOutput::Closed { key: key.clone() });
+    next.settle();
     let all: String = (0..60).map(|n| format!("old line of the run {n}\n")).collect();
     let all = all + "new line\n";
     let files = all_files(&plane.path(&key, Stream::Stdout));

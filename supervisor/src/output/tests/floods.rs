@@ -45,16 +45,9 @@ fn floods_side_by_side_and_a_quiet_worker_lose_nothing() {
         worker.err(&format!("{n}\n"));
         plane.output.drain(quiet.clone());
     }
-    drop(worker);
-    let (mut closed, mut drained) = (0, false);
-    while closed < 5 || !drained {
-        match plane.report() {
-            FromOutput::Closed { .. } => closed += 1,
-            FromOutput::Drained { key } => drained |= key == quiet,
-            FromOutput::Handshake { .. } => panic!("nobody watches"),
-        }
-    }
+    assert_eq!(plane.report(), FromOutput::Drained { key: quiet.clone() });
     assert!(floods.into_iter().all(|flood| flood.join().unwrap() == LINES));
+    plane.ended(&worker.hang_up());
     let all = expected(LINES);
     for key in &keys {
         assert!(all_files(&plane.path(key, Stream::Stdout)).concat() == all, "byte for byte");
@@ -96,8 +89,8 @@ fn in_the_middle_of_a_flood_everything_works() {
         plane.drain(&key);
         plane.settle();
     }
-    assert_eq!(plane.report(), FromOutput::Closed { key: key.clone() });
     assert_eq!(flood.join().unwrap(), LINES);
+    plane.settle();
     let last = format!("line {} of a flood", LINES - 1);
     assert_eq!(worker.tap.last_lines().last(), Some(&last));
     let files = all_files(&plane.path(&key, Stream::Stdout));

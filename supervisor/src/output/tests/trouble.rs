@@ -33,8 +33,7 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
     let mut disk = File::options().read(true).write(true).open(path).unwrap();
     let copy = disk.try_clone().unwrap();
     let reader = std::thread::spawn(move || count_until_end(copy));
-    drop(worker);
-    assert_eq!(plane.report(), FromOutput::Closed { key: hung });
+    plane.ended(&worker.hang_up());
     let (written, dropped) = plane.output.counters();
     plane.settle();
     assert_eq!(written + dropped, BYTES as u64 + 15, "every byte is accounted for");
@@ -58,7 +57,7 @@ fn count_until_end(mut fifo: File) -> usize {
 #[test]
 fn a_disk_that_hangs_in_the_middle_of_a_flood() {
     const BYTES: usize = 24 << 20;
-    let mut plane = Plane::new();
+    let plane = Plane::new();
     let key = key("hung", 1);
     let path = plane.path(&key, Stream::Stdout);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -70,8 +69,7 @@ fn a_disk_that_hangs_in_the_middle_of_a_flood() {
     assert!(plane.output.counters().1 > BYTES as u64 / 2);
     let copy = disk.try_clone().unwrap();
     let reader = std::thread::spawn(move || count_until_end(copy));
-    drop(worker);
-    assert_eq!(plane.report(), FromOutput::Closed { key });
+    plane.ended(&worker.hang_up());
     let (written, dropped) = plane.output.counters();
     assert_eq!(written + dropped, BYTES as u64);
     disk.write_all(b"END").unwrap();
@@ -148,7 +146,7 @@ fn a_file_that_may_not_grow_costs_bytes_and_nothing_else() {
 
 #[test]
 fn links_are_not_followed_and_other_workers_go_on() {
-    let mut plane = Plane::new();
+    let plane = Plane::new();
     let target = plane.dir.join("target");
     fs::write(&target, "mine").unwrap();
     let trap = key("trap", 1);
@@ -162,8 +160,7 @@ fn links_are_not_followed_and_other_workers_go_on() {
     plane.settle();
     assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
     assert_eq!(plane.output.counters(), (1, 1));
-    drop(worker);
-    assert_eq!(plane.report(), FromOutput::Closed { key: trap });
+    plane.ended(&worker.hang_up());
 }
 
 #[test]

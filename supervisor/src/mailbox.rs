@@ -1,0 +1,80 @@
+//! The one queue into the main loop.
+//!
+//! Everything that happens beside the main thread arrives here, in the order in which it happened; children's ends and
+//! other signals do not, so that no queue lies before them (`turns`). The queue is bounded: a task that finds no room
+//! waits, which holds up nothing but itself, and a thread keeps what it has to say (`output::reports`).
+
+use crate::{foreign, heal, output, readiness, recovery, shell};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+/// Messages that may wait for the main loop.
+const ROOM: usize = 256;
+
+/// A message to the main loop.
+pub(crate) enum Happened {
+    /// A worker's output says something about it.
+    Output(output::FromOutput),
+    /// A probe of a run has a result.
+    Probed(readiness::Found),
+    /// A process that gob did not start was examined, or has ended.
+    Foreign(foreign::Found),
+    /// Work beside the main thread is done.
+    Done(shell::Done),
+    /// The configuration was read.
+    Configured(gob_core::Read),
+    /// Files of gob's own, or sockets of workers, were lost.
+    Healer(heal::News),
+    /// A process of an earlier supervisor has ended.
+    Gone(recovery::Gone),
+}
+
+/// Puts messages of one type into the queue. Clones put into the same one.
+pub(crate) struct Post<T> {
+    to_loop: Sender<Happened>,
+    wrap: fn(T) -> Happened,
+}
+
+/// Makes the queue.
+pub(crate) fn mailbox() -> (Sender<Happened>, Receiver<Happened>) {
+    mpsc::channel(ROOM)
+}
+
+impl<T> Post<T> {
+    /// A way into the queue for messages that `wrap` makes part of [`Happened`].
+    pub(crate) fn new(to_loop: &Sender<Happened>, wrap: fn(T) -> Happened) -> Self {
+        Self { to_loop: to_loop.clone(), wrap }
+    }
+
+    /// Waits for room and sends. False when there is no main loop any more; most senders need not care.
+    pub(crate) async fn send(&self, message: T) -> bool {
+        self.to_loop.send((self.wrap)(message)).await.is_ok()
+    }
+
+    /// Sends if there is room.
+    ///
+    /// # Errors
+    /// The message, if there is none. Without a main loop it is dropped.
+    pub(crate) fn try_send(&self, message: T) -> Result<(), T> {
+        match self.to_loop.try_reserve() {
+            Ok(room) => {
+                room.send((self.wrap)(message));
+                Ok(())
+            }
+            Err(TrySendError::Closed(())) => Ok(()),
+            Err(TrySendError::Full(())) => Err(message),
+        }
+    }
+}
+
+impl<T> Clone for Post<T> {
+    fn clone(&self) -> Self {
+        Self { to_loop: self.to_loop.clone(), wrap: self.wrap }
+    }
+}
+
+impl<T> std::fmt::Debug for Post<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").finish_non_exhaustive()
+    }
+}
