@@ -81,7 +81,7 @@ impl Door {
         let open = self.open.get();
         let full = open >= self.shares.most_connections()
             || (open >= self.shares.connections() && self.shares.is_short());
-        let Some(pid) = admit(&stream, full) else { return };
+        let Some(Admitted { pid }) = admit(&stream, full) else { return };
         self.last += 1;
         let (conn, open) = (ConnId(self.last), Rc::clone(&self.open));
         let (desk, disks) = (self.desk.clone(), self.disks.clone());
@@ -130,8 +130,14 @@ impl Door {
     }
 }
 
-/// The client's process, if the client may speak to us at all.
-fn admit(stream: &UnixStream, full: bool) -> Option<Option<i32>> {
+/// A client that is served.
+struct Admitted {
+    /// Its process; `None` when that is in another pid namespace.
+    pid: Option<i32>,
+}
+
+/// Admits a client, or tells it why not.
+fn admit(stream: &UnixStream, full: bool) -> Option<Admitted> {
     let peer = match stream.peer_cred() {
         Ok(peer) if peer.uid() == fds::uid() => peer,
         Ok(_) | Err(_) => {
@@ -144,7 +150,7 @@ fn admit(stream: &UnixStream, full: bool) -> Option<Option<i32>> {
         refuse(stream, &busy());
         return None;
     }
-    Some(peer.pid())
+    Some(Admitted { pid: peer.pid() })
 }
 
 fn busy() -> WireError {

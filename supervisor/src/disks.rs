@@ -25,6 +25,11 @@ const STALL: Duration = Duration::from_millis(5);
 const CROWD: usize = 4;
 /// Threads, whatever hangs.
 const THREADS: usize = 64;
+/// With so much waiting, no more is taken for whoever asks. What is begun without an answer is bounded by the number of
+/// workers: one piece for a run that begins, one for a run that ends, and one for each file of gob's own.
+const WAITING: usize = 32_768;
+/// Where arguments, descriptors and sockets of processes are read.
+pub(crate) const PROCESSES: &str = "/proc";
 /// Parsing of what is read goes deepest.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -160,6 +165,18 @@ impl Disks {
         ticket
     }
 
+    /// Has this done in its lane, wherever it goes; what it returns comes through the receiver, or nothing if it panicked.
+    pub(crate) fn hand_in<T: Send + 'static>(
+        &self,
+        lane: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (done, result) = oneshot::channel();
+        // The receiver may be gone.
+        self.begin(lane, Vec::new(), move |_| drop(done.send(work())));
+        result
+    }
+
     /// Has this done for whoever waits for it: what it returns, or that there was no answer in time.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
@@ -208,6 +225,9 @@ impl Disks {
     /// What has not answered for so long that nothing more is to be begun there.
     pub(crate) fn refusal(&self, lane: &str, places: &[String]) -> Option<Silent> {
         let state = self.0.lock();
+        if state.waiting.len() >= WAITING {
+            return state.waiting.front().map(|first| first.at.silent());
+        }
         let dead = |running: &&Running| running.at.is_older_than(PATIENCE);
         let in_lane = state.running.iter().find(|running| running.lane == lane && dead(running));
         if in_lane.is_some() || state.running.iter().filter(dead).count() < CROWD {

@@ -17,9 +17,9 @@ mod watch;
 pub(crate) use site::Mended;
 
 use crate::boot::Boot;
+use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::mailbox::Post;
-use crate::off_thread;
 use gob_core::Lost;
 use held::Held;
 use site::Site;
@@ -40,6 +40,9 @@ const GATHER: Duration = Duration::from_millis(10);
 const CHECK: Duration = Duration::from_secs(60);
 /// Between two tries of what can't be made again: from here on longer each time, and up to there.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// Looks come one after the other, and so do closings.
+const LANE: &str = "gob's own files";
+const CLOSING: &str = "a watch that is closed";
 /// How long the end waits for a look that is under way.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
@@ -69,6 +72,7 @@ impl Healer {
     /// Begins. A new socket goes to whoever accepts, all else that was healed to the control loop.
     pub(crate) fn start(
         boot: &Boot,
+        disks: Disks,
         published: Published,
         to_accept: mpsc::Sender<UnixListener>,
         to_loop: Post<News>,
@@ -86,8 +90,8 @@ impl Healer {
             sockets: Identity::at(gob_core::sockets_dir(&boot.paths.runtime_dir).as_ref()).ok(),
         };
         let (stop, stopped) = oneshot::channel();
-        let watcher =
-            Watcher { site: Arc::new(Mutex::new(site)), watch: None, to_accept, to_loop, told: Vec::new() };
+        let site = Arc::new(Mutex::new(site));
+        let watcher = Watcher { site, disks, watch: None, to_accept, to_loop, told: Vec::new() };
         Self { stop, task: tokio::task::spawn_local(watcher.run(stopped)) }
     }
 
@@ -103,6 +107,7 @@ impl Healer {
 struct Watcher {
     /// Locked by the one look that is under way.
     site: Arc<Mutex<Site>>,
+    disks: Disks,
     watch: Option<Watch>,
     to_accept: mpsc::Sender<UnixListener>,
     to_loop: Post<News>,
@@ -169,8 +174,9 @@ impl Watcher {
         // Everything is looked at now, whatever it was.
         let _: bool = self.hear().await;
         let (site, is_watched) = (Arc::clone(&self.site), self.watch.is_some());
-        let looked =
-            off_thread::begin(move || site.lock().unwrap_or_else(PoisonError::into_inner).look(is_watched));
+        let looked = self
+            .disks
+            .hand_in(LANE, move || site.lock().unwrap_or_else(PoisonError::into_inner).look(is_watched));
         let Ok((mut mended, watch)) = looked.await else { return false };
         match watch.map(|watch| watch.and_then(Watch::new)) {
             Some(Ok(watch)) => {
@@ -214,7 +220,7 @@ impl Watcher {
         // What it has heard of sockets nobody else has; gob's own files were looked at after the new one was there.
         let _: bool = self.hear().await;
         if let Some(old) = std::mem::replace(&mut self.watch, watch) {
-            drop(off_thread::begin(move || drop(old.into_inner())));
+            drop(self.disks.hand_in(CLOSING, move || drop(old.into_inner())));
         }
     }
 }

@@ -39,7 +39,6 @@ mod journal;
 mod last;
 mod mailbox;
 mod memory;
-mod off_thread;
 mod outbound;
 mod output;
 mod program;
@@ -120,13 +119,19 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
-    let mut readiness = readiness::Readiness::new(Post::new(&to_loop, Happened::Probed));
+    let mut readiness = readiness::Readiness::new(Post::new(&to_loop, Happened::Probed), disks.clone());
     let notify = readiness::notify::bind(&boot.runtime)
         .and_then(|(notify, identity)| readiness.listen(notify).map(|()| identity))
         .map_err(BootError::io("open", gob_core::notify_socket(&boot.paths.runtime_dir)))?;
     let (to_accept, listeners) = mpsc::channel(LISTENERS);
     let published = heal::Published { socket, notify };
-    let healer = heal::Healer::start(&boot, published, to_accept, Post::new(&to_loop, Happened::Healer));
+    let healer = heal::Healer::start(
+        &boot,
+        disks.clone(),
+        published,
+        to_accept,
+        Post::new(&to_loop, Happened::Healer),
+    );
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
     let hands = Hands { runs, output, settings, readiness };
     let shell = Shell::new(core, hands, boot, started, &to_loop);

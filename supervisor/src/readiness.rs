@@ -13,6 +13,7 @@ pub(crate) mod sockets;
 pub(crate) use ports::{NoPort, Ports, with_port};
 pub(crate) use sockets::Tree;
 
+use crate::disks::Disks;
 use crate::mailbox::Post;
 use gob_core::{Note, RunKey, Target};
 use gob_protocol::handshake::Handshake;
@@ -62,8 +63,8 @@ const LISTENERS: usize = 2;
 
 impl Readiness {
     /// Probes nothing yet; what is found goes to `found`.
-    pub(crate) fn new(found: Post<Found>) -> Self {
-        let looks = sockets::Looks::new();
+    pub(crate) fn new(found: Post<Found>, disks: Disks) -> Self {
+        let looks = sockets::Looks::new(disks);
         Self { found, looks, probes: HashMap::new(), listeners: VecDeque::new() }
     }
 

@@ -70,6 +70,13 @@ pub(crate) struct Recovered {
     pub(crate) left: Vec<Orphan>,
 }
 
+/// The mark that shows a process to be of a dead instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Tag(Tag),
+    Marker,
+}
+
 impl Claim {
     /// The claim of `own`, which holds the lock of the state directory `home`.
     pub(crate) fn new(home: u32, own: &Instance, past: Past) -> Self {
@@ -148,20 +155,23 @@ impl Claim {
 
     /// Kills a process that is alive and ours, both looked at after the handle was there. What else is to be known of it
     /// is looked at afterwards: one that forks must not have time for it.
-    fn end(&self, pid: i32, by: Option<Tag>) -> Option<Orphan> {
+    fn end(&self, pid: i32, by: Proof) -> Option<Orphan> {
         let pidfd = process::pidfd_open(pid).ok()?;
-        if process::has_ended(&pidfd) || self.claims(pid, by.is_none()) != Some(by) {
+        if process::has_ended(&pidfd) || self.claims(pid, by == Proof::Marker) != Some(by) {
             return None;
         }
         // It can only fail for one that became another user's; it is told of then.
         process::send(&pidfd, libc::SIGKILL).unwrap_or_default();
         let id = process::seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
-        let name = by.and_then(|tag| self.past.worker_of(tag)).cloned();
+        let name = match by {
+            Proof::Tag(tag) => self.past.worker_of(tag).cloned(),
+            Proof::Marker => None,
+        };
         Some(Orphan { id, pidfd, name })
     }
 
-    /// Whether a process is of a dead instance: by its tag, or by its marker.
-    fn claims(&self, pid: i32, by_marker: bool) -> Option<Option<Tag>> {
+    /// Proves that a process is of a dead instance: by its tag, or by its marker.
+    fn claims(&self, pid: i32, by_marker: bool) -> Option<Proof> {
         if self.spared.contains(&pid) {
             return None;
         }
@@ -174,9 +184,9 @@ impl Claim {
             return None;
         }
         if let Some(tag) = tag.filter(ours) {
-            return Some(Some(tag));
+            return Some(Proof::Tag(tag));
         }
-        (by_marker && self.marks(pid)).then_some(None)
+        (by_marker && self.marks(pid)).then_some(Proof::Marker)
     }
 
     /// Whether a process carries the marker of an instance that is told of, and is not older than that.
@@ -239,7 +249,7 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        assert_eq!(at_the_start, [Some(Some(orphan)), Some(Some(worker))]);
-        assert_eq!(serving, [Some(Some(orphan)), None]);
+        assert_eq!(at_the_start, [Some(Proof::Tag(orphan)), Some(Proof::Tag(worker))]);
+        assert_eq!(serving, [Some(Proof::Tag(orphan)), None]);
     }
 }

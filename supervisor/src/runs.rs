@@ -82,6 +82,16 @@ pub(crate) struct Runs {
     new_sweeps: bool,
 }
 
+/// The child that [`Runs::reap`] found.
+pub(crate) enum Reaping {
+    /// No child has ended.
+    Nothing,
+    /// An orphan that was adopted.
+    Stray,
+    /// The leader of a run.
+    Leader(RunKey, Exit),
+}
+
 impl Runs {
     /// No runs yet. Their processes carry these `tags`, the `journal` tells of them, and each has one of the `cgroups`
     /// where there are any; workers get `open_files` as their limit, and carry `instance` in their environment.
@@ -307,11 +317,11 @@ impl Runs {
         Receipt { survivors, ..run.receipt() }
     }
 
-    /// Reaps one child that ended. A child that is no run's leader is an orphan that we adopted.
-    pub(crate) fn reap(&mut self) -> Option<Option<(RunKey, Exit)>> {
+    /// Reaps one child that ended.
+    pub(crate) fn reap(&mut self) -> Reaping {
         let mut members = Vec::new();
         let mut group_dies = false;
-        let Reaped { pid, exit } = reap::next(|pid| {
+        let reaped = reap::next(|pid| {
             let Some(run) = self.by_leader.get(&pid).and_then(|tag| self.by_tag.get(tag)) else {
                 return false;
             };
@@ -328,17 +338,18 @@ impl Runs {
                 members = found.unwrap_or_default();
             }
             group_dies
-        })?;
+        });
+        let Some(Reaped { pid, exit }) = reaped else { return Reaping::Nothing };
         self.kin.forget(pid);
-        let Some(tag) = self.by_leader.remove(&pid) else { return Some(None) };
-        let run = self.by_tag.get_mut(&tag)?;
+        let tag = self.by_leader.remove(&pid);
+        let Some(run) = tag.and_then(|tag| self.by_tag.get_mut(&tag)) else { return Reaping::Stray };
         run.reaped = true;
         if group_dies {
             run.note_ends(&members);
             members.retain(|found| found.pgid == pid);
             run.note_killed(&members);
         }
-        Some(Some((run.key.clone(), exit)))
+        Reaping::Leader(run.key.clone(), exit)
     }
 
     /// Goes on with all sweeps: kills whom it finds, but of runs that linger, and returns the runs of which nothing is left,

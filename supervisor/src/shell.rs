@@ -21,7 +21,7 @@ use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::program;
 use crate::readiness::{self, Found, Ports, Readiness};
-use crate::runs::Runs;
+use crate::runs::{Reaping, Runs};
 use crate::settings::Settings;
 use crate::sys::fds::Shares;
 use crate::sys::tag::Given;
@@ -255,12 +255,13 @@ impl Shell {
             if reaped > 0 && reaped % REAPED_AT_LEAST == 0 && begun.elapsed() >= REAPING {
                 break;
             }
-            let Some(reaped) = self.runs.reap() else {
-                self.more_children = false;
-                break;
-            };
-            if let Some((key, exit)) = reaped {
-                self.input(Input::Exited { key, exit });
+            match self.runs.reap() {
+                Reaping::Leader(key, exit) => self.input(Input::Exited { key, exit }),
+                Reaping::Stray => {}
+                Reaping::Nothing => {
+                    self.more_children = false;
+                    break;
+                }
             }
         }
         if self.may_sweep() {

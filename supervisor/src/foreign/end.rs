@@ -1,8 +1,9 @@
 //! Ending workers that gob did not start, where their kind says `orphans = "end"` (ARCHITECTURE, rule 3): each through a
 //! handle that was opened before user, arguments and start time were looked at again.
 
-use super::examine::{Looker, PROCESSES};
+use super::examine::Looker;
 use super::{Sighting, arguments};
+use crate::disks::PROCESSES;
 use crate::sys::process;
 use crate::sys::tag::Life;
 use gob_core::{ExaminePlan, Examined, Orphan};

@@ -1,6 +1,7 @@
 //! Where a holder is reached: the port on which it listens and answers as itself (FIELD: a lock file tells no port).
 
-use super::examine::{Looker, PROCESSES};
+use super::examine::Looker;
+use crate::disks::PROCESSES;
 use crate::readiness::{http, sockets};
 use crate::sys::process;
 use gob_protocol::ProcessId;

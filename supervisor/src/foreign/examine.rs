@@ -2,7 +2,7 @@
 
 use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
-use crate::disks::{Disks, Silent};
+use crate::disks::{Disks, PROCESSES, Silent};
 use crate::sys::process::{self, Liveness};
 use crate::sys::tag::Life;
 use gob_core::{ExaminePlan, Examined, Holder, Orphan};
@@ -13,8 +13,6 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Where arguments and sockets of processes are looked at.
-pub(super) const PROCESSES: &str = "/proc";
 /// A lock file that can't be understood is being written, until it has not changed for so long (FAULTS).
 const SETTLED: Duration = Duration::from_secs(1);
 /// Time between looks at one that is being written.

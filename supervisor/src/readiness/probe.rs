@@ -251,7 +251,7 @@ mod tests {
     fn the_main_thread_does_not_look_for_ports_itself() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let target = Target::Http { port: None, path: "/".to_owned(), status: 200 };
-        let looks = Looks::new();
+        let looks = Looks::new(crate::disks::Disks::new());
         let mut was_free = false;
         // Another thread may be so quick that there is nothing to wait for, but not each time.
         for _ in 0..20 {

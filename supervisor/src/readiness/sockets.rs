@@ -1,7 +1,7 @@
 //! On which TCP ports processes listen, a run's tree say: the sockets that they have open (`/proc/PID/fd`), joined with the
 //! kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by their inodes (proc(5)).
 
-use crate::off_thread;
+use crate::disks::{Disks, PROCESSES};
 use crate::sys::children;
 use crate::sys::process;
 use crate::sys::tag::Tag;
@@ -28,36 +28,42 @@ pub(crate) struct Tree {
     pub(crate) leader: Option<i32>,
 }
 
-/// Looks at sockets beside the main thread, which has no time for it.
+/// Reads sockets beside the main thread, which has no time for it, and where a process that hangs may hold up the reader.
 #[derive(Debug, Clone)]
-pub(super) struct Looks(Arc<Semaphore>);
+pub(super) struct Looks {
+    disks: Disks,
+    room: Arc<Semaphore>,
+}
 
 impl Looks {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    pub(super) fn new(disks: Disks) -> Self {
+        Self { disks, room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Where to reach the run's listening sockets from this machine, each with its port and process.
     pub(super) async fn listening(&self, tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
-        self.look(move || listening(tree)).await
+        self.look(tree, move || listening(tree)).await
     }
 
     /// Who of the run's tree listens where this address leads.
     pub(super) async fn listener(&self, tree: Tree, address: SocketAddr) -> io::Result<Listener> {
-        self.look(move || listener(tree, address)).await
+        self.look(tree, move || listener(tree, address)).await
     }
 
     /// Where the run's tree listens, also where that is not reached on the loopback interface.
     pub(super) async fn bound(&self, tree: Tree) -> io::Result<Vec<SocketAddr>> {
-        self.look(move || bound(tree)).await
+        self.look(tree, move || bound(tree)).await
     }
 
     async fn look<T: Send + 'static>(
         &self,
+        tree: Tree,
         look: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let permit = self.0.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let looked = off_thread::begin(move || {
+        let permit = self.room.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let lane = format!("sockets of {}", tree.tag.0);
+        let looked = self.disks.ask(&lane, vec![PROCESSES.to_owned()], move |at| {
+            at.go("read the sockets in", PROCESSES);
             let looked = look();
             drop(permit);
             looked

@@ -115,25 +115,41 @@ impl Tags {
 /// so of all processes of the machine only root asks, as it may signal what it finds, and in a container without
 /// CAP_SYS_RESOURCE `prlimit` denies it what its own workers became.
 pub(crate) fn of(pid: i32) -> Option<u64> {
-    asked(pid).unwrap_or_else(|| if fds::uid() == 0 { shown(pid) } else { None })
+    match asked(pid) {
+        Asked::Limit(limit) => Some(limit),
+        Asked::Denied if fds::uid() == 0 => shown(pid),
+        Asked::Denied | Asked::Gone => None,
+    }
 }
 
 /// The tag of a process of any user; `None` when it is gone, or hidden.
 pub(crate) fn of_anybody(pid: i32) -> Option<u64> {
-    asked(pid).unwrap_or_else(|| shown(pid))
+    match asked(pid) {
+        Asked::Limit(limit) => Some(limit),
+        Asked::Denied => shown(pid),
+        Asked::Gone => None,
+    }
 }
 
-/// The limit as `prlimit` tells it; `None` when it may not.
-fn asked(pid: i32) -> Option<Option<u64>> {
+/// The answer of `prlimit` for a process.
+enum Asked {
+    Limit(u64),
+    /// It is of another user.
+    Denied,
+    Gone,
+}
+
+/// Asks `prlimit` for the limit.
+fn asked(pid: i32) -> Asked {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: reads no new limit and writes one `rlimit` to valid memory.
     let got = unsafe { libc::prlimit(pid, libc::RLIMIT_LOCKS, std::ptr::null(), limit.as_mut_ptr()) };
     if got != 0 {
         let denied = io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
-        return if denied { None } else { Some(None) };
+        return if denied { Asked::Denied } else { Asked::Gone };
     }
     // SAFETY: the call succeeded and has filled it.
-    Some(Some(unsafe { limit.assume_init() }.rlim_cur))
+    Asked::Limit(unsafe { limit.assume_init() }.rlim_cur)
 }
 
 /// The limit as everybody may read it.
