@@ -9,9 +9,9 @@ mod lock;
 mod watch;
 
 use crate::blocking::socket::{NoConnection, connect};
-use crate::dirs::Dirs;
 use crate::error::Error;
 use crate::holder::{Stopped, is_alive};
+use gob_host::dirs::Dirs;
 use gob_protocol::limits::{CONNECT_MS, START_LOCK_MS};
 use serde::Deserialize;
 use std::os::unix::net::UnixStream;
@@ -85,7 +85,7 @@ impl Reach<'_> {
     }
 
     fn start(&self) -> Result<Reached, Error> {
-        self.dirs.check_owners()?;
+        self.dirs.check_owners(|name| std::env::var_os(name))?;
         self.dirs.create_runtime()?;
         let path = self.dirs.runtime.join("start.lock");
         let look = || self.try_connect(after(CONNECT_MS));

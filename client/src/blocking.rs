@@ -20,9 +20,9 @@ pub(crate) mod socket;
 
 use crate::autostart::{LOOK_MS, Reach, after, changes, silent};
 use crate::conn::{Failure, RequestId};
-use crate::dirs::Dirs;
 use crate::error::Error;
 pub use client::Client;
+use gob_host::dirs::Dirs;
 use gob_protocol::answer::HelloData;
 use gob_protocol::limits::{CONNECT_MS, PROTOCOL};
 use gob_protocol::request::{ClientInfo, Hello, Subscribe};

@@ -1,8 +1,8 @@
 //! What can go wrong between a client and the supervisor, with what a person can do about it.
 
 use crate::conn::Failure;
-use crate::dirs::DirsError;
 use crate::holder::{Stopped, is_alive};
+use gob_host::dirs::DirsError;
 use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, WireError};
 use std::io;

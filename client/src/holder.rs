@@ -1,9 +1,10 @@
-//! The holders of gob's locks, without touching a lock: the kernel lists all of them in `/proc/locks` (proc(5)).
+//! The holders of gob's locks, and parts of gob that were stopped.
 
 use crate::autostart::LockHolder;
-use crate::dirs::Dirs;
+use gob_host::dirs::Dirs;
+use gob_host::locks;
+use gob_host::process::{Stat, StatLine};
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A process that holds a lock.
@@ -18,9 +19,7 @@ pub struct Holder {
 /// Returns the holder of a file's flock; `None` when the file is not there or not locked.
 #[must_use]
 pub fn holder(path: &Path) -> Option<Holder> {
-    let file = std::fs::metadata(path).ok()?;
-    let (major, minor) = (nix::sys::stat::major(file.dev()), nix::sys::stat::minor(file.dev()));
-    let pid = find(&std::fs::read_to_string("/proc/locks").ok()?, major, minor, file.ino())?;
+    let pid = locks::holder(path)?;
     let program = alive(pid).map(|process| process.program).unwrap_or_default();
     Some(Holder { pid, program })
 }
@@ -48,13 +47,15 @@ impl Stopped {
         let told =
             LockHolder::read(dirs).and_then(|told| alive(told.pid)).filter(|told| told.program == "gobd");
         let holder = || holder(&dirs.lock_file()).and_then(|holder| alive(holder.pid));
-        told.filter(Process::is_stopped).or_else(|| holder().filter(Process::is_stopped)).map(Self::from)
+        told.filter(|told| told.is_stopped)
+            .or_else(|| holder().filter(|holder| holder.is_stopped))
+            .map(Self::from)
     }
 
     /// Finds out whether this process is stopped.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
-        alive(pid).filter(Process::is_stopped).map(Self::from)
+        alive(pid).filter(|process| process.is_stopped).map(Self::from)
     }
 }
 
@@ -72,13 +73,7 @@ impl fmt::Display for Stopped {
 struct Process {
     pid: i32,
     program: String,
-    state: char,
-}
-
-impl Process {
-    const fn is_stopped(&self) -> bool {
-        matches!(self.state, 'T' | 't')
-    }
+    is_stopped: bool,
 }
 
 impl From<Process> for Stopped {
@@ -93,24 +88,10 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 }
 
 fn alive(pid: i32) -> Option<Process> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let (head, rest) = stat.rsplit_once(')')?;
-    let (_, program) = head.split_once('(')?;
-    let state = rest.trim_start().chars().next().filter(|state| !matches!(state, 'Z' | 'X' | 'x'))?;
-    Some(Process { pid, program: program.to_owned(), state })
-}
-
-/// A line is `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`; who waits has `->` behind the number.
-fn find(locks: &str, major: u64, minor: u64, inode: u64) -> Option<i32> {
-    let wanted = format!("{major:02x}:{minor:02x}:{inode}");
-    locks.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        match fields.as_slice() {
-            [_, "FLOCK", _, _, pid, file, ..] if *file == wanted => pid.parse().ok().filter(|pid| *pid > 0),
-            _ => None,
-        }
-    })
+    let line = StatLine::read(pid).ok()?;
+    let text = line.text();
+    let stat = Stat::parse(&text).filter(Stat::is_alive)?;
+    Some(Process { pid, program: stat.name.to_owned(), is_stopped: stat.is_stopped() })
 }
 
 #[cfg(test)]
@@ -118,33 +99,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_who_holds_it_and_not_who_waits() {
-        let locks = "1: FLOCK  ADVISORY  WRITE 7 fd:01:131 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 8 fd:01:131 0 EOF\n\
-                     2: POSIX  ADVISORY  WRITE 9 00:1a:5 0 EOF\n3: FLOCK  ADVISORY  READ 10 00:1a:5 0 EOF\n";
-        assert_eq!(find(locks, 0xfd, 1, 131), Some(7));
-        assert_eq!(find(locks, 0, 0x1a, 5), Some(10));
-        assert_eq!(find(locks, 0, 0x1a, 6), None);
-    }
-
-    #[test]
-    fn this_process() {
-        let path = std::env::temp_dir().join(format!("gob-holder-{}", std::process::id()));
-        let file = std::fs::File::create(&path).unwrap();
-        assert_eq!(holder(&path), None);
-        file.lock().unwrap();
-        // Some sandboxes show an empty list of locks; there is nothing to find then.
-        if std::fs::read_to_string("/proc/locks").is_ok_and(|locks| !locks.is_empty()) {
-            assert_eq!(holder(&path).map(|holder| holder.pid), i32::try_from(std::process::id()).ok());
-        }
-        std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
     fn a_stopped_process_is_told_from_one_that_ended() {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let target = nix::unistd::Pid::from_raw(pid);
-        assert!(alive(pid).is_some_and(|process| !process.is_stopped()));
+        assert!(alive(pid).is_some_and(|process| !process.is_stopped));
         nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGSTOP).unwrap();
         nix::sys::wait::waitpid(target, Some(nix::sys::wait::WaitPidFlag::WUNTRACED)).unwrap();
         let stopped = Stopped::of(pid).unwrap();

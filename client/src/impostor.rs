@@ -6,8 +6,8 @@
 
 use crate::autostart::LockHolder;
 use crate::blocking::link::Link;
-use crate::dirs::Dirs;
 use crate::error::Error;
+use gob_host::dirs::Dirs;
 use nix::sys::socket::{getsockopt, sockopt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -11,16 +11,12 @@
 //! | [`model`] | every worker as of the last event; pure |
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
-//! | [`dirs`] | where gob's files are |
 //! | [`holder`] | the process that holds a lock, and whether it is stopped |
-//! | [`address`] | the address of a socket with a path of any length |
-//! | [`siblings`] | where gob's other programs are |
+//! | [`host`] | gob's directories, sibling programs, and what else all of its programs agree on |
 
-pub mod address;
 pub mod autostart;
 pub mod blocking;
 pub mod conn;
-pub mod dirs;
 pub mod endpoint;
 pub mod error;
 pub mod holder;
@@ -30,12 +26,12 @@ pub mod model;
 mod pages;
 pub mod pulse;
 pub mod requests;
-pub mod siblings;
 pub mod subscription;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
-pub use dirs::Dirs;
 pub use error::Error;
+pub use gob_host as host;
+pub use gob_host::dirs::{self, Dirs};
 pub use gob_protocol as protocol;
 pub use gob_protocol::{Name, Owner, Request, View};

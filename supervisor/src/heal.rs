@@ -8,7 +8,6 @@
 //! One supervisor it stays: as long as the lock file is not there, a keeper that makes it anew looks for a living
 //! supervisor and gives up (gob-keeper, `living`); what such a keeper holds for a moment is tried for again.
 
-mod dirs;
 mod heard;
 mod held;
 mod site;

@@ -56,10 +56,10 @@ fn about(arg: &str) -> Option<String> {
 
 /// Only returns when there is no keeper to become.
 fn become_keeper() -> io::Error {
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("gob-keeper")));
-    let libexec = std::env::var_os("GOB_LIBEXEC").map(|dir| std::path::Path::new(&dir).join("gob-keeper"));
-    let found = [beside, libexec].into_iter().flatten().find(|path| path.is_file());
-    Command::new(found.unwrap_or_else(|| "gob-keeper".into())).exec()
+    match gob_host::siblings::find("gob-keeper") {
+        Ok(keeper) => Command::new(keeper).exec(),
+        Err(_) => io::ErrorKind::NotFound.into(),
+    }
 }
 
 fn log_to_stderr() {

@@ -2,12 +2,13 @@
 
 use crate::runs::SpawnFailure;
 use gob_core::{INTERPRETER, SpawnPlan};
+use gob_host::siblings;
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl SpawnFailure {
     pub(crate) fn io(operation: &str, error: &io::Error) -> Self {
@@ -40,12 +41,11 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
         drop(std::fs::metadata(Path::new(&plan.cwd).join(name)));
         return CString::new(name.as_str()).map_err(SpawnFailure::nul);
     }
-    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
-    let own = name.starts_with("gob-").then(|| beside.into_iter().chain(libexec()));
+    let own = name.starts_with("gob-").then(siblings::own_places);
     let path = plan.env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     let found = own.into_iter().flatten().chain(std::env::split_paths(path)).find_map(|dir| {
         let candidate = dir.join(name);
-        is_program(&candidate).then_some(candidate)
+        siblings::is_program(&candidate).then_some(candidate)
     });
     let found = found
         // Not the PATH itself: this text is shown and logged, and nothing of an environment ever is.
@@ -54,15 +54,6 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
             ..SpawnFailure::io("", &missing())
         })?;
     CString::new(found.as_os_str().as_bytes()).map_err(SpawnFailure::nul)
-}
-
-fn libexec() -> Option<PathBuf> {
-    std::env::var_os("GOB_LIBEXEC").filter(|dir| !dir.is_empty()).map(PathBuf::from)
-}
-
-fn is_program(path: &Path) -> bool {
-    use nix::unistd::{AccessFlags, access};
-    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
 }
 
 /// Longest first line of a script that the kernel reads.
@@ -85,7 +76,7 @@ pub(crate) fn why_not_executed(program: &Path, error: &io::Error) -> Option<Stri
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     let interpreter = line.split([' ', '\t']).find(|word| !word.is_empty())?;
-    if is_program(Path::new(interpreter)) {
+    if siblings::is_program(Path::new(interpreter)) {
         return None;
     }
     let crlf = if line.ends_with('\r') { "; its lines end in CRLF" } else { "" };

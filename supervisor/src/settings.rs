@@ -6,17 +6,12 @@ use crate::conn::real_path;
 use crate::disks::{At, Disks};
 use crate::mailbox::Post;
 use gob_core::Read;
-use gob_protocol::config::{Config, ConfigDisk, FileFacts, MAX_CONFIG_BYTES, Reading, gather};
-use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use gob_host::config::Disk;
+use gob_protocol::config::{Config, Reading, gather};
 use std::path::{Path, PathBuf};
 
 /// Readings come one after the other.
 const LANE: &str = "configuration";
-/// Most names of `config.d` that are listed.
-const MAX_NAMES: usize = 4096;
 
 /// Where the configuration is, and who is told what it says.
 #[derive(Debug, Clone)]
@@ -99,34 +94,4 @@ fn read_files(place: &Place, home: Option<&str>, at: &At) -> Reading {
         real_path(Path::new(dir)).map_err(|e| e.to_string())
     });
     reading
-}
-
-struct Disk;
-
-impl ConfigDisk for Disk {
-    fn read(&self, path: &Path) -> io::Result<(FileFacts, Vec<u8>)> {
-        // A FIFO in its place must not hold up whoever opens it.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        let facts = facts(&file.metadata()?);
-        let mut bytes = Vec::new();
-        if facts.is_file && facts.len <= MAX_CONFIG_BYTES {
-            // It may grow while it is read.
-            file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
-        }
-        Ok((facts, bytes))
-    }
-
-    fn link(&self, path: &Path) -> Option<PathBuf> {
-        path.read_link().ok()
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<(FileFacts, Vec<OsString>)> {
-        let facts = facts(&dir.metadata()?);
-        let names = dir.read_dir()?.take(MAX_NAMES).map(|entry| entry.map(|entry| entry.file_name()));
-        Ok((facts, names.collect::<io::Result<_>>()?))
-    }
-}
-
-fn facts(meta: &std::fs::Metadata) -> FileFacts {
-    FileFacts { is_file: meta.is_file(), uid: meta.uid(), mode: meta.mode(), len: meta.len() }
 }

@@ -71,7 +71,8 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
 }
 
 /// The maps of `ARCHITECTURE.md` that name every file of a folder: how each begins, and the folder.
-const MAPS: [(&str, &str); 4] = [
+const MAPS: [(&str, &str); 5] = [
+    ("On the machine,", "protocol/host/src"),
     ("In the keeper,", "supervisor/keeper/src"),
     ("In the graph worker,", "supervisor/worker/src"),
     ("In the client library,", "client/src"),

@@ -1,21 +1,14 @@
 //! The configuration as gobctl looks at it: read, judged, never changed. The supervisor reads it by itself.
 
 use crate::failure::Failure;
-use gob_client::protocol::config::{
-    Config, ConfigDisk, FileFacts, MAX_CONFIG_BYTES, Problem, Reading, Rejected, gather,
-};
+use gob_client::protocol::config::{Config, Problem, Reading, Rejected, gather};
 use gob_client::protocol::{ErrorCode, WireError};
-use gob_client::{Dirs, Error, siblings};
-use nix::fcntl::OFlag;
+use gob_client::{Dirs, Error};
+use gob_host::config::Disk;
+use gob_host::siblings;
 use nix::unistd::{AccessFlags, access};
-use std::ffi::OsString;
-use std::fs::{Metadata, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-
-/// Most names of `config.d` that are listed.
-const MAX_NAMES: usize = 4096;
+use std::io;
+use std::path::Path;
 
 /// Reads the files as they are.
 fn reading(dirs: &Dirs) -> Reading {
@@ -26,35 +19,6 @@ fn reading(dirs: &Dirs) -> Reading {
 /// What a supervisor that starts now would use, and the files that it would not.
 pub(crate) fn read(dirs: &Dirs) -> (Config, Vec<Rejected>) {
     reading(dirs).settle(&Config::default())
-}
-
-struct Disk;
-
-impl ConfigDisk for Disk {
-    fn read(&self, path: &Path) -> io::Result<(FileFacts, Vec<u8>)> {
-        // Without O_NONBLOCK the open of somebody's FIFO would wait for its writer.
-        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-        let facts = facts(&file.metadata()?);
-        let mut bytes = Vec::new();
-        if facts.is_file && facts.len <= MAX_CONFIG_BYTES {
-            file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
-        }
-        Ok((facts, bytes))
-    }
-
-    fn link(&self, path: &Path) -> Option<PathBuf> {
-        path.read_link().ok()
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<(FileFacts, Vec<OsString>)> {
-        let facts = facts(&dir.metadata()?);
-        let names = dir.read_dir()?.take(MAX_NAMES).map(|entry| entry.map(|entry| entry.file_name()));
-        Ok((facts, names.collect::<io::Result<_>>()?))
-    }
-}
-
-fn facts(stat: &Metadata) -> FileFacts {
-    FileFacts { is_file: stat.is_file(), uid: stat.uid(), mode: stat.mode(), len: stat.len() }
 }
 
 /// Everything that is to be said of the files.

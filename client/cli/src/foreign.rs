@@ -132,7 +132,7 @@ fn by_arguments(place: &Place<'_>) -> Vec<Holder> {
     let is_worker = |pid: i32| {
         let args = process::arguments(pid);
         let real_path = |dir: &str| {
-            let base = std::fs::read_link(process::memory_of(pid).join("cwd")).ok()?;
+            let base = std::fs::read_link(gob_host::process::memory_of(pid).join("cwd")).ok()?;
             std::fs::canonicalize(base.join(dir)).ok()?.to_str().map(str::to_owned)
         };
         let as_node =

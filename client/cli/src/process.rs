@@ -1,70 +1,41 @@
-//! What the kernel tells of processes (proc(5)). Looks only; what can't be read is not known.
-//!
-//! The one place in gobctl that reads it. Bytes, not text: a program may call itself what it likes, and a name that the kernel
-//! cuts off at 15 bytes may end in the middle of a character. Whoever is not read is taken for dead.
+//! Processes as gobctl shows them (proc(5)). Looks only; a process that can't be read counts as dead.
 
+use gob_host::process::{self as host, Stat, StatLine, memory_of};
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// So much of a process's arguments and environment is read: more than the kernel lets a program begin with (execve(2)).
-const MAX_BYTES: u64 = 8 << 20;
-
-/// A process, or what is left of one that nobody has asked for its end yet.
+/// A living process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
     pub(crate) parent: i32,
-    /// Its program's name, as the kernel has it; what is no text is replaced.
+    /// Its program's name, as the kernel has it; bytes that are no text are replaced.
     pub(crate) name: String,
     /// As one letter.
     pub(crate) state: char,
-    /// How many threads it has.
-    threads: u32,
     /// In clock ticks since boot.
     pub(crate) start_time: u64,
 }
 
-impl Process {
-    /// Whether not all of it has ended. One whose main thread has ended is in state Z too, and lives while it has another.
-    fn is_alive(&self) -> bool {
-        match self.state {
-            'Z' => self.threads > 1,
-            'X' | 'x' => false,
-            _ => true,
-        }
-    }
-}
-
-/// A process that lives.
+/// Returns a process that lives.
 pub(crate) fn living(pid: i32) -> Option<Process> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    read_stat(pid, &String::from_utf8_lossy(&stat)).filter(Process::is_alive)
+    let line = StatLine::read(pid).ok()?;
+    let text = line.text();
+    let stat = Stat::parse(&text).filter(Stat::is_alive)?;
+    let Stat { parent, state, start_time, .. } = stat;
+    Some(Process { pid, parent, name: stat.name.to_owned(), state, start_time })
 }
 
-/// Every living process of this user, in the order of their numbers.
+/// Returns every living process of this user, in the order of their numbers.
 pub(crate) fn own() -> Vec<Process> {
     let me = nix::unistd::geteuid().as_raw();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let own = entries.filter(|entry| entry.metadata().is_ok_and(|meta| meta.uid() == me));
-    let mut pids: Vec<i32> = own.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let is_mine = |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == me);
+    let mut pids: Vec<i32> = host::pids().into_iter().flatten().filter(is_mine).collect();
     pids.sort_unstable();
     pids.into_iter().filter_map(living).collect()
-}
-
-/// The name is in parentheses and may hold anything, parentheses included; fields 3, 4, 20 and 22 follow it.
-fn read_stat(pid: i32, stat: &str) -> Option<Process> {
-    let (head, rest) = stat.rsplit_once(')')?;
-    let (_, name) = head.split_once('(')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let parent = fields.next()?.parse().ok()?;
-    let threads = fields.nth(15)?.parse().ok()?;
-    let start_time = fields.nth(1)?.parse().ok()?;
-    Some(Process { pid, parent, name: name.to_owned(), state, threads, start_time })
 }
 
 /// The children of a process's main thread, to which those fall that it adopts.
@@ -73,44 +44,19 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     list.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
-/// The arguments of a process; none when it is gone.
+/// Returns the arguments of a process; none when it is gone.
 pub(crate) fn arguments(pid: i32) -> Vec<String> {
-    words(pid, "cmdline").iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    host::arguments(pid).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-/// Its arguments, as one line.
+/// Returns its arguments as one line.
 pub(crate) fn command(pid: i32) -> String {
     arguments(pid).join(" ")
 }
 
-/// A variable that a process was started with; `None` also when it may not be read.
+/// Returns a variable that a process was started with; `None` also when it may not be read.
 pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
-    words(pid, "environ").iter().find_map(|word| {
-        let value = word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        Some(String::from_utf8_lossy(value).into_owned())
-    })
-}
-
-fn words(pid: i32, file: &str) -> Vec<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read =
-        File::open(memory_of(pid).join(file)).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
-    if read.is_err() || bytes.is_empty() {
-        return Vec::new();
-    }
-    bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
-}
-
-/// Where the kernel shows what a process has in memory: with its main thread, or where that has ended with another one.
-pub(crate) fn memory_of(pid: i32) -> PathBuf {
-    let main = PathBuf::from(format!("/proc/{pid}"));
-    let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
-    if has_memory(&main) {
-        return main;
-    }
-    let threads = fs::read_dir(main.join("task")).into_iter().flatten().flatten();
-    threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
+    host::variable(pid, name).map(|value| String::from_utf8_lossy(&value).into_owned())
 }
 
 /// A limit: soft and hard, `None` for unlimited. `pid` 0 is this process.
@@ -120,12 +66,8 @@ pub(crate) fn limit(pid: i32, name: &str) -> Option<(Option<u64>, Option<u64>)> 
 
 /// Its nice value. `pid` 0 is this process.
 pub(crate) fn nice(pid: i32) -> Option<i32> {
-    read_nice(&String::from_utf8_lossy(&fs::read(of(pid, "stat")).ok()?))
-}
-
-/// Field 19; the name in parentheses before field 3 may hold anything.
-fn read_nice(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(16)?.parse().ok()
+    let pid = if pid == 0 { i32::try_from(std::process::id()).ok()? } else { pid };
+    Some(Stat::parse(&StatLine::read(pid).ok()?.text())?.nice)
 }
 
 /// A number of its status. `pid` 0 is this process.
@@ -177,25 +119,9 @@ pub(crate) fn program(pid: i32) -> Option<(PathBuf, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
-
-    #[test]
-    fn a_name_with_parentheses() {
-        let stat = "42 (a) R (b) S 7 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 9";
-        let name = "a) R (b".to_owned();
-        let process = Process { pid: 42, parent: 7, name, state: 'S', threads: 1, start_time: 123_456 };
-        assert_eq!(read_stat(42, stat), Some(process));
-        let is_alive = |state: char, threads: u32| {
-            let line = stat.replacen(") S ", &format!(") {state} "), 1);
-            read_stat(42, &line.replacen(" 1 0 123456", &format!(" {threads} 0 123456"), 1))
-                .unwrap()
-                .is_alive()
-        };
-        assert!(is_alive('S', 1) && is_alive('Z', 2), "its main thread has ended, another one goes on");
-        assert!(!is_alive('Z', 1) && !is_alive('X', 2));
-        assert_eq!(read_stat(42, "42"), None);
-    }
 
     #[test]
     fn limits_are_numbers_or_none() {
@@ -208,10 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn the_nice_value_is_behind_a_name_that_may_hold_anything() {
-        let stat = "7 (a) b 1) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 15 1 0 500 1 1";
-        assert_eq!(read_nice(stat), Some(15));
-        assert_eq!((read_nice("7 (a"), status(0, "NoSuchField")), (None, None));
+    fn a_number_of_the_status() {
+        assert_eq!(status(0, "NoSuchField"), None);
         assert_eq!(status(0, "Tgid"), Some(u64::from(std::process::id())));
     }
 

@@ -5,9 +5,9 @@
 //! when it could not start, or the end without a byte when another one holds the lock.
 
 use crate::blocking::poll_timeout;
-use crate::dirs::Dirs;
 use crate::error::Error;
-use crate::siblings;
+use gob_host::dirs::Dirs;
+use gob_host::siblings;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use std::fs::{File, OpenOptions};
@@ -79,14 +79,7 @@ fn environment(command: &mut Command, dirs: &Dirs) {
         // The keeper's working directory is another one.
         command.env("GOB_LIBEXEC", std::path::absolute(&libexec).unwrap_or_else(|_| libexec.into()));
     }
-    command.env("GOB_RUNTIME_DIR", &dirs.runtime);
-    command.env("GOB_STATE_DIR", &dirs.state);
-    command.env("GOB_DATA_DIR", &dirs.data);
-    // A file that is named has to be there, the usual one need not.
-    match dirs.config.parent().and_then(std::path::Path::parent).filter(|_| !dirs.config_is_named) {
-        Some(dir) => command.env("XDG_CONFIG_HOME", dir),
-        None => command.env("GOB_CONFIG", &dirs.config),
-    };
+    command.envs(dirs.variables());
 }
 
 /// What the pipe says up to its end or to `R`; `None` when the deadline passes first.

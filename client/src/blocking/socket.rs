@@ -2,7 +2,7 @@
 //!
 //! Owns nothing. Whether somebody has to be started first is [`crate::autostart`]'s question.
 
-use crate::address::Address;
+use gob_host::address::Address;
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, sockopt};
 use nix::sys::time::TimeVal;

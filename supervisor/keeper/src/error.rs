@@ -1,5 +1,6 @@
 //! Everything that can keep the keeper from its work, each with the operation, the path and the cause.
 
+use gob_host::dirs::DirsError;
 use std::io;
 use std::path::PathBuf;
 
@@ -9,17 +10,9 @@ pub(crate) enum Error {
     /// The command line.
     #[error("{0}")]
     Usage(String),
-    /// A path in the environment that depends on where one stands.
-    #[error("{name} must be an absolute path, not `{}`", .value.display())]
-    RelativePath {
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        value: PathBuf,
-    },
-    /// Nothing says where the state directory is.
-    #[error("neither GOB_STATE_DIR nor XDG_STATE_HOME nor HOME is set, so there is no place for gob's state")]
-    NoHome,
+    /// One of gob's directories.
+    #[error("{}", .0.with_cause())]
+    Dirs(#[from] DirsError),
     /// Another keeper holds a lock.
     #[error("gob is already running: {} is locked", .path.display())]
     AlreadyRunning {
@@ -82,6 +75,23 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether a file or directory was not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        let source = match self {
+            Self::Path { source, .. } | Self::Dirs(DirsError::Io { source, .. }) => source,
+            Self::Usage(_)
+            | Self::Dirs(_)
+            | Self::AlreadyRunning { .. }
+            | Self::Unfit { .. }
+            | Self::LockReplaced { .. }
+            | Self::NoProgram { .. }
+            | Self::HasChildren
+            | Self::Process { .. }
+            | Self::GaveUp { .. } => return false,
+        };
+        source.kind() == io::ErrorKind::NotFound
+    }
+
     /// The error as one line, whatever the names in it contain.
     pub(crate) fn line(&self) -> String {
         self.to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect()

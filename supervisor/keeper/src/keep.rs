@@ -62,7 +62,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
             return Ok(ExitCode::from(ended.exit_code()));
         }
         locks.renew(&paths)?;
-        if let Err(error) = log::find_again(&paths.state) {
+        if let Err(error) = log::find_again(&paths.dirs.state) {
             // For want of a log nobody shall be without a supervisor: what is still open has to do.
             log::event(&format!("{error}; going on without it"));
         }

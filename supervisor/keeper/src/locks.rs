@@ -3,10 +3,10 @@
 //! Owns both descriptors. They are inherited by the supervisor and shared with it, and so is the lock: nobody ever
 //! calls LOCK_UN, and nobody unlinks the file.
 
-use crate::dirs;
 use crate::error::Error;
 use crate::living;
 use crate::paths::Paths;
+use gob_host::dirs::{own_runtime, own_state};
 use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -28,21 +28,21 @@ pub(crate) struct Locks {
 impl Locks {
     /// Takes both, or neither.
     pub(crate) fn acquire(paths: &Paths) -> Result<Self, Error> {
-        let state = lock_state(&paths.state)?;
-        let runtime = lock_runtime(&paths.runtime)?;
+        let state = lock_state(&paths.dirs.state)?;
+        let runtime = lock_runtime(&paths.dirs.runtime)?;
         Ok(Self { state, runtime })
     }
 
     /// Takes a lock anew whose path was deleted or replaced meanwhile. The supervisor heals such a loss while it
     /// lives, but what it locked went with it.
     pub(crate) fn renew(&mut self, paths: &Paths) -> Result<(), Error> {
-        let path = paths.state.join("gobd.lock");
+        let path = paths.dirs.state.join("gobd.lock");
         if !is_at(&self.state, &path) {
-            dirs::make_state_dir(&paths.state)?;
-            self.state = lock_state(&paths.state)?;
+            own_state(&paths.dirs.state)?;
+            self.state = lock_state(&paths.dirs.state)?;
         }
-        if !is_at(&self.runtime, &paths.runtime) {
-            self.runtime = lock_runtime(&paths.runtime)?;
+        if !is_at(&self.runtime, &paths.dirs.runtime) {
+            self.runtime = lock_runtime(&paths.dirs.runtime)?;
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ fn open_state(path: &Path, made: &Cell<bool>) -> Result<File, Error> {
 
 fn lock_runtime(path: &Path) -> Result<File, Error> {
     let pid = |_: &File| File::open(path.join("daemon.pid")).ok().and_then(|file| pid_in(&file));
-    lock(path, || dirs::open_runtime_dir(path), pid)
+    lock(path, || Ok(own_runtime(path)?), pid)
 }
 
 /// Locks what `open` opens and makes sure that it is still what the path names: two processes that hold locks on

@@ -12,7 +12,6 @@ compile_error!("gob-keeper is built on child subreapers, PR_SET_CHILD_SUBREAPER 
 
 mod args;
 mod attributes;
-mod dirs;
 mod error;
 mod keep;
 mod living;
@@ -27,10 +26,11 @@ mod sys;
 
 use args::Args;
 use error::Error;
+use gob_host::dirs::own_state;
 use locks::Locks;
 use paths::Paths;
 use ready::Ready;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
@@ -83,31 +83,29 @@ fn main() -> ExitCode {
 }
 
 fn run(detached: bool, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
-    let paths = Paths::resolve(std::env::var_os);
+    let paths = Paths::resolve(|name| std::env::var_os(name));
     shed::let_go_of_the_caller(detached, ready.as_ref().map(|ready| ready.as_fd()))?;
     let paths = paths?;
-    paths.usual.iter().try_for_each(|path| dirs::check_owner(path))?;
+    paths.dirs.check_owners(|name| std::env::var_os(name))?;
     let mut tries = TRIES;
     let locks = loop {
         match settle(&paths, detached) {
             // Somebody took a directory away after it was made.
-            Err(Error::Path { source, .. }) if source.kind() == ErrorKind::NotFound && tries > 0 => {
-                tries -= 1
-            }
+            Err(error) if error.is_not_found() && tries > 0 => tries -= 1,
             settled => break settled?,
         }
     };
     if detached {
-        log::cap(&paths.state)?;
+        log::cap(&paths.dirs.state)?;
     }
     keep::keep(paths, locks, ready)
 }
 
 /// Makes what is needed on the disk, and takes the locks.
 fn settle(paths: &Paths, detached: bool) -> Result<Locks, Error> {
-    dirs::make_state_dir(&paths.state)?;
+    own_state(&paths.dirs.state)?;
     if detached {
-        log::to_file(&paths.state)?;
+        log::to_file(&paths.dirs.state)?;
     }
     Locks::acquire(paths)
 }

@@ -4,10 +4,11 @@
 //! the main thread; the new pieces are handed to whoever uses them as [`Mended`].
 
 use super::held::{Held, Lost};
-use super::{dirs, watch};
+use super::watch;
 use crate::files::{self, Identity};
 use crate::readiness::notify;
 use gob_core::Paths;
+use gob_host::dirs::{own_runtime, own_state};
 use nix::sys::stat::{Mode, fchmod, fstat};
 use std::fs::{self, File};
 use std::io;
@@ -138,12 +139,12 @@ impl Site {
     /// it again when it finds that somebody answers.
     fn mend(&mut self) -> Mended {
         let mut mended = Mended::default();
-        match dirs::make_state(Path::new(&self.paths.state_dir)) {
+        match own_state(Path::new(&self.paths.state_dir)) {
             Ok(is_new) => {
                 mended.what.extend(is_new.then_some("the state directory"));
                 self.mend_state(&mut mended);
             }
-            Err(error) => mended.trouble.push(format!("{}: {error}", self.paths.state_dir)),
+            Err(error) => mended.trouble.push(error.with_cause()),
         }
         self.mend_runtime(&mut mended);
         mended
@@ -232,7 +233,7 @@ impl Site {
     fn mend_runtime_dir(&mut self, mended: &mut Mended) -> Result<Arc<File>, Lost> {
         let path = Path::new(&self.paths.runtime_dir);
         let Some(dir) = self.runtime.at(path).map(Arc::clone) else {
-            let dir = self.runtime.take(path, || dirs::open_runtime(path))?;
+            let dir = self.runtime.take(path, || Ok(own_runtime(path)?))?;
             mended.what.push("the runtime directory");
             mended.runtime = Some(Arc::clone(&dir));
             return Ok(dir);

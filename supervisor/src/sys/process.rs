@@ -2,15 +2,17 @@
 
 pub(crate) use super::listing::pids;
 use super::tag::{self, Tag};
+use gob_host::process::{Stat, StatLine, is_gone};
+pub(crate) use gob_host::process::{memory_of, variable};
 use gob_protocol::ProcessId;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -105,32 +107,16 @@ pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<
 /// # Errors
 /// When it could not be looked at, such as for lack of a descriptor.
 pub(crate) fn stat(pid: i32) -> io::Result<Option<Found>> {
-    // More than it ever has, so that one read gives all of it: some fifty numbers and a name.
-    let mut stat = [0; 2048];
-    let read = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat));
-    match read {
-        // A program may call itself what it likes, also in bytes that are no text.
-        Ok(len) => Ok(read_stat(pid, &String::from_utf8_lossy(stat.get(..len).unwrap_or_default()))),
+    match StatLine::read(pid) {
+        Ok(line) => Ok(read_stat(pid, &line.text())),
         Err(e) if is_gone(&e) => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-fn read_stat(pid: i32, stat: &str) -> Option<Found> {
-    // The program's name is in parentheses and may hold anything, parentheses included.
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    let pgid = fields.next()?.parse().ok()?;
-    let threads: u32 = fields.nth(14)?.parse().ok()?;
-    let start_time = fields.nth(1)?.parse().ok()?;
-    let dead = matches!(state, "X" | "x") || (state == "Z" && threads <= 1);
-    (!dead).then_some(Found { id: ProcessId { pid, start_time }, pgid, parent, proof: Proof::Tag })
-}
-
-/// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+fn read_stat(pid: i32, line: &str) -> Option<Found> {
+    let Stat { pgid, parent, start_time, .. } = Stat::parse(line).filter(Stat::is_alive)?;
+    Some(Found { id: ProcessId { pid, start_time }, pgid, parent, proof: Proof::Tag })
 }
 
 /// The same of a process that need not be looked at whatever it takes.
@@ -166,27 +152,6 @@ pub(crate) fn is_denied(pid: i32) -> bool {
     unsafe { libc::kill(pid, 0) != 0 && errno() == Some(libc::EPERM) }
 }
 
-/// The value of a variable in the environment that a process was given; `None` where that can't be read.
-pub(crate) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
-    let environ = std::fs::read(memory_of(pid).join("environ")).ok()?;
-    let mut variables = environ.split(|b| *b == 0);
-    variables.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
-}
-
-/// The directory in which the kernel shows what a process has in memory: descriptors, environment, arguments. That of its
-/// main thread, or where that has ended of another one, since the first has let go of all of it (proc(5)).
-pub(crate) fn memory_of(pid: i32) -> PathBuf {
-    let main = PathBuf::from(format!("/proc/{pid}"));
-    // Its program is the cheapest of these to ask for; a thread of the kernel has none either.
-    if std::fs::read_link(main.join("exe")).is_ok() {
-        return main;
-    }
-    let threads =
-        std::fs::read_dir(main.join("task")).into_iter().flatten().flatten().map(|task| task.path());
-    let mut living = threads.filter(|thread| std::fs::read_link(thread.join("exe")).is_ok());
-    living.next().unwrap_or(main)
-}
-
 /// Whether the target of a link in `/proc/PID/fd` ends with this name; a file that was deleted says so behind it.
 fn is_named(target: &Path, name: &OsStr) -> bool {
     let target = target.as_os_str().as_encoded_bytes();
@@ -196,9 +161,7 @@ fn is_named(target: &Path, name: &OsStr) -> bool {
 
 /// The parent of a process, of one that is dead and was not reaped too.
 pub(crate) fn parent(pid: i32) -> Option<i32> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(1)?.parse().ok()
+    Some(Stat::parse(&StatLine::read(pid).ok()?.text())?.parent)
 }
 
 /// The effective user of a process; `None` when it is gone or `/proc` hides it.
@@ -236,9 +199,9 @@ pub(crate) enum Liveness {
 
 /// Whether a process of any user is alive. Where that can't be told it is.
 pub(crate) fn liveness(pid: i32) -> Liveness {
-    match std::fs::read(format!("/proc/{pid}/stat")) {
+    match StatLine::read(pid) {
         // It was there, and waits to be reaped if it is not alive.
-        Ok(stat) => read_stat(pid, &String::from_utf8_lossy(&stat))
+        Ok(line) => read_stat(pid, &line.text())
             .map_or(Liveness::Dead, |found| Liveness::Alive { start_time: found.id.start_time }),
         // /proc may hide the processes of others.
         // SAFETY: integers only; signal 0 is no signal.

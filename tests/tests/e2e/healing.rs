@@ -310,7 +310,7 @@ fn what_somebody_else_put_there_is_not_touched() {
     let open = alive.gob.dir().join("open");
     fs::DirBuilder::new().mode(0o755).create(&open).unwrap();
     exchange(&open, &runtime);
-    assert!(told("open to others"), "{}", alive.gob.logs());
+    assert!(told("may be entered by others"), "{}", alive.gob.logs());
     assert_eq!(fs::metadata(&runtime).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(fs::read_dir(&runtime).unwrap().count(), 0);
     alive.loses("an open directory removed", |_| remove_all(&runtime));

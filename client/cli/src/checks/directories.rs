@@ -6,8 +6,8 @@
 use super::scene::Scene;
 use super::{Check, Fixed, Level, fail, ok, warn};
 use crate::text::shell_path;
-use gob_client::address::MAX_PATH_BYTES;
 use gob_client::{Dirs, Error};
+use gob_host::address::MAX_PATH_BYTES;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::unistd::{AccessFlags, access};

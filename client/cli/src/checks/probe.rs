@@ -1,6 +1,6 @@
 //! Who listens on a Unix socket, asked without saying a word and without ever waiting.
 
-use gob_client::address::Address;
+use gob_host::address::Address;
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, sockopt};
 use std::io::{self, ErrorKind};

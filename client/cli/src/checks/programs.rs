@@ -5,7 +5,7 @@ use super::supervisor::RESTART;
 use super::{Check, fail, ok, warn};
 use crate::process;
 use crate::text::shell_path;
-use gob_client::siblings;
+use gob_host::siblings;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;

@@ -13,14 +13,24 @@ pub fn find(name: &str) -> Result<PathBuf, Vec<PathBuf>> {
     find_in(name, &places(exe.as_deref(), |name| std::env::var_os(name)))
 }
 
-fn find_in(name: &str, places: &[PathBuf]) -> Result<PathBuf, Vec<PathBuf>> {
-    let mut candidates = places.iter().map(|dir| dir.join(name));
-    candidates
-        .find(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok())
-        .ok_or_else(|| places.to_vec())
+/// Returns the directories in which gob's programs are looked for before PATH.
+#[must_use]
+pub fn own_places() -> Vec<PathBuf> {
+    before_path(std::env::current_exe().ok().as_deref(), |name| std::env::var_os(name))
 }
 
-fn places(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+/// Whether there is a program at a path that this user may execute.
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+fn find_in(name: &str, places: &[PathBuf]) -> Result<PathBuf, Vec<PathBuf>> {
+    let mut candidates = places.iter().map(|dir| dir.join(name));
+    candidates.find(|path| is_program(path)).ok_or_else(|| places.to_vec())
+}
+
+fn before_path(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let mut places = Vec::new();
     if let Some(dir) = exe.and_then(Path::parent) {
         places.push(dir.to_owned());
@@ -30,6 +40,11 @@ fn places(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Vec<Pat
         }
     }
     places.extend(var("GOB_LIBEXEC").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+    places
+}
+
+fn places(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let mut places = before_path(exe, &var);
     let path = var("PATH").unwrap_or_default();
     // A relative entry would mean another program in every directory.
     places.extend(std::env::split_paths(&path).filter(|dir| dir.is_absolute()));

@@ -1,13 +1,13 @@
-//! Where gob's files are: the four directories of ARCHITECTURE, resolved once, and the check of the runtime one.
+//! Where gob's files are: the four directories of ARCHITECTURE, and how the first two are opened and made.
 //!
-//! Owns nothing but paths. Nothing here creates or changes a file, but [`Dirs::create_runtime`].
+//! Owns nothing but paths.
 
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
-use std::ffi::OsString;
+use crate::private::{CHANGE, ENTER, Flaw, Stranger, flaw, me, stranger_above};
+use nix::fcntl::OFlag;
+use std::ffi::{OsStr, OsString};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How often somebody may take the runtime directory away between its making and its opening.
@@ -42,13 +42,15 @@ pub enum DirsError {
         /// The path as given.
         path: PathBuf,
     },
-    /// The runtime directory is not a private directory of this user.
-    #[error("the runtime directory {} {problem}", path.display())]
+    /// One of gob's own directories is not a private directory of this user. It was not touched.
+    #[error("the {what} directory {} {flaw}", path.display())]
     Unsafe {
+        /// `runtime` or `state`.
+        what: &'static str,
         /// The directory.
         path: PathBuf,
         /// What is wrong with it.
-        problem: String,
+        flaw: Flaw,
     },
     /// A directory would have to be made in one that is another user's, who would be locked out of it.
     #[error("cannot make {}: {} belongs to uid {owner}{}, not to you (uid {me})", path.display(), above.display(), sudo(*owner))]
@@ -62,16 +64,42 @@ pub enum DirsError {
         /// This user.
         me: u32,
     },
-    /// The runtime directory could not be looked at or made.
-    #[error("cannot {operation} the runtime directory {}", path.display())]
+    /// One of gob's own directories could not be opened or made.
+    #[error("cannot {operation} the {what} directory {}", path.display())]
     Io {
-        /// What was tried.
+        /// `open`, `create` or `read`.
         operation: &'static str,
+        /// `runtime` or `state`.
+        what: &'static str,
         /// The directory.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl DirsError {
+    /// The error with its cause, as one sentence.
+    #[must_use]
+    pub fn with_cause(&self) -> String {
+        match self {
+            Self::Io { source, .. } => format!("{self}: {source}"),
+            Self::NoHome | Self::Relative { .. } | Self::Unsafe { .. } | Self::Others { .. } => {
+                self.to_string()
+            }
+        }
+    }
+}
+
+impl From<DirsError> for io::Error {
+    fn from(error: DirsError) -> Self {
+        let kind = match &error {
+            DirsError::Io { source, .. } => source.kind(),
+            DirsError::NoHome | DirsError::Relative { .. } => io::ErrorKind::InvalidInput,
+            DirsError::Unsafe { .. } | DirsError::Others { .. } => io::ErrorKind::PermissionDenied,
+        };
+        Self::new(kind, error.with_cause())
+    }
 }
 
 impl Dirs {
@@ -80,7 +108,7 @@ impl Dirs {
     /// # Errors
     /// When there is no home directory, or a `GOB_*` path is relative.
     pub fn from_env() -> Result<Self, DirsError> {
-        Self::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw())
+        Self::resolve(|name| std::env::var_os(name), me())
     }
 
     /// Resolves the directories from variables and a user id. An empty variable counts as unset, and so does a
@@ -150,44 +178,107 @@ impl Dirs {
         self.state.join("logs")
     }
 
-    /// Refuses to have directories made where another user's home is, as under a sudo that keeps HOME: they would be this user's, and
-    /// private. What `GOB_*` names is meant.
+    /// The directories under the names by which gob's programs hand them to each other. A configuration that nobody named
+    /// goes by its `XDG_CONFIG_HOME`, since one that is named has to be there.
+    #[must_use]
+    pub fn variables(&self) -> [(&'static str, &OsStr); 4] {
+        let usual = self.config.parent().and_then(Path::parent).filter(|_| !self.config_is_named);
+        let config = usual.map_or(("GOB_CONFIG", &*self.config), |dir| ("XDG_CONFIG_HOME", dir));
+        [
+            ("GOB_RUNTIME_DIR", self.runtime.as_os_str()),
+            ("GOB_STATE_DIR", self.state.as_os_str()),
+            ("GOB_DATA_DIR", self.data.as_os_str()),
+            (config.0, config.1.as_os_str()),
+        ]
+    }
+
+    /// Refuses to have directories made where another user's home is. A directory that `var` names is meant.
     ///
     /// # Errors
     /// [`DirsError::Others`].
-    pub fn check_owners(&self) -> Result<(), DirsError> {
+    pub fn check_owners(&self, var: impl Fn(&str) -> Option<OsString>) -> Result<(), DirsError> {
         let all = [
             ("GOB_RUNTIME_DIR", &self.runtime),
             ("GOB_STATE_DIR", &self.state),
             ("GOB_DATA_DIR", &self.data),
         ];
-        let is_named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        all.into_iter().filter(|(name, _)| !is_named(name)).try_for_each(|(_, path)| check_owner(path))
+        let is_named = |name: &str| var(name).is_some_and(|value| !value.is_empty());
+        all.into_iter().filter(|(name, _)| !is_named(name)).try_for_each(|(_, path)| {
+            match stranger_above(path) {
+                Some(Stranger { above, owner }) => {
+                    Err(DirsError::Others { path: path.clone(), above, owner, me: me() })
+                }
+                None => Ok(()),
+            }
+        })
     }
 
-    /// Opens the runtime directory if it is one that gob may use (PROTOCOL 1); `None` when there is none.
-    /// It is not touched.
+    /// Opens the runtime directory if it is one that gob may use (PROTOCOL 1); `None` when there is none. It is not changed.
     ///
     /// # Errors
-    /// [`DirsError::Unsafe`] for a symlink, a file, another owner, or a directory that others may enter.
-    pub fn open_runtime(&self) -> Result<Option<OwnedFd>, DirsError> {
-        open_private(&self.runtime)
+    /// [`DirsError::Unsafe`] for a symbolic link, a file, another owner, or a directory that others may enter.
+    pub fn open_runtime(&self) -> Result<Option<File>, DirsError> {
+        // O_PATH: the check must not need read permission; O_NOFOLLOW with it opens a link itself, which fstat(2) shows.
+        open_private(&self.runtime, OFlag::O_PATH)
     }
 
-    /// Makes the runtime directory, private to this user, unless it is there; then as [`Dirs::open_runtime`].
+    /// Makes the runtime directory, and all that is missing above it, private to this user, unless it is there; then as
+    /// [`Dirs::open_runtime`].
     ///
     /// # Errors
     /// As [`Dirs::open_runtime`], and when it can't be made.
-    pub fn create_runtime(&self) -> Result<OwnedFd, DirsError> {
-        let io = |source| DirsError::Io { operation: "make", path: self.runtime.clone(), source };
+    pub fn create_runtime(&self) -> Result<File, DirsError> {
         for _ in 0..TRIES {
-            if let Some(fd) = self.open_runtime()? {
-                return Ok(fd);
+            if let Some(dir) = self.open_runtime()? {
+                return Ok(dir);
             }
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.runtime).map_err(io)?;
+            make(&self.runtime, true).map_err(|source| failed("create", RUNTIME, &self.runtime, source))?;
         }
-        self.open_runtime()?.ok_or_else(|| io(io::ErrorKind::NotFound.into()))
+        let gone = || failed("create", RUNTIME, &self.runtime, io::ErrorKind::NotFound.into());
+        self.open_runtime()?.ok_or_else(gone)
     }
+}
+
+/// Opens the runtime directory for reading, so that it can be locked, and makes it before if it is not there. Its parent
+/// belongs to the system or to the user who named it and is not made: a tree that appears there by itself hides a slip.
+///
+/// # Errors
+/// As [`Dirs::open_runtime`], and when it can't be made.
+pub fn own_runtime(path: &Path) -> Result<File, DirsError> {
+    match make(path, false) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed("create", RUNTIME, path, source));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let gone = || failed("open", RUNTIME, path, io::ErrorKind::NotFound.into());
+    open_private(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?.ok_or_else(gone)
+}
+
+/// Makes the state directory and all that is missing above it, private to this user. One that is there may be a symbolic
+/// link, and must be this user's own and closed to changes by others. Returns whether it was made.
+///
+/// # Errors
+/// [`DirsError::Unsafe`], and when it can't be made.
+pub fn own_state(path: &Path) -> Result<bool, DirsError> {
+    let is_new = !path.exists();
+    make(path, true).map_err(|source| failed("create", STATE, path, source))?;
+    let found = std::fs::metadata(path).map_err(|source| failed("read", STATE, path, source))?;
+    match flaw(&found, CHANGE) {
+        Some(flaw) => Err(DirsError::Unsafe { what: STATE, path: path.to_owned(), flaw }),
+        None => Ok(is_new),
+    }
+}
+
+const RUNTIME: &str = "runtime";
+const STATE: &str = "state";
+
+fn make(path: &Path, with_parents: bool) -> io::Result<()> {
+    DirBuilder::new().recursive(with_parents).mode(0o700).create(path)
+}
+
+fn failed(operation: &'static str, what: &'static str, path: &Path, source: io::Error) -> DirsError {
+    DirsError::Io { operation, what, path: path.to_owned(), source }
 }
 
 /// The user database's home. Asked only when HOME is not set: it may go over the network.
@@ -203,51 +294,20 @@ fn sudo(owner: u32) -> String {
     user.map(|user| format!(" ({user}, who ran sudo)")).unwrap_or_default()
 }
 
-fn check_owner(path: &Path) -> Result<(), DirsError> {
-    use std::os::unix::fs::MetadataExt;
-    let me = nix::unistd::geteuid().as_raw();
-    let Some((above, stat)) = path.ancestors().find_map(|dir| Some((dir, std::fs::metadata(dir).ok()?)))
-    else {
-        return Ok(());
+fn open_private(path: &Path, how: OFlag) -> Result<Option<File>, DirsError> {
+    let flags = how | OFlag::O_NOFOLLOW;
+    let unsafe_ = |flaw| DirsError::Unsafe { what: RUNTIME, path: path.to_owned(), flaw };
+    let dir = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            // O_DIRECTORY and O_NOFOLLOW refuse with words that name neither.
+            let found = std::fs::symlink_metadata(path).ok().and_then(|found| flaw(&found, 0));
+            return Err(found.map_or_else(|| failed("open", RUNTIME, path, error), unsafe_));
+        }
     };
-    // In the system's directories and in shared ones, such as /tmp, everybody may make his own.
-    if above == path || stat.uid() == me || stat.uid() == 0 || stat.mode() & 0o1000 != 0 {
-        return Ok(());
-    }
-    Err(DirsError::Others { path: path.to_owned(), above: above.to_owned(), owner: stat.uid(), me })
-}
-
-fn open_private(path: &Path) -> Result<Option<OwnedFd>, DirsError> {
-    let bad = |problem: String| DirsError::Unsafe { path: path.to_owned(), problem };
-    let io = |operation, errno: nix::Error| DirsError::Io {
-        operation,
-        path: path.to_owned(),
-        source: errno.into(),
-    };
-    // O_PATH: the check must not need read permission; O_NOFOLLOW with it opens a symlink itself, which fstat shows.
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = match open(path, flags, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(nix::Error::ENOENT) => return Ok(None),
-        Err(errno) => return Err(io("open", errno)),
-    };
-    let stat = fstat(&fd).map_err(|errno| io("look at", errno))?;
-    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-    if kind == SFlag::S_IFLNK {
-        return Err(bad("is a symbolic link; gob uses only a real directory".to_owned()));
-    }
-    if kind != SFlag::S_IFDIR {
-        return Err(bad("is not a directory".to_owned()));
-    }
-    let me = nix::unistd::geteuid().as_raw();
-    if stat.st_uid != me {
-        return Err(bad(format!("belongs to uid {}, not to you (uid {me})", stat.st_uid)));
-    }
-    let mode = stat.st_mode & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(bad(format!("may be entered by others (mode {mode:04o}); it has to be 0700")));
-    }
-    Ok(Some(fd))
+    let found = dir.metadata().map_err(|source| failed("read", RUNTIME, path, source))?;
+    flaw(&found, ENTER).map_or(Ok(Some(dir)), |flaw| Err(unsafe_(flaw)))
 }
 
 #[cfg(test)]
@@ -294,8 +354,8 @@ mod tests {
 
     #[test]
     fn only_a_private_directory_is_used() {
-        let base = std::env::temp_dir().join(format!("gob-dirs-{}", std::process::id()));
-        std::fs::create_dir_all(&base).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path();
         let dirs = |name: &str| Dirs { runtime: base.join(name), ..resolve(&[("HOME", "/h")]) };
         assert!(dirs("none").open_runtime().unwrap().is_none());
         dirs("good").create_runtime().unwrap();
@@ -309,6 +369,17 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
         assert_eq!(std::fs::metadata(base.join("open")).unwrap().permissions().mode() & 0o777, 0o777);
-        std::fs::remove_dir_all(base).unwrap();
+        assert!(
+            own_state(&base.join("state/below")).unwrap() && !own_state(&base.join("state/below")).unwrap()
+        );
+        let refused = own_state(&base.join("open")).unwrap_err().to_string();
+        assert!(refused.contains("the state directory") && refused.contains("may be changed"), "{refused}");
+        for (name, says) in [("link", "symbolic link"), ("file", "not a directory"), ("open", "0777")] {
+            let error = own_runtime(&base.join(name)).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let error = own_runtime(&base.join("no/parent")).unwrap_err().to_string();
+        assert!(error.contains("cannot create the runtime directory"), "{error}");
+        own_runtime(&base.join("own")).unwrap();
     }
 }

@@ -1,0 +1,182 @@
+//! What `/proc` tells of a process (proc(5)). Reads only.
+//!
+//! Bytes, not text: a program may call itself what it likes, and a name that the kernel cuts off at 15 bytes may end in the
+//! middle of a character.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// So much of a process's arguments and environment is read: more than the kernel lets a program begin with (execve(2)).
+const MAX_BYTES: u64 = 8 << 20;
+
+/// A line of `/proc/PID/stat`, as far as gob needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat<'a> {
+    /// Its program's name, as the kernel has it.
+    pub name: &'a str,
+    /// Its state, as one letter.
+    pub state: char,
+    /// Its parent's pid.
+    pub parent: i32,
+    /// Its process group.
+    pub pgid: i32,
+    /// Its session.
+    pub session: i32,
+    /// Its nice value.
+    pub nice: i32,
+    /// How many threads it has.
+    pub threads: u32,
+    /// When it was started, in clock ticks since boot.
+    pub start_time: u64,
+}
+
+impl<'a> Stat<'a> {
+    /// Reads a line; `None` for one that the kernel did not write. The name is in parentheses and may hold anything,
+    /// parentheses included; fields 3 to 6, 19, 20 and 22 follow it.
+    #[must_use]
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (head, rest) = line.rsplit_once(')')?;
+        let (_, name) = head.split_once('(')?;
+        let mut fields = rest.split_ascii_whitespace();
+        Some(Self {
+            name,
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+            pgid: fields.next()?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
+            nice: fields.nth(12)?.parse().ok()?,
+            threads: fields.next()?.parse().ok()?,
+            start_time: fields.nth(1)?.parse().ok()?,
+        })
+    }
+
+    /// Whether not all of the process has ended. State Z alone is a process whose main thread has ended: while it has
+    /// another thread it holds its locks and ports, and takes signals.
+    #[must_use]
+    pub const fn is_alive(&self) -> bool {
+        match self.state {
+            'Z' => self.threads > 1,
+            'X' | 'x' => false,
+            _ => true,
+        }
+    }
+
+    /// Whether a signal or a debugger stopped the process.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+}
+
+/// A buffer for one line of `/proc/PID/stat`: some fifty numbers and a name, so that one read gives all of it.
+pub struct StatLine([u8; 2048], usize);
+
+impl StatLine {
+    /// Reads the line of a process.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be read, such as for lack of a descriptor ([`is_gone`] tells which).
+    pub fn read(pid: i32) -> io::Result<Self> {
+        let mut line = Self([0; 2048], 0);
+        line.1 = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut line.0))?;
+        Ok(line)
+    }
+
+    /// The line; bytes that are no text are replaced.
+    #[must_use]
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(self.0.get(..self.1).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Debug for StatLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("StatLine").field(&self.text()).finish()
+    }
+}
+
+/// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
+#[must_use]
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
+}
+
+/// Returns all pids that `/proc` lists, in its order.
+///
+/// # Errors
+/// When `/proc` can't be opened.
+pub fn pids() -> io::Result<impl Iterator<Item = i32>> {
+    let entries = fs::read_dir("/proc")?;
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+/// Returns the directory in which the kernel shows what a process has in memory: descriptors, environment, arguments. That
+/// of its main thread, or where that has ended of another one, since the first has let go of all of it.
+#[must_use]
+pub fn memory_of(pid: i32) -> PathBuf {
+    let main = PathBuf::from(format!("/proc/{pid}"));
+    // Its program is the cheapest of these to ask for; a thread of the kernel has none either.
+    let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
+    if has_memory(&main) {
+        return main;
+    }
+    let threads = fs::read_dir(main.join("task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
+}
+
+/// Returns the arguments of a process; none when it is gone, or may not be read.
+#[must_use]
+pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
+    words(pid, "cmdline")
+}
+
+/// Returns a variable of the environment with which a process was started; `None` also when it may not be read.
+#[must_use]
+pub fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let mut variables = words(pid, "environ").into_iter();
+    variables.find_map(|pair| Some(pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec()))
+}
+
+fn words(pid: i32, file: &str) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(memory_of(pid).join(file));
+    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    if read.is_err() || bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_parentheses_and_a_zombie_may_live() {
+        let line = "42 (a) R (b) S 7 6 5 0 -1 4194304 1 2 3 4 5 6 7 8 20 15 1 0 123456 9";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.name, stat.state, stat.parent, stat.pgid, stat.session), ("a) R (b", 'S', 7, 6, 5));
+        assert_eq!((stat.nice, stat.threads, stat.start_time), (15, 1, 123_456));
+        let is_alive = |state, threads| Stat { state, threads, ..stat }.is_alive();
+        assert!(is_alive('S', 1) && is_alive('Z', 2) && !is_alive('Z', 1) && !is_alive('X', 2));
+        assert!(Stat { state: 'T', ..stat }.is_stopped() && !stat.is_stopped());
+        assert_eq!(Stat::parse("42"), None);
+    }
+
+    #[test]
+    fn this_process_is_read_as_it_is() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let line = StatLine::read(me).unwrap();
+        let text = line.text();
+        let stat = Stat::parse(&text).unwrap();
+        assert!(stat.is_alive() && stat.parent == std::os::unix::process::parent_id() as i32);
+        assert!(pids().unwrap().any(|pid| pid == me));
+        let args: Vec<Vec<u8>> = std::env::args().map(String::into_bytes).collect();
+        assert_eq!(arguments(me), args);
+        assert_eq!(variable(me, "PATH"), std::env::var("PATH").ok().map(String::into_bytes));
+        assert_eq!((variable(me, "PAT"), arguments(i32::MAX)), (None, vec![]));
+        assert!(is_gone(&StatLine::read(i32::MAX).unwrap_err()));
+    }
+}
