@@ -74,7 +74,7 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
 const MAPS: [(&str, &str); 5] = [
     ("On the machine,", "protocol/host/src"),
     ("In the keeper,", "supervisor/keeper/src"),
-    ("In the graph worker,", "supervisor/worker/src"),
+    ("In the graph worker,", "supervisor/graph/src"),
     ("In the client library,", "client/src"),
     ("In the command line,", "client/cli/src"),
 ];
