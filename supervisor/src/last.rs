@@ -7,7 +7,7 @@
 use crate::disks::Disks;
 use gob_core::{Core, Remembered, RememberedWorker};
 use gob_protocol::{Name, Owner, Timestamp, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,8 @@ pub(crate) struct Snapshot {
     pub(crate) last_owners: BTreeMap<Name, Owner>,
     /// The ports that workers were given and ready on last.
     pub(crate) last_ports: BTreeMap<Name, u16>,
+    /// The workers of which a run was ready.
+    pub(crate) served: Vec<Name>,
     pub(crate) seq: u64,
     pub(crate) instance: String,
     pub(crate) time: Timestamp,
@@ -66,6 +68,8 @@ struct Written {
     last_owners: BTreeMap<String, String>,
     #[serde(default)]
     last_ports: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    served: BTreeSet<String>,
     #[serde(default)]
     ended: bool,
 }
@@ -107,13 +111,14 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 impl Written {
     fn remembered(self, damaged: impl Fn(&dyn std::fmt::Display)) -> Remembered {
-        let Self { workers, last_owners, last_ports, ended } = self;
+        let Self { workers, last_owners, last_ports, served, ended } = self;
         let workers = workers.into_iter().filter_map(|worker| {
             let view = serde_json::from_value::<View>(worker).inspect_err(|e| damaged(e)).ok()?;
             let last_owner = last_owners.get(view.name.as_str()).and_then(|owner| Owner::new(owner).ok());
             let last_port = last_ports.get(view.name.as_str()).and_then(serde_json::Value::as_u64);
             let last_port = last_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-            Some(RememberedWorker { view, last_owner, last_port })
+            let was_served = served.contains(view.name.as_str());
+            Some(RememberedWorker { view, last_owner, last_port, was_served })
         });
         Remembered { workers: workers.collect(), ended_in_order: ended }
     }
@@ -228,6 +233,7 @@ mod tests {
             workers: Vec::new(),
             last_owners: BTreeMap::new(),
             last_ports: BTreeMap::new(),
+            served: Vec::new(),
             seq,
             instance: "i".into(),
             time: Timestamp(0),

@@ -478,6 +478,7 @@ impl Shell {
             workers: self.core.views(),
             last_owners: self.core.last_owners(),
             last_ports: self.core.last_ports(),
+            served: self.core.served(),
             seq,
             instance: self.boot.server.instance.clone(),
             time: self.now.wall,

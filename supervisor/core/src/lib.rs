@@ -270,6 +270,13 @@ impl Core {
         had.collect()
     }
 
+    /// The workers of which a run was ready, so that their graphs are known to have had data.
+    #[must_use]
+    pub fn served(&self) -> Vec<Name> {
+        let served = self.workers.values().filter(|worker| worker.was_served);
+        served.map(|worker| worker.name.clone()).collect()
+    }
+
     /// Every worker as it is now, as somebody sees it who owns nothing.
     #[must_use]
     pub fn views(&self) -> Vec<gob_protocol::View> {

@@ -29,6 +29,8 @@ pub struct RememberedWorker {
     pub last_owner: Option<Owner>,
     /// The port of its last run that was ready, where it was given one.
     pub last_port: Option<u16>,
+    /// A run of it was ready.
+    pub was_served: bool,
 }
 
 impl Core {
@@ -40,7 +42,7 @@ impl Core {
     }
 
     fn remember_one(&mut self, remembered: RememberedWorker, ended_in_order: bool) {
-        let RememberedWorker { view, last_owner, last_port } = remembered;
+        let RememberedWorker { view, last_owner, last_port, was_served } = remembered;
         // Jobs have no graph; what the file says twice is said once.
         let Some((graph, root_dir)) = graph_of(&view) else { return };
         let root_dir = self.root_dirs.of(root_dir);
@@ -68,6 +70,8 @@ impl Core {
         let mut worker = Worker::new(identity, owner, run, Actor::Supervisor, shown);
         worker.is_remembered = true;
         worker.last_port = last_port;
+        // Where the data directory is not mounted, nothing but this tells that the graph held data.
+        worker.was_served = was_served;
         worker.last_owner = last_owner.filter(|last| worker.owner.is_unknown() && !last.is_unknown());
         self.graphs.insert((graph, root_dir), name);
         self.workers.insert(worker);

@@ -124,8 +124,19 @@ fn data_that_is_gone_fails_restart_and_start_until_it_is_back() {
     fs::rename(gob.data_dir(), &away).unwrap();
     let gone = gob.ctl(["start", "g", "--json"]).fails(1);
     assert!(gone.stderr.contains("graph-gone"), "{gone}");
+    // A supervisor that begins meanwhile knows it by the last one's list.
+    gob.ctl(["shutdown"]).ok();
+    drop(fs::remove_dir_all(gob.data_dir()));
+    let gone = gob.ctl(["start", "g", "--json"]).fails(1);
+    assert!(gone.stderr.contains("graph-gone"), "{gone}");
     drop(fs::remove_dir_all(gob.data_dir()));
     fs::rename(&away, gob.data_dir()).unwrap();
+    gob.ctl(["start", "g"]).ok();
+    // Who means it begins anew, whatever is known.
+    gob.ctl(["shutdown"]).ok();
+    fs::remove_dir_all(gob.data_dir()).unwrap();
+    gob.ctl(["start", "g"]).fails(1);
+    gob.ctl(["graphs", "delete", "g", "--yes"]).ok();
     gob.ctl(["start", "g"]).ok();
     gob.ctl(["nuke"]).ok();
 }

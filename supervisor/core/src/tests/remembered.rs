@@ -28,7 +28,7 @@ pub(super) fn after(workers: Vec<RememberedWorker>, ended_in_order: bool) -> Wor
 }
 
 pub(super) fn killed(view: View) -> World {
-    after(vec![RememberedWorker { view, last_owner: None, last_port: None }], false)
+    after(vec![RememberedWorker { view, last_owner: None, last_port: None, was_served: false }], false)
 }
 
 #[test]
@@ -55,13 +55,23 @@ fn what_a_killed_supervisor_had_is_idle_and_says_why() {
 #[test]
 fn after_an_orderly_end_they_are_as_they_were() {
     let failed = View { state: State::Failed, reason: Some("exited 3".into()), pid: None, ..view() };
-    let world = after(vec![RememberedWorker { view: failed, last_owner: None, last_port: None }], true);
+    let world = after(
+        vec![RememberedWorker { view: failed, last_owner: None, last_port: None, was_served: false }],
+        true,
+    );
     let now = super::words::view(&world);
     assert_eq!((now.state, now.reason.as_deref()), (State::Idle, Some("exited 3")));
     let stopped = View { state: State::Idle, pid: None, ..view() };
     for ended in [true, false] {
-        let world =
-            after(vec![RememberedWorker { view: stopped.clone(), last_owner: None, last_port: None }], ended);
+        let world = after(
+            vec![RememberedWorker {
+                view: stopped.clone(),
+                last_owner: None,
+                last_port: None,
+                was_served: false,
+            }],
+            ended,
+        );
         assert_eq!(super::words::view(&world).reason, None, "it was idle before");
     }
 }
@@ -70,7 +80,8 @@ fn after_an_orderly_end_they_are_as_they_were() {
 fn who_had_it_last_is_remembered_too() {
     let lost = View { owner: Owner::unknown(), ..view() };
     let last_owner = Some(Owner::new("desktop").unwrap());
-    let mut world = after(vec![RememberedWorker { view: lost, last_owner, last_port: None }], false);
+    let mut world =
+        after(vec![RememberedWorker { view: lost, last_owner, last_port: None, was_served: false }], false);
     world.takes(&Step::Ask(DESKTOP, restart("w")));
     world.settles();
     let now = super::words::view(&world);
@@ -78,10 +89,10 @@ fn who_had_it_last_is_remembered_too() {
 }
 
 #[test]
-fn the_port_of_its_last_ready_run_is_wished_for_again() {
+fn its_port_and_that_it_held_data_are_known_for_as_long_as_it_is_listed() {
     let kind = Kind { command: vec!["w".into(), "{port}".into()], ..kind() };
     let mut config = config(kind);
-    let worker = RememberedWorker { view: view(), last_owner: None, last_port: Some(4242) };
+    let worker = RememberedWorker { view: view(), last_owner: None, last_port: Some(4242), was_served: true };
     config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
     let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
     assert_eq!(
@@ -95,12 +106,18 @@ fn the_port_of_its_last_ready_run_is_wished_for_again() {
 
 #[test]
 fn what_makes_no_sense_is_passed_over() {
-    let twice = RememberedWorker { view: view(), last_owner: None, last_port: None };
+    let twice = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
     let other_name = View { name: name("v"), ..view() };
-    let same_graph = RememberedWorker { view: other_name, last_owner: None, last_port: None };
+    let same_graph =
+        RememberedWorker { view: other_name, last_owner: None, last_port: None, was_served: false };
     let job = View { name: name("job"), graph: None, root_dir: None, kind: "job".into(), ..view() };
     let relative = View { name: name("x"), graph: Some("x".into()), root_dir: Some("x".into()), ..view() };
-    let odd = [job, relative].map(|view| RememberedWorker { view, last_owner: None, last_port: None });
+    let odd = [job, relative].map(|view| RememberedWorker {
+        view,
+        last_owner: None,
+        last_port: None,
+        was_served: false,
+    });
     let mut config = config(kind());
     config.remembered.workers = [twice.clone(), twice, same_graph].into_iter().chain(odd).collect();
     let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
