@@ -157,8 +157,17 @@ fn spawn(command: &[OsString], more: &[(String, String)], mask: &SigSet) -> Resu
 
 fn not_run(command: &[OsString], errno: Errno) -> Failure {
     let program = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    let code = if errno == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
-    Failure::own("command-failed", code, format!("cannot run {program}")).cause(errno.to_string())
+    // Where there is no process for it, that says nothing of the program.
+    let code = if matches!(errno, Errno::EAGAIN | Errno::ENOMEM) {
+        GOB_FAILED
+    } else if errno == Errno::ENOENT {
+        NOT_FOUND
+    } else {
+        NOT_EXECUTABLE
+    };
+    let failure =
+        Failure::own("command-failed", code, format!("cannot run {program}")).cause(errno.to_string());
+    if errno == Errno::EAGAIN { failure.hint(crate::failure::FEWER_PROCESSES) } else { failure }
 }
 
 #[cfg(test)]
@@ -169,6 +178,14 @@ mod tests {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         run(&words, &[("GOB_TEST".to_owned(), "x".to_owned())], None)
             .unwrap_or_else(|failure| failure.exit_code())
+    }
+
+    #[test]
+    fn a_command_without_a_process_is_not_said_to_be_no_program() {
+        let failure = not_run(&["true".into()], Errno::EAGAIN);
+        assert_eq!(failure.exit_code(), GOB_FAILED);
+        assert!(format!("{failure:?}").contains("ulimit -u"), "{failure:?}");
+        assert_eq!(not_run(&["true".into()], Errno::EACCES).exit_code(), NOT_EXECUTABLE);
     }
 
     #[test]

@@ -10,6 +10,10 @@ use gob_client::{Error, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// What to do where neither a process nor a thread can be made.
+pub(crate) const FEWER_PROCESSES: &str =
+    "end some processes of this user, or raise the limit on them: ulimit -u";
+
 /// Why a verb ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -64,7 +68,7 @@ impl Failure {
     pub(crate) fn no_thread(exit: u8, what: &str, error: &std::io::Error) -> Self {
         Self::own("no-thread", exit, format!("cannot make the thread by which {what}"))
             .cause(error.to_string())
-            .hint("end some processes of this user, or raise the limit on them: ulimit -u")
+            .hint(FEWER_PROCESSES)
     }
 
     /// Adds the cause; only failures of gobctl's own take one.
