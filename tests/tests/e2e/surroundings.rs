@@ -212,3 +212,27 @@ fn a_script_that_cannot_be_executed_says_its_interpreter() {
     let help = shell.args(["-c", &full]).run();
     assert!(help.code == 1 && help.stderr.contains("No space left"), "{help}");
 }
+
+#[test]
+fn without_proc_a_graph_says_so_and_starts_once_it_is_there_again() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can hide /proc in a namespace of mounts");
+        return;
+    }
+    let gob = Gob::new();
+    let worker = gob_tests::gob::built_binaries().join("gob-graph-worker");
+    let arguments = r#""--root-dir", "{root_dir}", "--graph", "{graph}", "--socket", "{socket}""#;
+    let text = format!("[kind.graph]\ncommand = [{worker:?}, {arguments}]\nrestart = \"never\"\n");
+    fs::write(gob.dir().join("config.toml"), text).unwrap();
+    let script = "gobctl start g >/dev/null 2>&1 && gobctl stop g >/dev/null || exit 9\n\
+        mount -t tmpfs none /proc 2>/dev/null || { echo no mount; gobctl shutdown >/dev/null; exit 0; }\n\
+        gobctl start g 2>&1; echo \"rc $?\"; umount /proc; gobctl start g >/dev/null; echo \"rc $?\"; gobctl shutdown";
+    let mut unshare = Ctl::new(Path::new("/usr/bin/unshare"), gob.env());
+    let output = unshare.args(["--mount", "/bin/sh", "-c", script]).run();
+    if output.stdout.starts_with("no mount") || output.stderr.contains("unshare failed") {
+        eprintln!("SKIPPED: no file system can be mounted here");
+        return;
+    }
+    assert!(output.stdout.contains("/proc is not mounted") && output.stdout.contains("rc 8"), "{output}");
+    assert!(output.stdout.contains("rc 0"), "{output}");
+}

@@ -77,7 +77,11 @@ impl Examined {
     /// # Errors
     /// What the system says.
     pub(crate) fn open(&self, options: &OpenOptions) -> io::Result<File> {
-        options.open(through(&self.file))
+        options.open(through(&self.file)).map_err(|error| {
+            // The file is there: it is held by a descriptor.
+            let is_gone = error.kind() == io::ErrorKind::NotFound && !Path::new(DESCRIPTORS).exists();
+            if is_gone { io::Error::new(error.kind(), NO_PROC) } else { error }
+        })
     }
 
     /// Lets nobody else read or write it.
@@ -152,8 +156,13 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Where the kernel shows a process its own descriptors.
+const DESCRIPTORS: &str = "/proc/self/fd";
+const NO_PROC: &str =
+    "/proc is not mounted, and a file is opened by way of /proc/self/fd: mount -t proc proc /proc";
+
 pub(super) fn through(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    PathBuf::from(format!("{DESCRIPTORS}/{}", file.as_raw_fd()))
 }
 
 #[cfg(test)]
