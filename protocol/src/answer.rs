@@ -1,4 +1,4 @@
-//! The data of answers (PROTOCOL 4, 5).
+//! Data of successful responses (PROTOCOL 4, 5).
 
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
@@ -9,45 +9,46 @@ use std::sync::Arc;
 /// Data of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelloData {
-    /// The protocol that the connection speaks from now on.
+    /// The protocol of this connection from now on.
     pub protocol: u32,
-    /// Who answers.
+    /// The answering supervisor.
     pub server: ServerInfo,
     /// The owner that the connection is bound to.
     pub owner: Owner,
-    /// What came after version 1.0.
+    /// Features added after version 1.0.
     pub features: Vec<String>,
 }
 
-/// The supervisor as it names itself.
+/// The supervisor's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {
-    /// Its version.
+    /// The supervisor's version.
     pub version: String,
-    /// Its process.
+    /// The supervisor's process id.
     pub pid: i32,
-    /// New for every supervisor life.
+    /// New for every life of a supervisor.
     pub instance: String,
-    /// When it started.
+    /// The start of this life.
     pub started_at: crate::time::Timestamp,
-    /// Where its files are, which a client with other variables would look for elsewhere; later than version 1.0.
+    /// The supervisor's directories, which a client with other variables would not find; later than version
+    /// 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirs: Option<Arc<ServerDirs>>,
-    /// Files of its configuration that are not in effect; later than version 1.0.
+    /// Files of the supervisor's configuration that are not in effect; later than version 1.0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub config_invalid: Vec<String>,
 }
 
-/// Where a supervisor's files are.
+/// The directories of a supervisor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerDirs {
-    /// The home directory by which it was started, if there was one.
+    /// The home directory that the supervisor was started with, if any.
     pub home: Option<String>,
     /// Lock, journal, logs.
     pub state: String,
     /// Graphs without a directory of their own.
     pub data: String,
-    /// The file `config.toml`, whether there is one or not; null where none could be named.
+    /// The file `config.toml`, existing or not; null where no path could be named.
     pub config: Option<String>,
 }
 
@@ -56,7 +57,7 @@ pub struct ServerDirs {
 pub struct PingData {
     /// Always true.
     pub pong: bool,
-    /// How long the supervisor runs.
+    /// Time since the supervisor started.
     pub uptime_ms: u64,
 }
 
@@ -66,11 +67,11 @@ pub struct PingData {
 pub enum Outcome {
     /// A process was spawned, and the requester owns it.
     Started,
-    /// It ran already.
+    /// The worker ran already.
     Reused,
-    /// It ran already, nobody owned it, and the requester does now.
+    /// The worker ran already without an owner; the requester owns it now.
     TakenOver,
-    /// It runs, held by a process that is not ours.
+    /// The worker runs, held by a process that is not ours.
     External,
 }
 
@@ -81,7 +82,7 @@ pub struct StartData {
     pub worker: View,
     /// How the start was satisfied.
     pub outcome: Outcome,
-    /// There was nothing of the graph before.
+    /// The graph was new to gob.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub created: bool,
 }
@@ -91,7 +92,7 @@ pub struct StartData {
 pub struct StopData {
     /// The worker afterwards.
     pub worker: View,
-    /// What was ended.
+    /// Proof of the stop.
     pub receipt: Receipt,
 }
 
@@ -107,7 +108,7 @@ pub struct WorkerData {
 pub struct ListData {
     /// The workers, ordered by name.
     pub workers: Vec<View>,
-    /// There are more: those after this one.
+    /// More workers exist: those after this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Name>,
 }
@@ -115,24 +116,24 @@ pub struct ListData {
 /// Data of `remove` and `cleanup`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedData {
-    /// Who is gone.
+    /// The workers that were removed.
     pub removed: Vec<Name>,
 }
 
 /// A graph on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphOnDisk {
-    /// Its name.
+    /// The graph's name.
     pub graph: Name,
-    /// The kind that served it last, as far as that is known.
+    /// The kind that served it last, if known.
     pub kind: Option<String>,
     /// The real path of its root.
     pub root_dir: String,
-    /// Its own directory.
+    /// The graph's own directory.
     pub path: String,
-    /// What the files there have, as far as they could be counted in time.
+    /// The bytes of the files there, where they could be counted in time.
     pub size_bytes: Option<u64>,
-    /// When it was last used, as far as that is known.
+    /// The last use, if known.
     pub last_used_at: Option<Timestamp>,
     /// The state of its worker, if it has one.
     pub state: Option<State>,
@@ -148,9 +149,9 @@ pub struct GraphsData {
 /// Data of `graph_delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphDeleteData {
-    /// The directory that is gone.
+    /// The directory that was deleted.
     pub deleted: String,
-    /// Data outside of it, which gob did not make and does not delete.
+    /// Data outside of that directory, which gob did not make and does not delete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
 }
@@ -158,28 +159,28 @@ pub struct GraphDeleteData {
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NukeData {
-    /// Who was ended.
+    /// The workers that were stopped.
     pub stopped: Vec<Name>,
-    /// Whose files are gone.
+    /// The workers whose files were removed.
     pub removed: Vec<Name>,
 }
 
 /// Data of `shutdown`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShutdownData {
-    /// Who was ended.
+    /// The workers that were stopped.
     pub stopped: Vec<Name>,
 }
 
 /// Data of `reload`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadData {
-    /// Keys whose value is another one now, those of new and removed tables among them.
+    /// Keys whose value changed, those of new and removed tables among them.
     pub changed: Vec<String>,
-    /// Kinds and graphs of which nothing was said before, as `kind.NAME` and `graph.NAME`.
+    /// Kinds and graphs that the configuration mentions for the first time, as `kind.NAME` and `graph.NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<String>,
-    /// Those of which nothing is said any more.
+    /// Kinds and graphs that it mentions no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
 }
@@ -187,22 +188,22 @@ pub struct ReloadData {
 /// Data of `subscribe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscribeData {
-    /// The event last published; the first one that follows is later.
+    /// The last published event; the first one that follows is later.
     pub seq: u64,
     /// The supervisor's life that `seq` belongs to.
     pub instance: String,
-    /// Events between `since` and now are gone; a snapshot stands in for them.
+    /// Events between `since` and now were lost; a snapshot stands in for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gap: bool,
-    /// The snapshot, where it was asked for or needed.
+    /// The snapshot, where it was requested or needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Vec<View>>,
-    /// The snapshot has more: those that `list` has after this one.
+    /// The snapshot has more workers: `list` returns those after this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Name>,
 }
 
-/// The data of any response.
+/// Data of any successful response.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "each variant is the data of the requests that its type names")]

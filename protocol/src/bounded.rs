@@ -1,4 +1,5 @@
-//! Texts of requests that have a bound: refused at the door, in few words, before anything is done with them.
+//! Texts of requests that have a bound. They are refused while the request is parsed, before anything is done
+//! with them.
 
 use crate::limits::{MAX_COMPONENT_BYTES, MAX_MESSAGE_BYTES, MAX_PATH_BYTES, MAX_WORD_BYTES};
 use serde::de::Error;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 /// Reads a path that the kernel can take.
 ///
 /// # Errors
-/// When it, or one of its components, is too long.
+/// When the path, or one of its components, is too long.
 pub(crate) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let Some(path) = Option::<String>::deserialize(from)? else { return Ok(None) };
     if path.len() > MAX_PATH_BYTES {
@@ -25,14 +26,14 @@ pub(crate) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
 /// Reads a word, such as the name of a kind.
 ///
 /// # Errors
-/// When it is too long.
+/// When the word is too long.
 pub(crate) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let word = Option::<String>::deserialize(from)?;
     word.as_deref().map_or(Ok(()), check)?;
     Ok(word)
 }
 
-/// Reads a word that has to be there.
+/// Reads a word that is required.
 ///
 /// # Errors
 /// As [`word`].
@@ -49,12 +50,12 @@ fn check<E: Error>(word: &str) -> Result<(), E> {
     Ok(())
 }
 
-/// A text as it may be repeated: cut where it is too long.
+/// Cuts a text to a length that may be repeated in an answer.
 pub(crate) fn cut(text: String) -> String {
     cut_to(MAX_MESSAGE_BYTES, text)
 }
 
-/// As [`cut`], with a bound of one's own.
+/// As [`cut`], with a bound of `max` bytes.
 pub(crate) fn cut_to(max: usize, mut text: String) -> String {
     if text.len() > max {
         let mut at = max;

@@ -1,8 +1,8 @@
 //! The configuration file, `config.toml` (CLI, Configuration): text in, kinds and graphs out.
 //!
-//! Pure: the file is read, its directories resolved and its programs looked for by whoever has them. Every problem is
-//! found in one go, with its place; every value remembers where it came from. `docs/CONFIGURATION.md` is the reference
-//! of the keys.
+//! Pure: callers read the files, resolve the directories and find the programs. One pass reports every
+//! problem with its place, and every value remembers where it came from. `docs/CONFIGURATION.md` is the
+//! reference of the keys.
 
 mod braces;
 mod document;
@@ -38,13 +38,13 @@ use overrides::Overrides;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The kind that is there without a file.
+/// The kind that exists without a file.
 pub const BUILT_IN: &str = "graph";
 
-/// Owners that may end other owners' workers by force, unless the file says others.
+/// Default owners that may end other owners' workers by force.
 const FORCE_OWNERS: [&str; 3] = ["cli", "desktop", "electron"];
 
-/// What a configuration says, defaults filled in.
+/// A whole configuration, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The kind of a graph that names none.
@@ -53,15 +53,15 @@ pub struct Config {
     pub force_owners: Vec<Owner>,
     /// The kinds by name; the built-in one is always among them.
     pub kinds: BTreeMap<String, Kind>,
-    /// What is said of single graphs.
+    /// Settings of single graphs.
     pub graphs: BTreeMap<String, Graph>,
     /// The restart policy of kinds that have none of their own.
     pub restart: RestartPolicy,
     /// How much of the workers' output is kept.
     pub logs: Logs,
-    /// The place of each value that a file says.
+    /// The place of each value that came from a file.
     found: BTreeMap<String, Place>,
-    /// What each file says, in the order in which they count.
+    /// The parts of each file, in order of precedence.
     files: Vec<(Arc<str>, Arc<Parts>)>,
 }
 
@@ -73,7 +73,7 @@ struct Place {
     column: u32,
 }
 
-/// What is said of one graph.
+/// Settings of one graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
     /// Its kind, unless a start names another.
@@ -81,16 +81,16 @@ pub struct Graph {
     overrides: Overrides,
 }
 
-/// How much of the workers' output is kept.
+/// Limits on the workers' output that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logs {
-    /// A file that has grown to this is rotated.
+    /// A log file of this size is rotated.
     pub rotate_bytes: u64,
-    /// Rotated files that are kept of each stream.
+    /// Rotated files kept per stream.
     pub keep: u32,
-    /// What all logs together may have.
+    /// The bound for all logs together.
     pub budget_bytes: u64,
-    /// How many ended runs of one worker keep their logs.
+    /// Ended runs of one worker that keep their logs.
     pub runs: u32,
 }
 
@@ -101,7 +101,7 @@ impl Default for Logs {
 }
 
 impl Default for Config {
-    /// What there is without a file.
+    /// Returns the configuration without a file.
     fn default() -> Self {
         Self {
             default_kind: BUILT_IN.to_owned(),
@@ -117,25 +117,25 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a configuration of one file. `home` is what `~/` stands for.
+    /// Parses a configuration of one file. `home` replaces `~/`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the file; `path` only names it.
+    /// Every problem, in the order of the file; `path` is only named in them.
     pub fn parse(text: &str, home: Option<&str>, path: &str) -> Result<Self, Box<Rejected>> {
         let (config, rejected) = Reading::of(&[FileText::read(path, text)], home).settle(&Self::default());
         rejected.into_iter().next().map_or(Ok(config), |rejected| Err(Box::new(rejected)))
     }
 
-    /// The files that it comes from, in the order in which they count.
+    /// Returns the files of this configuration, in order of precedence.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(path, _)| &**path)
     }
 
-    /// The kind by which a graph is started, and its name: the one that was asked for, else the graph's own, else the
-    /// default; with what is said of the graph laid over it. `None`: there is no kind of that name, which is told.
+    /// Returns the kind that starts a graph, with its name: `asked`, else the graph's own, else the default;
+    /// with the graph's own settings laid over it.
     ///
     /// # Errors
-    /// The name of the kind that there is not.
+    /// The name of the missing kind.
     pub fn kind_of(&self, graph: &str, asked: Option<&str>) -> Result<(String, Kind), String> {
         let said = self.graphs.get(graph);
         let own = said.and_then(|graph| graph.kind.as_deref());
@@ -147,33 +147,33 @@ impl Config {
         Ok((name.to_owned(), kind))
     }
 
-    /// What the file says of which kind this graph is.
+    /// Returns the kind that the file sets for this graph.
     #[must_use]
     pub fn own_kind(&self, graph: &str) -> Option<&str> {
         self.graphs.get(graph)?.kind.as_deref()
     }
 
-    /// What the file says of where this graph lies, whatever its kind.
+    /// Returns the root directory that the file sets for this graph, whatever its kind.
     #[must_use]
     pub fn own_root(&self, graph: &str) -> Option<&str> {
         self.graphs.get(graph)?.overrides.root_dir.as_deref()
     }
 
-    /// The directories in which the file says that graphs lie.
+    /// Returns the root directories that the file sets.
     pub fn roots(&self) -> impl Iterator<Item = &str> {
         let of_graphs = self.graphs.values().filter_map(|graph| graph.overrides.root_dir.as_deref());
         self.kinds.values().filter_map(|kind| kind.root_dir.as_deref()).chain(of_graphs)
     }
 
-    /// The graphs of the file that start with the supervisor.
+    /// Returns the graphs that start with the supervisor.
     pub fn autostart(&self) -> impl Iterator<Item = &str> {
         let starts = |name: &&String| self.kind_of(name, None).is_ok_and(|(_, kind)| kind.autostart);
         self.graphs.keys().filter(starts).map(String::as_str)
     }
 
-    /// Has each program of the files looked for, with the PATH that its kind sets if it does; tells those that are not
-    /// there, each with its file. A relative path is one in the kind's `cwd`, as for a start. A program whose path has a
-    /// placeholder in it is known only when it starts.
+    /// Reports the programs of the files that `find` does not find, each with its file. `find` is called with
+    /// a path and the PATH that the kind sets, if any. A relative path is resolved in the kind's `cwd`, as at
+    /// a start. A program whose path holds a placeholder is known only at its start, and is passed over.
     pub fn missing_programs(
         &self,
         mut exists: impl FnMut(&str, Option<&str>) -> bool,
@@ -203,14 +203,15 @@ impl Config {
         problems
     }
 
-    /// Something that is wrong with a value that a file says, and the file.
+    /// Returns a problem with a value from a file, and that file.
     fn at(&self, key: String, message: String) -> Option<(String, Problem)> {
         let Place { file, line, column } = self.found.get(&key)?;
         Some((file.to_string(), Problem { line: *line, column: *column, key, message }))
     }
 }
 
-/// Where a program is looked for: a relative path in the worker's directory. `None` where that is known only at the start.
+/// Returns the path of a program, a relative one inside the worker's directory; `None` where it is known only
+/// at the start.
 fn program_path(program: &str, cwd: Option<&str>) -> Option<String> {
     let path = match program.contains('/') && !program.starts_with('/') {
         true => format!("{}/{program}", cwd?.trim_end_matches('/')),
@@ -219,7 +220,7 @@ fn program_path(program: &str, cwd: Option<&str>) -> Option<String> {
     (!path.contains('{')).then_some(path)
 }
 
-/// A kind of which nothing was said.
+/// Returns a kind without any settings.
 fn empty(restart: &RestartPolicy) -> Kind {
     let readiness = Readiness { check: Check::None, timeout_ms: crate::limits::START_MS };
     let (stop, restart) = (StopWay::default(), restart.clone());

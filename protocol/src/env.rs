@@ -15,12 +15,12 @@ use serde::ser::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Environment variables by name. `Debug` shows how many there are, never what they hold.
+/// Environment variables by name. `Debug` shows their number, never their names or values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// The value of one variable.
+    /// Returns the value of one variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -40,7 +40,7 @@ impl Env {
         self.0.remove(name);
     }
 
-    /// All variables, ordered by name.
+    /// Returns all variables, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_process_can_take() {
+    fn set_ignores_names_and_values_that_no_process_can_take() {
         for bad in
             [r#"{"A":"1","A":"2"}"#, r#"{"":"1"}"#, r#"{"A=B":"1"}"#, r#"{"A":"\u0000"}"#, r#"{"A":1}"#]
         {

@@ -1,8 +1,8 @@
 //! The envelope around requests and responses (PROTOCOL 3).
 //!
-//! Reading is strict: duplicate keys, unknown fields and wrong types are refused with the field and the position,
-//! and with the request's id wherever it could be read. Whoever speaks this envelope with requests of its own
-//! implements [`Requests`] for them. Nothing here keeps state.
+//! Reading is strict: duplicate keys, unknown fields and wrong types are refused with the field and the
+//! position, and with the request's id wherever it could be read. A program that uses this envelope for
+//! requests of its own implements [`Requests`] for them. This module keeps no state.
 
 mod client;
 mod explain;
@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a client calls its request: a string or an integer, echoed.
+/// The id of a request, chosen by its client: a string or an integer, echoed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Id {
@@ -67,18 +67,18 @@ impl<'de> Deserialize<'de> for Id {
 
 /// A set of request types that travels in this envelope.
 pub trait Requests<'de>: Sized {
-    /// What a person can do about a type that is not of the set.
+    /// A hint for a person whose request type is not of the set.
     const UNKNOWN_HINT: &'static str;
 
-    /// The types of the set, where a client that asked for another one is told them.
+    /// Returns the types of the set, as the answer to an unknown type lists them.
     fn types() -> impl Iterator<Item = &'static str> {
         std::iter::empty()
     }
 
-    /// Reads the payload of a request of this type; `None` when there is no such type.
+    /// Parses the payload of a request of this type; `None` when there is no such type.
     ///
     /// # Errors
-    /// What the payload's deserializer says.
+    /// The error of the payload's deserializer.
     fn parse<D: Deserializer<'de>>(type_name: &str, payload: D) -> Option<Result<Self, D::Error>>;
 }
 
@@ -93,22 +93,22 @@ impl<'de> Requests<'de> for Request {
 /// A request together with its id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incoming<R = Request> {
-    /// What the client calls it; null when it gave none.
+    /// The client's id for it; null when the client gave none.
     pub id: Option<Id>,
-    /// What it wants.
+    /// The request.
     pub request: R,
 }
 
-/// A line that is no request, with its id where that could be read.
+/// A line that is not a request, with its id where that could be read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejected {
-    /// The id, where the line could be read so far.
+    /// The id, where the line could be read that far.
     pub id: Option<Id>,
-    /// What is wrong with the line.
+    /// The problem of the line.
     pub error: Box<WireError>,
 }
 
-/// Reads one request frame of the supervisor's.
+/// Parses one request frame of the supervisor's protocol.
 ///
 /// # Errors
 /// `invalid-request`, `unknown-request`, `invalid-name` or `invalid-owner`, naming the field and the position.
@@ -116,7 +116,7 @@ pub fn parse_request(line: &[u8]) -> Result<Incoming, Rejected> {
     parse_requests(line)
 }
 
-/// Reads one request frame of any set. What the request borrows, it borrows from the line.
+/// Parses one request frame of any set. Data that the request borrows is borrowed from the line.
 ///
 /// # Errors
 /// As [`parse_request`].
@@ -144,7 +144,7 @@ pub fn parse_requests<'a, R: Requests<'a>>(line: &'a [u8]) -> Result<Incoming<R>
     let payload = envelope.payload.map_or("{}", RawValue::get);
     let mut reader = serde_json::Deserializer::from_str(payload);
     match R::parse(&envelope.type_name, &mut reader) {
-        // Serde would take the values of a list for those of the fields.
+        // Serde would read the values of a list as those of the fields.
         Some(_) if !payload.starts_with('{') => {
             let offset = envelope.payload.map_or(0, |raw| offset_in(text, raw.get()));
             let error = invalid("the payload is not an object", "payload", offset);
@@ -161,20 +161,20 @@ pub fn parse_requests<'a, R: Requests<'a>>(line: &'a [u8]) -> Result<Incoming<R>
     }
 }
 
-/// Reads one value that is part of a frame, as strictly as a request. In errors, fields are named below `field`
-/// and positions are counted from the beginning of `text`.
+/// Parses one value that is part of a frame, as strictly as a request. Errors name fields below `field` and
+/// count positions from the beginning of `text`.
 ///
 /// # Errors
 /// `invalid-request`, naming the field and the position.
 pub fn parse_part<'a, T: Deserialize<'a>>(text: &'a str, field: &str) -> Result<T, Box<WireError>> {
     serde_json::from_str(text).map_err(|e| {
         let explained = |tracked: Tracked<'_, '_, 'a>| T::deserialize(tracked).err();
-        // What follows the value is not seen by its deserializer, so it has no path.
+        // Bytes after the value are not seen by its deserializer, so that error has no path.
         Box::new(if e.is_syntax() { from_serde(&e, field, 0) } else { explain(field, text, 0, explained) })
     })
 }
 
-/// The answer to a line that was longer than allowed.
+/// Returns the answer to a line that was longer than allowed.
 #[must_use]
 pub fn frame_too_long() -> WireError {
     let message = format!("a request may have at most {MAX_REQUEST_BYTES} bytes; this one was discarded");
@@ -186,7 +186,7 @@ pub fn frame_too_long() -> WireError {
 /// Appends a response frame with its newline.
 ///
 /// # Errors
-/// When the data can't be serialised; `out` is then as it was.
+/// When the data can't be serialised; `out` is then unchanged.
 pub fn write_response<T: Serialize>(
     out: &mut Vec<u8>,
     id: Option<&Id>,
@@ -222,7 +222,7 @@ struct Envelope<'a> {
     payload: Option<&'a RawValue>,
 }
 
-/// Reads the envelope and leaves the id behind even when a later field is wrong.
+/// Reads the envelope, and keeps the id even when a later field is wrong.
 struct EnvelopeSeed<'s> {
     id: &'s mut Option<Id>,
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal => $exit:literal,)*) => {
-        /// What went wrong, for programs: clients match on this alone.
+        /// The kind of an error, for programs: clients match on this alone.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $($(#[$doc])* #[serde(rename = $text)] $variant,)*
@@ -17,10 +17,10 @@ macro_rules! codes {
         }
 
         impl ErrorCode {
-            /// Every code of this version.
+            /// All codes of this version.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The code as the wire spells it.
+            /// Returns the code as the wire spells it.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -29,7 +29,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What gobctl exits with.
+            /// Returns the exit code of gobctl for this error.
             #[must_use]
             pub const fn exit_code(self) -> u8 {
                 match self {
@@ -44,29 +44,29 @@ macro_rules! codes {
 codes! {
     /// The line is not a request.
     InvalidRequest = "invalid-request" => 2,
-    /// No such request type.
+    /// The request type does not exist.
     UnknownRequest = "unknown-request" => 2,
-    /// A line over 1 MiB.
+    /// The line is longer than 1 MiB.
     FrameTooLong = "frame-too-long" => 2,
-    /// A malformed owner.
+    /// The owner is malformed.
     InvalidOwner = "invalid-owner" => 2,
-    /// A malformed worker name.
+    /// The worker name is malformed.
     InvalidName = "invalid-name" => 2,
     /// Client and supervisor speak different protocols.
     VersionMismatch = "version-mismatch" => 7,
     /// The peer is another user.
     PermissionDenied = "permission-denied" => 7,
-    /// A limit was met.
+    /// A limit was reached.
     Busy = "busy" => 1,
-    /// The supervisor is on its way out.
+    /// The supervisor is shutting down.
     ShuttingDown = "shutting-down" => 7,
-    /// No such worker or lock.
+    /// The worker or lock does not exist.
     ServerNotFound = "server-not-found" => 4,
-    /// No such job.
+    /// The job does not exist.
     JobNotFound = "job-not-found" => 4,
-    /// It exists and is down, and the verb needs it up.
+    /// The worker is down, and the verb needs it up.
     ServerNotRunning = "server-not-running" => 3,
-    /// It is up, and the verb needs it down.
+    /// The worker is up, and the verb needs it down.
     ServerRunning = "server-running" => 1,
     /// The owner check failed.
     ServerOwnedByOther = "server-owned-by-other" => 5,
@@ -74,17 +74,17 @@ codes! {
     ServerLockedByExternal = "server-locked-by-external" => 6,
     /// The worker could not be started, or ended before it was ready.
     ServerStartFailed = "server-start-failed" => 8,
-    /// Not ready by the deadline.
+    /// The worker was not ready by the deadline.
     ServerStartTimeout = "server-start-timeout" => 8,
     /// An old process could not be ended in time.
     ServerStartTimeoutOrphan = "server-start-timeout-orphan" => 8,
-    /// Something survived a stop.
+    /// A process survived a stop.
     ServerStopTimeout = "server-stop-timeout" => 1,
-    /// The worker's handshake is not one.
+    /// The worker's handshake is malformed.
     HandshakeInvalid = "handshake-invalid" => 8,
     /// The name is taken by another graph, root or kind.
     GraphConflict = "graph-conflict" => 1,
-    /// The graph's data is not where it was.
+    /// The graph's data is not in its place any more.
     GraphGone = "graph-gone" => 1,
     /// The configuration has no such kind.
     KindNotFound = "kind-not-found" => 1,
@@ -116,11 +116,11 @@ impl fmt::Display for ErrorCode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct WireError {
-    /// What went wrong, for programs.
+    /// The code, for programs.
     pub code: ErrorCode,
-    /// What happened, for people.
+    /// The event, in words for people.
     pub message: String,
-    /// What a person can do about it.
+    /// A remedy, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Facts that belong to the code.
@@ -129,20 +129,20 @@ pub struct WireError {
 }
 
 impl WireError {
-    /// An error with neither hint nor details.
+    /// Creates an error without hint or details.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: cut(message.into()), hint: None, details: None }
     }
 
-    /// Adds what a person can do.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(cut(hint.into()));
         self
     }
 
-    /// Adds facts.
+    /// Adds details.
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
         self.details = Some(details);

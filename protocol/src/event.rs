@@ -1,4 +1,4 @@
-//! Events: what changed, in the order in which it changed (PROTOCOL 7).
+//! Events: changes in the order in which they happened (PROTOCOL 7).
 
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
@@ -8,7 +8,7 @@ use std::fmt;
 
 macro_rules! kinds {
     ($($variant:ident = $text:literal,)*) => {
-        /// What happened. The names are the list of PROTOCOL 7.
+        /// The type of an event. The names are the list of PROTOCOL 7.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the names are PROTOCOL 7's")]
         pub enum EventKind {
@@ -16,10 +16,10 @@ macro_rules! kinds {
         }
 
         impl EventKind {
-            /// Every event there is.
+            /// All events.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The event as the wire spells it.
+            /// Returns the event as the wire spells it.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -64,18 +64,18 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// Who caused a change.
+/// The cause of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// The supervisor itself, such as its restart policy.
     Supervisor,
     /// A client's request.
     Client {
-        /// On whose behalf it spoke.
+        /// The owner that the client spoke for.
         owner: Owner,
-        /// The name it gave in its hello.
+        /// The name in the client's hello.
         client: Option<String>,
-        /// Its process, as the kernel told when it connected.
+        /// The client's process id, as the kernel told at its connect.
         pid: Option<i32>,
     },
 }
@@ -125,7 +125,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Writes `cli (gobctl, pid 4240)`, as much of it as is known.
+/// Writes `cli (gobctl, pid 4240)`, as far as the parts are known.
 pub(crate) fn write_party(
     f: &mut fmt::Formatter<'_>,
     owner: &Owner,
@@ -141,34 +141,34 @@ pub(crate) fn write_party(
     }
 }
 
-/// One event as a subscriber gets it.
+/// One event as a subscriber receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// What happened.
+    /// The type of the event.
     pub event: EventKind,
-    /// Its place in the order of all events of this instance, from 1, without a hole.
+    /// The number in the order of all events of this instance, from 1, without a gap.
     pub seq: u64,
-    /// When.
+    /// The time of the change.
     pub time: Timestamp,
-    /// Who caused it.
+    /// The cause.
     pub actor: Actor,
     /// The whole worker after the change; absent for events of the supervisor and of locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<View>,
 }
 
-/// What a subscriber gets in place of events that it was too slow for (PROTOCOL 7).
+/// Frame in place of events that a slow subscriber missed (PROTOCOL 7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lagged {
     /// Always [`EventKind::Lagged`].
     pub event: EventKind,
-    /// How many events it missed.
+    /// The number of missed events.
     pub missed: u64,
     /// The last event that the snapshot includes.
     pub seq: u64,
-    /// Every worker it subscribed to, as of `seq`.
+    /// Every subscribed worker, as of `seq`.
     pub workers: Vec<View>,
-    /// There are more: those that `list` has after this one.
+    /// More workers exist: `list` returns those after this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Name>,
 }

@@ -1,5 +1,5 @@
-//! Programs that hold a graph without asking gob, after their own rules (FEATURES A9). Pure: text in, answers out; files
-//! and processes are read by whoever has them.
+//! Rules of programs that hold a graph without asking gob (FEATURES A9). Pure: callers read files and
+//! processes.
 
 mod arguments;
 mod lock;
@@ -9,11 +9,11 @@ pub use lock::{Lock, MAX_LOCK_BYTES, read_lock};
 
 use std::fmt::Write as _;
 
-/// What Logseq has before the names of its graphs, and not before those of their directories.
+/// Logseq's prefix of graph names; directories do not have it.
 const LOGSEQ_PREFIX: &str = "logseq_db_";
 
-/// A graph's name as Logseq writes its directory: the prefix `logseq_db_` gone, `encodeURIComponent`, `%20` a space again,
-/// `~` escaped, and then `~` for every `%`.
+/// Returns a graph's name as Logseq writes its directory: the prefix `logseq_db_` gone, `encodeURIComponent`,
+/// `%20` a space again, `~` escaped, and then `~` for every `%`.
 #[must_use]
 pub fn logseq_dir(graph: &str) -> String {
     let graph = bare(graph);
@@ -29,27 +29,27 @@ pub fn logseq_dir(graph: &str) -> String {
     dir
 }
 
-/// A graph's name without what Logseq puts before it.
+/// Returns a graph's name without Logseq's prefix.
 pub(crate) fn bare(graph: &str) -> &str {
     graph.strip_prefix(LOGSEQ_PREFIX).unwrap_or(graph)
 }
 
-/// Whether a graph's name on disk is a directory of its own. Logseq's way leaves `.` and `..` as they are, and nothing
-/// of a name that is its prefix alone.
+/// Returns whether a graph's name on disk is a directory of its own. Logseq's encoding leaves `.` and `..` as
+/// they are, and leaves nothing of a name that is only its prefix.
 #[must_use]
 pub fn is_safe_dir(dir: &str) -> bool {
     !matches!(dir, "" | "." | "..") && !dir.contains(['/', '\0'])
 }
 
-/// Whether such a program means this graph by the name that it was given: with Logseq's prefix or without, it is the
+/// Returns whether such a program means this graph by `theirs`: with Logseq's prefix or without, it is the
 /// same directory.
 #[must_use]
 pub fn same_graph(theirs: &str, graph: &str) -> bool {
     theirs == graph || bare(theirs) == bare(graph)
 }
 
-/// Whether what answered on a holder's port is the holder, by the JSON object that it answered: its `pid` and `repo`,
-/// where it tells them, are the holder's.
+/// Returns whether the process that answered on a holder's port is the holder: `pid` and `repo` of the JSON
+/// object, where present, must be the holder's.
 #[must_use]
 pub fn answers_as(body: &[u8], pid: i32, graph: &str) -> bool {
     let Ok(serde_json::Value::Object(told)) = serde_json::from_slice(body) else { return false };
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_another_directory() {
+    fn unsafe_directory_names_are_refused() {
         for graph in ["logseq_db_..", "logseq_db_.", "logseq_db_"] {
             assert!(!is_safe_dir(&logseq_dir(graph)), "{graph}");
         }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers() {
+    fn an_answer_must_carry_the_holders_pid_and_graph() {
         let answers = |body: &str| answers_as(body.as_bytes(), 42, "g");
         assert!(answers(r#"{"repo":"g","pid":42,"status":"ready"}"#));
         assert!(answers(r#"{"repo":"logseq_db_g"}"#) && answers("{}"));

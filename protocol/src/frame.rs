@@ -1,10 +1,10 @@
 //! Splits a byte stream into newline-ended frames (PROTOCOL 2).
 //!
 //! Owns the unconsumed tail of the stream and nothing else. Bytes are split at `\n` first and decoded by the
-//! caller afterwards, so a UTF-8 character that arrives in two reads is safe. What stands after the last `\n`
-//! is never handed out: a frame that was cut off must not be executed. There is no I/O here.
+//! caller afterwards, so a UTF-8 character that arrives in two reads is safe. The part after the last `\n` is
+//! never handed out: a frame that was cut off must not be executed. There is no I/O here.
 
-/// A line that is longer than the framer's limit; its bytes are dropped up to its newline.
+/// Error for a line longer than the framer's limit; its bytes are dropped up to its newline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame may have at most {limit} bytes")]
 pub struct FrameTooLong {
@@ -12,23 +12,23 @@ pub struct FrameTooLong {
     pub limit: usize,
 }
 
-/// Splits bytes into frames in memory bounded by its limit plus one read.
+/// Splits bytes into frames, in memory bounded by the limit plus one read.
 #[derive(Debug)]
 pub struct Framer {
     buf: Vec<u8>,
-    /// Start of the first byte that was not handed out yet.
+    /// Offset of the first byte that was not handed out yet.
     head: usize,
-    /// Everything before this offset is known to hold no newline.
+    /// No newline stands before this offset.
     scanned: usize,
     limit: usize,
-    /// The rest of a line that was already reported as too long is being dropped.
+    /// The rest of a line that was reported as too long is dropped.
     discarding: bool,
 }
 
-/// A buffer that grew for one large frame is given back once it is empty and larger than this, in bytes.
+/// An empty buffer larger than this is given back, in bytes.
 const KEEP_CAPACITY: usize = 256 * 1024;
 
-/// The most that an empty buffer has after [`Framer::give_back`], in bytes.
+/// Capacity of an empty buffer after [`Framer::give_back`], in bytes.
 const IDLE_CAPACITY: usize = 4 * 1024;
 
 impl Framer {
@@ -68,25 +68,25 @@ impl Framer {
             }
             let line = self.buf.get(start..end).unwrap_or_default().trim_ascii();
             if !line.is_empty() {
-                // Sliced again because the borrow checker can't see that this return ends the loop.
+                // Sliced again: the borrow checker can't see that this return ends the loop.
                 return self.buf.get(start..end).map(|line| Ok(line.trim_ascii()));
             }
         }
     }
 
-    /// Whether the stream ended in the middle of a frame.
+    /// Returns whether the stream ended in the middle of a frame.
     #[must_use]
     pub fn has_partial(&self) -> bool {
         self.discarding || self.buf.get(self.head..).is_some_and(|rest| !rest.trim_ascii().is_empty())
     }
 
-    /// Returns the beginning of the frame that has no newline yet; empty while an over-long one is dropped.
+    /// Returns the beginning of the frame that has no newline yet; empty while an over-long line is dropped.
     #[must_use]
     pub fn partial(&self) -> &[u8] {
         if self.discarding { &[] } else { self.buf.get(self.head..).unwrap_or_default().trim_ascii() }
     }
 
-    /// Takes the bytes after the last frame that was handed out, such as what follows a handshake.
+    /// Takes the bytes after the last frame that was handed out, such as those behind a handshake.
     pub fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.buf.split_off(self.head.min(self.buf.len()));
         self.buf.clear();
@@ -95,14 +95,14 @@ impl Framer {
         rest
     }
 
-    /// Gives the buffer back where all of it was handed out and it is not small.
+    /// Frees the buffer if it is empty and large.
     pub fn give_back(&mut self) {
         if self.head == self.buf.len() && self.buf.capacity() > IDLE_CAPACITY {
             self.drop_buffer();
         }
     }
 
-    /// Returns how many bytes of memory the buffer takes.
+    /// Returns the capacity of the buffer in bytes.
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
         self.buf.capacity()

@@ -1,4 +1,4 @@
-//! The line with which a worker says that it is ready (PROTOCOL 11).
+//! The handshake: the line in which a worker reports that it is ready (PROTOCOL 11).
 //!
 //! [`HandshakeReader`] owns the bytes of standard output up to that line and nothing after it.
 
@@ -7,20 +7,20 @@ use crate::frame::Framer;
 use crate::limits::{MAX_HANDSHAKE_BYTES, MAX_PATH_BYTES, MAX_REASON_BYTES, MAX_WORD_BYTES};
 use serde_json::{Map, Value};
 
-/// What a worker said about itself.
+/// A worker's description of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Handshake {
-    /// Its version.
+    /// The worker's version.
     pub version: Option<String>,
-    /// Where its clients reach it: `unix:…` or `http://…`.
+    /// The worker's endpoint: `unix:…` or `http://…`.
     pub endpoint: Option<String>,
-    /// Whether that was made of a port alone, so that `http` stands in it for whatever the worker's kind speaks.
+    /// The endpoint was made from a port alone, so that `http` stands for the protocol of the worker's kind.
     pub by_port: bool,
-    /// Whatever else it told, under `target` or `meta`.
+    /// All further fields under `target` or `meta`.
     pub meta: Map<String, Value>,
 }
 
-/// Why there is no handshake.
+/// The reason why there is no handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The worker said `ready:false`.
@@ -32,12 +32,13 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The worker's own word, as far as it is shown.
+    /// Returns a refusal with the worker's own text, cut for display.
     fn refused(why: String) -> Self {
         Self::Refused(cut_to(MAX_REASON_BYTES, why))
     }
 
-    /// What is wrong with the handshake, as far as it is shown: most of it may be the worker's own text.
+    /// Returns a malformed handshake with its problem, cut for display: most of it may be the worker's own
+    /// text.
     #[must_use]
     pub fn invalid(why: String) -> Self {
         Self::Invalid(cut_to(MAX_REASON_BYTES, why))
@@ -55,7 +56,7 @@ impl Default for HandshakeReader {
 }
 
 impl HandshakeReader {
-    /// Takes the next bytes of standard output. Once it has answered, it must not be fed any more.
+    /// Takes the next bytes of standard output. Must not be called again after it has returned a result.
     pub fn feed(&mut self, bytes: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
         self.0.extend(bytes);
         while let Some(frame) = self.0.next_frame() {
@@ -72,8 +73,8 @@ impl HandshakeReader {
         None
     }
 
-    /// Takes the next bytes of standard output where a handshake is a sign of life, and says whether one that is ready ends in
-    /// them. May be fed as long as the worker lives: no line is left for later.
+    /// Takes the next bytes of standard output of a worker whose handshakes are its liveness; returns whether
+    /// one that is ready ends in them. May be called for the worker's whole life: no line is left for later.
     pub fn repeats(&mut self, bytes: &[u8]) -> bool {
         let mut seen = false;
         self.0.extend(bytes);
@@ -85,7 +86,7 @@ impl HandshakeReader {
 }
 
 fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
-    // Nearly all lines are ordinary output; they are not worth a parser's time.
+    // Nearly all lines are ordinary output, not worth a parser's time.
     if line.first() != Some(&b'{') {
         return None;
     }
@@ -100,10 +101,10 @@ fn read_line(line: &[u8]) -> Option<Result<Handshake, HandshakeError>> {
     Some(read_fields(fields).map_err(HandshakeError::invalid))
 }
 
-/// Reads an object with the fields of a handshake, as a worker may print it in a line of its own making.
+/// Parses an object with the fields of a handshake, as a worker may print it in a line of its own format.
 ///
 /// # Errors
-/// When it is not such an object.
+/// When the text is not such an object.
 pub fn read_object(text: &str) -> Result<Handshake, HandshakeError> {
     let mut fields: Map<String, Value> = serde_json::from_str(text)
         .map_err(|e| HandshakeError::invalid(format!("{text:?} is no object: {e}")))?;
@@ -142,10 +143,10 @@ fn read_fields(mut fields: Map<String, Value>) -> Result<Handshake, String> {
     Ok(Handshake { version, endpoint, by_port, meta })
 }
 
-/// Checks an endpoint that a worker tells, before it is shown to anybody.
+/// Checks an endpoint from a worker before it is shown.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem of the endpoint.
 pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     if endpoint.len() > MAX_PATH_BYTES {
         return Err(format!("the handshake's endpoint has more than {MAX_PATH_BYTES} bytes"));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn as_a_sign_of_life_it_counts_once_however_often_it_comes() {
+    fn repeated_handshakes_in_one_read_count_once() {
         let line = "{\"ready\":true}\n";
         let mut reader = HandshakeReader::default();
         assert!(reader.repeats(format!("noise\n{}{{\"ready\"", line.repeat(1000)).as_bytes()));

@@ -1,11 +1,11 @@
-//! Kinds: how a graph's worker is started, watched and stopped (CLI, Configuration).
+//! Kinds: the start, readiness, liveness and stop of a graph's worker (CLI, Configuration).
 //!
-//! Plain data. Reading it from a file is the shell's work, deciding by it the core's.
+//! Plain data. The shell reads it from files; the core decides by it.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One kind of graph worker. Placeholders are not replaced yet.
+/// One kind of graph worker, with its placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
     /// Program and arguments.
@@ -18,32 +18,32 @@ pub struct Kind {
     pub env: BTreeMap<String, String>,
     /// Variables of the requester that the worker gets too.
     pub pass_env: Vec<String>,
-    /// How gob sees that it is ready.
+    /// The readiness check.
     pub readiness: Readiness,
-    /// How it is asked to stop.
+    /// The way to stop it.
     pub stop: StopWay,
-    /// When it is started again.
+    /// The restart policy.
     pub restart: RestartPolicy,
-    /// Whether an exit 0 that nobody asked for means that a peer took the graph over.
+    /// An unasked exit 0 means that a peer took the graph over.
     pub exit_zero_ceded: bool,
-    /// A person's words about it.
+    /// A description for people.
     pub description: Option<String>,
-    /// What follows when the last lease of a worker's owner is gone; without it `keep`, and `release` for what was
-    /// started with a lease.
+    /// The effect of the last lease's end on an owner's worker; when absent `keep`, and `release` for a
+    /// worker that was started with a lease.
     pub on_last_lease: Option<OnLastLease>,
-    /// Whether a graph of this kind starts again with the supervisor.
+    /// A graph of this kind starts with the supervisor.
     pub autostart: bool,
-    /// How gob sees that it goes on being well; not at all when absent.
+    /// The liveness check; none when absent.
     pub liveness: Option<Liveness>,
-    /// Stopped when it was ready for so long without a lease and without anybody who asked for it; never when absent.
+    /// Time after which a ready worker without a lease and without a requester is stopped; never when absent.
     pub idle_stop_ms: Option<u64>,
     /// Resource limits, soft and hard, by the names of [`RLIMITS`].
     pub rlimits: BTreeMap<String, u64>,
-    /// The one port that its workers get; any free one when absent.
+    /// The one port for its workers; any free port when absent.
     pub port: Option<u16>,
-    /// What its port speaks, as the URL of an endpoint begins; `http` when absent.
+    /// The scheme of the URL of its endpoint; `http` when absent.
     pub scheme: Option<String>,
-    /// How programs that don't ask gob hold graphs of this kind.
+    /// The rules of programs that hold graphs of this kind without asking gob.
     pub foreign: Foreign,
 }
 
@@ -51,81 +51,82 @@ pub struct Kind {
 pub const RLIMITS: [&str; 10] =
     ["as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rss", "stack"];
 
-/// How gob sees that a worker goes on being well.
+/// A liveness check and its schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Liveness {
-    /// What is looked at. A handshake, a matching line of output and `WATCHDOG=1` are to come at least once in every
-    /// interval; nothing is looked at for a delay.
+    /// The check. A handshake, a matching line of output and `WATCHDOG=1` must come at least once per
+    /// interval; a delay checks nothing.
     pub check: Check,
-    /// Time from one look to the next.
+    /// Time between two probes.
     pub interval_ms: u64,
-    /// How long one look may take.
+    /// Time limit of one probe.
     pub timeout_ms: u64,
-    /// So many failures in a row make it `unhealthy`.
+    /// This many failures in a row make the worker `unhealthy`.
     pub failures: u32,
-    /// So many successes in a row make it `ready` again.
+    /// This many successes in a row make it `ready` again.
     pub successes: u32,
-    /// Whether it is restarted as soon as it is unhealthy; the restart policy counts that as a failure.
+    /// An unhealthy worker is restarted at once; the restart policy counts that as a failure.
     pub restart: bool,
 }
 
-/// How programs that don't ask gob hold graphs of a kind (FEATURES A9).
+/// Rules of programs that hold graphs of a kind without asking gob (FEATURES A9).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Foreign {
-    /// The lock file that a worker makes for itself; placeholders are not replaced yet.
+    /// The lock file that a worker makes for itself, with its placeholders.
     pub lock_file: Option<String>,
-    /// What `{graph_dir}` stands for.
+    /// The encoding of `{graph_dir}`.
     pub graph_dir_encoding: GraphDirEncoding,
-    /// Owners as this kind knows them, by gob's own; `*` stands for all others.
+    /// The kind's own names of owners, by gob's names; `*` stands for all others.
     pub owners: BTreeMap<String, String>,
-    /// What becomes of a worker that is alive without its lock file; without it, and without a lock file, nobody looks.
+    /// The treatment of a live worker without its lock file; when this or the lock file is absent, gob does
+    /// not search for such workers.
     pub orphans: Option<Orphans>,
 }
 
-/// How a graph's name is written as a directory's.
+/// The encoding of a graph's name as a directory's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GraphDirEncoding {
-    /// As gob does: [`crate::Name::on_disk`].
+    /// gob's own encoding: [`crate::Name::on_disk`].
     #[default]
     Safe,
-    /// As Logseq does.
+    /// Logseq's encoding.
     Logseq,
 }
 
-/// What becomes of workers that gob did not start and whose lock file is missing.
+/// The treatment of workers that gob did not start and whose lock file is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orphans {
-    /// They are named, and gob starts nothing beside them.
+    /// Names them, and starts nothing beside them.
     #[default]
     Report,
-    /// They are ended.
+    /// Ends them.
     End,
 }
 
-/// What follows when the last lease of a worker's owner is gone, after the grace.
+/// The effect of the last lease's end on its owner's worker, after the grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnLastLease {
-    /// Nothing.
+    /// No effect.
     Keep,
-    /// Its owner becomes `unknown`.
+    /// The owner becomes `unknown`.
     Release,
-    /// It is stopped.
+    /// The worker is stopped.
     Stop,
 }
 
-/// How gob sees that a worker is ready.
+/// A readiness check and its time limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readiness {
-    /// What is looked at.
+    /// The check.
     pub check: Check,
-    /// Not ready by then: its tree is ended and it is `failed`.
+    /// Time limit: a worker that is not ready by then is `failed`, and its tree is ended.
     pub timeout_ms: u64,
 }
 
-/// What is looked at.
+/// A check of a worker's readiness or liveness.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Check {
     /// Ready as soon as it was spawned.
@@ -140,22 +141,22 @@ pub enum Check {
         path: String,
         /// The status that means ready.
         status: u16,
-        /// Which port.
+        /// The port.
         port: HttpPort,
     },
     /// A connection that is taken, and closed at once: `127.0.0.1:{port}`, `[::1]:{port}` or `unix:{socket}`.
     Connect {
-        /// Where; placeholders are not replaced yet.
+        /// The address, with its placeholders.
         address: String,
     },
     /// A line of output that matches.
     Log {
         /// A regular expression. A capture named `port`, `url` or `json` gives the endpoint.
         pattern: String,
-        /// On which stream; on either when absent.
+        /// The stream; either one when absent.
         stream: Option<LogStream>,
     },
-    /// So much time after it was spawned.
+    /// A time after the spawn.
     Delay {
         /// In milliseconds.
         for_ms: u64,
@@ -163,7 +164,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// Whether it looks at the port that the worker is given by `{port}`.
+    /// Returns whether the check uses the port that the worker is given by `{port}`.
     #[must_use]
     pub fn wants_given_port(&self) -> bool {
         match self {
@@ -173,7 +174,7 @@ impl Check {
         }
     }
 
-    /// Whether what it looks at comes while the worker starts, and then no more.
+    /// Returns whether the check can pass only once, while the worker starts.
     #[must_use]
     pub const fn comes_once(&self) -> bool {
         match self {
@@ -183,15 +184,15 @@ impl Check {
     }
 }
 
-/// Which port a worker's HTTP server has.
+/// The port of a worker's HTTP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HttpPort {
-    /// The one that it was given by `{port}`.
+    /// The port given by `{port}`.
     Given,
-    /// The one on which its process tree listens.
+    /// The port on which the process tree listens.
     Discover,
-    /// Always this one.
+    /// A fixed port.
     Fixed(u16),
 }
 
@@ -205,12 +206,12 @@ pub enum LogStream {
     Stderr,
 }
 
-/// How a worker is asked to stop, before it is killed.
+/// The steps by which a worker is asked to stop before it is killed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopWay {
     /// An HTTP request to its endpoint that asks it to end, such as `POST /v1/shutdown`; it comes first.
     pub http: Option<String>,
-    /// The signal's name; sent at once, or when the HTTP request failed.
+    /// The signal's name; sent at once, or after a failed HTTP request.
     pub signal: String,
     /// A second signal, sent when half of the grace has passed.
     pub then: Option<String>,
@@ -218,10 +219,10 @@ pub struct StopWay {
     pub grace_ms: u64,
 }
 
-/// When an ended worker is started again.
+/// The policy for starting an ended worker again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartPolicy {
-    /// On which ends.
+    /// The ends that it applies to.
     pub on: RestartOn,
     /// First and longest delay.
     pub backoff_ms: (u64, u64),
@@ -264,7 +265,7 @@ impl Default for StopWay {
 }
 
 impl GraphDirEncoding {
-    /// A graph's name as a directory's.
+    /// Returns a graph's name as a directory's.
     #[must_use]
     pub fn dir_of(self, graph: &crate::Name) -> String {
         match self {
@@ -273,7 +274,7 @@ impl GraphDirEncoding {
         }
     }
 
-    /// The name of a graph's lock, the same for all names that mean its directory.
+    /// Returns the name of a graph's lock, equal for all names that mean its directory.
     #[must_use]
     pub fn lock_name_of(self, graph: &crate::Name) -> String {
         match self {
@@ -285,7 +286,7 @@ impl GraphDirEncoding {
 }
 
 impl Foreign {
-    /// Whether gob looks for such programs.
+    /// Returns whether gob searches for such programs.
     #[must_use]
     pub fn is_looked_for(&self) -> bool {
         self.lock_file.is_some() || self.orphans.is_some()
@@ -293,7 +294,7 @@ impl Foreign {
 }
 
 impl Kind {
-    /// An endpoint that was made of a port alone, `http://…`, in the words of this kind.
+    /// Returns an endpoint that was made from a port alone, `http://…`, with the scheme of this kind.
     #[must_use]
     pub fn port_endpoint(&self, http: &str) -> String {
         match (&self.scheme, http.strip_prefix("http://")) {
@@ -302,7 +303,7 @@ impl Kind {
         }
     }
 
-    /// The kind that is always there: gob's own graph worker.
+    /// Returns the built-in kind: gob's own graph worker.
     #[must_use]
     pub fn graph() -> Self {
         let command =

@@ -1,7 +1,8 @@
-//! The gob wire protocol, version 1: what clients and the supervisor say to each other.
+//! The gob wire protocol, version 1: the messages between clients and the supervisor.
 //!
-//! `PROTOCOL.md` beside this crate is normative; its examples are tests of this crate. Here are the types, the
-//! framing, the limits, the validated names and the worker's handshake. There is no I/O and no clock.
+//! `PROTOCOL.md` beside this crate is normative; its examples are tests of this crate. This crate holds the
+//! types, the framing, the limits, the validated names and the worker's handshake. It has no I/O and no
+//! clock.
 
 pub mod answer;
 mod bounded;

@@ -1,12 +1,12 @@
 //! Every bound of the protocol in one place (PROTOCOL 2, 5, 7, 11; CLI, Defaults).
 
-/// The protocol version that this crate speaks.
+/// The protocol version of this crate.
 pub const PROTOCOL: u32 = 1;
 /// Largest request frame, in bytes without its newline.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 /// Largest response, event or snapshot frame, in bytes without its newline.
 pub const MAX_RESPONSE_BYTES: usize = 64 << 20;
-/// A connection with this many unanswered requests is not read.
+/// Unanswered requests per connection; at this many the connection is not read.
 pub const MAX_UNANSWERED: usize = 256;
 /// Frames that wait for one subscriber before it misses events.
 pub const SUBSCRIBER_QUEUE_FRAMES: usize = 1024;
@@ -16,45 +16,46 @@ pub const RING_EVENTS: usize = 4096;
 pub const RING_BYTES: usize = 1 << 20;
 /// A worker's output before its handshake's newline, in bytes.
 pub const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
-/// Longest text of a worker in the reason why it is not ready; more is cut off.
+/// Longest part of a worker's text in a reason; the rest is cut off.
 pub const MAX_REASON_BYTES: usize = 1_024;
 /// Longest graph name, in bytes, as given and as encoded for the disk.
 pub const MAX_GRAPH_NAME_BYTES: usize = 200;
 /// Longest job name, in bytes.
 pub const MAX_JOB_NAME_BYTES: usize = 64;
-/// Longest path in a request, in bytes: what the kernel takes, without its NUL.
+/// Longest path in a request, in bytes: the kernel's bound without its NUL.
 pub const MAX_PATH_BYTES: usize = 4_095;
 /// Longest part of a path between two slashes, in bytes.
 pub const MAX_COMPONENT_BYTES: usize = 255;
 /// Longest name of a kind, signal or instance in a request, in bytes.
 pub const MAX_WORD_BYTES: usize = 255;
-/// Longest text of an error, in bytes; what is longer is cut.
+/// Longest text of an error, in bytes; the rest is cut.
 pub const MAX_MESSAGE_BYTES: usize = 2_048;
-/// A response or snapshot that would have more bytes of workers than about this many ends early and says where to go on.
+/// Approximate limit in bytes of the workers in one response; a longer list ends early and says
+/// where to go on.
 pub const PAGE_BYTES: usize = 8 << 20;
-/// The same of a snapshot.
+/// The same limit for a snapshot to a subscriber.
 pub const SNAPSHOT_BYTES: usize = 32 << 20;
 /// Longest owner, in bytes.
 pub const MAX_OWNER_BYTES: usize = 32;
-/// How long a client tries to connect, in milliseconds.
+/// Time limit of a client's connect, in milliseconds.
 pub const CONNECT_MS: u64 = 5_000;
-/// How long a client waits for its peers' start lock, in milliseconds.
+/// Time limit of a client's wait for its peers' start lock, in milliseconds.
 pub const START_LOCK_MS: u64 = 5_000;
-/// How long a client waits for an ordinary response, in milliseconds.
+/// Time limit of a client's wait for an ordinary response, in milliseconds.
 pub const REQUEST_MS: u64 = 10_000;
-/// What a client adds to a verb's own deadline before it gives up, in milliseconds.
+/// Time that a client adds to a verb's own deadline before it gives up, in milliseconds.
 pub const REQUEST_SLACK_MS: u64 = 2_000;
-/// What a client adds to the grace of a stop before it gives up, in milliseconds.
+/// Time that a client adds to the grace of a stop before it gives up, in milliseconds.
 pub const STOP_SLACK_MS: u64 = 7_000;
-/// How often a client that waits for as long as it takes asks whether the supervisor lives, in milliseconds.
+/// Time between two pings of a client that waits without a deadline, in milliseconds.
 pub const PING_EVERY_MS: u64 = 5_000;
-/// How long the supervisor may leave such a question unanswered, in milliseconds.
+/// Time limit of the supervisor's answer to such a ping, in milliseconds.
 pub const SILENCE_MS: u64 = 10_000;
 /// Default time from start until ready, in milliseconds.
 pub const START_MS: u64 = 30_000;
 /// Default grace of a stop, in milliseconds.
 pub const STOP_GRACE_MS: u64 = 10_000;
-/// How many holders of leases a view names; it counts all of them.
+/// Holders of leases that a view names; it counts all of them.
 pub const LEASE_HOLDERS_SHOWN: usize = 16;
 /// Default grace after an owner's last lease, in milliseconds.
 pub const LEASE_GRACE_MS: u64 = 10_000;

@@ -1,7 +1,8 @@
-//! The index beside a run's log files: when which stream wrote how much (`<run>.idx`).
+//! The index beside a run's log files (`<run>.idx`): time, stream and length of each write.
 //!
-//! A sequence of records of [`RECORD_BYTES`] bytes, little endian. Offsets count from the run's first byte of that
-//! stream, whatever rotation took away since. Only the format is here; the supervisor writes it, gobctl reads it.
+//! A sequence of records of [`RECORD_BYTES`] bytes, little endian. Offsets count from the run's first byte of
+//! that stream, whatever rotation took away since. This module holds only the format; the supervisor writes
+//! it, gobctl reads it.
 //!
 //! | bytes | meaning |
 //! |---|---|
@@ -26,7 +27,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// `stdout` or `stderr`, as in file names.
+    /// Returns `stdout` or `stderr`, as in file names.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,21 +37,21 @@ impl Stream {
     }
 }
 
-/// One record.
+/// One record of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// When it was read from the worker.
+    /// The time of the read from the worker.
     pub time: Timestamp,
-    /// From which stream.
+    /// The stream.
     pub stream: Stream,
-    /// Where in the stream it starts.
+    /// The offset in the stream.
     pub offset: u64,
-    /// How long it is; [`None`] marks that the current log file of the stream starts here.
+    /// The length; [`None`] marks that the current log file of the stream starts here.
     pub len: Option<u32>,
 }
 
 impl Record {
-    /// The record's bytes.
+    /// Encodes the record.
     #[must_use]
     pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let what = u8::from(self.stream == Stream::Stderr) | (u8::from(self.len.is_none()) << 1);
@@ -64,7 +65,7 @@ impl Record {
         bytes
     }
 
-    /// Reads a record; `None` when the bytes are none, as after a crash in the middle of a write.
+    /// Decodes a record; `None` for other bytes, as after a crash in the middle of a write.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
         let (time, rest) = bytes.split_first_chunk::<8>()?;
@@ -84,8 +85,8 @@ impl Record {
     }
 }
 
-/// Path of a log file below the log directory: `<encoded name>/<run>.<stream>.log`. Rotated files have `.1`
-/// (youngest), `.2` … behind it, the index is `<run>.idx`.
+/// Returns the path of a log file below the log directory: `<encoded name>/<run>.<stream>.log`. Rotated files
+/// have `.1` (youngest), `.2` … behind it, the index is `<run>.idx`.
 #[must_use]
 pub fn log_path(name: &crate::Name, run: u64, stream: Stream) -> String {
     format!("{}/{run}.{}.log", name.on_disk(), stream.as_str())

@@ -1,16 +1,16 @@
-//! Names that were checked before anything is made of them: workers, owners, and names on disk (CLI, first section).
+//! Validated names: workers, owners, and names on disk (CLI, first section).
 //!
-//! A value of these types is valid by construction; nothing else in gob checks a name again.
+//! A value of these types is valid by construction; the rest of gob does not check it again.
 
 use crate::limits::{MAX_GRAPH_NAME_BYTES, MAX_JOB_NAME_BYTES, MAX_OWNER_BYTES};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// Why a name was refused.
+/// The reason why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing, or more than the bound.
+    /// The name is empty, or longer than the bound.
     #[error("a name has 1 to {max} bytes, this one has {len}")]
     Length {
         /// Bytes given.
@@ -18,30 +18,30 @@ pub enum NameError {
         /// Bytes allowed.
         max: usize,
     },
-    /// A control character.
+    /// The name has a control character.
     #[error("a name has no control characters, this one has {0:?}")]
     Control(char),
-    /// `.` or `..`.
+    /// The name is `.` or `..`.
     #[error("`{0}` is a directory, not a name")]
     Dots(String),
-    /// Like `j12`, which names jobs.
+    /// The name is reserved for jobs, as `j12` is.
     #[error("`{0}` looks like the name of a job; graphs can't be called so")]
     Reserved(String),
-    /// Too long once it is encoded for the disk.
+    /// The name is too long once it is encoded for the disk.
     #[error("the name takes {len} bytes on disk, {MAX_GRAPH_NAME_BYTES} are allowed")]
     Encoded {
         /// Bytes that the encoded name would take.
         len: usize,
     },
-    /// Not the shape of a job's name.
+    /// The name does not have the shape of a job's.
     #[error("a job is named [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}, not {0:?}")]
     Job(String),
-    /// Not the shape of an owner.
+    /// The owner does not have the shape of one.
     #[error("an owner is [a-z][a-z0-9-]{{0,31}}, not {0:?}")]
     Owner(String),
 }
 
-/// The name of a worker: a graph's or a job's. They share one space.
+/// The name of a worker: a graph's or a job's. They share one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
@@ -50,7 +50,7 @@ impl Name {
     /// Checks the name of a graph.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem of the name.
     pub fn graph(text: &str) -> Result<Self, NameError> {
         if looks_like_job_number(text) {
             return Err(NameError::Reserved(text.to_owned()));
@@ -58,10 +58,10 @@ impl Name {
         Self::any(text)
     }
 
-    /// Checks the name of a job that a person chose.
+    /// Checks the name of a job.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem of the name.
     pub fn job(text: &str) -> Result<Self, NameError> {
         let ok = text.len() <= MAX_JOB_NAME_BYTES
             && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
@@ -72,7 +72,7 @@ impl Name {
     /// Checks a name that may be a graph's or a job's, as every verb takes it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem of the name.
     pub fn any(text: &str) -> Result<Self, NameError> {
         if text.is_empty() || text.len() > MAX_GRAPH_NAME_BYTES {
             return Err(NameError::Length { len: text.len(), max: MAX_GRAPH_NAME_BYTES });
@@ -90,25 +90,25 @@ impl Name {
         Ok(Self(text.into()))
     }
 
-    /// The name of the job with this number.
+    /// Returns the name of the job with this number.
     #[must_use]
     pub fn numbered(number: u64) -> Self {
         Self(format!("j{number}").into())
     }
 
-    /// The name as given.
+    /// Returns the name as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same text, shared.
+    /// Returns the text, shared.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
 
-    /// The name as a file name: one path component, never `.` or `..`, at most 200 bytes.
+    /// Returns the name as a file name: one path component, never `.` or `..`, at most 200 bytes.
     #[must_use]
     pub fn on_disk(&self) -> String {
         encode_safe(&self.0)
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Name {
 /// `invalid-request`; serde errors carry nothing but text.
 struct InvalidName(NameError);
 
-/// The text that [`InvalidName`] puts before its cause.
+/// Prefix of the text of [`InvalidName`].
 pub(crate) const INVALID_NAME: &str = "invalid name: ";
 
 impl fmt::Display for InvalidName {
@@ -160,7 +160,7 @@ pub fn encode_safe(text: &str) -> String {
     out
 }
 
-/// Takes back [`encode_safe`]; `None` for what it can't have made.
+/// Decodes the result of [`encode_safe`]; `None` for any other text.
 #[must_use]
 pub fn decode_safe(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -177,7 +177,7 @@ pub fn decode_safe(text: &str) -> Option<String> {
     (encode_safe(&name) == text).then_some(name)
 }
 
-/// On whose behalf a connection speaks: a cooperative label among the programs of one user (PROTOCOL 4).
+/// The owner that a connection speaks for: a cooperative label among the programs of one user (PROTOCOL 4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Owner(Arc<str>);
@@ -186,7 +186,7 @@ impl Owner {
     /// Checks an owner.
     ///
     /// # Errors
-    /// When it is not `[a-z][a-z0-9-]{0,31}`.
+    /// When the text is not `[a-z][a-z0-9-]{0,31}`.
     pub fn new(text: &str) -> Result<Self, NameError> {
         let ok = text.len() <= MAX_OWNER_BYTES
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
@@ -194,31 +194,31 @@ impl Owner {
         if ok { Ok(Self(text.into())) } else { Err(NameError::Owner(text.to_owned())) }
     }
 
-    /// The owner of a connection that said no hello. It matches nobody, itself included.
+    /// Returns the owner of a connection that said no hello. It equals no owner, itself included.
     #[must_use]
     pub fn unknown() -> Self {
         Self("unknown".into())
     }
 
-    /// The command line's owner, who may take over what is `unknown`.
+    /// Returns the command line's owner, which may take over workers that are `unknown`.
     #[must_use]
     pub fn cli() -> Self {
         Self("cli".into())
     }
 
-    /// Whether this is [`Owner::unknown`].
+    /// Returns whether this is [`Owner::unknown`].
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         &*self.0 == "unknown"
     }
 
-    /// Whether this is [`Owner::cli`].
+    /// Returns whether this is [`Owner::cli`].
     #[must_use]
     pub fn is_cli(&self) -> bool {
         &*self.0 == "cli"
     }
 
-    /// The owner as given.
+    /// Returns the owner as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn owners() {
+    fn owners_are_checked() {
         for good in ["cli", "a", "agent-7", &"x".repeat(32)] {
             assert!(Owner::new(good).is_ok(), "{good}");
         }

@@ -1,6 +1,6 @@
-//! `{name}` in the texts of a kind (CLI, Configuration).
+//! Replaces `{name}` in the texts of a kind (CLI, Configuration).
 
-/// Replaces `{name}` for the names that have a value; other braces stay.
+/// Replaces `{name}` for the names with a value; other braces stay.
 #[must_use]
 pub fn filled(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_has_a_value() {
+    fn names_without_a_value_stay() {
         let filled = |text| filled(text, |name| (name == "graph").then(|| "{graph}".to_owned()));
         assert_eq!(filled("/r/{graph}.lock"), "/r/{graph}.lock");
         assert_eq!(filled("{}{nope}{{graph}}{"), "{}{nope}{{graph}}{");

@@ -23,16 +23,16 @@ macro_rules! requests {
             /// The names of all request types.
             pub const TYPES: &'static [&'static str] = &[$($text,)*];
 
-            /// The request's type as the wire spells it.
+            /// Returns the request's type as the wire spells it.
             #[must_use]
             pub const fn type_name(&self) -> &'static str {
                 match self { $(requests!(@pattern $variant $(, $payload)?) => $text,)* }
             }
 
-            /// Reads the payload of a request of this type; `None` when there is no such type.
+            /// Parses the payload of a request of this type; `None` when there is no such type.
             ///
             /// # Errors
-            /// What the payload's deserializer says.
+            /// The error of the payload's deserializer.
             pub fn parse<'de, D: Deserializer<'de>>(type_name: &str, payload: D) -> Option<Result<Self, D::Error>> {
                 Some(match type_name {
                     $($text => requests!(@parse payload, $variant $(, $payload)?),)*
@@ -40,10 +40,10 @@ macro_rules! requests {
                 })
             }
 
-            /// Writes the payload; nothing for a type without one.
+            /// Serialises the payload; `None` for a type without one.
             ///
             /// # Errors
-            /// What the serializer says.
+            /// The error of the serializer.
             pub fn payload(&self) -> Result<Option<Box<serde_json::value::RawValue>>, serde_json::Error> {
                 match self {
                     $(requests!(@bind $variant, payload $(, $payload)?) => requests!(@write payload $(, $payload)?),)*
@@ -62,7 +62,7 @@ macro_rules! requests {
 }
 
 requests! {
-    /// Says who the client is and binds the connection to an owner.
+    /// Introduces the client and binds the connection to an owner.
     Hello = "hello" (Hello),
     /// Answers at once.
     Ping = "ping",
@@ -74,53 +74,53 @@ requests! {
     Restart = "restart" (Restart),
     /// Sends a signal to a worker's leader.
     Signal = "signal" (Signal),
-    /// Makes somebody else the owner.
+    /// Changes the owner of a worker.
     HandOver = "hand_over" (HandOver),
     /// Holds a worker for this connection.
     Lease = "lease" (ByName),
     /// Gives a lease back.
     Release = "release" (ByName),
-    /// All workers.
+    /// Lists workers.
     List = "list" (List),
-    /// One worker.
+    /// Returns one worker.
     Get = "get" (ByName),
     /// Reads the configuration again.
     Reload = "reload",
-    /// The graphs on disk.
+    /// Lists the graphs on disk.
     Graphs = "graphs",
-    /// Deletes a graph's data and what is remembered of it.
+    /// Deletes a graph's data and gob's records of it.
     GraphDelete = "graph_delete" (GraphDelete),
     /// Forgets a worker that is down, its logs included.
     Remove = "remove" (ByName),
     /// Forgets all workers that are down.
     Cleanup = "cleanup",
-    /// Ends everything and removes gob's own files.
+    /// Ends all workers and removes gob's own files.
     Nuke = "nuke" (Force),
-    /// Ends everything and keeps logs and history.
+    /// Ends all workers and keeps logs and history.
     Shutdown = "shutdown" (Force),
     /// Asks for events.
     Subscribe = "subscribe" (Subscribe),
     /// Ends the subscription.
     Unsubscribe = "unsubscribe",
-    /// The supervisor's own health.
+    /// Returns the supervisor's own health.
     Status = "status",
 }
 
-/// A payload without fields.
+/// The payload of a type without fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Empty {}
 
-/// `hello`.
+/// Payload of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
     /// The protocol that the client speaks.
     pub protocol: u32,
-    /// Who the client is.
+    /// The client's program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientInfo>,
-    /// On whose behalf it speaks.
+    /// The owner that it speaks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
 }
@@ -151,18 +151,18 @@ fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     Ok(text.into_owned())
 }
 
-/// How long a start or restart waits.
+/// The state that a start or restart waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wait {
-    /// Until the worker is ready.
+    /// The worker is ready.
     #[default]
     Ready,
-    /// Until it was spawned.
+    /// The worker was spawned.
     Spawned,
 }
 
-/// `start`: *ensure* that a worker runs.
+/// Payload of `start`: *ensures* that a worker runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
@@ -181,10 +181,10 @@ pub struct Start {
     /// The requester's environment, of which the worker gets a part (CLI, Environment of workers).
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Env::serialize_in_request")]
     pub env: Option<Env>,
-    /// What to wait for.
+    /// The state to wait for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
-    /// How long this requester waits, in milliseconds; the worker goes on.
+    /// Time limit of this requester's wait, in milliseconds; the start itself goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     /// Also takes a lease.
@@ -192,13 +192,13 @@ pub struct Start {
     pub lease: bool,
 }
 
-/// `stop`.
+/// Payload of `stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
-    /// Whom.
+    /// The worker.
     pub name: Name,
-    /// Without grace: kill now. Never overrides an owner.
+    /// Kills without grace. Never overrides an owner.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
     /// Time between TERM and KILL, in milliseconds.
@@ -206,67 +206,67 @@ pub struct Stop {
     pub grace_ms: Option<u64>,
 }
 
-/// `restart`.
+/// Payload of `restart`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
-    /// Whom.
+    /// The worker.
     pub name: Name,
-    /// The requester's environment for the new run; without it the last one stays.
+    /// The requester's environment for the new run; when absent the last one stays.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Env::serialize_in_request")]
     pub env: Option<Env>,
     /// Time between TERM and KILL, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_ms: Option<u64>,
-    /// What to wait for.
+    /// The state to wait for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
-    /// How long this requester waits, in milliseconds; the worker goes on.
+    /// Time limit of this requester's wait, in milliseconds; the restart itself goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
 }
 
-/// `signal`.
+/// Payload of `signal`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
-    /// Whom.
+    /// The worker.
     pub name: Name,
-    /// `HUP`, `SIGHUP` or `1`.
+    /// A signal such as `HUP`, `SIGHUP` or `1`.
     #[serde(deserialize_with = "bounded::needed_word")]
     pub signal: String,
 }
 
-/// `hand_over`.
+/// Payload of `hand_over`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandOver {
-    /// Which worker.
+    /// The worker.
     pub name: Name,
-    /// Its new owner.
+    /// The new owner.
     pub to: Owner,
 }
 
-/// `get`, `lease`, `release`, `remove`.
+/// Payload of `get`, `lease`, `release`, `remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByName {
-    /// Which worker.
+    /// The worker.
     pub name: Name,
 }
 
-/// `graph_delete`.
+/// Payload of `graph_delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphDelete {
-    /// Which graph.
+    /// The graph.
     pub graph: Name,
-    /// Absolute path of the directory that holds it; without it the one that is known.
+    /// Absolute path of the directory that holds it; the known one when absent.
     #[serde(default, deserialize_with = "bounded::path", skip_serializing_if = "Option::is_none")]
     pub root_dir: Option<String>,
 }
 
-/// `list`: every filter that is given must match.
+/// Payload of `list`: a worker must match every given filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct List {
@@ -285,25 +285,25 @@ pub struct List {
     /// Workers whose names come after this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Name>,
-    /// So many at most.
+    /// Most workers in the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// `nuke`, `shutdown`.
+/// Payload of `nuke` and `shutdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Force {
-    /// Also when live workers have other owners.
+    /// Also ends live workers of other owners.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
 }
 
-/// `subscribe`: every filter that is given must match.
+/// Payload of `subscribe`: an event must match every given filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
-    /// Replay what came after this event.
+    /// Replays the events after this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
     /// The instance that `since` belongs to.

@@ -1,13 +1,14 @@
-//! Words as a shell takes them, so that what a hint tells a person to type can be pasted. Pure.
+//! Quotes words for a shell, so that a command in a hint can be pasted. Pure.
 
 use crate::Name;
 use std::borrow::Cow;
 
-/// A word that a shell reads as this text and as nothing else, in quotes where it needs them. Control characters stay: whoever
-/// shows it escapes them.
+/// Returns a word that a shell reads as exactly this text, in quotes where it needs them. Control characters
+/// stay; the code that displays them escapes them.
 #[must_use]
 pub fn word(text: &str) -> Cow<'_, str> {
-    // `{` and `}` are expanded by shells, `=` and `~` only at the beginning of a word, or of what an assignment gives.
+    // Shells expand `{` and `}` anywhere, `=` and `~` only at the beginning of a word or of an assigned
+    // value.
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,~".contains(c);
     let is_expanded = text.starts_with(['=', '~']) || text.contains(":~") || text.contains("=~");
     if !text.is_empty() && !is_expanded && text.chars().all(is_plain) {
@@ -18,7 +19,7 @@ pub fn word(text: &str) -> Cow<'_, str> {
 }
 
 impl Name {
-    /// The name as the last word of a command line: quoted as a shell needs it, and no flag though it may look like one.
+    /// Returns the name as the last word of a command line: quoted for a shell, and never read as a flag.
     #[must_use]
     pub fn as_argument(&self) -> Cow<'_, str> {
         let word = word(self.as_str());
@@ -31,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shell_would_change_is_quoted() {
+    fn words_that_a_shell_would_change_are_quoted() {
         for plain in
             ["demo", "a.b-c_d", "notes/2026", "é", "k=v", "a,b", "50%", "user@host:1", "my~20notes.sock"]
         {
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_them_as_they_were() {
+    fn a_shell_reads_quoted_words_back_unchanged() {
         let texts = [
             "my notes",
             "it's \"so\"",

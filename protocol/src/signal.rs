@@ -1,6 +1,6 @@
-//! Names of signals, as requests give them and as exits and receipts show them.
+//! Names of signals in requests, exits and receipts.
 
-/// Signals by their number on Linux; 0 where there is none. Real-time signals follow from [`RT_MIN`].
+/// Linux signals by their number; empty where there is none. Real-time signals follow from [`RT_MIN`].
 const NAMES: [&str; 32] = [
     "",
     "SIGHUP",
@@ -41,8 +41,8 @@ const RT_MIN: i32 = 34;
 /// Last real-time signal.
 const RT_MAX: i32 = 64;
 
-/// Reads `HUP`, `SIGHUP`, `RTMIN+1` or a number, in any case, and gives the full name; `None` when there is no such
-/// signal.
+/// Parses `HUP`, `SIGHUP`, `RTMIN+1` or a number, in any case, and returns the full name; `None` when there
+/// is no such signal.
 #[must_use]
 pub fn parse(text: &str) -> Option<String> {
     if let Ok(number) = text.parse::<i32>() {
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Option<String> {
     number(&full).and_then(name)
 }
 
-/// The name of a signal by its number; `None` when there is no such signal.
+/// Returns the name of a signal; `None` when there is no such signal.
 #[must_use]
 pub fn name(number: i32) -> Option<String> {
     match number {
@@ -64,7 +64,7 @@ pub fn name(number: i32) -> Option<String> {
     }
 }
 
-/// The number of a signal by its full name; `None` when there is no such signal.
+/// Returns the number of a signal by its full name; `None` when there is no such signal.
 #[must_use]
 pub fn number(name: &str) -> Option<i32> {
     if let Some(rest) = name.strip_prefix("SIGRTMIN") {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_leads_back() {
+    fn every_signal_name_parses_to_its_number() {
         for signal in (1..=31).chain(RT_MIN..=RT_MAX) {
             assert_eq!(number(&name(signal).unwrap()), Some(signal));
         }

@@ -1,12 +1,12 @@
-//! The nearest word, when somebody slipped.
+//! Finds the word that was probably meant by a misspelled one.
 
-/// The candidate that was probably meant, if one is near enough.
+/// Returns the nearest candidate, if one is near enough.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let close = |candidate: &str| {
         let distance = edits(word, candidate);
         let (one, other) = (candidate.chars().count(), word.chars().count());
-        // Where every letter is another one, nothing is left of the word: `y` is no slip for `a`.
+        // A word whose every letter differs is no misspelling: `y` is not meant by `a`.
         let is_near = distance <= one.max(other).div_ceil(3) && distance < one.min(other);
         is_near.then_some(distance)
     };
@@ -17,7 +17,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, c)| c)
 }
 
-/// Edits from one word to the other: insert, delete, replace, or swap neighbours.
+/// Counts the edits from one word to the other: insert, delete, replace, or swap neighbours.
 #[must_use]
 pub fn edits(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips() {
+    fn misspelled_words_find_their_neighbour() {
         let verbs = ["start", "stop", "status", "list", "events"];
         assert_eq!(nearest("lsit", verbs), Some("list"));
         assert_eq!(nearest("strat", verbs), Some("start"));

@@ -1,17 +1,19 @@
-//! What the mark of a run tells: the upper half of it names the state directory of its supervisor. Pure: the supervisor sets
-//! marks and clients only read them.
+//! Reads the mark of a run: its upper half names the state directory of its supervisor. Pure: the supervisor
+//! sets marks, clients only read them.
 
-/// So many bits of a mark count the runs of a state directory's supervisors; those above name the directory.
+/// Bits of a mark that count the runs of one state directory's supervisors; the bits above name the
+/// directory.
 pub const SERIAL_BITS: u32 = 30;
 
-/// The state directory in a soft limit RLIMIT_LOCKS; `None` for a limit that is no mark.
+/// Returns the state directory in a soft limit RLIMIT_LOCKS; `None` for a limit that is no mark.
 #[must_use]
 pub fn home_of(limit: u64) -> Option<u32> {
     u32::try_from(limit >> SERIAL_BITS).ok().filter(|home| *home != 0)
 }
 
-/// A state directory as marks name it: a hash (FNV-1a) of its device, inode and birth in nanoseconds. Not of its path, by
-/// which another directory may go in another mount namespace; with its birth, because inodes are used again.
+/// Returns the hash (FNV-1a) by which marks name a state directory, of its device, inode and birth in
+/// nanoseconds. Its path may name another directory in another mount namespace, and inodes are used again, so
+/// the birth counts.
 #[must_use]
 pub fn home(device: u64, inode: u64, born: u128) -> u32 {
     let bytes = [device.to_le_bytes(), inode.to_le_bytes()].into_iter().flatten();
@@ -26,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_told_by_all_that_it_is() {
+    fn device_inode_and_birth_all_count() {
         let one = home(1, 2, 3);
         assert_eq!(home_of(u64::from(one) << SERIAL_BITS | 4711), Some(one));
         assert!([home(2, 2, 3), home(1, 3, 3), home(1, 2, 4)].iter().all(|other| *other != one));

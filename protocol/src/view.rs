@@ -1,4 +1,4 @@
-//! What the supervisor says about its workers and about itself (PROTOCOL 5, 6, 9).
+//! The supervisor's reports on its workers and on itself (PROTOCOL 5, 6, 9).
 
 use crate::answer::ServerDirs;
 use crate::name::{Name, Owner};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a worker stands, as others see it.
+/// The state of a worker, as clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -25,7 +25,7 @@ pub enum State {
     Stopping,
     /// Ended, and will be started again.
     Backoff,
-    /// Ended, and nothing starts it again by itself.
+    /// Ended, and not started again without a request.
     Failed,
     /// Exited 0 unasked, because a peer took over.
     Ceded,
@@ -34,7 +34,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 9] = [
         Self::Idle,
         Self::Starting,
@@ -47,7 +47,7 @@ impl State {
         Self::External,
     ];
 
-    /// The state as the wire spells it.
+    /// Returns the state as the wire spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl State {
         }
     }
 
-    /// Whether a process of this worker may be alive.
+    /// Returns whether a process of this worker may be alive.
     #[must_use]
     pub const fn is_live(self) -> bool {
         match self {
@@ -79,23 +79,23 @@ impl fmt::Display for State {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Exit {
-    /// It exited by itself.
+    /// The leader exited by itself.
     Code {
-        /// 0 to 255.
+        /// The exit code, 0 to 255.
         code: i32,
     },
     /// A signal ended it.
     Signal {
-        /// `SIGKILL`, `SIGRTMIN+1` and so on.
+        /// The signal's name, such as `SIGKILL` or `SIGRTMIN+1`.
         signal: String,
-        /// Whether it left a core file.
+        /// The leader left a core file.
         core_dumped: bool,
     },
-    /// It never ran.
+    /// The program was never executed.
     SpawnFailed {
         /// The errno's name, such as `ENOENT`.
         spawn_error: String,
@@ -127,11 +127,11 @@ pub struct Port {
 /// A client that holds a lease (PROTOCOL 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseHolder {
-    /// The owner it spoke for when it took the lease.
+    /// The owner that it spoke for when it took the lease.
     pub owner: Owner,
-    /// The name it gave in its hello.
+    /// The name in its hello.
     pub client: Option<Arc<str>>,
-    /// Its process, as the kernel told when it connected.
+    /// Its process id, as the kernel told at its connect.
     pub pid: Option<i32>,
 }
 
@@ -141,16 +141,16 @@ impl fmt::Display for LeaseHolder {
     }
 }
 
-/// One worker as one requester sees it (PROTOCOL 6). What stays the same from one view to the next is shared by them.
+/// One worker as one requester sees it (PROTOCOL 6). Successive views share the parts that stay the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
-    /// Its name.
+    /// The worker's name.
     pub name: Name,
     /// The kind it was started from; `job` for jobs.
     pub kind: Arc<str>,
     /// The graph it serves; null for jobs.
     pub graph: Option<Arc<str>>,
-    /// A person's words about it.
+    /// A description for people.
     pub description: Option<String>,
     /// Real path of the directory that holds the graph; null for jobs.
     pub root_dir: Option<Arc<str>>,
@@ -158,65 +158,66 @@ pub struct View {
     pub cwd: Option<Arc<str>>,
     /// Its program and arguments, placeholders replaced.
     pub command: Arc<[String]>,
-    /// Who may stop it.
+    /// The owner, which may stop it.
     pub owner: Owner,
-    /// Whether the requester may stop it.
+    /// The requester may stop it.
     pub owned: bool,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Its leader's process id while it is alive.
     pub pid: Option<i32>,
     /// Its process group while it is alive.
     pub pgid: Option<i32>,
-    /// Where its clients reach it: `unix:…` or `http://…`.
+    /// Its endpoint: `unix:…` or `http://…`.
     pub endpoint: Option<Arc<str>>,
-    /// What it told about itself when it became ready.
+    /// Its description of itself at readiness.
     pub meta: Arc<Map<String, Value>>,
     /// The number of its latest run; 0 when it never ran.
     pub run: u64,
-    /// When gob first heard of it.
+    /// The time when gob first heard of it.
     pub created_at: Timestamp,
-    /// When its latest run was spawned.
+    /// The spawn of its latest run.
     pub started_at: Option<Timestamp>,
-    /// When its latest run became ready.
+    /// The readiness of its latest run.
     pub ready_at: Option<Timestamp>,
-    /// When its latest run ended.
+    /// The end of its latest run.
     pub stopped_at: Option<Timestamp>,
-    /// How its latest run ended.
+    /// The exit of its latest run.
     pub exit: Option<Exit>,
-    /// How often the restart policy started it again since it was last started by request.
+    /// Starts by the restart policy since the last start by request.
     pub restarts: u32,
-    /// When the restart policy will start it again.
+    /// The time of the restart policy's next start.
     pub next_restart_at: Option<Timestamp>,
-    /// How many leases hold it.
+    /// The number of leases on it.
     pub leases: u32,
-    /// Clients that hold them, oldest connection first, at most [`LEASE_HOLDERS_SHOWN`](crate::limits::LEASE_HOLDERS_SHOWN).
+    /// Clients that hold them, oldest connection first, at most
+    /// [`LEASE_HOLDERS_SHOWN`](crate::limits::LEASE_HOLDERS_SHOWN).
     #[serde(default)]
     pub lease_holders: Vec<Arc<LeaseHolder>>,
-    /// Standard output of the latest run.
+    /// The file of the latest run's standard output.
     pub stdout_path: Option<Arc<str>>,
-    /// Standard error of the latest run.
+    /// The file of the latest run's standard error.
     pub stderr_path: Option<Arc<str>>,
-    /// Why it is in this state, in words.
+    /// The reason for its state, in words.
     pub reason: Option<String>,
-    /// Its version, where it tells it.
+    /// Its version, where it tells one.
     #[serde(default)]
     pub version: Option<Arc<str>>,
-    /// Ports on which its tree listens, where that was looked up.
+    /// Ports on which its tree listens, where they were searched for.
     #[serde(default)]
     pub ports: Vec<Port>,
-    /// Why it must not be started.
+    /// The reason why it must not be started.
     #[serde(default)]
     pub blocked: Option<String>,
-    /// When it last wrote something.
+    /// The time of its last output.
     #[serde(default)]
     pub last_output_at: Option<Timestamp>,
 }
 
-/// Which process gob means: the pid alone could have been given to another one.
+/// A process, safe against reuse of its pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
-    /// Its process id.
+    /// The process id.
     pub pid: i32,
     /// Its start in clock ticks since boot (proc(5), `starttime`).
     pub start_time: u64,
@@ -229,11 +230,12 @@ pub struct Signalled {
     pub pid: i32,
     /// Its start in clock ticks since boot (proc(5), `starttime`).
     pub start_time: u64,
-    /// What it was sent, in order.
+    /// The signals that it was sent, in order.
     pub signals: Vec<String>,
-    /// How long after the stop it was seen to be gone; null when it was not.
+    /// Time from the stop until it was seen to be gone; null when it was not.
     pub ended_ms: Option<u64>,
-    /// Why it could not be signalled, as the errno's name: `EPERM` where it has become another user's.
+    /// The reason why it could not be signalled, as the errno's name: `EPERM` where it runs as another user
+    /// now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -245,10 +247,10 @@ pub struct Survivor {
     pub pid: i32,
     /// Its start in clock ticks since boot; 0 where `/proc` hides it.
     pub start_time: u64,
-    /// Its user, where that can be told.
+    /// Its user, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// Why it could not be signalled, as the errno's name; none when it was, and does not go.
+    /// The reason why it could not be signalled, as the errno's name; `None` when it was signalled and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -259,7 +261,7 @@ impl From<ProcessId> for Survivor {
     }
 }
 
-/// Proof of a stop: what was signalled, and that nothing survived (PROTOCOL 5).
+/// Proof of a stop: the processes that were signalled, and that none survived (PROTOCOL 5).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Every process that was ended.
@@ -281,7 +283,7 @@ pub struct Status {
     pub uptime_ms: u64,
     pub protocol: u32,
     pub socket: String,
-    /// How many workers are in each state; states without any are left out.
+    /// The number of workers in each state; empty states are left out.
     pub workers: BTreeMap<String, u64>,
     pub connections: u64,
     pub subscribers: u64,
@@ -292,7 +294,7 @@ pub struct Status {
     pub restarts: u64,
     pub orphans_recovered: u64,
     pub healed: u64,
-    /// How often the journal could not be written; later than version 1.0.
+    /// Failed writes of the journal; later than version 1.0.
     #[serde(default)]
     pub journal_failures: u64,
     pub instance_lock_failures: u64,
@@ -305,13 +307,13 @@ pub struct Status {
     pub rss_bytes: u64,
     pub keeper_pid: i32,
     pub cgroup: bool,
-    /// How many runs live whose processes could not be marked; later than version 1.0.
+    /// Live runs whose processes could not be marked; later than version 1.0.
     #[serde(default)]
     pub unmarked_runs: u64,
-    /// Where its files are; later than version 1.0.
+    /// The supervisor's directories; later than version 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirs: Option<Arc<ServerDirs>>,
-    /// What became of the files of the configuration; later than version 1.0.
+    /// The state of the configuration's files; later than version 1.0.
     #[serde(default)]
     pub config: ConfigStatus,
 }
@@ -319,9 +321,9 @@ pub struct Status {
 /// The files of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigStatus {
-    /// Those that are in effect, in the order in which they count.
+    /// The files in effect, in order of precedence.
     pub files: Vec<String>,
-    /// Those that are not, as they are now.
+    /// The files that are not in effect, in their present state.
     pub invalid: Vec<InvalidFile>,
 }
 
@@ -330,14 +332,14 @@ pub struct ConfigStatus {
 pub struct InvalidFile {
     /// The file.
     pub path: String,
-    /// How many problems it has.
+    /// The number of its problems.
     pub problems: u64,
-    /// The first of them, with its place.
+    /// The first problem, with its place.
     pub first: String,
 }
 
 impl View {
-    /// About how many bytes it has as JSON, at little cost.
+    /// Estimates its size as JSON, in bytes, at little cost.
     #[must_use]
     pub fn about_bytes(&self) -> usize {
         let shared = [&self.graph, &self.root_dir, &self.cwd, &self.endpoint];

@@ -1,4 +1,4 @@
-//! The examples and the tables of `PROTOCOL.md`, against the types.
+//! Checks the examples and the tables of `PROTOCOL.md` against the types.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 const DOCUMENT: &str = include_str!("../PROTOCOL.md");
 
-/// The fenced blocks: what stands behind ```` ```json ````, and the text.
+/// Returns the fenced blocks: the words behind ```` ```json ````, and the text.
 fn blocks() -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(String, String)> = None;
@@ -41,7 +41,7 @@ fn blocks() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_example_is_what_it_says() {
+fn every_example_parses_as_its_marked_type() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (what, text) in blocks() {
         let (kind, argument) = what.split_once(' ').unwrap_or((&what, ""));

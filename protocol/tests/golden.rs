@@ -1,4 +1,4 @@
-//! The golden files, both ways, and that there is one for every message.
+//! Checks the golden files both ways, and that every message has one.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -97,7 +97,7 @@ fn refusals_name_id_code_field_and_position() {
 }
 
 #[test]
-fn there_is_no_file_without_a_message() {
+fn every_golden_file_has_a_message() {
     let mut expected: BTreeSet<String> = BTreeSet::from(["refused".to_owned()]);
     expected.extend(Request::TYPES.iter().map(|name| format!("request-{name}")));
     expected.extend(Request::TYPES.iter().map(|name| format!("response-{name}")));

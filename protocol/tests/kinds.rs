@@ -1,4 +1,4 @@
-//! The kinds of `docs/examples/kinds/`, which people copy into their configuration.
+//! Checks the kinds of `docs/examples/kinds/`, which people copy into their configuration.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -10,7 +10,7 @@ use gob_protocol::config::Config;
 use std::{fs, path::Path};
 
 #[test]
-fn every_example_is_read_and_gives_the_kind_that_it_is_named_after() {
+fn every_example_parses_to_the_kind_it_is_named_after() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/kinds");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();

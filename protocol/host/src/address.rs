@@ -1,4 +1,5 @@
-//! The address of a Unix socket, along paths of any length: one that does not fit leads through its directory's descriptor.
+//! Addresses of Unix sockets along paths of any length: a path that does not fit is reached through a
+//! descriptor of its directory.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Longest path that fits into a socket's address with its closing NUL (unix(7)).
 pub const MAX_PATH_BYTES: usize = 107;
 
-/// Where a socket is.
+/// The address of one socket.
 #[derive(Debug)]
 pub struct Address {
     address: UnixAddr,
@@ -21,10 +22,10 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of a path.
+    /// Returns the address of `path`.
     ///
     /// # Errors
-    /// When its directory can't be opened, or its name alone does not fit.
+    /// When the directory can't be opened, or the file name alone does not fit.
     pub fn of(path: &Path) -> io::Result<Self> {
         if path.as_os_str().as_bytes().len() <= MAX_PATH_BYTES {
             return Ok(Self { address: UnixAddr::new(path)?, _dir: None });
@@ -36,7 +37,7 @@ impl Address {
         Ok(Self { address: UnixAddr::new(&through)?, _dir: Some(fd) })
     }
 
-    /// connect(2), once, as the socket's own flags and timeouts have it.
+    /// Calls connect(2) once; the socket's own flags and timeouts apply.
     ///
     /// # Errors
     /// Those of connect(2).

@@ -1,4 +1,5 @@
-//! The configuration's files, read as far as they may be trusted. Their meaning is [`gob_protocol::config`]'s.
+//! Reads the files of the configuration, as far as they may be trusted. Their meaning is
+//! [`gob_protocol::config`]'s.
 
 use gob_protocol::config::{ConfigDisk, FileFacts, MAX_CONFIG_BYTES};
 use nix::fcntl::OFlag;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Most names of `config.d` that are listed.
 const MAX_NAMES: usize = 4096;
 
-/// The real disk.
+/// The file system of this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Disk;
 
@@ -22,7 +23,7 @@ impl ConfigDisk for Disk {
         let facts = facts(&file.metadata()?);
         let mut bytes = Vec::new();
         if facts.is_file && facts.len <= MAX_CONFIG_BYTES {
-            // It may grow while it is read.
+            // The file may grow during the read.
             file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
         }
         Ok((facts, bytes))

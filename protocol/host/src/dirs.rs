@@ -1,4 +1,4 @@
-//! Where gob's files are: the four directories of ARCHITECTURE, and how the first two are opened and made.
+//! Paths of gob's files: the four directories of ARCHITECTURE, and how the first two are opened and made.
 //!
 //! Owns nothing but paths.
 
@@ -10,10 +10,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// How often somebody may take the runtime directory away between its making and its opening.
+/// Tries to make and open the runtime directory; another program may remove it in between.
 const TRIES: usize = 10;
 
-/// The resolved places; all absolute.
+/// The resolved paths, all absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
     /// Sockets and start lock: `GOB_RUNTIME_DIR`, else `$XDG_RUNTIME_DIR/gob`, else `/tmp/gob-$UID`.
@@ -24,17 +24,17 @@ pub struct Dirs {
     pub data: PathBuf,
     /// The configuration file: `GOB_CONFIG`, else `$XDG_CONFIG_HOME/gob/config.toml`.
     pub config: PathBuf,
-    /// `GOB_CONFIG` names it, so that it has to be there.
+    /// `GOB_CONFIG` names the configuration file, so that it must exist.
     pub config_is_named: bool,
 }
 
 /// Why a directory can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirsError {
-    /// Neither `HOME` nor the user database tells a home directory.
+    /// Neither `HOME` nor the user database names a home directory.
     #[error("there is no home directory: HOME is not set, and the user database has none")]
     NoHome,
-    /// A path that depends on where one stands: each directory would have a supervisor of its own.
+    /// A `GOB_*` path is relative: each working directory would have a supervisor of its own.
     #[error("{variable} must be an absolute path, not `{}`", path.display())]
     Relative {
         /// The variable.
@@ -42,26 +42,26 @@ pub enum DirsError {
         /// The path as given.
         path: PathBuf,
     },
-    /// One of gob's own directories is not a private directory of this user. It was not touched.
+    /// One of gob's own directories is not a private directory of this user. It was left as it is.
     #[error("the {what} directory {} {flaw}", path.display())]
     Unsafe {
         /// `runtime` or `state`.
         what: &'static str,
         /// The directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The flaw.
         flaw: Flaw,
     },
-    /// A directory would have to be made in one that is another user's, who would be locked out of it.
+    /// A directory would have to be made inside another user's, and would lock that user out.
     #[error("cannot make {}: {} belongs to uid {owner}{}, not to you (uid {me})", path.display(), above.display(), sudo(*owner))]
     Others {
-        /// What is to be made.
+        /// The directory to be made.
         path: PathBuf,
-        /// The nearest directory that is there.
+        /// The nearest existing directory above `path`.
         above: PathBuf,
-        /// Its owner.
+        /// The owner of `above`.
         owner: u32,
-        /// This user.
+        /// This user's id.
         me: u32,
     },
     /// One of gob's own directories could not be opened or made.
@@ -73,13 +73,13 @@ pub enum DirsError {
         what: &'static str,
         /// The directory.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl DirsError {
-    /// The error with its cause, as one sentence.
+    /// Returns the error with its cause, as one sentence.
     #[must_use]
     pub fn with_cause(&self) -> String {
         match self {
@@ -120,7 +120,7 @@ impl Dirs {
         let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let own = |name: &str| match set(name) {
             Some(path) if !path.is_absolute() => Err(DirsError::Relative { variable: name.to_owned(), path }),
-            // Rebuilt by components: with a slash at its end O_NOFOLLOW would follow a link.
+            // Rebuilt by components: O_NOFOLLOW would follow a link that has a slash behind its name.
             path => Ok(path.map(|path| path.components().collect::<PathBuf>())),
         };
         let xdg = |name: &str| set(name).filter(|path| path.is_absolute());
@@ -148,38 +148,38 @@ impl Dirs {
         })
     }
 
-    /// The supervisor's socket.
+    /// Returns the path of the supervisor's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.runtime.join("daemon.sock")
     }
 
-    /// The file that decides which supervisor lives, and tells where its socket is.
+    /// Returns the file whose lock decides which supervisor lives; it names the socket too.
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {
         self.state.join("gobd.lock")
     }
 
-    /// The supervisor's own log.
+    /// Returns the path of the supervisor's own log.
     #[must_use]
     pub fn daemon_log(&self) -> PathBuf {
         self.state.join("gobd.log")
     }
 
-    /// The last state that the supervisor wrote down.
+    /// Returns the path of the last state that the supervisor wrote.
     #[must_use]
     pub fn last_state(&self) -> PathBuf {
         self.state.join("last.json")
     }
 
-    /// Below it each worker has a directory of logs.
+    /// Returns the directory that holds one directory of logs per worker.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.state.join("logs")
     }
 
-    /// The directories under the names by which gob's programs hand them to each other. A configuration that nobody named
-    /// goes by its `XDG_CONFIG_HOME`, since one that is named has to be there.
+    /// Returns the directories under the variables by which gob's programs hand them to each other. A
+    /// configuration file without `GOB_CONFIG` goes as its `XDG_CONFIG_HOME`, since a named file must exist.
     #[must_use]
     pub fn variables(&self) -> [(&'static str, &OsStr); 4] {
         let usual = self.config.parent().and_then(Path::parent).filter(|_| !self.config_is_named);
@@ -192,7 +192,7 @@ impl Dirs {
         ]
     }
 
-    /// Refuses to have directories made where another user's home is. A directory that `var` names is meant.
+    /// Refuses to make directories inside another user's home, unless a `GOB_*` variable in `var` names them.
     ///
     /// # Errors
     /// [`DirsError::Others`].
@@ -213,20 +213,22 @@ impl Dirs {
         })
     }
 
-    /// Opens the runtime directory if it is one that gob may use (PROTOCOL 1); `None` when there is none. It is not changed.
+    /// Opens the runtime directory if gob may use it (PROTOCOL 1); `None` when there is none. Never changes
+    /// it.
     ///
     /// # Errors
-    /// [`DirsError::Unsafe`] for a symbolic link, a file, another owner, or a directory that others may enter.
+    /// [`DirsError::Unsafe`] for a symbolic link, a file, another owner, or a directory that others may
+    /// enter.
     pub fn open_runtime(&self) -> Result<Option<File>, DirsError> {
         // O_PATH: the check must not need read permission; O_NOFOLLOW with it opens a link itself, which fstat(2) shows.
         open_private(&self.runtime, OFlag::O_PATH)
     }
 
-    /// Makes the runtime directory, and all that is missing above it, private to this user, unless it is there; then as
-    /// [`Dirs::open_runtime`].
+    /// Makes the runtime directory and all missing parents, private to this user, unless it exists; then
+    /// opens it as [`Dirs::open_runtime`] does.
     ///
     /// # Errors
-    /// As [`Dirs::open_runtime`], and when it can't be made.
+    /// As [`Dirs::open_runtime`], and when the directory can't be made.
     pub fn create_runtime(&self) -> Result<File, DirsError> {
         for _ in 0..TRIES {
             if let Some(dir) = self.open_runtime()? {
@@ -239,11 +241,12 @@ impl Dirs {
     }
 }
 
-/// Opens the runtime directory for reading, so that it can be locked, and makes it before if it is not there. Its parent
-/// belongs to the system or to the user who named it and is not made: a tree that appears there by itself hides a slip.
+/// Opens the runtime directory for reading, so that it can be locked, and makes it first if it is missing.
+/// Its parent belongs to the system or to the user who named it and is not made: a tree that appears there by
+/// itself hides a slip.
 ///
 /// # Errors
-/// As [`Dirs::open_runtime`], and when it can't be made.
+/// As [`Dirs::open_runtime`], and when the directory can't be made.
 pub fn own_runtime(path: &Path) -> Result<File, DirsError> {
     match make(path, false) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
@@ -255,11 +258,11 @@ pub fn own_runtime(path: &Path) -> Result<File, DirsError> {
     open_private(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?.ok_or_else(gone)
 }
 
-/// Makes the state directory and all that is missing above it, private to this user. One that is there may be a symbolic
+/// Makes the state directory and all missing parents, private to this user. An existing one may be a symbolic
 /// link, and must be this user's own and closed to changes by others. Returns whether it was made.
 ///
 /// # Errors
-/// [`DirsError::Unsafe`], and when it can't be made.
+/// [`DirsError::Unsafe`], and when the directory can't be made.
 pub fn own_state(path: &Path) -> Result<bool, DirsError> {
     let is_new = !path.exists();
     make(path, true).map_err(|source| failed("create", STATE, path, source))?;
@@ -281,13 +284,14 @@ fn failed(operation: &'static str, what: &'static str, path: &Path, source: io::
     DirsError::Io { operation, what, path: path.to_owned(), source }
 }
 
-/// The user database's home. Asked only when HOME is not set: it may go over the network.
+/// Returns the home in the user database. Called only when HOME is not set: the query may go over the
+/// network.
 fn passwd_home(uid: u32) -> Result<PathBuf, DirsError> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
     user.map(|user| user.dir).filter(|dir| dir.is_absolute()).ok_or(DirsError::NoHome)
 }
 
-/// The user who ran sudo, where that is the owner.
+/// Names the user who ran sudo, where that user is `owner`; else empty.
 fn sudo(owner: u32) -> String {
     let is_his = std::env::var("SUDO_UID").is_ok_and(|uid| uid == owner.to_string());
     let user = std::env::var("SUDO_USER").ok().filter(|_| is_his);
@@ -301,7 +305,7 @@ fn open_private(path: &Path, how: OFlag) -> Result<Option<File>, DirsError> {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            // O_DIRECTORY and O_NOFOLLOW refuse with words that name neither.
+            // The errors of O_DIRECTORY and O_NOFOLLOW name neither flaw.
             let found = std::fs::symlink_metadata(path).ok().and_then(|found| flaw(&found, 0));
             return Err(found.map_or_else(|| failed("open", RUNTIME, path, error), unsafe_));
         }
@@ -353,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_private_directory_is_used() {
+    fn a_directory_that_is_not_private_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
         let base = temporary.path();
         let dirs = |name: &str| Dirs { runtime: base.join(name), ..resolve(&[("HOME", "/h")]) };

@@ -1,8 +1,8 @@
-//! The rules about the machine on which gob's programs have to agree.
+//! Rules about the machine on which gob's programs must agree.
 //!
-//! Keeper, supervisor and clients are different processes, and each resolves the same directories, reads the same `/proc`,
-//! judges the same files and looks for the same programs. A rule that stood in two of them would drift; it stands here.
-//! Nothing here knows a protocol, keeps state or waits.
+//! Keeper, supervisor and clients are different processes, and each resolves the same directories, reads the
+//! same `/proc`, judges the same files and finds the same programs. A rule written down twice would drift, so
+//! it lives here. This crate knows no protocol, keeps no state and never waits.
 //!
 //! | module | rule |
 //! |---|---|

@@ -1,21 +1,23 @@
-//! Which process holds a flock, read without touching it: the kernel lists all locks in `/proc/locks` (proc(5)).
+//! Finds the process that holds a flock without touching the file: the kernel lists all locks in
+//! `/proc/locks` (proc(5)).
 
 use nix::sys::stat::{major, minor};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Returns the pid that holds the flock of a file; `None` when the file is not there or not locked, or its holder is
-/// outside this pid namespace.
+/// Returns the pid that holds the flock of a file; `None` when the file is missing or not locked, or its
+/// holder is outside this pid namespace.
 #[must_use]
 pub fn holder(path: &Path) -> Option<i32> {
     let file = std::fs::metadata(path).ok()?;
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     find(&locks, Some((major(file.dev()), minor(file.dev()))), file.ino())
-        // On some file systems the device of stat(2) is another number than the kernel's own.
+        // On some file systems stat(2) gives another device number than the kernel's own.
         .or_else(|| find(&locks, None, file.ino()))
 }
 
-/// A line is `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`; that of a process that waits has `->` behind the number.
+/// Finds a file in lines such as `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`; the line of a waiting
+/// process has `->` behind the number.
 fn find(locks: &str, device: Option<(u64, u64)>, inode: u64) -> Option<i32> {
     let is_meant = |file: &str| match device {
         Some((major, minor)) => file == format!("{major:02x}:{minor:02x}:{inode}"),
@@ -35,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_holder_is_found_and_not_a_process_that_waits() {
+    fn the_holder_is_found_and_waiters_are_not() {
         let locks = "1: FLOCK  ADVISORY  WRITE 7 fd:01:131 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 8 fd:01:131 0 EOF\n\
                      2: POSIX  ADVISORY  WRITE 9 00:1a:5 0 EOF\n3: FLOCK  ADVISORY  READ 10 00:1a:5 0 EOF\n";
         assert_eq!(find(locks, Some((0xfd, 1)), 131), Some(7));
@@ -51,7 +53,7 @@ mod tests {
         let file = std::fs::File::create(&path).unwrap();
         assert_eq!(holder(&path), None);
         file.lock().unwrap();
-        // Some sandboxes show an empty list of locks; there is nothing to find then.
+        // Some sandboxes show an empty list of locks.
         if std::fs::read_to_string("/proc/locks").is_ok_and(|locks| !locks.is_empty()) {
             assert_eq!(holder(&path), i32::try_from(std::process::id()).ok());
         }

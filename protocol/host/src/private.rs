@@ -1,4 +1,4 @@
-//! Which directories gob may use: this user's own, and closed to others (PROTOCOL 1).
+//! Rules for directories that gob may use: this user's own, and closed to others (PROTOCOL 1).
 
 use std::fmt;
 use std::fs::Metadata;
@@ -10,25 +10,26 @@ pub const ENTER: u32 = 0o077;
 /// Bits that let others change a directory. The state directory has none of them.
 pub const CHANGE: u32 = 0o022;
 
-/// What makes a file unfit to be one of gob's directories. It reads as the end of a sentence that begins with the path.
+/// A reason why a file is unfit to be one of gob's directories. Displays as the end of a sentence that begins
+/// with the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// A symbolic link, where only a real directory will do.
+    /// A symbolic link where only a real directory will do.
     Link,
     /// Something else than a directory.
     NotDirectory,
-    /// Another user's.
+    /// A directory of another user.
     Owner {
-        /// Whose it is.
+        /// The owner.
         owner: u32,
-        /// This user.
+        /// This user's id.
         me: u32,
     },
-    /// Others may do with it what they must not.
+    /// Others have rights that they must not have.
     Open {
-        /// Its permission bits.
+        /// The permission bits.
         mode: u32,
-        /// Those that it must not have: [`ENTER`] or [`CHANGE`].
+        /// The bits that must not be set: [`ENTER`] or [`CHANGE`].
         forbidden: u32,
     },
 }
@@ -49,7 +50,7 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// Judges what was found at a path; `forbidden` are permission bits.
+/// Judges the metadata of a path; `forbidden` are permission bits.
 #[must_use]
 pub fn flaw(found: &Metadata, forbidden: u32) -> Option<Flaw> {
     let (owner, me, mode) = (found.uid(), me(), found.mode() & 0o7777);
@@ -69,23 +70,23 @@ pub fn flaw(found: &Metadata, forbidden: u32) -> Option<Flaw> {
 /// A directory of another user in which one of gob's would have to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
-    /// The nearest directory that is there.
+    /// The nearest existing directory above the path.
     pub above: PathBuf,
-    /// Its owner.
+    /// The owner of `above`.
     pub owner: u32,
 }
 
-/// Tells whether `path` would have to be made in a directory of another user, as under a sudo that keeps HOME: it would be
-/// this user's alone, and so would all that is missing above it.
+/// Returns the directory of another user in which `path` would have to be made, as under a sudo that keeps
+/// HOME: the new directory would be this user's alone, and so would all missing parents.
 #[must_use]
 pub fn stranger_above(path: &Path) -> Option<Stranger> {
     let (above, found) = path.ancestors().find_map(|dir| Some((dir, std::fs::metadata(dir).ok()?)))?;
-    // In the system's directories and in shared ones, such as /tmp, every user may make one.
+    // Every user may make files in the system's directories and in shared ones such as /tmp.
     let may_make = above == path || found.uid() == me() || found.uid() == 0 || found.mode() & 0o1000 != 0;
     (!may_make).then(|| Stranger { above: above.to_owned(), owner: found.uid() })
 }
 
-/// The effective user.
+/// Returns the effective user.
 #[must_use]
 pub fn me() -> u32 {
     nix::unistd::geteuid().as_raw()
@@ -98,7 +99,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn only_a_directory_of_ones_own_that_is_closed_has_no_flaw() {
+    fn an_own_and_closed_directory_has_no_flaw() {
         let base = tempfile::tempdir().unwrap();
         let path = |name: &str| base.path().join(name);
         fs::create_dir(path("dir")).unwrap();

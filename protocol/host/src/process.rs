@@ -1,39 +1,40 @@
-//! What `/proc` tells of a process (proc(5)). Reads only.
+//! Reads what `/proc` tells of a process (proc(5)).
 //!
-//! Bytes, not text: a program may call itself what it likes, and a name that the kernel cuts off at 15 bytes may end in the
+//! Works on bytes: a program may choose any name, and the kernel cuts names off at 15 bytes, even in the
 //! middle of a character.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// So much of a process's arguments and environment is read: more than the kernel lets a program begin with (execve(2)).
+/// Limits how much of a process's arguments and environment is read: more than execve(2) lets a program begin
+/// with.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// A line of `/proc/PID/stat`, as far as gob needs it.
+/// The fields of `/proc/PID/stat` that gob needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat<'a> {
-    /// Its program's name, as the kernel has it.
+    /// The program's name as the kernel has it.
     pub name: &'a str,
-    /// Its state, as one letter.
+    /// The state letter.
     pub state: char,
-    /// Its parent's pid.
+    /// The parent's pid.
     pub parent: i32,
-    /// Its process group.
+    /// The process group.
     pub pgid: i32,
-    /// Its session.
+    /// The session.
     pub session: i32,
-    /// Its nice value.
+    /// The nice value.
     pub nice: i32,
-    /// How many threads it has.
+    /// The number of threads.
     pub threads: u32,
-    /// When it was started, in clock ticks since boot.
+    /// The start, in clock ticks since boot.
     pub start_time: u64,
 }
 
 impl<'a> Stat<'a> {
-    /// Reads a line; `None` for one that the kernel did not write. The name is in parentheses and may hold anything,
-    /// parentheses included; fields 3 to 6, 19, 20 and 22 follow it.
+    /// Parses a line; `None` for one that the kernel did not write. The name is in parentheses and may hold
+    /// anything, parentheses included; fields 3 to 6, 19, 20 and 22 follow it.
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
         let (head, rest) = line.rsplit_once(')')?;
@@ -51,8 +52,8 @@ impl<'a> Stat<'a> {
         })
     }
 
-    /// Whether not all of the process has ended. State Z alone is a process whose main thread has ended: while it has
-    /// another thread it holds its locks and ports, and takes signals.
+    /// Returns whether any thread of the process is left. State Z alone is a process whose main thread has
+    /// ended: while another thread lives, it holds its locks and ports, and takes signals.
     #[must_use]
     pub const fn is_alive(&self) -> bool {
         match self.state {
@@ -62,7 +63,7 @@ impl<'a> Stat<'a> {
         }
     }
 
-    /// Whether a signal or a debugger stopped the process.
+    /// Returns whether a signal or a debugger stopped the process.
     #[must_use]
     pub const fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')
@@ -73,17 +74,18 @@ impl<'a> Stat<'a> {
 pub struct StatLine([u8; 2048], usize);
 
 impl StatLine {
-    /// Reads the line of a process.
+    /// Reads the line of `pid`.
     ///
     /// # Errors
-    /// When there is none, or it can't be read, such as for lack of a descriptor ([`is_gone`] tells which).
+    /// When there is no such process, or the file can't be read, such as for lack of a descriptor
+    /// ([`is_gone`] tells which).
     pub fn read(pid: i32) -> io::Result<Self> {
         let mut line = Self([0; 2048], 0);
         line.1 = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut line.0))?;
         Ok(line)
     }
 
-    /// The line; bytes that are no text are replaced.
+    /// Returns the line as text; invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(self.0.get(..self.1).unwrap_or_default())
@@ -96,7 +98,8 @@ impl std::fmt::Debug for StatLine {
     }
 }
 
-/// Whether an error says that there is no such process; ESRCH comes when it ends between opening and reading.
+/// Returns whether an error says that there is no such process; ESRCH comes when it ends between open and
+/// read.
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
@@ -111,12 +114,13 @@ pub fn pids() -> io::Result<impl Iterator<Item = i32>> {
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
-/// Returns the directory in which the kernel shows what a process has in memory: descriptors, environment, arguments. That
-/// of its main thread, or where that has ended of another one, since the first has let go of all of it.
+/// Returns the directory in which the kernel shows the memory of a process: descriptors, environment,
+/// arguments. This is the main thread's, or another thread's where the main thread has ended and let go of
+/// them.
 #[must_use]
 pub fn memory_of(pid: i32) -> PathBuf {
     let main = PathBuf::from(format!("/proc/{pid}"));
-    // Its program is the cheapest of these to ask for; a thread of the kernel has none either.
+    // `exe` is the cheapest of these files to read; kernel threads have none either.
     let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
     if has_memory(&main) {
         return main;
@@ -125,7 +129,7 @@ pub fn memory_of(pid: i32) -> PathBuf {
     threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
 }
 
-/// Returns the arguments of a process; none when it is gone, or may not be read.
+/// Returns the arguments of a process; none when it is gone or may not be read.
 #[must_use]
 pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
     words(pid, "cmdline")

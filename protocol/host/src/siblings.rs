@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 /// Finds a program of gob by its file name.
 ///
 /// # Errors
-/// The directories in which it is not.
+/// The directories that were searched.
 pub fn find(name: &str) -> Result<PathBuf, Vec<PathBuf>> {
     let exe = std::env::current_exe().ok();
     find_in(name, &places(exe.as_deref(), |name| std::env::var_os(name)))
 }
 
-/// Returns the directories in which gob's programs are looked for before PATH.
+/// Returns the directories that are searched for gob's programs before PATH.
 #[must_use]
 pub fn own_places() -> Vec<PathBuf> {
     before_path(std::env::current_exe().ok().as_deref(), |name| std::env::var_os(name))
 }
 
-/// Whether there is a program at a path that this user may execute.
+/// Returns whether this user may execute a program at `path`.
 #[must_use]
 pub fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
@@ -46,7 +46,7 @@ fn before_path(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Ve
 fn places(exe: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let mut places = before_path(exe, &var);
     let path = var("PATH").unwrap_or_default();
-    // A relative entry would mean another program in every directory.
+    // A relative entry would name another program in every working directory.
     places.extend(std::env::split_paths(&path).filter(|dir| dir.is_absolute()));
     places
 }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_executed() {
+    fn a_file_that_cannot_be_executed_is_no_program() {
         assert_eq!(find_in("sh", &["/etc".into(), "/bin".into()]), Ok("/bin/sh".into()));
         assert_eq!(find_in("passwd", &["/etc".into()]), Err(vec!["/etc".into()]));
     }

@@ -1,15 +1,17 @@
-//! Braces that are probably meant as a placeholder and are none: a slip stays as it is, and the worker is given it word for word.
+//! Finds braces that were probably meant as a placeholder and are none: the worker would receive the slip
+//! word for word.
 
 use super::{Config, Problem, shown};
 use crate::kind::{Check, Kind};
 use crate::suggest::nearest;
 
-/// What is replaced in the texts of a kind.
+/// The placeholders that the texts of a kind may hold.
 pub const PLACEHOLDERS: [&str; 8] =
     ["graph", "graph_dir", "name", "root_dir", "data_dir", "owner", "port", "socket"];
 
 impl Config {
-    /// Words in braces that are near a placeholder, each with its file. They are no error: all other braces stay as they are.
+    /// Returns words in braces that resemble a placeholder, each with its file. They are no error: all other
+    /// braces stay as they are.
     #[must_use]
     pub fn doubtful_braces(&self) -> Vec<(String, Problem)> {
         let kinds = self.kinds.iter().map(|(name, kind)| (shown::prefix("kind", name), kind.clone()));
@@ -20,7 +22,7 @@ impl Config {
         let mut all: Vec<(String, Problem)> = Vec::new();
         for (table, kind) in kinds.chain(graphs) {
             for (key, text) in texts(&table, &kind) {
-                // Of a graph only what is said there: its kind's are told at the kind.
+                // A graph reports only its own settings; its kind reports the others.
                 let told = words(text).filter_map(|word| {
                     let near = nearest(word, PLACEHOLDERS)?;
                     let message =
@@ -36,7 +38,7 @@ impl Config {
     }
 }
 
-/// The texts in which placeholders are replaced, by their keys.
+/// Returns the texts in which placeholders are replaced, by their keys.
 fn texts<'k>(table: &str, kind: &'k Kind) -> Vec<(String, &'k str)> {
     let key = |name: &str| format!("{table}.{name}");
     let mut all: Vec<(String, &str)> =
@@ -56,7 +58,7 @@ fn texts<'k>(table: &str, kind: &'k Kind) -> Vec<(String, &'k str)> {
     all
 }
 
-/// The words in braces that are no placeholder.
+/// Returns the words in braces that are no placeholder.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let inner = text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
     let is_word = |word: &&str| {

@@ -1,5 +1,5 @@
-//! One file of the configuration on its way from text to parts: first its kinds, then, when those of all files are known, what
-//! refers to them.
+//! One file of the configuration on its way from text to parts: first its kinds; its references once the
+//! kinds of all files are known.
 
 use super::files::{Examined, FileText, Parts, base};
 use super::overrides::{Overrides, uses};
@@ -13,16 +13,16 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-/// The tables and keys of which there is one in all files.
+/// Tables and keys that may stand in one file only.
 const SINGLE: [&str; 4] = ["default_kind", "force_owners", "restart", "logs"];
 
-/// A file that is being read.
+/// A file during its reading.
 pub(super) struct Document<'t> {
     pub(super) path: Arc<str>,
     pub(super) parts: Parts,
     root: Spanned<DeTable<'t>>,
     reader: Reader<'t>,
-    /// Lines that are no TOML.
+    /// Lines that are not TOML.
     broken: Vec<u32>,
     unknown: bool,
 }
@@ -59,7 +59,8 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// Reads all that refers to nothing. `said` are the tables of the files before this one, and where they stand.
+    /// Reads everything that refers to nothing else. `said` holds the tables of the earlier files, and where
+    /// they stand.
     pub(super) fn read_kinds(&mut self, said: &mut BTreeMap<String, String>) {
         let Self { root, reader, parts, path, .. } = self;
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
@@ -87,25 +88,25 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// Reads what refers to kinds. `pool` has those of all files.
+    /// Reads everything that refers to kinds. `pool` holds the kinds of all files.
     pub(super) fn read_graphs(&mut self, pool: &Config) {
         let Self { root, reader, parts, .. } = self;
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         let known = |text: &str| known_kind(&pool.kinds, text);
         parts.default_kind = reader.parsed(&root, "default_kind", known);
         let default_kind = parts.default_kind.as_deref().unwrap_or(&pool.default_kind);
-        // What is said of a graph has to fit its kind, which may be that one.
+        // The settings of a graph must fit its kind, which may be that one.
         if let Some(graphs) = reader.section(&root, "graph") {
             reader.graphs(&graphs, &pool.kinds, default_kind, &mut parts.graphs);
         }
     }
 
-    /// What came of it.
+    /// Returns the parts and the problems of the file.
     pub(super) fn finish(self) -> Examined {
         let Self { path, mut parts, root, reader, broken, unknown } = self;
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         let mut problems = reader.problems;
-        // What follows from a line that is no TOML is no second problem.
+        // Problems that follow from a line that is not TOML are not reported a second time.
         let first = |problem: &Problem| problem.message.starts_with(duplicate::TWICE);
         problems
             .retain(|problem| problem.key.is_empty() || first(problem) || !broken.contains(&problem.line));
@@ -121,7 +122,8 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The kinds and graphs of a file and what else is there once, by their keys, and where they stand.
+/// Returns the kinds, the graphs and the other tables of a file that may stand once, by their keys, with
+/// their places.
 fn tables(root: &Section<'_, '_>) -> Vec<(String, usize)> {
     let mut all = Vec::new();
     for (key, item) in root.table {
@@ -188,8 +190,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A check of the port that the worker was given needs a worker that is given one. Where the section says nothing of the
-    /// check, what takes the port away is wrong.
+    /// Refuses a check of the given port where the worker is given none. Where the section has no check, the
+    /// problem is the setting that takes the port away.
     fn given_port(&mut self, section: &Section<'_, 't>, kind: &Kind) {
         if kind.command.is_empty() || uses(kind, "{port}") {
             return;
@@ -224,7 +226,7 @@ fn known_kind(kinds: &BTreeMap<String, Kind>, text: &str) -> Result<String, Stri
     })
 }
 
-/// An owner that may be given a right; `unknown` is nobody.
+/// Parses an owner that may be given a right; `unknown` may not.
 fn force_owner(text: &str) -> Result<Owner, String> {
     let owner = Owner::new(text).map_err(|e| e.to_string())?;
     if owner.is_unknown() {

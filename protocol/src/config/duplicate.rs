@@ -1,34 +1,35 @@
-//! A key that stands twice in one table of a file: its name, and where it stands first. The parser tells the second place alone.
+//! A key that stands twice in one table of a file: its name, and its first place. The parser tells only the
+//! second place.
 
 use super::shown::prefix;
 use std::ops::Range;
 use toml::de::{DeTable, Error};
 
-/// How a problem of this kind begins.
+/// The beginning of the message of such a problem.
 pub(super) const TWICE: &str = "it stands";
 
 /// A key that stands twice.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Twice {
-    /// Its key, dotted.
+    /// The key, dotted.
     pub(super) key: String,
-    /// The byte where it stands first.
+    /// The byte of its first place.
     pub(super) first: usize,
 }
 
-/// What an error tells of, if it is such a key.
+/// Returns the key that an error is about, if it is a key that stands twice.
 pub(super) fn find(root: &DeTable<'_>, text: &str, error: &Error) -> Option<Twice> {
     let at = error.span().filter(|_| error.message() == "duplicate key")?.start;
     let mut keys = Vec::new();
     collect(root, "", &(0..0), &mut keys);
     let own = text.get(error.span()?)?;
-    // Of a table whose header stands twice, the later one is kept.
+    // The parser keeps the later table of two with the same header.
     if let Some(header) = keys.iter().find(|key| key.span.start == at) {
         let first = first_header(text, at);
         return Some(Twice { key: header.dotted.clone(), first: first.unwrap_or(at) });
     }
     let before = keys.into_iter().filter(|key| {
-        // What stands in braces that are closed before is of another table.
+        // A table in braces that closes before `at` is another table.
         let inline = key.table.contains(&key.span.start) && key.table.end <= at;
         key.span.start < at && !inline && text.get(key.span.clone()) == Some(own)
     });
@@ -38,7 +39,7 @@ pub(super) fn find(root: &DeTable<'_>, text: &str, error: &Error) -> Option<Twic
 struct Key {
     dotted: String,
     span: Range<usize>,
-    /// Of the value that it stands in: a table's header, or all of a table in braces.
+    /// The range of the table that holds the value: its header, or all of a table in braces.
     table: Range<usize>,
 }
 
@@ -52,7 +53,7 @@ fn collect(table: &DeTable<'_>, dotted: &str, span: &Range<usize>, into: &mut Ve
     }
 }
 
-/// Where the line that `at` is in stands for the first time, word for word.
+/// Returns the first line that equals the line around `at`, word for word.
 fn first_header(text: &str, at: usize) -> Option<usize> {
     let begin = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
     let line = text.get(begin..)?.lines().next()?.trim();

@@ -1,7 +1,7 @@
 //! The files of a configuration: `config.toml` first, then those of `config.d` by name.
 //!
-//! Each file is refused alone. A kind, a graph, `default_kind`, `[restart]` and `[logs]` stand in one file each; what a later file
-//! says again is a problem of that file. References go across files, also to what stands in a file that is refused.
+//! Each file is refused alone. A kind, a graph, `default_kind`, `[restart]` and `[logs]` may stand in one
+//! file only; a second one is a problem of the later file. References go across files, refused ones included.
 
 use super::document::Document;
 use super::overrides::{Overrides, RestartOverrides};
@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 /// The directory of more files, beside `config.toml`.
 pub const CONFIG_DIR: &str = "config.d";
-/// Most files that are read of it.
+/// Limits how many files of `config.d` are read.
 pub const MAX_CONFIG_FILES: usize = 64;
-/// Most bytes of all files together.
+/// Limits the bytes of all files together.
 pub const MAX_ALL_CONFIG_BYTES: u64 = 4 << 20;
 
 /// One file as it was read.
@@ -24,29 +24,29 @@ pub const MAX_ALL_CONFIG_BYTES: u64 = 4 << 20;
 pub struct FileText {
     /// Its path, for people.
     pub path: String,
-    /// Its text; none where it could not be read.
+    /// Its text; `None` where it could not be read.
     pub text: Option<String>,
-    /// Why it may not be used, whatever it says.
+    /// A reason to refuse the file, whatever its text.
     pub refused: Option<String>,
-    /// While it can't be read it may say something of every graph: it is `config.toml`.
+    /// The file is `config.toml`: while it can't be read it may concern every graph.
     pub is_main: bool,
 }
 
 impl FileText {
-    /// A `config.toml` that was read and may be used.
+    /// Returns a `config.toml` that was read and may be used.
     #[must_use]
     pub fn read(path: impl Into<String>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: Some(text.into()), refused: None, is_main: true }
     }
 
-    /// A `config.toml` that can't be read at all.
+    /// Returns a `config.toml` that can't be read at all.
     #[must_use]
     pub fn unread(path: impl Into<String>, why: impl Into<String>) -> Self {
         Self { path: path.into(), text: None, refused: Some(why.into()), is_main: true }
     }
 }
 
-/// What a file says, before it is laid over the defaults.
+/// The settings of one file, before they are laid over the defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Parts {
     pub(super) default_kind: Option<String>,
@@ -64,11 +64,11 @@ pub(super) struct Examined {
     pub(super) path: Arc<str>,
     pub(super) parts: Parts,
     pub(super) problems: Vec<Problem>,
-    /// The kind that it names for graphs without one, whether there is such a kind or not.
+    /// The kind for graphs without one that the file names, existing or not.
     pub(super) default_kind: Option<String>,
-    /// The graphs and kinds that it says something about.
+    /// The graphs and kinds that the file mentions.
     pub(super) named: Vec<String>,
-    /// Nothing is known of it, and it may say something about every graph.
+    /// The file could not be read and may concern every graph.
     pub(super) unknown: bool,
 }
 
@@ -79,7 +79,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Judges the files. `home` is what `~/` stands for. The first one is `config.toml`, if there is one.
+    /// Judges the files; `home` replaces `~/`. The first file is `config.toml`, if there is one.
     #[must_use]
     pub fn of(files: &[FileText], home: Option<&str>) -> Self {
         let mut documents: Vec<Document<'_>> = files.iter().map(|file| Document::parse(file, home)).collect();
@@ -94,13 +94,14 @@ impl Reading {
         Self { files: documents.into_iter().map(Document::finish).collect() }
     }
 
-    /// A configuration of which nothing could be found out.
+    /// Returns a configuration whose files could not be found out.
     #[must_use]
     pub fn unread(path: impl Into<String>, why: impl Into<String>) -> Self {
         Self::of(&[FileText::unread(path, why)], None)
     }
 
-    /// Has each root directory replaced, by its real path say. A file with one that can't be is refused.
+    /// Replaces each root directory by `resolve`, such as its real path. A file with a root that can't be
+    /// resolved is refused.
     pub fn resolve_roots(&mut self, mut resolve: impl FnMut(&str) -> Result<String, String>) {
         for file in &mut self.files {
             let Parts { kinds, graphs, found, .. } = &mut file.parts;
@@ -126,8 +127,8 @@ impl Reading {
         }
     }
 
-    /// What holds from now on, and the files that are refused. Of a refused file that was in force `before`, what it said then
-    /// still is.
+    /// Returns the configuration in effect and the refused files. A refused file that was in force in
+    /// `before` keeps its earlier settings.
     #[must_use]
     pub fn settle(self, before: &Config) -> (Config, Vec<Rejected>) {
         let (mut rejected, mut files) = (Vec::new(), Vec::new());
@@ -150,26 +151,27 @@ impl Reading {
         }
         let mut config = assemble(files.iter().map(|(path, parts)| (&**parts, path)));
         if let Some(kind) = default_kind {
-            // A graph of that kind must not come up as one of another.
+            // A graph of the missing kind must not come up as one of another.
             config.default_kind = kind;
         }
         config.files = files;
         (config, rejected)
     }
 
-    /// Everything that the files say, refused ones too: no worker is to be started by it; more that is wrong can be found in it.
+    /// Returns all settings, those of refused files too. No worker may be started from it; it serves to find
+    /// more problems.
     #[must_use]
     pub fn whole(&self) -> Config {
         assemble(self.files.iter().map(|file| (&file.parts, &file.path)))
     }
 
-    /// The paths of all files, in the order in which they count.
+    /// Returns the paths of all files, in order of precedence.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| &*file.path)
     }
 }
 
-/// Lays what files say over the defaults. What an earlier one says goes before.
+/// Lays the files over the defaults. An earlier file wins.
 fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) -> Config {
     let mut config = Config::default();
     for (parts, _) in files.clone() {
@@ -209,7 +211,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
     config
 }
 
-/// The built-in kind, where a kind of this name begins from it.
+/// Returns the built-in kind, where a kind of this name begins from it.
 pub(super) fn base(name: &str) -> Option<Kind> {
     (name == BUILT_IN).then(Kind::graph)
 }

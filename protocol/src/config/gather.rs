@@ -1,4 +1,5 @@
-//! Which files a configuration is made of, and which of them may be used. The disk is reached by who has one.
+//! Gathers the files of a configuration and decides which of them may be used. A [`ConfigDisk`] does the
+//! reading.
 
 use super::files::{CONFIG_DIR, FileText, MAX_ALL_CONFIG_BYTES};
 use super::trust::{FileFacts, MAX_CONFIG_BYTES, dir_refusal, file_names, refusal, text_of};
@@ -6,15 +7,16 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where files are read.
+/// Access to the files.
 pub trait ConfigDisk {
-    /// Opens a file without waiting for a writer. The bytes of a regular one, [`MAX_CONFIG_BYTES`] and one more at most.
+    /// Opens a file without waiting for a writer, and reads at most [`MAX_CONFIG_BYTES`] and one more byte of
+    /// a regular file.
     ///
     /// # Errors
     /// As open(2) and read(2).
     fn read(&self, path: &Path) -> io::Result<(FileFacts, Vec<u8>)>;
 
-    /// Returns where a symbolic link leads, if there is one.
+    /// Returns the target of a symbolic link, if `path` is one.
     fn link(&self, path: &Path) -> Option<PathBuf>;
 
     /// Lists the names in a directory; a few thousand are enough.
@@ -24,7 +26,8 @@ pub trait ConfigDisk {
     fn list(&self, dir: &Path) -> io::Result<(FileFacts, Vec<OsString>)>;
 }
 
-/// Reads `config.toml` and what is in `config.d` beside it. `is_needed`: somebody named the file, so that it has to be there.
+/// Reads `config.toml` and the files of `config.d` beside it. `is_needed`: the user named the file, so that
+/// it must exist.
 pub fn gather(path: &Path, is_needed: bool, me: u32, disk: &impl ConfigDisk) -> Vec<FileText> {
     let mut files: Vec<FileText> = file(path, is_needed, me, disk).into_iter().collect();
     let dir = path.parent().unwrap_or(Path::new("/")).join(CONFIG_DIR);
@@ -83,7 +86,7 @@ fn file(path: &Path, is_needed: bool, me: u32, disk: &impl ConfigDisk) -> Option
         return unread(format!("it has more than {MAX_CONFIG_BYTES} bytes"));
     }
     match text_of(bytes) {
-        // What others may write is not used, but it tells what it is about.
+        // The text of a file that others may write is not used, but it tells which graphs the file concerns.
         Ok(text) if facts.is_file && facts.len <= MAX_CONFIG_BYTES => {
             Some(FileText { refused: why, ..FileText::read(path.to_string_lossy(), text) })
         }
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// Files by their paths; `None` where a link leads nowhere.
+    /// Files by their paths; `None` where a link has no target.
     #[derive(Default)]
     struct Disk(BTreeMap<&'static str, Option<(u32, &'static [u8])>>, u32);
 
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_named_or_linked_has_to_be_there() {
+    fn a_named_or_linked_file_must_exist() {
         assert!(all(&Disk::default(), false).is_empty());
         let want = "it is not there, and GOB_CONFIG names it";
         assert_eq!(all(&Disk::default(), true), [entry("/c/config.toml", false, want)]);

@@ -6,7 +6,7 @@ use crate::kind::RLIMITS;
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
 
-/// The limits that count other things than bytes.
+/// Limits whose unit is not bytes.
 const COUNTS: [&str; 3] = ["cpu", "nofile", "nproc"];
 
 impl<'t> Reader<'t> {
@@ -26,7 +26,7 @@ impl<'t> Reader<'t> {
             let value = if item.get_ref().is_str() && !COUNTS.contains(&name) {
                 self.parsed(&limits, name, size_bytes)
             } else {
-                // No core files at all is the one limit of nothing that a program lives with.
+                // A program can live with a limit of zero only for core files.
                 self.count(&limits, name, u64::from(name != "core")..=1 << 50)
             };
             all.extend(value.map(|value| (name.to_owned(), value)));

@@ -1,4 +1,5 @@
-//! `liveness` of a kind: a word or a table as `readiness` is, which takes from it what it does not say itself.
+//! `liveness` of a kind: a word or a table as `readiness` is, which takes from `readiness` the values that it
+//! does not set.
 
 use super::overrides::{set, uses};
 use super::reader::{Reader, Section, one_of};
@@ -6,7 +7,7 @@ use super::readiness::{TYPES, Type};
 use super::scalar::duration_ms;
 use crate::kind::{Check, HttpPort, Kind, Liveness, LogStream};
 
-/// What was written of it.
+/// The liveness settings of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct LivenessOverrides {
     look: Option<Look>,
@@ -15,11 +16,11 @@ pub(super) struct LivenessOverrides {
     failures: Option<u32>,
     successes: Option<u32>,
     restart: Option<bool>,
-    /// A table without a type says how the check that there is, or else that of readiness, is to be used.
+    /// A table without a type says how to use the existing check, or else that of readiness.
     any_type: bool,
 }
 
-/// What is looked at; what is absent is as readiness has it.
+/// The check as far as the table sets it; readiness supplies the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Look {
     None,
@@ -32,7 +33,7 @@ enum Look {
 }
 
 impl Look {
-    /// The whole check; `None` where neither it nor readiness says enough.
+    /// Returns the whole check; `None` where neither the table nor readiness says enough.
     fn check(&self, kind: &Kind) -> Option<Check> {
         Some(match (self, &kind.readiness.check) {
             (Self::None, _) => Check::None,
@@ -158,8 +159,9 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Refuses what neither it nor readiness says enough of. What comes once and no more does not count, for nobody would be well
-    /// for longer than a few intervals. `looked_at`: the kind had a check before this one.
+    /// Refuses a check that neither the table nor readiness completes. A check that passes only once does not
+    /// count: no worker would stay well for longer than a few intervals. `looked_at`: the kind had a check
+    /// before this one.
     pub(super) fn lively(
         &mut self,
         section: &Section<'_, 't>,
@@ -194,7 +196,7 @@ const HTTP: &str = "type = \"http\"";
 const CONNECT: &str = "address = \"127.0.0.1:{port}\"";
 const LINE: &str = "pattern = \"^alive\"";
 
-/// What can be looked at again and again where readiness can't.
+/// Names checks that can be repeated where the one of readiness can't.
 const fn another(ready: &Check) -> &'static str {
     match ready {
         Check::Handshake => "type = \"connect\", address = \"unix:{socket}\"",
@@ -205,7 +207,7 @@ const fn another(ready: &Check) -> &'static str {
     }
 }
 
-/// A type of which nothing more was said.
+/// Returns a type without any further settings.
 const fn bare(found: Type) -> Look {
     match found {
         Type::None => Look::None,

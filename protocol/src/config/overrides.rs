@@ -1,20 +1,20 @@
-//! What a kind's or a graph's table says: each value there or not, so that it can be laid over what it goes without.
+//! The settings of a kind's or a graph's table: each may be absent, so that it can be laid over a base.
 
 use super::liveness::LivenessOverrides;
 use crate::kind::{Check, GraphDirEncoding, HttpPort, Kind, OnLastLease, Orphans, RestartOn, RestartPolicy};
 use std::collections::BTreeMap;
 
-/// What was written of a kind.
+/// The settings of one table of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Overrides {
     pub(super) command: Option<Vec<String>>,
     pub(super) root_dir: Option<String>,
     pub(super) cwd: Option<String>,
-    /// Laid over variable by variable.
+    /// Laid over the base variable by variable.
     pub(super) env: BTreeMap<String, String>,
     pub(super) pass_env: Option<Vec<String>>,
     pub(super) check: Option<Check>,
-    /// The check is `http` and says nothing of its port.
+    /// The check is `http` and does not set its port.
     pub(super) any_port: bool,
     pub(super) ready_timeout_ms: Option<u64>,
     pub(super) stop_http: Option<String>,
@@ -28,18 +28,18 @@ pub(super) struct Overrides {
     pub(super) autostart: Option<bool>,
     pub(super) liveness: LivenessOverrides,
     pub(super) idle_stop_ms: Option<u64>,
-    /// Laid over limit by limit.
+    /// Laid over the base limit by limit.
     pub(super) rlimits: BTreeMap<String, u64>,
     pub(super) port: Option<u16>,
     pub(super) scheme: Option<String>,
     pub(super) lock_file: Option<String>,
     pub(super) graph_dir_encoding: Option<GraphDirEncoding>,
-    /// Laid over owner by owner.
+    /// Laid over the base owner by owner.
     pub(super) owners: BTreeMap<String, String>,
     pub(super) orphans: Option<Orphans>,
 }
 
-/// What was written of a restart policy.
+/// The settings of a restart policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct RestartOverrides {
     pub(super) on: Option<RestartOn>,
@@ -58,7 +58,7 @@ impl RestartOverrides {
 }
 
 impl Overrides {
-    /// Lays what was written over a kind.
+    /// Lays these settings over a kind.
     pub(super) fn lay_over(&self, kind: &mut Kind) {
         set(&mut kind.command, self.command.clone());
         kind.port = self.port.or(kind.port);
@@ -68,7 +68,7 @@ impl Overrides {
         set(&mut kind.pass_env, self.pass_env.clone());
         set(&mut kind.readiness.check, self.check.clone());
         if self.any_port && (kind.port.is_some() || uses(kind, "{port}")) {
-            // A worker that is given a port listens on that one.
+            // A worker that is given a port listens on that port.
             if let Check::Http { port, .. } = &mut kind.readiness.check {
                 *port = HttpPort::Given;
             }
@@ -95,7 +95,7 @@ impl Overrides {
     }
 }
 
-/// Whether a placeholder stands in what a worker of this kind is given.
+/// Returns whether a placeholder occurs in the texts that a worker of this kind is given.
 pub(super) fn uses(kind: &Kind, placeholder: &str) -> bool {
     kind.command.iter().chain(kind.env.values()).any(|text| text.contains(placeholder))
 }

@@ -1,10 +1,10 @@
-//! What is wrong in a configuration, and where.
+//! Problems of a configuration, with their places.
 
 use super::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// Its line, from 1; 0 where it is the whole file.
@@ -13,19 +13,19 @@ pub struct Problem {
     pub column: u32,
     /// The key, such as `kind.logseq.stop.grace`; empty where there is none.
     pub key: String,
-    /// What is wrong with it, in a sentence.
+    /// The problem, in a sentence.
     pub message: String,
 }
 
 impl Problem {
-    /// Something that is wrong with the file as a whole.
+    /// Returns a problem of the file as a whole.
     #[must_use]
     pub fn whole(message: impl Into<String>) -> Self {
         Self { line: 0, column: 0, key: String::new(), message: message.into() }
     }
 }
 
-/// As `config.toml:12:3: kind.x.stop.grace: …` has it, without the file.
+/// Writes the problem as `config.toml:12:3: kind.x.stop.grace: …`, without the file.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line > 0 {
@@ -38,28 +38,28 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a file of the configuration is not used: everything that is wrong with it.
+/// A file of the configuration that is not used, with all its problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// The file.
     pub path: String,
     /// At least one.
     pub problems: Vec<Problem>,
-    /// The graphs and kinds that it says something about, as `graph.NAME` and `kind.NAME`.
+    /// The graphs and kinds that the file mentions, as `graph.NAME` and `kind.NAME`.
     pub named: Vec<String>,
-    /// Nothing of it could be read, so that it may say something about each.
+    /// The file could not be read, so that it may concern every graph.
     pub unknown: bool,
 }
 
 impl Rejected {
-    /// Whether the file says something of this graph or of this kind, which then can't be had without it.
+    /// Returns whether the file mentions this graph or this kind, which then can't be used without it.
     #[must_use]
     pub fn says_something_of(&self, graph: &str, kind: &str) -> bool {
         let (graph, kind) = (shown::prefix("graph", graph), shown::prefix("kind", kind));
         self.unknown || self.named.iter().any(|named| *named == graph || *named == kind)
     }
 
-    /// The details of `config-invalid` (PROTOCOL 10): the first file, and what is wrong with each.
+    /// Returns the details of `config-invalid` (PROTOCOL 10): the first file, and the problems of each.
     #[must_use]
     pub fn details(all: &[&Self]) -> serde_json::Value {
         let path = all.first().map(|file| file.path.as_str()).unwrap_or_default();
@@ -67,7 +67,7 @@ impl Rejected {
         serde_json::json!({"path": path, "errors": errors})
     }
 
-    /// The first problem with its place.
+    /// Returns the first problem with its place.
     #[must_use]
     pub fn first(&self) -> String {
         self.problems.first().map(ToString::to_string).unwrap_or_default()
@@ -80,7 +80,7 @@ impl Rejected {
     }
 }
 
-/// As the first problem has it, with its file; and how many more there are.
+/// Writes the first problem with its file, and how many more there are.
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.problems.first() else { return f.write_str(&self.path) };
@@ -106,7 +106,7 @@ impl<'t> Places<'t> {
         Self { text, lines: std::iter::once(0).chain(ends).collect() }
     }
 
-    /// Line and column of a byte, both from 1.
+    /// Returns line and column of a byte, both from 1.
     pub(super) fn of(&self, at: usize) -> (u32, u32) {
         let line = self.lines.partition_point(|begin| *begin <= at).max(1);
         let begin = self.lines.get(line - 1).copied().unwrap_or(0);

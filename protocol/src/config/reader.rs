@@ -1,4 +1,4 @@
-//! Walks through a parsed TOML document and notes everything that is wrong on the way, instead of ending at the first.
+//! Walks through a parsed TOML document and notes every problem on the way instead of ending at the first.
 
 use super::problem::{Places, Problem};
 use super::scalar::expand_home;
@@ -12,25 +12,25 @@ use toml::de::{DeTable, DeValue};
 /// A value and where it stands.
 pub(super) type Item<'a, 't> = &'a Spanned<DeValue<'t>>;
 
-/// What was found out so far.
+/// The problems and places found so far.
 pub(super) struct Reader<'t> {
     places: Places<'t>,
     home: Option<&'t str>,
     pub(super) problems: Vec<Problem>,
-    /// Line and column of each value that was read, by its key.
+    /// Line and column of each value, by its key.
     pub(super) found: BTreeMap<String, (u32, u32)>,
 }
 
 /// A table of the document.
 pub(super) struct Section<'a, 't> {
     pub(super) table: &'a DeTable<'t>,
-    /// Its key, dotted; empty for the document.
+    /// The key of the table, dotted; empty for the document.
     pub(super) key: String,
     pub(super) span: Range<usize>,
 }
 
 impl<'a, 't> Section<'a, 't> {
-    /// The key of something in it, as TOML would have it.
+    /// Returns the key of an entry of this table, as TOML spells it.
     pub(super) fn key_of(&self, name: &str) -> String {
         prefix(&self.key, name)
     }
@@ -51,12 +51,12 @@ impl<'t> Reader<'t> {
         self.problems.push(Problem { line, column, key: key.into(), message: message.into() });
     }
 
-    /// Line and column of a byte.
+    /// Returns line and column of a byte.
     pub(super) fn place(&self, at: usize) -> (u32, u32) {
         self.places.of(at)
     }
 
-    /// Notes where a value was found.
+    /// Notes the place of a value.
     pub(super) fn found(&mut self, key: impl Into<String>, at: usize) {
         let place = self.places.of(at);
         self.found.insert(key.into(), place);
@@ -67,8 +67,8 @@ impl<'t> Reader<'t> {
         self.problem(item.span().start, key, message);
     }
 
-    /// Refuses every key of a section that is not known, naming the nearest one that is, and those that this version
-    /// does not do yet.
+    /// Refuses every unknown key of a section, naming the nearest known one, and every key of a later
+    /// version.
     pub(super) fn only(&mut self, section: &Section<'_, '_>, known: &[&str], later: &[&str]) {
         for (key, _) in section.table {
             let (at, name) = (key.span().start, key.get_ref().as_ref());
@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A value as a table.
+    /// Reads a value as a table.
     pub(super) fn as_section<'a>(&mut self, item: Item<'a, 't>, key: String) -> Option<Section<'a, 't>> {
         match item.get_ref().as_table() {
             Some(table) => Some(Section { table, key, span: item.span() }),
@@ -98,12 +98,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A table in a section.
+    /// Reads a table in a section.
     pub(super) fn section<'a>(&mut self, of: &Section<'a, 't>, name: &str) -> Option<Section<'a, 't>> {
         self.as_section(of.get(name)?, of.key_of(name))
     }
 
-    /// A text that `parse` understands.
+    /// Reads a text that `parse` accepts.
     pub(super) fn parsed<T>(
         &mut self,
         section: &Section<'_, 't>,
@@ -137,12 +137,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Any text.
+    /// Reads any text.
     pub(super) fn text(&mut self, section: &Section<'_, 't>, name: &str) -> Option<String> {
         self.parsed(section, name, |text| Ok(text.to_owned()))
     }
 
-    /// One of some words.
+    /// Reads one of some words.
     pub(super) fn word<T: Copy>(
         &mut self,
         section: &Section<'_, 't>,
@@ -152,13 +152,13 @@ impl<'t> Reader<'t> {
         self.parsed(section, name, |text| one_of(text, words))
     }
 
-    /// A path in which `~/` is the home directory.
+    /// Reads a path in which `~/` is the home directory.
     pub(super) fn path(&mut self, section: &Section<'_, 't>, name: &str) -> Option<String> {
         let home = self.home;
         self.parsed(section, name, |text| expand_home(text, home))
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(super) fn flag(&mut self, section: &Section<'_, 't>, name: &str) -> Option<bool> {
         let (item, key) = (section.get(name)?, section.key_of(name));
         match item.get_ref().as_bool() {
@@ -173,7 +173,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A whole number within bounds.
+    /// Reads a whole number within bounds.
     pub(super) fn number(
         &mut self,
         section: &Section<'_, 't>,
@@ -184,7 +184,7 @@ impl<'t> Reader<'t> {
         self.count(section, name, bounds).and_then(|number| u32::try_from(number).ok())
     }
 
-    /// A whole number within bounds that may be large.
+    /// Reads a whole number within bounds, which may be large.
     pub(super) fn count(
         &mut self,
         section: &Section<'_, 't>,
@@ -211,7 +211,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A list of texts, each of which `parse` understands.
+    /// Reads a list of texts, each of which `parse` accepts.
     pub(super) fn texts<T>(
         &mut self,
         section: &Section<'_, 't>,
@@ -229,13 +229,13 @@ impl<'t> Reader<'t> {
         values.into_iter().collect()
     }
 
-    /// The home directory.
+    /// Returns the home directory.
     pub(super) const fn home(&self) -> Option<&'t str> {
         self.home
     }
 }
 
-/// The value of a word.
+/// Returns the value of a word.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| {

@@ -1,11 +1,11 @@
-//! `readiness` of a kind: a word, or a table of which each type has keys of its own. `liveness` has the same types.
+//! `readiness` of a kind: a word, or a table; each type has keys of its own. `liveness` has the same types.
 
 use super::overrides::Overrides;
 use super::reader::{Item, Reader, Section, one_of};
 use super::scalar::{address, duration_ms, http_path};
 use crate::kind::{Check, HttpPort, LogStream};
 
-/// What readiness and liveness are seen by.
+/// The types of checks for readiness and liveness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     None,
@@ -28,7 +28,7 @@ pub(super) const TYPES: [(&str, Type); 7] = [
 ];
 
 impl Type {
-    /// The keys that only this type has.
+    /// Returns the keys that only this type has.
     const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::None | Self::Handshake | Self::Notify => &[],
@@ -70,7 +70,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A word is enough for a type that needs to know nothing else.
+    /// Reads a type without settings, written as a word.
     fn readiness_word(&mut self, found: Type, item: Item<'_, 't>, key: &str, into: &mut Overrides) {
         let lacking = match found {
             Type::None => return into.check = Some(Check::None),
@@ -159,7 +159,7 @@ impl<'t> Reader<'t> {
         self.word(table, "stream", &[("stdout", LogStream::Stdout), ("stderr", LogStream::Stderr)])
     }
 
-    /// A number, `"discover"`, or `"{port}"` for the one that the worker was given.
+    /// Reads a port: a number, `"discover"`, or `"{port}"` for the worker's given port.
     pub(super) fn http_port(&mut self, table: &Section<'_, 't>) -> Option<HttpPort> {
         let item = table.get("port")?;
         if item.get_ref().is_str() {
@@ -172,7 +172,7 @@ impl<'t> Reader<'t> {
         self.port(table, "port").map(HttpPort::Fixed)
     }
 
-    /// The number of a port.
+    /// Reads the number of a port.
     pub(super) fn port(&mut self, table: &Section<'_, 't>, name: &str) -> Option<u16> {
         self.number(table, name, 1..=65_535).and_then(|number| u16::try_from(number).ok())
     }

@@ -1,6 +1,6 @@
 //! Values that are written as text: durations, sizes, paths, addresses. Pure; each error is a sentence.
 
-/// Longest duration: a year. What is longer is a slip.
+/// Longest duration: a year. A longer one is a slip.
 const MAX_DURATION_MS: f64 = 365.0 * 86_400_000.0;
 /// Largest size: 1 PiB.
 const MAX_SIZE: f64 = 1_125_899_906_842_624.0;
@@ -55,7 +55,7 @@ fn number_and_unit(text: &str) -> (Option<f64>, &str) {
     (number.parse().ok(), unit.trim_start_matches(' '))
 }
 
-/// A positive whole number below 2^53, so that nothing is lost.
+/// The value is positive, whole and below 2^53, so that no digit is lost.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -65,7 +65,7 @@ fn whole(number: f64) -> u64 {
     number as u64
 }
 
-/// `~/` is the home directory, where somebody may have written it for a path.
+/// Replaces `~/` at the beginning of a path by the home directory.
 pub(super) fn expand_home(text: &str, home: Option<&str>) -> Result<String, String> {
     if text != "~" && !text.starts_with("~/") {
         return Ok(text.to_owned());
@@ -74,7 +74,7 @@ pub(super) fn expand_home(text: &str, home: Option<&str>) -> Result<String, Stri
     Ok(format!("{}{}", home.trim_end_matches('/'), text.strip_prefix('~').unwrap_or_default()))
 }
 
-/// `POST /v1/shutdown`.
+/// Checks a request line such as `POST /v1/shutdown`.
 pub(super) fn http_request(text: &str) -> Result<(), String> {
     let ok = text.split_once(' ').is_some_and(|(method, path)| {
         !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase()) && http_path(path).is_ok()
@@ -86,7 +86,7 @@ pub(super) fn http_request(text: &str) -> Result<(), String> {
     }
 }
 
-/// `/healthz?full=1`.
+/// Checks a path such as `/healthz?full=1`.
 pub(super) fn http_path(text: &str) -> Result<(), String> {
     if text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(())
@@ -97,7 +97,7 @@ pub(super) fn http_path(text: &str) -> Result<(), String> {
     }
 }
 
-/// `redis`, `postgresql`, `git+ssh`: what stands before `://` (RFC 3986, 3.1).
+/// Checks a scheme such as `redis`, `postgresql`, `git+ssh`: the part before `://` (RFC 3986, 3.1).
 pub(super) fn scheme(text: &str) -> Result<(), String> {
     let begins = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let goes_on = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
@@ -108,7 +108,8 @@ pub(super) fn scheme(text: &str) -> Result<(), String> {
     }
 }
 
-/// `127.0.0.1:{port}`, `[::1]:7687`, `localhost:{port}` for either of them, `unix:{socket}`.
+/// Checks an address: `127.0.0.1:{port}`, `[::1]:7687`, `localhost:{port}` for either of them,
+/// `unix:{socket}`.
 pub(super) fn address(text: &str) -> Result<(), String> {
     let is_unix = text.strip_prefix("unix:").is_some_and(|path| path.starts_with(['/', '{']));
     let plain = text.replace("{port}", "1").replacen("localhost:", "127.0.0.1:", 1);

@@ -8,7 +8,7 @@ use crate::Owner;
 use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
 use std::collections::BTreeMap;
 
-/// What a kind takes, and a graph too.
+/// The keys of a kind and of a graph.
 const KIND: [&str; 22] = [
     "command",
     "root_dir",
@@ -38,7 +38,7 @@ const POLICIES: [(&str, RestartOn); 3] =
     [("never", RestartOn::Never), ("on-failure", RestartOn::OnFailure), ("always", RestartOn::Always)];
 
 impl<'t> Reader<'t> {
-    /// Reads what a kind and a graph have in common; `kind` is a graph's alone.
+    /// Reads the keys that kinds and graphs share; `kind` is a graph's alone.
     pub(super) fn overrides(&mut self, section: &Section<'_, 't>, is_graph: bool) -> Overrides {
         let known: Vec<&str> = KIND.into_iter().filter(|key| is_graph || *key != "kind").collect();
         self.only(section, &known, &[]);
@@ -78,7 +78,7 @@ impl<'t> Reader<'t> {
         };
         if let Some(command) = &mut overrides.command {
             for word in command {
-                // A home that is not set was reported for the word already.
+                // A missing home was reported for this word before.
                 *word = expand_home(word, home).unwrap_or_default();
             }
         }
@@ -129,7 +129,7 @@ impl<'t> Reader<'t> {
         all
     }
 
-    /// Owners as the kind knows them, by gob's own.
+    /// Reads the kind's own names of owners, by gob's names.
     fn owners(&mut self, section: &Section<'_, 't>) -> BTreeMap<String, String> {
         let Some(owners) = self.section(section, "owners") else { return BTreeMap::new() };
         let mut all = BTreeMap::new();
@@ -155,7 +155,7 @@ impl<'t> Reader<'t> {
         into.stop_grace_ms = self.parsed(&stop, "grace", duration_ms);
     }
 
-    /// A word, or a table.
+    /// Reads a restart policy: a word, or a table.
     pub(super) fn restart(&mut self, section: &Section<'_, 't>, name: &str) -> RestartOverrides {
         let Some(item) = section.get(name) else { return RestartOverrides::default() };
         if item.get_ref().is_str() {
@@ -192,7 +192,7 @@ impl<'t> Reader<'t> {
         None
     }
 
-    /// `[logs]`.
+    /// Reads `[logs]`.
     pub(super) fn logs(&mut self, root: &Section<'_, 't>) -> Logs {
         let mut logs = Logs::default();
         let Some(table) = self.section(root, "logs") else { return logs };
@@ -230,7 +230,8 @@ fn signal(text: &str) -> Result<String, String> {
 fn owner_word(text: &str) -> Result<String, String> {
     match text {
         "" => Err("it has to be the word that such a program takes for an owner".to_owned()),
-        // Whoever owns nothing can't stop it, and everybody else takes it for nobody's.
+        // A worker whose owner is `unknown` can't be stopped by its starter, and everybody else takes it for
+        // unowned.
         "unknown" => Err("no worker is to be told that its owner is unknown".to_owned()),
         word => Ok(word.to_owned()),
     }

@@ -1,4 +1,4 @@
-//! A configuration as a list of settings: what `gobctl config show` prints, and what a reload compares.
+//! Lists a configuration as settings, for `gobctl config show` and for the comparison in a reload.
 
 use super::Config;
 use crate::kind::{
@@ -8,27 +8,28 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One value in effect.
+/// One setting in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Its key, dotted.
+    /// The key, dotted.
     pub key: String,
-    /// Its value, as the file would have it.
+    /// The value, as a file would have it.
     pub value: Value,
-    /// Where it came from.
+    /// The origin of the value.
     pub source: Source,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody said anything else.
+    /// No file sets it.
     Default,
     /// A line of a file.
     Line(Arc<str>, u32),
 }
 
-/// The key of something in a table, of a kind or a graph say, as TOML would have it. `table` is empty for the document.
+/// Returns the key of an entry of a table, such as a kind's or a graph's, as TOML spells it. `table` is empty
+/// for the document.
 pub(super) fn prefix(table: &str, name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let name = if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("{name:?}") };
@@ -36,7 +37,7 @@ pub(super) fn prefix(table: &str, name: &str) -> String {
 }
 
 impl Config {
-    /// Every value in effect: of a kind all, of a graph what is said of it.
+    /// Returns every setting in effect: all of a kind, and those that a graph sets.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
         let mut all = vec![("default_kind".to_owned(), json!(self.default_kind))];
@@ -59,7 +60,7 @@ impl Config {
         all.into_iter().map(|(key, value)| Setting { source: self.source(&key), key, value }).collect()
     }
 
-    /// The keys whose values differ between two configurations.
+    /// Returns the keys whose values differ between two configurations.
     #[must_use]
     pub fn changes(&self, other: &Self) -> Vec<String> {
         let values = |config: &Self| -> BTreeMap<String, Value> {
@@ -76,7 +77,7 @@ impl Config {
         changed
     }
 
-    /// The kinds and graphs, as `kind.NAME` and `graph.NAME`, of which only the other configuration says something.
+    /// Returns the kinds and graphs, as `kind.NAME` and `graph.NAME`, that only `other` mentions.
     #[must_use]
     pub fn added(&self, other: &Self) -> Vec<String> {
         let before = self.tables();
@@ -90,7 +91,7 @@ impl Config {
 
     fn source(&self, key: &str) -> Source {
         let own = self.found.get(key);
-        // What a kind does not say of restarts, `[restart]` does.
+        // `[restart]` supplies the restart settings that a kind does not set.
         let general =
             || key.split_once(".restart.").and_then(|(_, rest)| self.found.get(&format!("restart.{rest}")));
         own.or_else(general)
@@ -209,14 +210,14 @@ fn restart_values(prefix: &str, policy: &RestartPolicy) -> [(String, Value); 4] 
     ]
 }
 
-/// In the largest unit that takes it whole.
+/// Writes a duration in the largest unit that divides it.
 fn duration_text(ms: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let unit = units.into_iter().find(|(factor, _)| ms > 0 && ms.is_multiple_of(*factor));
     unit.map_or_else(|| format!("{ms}ms"), |(factor, unit)| format!("{}{unit}", ms / factor))
 }
 
-/// In the largest unit that takes it whole.
+/// Writes a size in the largest unit that divides it.
 fn size_text(bytes: u64) -> String {
     let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = units.into_iter().find(|(factor, _): &(u64, _)| bytes > 0 && bytes.is_multiple_of(*factor));

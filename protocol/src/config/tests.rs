@@ -1,4 +1,4 @@
-//! The parser as a whole: what a file means, and every error in its place.
+//! Tests of the parser as a whole: the meaning of a file, and every error with its place.
 
 mod files;
 mod keys;
@@ -68,7 +68,7 @@ runs = 7
 "#;
 
 #[test]
-fn nothing_is_the_default() {
+fn an_empty_file_gives_the_defaults() {
     assert_eq!(parse("").settings(), Config::default().settings());
     assert_eq!(parse(EXAMPLE).settings(), Config::default().settings());
 }
@@ -129,7 +129,7 @@ fn a_graph_overrides_its_kind() {
     assert_eq!(work.on_last_lease, Some(OnLastLease::Stop));
     assert_eq!(work.restart.backoff_ms, (1_000, 2_000));
     assert_eq!(config.autostart().collect::<Vec<_>>(), ["work"]);
-    // What is said of a graph holds whatever kind a start names.
+    // The settings of a graph hold for any kind that a start names.
     let (_, other) = config.kind_of("work", Some("logseq")).unwrap();
     assert_eq!((other.env.len(), other.root_dir.as_deref()), (3, Some("/srv/work")));
     let (_, spaced) = config.kind_of("a b", None).unwrap();
@@ -137,7 +137,7 @@ fn a_graph_overrides_its_kind() {
 }
 
 #[test]
-fn all_errors_at_once_each_in_its_place() {
+fn all_problems_are_reported_with_their_places() {
     let text = r#"default_kinds = "graph"
 default_kind = "loqseq"
 [kind.logseq]
@@ -209,7 +209,7 @@ width = 1
 }
 
 #[test]
-fn what_is_no_toml_is_told_with_its_place_and_with_the_rest() {
+fn syntax_errors_are_reported_with_the_other_problems() {
     let got = problems("default_kind =\n[kind.x]\ncommand = [\"x\"]\ngrace = \"1s\"\n[kind.x]\n");
     assert!(got[0].starts_with("1:15: "), "{got:#?}");
     assert!(got.iter().any(|line| line.starts_with("4:1: kind.x.grace: there is no such key")), "{got:#?}");
@@ -217,7 +217,7 @@ fn what_is_no_toml_is_told_with_its_place_and_with_the_rest() {
 }
 
 #[test]
-fn readiness_needs_what_it_looks_at() {
+fn readiness_needs_the_keys_of_its_type() {
     let of = |readiness: &str| problems(&format!("[kind.x]\ncommand = [\"x\"]\nreadiness = {readiness}\n"));
     for good in ["\"none\"", "\"notify\"", "\"http\"", "{ type = \"connect\", address = \"127.0.0.1:80\" }"] {
         assert_eq!(of(good), Vec::<String>::new(), "{good}");
@@ -239,7 +239,7 @@ fn readiness_needs_what_it_looks_at() {
 }
 
 #[test]
-fn a_bad_file_still_tells_what_it_is_about() {
+fn a_refused_file_names_the_graphs_it_mentions() {
     let text = "default_kind = \"x\"\n[kind.x]\nstop = 1\n[graph.work]\nkind = \"x\"\n";
     let rejected = Config::parse(text, None, "c.toml").unwrap_err();
     let (config, _) = Reading::of(&[FileText::read("c.toml", text)], None).settle(&Config::default());
@@ -274,7 +274,7 @@ fn every_value_knows_where_it_came_from() {
 }
 
 #[test]
-fn what_changed() {
+fn changed_and_added_keys_are_listed() {
     let (before, after) =
         (parse(WHOLE), parse(&WHOLE.replace("\"8s\"", "\"9s\"").replace("autostart = true", "")));
     assert_eq!(before.changes(&after), ["graph.work.autostart", "kind.logseq.stop.grace"]);
@@ -282,12 +282,12 @@ fn what_changed() {
     let more = parse(&format!("{WHOLE}[kind.new]\ncommand = [\"x\"]\n[graph.\"my notes\"]\n"));
     assert_eq!(before.added(&more), ["graph.\"my notes\"", "kind.new"]);
     assert!(more.added(&before).is_empty() && before.added(&after).is_empty());
-    // Where a value stands is no change of it.
+    // A value that only moved is not a change.
     assert_eq!(before.changes(&parse(&format!("\n\n{WHOLE}"))), Vec::<String>::new());
 }
 
 #[test]
-fn a_relative_program_is_looked_for_in_the_kinds_directory() {
+fn a_relative_program_is_resolved_in_the_kinds_directory() {
     let text = |cwd: &str| format!("[kind.x]\ncommand = [\"bin/x\"]\n{cwd}\n[graph.g]\nkind = \"x\"\n");
     let asked = |text: &str| {
         let mut asked = Vec::new();
@@ -332,7 +332,7 @@ fn roots_and_programs() {
 }
 
 #[test]
-fn owners_whose_force_counts() {
+fn force_owners_are_parsed() {
     let owners = |text: &str| Config::parse(text, None, "c").map(|config| config.force_owners);
     let names =
         |owners: Vec<crate::Owner>| owners.iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>();

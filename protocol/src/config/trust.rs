@@ -1,4 +1,5 @@
-//! Whether a configuration file may be trusted: it says which programs run, so nobody else may write it.
+//! Decides whether a configuration file may be trusted: it names the programs to run, so only this user and
+//! root may write it.
 
 use super::MAX_CONFIG_FILES;
 use std::ffi::OsString;
@@ -6,20 +7,21 @@ use std::ffi::OsString;
 /// Largest configuration file, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
-/// What the file system says of the open file.
+/// Metadata of the open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileFacts {
-    /// Whether it is a regular file.
+    /// It is a regular file.
     pub is_file: bool,
     /// Its owner.
     pub uid: u32,
-    /// Its rights, as chmod(1) has them.
+    /// Its permission bits, as chmod(1) has them.
     pub mode: u32,
     /// Its length in bytes.
     pub len: u64,
 }
 
-/// Why the user with this id does not use the file; `None` when he may. Root's own file is fine: root may write any.
+/// Returns why user `me` must not use the file; `None` when the file is fine. Root's own file is fine: root
+/// may write any.
 pub(super) fn refusal(file: FileFacts, me: u32) -> Option<String> {
     if !file.is_file {
         return Some("it is not a regular file".to_owned());
@@ -39,7 +41,7 @@ pub(super) fn refusal(file: FileFacts, me: u32) -> Option<String> {
     None
 }
 
-/// Why the user with this id does not use the files of a directory.
+/// Returns why user `me` must not use the files of a directory.
 pub(super) fn dir_refusal(dir: FileFacts, me: u32) -> Option<String> {
     if dir.uid != me && dir.uid != 0 {
         return Some(format!("it belongs to uid {}, not to you (uid {me})", dir.uid));
@@ -53,12 +55,12 @@ pub(super) fn dir_refusal(dir: FileFacts, me: u32) -> Option<String> {
     })
 }
 
-/// The text of a file's bytes.
+/// Decodes a file.
 ///
 /// # Errors
-/// Why they are none, in words.
+/// The reason why the bytes are not text.
 pub(super) fn text_of(bytes: Vec<u8>) -> Result<String, String> {
-    // With or without its mark, every second byte of what people write is a NUL there.
+    // UTF-16, with or without its mark, has a NUL in every second byte of most texts.
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     let is_wide = bytes.len() > 3 && zeros * 3 >= bytes.len();
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || is_wide {
@@ -67,7 +69,7 @@ pub(super) fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8: {e}"))
 }
 
-/// Of the names in `config.d`, those that are read, sorted; and how many more there are than are read.
+/// Returns the names in `config.d` that are read, sorted, and how many more there are.
 pub(super) fn file_names(names: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, usize) {
     let is_read = |name: &OsString| {
         let name = name.as_encoded_bytes();
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_else_may_write() {
+    fn a_file_that_others_may_write_is_refused() {
         let good = FileFacts { is_file: true, uid: 1000, mode: 0o100_644, len: 10 };
         assert_eq!(refusal(good, 1000), None);
         assert_eq!(refusal(FileFacts { uid: 0, ..good }, 1000), None);

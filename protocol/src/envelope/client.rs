@@ -1,4 +1,4 @@
-//! The client's side of the envelope: it writes requests and reads what the supervisor sends.
+//! The client's side of the envelope: writes requests and reads the frames of the supervisor.
 
 use super::{Id, frame_too_long};
 use crate::error::{ErrorCode, WireError};
@@ -34,21 +34,21 @@ pub fn write_request(id: &Id, request: &Request) -> Result<Vec<u8>, WireError> {
     Ok(line)
 }
 
-/// One frame as a client receives it.
+/// One frame from the supervisor.
 #[derive(Debug)]
 pub enum ServerFrame<'a> {
-    /// The answer to a request.
+    /// A response to a request.
     Response {
         /// The request's id.
         id: Option<Id>,
-        /// Its data, still unparsed, or why it failed.
+        /// The data, still unparsed, or the error.
         result: Result<&'a RawValue, WireError>,
     },
-    /// An event, or `lagged`, still unparsed.
+    /// An event or `lagged`, still unparsed.
     Event(&'a str),
 }
 
-/// Reads one frame from the supervisor. Unknown fields are ignored.
+/// Parses one frame from the supervisor. Unknown fields are ignored.
 ///
 /// # Errors
 /// When the line is neither a response nor an event.

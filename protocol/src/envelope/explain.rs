@@ -1,4 +1,4 @@
-//! What is wrong with a line, where, and what to do about it.
+//! Explains the problem of a line: field, position and hint.
 
 use super::Requests;
 use crate::bounded::cut;
@@ -9,8 +9,7 @@ use crate::suggest::nearest;
 pub(super) type Tracked<'p, 'r, 'a> =
     serde_path_to_error::Deserializer<'p, 'r, &'r mut serde_json::Deserializer<serde_json::de::StrRead<'a>>>;
 
-/// Parses a value that was refused once more, this time keeping track of where it is. Only bad requests pay for
-/// that.
+/// Parses a refused value once more and tracks the position. Only bad requests pay for it.
 pub(super) fn explain<'a>(
     root: &str,
     text: &'a str,
@@ -38,7 +37,7 @@ pub(super) fn explain<'a>(
 pub(super) fn from_serde(error: &serde_json::Error, field: &str, offset: usize) -> WireError {
     let text = error.to_string();
     let position = offset + error.column().saturating_sub(1);
-    // serde_json ends its messages with a line and a column of the part it was given.
+    // serde_json ends its messages with a line and a column of the part that it was given.
     let what = text.rfind(" at line ").and_then(|at| text.get(..at)).unwrap_or(&text);
     let what = &plain(&cut(what.to_owned()));
     let coded = [(INVALID_NAME, ErrorCode::InvalidName), (INVALID_OWNER, ErrorCode::InvalidOwner)];
@@ -50,7 +49,7 @@ pub(super) fn from_serde(error: &serde_json::Error, field: &str, offset: usize) 
     invalid(what, field, position)
 }
 
-/// Serde's words without the names of Rust's types.
+/// Returns serde's message without the names of Rust types.
 fn plain(message: &str) -> String {
     let mut parts = message.split("struct ");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -72,7 +71,7 @@ pub(super) fn invalid(message: &str, field: &str, position: usize) -> WireError 
     }
 }
 
-/// The field that was meant, where serde says which ones there are.
+/// Returns the field that was probably meant, where serde lists the known ones.
 fn near(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("unknown field `")?;
     let (given, rest) = rest.split_once('`')?;
@@ -98,7 +97,7 @@ pub(super) fn unknown_request<'a, R: Requests<'a>>(type_name: &str) -> WireError
     error.hint(hint).details(serde_json::json!({"field": "type", "position": 0, "types": types}))
 }
 
-/// The field that serde names in its message: it does so in backticks, and its errors carry it nowhere else.
+/// Returns the field that serde names in backticks; its errors carry the name nowhere else.
 pub(super) fn named_field(message: &str) -> Option<&str> {
     let rest = ["unknown field `", "missing field `", "duplicate field `"]
         .iter()

@@ -40,7 +40,7 @@ fn names_the_field_and_the_position() {
 }
 
 #[test]
-fn a_hint_is_for_what_was_given() {
+fn a_hint_concerns_the_given_value() {
     let told = |line: &str| {
         let (_, error) = rejected(line);
         (error.message.clone(), error.hint.unwrap_or_default())

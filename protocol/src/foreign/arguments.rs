@@ -1,6 +1,7 @@
-//! Whether a process serves a graph, by its arguments: this kind's program, this graph, this directory.
+//! Decides whether a process serves a graph, by its arguments: this kind's program, this graph, this
+//! directory.
 //!
-//! What is said here may end a process, so every doubt says no.
+//! The answer may end a process, so every doubt is a no.
 
 use super::same_graph;
 
@@ -9,19 +10,19 @@ const GRAPH: [&str; 2] = ["--repo", "--graph"];
 /// Options that name the directory.
 const DIR: [&str; 2] = ["--root-dir", "--data-dir"];
 
-/// Programs that run a script, which then is what the process is.
+/// Programs that run a script; the script then identifies the process.
 const INTERPRETERS: [&str; 11] =
     ["node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "sh", "bash", "dash"];
-/// Their options that take the next word.
+/// Options of interpreters that take the next word as their value.
 const WITH_VALUE: [&str; 9] =
     ["-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "-W", "-X"];
-/// Their options with which no script is run.
+/// Options of interpreters without a script.
 const WITHOUT_SCRIPT: [&str; 6] = ["-e", "--eval", "-p", "--print", "-c", "--check"];
 
-/// What a worker of a graph is known by.
+/// The facts that identify a worker of a graph.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// Program and arguments as gob would start it.
+    /// Program and arguments as gob would start them.
     pub command: &'a [String],
     /// The graph.
     pub graph: &'a str,
@@ -29,7 +30,7 @@ pub struct Known<'a> {
     pub root_dir: &'a str,
 }
 
-/// What a command line runs.
+/// The program of a command line.
 #[derive(Debug, PartialEq, Eq)]
 struct Program<'a> {
     interpreter: Option<&'a str>,
@@ -39,9 +40,9 @@ struct Program<'a> {
 }
 
 impl Known<'_> {
-    /// Whether a process with these arguments is a worker of the graph. `as_node` says that its program runs a script as
-    /// Node does, whatever its name (Electron with `ELECTRON_RUN_AS_NODE`); `real_path` resolves a directory as the process
-    /// would.
+    /// Returns whether a process with these arguments is a worker of the graph. `as_node`: its program runs a
+    /// script as Node does, whatever its name (Electron with `ELECTRON_RUN_AS_NODE`). `real_path` resolves a
+    /// directory as the process would.
     #[must_use]
     pub fn is_worker(
         &self,
@@ -73,10 +74,10 @@ impl Known<'_> {
     }
 }
 
-/// The options that name one thing.
+/// The options that name one value.
 struct Options<'a> {
     names: Vec<&'a str>,
-    /// Of these all have to be there, for any one of them may mean something else.
+    /// All of these must be present, since any single one may mean something else.
     derived: Vec<&'a str>,
 }
 
@@ -87,8 +88,8 @@ impl Options<'_> {
     }
 }
 
-/// The options by which a command names something: those that are known, or where it has none of them, those that have
-/// it as their value.
+/// Returns the options by which a command names `value`: the known ones, or, where it has none of them, those
+/// that have it as their value.
 fn options<'a>(command: &'a [String], known: &[&'a str], value: &str) -> Options<'a> {
     let name = |arg: &'a String| arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
     if command.iter().any(|arg| known.contains(&name(arg))) {
@@ -105,13 +106,13 @@ fn options<'a>(command: &'a [String], known: &[&'a str], value: &str) -> Options
     Options { names: known.iter().copied().chain(derived.iter().copied()).collect(), derived }
 }
 
-/// An option and its value.
+/// One option of a command line with its value.
 struct Said<'a> {
     option: &'a str,
     value: &'a str,
 }
 
-/// The values of these options, in order; `None` when the last one lacks its value.
+/// Returns the values of these options, in order; `None` when the last one lacks its value.
 fn values<'a>(args: &'a [String], graph: &Options<'_>, dir: &Options<'_>) -> Option<Vec<Said<'a>>> {
     let wanted = |option: &str| graph.names.contains(&option) || dir.names.contains(&option);
     let mut found = Vec::new();
@@ -121,7 +122,7 @@ fn values<'a>(args: &'a [String], graph: &Options<'_>, dir: &Options<'_>) -> Opt
             break;
         }
         if wanted(arg) {
-            // Whatever it looks like: a graph may be named as an option is.
+            // The next word is the value in any case: a graph may be named like an option.
             found.push(Said { option: arg, value: args.next()? });
         } else if let Some((option, value)) = arg.split_once('=').filter(|(option, _)| wanted(option)) {
             found.push(Said { option, value });
@@ -130,7 +131,7 @@ fn values<'a>(args: &'a [String], graph: &Options<'_>, dir: &Options<'_>) -> Opt
     Some(found)
 }
 
-/// What a command line runs; `None` where that can't be told.
+/// Returns the program of a command line; `None` where it can't be told.
 fn program(args: &[String], as_node: bool) -> Option<Program<'_>> {
     let (first, rest) = args.split_first()?;
     let name = file_name(first);

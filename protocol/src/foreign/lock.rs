@@ -1,28 +1,28 @@
-//! The lock file by which such a program says that it holds a graph: `{"repo","pid","lock-id","owner-source"}`.
+//! The lock file of such a program, by which it holds a graph: `{"repo","pid","lock-id","owner-source"}`.
 
 use crate::Owner;
 use serde_json::{Map, Value};
 
-/// A lock file that is longer than this is none.
+/// Largest lock file; a longer file is none.
 pub const MAX_LOCK_BYTES: u64 = 64 * 1024;
 
-/// What a lock file says.
+/// The contents of a lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// Who holds it.
+    /// The holder's process id.
     pub pid: i32,
-    /// What tells it from the locks of other lives.
+    /// An id that tells this lock from those of other lives.
     pub id: Option<String>,
-    /// The graph, as the holder calls it.
+    /// The graph, by the holder's name for it.
     pub repo: Option<String>,
-    /// Who had the holder started; `unknown` where it does not say so in a word that is an owner.
+    /// The owner that had the holder started; `unknown` where the file has no word that is an owner.
     pub owner: Owner,
 }
 
-/// Reads a lock file. Fields that nobody knows are passed over.
+/// Parses a lock file. Unknown fields are ignored.
 ///
 /// # Errors
-/// Why it says nothing, in words: it is cut off, no JSON object, or has no process id. Whoever writes it may not be done.
+/// The reason in words: cut off, not a JSON object, or without a process id. The writer may not be done yet.
 pub fn read_lock(bytes: &[u8]) -> Result<Lock, String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("it is empty".to_owned());
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_one() {
+    fn a_whole_lock_file_is_read() {
         let text = r#"{"repo":"logseq_db_a","pid":4242,"lock-id":"x-1","owner-source":"electron"}"#;
         let owner = Owner::new("electron").unwrap();
         let lock = Lock { pid: 4242, id: Some("x-1".into()), repo: Some("logseq_db_a".into()), owner };
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_of_older_ones_are_unknown() {
+    fn a_lock_file_without_an_owner_gives_unknown() {
         for text in [
             r#"{"pid":1}"#,
             r#"{"pid":1,"owner-source":null}"#,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing() {
+    fn a_broken_lock_file_says_nothing() {
         for text in [
             "",
             "\n",

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Through a type and back.
+/// Reads a message into its type and writes it back.
 pub(crate) fn through<T: Serialize + DeserializeOwned>(text: &str) -> Value {
     let typed: T = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
     serde_json::to_value(typed).unwrap()
@@ -21,7 +21,7 @@ pub(crate) fn same<T: Serialize + DeserializeOwned>(text: &str) {
     assert_eq!(through::<T>(text), serde_json::from_str::<Value>(text).unwrap(), "{text}");
 }
 
-/// A request, strictly, and the same bytes again; answers its type.
+/// Checks that a request parses strictly and gives the same bytes again; returns its type.
 pub(crate) fn request(line: &str) -> &'static str {
     let incoming = parse_request(line.as_bytes()).unwrap_or_else(|e| panic!("{e:?}: {line}"));
     let id = incoming.id.unwrap_or_else(|| panic!("no id: {line}"));
@@ -30,7 +30,7 @@ pub(crate) fn request(line: &str) -> &'static str {
     incoming.request.type_name()
 }
 
-/// A successful response to a request of this type.
+/// Checks a successful response to a request of this type.
 pub(crate) fn response(type_name: &str, line: &str) {
     let ServerFrame::Response { id, result: Ok(data) } = parse_server_frame(line.as_bytes()).unwrap() else {
         panic!("not a successful response: {line}");
@@ -66,7 +66,7 @@ fn data_through(type_name: &str, data: &str) -> Value {
     }
 }
 
-/// A failed response; answers its code.
+/// Checks a failed response; returns its code.
 pub(crate) fn error(line: &str) -> &'static str {
     let ServerFrame::Response { id, result: Err(error) } = parse_server_frame(line.as_bytes()).unwrap()
     else {
@@ -82,7 +82,7 @@ pub(crate) fn error(line: &str) -> &'static str {
     error.code.as_str()
 }
 
-/// An event or `lagged`; answers its name.
+/// Checks an event or `lagged`; returns its name.
 pub(crate) fn event(line: &str) -> String {
     let ServerFrame::Event(text) = parse_server_frame(line.as_bytes()).unwrap() else {
         panic!("not an event: {line}");

@@ -1,4 +1,4 @@
-//! Several files: which of them count, what they refer to in each other, and what stands twice.
+//! Tests of several files: precedence, references between them, and keys that stand twice.
 
 use super::*;
 use crate::config::trust::{file_names, text_of};
@@ -9,7 +9,7 @@ fn more(name: &str, text: &str) -> FileText {
     FileText { is_main: false, ..FileText::read(format!("/c/config.d/{name}.toml"), text) }
 }
 
-/// What holds, and what each refused file is told.
+/// Returns the configuration in effect, and the problems of each refused file.
 fn settle(files: &[FileText]) -> (Config, Vec<String>) {
     let (config, rejected) = Reading::of(files, None).settle(&Config::default());
     (config, told(&rejected))
@@ -47,7 +47,7 @@ fn a_slip_in_one_file_leaves_the_others_in_effect() {
 }
 
 #[test]
-fn what_two_files_say_is_told_with_both_places() {
+fn a_key_in_two_files_is_reported_with_both_places() {
     let twice = "[kind.x]\ncommand = [\"b\"]\n";
     let files = [
         FileText::read(MAIN, "\n[kind.x]\ncommand = [\"a\"]\n[logs]\nkeep = 1\n"),
@@ -85,7 +85,7 @@ fn a_key_that_stands_twice_in_a_file_is_named_with_both_places() {
         twice("[graph.g]\nidle_stop = \"1s\"\nenv = { idle_stop = \"x\" }\nidle_stop = \"2s\"\n"),
         ["4:1: graph.g.idle_stop: it stands twice: in config.toml:2 already"]
     );
-    // As a file has it to which an example was appended a second time.
+    // A file to which an example was appended a second time.
     let example = "[kind.o]\ncommand = [\"o\"]\nreadiness = \"http\"\n";
     let got = twice(&format!("{example}{example}"));
     assert_eq!(got.len(), 3, "{got:#?}");
@@ -94,7 +94,7 @@ fn a_key_that_stands_twice_in_a_file_is_named_with_both_places() {
 }
 
 #[test]
-fn what_a_refused_file_said_before_still_holds() {
+fn a_refused_file_keeps_its_earlier_settings() {
     let files = |app: &str| [FileText::read(MAIN, "[graph.g]\nkind = \"app\"\n"), more("app", app)];
     let good = "[kind.app]\ncommand = [\"app\"]\n";
     let (before, _) = settle(&files(good));
@@ -104,7 +104,7 @@ fn what_a_refused_file_said_before_still_holds() {
     assert_eq!(rejected.len(), 1);
     assert!(!rejected[0].says_something_of("g", "app"), "it is in force as it was");
     assert!(before.changes(&after).is_empty());
-    // A file that is gone says nothing any more.
+    // A removed file has no effect any more.
     let (after, _) = Reading::of(&files(good)[..1], None).settle(&before);
     assert_eq!(after.kinds.len(), 1);
 }
@@ -116,7 +116,7 @@ fn a_main_file_that_cannot_be_read_leaves_every_graph_in_doubt() {
     let unread = FileText { is_main: false, ..FileText::unread("/c/config.d/a.toml", "no") };
     let (_, rejected) = Reading::of(&[unread], None).settle(&Config::default());
     assert!(!rejected[0].says_something_of("any", "graph"), "one of many");
-    // Of a file that may not be trusted is known what it is about.
+    // The graphs of a file that may not be trusted are known.
     let text = "[kind.app]\ncommand = [\"evil\"]\n";
     let open = FileText { refused: Some("others may write it".into()), ..more("app", text) };
     let (config, rejected) = Reading::of(&[open], None).settle(&Config::default());
@@ -124,7 +124,7 @@ fn a_main_file_that_cannot_be_read_leaves_every_graph_in_doubt() {
 }
 
 #[test]
-fn names_and_texts() {
+fn file_names_and_encodings_are_checked() {
     let names = ["b.toml", ".hidden.toml", "a.toml~", "a.toml", "toml"].map(Into::into);
     assert_eq!(file_names(names), (vec!["a.toml".into(), "b.toml".into()], 0));
     let many = (0..70).map(|n| format!("{n:02}.toml").into());

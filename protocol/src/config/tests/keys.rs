@@ -1,4 +1,4 @@
-//! The keys by which a kind is watched, limited, and told from others that hold its graphs.
+//! Tests of the keys for liveness, limits and foreign holders.
 
 use super::*;
 use crate::kind::{Foreign, GraphDirEncoding, HttpPort, Liveness, Orphans};
@@ -17,7 +17,7 @@ fn only(got: &[String], part: &str) {
 }
 
 #[test]
-fn how_others_hold_its_graphs() {
+fn foreign_keys_are_parsed() {
     assert_eq!(kind("").foreign, Foreign::default());
     let foreign = kind(
         "lock_file = \"{root_dir}/graphs/{graph_dir}/db-worker.lock\"\ngraph_dir_encoding = \"logseq\"\n\
@@ -89,7 +89,7 @@ fn live(check: Check) -> Liveness {
 }
 
 #[test]
-fn liveness_takes_what_it_does_not_say_from_readiness() {
+fn liveness_defaults_to_the_values_of_readiness() {
     let http = |path: &str, status, port| Check::Http { path: path.into(), status, port };
     assert_eq!(kind("").liveness, None);
     for (lines, check) in [
@@ -149,7 +149,7 @@ fn a_graph_changes_parts_of_its_kinds_liveness_or_has_none() {
 }
 
 #[test]
-fn what_is_wrong_with_liveness() {
+fn bad_liveness_is_refused() {
     for (lines, part) in [
         ("liveness = \"connect\"", "it needs `address`, which readiness does not say"),
         ("liveness = { type = \"log\" }", "it needs `pattern`, which readiness does not say"),
@@ -182,7 +182,7 @@ fn what_is_wrong_with_liveness() {
     ] {
         only(&wrong(lines), part);
     }
-    // The built-in kind, of which nothing is said but that; and a graph, whose kind looks at something or does not.
+    // The built-in kind with this setting alone; and a graph whose kind has a check or has none.
     only(&problems("[kind.graph]\nliveness = { interval = \"5s\" }\n"), "such as type = \"connect\"");
     only(&problems("[graph.a]\nliveness = { interval = \"5s\" }\n"), "it needs `type`, for what readiness");
     let kind = "[kind.x]\ncommand = [\"x\"]\nreadiness = \"handshake\"\nliveness = \"notify\"\n";
@@ -190,7 +190,7 @@ fn what_is_wrong_with_liveness() {
 }
 
 #[test]
-fn a_port_that_is_looked_at_is_given_also_when_the_command_is_another() {
+fn a_checked_port_is_given_to_an_overridden_command_too() {
     let web = "default_kind = \"web\"\n[kind.web]\ncommand = [\"web\", \"{port}\"]\n";
     let (ready, lively) = ("readiness = \"http\"\n", "liveness = { type = \"http\", port = \"{port}\" }\n");
     let of = |check: &str, lines: &str| problems(&format!("{web}{check}[graph.a]\n{lines}\n"));
@@ -208,7 +208,7 @@ fn a_port_that_is_looked_at_is_given_also_when_the_command_is_another() {
 }
 
 #[test]
-fn they_are_shown_with_their_lines() {
+fn new_keys_are_shown_with_their_lines() {
     let text = "[kind.x]\ncommand = [\"x\"]\nreadiness = \"http\"\nliveness = { type = \"http\", failures = 7 }\n\
                 rlimits = { as = \"1GiB\" }\nowners = { \"*\" = \"cli\" }\norphans = \"end\"\nidle_stop = \"30m\"\n\
                 graph_dir_encoding = \"logseq\"\nlock_file = \"/l\"\n";

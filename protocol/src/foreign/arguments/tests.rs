@@ -1,4 +1,4 @@
-//! Who is a worker, and who only looks like one.
+//! Tests which processes are workers, and which only resemble one.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn words(line: &str) -> Vec<String> {
     line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// As a process that Electron runs as Node, or not.
+/// Matches a process, run as Node by Electron or not.
 fn is(kind: &str, graph: &str, line: &str, as_node: bool) -> bool {
     let command = words(kind);
     let known = Known { command: &command, graph, root_dir: "/r" };
@@ -20,7 +20,7 @@ fn works(line: &str) -> bool {
 }
 
 #[test]
-fn in_every_spelling() {
+fn options_match_in_every_spelling() {
     for line in [
         "node db-worker-node.js --repo work --root-dir /r",
         "/usr/bin/node /opt/other/db-worker-node.js --repo=work --root-dir=/r --create-empty-db",
@@ -39,7 +39,7 @@ fn in_every_spelling() {
 }
 
 #[test]
-fn near_misses() {
+fn another_program_graph_or_directory_is_no_match() {
     for line in [
         "",
         "node",
@@ -74,7 +74,7 @@ fn near_misses() {
 }
 
 #[test]
-fn who_only_talks_about_it() {
+fn a_command_that_only_mentions_a_worker_is_none() {
     for line in [
         "vim db-worker-node.js --repo work --root-dir /r",
         "grep -r db-worker-node.js --repo work --root-dir /r",
@@ -107,7 +107,7 @@ fn a_graph_named_as_an_option_is() {
     assert!(is(kind, "--root-dir", "node db-worker-node.js --repo --root-dir --root-dir /r", false));
     assert!(!is(kind, "--root-dir", "node db-worker-node.js --repo work --root-dir /r", false));
     assert!(!works("node db-worker-node.js --repo --root-dir --root-dir /r"));
-    // A graph whose name is another option's value is not found by that one.
+    // A graph whose name equals another option's value is not found by that option.
     let kind = "node db-worker-node.js --repo debug --root-dir /r --log-level debug";
     assert!(!is(kind, "debug", "node db-worker-node.js --repo other --root-dir /r --log-level debug", false));
     assert!(is(kind, "debug", "node db-worker-node.js --repo debug --root-dir /r --log-level info", false));
@@ -119,7 +119,7 @@ fn other_programs_and_their_own_options() {
     assert!(is(kind, "work", "served --db work --in=/r --port 81", false));
     assert!(!is(kind, "work", "served --db other --in /r", false));
     assert!(!is(kind, "work", "server --db work --in /r", false));
-    // Which of two options names the graph can't be told, so both have to.
+    // Either of two options may name the graph, so both must match.
     let kind = "served --db debug --log debug --in /r";
     assert!(is(kind, "debug", "served --db debug --log debug --in /r", false));
     for line in ["served --db other --log debug --in /r", "served --log debug --in /r"] {
