@@ -214,6 +214,7 @@ fn when_no_process_can_be_had_a_start_says_so_and_works_again_later() {
         let error: Value = serde_json::from_str(failed.stderr.lines().last().unwrap()).unwrap();
         assert_eq!(error["error"]["code"], "server-start-failed", "{error}");
         assert_eq!(error["error"]["details"]["errno"], "EAGAIN", "{error}");
+        assert!(error["error"]["hint"].as_str().is_some_and(|hint| hint.contains("ulimit -u")), "{error}");
     }
     // What it writes down a second after each change, and what it heals, has to do without a thread of its own.
     let last = || fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();

@@ -136,6 +136,9 @@ impl Core {
                 Some(port) => error.hint(format!("see who listens there: ss -ltnp 'sport = :{port}'")),
                 None => error,
             },
+            ("EAGAIN", _) => error.hint(
+                "end some processes of this user, or raise the limit on them: ulimit -u, or pids.max of the control group",
+            ),
             _ => error,
         };
         self.counters.spawn_failures += 1;
