@@ -1,20 +1,20 @@
-//! The command line. Its words must never contain the supervisor's own name, so that whoever looks for that finds
-//! the supervisor and not its keeper.
+//! The command line. Its words must never contain the supervisor's own name, so that a search by that name
+//! finds the supervisor and not its keeper.
 
 use crate::error::Error;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
-/// What the keeper was told.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Args {
     /// Leave the caller's session and return to it at once.
     pub(crate) detach: bool,
-    /// Where readiness, or the reason why there is none, is told.
+    /// The pipe for readiness, or for the reason of a failure.
     pub(crate) ready_fd: Option<OwnedFd>,
 }
 
-/// What the program says of itself, where that is all that is wanted.
+/// Returns the answer to `--help` or `--version`; `None` for other words.
 pub(crate) fn about(word: &str) -> Option<String> {
     let version = env!("CARGO_PKG_VERSION");
     match word {
@@ -34,7 +34,7 @@ pub(crate) fn about(word: &str) -> Option<String> {
 }
 
 impl Args {
-    /// Reads the arguments that follow the program's name.
+    /// Parses the arguments that follow the program's name.
     pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Self, Error> {
         let mut args = Self { detach: false, ready_fd: None };
         let mut words = words;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_understood_and_words_that_are_not() {
+    fn known_words_are_parsed_and_others_refused() {
         assert!(parse(&["--detach"]).unwrap().detach);
         assert!(!parse(&[]).unwrap().detach);
         for bad in [

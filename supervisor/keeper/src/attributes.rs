@@ -1,16 +1,16 @@
-//! What the kernel hands from the first client on to all that comes after it, beside limits and signals: set back as far as a
-//! process may. The rest (hard limits, `no_new_privs`, seccomp, a raised nice value) is for `gobctl doctor` to report.
+//! Attributes that processes inherit from the first client, beside limits and signals: set back as far as a
+//! process may. `gobctl doctor` reports the rest (hard limits, `no_new_privs`, seccomp, a raised nice value).
 
 use std::{mem, ptr};
 
-/// The kernel's own timer slack of a process that nobody changed, in nanoseconds.
+/// The kernel's default timer slack, in nanoseconds.
 const TIMER_SLACK_NS: libc::c_ulong = 50_000;
-/// `IOPRIO_WHO_PROCESS`, and class and level of a process that nobody changed (ioprio_set(2)).
+/// `IOPRIO_WHO_PROCESS`, and the default class and level (ioprio_set(2)).
 const IOPRIO_WHO_PROCESS: libc::c_int = 1;
 const IOPRIO_NONE: libc::c_int = 0;
 
-/// Sets back CPU affinity, scheduling policy and nice value, I/O class, memory policy, personality, timer slack and the score of the
-/// OOM killer. What is not allowed stays as it is.
+/// Sets back CPU affinity, scheduling policy and nice value, I/O class, memory policy, personality, timer
+/// slack and the score of the OOM killer. A change that is not allowed is left out.
 pub(crate) fn set_back() {
     // More processors than there are: the kernel takes those that the control group allows.
     // SAFETY: a set of processors is plain bits, of which any are valid.
@@ -28,6 +28,6 @@ pub(crate) fn set_back() {
         libc::personality(0);
         libc::prctl(libc::PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
     }
-    // Up is always allowed; down to where it was set with the right to.
+    // Raising the score is always allowed; lowering it ends where it was set with the right to.
     std::fs::write("/proc/self/oom_score_adj", "0").unwrap_or_default();
 }

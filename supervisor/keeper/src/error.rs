@@ -1,42 +1,42 @@
-//! Everything that can keep the keeper from its work, each with the operation, the path and the cause.
+//! All errors of the keeper, each with the operation, the path and the cause.
 
 use gob_host::dirs::DirsError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no supervisor, or no supervisor any more.
+/// The reason why there is no supervisor, or none any more.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The command line.
+    /// A problem of the command line.
     #[error("{0}")]
     Usage(String),
-    /// One of gob's directories.
+    /// One of gob's directories can't be used.
     #[error("{}", .0.with_cause())]
     Dirs(#[from] DirsError),
     /// Another keeper holds a lock.
     #[error("gob is already running: {} is locked", .path.display())]
     AlreadyRunning {
-        /// The supervisor's pid, where its files tell it.
+        /// The supervisor's pid, where its files name it.
         pid: Option<u32>,
-        /// What is locked.
+        /// The locked file or directory.
         path: PathBuf,
     },
-    /// A file or directory operation.
+    /// An operation on a file or directory failed.
     #[error("cannot {operation} {}: {source}", .path.display())]
     Path {
-        /// What was tried: `create`, `open`, `lock` and so on.
+        /// The operation: `create`, `open`, `lock` and so on.
         operation: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why it did not work.
+        /// The cause.
         source: io::Error,
     },
-    /// A file or directory that is not what gob may use. It was not touched.
+    /// The file or directory is not one that gob may use. It was not touched.
     #[error("{} {why}", .path.display())]
     Unfit {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it, and what is needed instead.
+        /// The flaw, and the remedy.
         why: String,
     },
     /// The lock file kept being replaced.
@@ -51,31 +51,31 @@ pub(crate) enum Error {
         /// The directory that was searched first.
         beside: PathBuf,
     },
-    /// Children that came with this process.
+    /// This process has children that it did not start.
     #[error("this process already has children, and gob-keeper signals none but its own: start it afresh")]
     HasChildren,
-    /// A call that concerns the process itself.
+    /// A call about the process itself failed.
     #[error("cannot {operation}: {source}")]
     Process {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
-        /// Why it did not work.
+        /// The cause.
         source: io::Error,
     },
     /// The supervisor died too often.
     #[error("the supervisor ended {count} times within {seconds} s, last with {last}; giving up")]
     GaveUp {
-        /// How often it ended.
+        /// The number of its ends.
         count: usize,
-        /// Within what time.
+        /// The time in which they happened.
         seconds: u64,
-        /// How it ended the last time.
+        /// Its last end.
         last: String,
     },
 }
 
 impl Error {
-    /// Whether a file or directory was not there.
+    /// Returns whether a file or directory was missing.
     pub(crate) fn is_not_found(&self) -> bool {
         let source = match self {
             Self::Path { source, .. } | Self::Dirs(DirsError::Io { source, .. }) => source,
@@ -92,7 +92,7 @@ impl Error {
         source.kind() == io::ErrorKind::NotFound
     }
 
-    /// The error as one line, whatever the names in it contain.
+    /// Returns the error as one line, whatever the names in it contain.
     pub(crate) fn line(&self) -> String {
         self.to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
     }

@@ -1,7 +1,7 @@
-//! The keeper's life: start the supervisor, wait, clear up after it, start it again.
+//! The keeper's life: starts the supervisor, waits, cleans up after it, starts it again.
 //!
-//! Owns the one child and the count of its deaths. Blocks in `sigwaitinfo`; nothing wakes it while nothing happens. Between
-//! two restarts it pauses, for longer each time.
+//! Owns the one child and the count of its deaths. Sleeps in `sigwaitinfo` until a signal comes. Between two
+//! restarts it pauses, for longer each time.
 
 use crate::error::Error;
 use crate::locks::Locks;
@@ -15,13 +15,13 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How often the supervisor is started again within [`WINDOW`].
+/// Restarts of the supervisor within [`WINDOW`].
 const MAX_RESTARTS: usize = 10;
 /// The time in which [`MAX_RESTARTS`] are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The pause before the second restart within [`WINDOW`], which doubles with each. There is none before the first: a supervisor
-/// that died once is missed at once.
+/// The pause before the second restart within [`WINDOW`], which doubles with each. The first restart is
+/// immediate: clients miss a supervisor at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
     drop(ready.take());
     loop {
         let ended = wait_for(supervisor, &mut stopping);
-        // After an orderly end too: what the supervisor could not tell whose it was falls to the keeper now.
+        // Also after an orderly end: processes that the supervisor could not attribute are the keeper's now.
         let swept = sweep::sweep();
         if ended == Ended::Code(0) {
             if swept != sweep::Swept::default() {
@@ -51,7 +51,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
             return Ok(ExitCode::SUCCESS);
         }
         log::event(&format!("the supervisor (pid {supervisor}) ended with {ended}; {swept}"));
-        // A stop may have been asked for while there was nobody to pass it on to.
+        // A stop may have been requested while there was no supervisor to pass it on to.
         stopping |= sys::pending_notices().any(|notice| notice == Notice::Stop);
         if stopping || ended == Ended::Code(DO_NOT_RESTART) {
             return Ok(ExitCode::from(ended.exit_code()));
@@ -63,7 +63,7 @@ pub(crate) fn keep(paths: Paths, mut locks: Locks, ready: &mut Option<Ready>) ->
         }
         locks.renew(&paths)?;
         if let Err(error) = log::find_again(&paths.dirs.state) {
-            // For want of a log nobody shall be without a supervisor: what is still open has to do.
+            // A missing log must not cost the supervisor: the descriptor that is still open has to do.
             log::event(&format!("{error}; going on without it"));
         }
         supervisor = program::start(&paths, &locks, None)?;
@@ -89,8 +89,8 @@ fn wait_for(supervisor: Pid, stopping: &mut bool) -> Ended {
                     }
                     strays = true;
                 }
-                // The supervisor adopts its own orphans. What ends here outlived an earlier sweep, and may have left
-                // children of its own.
+                // The supervisor adopts its own orphans. A process that ends here outlived an earlier sweep,
+                // and may have left children of its own.
                 if strays {
                     sweep::kill_children(Some(supervisor));
                 }
@@ -99,7 +99,8 @@ fn wait_for(supervisor: Pid, stopping: &mut bool) -> Ended {
     }
 }
 
-/// Pauses before a restart; true when the keeper is asked to stop meanwhile. What ends is reaped: it outlived an earlier sweep.
+/// Pauses before a restart; true when a stop is requested meanwhile. Children that end are reaped: they
+/// outlived an earlier sweep.
 fn is_stopped_within(pause: Duration) -> bool {
     let until = Instant::now() + pause;
     loop {
@@ -119,12 +120,12 @@ fn is_stopped_within(pause: Duration) -> bool {
     }
 }
 
-/// When the supervisor was started again, the last [`MAX_RESTARTS`] times.
+/// The times of the last [`MAX_RESTARTS`] restarts.
 #[derive(Debug, Default)]
 struct Restarts(VecDeque<Instant>);
 
 impl Restarts {
-    /// Counts one more, unless that would be too many, and returns the pause before it.
+    /// Counts one more restart, unless there are too many, and returns the pause before it.
     fn count(&mut self, now: Instant, last: Ended) -> Result<Duration, Error> {
         while self.0.front().is_some_and(|then| now.duration_since(*then) >= WINDOW) {
             self.0.pop_front();

@@ -1,8 +1,8 @@
-//! A supervisor that lives although the lock that it held is gone.
+//! A supervisor that lives although its lock's file is gone.
 //!
-//! A lock on a file that was deleted, alone or with its directory, keeps nobody out, and the supervisor that held it
-//! takes a moment to heal that. Whoever makes the lock file anew therefore looks for it among the processes first:
-//! those can't be deleted. An ordinary start finds the file as the last supervisor left it, empty, and does not look.
+//! A lock on a deleted file excludes no other process, and the supervisor that held it takes a moment to heal
+//! that. A keeper that makes the lock file anew therefore scans the processes for that supervisor first. An
+//! ordinary start finds the file as the last supervisor left it, empty, and does not scan.
 
 use gob_host::process;
 use nix::unistd::geteuid;
@@ -11,26 +11,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The argument by which a supervisor was handed its lock (`program`).
+/// The argument that hands a supervisor its lock (`program`).
 const HANDED: &[u8] = b"--lock-fd";
-/// The variable that every supervisor was given (`paths`).
+/// The variable of every supervisor with its state directory (`paths`).
 const STATE_DIR: &str = "GOB_STATE_DIR";
 
-/// The pid of this user's supervisor for a state directory, if one is alive.
+/// Returns the pid of this user's supervisor for a state directory, if one is alive.
 pub(crate) fn supervisor_of(state: &Path) -> Option<u32> {
     let (own, uid) = (std::process::id(), geteuid().as_raw());
     let real = state.canonicalize().ok();
     let found = process::pids().ok()?.find(|pid| {
         u32::try_from(*pid) != Ok(own)
             && fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == uid)
-            // A process that has ended and was not reaped yet has neither arguments nor an environment.
+            // A zombie has neither arguments nor an environment.
             && process::arguments(*pid).iter().any(|word| word == HANDED)
             && process::variable(*pid, STATE_DIR).is_some_and(|dir| names(&dir, state, real.as_deref()))
     });
     found.and_then(|pid| u32::try_from(pid).ok())
 }
 
-/// Whether a supervisor's directory is this one, by this path or by another way to it.
+/// Returns whether `value` names this state directory, by this path or by another way to it.
 fn names(value: &[u8], state: &Path, real: Option<&Path>) -> bool {
     let path = Path::new(std::ffi::OsStr::from_bytes(value));
     path == state || real.is_some_and(|real| path.canonicalize().is_ok_and(|other| other == real))
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_known_by_any_way_to_it() {
+    fn a_directory_matches_by_any_path_to_it() {
         let is = |value: &[u8], path: &str| {
             names(value, Path::new(path), Path::new(path).canonicalize().ok().as_deref())
         };

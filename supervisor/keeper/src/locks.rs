@@ -1,7 +1,8 @@
-//! The two locks that alone decide who lives: the state directory's `gobd.lock` first, then the runtime directory.
+//! The two locks that alone decide which supervisor lives: the state directory's `gobd.lock` first, then the
+//! runtime directory.
 //!
-//! Owns both descriptors. They are inherited by the supervisor and shared with it, and so is the lock: nobody ever
-//! calls LOCK_UN, and nobody unlinks the file.
+//! Owns both descriptors. The supervisor inherits and shares them, and so the lock: no program ever calls
+//! LOCK_UN or unlinks the file.
 
 use crate::error::Error;
 use crate::living;
@@ -13,7 +14,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// How often a lock may be replaced between its opening and its locking before this is taken for malice.
+/// Replacements of a lock between open and flock before they are taken for malice.
 const TRIES: usize = 100;
 
 /// Both locks, held.
@@ -26,15 +27,15 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// Takes both, or neither.
+    /// Takes both locks, or neither.
     pub(crate) fn acquire(paths: &Paths) -> Result<Self, Error> {
         let state = lock_state(&paths.dirs.state)?;
         let runtime = lock_runtime(&paths.dirs.runtime)?;
         Ok(Self { state, runtime })
     }
 
-    /// Takes a lock anew whose path was deleted or replaced meanwhile. The supervisor heals such a loss while it
-    /// lives, but what it locked went with it.
+    /// Takes a lock anew whose path was deleted or replaced meanwhile. A living supervisor heals such a loss,
+    /// but its locked file died with it.
     pub(crate) fn renew(&mut self, paths: &Paths) -> Result<(), Error> {
         let path = paths.dirs.state.join("gobd.lock");
         if !is_at(&self.state, &path) {
@@ -51,11 +52,12 @@ impl Locks {
 fn lock_state(dir: &Path) -> Result<File, Error> {
     let (path, made) = (dir.join("gobd.lock"), Cell::new(false));
     let file = lock(&path, || open_state(&path, &made), pid_in)?;
-    // The orderly end leaves the file there, and empty. Otherwise a supervisor may have lost it and live on.
+    // An orderly end leaves the file there, and empty. Otherwise a supervisor may have lost the file and live
+    // on.
     let is_as_left = !made.get() && file.metadata().is_ok_and(|stat| stat.len() == 0);
     match if is_as_left { None } else { living::supervisor_of(dir) } {
         Some(pid) => {
-            // Left empty it would pass for what an orderly end leaves, and the next keeper would not look.
+            // An empty file would pass for the mark of an orderly end, and the next keeper would not scan.
             let named = format!("{{\"pid\":{pid}}}\n");
             let named = file.set_len(0).and_then(|()| (&file).write_all(named.as_bytes()));
             named.map_err(|source| Error::Path { operation: "write", path: path.clone(), source })?;
@@ -65,10 +67,10 @@ fn lock_state(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Opens the lock file; `made` tells whether it was not there.
+/// Opens the lock file; `made` tells whether it was missing.
 fn open_state(path: &Path, made: &Cell<bool>) -> Result<File, Error> {
     let failed = |source| Error::Path { operation: "open the lock", path: path.to_owned(), source };
-    // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
+    // O_NONBLOCK for the same reason as O_NOFOLLOW: the path may be any kind of file.
     let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600).custom_flags(flags);
@@ -97,7 +99,7 @@ fn lock_runtime(path: &Path) -> Result<File, Error> {
     lock(path, || Ok(own_runtime(path)?), pid)
 }
 
-/// Locks what `open` opens and makes sure that it is still what the path names: two processes that hold locks on
+/// Locks the file that `open` opens and checks that the path still names it: two processes that hold locks on
 /// two generations of one path would both believe to be the one.
 fn lock(
     path: &Path,
@@ -128,7 +130,8 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// The supervisor's pid from the head of a file it wrote; for a message, so anything unexpected is just no pid.
+/// Returns the supervisor's pid from the head of a file that it wrote; for a message, so anything unexpected
+/// is just no pid.
 fn pid_in(file: &File) -> Option<u32> {
     let mut head = Vec::new();
     file.take(4096).read_to_end(&mut head).ok()?;
@@ -147,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pids() {
+    fn a_pid_is_read_from_an_object_or_a_number() {
         assert_eq!(parse_pid("{\"instance\":\"1-2\",\"pid\": 42,\"time\":7}\n"), Some(42));
         assert_eq!(parse_pid("4242\n"), Some(4242));
         assert_eq!(parse_pid("pid=3"), None);

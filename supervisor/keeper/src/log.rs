@@ -1,5 +1,5 @@
-//! What the keeper has to say, on standard error. Detached, that is `gobd.log` in the state directory, which the
-//! supervisor inherits for whatever it can't write elsewhere.
+//! The keeper's messages, on standard error. Detached, this is `gobd.log` in the state directory, which the
+//! supervisor inherits for messages that it can't write elsewhere.
 
 use crate::error::Error;
 use nix::sys::stat::fstat;
@@ -14,15 +14,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NAME: &str = "gobd.log";
 const NAME_OF_OLD: &str = "gobd.log.1";
 
-/// A log larger than this when the keeper starts is moved aside, in bytes.
+/// Size at which a log is moved aside when the keeper starts, in bytes.
 const MAX_BYTES: u64 = 10 << 20;
 
-/// Standard error is `gobd.log`, and not what somebody else made it.
+/// Standard error is `gobd.log`, opened by this process.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line as it is.
 pub(crate) fn plain(message: &str) {
-    // There is nowhere left to report that standard error does not work.
+    // A failure of standard error can't be reported anywhere.
     io::stderr().write_all(format!("{message}\n").as_bytes()).unwrap_or_default();
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn event(message: &str) {
 /// Makes `gobd.log` standard error.
 pub(crate) fn to_file(state: &Path) -> Result<File, Error> {
     let path = state.join(NAME);
-    // Without O_NONBLOCK the open of somebody's FIFO would wait for its reader.
+    // Without O_NONBLOCK the open of a FIFO in its place would wait for a reader.
     let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(&path);
     let file = opened.and_then(|file| {
@@ -49,7 +49,7 @@ pub(crate) fn to_file(state: &Path) -> Result<File, Error> {
     file.map_err(|source| Error::Path { operation: "write the log", path, source })
 }
 
-/// Begins a new log, for this process and for the next supervisor, where somebody took away the one that it was.
+/// Begins a new log, for this process and for the next supervisor, where the old one was deleted.
 pub(crate) fn find_again(state: &Path) -> Result<(), Error> {
     let own = fstat(io::stderr()).map(|own| (own.st_dev, own.st_ino));
     let there = std::fs::symlink_metadata(state.join(NAME));
@@ -60,7 +60,7 @@ pub(crate) fn find_again(state: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Moves a log that grew too large aside and begins a new one. Only for who holds the locks: it is theirs.
+/// Moves a log that grew too large aside and begins a new one. Only the holder of the locks may call this.
 pub(crate) fn cap(state: &Path) -> Result<(), Error> {
     let path = state.join(NAME);
     if std::fs::symlink_metadata(&path).is_ok_and(|file| file.len() > MAX_BYTES) {

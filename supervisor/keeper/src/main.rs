@@ -1,9 +1,9 @@
 //! `gob-keeper`: the tiny process above the supervisor.
 //!
-//! It takes the two locks that decide who lives, is a child subreaper, starts gobd, and when gobd dies it kills
-//! every process that gobd left behind and starts gobd again. It owns the locks and the life of one child, nothing
-//! else: no socket, no configuration, no thread, and no time but the pause before a restart. It is kept this small so
-//! that there is next to nothing in it that could die.
+//! It takes the two locks that decide which supervisor lives, is a child subreaper, starts gobd, and when
+//! gobd dies it kills every process that gobd left behind and starts gobd again. It owns the locks and the
+//! life of one child, nothing else: no socket, no configuration, no thread, and no time but the pause before
+//! a restart. It is this small so that there is next to nothing in it that could fail.
 //!
 //! The way through: arguments → paths → let go of the caller → directories → locks → keep.
 
@@ -34,7 +34,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-/// How often a directory may vanish between its making and its use.
+/// Retries after a directory vanished between its making and its use.
 const TRIES: usize = 10;
 
 fn main() -> ExitCode {
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     match run(args.detach, &mut ready) {
         Ok(code) => code,
         Err(Error::AlreadyRunning { pid, .. }) => {
-            // Not an error: whoever wanted a supervisor has one. The ready pipe ends without a byte.
+            // Not an error: the caller has a supervisor. The ready pipe ends without a byte.
             let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
             log::plain(&format!("gob is already running{pid}"));
             ExitCode::SUCCESS
@@ -90,7 +90,7 @@ fn run(detached: bool, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
     let mut tries = TRIES;
     let locks = loop {
         match settle(&paths, detached) {
-            // Somebody took a directory away after it was made.
+            // A directory was removed after it was made.
             Err(error) if error.is_not_found() && tries > 0 => tries -= 1,
             settled => break settled?,
         }
@@ -101,7 +101,7 @@ fn run(detached: bool, ready: &mut Option<Ready>) -> Result<ExitCode, Error> {
     keep::keep(paths, locks, ready)
 }
 
-/// Makes what is needed on the disk, and takes the locks.
+/// Makes the directories and the log, and takes the locks.
 fn settle(paths: &Paths, detached: bool) -> Result<Locks, Error> {
     own_state(&paths.dirs.state)?;
     if detached {

@@ -1,4 +1,4 @@
-//! The environment that the supervisor gets: every path under its `GOB_` name (ARCHITECTURE, "Directories").
+//! The environment of the supervisor: every path under its `GOB_` name (ARCHITECTURE, "Directories").
 //!
 //! The variables that the defaults come from are not passed on, so every path is resolved here, once, and handed down.
 
@@ -9,10 +9,10 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// What the supervisor keeps of the caller's environment, beside the four directories.
+/// Variables of the caller that the supervisor gets, beside the four directories.
 const KEPT: [&str; 6] = ["HOME", "USER", "PATH", "LANG", "GOB_LIBEXEC", "GOB_LOG"];
 
-/// Resolved places and what is handed down.
+/// The resolved paths and the supervisor's environment.
 #[derive(Debug)]
 pub(crate) struct Paths {
     /// The directories.
@@ -32,7 +32,7 @@ impl Paths {
         Ok(Self { dirs, env })
     }
 
-    /// The supervisor's environment as the kernel takes it.
+    /// Returns the supervisor's environment as the kernel takes it.
     pub(crate) fn environment(&self) -> Vec<CString> {
         let lines = self.env.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
         // Values come from the environment, where a NUL can't be.
@@ -40,7 +40,7 @@ impl Paths {
     }
 }
 
-/// A path as the kernel takes it; none when it holds a NUL.
+/// Returns a path as the kernel takes it; `None` when it holds a NUL.
 pub(crate) fn c_path(path: PathBuf) -> Option<CString> {
     CString::new(path.into_os_string().into_vec()).ok()
 }

@@ -16,7 +16,7 @@ const PROGRAM: &str = "gobd";
 
 /// Starts the supervisor with the locks, and the first time with the ready pipe.
 pub(crate) fn start(paths: &Paths, locks: &Locks, ready: Option<&Ready>) -> Result<Pid, Error> {
-    // Looked for anew every time: a program that was replaced on disk is started as it now is.
+    // Found anew for every start: a program that was replaced on disk is started in its new form.
     let program = find()?;
     let mut words = vec![
         PROGRAM.to_owned(),
@@ -40,7 +40,7 @@ pub(crate) fn start(paths: &Paths, locks: &Locks, ready: Option<&Ready>) -> Resu
 
 fn find() -> Result<PathBuf, Error> {
     siblings::find(PROGRAM).map_err(|looked| {
-        // One that is there and may not be executed is meant.
+        // A program that exists and may not be executed is the intended one.
         match looked.iter().map(|dir| dir.join(PROGRAM)).find(|program| program.is_file()) {
             Some(path) => Error::Path {
                 operation: "execute",

@@ -1,8 +1,8 @@
-//! The pipe on which the client that wanted a supervisor waits.
+//! The pipe on which the client that starts a supervisor waits.
 //!
-//! Its end without a byte means "somebody else has it, go on connecting"; a line that begins with `E` says why there
-//! will be none. Everything else on it is the supervisor's to write. The keeper must not hold it open once the
-//! supervisor has it, or its end would mean nothing.
+//! Its end without a byte means that another process has the locks and the client should go on connecting; a
+//! line that begins with `E` carries the reason of a failure. The supervisor writes all other messages. The
+//! keeper must not hold the pipe open once the supervisor has it, or its end would mean nothing.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,14 +13,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(crate) struct Ready(OwnedFd);
 
 impl Ready {
-    /// Takes the write end over.
+    /// Takes the write end.
     pub(crate) fn new(fd: OwnedFd) -> Self {
         Self(fd)
     }
 
-    /// Says in one line why there will be no supervisor, and ends the pipe.
+    /// Writes the reason why there will be no supervisor, in one line, and ends the pipe.
     pub(crate) fn fail(self, message: &str) {
-        // Nobody is left to tell when the client is gone; the message is in the log as well.
+        // A client that is gone can't be told; the log has the message as well.
         File::from(self.0).write_all(format!("E{message}\n").as_bytes()).unwrap_or_default();
     }
 }

@@ -1,7 +1,7 @@
 //! Letting go of the caller: nothing of the first client may live on in the supervisor (ARCHITECTURE, "What runs").
 //!
-//! Not its directory, umask, signal dispositions, open files or lowered limits; its environment is left behind by
-//! [`crate::paths`]. What can't be undone, such as hard limits, is for `gobctl doctor` to report.
+//! The keeper gives up its caller's directory, umask, signal dispositions, open files and lowered limits;
+//! [`crate::paths`] leaves the environment behind. `gobctl doctor` reports the rest, such as hard limits.
 
 use crate::attributes;
 use crate::error::Error;
@@ -12,9 +12,9 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::OpenOptions;
 use std::os::fd::BorrowedFd;
 
-/// Soft limits that a shell may have lowered and that would end or cripple the supervisor. The others stay: their
-/// soft limit differs from the hard one by default and for a reason (stack), or the supervisor itself sees to
-/// them (open files).
+/// Soft limits that a shell may have lowered and that would end or cripple the supervisor. The others stay:
+/// their soft limit differs from the hard one by default and for a reason (stack), or the supervisor itself
+/// raises them (open files).
 const RESTORED: [Resource; 7] = [
     Resource::RLIMIT_AS,
     Resource::RLIMIT_CPU,
@@ -25,7 +25,7 @@ const RESTORED: [Resource; 7] = [
     Resource::RLIMIT_RSS,
 ];
 
-/// Drops everything but the standard streams and `ready`; detached, also the streams.
+/// Closes all descriptors but the standard streams and `ready`; detached, also the streams.
 pub(crate) fn let_go_of_the_caller(detached: bool, ready: Option<BorrowedFd<'_>>) -> Result<(), Error> {
     let failed = |operation| move |source| Error::Process { operation, source };
     sys::reset_signals().map_err(failed("reset signals"))?;
@@ -39,12 +39,12 @@ pub(crate) fn let_go_of_the_caller(detached: bool, ready: Option<BorrowedFd<'_>>
             setrlimit(limit, hard, hard).map_err(|e| failed("reset a limit")(e.into()))?;
         }
     }
-    // Memory of the supervisor, and of workers whose kind says nothing of it, is not for the disk.
+    // Memory of the supervisor, and of workers whose kind sets no limit, must not reach the disk.
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_CORE) {
         setrlimit(Resource::RLIMIT_CORE, 0, hard).map_err(|e| failed("reset a limit")(e.into()))?;
     }
     if detached {
-        // Who starts it in a unit says there what it is to have.
+        // A unit sets these attributes itself, so only a detached keeper sets them back.
         attributes::set_back();
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null =

@@ -1,8 +1,9 @@
-//! Killing what a dead supervisor left behind.
+//! Kills the processes that a dead supervisor left behind.
 //!
-//! The keeper is a child subreaper: once the supervisor is dead, all its orphans are the keeper's own children, and
-//! their orphans become so as they die. A child that was not reaped keeps its number, and only this thread reaps, so
-//! a number found here as our child can't have become somebody else's (ARCHITECTURE, rule 3).
+//! The keeper is a child subreaper: once the supervisor is dead, all its orphans are the keeper's own
+//! children, and their orphans become so as they die. A child that was not reaped keeps its pid, and only
+//! this thread reaps, so the pid of a child found here can't belong to another process (ARCHITECTURE, rule
+//! 3).
 
 use crate::sys::{self, Reaped};
 use nix::sys::signal::{Signal, kill};
@@ -10,33 +11,33 @@ use nix::unistd::Pid;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// How long a sweep waits for processes that were killed and don't go, such as one that hangs in a dead network
-/// file system. Those that go later are reaped then.
+/// Time limit of a sweep for killed processes that stay, such as one that hangs in a dead network file
+/// system. Processes that go later are reaped then.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longest pause between two rounds; the end of any child ends it sooner.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Swept {
-    /// How many processes were reaped.
+    /// The number of reaped processes.
     pub(crate) reaped: usize,
-    /// Whether some were left when patience ended.
+    /// Some children were left when patience ended.
     pub(crate) left: bool,
-    /// One that may not be signalled, for it has become another user's.
+    /// A child that may not be signalled, because it runs as another user now.
     pub(crate) denied: Option<i32>,
 }
 
-/// What came of killing all children once.
+/// The result of one round of kills.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Killed {
-    /// How many were sent the signal.
+    /// The number of signalled children.
     sent: usize,
     denied: Option<i32>,
 }
 
-/// Kills and reaps every child there is, and what becomes a child meanwhile, until there is none.
+/// Kills and reaps all children, those that appear meanwhile too, until there is none.
 pub(crate) fn sweep() -> Swept {
     let deadline = Instant::now() + PATIENCE;
     let mut swept = Swept::default();
@@ -51,7 +52,7 @@ pub(crate) fn sweep() -> Swept {
         }
         let Killed { sent, denied } = kill_children_but(None);
         swept.denied = denied;
-        // Who may not be signalled is not waited for; one that has ended is reaped before the next look.
+        // Children that may not be signalled are not waited for; a zombie is reaped before the next round.
         hopeless = if sent == 0 && denied.is_some() { hopeless + 1 } else { 0 };
         if Instant::now() >= deadline || hopeless > 1 {
             return Swept { left: true, ..swept };
@@ -68,15 +69,15 @@ pub(crate) fn kill_children(but: Option<Pid>) {
 fn kill_children_but(but: Option<Pid>) -> Killed {
     let mut killed = Killed::default();
     let own = std::process::id();
-    // Where there is such a list it also has those that `/proc` hides (`hidepid`, proc(5)).
+    // The kernel's list of children, where it exists, also has those that `/proc` hides (`hidepid`, proc(5)).
     if let Ok(children) = fs::read_to_string(format!("/proc/self/task/{own}/children")) {
         for pid in children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
             killed.end(pid, but);
         }
         return killed;
     }
-    // Killed while the table is read, not after, so that a process that keeps forking and exiting is met at its newest
-    // number.
+    // Killed during the scan, not after it, so that a process that keeps forking and exiting is met at its
+    // newest pid.
     let Ok(entries) = fs::read_dir("/proc") else { return killed };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
@@ -91,20 +92,21 @@ fn kill_children_but(but: Option<Pid>) -> Killed {
 }
 
 impl Killed {
-    /// Sends SIGKILL to a child, unless it is the one that is spared.
+    /// Sends SIGKILL to a child, unless it is `but`.
     fn end(&mut self, pid: i32, but: Option<Pid>) {
         if but == Some(Pid::from_raw(pid)) {
             return;
         }
         match kill(Pid::from_raw(pid), Signal::SIGKILL) {
             Ok(()) => self.sent += 1,
-            // It has become another user's.
+            // The child runs as another user now.
             Err(_) => self.denied = Some(pid),
         }
     }
 }
 
-/// The parent's pid in a line of `/proc/PID/stat`: the second field after the name, which may contain anything.
+/// Returns the parent's pid in a line of `/proc/PID/stat`: the second field after the name, which may contain
+/// anything.
 fn parent_in(stat: &[u8]) -> Option<u32> {
     let end = stat.iter().rposition(|b| *b == b')')?;
     let rest = str::from_utf8(stat.get(end + 1..)?).ok()?;

@@ -1,4 +1,4 @@
-//! The system calls that no safe wrapper has. All `unsafe` of the keeper is here.
+//! System calls without a safe wrapper. All `unsafe` of the keeper is here.
 
 use nix::unistd::{Pid, setsid};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -6,17 +6,17 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 use std::{fmt, io, mem, ptr};
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// By itself, with this code.
+    /// An exit with this code.
     Code(u8),
-    /// By this signal.
+    /// A death by this signal.
     Signal(c_int),
 }
 
 impl Ended {
-    /// The code with which the keeper passes this on, as shells do.
+    /// Returns the code with which the keeper passes this end on, as shells do.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Code(code) => code,
@@ -37,18 +37,18 @@ impl fmt::Display for Ended {
     }
 }
 
-/// What [`reap_any`] found.
+/// The result of [`reap_any`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reaped {
     /// A child that ended, now reaped.
     Child(Pid, Ended),
-    /// There are children, and all of them live.
+    /// All children live.
     NoneEnded,
-    /// There are no children.
+    /// No child is left.
     NoneLeft,
 }
 
-/// Why the keeper woke up.
+/// The reason for a wake-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// SIGCHLD.
@@ -59,18 +59,18 @@ pub(crate) enum Notice {
     Reload,
 }
 
-/// Makes a descriptor that was named on the command line ours.
+/// Takes ownership of a descriptor that was named on the command line.
 pub(crate) fn take_fd(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl takes any number and answers EBADF for what is not open.
+    // SAFETY: fcntl takes any number and answers EBADF for one that is not open.
     if number <= 2 || unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: it is open, inherited, and above the standard streams; this process opened nothing itself yet, so
-    // nobody else in it owns the number.
+    // SAFETY: it is open, inherited, and above the standard streams; this process has opened nothing yet, so
+    // no other owner of the number exists.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Forks. In the child, which leads a session of its own, the answer is true; in the parent it is false.
+/// Forks. Returns true in the child, which leads a session of its own, and false in the parent.
 pub(crate) fn fork_away() -> io::Result<bool> {
     // SAFETY: the keeper has one thread, so no lock can be held by another one in the child.
     match unsafe { libc::fork() } {
@@ -83,8 +83,8 @@ pub(crate) fn fork_away() -> io::Result<bool> {
     }
 }
 
-/// Default disposition for every signal, but SIGPIPE, which would end the keeper when a client goes; and an empty
-/// mask, but for the signals that [`wait_for_notice`] takes.
+/// Sets every signal to its default disposition, but SIGPIPE, which would end the keeper when a client goes;
+/// and empties the mask, but for the signals that [`wait_for_notice`] takes.
 pub(crate) fn reset_signals() -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
         let to = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
@@ -92,7 +92,7 @@ pub(crate) fn reset_signals() -> io::Result<()> {
         unsafe { libc::signal(signal, to) };
     }
     let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
-    // SAFETY: the set is initialised, and nobody wants the old one.
+    // SAFETY: the set is initialised, and the old one is not requested.
     if unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) } == -1 {
         return Err(io::Error::last_os_error());
     }
@@ -111,7 +111,7 @@ pub(crate) fn close_all_but_stdio_and(kept: Option<BorrowedFd<'_>>) -> io::Resul
     Ok(())
 }
 
-/// The same for kernels and sandboxes that have no close_range.
+/// As `close_range`, for kernels and sandboxes without it.
 fn close_listed(kept: u32) -> io::Result<()> {
     let mut open = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
@@ -124,7 +124,7 @@ fn close_listed(kept: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Reaps one child that has ended, if there is one. Not nix's, which fails on children that were killed by a
+/// Reaps one child that has ended, if there is one. nix's version fails on children that were killed by a
 /// real-time signal.
 pub(crate) fn reap_any() -> Reaped {
     let mut status = 0;
@@ -142,30 +142,30 @@ pub(crate) fn reap_any() -> Reaped {
     }
 }
 
-/// Sleeps until a child ended or somebody wants something.
+/// Sleeps until a child ends or a signal asks for something.
 pub(crate) fn wait_for_notice() -> Notice {
     let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
     loop {
-        // SAFETY: the set is initialised, and nobody wants the details.
+        // SAFETY: the set is initialised, and no details are requested.
         if let Some(notice) = notice(unsafe { libc::sigwaitinfo(&raw const set, ptr::null_mut()) }) {
             return notice;
         }
     }
 }
 
-/// The same, `limit` at most.
+/// As [`wait_for_notice`], for `limit` at most.
 pub(crate) fn wait_for_notice_within(limit: Duration) -> Option<Notice> {
     let set = signal_set(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
     notice(wait_signal(&set, limit))
 }
 
-/// Takes the wishes that wait, if any, without sleeping; the ends of children stay.
+/// Takes the pending requests, if any, without sleeping; the ends of children stay queued.
 pub(crate) fn pending_notices() -> impl Iterator<Item = Notice> {
     let set = signal_set(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
     std::iter::from_fn(move || notice(wait_signal(&set, Duration::ZERO)))
 }
 
-/// Sleeps until a child ended, `limit` at most.
+/// Sleeps until a child ends, for `limit` at most.
 pub(crate) fn wait_for_child_signal(limit: Duration) {
     wait_signal(&signal_set(&[libc::SIGCHLD]), limit);
 }
@@ -184,7 +184,7 @@ fn wait_signal(set: &libc::sigset_t, limit: Duration) -> c_int {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
     };
-    // SAFETY: the set and the limit are initialised, and nobody wants the details.
+    // SAFETY: the set and the limit are initialised, and no details are requested.
     unsafe { libc::sigtimedwait(set, ptr::null_mut(), &raw const limit) }
 }
 
@@ -203,7 +203,7 @@ fn signal_set(signals: &[c_int]) -> libc::sigset_t {
 /// Starts a program with exactly these arguments, this environment, the standard streams, and the `inherited`
 /// descriptors under their own numbers; with default signals and an empty mask.
 ///
-/// posix_spawn, because std's way keeps the keeper's signal mask, or forks where it is told not to.
+/// posix_spawn, because std's `Command` keeps the keeper's signal mask, or forks where it must not.
 pub(crate) fn spawn(
     program: &CStr,
     words: &[CString],
@@ -237,7 +237,7 @@ fn null_ended(list: &[CString]) -> Vec<*mut c_char> {
     list.iter().map(|word| word.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
 }
 
-/// The functions of posix_spawn answer the error instead of setting errno.
+/// Turns the result of a posix_spawn function, which returns the error instead of setting errno.
 fn checked(error: c_int) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }

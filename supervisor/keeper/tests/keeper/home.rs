@@ -1,7 +1,7 @@
-//! A home of its own for every test: a keeper with a shell script as its supervisor, and directories that go with it.
+//! A home of its own for every test: a keeper with a shell script as its supervisor, and its directories.
 //!
-//! Scripts tell what happens through a FIFO, so that tests wait for events and never for a length of time. Whatever
-//! a home started is killed by its pid when the home goes.
+//! Scripts report through a FIFO, so that tests wait for events and never for a length of time. All processes
+//! of a home are killed by pid when it is dropped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -21,8 +21,8 @@ use nix::unistd::Pid;
 /// Longest wait for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A fork of another test between the opening of a script for writing and its closing would make its exec fail with
-/// ETXTBSY, so scripts are written and keepers are started under this lock.
+/// A fork of another test between a script's open for writing and its close would make the script's exec fail
+/// with ETXTBSY, so scripts are written and keepers are started under this lock.
 static FORKS: Mutex<()> = Mutex::new(());
 
 fn no_forks() -> MutexGuard<'static, ()> {
@@ -83,7 +83,7 @@ impl Home {
         self.state().join("gobd.lock")
     }
 
-    /// The keeper's command line, with nothing but this home in its environment.
+    /// Returns the keeper's command line, with nothing but this home in its environment.
     pub(crate) fn keeper(&self) -> Command {
         let mut command = Command::new(self.dir.join("bin/gob-keeper"));
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.dir);
@@ -100,7 +100,7 @@ impl Home {
         child
     }
 
-    /// Starts an ordinary keeper and leaves it to this home.
+    /// Starts an ordinary keeper, owned by this home.
     pub(crate) fn start(&mut self) -> Pid {
         let mut command = self.keeper();
         Pid::from_raw(self.spawn(command.stderr(Stdio::null())).id().cast_signed())
@@ -118,7 +118,8 @@ impl Home {
         (self.spawn(command), File::from(read))
     }
 
-    /// A keeper that was not started by `spawn`, such as a detached one, is to be ended with this home.
+    /// Adds a keeper that was not started by `spawn`, such as a detached one, to those that end with this
+    /// home.
     pub(crate) fn adopt(&mut self, keeper: i32) {
         self.keepers.push(Pid::from_raw(keeper));
     }
@@ -138,12 +139,12 @@ impl Home {
         }
     }
 
-    /// Whether an event waits to be read.
+    /// Returns whether an event is waiting.
     pub(crate) fn has_event(&self) -> bool {
         !self.unread.is_empty() || ready_within(&self.events, Duration::ZERO)
     }
 
-    /// A pipe whose end tells that every process that opened it, or inherited it, is gone.
+    /// Makes a pipe whose end shows that every process that opened or inherited it is gone.
     pub(crate) fn leash(&self, name: &str) -> Leash {
         let path = self.dir.join(name);
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
@@ -168,14 +169,14 @@ fn inherit(number: i32) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Ends a keeper that is still our child, with all that is below it.
+/// Ends a keeper that is still our child, with its whole tree.
 fn end_tree(keeper: Pid) {
     let is_ours = |pid: Pid| parent(pid) == Some(std::process::id().cast_signed());
     if !is_ours(keeper) {
         return;
     }
-    // Stopped, it reaps nothing, so what is below it keeps its number; parents die before they can fork again.
-    // A process that changes its parent during a scan escapes it, so two in a row have to be clean.
+    // A stopped keeper reaps nothing, so its tree keeps its pids; parents die before they can fork again. A
+    // process that changes its parent during a scan escapes it, so two scans in a row must be clean.
     kill(keeper, Signal::SIGSTOP).ok();
     let mut clean = 0;
     while clean < 2 {
@@ -185,7 +186,7 @@ fn end_tree(keeper: Pid) {
             below.extend(children(parent));
             at += 1;
         }
-        // State Z with other threads is a process whose main thread has ended, and no more.
+        // State Z with other threads is only a main thread that has ended.
         below.retain(|pid| stat(*pid).is_some_and(|fields| fields[0] != "Z" || fields[17] != "1"));
         clean = if below.is_empty() { clean + 1 } else { 0 };
         for pid in below {
@@ -196,12 +197,12 @@ fn end_tree(keeper: Pid) {
     nix::sys::wait::waitpid(keeper, None).ok();
 }
 
-/// The parent of a process.
+/// Returns the parent of a process.
 pub(crate) fn parent(pid: Pid) -> Option<i32> {
     stat(pid)?[1].parse().ok()
 }
 
-/// What `/proc/PID/stat` says after the name: state, parent and so on.
+/// Returns the fields of `/proc/PID/stat` after the name: state, parent and so on.
 fn stat(pid: Pid) -> Option<Vec<String>> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     Some(
@@ -214,7 +215,7 @@ fn stat(pid: Pid) -> Option<Vec<String>> {
     )
 }
 
-/// The children of a process, zombies too.
+/// Returns the children of a process, zombies too.
 pub(crate) fn children(of: Pid) -> Vec<Pid> {
     let all = fs::read_dir("/proc").unwrap().flatten();
     let all = all.filter_map(|e| e.file_name().to_str()?.parse().ok().map(Pid::from_raw));
@@ -225,7 +226,7 @@ pub(crate) fn children(of: Pid) -> Vec<Pid> {
 pub(crate) struct Leash(File);
 
 impl Leash {
-    /// Waits until nobody holds the other end any more.
+    /// Waits until no process holds the other end any more.
     pub(crate) fn wait(&self) {
         wait_readable(&self.0, Instant::now() + DEADLINE, "the end of a tree");
     }
@@ -244,7 +245,7 @@ pub(crate) fn read_to_end(mut pipe: impl Read + AsFd) -> String {
     }
 }
 
-/// Waits for a keeper's end and tells its exit code and what it wrote.
+/// Waits for a keeper's end and returns its exit code and its output.
 pub(crate) fn finish(mut child: Child) -> (Option<i32>, String) {
     let text = child.stderr.take().map(read_to_end).unwrap_or_default();
     let status = child.wait().unwrap();
@@ -261,7 +262,7 @@ fn ready_within(fd: impl AsFd, limit: Duration) -> bool {
     poll(&mut polled, limit).unwrap() > 0
 }
 
-/// The mode bits of what is at a path, not following links.
+/// Returns the mode bits of a path, without following links.
 pub(crate) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }

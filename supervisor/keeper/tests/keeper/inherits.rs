@@ -1,11 +1,11 @@
-//! What the supervisor gets, and that nothing of the caller is among it.
+//! Tests of the supervisor's inheritance: nothing of the caller is among it.
 
 use crate::home::{Home, finish, mode, read_to_end};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
-/// Writes what it got into `got.*` and ends.
-/// The status is read by the shell itself, which blocks signals while it forks.
+/// Writes its inheritance to `got.*` and ends. The status is read by the shell itself, which blocks signals
+/// while it forks.
 const REPORTS: &str = "env > $DIR/got.env; pwd > $DIR/got.pwd; umask > $DIR/got.umask; echo \"$@\" > $DIR/got.args
 ls -l /proc/$$/fd > $DIR/got.fds; while read line; do echo \"$line\"; done < /proc/$$/status > $DIR/got.status; cat /proc/$PPID/cmdline > $DIR/got.keeper
 cut -d' ' -f4-8 /proc/$$/stat > $DIR/got.ids; say done $PPID $(ulimit -S -f)\n";
@@ -20,7 +20,7 @@ fn got(home: &Home, what: &str) -> String {
     fs::read_to_string(home.dir.join(format!("got.{what}"))).unwrap()
 }
 
-/// Writes what it got of what the kernel hands on.
+/// Writes its kernel attributes to `got.*`.
 const ATTRIBUTES: &str = "cut -d' ' -f19,41 /proc/$$/stat > $DIR/got.sched; cat /proc/$$/oom_score_adj > $DIR/got.oom; cat /proc/$$/personality > $DIR/got.personality
 grep Cpus_allowed: /proc/$$/status > $DIR/got.cpus; cat /proc/$$/timerslack_ns > $DIR/got.slack; ionice -p $$ > $DIR/got.io; say done\n";
 
@@ -29,7 +29,8 @@ fn a_detached_keeper_sets_back_what_the_kernel_hands_on() {
     let mut home = Home::new(ATTRIBUTES);
     let template = home.keeper();
     let mut command = Command::new("sh");
-    // Down from a batch policy, one processor, the idle class, no random addresses, first for the OOM killer.
+    // Starts from a batch policy, one processor, the idle class, no random addresses, first for the OOM
+    // killer.
     command.args(["-c", "echo 500 > /proc/self/oom_score_adj; exec setarch -R taskset -c 0 ionice -c 3 chrt --batch 0 \"$DIR/bin/gob-keeper\" --detach"]);
     command.env_clear().env("DIR", &home.dir);
     command.envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -50,7 +51,7 @@ fn a_detached_keeper_sets_back_what_the_kernel_hands_on() {
 #[test]
 fn a_detached_keeper_keeps_nothing_of_its_caller() {
     let mut home = Home::new(REPORTS);
-    // A caller as bad as it gets: ignored signals, open files, no umask, a limit, a secret, a directory that goes.
+    // A worst-case caller: ignored signals, open files, no umask, a limit, a secret, a directory that goes.
     let template = home.keeper();
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' TERM HUP INT PIPE CHLD; umask 000; ulimit -S -f 100000; exec 9>/dev/null 7</dev/null; cd \"$DIR\"; exec \"$DIR/bin/gob-keeper\" --detach"]);
@@ -153,7 +154,7 @@ fn a_large_log_is_moved_aside_by_the_winner_alone() {
 }
 
 #[test]
-fn children_of_somebody_else_are_not_the_keepers_to_kill() {
+fn inherited_children_are_not_killed() {
     let mut home = Home::new("say up\n");
     let template = home.keeper();
     let mut command = Command::new("sh");

@@ -1,11 +1,11 @@
-//! One keeper per user: who wins, what the losers say, and what happens when the locks' files go.
+//! Tests that one keeper per user wins: the messages of the losers, and the loss of the locks' files.
 
 use crate::home::{Home, finish, read_to_end};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 
-/// Says that it is up and stays so until TERM.
+/// Reports that it is up and stays until TERM.
 const STAYS: &str = "trap 'end 0' TERM; echo '{\"pid\":'$$'}' >&$2; say up $$; stay\n";
 
 fn pid_of(event: &str) -> Pid {
@@ -98,14 +98,14 @@ fn a_living_supervisor_that_lost_its_files_is_not_given_a_rival() {
     let supervisor = pid_of(&home.event());
     let losses = [
         (|home: &Home| fs::remove_file(home.lock()).unwrap()) as fn(&Home),
-        // What the last one left is no reason to believe that nobody lives.
+        // A file with old content does not prove that no supervisor lives.
         |_| {},
         |home| fs::remove_dir_all(home.state()).unwrap(),
     ];
     for lose in losses {
         lose(&home);
         let mut command = home.keeper();
-        // Somebody who has neither its runtime directory nor the same way to the state directory.
+        // A caller with another runtime directory and another path to the state directory.
         command.env("GOB_RUNTIME_DIR", home.dir.join("run2"));
         command.env("GOB_STATE_DIR", home.dir.join("bin/../state"));
         let second = home.spawn(&mut command);

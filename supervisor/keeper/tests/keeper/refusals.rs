@@ -1,4 +1,4 @@
-//! What a keeper refuses, and that it says why on the ready pipe and touches nothing.
+//! Tests of refusals: the keeper writes the reason to the ready pipe and touches nothing.
 
 use crate::home::{Home, finish, mode, read_to_end};
 use std::fs;
@@ -24,7 +24,7 @@ fn reason(home: &mut Home, env: &[(&str, &Path)]) -> String {
 }
 
 #[test]
-fn a_runtime_directory_that_is_not_ours_alone() {
+fn a_runtime_directory_open_to_others_is_refused() {
     let mut home = Home::new("say up\n");
     let path = home.runtime();
     let target = home.dir.join("target");
@@ -59,7 +59,7 @@ fn a_runtime_directory_that_is_not_ours_alone() {
 }
 
 #[test]
-fn directories_that_cannot_be() {
+fn directories_that_cannot_be_made_are_refused() {
     let mut home = Home::new("say up\n");
     let nowhere = home.dir.join("no/such/run");
     let text = reason(&mut home, &[("GOB_RUNTIME_DIR", &nowhere)]);
@@ -73,7 +73,7 @@ fn directories_that_cannot_be() {
 }
 
 #[test]
-fn a_supervisor_that_cannot_be_started() {
+fn a_supervisor_that_cannot_be_started_is_reported() {
     let mut home = Home::new("say up\n");
     let program = home.dir.join("bin/gobd");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o600)).unwrap();
@@ -103,7 +103,7 @@ fn the_supervisor_is_also_found_in_libexec_and_on_path() {
 }
 
 #[test]
-fn words_that_it_does_not_know() {
+fn unknown_words_are_refused() {
     let mut home = Home::new("say up\n");
     let mut command = home.keeper();
     let keeper = home.spawn(command.arg("--verbose"));
@@ -115,7 +115,7 @@ fn words_that_it_does_not_know() {
 }
 
 #[test]
-fn what_it_is_asked_about_itself_it_tells_and_starts_nothing() {
+fn help_and_version_are_printed_and_nothing_is_started() {
     for (word, says) in [
         ("--version", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), "\n")),
         ("-V", concat!("gob-keeper ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -1,4 +1,4 @@
-//! What follows the supervisor's end: the sweep, the next start, or the keeper's own end.
+//! Tests of the supervisor's end: the sweep, the next start, or the keeper's own end.
 
 use crate::home::{DEADLINE, Home, children, finish, read_to_end};
 use nix::sys::signal::{Signal, kill};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn nothing_is_left_of_a_killed_supervisor_and_the_next_one_starts() {
-    // Everything that tries to get away holds the leash, and says so before the supervisor does.
+    // Every process that tries to get away holds the leash, and reports before the supervisor does.
     let mut home = Home::new(
         "[ -e $DIR/second ] && { say up $$; stay; }
         exec 9>$DIR/leash
@@ -36,7 +36,7 @@ fn nothing_is_left_of_a_killed_supervisor_and_the_next_one_starts() {
 }
 
 #[test]
-fn for_want_of_a_log_nobody_is_without_a_supervisor() {
+fn a_missing_log_does_not_cost_the_supervisor() {
     let mut home = Home::new(
         "trap 'end 0' TERM
         [ -e $DIR/second ] && { say up $PPID; stay; }
