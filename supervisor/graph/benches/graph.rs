@@ -1,9 +1,9 @@
-//! What the worker costs beside plain SQLite, in one run on one machine: `cargo bench -p gob-graph-worker`.
+//! Compares the worker with plain SQLite, in one run on one machine: `cargo bench -p gob-graph-worker`.
 //!
-//! Import: 100,000 nodes and 1,000,000 edges over the socket, beside the same rows put by prepared statements in
-//! this process, without socket, JSON, checks or search. Get: single nodes over the socket, one at a time and 64 at
-//! a time, beside a prepared SELECT on the same file in this process, and beside `ping`, which is the socket alone.
-//! Figures are the best of five rounds. A first argument is the number of edges.
+//! Import: 100,000 nodes and 1,000,000 edges over the socket, beside the same rows put by prepared statements
+//! in this process, without socket, JSON, checks or search. Get: single nodes over the socket, one at a time
+//! and 64 at a time, beside a prepared SELECT on the same file in this process, and beside `ping`, which is
+//! the socket alone. Figures are the best of five rounds. A first argument is the number of edges.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -96,7 +96,7 @@ fn main() -> Result<()> {
     print_gets(&mut client, &file)
 }
 
-/// The four kinds take turns, so that what else the machine does hits all of them.
+/// The four measurements take turns, so that other load on the machine affects all of them.
 fn print_gets(client: &mut Client, file: &str) -> Result<()> {
     let ping = |out: &mut String, _| {
         out.push_str("{\"id\":1,\"type\":\"ping\"}\n");
@@ -197,7 +197,7 @@ fn import(client: &mut Client, frames: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The same rows as the import's, by the shortest way there is.
+/// Puts the import's rows by the shortest way there is.
 fn plain_import(file: &Path, edges: u64) -> Result<Duration> {
     let db = Connection::open(file)?;
     db.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;

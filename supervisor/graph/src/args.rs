@@ -1,4 +1,4 @@
-//! The command line. Owns nothing; what it returns was checked.
+//! The command line. Owns nothing; its results are checked.
 
 use crate::reader;
 use crate::store::Synchronous;
@@ -6,7 +6,7 @@ use gob_protocol::{Name, NameError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// What `--help` prints.
+/// The text of `--help`.
 pub const HELP: &str = "\
 gob-graph-worker serves one property graph, kept in one SQLite file, on a Unix socket.
 
@@ -33,24 +33,24 @@ pub struct Args {
     pub graph: Name,
     /// Absolute path of the socket; it is valid UTF-8, since the handshake names it.
     pub socket: PathBuf,
-    /// What a commit waits for.
+    /// The durability of a commit.
     pub synchronous: Synchronous,
 }
 
 impl Args {
-    /// The directory of the graph's file and lock.
+    /// Returns the directory of the graph's file and lock.
     #[must_use]
     pub fn graph_directory(&self) -> PathBuf {
         self.root_dir.join(self.graph.on_disk())
     }
 }
 
-/// What the command line asks for.
+/// A parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
     /// Serve a graph.
     Run(Args),
-    /// Answer the queries of the worker that started this process; nobody types it.
+    /// Answer the queries of the worker that started this process; the worker alone uses it.
     Reader(PathBuf),
     /// Print [`HELP`].
     Help,
@@ -58,7 +58,7 @@ pub enum Parsed {
     Version,
 }
 
-/// What is wrong with the command line.
+/// A problem of the command line.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
     /// An option that does not exist.
@@ -70,29 +70,29 @@ pub enum ArgsError {
     /// An option given twice.
     #[error("{0} is given twice")]
     Twice(&'static str),
-    /// A mandatory option that is not there.
+    /// A mandatory option is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A value that is not UTF-8, or that is empty.
+    /// The value is not UTF-8, or it is empty.
     #[error("the value of {0} is empty or not UTF-8")]
     Text(&'static str),
-    /// Not a value of `--synchronous`.
+    /// The value is none of `--synchronous`.
     #[error("--synchronous is normal or full, not {0:?}")]
     Synchronous(String),
-    /// Not the name of a graph.
+    /// The value is not the name of a graph.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A relative path, and the working directory is gone.
+    /// The path is relative, and the working directory is gone.
     #[error("cannot find the working directory: {0}")]
     Directory(#[source] std::io::Error),
 }
 
 const OPTIONS: [&str; 4] = ["--root-dir", "--graph", "--socket", "--synchronous"];
 
-/// Reads the arguments after the program's name; `--option value` and `--option=value` are the same.
+/// Parses the arguments after the program's name; `--option value` and `--option=value` are the same.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The first problem.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ArgsError> {
     let mut values: [Option<String>; 4] = [const { None }; 4];
     let mut args = args.into_iter().peekable();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_named() {
+    fn bad_arguments_are_named() {
         let said = |args: &[&str]| parsed(args).unwrap_err().to_string();
         assert_eq!(said(&["--root-dir", "/d"]), "--graph is missing");
         assert_eq!(said(&["--graph"]), "--graph needs a value");

@@ -1,6 +1,6 @@
-//! When a running request must end early: its deadline passed, its client is gone, or the worker stops.
+//! Early ends of a running request: its deadline passed, its client is gone, or the worker stops.
 //!
-//! A [`Cancel`] belongs to one request. SQLite asks it every few thousand steps, walks ask it themselves.
+//! A [`Cancel`] belongs to one request. SQLite polls it every few thousand steps; walks poll it themselves.
 
 use crate::limits::{PEER_CHECK, PROGRESS_STEPS};
 use crate::requests::Refusal;
@@ -19,7 +19,7 @@ const DEADLINE: u8 = 1;
 const PEER_GONE: u8 = 2;
 const STOPPING: u8 = 3;
 
-/// Looks whether one request must end.
+/// Decides whether one request must end.
 #[derive(Debug, Clone)]
 pub(crate) struct Cancel(Arc<Inner>);
 
@@ -35,7 +35,7 @@ struct Inner {
 }
 
 impl Cancel {
-    /// For a request that begins now and may take `limit`.
+    /// Creates the cancellation of a request that begins now and may take `limit`.
     pub(crate) fn new(limit: Duration, peer: &Arc<UnixStream>, interrupt: &Arc<AtomicBool>) -> Self {
         Self(Arc::new(Inner {
             started: Instant::now(),
@@ -47,7 +47,7 @@ impl Cancel {
         }))
     }
 
-    /// Whether the request must end now.
+    /// Returns whether the request must end now.
     pub(crate) fn is_due(&self) -> bool {
         let inner = &self.0;
         if inner.why.load(Ordering::Relaxed) != GOES_ON {
@@ -67,15 +67,15 @@ impl Cancel {
         true
     }
 
-    /// How long it is until the deadline.
+    /// Returns the time until the deadline.
     pub(crate) fn left(&self) -> Duration {
         self.0.limit.saturating_sub(self.0.started.elapsed())
     }
 
-    /// Ends the request if it is due.
+    /// Returns an error if the request must end.
     ///
     /// # Errors
-    /// Why it must end.
+    /// The reason why it must end.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.is_due() { Err(self.refusal()) } else { Ok(()) }
     }
@@ -83,7 +83,7 @@ impl Cancel {
     /// Runs a request on a connection whose statements end when it is due.
     ///
     /// # Errors
-    /// What the request says; where it was interrupted, why.
+    /// The request's own error; if it was interrupted, the reason.
     pub(crate) fn guard<T>(
         &self,
         connection: &mut Connection,
@@ -100,7 +100,7 @@ impl Cancel {
         }
     }
 
-    /// Why it must end.
+    /// Returns the reason why it must end.
     pub(crate) fn refusal(&self) -> Refusal {
         let error = match self.0.why.load(Ordering::Relaxed) {
             STOPPING => WireError::new(ErrorCode::ShuttingDown, "the worker stops; nothing was changed")
@@ -118,7 +118,7 @@ impl Cancel {
 }
 
 impl Inner {
-    /// A client that only ended its own sending still wants its answer; only a closed socket is gone.
+    /// A client that only shut down its sending side still wants its answer; only a closed socket is gone.
     fn peer_is_gone(&self, elapsed: Duration) -> bool {
         let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let seen = self.peer_seen.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! One client: reads frames, has them answered one after another, writes the responses.
 //!
-//! Owns the client's unread bytes and unwritten responses, both bounded. Runs on a thread of its own, so a client
-//! that sends slowly or reads nothing costs itself only; who does not take a response for half a minute is cut off.
+//! Owns the client's unread bytes and unwritten responses, both bounded. Runs on a thread of its own, so that
+//! a slow or deaf client delays only itself; a client that takes no response for half a minute is cut off.
 
 use crate::limits::{GATHER_BYTES, IMPORT_IDLE, KEEP_OUT_BYTES, READ_BYTES, WRITE_TIMEOUT};
 use crate::requests::{self, Context, Import, Request};
@@ -21,7 +21,7 @@ use std::time::Instant;
 /// Serves one client until it goes or the worker stops.
 ///
 /// # Errors
-/// Why the client can't be talked to any more.
+/// The error that ended the conversation.
 pub(crate) fn serve(shared: &Shared, peer: &Arc<UnixStream>) -> io::Result<()> {
     peer.set_write_timeout(Some(WRITE_TIMEOUT))?;
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
@@ -31,7 +31,7 @@ pub(crate) fn serve(shared: &Shared, peer: &Arc<UnixStream>) -> io::Result<()> {
     loop {
         if client.import.is_some() != timed {
             timed = !timed;
-            // Only an open import holds something that others may want; without one a client may be silent for ever.
+            // Only an open import holds a resource of others; without one a client may be silent for ever.
             peer.set_read_timeout(timed.then_some(IMPORT_IDLE))?;
         }
         let read = match peer.as_ref().read(&mut bytes) {
@@ -58,9 +58,9 @@ pub(crate) fn serve(shared: &Shared, peer: &Arc<UnixStream>) -> io::Result<()> {
 struct Client<'a> {
     shared: &'a Shared,
     peer: &'a Arc<UnixStream>,
-    /// Ends with the connection.
+    /// Dropped with the connection.
     import: Option<Import<'a>>,
-    /// Whole responses that were not written yet.
+    /// Whole responses that are not written yet.
     out: Vec<u8>,
 }
 
@@ -107,7 +107,7 @@ impl Client<'_> {
         }
     }
 
-    /// Everything of a success but its data and the closing brace.
+    /// Appends a success up to its data.
     fn begin(&mut self, id: Option<&Id>) {
         self.out.extend_from_slice(b"{\"id\":");
         requests::append_id(&mut self.out, id);
@@ -131,11 +131,11 @@ impl Client<'_> {
     }
 }
 
-/// Writes everything, or ends the connection when the client took too long for it: half a frame may be out, so
-/// nothing else can follow.
+/// Writes all bytes. After a timeout the connection must end: half a frame may be out, so no other can
+/// follow.
 ///
 /// # Errors
-/// What the socket says; `TimedOut` for a client that does not read.
+/// The socket's error; `TimedOut` for a client that does not read.
 pub(crate) fn write_all(peer: &UnixStream, bytes: &[u8]) -> io::Result<()> {
     let written = write_until(peer, bytes, Instant::now() + WRITE_TIMEOUT);
     if written.is_err() {
@@ -144,14 +144,14 @@ pub(crate) fn write_all(peer: &UnixStream, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Writes a small frame that nobody needs, if the client reads.
+/// Writes a small optional frame, if the client reads.
 pub(crate) fn write_if_ready(peer: &UnixStream, frame: &[u8]) {
     if is_ready(peer) {
         drop(write_all(peer, frame));
     }
 }
 
-/// Whether the client takes what it is sent: its socket then has room for a small frame.
+/// Returns whether the client reads: its socket then has room for a small frame.
 pub(crate) fn is_ready(peer: &UnixStream) -> bool {
     let mut fds = [PollFd::new(peer.as_fd(), PollFlags::POLLOUT)];
     let polled = poll(&mut fds, PollTimeout::ZERO);

@@ -51,13 +51,13 @@ impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Short<'a, MAX> {
 }
 
 impl<const MAX: usize> Short<'_, MAX> {
-    /// The text.
+    /// Returns the text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A properties object: its JSON as it was sent, and the text in it for the search.
+/// A properties object: its JSON as sent, and its text for the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Properties<'a> {
     /// The object, byte for byte, so that numbers keep their digits.
@@ -94,7 +94,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Properties<'a> {
     }
 }
 
-/// The frame's own error tells the place; that within the object would only confuse.
+/// Removes the place from an error: the frame's own error has it, and a place within the object would only
+/// confuse.
 fn without_place(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {
@@ -195,28 +196,28 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Node<'a> {
-    /// Its id.
+    /// The node's id.
     #[serde(borrow)]
     pub(crate) id: NodeId<'a>,
-    /// Its label.
+    /// The node's label.
     #[serde(borrow, default)]
     pub(crate) label: Option<Label<'a>>,
-    /// Its properties.
+    /// The node's properties.
     #[serde(borrow, default)]
     pub(crate) properties: Properties<'a>,
 }
 
-/// Which edge: edges are told apart by both ends and the type.
+/// An edge's identity: both ends and the type.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EdgeKey<'a> {
-    /// Where it begins.
+    /// The node where it begins.
     #[serde(borrow)]
     pub(crate) from: NodeId<'a>,
-    /// Where it ends.
+    /// The node where it ends.
     #[serde(borrow)]
     pub(crate) to: NodeId<'a>,
-    /// Its type.
+    /// The edge's type.
     #[serde(borrow, rename = "type")]
     pub(crate) edge_type: Label<'a>,
 }
@@ -225,16 +226,16 @@ pub(crate) struct EdgeKey<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Edge<'a> {
-    /// Where it begins.
+    /// The node where it begins.
     #[serde(borrow)]
     pub(crate) from: NodeId<'a>,
-    /// Where it ends.
+    /// The node where it ends.
     #[serde(borrow)]
     pub(crate) to: NodeId<'a>,
-    /// Its type.
+    /// The edge's type.
     #[serde(borrow, rename = "type")]
     pub(crate) edge_type: Label<'a>,
-    /// Its properties.
+    /// The edge's properties.
     #[serde(borrow, default)]
     pub(crate) properties: Properties<'a>,
 }

@@ -1,8 +1,9 @@
 //! gob-graph-worker: a property graph in one SQLite file, served as JSON lines on a Unix socket.
 //!
-//! `REQUESTS.md` beside this crate is the contract with clients. The way of a request: bytes → frame → `Request` →
-//! `requests::*` → `Store` → data → the connection writes it. [`run`] is the whole life of a worker: take the
-//! graph's lock, open its file, publish the socket, say so, serve, put everything away.
+//! `REQUESTS.md` beside this crate is the contract with clients. A request passes: bytes → frame → `Request`
+//! → `requests::*` → `Store` → data → the connection writes it. [`run`] is the whole life of a worker: take
+//! the graph's lock, open its file, publish the socket, write the handshake, serve, close everything in
+//! order.
 
 pub mod args;
 mod cancel;
@@ -26,10 +27,10 @@ use socket::Watch;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// Why a worker could not start.
+/// The reason why a worker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The graph is another process's, or its lock can't be taken.
+    /// Another process has the graph, or its lock can't be taken.
     #[error(transparent)]
     Lock(#[from] lock::LockError),
     /// The graph's file can't be used.
@@ -38,17 +39,17 @@ pub enum StartError {
     /// The socket can't be published.
     #[error(transparent)]
     Socket(#[from] socket::SocketError),
-    /// The system refused something else.
+    /// Another system call failed.
     #[error("cannot {operation}: {source}")]
     System {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Serves one graph until it is told to stop.
+/// Serves one graph until it is stopped.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
     match start(args) {
@@ -71,7 +72,8 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn start(args: &Args) -> Result<server::Server, StartError> {
-    // Before any thread exists, so that every thread inherits the mask and only the signalfd sees the signals.
+    // Called before any thread exists, so that every thread inherits the mask and only the signalfd receives
+    // the signals.
     let signals = server::block_signals()?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let directory = args.graph_directory();
@@ -92,7 +94,7 @@ fn start(args: &Args) -> Result<server::Server, StartError> {
     Ok(server)
 }
 
-/// Writes the one line of standard output. Whoever closed it does not want to know.
+/// Writes the handshake, the one line of standard output. A closed standard output is no error.
 fn handshake(line: &serde_json::Value) {
     let mut out = io::stdout().lock();
     if let Err(e) = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()) {

@@ -1,7 +1,7 @@
 //! The graph's lock: `worker.lock` beside the graph's file, flocked by its worker for as long as it lives.
 //!
-//! The file holds the holder's pid for people and messages; the flock alone decides. It is never unlinked: two
-//! workers could then each hold the lock of a file of that name.
+//! The file holds the holder's pid for people and messages; the flock alone decides. It is never unlinked:
+//! two workers could then each hold the lock of a file of that name.
 
 use crate::store::{Unfit, examine, examine_directory};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Why the graph's lock was not taken.
+/// The reason why the graph's lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another worker serves the graph.
@@ -17,22 +17,22 @@ pub enum LockError {
     Held {
         /// The graph.
         graph: String,
-        /// The holder, as far as it said who it is.
+        /// The holder, as far as the file names it.
         holder: String,
         /// The lock's file.
         path: PathBuf,
     },
-    /// Something else stands there.
+    /// Another kind of file stands in its place.
     #[error(transparent)]
     Unfit(#[from] Unfit),
     /// The file or its directory can't be made or locked.
     #[error("cannot {operation} {path}: {source}")]
     Io {
-        /// What failed.
+        /// The operation.
         operation: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -40,7 +40,7 @@ pub enum LockError {
 /// The lock, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct GraphLock {
-    /// Open for as long as the lock is ours; nothing else is done with it.
+    /// Open while the lock is held; otherwise unused.
     _file: File,
 }
 
@@ -72,14 +72,14 @@ impl GraphLock {
     }
 }
 
-/// Opens the file of the lock, or makes it; what else stands there is left alone.
+/// Opens or makes the lock's file; any other file in its place is left alone.
 fn open(path: &Path) -> Result<io::Result<File>, Unfit> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     if let Some(examined) = examine(path)? {
         return Ok(examined.open(&options));
     }
-    // Follows no link. What has come since is examined like what was there.
+    // Follows no link. A file that appeared in between is examined like an older one.
     match options.create_new(true).mode(0o600).open(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let examined = examine(path)?;
@@ -90,7 +90,7 @@ fn open(path: &Path) -> Result<io::Result<File>, Unfit> {
     }
 }
 
-/// The holder writes its pid right after it got the lock, so the file may still be empty.
+/// Reads the holder's pid. The holder writes it right after it got the lock, so the file may still be empty.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(32).read_to_string(&mut text);
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_is_told_who_holds_it() {
+    fn a_second_taker_is_told_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let graph = dir.path().join("a/demo");
         let first = GraphLock::take(&graph, "demo").unwrap();

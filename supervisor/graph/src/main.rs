@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let text = format!("error: {error}\nhint: gob-graph-worker --help\n");
-            // Also as a handshake, so that a supervisor shows the reason instead of an exit code.
+            // Also written as a handshake, so that a supervisor shows the reason instead of an exit code.
             let line = serde_json::json!({"ready": false, "error": error.to_string()});
             let wrote = std::io::stderr().write_all(text.as_bytes());
             drop(wrote);

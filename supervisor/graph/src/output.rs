@@ -70,14 +70,14 @@ pub(crate) fn edge_of(out: &mut Vec<u8>, row: &Row<'_>) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Puts a comma between the members of a list whose bracket is the last byte so far.
+/// Appends a comma between the members of a list whose bracket is the last byte so far.
 pub(crate) fn comma(out: &mut Vec<u8>) {
     if out.last() != Some(&b'[') {
         out.push(b',');
     }
 }
 
-/// Stored JSON is written as it was put. Another program may have stored a line break between its tokens, which
+/// Appends stored JSON as it was put. Another program may have stored a line break between its tokens, which
 /// would end the frame.
 fn object(out: &mut Vec<u8>, json: &str) {
     let start = out.len();
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes() {
+    fn nodes_and_edges_have_their_shapes() {
         let mut out = Vec::new();
         node_fields(&mut out, "a\"b", None, "{\"x\":\n1}");
         assert_eq!(out, br#""id":"a\"b","label":null,"properties":{"x": 1}"#);

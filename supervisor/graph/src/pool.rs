@@ -1,7 +1,7 @@
-//! A bounded pool: a fixed number of things that one request at a time uses.
+//! A bounded pool: a fixed number of things, each used by one request at a time.
 //!
-//! Owns the idle things and the count of those that exist. Things are made when they are first needed. Every wait
-//! has a deadline; what is taken comes back by itself.
+//! Owns the idle things and the count of all. Things are made at their first use. Every wait has a deadline;
+//! a thing on loan comes back by itself.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,27 +25,27 @@ struct State<T> {
 #[derive(Debug)]
 pub(crate) struct Taken<'a, T> {
     pool: &'a Pool<T>,
-    /// Empty only while it is being dropped.
+    /// Empty only during its drop.
     thing: Option<T>,
 }
 
 impl<T> Pool<T> {
-    /// A pool that is still empty.
+    /// Creates an empty pool.
     pub(crate) const fn new(capacity: usize) -> Self {
         let state = Mutex::new(State { idle: Vec::new(), made: 0 });
         Self { state, returned: Condvar::new(), capacity }
     }
 
-    /// A pool with one thing in it, and never more.
+    /// Creates a pool with exactly one thing.
     pub(crate) fn of_one(thing: T) -> Self {
         let state = Mutex::new(State { idle: vec![thing], made: 1 });
         Self { state, returned: Condvar::new(), capacity: 1 }
     }
 
-    /// Takes a thing, making it where fewer than `capacity` exist; `None` when `wait` passed first.
+    /// Takes a thing, and makes it where fewer than `capacity` exist; `None` after `wait`.
     ///
     /// # Errors
-    /// What `make` says.
+    /// The error of `make`.
     pub(crate) fn take<E>(
         &self,
         wait: Duration,
@@ -68,7 +68,7 @@ impl<T> Pool<T> {
                     }
                 };
             }
-            // The clock is read only when there is something to wait for.
+            // The clock is read only before a wait.
             let until = *deadline.get_or_insert_with(|| Instant::now() + wait);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -79,13 +79,13 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Drops idle things, and has others made in their place when they are needed.
+    /// Drops idle things; others are made in their place when needed.
     pub(crate) fn discard_if(&self, useless: impl Fn(&T) -> bool) {
         let mut state = self.state();
         let (gone, kept): (Vec<T>, Vec<T>) = state.idle.drain(..).partition(useless);
         state.made -= gone.len();
         state.idle = kept;
-        // Dropping may take a moment.
+        // The drop may take a moment.
         drop(state);
         drop(gone);
     }
@@ -102,7 +102,7 @@ impl<T> Pool<T> {
 }
 
 impl<T> Taken<'_, T> {
-    /// Drops the thing, and has another one made in its place when it is needed.
+    /// Drops the thing; another one is made in its place when needed.
     pub(crate) fn discard(mut self) {
         drop(self.thing.take());
         self.pool.forget();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_discarded_leaves_its_place() {
+    fn a_discarded_thing_leaves_its_place() {
         let pool = Pool::new(1);
         take(&pool, Duration::ZERO).unwrap().discard();
         let taken = take(&pool, Duration::ZERO).unwrap();

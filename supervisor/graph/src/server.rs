@@ -1,8 +1,8 @@
-//! The main thread: accepts clients, keeps the socket published, ends in order when a signal says so.
+//! The main thread: accepts clients, keeps the socket published, ends in order after a signal.
 //!
-//! Owns the socket, the graph's lock and the list of connections. It sleeps in one `poll`: an idle worker wakes
-//! up once a minute, to look whether its socket is still there, and on SIGURG, by which gob says that it is not. Clients
-//! are served on threads of their own.
+//! Owns the socket, the graph's lock and the list of connections. It sleeps in one `poll`: an idle worker
+//! wakes up once a minute to check its socket, and on SIGURG, by which gob reports that the socket is gone.
+//! Clients are served on threads of their own.
 
 use crate::StartError;
 use crate::connection;
@@ -31,21 +31,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Says that the socket may be gone. Its number is small and positive, as `signalfd_siginfo` has it.
+/// The signal that the socket may be gone. Its number is small and positive, as `signalfd_siginfo` has it.
 const LOOK: Signal = Signal::SIGURG;
 
-/// What all connections share.
+/// State that all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The graph.
     pub(crate) store: Store,
-    /// When the worker began.
+    /// The start of the worker.
     pub(crate) started: Instant,
     /// No further request is begun.
     pub(crate) stopping: AtomicBool,
-    /// Running requests end as soon as they look.
+    /// Running requests end at their next check.
     pub(crate) interrupt: Arc<AtomicBool>,
-    /// Readable once a request found that the graph is gone.
+    /// Readable after a request found that the graph is gone.
     over: EventFd,
     connections: Mutex<BTreeMap<u64, Arc<UnixStream>>>,
     ended: Condvar,
@@ -58,19 +58,18 @@ pub(crate) struct Server {
     socket: Socket,
     shared: Arc<Shared>,
     next_connection: u64,
-    /// Accepting rests while the process is out of descriptors.
+    /// No connection is accepted while the process is out of descriptors.
     paused: bool,
-    /// The socket is gone: when it is published again, and the wait after that if it fails.
+    /// The socket is gone: the time of its next publication, and the wait after that if it fails.
     republish: Option<(Instant, Duration)>,
-    /// Dropped last: while anything of the worker runs, the graph is taken.
+    /// Dropped last: while any part of the worker runs, the graph is taken.
     _lock: GraphLock,
 }
 
-/// Blocks the signals that mean something to the worker, for all threads to come, and opens the descriptor that tells of
-/// them.
+/// Blocks the worker's signals for all later threads, and opens the descriptor that reports them.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub(crate) fn block_signals() -> Result<SignalFd, StartError> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, LOOK] {
@@ -86,7 +85,7 @@ impl Server {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub(crate) fn new(
         signals: SignalFd,
         lock: GraphLock,
@@ -108,20 +107,20 @@ impl Server {
         Ok(Self { signals, socket, shared, next_connection: 0, paused: false, republish: None, _lock: lock })
     }
 
-    /// Serves until a signal, then puts everything away.
+    /// Serves until a signal, then closes everything in order.
     ///
     /// # Errors
-    /// Ends early when the graph is not where it was.
+    /// Ends early when the graph is not in its place any more.
     pub(crate) fn serve(mut self) -> Result<(), Gone> {
         while !self.wait_and_handle() {}
         self.stop().map_or(Ok(()), Err)
     }
 
-    /// One turn of the loop; true when it is time to stop.
+    /// Runs one turn of the loop; true when it is time to stop.
     fn wait_and_handle(&mut self) -> bool {
         let mut timeout = if self.paused { ACCEPT_PAUSE } else { SOCKET_CHECK };
         if let Some((due, _)) = self.republish {
-            // A millisecond more, because poll rounds down and would come back too early.
+            // poll rounds down and would return too early, hence one millisecond more.
             let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             timeout = timeout.min(left);
         }
@@ -136,7 +135,7 @@ impl Server {
         ];
         let polled = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));
         let [signal, change, client, over] = fds.map(|fd| fd.any().unwrap_or(false));
-        // A graph that nobody writes to is looked after once a minute, too.
+        // An idle graph is checked once a minute, too.
         let store = &self.shared.store;
         if over || (polled == Ok(0) && (store.gone().is_some() || store.is_overwritten())) {
             return true;
@@ -197,7 +196,7 @@ impl Server {
         let serving = Arc::clone(shared);
         let client = Arc::clone(&stream);
         let spawned = thread::Builder::new().name(format!("client {number}")).spawn(move || {
-            // Leaves the list also when the request's code panics.
+            // Leaves the list even when the request's code panics.
             let left = Leave { shared: &serving, number };
             if let Err(e) = connection::serve(&serving, &client) {
                 log::line(format_args!("client {number}: {e}"));
@@ -211,8 +210,8 @@ impl Server {
         }
     }
 
-    /// Publishes the socket again where it is gone: not at once, since whoever removes the directory is likely
-    /// still at it, then sooner first and once a minute in the end.
+    /// Publishes the socket again after a loss: not at once, since the program that removes the directory is
+    /// likely still at work, then soon, and once a minute in the end.
     fn keep_published(&mut self) {
         if self.socket.is_published() {
             self.republish = None;
@@ -222,7 +221,7 @@ impl Server {
         if Instant::now() < due {
             return;
         }
-        // Who is in the queue of the old socket must not be lost with it.
+        // Connections in the queue of the old socket must not be lost with it.
         self.accept();
         match self.socket.publish_again() {
             Ok(()) => {
@@ -236,7 +235,7 @@ impl Server {
         }
     }
 
-    /// Says what is not what it was, if anything.
+    /// Ends the worker in order; returns the file that changed under it, if any.
     fn stop(self) -> Option<Gone> {
         let shared = &self.shared;
         self.socket.remove();
@@ -267,11 +266,11 @@ impl Server {
 
 impl Shared {
     fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<UnixStream>>> {
-        // Single insertions and removals: a panic elsewhere can't have torn the map.
+        // The map changes by single insertions and removals: a panic elsewhere can't have torn it.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the worker end: the graph is gone.
+    /// Ends the worker because the graph is gone.
     pub(crate) fn end(&self) {
         if let Err(e) = self.over.write(1) {
             log::line(format_args!("cannot end the worker: {e}"));
@@ -283,7 +282,7 @@ impl Shared {
         self.ended.notify_all();
     }
 
-    /// Waits until no client is left; false when that took too long.
+    /// Waits until no client is left; false after `patience`.
     fn wait_for_all(&self, patience: Duration) -> bool {
         let connections = self.connections();
         let waited = self.ended.wait_timeout_while(connections, patience, |left| !left.is_empty());
@@ -303,7 +302,7 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// Says why, without waiting for a client that does not read, and closes.
+/// Writes the reason, without waiting for a client that does not read, and closes the connection.
 fn turn_away(stream: &UnixStream, error: &WireError) {
     let mut line = Vec::new();
     if write_response::<()>(&mut line, None, Err(error)).is_ok() && stream.set_nonblocking(true).is_ok() {

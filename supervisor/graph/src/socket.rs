@@ -1,8 +1,8 @@
-//! The worker's Unix socket: published in one step, published again when it disappears, removed at the end.
+//! The worker's Unix socket: published in one step, published again after a loss, removed at the end.
 //!
-//! Owns the listening socket, its identity (device and inode) and, where nobody else tells, the inotify watch of its
-//! directory. All names are reached through a descriptor of the directory, so that paths longer than `sun_path` work. What clients
-//! send is not read here.
+//! Owns the listening socket, its identity (device and inode) and, unless gob watches it, the inotify watch
+//! of its directory. All names are reached through a descriptor of the directory, so that paths longer than
+//! `sun_path` work. Clients' bytes are read elsewhere.
 
 use crate::limits::SOCKET_CHECK;
 use crate::log;
@@ -18,44 +18,44 @@ use std::os::unix::fs::{
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// Why the socket is not where it should be.
+/// The reason why the socket can't be published.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Another process answers there.
+    /// Another process answers at the path.
     #[error("another process already answers on {0}")]
     Answered(PathBuf),
-    /// Something that is not a socket stands there.
+    /// The path is not a socket.
     #[error("{0} exists and is not a socket; it was not touched")]
     NotASocket(PathBuf),
-    /// A socket of another user stands there.
+    /// The path is a socket of another user.
     #[error("{path} is a socket of user {uid}; it was not touched")]
     Foreign {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         uid: u32,
     },
     /// The path has no file name.
     #[error("{0} is not a path for a socket")]
     NoName(PathBuf),
-    /// The system refused.
+    /// A system call failed.
     #[error("cannot {operation} {path}: {source}")]
     Io {
-        /// What failed.
+        /// The operation.
         operation: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Who notices that the socket's path is gone.
+/// The watcher of the socket's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
     /// The worker, which watches the directory.
     Own,
-    /// Somebody else, who says so.
+    /// Another program, which signals a loss.
     Told,
 }
 
@@ -64,8 +64,8 @@ pub(crate) enum Watch {
 pub(crate) struct Socket {
     path: PathBuf,
     bound: Bound,
-    /// Missing where somebody else tells, or where the user has no instances left: then only the slow check notices that
-    /// the path is gone.
+    /// Missing where another program watches, or where the user has no instances left: then only the slow
+    /// check notices that the path is gone.
     inotify: Option<Inotify>,
     watches: Vec<WatchDescriptor>,
 }
@@ -77,8 +77,8 @@ struct Bound {
 }
 
 impl Socket {
-    /// Publishes a socket of mode 0600 at this absolute path, making its directory (0700) where it is missing. A
-    /// socket that nobody answers on is replaced.
+    /// Publishes a socket of mode 0600 at this absolute path, making its directory (0700) where it is
+    /// missing. A socket without a listener is replaced.
     pub(crate) fn publish(path: &Path, watch: Watch) -> Result<Self, SocketError> {
         let inotify = match watch {
             Watch::Own => new_inotify(),
@@ -88,29 +88,29 @@ impl Socket {
         Ok(Self { path: path.to_owned(), bound, inotify, watches })
     }
 
-    /// Where it is.
+    /// Returns the path of the socket.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The listening socket; it does not block.
+    /// Returns the listening socket; it does not block.
     pub(crate) fn listener(&self) -> BorrowedFd<'_> {
         self.bound.listener.as_fd()
     }
 
-    /// Becomes readable when something happened in the socket's directory.
+    /// Returns the descriptor that becomes readable when the socket's directory changes.
     pub(crate) fn changes(&self) -> Option<BorrowedFd<'_>> {
         self.inotify.as_ref().map(AsFd::as_fd)
     }
 
-    /// Forgets the changes that were notified.
+    /// Drops the queued notifications.
     pub(crate) fn clear_changes(&self) {
         let Some(inotify) = &self.inotify else { return };
-        // EAGAIN means that there are none; an overflow is a change like any other.
+        // EAGAIN means that the queue is empty; an overflow is a change like any other.
         while inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
     }
 
-    /// The next waiting connection, if there is one.
+    /// Accepts the next waiting connection, if there is one.
     pub(crate) fn accept(&self) -> io::Result<Option<UnixStream>> {
         loop {
             match self.bound.listener.accept() {
@@ -123,7 +123,7 @@ impl Socket {
         }
     }
 
-    /// Whether the path still leads to this socket.
+    /// Returns whether the path still leads to this socket.
     pub(crate) fn is_published(&self) -> bool {
         identity(&self.path).is_ok_and(|found| found == self.bound.identity)
     }
@@ -134,7 +134,7 @@ impl Socket {
         for old in std::mem::take(&mut self.watches) {
             if let Some(inotify) = &self.inotify
                 && let Err(e) = inotify.rm_watch(old)
-                // The kernel has dropped it already when the directory is gone.
+                // The kernel has dropped the watch already when the directory is gone.
                 && e != Errno::EINVAL
             {
                 log::line(format_args!("cannot end the watch of {}: {e}", self.path.display()));
@@ -169,7 +169,7 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Soc
     move |source| SocketError::Io { operation, path, source }
 }
 
-/// The watch comes first: what happens to the path after the bind is then never missed.
+/// Watches before it binds, so that no later change of the path is missed.
 fn bind_watched(
     path: &Path,
     inotify: Option<&Inotify>,
@@ -192,7 +192,7 @@ fn bind_watched(
             None
         }
     };
-    // A directory that is moved with what is below it says so, and what is below it does not.
+    // Only the moved directory itself reports a move; the directories below it don't.
     let above = parent.ancestors().skip(1).filter_map(|dir| watch(dir, AddWatchFlags::IN_MOVE_SELF));
     let watches = watch(&through, flags).into_iter().chain(above).collect();
     bind(path, &through).map(|bound| (watches, bound))
@@ -223,7 +223,7 @@ fn bind(path: &Path, directory: &Path) -> Result<Bound, SocketError> {
     }
 }
 
-/// The directory by its descriptor: a path that is short, whatever the directory's own is.
+/// Returns a short path of the directory, by its descriptor.
 fn through(directory: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
 }
@@ -232,7 +232,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
-/// Only a socket that nobody answers on may be replaced.
+/// Refuses to replace a socket that has a listener.
 fn refuse_if_taken(path: &Path, target: &Path) -> Result<(), SocketError> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(nix::libc::O_PATH | nix::libc::O_NOFOLLOW);
@@ -260,7 +260,7 @@ fn refuse_if_taken(path: &Path, target: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// The wait after one more failed publication.
+/// Returns the wait after one more failed publication.
 pub(crate) fn next_wait(wait: std::time::Duration) -> std::time::Duration {
     (wait * 2).min(SOCKET_CHECK)
 }
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn comes_back_after_its_directory_went() {
+    fn the_socket_comes_back_after_its_directory_was_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/g.sock");
         let mut socket = Socket::publish(&path, Watch::Own).unwrap();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn hears_that_a_directory_above_was_moved() {
+    fn a_move_of_a_directory_above_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/graphs/g.sock");
         let mut socket = Socket::publish(&path, Watch::Own).unwrap();

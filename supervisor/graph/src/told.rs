@@ -1,14 +1,14 @@
-//! Whether somebody else says when the socket is gone, so that the worker need not watch it by itself.
+//! Decides whether gob watches the socket, so that the worker need not.
 //!
-//! An inotify descriptor costs the end of its process up to ten milliseconds: the kernel lets everybody finish who may still
-//! see its watches before it closes it. gob, which waits for that end, watches all its workers' sockets at once, and sends
-//! SIGURG (PROTOCOL 11).
+//! An inotify descriptor delays the end of its process by up to ten milliseconds: the kernel waits for all
+//! users of its watches before it closes it. gob, which waits for that end, watches all its workers' sockets
+//! at once, and sends SIGURG (PROTOCOL 11).
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Whether gob says so of this socket. `gob` is its own, as it is in the environment of each of its workers; it signals
-/// the leaders of its process groups, and watches one directory.
+/// Returns whether gob watches this socket. `gob` is gob's own socket, as in the environment of each of its
+/// workers; gob signals the leaders of its process groups, and watches one directory.
 pub(crate) fn by_gob(socket: &Path, gob: Option<&OsStr>, is_leader: bool) -> bool {
     let watched = gob.map(Path::new).and_then(Path::parent).map(|dir| dir.join("graphs"));
     is_leader && watched.is_some_and(|watched| socket.parent() == Some(&watched))
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_socket_that_gob_gave_to_its_own_child() {
+    fn only_a_socket_of_gobs_own_child_is_watched_by_gob() {
         let told =
             |socket: &str, gob: Option<&str>, leads| by_gob(Path::new(socket), gob.map(OsStr::new), leads);
         let gob = Some("/run/gob/daemon.sock");

@@ -1,9 +1,9 @@
-//! Processes that run clients' own SQL, seen from the worker.
+//! Processes that run clients' own SQL, from the worker's side.
 //!
-//! SQL can be written that no flag ends (a search for one large text in another), or that takes all memory. A process of its own
-//! ends at any moment, whatever it is at, and a bound on its memory is nobody else's: the worker kills it at the
-//! deadline, when its client has gone, and when the worker stops, and makes another one when it is needed. A reader
-//! that is done is kept for the next query. It ends by itself as soon as the worker has ended.
+//! Some SQL ignores every interrupt (a search for one large text in another) or takes all memory. A process
+//! can be ended at any moment, and its memory is bounded apart from the worker's: the worker kills it at the
+//! deadline, when its client has gone, and when the worker stops, and starts another one when needed. An idle
+//! reader is kept for the next query. A reader ends by itself as soon as the worker has ended.
 //!
 //! A request to a reader is a JSON line; its answer is a byte (data or error), a length of eight bytes, and so many
 //! bytes of JSON.
@@ -33,27 +33,27 @@ const ERROR: u8 = b'e';
 /// Kind and length of an answer.
 const HEADER: usize = 9;
 
-/// A reader that runs. It is killed when it is dropped.
+/// A running reader process. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reader {
     child: Child,
     stream: UnixStream,
-    /// When it last answered.
+    /// The time of its last answer.
     pub(crate) used: Instant,
-    /// How many queries it has answered.
+    /// The number of its answers.
     pub(crate) answered: u64,
 }
 
-/// How a query ended.
+/// The result of a query.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Its data was appended to the output.
+    /// The data was appended to the output.
     Data,
-    /// It was refused.
+    /// The query was refused.
     Refused(WireError),
-    /// It must end; the reader is of no use any more.
+    /// The query must end; the reader can't be used again.
     Cancelled,
-    /// The reader ended instead of answering; it is of no use any more.
+    /// The reader ended instead of answering; it can't be used again.
     Died,
 }
 
@@ -62,7 +62,7 @@ impl Reader {
     pub(crate) fn spawn(graph: &Path) -> io::Result<Self> {
         let (stream, theirs) = UnixStream::pair()?;
         stream.set_nonblocking(true)?;
-        // The program that runs, also after its file was replaced.
+        // This very program, also after its file was replaced.
         let child = Command::new("/proc/self/exe")
             .arg0("gob-graph-worker")
             .arg(OPTION)
@@ -73,7 +73,7 @@ impl Reader {
         Ok(Self { child, stream, used: Instant::now(), answered: 0 })
     }
 
-    /// Has a request answered; data is appended to `out`.
+    /// Sends a request and appends the data of its answer to `out`.
     pub(crate) fn ask(&mut self, request: &[u8], cancel: &Cancel, out: &mut Vec<u8>) -> Outcome {
         let start = out.len();
         let outcome = match self.exchange(request, cancel, out) {
@@ -93,7 +93,7 @@ impl Reader {
         outcome
     }
 
-    /// The kind of the answer, `None` when it was not waited for any longer.
+    /// Returns the kind of the answer, `None` when the request must end first.
     fn exchange(&mut self, request: &[u8], cancel: &Cancel, out: &mut Vec<u8>) -> io::Result<Option<u8>> {
         self.send(request)?;
         let mut header = Vec::with_capacity(HEADER);
@@ -102,7 +102,7 @@ impl Reader {
         }
         let (kind, length) = header.split_first().ok_or(io::ErrorKind::InvalidData)?;
         let length = u64::from_le_bytes(length.try_into().map_err(|_| io::ErrorKind::InvalidData)?);
-        // One byte too many is told as such by the connection.
+        // The connection refuses a frame that is one byte too long.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > MAX_RESPONSE_BYTES + HEADER || ![DATA, ERROR].contains(kind) {
             return Err(io::ErrorKind::InvalidData.into());
@@ -125,7 +125,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Appends so many bytes of what the reader says; false when the request must end first.
+    /// Appends `length` bytes from the reader; false when the request must end first.
     fn receive(&mut self, length: usize, into: &mut Vec<u8>, cancel: &Cancel) -> io::Result<bool> {
         let end = into.len() + length;
         while into.len() < end {
@@ -151,7 +151,7 @@ impl Reader {
 
     fn wait(&self, what: PollFlags, patience: std::time::Duration) {
         let mut fds = [PollFd::new(self.stream.as_fd(), what)];
-        // Rounded up, or it would come back too early.
+        // Rounded up: a shorter wait would return too early.
         let patience = patience + std::time::Duration::from_millis(1);
         if let Err(e) = poll(&mut fds, PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)) {
             log::line(format_args!("cannot wait for a reader: {e}"));

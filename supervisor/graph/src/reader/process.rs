@@ -1,7 +1,7 @@
 //! A reader: answers the queries of its worker, one after another, until the worker has ended.
 //!
-//! Owns one connection, opened read-only, whose memory is bounded and which makes no file. It reads no clock: the
-//! worker kills it in time. Signals to the worker's process group are the worker's affair.
+//! Owns one connection, opened read-only, whose memory is bounded and which makes no file. It reads no clock:
+//! the worker kills it in time. It ignores signals to the worker's process group.
 
 use super::{DATA, ERROR};
 use crate::limits::{MAX_READER_BYTES, MAX_READER_REQUEST};
@@ -19,7 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Serves a worker that is at the other end of standard input.
+/// Serves the worker at the other end of standard input.
 #[must_use]
 pub fn serve(graph: &Path) -> ExitCode {
     match serve_until_the_end(graph) {
@@ -71,13 +71,13 @@ fn answer(db: &mut Option<Connection>, graph: &Path, query: &Query) -> io::Resul
     }
 }
 
-/// The second wall: memory that SQLite does not count.
+/// Bounds the memory that SQLite does not count.
 fn bound_memory() -> io::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_AS)?;
     Ok(setrlimit(Resource::RLIMIT_AS, MAX_READER_BYTES.min(hard), hard)?)
 }
 
-/// Ends this process when the other end is closed, whatever SQLite is at.
+/// Ends this process when the other end is closed, whatever SQLite does at the time.
 fn end_with(worker: BorrowedFd<'_>) {
     loop {
         let mut fds = [PollFd::new(worker, PollFlags::empty())];

@@ -1,18 +1,19 @@
-//! The requests as data: what `requests` answers, what an unknown type is told, and the table of `REQUESTS.md`.
+//! The requests as data: for the answer to `requests`, the answer to an unknown type, and the table of
+//! `REQUESTS.md`.
 
 use serde::Serialize;
 
 /// One type of request, in the words of `REQUESTS.md`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Entry {
-    /// Its type.
+    /// The type.
     #[serde(rename = "type")]
     pub(crate) name: &'static str,
-    /// What it does, in a few words.
+    /// Its effect, in a few words.
     pub(crate) about: &'static str,
     /// The fields of its payload.
     pub(crate) fields: &'static [&'static str],
-    /// The payload; `?` marks what may be left out.
+    /// The payload; `?` marks optional fields.
     pub(crate) payload: &'static str,
     /// The data of its response.
     pub(crate) data: &'static str,
@@ -21,7 +22,7 @@ pub(crate) struct Entry {
 /// The data of `requests`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
-    /// All of them.
+    /// All requests.
     pub(crate) requests: &'static [Entry],
 }
 
@@ -129,7 +130,7 @@ mod tests {
     use gob_protocol::envelope::parse_requests;
 
     #[test]
-    fn the_documents_table_is_this_one() {
+    fn the_documents_table_equals_the_catalog() {
         let document = include_str!("../../REQUESTS.md");
         let (_, table) = document.split_once("| request | payload | data |\n|---|---|---|\n").unwrap();
         let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_there_is_not_is_told_which_there_are() {
+    fn an_unknown_type_is_answered_with_the_known_ones() {
         let refused = |name: &str| {
             parse_requests::<Request<'_>>(format!(r#"{{"type":"{name}"}}"#).as_bytes()).unwrap_err().error
         };

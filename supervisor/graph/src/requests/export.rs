@@ -21,7 +21,7 @@ pub(super) fn export(context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     let mut reader = context.shared.store.reader(Reading::Export)?;
     let mut chunks = Chunks { peer: context.peer, id: context.id, frame: Vec::new() };
     let counts = context.cancel(EXPORT_DEADLINE).guard(&mut reader, |reader| {
-        // One read transaction sees one moment, however long the client takes.
+        // One read transaction sees one moment, however slow the client is.
         let moment = reader.transaction()?;
         let nodes = "SELECT id, label, properties FROM node ORDER BY id";
         let nodes = chunks.send(&moment, nodes, "node", |out, row| output::node_of(out, row, 0))?;

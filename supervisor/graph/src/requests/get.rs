@@ -9,7 +9,7 @@ use gob_protocol::limits::MAX_RESPONSE_BYTES;
 use rusqlite::CachedStatement;
 use serde::Deserialize;
 
-/// `get`: one of the two.
+/// Payload of `get`: one of the two fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Get<'a> {
@@ -67,7 +67,7 @@ fn several(find: &mut CachedStatement<'_>, ids: &[NodeId<'_>], out: &mut Vec<u8>
     Ok(())
 }
 
-/// Appends the node, if there is one.
+/// Appends the node, if it exists.
 fn append(find: &mut CachedStatement<'_>, id: &NodeId<'_>, out: &mut Vec<u8>) -> Result<bool, Refusal> {
     let mut rows = find.query([id.as_str()])?;
     let Some(row) = rows.next()? else { return Ok(false) };

@@ -1,6 +1,6 @@
 //! `import_begin`, `import_lines`, `import_end`, `import_abort`: a whole graph as JSON lines, all or nothing.
 //!
-//! An import belongs to its connection, which owns the [`Import`]: it ends with it.
+//! An import belongs to its connection, which owns the [`Import`] and ends it.
 
 use super::{Context, Refusal, invalid};
 use crate::connection;
@@ -17,20 +17,20 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::time::Instant;
 
-/// An import that is open.
+/// An open import.
 #[derive(Debug)]
 pub(crate) struct Import<'s> {
     staging: Staging,
     lines: u64,
-    /// Counts against the number of imports at once, for as long as it is held.
+    /// Counts against the limit of imports at once while it is held.
     _place: Taken<'s, ()>,
 }
 
-/// `import_lines`.
+/// Payload of `import_lines`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lines<'a> {
-    /// Each one a line, or a string that holds one.
+    /// Lines: objects, or strings that hold one.
     #[serde(borrow)]
     lines: Vec<&'a RawValue>,
 }
@@ -116,7 +116,7 @@ pub(super) fn abort(context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     context.data(&json!({}))
 }
 
-/// Takes the import out of the connection: unless it is put back, it is over.
+/// Takes the import out of the connection; unless it is put back, it ends.
 fn open<'s>(context: &mut Context<'_, 's>) -> Result<Import<'s>, Refusal> {
     context.import.take().ok_or_else(|| {
         let message = "no import is open on this connection";
@@ -151,7 +151,7 @@ impl Import<'_> {
 struct Inner<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Refusal {
-    /// Names the line, and says what became of the import.
+    /// Adds the line and the fate of the import to an error.
     fn at_line(mut self, line: u64) -> Self {
         self.0.message = format!("line {line}: {}", self.0.message);
         self.0.hint = Some("nothing of the import was kept; correct the line and import again".to_owned());

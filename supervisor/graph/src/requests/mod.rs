@@ -41,25 +41,25 @@ pub(crate) enum Request<'a> {
     Stats,
     /// Deletes nodes and edges, all or none.
     Delete(put::Delete<'a>),
-    /// What is around a node.
+    /// Lists the surroundings of a node.
     Neighbors(neighbors::Neighbors<'a>),
-    /// A shortest path.
+    /// Finds a shortest path.
     Path(path::Path<'a>),
-    /// Nodes by their words.
+    /// Finds nodes by their words.
     Search(search::Search),
-    /// A client's own SQL.
+    /// Runs a client's own SQL.
     Query(query::Query),
     /// Opens an import.
     ImportBegin,
-    /// Lines of an import.
+    /// Adds lines to an import.
     ImportLines(import::Lines<'a>),
     /// Puts all lines of an import.
     ImportEnd,
     /// Drops an import.
     ImportAbort,
-    /// The whole graph.
+    /// Writes the whole graph.
     Export,
-    /// What may be asked.
+    /// Lists the requests.
     Requests,
 }
 
@@ -94,18 +94,18 @@ impl<'de: 'a, 'a> Requests<'de> for Request<'a> {
 }
 
 impl Request<'_> {
-    /// Whether it is answered so quickly that earlier responses may wait for it, to be written together.
+    /// Returns whether the answer is so quick that earlier responses may wait for it, to be written together.
     pub(crate) const fn is_short(&self) -> bool {
         matches!(self, Self::Ping | Self::Get(_))
     }
 }
 
-/// A payload without fields.
+/// The payload of a type without fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Empty {}
 
-/// What a handler works with.
+/// The surroundings of a handler.
 pub(crate) struct Context<'c, 's> {
     /// The worker.
     pub(crate) shared: &'s Shared,
@@ -113,19 +113,19 @@ pub(crate) struct Context<'c, 's> {
     pub(crate) peer: &'c Arc<UnixStream>,
     /// The client's import, while one is open.
     pub(crate) import: &'c mut Option<Import<'s>>,
-    /// What the client calls the request.
+    /// The client's id for the request.
     pub(crate) id: Option<&'c Id>,
-    /// Where the data of the response goes; earlier bytes must stay.
+    /// The buffer for the response's data; earlier bytes must stay.
     pub(crate) out: &'c mut Vec<u8>,
 }
 
 impl Context<'_, '_> {
-    /// The end of a request that may take this long.
+    /// Creates the cancellation of a request that may take `limit`.
     pub(crate) fn cancel(&self, limit: Duration) -> Cancel {
         Cancel::new(limit, self.peer, &self.shared.interrupt)
     }
 
-    /// Appends data that serde writes.
+    /// Appends `data` as JSON.
     pub(crate) fn data(&mut self, data: &impl Serialize) -> Result<(), Refusal> {
         serde_json::to_writer(&mut *self.out, data)
             .map_err(|e| internal(&format!("cannot write the data: {e}")))
@@ -135,7 +135,7 @@ impl Context<'_, '_> {
 /// Answers one request.
 ///
 /// # Errors
-/// Why it failed; what was written to the output then has no meaning.
+/// The refusal; the bytes written to the output then have no meaning.
 pub(crate) fn answer(request: &Request<'_>, context: &mut Context<'_, '_>) -> Result<(), Refusal> {
     match request {
         Request::Ping => {
@@ -159,12 +159,12 @@ pub(crate) fn answer(request: &Request<'_>, context: &mut Context<'_, '_>) -> Re
     }
 }
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(crate) struct Refusal(Box<WireError>);
 
 impl Refusal {
-    /// What the client is told.
+    /// Returns the error for the client.
     pub(crate) fn error(&self) -> &WireError {
         &self.0
     }
@@ -213,7 +213,7 @@ impl From<rusqlite::types::FromSqlError> for Refusal {
     }
 }
 
-/// Appends the id of a request as it was given.
+/// Appends the id of a request as the client gave it.
 pub(crate) fn append_id(out: &mut Vec<u8>, id: Option<&Id>) {
     match id {
         Some(Id::Number(number)) => output::number(out, number),
@@ -223,20 +223,20 @@ pub(crate) fn append_id(out: &mut Vec<u8>, id: Option<&Id>) {
     }
 }
 
-/// A defect.
+/// Returns a refusal because of a defect.
 fn internal(message: &str) -> Refusal {
     Refusal::from(WireError::new(ErrorCode::Internal, message))
 }
 
-/// A field that was understood and still can't be followed.
+/// Returns a refusal of a field that is well-formed and impossible.
 fn invalid(field: &str, message: impl Into<String>) -> Refusal {
     Refusal::from(WireError::new(ErrorCode::InvalidRequest, message).details(json!({"field": field})))
 }
 
-/// A node that is not in the graph.
+/// Returns a refusal for a node that is not in the graph.
 fn no_node(field: &str, id: &str) -> Refusal {
     let error = WireError::new(ErrorCode::InvalidRequest, format!("there is no node {id:?}"));
-    // An edge needs it, a walk looks for it.
+    // An edge needs the node, a walk begins at it.
     let hint = if field.contains(".edge") {
         "put it first, or along with the edge"
     } else {
@@ -245,7 +245,7 @@ fn no_node(field: &str, id: &str) -> Refusal {
     Refusal::from(error.hint(hint).details(json!({"field": field, "node": id})))
 }
 
-/// A number that a client may give, between 1 and `max`.
+/// Checks a number from a client, between 1 and `max`.
 fn bounded(field: &str, given: Option<usize>, default: usize, max: usize) -> Result<usize, Refusal> {
     match given {
         None => Ok(default),
@@ -254,7 +254,7 @@ fn bounded(field: &str, given: Option<usize>, default: usize, max: usize) -> Res
     }
 }
 
-/// More than a response frame holds.
+/// Returns a refusal of a result that is larger than a response frame.
 pub(crate) fn too_much() -> Refusal {
     let message = format!("the response would have more than {MAX_RESPONSE_BYTES} bytes");
     Refusal::from(

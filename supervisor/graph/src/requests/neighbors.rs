@@ -1,4 +1,4 @@
-//! `neighbors`: what is around a node, nearest first.
+//! `neighbors`: the surroundings of a node, nearest first.
 
 use super::walk::{Direction, Edges, Link, append_edge, append_node, key_of};
 use super::{Context, Refusal};
@@ -13,28 +13,28 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
-/// `neighbors`.
+/// Payload of `neighbors`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Neighbors<'a> {
-    /// Where to begin.
+    /// The first node.
     #[serde(borrow)]
     id: NodeId<'a>,
-    /// Which edges to follow.
+    /// The direction of edges to follow.
     #[serde(default)]
     direction: Direction,
-    /// Only edges of this type.
+    /// The type of edges to follow; any when absent.
     #[serde(borrow, default, rename = "type")]
     edge_type: Option<Label<'a>>,
-    /// How many edges away, at most.
+    /// The largest distance, in edges.
     #[serde(default)]
     depth: Option<usize>,
-    /// Most nodes.
+    /// Most nodes in the answer.
     #[serde(default)]
     limit: Option<usize>,
 }
 
-/// What was found, in the order in which it was.
+/// The nodes and edges found, in that order.
 #[derive(Debug, Default)]
 struct Found {
     nodes: Vec<(i64, usize)>,

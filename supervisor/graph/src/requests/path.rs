@@ -11,23 +11,23 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// `path`.
+/// Payload of `path`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Path<'a> {
-    /// Where it begins.
+    /// The first node.
     #[serde(borrow)]
     from: NodeId<'a>,
-    /// Where it ends.
+    /// The last node.
     #[serde(borrow)]
     to: NodeId<'a>,
-    /// Only edges of this type.
+    /// The type of edges to follow; any when absent.
     #[serde(borrow, default, rename = "type")]
     edge_type: Option<Label<'a>>,
-    /// Which edges to follow.
+    /// The direction of edges to follow.
     #[serde(default)]
     direction: Direction,
-    /// Most edges.
+    /// The longest path.
     #[serde(default)]
     max_depth: Option<usize>,
 }
@@ -35,19 +35,19 @@ pub(crate) struct Path<'a> {
 /// One end of the search.
 struct Side<'c> {
     edges: Edges<'c>,
-    /// For each node seen: the node it was reached from, and whether the edge leads from that one to it. The end
-    /// itself was reached from itself.
+    /// For each node seen: the node it was reached from, and whether the edge leads from that one to it. The
+    /// end itself was reached from itself.
     seen: HashMap<i64, (i64, bool)>,
     frontier: Vec<i64>,
 }
 
-/// How the search ended.
+/// The result of the search.
 enum Outcome {
-    /// Where the two sides met.
+    /// The node where the two sides met.
     Met(i64),
-    /// There is no such path.
+    /// No such path exists.
     None,
-    /// Too many nodes were visited.
+    /// The search visited too many nodes.
     GaveUp,
 }
 
@@ -135,10 +135,10 @@ fn meet<'c>(
     Ok(Outcome::None)
 }
 
-/// A step of the path: a node, and whether the edge to the next one leads towards it.
+/// A step of the path: a node, and whether the edge to the next node leads towards it.
 type Step = (i64, bool);
 
-/// The steps from the beginning to the end; the last one's direction has no meaning.
+/// Returns the steps from the beginning to the end; the last one's direction has no meaning.
 fn trace(forward: &Side<'_>, backward: &Side<'_>, middle: i64) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut node = middle;
@@ -149,7 +149,7 @@ fn trace(forward: &Side<'_>, backward: &Side<'_>, middle: i64) -> Vec<Step> {
     steps.reverse();
     let mut node = middle;
     while let Some(&(next, away)) = backward.seen.get(&node).filter(|(next, _)| *next != node) {
-        // That side walked from `next` to `node`; the path goes the other way.
+        // The backward side walked from `next` to `node`; the path goes the other way.
         steps.push((node, !away));
         node = next;
     }

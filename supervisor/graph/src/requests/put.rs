@@ -7,19 +7,19 @@ use crate::store::{Counts, Writer};
 use rusqlite::TransactionBehavior;
 use serde::Deserialize;
 
-/// `put`: nodes first, then edges, so that a batch may bring both.
+/// Payload of `put`: nodes first, then edges, so that a batch may bring both.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Put<'a> {
-    /// Nodes; each is afterwards what was put.
+    /// Nodes; each replaces its former self.
     #[serde(borrow, default)]
     nodes: Vec<Node<'a>>,
-    /// Edges between nodes that exist or are put along.
+    /// Edges between existing nodes, or nodes of this batch.
     #[serde(borrow, default)]
     edges: Vec<Edge<'a>>,
 }
 
-/// `delete`: edges first, then nodes with all their edges.
+/// Payload of `delete`: edges first, then nodes with all their edges.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Delete<'a> {

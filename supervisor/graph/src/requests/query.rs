@@ -1,5 +1,5 @@
-//! `query`: a client's own SQL, read-only. What it may do is decided in `store::sandbox`; it runs in a process of its
-//! own, see `reader`. [`query`] is the worker's part, [`run`] the reader's.
+//! `query`: a client's own SQL, read-only. `store::sandbox` decides which SQL is allowed; it runs in a
+//! process of its own, see `reader`. [`query`] is the worker's part, [`run`] the reader's.
 
 use super::{Context, Refusal, invalid};
 use crate::limits::{DEFAULT_ROWS, MAX_QUERY_BYTES, MAX_QUERY_MS, MAX_RESULT_BYTES, MAX_ROWS, QUERY_MS};
@@ -13,11 +13,11 @@ use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// `query`.
+/// Payload of `query`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Query {
-    /// One statement.
+    /// One SQL statement.
     sql: String,
     /// A list for `?1`, `?2`, or an object for `:name`.
     #[serde(default)]
@@ -25,7 +25,7 @@ pub(crate) struct Query {
     /// Most rows.
     #[serde(default)]
     limit: Option<usize>,
-    /// Its end, in milliseconds.
+    /// Time limit in milliseconds.
     #[serde(default)]
     timeout_ms: Option<usize>,
 }
@@ -56,7 +56,7 @@ pub(super) fn query(query: &Query, context: &mut Context<'_, '_>) -> Result<(), 
     line.push(b'\n');
     loop {
         let mut reader = store.query_reader()?;
-        // The reader opens the path at its first query: what it finds there has to be the graph.
+        // The reader opens the path at its first query: the file there must be the graph.
         store.confirm()?;
         let is_used = reader.answered > 0;
         let cancel = context.cancel(Duration::from_millis(timeout as u64));
@@ -67,7 +67,7 @@ pub(super) fn query(query: &Query, context: &mut Context<'_, '_>) -> Result<(), 
                 reader.discard();
                 return Err(cancel.refusal());
             }
-            // Somebody may have ended it while it was idle.
+            // An idle reader may have been ended from outside.
             Outcome::Died if is_used => reader.discard(),
             Outcome::Died => {
                 reader.discard();
@@ -80,7 +80,7 @@ pub(super) fn query(query: &Query, context: &mut Context<'_, '_>) -> Result<(), 
 /// Appends the result of a query to `out`.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why there is none.
 pub(crate) fn run(db: &Connection, query: &Query, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let limit = query.limit.unwrap_or(DEFAULT_ROWS);
     let mut statement = db.prepare(&query.sql).map_err(explain)?;
@@ -190,7 +190,7 @@ fn append(out: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-/// A query that needs too much memory.
+/// Returns a refusal of a query that needs too much memory.
 fn too_large(said: Option<&str>) -> Refusal {
     let said = said.map_or(String::new(), |said| format!(": {said}"));
     let message = format!("the query needs more than {MAX_QUERY_BYTES} bytes of memory{said}");
@@ -205,7 +205,7 @@ fn row_too_large() -> Refusal {
     Refusal::from(WireError::new(ErrorCode::Busy, message).hint("select fewer columns").details(details))
 }
 
-/// A slip in the SQL is the client's, and shown with its place.
+/// An error in the SQL is the client's, and shown with its place.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "all other errors are the file's, whatever they are called"

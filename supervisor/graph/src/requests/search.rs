@@ -6,7 +6,7 @@ use crate::output;
 use crate::store::Reading;
 use serde::Deserialize;
 
-/// `search`.
+/// Payload of `search`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Search {
@@ -61,8 +61,8 @@ pub(super) fn search(search: &Search, context: &mut Context<'_, '_>) -> Result<(
     })
 }
 
-/// Each word as a string of the index's query language, in which quotes are doubled and nothing else has a
-/// meaning. A NUL would end the query early.
+/// Returns each word as a string of the index's query language, in which quotes are doubled and nothing else
+/// has a meaning. A NUL would end the query early.
 fn quoted(text: &str) -> String {
     let mut query = String::with_capacity(text.len() + 16);
     for word in text.split(|c: char| c.is_whitespace() || c == '\0').filter(|word| !word.is_empty()) {

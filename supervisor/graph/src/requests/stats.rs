@@ -1,4 +1,4 @@
-//! `stats`: how much there is.
+//! `stats`: the size of the graph.
 
 use super::{Context, Refusal};
 use crate::limits::{MAX_STATS_NAMES, READ_DEADLINE};
@@ -17,7 +17,7 @@ struct Stats {
     /// The most frequent ones; null counts nodes without a label.
     labels: Vec<Frequency>,
     types: Vec<Frequency>,
-    /// There are more labels or types than are listed.
+    /// The graph has more labels or types than are listed.
     truncated: bool,
 }
 
@@ -65,7 +65,7 @@ fn frequencies(db: &Connection, column: &str, table: &str) -> Result<(Vec<Freque
     Ok((names, more))
 }
 
-/// A file that is not there takes no room.
+/// Returns the size of a file; 0 where there is none.
 fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |found| found.len())
 }

@@ -1,11 +1,11 @@
-//! What `neighbors` and `path` share: the edges of one node, and writing what was found.
+//! Code that `neighbors` and `path` share: the edges of one node, and the output.
 
 use super::{Refusal, no_node};
 use crate::output;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use serde::Deserialize;
 
-/// Which edges are followed.
+/// The direction in which edges are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Direction {
@@ -19,7 +19,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// The same edges, seen from the other end.
+    /// Returns the direction of the same edges, seen from the other end.
     pub(super) const fn reversed(self) -> Self {
         match self {
             Self::Out => Self::In,
@@ -32,11 +32,11 @@ impl Direction {
 /// An edge by the keys of its ends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Link {
-    /// Where it begins.
+    /// The node where it begins.
     pub(super) source: i64,
-    /// Its type.
+    /// The edge's type.
     pub(super) edge_type: String,
-    /// Where it ends.
+    /// The node where it ends.
     pub(super) target: i64,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Edges<'c> {
 }
 
 impl<'c> Edges<'c> {
-    /// Prepares for edges of one direction, and of one type if it is given.
+    /// Prepares the statements for edges of one direction, and of one type if given.
     pub(super) fn new(
         db: &'c Connection,
         direction: Direction,
@@ -88,7 +88,7 @@ impl<'c> Edges<'c> {
     }
 }
 
-/// The key of a node that must exist.
+/// Returns the key of a node that must exist.
 pub(super) fn key_of(db: &Connection, field: &str, id: &str) -> Result<i64, Refusal> {
     let found = db
         .prepare_cached("SELECT key FROM node WHERE id = ?1")?

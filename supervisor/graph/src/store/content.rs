@@ -1,18 +1,18 @@
-//! What a graph's files hold, as far as that can be told without reading them.
+//! The content of a graph's files, as far as it can be told without reading them.
 //!
-//! Nothing but SQLite writes to them, and to the graph's file nothing but a merge of the log. [`Content`] has size and time
-//! of both as they were after the worker's last write, and what SQLite counts in the index of the log. A file that changed
-//! without SQLite's counting was overwritten in place (`cp backup graph.sqlite`): it is the same file with other data, and
-//! what the log has does not belong to it. A change within one tick of the file system's clock (some milliseconds) that
-//! leaves the size as it was is not seen.
+//! Only SQLite may write to these files, and to the graph's file only by a merge of the log. [`Content`]
+//! holds size and time of both after the worker's last write, and SQLite's counters in the index of the log.
+//! A file that changed without SQLite's counting was overwritten in place (`cp backup graph.sqlite`): the
+//! same file with other data, to which the log does not belong. A change within one tick of the file system's
+//! clock (some milliseconds) that leaves the size as it was is not seen.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-/// The header of the index and what follows it about merges: `WalIndexHdr` twice, and `WalCkptInfo`.
+/// Bytes of the index's header and of the merge counters behind it: `WalIndexHdr` twice, and `WalCkptInfo`.
 const INDEX_BYTES: usize = 100;
-/// One copy of the header.
+/// Bytes of one copy of the header.
 const HEADER_BYTES: usize = 48;
 
 /// Size and time of change of a file.
@@ -28,7 +28,7 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// What SQLite counts of a log, for all programs that have the graph open (`wal.c`, "WAL-INDEX FORMAT").
+/// SQLite's counters of a log, shared by all programs that have the graph open (`wal.c`, "WAL-INDEX FORMAT").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Index {
     header: [u8; HEADER_BYTES],
@@ -37,7 +37,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads it from the file of the index, which SQLite maps.
+    /// Reads the counters from the file of the index, which SQLite maps.
     pub(super) fn read(file: &File) -> io::Result<Self> {
         let mut bytes = [0; INDEX_BYTES];
         file.read_exact_at(&mut bytes, 0)?;
@@ -46,14 +46,14 @@ impl Index {
         Ok(Self { header: *header, merged })
     }
 
-    /// Frames that the log has and the graph's file may not have yet.
+    /// Returns the frames of the log that the graph's file may not have yet.
     pub(super) fn unmerged(&self) -> (u32, bool) {
         let frames = self.header.get(16..20).and_then(|bytes| bytes.try_into().ok());
         let frames = frames.map(u32::from_ne_bytes).unwrap_or_default();
         (frames, self.merged < frames)
     }
 
-    /// Changes whenever the log is begun anew.
+    /// Returns a value that changes whenever the log is begun anew.
     fn salt(&self) -> Option<&[u8]> {
         self.header.get(32..40)
     }
@@ -75,12 +75,13 @@ pub(super) enum Overwritten {
 }
 
 impl Content {
-    /// Whether the files are the same in size and time.
+    /// Returns whether the files are the same in size and time.
     pub(super) fn is_at(&self, graph: Stamp, log: Stamp) -> bool {
         self.graph == graph && self.log == log
     }
 
-    /// Compares with the files before a write; another program may have written and merged by SQLite meanwhile.
+    /// Compares with the files before a write; another program may have written and merged through SQLite
+    /// meanwhile.
     pub(super) fn before_write(&self, now: &Self) -> Result<(), Overwritten> {
         let was_merged = (self.index.salt(), self.index.merged) != (now.index.salt(), now.index.merged);
         if self.graph != now.graph && !was_merged {
@@ -92,7 +93,8 @@ impl Content {
         Ok(())
     }
 
-    /// Compares with the graph's file after a write, which merges nothing: a log that is begun anew has none merged.
+    /// Compares with the graph's file after a write, which merges nothing: a log that is begun anew has none
+    /// merged.
     pub(super) fn after_write(&self, now: &Self) -> Result<(), Overwritten> {
         let was_merged = self.index.salt() == now.index.salt() && self.index.merged != now.index.merged;
         if self.graph == now.graph || was_merged { Ok(()) } else { Err(Overwritten::Graph) }

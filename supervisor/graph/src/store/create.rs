@@ -1,8 +1,8 @@
 //! Makes the file of a new graph.
 //!
-//! It gets its name only once it is a whole graph, so that an empty file at the path is never one that a killed
-//! worker had just begun: it was somebody's graph, and is refused. Nothing is made where a log without its graph lies,
-//! since the log may have all that the graph had.
+//! The file gets its name only once it is a whole graph, so that an empty file at the path is never one that
+//! a killed worker had just begun: it was a graph once, and is refused. No file is made where a log without
+//! its graph lies, since the log may have all that the graph had.
 
 use super::StoreError;
 use super::place::{self, beside};
@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// Makes an empty graph where nothing is.
+/// Makes an empty graph where no file is.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     for suffix in ["-wal", "-journal"] {
         let left = beside(path, suffix);
@@ -32,7 +32,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
             Err(e) => return Err(failed(e)),
         }
     }
-    // Follows no link, and fails where something has come.
+    // Follows no link, and fails where a file has appeared.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(failed)?;
     drop(file);
     fill(&new).map_err(|e| of_sqlite(&new, e))?;
@@ -49,7 +49,7 @@ fn fill(new: &Path) -> rusqlite::Result<()> {
     db.close().map_err(|(_, e)| e)
 }
 
-/// Never replaces what somebody put there meanwhile. Some file systems can't promise that.
+/// Renames without replacing a file that appeared meanwhile. Some file systems can't promise that.
 fn rename(new: &Path, path: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, new, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(()),

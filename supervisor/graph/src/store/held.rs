@@ -1,7 +1,7 @@
-//! The files of a graph that is open, compared with what the paths name.
+//! The files of an open graph, compared with those at their paths.
 //!
-//! What the worker serves is held, and a write that nobody who opens the path would find is not acknowledged:
-//! [`Place::check`] compares which files they are, and for whoever has the writer what they hold ([`Content`]).
+//! A write is acknowledged only if a later reader of the path would find it: [`Place::check`] compares the
+//! identity of the files, and the holder of the writer compares their content too ([`Content`]).
 
 use super::content::{Content, Index, Overwritten};
 use super::place::{COMPANIONS, Examined, Unfit, beside, examine, through, unfit_kind};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The files of a graph that is open, and where they are to be.
+/// The files of an open graph, and their paths.
 #[derive(Debug)]
 pub(crate) struct Place {
     graph: Held,
@@ -20,12 +20,12 @@ pub(crate) struct Place {
     log: Option<Log>,
 }
 
-/// The log of a graph, by which a change of the files' content is told.
+/// The log of a graph, which shows changes of the files' content.
 #[derive(Debug)]
 struct Log {
-    /// Of its index. Closed only with the worker: closing it drops the locks that SQLite has on it.
+    /// The index's file. Closed only with the worker: closing it drops SQLite's locks on it.
     index: File,
-    /// As it was when the writer was last given back. Whoever changes it has the writer.
+    /// The content at the last return of the writer. Only the holder of the writer changes it.
     known: Mutex<Content>,
 }
 
@@ -34,19 +34,19 @@ struct Held {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// Kept, so that no other file can get its number.
+    /// Held open, so that no other file can get its inode.
     file: File,
 }
 
-/// A file of the graph is not where it was, or not what it was.
+/// A file of the graph was moved, replaced or overwritten.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path} is not {} it was: it {became}", if *.in_place { "what" } else { "where" })]
 pub(crate) struct Gone {
-    /// Where it was.
+    /// Its former path.
     pub(crate) path: PathBuf,
-    /// What is there instead.
+    /// The present state of that path.
     pub(crate) became: String,
-    /// It is the same file with other data.
+    /// The same file has other data.
     pub(crate) in_place: bool,
 }
 
@@ -55,10 +55,10 @@ pub(crate) struct Gone {
 pub(super) struct Due(pub(super) bool);
 
 impl Place {
-    /// Holds the files of a graph that was examined and has been opened since.
+    /// Holds the files of a graph that was examined and opened since.
     ///
     /// # Errors
-    /// When another file has come in the place of one meanwhile.
+    /// When another file has taken the place of one meanwhile.
     pub(super) fn hold(path: &Path, examined: Examined) -> Result<Self, Unfit> {
         let graph = Held::new(path.to_owned(), examined);
         let mut companions = Vec::new();
@@ -71,13 +71,13 @@ impl Place {
         let log = match companions.as_slice() {
             [log, index] => Log::of(&graph, log, index)
                 .map_err(|source| Unfit::Io { path: index.path.clone(), source })?,
-            // Without a log that others may read, the graph's file itself is written to.
+            // Without a log that others may read, the graph's file itself is written.
             _ => None,
         };
         Ok(Self { graph, companions, log })
     }
 
-    /// Compares what is held with what the paths name: three system calls.
+    /// Compares the held files with those at their paths: three system calls.
     ///
     /// # Errors
     /// The first difference.
@@ -86,7 +86,7 @@ impl Place {
         self.companions.iter().try_for_each(|held| held.check().map(drop))
     }
 
-    /// As [`Self::check`], for whoever has the writer and has not written yet: compares content, too.
+    /// As [`Self::check`], for the holder of the writer before a write: compares content, too.
     ///
     /// # Errors
     /// The first difference.
@@ -103,8 +103,8 @@ impl Place {
         Ok(())
     }
 
-    /// As [`Self::check`], for whoever has the writer and wrote, but merged nothing; says whether the log is to be merged now
-    /// that it has `pages`.
+    /// As [`Self::check`], for the holder of the writer after a write without a merge; returns whether a log
+    /// of `pages` must be merged.
     ///
     /// # Errors
     /// The first difference.
@@ -122,7 +122,7 @@ impl Place {
         Ok(Due(is_unmerged && frames >= pages))
     }
 
-    /// Takes the content as it is, after a merge by whoever has the writer.
+    /// Accepts the present content, after a merge by the holder of the writer.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -134,19 +134,19 @@ impl Place {
         Ok(())
     }
 
-    /// Whether merging the log into the graph's file can only save something: the file is in its place and has what it had,
-    /// and nobody has put another log beside it. Asked by whoever has the writer.
+    /// Returns whether a merge of the log into the graph's file is safe: the file is in its place with its
+    /// content, and no other log lies beside it. Called by the holder of the writer.
     pub(super) fn is_mergeable(&self) -> bool {
         let ours_or_absent = |held: &Held| held.check().is_ok() || fs::symlink_metadata(&held.path).is_err();
         let in_place = self.check_before_write().is_err_and(|gone| gone.in_place);
         !in_place && self.graph.check().is_ok() && self.companions.iter().all(ours_or_absent)
     }
 
-    /// Puts the log aside where the graph's file has come to have other data: whoever opens that next would have the log
-    /// merged into it. Returns where it is then.
+    /// Moves the log aside after the graph's file got other data: the next program that opens it would merge
+    /// the log into it. Returns the log's new path.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub(super) fn put_log_aside(&self) -> io::Result<Option<PathBuf>> {
         let other = match fs::symlink_metadata(&self.graph.path) {
             Ok(found) if !self.graph.is(&found) => found.is_file(),
@@ -173,7 +173,7 @@ impl Place {
 }
 
 impl Log {
-    /// Reads what the files are now; `None` where SQLite keeps no index of the log that can be read.
+    /// Reads the present content; `None` where SQLite keeps no readable index of the log.
     fn of(graph: &Held, log: &Held, index: &Held) -> io::Result<Option<Self>> {
         let index = File::open(through(&index.file))?;
         let Ok(counted) = Index::read(&index) else { return Ok(None) };

@@ -1,8 +1,8 @@
 //! The graph's file and the connections to it.
 //!
-//! Owns one connection that writes and bounded pools of connections that read. WAL lets the readers go on while
-//! something is written, and every request takes a connection for itself, so none sees half a batch. What the
-//! tables mean is in `schema`, what a request does with them in `requests`.
+//! Owns one connection that writes and bounded pools of connections that read. WAL lets the readers go on
+//! during a write, and every request takes a connection for itself, so none sees half a batch. `schema`
+//! defines the tables, `requests` use them.
 
 mod content;
 mod create;
@@ -34,24 +34,25 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// What a commit waits for.
+/// The durability of a commit.
 ///
-/// In WAL mode the operating system has every acknowledged write, so the end of the worker, however sudden, loses
-/// nothing in either mode, and neither can tear the file. `Normal` leaves it to the system when the disk gets the
-/// log; a power cut may take back the last moments, whole transactions at a time. `Full` waits for the disk at
-/// each commit, some milliseconds. `Normal` is the default: a local graph is written in many small batches.
+/// In WAL mode the operating system has every acknowledged write, so a sudden end of the worker loses nothing
+/// in either mode, and neither can tear the file. With `Normal` the system decides when the log reaches the
+/// disk; a power cut may take back the last moments, whole transactions at a time. `Full` waits for the disk
+/// at each commit, some milliseconds. `Normal` is the default: a local graph is written in many small
+/// batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Synchronous {
-    /// The disk is waited for at checkpoints only.
+    /// Waits for the disk at checkpoints only.
     Normal,
-    /// The disk is waited for at each commit.
+    /// Waits for the disk at each commit.
     Full,
 }
 
-/// Why the graph's file can't be used.
+/// The reason why the graph's file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It was written by a later version.
+    /// A later version wrote the file.
     #[error(
         "{path} has version {found} of the graph format, this worker knows versions up to {known}: \
          use a newer gob-graph-worker"
@@ -61,27 +62,27 @@ pub enum StoreError {
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The latest version known here.
+        /// The latest version known to this worker.
         known: i64,
     },
-    /// It is a database of something else.
+    /// The file is a database of another program.
     #[error("{0} is an SQLite database, but not a graph of gob; it was not touched")]
     Foreign(PathBuf),
-    /// It is damaged, or no database at all.
+    /// The file is damaged, or no database at all.
     #[error("{path} is damaged or not a graph: {source}")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
-    /// It has no bytes.
+    /// The file is empty.
     #[error(
         "{0} is empty (0 bytes), and a graph never is: its content is lost. Restore it from a backup; \
          or, for a new graph, delete the file (gobctl graphs delete NAME deletes all of it)"
     )]
     Empty(PathBuf),
-    /// Its log is there, and it is not.
+    /// The log exists, and the graph's file does not.
     #[error(
         "{path} is gone, but its log {left} is there: restore {path} beside it; \
          or, for a new graph, delete the log (gobctl graphs delete NAME deletes all of it)"
@@ -89,13 +90,13 @@ pub enum StoreError {
     Lost {
         /// The file.
         path: PathBuf,
-        /// What is left.
+        /// The log.
         left: PathBuf,
     },
-    /// Something else stands there.
+    /// Another kind of file stands in its place.
     #[error(transparent)]
     Unfit(#[from] place::Unfit),
-    /// It was replaced while it was opened.
+    /// The file was replaced while it was opened.
     #[error("{0}, while it was opened")]
     Moved(String),
     /// SQLite failed otherwise.
@@ -103,7 +104,7 @@ pub enum StoreError {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// The file can't be made.
@@ -111,17 +112,17 @@ pub enum StoreError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// What a request needs a reader for; each use has connections of its own, so that none waits for another.
+/// The use of a reader; each use has connections of its own, so that none waits for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// A few rows by key.
     Short,
-    /// A walk, a search, counting.
+    /// A walk, a search, a count.
     Long,
     /// A whole export.
     Export,
@@ -131,25 +132,25 @@ pub(crate) enum Reading {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    /// The first difference stays: what was written since may be nowhere, also when the file is put back.
+    /// The first difference stays: later writes may be lost even when the file is put back.
     gone: OnceLock<Gone>,
     short: Pool<Connection>,
     long: Pool<Connection>,
     query: Pool<Reader>,
     export: Pool<Connection>,
     imports: Pool<()>,
-    /// Closed after all readers, because only it can remove the log when it closes.
+    /// Closed after all readers, because only the last connection can remove the log.
     writer: Pool<Connection>,
     /// Dropped last: SQLite has locks on a file that it holds open.
     place: Place,
 }
 
 impl Store {
-    /// Opens the graph in this directory, which must exist and be locked; a new graph's file is made (0600), an
-    /// older one migrated.
+    /// Opens the graph in this directory, which must exist and be locked; a new graph's file is made (0600),
+    /// an older one migrated.
     ///
     /// # Errors
-    /// Why the file can't be used.
+    /// The reason why the file can't be used.
     pub fn open(directory: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
         let path = directory.join("graph.sqlite");
         staging::remove_left_over(directory);
@@ -167,7 +168,7 @@ impl Store {
         })
     }
 
-    /// The graph's file.
+    /// Returns the path of the graph's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -182,7 +183,7 @@ impl Store {
         };
         let open = || {
             let reader = schema::open_reader(&self.path);
-            // What it opened is what the writer has, or it is not used.
+            // A reader is used only if it opened the same files as the writer.
             self.confirm()?;
             Ok::<_, Refusal>(reader?)
         };
@@ -200,7 +201,7 @@ impl Store {
         self.query.take(POOL_WAIT, spawn)?.ok_or_else(|| busy("readers", QUERY_READERS))
     }
 
-    /// Ends readers that nobody needed for a while.
+    /// Ends readers that have been idle for a while.
     pub(crate) fn end_idle_readers(&self) {
         self.query.discard_if(|reader| reader.used.elapsed() >= READER_IDLE);
     }
@@ -216,7 +217,7 @@ impl Store {
         Staging::create(self.path.parent().unwrap_or(Path::new("/")))
     }
 
-    /// Compares what is open with what the paths name.
+    /// Compares the open files with those at their paths.
     ///
     /// # Errors
     /// `graph-gone`; the worker then ends.
@@ -224,14 +225,14 @@ impl Store {
         self.gone().map_or(Ok(()), |gone| Err(refusal(&gone)))
     }
 
-    /// What is not where it was, if anything.
+    /// Returns the file that is not in its place any more, if any.
     pub(crate) fn gone(&self) -> Option<Gone> {
         let first = || self.place.check().err().map(|gone| self.gone.get_or_init(|| gone));
         self.gone.get().or_else(first).cloned()
     }
 }
 
-/// What a request is told whose write may be nowhere.
+/// Returns the refusal of a request whose write may be lost.
 fn refusal(gone: &Gone) -> Refusal {
     let message = format!("{gone}; nothing of this request can be relied on, the worker ends");
     let hint = if gone.in_place {

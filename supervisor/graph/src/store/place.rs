@@ -1,7 +1,7 @@
-//! What stands at the paths of a graph's files.
+//! The files at the paths of a graph.
 //!
-//! Nothing at such a path is opened or changed before it was examined through a descriptor that follows no link and
-//! touches nothing: it has to be a regular file of this user with one name.
+//! A file is examined through a descriptor that follows no link and touches nothing before it is opened or
+//! changed: it must be a regular file of this user with one name.
 
 use nix::libc;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
@@ -10,50 +10,50 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// What SQLite appends to the name of a database for its log and the index of that.
+/// Suffixes of SQLite for a database's log and the index of that log.
 pub(super) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-/// Why what stands at a path is not used.
+/// The reason why a file at a path is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// It is no regular file.
+    /// The path is not a regular file.
     #[error("{path} is {kind}, not a file of the graph; it was not touched: move it away, then start again")]
     Kind {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What it is.
+        /// The type of file.
         kind: &'static str,
     },
-    /// It is another user's.
+    /// The file belongs to another user.
     #[error(
         "{path} belongs to user {found}, this worker runs as user {ours}; it was not touched: \
          sudo chown {ours} {path}, or start as user {found}"
     )]
     Foreign {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Whose it is.
+        /// The file's owner.
         found: u32,
-        /// Who asks.
+        /// This user's id.
         ours: u32,
     },
-    /// It has several names.
+    /// The file has several names.
     #[error(
         "{path} has {links} names (hard links), and SQLite would lose what is written by two of them; \
          it was not touched: cp it to a new file and mv that here, or remove the other names"
     )]
     Linked {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// How many.
+        /// The number of names.
         links: u64,
     },
-    /// It can't be examined.
+    /// The file can't be examined.
     #[error("cannot examine {path}: {source}")]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -67,7 +67,7 @@ pub(crate) struct Examined {
 }
 
 impl Examined {
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.found.len()
     }
@@ -75,7 +75,7 @@ impl Examined {
     /// Opens the very file that was examined.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub(crate) fn open(&self, options: &OpenOptions) -> io::Result<File> {
         options.open(through(&self.file)).map_err(|error| {
             // The file is there: it is held by a descriptor.
@@ -84,7 +84,7 @@ impl Examined {
         })
     }
 
-    /// Lets nobody else read or write it.
+    /// Takes all rights on the file from other users.
     pub(super) fn make_private(&self) -> io::Result<()> {
         if self.found.mode() & 0o777 == 0o600 {
             return Ok(());
@@ -93,10 +93,10 @@ impl Examined {
     }
 }
 
-/// Examines what stands at a path, and changes nothing; `None` where nothing does.
+/// Examines the file at a path without changing anything; `None` where there is none.
 ///
 /// # Errors
-/// Why it can't be used.
+/// The reason why it can't be used.
 pub(crate) fn examine(path: &Path) -> Result<Option<Examined>, Unfit> {
     let failed = |source| Unfit::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
@@ -117,10 +117,10 @@ pub(crate) fn examine(path: &Path) -> Result<Option<Examined>, Unfit> {
     Ok(Some(Examined { file, found }))
 }
 
-/// Refuses a directory that is another user's. A link to a directory is followed: a graph may lie on another disk.
+/// Refuses a directory of another user. A link to a directory is followed: a graph may lie on another disk.
 ///
 /// # Errors
-/// Why it can't be used.
+/// The reason why it can't be used.
 pub(crate) fn examine_directory(path: &Path) -> Result<(), Unfit> {
     let found = fs::metadata(path).map_err(|source| Unfit::Io { path: path.to_owned(), source })?;
     refuse_foreign(path, &found)
@@ -134,7 +134,7 @@ fn refuse_foreign(path: &Path, found: &Metadata) -> Result<(), Unfit> {
     Err(Unfit::Foreign { path: path.to_owned(), found: found.uid(), ours })
 }
 
-/// What it is, unless it is a regular file.
+/// Names the type of a file that is not a regular one.
 pub(super) fn unfit_kind(found: &Metadata) -> Option<&'static str> {
     let kind = found.file_type();
     [
@@ -149,7 +149,7 @@ pub(super) fn unfit_kind(found: &Metadata) -> Option<&'static str> {
     .unwrap_or(Some("a device"))
 }
 
-/// The path of what SQLite keeps beside a database.
+/// Returns the path of a file that SQLite keeps beside a database.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

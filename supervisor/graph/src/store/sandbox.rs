@@ -1,8 +1,8 @@
 //! Connections for a client's own SQL: they read this one graph and nothing else.
 //!
-//! Three walls, each enough by itself for the file: it is opened read-only, `query_only` is on, and an authorizer
-//! allows nothing but reading. The authorizer also keeps out what is no write: `ATTACH`, `PRAGMA`, transactions,
-//! temporary tables, loading extensions.
+//! Three walls, each enough by itself for the file: it is opened read-only, `query_only` is on, and an
+//! authorizer allows only reading. The authorizer also refuses statements that don't write: `ATTACH`,
+//! `PRAGMA`, transactions, temporary tables, loading extensions.
 
 use super::schema;
 use crate::limits::{MAX_QUERY_BYTES, MAX_VALUE_BYTES};
@@ -11,11 +11,11 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use std::path::Path;
 
-/// Opens a connection for a client's own SQL. The bound on memory is that of the whole process.
+/// Opens a connection for a client's own SQL. The memory bound is the one of the whole process.
 pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = schema::open_reader(path)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
-    // What is sorted stays in memory, so that no query fills a disk.
+    // Sorted rows stay in memory, so that no query fills a disk.
     connection.execute_batch("PRAGMA temp_store=MEMORY")?;
     connection.query_row(&format!("PRAGMA hard_heap_limit={MAX_QUERY_BYTES}"), [], |_| Ok(()))?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
@@ -32,7 +32,7 @@ fn allow(context: AuthContext<'_>) -> Authorization {
         AuthAction::Function { function_name } if !function_name.eq_ignore_ascii_case("load_extension") => {
             Authorization::Allow
         }
-        // The full-text index asks itself for it.
+        // The full-text index needs this pragma itself.
         AuthAction::Pragma { pragma_name: "data_version", .. } => Authorization::Allow,
         _ => Authorization::Deny,
     }
@@ -44,7 +44,7 @@ mod tests {
     use crate::store::Synchronous;
 
     #[test]
-    fn reads_and_nothing_else() {
+    fn only_reads_are_allowed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("graph.sqlite");
         let (writer, _place) = schema::open_writer(&path, Synchronous::Normal).unwrap();

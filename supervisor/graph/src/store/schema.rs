@@ -1,6 +1,6 @@
 //! Tables, their migrations, and how connections are set up.
 //!
-//! `user_version` is the version of the format, `application_id` says that the file is a graph of gob. A client's
+//! `user_version` is the version of the format, `application_id` marks the file as a graph of gob. A client's
 //! SQL should use the views `nodes` and `edges`; the tables below them may change with the format.
 
 use super::held::Place;
@@ -15,12 +15,13 @@ use std::path::Path;
 /// `gobg` in ASCII.
 const APPLICATION_ID: i64 = 0x676F_6267;
 
-/// SQLite's code for what is no database.
+/// SQLite's code for a file that is no database.
 const NOT_A_DATABASE: i32 = 26;
-/// A database begins with so many bytes of marks.
+/// Bytes of marks at the beginning of a database.
 const HEADER_BYTES: usize = 100;
 
-/// One step per version; the position in the list is the version that it starts from. Steps are never changed.
+/// One step per version; the position in the list is the version that it starts from. Steps are never
+/// changed.
 const MIGRATIONS: &[&str] = &[r#"
 CREATE TABLE node (
     key INTEGER PRIMARY KEY,
@@ -47,10 +48,10 @@ CREATE VIEW edges(source, target, type, properties) AS
 
 /// Page cache of the writer, 16 MiB.
 pub(super) const WRITER_CACHE: &str = "PRAGMA cache_size=-16384";
-/// Index that a large import drops and makes again.
+/// The index that a large import drops and makes again.
 pub(super) const MAKE_EDGE_TARGET: &str = "CREATE INDEX edge_target ON edge(target, type, source)";
 
-/// Opens the connection that writes, making or migrating the file, and holds what it opened.
+/// Opens the connection that writes, making or migrating the file, and holds the opened files.
 pub(super) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<(Connection, Place), StoreError> {
     for suffix in COMPANIONS.iter().chain(&["-journal"]) {
         place::examine(&beside(path, suffix))?;
@@ -65,7 +66,7 @@ pub(super) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<(Conn
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut writer = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     let found = examine(&writer, path, sqlite)?;
-    // Now it is known to be a graph. SQLite gives its log and shared memory the mode of the file.
+    // The file is known to be a graph now. SQLite gives its log and shared memory the mode of the file.
     examined.make_private().map_err(io)?;
     set_up_writer(&writer, synchronous).and_then(|()| migrate(&mut writer, found)).map_err(sqlite)?;
     writer.query_row("SELECT count(*) FROM node WHERE key = 0", [], |_| Ok(())).map_err(sqlite)?;
@@ -80,7 +81,7 @@ pub(super) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<(Conn
     Ok((writer, place))
 }
 
-/// Names the file in what SQLite says of it.
+/// Adds the file's path to an error of SQLite.
 pub(super) fn of_sqlite(path: &Path, source: rusqlite::Error) -> StoreError {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
@@ -90,7 +91,8 @@ pub(super) fn of_sqlite(path: &Path, source: rusqlite::Error) -> StoreError {
     }
 }
 
-/// Refuses what its first bytes show to be no graph, before SQLite opens it: it would merge the log of any database.
+/// Refuses a file whose first bytes show that it is no graph, before SQLite opens it: SQLite would merge the
+/// log of any database.
 fn refuse_unless_graph(examined: &Examined, path: &Path) -> Result<(), StoreError> {
     if examined.len() == 0 {
         return Err(StoreError::Empty(path.to_owned()));
@@ -111,7 +113,7 @@ fn refuse_unless_graph(examined: &Examined, path: &Path) -> Result<(), StoreErro
         i64::from(u32::from_be_bytes(bytes))
     };
     let (version, application) = (number(60), number(68));
-    // A graph whose making was cut off by an earlier version has both in its log alone.
+    // A graph whose making was cut off in an earlier version has both marks in its log alone.
     if application != APPLICATION_ID && (application, version) != (0, 0) {
         return Err(refusal(path, version, application).unwrap_or(StoreError::Foreign(path.to_owned())));
     }
@@ -128,7 +130,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(reader)
 }
 
-/// Reads the file's version; nothing is written before it is known to be a graph.
+/// Reads the file's version; writes nothing before the file is known to be a graph.
 fn examine(
     writer: &Connection,
     path: &Path,
@@ -146,7 +148,7 @@ fn examine(
     Ok(usize::try_from(version).unwrap_or_default())
 }
 
-/// Why a file with these marks is not served, if so.
+/// Returns the reason why a file with these marks is not served, if there is one.
 fn refusal(path: &Path, version: i64, application: i64) -> Option<StoreError> {
     if application != APPLICATION_ID {
         return Some(StoreError::Foreign(path.to_owned()));
@@ -171,7 +173,7 @@ fn set_up_writer(writer: &Connection, synchronous: Synchronous) -> rusqlite::Res
         "PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; {WRITER_CACHE};
          PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;"
     ))?;
-    // Merged after a look at both files (`writing`).
+    // `writing` merges the log, between two checks of both files.
     writer.query_row("PRAGMA wal_autocheckpoint=0", [], |_| Ok(()))?;
     writer.set_prepared_statement_cache_capacity(32);
     Ok(())
@@ -196,7 +198,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn made_once_and_opened_again() {
+    fn a_graph_is_made_once_and_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("graph.sqlite");
         for _ in 0..2 {
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_graph_is_refused_and_left_alone() {
+    fn a_file_that_is_no_graph_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("graph.sqlite");
         let said = || open_writer(&path, Synchronous::Normal).unwrap_err();

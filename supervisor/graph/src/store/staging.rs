@@ -1,9 +1,10 @@
-//! Where the lines of one import gather until all of them have come.
+//! A file that gathers the lines of one import until all have come.
 //!
 //! An import may take minutes and may break off at any line, so its lines go to a database file of their own,
-//! which only it sees: readers and writers of the graph go on meanwhile, a client that dies leaves nothing, and
-//! memory stays constant. At the end everything moves into the graph in one transaction, sorted, which is also
-//! the fastest way in. The file is removed when the import is dropped, or at the next start after a kill.
+//! seen by this import alone: readers and writers of the graph go on meanwhile, a client that dies leaves
+//! nothing, and memory stays constant. At the end all rows move into the graph in one transaction, sorted,
+//! which is also the fastest way in. The file is removed when the import is dropped, or at the next start
+//! after a kill.
 
 use super::schema;
 use super::write::{Counts, MissingEnd, Writer};
@@ -20,12 +21,12 @@ const PREFIX: &str = "import-";
 const SUFFIX: &str = ".tmp";
 /// Page cache of the writer while it imports; the sorter takes as much again before it spills to a file.
 const IMPORT_CACHE: &str = "PRAGMA cache_size=-65536";
-/// With fewer edges than this, the index is kept up edge by edge.
+/// Edges of an import below which the index is kept up edge by edge.
 const BULK_EDGES: u64 = 10_000;
 /// Rows between two reports of progress.
 const REPORT_ROWS: u64 = 4096;
 
-/// What an import is doing.
+/// The phase of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Putting nodes.
@@ -38,14 +39,14 @@ pub(crate) enum Phase {
     Index,
 }
 
-/// Why the lines were not put.
+/// The reason why the lines were not put.
 #[derive(Debug)]
 pub(crate) enum ApplyError {
-    /// An edge to a node that is neither in the graph nor among the lines.
+    /// An edge names a node that is neither in the graph nor among the lines.
     Missing {
         /// The edge's line.
         line: u64,
-        /// Which end.
+        /// The missing end.
         end: MissingEnd,
         /// The node's id.
         node: String,
@@ -70,12 +71,12 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes an empty one in the graph's directory.
+    /// Makes an empty file in the graph's directory.
     pub(super) fn create(directory: &Path) -> rusqlite::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{PREFIX}{number}{SUFFIX}"));
-        // Follows no link, and fails where something is.
+        // Follows no link, and fails where a file exists.
         let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         if let Err(e) = made {
             log::line(format_args!("cannot make {}: {e}", path.display()));
@@ -83,7 +84,7 @@ impl Staging {
         }
         let connection = Connection::open(&path)?;
         let mut staging = Self { connection: None, path, counts: Counts::default() };
-        // Nothing here has to survive anything, so nothing is journaled.
+        // The file need not survive a crash, so it has no journal.
         connection.query_row("PRAGMA journal_mode=OFF", [], |_| Ok(()))?;
         connection.execute_batch(
             "PRAGMA synchronous=OFF;
@@ -95,12 +96,12 @@ impl Staging {
         Ok(staging)
     }
 
-    /// Nodes and edges so far.
+    /// Returns the numbers of nodes and edges so far.
     pub(crate) const fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Adds a node of this line.
+    /// Adds the node of a line.
     pub(crate) fn add_node(&mut self, line: u64, node: &Node<'_>) -> Result<(), Refusal> {
         let label = node.label.as_ref().map(|label| label.as_str());
         let sql = "INSERT INTO node_line VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -111,7 +112,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Adds an edge of this line.
+    /// Adds the edge of a line.
     pub(crate) fn add_edge(&mut self, line: u64, edge: &Edge<'_>) -> Result<(), Refusal> {
         let sql = "INSERT INTO edge_line VALUES (?1, ?2, ?3, ?4, ?5)";
         let (from, to) = (edge.from.as_str(), edge.to.as_str());
@@ -125,7 +126,7 @@ impl Staging {
         self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
     }
 
-    /// Puts all lines into the graph, all or none. Reports what it is doing every few thousand rows.
+    /// Puts all lines into the graph, all or none. Reports its progress every few thousand rows.
     pub(crate) fn apply(
         &mut self,
         writer: &mut Connection,
@@ -136,7 +137,7 @@ impl Staging {
             connection.close().map_err(|(_, e)| e)?;
         }
         let path = self.path.to_str().ok_or(rusqlite::Error::InvalidPath(self.path.clone()))?;
-        // One that could not be put away would be in the way of all later ones; mostly there is none.
+        // A database left attached by a failure would block all later imports; mostly there is none.
         drop(writer.execute_batch("DETACH staging"));
         writer.execute("ATTACH ?1 AS staging", [path])?;
         let applied = writer.execute_batch(IMPORT_CACHE).map_err(ApplyError::from).and_then(|()| {
@@ -162,7 +163,7 @@ impl Staging {
             return Ok(());
         }
         let bulk = self.counts.edges >= BULK_EDGES && {
-            // Whether there are more than these is known without counting all of them.
+            // The limit makes this quick however many edges there are.
             let sql = "SELECT count(*) FROM (SELECT 1 FROM edge LIMIT ?1)";
             let limit = self.counts.edges.cast_signed();
             graph.query_row(sql, [limit], |row| row.get::<_, i64>(0))? < limit
@@ -201,8 +202,8 @@ fn put_nodes(
     Ok(())
 }
 
-/// In the order of the table's key, so that each row lands beside the last one. Of several lines for the same
-/// edge, the last one comes last and stays.
+/// Puts the edges in the order of the table's key, so that each row lands beside the previous one. Of several
+/// lines for one edge, the last line wins.
 fn put_edges(
     graph: &Transaction<'_>,
     writer: &mut Writer<'_>,
@@ -230,7 +231,7 @@ fn put_edges(
     Ok(())
 }
 
-/// Names the first line that can't be put. Only failed imports pay for the second look.
+/// Finds the first line that can't be put. Only failed imports pay for this second pass.
 fn first_missing(graph: &Transaction<'_>) -> rusqlite::Result<ApplyError> {
     let sql = "SELECT e.line, s.key IS NULL, e.source, e.target
          FROM staging.edge_line e LEFT JOIN node s ON s.id = e.source LEFT JOIN node t ON t.id = e.target
@@ -252,7 +253,7 @@ impl Drop for Staging {
     }
 }
 
-/// Removes what a killed worker left. The graph must be locked.
+/// Removes the files of a killed worker. The graph must be locked.
 pub(super) fn remove_left_over(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {

@@ -1,10 +1,10 @@
-//! Puts and deletes nodes and edges inside a transaction of the caller's, and keeps the search's text in step.
+//! Puts and deletes nodes and edges inside the caller's transaction, and keeps the search's text in step.
 
 use crate::input::{Edge, EdgeKey, Node};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
-/// How many nodes and edges.
+/// Numbers of nodes and edges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     /// Nodes.
@@ -27,14 +27,14 @@ pub(crate) struct Writer<'c> {
 /// An edge's end that is not in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingEnd {
-    /// Where the edge begins.
+    /// The edge's beginning.
     From,
-    /// Where it ends.
+    /// The edge's end.
     To,
 }
 
 impl MissingEnd {
-    /// The one of two ids that it means.
+    /// Returns the one of two ids that is missing.
     pub(crate) const fn of<'a>(self, from: &'a str, to: &'a str) -> &'a str {
         match self {
             Self::From => from,
@@ -42,7 +42,7 @@ impl MissingEnd {
         }
     }
 
-    /// The field that names the end.
+    /// Returns the field that names the end.
     pub(crate) const fn field(self) -> &'static str {
         match self {
             Self::From => "from",
@@ -52,7 +52,7 @@ impl MissingEnd {
 }
 
 impl<'c> Writer<'c> {
-    /// Prepares for a transaction that is open.
+    /// Prepares the statements for an open transaction.
     pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             find_node: connection
@@ -73,7 +73,7 @@ impl<'c> Writer<'c> {
         })
     }
 
-    /// Puts a node: it is what was put, whatever it was before.
+    /// Puts a node in place of its former self.
     pub(crate) fn put_node(&mut self, node: &Node<'_>) -> rusqlite::Result<()> {
         let label = node.label.as_ref().map(|label| label.as_str());
         self.put_node_parts(node.id.as_str(), label, node.properties.json, &node.properties.text)
@@ -103,7 +103,7 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    /// Puts an edge; says which end is missing where one is.
+    /// Puts an edge; returns the missing end where there is one.
     pub(crate) fn put_edge(&mut self, edge: &Edge<'_>) -> rusqlite::Result<Result<(), MissingEnd>> {
         let Some(source) = self.key_of(edge.from.as_str())? else { return Ok(Err(MissingEnd::From)) };
         let Some(target) = self.key_of(edge.to.as_str())? else { return Ok(Err(MissingEnd::To)) };
@@ -111,7 +111,7 @@ impl<'c> Writer<'c> {
         Ok(Ok(()))
     }
 
-    /// Puts an edge between nodes that are known to exist.
+    /// Puts an edge between existing nodes.
     pub(crate) fn put_edge_of_keys(
         &mut self,
         source: i64,

@@ -1,8 +1,8 @@
-//! The writer on loan, and what is checked around each write.
+//! The writer on loan, and the checks around each write.
 //!
-//! Whoever has the writer is the only one that changes the graph's files, so what they are is compared before it writes and
-//! before the write is acknowledged. SQLite's own merging at a commit is off: the log is merged here, between two looks,
-//! so that no change of the graph's file goes unseen.
+//! Only the holder of the writer changes the graph's files, so it compares them before it writes and before
+//! the write is acknowledged. SQLite's own merging at a commit is off: the holder merges the log between two
+//! checks, so that no foreign change of the graph's file goes unseen.
 
 use super::{Gone, Store, busy, refusal};
 use crate::limits::{IMPORT_WRITER_WAIT, MERGE_PAGES, POOL_WAIT, STOP_CHECKPOINT};
@@ -48,7 +48,7 @@ impl Store {
             .take(wait, || Err(Refusal::from(WireError::new(ErrorCode::Internal, "the writer is lost"))))
     }
 
-    /// Tells whether the files have what they had while nobody writes; in doubt they have.
+    /// Returns whether the files' content changed while no request wrote; false in doubt.
     pub(crate) fn is_overwritten(&self) -> bool {
         let Ok(Some(_writer)) = self.lend(Duration::ZERO) else { return false };
         self.place.check_before_write().is_err_and(|gone| {
@@ -57,8 +57,8 @@ impl Store {
         })
     }
 
-    /// Moves everything from the log into the file, as far as readers allow and as long as both are what they were. Says what
-    /// they are not.
+    /// Moves the whole log into the file, as far as readers allow and as long as both files are unchanged.
+    /// Returns the changed file otherwise.
     pub(crate) fn finish(&self) -> Option<Gone> {
         let Ok(Some(writer)) = self.lend(STOP_CHECKPOINT) else {
             log::line(format_args!("the writer did not end in time; the log is merged at the next start"));
@@ -94,10 +94,11 @@ impl Store {
 }
 
 impl Writing<'_> {
-    /// Gives the writer back. Returns the result of the write, unless nobody who opens the graph's path would find it.
+    /// Gives the writer back. Returns the result of the write, unless a later reader of the graph's path
+    /// would not find it.
     ///
     /// # Errors
-    /// `graph-gone`, whatever the write came to; its own error otherwise.
+    /// `graph-gone`, whatever the result of the write; its own error otherwise.
     pub(crate) fn confirm<T>(mut self, done: Result<T, Refusal>) -> Result<T, Refusal> {
         match self.settle() {
             Ok(()) => done,
@@ -105,14 +106,15 @@ impl Writing<'_> {
         }
     }
 
-    /// Compares what was written, and merges a log that has grown long.
+    /// Compares the files after a write, and merges a log that has grown long.
     fn settle(&mut self) -> Result<(), Gone> {
         self.is_settled = true;
         let place = &self.store.place;
         if !place.check_after_write(MERGE_PAGES)?.0 {
             return Ok(());
         }
-        // What it can't do now, a reader being in the way or the disk full, the next write does: the log has everything.
+        // A merge that fails now, because of a reader or a full disk, is left to the next write: the log has
+        // everything.
         if self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_err() {
             log::line(format_args!("the log of {} was not merged", self.store.path.display()));
         }

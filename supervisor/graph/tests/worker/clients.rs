@@ -29,7 +29,7 @@ fn ten_clients_at_once() {
 }
 
 #[test]
-fn one_client_more_than_there_may_be_is_told_so() {
+fn a_client_beyond_the_limit_is_answered_busy() {
     let place = Place::new();
     let worker = place.start();
     let mut clients: Vec<Client> = (0..256).map(|_| worker.client()).collect();
@@ -52,7 +52,7 @@ fn the_split_of_the_bytes_does_not_matter() {
     for cut in 0..=bytes.len() {
         let mut client = worker.client();
         client.write(&bytes.as_bytes()[..cut]);
-        // A round trip elsewhere lets the first part arrive by itself.
+        // A round trip on another connection lets the first part arrive by itself.
         worker.client().data("ping", &json!({}));
         client.write(&bytes.as_bytes()[cut..]);
         assert_eq!(client.read(), json!({"id": "ä", "success": true, "data": {"nodes": 1, "edges": 0}}));
@@ -109,7 +109,7 @@ fn a_client_that_ended_its_sending_still_gets_its_answers() {
 }
 
 #[test]
-fn strictness() {
+fn malformed_requests_are_refused() {
     let place = Place::new();
     let worker = place.start();
     let mut client = worker.client();

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 const BATCH: usize = 20;
 
 #[test]
-fn what_was_acknowledged_survives_sigkill() {
+fn acknowledged_writes_survive_sigkill() {
     let place = Place::new();
     let mut acknowledged: Vec<(usize, usize)> = Vec::new();
     for round in 0..8_usize {
@@ -25,7 +25,7 @@ fn what_was_acknowledged_survives_sigkill() {
                 acks.send(usize::try_from(frame["id"].as_u64().unwrap()).unwrap()).unwrap();
             }
         });
-        // Writes on and on, without waiting, while the worker is killed after a number of answers.
+        // Writes without waiting, while the worker is killed after a number of answers.
         let writer = std::thread::spawn(move || {
             for batch in 0.. {
                 let nodes: Vec<_> =

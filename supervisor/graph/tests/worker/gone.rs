@@ -11,7 +11,7 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", file.display()))
 }
 
-/// Has a worker acknowledge a write, does `harm` to its files, and checks that the next one is refused.
+/// Lets a worker acknowledge a write, does `harm` to its files, and checks that the next write is refused.
 fn after(harm: impl Fn(&Path)) -> (Place, String) {
     let place = Place::new();
     let worker = place.start();
@@ -73,7 +73,7 @@ fn a_write_after_a_backup_took_the_place_of_the_file_is_refused_and_the_backup_i
 }
 
 #[test]
-fn a_write_after_the_log_was_deleted_is_refused_and_what_was_acknowledged_is_kept() {
+fn a_write_after_the_log_was_deleted_is_refused_and_acknowledged_ones_are_kept() {
     for suffix in ["-wal", "-shm"] {
         let (place, _) = after(|file| fs::remove_file(beside(file, suffix)).unwrap());
         assert!(ids(&place).as_array().unwrap().contains(&json!(["before"])), "{suffix}");
@@ -101,7 +101,7 @@ fn a_write_after_the_file_was_linked_or_a_link_took_its_place_is_refused() {
     assert!(last.contains("a symbolic link"), "{last}");
 }
 
-/// The bytes of a graph with one node.
+/// Returns the bytes of a graph with one node.
 fn backup() -> Vec<u8> {
     let place = Place::new();
     let worker = place.start();
@@ -151,7 +151,7 @@ fn a_stop_after_a_backup_was_copied_over_the_file_tells_it_and_merges_nothing() 
 }
 
 #[test]
-fn a_backup_moved_over_the_file_does_not_get_the_log_of_what_was_there() {
+fn a_backup_moved_over_the_file_does_not_get_the_old_log() {
     let bytes = backup();
     let (place, _) = after(|file| {
         fs::write(beside(file, ".restored"), &bytes).unwrap();

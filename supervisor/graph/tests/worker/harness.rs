@@ -1,4 +1,4 @@
-//! Starts workers and talks to them. A worker is killed when it is dropped; nothing here sleeps.
+//! Starts workers and speaks with them. A worker is killed when it is dropped; no helper sleeps.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Longest wait for one answer; a test that waits so long has failed.
+/// Longest wait for one answer; a test that waits longer fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Directories of one test.
@@ -44,7 +44,7 @@ impl Place {
         Self::run(&mut self.command(socket))
     }
 
-    /// Starts it as gob does, with a socket in the directory that gob watches.
+    /// Starts a worker as gob does, with a socket in the directory that gob watches.
     pub(crate) fn start_under_gob(&self) -> Worker {
         let gob = self.path().join("run");
         let mut command = self.command(&gob.join("graphs/demo.sock"));
@@ -92,7 +92,7 @@ pub(crate) struct Failed {
     pub(crate) stderr: String,
 }
 
-/// A worker that runs.
+/// A running worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
@@ -109,25 +109,25 @@ impl Worker {
         Client::connect(&self.socket)
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the end.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGKILL, and waits until nobody has its standard error open any more.
+    /// Sends SIGKILL and waits until no process has its standard error open any more.
     pub(crate) fn kill_and_read(mut self) -> (ExitStatus, String) {
         self.child.kill().unwrap();
         self.end()
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.terminate();
         self.child.wait().unwrap()
     }
 
-    /// Waits until it ends by itself, and returns what it said on standard error.
+    /// Waits until it ends by itself, and returns its standard error.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let mut said = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -143,7 +143,7 @@ impl Worker {
         nix::sys::signal::kill(pid, signal).unwrap();
     }
 
-    /// Whether it has an inotify descriptor.
+    /// Returns whether it has an inotify descriptor.
     pub(crate) fn has_inotify(&self) -> bool {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
         let mut targets = open.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap());
@@ -227,21 +227,21 @@ impl Client {
         }
     }
 
-    /// The data of a request that must succeed.
+    /// Returns the data of a request that must succeed.
     pub(crate) fn data(&mut self, kind: &str, payload: &Value) -> Value {
         let mut frame = self.call(kind, payload);
         assert_eq!(frame["success"], true, "{frame}");
         frame["data"].take()
     }
 
-    /// The error of a request that must fail.
+    /// Returns the error of a request that must fail.
     pub(crate) fn error(&mut self, kind: &str, payload: &Value) -> Value {
         let mut frame = self.call(kind, payload);
         assert_eq!(frame["success"], false, "{frame}");
         frame["error"].take()
     }
 
-    /// All lines of the graph.
+    /// Returns all lines of the graph.
     pub(crate) fn export(&mut self) -> Vec<Value> {
         let id = self.send("export", &json!({}));
         let mut lines = Vec::new();

@@ -90,7 +90,7 @@ fn a_bad_line_is_named_and_nothing_stays() {
 }
 
 #[test]
-fn a_client_that_dies_midway_leaves_nothing_and_nobody_waits_for_it() {
+fn a_client_that_dies_midway_leaves_nothing_and_blocks_no_other() {
     let place = Place::new();
     let worker = place.start();
     let mut other = worker.client();
@@ -104,7 +104,7 @@ fn a_client_that_dies_midway_leaves_nothing_and_nobody_waits_for_it() {
     assert_eq!(other.counts(), (1, 0));
     importing[0].write(b"{\"id\":9,\"type\":\"import_e");
     drop(importing);
-    // A place is free once the worker has noticed; until then it says that it is busy.
+    // A place is free once the worker has noticed the end; until then it answers `busy`.
     loop {
         let frame = other.call("import_begin", &json!({}));
         if frame["success"] == true {
@@ -127,7 +127,7 @@ fn a_killed_worker_leaves_no_half_import() {
         client.data("import_lines", &json!({"lines": lines}));
     }
     client.send("import_end", &json!({}));
-    // The first report of progress says that it is at work.
+    // The first report of progress shows that the import runs.
     assert_eq!(client.read()["event"], "import_progress");
     worker.kill();
     let worker = place.start();

@@ -13,7 +13,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o777
 }
 
-/// Waits until something is there, woken by the changes of its directory.
+/// Waits until a path exists, woken by changes of its directory.
 fn wait_for(path: &Path) {
     let watch = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
     watch.add_watch(path.parent().unwrap(), AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO).unwrap();
@@ -151,7 +151,7 @@ fn a_stop_lets_the_running_request_finish() {
     let lines: Vec<_> = (0..5000).map(|n| json!({"node": {"id": format!("n{n}"), "label": "L"}})).collect();
     client.data("import_lines", &json!({"lines": lines}));
     let id = client.send("import_end", &json!({}));
-    // The first report of progress says that it is at work.
+    // The first report of progress shows that the import runs.
     assert_eq!(client.read()["event"], "import_progress");
     worker.terminate();
     let answer = loop {

@@ -1,4 +1,4 @@
-//! The worker as its clients meet it: real processes, real sockets, each test in directories of its own.
+//! The worker from its clients' side: real processes, real sockets, each test in directories of its own.
 
 #[cfg(test)]
 mod clients;

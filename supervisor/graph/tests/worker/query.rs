@@ -75,7 +75,7 @@ fn nothing_can_be_written() {
 }
 
 #[test]
-fn slips_are_shown_with_their_place() {
+fn sql_errors_are_shown_with_their_place() {
     let place = Place::new();
     let worker = place.start();
     let mut client = worker.client();
@@ -103,7 +103,7 @@ fn slips_are_shown_with_their_place() {
 }
 
 #[test]
-fn an_endless_query_ends_at_its_deadline_and_holds_nobody_up() {
+fn an_endless_query_ends_at_its_deadline_and_blocks_no_other() {
     let place = Place::new();
     let worker = place.start();
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n";

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 /// A search for a text of half a megabyte in one of a megabyte: one step of SQLite's that takes many seconds.
 const INSTR: &str = "WITH hay(h) AS (SELECT hex(zeroblob(500000)))
     SELECT instr(h, substr(h, 1, 500000) || '1') FROM hay";
-/// Each character of one text is compared with all of another: minutes.
+/// Compares each character of one text with all of another: minutes.
 const TRIM: &str = "WITH a(t) AS (SELECT hex(zeroblob(500000)))
     SELECT length(trim(t, replace(substr(t, 1, 80000), '0', '1') || '0')) FROM a";
-/// Far below the time that these take, and far above the deadline with a machine under load.
+/// Far below the time that these take, and far above the deadline on a machine under load.
 const SOON: Duration = Duration::from_secs(8);
 
 fn rows(sql: &str) -> String {
     format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) {sql}")
 }
 
-/// The error of a query, which has to come soon after its deadline.
+/// Returns the error of a query, which must come soon after its deadline.
 fn refused(client: &mut Client, sql: &str, timeout_ms: u64) -> Value {
     let began = Instant::now();
     let error = client.error("query", &json!({"sql": sql, "timeout_ms": timeout_ms}));
@@ -27,18 +27,18 @@ fn refused(client: &mut Client, sql: &str, timeout_ms: u64) -> Value {
     error
 }
 
-/// The most memory that the worker has had, in MiB.
+/// Returns the peak memory of the worker, in MiB.
 fn peak(worker: &Worker) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", worker.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
-/// The processes that the worker has for queries.
+/// Returns the worker's processes for queries.
 fn readers(worker: &Worker) -> Vec<u32> {
     let mut found = Vec::new();
     for task in fs::read_dir(format!("/proc/{}/task", worker.pid())).unwrap() {
-        // A thread that ended meanwhile has none.
+        // A thread that has ended has no such file.
         let children = fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
         found.extend(children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
     }
@@ -56,7 +56,7 @@ fn a_row_of_large_columns_costs_bounded_memory() {
     assert!(error["message"].as_str().unwrap().contains("too big"), "{error}");
     let error = refused(&mut client, &format!("SELECT {}", columns(1_000_000, 60)), 20_000);
     assert_eq!(error["details"], json!({"limit": "result_bytes", "value": 32 << 20}), "{error}");
-    // As many columns as there may be; whether memory, size or time ends it depends on the machine.
+    // The largest number of columns; the machine decides whether memory, size or time ends it.
     refused(&mut client, &format!("SELECT {}", columns(1_000_000, 2_000)), 2_000);
     client.data("ping", &json!({}));
     assert!(peak(&worker) < 200, "{} MiB", peak(&worker));

@@ -1,4 +1,4 @@
-//! What the ordinary requests do.
+//! The ordinary requests.
 
 use crate::harness::{Client, Place};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ fn ids(data: &Value) -> Vec<&str> {
     data["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap()).collect()
 }
 
-/// a → b → c → d, a → d by another type, e alone.
+/// Puts a → b → c → d, a → d by another type, e alone.
 fn small(client: &mut Client) {
     let nodes: Vec<_> = ["a", "b", "c", "d", "e"].iter().map(|id| json!({"id": id})).collect();
     let edge = |from: &str, to: &str, kind: &str| json!({"from": from, "to": to, "type": kind, "properties": {"w": 1}});

@@ -1,4 +1,4 @@
-//! What stands in the place of a graph's files before a worker starts, and is none of them, is refused and not touched.
+//! Files that stand in the place of a graph's before a worker starts: each is refused and not touched.
 
 use crate::harness::Place;
 use std::fs::{self, Permissions};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const NAMES: [&str; 5] =
     ["graph.sqlite", "graph.sqlite-wal", "graph.sqlite-shm", "graph.sqlite-journal", "worker.lock"];
 
-/// A graph with a node in it, and what stands at the path of one of its files moved away.
+/// Makes a graph with a node in it, and moves one of its files away.
 fn without(name: &str) -> (Place, PathBuf) {
     let place = Place::new();
     assert!(place.start().stop().success());
@@ -132,7 +132,7 @@ fn a_log_without_its_graph_is_no_new_graph() {
 }
 
 #[test]
-fn what_is_no_graph_keeps_its_mode_and_its_log() {
+fn a_file_that_is_no_graph_keeps_its_mode_and_its_log() {
     let (place, path) = without("graph.sqlite");
     let theirs = rusqlite::Connection::open(&path).unwrap();
     theirs.execute_batch("PRAGMA application_id=7; CREATE TABLE theirs(x)").unwrap();
@@ -140,7 +140,7 @@ fn what_is_no_graph_keeps_its_mode_and_its_log() {
     theirs.execute_batch("INSERT INTO theirs VALUES (1)").unwrap();
     let wal = place.graph_file().with_file_name("graph.sqlite-wal");
     let log = fs::read(&wal).unwrap();
-    // As a program that was killed leaves it: the log is not merged.
+    // A killed program leaves such files: the log is not merged.
     let (graph, kept) = (fs::read(&path).unwrap(), log.clone());
     drop(theirs);
     fs::write(&path, &graph).unwrap();
