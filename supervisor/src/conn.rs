@@ -13,6 +13,7 @@ use gob_protocol::envelope::{frame_too_long, parse_request, write_response};
 use gob_protocol::limits::{MAX_PATH_BYTES, MAX_REQUEST_BYTES};
 use gob_protocol::{ErrorCode, Framer, Incoming, Rejected, Request, WireError};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ use tokio::net::UnixStream;
 
 /// After so many requests of one client others have their turn.
 const TURN_REQUESTS: usize = 32;
+
+/// With so many bytes to take, a client has no more requests in this turn.
+const TURN_BYTES: usize = 256 * 1024;
 
 /// Bytes taken by one read.
 const READ_BYTES: usize = 64 * 1024;
@@ -72,6 +76,7 @@ async fn read_requests(
     mut share: Share,
 ) -> io::Result<()> {
     let mut framer = Framer::new(MAX_REQUEST_BYTES);
+    let mut requests = VecDeque::new();
     loop {
         if desk.is_over() {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -79,20 +84,27 @@ async fn read_requests(
         if let Some(frames) = outbound.take_written() {
             desk.turn(|shell| shell.input(Input::Written { conn, frames }));
         }
-        let may_read = outbound.may_read();
-        if may_read {
-            let requests = parse_frames(&mut framer, outbound.room());
-            if !requests.is_empty() {
-                outbound.asked(requests.len());
-                let requests = resolve_roots(requests, disks).await;
-                let many = requests.len() >= TURN_REQUESTS;
-                desk.turn(|shell| shell.take_requests(conn, requests));
-                if many {
-                    tokio::task::yield_now().await;
-                }
-                continue;
-            }
+        if requests.is_empty() && outbound.may_read() {
+            let parsed = parse_frames(&mut framer, outbound.room().min(TURN_REQUESTS));
+            outbound.asked(parsed.len());
+            requests = resolve_roots(parsed, disks).await.into();
         }
+        if !requests.is_empty() && outbound.may_answer() && share.may_answer(outbound.bytes()) {
+            let many = requests.len() >= TURN_REQUESTS;
+            desk.turn(|shell| {
+                while outbound.bytes() <= TURN_BYTES
+                    && let Some(request) = requests.pop_front()
+                {
+                    shell.take_request(conn, request);
+                }
+            });
+            share.waits(outbound.bytes());
+            if many || !requests.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            continue;
+        }
+        let may_read = requests.is_empty() && outbound.may_read();
         if outbound.is_closed() || outbound.is_done() {
             return Ok(());
         }

@@ -1,7 +1,8 @@
 //! What clients may have of the supervisor's memory, and giving it back to the system once they have it no more.
 //!
-//! Owns the count of bytes that were read of requests and could not be served yet, over all connections. A frame may have a
-//! mebibyte, and hundreds of clients may each send half of one.
+//! Owns two counts over all connections: bytes of requests that could not be served yet, and bytes of answers and events that
+//! clients have not taken. A request may have a mebibyte and an answer eight, and hundreds of clients may each send half of
+//! one, or ask and not read.
 
 use crate::sys::fds;
 use std::cell::Cell;
@@ -14,6 +15,9 @@ const MAX_UNFINISHED_BYTES: usize = 64 << 20;
 /// A connection that holds no more than this is served even so: it is what small requests need.
 const SMALL_BYTES: usize = 16 * 1024;
 
+/// With so much waiting for all clients, one that has not taken its answers gets no more of them.
+const MAX_UNTAKEN_BYTES: usize = 64 << 20;
+
 /// So many freed bytes are worth a look at what the system can have.
 const WORTH_BYTES: usize = 4 << 20;
 /// How long to let be after that, for more may be freed meanwhile.
@@ -25,6 +29,7 @@ const REST: Duration = Duration::from_secs(9);
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     unfinished: Cell<usize>,
+    untaken: Cell<usize>,
     freed: Cell<usize>,
     worth: Notify,
 }
@@ -55,13 +60,15 @@ impl Memory {
 pub(crate) struct Share {
     of: Rc<Memory>,
     unfinished: usize,
+    /// What waits for the client.
+    untaken: usize,
     /// The most that waited for the client since all of it was written.
     unwritten: usize,
 }
 
 impl Share {
     pub(crate) const fn new(of: Rc<Memory>) -> Self {
-        Self { of, unfinished: 0, unwritten: 0 }
+        Self { of, unfinished: 0, untaken: 0, unwritten: 0 }
     }
 
     /// Notes what the connection's unfinished requests take; false when that is too much for all together, and this one is
@@ -78,11 +85,19 @@ impl Share {
 
     /// Notes what waits for the client.
     pub(crate) fn waits(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.untaken, bytes);
+        self.of.untaken.set(self.of.untaken.get().saturating_sub(before).saturating_add(bytes));
         if bytes > 0 {
             self.unwritten = self.unwritten.max(bytes);
         } else if self.unwritten > 0 {
             self.of.freed(std::mem::take(&mut self.unwritten));
         }
+    }
+
+    /// Whether a client for which `waiting` bytes wait may be answered more: all clients together have taken enough of what
+    /// they got, or this one has taken all.
+    pub(crate) fn may_answer(&self, waiting: usize) -> bool {
+        waiting == 0 || self.of.untaken.get() <= MAX_UNTAKEN_BYTES
     }
 }
 
@@ -108,6 +123,19 @@ mod tests {
         assert!(small.holds(1 << 20), "there is room again");
         drop((shares, small));
         assert_eq!(memory.unfinished.get(), 0);
+    }
+
+    #[test]
+    fn answers_that_are_not_taken_are_bounded_together_and_a_client_that_reads_is_served() {
+        let memory = Rc::new(Memory::default());
+        let mut lazy: Vec<Share> = (0..65).map(|_| Share::new(Rc::clone(&memory))).collect();
+        assert!(lazy.iter_mut().all(|share| share.may_answer(1 << 20) && (share.waits(1 << 20), true).1));
+        let reads = Share::new(Rc::clone(&memory));
+        assert!(lazy.iter().all(|share| !share.may_answer(1 << 20)) && reads.may_answer(0));
+        lazy.truncate(64);
+        assert!(lazy.iter().all(|share| share.may_answer(1 << 20)), "one has gone");
+        drop(lazy);
+        assert_eq!(memory.untaken.get(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::io;
 use std::rc::Rc;
 use tokio::sync::Notify;
 
-/// A connection with more than this many bytes to take is not read, so that it can't ask for more.
+/// A connection with more than this many bytes to take is not read, so that it can't ask for more, and gets no further answers.
 const MAX_BYTES_BEFORE_READING: usize = 4 << 20;
 
 /// Replies are gathered into one buffer up to this size, to be written by one system call.
@@ -71,9 +71,12 @@ impl Outbound {
 
     /// Whether the client may be read: a request more would not break a bound.
     pub(crate) fn may_read(&self) -> bool {
-        !self.at_end.get()
-            && self.unanswered.get() < MAX_UNANSWERED
-            && self.bytes.get() <= MAX_BYTES_BEFORE_READING
+        !self.at_end.get() && self.unanswered.get() < MAX_UNANSWERED && self.may_answer()
+    }
+
+    /// Whether the client may be answered more: it takes what it gets.
+    pub(crate) fn may_answer(&self) -> bool {
+        self.bytes.get() <= MAX_BYTES_BEFORE_READING
     }
 
     /// How many requests may still be taken before answers are due.

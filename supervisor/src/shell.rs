@@ -413,17 +413,15 @@ impl Shell {
     }
 
     /// It asked for something.
-    pub(crate) fn take_requests(&mut self, conn: ConnId, requests: Vec<Result<Incoming, Rejected>>) {
-        for request in requests {
-            match request {
-                Ok(Incoming { id, request }) => {
-                    if matches!(request, Request::Start(_) | Request::Restart(_)) {
-                        self.note_room();
-                    }
-                    self.input(Input::Request { conn, id, request });
+    pub(crate) fn take_request(&mut self, conn: ConnId, request: Result<Incoming, Rejected>) {
+        match request {
+            Ok(Incoming { id, request }) => {
+                if matches!(request, Request::Start(_) | Request::Restart(_)) {
+                    self.note_room();
                 }
-                Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
+                self.input(Input::Request { conn, id, request });
             }
+            Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
         }
     }
 
