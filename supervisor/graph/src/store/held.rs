@@ -5,7 +5,9 @@
 
 use super::content::{Content, Index, Overwritten};
 use super::place::{COMPANIONS, Examined, Unfit, beside, examine, through, unfit_kind};
-use std::fs::{self, File, Metadata};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -142,6 +144,17 @@ impl Place {
         !in_place && self.graph.check().is_ok() && self.companions.iter().all(ours_or_absent)
     }
 
+    /// Returns whether the graph's file was moved away, another file took its place, and no other program has the
+    /// moved one open. The log can then be merged into it: nothing that was acknowledged is lost for the user who
+    /// moved it. Called once, at the worker's end.
+    pub(super) fn is_moved_alone(&self) -> bool {
+        let is_ours = |held: &Held| held.check().is_ok() || fs::symlink_metadata(&held.path).is_err();
+        let was_replaced = fs::symlink_metadata(&self.graph.path)
+            .is_ok_and(|found| !self.graph.is(&found) && found.is_file());
+        let is_named = self.graph.file.metadata().is_ok_and(|found| found.nlink() == 1);
+        was_replaced && is_named && self.companions.iter().all(is_ours) && self.graph.is_open_here_only()
+    }
+
     /// Moves the log aside after the graph's file got other data: the next program that opens it would merge
     /// the log into it. Returns the log's new path.
     ///
@@ -211,6 +224,21 @@ impl Held {
             return gone(format!("has {} names (hard links)", found.nlink()));
         }
         Ok(found)
+    }
+
+    /// Returns whether no other process has one of SQLite's locks on the file; false in doubt. Leaves a descriptor
+    /// open: closing it would drop this process's own locks (fcntl(2)).
+    fn is_open_here_only(&self) -> bool {
+        let opened = OpenOptions::new().read(true).write(true).open(through(&self.file));
+        let Ok(file) = opened.map(|file| Box::leak(Box::new(file))) else { return false };
+        let mut lock = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(file, FcntlArg::F_GETLK(&mut lock)).is_ok() && i32::from(lock.l_type) == libc::F_UNLCK
     }
 
     fn unreadable(&self, error: &io::Error) -> Gone {

@@ -68,7 +68,7 @@ impl Store {
             self.gone.get_or_init(|| gone);
         }
         let gone = self.gone();
-        if gone.is_none() || self.place.is_mergeable() {
+        if gone.is_none() || self.place.is_mergeable() || self.place.is_moved_alone() {
             self.merge_all(&writer);
             return gone;
         }

@@ -4,6 +4,7 @@
 use crate::harness::Place;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,51 @@ fn a_write_after_a_backup_took_the_place_of_the_file_is_refused_and_the_backup_i
     assert_eq!(fs::read(place.graph_file()).unwrap(), bytes);
     assert!(beside(&place.graph_file(), "-wal").exists(), "the log of another graph is not deleted");
     assert_eq!(ids(&place), json!([["from the backup"]]));
+}
+
+#[test]
+fn a_file_that_was_moved_away_for_a_backup_has_all_that_was_acknowledged() {
+    let bytes = backup();
+    let moved = |file: &Path| beside(file, ".moved");
+    let put_backup = |file: &Path| {
+        fs::rename(file, moved(file)).unwrap();
+        fs::write(beside(file, ".restored"), &bytes).unwrap();
+        fs::rename(beside(file, ".restored"), file).unwrap();
+    };
+    let (place, _) = after(put_backup);
+    assert_eq!(ids(&place), json!([["from the backup"]]), "the backup gets no log of another file");
+    let file = place.graph_file();
+    fs::rename(moved(&file), &file).unwrap();
+    assert!(ids(&place).as_array().unwrap().contains(&json!(["before"])));
+
+    // Another program has it open where it is now: its log is not ours.
+    let place = Place::new();
+    let worker = place.start();
+    let mut client = worker.client();
+    client.data("put", &json!({"nodes": [{"id": "before"}]}));
+    let file = place.graph_file();
+    put_backup(&file);
+    let mut shell = open_elsewhere(&moved(&file));
+    client.error("put", &json!({"nodes": []}));
+    let (_, said) = worker.end();
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    assert!(said.contains("graph.sqlite-wal-of-"), "{said}");
+}
+
+/// Starts a process that has a database open for reading until it is killed.
+fn open_elsewhere(path: &Path) -> std::process::Child {
+    let script = "import sqlite3, sys, time\n\
+                  db = sqlite3.connect(sys.argv[1])\n\
+                  db.execute('BEGIN')\n\
+                  db.execute('SELECT count(*) FROM sqlite_master').fetchone()\n\
+                  print(flush=True)\n\
+                  time.sleep(1000)\n";
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", script]).arg(path).stdout(std::process::Stdio::piped());
+    let mut shell = command.spawn().unwrap();
+    shell.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    shell
 }
 
 #[test]
