@@ -1,5 +1,5 @@
-//! Takes connections in. Checks the peer's user before the first byte is read, and survives a lack of descriptors
-//! without spinning.
+//! Accepts connections. Checks the peer's user before the first byte is read, and survives a lack of
+//! descriptors without spinning.
 
 use crate::conn;
 use crate::desk::Desk;
@@ -16,13 +16,13 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-/// How long to let be when the kernel has no descriptor to give.
+/// Pause after the kernel had no descriptor to give.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// How many are turned away before that.
+/// Connections that are turned away before that pause.
 const AT_ONCE: usize = 16;
 
-/// Accepts for as long as the supervisor lives. A listener that comes takes the place of the one before.
+/// Accepts for as long as the supervisor lives. A new listener replaces the old one.
 pub(crate) async fn accept(
     listener: UnixListener,
     mut listeners: mpsc::Receiver<UnixListener>,
@@ -42,20 +42,20 @@ pub(crate) async fn accept(
     }
 }
 
-/// Where connections come in.
+/// The listener and the state of accepting.
 struct Door {
     listener: UnixListener,
     desk: Desk,
     disks: Disks,
     memory: Rc<Memory>,
-    /// Given up for a moment to turn somebody away when there are no descriptors.
+    /// Closed for a moment to turn connections away when there are no descriptors.
     reserve: Option<File>,
-    /// Connections that are open, and how many may be.
+    /// The number of open connections, and its limit.
     open: Rc<Cell<u64>>,
     shares: Shares,
-    /// The number of the connection that came last.
+    /// The number of the latest connection.
     last: u64,
-    /// There are no descriptors, which was told.
+    /// A lack of descriptors was logged.
     is_out: bool,
 }
 
@@ -93,15 +93,15 @@ impl Door {
         });
     }
 
-    /// Out of descriptors, the same connection would be offered for ever: one is given up to turn it away, and then some
-    /// that wait behind it.
+    /// Without a free descriptor the kernel would offer the same connection for ever: the reserve is closed
+    /// to turn it away, and then some that wait behind it.
     async fn hold_out(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.is_out, true) {
             tracing::warn!(%error, "cannot take connections");
         }
         for _ in 0..AT_ONCE {
             self.reserve.take();
-            // Nobody waits any more, or nobody can be taken even so.
+            // The queue is empty, or no connection can be accepted even so.
             let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, self.listener.accept()).await
             else {
                 break;
@@ -116,7 +116,7 @@ impl Door {
         tokio::time::sleep(BACKOFF).await;
     }
 
-    /// Who is in the queue of a socket that was deleted must not be lost with it.
+    /// Connections in the queue of a deleted socket must not be lost with it.
     fn replace(&mut self, next: UnixListener) {
         let old = std::mem::replace(&mut self.listener, next);
         let Ok(old) = old.into_std() else { return };
@@ -130,13 +130,13 @@ impl Door {
     }
 }
 
-/// A client that is served.
+/// A client that was admitted.
 struct Admitted {
-    /// Its process; `None` when that is in another pid namespace.
+    /// Its process id; `None` when the client is in another pid namespace.
     pid: Option<i32>,
 }
 
-/// Admits a client, or tells it why not.
+/// Admits a client, or sends it the reason of the refusal.
 fn admit(stream: &UnixStream, full: bool) -> Option<Admitted> {
     let peer = match stream.peer_cred() {
         Ok(peer) if peer.uid() == fds::uid() => peer,
@@ -159,7 +159,7 @@ fn busy() -> WireError {
         .details(serde_json::json!({"limit": "connections"}))
 }
 
-/// Says why in one line, if the socket takes it at once, and hangs up.
+/// Writes the error in one line, if the socket takes it at once, and closes the connection.
 fn refuse(stream: &UnixStream, error: &WireError) {
     let mut line = Vec::new();
     if envelope::write_response::<()>(&mut line, None, Err(error)).is_ok() {

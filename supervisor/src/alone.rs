@@ -1,18 +1,20 @@
 //! Runs a unit test in a process of its own.
 //!
-//! The tests of this crate run as threads of one process, and some start programs. A child has every descriptor of the
-//! process until it executes its program, so a lock that a test lets go of may stay busy for a moment; limits, too, are
-//! the whole process's. A test that must not see any of that begins with `if !alone(…) { return; }`.
+//! The tests of this crate run as threads of one process, and some start programs. A child has every
+//! descriptor of the process until it executes its program, so a lock that a test releases may stay busy for
+//! a moment; limits, too, are the whole process's. A test that depends on any of that begins with `if
+//! !alone(…) { return; }`.
 
 use std::process::Command;
 
-/// Is set in the process that runs one test only.
+/// Variable of the process that runs one test only.
 const ALONE: &str = "GOB_TEST_ALONE";
 
-/// Whether this process runs `test` and no other test; where it runs others, runs `test` again in one of its own first.
+/// Returns whether this process runs `test` and no other test; otherwise runs `test` in a process of its own
+/// first.
 ///
 /// # Panics
-/// If the test fails over there, or is not found by its whole name (`sys::spawn::tests::name`).
+/// If the test fails in the other process, or is not found by its whole name (`sys::spawn::tests::name`).
 pub(crate) fn alone(test: &str) -> bool {
     alone_under(test, "exec \"$@\"")
 }

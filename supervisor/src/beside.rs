@@ -1,7 +1,7 @@
 //! `.gob`, the directory beside the graphs of a root, and the files in it: locks and records.
 //!
-//! A root may be a directory that others write to as well. So each step is taken from an open directory, no link is
-//! followed, and what is there is used only if it is this user's and nobody else may write to it.
+//! Other users may write to a root as well. So each step begins at an open directory, follows no link, and
+//! uses a file only if it belongs to this user and is closed to changes by others.
 
 use crate::files;
 use crate::runs::SpawnFailure;
@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// What the directory is called.
+/// The directory's name.
 pub(crate) const BESIDE: &str = ".gob";
 
 /// The directory of a root, open.
@@ -24,7 +24,7 @@ pub(crate) struct Beside {
     path: String,
 }
 
-/// Why something beside the graphs is not used.
+/// The reason why a file beside the graphs is not used.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {path}: {source}")]
 pub(crate) struct NotUsed {
@@ -33,7 +33,7 @@ pub(crate) struct NotUsed {
     source: NotOurs,
 }
 
-/// What is wrong with what is there.
+/// The flaw of the file.
 #[derive(Debug, thiserror::Error)]
 enum NotOurs {
     #[error("{0}")]
@@ -60,12 +60,12 @@ impl NotOurs {
 }
 
 impl NotUsed {
-    /// What the kernel said, or would say.
+    /// Returns the kernel's errno, or the one that fits.
     pub(crate) const fn errno(&self) -> Errno {
         self.source.errno()
     }
 
-    /// Whether nothing is there.
+    /// Returns whether the file is missing.
     pub(crate) const fn is_missing(&self) -> bool {
         matches!(self.source, NotOurs::Failed(Errno::ENOENT))
     }
@@ -85,7 +85,7 @@ impl From<NotUsed> for io::Error {
 }
 
 impl Beside {
-    /// Opens the directory of a root; missing, it is made, as is the root.
+    /// Opens the directory of a root; makes it, and the root, where they are missing.
     pub(crate) fn make(root: &Path) -> Result<Self, NotUsed> {
         let path = root.join(BESIDE).to_string_lossy().into_owned();
         let failed = |source| NotUsed { operation: "make", path: path.clone(), source };
@@ -104,7 +104,7 @@ impl Beside {
         Self::in_root(&root_dir, path)
     }
 
-    /// Opens the directory of a root that has one.
+    /// Opens the existing directory of a root.
     pub(crate) fn open(root: &Path) -> Result<Self, NotUsed> {
         let path = root.join(BESIDE).to_string_lossy().into_owned();
         match open_root(root) {
@@ -127,9 +127,9 @@ impl Beside {
         }
     }
 
-    /// Opens a regular file of ours; with `O_CREAT` it is made 0600.
+    /// Opens a regular file of this user; with `O_CREAT` it is made 0600.
     pub(crate) fn file(&self, name: &str, flags: OFlag) -> Result<File, NotUsed> {
-        // O_NONBLOCK for the same reason as O_NOFOLLOW: what is there may be anything.
+        // O_NONBLOCK for the same reason as O_NOFOLLOW: the path may be any kind of file.
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let opened = openat(&self.dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
         let checked =
@@ -145,23 +145,23 @@ impl Beside {
         checked.map_err(|source| NotUsed { operation: "open", path: self.path_of(name), source })
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub(crate) fn dir(&self) -> impl AsFd {
         &self.dir
     }
 
-    /// The path of a file in it, for people.
+    /// Returns the path of a file in it, for people.
     pub(crate) fn path_of(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
     }
 }
 
-/// The root itself is a real path, and whose it is does not matter.
+/// The root itself is a real path, and its owner does not matter.
 fn open_root(root: &Path) -> nix::Result<OwnedFd> {
     open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
-/// Why what is there could not be opened as a directory.
+/// Returns the reason why the path could not be opened as a directory.
 fn instead_of_dir(root_dir: &OwnedFd, errno: Errno) -> NotOurs {
     let found = fstatat(root_dir, BESIDE, AtFlags::AT_SYMLINK_NOFOLLOW);
     match found.map(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT) {
@@ -179,7 +179,7 @@ fn is_ours(found: &FileStat) -> Result<(), NotOurs> {
     if shared.is_empty() { Ok(()) } else { Err(NotOurs::Shared) }
 }
 
-/// Whether nothing is there.
+/// Returns whether an error says that the file is missing.
 pub(crate) fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,4 +1,4 @@
-//! What the supervisor is handed when it starts: arguments, locks, directories (ARCHITECTURE, What runs).
+//! The supervisor's hand-over at its start: arguments, locks, directories (ARCHITECTURE, What runs).
 
 use crate::cgroups::Cgroups;
 use crate::disks::Disks;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// The keeper's hand-over, as it stands on the command line.
+/// The keeper's hand-over on the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Args {
     lock_fd: Option<i32>,
@@ -34,10 +34,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads the arguments behind the program's name.
+    /// Parses the arguments behind the program's name.
     ///
     /// # Errors
-    /// What is not an argument of the supervisor.
+    /// The first word that is not an argument of the supervisor.
     pub fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut parsed = Self::default();
         let mut args = args;
@@ -55,43 +55,43 @@ impl Args {
         Ok(parsed)
     }
 
-    /// Whether somebody waits to hear what became of this start, and may ask for another one.
+    /// Returns whether a client waits for the result of this start, and may request another one.
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
         self.ready_fd.is_some()
     }
 
-    /// Whether the keeper started us. Whoever else did wants a keeper first.
+    /// Returns whether the keeper started this process. Any other starter needs a keeper first.
     #[must_use]
     pub fn from_keeper(&self) -> bool {
         self.lock_fd.is_some() && self.runtime_fd.is_some() && self.keeper_pid.is_some()
     }
 }
 
-/// Why the supervisor does not start.
+/// The reason why the supervisor does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// An operation failed on something.
+    /// An operation failed.
     #[error("cannot {operation} {what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
-        /// On what.
+        /// The file, directory or other object.
         what: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// Somebody serves the socket without holding the locks.
+    /// Another process serves the socket without holding the locks.
     #[error("another program answers on {0}; end it, or choose another GOB_RUNTIME_DIR")]
     Answered(String),
-    /// A directory is not told or not absolute.
+    /// A directory is missing from the environment or not absolute.
     #[error("{0} must be an absolute path in UTF-8")]
     Directory(&'static str),
 }
 
 impl BootError {
-    /// Whether another try would end the same way. A disk may be there again, or have room again.
+    /// Returns whether another try would end the same way. A disk may be back, or have room again.
     #[must_use]
     pub fn is_for_good(&self) -> bool {
         match self {
@@ -105,7 +105,7 @@ impl BootError {
     }
 }
 
-/// What the supervisor holds for its whole life.
+/// Resources that the supervisor holds for its whole life.
 pub(crate) struct Boot {
     pub(crate) lock: Arc<File>,
     pub(crate) runtime: Arc<File>,
@@ -113,38 +113,38 @@ pub(crate) struct Boot {
     pub(crate) paths: Paths,
     pub(crate) server: ServerInfo,
     pub(crate) open_files: libc::rlimit,
-    /// How often the journal could not be written.
+    /// The number of failed writes of the journal.
     pub(crate) journal_failures: Arc<AtomicU64>,
-    /// The logs are where to close a file may take long.
+    /// Present where closing a log file may take long.
     _slow: Option<Slow>,
 }
 
-/// What came of looking for what dead supervisors left.
+/// The result of the recovery from dead supervisors.
 pub(crate) struct Recovery {
     pub(crate) tags: Tags,
     pub(crate) journal: Journal,
     pub(crate) cgroups: Option<Cgroups>,
-    /// How many processes were ended.
+    /// The number of ended processes.
     ended: u64,
-    /// What could not be ended yet.
+    /// Processes that could not be ended yet.
     pub(crate) leftovers: Option<Leftovers>,
 }
 
-/// The client that waits for the supervisor, when one does.
+/// The pipe to the client that waits for the supervisor, if one does.
 pub(crate) struct Ready(Option<File>);
 
 impl Ready {
-    /// Takes the pipe over that the keeper handed on.
+    /// Takes the pipe from the keeper.
     pub(crate) fn new(args: &Args) -> Self {
         Self(args.ready_fd.and_then(|fd| fds::inherited(fd).ok()).map(File::from))
     }
 
     pub(crate) fn serving(&mut self) {
-        // Nobody waits any more when the client is gone.
+        // A client that is gone no longer waits.
         self.tell("R");
     }
 
-    /// Says why there will be no supervisor.
+    /// Writes the reason why there will be no supervisor.
     pub(crate) fn failed(&mut self, error: &BootError) {
         self.tell(&format!("E{error}\n"));
     }
@@ -157,7 +157,7 @@ impl Ready {
 }
 
 impl Boot {
-    /// Takes over what the keeper handed on.
+    /// Takes the keeper's hand-over.
     pub(crate) fn take(args: &Args, started_at: Timestamp) -> Result<Self, BootError> {
         let keeper_pid = args.keeper_pid.unwrap_or_default();
         fds::bind_to_keeper(keeper_pid).map_err(BootError::io("outlive", "the keeper"))?;
@@ -175,7 +175,7 @@ impl Boot {
         let data_dir = directory("GOB_DATA_DIR")?;
         files::make_private_dirs(Path::new(&data_dir))
             .map_err(BootError::io("make directory", &*data_dir))?;
-        // A graph's identity is its real path, so the default root has to be one.
+        // A graph's identity is its real path, so the default root must be real too.
         let data_dir = real(&data_dir).map_err(BootError::io("resolve directory", &*data_dir))?;
         let socket = format!("{runtime_dir}/{}", files::SOCKET);
         let instance = uuid::Uuid::now_v7().to_string();
@@ -194,7 +194,7 @@ impl Boot {
         Ok(Self { lock, runtime, keeper_pid, paths, server, open_files, journal_failures, _slow: slow })
     }
 
-    /// Ends what dead supervisors of this state directory left, and begins a journal of what this one starts.
+    /// Ends the processes of dead supervisors of this state directory, and begins a journal of this one's.
     /// Processes that can't be ended yet are followed; their ends go to `gone`.
     pub(crate) fn recover(&self, disks: Disks, gone: Post<Gone>) -> Result<Recovery, BootError> {
         let dir = Path::new(&self.paths.state_dir);
@@ -230,12 +230,12 @@ impl Boot {
         Ok(Recovery { tags, journal, cgroups, ended, leftovers })
     }
 
-    /// Bits that no other life of a supervisor has.
+    /// Returns bits that no other life of a supervisor has.
     fn random(&self) -> u64 {
         uuid::Uuid::parse_str(&self.server.instance).map_or(0, |id| id.as_u64_pair().1.rotate_left(2))
     }
 
-    /// The core's view of all this.
+    /// Returns the core's configuration.
     pub(crate) fn core_config(&self, read: Reading, recovery: &Recovery) -> gob_core::Config {
         let (settings, rejected) = read.settle(&Settings::default());
         gob_core::Config {
@@ -260,7 +260,7 @@ impl Boot {
         Path::new(&self.paths.state_dir).join(files::LOGS)
     }
 
-    /// How the workers' output is kept; a file that is refused says nothing of it.
+    /// Returns the limits of the workers' output; a refused file has no say.
     pub(crate) fn output_config(&self, read: &gob_core::Read) -> OutputConfig {
         let (settings, _) = read.clone().settle(&Settings::default());
         let Logs { rotate_bytes, keep, budget_bytes, runs } = settings.logs;
@@ -271,7 +271,7 @@ impl Boot {
         self.paths.socket.clone()
     }
 
-    /// Publishes the socket, and in the lock file where it is.
+    /// Publishes the socket, and its path in the lock file.
     pub(crate) fn publish(&self) -> Result<(std::os::unix::net::UnixListener, Identity), BootError> {
         let socket = || self.socket_path();
         if files::is_answered(&self.runtime).map_err(BootError::io("look at", socket()))? {
@@ -280,17 +280,18 @@ impl Boot {
         let published =
             files::publish_socket(&self.runtime).map_err(BootError::io("publish socket", socket()))?;
         if let Err(e) = files::rewrite_lock(&self.lock, &self.lock_line()) {
-            // It is for clients that look elsewhere for the socket; on a full disk the others are served all the same.
+            // The line is for clients with other directories; on a full disk all other clients are still
+            // served.
             tracing::warn!(error = %e, "cannot write gobd.lock");
         }
         if let Err(e) = files::write_runtime_file(&self.runtime, files::PID_FILE, &self.pid_line()) {
-            // It decides nothing.
+            // The pid file decides nothing.
             tracing::warn!(error = %e, "cannot write {}", files::PID_FILE);
         }
         Ok(published)
     }
 
-    /// What the lock file says: who holds it, and where clients find it.
+    /// Returns the content of the lock file: the holder and the socket's path.
     pub(crate) fn lock_line(&self) -> String {
         let ServerInfo { pid, instance, started_at, .. } = &self.server;
         let line = serde_json::json!({
@@ -299,7 +300,7 @@ impl Boot {
         format!("{line}\n")
     }
 
-    /// What the pid file says.
+    /// Returns the content of the pid file.
     pub(crate) fn pid_line(&self) -> String {
         format!("{}\n", self.server.pid)
     }

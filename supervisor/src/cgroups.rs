@@ -1,8 +1,9 @@
-//! A control group for each run, where the supervisor's own group is left to it, as by `Delegate=yes` (ADR 4).
+//! A control group for each run, where the supervisor's own group is delegated to it, as by `Delegate=yes`
+//! (ADR 4).
 //!
-//! The last belt of a sweep: whoever has put its resource limits back to what they were has lost its run's tag, but not its
-//! control group. Only version 2 of the hierarchy counts, below the group in which this supervisor itself is. The names hold
-//! the state directory as tags do, so that its next supervisor knows which groups a dead one has left.
+//! The last belt of a sweep: a process that resets its resource limits loses its run's tag, but not its
+//! control group. Only version 2 of the hierarchy counts, below the supervisor's own group. The names hold
+//! the state directory as tags do, so that the next supervisor of it knows a dead one's groups.
 
 use crate::sys::process::{self, Found};
 use crate::sys::tag::Tag;
@@ -15,46 +16,46 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where groups are made.
+/// The place where groups are made.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     base: PathBuf,
-    /// Whether a process could not be started in one, and none are made any more.
+    /// A process could not be started in a group, so no more are made.
     refused: bool,
 }
 
-/// What came of taking a group away.
+/// The result of removing a group.
 #[derive(Debug)]
 pub(crate) enum Removed {
-    /// It is gone: nobody was in it.
+    /// The group was empty and is gone.
     Gone,
-    /// These were in it, and were killed.
+    /// The group had these processes, which were killed.
     Killed(Vec<Found>),
 }
 
 impl Cgroups {
-    /// The place for groups, if there is one that is left to us and that we may write to.
+    /// Finds the place for groups, if one is delegated and writable.
     pub(crate) fn find() -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = fs::read_to_string("/proc/self/cgroup").ok()?;
         let base = base(&mounts, &own)?;
         let may_write = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
-        // Who may not move processes within the place may not start one below it either.
+        // A process that may not move others within the place may not start one below it either.
         let usable = may_write(&base) && may_write(&base.join("cgroup.procs"));
         (usable && is_delegated(&base)).then_some(Self { base, refused: false })
     }
 
-    /// Where they are.
+    /// Returns the directory of the groups.
     pub(crate) fn base(&self) -> &Path {
         &self.base
     }
 
-    /// Whether runs get groups.
+    /// Returns whether runs get groups.
     pub(crate) fn in_use(&self) -> bool {
         !self.refused
     }
 
-    /// Makes the group of a run; none when that can't be done, which is no reason not to start it.
+    /// Makes the group of a run; `None` when that fails, since a run can start without one.
     pub(crate) fn make(&self, tag: Tag) -> Option<File> {
         if self.refused {
             return None;
@@ -64,22 +65,24 @@ impl Cgroups {
         made.inspect_err(|e| tracing::warn!(path = %path.display(), error = %e, "no control group")).ok()
     }
 
-    /// Nobody can be started in a group here.
+    /// Gives up groups after no process could be started in one.
     pub(crate) fn refuse(&mut self, tag: Tag) {
         tracing::warn!(base = %self.base.display(), "the kernel starts nobody in a control group here; done without");
         self.refused = true;
         self.remove(tag).ok();
     }
 
-    /// Takes the group of a run away, or kills who is in it; those have to be gone before it can be taken away.
+    /// Removes the group of a run, or kills the processes in it; they must be gone before the removal can
+    /// succeed.
     ///
     /// # Errors
-    /// When it is empty and stays all the same.
+    /// When the group is empty and can't be removed.
     pub(crate) fn remove(&self, tag: Tag) -> io::Result<Removed> {
         remove(&self.path(tag))
     }
 
-    /// Kills and takes away what dead supervisors of a state directory have left in a place; answers whom it killed.
+    /// Kills and removes the groups that dead supervisors of a state directory have left in a place; returns
+    /// the killed pids.
     pub(crate) fn clear(base: &Path, home: u32) -> BTreeSet<i32> {
         let prefix = prefix(home);
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
@@ -87,7 +90,7 @@ impl Cgroups {
         old.flat_map(|entry| clear(&entry.path())).collect()
     }
 
-    /// Whether a process is in the group of a run.
+    /// Returns whether a process is in the group of a run.
     pub(crate) fn has(&self, tag: Tag, pid: i32) -> bool {
         members(&self.path(tag)).contains(&pid)
     }
@@ -102,14 +105,14 @@ impl Cgroups {
     }
 }
 
-/// How long an old group may take to become empty. Its next supervisor tries again.
+/// Time for an old group to become empty. The next supervisor tries again.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 fn prefix(home: u32) -> String {
     format!("gob-{home:08x}-")
 }
 
-/// Kills who is in a group until it can be taken away; answers who that was.
+/// Kills the processes of a group until it can be removed; returns their pids.
 fn clear(path: &Path) -> BTreeSet<i32> {
     let deadline = Instant::now() + PATIENCE;
     let mut killed = BTreeSet::new();
@@ -145,7 +148,7 @@ fn remove(path: &Path) -> io::Result<Removed> {
         fs::write(path.join("cgroup.kill"), "1")?;
         return Ok(Removed::Killed(killed));
     }
-    // Nobody is in it, but groups are, which somebody of the run has made.
+    // The group is empty, but a process of the run made groups below it.
     for below in fs::read_dir(path)?.flatten() {
         if below.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove(&below.path())?;
@@ -154,12 +157,12 @@ fn remove(path: &Path) -> io::Result<Removed> {
     fs::remove_dir(path).map(|()| Removed::Gone).map_err(|_| busy)
 }
 
-/// Whether the one who made a group has left what is below it to us, as systemd notes it for `Delegate=yes`.
+/// Returns whether the maker of a group has delegated it to us, as systemd notes it for `Delegate=yes`.
 fn is_delegated(base: &Path) -> bool {
     [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| xattr::is_one(base, name))
 }
 
-/// Everybody in a group and below it.
+/// Returns all processes of a group and of the groups below it.
 fn members(path: &Path) -> Vec<i32> {
     let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
     let mut all: Vec<i32> = text.lines().filter_map(|pid| pid.parse().ok()).collect();
@@ -171,15 +174,15 @@ fn members(path: &Path) -> Vec<i32> {
     all
 }
 
-/// The directory of our own group: the mount of version 2 in `/proc/self/mountinfo`, and our place in it after
-/// `/proc/self/cgroup` (proc(5), cgroups(7)).
+/// Returns the directory of our own group: the mount of version 2 in `/proc/self/mountinfo`, and our place in
+/// it after `/proc/self/cgroup` (proc(5), cgroups(7)).
 fn base(mounts: &str, own: &str) -> Option<PathBuf> {
     let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     mounts.lines().find_map(|line| {
         let (fields, rest) = line.split_once(" - ")?;
         let mut fields = fields.split(' ').skip(3);
         let (root, point) = (fields.next()?, fields.next()?);
-        // A mount may show a part of the hierarchy only, and then we may be outside of it.
+        // A mount may show only a part of the hierarchy, without our group.
         let below = Path::new(own).strip_prefix(root).ok()?;
         rest.starts_with("cgroup2 ").then(|| Path::new(point).join(below))
     })
@@ -190,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_is_found_in_every_layout() {
+    fn our_group_is_found_in_every_mount_layout() {
         let mount = |root: &str, point: &str, kind: &str| {
             format!(
                 "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n41 31 0:38 {root} {point} rw,relatime shared:9 - {kind} x rw\n"

@@ -1,4 +1,4 @@
-//! Which worker has which directory, by real paths: two names of one directory are one graph, whatever they are called.
+//! The worker of each directory, by real paths: two names of one directory are one graph.
 
 use crate::conn::real_path;
 use gob_core::Unfit;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The directories of all workers that have a run, or are about to. Clones are the same.
+/// The directories of all workers with a run, present or coming. Clones share one table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Claims(Arc<Mutex<Table>>);
 
@@ -17,7 +17,7 @@ struct Table {
     number: u64,
 }
 
-/// A directory that is a worker's until this is dropped.
+/// A worker's claim on a directory, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Claim {
     claims: Claims,
@@ -26,9 +26,9 @@ pub(crate) struct Claim {
 }
 
 impl Claims {
-    /// Claims a directory, which may not be there yet, for a worker.
+    /// Claims a directory, existing or not, for a worker.
     pub(crate) fn claim(&self, worker: &Name, dir: &str) -> Result<Claim, Unfit> {
-        // What can't be resolved is at least not claimed by the same name.
+        // A path that can't be resolved is at least not claimed twice by the same name.
         let path = real_path(Path::new(dir)).unwrap_or_else(|_| dir.to_owned());
         let mut table = self.table();
         if let Some((other, _)) = table.by_path.get(&path).filter(|(other, _)| other != worker) {
@@ -41,7 +41,7 @@ impl Claims {
         Ok(Claim { claims: self.clone(), path, number })
     }
 
-    /// The worker that has this directory, or one in it.
+    /// Returns the worker that has this directory, or one in it.
     pub(crate) fn within(&self, dir: &str) -> Option<Name> {
         let path = real_path(Path::new(dir)).unwrap_or_else(|_| dir.to_owned());
         let table = self.table();
@@ -57,7 +57,7 @@ impl Claims {
 }
 
 impl Claim {
-    /// The directory's real path.
+    /// Returns the directory's real path.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -66,7 +66,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut table = self.claims.table();
-        // The worker's next run may have it already.
+        // The worker's next run may have the directory already.
         if table.by_path.get(&self.path).is_some_and(|(_, number)| *number == self.number) {
             table.by_path.remove(&self.path);
         }
@@ -80,7 +80,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn one_directory_is_one_workers_by_whatever_name() {
+    fn two_names_of_one_directory_are_one_claim() {
         let dir = std::env::temp_dir().join(format!("gob-claims-{}", std::process::id()));
         fs::remove_dir_all(&dir).ok();
         fs::create_dir_all(dir.join("a")).unwrap();
@@ -92,7 +92,8 @@ mod tests {
         let refused = claims.claim(&name("b"), &path("b")).unwrap_err();
         assert_eq!(refused, Unfit::Served { worker: name("a"), path: path("a") });
         assert_eq!(claims.within(dir.to_str().unwrap()), Some(name("a")));
-        // Its own next run takes it over, and the end of the one before does not give it away.
+        // The worker's next run takes the directory over, and the end of the previous run does not release
+        // it.
         let second = claims.claim(&name("a"), &path("a")).unwrap();
         drop(first);
         assert!(claims.claim(&name("b"), &path("b")).is_err());

@@ -1,7 +1,8 @@
-//! One client's connection: bytes to requests. Reads, frames and parses; changes nothing and decides nothing.
+//! One client's connection: turns bytes into requests. Reads, frames and parses; changes nothing and decides
+//! nothing.
 //!
-//! Owns the framer of its connection. Requests have their turn at the [`Desk`] as soon as they are read; answers come back
-//! through [`Outbound`].
+//! Owns the framer of its connection. Requests get their turn at the [`Desk`] as soon as they are read;
+//! answers come back through [`Outbound`].
 
 use crate::desk::Desk;
 use crate::disks::Disks;
@@ -21,7 +22,7 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use tokio::net::UnixStream;
 
-/// After so many requests of one client others have their turn.
+/// Requests of one client before other clients get a turn.
 const TURN_REQUESTS: usize = 32;
 
 /// With so many bytes to take, a client has no more requests in this turn.
@@ -49,7 +50,7 @@ pub(crate) async fn serve(
         return;
     }
     desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&outbound)));
-    // A connection ends for one reason that matters to nobody else: its client is gone.
+    // A connection ends for one reason, of no interest to others: its client is gone.
     read_requests(conn, &outbound, &desk, &disks, share).await.unwrap_or_default();
     outbound.close();
     if !desk.is_over() {
@@ -57,7 +58,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// A panic in a task is nobody's but the task's; one in a turn is the supervisor's.
+/// A panic in a task concerns only that task; a panic in a turn concerns the supervisor.
 struct Told<'a>(&'a Desk);
 
 impl Drop for Told<'_> {
@@ -118,7 +119,7 @@ async fn read_requests(
             end = read(&outbound.wire, &mut framer), if may_read => {
                 if end? {
                     outbound.end_of_requests();
-                    // A client that is gone altogether, not only silent, can't be written to either.
+                    // A client that has closed both directions can't be written to either.
                     if outbound.wire.is_hung_up() {
                         return Ok(());
                     }
@@ -133,7 +134,7 @@ async fn read_requests(
     }
 }
 
-/// Says that unfinished requests take too much; the connection ends with that.
+/// Reports that unfinished requests take too much memory; the connection then ends.
 fn refuse(outbound: &Outbound) {
     let error = WireError::new(ErrorCode::Busy, "unfinished requests take too much memory")
         .hint("send requests whole and at once, and try again")
@@ -142,7 +143,7 @@ fn refuse(outbound: &Outbound) {
     outbound.flush();
 }
 
-/// Reads once; true at the end of the stream. Loses nothing when it is cancelled.
+/// Reads once; true at the end of the stream. Cancel safe.
 async fn read(wire: &Wire, framer: &mut Framer) -> io::Result<bool> {
     thread_local! {
         /// Shared by all connections: it holds bytes only between a read and the framer.
@@ -171,8 +172,8 @@ fn parse_frames(framer: &mut Framer, room: usize) -> Vec<Result<Incoming, Reject
     requests
 }
 
-/// Replaces each `root_dir` by its real path, which is what identifies a graph. Looking it up may hang on a dead
-/// mount, so it is done off this thread and costs only this connection.
+/// Replaces each `root_dir` by its real path, a graph's identity. The resolution may hang on a dead mount, so
+/// it runs off this thread and delays only this connection.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most requests name no root")]
 async fn resolve_roots(
     mut requests: Vec<Result<Incoming, Rejected>>,
@@ -208,7 +209,8 @@ async fn resolve_roots(
     requests
 }
 
-/// The real path of a directory that may not be there yet: of what is there, and the rest as given.
+/// Returns the real path of a directory that may not exist yet: the real path of its existing part, and the
+/// rest as given.
 pub(crate) fn real_path(path: &Path) -> io::Result<String> {
     if !path.is_absolute() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not absolute"));
@@ -242,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn real_paths_of_what_is_not_there_yet() {
+    fn a_missing_directory_has_a_real_path() {
         assert_eq!(real_path(Path::new("/proc/self/../nothing/here")).unwrap(), "/proc/nothing/here");
         assert_eq!(real_path(Path::new("/")).unwrap(), "/");
         assert!(real_path(Path::new("relative")).is_err());

@@ -1,5 +1,5 @@
-//! Where connections meet the shell. Whoever has something for it has a turn at once, on the main thread's one runtime: no
-//! queue lies between a request and its answer, and nothing that waits is ever done within a turn.
+//! The place where connections meet the shell. A caller gets a turn at once, on the main thread's one
+//! runtime: no queue lies between a request and its answer, and a turn never waits.
 
 use crate::shell::Shell;
 use std::cell::{Cell, RefCell};
@@ -13,9 +13,9 @@ pub(crate) struct Desk(Rc<Inner>);
 
 struct Inner {
     shell: RefCell<Shell>,
-    /// The loop has to look again: at its next deadline, or at the end.
+    /// The loop must check its next deadline, or its end.
     stirred: Notify,
-    /// A turn did not come to its end: nobody knows in what state the shell is.
+    /// A turn panicked: the state of the shell is unknown.
     broken: Cell<bool>,
 }
 
@@ -25,7 +25,8 @@ impl Desk {
         Self(Rc::new(Inner { shell, stirred: Notify::new(), broken: Cell::new(false) }))
     }
 
-    /// Has a turn: what is done in it sees one time, is swept and answered at its end, and is noted for `last.json`.
+    /// Runs a turn: `what` sees one time; at its end the shell is swept, answers go out, and changes are
+    /// noted for `last.json`.
     pub(crate) fn turn<T>(&self, what: impl FnOnce(&mut Shell) -> T) -> T {
         self.0.broken.set(true);
         let mut shell = self.0.shell.borrow_mut();
@@ -42,12 +43,12 @@ impl Desk {
         done
     }
 
-    /// Looks at the shell without a turn of its own.
+    /// Reads the shell without a turn of its own.
     pub(crate) fn look<T>(&self, at: impl FnOnce(&mut Shell) -> T) -> T {
         at(&mut self.0.shell.borrow_mut())
     }
 
-    /// Whether the supervisor is at its end.
+    /// Returns whether the supervisor is at its end.
     pub(crate) fn is_over(&self) -> bool {
         self.look(|shell| shell.exit.is_some())
     }
@@ -56,14 +57,14 @@ impl Desk {
         self.look(|shell| shell.next_wake())
     }
 
-    /// Returns once a turn of somebody else's has changed what the loop waits for. True when that turn panicked, which
-    /// nobody but the loop would hear of.
+    /// Returns once another task's turn has changed what the loop waits for. True when that turn panicked;
+    /// only the loop would learn of it.
     pub(crate) async fn stirred(&self) -> bool {
         self.0.stirred.notified().await;
         self.0.broken.get()
     }
 
-    /// Has the loop look whether a turn came to its end; for whoever may be unwinding.
+    /// Makes the loop check whether a turn panicked; called from code that may be unwinding.
     pub(crate) fn stir_if_broken(&self) {
         if self.0.broken.get() {
             self.0.stirred.notify_one();

@@ -1,9 +1,9 @@
-//! Work that goes to disks, which may hang: done beside the main thread by a few threads that are kept.
+//! Work on disks, which may hang: done beside the main thread by a few threads that are kept.
 //!
-//! One thread does the ordinary work. When it does not get on, another one takes over what waits, so that a disk that
-//! hangs costs only itself. Work of one lane is done piece after piece, in the order in which it was handed in. Threads
-//! that hang are bounded: of one mount so many at once, and so many of all. What would go where nothing has answered for
-//! long is refused, and says so. Owns no result: who waits for one has a channel for it, and a limit of time.
+//! One thread does the ordinary work. When it is stuck, another one takes over the queue, so that a disk that
+//! hangs delays only its own work. Work of one lane is done piece after piece, in the order of its arrival.
+//! Threads that hang are bounded, per mount and in all. Work for a mount that has not answered for long is
+//! refused with an error. Owns no result: a caller that waits for one has a channel for it, and a time limit.
 
 mod mounts;
 
@@ -17,32 +17,32 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// What takes longer has failed for whoever waits for it: the disk hangs.
+/// Time limit of a caller's wait; longer work counts as failed, because the disk hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
-/// Work that has begun and is not done after this long may hang, and nothing else waits for it.
+/// Time after which begun work may hang; no other work waits for it then.
 const STALL: Duration = Duration::from_millis(5);
-/// On a mount where so much work does not get on, no more is begun until some of it is done.
+/// Stuck pieces of work on one mount before no more is begun there.
 const CROWD: usize = 4;
-/// Threads, whatever hangs.
+/// Limit of threads, whatever hangs.
 const THREADS: usize = 64;
-/// With so much waiting, no more is taken for whoever asks. What is begun without an answer is bounded by the number of
+/// Limit of the queue for callers that wait. Work begun without an answer is bounded by the number of
 /// workers: one piece for a run that begins, one for a run that ends, and one for each file of gob's own.
 const WAITING: usize = 32_768;
-/// Where arguments, descriptors and sockets of processes are read.
+/// The place of work that reads arguments, descriptors and sockets of processes.
 pub(crate) const PROCESSES: &str = "/proc";
-/// Parsing of what is read goes deepest.
+/// Parsing nests deepest in these threads.
 const STACK_BYTES: usize = 1 << 20;
 
-/// A handle on the threads. Clones are the same.
+/// A handle on the threads. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Disks(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Rung when there is something to do.
+    /// Rung when there is work.
     bell: Condvar,
-    /// Where file systems are mounted.
+    /// Reads the mount points.
     mounts: fn() -> Mounts,
 }
 
@@ -51,13 +51,13 @@ struct State {
     waiting: VecDeque<Work>,
     running: Vec<Running>,
     threads: usize,
-    /// Of these, those that have not looked for work yet.
+    /// The number of those that have not asked for work yet.
     starting: usize,
     idle: usize,
     number: u64,
 }
 
-/// A piece of work, and where it goes.
+/// A piece of work, and the places that it touches.
 struct Work {
     lane: String,
     places: Vec<String>,
@@ -72,7 +72,7 @@ struct Running {
     at: At,
 }
 
-/// What was handed in, for whoever waits for it.
+/// A piece of work that was handed in, for its caller.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     at: At,
@@ -80,7 +80,7 @@ pub(crate) struct Ticket {
     places: Vec<String>,
 }
 
-/// Where a piece of work is just now.
+/// The present operation of a piece of work.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct At(Arc<Mutex<Point>>);
 
@@ -91,7 +91,7 @@ struct Point {
     place: String,
 }
 
-/// What did not answer.
+/// The operation and place that did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {place}: no answer for {seconds} s; its disk hangs, or what it is mounted from is gone")]
 pub(crate) struct Silent {
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Work {
 }
 
 impl At {
-    /// Says what is done next.
+    /// Notes the next operation.
     pub(crate) fn go(&self, operation: &'static str, place: &str) {
         let mut point = self.point();
         point.operation = operation;
@@ -115,13 +115,13 @@ impl At {
         point.place.push_str(place);
     }
 
-    /// Why whoever waits for it does not wait on.
+    /// Returns the reason why its caller waits no longer.
     pub(crate) fn silent(&self) -> Silent {
         let Point { begun, operation, place } = self.point().clone();
         Silent { operation, place, seconds: begun.map_or(PATIENCE, |begun| begun.elapsed()).as_secs() }
     }
 
-    /// How long it has been under way; nothing if it has not begun.
+    /// Returns the time since its begin; `None` if it has not begun.
     fn age(&self) -> Option<Duration> {
         self.point().begun.map(|begun| begun.elapsed())
     }
@@ -136,7 +136,7 @@ impl At {
 }
 
 impl Disks {
-    /// No threads yet; they come with the first work.
+    /// Creates a handle without threads; they come with the first work.
     pub(crate) fn new() -> Self {
         Self::over(Mounts::read)
     }
@@ -145,7 +145,7 @@ impl Disks {
         Self(Arc::new(Shared { state: Mutex::default(), bell: Condvar::new(), mounts }))
     }
 
-    /// Has this done in its lane. The places are where it goes, first of all `at`.
+    /// Hands in work for a lane. `places` are the paths that it touches, the first one first.
     pub(crate) fn begin(
         &self,
         lane: &str,
@@ -165,7 +165,8 @@ impl Disks {
         ticket
     }
 
-    /// Has this done in its lane, wherever it goes; what it returns comes through the receiver, or nothing if it panicked.
+    /// Hands in work for a lane, whatever it touches; its result comes through the receiver, unless it
+    /// panics.
     pub(crate) fn hand_in<T: Send + 'static>(
         &self,
         lane: &str,
@@ -177,7 +178,7 @@ impl Disks {
         result
     }
 
-    /// Has this done for whoever waits for it: what it returns, or that there was no answer in time.
+    /// Does work for a caller that waits: returns its result, or that there was no answer in time.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         lane: &str,
@@ -187,7 +188,7 @@ impl Disks {
         self.refusal(lane, &places).map_or(Ok(()), Err)?;
         let (done, result) = oneshot::channel();
         let ticket = self.begin(lane, places, move |at| {
-            // Nobody may be waiting any more.
+            // The caller may no longer wait.
             if !done.is_closed() {
                 drop(done.send(work(at)));
             }
@@ -195,7 +196,7 @@ impl Disks {
         self.wait(&ticket, result).await
     }
 
-    /// Waits for the result of work that was handed in, as long as patience lasts from its beginning.
+    /// Waits for the result of work that was handed in, for [`PATIENCE`] from its begin.
     pub(crate) async fn wait<T>(
         &self,
         Ticket { at, lane, places }: &Ticket,
@@ -205,14 +206,14 @@ impl Disks {
         loop {
             match timeout(pause, &mut result).await {
                 Ok(Ok(result)) => return Ok(result),
-                // It panicked, which the log tells.
+                // The work panicked, and the panic is in the log.
                 Ok(Err(_)) => return Err(at.silent()),
                 Err(_) => {}
             }
             self.get_on();
             let left = match at.age() {
                 Some(age) => PATIENCE.saturating_sub(age),
-                // Behind others that hang it may never begin.
+                // Work behind other work that hangs may never begin.
                 None => self.refusal(lane, places).map_or(Ok(PATIENCE), Err)?,
             };
             if left.is_zero() || asked.elapsed() >= PATIENCE * 3 {
@@ -222,7 +223,7 @@ impl Disks {
         }
     }
 
-    /// What has not answered for so long that nothing more is to be begun there.
+    /// Returns the operation that has not answered for so long that no more is begun there.
     pub(crate) fn refusal(&self, lane: &str, places: &[String]) -> Option<Silent> {
         let state = self.0.lock();
         if state.waiting.len() >= WAITING {
@@ -242,7 +243,7 @@ impl Disks {
         })
     }
 
-    /// Adds a thread where those that there are don't get on.
+    /// Adds a thread where the present ones are stuck.
     fn get_on(&self) {
         let state = self.0.lock();
         if state.is_stuck() && state.next(self.0.mounts).is_some() {
@@ -260,7 +261,7 @@ impl Disks {
             }
             Err(error) if state.threads == 0 => {
                 drop(state);
-                // A supervisor that stops for a moment is better than none.
+                // A supervisor that pauses for a moment is better than none.
                 tracing::warn!(%error, "no thread to be had; a disk is waited for where everything waits");
                 self.0.work();
             }
@@ -274,7 +275,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A thread's life: one stays, the others go when there is nothing more for them to do.
+    /// Runs a thread: one stays, the others end when they have no more work.
     fn serve(&self) {
         self.lock().starting -= 1;
         loop {
@@ -292,7 +293,7 @@ impl Shared {
         }
     }
 
-    /// Does what there is to do.
+    /// Does the waiting work.
     fn work(&self) {
         loop {
             let mut state = self.lock();
@@ -303,7 +304,7 @@ impl Shared {
             at.point().begun = Some(Instant::now());
             state.running.push(Running { number, lane, at: at.clone() });
             drop(state);
-            // Its panic is told by the hook; whoever waits sees that there is no result.
+            // The panic hook logs a panic; the caller sees that there is no result.
             drop(std::panic::catch_unwind(AssertUnwindSafe(|| work(&at))));
             self.lock().running.retain(|running| running.number != number);
         }
@@ -311,8 +312,8 @@ impl Shared {
 }
 
 impl State {
-    /// Whether another thread is needed for what waits. One at a time: many that come at once would all begin before any
-    /// of them is seen to hang.
+    /// Returns whether the queue needs another thread. Threads are added one at a time: many would all begin
+    /// before any of them is seen to hang.
     fn is_stuck(&self) -> bool {
         self.idle == 0
             && self.starting == 0
@@ -320,7 +321,7 @@ impl State {
             && self.running.iter().all(|running| running.at.is_older_than(STALL))
     }
 
-    /// The place of the first work that may begin: not beside other work of its lane, nor on a mount with a crowd.
+    /// Returns the first work that may begin: neither beside other work of its lane, nor on a crowded mount.
     fn next(&self, mounts: fn() -> Mounts) -> Option<usize> {
         if self.waiting.is_empty() {
             return None;
@@ -332,7 +333,7 @@ impl State {
         })
     }
 
-    /// The mounts on which much takes long.
+    /// Returns the mounts on which much work is stuck.
     fn crowd(&self, mounts: fn() -> Mounts) -> Option<Crowd> {
         let slow: Vec<_> = self.running.iter().filter(|running| running.at.is_older_than(STALL)).collect();
         if slow.len() < CROWD {
@@ -347,7 +348,7 @@ impl State {
     }
 }
 
-/// Mounts that have enough to do.
+/// Crowded mounts.
 struct Crowd {
     mounts: Mounts,
     crowded: Vec<usize>,

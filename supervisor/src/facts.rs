@@ -1,10 +1,10 @@
-//! What only the shell can say about the supervisor's health (PROTOCOL 9).
+//! The parts of the supervisor's health that only the shell knows (PROTOCOL 9).
 
 use crate::boot::Boot;
 use gob_protocol::Status;
 use std::sync::atomic::Ordering;
 
-/// Adds what is measured rather than decided.
+/// Adds the measured parts.
 pub(crate) fn complete(status: &mut Status, boot: &Boot, (log_bytes, log_bytes_dropped): (u64, u64)) {
     status.socket = boot.socket_path();
     status.keeper_pid = boot.keeper_pid;
@@ -13,7 +13,7 @@ pub(crate) fn complete(status: &mut Status, boot: &Boot, (log_bytes, log_bytes_d
     status.rss_bytes = resident_bytes().unwrap_or(0);
 }
 
-/// Resident memory of this process (proc(5), second field of `statm`, in pages).
+/// Returns the resident memory of this process (proc(5), second field of `statm`, in pages).
 fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;

@@ -14,26 +14,28 @@ use std::time::SystemTime;
 
 /// The socket's name in the runtime directory.
 pub(crate) const SOCKET: &str = "daemon.sock";
-/// Its pid file, for people: it decides nothing.
+/// The pid file's name, for people: it decides nothing.
 pub(crate) const PID_FILE: &str = "daemon.pid";
 /// The lock's name in the state directory.
 pub(crate) const LOCK: &str = "gobd.lock";
-/// The supervisor's own log there.
+/// The name of the supervisor's own log there.
 pub(crate) const LOG: &str = "gobd.log";
-/// The directory of the workers' logs there.
+/// The name of the directory of workers' logs there.
 pub(crate) const LOGS: &str = "logs";
 
-/// Makes a directory and its parents, 0700; one that is there stays as it is.
+/// Makes a directory and its parents, 0700; an existing one stays as it is.
 pub(crate) fn make_private_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// A path below an open directory that is as short as a socket's address must be, whatever the directory is called.
+/// Returns a path below an open directory that is short enough for a socket's address, whatever the
+/// directory's own path.
 pub(crate) fn below(dir: &File, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
 }
 
-/// Which file a name stands for. Numbers are given again once a file is gone, its birth is not.
+/// The identity of a file: device, inode and birth. Inodes are used again once a file is gone, births are
+/// not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity(u64, u64, Option<SystemTime>);
 
@@ -42,32 +44,32 @@ impl Identity {
         Self(found.dev(), found.ino(), found.created().ok())
     }
 
-    /// What is at a path, links not followed.
+    /// Identifies the file at a path without following links.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         fs::symlink_metadata(path).map(|found| Self::of(&found))
     }
 
-    /// What is open.
+    /// Identifies an open file.
     pub(crate) fn of_file(file: &File) -> io::Result<Self> {
         file.metadata().map(|found| Self::of(&found))
     }
 }
 
-/// Whether somebody answers on the supervisor's socket.
+/// Returns whether a process answers on the supervisor's socket.
 pub(crate) fn is_answered(runtime: &File) -> io::Result<bool> {
     Ok(listener_at(&below(runtime, SOCKET))? == Listener::Somebody)
 }
 
-/// Who listens on a socket's path.
+/// The listener at a socket's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listener {
     Somebody,
     Nobody,
-    /// Trying did not tell.
+    /// The connect gave no answer.
     Unknown(Errno),
 }
 
-/// Tries whether somebody listens there, and never waits: a full queue is an answer too.
+/// Probes for a listener without waiting: a full queue is an answer too.
 fn listener_at(path: &Path) -> io::Result<Listener> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -78,7 +80,8 @@ fn listener_at(path: &Path) -> io::Result<Listener> {
     })
 }
 
-/// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed. It does not block.
+/// Makes the socket and publishes it whole: bound under another name, listening, 0600, then renamed. It does
+/// not block.
 pub(crate) fn publish_socket(runtime: &File) -> io::Result<(UnixListener, Identity)> {
     let temporary = below(runtime, &format!("{SOCKET}.{}", std::process::id()));
     match fs::remove_file(&temporary) {
@@ -93,7 +96,7 @@ pub(crate) fn publish_socket(runtime: &File) -> io::Result<(UnixListener, Identi
     Ok((listener, identity))
 }
 
-/// Writes a small file of the runtime directory anew.
+/// Replaces a small file of the runtime directory.
 pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::Result<()> {
     let path = below(runtime, name);
     let temporary = below(runtime, &format!("{name}.{}", std::process::id()));
@@ -109,31 +112,31 @@ pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::
     fs::rename(temporary, path)
 }
 
-/// Opens the lock file, made if it is not there. Nothing else that stands there is touched.
+/// Opens the lock file, making it where it is missing. Any other kind of file in its place is left alone.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     regular(path, OpenOptions::new().read(true).write(true))
 }
 
-/// Opens the supervisor's own log for appending, made if it is not there.
+/// Opens the supervisor's own log for appending, making it where it is missing.
 pub(crate) fn open_log(path: &Path) -> io::Result<File> {
     regular(path, OpenOptions::new().append(true))
 }
 
-/// Never follows a link and never waits for the other end of a FIFO.
+/// Opens a regular file; never follows a link and never waits for the other end of a FIFO.
 fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
     let file = options.create(true).mode(0o600).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Replaces what the lock file says. The file itself stays: it is the lock.
+/// Replaces the content of the lock file. The file itself stays: it is the lock.
 pub(crate) fn rewrite_lock(lock: &File, text: &str) -> io::Result<()> {
-    // In this order: what is overwritten in its place needs no room on a full disk.
+    // Overwritten first and cut afterwards: overwriting needs no room on a full disk.
     lock.write_all_at(text.as_bytes(), 0)?;
     lock.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
-/// Takes the sockets and the pid file away and empties the lock: the orderly end.
+/// Removes the sockets and the pid file and empties the lock: the orderly end.
 pub(crate) fn retire(runtime: &File, lock: &File) {
     let notify = crate::readiness::notify::path(runtime);
     for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify] {
@@ -148,7 +151,7 @@ pub(crate) fn retire(runtime: &File, lock: &File) {
     }
 }
 
-/// Removes what the supervisor itself has kept: the logs, and these files. Never data.
+/// Removes the supervisor's own records: the logs, and these files. Never removes data.
 pub(crate) fn remove_own(logs: &Path, files: &[PathBuf]) {
     let files = files.iter().map(|file| (file.as_path(), fs::remove_file(file)));
     for (path, removed) in files.chain([(logs, fs::remove_dir_all(logs))]) {
@@ -160,11 +163,11 @@ pub(crate) fn remove_own(logs: &Path, files: &[PathBuf]) {
     }
 }
 
-/// Removes a socket that a dead worker left, where it is certain that nobody listens on it.
+/// Removes the socket of a dead worker, where it certainly has no listener.
 pub(crate) fn remove_stale_socket(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     match is_socket.then(|| listener_at(path)) {
-        // The worker says so itself when it can't bind.
+        // The worker reports it itself when it can't bind.
         Some(Ok(Listener::Nobody)) => fs::remove_file(path).unwrap_or_default(),
         Some(Ok(Listener::Unknown(errno))) => {
             tracing::warn!(path = %path.display(), %errno, "cannot tell whether somebody listens on it; it stays");
@@ -176,12 +179,12 @@ pub(crate) fn remove_stale_socket(path: &Path) {
     }
 }
 
-/// The highest run of each worker that left logs. What can't be read is passed over: a run that finds the files of an
-/// earlier one of its number goes on in them.
+/// Returns the highest run of each worker that left logs. Unreadable entries are passed over: a run that
+/// finds files of an earlier run with its number appends to them.
 pub(crate) fn last_runs(logs: &Path) -> BTreeMap<Name, u64> {
     let mut runs = BTreeMap::new();
     let unread = |path: &Path, error: &io::Error| {
-        // Logs over the budget are deleted meanwhile, and something else may lie there.
+        // Logs over the budget are deleted meanwhile, and another file may lie there.
         if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
             tracing::warn!(path = %path.display(), %error, "cannot look for the logs of earlier runs");
         }
@@ -213,7 +216,7 @@ mod tests {
         dir
     }
 
-    /// A socket of this kind that is bound, with the shortest queue that there is if it listens.
+    /// Binds a socket of this kind, with the shortest possible queue if it listens.
     fn bound(path: &Path, kind: SockType, listens: bool) -> std::os::fd::OwnedFd {
         let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_stale_only_where_nobody_listens_and_a_full_queue_holds_up_nobody() {
+    fn a_socket_is_stale_only_without_a_listener_and_a_full_queue_does_not_block() {
         let dir = scratch("stale");
         let [full, datagram, dead] = ["full", "datagram", "dead"].map(|name| dir.join(name));
         let _hung = bound(&full, SockType::Stream, true);
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_among_the_logs_keeps_no_supervisor_from_starting() {
+    fn stray_files_among_the_logs_are_passed_over() {
         let dir = scratch("logs");
         fs::create_dir_all(dir.join("demo")).unwrap();
         fs::write(dir.join("demo/7.stdout.log"), "").unwrap();

@@ -1,8 +1,8 @@
-//! Programs that hold a graph without gob (FEATURES A9): looking for them, following them, and ending those that a kind
-//! says may be ended.
+//! Programs that hold a graph without gob (FEATURES A9): finds them, follows them, and ends those that a kind
+//! allows to be ended.
 //!
-//! Owns what is under way for each worker. Decides nothing: the core says where to look and hears who was found. Files,
-//! and whatever a hanging disk can hold up, are read off the main thread.
+//! Owns the tasks of each worker. Decides nothing: the core says which graph to examine and is told the
+//! holder. Files, and everything else that a hanging disk can delay, are read off the main thread.
 
 mod arguments;
 mod end;
@@ -23,33 +23,33 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Time until a holder is tried to be followed again when there was no descriptor for it.
+/// Time until the next try to follow a holder after a lack of descriptors.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What was found out.
+/// A result.
 pub(crate) enum Found {
-    /// Who holds a run's graph without gob.
+    /// An examination of a run's graph is done.
     Examined { key: RunKey, sighting: Sighting },
-    /// A process that held a worker's graph without gob is gone.
+    /// A process that held a worker's graph without gob has ended.
     HolderGone { name: Name, pid: i32 },
 }
 
-/// What is under way.
+/// The examinations and the followed holders.
 pub(crate) struct Foreign {
     found: Post<Found>,
     looker: Looker,
-    /// Handles of holders, opened before they were found to hold anything.
+    /// Handles of holders, opened before the process was found to hold anything.
     handles: HashMap<Name, (i32, OwnedFd)>,
     following: HashMap<Name, (i32, JoinHandle<()>)>,
 }
 
 impl Foreign {
-    /// What is found goes to `found`. Processes of this supervisor's `life` are not foreign.
+    /// Results go to `found`. Processes of this supervisor's `life` are not foreign.
     pub(crate) fn new(found: Post<Found>, life: Life, disks: Disks) -> Self {
         Self { found, looker: Looker::new(life, disks), handles: HashMap::new(), following: HashMap::new() }
     }
 
-    /// Looks who holds a graph.
+    /// Examines who holds a graph.
     pub(crate) fn examine(&self, key: RunKey, plan: Box<ExaminePlan>) {
         let (found, looker) = (self.found.clone(), self.looker.clone());
         tokio::task::spawn_local(async move {
@@ -58,7 +58,7 @@ impl Foreign {
         });
     }
 
-    /// Ends these processes and looks again.
+    /// Ends these processes and examines the graph again.
     pub(crate) fn end(&self, key: RunKey, orphans: Vec<Orphan>, plan: Box<ExaminePlan>) {
         let (found, looker) = (self.found.clone(), self.looker.clone());
         tokio::task::spawn_local(async move {
@@ -67,7 +67,7 @@ impl Foreign {
         });
     }
 
-    /// Keeps the handle of a holder that was found, and says what was found.
+    /// Keeps the handle of a holder, and returns the result of the examination.
     pub(crate) fn take(&mut self, name: &Name, sighting: Sighting) -> Examined {
         self.handles.remove(name);
         if let (Examined::Held(holder), Some(handle)) = (&sighting.found, sighting.handle) {
@@ -76,7 +76,7 @@ impl Foreign {
         sighting.found
     }
 
-    /// Tells when a holder is gone.
+    /// Reports the end of a holder.
     pub(crate) fn follow(&mut self, name: Name, pid: i32) {
         let handle = self.handles.remove(&name).filter(|(of, _)| *of == pid).map(|(_, handle)| handle);
         let (found, told) = (self.found.clone(), name.clone());
@@ -89,7 +89,7 @@ impl Foreign {
         }
     }
 
-    /// Whether the process that is gone is the one that was followed last.
+    /// Returns whether the process that has ended is the one that was followed last.
     pub(crate) fn is_followed(&mut self, name: &Name, pid: i32) -> bool {
         let same = self.following.get(name).is_some_and(|(of, _)| *of == pid);
         if same {
@@ -99,7 +99,7 @@ impl Foreign {
     }
 }
 
-/// Who was found, with a handle where that is a process to be followed.
+/// The result of an examination, with a handle where a process is to be followed.
 pub(crate) struct Sighting {
     pub(crate) found: Examined,
     pub(crate) handle: Option<OwnedFd>,
@@ -111,7 +111,7 @@ impl From<Examined> for Sighting {
     }
 }
 
-/// Waits until a process is gone. A handle that there is can't mean another one of the same number.
+/// Waits until a process is gone. An open handle can't mean another process of the same pid.
 async fn until_gone(pid: i32, handle: Option<OwnedFd>) {
     let mut handle = handle.map_or_else(|| process::pidfd_open(pid), Ok);
     loop {
@@ -124,7 +124,7 @@ async fn until_gone(pid: i32, handle: Option<OwnedFd>) {
             Ok(()) => return,
             Err(error) => tracing::warn!(pid, %error, "cannot follow"),
         }
-        // Out of descriptors, say.
+        // For example, no descriptor was free.
         tokio::time::sleep(AGAIN).await;
         handle = handle.or_else(|_| process::pidfd_open(pid));
     }

@@ -1,10 +1,11 @@
-//! The lock of a graph: a file that lies with it, flocked by whoever serves it (ARCHITECTURE, "How a graph is held").
+//! The lock of a graph: a file beside it, flocked by its server (ARCHITECTURE, "How a graph is held").
 //!
-//! A run's processes inherit the descriptor and thereby the lock, and the supervisor keeps its own until nothing is left
-//! of the run: the lock lives as long as anybody of the tree does that has not closed it, also when the supervisor is
-//! dead, and as long as the supervisor knows of anybody, whoever closed what. It holds for supervisors with other
-//! directories too. The flock alone decides. What stands in the file is for people and for other supervisors' answers.
-//! Nobody ever calls LOCK_UN, which would drop the lock of all who share it, and nobody unlinks the file.
+//! A run's processes inherit the descriptor and thereby the lock, and the supervisor keeps its own until
+//! nothing is left of the run: the lock lives as long as any process of the tree keeps it open, also when the
+//! supervisor is dead, and as long as the supervisor knows of any process of the run, even one that has
+//! closed it. It works between supervisors with different directories too. The flock alone decides. The
+//! content of the file is for people and for other supervisors' answers. No program ever calls LOCK_UN, which
+//! would drop the lock of all who share it, or unlinks the file.
 
 use crate::beside::{BESIDE, Beside, NotUsed};
 use crate::claims::{Claim, Claims};
@@ -23,13 +24,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-/// How often the file may be replaced between its opening and its locking before this is taken for malice.
+/// Replacements of the file between open and flock before they are taken for malice.
 const TRIES: usize = 100;
 
-/// So much of the note is read.
+/// Limit of the note that is read.
 const NOTE_BYTES: usize = 4096;
 
-/// How each note begins: its keys are in order.
+/// The beginning of each note: its keys are in order.
 const NOTE_BEGINS: &[u8] = b"{\"graph\":";
 
 /// A graph's lock, held until this and every descriptor that was inherited from it are closed.
@@ -38,28 +39,28 @@ pub(crate) struct HeldLock {
     file: File,
     path: String,
     _slow: Option<Slow>,
-    /// The lock of the graph's directory, where that has another name in gob's eyes.
+    /// The lock of the graph's directory, where gob would give that directory another name.
     second: Option<Second>,
-    /// The directory of the graph.
+    /// The claim on the graph's directory.
     _claim: Option<Claim>,
-    /// What is kept of the graph beside it.
+    /// The record beside the graph.
     served: Served,
 }
 
-/// The lock that the real directory of a graph has as a graph of its own.
+/// The lock of a graph's real directory as a graph of its own.
 #[derive(Debug)]
 struct Second {
     file: File,
     _slow: Option<Slow>,
 }
 
-/// Why a graph's lock was not taken.
+/// The reason why a graph's lock was not taken.
 pub(crate) enum NoLock {
-    /// Somebody else has it.
+    /// Another process has it.
     Held(Holder),
     /// The file can't be made or locked.
     Failed(SpawnFailure),
-    /// It is free, and what is known of the graph on disk does not fit.
+    /// The lock is free, but the record of the graph on disk does not fit.
     Unfit(Unfit),
 }
 
@@ -69,7 +70,7 @@ impl From<SpawnFailure> for NoLock {
     }
 }
 
-/// What is read of a note.
+/// The fields of a note that are read.
 #[derive(Debug, Default, Deserialize)]
 struct Note {
     #[serde(default)]
@@ -80,7 +81,8 @@ struct Note {
 }
 
 impl HeldLock {
-    /// Takes the lock without waiting. Its file and private directories on the way are made where they are missing.
+    /// Takes the lock without waiting. Its file and private directories on the way are made where they are
+    /// missing.
     pub(crate) fn take(lock: &GraphLock) -> Result<Self, NoLock> {
         let failed = |operation: &str, source: &io::Error| {
             NoLock::Failed(SpawnFailure::io(&format!("{operation} the graph's lock {}", lock.path), source))
@@ -105,7 +107,8 @@ impl HeldLock {
                             _claim: None,
                         });
                     }
-                    // Somebody replaced it meanwhile: a lock on a file without a name keeps nobody out.
+                    // The file was replaced meanwhile: a lock on a file without a name excludes no other
+                    // process.
                 }
                 Err(TryLockError::WouldBlock) => return Err(NoLock::Held(holder(file, lock))),
                 Err(TryLockError::Error(source)) => return Err(failed("take", &source)),
@@ -114,7 +117,8 @@ impl HeldLock {
         Err(failed("take", &io::Error::from_raw_os_error(libc::ESTALE)))
     }
 
-    /// Takes the lock for a run of this worker, with the directory of the graph: that may be one that another name means too.
+    /// Takes the lock for a run of this worker, and claims the directory of the graph: another name may mean
+    /// the same directory.
     pub(crate) fn take_for(worker: &Name, lock: &GraphLock, claims: &Claims) -> Result<Self, NoLock> {
         let claim = claims.claim(worker, lock.keep.record.data.dir()).map_err(NoLock::Unfit)?;
         let held = Self::take(lock)?;
@@ -122,27 +126,27 @@ impl HeldLock {
         Ok(Self { second, _claim: Some(claim), ..held })
     }
 
-    /// Which file it is.
+    /// Returns the path of its file.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// What a process inherits.
+    /// Returns the descriptor that a process inherits.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// What a process inherits beside that.
+    /// Returns the second descriptor that a process inherits.
     pub(crate) fn second_fd(&self) -> Option<BorrowedFd<'_>> {
         self.second.as_ref().map(|second| second.file.as_fd())
     }
 
-    /// What is kept of the graph.
+    /// Returns the record of the graph.
     pub(crate) const fn served(&self) -> &Served {
         &self.served
     }
 
-    /// Decides by what is known of the graph on disk whether a run may begin.
+    /// Decides from the record of the graph on disk whether a run may begin.
     pub(crate) fn judge(&self) -> Result<New, NoLock> {
         let judged = self.served.judge().map_err(|e| {
             SpawnFailure::io(&format!("read what is known of the graph beside {}", self.path), &e)
@@ -150,7 +154,7 @@ impl HeldLock {
         judged.map_err(NoLock::Unfit)
     }
 
-    /// Writes who holds the lock into the file, one line of JSON. What gob has not written there stays.
+    /// Writes the holder into the file, one line of JSON. Content that is not gob's stays.
     pub(crate) fn note(&self, lock: &GraphLock, leader: ProcessId) {
         let old = read_note(&self.file);
         if !is_note(&old) {
@@ -160,20 +164,20 @@ impl HeldLock {
         note.insert("pid".to_owned(), leader.pid.into());
         note.insert("start_time".to_owned(), leader.start_time.into());
         let line = format!("{}\n", serde_json::Value::Object(note));
-        // In this order, so that a full disk takes nothing away: what is there is overwritten in its place.
+        // Overwritten first and cut afterwards, so that a full disk takes nothing away.
         let written = self.file.write_all_at(line.as_bytes(), 0);
         let len = u64::try_from(line.len()).unwrap_or(u64::MAX);
         let len_before = self.file.metadata().map_or(u64::MAX, |found| found.len());
         let written = written.and_then(|()| if len_before > len { self.file.set_len(len) } else { Ok(()) });
         if let Err(e) = written {
-            // Who asks for the holder finds it by its descriptor then.
+            // A client that asks for the holder finds it by its descriptor then.
             tracing::warn!(path = %lock.path, error = %e, "cannot note who holds the graph");
         }
     }
 }
 
-/// Takes the lock that the real directory of a graph has as a graph of its own, where a supervisor may serve that: where
-/// there are locks beside it.
+/// Takes the lock of a graph's real directory as a graph of its own, where another supervisor may serve it:
+/// where locks lie beside it.
 fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLock> {
     let Some((parent, name)) = claim.path().rsplit_once('/') else { return Ok(None) };
     let name = format!("{name}.lock");
@@ -183,7 +187,7 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLoc
     }
     let opened =
         Beside::open(Path::new(parent)).and_then(|beside| beside.file(&name, OFlag::O_RDWR | OFlag::O_CREAT));
-    // Where no supervisor of this user can have a lock, there is none to be met.
+    // Where no supervisor of this user can have a lock, there is none to meet.
     let Ok(file) = opened else { return Ok(None) };
     match file.try_lock() {
         Ok(()) => {
@@ -197,13 +201,13 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLoc
     }
 }
 
-/// Opens the lock's file, made if it is not there.
+/// Opens the lock's file, making it where it is missing.
 fn open(path: &str) -> Result<File, NotUsed> {
     let (root, name) = record::split(path);
     Beside::make(root)?.file(name, OFlag::O_RDWR | OFlag::O_CREAT)
 }
 
-/// Whether the path still names the file.
+/// Returns whether the path still names the file.
 fn is_at(file: &File, path: &Path) -> bool {
     let found = file.metadata().and_then(|ours| Ok((ours, std::fs::symlink_metadata(path)?)));
     found.is_ok_and(|(ours, there)| inode(&ours) == inode(&there))
@@ -216,7 +220,7 @@ fn read_note(file: &File) -> Vec<u8> {
     text
 }
 
-/// Whether gob has written this, or nobody anything: a whole note, one that was cut short, or what a crash leaves.
+/// Returns whether the text is gob's or empty: a whole note, a truncated one, or the remains of a crash.
 fn is_note(text: &[u8]) -> bool {
     let is_blank = text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace());
     let whole =
@@ -228,8 +232,8 @@ fn inode(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-/// Who has the lock: the process of the note if it is alive, else the oldest of ours that has the file open, one of a run
-/// first.
+/// Returns the holder of the lock: the process of the note if it is alive, else the oldest process of this
+/// user that has the file open, one of a run first.
 fn holder(file: File, lock: &GraphLock) -> Holder {
     let note: Note = serde_json::from_slice(&read_note(&file)).unwrap_or_default();
     let owner = note.owner.and_then(|owner| Owner::new(&owner).ok()).unwrap_or_else(Owner::unknown);
@@ -237,11 +241,11 @@ fn holder(file: File, lock: &GraphLock) -> Holder {
     let noted = noted.filter(|id| id.pid > 0 && id.start_time == note.start_time);
     let found = noted.or_else(|| {
         let target = file.metadata().map(|found| inode(&found)).ok()?;
-        // Our own descriptor is not to be found.
+        // Our own descriptor must not be found.
         drop(file);
         let name = Path::new(&lock.path).file_name()?;
         let holders = process::having_open(name, |found| inode(found) == target);
-        // Its supervisor has it open too, and is older than the run whose lock it is.
+        // The run's supervisor has the file open too, and is older than the run that holds the lock.
         let is_of_no_run = |pid: i32| tag::of(pid).map(Tag).and_then(Tag::home).is_none();
         holders.into_iter().min_by_key(|id| (is_of_no_run(id.pid), id.start_time))
     });
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_is_told_who_has_it() {
+    fn a_second_taker_of_the_lock_is_told_its_holder() {
         use std::os::unix::fs::PermissionsExt;
         let dir = scratch("second");
         let lock = lock_in(&dir);
@@ -311,7 +315,8 @@ mod tests {
         let holder = refused(&lock);
         assert_eq!((holder.pid, holder.start_time), (me().pid, me().start_time));
         assert_eq!((holder.owner.as_str(), &holder.path), ("desktop", &lock.path));
-        // It is the run's as long as one of its own has it, and as long as the supervisor does.
+        // The lock stays with the run as long as one of its processes has it, and as long as the supervisor
+        // does.
         drop(inherited);
         refused(&lock);
         drop(held);
@@ -320,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn a_note_of_somebody_else_is_not_believed() {
+    fn a_note_that_gob_did_not_write_is_not_believed() {
         let dir = scratch("note");
         let lock = lock_in(&dir);
         for garbage in ["", "{", "\u{0}\u{1}", "{\"pid\":1,\"start_time\":7,\"owner\":\"NOT ONE\"}", "[1]"] {
             let held = take(&lock);
             held.file.set_len(0).unwrap();
             held.file.write_all_at(garbage.as_bytes(), 0).unwrap();
-            // Nobody but this very process has it open, and that looks for others.
+            // Only this very process has the file open, and the search leaves itself out.
             let holder = in_the_end(|| Some(refused(&lock)).filter(|holder| holder.pid == 0));
             assert_eq!(holder.owner, Owner::unknown(), "{garbage}");
         }
@@ -346,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_with_its_errno() {
+    fn a_path_that_is_no_file_is_refused_with_its_errno() {
         let dir = scratch("link");
         let lock = lock_in(&dir);
         use std::os::unix::fs::DirBuilderExt;

@@ -1,4 +1,5 @@
-//! Graphs on disk: found by their records, measured, deleted. Bounded in everything, follows no link, decides nothing.
+//! Graphs on disk: found by their records, measured, deleted. Every step is bounded and follows no link;
+//! decisions are the core's.
 
 mod delete;
 
@@ -16,16 +17,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// So many graphs are told.
+/// Limit of listed graphs.
 pub(crate) const MAX_GRAPHS: usize = 10_000;
 
-/// So many names of one directory are looked at.
+/// Limit of names read from one directory.
 const MAX_NAMES: usize = 100_000;
 
-/// Counting of all sizes in one root takes this long at most, and ends in the middle of a graph.
+/// Time limit of all measuring in one root; it may end in the middle of a graph.
 const MEASURING: Duration = Duration::from_millis(1_500);
 
-/// Finds the graphs of a root, and in the data directory those that are known in other roots, and older ones without a record.
+/// Finds the graphs of a root, and in the data directory also the known graphs of other roots and older ones
+/// without a record.
 pub(crate) fn find(root: &str, is_data_dir: bool) -> Vec<OnDisk> {
     let mut found: Vec<OnDisk> = records(root, is_data_dir);
     if is_data_dir {
@@ -57,7 +59,7 @@ pub(crate) fn find(root: &str, is_data_dir: bool) -> Vec<OnDisk> {
     found
 }
 
-/// What the records of a root say.
+/// Returns the graphs in the records of a root.
 fn records(root: &str, is_data_dir: bool) -> Vec<OnDisk> {
     let beside = match Beside::open(Path::new(root)) {
         Ok(beside) => beside,
@@ -84,7 +86,7 @@ fn records(root: &str, is_data_dir: bool) -> Vec<OnDisk> {
     found
 }
 
-/// A record of a root is of a graph in it, wherever that was when it was written.
+/// A record of a root concerns a graph in that root, wherever the root was when it was written.
 fn on_disk(known: Record, root: &str, is_pointer: bool) -> OnDisk {
     let Record { graph, kind, root_dir, data, owner, last_used_at, .. } = known;
     let moved = |path: String| {
@@ -100,7 +102,7 @@ fn on_disk(known: Record, root: &str, is_pointer: bool) -> OnDisk {
     OnDisk { graph, root_dir, kind, data, owner, last_used_at, size_bytes: None }
 }
 
-/// Counts what the files of these graphs have, as far as time allows.
+/// Adds the sizes of these graphs' files, as far as time allows.
 pub(crate) fn measure<'a>(graphs: impl Iterator<Item = &'a mut OnDisk>) {
     let until = Instant::now() + MEASURING;
     for graph in graphs {
@@ -108,7 +110,7 @@ pub(crate) fn measure<'a>(graphs: impl Iterator<Item = &'a mut OnDisk>) {
     }
 }
 
-/// What all files below a directory have; no link is followed and no mount entered.
+/// Returns the size of all files below a directory; follows no link and enters no mount.
 fn size_of(dir: &Path, until: Instant) -> Option<u64> {
     let device = match fs::symlink_metadata(dir) {
         Ok(found) if found.is_dir() => found.dev(),
@@ -122,7 +124,7 @@ fn size_of(dir: &Path, until: Instant) -> Option<u64> {
             if Instant::now() >= until {
                 return None;
             }
-            // What goes meanwhile has nothing any more.
+            // A file that goes meanwhile has no size any more.
             let Ok(found) = entry.metadata() else { continue };
             if found.is_dir() && found.dev() == device {
                 open.push(entry.path());
@@ -135,7 +137,7 @@ fn size_of(dir: &Path, until: Instant) -> Option<u64> {
 }
 
 impl Beside {
-    /// The names of the files in it, so many at most.
+    /// Returns the names of the files in it, `most` at most.
     fn names(&self, most: usize) -> nix::Result<Vec<String>> {
         let mut dir = Dir::openat(
             self.dir().as_fd(),

@@ -1,12 +1,14 @@
-//! Heals what somebody took away: sockets, lock file, pid file, logs, whole directories.
+//! Heals losses of gob's own files: sockets, lock file, pid file, logs, whole directories.
 //!
-//! Owns the [`Site`]: what has to be there while the supervisor lives. Sleeps until the kernel says that one of those
-//! files changed, or a minute has passed, then looks and makes again what is missing, on a thread of its own, for disks
-//! hang. What the rest of the supervisor has to use from then on goes to the control loop. The sockets of workers are the
-//! workers' own: it only says which are gone, and a single one is no reason to look at anything else.
+//! Owns the [`Site`]: the files that must exist while the supervisor lives. Sleeps until the kernel reports a
+//! change of one of them, or a minute has passed, then checks and makes again what is missing, on a thread of
+//! its own, since disks hang. New sockets and files go to the control loop. Workers heal their sockets
+//! themselves: this module only reports the lost ones, and the loss of one socket does not start a check of
+//! gob's own files.
 //!
-//! One supervisor it stays: as long as the lock file is not there, a keeper that makes it anew looks for a living
-//! supervisor and gives up (gob-keeper, `living`); what such a keeper holds for a moment is tried for again.
+//! There is still one supervisor: while the lock file is missing, a keeper that makes it anew searches for a
+//! living supervisor and gives up (gob-keeper, `living`); a lock that such a keeper holds for a moment is
+//! tried again.
 
 mod heard;
 mod held;
@@ -31,25 +33,25 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use watch::Watch;
 
-/// The first look, which sets the watch up: not while the first client waits for its answer.
+/// Time to the first check, which sets up the watch: not while the first client waits for its answer.
 const FIRST: Duration = Duration::from_millis(100);
-/// Whoever removes a directory removes one file after the other; most are through after this long.
+/// Time that a removal of a directory, file after file, mostly takes.
 const GATHER: Duration = Duration::from_millis(10);
-/// A look without a reason, for what no watch tells.
+/// Time between checks without a report, for losses that no watch reports.
 const CHECK: Duration = Duration::from_secs(60);
-/// Between two tries of what can't be made again: from here on longer each time, and up to there.
+/// First and longest time between two tries to make a file again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
-/// Looks come one after the other, and so do closings.
+/// The lane of checks and of closings.
 const LANE: &str = "gob's own files";
 const CLOSING: &str = "a watch that is closed";
-/// How long the end waits for a look that is under way.
+/// Time limit at the end for a check in progress.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// What the control loop has to hear.
+/// News for the control loop.
 pub(crate) enum News {
-    /// Something of gob's own was made again.
+    /// Files of gob's own were made again.
     Mended(Mended),
-    /// Sockets of workers are gone.
+    /// Workers' sockets are gone.
     Lost(Lost),
 }
 
@@ -60,15 +62,15 @@ pub(crate) struct Published {
     pub(crate) notify: Identity,
 }
 
-/// The healer at work.
+/// The running healer.
 pub(crate) struct Healer {
-    /// Dropped, it tells the healer to end.
+    /// Its drop tells the healer to end.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Healer {
-    /// Begins. A new socket goes to whoever accepts, all else that was healed to the control loop.
+    /// Starts the healer. A new socket goes to the accepting task, everything else to the control loop.
     pub(crate) fn start(
         boot: &Boot,
         disks: Disks,
@@ -94,7 +96,7 @@ impl Healer {
         Self { stop, task: tokio::task::spawn_local(watcher.run(stopped)) }
     }
 
-    /// Ends, so that what is taken away from now on stays away.
+    /// Stops the healer, so that files removed from now on stay away.
     pub(crate) async fn stop(self) {
         drop(self.stop);
         if tokio::time::timeout(LAST_LOOK, self.task).await.is_err() {
@@ -104,13 +106,13 @@ impl Healer {
 }
 
 struct Watcher {
-    /// Locked by the one look that is under way.
+    /// Locked by the one check in progress.
     site: Arc<Mutex<Site>>,
     disks: Disks,
     watch: Option<Watch>,
     to_accept: mpsc::Sender<UnixListener>,
     to_loop: Post<News>,
-    /// The trouble that was told already.
+    /// Failures that were logged already.
     told: Vec<String>,
 }
 
@@ -139,9 +141,9 @@ impl Watcher {
         }
     }
 
-    /// Takes in what the kernel told, and tells of lost sockets; true when it may be about gob's own files.
+    /// Reads the kernel's reports, and passes on lost sockets; true when gob's own files may be concerned.
     async fn hear(&mut self) -> bool {
-        // Without a watch everything may have happened.
+        // Without a watch anything may have happened.
         let Some(watch) = &mut self.watch else { return true };
         let heard = watch.hear();
         let is_own = heard.take_files();
@@ -168,9 +170,9 @@ impl Watcher {
         }
     }
 
-    /// Looks once; false when something could not be made again.
+    /// Checks once; false when a file could not be made again.
     async fn look(&mut self) -> bool {
-        // Everything is looked at now, whatever it was.
+        // Everything is checked now, whatever the reports were.
         let _: bool = self.hear().await;
         let (site, is_watched) = (Arc::clone(&self.site), self.watch.is_some());
         let looked = self
@@ -181,7 +183,7 @@ impl Watcher {
             Some(Ok(watch)) => {
                 self.replace_watch(Some(watch)).await;
                 if !is_watched {
-                    // What happened to sockets before, nobody saw.
+                    // Earlier losses of sockets went unseen.
                     self.tell(News::Lost(Lost::Any)).await;
                 }
             }
@@ -214,9 +216,10 @@ impl Watcher {
         is_well
     }
 
-    /// The kernel takes some milliseconds to close the old one, which nobody else need wait for.
+    /// The kernel takes some milliseconds to close the old watch; no other task need wait for it.
     async fn replace_watch(&mut self, watch: Option<Watch>) {
-        // What it has heard of sockets nobody else has; gob's own files were looked at after the new one was there.
+        // Only the old watch has heard of these sockets; gob's own files were checked after the new one was
+        // set up.
         let _: bool = self.hear().await;
         if let Some(old) = std::mem::replace(&mut self.watch, watch) {
             drop(self.disks.hand_in(CLOSING, move || drop(old.into_inner())));

@@ -1,11 +1,13 @@
-//! `journal` in the state directory: the identities of what the supervisor starts, for the one that comes after it.
+//! `journal` in the state directory: the identities of this supervisor's processes, for its successor.
 //!
-//! Lines of JSON that are only ever appended: who this supervisor is, then a line for each run's leader, and at the orderly
-//! end one that says so: nothing else means that nothing was left. It is read once, at boot, when its writer is dead
-//! (`recovery`), and then begins anew, as another file that takes the place of the old one. It decides nothing alone: a
-//! process has to carry a run's tag or an instance's marker too, and what is lost here is still known by its tag.
+//! Lines of JSON that are only ever appended: this supervisor, then a line for each run's leader, and at the
+//! orderly end a last line; only that line means that nothing was left. It is read once, at boot, when its
+//! writer is dead (`recovery`), and then begins anew, as another file in its place. It decides nothing alone:
+//! a process must carry a run's tag or an instance's marker too, and a process whose line was lost is still
+//! known by its tag.
 //!
-//! Written beside the main thread, for its disk may hang; but the line that says who we are is there before anything is started.
+//! Written beside the main thread, since its disk may hang; but the first line, about this supervisor, is
+//! written before any worker is started.
 
 mod file;
 
@@ -23,10 +25,10 @@ use tokio::sync::oneshot;
 /// The file's name in the state directory.
 pub(crate) const JOURNAL: &str = "journal";
 
-/// A journal that has grown to so many bytes is written anew with the runs that live.
+/// Size at which a journal is written anew with the live runs, in bytes.
 const LARGE: usize = 1 << 20;
 
-/// So many bytes may wait for a disk that does not take them; what comes then is lost.
+/// Limit of bytes that wait for a stuck disk; later lines are lost.
 const WAITING_BYTES: usize = LARGE;
 
 /// A supervisor, as its journal begins.
@@ -34,17 +36,17 @@ const WAITING_BYTES: usize = LARGE;
 pub(crate) struct Instance {
     /// Its name, which its workers carry in their environment.
     pub(crate) instance: String,
-    /// The boot of the machine in which it lives; process ids mean nothing in another one.
+    /// The boot of the machine in which it lives; process ids have no meaning in another one.
     pub(crate) boot_id: String,
-    /// Its process.
+    /// Its process id.
     pub(crate) pid: i32,
-    /// When that was started; none of its workers was earlier.
+    /// The start of its process; all its workers started later.
     pub(crate) start_time: u64,
-    /// The keeper above it, which clears up after it.
+    /// The keeper above it, which cleans up after it.
     pub(crate) keeper: ProcessId,
-    /// Its first tag, less one.
+    /// Base of this instance's tags.
     pub(crate) tag: u64,
-    /// Where it makes control groups.
+    /// The place of its control groups.
     #[serde(default)]
     pub(crate) cgroups: Option<PathBuf>,
 }
@@ -74,12 +76,12 @@ struct Ended {
     ended: bool,
 }
 
-/// What an earlier supervisor of this boot has left word of.
+/// The records of earlier supervisors of this boot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Past {
-    /// Whether it said so at its end that nothing was left.
+    /// The last of them recorded at its end that nothing was left.
     pub(crate) ended_in_order: bool,
-    /// Who it was, and before it those of whom it could not end everything.
+    /// The last supervisor, and before it those that left processes which could not be ended yet.
     pub(crate) instances: Vec<Instance>,
     /// The leaders of their runs.
     pub(crate) leaders: Vec<Leader>,
@@ -90,18 +92,18 @@ pub(crate) struct Past {
 pub(crate) struct Journal {
     file: Arc<Mutex<JournalFile>>,
     disks: Disks,
-    /// Who this is, and what is told on of earlier ones of which something is left.
+    /// The line of this supervisor, and those of earlier ones with processes left.
     head: Vec<u8>,
-    /// How many bytes it has by now.
+    /// The present size in bytes.
     bytes: usize,
-    /// How many of them wait to be written.
+    /// The bytes that wait to be written.
     waiting: Arc<AtomicUsize>,
-    /// How often it could not be written.
+    /// The number of failed writes.
     failures: Arc<AtomicU64>,
 }
 
 impl Journal {
-    /// Opens the journal and tells what it says of the past. It is written on these threads.
+    /// Opens the journal and returns the records of the past. `disks` writes it.
     pub(crate) fn open(state_dir: &Path, boot_id: &str, disks: Disks) -> (Self, Past) {
         let failures = Arc::default();
         let (file, text) = JournalFile::open(state_dir.join(JOURNAL), Arc::clone(&failures));
@@ -110,8 +112,8 @@ impl Journal {
         (Self { file, disks, head: Vec::new(), bytes: 0, waiting, failures }, past)
     }
 
-    /// Begins anew as this instance. What is still left of earlier ones stays told. It is on the disk when this returns,
-    /// or there is no journal.
+    /// Begins anew as this instance. Earlier instances with processes left are kept. When this returns, the
+    /// journal is on the disk, or there is none.
     pub(crate) fn begin(&mut self, own: Instance, past: Past) {
         let (own, past) = (Line::Instance(own), past.lines());
         self.head = text(&[own]);
@@ -120,17 +122,17 @@ impl Journal {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).replace(&self.head);
     }
 
-    /// How often it could not be written, now and later on (PROTOCOL 9).
+    /// Returns the number of failed writes, now and later on (PROTOCOL 9).
     pub(crate) fn failures(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.failures)
     }
 
-    /// Where it is written.
+    /// Returns the threads that write it.
     pub(crate) const fn disks(&self) -> &Disks {
         &self.disks
     }
 
-    /// Nothing is left of earlier instances.
+    /// Drops the lines of earlier instances: nothing is left of them.
     pub(crate) fn past_is_over(&mut self) {
         // The last line of the head is our own.
         let ends = self.head.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -138,26 +140,27 @@ impl Journal {
         self.head.drain(..own);
     }
 
-    /// Notes a run's leader. It has been started already, so a failure changes nothing for it.
+    /// Notes a run's leader. The process runs already, so a failure does not affect it.
     pub(crate) fn note(&mut self, key: &RunKey, id: ProcessId, tag: Tag) {
         let line = text(&[leader(key, id, tag)]);
         self.bytes += line.len();
         self.write(line, JournalFile::append);
     }
 
-    /// Whether it has become large.
+    /// Returns whether the journal has become large.
     pub(crate) fn is_large(&self) -> bool {
         self.bytes > LARGE
     }
 
-    /// Writes it anew with these runs alone.
+    /// Writes the journal anew with these runs alone.
     pub(crate) fn shrink<'a>(&mut self, live: impl Iterator<Item = (&'a RunKey, ProcessId, Tag)>) {
         let whole = self.whole(live);
         self.bytes = whole.len();
         self.write(whole, JournalFile::replace);
     }
 
-    /// Writes it anew with these runs where it is not in its place any more, where the next supervisor will look for it.
+    /// Writes the journal anew with these runs where it has left its place, in which the next supervisor will
+    /// read it.
     pub(crate) fn heal<'a>(&mut self, live: impl Iterator<Item = (&'a RunKey, ProcessId, Tag)>) {
         let whole = self.whole(live);
         self.write(whole, |file, whole| {
@@ -167,12 +170,12 @@ impl Journal {
         });
     }
 
-    /// Says that nothing is left: the orderly end. The receiver hears when that is written.
+    /// Notes that nothing is left: the orderly end. The receiver hears when that is written.
     pub(crate) fn end(&mut self) -> oneshot::Receiver<()> {
         let (done, is_done) = oneshot::channel();
         self.write(text(&[Line::Ended(Ended { ended: true })]), |file, line| {
             file.append(line);
-            // Whoever waits may have gone.
+            // The receiver may be gone.
             done.send(()).unwrap_or_default();
         });
         is_done
@@ -183,7 +186,7 @@ impl Journal {
         [self.head.clone(), text(&runs)].concat()
     }
 
-    /// Has this written after all that was to be written before.
+    /// Writes these bytes after all earlier ones.
     fn write(&mut self, bytes: Vec<u8>, how: impl FnOnce(&mut JournalFile, &[u8]) + Send + 'static) {
         let (len, waiting) = (bytes.len(), Arc::clone(&self.waiting));
         if waiting.fetch_add(len, Ordering::Relaxed) > WAITING_BYTES {
@@ -201,11 +204,11 @@ impl Journal {
     }
 }
 
-/// Lines as they are written.
+/// Serialises lines.
 fn text(lines: &[Line]) -> Vec<u8> {
     let mut text = Vec::new();
     for line in lines {
-        // What is made of names and numbers can be written; memory takes it.
+        // A line of names and numbers can always be serialised, and memory takes it.
         serde_json::to_writer(&mut text, line).unwrap_or_default();
         text.push(b'\n');
     }
@@ -218,12 +221,12 @@ fn leader(key: &RunKey, id: ProcessId, tag: Tag) -> Line {
 }
 
 impl Past {
-    /// Reads what can be read; lines that make no sense are passed over.
+    /// Parses the readable lines; malformed ones are passed over.
     fn read(text: &[u8], boot_id: &str) -> Self {
         let mut past = Self::default();
         for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let line = serde_json::from_slice(line);
-            // The last word counts.
+            // Only the last line counts.
             past.ended_in_order = matches!(line, Ok(Line::Ended(Ended { ended: true })));
             match line {
                 Ok(Line::Instance(instance)) => past.instances.push(instance),
@@ -243,7 +246,7 @@ impl Past {
         instances.chain(self.leaders.into_iter().map(Line::Leader)).collect()
     }
 
-    /// The worker of whose run a process is that carries this tag.
+    /// Returns the worker whose run a process with this tag belongs to.
     pub(crate) fn worker_of(&self, tag: Tag) -> Option<&Name> {
         self.leaders.iter().rev().find(|leader| leader.tag == tag.0).map(|leader| &leader.name)
     }

@@ -1,8 +1,8 @@
-//! `last.json`: what the workers were like when the supervisor was last heard of, for clients that find nobody.
+//! `last.json`: the workers' last known state, for clients that find no supervisor.
 //!
-//! Written a second after something changed, once for all that changed meanwhile; sooner when that is something that the
-//! supervisor after this one has to know, for it lists these workers as `idle`; and at the orderly end. It is read once, at
-//! boot, before anything is served.
+//! Written a second after a change, once for all changes meanwhile; sooner for a change that the next
+//! supervisor must know, since it lists these workers as `idle`; and at the orderly end. It is read once, at
+//! boot, before any client is served.
 
 use crate::disks::Disks;
 use gob_core::{Core, Remembered, RememberedWorker};
@@ -18,38 +18,38 @@ use tokio::time::Instant;
 /// The file's name in the state directory.
 pub(crate) const LAST: &str = "last.json";
 
-/// How long changes are gathered.
+/// Time in which changes are gathered.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// How long changes of the roster are gathered, and how much longer for each worker: writing a thousand takes its time.
+/// Time in which changes of the roster are gathered, per worker: writing a thousand takes its time.
 const GATHER_ROSTER: Duration = Duration::from_millis(5);
 const GATHER_WORKER: Duration = Duration::from_millis(1);
 
-/// Up to so many workers the first of such changes is written at once, beside the start that made it.
+/// Number of workers up to which the first such change is written at once, beside the start that caused it.
 const AT_ONCE: usize = 64;
 
-/// So much is read; whatever wrote more was not a supervisor.
+/// Limit of a file that is read; a larger file is not a supervisor's.
 const READ_BYTES: u64 = gob_protocol::limits::MAX_RESPONSE_BYTES as u64;
 
-/// When the file is to be written, and whether it is being written: a disk that is slow has one writer at a time.
+/// The times of the file's writes; a slow disk has one writer at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     due: Option<Instant>,
     written_seq: u64,
-    /// When it was last begun to be written.
+    /// The begin of the last write.
     begun: Option<Instant>,
-    /// Which [`Core::roster`](gob_core::Core::roster) is in it.
+    /// The [`Core::roster`](gob_core::Core::roster) that the file has.
     written_roster: u64,
     is_being_written: bool,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(serde::Serialize)]
 pub(crate) struct Snapshot {
     pub(crate) workers: Vec<View>,
-    /// The owners that workers of `unknown` had last.
+    /// The last owners of workers that are `unknown`.
     pub(crate) last_owners: BTreeMap<Name, Owner>,
-    /// The ports that workers were given and ready on last.
+    /// The last given ports on which workers were ready.
     pub(crate) last_ports: BTreeMap<Name, u16>,
     /// The workers of which a run was ready.
     pub(crate) served: Vec<Name>,
@@ -60,7 +60,7 @@ pub(crate) struct Snapshot {
     pub(crate) ended: bool,
 }
 
-/// The same as it is read: each worker by itself, so that one that makes no sense costs none of the others.
+/// The same content for reading: each worker by itself, so that a malformed one does not cost the others.
 #[derive(serde::Deserialize)]
 struct Written {
     workers: Vec<serde_json::Value>,
@@ -74,7 +74,7 @@ struct Written {
     ended: bool,
 }
 
-/// Reads what the supervisor before this one has written. What is damaged is said in the log, and costs no start anything.
+/// Reads the file of the previous supervisor. Damage is logged, and no reason not to start.
 pub(crate) fn remembered(state_dir: &Path) -> Remembered {
     let path = state_dir.join(LAST);
     let damaged = |what: &dyn std::fmt::Display| {
@@ -98,7 +98,7 @@ pub(crate) fn remembered(state_dir: &Path) -> Remembered {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // It may be anything by now.
+    // The path may be any kind of file by now.
     let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
@@ -125,15 +125,16 @@ impl Written {
 }
 
 impl Last {
-    /// What was remembered is in the file already.
+    /// The remembered workers are in the file already.
     pub(crate) fn new(core: &Core) -> Self {
         Self { written_seq: core.seq(), written_roster: core.roster(), ..Self::default() }
     }
 
-    /// Notes how far the supervisor has come.
+    /// Notes the supervisor's progress.
     ///
-    /// A start is not held up until it is written: a state directory that hangs would hold up every start on every disk. The
-    /// write begins with the start, and is done while that gets its process, unless its disk is slow.
+    /// A start does not wait for this write: a state directory that hangs would delay every start on every
+    /// disk. The write begins with the start, and is done while the process is spawned, unless its disk is
+    /// slow.
     pub(crate) fn changed(&mut self, seq: u64, roster: u64, workers: usize) {
         if seq == self.written_seq || self.is_being_written {
             return;
@@ -154,7 +155,7 @@ impl Last {
         self.due = Some(self.due.map_or(due, |at| at.min(due)));
     }
 
-    /// When to write.
+    /// Returns the time of the next write.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -168,14 +169,14 @@ impl Last {
         self.begun = Some(Instant::now());
     }
 
-    /// Notes that it is written, or never will be. What changed meanwhile is noted next.
+    /// Notes that the write has ended, or never will. Later changes are noted next.
     pub(crate) fn end(&mut self) {
         self.is_being_written = false;
     }
 }
 
 impl Snapshot {
-    /// Has it written after whatever was to be written before. The receiver hears when that is done.
+    /// Writes the file after all earlier writes. The receiver hears when that is done.
     pub(crate) fn begin(self, disks: &Disks, state_dir: &str) -> oneshot::Receiver<()> {
         let (done, is_done) = oneshot::channel();
         let dir = PathBuf::from(state_dir);
@@ -184,7 +185,7 @@ impl Snapshot {
             if let Err(e) = self.write(&dir) {
                 tracing::warn!(error = %e, "cannot write last.json");
             }
-            // Whoever waits may have gone.
+            // The receiver may be gone.
             done.send(()).unwrap_or_default();
         });
         is_done
@@ -225,7 +226,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let (disks, state_dir) = (Disks::new(), dir.to_str().unwrap());
         let (release, hung) = mpsc::channel::<()>();
-        // The disk hangs for the first one, and what was to be written at the end waits for it.
+        // The disk hangs for the first write, and the write of the end waits for it.
         disks.begin(LAST, Vec::new(), move |_| {
             hung.recv().unwrap_err();
         });
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_and_goes_is_written_soon_and_a_thousand_workers_not_all_the_time() {
+    fn changes_of_the_roster_are_written_soon_and_less_often_with_a_thousand_workers() {
         let wait = |roster, workers| {
             let mut last = Last::default();
             last.changed(1, roster, workers);

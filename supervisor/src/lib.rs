@@ -1,7 +1,7 @@
 //! gobd, the supervisor: one process per user that owns every worker.
 //!
-//! [`run`] below is the whole of it: what happens is turned into an `Input`, `gob_core::Core::apply` decides, and
-//! `shell` carries out the effects. The main thread is the only one that spawns, reaps and decides; two more move
+//! [`run`] below is the whole of it: every occurrence becomes an `Input`, `gob_core::Core::apply` decides,
+//! and `shell` carries out the effects. Only the main thread spawns, reaps and decides; two more move
 //! workers' output from pipes to files (`output`).
 //!
 //! | what happens | comes from | decided in |
@@ -65,31 +65,31 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
 use turns::{Signalled, Sources, Turn};
 
-/// New sockets that wait to be accepted from.
+/// New sockets that wait for the accepting task.
 const LISTENERS: usize = 1;
-/// How long the last answers may take on their way out.
+/// Time limit of the last answers on their way out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Supervises until the end is asked for and done.
+/// Supervises until the end is requested and done.
 ///
 /// # Errors
-/// Why it could not start; nothing was published then, and the client that waits was told.
+/// The reason why it could not start; nothing was published then, and the waiting client was told.
 pub fn run(args: Args) -> Result<(), BootError> {
     sys::fds::share_one_arena();
     let mut ready = Ready::new(&args);
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    // A helper thread that waits for more to do is a wake-up that nobody needs.
+    // A helper thread that waits for more work is a needless wake-up.
     builder.enable_all().thread_keep_alive(Duration::from_millis(10));
     let runtime = builder.build_local(LocalOptions::default()).map_err(BootError::io("start", "the runtime"));
     let ended = runtime.and_then(|runtime| {
         runtime.block_on(async {
-            // In a task of its own: waking the future that blocks costs two system calls, waking a task none.
+            // A task of its own: waking the blocking future costs two system calls, waking a task none.
             let supervised = tokio::task::spawn_local(async move {
                 let ended = supervise(&args, &mut ready).await;
                 ended.inspect_err(|e| ready.failed(e))
             });
             supervised.await.unwrap_or_else(|e| match e.try_into_panic() {
-                // Not an end that would come again: the keeper is to start another one.
+                // A panic may not come again: the keeper must start another supervisor.
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(e) => Err(BootError::io("go on", "supervising")(e.into())),
             })
@@ -171,7 +171,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
             }
         });
     }
-    // So that nothing beside the loop waits for room any more.
+    // Dropped so that no task beside the loop waits for room any more.
     drop(sources);
     let nothing_left = leftovers.is_none_or(|leftovers| leftovers.is_empty());
     finish(&desk, healer, nothing_left).await;
@@ -196,14 +196,14 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
         }
         drop(rest.await);
     };
-    // Behind what is being written; when the disk hangs, the end does not.
+    // Behind the write in progress; when the disk hangs, the end does not wait.
     if tokio::time::timeout(LAST_WORDS, is_on_disk).await.is_err() {
         tracing::warn!("the disk does not answer; the state directory is left as it was");
     }
     tracing::info!(nuke = desk.look(|shell| shell.exit == Some(true)), "ended in order");
 }
 
-/// Takes away what says that there is a supervisor. The receivers hear when the state directory is as it is to be.
+/// Removes the signs of a supervisor. The receivers hear when the state directory is in order.
 fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
     files::retire(&shell.boot.runtime, &shell.boot.lock);
     let journal = if nothing_left { shell.end_journal() } else { None };

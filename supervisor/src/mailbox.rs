@@ -1,8 +1,8 @@
 //! The one queue into the main loop.
 //!
-//! Everything that happens beside the main thread arrives here, in the order in which it happened; children's ends and
-//! other signals do not, so that no queue lies before them (`turns`). The queue is bounded: a task that finds no room
-//! waits, which holds up nothing but itself, and a thread keeps what it has to say (`output::reports`).
+//! Events from beside the main thread arrive here, in their order; ends of children and other signals do not,
+//! so that they wait behind no queue (`turns`). The queue is bounded: a task that finds no room waits, which
+//! delays only itself, and a thread keeps its messages (`output::reports`).
 
 use crate::{foreign, heal, output, readiness, recovery, shell};
 use tokio::sync::mpsc::error::TrySendError;
@@ -13,7 +13,7 @@ const ROOM: usize = 256;
 
 /// A message to the main loop.
 pub(crate) enum Happened {
-    /// A worker's output says something about it.
+    /// A worker's output reports on it.
     Output(output::FromOutput),
     /// A probe of a run has a result.
     Probed(readiness::Found),
@@ -29,7 +29,7 @@ pub(crate) enum Happened {
     Gone(recovery::Gone),
 }
 
-/// Puts messages of one type into the queue. Clones put into the same one.
+/// Puts messages of one type into the queue. Clones put into the same queue.
 pub(crate) struct Post<T> {
     to_loop: Sender<Happened>,
     wrap: fn(T) -> Happened,
@@ -41,12 +41,12 @@ pub(crate) fn mailbox() -> (Sender<Happened>, Receiver<Happened>) {
 }
 
 impl<T> Post<T> {
-    /// A way into the queue for messages that `wrap` makes part of [`Happened`].
+    /// Creates an entry to the queue for messages that `wrap` makes part of [`Happened`].
     pub(crate) fn new(to_loop: &Sender<Happened>, wrap: fn(T) -> Happened) -> Self {
         Self { to_loop: to_loop.clone(), wrap }
     }
 
-    /// Waits for room and sends. False when there is no main loop any more; most senders need not care.
+    /// Waits for room and sends. False when there is no main loop any more; most senders can ignore that.
     pub(crate) async fn send(&self, message: T) -> bool {
         self.to_loop.send((self.wrap)(message)).await.is_ok()
     }

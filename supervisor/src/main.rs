@@ -1,11 +1,13 @@
-//! `gobd`. Started by gob-keeper, which hands it the locks; started by anybody else, it becomes the keeper.
+//! `gobd`. Started by gob-keeper, which hands it the locks; started by any other program, it becomes the
+//! keeper.
 
 use gob_supervisor::{Args, run};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// "Starting me again would end the same way" (EX_CONFIG of sysexits.h); the keeper then lets it be.
+/// Exit code for "starting me again would end the same way" (EX_CONFIG of sysexits.h); the keeper then does
+/// not restart it.
 const DO_NOT_RESTART: u8 = 78;
 
 fn main() -> ExitCode {
@@ -31,7 +33,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     log_to_stderr();
-    // A client that was told has the word again; after a crash nobody but the keeper would try once more.
+    // A client that was answered decides about the next try; after a crash only the keeper would try once
+    // more.
     let is_waited_for = args.is_waited_for();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,7 +57,7 @@ fn about(arg: &str) -> Option<String> {
     }
 }
 
-/// Only returns when there is no keeper to become.
+/// Becomes the keeper; returns only when that fails.
 fn become_keeper() -> io::Error {
     match gob_host::siblings::find("gob-keeper") {
         Ok(keeper) => Command::new(keeper).exec(),

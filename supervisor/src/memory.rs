@@ -1,4 +1,4 @@
-//! What clients may have of the supervisor's memory, and giving it back to the system once they have it no more.
+//! Limits of the supervisor's memory in use by clients, and its return to the system.
 //!
 //! Owns two counts over all connections: bytes of requests that could not be served yet, and bytes of answers and events that
 //! clients have not taken. A request may have a mebibyte and an answer eight, and hundreds of clients may each send half of
@@ -10,19 +10,19 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// What unfinished requests of all connections may take together.
+/// Limit of all connections' unfinished requests together.
 const MAX_UNFINISHED_BYTES: usize = 64 << 20;
-/// A connection that holds no more than this is served even so: it is what small requests need.
+/// Bytes of a connection that is served even beyond the limit: enough for small requests.
 const SMALL_BYTES: usize = 16 * 1024;
 
 /// With so much waiting for all clients, one that has not taken its answers gets no more of them.
 const MAX_UNTAKEN_BYTES: usize = 64 << 20;
 
-/// So many freed bytes are worth a look at what the system can have.
+/// Freed bytes that are worth a call to the allocator.
 const WORTH_BYTES: usize = 4 << 20;
-/// How long to let be after that, for more may be freed meanwhile.
+/// Pause before that call, since more may be freed meanwhile.
 const CALM: Duration = Duration::from_secs(1);
-/// And then before the next time: to look takes a moment, in which nobody is served.
+/// Pause before the next call: it takes a moment in which no client is served.
 const REST: Duration = Duration::from_secs(9);
 
 /// The account of all connections.
@@ -35,7 +35,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Notes that so many bytes were freed.
+    /// Notes freed bytes.
     pub(crate) fn freed(&self, bytes: usize) {
         self.freed.set(self.freed.get().saturating_add(bytes));
         if self.freed.get() >= WORTH_BYTES {
@@ -62,7 +62,7 @@ pub(crate) struct Share {
     unfinished: usize,
     /// What waits for the client.
     untaken: usize,
-    /// The most that waited for the client since all of it was written.
+    /// The most bytes that waited for the client since its queue was last empty.
     unwritten: usize,
 }
 
@@ -71,8 +71,8 @@ impl Share {
         Self { of, unfinished: 0, untaken: 0, unwritten: 0 }
     }
 
-    /// Notes what the connection's unfinished requests take; false when that is too much for all together, and this one is
-    /// not among those that take little.
+    /// Notes the size of the connection's unfinished requests; false when all together are too large and this
+    /// one is not small.
     pub(crate) fn holds(&mut self, bytes: usize) -> bool {
         let before = std::mem::replace(&mut self.unfinished, bytes);
         let all = self.of.unfinished.get().saturating_sub(before).saturating_add(bytes);
@@ -83,7 +83,7 @@ impl Share {
         bytes <= SMALL_BYTES || all <= MAX_UNFINISHED_BYTES
     }
 
-    /// Notes what waits for the client.
+    /// Notes the bytes that wait for the client.
     pub(crate) fn waits(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.untaken, bytes);
         self.of.untaken.set(self.of.untaken.get().saturating_sub(before).saturating_add(bytes));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_freed_is_given_back_once_it_is_worth_it() {
+    fn freed_memory_is_given_back_once_it_is_worth_it() {
         let memory = Rc::new(Memory::default());
         let mut share = Share::new(Rc::clone(&memory));
         share.waits(WORTH_BYTES - 1);

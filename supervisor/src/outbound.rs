@@ -1,7 +1,7 @@
-//! What is on its way to one client. Owns the connection's bytes until the kernel has them.
+//! The queue to one client. Owns the connection's bytes until the kernel has them.
 //!
-//! The control loop appends frames and writes at once as much as the socket takes; what is left is written by the
-//! connection's own task. Nothing here waits, so a client that does not read costs only its own queue, which is
+//! The control loop appends frames and writes at once as much as the socket takes; the connection's own task
+//! writes the rest. Nothing here waits, so a client that does not read costs only its own queue, which is
 //! bounded: unanswered requests and queued bytes stop the reading, the core bounds the events.
 
 use crate::sys::wire::Wire;
@@ -18,7 +18,7 @@ const MAX_BYTES_BEFORE_READING: usize = 4 << 20;
 /// Replies are gathered into one buffer up to this size, to be written by one system call.
 const GATHER_BYTES: usize = 64 * 1024;
 
-/// Written event frames are reported to the core in lots of this many.
+/// Written event frames are reported to the core in lots of this size.
 const REPORT_FRAMES: u32 = 64;
 
 enum Chunk {
@@ -37,7 +37,7 @@ impl Chunk {
     }
 }
 
-/// The way to one client.
+/// The queue to one client.
 pub(crate) struct Outbound {
     pub(crate) wire: Wire,
     queue: RefCell<VecDeque<Chunk>>,
@@ -48,9 +48,9 @@ pub(crate) struct Outbound {
     /// Event frames written since the last report.
     written: Cell<u32>,
     closed: Cell<bool>,
-    /// The client will ask no more and only waits for its answers.
+    /// The client will request no more and only waits for its answers.
     at_end: Cell<bool>,
-    /// Tells the connection's task that there is something to look at.
+    /// Wakes the connection's task after a change.
     pub(crate) changed: Notify,
 }
 
@@ -69,7 +69,7 @@ impl Outbound {
         }
     }
 
-    /// Whether the client may be read: a request more would not break a bound.
+    /// Returns whether the client may be read: one more request would not break a bound.
     pub(crate) fn may_read(&self) -> bool {
         !self.at_end.get() && self.unanswered.get() < MAX_UNANSWERED && self.may_answer()
     }
@@ -79,7 +79,7 @@ impl Outbound {
         self.bytes.get() <= MAX_BYTES_BEFORE_READING
     }
 
-    /// How many requests may still be taken before answers are due.
+    /// Returns how many requests may still be taken before answers are due.
     pub(crate) fn room(&self) -> usize {
         MAX_UNANSWERED.saturating_sub(self.unanswered.get())
     }
@@ -88,17 +88,17 @@ impl Outbound {
         self.unanswered.set(self.unanswered.get() + requests);
     }
 
-    /// Notes that the client will ask no more.
+    /// Notes that the client will request no more.
     pub(crate) fn end_of_requests(&self) {
         self.at_end.set(true);
     }
 
-    /// Whether the client has all that it asked for and will ask no more.
+    /// Returns whether the client has all its answers and will request no more.
     pub(crate) fn is_done(&self) -> bool {
         self.at_end.get() && self.unanswered.get() == 0 && self.is_empty()
     }
 
-    /// What waits for the client.
+    /// Returns the bytes that wait for the client.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()
     }
@@ -111,7 +111,7 @@ impl Outbound {
         self.closed.get()
     }
 
-    /// Nothing can be written any more; what waits is dropped.
+    /// Drops the queue; nothing can be written any more.
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.queue.borrow_mut().clear();
@@ -151,7 +151,8 @@ impl Outbound {
         }
     }
 
-    /// Writes what the socket takes right now. Returns false when nothing is left or nobody reads any more.
+    /// Writes as much as the socket takes right now. Returns false when nothing is left or the client does
+    /// not read any more.
     pub(crate) fn flush(&self) -> bool {
         let mut queue = self.queue.borrow_mut();
         while let Some(chunk) = queue.front() {
@@ -181,7 +182,7 @@ impl Outbound {
         false
     }
 
-    /// Event frames written since the last report, once there are enough to be worth one.
+    /// Returns the event frames written since the last report, once they fill a lot.
     pub(crate) fn take_written(&self) -> Option<u32> {
         (self.written.get() >= REPORT_FRAMES).then(|| self.written.take())
     }

@@ -1,9 +1,8 @@
-//! The data plane: workers' output from their pipes into files (ARCHITECTURE, "Logs").
+//! The data plane: moves workers' output from their pipes into files (ARCHITECTURE, "Logs").
 //!
-//! One thread drains pipes into bounded buffers, one writes the buffers to files. They own everything about output:
-//! the pipes' read ends, the log files, rotation, the index, the total budget. The main thread only hands pipes over
-//! and is told what matters to it; nothing it calls here waits for a pipe or a disk, but for [`Output::flush`], which
-//! says so.
+//! One thread drains pipes into bounded buffers, one writes the buffers to files. They own everything about
+//! output: the pipes' read ends, the log files, rotation, the index, the total budget. The main thread only
+//! hands pipes over and receives reports; no call here waits for a pipe or a disk, except [`Output::flush`].
 //!
 //! ```text
 //! pipes ─▶ drain ─ batches, or the flooding pipe itself ─▶ writer ─▶ <name>/<run>.stdout.log, .stderr.log, .idx
@@ -11,9 +10,9 @@
 //!            └─ FromOutput ─▶ main
 //! ```
 //!
-//! While the disk keeps up nothing is lost: a pipe whose run has [`RUN_BACKLOG`] bytes waiting is not read until some
-//! of them are written. Once nothing was written for [`STALL`] the disk counts as hung, and bytes are read, counted
-//! and dropped, so that no worker ever waits for it.
+//! While the disk keeps up nothing is lost: a pipe whose run has [`RUN_BACKLOG`] bytes waiting is not read
+//! until some of them are written. Once nothing was written for [`STALL`] the disk counts as hung, and bytes
+//! are read, counted and dropped, so that no worker ever waits for it.
 
 mod batch;
 mod budget;
@@ -54,39 +53,39 @@ use std::time::Duration;
 const RUN_BACKLOG: usize = 1 << 20;
 /// Batches that may exist at a time, the bound on all that waits for the disk.
 const MAX_BATCHES: usize = 32;
-/// After this long without progress the disk counts as hung.
+/// Time without progress after which the disk counts as hung.
 const STALL: Duration = Duration::from_secs(1);
 /// The threads read and write; nothing in them recurses.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// How logs are kept.
+/// Limits of the logs.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputConfig {
     /// The directory of all logs; made when it is missing.
     pub(crate) log_dir: PathBuf,
-    /// A log file that would grow beyond this is rotated, in bytes.
+    /// Size beyond which a log file is rotated, in bytes.
     pub(crate) rotate_bytes: u64,
-    /// How many rotated files are kept beside the current one.
+    /// Rotated files kept beside the current one.
     pub(crate) keep: u32,
-    /// What all logs together may take, in bytes on the disk.
+    /// Limit of all logs together, in bytes on the disk.
     pub(crate) budget_bytes: u64,
-    /// How many ended runs of one worker keep their logs.
+    /// Ended runs of one worker that keep their logs.
     pub(crate) runs: u32,
 }
 
-/// What the main thread is told.
+/// A report to the main thread.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FromOutput {
     /// The run's [`Watch`] has its answer.
     Handshake {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// What the worker told, or why it never will be ready.
+        /// The worker's handshake, or the reason why it never will be ready.
         result: Result<Handshake, HandshakeError>,
     },
     /// The answer to [`Output::drain`].
     Drained {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
 }
@@ -100,7 +99,7 @@ pub(crate) struct Pipes {
     pub(crate) stderr: Option<OwnedFd>,
 }
 
-/// A run that [`Output::attach`] was given.
+/// A run given to [`Output::attach`].
 #[derive(Debug)]
 struct Attached {
     key: RunKey,
@@ -109,7 +108,7 @@ struct Attached {
     tap: Arc<Tap>,
 }
 
-/// What the main thread asks of the drain thread.
+/// An order from the main thread to the drain thread.
 #[derive(Debug)]
 enum Command {
     Attach(Attached),
@@ -132,8 +131,8 @@ impl Output {
     /// Starts the two threads.
     ///
     /// # Errors
-    /// When the kernel has no thread or descriptor to give. Trouble with the log directory is none: it is logged, and
-    /// tried again whenever there is something to write.
+    /// When the kernel has no thread or descriptor to give. Trouble with the log directory is no error: it is
+    /// logged, and each write tries again.
     pub(crate) fn start(config: OutputConfig, to_main: Post<FromOutput>) -> io::Result<Self> {
         let exchange = Arc::new(Exchange::new()?);
         let (commands, orders) = mpsc::channel();
@@ -145,45 +144,47 @@ impl Output {
         Ok(output)
     }
 
-    /// Takes over a run's pipes and creates its files. Its output is shown to the watches. A run whose files are there already is continued.
+    /// Takes over a run's pipes and creates its files. Its output is shown to the watches. A run with
+    /// existing files is continued.
     pub(crate) fn attach(&self, key: RunKey, pipes: Pipes, watches: Watches) -> Arc<Tap> {
         let tap = Arc::new(Tap::default());
         self.send(Command::Attach(Attached { key, pipes, watches, tap: Arc::clone(&tap) }));
         tap
     }
 
-    /// Reads what a run has written up to now and then answers [`FromOutput::Drained`], also for a run that is not
-    /// attached any more; questions that meet before the answer have one answer. After its leader was reaped this means: the leader's last words are in [`Tap`].
+    /// Reads all output of a run up to now and then answers [`FromOutput::Drained`], also for a run that is
+    /// no longer attached; calls before the answer share one answer. After the run's leader was reaped this
+    /// means: the leader's last words are in [`Tap`].
     pub(crate) fn drain(&self, key: RunKey) {
         self.send(Command::Drain(key));
     }
 
-    /// Deletes a worker's logs, all runs. What is still attached of it is let go.
+    /// Deletes a worker's logs, all runs. Attached runs of it are detached.
     pub(crate) fn forget(&self, name: Name) {
         self.send(Command::Forget(name));
     }
 
-    /// Begins anew those files of live runs that somebody deleted.
+    /// Begins deleted files of live runs anew.
     pub(crate) fn find_again(&self) {
         self.send(Command::FindAgain);
     }
 
-    /// Reads what all runs have written up to now and waits until it is in the files, and until what was to be
-    /// forgotten is gone. False when `limit` passed before.
+    /// Reads the output of all runs up to now and waits until it is in the files, and until forgotten logs
+    /// are gone. False after `limit`.
     pub(crate) fn flush(&self, limit: Duration) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
         self.send(Command::Flush(done));
         wait.recv_timeout(limit).is_ok()
     }
 
-    /// Bytes written to logs, and bytes dropped, since the start.
+    /// Returns the bytes written to logs, and the bytes dropped, since the start.
     pub(crate) fn counters(&self) -> (u64, u64) {
         let counters = &self.exchange.counters;
         (counters.written.load(Ordering::Relaxed), counters.dropped.load(Ordering::Relaxed))
     }
 
     fn send(&self, command: Command) {
-        // Without a drain thread there is nobody to do it, and the thread that waits for an answer gets none.
+        // Without a drain thread the order is dropped, and a caller that waits for its answer gets none.
         if self.commands.send(command).is_ok() {
             self.exchange.bell.ring();
         }

@@ -1,4 +1,4 @@
-//! Finds a worker's program and turns its arguments into what exec takes.
+//! Finds a worker's program and turns its arguments into the form of exec.
 
 use crate::runs::SpawnFailure;
 use gob_core::{INTERPRETER, SpawnPlan};
@@ -21,7 +21,7 @@ impl SpawnFailure {
     }
 }
 
-/// An errno's name, such as `EPERM`.
+/// Returns an errno's name, such as `EPERM`.
 pub(crate) fn errno_name(error: &io::Error) -> String {
     let by_kind = || format!("{:?}", error.kind());
     error.raw_os_error().map_or_else(by_kind, |errno| format!("{:?}", nix::errno::Errno::from_raw(errno)))
@@ -31,13 +31,13 @@ pub(crate) fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CStri
     texts.map(|text| CString::new(text).map_err(SpawnFailure::nul)).collect()
 }
 
-/// The program's path: as given when it is one; gob's own programs beside the supervisor, then in `GOB_LIBEXEC`; then
-/// the worker's own PATH.
+/// Finds the program: as given when it is a path; gob's own programs beside the supervisor, then in
+/// `GOB_LIBEXEC`; then on the worker's own PATH.
 pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
     let missing = || io::Error::from_raw_os_error(libc::ENOENT);
     let name = plan.command.first().ok_or_else(|| SpawnFailure::io("find program", &missing()))?;
     if name.contains('/') {
-        // To exec what is on a disk that hangs would hold up the supervisor: it hangs here.
+        // An exec from a disk that hangs would block the supervisor; this call blocks first, off its thread.
         drop(std::fs::metadata(Path::new(&plan.cwd).join(name)));
         return CString::new(name.as_str()).map_err(SpawnFailure::nul);
     }
@@ -48,7 +48,7 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
         siblings::is_program(&candidate).then_some(candidate)
     });
     let found = found
-        // Not the PATH itself: this text is shown and logged, and nothing of an environment ever is.
+        // The PATH itself is left out: this text is shown and logged, and nothing of an environment ever is.
         .ok_or_else(|| SpawnFailure {
             message: format!("{name} is not on PATH"),
             ..SpawnFailure::io("", &missing())
@@ -59,7 +59,8 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
 /// Longest first line of a script that the kernel reads.
 const FIRST_LINE_BYTES: u64 = 256;
 
-/// Why a program that is there could not be executed, where its errno does not say it: for a script it is about the interpreter.
+/// Explains why an existing program could not be executed, where its errno does not: for a script the errno
+/// is about the interpreter.
 pub(crate) fn why_not_executed(program: &Path, error: &io::Error) -> Option<String> {
     let errno = error.raw_os_error()?;
     if errno == libc::ENOEXEC {
@@ -89,7 +90,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_could_not_be_executed_says_its_interpreter() {
+    fn a_script_that_could_not_be_executed_names_its_interpreter() {
         let path = std::env::temp_dir().join(format!("gob-script-{}", std::process::id()));
         let why = |text: &str, errno| {
             std::fs::write(&path, text).unwrap();

@@ -1,8 +1,9 @@
-//! Seeing from outside whether a run is ready, and asking it to end by HTTP.
+//! Probes from outside whether a run is ready, and requests its end by HTTP.
 //!
-//! Owns the probes that are under way, keyed by run, and the socket for notifications. Each is a task of its own on the
-//! main thread's runtime, so that a worker that does not answer costs only itself. Decides nothing: the core says what
-//! to look at and for how long, and hears what was found. What a run writes is watched elsewhere (`output::watch`).
+//! Owns the running probes, keyed by run, and the socket for notifications. Each probe is a task of its own
+//! on the main thread's runtime, so that a worker that does not answer costs only itself. Decides nothing:
+//! the core gives target and time, and receives the results. A run's output is watched elsewhere
+//! (`output::watch`).
 
 pub(crate) mod http;
 pub(crate) mod notify;
@@ -24,45 +25,47 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How long a worker may take to answer the request to end.
+/// Time limit of a worker's answer to the request to end.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
-/// What was found out.
+/// A result.
 pub(crate) enum Found {
     /// A probe is satisfied.
     Ready { key: RunKey, handshake: Handshake, ports: Vec<Port> },
-    /// A probe is not satisfied yet, and this is why.
+    /// A probe is not satisfied yet, for this reason.
     NotYet { key: RunKey, status: String },
-    /// The request to end was taken, or not.
+    /// The request to end was accepted, or not.
     StopAnswered { key: RunKey, taken: bool },
-    /// A process said something on the socket for notifications.
+    /// A process sent a notification.
     Notified { pid: i32, note: Note, status: Option<String> },
-    /// One look whether a run is well; why not.
+    /// One liveness probe has ended, with the reason of a failure.
     Looked { key: RunKey, failure: Option<String> },
 }
 
-/// Whether a run told its port alone, so that it may be at either address of the loopback interface.
+/// Returns whether a run reported its port alone, so that it may be at either address of the loopback
+/// interface.
 pub(crate) fn is_anywhere(handshake: &Handshake) -> bool {
     handshake.by_port && handshake.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with(ANYWHERE))
 }
 
-/// The endpoint of a run that told its port alone begins like this.
+/// Beginning of the endpoint of a run that reported its port alone.
 pub(crate) const ANYWHERE: &str = "http://localhost:";
 
-/// The tasks that look.
+/// The tasks of the probes.
 pub(crate) struct Readiness {
     found: Post<Found>,
     looks: sockets::Looks,
     probes: HashMap<RunKey, JoinHandle<()>>,
-    /// Those that listen for notifications: on the socket that is there, and on the one before it.
+    /// The tasks that listen for notifications: on the present socket, and on the one before it.
     listeners: VecDeque<JoinHandle<()>>,
 }
 
-/// A socket that somebody deleted is listened to until its successor is deleted too: who connected to it still may speak.
+/// A deleted socket is listened to until its successor is deleted too: processes that connected to it may
+/// still send.
 const LISTENERS: usize = 2;
 
 impl Readiness {
-    /// Probes nothing yet; what is found goes to `found`.
+    /// Creates it without probes; results go to `found`.
     pub(crate) fn new(found: Post<Found>, disks: Disks) -> Self {
         let looks = sockets::Looks::new(disks);
         Self { found, looks, probes: HashMap::new(), listeners: VecDeque::new() }
@@ -77,7 +80,7 @@ impl Readiness {
         Ok(())
     }
 
-    /// Looks at a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
+    /// Probes a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
     pub(crate) fn probe(&mut self, key: RunKey, target: Target, tree: Tree) {
         let task = probe::until_ready(key.clone(), target, tree, self.looks.clone(), self.found.clone());
         if let Some(old) = self.probes.insert(key, tokio::task::spawn_local(task)) {
@@ -85,7 +88,7 @@ impl Readiness {
         }
     }
 
-    /// Looks at a target once.
+    /// Probes a target once.
     pub(crate) fn look(&self, key: RunKey, target: Target, tree: Tree, limit: Duration) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
@@ -94,7 +97,8 @@ impl Readiness {
         });
     }
 
-    /// Finds out on which address of the loopback interface a run listens that told its port alone; it is ready already.
+    /// Finds the address of the loopback interface on which a run listens that reported its port alone; it is
+    /// ready already.
     pub(crate) fn locate(&self, key: RunKey, handshake: Handshake, tree: Tree) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
@@ -103,15 +107,15 @@ impl Readiness {
         });
     }
 
-    /// Looks no longer.
+    /// Ends a probe.
     pub(crate) fn end_probe(&mut self, key: &RunKey) {
         if let Some(task) = self.probes.remove(key) {
             task.abort();
         }
     }
 
-    /// Asks a run to end by an HTTP request, such as `POST /v1/shutdown`; where its tag is given, only if it is of its tree
-    /// who listens there.
+    /// Requests a run's end by an HTTP request, such as `POST /v1/shutdown`; with `of`, only if a process of
+    /// that tree listens there.
     pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String, of: Option<Tree>) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {

@@ -1,6 +1,8 @@
-//! The records of graphs on the disk (core `record`): read and written beside the graphs' locks, by whoever holds those.
+//! The records of graphs on the disk (core `record`): read and written beside the graphs' locks, by the
+//! holder of the lock.
 //!
-//! A record that is damaged is said and counts as none; what gob has not written is neither believed nor replaced.
+//! A damaged record is logged and counts as none; a file that gob has not written is neither believed nor
+//! replaced.
 
 use crate::beside::{Beside, NotUsed, is_missing};
 use gob_core::{Keep, MAX_RECORD_BYTES, New, Place, Record, Unfit};
@@ -14,14 +16,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-/// How each record begins.
+/// The beginning of each record.
 const BEGINS: &[u8] = b"{\"gob_record\":";
 
-/// What is kept of a graph while a run serves it.
+/// The record of a graph while a run serves it.
 #[derive(Debug)]
 pub(crate) struct Served {
     keep: Keep,
-    /// It has served, so that its end is to be remembered too.
+    /// It has served, so that its end is recorded too.
     has_served: AtomicBool,
 }
 
@@ -30,10 +32,10 @@ impl Served {
         Self { keep, has_served: AtomicBool::new(false) }
     }
 
-    /// Decides by what is known whether the run may begin.
+    /// Decides from the record whether the run may begin.
     ///
     /// # Errors
-    /// When what is known can't be read now.
+    /// When the record can't be read now.
     pub(crate) fn judge(&self) -> io::Result<Result<New, Unfit>> {
         let known = known(&self.keep.path)?;
         let (mut copy, mut elsewhere) = (None, None);
@@ -48,13 +50,13 @@ impl Served {
         self.keep.pointer.as_deref().map_or(Ok(None), known)
     }
 
-    /// Remembers that the run serves.
+    /// Records that the run serves.
     pub(crate) fn begin(&self) {
         self.has_served.store(true, Ordering::Relaxed);
         self.remember();
     }
 
-    /// Remembers that the run has ended, if it served.
+    /// Records that the run has ended, if it served.
     pub(crate) fn end(&self) {
         if self.has_served.load(Ordering::Relaxed) {
             self.remember();
@@ -62,12 +64,12 @@ impl Served {
     }
 
     fn remember(&self) {
-        // Where the root went with its record, the copy still says what was there.
+        // Where the root went with its record, the copy still tells of its data.
         let known =
             known(&self.keep.path).and_then(|known| known.map_or_else(|| self.copy(), |it| Ok(Some(it))));
         let known = match known {
             Ok(known) => known,
-            // What it says of data that was there must not be lost.
+            // Its report of lost data must not be lost.
             Err(e) => {
                 return tracing::warn!(path = %self.keep.path, error = %e, "a graph's record stays as it was");
             }
@@ -77,7 +79,7 @@ impl Served {
             held_data: is_held(&self.keep.record.data, known.as_ref()),
             ..self.keep.record.clone()
         };
-        // What would be lost with the machine's power is a time.
+        // A power cut would only lose a time.
         let is_news =
             known.is_none_or(|known| Record { last_used_at: record.last_used_at, ..known } != record);
         for path in [&self.keep.path].into_iter().chain(&self.keep.pointer) {
@@ -88,7 +90,8 @@ impl Served {
     }
 }
 
-/// Whether the graph holds data. What was there and is gone stays remembered, unless its program left the directory empty.
+/// Returns whether the graph holds data. Data that is gone stays remembered, unless its program left the
+/// directory empty.
 fn is_held(data: &Place, known: Option<&Record>) -> bool {
     let was_held = known.is_some_and(|known| known.held_data);
     match data {
@@ -97,7 +100,7 @@ fn is_held(data: &Place, known: Option<&Record>) -> bool {
     }
 }
 
-/// Whether there is data in a place; where that can't be seen, there may be.
+/// Returns whether there is data in a place; also true where that can't be seen.
 pub(crate) fn holds(place: &Place) -> bool {
     let is_full = |path: &str| match fs::symlink_metadata(path) {
         Ok(found) => !found.is_file() || found.len() > 0,
@@ -112,13 +115,13 @@ pub(crate) fn holds(place: &Place) -> bool {
     }
 }
 
-/// The root and the name of a file beside its graphs.
+/// Returns the root and the name of a file beside its graphs.
 pub(crate) fn split(path: &str) -> (&Path, &str) {
     let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
     (Path::new(dir).parent().unwrap_or(Path::new("/")), name)
 }
 
-/// Reads a record; `None` where there is none that can be used, which is said.
+/// Reads a record; `None`, with a log line, where there is none that can be used.
 pub(crate) fn read(path: &str) -> Option<Record> {
     match try_read(path) {
         Ok(read) => read,
@@ -129,7 +132,8 @@ pub(crate) fn read(path: &str) -> Option<Record> {
     }
 }
 
-/// As [`read`], but fails where the record may be good and can't be read now: what it says decides whether a run may begin.
+/// As [`read`], but fails where a possibly good record can't be read now: the record decides whether a run
+/// may begin.
 fn known(path: &str) -> io::Result<Option<Record>> {
     match try_read(path) {
         Err(e) if is_passing(&e) => Err(e),
@@ -138,7 +142,7 @@ fn known(path: &str) -> io::Result<Option<Record>> {
     }
 }
 
-/// Whether an error is one of the moment, and says nothing of the record.
+/// Returns whether an error is temporary, and tells nothing of the record.
 fn is_passing(error: &io::Error) -> bool {
     let not_used = error.get_ref().and_then(|inner| inner.downcast_ref::<NotUsed>());
     let errno = not_used.map(NotUsed::errno).or_else(|| error.raw_os_error().map(Errno::from_raw));
@@ -192,7 +196,7 @@ fn write(path: &str, record: &Record, sync: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses to replace what gob has not written.
+/// Refuses to replace a file that gob has not written.
 fn may_replace(beside: &Beside, name: &str) -> io::Result<()> {
     let file = match beside.file(name, OFlag::O_RDONLY) {
         Err(e) if e.is_missing() => return Ok(()),

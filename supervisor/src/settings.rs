@@ -1,6 +1,6 @@
-//! The configuration on its way in: its files read off the main thread, as far as they may be trusted, and parsed.
+//! Reads the configuration's files off the main thread, as far as they may be trusted, and parses them.
 //!
-//! What a new configuration means is the core's to say. A disk that hangs costs only the reading.
+//! The core decides what a new configuration means. A disk that hangs costs only the reading.
 
 use crate::conn::real_path;
 use crate::disks::{At, Disks};
@@ -10,10 +10,10 @@ use gob_host::config::Disk;
 use gob_protocol::config::{Config, Reading, gather};
 use std::path::{Path, PathBuf};
 
-/// Readings come one after the other.
+/// The lane of readings, which come one after the other.
 const LANE: &str = "configuration";
 
-/// Where the configuration is, and who is told what it says.
+/// The configuration's place, and the receiver of its readings.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     place: Option<Place>,
@@ -22,15 +22,15 @@ pub(crate) struct Settings {
     to_loop: Post<Read>,
 }
 
-/// Where `config.toml` is.
+/// The place of `config.toml`.
 #[derive(Debug, Clone)]
 struct Place {
     path: PathBuf,
-    /// `GOB_CONFIG` names it, so that it has to be there.
+    /// `GOB_CONFIG` names it, so that it must exist.
     is_needed: bool,
 }
 
-/// As the keeper resolved it; without one there is no file.
+/// Returns the place that the keeper resolved; without one there is no file.
 fn place() -> Option<Place> {
     let set = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = set("GOB_CONFIG").map(|path| Place { path, is_needed: true });
@@ -38,13 +38,14 @@ fn place() -> Option<Place> {
     named.or_else(|| usual().map(|path| Place { path, is_needed: false }))
 }
 
-/// The path of `config.toml`, whether there is one or not.
+/// Returns the path of `config.toml`, existing or not.
 pub(crate) fn path() -> Option<String> {
     place().map(|place| place.path.to_string_lossy().into_owned())
 }
 
 impl Settings {
-    /// The files that the environment names. The core asks for one reading at a time; it goes to `to_loop`.
+    /// Creates settings for the files that the environment names. The core requests one reading at a time; it
+    /// goes to `to_loop`.
     pub(crate) fn from_env(disks: Disks, to_loop: Post<Read>) -> Self {
         Self { place: place(), home: std::env::var("HOME").ok(), disks, to_loop }
     }
@@ -58,14 +59,14 @@ impl Settings {
         });
     }
 
-    /// Reads the files, and says in the log what came of it.
+    /// Reads the files, and logs the result.
     pub(crate) async fn read(&self) -> Read {
         let Some(place) = self.place.clone() else { return Read::default() };
         let (shown, home) = (place.path.display().to_string(), self.home.clone());
         let reading =
             self.disks.ask(LANE, vec![shown.clone()], move |at| read_files(&place, home.as_deref(), at));
         let reading = reading.await.unwrap_or_else(|silent| Reading::unread(&*shown, silent.to_string()));
-        // Of what is refused the log has all; what was in force before is for the core to know.
+        // The log has all problems of refused files; the core knows what was in force before.
         let (config, rejected) = reading.clone().settle(&Config::default());
         for path in config.files() {
             tracing::info!(

@@ -1,4 +1,4 @@
-//! Everything that talks to the kernel about processes, and the only place with `unsafe`. Decides nothing.
+//! All calls to the kernel about processes, and the only place with `unsafe`. Decides nothing.
 
 pub(crate) mod children;
 pub(crate) mod clock;

@@ -1,7 +1,7 @@
 //! The sources of the main loop's turns, and their order.
 //!
-//! Exits come first: a signal goes through no queue. Then deadlines, then the mailbox. Requests have turns of their own
-//! (`desk`), many of which fit between two of these.
+//! Exits come first: a signal goes through no queue. Then deadlines, then the mailbox. Requests have turns of
+//! their own (`desk`), many of which fit between two of these.
 
 use crate::desk::Desk;
 use crate::mailbox::Happened;
@@ -11,14 +11,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Sleep;
 
-/// What a turn of the loop is about.
+/// The subject of a turn of the loop.
 pub(crate) enum Turn {
     Signal(Signalled),
     Deadline,
     Happened(Happened),
 }
 
-/// Everything that the loop waits for.
+/// All sources that the loop waits for.
 pub(crate) struct Sources {
     signals: Signals,
     mailbox: Receiver<Happened>,
@@ -31,10 +31,10 @@ impl Sources {
         Self { signals, mailbox, reaped: false }
     }
 
-    /// Waits for the next turn; `None` when a request had one and the next deadline may be another one.
+    /// Waits for the next turn; `None` after a request's turn, since the next deadline may have changed.
     pub(crate) async fn next(&mut self, desk: &Desk, mut deadline: Pin<&mut Sleep>) -> Option<Turn> {
         let more = desk.look(|shell| shell.has_more_children());
-        // A worker whose children end without end must not be the only one that has turns.
+        // A worker whose children end without pause must not take all turns.
         if std::mem::take(&mut self.reaped) && (more || self.signals.child_ended().await) {
             tokio::task::yield_now().await;
             tokio::select! {
@@ -66,7 +66,7 @@ impl Sources {
     }
 }
 
-/// Somebody else's turn changed what the loop waits for; or did not come to its end.
+/// Another task's turn changed what the loop waits for, or panicked.
 fn go_on(broken: bool) -> Option<Turn> {
     if broken {
         std::panic::resume_unwind(Box::new("a turn panicked"));
@@ -74,13 +74,13 @@ fn go_on(broken: bool) -> Option<Turn> {
     None
 }
 
-/// A signal that means something to the supervisor.
+/// A signal with a meaning for the supervisor.
 pub(crate) enum Signalled {
     /// A child ended.
     Child,
-    /// Somebody wants the supervisor to end.
+    /// The supervisor must end.
     End,
-    /// The configuration is to be read again: there is no terminal to lose.
+    /// The configuration must be read again: there is no terminal to lose.
     HangUp,
 }
 
@@ -98,7 +98,7 @@ struct Asked {
 }
 
 impl Signals {
-    /// Watches them from now on.
+    /// Registers for them.
     ///
     /// # Errors
     /// When the runtime can't.
@@ -122,7 +122,7 @@ impl Signals {
 }
 
 impl Asked {
-    /// Waits for the next one. Loses nothing when it is cancelled.
+    /// Waits for the next one. Cancel safe.
     async fn next(&mut self) -> Signalled {
         tokio::select! {
             biased;

@@ -1,36 +1,38 @@
-//! Which mount a path is on, as far as its text tells: no disk is asked, for that one may hang.
+//! The mount of a path, as far as its text tells: no disk is asked, since it may hang.
 
 use std::path::{Path, PathBuf};
 
-/// Where file systems are mounted.
+/// The mount points.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Vec<PathBuf>);
 
 impl Mounts {
-    /// Those of this process; none where they can't be read, and then all is one mount.
+    /// Reads the mount points of this process; none where they can't be read, so that all paths share one
+    /// mount.
     pub(super) fn read() -> Self {
         Self::parse(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
 
-    /// Reads what proc_pid_mountinfo(5) describes: the fifth field is where.
+    /// Parses the format of proc_pid_mountinfo(5): the fifth field is the mount point.
     pub(super) fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped).collect())
     }
 
-    /// A number for the mount that a path is on: that of the longest one, of equal ones the last, which hides the others.
+    /// Returns a number for the mount of a path: the longest mount point, of equal ones the last,
+    /// which hides the others.
     pub(super) fn of(&self, path: &str) -> usize {
         let above = self.0.iter().enumerate().filter(|(_, mount)| Path::new(path).starts_with(mount));
         above.max_by_key(|(at, mount)| (mount.as_os_str().len(), *at)).map_or(usize::MAX, |(at, _)| at)
     }
 }
 
-/// A mount in a directory, by the text of proc_pid_mountinfo(5).
+/// Returns a mount in a directory, by the text of proc_pid_mountinfo(5).
 pub(crate) fn mounted_below(text: &str, dir: &Path) -> Option<PathBuf> {
     let Mounts(mounts) = Mounts::parse(text);
     mounts.into_iter().find(|mount| mount.starts_with(dir))
 }
 
-/// Blanks, line ends and backslashes are written as three octal digits.
+/// Decodes blanks, line ends and backslashes, which are written as three octal digits.
 fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');
     let mut path = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Disks that hang, as far as threads can play them: work that waits until the test lets it go.
+//! Disks that hang, simulated by work that waits until the test releases it.
 
 use super::*;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -17,7 +17,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
-/// Work that says that it has begun and then hangs until its disk is there again.
+/// Work that reports its begin and then hangs until the test releases it.
 struct Hang {
     begun: Receiver<usize>,
     says: Sender<usize>,
@@ -66,7 +66,7 @@ fn the_result_comes_from_another_thread_and_a_panic_is_none() {
 }
 
 #[test]
-fn what_hangs_is_given_up_and_holds_up_nobody_but_its_own_lane() {
+fn hanging_work_is_given_up_and_delays_only_its_own_lane() {
     let (disks, hang) = (disks(), Hang::new());
     let begun = Instant::now();
     let (hung, quick, behind) = block_on(async {
@@ -84,7 +84,7 @@ fn what_hangs_is_given_up_and_holds_up_nobody_but_its_own_lane() {
     let why = hung.unwrap_err().to_string();
     assert!(why.starts_with("open /x/a: no answer for 3 s"), "{why}");
     assert!(behind.is_err(), "it would have gone beside what hangs");
-    // From now on that is known, and nobody waits to hear it.
+    // The hang is known now, so further work is refused at once.
     let begun = Instant::now();
     let why = block_on(disks.ask("a", at("/x/a"), |_| 4)).unwrap_err().to_string();
     assert!(why.starts_with("open /x/a: no answer for") && begun.elapsed() < PATIENCE, "{why}");
@@ -114,7 +114,7 @@ fn the_work_of_a_lane_is_done_in_order_beside_that_of_others() {
 }
 
 #[test]
-fn a_dead_mount_holds_so_many_threads_and_no_other_mount_waits_for_it() {
+fn a_dead_mount_holds_a_bounded_number_of_threads_and_delays_no_other_mount() {
     let (disks, hang) = (disks(), Hang::new());
     block_on(async {
         let place = |number: usize| format!("/dead/{number}");
@@ -145,7 +145,7 @@ fn a_dead_mount_holds_so_many_threads_and_no_other_mount_waits_for_it() {
             let why = hung.await.unwrap().unwrap_err().to_string();
             assert!(why.contains("/dead/"), "{why}");
         }
-        // By now everything there is refused, and at once; what is elsewhere is not.
+        // All work on that mount is refused at once by now; work elsewhere is not.
         let begun = Instant::now();
         let why = disks.ask("new", at("/dead/new"), |_| ()).await.unwrap_err().to_string();
         assert!(why.contains("no answer for") && begun.elapsed() < PATIENCE, "{why}");

@@ -1,4 +1,4 @@
-//! Workers that are alive without a lock file, found by their arguments among the processes of this user.
+//! Finds workers that live without a lock file, by the arguments of this user's processes.
 
 use crate::sys::tag::Life;
 use crate::sys::{fds, process, tag};
@@ -9,17 +9,17 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// So much of a process's arguments and environment is looked at.
+/// Limit of the arguments and environment that are read.
 const MAX_BYTES: u64 = 256 * 1024;
-/// So much of its arguments is shown.
+/// Limit of the arguments that are shown.
 const MAX_SHOWN: usize = 200;
-/// With this in its environment, Electron is Node.
+/// Variable that makes Electron run as Node.
 const AS_NODE: &[u8] = b"ELECTRON_RUN_AS_NODE=";
 
-/// Every worker of the plan's graph that is not of this supervisor's life.
+/// Returns every worker of the plan's graph that is not of this supervisor's life.
 ///
 /// # Errors
-/// When there is no process table.
+/// When the process table can't be read.
 pub(super) fn orphans(plan: &ExaminePlan, life: Life) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -31,7 +31,7 @@ pub(super) fn orphans(plan: &ExaminePlan, life: Life) -> io::Result<Vec<Orphan>>
     Ok(found)
 }
 
-/// The process, where it is such a worker.
+/// Returns the process, if it is such a worker.
 pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan> {
     let ours = fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == fds::uid());
     if !ours || tag::of(pid).is_some_and(|tag| life.has(tag)) {
@@ -46,11 +46,11 @@ pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan>
     };
     let is_worker = known.is_worker(&args, false, real_path)
         || (known.is_worker(&args, true, real_path) && runs_as_node(pid));
-    // Its number may have been given to another process while it was looked at.
+    // The pid may have been given to another process during the examination.
     (is_worker && process::stat(pid).ok()??.id == id).then(|| Orphan { id, command: shown(&args) })
 }
 
-/// The arguments of a process; none when it is gone, or dead.
+/// Returns the arguments of a process; none when it is gone, or dead.
 pub(super) fn arguments(pid: i32) -> Vec<String> {
     let bytes = read_some(&process::memory_of(pid).join("cmdline")).unwrap_or_default();
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
@@ -85,7 +85,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     #[test]
-    fn a_process_of_this_user_by_its_arguments() {
+    fn an_orphan_is_found_by_its_arguments() {
         let root = fs::canonicalize(std::env::temp_dir()).unwrap();
         let root_dir = root.to_str().unwrap().to_owned();
         // The decoy has all the words, behind another program.

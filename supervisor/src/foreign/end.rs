@@ -1,5 +1,5 @@
-//! Ending workers that gob did not start, where their kind says `orphans = "end"` (ARCHITECTURE, rule 3): each through a
-//! handle that was opened before user, arguments and start time were looked at again.
+//! Ends workers that gob did not start, where their kind says `orphans = "end"` (ARCHITECTURE, rule 3): each
+//! through a handle that was opened before user, arguments and start time were checked again.
 
 use super::examine::Looker;
 use super::{Sighting, arguments};
@@ -11,12 +11,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// From SIGTERM until SIGKILL.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
-/// From SIGKILL until it is given up.
+/// Time from SIGKILL until it gives up.
 const LAST: Duration = Duration::from_secs(3);
 
-/// Ends them all, and says who holds the graph then.
+/// Ends all of them, and examines who holds the graph then.
 pub(super) async fn end(looker: &Looker, orphans: Vec<Orphan>, plan: Box<ExaminePlan>) -> Sighting {
     let (of, life) = (plan.clone(), looker.life());
     let taken = match looker.look(&plan.graph, PROCESSES, move || take_hold(orphans, &of, life)).await {
@@ -33,13 +33,13 @@ pub(super) async fn end(looker: &Looker, orphans: Vec<Orphan>, plan: Box<Examine
     }
     let sighting = looker.examine(&plan).await;
     match sighting.found {
-        // Somebody starts them anew; ending them for ever would be a fight.
+        // Another program starts them anew; ending them for ever would be a fight.
         Examined::Orphans(again) => Examined::Survived(again).into(),
         Examined::Nobody | Examined::Held(_) | Examined::Survived(_) | Examined::Unclear(_) => sighting,
     }
 }
 
-/// Handles on those that still are what they were.
+/// Opens handles on those that still are the same process.
 fn take_hold(orphans: Vec<Orphan>, plan: &ExaminePlan, life: Life) -> Vec<(Orphan, OwnedFd)> {
     let hold = |orphan: Orphan| {
         let handle = process::pidfd_open(orphan.id.pid).ok()?;
@@ -49,7 +49,7 @@ fn take_hold(orphans: Vec<Orphan>, plan: &ExaminePlan, life: Life) -> Vec<(Orpha
     orphans.into_iter().filter_map(hold).collect()
 }
 
-/// Sends a signal to all of them, and waits; answers whom it did not end in time.
+/// Sends a signal to all of them, and waits; returns those that have not ended in time.
 async fn signal(all: Vec<(Orphan, OwnedFd)>, signal: i32, limit: Duration) -> Vec<(Orphan, OwnedFd)> {
     for (orphan, handle) in &all {
         if let Err(error) = process::send(handle, signal) {
@@ -60,7 +60,7 @@ async fn signal(all: Vec<(Orphan, OwnedFd)>, signal: i32, limit: Duration) -> Ve
     let mut left = Vec::new();
     for (orphan, handle) in all {
         let gone = matches!(timeout_at(deadline, process::ended(&handle)).await, Ok(Ok(())));
-        // One that has ended and that its parent does not reap is dead too.
+        // A zombie that its parent does not reap is dead too.
         if !gone
             && process::stat(orphan.id.pid).map_or(true, |now| now.is_some_and(|now| now.id == orphan.id))
         {

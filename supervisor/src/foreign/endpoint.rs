@@ -1,4 +1,5 @@
-//! Where a holder is reached: the port on which it listens and answers as itself (FIELD: a lock file tells no port).
+//! Finds a holder's endpoint: the port on which it listens and answers as itself (FIELD: a lock file names no
+//! port).
 
 use super::examine::Looker;
 use crate::disks::PROCESSES;
@@ -10,14 +11,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// A holder that has just taken its lock may need so long until it listens.
+/// Time that a holder may need from taking its lock to listening.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How long one of its ports may take to answer.
+/// Time limit of an answer on one port.
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// First and longest time between two looks.
+/// First and longest time between two attempts.
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
-/// The endpoint of a holder that answers there to a GET of `path` with its own pid and graph.
+/// Returns the endpoint of a holder that answers there to a GET of `path` with its own pid and graph.
 pub(super) async fn of(looker: &Looker, holder: ProcessId, graph: &str, path: &str) -> Option<String> {
     let deadline = Instant::now() + LIMIT;
     let (mut between, longest) = BETWEEN;

@@ -1,4 +1,5 @@
-//! One examination: who holds a graph, by the lock file or, where there is none, by the arguments of processes.
+//! One examination: finds the holder of a graph, by the lock file or, where there is none, by the arguments
+//! of processes.
 
 use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
@@ -13,31 +14,31 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// A lock file that can't be understood is being written, until it has not changed for so long (FAULTS).
+/// A malformed lock file counts as being written until it has not changed for this long (FAULTS).
 const SETTLED: Duration = Duration::from_secs(1);
-/// Time between looks at one that is being written.
+/// Time between two reads of a lock file that is being written.
 const BETWEEN: Duration = Duration::from_millis(50);
-/// Longest that a lock file may go on changing.
+/// Time limit for a lock file that goes on changing.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks, off the main thread.
+/// Examines off the main thread.
 #[derive(Debug, Clone)]
 pub(super) struct Looker {
     life: Life,
     disks: Disks,
 }
 
-/// What one look has shown.
+/// The result of one pass.
 enum Seen {
     /// A living process holds the lock.
     Live { lock: Lock, start_time: u64, handle: Option<OwnedFd> },
-    /// There is a lock file that says nothing, and why.
+    /// The lock file is malformed, for this reason.
     Mute(LockFile, String),
-    /// The lock was a dead process's, and is gone or another one by now.
+    /// The lock was a dead process's, and is gone or replaced by now.
     Changed,
-    /// There is no lock file. Workers that are alive all the same.
+    /// No lock file exists. These workers live all the same.
     Unlocked(Vec<Orphan>),
-    /// It can't be told.
+    /// The holder can't be told.
     Unclear(String),
 }
 
@@ -50,7 +51,7 @@ impl Looker {
         self.life
     }
 
-    /// Looks at a place off the main thread, for this graph or process.
+    /// Does work at a place off the main thread, for this graph or process.
     ///
     /// # Errors
     /// When it does not answer.
@@ -68,7 +69,7 @@ impl Looker {
         looked.await
     }
 
-    /// Looks until it is clear who holds the graph, or that this can't be told.
+    /// Examines until the holder is known, or known to be unknowable.
     pub(super) async fn examine(&self, plan: &ExaminePlan) -> Sighting {
         let deadline = Instant::now() + LIMIT;
         let mut mute: Option<(LockFile, Instant)> = None;
@@ -137,7 +138,7 @@ fn look(plan: &ExaminePlan, life: Life) -> Seen {
         Ok(lock) => lock,
         Err(why) => return Seen::Mute(file, why),
     };
-    // The handle first: whoever is found alive after it is the one that it means.
+    // The handle comes first: a process that is found alive after it is the one that it means.
     let handle = process::pidfd_open(lock.pid).ok();
     match process::liveness(lock.pid) {
         Liveness::Alive { start_time } => Seen::Live { lock, start_time, handle },
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_says_nothing_is_unclear_only_after_it_has_settled() {
+    fn a_malformed_lock_is_unclear_only_after_it_has_settled() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let path = std::env::temp_dir().join(format!("gob-examine-{}", std::process::id()));
         std::fs::write(&path, "{\"pid\":").unwrap();

@@ -1,5 +1,5 @@
-//! The lock file of a program that does not ask gob: read as far as it may be trusted, and taken away when its process is
-//! dead and it still is the file that was read.
+//! The lock file of a program that does not ask gob: read as far as it may be trusted, and removed when its
+//! process is dead and it still is the file that was read.
 
 use gob_protocol::foreign::MAX_LOCK_BYTES;
 use std::fs::{self, File, OpenOptions};
@@ -15,12 +15,12 @@ pub(super) struct LockFile {
     id: (u64, u64),
 }
 
-/// Reads it; `None` when it is not there.
+/// Reads the lock file; `None` when it is missing.
 ///
 /// # Errors
-/// When it can't be read, is no regular file, or is too long to be a lock file.
+/// When the file can't be read, is not a regular file, or is too long to be a lock file.
 pub(super) fn read(path: &Path) -> io::Result<Option<LockFile>> {
-    // A FIFO must not hold us up, and a symbolic link is not what such a program makes.
+    // A FIFO must not block us, and such a program makes no symbolic link.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
     let file = match opened {
         Ok(file) => file,
@@ -43,10 +43,10 @@ fn read_open(file: File) -> io::Result<LockFile> {
     Ok(LockFile { bytes, id: (meta.dev(), meta.ino()) })
 }
 
-/// Takes a dead process's lock file away; false when it is another one by now, which stays.
+/// Removes a dead process's lock file; false when another file is there by now, which stays.
 ///
-/// It is moved aside first and looked at again there, so that a lock that was made since the last look is put back
-/// instead of being deleted.
+/// The file is moved aside first and compared again there, so that a lock that was made since the last read
+/// is put back instead of being deleted.
 ///
 /// # Errors
 /// When the file system refuses.
@@ -69,7 +69,8 @@ pub(super) fn remove_stale(path: &Path, stale: &LockFile) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Puts a lock back that was not meant, unless there is a newer one: then it stays where it is, for people to see.
+/// Puts back a lock that was moved by mistake, unless there is a newer one: then it stays aside, for people
+/// to see.
 fn put_back(aside: &Path, path: &Path) -> io::Result<()> {
     fs::hard_link(aside, path)?;
     fs::remove_file(aside)
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// A directory of its own, gone at the end.
+    /// A directory of its own, removed at the end.
     struct Dir(PathBuf);
 
     impl Dir {
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_regular_file_of_a_sensible_length() {
+    fn only_a_regular_file_of_bounded_length_is_read() {
         let dir = Dir::new("read");
         let path = dir.0.join("lock");
         assert_eq!(read(&path).unwrap(), None);
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_stays() {
+    fn a_lock_file_that_changed_stays() {
         let dir = Dir::new("stale");
         let path = dir.0.join("lock");
         let write = |text: &str| {

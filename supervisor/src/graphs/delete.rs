@@ -1,7 +1,7 @@
 //! Deletes a graph: its directories, then its records, while its lock is held.
 //!
-//! Every step is taken from an open directory and follows no link. What is looked for first, links in the place of the
-//! directory and mounts in it, makes the deletion fail before anything is gone.
+//! Every step begins at an open directory and follows no link. Links in the place of the directory and mounts
+//! in it are searched for first, and make the deletion fail before anything is gone.
 
 use crate::claims::Claims;
 use crate::graph_lock::{HeldLock, NoLock};
@@ -17,10 +17,10 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// Directories lie so deep at most: each one that is open is a descriptor.
+/// Limit of nested directories: each open one is a descriptor.
 const MAX_DEPTH: usize = 64;
 
-/// Deletes it; what of its data stays elsewhere is told.
+/// Deletes the graph; returns data of it elsewhere, which stays.
 pub(crate) fn delete(plan: &DeletePlan, claims: &Claims) -> Result<Option<String>, NotDeleted> {
     let held = HeldLock::take(&plan.lock).map_err(|no_lock| match no_lock {
         NoLock::Held(holder) => NotDeleted::Held(holder),
@@ -46,7 +46,7 @@ pub(crate) fn delete(plan: &DeletePlan, claims: &Claims) -> Result<Option<String
     Ok(record::holds(data).then(|| data.dir().to_owned()))
 }
 
-/// Refuses what is not a directory of this user, or has something mounted in it.
+/// Refuses a path that is not a directory of this user, or that has a mount in it.
 fn may_go(base: &str, name: &str) -> Result<(), String> {
     let path = Path::new(base).join(name);
     let found = match fs::symlink_metadata(&path) {
@@ -83,7 +83,7 @@ fn remove(base: &str, name: &str) -> Result<(), String> {
     }
 }
 
-/// Empties a directory and removes it; one on another device is refused.
+/// Empties a directory and removes it; refuses one on another device.
 fn remove_dir(parent: &impl AsFd, name: &CStr, device: u64, depth: usize) -> Result<(), String> {
     let shown = || name.to_string_lossy().into_owned();
     let said = |errno: Errno| format!("{}: {errno}", shown());
@@ -114,7 +114,7 @@ fn remove_dir(parent: &impl AsFd, name: &CStr, device: u64, depth: usize) -> Res
     gone(unlinkat(parent.as_fd(), name, UnlinkatFlags::RemoveDir)).map_err(said)
 }
 
-/// What somebody else has removed is as good as removed.
+/// A file that another program has removed counts as removed.
 fn gone(removed: nix::Result<()>) -> nix::Result<()> {
     match removed {
         Err(Errno::ENOENT) => Ok(()),

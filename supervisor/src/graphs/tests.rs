@@ -73,7 +73,7 @@ fn a_graph_is_deleted_with_its_record_and_nothing_behind_a_link() {
 }
 
 #[test]
-fn what_a_kind_keeps_elsewhere_stays_and_is_told() {
+fn data_elsewhere_stays_and_is_named() {
     let dir = scratch("kept");
     let mut plan = plan(&dir);
     plan.lock.keep.record.data = Place::Dir(dir.join("outside").to_str().unwrap().to_owned());

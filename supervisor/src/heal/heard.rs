@@ -1,30 +1,30 @@
-//! What the kernel tells of gob's files and of workers' sockets, sorted.
+//! Sorts the kernel's reports on gob's files and on workers' sockets.
 //!
-//! A socket is lost when it is deleted, moved away, or when something from elsewhere takes its place. One that is published
-//! is renamed within the directory, from a name that is no socket's; what takes its place before that was read is taken for
-//! it, since the kernel makes one event of both, and is found by the worker's own look once a minute. What a worker does to its own socket at its end looks
-//! like a loss as well: which of them matter the core decides.
+//! A socket is lost when it is deleted, moved away, or replaced from another directory. A publication is a
+//! rename within the directory, from a name that is no socket's; a replacement before that was read is taken
+//! for it, since the kernel merges the two events, and is found by the worker's own check once a minute. A
+//! worker that removes its socket at its end looks like a loss as well: the core decides which losses matter.
 
 use gob_core::{Lost, SOCKET_SUFFIX};
 use std::collections::BTreeSet;
 
-/// Names that are kept one by one; when there are more, any socket may be gone.
+/// Limit of names that are kept; beyond it, any socket may be gone.
 const MAX_NAMES: usize = 1_024;
-/// Renames of which one half was heard; when there are more, the older ones are no renames within the directory.
+/// Limit of renames with one half heard; beyond it, the oldest count as losses.
 const MAX_RENAMES: usize = 64;
 /// Bytes of `struct inotify_event` before its name (inotify(7)).
 const HEADER: usize = 16;
 
-/// What was heard and not taken yet.
+/// Reports that were heard and not taken yet.
 #[derive(Debug)]
 pub(super) struct Heard {
     /// The watch of the directory of sockets.
     sockets: Option<i32>,
-    /// Something was done to gob's own files, or nobody knows to what.
+    /// gob's own files, or unknown ones, have changed.
     files: bool,
     names: BTreeSet<String>,
     any: bool,
-    /// Cookies of those that left a name that is no socket's.
+    /// Cookies of renames from a name that is no socket's.
     renames: BTreeSet<u32>,
 }
 
@@ -33,12 +33,12 @@ impl Heard {
         Self { sockets, files: false, names: BTreeSet::new(), any: false, renames: BTreeSet::new() }
     }
 
-    /// Takes whether something was done to gob's own files.
+    /// Takes whether gob's own files have changed.
     pub(super) fn take_files(&mut self) -> bool {
         std::mem::take(&mut self.files)
     }
 
-    /// Takes which sockets are lost, if any are.
+    /// Takes the lost sockets, if there are any.
     pub(super) fn take_lost(&mut self) -> Option<Lost> {
         let names = std::mem::take(&mut self.names);
         match std::mem::take(&mut self.any) {
@@ -47,7 +47,7 @@ impl Heard {
         }
     }
 
-    /// Adds what one read gave: whole events, one after the other.
+    /// Adds the result of one read: whole events, one after the other.
     pub(super) fn add(&mut self, mut events: &[u8]) {
         while let Some((header, rest)) = events.split_first_chunk::<HEADER>() {
             let field = |at: usize| {
@@ -58,7 +58,7 @@ impl Heard {
             let (name, rest) = rest.split_at(len);
             events = rest;
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(len);
-            // What is not UTF-8 is no socket's of a worker.
+            // A name that is not UTF-8 is no worker's socket.
             let name = String::from_utf8_lossy(name.get(..end).unwrap_or_default());
             self.event(field(0).cast_signed(), field(4), field(8), &name);
         }
@@ -93,7 +93,7 @@ mod tests {
     const SOCKETS: i32 = 7;
 
     fn event(watch: i32, mask: u32, cookie: u32, name: &str) -> Vec<u8> {
-        // The kernel fills names up with zeros.
+        // The kernel pads names with zeros.
         let len = if name.is_empty() { 0 } else { (name.len() / HEADER + 1) * HEADER };
         let mut bytes = watch.to_ne_bytes().to_vec();
         for field in [mask, cookie, len as u32] {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_by_name_and_everything_else_as_files() {
+    fn sockets_are_reported_by_name_and_the_rest_as_files() {
         let deleted = |name| event(SOCKETS, libc::IN_DELETE, 0, name);
         assert_eq!(
             heard(&[deleted("a.sock"), deleted("b.sock"), deleted("a.sock")]).1,
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_is_not_lost_and_what_is_replaced_is() {
+    fn a_published_socket_is_not_lost_and_a_replaced_one_is() {
         let from = |cookie, name| event(SOCKETS, libc::IN_MOVED_FROM, cookie, name);
         let to = |cookie, name| event(SOCKETS, libc::IN_MOVED_TO, cookie, name);
         assert_eq!(heard(&[from(1, ".gob-1"), to(1, "a.sock")]), (false, None));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded() {
+    fn names_and_renames_are_bounded() {
         let mut heard = Heard::new(Some(SOCKETS));
         for n in 0..=u32::try_from(MAX_NAMES).unwrap() {
             heard.add(&event(SOCKETS, libc::IN_DELETE, 0, &format!("{n}.sock")));

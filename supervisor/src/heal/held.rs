@@ -1,7 +1,7 @@
-//! A lock that is held on what a path names: `gobd.lock`, or the runtime directory itself.
+//! A lock on the file at a path: `gobd.lock`, or the runtime directory itself.
 //!
-//! What was locked first came from the keeper and stays locked by it whatever happens here, so it is kept as well: who
-//! moves it away and back again must find it ours.
+//! The first locked file came from the keeper and stays locked by it in any case, so it is kept as well: if a
+//! program moves it away and back again, it must find it ours.
 
 use crate::files::Identity;
 use std::fs::{File, TryLockError};
@@ -9,26 +9,26 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How often a path may come to name something else between its opening and its locking.
+/// Replacements of a path between open and flock before it gives up.
 const TRIES: usize = 10;
 
-/// What is locked: the keeper's, and what took its place.
+/// The locked files: the keeper's, and its replacement.
 #[derive(Debug)]
 pub(super) struct Held {
     inherited: Arc<File>,
     taken: Option<Arc<File>>,
 }
 
-/// Why a lock could not be taken.
+/// The reason why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Lost {
-    /// Somebody has it.
+    /// Another process has it.
     #[error("another process holds it")]
     Rival,
-    /// It is replaced again and again.
+    /// The file is replaced again and again.
     #[error("somebody replaces it again and again")]
     Replaced,
-    /// It could not be opened, made or locked.
+    /// The file could not be opened, made or locked.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -38,14 +38,14 @@ impl Held {
         Self { inherited, taken: None }
     }
 
-    /// What is locked, if the path names it.
+    /// Returns the locked file, if the path names it.
     pub(super) fn at(&self, path: &Path) -> Option<&Arc<File>> {
         let there = Identity::at(path).ok()?;
         let held = self.taken.iter().chain([&self.inherited]);
         held.into_iter().find(|file| Identity::of_file(file).is_ok_and(|held| held == there))
     }
 
-    /// Locks what `open` opens, once the path names it.
+    /// Locks the file that `open` opens, once the path names it.
     pub(super) fn take(
         &mut self,
         path: &Path,
@@ -75,8 +75,8 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_is_moved_away_and_back_is_ours_and_what_a_rival_has_is_not() {
-        if !alone("heal::held::tests::what_is_moved_away_and_back_is_ours_and_what_a_rival_has_is_not") {
+    fn a_file_moved_away_and_back_is_ours_and_a_rivals_is_not() {
+        if !alone("heal::held::tests::a_file_moved_away_and_back_is_ours_and_a_rivals_is_not") {
             return;
         }
         let dir = std::env::temp_dir().join(format!("gob-held-{}", std::process::id()));

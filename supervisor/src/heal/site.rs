@@ -1,7 +1,7 @@
-//! What has to be there while the supervisor lives, and how each piece is made again.
+//! The files that must exist while the supervisor lives, and how each is made again.
 //!
-//! Owns the locks and knows which files are the supervisor's own. All of it waits for the disk, so none of it runs on
-//! the main thread; the new pieces are handed to whoever uses them as [`Mended`].
+//! Owns the locks and knows which files are the supervisor's own. All of it waits for the disk, so none of it
+//! runs on the main thread; the new pieces are handed over as [`Mended`].
 
 use super::held::{Held, Lost};
 use super::watch;
@@ -17,40 +17,40 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How often one look may find something to do: whoever deletes faster than this is waited out.
+/// Rounds of one check: a program that deletes faster than this is waited out.
 const ROUNDS: usize = 3;
 
-/// What is there and ours.
+/// The existing files of this supervisor.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(super) paths: Paths,
-    /// What the lock file says.
+    /// The content of the lock file.
     pub(super) lock_line: String,
-    /// What the pid file says.
+    /// The content of the pid file.
     pub(super) pid_line: String,
     pub(super) lock: Held,
     pub(super) runtime: Held,
-    /// The socket, unless nobody listens on it.
+    /// The socket, unless it has no listener.
     pub(super) socket: Option<Identity>,
     pub(super) notify: Identity,
     /// Standard error is the supervisor's own log.
     pub(super) has_log: bool,
-    /// The directory of logs, if it was there.
+    /// The directory of logs, if it existed.
     pub(super) logs: Option<Identity>,
-    /// The directory of the sockets that workers are given, if it was there.
+    /// The directory of workers' sockets, if it existed.
     pub(super) sockets: Option<Identity>,
 }
 
-/// What was made again.
+/// The files that were made again.
 #[derive(Debug, Default)]
 pub(crate) struct Mended {
-    /// In words, for the log.
+    /// Their names in words, for the log.
     pub(crate) what: Vec<&'static str>,
-    /// What could not be made again, and why.
+    /// The files that could not be made again, with the reasons.
     pub(crate) trouble: Vec<String>,
     /// The lock file that is locked now.
     pub(crate) lock: Option<Arc<File>>,
-    /// The runtime directory as it is now.
+    /// The present runtime directory.
     pub(crate) runtime: Option<Arc<File>>,
     /// The published socket.
     pub(crate) listener: Option<UnixListener>,
@@ -71,7 +71,7 @@ impl Mended {
         }
     }
 
-    /// Adds what was made after it. What could not be made before may be there now.
+    /// Adds the result of a later round. A file that could not be made before may exist now.
     fn then(&mut self, later: Self) {
         self.what.extend(later.what);
         self.trouble = later.trouble;
@@ -85,7 +85,8 @@ impl Mended {
 }
 
 impl Site {
-    /// Makes again what is missing. With a new watch where the old one, if any, may be on files that are gone.
+    /// Makes missing files again. Returns a new watch where the old one, if any, may be on files that are
+    /// gone.
     pub(super) fn look(&mut self, is_watched: bool) -> (Mended, Option<io::Result<watch::New>>) {
         let mut mended = self.mend();
         if is_watched && mended.what.is_empty() {
@@ -93,7 +94,7 @@ impl Site {
         }
         let mut watch = self.watch();
         for _ in 1..ROUNDS {
-            // What happened before the watch was there is seen now.
+            // Losses before the watch was set up are seen now.
             let later = self.mend();
             let is_quiet = later.what.is_empty();
             mended.then(later);
@@ -135,8 +136,8 @@ impl Site {
         gob_core::notify_socket(&self.paths.runtime_dir).into()
     }
 
-    /// The lock comes first, and the sockets whether or not it could be had: a rival that took it meanwhile lets go of
-    /// it again when it finds that somebody answers.
+    /// The lock comes first, and the sockets follow even without it: a rival that took the lock meanwhile
+    /// releases it again when the socket answers.
     fn mend(&mut self) -> Mended {
         let mut mended = Mended::default();
         match own_state(Path::new(&self.paths.state_dir)) {
@@ -167,7 +168,8 @@ impl Site {
             Ok(is_new) => mended.what.extend(is_new.then_some("the directory of logs")),
             Err(error) => mended.trouble.push(format!("{}: {error}", self.logs_path().display())),
         }
-        // Whoever took one of these may have taken single logs too, or is about to: no watch is on those.
+        // A program that removed one of these may have removed single logs too, or is about to: those have no
+        // watch.
         mended.logs = !mended.what.is_empty();
     }
 
@@ -185,7 +187,7 @@ impl Site {
         Ok(Some(lock))
     }
 
-    /// True when it is not the directory that the logs were in.
+    /// Makes the directory of logs; true when it is a new one.
     fn mend_logs(&mut self) -> io::Result<bool> {
         let path = self.logs_path();
         files::make_private_dirs(&path)?;
@@ -194,7 +196,7 @@ impl Site {
         Ok(was.is_some_and(|was| was != there))
     }
 
-    /// True when it is not the directory that the sockets were in.
+    /// Makes the directory of sockets; true when it is a new one.
     fn mend_sockets(&mut self) -> io::Result<bool> {
         let path = self.sockets_path();
         files::make_private_dirs(&path)?;
@@ -238,7 +240,7 @@ impl Site {
             mended.runtime = Some(Arc::clone(&dir));
             return Ok(dir);
         };
-        // Clients don't enter one that others may enter, and it is ours: nobody else made it.
+        // Clients don't enter a directory that others may enter. This one is ours, so its mode is put right.
         let mode = dir.metadata()?.permissions().mode() & 0o7777;
         if mode != 0o700 {
             fchmod(&*dir, Mode::S_IRWXU).map_err(io::Error::from)?;
@@ -276,9 +278,9 @@ impl Site {
 
     fn mend_pid(&self, dir: &File) -> io::Result<bool> {
         let path = files::below(dir, files::PID_FILE);
-        // Whatever else stands there is not read.
+        // Any other kind of file in its place is not read.
         let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() < 64);
-        // That it can't be read is no reason to write it.
+        // A file that can't be read is no reason to write it.
         if is_file && fs::read(&path)? == self.pid_line.as_bytes() {
             return Ok(false);
         }
@@ -286,13 +288,14 @@ impl Site {
     }
 }
 
-/// Whether the supervisor's own log is standard error; it may be a terminal, or somebody else's file.
+/// Returns whether standard error is the supervisor's own log; it may be a terminal, or another program's
+/// file.
 pub(super) fn is_logged_to(log: &Path) -> bool {
     let own = fstat(io::stderr()).map(|own| (own.st_dev, own.st_ino));
     fs::symlink_metadata(log).is_ok_and(|log| own == Ok((log.dev(), log.ino())))
 }
 
-/// Begins the supervisor's log anew where it is not what standard error is; true when it did.
+/// Begins the supervisor's log anew where standard error is another file; true when it did.
 fn reopen_log(log: &Path) -> io::Result<bool> {
     if is_logged_to(log) {
         return Ok(false);

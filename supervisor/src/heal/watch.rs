@@ -1,12 +1,14 @@
-//! Hears that something was done to gob's own files, and to the sockets that workers were given.
+//! Watches gob's own files and the sockets of workers.
 //!
-//! Each file is watched by itself, not its directory: logs and temporary files come and go there all day, and none of that
-//! is to wake anybody. A link less is a change of attributes, so that a deletion is heard although the file is open. A
-//! runtime directory that is removed was emptied before, one that is moved says so itself, and so do those above it. The
-//! directory of logs and that of workers' sockets say nothing while what was in them is open, but the ones above them do, in
-//! which next to nothing is ever deleted. What slips through the once a minute look finds.
+//! Each file is watched by itself, not its directory: logs and temporary files come and go there all day, and
+//! none of that must cause a wake-up. A lost link is a change of attributes, so that a deletion is heard
+//! although the file is open. A runtime directory is emptied before it is removed; a move is reported by the
+//! directory itself, and by those above it. The directory of logs and that of workers' sockets report nothing
+//! while files in them are open, but the ones above them do, in which deletions are rare. The check once a
+//! minute finds the rest.
 //!
-//! Of workers' sockets their directory tells, by name (`heard`), so that one of them is no reason to look at everything.
+//! The directory of workers' sockets reports them by name (`heard`), so that the loss of one does not start a
+//! check of everything.
 
 use super::heard::Heard;
 use crate::sys::fds;
@@ -18,16 +20,16 @@ use std::path::Path;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What is watched.
+/// The watched paths.
 #[derive(Debug)]
 pub(super) struct Places<'a> {
     /// Files of gob's own.
     pub(super) files: [&'a Path; 4],
     /// Its directories.
     pub(super) dirs: [&'a Path; 3],
-    /// Those in which nothing but directories of gob's is ever deleted.
+    /// Directories in which only directories of gob's are ever deleted.
     pub(super) above: [&'a Path; 2],
-    /// The directory of the sockets that workers were given, directly below one of `dirs`.
+    /// The directory of workers' sockets, directly below one of `dirs`.
     pub(super) sockets: &'a Path,
 }
 
@@ -45,7 +47,7 @@ impl New {
             // One directory may lie below the other, and is then watched for both reasons.
             match inotify.add_watch(path, events | AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD)) {
                 Ok(watch) => Ok(Some(watch)),
-                // What is not there was told as trouble, and is looked for again soon.
+                // A missing path was reported as trouble, and is tried again soon.
                 Err(Errno::ENOENT | Errno::EACCES) => Ok(None),
                 Err(errno) => Err(io::Error::from(errno)),
             }
@@ -64,13 +66,14 @@ impl New {
         for above in places.above {
             add(above, AddWatchFlags::IN_DELETE)?;
         }
-        // Not its attributes: those of what is in it would be told too, and each worker that starts sets some.
+        // Attributes are left out: those of the files in it would be reported too, and each worker that
+        // starts sets some.
         let sockets = add(places.sockets, gone | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVE)?;
         Ok(Self { inotify: inotify.into(), sockets: sockets.map(WatchDescriptor::as_raw) })
     }
 }
 
-/// The same for the runtime to wait on.
+/// A watch that the runtime waits on.
 #[derive(Debug)]
 pub(super) struct Watch {
     inotify: AsyncFd<OwnedFd>,
@@ -82,20 +85,20 @@ impl Watch {
         Ok(Self { inotify: fds::awaited(new.inotify)?, heard: Heard::new(new.sockets) })
     }
 
-    /// Returns once there was something.
+    /// Returns once there was a change.
     pub(super) async fn changed(&self) -> io::Result<()> {
         self.inotify.readable().await.map(|mut ready| ready.retain_ready())
     }
 
-    /// Gives the descriptor out, which nobody waits on any more.
+    /// Returns the descriptor, which no task waits on any more.
     pub(super) fn into_inner(self) -> OwnedFd {
         self.inotify.into_inner()
     }
 
-    /// Hears all that there was: whoever looks now sees all of it.
+    /// Reads all reports: a check from now on sees everything that they are about.
     pub(super) fn hear(&mut self) -> &mut Heard {
         let mut events = [0; 4096];
-        // An error is an empty queue; anything else would show again as a change.
+        // An error is an empty queue; any other failure would show again as a change.
         while let Ok(len) = self
             .inotify
             .try_io(Interest::READABLE, |inotify| Ok(nix::unistd::read(inotify.as_fd(), &mut events)?))
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_comes_and_goes_is_heard_by_its_socket_alone() {
+    fn a_worker_that_comes_and_goes_changes_its_socket_alone() {
         let top = std::env::temp_dir().join(format!("gob-watch-{}", std::process::id()));
         let [run, state] = ["run", "state"].map(|name| top.join(name));
         let (sockets, logs, file) = (run.join("graphs"), state.join("logs"), run.join("file"));
@@ -147,7 +150,7 @@ mod tests {
             let heard = watch.hear();
             let lost = Lost::Files(["a.sock".to_owned()].into());
             assert_eq!((heard.take_files(), heard.take_lost()), (false, Some(lost)), "it goes");
-            // The socket is open still, so that its directory itself says nothing.
+            // The socket is still open, so that its directory itself reports nothing.
             fs::remove_dir(&sockets).unwrap();
             soon(&watch).await;
             assert!(watch.hear().take_files(), "the directory goes");

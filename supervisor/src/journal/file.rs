@@ -1,4 +1,5 @@
-//! The journal's file: appended to, or replaced as a whole by a rename, so that nobody ever reads one that is half written.
+//! The journal's file: appended to, or replaced as a whole by a rename, so that no reader ever sees half of
+//! it.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,24 +8,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// So much of an earlier journal is read; whatever wrote more was not us.
+/// Limit of an earlier journal that is read; a larger file is not gob's.
 const READ_BYTES: u64 = 4 << 20;
 
-/// The file, if there is one to be had.
+/// The file, if it could be opened.
 #[derive(Debug)]
 pub(super) struct JournalFile {
     path: PathBuf,
     pub(super) file: Option<File>,
-    /// What was written last may lack its end.
+    /// The last write may lack its end.
     is_torn: bool,
-    /// It is of this supervisor's life.
+    /// The file is of this supervisor's life.
     is_own: bool,
-    /// How often it could not be written.
+    /// The number of failed writes.
     failures: Arc<AtomicU64>,
 }
 
 impl JournalFile {
-    /// Opens what is there and reads it. Nothing is made: no journal says nothing.
+    /// Opens and reads an existing file. Makes none: a missing journal has no records.
     pub(super) fn open(path: PathBuf, failures: Arc<AtomicU64>) -> (Self, Vec<u8>) {
         let mut this = Self { path, file: None, is_torn: false, is_own: false, failures };
         match this.read() {
@@ -42,7 +43,7 @@ impl JournalFile {
     }
 
     fn read(&self) -> io::Result<(File, Vec<u8>)> {
-        // It may be anything by now.
+        // The path may be any kind of file by now.
         let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
         let file = OpenOptions::new().read(true).append(true).custom_flags(flags).open(&self.path)?;
         if !file.metadata()?.is_file() {
@@ -53,13 +54,13 @@ impl JournalFile {
         Ok((file, text))
     }
 
-    /// Adds to it.
+    /// Appends text.
     pub(super) fn append(&mut self, text: &[u8]) {
         let Some(mut file) = self.file.as_ref() else {
             self.failures.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        // What was cut off before must not spoil the next line.
+        // A truncated line must not spoil the next one.
         let begin: &[u8] = if self.is_torn { b"\n" } else { b"" };
         match file.write_all(&[begin, text].concat()) {
             Ok(()) => self.is_torn = false,
@@ -70,8 +71,8 @@ impl JournalFile {
         }
     }
 
-    /// Puts another one in its place. Where that can't be done, our own goes on as it is; without one of our own there is
-    /// none, rather than one that tells of another time: its last word may be that nothing is left.
+    /// Replaces the file. Where that fails, a file of this life goes on as it is; a file of an earlier life
+    /// is removed, since its last line may say that nothing is left.
     pub(super) fn replace(&mut self, text: &[u8]) {
         match self.write_anew(text) {
             Ok(file) => (self.file, self.is_torn, self.is_own) = (Some(file), false, true),
@@ -103,7 +104,7 @@ impl JournalFile {
         Ok(file)
     }
 
-    /// Whether the next supervisor will find it.
+    /// Returns whether the next supervisor will find it.
     pub(super) fn is_in_its_place(&self) -> bool {
         let identity = |found: Metadata| (found.dev(), found.ino());
         let there = fs::symlink_metadata(&self.path).map(identity).ok();

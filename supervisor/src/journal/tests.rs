@@ -1,4 +1,4 @@
-//! What the next supervisor reads, whatever became of this one.
+//! Tests of the journal that a next supervisor reads, after any end of this one.
 
 use super::*;
 use std::fs;
@@ -14,7 +14,7 @@ fn open(dir: &Path, boot_id: &str) -> (Journal, Past) {
     Journal::open(dir, boot_id, Disks::new())
 }
 
-/// Waits until all that was to be written is.
+/// Waits until all text is written.
 fn written(journal: &Journal) {
     let (done, is_done) = oneshot::channel();
     journal.disks.begin(JOURNAL, Vec::new(), |_| done.send(()).unwrap());
@@ -43,7 +43,7 @@ fn id(pid: i32) -> ProcessId {
 }
 
 #[test]
-fn the_next_one_reads_what_was_noted() {
+fn the_next_supervisor_reads_the_notes() {
     use std::os::unix::fs::PermissionsExt;
     let dir = scratch("noted");
     let (mut journal, past) = open(&dir, "b");
@@ -88,7 +88,7 @@ fn garbage_and_cut_off_lines_are_passed_over() {
 }
 
 #[test]
-fn it_does_not_grow_for_ever() {
+fn the_journal_is_shrunk_when_it_is_large() {
     let dir = scratch("large");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
@@ -107,7 +107,7 @@ fn it_does_not_grow_for_ever() {
 }
 
 #[test]
-fn a_full_disk_is_counted_and_what_is_written_anew_tells_all_of_it() {
+fn a_full_disk_is_counted_and_a_rewrite_has_all_lines() {
     let dir = scratch("full");
     let (mut journal, past) = open(&dir, "b");
     let failures = journal.failures();
@@ -128,7 +128,7 @@ fn a_full_disk_is_counted_and_what_is_written_anew_tells_all_of_it() {
 }
 
 #[test]
-fn what_is_no_file_is_left_alone() {
+fn a_link_in_the_journals_place_is_not_followed() {
     let dir = scratch("link");
     let target = dir.join("target");
     fs::write(&target, "precious").unwrap();
@@ -143,9 +143,9 @@ fn what_is_no_file_is_left_alone() {
 }
 
 #[test]
-fn nothing_but_the_last_word_means_that_nothing_is_left() {
+fn only_the_last_line_means_that_nothing_is_left() {
     let dir = scratch("ended");
-    // None was made yet, somebody emptied it, and one that its writer was killed over.
+    // No journal yet, an emptied one, and one whose writer was killed.
     let (mut journal, past) = open(&dir, "b");
     assert!(!past.ended_in_order && !open(&dir, "b").1.ended_in_order, "nobody has said so");
     fs::write(dir.join(JOURNAL), "").unwrap();
@@ -156,7 +156,7 @@ fn nothing_but_the_last_word_means_that_nothing_is_left() {
     assert!(past.ended_in_order);
     next.begin(instance("two"), Past::default());
     assert!(!open(&dir, "b").1.ended_in_order);
-    // It is never there half written: whoever has it open goes on reading what it was.
+    // A reader never sees half of it: an open file keeps its old content.
     let before = fs::File::open(dir.join(JOURNAL)).unwrap();
     let whole = fs::read(dir.join(JOURNAL)).unwrap();
     next.shrink([(&key(1), id(100), Tag(1))].into_iter());
@@ -167,18 +167,18 @@ fn nothing_but_the_last_word_means_that_nothing_is_left() {
 }
 
 #[test]
-fn one_that_cannot_begin_leaves_none_that_says_something_else() {
+fn a_journal_that_cannot_begin_leaves_no_older_one() {
     let dir = scratch("begin");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
     journal.end().blocking_recv().unwrap();
-    // In the way of the new one, as a full disk would be.
+    // A directory in the way of the new file has the effect of a full disk.
     fs::create_dir(dir.join("journal.new")).unwrap();
     let (mut next, past) = open(&dir, "b");
     assert!(past.ended_in_order);
     next.begin(instance("two"), Past::default());
     assert!(!open(&dir, "b").1.ended_in_order, "two lives, and nothing says what it leaves");
-    // One of our own is kept when it can't be replaced.
+    // A journal of our own is kept when it can't be replaced.
     fs::remove_dir(dir.join("journal.new")).unwrap();
     next.begin(instance("two"), Past::default());
     next.note(&key(1), id(100), Tag(1));
@@ -193,7 +193,7 @@ fn one_that_cannot_begin_leaves_none_that_says_something_else() {
 }
 
 #[test]
-fn earlier_ones_stay_told_until_nothing_is_left_of_them() {
+fn earlier_instances_are_kept_until_nothing_is_left_of_them() {
     let dir = scratch("past");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
@@ -217,7 +217,7 @@ fn earlier_ones_stay_told_until_nothing_is_left_of_them() {
 }
 
 #[test]
-fn a_disk_that_hangs_holds_up_nobody_and_keeps_so_much_waiting() {
+fn a_disk_that_hangs_blocks_no_caller_and_its_queue_is_bounded() {
     let dir = scratch("hung");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);

@@ -1,8 +1,8 @@
-//! What goes from the drain thread to the writer: bytes of many reads, back to back, and whose they are.
+//! A batch from the drain thread to the writer: bytes of many reads, back to back, with their runs.
 
 use super::index::Stream;
 
-/// Names an attached run between the two threads; never given twice.
+/// Names an attached run between the two threads; never used twice.
 pub(super) type RunId = u64;
 
 /// Bytes of one batch.
@@ -12,7 +12,7 @@ pub(super) const READ_BYTES: usize = 64 * 1024;
 /// Reads of one batch that could not be merged.
 const MAX_SEGMENTS: usize = 4096;
 
-/// Whose the next `len` bytes of a batch are, and when they were read.
+/// The run and the time of the next `len` bytes of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) run: RunId,
@@ -30,12 +30,12 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty one. Memory that was never written to takes no room.
+    /// Creates an empty batch. Memory that was never written to takes no room.
     pub(super) fn new() -> Self {
         Self { bytes: vec![0; BATCH_BYTES].into_boxed_slice(), used: 0, segments: Vec::new() }
     }
 
-    /// Room for one read, or `None` when the batch is full.
+    /// Returns room for one read, or `None` when the batch is full.
     pub(super) fn room(&mut self) -> Option<&mut [u8]> {
         if self.segments.len() >= MAX_SEGMENTS {
             return None;
@@ -43,7 +43,7 @@ impl Batch {
         self.bytes.get_mut(self.used..self.used + READ_BYTES)
     }
 
-    /// Counts in what was read into [`Batch::room`] and returns it.
+    /// Adds the bytes that were read into [`Batch::room`] and returns them.
     pub(super) fn push(&mut self, new: Segment) -> &[u8] {
         match self.segments.last_mut() {
             Some(last) if (last.run, last.stream, last.time) == (new.run, new.stream, new.time) => {
@@ -56,18 +56,18 @@ impl Batch {
         self.bytes.get(start..self.used).unwrap_or_default()
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether the batch is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.used == 0
     }
 
-    /// Makes it empty again.
+    /// Empties the batch.
     pub(super) fn clear(&mut self) {
         self.used = 0;
         self.segments.clear();
     }
 
-    /// Its segments in stretches of the same run and stream, each with its bytes.
+    /// Returns its segments in stretches of the same run and stream, each with its bytes.
     pub(super) fn stretches(&self) -> impl Iterator<Item = (&[Segment], &[u8])> {
         let mut rest = self.bytes.get(..self.used).unwrap_or_default();
         let same = |a: &Segment, b: &Segment| (a.run, a.stream) == (b.run, b.stream);

@@ -1,8 +1,8 @@
-//! What all logs together take on the disk, and whose turn it is to go.
+//! The size of all logs on the disk, and the order in which they are deleted.
 //!
-//! Owns the list of runs that have ended, oldest first, and bounds how many each worker has: files that hold little cost
-//! inodes, and each entry memory. Live runs count with what they report. What was there before this supervisor is taken in
-//! directory by directory while the writer has nothing else to do.
+//! Owns the list of runs that have ended, oldest first, and bounds how many each worker has: small files cost
+//! inodes, and each entry memory. Live runs count with the sizes that they report. The logs of earlier
+//! supervisors are taken in directory by directory while the writer is idle.
 
 use super::OutputConfig;
 use super::rotation::remove_run;
@@ -16,12 +16,12 @@ use std::time::UNIX_EPOCH;
 /// Files take whole blocks, and a run takes one for its inodes, so that a million empty runs are not free.
 const BLOCK: u64 = 4096;
 
-/// Runs beyond their number whose files go when another one ends: more than one, so that they become fewer.
+/// Surplus runs that are deleted when another one ends: more than one, so that they become fewer.
 pub(super) const SURPLUS_WITH_A_RUN: usize = 2;
-/// The same while there is nothing else to do, before it is looked for something.
+/// Surplus runs that an idle writer deletes before it checks its queue.
 const SURPLUS_AT_ONCE: usize = 64;
 
-/// What files of these sizes take on the disk.
+/// Returns the size of files on the disk.
 pub(super) fn disk_bytes(files: impl Iterator<Item = u64>) -> u64 {
     BLOCK + files.map(|size| size.next_multiple_of(BLOCK)).sum::<u64>()
 }
@@ -39,7 +39,7 @@ struct Ended {
 pub(super) struct Budget {
     log_dir: PathBuf,
     limit: u64,
-    /// How many ended runs of one worker keep their logs.
+    /// Ended runs of one worker that keep their logs.
     runs: usize,
     total: u64,
     ended: BTreeMap<Turn, Ended>,
@@ -51,12 +51,12 @@ pub(super) struct Budget {
     scan: Option<ReadDir>,
 }
 
-/// The time of a run's end in milliseconds, and its place in the order of being told.
+/// The end of a run in milliseconds, and its place in the order of reports.
 type Turn = (i64, u64);
 
 impl Budget {
     pub(super) fn new(config: &OutputConfig) -> Self {
-        // No directory, no logs; any other trouble shows again, and is told, when something is written.
+        // A missing directory has no logs; any other trouble shows again, and is logged, at the next write.
         let scan = std::fs::read_dir(&config.log_dir).ok();
         Self {
             log_dir: config.log_dir.clone(),
@@ -71,17 +71,17 @@ impl Budget {
         }
     }
 
-    /// A live run's files take `now` instead of `before`.
+    /// Replaces the size of a live run's files.
     pub(super) fn change(&mut self, before: u64, now: u64) {
         self.total = self.total.saturating_sub(before).saturating_add(now);
     }
 
-    /// Whether something has to go.
+    /// Returns whether logs must be deleted.
     pub(super) const fn is_exceeded(&self) -> bool {
         self.total > self.limit
     }
 
-    /// A run whose bytes are counted already has ended.
+    /// Adds a run that has ended, and whose bytes are counted already.
     pub(super) fn ended(&mut self, time: i64, worker: Rc<str>, run: u64, bytes: u64) {
         self.told += 1;
         let turn = (time, self.told);
@@ -95,7 +95,7 @@ impl Budget {
         self.ended.insert(turn, Ended { worker, run, bytes });
     }
 
-    /// A run that had ended goes on. It is counted anew by who goes on with it.
+    /// Removes an ended run that goes on. Its new log counts it anew.
     pub(super) fn revive(&mut self, worker: &str, run: u64) {
         let Some(runs) = self.of_worker.get_mut(worker) else { return };
         let turn = runs.remove(&run);
@@ -107,7 +107,7 @@ impl Budget {
         }
     }
 
-    /// A worker's files are gone.
+    /// Removes a worker whose files are gone.
     pub(super) fn forget(&mut self, worker: &str) {
         self.crowded.remove(worker);
         for turn in self.of_worker.remove(worker).into_iter().flat_map(BTreeMap::into_values) {
@@ -124,7 +124,7 @@ impl Budget {
         true
     }
 
-    /// Deletes the files of some runs of workers that have too many.
+    /// Deletes the files of some surplus runs.
     pub(super) fn drop_surplus(&mut self, at_most: usize) {
         for _ in 0..at_most {
             let Some(worker) = self.crowded.first().map(Rc::clone) else { return };
@@ -144,12 +144,12 @@ impl Budget {
         }
     }
 
-    /// Whether there is something to do once nothing else is: logs of earlier supervisors to be taken in, or runs to go.
+    /// Returns whether an idle writer has work: logs of earlier supervisors to take in, or surplus runs.
     pub(super) fn is_busy(&self) -> bool {
         self.scan.is_some() || !self.crowded.is_empty()
     }
 
-    /// Does some of it. Runs that are too many go before more are taken in.
+    /// Does some of that work. Surplus runs are deleted before more are taken in.
     pub(super) fn go_on(&mut self, is_live: impl Fn(&str, u64) -> bool) {
         if self.crowded.is_empty() {
             self.scan_next(is_live);
@@ -157,12 +157,12 @@ impl Budget {
         self.drop_surplus(SURPLUS_AT_ONCE);
     }
 
-    /// Whether logs of earlier supervisors are still to be taken in.
+    /// Returns whether logs of earlier supervisors remain to be taken in.
     pub(super) const fn is_scanning(&self) -> bool {
         self.scan.is_some()
     }
 
-    /// Takes in the runs of one more directory, but those that `is_live`.
+    /// Takes in the runs of one more directory, except those that `is_live`.
     fn scan_next(&mut self, is_live: impl Fn(&str, u64) -> bool) {
         let Some(entry) = self.scan.as_mut().and_then(Iterator::next) else {
             self.scan = None;
@@ -179,10 +179,10 @@ impl Budget {
     }
 }
 
-/// Runs of one worker: when they last wrote, and what they take.
+/// Runs of one worker: the time of the last write, and the size.
 type Runs = HashMap<u64, (i64, u64)>;
 
-/// The runs in a worker's directory.
+/// Returns the runs in a worker's directory.
 fn runs_in(worker: &DirEntry) -> Option<(Rc<str>, Runs)> {
     if !worker.file_type().is_ok_and(|kind| kind.is_dir()) {
         return None;

@@ -1,7 +1,8 @@
 //! The drain thread: reads pipes, in turns, into batches.
 //!
-//! Owns the attached runs. Everything it does is bounded: a turn, a run's backlog, the batches. It waits in the poller
-//! alone, and has a deadline there only while a pipe waits for the disk or a report for the main thread.
+//! Owns the attached runs. Everything is bounded: a turn, a run's backlog, the batches. It waits in the
+//! poller alone, and has a deadline there only while a pipe waits for the disk or a report for the main
+//! thread.
 
 mod lending;
 mod orders;
@@ -27,17 +28,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Reads of one pipe before the next one has its turn.
 const READS_PER_TURN: usize = 4;
-/// Pipes that may be big at a time: what a user's pipes may hold altogether is limited, and beyond that limit all of
-/// the user's new pipes are tiny.
+/// Limit of big pipes: the kernel bounds all pipes of a user, and beyond that bound all new pipes of the user
+/// are tiny.
 const BIG_PIPES: usize = 64;
 
-/// What a read of one pipe came to.
+/// The result of one read of a pipe.
 enum Step {
-    /// There may be more.
+    /// The pipe may have more.
     More,
-    /// It is empty, or it ended.
+    /// The pipe is empty, or has ended.
     Dry,
-    /// It has to wait for the disk.
+    /// The pipe must wait for the disk.
     Wait,
 }
 
@@ -52,15 +53,15 @@ pub(super) struct Drain {
     ready: VecDeque<Token>,
     /// Pipes that wait for the disk.
     waiting: Vec<Token>,
-    /// Runs whose unfinished lines are to be looked at.
+    /// Runs whose unfinished lines must be examined.
     unsettled: Vec<Token>,
     batch: Option<Batch>,
     stall: Stall,
     hung: bool,
-    /// Where bytes go that are dropped; made when first needed.
+    /// The buffer for bytes that are dropped; made when first needed.
     sink: Vec<u8>,
     big_pipes: usize,
-    /// Pipes that the writer has.
+    /// The number of pipes that the writer has.
     lent: usize,
     flushes: Vec<mpsc::SyncSender<()>>,
     next_id: RunId,
@@ -123,7 +124,7 @@ impl Drain {
             let was_hung = self.hung;
             self.hung = self.look_at_disk(Instant::now());
             if self.hung && !was_hung {
-                // What the writer can't get on with is read here, and dropped.
+                // Bytes that the stuck writer can't take are read here, and dropped.
                 self.read_lent();
             }
             self.ready.extend(self.waiting.drain(..));
@@ -139,7 +140,7 @@ impl Drain {
         }
     }
 
-    /// How long the poller may wait.
+    /// Returns the time limit of the poller's wait.
     fn limit(&mut self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
@@ -149,7 +150,7 @@ impl Drain {
         [self.stall.due(now), self.reports.due(), self.settling_due(now)].into_iter().flatten().min()
     }
 
-    /// Whether the disk hangs while somebody waits for it.
+    /// Returns whether the disk hangs while a pipe waits for it.
     fn look_at_disk(&mut self, now: Instant) -> bool {
         let waiting = !self.waiting.is_empty() || self.lent > 0;
         self.stall.look(self.exchange.progress(), waiting, now)
@@ -247,7 +248,7 @@ impl Drain {
         }
     }
 
-    /// A stream has ended; with it, perhaps, its run.
+    /// Ends a stream and, if it was the last one, its run.
     fn end(&mut self, token: Token) {
         let Some(run) = self.slots.run(token) else { return };
         if let Some(mut pipe) = run.pipes.get_mut(token.side()).and_then(Option::take) {
@@ -266,7 +267,7 @@ impl Drain {
         }
     }
 
-    /// Hands the batch to the writer; if it need not be now, only when the writer has nothing better to do.
+    /// Hands the batch to the writer; without `now` only if the writer is idle.
     fn send_batch(&mut self, now: bool) {
         if self.batch.as_ref().is_some_and(|batch| !batch.is_empty())
             && (now || !self.exchange.is_behind())
@@ -286,7 +287,7 @@ impl Drain {
     }
 }
 
-/// Milliseconds since the Unix epoch.
+/// Returns the milliseconds since the Unix epoch.
 pub(super) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)

@@ -1,6 +1,7 @@
-//! Between the two threads: jobs one way, used batches, pipes and endings the other.
+//! The exchange between the two threads: jobs one way, used batches, pipes and endings the other.
 //!
-//! Owns the queue, the spare batches and the counters. The one lock is held for a push or a pop, never over I/O.
+//! Owns the queue, the spare batches and the counters. The one lock is held for a push or a pop, never over
+//! I/O.
 
 use super::MAX_BATCHES;
 use super::batch::{Batch, RunId};
@@ -18,10 +19,10 @@ use std::time::Duration;
 
 /// Spare batches kept for the next flood.
 const SPARE_BATCHES: usize = 8;
-/// With this many jobs waiting the writer is behind, and a batch is better filled than sent.
+/// Jobs in the queue at which the writer is behind, so that filling a batch is better than sending it.
 const BEHIND: usize = 2;
 
-/// What the writer is to do, in this order.
+/// A job of the writer; jobs are done in order.
 #[derive(Debug)]
 pub(super) enum Job {
     Open { id: RunId, key: RunKey, tap: Arc<Tap> },
@@ -36,16 +37,16 @@ pub(super) enum Job {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bounded by [`MAX_BATCHES`] and, for the rest, by what the main thread ordered.
+    /// Bounded by [`MAX_BATCHES`] and, for the rest, by the main thread's orders.
     jobs: VecDeque<Job>,
     spare: Vec<Batch>,
-    /// How many batches there are, wherever they are.
+    /// The number of all batches.
     batches: usize,
     /// Loans given back.
     returned: Vec<Loan>,
     /// The writer sleeps.
     idle: bool,
-    /// The drain thread wants to hear when the writer has got further.
+    /// The drain thread waits for the writer's progress.
     hungry: bool,
 }
 
@@ -56,7 +57,7 @@ pub(super) struct Counters {
     pub(super) dropped: AtomicU64,
 }
 
-/// What both threads hold.
+/// The state that both threads share.
 #[derive(Debug)]
 pub(super) struct Exchange {
     state: Mutex<State>,
@@ -83,8 +84,8 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the drain thread: an empty batch, or `None` when there are as many as there may be; then it is woken once
-    /// one is free.
+    /// For the drain thread: returns an empty batch, or `None` at the limit of batches; the thread is then
+    /// woken once one is free.
     pub(super) fn empty_batch(&self) -> Option<Batch> {
         let mut state = self.state();
         if let Some(batch) = state.spare.pop() {
@@ -99,13 +100,13 @@ impl Exchange {
         Some(Batch::new())
     }
 
-    /// For the drain thread: whether a run has room for more, by its backlog; if not, it is woken once the writer has
-    /// got further.
+    /// For the drain thread: returns whether a run has room, by its backlog; if not, the thread is woken at
+    /// the writer's next progress.
     pub(super) fn has_room(&self, tap: &Tap, limit: usize) -> bool {
         if tap.backlog.load(Ordering::Acquire) < limit {
             return true;
         }
-        // Looked at again under the lock: the writer takes it after every change.
+        // Checked again under the lock: the writer takes it after every change.
         let mut state = self.state();
         state.hungry = true;
         tap.backlog.load(Ordering::Acquire) < limit
@@ -122,7 +123,7 @@ impl Exchange {
         }
     }
 
-    /// For the drain thread: whether the writer has enough to do for now; then it wakes the drain thread when it has
+    /// For the drain thread: returns whether the writer has enough work; the thread is then woken when it has
     /// less.
     pub(super) fn is_behind(&self) -> bool {
         let mut state = self.state();
@@ -131,17 +132,17 @@ impl Exchange {
         behind
     }
 
-    /// For the drain thread: the loans that were given back since.
+    /// For the drain thread: takes the loans that were given back.
     pub(super) fn take_returned(&self) -> Vec<Loan> {
         std::mem::take(&mut self.state().returned)
     }
 
-    /// How much the writer has done; the number itself means nothing.
+    /// Returns the writer's progress; the number itself has no meaning.
     pub(super) fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
 
-    /// For the writer: waits for the next job, or, where it has something else to do, looks for one.
+    /// For the writer: waits for the next job, or, without `wait`, takes one if there is one.
     pub(super) fn next_job(&self, wait: bool) -> Option<Job> {
         let mut state = self.state();
         loop {
@@ -160,12 +161,12 @@ impl Exchange {
         }
     }
 
-    /// For the writer: says that it got further.
+    /// For the writer: notes progress.
     pub(super) fn advance(&self) {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// For the writer: gives a batch back that is done with. The backlogs of its runs are lowered before.
+    /// For the writer: gives back a batch that is done. The backlogs of its runs are lowered before.
     pub(super) fn give_back(&self, mut batch: Batch) {
         batch.clear();
         let mut state = self.state();
@@ -186,8 +187,8 @@ impl Exchange {
         self.state().jobs.push_back(job);
     }
 
-    /// For the writer: waits for more in a pipe as long as there is no other job. False when there is one, or when
-    /// nothing came for `limit`.
+    /// For the writer: waits for more in a pipe as long as there is no other job. False when there is one, or
+    /// after `limit`.
     pub(super) fn linger(&self, pipe: &OwnedFd, limit: Duration) -> bool {
         let mut state = self.state();
         if !state.jobs.is_empty() {

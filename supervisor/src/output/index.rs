@@ -1,7 +1,7 @@
 //! The writing side of a run's index, `<run>.idx`; its format is [`gob_protocol::logindex`]'s.
 //!
-//! Records are collected for one batch and written behind the bytes they tell of. A record that could not be written
-//! is lost, never half written: readers count on whole records.
+//! Records are collected for one batch and written after their bytes. A record that could not be written is
+//! lost, never half written: readers rely on whole records.
 
 pub(super) use gob_protocol::logindex::Stream;
 
@@ -12,9 +12,9 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// An index below this size is not worth a compaction, in bytes.
+/// An index below this size is not compacted, in bytes.
 const COMPACT_FROM: u64 = 64 * 1024;
-/// Records beyond this are written before the batch ends, in bytes.
+/// Size of records that are written before the batch ends, in bytes.
 const PENDING_BYTES: usize = 64 * 1024;
 
 /// One run's index.
@@ -30,12 +30,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The index's size, in bytes.
+    /// Returns the index's size, in bytes.
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Adds what was written of a stream. One record tells of what came in the same millisecond.
+    /// Adds written bytes of a stream. One record covers all bytes of the same millisecond.
     pub(super) fn push(&mut self, stream: Stream, time: i64, offset: u64, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         if let Some(last) = &mut self.last
@@ -50,7 +50,7 @@ impl Index {
         self.put(Record { time: Timestamp(time), stream, offset, len: Some(len) });
     }
 
-    /// Says that the current file of a stream starts here.
+    /// Notes that the current file of a stream starts here.
     pub(super) fn mark(&mut self, stream: Stream, time: i64, offset: u64) {
         self.put(Record { time: Timestamp(time), stream, offset, len: None });
     }
@@ -61,12 +61,12 @@ impl Index {
         }
     }
 
-    /// Whether so much waits that it should be written now.
+    /// Returns whether enough records wait to be written now.
     pub(super) fn is_full(&self) -> bool {
         self.pending.len() >= PENDING_BYTES
     }
 
-    /// Writes what was collected.
+    /// Writes the collected records.
     pub(super) fn flush(&mut self, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
         if let Some(last) = self.last.take() {
             self.pending.extend_from_slice(&last.to_bytes());
@@ -94,7 +94,7 @@ impl Index {
         written
     }
 
-    /// Opens it, and cuts off the half record that a crash may have left.
+    /// Opens the file, and cuts off half a record that a crash may have left.
     fn open(&mut self, path: &Path) -> io::Result<()> {
         let file = open(path)?;
         let len = file.metadata()?.len();
@@ -106,17 +106,17 @@ impl Index {
         Ok(())
     }
 
-    /// Whether the path still leads to all of it. One that was never written is nowhere.
+    /// Returns whether the path still leads to all of it. An index that was never written has no file.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         self.file.is_none() && self.size == 0 || leads_to(path, self.file.as_ref(), self.size)
     }
 
-    /// Gives the descriptor back; the next record opens the file again.
+    /// Closes the descriptor; the next record opens the file again.
     pub(super) fn close(&mut self) {
         self.file = None;
     }
 
-    /// Takes in an index that is there already, and tells where the current file of each stream starts.
+    /// Takes in an existing index, and returns the start of each stream's current file.
     pub(super) fn recover(&mut self, path: &Path) -> io::Result<[u64; 2]> {
         self.open(path)?;
         self.compacted = self.size;
@@ -131,10 +131,10 @@ impl Index {
         Ok(starts)
     }
 
-    /// Drops the records of what was rotated away, once that is worth it. `first` is where the oldest file of each
-    /// stream starts. What was collected must have been written before.
+    /// Drops the records of deleted files, once that is worth it. `first` is the start of each stream's
+    /// oldest file. Collected records must have been written before.
     ///
-    /// The file is replaced, so a reader that follows it has to look at its path again.
+    /// The file is replaced, so a reader that follows it must open its path again.
     pub(super) fn compact(&mut self, path: &Path, first: [u64; 2]) -> io::Result<()> {
         if self.size < COMPACT_FROM.max(self.compacted * 2) {
             return Ok(());
@@ -160,7 +160,7 @@ impl Index {
     }
 }
 
-/// All records of an index; damaged ones are skipped.
+/// Reads all records of an index; damaged ones are skipped.
 fn records(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Record>>> {
     let mut file = BufReader::new(File::open(path)?);
     let mut next = move || -> io::Result<Option<[u8; RECORD_BYTES]>> {

@@ -1,8 +1,8 @@
-//! A pipe that floods is lent to the writer, which then copies it straight into its file: read and written by one
-//! thread, the bytes never leave that processor's cache, and no thread waits for another one.
+//! A flooding pipe is lent to the writer, which then copies it straight into its file: read and written by
+//! one thread, the bytes never leave that processor's cache, and no thread waits for another one.
 //!
-//! Only one of the threads reads a pipe at a time, with one exception: when the disk hangs, the writer sits on what it
-//! has read, and the drain thread reads what comes after it, to drop it.
+//! Only one of the threads reads a pipe at a time, with one exception: when the disk hangs, the writer is
+//! stuck with its bytes, and the drain thread reads the following ones, to drop them.
 
 use super::batch::RunId;
 use super::index::Stream;
@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Loan {
     pub(super) run: RunId,
     pub(super) stream: Stream,
-    /// Where the drain thread has it; means nothing to the writer.
+    /// The drain thread's token; without meaning for the writer.
     pub(super) token: u64,
     pub(super) terms: Terms,
 }
 
-/// What lender and borrower share.
+/// The state that lender and borrower share.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     fd: Arc<OwnedFd>,
@@ -33,17 +33,17 @@ impl Terms {
         Self { fd: Arc::clone(fd), revoked: Arc::default() }
     }
 
-    /// Asks for the pipe back. What is being read now is the last.
+    /// Recalls the pipe. The read in progress is the last.
     pub(super) fn revoke(&self) {
         self.revoked.store(true, Ordering::Release);
     }
 
-    /// Whether it was asked for.
+    /// Returns whether it was recalled.
     pub(super) fn is_revoked(&self) -> bool {
         self.revoked.load(Ordering::Acquire)
     }
 
-    /// Whether these are the terms of the same loan.
+    /// Returns whether these are the terms of the same loan.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.revoked, &other.revoked)
     }

@@ -1,4 +1,5 @@
-//! A line of output that says that its worker is ready, or well (`readiness = { type = "log", pattern = … }`).
+//! A line of output as the sign of a worker's readiness or liveness (`readiness = { type = "log", pattern = …
+//! }`).
 
 use super::index::Stream;
 use super::watch::Watch;
@@ -9,28 +10,28 @@ use gob_protocol::kind::LogStream;
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
 use regex_lite::{Captures, Regex};
 
-/// Looks for lines that match, without the escape sequences that colour them. Lines over 64 KiB are not looked at.
+/// Matches lines, without the escape sequences that colour them. Lines over 64 KiB are passed over.
 pub(crate) struct Pattern {
     pattern: Regex,
     stream: Option<LogStream>,
     stdout: Framer,
     stderr: Framer,
-    /// Something came since the unfinished lines were last looked at.
+    /// Bytes came since the unfinished lines were last examined.
     unsettled: bool,
 }
 
 impl Pattern {
-    /// A pattern for lines of one stream, or of either.
+    /// Creates a pattern for lines of one stream, or of either.
     ///
     /// # Errors
-    /// What is wrong with the pattern.
+    /// The problem of the pattern.
     pub(crate) fn new(pattern: &str, stream: Option<LogStream>) -> Result<Self, String> {
         let pattern = Regex::new(pattern).map_err(|e| format!("compile pattern {pattern:?}: {e}"))?;
         let framer = || Framer::new(MAX_HANDSHAKE_BYTES);
         Ok(Self { pattern, stream, stdout: framer(), stderr: framer(), unsettled: false })
     }
 
-    /// Where the bytes of this stream go; nowhere when it is not looked at.
+    /// Returns the buffer of this stream; `None` when it is not watched.
     fn of(&mut self, stream: Stream) -> Option<(&Regex, &mut Framer)> {
         let (which, framer) = match stream {
             Stream::Stdout => (LogStream::Stdout, &mut self.stdout),
@@ -71,20 +72,20 @@ impl Watch for Pattern {
         let mut seen = false;
         framer.extend(bytes);
         while let Some(frame) = framer.next_frame() {
-            // One is enough; the others are only taken out.
+            // One match is enough; the other lines are only consumed.
             seen = seen || frame.is_ok_and(|line| pattern.is_match(&plain(line)));
         }
         seen
     }
 }
 
-/// A line as a person sees it.
+/// Returns a line as a person sees it.
 fn plain(line: &[u8]) -> String {
     let line = anstream::adapter::strip_bytes(line).into_vec();
     String::from_utf8(line).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
-/// What the captures named `json`, `url` or `port` say.
+/// Reads the captures named `json`, `url` or `port`.
 fn read(captures: &Captures<'_>) -> Result<Handshake, HandshakeError> {
     let named = |name| captures.name(name).map(|found| found.as_str());
     if let Some(json) = named("json") {
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_captured_is_bounded_and_has_no_control_characters() {
+    fn captures_are_bounded_and_have_no_control_characters() {
         let refused = |pattern: &str, line: String| {
             let mut watch = Pattern::new(pattern, None).unwrap();
             let said = watch.feed(Stream::Stdout, format!("{line}\n").as_bytes()).unwrap();

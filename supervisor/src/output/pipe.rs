@@ -9,17 +9,17 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// A pipe that floods is enlarged to this, in bytes.
+/// A flooding pipe is enlarged to this size, in bytes.
 const BIG_BYTES: usize = 256 << 10;
 
-/// What a read came to.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// So many bytes, and there may be more at once.
+    /// This many bytes, and there may be more at once.
     Some(usize),
-    /// So many bytes, and no more for now; the poller tells when there are.
+    /// This many bytes, and no more for now; the poller reports the next ones.
     Last(usize),
-    /// Nobody can write to it any more, and it is empty.
+    /// The pipe has no writer any more, and it is empty.
     End,
 }
 
@@ -33,16 +33,17 @@ pub(super) struct Pipe {
     armed: bool,
     /// It waits for its turn, or for room.
     pub(super) queued: bool,
-    /// The poller said that nobody can write to it any more; what is in it must be read until its end.
+    /// The poller reported that it has no writer any more; its bytes must be read to the end.
     pub(super) ended: bool,
     /// It was enlarged.
     pub(super) big: bool,
-    /// How much is to be read, or until it is empty, before somebody's question is answered.
+    /// Bytes to read, unless it is empty before, until a caller's question is answered.
     pub(super) owes: usize,
 }
 
 impl Pipe {
-    /// Takes a read end over. Not blocking: this is a property of this end alone, the worker's is as it was.
+    /// Takes a read end. It becomes non-blocking: this is a property of this end alone, the worker's stays as
+    /// it was.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         let flags = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?);
         fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
@@ -57,7 +58,7 @@ impl Pipe {
         })
     }
 
-    /// Has the poller watch it, and tell at once if there is something in it.
+    /// Registers it with the poller, which reports present data at once.
     pub(super) fn arm(&mut self, poller: &Poller, token: u64) -> io::Result<()> {
         if !self.armed {
             poller.add(&self.fd, token)?;
@@ -66,7 +67,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Has the poller watch it no longer.
+    /// Removes it from the poller.
     pub(super) fn disarm(&mut self, poller: &Poller) {
         if std::mem::take(&mut self.armed) {
             poller.remove(&self.fd);
@@ -82,7 +83,7 @@ impl Pipe {
     pub(super) fn read(&mut self, room: &mut [u8]) -> Read {
         let wanted = room.len();
         let got = match read(&self.fd, room) {
-            // A short read emptied it, and the next change is told; only its end, if it came before, is not.
+            // A short read emptied it, and the next change is reported; only an end that came before is not.
             Read::Some(count) if count < wanted && !self.ended => Read::Last(count),
             got @ (Read::Some(_) | Read::Last(_) | Read::End) => got,
         };
@@ -93,7 +94,7 @@ impl Pipe {
         got
     }
 
-    /// Asks for an answer about what is in it now. It can't hold more than a big pipe does.
+    /// Requests an answer about its present content. It can't hold more than a big pipe does.
     pub(super) fn owe(&mut self) {
         self.owes = BIG_BYTES + READ_BYTES;
         if let Some(terms) = &self.loan {
@@ -101,7 +102,7 @@ impl Pipe {
         }
     }
 
-    /// Makes it big, which saves switches between its writer and its reader. True if the kernel grants it.
+    /// Enlarges it, which saves switches between its writer and its reader. True if the kernel grants it.
     #[cfg(target_os = "linux")]
     pub(super) fn enlarge(&mut self) -> bool {
         let size = libc::c_int::try_from(BIG_BYTES).unwrap_or(libc::c_int::MAX);
@@ -109,7 +110,7 @@ impl Pipe {
         self.big
     }
 
-    /// Elsewhere pipes grow by themselves.
+    /// On other systems pipes grow by themselves.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn enlarge(&mut self) -> bool {
         false

@@ -5,10 +5,10 @@ use crate::mailbox::Post;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How soon a report is tried again that the main thread's queue had no room for.
+/// Time to the next try of a report for which the main thread's queue had no room.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// The way to the main thread, and what waits for room in it.
+/// The queue to the main thread, and the reports that wait for room in it.
 #[derive(Debug)]
 pub(super) struct Reports {
     to_main: Post<FromOutput>,
@@ -26,7 +26,7 @@ impl Reports {
         self.retry();
     }
 
-    /// Sends what waits, as far as there is room.
+    /// Sends the waiting reports, as far as there is room.
     pub(super) fn retry(&mut self) {
         while let Some(report) = self.waiting.pop_front() {
             if let Err(report) = self.to_main.try_send(report) {
@@ -36,7 +36,7 @@ impl Reports {
         }
     }
 
-    /// When to try again, if anything waits.
+    /// Returns the time of the next try, if any report waits.
     pub(super) fn due(&self) -> Option<Duration> {
         (!self.waiting.is_empty()).then_some(RETRY)
     }

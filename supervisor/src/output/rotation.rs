@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What a file is called behind its name until it takes the place of the old one.
+/// Suffix of a new file until it takes the place of the old one.
 const NEW: &str = "new";
 
-/// Opens a log file for appending and makes it, and the directories above it, if need be.
+/// Opens a log file for appending; makes it, and the directories above it, where they are missing.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     match options().append(true).create(true).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -19,7 +19,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes a log file; `None` when it is there already.
+/// Makes a log file; `None` when it exists already.
 pub(super) fn create(path: &Path) -> io::Result<Option<File>> {
     let create = || match options().append(true).create_new(true).open(path) {
         Ok(file) => Ok(Some(file)),
@@ -45,7 +45,7 @@ fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |dir| DirBuilder::new().recursive(true).mode(0o700).create(dir))
 }
 
-/// Puts a new file with what `write` writes in the place of an old one, at once, and returns it for appending.
+/// Replaces a file at once by a new one with the output of `write`, and returns it for appending.
 pub(super) fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
     let new = with_suffix(path, NEW);
     let written = remove(&new).and_then(|_| open(&new)).and_then(|file| {
@@ -59,7 +59,8 @@ pub(super) fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) 
     written
 }
 
-/// Whether a path leads to a file, or to any where that file is not open, and nobody cut it below `size` bytes.
+/// Returns whether a path leads to `file`, or to any file where that is closed, and it is not shorter than
+/// `size` bytes.
 pub(super) fn leads_to(path: &Path, file: Option<&File>, size: u64) -> bool {
     let inode = |stat: &fs::Metadata| (stat.dev(), stat.ino());
     let Ok(there) = fs::symlink_metadata(path) else { return false };
@@ -67,7 +68,7 @@ pub(super) fn leads_to(path: &Path, file: Option<&File>, size: u64) -> bool {
     !is_cut && file.is_none_or(|file| file.metadata().is_ok_and(|ours| inode(&ours) == inode(&there)))
 }
 
-/// The n-th rotated file of a log, 1 being the youngest.
+/// Returns the path of the n-th rotated file of a log, 1 being the youngest.
 pub(super) fn rotated(path: &Path, n: usize) -> PathBuf {
     with_suffix(path, &n.to_string())
 }
@@ -79,8 +80,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Moves a log's `there` rotated files up by one and the log to their head; the oldest goes when they would be more
-/// than `keep`. Somebody may have deleted any of them, which is not an error.
+/// Moves a log's `there` rotated files up by one and the log to their head; deletes the oldest beyond `keep`.
+/// Missing files are no error.
 pub(super) fn move_up(path: &Path, there: usize, keep: usize) -> io::Result<()> {
     if keep == 0 {
         return remove(path).map(drop);
@@ -101,7 +102,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Deletes a file; false when it is not there.
+/// Deletes a file; false when it is missing.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),

@@ -1,7 +1,7 @@
 //! The files of one run: both streams, their rotated files, the index.
 //!
-//! Owns sizes and offsets, so that a write needs no look at the disk, and open descriptors as long as it is let. A
-//! disk that takes nothing costs this run's bytes, which are counted, and a new try a second.
+//! Owns sizes and offsets, so that a write need not stat the files, and the open descriptors. A disk that
+//! takes nothing costs this run's bytes, which are counted, and a new try a second.
 
 mod side;
 
@@ -21,13 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How soon a disk that took nothing is tried again.
+/// Time to the next try after a failed write.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long what is written may go into a file that somebody deleted before that is noticed.
+/// Time between two checks that a written file was not deleted.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why and since when nothing can be written.
+/// The reason and the begin of failing writes.
 #[derive(Debug)]
 struct Fault {
     tried: Instant,
@@ -39,21 +39,21 @@ struct Fault {
 pub(super) struct RunLog {
     pub(super) key: RunKey,
     pub(super) tap: Arc<Tap>,
-    /// What its files take on the disk, as the budget counts it.
+    /// The size of its files on the disk, as the budget counts it.
     pub(super) cost: u64,
     sides: [Side; 2],
     index: Index,
     fault: Option<Fault>,
-    /// The index could not be written, which was told.
+    /// The index could not be written, which was logged.
     index_failed: bool,
-    /// When its files were last seen where they belong.
+    /// The time of the last check that its files are in their place.
     seen: Instant,
     /// Its descriptors are open.
     pub(super) is_open: bool,
 }
 
 impl RunLog {
-    /// Makes its files, or takes in those that are there.
+    /// Makes its files, or takes in existing ones.
     pub(super) fn open(key: RunKey, tap: Arc<Tap>, config: &OutputConfig) -> Self {
         let sides = [Side::default(), Side::default()];
         let mut log = Self {
@@ -85,7 +85,7 @@ impl RunLog {
         if old { self.recover(config) } else { Ok(()) }
     }
 
-    /// A supervisor before this one began the files.
+    /// Takes in files that an earlier supervisor began.
     fn recover(&mut self, config: &OutputConfig) -> io::Result<()> {
         let starts = self.index.recover(&self.index_path(config))?;
         for (stream, start) in [Stream::Stdout, Stream::Stderr].into_iter().zip(starts) {
@@ -100,7 +100,7 @@ impl RunLog {
         Ok(())
     }
 
-    /// Appends bytes of one stream and notes when they came.
+    /// Appends bytes of one stream with their times.
     pub(super) fn append(
         &mut self,
         segments: &[Segment],
@@ -163,7 +163,7 @@ impl RunLog {
     }
 
     fn rotate(&mut self, stream: Stream, time: i64, config: &OutputConfig) -> io::Result<()> {
-        // The records of the old file stand before the mark of the new one, also in the file.
+        // The records of the old file must stand before the mark of the new one, also in the file.
         self.flush(config);
         let path = self.path(config, stream);
         let keep = usize::try_from(config.keep).unwrap_or(usize::MAX);
@@ -179,14 +179,14 @@ impl RunLog {
         Ok(())
     }
 
-    /// Writes the records that were collected.
+    /// Writes the collected records.
     pub(super) fn flush(&mut self, config: &OutputConfig) {
         let key = &self.key;
         let flushed = self.index.flush(|| index_path(key, config));
         self.look_at_index(flushed);
     }
 
-    /// Without its records a stretch of output is there all the same, so a failure costs no bytes.
+    /// Output without its records is still there, so a failure costs no bytes.
     fn look_at_index(&mut self, result: io::Result<()>) {
         match result {
             Ok(()) => self.index_failed = false,
@@ -198,8 +198,7 @@ impl RunLog {
         }
     }
 
-    /// Begins those of its files anew that somebody deleted or cut. What they held is gone, the places of what follows
-    /// go on.
+    /// Begins deleted or cut files anew. Their content is lost; offsets go on.
     pub(super) fn find_again(&mut self, time: i64, config: &OutputConfig) {
         self.seen = Instant::now();
         let keep = usize::try_from(config.keep).unwrap_or(usize::MAX);
@@ -238,14 +237,14 @@ impl RunLog {
         Ok(false)
     }
 
-    /// Gives its descriptors back; the next bytes open the files again.
+    /// Closes its descriptors; the next bytes open the files again.
     pub(super) fn close(&mut self) {
         self.sides.iter_mut().for_each(|side| side.file = None);
         self.index.close();
         self.is_open = false;
     }
 
-    /// What its files take on the disk now.
+    /// Returns the present size of its files on the disk.
     pub(super) fn disk_bytes(&self) -> u64 {
         let files = self.sides.iter().flat_map(|side| side.rotated.iter().copied().chain([side.size]));
         disk_bytes(files.chain([self.index.size()]))

@@ -1,13 +1,13 @@
-//! Whether the disk hangs: data waits, and nothing was written for a while.
+//! Detects a disk that hangs: data waits, and nothing was written for a while.
 
 use super::STALL;
 use std::time::{Duration, Instant};
 
-/// Watches the writer's progress while somebody waits for it.
+/// Watches the writer's progress while a pipe waits for it.
 #[derive(Debug)]
 pub(super) struct Stall {
     seen: u64,
-    /// Since when the writer is at `seen` while somebody waits.
+    /// The time since the writer is at `seen` while a pipe waits.
     since: Option<Instant>,
     hung: bool,
 }
@@ -17,7 +17,7 @@ impl Stall {
         Self { seen: 0, since: None, hung: false }
     }
 
-    /// Looks at the writer's progress; `waiting` says whether a pipe waits for it. True while the disk hangs.
+    /// Compares the writer's progress; `waiting`: a pipe waits for it. True while the disk hangs.
     pub(super) fn look(&mut self, progress: u64, waiting: bool, now: Instant) -> bool {
         if progress != self.seen {
             *self = Self { seen: progress, since: None, hung: false };
@@ -32,7 +32,7 @@ impl Stall {
         self.hung
     }
 
-    /// When to look again, if somebody waits.
+    /// Returns the time until the next check, if a pipe waits.
     pub(super) fn due(&self, now: Instant) -> Option<Duration> {
         let since = self.since.filter(|_| !self.hung)?;
         Some(STALL.saturating_sub(now.duration_since(since)))

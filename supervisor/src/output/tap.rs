@@ -1,4 +1,4 @@
-//! What the main thread may look at while a run goes on: when it last wrote, and its last lines.
+//! The main thread's view of a run's output: the time of the last write, and the last lines.
 
 use gob_protocol::Timestamp;
 use std::collections::VecDeque;
@@ -23,18 +23,18 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    /// When the run last wrote something.
+    /// Returns the time of the run's last output.
     pub(crate) fn last_output_at(&self) -> Option<Timestamp> {
         Some(Timestamp(self.last_output.load(Ordering::Relaxed))).filter(|time| time.0 != 0)
     }
 
-    /// The last lines of both streams, in the order in which they were read, invalid UTF-8 replaced: 10 lines and
-    /// 4 KiB at most.
+    /// Returns the last lines of both streams, in the order in which they were read, invalid UTF-8 replaced:
+    /// 10 lines and 4 KiB at most.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 
-    /// Whether a sign of life was seen since this was last asked.
+    /// Takes whether a sign of life was seen since the last call.
     pub(crate) fn take_seen(&self) -> bool {
         self.seen.swap(false, Ordering::Relaxed)
     }
@@ -44,7 +44,7 @@ impl Tap {
         self.seen.store(true, Ordering::Relaxed);
     }
 
-    /// Takes in what was read.
+    /// Adds bytes that were read.
     pub(super) fn push(&self, stream: Stream, time: i64, bytes: &[u8]) {
         self.last_output.store(time, Ordering::Relaxed);
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).push(stream, bytes);
@@ -54,10 +54,10 @@ impl Tap {
 /// The last bytes of both streams.
 #[derive(Debug, Default)]
 struct Tail {
-    // Grows with what comes, so that a quiet worker costs nothing.
+    // Grows with the output, so that a quiet worker costs nothing.
     bytes: VecDeque<u8>,
     last: Option<Stream>,
-    /// Older bytes were cut off, so the first line may be the rest of one.
+    /// Older bytes were cut off, so the first line may be incomplete.
     cut: bool,
 }
 

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 /// Longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A data plane with a directory of its own and somebody who plays the main thread.
+/// A data plane with a directory of its own and a stand-in for the main thread.
 struct Plane {
     dir: PathBuf,
     config: OutputConfig,
@@ -36,7 +36,7 @@ impl Plane {
         Self::with(|_| {})
     }
 
-    /// With another configuration, or with files that are there before.
+    /// Creates one with another configuration, or with existing files.
     fn with(change: impl FnOnce(&mut OutputConfig)) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -57,7 +57,7 @@ impl Plane {
         Self { dir, config, output, mailbox, runtime }
     }
 
-    /// Attaches a run and returns the ends that a worker would have.
+    /// Attaches a run and returns the worker's ends of its pipes.
     fn attach(&self, key: &RunKey) -> Worker {
         self.attach_watched(key, Watches::default())
     }
@@ -70,7 +70,7 @@ impl Plane {
         Worker { out, err, tap }
     }
 
-    /// The next report.
+    /// Returns the next report.
     fn report(&mut self) -> FromOutput {
         let next = self.runtime.block_on(async { timeout(DEADLINE, self.mailbox.recv()).await });
         let Some(Happened::Output(report)) = next.expect("a report by the deadline") else {
@@ -89,12 +89,12 @@ impl Plane {
         self.settle();
     }
 
-    /// Reads and writes all there is.
+    /// Reads and writes all output.
     fn settle(&self) {
         assert!(self.output.flush(DEADLINE));
     }
 
-    /// Has a run drained.
+    /// Drains a run.
     fn drain(&mut self, key: &RunKey) {
         self.output.drain(key.clone());
         assert_eq!(self.report(), FromOutput::Drained { key: key.clone() });
@@ -121,13 +121,13 @@ impl Plane {
 
 impl Drop for Plane {
     fn drop(&mut self) {
-        // Nothing writes any more, so nothing comes back.
+        // Nothing writes any more, so no report comes back.
         self.output.flush(DEADLINE);
         fs::remove_dir_all(&self.dir).ok();
     }
 }
 
-/// What a worker has of its pipes.
+/// The worker's ends of its pipes.
 struct Worker {
     out: File,
     err: File,
@@ -158,7 +158,7 @@ fn key(name: &str, run: u64) -> RunKey {
     RunKey { name: Name::any(name).unwrap(), run }
 }
 
-/// All files of a stream that there are, oldest first.
+/// Reads all existing files of a stream, oldest first.
 fn all_files(path: &Path) -> Vec<String> {
     let older = (1..).map_while(|n| fs::read_to_string(rotation::rotated(path, n)).ok());
     let mut files: Vec<String> = older.collect();
@@ -167,7 +167,7 @@ fn all_files(path: &Path) -> Vec<String> {
     files
 }
 
-/// Looks for the handshake.
+/// Watches for the handshake.
 fn handshake() -> Watches {
     Watches { ready: Some(Box::new(HandshakeReader::default())), well: None }
 }

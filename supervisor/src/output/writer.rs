@@ -1,7 +1,7 @@
-//! The writer thread: puts batches into files. The only one that waits for the disk.
+//! The writer thread: puts batches into files. The only thread that waits for the disk.
 //!
-//! Owns the runs' files and the budget. Descriptors of runs that are quiet are closed when there are many, so that ten
-//! thousand workers need no thirty thousand files.
+//! Owns the runs' files and the budget. Descriptors of quiet runs are closed when there are many, so that ten
+//! thousand workers need no thirty thousand open files.
 
 use super::OutputConfig;
 use super::batch::{Batch, READ_BYTES, RunId, Segment};
@@ -23,9 +23,9 @@ const MAX_OPEN: usize = 128;
 
 /// Reads of a lent pipe before others have their turn.
 const READS_PER_TURN: usize = 32;
-/// A lent pipe that brought less than this before it was empty does not flood any more.
+/// A lent pipe that brought fewer bytes than this before it was empty no longer floods.
 const FLOOD_BYTES: usize = 16 * 1024;
-/// How long a lent pipe that is empty is waited for: its worker may be only a little slower.
+/// Time to wait at an empty lent pipe: its worker may be only a little slower.
 const LINGER: Duration = Duration::from_millis(10);
 
 /// The thread's state.
@@ -35,11 +35,11 @@ pub(super) struct Writer {
     /// Live runs, oldest first.
     runs: BTreeMap<RunId, Box<RunLog>>,
     budget: Budget,
-    /// Runs whose files are open.
+    /// The number of runs whose files are open.
     open: usize,
-    /// Runs that the batch at hand has touched.
+    /// Runs that the present batch has touched.
     touched: Vec<RunId>,
-    /// Where lent pipes are read into.
+    /// The buffer for lent pipes.
     room: Vec<u8>,
 }
 
@@ -78,7 +78,7 @@ impl Writer {
                 Job::Close(id) => self.close(id),
                 Job::Forget(name) => self.forget(&name),
                 Job::FindAgain => self.find_again(),
-                // Nobody waits any more when the time that was given is over.
+                // The caller no longer waits after its time limit.
                 Job::Flush(done) => done.send(()).unwrap_or_default(),
                 Job::Stop => return,
             }
@@ -108,7 +108,7 @@ impl Writer {
         self.keep_to_budget();
     }
 
-    /// Copies a pipe into its file, until others have their turn or it calmed down.
+    /// Copies a pipe into its file, until others have their turn or it calms down.
     fn copy(&mut self, loan: Loan) {
         let mut turn = 0..READS_PER_TURN;
         let (mut known, mut since_empty) = (true, 0);
@@ -145,7 +145,7 @@ impl Writer {
         }
     }
 
-    /// Writes what was read of a lent pipe; false when its run is not known any more.
+    /// Writes bytes of a lent pipe; false when its run is not known any more.
     fn take(&mut self, loan: &Loan, bytes: &[u8]) -> bool {
         let Some(log) = self.runs.get_mut(&loan.run) else { return false };
         let segment = Segment { run: loan.run, stream: loan.stream, time: now(), len: bytes.len() };
@@ -157,7 +157,7 @@ impl Writer {
         true
     }
 
-    /// Puts a run's index and its account in order.
+    /// Updates a run's index and its account.
     fn settle(&mut self, id: RunId) {
         let Some(log) = self.runs.get_mut(&id) else { return };
         log.flush(&self.config);
@@ -203,7 +203,7 @@ impl Writer {
         self.close_some();
     }
 
-    /// Does what may wait until there is nothing else to do.
+    /// Does work that may wait until the writer is idle.
     fn go_on(&mut self) {
         let runs = &self.runs;
         let is_live = |worker: &str, run| {
@@ -215,8 +215,8 @@ impl Writer {
         }
     }
 
-    /// Deletes what is oldest until the rest fits: whole runs that ended, then rotated files of live ones, never what
-    /// is being written.
+    /// Deletes the oldest logs until the rest fits: whole runs that ended, then rotated files of live ones,
+    /// never the current files.
     fn keep_to_budget(&mut self) {
         while self.budget.is_exceeded() {
             if !self.budget.drop_oldest() && !self.drop_oldest_of_live() {
@@ -240,7 +240,7 @@ impl Writer {
         false
     }
 
-    /// Too many open files: all are closed, and those in use are open again with their next bytes.
+    /// Closes all files when too many are open; those in use are opened again with their next bytes.
     fn close_some(&mut self) {
         if self.open > MAX_OPEN {
             self.runs.values_mut().for_each(|log| log.close());

@@ -1,5 +1,5 @@
-//! As much of an HTTP/1.1 client as probes and polite stops need: one request, the status of its answer, loopback only.
-//! Has no deadline for the answer; the caller drops it when it takes too long.
+//! As much of an HTTP/1.1 client as probes and polite stops need: one request, the status of its answer,
+//! loopback only. Has no deadline for the answer; the caller drops it when it takes too long.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,39 +8,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// More than this before the end of the first line is no answer.
+/// More bytes than this before the end of the first line are no answer.
 const MAX_STATUS_LINE: usize = 4096;
-/// So much is read at most.
+/// Limit of bytes that are read.
 const MAX_ANSWER: usize = 64 * 1024;
-/// So long the rest of an answer is read whose status is known, so that a server that writes a little more is not cut off.
+/// Time in which the rest of an answer with known status is read, so that a server that writes a little more
+/// is not cut off.
 const POLITE: Duration = Duration::from_millis(100);
 
-/// Sends a request, a method and a path such as `POST /v1/shutdown`, and gives the status of the answer.
+/// Sends a request, a method and a path such as `POST /v1/shutdown`, and returns the status of the answer.
 ///
 /// # Errors
-/// When nobody answers there, or it is not HTTP.
+/// When no server answers there, or the answer is not HTTP.
 pub(crate) async fn ask(address: SocketAddr, request: &str) -> io::Result<u16> {
     let (method, path) = request.split_once(' ').unwrap_or(("POST", request));
     status(address, method, path.trim()).await
 }
 
-/// Sends a request and gives the status of the answer, whether or not the server ever ends it.
+/// Sends a request and returns the status of the answer, even if the server never ends it.
 ///
 /// # Errors
 /// As for [`ask`].
 pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io::Result<u16> {
     let mut answer = Answer::to(address, method, path, "1.1").await?;
-    // This is politeness: the answer is known, and no server that keeps the connection changes it.
+    // This is politeness: the answer is known, and a server that keeps the connection does not change it.
     timeout(POLITE, answer.read_on()).await.unwrap_or_default();
     Ok(answer.status)
 }
 
-/// The body of the answer to a GET, whatever its status.
+/// Returns the body of the answer to a GET, whatever its status.
 ///
 /// # Errors
-/// When nobody answers there, or it is not HTTP.
+/// When no server answers there, or the answer is not HTTP.
 pub(crate) async fn body(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
-    // To HTTP/1.0 nobody answers in chunks.
+    // Servers don't answer HTTP/1.0 in chunks.
     let mut answer = Answer::to(address, "GET", path, "1.0").await?;
     answer.read_on().await;
     let start = answer.body_at().ok_or_else(|| no("the answer is not HTTP"))?;
@@ -75,22 +76,22 @@ impl Answer {
         Ok(Self { stream, status, bytes })
     }
 
-    /// Reads what follows: as much as the server says there is, else until it ends, and never more than a bit.
+    /// Reads the rest: as much as the server announces, else to the end, within the limit.
     async fn read_on(&mut self) {
         while self.bytes.len() < MAX_ANSWER && self.end().is_none_or(|end| self.bytes.len() < end) {
-            // However it ends, what came before is the answer.
+            // However it ends, the bytes before are the answer.
             if self.stream.read_buf(&mut self.bytes).await.unwrap_or(0) == 0 {
                 break;
             }
         }
     }
 
-    /// Where the body begins, once that is there.
+    /// Returns the start of the body, once that is there.
     fn body_at(&self) -> Option<usize> {
         Some(self.bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4)
     }
 
-    /// Where the body ends, if the server says it.
+    /// Returns the end of the body, if the server announces it.
     fn end(&self) -> Option<usize> {
         let start = self.body_at()?;
         let head = std::str::from_utf8(self.bytes.get(..start)?).ok()?;
@@ -107,7 +108,7 @@ fn read_status(answer: &[u8]) -> Option<u16> {
     words.next()?.parse().ok()
 }
 
-/// The socket addresses of `http://host:port/…`, in the order in which they are to be tried.
+/// Returns the socket addresses of `http://host:port/…`, in the order in which they are to be tried.
 ///
 /// # Errors
 /// When they are not on the loopback interface.
@@ -120,14 +121,14 @@ pub(super) fn addresses(endpoint: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-/// Where a port is reached on the loopback interface: `localhost` is either of them, and a server binds the one that its
-/// resolver tells first.
+/// Returns the addresses of a port on the loopback interface: `localhost` is either of them, and a server
+/// binds the first one of its resolver.
 pub(super) fn loopbacks(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-/// The addresses of `127.0.0.1:81`, `[::1]:81` or `localhost:81`; a server on all addresses is reached on the loopback one.
-/// None for what is no address.
+/// Returns the addresses of `127.0.0.1:81`, `[::1]:81` or `localhost:81`; a server on all addresses is
+/// reached on the loopback one. Empty for any other text.
 pub(crate) fn socket_addresses(text: &str) -> Vec<SocketAddr> {
     if let Some(port) = text.strip_prefix("localhost:") {
         return port.parse().map_or_else(|_| Vec::new(), |port| loopbacks(port).to_vec());
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine() {
+    fn only_loopback_endpoints_have_addresses() {
         for (endpoint, expected) in [
             ("http://127.0.0.1:81", "127.0.0.1:81"),
             ("http://localhost:81/x?y", "127.0.0.1:81 [::1]:81"),
@@ -169,13 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn first_lines() {
+    fn status_lines_are_parsed() {
         assert_eq!(read_status(b"HTTP/1.1 503 Later\r\n"), Some(503));
         assert_eq!(read_status(b"HTTP/1.0 200\r\nX: y"), Some(200));
         assert_eq!(read_status(b"SSH-2.0-x\r\n"), None);
     }
 
-    /// A server that answers once with these bytes and keeps the connection open as long as the other end of the pipe is.
+    /// Starts a server that answers once with these bytes and keeps the connection open as long as the other
+    /// end of the pipe is.
     fn answering(bytes: &'static str) -> (SocketAddr, std::io::PipeWriter) {
         use std::io::{Read, Write};
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -1,5 +1,5 @@
-//! The socket on which workers say how they are (sd_notify(3)): one for all, in the runtime directory, 0600.
-//! Whose worker speaks the kernel says: the sender's process id comes with each message, and its tag tells the run.
+//! The socket for workers' notifications (sd_notify(3)): one for all, in the runtime directory, 0600. The
+//! kernel adds the sender's process id to each message, and its tag names the run.
 
 use super::Found;
 use crate::files::Identity;
@@ -16,14 +16,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::Interest;
 
-/// A longer message is cut off; nobody says more than a few lines.
+/// Limit of a message; a longer one is cut off.
 const MAX_BYTES: usize = 4096;
-/// A status is shown in lists: so many characters of it.
+/// Characters of a status, which is shown in lists.
 const MAX_STATUS: usize = 200;
-/// Time until the socket is read again when that failed: for want of memory, say.
+/// Time to the next read of the socket after a failure, such as a lack of memory.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where it is, by a way through the descriptor that is short, whatever the directory is called.
+/// Returns the path of the socket through the directory's descriptor, which is short whatever the directory's
+/// own path.
 pub(crate) fn path(runtime: &File) -> PathBuf {
     gob_core::notify_socket(&format!("/proc/self/fd/{}", runtime.as_raw_fd())).into()
 }
@@ -42,7 +43,7 @@ pub(crate) fn bind(runtime: &File) -> io::Result<(UnixDatagram, Identity)> {
     Ok((socket, Identity::at(&path)?))
 }
 
-/// Passes on what is said, until nobody listens any more. Whatever one message is, the next one is heard too.
+/// Passes on messages until the receiver is gone. A bad message does not stop the next one.
 pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Post<Found>) {
     let mut failing = false;
     loop {
@@ -65,7 +66,7 @@ pub(super) async fn listen(socket: tokio::net::UnixDatagram, found: Post<Found>)
     }
 }
 
-/// One message; `None` when there is nothing in it for us.
+/// Receives one message; `None` when it holds nothing for gob.
 fn receive(socket: &tokio::net::UnixDatagram) -> io::Result<Option<Found>> {
     let mut bytes = [0; MAX_BYTES];
     let (len, sender) = message::receive(socket, &mut bytes)?;
@@ -99,7 +100,7 @@ mod tests {
     use crate::mailbox::{Happened, mailbox};
 
     #[test]
-    fn what_is_said() {
+    fn notifications_are_parsed() {
         let said = |text: &str| match read(1, text) {
             Some(Found::Notified { note, status, .. }) => Some((note, status)),
             _nothing => None,
@@ -127,7 +128,7 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn descriptors_sent_along_are_closed_and_nobody_is_heard_less() {
+    fn attached_descriptors_are_closed_and_later_messages_are_received() {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
         use std::io::IoSlice;
@@ -168,7 +169,7 @@ mod tests {
         });
         drop(runtime_is_here);
         assert_eq!(runtime.block_on(said).unwrap(), [(false, Some("a".to_owned())), (true, None)]);
-        // The end comes when nobody has the barrier any more, which is what its sender waits for.
+        // The end comes when no process has the barrier any more, for which its sender waits.
         let mut ended = [PollFd::new(end.as_fd(), PollFlags::POLLIN)];
         assert_eq!(poll(&mut ended, PollTimeout::try_from(DEADLINE).unwrap()), Ok(1));
     }

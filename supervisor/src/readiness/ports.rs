@@ -1,33 +1,33 @@
 //! Free ports for `{port}`.
 //!
-//! A port is free when it was looked for; who takes it before the worker does is seen by [`Ports::is_taken`] after the
-//! worker has failed.
+//! A port is free at the time of its search; if another program takes it before the worker does,
+//! [`Ports::is_taken`] shows it after the worker has failed.
 
 use gob_core::{PORT_MARK, PortWish, RunKey, SpawnPlan};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
-/// So many ports are not given again soon: their workers may still be about to take them.
+/// Recently given ports that are not given again: their workers may still be about to bind them.
 const RECENT: usize = 256;
-/// So often another one is looked for when a recent one comes up.
+/// Tries for another port when a recent one comes up.
 const TRIES: usize = 64;
-/// Where a port has to be free: a server on `localhost` may bind either of them.
+/// The addresses on which a port must be free: a server on `localhost` may bind either of them.
 const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-/// The ports that were given.
+/// The given ports.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
     recent: VecDeque<u16>,
     by_run: HashMap<RunKey, u16>,
 }
 
-/// Why a run gets no port.
+/// The reason why a run gets no port.
 #[derive(Debug)]
 pub(crate) struct NoPort {
-    /// What was tried.
+    /// The operation.
     pub(crate) doing: String,
-    /// What the kernel said.
+    /// The kernel's error.
     pub(crate) source: io::Error,
 }
 
@@ -35,7 +35,7 @@ impl Ports {
     /// Gives a free port to a run that may come to be.
     ///
     /// # Errors
-    /// When the kernel has none, or the one port that is wanted is not free.
+    /// When the kernel has none, or the one requested port is not free.
     pub(crate) fn give(&mut self, wish: PortWish) -> Result<u16, NoPort> {
         match wish {
             PortWish::Only(port) => {
@@ -50,7 +50,7 @@ impl Ports {
     }
 
     fn any(&mut self) -> io::Result<u16> {
-        // Recent ones are held on to while looking, or the kernel might offer the same for ever.
+        // Recent ones are held during the search, or the kernel might offer the same for ever.
         let mut held = Vec::new();
         for _ in 0..TRIES {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -68,23 +68,23 @@ impl Ports {
         Err(ErrorKind::AddrInUse.into())
     }
 
-    /// Notes which port a run was given, now that it has a process; [`Ports::is_taken`] follows.
+    /// Notes the port of a run that has a process now; [`Ports::is_taken`] follows.
     pub(crate) fn keep(&mut self, key: RunKey, port: u16) {
         self.by_run.insert(key, port);
     }
 
-    /// Takes a run's port back, now that nothing of the run is left, and says whether somebody else has it.
+    /// Takes a run's port back, when nothing of the run is left, and returns whether another program has it.
     pub(crate) fn is_taken(&mut self, key: &RunKey) -> bool {
         self.by_run.remove(key).is_some_and(|port| free(port).is_err())
     }
 }
 
-/// Whether nobody listens on a port of the loopback interface.
+/// Checks that a port of the loopback interface has no listener.
 fn free(port: u16) -> io::Result<()> {
     LOOPBACKS.iter().try_for_each(|ip| bind((*ip, port).into()))
 }
 
-/// Binds an address for a moment. One of a family that the machine does not have is as good as free.
+/// Binds an address for a moment. An address of a missing family counts as free.
 fn bind(address: std::net::SocketAddr) -> io::Result<()> {
     match TcpListener::bind(address) {
         Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(()),
@@ -93,7 +93,7 @@ fn bind(address: std::net::SocketAddr) -> io::Result<()> {
     }
 }
 
-/// The plan with its port in it.
+/// Returns the plan with its port filled in.
 pub(crate) fn with_port(plan: &SpawnPlan, port: u16) -> SpawnPlan {
     let port = port.to_string();
     let fill = |text: &str| text.replace(PORT_MARK, &port);
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_wished_for_is_given_while_it_is_free() {
+    fn a_requested_port_is_given_while_it_is_free() {
         let mut ports = Ports::default();
         let port = ports.give(PortWish::Any).unwrap();
         assert_eq!(ports.give(PortWish::Rather(port)).unwrap(), port);
         assert_eq!(ports.give(PortWish::Only(port)).unwrap(), port);
         for ip in LOOPBACKS {
-            // A machine without IPv6 has nobody there.
+            // A machine without IPv6 has no listener there.
             let Ok(taken) = TcpListener::bind((ip, port)) else { continue };
             assert_ne!(ports.give(PortWish::Rather(port)).unwrap(), port, "{ip}");
             let refused = ports.give(PortWish::Only(port)).unwrap_err();

@@ -1,4 +1,4 @@
-//! One probe: looks at its target until that is ready. Whoever wants no more of it aborts its task.
+//! One probe: polls its target until that is ready. The owner of its task aborts it to end the probe.
 
 use super::sockets::{Listener, Looks, Tree};
 use super::{Found, http};
@@ -12,19 +12,19 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long one attempt may take.
+/// Time limit of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(1);
 /// First and longest time between attempts.
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
-/// A start that takes longer than this is worth saying why.
+/// A start that takes longer than this gets a status with the reason.
 const QUIET: Duration = Duration::from_secs(1);
-/// So many addresses of a run are named where its probe fails.
+/// Addresses of a run that are named where its probe fails.
 const SHOWN: usize = 4;
 
-/// What a satisfied attempt has found.
+/// The result of a satisfied attempt: endpoint and ports.
 pub(super) type Ready = (Option<String>, Vec<Port>);
 
-/// Looks again and again, ever more rarely, and tells of it.
+/// Probes again and again, with growing pauses, and reports the results.
 pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: Looks, found: Post<Found>) {
     let begun = Instant::now();
     let (mut between, longest) = BETWEEN;
@@ -32,14 +32,14 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: 
     loop {
         let error = match attempt(&target, Some(tree), tree, &looks, ATTEMPT).await {
             Ok((endpoint, ports)) => {
-                // Nothing but its port is known of it.
+                // Only its port is known.
                 let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
                 found.send(Found::Ready { key, handshake, ports }).await;
                 return;
             }
             Err(error) => error,
         };
-        // That another process answers there is told at once: the run may be about to die of it.
+        // An answer of another process is reported at once: the run may be about to die of it.
         if error.kind() == io::ErrorKind::AddrInUse || begun.elapsed() > QUIET {
             let status = format!("{}: {error}{}", describe(&target), elsewhere(&target, tree, &looks).await);
             if status != told {
@@ -52,8 +52,8 @@ pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: 
     }
 }
 
-/// Puts the address on which the run's tree listens in place of one that stands for either loopback address. Where that can't
-/// be told, 127.0.0.1.
+/// Replaces an endpoint that stands for either loopback address by the one on which the run's tree listens;
+/// by 127.0.0.1 where that can't be told.
 pub(super) async fn located(handshake: Handshake, tree: Tree, looks: &Looks) -> (Handshake, Vec<Port>) {
     let endpoint = handshake.endpoint.as_deref().unwrap_or_default();
     let candidates = http::addresses(endpoint).unwrap_or_default();
@@ -64,7 +64,8 @@ pub(super) async fn located(handshake: Handshake, tree: Tree, looks: &Looks) -> 
     (Handshake { endpoint: endpoint.or(handshake.endpoint), ..handshake }, ports)
 }
 
-/// Where the run's tree listens, for the case that it is not where the probe looks; empty where the target is no port.
+/// Names the addresses on which the run's tree listens, for a probe that fails elsewhere; empty where the
+/// target is no port.
 async fn elsewhere(target: &Target, tree: Tree, looks: &Looks) -> String {
     let port = match target {
         Target::Http { port, .. } => *port,
@@ -85,7 +86,7 @@ async fn elsewhere(target: &Target, tree: Tree, looks: &Looks) -> String {
     format!("; it listens on {}{more}", shown.join(", "))
 }
 
-/// Returns the ports on which the run's tree listens, of which this has to be one.
+/// Returns the ports on which the run's tree listens; `address` must be one of them.
 ///
 /// # Errors
 /// `AddrInUse` when another process listens there.
@@ -101,7 +102,7 @@ async fn make_sure(address: SocketAddr, tree: Tree, looks: &Looks) -> io::Result
     }
 }
 
-/// Looks once, and says what was seen when that is not what it should be.
+/// Probes once; on failure returns what was seen.
 pub(super) async fn once(
     target: &Target,
     tree: Tree,
@@ -112,10 +113,11 @@ pub(super) async fn once(
     attempt.map_err(|error| format!("{}: {error}", describe(target)))
 }
 
-/// Asks whoever is at an endpoint to end, by an HTTP request; where a tree is given, only a process of it.
+/// Requests the end of the process at an endpoint, by an HTTP request; where a tree is given, only a process
+/// of it.
 ///
 /// # Errors
-/// When the endpoint is not on the loopback interface, nobody answers there, or another process does.
+/// When the endpoint is not on the loopback interface, no server answers there, or another process does.
 pub(super) async fn ask_to_end(
     endpoint: &str,
     request: &str,
@@ -131,7 +133,7 @@ pub(super) async fn ask_to_end(
     first(&http::addresses(endpoint)?, ask).await
 }
 
-/// Tries addresses in turn and returns what the first one gives that is no error, else the error that tells the most.
+/// Tries addresses in turn and returns the first success, else the error that tells the most.
 async fn first<T>(
     addresses: &[SocketAddr],
     mut attempt: impl AsyncFnMut(SocketAddr) -> io::Result<T>,
@@ -140,7 +142,7 @@ async fn first<T>(
     for address in addresses {
         match attempt(*address).await {
             Ok(found) => return Ok(found),
-            // Nobody is there: what another address says is more.
+            // No server is at this address: another address's error tells more.
             Err(e) if nobody(&e) && last.kind() != io::ErrorKind::InvalidInput => {}
             Err(e) => last = e,
         }
@@ -148,7 +150,8 @@ async fn first<T>(
     Err(last)
 }
 
-/// Whether an error says no more than that nobody listens at an address, or that the machine has no such address.
+/// Returns whether an error only means that no process listens at an address, or that the machine has no such
+/// address.
 fn nobody(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, NetworkUnreachable};
     matches!(error.kind(), AddrNotAvailable | ConnectionRefused | NetworkUnreachable)
@@ -164,8 +167,8 @@ fn describe(target: &Target) -> String {
     }
 }
 
-/// Looks once, for `limit` at most at each address. With `of`, an answer on a port that was not looked up counts only when it
-/// came from a process of that tree: it may be from whoever was there before.
+/// Probes once, for `limit` at most at each address. With `of`, an answer on a port that was not looked up
+/// counts only when it came from a process of that tree: an earlier process may still answer.
 async fn attempt(
     target: &Target,
     of: Option<Tree>,
@@ -199,7 +202,7 @@ async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>
     timeout(limit, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Connects, and closes at once. Only where the host's name has several addresses is the endpoint news.
+/// Connects, and closes at once. The endpoint is news only where the host's name has several addresses.
 async fn connect(address: &str) -> io::Result<Ready> {
     if let Some(path) = address.strip_prefix("unix:") {
         drop(UnixStream::connect(path).await?);
@@ -211,7 +214,7 @@ async fn connect(address: &str) -> io::Result<Ready> {
     Ok((endpoint, Vec::new()))
 }
 
-/// What a run writes is seen elsewhere.
+/// A check of a run's output is done elsewhere.
 fn not_from_outside() -> io::Result<Ready> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -223,7 +226,7 @@ async fn get(address: SocketAddr, path: &str, expected: u16) -> io::Result<()> {
     }
 }
 
-/// Asks everybody in the run's tree who listens.
+/// Probes every port on which the run's tree listens.
 async fn discover(path: &str, status: u16, tree: Tree, looks: &Looks) -> io::Result<Ready> {
     let listening = looks.listening(tree).await?;
     let ports = || listening.iter().map(|(_, port)| port.clone()).collect();
@@ -244,11 +247,11 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    /// A tag that nobody carries.
+    /// A tag that no process carries.
     const NOBODY: Tree = Tree { tag: crate::sys::tag::Tag(1), leader: None };
 
     #[test]
-    fn the_main_thread_does_not_look_for_ports_itself() {
+    fn the_main_thread_does_not_search_for_ports_itself() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let target = Target::Http { port: None, path: "/".to_owned(), status: 200 };
         let looks = Looks::new(crate::disks::Disks::new());

@@ -1,5 +1,6 @@
-//! On which TCP ports processes listen, a run's tree say: the sockets that they have open (`/proc/PID/fd`), joined with the
-//! kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by their inodes (proc(5)).
+//! Finds the TCP ports on which processes listen, such as a run's tree: the sockets that they have open
+//! (`/proc/PID/fd`), joined with the kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by
+//! their inodes (proc(5)).
 
 use crate::disks::{Disks, PROCESSES};
 use crate::sys::children;
@@ -16,19 +17,20 @@ use tokio::sync::Semaphore;
 /// The state `TCP_LISTEN` as `/proc/net/tcp` writes it.
 const LISTENING: &str = "0A";
 
-/// So many looks go on at once; each costs as much as there are processes and sockets.
+/// Limit of searches at once; each costs as much as there are processes and sockets.
 const AT_ONCE: usize = 4;
 
-/// Whose sockets are meant: all processes that carry a run's tag, and where its processes could not be marked, its leader and all
-/// below it.
+/// The processes of a run: all that carry its tag, and where its processes could not be marked, its leader
+/// and all below it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tree {
     pub(crate) tag: Tag,
-    /// The leader of a run that carries no tag.
+    /// The leader of a run without a tag.
     pub(crate) leader: Option<i32>,
 }
 
-/// Reads sockets beside the main thread, which has no time for it, and where a process that hangs may hold up the reader.
+/// Reads sockets beside the main thread, which has no time for it, since a process that hangs may delay the
+/// reader.
 #[derive(Debug, Clone)]
 pub(super) struct Looks {
     disks: Disks,
@@ -40,17 +42,19 @@ impl Looks {
         Self { disks, room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Where to reach the run's listening sockets from this machine, each with its port and process.
+    /// Returns the addresses at which the run's listening sockets are reached from this machine, each with
+    /// its port and process.
     pub(super) async fn listening(&self, tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
         self.look(tree, move || listening(tree)).await
     }
 
-    /// Who of the run's tree listens where this address leads.
+    /// Returns which process of the run's tree listens where this address leads.
     pub(super) async fn listener(&self, tree: Tree, address: SocketAddr) -> io::Result<Listener> {
         self.look(tree, move || listener(tree, address)).await
     }
 
-    /// Where the run's tree listens, also where that is not reached on the loopback interface.
+    /// Returns the addresses on which the run's tree listens, also those that are not on the loopback
+    /// interface.
     pub(super) async fn bound(&self, tree: Tree) -> io::Result<Vec<SocketAddr>> {
         self.look(tree, move || bound(tree)).await
     }
@@ -72,14 +76,14 @@ impl Looks {
     }
 }
 
-/// Who listens where somebody answered.
+/// The listener at an address that has answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listener {
-    /// The run's tree, on these ports; or it can't be told, because it keeps what it has open to itself, or /proc does.
+    /// The run's tree, on these ports; or it can't be told, because the tree or /proc hides its sockets.
     Ours(Vec<Port>),
-    /// Not the run's tree.
+    /// Another process.
     SomebodyElse,
-    /// Nobody, any more.
+    /// The listener is gone.
     Nobody,
 }
 
@@ -90,7 +94,7 @@ fn listening(tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
 fn members(Tree { tag, leader }: Tree) -> io::Result<impl Iterator<Item = i32>> {
     let mut members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
-    // Its number may be another process's by now, which is no child of ours.
+    // The leader's pid may be another process's by now, which is no child of ours.
     if let Some(leader) = leader.and_then(process::seen).filter(|leader| leader.parent == own) {
         members.extend(children::below(leader.id.pid));
         members.push(leader);
@@ -105,7 +109,7 @@ fn bound(tree: Tree) -> io::Result<Vec<SocketAddr>> {
 }
 
 fn listener(tree: Tree, address: SocketAddr) -> io::Result<Listener> {
-    // Where the kernel's list is hidden, whoever answers is taken at its word.
+    // Where the kernel's list is hidden, the answering process is taken at its word.
     let Ok(all) = table() else { return Ok(Listener::Ours(Vec::new())) };
     let ours = Holders::of(members(tree)?);
     let mut there = all.iter().filter(|(at, _)| leads_to(address, *at)).peekable();
@@ -118,7 +122,8 @@ fn listener(tree: Tree, address: SocketAddr) -> io::Result<Listener> {
     })
 }
 
-/// Where to reach the listening sockets of these processes from this machine, each with its port and process.
+/// Returns the addresses at which the listening sockets of these processes are reached from this machine,
+/// each with its port and process.
 pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> io::Result<Vec<(SocketAddr, Port)>> {
     let holders = Holders::of(pids);
     if holders.by_inode.is_empty() {
@@ -127,11 +132,11 @@ pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> io::Result<Ve
     Ok(holders.reachable_of(&table()?).into_values().collect())
 }
 
-/// Which sockets some processes have open.
+/// The open sockets of some processes.
 #[derive(Debug, Default)]
 struct Holders {
     by_inode: BTreeMap<u64, i32>,
-    /// One of them does not let us see (it has capabilities, or is another user's).
+    /// One of the processes hides its sockets (it has capabilities, or is another user's).
     hide: bool,
 }
 
@@ -163,7 +168,7 @@ impl Holders {
     }
 }
 
-/// All listening sockets of the machine: where they are bound, and their inodes.
+/// Returns all listening sockets of the machine: their addresses and their inodes.
 fn table() -> io::Result<Vec<(SocketAddr, u64)>> {
     table_in(Path::new("/proc/net"))
 }
@@ -182,13 +187,14 @@ fn table_in(net: &Path) -> io::Result<Vec<(SocketAddr, u64)>> {
     Ok(of_v4.lines().chain(of_v6.lines()).filter_map(read_line).collect())
 }
 
-/// Whether a socket that is bound here gets connections to this address. One on all IPv6 addresses may get IPv4 ones too.
+/// Returns whether a socket bound at `bound` gets connections to `address`. One on all IPv6 addresses may get
+/// IPv4 ones too.
 fn leads_to(address: SocketAddr, bound: SocketAddr) -> bool {
     let everywhere = bound.ip().is_unspecified() && (bound.is_ipv6() || address.is_ipv4());
     bound.port() == address.port() && (bound.ip() == address.ip() || everywhere)
 }
 
-/// The inodes of the sockets that a process has open; none when it is gone.
+/// Returns the inodes of a process's open sockets; none when it is gone.
 fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
     let fds = std::fs::read_dir(process::memory_of(pid).join("fd"))?.flatten();
     let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
@@ -197,7 +203,7 @@ fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
     Ok(links.filter_map(inode).collect())
 }
 
-/// Local address and inode of a listening socket.
+/// Parses local address and inode of a listening socket.
 fn read_line(line: &str) -> Option<(SocketAddr, u64)> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
@@ -219,7 +225,7 @@ fn read_line(line: &str) -> Option<(SocketAddr, u64)> {
     Some((SocketAddr::new(ip, port), inode.parse().ok()?))
 }
 
-/// Where a socket is reached on the loopback interface, if it is.
+/// Returns the address at which a socket is reached on the loopback interface, if it is.
 fn reachable(mut address: SocketAddr) -> Option<SocketAddr> {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -234,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_the_kernel() {
+    fn lines_of_the_kernel_are_parsed() {
         let v4 = "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4242 1 0 100 0 0 10 0";
         let (address, inode) = read_line(v4).unwrap();
         assert_eq!((address.to_string().as_str(), inode), ("127.0.0.1:8080", 4242));
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_process_listens_on() {
+    fn the_listening_sockets_of_this_process_are_found() {
         let listener = std::net::TcpListener::bind(("0.0.0.0", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let me = i32::try_from(std::process::id()).unwrap();
@@ -266,21 +272,21 @@ mod tests {
         assert_eq!((ours.0.ip(), ours.1.pid), (IpAddr::V4(Ipv4Addr::LOCALHOST), me));
     }
     #[test]
-    fn whose_port_it_is() {
+    fn a_port_is_ours_anothers_or_free() {
         let listener_at = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener_at.local_addr().unwrap();
         let tag = Tag(crate::sys::tag::of(i32::try_from(std::process::id()).unwrap()).unwrap());
         let me = Tree { tag, leader: None };
         let Listener::Ours(ports) = listener(me, address).unwrap() else { panic!("not ours") };
         assert!(ports.iter().any(|port| port.port == address.port()));
-        // A tag that nobody carries.
+        // A tag that no process carries.
         assert_eq!(listener(Tree { tag: Tag(1), leader: None }, address).unwrap(), Listener::SomebodyElse);
         drop(listener_at);
         assert_eq!(listener(me, address).unwrap(), Listener::Nobody);
     }
 
     #[test]
-    fn where_connections_end_up() {
+    fn connections_lead_to_the_bound_addresses() {
         let leads = |address: &str, bound: &str| leads_to(address.parse().unwrap(), bound.parse().unwrap());
         for bound in ["127.0.0.1:81", "0.0.0.0:81", "[::]:81"] {
             assert!(leads("127.0.0.1:81", bound), "{bound}");

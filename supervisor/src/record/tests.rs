@@ -34,7 +34,7 @@ fn served(keep: &Keep) -> Record {
 }
 
 #[test]
-fn what_was_served_is_remembered_privately_and_what_is_gone_is_told() {
+fn a_served_graph_is_recorded_privately_and_its_loss_is_reported() {
     let dir = scratch("served");
     let keep = keep(&dir);
     assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(true)));
@@ -44,7 +44,7 @@ fn what_was_served_is_remembered_privately_and_what_is_gone_is_told() {
     let mode = |path: &str| fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(".gob"), mode(".gob/g.json")), (0o700, 0o600));
     assert_eq!(fs::read_dir(dir.join(".gob")).unwrap().count(), 1, "nothing else is left");
-    // Taken away while it ran: the end of the run does not forget that it was there.
+    // The data was removed while the run went on: the end of the run does not forget it.
     let run = Served::new(keep.clone());
     run.begin();
     fs::rename(dir.join("g"), dir.join("away")).unwrap();
@@ -123,7 +123,7 @@ fn a_damaged_record_counts_as_none_and_is_replaced() {
 }
 
 #[test]
-fn what_gob_has_not_written_is_neither_believed_nor_replaced() {
+fn a_foreign_file_is_neither_believed_nor_replaced() {
     let dir = scratch("foreign");
     let keep = keep(&dir);
     served(&keep);
@@ -142,7 +142,7 @@ fn what_gob_has_not_written_is_neither_believed_nor_replaced() {
     symlink(dir.join("own"), &keep.path).unwrap();
     check("mine");
     fs::remove_file(&keep.path).unwrap();
-    // Nor is anything written through a link in the temporary file's place.
+    // A link in the temporary file's place is not written through either.
     symlink(dir.join("own"), dir.join(".gob/g.json.new")).unwrap();
     served(&keep);
     assert_eq!(fs::read_to_string(dir.join("own")).unwrap(), "mine");

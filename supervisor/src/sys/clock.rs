@@ -1,9 +1,9 @@
-//! The clock on which the kernel notes when a process was started.
+//! The kernel's clock of process starts.
 
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-/// Ticks since boot, suspended time included, as in field 22 of `/proc/PID/stat` (proc(5)).
+/// Returns the ticks since boot, suspended time included, as in field 22 of `/proc/PID/stat` (proc(5)).
 pub(crate) fn ticks() -> u64 {
     let mut now = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: writes one `timespec` to valid memory.

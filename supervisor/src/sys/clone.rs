@@ -1,17 +1,18 @@
-//! clone3(2) as far as the C library has no way to call it: a child that begins in a control group.
+//! clone3(2), which the C library has no function for: a child that begins in a control group.
 //!
-//! A process could enter its group by itself, by writing to `cgroup.procs`. That makes the kernel wait until no process is
-//! between fork and exec, which took 14 ms after a moment of rest; to begin there costs a few microseconds.
+//! A process could enter its group by itself, by writing to `cgroup.procs`. Such a write makes the kernel wait until
+//! no process is between fork and exec, which took 14 ms after a moment of rest; beginning there costs a few
+//! microseconds.
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Starts a child on this stack, sharing our memory until it execs, in the control group of this directory. `None` when
-/// that can't be done, and then there is no child.
+/// Starts a child on this stack, sharing our memory until it execs, in the control group of this directory.
+/// `None` when that fails, without a child.
 ///
 /// # Safety
-/// As for clone(2) with `CLONE_VM | CLONE_VFORK`: stack and argument stay valid until the child execs or is gone, and the
-/// child's function only makes system calls and never returns.
+/// As for clone(2) with `CLONE_VM | CLONE_VFORK`: stack and argument stay valid until the child execs or is
+/// gone, and the child's function only makes system calls and never returns.
 #[cfg(target_arch = "x86_64")]
 pub(crate) unsafe fn into_cgroup(
     child: extern "C" fn(*mut c_void) -> c_int,
@@ -80,7 +81,7 @@ pub(crate) unsafe fn into_cgroup(
     libc::pid_t::try_from(result).ok().filter(|pid| *pid > 0)
 }
 
-/// Not on this processor: workers start without a group of their own.
+/// Not supported on this processor: workers start without a group of their own.
 ///
 /// # Safety
 /// Does nothing.

@@ -1,18 +1,18 @@
 //! Open files whose close(2) may wait for a server: those of a network or user-space file system.
 //!
-//! A child that was not executed yet has all of them too. Where none is open it closes what it inherited before it runs its
-//! program, so that none of ours outlives [`super::spawn::spawn`] in it; where there is one, the kernel does that, later.
-//! Counts for the whole process, as the descriptor table is the process's.
+//! A child before its exec has all of them too. Without such files it closes its inherited descriptors before
+//! it runs its program, so that none of ours outlives [`super::spawn::spawn`] in it; with one, the kernel
+//! does that, later. Counts for the whole process, as the descriptor table is the process's.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many [`Slow`] there are.
+/// The number of [`Slow`].
 static SLOW: AtomicUsize = AtomicUsize::new(0);
 
-/// File systems that write back later, whatever is closed (statfs(2)): ext, XFS, Btrfs, tmpfs, ramfs, ZFS, F2FS, bcachefs,
-/// and overlayfs, which is as quick as what lies below.
+/// File systems that write back later, whatever is closed (statfs(2)): ext, XFS, Btrfs, tmpfs, ramfs, ZFS,
+/// F2FS, bcachefs, and overlayfs, which is as quick as the layer below.
 const LOCAL: [i64; 9] = [
     0xef53,
     0x5846_5342,
@@ -25,12 +25,12 @@ const LOCAL: [i64; 9] = [
     0x794c_7630,
 ];
 
-/// Says, as long as it lives, that a file is open whose closing may wait. To be dropped after the file.
+/// Marks, while it lives, an open file whose close may wait. Must be dropped after the file.
 #[derive(Debug)]
 pub(crate) struct Slow(());
 
 impl Slow {
-    /// Counts one.
+    /// Counts one file.
     pub(crate) fn one() -> Self {
         SLOW.fetch_add(1, Ordering::SeqCst);
         Self(())
@@ -48,7 +48,7 @@ impl Drop for Slow {
     }
 }
 
-/// Whether no open file is known whose closing may wait.
+/// Returns whether no open file is known whose close may wait.
 pub(crate) fn is_quick() -> bool {
     SLOW.load(Ordering::SeqCst) == 0
 }

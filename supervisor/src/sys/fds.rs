@@ -8,7 +8,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A pipe whose ends close on exec.
+/// Makes a pipe whose ends close on exec.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
     // SAFETY: writes two descriptors to valid memory.
@@ -20,20 +20,20 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(unsafe { (OwnedFd::from_raw_fd(read), OwnedFd::from_raw_fd(write)) })
 }
 
-/// Takes over a descriptor that this process inherited under a number that was handed to it.
+/// Takes ownership of a descriptor that this process inherited under a given number.
 ///
 /// # Errors
 /// When no such descriptor is open.
 pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: only asks about a number.
+    // SAFETY: only queries a number.
     if fd < 3 || unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    // SAFETY: it is open, and nobody else in this process knows its number.
+    // SAFETY: it is open, and no other owner in this process knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Raises the soft limit of open files to the hard one and returns what it was.
+/// Raises the soft limit of open files to the hard one and returns its former value.
 pub(crate) fn raise_open_files() -> io::Result<libc::rlimit> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: writes one `rlimit` to valid memory.
@@ -50,15 +50,15 @@ pub(crate) fn raise_open_files() -> io::Result<libc::rlimit> {
     Ok(before)
 }
 
-/// Descriptors that are kept for what must not fail for lack of them.
+/// Descriptors that are kept for operations that must not fail for lack of them.
 #[derive(Debug)]
 pub(crate) struct Spare(RefCell<Vec<File>>);
 
-/// A look at the process table takes three at once: the directory, the newest number, and a file or a handle.
+/// A scan of the process table takes three at once: the directory, the newest pid, and a file or a handle.
 const SPARE: usize = 3;
 
 impl Spare {
-    /// Keeps some from now on.
+    /// Opens the spare descriptors.
     pub(crate) fn new() -> io::Result<Self> {
         let spare = Self(RefCell::default());
         spare.keep()?;
@@ -73,40 +73,41 @@ impl Spare {
         Ok(())
     }
 
-    /// Does something, again with the spare descriptors given up when there are no others.
+    /// Calls `what`, and calls it again with the spare descriptors closed when there are no others.
     pub(crate) fn with_room<T>(&self, mut what: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         let mut done = what();
         if done.as_ref().err().and_then(io::Error::raw_os_error).is_some_and(is_lack) {
             self.0.borrow_mut().clear();
             done = what();
-            // When somebody else was quicker, the next one who needs them is told.
+            // When another thread was quicker, the next caller that needs them gets the error.
             self.keep().unwrap_or_default();
         }
         done
     }
 }
 
-/// Whether this process, or the system, has no descriptor to give.
+/// Returns whether this process, or the system, has no descriptor to give.
 fn is_lack(errno: i32) -> bool {
     errno == libc::EMFILE || errno == libc::ENFILE
 }
 
-/// Descriptors that no run and no crowd of connections takes: for a last request, a look at the process table, and files.
-/// A quarter of what there is, and no more than this.
+/// Descriptors kept from runs and connections: for a last request, a scan of the process table, and files. A
+/// quarter of all, and no more than this.
 const RESERVED: u64 = 64;
-/// What a run takes: its process, two pipes, the lock of its graph, three log files, and its directory for a moment.
+/// Descriptors of a run: its process, two pipes, the lock of its graph, three log files, and its directory
+/// for a moment.
 const OF_A_RUN: u64 = 8;
-/// Connections that have descriptors whatever workers take: an eighth, and no more than this.
+/// Descriptors kept for connections, whatever workers take: an eighth, and no more than this.
 const OF_CONNECTIONS: u64 = 256;
 
-/// The supervisor's descriptors, and what is kept of them for whom.
+/// The supervisor's descriptors, and the shares kept of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
     limit: u64,
 }
 
 impl Shares {
-    /// Of this process as it is now.
+    /// Returns the shares of this process as it is now.
     pub(crate) fn now() -> Self {
         Self { limit: open_files_limit() }
     }
@@ -115,18 +116,19 @@ impl Shares {
         RESERVED.min(self.limit / 4)
     }
 
-    /// Connections that are always taken.
+    /// Returns the number of connections that are always accepted.
     pub(crate) fn connections(self) -> u64 {
         OF_CONNECTIONS.min(self.limit / 8)
     }
 
-    /// Connections that are taken at most.
+    /// Returns the largest number of connections.
     pub(crate) fn most_connections(self) -> u64 {
         let most = (self.limit / 2).max(self.limit.saturating_sub(16 * 1024));
         most.saturating_sub(RESERVED).max(16).max(self.connections())
     }
 
-    /// Whether one more run leaves the others their shares: so many are on their way, and so many connections are open.
+    /// Returns whether one more run leaves the others their shares, with this many runs coming and
+    /// connections open.
     pub(crate) fn has_room(self, coming: usize, connections: usize) -> bool {
         let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let runs = whole(coming).saturating_add(1).saturating_mul(OF_A_RUN);
@@ -134,15 +136,15 @@ impl Shares {
         open_files().saturating_add(runs).saturating_add(kept) <= self.limit
     }
 
-    /// Whether nothing but the reserve is left.
+    /// Returns whether only the reserve is left.
     pub(crate) fn is_short(self) -> bool {
         open_files().saturating_add(self.reserved()) > self.limit
     }
 }
 
-/// How many files this process has open.
+/// Returns how many files this process has open.
 fn open_files() -> u64 {
-    // Since Linux 6.2 the directory's length.
+    // Since Linux 6.2 this is the directory's length.
     let told = std::fs::metadata("/proc/self/fd").map_or(0, |found| found.len());
     if told > 0 {
         return told;
@@ -150,7 +152,7 @@ fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
 }
 
-/// How many files this process may have open.
+/// Returns how many files this process may have open.
 pub(crate) fn open_files_limit() -> u64 {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: writes one `rlimit` to valid memory.
@@ -161,13 +163,14 @@ pub(crate) fn open_files_limit() -> u64 {
     unsafe { limit.assume_init() }.rlim_cur
 }
 
-/// A descriptor that the runtime waits on until there is something to read.
+/// Returns a descriptor that the runtime polls for data.
 pub(crate) fn awaited(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` is open and the same for as long as there is one, and only `AsyncFd` has this one.
+    // SAFETY: an `OwnedFd` stays open and the same while it exists, and only `AsyncFd` has this one.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
-/// Ends this process in order when its keeper dies, and sees to it that a write to a full disk is an error, not death.
+/// Ends this process in order when its keeper dies, and makes a write to a full disk an error instead of a
+/// signal.
 ///
 /// # Errors
 /// When the keeper is gone already.
@@ -193,7 +196,7 @@ pub(crate) fn share_one_arena() {
     }
 }
 
-/// Has the allocator give back to the system what is free anywhere in it, not only at its end.
+/// Makes the allocator return free memory to the system from anywhere, not only from its end.
 pub(crate) fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: an integer only; the allocator locks itself.
@@ -202,7 +205,7 @@ pub(crate) fn give_memory_back() {
     }
 }
 
-/// The user that this process runs as.
+/// Returns the user that this process runs as.
 pub(crate) fn uid() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }

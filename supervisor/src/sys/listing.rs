@@ -1,9 +1,9 @@
-//! The numbers of all processes, in one pass over `/proc` that comes to its end however fast new ones are made.
+//! Lists the pids of all processes, in one pass over `/proc` that ends however fast new ones are made.
 //!
-//! The directory is told in rising order, and so are numbers given. A pass that reaches the newest ones while they are made
-//! faster than it reads would follow them through the whole space of numbers (one second with 300 processes that go on as
-//! their own children). So what was given since it began is not read there: those numbers are probed one by one, at a
-//! tenth of the cost, and the pass goes on behind them.
+//! The directory is in rising order, and so are new pids. A pass that reaches the newest ones while they are
+//! made faster than it reads would follow them through the whole range of pids (one second with 300 processes
+//! that go on as their own children). So the pids given since it began are not read there: they are probed
+//! one by one, at a tenth of the cost, and the pass goes on behind them.
 
 use super::process::{self, LastPid};
 use nix::fcntl::{OFlag, open};
@@ -12,17 +12,18 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Takes a few hundred entries.
+/// Holds a few hundred entries.
 const BUFFER_BYTES: usize = 8 * 1024;
-/// `struct linux_dirent64`: inode, offset of the next entry, length of this one, kind, and the name with its NUL.
+/// `struct linux_dirent64`: inode, offset of the next entry, length of this one, kind, and the name with its
+/// NUL.
 const OFFSET_AT: usize = 8;
 const LENGTH_AT: usize = 16;
 const NAME_AT: usize = 19;
 
-/// Every process there is, by its number, read as it is asked for.
+/// Returns every process by its pid, read lazily.
 ///
 /// # Errors
-/// When the table, or its next part, can't be read. Nobody may take that for a process that is not there.
+/// When the table, or its next part, can't be read. This must not be taken for a process that is not there.
 pub(crate) fn pids() -> io::Result<impl Iterator<Item = io::Result<i32>>> {
     listing(BUFFER_BYTES)
 }
@@ -52,18 +53,18 @@ struct Listing {
     len: usize,
     /// Nothing was taken from the buffer since it was filled.
     is_fresh: bool,
-    /// Where the entry after the last one is in the directory.
+    /// The directory offset behind the last entry.
     offset: Option<i64>,
-    /// By how much a process's offset is more than its number.
+    /// The difference between a process's offset and its pid.
     shift: Option<i64>,
-    /// Numbers that were given meanwhile.
+    /// Pids that were given meanwhile.
     probed: Range<i32>,
-    /// The last number that was given before the pass, or before the last probing.
+    /// The last pid that was given before the pass, or before the last probing.
     newest: Option<(LastPid, i32)>,
 }
 
 impl Listing {
-    /// The next number in the directory.
+    /// Returns the next pid in the directory.
     fn read(&mut self) -> io::Result<Option<i32>> {
         loop {
             if self.at >= self.len {
@@ -90,15 +91,16 @@ impl Listing {
         }
     }
 
-    /// Whether what comes next was given since the pass began: it is to be probed then, and the pass goes on behind it.
+    /// Returns whether the next pids were given since the pass began: they are probed then, and the pass goes
+    /// on behind them.
     fn meets_the_newest(&mut self, pid: i32) -> bool {
-        // One look for a buffer: what is in it is read anyway.
+        // Checked once per buffer: its entries are read anyway.
         let (true, Some((last, before)), Some(shift)) =
             (std::mem::take(&mut self.is_fresh), self.newest.as_mut(), self.shift)
         else {
             return false;
         };
-        // Where the numbers began anew meanwhile, the newest are behind.
+        // Where pids began anew meanwhile, the newest are behind.
         let Some(now) = last.get().ok().filter(|now| pid > *before && *now > *before) else { return false };
         // SAFETY: integers only.
         let moved =
@@ -135,7 +137,7 @@ fn length(entry: &[u8]) -> Option<usize> {
     Some(usize::from(u16::from_ne_bytes(length))).filter(|length| *length > NAME_AT)
 }
 
-/// Where the next entry is, and the name of this one.
+/// Returns the offset of the next entry, and the name of this one.
 fn split(entry: &[u8]) -> Option<(i64, Option<&str>)> {
     let offset = entry.get(OFFSET_AT..OFFSET_AT + 8)?.try_into().ok()?;
     let name = entry.get(NAME_AT..length(entry)?)?.split(|byte| *byte == 0).next()?;
@@ -167,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_during_the_pass_is_found_and_the_pass_goes_on_behind_it() {
-        // Old ones with high numbers stay found, whatever is skipped before them.
+    fn processes_made_during_the_pass_are_found_and_the_pass_ends() {
+        // Old processes with high pids stay found, whatever is skipped before them.
         let before = listed();
         let last = || LastPid::open().and_then(|last| last.get()).ok();
         let newest = last();

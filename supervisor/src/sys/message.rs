@@ -1,20 +1,22 @@
 //! One message of a socket, and the process that sent it as the kernel tells (SCM_CREDENTIALS, unix(7)).
 //!
-//! There is room for that and nothing else, so the kernel closes descriptors that somebody sends along, as sd_notify(3) says
-//! senders may. libc's own `recvmsg`, because nix's answers such a message with ENOBUFS and takes the sender from it.
+//! There is room for credentials alone, so the kernel closes descriptors that a sender attaches, as
+//! sd_notify(3) allows. libc's own `recvmsg`, because nix's answers such a message with ENOBUFS and drops the
+//! sender.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// What comes beside the bytes. The layout is that of cmsg(3) for this one message, without anything behind it.
+/// The control message beside the bytes. The layout is that of cmsg(3) for this one message, without anything
+/// behind it.
 #[repr(C)]
 struct Beside {
     header: libc::cmsghdr,
     sender: libc::ucred,
 }
 
-/// Takes a message without waiting for one: how long it is, cut off where it finds no room, and who sent it.
+/// Takes a message without waiting; returns its length, cut to the buffer, and its sender.
 ///
 /// # Errors
 /// `WouldBlock` when there is none; when the kernel has no memory for it.
@@ -22,7 +24,7 @@ pub(crate) fn receive(socket: impl AsFd, into: &mut [u8]) -> io::Result<(usize, 
     let mut part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
     // SAFETY: zeroes are valid values of this plain structure, which has nothing but integers.
     let mut beside = unsafe { MaybeUninit::<Beside>::zeroed().assume_init() };
-    // SAFETY: zeroes are valid values of this plain structure, in which null pointers stand for what is not asked for.
+    // SAFETY: zeroes are valid values of this plain structure, in which null pointers stand for absent parts.
     let mut message = unsafe { MaybeUninit::<libc::msghdr>::zeroed().assume_init() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;

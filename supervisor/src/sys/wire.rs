@@ -1,8 +1,8 @@
-//! The socket of one client, watched for what comes in and, only while somebody waits for it, for room to write.
+//! The socket of one client, polled for input and, only while a task waits for it, for room to write.
 //!
-//! tokio's own stream watches both all the time: each time the client takes an answer off the socket, the loop wakes up
-//! to hear that there is room, which it had before. For a client that asks one thing after the other that is every
-//! second wake-up.
+//! tokio's own stream polls for both all the time: each time the client reads an answer, the loop wakes up to
+//! learn of room that it had before. For a client that sends one request after the other that is every second
+//! wake-up.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// How long to wait for room when there is no descriptor to watch it with.
+/// Time to wait for room when there is no descriptor to poll it with.
 const WITHOUT_WATCH: Duration = Duration::from_millis(20);
 
 /// A connected socket that never blocks.
@@ -21,23 +21,23 @@ const WITHOUT_WATCH: Duration = Duration::from_millis(20);
 pub(crate) struct Wire(AsyncFd<UnixStream>);
 
 impl Wire {
-    /// Takes a socket over.
+    /// Takes a socket.
     ///
     /// # Errors
-    /// When the runtime can't watch it.
+    /// When the runtime can't poll it.
     pub(crate) fn new(stream: tokio::net::UnixStream) -> io::Result<Self> {
-        // Leaves the runtime and comes back to it: its watch is of another kind.
+        // Leaves the runtime and comes back to it: its registration is of another kind.
         watch(stream.into_std()?, Interest::READABLE).map(Self)
     }
 
-    /// Reads what is there, or tells when there is something. 0 at the end.
+    /// Reads available bytes, or registers for the next ones. 0 at the end.
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
             match ready.try_io(|stream| stream.get_ref().read(buffer)) {
                 Ok(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(read) => {
-                    // Less than there is room for was all there is: what comes next is told anew (epoll(7), Q9).
+                    // A short read has emptied the socket: the next bytes are reported anew (epoll(7), Q9).
                     if matches!(read, Ok(len) if 0 < len && len < buffer.len()) {
                         ready.clear_ready();
                     }
@@ -48,7 +48,7 @@ impl Wire {
         }
     }
 
-    /// Writes what the socket takes right now.
+    /// Writes as much as the socket takes right now.
     ///
     /// # Errors
     /// `WouldBlock` when that is nothing.
@@ -56,10 +56,10 @@ impl Wire {
         self.0.get_ref().write(bytes)
     }
 
-    /// Waits for room. May be dropped at any time.
+    /// Waits for room. Cancel safe.
     ///
     /// # Errors
-    /// When it can't be watched for another reason than a lack of descriptors.
+    /// When it can't be polled for another reason than a lack of descriptors.
     pub(crate) async fn writable(&self) -> io::Result<()> {
         match self.0.get_ref().try_clone() {
             Ok(copy) => watch(copy, Interest::WRITABLE)?.writable().await.map(drop),
@@ -70,7 +70,7 @@ impl Wire {
         }
     }
 
-    /// Whether nobody is there any more, neither to write nor to read.
+    /// Returns whether the peer has closed both directions.
     pub(crate) fn is_hung_up(&self) -> bool {
         let mut fds = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::empty())];
         let polled = poll(&mut fds, PollTimeout::ZERO);
@@ -81,6 +81,7 @@ impl Wire {
 }
 
 fn watch(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
-    // SAFETY: a `UnixStream` owns one descriptor, which stays the same and open for as long as the watch owns it.
+    // SAFETY: a `UnixStream` owns one descriptor, which stays the same and open for as long as the
+    // registration owns it.
     unsafe { AsyncFd::register_with_interest(stream, interest) }.map_err(io::Error::from)
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether an attribute of a file is `1`.
+/// Returns whether an attribute of a file is `1`.
 pub(crate) fn is_one(path: &Path, name: &CStr) -> bool {
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
     let mut value = [0u8; 2];

@@ -6,7 +6,7 @@ use crate::output::exchange::Job;
 use crate::output::loan::Loan;
 
 impl Drain {
-    /// Lends a pipe that floods to the writer, behind what was read of it.
+    /// Lends a flooding pipe to the writer, behind the bytes that were read of it.
     pub(super) fn lend(&mut self, token: Token) {
         self.send_batch(true);
         let Some(run) = self.slots.run(token) else { return };
@@ -19,7 +19,7 @@ impl Drain {
         }
     }
 
-    /// Takes pipes back that the writer is done with; there may be something in them.
+    /// Takes back pipes that the writer returned; they may have data.
     pub(super) fn take_back(&mut self) {
         for loan in self.exchange.take_returned() {
             let token = Token(loan.token);
@@ -33,7 +33,7 @@ impl Drain {
         }
     }
 
-    /// Has lent pipes read here too.
+    /// Reads lent pipes here too, while the disk hangs.
     pub(super) fn read_lent(&mut self) {
         for token in self.slots.tokens().into_iter().flat_map(Token::both) {
             if self.slots.pipe(token).is_some_and(|pipe| pipe.loan.is_some()) {
@@ -42,7 +42,7 @@ impl Drain {
         }
     }
 
-    /// Has the poller watch a pipe again, and reads what it may have missed.
+    /// Registers a pipe with the poller again, and reads the bytes that it may have missed.
     fn watch_again(&mut self, token: Token) {
         if let Some(pipe) = self.slots.pipe(token)
             && let Err(error) = pipe.arm(&self.poller, token.0)

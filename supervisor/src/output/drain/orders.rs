@@ -1,4 +1,4 @@
-//! What the drain thread does for the main thread.
+//! The drain thread's side of the main thread's orders.
 
 use super::Drain;
 use super::run::Run;
@@ -39,13 +39,13 @@ impl Drain {
         self.next_id += 1;
         self.exchange.submit(Job::Open { id, key: run.key.clone(), tap: Arc::clone(&run.tap) });
         let token = self.slots.insert(Run::new(id, run, &self.poller, self.slots.next()));
-        // Whatever is in the pipes already is told by the poller; only what has no pipe has ended here and now.
+        // The poller reports data in the pipes; only a run without pipes ends at once.
         if self.slots.run(token).is_some_and(|run| run.pipes.iter().all(Option::is_none)) {
             self.end(token);
         }
     }
 
-    /// Has both pipes of a run read until they are empty.
+    /// Reads both pipes of a run until they are empty.
     fn owe(&mut self, token: Token) {
         for token in token.both() {
             if let Some(pipe) = self.slots.pipe(token) {
@@ -65,7 +65,7 @@ impl Drain {
         self.exchange.submit(Job::Forget(name));
     }
 
-    /// Takes a run out with its pipes. What waits for an answer about it gets one.
+    /// Removes a run with its pipes, and answers the callers that wait for it.
     fn let_go(&mut self, token: Token) {
         let Some(mut run) = self.slots.remove(token) else { return };
         for pipe in run.pipes.iter_mut().flatten() {

@@ -1,4 +1,4 @@
-//! One attached run, as the drain thread sees it.
+//! One attached run, on the drain thread's side.
 
 use crate::output::batch::RunId;
 use crate::output::index::Stream;
@@ -14,22 +14,23 @@ use std::time::Instant;
 
 use super::slots::Token;
 
-/// Its pipes, who watches it, and who has asked for it.
+/// Its pipes, its watches, and its waiting callers.
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) key: RunKey,
     pub(super) tap: Arc<Tap>,
     /// Standard output and standard error.
     pub(super) pipes: [Option<Pipe>; 2],
-    /// Somebody waits for [`FromOutput::Drained`].
+    /// A caller waits for [`FromOutput::Drained`].
     pub(super) asked: bool,
-    /// When its unfinished lines are looked at, if nothing more comes.
+    /// The time at which its unfinished lines are examined, if nothing more comes.
     pub(super) settles_at: Option<Instant>,
     watches: Watches,
 }
 
 impl Run {
-    /// Takes a run in whose pipes are told by the tokens of `token`. A pipe that can't be watched counts as ended.
+    /// Creates a run whose pipes report under the tokens of `token`. A pipe that can't be watched counts as
+    /// ended.
     pub(super) fn new(id: RunId, run: Attached, poller: &Poller, token: Token) -> Self {
         let [stdout, stderr] = token.both();
         let key = run.key;
@@ -41,7 +42,7 @@ impl Run {
         Self { id, key, tap: run.tap, pipes, asked: false, settles_at: None, watches: run.watches }
     }
 
-    /// Sees what was read, and tells what there is to report of it.
+    /// Shows new bytes to the watches, and returns the report, if there is one.
     pub(super) fn took(&mut self, stream: Stream, time: i64, bytes: &[u8]) -> Option<FromOutput> {
         self.tap.push(stream, time, bytes);
         if let Some(well) = &mut self.watches.well
@@ -54,12 +55,12 @@ impl Run {
         Some(FromOutput::Handshake { key: self.key.clone(), result })
     }
 
-    /// Whether a line has begun that may be all there is to say that it is ready.
+    /// Returns whether an unfinished line may be the sign of readiness.
     pub(super) fn is_unsettled(&self) -> bool {
         self.watches.ready.as_ref().is_some_and(|ready| ready.is_unsettled())
     }
 
-    /// Looks at unfinished lines, and tells what there is to report of them.
+    /// Examines unfinished lines, and returns the report, if there is one.
     pub(super) fn settle(&mut self) -> Option<FromOutput> {
         self.settles_at = None;
         let result = self.watches.ready.as_mut()?.settle()?;
@@ -67,17 +68,17 @@ impl Run {
         Some(FromOutput::Handshake { key: self.key.clone(), result })
     }
 
-    /// Whether its output is looked at.
+    /// Returns whether its output has a watch.
     pub(super) fn is_watched(&self) -> bool {
         self.watches.ready.is_some() || self.watches.well.is_some()
     }
 
-    /// Whether a pipe is still to be read before an answer.
+    /// Returns whether a pipe must still be read before an answer.
     pub(super) fn owes(&self) -> bool {
         self.pipes.iter().flatten().any(|pipe| pipe.owes > 0)
     }
 
-    /// The answer to who has asked, once it is due.
+    /// Returns the answer to waiting callers, once it is due.
     pub(super) fn answer(&mut self) -> Option<FromOutput> {
         if !self.asked || self.owes() {
             return None;

@@ -6,7 +6,7 @@ use crate::output::pipe::Pipe;
 use gob_core::RunKey;
 use std::collections::HashMap;
 
-/// A stream of the run in a slot. A token that outlived its run is harmless: it leads to a read too many.
+/// A stream of the run in a slot. A token that outlives its run is harmless: it causes one needless read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token(pub(super) u64);
 
@@ -19,24 +19,24 @@ impl Token {
         usize::try_from(self.0 / 2).unwrap_or(usize::MAX)
     }
 
-    /// Which of a run's pipes.
+    /// Returns the index of the pipe.
     pub(super) fn side(self) -> usize {
         usize::from(self.0 % 2 == 1)
     }
 
-    /// Which stream.
+    /// Returns the stream.
     pub(super) fn stream(self) -> Stream {
         if self.side() == 0 { Stream::Stdout } else { Stream::Stderr }
     }
 
-    /// Both streams of the run.
+    /// Returns the tokens of both streams of the run.
     pub(super) fn both(self) -> [Self; 2] {
         let stdout = self.0 - self.0 % 2;
         [Self(stdout), Self(stdout + 1)]
     }
 }
 
-/// All of them.
+/// All slots.
 #[derive(Default)]
 pub(super) struct Slots {
     runs: Vec<Option<Run>>,
@@ -45,12 +45,12 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// Where the next run will be put.
+    /// Returns the token of the next run.
     pub(super) fn next(&self) -> Token {
         Token::of(self.free.last().copied().unwrap_or(self.runs.len()))
     }
 
-    /// Puts a run there.
+    /// Inserts a run.
     pub(super) fn insert(&mut self, run: Run) -> Token {
         let slot = self.free.pop().unwrap_or(self.runs.len());
         self.by_key.insert(run.key.clone(), slot);
@@ -61,7 +61,7 @@ impl Slots {
         Token::of(slot)
     }
 
-    /// Takes a run out.
+    /// Removes a run.
     pub(super) fn remove(&mut self, token: Token) -> Option<Run> {
         let run = self.runs.get_mut(token.slot())?.take()?;
         self.free.push(token.slot());
@@ -71,27 +71,24 @@ impl Slots {
         Some(run)
     }
 
-    /// The run.
     pub(super) fn run(&mut self, token: Token) -> Option<&mut Run> {
         self.runs.get_mut(token.slot())?.as_mut()
     }
 
-    /// The pipe.
     pub(super) fn pipe(&mut self, token: Token) -> Option<&mut Pipe> {
         self.run(token)?.pipes.get_mut(token.side())?.as_mut()
     }
 
-    /// Where the run of this name and number is.
+    /// Returns the slot of a run.
     pub(super) fn find(&self, key: &RunKey) -> Option<Token> {
         self.by_key.get(key).copied().map(Token::of)
     }
 
-    /// All runs.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().flatten()
     }
 
-    /// Where all runs are.
+    /// Returns the tokens of all runs.
     pub(super) fn tokens(&self) -> Vec<Token> {
         let slots = self.runs.iter().enumerate();
         slots.filter(|(_, run)| run.is_some()).map(|(slot, _)| Token::of(slot)).collect()

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub(super) struct Side {
     pub(super) file: Option<File>,
-    /// Where in the stream the current file starts.
+    /// The offset of the current file in the stream.
     pub(super) start: u64,
-    /// How large it is.
+    /// The size of the current file.
     pub(super) size: u64,
     /// The sizes of the rotated files, youngest first.
     pub(super) rotated: VecDeque<u64>,
@@ -22,18 +22,18 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Where in the stream the next byte will be.
+    /// Returns the offset of the next byte in the stream.
     pub(super) const fn end(&self) -> u64 {
         self.start + self.size
     }
 
-    /// Where in the stream the oldest file starts.
+    /// Returns the offset of the oldest file in the stream.
     pub(super) fn first(&self) -> u64 {
         self.start.saturating_sub(self.rotated.iter().sum())
     }
 
-    /// Writes as much of `bytes` as the current file takes, up to the end of a line where that can be; 0 when it has
-    /// to be rotated before.
+    /// Writes as much of `bytes` as the current file takes, up to the end of a line where possible; 0 when it
+    /// must be rotated before.
     pub(super) fn write(
         &mut self,
         bytes: &[u8],
@@ -46,7 +46,7 @@ impl Side {
             Some(fits) if fits.len() == bytes.len() => bytes,
             Some(fits) => match fits.iter().rposition(|b| *b == b'\n') {
                 Some(at) => fits.get(..=at).unwrap_or(fits),
-                // The line may have room in the next file; where it began in this one, it is cut anyway.
+                // The line may have room in the next file; a line that began in this one is cut anyway.
                 None if self.size > 0 && !self.mid_line => &[],
                 None => fits,
             },
@@ -54,7 +54,7 @@ impl Side {
         if part.is_empty() && self.size > 0 {
             return Ok(0);
         }
-        // A limit of nothing is no reason to write nothing.
+        // Even with a limit of zero, something is written.
         let part = if part.is_empty() { bytes } else { part };
         let file = match &mut self.file {
             Some(file) => file,
@@ -72,7 +72,7 @@ impl Side {
         Ok(count)
     }
 
-    /// Makes room for a new file, which the next bytes begin. True when the oldest one went for it.
+    /// Makes room for a new file, which the next bytes begin. True when the oldest file was deleted for it.
     pub(super) fn rotate(&mut self, path: &Path, keep: usize) -> io::Result<bool> {
         self.file = None;
         move_up(path, self.rotated.len(), keep)?;
@@ -84,14 +84,15 @@ impl Side {
         Ok(gone)
     }
 
-    /// Whether the path still leads to all of the current file; one that is closed is taken to be the one that is there.
-    /// After a rotation there is none until it can be opened.
+    /// Returns whether the path still leads to all of the current file; a closed file is taken to be the one
+    /// at the path. After a rotation there is none until it can be opened.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         self.file.is_none() && self.size == 0 || leads_to(path, self.file.as_ref(), self.size)
     }
 
-    /// Goes on in a new file behind what is lost. Readers find the places of rotated files by counting back from the
-    /// current one, so where there are such, a hole of the lost file's size takes its place among them.
+    /// Goes on in a new file behind the lost one. Readers find the offsets of rotated files by counting back
+    /// from the current one, so where there are such, a hole of the lost file's size takes its place among
+    /// them.
     pub(super) fn begin_anew(&mut self, path: &Path, keep: usize) -> io::Result<()> {
         self.file = None;
         remove(path)?;
@@ -121,10 +122,10 @@ impl Side {
     }
 }
 
-/// The times of a stretch of bytes, taken as they are written.
+/// The times of a stretch of bytes, consumed as they are written.
 pub(super) struct Stamps<'a> {
     rest: &'a [Segment],
-    /// Bytes of the first segment that were taken.
+    /// Consumed bytes of the first segment.
     taken: usize,
 }
 
@@ -133,12 +134,12 @@ impl<'a> Stamps<'a> {
         Self { rest: segments, taken: 0 }
     }
 
-    /// When the next byte came.
+    /// Returns the time of the next byte.
     pub(super) fn time(&self) -> i64 {
         self.rest.first().map_or(0, |segment| segment.time)
     }
 
-    /// When the next `count` bytes came, and how many at a time.
+    /// Consumes the times of the next `count` bytes, with the number of bytes of each.
     pub(super) fn take(&mut self, mut count: usize) -> impl Iterator<Item = (i64, usize)> {
         std::iter::from_fn(move || {
             let first = self.rest.first().filter(|_| count > 0)?;

@@ -1,5 +1,5 @@
-//! How fast, and how quiet: a flood against the floor, which is one loop that reads and writes 64 KiB at a time; a
-//! hundred idle workers.
+//! Speed and idle wake-ups: a flood against the floor, which is one loop that reads and writes 64 KiB at a
+//! time; a hundred idle workers.
 //!
 //! ```text
 //! cargo test --release -p gob-supervisor output::tests::bench -- --ignored --nocapture --test-threads 1
@@ -12,7 +12,7 @@ use std::time::Instant;
 const BYTES: usize = 200 << 20;
 const ROUNDS: usize = 5;
 
-/// Lines, written by a process of its own, as a worker does.
+/// Writes lines from a process of its own, as a worker does.
 fn flood(lines: &Path, out: impl Into<std::process::Stdio>) -> std::process::Child {
     let mut command = std::process::Command::new("dd");
     command.args(["bs=64k", "status=none"]).stdin(File::open(lines).unwrap()).stdout(out);
@@ -92,7 +92,7 @@ fn capture_of_200_mb_of_lines() {
     assert_eq!(plane.output.counters().1, 0);
 }
 
-/// How often the data plane's threads have slept and woken.
+/// Returns the context switches of the data plane's threads.
 fn switches() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let ours = tasks.filter(|task| fs::read_to_string(task.join("comm")).unwrap().starts_with("output-"));

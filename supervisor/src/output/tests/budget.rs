@@ -1,13 +1,13 @@
-//! What goes when there is too much.
+//! Tests of the deletion of surplus logs.
 
 use super::*;
 
-/// Runs whose first file is there.
+/// Returns the runs whose first file exists.
 fn runs(plane: &Plane, name: &str) -> Vec<u64> {
     (1..100).filter(|run| plane.path(&key(name, *run), Stream::Stdout).exists()).collect()
 }
 
-/// A run that writes and ends.
+/// Attaches a run that writes and ends.
 fn finished(plane: &mut Plane, key: &RunKey, bytes: usize) {
     let mut worker = plane.attach(key);
     worker.out(&"x".repeat(bytes));
@@ -61,13 +61,13 @@ fn logs_of_earlier_supervisors_count() {
             for file in ["stdout.log", "stdout.log.1"] {
                 let file = File::create(dir.join(format!("{run}.{file}"))).unwrap();
                 file.set_len(15_000).unwrap();
-                // The fifth is the oldest, whatever its number says.
+                // The fifth run is the oldest, whatever its number.
                 file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(100 - run)).unwrap();
             }
         }
     });
     finished(&mut plane, &key("new", 1), 10_000);
-    // The scan goes on while nothing else is to be done.
+    // The scan goes on while the writer is idle.
     let until = std::time::Instant::now() + DEADLINE;
     while runs(&plane, "old") != [1, 2] {
         assert!(std::time::Instant::now() < until, "{:?}", runs(&plane, "old"));
@@ -89,7 +89,7 @@ fn each_worker_keeps_the_logs_of_its_newest_runs() {
     assert_eq!(runs(&plane, "a"), [7, 8, 9]);
     assert_eq!(runs(&plane, "live"), [1, 8, 9, 10], "a live run is none of them");
     assert_eq!(fs::read_dir(plane.config.log_dir.join("a")).unwrap().count(), 9, "three files each");
-    // A run that goes on is none of them either, until it ends again.
+    // A run that goes on is not among them until it ends again.
     let again = plane.attach(&key("a", 8));
     finished(&mut plane, &key("a", 10), 10);
     assert_eq!(runs(&plane, "a"), [7, 8, 9, 10]);

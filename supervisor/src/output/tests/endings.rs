@@ -26,7 +26,7 @@ fn a_run_is_closed_when_both_streams_have_ended_and_all_is_written() {
 }
 
 #[test]
-fn what_is_asked_for_is_answered_after_everything_was_read() {
+fn a_drain_is_answered_after_everything_was_read() {
     let mut plane = Plane::new();
     for run in 1..50 {
         let key = key("a", run);
@@ -40,7 +40,7 @@ fn what_is_asked_for_is_answered_after_everything_was_read() {
 }
 
 #[test]
-fn streams_that_have_ended_already_or_are_no_pipes() {
+fn ended_streams_and_other_files_than_pipes_are_closed() {
     let plane = Plane::new();
     let none = key("none", 1);
     plane.ended(&plane.output.attach(none, Pipes::default(), Watches::default()));
@@ -77,7 +77,7 @@ fn the_threads_end_with_the_handle() {
     plane.settle();
     let exchange = Arc::downgrade(&plane.output.exchange);
     drop(plane);
-    // The drain thread lets go of the pipes when it ends, which is told by the pipe; the writer ends after it.
+    // The drain thread closes the pipes at its end, which the pipe shows; the writer ends after it.
     let mut ended =
         [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&worker.out), nix::poll::PollFlags::POLLERR)];
     let limit = nix::poll::PollTimeout::try_from(DEADLINE).unwrap();

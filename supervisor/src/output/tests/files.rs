@@ -1,4 +1,4 @@
-//! What is in the files, and where.
+//! Tests of the files' content and names.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +28,7 @@ fn files_are_there_from_the_start_and_private() {
 }
 
 #[test]
-fn both_streams_byte_for_byte_and_in_order() {
+fn both_streams_are_kept_byte_for_byte_and_in_order() {
     let mut plane = Plane::new();
     let key = key("a", 1);
     let mut worker = plane.attach(&key);
@@ -96,7 +96,7 @@ fn a_line_that_fits_no_file_is_cut() {
 }
 
 #[test]
-fn nothing_is_kept_where_nothing_is_to_be_kept() {
+fn with_keep_zero_no_rotated_file_is_kept() {
     let plane = Plane::with(|config| (config.rotate_bytes, config.keep) = (100, 0));
     let key = key("a", 1);
     let mut worker = plane.attach(&key);
@@ -107,7 +107,7 @@ fn nothing_is_kept_where_nothing_is_to_be_kept() {
 }
 
 #[test]
-fn the_index_forgets_what_was_rotated_away() {
+fn the_index_forgets_deleted_files() {
     let mut plane = Plane::with(|config| (config.rotate_bytes, config.keep) = (2000, 2));
     let key = key("a", 1);
     let mut worker = plane.attach(&key);

@@ -3,7 +3,7 @@
 use super::*;
 use std::thread::JoinHandle;
 
-/// Writes numbered lines from a thread of its own until there are `lines` of them, or nobody reads any more.
+/// Writes numbered lines from a thread of its own, until there are `lines` of them or the pipe has no reader.
 fn flood(mut out: File, lines: u64) -> JoinHandle<u64> {
     std::thread::spawn(move || {
         let mut block = String::new();
@@ -78,7 +78,7 @@ fn a_flood_that_calms_down_is_an_ordinary_worker_again() {
 }
 
 #[test]
-fn in_the_middle_of_a_flood_everything_works() {
+fn orders_are_carried_out_in_the_middle_of_a_flood() {
     const LINES: u64 = 2_000_000;
     let mut plane = Plane::new();
     let key = key("a", 1);
@@ -99,7 +99,7 @@ fn in_the_middle_of_a_flood_everything_works() {
 }
 
 #[test]
-fn who_is_forgotten_in_the_middle_of_a_flood_is_let_go() {
+fn a_run_that_is_forgotten_in_the_middle_of_a_flood_is_detached() {
     let mut plane = Plane::new();
     let key = key("a", 1);
     let worker = plane.attach(&key);

@@ -12,7 +12,7 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
     const BYTES: usize = 24 << 20;
     let mut plane = Plane::new();
     let hung = key("hung", 1);
-    // Opening a FIFO for writing takes until somebody reads it: a disk that hangs, and can be let go again.
+    // Opening a FIFO for writing waits for a reader: a disk that hangs, and can be released again.
     let path = plane.path(&hung, Stream::Stdout);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -42,7 +42,7 @@ fn a_hung_disk_blocks_no_worker_and_its_losses_are_counted() {
     assert_eq!(plane.text(&key("other", 1), Stream::Stdout), "{\"ready\":true}\n");
 }
 
-/// Reads a FIFO until its last bytes are `END`, and counts what came before.
+/// Reads a FIFO until its last bytes are `END`, and counts the bytes before.
 fn count_until_end(mut fifo: File) -> usize {
     let (mut total, mut bytes) = (0, vec![0; 64 * 1024]);
     loop {
@@ -62,7 +62,7 @@ fn a_disk_that_hangs_in_the_middle_of_a_flood() {
     let path = plane.path(&key, Stream::Stdout);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // Open, but not read: what fits into it is written, and then nothing.
+    // Open, but not read: bytes are written until it is full.
     let mut disk = File::options().read(true).write(true).open(path).unwrap();
     let mut worker = plane.attach(&key);
     worker.out(&"x".repeat(BYTES));
@@ -129,7 +129,7 @@ impl Drop for Unmount {
 #[test]
 fn a_file_that_may_not_grow_costs_bytes_and_nothing_else() {
     let name = "output::tests::trouble::a_file_that_may_not_grow_costs_bytes_and_nothing_else";
-    // SIGXFSZ is ignored, as the supervisor does.
+    // SIGXFSZ is ignored, as in the supervisor.
     if !alone_under(name, "trap '' XFSZ; ulimit -f 100; exec \"$@\"") {
         return;
     }
@@ -177,7 +177,7 @@ fn directories_that_went_away_come_back_with_the_next_file() {
 }
 
 #[test]
-fn files_that_were_deleted_are_begun_anew_and_places_go_on() {
+fn deleted_files_are_begun_anew_and_offsets_go_on() {
     let plane = Plane::new();
     let (lost, whole) = (key("lost", 1), key("whole", 1));
     let (mut worker, mut other) = (plane.attach(&lost), plane.attach(&whole));
@@ -202,7 +202,7 @@ fn files_that_were_deleted_are_begun_anew_and_places_go_on() {
 }
 
 #[test]
-fn a_file_that_was_deleted_or_cut_is_noticed_by_whoever_writes_on() {
+fn a_deleted_or_cut_file_is_noticed_by_the_next_write() {
     let plane = Plane::with(|config| config.rotate_bytes = 1000);
     let full = format!("{}\n", "x".repeat(999));
     let key = key("a", 1);
@@ -229,7 +229,7 @@ fn a_file_that_was_deleted_or_cut_is_noticed_by_whoever_writes_on() {
         out("before\n");
         assert_eq!(fs::read_to_string(rotation::rotated(&path, 1)).unwrap(), full, "{what}");
         lose(&path);
-        // Until somebody looks again it goes where nobody finds it.
+        // Until the next check the bytes go to the deleted file.
         let until = Instant::now() + DEADLINE;
         let end = loop {
             let end = out(".");

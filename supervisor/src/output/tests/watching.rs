@@ -23,14 +23,14 @@ fn a_handshake_in_any_pieces_is_told_once_and_logged() {
         let FromOutput::Handshake { key: told, result } = plane.report() else { panic!("no handshake") };
         assert_eq!((told, result.unwrap().endpoint.as_deref()), (key.clone(), Some("unix:/x")));
         drop(worker);
-        // Nothing comes before the answer: it was told once.
+        // No second report comes before the answer.
         plane.drain(&key);
         assert_eq!(plane.text(&key, Stream::Stdout), text);
     }
 }
 
 #[test]
-fn refused_and_invalid() {
+fn refused_and_invalid_handshakes_are_reported() {
     let mut plane = Plane::new();
     let mut worker = watched(&plane, &key("refused", 1));
     worker.out("{\"ready\":false,\"error\":\"no disk\"}\n");
@@ -47,7 +47,7 @@ fn refused_and_invalid() {
 }
 
 #[test]
-fn a_main_thread_that_is_behind_loses_nothing_and_delays_nobody() {
+fn a_main_thread_that_is_behind_loses_no_report_and_delays_no_worker() {
     let dir = std::env::temp_dir().join(format!("gob-output-test-{}-full", std::process::id()));
     let plane = Plane::new();
     let config = OutputConfig { log_dir: dir.join("logs"), ..plane.config.clone() };
@@ -69,7 +69,7 @@ fn a_main_thread_that_is_behind_loses_nothing_and_delays_nobody() {
 }
 
 #[test]
-fn a_sign_of_life_is_none_later_however_many_came_at_once() {
+fn many_signs_of_life_at_once_count_as_one() {
     let pattern = Pattern::new("^alive$", None).unwrap();
     let signs: [(Box<dyn Watch>, &str); 2] =
         [(Box::new(pattern), "alive\n"), (Box::new(HandshakeReader::default()), LINE)];
