@@ -25,7 +25,7 @@ use tokio::net::UnixStream;
 /// Requests of one client before other clients get a turn.
 const TURN_REQUESTS: usize = 32;
 
-/// With so many bytes to take, a client has no more requests in this turn.
+/// After so many bytes of answers to one client others have their turn.
 const TURN_BYTES: usize = 256 * 1024;
 
 /// Bytes taken by one read.
@@ -92,8 +92,9 @@ async fn read_requests(
         }
         if !requests.is_empty() && outbound.may_answer() && share.may_answer(outbound.bytes()) {
             let many = requests.len() >= TURN_REQUESTS;
+            let before = outbound.bytes();
             desk.turn(|shell| {
-                while outbound.bytes() <= TURN_BYTES
+                while outbound.bytes().saturating_sub(before) <= TURN_BYTES
                     && let Some(request) = requests.pop_front()
                 {
                     shell.take_request(conn, request);

@@ -2,6 +2,7 @@
 
 use gob_tests::Gob;
 use gob_tests::conn::Conn;
+use gob_tests::script::{Step, Write};
 use gob_tests::wait::{self, DEADLINE};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -212,6 +213,39 @@ fn half_requests_of_hundreds_of_clients_are_bounded_together() {
     drop(conns);
     // What they had is given back within moments.
     assert!(wait::until(DEADLINE, || rss(&gob) < 40 << 20), "{} after {held}", rss(&gob));
+}
+
+#[test]
+fn a_client_that_asks_for_large_answers_and_does_not_read_costs_little() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let ready = json!({"ready": true, "meta": {"note": "x".repeat(60_000)}});
+    for graph in (0..20).map(|n| format!("g{n}")) {
+        gob.script(&graph, &[Step::Write(Write { text: format!("{ready}\n"), ..Default::default() })]);
+        conn.ok("start", json!({"graph": graph}));
+    }
+    let before = rss(&gob);
+    // Each answer has 1.2 MB.
+    let lists = b"{\"id\":1,\"type\":\"list\"}\n".repeat(200);
+    let deaf: Vec<_> = (0..4)
+        .map(|_| {
+            let mut conn = gob.connect();
+            conn.stream().set_nonblocking(true).unwrap();
+            conn.try_send(&lists).unwrap();
+            conn
+        })
+        .collect();
+    assert_eq!(gob.connect().ok("list", json!({}))["workers"].as_array().unwrap().len(), 20);
+    let held = rss(&gob) - before;
+    assert!(held < 64 << 20, "{held}");
+    // Who reads in the end has all of it.
+    for mut conn in deaf {
+        conn.stream().set_nonblocking(false).unwrap();
+        for _ in 0..200 {
+            assert_eq!(conn.frame()["success"], true);
+        }
+    }
+    gob.ctl(["nuke", "--force"]).ok();
 }
 
 #[test]
