@@ -60,9 +60,9 @@ fn trifles_do_not_keep_it_from_coming_back() {
     let gob = Gob::new();
     let instance = gob.status()["instance"].as_str().unwrap().to_owned();
     let readme = gob.state_dir().join("logs/README");
-    // The directory of logs comes with the first of them.
+    // The directory of logs comes with the first of them, which is written beside the start.
     gob.connect_as("cli").ok("start", json!({"graph": "before"}));
-    fs::write(&readme, "what lies here").unwrap();
+    assert!(wait::until(DEADLINE, || fs::write(&readme, "what lies here").is_ok()));
     // It decides nothing, and can't be made again.
     let pid_file = gob.runtime_dir().join("daemon.pid");
     let occupy = || {
