@@ -3,178 +3,103 @@
 //! The shell looks and deletes, beside the main thread. Which graph is meant, who may delete it and what goes is decided
 //! here, from what it found.
 
-use crate::io::{ConnId, Effect};
-use crate::lifecycle::held_by;
-use crate::owner::{Title, owned_by_other};
-use crate::parts::{GraphLock, Holder};
-use crate::record::{Keep, Place, RECORD_VERSION, Record, pointer_path, record_path};
-use crate::requests::{not_found, not_ours};
-use crate::worker::Phase;
-use crate::{Core, Data, Id, Name, Owner, Timestamp, WireError};
+use crate::conns::Caller;
+use crate::ids::RunKey;
+use crate::io::Effect;
+use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
+use crate::owner::Title;
+use crate::parts::GraphLock;
+use crate::record::{Keep, Place, RECORD_VERSION, Record, Unfit, pointer_path, record_path};
+use crate::refusals;
+use crate::run::Stage;
+use crate::state::Core;
+use crate::worker::Worker;
+use crate::worker::start;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use gob_protocol::ErrorCode;
 use gob_protocol::answer::{GraphDeleteData, GraphOnDisk, GraphsData};
 use gob_protocol::kind::GraphDirEncoding;
 use gob_protocol::request::GraphDelete;
-use serde_json::json;
+use gob_protocol::{Actor, Data, EventKind, Name, Owner, WireError};
 
 /// So many roots are looked at.
 const MAX_ROOTS: usize = 64;
 
-/// Who asked for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GraphSearch {
-    /// Whom to answer.
-    pub conn: ConnId,
-    /// What the client calls its request.
-    pub id: Option<Id>,
-    /// What is to be deleted; nothing where all are to be told.
-    pub delete: Option<GraphDelete>,
-}
-
-/// Where to look for graphs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FindGraphs {
-    /// Who asked for what.
-    pub search: GraphSearch,
-    /// The data directory. Graphs in other roots may be known there too.
-    pub data_dir: String,
-    /// Other roots.
-    pub roots: Vec<String>,
-}
-
-/// A graph that lies on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnDisk {
-    /// The graph.
-    pub graph: Name,
-    /// The real path of its root.
-    pub root_dir: String,
-    /// The kind that served it last; nothing where nothing is remembered of it.
-    pub kind: Option<String>,
-    /// Where its data is.
-    pub data: Place,
-    /// Whose it was last.
-    pub owner: Owner,
-    /// When it was last used.
-    pub last_used_at: Option<Timestamp>,
-    /// What its files have.
-    pub size_bytes: Option<u64>,
-}
-
-/// What goes with a graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeletePlan {
-    /// Its lock, to be held meanwhile.
-    pub lock: GraphLock,
-    /// Its directories, each as a directory that stays and a name in it.
-    pub dirs: Vec<(String, String)>,
-    /// The files of its record.
-    pub records: Vec<String>,
-    /// What is told as deleted.
-    pub path: String,
-}
-
-/// Why a graph was not deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotDeleted {
-    /// Somebody holds its lock.
-    Held(Holder),
-    /// In words.
-    Failed(String),
-}
-
 impl Core {
-    pub(crate) fn find_graphs(&mut self, conn: ConnId, id: Option<Id>, delete: Option<GraphDelete>) {
-        let data_dir = self.config.paths.data_dir.clone();
+    pub(crate) fn find_graphs(&mut self, caller: &Caller, delete: Option<GraphDelete>) {
+        let setup = &self.cx.setup;
+        let data_dir = setup.paths.data_dir.clone();
         let asked = delete.as_ref().and_then(|delete| delete.root_dir.as_deref());
-        let of_workers = self.workers.values().map(|worker| &*worker.root_dir);
-        let known = asked.into_iter().chain(self.config.settings.roots()).chain(of_workers);
+        let of_workers = self.workers.values().map(|worker| &*worker.spec.graph().root_dir);
+        let known = asked.into_iter().chain(setup.settings.roots()).chain(of_workers);
         let mut seen = BTreeSet::from([data_dir.as_str()]);
         let roots = known.filter(|root| seen.insert(root)).take(MAX_ROOTS).map(ToString::to_string).collect();
-        let search = GraphSearch { conn, id, delete };
-        self.out.push(Effect::FindGraphs(Box::new(FindGraphs { search, data_dir, roots })));
+        let search = GraphSearch { conn: caller.conn, id: caller.id.clone(), delete };
+        self.cx.push(Effect::FindGraphs(Box::new(FindGraphs { search, data_dir, roots })));
     }
 
-    pub(crate) fn graphs_found(&mut self, search: GraphSearch, found: Vec<OnDisk>) {
-        let Some(delete) = search.delete.clone() else {
+    /// The shell has found the graphs on disk.
+    pub(crate) fn graphs_found(&mut self, caller: &Caller, search: GraphSearch, found: Vec<OnDisk>) {
+        let Some(delete) = &search.delete else {
             let graphs = found.into_iter().map(|graph| self.graph_on_disk(graph)).collect();
-            return self.reply(search.conn, search.id, Ok(Data::Graphs(GraphsData { graphs })));
+            return self.cx.answer(caller, Ok(Data::Graphs(GraphsData { graphs })));
         };
-        match self.to_delete(search.conn, &delete, found) {
-            Ok(plan) => self.out.push(Effect::DeleteGraph { search, plan: Box::new(plan) }),
-            Err(error) => self.reply(search.conn, search.id, Err(error)),
+        match self.to_delete(caller.owner(), delete, found) {
+            Ok(plan) => self.cx.push(Effect::DeleteGraph { search, plan: Box::new(plan) }),
+            Err(error) => self.cx.answer(caller, Err(error)),
         }
     }
 
     fn graph_on_disk(&self, found: OnDisk) -> GraphOnDisk {
         let OnDisk { graph, root_dir, kind, data, last_used_at, size_bytes, .. } = found;
-        let worker = self.graphs.get(&(graph.clone(), root_dir.as_str().into()));
-        let state = worker.and_then(|name| self.workers.get(name)).map(crate::worker::Worker::state);
+        let state = self.workers.serving(&graph, &root_dir).map(Worker::state);
         GraphOnDisk { graph, kind, root_dir, path: data.dir().into(), size_bytes, last_used_at, state }
     }
 
-    /// Which graph is meant and what goes with it, if the requester may delete it as things are.
+    /// Finds which graph is meant and what goes with it, if the requester may delete it as things are.
     fn to_delete(
         &self,
-        conn: ConnId,
+        requester: &Owner,
         delete: &GraphDelete,
         found: Vec<OnDisk>,
     ) -> Result<DeletePlan, Box<WireError>> {
         let graph = &delete.graph;
-        let named = self.workers.get(graph).filter(|worker| worker.graph == *graph);
-        let root = delete.root_dir.clone().or_else(|| named.map(|worker| worker.root_dir.as_ref().into()));
+        let named = self.workers.get(graph).map(|worker| worker.spec.graph());
+        let named = named.filter(|known| known.name == *graph).map(|known| known.root_dir.to_string());
+        let root = delete.root_dir.clone().or(named);
         let is_meant = |known: &OnDisk| {
             known.graph == *graph && root.as_ref().is_none_or(|root| *root == known.root_dir)
         };
         let mut meant: Vec<OnDisk> = found.into_iter().filter(is_meant).collect();
         if meant.len() > 1 {
-            return Err(ambiguous(graph, &meant));
+            return Err(refusals::ambiguous(graph, &meant));
         }
         let known = meant.pop();
         let root = known.as_ref().map(|known| known.root_dir.clone()).or(root);
-        let root = root.unwrap_or_else(|| self.config.paths.data_dir.clone());
-        let worker = self.graphs.get(&(graph.clone(), root.as_str().into()));
-        let worker = worker.and_then(|name| self.workers.get(name));
-        let requester = self.requester(conn);
-        if let Some(worker) = worker {
-            if !worker.title_now().may_manage(&requester) {
-                return Err(owned_by_other(worker, &requester));
-            }
-            if matches!(worker.phase, Phase::External(_)) {
-                return Err(not_ours(worker));
-            }
-            if worker.state().is_live() {
-                let message =
-                    format!("cannot delete {graph}: its worker {} is up ({})", worker.name, worker.state());
-                let hint = format!("stop it first: gobctl stop {}", worker.name.as_argument());
-                return Err(Box::new(WireError::new(ErrorCode::ServerRunning, message).hint(hint)));
-            }
-            let keep = self.keep(worker);
-            let encoding = worker.kind.foreign.graph_dir_encoding;
-            return Ok(self.deletion(
-                encoding,
-                known.map_or(keep.record.data, |known| known.data),
-                graph,
-                &root,
-            ));
+        let setup = &self.cx.setup;
+        let root = root.unwrap_or_else(|| setup.paths.data_dir.clone());
+        if let Some(worker) = self.workers.serving(graph, &root) {
+            may_delete(worker, graph, requester)?;
+            let keep = worker.subject().keep(setup, self.cx.now.wall);
+            let encoding = worker.spec.policy.foreign.graph_dir_encoding;
+            let data = known.map_or(keep.record.data, |known| known.data);
+            return Ok(self.deletion(encoding, data, graph, &root));
         }
-        let Some(known) = known else { return Err(no_graph(graph)) };
-        if !(Title { owner: &known.owner, last: None }).may_manage(&requester) {
-            return Err(owned_before(&known, &requester));
+        let known = known.ok_or_else(|| refusals::no_graph(graph))?;
+        if !(Title { owner: &known.owner, last: None }).may_manage(requester) {
+            return Err(refusals::owned_before(&known, requester));
         }
-        let kind = known.kind.as_ref().and_then(|kind| self.config.settings.kinds.get(kind));
+        let kind = known.kind.as_ref().and_then(|kind| setup.settings.kinds.get(kind));
         let encoding = kind.map_or(GraphDirEncoding::Safe, |kind| kind.foreign.graph_dir_encoding);
         Ok(self.deletion(encoding, known.data, graph, &root))
     }
 
     /// The directories that gob or its own worker made for the graph, and no others.
     fn deletion(&self, encoding: GraphDirEncoding, data: Place, graph: &Name, root: &str) -> DeletePlan {
-        let data_dir = self.config.paths.data_dir.as_str();
+        let data_dir = self.cx.setup.paths.data_dir.as_str();
         let name = graph.on_disk();
         let mut dirs = Vec::from([(data_dir.to_string(), name.clone())]);
         let in_root = format!("{root}/{name}");
@@ -191,7 +116,7 @@ impl Core {
             root_dir: root.to_string(),
             data,
             owner: Owner::unknown(),
-            last_used_at: self.now.wall,
+            last_used_at: self.cx.now.wall,
             held_data: false,
         };
         let keep = Keep {
@@ -206,53 +131,92 @@ impl Core {
         DeletePlan { lock: GraphLock { path: lock, note: serde_json::Map::new(), keep }, dirs, records, path }
     }
 
+    /// The shell has deleted a graph, or could not. The caller may be gone by now.
     pub(crate) fn graph_deleted(
         &mut self,
         search: GraphSearch,
         plan: DeletePlan,
         result: Result<Option<String>, NotDeleted>,
     ) {
+        let caller = self.conns.caller(search.conn, search.id);
         let Record { graph, root_dir, .. } = plan.lock.keep.record;
         let answer = match result {
             Ok(kept) => {
-                let worker = self.graphs.get(&(graph, root_dir.as_str().into())).cloned();
-                let worker = worker.and_then(|name| self.workers.get(&name));
                 // One that was started meanwhile waits for the lock.
-                if let Some(name) =
-                    worker.filter(|worker| !worker.state().is_live()).map(|worker| worker.name.clone())
-                {
-                    self.forget(&name, search.conn);
+                let down = self.workers.serving(&graph, &root_dir).filter(|worker| !worker.state().is_live());
+                if let Some(name) = down.map(|worker| worker.name.clone()) {
+                    self.forget(&name, caller.as_ref().map_or(Actor::Supervisor, Caller::actor));
                 }
                 Ok(Data::GraphDelete(GraphDeleteData { deleted: plan.path, kept }))
             }
-            Err(NotDeleted::Held(holder)) => Err(Box::new(held_by(&graph, &holder))),
-            Err(NotDeleted::Failed(why)) => {
-                let message = format!("{graph} could not be deleted: {why}");
-                Err(Box::new(WireError::new(ErrorCode::Internal, message)))
-            }
+            Err(NotDeleted::Held(holder)) => Err(Box::new(refusals::held_by(&graph, &holder))),
+            Err(NotDeleted::Failed(why)) => Err(refusals::not_deleted(&graph, &why)),
         };
-        self.reply(search.conn, search.id, answer);
+        if let Some(caller) = caller {
+            self.cx.answer(&caller, answer);
+        }
+    }
+
+    /// The record of its graph does not fit a run. Where neither a start nor the configuration chose a kind, its worker becomes
+    /// one of the kind that served the graph last, in the root that it lies in; else the run gives up.
+    pub(crate) fn unfit(&mut self, key: &RunKey, why: Unfit) {
+        let Some(worker) = self.workers.get(&key.name).filter(|worker| worker.run == key.run) else { return };
+        let is_open = worker.spec.graph().kind_is_open
+            && worker.live().is_some_and(|run| matches!(run.stage(), Stage::Preparing));
+        let error = match why {
+            Unfit::Kind(known) if is_open => match self.take_kind(&key.name, &known) {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+            Unfit::Kind(known) => refusals::was_last(&key.name, &known),
+            Unfit::Gone { path, last_used_at } => {
+                refusals::data_gone(&worker.spec.graph().name, &path, last_used_at)
+            }
+            Unfit::Served { worker: other, path } => refusals::served(&key.name, &other, &path),
+        };
+        if let Some(worker) = self.workers.get_mut(&key.name) {
+            worker.step(&mut self.cx, |run, _, _| start::unfit(run, error));
+        }
+    }
+
+    /// Makes the worker one of the kind that served its graph last, in the root that it lies in, and begins its run anew.
+    fn take_kind(&mut self, name: &Name, known: &Record) -> Result<(), WireError> {
+        let Some(worker) = self.workers.get(name) else { return Ok(()) };
+        let graph = worker.spec.graph();
+        let (kind_name, kind) = self
+            .cx
+            .setup
+            .kind_for(&graph.name, Some(&known.kind))
+            .map_err(|error| refusals::was_last_without_kind(name, known, *error))?;
+        if *known.root_dir != *graph.root_dir {
+            if let Some(other) = self.workers.serving(&graph.name, &known.root_dir) {
+                return Err(refusals::served(name, &other.name, &known.root_dir));
+            }
+            let root_dir = self.cx.pools.root_dirs.of(known.root_dir.clone());
+            self.workers.move_root(name, root_dir);
+        }
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.spec.kind_name = self.cx.pools.kind_names.of(kind_name);
+            worker.spec.policy = self.cx.pools.kinds.of(kind);
+            let graph = worker.spec.graph_mut();
+            (graph.kind_is_open, graph.root_is_open) = (false, false);
+            worker.publish(EventKind::WorkerUpdated, Actor::Supervisor, &mut self.cx);
+            worker.begin_run(&mut self.cx);
+        }
+        Ok(())
     }
 }
 
-fn no_graph(graph: &Name) -> Box<WireError> {
-    let mut error = not_found(graph);
-    error.message = format!("there is no graph {graph} on disk");
-    error.hint = Some("see what there is: gobctl graphs".into());
-    error
-}
-
-fn ambiguous(graph: &Name, meant: &[OnDisk]) -> Box<WireError> {
-    let roots: Vec<&str> = meant.iter().map(|known| known.root_dir.as_str()).collect();
-    let message = format!("there is a graph {graph} in each of {}", roots.join(", "));
-    let error = WireError::new(ErrorCode::GraphConflict, message).hint("say which: --root-dir DIR");
-    Box::new(error.details(json!({"roots": roots})))
-}
-
-fn owned_before(known: &OnDisk, requester: &Owner) -> Box<WireError> {
-    let OnDisk { graph, owner, .. } = known;
-    let message = format!("{graph} was last owned by {owner}, you are {requester}");
-    let details = json!({"worker": graph.as_str(), "owner": owner.as_str(), "requester": requester.as_str()});
-    let error = WireError::new(ErrorCode::ServerOwnedByOther, message);
-    Box::new(error.hint(format!("ask {owner} to delete it")).details(details))
+/// Whether the requester may delete the graph of this worker now.
+fn may_delete(worker: &Worker, graph: &Name, requester: &Owner) -> Result<(), Box<WireError>> {
+    if !worker.title_now().may_manage(requester) {
+        return Err(refusals::owned_by_other(&worker.claimed(), requester));
+    }
+    if let Some(holder) = worker.holder() {
+        return Err(refusals::not_ours(&worker.name, holder));
+    }
+    if worker.state().is_live() {
+        return Err(refusals::graph_is_up(graph, &worker.name, worker.state()));
+    }
+    Ok(())
 }

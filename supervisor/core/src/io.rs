@@ -2,7 +2,8 @@
 //!
 //! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
 
-use crate::graphs::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
+use crate::ids::{ConnId, RunKey};
+use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 use crate::parts::{ExaminePlan, Examined, Holder, Lost, Note, Orphan, SpawnPlan, Target};
 use crate::record::{New, Unfit};
 use alloc::boxed::Box;
@@ -12,29 +13,7 @@ use alloc::vec::Vec;
 use gob_protocol::config::Reading;
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
-use gob_protocol::{Data, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, Timestamp, WireError};
-
-/// The time at which an input happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds on a clock that never goes back; its zero is the supervisor's start.
-    pub mono_ms: u64,
-    /// The same moment for people.
-    pub wall: Timestamp,
-}
-
-/// One connection; never given twice in a supervisor's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// One run of one worker. Every message about a run carries it, so that a late one can be told from a true one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunKey {
-    /// The worker.
-    pub name: Name,
-    /// Its run, from 1.
-    pub run: u64,
-}
+use gob_protocol::{Data, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, WireError};
 
 /// What came of reading the configuration: what each file says, and everything that is wrong with it.
 pub type Read = Box<Reading>;

@@ -1,6 +1,6 @@
 //! What inputs and effects are about: plans of what the shell is to do, and what it has found. Plain data.
 
-use crate::io::RunKey;
+use crate::ids::RunKey;
 use crate::record::Keep;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -123,6 +123,9 @@ pub enum PortWish {
 /// Stands in a [`SpawnPlan`] for the free port that only the shell can find. It has control characters, which no name
 /// has, so that nobody's graph is taken for it.
 pub const PORT_MARK: &str = "\u{1}port\u{1}";
+
+/// The word by which the shell says that not the program is missing but what its first line names.
+pub const INTERPRETER: &str = "interpreter";
 
 /// Everything that the shell needs to start a run. Its strings may hold [`PORT_MARK`].
 #[derive(Debug, Clone, PartialEq, Eq)]

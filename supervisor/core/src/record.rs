@@ -158,7 +158,7 @@ pub(crate) fn record_path(root_dir: &str, graph: &Name) -> String {
 
 /// The file of the copy in the data directory of a record in another root. No graph's name has an `@` on the disk.
 pub(crate) fn pointer_path(data_dir: &str, graph: &Name, root_dir: &str) -> String {
-    alloc::format!("{data_dir}/.gob/{}@{:016x}.json", graph.on_disk(), crate::plan::hash(root_dir))
+    alloc::format!("{data_dir}/.gob/{}@{:016x}.json", graph.on_disk(), crate::paths::hash(root_dir))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Workers of an earlier supervisor: they are listed as `idle`, until they are started, removed or nuked (PROTOCOL 6).
 
-use crate::Core;
-use crate::worker::{Identity, Shown, Worker};
-use alloc::boxed::Box;
+use crate::cx::Cx;
+use crate::owner::Ownership;
+use crate::run::Shown;
+use crate::spec::{Graph, Origin, Spec};
+use crate::worker::{Origins, Worker};
+use crate::workers::Workers;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::kind::Kind;
-use gob_protocol::{Actor, Exit, Name, Owner, State, Timestamp, View, WireError};
+use gob_protocol::{Actor, Exit, Name, Owner, State, Timestamp, View};
 
 /// Why a worker is down that ended with its supervisor.
 const KILLED: &str = "the supervisor was killed, and this worker with it";
@@ -33,69 +36,49 @@ pub struct RememberedWorker {
     pub was_served: bool,
 }
 
-impl Core {
-    /// Adds the workers of the supervisor before this one. No event says so: there was no subscriber yet.
-    pub(crate) fn remember(&mut self, remembered: Remembered) {
-        for worker in remembered.workers {
-            self.remember_one(worker, remembered.ended_in_order);
-        }
-    }
-
-    fn remember_one(&mut self, remembered: RememberedWorker, ended_in_order: bool) {
-        let RememberedWorker { view, last_owner, last_port, was_served } = remembered;
+/// Adds the workers of the supervisor before this one. No event says so: there was no subscriber yet.
+pub(crate) fn remember(remembered: Remembered, workers: &mut Workers, cx: &mut Cx) {
+    for worker in remembered.workers {
         // Jobs have no graph; what the file says twice is said once.
-        let Some((graph, root_dir)) = graph_of(&view) else { return };
-        let root_dir = self.root_dirs.of(root_dir);
-        if self.workers.contains_key(&view.name)
-            || self.graphs.contains_key(&(graph.clone(), root_dir.clone()))
-        {
-            return;
+        let Some((graph, root_dir)) = graph_of(&worker.view) else { continue };
+        if workers.get(&worker.view.name).is_none() && workers.serving(&graph, root_dir).is_none() {
+            workers.insert(revive(worker, graph, remembered.ended_in_order, cx));
         }
-        let kind = self.kind_for(&graph, Some(&String::from(&*view.kind)));
-        // Without its kind it is listed all the same; it can't be started until the kind is there.
-        let kind = kind.map_or_else(|_| no_kind(), |(_, kind)| kind);
-        let (kind, kind_name) = (self.kinds.of(kind), self.kind_names.of(&*view.kind));
-        let was_up = view.state.is_live() || view.state == State::Backoff;
-        let was_killed = was_up && !ended_in_order && view.state != State::External;
-        let (name, owner) = (view.name.clone(), view.owner.clone());
-        let run = view.run.max(self.config.last_runs.get(&name).copied().unwrap_or(0));
-        let identity = Identity {
-            name: name.clone(),
-            graph: graph.clone(),
-            root_dir: root_dir.clone(),
-            kind_name,
-            kind,
-        };
-        let shown = shown(view, was_killed, self.now.wall);
-        let mut worker = Worker::new(identity, owner, run, Actor::Supervisor, shown);
-        worker.is_remembered = true;
-        worker.last_port = last_port;
-        // Where the data directory is not mounted, nothing but this tells that the graph held data.
-        worker.was_served = was_served;
-        worker.last_owner = last_owner.filter(|last| worker.owner.is_unknown() && !last.is_unknown());
-        self.graphs.insert((graph, root_dir), name);
-        self.workers.insert(worker);
     }
+}
 
-    /// Finds the kind of a worker that was remembered when the configuration did not have it, or of which the
-    /// configuration says another one by now: whether that fits the graph is told by its record.
-    pub(crate) fn find_kind(&mut self, name: &Name) -> Result<(), Box<WireError>> {
-        let Some(worker) = self.workers.get(name).filter(|worker| worker.is_remembered) else {
-            return Ok(());
-        };
-        let own = self.config.settings.own_kind(worker.graph.as_str()).map(String::from);
-        let differs = own.as_deref().is_some_and(|own| *own != *worker.kind_name) && !worker.is_running();
-        if !differs && !worker.kind.command.is_empty() {
-            return Ok(());
-        }
-        let asked = own.filter(|_| differs).unwrap_or_else(|| String::from(&*worker.kind_name));
-        let (kind_name, kind) = self.kind_for(&worker.graph, Some(&asked))?;
-        let (kind_name, kind) = (self.kind_names.of(kind_name), self.kinds.of(kind));
-        if let Some(worker) = self.workers.get_mut(name) {
-            (worker.kind_name, worker.kind) = (kind_name, kind);
-        }
-        Ok(())
-    }
+fn revive(worker: RememberedWorker, graph: Name, ended_in_order: bool, cx: &mut Cx) -> Worker {
+    let RememberedWorker { view, last_owner, last_port, was_served } = worker;
+    let kind = cx.setup.kind_for(&graph, Some(&String::from(&*view.kind)));
+    // Without its kind it is listed all the same; it can't be started until the kind is there.
+    let kind = kind.map_or_else(|_| no_kind(), |(_, kind)| kind);
+    let was_up = view.state.is_live() || view.state == State::Backoff;
+    let was_killed = was_up && !ended_in_order && view.state != State::External;
+    let graph = Graph {
+        name: graph,
+        root_dir: cx.pools.root_dirs.of(view.root_dir.as_deref().unwrap_or_default()),
+        kind_is_open: false,
+        root_is_open: false,
+        // Where the data directory is not mounted, nothing but this tells that the graph held data.
+        was_served,
+        is_remembered: true,
+    };
+    let spec = Spec {
+        origin: Origin::Graph(graph),
+        kind_name: cx.pools.kind_names.of(&*view.kind),
+        policy: cx.pools.kinds.of(kind),
+        env: None,
+    };
+    let name = view.name.clone();
+    let origins = Origins {
+        ownership: Ownership::new(view.owner.clone(), last_owner),
+        run: view.run.max(cx.past.last_run(&name)),
+        actor: Actor::Supervisor,
+        created_at: view.created_at,
+        last_port,
+        shown: shown(view, was_killed, cx.now.wall),
+    };
+    Worker::new(name, spec, origins)
 }
 
 /// The graph that a worker serves, and the directory that holds it.
@@ -117,7 +100,6 @@ fn shown(view: View, was_killed: bool, now: Timestamp) -> Shown {
         cwd: view.cwd,
         version: view.version,
         meta: view.meta,
-        created_at: view.created_at,
         started_at: view.started_at,
         ready_at: view.ready_at,
         // It ended with the supervisor, or when this one found what was left of it.
@@ -126,6 +108,5 @@ fn shown(view: View, was_killed: bool, now: Timestamp) -> Shown {
         reason: if was_killed { Some(KILLED.into()) } else { view.reason },
         stdout_path: view.stdout_path,
         stderr_path: view.stderr_path,
-        ..Shown::default()
     }
 }

@@ -1,205 +1,195 @@
-//! What each request means. Reads answer at once; what takes time leaves a waiter with its worker.
+//! The meaning of each request. Reads answer at once; what takes time leaves a waiter with its worker.
 
-use crate::io::{ConnId, Effect, RunKey};
-use crate::owner::owned_by_other;
-use crate::worker::{Phase, Worker};
-use crate::{ConnId as Conn, Core};
+use crate::conns::Caller;
+use crate::io::Effect;
+use crate::news::wants_worker;
+use crate::owner::may_force;
+use crate::refusals;
+use crate::starts::resolve;
+use crate::state::Core;
+use crate::worker::Worker;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use gob_protocol::answer::{HelloData, ListData, PingData, RemovedData, ServerInfo, WorkerData};
-use gob_protocol::limits::{PAGE_BYTES, PROTOCOL};
-use gob_protocol::request::{Hello, List, Signal};
-use gob_protocol::view::{LeaseHolder, State};
-use gob_protocol::{Data, ErrorCode, EventKind, Id, Name, Owner, Request, Status, View, WireError};
+use gob_protocol::answer::{
+    EmptyData, HelloData, ListData, PingData, RemovedData, ServerInfo, SubscribeData, WorkerData,
+};
+use gob_protocol::limits::{PAGE_BYTES, PROTOCOL, SNAPSHOT_BYTES};
+use gob_protocol::request::{Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
+use gob_protocol::view::State;
+use gob_protocol::{Data, EventKind, Lagged, Name, Owner, Request, Status, View, WireError};
+
+type Answer = Result<Data, Box<WireError>>;
 
 impl Core {
-    pub(crate) fn request(&mut self, conn: ConnId, id: Option<Id>, request: Request) {
-        self.counters.requests += 1;
-        if self.ending.is_some() && changes_workers(&request) {
-            let error = WireError::new(ErrorCode::ShuttingDown, "the supervisor is on its way out")
-                .hint("try again in a moment: the next request starts a new one");
-            return self.reply(conn, id, Err(Box::new(error)));
+    /// Takes a request.
+    pub(crate) fn request(&mut self, caller: &Caller, request: Request) {
+        self.cx.tally.requests += 1;
+        if self.cx.leaving.is_on() && changes_workers(&request) {
+            return self.cx.answer(caller, Err(refusals::shutting_down()));
         }
         let answer = match request {
-            Request::Start(start) => return self.start(conn, id, start),
-            Request::Stop(stop) => return self.stop(conn, id, &stop),
-            Request::Restart(restart) => return self.restart(conn, id, restart),
-            Request::Nuke(force) => return self.end(conn, id, force.force, true),
-            Request::Shutdown(force) => return self.end(conn, id, force.force, false),
-            Request::Subscribe(filter) => return self.subscribe(conn, id, filter),
-            Request::Unsubscribe => return self.unsubscribe(conn, id),
-            Request::Graphs => return self.find_graphs(conn, id, None),
-            Request::GraphDelete(which) => return self.find_graphs(conn, id, Some(which)),
-            Request::Reload => return self.reload(Some((conn, id))),
-            Request::Status => {
-                let status = Box::new(self.status());
-                return self.out.push(Effect::ReplyStatus { conn, id, status });
+            Request::Start(start) => return self.start(caller, start),
+            Request::Stop(stop) => return self.stop(caller, &stop),
+            Request::Restart(restart) => return self.restart(caller, restart),
+            Request::Nuke(force) => return self.end_all(caller, force, true),
+            Request::Shutdown(force) => return self.end_all(caller, force, false),
+            Request::Subscribe(filter) => return self.subscribe(caller, filter),
+            Request::Unsubscribe => {
+                self.cx.news.unsubscribe(caller.conn);
+                Ok(Data::Empty(EmptyData {}))
             }
-            Request::Hello(hello) => self.hello(conn, hello),
-            Request::Ping => Ok(Data::Ping(PingData { pong: true, uptime_ms: self.now.mono_ms })),
-            Request::Signal(signal) => match self.signal(conn, &signal) {
-                // The shell sends it, and says whether it could.
-                Ok((key, signal)) => {
-                    let asked_by = Some((conn, id));
-                    return self.out.push(Effect::Signal { key, signal, asked_by });
-                }
+            Request::Graphs => return self.find_graphs(caller, None),
+            Request::GraphDelete(which) => return self.find_graphs(caller, Some(which)),
+            Request::Reload => return self.reload(Some((caller.conn, caller.id.clone()))),
+            Request::Status => {
+                let (conn, id, status) = (caller.conn, caller.id.clone(), Box::new(self.status()));
+                return self.cx.push(Effect::ReplyStatus { conn, id, status });
+            }
+            Request::Hello(hello) => self.hello(caller, hello),
+            Request::Ping => Ok(Data::Ping(PingData { pong: true, uptime_ms: self.cx.now.mono_ms })),
+            // The shell sends it, and says whether it could.
+            Request::Signal(signal) => match self.signal(caller, &signal) {
+                Ok(effect) => return self.cx.push(effect),
                 Err(error) => Err(error),
             },
-            Request::HandOver(to) => self.hand_over(conn, &to.name, to.to),
-            Request::Lease(which) => self.lease(conn, &which.name),
-            Request::Release(which) => self.release(conn, &which.name),
-            Request::List(filter) => Ok(self.list(conn, &filter)),
-            Request::Get(which) => self.answer_view(conn, &which.name),
-            Request::Remove(which) => self.remove(conn, &which.name),
-            Request::Cleanup => Ok(self.cleanup(conn)),
+            Request::HandOver(to) => self.hand_over(caller, to),
+            Request::Lease(which) => self.lease(caller, &which.name),
+            Request::Release(which) => self.release(caller, &which.name),
+            Request::List(filter) => Ok(self.list(caller.owner(), &filter)),
+            Request::Get(which) => self.view_of(caller, &which.name),
+            Request::Remove(which) => self.remove(caller, &which.name),
+            Request::Cleanup => Ok(self.cleanup(caller)),
         };
-        self.reply(conn, id, answer);
+        self.cx.answer(caller, answer);
     }
 
-    fn hello(&mut self, conn: Conn, hello: Hello) -> Result<Data, Box<WireError>> {
+    fn start(&mut self, caller: &Caller, start: Start) {
+        match resolve(&start, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx) {
+            Err(error) => self.cx.answer(caller, Err(error)),
+            Ok(name) => {
+                self.conns.involve(caller.conn, &name);
+                if let Some(worker) = self.workers.get_mut(&name) {
+                    worker.start(caller, start, &mut self.cx);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, caller: &Caller, stop: &Stop) {
+        match self.managed(caller, &stop.name) {
+            Ok((worker, cx)) => worker.stop(caller, stop, cx),
+            Err(error) => self.cx.answer(caller, Err(error)),
+        }
+    }
+
+    fn restart(&mut self, caller: &Caller, restart: Restart) {
+        match self.managed(caller, &restart.name.clone()) {
+            Ok((worker, cx)) => worker.restart(caller, restart, cx),
+            Err(error) => self.cx.answer(caller, Err(error)),
+        }
+    }
+
+    fn hello(&mut self, caller: &Caller, hello: Hello) -> Answer {
+        let server = &self.cx.setup.server;
         if hello.protocol != PROTOCOL {
-            let message = format!("you speak protocol {}, this supervisor speaks {PROTOCOL}", hello.protocol);
-            // What would mend it speaks another protocol too, and would be refused as this is.
-            let server = &self.config.server;
-            let hint = format!(
-                "use the gobctl of its version, {}, or end it in order, its workers too: kill -TERM {}; the next command starts the gobd that is installed",
-                server.version, server.pid
-            );
-            let details = serde_json::json!({"client": hello.protocol, "server": PROTOCOL});
-            return Err(Box::new(
-                WireError::new(ErrorCode::VersionMismatch, message).hint(hint).details(details),
-            ));
+            return Err(refusals::version_mismatch(hello.protocol, server));
         }
-        let state = self.conns.get_mut(&conn).ok_or_else(gone)?;
-        if state.said_hello {
-            let message = "hello was said already; it binds a connection once";
-            let details = serde_json::json!({"field": "type", "position": 0});
-            return Err(Box::new(WireError::new(ErrorCode::InvalidRequest, message).details(details)));
-        }
-        state.said_hello = true;
         let owner = hello.owner.unwrap_or_else(Owner::unknown);
-        let client = hello.client.map(|client| client.name.into());
-        state.who = Arc::new(LeaseHolder { owner: owner.clone(), client, pid: state.who.pid });
-        let config_invalid = self.config.rejected.iter().map(|file| file.path.clone()).collect();
-        let server = ServerInfo { config_invalid, ..self.config.server.clone() };
+        if !self.conns.hello(caller.conn, owner.clone(), hello.client.map(|client| client.name)) {
+            return Err(refusals::hello_twice());
+        }
+        self.cx.news.speaks_for(caller.conn, &owner);
+        let config_invalid = self.cx.setup.rejected.iter().map(|file| file.path.clone()).collect();
+        let server = ServerInfo { config_invalid, ..server.clone() };
         Ok(Data::Hello(Box::new(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() })))
     }
 
-    fn list(&self, conn: Conn, filter: &List) -> Data {
-        let requester = self.requester(conn);
+    fn list(&self, requester: &Owner, filter: &List) -> Data {
         let wanted = |worker: &&Worker| {
             filter.owner.as_ref().is_none_or(|owner| owner == worker.title_now().owner)
-                && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.kind_name)
+                && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.spec.kind_name)
                 && filter.state.is_none_or(|state| state == worker.state())
-                && (filter.cwd.is_none() || filter.cwd.as_deref() == worker.shown.cwd.as_deref())
+                && (filter.cwd.is_none() || filter.cwd.as_deref() == worker.shown().cwd.as_deref())
         };
         let after = |worker: &&Worker| filter.after.as_ref().is_none_or(|after| worker.name > *after);
         let views = self.workers.values().filter(after).filter(wanted);
-        let views = views.map(|worker| worker.view(self.owns(&requester, worker)));
+        let views = views.map(|worker| worker.view_for(requester));
         let most = filter.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let (workers, next) = page(views, most, PAGE_BYTES);
         Data::List(ListData { workers, next })
     }
 
-    /// The run that is meant, and the signal's name.
-    fn signal(&self, conn: Conn, signal: &Signal) -> Result<(RunKey, String), Box<WireError>> {
-        let worker = self.managed(conn, &signal.name)?;
-        let name = gob_protocol::signal::parse(&signal.signal).ok_or_else(|| {
-            let message = format!("{:?} is not a signal", signal.signal);
-            let details = serde_json::json!({"field": "payload.signal", "position": 0});
-            Box::new(
-                WireError::new(ErrorCode::InvalidRequest, message)
-                    .hint("such as HUP, SIGUSR1 or 15")
-                    .details(details),
-            )
-        })?;
-        if matches!(worker.phase, Phase::External(_)) {
-            return Err(not_ours(worker));
+    fn view_of(&self, caller: &Caller, name: &Name) -> Answer {
+        let worker = self.workers.get(name).ok_or_else(|| refusals::not_found(name))?;
+        Ok(Data::Worker(Box::new(WorkerData { worker: worker.view_for(caller.owner()) })))
+    }
+
+    fn signal(&mut self, caller: &Caller, signal: &Signal) -> Result<Effect, Box<WireError>> {
+        let (worker, _) = self.managed(caller, &signal.name)?;
+        let word = gob_protocol::signal::parse(&signal.signal)
+            .ok_or_else(|| refusals::not_a_signal(&signal.signal))?;
+        if let Some(holder) = worker.holder() {
+            return Err(refusals::not_ours(&worker.name, holder));
         }
         if worker.pid().is_none() {
-            return Err(not_running(worker));
+            return Err(refusals::not_running(&worker.name, worker.state()));
         }
-        Ok((worker.key(), name))
+        let asked_by = Some((caller.conn, caller.id.clone()));
+        Ok(Effect::Signal { key: worker.key(), signal: word, asked_by })
     }
 
-    /// What the client is told of its signal.
-    pub(crate) fn signal_sent(
-        &self,
-        key: &RunKey,
-        signal: &str,
-        conn: Conn,
-        errno: Option<String>,
-    ) -> Result<Data, Box<WireError>> {
-        let Some(errno) = errno else { return self.answer_view(conn, &key.name) };
-        let pid = self.workers.get(&key.name).and_then(Worker::pid).unwrap_or(0);
-        let message =
-            format!("{signal} could not be sent to {} (pid {pid}): {errno}, it is another user's", key.name);
-        Err(Box::new(
-            WireError::new(ErrorCode::PermissionDenied, message)
-                .hint(format!("sudo kill -{} {pid}", signal.trim_start_matches("SIG")))
-                .details(serde_json::json!({"pid": pid, "errno": errno})),
-        ))
+    /// The shell has sent a signal, or could not.
+    pub(crate) fn signal_sent(&mut self, caller: &Caller, name: &Name, signal: &str, errno: Option<&str>) {
+        let pid = self.workers.get(name).and_then(Worker::pid).unwrap_or(0);
+        let answer = match errno {
+            None => self.view_of(caller, name),
+            Some(errno) => Err(refusals::signal_refused(name, pid, signal, errno)),
+        };
+        self.cx.answer(caller, answer);
     }
 
-    fn hand_over(&mut self, conn: Conn, name: &Name, to: Owner) -> Result<Data, Box<WireError>> {
-        let worker = self.managed(conn, name)?;
-        if matches!(worker.phase, Phase::External(_)) {
-            return Err(not_ours(worker));
+    fn hand_over(&mut self, caller: &Caller, HandOver { name, to }: HandOver) -> Answer {
+        let (worker, cx) = self.managed(caller, &name)?;
+        if let Some(holder) = worker.holder() {
+            return Err(refusals::not_ours(&name, holder));
         }
-        self.change_owner(name, to, self.actor(conn));
-        self.answer_view(conn, name)
+        worker.pass_to(to, caller.actor(), cx);
+        self.view_of(caller, &name)
     }
 
-    /// Makes somebody the owner and says so.
-    pub(crate) fn change_owner(&mut self, name: &Name, to: Owner, actor: gob_protocol::Actor) {
-        let Some(worker) = self.workers.get_mut(name) else { return };
-        if worker.set_owner(to) {
-            // The new owner has lost no lease yet: it may never have had one.
-            self.timers.cancel(&crate::Timer::Lease(name.clone()));
-            self.publish(EventKind::WorkerOwnerChanged, actor, Some(name));
-        }
+    fn lease(&mut self, caller: &Caller, name: &Name) -> Answer {
+        let worker = self.workers.get_mut(name).ok_or_else(|| refusals::not_found(name))?;
+        self.conns.involve(caller.conn, name);
+        worker.lease(caller, &mut self.cx);
+        self.view_of(caller, name)
     }
 
-    fn remove(&mut self, conn: Conn, name: &Name) -> Result<Data, Box<WireError>> {
-        let worker = self.managed(conn, name)?;
-        if worker.state().is_live() {
-            let message = format!("cannot remove {name}: it is up ({})", worker.state());
-            let hint = format!("stop it first: gobctl stop {}", name.as_argument());
-            let error = WireError::new(ErrorCode::ServerRunning, message).hint(hint).details(about(name));
-            return Err(Box::new(error));
+    fn release(&mut self, caller: &Caller, name: &Name) -> Answer {
+        let worker = self.workers.get_mut(name).ok_or_else(|| refusals::not_found(name))?;
+        worker.give_back(caller.conn, caller.actor(), &mut self.cx);
+        self.view_of(caller, name)
+    }
+
+    fn remove(&mut self, caller: &Caller, name: &Name) -> Answer {
+        let state = self.managed(caller, name)?.0.state();
+        if state.is_live() {
+            return Err(refusals::cannot_remove(name, state));
         }
-        self.forget(name, conn);
+        self.forget(name, caller.actor());
         Ok(Data::Removed(RemovedData { removed: alloc::vec![name.clone()] }))
     }
 
-    fn cleanup(&mut self, conn: Conn) -> Data {
-        let requester = self.requester(conn);
+    fn cleanup(&mut self, caller: &Caller) -> Data {
         let down = self.workers.values().filter(|worker| {
-            !worker.state().is_live()
-                && !matches!(worker.phase, Phase::Backoff)
-                && worker.title().may_manage(&requester)
+            let state = worker.state();
+            !state.is_live() && state != State::Backoff && worker.title().may_manage(caller.owner())
         });
         let removed: Vec<Name> = down.map(|worker| worker.name.clone()).collect();
         for name in &removed {
-            self.forget(name, conn);
+            self.forget(name, caller.actor());
         }
         Data::Removed(RemovedData { removed })
-    }
-
-    pub(crate) fn forget(&mut self, name: &Name, conn: Conn) {
-        let actor = self.actor(conn);
-        self.rest(name, &actor);
-        self.publish(EventKind::WorkerRemoved, actor, Some(name));
-        self.timers.cancel(&crate::Timer::Lease(name.clone()));
-        if let Some(gone) = self.workers.remove(name) {
-            self.graphs.remove(&(gone.graph, gone.root_dir));
-            // Somebody may still be looking at its last run; what they find must not be taken for another one's.
-            self.config.last_runs.insert(gone.name, gone.run);
-        }
-        self.out.push(Effect::Forget { name: name.clone() });
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -207,56 +197,77 @@ impl Core {
         for worker in self.workers.values() {
             *workers.entry(worker.state().as_str().to_string()).or_default() += 1;
         }
-        let server = &self.config.server;
+        let cx = &self.cx;
+        let server = &cx.setup.server;
         Status {
             version: server.version.clone(),
             pid: server.pid,
             instance: server.instance.clone(),
-            uptime_ms: self.now.mono_ms,
+            uptime_ms: cx.now.mono_ms,
             protocol: PROTOCOL,
             workers,
             connections: self.conns.len() as u64,
-            subscribers: self.subscriptions.len() as u64,
-            requests: self.counters.requests,
-            events_seq: self.ring.seq(),
-            lagged_events: self.counters.lagged_events,
-            spawn_failures: self.counters.spawn_failures,
-            restarts: self.counters.restarts,
-            orphans_recovered: self.config.orphans_recovered,
-            healed: self.counters.healed,
+            subscribers: cx.news.subscribers() as u64,
+            requests: cx.tally.requests,
+            events_seq: cx.news.seq(),
+            lagged_events: cx.news.lagged(),
+            spawn_failures: cx.tally.spawn_failures,
+            restarts: cx.tally.restarts,
+            orphans_recovered: cx.past.orphans_recovered(),
+            healed: cx.tally.healed,
             dirs: server.dirs.clone(),
-            config: self.config_status(),
+            config: cx.setup.config_status(),
             ..Status::default()
         }
     }
 
-    pub(crate) fn requester(&self, conn: Conn) -> Owner {
-        self.conns.get(&conn).map_or_else(Owner::unknown, |conn| conn.who.owner.clone())
+    fn subscribe(&mut self, caller: &Caller, filter: Subscribe) {
+        let server = &self.cx.setup.server;
+        let same_life = filter.instance.as_ref().is_none_or(|life| *life == server.instance);
+        let (conn, owner) = (caller.conn, caller.owner().clone());
+        let Some(begun) = self.cx.news.subscribe(conn, owner, filter, same_life) else {
+            return self.cx.answer(caller, Err(refusals::subscribed_already()));
+        };
+        let instance = self.cx.setup.server.instance.clone();
+        let snapshot = if begun.with_snapshot { self.snapshot(caller) } else { None };
+        let (workers, next) = snapshot.map_or((None, None), |(workers, next)| (Some(workers), next));
+        let data = SubscribeData { seq: self.cx.news.seq(), instance, gap: begun.gap, workers, next };
+        self.cx.answer(caller, Ok(Data::Subscribe(data)));
+        self.cx.news.replay(conn, &mut self.cx.out);
     }
 
-    /// Whether this requester may manage this worker, as `owned` says it. What is not ours nobody owns.
-    pub(crate) fn owns(&self, requester: &Owner, worker: &Worker) -> bool {
-        !matches!(worker.phase, Phase::External(_)) && worker.title().may_manage(requester)
+    /// Every worker that a subscription is about, as far as one frame has room.
+    fn snapshot(&self, caller: &Caller) -> Option<(Vec<View>, Option<Name>)> {
+        let filter = self.cx.news.subscription(caller.conn)?;
+        let views = self.workers.values().map(|worker| worker.view_for(caller.owner()));
+        Some(page(views.filter(|view| wants_worker(filter, view)), usize::MAX, SNAPSHOT_BYTES))
     }
 
-    pub(crate) fn view_for(&self, conn: Conn, worker: &Worker) -> View {
-        worker.view(self.owns(&self.requester(conn), worker))
-    }
-
-    pub(crate) fn answer_view(&self, conn: Conn, name: &Name) -> Result<Data, Box<WireError>> {
-        let worker = self.workers.get(name).ok_or_else(|| not_found(name))?;
-        Ok(Data::Worker(Box::new(WorkerData { worker: self.view_for(conn, worker) })))
-    }
-
-    /// The worker, if it exists and the requester may manage it.
-    pub(crate) fn managed(&self, conn: Conn, name: &Name) -> Result<&Worker, Box<WireError>> {
-        let worker = self.workers.get(name).ok_or_else(|| not_found(name))?;
-        let requester = self.requester(conn);
-        if worker.title_now().may_manage(&requester) {
-            Ok(worker)
-        } else {
-            Err(owned_by_other(worker, &requester))
+    /// The shell wrote event frames of a connection.
+    pub(crate) fn written(&mut self, caller: &Caller, frames: u32) {
+        let missed = self.cx.news.written(caller.conn, frames, &mut self.cx.out);
+        if let Some((missed, (workers, next))) = missed.zip(self.snapshot(caller)) {
+            let frame = Lagged { event: EventKind::Lagged, missed, seq: self.cx.news.seq(), workers, next };
+            self.cx.push(Effect::Lagged { conn: caller.conn, frame: Box::new(frame) });
         }
+    }
+
+    /// `nuke` and `shutdown`.
+    fn end_all(&mut self, caller: &Caller, force: Force, nuke: bool) {
+        let requester = caller.owner();
+        let forced = &self.cx.setup.settings.force_owners;
+        let live = self.workers.values().filter(|worker| worker.is_running());
+        let others: Vec<&Worker> = live.filter(|worker| !worker.title().may_manage(requester)).collect();
+        if let Some(first) = others.first()
+            && !(force.force && may_force(forced, requester))
+        {
+            let first = *refusals::owned_by_other(&first.claimed(), requester);
+            let all: Vec<_> = others.iter().map(|worker| (&worker.name, worker.owner())).collect();
+            let verb = if nuke { "nuke" } else { "shutdown" };
+            let error = refusals::others_live(first, &all, verb, requester, forced);
+            return self.cx.answer(caller, Err(error));
+        }
+        self.begin_end(Some((caller.conn, caller.id.clone())), nuke, &caller.actor());
     }
 }
 
@@ -280,42 +291,6 @@ fn changes_workers(request: &Request) -> bool {
         | Request::Unsubscribe
         | Request::Status => false,
     }
-}
-
-pub(crate) fn not_found(name: &Name) -> Box<WireError> {
-    let error = WireError::new(ErrorCode::ServerNotFound, format!("there is no worker {name}"));
-    Box::new(error.hint("see what there is: gobctl list").details(about(name)))
-}
-
-fn not_running(worker: &Worker) -> Box<WireError> {
-    let name = &worker.name;
-    let message = format!("cannot signal {name}: it is {}", worker.state());
-    let error = WireError::new(ErrorCode::ServerNotRunning, message).details(about(name));
-    let name = name.as_argument();
-    let hint = if worker.state() == State::Backoff {
-        format!("it is started again by itself; at once with gobctl start {name}")
-    } else {
-        format!("start it: gobctl start {name}")
-    };
-    Box::new(error.hint(hint))
-}
-
-/// The details of a refusal that is about one worker.
-fn about(name: &Name) -> serde_json::Value {
-    serde_json::json!({"worker": name})
-}
-
-pub(crate) fn not_ours(worker: &Worker) -> Box<WireError> {
-    let name = &worker.name;
-    let Phase::External(holder) = &worker.phase else { return not_running(worker) };
-    let message = format!("{name} is held by pid {} ({}), which gob did not start", holder.pid, holder.path);
-    let hint = format!("ask the program that started it to stop it; see gobctl who {}", name.as_argument());
-    let details = serde_json::json!({"pid": holder.pid, "owner": holder.owner.as_str(), "path": holder.path});
-    Box::new(WireError::new(ErrorCode::ServerLockedByExternal, message).hint(hint).details(details))
-}
-
-fn gone() -> Box<WireError> {
-    Box::new(WireError::new(ErrorCode::Internal, "the connection is not known to the supervisor"))
 }
 
 /// As many views as may be in one frame, one at least, and the name of the last one where there are more.

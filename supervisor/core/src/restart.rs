@@ -18,12 +18,17 @@ pub(crate) enum Verdict {
 /// The failures that still count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failures {
-    pub(crate) at: VecDeque<u64>,
+    at: VecDeque<u64>,
 }
 
 impl Failures {
     pub(crate) fn clear(&mut self) {
         self.at.clear();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn times(&self) -> impl Iterator<Item = u64> {
+        self.at.iter().copied()
     }
 
     /// Judges a run that ended by itself. `was_ready_ms` is how long it had been ready, `None` when it never was,
@@ -67,13 +72,23 @@ fn delay(policy: &RestartPolicy, count: u32, jitter: u64) -> u64 {
     full - jitter % (full / 4 + 1)
 }
 
-/// The next number of a splitmix64 sequence (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
-pub(crate) fn next_random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *seed;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// Dice for the jitter, from a seed that the shell gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number of a splitmix64 sequence (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+    pub(crate) const fn throw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
 }
 
 #[cfg(test)]

@@ -1,42 +1,39 @@
-//! Sockets that workers were given and that somebody took away: which worker is told.
+//! Sockets that workers were given and that were taken away: the workers that are told.
 //!
-//! It is told by SIGURG, which harms nobody: by default it is ignored. A worker that is ending takes its socket away by
+//! They are told by SIGURG, which harms no program: by default it is ignored. A worker that is ending takes its socket away by
 //! itself, and one without a process has none yet.
 
-use crate::io::{Effect, RunKey};
-use crate::plan::{SOCKET_SUFFIX, takes_socket};
-use crate::worker::{Phase, Worker};
-use crate::{Core, Lost};
+use crate::io::Effect;
+use crate::parts::Lost;
+use crate::paths::SOCKET_SUFFIX;
+use crate::spec::takes_socket;
+use crate::state::Core;
+use crate::worker::Worker;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::Name;
 use gob_protocol::name::decode_safe;
 
-/// What a worker hears when its socket is gone.
+/// The signal for a worker whose socket is gone.
 const SIGNAL: &str = "SIGURG";
 
 impl Core {
     pub(crate) fn sockets_lost(&mut self, lost: &Lost) {
-        let concerned: Vec<RunKey> = match lost {
-            Lost::Any => self.workers.values().filter(|worker| listens(worker)).map(Worker::key).collect(),
-            Lost::Files(files) => {
-                let workers = files.iter().filter_map(|file| self.worker_on(file));
-                workers.filter(|worker| listens(worker)).map(Worker::key).collect()
-            }
+        let concerned: Vec<&Worker> = match lost {
+            Lost::Any => self.workers.values().collect(),
+            Lost::Files(files) => files.iter().filter_map(|file| self.worker_on(file)).collect(),
         };
-        let signals = concerned.into_iter().map(|key| Effect::Signal {
-            key,
-            signal: String::from(SIGNAL),
-            asked_by: None,
-        });
-        self.out.extend(signals);
+        let concerned = concerned.into_iter().filter(|worker| listens(worker)).map(Worker::key);
+        for key in concerned.collect::<Vec<_>>() {
+            self.cx.push(Effect::Signal { key, signal: String::from(SIGNAL), asked_by: None });
+        }
     }
 
     /// The worker whose socket has this file name. Sockets come and go with every run, so none but those of long names,
-    /// which their files don't tell, cost a look at all workers.
+    /// which their files don't tell, cost a pass over all workers.
     fn worker_on(&self, file: &str) -> Option<&Worker> {
         let stem = file.strip_suffix(SOCKET_SUFFIX)?;
-        let paths = &self.config.paths;
+        let paths = &self.cx.setup.paths;
         if paths.is_cut(stem) {
             return self.workers.values().find(|worker| paths.socket_file(&worker.name) == file);
         }
@@ -46,11 +43,6 @@ impl Core {
 
 /// Whether the worker has a process that may listen on the socket that it was given.
 fn listens(worker: &Worker) -> bool {
-    let lives = match &worker.phase {
-        Phase::Starting { pid } => pid.is_some(),
-        Phase::Ready { .. } | Phase::Unhealthy { .. } => true,
-        Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => false,
-        Phase::Ending(_) => false,
-    };
-    lives && takes_socket(&worker.kind)
+    let lives = worker.live().is_some_and(|run| run.end().is_none() && run.pid().is_some());
+    lives && takes_socket(&worker.spec.policy)
 }

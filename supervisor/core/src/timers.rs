@@ -1,7 +1,7 @@
 //! Deadlines: what is due when, on the monotonic clock. Owns every deadline of the supervisor; the shell only wakes
 //! the core at the earliest one.
 
-use crate::io::ConnId;
+use crate::ids::ConnId;
 use alloc::collections::{BTreeMap, BTreeSet};
 use gob_protocol::Name;
 
@@ -20,9 +20,9 @@ pub(crate) enum Timer {
     Sweep(Name),
     /// The restart policy's next try.
     Backoff(Name),
-    /// A ready run is to be looked at.
+    /// A run that is up is to be probed.
     Liveness(Name),
-    /// Nobody had any use for a worker for long enough.
+    /// A worker was of no use for long enough.
     Idle(Name),
     /// A holder that is not ours was asked to end, and should have.
     Polite(Name),
@@ -32,12 +32,29 @@ pub(crate) enum Timer {
     Waiter(Name, ConnId, u64),
 }
 
+impl Timer {
+    /// The worker that it is about.
+    pub(crate) const fn name(&self) -> &Name {
+        match self {
+            Self::Start(name) | Self::Delay(name) | Self::Then(name) | Self::Kill(name) => name,
+            Self::Sweep(name) | Self::Backoff(name) | Self::Liveness(name) | Self::Idle(name) => name,
+            Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => name,
+        }
+    }
+
+    /// The deadlines that a run may have.
+    pub(crate) fn of_run(name: &Name) -> [Self; 7] {
+        [Self::Start, Self::Delay, Self::Then, Self::Kill, Self::Sweep, Self::Liveness, Self::Idle]
+            .map(|timer| timer(name.clone()))
+    }
+}
+
 /// Later than this after the earliest deadline means that the supervisor slept: a suspend, or SIGSTOP.
 const JUMP_MS: u64 = 2_000;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timers {
-    pub(crate) by_time: BTreeSet<(u64, Timer)>,
+    by_time: BTreeSet<(u64, Timer)>,
     times: BTreeMap<Timer, u64>,
     told: Option<u64>,
 }
@@ -86,6 +103,12 @@ impl Timers {
         let moved = core::mem::take(&mut self.by_time);
         self.by_time = moved.into_iter().map(|(at, timer)| (at.saturating_add(slept), timer)).collect();
         self.times = self.by_time.iter().map(|(at, timer)| (timer.clone(), *at)).collect();
+    }
+
+    /// Every deadline, earliest first.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &Timer)> {
+        self.by_time.iter().map(|(at, timer)| (*at, timer))
     }
 
     /// The wake-up to ask for, when it is another one than was asked for last.

@@ -1,45 +1,69 @@
-//! All workers by name.
+//! All workers, by name and by the graph that they serve: (graph, real path of its root) is a worker's identity.
 
 use crate::worker::Worker;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use gob_protocol::Name;
 
-/// A map with boxed values: its nodes have room for more than they hold, and a worker is large.
+/// All workers. Their values are boxed: a map's nodes have room for more than they hold, and a worker is large.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Workers(BTreeMap<Name, Box<Worker>>);
+pub(crate) struct Workers {
+    by_name: BTreeMap<Name, Box<Worker>>,
+    by_graph: BTreeMap<(Name, Arc<str>), Name>,
+}
 
 impl Workers {
     pub(crate) fn get(&self, name: &Name) -> Option<&Worker> {
-        self.0.get(name).map(|worker| &**worker)
+        self.by_name.get(name).map(|worker| &**worker)
     }
 
     pub(crate) fn get_mut(&mut self, name: &Name) -> Option<&mut Worker> {
-        self.0.get_mut(name).map(|worker| &mut **worker)
+        self.by_name.get_mut(name).map(|worker| &mut **worker)
     }
 
-    pub(crate) fn contains_key(&self, name: &Name) -> bool {
-        self.0.contains_key(name)
+    /// The worker that serves a graph.
+    pub(crate) fn serving(&self, graph: &Name, root_dir: &str) -> Option<&Worker> {
+        let name = self.by_graph.get(&(graph.clone(), root_dir.into()))?;
+        self.get(name)
     }
 
     pub(crate) fn insert(&mut self, worker: Worker) {
-        self.0.insert(worker.name.clone(), Box::new(worker));
+        let graph = worker.spec.graph();
+        self.by_graph.insert((graph.name.clone(), Arc::clone(&graph.root_dir)), worker.name.clone());
+        self.by_name.insert(worker.name.clone(), Box::new(worker));
     }
 
     pub(crate) fn remove(&mut self, name: &Name) -> Option<Worker> {
-        self.0.remove(name).map(|worker| *worker)
+        let gone = self.by_name.remove(name)?;
+        let graph = gone.spec.graph();
+        self.by_graph.remove(&(graph.name.clone(), Arc::clone(&graph.root_dir)));
+        Some(*gone)
+    }
+
+    /// Notes that a worker's graph lies in another root.
+    pub(crate) fn move_root(&mut self, name: &Name, root_dir: Arc<str>) {
+        let Some(worker) = self.by_name.get_mut(name) else { return };
+        let graph = worker.spec.graph_mut();
+        self.by_graph.remove(&(graph.name.clone(), Arc::clone(&graph.root_dir)));
+        self.by_graph.insert((graph.name.clone(), Arc::clone(&root_dir)), name.clone());
+        graph.root_dir = root_dir;
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Name> {
-        self.0.keys()
+        self.by_name.keys()
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &Worker> {
-        self.0.values().map(|worker| &**worker)
+        self.by_name.values().map(|worker| &**worker)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
+        self.by_name.values_mut().map(|worker| &mut **worker)
     }
 }
 
@@ -48,6 +72,6 @@ impl core::ops::Index<&Name> for Workers {
     type Output = Worker;
 
     fn index(&self, name: &Name) -> &Worker {
-        &self.0[name]
+        &self.by_name[name]
     }
 }

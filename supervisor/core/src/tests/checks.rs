@@ -3,9 +3,12 @@
 use super::harness::World;
 use super::runs::Stage;
 use super::spec::Expect;
+use super::spec::looking;
 use super::wish::may_manage;
-use crate::worker::{Phase, Then, Worker};
-use crate::{Core, Timer};
+use crate::run::{At, Awaited, Run, Stage as Step};
+use crate::timers::Timer;
+use crate::worker::Worker;
+use crate::{Core, PORT_MARK};
 use gob_protocol::kind::Check;
 use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
 use gob_protocol::{EventKind, Id, Name, Owner, State, View};
@@ -23,7 +26,7 @@ pub(super) struct Before {
 
 impl Before {
     pub(super) fn of(core: &Core) -> Self {
-        let kill = |worker: &Worker| core.timers.at(&Timer::Kill(worker.name.clone()));
+        let kill = |worker: &Worker| core.cx.timers.at(&Timer::Kill(worker.name.clone()));
         let kills = core.workers.values();
         let kills = kills.filter_map(|worker| Some((worker.name.clone(), (worker.run, kill(worker)?))));
         Self { kills: kills.collect() }
@@ -40,8 +43,8 @@ impl World {
         self.check_owed()?;
         self.check_watches()?;
         let core = &self.core;
-        ensure!(core.ending.is_some() == self.spec.ending, "ending: {:?}", core.ending);
-        let wake = core.timers.earliest();
+        ensure!(core.cx.leaving.is_on() == self.spec.ending, "ending: {:?}", core.cx.leaving);
+        let wake = core.cx.timers.earliest();
         ensure!(self.wake == wake, "the shell wakes at {:?}, the core needs {wake:?}", self.wake);
         let known: Vec<_> = core.workers.keys().collect();
         let expected: Vec<_> = self.spec.wishes.keys().collect();
@@ -51,84 +54,88 @@ impl World {
 
     fn check_worker(&self, worker: &Worker) -> Result<(), String> {
         let run = self.runs.get(&worker.name).map(|run| (run.run, run.stage));
-        let looking = self.runs.looking(&worker.name).is_some();
-        ensure!(looking == worker.looking.is_some(), "its graph is looked at: {looking}");
+        let is_looked = self.runs.looking(&worker.name).is_some();
+        ensure!(is_looked == looking(worker).is_some(), "its graph is looked at: {is_looked}");
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
-        let alive = |pid: i32| Some((worker.run, Stage::Alive { pid }));
-        let fits = match &worker.phase {
-            Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(_) | Phase::Backoff => run.is_none(),
-            Phase::Starting { pid: None } => {
-                run == Some((worker.run, Stage::Spawning)) || (run.is_none() && looking)
-            }
-            Phase::Starting { pid: Some(pid) } => run == alive(*pid),
-            Phase::Ready { pid } | Phase::Unhealthy { pid } => run == alive(*pid),
-            Phase::Ending(ending) => match ending.pid {
-                Some(pid) => run == alive(pid) && sweeping == ending.killing,
-                None if run.is_none() => looking,
-                None if ending.exit.is_some() => {
-                    let lingering = self.runs.get(&worker.name).is_some_and(|run| run.lingering);
-                    run == Some((worker.run, Stage::Exited))
-                        && (sweeping, lingering) == (ending.killing, !ending.killing)
-                }
-                None => run == Some((worker.run, Stage::Spawning)),
+        let lingering = self.runs.get(&worker.name).is_some_and(|run| run.lingering);
+        let is_alive = worker.pid().is_some_and(|pid| run == Some((worker.run, Stage::Alive { pid })));
+        let is_spawning = run == Some((worker.run, Stage::Spawning));
+        let is_gone = run == Some((worker.run, Stage::Exited));
+        let fits = match worker.live().map(Run::stage) {
+            None => run.is_none(),
+            Some(Step::Looking) => run.is_none() && is_looked,
+            Some(Step::Preparing) => is_spawning,
+            Some(Step::Starting | Step::Ready | Step::Unhealthy) => is_alive,
+            Some(Step::Ending(end)) => match end.at {
+                At::CallingOff { awaited: Awaited::Examined, .. } => run.is_none() && is_looked,
+                At::CallingOff { awaited: Awaited::Spawned, .. } => is_spawning,
+                At::Asked => is_alive && !sweeping,
+                At::Killing => is_alive && sweeping,
+                At::Lingering(_) => is_gone && lingering && !sweeping,
+                At::Sweeping(_) => is_gone && sweeping && !lingering,
+                At::Examining(_) => run.is_none() && is_looked,
             },
         };
         ensure!(fits, "the shell has {run:?}, sweeping {sweeping}");
         let at_rest = !worker.is_running();
-        let asked = matches!(worker.phase, Phase::External(_)) && worker.polite.is_some();
-        ensure!(asked == worker.polite.is_some(), "somebody was asked to end, but whom?");
-        ensure!(!at_rest || asked || worker.waiters.is_empty(), "at rest with waiters");
+        let asked = worker.is_asked_to_go();
+        ensure!(!at_rest || asked || worker.waiters().next().is_none(), "at rest with waiters");
         let wish = self.spec.wishes.get(&worker.name).ok_or("a worker that nobody added")?;
-        ensure!(worker.last_owner == wish.last, "its last owner should be {:?}", wish.last);
-        ensure!(worker.owner == wish.owner, "its owner should be {}", wish.owner);
-        let leases = worker.leases.iter().map(|(conn, holder)| (conn, &holder.owner));
+        ensure!(worker.last_owner() == wish.last.as_ref(), "its last owner should be {:?}", wish.last);
+        ensure!(*worker.owner() == wish.owner, "its owner should be {}", wish.owner);
+        let leases = worker.leases().iter().map(|(conn, holder)| (conn, &holder.owner));
         ensure!(leases.eq(&wish.leases), "its leases should be {:?}", wish.leases);
-        let queued = matches!(&worker.phase, Phase::Ending(ending) if matches!(ending.then, Then::Start(_)));
+        let queued = worker.is_running() && worker.next().is_some();
         ensure!(queued == wish.queued.is_some(), "queued should be {:?}", wish.queued);
-        let comes_up = matches!(
-            worker.phase,
-            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Unhealthy { .. } | Phase::Backoff
-        );
+        let comes_up =
+            matches!(worker.state(), State::Starting | State::Ready | State::Unhealthy | State::Backoff);
         ensure!(!(self.spec.is_down(&worker.name) && comes_up), "it was stopped");
         Ok(())
     }
 
     /// Which deadlines a worker has, and that a stop moves its own only to an earlier time.
     fn check_deadlines(&self, worker: &Worker, before: &Before, expect: &Expect) -> Result<(), String> {
-        let at = |timer: fn(Name) -> Timer| self.core.timers.at(&timer(worker.name.clone()));
-        let (starting, backoff) =
-            (matches!(worker.phase, Phase::Starting { .. }), matches!(worker.phase, Phase::Backoff));
-        let (ending, killing) = match &worker.phase {
-            Phase::Ending(ending) => (true, ending.killing),
-            _other => (false, false),
-        };
+        let at = |timer: fn(Name) -> Timer| self.core.cx.timers.at(&timer(worker.name.clone()));
+        let (starting, backoff) = (worker.state() == State::Starting, worker.state() == State::Backoff);
+        let end = worker.live().and_then(Run::end).map(|end| &end.at);
+        let ending = end.is_some();
+        let killing = end.is_some_and(|at| match at {
+            At::CallingOff { overdue, .. } => *overdue,
+            At::Asked | At::Lingering(_) => false,
+            At::Killing | At::Sweeping(_) | At::Examining(_) => true,
+        });
         ensure!(at(Timer::Start).is_some() == starting, "start deadline {:?}", at(Timer::Start));
         ensure!(at(Timer::Backoff).is_some() == backoff, "backoff deadline {:?}", at(Timer::Backoff));
-        let way = &worker.kind.stop;
+        let way = &worker.spec.policy.stop;
         let may_then = ending && !killing && (way.then.is_some() || way.http.is_some());
         ensure!(at(Timer::Then).is_none() || may_then, "deadline of the second signal {:?}", at(Timer::Then));
-        let delay =
-            starting && worker.pid().is_some() && matches!(worker.kind.readiness.check, Check::Delay { .. });
+        let delay = starting
+            && worker.pid().is_some()
+            && matches!(worker.spec.policy.readiness.check, Check::Delay { .. });
         ensure!(at(Timer::Delay).is_some() == delay, "delay {:?}", at(Timer::Delay));
         let probing = self.runs.get(&worker.name).is_some_and(|run| run.probing);
-        let probed = matches!(worker.kind.readiness.check, Check::Http { .. } | Check::Connect { .. });
+        let probed = matches!(worker.spec.policy.readiness.check, Check::Http { .. } | Check::Connect { .. });
         let should = starting && worker.pid().is_some() && probed;
-        ensure!(probing == should && worker.probing == should, "probing is {probing}");
+        ensure!(
+            probing == should && worker.live().is_some_and(|run| run.probing) == should,
+            "probing is {probing}"
+        );
         ensure!(at(Timer::Kill).is_some() == (ending && !killing), "kill deadline {:?}", at(Timer::Kill));
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
         ensure!(at(Timer::Sweep).is_some() == sweeping, "sweep deadline {:?}", at(Timer::Sweep));
-        let up = matches!(worker.phase, Phase::Ready { .. } | Phase::Unhealthy { .. });
+        let up = worker.is_up();
         let looked_at = self.runs.get(&worker.name).is_some_and(|run| run.looked_at);
         let watched = worker
-            .kind
+            .spec
+            .policy
             .liveness
             .as_ref()
             .is_some_and(|liveness| !matches!(liveness.check, Check::None | Check::Delay { .. }));
         let should = up && watched && !looked_at;
         ensure!(at(Timer::Liveness).is_some() == should, "liveness {:?}", at(Timer::Liveness));
-        let should = up && worker.kind.idle_stop_ms.is_some() && worker.leases.is_empty();
+        let should = up && worker.spec.policy.idle_stop_ms.is_some() && worker.leases().is_empty();
         ensure!(at(Timer::Idle).is_some() == should, "idle {:?}", at(Timer::Idle));
-        ensure!(at(Timer::Polite).is_some() == worker.polite.is_some(), "polite {:?}", at(Timer::Polite));
+        ensure!(at(Timer::Polite).is_some() == worker.is_asked_to_go(), "polite {:?}", at(Timer::Polite));
         let losing = self.spec.wishes.get(&worker.name).and_then(|wish| wish.losing);
         ensure!(at(Timer::Lease) == losing, "lease deadline {:?}, not {losing:?}", at(Timer::Lease));
         if let (Some((run, was)), Some(kill)) = (before.kills.get(&worker.name), at(Timer::Kill)) {
@@ -150,7 +157,7 @@ impl World {
                 }
             }
         }
-        ensure!(self.core.ring.seq() == self.history.len() as u64, "an event went missing");
+        ensure!(self.core.cx.news.seq() == self.history.len() as u64, "an event went missing");
         announced.sort();
         ensure!(announced == expect.announced, "new owners of {announced:?}, not {:?}", expect.announced);
         Ok(())
@@ -158,11 +165,11 @@ impl World {
 
     /// Whoever waits is owed an answer, and whoever is owed one waits for something.
     fn check_owed(&self) -> Result<(), String> {
-        let waiters = self.core.workers.values().flat_map(|worker| &worker.waiters);
+        let waiters = self.core.workers.values().flat_map(Worker::waiters);
         let waiters = waiters.map(|waiter| (waiter.conn, waiter.id.clone()));
-        let ending = self.core.ending.iter().filter_map(|ending| ending.asked_by.clone());
+        let ending = self.core.cx.leaving.asked_by().cloned();
         let signalling = self.signalling.iter().cloned();
-        let reloads = self.core.reloads.asked.iter().chain(&self.core.reloads.waiting).cloned();
+        let reloads = self.core.reloads.askers().cloned();
         let mut count = 0;
         for (conn, id) in waiters.chain(ending).chain(reloads).chain(signalling) {
             let Some(Id::Number(id)) = id else { return Err(format!("{conn:?} waits without an id")) };
@@ -183,6 +190,8 @@ impl World {
         let needs_pid = matches!(view.state, State::Ready | State::Unhealthy | State::External);
         let has_none = matches!(view.state, State::Idle | State::Backoff | State::Failed | State::Ceded);
         ensure!(!(needs_pid && view.pid.is_none() || has_none && view.pid.is_some()), "{view:?}");
+        let marked = view.command.iter().map(|arg| &**arg).chain(view.cwd.as_deref());
+        ensure!(marked.into_iter().all(|text| !text.contains(PORT_MARK)), "a mark is shown: {view:?}");
         let planned = view.next_restart_at.is_some();
         ensure!(planned == (view.state == State::Backoff), "next restart: {view:?}");
         ensure!(view.state != State::Failed || view.reason.is_some(), "failed without a reason: {view:?}");

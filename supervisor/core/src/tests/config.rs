@@ -84,7 +84,8 @@ fn a_start_takes_kind_root_and_overrides_from_the_file() {
     });
     let plan = plan.unwrap();
     assert_eq!((plan.command.join(" ").as_str(), plan.env.get("A")), ("other", Some("1")));
-    let roots = ["x", "work"].map(|name| core.workers[&Name::graph(name).unwrap()].root_dir.clone());
+    let roots =
+        ["x", "work"].map(|name| core.workers[&Name::graph(name).unwrap()].spec.graph().root_dir.clone());
     assert_eq!(roots.each_ref().map(|root| &**root), ["/small", "/work"]);
     assert_eq!(answers(&start(&mut core, "y", Some("nope"))), [Err(ErrorCode::KindNotFound)]);
 }
@@ -94,7 +95,7 @@ fn autostart_belongs_to_nobody() {
     let mut core = core(FILE);
     assert_eq!(commands(&core.apply(Input::Begin, NOW)), ["other"]);
     let work = &core.workers[&Name::graph("work").unwrap()];
-    assert_eq!((&work.owner, core.workers.keys().count()), (&Owner::unknown(), 1));
+    assert_eq!((work.owner(), core.workers.keys().count()), (&Owner::unknown(), 1));
 }
 
 #[test]
@@ -106,13 +107,14 @@ fn a_reload_answers_what_changed_and_the_next_run_has_it() {
     let effects = core.apply(Input::Configured(read(&new)), NOW);
     assert_eq!(answers(&effects), [Ok(std::vec!["kind.small.command".to_string()])]);
     let name = Name::graph("x").unwrap();
-    assert_eq!(core.workers[&name].kind.command[0], "small", "it keeps its kind as long as it runs");
-    core.renew_kind(&name);
-    assert_eq!(core.workers[&name].kind.command[0], "new");
+    let renew = |core: &mut Core| core.workers.get_mut(&name).unwrap().renew_kind(&mut core.cx);
+    assert_eq!(core.workers[&name].spec.policy.command[0], "small", "it keeps its kind as long as it runs");
+    renew(&mut core);
+    assert_eq!(core.workers[&name].spec.policy.command[0], "new");
     // A kind that is gone stays with whoever has it.
     core.apply(Input::Configured(read("")), NOW);
-    core.renew_kind(&name);
-    assert_eq!(core.workers[&name].kind.command[0], "new");
+    renew(&mut core);
+    assert_eq!(core.workers[&name].spec.policy.command[0], "new");
     assert_eq!(answers(&start(&mut core, "y", Some("small"))), [Err(ErrorCode::KindNotFound)]);
 }
 
@@ -177,7 +179,7 @@ fn a_slip_in_one_file_leaves_the_others_in_effect_and_is_told() {
 fn a_kind_that_is_not_there_is_told_with_the_supervisors_file() {
     let mut core = core("");
     let config = Some("/theirs/config.toml".to_string());
-    core.config.server.dirs = Some(ServerDirs { config, ..ServerDirs::default() }.into());
+    core.cx.setup.server.dirs = Some(ServerDirs { config, ..ServerDirs::default() }.into());
     let effects = start(&mut core, "x", Some("nope"));
     let Some(Effect::Reply { result: Err(error), .. }) = effects.first() else { panic!("{effects:?}") };
     assert!(error.hint.as_ref().unwrap().contains("add one to /theirs/config.toml"), "{error:?}");

@@ -3,7 +3,7 @@
 use super::harness::World;
 use super::steps::{Seen, Step};
 use super::words::killed;
-use crate::restart::next_random;
+use crate::restart::Dice as Throws;
 use crate::{ConnId, Note};
 use gob_protocol::request::{ByName, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::{Env, EventKind, Exit, Name, Owner, Request, State, Wait};
@@ -23,21 +23,21 @@ const CLIENTS: [(ConnId, &str); 7] = [
 const NAMES: [&str; 3] = ["u", "v", "w"];
 
 pub(super) struct Dice {
-    seed: u64,
+    throws: Throws,
     /// The supervisor may come to its end, after which little happens.
     ends: bool,
 }
 
 impl Dice {
-    pub(super) fn new(mut seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         // Seeds that follow each other must not give sequences that do.
-        let mut dice = Self { seed: next_random(&mut seed), ends: false };
+        let mut dice = Self { throws: Throws::new(Throws::new(seed).throw()), ends: false };
         dice.ends = dice.below(6) == 0;
         dice
     }
 
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        next_random(&mut self.seed) % bound
+        self.throws.throw() % bound
     }
 
     pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {

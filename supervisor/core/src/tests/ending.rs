@@ -3,7 +3,6 @@
 use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, code, killed, name, start, started_by, stop_force, stop_within, view};
-use crate::worker::Phase;
 use crate::{ConnId, Effect, Input, Now, RunKey};
 use gob_protocol::request::{Force, Hello};
 use gob_protocol::{
@@ -36,7 +35,7 @@ fn force_is_for_the_owners_in_the_setting() {
     {
         for request in end() {
             let mut world = started_by(DESKTOP);
-            world.core.config.settings.force_owners =
+            world.core.cx.setup.settings.force_owners =
                 owners.iter().map(|owner| Owner::new(owner).unwrap()).collect();
             let mut core = world.core.clone();
             for (number, owner) in [(50, "agent"), (51, "unknown")] {
@@ -78,7 +77,7 @@ fn the_end_is_refused_whole_while_others_have_live_workers() {
         let details = error.details.unwrap();
         assert_eq!(details["workers"][0]["worker"], "w");
         assert_eq!((details["workers"].as_array().unwrap().len(), &details["owner"]), (1, &"desktop".into()));
-        assert!(["v", "w"].iter().all(|name| matches!(world.phase(name), Phase::Ready { .. })));
+        assert!(["v", "w"].iter().all(|name| world.state(name) == State::Ready));
 
         let id = world.asks(CLI, forced);
         let late = world.asks(CLI, start("u"));
@@ -124,7 +123,7 @@ fn the_end_comes_without_what_cannot_be_ended_and_says_so() {
             (&details["receipt"]["survivors"][0]["pid"], &details["stopped"]),
             (&9.into(), &"v".split(' ').collect())
         );
-        assert!(world.ended && matches!(world.phase("w"), Phase::Failed));
+        assert!(world.ended && world.state("w") == State::Failed);
     }
 }
 

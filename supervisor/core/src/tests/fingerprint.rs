@@ -2,8 +2,10 @@
 
 use super::harness::World;
 use super::runs::Stage;
-use crate::Timer;
-use crate::worker::{Phase, Then, Waiting, Worker};
+use crate::run::{At, Run, Stage as Step};
+use crate::timers::Timer;
+use crate::waiters::Waiting;
+use crate::worker::{Phase, Worker};
 use core::hash::{Hash, Hasher};
 use core::mem::discriminant;
 use std::hash::DefaultHasher;
@@ -19,7 +21,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
     for worker in core.workers.values() {
         hash_worker(worker, world, into);
     }
-    for (at, timer) in &core.timers.by_time {
+    for (at, timer) in core.cx.timers.all() {
         discriminant(timer).hash(into);
         at.wrapping_sub(world.now).hash(into);
         match timer {
@@ -30,9 +32,8 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             Timer::Waiter(name, conn, _) => (name, conn).hash(into),
         }
     }
-    if let Some(ending) = &core.ending {
-        (ending.asked_by.as_ref().map(|(conn, _)| conn), ending.done).hash(into);
-    }
+    let leaving = &core.cx.leaving;
+    (leaving.is_on(), leaving.is_due(), leaving.asked_by().map(|(conn, _)| conn)).hash(into);
     for (name, wish) in &world.spec.wishes {
         (name, wish.down, &wish.queued).hash(into);
     }
@@ -55,45 +56,48 @@ pub(super) fn fingerprint(world: &World) -> u64 {
     for name in world.runs.all_looking().chain(world.runs.all_asked()) {
         name.hash(into);
     }
-    core.config.leftovers.len().hash(into);
+    core.cx.past.leftovers().count().hash(into);
     (world.ended, core.workers.keys().count(), world.wake.is_some()).hash(into);
     into.finish()
 }
 
 fn hash_worker(worker: &Worker, world: &World, into: &mut DefaultHasher) {
-    (&worker.name, discriminant(&worker.phase), &worker.owner, &worker.last_owner, worker.leases.len())
+    (&worker.name, discriminant(worker.phase()), worker.owner(), worker.last_owner(), worker.leases().len())
         .hash(into);
-    worker.leases.iter().for_each(|(conn, holder)| (conn, &holder.owner).hash(into));
-    (worker.run.min(1), worker.port, worker.lost_ports, worker.busy_locks, worker.probing).hash(into);
-    match &worker.phase {
-        Phase::Ending(ending) => {
-            let code = ending.exit.as_ref().map(|exit| std::format!("{exit}"));
-            let flags = (ending.pid.is_some(), ending.killing, ending.timed_out);
-            (flags, code, discriminant(&ending.then), ending.asked).hash(into);
-            if let Then::Policy { was_ready_ms, asked } = &ending.then {
-                (was_ready_ms.map(|ms| ms >= worker.kind.restart.healthy_after_ms), asked).hash(into);
-            }
-        }
-        Phase::External(holder) => holder.owner.hash(into),
-        Phase::Starting { pid } => pid.is_some().hash(into),
-        _other => {}
+    worker.leases().iter().for_each(|(conn, holder)| (conn, &holder.owner).hash(into));
+    (worker.run.min(1), worker.lost_ports(), worker.next().is_some(), worker.is_asked_to_go()).hash(into);
+    worker.holder().map(|holder| &holder.owner).hash(into);
+    if let Phase::Live(run) = worker.phase() {
+        hash_run(run, worker, world, into);
     }
-    for waiter in &worker.waiters {
+    for waiter in worker.waiters() {
         let later = waiter.run > worker.run;
         (waiter.conn, &waiter.requester, discriminant(&waiter.what), later).hash(into);
         if let Waiting::Start { outcome, .. } = &waiter.what {
             discriminant(outcome).hash(into);
         }
     }
-    discriminant(&worker.on_last_lease).hash(into);
-    worker.looking.as_ref().map(discriminant).hash(into);
-    worker.polite.as_ref().map(|polite| polite.next.is_some()).hash(into);
-    let live = &worker.live;
-    (live.failures.min(9), live.successes.min(9), live.heard, live.watchdog_ms).hash(into);
-    let healthy = worker.kind.restart.healthy_after_ms;
-    worker.ready_mono_ms.map(|at| (world.now - at).min(healthy)).hash(into);
-    for at in &worker.failures.at {
+    discriminant(&worker.leases().on_last()).hash(into);
+    for at in worker.failures().times() {
         let age = world.now - at;
-        (age <= worker.kind.restart.give_up_within_ms).then_some(age).hash(into);
+        (age <= worker.spec.policy.restart.give_up_within_ms).then_some(age).hash(into);
     }
+}
+
+fn hash_run(run: &Run, worker: &Worker, world: &World, into: &mut DefaultHasher) {
+    let healthy = worker.spec.policy.restart.healthy_after_ms;
+    (run.port, run.busy_locks, run.probing, discriminant(run.stage()), worker.sequel()).hash(into);
+    if let Step::Ending(end) = run.stage() {
+        (discriminant(&end.at), end.cause, end.asked).hash(into);
+        end.was_ready_ms.map(|ms| ms >= healthy).hash(into);
+        match &end.at {
+            At::CallingOff { awaited, overdue } => (awaited, overdue).hash(into),
+            At::Lingering(exit) | At::Sweeping(exit) => std::format!("{exit}").hash(into),
+            At::Examining(ended) => std::format!("{}", ended.exit).hash(into),
+            At::Asked | At::Killing => {}
+        }
+    }
+    let health = &run.health;
+    (health.failures.min(9), health.successes.min(9), health.heard, health.watchdog_ms).hash(into);
+    run.ready_mono_ms.map(|at| (world.now - at).min(healthy)).hash(into);
 }

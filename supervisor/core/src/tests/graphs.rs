@@ -3,9 +3,9 @@
 use super::harness::World;
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, name, start, stop, world};
-use crate::graphs::{GraphSearch, NotDeleted, OnDisk};
 use crate::record::Place;
 use crate::{ConnId, Effect, Input};
+use crate::{GraphSearch, NotDeleted, OnDisk};
 use gob_protocol::request::GraphDelete;
 use gob_protocol::{Data, ErrorCode, Owner, Timestamp, WireError};
 use std::boxed::Box;
@@ -28,7 +28,7 @@ fn on_disk(root: &str, owner: &str) -> OnDisk {
 fn effects(world: &World, conn: ConnId, root_dir: Option<&str>, found: Vec<OnDisk>) -> Vec<Effect> {
     let delete = Some(GraphDelete { graph: name("w"), root_dir: root_dir.map(Into::into) });
     let mut core = world.core.clone();
-    core.apply(Input::GraphsFound { search: GraphSearch { conn, id: None, delete }, found }, core.now)
+    core.apply(Input::GraphsFound { search: GraphSearch { conn, id: None, delete }, found }, core.cx.now)
 }
 
 fn refusal(effects: Vec<Effect>) -> Box<WireError> {
@@ -103,9 +103,12 @@ fn what_is_up_is_not_deleted_and_what_is_down_is_forgotten_with_its_graph() {
     let Some(Effect::DeleteGraph { search, plan }) = effects.pop() else { panic!("{effects:?}") };
     let mut core = world.core.clone();
     let failed = Err(NotDeleted::Failed("no".into()));
-    core.apply(Input::GraphDeleted { search: search.clone(), plan: plan.clone(), result: failed }, core.now);
+    core.apply(
+        Input::GraphDeleted { search: search.clone(), plan: plan.clone(), result: failed },
+        core.cx.now,
+    );
     assert!(core.workers.get(&name("w")).is_some());
-    let out = core.apply(Input::GraphDeleted { search, plan, result: Ok(None) }, core.now);
+    let out = core.apply(Input::GraphDeleted { search, plan, result: Ok(None) }, core.cx.now);
     assert!(core.workers.get(&name("w")).is_none());
     let answered = |effect: &Effect| matches!(effect, Effect::Reply { result: Ok(Data::GraphDelete(done)), .. } if done.deleted == "/data/w");
     assert!(out.iter().any(answered), "{out:?}");

@@ -7,9 +7,8 @@ use super::runs::Runs;
 use super::spec::{Expect, Spec};
 use super::watch::Watch;
 use super::wish::Wish;
-use crate::lifecycle::Looking;
-use crate::plan::Paths;
-use crate::worker::Phase;
+use crate::paths::Paths;
+use crate::run::Stage;
 use crate::{Config, ConnId, Core, Effect, Input, Now, Unfit};
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::config::Config as Settings;
@@ -226,9 +225,9 @@ impl World {
         }
         if out.iter().any(|effect| matches!(effect, Effect::ReadConfig)) {
             // A file that is not there; its kinds are the world's own, which no text says.
-            let same = self.core.config.settings.clone();
+            let same = self.core.cx.setup.settings.clone();
             self.feed(Input::Configured(Box::default()))?;
-            self.core.config.settings = same;
+            self.core.cx.setup.settings = same;
         }
         Ok(())
     }
@@ -246,7 +245,7 @@ impl World {
             && let Some(worker) = self.core.workers.get(&key.name)
         {
             // Whoever waits for the run that lost its port waits for the next one.
-            for waiter in worker.waiters.iter().filter(|waiter| waiter.run == key.run) {
+            for waiter in worker.waiters().filter(|waiter| waiter.run == key.run) {
                 let Some(Id::Number(id)) = waiter.id else { continue };
                 self.owed.entry((waiter.conn, id)).and_modify(|owed| owed.run += 1);
             }
@@ -255,18 +254,19 @@ impl World {
             Input::Unfit { key, why: Unfit::Kind(known) } => {
                 let worker = self.core.workers.get(&key.name).filter(|worker| worker.run == key.run);
                 let begins = worker.is_some_and(|worker| {
-                    worker.kind_is_open && matches!(worker.phase, Phase::Starting { pid: None })
+                    worker.spec.graph().kind_is_open
+                        && worker.live().is_some_and(|run| matches!(run.stage(), Stage::Preparing))
                 });
-                let is_known = self.core.config.settings.kinds.contains_key(&known.kind);
-                if begins && is_known && !self.core.config.leftovers.contains_key(&key.name) {
+                let is_known = self.core.cx.setup.settings.kinds.contains_key(&known.kind);
+                if begins && is_known && self.core.cx.past.leftover(&key.name).is_none() {
                     self.runs.reopen(key);
                 }
             }
             Input::Examined { key, .. } if expect.external => {
                 // Whoever waits for a run of ours that is to come is told whose it is.
                 let Some(worker) = self.core.workers.get(&key.name) else { return };
-                let begins = matches!(worker.looking, Some(Looking::Before));
-                for waiter in worker.waiters.iter().filter(|waiter| begins || waiter.run > worker.run) {
+                let begins = super::spec::looks_before(worker);
+                for waiter in worker.waiters().filter(|waiter| begins || waiter.run > worker.run) {
                     let Some(Id::Number(id)) = waiter.id else { continue };
                     let owed = self.owed.get_mut(&(waiter.conn, id)).filter(|owed| owed.outcome.is_some());
                     owed.into_iter()
@@ -316,8 +316,8 @@ impl World {
     /// Takes the events that were published and gives the place of the first one.
     pub(super) fn note_events(&mut self) -> usize {
         let first = self.history.len();
-        for seq in first as u64 + 1..=self.core.ring.seq() {
-            let Some(event) = self.core.ring.get(seq).map(|kept| &kept.event) else { continue };
+        for seq in first as u64 + 1..=self.core.cx.news.seq() {
+            let Some(event) = self.core.cx.news.get(seq).map(|kept| &kept.event) else { continue };
             for client in self.clients.values_mut() {
                 if let Some(watch) = &mut client.watch {
                     watch.published(event);

@@ -4,10 +4,9 @@
 use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, killed, name, start, started_by, stop};
-use crate::worker::Phase;
 use crate::{Effect, Input, Lost, Now};
 use gob_protocol::kind::Kind;
-use gob_protocol::{Actor, EventKind, Request, Timestamp};
+use gob_protocol::{Actor, EventKind, Request, State, Timestamp};
 use std::collections::BTreeSet;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -22,10 +21,10 @@ fn healing_is_an_event_of_the_supervisor_and_is_counted() {
         let [event] = &world.history[before..] else { panic!("one event and no more") };
         assert_eq!((event.event, &event.actor), (EventKind::SupervisorHealed, &Actor::Supervisor));
         assert!(event.worker.is_none(), "it is about no worker");
-        assert!(matches!(world.phase("w"), Phase::Ready { .. }));
+        assert!(world.state("w") == State::Ready);
         // What `status` says is compared with the history of events.
         world.takes(&Step::Ask(CLI, Request::Status));
-        assert_eq!(world.core.counters.healed, times);
+        assert_eq!(world.core.cx.tally.healed, times);
     }
 }
 
@@ -62,7 +61,7 @@ fn the_worker_of_a_lost_socket_is_told_and_no_other() {
     let world = ready(kind(), &["v", "w", "x/y", &long]);
     assert_eq!(told(&world, files(&["w.sock"])), ["w SIGURG"]);
     assert_eq!(told(&world, files(&["x~2Fy.sock", "v.sock"])), ["v SIGURG", "x/y SIGURG"]);
-    let file = world.core.config.paths.socket_file(&name(&long));
+    let file = world.core.cx.setup.paths.socket_file(&name(&long));
     assert!(file.len() < long.len());
     assert_eq!(told(&world, files(&[&file])), [format!("{long} SIGURG")]);
     let others = ["u.sock", "w", "w.sock.sock", ".sock", "x~2fy.sock", "~FF.sock", "w~.sock", ".gob-1"];

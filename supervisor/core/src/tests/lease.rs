@@ -3,11 +3,10 @@
 use super::harness::{LEASE_GRACE_MS, World, kind};
 use super::steps::Step;
 use super::words::{by_name, hand_over, name, restart, start, start_leased, stop};
-use crate::worker::Phase;
 use crate::{ConnId, Input, Now};
 use gob_protocol::kind::{Kind, OnLastLease};
 use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
-use gob_protocol::{Actor, EventKind, Request, Timestamp};
+use gob_protocol::{Actor, EventKind, Request, State, Timestamp};
 use std::string::String;
 use std::vec::Vec;
 
@@ -36,7 +35,7 @@ fn leased() -> World {
 }
 
 fn owner(world: &World) -> String {
-    world.core.workers[&name("w")].owner.as_str().into()
+    world.core.workers[&name("w")].owner().as_str().into()
 }
 
 fn lease(conn: ConnId) -> Step {
@@ -67,7 +66,7 @@ fn what_a_kind_says_of_the_last_lease_holds_however_it_was_started() {
         }
         core.apply(Input::Due, at(begin + LEASE_GRACE_MS));
         let worker = &core.workers[&name("w")];
-        let found = (worker.owner.as_str(), matches!(worker.phase, Phase::Ending(_)));
+        let found = (worker.owner().as_str(), worker.state() == State::Stopping);
         let want = match policy {
             OnLastLease::Keep => ("desktop", false),
             OnLastLease::Release => ("unknown", false),
@@ -89,7 +88,7 @@ fn the_last_lease_of_the_owner_costs_it_the_worker_after_the_grace() {
         assert_eq!((world.now - begin, owner(&world)), (LEASE_GRACE_MS, "unknown".into()));
         let last = world.history.last().unwrap();
         assert_eq!((last.event, &last.actor), (EventKind::WorkerOwnerChanged, &Actor::Supervisor));
-        assert!(matches!(world.phase("w"), Phase::Ready { .. }), "the worker goes on");
+        assert!(world.state("w") == State::Ready, "the worker goes on");
     }
 }
 
@@ -184,7 +183,7 @@ fn a_lease_is_one_for_each_connection_and_worker() {
         world.takes(&lease(DESKTOP));
         world.takes(&lease(NOBODY));
     }
-    assert_eq!(world.core.workers[&name("w")].leases.len(), 2);
+    assert_eq!(world.core.workers[&name("w")].leases().len(), 2);
     assert_eq!(count(&world, EventKind::LeaseGranted), 2);
     for _ in 0..2 {
         world.takes(&release(NOBODY));
@@ -218,19 +217,19 @@ fn a_supervisor_that_slept_skips_a_round_of_deadlines() {
     // A little late is late.
     let mut world = starting();
     world.takes(&Step::Late(2_000));
-    assert!(matches!(world.phase("w"), Phase::Ending(_)));
+    assert!(world.state("w") == State::Stopping);
     // Later than that, it slept, and so may have the worker: what was left of its time is left of it still.
     let mut world = starting();
     world.takes(&Step::Late(2_001));
-    assert!(matches!(world.phase("w"), Phase::Starting { .. }));
+    assert!(world.state("w") == State::Starting);
     assert_eq!(world.wake, Some(world.now + 300), "nothing was heard of since the spawn");
     world.takes(&Step::Due);
-    assert!(matches!(world.phase("w"), Phase::Ending(_)), "one round only");
+    assert!(world.state("w") == State::Stopping, "one round only");
     // The answer that lay unread comes first, whatever the input that ends the sleep.
     let mut world = starting();
     world.now += 60_000;
     world.takes(&Step::Ready(name("w")));
-    assert!(matches!(world.phase("w"), Phase::Ready { .. }));
+    assert!(world.state("w") == State::Ready);
     assert!(world.wake.is_none());
 }
 

@@ -11,6 +11,8 @@
 //!
 //! | the tests | |
 //! |---|---|
+//! | `one_worker` | decisions with one worker and one context |
+//! | `walls` | no file uses one that uses it; `Core` has few methods |
 //! | `table` | the table of ARCHITECTURE.md, Lifecycle, cell by cell |
 //! | `exhaust` | every sequence of inputs up to a depth |
 //! | `random` | long random histories (`GOB_HISTORIES`, `GOB_SEED`) |
@@ -63,6 +65,7 @@ mod harness;
 mod healing;
 mod lease;
 mod liveness;
+mod one_worker;
 mod owner;
 mod random;
 mod readiness;
@@ -76,6 +79,7 @@ mod steps;
 mod stop_ways;
 mod subscribers;
 mod table;
+mod walls;
 mod watch;
 mod wish;
 mod words;

@@ -7,9 +7,8 @@ use super::words::{
     start_leased, started_by, stop, stop_force, view, world,
 };
 use crate::ConnId;
-use crate::worker::Phase;
 use gob_protocol::request::Signal;
-use gob_protocol::{Actor, Data, ErrorCode, EventKind, Outcome, Request};
+use gob_protocol::{Actor, Data, ErrorCode, EventKind, Outcome, Request, State};
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
@@ -251,7 +250,7 @@ fn what_is_not_ours_is_never_signalled() {
                 _managed => Some(ErrorCode::ServerOwnedByOther),
             };
             assert_eq!(answer, expected, "{request:?} of what {holder} holds");
-            assert!(matches!(world.phase("w"), Phase::External(_)));
+            assert!(world.state("w") == State::External);
         }
     }
 }

@@ -13,7 +13,7 @@ fn with_twin() -> World {
     let mut world = world();
     let mut settings = settings(kind());
     settings.kinds.insert("twin".into(), Kind { root_dir: Some("/twins".into()), ..kind() });
-    world.core.config.settings = settings;
+    world.core.cx.setup.settings = settings;
     world
 }
 
@@ -123,7 +123,7 @@ fn a_ready_run_is_remembered_with_its_kind_and_place() {
     let mut world = with_twin();
     world.takes(&Step::Ask(CLI, of_kind("twin")));
     let worker = world.core.workers.get(&name("w")).unwrap();
-    let keep = world.core.keep(worker);
+    let keep = worker.subject().keep(&world.core.cx.setup, world.core.cx.now.wall);
     assert_eq!((keep.path.as_str(), keep.was_served), ("/twins/.gob/w.json", false));
     assert!(keep.pointer.unwrap().starts_with("/data/.gob/w@"));
     assert_eq!((keep.record.kind.as_str(), keep.record.data.path()), ("twin", "/twins/w/graph.sqlite"));
@@ -131,6 +131,6 @@ fn a_ready_run_is_remembered_with_its_kind_and_place() {
     let key = world.core.workers.get(&name("w")).unwrap().key();
     let mut core = world.core.clone();
     let ready = Input::Ready { key, handshake: Default::default(), ports: std::vec::Vec::new() };
-    let out = core.apply(ready, core.now);
+    let out = core.apply(ready, core.cx.now);
     assert!(out.iter().any(|effect| matches!(effect, Effect::Remember { .. })));
 }

@@ -3,7 +3,6 @@
 use super::harness::{World, config, kind};
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop};
-use crate::worker::Phase;
 use crate::{Core, Now, PortWish, Remembered, RememberedWorker};
 use gob_protocol::kind::Kind;
 use gob_protocol::request::{List, Subscribe};
@@ -100,7 +99,7 @@ fn its_port_and_that_it_held_data_are_known_for_as_long_as_it_is_listed() {
         [(name("w"), 4242)].into(),
         "it outlives a life in which it is not started"
     );
-    let plan = core.plan(core.workers.get(&name("w")).unwrap());
+    let plan = core.workers[&name("w")].subject().plan(&core.cx.setup, core.cx.now.wall);
     assert_eq!(plan.port, Some(PortWish::Rather(4242)));
 }
 
@@ -141,10 +140,10 @@ fn without_its_kind_it_is_listed_and_can_be_removed_but_not_started() {
     }
     // Once the kind is there it starts.
     let mut later = world.clone();
-    later.core.config.settings.kinds.insert("gone".into(), kind());
+    later.core.cx.setup.settings.kinds.insert("gone".into(), kind());
     later.takes(&Step::Ask(DESKTOP, start("w")));
     later.settles();
-    assert!(matches!(later.phase("w"), Phase::Ready { .. }));
+    assert!(later.state("w") == State::Ready);
     world.takes(&Step::Ask(DESKTOP, Request::Remove(by_name("w"))));
     assert_eq!(world.core.count(), 0);
 }

@@ -2,7 +2,6 @@
 
 use super::harness::World;
 use super::spec::Expect;
-use crate::worker::Phase;
 use crate::{Effect, Input, RunKey, SpawnPlan};
 use gob_protocol::Name;
 use std::collections::BTreeMap;
@@ -308,8 +307,11 @@ impl World {
     fn end_tree(&mut self, effect: &Effect) -> Result<(), String> {
         match effect {
             Effect::Terminate { key, .. } => {
-                let twice =
-                    self.core.workers.get(&key.name).is_some_and(|worker| worker.kind.stop.then.is_some());
+                let twice = self
+                    .core
+                    .workers
+                    .get(&key.name)
+                    .is_some_and(|worker| worker.spec.policy.stop.then.is_some());
                 let run = self.runs.of(key, "terminate")?;
                 ensure!(run.pid().is_some() || run.lingering, "{key:?} has nobody to be asked: {run:?}");
                 ensure!(run.signals < 1 + u8::from(twice), "{key:?} asked to end too often");
@@ -373,7 +375,7 @@ impl World {
             }
             Effect::StopHttp { key, .. } => {
                 let worker = self.core.workers.get(&key.name);
-                let external = worker.is_some_and(|worker| matches!(worker.phase, Phase::External(_)));
+                let external = worker.is_some_and(|worker| worker.holder().is_some());
                 ensure!(external, "{key:?} is asked to end and is neither ours nor a holder");
                 self.runs.asked.insert(key.name.clone(), key.run);
             }

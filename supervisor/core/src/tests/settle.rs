@@ -31,7 +31,7 @@ impl World {
     }
 
     fn next_step(&self, obey: bool) -> Option<Step> {
-        if let Some(name) = self.core.config.leftovers.keys().next() {
+        if let Some(name) = self.core.cx.past.leftovers().next() {
             return Some(Step::Leftover(name.clone(), false));
         }
         if let Some(name) = self.runs.all_looking().next() {
@@ -40,7 +40,7 @@ impl World {
         if let Some(name) = self.runs.all_asked().next() {
             return Some(Step::StopAnswered(name.clone(), obey));
         }
-        let mut asked = self.core.workers.values().filter(|worker| worker.polite.is_some() && obey);
+        let mut asked = self.core.workers.values().filter(|worker| worker.is_asked_to_go() && obey);
         if let Some(worker) = asked.next() {
             return Some(Step::External(worker.name.clone(), None));
         }
@@ -75,8 +75,8 @@ impl World {
     fn is_to_be_heard_of(&self, name: &Name) -> bool {
         self.core.workers.get(name).is_some_and(|worker| {
             let notify =
-                worker.kind.liveness.as_ref().is_some_and(|liveness| liveness.check == Check::Notify);
-            notify && stand(worker) == Stand::Up && !worker.live.heard
+                worker.spec.policy.liveness.as_ref().is_some_and(|liveness| liveness.check == Check::Notify);
+            notify && stand(worker) == Stand::Up && !worker.live().is_some_and(|run| run.health.heard)
         })
     }
 

@@ -5,9 +5,11 @@
 
 use super::harness::Client;
 use super::wish::{Queued, Wish, lease, may_manage, take_over};
-use crate::lifecycle::Looking;
-use crate::worker::{Phase, Then, Worker};
-use crate::{ConnId, Core, Examined, Input, Remembered, RunKey, Timer};
+use crate::run::{At, Awaited, Run, Stage};
+use crate::step::Sequel;
+use crate::timers::Timer;
+use crate::worker::{Phase, Worker};
+use crate::{ConnId, Core, Examined, Input, Remembered, RunKey};
 use gob_protocol::foreign::is_safe_dir;
 use gob_protocol::kind::Orphans;
 use gob_protocol::request::{Restart, Start, Stop};
@@ -53,7 +55,7 @@ pub(super) struct Expect {
 impl Expect {
     /// A run begins, unless something of an earlier supervisor is left of it.
     fn begins(&mut self, core: &Core, name: &Name) {
-        if !core.config.leftovers.contains_key(name) {
+        if core.cx.past.leftover(name).is_none() {
             self.spawns.push(name.clone());
         }
     }
@@ -71,14 +73,43 @@ pub(super) enum Stand {
 }
 
 pub(super) fn stand(worker: &Worker) -> Stand {
-    match &worker.phase {
+    match worker.phase() {
         Phase::Idle | Phase::Failed | Phase::Ceded => Stand::Rest,
-        Phase::Backoff => Stand::Backoff,
-        Phase::External(_) => Stand::External,
-        Phase::Starting { .. } => Stand::Starting,
-        Phase::Ready { .. } | Phase::Unhealthy { .. } => Stand::Up,
-        Phase::Ending(_) => Stand::Ending,
+        Phase::Backoff(_) => Stand::Backoff,
+        Phase::External(..) => Stand::External,
+        Phase::Live(run) => match run.stage() {
+            Stage::Looking | Stage::Preparing | Stage::Starting => Stand::Starting,
+            Stage::Ready | Stage::Unhealthy => Stand::Up,
+            Stage::Ending(_) => Stand::Ending,
+        },
     }
+}
+
+/// What waits for the answer to an examination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looking {
+    /// A run that is to get a process.
+    Before,
+    /// A run that was to get one, and is to end.
+    InVain,
+    /// What follows a run that never was ready.
+    After,
+}
+
+pub(super) fn looking(worker: &Worker) -> Option<Looking> {
+    match worker.live()?.stage() {
+        Stage::Looking => Some(Looking::Before),
+        Stage::Ending(end) => match &end.at {
+            At::CallingOff { awaited: Awaited::Examined, .. } => Some(Looking::InVain),
+            At::Examining(_) => Some(Looking::After),
+            _other => None,
+        },
+        _other => None,
+    }
+}
+
+pub(super) fn looks_before(worker: &Worker) -> bool {
+    looking(worker) == Some(Looking::Before)
 }
 
 impl Spec {
@@ -147,7 +178,7 @@ impl Spec {
             Input::Due => {
                 for (name, wish) in &mut self.wishes {
                     let due = |timer: fn(Name) -> Timer| {
-                        core.timers.at(&timer(name.clone())).is_some_and(|at| at + expect.jumped <= now)
+                        core.cx.timers.at(&timer(name.clone())).is_some_and(|at| at + expect.jumped <= now)
                     };
                     if due(Timer::Polite) {
                         wish.after_holder = None;
@@ -157,7 +188,7 @@ impl Spec {
                     if wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown()) {
                         expect.announced.push(name.clone());
                     }
-                    let retry = core.timers.at(&Timer::Backoff(name.clone()));
+                    let retry = core.cx.timers.at(&Timer::Backoff(name.clone()));
                     let due = retry.is_some_and(|at| at + expect.jumped <= now);
                     if due && standing(name) == Some(Stand::Backoff) {
                         expect.begins(core, name);
@@ -172,15 +203,15 @@ impl Spec {
 
     fn examined(&mut self, core: &Core, key: &RunKey, found: &Examined, now: u64, expect: &mut Expect) {
         let Some(worker) = core.workers.get(&key.name).filter(|worker| worker.run == key.run) else { return };
-        let (Some(looking), Some(wish)) = (&worker.looking, self.wishes.get_mut(&key.name)) else { return };
-        let ends = worker.kind.foreign.orphans == Some(Orphans::End);
+        let (Some(looking), Some(wish)) = (looking(worker), self.wishes.get_mut(&key.name)) else { return };
+        let ends = worker.spec.policy.foreign.orphans == Some(Orphans::End);
         let goes_on = match (looking, found) {
-            (Looking::Before, _) if matches!(worker.phase, Phase::Ending(_)) => true,
-            (Looking::After(_), Examined::Nobody | Examined::Unclear(_)) => true,
+            (Looking::InVain, _) => true,
+            (Looking::After, Examined::Nobody | Examined::Unclear(_)) => true,
             (_, Examined::Orphans(_)) if ends => false,
             (Looking::Before, Examined::Nobody | Examined::Unclear(_)) => false,
             (Looking::Before, Examined::Orphans(_) | Examined::Survived(_)) => false,
-            (Looking::After(_), Examined::Orphans(_) | Examined::Survived(_)) => true,
+            (Looking::After, Examined::Orphans(_) | Examined::Survived(_)) => true,
             (_, Examined::Held(_)) => {
                 expect.external = true;
                 // Nothing is started beside a holder.
@@ -205,7 +236,7 @@ impl Spec {
 
     /// Moves the deadlines on when the supervisor slept, by as long as nothing was heard of it.
     fn jump(&mut self, core: &Core, now: u64) -> u64 {
-        let expected = core.timers.earliest().map(|at| at.max(self.last_input));
+        let expected = core.cx.timers.earliest().map(|at| at.max(self.last_input));
         let slept = expected.is_some_and(|at| now.saturating_sub(at) > JUMP_MS);
         let by = if slept { now - self.last_input } else { 0 };
         for losing in self.wishes.values_mut().filter_map(|wish| wish.losing.as_mut()) {
@@ -241,9 +272,9 @@ impl Spec {
             |worker: &Worker| wishes.get(&worker.name).is_some_and(|wish| wish.may_manage(requester));
         let mut about = |name: &Name| {
             let worker = core.workers.get(name)?;
-            let (stand, may) = match &worker.phase {
-                Phase::External(holder) => (Stand::External, may_manage(&holder.owner, None, requester)),
-                _ours => (stand(worker), may_manage_ours(worker)),
+            let (stand, may) = match worker.holder() {
+                Some(holder) => (Stand::External, may_manage(&holder.owner, None, requester)),
+                None => (stand(worker), may_manage_ours(worker)),
             };
             expect.refused = !may;
             (may && stand != Stand::External).then_some(stand)
@@ -330,10 +361,10 @@ impl Spec {
             return false;
         };
         let Some(worker) = core.workers.get(name) else { return false };
-        let Phase::External(holder) = &worker.phase else { return false };
+        let Some(holder) = worker.holder() else { return false };
         let may = may_manage(&holder.owner, None, requester);
         expect.refused = !may;
-        let polite = worker.kind.stop.http.is_some();
+        let polite = worker.spec.policy.stop.http.is_some();
         let restart = matches!(request, Request::Restart(_));
         if let Some(wish) = self.wishes.get_mut(name).filter(|_| may && polite && !(restart && self.ending)) {
             wish.after_holder = restart.then(|| requester.clone());
@@ -353,7 +384,7 @@ impl Spec {
         expect: &mut Expect,
     ) {
         let Some(name) = start.name.as_ref().or(start.graph.as_ref()) else { return };
-        let kind = core.kind_for(name, None).map(|(_, kind)| kind.foreign.graph_dir_encoding);
+        let kind = core.cx.setup.kind_for(name, None).map(|(_, kind)| kind.foreign.graph_dir_encoding);
         if kind.is_ok_and(|encoding| !is_safe_dir(&encoding.dir_of(name))) {
             return;
         }
@@ -411,16 +442,16 @@ impl Spec {
 
 /// Whether a run that lost its port is followed by another at once: nobody wanted its end, and it was never ready.
 fn unlucky(worker: &Worker) -> bool {
-    let Phase::Ending(ending) = &worker.phase else { return false };
-    let unasked = matches!(ending.then, Then::Policy { was_ready_ms: None, asked: false });
-    unasked && ending.exit.is_some() && worker.lost_ports < 3
+    let Some(end) = worker.live().and_then(Run::end) else { return false };
+    let unasked = worker.sequel() == Sequel::Policy { unwell: false } && end.was_ready_ms.is_none();
+    unasked && matches!(end.at, At::Lingering(_) | At::Sweeping(_)) && worker.lost_ports() < 3
 }
 
 /// The run that a start is served by: the one there is, or the next one.
 fn served_by(core: &Core, name: &Name) -> u64 {
     let Some(worker) = core.workers.get(name) else {
         // Numbers go on where those of a removed worker ended.
-        return core.config.last_runs.get(name).map_or(1, |last| last + 1);
+        return core.cx.past.last_run(name) + 1;
     };
     let next = matches!(stand(worker), Stand::Rest | Stand::Backoff | Stand::Ending);
     worker.run + u64::from(next)

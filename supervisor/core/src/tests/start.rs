@@ -6,7 +6,6 @@ use super::words::{
     CLI, DESKTOP, ELECTRON, OWNERS, code, killed, name, outcome, restart, start, started_by, stop,
     stop_force, view, world,
 };
-use crate::worker::Phase;
 use crate::{Effect, Input};
 use gob_protocol::request::{Restart, Start};
 use gob_protocol::{Data, ErrorCode, EventKind, Exit, Outcome, Request, State, Wait};
@@ -78,7 +77,7 @@ fn a_stop_takes_back_the_start_that_waits() {
     world.takes(&Step::Ask(DESKTOP, stop("w")));
     assert_eq!(code(world.answer(CLI, start)), Some(ErrorCode::ServerStartFailed), "at once");
     world.settles();
-    assert!(matches!(world.phase("w"), Phase::Idle));
+    assert!(world.state("w") == State::Idle);
     assert_eq!(view(&world).run, 1);
 }
 
@@ -93,7 +92,7 @@ fn a_start_that_takes_long_can_be_stopped_at_once_and_begun_again() {
     world.takes(&Step::CalledOff(name("w")));
     let Some(Ok(Data::Stop(data))) = world.answer(CLI, stopped) else { panic!("not stopped") };
     assert_eq!(data.receipt, gob_protocol::Receipt::default());
-    assert!(matches!(world.phase("w"), Phase::Starting { pid: None }));
+    assert!(world.state("w") == State::Starting);
     assert_eq!(view(&world).run, 2);
     world.settles();
     assert_eq!(outcome(world.answer(CLI, next)), Some(Outcome::Started));
@@ -129,7 +128,7 @@ fn an_exit_before_ready_answers_all_starters_at_once() {
         let details = error.details.as_ref().unwrap();
         assert_eq!((&details["exit"]["code"], &details["last_lines"][0]), (&3.into(), &"bye".into()));
     }
-    assert!(matches!(world.phase("w"), Phase::Backoff), "the policy goes on in the background");
+    assert!(world.state("w") == State::Backoff, "the policy goes on in the background");
 }
 
 #[test]
@@ -144,7 +143,7 @@ fn a_refusal_ends_the_tree_and_the_policy_goes_on() {
     // It ends as it was asked to: that cedes nothing, whatever its kind says of exit 0.
     world.takes(&Step::Exited(name("w"), Exit::Code { code: 0 }));
     world.takes(&Step::Swept(name("w")));
-    assert!(matches!(world.phase("w"), Phase::Backoff));
+    assert!(world.state("w") == State::Backoff);
 }
 
 #[test]
@@ -224,7 +223,7 @@ fn a_start_may_name_the_graph_the_worker_or_both() {
             _waits => {
                 let workers = world.core.workers.values();
                 Ok(workers
-                    .flat_map(|w| w.waiters.last().map(|_| w.name.as_str()))
+                    .flat_map(|w| w.waiters().last().map(|_| w.name.as_str()))
                     .collect::<Vec<_>>()
                     .join("+"))
             }
@@ -275,7 +274,7 @@ fn only_a_program_that_is_missing_is_said_to_be() {
         let mut world = world();
         let id = world.asks(CLI, start("w"));
         let key = world.core.workers[&name("w")].key();
-        let message = message.replace("{}", &world.core.workers[&name("w")].kind.command[0]);
+        let message = message.replace("{}", &world.core.workers[&name("w")].spec.policy.command[0]);
         world.feed(Input::SpawnFailed { key, errno: "ENOENT".into(), message }).expect("a failure");
         let Some(Err(error)) = world.answer(CLI, id) else { panic!("no answer") };
         assert_eq!(error.hint.is_some(), is_program, "{error:?}");

@@ -145,7 +145,7 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         Input::Held { key: key.clone(), holder: holder("cli") },
         Input::Unfit {
             key: key.clone(),
-            why: Unfit::Kind(Box::new(record(&worker.graph, "graph", "/data"))),
+            why: Unfit::Kind(Box::new(record(&worker.spec.graph().name, "graph", "/data"))),
         },
         // A holder may still be about to answer under the number of an earlier run.
         Input::StopAnswered { key: RunKey { name: worker.name.clone(), run: u64::MAX }, taken: false },
@@ -281,7 +281,7 @@ impl World {
             Step::Healed => Input::Healed,
             Step::SocketsLost(names) if names.is_empty() => Input::SocketsLost(Lost::Any),
             Step::SocketsLost(names) => Input::SocketsLost(Lost::Files(
-                names.iter().map(|name| self.core.config.paths.socket_file(name)).collect(),
+                names.iter().map(|name| self.core.cx.setup.paths.socket_file(name)).collect(),
             )),
             Step::Terminate => Input::Terminate,
             Step::Stale(name, which) => stale_inputs(self.core.workers.get(name)?).into_iter().nth(*which)?,

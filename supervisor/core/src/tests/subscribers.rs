@@ -70,7 +70,7 @@ fn a_slow_one_misses_and_is_told_and_nobody_else_waits() {
     }
     assert_eq!(got_and_missed(&world, READER), (2_000, 0));
     assert_eq!(got_and_missed(&world, SLOW), (WINDOW, 0), "not told before it reads");
-    assert_eq!(world.core.counters.lagged_events, 2_000 - WINDOW);
+    assert_eq!(world.core.cx.news.lagged(), 2_000 - WINDOW);
     // It reads on, but is told only once it has caught up.
     world.takes(&Step::Read(SLOW, 960));
     assert_eq!(got_and_missed(&world, SLOW), (WINDOW, 0));
@@ -101,7 +101,7 @@ fn full_ring() -> (World, u64) {
     let mut world = world();
     flood(&mut world, 2_000);
     let last = world.history.len() as u64;
-    let oldest = (1..=last).find(|seq| world.core.ring.get(*seq).is_some()).unwrap();
+    let oldest = (1..=last).find(|seq| world.core.cx.news.get(*seq).is_some()).unwrap();
     assert!(last - oldest > WINDOW + 20, "the ring holds but {}", last - oldest);
     (world, oldest)
 }
@@ -225,8 +225,8 @@ fn the_ring_is_bounded_in_events_and_in_bytes() {
     let mut world = world();
     flood(&mut world, 5_000);
     let kept = |world: &World| {
-        let seqs = 1..=world.core.ring.seq();
-        let events = seqs.filter_map(|seq| world.core.ring.get(seq).cloned());
+        let seqs = 1..=world.core.cx.news.seq();
+        let events = seqs.filter_map(|seq| world.core.cx.news.get(seq).cloned());
         let events: Vec<std::rc::Rc<Event>> = events.map(|kept| kept.event).collect();
         let bytes: usize = events.iter().map(|event| serde_json::to_vec(&**event).unwrap().len()).sum();
         (events.len(), bytes)

@@ -7,7 +7,9 @@
 use super::harness::{World, watched_kind};
 use super::steps::Step;
 use super::words::{killed, name, restart, start, stop, stop_force};
-use crate::worker::{Phase, Then, Worker};
+use crate::run::{At, Run, Stage};
+use crate::step::Sequel;
+use crate::worker::Worker;
 use crate::{ConnId, Core, Effect, Input, New, Now, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::kind::RestartOn;
@@ -226,26 +228,25 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
 }
 
 fn word(worker: &Worker) -> String {
-    let Phase::Ending(ending) = &worker.phase else {
-        return match &worker.phase {
-            Phase::Starting { pid: None } => "spawning".into(),
-            _other => worker.state().to_string(),
-        };
+    let how = match worker.live().map(Run::stage) {
+        None | Some(Stage::Starting | Stage::Ready | Stage::Unhealthy) => return worker.state().to_string(),
+        Some(Stage::Looking | Stage::Preparing) => return "spawning".into(),
+        Some(Stage::Ending(end)) => match end.at {
+            At::CallingOff { overdue: true, .. } => "killing unspawned",
+            At::CallingOff { overdue: false, .. } => "stopping unspawned",
+            At::Asked => "stopping",
+            At::Lingering(_) => "lingering",
+            At::Killing => "killing",
+            At::Sweeping(_) | At::Examining(_) => "sweeping",
+        },
     };
-    let how = match (ending.exit.is_some(), ending.killing) {
-        (true, false) => "lingering",
-        (true, true) => "sweeping",
-        (false, true) => "killing",
-        (false, false) => "stopping",
+    let then = match worker.sequel() {
+        Sequel::Rest => "",
+        Sequel::Next => " then start",
+        Sequel::Fail => " then failed",
+        Sequel::Policy { .. } => " then policy",
     };
-    let unspawned = if ending.exit.is_none() && ending.pid.is_none() { " unspawned" } else { "" };
-    let then = match ending.then {
-        Then::Rest => "",
-        Then::Start(_) => " then start",
-        Then::Fail => " then failed",
-        Then::Policy { .. } => " then policy",
-    };
-    format!("{how}{unspawned}{then}")
+    format!("{how}{then}")
 }
 
 /// Which processes were touched, and what the request of the cell was told.
@@ -276,7 +277,7 @@ fn told(effects: &[Effect]) -> (Vec<&'static str>, String) {
 fn cell(core: &mut Core, column: &str, mut now: u64) -> String {
     let key = core.workers[&name("w")].key();
     if column == "due" {
-        now = core.timers.earliest().unwrap_or(now);
+        now = core.cx.timers.earliest().unwrap_or(now);
     }
     let mut effects = Vec::new();
     for input in inputs(column, key) {
@@ -284,7 +285,7 @@ fn cell(core: &mut Core, column: &str, mut now: u64) -> String {
     }
     let (mut words, mut answer) = told(&effects);
     let worker = &core.workers[&name("w")];
-    if answer.is_empty() && worker.waiters.iter().any(|waiter| waiter.id == Some(Id::Number(999))) {
+    if answer.is_empty() && worker.waiters().any(|waiter| waiter.id == Some(Id::Number(999))) {
         answer = "waits".into();
     }
     let state = format!("→ {}", word(worker));
@@ -299,12 +300,12 @@ fn every_cell_of_the_lifecycle() {
         let world = brought_to(phase);
         assert_eq!(word(&world.core.workers[&name("w")]), *phase, "set up");
         for (column, expected) in COLUMNS.into_iter().zip(cells).filter(|(_, cell)| **cell != "·") {
-            let seq = world.core.ring.seq();
+            let seq = world.core.cx.news.seq();
             let mut core = world.core.clone();
             let found = cell(&mut core, column, world.now);
             if expected.is_empty() {
                 assert_eq!(found, format!("→ {phase}"), "{phase}: {column}");
-                assert_eq!(core.ring.seq(), seq, "{phase}: {column} publishes something");
+                assert_eq!(core.cx.news.seq(), seq, "{phase}: {column} publishes something");
             } else {
                 assert_eq!(found, *expected, "{phase}: {column}");
             }
@@ -359,7 +360,7 @@ fn too_many_failures_are_the_last() {
         world.takes(&Step::Swept(name("w")));
         assert_eq!(word(&world.core.workers[&name("w")]), expected);
     }
-    let reason = world.core.workers[&name("w")].shown.reason.clone();
+    let reason = world.core.workers[&name("w")].shown().reason.clone();
     assert_eq!(reason.as_deref(), Some("killed by SIGKILL, 3 times in 1s: see gobctl logs w"));
 }
 
@@ -374,6 +375,6 @@ fn what_never_had_a_process_has_no_log_to_see() {
     world.takes(&Step::SpawnFailed(name("w")));
     let worker = &world.core.workers[&name("w")];
     assert_eq!(word(worker), "failed");
-    let reason = worker.shown.reason.clone().expect("a reason");
+    let reason = worker.shown().reason.clone().expect("a reason");
     assert!(reason.ends_with("3 times in 1s"), "{reason}");
 }

@@ -77,7 +77,7 @@ impl World {
     }
 
     pub(super) fn lagged(&mut self, conn: ConnId, frame: &Lagged) -> Result<(), String> {
-        let seq = self.core.ring.seq();
+        let seq = self.core.cx.news.seq();
         let client = self.clients.get_mut(&conn).ok_or("a lagged frame for an ended connection")?;
         let requester = client.owner.clone();
         queue_frame(client)?;
@@ -117,10 +117,10 @@ impl World {
         filter: Subscribe,
         data: &SubscribeData,
     ) -> Result<(), String> {
-        let seq = self.core.ring.seq();
+        let seq = self.core.cx.news.seq();
         ensure!(data.seq == seq && data.instance == INSTANCE, "subscribed as of {}, now is {seq}", data.seq);
         let other_life = filter.instance.as_ref().is_some_and(|life| life != INSTANCE);
-        let kept = |event: u64| self.core.ring.get(event).is_some();
+        let kept = |event: u64| self.core.cx.news.get(event).is_some();
         let lost = filter.since.is_some_and(|since| since > seq || (since < seq && !kept(since + 1)));
         let surely_kept = filter.since.is_some_and(|since| since <= seq && seq - since < 1_000);
         ensure!(!(lost && surely_kept), "the ring of {RING_EVENTS} forgot the last thousand events");

@@ -3,9 +3,8 @@
 use super::harness::{Answer, World, kind};
 use super::steps::Step;
 use crate::ConnId;
-use crate::worker::Phase;
 use gob_protocol::request::{ByName, HandOver, Restart, Start, Stop};
-use gob_protocol::{Data, ErrorCode, Exit, Name, Outcome, Owner, Request, View};
+use gob_protocol::{Data, ErrorCode, Exit, Name, Outcome, Owner, Request, State, View};
 use std::collections::BTreeMap;
 
 pub(super) const OWNERS: [(ConnId, &str); 4] =
@@ -110,7 +109,7 @@ impl World {
         self.answers.as_ref()?.get(&(conn, id))
     }
 
-    pub(super) fn phase(&self, text: &str) -> &Phase {
-        &self.core.workers[&name(text)].phase
+    pub(super) fn state(&self, text: &str) -> State {
+        self.core.workers[&name(text)].state()
     }
 }

@@ -3,6 +3,17 @@
 
 use alloc::sync::Arc;
 use core::borrow::Borrow;
+use gob_protocol::Env;
+use gob_protocol::kind::Kind;
+
+/// The pools of all workers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pools {
+    pub(crate) kinds: Shared<Kind>,
+    pub(crate) kind_names: Shared<str>,
+    pub(crate) root_dirs: Shared<str>,
+    pub(crate) envs: Shared<Env>,
+}
 
 /// Hands out the value that it handed out last when it is asked for an equal one.
 #[derive(Debug)]

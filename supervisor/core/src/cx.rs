@@ -1,0 +1,108 @@
+//! The context of a decision: all that it may touch beside its own state.
+
+use crate::conns::Caller;
+use crate::ids::{ConnId, Now};
+use crate::io::Effect;
+use crate::leaving::Leaving;
+use crate::news::News;
+use crate::past::Past;
+use crate::pools::Pools;
+use crate::restart::Dice;
+use crate::setup::Setup;
+use crate::timers::{Timer, Timers};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use gob_protocol::{Actor, Data, Event, EventKind, Id, Owner, View, WireError};
+
+/// The context of all decisions.
+#[derive(Debug, Clone)]
+pub(crate) struct Cx {
+    pub(crate) now: Now,
+    /// Effects of the input that is being applied.
+    pub(crate) out: Vec<Effect>,
+    pub(crate) timers: Timers,
+    pub(crate) news: News,
+    pub(crate) tally: Tally,
+    pub(crate) dice: Dice,
+    pub(crate) pools: Pools,
+    pub(crate) past: Past,
+    pub(crate) setup: Setup,
+    pub(crate) leaving: Leaving,
+    /// There are no descriptors for another run.
+    pub(crate) no_room: bool,
+}
+
+/// Counters, most of which `status` shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    pub(crate) spawn_failures: u64,
+    pub(crate) restarts: u64,
+    pub(crate) healed: u64,
+    /// Counts the facts that the supervisor after this one has to know.
+    pub(crate) roster: u64,
+    /// Numbers the waiters.
+    waiters: u64,
+}
+
+impl Tally {
+    /// The number of the next waiter.
+    pub(crate) const fn next_waiter(&mut self) -> u64 {
+        self.waiters += 1;
+        self.waiters - 1
+    }
+}
+
+impl Cx {
+    pub(crate) fn new(setup: Setup, past: Past, dice: Dice, now: Now) -> Self {
+        Self {
+            now,
+            out: Vec::new(),
+            timers: Timers::default(),
+            news: News::default(),
+            tally: Tally::default(),
+            dice,
+            pools: Pools::default(),
+            past,
+            setup,
+            leaving: Leaving::default(),
+            no_room: false,
+        }
+    }
+
+    /// Has the shell do something.
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.out.push(effect);
+    }
+
+    /// Answers a request.
+    pub(crate) fn reply(&mut self, conn: ConnId, id: Option<Id>, result: Result<Data, Box<WireError>>) {
+        self.out.push(Effect::Reply { conn, id, result });
+    }
+
+    /// Answers a caller.
+    pub(crate) fn answer(&mut self, caller: &Caller, result: Result<Data, Box<WireError>>) {
+        self.reply(caller.conn, caller.id.clone(), result);
+    }
+
+    /// Arms a deadline so far from now.
+    pub(crate) fn arm(&mut self, timer: Timer, in_ms: u64) {
+        self.timers.arm(timer, self.now.mono_ms.saturating_add(in_ms));
+    }
+
+    /// Publishes an event of a worker as it is now, with the owner that it had before it came to be nobody's; or one of the
+    /// supervisor itself.
+    pub(crate) fn publish(&mut self, event: EventKind, actor: Actor, worker: Option<(View, Option<Owner>)>) {
+        self.tally.roster += u64::from(matches!(
+            event,
+            EventKind::WorkerAdded
+                | EventKind::WorkerStarted
+                | EventKind::WorkerReady
+                | EventKind::WorkerOwnerChanged
+                | EventKind::WorkerRemoved
+        ));
+        let (worker, last_owner) = worker.map_or((None, None), |(view, last)| (Some(view), last));
+        let event = Event { event, seq: 0, time: self.now.wall, actor, worker };
+        self.news.publish(event, last_owner, &mut self.out);
+    }
+}

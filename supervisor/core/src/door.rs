@@ -1,0 +1,162 @@
+//! The door: every input comes in here. Its worker and its run are found once, and a message about a run that is over is
+//! dropped once.
+
+use crate::conns::{Caller, actor_of};
+use crate::cx::Cx;
+use crate::ids::{ConnId, Now, RunKey};
+use crate::io::{Effect, Input};
+use crate::run::Run;
+use crate::state::Core;
+use crate::step::{Given, Step};
+use crate::timers::Timer;
+use crate::worker::{Worker, ask, end, holder, live, ready, start, sweep};
+use alloc::vec::Vec;
+use gob_protocol::{Actor, EventKind, Id, Name};
+
+impl Core {
+    /// Takes one input and returns what is to be done about it, in order.
+    pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        self.cx.timers.skip_jump(self.cx.now.mono_ms, now.mono_ms);
+        self.cx.now = now;
+        self.take(input);
+        self.finish_end();
+        if let Some(wake) = self.cx.timers.changed_wake() {
+            self.cx.push(Effect::WakeAt(wake));
+        }
+        core::mem::take(&mut self.cx.out)
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Connected { conn, pid } => self.conns.connect(conn, pid),
+            Input::Request { conn, id, request } => {
+                self.of_caller(conn, id, |core, caller| core.request(caller, request));
+            }
+            Input::Written { conn, frames } => {
+                self.of_caller(conn, None, |core, caller| core.written(caller, frames));
+            }
+            Input::Disconnected { conn } => self.disconnected(conn),
+            Input::SignalSent { key, signal, conn, id, errno } => self.of_caller(conn, id, |core, caller| {
+                core.signal_sent(caller, &key.name, &signal, errno.as_deref());
+            }),
+            Input::GraphsFound { search, found } => {
+                self.of_caller(search.conn, search.id.clone(), |core, caller| {
+                    core.graphs_found(caller, search, found);
+                });
+            }
+            Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
+            Input::Unfit { key, why } => self.unfit(&key, why),
+            Input::Room(is_left) => self.cx.no_room = !is_left,
+            Input::Leftover { name, pids } => self.cx.past.left_over(name, pids),
+            Input::External { name, holder } => self.of(&name, |worker, cx| worker.external(holder, cx)),
+            Input::Due => self.due(),
+            Input::Begin => self.begin_life(),
+            Input::Reread => self.reload(None),
+            Input::Configured(read) => self.configured(*read),
+            Input::Healed => {
+                self.cx.tally.healed += 1;
+                self.cx.publish(EventKind::SupervisorHealed, Actor::Supervisor, None);
+            }
+            Input::SocketsLost(lost) => self.sockets_lost(&lost),
+            Input::Terminate => self.terminate(),
+            Input::Notified { key, note } => self.of_latest(&key, |worker, cx| worker.notified(note, cx)),
+            Input::StopAnswered { key, taken } => self.of_latest(&key, |worker, cx| {
+                worker.step(cx, |run, given, cx| ask::answered(run, given, cx, taken));
+                worker.holder_answered(taken, cx);
+            }),
+            Input::Spawned { key, pid, port, new } => {
+                self.of_run(&key, |run, _, cx| start::spawned(run, cx, pid, port, new));
+            }
+            Input::SpawnFailed { key, errno, message } => {
+                self.of_run(&key, |run, given, cx| start::failed(run, given, cx, errno, &message));
+            }
+            Input::CalledOff { key } => self.of_run(&key, |run, _, _| start::called_off(run)),
+            Input::Held { key, holder } => {
+                self.of_run(&key, |run, given, cx| start::held(run, given, cx, &holder));
+            }
+            Input::Examined { key, found } => {
+                self.of_run(&key, |run, given, cx| holder::examined(run, given, cx, found));
+            }
+            Input::Ready { key, handshake, ports } => {
+                self.of_run(&key, |run, given, cx| ready::ready(run, given, cx, handshake, ports));
+            }
+            Input::NeverReady { key, error, last_lines } => {
+                self.of_run(&key, |run, _, _| ready::never(run, &error, &last_lines));
+            }
+            Input::Told { key, status } => self.of_run(&key, |run, _, cx| ready::told(run, cx, status)),
+            Input::Probed { key, failure } => {
+                self.of_run(&key, |run, given, cx| live::probed(run, given, cx, failure));
+            }
+            Input::Exited { key, exit } => {
+                self.of_run(&key, |run, given, cx| end::exited(run, given, cx, exit));
+            }
+            Input::Swept { key, receipt, last_lines, port_taken } => self
+                .of_run(&key, |run, given, cx| end::swept(run, given, cx, receipt, last_lines, port_taken)),
+            Input::Surviving { key, receipt } => {
+                self.of_run(&key, |run, _, _| sweep::surviving(run, receipt));
+            }
+        }
+    }
+
+    /// Hands on the caller of a request; one whose connection is gone wants nothing any more.
+    fn of_caller(&mut self, conn: ConnId, id: Option<Id>, then: impl FnOnce(&mut Self, &Caller)) {
+        if let Some(caller) = self.conns.caller(conn, id) {
+            then(self, &caller);
+        }
+    }
+
+    /// Hands on a worker.
+    fn of(&mut self, name: &Name, then: impl FnOnce(&mut Worker, &mut Cx)) {
+        if let Some(worker) = self.workers.get_mut(name) {
+            then(worker, &mut self.cx);
+        }
+    }
+
+    /// Hands on a worker, if this is its latest run: a message about an older one is too late to matter.
+    fn of_latest(&mut self, key: &RunKey, then: impl FnOnce(&mut Worker, &mut Cx)) {
+        self.of(&key.name, |worker, cx| {
+            if worker.run == key.run {
+                then(worker, cx);
+            }
+        });
+    }
+
+    /// Hands on a run, if it is the latest one of its worker.
+    fn of_run(&mut self, key: &RunKey, decide: impl FnOnce(&mut Run, &Given<'_>, &mut Cx) -> Step) {
+        self.of_latest(key, |worker, cx| worker.step(cx, decide));
+    }
+
+    fn disconnected(&mut self, conn: ConnId) {
+        let Some((who, involved)) = self.conns.disconnect(conn) else { return };
+        self.cx.news.forget(conn);
+        self.cx.leaving.forget(conn);
+        self.reloads.forget(conn);
+        for name in &involved {
+            self.of(name, |worker, cx| worker.drop_waiters(conn, cx));
+        }
+        for name in &involved {
+            self.of(name, |worker, cx| worker.give_back(conn, actor_of(&who), cx));
+        }
+    }
+
+    /// Deadlines have come. Those of a run end with it, so whatever is due concerns the latest one.
+    fn due(&mut self) {
+        self.cx.timers.woken();
+        while let Some(timer) = self.cx.timers.pop_due(self.cx.now.mono_ms) {
+            let name = timer.name().clone();
+            self.of(&name, |worker, cx| match timer {
+                Timer::Start(_) => worker.step(cx, |run, given, _| ready::timed_out(run, given)),
+                Timer::Delay(_) => worker.step(cx, ready::delay_passed),
+                Timer::Then(_) => worker.step(cx, ask::half_passed),
+                Timer::Kill(_) => worker.step(cx, |run, _, cx| ask::over(run, cx)),
+                Timer::Sweep(_) => worker.step(cx, |run, _, cx| sweep::late(run, cx)),
+                Timer::Liveness(_) => worker.step(cx, live::due),
+                Timer::Backoff(_) => worker.retry(cx),
+                Timer::Idle(_) => worker.idle_for_long(cx),
+                Timer::Polite(_) => worker.holder_took_too_long(cx),
+                Timer::Lease(_) => worker.lease_grace_ended(cx),
+                Timer::Waiter(_, _, number) => worker.waiter_timed_out(number, cx),
+            });
+        }
+    }
+}

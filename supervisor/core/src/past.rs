@@ -1,0 +1,95 @@
+//! The past that reaches into this supervisor's life: processes of an earlier one, and numbers of runs that are used up.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use gob_protocol::Name;
+
+/// So many workers that are gone have a number of their own; all others share one.
+const MAX_LAST_RUNS: usize = 4_096;
+
+/// Facts of the past.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Past {
+    leftovers: BTreeMap<Name, Vec<i32>>,
+    last_runs: BTreeMap<Name, u64>,
+    /// No name without a number of its own ever had a run above this one.
+    floor: u64,
+    orphans_recovered: u64,
+}
+
+impl Past {
+    /// The past of a supervisor that was just started.
+    pub(crate) fn new(
+        leftovers: BTreeMap<Name, Vec<i32>>,
+        last_runs: BTreeMap<Name, u64>,
+        orphans_recovered: u64,
+    ) -> Self {
+        let mut past = Self { leftovers, last_runs, floor: 0, orphans_recovered };
+        past.shrink();
+        past
+    }
+
+    /// How many processes of an earlier supervisor were ended.
+    pub(crate) const fn orphans_recovered(&self) -> u64 {
+        self.orphans_recovered
+    }
+
+    /// Processes of an earlier supervisor's worker of this name that are still there.
+    pub(crate) fn leftover(&self, name: &Name) -> Option<&Vec<i32>> {
+        self.leftovers.get(name)
+    }
+
+    /// Notes which of them are left.
+    pub(crate) fn left_over(&mut self, name: Name, pids: Vec<i32>) {
+        if pids.is_empty() {
+            self.leftovers.remove(&name);
+        } else {
+            self.leftovers.insert(name, pids);
+        }
+    }
+
+    /// Highest run that a worker of this name may have had: it may have left logs, and answers about it may be under way.
+    pub(crate) fn last_run(&self, name: &Name) -> u64 {
+        self.last_runs.get(name).copied().unwrap_or(self.floor)
+    }
+
+    /// Notes the last run of a worker that is gone.
+    pub(crate) fn gone(&mut self, name: Name, run: u64) {
+        self.last_runs.insert(name, run);
+        self.shrink();
+    }
+
+    /// Gives up the lowest numbers when there are too many: a shared number above them does as well.
+    fn shrink(&mut self) {
+        let excess = self.last_runs.len().saturating_sub(MAX_LAST_RUNS);
+        let mut runs: Vec<u64> = self.last_runs.values().copied().filter(|_| excess > 0).collect();
+        runs.sort_unstable();
+        if let Some(lowest) = excess.checked_sub(1).and_then(|last| runs.get(last)) {
+            self.last_runs.retain(|_, run| *run > *lowest);
+            self.floor = self.floor.max(*lowest);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn leftovers(&self) -> impl Iterator<Item = &Name> {
+        self.leftovers.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn numbers_of_runs_are_bounded_and_never_given_twice() {
+        let mut past = Past::default();
+        let name = |number: u64| Name::graph(&format!("w{number}")).unwrap();
+        for number in 1..=5_000 {
+            past.gone(name(number), number % 700);
+        }
+        assert!(past.last_runs.len() <= MAX_LAST_RUNS);
+        assert!((1..=5_000).all(|number| past.last_run(&name(number)) >= number % 700));
+        assert!(past.last_run(&name(9_999)) < 700);
+    }
+}

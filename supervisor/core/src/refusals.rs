@@ -1,0 +1,30 @@
+//! Every refusal of the core: its code, its text, its hint and its details. Pure functions of plain data.
+//!
+//! | file | refusals of |
+//! |---|---|
+//! | `request` | requests that mean nothing, or come from the wrong party or at the wrong time |
+//! | `config` | the configuration |
+//! | `run` | runs that do not come up, or do not end |
+//! | `holder` | processes that gob did not start |
+//! | `graph` | graphs on disk |
+
+mod config;
+mod graph;
+mod holder;
+mod request;
+mod run;
+
+pub(crate) use config::{config_invalid, config_partly, no_kind};
+pub(crate) use graph::{
+    ambiguous, conflict, data_gone, graph_is_up, graph_served, no_dir, no_graph, not_deleted, owned_before,
+    served, was_last, was_last_without_kind,
+};
+pub(crate) use holder::{beside_orphans, held_by, left_over, not_ours, on_its_way_out, still_held};
+pub(crate) use request::{
+    Claimed, cannot_remove, hello_twice, needs_graph, not_a_signal, not_found, not_running, others_live,
+    owned_by_other, shutting_down, signal_refused, subscribed_already, version_mismatch,
+};
+pub(crate) use run::{
+    ended_without, never_ready, no_descriptors, not_ready_yet, pointer, run_failed, socket_too_long,
+    spawn_failed, stopped_by, stuck, survived,
+};

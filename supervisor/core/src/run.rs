@@ -1,0 +1,372 @@
+//! One run of a worker, from the moment that it is wanted until nothing of it is left. All of it dies with it; what others
+//! still see of it afterwards is its [`Shown`].
+
+use crate::cx::Cx;
+use crate::ids::RunKey;
+use crate::io::Effect;
+use crate::parts::PORT_MARK;
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use gob_protocol::kind::StopWay;
+use gob_protocol::view::Port;
+use gob_protocol::{Actor, Exit, Receipt, State, Timestamp, WireError};
+use serde_json::{Map, Value};
+
+/// A sweep that takes longer than this is reported to those who wait for it; it goes on.
+const SWEEP_MS: u64 = 5_000;
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) key: RunKey,
+    stage: Stage,
+    /// Its leader, from the moment that it has one. [`Run::pid`] says whether it is alive.
+    leader: Option<i32>,
+    /// The port that it was given.
+    pub(crate) port: Option<u16>,
+    /// As long as its port is not known and its plan leaves room for it.
+    marked: Option<Box<Marked>>,
+    /// There was nothing of its graph before.
+    pub(crate) is_new: bool,
+    /// Where it is reached, once it was ready.
+    pub(crate) endpoint: Option<Arc<str>>,
+    /// It has told its endpoint itself, or was seen to listen there.
+    pub(crate) endpoint_is_its_own: bool,
+    /// Ports on which its tree listens, where that was found out.
+    pub(crate) ports: Vec<Port>,
+    /// When it became ready.
+    pub(crate) ready_mono_ms: Option<u64>,
+    /// When an event last told what it says of itself while it starts.
+    pub(crate) told_mono_ms: Option<u64>,
+    /// How often it found the graph's lock busy without a process that has it.
+    pub(crate) busy_locks: usize,
+    /// A probe sees whether it is ready.
+    pub(crate) probing: bool,
+    pub(crate) health: Health,
+    /// The last lines that it wrote, once it is swept.
+    pub(crate) last_lines: Vec<String>,
+    pub(crate) shown: Shown,
+}
+
+/// Program, arguments and directory of a run with [`PORT_MARK`] in the port's place.
+#[derive(Debug, Clone)]
+struct Marked {
+    command: Arc<[String]>,
+    cwd: Arc<str>,
+}
+
+/// Where a run stands: the rows of the lifecycle's table that have a run.
+#[derive(Debug, Clone)]
+pub(crate) enum Stage {
+    /// It is found out who holds its graph; it has no process yet.
+    Looking,
+    /// Its spawn is under way.
+    Preparing,
+    /// It has a process, which is not ready yet.
+    Starting,
+    /// It is ready for use.
+    Ready,
+    /// Its liveness probe fails.
+    Unhealthy,
+    /// It is on its way down.
+    Ending(End),
+}
+
+/// A run on its way down.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) at: At,
+    pub(crate) cause: Cause,
+    /// The party that caused it.
+    pub(crate) actor: Actor,
+    /// How long the run had been ready.
+    pub(crate) was_ready_ms: Option<u64>,
+    /// How it was asked to end.
+    pub(crate) asked: Asked,
+    /// The reason to be shown, where the supervisor itself had one to stop it.
+    pub(crate) why: Option<String>,
+    /// Processes that could not be ended so far, in words.
+    pub(crate) stuck: Option<String>,
+}
+
+impl End {
+    /// An end that was not asked for in any way yet.
+    pub(crate) const fn new(at: At, cause: Cause, actor: Actor, was_ready_ms: Option<u64>) -> Self {
+        Self { at, cause, actor, was_ready_ms, asked: Asked::Not, why: None, stuck: None }
+    }
+}
+
+/// How far an ending run has come.
+#[derive(Debug, Clone)]
+pub(crate) enum At {
+    /// It is to get no process any more; the answer of this is awaited. The grace may be over before it gets one.
+    CallingOff { awaited: Awaited, overdue: bool },
+    /// Its leader was asked to end, or ends by itself, and has its grace.
+    Asked,
+    /// Its leader is gone, and the rest of its tree has the rest of the grace.
+    Lingering(Exit),
+    /// Its leader and its tree are killed.
+    Killing,
+    /// Its leader is gone, and the rest of its tree is killed.
+    Sweeping(Exit),
+    /// Nothing is left of it; it is found out whether it gave way to a process that gob did not start.
+    Examining(Box<Ended>),
+}
+
+/// An answer of the shell's that decides whether a run gets a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Awaited {
+    Examined,
+    Spawned,
+}
+
+/// The cause of a run's end. What follows is another matter: see `Sequel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Cause {
+    /// It was asked for.
+    Asked,
+    /// It ended by itself.
+    ByItself,
+    /// It was ended by the supervisor, for it never will be ready, or is not well: its exit 0 cedes nothing.
+    Unwell,
+    /// It was ended by the supervisor, for it was not ready in time.
+    TimedOut,
+}
+
+/// How far a run was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Asked {
+    /// Not at all: it ends by itself, or has no process yet.
+    Not,
+    /// By its HTTP request, which has no answer yet.
+    Http,
+    /// By its HTTP request, which it took.
+    TakenHttp,
+    /// By its signal.
+    Signal,
+    /// By its second signal.
+    Twice,
+}
+
+impl Asked {
+    /// The signal by which a run was asked so far.
+    pub(crate) fn signal(self, way: &StopWay) -> String {
+        let second = way.then.as_ref().filter(|_| self == Self::Twice);
+        second.unwrap_or(&way.signal).clone()
+    }
+}
+
+/// The outcome of a run of which nothing is left.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    /// The processes that were signalled on the way.
+    pub(crate) receipt: Receipt,
+    /// The answer to requests that this run should have served.
+    pub(crate) error: WireError,
+}
+
+/// The health of a run that is up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// Successes in a row.
+    pub(crate) successes: u32,
+    /// It was heard of since the last probe.
+    pub(crate) heard: bool,
+    /// Its own idea of how often it is to be heard of.
+    pub(crate) watchdog_ms: Option<u64>,
+}
+
+/// The latest run of a worker as others see it, whether it lives or not; it is not needed to decide.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    pub(crate) command: Arc<[String]>,
+    pub(crate) cwd: Option<Arc<str>>,
+    pub(crate) version: Option<Arc<str>>,
+    pub(crate) meta: Arc<Map<String, Value>>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) ready_at: Option<Timestamp>,
+    pub(crate) stopped_at: Option<Timestamp>,
+    pub(crate) exit: Option<Exit>,
+    pub(crate) reason: Option<String>,
+    pub(crate) stdout_path: Option<Arc<str>>,
+    pub(crate) stderr_path: Option<Arc<str>>,
+}
+
+/// Program, directory and logs of a run, as its plan has them.
+#[derive(Debug)]
+pub(crate) struct Outline {
+    pub(crate) command: Vec<String>,
+    pub(crate) cwd: String,
+    pub(crate) logs: [String; 2],
+}
+
+impl Run {
+    /// A run that begins, after one of which this is shown.
+    pub(crate) fn new(key: RunKey, before: Shown, outline: Outline) -> Self {
+        let Outline { command, cwd, logs: [stdout, stderr] } = outline;
+        let shown = Shown {
+            exit: before.exit,
+            stopped_at: before.stopped_at,
+            stdout_path: Some(stdout.into()),
+            stderr_path: Some(stderr.into()),
+            ..Shown::default()
+        };
+        let marked = Some(Box::new(Marked { command: command.into(), cwd: cwd.into() }));
+        let mut run = Self {
+            key,
+            stage: Stage::Looking,
+            leader: None,
+            port: None,
+            marked,
+            is_new: false,
+            endpoint: None,
+            endpoint_is_its_own: false,
+            ports: Vec::new(),
+            ready_mono_ms: None,
+            told_mono_ms: None,
+            busy_locks: 0,
+            probing: false,
+            health: Health::default(),
+            last_lines: Vec::new(),
+            shown,
+        };
+        run.show_port(None);
+        run
+    }
+
+    pub(crate) const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// The end of a run that is on its way down.
+    pub(crate) const fn end(&self) -> Option<&End> {
+        match &self.stage {
+            Stage::Ending(end) => Some(end),
+            Stage::Looking | Stage::Preparing | Stage::Starting | Stage::Ready | Stage::Unhealthy => None,
+        }
+    }
+
+    /// The end of a run that is on its way down, except for [`End::at`], which [`Run::comes_to`] changes.
+    pub(crate) const fn end_mut(&mut self) -> Option<&mut End> {
+        match &mut self.stage {
+            Stage::Ending(end) => Some(end),
+            Stage::Looking | Stage::Preparing | Stage::Starting | Stage::Ready | Stage::Unhealthy => None,
+        }
+    }
+
+    /// Its leader, while that is alive.
+    pub(crate) const fn pid(&self) -> Option<i32> {
+        match &self.stage {
+            Stage::Looking | Stage::Preparing => None,
+            Stage::Starting | Stage::Ready | Stage::Unhealthy => self.leader,
+            Stage::Ending(end) => match end.at {
+                At::Asked | At::Killing => self.leader,
+                At::CallingOff { .. } | At::Lingering(_) | At::Sweeping(_) | At::Examining(_) => None,
+            },
+        }
+    }
+
+    pub(crate) const fn state(&self) -> State {
+        match &self.stage {
+            Stage::Looking | Stage::Preparing | Stage::Starting => State::Starting,
+            Stage::Ready => State::Ready,
+            Stage::Unhealthy => State::Unhealthy,
+            Stage::Ending(_) => State::Stopping,
+        }
+    }
+
+    /// Whether it serves.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.stage, Stage::Ready | Stage::Unhealthy)
+    }
+
+    /// Whether its spawn is under way, wanted or not.
+    pub(crate) const fn awaits_spawn(&self) -> bool {
+        match &self.stage {
+            Stage::Preparing => true,
+            Stage::Ending(end) => matches!(end.at, At::CallingOff { awaited: Awaited::Spawned, .. }),
+            Stage::Looking | Stage::Starting | Stage::Ready | Stage::Unhealthy => false,
+        }
+    }
+
+    /// How long it has been ready; `None` when it never was.
+    pub(crate) fn was_ready_ms(&self, now_ms: u64) -> Option<u64> {
+        self.ready_mono_ms.map(|at| now_ms.saturating_sub(at))
+    }
+
+    /// Whether it had a process that never was ready.
+    pub(crate) const fn was_never_ready(&self) -> bool {
+        self.leader.is_some() && self.ready_mono_ms.is_none()
+    }
+
+    /// Notes its leader and its port.
+    pub(crate) fn gets_process(&mut self, leader: i32, port: Option<u16>) {
+        (self.leader, self.port) = (Some(leader), port);
+        self.show_port(port);
+        self.marked = None;
+    }
+
+    /// Shows the port where its plan left room for it.
+    fn show_port(&mut self, port: Option<u16>) {
+        let Some(Marked { command, cwd }) = self.marked.as_deref() else { return };
+        let is_marked = |text: &str| text.contains(PORT_MARK);
+        if !command.iter().any(|arg| is_marked(arg)) && !is_marked(cwd) {
+            (self.shown.command, self.shown.cwd) = (Arc::clone(command), Some(Arc::clone(cwd)));
+            self.marked = None;
+            return;
+        }
+        let port = port.map_or_else(|| "{port}".into(), |port| port.to_string());
+        let fill = |text: &str| text.replace(PORT_MARK, &port);
+        self.shown.command = command.iter().map(|arg| fill(arg)).collect();
+        self.shown.cwd = Some(fill(cwd).into());
+    }
+
+    /// Enters a stage. Deadlines and probes that belong to the one before end with it.
+    pub(crate) fn enter(&mut self, stage: Stage, cx: &mut Cx) {
+        self.stage = stage;
+        self.keep_deadlines(cx);
+    }
+
+    /// Has an ending run come this far.
+    pub(crate) fn comes_to(&mut self, at: At, cx: &mut Cx) {
+        if let Stage::Ending(end) = &mut self.stage {
+            end.at = at;
+            self.keep_deadlines(cx);
+        }
+    }
+
+    /// Cancels the deadlines that its stage has no use for.
+    fn keep_deadlines(&mut self, cx: &mut Cx) {
+        let stage = &self.stage;
+        let keeps = |timer: &Timer| match stage {
+            Stage::Looking | Stage::Preparing => matches!(timer, Timer::Start(_)),
+            Stage::Starting => matches!(timer, Timer::Start(_) | Timer::Delay(_)),
+            Stage::Ready | Stage::Unhealthy => matches!(timer, Timer::Liveness(_) | Timer::Idle(_)),
+            Stage::Ending(end) => match &end.at {
+                At::CallingOff { .. } | At::Asked | At::Lingering(_) => {
+                    matches!(timer, Timer::Kill(_) | Timer::Then(_))
+                }
+                At::Killing | At::Sweeping(_) => matches!(timer, Timer::Sweep(_)),
+                At::Examining(_) => false,
+            },
+        };
+        for timer in Timer::of_run(&self.key.name).iter().filter(|timer| !keeps(timer)) {
+            cx.timers.cancel(timer);
+        }
+        if !matches!(self.stage, Stage::Starting) && core::mem::take(&mut self.probing) {
+            cx.push(Effect::EndProbe { key: self.key.clone() });
+        }
+    }
+
+    /// Has whatever is left of it killed.
+    pub(crate) fn sweep(&self, cx: &mut Cx) {
+        cx.arm(Timer::Sweep(self.key.name.clone()), SWEEP_MS);
+        cx.push(Effect::Sweep { key: self.key.clone() });
+    }
+}

@@ -1,0 +1,137 @@
+//! A worker's spec: all that its plan and its lifecycle read, apart from the run itself.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use gob_protocol::config::Config as Settings;
+use gob_protocol::kind::{Check, Kind, Liveness};
+use gob_protocol::{Env, Name};
+
+/// How a worker's runs are made, watched and ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) origin: Origin,
+    /// The name of its policy.
+    pub(crate) kind_name: Arc<str>,
+    /// The policy: command, readiness, ways to stop, restarts.
+    pub(crate) policy: Arc<Kind>,
+    /// As much of its starter's environment as its policy lets through.
+    pub(crate) env: Option<Arc<Env>>,
+}
+
+/// Where the need for a worker comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// A graph, which one worker serves at most.
+    Graph(Graph),
+}
+
+/// A graph as its worker knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Graph {
+    pub(crate) name: Name,
+    /// The real path of its root.
+    pub(crate) root_dir: Arc<str>,
+    /// Neither its start nor the configuration says of which kind the graph is: the record on disk does.
+    pub(crate) kind_is_open: bool,
+    /// Neither its start nor the configuration says in which root the graph is.
+    pub(crate) root_is_open: bool,
+    /// It was served in this supervisor's life.
+    pub(crate) was_served: bool,
+    /// An earlier supervisor had its worker.
+    pub(crate) is_remembered: bool,
+}
+
+impl Spec {
+    /// The graph that the worker serves.
+    pub(crate) fn graph(&self) -> &Graph {
+        let Origin::Graph(graph) = &self.origin;
+        graph
+    }
+
+    pub(crate) fn graph_mut(&mut self) -> &mut Graph {
+        let Origin::Graph(graph) = &mut self.origin;
+        graph
+    }
+
+    /// Notes that a run serves the graph: its kind and its root are settled.
+    pub(crate) fn is_served(&mut self) {
+        let graph = self.graph_mut();
+        (graph.was_served, graph.kind_is_open, graph.root_is_open) = (true, false, false);
+    }
+
+    /// The repeated check of a run that is up, where its policy has one that can be repeated.
+    pub(crate) fn liveness(&self) -> Option<&Liveness> {
+        self.policy.liveness.as_ref().filter(|liveness| match liveness.check {
+            Check::None | Check::Delay { .. } => false,
+            Check::Handshake | Check::Notify | Check::Http { .. } | Check::Connect { .. } => true,
+            Check::Log { .. } => true,
+        })
+    }
+
+    /// Gives it the policy of its name as the settings have it now. A policy that is gone from them stays as it was.
+    pub(crate) fn renewed(&self, settings: &Settings) -> Option<Kind> {
+        let graph = self.graph().name.as_str();
+        settings.kind_of(graph, Some(&self.kind_name)).ok().map(|(_, kind)| kind)
+    }
+
+    /// The variables of an environment that its runs get.
+    pub(crate) fn passes(&self, env: &Env) -> Env {
+        graph_env(env, &self.policy.pass_env)
+    }
+}
+
+/// Variables of the requester that every graph gets, whoever starts it; `LC_` and `XDG_` stand for all that begin so.
+const COMMON: [&str; 8] = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK"];
+const COMMON_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
+
+/// The part of an environment that a graph gets.
+pub(crate) fn graph_env(from: &Env, pass: &[String]) -> Env {
+    let passes = |name: &str| {
+        COMMON.contains(&name)
+            || COMMON_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || pass.iter().any(|wanted| wanted == name)
+    };
+    from.iter().filter(|(name, _)| passes(name)).collect()
+}
+
+/// Whether it is gob's own graph worker, which can listen on a path of any length.
+pub(crate) fn is_own(kind: &Kind) -> bool {
+    kind.command.first().is_some_and(|program| program.rsplit('/').next() == Some("gob-graph-worker"))
+}
+
+/// Whether a kind's runs take the socket that they are given.
+pub(crate) fn takes_socket(kind: &Kind) -> bool {
+    kind.command.iter().chain(kind.env.values()).any(|text| text.contains("{socket}"))
+}
+
+/// Whether a kind's runs are given a port: something of it names one, or it is ready when it answers there.
+pub(crate) fn needs_port(kind: &Kind) -> bool {
+    let mut texts = kind.command.iter().chain(kind.env.values()).chain(&kind.cwd).chain(&kind.stop.http);
+    kind.port.is_some()
+        || kind.readiness.check.wants_given_port()
+        || texts.any(|text| text.contains("{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_graph_gets_the_common_part_of_the_environment() {
+        let env: Env = [
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("XDG_RUNTIME_DIR", "/run"),
+            ("SECRET", "x"),
+            ("WANTED", "y"),
+            ("GOB_OWNER", "desktop"),
+        ]
+        .into_iter()
+        .collect();
+        let got = graph_env(&env, &["WANTED".to_string()]);
+        let names: Vec<&str> = got.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["LC_ALL", "PATH", "WANTED", "XDG_RUNTIME_DIR"]);
+    }
+}

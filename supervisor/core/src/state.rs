@@ -1,0 +1,147 @@
+//! The supervisor's whole state of mind, and what can be read of it from outside.
+
+use crate::conns::{Caller, Conns};
+use crate::cx::Cx;
+use crate::ids::Now;
+use crate::io::Effect;
+use crate::past::Past;
+use crate::paths::Paths;
+use crate::refusals;
+use crate::reloads::Reloads;
+use crate::remembered::{Remembered, remember};
+use crate::restart::Dice;
+use crate::setup::Setup;
+use crate::worker::Worker;
+use crate::workers::Workers;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use gob_protocol::answer::ServerInfo;
+use gob_protocol::config::{Config as Settings, Rejected};
+use gob_protocol::{Actor, Env, EventKind, Name, Owner, View, WireError};
+
+/// What the core has to know about its surroundings; none of it changes in a supervisor's life but the settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The supervisor as it answers.
+    pub server: ServerInfo,
+    /// What the configuration file says.
+    pub settings: Settings,
+    /// The files that are not used as they are now.
+    pub rejected: Vec<Rejected>,
+    /// Where things are.
+    pub paths: Paths,
+    /// The environment of a graph whose start carried none: HOME, USER, PATH, LANG.
+    pub base_env: Env,
+    /// Time between an owner's last lease and what follows from it.
+    pub lease_grace_ms: u64,
+    /// Processes that an earlier supervisor started and that are left, by the worker's name.
+    pub leftovers: BTreeMap<Name, Vec<i32>>,
+    /// How many processes of an earlier supervisor were ended.
+    pub orphans_recovered: u64,
+    /// Highest run of each worker that left logs, so that a new run never writes into them.
+    pub last_runs: BTreeMap<Name, u64>,
+    /// Facts that the supervisor before this one has written down.
+    pub remembered: Remembered,
+    /// Seed of the backoff's jitter.
+    pub seed: u64,
+}
+
+/// The supervisor's whole state of mind.
+#[derive(Debug, Clone)]
+pub struct Core {
+    pub(crate) workers: Workers,
+    pub(crate) conns: Conns,
+    pub(crate) reloads: Reloads,
+    pub(crate) cx: Cx,
+}
+
+impl Core {
+    /// A supervisor that was just started and has no worker but those that it remembers.
+    #[must_use]
+    pub fn new(config: Config, now: Now) -> Self {
+        let Config { server, settings, rejected, paths, base_env, lease_grace_ms, .. } = config;
+        let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms };
+        let past = Past::new(config.leftovers, config.last_runs, config.orphans_recovered);
+        let mut cx = Cx::new(setup, past, Dice::new(config.seed), now);
+        let mut workers = Workers::default();
+        remember(config.remembered, &mut workers, &mut cx);
+        cx.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
+        // There is no subscriber yet.
+        cx.out.clear();
+        Self { workers, conns: Conns::default(), reloads: Reloads::default(), cx }
+    }
+
+    /// The event last published.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.cx.news.seq()
+    }
+
+    /// How often a worker came, went, began a run or changed its owner: what the supervisor after this one has to know.
+    #[must_use]
+    pub fn roster(&self) -> u64 {
+        self.cx.tally.roster
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// The owners that workers of `unknown` had last.
+    #[must_use]
+    pub fn last_owners(&self) -> BTreeMap<Name, Owner> {
+        let lost = self.workers.values().filter_map(|worker| Some((&worker.name, worker.last_owner()?)));
+        lost.map(|(name, owner)| (name.clone(), owner.clone())).collect()
+    }
+
+    /// The ports of the workers' last runs that were ready, where they were given one.
+    #[must_use]
+    pub fn last_ports(&self) -> BTreeMap<Name, u16> {
+        let had = self.workers.values().filter_map(|worker| Some((worker.name.clone(), worker.last_port()?)));
+        had.collect()
+    }
+
+    /// The workers of which a run was ready, so that their graphs are known to have had data.
+    #[must_use]
+    pub fn served(&self) -> Vec<Name> {
+        let served = self.workers.values().filter(|worker| worker.spec.graph().was_served);
+        served.map(|worker| worker.name.clone()).collect()
+    }
+
+    /// Every worker as it is now, as one sees it who owns nothing.
+    #[must_use]
+    pub fn views(&self) -> Vec<View> {
+        self.workers.values().map(|worker| worker.view(false)).collect()
+    }
+
+    /// The worker, if it exists and the caller may manage it. It may hold something of the caller's from here on.
+    pub(crate) fn managed(
+        &mut self,
+        caller: &Caller,
+        name: &Name,
+    ) -> Result<(&mut Worker, &mut Cx), Box<WireError>> {
+        let worker = self.workers.get_mut(name).ok_or_else(|| refusals::not_found(name))?;
+        if worker.title_now().may_manage(caller.owner()) {
+            self.conns.involve(caller.conn, name);
+            Ok((worker, &mut self.cx))
+        } else {
+            Err(refusals::owned_by_other(&worker.claimed(), caller.owner()))
+        }
+    }
+
+    /// Forgets a worker that is down, and its logs.
+    pub(crate) fn forget(&mut self, name: &Name, actor: Actor) {
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.forgotten(actor, &mut self.cx);
+        }
+        if let Some(gone) = self.workers.remove(name) {
+            // Answers about its last run may be under way; they must not be taken for another one's.
+            self.cx.past.gone(gone.name, gone.run);
+            self.conns.forget(name);
+        }
+        self.cx.push(Effect::Forget { name: name.clone() });
+    }
+}

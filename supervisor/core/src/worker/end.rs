@@ -1,0 +1,125 @@
+//! A run ends: it was asked to, or it exited; and when nothing is left of it, its outcome.
+
+use crate::cx::Cx;
+use crate::io::Effect;
+use crate::refusals;
+use crate::run::{Asked, At, Awaited, Cause, End, Ended, Run, Stage};
+use crate::step::{Given, Sequel, Step};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::{Actor, ErrorCode, Exit, Receipt, Signalled};
+
+/// So many runs in a row may lose their port before that counts as a failure.
+const LOST_PORTS: u32 = 3;
+
+/// Has a run be on its way down from here on.
+pub(crate) fn begin(run: &mut Run, cx: &mut Cx, cause: Cause, actor: Actor) {
+    let at = match run.stage() {
+        Stage::Looking => At::CallingOff { awaited: Awaited::Examined, overdue: false },
+        Stage::Preparing => {
+            cx.push(Effect::CallOff { key: run.key.clone() });
+            At::CallingOff { awaited: Awaited::Spawned, overdue: false }
+        }
+        Stage::Starting | Stage::Ready | Stage::Unhealthy => At::Asked,
+        Stage::Ending(_) => return,
+    };
+    let was_ready_ms = run.was_ready_ms(cx.now.mono_ms);
+    run.enter(Stage::Ending(End::new(at, cause, actor, was_ready_ms)), cx);
+}
+
+/// The leader is gone. What is left of a run that was asked to end has what is left of the grace; it is killed otherwise.
+pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) -> Step {
+    let at = match run.stage() {
+        Stage::Looking | Stage::Preparing => return Step::Stay,
+        Stage::Starting | Stage::Ready | Stage::Unhealthy => None,
+        Stage::Ending(end) => match &end.at {
+            At::Asked if end.asked != Asked::Not => Some(At::Lingering(exit.clone())),
+            At::Asked | At::Killing => Some(At::Sweeping(exit.clone())),
+            At::CallingOff { .. } | At::Lingering(_) | At::Sweeping(_) | At::Examining(_) => {
+                return Step::Stay;
+            }
+        },
+    };
+    run.shown.exit = Some(exit.clone());
+    run.shown.stopped_at = Some(cx.now.wall);
+    let lingers = matches!(at, Some(At::Lingering(_)));
+    match at {
+        Some(at) => run.comes_to(at, cx),
+        None => {
+            let was_ready_ms = run.was_ready_ms(cx.now.mono_ms);
+            let end = End::new(At::Sweeping(exit), Cause::ByItself, Actor::Supervisor, was_ready_ms);
+            run.enter(Stage::Ending(end), cx);
+        }
+    }
+    if !lingers {
+        run.sweep(cx);
+        return Step::Stay;
+    }
+    if let Some(end) = run.end_mut() {
+        if matches!(end.asked, Asked::Http | Asked::TakenHttp) {
+            // The others know nothing of a request that the leader took.
+            end.asked = Asked::Signal;
+        }
+        let signal = end.asked.signal(&given.spec.policy.stop);
+        cx.push(Effect::Linger { key: run.key.clone(), signal });
+    }
+    Step::Stay
+}
+
+/// Nothing is left of the run. One that never was ready may have given way to a process without gob: that is contention, not
+/// a crash, and is found out first.
+pub(crate) fn swept(
+    run: &mut Run,
+    given: &Given<'_>,
+    cx: &mut Cx,
+    receipt: Receipt,
+    last_lines: Vec<String>,
+    port_taken: bool,
+) -> Step {
+    let Some(end) = run.end() else { return Step::Stay };
+    let (At::Sweeping(exit) | At::Lingering(exit)) = &end.at else { return Step::Stay };
+    let exit = exit.clone();
+    let code = match end.cause {
+        Cause::TimedOut => ErrorCode::ServerStartTimeout,
+        Cause::Asked | Cause::ByItself | Cause::Unwell => ErrorCode::ServerStartFailed,
+    };
+    let was_ready = end.was_ready_ms.is_some();
+    run.last_lines = last_lines;
+    if let Some(left) = left_by_leader(given.sequel, &exit, &receipt) {
+        run.shown.reason = Some(left);
+    }
+    let is_crash = given.sequel.is_unasked() && !was_ready;
+    if port_taken && is_crash && given.lost_ports < LOST_PORTS && given.spec.policy.port.is_none() {
+        let port = run.port.map_or_else(String::new, |port| format!("port {port} was taken; "));
+        run.shown.reason = Some(format!("{port}another one is tried"));
+        return Step::AnotherPort;
+    }
+    let (reason, lines) = (run.shown.reason.as_deref(), &run.last_lines);
+    let error = refusals::run_failed(&run.key.name, &exit, code, reason, lines);
+    let ended = Box::new(Ended { exit, receipt, error });
+    let is_contended = is_crash || given.sequel == Sequel::Fail;
+    if is_contended && given.spec.policy.foreign.is_looked_for() {
+        run.comes_to(At::Examining(ended), cx);
+        let plan = given.subject(run).examine_plan(&cx.setup, cx.now.wall);
+        cx.push(Effect::Examine { key: run.key.clone(), plan: Box::new(plan) });
+        return Step::Stay;
+    }
+    Step::Over(ended)
+}
+
+/// The words about a leader that ended with code 0, unasked, while processes that it had begun went on; `None` when it left
+/// none.
+pub(crate) fn left_by_leader(sequel: Sequel, exit: &Exit, receipt: &Receipt) -> Option<String> {
+    if !sequel.is_unasked() || *exit != (Exit::Code { code: 0 }) {
+        return None;
+    }
+    let killed = |process: &&Signalled| process.signals.iter().any(|signal| signal == "SIGKILL");
+    let mut left = receipt.signalled.iter().filter(killed);
+    let (first, others) = (left.next()?.pid, left.count());
+    let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+    Some(format!(
+        "its leader exited 0 and left pid {first}{others} behind, ended with it: have the program stay in the foreground"
+    ))
+}

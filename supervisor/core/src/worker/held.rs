@@ -1,0 +1,119 @@
+//! The worker is held by a process that gob did not start: such a process is asked to end by its kind's own HTTP request, and
+//! by nothing else.
+
+use super::{Next, Phase, Polite, Worker};
+use crate::cx::Cx;
+use crate::io::Effect;
+use crate::parts::Holder;
+use crate::refusals;
+use crate::timers::Timer;
+use crate::waiters::Waiter;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use gob_protocol::{Actor, EventKind, ProcessId, Receipt, Signalled};
+
+impl Worker {
+    /// A process that is not ours was found to hold the graph at rest, or to hold it no longer.
+    pub(crate) fn external(&mut self, holder: Option<Holder>, cx: &mut Cx) {
+        match holder {
+            Some(holder) if self.is_at_rest() => {
+                let phase = Phase::External(Box::new(holder), None);
+                self.enter(phase, None, EventKind::WorkerUpdated, Actor::Supervisor, cx);
+            }
+            None => self.holder_gone(cx),
+            Some(_) => {}
+        }
+    }
+
+    /// `stop` of the holder: no run of ours is to follow it.
+    pub(super) fn stop_holder(&mut self, grace_ms: Option<u64>, waiter: Waiter, actor: Actor, cx: &mut Cx) {
+        self.next = None;
+        self.fail_starters(self.run + 1, &refusals::stopped_by(&self.name, &actor), cx);
+        self.ask_holder(grace_ms, waiter, actor, None, cx);
+    }
+
+    /// Asks the holder to end, and has this run follow it. One that was asked already may only get less time.
+    pub(super) fn ask_holder(
+        &mut self,
+        grace_ms: Option<u64>,
+        waiter: Waiter,
+        actor: Actor,
+        next: Option<Box<Next>>,
+        cx: &mut Cx,
+    ) {
+        if cx.leaving.is_on() {
+            return self.fail(waiter, &refusals::on_its_way_out(), cx);
+        }
+        let (subject, key) = (self.subject(), self.key());
+        let request = self.spec.policy.stop.http.as_ref().map(|request| subject.filled(&cx.setup, request));
+        let Phase::External(holder, polite) = &mut self.phase else { return };
+        let endpoint = holder.endpoint.clone().filter(|endpoint| endpoint.starts_with("http://"));
+        let Some((request, endpoint)) = request.zip(endpoint) else {
+            let error = refusals::not_ours(&self.name, holder);
+            return self.fail(waiter, &error, cx);
+        };
+        let began_ms = polite.as_ref().map(|polite| polite.began_ms);
+        *polite = Some(Box::new(Polite { began_ms: began_ms.unwrap_or(cx.now.mono_ms), actor }));
+        self.next = next;
+        self.waiters.add(waiter);
+        let at = cx.now.mono_ms.saturating_add(grace_ms.unwrap_or(self.spec.policy.stop.grace_ms));
+        let timer = Timer::Polite(self.name.clone());
+        if cx.timers.at(&timer).is_none_or(|due| at < due) {
+            cx.timers.arm(timer, at);
+        }
+        if began_ms.is_none() {
+            cx.push(Effect::StopHttp { key, endpoint, request, look: false });
+        }
+    }
+
+    /// The supervisor ends, and waits for no process but its own.
+    pub(crate) fn let_holder_be(&mut self, cx: &mut Cx) {
+        if self.takes_back_request(cx).is_some() {
+            self.fail_all(&refusals::on_its_way_out(), cx);
+        }
+    }
+
+    /// The holder is not waited for any more, if it was asked to end.
+    fn takes_back_request(&mut self, cx: &mut Cx) -> Option<Box<Polite>> {
+        let Phase::External(_, polite) = &mut self.phase else { return None };
+        let polite = polite.take()?;
+        self.next = None;
+        cx.timers.cancel(&Timer::Polite(self.name.clone()));
+        Some(polite)
+    }
+
+    /// The holder has answered the request to end.
+    pub(crate) fn holder_answered(&mut self, taken: bool, cx: &mut Cx) {
+        if !taken {
+            self.holder_stays("did not take the request to end", cx);
+        }
+    }
+
+    pub(crate) fn holder_took_too_long(&mut self, cx: &mut Cx) {
+        self.holder_stays("did not end in time", cx);
+    }
+
+    /// The holder refused, or is still there when its time is over.
+    fn holder_stays(&mut self, why: &str, cx: &mut Cx) {
+        let holder = self.holder().map(|holder| ProcessId { pid: holder.pid, start_time: holder.start_time });
+        let Some(survivor) = holder.filter(|_| self.takes_back_request(cx).is_some()) else { return };
+        let pid = survivor.pid;
+        let receipt = Receipt { survivors: alloc::vec![survivor.into()], ..Receipt::default() };
+        self.fail_all(&refusals::still_held(&self.name, pid, why, &receipt), cx);
+    }
+
+    /// The holder is gone: requests to end it are answered, and a restart goes on.
+    fn holder_gone(&mut self, cx: &mut Cx) {
+        let Phase::External(holder, polite) = &mut self.phase else { return };
+        let (pid, start_time, polite) = (holder.pid, holder.start_time, polite.take());
+        let actor = polite.as_ref().map_or(Actor::Supervisor, |polite| polite.actor.clone());
+        self.enter(Phase::Idle, None, EventKind::WorkerStopped, actor, cx);
+        let Some(polite) = polite else { return };
+        let ended_ms = Some(cx.now.mono_ms.saturating_sub(polite.began_ms));
+        let asked = Signalled { pid, start_time, signals: Vec::new(), ended_ms, error: None };
+        self.answer_stops(&Receipt { signalled: alloc::vec![asked], survivors: Vec::new() }, cx);
+        if let Some(next) = self.next.take() {
+            self.begin(*next, cx);
+        }
+    }
+}

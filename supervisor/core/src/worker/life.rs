@@ -1,0 +1,346 @@
+//! The life of a worker: the one interpreter of steps. It enters phases, begins runs and ends them.
+
+use super::policy::{Case, Fate};
+use super::{Next, Phase, Want, Worker, ask, end, live, ready, start};
+use crate::cx::Cx;
+use crate::io::Effect;
+use crate::parts::{Holder, Note};
+use crate::refusals;
+use crate::run::{Cause, Ended, Outline, Run};
+use crate::step::{Given, Manner, Sequel, Step};
+use crate::timers::Timer;
+use crate::waiters::Waiting;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use gob_protocol::handshake::Handshake;
+use gob_protocol::kind::{Check, RestartOn};
+use gob_protocol::logindex::Stream;
+use gob_protocol::{Actor, EventKind, Exit, Outcome, Receipt, Timestamp, WireError};
+
+/// When a restart is tried again for which there were no descriptors.
+const NO_ROOM_MS: u64 = 5_000;
+
+impl Worker {
+    /// Has a decision made about its run, if it has one, and does what follows.
+    pub(crate) fn step(&mut self, cx: &mut Cx, decide: impl FnOnce(&mut Run, &Given<'_>, &mut Cx) -> Step) {
+        let sequel = self.sequel();
+        let Phase::Live(run) = &mut self.phase else { return };
+        let given = Given {
+            spec: &self.spec,
+            owner: self.ownership.owner(),
+            last_port: self.last_port,
+            lost_ports: self.lost_ports,
+            sequel,
+        };
+        let step = decide(run, &given, cx);
+        self.take(step, cx);
+    }
+
+    fn take(&mut self, step: Step, cx: &mut Cx) {
+        match step {
+            Step::Stay => {}
+            Step::Tell(event, actor) => self.publish(event, actor, cx),
+            Step::Started => self.started(cx),
+            Step::Ready => self.is_ready(cx),
+            Step::Unhealthy { ended } => {
+                self.publish(EventKind::WorkerUnhealthy, Actor::Supervisor, cx);
+                if ended {
+                    self.end(Cause::Unwell, Actor::Supervisor, Manner::Ask(None), cx);
+                }
+            }
+            Step::End { cause, manner } => self.end(cause, Actor::Supervisor, manner, cx),
+            Step::Refuse(error) => {
+                self.fail_starters(self.run, &error, cx);
+                self.end(Cause::Unwell, Actor::Supervisor, Manner::Ask(None), cx);
+            }
+            Step::Unclear(why) => {
+                self.step(cx, |run, given, cx| start::failed(run, given, cx, "EBUSY".into(), &why));
+            }
+            Step::CalledOff => self.step(cx, |run, _, _| start::called_off(run)),
+            Step::NoProcess(exit, error) => {
+                if let Some(run) = self.live_mut() {
+                    run.shown.reason.get_or_insert_with(|| error.message.clone());
+                }
+                self.follow(Ended { exit, receipt: Receipt::default(), error: *error }, false, cx);
+            }
+            Step::Over(ended) => self.follow(*ended, false, cx),
+            Step::GiveUp(error, receipt) => {
+                if let Some(run) = self.live_mut() {
+                    run.shown.reason = Some(error.message.clone());
+                }
+                let exit = Exit::SpawnFailed { spawn_error: "EBUSY".into() };
+                self.follow(Ended { exit, receipt, error: *error }, true, cx);
+            }
+            Step::Cede { holder, before } => self.cede(holder, before, cx),
+            Step::AnotherPort => {
+                self.lost_ports += 1;
+                self.waiters.move_on(self.run);
+                self.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);
+                self.spawn(cx);
+            }
+            Step::Busy(error) => self.stays_busy(&error, cx),
+            Step::Stuck { receipt, is_news, message } => self.is_stuck(&receipt, is_news, message, cx),
+        }
+    }
+
+    /// The sequel of its run, as things are.
+    pub(crate) fn sequel(&self) -> Sequel {
+        if self.next.is_some() {
+            return Sequel::Next;
+        }
+        if self.want == Want::Down {
+            return Sequel::Rest;
+        }
+        match self.live().and_then(Run::end).map(|end| end.cause) {
+            Some(Cause::Asked) => Sequel::Rest,
+            Some(Cause::TimedOut) => Sequel::Fail,
+            Some(Cause::Unwell) => Sequel::Policy { unwell: true },
+            Some(Cause::ByItself) | None => Sequel::Policy { unwell: false },
+        }
+    }
+
+    /// Enters a phase, for the reason that is shown from here on, and says so.
+    pub(super) fn enter(
+        &mut self,
+        phase: Phase,
+        reason: Option<String>,
+        event: EventKind,
+        actor: Actor,
+        cx: &mut Cx,
+    ) {
+        self.leave(cx);
+        self.phase = phase;
+        self.last.reason = reason;
+        self.publish(event, actor, cx);
+    }
+
+    /// Leaves its phase: what belongs to it ends with it.
+    fn leave(&mut self, cx: &mut Cx) {
+        match core::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Idle | Phase::Failed | Phase::Ceded => {}
+            Phase::Backoff(_) => cx.timers.cancel(&Timer::Backoff(self.name.clone())),
+            Phase::External(..) => cx.timers.cancel(&Timer::Polite(self.name.clone())),
+            Phase::Live(run) => {
+                if run.was_never_ready() {
+                    // Its port may be the reason.
+                    self.last_port = None;
+                }
+                Timer::of_run(&self.name).iter().for_each(|timer| cx.timers.cancel(timer));
+                self.last = run.shown;
+            }
+        }
+    }
+
+    /// Begins a run of a worker at rest for the party that asked for it, which owns it from here on.
+    pub(super) fn begin(&mut self, next: Next, cx: &mut Cx) {
+        self.renew_kind(cx);
+        self.want = Want::Up;
+        self.actor = next.actor;
+        self.restarts = 0;
+        self.failures.clear();
+        self.lost_ports = 0;
+        if let Some(owner) = next.owner {
+            self.takes_owner(owner, cx);
+        }
+        if let Some(env) = &next.env {
+            self.spec.env = Some(cx.pools.envs.of(self.spec.passes(env)));
+        }
+        if let Some(with_lease) = next.lease {
+            self.leases.started(with_lease, self.spec.policy.on_last_lease);
+            if with_lease {
+                self.heed_leases(cx);
+            } else {
+                // Its owner has lost no lease: it never asked for one.
+                self.loses_no_lease(cx);
+            }
+        }
+        self.spawn(cx);
+    }
+
+    /// The restart policy's next try is due.
+    pub(crate) fn retry(&mut self, cx: &mut Cx) {
+        if cx.no_room {
+            // Not the worker's failure: what is left of the descriptors is kept for requests.
+            let reason = self.last.reason.take();
+            return self.back_off(reason, NO_ROOM_MS, cx);
+        }
+        self.restarts += 1;
+        self.actor = Actor::Supervisor;
+        cx.tally.restarts += 1;
+        self.renew_kind(cx);
+        self.spawn(cx);
+    }
+
+    /// Takes its kind as the settings have it now. One that is gone from them stays as it was.
+    pub(crate) fn renew_kind(&mut self, cx: &mut Cx) {
+        if let Some(kind) = self.spec.renewed(&cx.setup.settings) {
+            self.spec.policy = cx.pools.kinds.of(kind);
+        }
+    }
+
+    /// Begins the next run.
+    fn spawn(&mut self, cx: &mut Cx) {
+        self.run += 1;
+        self.begin_run(cx);
+    }
+
+    /// Begins the latest run, which has no process: it was not begun yet, or its worker is of another kind by now.
+    pub(crate) fn begin_run(&mut self, cx: &mut Cx) {
+        self.leave(cx);
+        let before = core::mem::take(&mut self.last);
+        let subject = self.subject();
+        let plan = subject.plan(&cx.setup, cx.now.wall);
+        let logs = [Stream::Stdout, Stream::Stderr].map(|stream| subject.log_path(&cx.setup, stream));
+        let outline = Outline { command: plan.command.clone(), cwd: plan.cwd.clone(), logs };
+        self.phase = Phase::Live(Box::new(Run::new(self.key(), before, outline)));
+        self.step(cx, |run, given, cx| start::begin(run, given, cx, Box::new(plan)));
+    }
+
+    fn started(&mut self, cx: &mut Cx) {
+        self.publish(EventKind::WorkerStarted, self.actor.clone(), cx);
+        if self.live().is_some_and(|run| run.end().is_some()) {
+            self.step(cx, ask::spawned);
+        } else {
+            self.step(cx, ready::watch);
+            self.answer_fulfilled(cx);
+        }
+    }
+
+    fn is_ready(&mut self, cx: &mut Cx) {
+        self.spec.is_served();
+        self.lost_ports = 0;
+        self.last_port = self.live().and_then(|run| run.port);
+        self.step(cx, |run, given, cx| {
+            live::again(run, given, cx);
+            Step::Stay
+        });
+        self.heed_idleness(cx);
+        cx.push(Effect::Remember { key: self.key() });
+        self.publish(EventKind::WorkerReady, self.actor.clone(), cx);
+        self.answer_fulfilled(cx);
+    }
+
+    /// A process of the run said something by sd_notify(3).
+    pub(crate) fn notified(&mut self, note: Note, cx: &mut Cx) {
+        self.step(cx, |run, given, cx| live::asks_for_time(run, given, cx, note));
+        if note.ready && self.spec.policy.readiness.check == Check::Notify {
+            self.step(cx, |run, given, cx| {
+                ready::ready(run, given, cx, Handshake::default(), alloc::vec::Vec::new())
+            });
+        }
+        self.step(cx, |run, given, cx| live::says(run, given, cx, note));
+        if note.stopping {
+            self.step(cx, |run, _, _| live::stops_by_itself(run));
+        }
+    }
+
+    /// Ends its run, which is not on its way down yet.
+    pub(super) fn end(&mut self, cause: Cause, actor: Actor, manner: Manner, cx: &mut Cx) {
+        if let Some(run) = self.live_mut() {
+            end::begin(run, cx, cause, actor.clone());
+        }
+        self.publish(EventKind::WorkerStopping, actor, cx);
+        self.step(cx, |run, given, cx| ask::within(run, given, cx, manner));
+    }
+
+    /// Nothing is left of its run, and its sequel follows. `fails`: the policy is not asked.
+    fn follow(&mut self, ended: Ended, fails: bool, cx: &mut Cx) {
+        let Ended { exit, receipt, error } = ended;
+        let sequel = self.sequel();
+        let end = self.live_mut().and_then(Run::end_mut);
+        let (actor, why, was_ready_ms) = end.map_or((Actor::Supervisor, None, None), |end| {
+            (end.actor.clone(), end.why.take(), end.was_ready_ms)
+        });
+        let reason = self.shown().reason.clone();
+        match sequel {
+            Sequel::Rest => self.enter(Phase::Idle, why, EventKind::WorkerStopped, actor, cx),
+            Sequel::Next => self.enter(Phase::Idle, None, EventKind::WorkerStopped, actor, cx),
+            Sequel::Policy { unwell } if !fails => {
+                let left = end::left_by_leader(sequel, &exit, &receipt);
+                let (name, kind) = (&self.name, &self.spec.policy);
+                let case = Case { name, kind, exit: &exit, was_ready_ms, unwell, left, reason };
+                let fate = case.judge(&mut self.failures, cx.now.mono_ms, cx.dice.throw());
+                self.meet(fate, cx);
+            }
+            Sequel::Fail | Sequel::Policy { .. } => {
+                let actor = if sequel == Sequel::Fail { actor } else { Actor::Supervisor };
+                let reason = reason.map(|reason| format!("{reason}{}", refusals::pointer(&self.name, &exit)));
+                self.enter(Phase::Failed, reason, EventKind::WorkerFailed, actor, cx);
+            }
+        }
+        self.fail_starters(self.run, &error, cx);
+        self.answer_stops(&receipt, cx);
+        if let Some(next) = self.next.take() {
+            self.begin(*next, cx);
+        }
+    }
+
+    fn meet(&mut self, fate: Fate, cx: &mut Cx) {
+        let (phase, reason, event) = match fate {
+            Fate::Ceded(reason) => (Phase::Ceded, Some(reason), EventKind::WorkerCeded),
+            Fate::Idle(reason) => (Phase::Idle, reason, EventKind::WorkerStopped),
+            Fate::Failed(reason) => (Phase::Failed, Some(reason), EventKind::WorkerFailed),
+            Fate::Backoff(reason, delay_ms) => return self.back_off(Some(reason), delay_ms, cx),
+        };
+        self.enter(phase, reason, event, Actor::Supervisor, cx);
+    }
+
+    /// Has the next run begin after so long.
+    fn back_off(&mut self, reason: Option<String>, delay_ms: u64, cx: &mut Cx) {
+        let at = Timestamp(cx.now.wall.0.saturating_add_unsigned(delay_ms));
+        self.enter(Phase::Backoff(at), reason, EventKind::WorkerBackoff, Actor::Supervisor, cx);
+        cx.arm(Timer::Backoff(self.name.clone()), delay_ms);
+    }
+
+    /// A living process serves the graph, and gob only says so. Requests that the run before it was to serve asked for a run of
+    /// their own, which had to give way; all others are answered with what is there.
+    fn cede(&mut self, holder: Box<Holder>, before: Option<Receipt>, cx: &mut Cx) {
+        let (pid, error) = (holder.pid, refusals::not_ours(&self.name, &holder));
+        self.next = None;
+        let phase = Phase::External(holder, None);
+        self.enter(phase, None, EventKind::WorkerUpdated, Actor::Supervisor, cx);
+        cx.push(Effect::Follow { name: self.name.clone(), pid });
+        self.answer_stops(before.as_ref().unwrap_or(&Receipt::default()), cx);
+        for mut waiter in self.waiters.take_all() {
+            let served = before.is_none() || waiter.run > self.run;
+            match &mut waiter.what {
+                Waiting::Start { outcome, .. } if served => {
+                    *outcome = Outcome::External;
+                    self.answer(waiter, cx);
+                }
+                Waiting::Start { .. } | Waiting::Restart { .. } | Waiting::Stop => {
+                    self.fail(waiter, &error, cx);
+                }
+            }
+        }
+    }
+
+    /// The lock of the graph stays busy without a process that has it: not the run's failure.
+    fn stays_busy(&mut self, error: &WireError, cx: &mut Cx) {
+        let (on, longest_ms) = (self.spec.policy.restart.on, self.spec.policy.restart.backoff_ms.1);
+        let reason = Some(error.message.clone());
+        if on == RestartOn::Never {
+            self.enter(Phase::Idle, reason, EventKind::WorkerStopped, Actor::Supervisor, cx);
+        } else {
+            self.back_off(reason, longest_ms, cx);
+        }
+        self.fail_starters(self.run, error, cx);
+    }
+
+    /// Processes of its run survived for too long: those that wait are told which. A supervisor on its way out ends without
+    /// them, for its end is not theirs to hold up.
+    fn is_stuck(&mut self, receipt: &Receipt, is_news: bool, message: String, cx: &mut Cx) {
+        let (stops, starts) = refusals::stuck(&self.name, receipt);
+        for waiter in self.waiters.take_all() {
+            let error = if matches!(waiter.what, Waiting::Stop) { &stops } else { &starts };
+            self.fail(waiter, error, cx);
+        }
+        if cx.leaving.is_on() {
+            self.enter(Phase::Failed, Some(message), EventKind::WorkerFailed, Actor::Supervisor, cx);
+            cx.leaving.without(&self.name, &receipt.survivors);
+        } else if is_news {
+            self.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Its owner and its leases.
+
+use super::Worker;
+use crate::conns::Caller;
+use crate::cx::Cx;
+use crate::ids::ConnId;
+use crate::timers::Timer;
+use alloc::sync::Arc;
+use gob_protocol::{Actor, EventKind, Outcome, Owner};
+
+impl Worker {
+    /// Passes the worker to another owner and says so.
+    pub(crate) fn pass_to(&mut self, to: Owner, actor: Actor, cx: &mut Cx) {
+        if self.takes_owner(to, cx) {
+            self.publish(EventKind::WorkerOwnerChanged, actor, cx);
+        }
+    }
+
+    /// The new owner has lost no lease yet: it may never have had one.
+    pub(super) fn takes_owner(&mut self, to: Owner, cx: &mut Cx) -> bool {
+        let is_another = self.ownership.pass_to(to);
+        if is_another {
+            self.loses_no_lease(cx);
+        }
+        is_another
+    }
+
+    pub(super) fn loses_no_lease(&self, cx: &mut Cx) {
+        cx.timers.cancel(&Timer::Lease(self.name.clone()));
+    }
+
+    /// Reuses what runs: that changes no owner, but an unowned worker is taken over by a requester that may.
+    pub(super) fn reuse(&mut self, requester: &Owner, actor: &Actor, cx: &mut Cx) -> Outcome {
+        if !self.title().may_take_over(requester) {
+            return Outcome::Reused;
+        }
+        self.take_over(requester, actor, cx);
+        Outcome::TakenOver
+    }
+
+    /// Makes the requester the owner, says so, and remembers which client it was.
+    fn take_over(&mut self, requester: &Owner, actor: &Actor, cx: &mut Cx) {
+        self.pass_to(requester.clone(), actor.clone(), cx);
+        self.ownership.taken(actor.clone());
+    }
+
+    /// Grants a lease. An owner that lost the worker and uses it again has it again.
+    pub(crate) fn lease(&mut self, caller: &Caller, cx: &mut Cx) {
+        self.grant(caller, cx);
+        if self.holder().is_none() && self.title().had(caller.owner()) {
+            self.take_over(caller.owner(), &caller.actor(), cx);
+        }
+    }
+
+    /// Grants a lease. A connection that said hello since may renew its lease in its owner's name.
+    pub(super) fn grant(&mut self, caller: &Caller, cx: &mut Cx) {
+        if caller.owner() == self.owner() {
+            self.loses_no_lease(cx);
+        }
+        if self.leases.grant(caller.conn, Arc::clone(&caller.who)) {
+            self.publish(EventKind::LeaseGranted, caller.actor(), cx);
+        }
+        self.heed_idleness(cx);
+    }
+
+    /// Takes the lease of a connection back.
+    pub(crate) fn give_back(&mut self, conn: ConnId, actor: Actor, cx: &mut Cx) {
+        let Some(holder) = self.leases.give_back(conn) else { return };
+        self.publish(EventKind::LeaseReleased, actor, cx);
+        if holder.owner == *self.owner() {
+            self.heed_leases(cx);
+        }
+        self.heed_idleness(cx);
+    }
+
+    /// Arms the grace when the owner has no lease any more and the worker's policy cares; else takes it back.
+    pub(super) fn heed_leases(&self, cx: &mut Cx) {
+        if self.leases.are_lost_by(self.owner()) {
+            cx.arm(Timer::Lease(self.name.clone()), cx.setup.lease_grace_ms);
+        } else {
+            self.loses_no_lease(cx);
+        }
+    }
+
+    /// Counts anew how long the worker has been of no use.
+    pub(super) fn heed_idleness(&self, cx: &mut Cx) {
+        let timer = Timer::Idle(self.name.clone());
+        let is_idle = self.is_up() && self.leases.is_empty();
+        match self.spec.policy.idle_stop_ms.filter(|_| is_idle) {
+            Some(ms) => cx.arm(timer, ms),
+            None => cx.timers.cancel(&timer),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A run that has a process becomes ready, or does not.
+//!
+//! The check is its kind's. The shell watches output and runs probes; a delay is a deadline of the core's.
+
+use crate::cx::Cx;
+use crate::io::Effect;
+use crate::refusals;
+use crate::run::{Cause, Health, Run, Stage};
+use crate::step::{Given, Manner, Step};
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use gob_protocol::kind::Check;
+use gob_protocol::view::Port;
+use gob_protocol::{Actor, EventKind};
+
+/// Events tell what a starting run says of itself this often at most, so that a chatty one does not drive everything
+/// else out of the ring.
+const TOLD_EVERY_MS: u64 = 100;
+
+/// The run has a process: from here on it is seen whether it is ready.
+pub(crate) fn watch(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    if !matches!(run.stage(), Stage::Starting) {
+        return Step::Stay;
+    }
+    match &given.spec.policy.readiness.check {
+        // The shell watches its output, or hears of it.
+        Check::Handshake | Check::Log { .. } | Check::Notify => {}
+        Check::None => return ready(run, given, cx, Handshake::default(), Vec::new()),
+        Check::Delay { for_ms } => cx.arm(Timer::Delay(run.key.name.clone()), *for_ms),
+        check @ (Check::Http { .. } | Check::Connect { .. }) => {
+            if let Some(target) = given.subject(run).target(&cx.setup, check) {
+                run.probing = true;
+                cx.push(Effect::Probe { key: run.key.clone(), target });
+            }
+        }
+    }
+    Step::Stay
+}
+
+/// The check is satisfied.
+pub(crate) fn ready(
+    run: &mut Run,
+    given: &Given<'_>,
+    cx: &mut Cx,
+    handshake: Handshake,
+    ports: Vec<Port>,
+) -> Step {
+    if !matches!(run.stage(), Stage::Starting) {
+        return Step::Stay;
+    }
+    run.ready_mono_ms = Some(cx.now.mono_ms);
+    run.endpoint = endpoint_of(run, given, &handshake).map(Into::into);
+    run.endpoint_is_its_own = handshake.endpoint.is_some();
+    run.ports = ports;
+    run.shown.version = handshake.version.map(Into::into);
+    run.shown.meta = handshake.meta.into();
+    run.shown.ready_at = Some(cx.now.wall);
+    run.shown.reason = None;
+    // What this run asked for before it was ready holds.
+    run.health = Health { watchdog_ms: run.health.watchdog_ms, ..Health::default() };
+    run.enter(Stage::Ready, cx);
+    Step::Ready
+}
+
+/// The delay of a run whose check that is has passed.
+pub(crate) fn delay_passed(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    ready(run, given, cx, Handshake::default(), Vec::new())
+}
+
+/// A starting run says of itself why it is not ready yet.
+pub(crate) fn told(run: &mut Run, cx: &mut Cx, status: String) -> Step {
+    if !matches!(run.stage(), Stage::Starting) || run.shown.reason.as_ref() == Some(&status) {
+        return Step::Stay;
+    }
+    run.shown.reason = Some(status);
+    let now = cx.now.mono_ms;
+    if run.told_mono_ms.is_none_or(|at| now.saturating_sub(at) >= TOLD_EVERY_MS) {
+        run.told_mono_ms = Some(now);
+        return Step::Tell(EventKind::WorkerUpdated, Actor::Supervisor);
+    }
+    Step::Stay
+}
+
+/// The run won't be ready: requests that wait are told at once, then its tree is ended.
+pub(crate) fn never(run: &mut Run, error: &HandshakeError, last_lines: &[String]) -> Step {
+    if !matches!(run.stage(), Stage::Starting) {
+        return Step::Stay;
+    }
+    let (HandshakeError::Refused(reason) | HandshakeError::Invalid(reason)) = error;
+    run.shown.reason = Some(reason.clone());
+    Step::Refuse(Box::new(refusals::never_ready(&run.key.name, error, last_lines)))
+}
+
+/// The run was not ready in time.
+pub(crate) fn timed_out(run: &mut Run, given: &Given<'_>) -> Step {
+    match run.stage() {
+        Stage::Looking | Stage::Preparing | Stage::Starting => {}
+        Stage::Ready | Stage::Unhealthy | Stage::Ending(_) => return Step::Stay,
+    }
+    let seconds = given.spec.policy.readiness.timeout_ms as f64 / 1000.0;
+    let saw = run.shown.reason.take().map_or_else(String::new, |saw| format!(" ({saw})"));
+    run.shown.reason = Some(format!("was not ready after {seconds} s{saw}"));
+    Step::End { cause: Cause::TimedOut, manner: Manner::Ask(None) }
+}
+
+/// The endpoint of a run that is ready. One that was made of a port alone speaks what the kind says; a worker that shakes
+/// hands says it by itself.
+fn endpoint_of(run: &Run, given: &Given<'_>, handshake: &Handshake) -> Option<String> {
+    let kind = &given.spec.policy;
+    let shook_hands = kind.readiness.check == Check::Handshake;
+    match &handshake.endpoint {
+        Some(made) if handshake.by_port && !shook_hands => Some(kind.port_endpoint(made)),
+        Some(told) => Some(told.clone()),
+        None => run.port.map(|port| kind.port_endpoint(&format!("http://127.0.0.1:{port}"))),
+    }
+}
