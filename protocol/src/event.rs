@@ -30,6 +30,7 @@ macro_rules! kinds {
 
 kinds! {
     WorkerAdded = "worker_added",
+    WorkerStarting = "worker_starting",
     WorkerStarted = "worker_started",
     WorkerReady = "worker_ready",
     WorkerUnhealthy = "worker_unhealthy",

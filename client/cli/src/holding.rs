@@ -164,6 +164,7 @@ fn said_of(event: EventKind, worker: &View) -> Option<String> {
         }
         EventKind::WorkerOwnerChanged => Some(format!("{name} is owned by {} now", worker.owner)),
         EventKind::WorkerAdded
+        | EventKind::WorkerStarting
         | EventKind::WorkerStarted
         | EventKind::WorkerUpdated
         | EventKind::LeaseGranted

@@ -160,6 +160,7 @@ fn style_of(event: EventKind) -> Style {
         | Kind::LeaseGranted
         | Kind::LeaseReleased => style::FAINT,
         Kind::WorkerAdded
+        | Kind::WorkerStarting
         | Kind::WorkerStarted
         | Kind::WorkerStopping
         | Kind::WorkerUpdated

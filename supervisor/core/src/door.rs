@@ -16,8 +16,11 @@ use gob_protocol::{Actor, EventKind, Id, Name};
 impl Core {
     /// Takes one input and returns what is to be done about it, in order.
     pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
-        self.cx.timers.skip_jump(self.cx.now.mono_ms, now.mono_ms);
+        let slept = self.cx.timers.skip_jump(self.cx.now.mono_ms, now.mono_ms);
         self.cx.now = now;
+        if slept {
+            self.workers.values_mut().for_each(|worker| worker.slept(&mut self.cx));
+        }
         self.take(input);
         self.finish_end();
         if let Some(wake) = self.cx.timers.changed_wake() {
@@ -81,7 +84,7 @@ impl Core {
                 self.of_run(&key, |run, given, cx| ready::ready(run, given, cx, handshake, ports));
             }
             Input::NeverReady { key, error, last_lines } => {
-                self.of_run(&key, |run, _, _| ready::never(run, &error, &last_lines));
+                self.of_run(&key, |run, _, cx| ready::never(run, cx, &error, &last_lines));
             }
             Input::Told { key, status } => self.of_run(&key, |run, _, cx| ready::told(run, cx, status)),
             Input::Probed { key, failure } => {
@@ -145,8 +148,9 @@ impl Core {
         while let Some(timer) = self.cx.timers.pop_due(self.cx.now.mono_ms) {
             let name = timer.name().clone();
             self.of(&name, |worker, cx| match timer {
-                Timer::Start(_) => worker.step(cx, |run, given, _| ready::timed_out(run, given)),
+                Timer::Start(_) => worker.step(cx, ready::timed_out),
                 Timer::Delay(_) => worker.step(cx, ready::delay_passed),
+                Timer::Tell(_) => worker.step(cx, |run, _, cx| ready::tell(run, cx)),
                 Timer::Then(_) => worker.step(cx, ask::half_passed),
                 Timer::Kill(_) => worker.step(cx, |run, _, cx| ask::over(run, cx)),
                 Timer::Sweep(_) => worker.step(cx, |run, _, cx| sweep::late(run, cx)),

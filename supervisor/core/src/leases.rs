@@ -24,9 +24,10 @@ impl Default for Leases {
 }
 
 impl Leases {
-    /// Grants one; false when the connection had one already, which is now in this holder's name.
+    /// Grants one; false when the connection had the very same already. One in another name is now in this one.
     pub(crate) fn grant(&mut self, conn: ConnId, holder: Arc<LeaseHolder>) -> bool {
-        self.held.insert(conn, holder).is_none()
+        let before = self.held.insert(conn, Arc::clone(&holder));
+        before.is_none_or(|before| before != holder)
     }
 
     /// Takes one back.

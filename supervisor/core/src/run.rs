@@ -15,6 +15,10 @@ use gob_protocol::view::Port;
 use gob_protocol::{Actor, Exit, Receipt, State, Timestamp, WireError};
 use serde_json::{Map, Value};
 
+/// A change may be held back for so long. A starting run that is chatty does not drive everything else out of the ring, and
+/// the end of a leader is told together with the end of its tree.
+const TELL_MS: u64 = 100;
+
 /// A sweep that takes longer than this is reported to those who wait for it; it goes on.
 const SWEEP_MS: u64 = 5_000;
 
@@ -40,7 +44,9 @@ pub(crate) struct Run {
     /// When it became ready.
     pub(crate) ready_mono_ms: Option<u64>,
     /// When an event last told what it says of itself while it starts.
-    pub(crate) told_mono_ms: Option<u64>,
+    told_mono_ms: Option<u64>,
+    /// Changes that no event has told yet; they are not shown until one does.
+    held: Held,
     /// How often it found the graph's lock busy without a process that has it.
     pub(crate) busy_locks: usize,
     /// A probe sees whether it is ready.
@@ -56,6 +62,15 @@ pub(crate) struct Run {
 struct Marked {
     command: Arc<[String]>,
     cwd: Arc<str>,
+}
+
+/// Changes that are held back for [`TELL_MS`], so that one that does not last costs no event.
+#[derive(Debug, Clone, Default)]
+struct Held {
+    /// The words of a starting run about itself.
+    status: Option<String>,
+    /// The end of the leader of a run that was asked to end, and when that was.
+    exit: Option<(Exit, Timestamp)>,
 }
 
 /// Where a run stands: the rows of the lifecycle's table that have a run.
@@ -230,6 +245,7 @@ impl Run {
             ports: Vec::new(),
             ready_mono_ms: None,
             told_mono_ms: None,
+            held: Held::default(),
             busy_locks: 0,
             probing: false,
             health: Health::default(),
@@ -270,6 +286,54 @@ impl Run {
                 At::CallingOff { .. } | At::Lingering(_) | At::Sweeping(_) | At::Examining(_) => None,
             },
         }
+    }
+
+    /// Its leader as it is shown: one that has just ended is shown until that is told.
+    pub(crate) const fn shown_pid(&self) -> Option<i32> {
+        if self.held.exit.is_some() { self.leader } else { self.pid() }
+    }
+
+    /// Notes its words about itself; true when they are to be told at once.
+    pub(crate) fn says(&mut self, status: String, cx: &mut Cx) -> bool {
+        let latest = self.held.status.as_ref().or(self.shown.reason.as_ref());
+        if latest == Some(&status) {
+            return false;
+        }
+        self.held.status = Some(status);
+        let next = self.told_mono_ms.map_or(0, |at| at.saturating_add(TELL_MS));
+        if next > cx.now.mono_ms {
+            cx.timers.arm(Timer::Tell(self.key.name.clone()), next);
+            return false;
+        }
+        self.told_mono_ms = Some(cx.now.mono_ms);
+        self.show_held(cx);
+        true
+    }
+
+    /// Notes the end of its leader, to be told before long or with what follows.
+    pub(crate) fn loses_leader(&mut self, exit: Exit, cx: &mut Cx) {
+        self.held.exit = Some((exit, cx.now.wall));
+        cx.arm(Timer::Tell(self.key.name.clone()), TELL_MS);
+    }
+
+    /// Shows whatever was held back, for an event that tells it; false when that is nothing.
+    pub(crate) fn show_held(&mut self, cx: &mut Cx) -> bool {
+        cx.timers.cancel(&Timer::Tell(self.key.name.clone()));
+        let Held { status, exit } = core::mem::take(&mut self.held);
+        let is_any = status.is_some() || exit.is_some();
+        if status.is_some() {
+            self.shown.reason = status;
+        }
+        if let Some((exit, at)) = exit {
+            (self.shown.exit, self.shown.stopped_at) = (Some(exit), Some(at));
+        }
+        is_any
+    }
+
+    /// It is time to tell what was held back; false when that is nothing.
+    pub(crate) fn tells_held(&mut self, cx: &mut Cx) -> bool {
+        self.told_mono_ms = Some(cx.now.mono_ms);
+        self.show_held(cx)
     }
 
     pub(crate) const fn state(&self) -> State {
@@ -346,14 +410,14 @@ impl Run {
         let stage = &self.stage;
         let keeps = |timer: &Timer| match stage {
             Stage::Looking | Stage::Preparing => matches!(timer, Timer::Start(_)),
-            Stage::Starting => matches!(timer, Timer::Start(_) | Timer::Delay(_)),
+            Stage::Starting => matches!(timer, Timer::Start(_) | Timer::Delay(_) | Timer::Tell(_)),
             Stage::Ready | Stage::Unhealthy => matches!(timer, Timer::Liveness(_) | Timer::Idle(_)),
             Stage::Ending(end) => match &end.at {
-                At::CallingOff { .. } | At::Asked | At::Lingering(_) => {
-                    matches!(timer, Timer::Kill(_) | Timer::Then(_))
-                }
-                At::Killing | At::Sweeping(_) => matches!(timer, Timer::Sweep(_)),
-                At::Examining(_) => false,
+                At::CallingOff { .. } | At::Asked => matches!(timer, Timer::Kill(_) | Timer::Then(_)),
+                At::Lingering(_) => matches!(timer, Timer::Kill(_) | Timer::Then(_) | Timer::Tell(_)),
+                At::Killing => matches!(timer, Timer::Sweep(_)),
+                At::Sweeping(_) => matches!(timer, Timer::Sweep(_) | Timer::Tell(_)),
+                At::Examining(_) => matches!(timer, Timer::Tell(_)),
             },
         };
         for timer in Timer::of_run(&self.key.name).iter().filter(|timer| !keeps(timer)) {
@@ -368,5 +432,12 @@ impl Run {
     pub(crate) fn sweep(&self, cx: &mut Cx) {
         cx.arm(Timer::Sweep(self.key.name.clone()), SWEEP_MS);
         cx.push(Effect::Sweep { key: self.key.clone() });
+    }
+}
+
+#[cfg(test)]
+impl Run {
+    pub(crate) const fn holds_back(&self) -> bool {
+        self.held.status.is_some() || self.held.exit.is_some()
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Start(Name),
     /// A run whose check is a delay is ready.
     Delay(Name),
+    /// A change that was held back is to be told.
+    Tell(Name),
     /// Half of the grace of a stop has passed.
     Then(Name),
     /// The grace of a stop ends.
@@ -36,16 +38,26 @@ impl Timer {
     /// The worker that it is about.
     pub(crate) const fn name(&self) -> &Name {
         match self {
-            Self::Start(name) | Self::Delay(name) | Self::Then(name) | Self::Kill(name) => name,
+            Self::Start(name) | Self::Delay(name) | Self::Tell(name) | Self::Then(name) => name,
+            Self::Kill(name) => name,
             Self::Sweep(name) | Self::Backoff(name) | Self::Liveness(name) | Self::Idle(name) => name,
             Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => name,
         }
     }
 
     /// The deadlines that a run may have.
-    pub(crate) fn of_run(name: &Name) -> [Self; 7] {
-        [Self::Start, Self::Delay, Self::Then, Self::Kill, Self::Sweep, Self::Liveness, Self::Idle]
-            .map(|timer| timer(name.clone()))
+    pub(crate) fn of_run(name: &Name) -> [Self; 8] {
+        [
+            Self::Start,
+            Self::Delay,
+            Self::Tell,
+            Self::Then,
+            Self::Kill,
+            Self::Sweep,
+            Self::Liveness,
+            Self::Idle,
+        ]
+        .map(|timer| timer(name.clone()))
     }
 }
 
@@ -93,16 +105,17 @@ impl Timers {
 
     /// Moves all deadlines on when the supervisor slept, so that nothing expires for want of being looked at: the
     /// workers may have slept too, and their answers may lie unread. When it fell asleep nobody knows; so every
-    /// deadline is as far away as it was at the last input.
-    pub(crate) fn skip_jump(&mut self, last: u64, now: u64) {
-        let Some(expected) = self.earliest().map(|at| at.max(last)) else { return };
-        if now.saturating_sub(expected) <= JUMP_MS {
-            return;
+    /// deadline is as far away as it was at the last input. Returns whether they moved.
+    pub(crate) fn skip_jump(&mut self, last: u64, now: u64) -> bool {
+        let expected = self.earliest().map(|at| at.max(last));
+        if expected.is_none_or(|at| now.saturating_sub(at) <= JUMP_MS) {
+            return false;
         }
         let slept = now - last;
         let moved = core::mem::take(&mut self.by_time);
         self.by_time = moved.into_iter().map(|(at, timer)| (at.saturating_add(slept), timer)).collect();
         self.times = self.by_time.iter().map(|(at, timer)| (timer.clone(), *at)).collect();
+        true
     }
 
     /// Every deadline, earliest first.

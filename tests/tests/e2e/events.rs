@@ -44,7 +44,14 @@ fn a_life_in_events() {
     cli.ok("start", json!({"graph": "g"}));
     cli.ok("stop", json!({"name": "g"}));
     let events = until(&mut watcher, is("worker_stopped"));
-    let expected = ["worker_added", "worker_started", "worker_ready", "worker_stopping", "worker_stopped"];
+    let expected = [
+        "worker_added",
+        "worker_starting",
+        "worker_started",
+        "worker_ready",
+        "worker_stopping",
+        "worker_stopped",
+    ];
     assert_eq!(names(&events), expected);
     assert_eq!(events[0]["seq"].as_u64(), Some(at + 1), "nothing between the answer and the first event");
     let own = std::process::id();
@@ -64,7 +71,7 @@ fn a_life_in_events() {
         assert_eq!(*actor, json!({"owner": "cli", "client": "gob-tests", "pid": own}), "{event}");
     }
     let states: Vec<_> = events.iter().map(|event| event["worker"]["state"].as_str().unwrap()).collect();
-    assert_eq!(states[1..], ["starting", "ready", "stopping", "idle"]);
+    assert_eq!(states[1..], ["starting", "starting", "ready", "stopping", "idle"]);
 }
 
 #[test]
@@ -211,7 +218,7 @@ fn two_terminals_see_the_same() {
         terminal.wait().unwrap();
         seen.push(events);
     }
-    assert_eq!(names(&seen[0]).len(), 5);
+    assert_eq!(names(&seen[0]).len(), 6);
     assert_eq!(seen[0], seen[1]);
 }
 

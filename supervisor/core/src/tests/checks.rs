@@ -42,6 +42,7 @@ impl World {
         self.check_events(expect, first)?;
         self.check_owed()?;
         self.check_watches()?;
+        self.check_models()?;
         let core = &self.core;
         ensure!(core.cx.leaving.is_on() == self.spec.ending, "ending: {:?}", core.cx.leaving);
         let wake = core.cx.timers.earliest();
@@ -104,6 +105,8 @@ impl World {
             At::Asked | At::Lingering(_) => false,
             At::Killing | At::Sweeping(_) | At::Examining(_) => true,
         });
+        let holds_back = worker.live().is_some_and(Run::holds_back);
+        ensure!(at(Timer::Tell).is_some() == holds_back, "to be told {:?}", at(Timer::Tell));
         ensure!(at(Timer::Start).is_some() == starting, "start deadline {:?}", at(Timer::Start));
         ensure!(at(Timer::Backoff).is_some() == backoff, "backoff deadline {:?}", at(Timer::Backoff));
         let way = &worker.spec.policy.stop;
@@ -185,7 +188,9 @@ impl World {
         let external = view.state == State::External;
         let run = self.runs.get(&view.name);
         let alive = run.filter(|run| run.run == view.run).and_then(|run| run.pid());
-        ensure!(external || view.pid == alive, "pid {:?}, not {alive:?}: {view:?}", view.pid);
+        // The end of a leader that was asked to end may be held back for a moment.
+        let is_held = view.state == State::Stopping && alive.is_none();
+        ensure!(external || is_held || view.pid == alive, "pid {:?}, not {alive:?}: {view:?}", view.pid);
         ensure!(view.pgid == view.pid.filter(|_| !external), "pgid {:?}: {view:?}", view.pgid);
         let needs_pid = matches!(view.state, State::Ready | State::Unhealthy | State::External);
         let has_none = matches!(view.state, State::Idle | State::Backoff | State::Failed | State::Ceded);

@@ -25,7 +25,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         discriminant(timer).hash(into);
         at.wrapping_sub(world.now).hash(into);
         match timer {
-            Timer::Delay(name) | Timer::Then(name) => name.hash(into),
+            Timer::Delay(name) | Timer::Then(name) | Timer::Tell(name) => name.hash(into),
             Timer::Start(name) | Timer::Kill(name) | Timer::Sweep(name) => name.hash(into),
             Timer::Backoff(name) | Timer::Lease(name) | Timer::Polite(name) => name.hash(into),
             Timer::Liveness(name) | Timer::Idle(name) => name.hash(into),

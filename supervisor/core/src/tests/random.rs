@@ -183,5 +183,5 @@ fn saw_it_all(seen: Seen) {
         assert!(seen.errors & 1 << code as u32 != 0, "nobody was told {code}");
     }
     assert_eq!(seen.outcomes, 0b1111, "each outcome of a start");
-    assert!(seen.lagged && seen.gap && seen.replay && seen.jump, "{seen:?}");
+    assert!(seen.lagged && seen.gap && seen.replay && seen.jump && seen.models, "{seen:?}");
 }

@@ -176,6 +176,9 @@ fn what_a_starting_run_says_is_its_reason_but_not_an_event_each_time() {
         world.feed(Input::Told { key, status: status.into() }).expect("told");
     }
     assert_eq!(world.history.len(), events + 1);
+    assert_eq!(view(&world).reason.as_deref(), Some("a"), "the others are held back, from all alike");
+    world.takes(&Step::Due);
+    assert_eq!((world.now, world.history.len()), (100, events + 2));
     assert_eq!(view(&world).reason.as_deref(), Some("loading"));
     world.takes(&Step::Due);
     assert_eq!(view(&world).reason.as_deref(), Some("was not ready after 0.3 s (loading)"));

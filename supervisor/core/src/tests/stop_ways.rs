@@ -6,7 +6,7 @@ use super::words::{CLI, killed, name, start, stop, stop_force, stop_within, view
 use crate::{Effect, Input, Note, Now, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::kind::{Check, HttpPort, Kind};
-use gob_protocol::{Exit, Id, Request, State, Timestamp};
+use gob_protocol::{EventKind, Exit, Id, Request, State, Timestamp};
 use std::format;
 use std::string::String;
 use std::vec;
@@ -183,10 +183,14 @@ fn what_the_leader_leaves_has_the_rest_of_the_grace() {
     assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["SIGTERM"]);
     world.takes(&Step::Pass(30));
     assert_eq!(does(&mut world, &leader_gone()), ["SIGTERM to the rest"]);
-    assert_eq!((view(&world).state, view(&world).pid), (State::Stopping, None));
     assert!(does(&mut world, &Step::Ask(CLI, stop_within("w", 5_000))).is_empty(), "no later than before");
     assert_eq!(does(&mut world, &Step::Due), ["kill"]);
     assert_eq!(world.now, 100, "the grace began with the stop");
+    assert_eq!((view(&world).state, view(&world).pid), (State::Stopping, Some(1_000)), "not told yet");
+    assert!(does(&mut world, &Step::Due).is_empty());
+    assert_eq!(world.now, 130);
+    assert_eq!((view(&world).state, view(&world).pid), (State::Stopping, None));
+    assert!(world.history.last().is_some_and(|event| event.event == EventKind::WorkerUpdated));
     world.takes(&Step::Swept(name("w")));
     assert_eq!(view(&world).state, State::Idle);
 }

@@ -9,6 +9,7 @@ use super::steps::Step;
 use super::words::{killed, name, restart, start, stop, stop_force};
 use crate::run::{At, Run, Stage};
 use crate::step::Sequel;
+use crate::timers::Timer;
 use crate::worker::Worker;
 use crate::{ConnId, Core, Effect, Input, New, Now, RunKey};
 use gob_protocol::handshake::{Handshake, HandshakeError};
@@ -277,6 +278,16 @@ fn told(effects: &[Effect]) -> (Vec<&'static str>, String) {
 fn cell(core: &mut Core, column: &str, mut now: u64) -> String {
     let key = core.workers[&name("w")].key();
     if column == "due" {
+        // A change that is told meanwhile is not what the cell is about.
+        let told_alone = |core: &Core| {
+            let mut deadlines = core.cx.timers.all();
+            let (at, first) = deadlines.next()?;
+            let is_alone = deadlines.next().is_none_or(|(later, _)| later > at);
+            (is_alone && matches!(first, Timer::Tell(_))).then_some(at)
+        };
+        while let Some(at) = told_alone(core) {
+            core.apply(Input::Due, Now { mono_ms: at, wall: Timestamp(0) });
+        }
         now = core.cx.timers.earliest().unwrap_or(now);
     }
     let mut effects = Vec::new();

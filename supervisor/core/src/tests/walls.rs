@@ -79,27 +79,23 @@ fn methods<'a>(code: &'a str, of: &str) -> Vec<&'a str> {
     blocks.flat_map(|block| block.split(" fn ").skip(1)).filter_map(|rest| words(rest).next()).collect()
 }
 
-/// The edges between files: an import, or a call of a method that only the other file defines.
+/// The edges between files: an import, or a call of a method of `Core` or `Worker` that the other file defines.
 fn edges(all: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut definers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (file, code) in all {
-        for method in ["Core", "Worker"].iter().flat_map(|of| methods(code, of)) {
-            definers.entry(method).or_default().insert(file);
-        }
-    }
-    let mut edges = BTreeMap::new();
-    for (file, code) in all {
-        let mut to = imports(file, code, all);
-        for object in ["self.", "worker.", "core."] {
-            for call in code.split(object).skip(1) {
+    let mut edges: BTreeMap<&str, BTreeSet<&str>> =
+        all.iter().map(|(file, code)| (file.as_str(), imports(file, code, all))).collect();
+    for (of, object) in [("Core", "core."), ("Worker", "worker.")] {
+        let defined =
+            all.iter().flat_map(|(file, code)| methods(code, of).into_iter().map(move |name| (name, file)));
+        let definers: BTreeMap<&str, &String> = defined.collect();
+        for (file, code) in all {
+            let own = (!methods(code, of).is_empty()).then_some("self.");
+            for call in own.into_iter().chain([object]).flat_map(|object| code.split(object).skip(1)) {
                 let method = words(call).next().unwrap_or_default();
-                let is_call = call.starts_with(&format!("{method}("));
-                if let Some(files) = definers.get(method).filter(|files| is_call && files.len() == 1) {
-                    to.extend(files.iter().copied().filter(|other| other != file));
-                }
+                let definer = definers.get(method).filter(|_| call.starts_with(&format!("{method}(")));
+                let to = edges.entry(file).or_default();
+                to.extend(definer.filter(|definer| **definer != file).map(|definer| definer.as_str()));
             }
         }
-        edges.insert(file.as_str(), to);
     }
     edges
 }

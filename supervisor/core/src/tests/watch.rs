@@ -7,9 +7,9 @@ use gob_protocol::answer::SubscribeData;
 use gob_protocol::limits::{RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
 use gob_protocol::request::Subscribe;
 use gob_protocol::{
-    Data, ErrorCode, Event, EventKind, Id, Lagged, Outcome, Owner, Request, State, Status, View, Wait,
+    Data, ErrorCode, Event, EventKind, Id, Lagged, Name, Outcome, Owner, Request, State, Status, View, Wait,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
@@ -24,9 +24,25 @@ pub(super) struct Watch {
     pub(super) missed: u64,
     /// How many it got, ever.
     pub(super) got: u64,
+    /// Every worker as it knows it from a snapshot and the events since; nothing where it got no snapshot or not all events.
+    model: Option<BTreeMap<Name, View>>,
+}
+
+fn by_name(views: &[View]) -> BTreeMap<Name, View> {
+    views.iter().map(|view| (view.name.clone(), view.clone())).collect()
 }
 
 impl Watch {
+    /// Takes an event as the client library's model does.
+    fn learn(&mut self, event: &Event, owns: bool) {
+        let (Some(model), Some(view)) = (&mut self.model, &event.worker) else { return };
+        if event.event == EventKind::WorkerRemoved {
+            model.remove(&view.name);
+        } else {
+            model.insert(view.name.clone(), View { owned: owns, ..view.clone() });
+        }
+    }
+
     pub(super) fn published(&mut self, event: &Event) {
         if wants(&self.filter, event) {
             self.due.push_back(event.seq);
@@ -61,16 +77,17 @@ impl World {
         others: &[ConnId],
     ) -> Result<(), String> {
         let groups = owned.iter().map(|conn| (conn, true)).chain(others.iter().map(|conn| (conn, false)));
-        for (conn, owns) in groups {
+        for (conn, owns) in &groups.collect::<Vec<_>>() {
             let client = self.clients.get_mut(conn).ok_or("an event for an ended connection")?;
             let due = client.watch.as_mut().and_then(|watch| {
                 watch.got += 1;
+                watch.learn(event, *owns);
                 watch.due.pop_front()
             });
             ensure!(due == Some(event.seq), "{conn:?} gets event {}, its next one is {due:?}", event.seq);
             let last = usize::try_from(event.seq - 1).ok().and_then(|at| self.lasts.get(at)?.as_ref());
             let really = event.worker.as_ref().is_some_and(|view| is_owned(view, last, &client.owner));
-            ensure!(owns == really, "event {} says owned {owns} to {}", event.seq, client.owner);
+            ensure!(*owns == really, "event {} says owned {owns} to {}", event.seq, client.owner);
             queue_frame(client)?;
         }
         Ok(())
@@ -88,6 +105,9 @@ impl World {
         watch.due.clear();
         self.seen.lagged = true;
         watch.missed += missed;
+        if watch.model.is_some() {
+            watch.model = Some(by_name(&frame.workers));
+        }
         let filter = watch.filter.clone();
         self.check_snapshot(&filter, &requester, &frame.workers)
     }
@@ -110,6 +130,21 @@ impl World {
         Ok(())
     }
 
+    /// A subscriber that has got all events since its snapshot knows what `list` would tell it.
+    pub(super) fn check_models(&self) -> Result<(), String> {
+        for (conn, client) in &self.clients {
+            let Some(watch) = client.watch.as_ref().filter(|watch| watch.due.is_empty()) else { continue };
+            let Some(model) = &watch.model else { continue };
+            for worker in self.core.workers.values() {
+                let (view, known) = (worker.view_for(&client.owner), model.get(&worker.name));
+                ensure!(known == Some(&view), "{conn:?} knows\n{known:?}\nnot\n{view:?}");
+            }
+            let count = self.core.workers.keys().count();
+            ensure!(model.len() == count, "{conn:?} knows {} workers of {count}", model.len());
+        }
+        Ok(())
+    }
+
     /// Begins to watch as the answer to a subscribe says.
     pub(super) fn begin_watch(
         &mut self,
@@ -128,11 +163,21 @@ impl World {
         ensure!(data.workers.is_some() == (data.gap || filter.snapshot), "a snapshot there or not");
         self.seen.gap |= data.gap;
         self.seen.replay |= !data.gap && filter.since.is_some_and(|since| since < seq);
-        let mut watch = Watch { filter: filter.clone(), due: VecDeque::new(), missed: 0, got: 0 };
+        let mut watch =
+            Watch { filter: filter.clone(), due: VecDeque::new(), missed: 0, got: 0, model: None };
         if let Some(since) = filter.since.filter(|_| !data.gap) {
             self.history.iter().filter(|event| event.seq > since).for_each(|event| watch.published(event));
         }
         let client = self.clients.get_mut(&conn).ok_or("subscribed without a connection")?;
+        let is_whole = filter.names.is_none()
+            && filter.events.is_none()
+            && filter.owner.is_none()
+            && filter.cwd.is_none()
+            && data.next.is_none();
+        // What is `owned` by a connection that says hello later changes without an event.
+        let said_hello = !client.owner.is_unknown();
+        watch.model = data.workers.as_deref().filter(|_| is_whole && said_hello).map(by_name);
+        self.seen.models |= watch.model.is_some();
         ensure!(client.watch.is_none(), "a second subscription of {conn:?}");
         client.watch = Some(watch);
         let requester = client.owner.clone();

@@ -9,13 +9,14 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::{Actor, ErrorCode, Exit, Receipt, Signalled};
+use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Receipt, Signalled};
 
 /// So many runs in a row may lose their port before that counts as a failure.
 const LOST_PORTS: u32 = 3;
 
 /// Has a run be on its way down from here on.
 pub(crate) fn begin(run: &mut Run, cx: &mut Cx, cause: Cause, actor: Actor) {
+    run.show_held(cx);
     let at = match run.stage() {
         Stage::Looking => At::CallingOff { awaited: Awaited::Examined, overdue: false },
         Stage::Preparing => {
@@ -42,12 +43,15 @@ pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) 
             }
         },
     };
-    run.shown.exit = Some(exit.clone());
-    run.shown.stopped_at = Some(cx.now.wall);
-    let lingers = matches!(at, Some(At::Lingering(_)));
+    let (lingers, is_asked) = (matches!(at, Some(At::Lingering(_))), at.is_some());
     match at {
-        Some(at) => run.comes_to(at, cx),
+        Some(at) => {
+            run.comes_to(at, cx);
+            run.loses_leader(exit, cx);
+        }
         None => {
+            run.show_held(cx);
+            (run.shown.exit, run.shown.stopped_at) = (Some(exit.clone()), Some(cx.now.wall));
             let was_ready_ms = run.was_ready_ms(cx.now.mono_ms);
             let end = End::new(At::Sweeping(exit), Cause::ByItself, Actor::Supervisor, was_ready_ms);
             run.enter(Stage::Ending(end), cx);
@@ -55,7 +59,8 @@ pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) 
     }
     if !lingers {
         run.sweep(cx);
-        return Step::Stay;
+        let told = Step::Tell(EventKind::WorkerStopping, Actor::Supervisor);
+        return if is_asked { Step::Stay } else { told };
     }
     if let Some(end) = run.end_mut() {
         if matches!(end.asked, Asked::Http | Asked::TakenHttp) {
@@ -87,16 +92,14 @@ pub(crate) fn swept(
     };
     let was_ready = end.was_ready_ms.is_some();
     run.last_lines = last_lines;
-    if let Some(left) = left_by_leader(given.sequel, &exit, &receipt) {
-        run.shown.reason = Some(left);
-    }
+    let left = left_by_leader(given.sequel, &exit, &receipt);
     let is_crash = given.sequel.is_unasked() && !was_ready;
     if port_taken && is_crash && given.lost_ports < LOST_PORTS && given.spec.policy.port.is_none() {
         let port = run.port.map_or_else(String::new, |port| format!("port {port} was taken; "));
         run.shown.reason = Some(format!("{port}another one is tried"));
         return Step::AnotherPort;
     }
-    let (reason, lines) = (run.shown.reason.as_deref(), &run.last_lines);
+    let (reason, lines) = (left.as_deref().or(run.shown.reason.as_deref()), &run.last_lines);
     let error = refusals::run_failed(&run.key.name, &exit, code, reason, lines);
     let ended = Box::new(Ended { exit, receipt, error });
     let is_contended = is_crash || given.sequel == Sequel::Fail;

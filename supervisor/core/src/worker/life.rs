@@ -100,7 +100,7 @@ impl Worker {
         }
     }
 
-    /// Enters a phase, for the reason that is shown from here on, and says so.
+    /// Enters a phase, for the reason that is shown at rest from here on, and says so.
     pub(super) fn enter(
         &mut self,
         phase: Phase,
@@ -121,7 +121,8 @@ impl Worker {
             Phase::Idle | Phase::Failed | Phase::Ceded => {}
             Phase::Backoff(_) => cx.timers.cancel(&Timer::Backoff(self.name.clone())),
             Phase::External(..) => cx.timers.cancel(&Timer::Polite(self.name.clone())),
-            Phase::Live(run) => {
+            Phase::Live(mut run) => {
+                run.show_held(cx);
                 if run.was_never_ready() {
                     // Its port may be the reason.
                     self.last_port = None;
@@ -193,7 +194,8 @@ impl Worker {
         let plan = subject.plan(&cx.setup, cx.now.wall);
         let logs = [Stream::Stdout, Stream::Stderr].map(|stream| subject.log_path(&cx.setup, stream));
         let outline = Outline { command: plan.command.clone(), cwd: plan.cwd.clone(), logs };
-        self.phase = Phase::Live(Box::new(Run::new(self.key(), before, outline)));
+        let run = Box::new(Run::new(self.key(), before, outline));
+        self.enter(Phase::Live(run), None, EventKind::WorkerStarting, self.actor.clone(), cx);
         self.step(cx, |run, given, cx| start::begin(run, given, cx, Box::new(plan)));
     }
 
@@ -252,12 +254,12 @@ impl Worker {
         let (actor, why, was_ready_ms) = end.map_or((Actor::Supervisor, None, None), |end| {
             (end.actor.clone(), end.why.take(), end.was_ready_ms)
         });
-        let reason = self.shown().reason.clone();
+        let left = end::left_by_leader(sequel, &exit, &receipt);
+        let reason = left.as_ref().or(self.shown().reason.as_ref()).cloned();
         match sequel {
             Sequel::Rest => self.enter(Phase::Idle, why, EventKind::WorkerStopped, actor, cx),
             Sequel::Next => self.enter(Phase::Idle, None, EventKind::WorkerStopped, actor, cx),
             Sequel::Policy { unwell } if !fails => {
-                let left = end::left_by_leader(sequel, &exit, &receipt);
                 let (name, kind) = (&self.name, &self.spec.policy);
                 let case = Case { name, kind, exit: &exit, was_ready_ms, unwell, left, reason };
                 let fate = case.judge(&mut self.failures, cx.now.mono_ms, cx.dice.throw());
@@ -284,6 +286,16 @@ impl Worker {
             Fate::Backoff(reason, delay_ms) => return self.back_off(Some(reason), delay_ms, cx),
         };
         self.enter(phase, reason, event, Actor::Supervisor, cx);
+    }
+
+    /// The supervisor slept, and the restart policy's next try with it.
+    pub(crate) fn slept(&mut self, cx: &mut Cx) {
+        let Phase::Backoff(at) = &mut self.phase else { return };
+        let due = cx.timers.at(&Timer::Backoff(self.name.clone())).unwrap_or(cx.now.mono_ms);
+        let wall = cx.now.wall.0.saturating_add_unsigned(due.saturating_sub(cx.now.mono_ms));
+        if core::mem::replace(at, Timestamp(wall)) != Timestamp(wall) {
+            self.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);
+        }
     }
 
     /// Has the next run begin after so long.

@@ -17,10 +17,6 @@ use gob_protocol::kind::Check;
 use gob_protocol::view::Port;
 use gob_protocol::{Actor, EventKind};
 
-/// Events tell what a starting run says of itself this often at most, so that a chatty one does not drive everything
-/// else out of the ring.
-const TOLD_EVERY_MS: u64 = 100;
-
 /// The run has a process: from here on it is seen whether it is ready.
 pub(crate) fn watch(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     if !matches!(run.stage(), Stage::Starting) {
@@ -52,6 +48,7 @@ pub(crate) fn ready(
     if !matches!(run.stage(), Stage::Starting) {
         return Step::Stay;
     }
+    run.show_held(cx);
     run.ready_mono_ms = Some(cx.now.mono_ms);
     run.endpoint = endpoint_of(run, given, &handshake).map(Into::into);
     run.endpoint_is_its_own = handshake.endpoint.is_some();
@@ -73,34 +70,35 @@ pub(crate) fn delay_passed(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Ste
 
 /// A starting run says of itself why it is not ready yet.
 pub(crate) fn told(run: &mut Run, cx: &mut Cx, status: String) -> Step {
-    if !matches!(run.stage(), Stage::Starting) || run.shown.reason.as_ref() == Some(&status) {
-        return Step::Stay;
-    }
-    run.shown.reason = Some(status);
-    let now = cx.now.mono_ms;
-    if run.told_mono_ms.is_none_or(|at| now.saturating_sub(at) >= TOLD_EVERY_MS) {
-        run.told_mono_ms = Some(now);
+    if matches!(run.stage(), Stage::Starting) && run.says(status, cx) {
         return Step::Tell(EventKind::WorkerUpdated, Actor::Supervisor);
     }
     Step::Stay
 }
 
+/// A change that was held back is told.
+pub(crate) fn tell(run: &mut Run, cx: &mut Cx) -> Step {
+    if run.tells_held(cx) { Step::Tell(EventKind::WorkerUpdated, Actor::Supervisor) } else { Step::Stay }
+}
+
 /// The run won't be ready: requests that wait are told at once, then its tree is ended.
-pub(crate) fn never(run: &mut Run, error: &HandshakeError, last_lines: &[String]) -> Step {
+pub(crate) fn never(run: &mut Run, cx: &mut Cx, error: &HandshakeError, last_lines: &[String]) -> Step {
     if !matches!(run.stage(), Stage::Starting) {
         return Step::Stay;
     }
+    run.show_held(cx);
     let (HandshakeError::Refused(reason) | HandshakeError::Invalid(reason)) = error;
     run.shown.reason = Some(reason.clone());
     Step::Refuse(Box::new(refusals::never_ready(&run.key.name, error, last_lines)))
 }
 
 /// The run was not ready in time.
-pub(crate) fn timed_out(run: &mut Run, given: &Given<'_>) -> Step {
+pub(crate) fn timed_out(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     match run.stage() {
         Stage::Looking | Stage::Preparing | Stage::Starting => {}
         Stage::Ready | Stage::Unhealthy | Stage::Ending(_) => return Step::Stay,
     }
+    run.show_held(cx);
     let seconds = given.spec.policy.readiness.timeout_ms as f64 / 1000.0;
     let saw = run.shown.reason.take().map_or_else(String::new, |saw| format!(" ({saw})"));
     run.shown.reason = Some(format!("was not ready after {seconds} s{saw}"));

@@ -17,6 +17,7 @@ impl Worker {
     /// The worker as one sees it who owns it or not; an event's view is completed per subscriber.
     pub(crate) fn view(&self, owned: bool) -> View {
         let shown = self.shown();
+        let ours = self.live().and_then(Run::shown_pid);
         let up = self.live().filter(|run| run.is_up());
         let endpoint = match self.holder() {
             Some(holder) => holder.endpoint.as_deref().map(Into::into),
@@ -39,8 +40,8 @@ impl Worker {
             owner: self.title_now().owner.clone(),
             owned,
             state: self.state(),
-            pid: self.pid(),
-            pgid: self.live().and_then(Run::pid),
+            pid: self.holder().map_or(ours, |holder| Some(holder.pid)),
+            pgid: ours,
             endpoint,
             meta: shown.meta.clone(),
             run: self.run,

@@ -54,8 +54,11 @@ impl Worker {
         }
         let asked = own.filter(|_| differs).unwrap_or_else(|| String::from(&*self.spec.kind_name));
         let (kind_name, kind) = cx.setup.kind_for(&graph.name, Some(&asked))?;
-        (self.spec.kind_name, self.spec.policy) =
-            (cx.pools.kind_names.of(kind_name), cx.pools.kinds.of(kind));
+        self.spec.policy = cx.pools.kinds.of(kind);
+        if *self.spec.kind_name != *kind_name {
+            self.spec.kind_name = cx.pools.kind_names.of(kind_name);
+            self.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);
+        }
         Ok(())
     }
 

@@ -258,7 +258,7 @@ fn check_actor(
             Ok(())
         };
     };
-    // A start of a worker at rest makes its requester the owner, and no event says so before its process is there.
+    // A start of a worker at rest makes its requester the owner.
     let was_up = before.is_some_and(|known| {
         known.run == view.run && matches!(known.state, State::Starting | State::Ready | State::Unhealthy)
     });
@@ -294,6 +294,8 @@ fn check_exit(book: &Book, kind: EventKind, view: &View, run: &RunId) -> Result<
             | EventKind::WorkerBackoff
             | EventKind::WorkerFailed
             | EventKind::WorkerCeded
+            // An end that was not asked for is told twice, as it begins and when nothing is left.
+            | EventKind::WorkerStopping
     );
     let Some(exit) = view.exit.as_ref().filter(|_| ends) else { return Ok(()) };
     let exit = serde_json::to_value(exit).map_err(|e| e.to_string())?;
