@@ -1,4 +1,4 @@
-//! A client of the tests' own: raw bytes in any pieces one way, frames with a deadline the other.
+//! A client of the tests' own: sends raw bytes in any pieces, and reads frames with a deadline.
 
 use crate::wait::DEADLINE;
 use gob_protocol::Framer;
@@ -26,7 +26,7 @@ impl Conn {
         Self::over(stream)
     }
 
-    /// Takes a connection that there is.
+    /// Takes an existing connection.
     #[must_use]
     pub fn over(stream: UnixStream) -> Self {
         Self { stream, framer: Framer::new(64 << 20), waiting: VecDeque::new(), last_id: 0 }
@@ -46,15 +46,15 @@ impl Conn {
         self.stream.write_all(bytes).expect("send");
     }
 
-    /// Sends bytes as they are, or says why not.
+    /// Sends bytes as they are, or returns the error.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The socket's error.
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)
     }
 
-    /// Sends a request and does not wait; answers its id.
+    /// Sends a request and does not wait; returns its id.
     pub fn post(&mut self, type_name: &str, payload: Value) -> u64 {
         self.last_id += 1;
         let request = json!({"id": self.last_id, "type": type_name, "payload": payload});
@@ -68,14 +68,14 @@ impl Conn {
         self.response(id)
     }
 
-    /// Sends a request that has to succeed; answers its data.
+    /// Sends a request that must succeed; returns its data.
     pub fn ok(&mut self, type_name: &str, payload: Value) -> Value {
         let mut response = self.ask(type_name, payload.clone());
         assert_eq!(response["success"], true, "{type_name} {payload}: {response}");
         response["data"].take()
     }
 
-    /// Sends a request that has to fail with this code; answers the error.
+    /// Sends a request that must fail with this code; returns the error.
     pub fn err(&mut self, type_name: &str, payload: Value, code: &str) -> Value {
         let mut response = self.ask(type_name, payload.clone());
         assert_eq!(response["error"]["code"], code, "{type_name} {payload}: {response}");
@@ -95,7 +95,7 @@ impl Conn {
         self.find("a frame", DEADLINE, |_| true)
     }
 
-    /// Waits for the next frame; `None` when there is none by then, or the connection ended.
+    /// Waits for the next frame; `None` at the deadline, or when the connection ended.
     pub fn frame_within(&mut self, timeout: Duration) -> Option<Value> {
         self.try_find(timeout, |_| true)
     }
@@ -110,7 +110,7 @@ impl Conn {
         found
     }
 
-    /// Waits for the first frame that fits, keeping those that are left for later.
+    /// Waits for the first frame that fits, keeping the others for later.
     pub fn find(&mut self, what: &str, timeout: Duration, fits: impl Fn(&Value) -> bool) -> Value {
         match self.try_find(timeout, fits) {
             Some(frame) => frame,
@@ -135,7 +135,7 @@ impl Conn {
         }
     }
 
-    /// Reads once; false when the time is over or the connection ended.
+    /// Reads once; false at the deadline, or when the connection ended.
     fn read(&mut self, timeout: Duration) -> bool {
         let mut chunk = vec![0; 64 * 1024];
         self.stream.set_read_timeout(Some(timeout)).expect("a timeout");
@@ -155,7 +155,7 @@ impl Conn {
         }
     }
 
-    /// Says that no more requests come.
+    /// Shuts down the sending side.
     pub fn finish_writing(&self) {
         self.stream.shutdown(std::net::Shutdown::Write).expect("shutdown");
     }
@@ -177,7 +177,7 @@ impl Conn {
         }
     }
 
-    /// The socket itself.
+    /// Returns the socket itself.
     #[must_use]
     pub fn stream(&self) -> &UnixStream {
         &self.stream

@@ -1,10 +1,10 @@
-//! Console sessions in Markdown as tests: commands behind `$ `, and what they print.
+//! Console sessions in Markdown as tests: commands behind `$ `, and their output.
 //!
-//! What differs from run to run is made equal on both sides by [`normalise`] before they are compared: process ids,
-//! durations, times of day, directories and the width of columns. Colours go, and of a line that a terminal rewrites in
-//! place its last form stays. Numbers in JSON are what they are, but for process ids.
+//! Parts that differ from run to run are made equal on both sides by [`normalise`] before they are compared:
+//! process ids, durations, times of day, directories and the width of columns. Colours go, and of a line that
+//! a terminal rewrites in place its last form stays. Numbers in JSON are kept, except process ids.
 
-/// One command and what it prints.
+/// One command and its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The command line, for a shell.
@@ -16,13 +16,13 @@ pub struct Command {
 /// A fenced block of commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// In a terminal of its own: it goes on while the next blocks run.
+    /// Typed into a terminal of its own, in which it goes on while the next blocks run.
     pub second_terminal: bool,
-    /// What is typed.
+    /// The commands.
     pub commands: Vec<Command>,
 }
 
-/// The blocks fenced as ```` ```console ````, or ```` ```console second ```` for the other terminal.
+/// Returns the blocks fenced as ```` ```console ````, or ```` ```console second ```` for the other terminal.
 ///
 /// # Panics
 /// When a block is not closed or does not begin with a command.
@@ -52,7 +52,8 @@ pub fn sessions(markdown: &str) -> Vec<Session> {
     sessions
 }
 
-/// Makes what differs from run to run equal. `places` are a run's own directories and what the document calls them.
+/// Makes parts equal that differ from run to run. `places` are a run's own directories and the document's
+/// names for them.
 #[must_use]
 pub fn normalise(text: &str, places: &[(String, &str)]) -> String {
     let mut text = text.replace("\r\n", "\n");
@@ -83,7 +84,8 @@ pub fn normalise(text: &str, places: &[(String, &str)]) -> String {
     lines.collect()
 }
 
-/// What a line of a terminal shows at last: what stands behind the last return to its beginning, without colours.
+/// Returns the last form of a line of a terminal: the text behind the last return to its beginning, without
+/// colours.
 fn last_form(line: &str) -> String {
     let line = line.rsplit('\r').next().unwrap_or(line);
     let mut parts = line.split('\u{1b}');
@@ -95,7 +97,7 @@ fn last_form(line: &str) -> String {
     out
 }
 
-/// Process ids of a line of JSON.
+/// Replaces process ids in a line of JSON.
 fn normalise_pids(word: &str) -> String {
     let mut parts = word.split("\"pid\":");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -121,7 +123,7 @@ fn normalise_word(word: &str) -> String {
     if is_clock {
         return "CLOCK".to_owned();
     }
-    // What is left of numbers with three and more digits are process ids.
+    // The remaining numbers with three and more digits are process ids.
     let mut out = String::new();
     let mut digits = String::new();
     for c in word.chars().chain(['\0']) {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_made_equal() {
+    fn parts_that_differ_between_runs_are_made_equal() {
         let places = [("/tmp/gob-x/run".to_owned(), "/run/user/1000/gob")];
         let same = |a: &str, b: &str| assert_eq!(normalise(a, &places), normalise(b, &places));
         same("started demo (pid 4242, owner cli) in 38 ms", "started demo (pid 917, owner cli) in 1.2 s");

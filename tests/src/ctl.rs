@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A call of gobctl that was not made yet.
+/// A call of gobctl before its start.
 #[derive(Debug)]
 pub struct Ctl {
     command: Command,
@@ -17,12 +17,12 @@ pub struct Ctl {
     shown: String,
 }
 
-/// What came of it.
+/// The result of a call.
 #[derive(Debug)]
 pub struct Output {
     /// The command line.
     pub shown: String,
-    /// Exit code; 128 plus the signal when one ended it.
+    /// The exit code; 128 plus the signal when one ended it.
     pub code: i32,
     /// Standard output.
     pub stdout: String,
@@ -31,7 +31,7 @@ pub struct Output {
 }
 
 impl Ctl {
-    /// A call of a program with this environment and no other.
+    /// Creates a call of a program with this environment and no other.
     #[must_use]
     pub fn new(program: &Path, env: Vec<(String, String)>) -> Self {
         let mut command = Command::new(program);
@@ -67,14 +67,14 @@ impl Ctl {
         self
     }
 
-    /// Sets what it reads.
+    /// Sets its standard input.
     pub fn stdin(&mut self, text: &str) -> &mut Self {
         self.stdin = Some(text.as_bytes().to_vec());
         self.command.stdin(Stdio::piped());
         self
     }
 
-    /// The command itself, for what else a test wants of it.
+    /// Returns the command itself, for further settings.
     pub fn command(&mut self) -> &mut Command {
         &mut self.command
     }
@@ -95,12 +95,12 @@ impl Ctl {
     /// Runs it to its end within this time.
     ///
     /// # Panics
-    /// When it has not ended by then, or somebody else still holds its output.
+    /// When it has not ended by then, or another process still holds its output.
     pub fn run_within(&mut self, timeout: Duration) -> Output {
         let mut child = self.spawn();
         if let Some(text) = self.stdin.take() {
             let mut stdin = child.stdin.take().expect("a pipe");
-            // Whoever does not read to the end says so by its exit code.
+            // A program that does not read to the end shows that by its exit code.
             drop(stdin.write_all(&text));
         }
         let stdout = drain(child.stdout.take().expect("a pipe"));
@@ -119,7 +119,7 @@ impl Ctl {
         Output { shown: self.shown.clone(), code: exit_code(status), stdout, stderr }
     }
 
-    /// Runs it and expects that it succeeds; answers what it wrote.
+    /// Runs it and expects success; returns its output.
     pub fn ok(&mut self) -> String {
         let output = self.run();
         assert_eq!(output.code, 0, "{output}");
@@ -159,7 +159,7 @@ fn drain(mut from: impl Read + Send + 'static) -> std::sync::mpsc::Receiver<Stri
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if from.read_to_end(&mut bytes).is_ok() {
-            // Nobody listens any more when the test has failed.
+            // The receiver is gone when the test has failed.
             drop(sender.send(String::from_utf8_lossy(&bytes).into_owned()));
         }
     });

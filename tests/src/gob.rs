@@ -1,4 +1,4 @@
-//! One user's whole world: its directories, its programs, ways to talk to them.
+//! One user's whole world: its directories, its programs, and connections to them.
 
 mod ending;
 mod fixture;
@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Which program stands in `gob-graph-worker`'s place.
+/// The program in `gob-graph-worker`'s place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worker {
     /// The fixture.
@@ -37,13 +37,13 @@ impl Default for Gob {
 }
 
 impl Gob {
-    /// A world with the fixture as its worker.
+    /// Creates a world with the fixture as its worker.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Worker::Fixture)
     }
 
-    /// A world with this worker. Nothing runs in it yet.
+    /// Creates a world with this worker. Nothing runs in it yet.
     ///
     /// # Panics
     /// When the binaries were not built.
@@ -59,7 +59,7 @@ impl Gob {
         for part in ["bin", "home", "data", "state"] {
             fs::create_dir(dir.join(part)).expect("a directory");
         }
-        // `GOB_CONFIG` names it, so it has to be there.
+        // `GOB_CONFIG` names it, so it must exist.
         fs::write(dir.join("config.toml"), "").expect("a configuration");
         let gob = Self { state: dir.join("state"), dir, checks: true };
         let built = built_binaries();
@@ -80,38 +80,38 @@ impl Gob {
         gob
     }
 
-    /// Leaves out the check for processes that are left behind, for a test that makes such on purpose and ends them
-    /// itself.
+    /// Leaves out the check for processes that are left behind, for a test that makes such on purpose and
+    /// ends them itself.
     pub fn without_leftover_check(&mut self) {
         self.checks = false;
     }
 
-    /// The directory that holds all others.
+    /// Returns the directory that holds all others.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A program.
+    /// Returns the path of a program.
     #[must_use]
     pub fn bin(&self, name: &str) -> PathBuf {
         self.dir.join("bin").join(name)
     }
 
-    /// The runtime directory; nobody made it yet.
+    /// Returns the runtime directory, which does not exist at first.
     #[must_use]
     pub fn runtime_dir(&self) -> PathBuf {
         self.dir.join("run")
     }
 
-    /// The state directory.
+    /// Returns the state directory.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
         self.state.clone()
     }
 
-    /// Has the state directory lie below this directory, which is not there yet: one on which something is mounted can't be
-    /// deleted, and one below it can. Nothing may run yet.
+    /// Moves the state directory below this directory, which does not exist yet: a mount point can't be
+    /// deleted, and a directory below it can. Nothing may run yet.
     pub fn move_state_below(&mut self, name: &str) -> PathBuf {
         let above = self.dir.join(name);
         fs::create_dir(&above).expect("a directory");
@@ -119,25 +119,25 @@ impl Gob {
         above
     }
 
-    /// The data directory.
+    /// Returns the data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
     }
 
-    /// The supervisor's socket.
+    /// Returns the supervisor's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.runtime_dir().join("daemon.sock")
     }
 
-    /// A graph's own directory.
+    /// Returns a graph's own directory.
     #[must_use]
     pub fn graph_dir(&self, graph: &str) -> PathBuf {
         self.data_dir().join(encode_safe(graph))
     }
 
-    /// The variables that every program of this world gets, and no others.
+    /// Returns the variables that every program of this world gets, and no others.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let path = |p: PathBuf| p.to_str().expect("a path in UTF-8").to_owned();
@@ -155,7 +155,7 @@ impl Gob {
         .to_vec()
     }
 
-    /// A call of gobctl.
+    /// Creates a call of gobctl.
     #[must_use]
     pub fn ctl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ctl {
         let mut ctl = Ctl::new(&self.bin("gobctl"), self.env());
@@ -163,7 +163,7 @@ impl Gob {
         ctl
     }
 
-    /// Starts the supervisor, unless it runs, and connects without saying who.
+    /// Starts the supervisor, unless it runs, and connects without a hello.
     #[must_use]
     pub fn connect(&self) -> Conn {
         match std::os::unix::net::UnixStream::connect(self.socket()) {
@@ -181,7 +181,7 @@ impl Gob {
         self.connect().hello(owner)
     }
 
-    /// A connection that gets every event from now on.
+    /// Returns a connection that gets every event from now on.
     #[must_use]
     pub fn events(&self) -> Conn {
         let mut conn = self.connect_as("watcher");
@@ -197,31 +197,31 @@ impl Gob {
         Conn::open(Path::new(endpoint.strip_prefix("unix:").expect("a Unix socket")))
     }
 
-    /// A log file of a run.
+    /// Returns the path of a run's log file.
     #[must_use]
     pub fn log(&self, graph: &str, run: u64, stream: &str) -> PathBuf {
         self.state_dir().join("logs").join(encode_safe(graph)).join(format!("{run}.{stream}.log"))
     }
 
-    /// The line in the lock file, where a supervisor runs.
+    /// Returns the line in the lock file, where a supervisor runs.
     #[must_use]
     pub fn lock_line(&self) -> Option<Value> {
         serde_json::from_slice(&fs::read(self.state_dir().join("gobd.lock")).ok()?).ok()
     }
 
-    /// The supervisor's process, as it says itself.
+    /// Returns the supervisor's own status.
     #[must_use]
     pub fn status(&self) -> Value {
         self.connect().ok("status", json!({}))
     }
 
-    /// Pid of the supervisor.
+    /// Returns the pid of the supervisor.
     #[must_use]
     pub fn gobd_pid(&self) -> i32 {
         self.status()["pid"].as_i64().expect("a pid") as i32
     }
 
-    /// Waits until there is a supervisor of another life than this one; answers its pid.
+    /// Waits for a supervisor of another life than this one; returns its pid.
     pub fn wait_other_instance(&self, instance: &str) -> i32 {
         let mut pid = None;
         let found = wait::until(DEADLINE, || {
@@ -239,7 +239,7 @@ impl Gob {
     }
 }
 
-/// Where cargo puts binaries: beside this executable, or above it when that is a test.
+/// Returns the directory where cargo puts binaries: beside this executable, or above it when that is a test.
 #[must_use]
 pub fn built_binaries() -> PathBuf {
     let mut dir = std::env::current_exe().expect("this executable");

@@ -1,10 +1,11 @@
 //! The harness of the end-to-end tests: real binaries, real processes, and directories of its own for every test.
 //!
-//! A [`Gob`] is one user's whole world. Its binaries are linked into a directory of their own, with the fixture in the
-//! place of the graph worker unless a test wants the real one, so that whatever is left at its end can be told by the path of
-//! its program. On drop the supervisor is stopped, and a process that is still there fails the test.
+//! A [`Gob`] is one user's whole world. Its binaries are linked into a directory of their own, with the
+//! fixture in the place of the graph worker unless a test needs the real one, so that processes left at its
+//! end are known by the path of their program. On drop the supervisor is stopped, and a process that is still
+//! there fails the test.
 //!
-//! Nothing here waits for a length of time, but where time itself is what is tried: see [`wait`].
+//! No helper waits for a length of time, except where time itself is under test: see [`wait`].
 
 pub mod conn;
 pub mod console;

@@ -26,7 +26,8 @@ pub struct Logseq {
 }
 
 impl Logseq {
-    /// A world with the example's kind, and with `change` made to its text. `None`: Node is not here, which is said aloud.
+    /// Creates a world with the example's kind, and with `change` made to its text. `None`, with a message:
+    /// Node is not installed.
     #[must_use]
     pub fn new(change: impl Fn(&str) -> String) -> Option<Self> {
         let path = std::env::var_os("PATH")?;
@@ -49,25 +50,25 @@ impl Logseq {
         Some(logseq)
     }
 
-    /// The directory that holds the graphs.
+    /// Returns the directory that holds the graphs.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         fs::canonicalize(self.gob.dir()).expect("a real path").join("logseq")
     }
 
-    /// The lock file of a graph, by its directory.
+    /// Returns the lock file of a graph, by its directory.
     #[must_use]
     pub fn lock(&self, dir: &str) -> PathBuf {
         self.root().join("graphs").join(dir).join("db-worker.lock")
     }
 
-    /// What a graph's lock file says.
+    /// Returns the content of a graph's lock file.
     #[must_use]
     pub fn lock_note(&self, dir: &str) -> Value {
         serde_json::from_slice(&fs::read(self.lock(dir)).expect("a lock file")).expect("JSON")
     }
 
-    /// Writes a lock file as somebody else would. A link is not followed.
+    /// Writes a lock file as another program would. A link is not followed.
     ///
     /// # Panics
     /// When it can't be written.
@@ -78,7 +79,7 @@ impl Logseq {
         file.open(self.lock(dir)).and_then(|mut file| file.write_all(text.as_bytes())).expect("a lock file");
     }
 
-    /// What the workers of a graph were asked, in order: `shutdown PID`, `SIGTERM PID`.
+    /// Returns the requests that the workers of a graph got, in order: `shutdown PID`, `SIGTERM PID`.
     #[must_use]
     pub fn asked(&self, dir: &str) -> Vec<String> {
         let text = fs::read_to_string(self.root().join("graphs").join(dir).join("asked")).unwrap_or_default();
@@ -98,7 +99,7 @@ impl Logseq {
         Outside::start(command.args(args).env_clear().envs(self.gob.env()))
     }
 
-    /// The usual worker of a graph, without gob, once it listens.
+    /// Starts the usual worker of a graph without gob, and waits until it listens.
     #[must_use]
     pub fn holder(&self, graph: &str, more: &[&str]) -> Outside {
         let root = self.root();
@@ -109,7 +110,7 @@ impl Logseq {
         outside
     }
 
-    /// The port that a worker wrote down for itself.
+    /// Returns the port that a worker wrote down for itself.
     #[must_use]
     pub fn port(&self, pid: i32) -> Option<u16> {
         let text = fs::read_to_string(self.root().join("server-list")).ok()?;
@@ -134,13 +135,13 @@ impl Outside {
         Self { child, handle }
     }
 
-    /// Its number.
+    /// Returns its pid.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.handle.pid
     }
 
-    /// Whether it is alive.
+    /// Returns whether it is alive.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         crate::process::is_alive(self.pid())
@@ -151,7 +152,7 @@ impl Outside {
         self.handle.signal(signal);
     }
 
-    /// Waits for its end; answers its exit code, if it has one.
+    /// Waits for its end; returns its exit code, if it has one.
     pub fn end(&mut self) -> Option<i32> {
         assert!(self.handle.wait_gone(DEADLINE), "{} does not end", self.pid());
         self.child.wait().expect("a child").code()
@@ -165,7 +166,7 @@ impl Drop for Outside {
     }
 }
 
-/// One HTTP request; answers status and body.
+/// Sends one HTTP request; returns status and body.
 #[must_use]
 pub fn http(endpoint: &str, request: &str, body: &str) -> (u16, Value) {
     let address = endpoint.strip_prefix("http://").expect("an HTTP endpoint");

@@ -1,4 +1,4 @@
-//! Facts about processes, and signals that can only reach the process that was meant.
+//! Facts about processes, and signals that can only reach the intended process.
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -9,16 +9,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A process that is meant, even if its number should be given to another one.
+/// A process, safe against reuse of its pid.
 #[derive(Debug)]
 pub struct Handle {
-    /// Its number.
+    /// The pid.
     pub pid: i32,
     pidfd: OwnedFd,
 }
 
 impl Handle {
-    /// Takes hold of a process; `None` when there is none of this number.
+    /// Opens a handle on a process; `None` when there is none of this pid.
     #[must_use]
     pub fn open(pid: i32) -> Option<Self> {
         // SAFETY: pidfd_open takes no pointer, and the descriptor that it answers belongs to nobody yet.
@@ -46,13 +46,13 @@ impl Handle {
         );
     }
 
-    /// Waits until it has ended; false when it has not by then.
+    /// Waits until it has ended; false at the deadline.
     #[must_use]
     pub fn wait_gone(&self, timeout: Duration) -> bool {
         crate::wait::readable(self.pidfd.as_fd(), timeout)
     }
 
-    /// The descriptor, which is readable once the process has ended.
+    /// Returns the descriptor, which is readable once the process has ended.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
@@ -68,8 +68,8 @@ pub fn wait_stopped(pid: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether there is such a process and not all of it has ended. One whose main thread has ended is in state Z too, and lives
-/// while it has another thread (proc(5), field 20 of `stat`).
+/// Returns whether the process exists and not all of it has ended. A process whose main thread has ended is
+/// in state Z too, and lives while it has another thread (proc(5), field 20 of `stat`).
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
     let Some(stat) = stat_fields(pid) else { return false };
@@ -81,47 +81,48 @@ pub fn is_alive(pid: i32) -> bool {
     }
 }
 
-/// Whether there is such a process and it is stopped.
+/// Returns whether the process exists and is stopped.
 #[must_use]
 pub fn is_stopped(pid: i32) -> bool {
     stat_field(pid, 3).is_some_and(|state| state == "T")
 }
 
-/// The parent of a process.
+/// Returns the parent of a process.
 #[must_use]
 pub fn parent(pid: i32) -> Option<i32> {
     stat_field(pid, 4)?.parse().ok()
 }
 
-/// The start of a process in clock ticks since boot.
+/// Returns the start of a process in clock ticks since boot.
 #[must_use]
 pub fn start_time(pid: i32) -> Option<u64> {
     stat_field(pid, 22)?.parse().ok()
 }
 
-/// A field of `/proc/<pid>/stat`, counted as proc(5) does; not the second.
+/// Returns a field of `/proc/<pid>/stat`, counted as proc(5) does; not the second.
 #[must_use]
 pub fn stat_field(pid: i32, field: usize) -> Option<String> {
     stat_fields(pid)?.get(field.checked_sub(3)?).cloned()
 }
 
-/// All fields from the third.
+/// Returns all fields from the third.
 fn stat_fields(pid: i32) -> Option<Vec<String>> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // Bytes: a worker may call itself what it likes, and who can't be read would count as dead.
+    // Read as bytes: a worker may choose any name, and an unreadable process would count as dead.
     let stat = String::from_utf8_lossy(&stat);
     // The program's name may hold spaces and parentheses; everything behind the last one is numbers.
     let (_, rest) = stat.rsplit_once(") ")?;
     Some(rest.split(' ').map(str::to_owned).collect())
 }
 
-/// The program that a process runs.
+/// Returns the program that a process runs.
 #[must_use]
 pub fn exe(pid: i32) -> Option<PathBuf> {
     fs::read_link(memory_of(pid).join("exe")).ok()
 }
 
-/// Where the kernel shows what a process has in memory: with its main thread, or with another one when that has ended.
+/// Returns the directory in which the kernel shows a process's memory: its main thread's, or another thread's
+/// when that has ended.
 #[must_use]
 pub fn memory_of(pid: i32) -> PathBuf {
     let main = PathBuf::from(format!("/proc/{pid}"));
@@ -133,7 +134,7 @@ pub fn memory_of(pid: i32) -> PathBuf {
     threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
 }
 
-/// Every living process whose program lies in `dir`, or whose environment names `dir`.
+/// Returns every living process whose program lies in `dir`, or whose environment names `dir`.
 #[must_use]
 pub fn belonging_to(dir: &Path) -> Vec<i32> {
     let needle = dir.as_os_str().as_encoded_bytes();
@@ -153,7 +154,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// A process and all below it, as they are now.
+/// Returns a process and all below it, as they are now.
 #[must_use]
 pub fn tree(pid: i32) -> Vec<Handle> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -168,7 +169,7 @@ pub fn tree(pid: i32) -> Vec<Handle> {
     found.into_iter().filter_map(Handle::open).collect()
 }
 
-/// One line about a process, for messages.
+/// Returns one line about a process, for messages.
 #[must_use]
 pub fn describe(pid: i32) -> String {
     let args = fs::read(memory_of(pid).join("cmdline")).unwrap_or_default();
@@ -177,7 +178,7 @@ pub fn describe(pid: i32) -> String {
     format!("{pid} (state {state}, parent {:?}): {args}", parent(pid))
 }
 
-/// Waits until none of these processes is alive; answers those that still are.
+/// Waits until none of these processes is alive; returns those that still are.
 #[must_use]
 pub fn survivors(pids: &[i32], timeout: Duration) -> Vec<i32> {
     let deadline = Instant::now() + timeout;
@@ -190,7 +191,7 @@ pub fn survivors(pids: &[i32], timeout: Duration) -> Vec<i32> {
         .collect()
 }
 
-/// The value in bytes of a line of `/proc/<pid>/smaps_rollup`, such as `Pss`.
+/// Returns the value in bytes of a line of `/proc/<pid>/smaps_rollup`, such as `Pss`.
 #[must_use]
 pub fn smaps_bytes(pid: i32, key: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
@@ -198,7 +199,7 @@ pub fn smaps_bytes(pid: i32, key: &str) -> Option<u64> {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// How often all threads of a process gave up the processor by themselves.
+/// Returns how often all threads of a process gave up the processor by themselves.
 #[must_use]
 pub fn voluntary_switches(pid: i32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -211,14 +212,14 @@ pub fn voluntary_switches(pid: i32) -> u64 {
     counts.sum()
 }
 
-/// How many descriptors a process has open.
+/// Returns how many descriptors a process has open.
 #[must_use]
 pub fn open_files(pid: i32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64)
 }
 
-/// Sets the soft and the hard limit of file locks of a process; answers what those were. `None` when it is gone, or may not be
-/// limited.
+/// Sets the soft and the hard limit of file locks of a process; returns the former ones. `None` when it is
+/// gone, or may not be limited.
 #[must_use]
 pub fn limit_locks(pid: i32, (soft, hard): (u64, u64)) -> Option<(u64, u64)> {
     let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -228,7 +229,7 @@ pub fn limit_locks(pid: i32, (soft, hard): (u64, u64)) -> Option<(u64, u64)> {
     (set == 0).then_some((old.rlim_cur, old.rlim_max))
 }
 
-/// Sets how many files a process may have open; answers how many those were. `None` when it is gone.
+/// Sets how many files a process may have open; returns the former number. `None` when it is gone.
 #[must_use]
 pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {
     let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -249,7 +250,7 @@ mod tests {
 
     /// The kernel keeps 15 bytes of a program's name, here the first half of the last character.
     #[test]
-    fn a_name_that_is_no_text_is_of_a_living_process() {
+    fn a_process_with_a_name_that_is_no_text_is_alive() {
         let dir = std::env::temp_dir().join(format!("gob-names-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let program = dir.join("fourteen-bytesü");
@@ -257,7 +258,7 @@ mod tests {
         let mut command = Command::new(&program);
         command.arg0("sh").args(["-c", "echo; read end"]).env("GOB_NAMES", &dir);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        // It has its name only after the caller of vfork goes on.
+        // The child has its name only after the caller of vfork goes on.
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = child.id() as i32;
         let name = fs::read(format!("/proc/{pid}/comm")).unwrap();

@@ -1,11 +1,11 @@
-//! What the fixture worker does, as data: a test writes a script, `gob-fixture` plays it.
+//! The fixture worker's script, as data: a test writes it, `gob-fixture` plays it.
 //!
-//! The script of a graph is `<root_dir>/<encoded graph>/fixture.json`, or `fixture.<run>.json` for one run of it.
-//! Without one, a fixture listens, says that it is ready, and serves its control socket.
+//! The script of a graph is `<root_dir>/<encoded graph>/fixture.json`, or `fixture.<run>.json` for one run of
+//! it. Without one, a fixture listens, writes its handshake, and serves its control socket.
 
 use serde::{Deserialize, Serialize};
 
-/// One thing to do; the next one follows when it is done.
+/// One step; the next one follows when it is done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
@@ -13,13 +13,13 @@ pub enum Step {
     Ignore(Vec<String>),
     /// Writes a line, `heard NAME`, whenever one of these signals comes.
     Hear(Vec<String>),
-    /// Makes another process and waits until that has settled.
+    /// Makes another process and waits until it has taken its form.
     Child(Child),
     /// Writes text; `{HANDSHAKE}` in it stands for the usual handshake line without its newline.
     Write(Write),
     /// Writes these bytes to standard output.
     Bytes(Vec<u8>),
-    /// Writes a lot.
+    /// Floods a stream.
     Flood(Flood),
     /// Binds and serves the control socket.
     Listen,
@@ -27,9 +27,9 @@ pub enum Step {
     Handshake,
     /// Serves HTTP on the port of its argument `--port`, or on any.
     Http(Http),
-    /// Says this to the socket of `NOTIFY_SOCKET`.
+    /// Sends this to the socket of `NOTIFY_SOCKET`.
     Notify(String),
-    /// Goes on when somebody has written to this FIFO in the graph's directory.
+    /// Waits until a test writes to this FIFO in the graph's directory.
     WaitFor(String),
     /// Exits with this code.
     Exit(i32),
@@ -37,7 +37,7 @@ pub enum Step {
     Kill(String),
     /// Closes standard output.
     CloseStdout,
-    /// Closes all but the standard streams, as daemons do when they begin.
+    /// Closes all but the standard streams, as daemons do at their start.
     CloseOthers,
     /// Does nothing for ever.
     Hang,
@@ -47,11 +47,11 @@ pub enum Step {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Child {
-    /// In a session of its own.
+    /// Leads a session of its own.
     pub setsid: bool,
     /// Forks twice with a new session between, so that its parent is not the fixture.
     pub detach: bool,
-    /// Without any environment.
+    /// Has no environment.
     pub env_clear: bool,
     /// Closes all its descriptors.
     pub close_fds: bool,
@@ -61,20 +61,20 @@ pub struct Child {
     pub stop: bool,
     /// Keeps the fixture's standard output and error open.
     pub hold_output: bool,
-    /// Puts its resource limits back to what they are by default, and with them the mark of its run.
+    /// Resets its resource limits to the defaults, and with them the mark of its run.
     pub reset_limits: bool,
     /// Ends its main thread and goes on in another one.
     pub end_main_thread: bool,
     /// Becomes this user, at last.
     pub uid: Option<u32>,
-    /// Goes on as its own child and ends, so many times in a row, and is gone then.
+    /// Goes on as its own child and ends, this many times in a row, and is gone then.
     pub hops: u32,
-    /// And pauses so long before each of them.
+    /// The pause before each of them.
     pub hop_us: u32,
 }
 
-/// Every way out of a process group, out of the environment, and out of politeness: with the fixture itself, a tree of
-/// seven processes.
+/// Returns every way out of a process group, out of the environment, and out of politeness: with the fixture
+/// itself, a tree of seven processes.
 #[must_use]
 pub fn every_escape() -> Vec<Step> {
     let away = |env_clear, ignore_term, stop| Child {
@@ -100,17 +100,18 @@ pub fn every_escape() -> Vec<Step> {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// The address that it binds; 127.0.0.1 without it.
+    /// The address that it binds; 127.0.0.1 when absent.
     pub host: Option<String>,
-    /// The port that it binds; without it the one of the argument `--port`, else any.
+    /// The port that it binds; when absent the one of the argument `--port`, else any.
     pub port: Option<u16>,
-    /// What it writes once it listens, in which `{PORT}` stands for its port; a line of JSON without it.
+    /// The line that it writes once it listens, in which `{PORT}` stands for its port; a line of JSON when
+    /// absent.
     pub line: Option<String>,
-    /// So many requests are answered 503 before the first 200.
+    /// Requests that are answered 503 before the first 200.
     pub unready: u32,
-    /// 503 is answered while a file of this name is in the graph's directory.
+    /// A file in the graph's directory during whose existence it answers 503.
     pub sick_while: Option<String>,
-    /// Ends with code 0 on a POST; without it, a POST is answered 403.
+    /// Ends with code 0 on a POST; otherwise a POST is answered 403.
     pub takes_shutdown: bool,
 }
 
@@ -118,27 +119,27 @@ pub struct Http {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Write {
-    /// What to write.
+    /// The text.
     pub text: String,
-    /// To standard error in place of standard output.
+    /// Writes to standard error in place of standard output.
     pub stderr: bool,
-    /// So many bytes per write; all in one when 0.
+    /// Bytes per write; all in one when 0.
     pub chunk: usize,
 }
 
-/// A lot of bytes for one of the streams.
+/// Many bytes for one of the streams.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flood {
-    /// How many bytes.
+    /// The number of bytes.
     pub bytes: u64,
-    /// A newline after each of so many bytes; none when 0.
+    /// Bytes between newlines; no newline when 0.
     pub line: usize,
-    /// To standard error in place of standard output.
+    /// Writes to standard error in place of standard output.
     pub stderr: bool,
 }
 
-/// What a worker found when it began to run, before its own runtime changed anything.
+/// The surroundings of a worker at its begin, before its own runtime changed anything.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Facts {
     /// Its process id.
@@ -157,7 +158,7 @@ pub struct Facts {
     pub cwd: String,
     /// Its environment as `NAME=value`.
     pub env: Vec<String>,
-    /// Descriptor number and what it refers to.
+    /// Descriptor number and the file that it refers to.
     pub fds: Vec<(i32, String)>,
     /// Soft and hard limit of open files.
     pub nofile: (u64, u64),
@@ -166,7 +167,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The value of an environment variable.
+    /// Returns the value of an environment variable.
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {
         self.env.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))

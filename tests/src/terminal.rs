@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A running program and what its terminal was sent.
+/// A running program and the output that its terminal received.
 #[derive(Debug)]
 pub struct Terminal {
     process: Child,
@@ -27,7 +27,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a call on a terminal with so many columns and 24 rows; all three of its streams are that terminal.
+    /// Starts a call on a terminal with this many columns and 24 rows; all three of its streams are that
+    /// terminal.
     ///
     /// # Panics
     /// When there is no terminal to be had, or the program does not start.
@@ -35,8 +36,8 @@ impl Terminal {
         Self::start(call, columns, false)
     }
 
-    /// As [`Terminal::open`], with the program as the leader of a session whose terminal this is: what `ssh -t host program`
-    /// makes. Keys such as Ctrl-C reach it as signals, and so does the end of the terminal.
+    /// As [`Terminal::open`], with the program as the leader of a session with this terminal, like `ssh -t
+    /// host program`. Keys such as Ctrl-C reach it as signals, and so does the end of the terminal.
     ///
     /// # Panics
     /// As [`Terminal::open`].
@@ -50,7 +51,7 @@ impl Terminal {
         call.env("TERM", "xterm");
         call.command().stdin(slave()).stdout(slave()).stderr(slave());
         if leads {
-            // SAFETY: both are system calls, which is all that may be done between fork and exec.
+            // SAFETY: both are system calls, and no other call happens between fork and exec.
             unsafe {
                 call.command().pre_exec(|| {
                     if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
@@ -81,7 +82,7 @@ impl Terminal {
         Self { process, keyboard: Some(keyboard), shown, closed }
     }
 
-    /// Everything that was sent so far, with `\n` where the terminal got `\r\n`.
+    /// Returns the whole output so far, with `\n` where the terminal got `\r\n`.
     #[must_use]
     pub fn shown(&self) -> String {
         let bytes = self.shown.lock().expect("a reader").clone();
@@ -105,7 +106,7 @@ impl Terminal {
         self.keyboard = None;
     }
 
-    /// Waits until something is shown.
+    /// Waits until some text is shown.
     ///
     /// # Panics
     /// When it is not shown by the deadline.
@@ -114,13 +115,13 @@ impl Terminal {
         assert!(there, "not shown:\n{}", self.shown());
     }
 
-    /// Its process.
+    /// Returns its pid.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.process.id() as i32
     }
 
-    /// Waits for the end of the program; answers its exit code and all that was shown.
+    /// Waits for the end of the program; returns its exit code and its whole output.
     ///
     /// # Panics
     /// When it goes on beyond the deadline.
@@ -132,7 +133,7 @@ impl Terminal {
         }
         let status = self.process.wait().expect("a child");
         assert!(in_time, "it goes on:\n{}", self.shown());
-        // The reader has the terminal's end only after what was written before it.
+        // The reader sees the terminal's end only after the earlier output.
         let whole = Arc::clone(&self.shown);
         assert!(wait::until(DEADLINE, || Arc::strong_count(&whole) == 2), "something holds the terminal");
         (status.code().unwrap_or(-1), self.shown())
@@ -145,7 +146,8 @@ impl Terminal {
     }
 }
 
-/// Both ends of a new terminal. No program that any test starts meanwhile may inherit one: the terminal would live on in it.
+/// Opens both ends of a new terminal. No program that any test starts meanwhile may inherit one: the terminal
+/// would live on in it.
 fn pair(columns: u16) -> (File, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = posix_openpt(flags).expect("a terminal");

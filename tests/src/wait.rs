@@ -1,13 +1,13 @@
-//! Waiting for something with a deadline; for a length of time only in [`while_time_passes`].
+//! Waits with a deadline; for a length of time only in [`while_time_passes`].
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a busy machine before a test gives up.
+/// Time limit of anything on a busy machine before a test gives up.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Waits until a descriptor is readable; false when it is not by then.
+/// Waits until a descriptor is readable; false at the deadline.
 #[must_use]
 pub fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
     let deadline = Instant::now() + timeout;
@@ -27,8 +27,8 @@ pub fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
     }
 }
 
-/// Lets time pass, for what nothing but time brings about and nobody tells of, such as a stopped process being late. Whatever can be
-/// waited for is waited for.
+/// Lets time pass, for effects that only time brings about and nothing announces, such as a stopped process
+/// being late. Must not be used where there is something to wait for.
 pub fn while_time_passes(time: Duration) {
     let deadline = Instant::now() + time;
     while let Some(left) = deadline.checked_duration_since(Instant::now()) {
@@ -36,8 +36,8 @@ pub fn while_time_passes(time: Duration) {
     }
 }
 
-/// Waits until a condition holds that no descriptor tells of, such as the state of a process that is not a child;
-/// false when it does not by then.
+/// Waits for a condition that no descriptor announces, such as the state of a process that is not a child;
+/// false at the deadline.
 #[must_use]
 pub fn until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + timeout;

@@ -1,7 +1,7 @@
-//! Documents typed in line by line: the console sessions of a Markdown file, with the real binaries.
+//! Types documents line by line: the console sessions of a Markdown file, with the real binaries.
 //!
-//! What is shown has to be what the document shows, but for what [`console::normalise`] makes equal. A command in the second
-//! terminal goes on while the others are typed.
+//! The output must equal the document's, except for the parts that [`console::normalise`] makes equal. A
+//! command in the second terminal goes on while the others are typed.
 
 use crate::console::{self, Command, Session};
 use crate::terminal::Terminal;
@@ -13,13 +13,14 @@ use std::path::Path;
 /// Columns of the terminals: wide enough for the paths of a test, which are longer than a user's.
 const COLUMNS: u16 = 160;
 
-/// The line that has the programs found where they were built.
+/// The line that puts the built programs on PATH.
 const SET_PATH: &str = "PATH=$PWD/target/debug:$PATH";
 
-/// Types in every session of a document that is not left out, and answers how many commands those had in the first terminal.
+/// Types in every session of a document that is not left out, and returns the number of commands in the first
+/// terminal.
 ///
 /// # Panics
-/// When something is shown that the document does not show, or a command fails that is not shown to.
+/// When the output differs from the document's, or a command fails that is not shown to.
 pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) -> bool) -> usize {
     let places = [
         (gob.runtime_dir().display().to_string(), "/run/user/1000/gob"),
@@ -64,7 +65,7 @@ impl Second {
         Self { command: command.clone(), terminal: Terminal::open(call, COLUMNS) }
     }
 
-    /// What it has shown begins as the document says; the document does not follow it to its end.
+    /// Its output must begin like the document's; the document does not follow it to its end.
     fn check_and_close(self, places: &[(String, &str)]) {
         let expected = console::normalise(&self.command.expected, places);
         assert!(expected.lines().count() >= 3, "nothing is expected of $ {}", self.command.line);
@@ -75,7 +76,8 @@ impl Second {
     }
 }
 
-/// The environment of a test, and what the examples need of the caller's: Python, and Cargo with its downloads.
+/// Returns the environment of a test, and the examples' share of the caller's: Python, and Cargo with its
+/// downloads.
 fn equipped(gob: &Gob, call: &mut Ctl) {
     let own = |name| std::env::var(name).unwrap_or_default();
     let path = gob.env().into_iter().find(|(name, _)| name == "PATH").unwrap().1;

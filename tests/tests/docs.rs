@@ -1,4 +1,4 @@
-//! `docs/TESTS.md` and `docs/FAULTS.md` name tests that there are, `ARCHITECTURE.md` the files.
+//! Checks that `docs/TESTS.md` and `docs/FAULTS.md` name existing tests, and `ARCHITECTURE.md` the files.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +8,11 @@ use std::path::Path;
 const DOCUMENT: &str = include_str!("../../docs/TESTS.md");
 const FAULTS: &str = include_str!("../../docs/FAULTS.md");
 
-/// The tests of each file of `e2e/`.
+/// Returns the tests of each file of `e2e/`.
 fn tests() -> BTreeMap<String, BTreeSet<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    // A folder holds what helps the file of its name.
+    // A folder holds helpers of the file with its name.
     let files = files.filter(|path| path.is_file() && path.file_stem().is_some_and(|stem| stem != "main"));
     files
         .map(|path| {
@@ -24,17 +24,17 @@ fn tests() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// Names of tests as a document gives them: file and name of a test of `e2e/`.
+/// Returns the names of tests in a document: file and name of a test of `e2e/`.
 fn references(document: &str) -> impl Iterator<Item = (&str, &str)> {
     document.split('`').skip(1).step_by(2).filter_map(|reference| {
         let (file, test) = reference.split_once("::")?;
-        // What follows is an argument that chooses tests, or is none at all.
+        // An argument that chooses tests, or none at all, may follow.
         (!test.is_empty() && !file.contains(' ')).then_some((file, test))
     })
 }
 
 #[test]
-fn every_test_that_is_named_exists_and_every_file_is_named() {
+fn named_tests_exist_and_every_file_is_named() {
     let tests = tests();
     let mut named = BTreeSet::new();
     for (file, test) in references(DOCUMENT) {
@@ -70,7 +70,7 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
     }
 }
 
-/// The maps of `ARCHITECTURE.md` that name every file of a folder: how each begins, and the folder.
+/// The maps of `ARCHITECTURE.md` that name every file of a folder: the beginning of each, and the folder.
 const MAPS: [(&str, &str); 5] = [
     ("On the machine,", "protocol/host/src"),
     ("In the keeper,", "supervisor/keeper/src"),

@@ -1,4 +1,5 @@
-//! The fixture worker itself, without a supervisor: that its switches do what the other tests rely on.
+//! The fixture worker itself, without a supervisor: its switches have the effects that the other tests rely
+//! on.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use gob_tests::conn::Conn;
@@ -58,7 +59,7 @@ impl Fixture {
 }
 
 #[test]
-fn says_that_it_is_ready_and_answers_on_its_socket() {
+fn the_fixture_is_ready_and_answers_on_its_socket() {
     let mut fixture = Fixture::start(&[Step::Listen, Step::Handshake]);
     let line: Value = serde_json::from_str(&fixture.first_line()).unwrap();
     assert_eq!(line["ready"], true);
@@ -71,7 +72,7 @@ fn says_that_it_is_ready_and_answers_on_its_socket() {
 }
 
 #[test]
-fn tells_what_it_was_given() {
+fn the_fixture_reports_its_surroundings() {
     let mut fixture = Fixture::start(&[Step::Handshake]);
     fixture.first_line();
     let facts: Facts = fixture.gob.facts("g", 1);
@@ -109,7 +110,7 @@ fn makes_processes_of_every_sort() {
     assert_eq!(fs::read(format!("/proc/{away}/environ")).unwrap(), b"");
     assert_eq!(fs::read_dir(format!("/proc/{away}/fd")).unwrap().count(), 0);
     assert!(process::is_stopped(stopped));
-    // What the harness looks for at the end of a test finds them all.
+    // The harness's search at the end of a test finds them all.
     let found = process::belonging_to(fixture.gob.dir());
     assert!(children.iter().all(|pid| found.contains(pid)), "{found:?} {children:?}");
     let away = Handle::open(away).unwrap();

@@ -1,6 +1,7 @@
-//! Bytes that are made by chance from the golden frames, against the properties of `tests/fuzz`.
+//! Tries bytes that are made by chance from the golden frames against the properties of `tests/fuzz`.
 //!
-//! `GOB_FUZZ_RUNS=N` tries so many per property; a failure tells its seed, and `GOB_FUZZ_SEED=S` tries that one alone.
+//! `GOB_FUZZ_RUNS=N` tries this many per property; a failure prints its seed, and `GOB_FUZZ_SEED=S` tries
+//! that one alone.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 #[path = "../fuzz/src/lib.rs"]
@@ -12,7 +13,7 @@ use std::path::Path;
 
 const RUNS: u64 = 20_000;
 
-/// What a parser may stumble over.
+/// Fragments that a parser may stumble over.
 const PARTS: [&[u8]; 20] = [
     b"\n",
     b"\r\n",
@@ -52,13 +53,13 @@ impl Dice {
 fn corpus() -> Vec<Vec<u8>> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/golden");
     let mut files: Vec<_> = fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Seeds mean the same everywhere.
+    // Sorted so that seeds mean the same everywhere.
     files.sort();
     files.retain(|path| path.extension().is_some_and(|ext| ext == "jsonl"));
     files.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Some frame of the corpus, changed in a few places.
+/// Returns a frame of the corpus, changed in a few places.
 fn bytes(corpus: &[Vec<u8>], seed: u64) -> Vec<u8> {
     let mut dice = Dice(seed);
     let mut bytes = corpus[dice.below(corpus.len())].clone();

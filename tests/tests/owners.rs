@@ -1,4 +1,4 @@
-//! What docs/OWNERS.md shows of owners, line by line, with the real binaries.
+//! Types docs/OWNERS.md line by line, with the real binaries.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use gob_tests::walk::walk_through;
@@ -7,7 +7,7 @@ use gob_tests::{Gob, Worker};
 const OWNERS: &str = include_str!("../../docs/OWNERS.md");
 
 #[test]
-fn what_is_shown_of_owners_works_line_by_line() {
+fn the_owners_document_works_line_by_line() {
     let typed = walk_through(&Gob::with(Worker::Real), OWNERS, |_| false);
     assert!(typed >= 12, "only {typed} commands");
 }

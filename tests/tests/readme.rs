@@ -1,4 +1,4 @@
-//! The README's walk-through, line by line, with the real binaries.
+//! Types the README's walk-through line by line, with the real binaries.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use gob_tests::console::{self, Session};
@@ -19,7 +19,8 @@ fn the_walk_through_works_line_by_line() {
     let sessions = console::sessions(README);
     assert!(sessions.iter().any(|session| session.second_terminal), "events are shown in a second terminal");
     let python = has_python();
-    // The walk through the crates needs Python; it stands behind all others and has a start and an end of its own.
+    // The walk through the crates needs Python; it stands behind all others and has a start and an end of its
+    // own.
     let is_left_out = |session: &Session| {
         let without = !python && session.commands.iter().any(|command| command.line.contains(" crates"));
         if without {

@@ -1,4 +1,4 @@
-//! The patches of `tests/sabotage`, by which the fault harness is tried, fit the tree as it is.
+//! Checks that the patches of `tests/sabotage`, which test the fault harness itself, fit the present tree.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use std::path::Path;

@@ -1,7 +1,8 @@
-//! What has to hold of everything that gob reads from others, whatever the bytes. Each function panics when it does not.
+//! Properties that gob's parsers have for any bytes from outside. Each function panics when its property does
+//! not hold.
 //!
-//! `tests/fuzz/run` has a fuzzer look for such bytes, guided by coverage; `tests/tests/fuzz.rs` includes this file and tries some
-//! that are made by chance from the golden frames, in every run of the tests.
+//! `tests/fuzz/run` runs a fuzzer, guided by coverage, on these functions; `tests/tests/fuzz.rs` includes
+//! this file and tries bytes made by chance from the golden frames, in every run of the tests.
 
 use gob_protocol::envelope::{parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::handshake::{Handshake, HandshakeError, HandshakeReader};
@@ -9,12 +10,12 @@ use gob_protocol::name::{decode_safe, encode_safe};
 use gob_protocol::{Framer, Name, Owner};
 use std::path::Path;
 
-/// The first bytes say how the rest comes in; the others are the stream.
+/// The first bytes choose the pieces of the rest; the others are the stream.
 fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.len().min(4))
 }
 
-/// The stream in pieces of lengths that `how` tells, over and over.
+/// Cuts the stream into pieces of the lengths in `how`, over and over.
 fn pieces<'a>(how: &'a [u8], stream: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let mut lengths = how.iter().cycle();
     let mut rest = stream;
@@ -38,10 +39,10 @@ fn frames<'a>(limit: usize, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Opti
     (frames, framer.has_partial())
 }
 
-/// What the framer has to say, told from PROTOCOL 2 alone: `None` for a line that is too long.
+/// Returns the frames by PROTOCOL 2 alone: `None` for a line that is too long.
 fn expected_frames(limit: usize, stream: &[u8]) -> (Vec<Option<Vec<u8>>>, bool) {
     let mut lines: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
-    // What is behind the last newline is no line, but may be too long already.
+    // Bytes behind the last newline are no line, but may be too long already.
     let rest = lines.pop().unwrap_or_default();
     let mut frames: Vec<Option<Vec<u8>>> = lines
         .into_iter()
@@ -54,7 +55,7 @@ fn expected_frames(limit: usize, stream: &[u8]) -> (Vec<Option<Vec<u8>>>, bool) 
     (frames, rest.len() > limit || !rest.trim_ascii().is_empty())
 }
 
-/// Frames do not depend on how the stream is cut, are whole lines, and one that is too long is told once.
+/// Frames do not depend on how the stream is cut, are whole lines, and one that is too long is reported once.
 pub fn framer(bytes: &[u8]) {
     let (how, stream) = split(bytes);
     let limit = how.first().map_or(1, |byte| usize::from(*byte) + 1);
@@ -64,13 +65,14 @@ pub fn framer(bytes: &[u8]) {
     assert_eq!(frames(limit, pieces(how, stream)), expected, "in pieces");
 }
 
-/// A line is a request that stays the same when it is written and read again, or an error with a place inside the line.
+/// A line is a request that stays the same when it is written and read again, or an error with a place inside
+/// the line.
 pub fn request(bytes: &[u8]) {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match parse_request(line) {
         Ok(incoming) => {
             let Some(id) = &incoming.id else { return };
-            // Only what is too long can't be written.
+            // Only a request that is too long can't be written.
             let Ok(written) = write_request(id, &incoming.request) else { return };
             assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
             let again = parse_request(written.trim_ascii_end());
@@ -96,7 +98,7 @@ fn handshake_in<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<Result<Han
     pieces.into_iter().find_map(|piece| reader.feed(piece))
 }
 
-/// A handshake does not depend on how the output is cut, and tells nothing that a terminal would obey.
+/// A handshake does not depend on how the output is cut, and holds nothing that a terminal would obey.
 pub fn handshake(bytes: &[u8]) {
     let (how, stream) = split(bytes);
     let whole = handshake_in(std::iter::once(stream));
@@ -107,7 +109,7 @@ pub fn handshake(bytes: &[u8]) {
     }
 }
 
-/// A name has one place below its directory, which is no other name's.
+/// A name has one place below its directory, and no other name has that place.
 pub fn names(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (one, other) = text.split_once('\0').unwrap_or((&text, ""));
@@ -127,7 +129,7 @@ pub fn names(bytes: &[u8]) {
         }
     }
     assert_eq!(one == other, encode_safe(one) == encode_safe(other), "{one:?} and {other:?} share a place");
-    // A file that somebody else has put there is a name only if gob could have put it there.
+    // A foreign file is a name only if gob could have made it.
     if let Some(name) = decode_safe(one) {
         assert_eq!(encode_safe(&name), one);
     }

@@ -1,9 +1,10 @@
-//! The worker of the end-to-end tests: plays a script (see `gob_tests::script`), and misbehaves as it is told.
+//! The worker of the end-to-end tests: plays a script (see `gob_tests::script`), and misbehaves by it.
 //!
-//! It takes the arguments of `gob-graph-worker` and is put in its place. It has no `main` of Rust's, whose runtime
-//! would ignore SIGPIPE and catch SIGSEGV before the signal dispositions that it was given can be seen.
+//! It takes the arguments of `gob-graph-worker` and stands in its place. It has no `main` of Rust's, whose
+//! runtime would ignore SIGPIPE and catch SIGSEGV before the inherited signal dispositions can be seen.
 //!
-//! It leaves `facts.<run>.json` and `pids.<run>` (a line `<pid>` for each process that it made) in the graph's directory.
+//! It leaves `facts.<run>.json` and `pids.<run>` (a line `<pid>` for each process that it made) in the
+//! graph's directory.
 
 #![no_main]
 
@@ -112,7 +113,7 @@ impl Worker {
             Step::CloseStdout => unsafe {
                 libc::close(1);
             },
-            // SAFETY: as above, of whatever has a higher number.
+            // SAFETY: as above, for every higher number.
             Step::CloseOthers => unsafe {
                 libc::close_range(3, u32::MAX, 0);
             },
@@ -128,7 +129,7 @@ impl Worker {
         .to_string()
     }
 
-    /// Starts a process, waits until it is what it shall be, and answers its pid.
+    /// Starts a process, waits until it has taken its form, and returns its pid.
     fn spawn(&self, child: &Child) -> io::Result<i32> {
         let (mut ours, theirs) = pipe()?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -178,7 +179,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Serves HTTP, and says on standard output on which port.
+    /// Serves HTTP, and prints its port on standard output.
     fn serve_http(&self, what: Http) -> io::Result<()> {
         let args = &self.facts.args;
         let port = args.iter().position(|arg| arg == "--port").and_then(|at| args.get(at + 1)?.parse().ok());
@@ -267,7 +268,7 @@ impl Worker {
     }
 }
 
-/// The life of a process that the fixture made: becomes what was asked for, tells its pid, and waits for its end.
+/// Runs a child of the fixture: takes the requested form, reports its pid, and waits for its end.
 fn live_as_child(tell: c_int, child: &Child) -> ! {
     if child.detach {
         fork_away();
@@ -288,7 +289,7 @@ fn live_as_child(tell: c_int, child: &Child) -> ! {
         unsafe { libc::setrlimit(libc::RLIMIT_LOCKS, &raw const none) };
     }
     if let Some(uid) = child.uid {
-        // SAFETY: takes numbers only. Who may not become that user goes on as what it is.
+        // SAFETY: takes numbers only. A process that may not become that user goes on as it is.
         unsafe { libc::setresuid(uid, uid, uid) };
     }
     write_all(tell, std::process::id().to_string().as_bytes());
@@ -365,7 +366,7 @@ fn facts() -> Facts {
     }
 }
 
-/// A pipe whose writing end a child inherits.
+/// Makes a pipe whose writing end a child inherits.
 fn pipe() -> io::Result<(fs::File, OwnedFd)> {
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     nix::fcntl::fcntl(&write, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
@@ -389,7 +390,7 @@ fn flood(what: &Flood) {
     }
 }
 
-/// Writes straight to the descriptor; when nobody reads any more, there is nobody to tell.
+/// Writes straight to the descriptor; without a reader the bytes are dropped.
 fn write_all(fd: c_int, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         // SAFETY: the pointer and the length are those of one slice.

@@ -1,6 +1,8 @@
-//! The floor under the benchmarks: the least that a supervisor and its client can be, with nothing of gob in it.
+//! The floor under the benchmarks: the least that a supervisor and its client can be, without any part of
+//! gob.
 //!
-//! One thread, epoll, JSON lines that are looked at with `strstr`, posix_spawn. Like a C program it has no `main` of Rust's.
+//! One thread, epoll, JSON lines searched with `strstr`, posix_spawn. Like a C program it has no `main` of
+//! Rust's.
 //!
 //! ```text
 //! gob-floor serve SOCKET READY_FD [WORKER ARG…]   answers ping; start spawns the worker and waits for its first line
@@ -115,7 +117,7 @@ unsafe fn cold(program: *const c_char, socket: *const c_char) -> c_int {
     }
 }
 
-/// A descriptor's event: which one, and what it is.
+/// Tags of a descriptor's event: its sort and its number.
 const LISTENER: u64 = 1 << 32;
 const WORKER: u64 = 2 << 32;
 const CLIENT: u64 = 3 << 32;
@@ -179,7 +181,7 @@ unsafe fn serve(socket: *const c_char, ready: c_int, worker: &[*const c_char]) -
     }
 }
 
-/// Spawns the worker in a group of its own; answers its pid and the reading end of its standard output.
+/// Spawns the worker in a group of its own; returns its pid and the reading end of its standard output.
 ///
 /// # Safety
 /// `worker` are C strings followed by a null.

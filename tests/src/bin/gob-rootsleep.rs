@@ -1,6 +1,7 @@
-//! Becomes root altogether, as `sudo` does, and waits to be ended. For copies that belong to root and have the set-user-ID bit:
-//! who starts such a one has a child that it may not signal. With an argument it becomes its caller's again, in a session of
-//! its own, and is one that `/proc` hides from others where it is mounted with `hidepid`.
+//! Becomes root altogether, as `sudo` does, and waits to be ended. For copies that belong to root and have
+//! the set-user-ID bit: the starter of such a copy has a child that it may not signal. With an argument it
+//! becomes its caller's again, in a session of its own, and is a process that `/proc` hides from others where
+//! it is mounted with `hidepid`.
 #![allow(missing_docs, reason = "a program has no interface")]
 
 fn main() {
@@ -15,7 +16,7 @@ fn main() {
         libc::prctl(libc::PR_SET_DUMPABLE, 0);
         became
     };
-    // Whoever waits for it sees its user; without that it is of no use.
+    // A test that waits for it sees its user; without that it is of no use.
     if became != 0 {
         std::process::exit(99);
     }

@@ -1,4 +1,4 @@
-//! What runs in a world, and its end: in order, with nothing left.
+//! The processes of a world, and its end: in order, with nothing left.
 
 use super::Gob;
 use crate::process::{self, Handle};
@@ -10,23 +10,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the supervisor may take to stop in order before the harness kills it.
+/// Time that the supervisor has to stop in order before the harness kills it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Gob {
-    /// Processes of this world, gobctl included.
+    /// Returns the processes of this world, gobctl included.
     #[must_use]
     pub fn processes(&self) -> Vec<i32> {
         process::belonging_to(&self.dir)
     }
 
-    /// Processes of this world that run this program of it.
+    /// Returns the processes of this world that run one of its programs.
     #[must_use]
     pub fn running(&self, program: &str) -> Vec<i32> {
         self.processes().into_iter().filter(|pid| self.runs(*pid, program)).collect()
     }
 
-    /// Waits until no process of this world is alive; answers those that still are.
+    /// Waits until no process of this world is alive; returns those that still are.
     #[must_use]
     pub fn wait_empty(&self, timeout: Duration) -> Vec<i32> {
         let deadline = Instant::now() + timeout;
@@ -36,12 +36,12 @@ impl Gob {
             if left.is_empty() || remaining.is_zero() {
                 return left;
             }
-            // One that has ended may have left others, which the next look finds.
+            // A process that has ended may have left others, which the next scan finds.
             left.iter().filter_map(|pid| Handle::open(*pid)).all(|handle| handle.wait_gone(remaining));
         }
     }
 
-    /// Every log of this world, the end of each.
+    /// Returns every log of this world, the end of each.
     #[must_use]
     pub fn logs(&self) -> String {
         let mut text = String::new();

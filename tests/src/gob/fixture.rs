@@ -1,4 +1,4 @@
-//! What the fixture is told to do, and what it says.
+//! The fixture's scripts, and its reports.
 
 use super::Gob;
 use crate::script::{Facts, Step};
@@ -6,12 +6,12 @@ use crate::wait::{self, DEADLINE};
 use std::fs;
 
 impl Gob {
-    /// Sets what the fixture does for a graph.
+    /// Sets the fixture's script for a graph.
     pub fn script(&self, graph: &str, steps: &[Step]) {
         self.write_script(graph, "fixture.json", steps);
     }
 
-    /// Sets what the fixture does for one run of a graph.
+    /// Sets the fixture's script for one run of a graph.
     pub fn script_of_run(&self, graph: &str, run: u64, steps: &[Step]) {
         self.write_script(graph, &format!("fixture.{run}.json"), steps);
     }
@@ -29,12 +29,12 @@ impl Gob {
         nix::unistd::mkfifo(&self.graph_dir(graph).join(name), mode).expect("a FIFO");
     }
 
-    /// Lets a fixture go on that waits on a FIFO, and waits until it has come there.
+    /// Releases a fixture that waits on a FIFO, after waiting until it has come there.
     pub fn release(&self, graph: &str, name: &str) {
         fs::write(self.graph_dir(graph).join(name), b"go").expect("the FIFO");
     }
 
-    /// What a run of the fixture found when it began.
+    /// Returns the facts of a fixture's run at its begin.
     #[must_use]
     pub fn facts(&self, graph: &str, run: u64) -> Facts {
         let path = self.graph_dir(graph).join(format!("facts.{run}.json"));
@@ -42,7 +42,7 @@ impl Gob {
         serde_json::from_slice(&fs::read(path).expect("facts")).expect("facts")
     }
 
-    /// The processes that a run of the fixture has made.
+    /// Returns the processes that a run of the fixture has made.
     #[must_use]
     pub fn children(&self, graph: &str, run: u64) -> Vec<i32> {
         let text = fs::read_to_string(self.graph_dir(graph).join(format!("pids.{run}"))).unwrap_or_default();

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-/// A server whose data is in its own directory, and one that names directories in Logseq's way.
+/// Configures a server whose data is in its own directory, and one that names directories in Logseq's way.
 fn with_kinds(gob: &Gob) {
     let text = r#"
 [kind.store]
@@ -24,7 +24,7 @@ lock_file = "{root_dir}/graphs/{graph_dir}/db-worker.lock"
 }
 
 #[test]
-fn a_second_name_of_a_directory_is_refused_with_the_worker_that_has_it() {
+fn a_second_name_of_a_directory_is_refused_and_its_worker_named() {
     let gob = Gob::new();
     with_kinds(&gob);
     let (one, two) = (gob.dir().join("one"), gob.dir().join("two"));
@@ -38,7 +38,7 @@ fn a_second_name_of_a_directory_is_refused_with_the_worker_that_has_it() {
         // The directory of one is a link to that of the other.
         (json!({"graph": "a", "kind": "store"}), json!({"graph": "b", "kind": "store"})),
         (json!({"graph": "b", "kind": "store"}), json!({"graph": "a", "kind": "store"})),
-        // Two names that Logseq writes alike.
+        // Two names that Logseq encodes alike.
         (
             json!({"graph": "notes", "kind": "logseq", "root_dir": one}),
             json!({"graph": "logseq_db_notes", "kind": "logseq", "root_dir": one}),
@@ -56,7 +56,7 @@ fn a_second_name_of_a_directory_is_refused_with_the_worker_that_has_it() {
         assert_eq!(error["details"]["worker"], has_it, "{refused}");
         assert!(error["message"].as_str().unwrap().contains(has_it.as_str().unwrap()), "{refused}");
         conn.ok("stop", json!({"name": has_it}));
-        // Once that one is down the directory is free.
+        // Once that worker is down the directory is free.
         let started = conn.ok("start", second);
         conn.ok("stop", json!({"name": started["worker"]["name"]}));
         for name in [&has_it, &started["worker"]["name"]] {

@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Every control group that a gob has made, of this world or another.
+/// Returns every control group that a gob has made, of this world or another.
 fn groups() -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new("/sys/fs/cgroup").to_owned()];
@@ -25,7 +25,7 @@ fn groups() -> Vec<std::path::PathBuf> {
     found
 }
 
-/// The control group of a process, where gob has made it one.
+/// Returns the control group that gob has made for a process.
 fn group_of(pid: i32) -> Option<std::path::PathBuf> {
     groups().into_iter().find(|group| {
         fs::read_to_string(group.join("cgroup.procs"))
@@ -33,7 +33,7 @@ fn group_of(pid: i32) -> Option<std::path::PathBuf> {
     })
 }
 
-/// Takes processes out of their control groups, so that these tell nothing of them.
+/// Moves processes out of their control groups, so that these no longer identify them.
 pub(crate) fn leave_groups(pids: &[i32]) {
     for pid in pids {
         if let Some(group) = group_of(*pid) {
@@ -42,7 +42,7 @@ pub(crate) fn leave_groups(pids: &[i32]) {
     }
 }
 
-/// A control group whose inside is left to whoever is in it, as systemd makes one for `Delegate=yes`.
+/// A control group that is delegated to its processes, as systemd does for `Delegate=yes`.
 struct Delegated(std::path::PathBuf);
 
 impl Delegated {
@@ -72,7 +72,7 @@ fn each_run_has_a_control_group_and_leaves_none_behind() {
         return;
     };
     let gob = Gob::new();
-    // What has lost its tag and has gone to a session of its own is still in its group.
+    // A process that has lost its tag and its session is still in its group.
     let child = Child { reset_limits: true, env_clear: true, ..away() };
     gob.script("g", &[Step::Child(child), Step::Listen, Step::Handshake]);
     let script = format!("echo 0 > {}/cgroup.procs && exec gobctl ping", delegated.0.display());
@@ -95,7 +95,7 @@ fn each_run_has_a_control_group_and_leaves_none_behind() {
         );
         assert!(!group.exists());
     }
-    // Nor when both are killed: by their group, nothing else tells whose they were.
+    // After both are killed, only the group identifies them.
     conn.ok("start", json!({"graph": "g"}));
     let pid = gob.children("g", 21)[0];
     kill_both(&gob);

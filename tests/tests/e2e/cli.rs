@@ -1,4 +1,4 @@
-//! gobctl as a person and a script meet it: what it prints where, and what it exits with (CLI).
+//! gobctl for a person and for a script: output, streams and exit codes (CLI).
 
 use gob_tests::Gob;
 use gob_tests::script::{Step, Write};
@@ -10,7 +10,7 @@ fn error(text: &str) -> Value {
 }
 
 #[test]
-fn a_start_says_what_it_did_and_a_second_one_who_has_it() {
+fn a_start_prints_its_result_and_a_second_one_the_owner() {
     let gob = Gob::new();
     let first = gob.ctl(["start", "demo"]).run();
     let pid = gob.connect().ok("get", json!({"name": "demo"}))["worker"]["pid"].to_string();
@@ -81,7 +81,7 @@ fn every_verb_gives_the_responses_data_as_json() {
 }
 
 #[test]
-fn exit_codes_say_what_was_wrong() {
+fn exit_codes_tell_the_kind_of_error() {
     let gob = Gob::new();
     gob.ctl(["start", "up"]).ok();
     gob.ctl(["start", "down"]).ok();
@@ -146,7 +146,7 @@ fn nothing_is_started_behind_anybodys_back() {
 }
 
 #[test]
-fn the_overview_shows_what_runs() {
+fn the_overview_shows_running_workers() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();
     let text = gob.ctl([]).ok();
@@ -187,7 +187,7 @@ fn a_restart_says_the_new_pid() {
 }
 
 #[test]
-fn when_the_supervisor_cannot_start_it_says_why() {
+fn a_supervisor_that_cannot_start_prints_the_reason() {
     let gob = Gob::new();
     std::fs::remove_file(gob.bin("gobd")).unwrap();
     let output = gob.ctl(["ping"]).env("PATH", "/nowhere").fails(7);
@@ -240,7 +240,7 @@ fn several_names_are_one_document_in_the_order_given() {
 }
 
 #[test]
-fn a_slip_in_a_name_or_a_word_is_answered_with_what_there_is() {
+fn a_misspelled_name_or_word_is_answered_with_the_nearest_one() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();
     for args in [["get", "dmeo"], ["status", "dmeo"], ["stop", "dmeo"], ["lease", "dmeo"]] {
@@ -292,7 +292,7 @@ fn help_is_data_for_programs_too() {
     {
         assert_eq!(named(name)["effect"], effect, "{name}");
     }
-    // Every verb that is told of is one.
+    // Every verb in the help exists.
     for verb in verbs {
         gob.ctl([verb["name"].as_str().unwrap(), "--help"]).ok();
     }

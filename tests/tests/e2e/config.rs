@@ -1,4 +1,4 @@
-//! `config.toml`: kinds and graphs from it, reload, and files that can't be used (CLI, Configuration).
+//! `config.toml`: its kinds and graphs, reload, and files that can't be used (CLI, Configuration).
 
 use gob_tests::Gob;
 use gob_tests::process::Handle;
@@ -29,7 +29,7 @@ fn has_other(worker: &Value) -> bool {
 }
 
 #[test]
-fn the_default_kind_and_what_is_said_of_a_graph() {
+fn the_default_kind_and_the_settings_of_a_graph_take_effect() {
     let gob = Gob::new();
     let root = gob.dir().join("roots");
     fs::create_dir(&root).unwrap();
@@ -52,7 +52,7 @@ fn the_default_kind_and_what_is_said_of_a_graph() {
 }
 
 #[test]
-fn a_reload_tells_what_changed_and_the_next_run_has_it() {
+fn a_reload_lists_the_changes_and_the_next_run_has_them() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     assert_eq!(conn.ok("reload", json!({})), json!({"changed": []}));
@@ -91,7 +91,7 @@ fn a_hang_up_reads_it_too() {
 }
 
 #[test]
-fn a_bad_file_changes_nothing_and_says_everything() {
+fn a_bad_file_changes_nothing_and_all_its_problems_are_reported() {
     let gob = Gob::new();
     write(&gob, OTHER);
     let mut conn = gob.connect_as("cli");
@@ -121,7 +121,7 @@ fn a_bad_file_changes_nothing_and_says_everything() {
 }
 
 #[test]
-fn a_bad_file_at_the_start_is_in_the_way_of_nothing_else() {
+fn a_bad_file_at_the_start_stops_only_its_own_graphs() {
     let gob = Gob::new();
     write(&gob, &format!("default_kind = \"other\"\n{BAD}[graph.work]\n"));
     let mut conn = gob.connect_as("cli");
@@ -153,7 +153,7 @@ fn a_file_that_others_may_write_is_refused() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     conn.ok("reload", json!({}));
-    // What is no file at all holds up nobody.
+    // A path that is no file delays no start.
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
     let error = conn.err("reload", json!({}), "config-invalid");
@@ -194,7 +194,7 @@ fn autostart_begins_with_the_supervisor_also_after_it_was_killed() {
 }
 
 #[test]
-fn the_shell_says_where_each_thing_is_wrong() {
+fn the_command_line_prints_the_place_of_each_problem() {
     let gob = Gob::new();
     write(&gob, BAD);
     let refused = gob.ctl(["config", "check"]).run();
@@ -227,7 +227,7 @@ fn files_of_config_d_are_refused_alone_and_views_say_so() {
     assert!(told.stdout.contains(&format!("not in effect: {slip}:3:18: kind.slip.stop.grace: ")), "{told}");
     let shown = gob.ctl(["config", "show"]).run();
     assert!(shown.stdout.contains(&format!("{}:3", dir.join("app.toml").display())), "{shown}");
-    // A reload takes what is right and says what is not.
+    // A reload takes the good files and reports the bad ones.
     fs::write(dir.join("app.toml"), OTHER.replace("KIND = \"other\"", "KIND = \"new\"")).unwrap();
     let error = conn.err("reload", json!({}), "config-invalid");
     assert_eq!(error["details"]["changed"], json!(["kind.other.env.KIND"]), "{error}");
@@ -260,7 +260,7 @@ fn a_link_that_leads_nowhere_is_no_configuration_and_lets_nothing_start() {
 }
 
 #[test]
-fn another_home_is_told_where_data_is_and_ends_no_supervisor() {
+fn another_home_is_told_the_data_directory_and_ends_no_supervisor() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let state = gob.status()["dirs"]["state"].as_str().unwrap().to_owned();

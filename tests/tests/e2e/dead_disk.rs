@@ -1,6 +1,7 @@
-//! A disk that does not answer, such as a mount whose server is gone, costs whoever is on it and nobody else.
+//! A disk that does not answer, such as a mount whose server is gone, delays only the graphs on it.
 //!
-//! `strace` plays it: a thread of the supervisor that opens one of these files hangs in that call until strace lets go of it.
+//! `strace` plays it: a thread of the supervisor that opens one of these files hangs in that call until
+//! strace releases it.
 
 use crate::syscalls::{Failing, strace_works};
 use gob_tests::{Conn, Gob};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Longer than any test; strace ends sooner.
 const HANGS: &str = "delay_enter=100000000";
 
-/// Nothing that waited for the disk takes less than the supervisor's own patience with one.
+/// A request that waited for the disk takes at least as long as the supervisor's own patience with one.
 const AT_ONCE: Duration = Duration::from_millis(2_500);
 
 fn asks_in_time(conn: &mut Conn, request: &str, payload: serde_json::Value) -> serde_json::Value {
@@ -22,7 +23,7 @@ fn asks_in_time(conn: &mut Conn, request: &str, payload: serde_json::Value) -> s
     answer
 }
 
-/// A graph whose start goes to a file that does not answer.
+/// Starts a graph whose start touches a file that does not answer.
 fn hangs(what: &str, file: impl FnOnce(&Gob) -> PathBuf, config: impl FnOnce(&Gob) -> String) {
     if !strace_works() {
         eprintln!("SKIPPED: strace is not here or may not trace; no disk hung at {what}");
@@ -50,7 +51,8 @@ fn hangs(what: &str, file: impl FnOnce(&Gob) -> PathBuf, config: impl FnOnce(&Go
     let refused = starter.frame();
     assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(77), &json!("server-start-failed")));
 
-    // One that is left alone fails before long and says what does not answer; all others go on meanwhile.
+    // A start that is left alone fails before long and names the place that does not answer; all others go on
+    // meanwhile.
     starter.try_send(format!("{start}\n").as_bytes()).unwrap();
     assert_eq!(asks_in_time(&mut conn, "stop", json!({"name": "near"}))["success"], true);
     assert_eq!(asks_in_time(&mut conn, "start", json!({"graph": "near"}))["success"], true);
@@ -62,13 +64,13 @@ fn hangs(what: &str, file: impl FnOnce(&Gob) -> PathBuf, config: impl FnOnce(&Go
     );
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("no answer for") && message.contains(file.to_str().unwrap()), "{message}");
-    // Now that it is known nobody waits to hear it.
+    // The hang is known now, so a start is refused at once.
     let refused = asks_in_time(&mut conn, "start", json!({"graph": "far"}));
     assert_eq!(refused["error"]["code"], "server-start-failed", "{refused}");
     assert_eq!(asks_in_time(&mut conn, "stop", json!({"name": "far"}))["success"], true);
     let lock = File::open(gob.data_dir().join(".gob/far.lock"));
 
-    // It is there again, and what hung on it has left nothing behind.
+    // The disk is back, and the work that hung on it has left nothing behind.
     drop(hung);
     let deadline = Instant::now() + gob_tests::wait::DEADLINE;
     while conn.ask("start", json!({"graph": "far"}))["success"] != true {

@@ -1,4 +1,4 @@
-//! `gobctl doctor` tells what is wrong with a real supervisor, starts none, and mends only what is safe (F8).
+//! `gobctl doctor` diagnoses a real supervisor, starts none, and repairs only safe things (F8).
 
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Child, Step};
@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs it; answers its exit code and its checks.
+/// Runs it; returns its exit code and its checks.
 fn run(ctl: &mut Ctl) -> (i32, Vec<Value>) {
     let output = ctl.run();
     let mut report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output}"));
@@ -60,7 +60,7 @@ fn a_healthy_supervisor_is_well_and_none_is_started() {
 }
 
 #[test]
-fn a_stopped_supervisor_does_not_answer_and_that_is_said_in_time() {
+fn a_stopped_supervisor_is_reported_in_time() {
     let gob = Gob::new();
     let status = gob.status();
     let gobd = handle(&status["pid"]);
@@ -80,7 +80,7 @@ fn a_stopped_supervisor_does_not_answer_and_that_is_said_in_time() {
 }
 
 #[test]
-fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
+fn a_lone_keeper_is_reported_and_orphans_are_named_and_left_alive() {
     let mut gob = Gob::new();
     gob.without_leftover_check();
     let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
@@ -95,7 +95,7 @@ fn a_keeper_alone_is_told_and_then_orphans_are_named_and_left_alive() {
     let (status, children) = (gob.status(), gob.children("tree", 1));
     assert_eq!(children.len(), 2);
     let orphans: Vec<Handle> = children.iter().map(|pid| Handle::open(*pid).unwrap()).collect();
-    // Not ours, and with the same name in its environment as any other program has that was started by a test.
+    // Not gob's, and with the same variable in its environment as any other program that a test has started.
     let mut bystander = Command::new("/bin/sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
     let (gobd, keeper) = (handle(&status["pid"]), handle(&status["keeper_pid"]));
     keeper.signal(Signal::SIGSTOP);
@@ -148,7 +148,7 @@ fn workers_are_no_orphans_when_the_state_directory_was_made_again() {
     let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
     gob.script("tree", &[Step::Child(away), Step::Listen, Step::Handshake]);
     gob.ctl(["start", "tree"]).ok();
-    // Doctor tells of every dead supervisor of this user, and other tests kill theirs.
+    // Doctor reports every dead supervisor of this user, and other tests kill theirs.
     let own_orphans = || {
         let (_, checks) = doctor(&gob, &[]);
         let found = checks.iter().find(|check| check["check"] == "orphans").unwrap()["found"].to_string();
@@ -165,7 +165,7 @@ fn workers_are_no_orphans_when_the_state_directory_was_made_again() {
 }
 
 #[test]
-fn a_program_replaced_on_disk_is_told() {
+fn a_program_replaced_on_disk_is_reported() {
     let gob = Gob::new();
     let status = gob.status();
     let gobd = gob.bin("gobd");
@@ -181,7 +181,7 @@ fn a_program_replaced_on_disk_is_told() {
         &format!("gobd (pid {}) is {}", status["pid"], gobd.display()),
     );
     assert!(!found["found"].as_str().unwrap().contains("gob-keeper"), "{found}");
-    // The harness would look for the program that is at that path now.
+    // The harness would search for the program that is at that path now.
     gob.ctl(["shutdown"]).ok();
 }
 
@@ -189,7 +189,7 @@ fn a_program_replaced_on_disk_is_told() {
 fn logs_without_a_worker_are_deleted_and_no_others() {
     let gob = Gob::new();
     gob.ctl(["start", "old", "foo/bar"]).ok();
-    // Without it nobody knows any more which workers there were.
+    // Without the file the earlier workers are unknown.
     gob.ctl(["shutdown"]).ok();
     fs::remove_file(gob.state_dir().join("last.json")).unwrap();
     gob.ctl(["start", "foo/bar"]).ok();
@@ -223,7 +223,7 @@ fn logs_without_a_worker_are_deleted_and_no_others() {
 fn a_directory_made_private_again_leads_to_the_supervisor() {
     let gob = Gob::new();
     gob.ctl(["ping"]).ok();
-    // While a supervisor lives it mends this itself.
+    // A living supervisor would repair this itself.
     gob.ctl(["shutdown"]).ok();
     let open = |mode| fs::set_permissions(gob.runtime_dir(), fs::Permissions::from_mode(mode)).unwrap();
     open(0o755);
@@ -240,7 +240,7 @@ fn a_directory_made_private_again_leads_to_the_supervisor() {
 }
 
 #[test]
-fn two_runtime_directories_are_told() {
+fn two_runtime_directories_are_reported() {
     let gob = Gob::new();
     gob.ctl(["ping"]).ok();
     let mut elsewhere = gob.ctl(["doctor", "--json"]);
@@ -259,9 +259,9 @@ fn two_runtime_directories_are_told() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_written_is_told() {
+fn a_journal_that_cannot_be_written_is_reported() {
     let gob = Gob::new();
-    // What is no file is left alone, and nothing can be written there.
+    // A path that is no file is left alone, and can't be written.
     fs::create_dir_all(gob.state_dir().join("journal")).unwrap();
     gob.ctl(["start", "demo"]).ok();
     assert!(gob.status()["journal_failures"].as_u64() >= Some(2), "{}", gob.status());

@@ -1,11 +1,11 @@
-//! `start` is *ensure*: one process, one `started`, however many ask (A1, A2, A11, E4).
+//! `start` is *ensure*: one process, one `started`, however many clients ask (A1, A2, A11, E4).
 
 use gob_tests::script::Step;
 use gob_tests::{Gob, process};
 use serde_json::{Value, json};
 
 #[test]
-fn many_starters_get_one_process_and_one_of_them_has_started_it() {
+fn many_starters_get_one_process_and_one_is_told_started() {
     let gob = Gob::new();
     let owners: Vec<String> = (0..32).map(|n| format!("agent-{n}")).collect();
     let mut conns: Vec<_> = owners.iter().map(|owner| gob.connect_as(owner)).collect();
@@ -69,7 +69,7 @@ fn ten_shells_start_one_graph_cold() {
 }
 
 #[test]
-fn a_start_of_what_is_starting_waits_with_it() {
+fn a_start_of_a_starting_worker_waits_for_it() {
     let gob = Gob::new();
     gob.fifo("g", "go");
     gob.script("g", &[Step::Listen, Step::WaitFor("go".to_owned()), Step::Handshake]);
@@ -91,7 +91,7 @@ fn a_start_of_what_is_starting_waits_with_it() {
 }
 
 #[test]
-fn who_has_waited_long_enough_gets_an_answer_and_the_worker_goes_on() {
+fn a_start_that_times_out_is_answered_and_the_worker_goes_on() {
     let gob = Gob::new();
     gob.fifo("g", "go");
     gob.script("g", &[Step::Listen, Step::WaitFor("go".to_owned()), Step::Handshake]);
@@ -106,7 +106,7 @@ fn who_has_waited_long_enough_gets_an_answer_and_the_worker_goes_on() {
 }
 
 #[test]
-fn a_start_of_what_is_stopping_waits_and_starts_it_anew() {
+fn a_start_of_a_stopping_worker_waits_and_starts_it_anew() {
     let gob = Gob::new();
     gob.script("g", &[Step::Ignore(vec!["TERM".to_owned()]), Step::Listen, Step::Handshake]);
     let mut conn = gob.connect_as("cli");

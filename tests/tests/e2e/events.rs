@@ -1,4 +1,5 @@
-//! Live events: in order, without a hole, with their actor, replayed, and nobody waits for the slow (D6, F4).
+//! Live events: in order, without a gap, with their actor, replayed, and not delayed by a slow subscriber
+//! (D6, F4).
 
 use gob_tests::Gob;
 use gob_tests::conn::Conn;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-/// Events up to the first that fits, in order, without a hole.
+/// Reads events up to the first that fits, in order, without a gap.
 fn until(conn: &mut Conn, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut events: Vec<Value> = Vec::new();
     loop {
@@ -75,7 +76,7 @@ fn a_life_in_events() {
 }
 
 #[test]
-fn the_end_of_a_killed_worker_is_told_at_once_and_exactly() {
+fn the_end_of_a_killed_worker_is_reported_at_once_and_exactly() {
     let gob = Gob::new();
     let mut watcher = gob.events();
     let data = gob.connect_as("cli").ok("start", json!({"graph": "g"}));
@@ -94,7 +95,7 @@ fn the_end_of_a_killed_worker_is_told_at_once_and_exactly() {
 }
 
 #[test]
-fn what_was_missed_is_replayed() {
+fn missed_events_are_replayed() {
     let gob = Gob::new();
     let mut first = gob.connect_as("desktop");
     let begin = first.ok("subscribe", json!({}));
@@ -152,7 +153,7 @@ fn filters_snapshots_and_the_end_of_a_subscription() {
 }
 
 #[test]
-fn a_stuck_subscriber_costs_only_itself_and_a_gap_is_told() {
+fn a_stuck_subscriber_delays_only_itself_and_is_told_of_the_gap() {
     let gob = Gob::new();
     // Long names make large events, so that queues fill before the test takes long.
     let graph = "g".repeat(200);
@@ -160,13 +161,13 @@ fn a_stuck_subscriber_costs_only_itself_and_a_gap_is_told() {
     let mut stuck = gob.connect_as("desktop");
     let begin = stuck.ok("subscribe", json!({}));
     let mut live = gob.events();
-    // One that reads gets them all, however slow the other one is.
+    // A subscriber that reads gets them all, however slow the other one is.
     let reader = std::thread::spawn(move || {
         until(&mut live, |event| event["event"] == "worker_stopped" && event["worker"]["run"] == 400)
     });
     let mut cli = gob.connect_as("cli");
     for _ in 0..400 {
-        // One that is stopped before it has a process has fewer events to tell.
+        // A worker that is stopped before it has a process has fewer events.
         cli.ok("start", json!({"graph": graph, "wait": "spawned"}));
         cli.ok("stop", json!({"name": graph, "force": true}));
     }
@@ -174,7 +175,8 @@ fn a_stuck_subscriber_costs_only_itself_and_a_gap_is_told() {
     assert!(last > 1150, "{last} events do not fill the queue of 1,024 frames");
     let all = reader.join().expect("the one that reads");
     assert_eq!(all.len() as u64, last - begin["seq"].as_u64().unwrap());
-    // The stuck one reads at last: events in order, then what it missed in one frame, with the workers as they are.
+    // The stuck subscriber reads at last: events in order, then one frame about the missed ones, with the
+    // present workers.
     let lagged = stuck.find("lagged", DEADLINE, |frame| frame["event"] == "lagged");
     let missed = lagged["missed"].as_u64().unwrap();
     assert!(missed > 0, "{lagged}");

@@ -1,4 +1,4 @@
-//! Graphs that somebody holds without gob, by Logseq's kind and a stand-in for its worker (FEATURES A9, FIELD).
+//! Graphs that a foreign process holds, by Logseq's kind and a stand-in for its worker (FEATURES A9, FIELD).
 
 use gob_tests::logseq::{Logseq, http};
 use gob_tests::process::is_alive;
@@ -14,12 +14,12 @@ pub(crate) fn logseq() -> Option<Logseq> {
     Logseq::new(str::to_owned)
 }
 
-/// The kind with workers that live without their lock file reported.
+/// Makes a world whose kind reports workers that live without their lock file.
 pub(crate) fn reporting() -> Option<Logseq> {
     Logseq::new(|kind| kind.replace("orphans = \"end\"", "orphans = \"report\""))
 }
 
-/// The kind whose own workers misbehave.
+/// Makes a world whose kind has misbehaving workers.
 fn with_switches(switches: &str) -> Option<Logseq> {
     Logseq::new(|kind| format!("{kind}\nenv = {{ DB_WORKER_SWITCHES = {switches:?} }}\n"))
 }
@@ -29,7 +29,7 @@ pub(crate) fn pid(worker: &Value) -> i32 {
 }
 
 #[test]
-fn its_worker_runs_under_gob_from_configuration_alone() {
+fn logseqs_worker_runs_under_gob_from_configuration_alone() {
     let Some(logseq) = logseq() else { return };
     let gob = &logseq.gob;
     let data = gob.connect_as("desktop").ok("start", json!({"graph": "my notes/100%"}));
@@ -67,7 +67,7 @@ fn owners_are_told_in_the_words_of_the_kind() {
 }
 
 #[test]
-fn a_living_holder_is_external_and_whoever_may_asks_it_to_stop() {
+fn a_living_holder_is_external_and_its_owner_may_ask_it_to_stop() {
     let Some(logseq) = logseq() else { return };
     let gob = &logseq.gob;
     let mut holder = logseq.holder("work", &["--owner-source", "electron"]);
@@ -83,7 +83,7 @@ fn a_living_holder_is_external_and_whoever_may_asks_it_to_stop() {
     assert_eq!(gob.connect_as("electron").ok("get", json!({"name": "work"}))["worker"]["owned"], false);
     let lock = logseq.lock_note("work");
 
-    // It is never signalled, and asked only by its owner.
+    // The holder is never signalled, and asked to end only by its owner.
     for owner in ["cli", "desktop", "agent"] {
         let error = gob.connect_as(owner).err("stop", json!({"name": "work"}), "server-owned-by-other");
         assert_eq!(error["details"]["owner"], "electron", "{error}");
@@ -117,7 +117,7 @@ fn the_command_line_asks_a_holder_that_names_no_owner_and_restarts_in_its_place(
 }
 
 #[test]
-fn a_holder_that_refuses_lives_and_whoever_asked_hears_it() {
+fn a_holder_that_refuses_lives_and_the_requester_is_told() {
     let Some(logseq) = Logseq::new(|kind| kind.replace("\"8s\"", "\"300ms\"")) else { return };
     let holder = logseq.holder("work", &["--owner-source", "cli", "--ignore-shutdown"]);
     let mut conn = logseq.gob.connect_as("cli");
@@ -191,7 +191,7 @@ fn the_lock_of_a_dead_process_is_taken_away_and_no_other() {
     let worker = conn.ok("start", json!({"graph": "work"}))["worker"].clone();
     assert_eq!((&logseq.lock_note("work")["pid"], &worker["state"]), (&worker["pid"], &json!("ready")));
 
-    // What can't be read is being written, and then nobody knows whose it is.
+    // An unreadable lock file may be half written, and its holder is unknown then.
     for (graph, text) in
         [("empty", ""), ("cut", "{\"repo\":\"cut\",\"pid\":12"), ("pidless", "{\"repo\":\"x\"}")]
     {
@@ -203,7 +203,7 @@ fn the_lock_of_a_dead_process_is_taken_away_and_no_other() {
         conn.ok("stop", json!({"name": graph}));
         assert_eq!(fs::read_to_string(logseq.lock(graph)).unwrap(), text, "it stays as it is");
     }
-    // Nor is a link followed: what it leads to is read by nobody and stays as it is.
+    // A link is not followed either: its target is not read and stays as it is.
     let target = logseq.gob.dir().join("target");
     fs::write(&target, "{\"repo\":\"link\",\"pid\":1}").unwrap();
     logseq.write_lock("link", "");
@@ -231,7 +231,7 @@ fn a_lock_that_is_being_written_is_waited_for() {
 }
 
 #[test]
-fn who_loses_the_race_for_the_lock_is_no_crash() {
+fn losing_the_race_for_the_lock_is_no_crash() {
     let Some(logseq) = with_switches("--before-lock go") else { return };
     let gob = &logseq.gob;
     gob.fifo("work", "go");
@@ -239,7 +239,7 @@ fn who_loses_the_race_for_the_lock_is_no_crash() {
     let id = conn.post("start", json!({"graph": "work"}));
     let state = || gob.connect_as("cli").ok("get", json!({"name": "work"}))["worker"].clone();
     assert!(wait::until(DEADLINE, || state()["pid"].is_i64()));
-    // Its own is about to take the lock when somebody else does.
+    // gob's own worker is about to take the lock when another process does.
     let holder = logseq.holder("work", &["--owner-source", "electron"]);
     gob.release("work", "go");
     let error = conn.response(id)["error"].clone();
@@ -254,7 +254,7 @@ fn who_loses_the_race_for_the_lock_is_no_crash() {
 }
 
 #[test]
-fn an_exit_0_that_nobody_asked_for_is_ceded() {
+fn an_unasked_exit_0_is_ceded() {
     let Some(logseq) = with_switches("--yield-on-hup") else { return };
     let mut events = logseq.gob.events();
     let worker = logseq.gob.connect_as("cli").ok("start", json!({"graph": "work"}))["worker"].clone();
@@ -268,7 +268,7 @@ fn an_exit_0_that_nobody_asked_for_is_ceded() {
 #[test]
 fn the_newer_way_with_a_database_as_its_lock_cedes_too() {
     let Some(logseq) = Logseq::new(|kind| {
-        // The newer ones have no lock file, and are not looked for.
+        // The newer ones have no lock file, and are not searched for.
         let lines =
             kind.lines().filter(|line| !line.starts_with("lock_file") && !line.starts_with("orphans"));
         let kind = lines.collect::<Vec<_>>().join("\n");
@@ -286,7 +286,7 @@ fn the_newer_way_with_a_database_as_its_lock_cedes_too() {
 }
 
 #[test]
-fn gobctl_says_that_a_graph_is_held_and_how_a_start_was_refused() {
+fn gobctl_names_the_holder_of_a_graph_and_the_refusal_of_a_start() {
     let Some(logseq) = reporting() else { return };
     let gob = &logseq.gob;
     let holder = logseq.holder("work", &["--owner-source", "electron"]);

@@ -1,4 +1,4 @@
-//! What goes wrong at any moment: short runs of the fault harness, and what it has found.
+//! Short runs of the fault harness, and the faults that it has found.
 
 use gob_tests::gob::built_binaries;
 use gob_tests::process::{self, Handle};
@@ -8,13 +8,13 @@ use gob_tests::{Ctl, Gob};
 use serde_json::json;
 use std::time::Duration;
 
-/// A run of the harness, in a world of its own that it makes itself.
+/// Runs the harness in a world of its own, which it makes itself.
 fn harness(args: &[&str]) -> String {
     let path = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
     let mut call = Ctl::new(&built_binaries().join("gob-faults"), vec![path]);
     let output = call.args(args.iter().copied()).run_within(Duration::from_secs(150));
     assert_eq!(output.code, 0, "{output}");
-    // Whether anything was left out, and how much was done.
+    // The output tells which faults were left out, and how much was done.
     eprintln!("{}", output.stderr);
     output.stdout
 }
@@ -40,7 +40,7 @@ fn nothing_survives_a_supervisor_that_is_killed_with_its_keeper() {
 }
 
 #[test]
-fn the_number_of_a_dead_process_is_no_reason() {
+fn the_pid_of_a_dead_process_is_no_reason() {
     if !nix::unistd::geteuid().is_root() {
         return eprintln!("SKIPPED: only root can choose the next number");
     }
@@ -50,13 +50,13 @@ fn the_number_of_a_dead_process_is_no_reason() {
 
 /// As many as the limits allow.
 #[test]
-fn ten_thousand_connections_are_served_or_told_that_there_is_no_room() {
+fn ten_thousand_connections_are_served_or_answered_busy() {
     let said = harness(&["crowd", "--connections", "10000"]);
     assert!(said.contains(" 0 neither"), "{said}");
 }
 
 #[test]
-fn a_supervisor_without_a_descriptor_left_still_sees_who_is_alive() {
+fn a_supervisor_without_a_descriptor_left_still_sees_living_processes() {
     let gob = Gob::new();
     let away = Child { detach: true, env_clear: true, close_fds: true, ..Default::default() };
     gob.script("g", &[Step::Child(away), Step::Listen, Step::Handshake]);

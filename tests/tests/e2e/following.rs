@@ -1,4 +1,4 @@
-//! `logs -f` follows names: across runs, removals and supervisors, and whoever comes later (F8).
+//! `logs -f` follows names: across runs, removals and supervisors, and names that come later (F8).
 
 use crate::streams::Running;
 use gob_tests::Gob;
@@ -36,7 +36,7 @@ fn a_name_is_followed_through_runs_removals_and_supervisors() {
     logs.says(" begins");
     gob.worker("g").ok("write", write("after the removal\n"));
     logs.says("after the removal");
-    // The first run of another supervisor has a number, and files of names, that were there before.
+    // The first run of another supervisor has a number, and names of files, that existed before.
     gob.ctl(["nuke"]).ok();
     logs.says("the supervisor has gone");
     gob.ctl(["start", "g"]).ok();
@@ -56,7 +56,7 @@ fn a_name_is_followed_through_runs_removals_and_supervisors() {
 }
 
 #[test]
-fn whoever_comes_later_is_shown_where_all_are_followed() {
+fn later_workers_are_shown_where_all_are_followed() {
     let gob = Gob::new();
     let mut logs = Running::start(&mut gob.ctl(["logs", "-f"]));
     listened_to(&gob, 1);

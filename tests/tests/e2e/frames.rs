@@ -22,7 +22,7 @@ fn send_in(conn: &mut Conn, bytes: &[u8], sizes: &[usize]) {
     }
 }
 
-/// Every refusal as a line, and what is expected of its answer.
+/// Returns every refusal as a line, with the expected answer.
 fn refusals() -> Vec<(Vec<u8>, Value)> {
     let golden = REFUSED.lines().map(|row| {
         let row: Value = serde_json::from_str(row).unwrap();
@@ -111,7 +111,7 @@ fn a_frame_of_exactly_the_limit_is_served() {
 }
 
 #[test]
-fn what_was_cut_off_is_never_executed() {
+fn a_request_that_was_cut_off_is_never_executed() {
     let gob = Gob::new();
     let mut watcher = gob.connect_as("cli");
     let line = b"{\"id\":1,\"type\":\"start\",\"payload\":{\"graph\":\"g\"}}\n";
@@ -169,7 +169,7 @@ fn a_thousand_requests_at_once_get_a_thousand_answers() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_not_read_for_ever_and_nobody_else_waits() {
+fn a_client_that_reads_nothing_is_not_read_for_ever_and_no_other_waits() {
     let gob = Gob::new();
     let mut deaf = gob.connect();
     deaf.stream().set_nonblocking(true).unwrap();
@@ -186,7 +186,7 @@ fn a_client_that_reads_nothing_is_not_read_for_ever_and_nobody_else_waits() {
     assert!(status["rss_bytes"].as_u64().unwrap() < 64 << 20, "{status}");
 }
 
-/// The supervisor's resident memory.
+/// Returns the supervisor's resident memory.
 fn rss(gob: &Gob) -> u64 {
     gob.status()["rss_bytes"].as_u64().unwrap()
 }
@@ -196,7 +196,7 @@ fn half_requests_of_hundreds_of_clients_are_bounded_together() {
     let gob = Gob::new();
     let half = [b"{\"id\":1,\"type\":\"ping\",\"x\":\"".as_slice(), &vec![b'x'; 900 * 1024]].concat();
     let mut conns: Vec<_> = (0..120).map(|_| gob.connect()).collect();
-    // Who is refused meanwhile is not read on.
+    // A client that is refused meanwhile is not read on.
     for conn in &mut conns {
         conn.try_send(&half).unwrap_or_default();
     }
@@ -211,7 +211,7 @@ fn half_requests_of_hundreds_of_clients_are_bounded_together() {
     }
     assert_eq!(gob.connect().ok("ping", json!({}))["pong"], true, "small requests are served");
     drop(conns);
-    // What they had is given back within moments.
+    // Their memory is given back within moments.
     assert!(wait::until(DEADLINE, || rss(&gob) < 40 << 20), "{} after {held}", rss(&gob));
 }
 
@@ -238,7 +238,7 @@ fn a_client_that_asks_for_large_answers_and_does_not_read_costs_little() {
     assert_eq!(gob.connect().ok("list", json!({}))["workers"].as_array().unwrap().len(), 20);
     let held = rss(&gob) - before;
     assert!(held < 64 << 20, "{held}");
-    // Who reads in the end has all of it.
+    // A client that reads at last has all of it.
     for mut conn in deaf {
         conn.stream().set_nonblocking(false).unwrap();
         for _ in 0..40 {
@@ -249,7 +249,7 @@ fn a_client_that_asks_for_large_answers_and_does_not_read_costs_little() {
 }
 
 #[test]
-fn what_clients_did_not_read_is_given_back_when_they_are_gone() {
+fn the_memory_of_deaf_clients_is_given_back_when_they_are_gone() {
     let gob = Gob::new();
     let line = b"{\"id\":1,\"type\":\"status\"}\n".repeat(1000);
     let deaf: Vec<_> = (0..50)

@@ -12,7 +12,7 @@ fn node(id: &str) -> Value {
 }
 
 #[test]
-fn started_by_one_client_and_used_by_another() {
+fn a_worker_started_by_one_client_is_used_by_another() {
     let gob = Gob::with(Worker::Real);
     let data = gob.connect_as("cli").ok("start", json!({"graph": "notes"}));
     assert_eq!(data["worker"]["state"], "ready");
@@ -50,7 +50,7 @@ fn from_the_shell() {
 }
 
 #[test]
-fn the_shell_is_told_what_a_graph_can_be_asked() {
+fn the_command_line_lists_the_requests_of_a_graph() {
     let gob = Gob::with(Worker::Real);
     let output = gob.ctl(["invoke", "notes", "--help"]).ok();
     assert!(output.contains("gobctl start notes"), "{output}");
@@ -69,7 +69,7 @@ fn the_shell_is_told_what_a_graph_can_be_asked() {
 }
 
 #[test]
-fn a_graph_that_was_taken_away_is_told_and_nothing_more_is_acknowledged() {
+fn the_loss_of_a_graph_is_reported_and_no_more_writes_are_acknowledged() {
     let gob = Gob::with(Worker::Real);
     let mut watcher = gob.events();
     gob.connect_as("cli").ok("start", json!({"graph": "notes"}));
@@ -98,7 +98,7 @@ fn a_batch_is_all_or_nothing() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_writes_survive_a_kill() {
     let gob = Gob::with(Worker::Real);
     let mut watcher = gob.events();
     let mut conn = gob.connect_as("cli");
@@ -127,7 +127,7 @@ fn what_was_acknowledged_survives_a_kill() {
 }
 
 #[test]
-fn a_second_worker_on_the_same_file_says_who_has_it() {
+fn a_second_worker_on_the_same_file_names_the_holder() {
     let gob = Gob::with(Worker::Real);
     let data = gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let pid = data["worker"]["pid"].to_string();
@@ -166,7 +166,7 @@ fn the_same_file_under_two_supervisors() {
 }
 
 #[test]
-fn it_stops_in_order_and_takes_its_socket_with_it() {
+fn the_graph_worker_stops_in_order_and_removes_its_socket() {
     let gob = Gob::with(Worker::Real);
     let mut conn = gob.connect_as("cli");
     let data = conn.ok("start", json!({"graph": "g"}));
@@ -180,7 +180,7 @@ fn it_stops_in_order_and_takes_its_socket_with_it() {
 }
 
 #[test]
-fn its_socket_speaks_the_same_framing() {
+fn the_graph_workers_socket_has_the_same_framing() {
     let gob = Gob::with(Worker::Real);
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let mut worker: Conn = gob.worker("g");

@@ -1,4 +1,4 @@
-//! The lock of a graph: one worker, whoever starts it and whoever has died (FEATURES A8).
+//! The lock of a graph: one worker, across all starters and after every death (FEATURES A8).
 
 use crate::cgroups::leave_groups;
 use crate::orphans::{away, kill_both};
@@ -16,7 +16,7 @@ fn start_in(gob: &Gob, root: &Path) -> Value {
     gob.connect_as("cli").ask("start", json!({"graph": "g", "root_dir": root}))
 }
 
-/// What the lock says of this worker, whose start does not wait for its being written.
+/// Returns the lock's note about this worker, whose start does not wait for the write.
 fn noted(lock: &Path, worker: &Value) -> Value {
     let mut note = Value::Null;
     let is_there = wait::until(DEADLINE, || {
@@ -49,7 +49,7 @@ fn two_supervisors_never_make_two_workers_on_one_graph() {
             json!({"pid": worker["pid"], "owner": "cli", "path": lock}),
             "{refused}"
         );
-        // A note that says nothing is made up for by a look at who has the file open.
+        // Where the note is garbage, the process that has the file open is found.
         fs::write(&lock, "garbage").unwrap();
         let refused = start_in(&other, &root);
         let details = &refused["error"]["details"];
@@ -70,13 +70,14 @@ fn two_supervisors_never_make_two_workers_on_one_graph() {
 }
 
 #[test]
-fn whoever_is_left_of_a_worker_keeps_its_graph() {
+fn a_remaining_process_of_a_worker_keeps_its_graph() {
     let (mut one, other) = (Gob::new(), Gob::new());
     one.without_leftover_check();
     let root = shared_root(&one);
     let graph_dir = one.graph_dir("g");
     fs::create_dir_all(&graph_dir).unwrap();
-    // It neither closes its descriptors nor keeps its tag or its environment: nobody can know any more whose it is.
+    // The child neither closes its descriptors nor keeps its tag or its environment: nothing identifies its
+    // supervisor any more.
     let child = Child { close_fds: false, reset_limits: true, env_clear: true, ..away() };
     let steps = serde_json::to_vec(&[Step::Child(child), Step::Listen, Step::Handshake]).unwrap();
     fs::create_dir_all(root.join("g")).unwrap();
@@ -138,7 +139,8 @@ fn a_lock_that_was_deleted_is_made_anew_for_the_next_run() {
 fn a_graph_whose_lock_cannot_be_made_does_not_start() {
     let gob = Gob::new();
     let root = shared_root(&gob);
-    // In the way of the directory: root may write everywhere, so that taking rights away would show nothing.
+    // A file in the way of the directory: root may write everywhere, so that taking rights away would show
+    // nothing.
     fs::write(root.join(".gob"), "").unwrap();
     let refused = start_in(&gob, &root);
     let error = &refused["error"];
@@ -149,7 +151,7 @@ fn a_graph_whose_lock_cannot_be_made_does_not_start() {
     gob.connect_as("cli").ok("stop", json!({"name": "g"}));
 }
 
-/// Restarts a graph so often, and returns what was not answered with success.
+/// Restarts a graph this often, and returns the answers that were no success.
 fn restarts(gob: &Gob, graph: &str, times: usize) -> Vec<Value> {
     let mut conn = gob.connect_as("cli");
     conn.ok("start", json!({"graph": graph}));
@@ -160,7 +162,7 @@ fn restarts(gob: &Gob, graph: &str, times: usize) -> Vec<Value> {
 }
 
 #[test]
-fn graphs_that_restart_at_the_same_moment_are_never_held_by_nobody() {
+fn graphs_that_restart_at_the_same_moment_are_always_held() {
     let times = std::env::var("GOB_TEST_RESTARTS").ok().and_then(|times| times.parse().ok()).unwrap_or(150);
     let gob = Gob::new();
     let failed = std::thread::scope(|scope| {

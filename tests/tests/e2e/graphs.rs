@@ -1,4 +1,4 @@
-//! `graphs` and `graphs delete`: which graphs there are on disk, and the end of one (FEATURES A13).
+//! `graphs` and `graphs delete`: the graphs on disk, and the end of one (FEATURES A13).
 
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob, Worker};
@@ -24,7 +24,7 @@ fn wait_listed(gob: &Gob, graph: &str) -> Value {
 }
 
 #[test]
-fn graphs_are_listed_wherever_they_are_and_whether_or_not_one_runs() {
+fn graphs_of_all_roots_are_listed_running_or_not() {
     let gob = Gob::with(Worker::Real);
     assert_eq!(gob.ctl(["graphs"]).ok(), "");
     let root = gob.dir().join("elsewhere");
@@ -37,7 +37,7 @@ fn graphs_are_listed_wherever_they_are_and_whether_or_not_one_runs() {
     assert!(near["size_bytes"].as_u64() > Some(0) && near["last_used_at"].is_string(), "{near}");
     let far = wait_listed(&gob, "far");
     assert_eq!((&far["root_dir"], &far["path"]), (&json!(root), &json!(root.join("far"))));
-    // After nuke nothing knows of them but the disk.
+    // After nuke only the disk has them.
     gob.ctl(["nuke"]).ok();
     fs::create_dir(gob.graph_dir("older")).unwrap();
     fs::write(gob.graph_dir("older").join("graph.sqlite"), "x").unwrap();
@@ -48,7 +48,7 @@ fn graphs_are_listed_wherever_they_are_and_whether_or_not_one_runs() {
     assert_eq!(told, [(&far, &kind, &none), (&near, &kind, &none), (&older, &none, &none)]);
     let table = gob.ctl(["graphs"]).ok();
     assert!(table.starts_with("GRAPH  KIND ") && table.lines().count() == 4, "{table}");
-    // A root that is gone costs what it could tell, and hides nothing.
+    // A root that is gone costs only its own graphs, and hides no others.
     fs::rename(&root, gob.dir().join("unmounted")).unwrap();
     let all = graphs(&gob);
     assert_eq!((all.len(), &all[0]["size_bytes"]), (3, &Value::Null), "{all:?}");
@@ -71,7 +71,7 @@ fn a_graph_is_deleted_by_its_owner_when_it_is_down_and_may_be_anything_then() {
     assert!(refused.code == 5 && refused.stderr.contains("owned by desktop"), "{refused}");
     gob.ctl(["remove", "papers", "--owner", "desktop"]).ok();
     gob.ctl(["shutdown"]).ok();
-    // Nobody knows a worker of it any more, and whose it was is remembered all the same.
+    // No supervisor has a worker of it any more, and its owner is remembered all the same.
     let refused = delete(&[]);
     assert!(refused.code == 5 && refused.stderr.contains("last owned by desktop"), "{refused}");
     assert!(gob.graph_dir("papers").join("graph.sqlite").exists());
@@ -81,7 +81,7 @@ fn a_graph_is_deleted_by_its_owner_when_it_is_down_and_may_be_anything_then() {
     assert!(!gob.graph_dir("papers").exists() && graphs(&gob).is_empty());
     let nothing = delete(&[]);
     assert!(nothing.code == 4 && nothing.stderr.contains("there is no graph papers"), "{nothing}");
-    // What was begun anew may be of another kind, and is new.
+    // A graph that is begun anew may be of another kind, and is new.
     let config = "[kind.other]\ncommand = [\"sleep\", \"1000\"]\n";
     fs::write(gob.dir().join("config.toml"), config).unwrap();
     gob.ctl(["config", "reload"]).ok();
@@ -95,7 +95,7 @@ fn a_graph_is_deleted_by_its_owner_when_it_is_down_and_may_be_anything_then() {
 }
 
 #[test]
-fn it_asks_on_a_terminal_and_needs_yes_off_one() {
+fn a_deletion_asks_on_a_terminal_and_needs_yes_off_one() {
     let gob = Gob::with(Worker::Real);
     gob.ctl(["start", "g"]).ok();
     wait_listed(&gob, "g");
@@ -125,7 +125,7 @@ fn it_asks_on_a_terminal_and_needs_yes_off_one() {
 }
 
 #[test]
-fn a_graph_that_somebody_else_holds_is_not_deleted() {
+fn a_graph_with_a_foreign_holder_is_not_deleted() {
     let gob = Gob::with(Worker::Real);
     gob.ctl(["start", "g"]).ok();
     wait_listed(&gob, "g");
@@ -155,7 +155,7 @@ fn nothing_outside_of_a_graphs_own_directory_is_deleted() {
     symlink(&outside, gob.graph_dir("g").join("link")).unwrap();
     gob.ctl(["graphs", "delete", "g", "--yes"]).ok();
     assert!(!gob.graph_dir("g").exists() && outside.join("mine").exists());
-    // The directory itself is a link: nothing is deleted, and the way out is said.
+    // The directory itself is a link: nothing is deleted, and the error names the way out.
     gob.ctl(["start", "h"]).ok();
     wait_listed(&gob, "h");
     gob.ctl(["stop", "h"]).ok();

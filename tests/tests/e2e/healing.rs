@@ -1,5 +1,5 @@
-//! Files of gob's own that somebody takes away are there again in a moment, with the same supervisor, the same workers,
-//! and never a second one (B2).
+//! Removed files of gob's own are back in a moment, with the same supervisor, the same workers, and never a
+//! second supervisor (B2).
 
 use gob_tests::process::{self, Handle};
 use gob_tests::script::{Flood, Step, Write};
@@ -15,15 +15,15 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long it may take until everything is as it was.
+/// Time limit until everything is as it was.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A supervisor with two workers, and what has to stay the same.
+/// A supervisor with two workers, and the facts that must stay the same.
 struct Alive {
     gob: Gob,
     instance: String,
     pids: BTreeSet<i32>,
-    /// A subscriber from before.
+    /// A subscriber from before the loss.
     watcher: Conn,
     healed: u64,
 }
@@ -39,14 +39,14 @@ impl Alive {
         Self { watcher: gob.events(), gob, instance, pids, healed: 0 }
     }
 
-    /// Takes something away and waits until it is healed.
+    /// Removes something and waits until it is healed.
     fn loses(&mut self, what: &str, lose: impl FnOnce(&Gob)) {
         let seq = self.watcher.ok("status", json!({}))["events_seq"].as_u64();
         lose(&self.gob);
         let begun = Instant::now();
         let is_new = |event: &Value| event["event"] == "supervisor_healed" && event["seq"].as_u64() > seq;
         let event = self.watcher.find(what, SOON, is_new);
-        // It may have begun while the rest was still being removed.
+        // The healing may have begun while the rest was still being removed.
         assert!(wait::until(SOON, || self.is_there()), "{what}: not all is there");
         assert_eq!((&event["actor"], &event["worker"]), (&json!("supervisor"), &Value::Null));
         eprintln!("{what}: healed after {:?}", begun.elapsed());
@@ -54,7 +54,7 @@ impl Alive {
         self.is_whole(what);
     }
 
-    /// Everything that clients need to find it.
+    /// Returns whether all files are there that clients need to find it.
     fn is_there(&self) -> bool {
         let runtime = self.gob.runtime_dir();
         let is_socket =
@@ -66,7 +66,7 @@ impl Alive {
             && line.is_some_and(|line| line["instance"] == self.instance.as_str())
     }
 
-    /// New clients and old ones find the same supervisor and the same workers, and there is one of each.
+    /// Checks that new clients and old ones find the same supervisor and the same workers, and one of each.
     fn is_whole(&mut self, what: &str) {
         let stream = UnixStream::connect(self.gob.socket()).unwrap_or_else(|e| panic!("{what}: {e}"));
         let mut conn = Conn::over(stream);
@@ -84,13 +84,13 @@ impl Alive {
         let pid = fs::read_to_string(self.gob.runtime_dir().join("daemon.pid")).unwrap();
         assert_eq!(pid.trim(), line["pid"].to_string());
         is_locked(&self.gob);
-        // Those who were on their way to be a second one have gone by then.
+        // Rivals on their way to be a second one have gone by then.
         let alone = || ["gobd", "gob-keeper"].iter().all(|program| self.gob.running(program).len() == 1);
         assert!(wait::until(SOON, alone), "{what}: {:?}", self.gob.processes());
     }
 }
 
-/// Both locks are held, on what their paths name.
+/// Checks that both locks are held, on the files at their paths.
 fn is_locked(gob: &Gob) {
     for path in [gob.state_dir().join("gobd.lock"), gob.runtime_dir()] {
         let locked = File::open(&path).unwrap().try_lock();
@@ -104,13 +104,13 @@ fn make_private(dir: &Path) {
     fs::DirBuilder::new().mode(0o700).create(dir).unwrap();
 }
 
-/// Puts each in the place of the other, so that nobody finds a moment without either.
+/// Swaps two files in one step, so that neither path is ever empty.
 fn exchange(one: &Path, other: &Path) {
     let flags = RenameFlags::RENAME_EXCHANGE;
     nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, one, nix::fcntl::AT_FDCWD, other, flags).unwrap();
 }
 
-/// Like `rm -rf`: whatever comes into a directory that is being removed is removed with it.
+/// Removes like `rm -rf`: a file that comes into a directory during its removal is removed with it.
 fn remove_all(dir: &Path) {
     let gone = wait::until(SOON, || match fs::remove_dir_all(dir) {
         Ok(()) => true,
@@ -164,7 +164,7 @@ fn the_runtime_directory_comes_back() {
         drop(UnixListener::bind(made.join("notify.sock")).unwrap());
         exchange(&made, &own(gob));
     });
-    // The workers see to their own sockets: they are told.
+    // The workers heal their own sockets: gob signals them.
     for graph in ["a", "b"] {
         let path = alive.gob.runtime_dir().join(format!("graphs/{graph}.sock"));
         assert!(wait::until(SOON, || UnixStream::connect(&path).is_ok()), "{}", path.display());
@@ -203,7 +203,7 @@ fn the_state_directory_comes_back_with_logs_that_go_on() {
     assert!(wait::until(DEADLINE, || has(&log, "after\n")), "{}", alive.gob.logs());
     assert!(!has(&log, "before"), "that is gone");
     assert!(alive.gob.ctl(["logs", "a"]).ok().contains("after"));
-    // The supervisor's own log, and what it last knew, are written there too.
+    // The supervisor's own log, and `last.json`, are written there too.
     let own = alive.gob.state_dir().join("gobd.log");
     assert!(wait::until(DEADLINE, || has(&own, "healed")));
     assert!(wait::until(DEADLINE, || has(&alive.gob.state_dir().join("last.json"), &alive.instance)));
@@ -215,7 +215,7 @@ fn the_state_directory_comes_back_with_logs_that_go_on() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&alive.gob.state_dir()), mode(&own)), (0o700, 0o600));
 
-    // What the keeper writes when it starts the next one is there too.
+    // Output of the keeper at its next start is there too.
     fs::remove_file(&own).unwrap();
     alive.gob.connect_as("cli").ok("stop", json!({"name": "a", "force": true}));
     Handle::open(alive.gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
@@ -224,13 +224,13 @@ fn the_state_directory_comes_back_with_logs_that_go_on() {
 }
 
 #[test]
-fn a_hundred_clients_meanwhile_find_the_same_one() {
+fn a_hundred_clients_meanwhile_find_the_same_supervisor() {
     let mut alive = Alive::new(Gob::new());
     let (runtime, state) = (alive.gob.runtime_dir(), alive.gob.state_dir());
     let losses: [(&str, &[&Path]); 3] =
         [("both directories", &[&runtime, &state]), ("the socket's", &[&runtime]), ("the lock's", &[&state])];
     for (what, lost) in losses {
-        // Half of them look for the socket elsewhere, and would put theirs there.
+        // Half of them search for the socket elsewhere, and would put theirs there.
         let elsewhere = alive.gob.dir().join("elsewhere");
         let mut calls: Vec<Ctl> = (0..100)
             .map(|n| {
@@ -294,7 +294,7 @@ fn the_keeper_brings_it_back_with_locks_that_hold() {
 }
 
 #[test]
-fn what_somebody_else_put_there_is_not_touched() {
+fn a_foreign_file_in_the_place_is_not_touched() {
     let mut alive = Alive::new(Gob::new());
     let (runtime, target) = (alive.gob.runtime_dir(), alive.gob.dir().join("target"));
     make_private(&target);
@@ -339,7 +339,7 @@ fn a_rival_is_waited_out() {
 }
 
 #[test]
-fn after_healing_it_ends_in_order_and_takes_the_new_files_away() {
+fn after_healing_it_ends_in_order_and_removes_the_new_files() {
     let mut alive = Alive::new(Gob::new());
     alive.loses("the runtime directory", |gob| remove_all(&gob.runtime_dir()));
     alive.loses("the state directory", |gob| remove_all(&gob.state_dir()));

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
-/// Answers as a supervisor would that has no workers.
+/// Answers like a supervisor without workers.
 fn answer(stream: UnixStream) {
     let mut out = stream.try_clone().unwrap();
     let server =
@@ -33,7 +33,7 @@ fn an_impostor_is_refused_and_both_processes_are_named() {
     let gob = Gob::new();
     gob.ctl(["start", "g"]).ok();
     let gobd = gob.gobd_pid();
-    // By rename, so that the supervisor, which makes a missing socket again, finds one that is answered on.
+    // Moved by rename, so that the supervisor, which makes a missing socket again, finds one that answers.
     let false_socket = gob.runtime_dir().join("false.sock");
     let listener = UnixListener::bind(&false_socket).unwrap();
     fs::rename(&false_socket, gob.socket()).unwrap();
@@ -51,7 +51,7 @@ fn an_impostor_is_refused_and_both_processes_are_named() {
     assert_eq!(error["error"]["code"], "supervisor-unreachable");
     let hint = error["error"]["hint"].as_str().unwrap();
     assert!(hint.contains(&format!("kill {}", std::process::id())), "{list}");
-    // What can't be compared is believed: another state directory knows of no supervisor.
+    // A socket that can't be compared is believed: another state directory has no supervisor.
     let elsewhere = gob.dir().join("elsewhere");
     let believed = gob.ctl(["list", "--json"]).env("GOB_STATE_DIR", elsewhere.to_str().unwrap()).json();
     assert_eq!(believed, json!({"workers": []}));

@@ -1,4 +1,4 @@
-//! One supervisor, however it is started and whatever lies around (B1, E4).
+//! One supervisor, however it is started and whatever files lie around (B1, E4).
 
 use gob_tests::process::{self, Handle};
 use gob_tests::wait::DEADLINE;
@@ -37,7 +37,7 @@ fn a_hundred_cold_starts_at_once_make_one_supervisor() {
 }
 
 #[test]
-fn a_second_one_says_so_and_exits_0() {
+fn a_second_supervisor_reports_the_first_and_exits_0() {
     let gob = Gob::new();
     let status = gob.status();
     for program in ["gobd", "gob-keeper"] {
@@ -53,7 +53,7 @@ fn a_second_one_says_so_and_exits_0() {
 }
 
 #[test]
-fn the_lock_file_says_who_it_is_and_is_emptied_at_the_end() {
+fn the_lock_file_names_the_supervisor_and_is_emptied_at_the_end() {
     let gob = Gob::new();
     let status = gob.status();
     let line = gob.lock_line().unwrap();
@@ -77,7 +77,7 @@ fn the_lock_file_says_who_it_is_and_is_emptied_at_the_end() {
 }
 
 #[test]
-fn stale_files_are_in_nobodys_way() {
+fn stale_files_stop_no_start() {
     let gob = Gob::new();
     fs::create_dir(gob.runtime_dir()).unwrap();
     fs::set_permissions(gob.runtime_dir(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -111,7 +111,7 @@ fn it_does_not_take_the_place_of_another_program_that_answers() {
     let output = Ctl::new(&gob.bin("gob-keeper"), gob.env()).run_within(Duration::from_secs(60));
     assert_ne!(output.code, 0, "{output}");
     assert_eq!(gob.running("gobd"), Vec::<i32>::new());
-    // The other program is as it was: it accepts on the same path.
+    // The other program is unharmed: it accepts on the same path.
     let client = std::os::unix::net::UnixStream::connect(gob.socket()).unwrap();
     other.accept().unwrap();
     drop(client);
@@ -155,7 +155,7 @@ fn another_user_gets_nothing() {
     let gob = Gob::new();
     let status = gob.status();
     fs::set_permissions(gob.socket(), fs::Permissions::from_mode(0o666)).unwrap();
-    // Its directory is soon closed again when it is opened to others, so a way in is made before.
+    // The directory is soon closed again when it is opened to others, so a way in is made before.
     let way = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(gob.socket()).unwrap();
     let socket = PathBuf::from(format!("/proc/self/fd/{}", way.as_raw_fd()));
     let answer = std::thread::spawn(move || {

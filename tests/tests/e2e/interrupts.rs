@@ -1,4 +1,5 @@
-//! Signals of a person and of a terminal that closes: what ends, what is passed on, and what is said of the rest (F4).
+//! Signals of a person and of a terminal that closes: the commands that end, the signals that are passed on, and
+//! the messages about the rest (F4).
 
 use gob_tests::Gob;
 use gob_tests::process::{Handle, is_alive};
@@ -7,7 +8,7 @@ use gob_tests::terminal::Terminal;
 use gob_tests::wait::{self, DEADLINE};
 use serde_json::json;
 
-/// A command that says its process and waits for ever.
+/// A command that prints its pid and waits for ever.
 const WAITS: [&str; 4] = ["--", "sh", "-c", "echo up $$ up; exec sleep 1000"];
 
 fn pid_of_command(terminal: &Terminal) -> i32 {
@@ -43,7 +44,7 @@ fn an_interrupt_of_the_terminal_reaches_the_command_once() {
     terminal.type_in("\u{3}");
     let heard = gob.dir().join("heard");
     assert!(wait::until(DEADLINE, || heard.exists()));
-    // A second one would have come with it; so would one that was passed on.
+    // A second interrupt would have come with it; so would one that was passed on.
     wait::while_time_passes(std::time::Duration::from_millis(200));
     std::fs::write(gob.dir().join("go"), "").unwrap();
     let (code, shown) = terminal.end();
@@ -52,7 +53,7 @@ fn an_interrupt_of_the_terminal_reaches_the_command_once() {
 }
 
 #[test]
-fn who_is_interrupted_hears_what_goes_on_without_him() {
+fn an_interrupted_command_prints_what_goes_on_without_it() {
     let gob = Gob::new();
     gob.fifo("slow", "go");
     gob.script("slow", &[Step::WaitFor("go".to_owned()), Step::Listen, Step::Handshake]);
@@ -78,7 +79,7 @@ fn who_is_interrupted_hears_what_goes_on_without_him() {
         "stopping st …",
         "interrupted; st goes on stopping: gobctl events st\n",
     );
-    // It did go on.
+    // The start went on.
     let state = || gob.connect().ok("get", json!({"name": "st"}))["worker"]["state"].clone();
     assert!(wait::until(DEADLINE, || state() == "idle"));
     gob.ctl(["start", "st"]).ok();
@@ -98,7 +99,7 @@ fn who_is_interrupted_hears_what_goes_on_without_him() {
 }
 
 #[test]
-fn with_stop_leaves_nothing_running_that_it_started_and_nobody_else_uses() {
+fn with_stop_ends_unused_workers_that_it_started() {
     let gob = Gob::new();
     let pid = |name: &str| gob.connect().ok("get", json!({"name": name}))["worker"]["pid"].as_i64();
     gob.ctl(["start", "theirs"]).ok();
@@ -116,7 +117,7 @@ fn with_stop_leaves_nothing_running_that_it_started_and_nobody_else_uses() {
     assert!(ended.status.success());
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "mine goes on: others hold it, leases: 1\n");
     assert!(pid("mine").is_some());
-    // What came up beside one that did not is ended too.
+    // A worker that came up beside a failed one is ended too.
     gob.script("bad", &[Step::Exit(1)]);
     gob.ctl(["with", "fresh", "bad", "--stop", "--", "true"]).fails(125);
     assert_eq!(pid("fresh"), None);

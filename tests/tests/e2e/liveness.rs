@@ -1,4 +1,4 @@
-//! Every liveness check of a kind, what a worker says of itself by sd_notify(3), and idle workers (F10, F6, A7).
+//! Every liveness check of a kind, a worker's own reports by sd_notify(3), and idle workers (F10, F6, A7).
 
 use crate::readiness::gob;
 use gob_tests::Gob;
@@ -19,7 +19,8 @@ fn go(name: &str) -> Step {
     Step::WaitFor(name.to_owned())
 }
 
-/// A world in which the worker `g` plays these steps, somebody who watches, and the worker once it is ready.
+/// Makes a world in which the worker `g` plays these steps; returns it with a subscriber, and the worker once
+/// it is ready.
 fn started(lines: &str, fifos: &[&str], steps: &[Step]) -> (Gob, Conn, Value) {
     let gob = gob(true, lines);
     fifos.iter().for_each(|fifo| gob.fifo("g", fifo));
@@ -40,7 +41,7 @@ fn http_that_fails_so_often_is_unhealthy_and_may_recover() {
     let event = watcher.event("worker_unhealthy", "g");
     assert!(event["worker"]["reason"].as_str().unwrap().contains("answered 503, not 200"), "{event}");
     assert_eq!(event["actor"], "supervisor");
-    // Whoever asks for it gets it as it is, and nobody stops it.
+    // A later requester gets the worker as it is, and nothing stops it.
     let again = gob.connect_as("desktop").ok("start", json!({"graph": "g"}));
     assert_eq!((&again["outcome"], &again["worker"]["pid"]), (&json!("reused"), &worker["pid"]));
     fs::remove_file(gob.graph_dir("g").join("sick")).unwrap();
@@ -66,7 +67,7 @@ fn an_unhealthy_worker_is_restarted_where_its_kind_says_so() {
 }
 
 #[test]
-fn a_connection_that_nobody_takes_any_more() {
+fn a_worker_without_its_socket_is_unhealthy() {
     let lines = "readiness = { type = \"connect\", address = \"unix:{socket}\" }\n\
                  liveness = { type = \"connect\", address = \"unix:{socket}\", interval = \"20ms\", failures = 1 }";
     let (gob, mut watcher, worker) = started(lines, &[], &[Step::Listen]);
@@ -77,7 +78,7 @@ fn a_connection_that_nobody_takes_any_more() {
 }
 
 #[test]
-fn a_watchdog_that_is_not_heard_in_time() {
+fn a_missed_watchdog_makes_the_worker_unhealthy() {
     let lines =
         "readiness = \"notify\"\nliveness = { type = \"notify\", interval = \"300ms\", failures = 1 }";
     let steps = [say("READY=1"), go("alive"), say("WATCHDOG=1"), go("sick"), say("WATCHDOG=trigger")];
@@ -88,12 +89,12 @@ fn a_watchdog_that_is_not_heard_in_time() {
     gob.release("g", "alive");
     watcher.event("worker_ready", "g");
     gob.release("g", "sick");
-    // It says so, or is silent for too long, whichever comes first on a busy machine.
+    // The worker reports it, or is silent for too long, whichever comes first on a busy machine.
     watcher.event("worker_unhealthy", "g");
 }
 
 #[test]
-fn lines_that_have_to_come_again_and_again() {
+fn missing_lines_make_the_worker_unhealthy() {
     let checks = ["{ type = \"log\", pattern = \"^alive$\", ", "{ type = \"handshake\", "];
     let words = ["alive\n", "{HANDSHAKE}\n"];
     for (check, text) in checks.into_iter().zip(words) {
@@ -109,7 +110,7 @@ fn lines_that_have_to_come_again_and_again() {
 }
 
 #[test]
-fn who_says_that_it_stops_is_stopping() {
+fn a_worker_that_reports_stopping_is_stopping() {
     let lines = "readiness = \"notify\"\nexit_zero = \"ceded\"";
     let steps = [say("READY=1"), go("end"), say("STOPPING=1"), go("exit"), Step::Exit(0)];
     let (gob, mut watcher, _) = started(lines, &["end", "exit"], &steps);
@@ -120,7 +121,7 @@ fn who_says_that_it_stops_is_stopping() {
 }
 
 #[test]
-fn who_goes_on_in_the_background_is_not_said_to_have_given_way() {
+fn a_worker_that_daemonises_is_not_ceded() {
     let lines = "readiness = \"notify\"\nexit_zero = \"ceded\"";
     let daemon = Step::Child(Child { detach: true, env_clear: true, ..Child::default() });
     let (gob, mut watcher, _) = started(lines, &["end"], &[daemon, say("READY=1"), go("end"), Step::Exit(0)]);
@@ -145,7 +146,7 @@ fn a_start_may_be_extended_by_the_worker() {
     let id = conn.post("start", json!({"graph": "g"}));
     let worker = || gob.connect_as("desktop").ok("get", json!({"name": "g"}))["worker"].clone();
     assert!(until(DEADLINE, || worker()["reason"] == "migrating"));
-    // One that began later and asks for nothing is over its time already.
+    // A start that began later and is not extended is over its time already.
     gob.connect_as("cli").err("start", json!({"graph": "other"}), "server-start-timeout");
     events.event("worker_failed", "other");
     let view = worker();
@@ -165,7 +166,7 @@ fn a_supervisor_that_was_suspended_expires_nobody() {
     assert!(until(DEADLINE, || gob.graph_dir("g").join("facts.1.json").exists()));
     let gobd = Handle::open(gob.gobd_pid()).unwrap();
     gobd.signal(Signal::SIGSTOP);
-    // Longer than the start may take, and than what counts as being late.
+    // Longer than the start may take, and than the limit of being late.
     while_time_passes(Duration::from_secs(6));
     gobd.signal(Signal::SIGCONT);
     let view = gob.connect_as("desktop").ok("get", json!({"name": "g"}))["worker"].clone();
@@ -175,13 +176,13 @@ fn a_supervisor_that_was_suspended_expires_nobody() {
 }
 
 #[test]
-fn what_nobody_uses_is_stopped_and_what_is_leased_is_not() {
+fn an_unused_worker_is_stopped_and_a_leased_one_is_not() {
     let lines = "readiness = \"notify\"\nidle_stop = \"300ms\"";
     let (gob, mut watcher, _) = started(lines, &[], &[say("READY=1")]);
     assert_eq!(watcher.event("worker_stopped", "g")["actor"], "supervisor");
     let mut user = gob.connect_as("desktop");
     user.ok("start", json!({"graph": "g", "lease": true}));
-    // One that was started later, and that nobody leases, is stopped before this one is looked at.
+    // A worker that was started later, without a lease, is stopped before this one is checked.
     let mut events = gob.events();
     gob.script("other", &[say("READY=1")]);
     gob.connect_as("cli").ok("start", json!({"graph": "other"}));

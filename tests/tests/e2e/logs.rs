@@ -1,4 +1,4 @@
-//! Output in files: every byte, both streams, an index beside them, and nobody blocked by it (D5, E3).
+//! Output in files: every byte, both streams, an index beside them, and no client delayed by it (D5, E3).
 
 use gob_protocol::logindex::{RECORD_BYTES, Record, Stream};
 use gob_tests::Gob;
@@ -37,7 +37,7 @@ fn both_streams_are_in_their_files_byte_for_byte() {
     assert_eq!(data["worker"]["stdout_path"], json!(out));
     assert_eq!(data["worker"]["stderr_path"], json!(err));
     let ends_with = |end: &[u8]| wait::until(DEADLINE, || fs::read(&out).is_ok_and(|all| all.ends_with(end)));
-    // It listens before it makes noise, and does both at once.
+    // The worker listens before it makes noise, and does both at once.
     assert!(ends_with(&noise));
     let mut worker = gob.worker("g");
     worker.ok("write", write("to stdout é\n", false));
@@ -51,7 +51,7 @@ fn both_streams_are_in_their_files_byte_for_byte() {
 }
 
 #[test]
-fn the_index_tells_what_came_when() {
+fn the_index_has_the_time_of_each_write() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let mut worker = gob.worker("g");
@@ -100,7 +100,7 @@ fn a_flood_on_stderr_before_the_handshake_does_not_block_it() {
 }
 
 #[test]
-fn a_flooding_worker_costs_nobody_else_anything_and_loses_nothing() {
+fn a_flooding_worker_delays_no_other_and_loses_nothing() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     conn.ok("start", json!({"graph": "loud"}));
@@ -122,7 +122,7 @@ fn a_flooding_worker_costs_nobody_else_anything_and_loses_nothing() {
 }
 
 #[test]
-fn the_end_of_a_worker_does_not_wait_for_whoever_holds_its_output() {
+fn the_end_of_a_worker_does_not_wait_for_a_holder_of_its_output() {
     let gob = Gob::new();
     let holder = Child { detach: true, hold_output: true, ..Default::default() };
     gob.script_of_run("g", 1, &[Step::Child(holder), Step::Listen, Step::Handshake]);
@@ -213,7 +213,7 @@ impl Drop for Follower {
 }
 
 #[test]
-fn following_shows_what_comes_and_goes_on_with_the_next_run() {
+fn following_shows_new_lines_and_goes_on_with_the_next_run() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     conn.ok("start", json!({"graph": "g"}));

@@ -1,4 +1,5 @@
-//! Servers on either address of the loopback interface, and ports that stay: what `localhost` is differs from program to program.
+//! Servers on either address of the loopback interface, and ports that stay: programs disagree on the meaning
+//! of `localhost`.
 
 use crate::readiness::gob;
 use gob_tests::Gob;
@@ -8,7 +9,7 @@ use gob_tests::wait;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
-/// A server on `[::1]`, as Node makes one that is told `localhost`.
+/// Returns a server on `[::1]`, as Node makes one that is told `localhost`.
 fn ipv6() -> Http {
     Http { host: Some("::1".to_owned()), ..Http::default() }
 }
@@ -18,7 +19,7 @@ fn start(gob: &Gob, http: Http) -> Value {
     gob.connect_as("cli").ok("start", json!({"graph": "g"}))["worker"].clone()
 }
 
-/// The port in a worker's endpoint.
+/// Returns the port in a worker's endpoint.
 fn port_of(worker: &Value) -> u16 {
     let endpoint = worker["endpoint"].as_str().unwrap_or_else(|| panic!("no endpoint: {worker}"));
     endpoint.rsplit(':').next().unwrap().parse().unwrap()
@@ -34,7 +35,7 @@ fn a_server_on_the_other_loopback_address_is_ready_well_and_asked_to_end() {
     let expected = format!("http://[::1]:{}", port_of(&worker));
     assert_eq!((&worker["state"], worker["endpoint"].as_str()), (&json!("ready"), Some(expected.as_str())));
     let mut events = gob.events();
-    // Several probes later it is still well.
+    // Several probes later it is still healthy.
     wait::while_time_passes(std::time::Duration::from_millis(400));
     assert_eq!(gob.connect().ok("get", json!({"name": "g"}))["worker"]["state"], "ready");
     let data = gob.connect_as("cli").ok("stop", json!({"name": "g"}));
@@ -68,10 +69,10 @@ fn a_line_in_colour_or_without_its_end_is_seen() {
 }
 
 #[test]
-fn a_failure_says_where_the_worker_listens() {
+fn a_failed_probe_names_the_addresses_of_the_worker() {
     let lines = "readiness = { type = \"http\", path = \"/\", port = \"{port}\", timeout = \"3s\" }";
     let gob = gob(true, lines);
-    // It does not heed the port that it is given.
+    // The worker ignores the port that it is given.
     let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     gob.script("g", &[Step::Http(Http { port: Some(other), ..Http::default() })]);
     let error = gob.connect_as("cli").err("start", json!({"graph": "g"}), "server-start-timeout");
@@ -80,7 +81,7 @@ fn a_failure_says_where_the_worker_listens() {
 }
 
 #[test]
-fn a_port_stays_over_stops_and_restarts_while_nobody_takes_it() {
+fn a_port_stays_over_stops_and_restarts_while_it_is_free() {
     let gob = gob(true, "readiness = { type = \"http\", path = \"/\" }");
     let port = port_of(&start(&gob, Http::default()));
     let mut conn = gob.connect_as("cli");
@@ -92,12 +93,12 @@ fn a_port_stays_over_stops_and_restarts_while_nobody_takes_it() {
     let other = port_of(&conn.ok("start", json!({"graph": "g"}))["worker"]);
     assert_ne!(other, port);
     drop(thief);
-    // The one that it has now is the one that it keeps.
+    // The present port is the one that it keeps.
     assert_eq!(port_of(&conn.ok("restart", json!({"name": "g"}))["worker"]), other);
 }
 
 #[test]
-fn a_port_that_the_kind_says_is_that_one_or_none() {
+fn a_port_set_by_the_kind_is_that_one_or_none() {
     let taken = TcpListener::bind((Ipv6Addr::LOCALHOST, 0))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .unwrap();

@@ -1,4 +1,4 @@
-//! Names: what may be one, and that no path is made of what may not.
+//! Names: the allowed ones, and that no path is made of the others.
 
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Gob, Worker};
@@ -86,7 +86,7 @@ fn unusual_names_work_and_stay_in_their_place() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_in_few_words_and_holds_up_nobody() {
+fn over_long_texts_are_refused_in_few_words_without_delay() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     let long = "a".repeat(900_000);
@@ -113,7 +113,7 @@ fn what_is_too_long_is_refused_in_few_words_and_holds_up_nobody() {
         let text = answer.to_string();
         assert!(text.len() < 8_192, "{} bytes: {}", text.len(), &text[..200]);
     }
-    // The deepest that may be: it is not there, and is found not to be.
+    // The deepest allowed path does not exist, and that is reported.
     let deepest = format!("{}{}", gob.dir().display(), "/a".repeat(1_900));
     conn.ask("start", json!({"graph": "deep", "root_dir": deepest}));
     let begun = std::time::Instant::now();
@@ -124,7 +124,7 @@ fn what_is_too_long_is_refused_in_few_words_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_new_graph_whose_name_looks_like_another_ones_is_told() {
+fn a_new_name_that_looks_like_another_is_reported() {
     let gob = Gob::with(Worker::Real);
     gob.ctl(["start", "caf\u{e9}", "g", "other"]).ok();
     for (name, told) in [
@@ -142,7 +142,7 @@ fn a_new_graph_whose_name_looks_like_another_ones_is_told() {
         let again = gob.ctl(["start", name]).run();
         assert!(!again.stderr.contains("looks like"), "once: {again}");
     }
-    // It is remembered too, while it is down.
+    // The name is remembered too, while it is down.
     gob.ctl(["shutdown"]).ok();
     let first = gob.ctl(["start", "other\u{200b}"]).run();
     assert!(first.stderr.contains("looks like other, which"), "{first}");

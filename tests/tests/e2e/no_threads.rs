@@ -1,4 +1,5 @@
-//! A client that can't make a thread, as of a user whose processes are used up (`ulimit -u`), does without or says so.
+//! A client that can't make a thread, as of a user whose processes are used up (`ulimit -u`), does without or
+//! reports it.
 
 use gob_tests::Gob;
 use gob_tests::ctl::{Ctl, Output};
@@ -9,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 
 const NOBODY: u32 = 65534;
 
-/// A world of user `nobody`: root is bound by no limit on processes.
+/// Makes a world of user `nobody`: root is bound by no limit on processes.
 fn world() -> Option<Gob> {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("GOB_TEST_REQUIRE").is_none(), "only root can become another user");
@@ -24,20 +25,20 @@ fn world() -> Option<Gob> {
     Some(gob)
 }
 
-/// gobctl as user `nobody`, below this program.
+/// Runs gobctl as user `nobody`, below this program.
 fn ctl(gob: &Gob, below: &[&str], args: &[&str]) -> Output {
     let mut ctl = Ctl::new("/usr/bin/setpriv".as_ref(), gob.env());
     ctl.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).args(below.iter().copied());
     ctl.args(["gobctl"]).args(args.iter().copied()).run()
 }
 
-/// The only process that its user may have is itself.
+/// Runs gobctl as the only process that its user may have.
 fn alone(gob: &Gob, args: &[&str]) -> Output {
     ctl(gob, &["prlimit", "--nproc=1"], args)
 }
 
 #[test]
-fn verbs_do_without_a_thread_or_say_that_there_is_none() {
+fn verbs_do_without_a_thread_or_report_the_lack() {
     let Some(gob) = world() else { return };
     let started = ctl(&gob, &[], &["start", "g"]);
     assert_eq!(started.code, 0, "{started}");

@@ -1,4 +1,4 @@
-//! `nuke`: everything ends, gob's own files go, data stays; others' workers are asked for (PROTOCOL 5).
+//! `nuke`: everything ends, gob's own files go, data stays; workers of other owners need force (PROTOCOL 5).
 
 use crate::orphans::kill_both;
 use gob_tests::Gob;
@@ -7,7 +7,7 @@ use serde_json::json;
 use std::fs;
 
 #[test]
-fn it_takes_workers_and_files_and_leaves_the_data() {
+fn nuke_removes_workers_and_files_and_keeps_the_data() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     conn.ok("start", json!({"graph": "up"}));
@@ -32,7 +32,7 @@ fn it_takes_workers_and_files_and_leaves_the_data() {
 }
 
 #[test]
-fn it_is_refused_whole_while_workers_of_others_live() {
+fn nuke_is_refused_whole_while_workers_of_others_live() {
     let gob = Gob::new();
     let mut cli = gob.connect_as("cli");
     cli.ok("start", json!({"graph": "mine"}));
@@ -74,7 +74,7 @@ fn on_its_way_out_it_takes_nothing_new() {
 }
 
 #[test]
-fn where_nothing_runs_it_says_so() {
+fn without_a_supervisor_nuke_reports_it_and_starts_nothing() {
     let gob = Gob::new();
     let output = gob.ctl(["nuke"]).run();
     assert_eq!(output.code, 0, "{output}");
@@ -83,7 +83,7 @@ fn where_nothing_runs_it_says_so() {
 }
 
 #[test]
-fn without_a_supervisor_it_forgets_what_the_last_one_had() {
+fn without_a_supervisor_nuke_forgets_the_last_ones_workers() {
     let mut gob = Gob::new();
     gob.without_leftover_check();
     let forgets: [&dyn Fn(); 2] = [&|| drop(gob.ctl(["shutdown"]).ok()), &|| kill_both(&gob)];
@@ -106,7 +106,7 @@ fn without_a_supervisor_it_forgets_what_the_last_one_had() {
 }
 
 #[test]
-fn without_a_supervisor_it_takes_only_what_is_known_to_be_gobs() {
+fn without_a_supervisor_nuke_removes_only_gobs_own_files() {
     let gob = Gob::new();
     let logs = gob.state_dir().join("logs");
     fs::create_dir_all(&logs).unwrap();

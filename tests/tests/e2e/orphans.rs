@@ -1,5 +1,5 @@
-//! The supervisor and its keeper are killed together: the next command finds what they left and ends it, and nobody else
-//! (FEATURES A8, F2).
+//! The supervisor and its keeper are killed together: the next command finds the processes that they left and
+//! ends them, and no others (FEATURES A8, F2).
 
 use crate::cgroups::leave_groups;
 use crate::recovery::trees;
@@ -16,15 +16,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long what is left may live once the next command has been given.
+/// Time limit for the leftovers after the next command.
 const SOON: Duration = Duration::from_secs(3);
 
-/// A descendant that outlives its supervisor when nobody looks for it.
+/// Returns a descendant that outlives its supervisor unless it is searched for.
 pub(crate) fn away() -> Child {
     Child { detach: true, ignore_term: true, close_fds: true, ..Default::default() }
 }
 
-/// Kills the supervisor and its keeper so that neither can do anything about it, and waits until they are gone.
+/// Kills the supervisor and its keeper so that neither can react, and waits until they are gone.
 pub(crate) fn kill_both(gob: &Gob) {
     let status = gob.status();
     let handle = |key: &str| Handle::open(status[key].as_i64().unwrap() as i32).unwrap();
@@ -36,7 +36,7 @@ pub(crate) fn kill_both(gob: &Gob) {
     keeper.signal(Signal::SIGKILL);
     gobd.signal(Signal::SIGKILL);
     assert!(gobd.wait_gone(DEADLINE) && keeper.wait_gone(DEADLINE));
-    // The kernel kills them with their supervisor; who counts what is left must not meet them.
+    // The kernel kills the leaders with their supervisor; a count of the leftovers must not meet them.
     assert!(leaders.iter().all(|leader| leader.wait_gone(DEADLINE)));
 }
 
@@ -44,7 +44,8 @@ fn alive(pids: &[i32]) -> usize {
     pids.iter().filter(|pid| process::is_alive(**pid)).count()
 }
 
-/// Gives the next command, after which none of these may be alive for long; answers how many were ended by it.
+/// Runs the next command, after which none of these may be alive for long; returns the number of processes
+/// that it ended.
 pub(crate) fn recover(gob: &Gob, pids: &[i32]) -> u64 {
     gob.ctl(["ping"]).ok();
     let left = process::survivors(pids, SOON);
@@ -52,14 +53,14 @@ pub(crate) fn recover(gob: &Gob, pids: &[i32]) -> u64 {
     gob.status()["orphans_recovered"].as_u64().unwrap()
 }
 
-/// A process with the arguments of a graph's worker that gob did not start.
+/// Starts a process with the arguments of a graph's worker that gob did not start.
 fn decoy(gob: &Gob, graph: &str, env: &[(&str, &str)]) -> std::process::Child {
     let Facts { args, .. } = gob.facts(graph, 1);
     gob.script_of_run(graph, 999, &[Step::Listen, Step::Hang]);
     let socket = gob.dir().join("decoy.sock");
     let mut command = Command::new(gob_tests::gob::built_binaries().join("gob-fixture"));
     command.arg0(&args[0]).env_clear().env("GOB_RUN", "999").envs(env.iter().copied());
-    // All of them but the socket, which the worker would lose to it.
+    // All arguments but the socket, which the worker would lose to it.
     let own: Vec<String> = args[1..]
         .iter()
         .map(|arg| if arg.ends_with(".sock") { socket.display().to_string() } else { arg.clone() })
@@ -69,7 +70,7 @@ fn decoy(gob: &Gob, graph: &str, env: &[(&str, &str)]) -> std::process::Child {
 }
 
 #[test]
-fn both_killed_and_the_next_command_ends_all_and_nobody_else() {
+fn after_a_double_kill_the_next_command_ends_all_and_no_others() {
     let gob = Gob::new();
     let pids = trees(&gob, 3);
     let socket = gob.socket().display().to_string();
@@ -95,7 +96,7 @@ fn both_killed_and_the_next_command_ends_all_and_nobody_else() {
         decoy.kill().unwrap();
         decoy.wait().unwrap();
     }
-    // The next life has nothing to find, whether it ended in order or not.
+    // The next life has nothing to find, after an orderly end and after another one.
     kill_both(&gob);
     assert_eq!(recover(&gob, &[]), 0);
     gob.ctl(["shutdown"]).ok();
@@ -107,7 +108,7 @@ fn both_killed_and_the_next_command_ends_all_and_nobody_else() {
 
 /// Small numbers here; GOB_TREES=50 GOB_ROUNDS=50 is the proof, and `--nocapture` shows the figures.
 #[test]
-fn trees_are_gone_whoever_is_killed() {
+fn trees_are_gone_after_every_kind_of_kill() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
     let (count, rounds) = (number("GOB_TREES").unwrap_or(4), number("GOB_ROUNDS").unwrap_or(2));
     let gob = Gob::new();
@@ -169,7 +170,7 @@ fn without_its_journal_or_with_garbage_in_its_place() {
 }
 
 #[test]
-fn what_has_lost_its_tag_is_known_by_its_marker() {
+fn a_process_without_its_tag_is_known_by_its_marker() {
     let gob = Gob::new();
     let child = Child { reset_limits: true, ..away() };
     gob.script("g", &[Step::Child(child), Step::Listen, Step::Handshake]);
@@ -182,12 +183,12 @@ fn what_has_lost_its_tag_is_known_by_its_marker() {
 }
 
 #[test]
-fn a_number_in_the_journal_is_no_reason() {
+fn a_pid_in_the_journal_is_no_reason() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let mut bystander = Command::new("/bin/sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
     let pid = bystander.id() as i32;
-    // As if the worker's number had been given to somebody else, in the same tick even.
+    // The worker's pid was given to another process, in the same tick even.
     let line =
         json!({"name": "g", "run": 1, "pid": pid, "start_time": process::start_time(pid), "tag": 1u64 << 40});
     let mut journal = fs::OpenOptions::new().append(true).open(gob.state_dir().join("journal")).unwrap();
@@ -202,7 +203,7 @@ fn a_number_in_the_journal_is_no_reason() {
 #[test]
 fn a_process_that_keeps_going_on_as_its_child_does_not_get_away() {
     let gob = Gob::new();
-    // It would go on for seconds, and then end by itself.
+    // The child would go on for seconds, and then end by itself.
     let hopping = Child { hops: 100_000, ..away() };
     gob.script("g", &[Step::Child(hopping), Step::Child(away()), Step::Listen, Step::Handshake]);
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
@@ -213,7 +214,7 @@ fn a_process_that_keeps_going_on_as_its_child_does_not_get_away() {
 }
 
 #[test]
-fn they_are_found_also_when_the_state_directory_was_taken_away_before() {
+fn orphans_are_found_after_the_state_directory_was_removed() {
     let gob = Gob::new();
     gob.script("g", &[every_escape(), vec![Step::Listen, Step::Handshake]].concat());
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
@@ -228,12 +229,12 @@ fn they_are_found_also_when_the_state_directory_was_taken_away_before() {
     assert!(recover(&gob, &gob.children("g", 1)) >= 1);
 }
 
-/// Whether a process is one that a fixture has made.
+/// Returns whether a process was made by a fixture.
 pub(crate) fn is_child(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|args| args.windows(7).any(|part| part == b"--child"))
 }
 
-/// A directory on a small disk of its own; taken away when this is dropped.
+/// A directory on a small disk of its own; removed when this is dropped.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
@@ -281,7 +282,8 @@ fn with_a_full_disk_under_its_state_directory() {
     }
 }
 
-/// A group of processes that the kernel does not run, so that they can't even die; thawed when this is dropped.
+/// A group of processes that the kernel does not run, so that they can't even die; thawed when this is
+/// dropped.
 struct Frozen(std::path::PathBuf);
 
 impl Frozen {
@@ -308,7 +310,7 @@ impl Drop for Frozen {
 }
 
 #[test]
-fn what_cannot_be_ended_in_time_is_named_until_it_is_gone() {
+fn a_process_that_stays_is_named_until_it_is_gone() {
     let gob = Gob::new();
     gob.script("g", &[Step::Child(away()), Step::Listen, Step::Handshake]);
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));

@@ -1,4 +1,4 @@
-//! Who may stop what, on the raw socket, and what the refused get (A2 to A6).
+//! The rights of owners on the raw socket, and the answers to refused requests (A2 to A6).
 
 use gob_tests::conn::Conn;
 use gob_tests::{Gob, process};
@@ -12,7 +12,7 @@ fn connection(gob: &Gob, owner: Option<&str>) -> Conn {
     }
 }
 
-/// What a refused request must leave alone.
+/// Returns the facts that a refused request must leave alone.
 fn identity(conn: &mut Conn, name: &str) -> (Value, Value, Option<u64>) {
     let worker = &conn.ok("get", json!({"name": name}))["worker"];
     let pid = worker["pid"].as_i64().expect("it runs") as i32;
@@ -64,7 +64,8 @@ fn the_matrix_of_owners_and_requesters() {
                     );
                     refused += 1;
                 }
-                // Whoever may: the command line owns it or takes it over from nobody, else its owner ends it.
+                // The command line owns the worker or takes it over from `unknown`; otherwise its owner ends
+                // it.
                 let mut ender = connection(&gob, if owner == Some("desktop") { owner } else { Some("cli") });
                 ender.ok("stop", json!({"name": "g", "force": true}));
             }
@@ -98,7 +99,7 @@ fn another_protocol_is_refused_and_binds_nothing() {
     let mut conn = gob.connect();
     let error = conn.err("hello", json!({"protocol": 2, "owner": "cli"}), "version-mismatch");
     assert_eq!((&error["details"]["client"], &error["details"]["server"]), (&json!(2), &json!(1)));
-    // Whoever can't even say hello gets the one thing to type that does without.
+    // A client that can't even say hello gets the one command that works without.
     let way_out = format!("kill -TERM {};", gob.gobd_pid());
     assert!(error["hint"].as_str().unwrap().contains(&way_out), "{error}");
     let error = conn.err("stop", json!({"name": "g"}), "server-owned-by-other");
@@ -106,7 +107,7 @@ fn another_protocol_is_refused_and_binds_nothing() {
 }
 
 #[test]
-fn the_command_line_takes_over_what_nobody_owns() {
+fn the_command_line_takes_over_unowned_workers() {
     let gob = Gob::new();
     let mut events = gob.events();
     let first = gob.connect().ok("start", json!({"graph": "g"}));
@@ -168,7 +169,7 @@ fn a_desktop_that_crashed_has_its_worker_again() {
 }
 
 #[test]
-fn an_agent_stops_what_its_with_started() {
+fn an_agent_stops_the_worker_that_its_with_started() {
     let gob = Gob::new();
     let mut events = gob.events();
     gob.ctl(["with", "g", "--", "true"]).env("GOB_OWNER", "agent").ok();
@@ -208,7 +209,7 @@ fn a_restart_by_the_command_line_takes_over_too() {
 }
 
 #[test]
-fn a_stopped_worker_belongs_to_whoever_starts_it_next() {
+fn a_stopped_worker_belongs_to_its_next_starter() {
     let gob = Gob::new();
     let mut cli = gob.connect_as("cli");
     cli.ok("start", json!({"graph": "g"}));
@@ -219,7 +220,7 @@ fn a_stopped_worker_belongs_to_whoever_starts_it_next() {
 }
 
 #[test]
-fn lists_show_the_owner_and_whose_it_is() {
+fn lists_show_the_owner_and_mark_own_workers() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "mine"}));
     gob.connect_as("desktop").ok("start", json!({"graph": "theirs"}));
@@ -257,7 +258,7 @@ fn views_and_status_name_the_holders_of_leases() {
 }
 
 #[test]
-fn reading_and_using_is_open_to_everybody() {
+fn reading_and_using_is_open_to_every_owner() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     for owner in [None, Some("desktop"), Some("agent")] {

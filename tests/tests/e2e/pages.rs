@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
-/// Workers whose views are of this length each: more than 32 MiB together, and less than `config.toml` may have.
+/// Workers with views of this length each: more than 32 MiB together, and less than `config.toml` may have.
 const WORKERS: usize = 36;
 const LENGTH: usize = 1_000_000;
 
-/// A supervisor of so many workers, which could not be started: no kernel takes an argument of that length.
+/// Starts a supervisor of that many workers, which could not be started: no kernel takes an argument of that
+/// length.
 fn wide() -> Gob {
     let gob = Gob::new();
     let argument = "x".repeat(LENGTH);
@@ -52,7 +53,7 @@ fn count(workers: &Value) -> usize {
 }
 
 #[test]
-fn a_snapshot_in_pages_becomes_what_list_says() {
+fn a_snapshot_in_pages_equals_the_list() {
     let gob = wide();
     let raw = gob.connect_as("cli").ok("subscribe", json!({"snapshot": true}));
     assert!(raw["next"].is_string(), "the first page has {} workers", count(&raw["workers"]));

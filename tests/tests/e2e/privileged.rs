@@ -1,5 +1,5 @@
-//! Trees in which somebody is another user, as below `sudo`: gob, as an ordinary user, may not signal them, says who stays, and
-//! ends in bounded time (F1). And trees that can't be marked (F17).
+//! Trees with a process of another user, as below `sudo`: gob, as an ordinary user, may not signal it, names
+//! it as a survivor, and ends in bounded time (F1). And trees that can't be marked (F17).
 
 use gob_tests::Gob;
 use gob_tests::ctl::{Ctl, Output};
@@ -14,11 +14,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 const NOBODY: u32 = 65534;
-/// A grace, and how long after it an answer may take.
+/// A grace, and the time limit of an answer after it.
 const GRACE: Duration = Duration::from_millis(200);
 const LATER: Duration = Duration::from_secs(5 + 2);
 
-/// A world of user `nobody`, with a program `rootsleep` that becomes root; `None` where this is not root's test run.
+/// Makes a world of user `nobody`, with a program `rootsleep` that becomes root; `None` unless the tests run
+/// as root.
 fn world(script: &str) -> Option<Gob> {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("GOB_TEST_REQUIRE").is_none(), "only root can make a set-user-ID program");
@@ -40,7 +41,7 @@ fn world(script: &str) -> Option<Gob> {
     Some(gob)
 }
 
-/// gobctl as user `nobody`, below this program.
+/// Runs gobctl as user `nobody`, below this program.
 fn ctl(gob: &Gob, below: &[&str], args: &[&str]) -> Output {
     let mut ctl = Ctl::new("/usr/bin/setpriv".as_ref(), gob.env());
     ctl.args(["--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -54,7 +55,7 @@ fn started(gob: &Gob, below: &[&str]) -> i32 {
     data["worker"]["pid"].as_i64().unwrap() as i32
 }
 
-/// A process of this world with this name, once it is there and this user's.
+/// Waits for a process of this world with this name and this user.
 fn wait_for(gob: &Gob, name: &str, uid: u32) -> Handle {
     use std::os::unix::fs::MetadataExt;
     let is_it = |pid: &i32| {
@@ -75,7 +76,7 @@ fn error(output: &Output) -> Value {
     told(output)["error"].clone()
 }
 
-/// Says what the survivor has to be.
+/// Checks the survivor in an error.
 fn assert_survivor(error: &Value, pid: i32) {
     assert_eq!(error["code"], "server-stop-timeout", "{error}");
     let survivors = error["details"]["receipt"]["survivors"].as_array().unwrap();
@@ -114,7 +115,7 @@ fn a_child_of_root_is_named_as_survivor_and_nothing_is_started_beside_it() {
         child.pid
     );
     assert!(who.stdout.ends_with(&named), "{who}");
-    // Once somebody who may has ended it, all is well.
+    // Once a process with the right to has ended it, all is well.
     child.signal(Signal::SIGKILL);
     let idle = || told(&ctl(&gob, &[], &["get", "g", "--json"]))["worker"]["state"] != "stopping";
     assert!(wait::until(DEADLINE, idle));
@@ -124,7 +125,7 @@ fn a_child_of_root_is_named_as_survivor_and_nothing_is_started_beside_it() {
 }
 
 #[test]
-fn a_leader_of_root_takes_no_signal_and_holds_up_no_end() {
+fn a_leader_of_root_takes_no_signal_and_delays_no_end() {
     for end in ["nuke", "term"] {
         let Some(gob) = world("exec rootsleep") else { return };
         let leader = started(&gob, &[]);
@@ -154,9 +155,9 @@ fn a_leader_of_root_takes_no_signal_and_holds_up_no_end() {
 }
 
 #[test]
-fn what_proc_hides_is_ended_too() {
+fn processes_that_proc_hides_are_ended_too() {
     let Some(gob) = world("rootsleep hidden & exec sleep 1000") else { return };
-    // The supervisor lives where `/proc` shows nobody whom it may not trace.
+    // The supervisor lives where `/proc` hides every process that it may not trace.
     let hiding = |args: &[&str]| {
         let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups gobctl \"$@\"";
         let script = format!("mount -t proc -o hidepid=2 proc /proc && exec {nobody}");
@@ -172,7 +173,7 @@ fn what_proc_hides_is_ended_too() {
     let of_it = |entry: &&Value| entry["pid"] == hidden.pid;
     let entry = data["receipt"]["signalled"].as_array().unwrap().iter().find(of_it).cloned();
     assert_eq!(entry.map(|entry| entry["signals"].clone()), Some(json!(["SIGTERM"])), "{data}");
-    // And by the keeper, after its supervisor was killed.
+    // The keeper ends it as well, after its supervisor was killed.
     let start = ctl(&gob, &[], &["start", "g"]);
     assert_eq!(start.code, 0, "{start}");
     let hidden = wait_for(&gob, "rootsleep", NOBODY);
@@ -181,7 +182,7 @@ fn what_proc_hides_is_ended_too() {
 }
 
 #[test]
-fn a_tree_that_cannot_be_marked_is_ended_and_that_is_told() {
+fn a_tree_that_cannot_be_marked_is_ended_and_reported() {
     let Some(gob) = world("setsid sleep 987 & exec sleep 1000") else { return };
     let leader = started(&gob, &["prlimit", "--locks=1000:1000"]);
     let child = || {

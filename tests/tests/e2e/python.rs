@@ -6,7 +6,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// Python, unless it is not here, which is said aloud.
+/// Finds Python; `None`, with a message, when it is not installed.
 fn python() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|dir| dir.join("python3")).find(|program| program.is_file());
@@ -30,12 +30,12 @@ fn the_example_finds_the_supervisor_as_gobctl_does() {
     let Some(python) = python() else { return };
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();
-    // Another runtime directory, as in a cron job: the lock file says where the supervisor is.
+    // Another runtime directory, as in a cron job: the lock file names the supervisor's socket.
     let elsewhere = gob.dir().join("elsewhere");
     let mut call = client(&gob, &python, &["start", "demo"]);
     call.env("GOB_RUNTIME_DIR", elsewhere.to_str().unwrap());
     assert!(call.ok().starts_with("reused demo of cli"));
-    // Empty is as if it was not set.
+    // An empty variable counts as unset.
     let mut call = client(&gob, &python, &["start", "demo"]);
     call.env("GOB_RUNTIME_DIR", "").env("XDG_RUNTIME_DIR", elsewhere.to_str().unwrap());
     assert!(call.ok().starts_with("reused demo of cli"));
@@ -65,7 +65,7 @@ fn the_example_starts_stops_is_refused_and_hears_events_across_two_supervisors()
     assert_eq!(refused.stderr, "error: other is owned by cli, you are python (server-owned-by-other)\n");
     assert_eq!(client(&gob, &python, &["stop", "demo"]).ok(), "stopped demo signalled 1\n");
 
-    // Another supervisor is another instance: the events in between are gone, and it says so.
+    // Another supervisor is another instance: the events in between are gone, and the client reports it.
     gob.ctl(["shutdown", "--force"]).ok();
     gob.ctl(["ping"]).ok();
     assert!(wait::until(DEADLINE, subscribed), "it does not come back");

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
-/// A world whose default kind is the fixture with a port, and with these lines of configuration.
+/// Makes a world whose default kind is the fixture with a port, and with these lines of configuration.
 pub(crate) fn gob(given: bool, lines: &str) -> Gob {
     let gob = Gob::new();
     let port = if given { ", \"--port\", \"{port}\"" } else { "" };
@@ -56,7 +56,7 @@ fn the_next_supervisor_gives_a_worker_the_port_that_it_had() {
     let ends: [&dyn Fn(); 2] = [&|| drop(gob.ctl(["shutdown"]).ok()), &|| kill_both(&gob)];
     for (run, end) in (2..).zip(ends) {
         end();
-        // A life in which it is only listed forgets nothing.
+        // A life in which workers are only listed forgets nothing.
         gob.ctl(["list"]).ok();
         gob.ctl(["shutdown"]).ok();
         gob.ctl(["start", "g"]).ok();
@@ -80,7 +80,7 @@ fn http_on_a_discovered_port() {
     assert_eq!(worker["ports"][0]["pid"], worker["pid"]);
 }
 
-/// Somebody else's server, which answers 200 to whatever it is asked, and notes it.
+/// A foreign server, which answers 200 to every request, and notes it.
 struct Stranger {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
@@ -96,21 +96,21 @@ impl Stranger {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
                 noted.lock().unwrap().extend(lines.next());
                 lines.take_while(|line| !line.is_empty()).for_each(drop);
-                // Whoever asked may be gone.
+                // The client may be gone.
                 (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap_or_default();
             }
         });
         Self { port, asked }
     }
 
-    /// Whether it was asked for something that begins with this.
+    /// Returns whether it got a request that begins with these words.
     fn was_asked(&self, words: &str) -> bool {
         self.asked.lock().unwrap().iter().any(|line| line.starts_with(words))
     }
 }
 
 #[test]
-fn whoever_else_answers_on_the_port_is_not_the_worker_and_not_asked_to_end() {
+fn a_foreign_server_on_the_port_is_not_the_worker_and_not_asked_to_end() {
     let stranger = Stranger::on(0);
     let gob = gob(
         false,
@@ -129,7 +129,7 @@ fn whoever_else_answers_on_the_port_is_not_the_worker_and_not_asked_to_end() {
 }
 
 #[test]
-fn a_server_that_dies_of_a_taken_port_says_who_answers_there() {
+fn the_failure_of_a_taken_port_names_the_process_that_answers() {
     let stranger = Stranger::on(0);
     let lines = format!("readiness = {{ type = \"http\", path = \"/\", port = {} }}", stranger.port);
     let gob = gob(false, &lines);
@@ -189,14 +189,14 @@ fn connect_log_delay_and_notify() {
         let gob = gob(true, &format!("readiness = {check}"));
         let worker = start(&gob, &steps);
         assert_eq!(worker["state"], "ready", "{check}");
-        // The port is told by the arguments, which the fixture may not have noted yet when only time decides.
+        // The port is in the arguments, which the fixture may not have noted yet when only time decides.
         let port = worker["command"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
         assert_eq!(worker["endpoint"], format!("http://127.0.0.1:{port}"), "{check}");
     }
 }
 
 #[test]
-fn only_a_process_of_the_run_can_say_that_it_is_ready() {
+fn only_a_process_of_the_run_can_notify_readiness() {
     let gob = gob(false, "readiness = \"notify\"");
     gob.fifo("g", "go");
     let told = |text: &str| Step::Notify(text.to_owned());
@@ -213,7 +213,7 @@ fn only_a_process_of_the_run_can_say_that_it_is_ready() {
 }
 
 #[test]
-fn what_is_never_ready_says_what_was_seen_last() {
+fn a_worker_that_is_never_ready_fails_with_the_last_probe() {
     let gob = gob(true, "readiness = { type = \"http\", path = \"/x\", timeout = \"2s\" }");
     let words = Write { text: "cannot load\n".to_owned(), stderr: true, chunk: 0 };
     gob.script("g", &[Step::Write(words), Step::Http(Http { unready: 1000, ..Http::default() })]);

@@ -1,4 +1,5 @@
-//! What is remembered of a graph beside its data: the kind that served it last, and that there was data (FEATURES A13).
+//! The record of a graph beside its data: the kind that served it last, and that there was data (FEATURES
+//! A13).
 
 use crate::orphans::kill_both;
 use gob_tests::wait::{self, DEADLINE};
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-/// A kind whose data is in its own directory, and that has written something there by the time it is ready; and one whose
-/// graphs lie in a root of their own.
+/// Configures a kind whose data is in its own directory, and that has written a file there by the time it is
+/// ready; and one whose graphs lie in a root of their own.
 fn with_kinds(gob: &Gob) {
     let roots = gob.dir().join("roots");
     let text = format!(
@@ -83,7 +84,7 @@ fn a_kind_with_a_root_of_its_own_is_found_by_the_name_alone() {
     let roots = gob.dir().join("roots");
     assert_eq!(started["worker"]["kind"], "far");
     assert_eq!(started["worker"]["root_dir"], roots.to_str().unwrap());
-    // A kind that the configuration names for it comes before what is remembered, and does not fit it.
+    // A kind that the configuration names for it comes before the record, and does not fit it.
     let path = gob.dir().join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
     gob.ctl(["shutdown"]).ok();
@@ -124,7 +125,7 @@ fn data_that_is_gone_fails_restart_and_start_until_it_is_back() {
     fs::rename(gob.data_dir(), &away).unwrap();
     let gone = gob.ctl(["start", "g", "--json"]).fails(1);
     assert!(gone.stderr.contains("graph-gone"), "{gone}");
-    // A supervisor that begins meanwhile knows it by the last one's list.
+    // A supervisor that begins meanwhile knows it by its predecessor's list.
     gob.ctl(["shutdown"]).ok();
     drop(fs::remove_dir_all(gob.data_dir()));
     let gone = gob.ctl(["start", "g", "--json"]).fails(1);
@@ -132,7 +133,7 @@ fn data_that_is_gone_fails_restart_and_start_until_it_is_back() {
     drop(fs::remove_dir_all(gob.data_dir()));
     fs::rename(&away, gob.data_dir()).unwrap();
     gob.ctl(["start", "g"]).ok();
-    // Who means it begins anew, whatever is known.
+    // A start that asks for it begins anew, whatever the record.
     gob.ctl(["shutdown"]).ok();
     fs::remove_dir_all(gob.data_dir()).unwrap();
     gob.ctl(["start", "g"]).fails(1);
@@ -167,7 +168,7 @@ fn a_root_that_is_not_mounted_is_missed_by_the_next_supervisor_too() {
         gob.ctl(start).ok();
         assert!(gob.ctl(["invoke", "g", "get", r#"{"id":"ada"}"#]).ok().contains("ada"));
     }
-    // Who means it begins anew.
+    // A start that asks for it begins anew.
     gob.ctl(["shutdown"]).ok();
     fs::remove_dir_all(&root).unwrap();
     fs::create_dir(&root).unwrap();
@@ -194,7 +195,7 @@ fn an_empty_directory_where_a_program_kept_data_is_gone_too() {
 }
 
 #[test]
-fn a_new_graph_is_told_as_new_once() {
+fn a_new_graph_is_reported_as_new_once() {
     let gob = Gob::with(Worker::Real);
     let output = gob.ctl(["start", "dmeo"]).run();
     assert!(
@@ -212,7 +213,7 @@ fn a_new_graph_is_told_as_new_once() {
 }
 
 #[test]
-fn nothing_is_written_through_what_somebody_else_put_beside_a_graph() {
+fn foreign_links_beside_a_graph_are_not_written_through() {
     let gob = Gob::new();
     let (root, project) = (gob.dir().join("shared"), gob.dir().join("project"));
     for dir in [&root, &project] {
@@ -244,7 +245,7 @@ fn nothing_is_written_through_what_somebody_else_put_beside_a_graph() {
         untouched(&start(), "uid 65534");
         std::os::unix::fs::chown(root.join(".gob"), Some(0), None).unwrap();
     }
-    // A file of the user's in the lock's very place is a lock as good as any, and keeps what stands in it.
+    // A file of the user's in the lock's very place serves as the lock, and keeps its content.
     fs::rename(&own, root.join(".gob/Cargo.lock")).unwrap();
     assert_eq!(start()["data"]["outcome"], "started");
     gob.connect_as("cli").ok("stop", json!({"name": "Cargo"}));

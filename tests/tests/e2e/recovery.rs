@@ -10,7 +10,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Starts workers with trees that nothing but their tag holds together; answers all their processes.
+/// Starts workers with trees that only their tag holds together; returns all their processes.
 pub(crate) fn trees(gob: &Gob, count: usize) -> Vec<i32> {
     let mut conn = gob.connect_as("cli");
     let mut pids = Vec::new();
@@ -31,13 +31,13 @@ pub(crate) fn trees(gob: &Gob, count: usize) -> Vec<i32> {
 fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
     let gob = Gob::new();
     let pids = trees(&gob, 5);
-    // Same program, same arguments, not ours: it has to live.
+    // Same program, same arguments, not gob's: it must live.
     let mut bystander = Command::new("/bin/sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
     let status = gob.status();
     let instance = status["instance"].as_str().unwrap().to_owned();
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
     assert_eq!(process::survivors(&pids, Duration::from_secs(5)), Vec::<i32>::new());
-    // Nobody asks for it: it is there again, without a process of a worker, with the same keeper.
+    // Without any request the supervisor is back, without a process of a worker, with the same keeper.
     let pid = gob.wait_other_instance(&instance);
     assert!(process::is_alive(pid));
     let now = gob.status();
@@ -49,21 +49,21 @@ fn a_killed_supervisor_leaves_nothing_and_comes_back_by_itself() {
     bystander.wait().unwrap();
     let data = gob.connect_as("cli").ok("start", json!({"graph": "after", "wait": "ready"}));
     assert_eq!(data["worker"]["state"], "ready");
-    // The number of a run is not used again, whose logs are still there.
+    // The number of a run whose logs are still there is not used again.
     let data = gob.connect_as("cli").ok("start", json!({"graph": "tree 0"}));
     assert_eq!(data["worker"]["run"], 2);
     gob.connect_as("cli").ok("stop", json!({"name": "tree 0", "force": true}));
 }
 
 #[test]
-fn trifles_do_not_keep_it_from_coming_back() {
+fn stray_files_do_not_stop_the_next_supervisor() {
     let gob = Gob::new();
     let instance = gob.status()["instance"].as_str().unwrap().to_owned();
     let readme = gob.state_dir().join("logs/README");
     // The directory of logs comes with the first of them, which is written beside the start.
     gob.connect_as("cli").ok("start", json!({"graph": "before"}));
     assert!(wait::until(DEADLINE, || fs::write(&readme, "what lies here").is_ok()));
-    // It decides nothing, and can't be made again.
+    // The pid file decides nothing, and can't be made again.
     let pid_file = gob.runtime_dir().join("daemon.pid");
     let occupy = || {
         fs::remove_file(&pid_file).ok();
@@ -106,7 +106,7 @@ fn without_its_keeper_it_stops_in_order() {
 }
 
 #[test]
-fn told_to_end_it_stops_in_order() {
+fn sigterm_ends_the_supervisor_in_order() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let gob = Gob::new();
         let mut watcher = gob.events();
@@ -146,7 +146,7 @@ fn an_adopted_descendant_is_reaped() {
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let pid = gob.children("g", 1)[0];
     Handle::open(pid).unwrap().signal(Signal::SIGKILL);
-    // A zombie has a stat file; what was reaped has none.
+    // A zombie has a stat file; a reaped process has none.
     let reaped = || process::stat_field(pid, 3).is_none();
     assert!(wait::until(DEADLINE, reaped), "{}", process::describe(pid));
 }

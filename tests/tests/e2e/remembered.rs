@@ -1,4 +1,4 @@
-//! Workers of the supervisor before this one: listed as `idle` until somebody starts or removes them (A14).
+//! Workers of an earlier supervisor: listed as `idle` until they are started or removed (A14).
 
 use gob_tests::Gob;
 use gob_tests::process::Handle;
@@ -27,7 +27,7 @@ fn idle(names: &[&str]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_killed_supervisors_workers_are_idle_and_say_why() {
+fn a_killed_supervisors_workers_are_idle_with_a_reason() {
     let gob = Gob::new();
     let root = gob.dir().join("roots");
     fs::create_dir(&root).unwrap();
@@ -36,7 +36,7 @@ fn a_killed_supervisors_workers_are_idle_and_say_why() {
     let mut desktop = gob.connect_as("desktop");
     let was = desktop.ok("start", json!({"graph": "here", "root_dir": root}))["worker"].clone();
     gob.connect_as("cli").ok("start", json!({"graph": "mine"}));
-    // Written soon, whatever else there is to write later.
+    // Written soon, whatever other writes wait.
     let written = || fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();
     assert!(wait::until(DEADLINE, || written().contains("\"mine\"") && written().contains("\"here\"")));
     kill(&gob);
@@ -48,7 +48,7 @@ fn a_killed_supervisors_workers_are_idle_and_say_why() {
     }
     let told = gob.ctl(["list"]).ok();
     assert!(told.contains("the supervisor was killed"), "{told}");
-    // Who subscribes as of the earlier life gets them, too.
+    // A subscriber with an event of the earlier life gets them, too.
     let since = json!({"since": before["seq"], "instance": before["instance"]});
     let again = gob.connect_as("desktop").ok("subscribe", since);
     assert_eq!((&again["gap"], again["workers"].as_array().unwrap().len()), (&json!(true), 2));
@@ -83,12 +83,12 @@ fn an_owner_that_lost_a_worker_before_has_it_still() {
 }
 
 #[test]
-fn after_a_shutdown_they_are_listed_until_they_are_removed() {
+fn after_a_shutdown_workers_are_listed_until_they_are_removed() {
     let gob = Gob::new();
     gob.ctl(["start", "a", "b", "c"]).ok();
     gob.ctl(["shutdown"]).ok();
     for _ in 0..2 {
-        // A list starts a supervisor, and costs nothing of what is remembered.
+        // A list starts a supervisor, and costs nothing of the remembered workers.
         assert_eq!(states(&gob), idle(&["a", "b", "c"]));
         assert!(workers(&gob).iter().all(|worker| worker["reason"].is_null()));
         let report = gob.ctl(["doctor", "--json"]).json();
@@ -114,7 +114,7 @@ fn after_a_shutdown_they_are_listed_until_they_are_removed() {
 }
 
 #[test]
-fn a_damaged_file_is_said_and_keeps_no_supervisor_from_starting() {
+fn a_damaged_file_is_reported_and_stops_no_start() {
     let gob = Gob::new();
     gob.ctl(["start", "a"]).ok();
     gob.ctl(["shutdown"]).ok();

@@ -1,5 +1,5 @@
-//! Programs that are replaced on disk while they run, and programs of two versions at once (FAULTS): nobody who runs is harmed, who comes
-//! next is new, and both work together.
+//! Programs that are replaced on disk while they run, and programs of two versions at once (FAULTS): running
+//! ones are unharmed, later ones are new, and both work together.
 
 use gob_tests::process::{self, Handle};
 use gob_tests::{Gob, Output};
@@ -12,7 +12,7 @@ const OURS: &[u8] = env!("CARGO_PKG_VERSION").as_bytes();
 /// Of the same length, so that it can be written over the other one.
 const OTHER: &str = "9.9.9";
 
-/// The program as another version of it would be: the same, but for what it says of itself.
+/// Returns the program of another version: the same, except for its version.
 fn of_other_version(gob: &Gob, name: &str) -> Vec<u8> {
     let mut bytes = fs::read(gob.bin(name)).unwrap();
     assert_eq!(OURS.len(), OTHER.len(), "a version of another length");
@@ -42,7 +42,7 @@ fn notes(output: &Output) -> Vec<&str> {
 }
 
 #[test]
-fn who_runs_is_unharmed_and_who_comes_next_is_new() {
+fn running_programs_are_unharmed_and_later_ones_are_new() {
     let gob = Gob::new();
     let ours: Vec<(&str, Vec<u8>)> = ["gobd", "gob-keeper", "gob-graph-worker"]
         .map(|name| (name, fs::read(gob.bin(name)).unwrap()))
@@ -59,7 +59,8 @@ fn who_runs_is_unharmed_and_who_comes_next_is_new() {
     }
     assert!(pids.iter().all(|pid| is_replaced(*pid)));
 
-    // Those who run go on, as one: neither a command nor a keeper of the new version makes a second supervisor.
+    // Running programs go on, as one: neither a command nor a keeper of the new version makes a second
+    // supervisor.
     let second = gob_tests::Ctl::new(&gob.bin("gob-keeper"), gob.env()).run();
     assert!(second.code == 0 && second.stderr.contains("already running"), "{second}");
     conn.ok("start", json!({"graph": "h"}));
@@ -68,7 +69,7 @@ fn who_runs_is_unharmed_and_who_comes_next_is_new() {
     assert_eq!(conn.ok("get", json!({"name": "g"}))["worker"]["pid"], worker["pid"]);
     assert!(pids.iter().all(|pid| process::is_alive(*pid)));
 
-    // One that is killed is followed by the new one, and nothing of the old one is left.
+    // A killed supervisor is followed by the new one, and nothing of the old one is left.
     Handle::open(pids[1]).unwrap().signal(Signal::SIGKILL);
     gob.wait_other_instance(status["instance"].as_str().unwrap());
     assert_eq!(gob.status()["version"].as_str().unwrap().as_bytes(), OURS);
@@ -78,7 +79,7 @@ fn who_runs_is_unharmed_and_who_comes_next_is_new() {
 }
 
 #[test]
-fn a_gobctl_of_another_version_works_and_says_so_once() {
+fn a_gobctl_of_another_version_works_and_notes_it_once() {
     let gob = Gob::new();
     gob.ctl(["ping"]).ok();
     install(&gob, "gobctl", &of_other_version(&gob, "gobctl"));

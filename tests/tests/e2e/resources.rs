@@ -1,4 +1,5 @@
-//! Out of descriptors, of file size, of processes: what there is goes on, and everything works again afterwards.
+//! Lack of descriptors, of file size, of processes: present workers and clients go on, and everything works
+//! again afterwards.
 
 use gob_tests::process;
 use gob_tests::script::{Flood, Step};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 type Resource = libc::__rlimit_resource_t;
 
-/// Changes a soft limit of a process; answers what it was.
+/// Changes a soft limit of a process; returns the former one.
 fn limit(pid: i32, resource: Resource, soft: u64) -> u64 {
     let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes one limit; the null pointer sets nothing.
@@ -26,7 +27,7 @@ fn limit(pid: i32, resource: Resource, soft: u64) -> u64 {
     before.rlim_cur
 }
 
-/// The same for a process of the stranger, on whose limits root alone has no say everywhere.
+/// As `limit`, for a process of the stranger, on whose limits root alone has no say everywhere.
 fn limit_of_stranger(pid: i32, resource: Resource, soft: u64) -> u64 {
     let thread = std::thread::spawn(move || {
         // SAFETY: the system calls themselves, unlike their wrappers, change only this thread, which ends right after.
@@ -50,28 +51,28 @@ fn open_files(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-/// Processor time of a process, all threads, in clock ticks.
+/// Returns the processor time of a process, all threads, in clock ticks.
 fn ticks(pid: i32) -> u64 {
     [14, 15].iter().map(|field| process::stat_field(pid, *field).unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// What the supervisor says to a new connection without being asked, within this time.
+/// Returns the supervisor's first frame to a new connection, within this time.
 fn turned_away(gob: &Gob, within: Duration) -> Option<Value> {
     Conn::open(&gob.socket()).frame_within(within)
 }
 
 #[test]
-fn out_of_descriptors_it_neither_spins_nor_forgets_those_who_are_there() {
+fn without_descriptors_it_neither_spins_nor_forgets_open_connections() {
     let gob = Gob::new();
     let mut old = gob.connect_as("cli");
     old.ok("start", json!({"graph": "g"}));
     let pid = gob.gobd_pid();
-    // What it opens when it first needs it is there before anything is counted: the watch of its own files, and what a sweep
-    // looks at.
+    // Descriptors of first use are open before anything is counted: the watch of its own files, and those of
+    // a sweep.
     old.ok("restart", json!({"name": "g"}));
     assert!(wait::until(DEADLINE, || watches(pid)), "no watch");
     let before = open_files(pid);
-    // Five more and not one above that; nobody counted on it.
+    // Five more, and none above that number is open.
     let was = limit(pid, libc::RLIMIT_NOFILE, before as u64 + 5);
     let crowd: Vec<Conn> = (0..100).map(|_| Conn::open(&gob.socket())).collect();
     assert!(wait::until(DEADLINE, || open_files(pid) >= before + 4), "{} of {before}", open_files(pid));
@@ -128,7 +129,7 @@ fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_ser
         assert_eq!(refused["error"]["code"], "busy", "{refused}");
         assert_eq!(refused["error"]["details"], json!({"limit": "open files"}));
     }
-    // There is always room for some who look, stop, and start again what they stopped.
+    // There is always room for some clients that list, stop, and start their workers again.
     let _looking: Vec<Conn> = (0..20).map(|_| Conn::open(&gob.socket()).hello("cli")).collect();
     assert_eq!(gob.ctl(["list", "--json"]).json()["workers"].as_array().unwrap().len(), 40);
     gob.ctl(["stop", "g0", "g1"]).ok();
@@ -179,10 +180,10 @@ fn a_file_that_may_not_grow_costs_output_and_nothing_else() {
     assert_eq!((gob.gobd_pid(), dropped(&mut conn)), (pid, lost));
 }
 
-/// A user of whom no process runs, so that a limit of processes counts nobody else's.
+/// A user without any process, so that a limit of processes counts no other.
 const STRANGER: u32 = 61_413;
 
-/// Everything below is that user's, but the programs, which are links.
+/// Gives everything below to that user, except the programs, which are links.
 fn give_away(gob: &Gob) {
     for part in ["", "home", "data", "state"] {
         chown(gob.dir().join(part), Some(STRANGER), Some(STRANGER)).unwrap();
@@ -190,7 +191,7 @@ fn give_away(gob: &Gob) {
 }
 
 #[test]
-fn when_no_process_can_be_had_a_start_says_so_and_works_again_later() {
+fn without_processes_a_start_fails_with_the_reason_and_works_later() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: only root can be a user with no other processes");
         return;
@@ -216,7 +217,7 @@ fn when_no_process_can_be_had_a_start_says_so_and_works_again_later() {
         assert_eq!(error["error"]["details"]["errno"], "EAGAIN", "{error}");
         assert!(error["error"]["hint"].as_str().is_some_and(|hint| hint.contains("ulimit -u")), "{error}");
     }
-    // What it writes down a second after each change, and what it heals, has to do without a thread of its own.
+    // The writes a second after each change, and the healing, must do without a thread of their own.
     let last = || fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();
     assert!(wait::until(DEADLINE, || last().contains("\"h\"")), "{}", gob.logs());
     fs::remove_file(gob.socket()).unwrap();
@@ -228,7 +229,7 @@ fn when_no_process_can_be_had_a_start_says_so_and_works_again_later() {
     limit_of_stranger(pid, libc::RLIMIT_NPROC, was);
     let started = ctl(&["start", "h", "--json"]).json();
     assert_eq!(started["worker"]["state"], "ready", "{started}");
-    // Its restart policy, which goes on after a start that failed, may have come first.
+    // The restart policy, which goes on after a start that failed, may have come first.
     assert!(started["outcome"] == "started" || started["outcome"] == "reused", "{started}");
     let same = ctl(&["get", "g", "--json"]).json();
     assert_eq!(same["worker"]["pid"], worker["worker"]["pid"], "nobody else was touched");

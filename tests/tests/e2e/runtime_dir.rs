@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-/// Mode, owner and content of what stands in the directory's place.
+/// Returns mode, owner and content of the directory's place.
 fn facts(path: &Path) -> (u32, u32, Vec<String>) {
     let meta = fs::symlink_metadata(path).unwrap();
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -15,7 +15,7 @@ fn facts(path: &Path) -> (u32, u32, Vec<String>) {
     (meta.mode(), meta.uid(), names)
 }
 
-/// Neither the client nor the supervisor itself uses it.
+/// Checks that neither the client nor the supervisor itself uses it.
 fn refused(gob: &Gob, watched: &Path) {
     let before = facts(watched);
     let output = gob.ctl(["ping"]).fails(7);
@@ -56,7 +56,7 @@ fn a_directory_that_others_may_enter() {
 }
 
 #[test]
-fn a_directory_of_somebody_else() {
+fn a_directory_of_another_user() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: only root can give a directory away");
         return;

@@ -1,4 +1,5 @@
-//! What is redrawn in place leaves the terminal as it was, and JSON is spread over lines only where a person reads it.
+//! Screens that are redrawn in place leave the terminal as it was, and JSON is spread over lines only for a
+//! person.
 
 use gob_tests::Gob;
 use gob_tests::process::{Handle, is_stopped};
@@ -30,7 +31,7 @@ fn a_list_that_is_watched_leaves_nothing_behind_however_it_ends() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 130);
     assert!(shown.starts_with(ENTER), "{shown:?}");
-    // Nothing but the key itself behind it, and no frame has more lines than the terminal has rows.
+    // Only the key itself is behind it, and no frame has more lines than the terminal has rows.
     let (inside, after) = shown.rsplit_once(LEAVE).unwrap();
     assert_eq!(after, "", "{shown:?}");
     assert!(inside.split("\x1b[H").all(|frame| frame.matches('\n').count() < 24), "{shown:?}");
@@ -79,7 +80,7 @@ fn json_is_spread_over_lines_on_a_terminal_alone_and_in_its_own_order() {
 }
 
 #[test]
-fn an_import_says_from_its_beginning_how_much_it_has_read() {
+fn an_import_shows_its_progress_from_the_beginning() {
     let gob = Gob::with(gob_tests::Worker::Real);
     gob.ctl(["start", "demo"]).ok();
     let mut call = gob_tests::Ctl::new("/bin/sh".as_ref(), gob.env());

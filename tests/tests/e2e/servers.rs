@@ -1,9 +1,10 @@
-//! The kinds of `docs/examples/kinds`, each copied as it is and tried on the real server (FEATURES A10): two graphs of it at
-//! once, used over their own protocols, stopped, started again, restarted.
+//! The kinds of `docs/examples/kinds`, each copied as it is and tried on the real server (FEATURES A10): two
+//! graphs of it at once, used over their own protocols, stopped, started again, restarted.
 //!
-//! The servers are no part of this project. Their programs are looked for in `$GOB_TEST_TOOLS` (`target/tools` when it is not
-//! set; `.ci/run` fills it: `venv` from PyPI, `npm` from npm), then on PATH, then where Debian keeps PostgreSQL's. A test
-//! whose server is not there says so, past the harness that swallows what a test prints, and passes.
+//! The servers are no part of this project. Their programs are searched for in `$GOB_TEST_TOOLS`
+//! (`target/tools` when it is not set; `.ci/run` fills it: `venv` from PyPI, `npm` from npm), then on PATH,
+//! then in Debian's directories of PostgreSQL. A test without its server prints that, past the harness that
+//! swallows a test's output, and passes.
 
 mod http;
 mod postgres;
@@ -22,7 +23,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a start or a restart may take: the longest timeout of a shipped kind, and what is around it.
+/// Time limit of a start or a restart: the longest timeout of a shipped kind, and a margin.
 const START: Duration = Duration::from_secs(75);
 
 /// A world in which one shipped kind is configured.
@@ -40,7 +41,7 @@ struct Server {
 }
 
 impl Servers {
-    /// `None`, said aloud, when one of the programs is not here.
+    /// Makes it; `None`, with a message, when one of the programs is not installed.
     fn of(kind: &'static str, programs: &[&str]) -> Option<Self> {
         let path = tool_path();
         if let Some(missing) = programs.iter().find(|program| find(&path, program).is_none()) {
@@ -56,7 +57,7 @@ impl Servers {
         Some(Self { gob, kind, path })
     }
 
-    /// A call with the servers' programs on its PATH, behind those of this world.
+    /// Creates a call with the servers' programs on its PATH, behind those of this world.
     fn call(&self, program: &Path, args: &[&str]) -> Ctl {
         let mut call = Ctl::new(program, self.gob.env());
         let own = self.gob.dir().join("bin");
@@ -73,7 +74,7 @@ impl Servers {
         self.gob.dir().join("home")
     }
 
-    /// Starts or restarts a graph and checks what is said of it, there and in the list.
+    /// Starts or restarts a graph and checks its view, in the answer and in the list.
     fn up(&self, words: &[&str], graph: &'static str) -> Server {
         let told = self.ctl(words).run_within(START);
         assert_eq!(told.code, 0, "{told}");
@@ -105,9 +106,10 @@ impl Servers {
         self.up(&["start", graph, "--kind", self.kind], graph)
     }
 
-    /// Stops a server in order: how it ended, a receipt that names it, no survivor, nobody left.
+    /// Stops a server in order and checks its end: the exit, a receipt that names it, no survivor, no process
+    /// left.
     fn stop(&self, server: &Server, exit: &Value) {
-        // Some write their titles over their environment, by which the harness tells whose a process is.
+        // Some write their titles over their environment, by which the harness identifies their world.
         let tree = process::tree(server.pid);
         let told = self.ctl(&["stop", server.graph, "--json"]).json();
         assert_eq!((&told["worker"]["state"], &told["worker"]["exit"]), (&json!("idle"), exit), "{told}");
@@ -123,7 +125,8 @@ impl Servers {
         assert!(left.is_empty(), "left behind: {left:?}");
     }
 
-    /// Two graphs at once, which have nothing in common; one stopped and started, the other one restarted.
+    /// Runs two graphs at once, which have nothing in common; one is stopped and started, the other one
+    /// restarted.
     fn live(&self, exit: &Value, write: impl Fn(&Server, &str), read: impl Fn(&Server) -> String) {
         let (one, two) = (self.start("one"), self.start("two"));
         assert_ne!((one.pid, one.port), (two.pid, two.port));
@@ -147,7 +150,7 @@ impl Servers {
     }
 }
 
-/// Where programs are looked for, in this order.
+/// Returns the directories that are searched for programs, in this order.
 fn tool_path() -> Vec<PathBuf> {
     let tools = std::env::var_os("GOB_TEST_TOOLS")
         .map_or_else(|| built_binaries().parent().unwrap().join("tools"), PathBuf::from);
@@ -168,7 +171,7 @@ fn find(path: &[PathBuf], program: &str) -> Option<PathBuf> {
     path.iter().map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-/// Says that a test did not happen; `eprintln!` would say it only of a test that fails.
+/// Reports that a test did not happen; `eprintln!` would report it only of a test that fails.
 fn skipped(kind: &str, why: &str) {
     let line =
         format!("SKIPPED: {why}, so nobody tried docs/examples/kinds/{kind}.toml on the real server\n");
@@ -246,7 +249,7 @@ fn pglite() {
     servers.live(&json!({"code": 0}), write_row, read_row);
 }
 
-/// Puts a row into a table of its own, in a PostgreSQL or what speaks like one.
+/// Puts a row into a table of its own, in a PostgreSQL or a server that speaks its protocol.
 fn write_row(server: &Server, value: &str) {
     assert_eq!(postgres::ask(server.port, "SELECT 1"), ["1"]);
     postgres::ask(server.port, "CREATE TABLE pairs (key text PRIMARY KEY, value text)");
@@ -276,8 +279,9 @@ fn postgresql() {
     servers.live(&json!({"code": 0}), write_row, read_row);
 }
 
-/// PostgreSQL's programs refuse to run as root. For a test that is root, programs of their names come first on PATH, which step
-/// down to another user and then become the real ones; so the kind's command stays as it is. False when that can't be.
+/// PostgreSQL's programs refuse to run as root. For a test that is root, programs of their names come first
+/// on PATH, which step down to another user and then become the real ones; so the kind's command stays as it
+/// is. False when that fails.
 fn step_down(servers: &Servers, data: &Path) -> bool {
     if !nix::unistd::geteuid().is_root() {
         return true;

@@ -1,4 +1,4 @@
-//! Sockets of workers that somebody takes away: gob says so to the worker, and the graph worker publishes its own again.
+//! Lost sockets of workers: gob signals the worker, and the graph worker publishes its own again.
 
 use gob_tests::script::Step;
 use gob_tests::wait;
@@ -10,14 +10,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long it may take until a socket is there again.
+/// Time limit until a socket is there again.
 const SOON: Duration = Duration::from_secs(5);
 
 fn socket(gob: &Gob, graph: &str) -> PathBuf {
     gob.runtime_dir().join(format!("graphs/{graph}.sock"))
 }
 
-/// Starts the worker of a graph and gives its pid.
+/// Starts the worker of a graph and returns its pid.
 fn start(gob: &Gob, graph: &str) -> i32 {
     gob.connect_as("cli").ok("start", json!({"graph": graph}))["worker"]["pid"].as_i64().unwrap() as i32
 }
@@ -45,12 +45,12 @@ fn a_workers_socket_comes_back_and_nothing_else_is_touched() {
         fs::rename(&path, &aside).unwrap();
         comes_back(&path, "moved away");
         fs::remove_file(&aside).unwrap();
-        // The kernel makes one event of a publication and of what replaces it, while the former is not read yet. What was
-        // there to be read before the first of two requests is read before the answer to the second.
+        // The kernel merges the events of a publication and of its replacement while the former is not read
+        // yet. Events before the first of two requests are read before the answer to the second.
         for _ in 0..2 {
             assert_eq!(gob.status()["healed"], 0, "none of these are gob's own");
         }
-        // A socket on which nobody answers.
+        // A socket without a listener.
         drop(UnixListener::bind(&aside).unwrap());
         fs::rename(&aside, &path).unwrap();
         comes_back(&path, "replaced");
@@ -74,7 +74,7 @@ fn the_directory_of_workers_sockets_comes_back_and_is_watched_again() {
     let dir = gob.runtime_dir().join("graphs");
     let all_come_back = |what| graphs.iter().for_each(|graph| comes_back(&socket(&gob, graph), what));
     let mut watcher = gob.events();
-    // Before gob watches it, perhaps.
+    // Possibly before gob watches it.
     fs::remove_dir_all(&dir).unwrap();
     all_come_back("removed at once");
     fs::remove_dir_all(&dir).unwrap();
@@ -88,12 +88,12 @@ fn the_directory_of_workers_sockets_comes_back_and_is_watched_again() {
 }
 
 #[test]
-fn it_is_told_by_a_signal_that_nobody_need_heed() {
+fn a_lost_socket_is_signalled_harmlessly() {
     let gob = Gob::new();
     gob.script("hears", &[Step::Hear(vec!["URG".to_owned()]), Step::Listen, Step::Handshake]);
     let pids = ["does not", "hears"].map(|graph| start(&gob, graph));
     let mut watcher = gob.events();
-    // Whoever hears of the healing hears it after all workers were told.
+    // A subscriber hears of the healing after all workers were signalled.
     fs::rename(gob.runtime_dir(), gob.dir().join("aside")).unwrap();
     watcher.find("moved away", SOON, |event| event["event"] == "supervisor_healed");
     let log = gob.log("hears", 1, "stdout");

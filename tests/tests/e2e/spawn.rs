@@ -1,4 +1,4 @@
-//! What a worker and the supervisor are given, and what of the first client they must not keep.
+//! The surroundings of a worker and of the supervisor: nothing of the first client is among them.
 
 use gob_tests::{Ctl, Gob};
 use serde_json::json;
@@ -77,7 +77,7 @@ fn a_start_without_an_environment_gets_the_supervisors_base() {
 }
 
 #[test]
-fn secrets_are_nowhere_to_be_seen() {
+fn secrets_appear_nowhere() {
     let gob = Gob::new();
     let mut watcher = gob.events();
     let mut conn = gob.connect_as("cli");
@@ -162,7 +162,7 @@ fn nothing_of_the_first_client_is_kept() {
 }
 
 #[test]
-fn a_program_that_is_not_there() {
+fn a_missing_program_fails_the_start() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("ping", json!({}));
     fs::remove_file(gob.bin("gob-graph-worker")).unwrap();
@@ -171,7 +171,7 @@ fn a_program_that_is_not_there() {
     let error = conn.err("start", json!({"graph": "g", "env": env}), "server-start-failed");
     assert_eq!(error["details"]["errno"], "ENOENT", "{error}");
     assert_eq!(error["message"], "g could not be started: gob-graph-worker is not on PATH");
-    // No file speaks of gob's own program, so that `gobctl config check` could not help.
+    // The files do not mention gob's own program, so that `gobctl config check` could not help.
     let hint = "install gob-graph-worker beside gobd, or name its directory in GOB_LIBEXEC; gobctl doctor says where it is looked for";
     assert_eq!(error["hint"], hint);
     assert!(!gob.logs().contains("/nowhere"), "a variable's value is in no log: {}", gob.logs());

@@ -19,7 +19,7 @@ fn stubborn() -> [Step; 3] {
     [Step::Ignore(vec!["TERM".to_owned()]), Step::Listen, Step::Handshake]
 }
 
-/// Signals sent to one process according to a receipt.
+/// Returns the signals sent to one process according to a receipt.
 fn signals(data: &Value, pid: i32) -> Vec<String> {
     let signalled = data["receipt"]["signalled"].as_array().unwrap();
     let entry = signalled.iter().find(|entry| entry["pid"] == pid);
@@ -53,7 +53,7 @@ fn a_stop_is_answered_when_the_worker_is_gone_and_proves_it() {
 }
 
 #[test]
-fn what_ignores_term_is_killed_after_the_grace_and_others_are_served_meanwhile() {
+fn a_worker_that_ignores_term_is_killed_after_the_grace_and_others_are_served() {
     let gob = Gob::new();
     gob.script("g", &stubborn());
     let mut conn = gob.connect_as("cli");
@@ -210,13 +210,14 @@ fn a_real_time_signal_is_named_and_its_worker_reaped() {
 }
 
 #[test]
-fn what_became_another_user_is_found_too() {
+fn a_process_that_became_another_user_is_found_too() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: only root can become another user");
         return;
     }
     let gob = Gob::new();
-    // As servers do that are started by root. In a container root may not read such a process's limits with prlimit.
+    // Started like servers that root starts. In a container root may not read such a process's limits with
+    // prlimit.
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"];
     let command: Vec<&str> = nobody.into_iter().chain(["setsid sleep 600 & wait"]).collect();
     let config = gob.dir().join("config.toml");

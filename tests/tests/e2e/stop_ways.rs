@@ -1,4 +1,5 @@
-//! The ways in which a kind's worker is asked to end: by HTTP, by a signal, by a second one (CLI, Configuration).
+//! The ways in which a kind's worker is asked to end: by HTTP, by a signal, by a second one (CLI,
+//! Configuration).
 
 use crate::readiness::gob;
 use gob_tests::Gob;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 const READY: &str = "readiness = { type = \"http\", path = \"/\" }\n";
 
-/// Starts and stops the worker; gives it as it was then, and what its leader was sent.
+/// Starts and stops the worker; returns its last view, and the signals that its leader got.
 fn stopped(gob: &Gob, steps: &[Step]) -> (Value, Value) {
     gob.script("g", steps);
     let mut conn = gob.connect_as("cli");
@@ -45,7 +46,7 @@ fn the_second_signal_ends_what_the_first_one_does_not() {
 }
 
 #[test]
-fn what_heeds_nothing_is_killed() {
+fn a_worker_that_heeds_nothing_is_killed() {
     let gob = gob(true, &format!("{READY}stop = {{ then = \"INT\", grace = \"300ms\" }}"));
     let ignore = Step::Ignore(vec!["TERM".to_owned(), "INT".to_owned()]);
     let (worker, signals) = stopped(&gob, &[ignore, Step::Http(Http::default())]);

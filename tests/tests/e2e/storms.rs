@@ -1,4 +1,4 @@
-//! Workers whose processes end faster than anybody likes: all others are served meanwhile.
+//! Workers whose processes end at a high rate: all other clients are served meanwhile.
 
 use crate::orphans::away;
 use gob_tests::Gob;
@@ -6,8 +6,9 @@ use gob_tests::script::{Child, Step};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// A worker with so many descendants, each of which goes on as its own child after a pause, for some four seconds: what a supervisor without a processor
-/// would leave unreaped stays far below the numbers that there are.
+/// Starts a worker with this many descendants, each of which goes on as its own child after a pause, for some
+/// four seconds: the zombies that a supervisor without a processor would leave stay far below the number of
+/// pids.
 fn storm(gob: &Gob, descendants: u32, hop_us: u32) {
     let child = Child { hops: 4_000_000 / hop_us, hop_us, ..away() };
     let mut steps: Vec<Step> = (0..descendants).map(|_| Step::Child(child.clone())).collect();
@@ -16,7 +17,7 @@ fn storm(gob: &Gob, descendants: u32, hop_us: u32) {
     gob.connect_as("cli").ok("start", json!({"graph": "storm"}));
 }
 
-/// The longest answer to a ping within that time.
+/// Returns the longest answer to a ping within that time.
 fn worst_ping(gob: &Gob, time: Duration) -> Duration {
     let (mut conn, begun) = (gob.connect_as("cli"), Instant::now());
     let mut worst = Duration::ZERO;
@@ -28,8 +29,9 @@ fn worst_ping(gob: &Gob, time: Duration) -> Duration {
     worst
 }
 
-/// On a machine that is busy with nothing else a ping takes less than 100 ms, and a stop little more than its grace. Where other
-/// tests have the processors too, most of what is measured is theirs; a supervisor that serves nobody takes far longer.
+/// On an idle machine a ping takes less than 100 ms, and a stop little more than its grace. Where other tests
+/// have the processors too, most of the measured time is theirs; a supervisor that serves no client takes far
+/// longer.
 const BUSY_MACHINE: Duration = Duration::from_secs(10);
 
 fn others_are_served(descendants: u32, hop_us: u32) {
@@ -40,7 +42,7 @@ fn others_are_served(descendants: u32, hop_us: u32) {
     let worst = worst_ping(&gob, Duration::from_secs(1));
     eprintln!("{descendants} descendants, {hop_us} us: the longest ping took {worst:?}");
     assert!(worst < Duration::from_secs(3), "a ping took {worst:?}");
-    // One of another run, and then the storm itself.
+    // A worker of another run, and then the storm itself.
     for (worker, grace_ms) in [("calm", 2_000), ("storm", 100)] {
         let asked = Instant::now();
         conn.ok("stop", json!({"name": worker, "grace_ms": grace_ms}));
@@ -54,11 +56,11 @@ fn others_are_served(descendants: u32, hop_us: u32) {
 }
 
 #[test]
-fn descendants_that_go_on_every_few_milliseconds_starve_nobody() {
+fn descendants_that_fork_every_few_milliseconds_starve_no_client() {
     others_are_served(20, 5_000);
 }
 
 #[test]
-fn three_hundred_descendants_that_go_on_as_their_own_children_starve_nobody() {
+fn three_hundred_forking_descendants_starve_no_client() {
     others_are_served(300, 200_000);
 }

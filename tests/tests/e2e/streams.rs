@@ -1,4 +1,5 @@
-//! What goes on until it is interrupted: across supervisors, within its time, and with a word where it ends (P4, F8).
+//! Streams that go on until they are interrupted: across supervisors, within their time, and with a message
+//! where they end (P4, F8).
 
 use gob_tests::process::Handle;
 use gob_tests::wait::{self, DEADLINE};
@@ -36,7 +37,7 @@ impl Running {
         Self { child, lines, seen: Vec::new(), unread: Vec::new() }
     }
 
-    /// Waits for a line that has this in it; each line is taken once, whichever stream it came by.
+    /// Waits for a line with this text; each line is taken once, from either stream.
     #[track_caller]
     pub(crate) fn says(&mut self, what: &str) -> String {
         loop {
@@ -66,7 +67,7 @@ impl Running {
     }
 }
 
-/// A graph that comes up with every supervisor.
+/// Makes a world with a graph that comes up with every supervisor.
 fn with_autostart() -> Gob {
     let gob = Gob::new();
     std::fs::write(gob.dir().join("config.toml"), "[graph.demo]\nkind = \"graph\"\nautostart = true\n")
@@ -127,12 +128,12 @@ fn a_command_that_loses_its_worker_goes_on_and_is_told_so() {
     let script = "echo up; while ! test -e go; do sleep 0.02; done; exit 3";
     let mut with = Running::start(gob.ctl(["with", "demo", "--", "sh", "-c", script]).cwd(gob.dir()));
     with.says("up");
-    // By which the next supervisor knows the worker.
+    // The file by which the next supervisor knows the worker.
     let last = || std::fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();
     assert!(wait::until(DEADLINE, || last().contains("\"demo\"")), "{}", last());
     kill_supervisor(&gob);
     with.says("the supervisor has gone, and with it the workers of demo; the command goes on, and the leases are taken again");
-    // As the keeper starts another one, and again after that.
+    // The keeper starts another one, and again after that.
     for _ in 0..2 {
         with.says("holding demo again (owner cli, idle)");
         with.says("demo does not run: gobctl start demo");
@@ -188,7 +189,7 @@ fn a_timeout_bounds_every_stream_and_getting_ready_only() {
 }
 
 #[test]
-fn whoever_holds_a_worker_hears_what_becomes_of_it() {
+fn holders_of_a_worker_are_told_its_fate() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();
     gob.ctl(["stop", "demo"]).ok();
@@ -207,7 +208,7 @@ fn whoever_holds_a_worker_hears_what_becomes_of_it() {
 }
 
 #[test]
-fn what_has_happened_is_told_and_that_is_the_end() {
+fn events_since_a_time_are_printed_and_the_command_ends() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();
     gob.ctl(["stop", "demo"]).ok();
@@ -233,9 +234,9 @@ fn what_has_happened_is_told_and_that_is_the_end() {
     gob.ctl(["events", "--json", "--format", "text"]).fails(2);
 }
 
-/// More than the supervisor keeps: what it still has is told, and that there was more.
+/// More events than the supervisor keeps: the kept ones are shown, and a line about the others.
 #[test]
-fn as_far_back_as_there_is() {
+fn older_events_than_kept_are_announced() {
     let gob = Gob::new();
     let mut cli = gob.connect_as("cli");
     cli.ok("start", serde_json::json!({"graph": "demo"}));

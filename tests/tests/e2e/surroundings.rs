@@ -1,4 +1,4 @@
-//! What a supervisor finds around it that is not as usual: another user's home, a long path, a large environment.
+//! Unusual surroundings of a supervisor: another user's home, a long path, a large environment.
 
 use gob_tests::process::Handle;
 use gob_tests::script::{Http, Step};
@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-/// The variables of a world without those that name directories; its home is another one.
+/// Returns the variables of a world without those that name directories; its home is another one.
 fn keeping(gob: &Gob, home: &Path) -> Vec<(String, String)> {
     let mut env = gob.env();
     env.retain(|(name, _)| !["GOB_STATE_DIR", "GOB_DATA_DIR", "HOME"].contains(&name.as_str()));
@@ -38,7 +38,7 @@ fn root_makes_nothing_in_the_home_of_another_user() {
     assert!(keeper.code != 0 && keeper.stderr.contains("belongs to uid 65534"), "{keeper}");
     assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "nothing was made");
     assert!(!gob.runtime_dir().exists(), "nor here");
-    // A directory that is named is meant.
+    // A directory that a variable names is intended.
     let mut named = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
     named.args(["ping"]).env("GOB_STATE_DIR", gob.state_dir().to_str().unwrap());
     named.env("GOB_DATA_DIR", gob.data_dir().to_str().unwrap());
@@ -79,7 +79,7 @@ fn a_socket_that_does_not_fit_is_cut_or_refused_with_its_cause() {
 }
 
 #[test]
-fn an_environment_that_is_too_large_is_sent_without_what_is_largest() {
+fn an_environment_that_is_too_large_is_sent_without_its_largest_variables() {
     let gob = Gob::new();
     let large = |args: &[&str]| {
         let mut ctl = gob.ctl(args.iter().copied());
@@ -97,7 +97,7 @@ fn an_environment_that_is_too_large_is_sent_without_what_is_largest() {
 }
 
 #[test]
-fn what_the_first_client_had_and_stays_is_told() {
+fn attributes_of_the_first_client_that_stay_are_reported() {
     let gob = Gob::new();
     let limited = format!("ulimit -t 4000; exec {} ping", gob.bin("gobctl").display());
     let mut shell = Ctl::new(Path::new("/bin/sh"), gob.env());
@@ -132,7 +132,7 @@ fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
         let outer_pid = i32::try_from(outer.id()).unwrap();
         let children = format!("/proc/{outer_pid}/task/{outer_pid}/children");
         let first = || fs::read_to_string(&children).ok()?.trim().parse::<i32>().ok();
-        // It waits for signals once it has a second thread.
+        // The worker waits for signals once it has a second thread.
         let waits = || {
             let pid = first()?;
             (fs::read_dir(format!("/proc/{pid}/task")).ok()?.count() > 1).then_some(pid)
@@ -145,7 +145,7 @@ fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
 }
 
 #[test]
-fn where_proc_shows_no_sockets_discovery_says_so_and_a_given_port_is_taken_at_its_word() {
+fn without_sockets_in_proc_discovery_fails_and_a_given_port_is_believed() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: only root can mount /proc");
         return;
@@ -185,7 +185,7 @@ fn where_proc_shows_no_sockets_discovery_says_so_and_a_given_port_is_taken_at_it
 }
 
 #[test]
-fn a_script_that_cannot_be_executed_says_its_interpreter() {
+fn a_script_that_cannot_be_executed_names_its_interpreter_to_the_user() {
     let gob = Gob::new();
     let script = |name: &str, text: &str| {
         let path = gob.dir().join(name);

@@ -1,7 +1,8 @@
-//! System calls of the supervisor fail, each in every way: it never panics, answers again at once, and nothing is stuck.
+//! System calls of the supervisor fail, each in every way: it never panics, answers again at once, and
+//! nothing is stuck.
 //!
-//! `strace` makes them fail, every other one, while workers are started, restarted and stopped. It follows new threads and, for
-//! a moment, workers too, whose own failures are nobody's concern here.
+//! `strace` makes every other call fail, while workers are started, restarted and stopped. It follows new
+//! threads and, for a moment, workers too, whose own failures are of no concern here.
 
 use gob_tests::process::Handle;
 use gob_tests::script::{Step, every_escape};
@@ -15,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long answers are waited for that a failed call may have swallowed.
+/// Time to wait for answers that a failed call may have swallowed.
 const WHILE_FAILING: Duration = Duration::from_millis(400);
 
-/// How long one of the calls is waited for that comes only when something else is due.
+/// Time to wait for a call that happens only when something else is due.
 const WHILE_LATE: Duration = Duration::from_secs(2);
 
 const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM"];
@@ -27,12 +28,13 @@ const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM
 pub(crate) struct Failing(Child);
 
 impl Failing {
-    /// Attaches to a process and waits until it has. Where files are given, only calls on these fail. What it sees of such calls, it
-    /// writes to `trace`.
+    /// Attaches to a process and waits until it has. Where files are given, only calls on these fail. strace
+    /// writes the calls that it sees to `trace`.
     pub(crate) fn attach(pid: i32, calls: &str, how: &str, files: &[PathBuf], trace: &Path) -> Self {
         let inject = format!("inject={calls}:{how}");
         let mut command = Command::new("timeout");
-        // Whatever happens to this test, or to strace with a process that ends in a bad moment, nobody stays traced.
+        // Ended in any case, so that no process stays traced when this test fails or a traced process ends in
+        // a bad moment.
         command.args(["-k", "1", "-s", "INT", "30", "strace", "-f", "-e", &format!("trace={calls}")]);
         command.args(["-e", &inject, "-p", &pid.to_string(), "-o"]).arg(trace);
         files.iter().for_each(|file| {
@@ -46,7 +48,7 @@ impl Failing {
             line.contains("attached").then_some(line)
         });
         assert!(attached.is_some(), "strace did not attach to {pid}");
-        // It tells of every thread that comes; somebody has to take that.
+        // strace reports every new thread, and its output must be read.
         std::thread::spawn(move || lines.for_each(drop));
         Self(child)
     }
@@ -65,12 +67,12 @@ pub(crate) fn strace_works() -> bool {
     traced.is_ok_and(|output| output.status.success())
 }
 
-/// Everything that a supervisor does, as far as it can be done now.
+/// Requests everything that a supervisor does, as far as it can be done now.
 fn ask_for_everything(gob: &Gob) {
     let Ok(stream) = std::os::unix::net::UnixStream::connect(gob.socket()) else { return };
     let mut conn = Conn::over(stream);
     let requests = [
-        // Who names no owner may stop nothing.
+        // A client that names no owner may stop nothing.
         json!({"id": 0, "type": "hello", "payload": {"protocol": 1, "owner": "cli"}}),
         json!({"id": 1, "type": "subscribe", "payload": {}}),
         json!({"id": 2, "type": "start", "payload": {"graph": "a", "timeout_ms": 300}}),
@@ -96,7 +98,7 @@ fn ask_for_everything(gob: &Gob) {
     }
 }
 
-/// Lets one sort of call fail in every way, and looks after each.
+/// Lets one sort of call fail in every way, and checks the supervisor after each.
 fn fail(calls: &str) {
     fail_on(calls, &[]);
 }
@@ -121,7 +123,7 @@ fn fail_on(calls: &str, files: &[&str]) {
         }
         let failing = Failing::attach(pid, calls, &format!("error={error}:when=1+2"), &files, &trace);
         ask_for_everything(&gob);
-        // Some of what follows from the requests is done a second later.
+        // Some effects of the requests come a second later.
         if !wait::until(WHILE_LATE, || injected(&trace, pid, &files) > 0) {
             eprintln!("{calls} {error}: the supervisor made no such call");
         }
@@ -131,7 +133,7 @@ fn fail_on(calls: &str, files: &[&str]) {
         assert_eq!(now["instance"], status["instance"], "{calls} {error}: the supervisor is another one");
         let log = fs::read_to_string(gob.state_dir().join("gobd.log")).unwrap();
         assert!(!log.contains("panicked"), "{calls} {error}: {log}");
-        // Nothing is stuck: every worker can be stopped, and then nothing of it is left, and started.
+        // Nothing is stuck: every worker can be stopped, with nothing left of it, and started.
         let mut conn = gob.connect();
         for name in ["a", "b", "tree"] {
             let deadline = Instant::now() + DEADLINE;
@@ -142,7 +144,7 @@ fn fail_on(calls: &str, files: &[&str]) {
                 if answer["success"] == true || code == "server-not-found" {
                     break;
                 }
-                // An owner that is `unknown` is taken over, and what could not be looked at is looked at again.
+                // An owner that is `unknown` is taken over, and a failed examination is repeated.
                 assert!(Instant::now() < deadline, "{calls} {error}: {answer}");
                 assert!(code == "server-stop-timeout", "{calls} {error}: {answer}");
             }
@@ -157,8 +159,8 @@ fn fail_on(calls: &str, files: &[&str]) {
     assert!(failed > 0, "nothing failed: {calls} on {files:?}");
 }
 
-/// How many calls of the supervisor were made to fail. Nobody else makes one on its own files; others are told by the thread, as
-/// the calls of a worker are traced too.
+/// Returns how many calls of the supervisor were made to fail. On its own files all calls are the
+/// supervisor's; others are told by the thread, as the calls of a worker are traced too.
 fn injected(trace: &Path, pid: i32, files: &[PathBuf]) -> usize {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let threads: Vec<String> = threads.filter_map(|task| task.file_name().into_string().ok()).collect();
@@ -238,7 +240,7 @@ fn a_supervisor_that_panics_is_followed_by_another_one() {
     let failing = Failing::attach(pid, "epoll_wait,epoll_pwait", "error=ENOMEM:when=1", &[], &trace);
     assert!(worker.wait_gone(DEADLINE), "what it owned went with it");
     drop(failing);
-    // Nobody asks for it.
+    // No request is sent meanwhile.
     gob.wait_other_instance(status["instance"].as_str().unwrap());
     assert_eq!(gob.status()["keeper_pid"], status["keeper_pid"]);
 }

@@ -1,5 +1,5 @@
-//! What a person sees on a terminal of 80 columns and of fewer: every line fits it, measured in cells, and is coloured
-//! only where that is wanted.
+//! gobctl on a terminal of 80 columns and of fewer: every line fits it, measured in cells, and is coloured
+//! only where colours are wanted.
 
 use gob_tests::Gob;
 use gob_tests::script::{Step, Write};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use unicode_width::UnicodeWidthStr;
 
-/// Without escape sequences.
+/// Returns the text without escape sequences.
 fn plain(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -43,7 +43,7 @@ fn a_list_fits_and_names_in_any_script_keep_its_columns_straight() {
     for columns in [40, 60, 80, 100] {
         let text = list(columns);
         assert!(text.contains("demo") && text.contains("ready"), "{text}");
-        // Whatever the script of the name: what stands behind it stands in one column.
+        // For names in any script, the next column is aligned.
         let at = |line: &str| line.find("ready").map(|at| line[..at].width());
         let columns: BTreeSet<_> = text.lines().skip(1).map(at).collect();
         assert_eq!(columns.len(), 1, "{text}");
@@ -69,7 +69,7 @@ fn the_progress_of_a_start_stays_on_its_line() {
         assert_eq!(code, 0, "{text}");
         let (progress, told) = text.rsplit_once("\x1b[K").unwrap();
         assert!(!progress.contains('\n'), "one line, rewritten in place: {progress:?}");
-        // A line of all columns would have the terminal begin the next one.
+        // A line of all columns would make the terminal begin the next one.
         fits(progress, columns - 1);
         assert!(progress.contains("… "), "{progress:?}");
         assert!(columns < 60 || progress.contains("日本"), "its last line: {progress:?}");
@@ -78,7 +78,7 @@ fn the_progress_of_a_start_stays_on_its_line() {
 }
 
 #[test]
-fn events_fit_and_say_how_long_a_start_took() {
+fn events_fit_and_show_the_time_of_a_start() {
     let gob = Gob::new();
     gob.ctl(["ping"]).ok();
     let terminals: Vec<(u16, Terminal)> =
@@ -98,7 +98,7 @@ fn events_fit_and_say_how_long_a_start_took() {
     }
 }
 
-/// Every verb, as the root help lists them.
+/// Returns every verb, as the root help lists them.
 fn verbs(gob: &Gob) -> Vec<String> {
     let help = gob.ctl(["--help"]).ok();
     let help = help.split("\nEverywhere:").next().unwrap();

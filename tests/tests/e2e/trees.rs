@@ -1,4 +1,4 @@
-//! Whole trees of processes: each member counts until all of it has ended, whatever it looks like meanwhile (F1, D8).
+//! Whole trees of processes: each member counts until all of it has ended, in any disguise (F1, D8).
 
 use crate::orphans::{away, kill_both, recover};
 use gob_tests::Gob;
@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-/// Starts a worker with this child; answers the child's pid.
+/// Starts a worker with this child; returns the child's pid.
 fn with_child(gob: &Gob, graph: &str, child: Child) -> i32 {
     gob.script(graph, &[Step::Child(child.clone()), Step::Listen, Step::Handshake]);
     gob.connect_as("cli").ok("start", json!({"graph": graph}));
@@ -20,7 +20,7 @@ fn with_child(gob: &Gob, graph: &str, child: Child) -> i32 {
     pid
 }
 
-/// Signals that a process got according to a receipt.
+/// Returns the signals that a process got according to a receipt.
 fn signals(data: &Value, pid: i32) -> Vec<&str> {
     let all = data["receipt"]["signalled"].as_array().unwrap().iter();
     let of_it =
@@ -28,7 +28,7 @@ fn signals(data: &Value, pid: i32) -> Vec<&str> {
     of_it.map(|signal| signal.as_str().unwrap()).collect()
 }
 
-/// A process whose main thread has ended while another one goes on: in state Z, and alive.
+/// Returns a process whose main thread has ended while another one goes on: in state Z, and alive.
 fn headless() -> Child {
     Child { end_main_thread: true, ..away() }
 }
@@ -52,12 +52,13 @@ fn a_process_without_its_main_thread_is_found_after_a_double_kill() {
     assert_eq!(recover(&gob, &[tagged, marked]), 2);
 }
 
-/// A server that takes a second to save what it has, behind a shell that ends at once on its signal: `npm run`, in short.
-/// A child of the shell loses a signal that comes before it is `sleep`, so the pid is told after that.
+/// A server that takes a second to save its data, behind a shell that ends at once on its signal: `npm run`,
+/// in short. A child of the shell loses a signal that comes before it is `sleep`, so the pid is written after
+/// that.
 const SERVER: &str = "trap 'sleep 1; echo all >saved; exit' TERM; while :; do sleep 1000 & \
 until read -r name </proc/$!/comm && [ $name = sleep ]; do :; done; echo $$ >pid; wait; done";
 
-/// Has the graph `g` be served by a kind `wrapped`: a shell that starts this script, and waits for it.
+/// Configures a kind `wrapped` for the graph `g`: a shell that starts this script, and waits for it.
 fn wrapped(gob: &Gob, script: &str) {
     fs::create_dir_all(gob.graph_dir("g")).unwrap();
     fs::write(gob.graph_dir("g").join("server"), script).unwrap();
@@ -69,7 +70,7 @@ fn wrapped(gob: &Gob, script: &str) {
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// The pid that a script has written into the graph's directory.
+/// Returns the pid that a script has written into the graph's directory.
 fn pid_in(gob: &Gob, graph: &str) -> i32 {
     let file = gob.graph_dir(graph).join("pid");
     let read = || fs::read_to_string(&file).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
@@ -84,7 +85,7 @@ fn a_server_behind_a_shell_has_the_grace() {
     let mut conn = gob.connect_as("cli");
     let shell = conn.ok("start", json!({"graph": "g", "kind": "wrapped"}))["worker"]["pid"].clone();
     let server = pid_in(&gob, "g");
-    // Its number may be another process's as soon as it has ended.
+    // Its pid may be another process's as soon as it has ended.
     let handle = Handle::open(server).unwrap();
     let begun = Instant::now();
     let stop = conn.post("stop", json!({"name": "g"}));
@@ -104,7 +105,7 @@ fn a_server_behind_a_shell_has_the_grace() {
 }
 
 #[test]
-fn what_outlasts_the_grace_is_killed_and_force_ends_the_grace() {
+fn a_server_that_outlasts_the_grace_is_killed_and_force_ends_the_grace() {
     let gob = Gob::new();
     wrapped(&gob, "trap '' TERM; echo $$ >pid; while :; do sleep 1000; done");
     let (mut conn, mut other) = (gob.connect_as("cli"), gob.connect_as("cli"));
@@ -124,7 +125,7 @@ fn what_outlasts_the_grace_is_killed_and_force_ends_the_grace() {
 }
 
 #[test]
-fn what_left_the_session_is_asked_when_its_leader_is_gone() {
+fn a_process_outside_the_session_gets_a_signal_when_its_leader_is_gone() {
     let gob = Gob::new();
     let pid = with_child(&gob, "g", Child { setsid: true, ..Default::default() });
     let begun = Instant::now();
@@ -133,13 +134,13 @@ fn what_left_the_session_is_asked_when_its_leader_is_gone() {
     assert!(begun.elapsed() < DEADLINE);
 }
 
-/// A descendant that has put its limits back, and kept nothing else that tells whose it is.
+/// Returns a descendant that has reset its limits, and kept nothing else that identifies its run.
 fn nameless() -> Child {
     Child { reset_limits: true, env_clear: true, ..away() }
 }
 
 #[test]
-fn what_put_its_mark_back_is_ended_with_its_run() {
+fn a_process_that_reset_its_mark_is_ended_with_its_run() {
     let gob = Gob::new();
     let marked = with_child(&gob, "marked", Child { reset_limits: true, ..away() });
     let locked = with_child(&gob, "locked", Child { close_fds: false, ..nameless() });
@@ -161,7 +162,7 @@ fn a_receipt_has_the_signal_that_came_with_the_group() {
 }
 
 #[test]
-fn what_nothing_tells_the_run_of_is_listed_and_ends_with_the_last_that_may_have_made_it() {
+fn a_process_of_an_unknown_run_is_listed_and_ends_with_the_last_possible_one() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "older"}));
     let pid = with_child(&gob, "g", nameless());

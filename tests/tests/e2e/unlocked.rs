@@ -30,7 +30,7 @@ fn a_worker_without_its_lock_file_is_reported_and_nothing_is_started_beside_it()
 }
 
 #[test]
-fn workers_without_a_lock_file_are_ended_where_the_kind_says_so_and_who_looks_like_one_lives() {
+fn workers_without_a_lock_file_are_ended_where_the_kind_says_so_and_lookalikes_live() {
     let Some(logseq) = logseq() else { return };
     let root = logseq.root();
     let root = root.to_str().unwrap();
@@ -73,7 +73,7 @@ fn workers_without_a_lock_file_are_ended_where_the_kind_says_so_and_who_looks_li
 }
 
 #[test]
-fn a_worker_without_its_lock_file_is_looked_for_again_after_a_start_that_never_was_ready() {
+fn a_worker_without_its_lock_file_is_searched_for_again_after_a_failed_start() {
     let slow = |kind: &str| format!("{kind}\nenv = {{ DB_WORKER_SWITCHES = \"--slow 60000\" }}\n");
     let report = |kind: &str| kind.replace("\"end\"", "\"report\"").replace("\"30s\"", "\"1s\"");
     let Some(logseq) = Logseq::new(|kind| slow(&report(kind))) else { return };

@@ -1,4 +1,4 @@
-//! `gobctl who`: who holds a graph, with a supervisor and without (FEATURES A9).
+//! `gobctl who`: the holder of a graph, with a supervisor and without (FEATURES A9).
 
 use crate::external::logseq;
 use gob_tests::wait::{self, DEADLINE};
@@ -49,7 +49,7 @@ fn who_names_the_holder_with_a_supervisor_and_without() {
 }
 
 #[test]
-fn who_looks_in_the_places_of_every_kind_while_nobody_said_which_it_is() {
+fn who_searches_the_places_of_every_kind_when_none_is_named() {
     let Some(logseq) = logseq() else { return };
     let gob = &logseq.gob;
     let config = gob.dir().join("config.toml");

@@ -1,11 +1,12 @@
-//! `gobctl who` of graphs that gob's own workers hold: this supervisor's, also under other names, and another one's.
+//! `gobctl who` for graphs that gob's own workers hold: this supervisor's, also under other names, and
+//! another one's.
 
 use gob_tests::Gob;
 use serde_json::json;
 use std::fs;
 
 #[test]
-fn a_worker_of_another_supervisor_is_told_and_where_that_is() {
+fn a_worker_of_another_supervisor_is_named_with_its_directory() {
     let (one, other) = (Gob::new(), Gob::new());
     let root = one.dir().join("shared root");
     fs::create_dir(&root).unwrap();
@@ -13,7 +14,7 @@ fn a_worker_of_another_supervisor_is_told_and_where_that_is() {
         one.connect_as("cli").ok("start", json!({"graph": "g", "root_dir": root}))["worker"]["pid"].clone();
     fs::write(other.dir().join("config.toml"), format!("[graph.g]\nroot_dir = {root:?}\n")).unwrap();
     let (state, gobd) = (one.state_dir(), one.gobd_pid());
-    // Also where nobody answers: locks and processes tell it.
+    // Also without a supervisor: locks and processes tell it.
     for started in [false, true] {
         if started {
             other.ctl(["ping"]).ok();

@@ -1,4 +1,4 @@
-//! What the supervisor and its keeper cost while nothing happens: memory, wake-ups, system calls.
+//! The costs of an idle supervisor and its keeper: memory, wake-ups, system calls.
 
 use crate::Samples;
 use crate::table::Table;
@@ -19,7 +19,7 @@ fn pids(gob: &Gob) -> (i32, i32) {
     (pid("pid"), pid("keeper_pid"))
 }
 
-/// Proportional set sizes, now.
+/// Measures the present proportional set sizes.
 pub fn memory(table: &mut Table, gob: &Gob, when: &str) {
     let (gobd, keeper) = pids(gob);
     let pss = |pid| process::smaps_bytes(pid, "Pss").map(|bytes| bytes as f64 / MB);
@@ -32,8 +32,8 @@ pub fn memory(table: &mut Table, gob: &Gob, when: &str) {
     }
 }
 
-/// Waits until no thread of a process has woken up for two seconds: the supervisor writes its state down a second after
-/// the last change. One that never rests is measured as it is.
+/// Waits until no thread of a process has woken up for two seconds: the supervisor writes its state a second
+/// after the last change. A process that never rests is measured as it is.
 pub fn come_to_rest(pid: i32) {
     const TRIES: usize = 15;
     let alive = Handle::open(pid).expect("a process");
@@ -47,7 +47,7 @@ pub fn come_to_rest(pid: i32) {
     }
 }
 
-/// The same with many workers, and how often it wakes up.
+/// Measures the same with many workers, and the number of wake-ups.
 pub fn with_workers(table: &mut Table, samples: &Samples, gob: &Gob) {
     let mut conn = gob.connect_as("cli");
     let graphs: Vec<String> = (0..samples.workers).map(|n| format!("idle {n}")).collect();
@@ -76,7 +76,7 @@ pub fn with_workers(table: &mut Table, samples: &Samples, gob: &Gob) {
     }
 }
 
-/// Counts the system calls of all threads of a process meanwhile.
+/// Counts the system calls of all threads of a process during `meanwhile`.
 fn traced(pid: i32, meanwhile: impl FnOnce()) -> Result<f64, String> {
     let mut command = Command::new("strace");
     command
@@ -96,7 +96,7 @@ fn traced(pid: i32, meanwhile: impl FnOnce()) -> Result<f64, String> {
     handle.signal(Signal::SIGINT);
     assert!(handle.wait_gone(DEADLINE));
     strace.wait().map_err(|e| e.to_string())?;
-    // Each call is one line; those that were under way when strace came and went are shown cut off.
+    // Each call is one line; calls in progress when strace came and went are shown cut off.
     let is_call = |line: &String| {
         let call = line
             .strip_prefix("[pid")

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-/// What is asked.
+/// The request.
 pub const REQUEST: &[u8] = b"{\"id\":1234,\"type\":\"ping\"}\n";
 
 /// The echo, ended by its handle.
@@ -22,10 +22,10 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Starts it in this world's directory.
+    /// Starts the echo in this world's directory.
     pub fn start(gob: &Gob) -> Self {
         let socket = gob.dir().join("echo.sock");
-        // Not by its path: the build of everything may have put another file there.
+        // Not started by its path: the build may have put another file there.
         let mut echo = Command::new("/proc/self/exe");
         let process = echo.arg("echo").arg(&socket).stdin(Stdio::null()).spawn().expect("the echo");
         assert!(wait::until(DEADLINE, || UnixStream::connect(&socket).is_ok()));
@@ -40,7 +40,7 @@ impl Drop for Echo {
     }
 }
 
-/// The three ways, each against the echo.
+/// Measures the three ways, each against the echo.
 pub fn connections(table: &mut Table, samples: &Samples, gob: &Gob) {
     let echo = Echo::start(gob);
     let ways = [("on one connection", 1, 1), ("on 64 connections", 64, 1), ("64 in flight on one", 1, 64)];
@@ -58,7 +58,7 @@ struct Client {
     unanswered: usize,
 }
 
-/// Keeps so many requests under way on each of so many connections until all have been answered.
+/// Keeps this many requests in flight on each of this many connections until all have been answered.
 fn per_second(socket: &Path, connections: usize, in_flight: usize, requests: usize) -> f64 {
     let mut clients: Vec<Client> = (0..connections)
         .map(|_| Client { stream: UnixStream::connect(socket).expect("a connection"), unanswered: 0 })

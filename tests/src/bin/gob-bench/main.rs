@@ -1,8 +1,8 @@
 //! Every figure beside its floor and its target, measured in the same run with samples that alternate.
 //!
-//! `cargo run --release -p gob-tests --bin gob-bench` builds what it measures and prints one table;
-//! `docs/BENCHMARKS.md` says what the rows mean. `--quick` takes few samples, to see that it runs;
-//! `--scale` measures how it grows instead.
+//! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
+//! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
+//! measures growth instead.
 
 mod echo;
 mod idle;
@@ -15,15 +15,15 @@ use gob_tests::{Gob, Worker};
 use std::process::ExitCode;
 use table::Table;
 
-/// How many samples of each sort.
+/// The number of samples of each sort.
 pub struct Samples {
     /// Whole processes.
     processes: usize,
     /// Requests per sample on a connection.
     requests: usize,
-    /// Workers that stand around while the supervisor is idle.
+    /// Idle workers.
     workers: usize,
-    /// How long it is watched being idle, in seconds.
+    /// Time of the measurement of an idle supervisor, in seconds.
     idle_s: u64,
 }
 

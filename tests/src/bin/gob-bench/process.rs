@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-/// A program in the variables of this world, which is not heard.
+/// Returns a command in the variables of this world, with its output discarded.
 pub fn command(gob: &Gob, program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(gob.env()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -67,7 +67,7 @@ impl Drop for Floor {
     }
 }
 
-/// A client starts the supervisor and has its answer.
+/// Measures a client that starts the supervisor and has its answer.
 pub fn cold_start(table: &mut Table, samples: &Samples) {
     let samples = samples.processes.div_ceil(5);
     let gob_cold = || {
@@ -91,7 +91,7 @@ pub fn cold_start(table: &mut Table, samples: &Samples) {
     table.against("cold start: first ping answered", "ms", measured, "floor", Target::RatioAtMost(3.0));
 }
 
-/// One request of a client that is a process.
+/// Measures one request of a client that is a process.
 pub fn ping(table: &mut Table, samples: &Samples, gob: &Gob) {
     gob.ctl(["ping"]).ok();
     let floor = Floor::start(gob, &[]);
@@ -101,7 +101,7 @@ pub fn ping(table: &mut Table, samples: &Samples, gob: &Gob) {
     table.against("warm gobctl ping", "ms", measured, "floor", Target::RatioAtMost(1.8));
 }
 
-/// What a worker finds in its environment when gob starts it: the same worker, and not one that watches its socket.
+/// Sets the environment of a worker under gob: the same worker, without its own watch of the socket.
 fn under_gob<'a>(command: &'a mut Command, gob: &Gob) -> &'a mut Command {
     command.env("GOB_SOCKET", gob.socket())
 }
@@ -121,7 +121,7 @@ fn worker_args(gob: &Gob, graph: &str) -> Vec<String> {
     .to_vec()
 }
 
-/// The worker alone: milliseconds from its spawn until its handshake line has been read.
+/// Measures the worker alone: milliseconds from its spawn until its handshake line has been read.
 fn bare_spawn(gob: &Gob) -> f64 {
     let args = worker_args(gob, "bare");
     let begun = Instant::now();
@@ -137,7 +137,7 @@ fn bare_spawn(gob: &Gob) -> f64 {
     elapsed
 }
 
-/// From a start to the ready worker and back.
+/// Measures from a start to the ready worker and back.
 pub fn start_and_stop(table: &mut Table, samples: &Samples, gob: &Gob) {
     let samples = samples.processes.div_ceil(2);
     let mut conn = gob.connect_as("cli");
@@ -155,7 +155,7 @@ pub fn start_and_stop(table: &mut Table, samples: &Samples, gob: &Gob) {
 
     let floor = Floor::start(gob, &worker_args(gob, "floor"));
     let gobctl = gob.bin("gobctl");
-    // One whose worker does not come up is no floor.
+    // A floor whose worker does not come up is no floor.
     timed(&mut floor.call(gob, "start"));
     let up = std::os::unix::net::UnixStream::connect(gob.runtime_dir().join("graphs/floor.sock"));
     up.expect("the floor's worker");

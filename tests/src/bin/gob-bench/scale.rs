@@ -1,4 +1,4 @@
-//! How it grows: many subscribers, many workers, many busy connections.
+//! Growth: many subscribers, many workers, many busy connections.
 
 use crate::idle;
 use crate::load::{Echo, REQUEST};
@@ -18,19 +18,20 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// How many there are of each, and how many samples.
+/// The numbers of each, and of samples.
 pub struct Sizes {
-    /// Workers that run, and subscribers that listen.
+    /// Running workers, and subscribers.
     pub many: usize,
     /// Samples of each sort.
     pub samples: usize,
 }
 
-/// Every figure of growth.
+/// Measures every figure of growth.
 pub fn run(table: &mut Table, sizes: &Sizes) {
     let full = Gob::new();
     let graphs = workers(table, sizes, &full);
-    // Not earlier: two supervisors share the pages of their program, and each one's PSS would count half of them.
+    // Not earlier: two supervisors share the pages of their program, and each one's PSS would count half of
+    // them.
     let empty = Gob::new();
     growth(table, sizes, &full, &empty);
     list(table, sizes, &full);
@@ -43,10 +44,10 @@ pub fn run(table: &mut Table, sizes: &Sizes) {
     busy(table, sizes, &empty);
 }
 
-/// Starts all workers and says what each of them costs in memory.
+/// Starts all workers and measures the memory of each.
 fn workers(table: &mut Table, sizes: &Sizes, gob: &Gob) -> Vec<String> {
     let mut conn = gob.connect_as("cli");
-    // The first one pays for what all later ones use.
+    // The first worker pays for state that all later ones share.
     conn.ok("start", json!({"graph": "g"}));
     conn.ok("stop", json!({"name": "g"}));
     let gobd = gob.gobd_pid();
@@ -71,14 +72,14 @@ fn workers(table: &mut Table, sizes: &Sizes, gob: &Gob) -> Vec<String> {
     graphs
 }
 
-/// Milliseconds that a request takes.
+/// Returns the milliseconds of a request.
 fn asked(conn: &RefCell<Conn>, type_name: &str, payload: Value) -> f64 {
     let begun = Instant::now();
     conn.borrow_mut().ok(type_name, payload);
     begun.elapsed().as_secs_f64() * 1e3
 }
 
-/// Microseconds of one ping on a connection, as the mean of many.
+/// Returns the microseconds of one ping on a connection, as the mean of many.
 fn pinged(stream: &UnixStream) -> f64 {
     const TIMES: u32 = 500;
     let begun = Instant::now();
@@ -92,7 +93,7 @@ fn round_trip(mut stream: &UnixStream) {
     read_line(stream);
 }
 
-/// Reads one line and nothing behind it, which has to be there.
+/// Reads one line with nothing behind it.
 fn read_line(mut stream: &UnixStream) -> Vec<u8> {
     let (mut line, mut chunk) = (Vec::new(), [0; 4096]);
     while line.last() != Some(&b'\n') {
@@ -104,7 +105,7 @@ fn read_line(mut stream: &UnixStream) -> Vec<u8> {
     line
 }
 
-/// Requests with many workers, each beside the same with none.
+/// Measures requests with many workers, each beside the same with none.
 fn growth(table: &mut Table, sizes: &Sizes, full: &Gob, empty: &Gob) {
     let many = sizes.many;
     let (with, without) = (RefCell::new(full.connect_as("cli")), RefCell::new(empty.connect_as("cli")));
@@ -169,7 +170,7 @@ impl Drop for Server {
     }
 }
 
-/// `gobctl list` beside a client that reads the same bytes from a server which has them ready.
+/// Measures `gobctl list` beside a client that reads the same bytes from a server which has them ready.
 fn list(table: &mut Table, sizes: &Sizes, gob: &Gob) {
     let mut stream = UnixStream::connect(gob.socket()).expect("a connection");
     stream.write_all(b"{\"id\":1,\"type\":\"list\"}\n").expect("a request");
@@ -196,7 +197,7 @@ pub fn canned(socket: &str, answer: &str) -> ExitCode {
     }
 }
 
-/// The client of that: prints what it is answered.
+/// The client of that server: prints the answer.
 pub fn fetch(socket: &str) -> ExitCode {
     let mut stream = UnixStream::connect(socket).expect("a connection");
     stream.write_all(b"{\"id\":1,\"type\":\"list\"}\n").expect("a request");
@@ -204,7 +205,7 @@ pub fn fetch(socket: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// One event to many subscribers, beside a loop of writes of the same bytes to as many sockets.
+/// Measures one event to many subscribers, beside a loop of writes of the same bytes to as many sockets.
 fn fan_out(table: &mut Table, sizes: &Sizes, gob: &Gob) {
     let many = sizes.many;
     let mut conn = gob.connect_as("cli");
@@ -266,7 +267,7 @@ pub fn loop_of_writes(socket: &str, count: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How long one connection waits while 63 others ask without a pause.
+/// Measures the wait of one connection while 63 others send without a pause.
 fn busy(table: &mut Table, sizes: &Sizes, gob: &Gob) {
     let echo = Echo::start(gob);
     let own = gob.socket();
@@ -282,7 +283,7 @@ fn busy(table: &mut Table, sizes: &Sizes, gob: &Gob) {
     }
 }
 
-/// Median and p99 in microseconds of requests on one connection, under the load of the others.
+/// Returns median and p99 in microseconds of requests on one connection, under the load of the others.
 fn one_of_64(socket: &Path, requests: usize) -> (f64, f64) {
     let (all_asked, ended) = (Barrier::new(2), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -300,7 +301,7 @@ fn one_of_64(socket: &Path, requests: usize) -> (f64, f64) {
     })
 }
 
-/// Keeps one request under way on each of so many connections.
+/// Keeps one request in flight on each of this many connections.
 fn keep_busy(socket: &Path, connections: usize, all_asked: &Barrier, ended: &AtomicBool) {
     let mut streams: Vec<UnixStream> =
         (0..connections).map(|_| UnixStream::connect(socket).expect("a connection")).collect();

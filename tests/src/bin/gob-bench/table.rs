@@ -1,6 +1,6 @@
 //! The table: gob, its floor, the ratio, the target.
 
-/// Which way is better.
+/// The direction of a good figure.
 #[derive(Clone, Copy)]
 pub enum Target {
     /// The ratio to the floor is at most this.
@@ -27,7 +27,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds a figure with its floor, which is named.
+    /// Adds a figure with its floor and the floor's name.
     pub fn against(
         &mut self,
         figure: &str,
@@ -48,7 +48,7 @@ impl Table {
         eprintln!("measured: {figure}");
     }
 
-    /// Says that a figure is missing, and why.
+    /// Notes a missing figure with the reason.
     pub fn skip(&mut self, figure: &str, why: &str) {
         self.skipped.push(format!("SKIPPED: {figure}: {why}"));
     }
@@ -91,13 +91,13 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The medians of two measurements, whose samples alternate so that both see the same machine.
+/// Returns the medians of two measurements, whose samples alternate so that both see the same machine.
 pub fn medians(samples: usize, gob: impl FnMut() -> f64, floor: impl FnMut() -> f64) -> (f64, f64) {
     let (ours, theirs) = alternate(samples, gob, floor);
     (median(&ours), median(&theirs))
 }
 
-/// The samples themselves.
+/// Returns the samples themselves.
 pub fn alternate<T>(
     samples: usize,
     mut gob: impl FnMut() -> T,
@@ -120,12 +120,12 @@ pub fn alternate<T>(
     (ours, theirs)
 }
 
-/// The value in the middle.
+/// Returns the value in the middle.
 pub fn median(values: &[f64]) -> f64 {
     sorted(values)[values.len() / 2]
 }
 
-/// The value that one in a hundred exceeds.
+/// Returns the value that one in a hundred exceeds.
 pub fn p99(values: &[f64]) -> f64 {
     sorted(values)[values.len() * 99 / 100]
 }

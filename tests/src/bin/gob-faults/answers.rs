@@ -1,4 +1,5 @@
-//! What one answer may say, whatever else happens: which refusals a request can have, and what a success must show.
+//! Rules for one answer alone, in any state: the refusals that a request can have, and the content of a
+//! success.
 
 use crate::fleet;
 use crate::judge::may_manage;
@@ -7,7 +8,7 @@ use gob_tests::process;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Why an answer can't be true; `None` where it can.
+/// Returns why an answer can't be true; `None` where it can.
 pub fn judge(owner: &str, asked: &Asked, answer: &Value, holders: &BTreeSet<i32>) -> Option<String> {
     let data = &answer["data"];
     if answer["success"] != true {
@@ -57,8 +58,8 @@ fn refusal(owner: &str, asked: &Asked, error: &Value, holders: &BTreeSet<i32>) -
     }
 }
 
-/// `owned` says whether the one who reads it may stop the worker. An owner that lost a worker may take it back, which a
-/// view does not tell.
+/// `owned` is true if the reader of the view may stop the worker. An owner that lost a worker may take it
+/// back, which a view does not show.
 fn owned(requester: &str, view: &Value) -> Option<String> {
     let owner = view["owner"].as_str().unwrap_or("");
     let owned = view["owned"] == true;

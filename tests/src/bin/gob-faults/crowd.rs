@@ -1,5 +1,5 @@
-//! The proof for a crowd: first so many clients that the kernel's queue is full while nobody accepts, and then so many connections that
-//! each is served, or told `busy`.
+//! The proof for a crowd: first so many clients that the kernel's queue is full while the supervisor is
+//! stopped, and then so many connections that each is served, or answered `busy`.
 
 use crate::options::Options;
 use gob_tests::process::{self, Handle};
@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 /// Descriptors of this process that are not connections.
 const OWN_FILES: u64 = 200;
-/// A client that waits for its place must not have given up by then.
+/// Time after which a client that waits for its place must not have given up.
 const WAITS: Duration = Duration::from_millis(300);
 
-/// Connects so often as is asked for; true when everybody was served or turned away.
+/// Connects as often as the options say; true when every connection was served or turned away.
 pub fn run(options: &Options) -> bool {
     let own = std::process::id() as i32;
     process::limit_files(own, u64::MAX).expect("this process");
@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> bool {
         crowd.push(Conn::open(&gob.socket()));
     }
     let begin = Instant::now();
-    // One that was turned away may be closed already, with its answer waiting.
+    // A connection that was turned away may be closed already, with its answer waiting.
     crowd.iter_mut().for_each(|conn| drop(conn.try_send(b"{\"id\":\"crowd\",\"type\":\"ping\"}\n")));
     let (mut served, mut busy, mut other) = (0_u64, 0_u64, 0_u64);
     for conn in &mut crowd {
@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> bool {
     }
     let took = begin.elapsed();
     let now = process::smaps_bytes(gobd.pid, "Pss").unwrap_or(0);
-    // Whoever was there before goes on, and there are descriptors for another worker.
+    // Older connections go on, and there are descriptors for another worker.
     let (asked, started) = (Instant::now(), old.ask("start", json!({"graph": "h"})));
     let start = asked.elapsed();
     drop(crowd);
@@ -68,7 +68,8 @@ pub fn run(options: &Options) -> bool {
     held && other == 0
 }
 
-/// Connects while the supervisor is stopped until the kernel has no place for more, and has a client wait for one.
+/// Connects while the supervisor is stopped until the kernel has no place for more, and lets a client wait
+/// for one.
 fn fill_queue(gob: &Gob, gobd: &Handle, most: u64) -> Vec<Conn> {
     gobd.signal(Signal::SIGSTOP);
     assert!(wait::until(DEADLINE, || process::is_stopped(gobd.pid)), "gobd does not stop");

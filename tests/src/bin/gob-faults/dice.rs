@@ -3,7 +3,7 @@
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice of their own for one purpose of a seed: what one of them throws changes nothing for the others.
+    /// Creates dice of their own for one purpose of a seed: their throws do not affect the others.
     pub fn new(seed: u64, purpose: u64) -> Self {
         let mut dice = Self(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         dice.next();
@@ -18,7 +18,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number below this one, which is more than 0.
+    /// Returns a number below `bound`, which is more than 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }

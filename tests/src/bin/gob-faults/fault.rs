@@ -1,4 +1,4 @@
-//! Everything bad that can happen.
+//! All faults.
 
 macro_rules! faults {
     ($($variant:ident = $name:literal, $weight:literal;)*) => {
@@ -14,7 +14,7 @@ macro_rules! faults {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// How often it comes, against the others.
+            /// Returns the weight of the fault against the others.
             pub fn weight(self) -> u64 {
                 match self { $(Self::$variant => $weight,)* }
             }

@@ -1,4 +1,4 @@
-//! The workers: their names, what each sort of them does, and doubles of them that are none of gob's.
+//! The workers: their names, the behaviour of each sort, and doubles of them that are not gob's.
 
 use crate::dice::Dice;
 use crate::holders::Holders;
@@ -10,10 +10,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command, Stdio};
 
-/// Set in the environment of a double.
+/// Variable in the environment of a double.
 pub const DOUBLE: &str = "GOB_FAULTS_DOUBLE";
 
-/// What goes fast enough for many rounds. The logs are small, so that floods rotate them all the time.
+/// A configuration that is fast enough for many rounds. The logs are small, so that floods rotate them all
+/// the time.
 const CONFIG: &str = r#"
 [kind.graph]
 readiness = { timeout = "10s" }
@@ -30,7 +31,7 @@ keep = 2
 budget = "16MiB"
 "#;
 
-/// What no worker may ever be called: the name in requests that are cut off.
+/// A name that no worker may ever have: the one in requests that are cut off.
 pub const NEVER: &str = "never";
 
 /// The graph that gob's own worker serves, and its kind.
@@ -39,36 +40,36 @@ pub const REAL: &str = "real";
 /// A FIFO on which a slow worker waits before it is ready.
 const GO: &str = "go";
 
-/// While it is there, those that are asked how they are say that they are not well.
+/// While this file exists, the probed workers answer that they are unhealthy.
 pub const SICK: &str = "sick";
 
 const SORTS: usize = 10;
-/// The sort that writes a lot.
+/// The sort that floods.
 const FLOODS: usize = 3;
-/// The sort whose graphs somebody else may hold by a lock file.
+/// The sort whose graphs another program may hold by a lock file.
 const LOCKED: usize = 8;
-/// The sort that is asked again and again how it is.
+/// The sort with a liveness probe.
 const ASKED: usize = 9;
 
-/// What a fixture ends with when it can't do what its script says, and when it panics.
+/// The exit codes of a fixture that can't follow its script, and of one that panics.
 const TROUBLE: [i64; 2] = [99, 101];
 
-/// The sort of a worker; `None` for what is none of the fleet.
+/// Returns the sort of a worker; `None` for a name outside the fleet.
 fn sort_of(name: &str) -> Option<usize> {
     Some(name.strip_prefix('w')?.parse::<usize>().ok()? % SORTS)
 }
 
-/// Whether somebody else may ever hold this worker's graph.
+/// Returns whether another program may hold this worker's graph.
 pub fn may_be_held(name: &str) -> bool {
     sort_of(name) == Some(LOCKED)
 }
 
-/// Whether its runs end without being asked.
+/// Returns whether its runs end by themselves.
 pub fn ends_by_itself(name: &str) -> bool {
     matches!(sort_of(name), Some(5..=7) | None)
 }
 
-/// Whether a run of this worker can exit with this code.
+/// Returns whether a run of this worker can exit with this code.
 pub fn exits_with(name: &str, code: i64) -> bool {
     let own = match sort_of(name) {
         Some(5) => Some(3),
@@ -87,7 +88,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Writes down what each worker does, and starts a double of every third.
+    /// Writes the script of each worker, and starts a double of every third.
     pub fn new(gob: &Gob, count: usize) -> Self {
         let names: Vec<String> = (0..count).map(|n| format!("w{n}")).collect();
         write_config(gob, &config(count, Variant::Usual));
@@ -97,7 +98,7 @@ impl Fleet {
         for (n, name) in names.iter().enumerate() {
             prepare(gob, name, n % SORTS);
         }
-        // One of a graph with a lock file would be taken for a worker that lives without it.
+        // A double of a graph with a lock file would be taken for a worker that lives without it.
         let doubles = names.iter().enumerate().step_by(3).filter(|(n, _)| n % SORTS != LOCKED);
         let doubles = doubles.map(|(_, name)| double(gob, name)).collect();
         Self { names, doubles, holders: Holders::default() }
@@ -107,17 +108,17 @@ impl Fleet {
         config(self.names.len(), variant)
     }
 
-    /// One that somebody else may hold; `None` in a fleet that is too small.
+    /// Returns a worker whose graph another program may hold; `None` in a fleet that is too small.
     pub fn locked(&self, dice: &mut Dice) -> Option<String> {
         self.of_sort(LOCKED, dice)
     }
 
-    /// One that is asked how it is.
+    /// Returns a worker with a liveness probe.
     pub fn asked(&self, dice: &mut Dice) -> Option<String> {
         self.of_sort(ASKED, dice)
     }
 
-    /// Those that write a lot.
+    /// Returns the workers that flood.
     pub fn flooding(&self) -> Vec<String> {
         self.names.iter().skip(FLOODS).step_by(SORTS).cloned().collect()
     }
@@ -135,12 +136,12 @@ impl Fleet {
     pub fn release(&self, gob: &Gob) {
         for name in self.names.iter().skip(4).step_by(SORTS) {
             let fifo = gob.graph_dir(name).join(GO);
-            // Nobody reads it: nobody waits.
+            // Without a reader no worker waits there.
             drop(fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fifo));
         }
     }
 
-    /// Doubles and holders that were ended by somebody.
+    /// Returns doubles and holders that were ended by another program.
     pub fn ended_bystanders(&mut self) -> Vec<String> {
         let holders = self.holders.ended();
         let ended = self.doubles.iter_mut().filter_map(|double| {
@@ -154,14 +155,14 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         for double in &mut self.doubles {
-            // One that is gone was told as a violation.
+            // A double that is gone was reported as a violation.
             drop(double.kill());
             drop(double.wait());
         }
     }
 }
 
-/// Which of two configurations.
+/// One of two configurations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
     Usual,
@@ -169,7 +170,7 @@ pub enum Variant {
     Other,
 }
 
-/// What is said of all workers, and of those whose sort wants more.
+/// Returns the settings of all workers, and of those whose sort needs more.
 fn config(count: usize, variant: Variant) -> String {
     let mut text = CONFIG.to_owned();
     if variant == Variant::Other {
@@ -224,12 +225,12 @@ fn prepare(gob: &Gob, name: &str, sort: usize) {
     }
 }
 
-/// A process of this user with the very arguments of a worker, which gob must leave alone.
+/// Starts a process of this user with the very arguments of a worker, which gob must leave alone.
 fn double(gob: &Gob, name: &str) -> process::Child {
     double_of(gob, name).spawn().expect("a double")
 }
 
-/// The same, not started yet.
+/// As `double`, not started yet.
 pub fn double_of(gob: &Gob, name: &str) -> Command {
     let text = |path: std::path::PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
     let mut command = Command::new(std::env::current_exe().expect("this program"));
@@ -241,7 +242,7 @@ pub fn double_of(gob: &Gob, name: &str) -> Command {
     command
 }
 
-/// The life of a double: until it is killed, or the harness is gone.
+/// Lives as a double until it is killed, or the harness is gone.
 pub fn live_as_double() -> ! {
     // SAFETY: neither call takes a pointer.
     unsafe {

@@ -1,8 +1,8 @@
-//! Processes that are none of gob's and hold a graph by its lock file, as a client would that does not ask gob: they come and
-//! go while everything else goes on.
+//! Processes that hold a graph by its lock file without gob, as a client would that does not ask gob: they
+//! come and go while everything else goes on.
 //!
-//! Owns these processes. gob must never end one, nor start a run beside one. A run that was there before the lock, or was being
-//! made while it was written, may go on; what runs when everything has come to rest is what may go on running.
+//! Owns these processes. gob must never end one, nor start a run beside one. A run that existed before the
+//! lock, or was being made while it was written, may go on; a run at rest may go on too.
 
 use crate::fleet;
 use crate::shared::Shared;
@@ -24,12 +24,13 @@ pub struct Holders(BTreeMap<String, Holder>);
 
 struct Holder {
     process: Child,
-    /// The run's leader that may be there beside it, where there is one; not known before everything has come to rest.
+    /// The run's leader beside it, where there is one; unknown until everything has come to rest.
     beside: Option<Option<i32>>,
 }
 
 impl Holders {
-    /// A process takes a graph's lock, which it finds free or left by a dead one. `None`: there is a holder already.
+    /// Lets a process take a graph's lock, which is free or a dead process's. `None`: there is a holder
+    /// already.
     pub fn come(&mut self, shared: &Shared, graph: &str, owner: Option<&str>) -> io::Result<Option<u32>> {
         if self.0.contains_key(graph) {
             return Ok(None);
@@ -62,7 +63,7 @@ impl Holders {
         Ok(Some(pid))
     }
 
-    /// A holder is killed and leaves its lock, or takes it away first. `None`: there is none.
+    /// Kills a holder, which leaves its lock or removes it first. `None`: there is none.
     pub fn go(&mut self, gob: &Gob, graph: &str, leaves_lock: bool) -> io::Result<Option<u32>> {
         let Some(mut holder) = self.0.remove(graph) else { return Ok(None) };
         if !leaves_lock {
@@ -77,7 +78,7 @@ impl Holders {
         self.0.iter().map(|(graph, holder)| (graph.clone(), holder.process.id() as i32)).collect()
     }
 
-    /// Holders that were ended by somebody.
+    /// Returns holders that were ended by another program.
     pub fn ended(&mut self) -> Vec<String> {
         let ended = self.0.iter_mut().filter_map(|(graph, holder)| {
             let status = holder.process.try_wait().expect("a child")?;
@@ -86,7 +87,7 @@ impl Holders {
         ended.collect()
     }
 
-    /// Nothing was started beside a holder. Called when everything is at rest.
+    /// Checks that nothing was started beside a holder. Called when everything is at rest.
     pub fn check(&mut self, truth: &Truth) -> Result<(), String> {
         for (graph, holder) in &mut self.0 {
             let now = truth.leaders().find(|(name, _)| name == graph).map(|(_, proc)| proc.pid);
@@ -105,7 +106,7 @@ impl Holders {
 impl Drop for Holders {
     fn drop(&mut self) {
         for holder in self.0.values_mut() {
-            // One that is gone was told as a violation.
+            // A holder that is gone was reported as a violation.
             drop(holder.process.kill());
             drop(holder.process.wait());
         }
@@ -116,7 +117,7 @@ fn path(gob: &Gob, graph: &str) -> PathBuf {
     gob.graph_dir(graph).join(LOCK)
 }
 
-/// gob may take away a dead one's lock at the same time.
+/// gob may remove a dead holder's lock at the same time.
 fn unless_gone(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

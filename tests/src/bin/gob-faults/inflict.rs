@@ -1,4 +1,4 @@
-//! How faults are made to happen, and what is to be undone afterwards.
+//! Makes faults happen, and undoes them afterwards.
 
 mod crowds;
 pub mod data;
@@ -19,25 +19,25 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Nothing of a killed supervisor may be left after this long. The load goes on meanwhile on the same processors, so it is more
-/// than in the proof that has them for itself (`kill-trees`).
+/// Time after which nothing of a killed supervisor may be left. The load goes on meanwhile on the same
+/// processors, so it is more than in the proof that has them for itself (`kill-trees`).
 const GONE: Duration = Duration::from_secs(5);
-/// What was deleted has to be there again by then.
+/// Time in which deleted files must be restored.
 const HEALED: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// What is deleted, where it is not one file.
+/// Names of deleted things that are not one file.
 const RUNTIME: &str = "the runtime directory";
 const STATE: &str = "the state directory";
 
-/// What undoes a fault; it may find out then that something was wrong.
+/// Undoes a fault, and may find a violation.
 pub type Undo = Box<dyn FnOnce(&Shared) -> Result<(), String>>;
 
-/// What became of a fault.
+/// The result of a fault.
 pub enum Outcome {
-    /// What was done, and what undoes it.
+    /// The fault happened; this undoes it.
     Done(String, Undo),
-    /// It found nobody whom it could happen to, and why.
+    /// The fault had no target, for this reason.
     Nobody(String),
 }
 
@@ -132,7 +132,7 @@ impl Inflict<'_> {
         }
     }
 
-    /// The supervisor, as itself says; `None` when it does not answer.
+    /// Returns the supervisor by its own word; `None` when it does not answer.
     fn gobd(&self) -> Option<(Handle, Handle, String)> {
         let mut link = Link::connect(&self.shared.gob.socket()).ok()?;
         let status = link.ok("status", json!({}), ANSWER).ok()?;
@@ -143,7 +143,8 @@ impl Inflict<'_> {
     fn kill_gobd(&mut self, keeper_too: bool) -> Inflicted {
         let Some((gobd, keeper, instance)) = self.gobd() else { return nobody("no supervisor answers") };
         if keeper_too && self.shared.judge.left_unmarked(&instance) {
-            // Once both are gone, nothing tells whose those are that left their session and closed everything.
+            // Once both are gone, nothing identifies the processes that left their session and closed
+            // everything.
             return nobody("runs of this supervisor have no marks");
         }
         self.shared.judge.ends_supervisor(&instance);
@@ -184,7 +185,7 @@ impl Inflict<'_> {
 
     fn freeze_gobd(&mut self) -> Inflicted {
         let Some((gobd, ..)) = self.gobd() else { return nobody("no supervisor answers") };
-        // Now and then for longer than most deadlines.
+        // Sometimes longer than most deadlines.
         let more = Duration::from_millis(if self.dice.below(3) == 0 { self.dice.below(4_000) } else { 0 });
         gobd.signal(Signal::SIGSTOP);
         let what = format!("stopped gobd, pid {}, for {more:?} more", gobd.pid);
@@ -198,7 +199,7 @@ impl Inflict<'_> {
         ))
     }
 
-    /// A connection that ends at any byte of a request, behind any number of whole ones.
+    /// Ends a connection at any byte of a request, behind any number of whole ones.
     fn cut(&mut self) -> Inflicted {
         let Ok(mut link) = Link::connect(&self.shared.gob.socket()) else { return nobody("nobody accepts") };
         let graph = format!("{NEVER} {}", self.step);
@@ -218,7 +219,7 @@ impl Inflict<'_> {
         done(format!("cut {} after {len} bytes, behind {whole} requests", &cut_off[..len]))
     }
 
-    /// A subscriber that asks and asks and does not read.
+    /// Makes a subscriber that sends requests and does not read.
     fn deaf(&mut self) -> Inflicted {
         let link = Link::connect_as(&self.shared.gob.socket(), "deaf", ANSWER);
         let mut link = match link {
@@ -249,7 +250,7 @@ impl Inflict<'_> {
         let mut call = self.shared.gob.ctl(args.iter().copied());
         let mut child = call.spawn();
         let ended = Handle::open(child.id() as i32).is_some_and(|handle| handle.wait_gone(wait));
-        // It may have ended, which is as good.
+        // The child may have ended, which is as good.
         drop(child.kill());
         drop(child.wait());
         done(format!("killed gobctl {} after {wait:?}, ended by itself {ended}", args.join(" ")))
@@ -279,7 +280,7 @@ impl Inflict<'_> {
         Ok(Outcome::Done(
             what,
             Box::new(move |_| {
-                // It may be gone by now.
+                // The supervisor may be gone by now.
                 process::limit_files(gobd.pid, before).unwrap_or_default();
                 Ok(())
             }),
@@ -308,7 +309,7 @@ impl Inflict<'_> {
         done("deleted daemon.pid and start.lock")
     }
 
-    /// Deletes a file that clients find the supervisor by, or all of them.
+    /// Deletes a file by which clients find the supervisor, or all of them.
     fn delete(&mut self, what: &'static str) -> Inflicted {
         let Some((_, _, instance)) = self.gobd() else { return nobody("no supervisor answers") };
         let gob = &self.shared.gob;
@@ -326,7 +327,7 @@ impl Inflict<'_> {
     }
 }
 
-/// Like `rm -rf`: whatever comes into a directory that is being removed is removed with it.
+/// Removes like `rm -rf`: a file that comes into a directory during its removal is removed with it.
 fn remove_all(dir: &Path) -> io::Result<()> {
     let begin = Instant::now();
     loop {
@@ -337,7 +338,7 @@ fn remove_all(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// The same supervisor is reachable again, and says where it is.
+/// Checks that the same supervisor is reachable again, and has published its place.
 fn healed(shared: &Shared, instance: &str, begin: Instant) -> Result<(), String> {
     let mut last = String::new();
     while begin.elapsed() < HEALED + ANSWER {

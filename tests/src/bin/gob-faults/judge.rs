@@ -1,8 +1,9 @@
-//! The model that answers and events are held against: whether each of them can be true, given all others.
+//! The model that answers and events are compared with: whether each of them can be true, given all others.
 //!
-//! An answer is judged alone when it is read. What it claims about a run (who started it, what a stop has ended) is
-//! judged against the events of that run once everything is at rest, when the recorder has seen them all. Events come in
-//! the order in which the state changed, so the rule of owners can be checked at each of them exactly.
+//! An answer is judged alone when it is read. Its claims about a run (who started it, which processes a stop
+//! has ended) are compared with the events of that run once everything is at rest, when the recorder has seen
+//! them all. Events come in the order in which the state changed, so the rule of owners can be checked at
+//! each of them exactly.
 
 use crate::answers;
 use crate::fleet;
@@ -26,15 +27,15 @@ struct Book {
     /// Starts and stops that were answered since everything was last at rest.
     starts: Vec<(RunId, String)>,
     stops: Vec<Stop>,
-    /// Workers that a client wanted restarted since then: that answer has the receipt.
+    /// Workers that a client restarted since then, with the receipt in that answer.
     restarts: BTreeSet<(String, String)>,
-    /// The first event that told of the end of a run, and of its beginning.
+    /// The first event of each run's end and begin.
     endings: BTreeMap<RunId, Ending>,
     beginnings: BTreeMap<RunId, Option<String>>,
     /// Runs that were signalled by a client's request, and processes that the harness signalled.
     signalled: BTreeSet<RunId>,
     touched: BTreeMap<i32, &'static str>,
-    /// Every process that held a graph without gob.
+    /// All processes that held a graph without gob.
     holders: BTreeSet<i32>,
     /// Supervisors that the harness has ended, by instance.
     ended: BTreeSet<String>,
@@ -51,7 +52,7 @@ struct Stop {
     exit: Value,
 }
 
-/// What `worker_stopping` said.
+/// The content of `worker_stopping`.
 struct Ending {
     client: Option<String>,
     pid: Option<i32>,
@@ -66,7 +67,7 @@ struct Known {
     last_owner: Last,
 }
 
-/// The owner that a worker had before it became `unknown`.
+/// The owner of a worker before it became `unknown`.
 #[derive(Clone)]
 enum Last {
     /// Not known, as after a snapshot.
@@ -75,32 +76,32 @@ enum Last {
 }
 
 impl Judge {
-    /// The harness is about to end the supervisor of this instance.
+    /// Notes that the harness is about to end the supervisor of this instance.
     pub fn ends_supervisor(&self, instance: &str) {
         lock(&self.0).ended.insert(instance.to_owned());
     }
 
-    /// Runs of this supervisor can't be marked for a while.
+    /// Notes that runs of this supervisor can't be marked for a while.
     pub fn leaves_unmarked(&self, instance: &str) {
         lock(&self.0).unmarked.insert(instance.to_owned());
     }
 
-    /// Whether runs of this supervisor could not be marked.
+    /// Returns whether runs of this supervisor could not be marked.
     pub fn left_unmarked(&self, instance: &str) -> bool {
         lock(&self.0).unmarked.contains(instance)
     }
 
-    /// The harness is about to send this signal to a worker's process.
+    /// Notes that the harness is about to send this signal to a worker's process.
     pub fn touches(&self, pid: i32, signal: &'static str) {
         lock(&self.0).touched.insert(pid, signal);
     }
 
-    /// A process that is none of gob's holds a graph from now on.
+    /// Notes that a foreign process holds a graph from now on.
     pub fn holds(&self, pid: i32) {
         lock(&self.0).holders.insert(pid);
     }
 
-    /// Another supervisor answers: the one before it must have been ended by the harness.
+    /// Notes that another supervisor answers: its predecessor must have been ended by the harness.
     pub fn succeeded(&self, before: &str, now: &str) -> Result<(), String> {
         if before.is_empty() || before == now || lock(&self.0).ended.contains(before) {
             return Ok(());
@@ -108,7 +109,7 @@ impl Judge {
         Err(format!("the supervisor {before} is gone, and nobody has ended it; now there is {now}"))
     }
 
-    /// Everything known is what this snapshot says.
+    /// Replaces all knowledge by this snapshot.
     pub fn snapshot<'a>(&self, views: impl IntoIterator<Item = &'a View>) {
         let known = |view: &View| Known {
             state: view.state,
@@ -120,7 +121,7 @@ impl Judge {
         lock(&self.0).known = views.into_iter().map(|view| (view.name.to_string(), known(view))).collect();
     }
 
-    /// Judges an answer alone and keeps what has to be compared with events.
+    /// Judges an answer alone and keeps the claims that are compared with events.
     pub fn answer(
         &self,
         client: &str,
@@ -164,7 +165,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Judges an event by what was known before it.
+    /// Judges an event by the knowledge before it.
     pub fn event(&self, instance: &str, kind: EventKind, view: &View, actor: &Value) -> Result<(), String> {
         let mut book = lock(&self.0);
         let name = view.name.as_str();
@@ -197,7 +198,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Compares what was answered with what has happened; everything is at rest, and every event of `instance` was seen.
+    /// Compares the answers with the events; everything is at rest, and every event of `instance` was seen.
     pub fn compare(&self, instance: &str) -> Result<(), String> {
         let mut book = lock(&self.0);
         let (starts, stops) = (std::mem::take(&mut book.starts), std::mem::take(&mut book.stops));
@@ -214,7 +215,7 @@ impl Judge {
             // The first of its stops has the receipt; the others find nothing to do.
             let own: Vec<&Stop> =
                 stops.iter().filter(|stop| stop.client == *client && stop.run == *run).collect();
-            // One that ended in another way may have been dead before anything was sent to it.
+            // A run that ended in another way may have been dead before anything was sent to it.
             let by_gob = own
                 .iter()
                 .any(|stop| ["SIGTERM", "SIGKILL"].iter().any(|signal| stop.exit["signal"] == *signal));
@@ -227,7 +228,7 @@ impl Judge {
                 return Err(format!("no receipt that {client} has for {run:?} names its leader {pid}"));
             }
         }
-        // What is over can't be told again; touched numbers may be given to others.
+        // An ended run can't be reported again; touched pids may be given to others.
         book.endings.clear();
         book.beginnings.clear();
         book.signalled.clear();
@@ -236,7 +237,7 @@ impl Judge {
     }
 }
 
-/// Whether a requester may manage what this owner owns (PROTOCOL, Who may).
+/// Returns whether a requester may manage a worker of this owner (PROTOCOL, Who may).
 pub fn may_manage(owner: &str, requester: &str, last: Option<&str>) -> bool {
     if owner == "unknown" { requester == "cli" || last == Some(requester) } else { owner == requester }
 }
@@ -262,7 +263,7 @@ fn check_actor(
     let was_up = before.is_some_and(|known| {
         known.run == view.run && matches!(known.state, State::Starting | State::Ready | State::Unhealthy)
     });
-    // The owner that it had when it was asked for: a change of the owner shows the new one.
+    // The owner at the time of the request: a change of the owner shows the new one.
     let owner = if matches!(kind, EventKind::WorkerStopping | EventKind::WorkerRemoved) {
         view.owner.as_str()
     } else if kind == EventKind::WorkerOwnerChanged {
@@ -286,7 +287,7 @@ fn check_actor(
     Err(format!("{kind} of {name}, which {owner} owns, by {requester}"))
 }
 
-/// How a run ended, against what its worker does and what the harness has done to it.
+/// Compares the end of a run with its worker's script and with the actions of the harness.
 fn check_exit(book: &Book, kind: EventKind, view: &View, run: &RunId) -> Result<(), String> {
     let ends = matches!(
         kind,
@@ -305,7 +306,7 @@ fn check_exit(book: &Book, kind: EventKind, view: &View, run: &RunId) -> Result<
     {
         return told("a code that its program never gives");
     }
-    // Before this event it was up, so nobody had asked it to end.
+    // Before this event it was up, so no client had asked it to end.
     let up = book
         .known
         .get(view.name.as_str())

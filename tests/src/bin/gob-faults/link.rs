@@ -1,4 +1,4 @@
-//! A connection that checks what it is told: each request is answered once, and events have no hole.
+//! A connection that checks everything it receives: each request is answered once, and events have no gap.
 
 use gob_protocol::Framer;
 use serde_json::{Value, json};
@@ -8,16 +8,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Why nothing more comes.
+/// The reason why nothing more comes.
 #[derive(Debug)]
 pub enum Lost {
     /// The connection ended, as it may at any time.
     Ended,
-    /// What came can't be.
+    /// A frame is impossible.
     Lie(String),
 }
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub kind: String,
@@ -25,14 +25,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The worker that the request is about; empty where it is about none.
+    /// Returns the worker that the request is about; empty where it is about none.
     pub fn worker(&self) -> &str {
         let name = self.payload["name"].as_str();
         name.or_else(|| self.payload["graph"].as_str()).unwrap_or("")
     }
 }
 
-/// What came.
+/// A received frame.
 #[derive(Debug)]
 pub enum Frame {
     /// An answer, and its request.
@@ -46,7 +46,7 @@ pub struct Link {
     last_id: u64,
     /// Requests without an answer.
     open: BTreeMap<u64, Asked>,
-    /// The life of the supervisor that said hello.
+    /// Returns the life of the supervisor that answered the hello.
     instance: String,
     /// The end of a request that the socket took only in part.
     unsent: Vec<u8>,
@@ -67,12 +67,12 @@ impl Link {
         })
     }
 
-    /// Connects and says who it is.
+    /// Connects and introduces itself.
     pub fn connect_as(socket: &Path, owner: &str, timeout: Duration) -> Result<Self, Lost> {
         Self::connect_named(socket, owner, "gob-faults", timeout)
     }
 
-    /// Connects and says who it is, by a name that events tell again.
+    /// Connects and introduces itself by a name that events repeat.
     pub fn connect_named(socket: &Path, owner: &str, client: &str, timeout: Duration) -> Result<Self, Lost> {
         let mut link = Self::connect(socket).map_err(|_| Lost::Ended)?;
         let client = json!({"name": client, "version": "0"});
@@ -82,7 +82,7 @@ impl Link {
         Ok(link)
     }
 
-    /// The life of the supervisor that said hello.
+    /// Returns the life of the supervisor that answered the hello.
     pub fn instance(&self) -> &str {
         &self.instance
     }
@@ -96,7 +96,7 @@ impl Link {
         Ok(self.last_id)
     }
 
-    /// Sends requests as long as the socket takes them at once; answers how many.
+    /// Sends requests as long as the socket takes them at once; returns their number.
     pub fn post_until_full(&mut self, kind: &str, most: usize) -> io::Result<usize> {
         self.stream.set_nonblocking(true)?;
         let mut sent = 0;
@@ -121,7 +121,8 @@ impl Link {
     pub fn drain(&mut self, timeout: Duration) -> Result<(), Lost> {
         let mut stream = self.stream.try_clone().map_err(|_| Lost::Ended)?;
         let unsent = std::mem::take(&mut self.unsent);
-        // Nobody takes more requests before answers are read; the end of the connection ends the write.
+        // The supervisor takes no more requests before answers are read; the end of the connection ends the
+        // write.
         let writer = std::thread::spawn(move || stream.write_all(&unsent).is_ok());
         let deadline = Instant::now() + timeout;
         let mut outcome = Ok(());
@@ -136,7 +137,7 @@ impl Link {
             };
         }
         if outcome.is_err() {
-            // So that the write ends too. The connection may be gone already.
+            // Shut down so that the write ends too. The connection may be gone already.
             self.stream.shutdown(std::net::Shutdown::Both).unwrap_or_default();
         }
         writer.join().map_err(|_| Lost::Lie("the writer panicked".to_owned()))?;
@@ -161,7 +162,7 @@ impl Link {
         }
     }
 
-    /// As [`Self::ask`], for what has to succeed; answers the data.
+    /// As [`Self::ask`], for a request that must succeed; returns the data.
     pub fn ok(&mut self, kind: &str, payload: Value, timeout: Duration) -> Result<Value, Lost> {
         let mut answer = self.ask(kind, payload, timeout)?;
         if answer["success"] == true {
@@ -171,17 +172,17 @@ impl Link {
         }
     }
 
-    /// Requests that were not answered yet.
+    /// Returns the requests that were not answered yet.
     pub fn unanswered(&self) -> Vec<&str> {
         self.open.values().map(|asked| asked.kind.as_str()).collect()
     }
 
-    /// From here on events follow this one.
+    /// Expects events after this one from now on.
     pub fn follow(&mut self, seq: u64) {
         self.seq = Some(seq);
     }
 
-    /// Waits for what comes next; `None` when nothing does by then.
+    /// Waits for the next frame; `None` at the deadline.
     pub fn frame(&mut self, timeout: Duration) -> Result<Option<Frame>, Lost> {
         let deadline = Instant::now() + timeout;
         let mut chunk = [0; 64 * 1024];
@@ -212,7 +213,7 @@ impl Link {
         let lie = |why: &str| Err(Lost::Lie(format!("{why}: {frame}")));
         if frame["event"].is_null() {
             if frame["id"].is_null() && frame["error"]["code"] == "busy" {
-                // Turned away at the door, before anything was asked.
+                // Turned away at the door, before any request.
                 return Err(Lost::Ended);
             }
             let Some(asked) = frame["id"].as_u64().and_then(|id| self.open.remove(&id)) else {

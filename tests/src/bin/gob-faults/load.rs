@@ -1,4 +1,4 @@
-//! Clients that ask for anything all the time, several requests at once, and count each answer.
+//! Clients that send all kinds of requests all the time, several at once, and count each answer.
 
 use crate::dice::Dice;
 use crate::fleet::Fleet;
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 /// Each with a connection of its own.
 pub const OWNERS: [&str; 6] = ["cli", "desktop", "agent", "cli", "desktop", "agent"];
 
-/// How long an answer may take: longer than any start, stop or fault.
+/// Time limit of an answer: longer than any start, stop or fault.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// A client: whose it is, and the name by which events tell of it.
+/// A client: its owner, and the name by which events report it.
 #[derive(Debug)]
 pub struct Client {
     pub owner: &'static str,
     pub name: String,
 }
 
-/// The life of one client.
+/// Runs one client.
 pub fn live(shared: &Shared, fleet: &Mutex<Fleet>, client: &Client, mut dice: Dice) {
     let mut link = None;
     while shared.enter() {
@@ -49,7 +49,7 @@ fn batch(
         }
     };
     match ask(shared, fleet, client, dice, &mut link) {
-        // Now and then a client goes and another one comes.
+        // Now and then a client disconnects and connects anew.
         Ok(()) => *slot = Some(link).filter(|_| dice.below(50) > 0),
         Err(Lost::Ended) => {}
         Err(Lost::Lie(lie)) => return Err(lie),
@@ -90,7 +90,7 @@ fn ask(
 }
 
 fn request(name: &str, dice: &mut Dice) -> (&'static str, Value) {
-    // A start may wait for a worker that is slow or never comes, but not for longer than clients are waited for.
+    // A start may wait for a worker that is slow or never comes, but not beyond the limit for clients.
     let timeout = dice.between(1, 2_000);
     match dice.below(100) {
         0..12 => ("start", json!({"graph": name, "timeout_ms": timeout})),

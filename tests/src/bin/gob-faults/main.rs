@@ -1,9 +1,9 @@
-//! The fault harness: a supervisor with many workers and busy clients, to which at random something bad happens, over and
-//! over; after each fault everything that gob promises is checked.
+//! The fault harness: a supervisor with many workers and busy clients, to which at random faults happen, over
+//! and over; after each fault all promises of gob are checked.
 //!
-//! `cargo run --release -p gob-tests --bin gob-faults` says at its end how many faults, requests and events there were, and how many
-//! violations, of which there must be none; `docs/FAULTS.md` tells about it. What happens follows from `--seed` alone, so
-//! that a sequence can be run again; how it falls together with what clients do at that moment does not.
+//! `cargo run --release -p gob-tests --bin gob-faults` reports at its end the numbers of faults, requests,
+//! events and violations, of which there must be none; `docs/FAULTS.md` describes it. The faults follow from
+//! `--seed` alone, so that a sequence can be run again; their timing against the clients' actions does not.
 //!
 //! | file | |
 //! |---|---|

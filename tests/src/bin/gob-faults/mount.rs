@@ -1,6 +1,7 @@
 //! A small file system of its own below which the state directory lies, so that a disk can be full.
 //!
-//! It is mounted in a mount namespace of the harness's own: nobody else sees it, and it goes with the last process.
+//! It is mounted in the harness's own mount namespace: no other program sees it, and it goes with the last
+//! process.
 
 use std::ffi::CString;
 use std::io;
@@ -12,7 +13,7 @@ const OPTIONS: &std::ffi::CStr = c"size=24m,mode=0700";
 
 pub struct Mount(CString);
 
-/// Leaves the mount namespace of everybody else. Only a process with one thread can.
+/// Leaves the shared mount namespace. Only a process with one thread can.
 pub fn leave_namespace() -> io::Result<()> {
     // SAFETY: neither call is given a pointer to anything but constant text.
     unsafe {
@@ -34,7 +35,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // SAFETY: the text lives until the call returns. What is still open keeps it alive, out of the way.
+        // SAFETY: the text lives until the call returns. Open files keep it alive, out of the way.
         if let Err(e) = check(unsafe { libc::umount2(self.0.as_ptr(), libc::MNT_DETACH) }) {
             eprintln!("cannot unmount {:?}: {e}", self.0);
         }

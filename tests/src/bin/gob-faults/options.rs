@@ -11,7 +11,7 @@ usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAU
        gob-faults crowd [--connections N]                              10,000 connections
        gob-faults --help                                                also names the faults";
 
-/// What is asked for.
+/// The task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Faults,
@@ -25,7 +25,7 @@ pub enum Mode {
 pub struct Options {
     pub mode: Mode,
     pub time: Duration,
-    /// At most so many steps.
+    /// Limit of steps.
     pub steps: u64,
     pub seed: u64,
     pub workers: usize,
@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// `None` when only help is asked for.
+    /// Parses the arguments; `None` when only help is asked for.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut options = Self {
             mode: Mode::Faults,

@@ -1,4 +1,5 @@
-//! What workers wrote, byte for byte: the logs of those that flood hold nothing but their lines and their handshake.
+//! The workers' output, byte for byte: the logs of those that flood hold nothing but their lines and their
+//! handshake.
 
 use crate::fleet::Fleet;
 use crate::shared::{Shared, lock};
@@ -7,11 +8,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Looks at every log of the workers that flood.
+/// Checks every log of the workers that flood.
 pub fn check(shared: &Shared, fleet: &Mutex<Fleet>) -> Result<(), String> {
     for name in lock(fleet).flooding() {
         let dir = shared.gob.state_dir().join("logs").join(encode_safe(&name));
-        // One that never ran, or was removed, has none.
+        // A worker that never ran, or was removed, has none.
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.to_string_lossy().contains(".stdout.log") {
@@ -22,7 +23,7 @@ pub fn check(shared: &Shared, fleet: &Mutex<Fleet>) -> Result<(), String> {
     Ok(())
 }
 
-/// Rotation and dropped output cut lines anywhere, so that only what a line consists of is known.
+/// Rotation and dropped output cut lines anywhere, so that only the bytes of a line are known.
 fn lines(path: &Path) -> Result<(), String> {
     // Rotation takes it away at any time.
     let Ok(bytes) = fs::read(path) else { return Ok(()) };

@@ -1,7 +1,8 @@
-//! One subscriber that never stops: it checks each event as it comes, across connections and lives of the supervisor.
+//! One subscriber that never stops: it checks each event on arrival, across connections and lives of the
+//! supervisor.
 //!
-//! Owns the model that a client would have from events alone, and what it knows of each run: that no other one of its worker
-//! begins before it is over, and that nothing of its tree is left by then.
+//! Owns the model that a client would have from events alone, and its knowledge of each run: no other run of
+//! its worker begins before it is over, and nothing of its tree is left by then.
 
 use crate::link::{Frame, Link, Lost};
 use crate::shared::{Shared, lock};
@@ -16,18 +17,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const ANSWER: Duration = Duration::from_secs(30);
-/// How often it looks whether all is over.
+/// Time between two checks whether all is over.
 const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub struct Recorder {
-    /// What a client would show.
+    /// The model of a client.
     model: Mutex<Model>,
     /// Runs that began, by the supervisor's instance.
     begun: Mutex<BTreeMap<String, u64>>,
 }
 
-/// What is known of runs of one life of the supervisor.
+/// Facts about the runs of one life of the supervisor.
 #[derive(Default)]
 struct Runs {
     live: BTreeMap<Name, u64>,
@@ -39,7 +40,7 @@ impl Recorder {
         lock(&self.model).clone()
     }
 
-    /// How many runs of this supervisor have begun.
+    /// Returns how many runs of this supervisor have begun.
     pub fn begun(&self, instance: &str) -> u64 {
         lock(&self.begun).get(instance).copied().unwrap_or_default()
     }
@@ -135,7 +136,7 @@ impl Recorder {
             runs.tags.insert(key.clone(), tag);
         }
         let over = match view.state {
-            // Nothing of gob's own runs any more where somebody else holds the graph.
+            // Nothing of gob's own runs any more where a foreign process holds the graph.
             State::Idle | State::Backoff | State::Failed | State::Ceded | State::External => true,
             State::Starting | State::Ready | State::Unhealthy | State::Stopping => false,
         };

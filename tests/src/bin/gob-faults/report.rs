@@ -1,4 +1,4 @@
-//! What is said at the end.
+//! The report at the end.
 
 use crate::fault::Fault;
 use crate::shared::Shared;
@@ -6,23 +6,23 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How many lines of the supervisor's log are shown with a violation.
+/// Lines of the supervisor's log that are shown with a violation.
 const SHOWN: usize = 60;
 
 #[derive(Debug, Default)]
 pub struct Report {
     pub faults: BTreeMap<Fault, u64>,
     pub steps: u64,
-    /// Faults that found nobody, and are not counted.
+    /// Faults without a target, which are not counted.
     pub nobody: u64,
-    /// What the supervisor used at the last rest.
+    /// The supervisor's resources at the last rest.
     pub vitals: String,
-    /// How long a step took until everything agreed, at worst.
+    /// The longest time of a step until everything agreed.
     pub slowest: Duration,
 }
 
 impl Report {
-    /// Prints it; false when anything did not hold.
+    /// Prints it; false after any violation.
     pub fn print(&self, shared: &Shared, seed: u64) -> bool {
         let violations = shared.violations();
         for (fault, count) in &self.faults {

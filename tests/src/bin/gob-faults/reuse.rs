@@ -1,8 +1,8 @@
-//! The proof that a number is no reason: every number that gob has written down or holds is given to a process of somebody else,
-//! with a worker's very arguments, and that one lives.
+//! The proof that a pid is no reason: every pid that gob has written down or holds is given to a process of
+//! another program, with a worker's very arguments, and that process lives.
 //!
-//! All of it happens in a process namespace of its own, where the next number can be chosen (`ns_last_pid`, proc(5)) and nobody
-//! else takes it. Wants root, and says so without.
+//! All of it happens in a process namespace of its own, where the next pid can be chosen (`ns_last_pid`,
+//! proc(5)) and no other program takes it. Needs root, and reports its absence.
 
 use crate::fleet;
 use crate::options::Options;
@@ -18,17 +18,17 @@ use std::io;
 use std::path::Path;
 use std::process::{self as own, Command, Stdio};
 
-/// Set in the environment of the first process of the namespace, and of the one that does the work.
+/// Variable of the first process of the namespace, and of the one that does the work.
 const PART: &str = "GOB_FAULTS_REUSE";
-/// How often a number may go to somebody else before it is given up.
+/// Tries to get a pid before another program does.
 const TRIES: usize = 200;
 
-/// Is the first process of the namespace, where this process was started to be that.
+/// Runs as the first process of the namespace, where this process was started as such.
 pub fn part() -> Option<own::ExitCode> {
     std::env::var(PART).is_ok_and(|part| part == "init").then(init)
 }
 
-/// Makes the namespace and has everything done in it; true when nothing was touched.
+/// Makes the namespace and runs the proof in it; true when no other process was touched.
 pub fn run(options: &Options) -> bool {
     if std::env::var(PART).is_ok_and(|part| part == "inside") {
         return rounds(options.times);
@@ -47,8 +47,8 @@ pub fn run(options: &Options) -> bool {
     command.status().expect("a process").success()
 }
 
-/// The first process of the namespace: has a table of its own mounted, reaps whatever is left to it, and ends with the one that does
-/// the work. A number that is not reaped can't be given again.
+/// Runs as the first process of the namespace: mounts a table of its own, reaps all orphans, and ends with
+/// the process that does the work. A pid that is not reaped can't be given again.
 #[expect(clippy::zombie_processes, reason = "it is reaped with everybody else")]
 fn init() -> own::ExitCode {
     let flags = libc::MS_REC | libc::MS_PRIVATE;
@@ -99,10 +99,10 @@ fn rounds(times: u64) -> bool {
     ended.is_empty()
 }
 
-/// Somebody who has got the number of a process, and of which.
+/// Processes that got the pid of another one, with the name of that one.
 type Bystanders = Vec<(&'static str, own::Child)>;
 
-/// A worker that has left two processes behind.
+/// Starts a worker that has left two processes behind.
 fn start(gob: &Gob) -> (Value, Vec<i32>) {
     let away = Child { detach: true, ignore_term: true, close_fds: true, ..Default::default() };
     gob.script("g", &[Step::Child(away.clone()), Step::Child(away), Step::Listen, Step::Handshake]);
@@ -111,8 +111,9 @@ fn start(gob: &Gob) -> (Value, Vec<i32>) {
     (worker, children)
 }
 
-/// gobd and its keeper are dead, and their numbers, that of a worker and that of one of its children, all of which the journal and
-/// the lock file tell of, are somebody else's when the next one looks for what they left.
+/// gobd and its keeper are dead, and their pids, that of a worker and that of one of its children, all of
+/// which are in the journal and the lock file, belong to other processes when the next supervisor searches
+/// for leftovers.
 fn dead_supervisor() -> Bystanders {
     let gob = Gob::new();
     let (worker, children) = start(&gob);
@@ -125,7 +126,7 @@ fn dead_supervisor() -> Bystanders {
         ("a worker's child", children[0]),
     ];
     let handles: Vec<Handle> = dead.iter().filter_map(|(_, pid)| Handle::open(*pid)).collect();
-    // The keeper first and the supervisor before it can do anything about that.
+    // Both are stopped before either can react.
     handles[0].signal(Signal::SIGSTOP);
     for handle in [&handles[1], &handles[0], &handles[3]] {
         handle.signal(Signal::SIGKILL);
@@ -135,14 +136,14 @@ fn dead_supervisor() -> Bystanders {
     gob.ctl(["ping"]).ok();
     assert_eq!(process::survivors(&children[1..], DEADLINE), Vec::<i32>::new());
     assert_eq!(gob.status()["orphans_recovered"], 1, "the one that was left");
-    // What was somebody's number once is nobody's reason later on, either.
+    // A pid that was given to another process is no reason later on, either.
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     gob.connect_as("cli").ok("stop", json!({"name": "g", "force": true}));
     bystanders
 }
 
-/// A worker's child has ended, and then the worker itself, and their numbers are somebody else's when it is stopped, signalled, and its
-/// supervisor killed.
+/// A worker's child has ended, and then the worker itself, and their pids belong to other processes when it
+/// is stopped, signalled, and its supervisor killed.
 fn dead_processes_of_a_living_one() -> Bystanders {
     let gob = Gob::new();
     let (worker, children) = start(&gob);
@@ -167,7 +168,7 @@ fn dead_processes_of_a_living_one() -> Bystanders {
     bystanders
 }
 
-/// Gives a number that is free, or about to be, to a process with a worker's arguments.
+/// Gives a pid that is free, or about to be, to a process with a worker's arguments.
 fn give(gob: &Gob, number: i32) -> own::Child {
     let path = format!("/proc/{number}");
     assert!(
@@ -189,7 +190,7 @@ fn give(gob: &Gob, number: i32) -> own::Child {
     panic!("{number} always goes to somebody else");
 }
 
-/// Has the next process get this number, if it is free.
+/// Gives this pid to the next process, if it is free.
 fn give_next(number: i32) -> io::Result<()> {
     fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string())
 }

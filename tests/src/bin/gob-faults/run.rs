@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 /// Throws for a step begin here, so that those for clients differ.
 const STEPS: u64 = 1_000;
 
-/// Runs until the time is over or something does not hold; true when everything did.
+/// Runs until the time is over or a violation; true without one.
 pub fn run(options: &Options) -> bool {
     let faults = options.faults.clone();
-    // Before there is a second thread.
+    // Called before there is a second thread.
     let apart = mount::leave_namespace();
     let mut gob = Gob::new();
     let disk = gob.move_state_below("disk");
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> bool {
     });
     let held = report.print(&shared, options.seed);
     drop(fleet);
-    // Whatever is still being written there goes first.
+    // Files that are still being written there must go first.
     shared.gob.ctl(["nuke", "--force"]).run();
     let left = shared.gob.wait_empty(wait::DEADLINE);
     drop(mounted);
@@ -78,7 +78,7 @@ fn steps(
         if begin.elapsed() >= options.time || shared.has_violations() || faults.is_empty() {
             return;
         }
-        // Each step has dice of its own: what one finds changes nothing for the next ones.
+        // Each step has dice of its own: the result of one does not affect the next ones.
         let mut dice = Dice::new(options.seed, STEPS + step);
         let fault = pick(faults, &mut dice);
         let (before, after) = (dice.between(10, 300), dice.between(10, 400));
@@ -110,7 +110,7 @@ fn steps(
     }
 }
 
-/// One of the faults, each as often as its weight says.
+/// Picks one of the faults by their weights.
 fn pick(faults: &[Fault], dice: &mut Dice) -> Fault {
     let all: u64 = faults.iter().map(|fault| fault.weight()).sum();
     let mut left = dice.below(all);

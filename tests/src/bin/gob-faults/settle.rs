@@ -1,5 +1,5 @@
-//! What must hold once nothing moves: one live run per worker, nothing left of ended ones, and `gobctl list`, the model made
-//! of events, and the process table say the same.
+//! Conditions at rest: one live run per worker, nothing left of ended ones, and `gobctl list`, the model made
+//! of events, and the process table agree.
 
 use crate::fleet::{Fleet, NEVER};
 use crate::link::{Link, Lost};
@@ -17,7 +17,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long everything may take to come to rest.
+/// Time limit for everything to come to rest.
 const REST: Duration = Duration::from_secs(40);
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -32,7 +32,8 @@ struct Row {
     leases: u32,
 }
 
-/// Waits until nothing moves and everybody agrees; tells what the supervisor uses then, or what did not come to rest.
+/// Waits until nothing moves and all parties agree; returns the supervisor's resources then, or the parties
+/// that did not come to rest.
 pub fn settle(
     shared: &Shared,
     fleet: &Mutex<Fleet>,
@@ -91,14 +92,14 @@ fn reach(shared: &Shared) -> Result<Link, String> {
     })
 }
 
-/// Looks at everything between two looks at seq; only what was seen while no event came counts.
+/// Compares everything between two reads of seq; only a comparison without an event in between counts.
 fn agree(
     shared: &Shared,
     fleet: &Mutex<Fleet>,
     recorder: &Recorder,
     link: &mut Link,
 ) -> Result<Result<(Truth, Value), String>, Lost> {
-    // A connection has one subscription, and this one is asked for a snapshot again and again.
+    // A connection has one subscription, and this one requests a snapshot again and again.
     link.ok("unsubscribe", json!({}), ANSWER)?;
     let data = link.ok("subscribe", json!({"snapshot": true}), ANSWER)?;
     let snapshot = SubscribeData::deserialize(&data).map_err(|e| Lost::Lie(e.to_string()))?;
@@ -165,7 +166,7 @@ fn difference(one: &BTreeMap<String, Row>, other: &BTreeMap<String, Row>) -> Opt
     Some(format!("{different}: {:?} and {:?}", one.get(different), other.get(different)))
 }
 
-/// What the supervisor says against what the kernel says.
+/// Compares the supervisor's word with the kernel's.
 fn against_truth(
     said: &BTreeMap<String, Row>,
     truth: &Truth,
@@ -202,7 +203,7 @@ fn against_truth(
         return Some(format!("said to be alive are {live:?}, and there are {leaders:?}"));
     }
     let tags: BTreeSet<u64> = truth.leaders().map(|(_, proc)| proc.tag).collect();
-    // A process that lost its environment may be of a run that could not be marked.
+    // A process that lost its environment may belong to a run that could not be marked.
     let any_unmarked = tags.iter().any(|tag| truth::is_unmarked(*tag));
     let is_known = |proc: &&Proc| tags.contains(&proc.tag) || (proc.tag == truth::UNMARKED && any_unmarked);
     let stray = truth.workers.iter().find(|proc| !is_known(proc))?;
@@ -216,7 +217,7 @@ fn check_bystanders(fleet: &Mutex<Fleet>) -> Result<(), String> {
     }
 }
 
-/// Nothing in the supervisor may have panicked.
+/// Checks that no part of the supervisor has panicked.
 fn check_log(shared: &Shared) -> Result<(), String> {
     let text = fs::read(shared.gob.state_dir().join("gobd.log")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! What all threads of the harness share: counters, the log of what happened, and violations.
+//! State that all threads of the harness share: counters, the log of events, and violations.
 
 use crate::inflict::data::Acknowledged;
 use crate::judge::Judge;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many lines of what happened are told with a violation.
+/// Lines of that log that are shown with a violation.
 const TOLD: usize = 400;
 
 pub struct Shared {
@@ -17,7 +17,7 @@ pub struct Shared {
     over: AtomicBool,
     pub requests: AtomicU64,
     pub events: AtomicU64,
-    /// Answers by what they say: `ok` or an error's code.
+    /// Answers by their content: `ok` or an error's code.
     answers: Mutex<BTreeMap<String, u64>>,
     log: Mutex<VecDeque<String>>,
     violations: Mutex<Vec<String>>,
@@ -27,7 +27,7 @@ pub struct Shared {
     pub acknowledged: Mutex<Acknowledged>,
 }
 
-/// Lets clients ask, or holds them back.
+/// Lets clients send requests, or holds them back.
 #[derive(Default)]
 struct Gate {
     closed: bool,
@@ -57,7 +57,7 @@ impl Shared {
         }
     }
 
-    /// Notes what happened, for whoever has to find out why.
+    /// Notes an event, for the search for a cause.
     pub fn note(&self, text: impl AsRef<str>) {
         let mut log = lock(&self.log);
         if log.len() == TOLD {
@@ -66,7 +66,7 @@ impl Shared {
         log.push_back(format!("{:9.3}  {}", self.begin.elapsed().as_secs_f64(), text.as_ref()));
     }
 
-    /// Something that gob promises did not hold.
+    /// Notes a violation.
     pub fn violated(&self, what: impl AsRef<str>) {
         self.note(format!("VIOLATION: {}", what.as_ref()));
         lock(&self.violations).push(what.as_ref().to_owned());
@@ -93,10 +93,10 @@ impl Shared {
         lock(&self.answers).clone()
     }
 
-    /// Lets clients go on for this long, or until something is wrong.
+    /// Lets clients go on for this long, or until a violation.
     pub fn load_for(&self, time: Duration) {
         let end = Instant::now() + time;
-        // No event says that enough was done under a fault; what is long enough is up to the dice.
+        // No event marks the end of enough work under a fault; the dice choose the time.
         while Instant::now() < end && !self.has_violations() {
             std::thread::park_timeout(
                 end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)),
@@ -122,7 +122,7 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
-    /// Waits until a client may ask; false when all is over.
+    /// Waits until a client may send; false when all is over.
     pub fn enter(&self) -> bool {
         let gate = lock(&self.gate);
         let waited = self.gate_moved.wait_while(gate, |gate| gate.closed && !self.is_over());
@@ -144,7 +144,7 @@ impl Shared {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Waits for a moment before something is tried again that no descriptor tells of.
+    /// Waits for a moment before a retry that no descriptor announces.
     pub fn breathe(&self) {
         std::thread::park_timeout(Duration::from_millis(5));
     }

@@ -1,5 +1,6 @@
-//! The proofs that nothing survives: trees of seven processes each that leave their group, their session, their environment
-//! and their politeness, and a supervisor that is killed, alone or together with its keeper.
+//! The proofs that no process survives: trees of seven processes each that leave their group, their session,
+//! their environment and their politeness, and a supervisor that is killed, alone or together with its
+//! keeper.
 
 use crate::options::Options;
 use crate::truth;
@@ -15,14 +16,14 @@ const ROUNDS_PER_WORLD: u64 = 8;
 /// Processes of one tree.
 const TREE: usize = 7;
 
-/// Who is killed.
+/// The killed programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Killed {
     Supervisor,
     Both,
 }
 
-/// Kills so often as is asked for; true when nothing ever survived for too long.
+/// Kills as often as the options say; true when no process ever survived for too long.
 pub fn run(options: &Options, killed: Killed) -> bool {
     let mut worst = Duration::ZERO;
     let (mut processes, mut survivors) = (0, 0);
@@ -58,7 +59,7 @@ fn prepare(gob: &Gob, trees: usize) {
     }
 }
 
-/// Starts all trees; answers a hold on each of their processes.
+/// Starts all trees; returns a handle on each of their processes.
 fn plant(gob: &Gob, trees: usize) -> Vec<Handle> {
     gob.ctl(["ping"]).ok();
     let mut conn = gob.connect_as("cli");
@@ -73,7 +74,7 @@ fn plant(gob: &Gob, trees: usize) -> Vec<Handle> {
     procs.iter().map(|proc| Handle::open(proc.pid).expect("a live process")).collect()
 }
 
-/// Kills, and waits until all are gone; answers how long that took, and who was left by then.
+/// Kills, and waits until all are gone; returns the time of that, and the processes left by then.
 fn kill<'a>(
     gob: &Gob,
     killed: Killed,
@@ -101,7 +102,7 @@ fn kill<'a>(
     let left: Vec<&Handle> = handles.iter().filter(|handle| !gone(handle)).collect();
     let took = begin.elapsed();
     if killed == Killed::Supervisor {
-        // So that the next round does not begin with this one's supervisor.
+        // The next round must not begin with this one's supervisor.
         gob.wait_other_instance(status["instance"].as_str().expect("an instance"));
     }
     (took, left)

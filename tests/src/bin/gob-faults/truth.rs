@@ -1,8 +1,8 @@
-//! What the kernel says: which processes of this world there are, and of which run each is.
+//! Facts from the kernel: the processes of this world, and the run of each.
 //!
-//! A worker's process is told by its program, which lies in this world's own directory: also one that left its
-//! group, its session, its environment and its parent. Which run it belongs to stands in the tag that gob has given it
-//! (the soft limit RLIMIT_LOCKS).
+//! A worker's process is known by its program, which lies in this world's own directory: also one that left
+//! its group, its session, its environment and its parent. Its run stands in gob's tag (the soft limit
+//! RLIMIT_LOCKS).
 
 use gob_protocol::tag::home_of;
 use gob_tests::Gob;
@@ -62,7 +62,7 @@ pub fn scan(gob: &Gob) -> Truth {
     truth
 }
 
-/// Not a child of it that has not become its own program yet: that one is no parent's child with `--lock-fd`.
+/// A fork of the supervisor before its exec does not count: its parent is no process with `--lock-fd`.
 fn is_supervisor(pid: i32) -> bool {
     process::parent(pid).and_then(process::exe).is_none_or(|exe| !exe.ends_with("gobd"))
 }
@@ -75,13 +75,13 @@ fn worker(pid: i32) -> Option<Proc> {
     Some(Proc { pid, start: process::start_time(pid)?, leads, tag: tag(pid)? })
 }
 
-/// The tag of a worker's process; `None` when it is gone, and its number perhaps somebody else's.
+/// Returns the tag of a worker's process; `None` when it is gone, and its pid perhaps another process's.
 pub fn tag_of_worker(gob: &Gob, pid: i32) -> Option<u64> {
     let tag = tag(pid);
     tag.filter(|_| process::exe(pid).is_some_and(|exe| exe.starts_with(gob.dir().join("bin"))))
 }
 
-/// The tag of a process.
+/// Returns the tag of a process.
 fn tag(pid: i32) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: sets nothing, and writes one `rlimit` to valid memory.
@@ -92,7 +92,8 @@ fn tag(pid: i32) -> Option<u64> {
     Some(limit.rlim_cur).filter(|tag| home_of(*tag).is_some()).or_else(|| Some(run_in_environment(pid)))
 }
 
-/// Stands for the tag of a process that could not be marked: its worker and run, as its environment has them.
+/// Returns a stand-in for the tag of a process that could not be marked: its worker and run from its
+/// environment.
 fn run_in_environment(pid: i32) -> u64 {
     let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let own: Vec<&[u8]> = environ
@@ -109,12 +110,12 @@ fn run_in_environment(pid: i32) -> u64 {
     hasher.finish() | NO_TAG
 }
 
-/// Whether this stands for the tag of a run that could not be marked.
+/// Returns whether this stands for the tag of a run that could not be marked.
 pub fn is_unmarked(tag: u64) -> bool {
     tag & NO_TAG != 0
 }
 
-/// The processes that carry this tag and are alive.
+/// Returns the living processes with this tag.
 pub fn tagged(tag_of_run: u64) -> Vec<i32> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

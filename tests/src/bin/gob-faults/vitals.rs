@@ -1,19 +1,19 @@
-//! What the supervisor itself uses: descriptors and memory, compared at each rest with the number of runs so far. What a run
-//! leaves behind for ever shows as growth with that number.
+//! The supervisor's own resources: descriptors and memory, compared at each rest with the number of runs so
+//! far. A leak per run shows as growth with that number.
 
 use gob_tests::process;
 use serde_json::Value;
 
-/// Runs that a supervisor has to have had before its use is compared: until then buffers and tables grow to their size.
+/// Runs before the first comparison: until then buffers and tables grow to their size.
 const WARM: u64 = 150;
-/// Runs between two looks that are compared.
+/// Runs between two compared samples.
 const ENOUGH: u64 = 150;
-/// Growth with each run that is none: pages come and go.
+/// Growth per run that is no leak: pages come and go.
 const BYTES_PER_RUN: u64 = 8 * 1024;
-/// Log files that the writer may keep open, and what comes and goes with files that are being looked at.
+/// Log files that the writer may keep open, and descriptors that come and go.
 const FILES: u64 = 48;
 
-/// The use of one supervisor at a rest.
+/// The resources of one supervisor at a rest.
 #[derive(Debug, Clone)]
 struct Use {
     instance: String,
@@ -27,11 +27,12 @@ struct Use {
 pub struct Vitals(Option<Use>);
 
 impl Vitals {
-    /// Compares the use of a supervisor that has had `runs` runs, of which `live` are there, with what it was.
+    /// Compares the resources of a supervisor after `runs` runs, of which `live` are there, with the earlier
+    /// ones.
     pub fn check(&mut self, status: &Value, runs: u64, live: u64) -> Result<String, String> {
         let pid = status["pid"].as_i64().unwrap_or_default() as i32;
         let instance = status["instance"].as_str().unwrap_or_default().to_owned();
-        // A run that lives has its handle, its pipes and its lock; a connection has one.
+        // A live run has its handle, its pipes and its lock; a connection has one.
         let expected = live * 6 + status["connections"].as_u64().unwrap_or_default();
         let files = process::open_files(pid).saturating_sub(expected);
         let bytes = process::smaps_bytes(pid, "Pss").unwrap_or_default();

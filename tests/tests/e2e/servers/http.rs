@@ -3,7 +3,7 @@
 use super::tcp;
 use std::io::{Read, Write};
 
-/// Asks, expects an answer of 200 to 299, and gives its body.
+/// Sends a request, expects an answer of 200 to 299, and returns its body.
 pub(super) fn ask(port: u16, request: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut stream = tcp(port);
     let mut text = format!("{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n");
@@ -22,7 +22,8 @@ pub(super) fn ask(port: u16, request: &str, headers: &[(&str, &str)], body: &str
     body.to_owned()
 }
 
-/// The content of chunks, each of which stands behind its length; the one of length 0 is the last. Nobody sends extensions.
+/// Joins the content of chunks, each of which stands behind its length; the one of length 0 is the last.
+/// These servers send no extensions.
 fn joined(mut chunks: &str) -> Option<String> {
     let mut text = String::new();
     loop {

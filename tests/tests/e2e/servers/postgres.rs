@@ -1,11 +1,11 @@
-//! PostgreSQL's protocol, version 3, as far as one simple query a connection needs it; PGlite's server speaks it too.
-//! Neither asks for a password. Source: PostgreSQL's documentation, "Message Formats".
+//! PostgreSQL's protocol, version 3, as far as one simple query a connection needs it; PGlite's server speaks
+//! it too. Neither asks for a password. Source: PostgreSQL's documentation, "Message Formats".
 
 use super::tcp;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-/// Runs one query and gives the text of the first column of every row.
+/// Runs one query and returns the text of the first column of every row.
 pub(super) fn ask(port: u16, sql: &str) -> Vec<String> {
     let mut stream = tcp(port);
     let startup = [&196_608_u32.to_be_bytes()[..], b"user\0postgres\0database\0postgres\0\0"].concat();
@@ -15,7 +15,8 @@ pub(super) fn ask(port: u16, sql: &str) -> Vec<String> {
     stream.write_all(&framed(format!("{sql}\0").as_bytes())).unwrap();
     let rows = until_ready(&mut stream, sql);
     stream.write_all(b"X\0\0\0\x04").unwrap();
-    // PGlite's server heeds the end of the stream alone. When it hangs up it is free for the next one: it has one client at a time.
+    // PGlite's server heeds the end of the stream alone. It is free for the next client once it hangs up: it
+    // has one at a time.
     stream.shutdown(Shutdown::Write).unwrap();
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
@@ -28,7 +29,8 @@ fn framed(body: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes()[..], body].concat()
 }
 
-/// Reads messages until the server waits for a query (`Z`); gives the first column of the rows (`D`) among them.
+/// Reads messages until the server waits for a query (`Z`); returns the first column of the rows (`D`) among
+/// them.
 fn until_ready(stream: &mut TcpStream, what: &str) -> Vec<String> {
     let mut rows = Vec::new();
     loop {

@@ -3,7 +3,7 @@
 use super::tcp;
 use std::io::{BufRead, BufReader, Read, Write};
 
-/// Sends one command and gives its answer: the text of a status, or a string.
+/// Sends one command and returns its answer: the text of a status, or a string.
 pub(super) fn ask(port: u16, words: &[&str]) -> String {
     let mut stream = BufReader::new(tcp(port));
     let mut text = format!("*{}\r\n", words.len());

@@ -17,10 +17,10 @@ const STORM: &str = "storm";
 const FORKS: usize = 300;
 const HOPS: u32 = 300;
 const HOP_US: u32 = 50_000;
-/// What a ping may take while a storm goes on and every processor is busy with it. Where it is served last, it takes as long as
-/// the storm.
+/// Time limit of a ping during a storm that keeps every processor busy. A supervisor that serves it last
+/// needs as long as the storm.
 const SERVED: Duration = Duration::from_secs(2);
-/// The grace of the fleet's kind, and what the end of a tree may take beyond it on a busy machine.
+/// The grace of the fleet's kind, and the time for the end of a tree beyond it on a busy machine.
 const STOPPED: Duration = Duration::from_millis(400 + 5_000);
 /// A worker with a process of another user.
 const GUEST: &str = "guest";
@@ -28,7 +28,7 @@ const GUEST: &str = "guest";
 const NOBODY: u32 = 65_534;
 
 impl Inflict<'_> {
-    /// Several leaders are killed so that the supervisor hears of all of them at once.
+    /// Kills several leaders so that the supervisor hears of all of them at once.
     pub(super) fn die_together(&mut self) -> Inflicted {
         let truth = truth::scan(&self.shared.gob);
         let leaders: Vec<(&str, Handle)> = truth
@@ -49,7 +49,8 @@ impl Inflict<'_> {
         done(format!("killed {} leaders at once", leaders.len()))
     }
 
-    /// Hundreds of processes that go on as their own children. Others are served meanwhile, and a stop ends them all.
+    /// Runs hundreds of processes that go on as their own children. Other clients are served meanwhile, and a
+    /// stop ends them all.
     pub(super) fn fork_storm(&mut self) -> Inflicted {
         let gob = &self.shared.gob;
         let hops = Child { setsid: true, hops: HOPS, hop_us: HOP_US, ..Child::default() };
@@ -89,7 +90,8 @@ impl Inflict<'_> {
         }
     }
 
-    /// A worker whose tree has a process of another user, in a session of its own and without its mark.
+    /// Starts a worker whose tree has a process of another user, in a session of its own and without its
+    /// mark.
     pub(super) fn guest(&mut self) -> Inflicted {
         if !nix::unistd::geteuid().is_root() {
             return nobody("only root can become another user");
@@ -125,7 +127,7 @@ impl Inflict<'_> {
         Ok(Outcome::Done(format!("run {run} of {GUEST} has a process of user {NOBODY}"), undo))
     }
 
-    /// The supervisor may not set the limit by which it knows its processes.
+    /// Forbids the supervisor to set the limit by which it knows its processes.
     pub(super) fn no_marks(&mut self) -> Inflicted {
         let Some((gobd, _, instance)) = self.gobd() else { return nobody("no supervisor answers") };
         self.shared.judge.leaves_unmarked(&instance);
@@ -134,9 +136,9 @@ impl Inflict<'_> {
         };
         let what = format!("gobd, pid {}, can mark nobody", gobd.pid);
         let undo: Undo = Box::new(move |shared| {
-            // It may be gone by now.
+            // The supervisor may be gone by now.
             process::limit_locks(gobd.pid, before).unwrap_or_default();
-            // What is left of runs without marks when gobd and its keeper are killed together, nobody can know again.
+            // Processes of unmarked runs can't be identified after gobd and its keeper are killed together.
             for (_, leader) in
                 truth::scan(&shared.gob).leaders().filter(|(_, proc)| truth::is_unmarked(proc.tag))
             {
@@ -150,7 +152,7 @@ impl Inflict<'_> {
         Ok(Outcome::Done(what, undo))
     }
 
-    /// A connection as the owner `cli`; `None` when nobody accepts.
+    /// Connects as the owner `cli`; `None` when the connection is refused.
     fn link(&self) -> Result<Option<Link>, String> {
         link_as(self.shared, "cli")
     }
@@ -164,7 +166,7 @@ fn link_as(shared: &Shared, owner: &str) -> Result<Option<Link>, String> {
     }
 }
 
-/// Starts a worker of a fault's own; answers its run once it is ready, or what becomes of the fault.
+/// Starts a worker of a fault's own; returns its run once it is ready, or the result of the fault.
 fn start(link: &mut Link, name: &str) -> Result<u64, Inflicted> {
     match link.ask("start", json!({"graph": name}), ANSWER) {
         Ok(answer) if answer["success"] == true => Ok(answer["data"]["worker"]["run"].as_u64().unwrap_or(0)),

@@ -1,5 +1,5 @@
-//! A real graph worker whose file is taken away while it serves: what it acknowledges then must be there for whoever reads
-//! the path afterwards, or it must not acknowledge it.
+//! A real graph worker whose file is taken away while it serves: a later reader of the path must find every
+//! acknowledged write.
 
 use super::{ANSWER, Inflict, Inflicted, Outcome, Undo, nobody};
 use crate::fleet::REAL;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub struct Acknowledged(BTreeSet<String>);
 
-/// How the file is taken away.
+/// A way to take the file away.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     MoveDirectory,
@@ -39,7 +39,7 @@ impl Inflict<'_> {
             return Err(format!("{way:?}, and {after} was acknowledged"));
         }
         let undo: Undo = Box::new(move |shared| {
-            // Nothing may serve what was put there.
+            // No worker may serve the file that was put there.
             stop(shared)?;
             taken.give_back().map_err(|e| format!("{way:?}, back: {e}"))?;
             let Some(mut worker) = serving(shared)? else { return Ok(()) };
@@ -49,7 +49,7 @@ impl Inflict<'_> {
     }
 }
 
-/// What was taken, and where it is now.
+/// The file that was taken, and its present path.
 struct Taken {
     from: PathBuf,
     to: PathBuf,
@@ -72,7 +72,7 @@ fn take(way: Way, dir: &Path) -> io::Result<Taken> {
 
 impl Taken {
     fn give_back(self) -> io::Result<()> {
-        // A worker may have begun an empty one, which it must not; what was there before is what counts.
+        // A worker may have begun an empty one, which it must not; the earlier file counts.
         if self.from.is_dir() {
             fs::remove_dir_all(&self.from)?;
         }
@@ -80,7 +80,7 @@ impl Taken {
     }
 }
 
-/// A connection to the graph's worker; `None` when no supervisor answers, or it has none.
+/// Connects to the graph's worker; `None` when no supervisor answers, or it has none.
 fn serving(shared: &Shared) -> Result<Option<Link>, String> {
     let lie = |lost| match lost {
         Lost::Ended => Ok(None),
@@ -108,7 +108,7 @@ fn stop(shared: &Shared) -> Result<(), String> {
     }
 }
 
-/// Writes a node; whether that was acknowledged.
+/// Writes a node; returns whether that was acknowledged.
 fn put(shared: &Shared, worker: &mut Link, id: &str) -> Result<bool, String> {
     match worker.ask("put", json!({"nodes": [{"id": id}]}), ANSWER) {
         Ok(answer) if answer["success"] == true => {
@@ -120,7 +120,7 @@ fn put(shared: &Shared, worker: &mut Link, id: &str) -> Result<bool, String> {
     }
 }
 
-/// Every node that was ever acknowledged is there.
+/// Checks that every acknowledged node is there.
 fn check(shared: &Shared, worker: &mut Link) -> Result<(), String> {
     let ids: Vec<String> = lock(&shared.acknowledged).0.iter().cloned().collect();
     if ids.is_empty() {

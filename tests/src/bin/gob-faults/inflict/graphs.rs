@@ -1,4 +1,5 @@
-//! Faults of single graphs and their users: held by somebody else, not well, leased by a client that dies, configured anew.
+//! Faults of single graphs and their users: a foreign holder, an unhealthy worker, a lease whose client dies,
+//! a new configuration.
 
 use super::{ANSWER, Inflict, Inflicted, Outcome, done, nobody};
 use crate::fleet::{self, SICK, Variant};
@@ -9,13 +10,14 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// How long it may take until a worker is said to be unwell, or well again: two looks 50 ms apart, each of up to 2 s, under load.
+/// Time limit until a worker is reported unhealthy, or healthy again: two probes 50 ms apart, each of up to 2
+/// s, under load.
 const NOTICED: Duration = Duration::from_secs(10);
-/// How long a lease may outlive its client.
+/// Time that a lease may outlive its client.
 const RELEASED: Duration = Duration::from_secs(5);
 
 impl Inflict<'_> {
-    /// Another good configuration, and the first one again.
+    /// Loads another good configuration, and the first one again.
     pub(super) fn reload(&mut self) -> Inflicted {
         let (other, usual) = {
             let fleet = lock(self.fleet);
@@ -30,8 +32,8 @@ impl Inflict<'_> {
         Ok(Outcome::Done(format!("another configuration, which changed {said}"), Box::new(undo)))
     }
 
-    /// A worker answers that it is not well, for a while. Clients are held back until that is noticed: what one of them has stopped
-    /// says nothing about it.
+    /// Makes a worker answer for a while that it is unhealthy. Clients are held back until that is noticed: a
+    /// stopped worker shows nothing about it.
     pub(super) fn sick(&mut self) -> Inflicted {
         let Some(name) = lock(self.fleet).asked(&mut self.dice) else { return nobody("nobody is asked") };
         let path = self.shared.gob.graph_dir(&name).join(SICK);
@@ -41,7 +43,7 @@ impl Inflict<'_> {
             return nobody(format!("{name} is not ready"));
         };
         fs::write(&path, "").map_err(|e| format!("{}: {e}", path.display()))?;
-        // Where it is restarted for that, the run that follows may be seen first.
+        // Where it is restarted for that, the next run may be seen first.
         let is_noticed = |view: &Value| view["state"] == "unhealthy" || view["run"] != run;
         let noticed = until(self.shared, &name, is_noticed).map_err(|e| format!("not well, and {e}"))?;
         self.shared.open_gate();
@@ -49,7 +51,7 @@ impl Inflict<'_> {
         let undo = move |shared: &Shared| {
             shared.close_gate(ANSWER)?;
             fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            // One that is stopped says nothing, and rightly is unhealthy.
+            // A stopped worker does not answer, and rightly is unhealthy.
             let is_well = |view: &Value| {
                 let stopped = view["pid"].as_i64().is_some_and(|pid| process::is_stopped(pid as i32));
                 view["state"] != "unhealthy" || stopped
@@ -59,7 +61,7 @@ impl Inflict<'_> {
         Ok(Outcome::Done(what, Box::new(undo)))
     }
 
-    /// Somebody who does not ask gob takes a graph.
+    /// Lets a program that does not ask gob take a graph.
     pub(super) fn holder_comes(&mut self) -> Inflicted {
         let mut fleet = lock(self.fleet);
         let Some(name) = fleet.locked(&mut self.dice) else { return nobody("no graph has a lock file") };
@@ -71,7 +73,7 @@ impl Inflict<'_> {
         }
     }
 
-    /// A holder is gone, with its lock or without.
+    /// Ends a holder, with its lock or without.
     pub(super) fn holder_goes(&mut self) -> Inflicted {
         let mut fleet = lock(self.fleet);
         let Some(name) = fleet.locked(&mut self.dice) else { return nobody("no graph has a lock file") };
@@ -83,7 +85,7 @@ impl Inflict<'_> {
         }
     }
 
-    /// A client that has a lease is killed; the lease goes with it.
+    /// Kills a client that has a lease; the lease ends with it.
     pub(super) fn lessee_dies(&mut self) -> Inflicted {
         let name = lock(self.fleet).name(&mut self.dice).to_owned();
         let gob = &self.shared.gob;
@@ -109,7 +111,7 @@ impl Inflict<'_> {
         }
         let released = heard(&mut watch, RELEASED, |event| match event["event"].as_str() {
             Some("lease_released") => event["actor"]["pid"] == pid,
-            // Leases go with the worker; who lags behind can't tell.
+            // Leases go with the worker; a subscriber that lags can't tell.
             other => matches!(other, Some("worker_removed" | "lagged")),
         });
         match released {
@@ -122,7 +124,7 @@ impl Inflict<'_> {
     }
 }
 
-/// Has the configuration read; answers what changed. Another client may have done so before.
+/// Reloads the configuration; returns the changes. Another client may have done so before.
 fn reloaded(shared: &Shared) -> Result<String, String> {
     let reload = || {
         let mut link = Link::connect(&shared.gob.socket()).map_err(|_| Lost::Ended)?;
@@ -135,7 +137,7 @@ fn reloaded(shared: &Shared) -> Result<String, String> {
     }
 }
 
-/// Starts a worker, unless it runs; answers its run once it is ready, if it comes to that.
+/// Starts a worker, unless it runs; returns its run once it is ready, if it comes to that.
 fn ready_run(shared: &Shared, name: &str) -> Result<Option<u64>, String> {
     let asked = Link::connect(&shared.gob.socket()).map_err(|_| Lost::Ended);
     match asked.and_then(|mut link| link.ask("start", json!({"graph": name}), ANSWER)) {
@@ -148,7 +150,7 @@ fn ready_run(shared: &Shared, name: &str) -> Result<Option<u64>, String> {
     }
 }
 
-/// Waits until a worker's view is as it has to be; answers its state, which is nothing for a worker that is not there.
+/// Waits until a worker's view fits; returns its state, empty for a missing worker.
 fn until(shared: &Shared, name: &str, is_so: impl Fn(&Value) -> bool) -> Result<String, String> {
     let begin = Instant::now();
     let mut last = Value::Null;
@@ -169,15 +171,15 @@ fn until(shared: &Shared, name: &str, is_so: impl Fn(&Value) -> bool) -> Result<
     Err(format!("still so after {NOTICED:?}: {last}"))
 }
 
-/// A connection that hears what becomes of one worker.
+/// Connects and subscribes to the events of one worker.
 fn watch(shared: &Shared, name: &str) -> Result<Link, Lost> {
     let mut link = Link::connect_as(&shared.gob.socket(), "watcher", ANSWER)?;
-    // Seq has holes there, so it is not followed.
+    // Seq has gaps there, so it is not followed.
     link.ok("subscribe", json!({"names": [name]}), ANSWER)?;
     Ok(link)
 }
 
-/// Waits for the first event that fits, looking now and then even when none comes; `None` when there is none by then.
+/// Waits for the first event that fits, checking now and then even when none comes; `None` at the deadline.
 fn heard(link: &mut Link, timeout: Duration, fits: impl Fn(&Value) -> bool) -> Result<Option<Value>, Lost> {
     const LOOK: Duration = Duration::from_millis(100);
     let deadline = Instant::now() + timeout;
