@@ -1,27 +1,46 @@
-//! Checks that `docs/TESTS.md` and `docs/FAULTS.md` name existing tests, and `ARCHITECTURE.md` the files.
+//! Checks that `docs/TESTS.md` lists the files of `e2e/`, that `docs/FAULTS.md` names existing tests, and `ARCHITECTURE.md` the
+//! files. `GOB_WRITE_DOCS=1` writes the table of `docs/TESTS.md` from the files.
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const DOCUMENT: &str = include_str!("../../docs/TESTS.md");
 const FAULTS: &str = include_str!("../../docs/FAULTS.md");
 
-/// Returns the tests of each file of `e2e/`.
-fn tests() -> BTreeMap<String, BTreeSet<String>> {
+/// Returns the files of `e2e/` with their text, by name.
+fn files() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     // A folder holds helpers of the file with its name.
     let files = files.filter(|path| path.is_file() && path.file_stem().is_some_and(|stem| stem != "main"));
     files
         .map(|path| {
-            let text = fs::read_to_string(&path).unwrap();
-            let names =
-                text.split("#[test]\nfn ").skip(1).map(|rest| rest.split('(').next().unwrap().to_owned());
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), names.collect())
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
         })
         .collect()
+}
+
+/// Returns the tests of each file of `e2e/`.
+fn tests() -> BTreeMap<String, BTreeSet<String>> {
+    let names = |text: &str| {
+        text.split("#[test]\nfn ").skip(1).map(|rest| rest.split('(').next().unwrap().to_owned()).collect()
+    };
+    files().into_iter().map(|(file, text)| (file, names(&text))).collect()
+}
+
+/// Returns the table of `docs/TESTS.md`: each file with the first paragraph of its documentation.
+fn table() -> String {
+    let row = |(file, text): (String, String)| {
+        let lines = text.lines().map_while(|line| line.strip_prefix("//! "));
+        let subject = lines.collect::<Vec<_>>().join(" ");
+        assert!(
+            !subject.is_empty() && !subject.contains('|'),
+            "{file} begins with a line that says what it tests"
+        );
+        format!("| `{file}` | {subject} |\n")
+    };
+    files().into_iter().map(row).collect()
 }
 
 /// Returns the names of tests in a document: file and name of a test of `e2e/`.
@@ -34,15 +53,17 @@ fn references(document: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 #[test]
-fn named_tests_exist_and_every_file_is_named() {
-    let tests = tests();
-    let mut named = BTreeSet::new();
-    for (file, test) in references(DOCUMENT) {
-        assert!(tests.get(file).is_some_and(|names| names.contains(test)), "there is no test {file}::{test}");
-        named.insert(file.to_owned());
+fn the_table_of_tests_is_that_of_the_files() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TESTS.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let (before, rest) = document.split_once("|---|---|\n").expect("a table");
+    let (found, after) = rest.split_once("\n\n").expect("text behind the table");
+    let (found, expected) = (format!("{found}\n"), table());
+    if std::env::var_os("GOB_WRITE_DOCS").is_some() {
+        fs::write(&path, format!("{before}|---|---|\n{expected}\n{after}")).unwrap();
+        return;
     }
-    let files: BTreeSet<String> = tests.into_keys().collect();
-    assert_eq!(named, files);
+    assert_eq!(found, expected, "GOB_WRITE_DOCS=1 cargo test -p gob-tests --test docs writes it");
 }
 
 #[test]
