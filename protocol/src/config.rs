@@ -35,6 +35,7 @@ use crate::kind::{Check, Kind, Readiness, RestartPolicy, StopWay};
 use crate::name::Owner;
 use files::Parts;
 use overrides::Overrides;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ pub const BUILT_IN: &str = "graph";
 const FORCE_OWNERS: [&str; 3] = ["cli", "desktop", "electron"];
 
 /// A whole configuration, with the defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The kind of a graph that names none.
     pub default_kind: String,
@@ -66,7 +67,7 @@ pub struct Config {
 }
 
 /// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     file: Arc<str>,
     line: u32,
@@ -74,7 +75,7 @@ struct Place {
 }
 
 /// Settings of one graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Graph {
     /// Its kind, unless a start names another.
     pub kind: Option<String>,
@@ -82,7 +83,7 @@ pub struct Graph {
 }
 
 /// Limits on the workers' output that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logs {
     /// A log file of this size is rotated.
     pub rotate_bytes: u64,

@@ -1,7 +1,7 @@
 //! Environment variables, which must never reach a view, an event, the journal or a log (PROTOCOL 6).
 //!
-//! [`Env`] deliberately has no `Serialize`: a view or an event that held one would not compile. The one way out is
-//! [`Env::serialize_in_request`], which only the request types name.
+//! [`Env`] deliberately has no `Serialize`: a view or an event that held one would not compile. The two ways out are
+//! [`Env::serialize_in_request`], which only the request types name, and [`Env::serialize_in_state`], which only the core does.
 //!
 //! ```compile_fail,E0277
 //! #[derive(serde::Serialize)]
@@ -12,6 +12,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -51,6 +52,17 @@ impl Env {
     /// The serializer's own.
     pub fn serialize_in_request<S: Serializer>(env: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
         env.as_ref().map(|env| &env.0).serialize(serializer)
+    }
+
+    /// Writes the variables into the state that one supervisor hands to the next, in memory that no other program reads.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize_in_state<E: Borrow<Self>, S: Serializer>(
+        env: &Option<E>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        env.as_ref().map(|env| &env.borrow().0).serialize(serializer)
     }
 }
 

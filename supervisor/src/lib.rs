@@ -26,6 +26,7 @@ mod beside;
 mod boot;
 mod cgroups;
 mod claims;
+mod clock;
 mod conn;
 mod desk;
 mod disks;
@@ -54,13 +55,14 @@ mod turns;
 pub use boot::{Args, BootError};
 
 use boot::{Boot, Ready};
+use clock::Clock;
 use desk::Desk;
 use gob_core::{Core, Input};
 use mailbox::{Happened, Post};
 use memory::Memory;
 use shell::{Hands, Shell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
 use turns::{Signalled, Sources, Turn};
@@ -99,8 +101,8 @@ pub fn run(args: Args) -> Result<(), BootError> {
 }
 
 async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
-    let started = Instant::now();
-    let wall = shell::now(started).wall;
+    let clock = Clock::read();
+    let wall = clock.now().wall;
     let mut boot = Boot::take(args, wall)?;
     let (to_loop, mailbox) = mailbox::mailbox();
     let signals = turns::Signals::watch().map_err(BootError::io("watch", "signals"))?;
@@ -115,7 +117,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, boot.server.instance.clone())
         .map_err(BootError::io("open", "/dev/null"))?;
-    let core = Core::new(config, shell::now(started));
+    let core = Core::new(config, clock.now());
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
@@ -134,7 +136,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     );
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
     let hands = Hands { runs, output, settings, readiness };
-    let shell = Shell::new(core, hands, boot, started, &to_loop);
+    let shell = Shell::new(core, hands, boot, clock, &to_loop);
     let desk = Desk::new(shell);
     let memory = Rc::<Memory>::default();
     tokio::task::spawn_local(Rc::clone(&memory).give_back());

@@ -9,6 +9,7 @@ mod taps;
 
 use crate::boot::Boot;
 use crate::claims::Claims;
+use crate::clock::Clock;
 use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::files;
@@ -27,12 +28,12 @@ use crate::sys::fds::Shares;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
 use gob_protocol::handshake::Handshake;
-use gob_protocol::{Data, Incoming, Rejected, Request, Survivor, Timestamp};
+use gob_protocol::{Data, Incoming, Rejected, Request, Survivor};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use taps::Taps;
 use tokio::sync::{mpsc, oneshot};
 
@@ -88,7 +89,7 @@ pub(crate) struct Shell {
     /// Swept runs of which the core has not heard yet.
     endings: HashMap<RunKey, ends::Ending>,
     pub(crate) boot: Boot,
-    started: Instant,
+    clock: Clock,
     /// The time of this turn of the loop.
     now: Now,
     pub(crate) last: Last,
@@ -112,7 +113,7 @@ impl Shell {
         core: Core,
         Hands { runs, output, settings, readiness }: Hands,
         boot: Boot,
-        started: Instant,
+        clock: Clock,
         to_loop: &mpsc::Sender<Happened>,
     ) -> Self {
         let disks = runs.disks().clone();
@@ -134,11 +135,11 @@ impl Shell {
             preparing: HashMap::new(),
             endings: HashMap::new(),
             boot,
-            started,
-            now: now(started),
+            clock,
+            now: clock.now(),
             last,
             room: true,
-            swept: started,
+            swept: clock.start(),
             sweep_took: Duration::ZERO,
             more_children: false,
             wake: None,
@@ -161,7 +162,7 @@ impl Shell {
 
     /// Begins a turn of the loop: what it sees of the clock and of the process table is seen once.
     pub(crate) fn new_turn(&mut self) {
-        self.now = now(self.started);
+        self.now = self.clock.now();
         self.runs.new_turn();
     }
 
@@ -223,8 +224,7 @@ impl Shell {
                 self.output.forget(name);
             }
             Effect::WakeAt(at) => {
-                let after = |ms| self.started + Duration::from_millis(ms);
-                self.wake = at.map(|ms| tokio::time::Instant::from_std(after(ms)));
+                self.wake = at.map(|ms| tokio::time::Instant::from_std(self.clock.instant(ms)));
             }
             Effect::Exit { nuke } => self.exit = Some(nuke),
         }
@@ -441,7 +441,7 @@ impl Shell {
 
     /// When something is due next; far away when nothing is.
     pub(crate) fn next_wake(&self) -> tokio::time::Instant {
-        let far = tokio::time::Instant::from_std(self.started + FAR);
+        let far = tokio::time::Instant::from_std(self.clock.start() + FAR);
         self.wake.into_iter().chain(self.last.due()).fold(far, std::cmp::Ord::min)
     }
 
@@ -517,14 +517,5 @@ impl Shell {
     /// Sees to it that what was written and forgotten is on the disk.
     pub(crate) fn finish_output(&self, limit: Duration) -> bool {
         self.output.flush(limit)
-    }
-}
-
-/// The time as the core takes it.
-pub(crate) fn now(started: Instant) -> Now {
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Now {
-        mono_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        wall: Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
     }
 }

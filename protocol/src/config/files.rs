@@ -9,6 +9,7 @@ use super::problem::{Problem, Rejected};
 use super::{BUILT_IN, Config, Graph, Logs, Place, shown};
 use crate::kind::Kind;
 use crate::name::Owner;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ impl FileText {
 }
 
 /// The settings of one file, before they are laid over the defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Parts {
     pub(super) default_kind: Option<String>,
     pub(super) force_owners: Option<Vec<Owner>>,

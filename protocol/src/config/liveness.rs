@@ -6,9 +6,10 @@ use super::reader::{Reader, Section, one_of};
 use super::readiness::{TYPES, Type};
 use super::scalar::duration_ms;
 use crate::kind::{Check, HttpPort, Kind, Liveness, LogStream};
+use serde::{Deserialize, Serialize};
 
 /// The liveness settings of one table.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct LivenessOverrides {
     look: Option<Look>,
     interval_ms: Option<u64>,
@@ -21,7 +22,7 @@ pub(super) struct LivenessOverrides {
 }
 
 /// The check as far as the table sets it; readiness supplies the rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Look {
     None,
     Handshake,

@@ -2,10 +2,11 @@
 
 use super::liveness::LivenessOverrides;
 use crate::kind::{Check, GraphDirEncoding, HttpPort, Kind, OnLastLease, Orphans, RestartOn, RestartPolicy};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The settings of one table of a kind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Overrides {
     pub(super) command: Option<Vec<String>>,
     pub(super) root_dir: Option<String>,
@@ -40,7 +41,7 @@ pub(super) struct Overrides {
 }
 
 /// The settings of a restart policy.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct RestartOverrides {
     pub(super) on: Option<RestartOn>,
     pub(super) backoff_ms: Option<(u64, u64)>,

@@ -39,7 +39,7 @@ impl fmt::Display for Problem {
 }
 
 /// A file of the configuration that is not used, with all its problems.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
     /// The file.
     pub path: String,

@@ -6,12 +6,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use gob_protocol::view::LeaseHolder;
 use gob_protocol::{Actor, Id, Name, Owner};
+use serde::{Deserialize, Serialize};
 
 /// All connections.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Conns(BTreeMap<ConnId, Conn>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Conn {
     who: Arc<LeaseHolder>,
     said_hello: bool,

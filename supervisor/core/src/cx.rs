@@ -2,7 +2,7 @@
 
 use crate::conns::Caller;
 use crate::ids::{ConnId, Now};
-use crate::io::Effect;
+use crate::io::{Effect, Out};
 use crate::leaving::Leaving;
 use crate::news::News;
 use crate::past::Past;
@@ -11,19 +11,23 @@ use crate::restart::Dice;
 use crate::setup::Setup;
 use crate::timers::{Timer, Timers};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use gob_protocol::{Actor, Data, Event, EventKind, Id, Owner, View, WireError};
+use serde::{Deserialize, Serialize};
 
 /// The context of all decisions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cx {
     pub(crate) now: Now,
+    /// When the supervisor started.
+    pub(crate) started_mono_ms: u64,
     /// Effects of the input that is being applied.
-    pub(crate) out: Vec<Effect>,
+    #[serde(skip)]
+    pub(crate) out: Out,
     pub(crate) timers: Timers,
     pub(crate) news: News,
     pub(crate) tally: Tally,
     pub(crate) dice: Dice,
+    #[serde(skip)]
     pub(crate) pools: Pools,
     pub(crate) past: Past,
     pub(crate) setup: Setup,
@@ -33,7 +37,7 @@ pub(crate) struct Cx {
 }
 
 /// Counters, most of which `status` shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) requests: u64,
     pub(crate) spawn_failures: u64,
@@ -57,7 +61,8 @@ impl Cx {
     pub(crate) fn new(setup: Setup, past: Past, dice: Dice, now: Now) -> Self {
         Self {
             now,
-            out: Vec::new(),
+            started_mono_ms: now.mono_ms,
+            out: Out::default(),
             timers: Timers::default(),
             news: News::default(),
             tally: Tally::default(),
@@ -68,6 +73,11 @@ impl Cx {
             leaving: Leaving::default(),
             no_room: false,
         }
+    }
+
+    /// How long the supervisor has been running.
+    pub(crate) const fn uptime_ms(&self) -> u64 {
+        self.now.mono_ms.saturating_sub(self.started_mono_ms)
     }
 
     /// Has the shell do something.

@@ -26,7 +26,23 @@ impl Core {
         if let Some(wake) = self.cx.timers.changed_wake() {
             self.cx.push(Effect::WakeAt(wake));
         }
-        core::mem::take(&mut self.cx.out)
+        self.cx.out.take()
+    }
+
+    /// Goes on with a state that another supervisor wrote. Returns again every effect that a phase owes; the shell answers each
+    /// as if it were asked for the first time.
+    pub fn resume(&mut self) -> Vec<Effect> {
+        for worker in self.workers.values_mut() {
+            worker.resume(&mut self.cx);
+        }
+        if self.reloads.is_on() {
+            self.cx.push(Effect::ReadConfig);
+        }
+        self.cx.timers.woken();
+        if let Some(wake) = self.cx.timers.changed_wake() {
+            self.cx.push(Effect::WakeAt(wake));
+        }
+        self.cx.out.take()
     }
 
     fn take(&mut self, input: Input) {

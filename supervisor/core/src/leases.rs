@@ -8,9 +8,10 @@ use gob_protocol::Owner;
 use gob_protocol::kind::OnLastLease;
 use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
 use gob_protocol::view::LeaseHolder;
+use serde::{Deserialize, Serialize};
 
 /// The leases on one worker; a connection holds at most one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Leases {
     held: BTreeMap<ConnId, Arc<LeaseHolder>>,
     /// The consequence of the owner's last lease being gone.

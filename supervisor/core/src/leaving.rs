@@ -3,12 +3,13 @@
 use crate::ids::ConnId;
 use alloc::vec::Vec;
 use gob_protocol::{Id, Name, Survivor};
+use serde::{Deserialize, Serialize};
 
 /// Whether the supervisor is on its way out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Leaving(Option<Way>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Way {
     asked_by: Option<(ConnId, Option<Id>)>,
     stopped: Vec<Name>,

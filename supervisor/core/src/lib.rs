@@ -75,4 +75,4 @@ pub use parts::{
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 pub use remembered::{Remembered, RememberedWorker};
-pub use state::{Config, Core};
+pub use state::{Config, Core, STATE_VERSION};

@@ -4,7 +4,7 @@
 //! reports what it wrote. One that falls behind misses events and later gets one `lagged` frame; the others do not wait.
 
 use crate::ids::ConnId;
-use crate::io::Effect;
+use crate::io::{Effect, Out};
 use crate::owner::Title;
 use crate::ring::{Kept, Ring};
 use alloc::collections::BTreeMap;
@@ -14,11 +14,12 @@ use alloc::vec::Vec;
 use gob_protocol::limits::SUBSCRIBER_QUEUE_FRAMES;
 use gob_protocol::request::Subscribe;
 use gob_protocol::{Event, Owner, State, View};
+use serde::{Deserialize, Serialize};
 
 const WINDOW: u32 = SUBSCRIBER_QUEUE_FRAMES as u32;
 
 /// The ring and its readers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct News {
     ring: Ring,
     subscribers: BTreeMap<ConnId, Subscriber>,
@@ -27,7 +28,7 @@ pub(crate) struct News {
     lagged: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Subscriber {
     owner: Owner,
     filter: Subscribe,
@@ -36,7 +37,7 @@ struct Subscriber {
     queued: u32,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Mode {
     /// Gets events as they happen.
     Live,
@@ -142,13 +143,13 @@ impl News {
     }
 
     /// Gives the event its place in the order, keeps it, and hands it to its subscribers.
-    pub(crate) fn publish(&mut self, event: Event, last_owner: Option<Owner>, out: &mut Vec<Effect>) {
+    pub(crate) fn publish(&mut self, event: Event, last_owner: Option<Owner>, out: &mut Out) {
         let (kept, oldest) = self.ring.push(event, last_owner);
         self.overtake(&oldest);
         self.fan_out(&kept, out);
     }
 
-    fn fan_out(&mut self, kept: &Kept, out: &mut Vec<Effect>) {
+    fn fan_out(&mut self, kept: &Kept, out: &mut Out) {
         let event = &kept.event;
         let (mut owned, mut others) = (Vec::new(), Vec::new());
         for (conn, subscriber) in &mut self.subscribers {
@@ -197,7 +198,7 @@ impl News {
 
     /// Notes that the shell wrote event frames of this connection. Returns how many events it missed when it is to get a
     /// `lagged` frame now, which is counted already.
-    pub(crate) fn written(&mut self, conn: ConnId, frames: u32, out: &mut Vec<Effect>) -> Option<u64> {
+    pub(crate) fn written(&mut self, conn: ConnId, frames: u32, out: &mut Out) -> Option<u64> {
         if let Some(unread) = self.unread.get_mut(&conn) {
             *unread = unread.saturating_sub(frames);
         }
@@ -220,7 +221,7 @@ impl News {
     }
 
     /// Fills the queue of a subscriber that still gets old events.
-    pub(crate) fn replay(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
+    pub(crate) fn replay(&mut self, conn: ConnId, out: &mut Out) {
         let Some(subscriber) = self.subscribers.get_mut(&conn) else { return };
         while let Mode::Replaying(next) = subscriber.mode {
             let Some(kept) = self.ring.get(next) else {

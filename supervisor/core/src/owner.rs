@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use gob_protocol::{Actor, Owner};
+use serde::{Deserialize, Serialize};
 
 /// A title to something: its owner, and the one that it had before it came to be nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(crate) fn may_force(force_owners: &[Owner], requester: &Owner) -> bool {
 }
 
 /// The owner of a worker, and how it came to be that.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ownership {
     owner: Owner,
     /// The owner before it came to be `unknown`.

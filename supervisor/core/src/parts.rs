@@ -7,9 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::kind::Check;
 use gob_protocol::{Env, ProcessId};
+use serde::{Deserialize, Serialize};
 
 /// A process that is not ours and holds a graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process id.
     pub pid: i32,

@@ -3,12 +3,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use gob_protocol::Name;
+use serde::{Deserialize, Serialize};
 
 /// So many workers that are gone have a number of their own; all others share one.
 const MAX_LAST_RUNS: usize = 4_096;
 
 /// Facts of the past.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Past {
     leftovers: BTreeMap<Name, Vec<i32>>,
     last_runs: BTreeMap<Name, u64>,

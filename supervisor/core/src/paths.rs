@@ -3,9 +3,10 @@
 use alloc::format;
 use alloc::string::String;
 use gob_protocol::Name;
+use serde::{Deserialize, Serialize};
 
 /// Where things are: absolute paths without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paths {
     /// Sockets.
     pub runtime_dir: String,

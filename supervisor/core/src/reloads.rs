@@ -3,13 +3,14 @@
 use crate::ids::ConnId;
 use alloc::vec::Vec;
 use gob_protocol::Id;
+use serde::{Deserialize, Serialize};
 
 /// A connection, and the name of its request.
 pub(crate) type Asker = (ConnId, Option<Id>);
 
 /// One reading is under way at a time. A request that comes meanwhile is answered by the next one: the file may have
 /// changed since that one began.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reloads {
     /// A reading is under way.
     reading: bool,
@@ -39,6 +40,11 @@ impl Reloads {
         let answered = core::mem::replace(&mut self.asked, core::mem::take(&mut self.waiting));
         self.reading = core::mem::take(&mut self.again);
         (answered, self.reading)
+    }
+
+    /// Whether a reading is under way.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.reading
     }
 
     /// Forgets the askers of a connection that is gone.

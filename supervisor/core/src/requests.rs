@@ -47,7 +47,7 @@ impl Core {
                 return self.cx.push(Effect::ReplyStatus { conn, id, status });
             }
             Request::Hello(hello) => self.hello(caller, hello),
-            Request::Ping => Ok(Data::Ping(PingData { pong: true, uptime_ms: self.cx.now.mono_ms })),
+            Request::Ping => Ok(Data::Ping(PingData { pong: true, uptime_ms: self.cx.uptime_ms() })),
             // The shell sends it, and says whether it could.
             Request::Signal(signal) => match self.signal(caller, &signal) {
                 Ok(effect) => return self.cx.push(effect),
@@ -203,7 +203,7 @@ impl Core {
             version: server.version.clone(),
             pid: server.pid,
             instance: server.instance.clone(),
-            uptime_ms: cx.now.mono_ms,
+            uptime_ms: cx.uptime_ms(),
             protocol: PROTOCOL,
             workers,
             connections: self.conns.len() as u64,

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use gob_protocol::Exit;
 use gob_protocol::kind::{RestartOn, RestartPolicy};
+use serde::{Deserialize, Serialize};
 
 /// What follows a run that nobody asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) enum Verdict {
 }
 
 /// The failures that still count.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Failures {
     at: VecDeque<u64>,
 }
@@ -73,7 +74,7 @@ fn delay(policy: &RestartPolicy, count: u32, jitter: u64) -> u64 {
 }
 
 /// Dice for the jitter, from a seed that the shell gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dice(u64);
 
 impl Dice {

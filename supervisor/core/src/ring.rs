@@ -7,16 +7,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
 use gob_protocol::{Event, Owner, View};
+use serde::{Deserialize, Serialize};
 
 /// An event, and what no view says but decides for whom its worker was `owned`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub(crate) event: Rc<Event>,
     /// The owner that its worker had before it came to be nobody's.
     pub(crate) last_owner: Option<Owner>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ring {
     events: VecDeque<Kept>,
     bytes: usize,

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use gob_protocol::kind::StopWay;
 use gob_protocol::view::Port;
 use gob_protocol::{Actor, Exit, Receipt, State, Timestamp, WireError};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A change may be held back for so long. A starting run that is chatty does not drive everything else out of the ring, and
@@ -23,7 +24,7 @@ const TELL_MS: u64 = 100;
 const SWEEP_MS: u64 = 5_000;
 
 /// A run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) key: RunKey,
     stage: Stage,
@@ -58,14 +59,14 @@ pub(crate) struct Run {
 }
 
 /// Program, arguments and directory of a run with [`PORT_MARK`] in the port's place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Marked {
     command: Arc<[String]>,
     cwd: Arc<str>,
 }
 
 /// Changes that are held back for [`TELL_MS`], so that one that does not last costs no event.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Held {
     /// The words of a starting run about itself.
     status: Option<String>,
@@ -74,7 +75,7 @@ struct Held {
 }
 
 /// Where a run stands: the rows of the lifecycle's table that have a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// It is found out who holds its graph; it has no process yet.
     Looking,
@@ -91,7 +92,7 @@ pub(crate) enum Stage {
 }
 
 /// A run on its way down.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) at: At,
     pub(crate) cause: Cause,
@@ -115,7 +116,7 @@ impl End {
 }
 
 /// How far an ending run has come.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum At {
     /// It is to get no process any more; the answer of this is awaited. The grace may be over before it gets one.
     CallingOff { awaited: Awaited, overdue: bool },
@@ -132,14 +133,14 @@ pub(crate) enum At {
 }
 
 /// An answer of the shell's that decides whether a run gets a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Awaited {
     Examined,
     Spawned,
 }
 
 /// The cause of a run's end. What follows is another matter: see `Sequel`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Cause {
     /// It was asked for.
     Asked,
@@ -152,7 +153,7 @@ pub(crate) enum Cause {
 }
 
 /// How far a run was asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Asked {
     /// Not at all: it ends by itself, or has no process yet.
     Not,
@@ -175,7 +176,7 @@ impl Asked {
 }
 
 /// The outcome of a run of which nothing is left.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
     /// The processes that were signalled on the way.
@@ -185,7 +186,7 @@ pub(crate) struct Ended {
 }
 
 /// The health of a run that is up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Health {
     /// Failures in a row.
     pub(crate) failures: u32,
@@ -198,7 +199,7 @@ pub(crate) struct Health {
 }
 
 /// The latest run of a worker as others see it, whether it lives or not; it is not needed to decide.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shown {
     pub(crate) command: Arc<[String]>,
     pub(crate) cwd: Option<Arc<str>>,

@@ -11,9 +11,10 @@ use gob_protocol::kind::Kind;
 use gob_protocol::request::Start;
 use gob_protocol::view::{ConfigStatus, InvalidFile};
 use gob_protocol::{Env, Name, WireError};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The supervisor's surroundings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) server: ServerInfo,
     /// The configuration that is in effect.
@@ -22,9 +23,14 @@ pub(crate) struct Setup {
     pub(crate) rejected: Vec<Rejected>,
     pub(crate) paths: Paths,
     /// The environment of a graph whose start carried none: HOME, USER, PATH, LANG.
+    #[serde(serialize_with = "write_env")]
     pub(crate) base_env: Env,
     /// Time between an owner's last lease and what follows from it.
     pub(crate) lease_grace_ms: u64,
+}
+
+fn write_env<S: Serializer>(env: &Env, serializer: S) -> Result<S::Ok, S::Error> {
+    Env::serialize_in_state(&Some(env), serializer)
 }
 
 impl Setup {

@@ -1,13 +1,15 @@
 //! A worker's spec: all that its plan and its lifecycle read, apart from the run itself.
 
+use crate::pools::Pools;
 use alloc::string::String;
 use alloc::sync::Arc;
 use gob_protocol::config::Config as Settings;
 use gob_protocol::kind::{Check, Kind, Liveness};
 use gob_protocol::{Env, Name};
+use serde::{Deserialize, Serialize};
 
 /// How a worker's runs are made, watched and ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub(crate) origin: Origin,
     /// The name of its policy.
@@ -15,18 +17,19 @@ pub(crate) struct Spec {
     /// The policy: command, readiness, ways to stop, restarts.
     pub(crate) policy: Arc<Kind>,
     /// As much of its starter's environment as its policy lets through.
+    #[serde(serialize_with = "Env::serialize_in_state")]
     pub(crate) env: Option<Arc<Env>>,
 }
 
 /// Where the need for a worker comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Origin {
     /// A graph, which one worker serves at most.
     Graph(Graph),
 }
 
 /// A graph as its worker knows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Graph {
     pub(crate) name: Name,
     /// The real path of its root.
@@ -72,6 +75,15 @@ impl Spec {
     pub(crate) fn renewed(&self, settings: &Settings) -> Option<Kind> {
         let graph = self.graph().name.as_str();
         settings.kind_of(graph, Some(&self.kind_name)).ok().map(|(_, kind)| kind)
+    }
+
+    /// Takes what workers share from their pools.
+    pub(crate) fn intern(&mut self, pools: &mut Pools) {
+        self.policy = pools.kinds.of(Arc::clone(&self.policy));
+        self.kind_name = pools.kind_names.of(Arc::clone(&self.kind_name));
+        self.env = self.env.take().map(|env| pools.envs.of(env));
+        let graph = self.graph_mut();
+        graph.root_dir = pools.root_dirs.of(Arc::clone(&graph.root_dir));
     }
 
     /// The variables of an environment that its runs get.

@@ -15,10 +15,13 @@ use crate::worker::Worker;
 use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::config::{Config as Settings, Rejected};
 use gob_protocol::{Actor, Env, EventKind, Name, Owner, View, WireError};
+use serde::{Deserialize, Serialize};
 
 /// What the core has to know about its surroundings; none of it changes in a supervisor's life but the settings.
 #[derive(Debug, Clone)]
@@ -47,9 +50,36 @@ pub struct Config {
     pub seed: u64,
 }
 
-/// The supervisor's whole state of mind.
-#[derive(Debug, Clone)]
+/// The form of the state that this version writes and reads.
+pub const STATE_VERSION: u32 = 1;
+
+/// Stands for [`STATE_VERSION`] in the state; a state of another form is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+struct Schema;
+
+impl From<Schema> for u32 {
+    fn from(_schema: Schema) -> Self {
+        STATE_VERSION
+    }
+}
+
+impl TryFrom<u32> for Schema {
+    type Error = String;
+
+    fn try_from(version: u32) -> Result<Self, String> {
+        if version == STATE_VERSION {
+            return Ok(Self);
+        }
+        Err(format!("the state is of version {version}, this supervisor reads {STATE_VERSION}"))
+    }
+}
+
+/// The supervisor's whole state of mind, as plain data: one supervisor may hand it to the next, which goes on with
+/// [`Core::resume`](crate::Core::resume).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Core {
+    schema: Schema,
     pub(crate) workers: Workers,
     pub(crate) conns: Conns,
     pub(crate) reloads: Reloads,
@@ -68,8 +98,8 @@ impl Core {
         remember(config.remembered, &mut workers, &mut cx);
         cx.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
         // There is no subscriber yet.
-        cx.out.clear();
-        Self { workers, conns: Conns::default(), reloads: Reloads::default(), cx }
+        drop(cx.out.take());
+        Self { schema: Schema, workers, conns: Conns::default(), reloads: Reloads::default(), cx }
     }
 
     /// The event last published.

@@ -4,9 +4,10 @@
 use crate::ids::ConnId;
 use alloc::collections::{BTreeMap, BTreeSet};
 use gob_protocol::Name;
+use serde::{Deserialize, Serialize};
 
 /// What a deadline is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// A run must be ready.
     Start(Name),
@@ -64,7 +65,7 @@ impl Timer {
 /// Later than this after the earliest deadline means that the supervisor slept: a suspend, or SIGSTOP.
 const JUMP_MS: u64 = 2_000;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Timers {
     by_time: BTreeSet<(u64, Timer)>,
     times: BTreeMap<Timer, u64>,

@@ -3,9 +3,10 @@
 use crate::ids::ConnId;
 use alloc::vec::Vec;
 use gob_protocol::{Id, Outcome, Owner, Receipt, Wait};
+use serde::{Deserialize, Serialize};
 
 /// A request that waits for a worker.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Waiter {
     pub(crate) conn: ConnId,
     pub(crate) id: Option<Id>,
@@ -18,7 +19,7 @@ pub(crate) struct Waiter {
 }
 
 /// The purpose of a waiter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Waiting {
     Start { outcome: Outcome, wait: Wait },
     Restart { receipt: Receipt, wait: Wait },
@@ -39,7 +40,7 @@ impl Waiting {
 }
 
 /// The waiters of one worker, in the order in which they came.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Waiters(Vec<Waiter>);
 
 impl Waiters {

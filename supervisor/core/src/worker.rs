@@ -40,9 +40,10 @@ use crate::spec::Spec;
 use crate::waiters::Waiters;
 use alloc::boxed::Box;
 use gob_protocol::{Actor, Env, Name, Owner, State, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A worker.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Worker {
     pub(crate) name: Name,
     pub(crate) spec: Spec,
@@ -70,14 +71,14 @@ pub(crate) struct Worker {
 }
 
 /// The latest wish, whatever became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Want {
     Down,
     Up,
 }
 
 /// Where a worker stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Phase {
     /// Never started, or stopped.
     Idle,
@@ -94,14 +95,16 @@ pub(crate) enum Phase {
 }
 
 /// The process that holds the graph without gob was asked to end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Polite {
     began_ms: u64,
     actor: Actor,
+    /// It took the request.
+    taken: bool,
 }
 
 /// A run that was asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Next {
     /// Its owner, if that is not the one of the worker when it begins: until then that one manages what is ending.
     pub(crate) owner: Option<Owner>,
@@ -109,6 +112,7 @@ pub(crate) struct Next {
     pub(crate) lease: Option<bool>,
     pub(crate) actor: Actor,
     /// The environment to run in; `None`: the one of the last run.
+    #[serde(serialize_with = "Env::serialize_in_state")]
     pub(crate) env: Option<Env>,
 }
 

@@ -5,9 +5,10 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use gob_protocol::Name;
+use serde::{Deserialize, Serialize};
 
 /// All workers. Their values are boxed: a map's nodes have room for more than they hold, and a worker is large.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Workers {
     by_name: BTreeMap<Name, Box<Worker>>,
     by_graph: BTreeMap<(Name, Arc<str>), Name>,

@@ -11,6 +11,7 @@
 //!
 //! | the tests | |
 //! |---|---|
+//! | `state` | the state is written and read back, and gone on with |
 //! | `one_worker` | decisions with one worker and one context |
 //! | `walls` | no file uses one that uses it; `Core` has few methods |
 //! | `table` | the table of ARCHITECTURE.md, Lifecycle, cell by cell |
@@ -75,6 +76,7 @@ mod runs;
 mod settle;
 mod spec;
 mod start;
+mod state;
 mod steps;
 mod stop_ways;
 mod subscribers;

@@ -86,12 +86,12 @@ fn up(kind: Kind) -> (Worker, Cx) {
     let (mut worker, mut cx) = with_process(kind);
     worker.step(&mut cx, |run, given, cx| ready::ready(run, given, cx, Handshake::default(), Vec::new()));
     assert_eq!(worker.state(), State::Ready);
-    cx.out.clear();
+    drop(cx.out.take());
     (worker, cx)
 }
 
 fn stop(worker: &mut Worker, cx: &mut Cx) {
-    cx.out.clear();
+    drop(cx.out.take());
     worker.stop(&caller(), &Stop { name: name("w"), force: false, grace_ms: None }, cx);
 }
 
@@ -151,7 +151,7 @@ fn the_end_of_a_leader_leaves_a_grace_only_to_a_tree_that_was_asked() {
             stop(&mut worker, &mut cx);
             assert_eq!(worker.live().and_then(Run::end).map(|end| end.asked), Some(Asked::Signal));
         }
-        cx.out.clear();
+        drop(cx.out.take());
         worker.step(&mut cx, |run, given, cx| end::exited(run, given, cx, Exit::Code { code: 0 }));
         assert_eq!(matches!(at(&worker), At::Lingering(_)), asked);
         assert_eq!(matches!(at(&worker), At::Sweeping(_)), !asked);
@@ -216,7 +216,7 @@ fn a_probe_that_fails_makes_the_run_unhealthy_or_ends_it() {
 #[test]
 fn a_run_that_is_not_ready_in_time_is_ended_and_failed() {
     let (mut worker, mut cx) = with_process(kind());
-    cx.out.clear();
+    drop(cx.out.take());
     worker.step(&mut cx, ready::timed_out);
     assert_eq!(worker.live().and_then(Run::end).map(|end| end.cause), Some(Cause::TimedOut));
     assert!(sees(&cx, |effect| matches!(effect, Effect::Terminate { .. })));
@@ -232,7 +232,7 @@ fn survivors_are_told_once_and_swept_again() {
     let (mut worker, mut cx) = up(kind());
     stop(&mut worker, &mut cx);
     worker.step(&mut cx, |run, _, cx| ask::over(run, cx));
-    cx.out.clear();
+    drop(cx.out.take());
     worker.step(&mut cx, |run, _, cx| sweep::late(run, cx));
     assert!(sees(&cx, |effect| matches!(effect, Effect::Census { .. })));
     let survivor: Survivor = gob_protocol::ProcessId { pid: 9, start_time: 9 }.into();

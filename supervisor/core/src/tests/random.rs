@@ -17,6 +17,12 @@ use std::{format, println, thread, vec};
 
 const HISTORIES: u64 = 8_000;
 
+/// After so many steps the core is written, read back, and gone on with.
+const REREAD_EVERY: usize = 50;
+
+/// In one history of so many: that takes longer than all the steps between.
+const REREAD_IN: u64 = 4;
+
 /// A kind as somebody may have configured it.
 fn any_kind(dice: &mut Dice) -> Kind {
     let mut kind = kind();
@@ -53,6 +59,8 @@ fn any_kind(dice: &mut Dice) -> Kind {
 fn take(world: &mut World, steps: &[Step], obey: bool) -> Result<(), String> {
     for step in steps {
         world.step(step).map_err(|why| format!("{why}\nat {step:?}"))?;
+        // More often than the history did: fewer steps are left.
+        world.reread().map_err(|why| format!("{why}\nafter {step:?}"))?;
     }
     world.settle(obey)
 }
@@ -69,6 +77,9 @@ fn run(seed: u64) -> Result<(usize, Seen), (Vec<Step>, String)> {
             let step = dice.step(&world);
             steps.push(step.clone());
             world.step(&step).map_err(|why| format!("{why}\nat {step:?}"))?;
+            if steps.len().is_multiple_of(REREAD_EVERY) && seed.is_multiple_of(REREAD_IN) {
+                world.reread().map_err(|why| format!("{why}\nafter {step:?}"))?;
+            }
         }
         world.settle(obey)
     });

@@ -156,3 +156,14 @@ fn http_endpoint(run: &Run, given: &Given<'_>) -> Option<(String, bool)> {
     // The shell finds out its loopback address.
     own.or_else(|| run.port.or(fixed).map(|port| (format!("http://localhost:{port}"), true)))
 }
+
+/// Pushes an HTTP request again that has no answer yet.
+pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let is_asked = run.end().is_some_and(|end| end.asked == Asked::Http && matches!(end.at, At::Asked));
+    let way = given.spec.policy.stop.http.as_ref().filter(|_| is_asked);
+    if let Some((request, (endpoint, look))) = way.zip(http_endpoint(run, given)) {
+        let request = given.subject(run).filled(&cx.setup, request);
+        cx.push(Effect::StopHttp { key: run.key.clone(), endpoint, request, look });
+    }
+    Step::Stay
+}

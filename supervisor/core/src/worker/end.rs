@@ -112,6 +112,25 @@ pub(crate) fn swept(
     Step::Over(ended)
 }
 
+/// Has the tree of a run whose leader is gone watched or killed again, or its graph examined.
+pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let key = run.key.clone();
+    let Some(end) = run.end() else { return Step::Stay };
+    match &end.at {
+        At::CallingOff { .. } | At::Asked => {}
+        At::Lingering(_) => {
+            let signal = end.asked.signal(&given.spec.policy.stop);
+            cx.push(Effect::Linger { key, signal });
+        }
+        At::Killing | At::Sweeping(_) => cx.push(Effect::Sweep { key }),
+        At::Examining(_) => {
+            let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
+            cx.push(Effect::Examine { key, plan });
+        }
+    }
+    Step::Stay
+}
+
 /// The words about a leader that ended with code 0, unasked, while processes that it had begun went on; `None` when it left
 /// none.
 pub(crate) fn left_by_leader(sequel: Sequel, exit: &Exit, receipt: &Receipt) -> Option<String> {

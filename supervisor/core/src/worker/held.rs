@@ -1,7 +1,7 @@
 //! The worker is held by a process that gob did not start: such a process is asked to end by its kind's own HTTP request, and
 //! by nothing else.
 
-use super::{Next, Phase, Polite, Worker};
+use super::{Next, Phase, Polite, Worker, ask, end, live, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::Holder;
@@ -9,6 +9,7 @@ use crate::refusals;
 use crate::timers::Timer;
 use crate::waiters::Waiter;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::{Actor, EventKind, ProcessId, Receipt, Signalled};
 
@@ -23,6 +24,32 @@ impl Worker {
             None => self.holder_gone(cx),
             Some(_) => {}
         }
+    }
+
+    /// Pushes again what its holder owes: news of its end, and the answer to a request to end.
+    fn resume_holder(&mut self, cx: &mut Cx) {
+        let Phase::External(holder, polite) = &self.phase else { return };
+        cx.push(Effect::Follow { name: self.name.clone(), pid: holder.pid });
+        let is_asked = polite.as_ref().is_some_and(|polite| !polite.taken);
+        if let Some((request, endpoint)) = self.polite_way(cx).filter(|_| is_asked) {
+            cx.push(Effect::StopHttp { key: self.key(), endpoint, request, look: false });
+        }
+    }
+
+    /// The request by which its holder is asked to end, and where; `None` where its kind has none, or it listens nowhere.
+    fn polite_way(&self, cx: &Cx) -> Option<(String, String)> {
+        let endpoint = self.holder()?.endpoint.clone().filter(|endpoint| endpoint.starts_with("http://"))?;
+        let request = self.spec.policy.stop.http.as_ref()?;
+        Some((self.subject().filled(&cx.setup, request), endpoint))
+    }
+
+    /// Pushes again every effect that its phase owes, and takes values that workers share from their pools.
+    pub(crate) fn resume(&mut self, cx: &mut Cx) {
+        self.spec.intern(&mut cx.pools);
+        for resume in [start::resume, ready::resume, live::resume, ask::resume, end::resume] {
+            self.step(cx, resume);
+        }
+        self.resume_holder(cx);
     }
 
     /// `stop` of the holder: no run of ours is to follow it.
@@ -44,16 +71,15 @@ impl Worker {
         if cx.leaving.is_on() {
             return self.fail(waiter, &refusals::on_its_way_out(), cx);
         }
-        let (subject, key) = (self.subject(), self.key());
-        let request = self.spec.policy.stop.http.as_ref().map(|request| subject.filled(&cx.setup, request));
+        let (key, way) = (self.key(), self.polite_way(cx));
         let Phase::External(holder, polite) = &mut self.phase else { return };
-        let endpoint = holder.endpoint.clone().filter(|endpoint| endpoint.starts_with("http://"));
-        let Some((request, endpoint)) = request.zip(endpoint) else {
+        let Some((request, endpoint)) = way else {
             let error = refusals::not_ours(&self.name, holder);
             return self.fail(waiter, &error, cx);
         };
         let began_ms = polite.as_ref().map(|polite| polite.began_ms);
-        *polite = Some(Box::new(Polite { began_ms: began_ms.unwrap_or(cx.now.mono_ms), actor }));
+        let taken = polite.as_ref().is_some_and(|polite| polite.taken);
+        *polite = Some(Box::new(Polite { began_ms: began_ms.unwrap_or(cx.now.mono_ms), actor, taken }));
         self.next = next;
         self.waiters.add(waiter);
         let at = cx.now.mono_ms.saturating_add(grace_ms.unwrap_or(self.spec.policy.stop.grace_ms));
@@ -84,6 +110,9 @@ impl Worker {
 
     /// The holder has answered the request to end.
     pub(crate) fn holder_answered(&mut self, taken: bool, cx: &mut Cx) {
+        if let Phase::External(_, Some(polite)) = &mut self.phase {
+            polite.taken = taken;
+        }
         if !taken {
             self.holder_stays("did not take the request to end", cx);
         }

@@ -130,3 +130,9 @@ pub(crate) fn says(run: &mut Run, given: &Given<'_>, cx: &mut Cx, note: Note) ->
 pub(crate) fn stops_by_itself(run: &Run) -> Step {
     if run.is_up() { Step::End { cause: Cause::ByItself, manner: Manner::Let } } else { Step::Stay }
 }
+
+/// Pushes a probe again that has no answer yet: none is due while it is under way.
+pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let is_under_way = run.is_up() && cx.timers.at(&Timer::Liveness(run.key.name.clone())).is_none();
+    if is_under_way && !is_heard(given) { due(run, given, cx) } else { Step::Stay }
+}

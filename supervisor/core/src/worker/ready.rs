@@ -37,6 +37,20 @@ pub(crate) fn watch(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     Step::Stay
 }
 
+/// Pushes again the probe of a run that is starting, and the record of the graph of one that was ready.
+pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let key = run.key.clone();
+    if run.probing
+        && let Some(target) = given.subject(run).target(&cx.setup, &given.spec.policy.readiness.check)
+    {
+        cx.push(Effect::Probe { key: key.clone(), target });
+    }
+    if run.ready_mono_ms.is_some() && run.pid().is_some() {
+        cx.push(Effect::Remember { key });
+    }
+    Step::Stay
+}
+
 /// The check is satisfied.
 pub(crate) fn ready(
     run: &mut Run,

@@ -5,7 +5,7 @@ use crate::io::Effect;
 use crate::parts::{Holder, SpawnPlan};
 use crate::record::New;
 use crate::refusals;
-use crate::run::{At, Ended, Run, Stage};
+use crate::run::{At, Awaited, Ended, Run, Stage};
 use crate::step::{Given, Step};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -104,4 +104,31 @@ pub(crate) fn held(run: &mut Run, given: &Given<'_>, cx: &mut Cx, holder: &Holde
 /// The run gets no process, for the record of its graph does not fit.
 pub(crate) fn unfit(run: &Run, error: WireError) -> Step {
     if run.awaits_spawn() { Step::GiveUp(Box::new(error), Receipt::default()) } else { Step::Stay }
+}
+
+/// Pushes again what a run without a process has asked for.
+pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let key = run.key.clone();
+    let awaited = match run.stage() {
+        Stage::Looking => Some(Awaited::Examined),
+        Stage::Preparing => {
+            let plan = Box::new(given.subject(run).plan(&cx.setup, cx.now.wall));
+            cx.push(Effect::Spawn(plan));
+            None
+        }
+        Stage::Ending(end) => match end.at {
+            At::CallingOff { awaited, .. } => Some(awaited),
+            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) | At::Examining(_) => None,
+        },
+        Stage::Starting | Stage::Ready | Stage::Unhealthy => None,
+    };
+    match awaited {
+        Some(Awaited::Examined) => {
+            let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
+            cx.push(Effect::Examine { key, plan });
+        }
+        Some(Awaited::Spawned) => cx.push(Effect::CallOff { key }),
+        None => {}
+    }
+    Step::Stay
 }

@@ -1,0 +1,147 @@
+//! The state is data: written, read back equal, and gone on with.
+
+use super::harness::World;
+use super::runs::Stage;
+use super::steps::Step;
+use super::words::{CLI, name, start, stop, world};
+use crate::{Core, Effect, RunKey, STATE_VERSION};
+use ciborium::Value;
+use std::collections::BTreeSet;
+use std::string::String;
+use std::vec::Vec;
+use std::{env, format, fs};
+
+/// A state that an earlier version wrote, with workers in every phase that matters.
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/state-1.cbor");
+
+fn write(core: &Core) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(core, &mut bytes).expect("a state that can be written");
+    bytes
+}
+
+fn read(bytes: &[u8]) -> Result<Core, String> {
+    ciborium::from_reader(bytes).map_err(|why| format!("{why:?}"))
+}
+
+/// A word for each effect that has to be given again, with its run.
+fn owed(effect: &Effect) -> Option<(&'static str, &RunKey)> {
+    Some(match effect {
+        Effect::Spawn(plan) => ("spawn", &plan.key),
+        Effect::CallOff { key } => ("call off", key),
+        Effect::Examine { key, .. } => ("examine", key),
+        Effect::Probe { key, .. } => ("probe", key),
+        Effect::ProbeOnce { key, .. } => ("probe once", key),
+        Effect::StopHttp { key, .. } => ("stop by HTTP", key),
+        Effect::Linger { key, .. } => ("linger", key),
+        Effect::Sweep { key } => ("sweep", key),
+        _other => return None,
+    })
+}
+
+impl World {
+    /// Writes the core, reads it back, and goes on with that one.
+    pub(super) fn reread(&mut self) -> Result<(), String> {
+        let core = read(&write(&self.core))?;
+        ensure!(core == self.core, "what was read is not what was written:\n{core:?}\n{:?}", self.core);
+        self.core = core;
+        let effects = self.core.resume();
+        let again: BTreeSet<_> =
+            effects.iter().filter_map(owed).map(|(word, key)| (word, key.clone())).collect();
+        let expected = self.outstanding();
+        ensure!(again == expected, "resumed with {again:?}, outstanding are {expected:?}");
+        for effect in &effects {
+            match effect {
+                Effect::WakeAt(at) => ensure!(*at == self.wake, "wakes at {at:?}, not {:?}", self.wake),
+                Effect::Follow { name, pid } => {
+                    let holder = self.core.workers[name].holder().map(|holder| holder.pid);
+                    ensure!(holder == Some(*pid), "{pid} is followed, not {holder:?}");
+                }
+                Effect::Remember { key } => {
+                    let alive = self.runs.get(&key.name).filter(|run| run.run == key.run);
+                    ensure!(alive.is_some_and(|run| run.pid().is_some()), "a record for {key:?}");
+                }
+                other => ensure!(owed(other).is_some(), "resumed with {other:?}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the shell has under way for runs.
+    fn outstanding(&self) -> BTreeSet<(&'static str, RunKey)> {
+        let mut all = BTreeSet::new();
+        for (name, run) in self.runs.iter() {
+            let is_alive = matches!(run.stage, Stage::Alive { .. });
+            let is_spawning = run.stage == Stage::Spawning;
+            let words = [
+                ("spawn", is_spawning && !run.called_off),
+                ("call off", is_spawning && run.called_off),
+                ("probe", run.probing),
+                ("probe once", run.looked_at && is_alive && self.core.workers[name].is_up()),
+                ("stop by HTTP", run.http && is_alive && !run.sweeping && run.signals == 0),
+                ("linger", run.lingering),
+                ("sweep", run.sweeping),
+            ];
+            all.extend(words.iter().filter(|(_, is)| *is).map(|(word, _)| (*word, run.key(name))));
+        }
+        all.extend(self.runs.all_looking().filter_map(|name| Some(("examine", self.runs.looking(name)?))));
+        let asked = self.runs.all_asked().filter_map(|name| self.runs.asked(name));
+        let asked = asked.filter(|key| self.core.workers.get(&key.name).is_some_and(|w| w.is_asked_to_go()));
+        all.extend(asked.map(|key| ("stop by HTTP", key)));
+        all
+    }
+}
+
+/// A ready worker, one that is starting, one that is stopping, and one that is down.
+fn lively() -> World {
+    let mut world = world();
+    for worker in ["a", "b", "c", "d"] {
+        world.takes(&Step::Ask(CLI, start(worker)));
+    }
+    for worker in ["a", "c", "d"] {
+        world.takes(&Step::Spawned(name(worker)));
+        world.takes(&Step::Ready(name(worker)));
+    }
+    world.takes(&Step::Ask(CLI, stop("c")));
+    world.takes(&Step::Ask(CLI, stop("d")));
+    world.takes(&Step::Exited(name("d"), super::words::killed()));
+    world.takes(&Step::Swept(name("d")));
+    world
+}
+
+#[test]
+fn what_is_written_is_read_back_equal_and_goes_on() {
+    let mut world = lively();
+    world.reread().expect("the same state");
+    world.settles();
+    world.reread().expect("the same state");
+}
+
+#[test]
+fn a_state_of_another_version_is_refused() {
+    let mut state: Value = ciborium::from_reader(&*write(&lively().core)).expect("CBOR");
+    let Value::Map(fields) = &mut state else { panic!("a state is a map by names") };
+    let schema = fields.iter_mut().find(|(field, _)| field.as_text() == Some("schema")).expect("a version");
+    schema.1 = Value::from(STATE_VERSION + 1);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&state, &mut bytes).expect("CBOR");
+    let why = read(&bytes).expect_err("a refusal");
+    assert!(why.contains("the state is of version 2, this supervisor reads 1"), "{why}");
+}
+
+/// `GOB_BLESS=1` writes the fixture anew, which only a new version may do.
+#[test]
+fn a_state_that_was_written_before_is_read() {
+    if env::var_os("GOB_BLESS").is_some() {
+        fs::write(FIXTURE, write(&lively().core)).expect("the fixture is written");
+    }
+    let mut core = read(&fs::read(FIXTURE).expect("the fixture")).expect("a state of this version");
+    let states: Vec<String> =
+        core.views().iter().map(|view| format!("{} {}", view.name, view.state)).collect();
+    assert_eq!(states, ["a ready", "b starting", "c stopping", "d idle"]);
+    let effects = core.resume();
+    let words: BTreeSet<_> =
+        effects.iter().filter_map(owed).map(|(word, key)| (word, key.name.as_str())).collect();
+    assert_eq!(words, BTreeSet::from([("spawn", "b")]));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::WakeAt(Some(_)))));
+}
