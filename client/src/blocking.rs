@@ -1,14 +1,14 @@
 //! The blocking client: one connection to the supervisor, deadlines for every request, auto-start on demand.
 //!
 //! A verb of one request needs no runtime; this is what the command line uses. [`Connector`] says how to reach the
-//! supervisor, [`Client`] is a connection on which hello was said. Typed requests are in [`crate::requests`].
+//! supervisor, [`Client`] is a connection on which hello was said. Its requests are the types of [`crate::call`].
 //!
 //! ```no_run
 //! use gob_client::{Dirs, Owner, blocking::Connector};
 //!
 //! # fn main() -> Result<(), gob_client::Error> {
 //! let mut client = Connector::new(Dirs::from_env()?, Owner::cli()).connect()?;
-//! let uptime = client.ping()?.uptime_ms;
+//! let uptime = client.ask(gob_client::call::Ping)?.uptime_ms;
 //! assert!(uptime > 0);
 //! # Ok(())
 //! # }
@@ -19,6 +19,7 @@ pub(crate) mod link;
 pub(crate) mod socket;
 
 use crate::autostart::{LOOK_MS, Reach, after, changes, silent};
+use crate::call::{Call, Sent};
 use crate::conn::{Failure, RequestId};
 use crate::error::Error;
 pub use client::Client;
@@ -27,9 +28,11 @@ use gob_protocol::answer::HelloData;
 use gob_protocol::limits::{CONNECT_MS, PROTOCOL};
 use gob_protocol::request::{ClientInfo, Hello, Subscribe};
 use gob_protocol::{ErrorCode, Owner, Request, WireError};
-use link::Link;
 pub use link::OnDropped;
 pub(crate) use link::poll_timeout;
+use link::{Ends, Link};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,7 +81,7 @@ impl Connector {
         self
     }
 
-    /// Whether to start the supervisor when nobody answers.
+    /// Sets whether a supervisor is started when nobody answers.
     #[must_use]
     pub const fn autostart(mut self, autostart: bool) -> Self {
         self.autostart = autostart;
@@ -92,14 +95,14 @@ impl Connector {
         self
     }
 
-    /// Whom to tell, in one line, what is being waited for.
+    /// Sets a callback that is told, in one line, what is being waited for.
     #[must_use]
     pub fn notify(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notify = Arc::new(notify);
         self
     }
 
-    /// Whom to tell about lines that were skipped.
+    /// Sets a callback for lines that were skipped.
     #[must_use]
     pub const fn on_dropped(mut self, callback: fn(&crate::conn::Dropped)) -> Self {
         self.on_dropped = Some(callback);
@@ -120,18 +123,31 @@ impl Connector {
         self.open(None).map(|(client, _)| client)
     }
 
-    /// Connects and sends a first request. A request that only reads goes out together with hello, which saves a
-    /// round trip; any other one waits until it is certain who listens.
+    /// Connects and sends a first call. One that only reads goes out together with hello, which saves a round trip; any
+    /// other one waits until it is certain who listens.
     ///
     /// # Errors
     /// As [`Connector::connect`].
-    pub fn connect_with(&self, first: &Request) -> Result<(Client, RequestId), Error> {
-        let (mut client, id) = self.open(Some(first).filter(|request| only_reads(request)))?;
-        let id = match id {
-            Some(id) => id,
-            None => client.send(first)?,
-        };
-        Ok((client, id))
+    pub fn connect_with<C: Call>(&self, first: C) -> Result<(Client, Sent<C>), Error> {
+        if !C::READS {
+            let mut client = self.connect()?;
+            let sent = client.send(first)?;
+            return Ok((client, sent));
+        }
+        let deadline = first.deadline();
+        let (client, id) = self.open(Some(&first.into_request()))?;
+        let lost = || Error::Lost { request: C::TYPE.to_owned() };
+        Ok((client, Sent::new(id.ok_or_else(lost)?, deadline)))
+    }
+
+    /// Says hello over two descriptors that lead to a supervisor, such as the pipes of a program that relays its socket.
+    /// `place` names them in errors. Starts nothing.
+    ///
+    /// # Errors
+    /// When the other side is not a supervisor of this protocol.
+    pub fn connect_over(&self, input: OwnedFd, output: OwnedFd, place: &Path) -> Result<Client, Error> {
+        let link = self.link(Ends::Pair { input, output }, place)?;
+        self.hello(link, None).map(|(client, _)| client)
     }
 
     fn open(&self, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
@@ -139,10 +155,7 @@ impl Connector {
         loop {
             let reach = Reach { dirs: &self.dirs, autostart: self.autostart, notify: &*self.notify };
             let (stream, path) = reach.connect()?;
-            let mut link = Link::new(stream, &path)?;
-            if let Some(callback) = self.on_dropped {
-                link.on_dropped(Box::new(callback));
-            }
+            let link = self.link(Ends::Socket(stream), &path)?;
             match self.hello(link, first) {
                 // A supervisor on its way out still accepts. With auto-start the next one is waited for.
                 Err(error) if self.autostart && is_going(&error) && Instant::now() < deadline => {
@@ -151,6 +164,14 @@ impl Connector {
                 result => return result,
             }
         }
+    }
+
+    fn link(&self, ends: Ends, place: &Path) -> Result<Link, Error> {
+        let mut link = Link::new(ends, place)?;
+        if let Some(callback) = self.on_dropped {
+            link.on_dropped(Box::new(callback));
+        }
+        Ok(link)
     }
 
     fn hello(&self, mut link: Link, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {
@@ -174,7 +195,7 @@ impl Connector {
             Err(error) => return Err(error),
         };
         link.strict(false);
-        let data: HelloData = crate::requests::read("hello", &data)?;
+        let data: HelloData = crate::call::read("hello", &data)?;
         crate::impostor::check(&self.dirs, &mut link)?;
         let (server, owner, subscribed) = (data.server, data.owner, Subscribe::default());
         Ok((Client { link, server, owner, subscribed }, first))
@@ -210,10 +231,6 @@ fn is_going(error: &Error) -> bool {
     }
 }
 
-/// Requests that are harmless whoever gets them. Another program may take `nuke` for its own.
-const fn only_reads(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Ping | Request::List(_) | Request::Get(_) | Request::Status | Request::Subscribe(_)
-    )
-}
+#[cfg(test)]
+#[path = "blocking/tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! The supervisor has no part in this: clients talk to workers directly.
 
-use crate::blocking::link::{Came, Link};
+use crate::blocking::link::{Came, Ends, Link};
 use crate::blocking::socket::{NoConnection, connect};
 use crate::conn::RequestId;
 use crate::error::Error;
@@ -31,7 +31,7 @@ impl Endpoint {
         let path = endpoint.strip_prefix("unix:").map(Path::new).ok_or_else(unsupported)?;
         let failed = |source| Error::Connect { socket: path.to_owned(), source };
         match connect(path, ahead(timeout)) {
-            Ok(stream) => Ok(Self { link: Link::new(stream, path)? }),
+            Ok(stream) => Ok(Self { link: Link::new(Ends::Socket(stream), path)? }),
             Err(NoConnection::Nobody) => Err(failed(io::ErrorKind::ConnectionRefused.into())),
             Err(NoConnection::Failed(source)) => Err(failed(source)),
             Err(NoConnection::Peer(uid)) => Err(Error::Peer { socket: path.to_owned(), uid }),

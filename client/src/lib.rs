@@ -5,7 +5,7 @@
 //! | [`conn`] | one connection without any I/O: ids, framing, what is unanswered |
 //! | [`blocking`] | the same over a blocking socket, with deadlines and auto-start |
 //! | [`pulse`] | how long an answer is waited for, and whether the supervisor still lives; pure |
-//! | [`requests`] | the requests of PROTOCOL 5 as typed methods |
+//! | [`call`] | the requests of PROTOCOL 5 as types with their answers and deadlines |
 //! | [`subscription`] | events across connections, with gaps told |
 //! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
 //! | [`model`] | every worker as of the last event; pure |
@@ -16,6 +16,7 @@
 
 pub mod autostart;
 pub mod blocking;
+pub mod call;
 pub mod conn;
 pub mod endpoint;
 pub mod error;
@@ -25,7 +26,6 @@ pub mod logs;
 pub mod model;
 mod pages;
 pub mod pulse;
-pub mod requests;
 pub mod subscription;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -5,13 +5,11 @@
 //! `list` says, also where a page already includes them: each event carries its whole worker.
 
 use crate::error::Error;
-use crate::requests::read;
 use gob_protocol::answer::{ListData, SubscribeData};
 use gob_protocol::event::Lagged;
 use gob_protocol::request::{List, Subscribe};
-use gob_protocol::{Name, Request, View};
+use gob_protocol::{Name, View};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// A message with a snapshot that may have come in pages.
@@ -81,25 +79,22 @@ impl Pages<Lagged> {
 
 impl<T: Paged> Rest<T> {
     /// Returns the request for the next page, to be sent on the connection of the subscription.
-    pub(crate) fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> List {
         let (owner, cwd) = (self.filter.owner.clone(), self.filter.cwd.clone());
-        Request::List(List { owner, cwd, after: Some(self.after.clone()), ..List::default() })
+        List { owner, cwd, after: Some(self.after.clone()), ..List::default() }
     }
 
     /// Takes the answer to it.
-    ///
-    /// # Errors
-    /// When it is no list.
-    pub(crate) fn take(mut self, page: &RawValue) -> Result<Pages<T>, Error> {
-        let ListData { workers, next } = read("list", page)?;
+    pub(crate) fn take(mut self, page: ListData) -> Pages<T> {
+        let ListData { workers, next } = page;
         let names = self.filter.names.as_ref();
         let is_wanted = |worker: &View| names.is_none_or(|names| names.contains(&worker.name));
         self.message.workers().extend(workers.into_iter().filter(is_wanted));
         // A page that leads nowhere is the last.
-        Ok(match next.filter(|next| *next > self.after) {
+        match next.filter(|next| *next > self.after) {
             Some(after) => Pages::More(Box::new(Rest { after, ..self })),
             None => Pages::Whole(self.message),
-        })
+        }
     }
 }
 
@@ -114,6 +109,7 @@ pub(crate) fn line_of(lagged: &Lagged) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Call as _;
     use serde_json::{Value, json};
 
     fn view(name: &str) -> Value {
@@ -126,11 +122,11 @@ mod tests {
         })
     }
 
-    fn page(names: &[&str], next: Option<&str>) -> Box<RawValue> {
+    fn page(names: &[&str], next: Option<&str>) -> ListData {
         let workers: Vec<Value> = names.iter().map(|name| view(name)).collect();
         let page = next
             .map_or_else(|| json!({"workers": workers}), |next| json!({"workers": workers, "next": next}));
-        serde_json::value::to_raw_value(&page).unwrap()
+        serde_json::from_value(page).unwrap()
     }
 
     fn more<T: std::fmt::Debug>(pages: Pages<T>) -> Box<Rest<T>> {
@@ -158,13 +154,16 @@ mod tests {
         let filter = Subscribe { owner, names: Some(only), snapshot: true, ..Subscribe::default() };
         let data = json!({"seq": 7, "instance": "i", "workers": [view("a")], "next": "a"});
         let rest = more(Pages::of_answer(&filter, serde_json::from_value(data).unwrap()));
-        let asked: Vec<u8> =
-            gob_protocol::envelope::write_request(&gob_protocol::Id::Number(1), &rest.request()).unwrap();
+        let asked: Vec<u8> = gob_protocol::envelope::write_request(
+            &gob_protocol::Id::Number(1),
+            &rest.request().into_request(),
+        )
+        .unwrap();
         let asked: Value = serde_json::from_slice(&asked).unwrap();
         assert_eq!(asked["payload"], json!({"owner": "cli", "after": "a"}));
-        let rest = more(rest.take(&page(&["b", "c"], Some("c"))).unwrap());
-        assert!(matches!(rest.request(), Request::List(list) if list.after == Name::any("c").ok()));
-        let data = whole(rest.take(&page(&["d", "e"], Some("c"))).unwrap());
+        let rest = more(rest.take(page(&["b", "c"], Some("c"))));
+        assert_eq!(rest.request().after, Name::any("c").ok());
+        let data = whole(rest.take(page(&["d", "e"], Some("c"))));
         assert_eq!(names(data.workers.as_deref().unwrap()), ["a", "c", "e"], "only what was asked for");
         assert_eq!((data.seq, data.next), (7, None));
     }
@@ -174,7 +173,7 @@ mod tests {
         let filter = Subscribe::default();
         let lagged = json!({"event": "lagged", "missed": 3, "seq": 9, "workers": [view("a")], "next": "a"});
         let rest = more(Pages::of_frame(&filter, &lagged.to_string()).unwrap());
-        let lagged = whole(rest.take(&page(&["b"], None)).unwrap());
+        let lagged = whole(rest.take(page(&["b"], None)));
         let again: Lagged = serde_json::from_str(&line_of(&lagged).unwrap()).unwrap();
         assert_eq!(
             (names(&again.workers), again.missed, again.seq, again.next),

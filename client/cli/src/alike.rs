@@ -3,9 +3,8 @@
 use crate::context::Context;
 use crate::text::name;
 use gob_client::blocking::Client;
-use gob_client::protocol::answer::ListData;
-use gob_client::protocol::request::List;
-use gob_client::{Name, Request, View, requests};
+use gob_client::call::List;
+use gob_client::{Name, View};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Says of each new graph that its name looks like another one's: it may have been that one that was meant.
@@ -30,9 +29,9 @@ pub(crate) fn note_alike(context: &Context, client: &mut Client, new: &[Name]) {
 fn list(context: &Context, client: &mut Client) -> Option<Vec<View>> {
     let filter = List::default();
     let timeout = context.timeout.unwrap_or(Client::TIMEOUT);
-    let first = client.call(&Request::List(filter.clone()), timeout).ok()?;
+    let first = client.call(filter.clone(), timeout).ok()?;
     let whole = client.whole_list(&filter, first).ok()?;
-    Some(requests::read::<ListData>("list", &whole).ok()?.workers)
+    Some(whole.read().ok()?.workers)
 }
 
 /// Whether two names are written differently and look the same. Large and small letters do not.

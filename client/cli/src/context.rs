@@ -2,13 +2,13 @@
 
 use crate::failure::{Failure, Telling};
 use crate::out;
+use crate::progress::Progress;
 use crate::terminal::{self, Look};
 use gob_client::blocking::{Client, Connector};
-use gob_client::conn::RequestId;
+use gob_client::call::{Call, Reply, Restart, Sent, Start};
 use gob_client::protocol::limits::CONNECT_MS;
 use gob_client::pulse::Deadline;
-use gob_client::{Dirs, Error, Name, Owner, Request, requests};
-use serde_json::value::RawValue;
+use gob_client::{Dirs, Error, Name, Owner};
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -97,27 +97,51 @@ impl Context {
         Ok(client)
     }
 
-    /// Connects and sends a first request along.
-    pub(crate) fn connect_with(&self, request: &Request) -> Result<(Client, RequestId), Failure> {
-        let connected = self.connector()?.connect_with(request);
-        let (client, id) = connected.map_err(|error| named(error, request.type_name()))?;
+    /// Connects and sends a first call along.
+    pub(crate) fn connect_with<C: Call>(&self, call: C) -> Result<(Client, Sent<C>), Failure> {
+        let connected = self.connector()?.connect_with(call);
+        let (client, sent) = connected.map_err(|error| named(error, C::TYPE))?;
         self.note_versions(&client);
-        Ok((client, id))
+        Ok((client, sent))
     }
 
-    /// One request on a connection of its own.
-    pub(crate) fn ask(&self, request: &Request) -> Result<(Client, Box<RawValue>), Failure> {
-        let (mut client, id) = self.connect_with(request)?;
-        let data = client.wait(id, self.deadline_of(request))?;
-        Ok((client, data))
+    /// Makes one call on a connection of its own.
+    pub(crate) fn ask<C: Call>(&self, call: C) -> Result<(Client, Reply<C>), Failure> {
+        let (mut client, sent) = self.connect_with(call)?;
+        let reply = self.wait(&mut client, sent)?;
+        Ok((client, reply))
     }
 
-    /// How long this client waits for the answer. For start and restart `--timeout` is part of the request, and the
-    /// supervisor answers when it passes.
-    pub(crate) fn deadline_of(&self, request: &Request) -> Deadline {
-        let waits_itself = WAIT_THEMSELVES.contains(&request.type_name());
-        let given = self.timeout.filter(|_| !waits_itself);
-        given.map_or_else(|| requests::deadline_of(request), Deadline::In)
+    /// Makes one call on a connection that is there.
+    pub(crate) fn call<C: Call>(&self, client: &mut Client, call: C) -> Result<Reply<C>, Error> {
+        let sent = client.send(call)?;
+        self.wait(client, sent)
+    }
+
+    /// Waits for the answer to a call.
+    pub(crate) fn wait<C: Call>(&self, client: &mut Client, sent: Sent<C>) -> Result<Reply<C>, Error> {
+        client.wait(sent, self.deadline_of(&sent))
+    }
+
+    /// As [`Context::wait`], showing how long it takes.
+    pub(crate) fn wait_showing<C: Call>(
+        &self,
+        client: &mut Client,
+        sent: Sent<C>,
+        progress: &mut Progress,
+    ) -> Result<Reply<C>, Error> {
+        let reply = client.wait_ticking(sent, self.deadline_of(&sent), Progress::EVERY, &mut |waited| {
+            progress.show(waited);
+        });
+        progress.clear();
+        reply
+    }
+
+    /// Returns how long this client waits for the answer. For start and restart `--timeout` is part of the request, and
+    /// the supervisor answers when it passes.
+    pub(crate) fn deadline_of<C: Call>(&self, sent: &Sent<C>) -> Deadline {
+        let given = self.timeout.filter(|_| !WAIT_THEMSELVES.contains(&C::TYPE));
+        given.map_or_else(|| sent.deadline(), Deadline::In)
     }
 
     /// The same context, never starting anything.
@@ -183,7 +207,7 @@ impl Context {
 
 /// Requests for which `--timeout` is how long the worker may take to be ready, and not how long the supervisor may take to
 /// answer (CLI, Conventions).
-const WAIT_THEMSELVES: [&str; 2] = ["start", "restart"];
+const WAIT_THEMSELVES: [&str; 2] = [Start::TYPE, Restart::TYPE];
 
 /// Why there is no worker that is ready. That the answer did not come in time either means no more than that.
 pub(crate) fn not_ready(name: &Name, error: Error) -> Failure {

@@ -6,8 +6,9 @@ use crate::out;
 use crate::suggest::with_nearest_name;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
+use gob_client::call::{Call, Reply};
 use gob_client::protocol::answer::WorkerData;
-use gob_client::{Name, Request, View, requests};
+use gob_client::{Name, View};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -50,24 +51,24 @@ pub(crate) fn name(matches: &ArgMatches) -> Result<Name, Failure> {
 /// Goes through all names in the order given and gives the exit code of the first that failed. `ask` waits for the answer,
 /// `told` says it in words. As JSON one name is its data as it came, or its error on standard error; several are one
 /// document with a result each.
-pub(crate) fn each<T>(
+pub(crate) fn each<T, C: Call>(
     context: &Context,
     items: Vec<(Name, T)>,
-    mut ask: impl FnMut(&Name, T) -> Result<Box<RawValue>, Failure>,
-    mut told: impl FnMut(&Name, &RawValue) -> Result<String, Failure>,
+    mut ask: impl FnMut(&Name, T) -> Result<Reply<C>, Failure>,
+    mut told: impl FnMut(&Name, &Reply<C>) -> Result<String, Failure>,
 ) -> Result<u8, Failure> {
     let gathers = context.json && items.len() > 1;
     let mut results = Vec::new();
     let mut first = 0;
     for (name, item) in items {
-        let answer = ask(&name, item).and_then(|data| {
-            let text = if context.json { None } else { Some(told(&name, &data)?) };
+        let answer = ask(&name, item).and_then(|reply| {
+            let text = if context.json { None } else { Some(told(&name, &reply)?) };
             match text {
                 Some(text) => out::print(&text)?,
                 None if gathers => {}
-                None => print_data(&data)?,
+                None => print_data(reply.data())?,
             }
-            Ok(data)
+            Ok(reply.into_data())
         });
         let result = match answer {
             Ok(data) => Of { name, data: Some(data), error: None },
@@ -109,31 +110,30 @@ struct Of {
 }
 
 /// Asks one thing of one worker. A name that there is not brings up the nearest one.
-pub(crate) fn ask_of(
+pub(crate) fn ask_of<C: Call>(
     context: &Context,
     name: &Name,
-    request: &Request,
-) -> Result<(Client, Box<RawValue>), Failure> {
-    let (mut client, id) = context.connect_with(request)?;
-    let data = client
-        .wait(id, context.deadline_of(request))
+    call: C,
+) -> Result<(Client, Reply<C>), Failure> {
+    let (mut client, sent) = context.connect_with(call)?;
+    let reply = context
+        .wait(&mut client, sent)
         .map_err(|error| with_nearest_name(&mut client, name, error.into()))?;
-    Ok((client, data))
+    Ok((client, reply))
 }
 
 /// Has one thing done with one worker and tells it in a line.
-pub(crate) fn do_with(
+pub(crate) fn do_with<C: Call<Data = WorkerData>>(
     context: &Context,
     name: &Name,
-    request: &Request,
+    call: C,
     told: impl FnOnce(&View) -> String,
 ) -> Result<Client, Failure> {
-    let (client, data) = ask_of(context, name, request)?;
+    let (client, reply) = ask_of(context, name, call)?;
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
     } else if !context.quiet {
-        let worker = requests::read::<WorkerData>(request.type_name(), &data)?.worker;
-        out::print(&format!("{}\n", told(&worker)))?;
+        out::print(&format!("{}\n", told(&reply.read()?.worker)))?;
     }
     Ok(client)
 }

@@ -9,8 +9,9 @@ use crate::failure::Failure;
 use crate::render;
 use crate::stream::{End, GONE};
 use gob_client::blocking::{Client, Connector};
+use gob_client::call::{Lease, Subscribe};
+use gob_client::protocol::answer::WorkerData;
 use gob_client::protocol::event::{Event, EventKind, Lagged};
-use gob_client::protocol::request::Subscribe;
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Error, Name, View};
 
@@ -107,8 +108,8 @@ impl Holding<'_> {
                 return Err(self.end.over(self.verb));
             };
             for name in names.clone() {
-                match client.lease(name.clone()) {
-                    Ok(worker) => {
+                match client.ask(Lease { name: name.clone() }) {
+                    Ok(WorkerData { worker }) => {
                         let (who, state) = (render::who(&worker), worker.state);
                         self.context.note(&format!("holding {name} again ({who}, {state})"));
                         if !state.is_live() {

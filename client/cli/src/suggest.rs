@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::text::{nearest, shell_word};
 use gob_client::blocking::Client;
+use gob_client::call::List;
 use gob_client::protocol::ErrorCode;
-use gob_client::protocol::request::List;
 use gob_client::{Error, Name};
 
 /// Puts the nearest name there is into the hint of a refusal that says there is no such worker.

@@ -1,15 +1,13 @@
 //! A connection to the supervisor on which hello was said.
 
 use super::link::{Link, Tick};
-use crate::conn::RequestId;
+use crate::call::{Call, List, Reply, Sent, Subscribe};
 use crate::error::Error;
 use crate::pages::{Paged, Pages, line_of};
 use crate::pulse::{Deadline, ahead};
-use gob_protocol::answer::ServerInfo;
+use gob_protocol::answer::{ListData, ServerInfo, SubscribeData};
 use gob_protocol::limits::REQUEST_MS;
-use gob_protocol::request::Subscribe;
-use gob_protocol::{Owner, Request};
-use serde_json::value::RawValue;
+use gob_protocol::{Name, Owner, View};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,7 +18,7 @@ pub struct Client {
     pub(super) link: Link,
     pub(super) server: ServerInfo,
     pub(super) owner: Owner,
-    /// What it is subscribed to, for the pages that a snapshot leaves out.
+    /// The subscription's filter, for the pages that a snapshot leaves out.
     pub(crate) subscribed: Subscribe,
 }
 
@@ -28,13 +26,13 @@ impl Client {
     /// How long an ordinary request may take.
     pub const TIMEOUT: Duration = Duration::from_millis(REQUEST_MS);
 
-    /// Who answers.
+    /// Returns the supervisor's description of itself.
     #[must_use]
     pub const fn server(&self) -> &ServerInfo {
         &self.server
     }
 
-    /// The owner that the connection is bound to.
+    /// Returns the owner that the connection is bound to.
     #[must_use]
     pub const fn owner(&self) -> &Owner {
         &self.owner
@@ -46,44 +44,105 @@ impl Client {
         self.link.path()
     }
 
-    /// Queues a request; it goes out with the next wait. Any number may be open at once.
-    ///
-    /// # Errors
-    /// `frame-too-long`.
-    pub fn send(&mut self, request: &Request) -> Result<RequestId, Error> {
-        Ok(self.link.conn().request(request)?)
-    }
-
-    /// Waits for the answer to a request and returns its data as it came.
+    /// Sends a call and reads the data of its answer, within the call's own time limit.
     ///
     /// # Errors
     /// The supervisor's, [`Error::Timeout`] at the deadline, [`Error::Stalled`], or a lost connection.
-    pub fn wait(&mut self, id: RequestId, deadline: impl Into<Deadline>) -> Result<Box<RawValue>, Error> {
-        Ok(self.link.wait(id, deadline.into(), None)??)
+    pub fn ask<C: Call>(&mut self, call: C) -> Result<C::Data, Error> {
+        let deadline = call.deadline();
+        self.call(call, deadline)?.read()
+    }
+
+    /// Sends a call and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`Client::send`] and [`Client::wait`].
+    pub fn call<C: Call>(&mut self, call: C, deadline: impl Into<Deadline>) -> Result<Reply<C>, Error> {
+        let sent = self.send(call)?;
+        self.wait(sent, deadline)
+    }
+
+    /// Queues a call; it goes out with the next wait. Any number may be open at once.
+    ///
+    /// # Errors
+    /// `frame-too-long`.
+    pub fn send<C: Call>(&mut self, call: C) -> Result<Sent<C>, Error> {
+        let deadline = call.deadline();
+        Ok(Sent::new(self.link.conn().request(&call.into_request())?, deadline))
+    }
+
+    /// Waits for the answer to a call.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn wait<C: Call>(&mut self, sent: Sent<C>, deadline: impl Into<Deadline>) -> Result<Reply<C>, Error> {
+        Ok(Reply::new(self.link.wait(sent.id, deadline.into(), None)??))
     }
 
     /// As [`Client::wait`], calling `tick` every so often with the time since the wait began.
     ///
     /// # Errors
-    /// As [`Client::wait`].
-    pub fn wait_ticking(
+    /// As [`Client::ask`].
+    pub fn wait_ticking<C: Call>(
         &mut self,
-        id: RequestId,
+        sent: Sent<C>,
         deadline: impl Into<Deadline>,
         every: Duration,
         tick: &mut dyn FnMut(Duration),
-    ) -> Result<Box<RawValue>, Error> {
+    ) -> Result<Reply<C>, Error> {
         let tick: Tick<'_> = (every, tick);
-        Ok(self.link.wait(id, deadline.into(), Some(tick))??)
+        Ok(Reply::new(self.link.wait(sent.id, deadline.into(), Some(tick))??))
     }
 
-    /// Sends one request and waits for its data.
+    /// Asks for the workers that pass every filter, by name, page after page.
     ///
     /// # Errors
-    /// As [`Client::send`] and [`Client::wait`].
-    pub fn call(&mut self, request: &Request, deadline: impl Into<Deadline>) -> Result<Box<RawValue>, Error> {
-        let id = self.send(request)?;
-        self.wait(id, deadline)
+    /// As [`Client::ask`].
+    pub fn list(&mut self, filter: List) -> Result<Vec<View>, Error> {
+        let first = self.ask(filter.clone())?;
+        self.rest_of_list(filter, first)
+    }
+
+    /// Collects the pages that follow the first one of a list. Where a `limit` was asked for there are none.
+    fn rest_of_list(&mut self, mut filter: List, first: ListData) -> Result<Vec<View>, Error> {
+        let ListData { workers: mut all, mut next } = first;
+        // A page that leads nowhere ends it.
+        while filter.limit.is_none() && next.is_some() && next > filter.after {
+            filter.after = next;
+            let page = self.ask(filter.clone())?;
+            all.extend(page.workers);
+            next = page.next;
+        }
+        Ok(all)
+    }
+
+    /// Returns the whole list that begins with the answer to `filter`: most often that is all.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub fn whole_list(&mut self, filter: &List, first: Reply<List>) -> Result<Reply<List>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Next {
+            next: Option<Name>,
+        }
+        if first.read_as::<Next>()?.next.is_none() || filter.limit.is_some() {
+            return Ok(first);
+        }
+        let workers = self.rest_of_list(filter.clone(), first.read()?)?;
+        serde_json::value::to_raw_value(&ListData { workers, next: None })
+            .map(Reply::new)
+            .map_err(|source| Error::Answer { request: List::TYPE.to_owned(), source })
+    }
+
+    /// Subscribes to events, which [`Client::next_event`] returns. A snapshot that comes in pages is collected.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<SubscribeData, Error> {
+        let data = self.ask(subscribe.clone())?;
+        self.subscribed = subscribe;
+        let pages = Pages::of_answer(&self.subscribed, data);
+        self.collect(pages)
     }
 
     /// The next event of the subscription as it came, or `lagged` with its whole snapshot; `None` at the deadline or the
@@ -105,8 +164,8 @@ impl Client {
             match pages {
                 Pages::Whole(message) => return Ok(message),
                 Pages::More(rest) => {
-                    let page = self.call(&rest.request(), Self::TIMEOUT)?;
-                    pages = rest.take(&page)?;
+                    let page = self.ask(rest.request())?;
+                    pages = rest.take(page);
                 }
             }
         }
@@ -132,9 +191,9 @@ impl Client {
         self.link.as_fd()
     }
 
-    /// Gives the socket and the connection's state away, for another transport to go on with.
+    /// Gives the descriptors and the connection's state away, for another transport to go on with.
     #[cfg(feature = "tokio")]
-    pub(crate) fn into_parts(self) -> (std::os::unix::net::UnixStream, crate::conn::Connection) {
+    pub(crate) fn into_parts(self) -> (super::link::Ends, crate::conn::Connection) {
         self.link.into_parts()
     }
 }

@@ -1,16 +1,18 @@
-//! Moves the bytes of one [`Connection`] over a socket, with a deadline for every wait.
+//! Moves the bytes of one [`Connection`] over a socket or a pair of pipes, with a deadline for every wait.
 //!
-//! Owns the socket, and the answers and events that came in while something else was waited for. It neither knows
+//! Owns the descriptors, and the answers and events that came in while something else was waited for. It neither knows
 //! what the requests mean nor who is at the other end.
 
 use crate::conn::{Answer, Connection, Dropped, Received, RequestId};
 use crate::error::Error;
 use crate::pulse::{Beat, Deadline, Pulse, ahead};
 use gob_protocol::{Request, WireError};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,7 +26,50 @@ pub type OnDropped = Box<dyn FnMut(&Dropped) + Send>;
 /// Called while an answer is waited for: every so often, with the time since the wait began.
 pub(crate) type Tick<'a> = (Duration, &'a mut dyn FnMut(Duration));
 
-/// What came first.
+/// The descriptors of a connection.
+#[derive(Debug)]
+pub(crate) enum Ends {
+    /// One for both directions.
+    Socket(UnixStream),
+    /// One for each direction, such as the standard streams of a program.
+    Pair {
+        /// The one that answers come from.
+        input: OwnedFd,
+        /// The one that requests go to.
+        output: OwnedFd,
+    },
+}
+
+impl Ends {
+    fn input(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Socket(both) => both.as_fd(),
+            Self::Pair { input, .. } => input.as_fd(),
+        }
+    }
+
+    fn output(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Socket(both) => both.as_fd(),
+            Self::Pair { output, .. } => output.as_fd(),
+        }
+    }
+
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(both) => both.set_nonblocking(true),
+            Self::Pair { input, output } => {
+                for end in [input, output] {
+                    let flags = OFlag::from_bits_retain(fcntl(end, FcntlArg::F_GETFL)?);
+                    fcntl(end, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The first thing that came in.
 pub(crate) enum Came {
     /// The answer.
     Answer(Answer),
@@ -34,7 +79,7 @@ pub(crate) enum Came {
 
 /// A connection that blocks.
 pub(crate) struct Link {
-    stream: UnixStream,
+    ends: Ends,
     path: PathBuf,
     conn: Connection,
     answers: BTreeMap<RequestId, Answer>,
@@ -56,10 +101,10 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(stream: UnixStream, path: &Path) -> Result<Self, Error> {
-        stream.set_nonblocking(true).map_err(|source| Error::Io { socket: path.to_owned(), source })?;
+    pub(crate) fn new(ends: Ends, path: &Path) -> Result<Self, Error> {
+        ends.set_nonblocking().map_err(|source| Error::Io { socket: path.to_owned(), source })?;
         Ok(Self {
-            stream,
+            ends,
             path: path.to_owned(),
             conn: Connection::new(),
             answers: BTreeMap::new(),
@@ -75,12 +120,13 @@ impl Link {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn into_parts(self) -> (UnixStream, Connection) {
-        (self.stream, self.conn)
+    pub(crate) fn into_parts(self) -> (Ends, Connection) {
+        (self.ends, self.conn)
     }
 
+    /// Returns the descriptor that answers come from.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.ends.input()
     }
 
     pub(crate) fn on_dropped(&mut self, callback: OnDropped) {
@@ -149,7 +195,7 @@ impl Link {
                 Ok(now + Pulse::SILENCE)
             }
             Beat::Stalled => {
-                // What came while this process was stopped itself is still to be read.
+                // This process may have been stopped itself: the answers of that time are still to be read.
                 self.pump(Some(now))?;
                 if !self.pulse.is_waiting() || self.answers.contains_key(&id) {
                     return Ok(now);
@@ -212,40 +258,37 @@ impl Link {
 
     fn exchange(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.flush()?;
-        let mut flags = PollFlags::POLLIN;
-        if !self.conn.outgoing().is_empty() {
-            flags |= PollFlags::POLLOUT;
-        }
-        let mut fds = [PollFd::new(self.stream.as_fd(), flags)];
-        match poll(&mut fds, poll_timeout(until)) {
-            Ok(0) | Err(nix::Error::EINTR) => return Ok(()),
+        let mut fds = [
+            PollFd::new(self.ends.input(), PollFlags::POLLIN),
+            PollFd::new(self.ends.output(), PollFlags::POLLOUT),
+        ];
+        let both = !self.conn.outgoing().is_empty();
+        match poll(fds.get_mut(..if both { 2 } else { 1 }).unwrap_or_default(), poll_timeout(until)) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(()),
             Ok(_) => {}
             Err(errno) => return Err(errno.into()),
         }
-        match self.stream.read(&mut self.buf) {
-            Ok(0) => self.end(),
+        match nix::unistd::read(self.ends.input(), &mut self.buf) {
+            Ok(0) | Err(Errno::ECONNRESET) => self.end(),
             Ok(count) => {
                 self.conn.receive(self.buf.get(..count).unwrap_or_default());
                 self.sort();
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => self.end(),
-            Err(e) => return Err(e),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         while !self.conn.outgoing().is_empty() {
-            match self.stream.write(self.conn.outgoing()) {
+            match nix::unistd::write(self.ends.output(), self.conn.outgoing()) {
                 Ok(count) => self.conn.advance(count),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // The other side may have said why before it closed: what it sent is read before the end is.
-                Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
-                    self.conn.advance(self.conn.outgoing().len());
-                }
-                Err(e) => return Err(e),
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                // The other side may have said why before it closed: its last words are read before the end is.
+                Err(Errno::EPIPE | Errno::ECONNRESET) => self.conn.advance(self.conn.outgoing().len()),
+                Err(errno) => return Err(errno.into()),
             }
         }
         Ok(())

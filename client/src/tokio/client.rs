@@ -2,15 +2,12 @@
 
 use super::link::Link;
 use crate::blocking::Connector;
+use crate::call::{Call, List, Reply};
 use crate::conn::{Answer, Failure, Received, RequestId};
 use crate::error::Error;
 use crate::pulse::{Beat, Deadline, Pulse};
-use crate::requests::{deadline_of, read};
-use gob_protocol::answer::{ListData, PingData, ServerInfo, StartData, StopData, WorkerData};
-use gob_protocol::request::{ByName, List, Restart, Start, Stop};
-use gob_protocol::{Name, Owner, Request, Status, View};
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
+use gob_protocol::answer::{ListData, ServerInfo};
+use gob_protocol::{Owner, Request, View};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -39,112 +36,66 @@ impl Client {
     /// # Errors
     /// As [`Connector::connect`].
     pub async fn connect(connector: Connector) -> Result<Self, Error> {
-        let client = super::connect(connector).await?;
+        Self::over(super::connect(connector).await?)
+    }
+
+    /// Goes on with a connection that was made without a runtime, such as one over a pair of pipes.
+    ///
+    /// # Errors
+    /// When the runtime can't take its descriptors.
+    pub fn over(client: crate::blocking::Client) -> Result<Self, Error> {
         let (server, owner) = (client.server().clone(), client.owner().clone());
         let path = client.socket().to_owned();
-        let (stream, conn) = client.into_parts();
-        let link = Link::new(stream, conn).map_err(|source| Error::Io { socket: path, source })?;
+        let (ends, conn) = client.into_parts();
+        let link = Link::new(ends, conn).map_err(|source| Error::Io { socket: path, source })?;
         let (asks, queue) = mpsc::channel(QUEUE);
         // The task ends by itself when the last handle or the connection does.
         drop(tokio::spawn(drive(link, queue)));
         Ok(Self { asks, server, owner })
     }
 
-    /// Who answers.
+    /// Returns the supervisor's description of itself.
     #[must_use]
     pub const fn server(&self) -> &ServerInfo {
         &self.server
     }
 
-    /// The owner that the connection is bound to.
+    /// Returns the owner that the connection is bound to.
     #[must_use]
     pub const fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    /// Sends one request and waits for its data as it came. Dropping the future gives up the answer, not the work.
+    /// Sends a call and reads the data of its answer, within the call's own time limit.
+    ///
+    /// # Errors
+    /// As [`Client::call`], and when the data has another shape.
+    pub async fn ask<C: Call>(&self, call: C) -> Result<C::Data, Error> {
+        let deadline = call.deadline();
+        self.call(call, deadline).await?.read()
+    }
+
+    /// Sends a call and waits for its answer. Dropping the future gives up the answer, not the work.
     ///
     /// # Errors
     /// The supervisor's, [`Error::Timeout`] at the deadline, [`Error::Stalled`], or a lost connection.
-    pub async fn call(
-        &self,
-        request: Request,
-        deadline: impl Into<Deadline>,
-    ) -> Result<Box<RawValue>, Error> {
-        let (name, deadline) = (request.type_name(), deadline.into());
+    pub async fn call<C: Call>(&self, call: C, deadline: impl Into<Deadline>) -> Result<Reply<C>, Error> {
+        let (request, deadline) = (call.into_request(), deadline.into());
         let (reply, answer) = oneshot::channel();
         let exchange = async {
-            self.asks.send(Ask { request, deadline, reply }).await.map_err(|_| lost(name))?;
-            answer.await.map_err(|_| lost(name))?
+            self.asks.send(Ask { request, deadline, reply }).await.map_err(|_| lost(C::TYPE))?;
+            answer.await.map_err(|_| lost(C::TYPE))?
         };
         let answer = match deadline {
             Deadline::In(after) => tokio::time::timeout(after, exchange)
                 .await
-                .map_err(|_| Error::Timeout { request: name.to_owned(), after, sent: true })?,
+                .map_err(|_| Error::Timeout { request: C::TYPE.to_owned(), after, sent: true })?,
             Deadline::WhileAlive => exchange.await,
         };
-        Ok(answer??)
+        Ok(Reply::new(answer??))
     }
 
-    /// Sends one request and reads its data, with the deadline that suits the request.
-    ///
-    /// # Errors
-    /// As [`Client::call`], and when the data has another shape.
-    pub async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
-        let (name, deadline) = (request.type_name(), deadline_of(&request));
-        let data = self.call(request, deadline).await?;
-        read(name, &data)
-    }
-
-    /// `ping`.
-    ///
-    /// # Errors
-    /// As [`Client::ask`]; so for all requests.
-    pub async fn ping(&self) -> Result<PingData, Error> {
-        self.ask(Request::Ping).await
-    }
-
-    /// `start`: ensures that a worker runs.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn start(&self, start: Start) -> Result<StartData, Error> {
-        self.ask(Request::Start(start)).await
-    }
-
-    /// `stop`: ends a worker and its whole tree.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn stop(&self, stop: Stop) -> Result<StopData, Error> {
-        self.ask(Request::Stop(stop)).await
-    }
-
-    /// `restart`.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn restart(&self, restart: Restart) -> Result<StopData, Error> {
-        self.ask(Request::Restart(restart)).await
-    }
-
-    /// `lease`: holds a worker until [`Client::release`] or until the connection ends.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn lease(&self, name: Name) -> Result<View, Error> {
-        self.ask::<WorkerData>(Request::Lease(ByName { name })).await.map(|data| data.worker)
-    }
-
-    /// `release`: gives a lease back.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn release(&self, name: Name) -> Result<View, Error> {
-        self.ask::<WorkerData>(Request::Release(ByName { name })).await.map(|data| data.worker)
-    }
-
-    /// `list`: the workers that pass every filter, by name.
+    /// Asks for the workers that pass every filter, by name, page after page.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -152,7 +103,7 @@ impl Client {
         let mut filter = filter;
         let mut all = Vec::new();
         loop {
-            let ListData { workers, next } = self.ask(Request::List(filter.clone())).await?;
+            let ListData { workers, next } = self.ask(filter.clone()).await?;
             all.extend(workers);
             // Where a `limit` was asked for there is one page, and one that leads nowhere is the last.
             if filter.limit.is_some() || next.is_none() || next <= filter.after {
@@ -160,22 +111,6 @@ impl Client {
             }
             filter.after = next;
         }
-    }
-
-    /// `get`: one worker.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn get(&self, name: Name) -> Result<View, Error> {
-        self.ask::<WorkerData>(Request::Get(ByName { name })).await.map(|data| data.worker)
-    }
-
-    /// `status`: the supervisor's own health.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn status(&self) -> Result<Status, Error> {
-        self.ask(Request::Status).await
     }
 }
 
@@ -197,7 +132,7 @@ async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
                 continue;
             }
             Some(Beat::Stalled) => {
-                // What came while this process was stopped itself is still to be read.
+                // This process may have been stopped itself: the answers of that time are still to be read.
                 let late = tokio::time::timeout(Duration::ZERO, link.next()).await;
                 match late {
                     Ok(Ok(Some(received))) => open.take(received, &mut pulse),
@@ -244,7 +179,7 @@ struct Waiter {
     reply: oneshot::Sender<Result<Answer, Error>>,
 }
 
-/// Who waits for which answer.
+/// The waiters, by the request that each has sent.
 #[derive(Default)]
 struct Open(BTreeMap<RequestId, Waiter>);
 
@@ -263,7 +198,7 @@ impl Open {
             Received::Response { id, .. } if pulse.answered(id) => {}
             Received::Response { id, answer } => {
                 if let Some(waiter) = self.0.remove(&id) {
-                    // Nobody waits any more where the future was dropped.
+                    // Where the future was dropped the answer goes nowhere.
                     drop(waiter.reply.send(Ok(answer)));
                 }
             }

@@ -1,57 +1,103 @@
-//! Moves the bytes of one [`Connection`] over a tokio socket. Every wait here is cancel safe: bytes are taken in or
+//! Moves the bytes of one [`Connection`] on a tokio runtime. Every wait here is cancel safe: bytes are taken in or
 //! sent without a pause between the system call and the connection's knowing of it.
 
+use crate::blocking::link::Ends;
 use crate::conn::{Connection, Received};
 use std::io;
-use tokio::io::Interest;
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
 
 const READ_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
+enum Wire {
+    Socket(UnixStream),
+    Pair(pipe::Receiver, pipe::Sender),
+}
+
+impl Wire {
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(both) => both.readable().await,
+            Self::Pair(input, _) => input.readable().await,
+        }
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(both) => both.writable().await,
+            Self::Pair(_, output) => output.writable().await,
+        }
+    }
+
+    fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(both) => both.try_read(buf),
+            Self::Pair(input, _) => input.try_read(buf),
+        }
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(both) => both.try_write(bytes),
+            Self::Pair(_, output) => output.try_write(bytes),
+        }
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct Link {
-    stream: UnixStream,
+    wire: Wire,
     conn: Connection,
     buf: Vec<u8>,
 }
 
 impl Link {
-    /// Takes over a connection on which hello was said.
-    pub(super) fn new(stream: std::os::unix::net::UnixStream, conn: Connection) -> io::Result<Self> {
-        Ok(Self { stream: UnixStream::from_std(stream)?, conn, buf: vec![0; READ_BYTES] })
+    /// Takes over a connection on which hello was said; its descriptors do not block.
+    pub(super) fn new(ends: Ends, conn: Connection) -> io::Result<Self> {
+        let wire = match ends {
+            Ends::Socket(stream) => Wire::Socket(UnixStream::from_std(stream)?),
+            Ends::Pair { input, output } => Wire::Pair(
+                pipe::Receiver::from_owned_fd_unchecked(input)?,
+                pipe::Sender::from_owned_fd_unchecked(output)?,
+            ),
+        };
+        Ok(Self { wire, conn, buf: vec![0; READ_BYTES] })
     }
 
     pub(super) const fn conn(&mut self) -> &mut Connection {
         &mut self.conn
     }
 
-    /// Sends what there is to send and returns what comes in next; `None` once the connection has ended and all that
-    /// came before is handed out.
+    /// Sends all that is queued and returns the next thing that comes in; `None` once the connection has ended and all
+    /// that came before is handed out.
     pub(super) async fn next(&mut self) -> io::Result<Option<Received>> {
         loop {
             if let Some(received) = self.conn.poll() {
                 return Ok(Some(received));
             }
-            let mut interest = Interest::READABLE;
-            if !self.conn.outgoing().is_empty() {
-                interest |= Interest::WRITABLE;
-            }
-            let ready = self.stream.ready(interest).await?;
-            if ready.is_writable() && !self.conn.outgoing().is_empty() {
-                self.send()?;
-            }
-            if ready.is_readable() && !self.receive()? {
-                self.conn.lose();
-                return Ok(self.conn.poll());
+            let sends = !self.conn.outgoing().is_empty();
+            tokio::select! {
+                ready = self.wire.writable(), if sends => {
+                    ready?;
+                    self.send()?;
+                }
+                ready = self.wire.readable() => {
+                    ready?;
+                    if !self.receive()? {
+                        self.conn.lose();
+                        return Ok(self.conn.poll());
+                    }
+                }
             }
         }
     }
 
     fn send(&mut self) -> io::Result<()> {
-        match self.stream.try_write(self.conn.outgoing()) {
+        match self.wire.try_write(self.conn.outgoing()) {
             Ok(count) => self.conn.advance(count),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            // What the other side said before it closed is read first.
+            // The last words of the other side are read before the end is.
             Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
                 self.conn.advance(self.conn.outgoing().len());
             }
@@ -62,7 +108,7 @@ impl Link {
 
     /// False at the end.
     fn receive(&mut self) -> io::Result<bool> {
-        match self.stream.try_read(&mut self.buf) {
+        match self.wire.try_read(&mut self.buf) {
             Ok(0) => return Ok(false),
             Ok(count) => self.conn.receive(self.buf.get(..count).unwrap_or_default()),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}

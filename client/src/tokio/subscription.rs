@@ -3,16 +3,14 @@
 use super::link::Link;
 use crate::autostart::changes;
 use crate::blocking::Connector;
+use crate::call::{Call, List, Reply};
 use crate::conn::{Answer, Failure, Received, RequestId};
 use crate::error::Error;
 use crate::pages::{Pages, Rest, line_of};
-use crate::requests::read;
 use crate::subscription::{Cursor, Update, may_pass};
-use gob_protocol::Request;
 use gob_protocol::answer::SubscribeData;
 use gob_protocol::event::Lagged;
 use gob_protocol::request::Subscribe;
-use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +25,7 @@ pub struct Subscription {
     socket: PathBuf,
     /// The page that is waited for.
     rest: Option<Asked>,
-    /// What came behind a snapshot while its pages were waited for.
+    /// The frames behind a snapshot whose pages are waited for.
     behind: VecDeque<String>,
 }
 
@@ -121,7 +119,7 @@ impl Subscription {
         let Some(Asked { rest, .. }) = self.rest.take_if(|asked| asked.id == id) else { return Ok(None) };
         match answer {
             Ok(page) => {
-                let pages = rest.take(&page)?;
+                let pages = rest.take(Reply::<List>::new(page).read()?);
                 self.collect(pages)
             }
             Err(failure) => {
@@ -136,7 +134,7 @@ impl Subscription {
         match (pages, &mut self.link) {
             (Pages::Whole(lagged), _) => Ok(Some(self.frame(line_of(&lagged)?))),
             (Pages::More(rest), Some(link)) => {
-                let id = link.conn().request(&rest.request())?;
+                let id = link.conn().request(&rest.request().into_request())?;
                 let until = Instant::now() + crate::blocking::Client::TIMEOUT;
                 self.rest = Some(Asked { id, rest, until });
                 Ok(None)
@@ -169,26 +167,26 @@ impl Subscription {
         self.behind.clear();
         let client = super::connect(self.connector.clone()).await?;
         self.socket = client.socket().to_owned();
-        let (stream, conn) = client.into_parts();
-        let mut link = Link::new(stream, conn).map_err(|source| self.failed(source))?;
+        let (ends, conn) = client.into_parts();
+        let mut link = Link::new(ends, conn).map_err(|source| self.failed(source))?;
         let filter = self.cursor.request();
-        let answer = self.answer(&mut link, &Request::Subscribe(filter.clone())).await?;
-        let mut pages = Pages::of_answer(&filter, read("subscribe", &answer)?);
+        let answer = self.answer(&mut link, filter.clone()).await?;
+        let mut pages = Pages::of_answer(&filter, answer);
         loop {
             match pages {
                 Pages::Whole(data) => return Ok((link, data)),
                 Pages::More(rest) => {
-                    let page = self.answer(&mut link, &rest.request()).await?;
-                    pages = rest.take(&page)?;
+                    let page = self.answer(&mut link, rest.request()).await?;
+                    pages = rest.take(page);
                 }
             }
         }
     }
 
-    /// Waits for the answer to one request; events that come before it stay behind it.
-    async fn answer(&mut self, link: &mut Link, request: &Request) -> Result<Box<RawValue>, Error> {
-        let id = link.conn().request(request)?;
-        let lost = || Failure::Lost { request: request.type_name().to_owned() };
+    /// Waits for the answer to one call; events that come before it stay behind it.
+    async fn answer<C: Call>(&mut self, link: &mut Link, call: C) -> Result<C::Data, Error> {
+        let id = link.conn().request(&call.into_request())?;
+        let lost = || Failure::Lost { request: C::TYPE.to_owned() };
         let answer = tokio::time::timeout(crate::blocking::Client::TIMEOUT, async {
             loop {
                 match link.next().await {
@@ -201,9 +199,9 @@ impl Subscription {
             }
         });
         let after = crate::blocking::Client::TIMEOUT;
-        let request = request.type_name().to_owned();
+        let request = C::TYPE.to_owned();
         let answer = answer.await.map_err(|_| Error::Timeout { request, after, sent: true })?;
-        Ok(answer.map_err(|source| self.failed(source))??)
+        Reply::<C>::new(answer.map_err(|source| self.failed(source))??).read()
     }
 
     fn failed(&self, source: io::Error) -> Error {

@@ -1,8 +1,8 @@
 use super::*;
+use crate::call::{List, Ping, Reload, Start, Status, Subscribe};
 use crate::model::Model;
 use crate::subscription::Update;
 use crate::{Dirs, Owner, Request};
-use gob_protocol::request::{List, Subscribe};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -93,7 +93,7 @@ fn many_requests_at_once_and_a_lost_connection() {
         let tasks: Vec<_> = (0..500)
             .map(|_| {
                 let client = client.clone();
-                ::tokio::spawn(async move { client.ping().await.unwrap().uptime_ms })
+                ::tokio::spawn(async move { client.ask(Ping).await.unwrap().uptime_ms })
             })
             .collect();
         let mut ids = Vec::new();
@@ -104,8 +104,8 @@ fn many_requests_at_once_and_a_lost_connection() {
         ids.dedup();
         assert_eq!(ids.len(), 500, "each got its own answer");
         assert!(client.list(List::default()).await.unwrap().is_empty());
-        assert!(matches!(client.status().await, Err(Error::Lost { request }) if request == "status"));
-        assert!(matches!(client.ping().await, Err(Error::Lost { .. })), "the connection is gone for good");
+        assert!(matches!(client.ask(Status).await, Err(Error::Lost { request }) if request == "status"));
+        assert!(matches!(client.ask(Ping).await, Err(Error::Lost { .. })), "the connection is gone for good");
     });
     server.join().unwrap();
 }
@@ -116,7 +116,7 @@ fn a_deadline_passes() {
     let server = world.serve_once(|_| vec![json!({"event": "worker_ready", "seq": 1})]);
     block_on(async {
         let client = Client::connect(world.connector()).await.unwrap();
-        let got = client.call(Request::Ping, Duration::from_millis(30)).await;
+        let got = client.call(Ping, Duration::from_millis(30)).await;
         assert!(matches!(got, Err(Error::Timeout { request, .. }) if request == "ping"));
     });
     server.join().unwrap();
@@ -238,10 +238,8 @@ fn a_start_is_waited_for_while_pings_are_answered_and_no_longer() {
     block_on(async {
         let client = Client::connect(world.connector()).await.unwrap();
         let (begun, other) = (std::time::Instant::now(), client.clone());
-        let (start, reload) = ::tokio::join!(
-            client.start(gob_protocol::request::Start::default()),
-            other.call(Request::Reload, Duration::from_secs(8)),
-        );
+        let (start, reload) =
+            ::tokio::join!(client.ask(Start::default()), other.call(Reload, Duration::from_secs(8)),);
         assert!(matches!(start, Err(Error::Stalled { request, .. }) if request == "start"));
         assert!(begun.elapsed() >= Duration::from_secs(20), "two pings, the second one for ten seconds");
         assert!(matches!(reload, Err(Error::Timeout { request, .. }) if request == "reload"));

@@ -4,10 +4,9 @@
 
 use super::scene::Scene;
 use super::{Check, Fixed, ok, warn};
+use gob_client::Name;
 use gob_client::View;
-use gob_client::protocol::answer::ListData;
-use gob_client::protocol::request::List;
-use gob_client::{Name, Request, requests};
+use gob_client::call::List;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -95,10 +94,9 @@ fn workers(scene: &Scene) -> Option<Vec<View>> {
     if scene.lock.as_ref().map(|holder| holder.pid) != Some(answers.status.keeper_pid) {
         return None;
     }
-    let data = client.call(&Request::List(List::default()), scene.context.timeout?).ok()?;
+    let data = client.call(List::default(), scene.context.timeout?).ok()?;
     let data = client.whole_list(&List::default(), data).ok()?;
-    let ListData { workers, .. } = requests::read("list", &data).ok()?;
-    Some(workers)
+    Some(data.read().ok()?.workers)
 }
 
 /// Every directory of a worker's name, with the files in it that are named as logs are.

@@ -4,11 +4,11 @@ use super::probe::{Listener, listener};
 use crate::context::Context;
 use crate::failure::Failure;
 use gob_client::autostart::LockHolder;
+use gob_client::call::List;
 use gob_client::holder::{Holder, holder};
 use gob_client::protocol::Status;
 use gob_client::protocol::answer::{ListData, ServerInfo};
-use gob_client::protocol::request::List;
-use gob_client::{Dirs, Error, Request, View, requests};
+use gob_client::{Dirs, Error, View, call};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,9 +88,9 @@ impl Scene {
 fn ask(context: &Context) -> Result<Answers, Failure> {
     let mut client = context.connect("hello")?;
     let timeout = context.timeout.unwrap_or(PATIENCE);
-    let status = client.call(&Request::Status, timeout)?;
-    let list = client.call(&Request::List(List::default()), timeout)?;
+    let status = client.call(call::Status, timeout)?;
+    let list = client.call(List::default(), timeout)?;
     let list = client.whole_list(&List::default(), list)?;
-    let ListData { workers, .. } = requests::read("list", &list)?;
-    Ok(Answers { server: client.server().clone(), status: requests::read("status", &status)?, workers })
+    let ListData { workers, .. } = list.read()?;
+    Ok(Answers { server: client.server().clone(), status: status.read()?, workers })
 }

@@ -7,8 +7,8 @@ use crate::each::print_data;
 use crate::failure::Failure;
 use crate::out;
 use clap::ArgMatches;
+use gob_client::call::{Call as _, Cleanup};
 use gob_client::protocol::answer::RemovedData;
-use gob_client::{Request, requests};
 
 pub(crate) const VERB: Verb = Verb {
     name: "cleanup",
@@ -21,12 +21,11 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {
-    let request = Request::Cleanup;
-    let data = context.connect("cleanup")?.call(&request, context.deadline_of(&request))?;
+    let reply = context.call(&mut context.connect(Cleanup::TYPE)?, Cleanup)?;
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
     } else if !context.quiet {
-        let RemovedData { removed } = requests::read("cleanup", &data)?;
+        let RemovedData { removed } = reply.read()?;
         out::print(&format!("removed {}\n", workers(&removed)))?;
     }
     Ok(0)

@@ -10,9 +10,10 @@ use crate::places::elsewhere;
 use crate::table::{Align, layout};
 use crate::text::escape;
 use clap::{ArgMatches, Command};
+use gob_client::Dirs;
+use gob_client::call::Reload;
 use gob_client::protocol::answer::ReloadData;
 use gob_client::protocol::config::{Config, EXAMPLE, Problem, Setting, Source};
-use gob_client::{Dirs, Request, requests};
 use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -179,7 +180,6 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
 
 /// Without a supervisor there is nobody who would have to be told: it reads the file when it starts.
 fn reload(context: &Context) -> Result<u8, Failure> {
-    let request = Request::Reload;
     let mut client = context.without_autostart().connect("reload")?;
     if let Some(theirs) = client.server().dirs.clone() {
         let all = elsewhere(&context.dirs()?, &theirs);
@@ -187,11 +187,11 @@ fn reload(context: &Context) -> Result<u8, Failure> {
             context.note(&format!("the supervisor reads {}, not {}", it.theirs.display(), it.ours.display()));
         }
     }
-    let data = client.call(&request, context.deadline_of(&request))?;
+    let reply = context.call(&mut client, Reload)?;
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
     } else if !context.quiet {
-        let data: ReloadData = requests::read("reload", &data)?;
+        let data = reply.read()?;
         out::print(&format!("read the configuration again: {}\n", escape(&told(&data))))?;
     }
     Ok(0)

@@ -8,10 +8,10 @@ use crate::failure::Failure;
 use crate::out;
 use crate::text::{parse_number, took};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use gob_client::Error;
+use gob_client::call::Shutdown;
 use gob_client::protocol::ErrorCode;
-use gob_client::protocol::answer::{ServerInfo, ShutdownData};
-use gob_client::protocol::request::Force;
-use gob_client::{Error, Request, requests};
+use gob_client::protocol::answer::ServerInfo;
 use serde_json::json;
 use std::time::Instant;
 
@@ -51,10 +51,9 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             .map_err(|failure| forced_by(failure, "gobctl daemon stop")),
         Some(("restart", matches)) => {
             let force = matches.get_flag("force");
-            let request = Request::Shutdown(Force { force });
-            let ended = end(context, &request, "stopping all workers", force)
+            let ended = end(context, Shutdown { force }, "stopping all workers", force)
                 .map_err(|failure| forced_by(failure, "gobctl daemon restart"))?;
-            let ended = ended.map(|data| requests::read::<ShutdownData>("shutdown", &data)).transpose()?;
+            let ended = ended.map(|reply| reply.read()).transpose()?;
             let stopped = ended.map(|data| data.stopped).filter(|stopped| !stopped.is_empty());
             let stopped = stopped.map(|names| format!("; stopped {}", workers(&names)));
             start(context, "restarted", &stopped.unwrap_or_default())

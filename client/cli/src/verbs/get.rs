@@ -6,8 +6,7 @@ use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
 use crate::{json, out};
 use clap::ArgMatches;
-use gob_client::Request;
-use gob_client::protocol::request::ByName;
+use gob_client::call::Get;
 
 pub(crate) const VERB: Verb = Verb {
     name: "get",
@@ -24,7 +23,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     // Errors are JSON too; on a terminal the data is spread over lines, unless it was asked for as it came.
     let as_it_came = context.json;
     let context = Context { json: true, ..context.clone() };
-    let (_, data) = ask_of(&context, &name, &Request::Get(ByName { name: name.clone() }))?;
-    out::print(&json::shown(&data, as_it_came))?;
+    let (_, reply) = ask_of(&context, &name, Get { name: name.clone() })?;
+    out::print(&json::shown(reply.data(), as_it_came))?;
     Ok(0)
 }

@@ -10,9 +10,8 @@ use crate::table::{Align, Narrower, fitted};
 use crate::text::{escape, name as shown_name, now, short_duration, since};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::blocking::Client;
+use gob_client::call::{GraphDelete, Graphs};
 use gob_client::protocol::answer::{GraphDeleteData, GraphOnDisk, GraphsData};
-use gob_client::protocol::request::GraphDelete;
-use gob_client::{Request, requests};
 use std::io::{BufRead, IsTerminal, Read};
 
 pub(crate) const VERB: Verb = Verb {
@@ -47,12 +46,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     if let Some(("delete", matches)) = matches.subcommand() {
         return delete(context, matches);
     }
-    let (_, data) = context.ask(&Request::Graphs)?;
+    let (_, reply) = context.ask(Graphs)?;
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
         return Ok(0);
     }
-    let GraphsData { graphs } = requests::read("graphs", &data)?;
+    let GraphsData { graphs } = reply.read()?;
     if graphs.is_empty() {
         context.note("no graphs; gobctl start GRAPH makes one");
         return Ok(0);
@@ -111,14 +110,12 @@ fn delete(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         return Ok(1);
     }
     let shown = escape(request.graph.as_str());
-    let request = Request::GraphDelete(request);
-    let id = client.send(&request)?;
-    let data = client.wait(id, context.deadline_of(&request))?;
+    let reply = context.call(&mut client, request)?;
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
         return Ok(0);
     }
-    let GraphDeleteData { deleted, kept } = requests::read("graph_delete", &data)?;
+    let GraphDeleteData { deleted, kept } = reply.read()?;
     if !context.quiet {
         out::print(&format!("deleted {shown} ({})\n", escape(&deleted)))?;
     }
@@ -130,9 +127,7 @@ fn delete(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 
 /// Asks whoever sits at the terminal.
 fn wanted(context: &Context, client: &mut Client, delete: &GraphDelete) -> Result<bool, Failure> {
-    let id = client.send(&Request::Graphs)?;
-    let data = client.wait(id, context.deadline_of(&Request::Graphs))?;
-    let GraphsData { graphs } = requests::read("graphs", &data)?;
+    let GraphsData { graphs } = context.call(client, Graphs)?.read()?;
     let is_meant = |known: &&GraphOnDisk| {
         known.graph == delete.graph && delete.root_dir.as_ref().is_none_or(|root| *root == known.root_dir)
     };

@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::render;
 use crate::text::escape;
 use clap::{Arg, ArgMatches};
-use gob_client::protocol::request::HandOver;
-use gob_client::{Owner, Request};
+use gob_client::Owner;
+use gob_client::call::HandOver;
 
 pub(crate) const VERB: Verb = Verb {
     name: "hand-over",
@@ -28,8 +28,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let to = matches.get_one::<Owner>("to").cloned();
     let to = to.ok_or_else(|| Failure::usage("the new owner is missing".to_owned()))?;
-    let request = Request::HandOver(HandOver { name: name.clone(), to: to.clone() });
-    do_with(context, &name, &request, |worker| {
+    let call = HandOver { name: name.clone(), to: to.clone() };
+    do_with(context, &name, call, |worker| {
         format!("handed {} over to {to}{}", escape(name.as_str()), render::with_pid(worker))
     })?;
     Ok(0)

@@ -14,11 +14,10 @@ use crate::terminal::{fold, prose_width};
 use crate::text::{escape, shell_word};
 use crate::{json, out};
 use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::call::Get;
 use gob_client::endpoint::Endpoint;
-use gob_client::protocol::answer::WorkerData;
-use gob_client::protocol::request::ByName;
 use gob_client::protocol::{ErrorCode, WireError};
-use gob_client::{Error, Name, Request, View, requests};
+use gob_client::{Error, Name, View, call};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::io::{ErrorKind, Read};
@@ -150,7 +149,7 @@ fn requests_of(context: &Context, name: &Name) -> Result<Box<RawValue>, Failure>
 
 /// A line for each request.
 fn rows(data: &RawValue) -> Result<String, Failure> {
-    let Listed { requests } = requests::read("requests", data)?;
+    let Listed { requests } = call::read("requests", data)?;
     let rows: Vec<[String; 3]> = requests
         .iter()
         .map(|entry| [format!("  {}", entry.type_name), entry.about.clone(), entry.payload.replace('`', "")])
@@ -163,9 +162,8 @@ fn rows(data: &RawValue) -> Result<String, Failure> {
 
 /// Asks for the worker, which has to be up and reachable.
 fn find(context: &Context, name: &Name) -> Result<View, Failure> {
-    let request = Request::Get(ByName { name: name.clone() });
-    let (_, data) = ask_of(context, name, &request)?;
-    let WorkerData { worker } = requests::read("get", &data)?;
+    let (_, reply) = ask_of(context, name, Get { name: name.clone() })?;
+    let worker = reply.read()?.worker;
     let down = |message: String, hint: String| {
         Failure::Client(Error::Refused(WireError::new(ErrorCode::ServerNotRunning, message).hint(hint)))
     };

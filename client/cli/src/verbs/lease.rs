@@ -9,9 +9,7 @@ use crate::stream::End;
 use crate::text::escape;
 use crate::{out, render};
 use clap::ArgMatches;
-use gob_client::protocol::answer::WorkerData;
-use gob_client::protocol::request::ByName;
-use gob_client::{Request, requests};
+use gob_client::call::Lease;
 
 pub(crate) const VERB: Verb = Verb {
     name: "lease",
@@ -26,11 +24,10 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let end = End::of(context.timeout);
     let name = name(matches)?;
-    let request = Request::Lease(ByName { name: name.clone() });
-    let (client, data) = ask_of(context, &name, &request)?;
-    let WorkerData { worker } = requests::read("lease", &data)?;
+    let (client, reply) = ask_of(context, &name, Lease { name: name.clone() })?;
+    let worker = reply.read()?.worker;
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
     } else if !context.quiet {
         let (shown, who) = (escape(name.as_str()), render::who(&worker));
         let state = if worker.state.is_live() { String::new() } else { format!(", {}", worker.state) };

@@ -10,10 +10,10 @@ use crate::text::now;
 use crate::{out, rows};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::call::List;
 use gob_client::protocol::State;
 use gob_client::protocol::answer::ListData;
-use gob_client::protocol::request::List;
-use gob_client::{Error, Owner, Request, View, requests};
+use gob_client::{Error, Owner, View};
 
 pub(crate) const VERB: Verb = Verb {
     name: "list",
@@ -72,14 +72,14 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     if matches.get_flag("watch") {
         return super::list_watch::watch(context, &filter);
     }
-    let whole = |(mut client, data): (gob_client::blocking::Client, _)| {
-        client.whole_list(&filter, data).map(|data| (client, data)).map_err(Failure::from)
+    let whole = |(mut client, first): (gob_client::blocking::Client, _)| {
+        client.whole_list(&filter, first).map(|reply| (client, reply)).map_err(Failure::from)
     };
-    match context.ask(&Request::List(filter.clone())).and_then(whole) {
-        Ok((_, data)) if context.json => print_data(&data)?,
-        Ok((client, data)) => {
+    match context.ask(filter.clone()).and_then(whole) {
+        Ok((_, reply)) if context.json => print_data(reply.data())?,
+        Ok((client, reply)) => {
             context.note_config(&client);
-            let Rows { workers } = requests::read_borrowed("list", &data)?;
+            let Rows { workers } = reply.read_as()?;
             show(context, &filter, &workers)?;
         }
         Err(Failure::Client(error @ Error::Nobody { .. })) => last_known(context, &filter, error)?,

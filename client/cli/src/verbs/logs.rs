@@ -16,9 +16,9 @@ use crate::suggest::with_nearest_name;
 use crate::text::parse_number;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::blocking::Client;
+use gob_client::call::{Get, List};
 use gob_client::logs::{self, Stream, Watch};
 use gob_client::protocol::ErrorCode;
-use gob_client::protocol::request::List;
 use gob_client::{Dirs, Name, View};
 use std::path::{Path, PathBuf};
 
@@ -220,8 +220,8 @@ fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
 }
 
 fn ask(context: &Context, dirs: &Dirs, client: &mut Client, name: Name) -> Found {
-    match client.get(name.clone()) {
-        Ok(worker) => found(dirs, &worker),
+    match client.ask(Get { name: name.clone() }) {
+        Ok(data) => found(dirs, &data.worker),
         Err(error) => {
             let failure = Failure::from(error);
             let left =

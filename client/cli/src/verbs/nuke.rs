@@ -12,9 +12,9 @@ use crate::keep_out::keep_out;
 use crate::last::LastState;
 use crate::out;
 use clap::ArgMatches;
+use gob_client::call::Nuke;
 use gob_client::protocol::answer::NukeData;
-use gob_client::protocol::request::Force;
-use gob_client::{Dirs, Name, Request, requests};
+use gob_client::{Dirs, Name};
 use serde_json::json;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -32,14 +32,13 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let force = matches.get_flag("force");
-    let request = Request::Nuke(Force { force });
-    let Some(data) = end(context, &request, "ending everything", force)? else {
+    let Some(reply) = end(context, Nuke { force }, "ending everything", force)? else {
         return nuke_alone(context);
     };
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
     } else if !context.quiet {
-        let NukeData { stopped, removed } = requests::read("nuke", &data)?;
+        let NukeData { stopped, removed } = reply.read()?;
         let text = format!(
             "stopped {}, removed {}; the supervisor has exited\n",
             workers(&stopped),

@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::rows::Rows;
 use crate::text::now;
 use crate::{out, rows};
-use gob_client::protocol::request::List;
-use gob_client::{Error, Request, requests};
+use gob_client::Error;
+use gob_client::call::List;
 
 const NEXT: &str = "
   gobctl start GRAPH     start a graph's worker, or find it running
@@ -18,8 +18,7 @@ const NEXT: &str = "
 
 /// Prints the overview.
 pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
-    let request = Request::List(List::default());
-    let (client, data) = match context.without_autostart().ask(&request) {
+    let (mut client, first) = match context.without_autostart().ask(List::default()) {
         Ok(answer) => answer,
         Err(Failure::Client(Error::Nobody { .. })) if !context.json => {
             let text = format!("no supervisor is running; the first start brings it up\n{NEXT}");
@@ -27,12 +26,11 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    let mut client = client;
-    let data = client.whole_list(&List::default(), data)?;
+    let reply = client.whole_list(&List::default(), first)?;
     if context.json {
-        return print_data(&data).map(|()| 0);
+        return print_data(reply.data()).map(|()| 0);
     }
-    let Rows { workers } = requests::read_borrowed("list", &data)?;
+    let Rows { workers } = reply.read_as()?;
     let server = client.server();
     let mut text = format!("gobd {} (pid {})", server.version, server.pid);
     if workers.is_empty() {

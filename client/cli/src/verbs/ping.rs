@@ -7,8 +7,7 @@ use crate::failure::Failure;
 use crate::out;
 use crate::text::up;
 use clap::ArgMatches;
-use gob_client::protocol::answer::PingData;
-use gob_client::{Request, requests};
+use gob_client::call::Ping;
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -22,12 +21,11 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {
-    let (client, data) = context.ask(&Request::Ping)?;
+    let (client, reply) = context.ask(Ping)?;
     if context.json {
-        return print_data(&data).map(|()| 0);
+        return print_data(reply.data()).map(|()| 0);
     }
-    let ping: PingData = requests::read("ping", &data)?;
-    let uptime = up(Duration::from_millis(ping.uptime_ms));
+    let uptime = up(Duration::from_millis(reply.read()?.uptime_ms));
     out::print(&format!(
         "pong (gobd {}, pid {}, up {uptime})\n",
         client.server().version,

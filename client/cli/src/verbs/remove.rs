@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::suggest::with_nearest_name;
 use crate::text::escape;
 use clap::ArgMatches;
-use gob_client::protocol::request::ByName;
-use gob_client::{Name, Request};
+use gob_client::Name;
+use gob_client::call::Remove;
 
 pub(crate) const VERB: Verb = Verb {
     name: "remove",
@@ -24,12 +24,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut client = context.connect("remove")?;
     let mut sent = Vec::new();
     for name in names(matches) {
-        let request = Request::Remove(ByName { name: name.clone() });
-        sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
+        let remove = Remove { name: name.clone() };
+        sent.push((name, client.send(remove)?));
     }
-    let ask = |name: &Name, (id, deadline): (_, _)| {
-        let data = client.wait(id, deadline);
-        data.map_err(|error| with_nearest_name(&mut client, name, error.into()))
+    let ask = |name: &Name, sent| {
+        let reply = context.wait(&mut client, sent);
+        reply.map_err(|error| with_nearest_name(&mut client, name, error.into()))
     };
     each(context, sent, ask, |name, _| {
         Ok(if context.quiet { String::new() } else { format!("removed {}\n", escape(name.as_str())) })

@@ -13,9 +13,9 @@ use crate::render;
 use crate::suggest::with_nearest_name;
 use crate::text::{escape, took};
 use clap::{Arg, ArgAction, ArgMatches};
-use gob_client::protocol::answer::StopData;
-use gob_client::protocol::request::{Restart, Wait};
-use gob_client::{Name, Request, requests};
+use gob_client::Name;
+use gob_client::call::Restart;
+use gob_client::protocol::request::Wait;
 use std::time::{Duration, Instant};
 
 pub(crate) const VERB: Verb = Verb {
@@ -38,25 +38,24 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let begun = Instant::now();
     let mut sent = Vec::new();
     for name in names(matches) {
-        let request = Request::Restart(Restart {
+        let restart = Restart {
             name: name.clone(),
             env: Some(env.clone()),
             grace_ms: matches.get_one::<Duration>("grace").copied().map(millis),
             wait: matches.get_flag("no-wait").then_some(Wait::Spawned),
             timeout_ms: context.timeout.map(millis),
-        });
-        sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
+        };
+        sent.push((name, client.send(restart)?));
     }
     let goes_on = GoesOn::of(context, "restarting", names(matches));
-    let ask = |name: &Name, (id, deadline): (_, _)| {
+    let ask = |name: &Name, sent| {
         let mut progress = Progress::new(context, format!("restarting {name}"));
-        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
-        progress.clear();
+        let reply = context.wait_showing(&mut client, sent, &mut progress);
         goes_on.done(name);
-        data.map_err(|error| with_nearest_name(&mut client, name, not_ready(name, error)))
+        reply.map_err(|error| with_nearest_name(&mut client, name, not_ready(name, error)))
     };
-    each(context, sent, ask, |name, data| {
-        let worker = requests::read::<StopData>("restart", data)?.worker;
+    each(context, sent, ask, |name, reply| {
+        let worker = reply.read()?.worker;
         let endpoint = worker.endpoint.as_ref().map(|e| format!("{}\n", escape(e))).unwrap_or_default();
         if context.quiet {
             return Ok(endpoint);

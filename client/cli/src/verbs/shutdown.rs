@@ -11,11 +11,10 @@ use crate::progress::Progress;
 use crate::text::escape;
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
+use gob_client::call::{Call, Reply, Shutdown};
 use gob_client::holder::Stopped;
 use gob_client::protocol::answer::ShutdownData;
-use gob_client::protocol::request::Force;
-use gob_client::{Error, Name, Request, requests};
-use serde_json::value::RawValue;
+use gob_client::{Error, Name};
 
 /// Exit code where no supervisor can be reached.
 const UNREACHABLE: u8 = 7;
@@ -42,12 +41,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 
 /// Ends the supervisor that runs, if one does.
 pub(super) fn shut_down(context: &Context, force: bool) -> Result<u8, Failure> {
-    let data = end(context, &Request::Shutdown(Force { force }), "stopping all workers", force)?;
-    let Some(data) = data else { return nothing_runs(context, "{\"stopped\":[]}") };
+    let reply = end(context, Shutdown { force }, "stopping all workers", force)?;
+    let Some(reply) = reply else { return nothing_runs(context, "{\"stopped\":[]}") };
     if context.json {
-        print_data(&data)?;
+        print_data(reply.data())?;
     } else if !context.quiet {
-        let ShutdownData { stopped } = requests::read("shutdown", &data)?;
+        let ShutdownData { stopped } = reply.read()?;
         out::print(&format!("stopped {}; the supervisor has exited\n", workers(&stopped)))?;
     }
     Ok(0)
@@ -65,33 +64,31 @@ pub(super) fn nothing_runs(context: &Context, json: &str) -> Result<u8, Failure>
 
 /// Sends a request after which the supervisor exits, and waits until it did, so that what comes next finds a clean
 /// table. `None` when none runs.
-pub(super) fn end(
+pub(super) fn end<C: Call>(
     context: &Context,
-    request: &Request,
+    call: C,
     what: &'static str,
     force: bool,
-) -> Result<Option<Box<RawValue>>, Failure> {
+) -> Result<Option<Reply<C>>, Failure> {
     let context = context.without_autostart();
-    let mut client = match context.connect(request.type_name()) {
+    let mut client = match context.connect(C::TYPE) {
         Ok(client) => client,
         Err(Failure::Client(Error::Nobody { .. })) => return stopped_holder(&context).map_or(Ok(None), Err),
         Err(failure) => return Err(failure),
     };
     if !force {
-        check_ours(&context.dirs()?, client.server(), request.type_name())?;
+        check_ours(&context.dirs()?, client.server(), C::TYPE)?;
     }
-    let deadline = context.deadline_of(request);
-    let id = client.send(request)?;
+    let sent = client.send(call)?;
     let goes_on = GoesOn::of_all(&context, what);
     let mut progress = Progress::new(&context, what.to_owned());
-    let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
-    progress.clear();
+    let reply = context.wait_showing(&mut client, sent, &mut progress);
     drop(goes_on);
-    let data = data?;
+    let reply = reply?;
     if !client.wait_for_end(context.timeout.unwrap_or(Client::TIMEOUT))? {
         context.note("the supervisor has answered and is still on its way out");
     }
-    Ok(Some(data))
+    Ok(Some(reply))
 }
 
 /// Nobody listens, and who holds the lock is stopped: it, and the workers below it, go on once it is let.

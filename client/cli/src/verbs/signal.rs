@@ -7,8 +7,7 @@ use crate::failure::Failure;
 use crate::render;
 use crate::text::escape;
 use clap::{Arg, ArgMatches};
-use gob_client::Request;
-use gob_client::protocol::request::Signal;
+use gob_client::call::Signal;
 use gob_client::protocol::signal;
 
 pub(crate) const VERB: Verb = Verb {
@@ -32,8 +31,8 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let signal = matches.get_one::<String>("signal").cloned().unwrap_or_default();
-    let request = Request::Signal(Signal { name: name.clone(), signal: signal.clone() });
-    do_with(context, &name, &request, |worker| {
+    let call = Signal { name: name.clone(), signal: signal.clone() };
+    do_with(context, &name, call, |worker| {
         format!("sent {signal} to {}{}", escape(name.as_str()), render::with_pid(worker))
     })?;
     Ok(0)

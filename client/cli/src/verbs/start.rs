@@ -13,10 +13,11 @@ use crate::progress::{LastWords, Progress};
 use crate::stream::End;
 use crate::text::{escape, took};
 use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::call::{Sent, Start};
 use gob_client::protocol::State;
 use gob_client::protocol::answer::{Outcome, StartData};
-use gob_client::protocol::request::{Start, Wait};
-use gob_client::{Name, Request, View, requests};
+use gob_client::protocol::request::Wait;
+use gob_client::{Name, View};
 use std::time::{Duration, Instant};
 
 pub(crate) const VERB: Verb = Verb {
@@ -72,24 +73,24 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let begun = Instant::now();
     let (mut sent, mut held, mut new) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
-        let request = Request::Start(of(&template, &name));
         // All are asked for before the first answer is waited for: they come up at the same time.
         let words = LastWords::new(&dirs, &name);
-        sent.push((name, (client.send(&request)?, context.deadline_of(&request), words)));
+        let asked = client.send(of(&template, &name))?;
+        sent.push((name, (asked, words)));
     }
     let goes_on = GoesOn::of(context, "starting", sent.iter().map(|(name, _)| name.clone()).collect());
-    let ask = |name: &Name, (id, deadline, words): (_, _, LastWords)| {
+    let ask = |name: &Name, (sent, words): (Sent<Start>, LastWords)| {
         let mut progress = Progress::new(context, format!("starting {name}"));
         let mut tick = |waited| progress.show_with(waited, || words.get());
-        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut tick);
+        let reply = client.wait_ticking(sent, context.deadline_of(&sent), Progress::EVERY, &mut tick);
         progress.clear();
         goes_on.done(name);
-        let data = data.map_err(|error| not_ready(name, error))?;
-        held.push(requests::read::<StartData>("start", &data)?.worker.name);
-        Ok(data)
+        let reply = reply.map_err(|error| not_ready(name, error))?;
+        held.push(reply.read()?.worker.name);
+        Ok(reply)
     };
-    let code = each(context, sent, ask, |_, data| {
-        let data: StartData = requests::read("start", data)?;
+    let code = each(context, sent, ask, |_, reply| {
+        let data = reply.read()?;
         let text = told(&data, begun.elapsed(), context.quiet);
         if !data.created {
             return Ok(text);

@@ -7,11 +7,9 @@ use crate::failure::Failure;
 use crate::text::{now, up};
 use crate::{out, render};
 use clap::ArgMatches;
-use gob_client::protocol::answer::WorkerData;
-use gob_client::protocol::request::ByName;
 use gob_client::protocol::view::InvalidFile;
 use gob_client::protocol::{State, Status};
-use gob_client::{Name, Request, requests};
+use gob_client::{Name, call};
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -35,23 +33,21 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 
 /// The supervisor's health.
 pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
-    let (_, data) = context.ask(&Request::Status)?;
+    let (_, reply) = context.ask(call::Status)?;
     if context.json {
-        return print_data(&data).map(|()| 0);
+        return print_data(reply.data()).map(|()| 0);
     }
-    out::print(&context.folded(&health(&requests::read("status", &data)?, context.verbose)))?;
+    out::print(&context.folded(&health(&reply.read()?, context.verbose)))?;
     Ok(0)
 }
 
 /// All about one worker.
 pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
-    let request = Request::Get(ByName { name: name.clone() });
-    let (_, data) = ask_of(context, &name, &request)?;
+    let (_, reply) = ask_of(context, &name, call::Get { name: name.clone() })?;
     if context.json {
-        return print_data(&data).map(|()| 0);
+        return print_data(reply.data()).map(|()| 0);
     }
-    let WorkerData { worker } = requests::read("get", &data)?;
-    out::print(&context.folded(&render::worker(&worker, now())))?;
+    out::print(&context.folded(&render::worker(&reply.read()?.worker, now())))?;
     Ok(0)
 }
 

@@ -10,10 +10,9 @@ use crate::progress::Progress;
 use crate::suggest::with_nearest_name;
 use crate::text::{escape, parse_duration};
 use clap::{Arg, ArgAction, ArgMatches};
+use gob_client::Name;
+use gob_client::call::Stop;
 use gob_client::protocol::Receipt;
-use gob_client::protocol::answer::StopData;
-use gob_client::protocol::request::Stop;
-use gob_client::{Name, Request, requests};
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
@@ -51,20 +50,19 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut client = context.connect("stop")?;
     let mut sent = Vec::new();
     for name in names(matches) {
-        let request = Request::Stop(Stop { name: name.clone(), force, grace_ms });
-        sent.push((name, (client.send(&request)?, context.deadline_of(&request))));
+        let stop = Stop { name: name.clone(), force, grace_ms };
+        sent.push((name, client.send(stop)?));
     }
     let goes_on = GoesOn::of(context, "stopping", names(matches));
-    let ask = |name: &Name, (id, deadline): (_, _)| {
+    let ask = |name: &Name, sent| {
         let mut progress = Progress::new(context, format!("stopping {name}"));
-        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
-        progress.clear();
+        let reply = context.wait_showing(&mut client, sent, &mut progress);
         goes_on.done(name);
-        data.map_err(|error| with_nearest_name(&mut client, name, error.into()))
+        reply.map_err(|error| with_nearest_name(&mut client, name, error.into()))
     };
-    each(context, sent, ask, |name, data| {
-        let data: StopData = requests::read("stop", data)?;
-        Ok(if context.quiet { String::new() } else { told(name.as_str(), &data.receipt) })
+    each(context, sent, ask, |name, reply| {
+        let receipt = reply.read()?.receipt;
+        Ok(if context.quiet { String::new() } else { told(name.as_str(), &receipt) })
     })
 }
 

@@ -12,9 +12,9 @@ use crate::out;
 use crate::render::who;
 use crate::text::{escape, shell_path};
 use clap::ArgMatches;
+use gob_client::call::{Get, List};
 use gob_client::protocol::config::Config;
 use gob_client::protocol::kind::Kind;
-use gob_client::protocol::request::List;
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Dirs, Error, Name, View};
 use serde_json::json;
@@ -73,8 +73,8 @@ fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), 
         Err(Failure::Client(error @ Error::Nobody { .. })) => return Ok((None, Some(error))),
         Err(failure) => return Err(failure),
     };
-    match client.get(name.clone()) {
-        Ok(worker) => Ok((Some(worker), None)),
+    match client.ask(Get { name: name.clone() }) {
+        Ok(data) => Ok((Some(data.worker), None)),
         // A graph may be served under another name than its own.
         Err(Error::Refused(error)) if error.code == ErrorCode::ServerNotFound => {
             let serves =

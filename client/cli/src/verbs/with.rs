@@ -12,9 +12,9 @@ use crate::progress::Progress;
 use crate::verbs::start::millis;
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
+use gob_client::call::{Get, Start, Stop};
 use gob_client::protocol::answer::{Outcome, StartData};
-use gob_client::protocol::request::{Start, Stop};
-use gob_client::{Error, Name, Request, requests};
+use gob_client::{Error, Name};
 use std::ffi::OsString;
 
 pub(crate) const VERB: Verb = Verb {
@@ -97,31 +97,30 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
     let client = held.client.insert(context.connect("start")?);
     let mut sent = Vec::new();
     for name in &names {
-        let request = Request::Start(Start {
+        let start = Start {
             name: Some(name.clone()),
             env: Some(env.clone()),
             timeout_ms: context.timeout.map(millis),
             lease: true,
             ..Start::default()
-        });
-        sent.push((name.clone(), client.send(&request)?, context.deadline_of(&request)));
+        };
+        sent.push((name.clone(), client.send(start)?));
     }
     let goes_on = GoesOn::of(context, "starting", names);
     let mut failed = None;
     // All are waited for, also when one has failed: `--stop` ends those that came up.
-    for (name, id, deadline) in sent {
+    for (name, sent) in sent {
         let mut progress = Progress::new(context, format!("starting {name}"));
-        let data = client.wait_ticking(id, deadline, Progress::EVERY, &mut |waited| progress.show(waited));
-        progress.clear();
+        let reply = context.wait_showing(client, sent, &mut progress);
         goes_on.done(&name);
-        let data = match data.map_err(|error| not_ready(&name, error)) {
-            Ok(data) => data,
+        let reply = match reply.map_err(|error| not_ready(&name, error)) {
+            Ok(reply) => reply,
             Err(failure) => {
                 failed.get_or_insert(failure);
                 continue;
             }
         };
-        let StartData { worker, outcome, .. } = requests::read("start", &data)?;
+        let StartData { worker, outcome, .. } = reply.read()?;
         held.names.push(worker.name.clone());
         if outcome == Outcome::Started {
             held.started.push(worker.name.clone());
@@ -137,8 +136,8 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
 
 /// Stops a worker that this call has started, if it still is its owner's and nobody else uses it.
 fn end(context: &Context, client: &mut Client, name: &Name) -> Result<(), Failure> {
-    let worker = match client.get(name.clone()) {
-        Ok(worker) => worker,
+    let worker = match client.ask(Get { name: name.clone() }) {
+        Ok(data) => data.worker,
         // With the supervisor its workers have gone, and their leases.
         Err(Error::Lost { .. }) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -155,11 +154,10 @@ fn end(context: &Context, client: &mut Client, name: &Name) -> Result<(), Failur
         context.note(&format!("{name} goes on: {why}"));
         return Ok(());
     }
-    let request = Request::Stop(Stop { name: name.clone(), force: false, grace_ms: None });
-    let id = client.send(&request)?;
+    let sent = client.send(Stop { name: name.clone(), force: false, grace_ms: None })?;
     let goes_on = GoesOn::of(context, "stopping", vec![name.clone()]);
     let mut progress = Progress::new(context, format!("stopping {name}"));
-    let stopped = client.wait_ticking(id, requests::deadline_of(&request), Progress::EVERY, &mut |waited| {
+    let stopped = client.wait_ticking(sent, sent.deadline(), Progress::EVERY, &mut |waited| {
         progress.show(waited);
     });
     progress.clear();

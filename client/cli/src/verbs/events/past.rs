@@ -11,7 +11,7 @@ use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::limits::RING_EVENTS;
 use gob_client::protocol::request::Subscribe;
 use gob_client::protocol::{Event, EventKind};
-use gob_client::{Error, View};
+use gob_client::{Error, View, call};
 use serde::Deserialize;
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ fn subscribed(
 fn earliest(context: &Context, snapshot: bool) -> Result<(Client, SubscribeData), Failure> {
     let mut back = RING_EVENTS as u64;
     let mut client = context.connect("status")?;
-    let seq = client.status()?.events_seq;
+    let seq = client.ask(call::Status)?.events_seq;
     drop(client);
     loop {
         let since = seq.saturating_sub(back);

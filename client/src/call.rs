@@ -1,0 +1,318 @@
+//! Requests as types: a [`Call`] knows its name on the wire, the data that answers it and its time limit.
+//!
+//! Both transports have one method for all of them: `client.ask(call::Stop { … })`. A payload of the protocol is a call
+//! itself; this module has a type for each request that has no payload, or shares one with others. A new request is one
+//! `impl Call`.
+
+use crate::conn::RequestId;
+use crate::error::Error;
+use crate::pulse::Deadline;
+use gob_protocol::answer::{
+    EmptyData, GraphDeleteData, GraphsData, ListData, NukeData, PingData, ReloadData, RemovedData,
+    ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+};
+use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
+use gob_protocol::request::{ByName, Force};
+pub use gob_protocol::request::{GraphDelete, HandOver, List, Restart, Signal, Start, Stop, Subscribe};
+use gob_protocol::{Name, Request};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A request that one type stands for.
+pub trait Call {
+    /// The request's type on the wire.
+    const TYPE: &'static str;
+    /// True where the request changes nothing, so that it may be sent before it is certain that a supervisor listens.
+    const READS: bool = false;
+    /// The data of its answer.
+    type Data: DeserializeOwned;
+
+    /// Returns the request as the wire has it.
+    fn into_request(self) -> Request;
+
+    /// Returns how long a client waits for the answer (CLI, Defaults).
+    fn deadline(&self) -> Deadline {
+        Deadline::In(Duration::from_millis(REQUEST_MS))
+    }
+}
+
+/// Implements [`Call`] for a type, with further items of the trait in braces.
+macro_rules! call {
+    ($call:ident, $type:literal, $data:ty, |$this:ident| $request:expr $(, { $($more:item)* })?) => {
+        impl Call for $call {
+            const TYPE: &'static str = $type;
+            type Data = $data;
+
+            fn into_request(self) -> Request {
+                let $this = self;
+                $request
+            }
+            $($($more)*)?
+        }
+    };
+}
+
+/// Asks whether the supervisor answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ping;
+
+/// Lists the graphs on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Graphs;
+
+/// Has the supervisor read the configuration again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reload;
+
+/// Forgets all workers that are down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cleanup;
+
+/// Asks for the supervisor's own health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status;
+
+/// Ends the subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsubscribe;
+
+/// Asks for one worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Get {
+    /// The worker.
+    pub name: Name,
+}
+
+/// Holds a worker until [`Release`], or until the connection ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The worker.
+    pub name: Name,
+}
+
+/// Gives a lease back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The worker.
+    pub name: Name,
+}
+
+/// Forgets a worker that is down, its logs included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remove {
+    /// The worker.
+    pub name: Name,
+}
+
+/// Ends all workers and removes gob's own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nuke {
+    /// Also ends live workers of other owners.
+    pub force: bool,
+}
+
+/// Ends all workers and the supervisor; logs and history stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Also ends live workers of other owners.
+    pub force: bool,
+}
+
+/// Returns the time limit of a call that bounds its own work; one that does not goes by the worker's kind, which the
+/// supervisor knows.
+fn bounded(own: Option<u64>, slack: u64) -> Deadline {
+    own.map_or(Deadline::WhileAlive, |ms| Deadline::In(Duration::from_millis(ms.saturating_add(slack))))
+}
+
+call!(Ping, "ping", PingData, |_this| Request::Ping, {
+    const READS: bool = true;
+});
+call!(Start, "start", StartData, |this| Request::Start(this), {
+    fn deadline(&self) -> Deadline {
+        bounded(self.timeout_ms, REQUEST_SLACK_MS)
+    }
+});
+call!(Stop, "stop", StopData, |this| Request::Stop(this), {
+    fn deadline(&self) -> Deadline {
+        bounded(if self.force { Some(0) } else { self.grace_ms }, STOP_SLACK_MS)
+    }
+});
+call!(Restart, "restart", StopData, |this| Request::Restart(this), {
+    fn deadline(&self) -> Deadline {
+        bounded(self.timeout_ms, REQUEST_SLACK_MS)
+    }
+});
+call!(Signal, "signal", WorkerData, |this| Request::Signal(this));
+call!(HandOver, "hand_over", WorkerData, |this| Request::HandOver(this));
+call!(Lease, "lease", WorkerData, |this| Request::Lease(ByName { name: this.name }));
+call!(Release, "release", WorkerData, |this| Request::Release(ByName { name: this.name }));
+call!(List, "list", ListData, |this| Request::List(this), {
+    const READS: bool = true;
+});
+call!(Get, "get", WorkerData, |this| Request::Get(ByName { name: this.name }), {
+    const READS: bool = true;
+});
+call!(Reload, "reload", ReloadData, |_this| Request::Reload);
+call!(Graphs, "graphs", GraphsData, |_this| Request::Graphs);
+call!(GraphDelete, "graph_delete", GraphDeleteData, |this| Request::GraphDelete(this), {
+    // Much may have to be deleted.
+    fn deadline(&self) -> Deadline {
+        Deadline::WhileAlive
+    }
+});
+call!(Remove, "remove", RemovedData, |this| Request::Remove(ByName { name: this.name }));
+call!(Cleanup, "cleanup", RemovedData, |_this| Request::Cleanup);
+call!(Nuke, "nuke", NukeData, |this| Request::Nuke(Force { force: this.force }), {
+    // Every worker is stopped first.
+    fn deadline(&self) -> Deadline {
+        Deadline::WhileAlive
+    }
+});
+call!(Shutdown, "shutdown", ShutdownData, |this| Request::Shutdown(Force { force: this.force }), {
+    // Every worker is stopped first.
+    fn deadline(&self) -> Deadline {
+        Deadline::WhileAlive
+    }
+});
+call!(Subscribe, "subscribe", SubscribeData, |this| Request::Subscribe(this), {
+    const READS: bool = true;
+});
+call!(Unsubscribe, "unsubscribe", EmptyData, |_this| Request::Unsubscribe);
+call!(Status, "status", gob_protocol::Status, |_this| Request::Status, {
+    const READS: bool = true;
+});
+
+/// A call that was sent and is not answered yet.
+#[derive(Debug)]
+pub struct Sent<C> {
+    pub(crate) id: RequestId,
+    deadline: Deadline,
+    of: PhantomData<fn(C)>,
+}
+
+impl<C> Clone for Sent<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Sent<C> {}
+
+impl<C: Call> Sent<C> {
+    pub(crate) const fn new(id: RequestId, deadline: Deadline) -> Self {
+        Self { id, deadline, of: PhantomData }
+    }
+
+    /// Returns the time limit of the call.
+    #[must_use]
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}
+
+/// The data that answers a call, as it came.
+#[derive(Debug)]
+pub struct Reply<C> {
+    data: Box<RawValue>,
+    of: PhantomData<fn(C)>,
+}
+
+impl<C: Call> Reply<C> {
+    pub(crate) const fn new(data: Box<RawValue>) -> Self {
+        Self { data, of: PhantomData }
+    }
+
+    /// Returns the JSON as it came.
+    #[must_use]
+    pub const fn data(&self) -> &RawValue {
+        &self.data
+    }
+
+    /// Returns the JSON as it came, owned.
+    #[must_use]
+    pub fn into_data(self) -> Box<RawValue> {
+        self.data
+    }
+
+    /// Reads the data.
+    ///
+    /// # Errors
+    /// [`Error::Answer`] when it does not have the expected shape.
+    pub fn read(&self) -> Result<C::Data, Error> {
+        read(C::TYPE, &self.data)
+    }
+
+    /// Reads a part of the data, with texts that may borrow from it.
+    ///
+    /// # Errors
+    /// As [`Reply::read`].
+    pub fn read_as<'d, T: serde::Deserialize<'d>>(&'d self) -> Result<T, Error> {
+        read(C::TYPE, &self.data)
+    }
+}
+
+/// Reads the data of an answer to a request of this type.
+///
+/// # Errors
+/// [`Error::Answer`] when it does not have the expected shape.
+pub fn read<'d, T: serde::Deserialize<'d>>(request: &str, data: &'d RawValue) -> Result<T, Error> {
+    serde_json::from_str(data.get()).map_err(|source| Error::Answer { request: request.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gob_protocol::Owner;
+
+    fn name() -> Name {
+        Name::any("draft").unwrap()
+    }
+
+    fn check<C: Call>(call: C, seen: &mut Vec<&'static str>) {
+        assert_eq!(C::TYPE, call.into_request().type_name());
+        seen.push(C::TYPE);
+    }
+
+    #[test]
+    fn every_request_of_the_protocol_but_hello_is_a_call() {
+        let mut seen = vec!["hello"];
+        check(Ping, &mut seen);
+        check(Start::default(), &mut seen);
+        check(Stop { name: name(), force: false, grace_ms: None }, &mut seen);
+        let restart = Restart { name: name(), env: None, grace_ms: None, wait: None, timeout_ms: None };
+        check(restart, &mut seen);
+        check(Signal { name: name(), signal: "HUP".to_owned() }, &mut seen);
+        check(HandOver { name: name(), to: Owner::cli() }, &mut seen);
+        check(Lease { name: name() }, &mut seen);
+        check(Release { name: name() }, &mut seen);
+        check(List::default(), &mut seen);
+        check(Get { name: name() }, &mut seen);
+        check(Reload, &mut seen);
+        check(Graphs, &mut seen);
+        check(GraphDelete { graph: name(), root_dir: None }, &mut seen);
+        check(Remove { name: name() }, &mut seen);
+        check(Cleanup, &mut seen);
+        check(Nuke { force: true }, &mut seen);
+        check(Shutdown { force: true }, &mut seen);
+        check(Subscribe::default(), &mut seen);
+        check(Unsubscribe, &mut seen);
+        check(Status, &mut seen);
+        assert_eq!(seen, Request::TYPES);
+    }
+
+    #[test]
+    fn a_call_is_waited_for_as_long_as_it_bounds_its_own_work() {
+        let seconds = |seconds| Deadline::In(Duration::from_secs(seconds));
+        let start = |timeout_ms| Start { timeout_ms, ..Start::default() };
+        assert_eq!(start(None).deadline(), Deadline::WhileAlive);
+        assert_eq!(start(Some(3_000)).deadline(), seconds(5));
+        let stop = |force, grace_ms| Stop { name: name(), force, grace_ms };
+        assert_eq!(stop(false, None).deadline(), Deadline::WhileAlive);
+        assert_eq!(stop(false, Some(60_000)).deadline(), seconds(67));
+        assert_eq!(stop(true, Some(60_000)).deadline(), seconds(7));
+        assert_eq!(Shutdown { force: false }.deadline(), Deadline::WhileAlive);
+        assert_eq!(Ping.deadline(), seconds(10));
+    }
+}
