@@ -1,8 +1,8 @@
-//! Connecting to the one supervisor, and starting it when nobody answers (ARCHITECTURE, What runs).
+//! Connects to the one supervisor, and starts it when none runs (ARCHITECTURE, What runs).
 //!
-//! Owns nothing that outlives the call. Who may live is decided by the supervisor's own locks; the start lock here
-//! only keeps a crowd of clients from starting a crowd of keepers. Nothing waits for a length of time: what ends a
-//! wait is the lock, the readiness pipe, or a change in the directories.
+//! Owns nothing that outlives the call. The supervisor's own locks decide which one lives; the start lock
+//! here only keeps a crowd of clients from starting a crowd of keepers. Nothing waits for a length of time: a
+//! wait ends by the lock, the readiness pipe, or a change in the directories.
 
 mod keeper;
 mod lock;
@@ -18,10 +18,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What `$GOB_STATE_DIR/gobd.lock` says about the supervisor that holds it.
+/// The content of `$GOB_STATE_DIR/gobd.lock` about the supervisor that holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct LockHolder {
-    /// Its process.
+    /// Its process id.
     pub pid: i32,
     /// Its life.
     #[serde(default)]
@@ -31,7 +31,7 @@ pub struct LockHolder {
 }
 
 impl LockHolder {
-    /// Reads it; `None` when the file is not there, empty (an orderly exit), or garbage: it decides nothing.
+    /// Reads it; `None` when the file is missing, empty (an orderly exit), or garbage: it decides nothing.
     #[must_use]
     pub fn read(dirs: &Dirs) -> Option<Self> {
         let text = std::fs::read(dirs.lock_file()).ok()?;
@@ -39,24 +39,24 @@ impl LockHolder {
     }
 }
 
-/// A lock that is let go by a dying process makes no file event: look again after this long, in milliseconds.
+/// A dying process that releases a lock causes no file event: time until the next check, in milliseconds.
 pub(crate) const LOOK_MS: u64 = 100;
 
-/// Somebody to tell what is waited for; one line each.
+/// A callback for the subject of a wait; one line each.
 pub type Notify<'a> = &'a dyn Fn(&str);
 
-/// How to reach the supervisor.
+/// The parameters of reaching the supervisor.
 pub(crate) struct Reach<'a> {
     pub(crate) dirs: &'a Dirs,
     pub(crate) autostart: bool,
     pub(crate) notify: Notify<'a>,
 }
 
-/// A connection and the path it was made along.
+/// A connection and the path of its socket.
 pub(crate) type Reached = (UnixStream, PathBuf);
 
 impl Reach<'_> {
-    /// Connects, starting the supervisor if that is wanted and needed.
+    /// Connects, starting the supervisor if requested and needed.
     pub(crate) fn connect(&self) -> Result<Reached, Error> {
         let deadline = after(CONNECT_MS);
         if let Some(reached) = self.try_connect(deadline)? {
@@ -68,7 +68,8 @@ impl Reach<'_> {
         self.start()
     }
 
-    /// Tries the socket in the runtime directory, then the one that the lock file names; `None` when nobody listens.
+    /// Tries the socket in the runtime directory, then the one in the lock file; `None` when neither has a
+    /// listener.
     fn try_connect(&self, deadline: Instant) -> Result<Option<Reached>, Error> {
         let own = self.dirs.socket();
         if self.dirs.open_runtime()?.is_some()
@@ -105,9 +106,9 @@ impl Reach<'_> {
             }
             match keeper::start(self.dirs, deadline)? {
                 keeper::Outcome::Ready => {}
-                // It lost the lock. The winner gets ready, or is on its way out and the next round starts another.
-                // Watched first, then looked at once more, then waited for, so that nothing is missed. Only a lost
-                // race pays for the watch: closing one takes the kernel some ten milliseconds.
+                // The keeper lost the lock. The winner gets ready, or is on its way out and the next round
+                // starts another. The order is watch, check once more, wait, so that no change is missed.
+                // Only a lost race pays for the watch: closing one takes the kernel some ten milliseconds.
                 keeper::Outcome::Ceded => match &changes {
                     None => changes = Some(self::changes(self.dirs)),
                     Some(changes) => changes.wait(deadline.min(after(LOOK_MS))),
@@ -117,7 +118,7 @@ impl Reach<'_> {
     }
 }
 
-/// Says that nobody answers, and why as far as that shows.
+/// Returns the error for a supervisor that does not answer, with the reason as far as it is visible.
 pub(crate) fn silent(dirs: &Dirs, waited: Duration) -> Error {
     let pid = LockHolder::read(dirs).map(|holder| holder.pid).filter(|pid| is_alive(*pid));
     Error::Silent { pid, stopped: Stopped::find(dirs), waited, log: dirs.daemon_log() }

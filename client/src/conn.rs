@@ -1,8 +1,8 @@
 //! The client's side of one connection without any I/O (PROTOCOL 2, 3).
 //!
-//! Owns the ids, what is still unanswered, the bytes to be sent and the frame that is half received. Bytes go in
-//! by [`Connection::receive`] and out by [`Connection::outgoing`]; whoever moves them is a transport:
-//! [`crate::blocking`] here. There is no clock: deadlines are the transport's.
+//! Owns the ids, the unanswered requests, the bytes to be sent and the half-received frame. Bytes go in by
+//! [`Connection::receive`] and out by [`Connection::outgoing`]; a transport moves them: [`crate::blocking`]
+//! here. There is no clock: deadlines are the transport's.
 
 use gob_protocol::envelope::{parse_server_frame, write_request};
 use gob_protocol::limits::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
@@ -10,17 +10,17 @@ use gob_protocol::{Framer, Id, Request, ServerFrame, WireError};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a connection calls one of its requests.
+/// A connection's id for one of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(i64);
 
-/// The data of a response as it came, or why there is none.
+/// The data of a response as it came, or the reason why there is none.
 pub type Answer = Result<Box<RawValue>, Failure>;
 
-/// Why a request has no data.
+/// The reason why a request has no data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The other side said no.
+    /// The peer refused it.
     #[error(transparent)]
     Refused(#[from] WireError),
     /// The connection ended before it was answered.
@@ -35,27 +35,27 @@ pub enum Failure {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("dropped a line: {why}: {line}")]
 pub struct Dropped {
-    /// What was wrong with it.
+    /// The problem of the frame.
     pub why: String,
     /// Its first characters, control characters escaped.
     pub line: String,
 }
 
-/// One thing that came in.
+/// One arrival.
 #[derive(Debug)]
 pub enum Received {
     /// A request was answered, or never will be.
     Response {
-        /// Which one.
+        /// The request.
         id: RequestId,
-        /// What it got.
+        /// Its answer.
         answer: Answer,
     },
     /// An event or `lagged`, as it came.
     Event(String),
-    /// An error that belongs to no request: the other side could not read an id, or refuses the connection.
+    /// An error that belongs to no request: the peer could not read an id, or refuses the connection.
     Unassigned(WireError),
-    /// Something was skipped.
+    /// A frame was skipped.
     Dropped(Dropped),
 }
 
@@ -69,7 +69,7 @@ pub struct Connection {
     last_id: i64,
     pending: BTreeMap<i64, String>,
     out: Vec<u8>,
-    /// What of `out` was sent already.
+    /// The bytes of `out` that were sent already.
     sent: usize,
     inbox: VecDeque<Received>,
 }
@@ -81,7 +81,7 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// Starts a connection on which nothing was said yet.
+    /// Creates a connection on which nothing was sent yet.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Connection {
         if line.len() > MAX_REQUEST_BYTES {
             return Err(gob_protocol::envelope::frame_too_long());
         }
-        // JSON may be spread over lines where a person wrote it; a frame may not.
+        // JSON from a person may be spread over lines; a frame may not.
         for byte in &mut line {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';
@@ -145,13 +145,13 @@ impl Connection {
         RequestId(id)
     }
 
-    /// The bytes that are still to be sent.
+    /// Returns the bytes that are still to be sent.
     #[must_use]
     pub fn outgoing(&self) -> &[u8] {
         self.out.get(self.sent..).unwrap_or_default()
     }
 
-    /// Says that the first `count` bytes of [`Connection::outgoing`] were sent.
+    /// Notes that the first `count` bytes of [`Connection::outgoing`] were sent.
     pub fn advance(&mut self, count: usize) {
         self.sent += count;
         if self.sent >= self.out.len() {
@@ -160,7 +160,7 @@ impl Connection {
         }
     }
 
-    /// Takes bytes that came in, in any pieces.
+    /// Takes received bytes, in any pieces.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.framer.extend(bytes);
         loop {
@@ -173,12 +173,12 @@ impl Connection {
         }
     }
 
-    /// The next thing that came in.
+    /// Returns the next arrival.
     pub fn poll(&mut self) -> Option<Received> {
         self.inbox.pop_front()
     }
 
-    /// The connection ended: everything unanswered fails at once, what came before stays readable.
+    /// Ends the connection: all unanswered requests fail at once, earlier arrivals stay readable.
     pub fn lose(&mut self) {
         for (id, request) in std::mem::take(&mut self.pending) {
             let answer = Err(Failure::Lost { request });
@@ -188,13 +188,13 @@ impl Connection {
         self.sent = 0;
     }
 
-    /// Gives a request up. Its answer, should it still come, is [`Received::Dropped`].
-    /// Returns the request's type, or `None` when it was answered already.
+    /// Gives up a request. Its answer, should it still come, is [`Received::Dropped`]. Returns the request's
+    /// type, or `None` when it was answered already.
     pub fn forget(&mut self, id: RequestId) -> Option<String> {
         self.pending.remove(&id.0)
     }
 
-    /// How many requests have no answer yet.
+    /// Returns how many requests have no answer yet.
     #[must_use]
     pub fn unanswered(&self) -> usize {
         self.pending.len()

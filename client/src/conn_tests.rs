@@ -40,7 +40,7 @@ fn sent_bytes_are_not_sent_again() {
 }
 
 #[test]
-fn what_cannot_be_read_or_was_not_asked_is_dropped_and_the_rest_goes_on() {
+fn unreadable_and_unrequested_frames_are_dropped_and_the_rest_goes_on() {
     let mut conn = Connection::new();
     let id = conn.request(&Request::Ping).unwrap();
     conn.receive(

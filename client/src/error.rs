@@ -1,4 +1,4 @@
-//! What can go wrong between a client and the supervisor, with what a person can do about it.
+//! Errors between a client and the supervisor, with their remedies.
 
 use crate::conn::Failure;
 use crate::holder::{Stopped, is_alive};
@@ -9,19 +9,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Why a request has no answer.
+/// The reason why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A directory can't be found or used.
     #[error(transparent)]
     Dirs(#[from] DirsError),
-    /// The supervisor, or the worker, said no.
+    /// The supervisor, or the worker, refused it.
     #[error(transparent)]
     Refused(#[from] WireError),
-    /// Nobody listens, and nobody was to be started.
+    /// The socket has no listener, and none was to be started.
     #[error("no supervisor is running")]
     Nobody {
-        /// Where it would be.
+        /// The expected socket.
         socket: PathBuf,
     },
     /// The socket can't be used.
@@ -29,7 +29,7 @@ pub enum Error {
     Connect {
         /// The socket.
         socket: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Another user's process listens there.
@@ -37,40 +37,40 @@ pub enum Error {
     Peer {
         /// The socket.
         socket: PathBuf,
-        /// Who serves it.
+        /// Its user.
         uid: u32,
     },
-    /// What answers does not speak gob's protocol.
+    /// The listener does not speak gob's protocol.
     #[error("another program answers on {}", socket.display())]
     Foreign {
         /// The socket.
         socket: PathBuf,
-        /// What it said.
+        /// Its bytes.
         said: String,
     },
     /// The program that starts the supervisor is missing.
     #[error("cannot find gob-keeper, which starts the supervisor")]
     NoKeeper {
-        /// Where it was looked for.
+        /// The directories that were searched.
         looked: Vec<PathBuf>,
     },
-    /// Something failed on the way to a running supervisor.
+    /// A step towards a running supervisor failed.
     #[error("cannot start the supervisor: {operation}")]
     Start {
-        /// What was tried on what.
+        /// The operation and its object.
         operation: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// The supervisor could not start and said why.
+    /// The supervisor could not start, with its reason.
     #[error("the supervisor could not start")]
     StartFailed {
-        /// Its own words: operation, path, errno.
+        /// Its own message: operation, path, errno.
         said: String,
         /// Its log.
         log: PathBuf,
     },
-    /// Another process of this user listens where the lock file says that the supervisor does.
+    /// Another process of this user listens on the socket that the lock file gives to the supervisor.
     #[error(
         "{} is served by pid {pid}, and the supervisor that {} names is pid {told}",
         socket.display(),
@@ -86,14 +86,14 @@ pub enum Error {
         /// The process that it names.
         told: i32,
     },
-    /// The lock is held, or the keeper is gone, and nobody answers by the deadline.
+    /// The lock is held, or the keeper is gone, and the supervisor does not answer by the deadline.
     #[error("{}", silent(*pid, stopped.as_ref(), *waited))]
     Silent {
-        /// The supervisor that the lock file names, if that lives.
+        /// The supervisor in the lock file, if it lives.
         pid: Option<i32>,
-        /// What was stopped, if that is why.
+        /// The stopped process, if that is the reason.
         stopped: Option<Stopped>,
-        /// How long was waited.
+        /// The time that was waited.
         waited: Duration,
         /// The supervisor's log.
         log: PathBuf,
@@ -103,9 +103,9 @@ pub enum Error {
     Timeout {
         /// The request's type.
         request: String,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
-        /// Whether the other side has it. It was not even sent when the supervisor said no hello before.
+        /// Whether the peer has it. It was not even sent without an answer to hello.
         sent: bool,
     },
     /// The supervisor has the request and does not even answer a ping any more.
@@ -113,7 +113,7 @@ pub enum Error {
     Stalled {
         /// The request's type.
         request: String,
-        /// How long the ping was waited for.
+        /// The time that the ping was waited for.
         silent: Duration,
     },
     /// The connection ended before the answer.
@@ -122,12 +122,12 @@ pub enum Error {
         /// The request's type.
         request: String,
     },
-    /// The answer is not what PROTOCOL says.
+    /// The answer does not follow PROTOCOL.
     #[error("the answer to `{request}` cannot be read")]
     Answer {
         /// The request's type.
         request: String,
-        /// What is wrong with it.
+        /// The problem.
         source: serde_json::Error,
     },
     /// Reading, writing or waiting failed.
@@ -135,12 +135,12 @@ pub enum Error {
     Io {
         /// The socket.
         socket: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// `1.5 s`, `30 ms`.
+/// Formats a time: `1.5 s`, `30 ms`.
 fn waited_for(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{} ms", time.as_millis())
@@ -160,7 +160,7 @@ fn silent(pid: Option<i32>, stopped: Option<&Stopped>, waited: Duration) -> Stri
     }
 }
 
-/// What was meant, as far as that can be told: the path as it is from here.
+/// Returns the path that was probably intended: the given one from the working directory.
 fn from_here(variable: &str, path: &Path) -> String {
     match std::path::absolute(path) {
         Ok(path) => format!("export {variable}={}, or unset {variable}", word(&path.to_string_lossy())),
@@ -178,7 +178,7 @@ impl From<Failure> for Error {
 }
 
 impl Error {
-    /// What gobctl exits with (CLI, Conventions).
+    /// Returns the exit code of gobctl (CLI, Conventions).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -202,7 +202,8 @@ impl Error {
         }
     }
 
-    /// A word for programs: the wire's code, or the client's own for what never reached the wire.
+    /// Returns a word for programs: the wire's code, or the client's own for errors that never reached the
+    /// wire.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -226,7 +227,7 @@ impl Error {
         }
     }
 
-    /// The cause in one line, where there is one beside the message.
+    /// Returns the cause in one line, where there is one beside the message.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match self {
@@ -259,7 +260,7 @@ impl Error {
         }
     }
 
-    /// What a person can do.
+    /// Returns the remedy for a person.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         const LOGS: &str = "see gobctl daemon logs";

@@ -10,13 +10,13 @@ use std::path::Path;
 /// A process that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number.
+    /// The pid.
     pub pid: i32,
     /// Its program's name, as the kernel has it.
     pub program: String,
 }
 
-/// Returns the holder of a file's flock; `None` when the file is not there or not locked.
+/// Returns the holder of a file's flock; `None` when the file is missing or not locked.
 #[must_use]
 pub fn holder(path: &Path) -> Option<Holder> {
     let pid = locks::holder(path)?;
@@ -24,23 +24,23 @@ pub fn holder(path: &Path) -> Option<Holder> {
     Some(Holder { pid, program })
 }
 
-/// A part of gob that was stopped, so that nothing answers.
+/// A part of gob that was stopped, so that it does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
-    /// The process to let go on.
+    /// The process to continue.
     pub pid: i32,
     /// Its program.
     pub program: String,
 }
 
 impl Stopped {
-    /// Returns what lets it go on.
+    /// Returns the command that continues it.
     #[must_use]
     pub fn hint(&self) -> String {
         format!("kill -CONT {} lets it go on", self.pid)
     }
 
-    /// Finds the process that was stopped, where nobody answers: the supervisor that the lock file names, else the holder of
+    /// Finds the stopped process behind a missing answer: the supervisor in the lock file, else the holder of
     /// the lock, its keeper.
     #[must_use]
     pub fn find(dirs: &Dirs) -> Option<Self> {
@@ -52,7 +52,7 @@ impl Stopped {
             .map(Self::from)
     }
 
-    /// Finds out whether this process is stopped.
+    /// Returns this process, if it is stopped.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
         alive(pid).filter(|process| process.is_stopped).map(Self::from)
@@ -69,7 +69,7 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// As much of a process as is asked for here.
+/// The parts of a process that are needed here.
 struct Process {
     pid: i32,
     program: String,
@@ -82,7 +82,7 @@ impl From<Process> for Stopped {
     }
 }
 
-/// Whether a process is there and has not ended.
+/// Returns whether a process exists and has not ended.
 pub(crate) fn is_alive(pid: i32) -> bool {
     alive(pid).is_some()
 }
@@ -109,7 +109,7 @@ mod tests {
         let stopped = Stopped::of(pid).unwrap();
         assert_eq!(stopped.to_string(), format!("sleep (pid {pid}), which holds the lock, is stopped"));
         child.kill().unwrap();
-        // Dead, and nobody has asked for its end.
+        // Dead, and not reaped yet.
         let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
         nix::sys::wait::waitid(nix::sys::wait::Id::Pid(target), flags).unwrap();
         assert!(!is_alive(pid));

@@ -1,8 +1,9 @@
-//! Whether the process that answers is the supervisor that the lock file names (PROTOCOL 1, Who may speak).
+//! Checks that the answering process is the supervisor in the lock file (PROTOCOL 1, Who may speak).
 //!
-//! The kernel says who listens, and the file in the user's own state directory who should. It is compared once hello was
-//! answered: a supervisor writes the file before it serves. Where nothing can be compared the answer is believed: no file, one
-//! without a line, one of a supervisor with another socket, or a process in a namespace that this one does not see into.
+//! The kernel names the listener, and the file in the user's own state directory the supervisor. They are
+//! compared after the answer to hello: a supervisor writes the file before it serves. The answer is believed
+//! where nothing can be compared: without a file, with a file without a line or of a supervisor with another
+//! socket, or with a process in a namespace that this one does not see into.
 
 use crate::autostart::LockHolder;
 use crate::blocking::link::Link;
@@ -13,17 +14,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the end of a connection may be behind the end of its process.
+/// Time between the end of a process and the end of its connection.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// Refuses a process that is not the one that the lock file names.
+/// Refuses a process that is not the one in the lock file.
 pub(crate) fn check(dirs: &Dirs, link: &mut Link) -> Result<(), Error> {
     let Ok(peer) = getsockopt(&link.as_fd(), sockopt::PeerCredentials) else { return Ok(()) };
     let pid = peer.pid();
     if stranger(dirs, link.path(), pid).is_none() {
         return Ok(());
     }
-    // One that was followed by another supervisor has ended, and so has its connection.
+    // A supervisor that was followed by another has ended, and so has its connection.
     if link.wait_for_end(Instant::now() + GRACE)? {
         return Err(Error::Lost { request: "hello".to_owned() });
     }
@@ -46,9 +47,9 @@ fn is_same(told: &Path, socket: &Path) -> bool {
     told == socket || file(told).is_some_and(|told| Some(told) == file(socket))
 }
 
-/// Whether a process has this number in its own namespace or one above; `None` where that can't be seen.
+/// Returns whether a process has this pid in its own namespace or one above; `None` where that can't be seen.
 fn is_called(pid: i32, told: i32) -> Option<bool> {
-    // A /proc of another namespace has other numbers.
+    // A /proc of another namespace has other pids.
     let own = std::fs::read_link("/proc/self").ok()?;
     if own.to_str() != Some(std::process::id().to_string().as_str()) {
         return None;

@@ -1,8 +1,8 @@
 //! Workers' output, read from the files themselves (ARCHITECTURE, Logs; PROTOCOL, Worker logs).
 //!
-//! The supervisor streams no output: whoever may read the files reads them. A run has a file per stream, rotated
-//! ones beside it, and an index that tells in which order and when things were written. [`Run`] gives a run's output
-//! back in that order, in [`Piece`]s of lines; [`Watch`] waits for more. Nothing here writes.
+//! The supervisor streams no output: programs with the right to read the files read them. A run has a file
+//! per stream, rotated ones beside it, and an index with the order and time of each write. [`Run`] gives a
+//! run's output back in that order, in [`Piece`]s of lines; [`Watch`] waits for more. Nothing here writes.
 
 mod files;
 mod index;
@@ -19,8 +19,8 @@ pub use watch::Watch;
 use std::io;
 use std::path::Path;
 
-/// The numbers of the runs that have files in a worker's log directory, in order. A directory that is not there has
-/// none.
+/// Returns the numbers of the runs that have files in a worker's log directory, in order. A missing directory
+/// has none.
 ///
 /// # Errors
 /// When the directory can't be read.

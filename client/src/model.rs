@@ -1,4 +1,4 @@
-//! What a subscriber knows: every worker as of the last event. Pure; a snapshot and events in, changes out.
+//! A subscriber's knowledge: every worker as of the last event. Pure; a snapshot and events in, changes out.
 //!
 //! ```
 //! use gob_client::model::{Change, Model};
@@ -25,18 +25,18 @@ pub struct Model {
     rest: Option<Rest>,
 }
 
-/// What a snapshot leaves to pages (PROTOCOL 5, Looking).
+/// The part of a snapshot that is left to pages (PROTOCOL 5, Looking).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rest {
     after: Name,
-    /// Workers that an event was about since the snapshot: a page may be older than that event.
+    /// Workers with an event since the snapshot: a page may be older than that event.
     told: BTreeSet<Name>,
 }
 
-/// What an event did to a model.
+/// The effect of an event on a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing that a model shows: an event about no worker, or one that the model has already.
+    /// Nothing that a model shows: an event about no worker, or an old one.
     Nothing,
     /// This worker is new or different.
     Worker(Name),
@@ -46,7 +46,8 @@ pub enum Change {
     Everything,
 }
 
-/// What a model reads of an event or of `lagged`. Events that came after this version are taken by their worker.
+/// The fields of an event or of `lagged` that a model reads. Events of later versions are taken by their
+/// worker.
 #[derive(Deserialize)]
 struct Frame {
     event: String,
@@ -63,7 +64,7 @@ impl Model {
         self.replace(seq, workers, None);
     }
 
-    /// Takes the answer to `subscribe`. Without a snapshot in it everything known stays: it was a replay.
+    /// Takes the answer to `subscribe`. Without a snapshot in it all workers stay: it was a replay.
     pub fn subscribed(&mut self, data: &SubscribeData) -> Change {
         match &data.workers {
             Some(workers) => {
@@ -78,7 +79,7 @@ impl Model {
         }
     }
 
-    /// Takes one event or `lagged` as it came. What is not newer than the model changes nothing.
+    /// Takes one event or `lagged` as it came. An event that is not newer than the model changes nothing.
     ///
     /// # Errors
     /// When the line is neither.
@@ -105,20 +106,21 @@ impl Model {
         Ok(Change::Worker(name))
     }
 
-    /// The name to give `list` as `after`, with the filter of the subscription and on its connection, where the snapshot
-    /// came in pages and one is missing. The subscriptions of this crate collect them and leave none.
+    /// Returns the name for `after` of `list`, with the filter of the subscription and on its connection,
+    /// where the snapshot came in pages and one is missing. The subscriptions of this crate collect them and
+    /// leave none.
     #[must_use]
     pub fn missing(&self) -> Option<&Name> {
         self.rest.as_ref().map(|rest| &rest.after)
     }
 
-    /// Takes the answer to that `list`. Of a worker that an event was about meanwhile, the event counts.
+    /// Takes the answer to that `list`. For a worker with an event meanwhile, the event counts.
     pub fn page(&mut self, page: &ListData) -> Change {
         let Some(Rest { after, told }) = self.rest.take() else { return Change::Nothing };
         for worker in page.workers.iter().filter(|worker| !told.contains(&worker.name)) {
             self.workers.insert(worker.name.clone(), worker.clone());
         }
-        // A page that leads nowhere is the last.
+        // A page that does not advance is the last.
         let next = page.next.clone().filter(|next| *next > after);
         self.rest = next.map(|after| Rest { after, told });
         Change::Everything
@@ -130,25 +132,25 @@ impl Model {
         self.workers = workers.into_iter().map(|worker| (worker.name.clone(), worker)).collect();
     }
 
-    /// The supervisor's life that the model belongs to.
+    /// Returns the supervisor's life that the model belongs to.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// The last event that it includes.
+    /// Returns the last event that it includes.
     #[must_use]
     pub const fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// One worker.
+    /// Returns one worker.
     #[must_use]
     pub fn get(&self, name: &Name) -> Option<&View> {
         self.workers.get(name)
     }
 
-    /// All workers, by name.
+    /// Returns all workers, by name.
     pub fn workers(&self) -> impl ExactSizeIterator<Item = &View> {
         self.workers.values()
     }

@@ -1,18 +1,19 @@
-//! How long an answer is waited for, and how a supervisor that takes its time is known to be alive (CLI, Defaults).
+//! The time limit of an answer, and the pings that prove that a slow supervisor is alive (CLI, Defaults).
 //!
-//! `Pulse` is the part without I/O and without a clock: a transport asks it what to do next and tells it what came.
+//! `Pulse` is the part without I/O and without a clock: a transport calls it for the next step and reports
+//! arrivals.
 
 use crate::conn::RequestId;
 use gob_protocol::limits::{MAX_UNANSWERED, PING_EVERY_MS, SILENCE_MS};
 use std::time::{Duration, Instant};
 
-/// How long a client waits for an answer.
+/// The time limit of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// So long, however alive the supervisor is.
+    /// This long, even if the supervisor is alive.
     In(Duration),
-    /// As long as the supervisor lives: it gets a ping on the same connection every 5 s, and is given up once one of
-    /// them was not answered for 10 s.
+    /// As long as the supervisor lives: it gets a ping on the same connection every 5 s, and is given up once
+    /// one of them was not answered for 10 s.
     WhileAlive,
 }
 
@@ -22,13 +23,13 @@ impl From<Duration> for Deadline {
     }
 }
 
-/// Returns the time that lies so far ahead; a century for what no clock reaches.
+/// Returns the time that lies so far ahead; a century for a time that no clock reaches.
 pub(crate) fn ahead(time: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
     Instant::now() + time.min(CENTURY)
 }
 
-/// What a waiting transport does next.
+/// The next step of a waiting transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// Waits until then, unless something comes before.
@@ -47,7 +48,7 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// How long a ping may stay unanswered.
+    /// Time limit of the answer to a ping.
     pub(crate) const SILENCE: Duration = Duration::from_millis(SILENCE_MS);
     const EVERY: Duration = Duration::from_millis(PING_EVERY_MS);
 
@@ -59,7 +60,8 @@ impl Pulse {
         }
     }
 
-    /// Returns what to do now. A connection that is full (PROTOCOL 2) is not read, so that a ping on it tells nothing.
+    /// Returns the next step. A connection that is full (PROTOCOL 2) is not read, so that a ping on it proves
+    /// nothing.
     pub(crate) fn step(&mut self, now: Instant, unanswered: usize) -> Beat {
         if let Some((_, at)) = self.asked {
             let end = at + Self::SILENCE;
@@ -76,13 +78,13 @@ impl Pulse {
         Beat::Wait(now + Self::EVERY)
     }
 
-    /// Takes note that a ping was sent.
+    /// Notes that a ping was sent.
     pub(crate) fn asked(&mut self, id: RequestId, now: Instant) {
         self.asked = Some((id, now));
         self.next = Some(now + Self::EVERY);
     }
 
-    /// Returns whether the answer is one to a ping, and takes note of it.
+    /// Returns whether the answer is one to a ping, and notes it.
     pub(crate) fn answered(&mut self, id: RequestId) -> bool {
         let is_ping = self.asked.is_some_and(|(asked, _)| asked == id);
         if is_ping {
@@ -91,7 +93,7 @@ impl Pulse {
         is_ping
     }
 
-    /// Whether a ping is unanswered.
+    /// Returns whether a ping is unanswered.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.asked.is_some()
     }
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_concluded_from_a_time_in_which_nothing_was_read() {
+    fn silence_counts_only_while_the_connection_is_read() {
         let (begun, mut conn) = (Instant::now(), Connection::new());
         let at = |seconds| begun + Duration::from_secs(seconds);
         let mut pulse = Pulse::default();

@@ -1,7 +1,7 @@
-//! A subscription that outlives its connection: it comes back where it was, and says where something is missing.
+//! A subscription that outlives its connection: it continues after its last event, and reports gaps.
 //!
-//! [`Cursor`] is the part without I/O: which event came last in which life of the supervisor, and what to ask for
-//! next. [`Subscription`] drives it over blocking connections; with the feature `tokio` there is one that doesn't block.
+//! [`Cursor`] is the part without I/O: the last event, the life of its supervisor, and the next request.
+//! [`Subscription`] drives it over blocking connections; the feature `tokio` adds one that doesn't block.
 //!
 //! ```no_run
 //! use gob_client::blocking::Connector;
@@ -33,12 +33,12 @@ use gob_protocol::request::Subscribe;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
-/// One thing a subscriber learns.
+/// One item for a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
-    /// It is connected, for the first time or again. With a snapshot in it, what was known before is void; `gap` says
-    /// that events are missing. Without one, nothing was missed, and what happened meanwhile follows. A snapshot is whole,
-    /// also where it came in pages.
+    /// The subscription is connected, for the first time or again. With a snapshot, earlier knowledge is
+    /// void; `gap` means that events are missing. Without one, nothing was missed, and the events meanwhile
+    /// follow. A snapshot is whole, also where it came in pages.
     Subscribed(SubscribeData),
     /// An event as it came, or `lagged` with its whole snapshot.
     Frame(String),
@@ -46,28 +46,28 @@ pub enum Update {
     Disconnected,
 }
 
-/// Where a subscriber stands.
+/// The position of a subscriber.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     filter: Subscribe,
-    /// The life of the supervisor, and the last event of it that is known.
+    /// The life of the supervisor, and its last known event.
     at: Option<(String, u64)>,
 }
 
 impl Cursor {
-    /// Starts with a snapshot and the filters given.
+    /// Starts with a snapshot and the given filters.
     #[must_use]
     pub fn new(filter: Subscribe) -> Self {
         Self::exactly(Subscribe { snapshot: filter.since.is_none(), ..filter })
     }
 
-    /// Starts with what is given and nothing more.
+    /// Starts with exactly the given request.
     #[must_use]
     pub const fn exactly(filter: Subscribe) -> Self {
         Self { filter, at: None }
     }
 
-    /// What to ask of a new connection.
+    /// Returns the request for a new connection.
     #[must_use]
     pub fn request(&self) -> Subscribe {
         match &self.at {
@@ -93,7 +93,7 @@ impl Cursor {
         self.at = Some((data.instance.clone(), from));
     }
 
-    /// Takes an event or `lagged`. A line that is neither moves nothing.
+    /// Takes an event or `lagged`. Any other line moves nothing.
     pub fn frame(&mut self, line: &str) {
         #[derive(Deserialize)]
         struct Seq {
@@ -116,15 +116,15 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// A subscription that is not connected yet. A connector with auto-start brings a supervisor up whenever there is
-    /// none; one without waits for somebody else to do it.
+    /// Creates a subscription that is not connected yet. A connector with auto-start starts a supervisor when
+    /// none runs; one without waits for another program to do it.
     #[must_use]
     pub fn new(connector: Connector, filter: Subscribe) -> Self {
         Self { connector, cursor: Cursor::new(filter), first: None, client: None }
     }
 
-    /// A subscription that begins on a connection that is there already, with what is given and nothing more. The
-    /// connector is for the connections after it.
+    /// Creates a subscription on an existing connection, with exactly the given request. The connector is for
+    /// the connections after it.
     #[must_use]
     pub const fn on(client: Client, connector: Connector, filter: Subscribe) -> Self {
         Self { connector, cursor: Cursor::exactly(filter), first: Some(client), client: None }
@@ -133,8 +133,8 @@ impl Subscription {
     /// Waits for the next update; `None` when the deadline passes.
     ///
     /// # Errors
-    /// When who answers is no supervisor of this protocol, refuses the subscription, or none can be started. That
-    /// nobody answers is no error.
+    /// When the listener is no supervisor of this protocol, refuses the subscription, or none can be started.
+    /// A missing supervisor is no error.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Update>, Error> {
         let Some(client) = &mut self.client else { return self.connect(deadline) };
         match client.next_event(deadline) {
@@ -143,7 +143,7 @@ impl Subscription {
                 Ok(Some(Update::Frame(line)))
             }
             Ok(None) if !client.has_ended() => Ok(None),
-            // The cursor stays: a snapshot whose pages could not be had is asked for anew.
+            // The cursor stays: a snapshot whose pages could not be had is requested anew.
             Ok(None) => Ok(Some(self.disconnected())),
             Err(error) => {
                 let update = self.disconnected();
@@ -173,20 +173,19 @@ impl Subscription {
 }
 
 impl Connector {
-    /// Connects once somebody is there, which may take until others start a supervisor; `None` when the deadline passes
-    /// first.
+    /// Connects once a supervisor is there, which other programs may have to start; `None` at the deadline.
     ///
     /// # Errors
-    /// As [`Connector::connect`], but for what may pass by itself.
+    /// As [`Connector::connect`], except for errors that may pass by themselves.
     pub fn connect_when_there(&self, deadline: Option<Instant>) -> Result<Option<Client>, Error> {
         when_there(self, deadline, || self.connect())
     }
 }
 
-/// How long to wait between looks at a directory in which nothing seems to happen.
+/// Time between checks of a directory without events.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Tries until it works, as often as something changes where the supervisor's socket is.
+/// Tries until it works, after each change where the supervisor's socket is.
 fn when_there<T>(
     connector: &Connector,
     deadline: Option<Instant>,
@@ -209,7 +208,7 @@ fn when_there<T>(
     }
 }
 
-/// Whether the same may work later without anybody doing anything about it.
+/// Returns whether the same may work later without any action.
 pub(crate) fn may_pass(error: &Error) -> bool {
     matches!(error, Error::Nobody { .. } | Error::Lost { .. } | Error::Connect { .. } | Error::Silent { .. })
         || matches!(error, Error::Refused(error) if error.code == gob_protocol::ErrorCode::ShuttingDown)
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_back_where_it_was() {
+    fn the_cursor_requests_events_after_its_last_one() {
         let mut cursor = Cursor::new(Subscribe { names: Some(Vec::new()), ..Subscribe::default() });
         let first = cursor.request();
         assert!(first.snapshot && first.since.is_none() && first.names.is_some());
@@ -238,11 +237,11 @@ mod tests {
         cursor.frame("garbage");
         let again = cursor.request();
         assert_eq!((again.since, again.instance.as_deref(), again.snapshot), (Some(9), Some("i"), false));
-        // Cut off in the middle of the replay: what was not seen yet is asked for again.
+        // Cut off in the middle of the replay: unseen events are requested again.
         cursor.subscribed(&data(20, "i", false));
         cursor.frame("{\"event\":\"worker_ready\",\"seq\":10}");
         assert_eq!(cursor.request().since, Some(10));
-        // Another life, with a snapshot in place of what is gone.
+        // Another life, with a snapshot in place of the lost events.
         cursor.subscribed(&data(2, "j", true));
         let last = cursor.request();
         assert_eq!((last.since, last.instance.as_deref()), (Some(2), Some("j")));

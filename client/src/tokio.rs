@@ -1,7 +1,7 @@
 //! The client for programs with a tokio runtime: the same [`crate::conn::Connection`], moved by a task.
 //!
-//! Finding the supervisor, and starting it, is the blocking [`Connector`]'s work, done on tokio's blocking threads.
-//! Works on a current-thread runtime and on a multi-threaded one; both need I/O and time enabled.
+//! The blocking [`Connector`] finds the supervisor, and starts it, on tokio's blocking threads. Works on a
+//! current-thread runtime and on a multi-threaded one; both need I/O and time enabled.
 //!
 //! ```no_run
 //! use gob_client::blocking::Connector;

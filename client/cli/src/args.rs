@@ -1,6 +1,7 @@
-//! Arguments: which verb is meant, the global flags, and clap for that one verb.
+//! Arguments: the verb, the global flags, and clap for that one verb.
 //!
-//! Building clap for all verbs costs as much as a request, so the verb is looked up first and only its command built.
+//! Building clap for all verbs costs as much as a request, so the verb is found first and only its command
+//! built.
 
 use crate::context::{Color, Context};
 use crate::effects::{self, Effect};
@@ -15,10 +16,10 @@ use gob_client::Owner;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// Global flags that take a value, as they have to be known before clap is.
+/// Global flags that take a value; these must be known before clap runs.
 const WITH_VALUE: [&str; 3] = ["--owner", "--timeout", "--color"];
 
-/// What a command line asks for.
+/// The request of a command line.
 pub(crate) enum Asked {
     /// No verb at all.
     Nothing,
@@ -26,19 +27,19 @@ pub(crate) enum Asked {
     Help,
     /// `--version` or `-V`.
     Version,
-    /// This verb, with the whole command line.
+    /// A verb, with the whole command line.
     Verb(&'static Verb, Vec<OsString>),
-    /// A verb that is none.
+    /// An unknown verb.
     Unknown(String),
-    /// Help about something that is no verb; this is it.
+    /// A help topic that is not a verb.
     Topic(String),
     /// Help as data, about one verb or all.
     Data(Option<&'static Verb>),
-    /// Help about what there is none for.
+    /// An unknown help topic.
     NoTopic(String),
 }
 
-/// How errors are to be told; asked before anything else can fail.
+/// Returns how errors are printed; called before anything else can fail.
 pub(crate) fn telling(args: &[OsString]) -> Telling {
     let words: Vec<&str> = args
         .iter()
@@ -74,7 +75,7 @@ pub(crate) fn find_verb(args: &[OsString]) -> Asked {
     Asked::Nothing
 }
 
-/// `help VERB` is `VERB --help`; there are topics besides, and `--json` makes data of it.
+/// Handles `help VERB`, which is `VERB --help`, the help topics, and `--json` for data.
 fn asked_help(args: &[OsString], at: usize) -> Asked {
     let mut words = args.iter().skip(at + 1).map(|word| word.to_string_lossy());
     let word = words.find(|word| !word.starts_with('-'));
@@ -91,7 +92,7 @@ fn asked_help(args: &[OsString], at: usize) -> Asked {
     }
 }
 
-/// Parses a command line for the verb it names, or for none.
+/// Parses a command line for its verb, or without one.
 pub(crate) fn parse(
     args: Vec<OsString>,
     verb: Option<&'static Verb>,
@@ -105,15 +106,15 @@ pub(crate) fn parse(
     while let Some((_, matches)) = innermost.subcommand() {
         innermost = matches;
     }
-    // `gobctl --owner O list` says who asks, `gobctl list --owner O` whose workers to show.
+    // `gobctl --owner O list` sets the requester, `gobctl list --owner O` filters the workers.
     let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
     Ok((context(innermost, said_before)?, verb_matches))
 }
 
-/// The command with the flags that every verb takes, and with this verb.
+/// Returns the command with the flags of every verb, and with this verb.
 pub(crate) fn root(verb: Option<&Verb>) -> Command {
     let global = |name: &'static str| Arg::new(name).long(name).global(true).hide(verb.is_some());
-    // `list --owner` filters by owner and says nothing about who asks.
+    // `list --owner` filters by owner and does not set the requester.
     let owner_is_global = verb.is_none_or(|verb| verb.name != "list");
     let mut root = Command::new("gobctl")
         .disable_help_subcommand(true)
@@ -163,7 +164,7 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
     root
 }
 
-/// The help of a verb that takes `--help` as a flag of its own.
+/// Returns the help of a verb that takes `--help` as a flag of its own.
 pub(crate) fn help_of(verb: &Verb) -> String {
     let mut root = root(Some(verb));
     root.build();
@@ -171,7 +172,7 @@ pub(crate) fn help_of(verb: &Verb) -> String {
     terminal::fold(&help.unwrap_or_default(), terminal::prose_width())
 }
 
-/// The end of a verb's help: what else the verb may be called, and the flags of all verbs.
+/// Returns the end of a verb's help: its other names, and the flags of all verbs.
 fn also(aliases: &[&str]) -> String {
     let names: Vec<String> = aliases.iter().map(|alias| format!("gobctl {alias}")).collect();
     let same = if names.is_empty() { String::new() } else { format!("The same: {}\n", names.join(", ")) };
@@ -205,7 +206,7 @@ fn default_owner() -> Result<Owner, Failure> {
     }
 }
 
-/// `config foo`, and `config` alone: which ones there are, and which was meant.
+/// Returns the error for `config foo`, and for `config` alone: the existing words, and the nearest one.
 fn wrong_subcommand(error: &clap::Error, verb: &Verb) -> Failure {
     let command = (verb.command)(Command::new(verb.name));
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
@@ -225,7 +226,7 @@ fn wrong_subcommand(error: &clap::Error, verb: &Verb) -> Failure {
     Failure::usage(format!("there is no `{} {given}`", verb.name)).cause(all).hint(hint)
 }
 
-/// Clap's words in the shape of all errors: what, the usage, what to do.
+/// Converts clap's error to the form of all errors: the problem, the usage, the remedy.
 fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     let text = error.to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -248,7 +249,7 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
         failure = failure.cause(usage.clone());
     }
     let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
-    // Clap's tip names one letter of the word, and a value of an option is nothing to go behind `--`.
+    // Clap's tip names one letter of the word, and a value of an option does not belong behind `--`.
     let tip = tip.filter(|tip| !tip.starts_with("to pass "));
     let help = verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name));
     let tip = tip.map(|tip| match tip.strip_prefix("a similar value exists: '") {

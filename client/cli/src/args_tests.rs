@@ -58,7 +58,7 @@ fn the_owner_of_list_is_a_filter() {
 }
 
 #[test]
-fn what_is_not_understood_is_a_usage_error() {
+fn an_unknown_flag_is_a_usage_error() {
     for line in [
         "start",
         "stop demo --frobnicate",
@@ -75,7 +75,7 @@ fn what_is_not_understood_is_a_usage_error() {
 }
 
 #[test]
-fn a_slip_is_answered_with_what_there_is() {
+fn a_misspelled_word_is_answered_with_the_known_ones() {
     for (line, part) in [
         ("list --state flying", "possible values: idle, starting"),
         ("events --type zzzzzzzzzzzz", "owner_changed"),
@@ -120,17 +120,17 @@ fn every_verb_builds_and_has_help() {
         root(Some(verb)).debug_assert();
         let text = match parse(args(&format!("{} --help", verb.name)), Some(verb)) {
             Err(Failure::Help(text)) => text,
-            // The verb prints it itself, and more.
+            // The verb prints it itself, with additions.
             Ok((_, matches)) if matches.get_flag("help") => help_of(verb),
             Ok(_) | Err(_) => panic!("no help for {}", verb.name),
         };
         assert!(text.contains("Examples:") && text.contains("Usage:"), "{text}");
         assert!(crate::verbs::GROUPS.contains(&verb.group));
         assert!(verb.aliases.iter().all(|alias| text.contains(&format!("gobctl {alias}"))), "{text}");
-        // The flags of all verbs are a line, but for the one that is another for each.
+        // The flags of all verbs take one line, except the one that differs for each verb.
         assert!(text.contains("--timeout <TIME>") && text.matches("--color").count() == 1, "{text}");
         assert!(text.find("Examples:") < text.find("Usage:"), "{text}");
-        // A blank line after an argument is one that nobody has explained.
+        // A blank end of a line shows an argument without an explanation.
         assert!(text.lines().all(|line| !line.ends_with("  ")), "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! The checks of `doctor`, a file for each subject. A check looks, and says what it found, how bad that is, and what to
-//! type. Only what a subject calls `mend` changes anything, and only under `--fix`.
+//! The checks of `doctor`, a file for each subject. A check reports its finding, a level, and a command to
+//! type. Only a subject's `mend` changes anything, and only under `--fix`.
 
 mod clock;
 mod config;
@@ -27,19 +27,19 @@ use scene::Scene;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one subject may take: three programs may hang, two seconds each.
+/// Time limit of one subject: three programs may hang, two seconds each.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// … and where it is known that a disk hangs, which several of them look at.
+/// Time limit when a disk is known to hang, which several subjects use.
 const NO_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How bad it is.
+/// The level of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// As it should be.
+    /// Everything is in order.
     Ok,
-    /// Something will be missing, or go wrong one day.
+    /// A feature is missing, or may fail one day.
     Warn,
-    /// Something does not work before it is mended.
+    /// Something does not work until it is repaired.
     Fail,
 }
 
@@ -49,13 +49,13 @@ pub(crate) struct Check {
     pub(crate) what: &'static str,
     pub(crate) level: Level,
     pub(crate) found: String,
-    /// What to do.
+    /// The remedy.
     pub(crate) hint: Option<String>,
-    /// What was done about it just now, a line each.
+    /// The repairs that were just made, a line each.
     pub(crate) fixed: Vec<String>,
 }
 
-/// Something that was mended: of which check, and what was done.
+/// A repair: the check, and the change.
 type Fixed = (&'static str, String);
 
 fn ok(what: &'static str, found: impl Into<String>) -> Check {
@@ -70,7 +70,7 @@ fn fail(what: &'static str, found: impl Into<String>, hint: impl Into<String>) -
     Check { level: Level::Fail, hint: Some(hint.into()), ..ok(what, found) }
 }
 
-/// Runs all checks, and mends before that what is safe to mend, if that is wanted.
+/// Runs all checks; with `fix` makes the safe repairs before.
 pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
     let dirs = match Dirs::from_env() {
         Ok(dirs) => dirs,
@@ -80,12 +80,12 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
             return vec![fail("directories", error.to_string(), hint)];
         }
     };
-    // Nothing else can be found out while these hang.
+    // No other check is possible while these hang.
     let hung = disks::hung(&dirs);
     if hung.iter().any(|(_, is_needed)| *is_needed) {
         return hung.into_iter().map(|(check, _)| check).collect();
     }
-    // A directory that is private again may be the way to a supervisor, so that comes before anybody is asked.
+    // A directory that is private again may lead to a supervisor, so it comes before any connection.
     let mut fixed = if fix { directories::mend(&dirs) } else { Vec::new() };
     let scene = Scene::look(context, dirs);
     if fix {

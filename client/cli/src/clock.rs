@@ -7,12 +7,12 @@ use jiff::tz::TimeZone;
 pub(crate) struct Clock(TimeZone);
 
 impl Clock {
-    /// The zone that TZ or the system names; UTC where there is none.
+    /// Loads the zone that TZ or the system names; UTC where there is none.
     pub(crate) fn local() -> Self {
         Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 
-    /// `10:00:00.123`, with its date where that is not today's: `2026-11-20 10:00:00.123`.
+    /// Formats a time as `10:00:00.123`, with its date if it is not today's: `2026-11-20 10:00:00.123`.
     pub(crate) fn stamp(&self, time: Timestamp, now: Timestamp) -> String {
         let [time, now] = [time, now].map(|time| {
             jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().to_zoned(self.0.clone())

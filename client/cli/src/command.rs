@@ -1,5 +1,5 @@
-//! Runs somebody's command to its end: standard streams, directory and signal mask as they were; INT, TERM and HUP
-//! passed on, unless the command got it already; the exit code as a shell would give it.
+//! Runs a user's command to its end: standard streams, directory and signal mask unchanged; INT, TERM and HUP
+//! passed on, unless the command got them already; the exit code as a shell would give it.
 
 use crate::failure::Failure;
 use nix::errno::Errno;
@@ -15,20 +15,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::mpsc::{Sender, channel};
 
-/// gob itself failed.
+/// Exit code for a failure of gob itself.
 pub(crate) const GOB_FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 /// A signal that ended the command is added to this.
 const SIGNALLED: i32 = 128;
 
-/// A connection beside the command, and what to say when the other side ends it.
+/// A connection beside the command, and the message for its loss.
 pub(crate) struct Beside<'a> {
     pub(crate) connection: BorrowedFd<'a>,
     pub(crate) ended: &'a dyn Fn(),
 }
 
-/// Runs a command with some more variables and returns what to exit with.
+/// Runs a command with further variables and returns the exit code.
 pub(crate) fn run(
     command: &[OsString],
     more: &[(String, String)],
@@ -55,7 +55,7 @@ fn run_blocked(
 ) -> Result<u8, Failure> {
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let arrived = SignalFd::with_flags(signals, flags).map_err(|errno| failed("wait for signals", errno))?;
-    // Before the command: one that runs and is not waited for could be passed no signal.
+    // Made before the command: a running command without a waiting thread could be passed no signal.
     let (told, ended) = end_of()?;
     let pid = spawn(command, more, before).map_err(|errno| not_run(command, errno))?;
     told.send(pid).ok();
@@ -88,8 +88,8 @@ fn failed(what: &str, errno: Errno) -> Failure {
     Failure::own("command-failed", GOB_FAILED, format!("cannot {what}")).cause(errno.to_string())
 }
 
-/// A pipe that ends when the command does whose number is sent. A thread waits for that without reaping, so that the
-/// command's number stays its own for as long as signals are passed on to it.
+/// Makes a pipe that ends with the command whose pid is sent. A thread waits for that without reaping, so
+/// that the command's pid stays its own for as long as signals are passed on to it.
 fn end_of() -> Result<(Sender<Pid>, OwnedFd), Failure> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed("make a pipe", errno))?;
     let (told, pid) = channel();
@@ -110,16 +110,16 @@ fn reap(pid: Pid) -> Result<u8, Failure> {
     let code = match waitpid(pid, None) {
         Ok(WaitStatus::Exited(_, code)) => code,
         Ok(WaitStatus::Signaled(_, signal, _)) => SIGNALLED + signal as i32,
-        // Real-time signals have no name, and that is what this error says.
+        // Real-time signals have no name, which is what this error means.
         Ok(_) | Err(Errno::EINVAL) => return Ok(u8::MAX),
         Err(errno) => return Err(failed("wait for the command", errno)),
     };
     Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
-/// Passes a signal on to the command, whoever sent it, unless the command got it as well: a terminal sends its interrupts
-/// to a whole process group, but the hang-up to the leader of its session alone, which may be this program. The command is
-/// an unreaped child, so its number is its own.
+/// Passes a signal on to the command, from any sender, unless the command got it as well: a terminal sends
+/// its interrupts to a whole process group, but the hang-up to the leader of its session alone, which may be
+/// this program. The command is an unreaped child, so its pid is its own.
 fn pass_on(pid: Pid, signal: u32, code: i32) {
     let Some(signal) = i32::try_from(signal).ok().and_then(|signal| Signal::try_from(signal).ok()) else {
         return;
@@ -146,7 +146,7 @@ fn spawn(command: &[OsString], more: &[(String, String)], mask: &SigSet) -> Resu
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut attributes = PosixSpawnAttr::init()?;
-    // The runtime ignores SIGPIPE; the command has a right to it.
+    // The runtime ignores SIGPIPE; the command expects its default.
     let mut pipe = SigSet::empty();
     pipe.add(Signal::SIGPIPE);
     attributes.set_sigdefault(&pipe)?;
@@ -157,7 +157,7 @@ fn spawn(command: &[OsString], more: &[(String, String)], mask: &SigSet) -> Resu
 
 fn not_run(command: &[OsString], errno: Errno) -> Failure {
     let program = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    // Where there is no process for it, that says nothing of the program.
+    // A lack of processes tells nothing about the program.
     let code = if matches!(errno, Errno::EAGAIN | Errno::ENOMEM) {
         GOB_FAILED
     } else if errno == Errno::ENOENT {

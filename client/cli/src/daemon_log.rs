@@ -1,4 +1,4 @@
-//! The supervisor's own log: `gobd.log` in the state directory, and `gobd.log.1` when it grew too large.
+//! The supervisor's own log: `gobd.log` in the state directory, and `gobd.log.1` after it grew too large.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -12,8 +12,8 @@ use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Prints the log, or its last lines, and goes on with what comes if that is wanted; as JSON time, level, target, message and
-/// fields of each line.
+/// Prints the log, or its last lines, and follows it on request; as JSON with time, level, target, message
+/// and fields of each line.
 pub(crate) fn show(context: &Context, lines: Option<usize>, follow: bool) -> Result<u8, Failure> {
     let (dirs, end, json) = (context.dirs()?, End::of(context.timeout), context.json);
     let print = if json { print_json } else { print };
@@ -50,14 +50,14 @@ pub(crate) fn show(context: &Context, lines: Option<usize>, follow: bool) -> Res
     }
 }
 
-/// Whether another file has the log's name now.
+/// Returns whether another file has the log's name now.
 fn moved_aside(file: Option<&File>, path: &Path) -> bool {
     let there = std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     let ours = file.and_then(|file| file.metadata().ok()).map(|file| (file.dev(), file.ino()));
     there.is_some() && there != ours
 }
 
-/// Prints all of it and says that nothing is left over.
+/// Prints all bytes; none are left over.
 fn print(text: &[u8], _at_end: bool) -> Result<usize, Failure> {
     if text.is_empty() || !io::stdout().is_terminal() {
         return out::print_bytes(text).map(|()| 0);
@@ -69,7 +69,7 @@ fn print(text: &[u8], _at_end: bool) -> Result<usize, Failure> {
     out::print(&lines).map(|()| 0)
 }
 
-/// Prints whole lines, and the last one too where nothing more can come. Says how many bytes are left over.
+/// Prints whole lines, and the last one too at the end. Returns how many bytes are left over.
 fn print_json(text: &[u8], at_end: bool) -> Result<usize, Failure> {
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let whole = if at_end { text.len() } else { whole };
@@ -82,8 +82,8 @@ fn as_json(text: &[u8]) -> String {
     lines.lines().map(|line| format!("{}\n", parsed(line).unwrap_or_else(|| json!({"line": line})))).collect()
 }
 
-/// A line as the supervisor and its keeper write them: `TIME LEVEL TARGET: MESSAGE KEY=VALUE…`, and without a level. Others,
-/// such as a backtrace, are none.
+/// Parses a line of the supervisor or its keeper: `TIME LEVEL TARGET: MESSAGE KEY=VALUE…`, also without a
+/// level. Other lines, such as a backtrace, give `None`.
 fn parsed(line: &str) -> Option<Value> {
     let (time, rest) = line.split_once(' ')?;
     time.parse::<jiff::Timestamp>().ok()?;
@@ -97,7 +97,7 @@ fn parsed(line: &str) -> Option<Value> {
     let ends = starts.iter().skip(1).copied().chain([rest.len()]);
     let fields = starts.iter().zip(ends).filter_map(|(start, end)| {
         let (key, value) = rest.get(*start..end)?.trim_end().split_once('=')?;
-        // Numbers and quoted text are JSON as they are; the rest is text.
+        // Numbers and quoted text are valid JSON; the rest is text.
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         Some((key.to_owned(), value))
     });
@@ -105,7 +105,7 @@ fn parsed(line: &str) -> Option<Value> {
     Some(json!({"time": time, "level": level, "target": target, "message": message, "fields": fields}))
 }
 
-/// Where ` key=` begins, outside of quotes.
+/// Returns the positions of ` key=`, outside of quotes.
 fn key_starts(text: &str) -> impl Iterator<Item = usize> {
     let mut quoted = false;
     let mut before = ' ';

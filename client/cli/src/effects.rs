@@ -1,18 +1,18 @@
-//! What each verb does to the world: it reads, changes or destroys. One table, for help and for what may be suggested.
+//! The effect of each verb: it reads, changes or destroys. One table, for help and for suggestions.
 
-/// What a verb does.
+/// The effect of a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Nothing but looking.
+    /// Only reads.
     Reads,
-    /// Starts, stops or changes something; what was there can be had again.
+    /// Starts, stops or changes something that can be restored.
     Changes,
-    /// Ends what others may be using, or deletes what does not come back.
+    /// Ends workers in use, or deletes data that does not come back.
     Destroys,
 }
 
 impl Effect {
-    /// The word for programs.
+    /// Returns the word for programs.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Reads => "reads",
@@ -24,7 +24,7 @@ impl Effect {
 
 use Effect::{Changes, Destroys, Reads};
 
-/// Every verb, and every word behind a verb that has some. A test holds them against the verbs that there are.
+/// Every verb, and every word behind a verb that has some. A test compares it with the existing verbs.
 const EFFECTS: &[(&str, Effect)] = &[
     ("start", Changes),
     ("stop", Changes),
@@ -65,13 +65,13 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("nuke", Destroys),
 ];
 
-/// What a verb does, with the word behind it where it has one.
+/// Returns the effect of a verb, with the word behind it where it has one.
 pub(crate) fn of(words: &str) -> Effect {
-    // What is not in the table is for nobody to call lightly.
+    // A verb that is missing in the table must not be called lightly.
     told(words).unwrap_or(Destroys)
 }
 
-/// What the table says of a verb, a word behind it, or a flag that makes another thing of it.
+/// Returns the table's entry for a verb, a word behind it, or a flag that changes its effect.
 pub(crate) fn told(words: &str) -> Option<Effect> {
     EFFECTS.iter().find(|(name, _)| *name == words).map(|(_, effect)| *effect)
 }
@@ -90,7 +90,7 @@ mod tests {
             let command = (verb.command)(Command::new(verb.name));
             let below: Vec<String> =
                 command.get_subcommands().map(|sub| format!("{} {}", verb.name, sub.get_name())).collect();
-            // A verb that is nothing alone is as bad as the worst word behind it.
+            // A verb that does nothing alone counts as its worst word.
             let worst = below.iter().map(|words| of(words) as u8).max();
             let worst = worst.filter(|_| command.is_subcommand_required_set());
             assert!(worst.is_none_or(|worst| worst == of(verb.name) as u8), "{}", verb.name);

@@ -4,11 +4,11 @@ use crate::context::Context;
 use gob_client::protocol::Env;
 use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 
-/// What a request may hold beside the environment.
+/// Bytes that a request may hold beside the environment.
 const REST_BYTES: usize = 64 << 10;
 
-/// This process's whole environment, as far as a request takes it. The wire is UTF-8: other variables are left out, and that is
-/// said; so is what is left out for its size.
+/// Returns this process's environment, as far as a request takes it. The wire is UTF-8: other variables are
+/// left out with a note, and so are variables that are too large.
 pub(crate) fn environment(context: &Context) -> Env {
     let mut all = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -34,7 +34,7 @@ pub(crate) fn environment(context: &Context) -> Env {
 
 type Variable = (String, String);
 
-/// The variables that fit into so many bytes on the wire, and the largest ones, which are left out for that.
+/// Returns the variables that fit into `room` bytes on the wire, and the largest ones, which are left out.
 fn fitting(mut all: Vec<Variable>, room: usize) -> (Vec<Variable>, Vec<(String, usize)>) {
     let size = |(name, value): &Variable| {
         let quoted = |text: &str| serde_json::to_string(text).map_or(text.len(), |text| text.len());

@@ -1,21 +1,21 @@
-//! gobctl as the first process of a PID namespace, as in a container: the kernel drops TERM and INT for such a one unless it asks
-//! for them, so that a verb without an end would have to be killed.
+//! gobctl as the first process of a PID namespace, as in a container: the kernel drops TERM and INT for such
+//! a process unless it handles them, so that a verb without an end would have to be killed.
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// The command's own signals are passed on by these.
+/// Verbs that pass signals on to a command.
 const PASS_ON: [&str; 2] = ["with", "run"];
 /// A signal that ended the program is added to this.
 const SIGNALLED: i32 = 128;
 
-/// Has INT, TERM and HUP end this program with 128 and their number, where the kernel would not.
+/// Makes INT, TERM and HUP end this program with 128 and their number, where the kernel would not.
 pub(crate) fn end_by_signals(verb: &str) {
     if std::process::id() != 1 || PASS_ON.contains(&verb) {
         return;
     }
     let mut signals = SigSet::empty();
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
-    // Blocked they are kept, also for the first process, until the thread takes them.
+    // Blocked signals are kept, also for the first process, until the thread takes them.
     if signals.thread_block().is_err() {
         return;
     }
@@ -25,7 +25,7 @@ pub(crate) fn end_by_signals(verb: &str) {
         }
     };
     if std::thread::Builder::new().spawn(waits).is_err() {
-        // As without this: nothing would take them.
+        // Unblocked again: no thread would take them.
         signals.thread_unblock().ok();
     }
 }

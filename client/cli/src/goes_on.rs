@@ -1,4 +1,4 @@
-//! What goes on without this program, said when it is interrupted while it waits for it.
+//! The message about work that goes on when an interrupt ends this program's wait for it.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -13,14 +13,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// What to exit with.
+/// The exit code.
 const INTERRUPTED: u8 = 130;
 
-/// What a person reads who interrupts a wait: which workers go on with what.
+/// The parts of that message: the workers that go on, and their work.
 #[derive(Debug, Clone)]
 struct Words {
     doing: &'static str,
-    /// Those whose answer has not come yet; `None` for all that there are.
+    /// The workers without an answer; `None` for all workers.
     left: Option<Vec<Name>>,
 }
 
@@ -41,7 +41,7 @@ impl Words {
     }
 }
 
-/// As long as it lives, an interrupt says what goes on and ends this program with 130.
+/// While it lives, an interrupt prints the work that goes on and ends this program with 130.
 #[derive(Debug)]
 pub(crate) struct GoesOn {
     words: Arc<Mutex<Words>>,
@@ -49,24 +49,24 @@ pub(crate) struct GoesOn {
 }
 
 impl GoesOn {
-    /// These workers go on doing this.
+    /// Creates it for these workers.
     pub(crate) fn of(context: &Context, doing: &'static str, names: Vec<Name>) -> Self {
         Self::with(context, Words { doing, left: Some(names) })
     }
 
-    /// The supervisor goes on doing this with all workers.
+    /// Creates it for the supervisor and all workers.
     pub(crate) fn of_all(context: &Context, doing: &'static str) -> Self {
         Self::with(context, Words { doing, left: None })
     }
 
     fn with(context: &Context, words: Words) -> Self {
         let words = Arc::new(Mutex::new(words));
-        // Without it an interrupt ends this program silently, as it does any other.
+        // Without it an interrupt ends this program silently, like any other program.
         let thread = listen(context, Arc::clone(&words)).ok();
         Self { words, thread }
     }
 
-    /// The answer about this one has come.
+    /// Notes that the answer about this worker has come.
     pub(crate) fn done(&self, name: &Name) {
         let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = &mut words.left {
@@ -80,7 +80,7 @@ impl Drop for GoesOn {
         if let Some((thread, stop)) = self.thread.take() {
             drop(stop);
             thread.join().ok();
-            // One that came meanwhile is delivered now.
+            // A pending interrupt is delivered now.
             interrupts().thread_unblock().ok();
         }
     }
@@ -96,7 +96,7 @@ fn listen(context: &Context, words: Arc<Mutex<Words>>) -> nix::Result<(JoinHandl
     let (ended, stop) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let arrived = SignalFd::with_flags(&interrupts(), flags)?;
-    // A program that was started with interrupts blocked is left with them.
+    // A program that was started with interrupts blocked keeps them blocked.
     if interrupts().thread_swap_mask(SigmaskHow::SIG_BLOCK)?.contains(Signal::SIGINT) {
         return Err(nix::Error::EALREADY);
     }
@@ -121,7 +121,7 @@ fn listen(context: &Context, words: Arc<Mutex<Words>>) -> nix::Result<(JoinHandl
                 if telling.json {
                     Failure::own("interrupted", INTERRUPTED, text).report(telling);
                 } else if !quiet {
-                    // In the place of the progress and of what the terminal shows of the key.
+                    // Written over the progress and over the terminal's echo of the key.
                     let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
                     out::error_text(&format!("{clear}{text}\n"));
                 }
@@ -132,7 +132,7 @@ fn listen(context: &Context, words: Arc<Mutex<Words>>) -> nix::Result<(JoinHandl
     match std::thread::Builder::new().spawn(tells) {
         Ok(thread) => Ok((thread, stop)),
         Err(error) => {
-            // Nothing would take them.
+            // Unblocked again: no thread would take them.
             interrupts().thread_unblock()?;
             Err(nix::Error::try_from(error).unwrap_or(nix::Error::EAGAIN))
         }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_without_an_answer_are_named() {
+    fn workers_without_an_answer_are_named() {
         let names = |names: &[&str]| names.iter().map(|name| Name::any(name).unwrap()).collect();
         let words = |left| Words { doing: "stopping", left }.text();
         assert_eq!(words(Some(names(&["st"]))), "interrupted; st goes on stopping: gobctl events st");

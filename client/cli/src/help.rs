@@ -1,4 +1,4 @@
-//! Help over all verbs: grouped, examples first; and what to say to a verb that is none.
+//! Help over all verbs: grouped, examples first; and the answer to an unknown verb.
 
 use crate::effects::{self, Effect};
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ Examples:
 Usage: gobctl [VERB] [OPTIONS]
 ";
 
-/// `gobctl --help`.
+/// Returns `gobctl --help`.
 pub(crate) fn overview() -> String {
     let mut text = EXAMPLES.to_owned();
     let rows: Vec<[String; 2]> = VERBS
@@ -63,7 +63,7 @@ pub(crate) fn overview() -> String {
     fold(&text, prose_width())
 }
 
-/// `  -q, --quiet`, `  --timeout TIME`.
+/// Formats a flag: `  -q, --quiet`, `  --timeout TIME`.
 fn flag(arg: &Arg) -> String {
     let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
     let value = if arg.get_action().takes_values() { arg.get_value_names().unwrap_or_default() } else { &[] };
@@ -71,7 +71,7 @@ fn flag(arg: &Arg) -> String {
     format!("  {short}--{}{value}", arg.get_long().unwrap_or_default())
 }
 
-/// What other tools call it, and what does it here.
+/// Words of other tools, and the verb that does the same here.
 const HABITS: &[(&str, &str)] = &[
     ("version", "--version"),
     ("inspect", "get"),
@@ -95,14 +95,14 @@ const HABITS: &[(&str, &str)] = &[
     ("check", "doctor"),
 ];
 
-/// Whether a verb may be suggested for this word. One that takes something away is not guessed from afar: all but one letter
-/// was typed.
+/// Returns whether a verb may be suggested for this word. A verb that destroys is only suggested when all but
+/// one letter was typed.
 fn is_a_safe_guess(word: &str, verb: &str) -> bool {
     let destroys = crate::verbs::find(verb).is_some_and(|verb| effects::of(verb.name) == Effect::Destroys);
     !destroys || edits(word, verb) <= 1
 }
 
-/// The refusal of a verb that is none, naming the one that was probably meant.
+/// Returns the refusal of an unknown verb, with the nearest known one.
 pub(crate) fn unknown_verb(word: &str) -> Failure {
     let known = VERBS.iter().flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases)).copied();
     let habit = HABITS.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_takes_away_is_guessed_from_afar() {
+    fn no_destroying_verb_is_suggested_from_afar() {
         let hint = |word: &str| {
             let Failure::Own { hint, .. } = unknown_verb(word) else { panic!("no refusal of {word}") };
             hint.unwrap_or_default()

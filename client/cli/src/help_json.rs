@@ -1,4 +1,5 @@
-//! Help for programs: every verb with its arguments, flags and values, and whether it reads, changes or destroys.
+//! Help for programs: every verb with its arguments, flags and values, and whether it reads, changes or
+//! destroys.
 
 use crate::effects::{self, Effect};
 use crate::failure::Failure;
@@ -9,7 +10,7 @@ use clap::{Arg, ArgAction, Command};
 use gob_client::protocol::limits::PROTOCOL;
 use serde_json::{Value, json};
 
-/// Prints help about one verb, or about everything.
+/// Prints help about one verb, or about all.
 pub(crate) fn print(verb: Option<&Verb>) -> Result<u8, Failure> {
     let document = match verb {
         Some(verb) => of_verb(verb),
@@ -40,7 +41,7 @@ fn of_verb(verb: &Verb) -> Value {
     told
 }
 
-/// A verb, or a word behind one; `words` are those up to it.
+/// Describes a verb, or a word behind one; `words` are the words up to it.
 fn of_command(command: &Command, words: &str) -> Value {
     let below: Vec<Value> = command
         .get_subcommands()
@@ -92,7 +93,7 @@ fn flag(arg: &Arg, words: &str) -> Value {
         "many": takes_many(arg),
         "help": help(arg),
     });
-    // Only where the flag makes another thing of the verb.
+    // Only where the flag changes the effect of the verb.
     let effect = long.and_then(|long| effects::told(&format!("{words} {long}"))).map(Effect::as_str);
     if let (Some(effect), Some(fields)) = (effect, told.as_object_mut()) {
         fields.insert("effect".to_owned(), effect.into());
@@ -105,7 +106,7 @@ fn value_name(arg: &Arg) -> String {
     names.first().map_or_else(|| arg.get_id().to_string(), ToString::to_string)
 }
 
-/// The values that there are; `null` where any text may be one.
+/// Returns the possible values; `null` where any text may be one.
 fn values(arg: &Arg) -> Option<Vec<String>> {
     let values = if arg.get_action().takes_values() { arg.get_possible_values() } else { Vec::new() };
     (!values.is_empty()).then(|| values.iter().map(|value| value.get_name().to_owned()).collect())

@@ -1,7 +1,7 @@
 //! Streams lines into a graph worker: `import_begin`, `import_lines` as often as needed, `import_end`.
 //!
-//! Lines are passed on as strings and not looked at; the worker names a bad one by its number. Memory is bounded by
-//! the requests that are on their way.
+//! Lines are passed on as strings without being parsed; the worker names a bad one by its number. Memory is
+//! bounded by the requests in flight.
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -13,22 +13,22 @@ use std::collections::VecDeque;
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 
-/// A request is sent once it holds this much, in bytes of JSON.
+/// Size at which a request is sent, in bytes of JSON.
 const BATCH_BYTES: usize = 256 * 1024;
-/// What the envelope and the payload's own brackets take of a request, in bytes.
+/// Bytes of a request's envelope and of the payload's own brackets.
 const ENVELOPE_BYTES: usize = 256;
-/// Requests on their way.
+/// Requests in flight.
 const IN_FLIGHT: usize = 16;
 
-/// How far an import is.
+/// The progress of an import.
 pub(crate) enum Step<'a> {
-    /// So many lines were read.
+    /// This many lines were read.
     Read(u64),
-    /// All are read, and the worker tells of its progress.
+    /// All lines are read, and the worker reports its progress.
     Frame(&'a str),
 }
 
-/// Imports all of `input` and returns what the worker says to its end.
+/// Imports all of `input` and returns the worker's final answer.
 pub(crate) fn import(
     worker: &mut Endpoint,
     mut input: impl BufRead,
@@ -106,7 +106,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Waits for the oldest answer; false when none is awaited.
+    /// Waits for the oldest answer; false when none is pending.
     fn take_answer(&mut self) -> Result<bool, Failure> {
         let Some(id) = self.in_flight.pop_front() else { return Ok(false) };
         self.worker.wait(id, self.timeout)?;

@@ -4,7 +4,8 @@ use crate::text::is_unsafe;
 use serde_json::value::RawValue;
 use std::io::IsTerminal;
 
-/// A document with its newline: as it came for programs, spread over lines and safe to look at on a terminal.
+/// Returns a document with its newline: as it came for programs, spread over lines and safe for a terminal
+/// otherwise.
 pub(crate) fn shown(data: &RawValue, as_it_came: bool) -> String {
     if as_it_came || !std::io::stdout().is_terminal() {
         return format!("{}\n", data.get());
@@ -12,7 +13,7 @@ pub(crate) fn shown(data: &RawValue, as_it_came: bool) -> String {
     format!("{}\n", escape(&spread(data.get())))
 }
 
-/// Compact JSON over several lines, its keys in the order in which they came.
+/// Spreads compact JSON over several lines, its keys in their order.
 fn spread(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut quoted, mut escaped) = (0, false, false);
@@ -59,7 +60,7 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// JSON may hold some of the characters that a terminal acts upon; all of them can be written as `\u001b`.
+/// Escapes characters of JSON that a terminal acts upon as `\u001b`.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

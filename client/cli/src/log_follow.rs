@@ -1,7 +1,7 @@
-//! `logs -f`: goes on with what comes, run after run and worker after worker.
+//! `logs -f`: follows new output, run after run and worker after worker.
 //!
-//! Lines come from the files. The supervisor tells beside that when a run ended, that a worker was removed, and of workers
-//! that were not there before; a thread listens to it, also to the one after it, and wakes whoever waits for the files.
+//! Lines come from the files. The supervisor also reports ends of runs, removed workers, and new workers; a
+//! thread listens to it, and to its successor, and wakes the wait for the files.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -21,21 +21,21 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-/// How much later than the end of a run its last lines may be in the files.
+/// Time after the end of a run in which its last lines may reach the files.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What is followed.
+/// The followed workers.
 pub(crate) struct Following<'a> {
     pub(crate) context: &'a Context,
     pub(crate) streams: &'a [Stream],
-    /// Those that were named; all that there are, and will be, where none was.
+    /// The named workers; all present and future ones, where none was named.
     pub(crate) names: Vec<Name>,
-    /// Where a worker's logs are.
+    /// The directory of a worker's logs.
     pub(crate) dir_of: &'a dyn Fn(&View) -> PathBuf,
     pub(crate) end: End,
 }
 
-/// The end of a run that is still to be told.
+/// The end of a run that was not printed yet.
 struct Ended {
     run: u64,
     text: String,
@@ -43,7 +43,7 @@ struct Ended {
 }
 
 impl Following<'_> {
-    /// Shows what comes until somebody ends this program, or its time is over.
+    /// Prints new output until this program is ended, or its time is over.
     pub(crate) fn follow(
         &self,
         view: &mut LogView,
@@ -57,7 +57,7 @@ impl Following<'_> {
                 self.hear(update, sources, watch, view, &mut ended)?;
             }
             for source in sources.iter_mut() {
-                // Asked before the rest is read: what a run wrote before the next one began must not be missed.
+                // Read before the rest: output of a run before the next one began must not be missed.
                 while let Some(follow_up) = source.follow_up()? {
                     for piece in source.rest()? {
                         view.show(source, &piece)?;
@@ -95,7 +95,7 @@ impl Following<'_> {
         }
     }
 
-    /// Takes in what the supervisor tells.
+    /// Takes in the supervisor's reports.
     fn hear(
         &self,
         update: Update,
@@ -137,7 +137,7 @@ impl Following<'_> {
         }
     }
 
-    /// Follows workers that were not there before, where all are followed.
+    /// Follows new workers, where all are followed.
     fn add(
         &self,
         workers: &[View],
@@ -159,7 +159,7 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// Says that a run ended, if that is known and not said yet: of this run or an earlier one, or whichever it was.
+    /// Prints that a run ended, if that is known and not printed yet: of this run or an earlier one, or any.
     fn tell_end(
         &self,
         view: &mut LogView,
@@ -174,7 +174,7 @@ impl Following<'_> {
         self.say(view, &ended.text)
     }
 
-    /// Says something on standard error, behind the lines before it.
+    /// Prints a line on standard error, behind the lines before it.
     fn say(&self, view: &mut LogView, text: &str) -> Result<(), Failure> {
         view.flush()?;
         self.context.note(&format!("--- {text}"));
@@ -182,7 +182,7 @@ impl Following<'_> {
     }
 }
 
-/// Whether an event tells that a run has ended.
+/// Returns whether an event reports the end of a run.
 fn has_ended(event: EventKind, worker: &View) -> bool {
     let ends =
         [EventKind::WorkerStopped, EventKind::WorkerFailed, EventKind::WorkerCeded, EventKind::WorkerBackoff];
@@ -193,34 +193,35 @@ fn unwatched(error: &std::io::Error) -> Failure {
     Failure::own("log-unavailable", 1, "cannot watch the log files".to_owned()).cause(error.to_string())
 }
 
-/// What the supervisor tells, and the next one, heard by a thread of its own.
+/// The supervisor's reports, and its successor's, received by a thread.
 struct News {
     updates: Receiver<Update>,
-    /// Readable once there is something.
+    /// Readable once there is a report.
     bell: OwnedFd,
-    /// The bell must not be rung for ever by its other end being gone.
+    /// Held so that the end of the other side does not ring the bell for ever.
     _rope: Arc<OwnedFd>,
 }
 
 impl News {
-    /// Listens from now on. Nothing is started for it: without a supervisor there are only the files.
+    /// Listens from now on, without starting a supervisor: without one there are only the files.
     fn of(context: &Context, names: &[Name]) -> Result<Self, Failure> {
         let connector = context.connector()?.autostart(false);
         let names = (!names.is_empty()).then(|| names.to_vec());
         let mut subscription = Subscription::new(connector, Subscribe { names, ..Subscribe::default() });
         let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let (bell, rope) = nix::unistd::pipe2(flags).map_err(|errno| unwatched(&errno.into()))?;
-        // One who does not print fast enough misses events, as any slow subscriber.
+        // A follower that does not print fast enough misses events, like any slow subscriber.
         let (sender, updates) = sync_channel(64);
         let rope = Arc::new(rope);
         let kept = Arc::clone(&rope);
         let hears = move || {
-            // Who speaks another protocol, or refuses, tells nothing; the files are there all the same.
+            // A supervisor of another protocol, or a refusal, gives no reports; the files are there all the
+            // same.
             while let Ok(Some(update)) = subscription.next(None) {
                 if sender.send(update).is_err() {
                     return;
                 }
-                // A full pipe rings already.
+                // A full pipe is readable already.
                 nix::unistd::write(&*rope, b"!").ok();
             }
         };
@@ -230,7 +231,7 @@ impl News {
         Ok(Self { updates, bell, _rope: kept })
     }
 
-    /// The next thing that was told, if there is one.
+    /// Takes the next report, if there is one.
     fn next(&self) -> Option<Update> {
         let mut rung = [0; 64];
         while nix::unistd::read(&self.bell, &mut rung).is_ok_and(|count| count == rung.len()) {}

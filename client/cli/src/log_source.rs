@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
-/// Where one worker's lines come from.
+/// The source of one worker's lines.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: Name,
@@ -30,7 +30,7 @@ impl Source {
         Ok(Self { name, dir, streams: streams.to_vec(), run, ready: VecDeque::new() })
     }
 
-    /// The number of the run that is read.
+    /// Returns the number of the present run.
     pub(crate) fn run(&self) -> u64 {
         self.run.as_ref().map_or(0, Run::number)
     }
@@ -43,7 +43,7 @@ impl Source {
         Ok(())
     }
 
-    /// The next piece, left in place.
+    /// Returns the next piece without consuming it.
     pub(crate) fn peek(&mut self) -> Result<Option<&Piece>, Failure> {
         if self.ready.is_empty()
             && let Some(run) = &mut self.run
@@ -53,13 +53,13 @@ impl Source {
         Ok(self.ready.front())
     }
 
-    /// The next piece.
+    /// Returns the next piece.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, Failure> {
         self.peek()?;
         Ok(self.ready.pop_front())
     }
 
-    /// All that has not been read of this run: what no record tells of, and the lines that are not ended.
+    /// Returns the unread rest of this run: bytes without a record, and unfinished lines.
     pub(crate) fn rest(&mut self) -> Result<Vec<Piece>, Failure> {
         let mut pieces = Vec::new();
         loop {
@@ -74,13 +74,13 @@ impl Source {
         }
     }
 
-    /// The lines that are not ended, as far as they go.
+    /// Returns the unfinished lines as they are.
     pub(crate) fn unfinished(&mut self) -> Vec<Piece> {
         self.run.as_mut().map(Run::unfinished).unwrap_or_default()
     }
 
-    /// What follows this run, if that is there: a later one, the first one after the worker was removed, or its own files
-    /// that were made again.
+    /// Returns the continuation of this run, if there is one: a later run, the first one after the worker was
+    /// removed, or its own files that were made again.
     pub(crate) fn follow_up(&self) -> Result<Option<FollowUp>, Failure> {
         let unreadable = |error| unreadable(&self.dir, &error);
         let runs = logs::runs(&self.dir).map_err(unreadable)?;
@@ -96,7 +96,7 @@ impl Source {
         Ok(runs.first().copied().map(FollowUp::Run))
     }
 
-    /// Goes on with that.
+    /// Continues with it.
     pub(crate) fn go_on(&mut self, follow_up: FollowUp) -> Result<(), Failure> {
         self.run = Some(match follow_up {
             FollowUp::Again(run) => *run,
@@ -113,10 +113,10 @@ impl Source {
     }
 }
 
-/// What follows a run.
+/// The continuation of a run.
 pub(crate) enum FollowUp {
     /// The run of this number.
     Run(u64),
-    /// The same one, in other files.
+    /// The same run, in other files.
     Again(Box<Run>),
 }

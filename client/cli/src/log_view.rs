@@ -1,5 +1,6 @@
-//! Prints workers' lines: standard output to standard output, standard error to standard error; several workers by
-//! time, each line with its worker's name. On a terminal no control byte gets through; elsewhere bytes stay as they are.
+//! Prints workers' lines: standard output to standard output, standard error to standard error; several
+//! workers by time, each line with its worker's name. On a terminal no control byte gets through; elsewhere
+//! bytes stay as they are.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -12,18 +13,18 @@ use serde_json::json;
 use std::io::IsTerminal;
 use unicode_width::UnicodeWidthStr;
 
-/// How lines are shown.
+/// The layout of the lines.
 pub(crate) struct LogView {
     json: bool,
     prefix: bool,
-    /// Of the longest name.
+    /// Width of the longest name.
     width: usize,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
     pending: Vec<u8>,
 }
 
-/// Lines to standard output are gathered up to this many bytes.
+/// Bytes of lines to standard output that are gathered.
 const GATHER: usize = 64 * 1024;
 
 impl LogView {
@@ -43,7 +44,7 @@ impl LogView {
         self.width = self.width.max(escape(name.as_str()).width());
     }
 
-    /// Everything there is now, or the last lines of each worker.
+    /// Prints all present lines, or the last lines of each worker.
     pub(crate) fn beginning(&mut self, sources: &mut [Source], lines: Option<usize>) -> Result<(), Failure> {
         if let Some(count) = lines {
             for source in sources.iter_mut() {
@@ -59,7 +60,7 @@ impl LogView {
         self.flush()
     }
 
-    /// All that is ready, the earliest first. What has no time is shown at once.
+    /// Prints all ready lines, the earliest first. Lines without a time are printed at once.
     pub(crate) fn merge(&mut self, sources: &mut [Source]) -> Result<(), Failure> {
         loop {
             let mut first = None;
@@ -105,7 +106,7 @@ impl LogView {
         match piece.stream {
             Stream::Stdout => self.gather(&line),
             Stream::Stderr => {
-                // Where both go to one place, they have to arrive in order.
+                // Where both streams go to one place, they must arrive in order.
                 self.flush()?;
                 out::print_error_bytes(&line)
             }
@@ -127,7 +128,7 @@ impl LogView {
     }
 }
 
-/// A line for a terminal: tabs and its newline stay, a carriage return before the newline goes.
+/// Makes a line safe for a terminal: tabs and its newline stay, a carriage return before the newline goes.
 fn safe(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let (body, end) = match text.strip_suffix('\n') {

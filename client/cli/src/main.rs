@@ -1,7 +1,7 @@
 //! gobctl, the command line of gob.
 //!
-//! This file is the way of one call: find the verb, build clap for that verb alone, run it, turn what came of it into
-//! an exit code. It owns no state.
+//! This file is the path of one call: find the verb, build clap for that verb alone, run it, turn the result
+//! into an exit code. It owns no state.
 
 mod alike;
 mod args;

@@ -1,11 +1,11 @@
-//! What `gobctl help TOPIC` says, as data where programs want it too.
+//! The texts of `gobctl help TOPIC`, as data where programs need it too.
 
 use crate::failure::Failure;
 use crate::table::{Align, layout};
 use crate::terminal::{fold, prose_width};
 use crate::text::nearest;
 
-/// What gobctl exits with, and what that means (CLI, Conventions).
+/// The exit codes of gobctl, and their meaning (CLI, Conventions).
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     (0, "done, or it was so already"),
     (1, "failed"),
@@ -84,7 +84,7 @@ gobctl speaks for cli; GOB_OWNER or --owner OWNER says for whom else. A worker w
 cli may take it over by starting it. docs/OWNERS.md has the whole table.
 ";
 
-/// What there is help about beside the verbs.
+/// Help topics beside the verbs.
 pub(crate) const TOPICS: [(&str, &str); 4] = [
     ("exit-codes", "what gobctl exits with"),
     ("environment", "variables that are read, and that workers get"),
@@ -92,7 +92,7 @@ pub(crate) const TOPICS: [(&str, &str); 4] = [
     ("owners", "who may do what"),
 ];
 
-/// The help about a topic; `None` where there is none of this name. `config` is a verb too: that is for `config --help`.
+/// Returns the help about a topic; `None` for an unknown one. `config` is a verb too and has `config --help`.
 pub(crate) fn topic(word: &str) -> Option<String> {
     let table = |rows: &[(String, &str)]| {
         let rows: Vec<[String; 2]> =
@@ -122,7 +122,7 @@ pub(crate) fn topic(word: &str) -> Option<String> {
     Some(fold(&text, prose_width()))
 }
 
-/// The refusal of help about nothing that there is.
+/// Returns the refusal of an unknown topic.
 pub(crate) fn no_topic(word: &str) -> Failure {
     let verbs = crate::verbs::VERBS.iter().map(|verb| verb.name);
     let known = TOPICS.iter().map(|(topic, _)| *topic).chain(verbs);
@@ -136,11 +136,11 @@ pub(crate) fn no_topic(word: &str) -> Failure {
 /// The flags that every verb takes, for the end of its help.
 pub(crate) const EVERYWHERE: &str = "TIME is 500ms, 10s, 2m or 1h; a number alone is seconds\nEverywhere: --json  --owner OWNER  --no-autostart  -q  -v  --color WHEN; gobctl --help explains them\n";
 
-/// What `--timeout` is for, whatever the verb.
+/// The purpose of `--timeout` for all verbs.
 pub(crate) const TIMEOUT: &str =
     "How long to wait: 500ms, 10s, 2m or 1h, seconds without a unit; each verb's help says for what";
 
-/// What `--timeout` does for a verb, with what holds without it.
+/// Returns the effect of `--timeout` for a verb, with its default.
 pub(crate) fn timeout(verb: &str) -> &'static str {
     match verb {
         "start" | "restart" | "with" => {

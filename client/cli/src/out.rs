@@ -9,8 +9,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
-/// Has the program end as soon as nobody reads its standard output any more, and not only when there is something to
-/// write: for what goes on until somebody ends it. A thread waits for that, beside whatever the verb itself waits for.
+/// Ends the program as soon as standard output has no reader, and not only at the next write: for verbs that
+/// go on until they are interrupted. A thread waits for that, beside the verb's own waits.
 pub(crate) fn end_with_reader() {
     // The end of a terminal is a signal.
     if !io::stdout().is_terminal() {
@@ -19,12 +19,12 @@ pub(crate) fn end_with_reader() {
                 leave();
             }
         };
-        // Where no thread can be made, it ends with the next thing to write.
+        // Without a thread, the program ends at the next write.
         drop(std::thread::Builder::new().spawn(waits));
     }
 }
 
-/// Waits for the end of whoever reads. A file has no such end.
+/// Waits until the reader is gone. A file has no such end.
 fn reader_is_gone() -> bool {
     let stdout = io::stdout();
     loop {
@@ -60,17 +60,17 @@ pub(crate) fn print_error_bytes(bytes: &[u8]) -> Result<(), Failure> {
     write(&mut io::stderr().lock(), bytes, "standard error")
 }
 
-/// Says one line on standard error. Where that is closed, there is nobody to tell.
+/// Writes one line to standard error. A closed standard error is ignored.
 pub(crate) fn note(text: &str) {
     error_text(&format!("{}\n", fitting(&crate::text::escape(text))));
 }
 
-/// The text in lines that fit standard error, where that is a terminal.
+/// Folds the text to the width of standard error, where that is a terminal.
 pub(crate) fn fitting(text: &str) -> String {
     if io::stderr().is_terminal() { fold(text, stderr_width()) } else { text.to_owned() }
 }
 
-/// Writes text to standard error as it is; for what was rendered already.
+/// Writes rendered text to standard error as it is.
 pub(crate) fn error_text(text: &str) {
     io::stderr().lock().write_all(text.as_bytes()).ok();
 }

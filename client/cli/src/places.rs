@@ -1,25 +1,25 @@
-//! Where a supervisor's files are, compared with where this client's variables put them: they are told apart by nothing else, since
-//! a supervisor is found by its runtime directory alone.
+//! A supervisor's directories, compared with those of this client's variables: the supervisor is found by its
+//! runtime directory alone, so the others may differ.
 
 use crate::failure::Failure;
 use gob_client::Dirs;
 use gob_client::protocol::answer::{ServerDirs, ServerInfo};
 use std::path::{Path, PathBuf};
 
-/// A place that the supervisor has elsewhere.
+/// A directory that the supervisor has elsewhere.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Elsewhere {
-    /// What it is, in words.
+    /// Its name in words.
     pub(crate) what: &'static str,
     /// The variable that names it.
     pub(crate) variable: &'static str,
-    /// Where this client would have it.
+    /// This client's path.
     pub(crate) ours: PathBuf,
-    /// Where the supervisor has it.
+    /// The supervisor's path.
     pub(crate) theirs: PathBuf,
 }
 
-/// The places that differ.
+/// Returns the directories that differ.
 pub(crate) fn elsewhere(dirs: &Dirs, theirs: &ServerDirs) -> Vec<Elsewhere> {
     let config = theirs.config.as_deref().map_or(dirs.config.as_path(), Path::new);
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
@@ -36,15 +36,15 @@ pub(crate) fn elsewhere(dirs: &Dirs, theirs: &ServerDirs) -> Vec<Elsewhere> {
     .collect()
 }
 
-/// A path without links, as far as it is there.
+/// Resolves the links of a path, as far as it exists.
 fn real(path: &Path) -> PathBuf {
     let found = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
     let Some((above, real)) = found else { return path.to_owned() };
     path.strip_prefix(above).map_or_else(|_| path.to_owned(), |rest| real.join(rest).components().collect())
 }
 
-/// Refuses to end a supervisor that is found in the same runtime directory and keeps its state elsewhere: it is that of another
-/// home, and nobody who ends his own means it.
+/// Refuses to end a supervisor in the same runtime directory with another state directory: it belongs to
+/// another home, and is not the intended one.
 pub(crate) fn check_ours(dirs: &Dirs, server: &ServerInfo, verb: &str) -> Result<(), Failure> {
     let Some(theirs) = &server.dirs else { return Ok(()) };
     if real(&dirs.state) == real(Path::new(&theirs.state)) {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_elsewhere() {
+    fn only_different_directories_are_elsewhere() {
         assert_eq!(elsewhere(&dirs("/d/graphs/"), &theirs()), []);
         let differs = elsewhere(&dirs("/other"), &theirs());
         assert_eq!(differs.len(), 1);

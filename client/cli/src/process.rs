@@ -1,4 +1,4 @@
-//! Processes as gobctl shows them (proc(5)). Looks only; a process that can't be read counts as dead.
+//! Processes as gobctl shows them (proc(5)). Reads only; a process that can't be read counts as dead.
 
 use gob_host::process::{self as host, Stat, StatLine, memory_of};
 use std::ffi::OsStr;
@@ -12,11 +12,11 @@ use std::path::PathBuf;
 pub(crate) struct Process {
     pub(crate) pid: i32,
     pub(crate) parent: i32,
-    /// Its program's name, as the kernel has it; bytes that are no text are replaced.
+    /// Its program's name, as the kernel has it; invalid UTF-8 is replaced.
     pub(crate) name: String,
-    /// As one letter.
+    /// The state letter.
     pub(crate) state: char,
-    /// In clock ticks since boot.
+    /// The start, in clock ticks since boot.
     pub(crate) start_time: u64,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn living(pid: i32) -> Option<Process> {
     Some(Process { pid, parent, name: stat.name.to_owned(), state, start_time })
 }
 
-/// Returns every living process of this user, in the order of their numbers.
+/// Returns every living process of this user, in the order of their pids.
 pub(crate) fn own() -> Vec<Process> {
     let me = nix::unistd::geteuid().as_raw();
     let is_mine = |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == me);
@@ -38,7 +38,7 @@ pub(crate) fn own() -> Vec<Process> {
     pids.into_iter().filter_map(living).collect()
 }
 
-/// The children of a process's main thread, to which those fall that it adopts.
+/// Returns the children of a process's main thread, which adopted processes belong to.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     list.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect()
@@ -59,18 +59,18 @@ pub(crate) fn variable(pid: i32, name: &str) -> Option<String> {
     host::variable(pid, name).map(|value| String::from_utf8_lossy(&value).into_owned())
 }
 
-/// A limit: soft and hard, `None` for unlimited. `pid` 0 is this process.
+/// Returns a limit: soft and hard, `None` for unlimited. `pid` 0 is this process.
 pub(crate) fn limit(pid: i32, name: &str) -> Option<(Option<u64>, Option<u64>)> {
     read_limit(&fs::read_to_string(of(pid, "limits")).ok()?, name)
 }
 
-/// Its nice value. `pid` 0 is this process.
+/// Returns its nice value. `pid` 0 is this process.
 pub(crate) fn nice(pid: i32) -> Option<i32> {
     let pid = if pid == 0 { i32::try_from(std::process::id()).ok()? } else { pid };
     Some(Stat::parse(&StatLine::read(pid).ok()?.text())?.nice)
 }
 
-/// A number of its status. `pid` 0 is this process.
+/// Returns a number of its status. `pid` 0 is this process.
 pub(crate) fn status(pid: i32, field: &str) -> Option<u64> {
     let all = fs::read(of(pid, "status")).ok()?;
     let all = String::from_utf8_lossy(&all);
@@ -78,7 +78,7 @@ pub(crate) fn status(pid: i32, field: &str) -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// A line is `Max open files            1024                 524288               files`.
+/// Parses a line such as `Max open files            1024                 524288               files`.
 fn read_limit(limits: &str, name: &str) -> Option<(Option<u64>, Option<u64>)> {
     let rest = limits.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     let mut values = rest.split_ascii_whitespace().map(|word| match word {
@@ -88,12 +88,13 @@ fn read_limit(limits: &str, name: &str) -> Option<(Option<u64>, Option<u64>)> {
     Some((values.next()??, values.next()??))
 }
 
-/// Its control group in version 2 of the hierarchy (cgroups(7)), below where that is mounted. `pid` 0 is this process.
+/// Returns its control group in version 2 of the hierarchy (cgroups(7)), below the mount point. `pid` 0 is
+/// this process.
 pub(crate) fn cgroup(pid: i32) -> Option<PathBuf> {
     read_cgroup(&fs::read(of(pid, "cgroup")).ok()?)
 }
 
-/// A line is `0::/user.slice/user-1000.slice`.
+/// Parses a line such as `0::/user.slice/user-1000.slice`.
 fn read_cgroup(cgroups: &[u8]) -> Option<PathBuf> {
     let path = cgroups.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
     Some(PathBuf::from(OsStr::from_bytes(path)))
@@ -103,14 +104,14 @@ fn of(pid: i32, file: &str) -> String {
     if pid == 0 { format!("/proc/self/{file}") } else { format!("/proc/{pid}/{file}") }
 }
 
-/// The program that it runs, and whether another file, or none, is at that path by now.
+/// Returns the program that it runs, and whether another file, or none, is at that path by now.
 pub(crate) fn program(pid: i32) -> Option<(PathBuf, bool)> {
     let link = memory_of(pid).join("exe");
     let told = fs::read_link(&link).ok()?;
     let bytes = told.as_os_str().as_bytes();
     let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
     let path = PathBuf::from(OsStr::from_bytes(bytes));
-    // The link leads to the file that runs, wherever that is; the path to the one that is there.
+    // The link leads to the running file in any place, the path to the present file.
     let running = fs::metadata(&link).map(|file| (file.dev(), file.ino())).ok()?;
     let there = fs::metadata(&path).map(|file| (file.dev(), file.ino())).ok();
     Some((path, there != Some(running)))
@@ -162,7 +163,7 @@ mod tests {
 
     /// The kernel keeps 15 bytes of a program's name, here the first half of the last character.
     #[test]
-    fn a_name_that_is_no_text_is_of_a_living_process() {
+    fn a_process_with_a_name_that_is_no_text_is_living() {
         let dir = std::env::temp_dir().join(format!("gob-process-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let program = dir.join("fourteen-bytesü");
@@ -170,7 +171,7 @@ mod tests {
         let mut command = Command::new(&program);
         command.arg0("sh").args(["-c", "echo; read end"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // It has its name only after the caller of vfork goes on.
+        // The child has its name only after the caller of vfork goes on.
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let raw = fs::read(format!("/proc/{pid}/comm")).unwrap();

@@ -1,4 +1,4 @@
-//! One line on a terminal while something takes its time: what, and for how long already.
+//! One line on a terminal during a long operation: its subject, and the time so far.
 
 use crate::context::Context;
 use crate::out;
@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A line that is rewritten in place, and gone when the work is done.
+/// A line that is rewritten in place, and removed when the work is done.
 pub(crate) struct Progress {
     what: String,
     wanted: bool,
@@ -18,12 +18,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// How often it changes.
+    /// Time between two changes.
     pub(crate) const EVERY: Duration = Duration::from_millis(100);
-    /// What is quicker than this shows nothing.
+    /// Operations quicker than this show no line.
     const AFTER: Duration = Duration::from_millis(300);
 
-    /// Nothing is shown yet; nothing ever is where standard error is no terminal.
+    /// Creates it without showing anything; it stays invisible where standard error is no terminal.
     pub(crate) fn new(context: &Context, what: String) -> Self {
         let wanted = !context.quiet && !context.json && std::io::stderr().is_terminal();
         Self { what, wanted, shown: false }
@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// Shows how far it is, whatever the time.
+    /// Shows the progress in words.
     pub(crate) fn say(&mut self, how_far: &str) {
         if self.wanted {
             self.rewrite(&escape(how_far), "");
@@ -53,12 +53,12 @@ impl Progress {
     /// Writes the line over the last one.
     fn rewrite(&mut self, how_far: &str, words: &str) {
         self.shown = true;
-        // A full line would have the terminal begin another one.
+        // A full line would make the terminal begin another one.
         let width = stderr_width().saturating_sub(1);
         out::error_text(&format!("\r\x1b[K{}", line(&escape(&self.what), how_far, words, width)));
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             out::error_text("\r\x1b[K");
@@ -66,33 +66,33 @@ impl Progress {
     }
 }
 
-/// What, how far, and a worker's words as far as there is room: a line that did not fit would leave its beginning behind
-/// when it is rewritten. How far it is stays as long as anything does.
+/// Returns subject, progress, and a worker's words as far as there is room: a line that did not fit would
+/// leave its beginning behind when it is rewritten. The progress stays longest.
 fn line(what: &str, how_far: &str, words: &str, width: usize) -> String {
     let far = format!(" … {how_far}");
     let head = cut(what, width.saturating_sub(cells(&far))) + &far;
     let room = width.saturating_sub(cells(&head) + 2);
-    // A word or two of nothing that can be read are none.
+    // A few cut letters are worth nothing.
     let words = if room < 8 { String::new() } else { cut_words(words, room) };
     if words.is_empty() { cut(&head, width) } else { format!("{head}  {words}") }
 }
 
-/// The last line that a worker wrote since a start was asked for.
+/// The last line that a worker wrote since the request for a start.
 pub(crate) struct LastWords {
     dir: PathBuf,
-    /// Runs up to this one were there before.
+    /// Runs up to this one existed before.
     before: u64,
 }
 
 impl LastWords {
-    /// Remembers which runs there are.
+    /// Remembers the existing runs.
     pub(crate) fn new(dirs: &Dirs, name: &Name) -> Self {
         let dir = dirs.logs().join(name.on_disk());
         let before = logs::runs(&dir).ok().and_then(|runs| runs.last().copied()).unwrap_or(0);
         Self { dir, before }
     }
 
-    /// The last line of the latest run, if that is a new one. A log that can't be read has none.
+    /// Returns the last line of the latest run, if that is a new one. A log that can't be read has none.
     pub(crate) fn get(&self) -> Option<String> {
         let run = logs::runs(&self.dir).ok()?.last().copied().filter(|run| *run > self.before)?;
         let mut run = Run::open(&self.dir, run, &[Stream::Stdout, Stream::Stderr]).ok()?;

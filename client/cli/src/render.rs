@@ -1,4 +1,4 @@
-//! Workers and events as people read them (CLI, Output). Pure: text in, text out, everything escaped.
+//! Workers and events for people (CLI, Output). Pure: text in, text out, everything escaped.
 
 use crate::rows::Row;
 use crate::style::{self, paint};
@@ -10,7 +10,7 @@ use gob_client::View;
 use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
 use std::sync::Arc;
 
-/// `pid 4242, owner cli`.
+/// Returns `pid 4242, owner cli`.
 pub(crate) fn who(worker: &View) -> String {
     match worker.pid {
         Some(pid) => format!("pid {pid}, owner {}", worker.owner),
@@ -18,12 +18,12 @@ pub(crate) fn who(worker: &View) -> String {
     }
 }
 
-/// ` (pid 4242)`, where it has a process.
+/// Returns ` (pid 4242)`, if the worker has a process.
 pub(crate) fn with_pid(worker: &View) -> String {
     worker.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
-/// All about one worker.
+/// Returns all facts about one worker.
 pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     let mut lines: Vec<(&str, String)> = Vec::new();
     let owned = if worker.owned { "" } else { "; you don't own it" };
@@ -71,7 +71,7 @@ pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
     title + &pairs(&lines)
 }
 
-/// Holders of its leases, and how many more there are than a view names.
+/// Returns the holders of its leases, and how many more there are than a view names.
 fn lease_lines(worker: &View) -> impl Iterator<Item = String> {
     let shown = u32::try_from(worker.lease_holders.len()).unwrap_or(u32::MAX);
     let more = worker.leases.saturating_sub(shown);
@@ -79,14 +79,14 @@ fn lease_lines(worker: &View) -> impl Iterator<Item = String> {
     holders.chain((more > 0).then(|| format!("and {more} more")))
 }
 
-/// Keys and values in two columns.
+/// Lays out keys and values in two columns.
 pub(crate) fn pairs(lines: &[(&str, String)]) -> String {
     let rows: Vec<[String; 2]> =
         lines.iter().map(|(key, value)| [format!("  {key}"), escape(value)]).collect();
     layout([Align::Left, Align::Left], &rows).into_iter().map(|line| line + "\n").collect()
 }
 
-/// Lines of `events`. The column of names can only widen: what was printed stays where it is.
+/// Lines of `events`. The column of names can only widen: printed lines stay as they are.
 #[derive(Debug)]
 pub(crate) struct EventLines {
     name_width: usize,
@@ -99,14 +99,14 @@ impl Default for EventLines {
 }
 
 impl EventLines {
-    /// Cells of the longest word for what happened, `lease released`.
+    /// Cells of the longest word for an event, `lease released`.
     const WHAT: usize = 14;
-    /// Cells of a name that the others are moved aside for.
+    /// Cells up to which a name moves the other columns.
     const NAME: usize = 24;
     /// Cells that are kept for the beginning of the details, with the gaps between columns.
     const DETAILS: usize = 16;
 
-    /// One event: when, who, what, details, by whom. `clock` turns its time into local time of day.
+    /// Returns one event: time, worker, event, details, cause. `clock` turns its time into local time of day.
     pub(crate) fn line(&mut self, event: &Event, look: Look, clock: impl Fn(Timestamp) -> String) -> String {
         let kind = event.event.as_str();
         let (name, what) = match (&event.worker, kind.split_once('_')) {
@@ -117,13 +117,13 @@ impl EventLines {
         };
         let what = what.replace('_', " ");
         let when = clock(event.time);
-        // What happened has to be read; of a long name the beginning is enough.
+        // The event must stay readable; the beginning of a long name is enough.
         let others = cells(&when) + Self::WHAT + Self::DETAILS;
         let most = look.width.map_or(Self::NAME, |width| width.saturating_sub(others).clamp(8, Self::NAME));
         let name = if look.width.is_some() { cut(&name, most) } else { name };
         self.name_width = self.name_width.max(cells(&name)).min(most);
         let details = event.worker.as_ref().map(|worker| details(what.as_str(), worker)).unwrap_or_default();
-        // Nobody does a ready: it is what a worker says.
+        // A `ready` has no cause in words: the worker reports it.
         let by = by(&event.actor).filter(|_| event.event != EventKind::WorkerReady);
         let parts: Vec<String> = details.into_iter().chain(by).map(|part| escape(&part)).collect();
         let head = format!("{when}  {}  ", pad(&name, self.name_width));
@@ -140,12 +140,12 @@ impl EventLines {
     }
 }
 
-/// The text, and blanks up to so many cells.
+/// Pads the text with blanks to this many cells.
 fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(cells(text))))
 }
 
-/// The style of what happened.
+/// Returns the style of an event.
 fn style_of(event: EventKind) -> Style {
     use EventKind as Kind;
     match event {
@@ -193,7 +193,7 @@ fn details(what: &str, worker: &View) -> Vec<String> {
     one.into_iter().collect()
 }
 
-/// `1 lease`, `2 leases`.
+/// Returns `1 lease`, `2 leases`.
 fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -53,7 +53,7 @@ bad   graph   cli      failed           -     -          5  exited 1 five times 
 }
 
 #[test]
-fn what_has_no_readiness_check_runs() {
+fn a_worker_without_a_readiness_check_is_shown_as_running() {
     let job = view("j1", json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"}));
     assert_eq!(state(&Row::from(&job), now()), "running");
     let waits =
@@ -178,7 +178,7 @@ fn the_list_fits_its_terminal() {
         assert!(text.lines().all(|line| cells(line) <= width), "{text} in {width}");
         assert!(width < 40 || text.contains("demo") && text.contains("failed"), "{text} in {width}");
     }
-    // The row of the README, with the longest pid: what gives way is the column that is nought.
+    // The row of the README, with the longest pid: the column of zeros is left out first.
     let text = list(&workers[..1], now(), Look { color: false, width: Some(80) });
     assert!(text.contains(endpoint) && !text.contains("RESTARTS"), "{text}");
 }

@@ -1,5 +1,5 @@
-//! The table of `list`. A row borrows what it shows from the answer and skips the rest of it, so that a list of thousands
-//! costs little more than its bytes.
+//! The table of `list`. A row borrows its cells from the answer and skips the rest of it, so that a list of
+//! thousands costs little more than its bytes.
 
 use crate::style::{self, paint};
 use crate::table::{Align, Narrower, fitted};
@@ -11,7 +11,7 @@ use gob_client::protocol::{State, Timestamp};
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// What the table shows of a worker.
+/// The fields of a worker in the table.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Row<'a> {
     #[serde(borrow)]
@@ -34,7 +34,7 @@ pub(crate) struct Row<'a> {
     command: Vec<Cow<'a, str>>,
 }
 
-/// The answer to `list`, as far as the table goes.
+/// The answer to `list`, as far as the table needs it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Rows<'a> {
     #[serde(borrow)]
@@ -67,8 +67,8 @@ const ALIGN: [Align; 8] = {
     [Left, Left, Left, Left, Left, Left, Right, Left]
 };
 
-/// What gives way on a narrow terminal, and in which order: first what is nought most of the time; the endpoint stays as
-/// long as something of it can be read.
+/// The steps that make the table narrower, in order: columns that are mostly zero go first; the endpoint
+/// stays as long as a part of it is readable.
 const NARROWER: [Narrower; 10] = {
     use Narrower::{Cut, Without};
     const NAME: usize = 0;
@@ -92,12 +92,12 @@ const NARROWER: [Narrower; 10] = {
     ]
 };
 
-/// The table of these workers.
+/// Returns the table of these workers.
 pub(crate) fn list_of(views: &[View], now: Timestamp, look: Look) -> String {
     list(&views.iter().map(Row::from).collect::<Vec<_>>(), now, look)
 }
 
-/// The table of `list`, header first.
+/// Returns the table of `list`, header first.
 pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, look: Look) -> String {
     let rows: Vec<[String; 8]> =
         std::iter::once(HEADER.map(str::to_owned)).chain(workers.iter().map(|w| row(w, now))).collect();
@@ -110,7 +110,7 @@ pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, look: Look) -> String {
     out
 }
 
-/// The style of a line by state, where the state asks for attention.
+/// Returns the style of a line, for states that need attention.
 fn style_of(state: State) -> Style {
     match state {
         State::Ready => style::PLAIN,
@@ -135,7 +135,8 @@ fn row(worker: &Row<'_>, now: Timestamp) -> [String; 8] {
     ]
 }
 
-/// The state in a word or two. What has no readiness check is said to run: nobody knows whether it is ready.
+/// Returns the state in a word or two. A worker without a readiness check is shown as running: its readiness
+/// is unknown.
 pub(crate) fn state(worker: &Row<'_>, now: Timestamp) -> String {
     match (worker.state, worker.started_at, worker.next_restart_at) {
         (State::Starting, Some(at), _) if worker.pid.is_some() => {
@@ -149,11 +150,11 @@ pub(crate) fn state(worker: &Row<'_>, now: Timestamp) -> String {
     }
 }
 
-/// Where it is reached, or why it can't be; for a job its command behind that.
+/// Returns the endpoint, or the reason why there is none; for a job its command behind that.
 fn last_column(worker: &Row<'_>) -> String {
     let troubled = match worker.state {
         State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
-        // Stopped as somebody asked it has no reason.
+        // A requested stop has no reason.
         State::Idle => worker.reason.is_some(),
         State::Starting | State::Ready | State::Stopping => false,
     };

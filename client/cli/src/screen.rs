@@ -1,7 +1,7 @@
-//! The terminal's other screen: something redrawn in place, of which nothing is left in the scrollback.
+//! The terminal's other screen: redrawn in place, without traces in the scrollback.
 //!
-//! The terminal is given back as it was at every end that a program can have a hand in: an error, an interrupt, its own
-//! end, and for the time that it is stopped (Ctrl-Z).
+//! The terminal is restored at every end that a program can handle: an error, an interrupt, its own end, and
+//! for the time that it is stopped (Ctrl-Z).
 
 use crate::failure::Failure;
 use crate::out;
@@ -12,18 +12,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 /// The cursor and the screen from before.
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-/// What a program that a signal ended exits with, less the signal.
+/// Exit code of a program that a signal ended, less the signal.
 const SIGNALLED: i32 = 128;
 
-/// The other screen, as long as it lives.
+/// The other screen, shown while it lives.
 #[derive(Debug)]
 pub(crate) struct Screen {
-    /// Whether it is the one that is shown; who writes holds this.
+    /// Whether the other screen is shown; locked while writing.
     shown: Arc<Mutex<bool>>,
 }
 
 impl Screen {
-    /// Changes to it. Has to be called before the program has other threads, which signals could go to.
+    /// Switches to it. Must be called before the program has other threads, which signals could go to.
     pub(crate) fn enter() -> Result<Self, Failure> {
         let shown = Arc::new(Mutex::new(false));
         let mut signals = SigSet::empty();
@@ -41,7 +41,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Shows lines in the place of those before, as many as there is room for. `lines` fit the width.
+    /// Shows lines in the place of the earlier ones, as many as there is room for. `lines` fit the width.
     pub(crate) fn draw(&self, lines: &str) -> Result<(), Failure> {
         let shown = self.lock();
         if !*shown {
@@ -57,12 +57,13 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Where the terminal has gone there is nothing to be given back.
+        // A terminal that is gone need not be restored.
         change(&mut self.lock(), false).ok();
     }
 }
 
-/// Home, each line over the one before it, then clear what is below: no flicker, nothing left of a longer list.
+/// Returns the bytes of a frame: home, each line over the one before it, then clear the rest: no flicker,
+/// nothing left of a longer list.
 fn frame(lines: &str, height: usize) -> String {
     let all = lines.lines().count();
     // The last line of the terminal stays empty: a newline there would move all of them up.
@@ -87,14 +88,14 @@ fn change(shown: &mut bool, to: bool) -> Result<(), Failure> {
     out::print(if to { ENTER } else { LEAVE })
 }
 
-/// Gives the terminal back at a signal and does then what the signal would have done.
+/// Restores the terminal at a signal and then applies the signal's default.
 fn listen(signals: &SigSet, shown: &Mutex<bool>) {
     while let Ok(signal) = signals.wait() {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         let was_shown = *shown;
         change(&mut shown, false).ok();
         if signal != Signal::SIGTSTP {
-            // Still holding the lock, so that nothing is drawn any more.
+            // Called with the lock held, so that nothing is drawn any more.
             end(signal);
         }
         raise(Signal::SIGSTOP).ok();

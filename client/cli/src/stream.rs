@@ -1,7 +1,7 @@
-//! Events that go on when the supervisor is followed by another one, as long as `--timeout` allows.
+//! Events across supervisors, for as long as `--timeout` allows.
 //!
-//! The first connection may start the supervisor. Later ones wait for somebody to do so: nothing is started behind
-//! anybody's back. That it is waited for, and what is there afterwards, is said on standard error.
+//! The first connection may start the supervisor. Later ones wait for one that others start. The wait, and
+//! the state afterwards, are printed on standard error.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -11,11 +11,11 @@ use gob_client::protocol::request::Subscribe;
 use gob_client::subscription::{Subscription, Update};
 use std::time::{Duration, Instant};
 
-/// Says that the supervisor has gone.
+/// The message that the supervisor has gone.
 pub(crate) const GONE: &str =
     "the supervisor has gone; waiting for another one, which gobctl daemon start starts";
 
-/// When `--timeout` is over, if it was given.
+/// The end of `--timeout`, if it was given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct End {
     at: Option<Instant>,
@@ -29,7 +29,7 @@ impl End {
         Self { at: timeout.and_then(|timeout| Instant::now().checked_add(timeout)), after }
     }
 
-    /// The time itself.
+    /// Returns the time itself.
     pub(crate) const fn at(&self) -> Option<Instant> {
         self.at
     }
@@ -42,20 +42,20 @@ impl End {
         }
     }
 
-    /// That the time is over.
+    /// Returns the failure at the end of the time.
     pub(crate) fn over(&self, verb: &str) -> Failure {
         let message = format!("{verb} has ended: its time, {}, is over", took(self.after));
         Failure::own("client-timeout", 124, message).hint("without --timeout it goes on until interrupted")
     }
 }
 
-/// One thing that a stream tells.
+/// One item of a stream.
 pub(crate) enum Told {
-    /// It is connected, and why there is a snapshot, if there is one.
+    /// The stream is connected, with the cause of a snapshot, if there is one.
     Subscribed(SubscribeData),
     /// An event or `lagged`, as it came.
     Frame(String),
-    /// The time that was to be waited for at most is over.
+    /// The given wait is over.
     Nothing,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Stream<'a> {
     verb: &'static str,
     end: End,
     subscription: Subscription,
-    /// It had a connection before.
+    /// The stream had a connection before.
     had_one: bool,
     lost: bool,
 }
@@ -80,12 +80,12 @@ impl<'a> Stream<'a> {
         Ok(Self { context, verb, end, subscription, had_one: false, lost: false })
     }
 
-    /// Whether the supervisor has gone, and no other one is there yet.
+    /// Returns whether the supervisor has gone, and no other one is there yet.
     pub(crate) const fn is_lost(&self) -> bool {
         self.lost
     }
 
-    /// Waits for what comes next, for `tick` at most.
+    /// Waits for the next item, for `tick` at most.
     pub(crate) fn next(&mut self, tick: Option<Duration>) -> Result<Told, Failure> {
         let tick = tick.map(|tick| Instant::now() + tick);
         let deadline = self.end.at().into_iter().chain(tick).min();

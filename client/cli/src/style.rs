@@ -1,21 +1,21 @@
-//! Colours. They are never the only sign of anything, and only where they are wanted.
+//! Colours. They are never the only sign of a state, and only used where they are wanted.
 
 use anstyle::{AnsiColor, Style};
 
 /// The word `error:`, a check that fails, a worker that failed.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-/// A warning, and what is under way.
+/// A warning, or work in progress.
 pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
 /// A worker that has become ready.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What matters less, and hints.
+/// Less important text, and hints.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 /// The head of a table.
 pub(crate) const HEAD: Style = Style::new().bold();
-/// As it is.
+/// Unstyled text.
 pub(crate) const PLAIN: Style = Style::new();
 
-/// The text in this style, if colours are wanted.
+/// Returns the text in this style, if colours are wanted.
 pub(crate) fn paint(text: &str, style: Style, wanted: bool) -> String {
     if wanted && style != PLAIN { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }

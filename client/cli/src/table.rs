@@ -1,13 +1,14 @@
-//! Aligned columns. Widths are what a terminal shows, so that a name in another script keeps the columns straight.
+//! Aligned columns. Widths are those on a terminal, so that a name in another script keeps the columns
+//! straight.
 
 use crate::terminal::{cells, cut};
 
-/// How a column stands.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// To the left.
+    /// Left.
     Left,
-    /// To the right.
+    /// Right.
     Right,
 }
 
@@ -16,14 +17,14 @@ pub(crate) enum Align {
 pub(crate) enum Narrower {
     /// Leaves this column out.
     Without(usize),
-    /// Cuts the cells of this column, but leaves it at least so many cells.
+    /// Cuts the cells of this column, but leaves at least this many cells.
     Cut(usize, usize),
 }
 
 /// Cells between two columns.
 const GAP: usize = 2;
 
-/// Lays rows out, two spaces between columns, nothing behind the last. Cells have to be escaped already.
+/// Lays out rows, two spaces between columns, nothing behind the last. Cells must be escaped already.
 pub(crate) fn layout<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> Vec<String> {
     rows.iter().map(|row| line(row, &align, &widths(rows).map(Some))).collect()
 }
@@ -56,7 +57,7 @@ pub(crate) fn fitted<const N: usize>(
     rows.iter().map(|row| cut(&line(row, &align, &widths), width)).collect()
 }
 
-/// The widest cell of each column.
+/// Returns the widest cell of each column.
 fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
     let mut widths = [0; N];
     for row in rows {
@@ -72,7 +73,7 @@ fn total(widths: &[Option<usize>]) -> usize {
     shown.iter().sum::<usize>() + GAP * shown.len().saturating_sub(1)
 }
 
-/// One row; columns without a width are left out.
+/// Formats one row; columns without a width are left out.
 fn line<const N: usize>(row: &[String; N], align: &[Align; N], widths: &[Option<usize>; N]) -> String {
     let mut out = String::new();
     for ((cell, width), align) in row.iter().zip(widths).zip(align) {

@@ -1,4 +1,4 @@
-//! The terminal that a person reads on: how wide it is, and text that fits it. Widths are cells, as the terminal counts them.
+//! The user's terminal: its width, and text that fits it. Widths are cells, as the terminal counts them.
 
 use crate::text::escape;
 use std::os::fd::AsFd;
@@ -7,30 +7,30 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The width of a terminal that does not tell it.
 const UNKNOWN: usize = 80;
-/// Prose is no wider than this, however wide the terminal is.
+/// Limit of the width of prose on a wide terminal.
 const PROSE: usize = 100;
-/// Shows that something was cut off.
+/// Marks cut text.
 const CUT: char = '…';
-/// Turns the character before it into a picture, which has one cell more.
+/// Turns the character before it into a picture, which is one cell wider.
 const AS_PICTURE: char = '\u{fe0f}';
 
-/// How a view may look on standard output.
+/// The layout of a view on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Look {
-    /// Whether it may be coloured.
+    /// It may be coloured.
     pub(crate) color: bool,
     /// Cells of a line; `None` where nothing limits it, as in a pipe.
     pub(crate) width: Option<usize>,
 }
 
-/// Cells of a line on standard output, where that is a terminal.
+/// Returns the cells of a line on standard output, where that is a terminal.
 pub(crate) fn stdout_width() -> Option<usize> {
     use std::io::IsTerminal;
     let stdout = std::io::stdout();
     stdout.is_terminal().then(|| width_of(&stdout))
 }
 
-/// Lines of the terminal on standard output.
+/// Returns the lines of the terminal on standard output.
 pub(crate) fn stdout_height() -> usize {
     const UNKNOWN: usize = 24;
     match terminal_size_of(std::io::stdout()) {
@@ -39,12 +39,12 @@ pub(crate) fn stdout_height() -> usize {
     }
 }
 
-/// Cells of a line on standard error.
+/// Returns the cells of a line on standard error.
 pub(crate) fn stderr_width() -> usize {
     width_of(std::io::stderr())
 }
 
-/// Cells of a line of help.
+/// Returns the cells of a line of help.
 pub(crate) fn prose_width() -> usize {
     stdout_width().map_or(PROSE, |width| width.min(PROSE))
 }
@@ -56,12 +56,12 @@ fn width_of(terminal: impl AsFd) -> usize {
     }
 }
 
-/// Cells that a text takes. It has to be escaped already.
+/// Returns the cells of a text. It must be escaped already.
 pub(crate) fn cells(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
-/// Cells of a text that may be painted.
+/// Returns the cells of a text that may be painted.
 fn printed(text: &str) -> usize {
     let mut parts = text.split('\u{1b}');
     let first = parts.next().map_or(0, cells);
@@ -69,14 +69,14 @@ fn printed(text: &str) -> usize {
     first + parts.map(|part| cells(part.split_once('m').map_or(part, |(_, rest)| rest))).sum::<usize>()
 }
 
-/// Cells of one character at most, whatever stands around it.
+/// Returns the most cells of one character, in any context.
 fn cells_of(c: char) -> usize {
     if c == AS_PICTURE { 1 } else { c.width().unwrap_or(1) }
 }
 
-/// The text in at most `width` cells; where something is cut off, the last one shows that.
+/// Cuts the text to `width` cells; the last one marks the cut.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    // Most is ASCII and short.
+    // Most texts are ASCII and short.
     if text.len() <= width || cells(text) <= width {
         return text.to_owned();
     }
@@ -90,13 +90,13 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// Escaped text without blanks at its end, in at most `width` cells.
+/// Cuts escaped text to `width` cells, without blanks at its end.
 pub(crate) fn cut_words(text: &str, width: usize) -> String {
     cut(&escape(text.trim_end()), width)
 }
 
-/// Lines that fit, broken at blanks only; a word that is longer than a line stays whole. What goes on begins under the
-/// column that the line had after its first gap, else a little further in than the line.
+/// Folds lines at blanks only; a word that is longer than a line stays whole. The rest of a line begins under
+/// its column after the first gap, else a little further in than the line.
 pub(crate) fn fold(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -135,7 +135,7 @@ fn fold_line(out: &mut String, line: &str, width: usize) {
     }
 }
 
-/// The cell behind the first gap of two blanks or more in a line.
+/// Returns the cell behind the first gap of two blanks or more in a line.
 fn after_gap(line: &str, indent: usize) -> Option<usize> {
     let body = line.get(indent..)?;
     let gap = body.find("  ")?;

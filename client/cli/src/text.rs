@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// Text without any byte that a terminal acts upon: control characters, and those that turn the order of others.
-/// They are shown as `\x1b` or `\u{202e}`.
+/// Escapes every character that a terminal acts upon: control characters, and those that change the order of
+/// others. They are shown as `\x1b` or `\u{202e}`.
 pub(crate) fn escape(text: &str) -> String {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
@@ -26,8 +26,9 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// A name for a list, where it has to be told from others: characters that have no cell of their own, and blanks at either
-/// end, are shown as `\u{20}` or `\u{301}`. So é as one character is another name than é as two.
+/// Returns a name for a list, where names must be distinguishable: characters without a cell of their own,
+/// and blanks at either end, are shown as `\u{20}` or `\u{301}`. So é as one character is another name than é
+/// as two.
 pub(crate) fn name(name: &str) -> String {
     let body = name.trim_matches(char::is_whitespace);
     let before = name.len() - name.trim_start_matches(char::is_whitespace).len();
@@ -46,14 +47,14 @@ pub(crate) fn name(name: &str) -> String {
     out
 }
 
-/// Whether a character changes the one before it, or shows nothing at all, so that two names look the same.
+/// Returns whether a character changes the one before it, or is invisible, so that two names look the same.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
         || matches!(c, '\u{3099}' | '\u{309a}' | '\u{1160}'..='\u{11ff}')
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{a0}')
 }
 
-/// Whether a terminal would act upon it instead of showing it.
+/// Returns whether a terminal would act upon it instead of showing it.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
@@ -85,7 +86,7 @@ pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, String
     text.parse().map_err(|_| "not a whole number".to_owned())
 }
 
-/// A duration in one unit, as short as a table needs it: `38ms`, `1.2s`, `12s`, `2m`, `3h`, `4d`.
+/// Returns a duration in one unit, short enough for a table: `38ms`, `1.2s`, `12s`, `2m`, `3h`, `4d`.
 pub(crate) fn short_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let seconds = duration.as_secs();
@@ -99,13 +100,13 @@ pub(crate) fn short_duration(duration: Duration) -> String {
     }
 }
 
-/// How long something took, in words: `38 ms`, `1.2 s`.
+/// Returns a duration in words: `38 ms`, `1.2 s`.
 pub(crate) fn took(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis < 1000 { format!("{millis} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
 }
 
-/// How long something has been up, in whole units: `0s`, `59s`, `2m`, `3h`, `4d`.
+/// Returns an uptime in whole units: `0s`, `59s`, `2m`, `3h`, `4d`.
 pub(crate) fn up(duration: Duration) -> String {
     if duration < Duration::from_secs(10) {
         format!("{}s", duration.as_secs())
@@ -114,23 +115,23 @@ pub(crate) fn up(duration: Duration) -> String {
     }
 }
 
-/// The time from then until now; nothing for a time that is still to come.
+/// Returns the time from then until now; zero for a time in the future.
 pub(crate) fn since(then: Timestamp, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(now.0.saturating_sub(then.0)).unwrap_or(0))
 }
 
-/// Now, as the wire's times are.
+/// Returns the present time in the wire's form.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A command as a shell would take it.
+/// Returns a command as a shell takes it.
 pub(crate) fn shell<S: AsRef<str>>(command: &[S]) -> String {
     command.iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
-/// A path as a shell would take it.
+/// Returns a path as a shell takes it.
 pub(crate) fn shell_path(path: &Path) -> String {
     shell_word(&path.to_string_lossy()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The verbs, one file each. A verb says how its command line looks and what it does; it returns what to exit with.
+//! The verbs, one file each. A verb defines its command line and its work; it returns the exit code.
 
 pub(crate) mod cleanup;
 pub(crate) mod config;
@@ -32,19 +32,19 @@ use clap::{ArgMatches, Command};
 
 /// One verb.
 pub(crate) struct Verb {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: &'static str,
-    /// What else it is called.
+    /// Its other names.
     pub(crate) aliases: &'static [&'static str],
-    /// Under which heading help shows it.
+    /// Its heading in the help.
     pub(crate) group: &'static str,
-    /// What it does, in a line.
+    /// Its work, in a line.
     pub(crate) about: &'static str,
-    /// What help begins with.
+    /// The beginning of its help.
     pub(crate) examples: &'static str,
     /// Adds its arguments.
     pub(crate) command: fn(Command) -> Command,
-    /// Does it.
+    /// Runs it.
     pub(crate) run: fn(&Context, &ArgMatches) -> Result<u8, Failure>,
 }
 
@@ -55,7 +55,7 @@ const SUPERVISOR: &str = "The supervisor";
 /// The headings of help, in order.
 pub(crate) const GROUPS: &[&str] = &[WORKERS, LOOKING, SUPERVISOR];
 
-/// Every verb that works.
+/// All working verbs.
 pub(crate) const VERBS: &[Verb] = &[
     start::VERB,
     stop::VERB,
@@ -84,7 +84,7 @@ pub(crate) const VERBS: &[Verb] = &[
     nuke::VERB,
 ];
 
-/// Finds a verb by its name or another one it has.
+/// Finds a verb by any of its names.
 pub(crate) fn find(word: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name == word || verb.aliases.contains(&word))
 }

@@ -1,4 +1,5 @@
-//! gobctl when nobody answers: auto-start by a scripted keeper, the last known state, files on disk, plain refusals.
+//! gobctl without a supervisor: auto-start by a scripted keeper, the last known state, files on disk, plain
+//! refusals.
 
 #[cfg(test)]
 mod support;
@@ -112,7 +113,7 @@ fn a_runtime_directory_that_others_may_enter_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_directory_that_depends_on_where_one_stands_is_refused_and_not_made() {
+fn a_relative_directory_is_refused_and_not_made() {
     let world = World::new();
     let here = world.dir.join("here");
     std::fs::create_dir(&here).unwrap();
@@ -135,7 +136,7 @@ fn a_directory_that_depends_on_where_one_stands_is_refused_and_not_made() {
 }
 
 #[test]
-fn the_last_known_state_is_said_to_be_that() {
+fn the_last_known_state_is_marked_as_such() {
     let world = World::new();
     let last = json!({"workers": [view("demo", json!({"owner": "desktop"})), view("mine", json!({}))],
                       "seq": 3, "instance": "i", "time": "2026-11-20T10:00:00.000Z"});
@@ -164,7 +165,7 @@ fn the_keepers_own_error_is_shown() {
 }
 
 #[test]
-fn nobody_answers_although_the_lock_is_held() {
+fn a_held_lock_without_an_answer_names_the_holder() {
     let world = World::new();
     let pid = std::process::id();
     let holder = json!({"pid": pid, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z", "socket": "/nowhere/daemon.sock"});

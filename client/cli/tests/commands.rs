@@ -1,4 +1,5 @@
-//! Verbs that go on: commands run with workers held, streams into and out of a worker, a list that is watched.
+//! Verbs that go on: commands run with workers held, streams into and out of a worker, a list that is
+//! watched.
 
 #[cfg(test)]
 mod support;
@@ -55,7 +56,7 @@ fn signals_are_passed_on_and_the_command_decides() {
 }
 
 #[test]
-fn a_start_with_a_lease_says_that_it_holds_it_until_interrupted() {
+fn a_start_with_a_lease_holds_it_until_interrupted_and_says_so() {
     let world = World::new();
     world.serve(starts);
     let mut command = world.command(&["start", "demo", "--lease"]);

@@ -1,4 +1,4 @@
-//! `gobctl doctor` beside what no well-behaved supervisor would do, and beside files that nobody is there for.
+//! `gobctl doctor` beside impossible behaviour of a supervisor, and beside files without one.
 
 #[cfg(test)]
 #[path = "support/doctor.rs"]
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use support::{World, hello, ok, refused, view};
 
 #[test]
-fn nothing_there_is_nothing_wrong_and_nothing_is_started() {
+fn without_a_supervisor_all_is_well_and_nothing_is_started() {
     let world = World::new();
     let program = installed(&world);
     let (code, found) = checks(&world, &program, &["--fix"], "supervisor");
@@ -37,7 +37,7 @@ fn nothing_there_is_nothing_wrong_and_nothing_is_started() {
 }
 
 #[test]
-fn a_keeper_that_gave_up_is_told_until_another_supervisor_has_begun() {
+fn a_keeper_that_gave_up_is_reported_until_another_supervisor_begins() {
     let world = World::new();
     let program = installed(&world);
     let log = world.state().join("gobd.log");
@@ -74,13 +74,13 @@ fn another_program_on_the_socket_is_named() {
 }
 
 #[test]
-fn whoever_takes_the_connection_and_says_nothing_costs_two_seconds() {
+fn a_silent_listener_costs_two_seconds() {
     let world = World::new();
     let program = installed(&world);
     let _listener = UnixListener::bind(world.socket()).unwrap();
     let begun = Instant::now();
     let found = check(&world, &program, &[], "supervisor");
-    // How much longer it may take is what the machine has to say; that it did not wait longer the text tells.
+    // The machine decides how much longer it may take; the text shows that it did not wait longer.
     assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
     says(&found, "fail", &["does not answer within 2.0 s", "no supervisor of gob"]);
     let found = check(&world, &program, &["--timeout", "100ms"], "supervisor");
@@ -101,7 +101,7 @@ fn another_version_and_another_protocol() {
     let found = check(&world, &program, &[], "protocol");
     says(&found, "warn", &["gobctl is 0.1.0", "9.9.9"]);
     says(&check(&world, &program, &[], "journal"), "warn", &["could not be written 3 times"]);
-    // No process of this number is a supervisor: it is one that can't be seen.
+    // No process of this pid is a supervisor: it can't be seen.
     says(&check(&world, &program, &[], "keeper"), "ok", &["cannot be seen"]);
 
     let world = World::new();
@@ -119,7 +119,7 @@ fn another_version_and_another_protocol() {
 }
 
 #[test]
-fn a_supervisor_without_its_keeper_is_told() {
+fn a_supervisor_without_its_keeper_is_reported() {
     let world = World::new();
     let program = installed(&world);
     let gobd = world.dir.join("data/gobd");
@@ -144,7 +144,7 @@ fn a_supervisor_without_its_keeper_is_told() {
 }
 
 #[test]
-fn stale_files_are_told_then_removed_and_nothing_else() {
+fn stale_files_are_reported_then_removed_and_no_others() {
     let world = World::new();
     let program = installed(&world);
     let run = world.dir.join("run");
@@ -154,7 +154,7 @@ fn stale_files_are_told_then_removed_and_nothing_else() {
     }
     drop(UnixDatagram::bind(run.join("notify.sock")).unwrap());
     let alive = UnixListener::bind(run.join("graphs/alive.sock")).unwrap();
-    // The number of a process that lives and is no supervisor.
+    // The pid of a process that lives and is no supervisor.
     std::fs::write(run.join("daemon.pid"), format!("{}\n", std::process::id())).unwrap();
     let mine = format!("daemon.pid.{}", std::process::id());
     for name in ["daemon.pid.2147483647", &mine, "start.lock", "notes.txt"] {
@@ -194,7 +194,7 @@ fn stale_files_are_told_then_removed_and_nothing_else() {
 }
 
 #[test]
-fn nothing_is_removed_while_anybody_holds_a_lock() {
+fn nothing_is_removed_while_a_lock_is_held() {
     for lock in ["state/gobd.lock", "run", "run/start.lock"] {
         let world = World::new();
         let program = installed(&world);
@@ -275,7 +275,7 @@ fn only_a_directory_that_is_provably_ours_is_made_private() {
 }
 
 #[test]
-fn what_is_missing_wrong_or_of_another_version() {
+fn missing_broken_and_other_versions_are_reported() {
     let world = World::new();
     let program = world.with_keeper("exit 1");
     let missing = checks(&world, &program, &[], "gobd");

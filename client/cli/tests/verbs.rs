@@ -1,4 +1,4 @@
-//! What gobctl prints and exits with, against a scripted supervisor.
+//! The output and exit codes of gobctl, against a scripted supervisor.
 
 #[cfg(test)]
 mod support;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::{World, hello, ok, refused, view};
 
 #[test]
-fn ping_and_its_json_are_what_came() {
+fn ping_prints_the_data_as_it_came() {
     let world = World::new();
     world.serve(|kind, _| match kind {
         "ping" => vec![ok(json!({"pong": true, "uptime_ms": 125_000, "later_field": 1}))],
@@ -21,7 +21,7 @@ fn ping_and_its_json_are_what_came() {
 }
 
 #[test]
-fn a_refusal_is_told_and_in_json_leaves_standard_output_empty() {
+fn a_refusal_is_printed_and_in_json_leaves_standard_output_empty() {
     let world = World::new();
     world.serve(|kind, payload| match kind {
         "stop" if payload["name"] == "mine" => {
@@ -45,7 +45,7 @@ fn a_refusal_is_told_and_in_json_leaves_standard_output_empty() {
 }
 
 #[test]
-fn a_name_that_is_not_there_brings_up_the_nearest_one() {
+fn an_unknown_name_brings_up_the_nearest_one() {
     let world = World::new();
     world.serve(|kind, _| match kind {
         "get" => vec![refused("server-not-found", "there is no worker dmeo", "gobctl list", json!({}))],
@@ -102,7 +102,7 @@ fn events_are_json_lines_when_piped_and_end_quietly_with_their_reader() {
 }
 
 #[test]
-fn what_goes_on_ends_with_its_reader_though_nothing_more_comes() {
+fn an_endless_verb_ends_with_its_reader_without_further_output() {
     let world = World::new();
     world.serve(|kind, _| match kind {
         "subscribe" => vec![ok(json!({"seq": 1, "instance": "i", "workers": [view("demo", json!({}))]}))],
@@ -177,7 +177,7 @@ fn a_start_that_takes_too_long_is_not_ready_however_short_its_time() {
         );
         ran.is(8, "", &want);
     }
-    // Whoever says no hello is not reached, and that takes as long as it always does.
+    // A server without a hello is given up, after the usual time.
     let silent = World::new();
     silent.serve(|_, _| vec![json!({"event": "worker_ready", "seq": 1}).to_string()]);
     let ran = silent.run(&["start", "demo", "--timeout", "1ms"]);
@@ -224,7 +224,7 @@ fn another_version_of_one_protocol_is_mentioned_another_protocol_refused() {
 }
 
 #[test]
-fn another_program_on_the_socket_is_named_at_once_and_told_nothing() {
+fn another_program_on_the_socket_is_named_at_once_and_sent_no_request() {
     let world = World::new();
     world.serve(|kind, _| {
         assert_eq!(kind, "hello", "nothing else may be said to a stranger");
@@ -256,7 +256,7 @@ fn lines_that_cannot_be_read_are_skipped_and_shown_on_demand() {
 }
 
 #[test]
-fn the_way_to_force_is_told_in_the_words_that_were_typed() {
+fn the_hint_to_force_repeats_the_typed_words() {
     let world = World::new();
     let details = json!({"worker": "demo", "owner": "desktop", "requester": "cli", "pid": 4242,
                          "workers": [{"worker": "demo", "owner": "desktop"}]});

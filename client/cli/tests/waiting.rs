@@ -1,4 +1,4 @@
-//! How long gobctl waits for an answer, and what it says when it gives up, against a scripted supervisor.
+//! The time that gobctl waits for an answer, and its message when it gives up, against a scripted supervisor.
 
 #[cfg(test)]
 mod support;
@@ -6,12 +6,12 @@ mod support;
 use serde_json::json;
 use support::{World, ok, refused, view};
 
-/// A frame that answers nothing, as an event of somebody else's.
+/// A frame that answers nothing, such as a foreign event.
 fn nothing() -> Vec<String> {
     vec![json!({"event": "worker_ready", "seq": 1}).to_string()]
 }
 
-/// The answer to the first request behind hello, whenever it comes.
+/// Returns the answer to the first request behind hello, in its time.
 fn late(data: serde_json::Value) -> String {
     json!({"id": 2, "success": true, "data": data}).to_string()
 }
@@ -48,7 +48,7 @@ fn a_supervisor_that_answers_no_ping_is_given_up() {
 }
 
 #[test]
-fn what_is_not_ready_in_this_clients_time_names_the_ways_to_watch_it() {
+fn a_start_beyond_this_clients_time_names_the_ways_to_watch_it() {
     let world = World::new();
     world.serve(|kind, _| match kind {
         "start" => nothing(),

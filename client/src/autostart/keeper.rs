@@ -1,8 +1,8 @@
 //! Spawns gob-keeper and waits on its readiness pipe.
 //!
-//! The contract: `gob-keeper --detach --ready-fd N`, nothing of the caller but the resolved directories, HOME, USER,
-//! PATH and LANG; the direct child exits at once; on the pipe comes `R` when the supervisor serves, `E` and one line
-//! when it could not start, or the end without a byte when another one holds the lock.
+//! The contract: `gob-keeper --detach --ready-fd N`, nothing of the caller but the resolved directories,
+//! HOME, USER, PATH and LANG; the direct child exits at once; the pipe brings `R` when the supervisor serves,
+//! `E` and one line when it could not start, or the end without a byte when another process holds the lock.
 
 use crate::blocking::poll_timeout;
 use crate::error::Error;
@@ -16,16 +16,16 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Child, Command};
 use std::time::Instant;
 
-/// The name of the program that is started.
+/// The name of the program.
 const KEEPER: &str = "gob-keeper";
 /// Longest message about a failed start, in bytes.
 const MAX_SAID: u64 = 4096;
 
-/// What came of a keeper.
+/// The result of a keeper.
 pub(super) enum Outcome {
     /// The supervisor serves.
     Ready,
-    /// It ended without a word: another one holds the lock, or the deadline passed.
+    /// The pipe ended without a byte: another process holds the lock, or the deadline passed.
     Ceded,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn start(dirs: &Dirs, deadline: Instant) -> Result<Outcome, Error> {
     };
     command.current_dir("/").stdin(null(false)?).stdout(null(true)?).stderr(null(true)?);
     environment(&mut command, dirs);
-    // The pipe is handed down by number. Everything else this library opens is close-on-exec.
+    // The pipe is handed down by number. All other descriptors of this library are close-on-exec.
     fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty()))
         .map_err(|errno| failed("cannot hand the readiness pipe down", errno.into()))?;
     let mut child =
@@ -61,7 +61,7 @@ pub(super) fn start(dirs: &Dirs, deadline: Instant) -> Result<Outcome, Error> {
     }
 }
 
-/// The reading end does not block; the writing end is the keeper's and stays as it expects it.
+/// The reading end does not block; the writing end is the keeper's and stays blocking.
 fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -76,13 +76,13 @@ fn environment(command: &mut Command, dirs: &Dirs) {
         }
     }
     if let Some(libexec) = std::env::var_os("GOB_LIBEXEC").filter(|dir| !dir.is_empty()) {
-        // The keeper's working directory is another one.
+        // The keeper has another working directory.
         command.env("GOB_LIBEXEC", std::path::absolute(&libexec).unwrap_or_else(|_| libexec.into()));
     }
     command.envs(dirs.variables());
 }
 
-/// What the pipe says up to its end or to `R`; `None` when the deadline passes first.
+/// Reads the pipe up to its end or to `R`; `None` at the deadline.
 fn read_pipe(pipe: &mut File, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
     let mut said = Vec::new();
     loop {
@@ -106,7 +106,7 @@ fn read_pipe(pipe: &mut File, deadline: Instant) -> io::Result<Option<Vec<u8>>> 
     }
 }
 
-/// The direct child has detached by the time anything is said; without a word it is not waited for.
+/// The direct child has detached before any byte comes; without one it is not waited for.
 fn reap(child: &mut Child, said: bool) -> io::Result<()> {
     if said { child.wait().map(drop) } else { child.try_wait().map(drop) }
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said() {
+    fn a_pipe_without_a_byte_is_ceded() {
         let (mut reader, writer) = files();
         let deadline = Instant::now() + Duration::from_millis(20);
         assert_eq!(read_pipe(&mut reader, deadline).unwrap(), None);

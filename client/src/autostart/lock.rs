@@ -1,4 +1,5 @@
-//! The client-side start lock: `start.lock` in the runtime directory. It decides nothing about who lives.
+//! The client-side start lock: `start.lock` in the runtime directory. It does not decide which supervisor
+//! lives.
 
 use super::{LOOK_MS, Notify, after};
 use crate::blocking::poll_timeout;
@@ -13,17 +14,17 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
-/// What a client got that wanted the lock.
+/// The result of waiting for the lock.
 #[derive(Debug)]
 pub(super) enum Taken<T> {
     /// The lock, released when the file is dropped.
     Lock(File),
-    /// What it wanted the lock for was there before.
+    /// The goal was reached without the lock.
     There(T),
 }
 
-/// Takes the lock, unless `look` finds what it is wanted for while it waits: its holder may be stopped, and what it began
-/// comes up without it.
+/// Takes the lock, unless `look` finds its goal reached during the wait: the lock's holder may be stopped,
+/// while the supervisor that it began comes up.
 pub(super) fn take<T>(
     path: &Path,
     deadline: Instant,
@@ -32,7 +33,7 @@ pub(super) fn take<T>(
 ) -> Result<Taken<T>, Error> {
     loop {
         let file = match open(path) {
-            // Somebody took the directory away after it was made and looked at.
+            // The directory was removed after it was made and checked.
             Err(e) if e.kind() == io::ErrorKind::NotFound && Instant::now() < deadline => {
                 make_parent(path).map_err(|source| failed(path, "make the directory of", source))?;
                 continue;
@@ -50,7 +51,8 @@ pub(super) fn take<T>(
             }
             Err(TryLockError::Error(source)) => return Err(failed(path, "lock", source)),
         };
-        // Somebody may have cleaned the directory while we waited; a lock on a file that is gone locks out nobody.
+        // The directory may have been removed during the wait; a lock on a deleted file excludes no other
+        // process.
         if is_at(&file, path) {
             return Ok(Taken::Lock(file));
         }
@@ -73,11 +75,11 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// flock(2) has no deadline, so a thread waits in it. Should the deadline pass first, the thread lets go of the lock
-/// as soon as it gets it: the file goes down with the message nobody takes.
+/// flock(2) has no deadline, so a thread waits in it. After the deadline, the thread releases the lock as
+/// soon as it gets it: the file is dropped with the unreceived message.
 enum Waiter {
     Thread(mpsc::Receiver<io::Result<File>>),
-    /// Where no thread can be made the lock is tried now and then.
+    /// Without a thread the lock is tried now and then.
     Alone(Option<File>),
 }
 
@@ -110,7 +112,7 @@ impl Waiter {
     }
 }
 
-/// Waits for the lock, and for what it is wanted for.
+/// Waits for the lock, or for its goal.
 fn wait<T>(
     file: File,
     path: &Path,
@@ -134,7 +136,7 @@ fn wait<T>(
     }
 }
 
-/// Who holds the lock, as far as /proc/locks tells, and whether it is stopped.
+/// Names the holder of the lock, as far as /proc/locks shows it, and whether it is stopped.
 fn held_by(path: &Path) -> String {
     let Some(Holder { pid, .. }) = holder(path) else {
         return "another process holds it and does not let go".to_owned();
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_meanwhile_ends_the_wait_and_the_holder_is_named() {
+    fn a_goal_reached_meanwhile_ends_the_wait_and_the_holder_is_named() {
         let path = std::env::temp_dir().join(format!("gob-start-there-{}", std::process::id()));
         let soon = || Instant::now() + Duration::from_secs(5);
         let held = take(&path, soon(), &|_| {}).unwrap();
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_says_so_and_gives_up() {
+    fn a_held_lock_is_waited_for_with_a_note_and_given_up() {
         let path = std::env::temp_dir().join(format!("gob-start-lock-{}", std::process::id()));
         let soon = || Instant::now() + Duration::from_millis(50);
         let said = Cell::new(0);

@@ -1,4 +1,4 @@
-//! Wakes when something in gob's directories changes: a socket published, a lock file written or emptied.
+//! Wakes at changes in gob's directories: a socket published, a lock file written or emptied.
 
 use crate::blocking::poll_timeout;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -20,7 +20,7 @@ impl Changes {
             | AddWatchFlags::IN_CLOSE_WRITE;
         if let Some(inotify) = &inotify {
             for dir in dirs {
-                // A directory that is not there yet is not watched; the time bound covers it.
+                // A missing directory is not watched; the time bound covers it.
                 inotify.add_watch(*dir, events).ok();
             }
         }

@@ -1,6 +1,6 @@
-//! Connecting a Unix stream socket: with a deadline, along paths of any length, to this user's processes only.
+//! Connects a Unix stream socket: with a deadline, along paths of any length, to this user's processes only.
 //!
-//! Owns nothing. Whether somebody has to be started first is [`crate::autostart`]'s question.
+//! Owns nothing. [`crate::autostart`] decides whether a supervisor must be started first.
 
 use gob_host::address::Address;
 use nix::errno::Errno;
@@ -12,18 +12,18 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 pub(crate) enum NoConnection {
-    /// There is no socket, or nobody accepts on it.
+    /// The socket is missing, or has no listener.
     Nobody,
-    /// Somebody may be there, but it does not work.
+    /// The socket may have a listener, but does not work.
     Failed(io::Error),
     /// Another user's process answers.
     Peer(u32),
 }
 
-/// Connects, waiting in the line of those who want to until `deadline`.
+/// Connects, waiting in the socket's backlog until `deadline`.
 pub(crate) fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, NoConnection> {
     let failed = |errno: Errno| NoConnection::Failed(errno.into());
     let address = Address::of(path).map_err(of_error)?;
@@ -59,7 +59,7 @@ fn time_val(duration: Duration) -> TimeVal {
     TimeVal::new(micros / 1_000_000, micros % 1_000_000)
 }
 
-/// The kernel says who listens; a socket in a shared directory could be anybody's.
+/// The kernel names the listener; a socket in a shared directory could belong to any user.
 fn check_peer(socket: OwnedFd) -> Result<UnixStream, NoConnection> {
     let peer = socket::getsockopt(&socket, sockopt::PeerCredentials);
     let uid = peer.map_err(|errno| NoConnection::Failed(errno.into()))?.uid();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there() {
+    fn a_missing_or_stale_socket_has_no_listener() {
         let base = std::env::temp_dir().join(format!("gob-sock-{}", std::process::id()));
         std::fs::create_dir_all(&base).unwrap();
         let path = base.join("s");

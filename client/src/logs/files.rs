@@ -7,16 +7,16 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// A file and where in the stream it starts.
+/// A file and its offset in the stream.
 #[derive(Debug)]
 struct Segment {
     start: u64,
     file: File,
-    /// It stands for a file that somebody deleted or emptied: nothing but a hole.
+    /// It stands for a file that was deleted or emptied: nothing but a hole.
     is_lost: bool,
 }
 
-/// What is left of a stream.
+/// The remaining files of a stream.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Oldest first.
@@ -24,11 +24,11 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens what there is of `<run>.<stream>.log`. By the index its current file starts at `start` of the stream, and
-    /// the stream goes on to `end` at least.
+    /// Opens the existing files of `<run>.<stream>.log`. By the index the current file starts at `start` of
+    /// the stream, and the stream goes on to `end` at least.
     ///
-    /// `None` when a rotation came between and showed a file under two names, or under none. A rotation that was cut
-    /// off by a crash stays like that: `anyway` takes what there is.
+    /// `None` when a rotation came between and showed a file under two names, or under none. A rotation that
+    /// was cut off by a crash stays like that: `anyway` takes the existing files.
     pub(super) fn open(path: &Path, start: u64, end: u64, anyway: bool) -> io::Result<Option<Self>> {
         let mut segments = Vec::new();
         let mut before = None;
@@ -69,17 +69,17 @@ impl Files {
         Ok(Some(Self { segments }))
     }
 
-    /// The first byte of the stream that is still there.
+    /// Returns the first byte of the stream that still exists.
     pub(super) fn start(&self) -> u64 {
         self.segments.first().map_or(0, |segment| segment.start)
     }
 
-    /// Where the current file starts.
+    /// Returns the offset of the current file.
     pub(super) fn current_start(&self) -> Option<u64> {
         self.segments.last().map(|segment| segment.start)
     }
 
-    /// The end of the stream as of now.
+    /// Returns the present end of the stream.
     pub(super) fn end(&self) -> io::Result<u64> {
         match self.segments.last() {
             Some(segment) => Ok(segment.start + segment.file.metadata()?.len()),
@@ -87,7 +87,7 @@ impl Files {
         }
     }
 
-    /// Reads from a place in the stream; 0 bytes where there is nothing (yet, or any more).
+    /// Reads from an offset in the stream; 0 bytes where there are none (yet, or any more).
     pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let holding = self.segments.iter().rev().find(|segment| segment.start <= offset);
         let Some(segment) = holding.filter(|segment| !segment.is_lost) else { return Ok(0) };
@@ -98,7 +98,7 @@ impl Files {
     }
 }
 
-/// Whether there is not a single byte of data in a file. A file system that knows no holes has data everywhere.
+/// Returns whether a file has no byte of data. A file system without holes has data everywhere.
 fn is_hole(file: &File) -> bool {
     nix::unistd::lseek(file, 0, nix::unistd::Whence::SeekData) == Err(nix::Error::ENXIO)
 }
@@ -111,7 +111,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// The n-th rotated file, 1 being the youngest; 0 is the current one.
+/// Returns the path of the n-th rotated file, 1 being the youngest; 0 is the current one.
 fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     if number > 0 {
@@ -120,8 +120,8 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     path.into()
 }
 
-/// Where the current file starts. A rotation moves files first and writes its mark then: when the current file is too
-/// short for what the index tells, it is new, and what the index means is the youngest rotated one.
+/// Returns the offset of the current file. A rotation moves files first and writes its mark then: when the
+/// current file is too short for the index, it is new, and the index means the youngest rotated one.
 fn unmarked(path: &Path, start: u64, len: u64, end: u64) -> io::Result<u64> {
     if start + len >= end {
         return Ok(start);

@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 const PAGE: u64 = 2048;
 const RECORD: u64 = RECORD_BYTES as u64;
 
-/// What an index says about a stream.
+/// The index's view of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Told {
-    /// Where its current file starts.
+    /// The offset of its current file.
     pub(super) mark: u64,
-    /// How far it goes.
+    /// Its end.
     pub(super) end: u64,
 }
 
-/// An open index. Damaged records are skipped, one that is cut short waits for its rest.
+/// An open index. Damaged records are skipped; one that is cut short waits for its rest.
 #[derive(Debug)]
 pub(super) struct Index {
     file: File,
@@ -30,7 +30,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Opens it; `None` when there is none.
+    /// Opens it; `None` when it is missing.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         match File::open(path) {
             Ok(file) => Ok(Some(Self { file, path: path.to_owned(), page: Vec::new(), page_end: 0 })),
@@ -39,12 +39,12 @@ impl Index {
         }
     }
 
-    /// How many records there are now.
+    /// Returns the present number of records.
     pub(super) fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len() / RECORD)
     }
 
-    /// The next record; `None` at the end as of now.
+    /// Returns the next record; `None` at the present end.
     pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
         if self.page.is_empty() {
             let (records, count) = self.read(self.page_end, PAGE)?;
@@ -55,13 +55,13 @@ impl Index {
         Ok(self.page.pop())
     }
 
-    /// Goes on reading at this record.
+    /// Continues at this record.
     pub(super) fn seek(&mut self, record: u64) {
         self.page.clear();
         self.page_end = record;
     }
 
-    /// Reads up to `count` records from one on; also says how many there were, damaged ones counted.
+    /// Reads up to `count` records from one on; also returns how many there were, damaged ones counted.
     pub(super) fn read(&self, from: u64, count: u64) -> io::Result<(Vec<Record>, u64)> {
         let there = self.len()?.saturating_sub(from).min(count);
         let mut bytes = vec![0; usize::try_from(there * RECORD).unwrap_or(0)];
@@ -71,7 +71,7 @@ impl Index {
         Ok((chunks.iter().filter_map(Record::from_bytes).collect(), chunks.len() as u64))
     }
 
-    /// Reads on from this record for what it says about the streams, and returns the index's end.
+    /// Reads on from this record for the offsets of the streams, and returns the index's end.
     pub(super) fn scan(&self, mut from: u64, told: &mut [Told; 2]) -> io::Result<u64> {
         loop {
             let (records, count) = self.read(from, PAGE)?;
@@ -90,7 +90,8 @@ impl Index {
         }
     }
 
-    /// Whether another file has its name now: an index that grew long is written anew, without what was rotated away.
+    /// Returns whether another file has its name now: an index that grew long is written anew, without
+    /// rotated output.
     pub(super) fn is_replaced(&self) -> io::Result<bool> {
         let ours = self.file.metadata()?;
         match std::fs::metadata(&self.path) {

@@ -1,4 +1,4 @@
-//! Puts lines together from what a worker wrote in any pieces, each stream for itself.
+//! Assembles lines from a worker's output in any pieces, each stream for itself.
 
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::Stream;
@@ -6,25 +6,25 @@ use gob_protocol::logindex::Stream;
 /// A line, or a part of one that is too long or not ended yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// From which stream.
+    /// The stream.
     pub stream: Stream,
-    /// When its last bytes were written, as far as the index tells.
+    /// The time of its last bytes, as far as the index has it.
     pub time: Option<Timestamp>,
-    /// What was written, with the newline if it has come.
+    /// The bytes, with the newline if it has come.
     pub bytes: Vec<u8>,
-    /// Whether it begins a line.
+    /// It begins a line.
     pub starts_line: bool,
 }
 
 impl Piece {
-    /// Whether it ends a line.
+    /// Returns whether it ends a line.
     #[must_use]
     pub fn ends_line(&self) -> bool {
         self.bytes.ends_with(b"\n")
     }
 }
 
-/// A line longer than this, in bytes, comes in parts.
+/// Length above which a line comes in parts, in bytes.
 const MAX_PART: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ struct Half {
     continued: bool,
 }
 
-/// What of each stream is not a whole line yet.
+/// The unfinished line of each stream.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     stdout: Half,
@@ -49,7 +49,7 @@ impl Assembler {
         }
     }
 
-    /// Takes bytes and hands out every line that they end.
+    /// Takes bytes and hands out every finished line.
     pub(super) fn push(
         &mut self,
         stream: Stream,
@@ -68,7 +68,7 @@ impl Assembler {
         }
     }
 
-    /// Hands out the unfinished lines as they are; what comes later continues them.
+    /// Hands out the unfinished lines as they are; later bytes continue them.
     pub(super) fn flush(&mut self, out: &mut impl FnMut(Piece)) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let half = self.half(stream);

@@ -1,7 +1,7 @@
 //! One run's output in the order in which it was written.
 //!
-//! The index gives the order. What it does not cover (there is none, or the supervisor died between the two writes)
-//! follows behind it, standard output first.
+//! The index gives the order. Output without records (the index is missing, or the supervisor died between
+//! the two writes) follows behind it, standard output first.
 
 use super::files::Files;
 use super::index::{Index, Told};
@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Index and files are opened anew so often, one time after the other, because a rotation came between; then with pauses.
+/// Tries to open index and files without a pause, when rotations come between; further tries pause.
 const QUICK_TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
-/// Files that have not fitted the index for so long, while that told nothing new, never will.
+/// Time after which files that do not fit an unchanged index count as damaged.
 const DAMAGED: Duration = Duration::from_secs(1);
-/// Whoever rotates faster than they can be opened is not waited for any longer.
+/// Time after which a writer that rotates too fast is not waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One of the two streams.
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Side {
     path: PathBuf,
     pub(super) files: Files,
-    /// Up to where the stream was handed out.
+    /// The end of the output that was handed out.
     pub(super) done: u64,
     pub(super) wanted: bool,
 }
@@ -41,10 +41,10 @@ pub(super) struct Side {
 pub struct Run {
     number: u64,
     dir: PathBuf,
-    /// The directory itself, wherever it is by now; none if it was not there.
+    /// The directory itself, in its present place; `None` if it was missing.
     held: Option<File>,
     pub(super) index: Option<Index>,
-    /// Up to which record the index was scanned, and what it says so far.
+    /// The last scanned record of the index, and its view so far.
     scanned: u64,
     told: [Told; 2],
     pub(super) sides: [Side; 2],
@@ -54,11 +54,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens the files of a run in a worker's log directory, reading from the beginning of what is left. Files that
-    /// are not there (yet) count as empty.
+    /// Opens the files of a run in a worker's log directory, reading from the beginning of the remaining
+    /// output. Missing files count as empty.
     ///
     /// # Errors
-    /// When a file is there and can't be read.
+    /// When a file exists and can't be read.
     pub fn open(dir: &Path, number: u64, streams: &[Stream]) -> io::Result<Self> {
         let side = |stream: Stream| Side {
             path: dir.join(format!("{number}.{}.log", stream.as_str())),
@@ -82,13 +82,13 @@ impl Run {
         Ok(run)
     }
 
-    /// Its number.
+    /// Returns its number.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next line, or the next part of a long one; `None` at the end as of now.
+    /// Returns the next line, or the next part of a long one; `None` at the present end.
     ///
     /// # Errors
     /// When a file can't be read.
@@ -103,8 +103,8 @@ impl Run {
         }
     }
 
-    /// Whether its files were deleted with their directory, as when their worker was removed. What of them is open can
-    /// still be read, and nothing is looked for under their names any more: those may be another run's.
+    /// Returns whether its files were deleted with their directory, as when their worker was removed. Open
+    /// files can still be read, and their names are not used any more: those may be another run's.
     ///
     /// # Errors
     /// When the directory can't be examined.
@@ -112,8 +112,9 @@ impl Run {
         self.held.as_ref().map_or(Ok(false), |dir| Ok(dir.metadata()?.nlink() == 0))
     }
 
-    /// Opens the files that have the names of this removed run again, for the same streams. They are those of a run that
-    /// goes on, after somebody deleted its files, if each begins where this one was; `None` if they are another run's.
+    /// Opens the files that have the names of this removed run again, for the same streams. They belong to a
+    /// run that goes on after a deletion of its files, if each begins where this one was; `None` if they are
+    /// another run's.
     ///
     /// # Errors
     /// As [`Run::open`].
@@ -136,14 +137,15 @@ impl Run {
         Ok(Some(again))
     }
 
-    /// The unfinished last lines, once [`Run::next_piece`] has nothing more. What comes later continues them.
+    /// Returns the unfinished last lines, once [`Run::next_piece`] has nothing more. Later bytes continue
+    /// them.
     pub fn unfinished(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         self.assembler.flush(&mut |piece| pieces.push(piece));
         pieces
     }
 
-    /// Reads on; false at the end as of now.
+    /// Reads on; false at the present end.
     fn advance(&mut self) -> io::Result<bool> {
         if self.index.is_none() && !self.is_removed()? {
             self.refresh()?;
@@ -153,11 +155,11 @@ impl Run {
             self.take(record)?;
             return Ok(true);
         }
-        // Bytes without a record are left for it to come: the writer writes them first.
+        // Bytes without a record wait for it: the writer writes them first.
         if !index.is_replaced()? || self.is_removed()? {
             return Ok(false);
         }
-        // The new one begins with records that were read from the old one; they repeat nothing.
+        // The new index begins with records that were read from the old one; they repeat nothing.
         self.index = None;
         self.scanned = 0;
         self.refresh()?;
@@ -168,7 +170,7 @@ impl Run {
         let Some(len) = record.len else {
             let [stdout, stderr] = &self.sides;
             let side = if record.stream == Stream::Stdout { stdout } else { stderr };
-            // Perhaps where the one before it did: somebody may have deleted that one while it was empty.
+            // It may begin where the previous one did, if that was deleted while it was empty.
             if side.files.current_start().is_none_or(|start| record.offset >= start) {
                 self.refresh()?;
             }
@@ -177,8 +179,8 @@ impl Run {
         self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
     }
 
-    /// Takes in what is in the files behind the last record, for [`Run::next_piece`] to hand out; false if nothing is.
-    /// Records that come later for the same bytes repeat nothing.
+    /// Takes in the bytes behind the last record, for [`Run::next_piece`] to hand out; false if there are
+    /// none. Later records of the same bytes repeat nothing.
     ///
     /// # Errors
     /// When a file can't be read.
@@ -200,7 +202,7 @@ impl Run {
         if stream == Stream::Stdout { stdout } else { stderr }
     }
 
-    /// Reads a stretch of a stream into lines. What was rotated away is skipped.
+    /// Reads a stretch of a stream into lines. Deleted output is skipped.
     fn copy(&mut self, stream: Stream, from: u64, to: u64, time: Option<Timestamp>) -> io::Result<()> {
         let [stdout, stderr] = &mut self.sides;
         let side = if stream == Stream::Stdout { stdout } else { stderr };
@@ -227,12 +229,12 @@ impl Run {
         self.dir.join(format!("{}.idx", self.number))
     }
 
-    /// Opens index and files as they are now.
+    /// Opens the present index and files.
     ///
-    /// A rotation that comes between the look at the index and the opening would put a file at the wrong place. One
-    /// that is through has left its mark by then. One that has not written it yet shows in a current file that ends
-    /// before what the index tells: records are written before a rotation begins, and nothing goes into the new file
-    /// before the mark. Files that stay too short have lost something, and are taken as they are.
+    /// A rotation between reading the index and opening the files would put a file at the wrong offset. A
+    /// finished rotation has left its mark by then. One that has not written it yet shows in a current file
+    /// that ends before the index's end: records are written before a rotation begins, and the new file stays
+    /// empty before the mark. Files that stay too short have lost bytes, and are taken as they are.
     fn refresh(&mut self) -> io::Result<()> {
         if self.index.is_none() {
             self.index = Index::open(&self.index_path())?;

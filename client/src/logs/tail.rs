@@ -6,13 +6,13 @@ use gob_protocol::logindex::{Record, Stream};
 use std::collections::VecDeque;
 use std::io;
 
-/// Records looked at in one step backwards.
+/// Records read in one step backwards.
 const STEP: u64 = 512;
-/// How far back the beginning of a line is looked for, in bytes.
+/// Distance in which the beginning of a line is searched, in bytes.
 const MAX_BACK: u64 = 1 << 20;
 
 impl Run {
-    /// Skips to the last `count` lines of what is there now and returns them; reading goes on behind them.
+    /// Skips to the present last `count` lines and returns them; reading goes on behind them.
     ///
     /// # Errors
     /// When a file can't be read.
@@ -40,7 +40,7 @@ impl Run {
     fn skip_to_last(&mut self, count: usize) -> io::Result<()> {
         let Some(index) = &self.index else { return Ok(()) };
         let (mut from, mut lines) = (index.len()?, 0);
-        // One more than asked for: the first one found may lack its beginning.
+        // One more than requested: the first line found may lack its beginning.
         while from > 0 && lines <= count {
             let step = from.min(STEP);
             from -= step;
@@ -58,7 +58,7 @@ impl Run {
             if let Some(first) = first {
                 self.begin_line(stream, first.offset)?;
             } else {
-                // Nothing of this stream comes: what is before is not wanted either.
+                // This stream was not requested, and neither is its earlier output.
                 let end = self.side(stream).files.end()?;
                 self.side(stream).done = end;
             }
@@ -97,7 +97,7 @@ impl Run {
             let mut part = vec![0; usize::try_from(at - from).unwrap_or(0)];
             let count = side.files.read_at(from, &mut part)?;
             part.truncate(count);
-            // A file boundary may cut the read short; what lies beyond it was read already.
+            // A file boundary may cut the read short; the bytes beyond it were read already.
             let newline = part.iter().rposition(|byte| *byte == b'\n');
             let mut line = part.split_off(newline.map_or(0, |newline| newline + 1));
             line.append(&mut begun);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 const BOTH: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
-/// Writes as the supervisor does: data, then its record; on a rotation the files move up, then a mark.
+/// Writes like the supervisor: data, then its record; on a rotation the files move up, then a mark.
 struct Writer {
     dir: PathBuf,
     run: u64,
@@ -132,12 +132,12 @@ fn a_reader_that_fell_behind_gets_all_that_is_left() {
 }
 
 #[test]
-fn a_rotation_that_is_half_done() {
+fn a_half_done_rotation_is_waited_for() {
     let mut writer = Writer::new("half");
     writer.write(Stream::Stdout, "1\n");
     writer.rotate(Stream::Stdout, 5);
     writer.write(Stream::Stdout, "22\n");
-    // Moved, and no mark yet; neither is the new file there.
+    // Moved, and no mark yet; the new file is missing too.
     let log = writer.log(Stream::Stdout);
     let numbered = |n: u32| PathBuf::from(format!("{}.{n}", log.display()));
     std::fs::rename(numbered(1), numbered(2)).unwrap();
@@ -154,7 +154,7 @@ fn a_rotation_that_is_half_done() {
 }
 
 #[test]
-fn an_index_that_is_written_anew() {
+fn a_rewritten_index_is_followed() {
     let mut writer = Writer::new("anew");
     for n in 0..3 {
         writer.write(Stream::Stdout, &format!("{n}\n"));

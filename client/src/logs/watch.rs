@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Directories under watch, there or not yet.
+/// Directories under watch, existing or not yet.
 #[derive(Debug)]
 pub struct Watch {
     inotify: Inotify,
@@ -16,7 +16,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches directories. For one that is not there the nearest one above is watched until it is.
+    /// Watches directories. For a missing one the nearest existing one above is watched.
     ///
     /// # Errors
     /// When the system has no more watches.
@@ -37,7 +37,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits until something changed. Look at the files before the first call and after each.
+    /// Waits until something changed. Read the files before the first call and after each.
     ///
     /// # Errors
     /// When the watch fails.
@@ -56,14 +56,14 @@ impl Watch {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        // How many events there were does not matter; the files tell what changed.
+        // The number of events does not matter; the files show the changes.
         match self.inotify.read_events() {
             Ok(_) | Err(nix::Error::EAGAIN) => self.renew(),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Adding a watch that is there already changes nothing.
+    /// Adding an existing watch changes nothing.
     fn renew(&self) -> io::Result<()> {
         for dir in &self.dirs {
             self.watch_or_above(dir)?;
@@ -78,17 +78,18 @@ impl Watch {
             }
             let nearest = || dir.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
             let above = nearest();
-            // It, or one on the way to it, may have come in between, or the one above it may have gone.
+            // The directory, or one on the way to it, may have appeared in between, or the one above it may
+            // have gone.
             if self.watch(above)? && !dir.is_dir() && nearest() == above {
                 return Ok(());
             }
         }
     }
 
-    /// Whether it is there to be watched.
+    /// Watches a directory; returns whether it exists.
     fn watch(&self, dir: &Path) -> io::Result<bool> {
-        // When one above it is moved away, so is it, and hears nothing of that. The outermost first: whoever is moved
-        // before its turn is not what the next of these paths leads to.
+        // A directory moves with a directory above it, without an event of its own. The outermost comes
+        // first: once a directory has moved, the later paths do not lead through it.
         for above in dir.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
             match self.inotify.add_watch(above, AddWatchFlags::IN_MOVE_SELF | added()) {
                 Ok(_) | Err(nix::Error::ENOENT | nix::Error::EACCES) => {}
@@ -109,7 +110,7 @@ impl Watch {
     }
 }
 
-/// One directory may be watched for several reasons; without this the last of them would count.
+/// One directory may be watched for several reasons; without this flag only the last of them would count.
 fn added() -> AddWatchFlags {
     AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD)
 }

@@ -1,4 +1,4 @@
-//! The clock: times in events and logs are wrong when it is.
+//! The clock: a wrong clock gives wrong times in events and logs.
 
 use super::scene::Scene;
 use super::{Check, ok, warn};
@@ -11,10 +11,10 @@ const WHAT: &str = "clock";
 const HINT: &str = "timedatectl, or date, shows it; deadlines don't go by it, times in events and logs do";
 /// 2025-01-01, in milliseconds since 1970.
 const LONG_AGO: i64 = 1_735_689_600_000;
-/// Less than this is the time that asking took.
+/// Smaller differences are the time of the request itself.
 const SLACK_MS: i64 = 60_000;
 
-/// Its check.
+/// Runs the check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let now = now();
     let check = match scene.answers() {
@@ -34,7 +34,7 @@ fn alone(now: Timestamp) -> Check {
     ok(WHAT, now.to_string())
 }
 
-/// Beside a time that was written down.
+/// Compares with a time that was written down.
 fn after(now: Timestamp, then: Timestamp) -> Check {
     if then.0.saturating_sub(now.0) > SLACK_MS {
         return warn(WHAT, format!("it says {now}, and the last state was written down at {then}"), HINT);
@@ -42,7 +42,8 @@ fn after(now: Timestamp, then: Timestamp) -> Check {
     alone(now)
 }
 
-/// Beside a supervisor, whose uptime is counted by a clock that nobody sets and that rests while the machine sleeps.
+/// Compares with a supervisor, whose uptime is counted by a clock that is never set and that stops while the
+/// machine sleeps.
 fn since(now: Timestamp, started: Timestamp, up_ms: i64) -> Check {
     let ahead = now.0.saturating_sub(started.0).saturating_sub(up_ms);
     let by = short_duration(Duration::from_millis(ahead.unsigned_abs()));

@@ -1,5 +1,6 @@
-//! Looks that can't hang: a file system whose server is gone holds up whoever touches it, for hours perhaps, and no system
-//! call on it takes a deadline. So each look has a thread of its own, which is left behind when it takes too long.
+//! Checks with a deadline: a file system whose server is gone blocks its callers, perhaps for hours, and no
+//! system call on it takes a deadline. So each check has a thread of its own, which is left behind at its
+//! time limit.
 
 use super::{Check, warn};
 use std::io;
@@ -7,11 +8,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Something that is being looked at.
+/// A check in progress.
 pub(super) struct Look<T>(Receiver<T>);
 
 impl<T: Send + 'static> Look<T> {
-    /// Begins it. Its thread ends with the program at the latest. Where no thread can be had it looks at once, without a bound.
+    /// Begins the check. Its thread ends with the program at the latest. Without a thread it runs at once,
+    /// without a limit.
     pub(super) fn begin(look: impl FnOnce() -> T + Send + 'static) -> Self {
         Self::begin_by(look, |job| std::thread::Builder::new().spawn(job).map(drop))
     }
@@ -21,7 +23,7 @@ impl<T: Send + 'static> Look<T> {
         spawn: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<()>,
     ) -> Self {
         let (sender, receiver) = channel();
-        // A thread that can't be made takes what it was given down with it, so both have a hand on it.
+        // A thread that can't be made drops its closure, so both sides share it.
         let work = Arc::new(Mutex::new(Some((look, sender))));
         let theirs = Arc::clone(&work);
         if spawn(Box::new(move || run(&theirs))).is_err() {
@@ -30,7 +32,7 @@ impl<T: Send + 'static> Look<T> {
         Self(receiver)
     }
 
-    /// What it came to; nothing when it has not come to anything by then.
+    /// Returns the result; `None` at the deadline.
     pub(super) fn end(self, deadline: Instant) -> Option<T> {
         self.0.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
@@ -43,10 +45,10 @@ fn run<T>(work: &Mutex<Option<(impl FnOnce() -> T, Sender<T>)>>) {
     }
 }
 
-/// A subject: the name of what it checks, and how.
+/// A subject: its name, and its checks.
 pub(super) type Subject<S> = (&'static str, fn(&S) -> Vec<Check>);
 
-/// Goes through all subjects, one after the other. Of one that takes longer than `limit` just that is told.
+/// Runs all subjects, one after the other. A subject that takes longer than `limit` only reports that.
 pub(super) fn each<S: Send + Sync + 'static>(
     subjects: &[Subject<S>],
     scene: &Arc<S>,
@@ -69,13 +71,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_no_thread_can_be_had_it_is_looked_at_all_the_same() {
+    fn without_a_thread_a_check_runs_all_the_same() {
         let look = Look::begin_by(|| 7, |_| Err(io::ErrorKind::WouldBlock.into()));
         assert_eq!(look.end(Instant::now()), Some(7));
     }
 
     #[test]
-    fn what_hangs_is_named_and_holds_up_nobody_else() {
+    fn a_check_that_hangs_is_named_and_delays_no_other() {
         let gate = Arc::new(Mutex::new(()));
         let closed = gate.lock().unwrap();
         let subjects: [Subject<Mutex<()>>; 3] = [

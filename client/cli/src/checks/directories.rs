@@ -1,7 +1,8 @@
-//! gob's directories: there, this user's own, private, no symbolic links, reachable by a socket's path.
+//! gob's directories: existing, this user's own, private, no symbolic links, short enough for a socket's
+//! path.
 //!
-//! What may be mended is the mode of a directory that is provably gob's: this user's, a real one, and with one of gob's
-//! own files in it.
+//! Only the mode of a directory that is provably gob's may be repaired: this user's, a real directory, and
+//! with one of gob's own files in it.
 
 use super::scene::Scene;
 use super::{Check, Fixed, Level, fail, ok, warn};
@@ -21,7 +22,7 @@ const STATE: &str = "state directory";
 const LOGS: &str = "log directory";
 const DATA: &str = "data directory";
 
-/// Files by which gob's own directories are known; `None` for one that is never changed.
+/// Returns files that identify gob's own directories; `None` for a directory that is never changed.
 fn marks(what: &str) -> Option<&'static [&'static str]> {
     match what {
         RUNTIME => Some(&["daemon.sock", "daemon.pid", "start.lock"]),
@@ -32,7 +33,7 @@ fn marks(what: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Their checks.
+/// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let dirs = &scene.dirs;
     let mut checks = vec![
@@ -73,7 +74,7 @@ fn runtime(dirs: &Dirs) -> Check {
         }
         Ok(Some(_)) => {
             let length = dirs.socket().as_os_str().as_bytes().len();
-            // A worker's socket has its directory, a hash of its name, and `.sock` behind it.
+            // The socket of a worker has its directory, a hash of its name, and `.sock` behind it.
             let of_workers = path.as_os_str().as_bytes().len() + "/graphs/0123456789abcdef.sock".len();
             if length <= MAX_PATH_BYTES && of_workers > MAX_PATH_BYTES {
                 let found = format!(
@@ -92,14 +93,14 @@ fn runtime(dirs: &Dirs) -> Check {
     }
 }
 
-/// A directory that others may at least not change.
+/// Checks a directory that others may at least not change.
 fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
     let shown = path.display();
     let private = || remedy(what, path);
     let bad =
         |found: String, hint: String| if needed { fail(what, found, hint) } else { warn(what, found, hint) };
     let me = nix::unistd::geteuid().as_raw();
-    // Through a link, as the supervisor goes: only the runtime directory must not be one.
+    // Follows links as the supervisor does: only the runtime directory must not be one.
     let stat = match std::fs::metadata(path) {
         Ok(stat) => stat,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && symlink_metadata(path).is_err() => {
@@ -131,7 +132,7 @@ fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
     }
 }
 
-/// What to type. To make somebody else's directory private, or one that other things use, would do harm.
+/// Returns the command to type. Making another user's directory private, or one in other use, would do harm.
 fn remedy(what: &str, path: &Path) -> String {
     if marks(what).is_some_and(|marks| mendable(path, marks).is_some()) {
         return "gobctl doctor --fix makes it private".to_owned();
@@ -153,10 +154,10 @@ fn remedy(what: &str, path: &Path) -> String {
     }
 }
 
-/// How a directory that is not there will come to be, or why it will not.
+/// Explains how a missing directory will be made, or why it can't be.
 fn absent(what: &'static str, path: &Path) -> Check {
     let shown = path.display();
-    // A link that leads nowhere is there, and nothing can be made below it.
+    // A broken link exists, and nothing can be made below it.
     let above = path.ancestors().skip(1).find(|dir| symlink_metadata(dir).is_ok());
     match above {
         Some(above) if !above.is_dir() => {
@@ -173,7 +174,7 @@ fn absent(what: &'static str, path: &Path) -> Check {
     }
 }
 
-/// Makes private what is ours.
+/// Makes our own directories private.
 pub(super) fn mend(dirs: &Dirs) -> Vec<Fixed> {
     let logs = dirs.logs();
     let mut fixed = Vec::new();
@@ -186,8 +187,8 @@ pub(super) fn mend(dirs: &Dirs) -> Vec<Fixed> {
     fixed
 }
 
-/// The open directory and its mode, if it is provably gob's and open to others. One with the sticky bit, as `/tmp`, or
-/// one that holds the home directory, is nobody's own.
+/// Returns the open directory and its mode, if it is provably gob's and open to others. A directory with the
+/// sticky bit, such as `/tmp`, or one that holds the home directory, belongs to no program alone.
 fn mendable(path: &Path, marks: &[&str]) -> Option<(std::os::fd::OwnedFd, u32)> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let dir = open(path, flags, Mode::empty()).ok()?;

@@ -1,4 +1,4 @@
-//! The disks under gob's directories: does flock hold there, is there room.
+//! The disks under gob's directories: whether flock holds there, and whether there is room.
 
 use super::deadline::Look;
 use super::scene::Scene;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const DISKS: &str = "disks";
 const SPACE: &str = "free space";
 
-/// The kernel's numbers for what is not, or not only, on this machine (statfs(2)).
+/// The kernel's numbers for file systems that are not, or not only, on this machine (statfs(2)).
 const FAR: &[(FsType, &str)] = &[
     (FsType(0x6969), "NFS"),
     (FsType(0xff53_4d42), "a Windows share"),
@@ -24,22 +24,22 @@ const FAR: &[(FsType, &str)] = &[
     (FsType(0x00c3_6400), "Ceph"),
     (FsType(0x5346_414f), "AFS"),
 ];
-/// Folders that a program keeps the same on several machines, by their names.
+/// Folders that a program synchronises between machines, by their names.
 const SYNCED: &[&str] =
     &["Dropbox", "OneDrive", "Nextcloud", "ownCloud", "Google Drive", "GoogleDrive", "Syncthing"];
-/// What Syncthing puts into a folder that it keeps.
+/// The mark of Syncthing in a folder that it synchronises.
 const SYNCED_MARK: &str = ".stfolder";
 
-/// A disk that takes longer to say what it is hangs.
+/// Time after which a disk counts as hung.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const MB: u64 = 1_000_000;
-/// Below this no log or state can be kept.
+/// Below this no log or state can be written.
 const NONE_LEFT: u64 = MB;
 const LITTLE_LEFT: u64 = 100 * MB;
 const FEW_FILES: u64 = 1000;
 
-/// Their checks.
+/// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let dirs = &scene.dirs;
     let named = [("runtime", &dirs.runtime), ("state", &dirs.state), ("data", &dirs.data)];
@@ -49,7 +49,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-/// The directories that can't be looked at since their disk does not answer, and whether nothing works without them.
+/// Returns the directories whose disk does not answer, and whether nothing works without them.
 pub(super) fn hung(dirs: &Dirs) -> Vec<(Check, bool)> {
     let config = dirs.config.parent().unwrap_or(&dirs.config);
     let all = [
@@ -77,7 +77,7 @@ fn silent(name: &str, variable: &str, dir: &Path) -> Check {
     fail(DISKS, found, hint)
 }
 
-/// The directory itself or the nearest one above it that is there.
+/// Returns the directory itself or the nearest existing one above it.
 fn there(dir: &Path) -> Option<PathBuf> {
     dir.ancestors().find_map(|dir| dir.canonicalize().ok())
 }
@@ -104,7 +104,7 @@ fn synced(dir: &Path) -> Option<String> {
 fn space(state: &Path) -> Option<Check> {
     let stat = statvfs(&there(state)?).ok()?;
     let free = stat.blocks_available().saturating_mul(stat.fragment_size());
-    // Some file systems make inodes as they are needed and say that there are none.
+    // Some file systems make inodes as they are needed and report none.
     let files = Some(stat.files_available()).filter(|_| stat.files() > 0);
     Some(judge(free, files, state))
 }

@@ -6,7 +6,8 @@ use crate::process;
 
 const WHAT: &str = "inherited";
 
-/// Hard limits by their names in /proc; those that the system sets for everybody, and those with checks of their own, are left out.
+/// Hard limits by their names in /proc, without those that the system sets for all processes and those with
+/// checks of their own.
 const LIMITS: [&str; 6] = [
     "Max cpu time",
     "Max file size",
@@ -16,7 +17,7 @@ const LIMITS: [&str; 6] = [
     "Max address space",
 ];
 
-/// Its checks: of the supervisor, or of this process, from which a start would hand it on.
+/// Runs the checks: on the supervisor, or on this process, which would hand them on at a start.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let (pid, whose) = match scene.answers() {
         Some(answers) => (answers.status.pid, "the supervisor and its workers have"),
@@ -31,7 +32,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     }
     let nice = process::nice(pid).filter(|nice| *nice > 0);
     found.extend(nice.map(|nice| format!("a nice value of {nice}")));
-    // Where this process has them too it is the machine's or the container's own way.
+    // An attribute that this process has too is the machine's or the container's own setting.
     for (field, name) in [("NoNewPrivs", "no_new_privs, so that sudo fails"), ("Seccomp", "a seccomp filter")]
     {
         let is_set = |pid| process::status(pid, field).is_some_and(|value| value != 0);

@@ -1,4 +1,5 @@
-//! Parts of the kernel that gob needs beside files: `/proc`, by which it knows processes, and inotify, by which it follows logs.
+//! Parts of the kernel that gob needs beside files: `/proc`, by which it knows processes, and inotify, by
+//! which it follows logs.
 
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
@@ -10,7 +11,7 @@ const PROC: &str = "proc";
 const INOTIFY: &str = "inotify";
 const INSTANCES: &str = "/proc/sys/fs/inotify/max_user_instances";
 
-/// Their checks.
+/// Runs the checks.
 pub(super) fn look(_: &Scene) -> Vec<Check> {
     let made = Inotify::init(InitFlags::IN_CLOEXEC).map(drop);
     vec![proc(Path::new("/proc")), inotify(made)]
@@ -51,7 +52,7 @@ fn inotify(made: Result<(), Errno>) -> Check {
     }
 }
 
-/// How many instances this user's processes have, as far as they show what they have open.
+/// Returns how many instances this user's processes have, as far as their descriptors are visible.
 fn used() -> usize {
     let open = |pid: i32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = crate::process::own().into_iter().flat_map(|process| open(process.pid));
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_instances_is_named_and_what_is_used_is_counted() {
+    fn the_limit_of_instances_is_named_and_used_ones_are_counted() {
         let _held = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
         assert!(used() >= 1);
         let found = inotify(Err(Errno::EMFILE));

@@ -1,4 +1,4 @@
-//! What the supervisor can't undo because its first client had it: hard limits and the control group.
+//! Limits and control group that the supervisor inherited from its first client and can't undo.
 
 use super::scene::Scene;
 use super::{Check, ok, warn};
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 const FEW_FILES: u64 = 4096;
 const FEW_PROCESSES: u64 = 256;
-/// Marks are lower than this.
+/// All marks are lower than this.
 const HIGHEST_MARK: u64 = 1 << 62;
 
-/// Their checks. They look at the supervisor, or at this process, whose limits a start from here would hand on.
+/// Runs the checks on the supervisor, or on this process, which would hand its limits on at a start.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let (pid, whose) = match scene.answers() {
         Some(answers) => (answers.status.pid, format!("for the supervisor (pid {})", answers.status.pid)),
@@ -55,8 +55,8 @@ fn processes(hard: Option<u64>, mine: usize, whose: &str) -> Check {
     }
 }
 
-/// The processes of a run carry a mark, a soft limit on file locks, which a lower hard limit keeps from being set. `hard` is that
-/// limit, `unmarked` how many runs of the supervisor have none.
+/// Checks the hard limit on file locks. The processes of a run carry a mark, a soft limit, which a lower hard
+/// limit makes impossible. `unmarked`: the runs of the supervisor without one.
 fn marks(hard: Option<u64>, unmarked: Option<u64>, whose: &str) -> Check {
     let what = "marks of runs";
     let may_raise = nix::unistd::geteuid().is_root() && unmarked.is_none_or(|unmarked| unmarked == 0);
@@ -75,8 +75,9 @@ fn marks(hard: Option<u64>, unmarked: Option<u64>, whose: &str) -> Check {
     warn(what, found, hint)
 }
 
-/// No problem either way: without a control group for each run gob finds trees by their tag. Whether runs get one is the
-/// supervisor's to decide and to tell; without it only the place is known.
+/// Checks the control group. Neither result is a problem: without a control group for each run gob finds
+/// trees by their tag. The supervisor decides and tells whether runs get one; without a supervisor only the
+/// place is known.
 fn cgroup(place: Option<PathBuf>, in_use: Option<bool>) -> Check {
     let place = place.map(|path| format!("{}; ", path.display())).unwrap_or_default();
     let what = match in_use {
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_is_told() {
+    fn low_limits_are_reported() {
         assert_eq!(open_files(Some(1024), "x").level, Level::Warn);
         assert_eq!(open_files(Some(4096), "x").level, Level::Ok);
         assert_eq!(open_files(None, "x").level, Level::Ok);
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_cannot_be_set_are_told() {
+    fn marks_that_cannot_be_set_are_reported() {
         assert_eq!(marks(None, Some(0), "x").level, Level::Ok);
         assert_eq!(marks(Some(HIGHEST_MARK), None, "x").level, Level::Ok);
         let found = marks(Some(1000), Some(2), "for x");
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_runs_have_control_groups_is_what_the_supervisor_says() {
+    fn the_supervisor_tells_whether_runs_have_control_groups() {
         let found = |place: &str, in_use| {
             cgroup(Some(PathBuf::from(place)).filter(|_| !place.is_empty()), in_use).found
         };

@@ -1,5 +1,5 @@
-//! Processes of workers whose supervisor is dead. They are named, never touched: to end them is the next supervisor's
-//! business, or a person's.
+//! Processes of workers whose supervisor is dead. They are named, never touched: the next supervisor ends
+//! them, or a person.
 
 use super::scene::Scene;
 use super::whose::{Life, home_of_worker, instance_of_worker, life_of_worker, lives_of_supervisor};
@@ -8,10 +8,11 @@ use crate::process::{self, Process, own};
 use std::collections::BTreeMap;
 
 const WHAT: &str = "orphans";
-/// How many are named.
+/// Limit of named processes.
 const SHOWN: usize = 10;
 
-/// Processes that the supervisor has adopted and that carry neither mark nor marker: it does not know for sure whose they are.
+/// Checks for processes that the supervisor has adopted and that carry neither mark nor marker: their run is
+/// unknown.
 fn adopted(scene: &Scene) -> Option<Check> {
     let answers = scene.answers()?;
     let is_known = |pid: &i32| {
@@ -31,19 +32,20 @@ fn adopted(scene: &Scene) -> Option<Check> {
     Some(warn("adopted", found, hint))
 }
 
-/// A supervisor that lives, of this state directory or any other.
+/// A living supervisor, of this state directory or any other.
 struct Living {
     pid: i32,
-    /// By what its workers tell that they are its own; nothing when it can't be found out, as from outside its container.
+    /// The lives that identify its workers; empty when that can't be found out, such as from outside its
+    /// container.
     lives: Vec<Life>,
 }
 
-/// Their checks.
+/// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     adopted(scene).into_iter().chain([dead(scene)]).collect()
 }
 
-/// Processes of dead supervisors.
+/// Checks for processes of dead supervisors.
 fn dead(scene: &Scene) -> Check {
     let table = own();
     let mut living: Vec<Living> = table
@@ -81,8 +83,8 @@ fn dead(scene: &Scene) -> Check {
     warn(WHAT, found, hint)
 }
 
-/// Who has a worker that is marked with a home lives there too: its state directory was taken away and made again, and
-/// its workers go on with the mark of the first one.
+/// Adds a life to a supervisor that has a worker with its mark: the supervisor's state directory was removed
+/// and made again, and its workers go on with the mark of the first one.
 fn also_at(living: &mut [Living], instance: &Life, home: Life) {
     for supervisor in living {
         if supervisor.lives.contains(instance) && !supervisor.lives.contains(&home) {
@@ -91,14 +93,14 @@ fn also_at(living: &mut [Living], instance: &Life, home: Life) {
     }
 }
 
-/// Its supervisor lives, or one that lives and does not tell its life is above it.
+/// Returns whether its supervisor lives, or a living supervisor of unknown life is above it.
 fn is_cared_for(pid: i32, life: &Life, living: &[Living], parents: &BTreeMap<i32, i32>) -> bool {
     if living.iter().any(|supervisor| supervisor.lives.contains(life)) {
         return true;
     }
     let unknown =
         |pid: i32| living.iter().any(|supervisor| supervisor.pid == pid && supervisor.lives.is_empty());
-    // No chain of parents is longer than the table, whatever changed while it was read.
+    // No chain of parents is longer than the table, even if it changed while it was read.
     std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).take(parents.len() + 1).any(unknown)
 }
 

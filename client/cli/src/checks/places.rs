@@ -1,4 +1,5 @@
-//! Whether more than one runtime directory is in use: with XDG_RUNTIME_DIR here and without it there, as under cron.
+//! Whether more than one runtime directory is in use: with XDG_RUNTIME_DIR in one shell and without it in
+//! another, such as under cron.
 
 use super::probe::{Listener, listener};
 use super::scene::Scene;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 
 const WHAT: &str = "runtime directories";
 
-/// Its check.
+/// Runs the check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let own = &scene.dirs.runtime;
     let mut checks = elsewhere(scene);
@@ -45,7 +46,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-/// Warns of each directory that the supervisor keeps elsewhere than this shell's variables say.
+/// Warns of each directory that the supervisor has elsewhere than this shell's variables name.
 fn elsewhere(scene: &Scene) -> Vec<Check> {
     let theirs = scene.answers().and_then(|answers| answers.server.dirs.clone());
     let Some(theirs) = theirs else { return Vec::new() };
@@ -63,7 +64,7 @@ fn elsewhere(scene: &Scene) -> Vec<Check> {
     places::elsewhere(&scene.dirs, &theirs).into_iter().map(told).collect()
 }
 
-/// Where a runtime directory is when nobody says anything, with and without XDG_RUNTIME_DIR.
+/// Returns the default runtime directories, with and without XDG_RUNTIME_DIR.
 fn usual() -> Vec<PathBuf> {
     let uid = nix::unistd::geteuid();
     let mut dirs =

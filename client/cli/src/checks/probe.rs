@@ -1,4 +1,4 @@
-//! Who listens on a Unix socket, asked without saying a word and without ever waiting.
+//! Finds the listener of a Unix socket, without sending a byte and without ever waiting.
 
 use gob_host::address::Address;
 use nix::errno::Errno;
@@ -6,20 +6,20 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, sockopt};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Who listens.
+/// The listener of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listener {
-    /// There is nothing of that name.
+    /// The path does not exist.
     Absent,
-    /// It is there, and nobody accepts on it.
+    /// The socket exists and has no listener.
     Nobody,
     /// This process listens; 0 when the kernel does not tell.
     Process(i32),
-    /// Somebody may listen; that could not be found out.
+    /// The socket may have a listener; that could not be found out.
     Unknown,
 }
 
-/// Looks at a socket.
+/// Probes a socket.
 pub(super) fn listener(path: &Path) -> Listener {
     match connect(path) {
         Ok(pid) => Listener::Process(pid),
@@ -27,7 +27,7 @@ pub(super) fn listener(path: &Path) -> Listener {
             Listener::Absent
         }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Listener::Nobody,
-        // EAGAIN: so many wait to be accepted that there is no room. Somebody listens, and is slow.
+        // EAGAIN: the backlog is full. The listener is slow.
         Err(_) => Listener::Unknown,
     }
 }
@@ -38,7 +38,7 @@ fn connect(path: &Path) -> io::Result<i32> {
     let stream = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     match address.connect(&stream) {
         Ok(()) => Ok(socket::getsockopt(&stream, sockopt::PeerCredentials)?.pid()),
-        // A socket for datagrams, as that for notifications. Who has it open is not told.
+        // A datagram socket, such as the one for notifications. The kernel does not tell its owner.
         Err(error) if error.raw_os_error() == Some(Errno::EPROTOTYPE as i32) => {
             let datagrams = socket::socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
             address.connect(&datagrams).map(|()| 0)

@@ -1,4 +1,4 @@
-//! gob's programs: where they are, whether they are of one version, whether what runs is what is on disk.
+//! gob's programs: their paths, their versions, and whether the running ones are those on disk.
 
 use super::scene::Scene;
 use super::supervisor::RESTART;
@@ -15,11 +15,11 @@ use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A program that does not tell its version within this time is not asked again.
+/// Time limit for a program to print its version.
 const PATIENCE: Duration = Duration::from_secs(2);
 const MAX_TOLD: usize = 256;
 
-/// Their checks.
+/// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let mut checks = vec![sibling("gob-keeper"), sibling("gobd"), sibling("gob-graph-worker")];
     if let Some(answers) = scene.answers() {
@@ -54,7 +54,7 @@ fn sibling(name: &'static str) -> Check {
     }
 }
 
-/// The step that failed when a program was to be run, and its error.
+/// The step that failed when a program was run, and its error.
 struct NotRun {
     what: &'static str,
     error: io::Error,
@@ -78,7 +78,7 @@ fn way_out(error: &io::Error, path: &Path) -> String {
 /// Returns the version that `--version` prints; `None` when it prints none. Nothing of this environment reaches the program, so that one that takes the flag for
 /// something else finds no supervisor's directory.
 fn version(path: &Path) -> Result<Option<String>, NotRun> {
-    // Opened here, so that it is told from the program's own trouble.
+    // Opened here, to distinguish this error from the program's own.
     let null = |write: bool| {
         let opened = File::options().read(!write).write(write).open("/dev/null");
         opened.map_err(|error| NotRun { what: "/dev/null", error })
@@ -89,13 +89,13 @@ fn version(path: &Path) -> Result<Option<String>, NotRun> {
     command.stdin(null(false)?).stdout(Stdio::piped()).stderr(null(true)?);
     let mut child = command.spawn().map_err(|error| NotRun { what: "to start it", error })?;
     let text = child.stdout.take().and_then(|stdout| first_words(stdout, Instant::now() + PATIENCE));
-    // An unreaped child of ours: its number is its own. One that has ended already takes no notice.
+    // An unreaped child of ours: its pid is its own. A child that has ended already ignores it.
     child.kill().ok();
     child.wait().ok();
     Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && !text.contains('\n')))
 }
 
-/// What a program says up to its end; nothing when that takes too long. Without a thread, of which there may be none to have.
+/// Reads a program's output to its end; `None` at the deadline. Needs no thread, since there may be none.
 fn first_words(mut stdout: ChildStdout, deadline: Instant) -> Option<String> {
     let mut said = Vec::new();
     let mut chunk = [0; MAX_TOLD];

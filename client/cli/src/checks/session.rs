@@ -1,11 +1,11 @@
-//! Whether what runs outlives a logout: under systemd the user's runtime directory, and what runs in the session, may go
-//! with the last session unless the user lingers (loginctl(1)).
+//! Whether processes outlive a logout: under systemd the user's runtime directory, and the processes of the
+//! session, may go with the last session unless the user lingers (loginctl(1)).
 
 use super::scene::Scene;
 use super::{Check, ok, warn};
 use std::path::Path;
 
-/// Its check.
+/// Runs the check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let systemd = Path::new("/run/systemd/system").is_dir();
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name);
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_would_lose_something_is_warned() {
+    fn only_users_with_something_to_lose_are_warned() {
         let level = |systemd, lingers, dir| judge(systemd, lingers, Path::new(dir)).level;
         assert_eq!(level(true, false, "/run/user/1000/gob"), Level::Warn);
         assert_eq!(level(true, true, "/run/user/1000/gob"), Level::Ok);

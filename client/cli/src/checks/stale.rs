@@ -1,7 +1,7 @@
 //! Files that a dead supervisor left, and a start lock that can't be taken.
 //!
-//! What is removed is removed while the two locks that decide who lives are held here, so that no supervisor can be
-//! there, or come, meanwhile.
+//! Files are removed while the two locks that decide which supervisor lives are held here, so that no
+//! supervisor can run, or start, meanwhile.
 
 use super::probe::{Listener, listener};
 use super::scene::Scene;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const WHAT: &str = "stale files";
 const START_LOCK: &str = "start lock";
 
-/// Their checks.
+/// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let mut checks = vec![start_lock(&scene.dirs)];
     if !scene.is_deserted() {
@@ -38,7 +38,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-/// Clients that start the supervisor take turns by it.
+/// Checks the lock by which clients that start the supervisor take turns.
 fn start_lock(dirs: &Dirs) -> Check {
     let path = dirs.runtime.join("start.lock");
     let shown = path.display();
@@ -63,7 +63,7 @@ fn start_lock(dirs: &Dirs) -> Check {
     }
 }
 
-/// Removes them.
+/// Removes the stale files.
 pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
     if !scene.is_deserted() {
         return Vec::new();
@@ -75,7 +75,8 @@ pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
     fixed
 }
 
-/// What is provably gob's and stale: files of gob's names, this user's, in a private directory of gob's.
+/// Returns files that are provably gob's and stale: files with gob's names, this user's, in a private
+/// directory of gob's.
 fn find(dirs: &Dirs) -> Vec<PathBuf> {
     let mut found = Vec::new();
     if matches!(dirs.open_runtime(), Ok(Some(_))) {
@@ -106,7 +107,7 @@ fn is_stale(path: &Path) -> bool {
     }
 }
 
-/// The number may be another process's by now.
+/// The pid may be another process's by now.
 fn is_gobd(pid: i32) -> bool {
     process::own().into_iter().any(|process| process.pid == pid && process.name == "gobd")
 }

@@ -1,4 +1,4 @@
-//! The supervisor: does it answer, does it speak our protocol, is its keeper there and not alone.
+//! The supervisor: whether it answers in our protocol, and whether its keeper is there and not alone.
 
 use super::probe::Listener;
 use super::scene::{Answers, Scene, Supervisor};
@@ -18,7 +18,7 @@ const WHAT: &str = "supervisor";
 const KEEPER: &str = "keeper";
 const OTHER_DIR: &str = "end that program, or choose another directory for gob: export GOB_RUNTIME_DIR=/path/to/a/private/directory";
 
-/// Its checks.
+/// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     match &scene.supervisor {
         Supervisor::Answers(answers) => {
@@ -44,14 +44,14 @@ fn protocol(answers: &Answers) -> Check {
     warn("protocol", found, RESTART)
 }
 
-/// What mends a program that is not the one on disk.
+/// The remedy for a program that is not the one on disk.
 pub(super) const RESTART: &str = "when nobody needs the workers: gobctl daemon restart";
 
 fn keeper(answers: &Answers) -> Check {
     let (gobd, keeper) = (answers.status.pid, answers.status.keeper_pid);
     let parent = process::own().into_iter().find(|process| process.pid == gobd && process.name == "gobd");
     let Some(parent) = parent.map(|process| process.parent) else {
-        // As from outside its container, where numbers mean other processes.
+        // Seen from outside its container, where pids mean other processes.
         return ok(KEEPER, format!("pid {keeper}, which cannot be seen from here"));
     };
     if process::living(keeper).is_some() && parent == keeper {
@@ -73,7 +73,7 @@ fn journal(answers: &Answers) -> Check {
     }
 }
 
-/// Nobody answers: right if nobody holds the lock either.
+/// Checks the case without an answer: in order if the lock has no holder either.
 fn nobody(scene: &Scene) -> Check {
     let Some(Holder { pid, program }) = &scene.lock else {
         return given_up(scene).unwrap_or_else(|| ok(WHAT, "none runs; the first request starts one"));
@@ -95,10 +95,10 @@ fn nobody(scene: &Scene) -> Check {
     fail(WHAT, found, format!("gobctl daemon logs -n 20; {}; nothing is broken open", look_at(*pid)))
 }
 
-/// So much of the end of the log is read.
+/// Bytes of the end of the log that are read.
 const TAIL_BYTES: u64 = 16 * 1024;
 
-/// The last line of the log is that of a keeper that gave up: nothing has begun since.
+/// Returns a check if the last line of the log is that of a keeper that gave up: nothing has begun since.
 fn given_up(scene: &Scene) -> Option<Check> {
     let mut log = File::open(scene.dirs.daemon_log())
         .ok()
@@ -141,7 +141,7 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     if let Error::Refused(refused) = error
         && refused.code == ErrorCode::VersionMismatch
     {
-        // It knows its own number; this gobctl can't even ask for that.
+        // The supervisor knows its own pid; this gobctl can't even request it.
         return fail("protocol", error.to_string(), error.hint().unwrap_or_default());
     }
     let cause = error.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -153,7 +153,7 @@ fn trouble(scene: &Scene, failure: &Failure) -> Check {
     fail(WHAT, format!("{error}{cause}"), hint)
 }
 
-/// It takes the connection and says nothing.
+/// Checks a supervisor that takes the connection and does not answer.
 fn silent(scene: &Scene, pid: Option<i32>, waited: Duration) -> Check {
     let waited = took(waited);
     let Some(pid) = pid.or(scene.lock.as_ref().map(|holder| holder.pid)) else {

@@ -1,5 +1,6 @@
-//! Whose a worker's process is: the mark of a run, a soft limit RLIMIT_LOCKS that its whole tree inherits (ADR 1), names the
-//! state directory of its supervisor; where no mark could be set, a variable names the supervisor's instance.
+//! Identifies the supervisor of a worker's process: the mark of a run, a soft limit RLIMIT_LOCKS that its
+//! whole tree inherits (ADR 1), names the state directory of its supervisor; where no mark could be set, a
+//! variable names the supervisor's instance.
 
 use crate::process::{limit, own, variable};
 use gob_client::Dirs;
@@ -9,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// What tells whose a process is.
+/// The life that a process belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Life {
     /// The state directory, as marks name it. One supervisor lives in each.
@@ -19,12 +20,12 @@ pub(super) enum Life {
 }
 
 impl Life {
-    /// Of a process's soft limit, if that is a mark.
+    /// Returns the life in a process's soft limit, if that is a mark.
     pub(super) fn of_limit(limit: u64) -> Option<Self> {
         tag::home_of(limit).map(Self::Home)
     }
 
-    /// Of a state directory.
+    /// Returns the life of a state directory.
     pub(super) fn of_state_dir(dir: &Path) -> Option<Self> {
         let found = std::fs::metadata(dir).ok()?;
         let born = found.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
@@ -32,16 +33,16 @@ impl Life {
     }
 }
 
-/// Whose a worker's process is.
+/// The supervisor of a worker's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// Of a supervisor that lives: its process, and its state directory.
+    /// A living supervisor: its process, and its state directory.
     Supervisor { pid: i32, state_dir: PathBuf },
-    /// Of one that is dead, or can't be seen from here. Its state directory is ours, or it is not known.
+    /// A supervisor that is dead, or can't be seen from here. Its state directory is ours, or unknown.
     Nobodys { ours: bool },
 }
 
-/// Whose a process is; `None` when it is no worker of gob's at all.
+/// Returns the supervisor of a process; `None` when it is no worker of gob's at all.
 pub(crate) fn whose(dirs: &Dirs, pid: i32) -> Option<Whose> {
     let lives: Vec<Life> = [home_of_worker(pid), instance_of_worker(pid)].into_iter().flatten().collect();
     if lives.is_empty() {
@@ -60,22 +61,23 @@ pub(crate) fn whose(dirs: &Dirs, pid: i32) -> Option<Whose> {
     })
 }
 
-/// Of what life a worker's process is. The tag can't be shaken off; the variable is for where no tag could be set.
+/// Returns the life of a worker's process. The tag can't be removed by `env -i`; the variable is for trees
+/// without a tag.
 pub(super) fn life_of_worker(pid: i32) -> Option<Life> {
     home_of_worker(pid).or_else(|| instance_of_worker(pid))
 }
 
-/// By its tag.
+/// Returns the life in its tag.
 pub(super) fn home_of_worker(pid: i32) -> Option<Life> {
     limit(pid, "Max file locks").and_then(|(soft, _)| soft).and_then(Life::of_limit)
 }
 
-/// By its environment.
+/// Returns the life in its environment.
 pub(super) fn instance_of_worker(pid: i32) -> Option<Life> {
     Some(Life::Instance(variable(pid, "GOB_INSTANCE")?))
 }
 
-/// By what the workers of a supervisor tell that they are its own; nothing when that can't be found out.
+/// Returns the lives that identify a supervisor's workers; empty when that can't be found out.
 pub(super) fn lives_of_supervisor(dirs: &Dirs, pid: i32) -> Vec<Life> {
     let Some(state) = variable(pid, "GOB_STATE_DIR").map(PathBuf::from) else { return Vec::new() };
     let home = Life::of_state_dir(&state);

@@ -1,5 +1,5 @@
-//! `gobctl doctor`: what may keep gob from working, and what to do about it. Starts nothing, and changes nothing but what
-//! `--fix` can mend safely.
+//! `gobctl doctor`: checks for problems of gob, and remedies. Starts nothing, and changes only the safe
+//! things under `--fix`.
 
 use super::{SUPERVISOR, Verb};
 use crate::checks::{self, Check, Level};
@@ -37,7 +37,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(u8::from(checks.iter().any(|check| check.level == Level::Fail)))
 }
 
-/// Problems come last, where they stay in view, the worst at the end; alone where it is to be quiet.
+/// Orders problems last, where they stay in view, the worst at the end; alone when quiet.
 fn by_weight(checks: &[Check], quiet: bool) -> impl Iterator<Item = &Check> {
     let shown = move |check: &Check| !quiet || check.level != Level::Ok || !check.fixed.is_empty();
     let of = move |level| checks.iter().filter(move |check| check.level == level && shown(check));

@@ -1,4 +1,4 @@
-//! `gobctl events`: what happens, as it happens.
+//! `gobctl events`: events as they happen.
 
 mod past;
 
@@ -73,19 +73,19 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// The word for an event: `ready` for `worker_ready`.
+/// Returns the word for an event: `ready` for `worker_ready`.
 fn word(kind: EventKind) -> &'static str {
     kind.as_str().trim_start_matches("worker_")
 }
 
-/// What may be written with a dash as well.
+/// Names that may be written with a dash as well.
 const DASHED: [(EventKind, &str); 3] = [
     (EventKind::WorkerOwnerChanged, "owner-changed"),
     (EventKind::LeaseGranted, "lease-granted"),
     (EventKind::LeaseReleased, "lease-released"),
 ];
 
-/// Takes `ready`, `worker_ready` and `owner-changed`. Names that nothing has yet are none.
+/// Parses `ready`, `worker_ready` and `owner-changed`. Reserved names are refused.
 fn kinds() -> impl TypedValueParser<Value = EventKind> {
     let reserved = |kind: EventKind| {
         let kind = kind.as_str();
@@ -136,7 +136,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
 }
 
-/// How events are shown: one a line for people, or as they came.
+/// The form of the events: one a line for people, or as they came.
 struct EventView<'a> {
     context: &'a Context,
     /// The words for people, and their clock.

@@ -1,4 +1,5 @@
-//! `list --watch`: the list as it changes. A new one at each change; on a terminal in the place of the old one.
+//! `list --watch`: the list as it changes. A new one at each change; on a terminal in the place of the old
+//! one.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -13,10 +14,10 @@ use gob_client::protocol::request::{List, Subscribe};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// On a terminal times are shown that pass; this is how often.
+/// Time between redraws on a terminal, since shown times pass.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Shows the list until somebody ends this program.
+/// Shows the list until this program is ended.
 pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
     let wanted = Subscribe {
         owner: filter.owner.clone(),
@@ -25,7 +26,7 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
         ..Subscribe::default()
     };
     let redraws = std::io::stdout().is_terminal() && !context.json;
-    // What is said beside a screen that is redrawn would be drawn over: it stands in it.
+    // A redrawn screen would be drawn over notes: they are part of it.
     let aside = Context { quiet: context.quiet || redraws, ..context.clone() };
     let mut stream = Stream::open(&aside, "list --watch", wanted)?;
     let mut model = Model::default();
@@ -34,7 +35,7 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
     loop {
         match stream.next(redraws.then_some(TICK))? {
             Told::Subscribed(data) => drop(model.subscribed(&data)),
-            // What this version can't read is no change that it could show.
+            // An event that this version can't parse is no change that it could show.
             Told::Frame(line) if model.apply(&line).is_err() => continue,
             Told::Frame(_) | Told::Nothing => {}
         }

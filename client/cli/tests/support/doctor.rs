@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A copy of gobctl whose siblings are scripts of gob's version.
+/// Makes a copy of gobctl whose siblings are scripts of gob's version.
 pub(crate) fn installed(world: &World) -> PathBuf {
     let program = world.with_keeper("[ \"$1\" = --version ] && echo gob-keeper 0.1.0 && exit; exit 1");
     for name in ["gobd", "gob-graph-worker"] {
@@ -24,7 +24,7 @@ pub(crate) fn script(path: &Path, text: &str) {
     assert!(status.unwrap().success());
 }
 
-/// The data of a status with these changes.
+/// Returns the data of a status with these changes.
 pub(crate) fn status(changes: Value) -> Value {
     let mut status = json!({"version": "0.1.0", "pid": 4200, "instance": "i", "uptime_ms": 5, "protocol": 1,
         "socket": "/s", "workers": {}, "connections": 1, "subscribers": 0, "requests": 1, "events_seq": 0,
@@ -44,7 +44,7 @@ pub(crate) fn doctor(world: &World, program: &Path, args: &[&str]) -> Ran {
     Ran::of(world.command_of(program, &all).output().unwrap())
 }
 
-/// Every check of this name.
+/// Returns every check of this name.
 pub(crate) fn checks(world: &World, program: &Path, args: &[&str], what: &str) -> (i32, Vec<Value>) {
     let mut all = vec!["--json"];
     all.extend(args);
@@ -66,7 +66,7 @@ pub(crate) fn checks(world: &World, program: &Path, args: &[&str], what: &str) -
     (i32::from(fails), found.into_iter().filter(|check| check["check"] == what).collect())
 }
 
-/// The one check of this name.
+/// Returns the one check of this name.
 #[track_caller]
 pub(crate) fn check(world: &World, program: &Path, args: &[&str], what: &str) -> Value {
     let (_, mut found) = checks(world, program, args, what);
@@ -89,7 +89,7 @@ pub(crate) fn serve_bytes(world: &World, bytes: &'static [u8]) {
             let mut stream: UnixStream = stream.unwrap();
             std::thread::spawn(move || {
                 let mut buf = [0; 4096];
-                // What doctor says first, unless it has gone already.
+                // The first bytes of doctor, unless it has gone already.
                 while stream.read(&mut buf).is_ok_and(|count| count > 0) {
                     stream.write_all(bytes).ok();
                 }
@@ -98,8 +98,8 @@ pub(crate) fn serve_bytes(world: &World, bytes: &'static [u8]) {
     });
 }
 
-/// The one check of this name, once it says this. What a test has closed is open for a moment yet in whatever another
-/// test has just forked.
+/// Returns the one check of this name, once it has this finding. A file that a test has closed stays open for
+/// a moment in a fork of another test.
 pub(crate) fn check_until(
     world: &World,
     program: &Path,

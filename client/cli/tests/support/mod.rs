@@ -1,6 +1,6 @@
-//! Directories of a test's own, gobctl run in them, and a server that speaks the protocol by a script.
+//! Directories of a test's own, gobctl run in them, and a scripted server of the protocol.
 //!
-//! The real supervisor is tested with in the `tests/` crate; here a script says what no well-behaved one would.
+//! The `tests/` crate has the tests with the real supervisor; here a script plays a misbehaving one.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -29,7 +29,7 @@ impl World {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
         };
         ["run", "state", "data", "libexec"].into_iter().for_each(make);
-        // `GOB_CONFIG` names it, so it has to be there.
+        // `GOB_CONFIG` names it, so it must exist.
         std::fs::write(dir.join("config.toml"), "").unwrap();
         Self { dir }
     }
@@ -42,12 +42,12 @@ impl World {
         self.dir.join("run/daemon.sock")
     }
 
-    /// gobctl with this world's directories.
+    /// Returns gobctl with this world's directories.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.command_of(env!("CARGO_BIN_EXE_gobctl"), args)
     }
 
-    /// Another copy of gobctl, which looks for its siblings beside itself.
+    /// Returns another copy of gobctl, which finds its siblings beside itself.
     pub(crate) fn command_of(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).env_clear().stdin(Stdio::null());
@@ -57,11 +57,12 @@ impl World {
         command
     }
 
-    /// A copy of gobctl with a keeper beside it that is this shell script; `$3` is the readiness descriptor.
+    /// Makes a copy of gobctl with a keeper beside it that is this shell script; `$3` is the readiness
+    /// descriptor.
     pub(crate) fn with_keeper(&self, script: &str) -> PathBuf {
         let (program, keeper) = (self.dir.join("libexec/gobctl"), self.dir.join("libexec/gob-keeper"));
-        // Written by another process: a descriptor of ours, open for writing, would be in whatever another test forks
-        // meanwhile, and the kernel runs no file that is open for writing.
+        // Written by another process: a descriptor of ours, open for writing, would be in any fork of another
+        // test meanwhile, and the kernel runs no file that is open for writing.
         let make = "cp \"$1\" \"$2\" && printf '#!/bin/sh\n%s\n' \"$4\" > \"$3\" && chmod 755 \"$3\"";
         let mut command = Command::new("sh");
         command.args(["-c", make, "sh", env!("CARGO_BIN_EXE_gobctl")]).arg(&program).arg(keeper).arg(script);
@@ -74,8 +75,8 @@ impl World {
         Ran::of(self.command(args).output().unwrap())
     }
 
-    /// Serves this world's socket by a script: request type and payload in, frames out, `ID` standing for the id.
-    /// An empty answer closes the connection.
+    /// Serves this world's socket by a script: request type and payload in, frames out, `ID` standing for the
+    /// id. An empty answer closes the connection.
     pub(crate) fn serve(&self, script: impl Fn(&str, &Value) -> Vec<String> + Send + Clone + 'static) {
         serve(&self.socket(), script);
     }
@@ -87,7 +88,7 @@ impl Drop for World {
     }
 }
 
-/// What a run of gobctl left.
+/// The result of a run of gobctl.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
