@@ -10,6 +10,7 @@ use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
 use crate::settings;
 use crate::sys::closing::Slow;
+use crate::sys::kernel::Linux;
 use crate::sys::tag::{self, Tags};
 use crate::sys::{fds, process};
 use gob_core::Paths;
@@ -216,7 +217,7 @@ impl Boot {
             tag: tags.base(),
             cgroups: cgroups.as_ref().map(|cgroups| cgroups.base().to_owned()),
         };
-        let claim = Claim::new(home, &own, past);
+        let claim = Claim::new(Linux::new(), home, &own, past);
         let Recovered { ended, left } = claim.recover(&own);
         if ended > 0 {
             tracing::warn!(

@@ -7,19 +7,21 @@
 //! (ARCHITECTURE, rule 3), while the table is being read, so that what forks meanwhile is met at its newest number.
 
 mod follow;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use follow::{Gone, Leftovers};
 
 use crate::cgroups::Cgroups;
 use crate::journal::{Instance, Past};
-use crate::sys::process;
-use crate::sys::tag::{self, Given, Tag};
+use crate::sys::kernel::{Kernel, Linux};
+use crate::sys::tag::{Given, Tag};
 use gob_protocol::{Name, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the start may be held up by processes that were killed and don't go.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -40,7 +42,8 @@ const MARKER: &str = "GOB_INSTANCE";
 
 /// What tells our processes from all others.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct Claim<K = Linux> {
+    kernel: K,
     /// The state directory, as tags name it.
     home: u32,
     past: Past,
@@ -54,20 +57,20 @@ pub(crate) struct Claim {
 
 /// A process of a dead instance.
 #[derive(Debug)]
-pub(crate) struct Orphan {
+pub(crate) struct Orphan<H = OwnedFd> {
     pub(crate) id: ProcessId,
-    pub(crate) pidfd: OwnedFd,
+    pub(crate) pidfd: H,
     /// The worker whose it was, where that can be told.
     pub(crate) name: Option<Name>,
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Recovered {
+#[derive(Debug)]
+pub(crate) struct Recovered<H = OwnedFd> {
     /// How many processes were ended.
     pub(crate) ended: u64,
     /// Those that were killed and are still there.
-    pub(crate) left: Vec<Orphan>,
+    pub(crate) left: Vec<Orphan<H>>,
 }
 
 /// The mark that shows a process to be of a dead instance.
@@ -77,21 +80,21 @@ enum Proof {
     Marker,
 }
 
-impl Claim {
+impl<K: Kernel> Claim<K> {
     /// The claim of `own`, which holds the lock of the state directory `home`.
-    pub(crate) fn new(home: u32, own: &Instance, past: Past) -> Self {
+    pub(crate) fn new(kernel: K, home: u32, own: &Instance, past: Past) -> Self {
         // A keeper that is still the same has swept.
         let swept = past.instances.last().is_some_and(|last| last.keeper == own.keeper);
         let by_marker = !swept && !past.instances.is_empty();
-        Self { home, past, spared: [own.pid, own.keeper.pid], by_marker, own: None }
+        Self { kernel, home, past, spared: [own.pid, own.keeper.pid], by_marker, own: None }
     }
 
     /// Kills everything of dead instances until nothing is left, or patience ends. `own` tells where groups may lie.
-    pub(crate) fn recover(&self, own: &Instance) -> Recovered {
+    pub(crate) fn recover(&self, own: &Instance) -> Recovered<K::Handle> {
         if self.past.ended_in_order {
-            return Recovered::default();
+            return Recovered { ended: 0, left: Vec::new() };
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = self.kernel.now() + PATIENCE;
         let mut found = BTreeMap::new();
         // Nothing was left, or the keeper has cleared up: one look is enough to make sure.
         let mut clean = if self.by_marker { 0 } else { CLEAN_SCANS - 1 };
@@ -99,14 +102,15 @@ impl Claim {
             // A table that can't be read is not clean.
             let alive = self.kill(&mut found).unwrap_or(1);
             clean = if alive == 0 { clean + 1 } else { 0 };
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(self.kernel.now());
             if left.is_zero() {
                 break;
             }
             if alive > 0 {
-                let waiting: Vec<&OwnedFd> =
-                    found.values().filter(|o| !process::has_ended(&o.pidfd)).map(|o| &o.pidfd).collect();
-                process::wait_for_any(&waiting, left.min(PAUSE));
+                let handles = found.values().map(|orphan| &orphan.pidfd);
+                let waiting: Vec<&K::Handle> =
+                    handles.filter(|handle| !self.kernel.has_ended(handle)).collect();
+                self.kernel.wait_for_any(&waiting, left.min(PAUSE));
             }
         }
         // Last of all, whoever has lost tag and marker.
@@ -116,25 +120,25 @@ impl Claim {
             places.into_iter().flat_map(|base| Cgroups::clear(base, self.home)).collect();
         let more = grouped.iter().filter(|pid| !found.contains_key(pid)).count();
         let all = u64::try_from(found.len() + more).unwrap_or(u64::MAX);
-        let left = found.into_values().filter(|orphan| !process::has_ended(&orphan.pidfd));
-        let left: Vec<Orphan> = left.map(|orphan| self.named(orphan)).collect();
+        let left = found.into_values().filter(|orphan| !self.kernel.has_ended(&orphan.pidfd));
+        let left: Vec<Orphan<K::Handle>> = left.map(|orphan| self.named(orphan)).collect();
         Recovered { ended: all.saturating_sub(u64::try_from(left.len()).unwrap_or(0)), left }
     }
 
     /// What has to be told on of the past: whose the processes are that are left.
-    pub(crate) fn still_to_tell(&self, left: &[Orphan]) -> Past {
+    pub(crate) fn still_to_tell(&self, left: &[Orphan<K::Handle>]) -> Past {
         if left.is_empty() { Past::default() } else { self.past.clone() }
     }
 
     /// One look at the table: kills whom it finds, adds who is new, and answers how many were alive.
-    fn kill(&self, found: &mut BTreeMap<i32, Orphan>) -> io::Result<usize> {
+    fn kill(&self, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> io::Result<usize> {
         let mut alive = 0;
-        for pid in process::pids()? {
+        for pid in self.kernel.pids()? {
             alive += usize::from(self.look(pid?, self.by_marker, found));
         }
         if self.by_marker || !found.is_empty() {
             for _ in 0..CHASES {
-                for pid in process::latest_pids()? {
+                for pid in self.kernel.latest_pids()? {
                     alive += usize::from(self.look(pid, false, found));
                 }
             }
@@ -143,9 +147,9 @@ impl Claim {
     }
 
     /// Kills a process if it is ours; whether it was alive.
-    fn look(&self, pid: i32, by_marker: bool, found: &mut BTreeMap<i32, Orphan>) -> bool {
+    fn look(&self, pid: i32, by_marker: bool, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> bool {
         let Some(by) = self.claims(pid, by_marker) else { return false };
-        if found.get(&pid).is_some_and(|known| !process::has_ended(&known.pidfd)) {
+        if found.get(&pid).is_some_and(|known| !self.kernel.has_ended(&known.pidfd)) {
             return true;
         }
         let Some(orphan) = self.end(pid, by) else { return false };
@@ -155,14 +159,14 @@ impl Claim {
 
     /// Kills a process that is alive and ours, both looked at after the handle was there. What else is to be known of it
     /// is looked at afterwards: one that forks must not have time for it.
-    fn end(&self, pid: i32, by: Proof) -> Option<Orphan> {
-        let pidfd = process::pidfd_open(pid).ok()?;
-        if process::has_ended(&pidfd) || self.claims(pid, by == Proof::Marker) != Some(by) {
+    fn end(&self, pid: i32, by: Proof) -> Option<Orphan<K::Handle>> {
+        let pidfd = self.kernel.open(pid).ok()?;
+        if self.kernel.has_ended(&pidfd) || self.claims(pid, by == Proof::Marker) != Some(by) {
             return None;
         }
         // It can only fail for one that became another user's; it is told of then.
-        process::send(&pidfd, libc::SIGKILL).unwrap_or_default();
-        let id = process::seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
+        self.kernel.send(&pidfd, libc::SIGKILL).unwrap_or_default();
+        let id = self.kernel.seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
         let name = match by {
             Proof::Tag(tag) => self.past.worker_of(tag).cloned(),
             Proof::Marker => None,
@@ -179,7 +183,7 @@ impl Claim {
             let known = |past: &Instance| Tag(past.tag).is_kin(*tag);
             tag.home() == Some(self.home) || self.past.instances.iter().any(known)
         };
-        let tag = tag::of_anybody(pid).map(Tag);
+        let tag = self.kernel.tag_of_anybody(pid).map(Tag);
         if tag.is_some_and(|tag| self.own.is_some_and(|own| own.has(tag))) {
             return None;
         }
@@ -191,65 +195,20 @@ impl Claim {
 
     /// Whether a process carries the marker of an instance that is told of, and is not older than that.
     fn marks(&self, pid: i32) -> bool {
-        let Some(instance) = process::variable(pid, MARKER) else { return false };
+        let Some(instance) = self.kernel.variable(pid, MARKER) else { return false };
         let known = self.past.instances.iter().find(|past| past.instance.as_bytes() == instance);
         known.is_some_and(|past| {
-            process::seen(pid).is_some_and(|found| found.id.start_time >= past.start_time)
+            self.kernel.seen(pid).is_some_and(|found| found.id.start_time >= past.start_time)
         })
     }
 
     /// Looks in its environment for the worker of an orphan that the journal does not know.
-    fn named(&self, orphan: Orphan) -> Orphan {
+    fn named(&self, orphan: Orphan<K::Handle>) -> Orphan<K::Handle> {
         let told = || {
-            let name = process::variable(orphan.id.pid, "GOB_NAME")?;
+            let name = self.kernel.variable(orphan.id.pid, "GOB_NAME")?;
             Name::any(std::str::from_utf8(&name).ok()?).ok()
         };
         let name = orphan.name.clone().or_else(told);
         Orphan { name, ..orphan }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::tag::Tags;
-    use nix::sys::resource::{Resource, setrlimit};
-    use std::os::unix::process::CommandExt;
-    use std::process::Command;
-
-    #[test]
-    fn what_this_life_has_started_is_not_claimed() {
-        let own = Instance {
-            instance: "own".to_owned(),
-            boot_id: String::new(),
-            pid: 1,
-            start_time: 0,
-            keeper: ProcessId { pid: 1, start_time: 0 },
-            tag: 0,
-            cgroups: None,
-        };
-        let home = u32::MAX - 7;
-        let (mut earlier, mut now) = (Tags::new(home, 1 << 60), Tags::new(home, 2 << 60));
-        let mut claim = Claim::new(home, &own, Past::default());
-        let start = |tag: Tag| {
-            let mut command = Command::new("/bin/sleep");
-            // SAFETY: between fork and exec nothing is done but one system call.
-            unsafe {
-                command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_LOCKS, tag.0, libc::RLIM_INFINITY)?));
-            }
-            command.arg("1000").spawn().unwrap()
-        };
-        let (orphan, worker) = (earlier.next(), now.next());
-        let mut children = [start(orphan), start(worker)];
-        let pids = children.each_ref().map(|child| i32::try_from(child.id()).unwrap());
-        let at_the_start = pids.map(|pid| claim.claims(pid, false));
-        claim.own = Some(now.given());
-        let serving = pids.map(|pid| claim.claims(pid, false));
-        for child in &mut children {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-        assert_eq!(at_the_start, [Some(Proof::Tag(orphan)), Some(Proof::Tag(worker))]);
-        assert_eq!(serving, [Some(Proof::Tag(orphan)), None]);
     }
 }

@@ -4,7 +4,10 @@ pub(crate) mod children;
 pub(crate) mod clock;
 pub(crate) mod clone;
 pub(crate) mod closing;
+#[cfg(test)]
+pub(crate) mod fake;
 pub(crate) mod fds;
+pub(crate) mod kernel;
 pub(crate) mod listing;
 pub(crate) mod message;
 pub(crate) mod process;

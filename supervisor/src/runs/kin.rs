@@ -7,9 +7,9 @@
 
 use super::Runs;
 use crate::graph_lock::HeldLock;
-use crate::sys::children::{self, Children};
-use crate::sys::process::{self, Found};
-use crate::sys::tag::{self, Tag};
+use crate::sys::kernel::Kernel;
+use crate::sys::process::Found;
+use crate::sys::tag::Tag;
 use gob_core::RunKey;
 use gob_protocol::Name;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,7 +23,6 @@ const ANCESTORS: usize = 4096;
 /// What is known of adopted children.
 #[derive(Debug)]
 pub(super) struct Kin {
-    children: Children,
     /// The life of this supervisor, which every worker has in its environment.
     instance: String,
     /// Whose a child is. Its number is its own until it is reaped.
@@ -51,7 +50,7 @@ struct Missing {
 
 impl Kin {
     pub(super) fn new(instance: String) -> Self {
-        Self { children: Children::new(), instance, known: HashMap::new() }
+        Self { instance, known: HashMap::new() }
     }
 
     /// A child was reaped.
@@ -73,7 +72,7 @@ impl Adopted {
     }
 }
 
-impl Runs {
+impl<K: Kernel> Runs<K> {
     /// Returns the children that we have adopted and that live. Of a run whose processes go on as their own children faster
     /// than they are examined, some are missing.
     ///
@@ -82,13 +81,13 @@ impl Runs {
     pub(super) fn adopted(&mut self) -> io::Result<Adopted> {
         let (mut adopted, mut seen) = (Adopted::default(), BTreeSet::new());
         for _ in 0..GENERATIONS {
-            let children = self.spare.with_room(|| self.kin.children.get())?;
+            let children = self.reach.children()?;
             let mut missing = Missing::default();
             for pid in children {
                 if self.by_leader.contains_key(&pid) || !seen.insert(pid) {
                     continue;
                 }
-                match children::living(pid) {
+                match self.reach.kernel.living(pid) {
                     Some(found) => self.adopt(found, &mut adopted),
                     // It may have died after the list was read, and what it left is in the next one.
                     None => self.miss(pid, &mut missing),
@@ -105,7 +104,7 @@ impl Runs {
 
     /// Notes whose child has ended: a process keeps its limits until it is reaped.
     fn miss(&self, pid: i32, missing: &mut Missing) {
-        match self.kin.known.get(&pid).copied().or_else(|| tag::of_anybody(pid).map(Tag)) {
+        match self.kin.known.get(&pid).copied().or_else(|| self.reach.kernel.tag_of_anybody(pid).map(Tag)) {
             Some(run) if self.by_tag.contains_key(&run) => drop(missing.of.insert(run)),
             // What a run left that is over is looked for by `end_strays`.
             Some(run) if self.tags.life().has(run.0) => {}
@@ -128,7 +127,7 @@ impl Runs {
     /// The run that an adopted child is of.
     fn whose(&self, found: &Found) -> Option<Tag> {
         let pid = found.id.pid;
-        let tag = tag::of_anybody(pid).map(Tag).filter(|tag| self.by_tag.contains_key(tag));
+        let tag = self.reach.kernel.tag_of_anybody(pid).map(Tag).filter(|tag| self.by_tag.contains_key(tag));
         let runs = || self.by_tag.values();
         // A number that is still a group's is not given to another process.
         tag.or_else(|| runs().find(|run| run.leader == found.pgid).map(|run| run.tag))
@@ -140,7 +139,7 @@ impl Runs {
     }
 
     fn marked(&self, pid: i32) -> Option<Tag> {
-        let text = |name| String::from_utf8(process::variable(pid, name)?).ok();
+        let text = |name| String::from_utf8(self.reach.kernel.variable(pid, name)?).ok();
         if text("GOB_INSTANCE")? != self.kin.instance {
             return None;
         }
@@ -149,7 +148,7 @@ impl Runs {
     }
 
     fn holding_lock(&self, pid: i32) -> Option<Tag> {
-        let open = process::open_files(pid);
+        let open = self.reach.kernel.open_files(pid);
         let holds = |lock: &HeldLock| open.iter().any(|path| path == lock.path());
         let mut runs = self.by_tag.values();
         runs.find(|run| run.lock.as_deref().is_some_and(holds)).map(|run| run.tag)
@@ -174,8 +173,10 @@ impl Runs {
                 continue;
             }
             tracing::warn!(pid = found.id.pid, "ending what a worker left and nothing tells which one");
-            let killed = process::open(found, Tag(0))
-                .map(|pidfd| pidfd.map_or(Ok(()), |pidfd| process::send(&pidfd, libc::SIGKILL)));
+            let kernel = &self.reach.kernel;
+            let killed = kernel
+                .open_found(found, Tag(0))
+                .map(|handle| handle.map_or(Ok(()), |handle| kernel.send(&handle, libc::SIGKILL)));
             if let Err(error) | Ok(Err(error)) = killed {
                 tracing::warn!(pid = found.id.pid, %error, "cannot end it");
             }
@@ -185,21 +186,15 @@ impl Runs {
     /// Everybody alive in a run's tree: by its tag, as this turn of the loop sees it, by adoption, and what is below those
     /// that the tag does not tell.
     pub(super) fn members_with(&mut self, of: Tag, adopted: &Adopted) -> Vec<Found> {
-        let (table, looked) = (&mut self.table, self.looked);
-        let found = self.spare.with_room(|| {
-            if !looked {
-                table.look()?;
-            }
-            table.members(of)
-        });
-        self.looked |= found.is_ok();
+        let found = self.reach.tagged(&mut self.table, of, !self.scanned);
+        self.scanned |= found.is_ok();
         let mut members = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot look who carries a run's tag");
             Vec::new()
         });
         let mut tops: Vec<Found> = adopted.of(of).to_vec();
         if let Some(run) = self.by_tag.get(&of).filter(|run| !run.reaped) {
-            tops.extend(children::living(run.leader).map(|found| Found { id: run.id(), ..found }));
+            tops.extend(self.reach.kernel.living(run.leader).map(|found| Found { id: run.id(), ..found }));
         }
         let is_leader = |pid: i32| self.by_leader.contains_key(&pid);
         for top in tops {
@@ -208,7 +203,7 @@ impl Runs {
             }
             // What could not be told by its tag has others below it that can't either; and below a leader that carries it
             // there may be some in its group that have put theirs back, and get its signals.
-            for found in std::iter::once(top).chain(children::below(top.id.pid)) {
+            for found in std::iter::once(top).chain(self.reach.kernel.below(top.id.pid)) {
                 if !members.iter().any(|known| known.id.pid == found.id.pid) {
                     members.push(found);
                 }
@@ -220,9 +215,14 @@ impl Runs {
     /// Returns the run that `pid` belongs to: by its tag, or by its parents.
     pub(crate) fn run_of(&self, pid: i32) -> Option<RunKey> {
         let parents =
-            std::iter::successors(Some(pid), |pid| process::parent(*pid).filter(|above| *above > 1));
-        let tag =
-            tag::of_anybody(pid).map(Tag).filter(|tag| self.by_tag.contains_key(tag)).or_else(|| {
+            std::iter::successors(Some(pid), |pid| self.reach.kernel.parent(*pid).filter(|above| *above > 1));
+        let tag = self
+            .reach
+            .kernel
+            .tag_of_anybody(pid)
+            .map(Tag)
+            .filter(|tag| self.by_tag.contains_key(tag))
+            .or_else(|| {
                 let mut parents = parents.take(ANCESTORS);
                 parents.find_map(|pid| self.by_leader.get(&pid).or_else(|| self.kin.known.get(&pid)).copied())
             })?;
@@ -234,16 +234,4 @@ impl Runs {
 fn may_have_made(start_time: u64, found: &Found) -> bool {
     // Of what is hidden nobody knows the age.
     found.id.start_time == 0 || start_time <= found.id.start_time
-}
-
-impl super::Run {
-    /// Whether a process was seen in its tree since its end began.
-    fn concerns(&self, found: &Found) -> bool {
-        self.ending.as_ref().is_some_and(|(_, concerned)| concerned.contains_key(&found.id))
-    }
-
-    /// Whether its processes carry its tag: a hard limit on file locks may be in the way.
-    pub(super) fn is_tagged(leader: i32, tag: Tag) -> bool {
-        tag::of_anybody(leader) == Some(tag.0)
-    }
 }

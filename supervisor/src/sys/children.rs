@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// So many processes below another one are looked at in one go.
+/// Limits how many processes below another one are read in one go.
 const AT_ONCE: usize = 512;
 
 /// Our own children. Their list stays open, because it is read for each run that ends.
@@ -40,8 +40,8 @@ impl Children {
     }
 }
 
-/// The children of any process; none where they can't be listed.
-fn of(pid: i32) -> Vec<i32> {
+/// Lists the children of any process; none where they can't be listed.
+pub(crate) fn of(pid: i32) -> Vec<i32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let lists =
         threads.into_iter().flatten().flatten().map(|thread| File::open(thread.path().join("children")));
@@ -55,43 +55,39 @@ fn of(pid: i32) -> Vec<i32> {
     all
 }
 
-/// Everybody alive below a process, itself not counted; of a huge tree only so many as one turn has time for.
+/// Lists every living process below one, itself not counted; of a huge tree only as many as one turn has time for.
 pub(crate) fn below(pid: i32) -> Vec<Found> {
+    below_by(pid, of, process::seen)
+}
+
+/// As [`below`], by these two answers.
+pub(crate) fn below_by(
+    pid: i32,
+    children_of: impl Fn(i32) -> Vec<i32>,
+    seen: impl Fn(i32) -> Option<Found>,
+) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut parents = vec![pid];
     while let Some(parent) = parents.pop() {
         if found.len() >= AT_ONCE {
             break;
         }
-        for child in of(parent) {
+        for child in children_of(parent) {
             // What is listed while parents change may be met twice.
             if found.iter().any(|known| known.id.pid == child) {
                 continue;
             }
             parents.push(child);
-            found.extend(process::seen(child).map(|found| Found { proof: Proof::Below, ..found }));
+            found.extend(seen(child).map(|found| Found { proof: Proof::Below, ..found }));
         }
     }
     found
 }
 
-/// A child of ours that is alive, also one that `/proc` hides from us (`hidepid`, proc(5)): that one has start time 0.
-pub(crate) fn living(pid: i32) -> Option<Found> {
-    // One system call for each of thousands that have ended.
+/// Whether a process is our child and has not ended.
+pub(crate) fn is_living(pid: i32) -> bool {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    if waitid(Id::Pid(Pid::from_raw(pid)), flags) != Ok(WaitStatus::StillAlive) {
-        return None;
-    }
-    let seen = process::seen(pid).map(|found| Found { proof: Proof::Child, ..found });
-    seen.or_else(|| {
-        let pgid = nix::unistd::getpgid(Some(Pid::from_raw(pid))).map_or(0, Pid::as_raw);
-        Some(Found {
-            id: gob_protocol::ProcessId { pid, start_time: 0 },
-            pgid,
-            parent: 0,
-            proof: Proof::Child,
-        })
-    })
+    waitid(Id::Pid(Pid::from_raw(pid)), flags) == Ok(WaitStatus::StillAlive)
 }
 
 fn read(list: &File) -> io::Result<Vec<i32>> {
@@ -121,6 +117,7 @@ fn having_parent(parent: i32) -> io::Result<Vec<i32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::kernel::{Kernel, Linux};
     use std::process::{Command, Stdio};
 
     /// Tests run on threads of their own, so their children are not the main thread's.
@@ -131,7 +128,7 @@ mod tests {
         let mut shell = shell.args(["-c", "sleep 1000 & cat"]).stdin(Stdio::piped()).spawn().unwrap();
         let pid = i32::try_from(shell.id()).unwrap();
         assert!(of(own).contains(&pid) && having_parent(own).unwrap().contains(&pid));
-        assert_eq!(living(pid).map(|found| (found.id.pid, found.parent)), Some((pid, own)));
+        assert_eq!(Linux::new().living(pid).map(|found| (found.id.pid, found.parent)), Some((pid, own)));
         let is_sleep = |found: &Found| {
             std::fs::read(format!("/proc/{}/comm", found.id.pid)).is_ok_and(|name| name == b"sleep\n")
         };
@@ -149,8 +146,8 @@ mod tests {
         process::send(&process::pidfd_open(sleep.id.pid).unwrap(), libc::SIGKILL).unwrap();
         shell.kill().unwrap();
         process::wait_for_any(&[&process::pidfd_open(pid).unwrap()], std::time::Duration::from_secs(10));
-        assert_eq!(living(pid), None, "it was not reaped, and is dead");
+        assert_eq!(Linux::new().living(pid), None, "it was not reaped, and is dead");
         shell.wait().unwrap();
-        assert_eq!((living(pid), below(pid)), (None, Vec::new()));
+        assert_eq!((Linux::new().living(pid), below(pid)), (None, Vec::new()));
     }
 }

@@ -38,19 +38,15 @@ pub(crate) enum Proof {
     Below,
 }
 
-/// The numbers that were given last, and those that come next, of which few belong to a process.
+/// Returns a number that was given lately, where the last one is not told: in a container it may be a little behind (proc(5),
+/// last field of `loadavg`).
 ///
 /// # Errors
 /// When the kernel does not tell.
-pub(crate) fn latest_pids() -> io::Result<impl Iterator<Item = i32>> {
-    // In a container this may be a little behind (proc(5), last field of `loadavg`), which is better than nothing.
-    let about = || {
-        let loadavg = std::fs::read_to_string("/proc/loadavg")?;
-        let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
-        last.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
-    };
-    let last = LastPid::open().and_then(|last| last.get()).or_else(|_| about())?;
-    Ok(last.saturating_sub(32).max(1)..last.saturating_add(16))
+pub(crate) fn about_last_pid() -> io::Result<i32> {
+    let loadavg = std::fs::read_to_string("/proc/loadavg")?;
+    let last = loadavg.split_ascii_whitespace().next_back().and_then(|last| last.parse::<i32>().ok());
+    last.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// Tells the number that was given last, to a process or to a thread of our pid namespace (pid_namespaces(7)). It stays
@@ -169,23 +165,9 @@ pub(crate) fn uid(pid: i32) -> Option<u32> {
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|found| std::os::unix::fs::MetadataExt::uid(&found))
 }
 
-/// Opens a handle on a process and makes sure that it still is the one that was found: the same start time and the same
-/// tag, both looked at after the handle was there. A child of ours that was not reaped can't be another one.
-///
-/// # Errors
-/// When it could not be looked at. It may be alive then.
-pub(crate) fn open(found: &Found, expected: Tag) -> io::Result<Option<OwnedFd>> {
-    let pidfd = match pidfd_open(found.id.pid) {
-        Err(e) if is_gone(&e) => return Ok(None),
-        other => other?,
-    };
-    let is_same = || Ok::<_, io::Error>(stat(found.id.pid)?.is_some_and(|now| now.id == found.id));
-    let same = match found.proof {
-        Proof::Tag => is_same()? && tag::of(found.id.pid) == Some(expected.0),
-        Proof::Child => true,
-        Proof::Below => is_same()?,
-    };
-    Ok(same.then_some(pidfd))
+/// Returns the process group of a process; 0 when it is gone.
+pub(crate) fn group(pid: i32) -> i32 {
+    nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).map_or(0, nix::unistd::Pid::as_raw)
 }
 
 /// Whether there is a process of this number.

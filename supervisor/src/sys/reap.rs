@@ -1,30 +1,30 @@
-//! Takes in children that ended, one at a time, with the groups that are to die killed before their numbers are free again.
+//! Children that ended: which one is next, and how it did.
 //!
-//! Runs on the thread that spawned them. `WNOWAIT` shows who ended and leaves the number taken; only then the group is
-//! killed, and only after that the number is given back. libc's own `waitid`, because nix's fails for good on a child
+//! Runs on the thread that spawned them. `WNOWAIT` shows the next one and leaves its number taken, so that its group can be
+//! killed before the number is given back. libc's own `waitid`, because nix's fails for good on a child
 //! that a real-time signal killed, and because `P_ALL` repeats the first zombie until it is reaped.
 
 use gob_protocol::{Exit, signal};
 use std::mem::MaybeUninit;
 
-/// A child that ended.
+/// A child that has ended and was not reaped: its number is its own still.
 #[derive(Debug)]
-pub(crate) struct Reaped {
+pub(crate) struct Dead {
     pub(crate) pid: i32,
     pub(crate) exit: Exit,
 }
 
-/// Reaps the next child that ended, killing its group first when `group_dies` says so: it leads one of ours.
-pub(crate) fn next(group_dies: impl FnOnce(i32) -> bool) -> Option<Reaped> {
+/// Returns the next child that has ended, and leaves it to be reaped.
+pub(crate) fn next_dead() -> Option<Dead> {
     let seen = waitid(libc::P_ALL, 0, libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)?;
-    let pid = pid_of(&seen);
-    if group_dies(pid) {
-        // Fails with ESRCH when the leader was the last of its group.
-        super::process::send_group(pid, libc::SIGKILL).ok();
-    }
-    let id = libc::id_t::try_from(pid).ok()?;
-    let info = waitid(libc::P_PID, id, libc::WNOHANG | libc::WEXITED).unwrap_or(seen);
-    Some(Reaped { pid, exit: exit_of(&info) })
+    Some(Dead { pid: pid_of(&seen), exit: exit_of(&seen) })
+}
+
+/// Reaps a child that has ended, and returns how it did.
+pub(crate) fn reap(dead: Dead) -> Exit {
+    let Ok(id) = libc::id_t::try_from(dead.pid) else { return dead.exit };
+    let info = waitid(libc::P_PID, id, libc::WNOHANG | libc::WEXITED);
+    info.map_or(dead.exit, |info| exit_of(&info))
 }
 
 fn waitid(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> Option<libc::siginfo_t> {

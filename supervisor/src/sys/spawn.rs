@@ -74,10 +74,10 @@ pub(crate) const LOCK_FD: RawFd = 63;
 /// The number of the second lock, of a graph whose directory has another name.
 pub(crate) const SECOND_FD: RawFd = LOCK_FD - 1;
 
-/// A process that was started.
-pub(crate) struct Started {
+/// A process that was started, with a handle on it.
+pub(crate) struct Started<H = OwnedFd> {
     pub(crate) id: ProcessId,
-    pub(crate) pidfd: OwnedFd,
+    pub(crate) pidfd: H,
     /// Whether it began in its control group.
     pub(crate) in_cgroup: bool,
 }

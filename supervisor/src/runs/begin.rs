@@ -1,0 +1,118 @@
+//! The begin of a run: its process, its tag, its line in the journal.
+
+use super::end::empty_group;
+use super::run::Run;
+use super::{Place, Runs, SpawnFailure};
+use crate::cgroups::Cgroups;
+use crate::program;
+use crate::sys::closing;
+use crate::sys::kernel::Kernel;
+use crate::sys::spawn::{Limit, SpawnError, Spec, Started};
+use crate::sys::tag::Tag;
+use gob_core::SpawnPlan;
+use gob_protocol::ProcessId;
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+impl<K: Kernel> Runs<K> {
+    /// Starts a run's process with these ends of its output pipes. Its whole tree inherits its locks.
+    ///
+    /// # Errors
+    /// The step that failed, on what, and why. There is no process then.
+    pub(crate) fn spawn(
+        &mut self,
+        plan: &SpawnPlan,
+        (stdout, stderr): (&OwnedFd, &OwnedFd),
+        place: &Place,
+    ) -> Result<ProcessId, SpawnFailure> {
+        let Place { lock, program, cwd, new: _ } = place;
+        let argv = program::c_strings(plan.command.iter().cloned())?;
+        let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
+        let limits: Option<Vec<Limit>> =
+            plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
+        let limits = limits.ok_or_else(|| SpawnFailure {
+            errno: "EINVAL".to_owned(),
+            message: "a resource limit has a name that is none".to_owned(),
+        })?;
+        let tag = self.tags.next();
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
+        let spec = Spec {
+            program,
+            argv: &argv,
+            envp: &envp,
+            cwd: cwd.as_fd(),
+            stdin: self.null.as_fd(),
+            stdout: stdout.as_fd(),
+            stderr: stderr.as_fd(),
+            umask: plan.umask,
+            open_files: self.open_files,
+            tag,
+            limits: &limits,
+            cgroup: cgroup.as_ref().map(File::as_fd),
+            lock: lock.as_ref().map(|lock| lock.fd()),
+            second_lock: lock.as_ref().and_then(|lock| lock.second_fd()),
+            close_first: closing::is_quick(),
+        };
+        let started = self.reach.kernel.spawn(&spec).map_err(|error| {
+            if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {
+                empty_group(cgroups, tag);
+            }
+            failure(&error, plan, program)
+        })?;
+        if let Some(cgroups) = self.cgroups.as_mut().filter(|_| cgroup.is_some() && !started.in_cgroup) {
+            Cgroups::refuse(cgroups, tag);
+        }
+        Ok(self.add(plan, place, tag, started))
+    }
+
+    /// Adds a run that has its process.
+    fn add(&mut self, plan: &SpawnPlan, place: &Place, tag: Tag, started: Started<K::Handle>) -> ProcessId {
+        let Started { id, pidfd, in_cgroup } = started;
+        let key = plan.key.clone();
+        self.by_key.insert(key.clone(), tag);
+        self.by_leader.insert(id.pid, tag);
+        self.journal.note(&key, id, tag);
+        // A hard limit on file locks may be in the way.
+        let tagged = self.reach.kernel.tag_of_anybody(id.pid) == Some(tag.0);
+        if !tagged {
+            tracing::warn!(
+                worker = %key.name, run = key.run,
+                "its processes can't be marked (a hard limit on file locks?); its tree is known by its parents"
+            );
+        }
+        let run = Run {
+            key,
+            tagged,
+            leader: id.pid,
+            start_time: id.start_time,
+            pidfd,
+            lock: place.lock.clone(),
+            tag,
+            reaped: false,
+            asked: None,
+            group_asked: false,
+            lingering: None,
+            sweeping: false,
+            grouped: in_cgroup,
+            ending: None,
+        };
+        self.by_tag.insert(tag, run);
+        if self.journal.is_large() {
+            self.journal.shrink(self.by_tag.values().map(|run| (&run.key, run.id(), run.tag)));
+        }
+        id
+    }
+}
+
+/// Says why a process could not be started, and names the file that the step was about.
+fn failure(error: &SpawnError, plan: &SpawnPlan, program: &CStr) -> SpawnFailure {
+    let SpawnError { step, source } = error;
+    let what = if *step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
+    let failure = SpawnFailure::io(&format!("{step} {what}"), source);
+    match program::why_not_executed(&Path::new(&plan.cwd).join(what), source) {
+        Some(why) if *step == "exec" => SpawnFailure { message: format!("exec {what}: {why}"), ..failure },
+        _ => failure,
+    }
+}
