@@ -1,7 +1,8 @@
 //! The blocking client: one connection to the supervisor, deadlines for every request, auto-start on demand.
 //!
-//! A verb of one request needs no runtime; this is what the command line uses. [`Connector`] says how to reach the
-//! supervisor, [`Client`] is a connection on which hello was said. Its requests are the types of [`crate::call`].
+//! A verb of one request needs no runtime; the command line uses this client. [`Connector`] knows how to
+//! reach the supervisor, [`Client`] is a connection after its hello. Its requests are the types of
+//! [`crate::call`].
 //!
 //! ```no_run
 //! use gob_client::{Dirs, Owner, blocking::Connector};
@@ -36,7 +37,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How to reach the supervisor, and in whose name.
+/// The way to the supervisor, and the owner of its connections.
 #[derive(Clone)]
 pub struct Connector {
     dirs: Dirs,
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// A connector that starts the supervisor when nobody answers.
+    /// Creates a connector that starts the supervisor when none runs.
     #[must_use]
     pub fn new(dirs: Dirs, owner: Owner) -> Self {
         let program =
@@ -81,35 +82,35 @@ impl Connector {
         self
     }
 
-    /// Sets whether a supervisor is started when nobody answers.
+    /// Sets whether to start the supervisor when none runs.
     #[must_use]
     pub const fn autostart(mut self, autostart: bool) -> Self {
         self.autostart = autostart;
         self
     }
 
-    /// How long the supervisor may take to answer hello; 5 s unless it is set.
+    /// Sets the time limit of the supervisor's answer to hello; 5 s by default.
     #[must_use]
     pub const fn hello_timeout(mut self, timeout: Duration) -> Self {
         self.hello_timeout = timeout;
         self
     }
 
-    /// Sets a callback that is told, in one line, what is being waited for.
+    /// Sets a callback for the subject of a wait, in one line.
     #[must_use]
     pub fn notify(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notify = Arc::new(notify);
         self
     }
 
-    /// Sets a callback for lines that were skipped.
+    /// Sets a callback for skipped lines.
     #[must_use]
     pub const fn on_dropped(mut self, callback: fn(&crate::conn::Dropped)) -> Self {
         self.on_dropped = Some(callback);
         self
     }
 
-    /// The directories it goes by.
+    /// Returns its directories.
     #[must_use]
     pub const fn dirs(&self) -> &Dirs {
         &self.dirs
@@ -118,13 +119,13 @@ impl Connector {
     /// Connects and says hello.
     ///
     /// # Errors
-    /// When nobody answers, nobody can be started, or who answers is not a supervisor of this protocol.
+    /// When no supervisor answers, none can be started, or the listener is not a supervisor of this protocol.
     pub fn connect(&self) -> Result<Client, Error> {
         self.open(None).map(|(client, _)| client)
     }
 
-    /// Connects and sends a first call. One that only reads goes out together with hello, which saves a round trip; any
-    /// other one waits until it is certain who listens.
+    /// Connects and sends a first call. A call that only reads goes out together with hello, which saves a
+    /// round trip; any other one waits until the listener is certain.
     ///
     /// # Errors
     /// As [`Connector::connect`].
@@ -144,7 +145,7 @@ impl Connector {
     /// `place` names them in errors. Starts nothing.
     ///
     /// # Errors
-    /// When the other side is not a supervisor of this protocol.
+    /// When the peer is not a supervisor of this protocol.
     pub fn connect_over(&self, input: OwnedFd, output: OwnedFd, place: &Path) -> Result<Client, Error> {
         let link = self.link(Ends::Pair { input, output }, place)?;
         self.hello(link, None).map(|(client, _)| client)
@@ -157,7 +158,8 @@ impl Connector {
             let (stream, path) = reach.connect()?;
             let link = self.link(Ends::Socket(stream), &path)?;
             match self.hello(link, first) {
-                // A supervisor on its way out still accepts. With auto-start the next one is waited for.
+                // A supervisor on its way out still accepts. With auto-start the client waits for the next
+                // one.
                 Err(error) if self.autostart && is_going(&error) && Instant::now() < deadline => {
                     changes(&self.dirs).wait(deadline.min(after(LOOK_MS)));
                 }
@@ -202,7 +204,7 @@ impl Connector {
     }
 
     fn no_hello(&self, waited: Duration) -> Error {
-        // A shorter time was asked for than a supervisor is given to answer: nothing can be said about it.
+        // The caller's time is shorter than a supervisor's time to answer: it shows nothing.
         if waited < Duration::from_millis(CONNECT_MS) {
             return Error::Timeout { request: "hello".to_owned(), after: waited, sent: false };
         }

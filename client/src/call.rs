@@ -29,10 +29,10 @@ pub trait Call {
     /// The data of its answer.
     type Data: DeserializeOwned;
 
-    /// Returns the request as the wire has it.
+    /// Returns the request in the wire's form.
     fn into_request(self) -> Request;
 
-    /// Returns how long a client waits for the answer (CLI, Defaults).
+    /// Returns the time limit of the answer (CLI, Defaults).
     fn deadline(&self) -> Deadline {
         Deadline::In(Duration::from_millis(REQUEST_MS))
     }
@@ -62,7 +62,7 @@ pub struct Ping;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Graphs;
 
-/// Has the supervisor read the configuration again.
+/// Makes the supervisor read the configuration again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reload;
 
@@ -70,7 +70,7 @@ pub struct Reload;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cleanup;
 
-/// Asks for the supervisor's own health.
+/// Requests the supervisor's own health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status;
 
@@ -78,7 +78,7 @@ pub struct Status;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsubscribe;
 
-/// Asks for one worker.
+/// Requests one worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Get {
     /// The worker.
@@ -120,8 +120,8 @@ pub struct Shutdown {
     pub force: bool,
 }
 
-/// Returns the time limit of a call that bounds its own work; one that does not goes by the worker's kind, which the
-/// supervisor knows.
+/// Returns the time limit of a call that bounds its own work; otherwise the limit follows from the worker's
+/// kind, which the supervisor knows.
 fn bounded(own: Option<u64>, slack: u64) -> Deadline {
     own.map_or(Deadline::WhileAlive, |ms| Deadline::In(Duration::from_millis(ms.saturating_add(slack))))
 }

@@ -19,10 +19,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Connects to an endpoint as a view tells it. Only `unix:/absolute/path` speaks this protocol.
+    /// Connects to an endpoint from a view. Only `unix:/absolute/path` speaks this protocol.
     ///
     /// # Errors
-    /// When it is another kind of endpoint, or nobody of this user accepts on it.
+    /// When it is another kind of endpoint, or no process of this user accepts on it.
     pub fn connect(endpoint: &str, timeout: Duration) -> Result<Self, Error> {
         let unsupported = || Error::Connect {
             socket: PathBuf::from(endpoint),
@@ -68,11 +68,11 @@ impl Endpoint {
         Ok(self.link.wait(id, timeout.into(), None)??)
     }
 
-    /// Waits for the answer to a request that tells of its progress, or answers in parts, by frames of its own.
-    /// `timeout` counts from the last of them.
+    /// Waits for the answer to a request that reports its progress, or answers in parts, by frames of its
+    /// own. `timeout` counts from the last of them.
     ///
     /// # Errors
-    /// As [`Endpoint::call`], and what `on_frame` says.
+    /// As [`Endpoint::call`], and the error of `on_frame`.
     pub fn wait_with_frames<E: From<Error>>(
         &mut self,
         id: RequestId,

@@ -1,4 +1,5 @@
-//! The client's side of gob: reach the one supervisor of this user, start it when nobody answers, and talk to it.
+//! The client's side of gob: reaches the one supervisor of this user, starts it when none runs, and talks to
+//! it.
 //!
 //! | module | what it is |
 //! |---|---|

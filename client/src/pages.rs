@@ -1,8 +1,9 @@
-//! The remainder of a snapshot that came in pages (PROTOCOL 5, Looking). Pure: pages in, requests and the whole out.
+//! The remainder of a snapshot that came in pages (PROTOCOL 5, Looking). Pure: pages in, requests and the
+//! whole out.
 //!
-//! Supervisor and client put everything of one connection into one order, so a page of `list` that is asked for after the
-//! snapshot is newer than it, and the events in between follow the snapshot. Applied after the pages they lead to what
-//! `list` says, also where a page already includes them: each event carries its whole worker.
+//! Supervisor and client put everything of one connection into one order, so a page of `list` requested after
+//! the snapshot is newer than it, and the events in between follow the snapshot. Applied after the pages they
+//! lead to the state of `list`, also where a page already includes them: each event carries its whole worker.
 
 use crate::error::Error;
 use gob_protocol::answer::{ListData, SubscribeData};
@@ -29,12 +30,12 @@ impl Paged for Lagged {
     }
 }
 
-/// A message, or as much of it as is there.
+/// A message, whole or in part.
 #[derive(Debug)]
 pub(crate) enum Pages<T> {
-    /// All of it is there.
+    /// The message is whole.
     Whole(T),
-    /// [`Rest::request`] has to be answered first.
+    /// [`Rest::request`] must be answered first.
     More(Box<Rest<T>>),
 }
 
@@ -90,7 +91,7 @@ impl<T: Paged> Rest<T> {
         let names = self.filter.names.as_ref();
         let is_wanted = |worker: &View| names.is_none_or(|names| names.contains(&worker.name));
         self.message.workers().extend(workers.into_iter().filter(is_wanted));
-        // A page that leads nowhere is the last.
+        // A page that does not advance is the last.
         match next.filter(|next| *next > self.after) {
             Some(after) => Pages::More(Box::new(Rest { after, ..self })),
             None => Pages::Whole(self.message),

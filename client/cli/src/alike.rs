@@ -1,4 +1,5 @@
-//! Names that a person can't tell from each other: é as one character and as two, a blank at the end, what has no width.
+//! Names that a person can't tell apart: é as one character and as two, a blank at the end, characters
+//! without width.
 
 use crate::context::Context;
 use crate::text::name;
@@ -7,12 +8,12 @@ use gob_client::call::List;
 use gob_client::{Name, View};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Says of each new graph that its name looks like another one's: it may have been that one that was meant.
+/// Notes for each new graph that its name looks like another one's, which may have been intended.
 pub(crate) fn note_alike(context: &Context, client: &mut Client, new: &[Name]) {
     if new.is_empty() || context.quiet {
         return;
     }
-    // The graphs are there, whatever becomes of this.
+    // The graphs are there in any case.
     let Some(workers) = list(context, client) else { return };
     for new in new {
         let graphs = workers.iter().filter_map(|worker| worker.graph.as_deref());
@@ -34,12 +35,12 @@ fn list(context: &Context, client: &mut Client) -> Option<Vec<View>> {
     Some(whole.read().ok()?.workers)
 }
 
-/// Whether two names are written differently and look the same. Large and small letters do not.
+/// Returns whether two names are written differently and look the same. Upper and lower case look different.
 fn looks_like(one: &str, other: &str) -> bool {
     one != other && seen(one) == seen(other)
 }
 
-/// A name as it looks.
+/// Returns a name as it looks.
 fn seen(name: &str) -> String {
     let shown = name.chars().filter(|c| !has_no_width(*c));
     let shown: String = shown.map(|c| if c.is_whitespace() { ' ' } else { c }).nfc().collect();

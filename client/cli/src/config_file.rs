@@ -1,4 +1,4 @@
-//! The configuration as gobctl looks at it: read, judged, never changed. The supervisor reads it by itself.
+//! The configuration from gobctl's side: read, judged, never changed. The supervisor reads it by itself.
 
 use crate::failure::Failure;
 use gob_client::protocol::config::{Config, Problem, Reading, Rejected, gather};
@@ -10,37 +10,37 @@ use nix::unistd::{AccessFlags, access};
 use std::io;
 use std::path::Path;
 
-/// Reads the files as they are.
+/// Reads the present files.
 fn reading(dirs: &Dirs) -> Reading {
     let files = gather(&dirs.config, dirs.config_is_named, nix::unistd::geteuid().as_raw(), &Disk);
     Reading::of(&files, std::env::var("HOME").ok().as_deref())
 }
 
-/// What a supervisor that starts now would use, and the files that it would not.
+/// Returns the configuration of a supervisor that starts now, and the files that it would refuse.
 pub(crate) fn read(dirs: &Dirs) -> (Config, Vec<Rejected>) {
     reading(dirs).settle(&Config::default())
 }
 
-/// Everything that is to be said of the files.
+/// The result of judging the files.
 pub(crate) struct Judged {
-    /// Those there are, in the order in which they count.
+    /// The existing files, in order of precedence.
     pub(crate) files: Vec<String>,
-    /// Those that the supervisor does not use.
+    /// The files that the supervisor does not use.
     pub(crate) refused: Vec<Rejected>,
-    /// Programs that are not there, each with its file; it is used all the same.
+    /// Missing programs, each with its file; such a file is still used.
     pub(crate) missing: Vec<(String, Problem)>,
-    /// What is no error and probably not meant.
+    /// Settings that are no errors and probably not intended.
     pub(crate) doubtful: Vec<(String, Problem)>,
 }
 
-/// `config.toml:12:3: kind.x: …`, as editors jump to it.
+/// Formats a place as `config.toml:12:3: kind.x: …`, which editors understand.
 pub(crate) fn place((path, problem): &(String, Problem)) -> String {
     let gap = if problem.line > 0 { "" } else { " " };
     format!("{path}:{gap}{problem}")
 }
 
 impl Judged {
-    /// All that is wrong, file by file.
+    /// Returns all problems, file by file.
     pub(crate) fn all(&self) -> Vec<(String, Problem)> {
         let mut all = Vec::new();
         for path in self.files.iter() {
@@ -57,7 +57,7 @@ impl Judged {
     }
 }
 
-/// Reads the files and looks for everything that is wrong with them at once.
+/// Reads the files and finds all their problems at once.
 pub(crate) fn judge(dirs: &Dirs) -> Judged {
     let mut reading = reading(dirs);
     reading.resolve_roots(|dir| can_be(Path::new(dir)).map(|()| dir.to_owned()));
@@ -66,7 +66,7 @@ pub(crate) fn judge(dirs: &Dirs) -> Judged {
     Judged { files, refused, missing: missing_programs(&whole), doubtful: whole.doubtful_braces() }
 }
 
-/// Whether a directory is there, or what is there of the way to it can be walked.
+/// Checks that a directory exists, or that the existing part of its path can be walked.
 fn can_be(dir: &Path) -> Result<(), String> {
     for dir in dir.ancestors() {
         match dir.canonicalize() {
@@ -89,14 +89,14 @@ fn missing_programs(config: &Config) -> Vec<(String, Problem)> {
     })
 }
 
-/// Files that can't be used, as the supervisor would say it.
+/// Returns the supervisor's error for files that can't be used.
 pub(crate) fn invalid(rejected: &[Rejected]) -> Failure {
     let all: Vec<&Rejected> = rejected.iter().collect();
     let problems = all.iter().map(|file| file.problems.len()).sum();
     refused(Rejected::details(&all), problems, 0)
 }
 
-/// What is wrong with files that were judged, programs that are missing included; nothing when they are right.
+/// Returns the error for judged files, missing programs included; `None` without a problem.
 pub(crate) fn wrong(judged: &Judged) -> Option<Failure> {
     let (all, missing) = (judged.all(), judged.missing.len());
     let path = all.first().map(|(path, _)| path.clone())?;

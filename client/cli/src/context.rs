@@ -1,4 +1,4 @@
-//! What the global flags say, and how a verb reaches the supervisor under them.
+//! The global flags, and a verb's connection to the supervisor under them.
 
 use crate::failure::{Failure, Telling};
 use crate::out;
@@ -12,22 +12,22 @@ use gob_client::{Dirs, Error, Name, Owner};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// What to exit with when a worker did not become ready.
+/// Exit code for a worker that did not become ready.
 const NOT_READY: u8 = 8;
 
-/// When to colour.
+/// The condition for colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set.
     Auto,
-    /// In any case.
+    /// Always.
     Always,
-    /// In no case.
+    /// Never.
     Never,
 }
 
 impl Color {
-    /// Reads the value of `--color`; what is none of its values is for clap to refuse.
+    /// Reads the value of `--color`; clap refuses other values.
     pub(crate) fn of(word: Option<&str>) -> Self {
         match word {
             Some("always") => Self::Always,
@@ -36,7 +36,7 @@ impl Color {
         }
     }
 
-    /// Whether a stream may be coloured.
+    /// Returns whether a stream may be coloured.
     pub(crate) fn wanted(self, stream: &impl IsTerminal) -> bool {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         match self {
@@ -64,12 +64,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Where gob's files are.
+    /// Returns gob's directories.
     pub(crate) fn dirs(&self) -> Result<Dirs, Failure> {
         Ok(Dirs::from_env().map_err(gob_client::Error::from)?)
     }
 
-    /// The way to the supervisor.
+    /// Returns the connector to the supervisor.
     pub(crate) fn connector(&self) -> Result<Connector, Failure> {
         let mut connector = Connector::new(self.dirs()?, self.owner.clone())
             .program("gobctl", env!("CARGO_PKG_VERSION"))
@@ -86,7 +86,7 @@ impl Context {
         Ok(connector)
     }
 
-    /// Connects and says hello. What it is for is what a person hears of when the supervisor does not answer.
+    /// Connects and says hello. `purpose` appears in the error when the supervisor does not answer.
     pub(crate) fn connect(&self, purpose: &str) -> Result<Client, Failure> {
         let mut connector = self.connector()?;
         if WAIT_THEMSELVES.contains(&purpose) {
@@ -112,7 +112,7 @@ impl Context {
         Ok((client, reply))
     }
 
-    /// Makes one call on a connection that is there.
+    /// Makes one call on an existing connection.
     pub(crate) fn call<C: Call>(&self, client: &mut Client, call: C) -> Result<Reply<C>, Error> {
         let sent = client.send(call)?;
         self.wait(client, sent)
@@ -123,7 +123,7 @@ impl Context {
         client.wait(sent, self.deadline_of(&sent))
     }
 
-    /// As [`Context::wait`], showing how long it takes.
+    /// As [`Context::wait`], showing the time that has passed.
     pub(crate) fn wait_showing<C: Call>(
         &self,
         client: &mut Client,
@@ -144,34 +144,34 @@ impl Context {
         given.map_or_else(|| sent.deadline(), Deadline::In)
     }
 
-    /// The same context, never starting anything.
+    /// Returns the same context, never starting anything.
     pub(crate) fn without_autostart(&self) -> Self {
         Self { autostart: false, ..self.clone() }
     }
 
-    /// How a view may look on standard output.
+    /// Returns the layout of a view on standard output.
     pub(crate) fn look(&self) -> Look {
         Look { color: self.color.wanted(&std::io::stdout()), width: terminal::stdout_width() }
     }
 
-    /// Text whose lines fit a terminal; as it is where standard output is none.
+    /// Folds text to the width of a terminal; unchanged where standard output is none.
     pub(crate) fn folded(&self, text: &str) -> String {
         terminal::stdout_width().map_or_else(|| text.to_owned(), |width| terminal::fold(text, width))
     }
 
-    /// How failures are told.
+    /// Returns how failures are printed.
     pub(crate) fn telling(&self) -> Telling {
         Telling { json: self.json, color: self.color.wanted(&std::io::stderr()) }
     }
 
-    /// Says something on the side, unless it is to be quiet.
+    /// Writes a note to standard error, unless quiet.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             out::note(text);
         }
     }
 
-    /// Says where graphs are when it is not where this client's variables say: the supervisor's hold.
+    /// Notes the supervisor's data directory when this client's variables name another one.
     pub(crate) fn note_data_dir(&self, dirs: &Dirs, client: &Client) {
         let Some(theirs) = &client.server().dirs else { return };
         let all = crate::places::elsewhere(dirs, theirs);
@@ -183,7 +183,7 @@ impl Context {
         }
     }
 
-    /// Says which files of the configuration are not in effect.
+    /// Notes the files of the configuration that are not in effect.
     pub(crate) fn note_config(&self, client: &Client) {
         let invalid = &client.server().config_invalid;
         if let Some(first) = invalid.first() {
@@ -205,11 +205,11 @@ impl Context {
     }
 }
 
-/// Requests for which `--timeout` is how long the worker may take to be ready, and not how long the supervisor may take to
-/// answer (CLI, Conventions).
+/// Requests for which `--timeout` limits the worker's readiness, not the supervisor's answer (CLI,
+/// Conventions).
 const WAIT_THEMSELVES: [&str; 2] = [Start::TYPE, Restart::TYPE];
 
-/// Why there is no worker that is ready. That the answer did not come in time either means no more than that.
+/// Returns the reason why no worker is ready. A missing answer means no more than that either.
 pub(crate) fn not_ready(name: &Name, error: Error) -> Failure {
     let Error::Timeout { sent: true, .. } = &error else { return error.into() };
     let failure = Failure::own(error.code(), NOT_READY, format!("{name} is not ready yet: {error}"));

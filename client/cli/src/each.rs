@@ -1,4 +1,4 @@
-//! Names on a command line. The same thing for several of them: do all, tell each failure, exit with the first one's code.
+//! Names on a command line: handles all of them, prints each failure, exits with the first one's code.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ pub(crate) fn name_arg(value_name: &'static str) -> Arg {
         .help(help)
 }
 
-/// The names given, each once, in the order given.
+/// Returns the given names, each once, in the given order.
 pub(crate) fn names(matches: &ArgMatches) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
     for name in matches.get_many::<Name>("name").into_iter().flatten() {
@@ -43,14 +43,14 @@ pub(crate) fn names(matches: &ArgMatches) -> Vec<Name> {
     names
 }
 
-/// The one name given.
+/// Returns the one given name.
 pub(crate) fn name(matches: &ArgMatches) -> Result<Name, Failure> {
     matches.get_one::<Name>("name").cloned().ok_or_else(|| Failure::usage("a name is missing".to_owned()))
 }
 
-/// Goes through all names in the order given and gives the exit code of the first that failed. `ask` waits for the answer,
-/// `told` says it in words. As JSON one name is its data as it came, or its error on standard error; several are one
-/// document with a result each.
+/// Handles all names in the given order and returns the exit code of the first failure. `ask` waits for the
+/// answer, `told` prints it in words. As JSON one name gives its data as it came, or its error on standard
+/// error; several give one document with a result each.
 pub(crate) fn each<T, C: Call>(
     context: &Context,
     items: Vec<(Name, T)>,
@@ -93,13 +93,13 @@ pub(crate) fn each<T, C: Call>(
     Ok(first)
 }
 
-/// What came of several names.
+/// The results of several names.
 #[derive(Serialize)]
 struct Results {
     results: Vec<Of>,
 }
 
-/// What came of one of them: data or an error.
+/// The result of one name: data or an error.
 #[derive(Serialize)]
 struct Of {
     name: Name,
@@ -109,7 +109,7 @@ struct Of {
     error: Option<Value>,
 }
 
-/// Asks one thing of one worker. A name that there is not brings up the nearest one.
+/// Sends a request about one worker. An unknown name adds the nearest one to the error.
 pub(crate) fn ask_of<C: Call>(
     context: &Context,
     name: &Name,
@@ -122,7 +122,7 @@ pub(crate) fn ask_of<C: Call>(
     Ok((client, reply))
 }
 
-/// Has one thing done with one worker and tells it in a line.
+/// Sends a request about one worker and prints its result in a line.
 pub(crate) fn do_with<C: Call<Data = WorkerData>>(
     context: &Context,
     name: &Name,

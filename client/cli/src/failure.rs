@@ -1,4 +1,5 @@
-//! Everything that ends a verb early, and how it is told (CLI, Conventions): `error:`, its cause, `hint:`; an exit code.
+//! All early ends of a verb, and how they are printed (CLI, Conventions): `error:`, its cause, `hint:`; an
+//! exit code.
 
 use crate::config_file::place;
 use crate::out;
@@ -10,35 +11,35 @@ use gob_client::{Error, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What to do where neither a process nor a thread can be made.
+/// The remedy where neither a process nor a thread can be made.
 pub(crate) const FEWER_PROCESSES: &str =
     "end some processes of this user, or raise the limit on them: ulimit -u";
 
-/// Why a verb ended early.
+/// The reason why a verb ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The supervisor, the worker, or the way to them.
+    /// An error of the supervisor, the worker, or the connection.
     Client(Error),
-    /// Something of gobctl's own.
+    /// An error of gobctl's own.
     Own {
         /// A word for programs.
         code: &'static str,
-        /// What to exit with.
+        /// The exit code.
         exit: u8,
-        /// What happened.
+        /// The problem.
         message: String,
-        /// Why.
+        /// The cause.
         cause: Option<String>,
-        /// What to do.
+        /// The remedy.
         hint: Option<String>,
     },
-    /// Help was asked for; this is it.
+    /// The requested help text.
     Help(String),
-    /// Nobody reads any more.
+    /// The reader of the output is gone.
     Closed,
 }
 
-/// How failures are told on standard error.
+/// The way in which failures are printed on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Telling {
     /// As JSON.
@@ -54,17 +55,17 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// A failure of gobctl's own.
+    /// Returns a failure of gobctl's own.
     pub(crate) const fn own(code: &'static str, exit: u8, message: String) -> Self {
         Self::Own { code, exit, message, cause: None, hint: None }
     }
 
-    /// A command line that can't be understood.
+    /// Returns a failure for a command line that can't be understood.
     pub(crate) const fn usage(message: String) -> Self {
         Self::own("usage", 2, message)
     }
 
-    /// Says that a thread could not be made by which something is done.
+    /// Returns the failure for a thread that could not be made, and its task.
     pub(crate) fn no_thread(exit: u8, what: &str, error: &std::io::Error) -> Self {
         Self::own("no-thread", exit, format!("cannot make the thread by which {what}"))
             .cause(error.to_string())
@@ -79,7 +80,7 @@ impl Failure {
         self
     }
 
-    /// Adds what to do; only failures of gobctl's own take it.
+    /// Adds a hint; only failures of gobctl's own take one.
     pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
         if let Self::Own { hint, .. } = &mut self {
             *hint = Some(text.into());
@@ -87,12 +88,12 @@ impl Failure {
         self
     }
 
-    /// Tells it and returns what to exit with.
+    /// Prints the failure and returns the exit code.
     pub(crate) fn report(&self, telling: Telling) -> u8 {
         self.report_of(telling, None)
     }
 
-    /// As [`Failure::report`], of what was asked about one worker.
+    /// As [`Failure::report`], for a request about one worker.
     pub(crate) fn report_of(&self, telling: Telling, worker: Option<&Name>) -> u8 {
         match self {
             Self::Closed => return 0,
@@ -109,7 +110,7 @@ impl Failure {
         self.exit_code()
     }
 
-    /// What to exit with.
+    /// Returns the exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::Client(error) => error.exit_code(),
@@ -118,7 +119,7 @@ impl Failure {
         }
     }
 
-    /// The wire's code, where the other side refused.
+    /// Returns the wire's code, for a refused request.
     pub(crate) const fn wire_code(&self) -> Option<ErrorCode> {
         match self {
             Self::Client(Error::Refused(error)) => Some(error.code),
@@ -126,10 +127,10 @@ impl Failure {
         }
     }
 
-    /// The error as the wire has it; `details.worker` is the worker that it is about.
+    /// Returns the error in the wire's form; `details.worker` is the worker that it is about.
     pub(crate) fn error_json(&self, worker: Option<&Name>) -> Value {
         let mut error = match self {
-            // As the wire has it, so that socket and shell have one schema.
+            // The wire's own form, so that socket and shell have one schema.
             Self::Client(Error::Refused(error)) => serde_json::to_value(error).unwrap_or_default(),
             Self::Client(_) | Self::Own { .. } | Self::Help(_) | Self::Closed => {
                 let (code, message, cause, hint) = self.parts();
@@ -152,7 +153,7 @@ impl Failure {
         error
     }
 
-    /// A hint is not broken into lines: what it says is there to be copied.
+    /// Hints are not folded: they hold text to copy.
     fn to_text(&self, color: bool, fitting: impl Fn(&str) -> String) -> String {
         let (_, message, cause, hint) = self.parts();
         let message = format!("{} {}", paint("error:", BAD, color), escape(&message));
@@ -181,7 +182,7 @@ impl Failure {
     }
 }
 
-/// What the details of a refusal say to a person, beside the message.
+/// Returns the part of a refusal's details that people need beside the message.
 fn wire_cause(error: &WireError) -> Option<String> {
     let details = error.details.as_ref()?;
     if let Some(all) = details.get("workers").and_then(Value::as_array).filter(|all| !all.is_empty()) {
@@ -206,14 +207,14 @@ fn wire_cause(error: &WireError) -> Option<String> {
             let path = problem.get("path").and_then(Value::as_str).unwrap_or(first);
             Some((path.to_owned(), Problem::deserialize(problem).ok()?))
         });
-        // The only one may be in the message already.
+        // A single problem may be in the message already.
         let is_told = |problem: &Problem| problems.len() == 1 && error.message.contains(&problem.message);
         let lines: Vec<String> =
             known.filter(|(_, problem)| !is_told(problem)).map(|known| place(&known)).collect();
         return (!lines.is_empty()).then(|| lines.join("\n"));
     }
     let field = details.get("field").and_then(Value::as_str).filter(|field| !field.is_empty())?;
-    // A person typed an argument, not a payload.
+    // The user typed an argument, not a payload.
     Some(format!("in {}", field.strip_prefix("payload.").unwrap_or(field)))
 }
 
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_whole_is_listed() {
+    fn a_whole_refusal_lists_its_workers() {
         let workers = json!([{"worker": "a", "owner": "cli"}, {"worker": "b", "owner": "agent"}]);
         let wire = WireError::new(ErrorCode::ServerOwnedByOther, "2 belong to others")
             .details(json!({"worker": "a", "pid": 1, "workers": workers}));
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_message_says_is_not_said_again() {
+    fn a_cause_does_not_repeat_the_message() {
         let of = |message: &str| {
             let problem =
                 json!({"line": 0, "column": 0, "key": "", "message": "others may write it (mode 0666)"});

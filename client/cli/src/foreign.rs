@@ -1,5 +1,5 @@
-//! Who holds a graph, as anybody can see it: by the lock file of programs that don't ask gob, by the lock that gob's own
-//! workers hold, or by arguments. Looks only: nothing is taken away here.
+//! Finds the holder of a graph as any program can: by the lock file of programs that don't ask gob, by the
+//! lock of gob's own workers, or by arguments. Reads only; nothing is removed here.
 
 use crate::checks::whose::{Whose, whose};
 use crate::process;
@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Whose graph is looked for, and where.
+/// The graph, and its place.
 pub(crate) struct Place<'a> {
     pub(crate) graph: &'a Name,
     pub(crate) kind: &'a Kind,
@@ -28,26 +28,26 @@ pub(crate) struct Place<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) pid: i32,
-    /// As it says itself.
+    /// The owner by its own word.
     pub(crate) owner: Owner,
-    /// What it holds; nothing where only its arguments tell.
+    /// The file that it holds; `None` where only its arguments show it.
     pub(crate) path: Option<PathBuf>,
     /// Its arguments.
     pub(crate) command: String,
-    /// Which supervisor's it is, if it is any one's.
+    /// Its supervisor, if it has one.
     pub(crate) whose: Option<Whose>,
 }
 
-/// What was seen.
+/// The result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sight {
-    /// Who holds it; several only where arguments tell.
+    /// The holders; several only where arguments show them.
     pub(crate) holders: Vec<Holder>,
-    /// What is worth knowing besides: a lock that a dead process left.
+    /// A further remark: a lock that a dead process left.
     pub(crate) note: Option<String>,
 }
 
-/// Looks at every lock, and then at the processes.
+/// Examines every lock, and then the processes.
 pub(crate) fn look(place: &Place<'_>) -> Sight {
     let (mut holders, mut note) = (Vec::new(), None);
     if let Some(path) = &place.kind.foreign.lock_file {
@@ -79,7 +79,7 @@ fn by_lock_file(place: &Place<'_>, path: &Path) -> (Vec<Holder>, Option<String>)
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // Neither a FIFO nor a symbolic link is what such a program makes.
+    // Such a program makes neither a FIFO nor a symbolic link.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
@@ -94,7 +94,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// What gob writes into the lock of a graph, as far as it matters here.
+/// The note in the lock of a graph, as far as it is needed here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Note {
@@ -103,7 +103,8 @@ struct Note {
     owner: Option<String>,
 }
 
-/// A worker of some supervisor, by the lock that lies with the graph (ARCHITECTURE, Directories) or the graph worker's own.
+/// Returns a worker of any supervisor, by the lock that lies with the graph (ARCHITECTURE, Directories) or
+/// the graph worker's own.
 fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
     let encoded = place.graph.on_disk();
     let locks = [
@@ -113,7 +114,8 @@ fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
     locks.into_iter().find_map(|path| {
         let note: Note =
             read(&path).ok()?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        // Its process is alive: so is its lock. What the kernel tells is who took it, which may be a dead supervisor.
+        // While its process is alive, so is its lock. The kernel names the process that took it, which may be
+        // a dead supervisor.
         let noted = process::living(note.pid)
             .filter(|found| note.pid > 0 && note.start_time.is_none_or(|noted| noted == found.start_time));
         let pid = noted
@@ -124,7 +126,7 @@ fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
     })
 }
 
-/// Workers that are alive without a lock file.
+/// Returns workers that are alive without a lock file.
 fn by_arguments(place: &Place<'_>) -> Vec<Holder> {
     let command: Vec<String> = place.kind.command.iter().map(|word| fill(place, word)).collect();
     let Some(root_dir) = place.root.to_str() else { return vec![] };
@@ -147,7 +149,7 @@ fn holder(place: &Place<'_>, pid: i32, owner: Owner, path: Option<PathBuf>) -> H
     Holder { pid, owner, path, command: process::command(pid), whose: whose(place.dirs, pid) }
 }
 
-/// A text of the kind with what is known of the graph in it.
+/// Fills the placeholders of a kind's text.
 fn fill(place: &Place<'_>, text: &str) -> String {
     filled(text, |name| {
         Some(match name {

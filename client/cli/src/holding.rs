@@ -1,8 +1,8 @@
-//! Holding leases until interrupted, and saying what becomes of the workers that are held.
+//! Holds leases until interrupted, and prints the fate of the held workers.
 //!
-//! A lease belongs to its connection. When the supervisor goes, this waits for another one, which nobody starts for it, and
-//! takes the leases again, so that a supervisor that was killed or restarted costs nobody his lease. It ends when there is
-//! nothing left to hold.
+//! A lease belongs to its connection. When the supervisor goes, this waits for another one, without starting
+//! it, and takes the leases again, so that a killed or restarted supervisor costs no lease. It ends when
+//! there is nothing left to hold.
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -15,15 +15,15 @@ use gob_client::protocol::event::{Event, EventKind, Lagged};
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Error, Name, View};
 
-/// How leases are held.
+/// The parameters of holding leases.
 pub(crate) struct Holding<'a> {
     pub(crate) context: &'a Context,
     pub(crate) verb: &'static str,
-    /// When they are let go.
+    /// The end of the holding.
     pub(crate) end: End,
 }
 
-/// Holds what this connection has leases on until somebody ends this program, or nothing is left to hold.
+/// Holds this connection's leases until this program is ended, or nothing is left to hold.
 pub(crate) fn hold(holding: &Holding<'_>, mut client: Client, mut names: Vec<Name>) -> Result<u8, Failure> {
     let connector = holding.context.connector()?.autostart(false);
     loop {
@@ -33,7 +33,7 @@ pub(crate) fn hold(holding: &Holding<'_>, mut client: Client, mut names: Vec<Nam
     }
 }
 
-/// Takes leases again from each supervisor that follows one that has gone, for as long as this program runs, on a thread: the
+/// Takes leases again from each following supervisor, for as long as this program runs, on a thread: the
 /// caller has something else to wait for. Ends when there is nothing left to hold.
 pub(crate) fn hold_again(context: &Context, verb: &'static str, mut names: Vec<Name>) {
     let telling = context.telling();
@@ -62,7 +62,7 @@ pub(crate) fn hold_again(context: &Context, verb: &'static str, mut names: Vec<N
 }
 
 impl Holding<'_> {
-    /// Says what becomes of the workers until the connection ends.
+    /// Prints the fate of the workers until the connection ends.
     fn watch(&self, client: &mut Client, names: &mut Vec<Name>) -> Result<(), Failure> {
         let wanted = Subscribe { names: Some(names.clone()), ..Subscribe::default() };
         match client.subscribe(wanted) {
@@ -129,7 +129,7 @@ impl Holding<'_> {
         }
     }
 
-    /// Takes a worker off that is not there any more.
+    /// Removes a worker that is gone.
     fn lose(&self, names: &mut Vec<Name>, gone: &Name) -> Result<(), Failure> {
         names.retain(|name| name != gone);
         if names.is_empty() {
@@ -141,13 +141,13 @@ impl Holding<'_> {
     }
 }
 
-/// Whether the supervisor has gone or is on its way out.
+/// Returns whether the supervisor has gone or is on its way out.
 fn went_away(error: &Error) -> bool {
     matches!(error, Error::Lost { .. } | Error::Io { .. })
         || matches!(error, Error::Refused(error) if error.code == ErrorCode::ShuttingDown)
 }
 
-/// What one who holds a worker hears of it.
+/// Returns the message about an event for a holder of the worker.
 fn said_of(event: EventKind, worker: &View) -> Option<String> {
     let name = &worker.name;
     let why = worker.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

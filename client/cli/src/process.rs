@@ -154,7 +154,10 @@ mod tests {
         let args: Vec<String> = std::env::args().collect();
         assert_eq!((arguments(me), command(me)), (args.clone(), args.join(" ")));
         let found = living(me).unwrap();
-        assert!(own().iter().any(|one| one.pid == found.pid) && found.parent == std::os::unix::process::parent_id() as i32);
+        assert!(
+            own().iter().any(|one| one.pid == found.pid)
+                && found.parent == std::os::unix::process::parent_id() as i32
+        );
         assert_eq!((living(i32::MAX), arguments(i32::MAX), variable(i32::MAX, "PATH")), (None, vec![], None));
         assert_eq!((variable(me, "PATH"), variable(me, "PAT")), (std::env::var("PATH").ok(), None));
         let (path, replaced) = program(me).unwrap();

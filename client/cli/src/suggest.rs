@@ -1,4 +1,4 @@
-//! The nearest name, when somebody slipped.
+//! The nearest name to a misspelled one.
 
 use crate::failure::Failure;
 use crate::text::{nearest, shell_word};
@@ -7,7 +7,7 @@ use gob_client::call::List;
 use gob_client::protocol::ErrorCode;
 use gob_client::{Error, Name};
 
-/// Puts the nearest name there is into the hint of a refusal that says there is no such worker.
+/// Adds the nearest existing name to the hint of a refusal of an unknown worker.
 pub(crate) fn with_nearest_name(client: &mut Client, name: &Name, failure: Failure) -> Failure {
     if failure.wire_code() != Some(ErrorCode::ServerNotFound) {
         return failure;

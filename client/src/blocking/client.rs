@@ -1,4 +1,4 @@
-//! A connection to the supervisor on which hello was said.
+//! A connection to the supervisor after its hello.
 
 use super::link::{Link, Tick};
 use crate::call::{Call, List, Reply, Sent, Subscribe};
@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A connection to the supervisor on which hello was said.
+/// A connection to the supervisor after its hello.
 #[derive(Debug)]
 pub struct Client {
     pub(super) link: Link,
@@ -23,7 +23,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// How long an ordinary request may take.
+    /// Time limit of an ordinary request.
     pub const TIMEOUT: Duration = Duration::from_millis(REQUEST_MS);
 
     /// Returns the supervisor's description of itself.
@@ -38,7 +38,7 @@ impl Client {
         &self.owner
     }
 
-    /// The socket it is connected to.
+    /// Returns its socket.
     #[must_use]
     pub fn socket(&self) -> &Path {
         self.link.path()
@@ -79,7 +79,7 @@ impl Client {
         Ok(Reply::new(self.link.wait(sent.id, deadline.into(), None)??))
     }
 
-    /// As [`Client::wait`], calling `tick` every so often with the time since the wait began.
+    /// As [`Client::wait`], calling `tick` at intervals with the time since the wait began.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -94,7 +94,7 @@ impl Client {
         Ok(Reply::new(self.link.wait(sent.id, deadline.into(), Some(tick))??))
     }
 
-    /// Asks for the workers that pass every filter, by name, page after page.
+    /// Requests the workers that pass every filter, by name, page after page.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -103,10 +103,10 @@ impl Client {
         self.rest_of_list(filter, first)
     }
 
-    /// Collects the pages that follow the first one of a list. Where a `limit` was asked for there are none.
+    /// Collects the pages that follow the first one of a list. With a `limit` there are none.
     fn rest_of_list(&mut self, mut filter: List, first: ListData) -> Result<Vec<View>, Error> {
         let ListData { workers: mut all, mut next } = first;
-        // A page that leads nowhere ends it.
+        // A page that does not advance ends it.
         while filter.limit.is_none() && next.is_some() && next > filter.after {
             filter.after = next;
             let page = self.ask(filter.clone())?;
@@ -145,8 +145,9 @@ impl Client {
         self.collect(pages)
     }
 
-    /// The next event of the subscription as it came, or `lagged` with its whole snapshot; `None` at the deadline or the
-    /// connection's end. The pages of a snapshot are asked for whatever the deadline says, each for [`Client::TIMEOUT`].
+    /// Returns the next event of the subscription as it came, or `lagged` with its whole snapshot; `None` at
+    /// the deadline or the connection's end. The pages of a snapshot are requested regardless of the
+    /// deadline, each for [`Client::TIMEOUT`].
     ///
     /// # Errors
     /// When the socket fails, or a page can't be had.
@@ -158,7 +159,7 @@ impl Client {
         }
     }
 
-    /// Asks for the pages of a snapshot that are missing. Events that come meanwhile stay behind it.
+    /// Requests the missing pages of a snapshot. Events that come meanwhile stay behind it.
     pub(crate) fn collect<T: Paged>(&mut self, mut pages: Pages<T>) -> Result<T, Error> {
         loop {
             match pages {
@@ -171,7 +172,7 @@ impl Client {
         }
     }
 
-    /// Waits until the supervisor closes the connection, as at its exit; false when `timeout` passes first.
+    /// Waits until the supervisor closes the connection, as at its exit; false after `timeout`.
     ///
     /// # Errors
     /// When the socket fails.
@@ -179,13 +180,13 @@ impl Client {
         self.link.wait_for_end(ahead(timeout))
     }
 
-    /// Whether the connection has ended.
+    /// Returns whether the connection has ended.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.link.has_ended()
     }
 
-    /// The socket, to see its end by while nothing is waited for.
+    /// Returns the socket, to notice its end while no answer is awaited.
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.link.as_fd()

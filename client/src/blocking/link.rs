@@ -1,7 +1,7 @@
 //! Moves the bytes of one [`Connection`] over a socket or a pair of pipes, with a deadline for every wait.
 //!
-//! Owns the descriptors, and the answers and events that came in while something else was waited for. It neither knows
-//! what the requests mean nor who is at the other end.
+//! Owns the descriptors, and the answers and events that came in during a wait for others. It knows neither
+//! the meaning of the requests nor its peer.
 
 use crate::conn::{Answer, Connection, Dropped, Received, RequestId};
 use crate::error::Error;
@@ -17,13 +17,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// One read. Also what a large answer costs in system calls.
+/// Size of one read, and thereby the number of system calls for a large answer.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A callback for lines that were skipped.
+/// A callback for skipped lines.
 pub type OnDropped = Box<dyn FnMut(&Dropped) + Send>;
 
-/// Called while an answer is waited for: every so often, with the time since the wait began.
+/// Called while an answer is awaited: at intervals, with the time since the wait began.
 pub(crate) type Tick<'a> = (Duration, &'a mut dyn FnMut(Duration));
 
 /// The descriptors of a connection.
@@ -33,9 +33,9 @@ pub(crate) enum Ends {
     Socket(UnixStream),
     /// One for each direction, such as the standard streams of a program.
     Pair {
-        /// The one that answers come from.
+        /// The descriptor for answers.
         input: OwnedFd,
-        /// The one that requests go to.
+        /// The descriptor for requests.
         output: OwnedFd,
     },
 }
@@ -69,7 +69,7 @@ impl Ends {
     }
 }
 
-/// The first thing that came in.
+/// The first arrival.
 pub(crate) enum Came {
     /// The answer.
     Answer(Answer),
@@ -90,7 +90,8 @@ pub(crate) struct Link {
     on_dropped: Option<OnDropped>,
     buf: Vec<u8>,
     ended: bool,
-    /// Until the first answer a line that can't be read means that something else listens; it goes to `foreign`.
+    /// Until the first answer an unreadable line means that the listener is another program; the line goes to
+    /// `foreign`.
     strict: bool,
 }
 
@@ -124,7 +125,7 @@ impl Link {
         (self.ends, self.conn)
     }
 
-    /// Returns the descriptor that answers come from.
+    /// Returns the descriptor for answers.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.ends.input()
     }
@@ -141,7 +142,7 @@ impl Link {
         &self.path
     }
 
-    /// Whether a line that can't be read, before there is any answer, ends every wait with [`Error::Foreign`].
+    /// Sets whether an unreadable line before the first answer ends every wait with [`Error::Foreign`].
     pub(crate) const fn strict(&mut self, strict: bool) {
         self.strict = strict;
     }
@@ -185,7 +186,7 @@ impl Link {
         }
     }
 
-    /// Sees to it that the supervisor is asked whether it lives, and returns until when to wait for its answer.
+    /// Sends a ping when one is due, and returns the end of the wait for its answer.
     fn beat(&mut self, id: RequestId, now: Instant) -> Result<Instant, Error> {
         match self.pulse.step(now, self.conn.unanswered()) {
             Beat::Wait(until) => Ok(until),
@@ -195,7 +196,7 @@ impl Link {
                 Ok(now + Pulse::SILENCE)
             }
             Beat::Stalled => {
-                // This process may have been stopped itself: the answers of that time are still to be read.
+                // This process may have been stopped itself: the answers of that time are still unread.
                 self.pump(Some(now))?;
                 if !self.pulse.is_waiting() || self.answers.contains_key(&id) {
                     return Ok(now);
@@ -206,7 +207,7 @@ impl Link {
         }
     }
 
-    /// Waits for the answer to one request or an event before it, whichever comes first, up to `timeout` from now.
+    /// Waits for the answer to one request or an event before it, for `timeout` at most.
     pub(crate) fn wait_or_event(&mut self, id: RequestId, timeout: Duration) -> Result<Came, Error> {
         let deadline = ahead(timeout);
         loop {
@@ -225,7 +226,7 @@ impl Link {
         }
     }
 
-    /// Waits for the next event; `None` when the deadline passes or the connection ended.
+    /// Waits for the next event; `None` at the deadline or the connection's end.
     pub(crate) fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<String>, Error> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -238,7 +239,7 @@ impl Link {
         }
     }
 
-    /// Waits until the other side closes the connection; false when the deadline passes first.
+    /// Waits until the peer closes the connection; false at the deadline.
     pub(crate) fn wait_for_end(&mut self, deadline: Instant) -> Result<bool, Error> {
         while !self.ended && Instant::now() < deadline {
             self.pump(Some(deadline))?;
@@ -246,12 +247,12 @@ impl Link {
         Ok(self.ended)
     }
 
-    /// Whether the other side closed the connection.
+    /// Returns whether the peer closed the connection.
     pub(crate) const fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Sends what is to be sent, waits until something comes or `until` passes, and takes it in.
+    /// Sends queued bytes, waits until some come or `until` passes, and takes them in.
     fn pump(&mut self, until: Option<Instant>) -> Result<(), Error> {
         self.exchange(until).map_err(|source| Error::Io { socket: self.path.clone(), source })
     }
@@ -286,7 +287,7 @@ impl Link {
                 Ok(count) => self.conn.advance(count),
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                // The other side may have said why before it closed: its last words are read before the end is.
+                // The peer may have sent the reason before it closed: its last bytes are read before the end.
                 Err(Errno::EPIPE | Errno::ECONNRESET) => self.conn.advance(self.conn.outgoing().len()),
                 Err(errno) => return Err(errno.into()),
             }
@@ -322,7 +323,7 @@ impl Link {
     }
 }
 
-/// The time left, rounded up: poll must not return just before the deadline and spin.
+/// Returns the time left, rounded up: poll must not return just before the deadline and spin.
 pub(crate) fn poll_timeout(until: Option<Instant>) -> PollTimeout {
     let Some(until) = until else { return PollTimeout::NONE };
     let left = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);

@@ -21,7 +21,7 @@ struct Ask {
     reply: oneshot::Sender<Result<Answer, Error>>,
 }
 
-/// A handle to a connection on which hello was said. Clones share it; it ends with the last of them.
+/// A handle to a connection after its hello. Clones share it; it ends with the last of them.
 #[derive(Debug, Clone)]
 pub struct Client {
     asks: mpsc::Sender<Ask>,
@@ -30,8 +30,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects, starting the supervisor if the connector says so, and says hello. Has to be called on a runtime: a
-    /// task on it moves the bytes.
+    /// Connects, starting the supervisor if the connector allows it, and says hello. Must be called on a
+    /// runtime: a task on it moves the bytes.
     ///
     /// # Errors
     /// As [`Connector::connect`].
@@ -95,7 +95,7 @@ impl Client {
         Ok(Reply::new(answer??))
     }
 
-    /// Asks for the workers that pass every filter, by name, page after page.
+    /// Requests the workers that pass every filter, by name, page after page.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -105,7 +105,7 @@ impl Client {
         loop {
             let ListData { workers, next } = self.ask(filter.clone()).await?;
             all.extend(workers);
-            // Where a `limit` was asked for there is one page, and one that leads nowhere is the last.
+            // With a `limit` there is one page, and a page that does not advance is the last.
             if filter.limit.is_some() || next.is_none() || next <= filter.after {
                 return Ok(all);
             }
@@ -118,7 +118,8 @@ fn lost(request: &str) -> Error {
     Error::Lost { request: request.to_owned() }
 }
 
-/// Moves requests and answers until the connection or the last handle is gone. Events are not asked for here.
+/// Moves requests and answers until the connection or the last handle is gone. Events are not subscribed to
+/// here.
 async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
     let (mut open, mut pulse) = (Open::default(), Pulse::default());
     loop {
@@ -132,7 +133,7 @@ async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
                 continue;
             }
             Some(Beat::Stalled) => {
-                // This process may have been stopped itself: the answers of that time are still to be read.
+                // This process may have been stopped itself: the answers of that time are still unread.
                 let late = tokio::time::timeout(Duration::ZERO, link.next()).await;
                 match late {
                     Ok(Ok(Some(received))) => open.take(received, &mut pulse),
@@ -165,7 +166,7 @@ async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
             }
             received = link.next() => match received {
                 Ok(Some(received)) => open.take(received, &mut pulse),
-                // Dropping the senders tells all who wait that the connection is lost.
+                // Dropping the senders tells all waiting callers that the connection is lost.
                 Ok(None) | Err(_) => return,
             },
             () = beat => {}
@@ -188,7 +189,7 @@ impl Open {
         self.0.insert(id, waiter);
     }
 
-    /// Whether anybody waits for as long as the supervisor lives.
+    /// Returns whether a caller waits for as long as the supervisor lives.
     fn patient(&self) -> bool {
         self.0.values().any(|waiter| waiter.deadline == Deadline::WhileAlive && !waiter.reply.is_closed())
     }
@@ -206,7 +207,7 @@ impl Open {
         }
     }
 
-    /// Tells all who wait for as long as the supervisor lives that it does not seem to.
+    /// Fails all callers that wait for as long as the supervisor lives: it does not seem to.
     fn give_up(&mut self) {
         for (id, waiter) in std::mem::take(&mut self.0) {
             if waiter.deadline == Deadline::WhileAlive {

@@ -1,5 +1,5 @@
-//! Moves the bytes of one [`Connection`] on a tokio runtime. Every wait here is cancel safe: bytes are taken in or
-//! sent without a pause between the system call and the connection's knowing of it.
+//! Moves the bytes of one [`Connection`] on a tokio runtime. Every wait here is cancel safe: no await lies
+//! between a system call and the connection's update.
 
 use crate::blocking::link::Ends;
 use crate::conn::{Connection, Received};
@@ -53,7 +53,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Takes over a connection on which hello was said; its descriptors do not block.
+    /// Takes a connection after its hello; its descriptors do not block.
     pub(super) fn new(ends: Ends, conn: Connection) -> io::Result<Self> {
         let wire = match ends {
             Ends::Socket(stream) => Wire::Socket(UnixStream::from_std(stream)?),
@@ -69,8 +69,8 @@ impl Link {
         &mut self.conn
     }
 
-    /// Sends all that is queued and returns the next thing that comes in; `None` once the connection has ended and all
-    /// that came before is handed out.
+    /// Sends all that is queued and returns the next arrival; `None` once the connection has ended and all
+    /// earlier ones are handed out.
     pub(super) async fn next(&mut self) -> io::Result<Option<Received>> {
         loop {
             if let Some(received) = self.conn.poll() {
@@ -97,7 +97,7 @@ impl Link {
         match self.wire.try_write(self.conn.outgoing()) {
             Ok(count) => self.conn.advance(count),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            // The last words of the other side are read before the end is.
+            // The last bytes of the peer are read before the end.
             Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
                 self.conn.advance(self.conn.outgoing().len());
             }
@@ -106,7 +106,7 @@ impl Link {
         Ok(())
     }
 
-    /// False at the end.
+    /// Reads once; false at the end.
     fn receive(&mut self) -> io::Result<bool> {
         match self.wire.try_read(&mut self.buf) {
             Ok(0) => return Ok(false),

@@ -23,13 +23,13 @@ pub struct Subscription {
     cursor: Cursor,
     pub(super) link: Option<Link>,
     socket: PathBuf,
-    /// The page that is waited for.
+    /// The requested page.
     rest: Option<Asked>,
     /// The frames behind a snapshot whose pages are waited for.
     behind: VecDeque<String>,
 }
 
-/// A page of a `lagged` snapshot that was asked for.
+/// A requested page of a `lagged` snapshot.
 #[derive(Debug)]
 struct Asked {
     id: RequestId,
@@ -38,10 +38,10 @@ struct Asked {
 }
 
 impl Subscription {
-    /// How long to wait between looks at a directory in which nothing seems to happen.
+    /// Time between checks of a directory without events.
     const LOOK: Duration = Duration::from_secs(5);
 
-    /// A subscription that is not connected yet; see [`crate::subscription::Subscription::new`].
+    /// Creates a subscription that is not connected yet; see [`crate::subscription::Subscription::new`].
     #[must_use]
     pub fn new(connector: Connector, filter: Subscribe) -> Self {
         let socket = connector.dirs().socket();
@@ -55,7 +55,8 @@ impl Subscription {
         }
     }
 
-    /// Waits for the next update. Cancel safe while connected; while not, what is dropped is an attempt to connect.
+    /// Waits for the next update. Cancel safe while connected; otherwise a drop cancels an attempt to
+    /// connect.
     ///
     /// # Errors
     /// As [`crate::subscription::Subscription::next`].
@@ -72,7 +73,7 @@ impl Subscription {
             }
             let received = match (link.next(), &self.rest) {
                 (next, None) => next.await,
-                // Without its pages the snapshot is asked for anew, on another connection.
+                // Without its pages the snapshot is requested anew, on another connection.
                 (next, Some(rest)) => match tokio::time::timeout_at(rest.until.into(), next).await {
                     Ok(received) => received,
                     Err(_) => Ok(None),
@@ -114,7 +115,7 @@ impl Subscription {
         Update::Frame(line)
     }
 
-    /// Takes an answer, which may be the page that is waited for.
+    /// Takes an answer, which may be the requested page.
     fn page(&mut self, id: RequestId, answer: Answer) -> Result<Option<Update>, Error> {
         let Some(Asked { rest, .. }) = self.rest.take_if(|asked| asked.id == id) else { return Ok(None) };
         match answer {
@@ -129,7 +130,7 @@ impl Subscription {
         }
     }
 
-    /// Asks for the next page, or hands the whole snapshot out.
+    /// Requests the next page, or hands the whole snapshot out.
     fn collect(&mut self, pages: Pages<Lagged>) -> Result<Option<Update>, Error> {
         match (pages, &mut self.link) {
             (Pages::Whole(lagged), _) => Ok(Some(self.frame(line_of(&lagged)?))),
@@ -156,7 +157,7 @@ impl Subscription {
                 Err(error) if may_pass(&error) => {}
                 Err(error) => return Err(error),
             }
-            // The wait holds nothing but the watch, and ends by itself when nobody is left to hear of it.
+            // The wait holds only the watch, and ends by itself when its receiver is gone.
             let waited = tokio::task::spawn_blocking(move || changes.wait(Instant::now() + Self::LOOK)).await;
             waited.map_err(|error| self.failed(io::Error::other(error)))?;
         }

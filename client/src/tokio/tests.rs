@@ -31,7 +31,8 @@ impl World {
         Connector::new(dirs, Owner::cli()).autostart(false)
     }
 
-    /// Serves one connection by a script and then closes it. The socket is published whole, as a supervisor does.
+    /// Serves one connection by a script and then closes it. The socket is published whole, like a
+    /// supervisor's.
     fn serve_once(
         &self,
         script: impl Fn(&Value) -> Vec<Value> + Send + 'static,

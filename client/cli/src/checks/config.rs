@@ -1,4 +1,4 @@
-//! The configuration: what `gobctl config check` says of it.
+//! The configuration: the problems that `gobctl config check` prints.
 
 use super::scene::Scene;
 use super::{Check, fail, ok, warn};
@@ -9,7 +9,7 @@ use gob_client::protocol::config::Rejected;
 
 const WHAT: &str = "configuration";
 
-/// Its checks: one for each file that is not right, and for what the running supervisor makes of them.
+/// Runs the checks: one for each refused file, and one for the running supervisor's view of them.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let path = scene.dirs.config.display();
     let judged = judge(&scene.dirs);
@@ -26,7 +26,8 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
             .iter()
             .map(|doubtful| warn(WHAT, place(doubtful), "correct it, or leave it as it is")),
     );
-    // With variables of its own the supervisor reads other files, and those may have been mended since it did.
+    // A supervisor with other variables reads other files, and those may have been corrected since its last
+    // reading.
     let invalid = scene.answers().map(|answers| answers.server.config_invalid.clone()).unwrap_or_default();
     for path in invalid.iter().filter(|path| judged.refused.iter().all(|file| file.path != **path)) {
         let found = format!("the supervisor does not use {path} as it read it");

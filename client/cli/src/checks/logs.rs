@@ -1,6 +1,7 @@
-//! Logs whose worker nobody knows: of workers of an earlier supervisor, and what a crash kept from being removed.
+//! Logs of unknown workers: of an earlier supervisor's workers, and those that a crash kept from being
+//! removed.
 //!
-//! Only a supervisor knows its workers, so without one nothing is said, let alone deleted.
+//! Only a supervisor knows its workers, so without one nothing is reported or deleted.
 
 use super::scene::Scene;
 use super::{Check, Fixed, ok, warn};
@@ -14,14 +15,14 @@ use std::path::{Path, PathBuf};
 
 const WHAT: &str = "logs";
 
-/// The files of a directory of logs, as they were at one moment.
+/// The files of a directory of logs at one moment.
 type Seen = BTreeMap<String, Vec<LogFile>>;
 
-/// One of them.
+/// One log file.
 #[derive(Debug)]
 struct LogFile {
     path: PathBuf,
-    /// Device, inode, and when anything about it was changed last: another file of the same name has others.
+    /// Device, inode, and time of the last change: another file of the same name has others.
     identity: (u64, u64, i64, i64),
     bytes: u64,
 }
@@ -33,14 +34,14 @@ impl LogFile {
         Some(Self { path, identity, bytes: stat.len() })
     }
 
-    /// Whether it was deleted. Another file that has its name by now stays.
+    /// Deletes it, and returns whether it did. Another file with its name stays.
     fn delete(&self) -> bool {
         Self::look(self.path.clone()).is_some_and(|now| now.identity == self.identity)
             && fs::remove_file(&self.path).is_ok()
     }
 }
 
-/// Their check.
+/// Runs the check.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let seen = seen(&scene.dirs.logs());
     let Some(answers) = scene.answers() else {
@@ -63,9 +64,10 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     }]
 }
 
-/// Deletes them. The files are looked at first, and the workers asked for then: what was there before belongs to no run of a
-/// worker that is not listed. A run that begins meanwhile makes files of its own, which may have the same names, after a
-/// `remove` say; each is deleted only if it is the one that was looked at.
+/// Deletes them. The files are listed first, and the workers requested afterwards: a file in the first list
+/// belongs to no run of a worker that is not listed. A run that begins meanwhile makes files of its own,
+/// which may have the same names, such as after a `remove`; each file is deleted only if it is the listed
+/// one.
 pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
     let logs = scene.dirs.logs();
     let seen = seen(&logs);
@@ -73,7 +75,7 @@ pub(super) fn mend(scene: &Scene) -> Vec<Fixed> {
     let mut fixed = Vec::new();
     for (name, files) in without_worker(&seen, &workers) {
         let deleted = files.iter().filter(|file| file.delete()).count();
-        // Stays when a run has begun, or something is in it that is not gob's.
+        // Stays when a run has begun, or when it holds files that are not gob's.
         let gone = fs::remove_dir(logs.join(name)).is_ok();
         if deleted > 0 || gone {
             let dir = logs.join(name);
@@ -99,7 +101,7 @@ fn workers(scene: &Scene) -> Option<Vec<View>> {
     Some(data.read().ok()?.workers)
 }
 
-/// Every directory of a worker's name, with the files in it that are named as logs are.
+/// Returns every directory with a worker's name, with its files that are named like logs.
 fn seen(logs: &Path) -> Seen {
     let dirs = fs::read_dir(logs).into_iter().flatten().flatten();
     let dirs = dirs.filter(|dir| dir.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -113,7 +115,7 @@ fn seen(logs: &Path) -> Seen {
         };
         let files: Vec<LogFile> =
             all.iter().filter(is_log).filter_map(|file| LogFile::look(file.path())).collect();
-        // What holds other things only is none of gob's logs.
+        // A directory that holds only other files is none of gob's logs.
         (all.is_empty() || !files.is_empty()).then_some((name, files))
     })
     .collect()
@@ -124,7 +126,7 @@ fn without_worker<'a>(seen: &'a Seen, workers: &[View]) -> Vec<(&'a String, &'a 
     seen.iter().filter(|(name, _)| !known.contains(name)).collect()
 }
 
-/// `3.stdout.log`, what it was rotated to, `3.idx`.
+/// Returns whether a name is `3.stdout.log`, one of its rotated files, or `3.idx`.
 fn is_log(name: &str) -> bool {
     let Some((run, rest)) = name.split_once('.') else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -146,7 +148,7 @@ mod tests {
             fs::write(file(name), "of the run before\n").unwrap();
         }
         let seen = seen(&logs);
-        // As when the worker was removed and started meanwhile; the new file is there before the old one goes.
+        // The worker was removed and started meanwhile; the new file exists before the old one goes.
         fs::write(file("new"), "of the run that began\n").unwrap();
         fs::rename(file("new"), file("1.stdout.log")).unwrap();
         let deleted = seen["demo"].iter().filter(|file| file.delete()).count();
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_as_logs_are() {
+    fn only_names_of_logs_count() {
         for name in ["3.stdout.log", "12.stderr.log", "3.stdout.log.2", "3.idx", "3.idx.1"] {
             assert!(is_log(name), "{name}");
         }

@@ -15,7 +15,7 @@ pub(super) enum Listener {
     Nobody,
     /// This process listens; 0 when the kernel does not tell.
     Process(i32),
-    /// The socket may have a listener; that could not be found out.
+    /// The socket may have a listener; the probe could not tell.
     Unknown,
 }
 

@@ -1,4 +1,5 @@
-//! What all checks look at: the directories, the lock, and what came of asking the supervisor, which is done once.
+//! State that all checks share: the directories, the lock, and the supervisor's answer, which is requested
+//! once.
 
 use super::probe::{Listener, listener};
 use crate::context::Context;
@@ -12,7 +13,7 @@ use gob_client::{Dirs, Error, View, call};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long the supervisor may take for an answer, unless `--timeout` says otherwise.
+/// Time limit of the supervisor's answer, unless `--timeout` sets another.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The supervisor that answers.
@@ -22,30 +23,30 @@ pub(super) struct Answers {
     pub(super) workers: Vec<View>,
 }
 
-/// What came of asking.
+/// The result of the request.
 pub(super) enum Supervisor {
-    /// It answers.
+    /// The supervisor answers.
     Answers(Box<Answers>),
-    /// Nobody listens.
+    /// The socket has no listener.
     Nobody,
-    /// Somebody listens, and it does not work.
+    /// The socket has a listener that does not work.
     Trouble(Failure),
 }
 
-/// What is there.
+/// The state of this user's gob.
 pub(super) struct Scene {
     /// Quiet, with a deadline, never starting anything.
     pub(super) context: Context,
     pub(super) dirs: Dirs,
     pub(super) supervisor: Supervisor,
-    /// Where the supervisor would be reached, and who listens there.
+    /// The supervisor's socket, and its listener.
     pub(super) socket: (PathBuf, Listener),
-    /// Who holds the lock of the state directory.
+    /// The holder of the state directory's lock.
     pub(super) lock: Option<Holder>,
 }
 
 impl Scene {
-    /// Looks around.
+    /// Gathers the state.
     pub(super) fn look(context: &Context, dirs: Dirs) -> Self {
         let context = Context {
             quiet: true,
@@ -60,7 +61,7 @@ impl Scene {
         let mut socket = dirs.socket();
         let mut who = listener(&socket);
         let told = LockHolder::read(&dirs).map(|holder| holder.socket);
-        // As every client does: the own directory first, then what the lock file tells.
+        // As every client does: the own directory first, then the one in the lock file.
         if let (Listener::Absent | Listener::Nobody, Some(told)) = (who, told)
             && matches!(listener(&told), Listener::Process(_) | Listener::Unknown)
         {
@@ -71,7 +72,7 @@ impl Scene {
         Self { context, dirs, supervisor, socket: (socket, who), lock }
     }
 
-    /// The supervisor, if it answers.
+    /// Returns the supervisor, if it answers.
     pub(super) fn answers(&self) -> Option<&Answers> {
         match &self.supervisor {
             Supervisor::Answers(answers) => Some(answers),
@@ -79,7 +80,7 @@ impl Scene {
         }
     }
 
-    /// Nobody listens and nobody holds the lock.
+    /// Returns whether the socket has no listener and the lock no holder.
     pub(super) fn is_deserted(&self) -> bool {
         matches!(self.supervisor, Supervisor::Nobody) && self.lock.is_none()
     }

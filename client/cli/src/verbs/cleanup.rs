@@ -1,4 +1,4 @@
-//! `gobctl cleanup`: forgets all workers that are down and the requester's.
+//! `gobctl cleanup`: forgets the requester's workers that are down.
 
 use super::shutdown::workers;
 use super::{Verb, WORKERS};

@@ -1,4 +1,4 @@
-//! `gobctl config path|show|check|init|reload`: the configuration. Only `reload` asks the supervisor.
+//! `gobctl config path|show|check|init|reload`: the configuration. Only `reload` needs the supervisor.
 
 use super::{SUPERVISOR, Verb};
 use crate::config_file::{invalid, judge, place, read, wrong};
@@ -63,7 +63,7 @@ fn path(context: &Context, dirs: &Dirs) -> String {
     format!("{}\n", dirs.config.display())
 }
 
-/// Every value of the files and its place, the directories before them; what is refused after that.
+/// Prints every value of the files with its place, after the directories; refused files come last.
 fn show(context: &Context, dirs: &Dirs) -> Result<u8, Failure> {
     let (config, rejected) = read(dirs);
     out::print(&shown(context, dirs, &config))?;
@@ -109,7 +109,7 @@ fn shown(context: &Context, dirs: &Dirs, config: &Config) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// The directories, and which variable said so.
+/// Returns the directories, with the variables that set them.
 fn places(dirs: &Dirs) -> [(&'static str, &Path, String); 4] {
     let from = |own: &str, xdg: &str| {
         let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -178,7 +178,7 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
     })
 }
 
-/// Without a supervisor there is nobody who would have to be told: it reads the file when it starts.
+/// Without a supervisor no reload is needed: the next one reads the file when it starts.
 fn reload(context: &Context) -> Result<u8, Failure> {
     let mut client = context.without_autostart().connect("reload")?;
     if let Some(theirs) = client.server().dirs.clone() {
@@ -197,7 +197,7 @@ fn reload(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What is new, what is gone, and of everything else each key.
+/// Returns the new and the removed tables, and each other changed key.
 fn told(data: &ReloadData) -> String {
     let whole = |key: &str| {
         let mut tables = data.added.iter().chain(&data.removed);
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_reload_changed() {
+    fn the_changes_of_a_reload_are_listed() {
         let data = |changed: &[&str], added: &[&str], removed: &[&str]| {
             let owned = |all: &[&str]| all.iter().map(|key| (*key).to_owned()).collect();
             told(&ReloadData { changed: owned(changed), added: owned(added), removed: owned(removed) })

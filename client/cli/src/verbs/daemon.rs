@@ -66,7 +66,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
 }
 
-/// The supervisor knows the request only, not the words that it was asked for with.
+/// The supervisor knows only the request, not the words on the command line.
 fn forced_by(failure: Failure, words: &str) -> Failure {
     let Failure::Client(Error::Refused(mut error)) = failure else { return failure };
     if error.code == ErrorCode::ServerOwnedByOther {
@@ -76,7 +76,7 @@ fn forced_by(failure: Failure, words: &str) -> Failure {
 }
 
 fn start(context: &Context, done: &str, besides: &str) -> Result<u8, Failure> {
-    // Who says `daemon start --no-autostart` means the verb.
+    // With `daemon start --no-autostart` the verb wins.
     let context = Context { autostart: true, ..context.clone() };
     if let Ok(client) = context.without_autostart().connect("hello") {
         return tell(&context, client.server(), "is already running", "");

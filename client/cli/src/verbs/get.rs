@@ -20,7 +20,7 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
-    // Errors are JSON too; on a terminal the data is spread over lines, unless it was asked for as it came.
+    // Errors are JSON too; on a terminal the data is spread over lines, unless it was requested as it came.
     let as_it_came = context.json;
     let context = Context { json: true, ..context.clone() };
     let (_, reply) = ask_of(&context, &name, Get { name: name.clone() })?;

@@ -1,4 +1,4 @@
-//! `gobctl graphs`: which graphs there are on disk. `gobctl graphs delete NAME` deletes one, data and all.
+//! `gobctl graphs`: the graphs on disk. `gobctl graphs delete NAME` deletes one, with its data.
 
 use super::start::absolute;
 use super::{LOOKING, Verb};
@@ -39,7 +39,7 @@ const ALIGN: [Align; 6] = [Align::Left, Align::Left, Align::Left, Align::Right, 
 const NARROWER: [Narrower; 4] =
     [Narrower::Without(4), Narrower::Cut(2, 12), Narrower::Without(2), Narrower::Cut(0, 8)];
 
-/// A line that answers a question is at most so long.
+/// Limit of a line that answers a question.
 const ANSWER_BYTES: u64 = 64;
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
@@ -79,7 +79,7 @@ fn row(graph: &GraphOnDisk) -> [String; 6] {
     ]
 }
 
-/// Bytes for people.
+/// Formats bytes for people.
 fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"].iter().zip([10_u32, 20, 30, 40]);
     let unit = units.rev().find(|(_, shift)| bytes >> shift > 0);
@@ -125,7 +125,7 @@ fn delete(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Asks whoever sits at the terminal.
+/// Asks the user at the terminal.
 fn wanted(context: &Context, client: &mut Client, delete: &GraphDelete) -> Result<bool, Failure> {
     let GraphsData { graphs } = context.call(client, Graphs)?.read()?;
     let is_meant = |known: &&GraphOnDisk| {
@@ -135,7 +135,7 @@ fn wanted(context: &Context, client: &mut Client, delete: &GraphDelete) -> Resul
     let what = if what.is_empty() { "nothing of it is on disk".to_owned() } else { what.join("; ") };
     out::error_text(&format!("delete {} ({what})? [y/N] ", escape(delete.graph.as_str())));
     let mut answer = String::new();
-    // What can't be read is no yes.
+    // An unreadable answer is not a yes.
     drop(std::io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer));
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -1,4 +1,4 @@
-//! `gobctl hand-over NAME OWNER`: makes somebody else the owner.
+//! `gobctl hand-over NAME OWNER`: changes the owner.
 
 use super::{Verb, WORKERS};
 use crate::context::Context;

@@ -1,7 +1,8 @@
 //! `gobctl invoke GRAPH TYPE [JSON|-]`: one request to a worker that speaks JSON lines on its endpoint.
 //!
-//! The supervisor is only asked where the worker is. A worker may answer in parts: frames with `lines` are printed
-//! line by line, and the data behind them goes to standard error, so that `export > file` is what `import -` takes.
+//! The supervisor only provides the worker's endpoint. A worker may answer in parts: frames with `lines` are
+//! printed line by line, and the data behind them goes to standard error, so that `export > file` gives the
+//! input of `import -`.
 
 use super::{Verb, WORKERS};
 use crate::context::Context;
@@ -53,7 +54,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// How long a worker may say nothing, unless `--timeout` says otherwise. Its own longest deadline is a minute.
+/// Time limit of a worker's silence, unless `--timeout` sets another. Its own longest deadline is a minute.
 const TIMEOUT: Duration = Duration::from_secs(62);
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
@@ -92,13 +93,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What a worker says of its requests.
+/// A worker's list of its requests.
 #[derive(Deserialize)]
 struct Listed {
     requests: Vec<Entry>,
 }
 
-/// One of them.
+/// One request.
 #[derive(Deserialize)]
 struct Entry {
     #[serde(rename = "type")]
@@ -109,7 +110,7 @@ struct Entry {
     payload: String,
 }
 
-/// Prints the verb's help, and the requests of a worker that is named and can tell them. Starts nothing.
+/// Prints the verb's help, and the requests of a named worker that can list them. Starts nothing.
 fn help(context: &Context, name: Option<&Name>) -> Result<u8, Failure> {
     let asked = name.map(|name| (name, requests_of(context, name)));
     if context.json
@@ -147,7 +148,7 @@ fn requests_of(context: &Context, name: &Name) -> Result<Box<RawValue>, Failure>
     told.map_err(|error| of_worker(name, "requests", error.into()))
 }
 
-/// A line for each request.
+/// Returns a line for each request.
 fn rows(data: &RawValue) -> Result<String, Failure> {
     let Listed { requests } = call::read("requests", data)?;
     let rows: Vec<[String; 3]> = requests
@@ -160,7 +161,7 @@ fn rows(data: &RawValue) -> Result<String, Failure> {
     Ok(lines.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect())
 }
 
-/// Asks for the worker, which has to be up and reachable.
+/// Requests the worker, which must be up and reachable.
 fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     let (_, reply) = ask_of(context, name, Get { name: name.clone() })?;
     let worker = reply.read()?.worker;
@@ -187,7 +188,8 @@ fn find(context: &Context, name: &Name) -> Result<View, Failure> {
     Ok(worker)
 }
 
-/// The worker whose imports are streams; others may have an `import` of their own.
+/// Returns whether this is gob's own worker, whose imports are streams; others may have an `import` of their
+/// own.
 fn is_graph_worker(worker: &View) -> bool {
     let program = worker.command.first().map(|program| Path::new(program).file_name());
     program.flatten().is_some_and(|program| program == "gob-graph-worker")
@@ -210,7 +212,7 @@ fn payload(given: &str) -> Result<Box<RawValue>, Failure> {
     })
 }
 
-/// What goes wrong with a worker's connection is not the supervisor's.
+/// Turns an error of a worker's connection into one that names the worker.
 fn of_worker(name: &Name, type_name: &str, failure: Failure) -> Failure {
     let (word, exit, message, cause) = match failure {
         Failure::Client(Error::Timeout { after, .. }) => {
@@ -246,13 +248,13 @@ fn of_worker(name: &Name, type_name: &str, failure: Failure) -> Failure {
     cause.into_iter().fold(failure, Failure::cause)
 }
 
-/// What comes before the answer.
+/// The frames before the answer.
 struct Exchange {
     progress: Progress,
     had_lines: bool,
 }
 
-/// The frames that workers send; all but the fields that are known is ignored.
+/// The frames of workers; unknown fields are ignored.
 #[derive(Deserialize)]
 struct Frame<'a> {
     #[serde(borrow)]
@@ -268,7 +270,7 @@ impl Exchange {
     }
 
     fn frame(&mut self, frame: &str) -> Result<(), Failure> {
-        // Another worker's frames may have any shape; they are none of ours then.
+        // Another worker's frames may have any form and are ignored.
         let Ok(frame) = serde_json::from_str::<Frame<'_>>(frame) else { return Ok(()) };
         if let Some(lines) = frame.lines {
             self.had_lines = true;

@@ -1,4 +1,5 @@
-//! `gobctl lease NAME`: holds a worker until interrupted. The lease ends with the connection, however this ends.
+//! `gobctl lease NAME`: holds a worker until interrupted. The lease ends with the connection, however this
+//! program ends.
 
 use super::{Verb, WORKERS};
 use crate::context::Context;

@@ -1,4 +1,4 @@
-//! `gobctl list`: what there is. When nobody answers, the last known state.
+//! `gobctl list`: the workers. Without a supervisor, the last known state.
 
 use super::{LOOKING, Verb};
 use crate::context::Context;
@@ -88,7 +88,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The working directory as the supervisor compares it.
+/// Returns the working directory as the supervisor compares it.
 pub(super) fn here() -> Result<String, Failure> {
     let cwd = std::env::current_dir().map_err(|error| {
         Failure::own("no-cwd", 1, "cannot read the working directory".to_owned()).cause(error.to_string())
@@ -122,7 +122,7 @@ fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Fai
     show(context, filter, &workers.iter().map(Row::from).collect::<Vec<_>>())
 }
 
-/// Whether a worker passes every filter that is given, as the supervisor would say.
+/// Returns whether a worker passes every given filter, as the supervisor would decide.
 pub(super) fn passes(filter: &List, worker: &View) -> bool {
     filter.owner.as_ref().is_none_or(|owner| *owner == worker.owner)
         && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.kind)

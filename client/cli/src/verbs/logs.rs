@@ -1,6 +1,6 @@
-//! `gobctl logs`, `stdout` and `stderr`: what workers wrote, read from the files themselves.
+//! `gobctl logs`, `stdout` and `stderr`: workers' output, read from the files themselves.
 //!
-//! The supervisor is only asked where the files are; when nobody answers, they are found without it.
+//! The supervisor only provides the paths of the files; without a supervisor they are found without it.
 
 use super::{LOOKING, Verb};
 use crate::context::Context;
@@ -133,7 +133,7 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
     }
     let lines = matches.get_one::<usize>("lines").copied();
     view.beginning(&mut sources, lines)?;
-    // What is there is shown all the same.
+    // The existing lines are shown all the same.
     let watch = match watch {
         Ok(watch) => watch,
         Err(error) => {
@@ -194,14 +194,14 @@ fn open(
     Source::open(name, dir.clone(), number, streams).map_err(|error| unreadable(&dir, &error))
 }
 
-/// Where a worker's logs are, or why that is not known.
+/// The directory of a worker's logs, or the reason why it is unknown.
 struct Found {
     name: Name,
     dir: Option<PathBuf>,
     failure: Option<Failure>,
 }
 
-/// Finds the log directories of the workers named, or of all.
+/// Finds the log directories of the named workers, or of all.
 fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
     let dirs = context.dirs()?;
     match context.connect("get") {
@@ -247,7 +247,7 @@ fn log_dir(dirs: &Dirs, worker: &View) -> PathBuf {
     told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()))
 }
 
-/// Nobody answers: the files are still there.
+/// Finds the files without a supervisor.
 fn on_disk(
     context: &Context,
     dirs: &Dirs,
@@ -281,7 +281,7 @@ fn unavailable(message: String) -> Failure {
     Failure::own(ErrorCode::LogUnavailable.as_str(), ErrorCode::LogUnavailable.exit_code(), message)
 }
 
-/// A log file that can't be read.
+/// Returns the failure for a log file that can't be read.
 pub(crate) fn unreadable(dir: &Path, error: &std::io::Error) -> Failure {
     unavailable(format!("cannot read the logs in {}", dir.display())).cause(error.to_string())
 }

@@ -1,7 +1,7 @@
 //! `gobctl nuke`: ends everything and removes gob's own files.
 //!
-//! Where no supervisor runs there is nothing to end, and none is started for it: what the last one left is removed here. The
-//! journal stays, by which the next one ends what a killed one left running.
+//! Without a supervisor there is nothing to end, and none is started for it: the files of the last one are
+//! removed here. The journal stays, by which the next supervisor ends the processes of a killed one.
 
 use super::shutdown::{end, force_arg, nothing_runs, workers};
 use super::{SUPERVISOR, Verb};
@@ -49,7 +49,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Removes what a supervisor that is gone left to be remembered.
+/// Removes the files that a dead supervisor left.
 fn nuke_alone(context: &Context) -> Result<u8, Failure> {
     let dirs = context.dirs()?;
     let removed = forget(&dirs).map_err(|(path, error)| {
@@ -66,8 +66,8 @@ fn nuke_alone(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Forgets the workers that were written down, with their logs; says which. Where nothing was, nothing in the directory is known
-/// to be gob's.
+/// Forgets the recorded workers, with their logs; returns their names. Without a record, no file in the
+/// directory is known to be gob's.
 fn forget(dirs: &Dirs) -> Result<Vec<Name>, (std::path::PathBuf, io::Error)> {
     let (last, logs) = (dirs.last_state(), dirs.logs());
     if !fs::symlink_metadata(&last).is_ok_and(|found| found.is_file()) {
@@ -78,7 +78,7 @@ fn forget(dirs: &Dirs) -> Result<Vec<Name>, (std::path::PathBuf, io::Error)> {
         return Err((last, error));
     };
     let names = LastState::read(dirs).map(|last| last.workers.into_iter().map(|view| view.name).collect());
-    // The logs first: what is still written down can be nuked again.
+    // The logs go first: workers that are still recorded can be nuked again.
     for (path, removed) in [(&logs, fs::remove_dir_all(&logs)), (&last, fs::remove_file(&last))] {
         missing_is_removed(removed).map_err(|error| (Path::to_owned(path), error))?;
     }

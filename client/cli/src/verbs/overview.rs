@@ -1,4 +1,4 @@
-//! Bare `gobctl`: what runs, and what to type next. Never starts anything.
+//! Bare `gobctl`: the running workers, and the commands to type next. Never starts anything.
 
 use crate::context::Context;
 use crate::each::print_data;

@@ -1,4 +1,4 @@
-//! `gobctl ping`: whether the supervisor answers.
+//! `gobctl ping`: checks that the supervisor answers.
 
 use super::{SUPERVISOR, Verb};
 use crate::context::Context;

@@ -39,7 +39,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     shut_down(context, matches.get_flag("force"))
 }
 
-/// Ends the supervisor that runs, if one does.
+/// Ends the running supervisor, if there is one.
 pub(super) fn shut_down(context: &Context, force: bool) -> Result<u8, Failure> {
     let reply = end(context, Shutdown { force }, "stopping all workers", force)?;
     let Some(reply) = reply else { return nothing_runs(context, "{\"stopped\":[]}") };
@@ -52,7 +52,7 @@ pub(super) fn shut_down(context: &Context, force: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Says that nothing runs, which is what was wanted.
+/// Reports that nothing runs, which is the requested state.
 pub(super) fn nothing_runs(context: &Context, json: &str) -> Result<u8, Failure> {
     if context.json {
         out::print(&format!("{json}\n"))?;
@@ -62,8 +62,8 @@ pub(super) fn nothing_runs(context: &Context, json: &str) -> Result<u8, Failure>
     Ok(0)
 }
 
-/// Sends a request after which the supervisor exits, and waits until it did, so that what comes next finds a clean
-/// table. `None` when none runs.
+/// Sends a request after which the supervisor exits, and waits for its exit, so that the next command begins
+/// afresh. `None` when none runs.
 pub(super) fn end<C: Call>(
     context: &Context,
     call: C,
@@ -91,7 +91,8 @@ pub(super) fn end<C: Call>(
     Ok(Some(reply))
 }
 
-/// Nobody listens, and who holds the lock is stopped: it, and the workers below it, go on once it is let.
+/// Returns the failure when the socket has no listener and the holder of the lock is stopped: it, and its
+/// workers, go on once it is continued.
 fn stopped_holder(context: &Context) -> Option<Failure> {
     let stopped = Stopped::find(&context.dirs().ok()?)?;
     let message = format!("no supervisor answers: {stopped}");
@@ -99,7 +100,7 @@ fn stopped_holder(context: &Context) -> Option<Failure> {
     Some(failure.hint(format!("{}; then again", stopped.hint())))
 }
 
-/// `2 workers (demo, work)`.
+/// Returns `2 workers (demo, work)`.
 pub(super) fn workers(names: &[Name]) -> String {
     let listed: Vec<String> = names.iter().map(|name| escape(name.as_str())).collect();
     match listed.as_slice() {

@@ -73,7 +73,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let begun = Instant::now();
     let (mut sent, mut held, mut new) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
-        // All are asked for before the first answer is waited for: they come up at the same time.
+        // All requests are sent before the first answer is awaited: the workers come up at the same time.
         let words = LastWords::new(&dirs, &name);
         let asked = client.send(of(&template, &name))?;
         sent.push((name, (asked, words)));
@@ -112,7 +112,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             "holding them until interrupted"
         });
     }
-    // `--timeout` was for getting ready.
+    // `--timeout` was for the readiness.
     hold(&Holding { context, verb: "start --lease", end: End::of(None) }, client, held)
 }
 
@@ -130,7 +130,7 @@ fn template(context: &Context, matches: &ArgMatches) -> Result<Start, Failure> {
     })
 }
 
-/// Without a word about kind or place the name may be any worker's, a job's too; with one it is a graph.
+/// Without a kind or a place the name may be any worker's, also a job's; with one it is a graph.
 fn of(template: &Start, name: &Name) -> Start {
     let is_graph = template.kind.is_some() || template.root_dir.is_some() || template.name.is_some();
     let mut start = template.clone();
@@ -153,7 +153,7 @@ pub(super) fn absolute(dir: &str) -> Result<String, Failure> {
     path.into_os_string().into_string().map_err(|_| failed())
 }
 
-/// A duration as the wire has it.
+/// Returns a duration in the wire's form.
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
 }
@@ -180,7 +180,7 @@ fn told(data: &StartData, elapsed: Duration, quiet: bool) -> String {
     }
 }
 
-/// What makes a slip in a name seen.
+/// Returns the note about a new graph, by which a misspelled name is noticed.
 fn new_graph(worker: &View) -> String {
     let graph = worker.graph.as_deref().unwrap_or(worker.name.as_str());
     let argument = gob_client::protocol::shell::word(graph);

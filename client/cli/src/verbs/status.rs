@@ -1,4 +1,4 @@
-//! `gobctl status [NAME]`: the supervisor's health, or all about one worker.
+//! `gobctl status [NAME]`: the supervisor's health, or all facts about one worker.
 
 use super::{LOOKING, Verb};
 use crate::context::Context;
@@ -31,7 +31,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     supervisor(context)
 }
 
-/// The supervisor's health.
+/// Prints the supervisor's health.
 pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
     let (_, reply) = context.ask(call::Status)?;
     if context.json {
@@ -41,7 +41,7 @@ pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// All about one worker.
+/// Prints all facts about one worker.
 pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
     let (_, reply) = ask_of(context, &name, call::Get { name: name.clone() })?;
     if context.json {
@@ -95,7 +95,7 @@ fn health(status: &Status, verbose: bool) -> String {
         + &render::pairs(&lines)
 }
 
-/// A file of the configuration that is not in effect, and why.
+/// Returns a file of the configuration that is not in effect, with the reason.
 fn invalid(file: &InvalidFile) -> String {
     let more = match file.problems {
         0 | 1 => String::new(),
@@ -105,7 +105,7 @@ fn invalid(file: &InvalidFile) -> String {
     format!("{}:{gap}{}{more}", file.path, file.first)
 }
 
-/// What went wrong since it started, or was put right; nothing of what did not happen.
+/// Returns the problems since the start of the supervisor, also solved ones; zeros are left out.
 fn troubles(status: &Status) -> Vec<(&'static str, String)> {
     let some = |number: u64, text: String| (number > 0).then_some(text);
     let times = |number: u64| if number == 1 { "once".to_owned() } else { format!("{number} times") };
@@ -152,7 +152,7 @@ fn troubles(status: &Status) -> Vec<(&'static str, String)> {
     all.into_iter().filter_map(|(key, text)| text.map(|text| (key, text))).collect()
 }
 
-/// What it means that the journal could not be written, if that is so.
+/// Returns the consequence of a journal that could not be written, if there is one.
 pub(crate) fn journal_trouble(status: &Status) -> Option<String> {
     let times = match status.journal_failures {
         0 => return None,
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_journal_that_is_written_is_not_worth_a_line() {
+    fn a_written_journal_has_no_line() {
         let health = |journal_failures| health(&Status { journal_failures, ..Status::default() }, false);
         assert!(!health(0).contains("journal"));
         let once = health(1);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_happen_is_not_told_of() {
+    fn zeros_are_left_out() {
         let quiet = health(&Status::default(), false);
         for word in ["restarts", "repaired", "cleaned up", "missed", "instance", "keeper", "cgroup"] {
             assert!(!quiet.contains(word), "{word}: {quiet}");

@@ -1,4 +1,4 @@
-//! `gobctl stop NAME…`: ends workers and all that came from them.
+//! `gobctl stop NAME…`: ends workers and their whole trees.
 
 use super::start::millis;
 use super::{Verb, WORKERS};

@@ -1,5 +1,5 @@
-//! `gobctl who GRAPH`: who really holds a graph: gob's worker, another process, or nobody. Never starts anything, and
-//! needs no supervisor for what locks and processes tell.
+//! `gobctl who GRAPH`: the real holder of a graph: gob's worker, another process, or none. Never starts
+//! anything, and needs no supervisor for facts from locks and processes.
 
 use super::{LOOKING, Verb};
 use crate::checks::whose::Whose;
@@ -30,10 +30,10 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// Who holds it.
+/// The holder.
 enum Answer {
     Worker(Box<View>),
-    /// What the supervisor says of a process that is not its own, and what can be seen.
+    /// The supervisor's view of a foreign process, and the facts seen from here.
     External(Option<Box<View>>, Sight),
     Nobody(Sight),
 }
@@ -43,7 +43,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let dirs = context.dirs()?;
     let (worker, nobody) = ask(context, &name)?;
     let answer = match worker {
-        // One that ends is there as long as anything is left of it, also when its leader is gone.
+        // An ending worker exists as long as a process of it is left, even without its leader.
         Some(worker)
             if worker.state != State::External
                 && (worker.pid.is_some() || worker.state == State::Stopping) =>
@@ -56,7 +56,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
             match (external, nobody) {
                 (Some(worker), _) => Answer::External(Some(Box::new(worker)), sight),
                 (None, _) if !sight.holders.is_empty() => Answer::External(None, sight),
-                // Without a supervisor nobody knows what is not written down in a lock.
+                // Without a supervisor only the contents of locks are known.
                 (None, Some(nobody)) if !told_by_locks => return Err(nobody.into()),
                 (None, _) => Answer::Nobody(sight),
             }
@@ -66,7 +66,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What the supervisor knows of it, and that there is none.
+/// Returns the supervisor's view of it, and the error if there is none.
 fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), Failure> {
     let mut client = match context.without_autostart().connect("get") {
         Ok(client) => client,
@@ -85,7 +85,7 @@ fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), 
     }
 }
 
-/// What can be seen from here, and whether a lock would tell if anybody held it.
+/// Returns the facts seen from here, and whether a lock would show any holder.
 fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (Sight, bool) {
     let (config, rejected) = config_file::read(dirs);
     for file in &rejected {
@@ -108,8 +108,8 @@ fn see(context: &Context, dirs: &Dirs, name: &Name, worker: Option<&View>) -> (S
     (first.unwrap_or_default(), told_by_locks)
 }
 
-/// The kinds in whose places a graph may be held: its worker's, else the one that the file says; of a graph of which
-/// neither knows anything, the default one and every other, for nobody said yet which it would be.
+/// Returns the kinds in whose places a graph may be held: its worker's, else the configured one; for an
+/// unknown graph the default kind and every other one.
 fn kinds(config: &Config, graph: &Name, worker: Option<&View>) -> Vec<Kind> {
     let of = |asked: Option<&str>| config.kind_of(graph.as_str(), asked).ok().map(|(_, kind)| kind);
     if let Some(kind) = worker.and_then(|worker| of(Some(&worker.kind))) {
@@ -173,7 +173,7 @@ fn kind_of(holder: &Holder) -> &'static str {
     }
 }
 
-/// Where a worker's supervisor is, and what to type.
+/// Returns the place of a worker's supervisor, and the command to type.
 fn supervisor_of(holder: &Holder) -> Option<String> {
     Some(match holder.whose.as_ref()? {
         Whose::Supervisor { pid, state_dir } => format!(
@@ -237,7 +237,7 @@ mod tests {
     use gob_client::Owner;
 
     #[test]
-    fn whose_worker_it_is() {
+    fn the_supervisor_of_a_worker_is_named() {
         let told = |whose| {
             let holder = Holder { pid: 7, owner: Owner::cli(), path: None, command: String::new(), whose };
             super::told(

@@ -1,4 +1,4 @@
-//! `gobctl with GRAPH… -- CMD…`: ensures workers, holds them while CMD runs, lets go.
+//! `gobctl with GRAPH… -- CMD…`: ensures workers, holds them while CMD runs, releases them.
 
 use super::{Verb, WORKERS};
 use crate::command::{Beside, GOB_FAILED, run as run_command};
@@ -65,7 +65,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         }
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
         Err(failure) => {
-            // The command's codes are its own; that gob failed before it ran has one code.
+            // The command's codes are its own; a failure of gob before it ran has one code.
             failure.report(context.telling());
             Ok(GOB_FAILED)
         }
@@ -80,18 +80,19 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     code
 }
 
-/// What is held while the command runs. The leases are the connection's: they end with it, however this ends.
+/// The held workers while the command runs. The leases are the connection's: they end with it, however this
+/// program ends.
 #[derive(Debug, Default)]
 struct Held {
     client: Option<Client>,
     variables: Vec<(String, String)>,
-    /// All that are held.
+    /// All held workers.
     names: Vec<Name>,
-    /// Those that this call has started, in order.
+    /// The workers that this call has started, in order.
     started: Vec<Name>,
 }
 
-/// Starts all workers with a lease and says where they are.
+/// Starts all workers with a lease and prints their endpoints.
 fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Failure> {
     let env = environment(context);
     let client = held.client.insert(context.connect("start")?);
@@ -108,7 +109,7 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
     }
     let goes_on = GoesOn::of(context, "starting", names);
     let mut failed = None;
-    // All are waited for, also when one has failed: `--stop` ends those that came up.
+    // All answers are awaited, even after a failure: `--stop` ends the workers that came up.
     for (name, sent) in sent {
         let mut progress = Progress::new(context, format!("starting {name}"));
         let reply = context.wait_showing(client, sent, &mut progress);
@@ -134,11 +135,11 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
     failed.map_or(Ok(()), Err)
 }
 
-/// Stops a worker that this call has started, if it still is its owner's and nobody else uses it.
+/// Stops a worker that this call has started, if it still is its owner's and has no other user.
 fn end(context: &Context, client: &mut Client, name: &Name) -> Result<(), Failure> {
     let worker = match client.ask(Get { name: name.clone() }) {
         Ok(data) => data.worker,
-        // With the supervisor its workers have gone, and their leases.
+        // The workers, and their leases, have ended with the supervisor.
         Err(Error::Lost { .. }) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -166,7 +167,7 @@ fn end(context: &Context, client: &mut Client, name: &Name) -> Result<(), Failur
     Ok(())
 }
 
-/// Refuses names whose variables would be one.
+/// Refuses names whose variables would be equal.
 fn one_variable_each(names: &[Name]) -> Result<(), Failure> {
     for (at, name) in names.iter().enumerate() {
         let taken = variable(name);
@@ -180,7 +181,7 @@ fn one_variable_each(names: &[Name]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `GOB_ENDPOINT_FOO_BAR` for `foo/bar`.
+/// Returns `GOB_ENDPOINT_FOO_BAR` for `foo/bar`.
 fn variable(name: &Name) -> String {
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("GOB_ENDPOINT_{}", name.as_str().chars().map(upper).collect::<String>())

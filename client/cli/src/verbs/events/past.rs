@@ -1,7 +1,7 @@
-//! `events --no-follow`: what has happened, from the events that the supervisor keeps, and an end.
+//! `events --no-follow`: the events that the supervisor keeps, and then an end.
 //!
-//! The supervisor counts events without a hole, so that the last one that there is shows when all were seen. Filters are
-//! therefore applied here: a filtered replay has holes, and no end that could be told from silence.
+//! The supervisor counts events without a gap, so that the last event marks the end. Filters are therefore
+//! applied here: a filtered replay has gaps, and its end could not be told from silence.
 
 use super::EventView;
 use crate::context::Context;
@@ -15,7 +15,7 @@ use gob_client::{Error, View, call};
 use serde::Deserialize;
 use std::time::Instant;
 
-/// Shows what has happened since the event that was asked for, else since as early as there is.
+/// Prints the events after the given one, else from the earliest.
 pub(super) fn show(context: &Context, wanted: &Subscribe, view: &mut EventView<'_>) -> Result<u8, Failure> {
     let end = crate::stream::End::of(context.timeout);
     let (mut client, data) = match wanted.since {
@@ -67,7 +67,8 @@ fn subscribed(
     Ok((client, data))
 }
 
-/// Everything that is kept, or where that is not known at least half of it: it is asked for from further and further back.
+/// Requests all kept events, or where their number is unknown at least half of them: from further and further
+/// back.
 fn earliest(context: &Context, snapshot: bool) -> Result<(Client, SubscribeData), Failure> {
     let mut back = RING_EVENTS as u64;
     let mut client = context.connect("status")?;
@@ -89,8 +90,8 @@ fn earliest(context: &Context, snapshot: bool) -> Result<(Client, SubscribeData)
     }
 }
 
-/// Whether an event passes every filter that is given, as the supervisor would say (PROTOCOL 7). What this version can't
-/// read passes where there is no filter.
+/// Returns whether an event passes every given filter, as the supervisor would decide (PROTOCOL 7). An event
+/// that this version can't parse passes where there is no filter.
 fn wants(wanted: &Subscribe, line: &str) -> bool {
     let about_workers = wanted.names.is_some() || wanted.cwd.is_some();
     let Ok(event) = serde_json::from_str::<Event>(line) else {
