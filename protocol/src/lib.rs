@@ -6,19 +6,15 @@
 
 pub mod answer;
 mod bounded;
-pub mod config;
 pub mod env;
 pub mod envelope;
 pub mod error;
 pub mod event;
-pub mod foreign;
 pub mod frame;
 pub mod handshake;
-pub mod kind;
 pub mod limits;
 pub mod logindex;
 pub mod name;
-pub mod placeholder;
 pub mod request;
 pub mod shell;
 pub mod signal;

@@ -5,9 +5,9 @@
 use crate::conn::real_path;
 use crate::disks::{At, Disks};
 use crate::mailbox::Post;
+use gob_config::{Config, Reading, gather};
 use gob_core::Read;
 use gob_host::config::Disk;
-use gob_protocol::config::{Config, Reading, gather};
 use std::path::{Path, PathBuf};
 
 /// The lane of readings, which come one after the other.

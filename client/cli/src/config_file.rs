@@ -1,9 +1,9 @@
 //! The configuration from gobctl's side: read, judged, never changed. The supervisor reads it by itself.
 
 use crate::failure::Failure;
-use gob_client::protocol::config::{Config, Problem, Reading, Rejected, gather};
 use gob_client::protocol::{ErrorCode, WireError};
 use gob_client::{Dirs, Error};
+use gob_config::{Config, Problem, Reading, Rejected, gather};
 use gob_host::config::Disk;
 use gob_host::siblings;
 use nix::unistd::{AccessFlags, access};

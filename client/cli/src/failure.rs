@@ -5,9 +5,9 @@ use crate::config_file::place;
 use crate::out;
 use crate::style::{BAD, FAINT, paint};
 use crate::text::escape;
-use gob_client::protocol::config::Problem;
 use gob_client::protocol::{ErrorCode, WireError};
 use gob_client::{Error, Name};
+use gob_config::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 
 use crate::checks::whose::{Whose, whose};
 use crate::process;
-use gob_client::protocol::foreign::{Known, MAX_LOCK_BYTES, read_lock};
-use gob_client::protocol::kind::Kind;
-use gob_client::protocol::placeholder::filled;
 use gob_client::{Dirs, Name, Owner};
+use gob_config::foreign::{Known, MAX_LOCK_BYTES, read_lock};
+use gob_config::kind::Kind;
+use gob_config::placeholder::filled;
 use nix::fcntl::OFlag;
 use serde::Deserialize;
 use std::fs::OpenOptions;

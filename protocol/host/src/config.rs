@@ -1,7 +1,7 @@
 //! Reads the files of the configuration, as far as they may be trusted. Their meaning is
-//! [`gob_protocol::config`]'s.
+//! [`gob_config`]'s.
 
-use gob_protocol::config::{ConfigDisk, FileFacts, MAX_CONFIG_BYTES};
+use gob_config::{ConfigDisk, FileFacts, MAX_CONFIG_BYTES};
 use nix::fcntl::OFlag;
 use std::ffi::OsString;
 use std::fs::{Metadata, OpenOptions};

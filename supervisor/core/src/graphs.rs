@@ -20,8 +20,8 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use gob_config::kind::GraphDirEncoding;
 use gob_protocol::answer::{GraphDeleteData, GraphOnDisk, GraphsData};
-use gob_protocol::kind::GraphDirEncoding;
 use gob_protocol::request::GraphDelete;
 use gob_protocol::{Actor, Data, EventKind, Name, Owner, WireError};
 

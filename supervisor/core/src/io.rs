@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::config::Reading;
+use gob_config::Reading;
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
 use gob_protocol::{Data, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, WireError};

@@ -5,7 +5,7 @@ use crate::record::Keep;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::kind::Check;
+use gob_config::kind::Check;
 use gob_protocol::{Env, ProcessId};
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +149,7 @@ pub struct SpawnPlan {
     pub check: Check,
     /// How it is seen in the output that the run goes on being well.
     pub liveness: Option<Check>,
-    /// Resource limits by their names in [`gob_protocol::kind::RLIMITS`].
+    /// Resource limits by their names in [`gob_config::kind::RLIMITS`].
     pub rlimits: Vec<(String, u64)>,
     /// The lock of the run's graph; its processes inherit it.
     pub lock: Option<GraphLock>,

@@ -10,9 +10,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use gob_protocol::kind::{Check, HttpPort, Kind};
+use gob_config::kind::{Check, HttpPort, Kind};
+use gob_config::placeholder::filled;
 use gob_protocol::logindex::{Stream, log_path};
-use gob_protocol::placeholder::filled;
 use gob_protocol::{Name, Owner, Timestamp};
 
 const GRAPH_UMASK: u32 = 0o077;

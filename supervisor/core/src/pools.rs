@@ -3,8 +3,8 @@
 
 use alloc::sync::Arc;
 use core::borrow::Borrow;
+use gob_config::kind::Kind;
 use gob_protocol::Env;
-use gob_protocol::kind::Kind;
 
 /// The pools of all workers. They decide nothing, so they are no part of the state, and any two are equal.
 #[derive(Debug, Clone, Default)]

@@ -10,8 +10,8 @@ use crate::starts::resolve;
 use crate::state::Core;
 use crate::worker::Next;
 use alloc::vec::Vec;
+use gob_config::Reading;
 use gob_protocol::answer::ReloadData;
-use gob_protocol::config::Reading;
 use gob_protocol::request::Start;
 use gob_protocol::{Actor, Data, Name, Owner};
 

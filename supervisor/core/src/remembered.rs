@@ -8,7 +8,7 @@ use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::kind::Kind;
+use gob_config::kind::Kind;
 use gob_protocol::{Actor, Exit, Name, Owner, State, Timestamp, View};
 
 /// Why a worker is down that ended with its supervisor.

@@ -1,8 +1,8 @@
 //! The restart policy: whether and when an ended run is followed by another (ARCHITECTURE, Lifecycle).
 
 use alloc::collections::VecDeque;
+use gob_config::kind::{RestartOn, RestartPolicy};
 use gob_protocol::Exit;
-use gob_protocol::kind::{RestartOn, RestartPolicy};
 use serde::{Deserialize, Serialize};
 
 /// What follows a run that nobody asked to end.

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use gob_protocol::kind::StopWay;
+use gob_config::kind::StopWay;
 use gob_protocol::view::Port;
 use gob_protocol::{Actor, Exit, Receipt, State, Timestamp, WireError};
 use serde::{Deserialize, Serialize};

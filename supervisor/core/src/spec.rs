@@ -3,8 +3,8 @@
 use crate::pools::Pools;
 use alloc::string::String;
 use alloc::sync::Arc;
-use gob_protocol::config::Config as Settings;
-use gob_protocol::kind::{Check, Kind, Liveness};
+use gob_config::Config as Settings;
+use gob_config::kind::{Check, Kind, Liveness};
 use gob_protocol::{Env, Name};
 use serde::{Deserialize, Serialize};
 

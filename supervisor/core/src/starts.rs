@@ -9,7 +9,7 @@ use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use gob_protocol::foreign::is_safe_dir;
+use gob_config::foreign::is_safe_dir;
 use gob_protocol::request::Start;
 use gob_protocol::{Actor, EventKind, Name, Owner, WireError};
 

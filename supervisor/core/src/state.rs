@@ -18,8 +18,8 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use gob_config::{Config as Settings, Rejected};
 use gob_protocol::answer::ServerInfo;
-use gob_protocol::config::{Config as Settings, Rejected};
 use gob_protocol::{Actor, Env, EventKind, Name, Owner, View, WireError};
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use crate::sys::tag::Life;
 use crate::sys::{fds, process, tag};
+use gob_config::foreign::Known;
 use gob_core::{ExaminePlan, Orphan};
-use gob_protocol::foreign::Known;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;

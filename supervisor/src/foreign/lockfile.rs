@@ -1,7 +1,7 @@
 //! The lock file of a program that does not ask gob: read as far as it may be trusted, and removed when its
 //! process is dead and it still is the file that was read.
 
-use gob_protocol::foreign::MAX_LOCK_BYTES;
+use gob_config::foreign::MAX_LOCK_BYTES;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

@@ -4,9 +4,9 @@
 use super::index::Stream;
 use super::watch::Watch;
 use crate::readiness::ANYWHERE;
+use gob_config::kind::LogStream;
 use gob_protocol::Framer;
 use gob_protocol::handshake::{Handshake, HandshakeError, check_endpoint, read_object};
-use gob_protocol::kind::LogStream;
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
 use regex_lite::{Captures, Regex};
 

@@ -5,9 +5,9 @@ use super::prepare::{Preparing, refused};
 use crate::output::{Pattern, Pipes, Watch, Watches};
 use crate::runs::{Place, SpawnFailure};
 use crate::sys::fds;
+use gob_config::kind::Check;
 use gob_core::{Input, RunKey, SpawnPlan};
 use gob_protocol::handshake::HandshakeReader;
-use gob_protocol::kind::Check;
 use std::sync::Arc;
 
 impl Shell {

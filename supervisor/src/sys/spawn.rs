@@ -48,7 +48,7 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// A limit by its name in [`gob_protocol::kind::RLIMITS`]; `None` for any other name.
+    /// A limit by its name in [`gob_config::kind::RLIMITS`]; `None` for any other name.
     pub(crate) fn new(name: &str, value: u64) -> Option<Self> {
         let (resource, step) = match name {
             "as" => (libc::RLIMIT_AS, "set RLIMIT_AS for"),
@@ -472,7 +472,7 @@ mod tests {
 
     #[test]
     fn limits_are_set_or_the_start_fails() {
-        for name in gob_protocol::kind::RLIMITS {
+        for name in gob_config::kind::RLIMITS {
             assert!(Limit::new(name, 7).is_some(), "{name}");
         }
         assert_eq!(Limit::new("locks", 7), None, "that one is the tag");

@@ -5,7 +5,7 @@ use super::{Check, fail, ok, warn};
 use crate::config_file::{judge, place};
 use crate::text::shell_path;
 use gob_client::Dirs;
-use gob_client::protocol::config::Rejected;
+use gob_config::Rejected;
 
 const WHAT: &str = "configuration";
 

@@ -13,7 +13,7 @@ use clap::{ArgMatches, Command};
 use gob_client::Dirs;
 use gob_client::call::Reload;
 use gob_client::protocol::answer::ReloadData;
-use gob_client::protocol::config::{Config, EXAMPLE, Problem, Setting, Source};
+use gob_config::{Config, EXAMPLE, Problem, Setting, Source};
 use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -13,10 +13,10 @@ use crate::render::who;
 use crate::text::{escape, shell_path};
 use clap::ArgMatches;
 use gob_client::call::{Get, List};
-use gob_client::protocol::config::Config;
-use gob_client::protocol::kind::Kind;
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Dirs, Error, Name, View};
+use gob_config::Config;
+use gob_config::kind::Kind;
 use serde_json::json;
 use std::path::PathBuf;
 

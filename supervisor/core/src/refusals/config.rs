@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use gob_config::Rejected;
 use gob_protocol::answer::ReloadData;
-use gob_protocol::config::Rejected;
 use gob_protocol::{ErrorCode, WireError};
 
 const SEE_ALL: &str = "see all of it: gobctl config check";

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use gob_config::kind::Kind;
 use gob_protocol::handshake::HandshakeError;
-use gob_protocol::kind::Kind;
 use gob_protocol::{Actor, ErrorCode, Exit, Name, Receipt, Survivor, WireError};
 use serde_json::json;
 

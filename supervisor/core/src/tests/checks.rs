@@ -9,7 +9,7 @@ use crate::run::{At, Awaited, Run, Stage as Step};
 use crate::timers::Timer;
 use crate::worker::Worker;
 use crate::{Core, PORT_MARK};
-use gob_protocol::kind::Check;
+use gob_config::kind::Check;
 use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
 use gob_protocol::{EventKind, Id, Name, Owner, State, View};
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use super::harness::{config, kind};
 use crate::{ConnId, Core, Effect, Input, Now};
+use gob_config::{Config as Settings, FileText, Reading};
 use gob_protocol::answer::{ReloadData, ServerDirs};
-use gob_protocol::config::{Config as Settings, FileText, Reading};
 use gob_protocol::request::Start;
 use gob_protocol::{Data, ErrorCode, Id, Name, Owner, Request, Timestamp};
 use std::boxed::Box;

@@ -13,7 +13,7 @@ use super::words::{
     by_name, hand_over, killed, name, restart, start, start_leased, stop, stop_force, stop_within, view,
 };
 use crate::{ConnId, Input, Lost, Note};
-use gob_protocol::kind::{Check, HttpPort, Kind, Liveness, Orphans};
+use gob_config::kind::{Check, HttpPort, Kind, Liveness, Orphans};
 use gob_protocol::request::Force;
 use gob_protocol::{Exit, Request};
 use std::collections::HashMap;

@@ -5,7 +5,7 @@ use super::harness::{World, kind};
 use super::steps::{Seen, Step};
 use super::words::{CLI, DESKTOP, by_name, code, name, outcome, restart, start, start_leased, stop, view};
 use crate::{Input, RunKey};
-use gob_protocol::kind::{GraphDirEncoding, Kind, Orphans, RestartOn};
+use gob_config::kind::{GraphDirEncoding, Kind, Orphans, RestartOn};
 use gob_protocol::{Data, ErrorCode, Exit, Outcome, Receipt, Request, Signalled, State};
 use std::vec;
 use std::vec::Vec;

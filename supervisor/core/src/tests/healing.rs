@@ -5,7 +5,7 @@ use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, killed, name, start, started_by, stop};
 use crate::{Effect, Input, Lost, Now};
-use gob_protocol::kind::Kind;
+use gob_config::kind::Kind;
 use gob_protocol::{Actor, EventKind, Request, State, Timestamp};
 use std::collections::BTreeSet;
 use std::string::{String, ToString};

@@ -4,7 +4,7 @@ use super::harness::{LEASE_GRACE_MS, World, kind};
 use super::steps::Step;
 use super::words::{by_name, hand_over, name, restart, start, start_leased, stop};
 use crate::{ConnId, Input, Now};
-use gob_protocol::kind::{Kind, OnLastLease};
+use gob_config::kind::{Kind, OnLastLease};
 use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
 use gob_protocol::{Actor, EventKind, Request, State, Timestamp};
 use std::string::String;

@@ -4,7 +4,7 @@ use super::harness::{World, watched_kind};
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, by_name, name, outcome, start, start_leased, stop, view};
 use crate::{Effect, Input, Note, Now, RunKey, Target};
-use gob_protocol::kind::{Check, Kind, Liveness, RestartOn};
+use gob_config::kind::{Check, Kind, Liveness, RestartOn};
 use gob_protocol::{Exit, Outcome, Request, State, Timestamp};
 use std::vec::Vec;
 

@@ -6,7 +6,7 @@
 use super::dice::Dice;
 use super::harness::{Seen, World, kind};
 use super::steps::Step;
-use gob_protocol::kind::{Check, HttpPort, Kind, Liveness, Orphans, RestartOn};
+use gob_config::kind::{Check, HttpPort, Kind, Liveness, Orphans, RestartOn};
 use gob_protocol::{ErrorCode, EventKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::String;

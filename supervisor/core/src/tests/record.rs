@@ -4,7 +4,7 @@ use super::harness::{World, kind, settings};
 use super::steps::Step;
 use super::words::{CLI, code, name, outcome, restart, start, view, world};
 use crate::{Effect, Input, Unfit};
-use gob_protocol::kind::Kind;
+use gob_config::kind::Kind;
 use gob_protocol::request::Start;
 use gob_protocol::{Data, ErrorCode, EventKind, Outcome, Request, State};
 

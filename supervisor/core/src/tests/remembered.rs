@@ -4,7 +4,7 @@ use super::harness::{World, config, kind};
 use super::steps::Step;
 use super::words::{CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop};
 use crate::{Core, Now, PortWish, Remembered, RememberedWorker};
-use gob_protocol::kind::Kind;
+use gob_config::kind::Kind;
 use gob_protocol::request::{List, Subscribe};
 use gob_protocol::{Data, ErrorCode, EventKind, Outcome, Owner, Request, State, Timestamp, View};
 use std::string::ToString;

@@ -6,7 +6,7 @@ use super::spec::{Stand, stand};
 use super::steps::{Seen, Step};
 use super::words::killed;
 use crate::Note;
-use gob_protocol::kind::Check;
+use gob_config::kind::Check;
 use gob_protocol::{Exit, Name};
 use std::format;
 use std::string::String;

@@ -4,8 +4,8 @@ use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{CLI, killed, name, start, stop, stop_force, stop_within, view};
 use crate::{Effect, Input, Note, Now, RunKey};
+use gob_config::kind::{Check, HttpPort, Kind};
 use gob_protocol::handshake::Handshake;
-use gob_protocol::kind::{Check, HttpPort, Kind};
 use gob_protocol::{EventKind, Exit, Id, Request, State, Timestamp};
 use std::format;
 use std::string::String;
@@ -221,7 +221,7 @@ fn an_end_that_nobody_asked_for_leaves_nobody_a_grace() {
     let mut world = ready(way(false, false));
     assert_eq!(does(&mut world, &leader_gone()), ["kill"]);
     let mut by_itself = way(false, false);
-    by_itself.restart.on = gob_protocol::kind::RestartOn::Never;
+    by_itself.restart.on = gob_config::kind::RestartOn::Never;
     let mut world = ready(by_itself);
     world.takes(&Step::Notified(name("w"), Note { stopping: true, ..Note::default() }));
     assert_eq!(does(&mut world, &leader_gone()), ["kill"], "it said so itself");

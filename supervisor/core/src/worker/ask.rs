@@ -9,7 +9,7 @@ use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
 use alloc::format;
 use alloc::string::String;
-use gob_protocol::kind::{Check, HttpPort};
+use gob_config::kind::{Check, HttpPort};
 
 /// Gives an ending run its time, and asks it to end if that is its manner.
 pub(crate) fn within(run: &mut Run, given: &Given<'_>, cx: &mut Cx, manner: Manner) -> Step {

@@ -9,7 +9,7 @@ use crate::run::{At, Run, Stage};
 use crate::step::{Given, Step};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use gob_protocol::kind::Orphans;
+use gob_config::kind::Orphans;
 
 /// It is found out who holds the run's graph.
 pub(crate) fn examined(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Examined) -> Step {

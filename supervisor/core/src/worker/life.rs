@@ -13,8 +13,8 @@ use crate::waiters::Waiting;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use gob_config::kind::{Check, RestartOn};
 use gob_protocol::handshake::Handshake;
-use gob_protocol::kind::{Check, RestartOn};
 use gob_protocol::logindex::Stream;
 use gob_protocol::{Actor, EventKind, Exit, Outcome, Receipt, Timestamp, WireError};
 

@@ -11,7 +11,7 @@ use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
 use alloc::format;
 use alloc::string::String;
-use gob_protocol::kind::{Check, Liveness};
+use gob_config::kind::{Check, Liveness};
 use gob_protocol::{Actor, EventKind};
 
 /// Longest that one `EXTEND_TIMEOUT_USEC` counts.

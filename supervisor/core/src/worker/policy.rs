@@ -4,7 +4,7 @@ use crate::refusals::pointer;
 use crate::restart::{Failures, Verdict};
 use alloc::format;
 use alloc::string::String;
-use gob_protocol::kind::{Kind, RestartOn};
+use gob_config::kind::{Kind, RestartOn};
 use gob_protocol::{Exit, Name};
 
 /// A run that is over, as its judge sees it.

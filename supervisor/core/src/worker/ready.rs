@@ -12,8 +12,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use gob_config::kind::Check;
 use gob_protocol::handshake::{Handshake, HandshakeError};
-use gob_protocol::kind::Check;
 use gob_protocol::view::Port;
 use gob_protocol::{Actor, EventKind};
 

@@ -11,7 +11,7 @@ use crate::waiters::{Waiter, Waiting};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use gob_protocol::kind::OnLastLease;
+use gob_config::kind::OnLastLease;
 use gob_protocol::request::{Restart, Start, Stop};
 use gob_protocol::{Actor, EventKind, Outcome, Owner, Receipt, WireError};
 

@@ -6,12 +6,12 @@
     reason = "a test has no interface, and fails by panicking"
 )]
 
-use gob_protocol::config::Config;
+use gob_config::Config;
 use std::{fs, path::Path};
 
 #[test]
 fn every_example_parses_to_the_kind_it_is_named_after() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/kinds");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/kinds");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
     assert!(paths.len() >= 7, "{paths:?}");

@@ -87,7 +87,7 @@ pub struct Foreign {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GraphDirEncoding {
-    /// gob's own encoding: [`crate::Name::on_disk`].
+    /// gob's own encoding: [`gob_protocol::Name::on_disk`].
     #[default]
     Safe,
     /// Logseq's encoding.
@@ -260,14 +260,19 @@ impl Default for RestartPolicy {
 
 impl Default for StopWay {
     fn default() -> Self {
-        Self { http: None, signal: "SIGTERM".to_owned(), then: None, grace_ms: crate::limits::STOP_GRACE_MS }
+        Self {
+            http: None,
+            signal: "SIGTERM".to_owned(),
+            then: None,
+            grace_ms: gob_protocol::limits::STOP_GRACE_MS,
+        }
     }
 }
 
 impl GraphDirEncoding {
     /// Returns a graph's name as a directory's.
     #[must_use]
-    pub fn dir_of(self, graph: &crate::Name) -> String {
+    pub fn dir_of(self, graph: &gob_protocol::Name) -> String {
         match self {
             Self::Safe => graph.on_disk(),
             Self::Logseq => crate::foreign::logseq_dir(graph.as_str()),
@@ -276,10 +281,10 @@ impl GraphDirEncoding {
 
     /// Returns the name of a graph's lock, equal for all names that mean its directory.
     #[must_use]
-    pub fn lock_name_of(self, graph: &crate::Name) -> String {
+    pub fn lock_name_of(self, graph: &gob_protocol::Name) -> String {
         match self {
             Self::Safe => graph.on_disk(),
-            Self::Logseq => crate::Name::any(crate::foreign::bare(graph.as_str()))
+            Self::Logseq => gob_protocol::Name::any(crate::foreign::bare(graph.as_str()))
                 .map_or_else(|_| graph.on_disk(), |bare| bare.on_disk()),
         }
     }
@@ -314,7 +319,7 @@ impl Kind {
             cwd: None,
             env: BTreeMap::new(),
             pass_env: Vec::new(),
-            readiness: Readiness { check: Check::Handshake, timeout_ms: crate::limits::START_MS },
+            readiness: Readiness { check: Check::Handshake, timeout_ms: gob_protocol::limits::START_MS },
             stop: StopWay::default(),
             restart: RestartPolicy::default(),
             exit_zero_ceded: false,

@@ -79,8 +79,10 @@ fn the_example_is_right_once_it_is_uncommented() {
     let lines = EXAMPLE.lines().filter(is_toml).map(|line| line.trim_start_matches("# "));
     let config = parse(&lines.collect::<Vec<_>>().join("\n"));
     assert!(config.kinds.contains_key("redis") && config.kinds.contains_key("oxigraph"));
-    let text =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/kinds/logseq.toml"));
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/examples/kinds/logseq.toml"
+    ));
     let logseq = parse(&text.unwrap()).kinds.remove("logseq").unwrap();
     assert_eq!(config.kinds["logseq"], logseq, "the kind that is there to be copied");
     assert_eq!(logseq.foreign.orphans, Some(crate::kind::Orphans::End));
@@ -334,8 +336,9 @@ fn roots_and_programs() {
 #[test]
 fn force_owners_are_parsed() {
     let owners = |text: &str| Config::parse(text, None, "c").map(|config| config.force_owners);
-    let names =
-        |owners: Vec<crate::Owner>| owners.iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>();
+    let names = |owners: Vec<gob_protocol::Owner>| {
+        owners.iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(names(owners("").unwrap()), ["cli", "desktop", "electron"]);
     assert_eq!(names(owners("force_owners = [\"agent\"]").unwrap()), ["agent"]);
     assert!(owners("force_owners = []").unwrap().is_empty());

@@ -1,9 +1,9 @@
 //! `rlimits` of a kind: resource limits by their names (getrlimit(2)), as numbers or as sizes.
 
-use super::reader::{Reader, Section};
-use super::scalar::size_bytes;
 use crate::kind::RLIMITS;
-use crate::suggest::nearest;
+use crate::reader::{Reader, Section};
+use crate::scalar::size_bytes;
+use gob_protocol::suggest::nearest;
 use std::collections::BTreeMap;
 
 /// Limits whose unit is not bytes.

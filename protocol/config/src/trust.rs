@@ -1,7 +1,7 @@
 //! Decides whether a configuration file may be trusted: it names the programs to run, so only this user and
 //! root may write it.
 
-use super::MAX_CONFIG_FILES;
+use crate::MAX_CONFIG_FILES;
 use std::ffi::OsString;
 
 /// Largest configuration file, in bytes.

@@ -1,11 +1,11 @@
 //! `liveness` of a kind: a word or a table as `readiness` is, which takes from `readiness` the values that it
 //! does not set.
 
-use super::overrides::{set, uses};
-use super::reader::{Reader, Section, one_of};
-use super::readiness::{TYPES, Type};
-use super::scalar::duration_ms;
 use crate::kind::{Check, HttpPort, Kind, Liveness, LogStream};
+use crate::overrides::{set, uses};
+use crate::reader::{Reader, Section, one_of};
+use crate::readiness::{TYPES, Type};
+use crate::scalar::duration_ms;
 use serde::{Deserialize, Serialize};
 
 /// The liveness settings of one table.

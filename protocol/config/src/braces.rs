@@ -1,9 +1,9 @@
 //! Finds braces that were probably meant as a placeholder and are none: the worker would receive the slip
 //! word for word.
 
-use super::{Config, Problem, shown};
 use crate::kind::{Check, Kind};
-use crate::suggest::nearest;
+use crate::{Config, Problem, shown};
+use gob_protocol::suggest::nearest;
 
 /// The placeholders that the texts of a kind may hold.
 pub const PLACEHOLDERS: [&str; 8] =

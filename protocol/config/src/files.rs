@@ -3,12 +3,12 @@
 //! Each file is refused alone. A kind, a graph, `default_kind`, `[restart]` and `[logs]` may stand in one
 //! file only; a second one is a problem of the later file. References go across files, refused ones included.
 
-use super::document::Document;
-use super::overrides::{Overrides, RestartOverrides};
-use super::problem::{Problem, Rejected};
-use super::{BUILT_IN, Config, Graph, Logs, Place, shown};
+use crate::document::Document;
 use crate::kind::Kind;
-use crate::name::Owner;
+use crate::overrides::{Overrides, RestartOverrides};
+use crate::problem::{Problem, Rejected};
+use crate::{BUILT_IN, Config, Graph, Logs, Place, shown};
+use gob_protocol::name::Owner;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -191,7 +191,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
                 continue;
             }
             said.push(name);
-            let mut kind = config.kinds.get(name).cloned().unwrap_or_else(|| super::empty(&config.restart));
+            let mut kind = config.kinds.get(name).cloned().unwrap_or_else(|| crate::empty(&config.restart));
             overrides.lay_over(&mut kind);
             config.kinds.insert(name.clone(), kind);
         }

@@ -1,6 +1,7 @@
 //! The configuration file, `config.toml` (CLI, Configuration): text in, kinds and graphs out.
 //!
-//! Pure: callers read the files, resolve the directories and find the programs. One pass reports every
+//! [`kind`] has the kinds, which the core decides by; [`foreign`] the rules of programs that hold a graph without
+//! asking gob, which a kind may name. Pure: callers read the files, resolve the directories and find the programs. One pass reports every
 //! problem with its place, and every value remembers where it came from. `docs/CONFIGURATION.md` is the
 //! reference of the keys.
 
@@ -9,10 +10,13 @@ mod document;
 mod duplicate;
 mod example;
 mod files;
+pub mod foreign;
 mod gather;
+pub mod kind;
 mod limits;
 mod liveness;
 mod overrides;
+pub mod placeholder;
 mod problem;
 mod reader;
 mod readiness;
@@ -32,8 +36,8 @@ pub use shown::{Setting, Source};
 pub use trust::{FileFacts, MAX_CONFIG_BYTES};
 
 use crate::kind::{Check, Kind, Readiness, RestartPolicy, StopWay};
-use crate::name::Owner;
 use files::Parts;
+use gob_protocol::name::Owner;
 use overrides::Overrides;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -223,7 +227,7 @@ fn program_path(program: &str, cwd: Option<&str>) -> Option<String> {
 
 /// Returns a kind without any settings.
 fn empty(restart: &RestartPolicy) -> Kind {
-    let readiness = Readiness { check: Check::None, timeout_ms: crate::limits::START_MS };
+    let readiness = Readiness { check: Check::None, timeout_ms: gob_protocol::limits::START_MS };
     let (stop, restart) = (StopWay::default(), restart.clone());
     Kind { command: Vec::new(), readiness, stop, restart, ..Kind::graph() }
 }

@@ -1,9 +1,9 @@
 //! Walks through a parsed TOML document and notes every problem on the way instead of ending at the first.
 
-use super::problem::{Places, Problem};
-use super::scalar::expand_home;
-use super::shown::prefix;
-use crate::suggest::nearest;
+use crate::problem::{Places, Problem};
+use crate::scalar::expand_home;
+use crate::shown::prefix;
+use gob_protocol::suggest::nearest;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use toml::Spanned;

@@ -1,13 +1,13 @@
 //! One file of the configuration on its way from text to parts: first its kinds; its references once the
 //! kinds of all files are known.
 
-use super::files::{Examined, FileText, Parts, base};
-use super::overrides::{Overrides, uses};
-use super::problem::Problem;
-use super::reader::{Reader, Section};
-use super::{Config, Graph, Place, duplicate, empty, shown};
+use crate::files::{Examined, FileText, Parts, base};
 use crate::kind::{Check, Kind, RestartPolicy};
-use crate::name::{Name, Owner};
+use crate::overrides::{Overrides, uses};
+use crate::problem::Problem;
+use crate::reader::{Reader, Section};
+use crate::{Config, Graph, Place, duplicate, empty, shown};
+use gob_protocol::name::{Name, Owner};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use toml::Spanned;
@@ -219,7 +219,7 @@ fn known_kind(kinds: &BTreeMap<String, Kind>, text: &str) -> Result<String, Stri
     if kinds.contains_key(text) {
         return Ok(text.to_owned());
     }
-    let near = crate::suggest::nearest(text, kinds.keys().map(String::as_str));
+    let near = gob_protocol::suggest::nearest(text, kinds.keys().map(String::as_str));
     Err(match near {
         Some(near) => format!("there is no kind {text:?}; did you mean {near:?}?"),
         None => format!("there is no kind {text:?}; it would be [kind.{text}]"),

@@ -1,7 +1,7 @@
 //! Tests of several files: precedence, references between them, and keys that stand twice.
 
 use super::*;
-use crate::config::trust::{file_names, text_of};
+use crate::trust::{file_names, text_of};
 
 const MAIN: &str = "/c/config.toml";
 

@@ -1,6 +1,6 @@
 //! Lists a configuration as settings, for `gobctl config show` and for the comparison in a reload.
 
-use super::Config;
+use crate::Config;
 use crate::kind::{
     Check, GraphDirEncoding, HttpPort, Kind, LogStream, OnLastLease, Orphans, RestartOn, RestartPolicy,
 };

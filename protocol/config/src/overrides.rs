@@ -1,7 +1,7 @@
 //! The settings of a kind's or a graph's table: each may be absent, so that it can be laid over a base.
 
-use super::liveness::LivenessOverrides;
 use crate::kind::{Check, GraphDirEncoding, HttpPort, Kind, OnLastLease, Orphans, RestartOn, RestartPolicy};
+use crate::liveness::LivenessOverrides;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

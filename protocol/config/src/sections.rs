@@ -1,11 +1,11 @@
 //! The tables of a kind and of a graph, of restart policies and of logs: keys, types, rules.
 
-use super::Logs;
-use super::overrides::{Overrides, RestartOverrides};
-use super::reader::{Reader, Section};
-use super::scalar::{duration_ms, expand_home, http_request, scheme, size_bytes};
-use crate::Owner;
+use crate::Logs;
 use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
+use crate::overrides::{Overrides, RestartOverrides};
+use crate::reader::{Reader, Section};
+use crate::scalar::{duration_ms, expand_home, http_request, scheme, size_bytes};
+use gob_protocol::Owner;
 use std::collections::BTreeMap;
 
 /// The keys of a kind and of a graph.
@@ -223,7 +223,7 @@ impl<'t> Reader<'t> {
 }
 
 fn signal(text: &str) -> Result<String, String> {
-    crate::signal::parse(text)
+    gob_protocol::signal::parse(text)
         .ok_or_else(|| format!("{text:?} is not a signal; such as \"TERM\" or \"SIGINT\""))
 }
 

@@ -1,7 +1,7 @@
 //! A key that stands twice in one table of a file: its name, and its first place. The parser tells only the
 //! second place.
 
-use super::shown::prefix;
+use crate::shown::prefix;
 use std::ops::Range;
 use toml::de::{DeTable, Error};
 

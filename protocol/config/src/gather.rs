@@ -1,8 +1,8 @@
 //! Gathers the files of a configuration and decides which of them may be used. A [`ConfigDisk`] does the
 //! reading.
 
-use super::files::{CONFIG_DIR, FileText, MAX_ALL_CONFIG_BYTES};
-use super::trust::{FileFacts, MAX_CONFIG_BYTES, dir_refusal, file_names, refusal, text_of};
+use crate::files::{CONFIG_DIR, FileText, MAX_ALL_CONFIG_BYTES};
+use crate::trust::{FileFacts, MAX_CONFIG_BYTES, dir_refusal, file_names, refusal, text_of};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The lock file of such a program, by which it holds a graph: `{"repo","pid","lock-id","owner-source"}`.
 
-use crate::Owner;
+use gob_protocol::Owner;
 use serde_json::{Map, Value};
 
 /// Largest lock file; a longer file is none.

@@ -1,9 +1,9 @@
 //! `readiness` of a kind: a word, or a table; each type has keys of its own. `liveness` has the same types.
 
-use super::overrides::Overrides;
-use super::reader::{Item, Reader, Section, one_of};
-use super::scalar::{address, duration_ms, http_path};
 use crate::kind::{Check, HttpPort, LogStream};
+use crate::overrides::Overrides;
+use crate::reader::{Item, Reader, Section, one_of};
+use crate::scalar::{address, duration_ms, http_path};
 
 /// The types of checks for readiness and liveness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

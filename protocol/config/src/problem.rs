@@ -1,6 +1,6 @@
 //! Problems of a configuration, with their places.
 
-use super::shown;
+use crate::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
