@@ -4,12 +4,11 @@
 //! built.
 
 use crate::context::{Color, Context};
-use crate::effects::{self, Effect};
 use crate::failure::{Failure, Telling};
 use crate::manual;
 use crate::terminal;
 use crate::text::{edits, nearest, parse_duration};
-use crate::verbs::{self, Verb};
+use crate::verbs::{self, Effect, Verb};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::Owner;
@@ -86,36 +85,46 @@ fn asked_help(args: &[OsString], at: usize) -> Asked {
         (Some(_), Some(Some(verb))) if telling(args).json => Asked::Data(Some(verb)),
         (Some(word), verb) => match (manual::topic(&word), verb.flatten()) {
             (Some(text), _) => Asked::Topic(text),
-            (None, Some(verb)) => Asked::Verb(verb, vec!["gobctl".into(), verb.name.into(), "--help".into()]),
+            (None, Some(verb)) => {
+                Asked::Verb(verb, vec!["gobctl".into(), verb.name().into(), "--help".into()])
+            }
             (None, None) => Asked::NoTopic(word.into_owned()),
         },
     }
 }
 
-/// Parses a command line for its verb, or without one.
-pub(crate) fn parse(
-    args: Vec<OsString>,
-    verb: Option<&'static Verb>,
-) -> Result<(Context, ArgMatches), Failure> {
+/// A command line that was understood.
+pub(crate) struct Parsed {
+    /// The global flags.
+    pub(crate) context: Context,
+    /// The verb that all of its words name.
+    pub(crate) verb: Option<&'static Verb>,
+    /// The arguments of that verb.
+    pub(crate) matches: ArgMatches,
+}
+
+/// Parses a command line that begins with this verb or noun, or with none.
+pub(crate) fn parse(args: Vec<OsString>, verb: Option<&'static Verb>) -> Result<Parsed, Failure> {
     let matches = root(verb).try_get_matches_from(args).map_err(|error| from_clap(&error, verb))?;
-    let verb_matches = match matches.subcommand() {
-        Some((_, matches)) => matches.clone(),
-        None => matches.clone(),
+    let of_first = matches.subcommand().map_or(&matches, |(_, matches)| matches);
+    let (verb, innermost) = match verb {
+        Some(verb) => {
+            let (verb, matches) = verb.named(of_first);
+            (Some(verb), matches)
+        }
+        None => (None, of_first),
     };
-    let mut innermost = &verb_matches;
-    while let Some((_, matches)) = innermost.subcommand() {
-        innermost = matches;
-    }
     // `gobctl --owner O list` sets the requester, `gobctl list --owner O` filters the workers.
     let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
-    Ok((context(innermost, said_before)?, verb_matches))
+    let context = context(innermost, said_before)?;
+    Ok(Parsed { context, verb, matches: innermost.clone() })
 }
 
 /// Returns the command with the flags of every verb, and with this verb.
 pub(crate) fn root(verb: Option<&Verb>) -> Command {
     let global = |name: &'static str| Arg::new(name).long(name).global(true).hide(verb.is_some());
     // `list --owner` filters by owner and does not set the requester.
-    let owner_is_global = verb.is_none_or(|verb| verb.name != "list");
+    let owner_is_global = verb.is_none_or(|verb| verb.name() != "list");
     let mut root = Command::new("gobctl")
         .disable_help_subcommand(true)
         .disable_version_flag(true)
@@ -141,7 +150,7 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
                 .value_parser(parse_duration)
                 .allow_negative_numbers(true)
                 .hide(false)
-                .help(verb.map_or(manual::TIMEOUT, |verb| manual::timeout(verb.name))),
+                .help(verb.map_or(manual::TIMEOUT, |verb| verb.timeout)),
         )
         .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Print results and errors only"))
         .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also tell what was skipped"))
@@ -153,13 +162,13 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
                 .help("Colour: auto is on a terminal, where NO_COLOR is not set"),
         );
     if let Some(verb) = verb {
-        let command = Command::new(verb.name)
+        let command = Command::new(verb.name())
             .visible_aliases(verb.aliases)
             .about(verb.about)
             .before_help(verb.examples)
             .after_help(also(verb.aliases))
             .help_template("{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}");
-        root = root.subcommand((verb.command)(command));
+        root = root.subcommand(verb.build(command));
     }
     root
 }
@@ -168,7 +177,7 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
 pub(crate) fn help_of(verb: &Verb) -> String {
     let mut root = root(Some(verb));
     root.build();
-    let help = root.find_subcommand_mut(verb.name).map(|command| command.render_help().to_string());
+    let help = root.find_subcommand_mut(verb.name()).map(|command| command.render_help().to_string());
     terminal::fold(&help.unwrap_or_default(), terminal::prose_width())
 }
 
@@ -208,22 +217,31 @@ fn default_owner() -> Result<Owner, Failure> {
 
 /// Returns the error for `config foo`, and for `config` alone: the existing words, and the nearest one.
 fn wrong_subcommand(error: &clap::Error, verb: &Verb) -> Failure {
-    let command = (verb.command)(Command::new(verb.name));
-    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let all = format!("there are: {}", names.join(", "));
+    let names: Vec<&str> = verb.below().map(Verb::last_word).collect();
     let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
     let Some(given) = given else {
-        let message = format!("gobctl {} needs one more word", verb.name);
-        return Failure::usage(message).cause(all).hint(format!("gobctl {} --help", verb.name));
+        return one_more_word(verb);
     };
-    let near = nearest(&given, names.iter().copied()).filter(|near| {
-        effects::of(&format!("{} {near}", verb.name)) != Effect::Destroys || edits(&given, near) <= 1
-    });
+    let destroys =
+        |word: &str| verb.below().any(|verb| verb.last_word() == word && verb.effect() == Effect::Destroys);
+    let near =
+        nearest(&given, names.iter().copied()).filter(|near| !destroys(near) || edits(&given, near) <= 1);
     let hint = match near {
-        Some(near) => format!("did you mean gobctl {} {near}?", verb.name),
-        None => format!("gobctl {} --help", verb.name),
+        Some(near) => format!("did you mean gobctl {} {near}?", verb.name()),
+        None => format!("gobctl {} --help", verb.name()),
     };
-    Failure::usage(format!("there is no `{} {given}`", verb.name)).cause(all).hint(hint)
+    Failure::usage(format!("there is no `{} {given}`", verb.name())).cause(words_below(verb)).hint(hint)
+}
+
+/// Returns the refusal of a noun alone.
+pub(crate) fn one_more_word(noun: &Verb) -> Failure {
+    let message = format!("gobctl {} needs one more word", noun.name());
+    Failure::usage(message).cause(words_below(noun)).hint(format!("gobctl {} --help", noun.name()))
+}
+
+fn words_below(noun: &Verb) -> String {
+    let words: Vec<&str> = noun.below().map(Verb::last_word).collect();
+    format!("there are: {}", words.join(", "))
 }
 
 /// Converts clap's error to the form of all errors: the problem, the usage, the remedy.
@@ -251,7 +269,8 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
     // Clap's tip names one letter of the word, and a value of an option does not belong behind `--`.
     let tip = tip.filter(|tip| !tip.starts_with("to pass "));
-    let help = verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name));
+    let help =
+        verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name()));
     let tip = tip.map(|tip| match tip.strip_prefix("a similar value exists: '") {
         Some(value) => format!("did you mean {}?", value.trim_end_matches('\'')),
         None => tip.to_owned(),

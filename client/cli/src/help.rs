@@ -1,12 +1,11 @@
 //! Help over all verbs: grouped, examples first; and the answer to an unknown verb.
 
-use crate::effects::{self, Effect};
 use crate::failure::Failure;
 use crate::manual::TOPICS;
 use crate::table::{Align, layout};
 use crate::terminal::{fold, prose_width};
 use crate::text::{edits, nearest};
-use crate::verbs::{GROUPS, VERBS};
+use crate::verbs::{Effect, GROUPS, first_words};
 use clap::Arg;
 
 const EXAMPLES: &str = "\
@@ -25,17 +24,16 @@ Usage: gobctl [VERB] [OPTIONS]
 /// Returns `gobctl --help`.
 pub(crate) fn overview() -> String {
     let mut text = EXAMPLES.to_owned();
-    let rows: Vec<[String; 2]> = VERBS
-        .iter()
+    let rows: Vec<[String; 2]> = first_words()
         .map(|verb| {
-            let names = std::iter::once(&verb.name).chain(verb.aliases).copied().collect::<Vec<_>>();
+            let names = std::iter::once(verb.name()).chain(verb.aliases.iter().copied()).collect::<Vec<_>>();
             [format!("  {}", names.join(", ")), verb.about.to_owned()]
         })
         .collect();
     let lines = layout([Align::Left, Align::Left], &rows);
     for group in GROUPS {
         text.push_str(&format!("\n{group}:\n"));
-        for (_, line) in VERBS.iter().zip(&lines).filter(|(verb, _)| verb.group == *group) {
+        for (_, line) in first_words().zip(&lines).filter(|(verb, _)| verb.group == *group) {
             text.push_str(&format!("{line}\n"));
         }
     }
@@ -98,13 +96,14 @@ const HABITS: &[(&str, &str)] = &[
 /// Returns whether a verb may be suggested for this word. A verb that destroys is only suggested when all but
 /// one letter was typed.
 fn is_a_safe_guess(word: &str, verb: &str) -> bool {
-    let destroys = crate::verbs::find(verb).is_some_and(|verb| effects::of(verb.name) == Effect::Destroys);
+    let destroys = crate::verbs::find(verb).is_some_and(|verb| verb.effect() == Effect::Destroys);
     !destroys || edits(word, verb) <= 1
 }
 
 /// Returns the refusal of an unknown verb, with the nearest known one.
 pub(crate) fn unknown_verb(word: &str) -> Failure {
-    let known = VERBS.iter().flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases)).copied();
+    let known =
+        first_words().flat_map(|verb| std::iter::once(verb.name()).chain(verb.aliases.iter().copied()));
     let habit = HABITS.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
     let near = nearest(word, known).filter(|near| is_a_safe_guess(word, near));
     let hint = match habit.or(near) {

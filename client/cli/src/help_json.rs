@@ -1,11 +1,10 @@
 //! Help for programs: every verb with its arguments, flags and values, and whether it reads, changes or
 //! destroys.
 
-use crate::effects::{self, Effect};
 use crate::failure::Failure;
 use crate::manual::{EXIT_CODES, TOPICS};
 use crate::out;
-use crate::verbs::{VERBS, Verb};
+use crate::verbs::{Verb, first_words};
 use clap::{Arg, ArgAction, Command};
 use gob_client::protocol::limits::PROTOCOL;
 use serde_json::{Value, json};
@@ -23,37 +22,34 @@ fn everything() -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "protocol": PROTOCOL,
-        "verbs": VERBS.iter().map(of_verb).collect::<Vec<_>>(),
-        "global_flags": flags(&crate::args::root(None), ""),
+        "verbs": first_words().map(of_verb).collect::<Vec<_>>(),
+        "global_flags": flags(&crate::args::root(None), &Verb::ROW),
         "exit_codes": EXIT_CODES.iter().map(|(code, means)| json!({"code": code, "means": means})).collect::<Vec<_>>(),
         "topics": TOPICS.iter().map(|(name, about)| json!({"name": name, "about": about})).collect::<Vec<_>>(),
     })
 }
 
 fn of_verb(verb: &Verb) -> Value {
-    let command = (verb.command)(Command::new(verb.name).about(verb.about));
-    let mut told = of_command(&command, verb.name);
+    let mut told = of_row(verb);
     if let Some(fields) = told.as_object_mut() {
         fields.insert("aliases".to_owned(), json!(verb.aliases));
         fields.insert("group".to_owned(), json!(verb.group));
-        fields.insert("timeout".to_owned(), json!(crate::manual::timeout(verb.name)));
+        fields.insert("timeout".to_owned(), json!(verb.timeout));
     }
     told
 }
 
-/// Describes a verb, or a word behind one; `words` are the words up to it.
-fn of_command(command: &Command, words: &str) -> Value {
-    let below: Vec<Value> = command
-        .get_subcommands()
-        .map(|sub| of_command(sub, &format!("{words} {}", sub.get_name())))
-        .collect();
+/// Describes a row of the table, with the rows below it.
+fn of_row(verb: &Verb) -> Value {
+    let command = (verb.command)(Command::new(verb.last_word()));
+    let below: Vec<Value> = verb.below().map(of_row).collect();
     let arguments: Vec<Value> = command.get_positionals().map(argument).collect();
     let mut told = json!({
-        "name": command.get_name(),
-        "about": command.get_about().map(ToString::to_string),
-        "effect": effects::of(words).as_str(),
+        "name": verb.last_word(),
+        "about": verb.about,
+        "effect": verb.effect().as_str(),
         "arguments": arguments,
-        "flags": flags(command, words),
+        "flags": flags(&command, verb),
     });
     if let (false, Some(fields)) = (below.is_empty(), told.as_object_mut()) {
         fields.insert("words".to_owned(), Value::Array(below));
@@ -71,12 +67,12 @@ fn argument(arg: &Arg) -> Value {
     })
 }
 
-fn flags(command: &Command, words: &str) -> Vec<Value> {
+fn flags(command: &Command, verb: &Verb) -> Vec<Value> {
     let own = command.get_arguments().filter(|arg| !arg.is_positional() && arg.get_id() != "help");
-    own.map(|arg| flag(arg, words)).collect()
+    own.map(|arg| flag(arg, verb)).collect()
 }
 
-fn flag(arg: &Arg, words: &str) -> Value {
+fn flag(arg: &Arg, verb: &Verb) -> Value {
     let long = arg.get_long().map(|long| format!("--{long}"));
     let takes_value = arg.get_action().takes_values();
     let defaults: Vec<String> = if takes_value {
@@ -94,7 +90,8 @@ fn flag(arg: &Arg, words: &str) -> Value {
         "help": help(arg),
     });
     // Only where the flag changes the effect of the verb.
-    let effect = long.and_then(|long| effects::told(&format!("{words} {long}"))).map(Effect::as_str);
+    let effect =
+        verb.flags.iter().find(|(flag, _)| long.as_deref() == Some(*flag)).map(|(_, effect)| effect.as_str());
     if let (Some(effect), Some(fields)) = (effect, told.as_object_mut()) {
         fields.insert("effect".to_owned(), effect.into());
     }
@@ -130,7 +127,7 @@ mod tests {
         let told = everything();
         let verbs = told["verbs"].as_array().unwrap();
         let names: Vec<&str> = verbs.iter().map(|verb| verb["name"].as_str().unwrap()).collect();
-        assert_eq!(names, VERBS.iter().map(|verb| verb.name).collect::<Vec<_>>());
+        assert_eq!(names, first_words().map(Verb::name).collect::<Vec<_>>());
         let all: Vec<&Value> = verbs
             .iter()
             .flat_map(|verb| [verb].into_iter().chain(verb["words"].as_array().into_iter().flatten()))

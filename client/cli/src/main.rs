@@ -12,7 +12,6 @@ mod config_file;
 mod context;
 mod daemon_log;
 mod each;
-mod effects;
 mod environment;
 mod failure;
 mod first;
@@ -64,13 +63,14 @@ fn run(args: Vec<OsString>) -> Result<u8, Failure> {
         args::Asked::Version => out::print(&format!("gobctl {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0),
         args::Asked::Unknown(word) => Err(help::unknown_verb(&word)),
         args::Asked::Nothing => {
-            let (context, _) = args::parse(args, None)?;
-            verbs::overview::run(&context)
+            let parsed = args::parse(args, None)?;
+            verbs::overview::run(&parsed.context)
         }
         args::Asked::Verb(verb, args) => {
-            let (context, matches) = args::parse(args, Some(verb))?;
-            first::end_by_signals(verb.name);
-            (verb.run)(&context, &matches)
+            let args::Parsed { context, verb: named, matches } = args::parse(args, Some(verb))?;
+            let verb = named.unwrap_or(verb);
+            first::end_by_signals(verb.name());
+            verb.run.map_or_else(|| Err(args::one_more_word(verb)), |run| run(&context, &matches))
         }
     }
 }

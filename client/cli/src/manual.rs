@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::table::{Align, layout};
 use crate::terminal::{fold, prose_width};
 use crate::text::nearest;
+use crate::verbs::Verb;
 
 /// The exit codes of gobctl, and their meaning (CLI, Conventions).
 pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
@@ -124,7 +125,7 @@ pub(crate) fn topic(word: &str) -> Option<String> {
 
 /// Returns the refusal of an unknown topic.
 pub(crate) fn no_topic(word: &str) -> Failure {
-    let verbs = crate::verbs::VERBS.iter().map(|verb| verb.name);
+    let verbs = crate::verbs::first_words().map(Verb::name);
     let known = TOPICS.iter().map(|(topic, _)| *topic).chain(verbs);
     let hint = match nearest(word, known) {
         Some(near) => format!("did you mean gobctl help {near}?"),
@@ -139,25 +140,6 @@ pub(crate) const EVERYWHERE: &str = "TIME is 500ms, 10s, 2m or 1h; a number alon
 /// The purpose of `--timeout` for all verbs.
 pub(crate) const TIMEOUT: &str =
     "How long to wait: 500ms, 10s, 2m or 1h, seconds without a unit; each verb's help says for what";
-
-/// Returns the effect of `--timeout` for a verb, with its default.
-pub(crate) fn timeout(verb: &str) -> &'static str {
-    match verb {
-        "start" | "restart" | "with" => {
-            "How long to wait until ready, then exit 8 while the worker goes on; else as long as its kind allows"
-        }
-        "events" | "logs" | "stdout" | "stderr" | "lease" => {
-            "End after this time, with exit 124; else it goes on"
-        }
-        "list" => "How long to wait for the answer, or to --watch, then exit 124; else 10s",
-        "stop" | "shutdown" | "nuke" | "daemon" => {
-            "How long to wait for the end, then exit 124 while it goes on; else the grace and some seconds"
-        }
-        "invoke" => "How long the worker may be silent, then exit 124; else 62s",
-        "doctor" => "How long to wait for the supervisor; else 2s",
-        _ => "How long to wait for the answer, then exit 124; else 10s",
-    }
-}
 
 #[cfg(test)]
 mod tests {

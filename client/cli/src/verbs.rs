@@ -1,4 +1,4 @@
-//! The verbs, one file each. A verb defines its command line and its work; it returns the exit code.
+//! The table of verbs. Each has a file; the verbs of a noun have a folder of its name.
 
 pub(crate) mod cleanup;
 pub(crate) mod config;
@@ -23,30 +23,11 @@ pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod verb;
 pub(crate) mod who;
 pub(crate) mod with;
 
-use crate::context::Context;
-use crate::failure::Failure;
-use clap::{ArgMatches, Command};
-
-/// One verb.
-pub(crate) struct Verb {
-    /// Its name.
-    pub(crate) name: &'static str,
-    /// Its other names.
-    pub(crate) aliases: &'static [&'static str],
-    /// Its heading in the help.
-    pub(crate) group: &'static str,
-    /// Its work, in a line.
-    pub(crate) about: &'static str,
-    /// The beginning of its help.
-    pub(crate) examples: &'static str,
-    /// Adds its arguments.
-    pub(crate) command: fn(Command) -> Command,
-    /// Runs it.
-    pub(crate) run: fn(&Context, &ArgMatches) -> Result<u8, Failure>,
-}
+pub(crate) use verb::{Effect, Verb, timeout};
 
 const WORKERS: &str = "Workers";
 const LOOKING: &str = "Looking";
@@ -55,36 +36,84 @@ const SUPERVISOR: &str = "The supervisor";
 /// The headings of help, in order.
 pub(crate) const GROUPS: &[&str] = &[WORKERS, LOOKING, SUPERVISOR];
 
-/// All working verbs.
-pub(crate) const VERBS: &[Verb] = &[
-    start::VERB,
-    stop::VERB,
-    restart::VERB,
-    signal::VERB,
-    invoke::VERB,
-    with::VERB,
-    lease::VERB,
-    hand_over::VERB,
-    remove::VERB,
-    cleanup::VERB,
-    list::VERB,
-    status::VERB,
-    get::VERB,
-    graphs::VERB,
-    who::VERB,
-    events::VERB,
-    logs::VERB,
-    logs::STDOUT,
-    logs::STDERR,
-    ping::VERB,
-    daemon::VERB,
-    config::VERB,
-    doctor::VERB,
-    shutdown::VERB,
-    nuke::VERB,
+/// Every verb. Those of a noun follow it, in the order of its help.
+pub(crate) static VERBS: &[&Verb] = &[
+    &start::VERB,
+    &stop::VERB,
+    &restart::VERB,
+    &signal::VERB,
+    &invoke::VERB,
+    &with::VERB,
+    &lease::VERB,
+    &hand_over::VERB,
+    &remove::VERB,
+    &cleanup::VERB,
+    &list::VERB,
+    &status::VERB,
+    &get::VERB,
+    &graphs::VERB,
+    &graphs::delete::VERB,
+    &who::VERB,
+    &events::VERB,
+    &logs::VERB,
+    &logs::STDOUT,
+    &logs::STDERR,
+    &ping::VERB,
+    &daemon::NOUN,
+    &daemon::start::VERB,
+    &daemon::stop::VERB,
+    &daemon::restart::VERB,
+    &daemon::status::VERB,
+    &daemon::logs::VERB,
+    &config::NOUN,
+    &config::path::VERB,
+    &config::show::VERB,
+    &config::check::VERB,
+    &config::init::VERB,
+    &config::reload::VERB,
+    &doctor::VERB,
+    &shutdown::VERB,
+    &nuke::VERB,
 ];
 
-/// Finds a verb by any of its names.
+/// Returns the verbs and nouns that may stand first on a command line.
+pub(crate) fn first_words() -> impl Iterator<Item = &'static Verb> {
+    VERBS.iter().copied().filter(|verb| verb.path.len() == 1)
+}
+
+/// Finds the verb or noun of one word by its name or another one it has.
 pub(crate) fn find(word: &str) -> Option<&'static Verb> {
-    VERBS.iter().find(|verb| verb.name == word || verb.aliases.contains(&word))
+    first_words().find(|verb| verb.name() == word || verb.aliases.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_row_is_reached_by_its_words_alone_and_can_be_run() {
+        let mut seen = BTreeSet::new();
+        for verb in VERBS {
+            assert!(seen.insert(verb.path), "{:?} twice", verb.path);
+            assert!(!verb.about.is_empty(), "{:?}", verb.path);
+            assert!(verb.run.is_some() || verb.below().count() > 1, "{:?} does nothing", verb.path);
+            let mut at = find(verb.name()).unwrap();
+            for word in verb.path.iter().skip(1) {
+                at = at.below().find(|below| below.last_word() == *word).unwrap();
+            }
+            assert_eq!(at.path, verb.path);
+            let is_first = verb.path.len() == 1;
+            assert!(is_first == GROUPS.contains(&verb.group), "{:?}: {}", verb.path, verb.group);
+        }
+    }
+
+    #[test]
+    fn a_noun_is_as_bad_as_the_worst_verb_below_it() {
+        let effect = |word: &str| find(word).unwrap().effect();
+        assert_eq!(effect("daemon"), Effect::Destroys);
+        assert_eq!(effect("config"), Effect::Changes);
+        assert_eq!(effect("graphs"), Effect::Reads, "alone it lists");
+        assert_eq!(graphs::delete::VERB.effect(), Effect::Destroys);
+    }
 }

@@ -1,7 +1,7 @@
 //! `gobctl cleanup`: forgets the requester's workers that are down.
 
 use super::shutdown::workers;
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -11,13 +11,13 @@ use gob_client::call::{Call as _, Cleanup};
 use gob_client::protocol::answer::RemovedData;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "cleanup",
-    aliases: &[],
+    path: &["cleanup"],
     group: WORKERS,
+    effect: Effect::Destroys,
     about: "Forget all workers that are down",
     examples: "Examples:\n  gobctl cleanup\n",
-    command: |command| command,
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {

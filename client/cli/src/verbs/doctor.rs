@@ -1,7 +1,7 @@
 //! `gobctl doctor`: checks for problems of gob, and remedies. Starts nothing, and changes only the safe
 //! things under `--fix`.
 
-use super::{SUPERVISOR, Verb};
+use super::{Effect, SUPERVISOR, Verb, timeout};
 use crate::checks::{self, Check, Level};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -12,16 +12,19 @@ use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::json;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "doctor",
-    aliases: &[],
+    path: &["doctor"],
     group: SUPERVISOR,
+    effect: Effect::Reads,
     about: "What may keep gob from working, and what to type about it",
     examples: "Examples:\n  gobctl doctor\n  gobctl doctor -q\n  gobctl doctor --fix\n  gobctl doctor --json\n",
     command: |command| {
         let help = "Also remove stale files, make gob's directories private, delete logs without a worker";
         command.arg(Arg::new("fix").long("fix").action(ArgAction::SetTrue).help(help))
     },
-    run,
+    flags: &[("--fix", Effect::Destroys)],
+    timeout: timeout::DOCTOR,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -3,7 +3,7 @@
 mod past;
 
 use super::list::here;
-use super::{LOOKING, Verb};
+use super::{Effect, LOOKING, Verb, timeout};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -21,9 +21,9 @@ use gob_client::protocol::request::Subscribe;
 use std::io::IsTerminal;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "events",
-    aliases: &[],
+    path: &["events"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "What happens, as it happens",
     examples: "Examples:\n  gobctl events\n  gobctl events demo --type ready --type stopped\n  gobctl events --since 41 --json\n  gobctl events --no-follow --format text | grep failed\n",
     command: |command| {
@@ -70,7 +70,9 @@ pub(crate) const VERB: Verb = Verb {
                 ),
             )
     },
-    run,
+    timeout: timeout::STREAM,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 /// Returns the word for an event: `ready` for `worker_ready`.

@@ -1,6 +1,6 @@
 //! `gobctl get NAME`: `status NAME --json` in one word, spread over lines on a terminal.
 
-use super::{LOOKING, Verb};
+use super::{Effect, LOOKING, Verb};
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
@@ -9,13 +9,14 @@ use clap::ArgMatches;
 use gob_client::call::Get;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "get",
-    aliases: &[],
+    path: &["get"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "One worker as JSON",
     examples: "Examples:\n  gobctl get demo\n  gobctl get demo | jq -r .worker.endpoint\n",
     command: |command| command.arg(name_arg("NAME")),
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -1,6 +1,6 @@
 //! `gobctl hand-over NAME OWNER`: changes the owner.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{do_with, name, name_arg};
 use crate::failure::Failure;
@@ -11,9 +11,9 @@ use gob_client::Owner;
 use gob_client::call::HandOver;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "hand-over",
-    aliases: &[],
+    path: &["hand-over"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "Make somebody else a worker's owner",
     examples: "Examples:\n  gobctl hand-over demo desktop\n",
     command: |command| {
@@ -21,7 +21,8 @@ pub(crate) const VERB: Verb = Verb {
             Arg::new("to").value_name("OWNER").required(true).value_parser(|text: &str| Owner::new(text));
         command.arg(name_arg("NAME")).arg(to.help("The new owner"))
     },
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

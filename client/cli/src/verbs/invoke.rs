@@ -4,7 +4,7 @@
 //! printed line by line, and the data behind them goes to standard error, so that `export > file` gives the
 //! input of `import -`.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS, timeout};
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
@@ -26,9 +26,9 @@ use std::path::Path;
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "invoke",
-    aliases: &[],
+    path: &["invoke"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "Send one request to a worker that speaks JSON lines",
     examples: "Examples:\n  gobctl invoke demo --help                  what demo can be asked\n  gobctl invoke demo stats\n  gobctl invoke demo search '{\"text\":\"ada\"}'\n  gobctl invoke demo put - < nodes.json\n  gobctl invoke demo import - < graph.jsonl\n  gobctl invoke demo export > graph.jsonl\n",
     command: |command| {
@@ -51,7 +51,9 @@ pub(crate) const VERB: Verb = Verb {
             )
             .arg(Arg::new("payload").value_name("JSON").help("Its payload; - reads it from standard input"))
     },
-    run,
+    timeout: timeout::SILENCE,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 /// Time limit of a worker's silence, unless `--timeout` sets another. Its own longest deadline is a minute.

@@ -1,7 +1,7 @@
 //! `gobctl lease NAME`: holds a worker until interrupted. The lease ends with the connection, however this
 //! program ends.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS, timeout};
 use crate::context::Context;
 use crate::each::{ask_of, name, name_arg, print_data};
 use crate::failure::Failure;
@@ -13,13 +13,15 @@ use clap::ArgMatches;
 use gob_client::call::Lease;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "lease",
-    aliases: &[],
+    path: &["lease"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "Hold a worker until interrupted",
     examples: "Examples:\n  gobctl lease demo\n  gobctl lease demo --timeout 10m\n",
     command: |command| command.arg(name_arg("NAME")),
-    run,
+    timeout: timeout::STREAM,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -1,6 +1,6 @@
 //! `gobctl list`: the workers. Without a supervisor, the last known state.
 
-use super::{LOOKING, Verb};
+use super::{Effect, LOOKING, Verb, timeout};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -16,9 +16,10 @@ use gob_client::protocol::answer::ListData;
 use gob_client::{Error, Owner, View};
 
 pub(crate) const VERB: Verb = Verb {
-    name: "list",
+    path: &["list"],
     aliases: &["ls", "ps"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "What there is, and whose it is",
     examples: "Examples:\n  gobctl list\n  gobctl list --owner desktop --state ready\n",
     command: |command| {
@@ -53,7 +54,9 @@ pub(crate) const VERB: Verb = Verb {
                     .help("Go on, with a new list at each change"),
             )
     },
-    run,
+    timeout: timeout::LIST,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn parse_state(text: String) -> Result<State, String> {

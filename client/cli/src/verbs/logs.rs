@@ -2,7 +2,7 @@
 //!
 //! The supervisor only provides the paths of the files; without a supervisor they are found without it.
 
-use super::{LOOKING, Verb};
+use super::{Effect, LOOKING, Verb, timeout};
 use crate::context::Context;
 use crate::each::name_arg;
 use crate::failure::Failure;
@@ -23,9 +23,10 @@ use gob_client::{Dirs, Name, View};
 use std::path::{Path, PathBuf};
 
 pub(crate) const VERB: Verb = Verb {
-    name: "logs",
+    path: &["logs"],
     aliases: &["log"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "What workers wrote",
     examples: "Examples:\n  gobctl logs demo\n  gobctl logs -f -n 20 demo\n  gobctl logs --run 3 --stderr demo\n",
     command: |command| {
@@ -38,27 +39,33 @@ pub(crate) const VERB: Verb = Verb {
             .arg(stream("stderr", "Standard error only"))
             .arg(stream("prefix", "The worker's name before each line; so where there are several"))
     },
-    run,
+    timeout: timeout::STREAM,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 pub(crate) const STDOUT: Verb = Verb {
-    name: "stdout",
-    aliases: &[],
+    path: &["stdout"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "What a worker wrote to standard output",
     examples: "Examples:\n  gobctl stdout demo\n  gobctl stdout -f demo\n",
     command: |command| follow_args(command).arg(name_arg("NAME")),
-    run: |context, matches| show(context, matches, &[Stream::Stdout], false),
+    timeout: timeout::STREAM,
+    run: Some(|context, matches| show(context, matches, &[Stream::Stdout], false)),
+    ..Verb::ROW
 };
 
 pub(crate) const STDERR: Verb = Verb {
-    name: "stderr",
-    aliases: &[],
+    path: &["stderr"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "What a worker wrote to standard error",
     examples: "Examples:\n  gobctl stderr demo\n  gobctl stderr -f demo\n",
     command: |command| follow_args(command).arg(name_arg("NAME")),
-    run: |context, matches| show(context, matches, &[Stream::Stderr], false),
+    timeout: timeout::STREAM,
+    run: Some(|context, matches| show(context, matches, &[Stream::Stderr], false)),
+    ..Verb::ROW
 };
 
 fn follow_args(command: Command) -> Command {

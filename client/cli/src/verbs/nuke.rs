@@ -4,7 +4,7 @@
 //! removed here. The journal stays, by which the next supervisor ends the processes of a killed one.
 
 use super::shutdown::{end, force_arg, nothing_runs, workers};
-use super::{SUPERVISOR, Verb};
+use super::{Effect, SUPERVISOR, Verb, timeout};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -21,13 +21,15 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "nuke",
-    aliases: &[],
+    path: &["nuke"],
     group: SUPERVISOR,
+    effect: Effect::Destroys,
     about: "End everything, remove logs and history; never data or configuration",
     examples: "Examples:\n  gobctl nuke\n  gobctl nuke --force\n",
     command: |command| command.arg(force_arg()),
-    run,
+    timeout: timeout::UNTIL_ENDED,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -1,6 +1,6 @@
 //! `gobctl ping`: checks that the supervisor answers.
 
-use super::{SUPERVISOR, Verb};
+use super::{Effect, SUPERVISOR, Verb};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -11,13 +11,13 @@ use gob_client::call::Ping;
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "ping",
-    aliases: &[],
+    path: &["ping"],
     group: SUPERVISOR,
+    effect: Effect::Reads,
     about: "Ask whether the supervisor answers",
     examples: "Examples:\n  gobctl ping\n  gobctl ping --no-autostart\n",
-    command: |command| command,
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, _: &ArgMatches) -> Result<u8, Failure> {

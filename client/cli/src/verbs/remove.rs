@@ -1,6 +1,6 @@
 //! `gobctl remove NAME…`: forgets workers that are down, their logs included.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
@@ -11,13 +11,15 @@ use gob_client::Name;
 use gob_client::call::Remove;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "remove",
+    path: &["remove"],
     aliases: &["rm"],
     group: WORKERS,
+    effect: Effect::Destroys,
     about: "Forget a worker that is down, its logs included",
     examples: "Examples:\n  gobctl remove demo\n",
     command: |command| command.arg(names_arg("NAME")),
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

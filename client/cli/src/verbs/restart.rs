@@ -2,7 +2,7 @@
 
 use super::start::millis;
 use super::stop::grace_arg;
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS, timeout};
 use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg};
 use crate::environment::environment;
@@ -19,9 +19,9 @@ use gob_client::protocol::request::Wait;
 use std::time::{Duration, Instant};
 
 pub(crate) const VERB: Verb = Verb {
-    name: "restart",
-    aliases: &[],
+    path: &["restart"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "End a worker and start it anew",
     examples: "Examples:\n  gobctl restart demo\n",
     command: |command| {
@@ -29,7 +29,9 @@ pub(crate) const VERB: Verb = Verb {
             Arg::new("no-wait").long("no-wait").action(ArgAction::SetTrue).help("Return when it was spawned"),
         )
     },
-    run,
+    timeout: timeout::UNTIL_READY,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -1,6 +1,6 @@
 //! `gobctl shutdown`: ends every worker and the supervisor; logs and history stay.
 
-use super::{SUPERVISOR, Verb};
+use super::{Effect, SUPERVISOR, Verb, timeout};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -20,13 +20,15 @@ use gob_client::{Error, Name};
 const UNREACHABLE: u8 = 7;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "shutdown",
-    aliases: &[],
+    path: &["shutdown"],
     group: SUPERVISOR,
+    effect: Effect::Destroys,
     about: "End all workers and the supervisor, keep logs and history",
     examples: "Examples:\n  gobctl shutdown\n  gobctl shutdown --force\n",
     command: |command| command.arg(force_arg()),
-    run,
+    timeout: timeout::UNTIL_ENDED,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 /// The argument `--force`.

@@ -1,6 +1,6 @@
 //! `gobctl signal NAME SIG`: sends a signal to a worker's leader.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{do_with, name, name_arg};
 use crate::failure::Failure;
@@ -11,9 +11,9 @@ use gob_client::call::Signal;
 use gob_client::protocol::signal;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "signal",
-    aliases: &[],
+    path: &["signal"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "Send a signal to a worker",
     examples: "Examples:\n  gobctl signal demo HUP\n",
     command: |command| {
@@ -25,7 +25,8 @@ pub(crate) const VERB: Verb = Verb {
                 .help("HUP, SIGHUP or 1"),
         )
     },
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

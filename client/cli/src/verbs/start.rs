@@ -1,6 +1,6 @@
 //! `gobctl start GRAPH…`: ensures that workers run.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS, timeout};
 use crate::alike::note_alike;
 use crate::context::{Context, not_ready};
 use crate::each::{each, names, names_arg};
@@ -21,9 +21,9 @@ use gob_client::{Name, View};
 use std::time::{Duration, Instant};
 
 pub(crate) const VERB: Verb = Verb {
-    name: "start",
-    aliases: &[],
+    path: &["start"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "Ensure that a graph's worker runs",
     examples: "Examples:\n  gobctl start demo\n  gobctl start work --kind logseq --root-dir ~/logseq\n  gobctl start a b c\n  ENDPOINT=$(gobctl start -q demo)\n",
     command: |command| {
@@ -56,7 +56,9 @@ pub(crate) const VERB: Verb = Verb {
                     .help("Hold a lease until interrupted"),
             )
     },
-    run,
+    timeout: timeout::UNTIL_READY,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -1,6 +1,6 @@
 //! `gobctl status [NAME]`: the supervisor's health, or all facts about one worker.
 
-use super::{LOOKING, Verb};
+use super::{Effect, LOOKING, Verb};
 use crate::context::Context;
 use crate::each::{ask_of, name_arg, print_data};
 use crate::failure::Failure;
@@ -13,15 +13,16 @@ use gob_client::{Name, call};
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "status",
-    aliases: &[],
+    path: &["status"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "The supervisor's health, or all about one worker",
     examples: "Examples:\n  gobctl status\n  gobctl status demo\n",
     command: |command| {
         command.arg(name_arg("NAME").required(false).help("A worker; the supervisor itself without it"))
     },
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

@@ -1,7 +1,7 @@
 //! `gobctl stop NAME…`: ends workers and their whole trees.
 
 use super::start::millis;
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS, timeout};
 use crate::context::Context;
 use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
@@ -16,9 +16,9 @@ use gob_client::protocol::Receipt;
 use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "stop",
-    aliases: &[],
+    path: &["stop"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "End a worker and everything that came from it",
     examples: "Examples:\n  gobctl stop demo\n  gobctl stop demo --grace 2s\n  gobctl stop demo --force\n",
     command: |command| {
@@ -29,7 +29,9 @@ pub(crate) const VERB: Verb = Verb {
                 .help("Kill at once; overrides no owner"),
         )
     },
-    run,
+    timeout: timeout::UNTIL_ENDED,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 /// The argument `--grace`.

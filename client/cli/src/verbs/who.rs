@@ -1,7 +1,7 @@
 //! `gobctl who GRAPH`: the real holder of a graph: gob's worker, another process, or none. Never starts
 //! anything, and needs no supervisor for facts from locks and processes.
 
-use super::{LOOKING, Verb};
+use super::{Effect, LOOKING, Verb};
 use crate::checks::whose::Whose;
 use crate::config_file;
 use crate::context::Context;
@@ -21,13 +21,14 @@ use serde_json::json;
 use std::path::PathBuf;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "who",
-    aliases: &[],
+    path: &["who"],
     group: LOOKING,
+    effect: Effect::Reads,
     about: "Who really holds a graph: a worker, another process, or nobody",
     examples: "Examples:\n  gobctl who demo\n",
     command: |command| command.arg(name_arg("GRAPH")),
-    run,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 /// The holder.

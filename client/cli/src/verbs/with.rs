@@ -1,6 +1,6 @@
 //! `gobctl with GRAPH… -- CMD…`: ensures workers, holds them while CMD runs, releases them.
 
-use super::{Verb, WORKERS};
+use super::{Effect, Verb, WORKERS, timeout};
 use crate::command::{Beside, GOB_FAILED, run as run_command};
 use crate::context::{Context, not_ready};
 use crate::each::names_arg;
@@ -18,9 +18,9 @@ use gob_client::{Error, Name};
 use std::ffi::OsString;
 
 pub(crate) const VERB: Verb = Verb {
-    name: "with",
-    aliases: &[],
+    path: &["with"],
     group: WORKERS,
+    effect: Effect::Changes,
     about: "Run a command while workers are held for it",
     examples: "Examples:\n  gobctl with demo -- sh -c 'echo $GOB_ENDPOINT'\n  gobctl with a b -- make test\n  gobctl with ci --stop -- make test\n",
     command: |command| {
@@ -40,7 +40,9 @@ pub(crate) const VERB: Verb = Verb {
             "Afterwards stop what this has started, unless it is another owner's by then or others hold it",
         ))
     },
-    run,
+    timeout: timeout::UNTIL_READY,
+    run: Some(run),
+    ..Verb::ROW
 };
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {

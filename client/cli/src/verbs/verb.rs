@@ -1,0 +1,124 @@
+//! A row of the table of verbs. Dispatch, help, `help --json` and the nearest word to a misspelled one read it.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use clap::{ArgMatches, Command};
+
+/// A verb, or a noun with verbs below it.
+pub(crate) struct Verb {
+    /// Its words: `["stop"]`, `["graphs", "delete"]`.
+    pub(crate) path: &'static [&'static str],
+    /// Other names of a verb of one word.
+    pub(crate) aliases: &'static [&'static str],
+    /// The heading of help that it stands under.
+    pub(crate) group: &'static str,
+    /// Its work in a line.
+    pub(crate) about: &'static str,
+    /// The beginning of its help.
+    pub(crate) examples: &'static str,
+    /// Its effect. A noun alone counts as the worst of the verbs below it.
+    pub(crate) effect: Effect,
+    /// Flags that make another thing of it.
+    pub(crate) flags: &'static [(&'static str, Effect)],
+    /// The meaning of `--timeout`, with the default.
+    pub(crate) timeout: &'static str,
+    /// Adds its arguments.
+    pub(crate) command: fn(Command) -> Command,
+    /// Runs it and returns the exit code; `None` for a noun that needs a verb behind it.
+    pub(crate) run: Option<Run>,
+}
+
+/// The work of a verb, with the arguments of the last of its words.
+pub(crate) type Run = fn(&Context, &ArgMatches) -> Result<u8, Failure>;
+
+/// The effect of a verb on the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    /// Only looks.
+    Reads,
+    /// Starts, stops or changes something that can be had again.
+    Changes,
+    /// Ends work that others may be using, or deletes for good.
+    Destroys,
+}
+
+impl Effect {
+    /// Returns the word for programs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Changes => "changes",
+            Self::Destroys => "destroys",
+        }
+    }
+}
+
+/// Texts for `--timeout`.
+pub(crate) mod timeout {
+    pub(crate) const ANSWER: &str = "How long to wait for the answer, then exit 124; else 10s";
+    pub(crate) const UNTIL_READY: &str =
+        "How long to wait until ready, then exit 8 while the worker goes on; else as long as its kind allows";
+    pub(crate) const STREAM: &str = "End after this time, with exit 124; else it goes on";
+    pub(crate) const LIST: &str = "How long to wait for the answer, or to --watch, then exit 124; else 10s";
+    pub(crate) const UNTIL_ENDED: &str =
+        "How long to wait for the end, then exit 124 while it goes on; else the grace and some seconds";
+    pub(crate) const SILENCE: &str = "How long the worker may be silent, then exit 124; else 62s";
+    pub(crate) const DOCTOR: &str = "How long to wait for the supervisor; else 2s";
+}
+
+impl Verb {
+    /// The row that others are written as differences to.
+    pub(crate) const ROW: Self = Self {
+        path: &[],
+        aliases: &[],
+        group: "",
+        about: "",
+        examples: "",
+        effect: Effect::Destroys,
+        flags: &[],
+        timeout: timeout::ANSWER,
+        command: |command| command,
+        run: None,
+    };
+
+    /// Returns its first word.
+    pub(crate) fn name(&self) -> &'static str {
+        self.path.first().copied().unwrap_or_default()
+    }
+
+    /// Returns its last word.
+    pub(crate) fn last_word(&self) -> &'static str {
+        self.path.last().copied().unwrap_or_default()
+    }
+
+    /// Returns the rows one word below it.
+    pub(crate) fn below(&self) -> impl Iterator<Item = &'static Self> {
+        let path = self.path;
+        super::VERBS.iter().copied().filter(move |verb| {
+            verb.path.split_last().is_some_and(|(_, above)| above == path && !above.is_empty())
+        })
+    }
+
+    /// Returns its effect.
+    pub(crate) fn effect(&self) -> Effect {
+        let worst = self.below().map(Self::effect).max();
+        worst.filter(|_| self.run.is_none()).unwrap_or(self.effect)
+    }
+
+    /// Adds its arguments and the verbs below it to a command.
+    pub(crate) fn build(&self, command: Command) -> Command {
+        let command = (self.command)(command).subcommand_required(self.run.is_none());
+        self.below().fold(command, |command, verb| {
+            command.subcommand(verb.build(Command::new(verb.last_word()).about(verb.about)))
+        })
+    }
+
+    /// Returns the row that a command line names, with its arguments.
+    pub(crate) fn named<'m>(&'static self, matches: &'m ArgMatches) -> (&'static Self, &'m ArgMatches) {
+        let below = matches.subcommand().and_then(|(word, matches)| {
+            let verb = self.below().find(|verb| verb.last_word() == word)?;
+            Some((verb, matches))
+        });
+        below.map_or((self, matches), |(verb, matches)| verb.named(matches))
+    }
+}
