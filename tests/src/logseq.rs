@@ -2,6 +2,7 @@
 
 use crate::Gob;
 use crate::process::Handle;
+use crate::require::{Need, skip};
 use crate::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -34,7 +35,7 @@ impl Logseq {
         let found =
             std::env::split_paths(&path).map(|dir| dir.join("node")).find(|program| program.is_file());
         let Some(node) = found else {
-            eprintln!("SKIPPED: node is not here, so nobody tried Logseq's kind");
+            skip(Need::Node, "node is not here, so nobody tried Logseq's kind");
             return None;
         };
         let logseq = Self { gob: Gob::new(), node };

@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test has no interface")]
 
 use gob_tests::console::{self, Session};
+use gob_tests::require::{Need, skip};
 use gob_tests::walk::walk_through;
 use gob_tests::{Gob, Worker};
 
@@ -24,7 +25,7 @@ fn the_walk_through_works_line_by_line() {
     let is_left_out = |session: &Session| {
         let without = !python && session.commands.iter().any(|command| command.line.contains(" crates"));
         if without {
-            eprintln!("SKIPPED: python3 is not here, so nobody tried the README's `crates`");
+            skip(Need::Python, "python3 is not here, so nobody tried the README's `crates`");
         }
         without
     };

@@ -2,6 +2,7 @@
 
 use crate::orphans::{away, kill_both, recover};
 use gob_tests::process;
+use gob_tests::require::{Need, skip};
 use gob_tests::script::{Child, Step};
 use gob_tests::{Ctl, Gob};
 use serde_json::json;
@@ -68,8 +69,7 @@ impl Drop for Delegated {
 #[test]
 fn each_run_has_a_control_group_and_leaves_none_behind() {
     let Some(delegated) = Delegated::make(&format!("test-{}", std::process::id())) else {
-        eprintln!("SKIPPED: nobody may make control groups here");
-        return;
+        return skip(Need::Cgroups, "nobody may make control groups here");
     };
     let gob = Gob::new();
     // A process that has lost its tag and its session is still in its group.

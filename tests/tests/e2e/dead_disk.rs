@@ -4,6 +4,7 @@
 //! strace releases it.
 
 use crate::syscalls::{Failing, strace_works};
+use gob_tests::require::{Need, skip};
 use gob_tests::{Conn, Gob};
 use serde_json::json;
 use std::fs::{self, File};
@@ -26,8 +27,7 @@ fn asks_in_time(conn: &mut Conn, request: &str, payload: serde_json::Value) -> s
 /// Starts a graph whose start touches a file that does not answer.
 fn hangs(what: &str, file: impl FnOnce(&Gob) -> PathBuf, config: impl FnOnce(&Gob) -> String) {
     if !strace_works() {
-        eprintln!("SKIPPED: strace is not here or may not trace; no disk hung at {what}");
-        return;
+        return skip(Need::Strace, &format!("strace is not here or may not trace; no disk hung at {what}"));
     }
     let gob = Gob::new();
     fs::write(gob.dir().join("config.toml"), config(&gob)).unwrap();

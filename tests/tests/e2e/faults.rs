@@ -2,6 +2,7 @@
 
 use gob_tests::gob::built_binaries;
 use gob_tests::process::{self, Handle};
+use gob_tests::require::root;
 use gob_tests::script::{Child, Step};
 use gob_tests::wait::DEADLINE;
 use gob_tests::{Ctl, Gob};
@@ -41,8 +42,8 @@ fn nothing_survives_a_supervisor_that_is_killed_with_its_keeper() {
 
 #[test]
 fn the_pid_of_a_dead_process_is_no_reason() {
-    if !nix::unistd::geteuid().is_root() {
-        return eprintln!("SKIPPED: only root can choose the next number");
+    if !root("only root can choose the next number") {
+        return;
     }
     let said = harness(&["reuse", "--times", "3"]);
     assert!(said.contains(" 0 of them signalled"), "{said}");

@@ -1,6 +1,7 @@
 //! A process of this user that listens in the supervisor's place is not believed (PROTOCOL 1, Who may speak).
 
 use gob_tests::process::Handle;
+use gob_tests::require::{Need, root, skip};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
 use nix::sys::signal::Signal;
@@ -61,8 +62,7 @@ fn an_impostor_is_refused_and_both_processes_are_named() {
 
 #[test]
 fn a_supervisor_in_a_namespace_of_its_own_is_known_by_its_number_there() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can make a namespace of processes");
+    if !root("only root can make a namespace of processes") {
         return;
     }
     let gob = Gob::new();
@@ -81,7 +81,7 @@ fn a_supervisor_in_a_namespace_of_its_own_is_known_by_its_number_there() {
         );
         assert_ne!(lock["pid"].as_i64(), Some(i64::from(inner.id())));
     } else {
-        eprintln!("SKIPPED: a namespace of processes can't be made here");
+        skip(Need::Namespaces, "a namespace of processes can't be made here");
     }
     Handle::open(i32::try_from(inner.id()).unwrap()).unwrap().signal(Signal::SIGKILL);
     inner.wait().unwrap();

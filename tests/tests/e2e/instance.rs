@@ -1,6 +1,7 @@
 //! One supervisor, however it is started and whatever files lie around (B1, E4).
 
 use gob_tests::process::{self, Handle};
+use gob_tests::require::root;
 use gob_tests::wait::DEADLINE;
 use gob_tests::{Ctl, Gob};
 use nix::sys::signal::Signal;
@@ -148,8 +149,7 @@ fn a_client_with_another_runtime_directory_finds_it() {
 
 #[test]
 fn another_user_gets_nothing() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can be somebody else for a moment");
+    if !root("only root can be somebody else for a moment") {
         return;
     }
     let gob = Gob::new();

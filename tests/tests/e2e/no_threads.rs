@@ -3,6 +3,7 @@
 
 use gob_tests::Gob;
 use gob_tests::ctl::{Ctl, Output};
+use gob_tests::require::root;
 use nix::unistd::{Gid, Uid, chown};
 use serde_json::json;
 use std::fs::{self, File};
@@ -12,9 +13,7 @@ const NOBODY: u32 = 65534;
 
 /// Makes a world of user `nobody`: root is bound by no limit on processes.
 fn world() -> Option<Gob> {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("GOB_TEST_REQUIRE").is_none(), "only root can become another user");
-        eprintln!("SKIPPED: only root can become another user");
+    if !root("only root can become another user") {
         return None;
     }
     let gob = Gob::new();

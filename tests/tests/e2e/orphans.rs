@@ -5,6 +5,7 @@ use crate::cgroups::leave_groups;
 use crate::recovery::trees;
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
+use gob_tests::require::{Need, skip};
 use gob_tests::script::{Child, Facts, Step, every_escape};
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
@@ -265,8 +266,7 @@ fn with_a_full_disk_under_its_state_directory() {
         let gob = Gob::new();
         let state = gob.state_dir();
         let Some(disk) = SmallDisk::mount(&state) else {
-            eprintln!("SKIPPED: only root can make a disk");
-            return;
+            return skip(Need::Mounts, "only root can make a disk");
         };
         if full_from_the_start {
             disk.fill();
@@ -317,8 +317,7 @@ fn a_process_that_stays_is_named_until_it_is_gone() {
     let pid = gob.children("g", 1)[0];
     let name = gob.dir().file_name().unwrap().to_str().unwrap().to_owned();
     let Some(frozen) = Frozen::freeze(&name, pid) else {
-        eprintln!("SKIPPED: there is no freezer to make a process that can't die");
-        return;
+        return skip(Need::Freezer, "there is no freezer to make a process that can't die");
     };
     kill_both(&gob);
     gob.ctl(["ping"]).ok();

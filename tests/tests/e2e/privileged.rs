@@ -5,6 +5,7 @@ use gob_tests::Gob;
 use gob_tests::ctl::{Ctl, Output};
 use gob_tests::gob::built_binaries;
 use gob_tests::process::{self, Handle};
+use gob_tests::require::root;
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chown};
@@ -21,9 +22,7 @@ const LATER: Duration = Duration::from_secs(5 + 2);
 /// Makes a world of user `nobody`, with a program `rootsleep` that becomes root; `None` unless the tests run
 /// as root.
 fn world(script: &str) -> Option<Gob> {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("GOB_TEST_REQUIRE").is_none(), "only root can make a set-user-ID program");
-        eprintln!("SKIPPED: only root can make a set-user-ID program");
+    if !root("only root can make a set-user-ID program") {
         return None;
     }
     let gob = Gob::new();

@@ -1,5 +1,6 @@
 //! `docs/examples/client.py`, against the real supervisor.
 
+use gob_tests::require::{Need, skip};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
 use serde_json::json;
@@ -11,7 +12,7 @@ fn python() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|dir| dir.join("python3")).find(|program| program.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED: python3 is not here, so nobody tried docs/examples/client.py");
+        skip(Need::Python, "python3 is not here, so nobody tried docs/examples/client.py");
     }
     found
 }

@@ -2,6 +2,7 @@
 //! again afterwards.
 
 use gob_tests::process;
+use gob_tests::require::{Need, root, skip};
 use gob_tests::script::{Flood, Step};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Ctl, Gob};
@@ -192,8 +193,7 @@ fn give_away(gob: &Gob) {
 
 #[test]
 fn without_processes_a_start_fails_with_the_reason_and_works_later() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can be a user with no other processes");
+    if !root("only root can be a user with no other processes") {
         return;
     }
     let gob = Gob::new();
@@ -204,8 +204,8 @@ fn without_processes_a_start_fails_with_the_reason_and_works_later() {
         ctl
     };
     if ctl(&["ping"]).run().code != 0 {
-        eprintln!("SKIPPED: the programs can't be run by another user: {}", ctl(&["ping"]).run());
-        return;
+        let told = ctl(&["ping"]).run();
+        return skip(Need::OtherUser, &format!("the programs can't be run by another user: {told}"));
     }
     let worker = ctl(&["start", "g", "--json"]).json();
     let pid = ctl(&["status", "--json"]).json()["pid"].as_i64().unwrap() as i32;

@@ -1,5 +1,6 @@
 //! A runtime directory that is not a private directory of the user is refused and left as it is (PROTOCOL 1).
 
+use gob_tests::require::root;
 use gob_tests::{Ctl, Gob, Worker};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -57,8 +58,7 @@ fn a_directory_that_others_may_enter() {
 
 #[test]
 fn a_directory_of_another_user() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can give a directory away");
+    if !root("only root can give a directory away") {
         return;
     }
     let gob = Gob::new();

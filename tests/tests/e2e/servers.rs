@@ -3,8 +3,8 @@
 //!
 //! The servers are no part of this project. Their programs are searched for in `$GOB_TEST_TOOLS`
 //! (`target/tools` when it is not set; `.ci/run` fills it: `venv` from PyPI, `npm` from npm), then on PATH,
-//! then in Debian's directories of PostgreSQL. A test without its server prints that, past the harness that
-//! swallows a test's output, and passes.
+//! then in Debian's directories of PostgreSQL. A test without its server is skipped
+//! (`gob_tests::require`).
 
 mod http;
 mod postgres;
@@ -12,12 +12,12 @@ mod resp;
 
 use gob_tests::gob::built_binaries;
 use gob_tests::process;
+use gob_tests::require::{Need, skip};
 use gob_tests::wait::DEADLINE;
 use gob_tests::{Ctl, Gob};
 use nix::unistd::User;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -171,11 +171,9 @@ fn find(path: &[PathBuf], program: &str) -> Option<PathBuf> {
     path.iter().map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-/// Reports that a test did not happen; `eprintln!` would report it only of a test that fails.
-fn skipped(kind: &str, why: &str) {
-    let line =
-        format!("SKIPPED: {why}, so nobody tried docs/examples/kinds/{kind}.toml on the real server\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+/// Reports that a shipped kind is not tried.
+fn skipped(kind: &'static str, why: &str) {
+    skip(Need::Server(kind), &format!("{why}, so docs/examples/kinds/{kind}.toml is not tried on the real server"));
 }
 
 /// A connection whose reads have a deadline.

@@ -3,6 +3,7 @@
 use crate::orphans::{away, is_child};
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
+use gob_tests::require::root;
 use gob_tests::script::{Child, Step};
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
@@ -211,8 +212,7 @@ fn a_real_time_signal_is_named_and_its_worker_reaped() {
 
 #[test]
 fn a_process_that_became_another_user_is_found_too() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can become another user");
+    if !root("only root can become another user") {
         return;
     }
     let gob = Gob::new();

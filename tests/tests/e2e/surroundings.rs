@@ -1,6 +1,7 @@
 //! Unusual surroundings of a supervisor: another user's home, a long path, a large environment.
 
 use gob_tests::process::Handle;
+use gob_tests::require::{Need, root, skip};
 use gob_tests::script::{Http, Step};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob, Worker};
@@ -20,8 +21,7 @@ fn keeping(gob: &Gob, home: &Path) -> Vec<(String, String)> {
 
 #[test]
 fn root_makes_nothing_in_the_home_of_another_user() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can give a directory away");
+    if !root("only root can give a directory away") {
         return;
     }
     let gob = Gob::new();
@@ -114,8 +114,7 @@ fn attributes_of_the_first_client_that_stay_are_reported() {
 
 #[test]
 fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can make a PID namespace");
+    if !root("only root can make a PID namespace") {
         return;
     }
     let gob = Gob::new();
@@ -146,8 +145,7 @@ fn a_verb_without_an_end_ends_by_signals_also_as_the_first_process() {
 
 #[test]
 fn without_sockets_in_proc_discovery_fails_and_a_given_port_is_believed() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can mount /proc");
+    if !root("only root can mount /proc") {
         return;
     }
     let gob = Gob::new();
@@ -215,8 +213,7 @@ fn a_script_that_cannot_be_executed_names_its_interpreter_to_the_user() {
 
 #[test]
 fn without_proc_a_graph_says_so_and_starts_once_it_is_there_again() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can hide /proc in a namespace of mounts");
+    if !root("only root can hide /proc in a namespace of mounts") {
         return;
     }
     let gob = Gob::new();
@@ -230,7 +227,7 @@ fn without_proc_a_graph_says_so_and_starts_once_it_is_there_again() {
     let mut unshare = Ctl::new(Path::new("/usr/bin/unshare"), gob.env());
     let output = unshare.args(["--mount", "/bin/sh", "-c", script]).run();
     if output.stdout.starts_with("no mount") || output.stderr.contains("unshare failed") {
-        eprintln!("SKIPPED: no file system can be mounted here");
+        skip(Need::Mounts, "no file system can be mounted here");
         return;
     }
     assert!(output.stdout.contains("/proc is not mounted") && output.stdout.contains("rc 8"), "{output}");

@@ -5,6 +5,7 @@
 //! threads and, for a moment, workers too, whose own failures are of no concern here.
 
 use gob_tests::process::Handle;
+use gob_tests::require::{Need, skip};
 use gob_tests::script::{Step, every_escape};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Gob};
@@ -106,8 +107,7 @@ fn fail(calls: &str) {
 /// As [`fail`], but only on these files of the state directory.
 fn fail_on(calls: &str, files: &[&str]) {
     if !strace_works() {
-        eprintln!("SKIPPED: strace is not here or may not trace; nobody let {calls} fail");
-        return;
+        return skip(Need::Strace, &format!("strace is not here or may not trace; nobody let {calls} fail"));
     }
     let gob = Gob::new();
     let files: Vec<PathBuf> = files.iter().map(|file| gob.state_dir().join(file)).collect();
@@ -226,8 +226,7 @@ fn making_directories_fails() {
 #[test]
 fn a_supervisor_that_panics_is_followed_by_another_one() {
     if !strace_works() {
-        eprintln!("SKIPPED: strace is not here or may not trace; no supervisor panicked");
-        return;
+        return skip(Need::Strace, "strace is not here or may not trace; no supervisor panicked");
     }
     let gob = Gob::new();
     let worker =
