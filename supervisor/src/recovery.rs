@@ -3,7 +3,7 @@
 //! There is something to find only when gobd and its keeper died together: alone, the keeper clears up. A process is
 //! ours when it carries a tag of this state directory, whose lock we hold, so that no other supervisor can have
 //! given it; or, where the tag is gone, the marker of an instance of this boot that the journal knows, and was not started
-//! before that one was. Arguments and numbers say nothing. What is found is opened first, looked at again and then killed
+//! before that one was. Arguments and numbers say nothing. A process that is found is opened first, examined again and then killed
 //! (ARCHITECTURE, rule 3), while the table is being read, so that what forks meanwhile is met at its newest number.
 
 mod follow;
@@ -40,7 +40,7 @@ const CHASES: usize = 16;
 /// The marker in the environment of every worker.
 const MARKER: &str = "GOB_INSTANCE";
 
-/// What tells our processes from all others.
+/// The marks that tell our processes from all others.
 #[derive(Debug)]
 pub(crate) struct Claim<K = Linux> {
     kernel: K,
@@ -64,7 +64,7 @@ pub(crate) struct Orphan<H = OwnedFd> {
     pub(crate) name: Option<Name>,
 }
 
-/// What came of it.
+/// The outcome of a recovery.
 #[derive(Debug)]
 pub(crate) struct Recovered<H = OwnedFd> {
     /// How many processes were ended.
@@ -125,7 +125,7 @@ impl<K: Kernel> Claim<K> {
         Recovered { ended: all.saturating_sub(u64::try_from(left.len()).unwrap_or(0)), left }
     }
 
-    /// What has to be told on of the past: whose the processes are that are left.
+    /// Returns the past that the journal has to tell on: all of it while a process of it is left.
     pub(crate) fn still_to_tell(&self, left: &[Orphan<K::Handle>]) -> Past {
         if left.is_empty() { Past::default() } else { self.past.clone() }
     }
@@ -157,7 +157,7 @@ impl<K: Kernel> Claim<K> {
         true
     }
 
-    /// Kills a process that is alive and ours, both looked at after the handle was there. What else is to be known of it
+    /// Kills a process that is alive and ours, both examined after the handle was there. All else that is to be known of it
     /// is looked at afterwards: one that forks must not have time for it.
     fn end(&self, pid: i32, by: Proof) -> Option<Orphan<K::Handle>> {
         let pidfd = self.kernel.open(pid).ok()?;

@@ -43,7 +43,7 @@ pub(crate) struct SpawnFailure {
     pub(crate) message: String,
 }
 
-/// What a run has before it has a process.
+/// Everything that a run has before its process.
 pub(crate) struct Place {
     /// The lock of its graph.
     pub(crate) lock: Option<Arc<HeldLock>>,

@@ -40,7 +40,7 @@ use tokio::sync::{mpsc, oneshot};
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// So long children are reaped in one turn, and so many at least: whoever makes them faster keeps nobody else waiting, and they
+/// Limits how long children are reaped in one turn, which takes at least so many: a worker that makes them faster holds up no other, and they
 /// must not pile up either, because each look at our children examines them all.
 const REAPING: Duration = Duration::from_millis(2);
 const REAPED_AT_LEAST: usize = 512;
@@ -48,7 +48,7 @@ const REAPED_AT_LEAST: usize = 512;
 /// While more children end than are reaped in a turn, sweeps go on this long after the one before.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
-/// What was done beside the main thread.
+/// Work that was done beside the main thread.
 pub(crate) enum Done {
     /// A run has what it needs before its process; or something did not answer.
     Prepared { key: RunKey, slot: Arc<prepare::Slot>, silent: Option<Silent> },
@@ -108,7 +108,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// What is done beside the main thread is told through `to_loop`.
+    /// A shell that hears through `to_loop` of work beside the main thread.
     pub(crate) fn new(
         core: Core,
         Hands { runs, output, settings, readiness }: Hands,
@@ -150,7 +150,7 @@ impl Shell {
     /// Feeds the core and carries out what it says, until nothing is left to do about it.
     pub(crate) fn input(&mut self, input: Input) {
         let mut next = Some(input);
-        // What the shell has to say about effects; most have nothing to be said about.
+        // The shell's answers to effects; most have none.
         let mut answers = VecDeque::new();
         while let Some(input) = next {
             for effect in self.core.apply(input, self.now) {
@@ -231,7 +231,7 @@ impl Shell {
         None
     }
 
-    /// Says what is left of a run, in the log too: nobody may be there to be told.
+    /// Says what is left of a run, in the log too: no client may be there to be told.
     fn census(&mut self, key: RunKey) -> Input {
         let receipt = self.runs.census(&key);
         for Survivor { pid, uid, error, .. } in &receipt.survivors {
@@ -246,8 +246,8 @@ impl Shell {
         Input::Surviving { key, receipt }
     }
 
-    /// Takes in children that ended, then goes on with the sweeps. Who makes them faster than they are taken in keeps nobody
-    /// else waiting: after so many the others have their turns.
+    /// Takes in children that ended, then goes on with the sweeps. A worker that makes them faster than they are taken in
+    /// holds up no other: after so many the other sources have their turns.
     pub(crate) fn reap(&mut self) {
         self.more_children = true;
         let begun = Instant::now();
@@ -355,7 +355,7 @@ impl Shell {
             Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
             Found::Looked { key, failure } => self.input(Input::Probed { key, failure }),
             Found::Notified { pid, note, status } => {
-                // Whoever is not of a run of ours has nothing to say.
+                // A process of no run of ours has nothing to say.
                 let Some(key) = self.runs.run_of(pid) else { return };
                 if let Some(status) = status {
                     self.input(Input::Told { key: key.clone(), status });
@@ -492,7 +492,7 @@ impl Shell {
         let (done, is_done) = oneshot::channel();
         self.disks.begin(LAST, vec![dir], move |_| {
             files::remove_own(&logs, &own);
-            // Whoever waits may have gone.
+            // The receiver may have gone.
             done.send(()).unwrap_or_default();
         });
         is_done

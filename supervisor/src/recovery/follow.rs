@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Gone(i32);
 
-/// What is left, by its worker.
+/// The processes that are left, by their workers.
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     claim: Claim,

@@ -100,7 +100,7 @@ impl<K: Kernel> Runs<K> {
         let pid = dead.pid;
         let tag = self.by_leader.get(&pid).copied();
         let run = tag.and_then(|tag| self.by_tag.get(&tag));
-        // What was asked to end has the rest of its grace.
+        // A run that was asked to end has the rest of its grace.
         let group_dies = run.is_some_and(|run| run.asked.is_none() || run.sweeping);
         let mut members = Vec::new();
         if let Some(run) = run.filter(|_| group_dies) {
@@ -125,7 +125,7 @@ impl<K: Kernel> Runs<K> {
     }
 
     /// Goes on with all sweeps: kills the processes that it finds, but of runs that linger, and returns the runs of which
-    /// nothing is left, with the locks that they had. What ends does so as our child, so SIGCHLD says when to scan again.
+    /// nothing is left, with the locks that they had. Processes end as our children, so SIGCHLD says when to scan again.
     pub(crate) fn sweep_on(&mut self) -> Vec<Swept> {
         self.new_sweeps = false;
         let ending: Vec<Tag> =

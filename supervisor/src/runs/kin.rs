@@ -1,8 +1,8 @@
-//! Whose the processes are that we have adopted: descendants of runs whose parents are dead, which are our children now.
+//! The runs of adopted children: descendants of runs whose parents are dead, which are our children now.
 //!
 //! Most carry the tag of their run. Where none could be set, or one was put back (`su`, `runuser`, PAM), these tell, each for
 //! itself: the leader's process group, having been seen in the run's tree before, the marker in the environment, the lock of a
-//! graph among the descriptors, the control group. What none of them tells belongs to the only run that is old enough, or
+//! graph among the descriptors, the control group. A process without any of them belongs to the only run that is old enough, or
 //! else to none until the others are over: whatever became our child is of one of our runs.
 
 use super::Runs;
@@ -15,17 +15,17 @@ use gob_protocol::Name;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-/// So many generations of children that are dead when they are examined are followed in one turn.
+/// Limits how many generations of children that are dead when they are examined are followed in one turn.
 const GENERATIONS: usize = 8;
 /// No chain of parents is longer.
 const ANCESTORS: usize = 4096;
 
-/// What is known of adopted children.
+/// The known runs of adopted children.
 #[derive(Debug)]
 pub(super) struct Kin {
     /// The life of this supervisor, which every worker has in its environment.
     instance: String,
-    /// Whose a child is. Its number is its own until it is reaped.
+    /// The run of each child. Its number is its own until it is reaped.
     known: HashMap<i32, Tag>,
 }
 
@@ -35,11 +35,11 @@ pub(super) struct Adopted {
     by_run: BTreeMap<Tag, Vec<Found>>,
     /// Of more than one run each of these may be.
     unclear: Vec<Found>,
-    /// Whose children may be missing.
+    /// The runs whose children may be missing.
     missing: Missing,
 }
 
-/// Whose children may not be among those that were examined: one of theirs had ended by then, and what it left is in the next
+/// Runs whose children may not be among those that were examined: one of theirs had ended by then, and its own are in the next
 /// list.
 #[derive(Debug, Default)]
 struct Missing {
@@ -106,7 +106,7 @@ impl<K: Kernel> Runs<K> {
     fn miss(&self, pid: i32, missing: &mut Missing) {
         match self.kin.known.get(&pid).copied().or_else(|| self.reach.kernel.tag_of_anybody(pid).map(Tag)) {
             Some(run) if self.by_tag.contains_key(&run) => drop(missing.of.insert(run)),
-            // What a run left that is over is looked for by `end_strays`.
+            // `end_strays` examines the processes of a run that is over.
             Some(run) if self.tags.life().has(run.0) => {}
             Some(_) | None => missing.of_any = true,
         }
@@ -183,7 +183,7 @@ impl<K: Kernel> Runs<K> {
         }
     }
 
-    /// Everybody alive in a run's tree: by its tag, as this turn of the loop sees it, by adoption, and what is below those
+    /// Lists every living process of a run's tree: by its tag, as this turn of the loop sees it, by adoption, and all below those
     /// that the tag does not tell.
     pub(super) fn members_with(&mut self, of: Tag, adopted: &Adopted) -> Vec<Found> {
         let found = self.reach.tagged(&mut self.table, of, !self.scanned);
@@ -201,7 +201,7 @@ impl<K: Kernel> Runs<K> {
             if !is_leader(top.id.pid) && members.iter().any(|known| known.id.pid == top.id.pid) {
                 continue;
             }
-            // What could not be told by its tag has others below it that can't either; and below a leader that carries it
+            // A process that its tag does not tell has others below it that theirs don't either; and below a leader that carries it
             // there may be some in its group that have put theirs back, and get its signals.
             for found in std::iter::once(top).chain(self.reach.kernel.below(top.id.pid)) {
                 if !members.iter().any(|known| known.id.pid == found.id.pid) {

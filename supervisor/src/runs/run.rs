@@ -125,7 +125,7 @@ impl<K: Kernel> Run<K> {
         };
         for found in members {
             let sent = if group_killed && found.pgid == self.leader {
-                // What went with the group is dead by now and can't be opened any more.
+                // A process that went with the group is dead by now and can't be opened any more.
                 if kernel.is_denied(found.id.pid) { Err(denied()) } else { Ok(()) }
             } else {
                 match self.kill_one(found, reach) {

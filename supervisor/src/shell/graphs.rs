@@ -32,7 +32,7 @@ impl Shell {
                 found.extend(more.map(said).unwrap_or_default());
             }
             let key = |graph: &OnDisk| (graph.graph.as_str().to_owned(), graph.root_dir.clone());
-            // What a root says itself comes after what is said of it elsewhere.
+            // The roots' own lists come after the others.
             let all: BTreeMap<_, OnDisk> = found.into_iter().map(|graph| (key(&graph), graph)).collect();
             let found = all.into_values().take(MAX_GRAPHS).collect();
             let input = Input::GraphsFound { search, found };

@@ -1,4 +1,4 @@
-//! What a run needs of disks before it gets a process: directories, the lock of its graph, its program, its directory.
+//! The disk work of a run before it gets a process: directories, the lock of its graph, its program, its directory.
 //!
 //! Any of these may be on a disk that hangs, so none is touched on the main thread. Owns the preparations that are under way.
 //! One that was called off lets go of what it took wherever that happens: whoever comes first, the thread that prepares or
@@ -36,7 +36,7 @@ enum Met {
     #[default]
     Wanted,
     Prepared(Result<Place, NoLock>),
-    /// Nobody wants it any more, or it was taken.
+    /// It is not wanted any more, or was taken.
     Over,
 }
 
@@ -49,7 +49,7 @@ impl Slot {
         matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Met::Wanted)
     }
 
-    /// What was prepared, if it is there; nothing that comes later is wanted.
+    /// Takes the prepared place, if it is there; one that comes later is not wanted.
     fn close(&self) -> Option<Result<Place, NoLock>> {
         match self.swap(Met::Over) {
             Met::Prepared(place) => Some(place),
@@ -114,7 +114,7 @@ impl Shell {
 
     /// A run is prepared, or its disk has been silent for too long.
     pub(super) fn prepared(&mut self, key: RunKey, slot: &Arc<Slot>, silent: Option<Silent>) {
-        // What was called off has been answered.
+        // A start that was called off has been answered.
         let Some(preparing) = self.preparing.remove(&key) else { return };
         if !Arc::ptr_eq(&preparing.slot, slot) {
             self.preparing.insert(key, preparing);
@@ -147,7 +147,7 @@ impl Shell {
     }
 }
 
-/// What the core hears of a run that gets no process.
+/// Tells the core of a run that gets no process.
 pub(super) fn refused(key: RunKey, why: NoLock) -> Input {
     match why {
         NoLock::Held(holder) => {
@@ -180,7 +180,7 @@ fn lost() -> NoLock {
     .into()
 }
 
-/// What is done for one graph is done in order.
+/// Work for one graph is done in order.
 fn lane(plan: &SpawnPlan) -> String {
     plan.lock.as_ref().map_or_else(|| plan.cwd.clone(), |lock| lock.path.clone())
 }
@@ -206,7 +206,7 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
         }
         None => (None, New::default()),
     };
-    // What is made here must not be taken for what was there.
+    // A directory that is made here must not be taken for one that was there.
     for dir in &plan.make_dirs {
         at.go("make directory", dir);
         files::make_private_dirs(dir.as_ref())

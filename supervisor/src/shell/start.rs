@@ -51,7 +51,7 @@ impl Shell {
     }
 }
 
-/// What is to be looked for in a run's output.
+/// Returns the watch for a run's output, if its check needs one.
 fn watch(check: &Check) -> Result<Option<Box<dyn Watch>>, SpawnFailure> {
     Ok(match check {
         Check::None | Check::Notify | Check::Http { .. } | Check::Connect { .. } | Check::Delay { .. } => {

@@ -30,7 +30,7 @@ impl Children {
     /// All of them, the dead that were not reaped too.
     ///
     /// # Errors
-    /// When they can't be listed. Nobody may take that for a child that is not there.
+    /// When they can't be listed. A child that is missing then may be alive.
     pub(crate) fn get(&self) -> io::Result<Vec<i32>> {
         match &self.list {
             Some(list) => read(list),
@@ -73,7 +73,7 @@ pub(crate) fn below_by(
             break;
         }
         for child in children_of(parent) {
-            // What is listed while parents change may be met twice.
+            // A process whose parent changes during the listing may be met twice.
             if found.iter().any(|known| known.id.pid == child) {
                 continue;
             }

@@ -155,7 +155,7 @@ impl Kernel for Fake {
     fn stat(&self, pid: i32) -> io::Result<Option<Found>> {
         let world = self.step(Call::Stat(pid));
         let Some(process) = world.get_task(pid).filter(|process| !process.hidden) else { return Ok(None) };
-        // What is alive is for the real rule to say.
+        // The real rule says whether it is alive.
         let stat = Stat {
             name: "fake",
             state: process.state(),

@@ -18,9 +18,9 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// So many numbers before the last one are recent: those of a process that goes on as its own child.
+/// Counts the recent numbers before the last one: those of a process that goes on as its own child.
 const BEHIND: i32 = 32;
-/// So many numbers beyond the last one are recent: they are given while the others are read.
+/// Counts the recent numbers beyond the last one: they are given while the others are read.
 const AHEAD: i32 = 16;
 
 /// Tells of processes, starts them, signals them and reaps them.

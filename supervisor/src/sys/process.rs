@@ -23,11 +23,11 @@ pub(crate) struct Found {
     pub(crate) id: ProcessId,
     pub(crate) pgid: i32,
     pub(crate) parent: i32,
-    /// What proves it to be ours, besides being there.
+    /// The proof that it is ours, besides being there.
     pub(crate) proof: Proof,
 }
 
-/// What proves a process to be of a run (ARCHITECTURE, rule 3).
+/// The proof that a process is of a run (ARCHITECTURE, rule 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// It carries the run's tag.
@@ -75,7 +75,7 @@ impl LastPid {
 pub(crate) fn is_leader(pid: i32) -> bool {
     // SAFETY: integers only; signal 0 is no signal.
     let found = unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, 0) } == 0;
-    // Who may not be signalled is there nevertheless.
+    // One that may not be signalled is there nevertheless.
     found || errno() == Some(libc::EPERM)
 }
 
@@ -115,7 +115,7 @@ fn read_stat(pid: i32, line: &str) -> Option<Found> {
     Some(Found { id: ProcessId { pid, start_time }, pgid, parent, proof: Proof::Tag })
 }
 
-/// The same of a process that need not be looked at whatever it takes.
+/// As [`stat`], but treats a read error as "no such process".
 pub(crate) fn seen(pid: i32) -> Option<Found> {
     stat(pid).ok().flatten()
 }

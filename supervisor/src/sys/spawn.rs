@@ -12,7 +12,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// What to start.
+/// The process to start.
 pub(crate) struct Spec<'a> {
     pub(crate) program: &'a CStr,
     pub(crate) argv: &'a [CString],
@@ -82,7 +82,7 @@ pub(crate) struct Started<H = OwnedFd> {
     pub(crate) in_cgroup: bool,
 }
 
-/// Which step of a start failed.
+/// A start that failed, with its step.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {source}")]
 pub(crate) struct SpawnError {
@@ -91,7 +91,7 @@ pub(crate) struct SpawnError {
     pub(crate) source: io::Error,
 }
 
-/// What the child needs, all made before it exists: it must not allocate.
+/// All that the child needs, made before it exists: it must not allocate.
 struct Order {
     program: *const libc::c_char,
     argv: Vec<*const libc::c_char>,
@@ -293,7 +293,7 @@ unsafe fn give_locks(order: &Order) -> Result<Option<RawFd>, &'static str> {
     unsafe {
         if let Some(second) = order.second_lock {
             if lock == SECOND_FD {
-                // Out of the way. What it is called meanwhile is closed with all else.
+                // Out of the way. Its number of the meantime is closed with all else.
                 lock = check(libc::dup(lock), limit)?;
             }
             check(libc::dup2(second, SECOND_FD), limit)?;

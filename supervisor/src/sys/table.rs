@@ -67,7 +67,7 @@ impl Table {
             scanned.last = last;
             return Ok(());
         }
-        // What is known is worth nothing if this fails.
+        // The last scan is worth nothing if this fails.
         self.scanned = None;
         let at = kernel.now();
         let mut pids: HashMap<Tag, Vec<i32>> = HashMap::new();
@@ -95,7 +95,7 @@ impl Table {
                 alive.push(found);
             }
         }
-        // What is dead never comes back to life, and a new process has a new number.
+        // A dead process never comes back to life, and a new one has a new number.
         pids.clear();
         pids.extend(alive.iter().map(|found| found.id.pid));
         if pids.is_empty() {

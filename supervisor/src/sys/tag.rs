@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::fs::MetadataExt;
 
 /// The mark of one run: 32 bits of the state directory ([`home`]), 12 random bits of the supervisor's life, and a counter
-/// of 18 bits that goes on into the random ones. Whoever holds the lock of the state directory knows by the first part
+/// of 18 bits that goes on into the random ones. The holder of the state directory's lock knows by the first part
 /// which processes are those of its dead predecessors, also when nothing else is left of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tag(pub(crate) u64);
@@ -39,7 +39,7 @@ pub(crate) fn home(state_dir: &Metadata) -> u32 {
     layout::home(state_dir.dev(), state_dir.ino(), born.map_or(0, |at| at.as_nanos()))
 }
 
-/// What all tags of a state directory's supervisors have in common, of which only one lives at a time.
+/// The part that all tags of one life share. Only one supervisor of a state directory lives at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life(u64);
 

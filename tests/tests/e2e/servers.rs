@@ -173,7 +173,10 @@ fn find(path: &[PathBuf], program: &str) -> Option<PathBuf> {
 
 /// Reports that a shipped kind is not tried.
 fn skipped(kind: &'static str, why: &str) {
-    skip(Need::Server(kind), &format!("{why}, so docs/examples/kinds/{kind}.toml is not tried on the real server"));
+    skip(
+        Need::Server(kind),
+        &format!("{why}, so docs/examples/kinds/{kind}.toml is not tried on the real server"),
+    );
 }
 
 /// A connection whose reads have a deadline.

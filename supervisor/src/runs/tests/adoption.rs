@@ -1,4 +1,4 @@
-//! Whose the processes are that have lost their parents: each mark for itself, and none that belongs to another run.
+//! The runs of processes that have lost their parents: each mark for itself, and none that belongs to another run.
 
 use super::*;
 

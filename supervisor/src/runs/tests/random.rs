@@ -77,7 +77,7 @@ fn check(bench: &Bench, runs: &[Started]) {
         let Some(receipt) = bench.receipt(run) else { continue };
         assert_eq!(bench.living(run), [0; 0], "{run:?} is over");
         check_ids(run, &receipt);
-        // What was killed by itself, and not with its group, is told.
+        // The receipt has each process that was killed by itself, not with its group.
         let killed = bench.fake.with(|world| {
             let killed = world.sent.iter().filter(|sent| sent.of == run.tag && sent.signal == libc::SIGKILL);
             killed.filter(|sent| !sent.to_group).copied().collect::<Vec<_>>()

@@ -180,7 +180,7 @@ fn a_chain_that_hops_at_every_call_costs_a_bounded_turn_and_ends_when_it_tires()
     for _ in 0..20 {
         let fake = bench.fake.clone();
         bench.runs.new_turn();
-        // So many at least are taken in between two sweeps (`Shell::reap`).
+        // At least 512 are taken in between two sweeps (`Shell::reap`).
         for _ in 0..512 {
             if bench.runs.reap() == Reaping::Nothing {
                 break;

@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    /// What processes do by themselves between two calls.
+    /// Lets processes act by themselves between two calls.
     pub(super) fn age(&mut self) {
         let may_act = |process: &Process| process.dying.is_some() || process.hops.is_some();
         let restless = std::mem::take(&mut self.restless);

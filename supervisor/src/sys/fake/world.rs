@@ -76,7 +76,7 @@ impl Process {
     }
 }
 
-/// What happens right before a call.
+/// A change right before a call.
 struct Hook {
     when: Box<dyn Fn(Call) -> bool>,
     what: Box<dyn FnOnce(&mut World)>,
