@@ -30,6 +30,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum Found {
     /// An examination of a run's graph is done.
     Examined { key: RunKey, sighting: Sighting },
+    /// One of the processes that were signalled for a run has ended.
+    OrphanEnded { key: RunKey, pid: i32 },
     /// A process that held a worker's graph without gob has ended.
     HolderGone { name: Name, pid: i32 },
 }
@@ -40,7 +42,7 @@ pub(crate) struct Foreign {
     looker: Looker,
     /// Handles of holders, opened before the process was found to hold anything.
     handles: HashMap<Name, (i32, OwnedFd)>,
-    following: HashMap<Name, (i32, JoinHandle<()>)>,
+    following: HashMap<Name, JoinHandle<()>>,
 }
 
 impl Foreign {
@@ -58,12 +60,11 @@ impl Foreign {
         });
     }
 
-    /// Ends these processes and examines the graph again.
-    pub(crate) fn end(&self, key: RunKey, orphans: Vec<Orphan>, plan: Box<ExaminePlan>) {
+    /// Sends a signal to these processes and reports their ends.
+    pub(crate) fn signal(&self, key: RunKey, orphans: Vec<Orphan>, plan: Box<ExaminePlan>, signal: i32) {
         let (found, looker) = (self.found.clone(), self.looker.clone());
         tokio::task::spawn_local(async move {
-            let sighting = end::end(&looker, orphans, plan).await;
-            found.send(Found::Examined { key, sighting }).await;
+            end::signal(&looker, key, orphans, plan, signal, found).await;
         });
     }
 
@@ -84,18 +85,9 @@ impl Foreign {
             until_gone(pid, handle).await;
             found.send(Found::HolderGone { name: told, pid }).await;
         });
-        if let Some((_, older)) = self.following.insert(name, (pid, task)) {
+        if let Some(older) = self.following.insert(name, task) {
             older.abort();
         }
-    }
-
-    /// Returns whether the process that has ended is the one that was followed last.
-    pub(crate) fn is_followed(&mut self, name: &Name, pid: i32) -> bool {
-        let same = self.following.get(name).is_some_and(|(of, _)| *of == pid);
-        if same {
-            self.following.remove(name);
-        }
-        same
     }
 }
 

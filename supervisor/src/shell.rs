@@ -207,7 +207,11 @@ impl Shell {
             }
             Effect::ProbeOnce { key, target, timeout_ms } => return self.probe_once(key, target, timeout_ms),
             Effect::Examine { key, plan } => self.foreign.examine(key, plan),
-            Effect::EndOrphans { key, orphans, plan } => self.foreign.end(key, orphans, plan),
+            Effect::EndOrphans { key, orphans, plan, signal } => {
+                if let Some(number) = gob_protocol::signal::number(&signal) {
+                    self.foreign.signal(key, orphans, plan, number);
+                }
+            }
             Effect::Follow { name, pid } => self.foreign.follow(name, pid),
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Linger { key, signal } => self.runs.linger(&key, &signal),
@@ -373,10 +377,9 @@ impl Shell {
                 let found = self.foreign.take(&key.name, sighting);
                 self.input(Input::Examined { key, found });
             }
+            foreign::Found::OrphanEnded { key, pid } => self.input(Input::OrphanEnded { key, pid }),
             foreign::Found::HolderGone { name, pid } => {
-                if self.foreign.is_followed(&name, pid) {
-                    self.input(Input::External { name, holder: None });
-                }
+                self.input(Input::External { name, pid, holder: None });
             }
         }
     }

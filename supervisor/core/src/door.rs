@@ -67,7 +67,12 @@ impl Core {
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Room(is_left) => self.cx.no_room = !is_left,
             Input::Leftover { name, pids } => self.cx.past.left_over(name, pids),
-            Input::External { name, holder } => self.of(&name, |worker, cx| worker.external(holder, cx)),
+            Input::External { name, pid, holder } => {
+                self.of(&name, |worker, cx| worker.external(pid, holder, cx));
+            }
+            Input::OrphanEnded { key, pid } => {
+                self.of_run(&key, |run, given, cx| holder::ended(run, given, cx, pid));
+            }
             Input::Due => self.due(),
             Input::Begin => self.begin_life(),
             Input::Reread => self.reload(None),
@@ -167,6 +172,7 @@ impl Core {
                 Timer::Start(_) => worker.step(cx, ready::timed_out),
                 Timer::Delay(_) => worker.step(cx, ready::delay_passed),
                 Timer::Tell(_) => worker.step(cx, |run, _, cx| ready::tell(run, cx)),
+                Timer::Evict(_) => worker.step(cx, holder::evict),
                 Timer::Then(_) => worker.step(cx, ask::half_passed),
                 Timer::Kill(_) => worker.step(cx, |run, _, cx| ask::over(run, cx)),
                 Timer::Sweep(_) => worker.step(cx, |run, _, cx| sweep::late(run, cx)),

@@ -92,7 +92,14 @@ pub enum Input {
         /// Who.
         holder: Holder,
     },
-    /// The answer to [`Effect::Examine`] and to [`Effect::EndOrphans`]: who holds the run's graph without gob.
+    /// One of the processes of [`Effect::EndOrphans`] has ended, or was not the one that was found any more.
+    OrphanEnded {
+        /// The run.
+        key: RunKey,
+        /// The process.
+        pid: i32,
+    },
+    /// The answer to [`Effect::Examine`]: who holds the run's graph without gob.
     Examined {
         /// Which run.
         key: RunKey,
@@ -208,6 +215,8 @@ pub enum Input {
     External {
         /// The worker at rest that serves the graph.
         name: Name,
+        /// The process.
+        pid: i32,
         /// Who holds it now.
         holder: Option<Holder>,
     },
@@ -326,14 +335,17 @@ pub enum Effect {
         /// Where to look.
         plan: Box<ExaminePlan>,
     },
-    /// End these processes, each of them if it still is the one that was found; answered by `Examined`.
+    /// Send a signal to each of these processes that still is the one that was found, and tell when it has ended; answered by
+    /// `OrphanEnded` for each, or by `Examined` where they can't be told.
     EndOrphans {
         /// Which run.
         key: RunKey,
         /// Whom.
         orphans: Vec<Orphan>,
-        /// Where to look again afterwards.
+        /// Where they were found.
         plan: Box<ExaminePlan>,
+        /// The signal's name.
+        signal: String,
     },
     /// Tell when this process is gone; answered by `External` without a holder.
     Follow {

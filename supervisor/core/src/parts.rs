@@ -33,14 +33,12 @@ pub enum Examined {
     Held(Holder),
     /// Workers of the graph that are alive without a lock file.
     Orphans(Vec<Orphan>),
-    /// These were to be ended, and were not in time.
-    Survived(Vec<Orphan>),
     /// It can't be told, in words: a lock file that can't be read, say.
     Unclear(String),
 }
 
 /// A worker that gob did not start, found by its arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphan {
     /// Which process.
     pub id: ProcessId,

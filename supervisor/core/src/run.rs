@@ -4,7 +4,7 @@
 use crate::cx::Cx;
 use crate::ids::RunKey;
 use crate::io::Effect;
-use crate::parts::PORT_MARK;
+use crate::parts::{Orphan, PORT_MARK};
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -50,6 +50,8 @@ pub(crate) struct Run {
     held: Held,
     /// How often it found the graph's lock busy without a process that has it.
     pub(crate) busy_locks: usize,
+    /// Workers that gob did not start are ended in its favour, or were.
+    pub(crate) eviction: Option<Eviction>,
     /// A probe sees whether it is ready.
     pub(crate) probing: bool,
     pub(crate) health: Health,
@@ -72,6 +74,15 @@ struct Held {
     status: Option<String>,
     /// The end of the leader of a run that was asked to end, and when that was.
     exit: Option<(Exit, Timestamp)>,
+}
+
+/// The end of workers without gob, where their kind says so: asked first, then killed, and examined once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Eviction {
+    /// The processes that have not ended yet; none of them are left when it is over.
+    pub(crate) left: Vec<Orphan>,
+    /// They were killed, not only asked.
+    pub(crate) is_killing: bool,
 }
 
 /// Where a run stands: the rows of the lifecycle's table that have a run.
@@ -248,6 +259,7 @@ impl Run {
             told_mono_ms: None,
             held: Held::default(),
             busy_locks: 0,
+            eviction: None,
             probing: false,
             health: Health::default(),
             last_lines: Vec::new(),
@@ -365,6 +377,11 @@ impl Run {
         self.ready_mono_ms.map(|at| now_ms.saturating_sub(at))
     }
 
+    /// Whether processes without gob are being ended in its favour.
+    pub(crate) fn is_evicting(&self) -> bool {
+        self.eviction.as_ref().is_some_and(|eviction| !eviction.left.is_empty())
+    }
+
     /// Whether it had a process that never was ready.
     pub(crate) const fn was_never_ready(&self) -> bool {
         self.leader.is_some() && self.ready_mono_ms.is_none()
@@ -410,15 +427,17 @@ impl Run {
     fn keep_deadlines(&mut self, cx: &mut Cx) {
         let stage = &self.stage;
         let keeps = |timer: &Timer| match stage {
-            Stage::Looking | Stage::Preparing => matches!(timer, Timer::Start(_)),
+            Stage::Looking => matches!(timer, Timer::Start(_) | Timer::Evict(_)),
+            Stage::Preparing => matches!(timer, Timer::Start(_)),
             Stage::Starting => matches!(timer, Timer::Start(_) | Timer::Delay(_) | Timer::Tell(_)),
             Stage::Ready | Stage::Unhealthy => matches!(timer, Timer::Liveness(_) | Timer::Idle(_)),
             Stage::Ending(end) => match &end.at {
-                At::CallingOff { .. } | At::Asked => matches!(timer, Timer::Kill(_) | Timer::Then(_)),
+                At::CallingOff { .. } => matches!(timer, Timer::Kill(_) | Timer::Then(_) | Timer::Evict(_)),
+                At::Asked => matches!(timer, Timer::Kill(_) | Timer::Then(_)),
                 At::Lingering(_) => matches!(timer, Timer::Kill(_) | Timer::Then(_) | Timer::Tell(_)),
                 At::Killing => matches!(timer, Timer::Sweep(_)),
                 At::Sweeping(_) => matches!(timer, Timer::Sweep(_) | Timer::Tell(_)),
-                At::Examining(_) => matches!(timer, Timer::Tell(_)),
+                At::Examining(_) => matches!(timer, Timer::Tell(_) | Timer::Evict(_)),
             },
         };
         for timer in Timer::of_run(&self.key.name).iter().filter(|timer| !keeps(timer)) {

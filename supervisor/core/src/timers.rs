@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Delay(Name),
     /// A change that was held back is to be told.
     Tell(Name),
+    /// Processes without gob that were told to end should have.
+    Evict(Name),
     /// Half of the grace of a stop has passed.
     Then(Name),
     /// The grace of a stop ends.
@@ -40,18 +42,19 @@ impl Timer {
     pub(crate) const fn name(&self) -> &Name {
         match self {
             Self::Start(name) | Self::Delay(name) | Self::Tell(name) | Self::Then(name) => name,
-            Self::Kill(name) => name,
+            Self::Evict(name) | Self::Kill(name) => name,
             Self::Sweep(name) | Self::Backoff(name) | Self::Liveness(name) | Self::Idle(name) => name,
             Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => name,
         }
     }
 
     /// The deadlines that a run may have.
-    pub(crate) fn of_run(name: &Name) -> [Self; 8] {
+    pub(crate) fn of_run(name: &Name) -> [Self; 9] {
         [
             Self::Start,
             Self::Delay,
             Self::Tell,
+            Self::Evict,
             Self::Then,
             Self::Kill,
             Self::Sweep,

@@ -1,41 +1,57 @@
-//! Ends workers that gob did not start, where their kind says `orphans = "end"` (ARCHITECTURE, rule 3): each
-//! through a handle that was opened before user, arguments and start time were checked again.
+//! Signals workers that gob did not start, where the core says so (ARCHITECTURE, rule 3): each through a handle that was opened
+//! before user, arguments and start time were checked again.
 
 use super::examine::Looker;
-use super::{Sighting, arguments};
+use super::{Found, arguments};
 use crate::disks::PROCESSES;
+use crate::mailbox::Post;
 use crate::sys::process;
 use crate::sys::tag::Life;
-use gob_core::{ExaminePlan, Examined, Orphan};
+use gob_core::{ExaminePlan, Examined, Orphan, RunKey};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
-/// Time from SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(2);
-/// Time from SIGKILL until it gives up.
-const LAST: Duration = Duration::from_secs(3);
+/// Longest wait for the end of one; the core gives up before.
+const LIMIT: Duration = Duration::from_secs(10);
 
-/// Ends all of them, and examines who holds the graph then.
-pub(super) async fn end(looker: &Looker, orphans: Vec<Orphan>, plan: Box<ExaminePlan>) -> Sighting {
-    let (of, life) = (plan.clone(), looker.life());
+/// Sends a signal to each of them, and reports each end.
+pub(super) async fn signal(
+    looker: &Looker,
+    key: RunKey,
+    orphans: Vec<Orphan>,
+    plan: Box<ExaminePlan>,
+    signal: i32,
+    found: Post<Found>,
+) {
+    let (of, life, pids) = (plan.clone(), looker.life(), orphans.iter().map(|orphan| orphan.id.pid));
+    let pids: Vec<i32> = pids.collect();
     let taken = match looker.look(&plan.graph, PROCESSES, move || take_hold(orphans, &of, life)).await {
         Ok(taken) => taken,
-        Err(silent) => return Examined::Unclear(silent.to_string()).into(),
+        Err(silent) => {
+            let sighting = Examined::Unclear(silent.to_string()).into();
+            found.send(Found::Examined { key, sighting }).await;
+            return;
+        }
     };
-    for (orphan, _) in &taken {
-        tracing::info!(pid = orphan.id.pid, command = %orphan.command, "ending what gob did not start");
+    for pid in pids {
+        // One that is another process by now has ended.
+        if !taken.iter().any(|(orphan, _)| orphan.id.pid == pid) {
+            found.send(Found::OrphanEnded { key: key.clone(), pid }).await;
+        }
     }
-    let left = signal(taken, libc::SIGTERM, GRACE).await;
-    let left = signal(left, libc::SIGKILL, LAST).await;
-    if !left.is_empty() {
-        return Examined::Survived(left.into_iter().map(|(orphan, _)| orphan).collect()).into();
-    }
-    let sighting = looker.examine(&plan).await;
-    match sighting.found {
-        // Another program starts them anew; ending them for ever would be a fight.
-        Examined::Orphans(again) => Examined::Survived(again).into(),
-        Examined::Nobody | Examined::Held(_) | Examined::Survived(_) | Examined::Unclear(_) => sighting,
+    for (orphan, handle) in taken {
+        let pid = orphan.id.pid;
+        tracing::info!(pid, command = %orphan.command, signal, "ending what gob did not start");
+        if let Err(error) = process::send(&handle, signal) {
+            tracing::info!(pid, signal, %error, "cannot signal");
+        }
+        let (key, found) = (key.clone(), found.clone());
+        tokio::task::spawn_local(async move {
+            if matches!(timeout(LIMIT, process::ended(&handle)).await, Ok(Ok(()))) {
+                found.send(Found::OrphanEnded { key, pid }).await;
+            }
+        });
     }
 }
 
@@ -47,25 +63,4 @@ fn take_hold(orphans: Vec<Orphan>, plan: &ExaminePlan, life: Life) -> Vec<(Orpha
         (now == orphan).then_some((orphan, handle))
     };
     orphans.into_iter().filter_map(hold).collect()
-}
-
-/// Sends a signal to all of them, and waits; returns those that have not ended in time.
-async fn signal(all: Vec<(Orphan, OwnedFd)>, signal: i32, limit: Duration) -> Vec<(Orphan, OwnedFd)> {
-    for (orphan, handle) in &all {
-        if let Err(error) = process::send(handle, signal) {
-            tracing::info!(pid = orphan.id.pid, signal, %error, "cannot signal");
-        }
-    }
-    let deadline = Instant::now() + limit;
-    let mut left = Vec::new();
-    for (orphan, handle) in all {
-        let gone = matches!(timeout_at(deadline, process::ended(&handle)).await, Ok(Ok(())));
-        // A zombie that its parent does not reap is dead too.
-        if !gone
-            && process::stat(orphan.id.pid).map_or(true, |now| now.is_some_and(|now| now.id == orphan.id))
-        {
-            left.push((orphan, handle));
-        }
-    }
-    left
 }

@@ -55,7 +55,10 @@ impl World {
 
     fn check_worker(&self, worker: &Worker) -> Result<(), String> {
         let run = self.runs.get(&worker.name).map(|run| (run.run, run.stage));
-        let is_looked = self.runs.looking(&worker.name).is_some();
+        let evicting = self.runs.evicting(&worker.name).filter(|(key, _)| key.run == worker.run);
+        let is_evicting = worker.live().is_some_and(Run::is_evicting);
+        ensure!(!is_evicting || evicting.is_some(), "it waits for the end of nothing");
+        let is_looked = self.runs.looking(&worker.name).is_some() || is_evicting;
         ensure!(is_looked == looking(worker).is_some(), "its graph is looked at: {is_looked}");
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
         let lingering = self.runs.get(&worker.name).is_some_and(|run| run.lingering);
@@ -105,6 +108,8 @@ impl World {
             At::Asked | At::Lingering(_) => false,
             At::Killing | At::Sweeping(_) | At::Examining(_) => true,
         });
+        let is_evicting = worker.live().is_some_and(Run::is_evicting);
+        ensure!(at(Timer::Evict).is_some() == is_evicting, "eviction {:?}", at(Timer::Evict));
         let holds_back = worker.live().is_some_and(Run::holds_back);
         ensure!(at(Timer::Tell).is_some() == holds_back, "to be told {:?}", at(Timer::Tell));
         ensure!(at(Timer::Start).is_some() == starting, "start deadline {:?}", at(Timer::Start));

@@ -98,6 +98,9 @@ impl Dice {
         let live: vec::Vec<_> = live.collect();
         let name = if live.is_empty() { self.name() } else { self.one(&live) };
         let code = Exit::Code { code: self.one(&[0, 1]) };
+        if let Some(name) = world.runs.all_evicting().next().filter(|_| self.below(2) == 0) {
+            return Step::OrphanEnded(name.clone());
+        }
         if let Some(name) = world.runs.all_looking().next().filter(|_| self.below(2) == 0) {
             return Step::Examined(name.clone(), self.seen());
         }
@@ -126,15 +129,7 @@ impl Dice {
 
     fn seen(&mut self) -> Seen {
         let held = Seen::Held(self.one(&CLIENTS).1);
-        self.one(&[
-            Seen::Nobody,
-            Seen::Nobody,
-            Seen::Nobody,
-            held,
-            Seen::Orphans,
-            Seen::Survived,
-            Seen::Unclear,
-        ])
+        self.one(&[Seen::Nobody, Seen::Nobody, Seen::Nobody, held, Seen::Orphans, Seen::Unclear])
     }
 
     fn note(&mut self) -> Note {

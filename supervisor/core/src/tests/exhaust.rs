@@ -244,7 +244,7 @@ fn well_or_not() {
 #[test]
 fn held_without_gob() {
     let w = || name("w");
-    let seen = [Seen::Nobody, Seen::Held("cli"), Seen::Orphans, Seen::Survived, Seen::Unclear];
+    let seen = [Seen::Nobody, Seen::Held("cli"), Seen::Orphans, Seen::Unclear];
     let mut alphabet = world_steps();
     alphabet.extend(seen.map(|seen| Step::Examined(w(), seen)));
     alphabet.extend([
@@ -255,6 +255,7 @@ fn held_without_gob() {
         Step::Ask(DESKTOP, restart("w")),
         Step::Ask(CLI, Request::Shutdown(Force { force: false })),
         Step::External(w(), None),
+        Step::OrphanEnded(w()),
         Step::StopAnswered(w(), true),
         Step::StopAnswered(w(), false),
         Step::Held(w()),

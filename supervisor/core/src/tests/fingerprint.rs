@@ -26,6 +26,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         at.wrapping_sub(world.now).hash(into);
         match timer {
             Timer::Delay(name) | Timer::Then(name) | Timer::Tell(name) => name.hash(into),
+            Timer::Evict(name) => name.hash(into),
             Timer::Start(name) | Timer::Kill(name) | Timer::Sweep(name) => name.hash(into),
             Timer::Backoff(name) | Timer::Lease(name) | Timer::Polite(name) => name.hash(into),
             Timer::Liveness(name) | Timer::Idle(name) => name.hash(into),
@@ -97,6 +98,7 @@ fn hash_run(run: &Run, worker: &Worker, world: &World, into: &mut DefaultHasher)
             At::Asked | At::Killing => {}
         }
     }
+    run.eviction.as_ref().map(|eviction| (eviction.left.len(), eviction.is_killing)).hash(into);
     let health = &run.health;
     (health.failures.min(9), health.successes.min(9), health.heard, health.watchdog_ms).hash(into);
     run.ready_mono_ms.map(|at| (world.now - at).min(healthy)).hash(into);

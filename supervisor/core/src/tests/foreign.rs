@@ -104,7 +104,7 @@ fn a_stop_while_it_is_looked_who_took_the_graph_has_the_receipt_of_the_run() {
     let receipt = Receipt { signalled: vec![killed], survivors: Vec::new() };
     let mut kind = foreign_kind();
     kind.foreign.orphans = Some(Orphans::Report);
-    for seen in [Seen::Nobody, Seen::Orphans, Seen::Survived, Seen::Unclear, Seen::Held("cli")] {
+    for seen in [Seen::Nobody, Seen::Orphans, Seen::Unclear, Seen::Held("cli")] {
         let mut world = ended_before_ready(kind.clone(), receipt.clone());
         world.takes(&Step::Ask(CLI, stop("w")));
         assert_eq!(answer(&world), None, "it is looked who has the graph");
@@ -147,15 +147,25 @@ fn orphans_are_reported_or_ended() {
     ended.takes(&Step::Ask(CLI, start("w")));
     ended.takes(&Step::Examined(name("w"), Seen::Orphans));
     assert_eq!(answer(&ended), None, "they are being ended");
+    ended.takes(&Step::OrphanEnded(name("w")));
     ended.takes(&Step::Examined(name("w"), Seen::Nobody));
     ended.settles();
     assert_eq!(outcome(answer(&ended).as_ref()), Some(Outcome::Started));
 
+    kind.readiness.timeout_ms = 30_000;
     let mut survived = world(kind);
     survived.takes(&Step::Ask(CLI, start("w")));
     survived.takes(&Step::Examined(name("w"), Seen::Orphans));
-    survived.takes(&Step::Examined(name("w"), Seen::Survived));
+    let mut again = survived.clone();
+    survived.takes(&Step::Due);
+    assert_eq!((survived.now, answer(&survived)), (2_000, None), "they are killed");
+    survived.takes(&Step::Due);
+    assert_eq!(survived.now, 5_000);
     assert_eq!(code(answer(&survived).as_ref()), Some(ErrorCode::ServerStartTimeoutOrphan));
+
+    again.takes(&Step::OrphanEnded(name("w")));
+    again.takes(&Step::Examined(name("w"), Seen::Orphans));
+    assert_eq!(code(answer(&again).as_ref()), Some(ErrorCode::ServerStartTimeoutOrphan), "one round only");
 }
 
 #[test]

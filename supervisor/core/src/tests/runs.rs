@@ -54,6 +54,8 @@ pub(super) struct Runs {
     started: BTreeMap<Name, u64>,
     /// Runs whose graph is looked at before they get a process or after they ended.
     looking: BTreeMap<Name, u64>,
+    /// Processes without gob that were told to end for a run.
+    evicting: BTreeMap<Name, (u64, Vec<i32>)>,
     /// Runs that were looked at before they got a process.
     opened: BTreeMap<Name, u64>,
     /// Holders that were asked to end and have not answered.
@@ -86,6 +88,16 @@ impl Runs {
     /// The run whose graph is looked at.
     pub(super) fn looking(&self, name: &Name) -> Option<RunKey> {
         self.looking.get(name).map(|run| RunKey { name: name.clone(), run: *run })
+    }
+
+    /// The run for which processes without gob were told to end, and one that has not.
+    pub(super) fn evicting(&self, name: &Name) -> Option<(RunKey, i32)> {
+        let (run, left) = self.evicting.get(name)?;
+        Some((RunKey { name: name.clone(), run: *run }, *left.first()?))
+    }
+
+    pub(super) fn all_evicting(&self) -> impl Iterator<Item = &Name> {
+        self.evicting.iter().filter(|(_, (_, left))| !left.is_empty()).map(|(name, _)| name)
     }
 
     /// The run under whose number a holder was asked to end.
@@ -132,6 +144,11 @@ impl Runs {
             }
             Input::Examined { key, .. } => {
                 self.looking.retain(|name, run| *name != key.name || *run != key.run);
+            }
+            Input::OrphanEnded { key, pid } => {
+                if let Some((_, left)) = self.evicting.get_mut(&key.name).filter(|(run, _)| *run == key.run) {
+                    left.retain(|other| other != pid);
+                }
             }
             Input::Probed { key, .. } => change(key, &|run| run.looked_at = false),
             Input::Exited { key, .. } => change(key, &|run| {
@@ -365,8 +382,12 @@ impl World {
                 spawned.extend(begins.then(|| key.name.clone()));
             }
             Effect::EndOrphans { key, orphans, .. } => {
-                ensure!(!self.runs.look(key)?, "{key:?} was not looked at before its orphans are ended");
+                let is_known = self.runs.last.get(&key.name) == Some(&key.run);
+                ensure!(is_known, "{key:?} was not looked at before its orphans are ended");
+                ensure!(self.runs.looking(&key.name).is_none(), "{key:?} is looked at meanwhile");
                 ensure!(!orphans.is_empty(), "nobody is to be ended for {key:?}");
+                let pids = orphans.iter().map(|orphan| orphan.id.pid).collect();
+                self.runs.evicting.insert(key.name.clone(), (key.run, pids));
             }
             Effect::Follow { name, pid } => {
                 let worker = self.core.workers.get(name);

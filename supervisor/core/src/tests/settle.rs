@@ -6,6 +6,7 @@ use super::spec::{Stand, stand};
 use super::steps::{Seen, Step};
 use super::words::killed;
 use crate::Note;
+use crate::run::Run;
 use gob_config::kind::Check;
 use gob_protocol::{Exit, Name};
 use std::format;
@@ -33,6 +34,11 @@ impl World {
     fn next_step(&self, obey: bool) -> Option<Step> {
         if let Some(name) = self.core.cx.past.leftovers().next() {
             return Some(Step::Leftover(name.clone(), false));
+        }
+        let mut evicting =
+            self.core.workers.values().filter(|worker| worker.live().is_some_and(Run::is_evicting));
+        if let Some(worker) = evicting.next().filter(|_| obey) {
+            return Some(Step::OrphanEnded(worker.name.clone()));
         }
         if let Some(name) = self.runs.all_looking().next() {
             return Some(Step::Examined(name.clone(), Seen::Nobody));

@@ -148,7 +148,8 @@ impl Spec {
                 self.wishes.values_mut().for_each(|wish| wish.drop_lease(*conn, now));
             }
             Input::Examined { key, found } => self.examined(core, key, found, now, &mut expect),
-            Input::External { name, holder: None } => self.holder_gone(core, name, now, &mut expect),
+            Input::OrphanEnded { key, .. } => self.orphan_ended(core, key, now, &mut expect),
+            Input::External { name, holder: None, .. } => self.holder_gone(core, name, now, &mut expect),
             Input::StopAnswered { key, taken: false } => {
                 // Nothing follows a holder that stays.
                 let latest = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);
@@ -188,6 +189,11 @@ impl Spec {
                     if wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown()) {
                         expect.announced.push(name.clone());
                     }
+                    let evicted = due(Timer::Evict) && core.workers.get(name).is_some_and(gives_up_eviction);
+                    if let Some(queued) = evicted.then(|| wish.queued.take()).flatten() {
+                        wish.begin(queued.owner, queued.lease, now);
+                        expect.begins(core, name);
+                    }
                     let retry = core.cx.timers.at(&Timer::Backoff(name.clone()));
                     let due = retry.is_some_and(|at| at + expect.jumped <= now);
                     if due && standing(name) == Some(Stand::Backoff) {
@@ -204,14 +210,15 @@ impl Spec {
     fn examined(&mut self, core: &Core, key: &RunKey, found: &Examined, now: u64, expect: &mut Expect) {
         let Some(worker) = core.workers.get(&key.name).filter(|worker| worker.run == key.run) else { return };
         let (Some(looking), Some(wish)) = (looking(worker), self.wishes.get_mut(&key.name)) else { return };
-        let ends = worker.spec.policy.foreign.orphans == Some(Orphans::End);
+        let is_first = worker.live().is_some_and(|run| run.eviction.is_none());
+        let ends = is_first && worker.spec.policy.foreign.orphans == Some(Orphans::End);
         let goes_on = match (looking, found) {
             (Looking::InVain, _) => true,
             (Looking::After, Examined::Nobody | Examined::Unclear(_)) => true,
             (_, Examined::Orphans(_)) if ends => false,
             (Looking::Before, Examined::Nobody | Examined::Unclear(_)) => false,
-            (Looking::Before, Examined::Orphans(_) | Examined::Survived(_)) => false,
-            (Looking::After, Examined::Orphans(_) | Examined::Survived(_)) => true,
+            (Looking::Before, Examined::Orphans(_)) => false,
+            (Looking::After, Examined::Orphans(_)) => true,
             (_, Examined::Held(_)) => {
                 expect.external = true;
                 // Nothing is started beside a holder.
@@ -220,6 +227,21 @@ impl Spec {
             }
         };
         if let Some(queued) = goes_on.then(|| wish.queued.take()).flatten() {
+            wish.begin(queued.owner, queued.lease, now);
+            expect.begins(core, &key.name);
+        }
+    }
+
+    /// A run that is to end waits for no more than the last of them.
+    fn orphan_ended(&mut self, core: &Core, key: &RunKey, now: u64, expect: &mut Expect) {
+        let Some(worker) = core.workers.get(&key.name).filter(|worker| worker.run == key.run) else { return };
+        let eviction = worker.live().and_then(|run| run.eviction.as_ref());
+        let is_last = eviction.is_some_and(|eviction| eviction.left.len() == 1);
+        let Some(wish) = self.wishes.get_mut(&key.name) else { return };
+        if is_last
+            && looking(worker) == Some(Looking::InVain)
+            && let Some(queued) = wish.queued.take()
+        {
             wish.begin(queued.owner, queued.lease, now);
             expect.begins(core, &key.name);
         }
@@ -438,6 +460,12 @@ impl Spec {
             Stand::Starting | Stand::External => {}
         }
     }
+}
+
+/// Whether the end of processes without gob is waited for no longer, and what was to follow the run follows.
+fn gives_up_eviction(worker: &Worker) -> bool {
+    let was_killed = worker.live().is_some_and(|run| run.eviction.as_ref().is_some_and(|e| e.is_killing));
+    was_killed && matches!(looking(worker), Some(Looking::InVain | Looking::After))
 }
 
 /// Whether a run that lost its port is followed by another at once: nobody wanted its end, and it was never ready.

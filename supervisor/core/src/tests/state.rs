@@ -4,6 +4,7 @@ use super::harness::World;
 use super::runs::Stage;
 use super::steps::Step;
 use super::words::{CLI, name, start, stop, world};
+use crate::run::Run;
 use crate::{Core, Effect, RunKey, STATE_VERSION};
 use ciborium::Value;
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ fn owed(effect: &Effect) -> Option<(&'static str, &RunKey)> {
         Effect::Spawn(plan) => ("spawn", &plan.key),
         Effect::CallOff { key } => ("call off", key),
         Effect::Examine { key, .. } => ("examine", key),
+        Effect::EndOrphans { key, .. } => ("end orphans", key),
         Effect::Probe { key, .. } => ("probe", key),
         Effect::ProbeOnce { key, .. } => ("probe once", key),
         Effect::StopHttp { key, .. } => ("stop by HTTP", key),
@@ -85,6 +87,9 @@ impl World {
             all.extend(words.iter().filter(|(_, is)| *is).map(|(word, _)| (*word, run.key(name))));
         }
         all.extend(self.runs.all_looking().filter_map(|name| Some(("examine", self.runs.looking(name)?))));
+        let evicting =
+            self.core.workers.values().filter(|worker| worker.live().is_some_and(Run::is_evicting));
+        all.extend(evicting.map(|worker| ("end orphans", worker.key())));
         let asked = self.runs.all_asked().filter_map(|name| self.runs.asked(name));
         let asked = asked.filter(|key| self.core.workers.get(&key.name).is_some_and(|w| w.is_asked_to_go()));
         all.extend(asked.map(|key| ("stop by HTTP", key)));

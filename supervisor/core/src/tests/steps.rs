@@ -39,6 +39,8 @@ pub(super) enum Step {
     Notified(Name, Note),
     /// A look at who holds the graph comes to this.
     Examined(Name, Seen),
+    /// A process that was told to end in favour of a run has ended.
+    OrphanEnded(Name),
     /// Somebody else has the lock of the graph.
     Held(Name),
     /// The lock of a run's graph is busy, and nobody is seen who has it.
@@ -82,7 +84,6 @@ pub(super) enum Seen {
     Nobody,
     Held(&'static str),
     Orphans,
-    Survived,
     Unclear,
 }
 
@@ -93,7 +94,6 @@ impl Seen {
             Self::Nobody => Examined::Nobody,
             Self::Held(owner) => Examined::Held(holder(owner)),
             Self::Orphans => Examined::Orphans(orphans()),
-            Self::Survived => Examined::Survived(orphans()),
             Self::Unclear => Examined::Unclear("no permission".into()),
         }
     }
@@ -142,6 +142,7 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         Input::Told { key: key.clone(), status: "late".into() },
         Input::Notified { key: key.clone(), note: Note { ready: true, stopping: true, ..Note::default() } },
         Input::Examined { key: key.clone(), found: Examined::Nobody },
+        Input::OrphanEnded { key: key.clone(), pid: 8 },
         Input::Held { key: key.clone(), holder: holder("cli") },
         Input::Unfit {
             key: key.clone(),
@@ -267,8 +268,12 @@ impl World {
                 Input::Surviving { key: run.key(name), receipt: Receipt { survivors, ..Receipt::default() } }
             }
             Step::External(name, owner) => {
+                let worker = self.core.workers.get(name)?;
+                // The end of a holder is told of the one that there is.
+                let gone = worker.holder().map_or(77, |holder| holder.pid);
                 let holder = owner.map(holder);
-                Input::External { name: self.core.workers.get(name)?.name.clone(), holder }
+                let pid = holder.as_ref().map_or(gone, |holder| holder.pid);
+                Input::External { name: worker.name.clone(), pid, holder }
             }
             Step::Read(conn, frames) => {
                 let client = self.clients.get_mut(conn).filter(|client| client.unread > 0)?;
@@ -311,6 +316,10 @@ impl World {
                 Input::StopAnswered { key: run.or_else(|| runs.asked(name))?, taken: *taken }
             }
             Step::Examined(name, seen) => Input::Examined { key: runs.looking(name)?, found: seen.found() },
+            Step::OrphanEnded(name) => {
+                let (key, pid) = runs.evicting(name)?;
+                Input::OrphanEnded { key, pid }
+            }
             Step::Held(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
                 Input::Held { key: run.key(name), holder: holder("desktop") }

@@ -222,7 +222,7 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         "probe well" => vec![Input::Probed { key, failure: None }],
         "exited 1, swept" => exited(Exit::Code { code: 1 }),
         "exited 0, swept" => exited(Exit::Code { code: 0 }),
-        "external" => vec![Input::External { name: key.name, holder: Some(holder) }],
+        "external" => vec![Input::External { name: key.name, pid: holder.pid, holder: Some(holder) }],
         "due" => vec![Input::Due],
         other => panic!("no such column: {other}"),
     }

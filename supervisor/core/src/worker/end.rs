@@ -112,21 +112,17 @@ pub(crate) fn swept(
     Step::Over(ended)
 }
 
-/// Has the tree of a run whose leader is gone watched or killed again, or its graph examined.
+/// Has the tree of a run whose leader is gone watched or killed again.
 pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let key = run.key.clone();
     let Some(end) = run.end() else { return Step::Stay };
     match &end.at {
-        At::CallingOff { .. } | At::Asked => {}
+        At::CallingOff { .. } | At::Asked | At::Examining(_) => {}
         At::Lingering(_) => {
             let signal = end.asked.signal(&given.spec.policy.stop);
             cx.push(Effect::Linger { key, signal });
         }
         At::Killing | At::Sweeping(_) => cx.push(Effect::Sweep { key }),
-        At::Examining(_) => {
-            let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
-            cx.push(Effect::Examine { key, plan });
-        }
     }
     Step::Stay
 }

@@ -1,7 +1,7 @@
 //! The worker is held by a process that gob did not start: such a process is asked to end by its kind's own HTTP request, and
 //! by nothing else.
 
-use super::{Next, Phase, Polite, Worker, ask, end, live, ready, start};
+use super::{Next, Phase, Polite, Worker, ask, end, holder, live, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::Holder;
@@ -15,14 +15,14 @@ use gob_protocol::{Actor, EventKind, ProcessId, Receipt, Signalled};
 
 impl Worker {
     /// A process that is not ours was found to hold the graph at rest, or to hold it no longer.
-    pub(crate) fn external(&mut self, holder: Option<Holder>, cx: &mut Cx) {
+    pub(crate) fn external(&mut self, pid: i32, holder: Option<Holder>, cx: &mut Cx) {
         match holder {
             Some(holder) if self.is_at_rest() => {
                 let phase = Phase::External(Box::new(holder), None);
                 self.enter(phase, None, EventKind::WorkerUpdated, Actor::Supervisor, cx);
             }
-            None => self.holder_gone(cx),
-            Some(_) => {}
+            None if self.holder().is_some_and(|holder| holder.pid == pid) => self.holder_gone(cx),
+            Some(_) | None => {}
         }
     }
 
@@ -46,7 +46,7 @@ impl Worker {
     /// Pushes again every effect that its phase owes, and takes values that workers share from their pools.
     pub(crate) fn resume(&mut self, cx: &mut Cx) {
         self.spec.intern(&mut cx.pools);
-        for resume in [start::resume, ready::resume, live::resume, ask::resume, end::resume] {
+        for resume in [start::resume, holder::resume, ready::resume, live::resume, ask::resume, end::resume] {
             self.step(cx, resume);
         }
         self.resume_holder(cx);

@@ -3,13 +3,21 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::parts::Examined;
+use crate::parts::{Examined, Orphan};
 use crate::refusals;
-use crate::run::{At, Run, Stage};
+use crate::run::{At, Awaited, Eviction, Run, Stage};
 use crate::step::{Given, Step};
+use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use gob_config::kind::Orphans;
+use gob_protocol::Receipt;
+
+/// Time from SIGTERM to SIGKILL of processes without gob.
+const GRACE_MS: u64 = 2_000;
+
+/// Time from their SIGKILL until the run gives up.
+const LAST_MS: u64 = 3_000;
 
 /// It is found out who holds the run's graph.
 pub(crate) fn examined(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Examined) -> Step {
@@ -36,14 +44,91 @@ pub(crate) fn examined(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Exa
         (Examined::Nobody | Examined::Unclear(_), Some(ended)) => Step::Over(ended),
         (Examined::Held(holder), _) => Step::Cede { holder: Box::new(holder), before },
         (Examined::Orphans(orphans), _) if given.spec.policy.foreign.orphans == Some(Orphans::End) => {
-            let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
-            cx.push(Effect::EndOrphans { key: run.key.clone(), orphans, plan });
+            if run.eviction.is_some() {
+                // Another program starts them anew; ending them for ever would be a fight.
+                return gives_up(refusals::left_over(&run.key.name, &pids(&orphans)));
+            }
+            run.eviction = Some(Eviction { left: orphans, is_killing: false });
+            signal(run, given, cx);
             Step::Stay
         }
         (Examined::Orphans(orphans), _) => gives_up(refusals::beside_orphans(&run.key.name, &orphans)),
-        (Examined::Survived(orphans), _) => {
-            let pids: Vec<i32> = orphans.iter().map(|orphan| orphan.id.pid).collect();
-            gives_up(refusals::left_over(&run.key.name, &pids))
-        }
     }
+}
+
+fn pids(orphans: &[Orphan]) -> Vec<i32> {
+    orphans.iter().map(|orphan| orphan.id.pid).collect()
+}
+
+/// Signals the processes of the run's eviction, and arms the deadline for them.
+fn signal(run: &Run, given: &Given<'_>, cx: &mut Cx) {
+    let Some(Eviction { left, is_killing }) = &run.eviction else { return };
+    let (signal, limit_ms) = if *is_killing { ("SIGKILL", LAST_MS) } else { ("SIGTERM", GRACE_MS) };
+    cx.arm(Timer::Evict(run.key.name.clone()), limit_ms);
+    push(run, given, cx, left.clone(), signal);
+}
+
+fn push(run: &Run, given: &Given<'_>, cx: &mut Cx, orphans: Vec<Orphan>, signal: &str) {
+    let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
+    cx.push(Effect::EndOrphans { key: run.key.clone(), orphans, plan, signal: signal.into() });
+}
+
+/// One of the processes that are ended in the run's favour has ended. After the last one it is found out who holds the graph now.
+pub(crate) fn ended(run: &mut Run, given: &Given<'_>, cx: &mut Cx, pid: i32) -> Step {
+    if !run.is_evicting() {
+        return Step::Stay;
+    }
+    if let Some(eviction) = &mut run.eviction {
+        eviction.left.retain(|orphan| orphan.id.pid != pid);
+    }
+    if run.is_evicting() {
+        return Step::Stay;
+    }
+    cx.timers.cancel(&Timer::Evict(run.key.name.clone()));
+    if run.end().is_some_and(|end| matches!(end.at, At::CallingOff { .. })) {
+        return Step::CalledOff;
+    }
+    let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
+    cx.push(Effect::Examine { key: run.key.clone(), plan });
+    Step::Stay
+}
+
+/// The processes that are ended in the run's favour have had their time: they are killed, or given up.
+pub(crate) fn evict(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let Some(eviction) = &mut run.eviction else { return Step::Stay };
+    if !core::mem::replace(&mut eviction.is_killing, true) {
+        signal(run, given, cx);
+        return Step::Stay;
+    }
+    let left = core::mem::take(&mut eviction.left);
+    let receipt = match run.end().map(|end| &end.at) {
+        Some(At::CallingOff { .. }) => return Step::CalledOff,
+        Some(At::Examining(ended)) => ended.receipt.clone(),
+        Some(At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_)) | None => Receipt::default(),
+    };
+    Step::GiveUp(Box::new(refusals::left_over(&run.key.name, &pids(&left))), receipt)
+}
+
+/// Pushes again what an examination, or an eviction, has asked for.
+pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let is_awaited = match run.stage() {
+        Stage::Looking => true,
+        Stage::Ending(end) => match &end.at {
+            At::CallingOff { awaited, .. } => *awaited == Awaited::Examined,
+            At::Examining(_) => true,
+            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) => false,
+        },
+        Stage::Preparing | Stage::Starting | Stage::Ready | Stage::Unhealthy => false,
+    };
+    match &run.eviction {
+        Some(Eviction { left, is_killing }) if is_awaited && !left.is_empty() => {
+            push(run, given, cx, left.clone(), if *is_killing { "SIGKILL" } else { "SIGTERM" });
+        }
+        Some(_) | None if is_awaited => {
+            let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
+            cx.push(Effect::Examine { key: run.key.clone(), plan });
+        }
+        Some(_) | None => {}
+    }
+    Step::Stay
 }

@@ -109,26 +109,15 @@ pub(crate) fn unfit(run: &Run, error: WireError) -> Step {
 /// Pushes again what a run without a process has asked for.
 pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let key = run.key.clone();
-    let awaited = match run.stage() {
-        Stage::Looking => Some(Awaited::Examined),
+    match run.stage() {
         Stage::Preparing => {
             let plan = Box::new(given.subject(run).plan(&cx.setup, cx.now.wall));
             cx.push(Effect::Spawn(plan));
-            None
         }
-        Stage::Ending(end) => match end.at {
-            At::CallingOff { awaited, .. } => Some(awaited),
-            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) | At::Examining(_) => None,
-        },
-        Stage::Starting | Stage::Ready | Stage::Unhealthy => None,
-    };
-    match awaited {
-        Some(Awaited::Examined) => {
-            let plan = Box::new(given.subject(run).examine_plan(&cx.setup, cx.now.wall));
-            cx.push(Effect::Examine { key, plan });
+        Stage::Ending(end) if matches!(end.at, At::CallingOff { awaited: Awaited::Spawned, .. }) => {
+            cx.push(Effect::CallOff { key });
         }
-        Some(Awaited::Spawned) => cx.push(Effect::CallOff { key }),
-        None => {}
+        Stage::Looking | Stage::Starting | Stage::Ready | Stage::Unhealthy | Stage::Ending(_) => {}
     }
     Step::Stay
 }
