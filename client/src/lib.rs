@@ -9,6 +9,7 @@
 //! | [`call`] | the requests of PROTOCOL 5 as types with their answers and deadlines |
 //! | [`subscription`] | events across connections, with gaps told |
 //! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
+//! | [`screen`] | workers and the supervisor in the words that surfaces show; pure |
 //! | [`model`] | every worker as of the last event; pure |
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
@@ -27,6 +28,7 @@ pub mod logs;
 pub mod model;
 mod pages;
 pub mod pulse;
+pub mod screen;
 pub mod subscription;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -1,14 +1,12 @@
 //! Workers and events for people (CLI, Output). Pure: text in, text out, everything escaped.
 
-use crate::rows::Row;
 use crate::style::{self, paint};
 use crate::table::{Align, layout};
 use crate::terminal::{Look, cells, cut};
-use crate::text::{self, escape, shell, short_duration, since, took};
+use crate::text::{self, escape, since, took};
 use anstyle::Style;
-use gob_client::View;
 use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
-use std::sync::Arc;
+use gob_client::{View, screen};
 
 /// Returns `pid 4242, owner cli`.
 pub(crate) fn who(worker: &View) -> String {
@@ -25,58 +23,8 @@ pub(crate) fn with_pid(worker: &View) -> String {
 
 /// Returns all facts about one worker.
 pub(crate) fn worker(worker: &View, now: Timestamp) -> String {
-    let mut lines: Vec<(&str, String)> = Vec::new();
-    let owned = if worker.owned { "" } else { "; you don't own it" };
-    lines.push(("owner", format!("{}{owned}", worker.owner)));
-    lines.push(("state", crate::rows::state(&Row::from(worker), now)));
-    let ago = |at: Timestamp| format!("{at} ({} ago)", short_duration(since(at, now)));
-    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-    let optional = [
-        ("reason", worker.reason.clone()),
-        ("blocked", worker.blocked.clone()),
-        ("pid", worker.pid.map(|pid| pid.to_string())),
-        ("endpoint", text(&worker.endpoint)),
-        ("version", text(&worker.version)),
-        ("about", worker.description.clone()),
-        ("graph", text(&worker.graph)),
-        ("root", text(&worker.root_dir)),
-        ("cwd", text(&worker.cwd)),
-    ];
-    lines.extend(optional.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))));
-    lines.push(("command", shell(&worker.command)));
-    lines.push((
-        "run",
-        [
-            worker.run.to_string(),
-            count(u64::from(worker.restarts), "restart"),
-            count(u64::from(worker.leases), "lease"),
-        ]
-        .join(", "),
-    ));
-    lines.extend(lease_lines(worker).map(|holder| ("lease", holder)));
-    let times = [
-        ("started", worker.started_at),
-        ("ready", worker.ready_at),
-        ("stopped", worker.stopped_at),
-        ("output", worker.last_output_at),
-    ];
-    lines.extend(times.into_iter().filter_map(|(key, at)| at.map(|at| (key, ago(at)))));
-    lines.extend(worker.exit.as_ref().map(|exit| ("exit", exit.to_string())));
-    for port in &worker.ports {
-        lines.push(("port", format!("{}/{} (pid {})", port.port, port.protocol, port.pid)));
-    }
-    lines.extend(text(&worker.stdout_path).map(|path| ("stdout", path)));
-    lines.extend(text(&worker.stderr_path).map(|path| ("stderr", path)));
     let title = format!("{} ({})\n", text::name(worker.name.as_str()), escape(&worker.kind));
-    title + &pairs(&lines)
-}
-
-/// Returns the holders of its leases, and how many more there are than a view names.
-fn lease_lines(worker: &View) -> impl Iterator<Item = String> {
-    let shown = u32::try_from(worker.lease_holders.len()).unwrap_or(u32::MAX);
-    let more = worker.leases.saturating_sub(shown);
-    let holders = worker.lease_holders.iter().map(ToString::to_string);
-    holders.chain((more > 0).then(|| format!("and {more} more")))
+    title + &pairs(&screen::worker(worker, now))
 }
 
 /// Lays out keys and values in two columns.

@@ -1,6 +1,7 @@
 use super::*;
-use crate::rows::{Row, list_of as list, state};
+use crate::rows::list_of as list;
 use crate::terminal::Look;
+use gob_client::screen::Row;
 use serde_json::json;
 
 const NOW: &str = "2026-11-20T10:02:00.000Z";
@@ -55,10 +56,10 @@ bad   graph   cli      failed           -     -          5  exited 1 five times 
 #[test]
 fn a_worker_without_a_readiness_check_is_shown_as_running() {
     let job = view("j1", json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"}));
-    assert_eq!(state(&Row::from(&job), now()), "running");
+    assert_eq!(Row::from(&job).state(now()), "running");
     let waits =
         view("demo", json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"}));
-    assert_eq!(state(&Row::from(&waits), now()), "backoff (in 440ms)");
+    assert_eq!(Row::from(&waits).state(now()), "backoff (in 440ms)");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use gob_client::protocol::Timestamp;
 pub(crate) use gob_client::protocol::shell::word as shell_word;
 pub(crate) use gob_client::protocol::suggest::{edits, nearest};
+pub(crate) use gob_client::screen::times::{short_duration, since, took, up};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -86,49 +87,10 @@ pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, String
     text.parse().map_err(|_| "not a whole number".to_owned())
 }
 
-/// Returns a duration in one unit, short enough for a table: `38ms`, `1.2s`, `12s`, `2m`, `3h`, `4d`.
-pub(crate) fn short_duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let seconds = duration.as_secs();
-    match seconds {
-        0 if millis < 1000 => format!("{millis}ms"),
-        0..10 => format!("{}.{}s", seconds, millis % 1000 / 100),
-        10..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86400 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86400),
-    }
-}
-
-/// Returns a duration in words: `38 ms`, `1.2 s`.
-pub(crate) fn took(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    if millis < 1000 { format!("{millis} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
-}
-
-/// Returns an uptime in whole units: `0s`, `59s`, `2m`, `3h`, `4d`.
-pub(crate) fn up(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) {
-        format!("{}s", duration.as_secs())
-    } else {
-        short_duration(duration)
-    }
-}
-
-/// Returns the time from then until now; zero for a time in the future.
-pub(crate) fn since(then: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(now.0.saturating_sub(then.0)).unwrap_or(0))
-}
-
 /// Returns the present time in the wire's form.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Returns a command as a shell takes it.
-pub(crate) fn shell<S: AsRef<str>>(command: &[S]) -> String {
-    command.iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns a path as a shell takes it.
@@ -174,11 +136,5 @@ mod tests {
         assert_eq!(took(Duration::from_millis(38)), "38 ms");
         assert_eq!(took(Duration::from_millis(1240)), "1.2 s");
         assert_eq!(up(Duration::from_millis(1999)), "1s");
-    }
-
-    #[test]
-    fn commands() {
-        let words = ["npm", "run", "a b", "it's", ""].map(str::to_owned);
-        assert_eq!(shell(&words), "npm run 'a b' 'it'\\''s' ''");
     }
 }

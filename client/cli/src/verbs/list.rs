@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
 use crate::last::LastState;
-use crate::rows::{Row, Rows};
 use crate::text::now;
 use crate::{out, rows};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -13,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::call::List;
 use gob_client::protocol::State;
 use gob_client::protocol::answer::ListData;
+use gob_client::screen::{Row, Rows};
 use gob_client::{Error, Owner, View};
 
 pub(crate) const VERB: Verb = Verb {

@@ -3,11 +3,11 @@
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
-use crate::rows::Rows;
 use crate::text::now;
 use crate::{out, rows};
 use gob_client::Error;
 use gob_client::call::List;
+use gob_client::screen::Rows;
 
 const NEXT: &str = "
   gobctl start GRAPH     start a graph's worker, or find it running

@@ -4,13 +4,10 @@ use super::{Effect, LOOKING, Verb};
 use crate::context::Context;
 use crate::each::{ask_of, name_arg, print_data};
 use crate::failure::Failure;
-use crate::text::{now, up};
+use crate::text::now;
 use crate::{out, render};
 use clap::ArgMatches;
-use gob_client::protocol::view::InvalidFile;
-use gob_client::protocol::{State, Status};
-use gob_client::{Name, call};
-use std::time::Duration;
+use gob_client::{Name, call, screen};
 
 pub(crate) const VERB: Verb = Verb {
     path: &["status"],
@@ -38,7 +35,8 @@ pub(super) fn supervisor(context: &Context) -> Result<u8, Failure> {
     if context.json {
         return print_data(reply.data()).map(|()| 0);
     }
-    out::print(&context.folded(&health(&reply.read()?, context.verbose)))?;
+    let (title, facts) = screen::supervisor(&reply.read()?, context.verbose);
+    out::print(&context.folded(&format!("{title}\n{}", render::pairs(&facts))))?;
     Ok(0)
 }
 
@@ -50,146 +48,4 @@ pub(super) fn one(context: &Context, name: Name) -> Result<u8, Failure> {
     }
     out::print(&context.folded(&render::worker(&reply.read()?.worker, now())))?;
     Ok(0)
-}
-
-fn health(status: &Status, verbose: bool) -> String {
-    let counts: Vec<String> = State::ALL
-        .iter()
-        .filter_map(|state| status.workers.get(state.as_str()).map(|count| format!("{count} {state}")))
-        .collect();
-    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let mut lines = vec![
-        ("up", up(Duration::from_millis(status.uptime_ms))),
-        ("workers", if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }),
-        (
-            "clients",
-            format!("{} connected, {} of them following events", status.connections, status.subscribers),
-        ),
-        ("socket", status.socket.clone()),
-        ("memory", megabytes(status.rss_bytes)),
-        ("logs", format!("{} written", megabytes(status.log_bytes))),
-    ];
-    lines.extend(troubles(status));
-    if verbose {
-        lines.extend([
-            ("instance", status.instance.clone()),
-            ("requests", status.requests.to_string()),
-            ("events", status.events_seq.to_string()),
-            ("keeper", format!("pid {}", status.keeper_pid)),
-            (
-                "cgroup",
-                if status.cgroup { "a group of its own" } else { "in that of whoever started it" }.to_owned(),
-            ),
-        ]);
-    }
-    let dirs = status.dirs.as_deref();
-    lines.extend(dirs.map(|dirs| ("state", dirs.state.clone())));
-    lines.extend(dirs.map(|dirs| ("data", dirs.data.clone())));
-    lines.extend(dirs.and_then(|dirs| dirs.config.clone()).map(|config| ("config", config)));
-    let others =
-        status.config.files.iter().filter(|file| dirs.and_then(|dirs| dirs.config.as_ref()) != Some(*file));
-    lines.extend(others.map(|file| ("config", file.clone())));
-    lines.extend(
-        status.config.invalid.iter().map(|file| ("config", format!("not in effect: {}", invalid(file)))),
-    );
-    format!("gobd {} (pid {}, protocol {})\n", status.version, status.pid, status.protocol)
-        + &render::pairs(&lines)
-}
-
-/// Returns a file of the configuration that is not in effect, with the reason.
-fn invalid(file: &InvalidFile) -> String {
-    let more = match file.problems {
-        0 | 1 => String::new(),
-        count => format!(" (and {} more)", count - 1),
-    };
-    let gap = if file.first.starts_with(|c: char| c.is_ascii_digit()) { "" } else { " " };
-    format!("{}:{gap}{}{more}", file.path, file.first)
-}
-
-/// Returns the problems since the start of the supervisor, also solved ones; zeros are left out.
-fn troubles(status: &Status) -> Vec<(&'static str, String)> {
-    let some = |number: u64, text: String| (number > 0).then_some(text);
-    let times = |number: u64| if number == 1 { "once".to_owned() } else { format!("{number} times") };
-    let restarts = status.restarts;
-    let all = [
-        (
-            "restarts",
-            some(restarts, format!("workers were started again {} after they failed", times(restarts))),
-        ),
-        (
-            "starts",
-            some(
-                status.spawn_failures,
-                format!("a process could not be made {}", times(status.spawn_failures)),
-            ),
-        ),
-        (
-            "repaired",
-            some(status.healed, format!("its own files, which were gone, {}", times(status.healed))),
-        ),
-        (
-            "cleaned up",
-            some(
-                status.orphans_recovered,
-                format!("{} processes of an earlier supervisor", status.orphans_recovered),
-            ),
-        ),
-        (
-            "events",
-            some(
-                status.lagged_events,
-                format!("{} were missed by clients that were too slow", status.lagged_events),
-            ),
-        ),
-        (
-            "output",
-            some(
-                status.log_bytes_dropped,
-                format!("{:.1} MB could not be written to logs", status.log_bytes_dropped as f64 / 1e6),
-            ),
-        ),
-        ("journal", journal_trouble(status)),
-    ];
-    all.into_iter().filter_map(|(key, text)| text.map(|text| (key, text))).collect()
-}
-
-/// Returns the consequence of a journal that could not be written, if there is one.
-pub(crate) fn journal_trouble(status: &Status) -> Option<String> {
-    let times = match status.journal_failures {
-        0 => return None,
-        1 => "once".to_owned(),
-        times => format!("{times} times"),
-    };
-    Some(format!(
-        "could not be written {times}: if the supervisor is killed, the next one may not know whose processes it finds"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_written_journal_has_no_line() {
-        let health = |journal_failures| health(&Status { journal_failures, ..Status::default() }, false);
-        assert!(!health(0).contains("journal"));
-        let once = health(1);
-        let line = once.lines().find(|line| line.starts_with("  journal ")).unwrap();
-        assert!(line.contains(" could not be written once: "), "{once}");
-        assert!(health(12).contains("could not be written 12 times: "));
-    }
-
-    #[test]
-    fn zeros_are_left_out() {
-        let quiet = health(&Status::default(), false);
-        for word in ["restarts", "repaired", "cleaned up", "missed", "instance", "keeper", "cgroup"] {
-            assert!(!quiet.contains(word), "{word}: {quiet}");
-        }
-        let busy = Status { restarts: 2, healed: 1, orphans_recovered: 3, ..Status::default() };
-        let told = health(&busy, false);
-        for part in ["started again 2 times", "were gone, once", "3 processes of an earlier supervisor"] {
-            assert!(told.contains(part), "{part}: {told}");
-        }
-        assert!(health(&busy, true).contains("keeper"), "with -v all of it");
-    }
 }

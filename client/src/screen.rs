@@ -1,0 +1,24 @@
+//! The screen model: workers and the supervisor in the words that people see, without colour, width or keys. Pure.
+//!
+//! `gobctl list` and `gobctl status` draw from it, and so does every other surface: a row for each worker, the facts about
+//! one, its badges, and each action with the reason why it is not allowed. Texts of workers are raw; whoever draws them
+//! on a terminal escapes them.
+
+mod action;
+mod row;
+mod supervisor;
+pub mod times;
+mod worker;
+
+pub use action::{Action, Allowed, actions};
+pub use row::{Row, Rows, Tone, Words};
+pub use supervisor::{journal_trouble, supervisor};
+pub use worker::{Badge, badges, command, worker};
+
+/// A line of a list of facts: its key, its text.
+pub type Fact = (&'static str, String);
+
+/// Returns `1 lease`, `2 leases`.
+fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,197 @@
+//! A row of the list of workers. It borrows what it shows from the answer and skips the rest of it, so that a list of
+//! thousands costs little more than its bytes.
+
+use super::times::{short_duration, since, up};
+use super::worker::command;
+use gob_protocol::{State, Timestamp, View};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// The part of a worker that a row shows.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Row<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    owner: Cow<'a, str>,
+    state: State,
+    pid: Option<i32>,
+    started_at: Option<Timestamp>,
+    ready_at: Option<Timestamp>,
+    next_restart_at: Option<Timestamp>,
+    restarts: u32,
+    #[serde(borrow)]
+    endpoint: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    command: Vec<Cow<'a, str>>,
+}
+
+/// The answer to `list`, as far as rows go.
+#[derive(Debug, Deserialize)]
+pub struct Rows<'a> {
+    /// A row for each worker, in the order of the answer.
+    #[serde(borrow)]
+    pub workers: Vec<Row<'a>>,
+}
+
+impl<'a> From<&'a View> for Row<'a> {
+    fn from(view: &'a View) -> Self {
+        Self {
+            name: view.name.as_str().into(),
+            kind: view.kind.as_ref().into(),
+            owner: view.owner.as_str().into(),
+            state: view.state,
+            pid: view.pid,
+            started_at: view.started_at,
+            ready_at: view.ready_at,
+            next_restart_at: view.next_restart_at,
+            restarts: view.restarts,
+            endpoint: view.endpoint.as_deref().map(Cow::from),
+            reason: view.reason.as_deref().map(Cow::from),
+            command: view.command.iter().map(Cow::from).collect(),
+        }
+    }
+}
+
+/// The call for attention that a state makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tone {
+    /// None: it runs as it should.
+    Plain,
+    /// Something is under way, or in other hands.
+    Busy,
+    /// Something is wrong.
+    Bad,
+    /// It is at rest.
+    Faint,
+}
+
+impl Tone {
+    /// Returns the tone of a state.
+    #[must_use]
+    pub const fn of(state: State) -> Self {
+        match state {
+            State::Ready => Self::Plain,
+            State::Starting | State::Stopping | State::Backoff | State::External => Self::Busy,
+            State::Unhealthy | State::Failed => Self::Bad,
+            State::Idle | State::Ceded => Self::Faint,
+        }
+    }
+}
+
+/// The words of a row, a column each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words<'a> {
+    /// The worker's name.
+    pub name: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its owner.
+    pub owner: &'a str,
+    /// Its state in a word or two: `ready`, `starting (1.2s)`.
+    pub state: String,
+    /// Its process, while it has one.
+    pub pid: Option<i32>,
+    /// The age of its process, while it has one: `2m`.
+    pub up: Option<String>,
+    /// Its restarts by the policy.
+    pub restarts: u32,
+    /// Its endpoint, or the reason why it can't be reached.
+    pub last: Option<&'a str>,
+    /// The command of a job, as a shell takes it.
+    pub command: Option<String>,
+}
+
+impl Row<'_> {
+    /// Returns the tone of the row.
+    #[must_use]
+    pub const fn tone(&self) -> Tone {
+        Tone::of(self.state)
+    }
+
+    /// Returns the words of the row as of now.
+    #[must_use]
+    pub fn words(&self, now: Timestamp) -> Words<'_> {
+        Words {
+            name: &self.name,
+            kind: &self.kind,
+            owner: &self.owner,
+            state: self.state(now),
+            pid: self.pid,
+            up: self.started_at.filter(|_| self.pid.is_some()).map(|at| up(since(at, now))),
+            restarts: self.restarts,
+            last: self.last(),
+            command: self.is_job().then(|| command(&self.command)),
+        }
+    }
+
+    /// Returns the state in a word or two. A job without a readiness check is said to run: whether it is ready is unknown.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> String {
+        match (self.state, self.started_at, self.next_restart_at) {
+            (State::Starting, Some(at), _) if self.pid.is_some() => {
+                format!("starting ({})", short_duration(since(at, now)))
+            }
+            (State::Backoff, _, Some(at)) => format!("backoff (in {})", short_duration(since(now, at))),
+            (State::Ready, _, _) if self.is_job() && self.ready_at == self.started_at => "running".to_owned(),
+            (state, _, _) => state.to_string(),
+        }
+    }
+
+    fn is_job(&self) -> bool {
+        self.kind == "job"
+    }
+
+    fn last(&self) -> Option<&str> {
+        let troubled = match self.state {
+            State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
+            // A worker that was stopped on request has no reason.
+            State::Idle => self.reason.is_some(),
+            State::Starting | State::Ready | State::Stopping => false,
+        };
+        self.reason.as_deref().filter(|_| troubled).or(self.endpoint.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::worker::tests::{now, view};
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn state(changes: Value) -> String {
+        Row::from(&view(changes)).state(now())
+    }
+
+    #[test]
+    fn a_row_read_from_an_answer_is_the_row_of_its_view() {
+        let worker = view(json!({"reason": "a \"quoted\" reason", "command": ["sh", "-c", "x y"]}));
+        let text = serde_json::to_string(&json!({"workers": [worker]})).unwrap();
+        let read: Rows<'_> = serde_json::from_str(&text).unwrap();
+        let words = read.workers.first().unwrap().words(now());
+        assert_eq!(words, Row::from(&worker).words(now()));
+        assert_eq!((words.name, words.up.as_deref(), words.command), ("demo", Some("2m"), None));
+    }
+
+    #[test]
+    fn a_state_tells_how_long_it_lasts() {
+        assert_eq!(state(json!({"state": "starting"})), "starting (2m)");
+        assert_eq!(state(json!({"state": "starting", "pid": null})), "starting");
+        let backoff = json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"});
+        assert_eq!(state(backoff), "backoff (in 440ms)");
+        assert_eq!(state(json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"})), "running");
+    }
+
+    #[test]
+    fn a_reason_stands_in_for_the_endpoint_where_something_is_wrong() {
+        let last = |changes| Row::from(&view(changes)).words(now()).last.map(str::to_owned);
+        assert_eq!(last(json!({"reason": "why"})).as_deref(), Some("unix:/run/demo.sock"));
+        assert_eq!(last(json!({"state": "failed", "reason": "why"})).as_deref(), Some("why"));
+        assert_eq!(last(json!({"state": "idle", "endpoint": null})), None);
+        assert_eq!(Tone::of(State::Failed), Tone::Bad);
+    }
+}

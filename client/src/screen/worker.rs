@@ -1,0 +1,152 @@
+//! One worker: its facts and its badges.
+
+use super::times::{short_duration, since};
+use super::{Fact, Row, count};
+use gob_protocol::shell::word;
+use gob_protocol::{Timestamp, View};
+use std::sync::Arc;
+
+/// A remark on a worker beside its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Badge {
+    /// The requester does not own it.
+    NotYours,
+    /// Clients hold leases on it.
+    Leased(u32),
+    /// The policy has started it again.
+    Restarted(u32),
+    /// It must not be started, for this reason.
+    Blocked(String),
+}
+
+impl std::fmt::Display for Badge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotYours => f.write_str("you don't own it"),
+            Self::Leased(leases) => f.write_str(&count(u64::from(*leases), "lease")),
+            Self::Restarted(restarts) => f.write_str(&count(u64::from(*restarts), "restart")),
+            Self::Blocked(reason) => write!(f, "blocked: {reason}"),
+        }
+    }
+}
+
+/// Returns the badges of a worker, the weightiest first.
+#[must_use]
+pub fn badges(worker: &View) -> Vec<Badge> {
+    let blocked = worker.blocked.clone().map(Badge::Blocked);
+    let not_yours = (!worker.owned).then_some(Badge::NotYours);
+    let restarted = (worker.restarts > 0).then_some(Badge::Restarted(worker.restarts));
+    let leased = (worker.leases > 0).then_some(Badge::Leased(worker.leases));
+    [blocked, not_yours, restarted, leased].into_iter().flatten().collect()
+}
+
+/// Returns all facts about a worker, the most asked for first.
+#[must_use]
+pub fn worker(worker: &View, now: Timestamp) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = Vec::new();
+    let owned = if worker.owned { String::new() } else { format!("; {}", Badge::NotYours) };
+    facts.push(("owner", format!("{}{owned}", worker.owner)));
+    facts.push(("state", Row::from(worker).state(now)));
+    let ago = |at: Timestamp| format!("{at} ({} ago)", short_duration(since(at, now)));
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+    let optional = [
+        ("reason", worker.reason.clone()),
+        ("blocked", worker.blocked.clone()),
+        ("pid", worker.pid.map(|pid| pid.to_string())),
+        ("endpoint", text(&worker.endpoint)),
+        ("version", text(&worker.version)),
+        ("about", worker.description.clone()),
+        ("graph", text(&worker.graph)),
+        ("root", text(&worker.root_dir)),
+        ("cwd", text(&worker.cwd)),
+    ];
+    facts.extend(optional.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))));
+    facts.push(("command", command(&worker.command)));
+    let (restarts, leases) = (Badge::Restarted(worker.restarts), Badge::Leased(worker.leases));
+    facts.push(("run", format!("{}, {restarts}, {leases}", worker.run)));
+    facts.extend(holders(worker).map(|holder| ("lease", holder)));
+    let times = [
+        ("started", worker.started_at),
+        ("ready", worker.ready_at),
+        ("stopped", worker.stopped_at),
+        ("output", worker.last_output_at),
+    ];
+    facts.extend(times.into_iter().filter_map(|(key, at)| at.map(|at| (key, ago(at)))));
+    facts.extend(worker.exit.as_ref().map(|exit| ("exit", exit.to_string())));
+    for port in &worker.ports {
+        facts.push(("port", format!("{}/{} (pid {})", port.port, port.protocol, port.pid)));
+    }
+    facts.extend(text(&worker.stdout_path).map(|path| ("stdout", path)));
+    facts.extend(text(&worker.stderr_path).map(|path| ("stderr", path)));
+    facts
+}
+
+/// Returns a command as a shell takes it.
+#[must_use]
+pub fn command<S: AsRef<str>>(words: &[S]) -> String {
+    words.iter().map(|text| word(text.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the holders of its leases, and how many more there are than a view names.
+fn holders(worker: &View) -> impl Iterator<Item = String> {
+    let shown = u32::try_from(worker.lease_holders.len()).unwrap_or(u32::MAX);
+    let more = worker.leases.saturating_sub(shown);
+    let holders = worker.lease_holders.iter().map(ToString::to_string);
+    holders.chain((more > 0).then(|| format!("and {more} more")))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    pub(in super::super) fn view(changes: Value) -> View {
+        let mut view = json!({
+            "name": "demo", "kind": "graph", "graph": "demo", "description": null, "root_dir": "/g", "cwd": "/g",
+            "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
+            "endpoint": "unix:/run/demo.sock", "meta": {}, "run": 1, "created_at": "2026-11-20T10:00:00.000Z",
+            "started_at": "2026-11-20T10:00:00.000Z", "ready_at": "2026-11-20T10:00:00.038Z", "stopped_at": null,
+            "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [],
+            "stdout_path": null, "stderr_path": null, "reason": null,
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            view[key] = value.clone();
+        }
+        serde_json::from_value(view).unwrap()
+    }
+
+    pub(in super::super) fn now() -> Timestamp {
+        "2026-11-20T10:02:00.000Z".parse().unwrap()
+    }
+
+    #[test]
+    fn facts_leave_out_what_is_unknown() {
+        let facts = worker(&view(json!({"owned": false, "owner": "desktop"})), now());
+        let keys: Vec<&str> = facts.iter().map(|(key, _)| *key).collect();
+        assert_eq!(
+            keys,
+            [
+                "owner", "state", "pid", "endpoint", "graph", "root", "cwd", "command", "run", "started",
+                "ready"
+            ]
+        );
+        assert_eq!(facts.first().unwrap().1, "desktop; you don't own it");
+        assert!(facts.contains(&("run", "1, 0 restarts, 0 leases".to_owned())));
+        assert!(facts.contains(&("started", "2026-11-20T10:00:00.000Z (2m ago)".to_owned())));
+    }
+
+    #[test]
+    fn badges_say_what_the_state_does_not() {
+        assert_eq!(badges(&view(json!({}))), []);
+        let all =
+            view(json!({"owned": false, "owner": "agent", "leases": 1, "restarts": 2, "blocked": "why"}));
+        let words: Vec<String> = badges(&all).iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["blocked: why", "you don't own it", "2 restarts", "1 lease"]);
+    }
+
+    #[test]
+    fn a_command_is_written_as_a_shell_takes_it() {
+        let words = ["npm", "run", "a b", "it's", ""];
+        assert_eq!(command(&words), "npm run 'a b' 'it'\\''s' ''");
+    }
+}
