@@ -1,5 +1,6 @@
-//! The last of a run, once nothing is left of its processes: what it wrote last is read and the lock of its graph is free
-//! before the core hears that it is over, so that whoever starts it next, here or elsewhere, finds all of it done.
+//! The last steps of a run, once nothing is left of its processes: its last output is read and the lock of
+//! its graph is free before the core receives its end, so that the next starter, here or elsewhere, finds all
+//! of it done.
 
 use super::{Done, Shell};
 use crate::runs::Swept;
@@ -7,7 +8,7 @@ use gob_core::{Input, RunKey};
 use gob_protocol::Receipt;
 use tokio::sync::oneshot;
 
-/// A swept run of which the core has not heard yet.
+/// A swept run whose end the core has not received yet.
 pub(super) struct Ending {
     receipt: Receipt,
     is_read: bool,
@@ -15,7 +16,7 @@ pub(super) struct Ending {
 }
 
 impl Shell {
-    /// Goes on with the sweeps.
+    /// Continues the sweeps.
     pub(super) fn sweep_on(&mut self) {
         for Swept { key, receipt, lock } in self.runs.sweep_on() {
             self.output.drain(key.clone());
@@ -25,13 +26,13 @@ impl Shell {
             let path = lock.path().to_owned();
             let ticket = self.disks.begin(&path.clone(), vec![path], move |_| {
                 lock.served().end();
-                // To close a file may wait for its disk.
+                // Closing a file may wait for its disk.
                 drop(lock);
                 done.send(()).unwrap_or_default();
             });
             let (disks, to_loop) = (self.disks.clone(), self.done.clone());
             tokio::task::spawn_local(async move {
-                // One whose disk hangs is over all the same; its next start hears of the disk.
+                // A run whose disk hangs is over all the same; its next start reports the disk.
                 let is_free = disks.wait(&ticket, is_done).await;
                 is_free.unwrap_or_else(|silent| tracing::warn!(worker = %key.name, run = key.run, %silent));
                 to_loop.send(Done::Freed(key)).await;
@@ -39,7 +40,7 @@ impl Shell {
         }
     }
 
-    /// All that a run has written is read.
+    /// Notes that all output of a run is read.
     pub(super) fn read_out(&mut self, key: RunKey) {
         if let Some(ending) = self.endings.get_mut(&key) {
             ending.is_read = true;
@@ -47,7 +48,7 @@ impl Shell {
         }
     }
 
-    /// The lock of a run's graph is free.
+    /// Notes that the lock of a run's graph is free.
     pub(super) fn freed(&mut self, key: RunKey) {
         if let Some(ending) = self.endings.get_mut(&key) {
             ending.is_free = true;

@@ -1,4 +1,4 @@
-//! Replies and events on their way from the core to the connections' queues.
+//! Moves replies and events from the core to the connections' queues.
 
 use super::Shell;
 use gob_core::{ConnId, Input, RunKey};
@@ -7,7 +7,7 @@ use gob_protocol::{Data, ErrorCode, Event, Id, View, WireError};
 use std::rc::Rc;
 
 impl Shell {
-    /// Writes what this turn of the loop has queued, as far as the sockets take it.
+    /// Writes the frames queued in this turn of the loop, as far as the sockets take them.
     pub(crate) fn flush(&mut self) {
         while let Some(conn) = self.touched.pop() {
             let Some(outbound) = self.conns.get(&conn) else { continue };
@@ -20,7 +20,7 @@ impl Shell {
         }
     }
 
-    /// Whether somebody has still to take what was said to him.
+    /// Returns whether a client has still to take frames.
     pub(crate) fn has_unsent(&self) -> bool {
         self.conns.values().any(|outbound| !outbound.is_empty())
     }
@@ -36,7 +36,7 @@ impl Shell {
         self.touch(conn);
     }
 
-    /// Adds what only the data plane knows: when a worker last wrote something.
+    /// Adds the time of a worker's last output, which only the data plane knows.
     pub(super) fn add_last_output(&self, data: &mut Data) {
         let add = |view: &mut View| {
             let key = RunKey { name: view.name.clone(), run: view.run };
