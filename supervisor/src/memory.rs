@@ -60,7 +60,7 @@ impl Memory {
 pub(crate) struct Share {
     of: Rc<Memory>,
     unfinished: usize,
-    /// What waits for the client.
+    /// The bytes that wait for the client.
     untaken: usize,
     /// The most bytes that waited for the client since its queue was last empty.
     unwritten: usize,

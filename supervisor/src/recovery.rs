@@ -1,4 +1,5 @@
-//! Ends what dead supervisors of this state directory left behind, before this one serves (FEATURES A8, F2).
+//! Ends the processes that dead supervisors of this state directory left, before this one serves (FEATURES
+//! A8, F2).
 //!
 //! There is something to find only when gobd and its keeper died together: alone, the keeper clears up. A process is
 //! ours when it carries a tag of this state directory, whose lock we hold, so that no other supervisor can have
@@ -23,18 +24,17 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long the start may be held up by processes that were killed and don't go.
+/// Time that killed processes which stay may delay the start.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Longest wait between two looks at the table; the end of any of those that were killed ends it sooner.
+/// Longest wait between two scans of the table; the end of any killed process ends it sooner.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How many looks in a row must find nothing: a process that forks and ends while the table is read can slip through
-/// one.
+/// Scans in a row that must find nothing: a process that forks and ends during a scan can slip through one.
 const CLEAN_SCANS: u32 = 2;
 
-/// How often each look goes on to the newest processes alone: one that keeps going on as its own child is gone when
-/// its number comes up in a list that was read before.
+/// Probes of the newest processes alone after each scan: a process that keeps going on as its own child is
+/// gone when an older list comes to its pid.
 const CHASES: usize = 16;
 
 /// The marker in the environment of every worker.
@@ -47,11 +47,11 @@ pub(crate) struct Claim<K = Linux> {
     /// The state directory, as tags name it.
     home: u32,
     past: Past,
-    /// Not to be ended: this process and its keeper.
+    /// Never ended: this process and its keeper.
     spared: [i32; 2],
-    /// Whether the environment is looked at too.
+    /// The environment is examined too.
     by_marker: bool,
-    /// This life's own tags are of the same state directory. None were given before it serves.
+    /// This life's own tags are of the same state directory. None was given before it serves.
     own: Option<Given>,
 }
 
@@ -60,16 +60,16 @@ pub(crate) struct Claim<K = Linux> {
 pub(crate) struct Orphan<H = OwnedFd> {
     pub(crate) id: ProcessId,
     pub(crate) pidfd: H,
-    /// The worker whose it was, where that can be told.
+    /// Its worker, where that can be told.
     pub(crate) name: Option<Name>,
 }
 
 /// The outcome of a recovery.
 #[derive(Debug)]
 pub(crate) struct Recovered<H = OwnedFd> {
-    /// How many processes were ended.
+    /// The number of ended processes.
     pub(crate) ended: u64,
-    /// Those that were killed and are still there.
+    /// Processes that were killed and are still there.
     pub(crate) left: Vec<Orphan<H>>,
 }
 
@@ -81,7 +81,7 @@ enum Proof {
 }
 
 impl<K: Kernel> Claim<K> {
-    /// The claim of `own`, which holds the lock of the state directory `home`.
+    /// Creates the claim of `own`, which holds the lock of the state directory `home`.
     pub(crate) fn new(kernel: K, home: u32, own: &Instance, past: Past) -> Self {
         // A keeper that is still the same has swept.
         let swept = past.instances.last().is_some_and(|last| last.keeper == own.keeper);
@@ -89,14 +89,15 @@ impl<K: Kernel> Claim<K> {
         Self { kernel, home, past, spared: [own.pid, own.keeper.pid], by_marker, own: None }
     }
 
-    /// Kills everything of dead instances until nothing is left, or patience ends. `own` tells where groups may lie.
+    /// Kills all processes of dead instances until nothing is left, or patience ends. `own` names the place
+    /// of groups.
     pub(crate) fn recover(&self, own: &Instance) -> Recovered<K::Handle> {
         if self.past.ended_in_order {
             return Recovered { ended: 0, left: Vec::new() };
         }
         let deadline = self.kernel.now() + PATIENCE;
         let mut found = BTreeMap::new();
-        // Nothing was left, or the keeper has cleared up: one look is enough to make sure.
+        // Nothing was left, or the keeper has cleaned up: one scan is enough to make sure.
         let mut clean = if self.by_marker { 0 } else { CLEAN_SCANS - 1 };
         while clean < CLEAN_SCANS {
             // A table that can't be read is not clean.
@@ -113,7 +114,7 @@ impl<K: Kernel> Claim<K> {
                 self.kernel.wait_for_any(&waiting, left.min(PAUSE));
             }
         }
-        // Last of all, whoever has lost tag and marker.
+        // Last of all, processes that have lost tag and marker.
         let places: BTreeSet<&Path> =
             self.past.instances.iter().chain([own]).filter_map(|one| one.cgroups.as_deref()).collect();
         let grouped: BTreeSet<i32> =
@@ -130,7 +131,8 @@ impl<K: Kernel> Claim<K> {
         if left.is_empty() { Past::default() } else { self.past.clone() }
     }
 
-    /// One look at the table: kills whom it finds, adds who is new, and answers how many were alive.
+    /// Scans the table once: kills the processes that it finds, adds new ones, and returns how many were
+    /// alive.
     fn kill(&self, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> io::Result<usize> {
         let mut alive = 0;
         for pid in self.kernel.pids()? {
@@ -146,7 +148,7 @@ impl<K: Kernel> Claim<K> {
         Ok(alive)
     }
 
-    /// Kills a process if it is ours; whether it was alive.
+    /// Kills a process if it is ours; returns whether it was alive.
     fn look(&self, pid: i32, by_marker: bool, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> bool {
         let Some(by) = self.claims(pid, by_marker) else { return false };
         if found.get(&pid).is_some_and(|known| !self.kernel.has_ended(&known.pidfd)) {
@@ -164,7 +166,7 @@ impl<K: Kernel> Claim<K> {
         if self.kernel.has_ended(&pidfd) || self.claims(pid, by == Proof::Marker) != Some(by) {
             return None;
         }
-        // It can only fail for one that became another user's; it is told of then.
+        // It fails only for a process that became another user's, which is reported then.
         self.kernel.send(&pidfd, libc::SIGKILL).unwrap_or_default();
         let id = self.kernel.seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
         let name = match by {
@@ -193,7 +195,7 @@ impl<K: Kernel> Claim<K> {
         (by_marker && self.marks(pid)).then_some(Proof::Marker)
     }
 
-    /// Whether a process carries the marker of an instance that is told of, and is not older than that.
+    /// Returns whether a process carries the marker of a recorded instance, and is not older than that.
     fn marks(&self, pid: i32) -> bool {
         let Some(instance) = self.kernel.variable(pid, MARKER) else { return false };
         let known = self.past.instances.iter().find(|past| past.instance.as_bytes() == instance);
@@ -202,7 +204,7 @@ impl<K: Kernel> Claim<K> {
         })
     }
 
-    /// Looks in its environment for the worker of an orphan that the journal does not know.
+    /// Reads the worker of an orphan that is not in the journal from its environment.
     fn named(&self, orphan: Orphan<K::Handle>) -> Orphan<K::Handle> {
         let told = || {
             let name = self.kernel.variable(orphan.id.pid, "GOB_NAME")?;

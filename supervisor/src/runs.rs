@@ -34,7 +34,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Why a run could not be started.
+/// The reason why a run could not be started.
 #[derive(Debug)]
 pub(crate) struct SpawnFailure {
     /// The errno's name.
@@ -47,7 +47,7 @@ pub(crate) struct SpawnFailure {
 pub(crate) struct Place {
     /// The lock of its graph.
     pub(crate) lock: Option<Arc<HeldLock>>,
-    /// Whether there was nothing of its graph.
+    /// Whether the graph was new to gob.
     pub(crate) new: New,
     pub(crate) program: CString,
     /// Its working directory, open.
@@ -58,7 +58,7 @@ pub(crate) struct Place {
 pub(crate) struct Swept {
     pub(crate) key: RunKey,
     pub(crate) receipt: Receipt,
-    /// The lock of its graph, which is to be let go now.
+    /// The lock of its graph, which must be released now.
     pub(crate) lock: Option<Arc<HeldLock>>,
 }
 
@@ -67,13 +67,13 @@ pub(crate) struct Swept {
 pub(crate) enum Reaping {
     /// No child has ended.
     Nothing,
-    /// An orphan that was adopted.
+    /// An adopted orphan.
     Stray,
     /// The leader of a run.
     Leader(RunKey, Exit),
 }
 
-/// All runs that have processes.
+/// All runs with processes.
 pub(crate) struct Runs<K: Kernel = Linux> {
     reach: Reach<K>,
     by_tag: BTreeMap<Tag, Run<K>>,
@@ -92,8 +92,9 @@ pub(crate) struct Runs<K: Kernel = Linux> {
 }
 
 impl Runs {
-    /// No runs yet. Their processes carry these `tags`, the `journal` tells of them, and each has one of the `cgroups`
-    /// where there are any; workers get `open_files` as their limit, and carry `instance` in their environment.
+    /// Creates an empty set. Processes of runs carry these `tags`, the `journal` records them, and each run
+    /// has one of the `cgroups` where there are any; workers get `open_files` as their limit, and carry
+    /// `instance` in their environment.
     ///
     /// # Errors
     /// When `/dev/null` can't be opened.
@@ -172,17 +173,17 @@ impl<K: Kernel> Runs<K> {
         self.by_tag.values().filter(|run| !run.tagged).count() as u64
     }
 
-    /// Writes the journal anew where its file was taken away.
+    /// Writes the journal anew where its file was lost.
     pub(crate) fn heal_journal(&mut self) {
         self.journal.heal(self.by_tag.values().map(|run| (&run.key, run.id(), run.tag)));
     }
 
-    /// Nothing is left of what earlier supervisors started: the journal need not tell of them any more.
+    /// Drops the records of earlier supervisors: nothing is left of their processes.
     pub(crate) fn past_is_over(&mut self) {
         self.journal.past_is_over();
     }
 
-    /// Whether runs get control groups.
+    /// Returns whether runs get control groups.
     pub(crate) fn has_cgroups(&self) -> bool {
         self.cgroups.as_ref().is_some_and(Cgroups::in_use)
     }

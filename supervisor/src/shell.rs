@@ -1,4 +1,5 @@
-//! Carries out what the core decides, and tells it what came of it. Never branches on the state of a worker.
+//! Carries out the core's decisions, and reports their results to it. Never branches on the state of a
+//! worker.
 
 mod ends;
 mod graphs;
@@ -45,18 +46,18 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 const REAPING: Duration = Duration::from_millis(2);
 const REAPED_AT_LEAST: usize = 512;
 
-/// While more children end than are reaped in a turn, sweeps go on this long after the one before.
+/// Time between two sweeps while more children end than are reaped in a turn.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
 /// Work that was done beside the main thread.
 pub(crate) enum Done {
-    /// A run has what it needs before its process; or something did not answer.
+    /// The resources of a run are prepared; or something did not answer.
     Prepared { key: RunKey, slot: Arc<prepare::Slot>, silent: Option<Silent> },
     /// The lock of a swept run's graph is free.
     Freed(RunKey),
     /// `last.json` is written.
     Saved,
-    /// The core is to hear of it.
+    /// The core receives this.
     Input(Box<Input>),
 }
 
@@ -68,7 +69,7 @@ pub(crate) struct Hands {
     pub(crate) readiness: Readiness,
 }
 
-/// The one owner of everything that is not the core's.
+/// The one owner of all state that is not the core's.
 pub(crate) struct Shell {
     core: Core,
     runs: Runs,
@@ -78,32 +79,32 @@ pub(crate) struct Shell {
     foreign: Foreign,
     ports: Ports,
     conns: HashMap<ConnId, Rc<Outbound>>,
-    /// Connections that got something in this turn of the loop.
+    /// Connections with new frames in this turn of the loop.
     touched: Vec<ConnId>,
     taps: Taps,
     disks: Disks,
     claims: Claims,
-    /// Where the main thread hears of what is done beside it.
+    /// The queue of results of work beside the main thread.
     done: Post<Done>,
     preparing: HashMap<RunKey, prepare::Preparing>,
-    /// Swept runs of which the core has not heard yet.
+    /// Swept runs whose end the core has not received yet.
     endings: HashMap<RunKey, ends::Ending>,
     pub(crate) boot: Boot,
     clock: Clock,
     /// The time of this turn of the loop.
     now: Now,
     pub(crate) last: Last,
-    /// There were descriptors for another run when that was told last.
+    /// The last report to the core: descriptors for another run are free.
     room: bool,
-    /// When sweeps went on last after children ended.
+    /// The time of the last sweep after children ended.
     swept: Instant,
-    /// How long that took.
+    /// The time that it took.
     sweep_took: Duration,
-    /// The last turn of reaping met its bound.
+    /// The last turn of reaping reached its bound.
     more_children: bool,
-    /// When the core wants to be woken.
+    /// The time at which the core must be woken.
     wake: Option<tokio::time::Instant>,
-    /// The core has ended; whether gob's files go too.
+    /// The core has ended; whether gob's files are removed too.
     pub(crate) exit: Option<bool>,
 }
 
@@ -147,7 +148,7 @@ impl Shell {
         }
     }
 
-    /// Feeds the core and carries out what it says, until nothing is left to do about it.
+    /// Feeds the core and carries out its effects, until no more follow.
     pub(crate) fn input(&mut self, input: Input) {
         let mut next = Some(input);
         // The shell's answers to effects; most have none.
@@ -160,7 +161,7 @@ impl Shell {
         }
     }
 
-    /// Begins a turn of the loop: what it sees of the clock and of the process table is seen once.
+    /// Begins a turn of the loop, which reads the clock and the process table once.
     pub(crate) fn new_turn(&mut self) {
         self.now = self.clock.now();
         self.runs.new_turn();
@@ -273,8 +274,8 @@ impl Shell {
         }
     }
 
-    /// Whether sweeps may go on. A sweep costs far more than to reap, and what was not reaped makes the next one dearer: while
-    /// children wait to be reaped, four fifths of the time are for that.
+    /// Returns whether sweeps may continue. A sweep costs far more than a reap, and unreaped children make
+    /// the next one dearer: while children wait to be reaped, four fifths of the time are for that.
     fn may_sweep(&self) -> bool {
         !self.more_children || self.swept.elapsed() >= SWEEP_EVERY.max(self.sweep_took * 4)
     }
@@ -286,21 +287,21 @@ impl Shell {
         self.sweep_took = self.swept.duration_since(begun);
     }
 
-    /// Whether children may have ended that were not taken in yet.
+    /// Returns whether children may have ended that were not reaped yet.
     pub(crate) const fn has_more_children(&self) -> bool {
         self.more_children
     }
 
-    /// Takes the first step of sweeps that were decided in this turn: the processes may be gone already, and then no
-    /// signal would tell.
+    /// Takes the first step of sweeps that were decided in this turn: the processes may be gone already, and
+    /// then no signal would report it.
     pub(crate) fn begin_sweeps(&mut self) {
-        // While children wait to be reaped, the turn that takes the last of them goes on with sweeps.
+        // While children wait to be reaped, the turn that takes the last of them continues the sweeps.
         if self.runs.has_new_sweeps() && self.may_sweep() {
             self.sweep_now();
         }
     }
 
-    /// Goes on with what was done beside the main thread.
+    /// Handles a result of work beside the main thread.
     pub(crate) fn take_done(&mut self, done: Done) {
         match done {
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
@@ -326,11 +327,11 @@ impl Shell {
         }
     }
 
-    /// Has the address found on which a run listens that told no more than its port.
+    /// Finds the address on which a run listens that reported only its port.
     fn locate(&mut self, key: RunKey, handshake: Handshake) {
         match self.runs.tree(&key) {
             Some(tree) => self.readiness.locate(key, handshake, tree),
-            // It is gone, and the core drops what comes of it.
+            // The run is gone, and the core drops the result.
             None => self.input(Input::Ready { key, handshake, ports: Vec::new() }),
         }
     }
@@ -339,7 +340,7 @@ impl Shell {
         self.taps.get(key).map(|tap| tap.last_lines()).unwrap_or_default()
     }
 
-    /// Looks once whether a run is well; what it writes has been looked at all the time.
+    /// Probes once whether a run is healthy; its output has been watched all the time.
     fn probe_once(&mut self, key: RunKey, target: Target, timeout_ms: u64) -> Option<Input> {
         if target == Target::Output {
             let seen = self.taps.get(&key).is_some_and(|tap| tap.take_seen());
@@ -384,12 +385,12 @@ impl Shell {
         }
     }
 
-    /// The tags of all runs there have been.
+    /// Returns the tags of all runs so far.
     pub(crate) const fn given(&self) -> Given {
         self.runs.given()
     }
 
-    /// Goes on with the files that took the place of those that were lost.
+    /// Continues with the files that replaced the lost ones.
     pub(crate) fn take_healed(&mut self, mended: Mended) {
         let boot = &mut self.boot;
         boot.lock = mended.lock.unwrap_or_else(|| Arc::clone(&boot.lock));
@@ -409,13 +410,13 @@ impl Shell {
         }
     }
 
-    /// A client of the right user connected.
+    /// Registers a connected client of the right user.
     pub(crate) fn connected(&mut self, conn: ConnId, pid: Option<i32>, outbound: Rc<Outbound>) {
         self.conns.insert(conn, outbound);
         self.input(Input::Connected { conn, pid });
     }
 
-    /// It asked for something.
+    /// Handles a request of a connection.
     pub(crate) fn take_request(&mut self, conn: ConnId, request: Result<Incoming, Rejected>) {
         match request {
             Ok(Incoming { id, request }) => {
@@ -428,7 +429,7 @@ impl Shell {
         }
     }
 
-    /// Tells the core whether there are descriptors for another run, where that is news.
+    /// Reports to the core whether there are descriptors for another run, when that changed.
     fn note_room(&mut self) {
         let is_left = Shares::now().has_room(self.preparing.len(), self.conns.len());
         if std::mem::replace(&mut self.room, is_left) != is_left {
@@ -436,19 +437,19 @@ impl Shell {
         }
     }
 
-    /// It is gone.
+    /// Removes a connection.
     pub(crate) fn disconnected(&mut self, conn: ConnId) {
         self.conns.remove(&conn);
         self.input(Input::Disconnected { conn });
     }
 
-    /// When something is due next; far away when nothing is.
+    /// Returns the next deadline; far away when there is none.
     pub(crate) fn next_wake(&self) -> tokio::time::Instant {
         let far = tokio::time::Instant::from_std(self.clock.start() + FAR);
         self.wake.into_iter().chain(self.last.due()).fold(far, std::cmp::Ord::min)
     }
 
-    /// Does what is due.
+    /// Handles what is due.
     pub(crate) fn wake(&mut self) {
         let now = tokio::time::Instant::now();
         if self.wake.is_some_and(|at| at <= now) {
@@ -459,7 +460,7 @@ impl Shell {
         self.save_if_due();
     }
 
-    /// Has `last.json` written, if it is time. A timer alone would come a millisecond late.
+    /// Writes `last.json`, if it is time. A timer alone would come a millisecond late.
     fn save_if_due(&mut self) {
         if self.last.due().is_none_or(|at| at > tokio::time::Instant::now()) {
             return;
@@ -471,7 +472,7 @@ impl Shell {
         });
     }
 
-    /// Begins to write `last.json` as it is to be now.
+    /// Begins to write the present state to `last.json`.
     pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
         let seq = self.core.seq();
         self.last.begin(seq, self.core.roster());
@@ -488,7 +489,7 @@ impl Shell {
         snapshot.begin(&self.disks, &self.boot.paths.state_dir)
     }
 
-    /// Begins to remove what the supervisor itself has kept, after whatever was to be written.
+    /// Begins to remove the supervisor's own records, after all earlier writes.
     pub(crate) fn begin_to_remove(&self) -> oneshot::Receiver<()> {
         let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
         let own = [LAST, JOURNAL].map(|name| Path::new(&dir).join(name));
@@ -501,23 +502,23 @@ impl Shell {
         is_done
     }
 
-    /// Notes whether there is something new for `last.json`.
+    /// Notes whether there are changes for `last.json`.
     pub(crate) fn note_changes(&mut self) {
         self.last.changed(self.core.seq(), self.core.roster(), self.core.count());
         self.save_if_due();
     }
 
-    /// Says in the journal that nothing is left, if that is so.
+    /// Records in the journal that nothing is left, if that is so.
     pub(crate) fn end_journal(&mut self) -> Option<oneshot::Receiver<()>> {
         self.runs.end_journal()
     }
 
-    /// Nothing is left of what earlier supervisors started.
+    /// Drops the records of earlier supervisors: nothing is left of their processes.
     pub(crate) fn past_is_over(&mut self) {
         self.runs.past_is_over();
     }
 
-    /// Sees to it that what was written and forgotten is on the disk.
+    /// Waits until all output is on the disk and forgotten logs are gone.
     pub(crate) fn finish_output(&self, limit: Duration) -> bool {
         self.output.flush(limit)
     }

@@ -1,8 +1,7 @@
-//! What a test needs of the machine, and what becomes of it where that is missing.
+//! Needs of a test on the machine, and the result of a test without them.
 //!
 //! A test that can't run says so and passes, so that a checkout can be tried anywhere. Where `GOB_TEST_REQUIRE` is `all`, as in
-//! `.ci/run`, it fails instead, unless `GOB_TEST_ALLOW` names the need: a list with commas between. So no test is left out there that
-//! nobody has named.
+//! `.ci/run`, it fails instead, unless `GOB_TEST_ALLOW` names the need: a list with commas between. So every test that is left out there is named.
 
 use std::io::Write;
 
@@ -84,7 +83,7 @@ mod tests {
     use super::may_skip;
 
     #[test]
-    fn what_is_required_may_be_missing_only_by_name() {
+    fn a_need_may_be_missing_only_by_name() {
         assert!(may_skip("", "", "root") && may_skip("", "node", "root"));
         assert!(!may_skip("all", "", "root") && !may_skip("all", "rooted,oot", "root"));
         assert!(may_skip("all", "root", "root") && may_skip("all", "node,root", "root"));

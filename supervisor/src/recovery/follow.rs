@@ -1,7 +1,8 @@
-//! Goes on with what recovery could not end in time: a process that hangs in the kernel dies when that lets go of it.
+//! Follows processes that recovery could not end in time: a process that hangs in the kernel dies when the
+//! kernel releases it.
 //!
-//! Owns the handles of those that are left. Nothing polls: a handle says when its process has ended, and what that one
-//! may have left in turn is looked for then.
+//! Owns the handles of the remaining processes. Nothing polls: a handle reports the end of its process, and
+//! the processes that it left are searched then.
 
 use super::{Claim, Orphan};
 use crate::mailbox::Post;
@@ -11,7 +12,7 @@ use gob_core::Input;
 use gob_protocol::Name;
 use std::collections::BTreeMap;
 
-/// A process that was left has ended.
+/// A remaining process has ended.
 #[derive(Debug)]
 pub(crate) struct Gone(i32);
 
@@ -24,7 +25,7 @@ pub(crate) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Follows these to their end; nothing at all when there are none.
+    /// Follows these to their end; `None` without any.
     pub(crate) fn follow(claim: Claim, left: Vec<Orphan>, to_loop: Post<Gone>) -> Option<Self> {
         if left.is_empty() {
             return None;
@@ -34,12 +35,12 @@ impl Leftovers {
         Some(leftovers)
     }
 
-    /// Whether all of them have ended.
+    /// Returns whether all of them have ended.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_pid.is_empty()
     }
 
-    /// The core's view of them.
+    /// Returns the core's view of them.
     pub(crate) fn by_worker(&self) -> BTreeMap<Name, Vec<i32>> {
         let mut by_worker: BTreeMap<Name, Vec<i32>> = BTreeMap::new();
         for (pid, name) in &self.by_pid {
@@ -50,7 +51,8 @@ impl Leftovers {
         by_worker
     }
 
-    /// One is gone: kills what it has left, and tells what there is now. `own` are the tags of those who live on.
+    /// Handles the end of one: kills the processes that it left, and returns the present state. `own` are the
+    /// tags of living runs.
     pub(crate) fn gone(&mut self, Gone(pid): Gone, own: Given) -> Option<Input> {
         let name = self.by_pid.remove(&pid)?;
         self.claim.own = Some(own);

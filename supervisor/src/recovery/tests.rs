@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 #[test]
-fn what_this_life_has_started_is_not_claimed() {
+fn processes_of_this_life_are_not_claimed() {
     let own = Instance {
         instance: "own".to_owned(),
         boot_id: String::new(),

@@ -1,9 +1,9 @@
 //! The runs of adopted children: descendants of runs whose parents are dead, which are our children now.
 //!
-//! Most carry the tag of their run. Where none could be set, or one was put back (`su`, `runuser`, PAM), these tell, each for
-//! itself: the leader's process group, having been seen in the run's tree before, the marker in the environment, the lock of a
+//! Most carry the tag of their run. Where none could be set, or one was reset (`su`, `runuser`, PAM), each of these identifies
+//! the run: the leader's process group, an earlier scan of the run's tree, the marker in the environment, the lock of a
 //! graph among the descriptors, the control group. A process without any of them belongs to the only run that is old enough, or
-//! else to none until the others are over: whatever became our child is of one of our runs.
+//! else to none until the others are over: every process that became our child is of one of our runs.
 
 use super::Runs;
 use crate::graph_lock::HeldLock;
@@ -29,11 +29,11 @@ pub(super) struct Kin {
     known: HashMap<i32, Tag>,
 }
 
-/// Adopted children that live.
+/// Living adopted children.
 #[derive(Debug, Default)]
 pub(super) struct Adopted {
     by_run: BTreeMap<Tag, Vec<Found>>,
-    /// Of more than one run each of these may be.
+    /// Each of these may be of more than one run.
     unclear: Vec<Found>,
     /// The runs whose children may be missing.
     missing: Missing,
@@ -44,7 +44,7 @@ pub(super) struct Adopted {
 #[derive(Debug, Default)]
 struct Missing {
     of: BTreeSet<Tag>,
-    /// One that has no tag had ended: it may have been any run's.
+    /// A child without a tag had ended: it may have been any run's.
     of_any: bool,
 }
 
@@ -53,28 +53,28 @@ impl Kin {
         Self { instance, known: HashMap::new() }
     }
 
-    /// A child was reaped.
+    /// Notes that a child was reaped.
     pub(super) fn forget(&mut self, pid: i32) {
         self.known.remove(&pid);
     }
 }
 
 impl Adopted {
-    /// Whether nothing is left of a run whose leader was reaped.
+    /// Returns whether nothing is left of a run whose leader was reaped.
     pub(super) fn proves_end_of(&self, run: Tag) -> bool {
         let missing = self.missing.of_any || self.missing.of.contains(&run);
         !missing && self.of(run).is_empty()
     }
 
-    /// Those of a run.
+    /// Returns those of a run.
     pub(super) fn of(&self, run: Tag) -> &[Found] {
         self.by_run.get(&run).map_or(&[], Vec::as_slice)
     }
 }
 
 impl<K: Kernel> Runs<K> {
-    /// Returns the children that we have adopted and that live. Of a run whose processes go on as their own children faster
-    /// than they are examined, some are missing.
+    /// Returns the living adopted children. Of a run whose processes go on as their own children faster than
+    /// they are examined, some are missing.
     ///
     /// # Errors
     /// When they can't be listed.
@@ -89,7 +89,7 @@ impl<K: Kernel> Runs<K> {
                 }
                 match self.reach.kernel.living(pid) {
                     Some(found) => self.adopt(found, &mut adopted),
-                    // It may have died after the list was read, and what it left is in the next one.
+                    // It may have died after the list was read, and its children are in the next list.
                     None => self.miss(pid, &mut missing),
                 }
             }
@@ -102,7 +102,7 @@ impl<K: Kernel> Runs<K> {
         Ok(adopted)
     }
 
-    /// Notes whose child has ended: a process keeps its limits until it is reaped.
+    /// Notes the run of a child that has ended: a process keeps its limits until it is reaped.
     fn miss(&self, pid: i32, missing: &mut Missing) {
         match self.kin.known.get(&pid).copied().or_else(|| self.reach.kernel.tag_of_anybody(pid).map(Tag)) {
             Some(run) if self.by_tag.contains_key(&run) => drop(missing.of.insert(run)),
@@ -124,7 +124,7 @@ impl<K: Kernel> Runs<K> {
         }
     }
 
-    /// The run that an adopted child is of.
+    /// Returns the run of an adopted child.
     fn whose(&self, found: &Found) -> Option<Tag> {
         let pid = found.id.pid;
         let tag = self.reach.kernel.tag_of_anybody(pid).map(Tag).filter(|tag| self.by_tag.contains_key(tag));
@@ -159,14 +159,14 @@ impl<K: Kernel> Runs<K> {
         self.by_tag.values().find(|run| run.grouped && cgroups.has(run.tag, pid)).map(|run| run.tag)
     }
 
-    /// The only run that was there before the process.
+    /// Returns the only run that existed before the process.
     fn only_one_as_old(&self, found: &Found) -> Option<Tag> {
         let mut older = self.by_tag.values().filter(|run| may_have_made(run.start_time, found));
         let first = older.next()?.tag;
         older.next().is_none().then_some(first)
     }
 
-    /// Ends what can't be any run's that still is: its own is over.
+    /// Ends processes that can't be of any present run: their own is over.
     pub(super) fn end_strays(&self, adopted: &Adopted) {
         for found in &adopted.unclear {
             if self.by_tag.values().any(|run| may_have_made(run.start_time, found)) {
@@ -230,8 +230,8 @@ impl<K: Kernel> Runs<K> {
     }
 }
 
-/// Whether a process may come from a run that began then.
+/// Returns whether a process may come from a run that began then.
 fn may_have_made(start_time: u64, found: &Found) -> bool {
-    // Of what is hidden nobody knows the age.
+    // The age of a hidden process is unknown.
     found.id.start_time == 0 || start_time <= found.id.start_time
 }

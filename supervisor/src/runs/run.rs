@@ -22,21 +22,22 @@ pub(super) struct Run<K: Kernel> {
     pub(super) leader: i32,
     pub(super) start_time: u64,
     pub(super) pidfd: K::Handle,
-    /// The lock of its graph, held until nothing is left of it, also if its processes have let go of it.
+    /// The lock of its graph, held until nothing is left of it, even if its processes have closed it.
     pub(super) lock: Option<Arc<HeldLock>>,
     pub(super) tag: Tag,
-    /// Whether its processes carry the tag.
+    /// Its processes carry the tag.
     pub(super) tagged: bool,
     pub(super) reaped: bool,
-    /// When it was asked to end, in clock ticks since boot: from then on its group does not die with its leader.
+    /// The time of the request to end, in clock ticks since boot: from then on its group does not die with
+    /// its leader.
     pub(super) asked: Option<u64>,
     /// Whether its group was, by a signal.
     pub(super) group_asked: bool,
-    /// Its leader is gone, and the others have the rest of the grace: the signal for those that were not asked yet.
+    /// Its leader is gone, and the others have the rest of the grace: the signal for those without one yet.
     pub(super) lingering: Option<(i32, String)>,
     /// Whether its processes are killed.
     pub(super) sweeping: bool,
-    /// Whether it has a control group.
+    /// It has a control group.
     pub(super) grouped: bool,
     pub(super) ending: Option<Ending>,
 }
@@ -78,8 +79,8 @@ impl<K: Kernel> Run<K> {
         self.ending.as_ref().is_some_and(|ending| ending.concerned.contains_key(&found.id))
     }
 
-    /// Whether a process needs no signal to know of the end: it got one, alone or with its group, or it was started later,
-    /// as a step of the end.
+    /// Returns whether a process needs no signal to know of the end: it got one, alone or with its group, or
+    /// it was started later, as a step of the end.
     fn was_asked(&self, found: &Found) -> bool {
         let entry = self.ending.as_ref().and_then(|ending| ending.concerned.get(&found.id));
         (self.group_asked && found.pgid == self.leader)
@@ -87,18 +88,19 @@ impl<K: Kernel> Run<K> {
             || entry.is_some_and(|entry| !entry.signals.is_empty())
     }
 
-    /// Whether its end is waited for: it is killed, or lingers.
+    /// Returns whether its end is awaited: it is killed, or lingers.
     pub(super) const fn is_watched(&self) -> bool {
         self.sweeping || self.lingering.is_some()
     }
 
-    /// Sends a signal and then SIGCONT to each of these, through a handle that was checked after it was opened.
+    /// Sends a signal and then SIGCONT to each of these, through a handle that was checked after it was
+    /// opened.
     pub(super) fn signal_each(&mut self, members: &[Found], (number, name): (i32, &str), reach: &Reach<K>) {
         for found in members {
             let Some(handle) = reach.open(found, self.tag) else { continue };
             let sent = reach.kernel.send(&handle, number);
             if sent.is_ok() {
-                // One that was stopped sees it then.
+                // A stopped process handles it then.
                 reach.kernel.send(&handle, libc::SIGCONT).unwrap_or_default();
             }
             self.note_signal(found, name, sent);
@@ -117,7 +119,7 @@ impl<K: Kernel> Run<K> {
     pub(super) fn kill(&mut self, members: &[Found], reach: &Reach<K>) {
         let kernel = &reach.kernel;
         self.note_ends(members, kernel.now());
-        // Its number may be another group's once the leader is reaped; the handle stays that of this one.
+        // The number may be another group's once the leader is reaped; the handle stays that of this one.
         let group_killed = if self.reaped {
             kernel.send_group_of(&self.pidfd, libc::SIGKILL).is_ok()
         } else {
@@ -158,7 +160,7 @@ impl<K: Kernel> Run<K> {
         Some(reach.kernel.send(&handle, libc::SIGKILL))
     }
 
-    /// Notes that a process was sent a signal of its end, or why it could not be; each KILL once.
+    /// Notes that a process got a signal of its end, or why it could not; each KILL once.
     pub(super) fn note_signal(&mut self, found: &Found, name: &str, sent: io::Result<()>) {
         let Some(ending) = &mut self.ending else { return };
         let entry = ending.entry(found.id);

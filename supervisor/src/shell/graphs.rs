@@ -1,5 +1,5 @@
-//! Looking for graphs on disk and deleting one, beside the main thread: each root by itself, so that one that does not
-//! answer hides no other.
+//! Finds graphs on disk and deletes one, beside the main thread: each root by itself, so that one that does
+//! not answer hides no other.
 
 use super::{Done, Shell};
 use crate::disks::{Disks, Silent};
@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_local};
 
-/// One deletion at a time: a large one keeps a thread for long.
+/// One deletion at a time: a large one occupies a thread for long.
 const DELETING: &str = "delete a graph";
 
 impl Shell {
-    /// Finds the graphs of all roots; the core hears of them.
+    /// Finds the graphs of all roots; the core receives them.
     pub(super) fn find_graphs(&self, FindGraphs { search, data_dir, roots }: FindGraphs) {
         let (disks, to_loop) = (self.disks.clone(), self.done.clone());
         let measures = search.delete.is_none();
@@ -28,7 +28,7 @@ impl Shell {
             }
             let mut found = known;
             while let Some(more) = asked.join_next().await {
-                // A panic is told by its hook.
+                // A panic is reported by its hook.
                 found.extend(more.map(said).unwrap_or_default());
             }
             let key = |graph: &OnDisk| (graph.graph.as_str().to_owned(), graph.root_dir.clone());
@@ -40,14 +40,14 @@ impl Shell {
         });
     }
 
-    /// Deletes a graph; the core hears of it, however long that takes.
+    /// Deletes a graph; the core receives the result, after any time.
     pub(super) fn delete_graph(&self, search: GraphSearch, plan: Box<DeletePlan>) {
         let (done, result) = oneshot::channel();
         let to_loop = self.done.clone();
         let (wanted, claims) = (plan.clone(), self.claims.clone());
         self.disks.begin(DELETING, vec![plan.lock.path.clone()], move |at| {
             at.go("delete", &wanted.path);
-            // Without a main thread nobody waits.
+            // Without a main thread the result is dropped.
             done.send(graphs::delete(&wanted, &claims)).unwrap_or_default();
         });
         spawn_local(async move {

@@ -1,8 +1,8 @@
 //! The disk work of a run before it gets a process: directories, the lock of its graph, its program, its directory.
 //!
-//! Any of these may be on a disk that hangs, so none is touched on the main thread. Owns the preparations that are under way.
-//! One that was called off lets go of what it took wherever that happens: whoever comes first, the thread that prepares or
-//! the main thread, finds the word of the other in the [`Slot`] that they share.
+//! Any of these may be on a disk that hangs, so none is touched on the main thread. Owns the preparations in
+//! progress. A preparation that was called off releases its resources on either side: the thread that
+//! prepares and the main thread meet in the [`Slot`] that they share.
 
 use super::{Done, Shell};
 use crate::claims::Claims;
@@ -20,14 +20,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// A run that is to get a process.
+/// A run that must get a process.
 pub(super) struct Preparing {
     pub(super) plan: Arc<SpawnPlan>,
     pub(super) port: Option<u16>,
     slot: Arc<Slot>,
 }
 
-/// Where the two sides meet.
+/// The meeting point of the two sides.
 #[derive(Default)]
 pub(crate) struct Slot(Mutex<Met>);
 
@@ -57,7 +57,7 @@ impl Slot {
         }
     }
 
-    /// Leaves what was prepared to whoever wants it.
+    /// Hands over the prepared resources.
     fn fill(&self, place: Result<Place, NoLock>) {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*met, Met::Wanted) {
@@ -91,11 +91,11 @@ impl Shell {
                 if theirs.is_wanted() {
                     theirs.fill(prepare(&their_plan, &claims, at));
                 }
-                // Without a main thread nobody waits.
+                // Without a main thread the result is dropped.
                 done.send(()).unwrap_or_default();
             })
         };
-        // Where there is nothing to wait for it begins now, in the order in which it was decided.
+        // A start without a delay begins now, in the order of the decisions.
         let ticket = if plan.after_ms == 0 { Ok(begin(&disks)) } else { Err((begin, plan.after_ms)) };
         self.preparing.insert(key.clone(), Preparing { plan, port, slot });
         tokio::task::spawn_local(async move {
@@ -112,7 +112,7 @@ impl Shell {
         None
     }
 
-    /// A run is prepared, or its disk has been silent for too long.
+    /// Handles a prepared run, or a disk that has been silent for too long.
     pub(super) fn prepared(&mut self, key: RunKey, slot: &Arc<Slot>, silent: Option<Silent>) {
         // A start that was called off has been answered.
         let Some(preparing) = self.preparing.remove(&key) else { return };
@@ -128,7 +128,7 @@ impl Shell {
         self.input(input);
     }
 
-    /// A run gets no process any more; nothing to say if it has one, or was told why it has none.
+    /// Cancels a spawn; `None` if it has already succeeded or failed.
     pub(super) fn call_off(&mut self, key: RunKey) -> Option<Input> {
         let preparing = self.preparing.remove(&key)?;
         if let Some(Ok(place)) = preparing.slot.close() {
@@ -137,8 +137,8 @@ impl Shell {
         Some(Input::CalledOff { key })
     }
 
-    /// Lets go of a lock, off this thread: to close a file may wait for its disk too. In the lane of its graph, so that
-    /// whoever takes the lock next finds it free.
+    /// Releases a lock, off this thread: closing a file may wait for its disk too. In the lane of its graph,
+    /// so that the next taker finds it free.
     pub(super) fn let_go(&self, lock: Option<Arc<HeldLock>>) {
         if let Some(lock) = lock {
             let path = lock.path().to_owned();
@@ -185,7 +185,7 @@ fn lane(plan: &SpawnPlan) -> String {
     plan.lock.as_ref().map_or_else(|| plan.cwd.clone(), |lock| lock.path.clone())
 }
 
-/// Where the preparation goes, as far as it can be told without a look.
+/// Returns the places that the preparation touches, as far as the plan names them.
 fn places(plan: &SpawnPlan) -> Vec<String> {
     let program = plan.command.first().filter(|name| name.starts_with('/'));
     let lock = plan.lock.iter().flat_map(|lock| [lock.path.as_str(), lock.keep.record.data.path()]);
@@ -193,9 +193,9 @@ fn places(plan: &SpawnPlan) -> Vec<String> {
     lock.chain(plan.make_dirs.iter().chain([&plan.cwd]).chain(program).cloned()).collect()
 }
 
-/// Runs off the main thread.
+/// Prepares a run, off the main thread.
 fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> {
-    // First of all: without it, what lies there is somebody else's.
+    // First of all: without the lock, the files there belong to another process.
     let (lock, new) = match &plan.lock {
         Some(lock) => {
             at.go("take the graph's lock", &lock.path);

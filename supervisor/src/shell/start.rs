@@ -1,4 +1,4 @@
-//! Getting a prepared run its process: pipes, and the watch on its output.
+//! Gives a prepared run its process: pipes, and the watch on its output.
 
 use super::Shell;
 use super::prepare::{Preparing, refused};
@@ -11,7 +11,7 @@ use gob_protocol::handshake::HandshakeReader;
 use std::sync::Arc;
 
 impl Shell {
-    /// Has the record of the graph written that a run serves.
+    /// Writes the record of the graph that a run serves.
     pub(super) fn remember(&self, key: &RunKey) {
         if let Some(held) = self.runs.lock(key) {
             let path = held.path().to_owned();

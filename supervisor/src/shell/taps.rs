@@ -12,12 +12,12 @@ use std::sync::Arc;
 pub(super) struct Taps(HashMap<Name, (u64, Arc<Tap>)>);
 
 impl Taps {
-    /// The worker's run before this one is not looked at any more.
+    /// The worker's previous run is dropped.
     pub(super) fn insert(&mut self, key: RunKey, tap: Arc<Tap>) {
         self.0.insert(key.name, (key.run, tap));
     }
 
-    /// The tap of a run, if it is its worker's latest one.
+    /// Returns the tap of a run, if it is its worker's latest one.
     pub(super) fn get(&self, key: &RunKey) -> Option<&Tap> {
         self.0.get(&key.name).filter(|(run, _)| *run == key.run).map(|(_, tap)| &**tap)
     }

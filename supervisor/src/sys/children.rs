@@ -1,8 +1,9 @@
 //! The children of processes, as the kernel lists them (`/proc/PID/task/TID/children`, proc(5)).
 //!
-//! A process whose parent dies becomes a child of ours, for we are a child subreaper, and the main thread's. So whatever lives
-//! of a run whose leader was reaped is one of our children or below one. The list grows only at its tail, only this thread
-//! takes anything from it, and a dead parent does not fork: one reading is exact.
+//! A process whose parent dies becomes a child of ours, for we are a child subreaper, and the main thread's.
+//! So each living process of a run whose leader was reaped is one of our children or below one. The list
+//! grows only at its tail, only this thread takes anything from it, and a dead parent does not fork: one
+//! reading is exact.
 
 use super::process::{self, Found, Proof};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -27,7 +28,7 @@ impl Children {
         Self { own, list: File::open(format!("/proc/self/task/{own}/children")).ok() }
     }
 
-    /// All of them, the dead that were not reaped too.
+    /// Returns all of them, unreaped dead ones too.
     ///
     /// # Errors
     /// When they can't be listed. A child that is missing then may be alive.
@@ -102,7 +103,7 @@ fn read(list: &File) -> io::Result<Vec<i32>> {
     Ok(words.filter_map(|word| word.trim().parse().ok()).collect())
 }
 
-/// The same from the whole process table.
+/// As [`Children::get`], from the whole process table.
 fn having_parent(parent: i32) -> io::Result<Vec<i32>> {
     let mut all = Vec::new();
     for pid in process::pids()? {
@@ -133,7 +134,7 @@ mod tests {
             std::fs::read(format!("/proc/{}/comm", found.id.pid)).is_ok_and(|name| name == b"sleep\n")
         };
         let sleep = loop {
-            // It comes when the shell comes to it.
+            // It appears when the shell comes to it.
             if let Some(found) = below(own).into_iter().find(|found| is_sleep(found) && found.parent == pid) {
                 break found;
             }

@@ -2,8 +2,8 @@
 //! [`Table`](super::table::Table) and [`Claim`](crate::recovery::Claim).
 //!
 //! A trait, so that all of that code is tested without processes, against a kernel that gives numbers again at once, forks
-//! while it is scanned and refuses signals (`super::fake`). The rules are here, as provided methods: what is looked at
-//! before a signal, and in which order. [`Linux`] only makes system calls.
+//! while it is scanned and refuses signals (`super::fake`). The rules are here, as provided methods: the checks
+//! before a signal, and their order. [`Linux`] only makes system calls.
 
 use super::children::{self, Children};
 use super::clock;
@@ -155,7 +155,7 @@ pub(crate) trait Kernel {
         Ok(last.saturating_sub(BEHIND).max(1)..last.saturating_add(AHEAD))
     }
 
-    /// Returns a child of ours that is alive, also one that `/proc` hides (`hidepid`, proc(5)): that one has start time 0.
+    /// Returns a child of ours that is alive, also one that `/proc` hides (`hidepid`, proc(5)), whose start time is then 0.
     fn living(&self, pid: i32) -> Option<Found> {
         // One system call for each of thousands that have ended.
         if !self.is_living_child(pid) {

@@ -32,7 +32,7 @@ pub(crate) struct Found {
 pub(crate) enum Proof {
     /// It carries the run's tag.
     Tag,
-    /// It is our own child, whose number is its own until we reap it.
+    /// It is our own child, whose pid is its own until we reap it.
     Child,
     /// It was seen below one of ours.
     Below,
@@ -49,8 +49,8 @@ pub(crate) fn about_last_pid() -> io::Result<i32> {
     last.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// Tells the number that was given last, to a process or to a thread of our pid namespace (pid_namespaces(7)). It stays
-/// open, because that is asked eight times for each run that ends.
+/// Reads the last given pid, of a process or a thread of our pid namespace (pid_namespaces(7)). It stays
+/// open, because it is read eight times for each run that ends.
 #[derive(Debug)]
 pub(crate) struct LastPid(File);
 
@@ -62,7 +62,7 @@ impl LastPid {
     }
 
     /// # Errors
-    /// When what the kernel tells is no number.
+    /// When the content is no number.
     pub(crate) fn get(&self) -> io::Result<i32> {
         let mut text = [0; 16];
         let len = self.0.read_at(&mut text, 0)?;
@@ -71,7 +71,7 @@ impl LastPid {
     }
 }
 
-/// Whether a number is a process's, not one of its threads'.
+/// Returns whether a number is a process's, not one of its threads'.
 pub(crate) fn is_leader(pid: i32) -> bool {
     // SAFETY: integers only; signal 0 is no signal.
     let found = unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, 0) } == 0;
@@ -79,10 +79,10 @@ pub(crate) fn is_leader(pid: i32) -> bool {
     found || errno() == Some(libc::EPERM)
 }
 
-/// Every living process that carries one of these tags, in one pass over the process table.
+/// Returns every living process with one of these tags, in one pass over the process table.
 ///
 /// # Errors
-/// When the table, or one of these processes, could not be looked at: whoever is not found may be alive then.
+/// When the table, or one of these processes, could not be read: a missing process may be alive then.
 pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<Found>>> {
     let mut found: HashMap<Tag, Vec<Found>> = HashMap::new();
     for pid in pids()? {
@@ -95,13 +95,14 @@ pub(crate) fn scan(wanted: impl Fn(Tag) -> bool) -> io::Result<HashMap<Tag, Vec<
     Ok(found)
 }
 
-/// Start time and group of a living process (proc(5), fields 3, 5, 20 and 22 of `stat`); `None` for one that is dead or gone.
+/// Returns start time and group of a living process (proc(5), fields 3, 5, 20 and 22 of `stat`); `None` for
+/// one that is dead or gone.
 ///
-/// Dead is state X, or Z with one thread. State Z alone is a process whose main thread has ended: while others run it holds
-/// its locks and ports, and takes signals.
+/// Dead is state X, or Z with one thread. State Z alone is a process whose main thread has ended: while
+/// others run it holds its locks and ports, and takes signals.
 ///
 /// # Errors
-/// When it could not be looked at, such as for lack of a descriptor.
+/// When it could not be read, such as for lack of a descriptor.
 pub(crate) fn stat(pid: i32) -> io::Result<Option<Found>> {
     match StatLine::read(pid) {
         Ok(line) => Ok(read_stat(pid, &line.text())),
@@ -120,12 +121,13 @@ pub(crate) fn seen(pid: i32) -> Option<Found> {
     stat(pid).ok().flatten()
 }
 
-/// Every living process of this user, but this one, that has a file of this name open which `is_meant`.
+/// Returns every living process of this user, but this one, that has a file of this name open which
+/// `is_meant`.
 pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) -> Vec<ProcessId> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let holds = |pid: i32| {
         let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
-        // By its name first: to look at each file itself could hang on a dead file system.
+        // By its name first: a stat of each file could hang on a dead file system.
         fds.map(|fd| fd.path()).any(|fd| {
             std::fs::read_link(&fd).is_ok_and(|target| is_named(&target, name))
                 && std::fs::metadata(&fd).is_ok_and(|found| is_meant(&found))
@@ -135,32 +137,34 @@ pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) ->
     holders.filter_map(|pid| Some(seen(pid)?.id)).collect()
 }
 
-/// Where the descriptors of a process lead, as links that are not followed; none where they can't be read.
+/// Returns the targets of a process's descriptors, as links that are not followed; none where they can't be
+/// read.
 pub(crate) fn open_files(pid: i32) -> Vec<String> {
     let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
     let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()?.into_os_string().into_string().ok());
     links.map(|link| link.strip_suffix(" (deleted)").map_or(link.clone(), str::to_owned)).collect()
 }
 
-/// Whether this user may not signal a process that is there.
+/// Returns whether a process exists that this user may not signal.
 pub(crate) fn is_denied(pid: i32) -> bool {
     // SAFETY: integers only; signal 0 is no signal.
     unsafe { libc::kill(pid, 0) != 0 && errno() == Some(libc::EPERM) }
 }
 
-/// Whether the target of a link in `/proc/PID/fd` ends with this name; a file that was deleted says so behind it.
+/// Returns whether the target of a link in `/proc/PID/fd` ends with this name; a deleted file has a mark
+/// behind it.
 fn is_named(target: &Path, name: &OsStr) -> bool {
     let target = target.as_os_str().as_encoded_bytes();
     let target = target.strip_suffix(b" (deleted)").unwrap_or(target);
     target.strip_suffix(name.as_encoded_bytes()).is_some_and(|before| before.ends_with(b"/"))
 }
 
-/// The parent of a process, of one that is dead and was not reaped too.
+/// Returns the parent of a process, also of an unreaped dead one.
 pub(crate) fn parent(pid: i32) -> Option<i32> {
     Some(Stat::parse(&StatLine::read(pid).ok()?.text())?.parent)
 }
 
-/// The effective user of a process; `None` when it is gone or `/proc` hides it.
+/// Returns the effective user of a process; `None` when it is gone or `/proc` hides it.
 pub(crate) fn uid(pid: i32) -> Option<u32> {
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|found| std::os::unix::fs::MetadataExt::uid(&found))
 }
@@ -170,19 +174,19 @@ pub(crate) fn group(pid: i32) -> i32 {
     nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).map_or(0, nix::unistd::Pid::as_raw)
 }
 
-/// Whether there is a process of this number.
+/// The existence of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
-    /// There is; its start time is 0 where only that much can be told.
+    /// The process lives; its start time is 0 where it can't be read.
     Alive { start_time: u64 },
     /// There is none, or all of it has ended.
     Dead,
 }
 
-/// Whether a process of any user is alive. Where that can't be told it is.
+/// Returns whether a process of any user is alive. Where that can't be told it counts as alive.
 pub(crate) fn liveness(pid: i32) -> Liveness {
     match StatLine::read(pid) {
-        // It was there, and waits to be reaped if it is not alive.
+        // It existed, and waits to be reaped if it is not alive.
         Ok(line) => read_stat(pid, &line.text())
             .map_or(Liveness::Dead, |found| Liveness::Alive { start_time: found.id.start_time }),
         // /proc may hide the processes of others.
@@ -196,7 +200,7 @@ fn errno() -> Option<i32> {
     io::Error::last_os_error().raw_os_error()
 }
 
-/// Opens a handle on whatever process has this number.
+/// Opens a handle on the process of this pid.
 pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes two integers; a descriptor that is returned is new and ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -205,10 +209,10 @@ pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Waits until the process behind a handle has ended. May be dropped at any time.
+/// Waits until the process behind a handle has ended. Cancel safe.
 ///
 /// # Errors
-/// When the runtime can't watch the handle.
+/// When the runtime can't poll the handle.
 pub(crate) async fn ended(pidfd: &OwnedFd) -> io::Result<()> {
     // SAFETY: the descriptor is borrowed, and thereby open, for longer than it is registered.
     let watched = unsafe { AsyncFd::register_with_interest(pidfd.as_fd(), Interest::READABLE) }?;
@@ -216,12 +220,12 @@ pub(crate) async fn ended(pidfd: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the process behind a handle has ended, with all of its threads.
+/// Returns whether the process behind a handle has ended, with all of its threads.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
     wait_for_any(&[pidfd], Duration::ZERO)
 }
 
-/// Waits until one of these processes has ended, `limit` at most; whether one has.
+/// Waits until one of these processes has ended, for `limit` at most; returns whether one has.
 pub(crate) fn wait_for_any(pidfds: &[&OwnedFd], limit: Duration) -> bool {
     let mut fds: Vec<PollFd<'_>> =
         pidfds.iter().map(|pidfd| PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)).collect();
@@ -237,7 +241,7 @@ pub(crate) fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
 /// Signals the group that the process behind a handle leads or has led, which can't be another one by now.
 ///
 /// # Errors
-/// Also before Linux 6.9, which can't do that.
+/// Before Linux 6.9, which can't do that.
 pub(crate) fn send_group_of(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
     const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
     send_with(pidfd, signal, PIDFD_SIGNAL_PROCESS_GROUP)
@@ -251,7 +255,7 @@ fn send_with(pidfd: &OwnedFd, signal: i32, flags: u32) -> io::Result<()> {
     if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Signals the process group of a leader that is our child and was not reaped, so that its number is taken.
+/// Signals the process group of an unreaped leader that is our child, so that its number is taken.
 pub(crate) fn send_group(leader: i32, signal: i32) -> io::Result<()> {
     // SAFETY: takes two integers.
     if unsafe { libc::killpg(leader, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -284,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_itself() {
+    fn this_process_is_read_as_it_is() {
         let me = i32::try_from(std::process::id()).unwrap();
         let found = stat(me).unwrap().unwrap();
         // SAFETY: no arguments, no memory.
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alive() {
+    fn a_zombie_is_dead_and_this_process_alive() {
         let me = std::process::id().try_into().unwrap();
         assert_eq!(liveness(me), Liveness::Alive { start_time: stat(me).unwrap().unwrap().id.start_time });
         assert!(matches!(liveness(1), Liveness::Alive { .. }), "also when it is another user's");

@@ -1,4 +1,4 @@
-//! Children that ended: which one is next, and how it did.
+//! Children that ended: the next one, and its exit.
 //!
 //! Runs on the thread that spawned them. `WNOWAIT` shows the next one and leaves its number taken, so that its group can be
 //! killed before the number is given back. libc's own `waitid`, because nix's fails for good on a child

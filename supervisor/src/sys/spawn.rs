@@ -1,9 +1,10 @@
-//! Starts a process the way posix_spawn does, with the few steps that posix_spawn lacks.
+//! Starts a process like posix_spawn, with the few steps that posix_spawn lacks.
 //!
-//! The child shares our memory until it execs (`CLONE_VM | CLONE_VFORK`), so a start costs the same however large the
-//! supervisor is, and its error comes back through that memory: a program that is not there is an error here and now.
-//! The child is its own group's leader, has default signals and an empty mask, stdin from /dev/null, no descriptor of
-//! ours but the lock of its graph, dies with the supervisor (PR_SET_PDEATHSIG), and carries its run's tag.
+//! The child shares our memory until it execs (`CLONE_VM | CLONE_VFORK`), so a start costs the same however
+//! large the supervisor is, and its error comes back through that memory: a missing program is an error here
+//! and now. The child is its own group's leader, has default signals and an empty mask, stdin from /dev/null,
+//! no descriptor of ours but the lock of its graph, dies with the supervisor (PR_SET_PDEATHSIG), and carries
+//! its run's tag.
 
 use super::tag::Tag;
 use super::{clock, clone, process};
@@ -17,7 +18,7 @@ pub(crate) struct Spec<'a> {
     pub(crate) program: &'a CStr,
     pub(crate) argv: &'a [CString],
     pub(crate) envp: &'a [CString],
-    /// Open already: to look for it here would hold up the parent, which waits for this child.
+    /// Already open: opening it in the child would block the parent, which waits for this child.
     pub(crate) cwd: BorrowedFd<'a>,
     pub(crate) stdin: BorrowedFd<'a>,
     pub(crate) stdout: BorrowedFd<'a>,
@@ -25,7 +26,7 @@ pub(crate) struct Spec<'a> {
     pub(crate) umask: u32,
     pub(crate) open_files: libc::rlimit,
     pub(crate) tag: Tag,
-    /// Beside these.
+    /// Further limits.
     pub(crate) limits: &'a [Limit],
     /// The directory of the control group in which it begins.
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
@@ -33,8 +34,9 @@ pub(crate) struct Spec<'a> {
     pub(crate) lock: Option<BorrowedFd<'a>>,
     /// Inherited under the number [`SECOND_FD`], beside the lock.
     pub(crate) second_lock: Option<BorrowedFd<'a>>,
-    /// Closes what the child is not to have before it executes its program. The kernel lets the parent go on before it closes
-    /// anything itself, and until then the child has locks of others; but a close that waits would hold up the parent.
+    /// Closes the other descriptors before it executes its program. The kernel lets the parent go on before
+    /// it closes them itself, and until then the child has locks of others; but a close that waits would
+    /// block the parent.
     pub(crate) close_first: bool,
 }
 
@@ -43,7 +45,7 @@ pub(crate) struct Spec<'a> {
 pub(crate) struct Limit {
     resource: libc::__rlimit_resource_t,
     value: u64,
-    /// The step that setting it is, for messages.
+    /// The name of the step that sets it, for messages.
     step: &'static str,
 }
 
@@ -67,8 +69,9 @@ impl Limit {
     }
 }
 
-/// The number under which a run's processes have the lock of their graph. Out of the way of the single digits that
-/// shell scripts use and of what follows the standard streams, and below 64, up to where no table has to grow.
+/// The number under which a run's processes have the lock of their graph. Above the single digits that shell
+/// scripts use and the numbers that follow the standard streams, and below 64, up to where no table has to
+/// grow.
 pub(crate) const LOCK_FD: RawFd = 63;
 
 /// The number of the second lock, of a graph whose directory has another name.
@@ -78,7 +81,7 @@ pub(crate) const SECOND_FD: RawFd = LOCK_FD - 1;
 pub(crate) struct Started<H = OwnedFd> {
     pub(crate) id: ProcessId,
     pub(crate) pidfd: H,
-    /// Whether it began in its control group.
+    /// It began in its control group.
     pub(crate) in_cgroup: bool,
 }
 
@@ -116,7 +119,7 @@ const STACK_BYTES: usize = 64 * 1024;
 /// Starts a process and returns once it runs its own program.
 ///
 /// # Errors
-/// The step that failed and why. There is no process then.
+/// The step that failed, with its cause. There is no process then.
 pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
     let mut order = Order {
         program: spec.program.as_ptr(),
@@ -171,10 +174,11 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
     }
 }
 
-/// The limit that marks a process. Only who may raise the hard limit does, and only where it is in the way.
+/// Returns the limit that marks a process. Only a process that may raise the hard limit does, and only where
+/// that is in the way.
 fn mark(tag: Tag) -> libc::rlimit {
     let mut own = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: writes one `rlimit` to valid memory; what it does not write stays as it is.
+    // SAFETY: writes one `rlimit` to valid memory; on failure it stays as it is.
     unsafe { libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut own) };
     let hard = if own.rlim_max < tag.0 { libc::RLIM_INFINITY } else { own.rlim_max };
     libc::rlimit { rlim_cur: tag.0, rlim_max: hard }
@@ -184,7 +188,8 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-/// When a child was started: the clock tells where the tick did not change meanwhile, else the process table.
+/// Returns the start time of a child: the clock tells it where the tick did not change meanwhile, else the
+/// process table.
 fn start_time(pid: i32, before: u64, after: u64) -> u64 {
     if before == after {
         return before;
@@ -192,7 +197,7 @@ fn start_time(pid: i32, before: u64, after: u64) -> u64 {
     process::seen(pid).map_or(before, |found| found.id.start_time)
 }
 
-/// Reaps a child that failed before it was anybody.
+/// Reaps a child that failed before it had an owner.
 fn forget(pid: i32) {
     // SAFETY: our own child, waited for once; no status is written.
     while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0
@@ -217,7 +222,7 @@ fn restore_signals(before: &libc::sigset_t) {
 }
 
 extern "C" fn child(order: *mut c_void) -> c_int {
-    // SAFETY: the parent passes its `Order` and is held until we exec or exit, so nobody else touches it.
+    // SAFETY: the parent passes its `Order` and is held until we exec or exit, so no other code touches it.
     let order = unsafe { &mut *order.cast::<Order>() };
     // SAFETY: makes system calls only, on pointers that the parent keeps alive.
     if let Err(step) = unsafe { become_worker(order) } {
@@ -227,7 +232,7 @@ extern "C" fn child(order: *mut c_void) -> c_int {
     unsafe { libc::_exit(127) }
 }
 
-/// Runs in the child.
+/// Turns the child into a worker. Runs in the child.
 ///
 /// # Safety
 /// Only async-signal-safe calls; the pointers in `order` are valid.
@@ -249,7 +254,8 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
         }
         libc::umask(order.umask);
-        // A hard limit below the tag leaves the process without one; its parents and its marker still tell.
+        // A hard limit below the tag leaves the process without one; its parents and its marker still
+        // identify it.
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);
         // Before its number is given to another descriptor.
         check(libc::fchdir(order.cwd), "chdir")?;
@@ -388,7 +394,7 @@ mod tests {
         if !alone("sys::spawn::tests::two_locks_are_inherited_whatever_numbers_they_had") {
             return;
         }
-        // Every number up to these is taken, so that the locks can have the numbers that they are to get.
+        // Every number up to these is taken, so that the locks must be moved to their numbers.
         let mut files: Vec<_> = (0..80).map(|_| std::fs::File::open("/dev/zero").unwrap()).collect();
         let of_number = |files: &mut Vec<std::fs::File>, number: RawFd, path: &str| {
             let at = files.iter().position(|file| file.as_raw_fd() == number).unwrap();
@@ -411,7 +417,7 @@ mod tests {
         }
     }
 
-    /// A program that ends at once, in no control group and without a lock.
+    /// Returns a program that ends at once, in no control group and without a lock.
     fn harmless<'a>(argv: &'a [CString], null: &'a std::fs::File, cwd: &'a std::fs::File) -> Spec<'a> {
         Spec {
             program: c"/bin/true",

@@ -1,9 +1,9 @@
 //! A mark that every descendant of a run carries and that survives `env -i`, `setsid`, double forks and closed
 //! descriptors: the soft limit RLIMIT_LOCKS.
 //!
-//! Linux inherits resource limits through fork and exec and has ignored this one since 2.4.25 (getrlimit(2)), so its
-//! value is free to tell whose a process is. `prlimit` reads it from any process of the same user in one system call;
-//! looking for a variable in `/proc/PID/environ` costs three and is undone by `env -i`.
+//! Linux inherits resource limits through fork and exec and has ignored this one since 2.4.25 (getrlimit(2)),
+//! so its value is free to identify a process. `prlimit` reads it from any process of the same user in one
+//! system call; a variable in `/proc/PID/environ` costs three and is removed by `env -i`.
 
 use super::fds;
 use gob_protocol::tag::{self as layout, SERIAL_BITS};
@@ -22,18 +22,19 @@ const COUNTER_BITS: u32 = 18;
 const SERIALS: u64 = (1 << SERIAL_BITS) - 1;
 
 impl Tag {
-    /// The state directory of the supervisor that gave it; `None` for what is no tag, such as no limit at all.
+    /// Returns the state directory of the supervisor that gave it; `None` for a limit that is no tag, such as
+    /// no limit at all.
     pub(crate) fn home(self) -> Option<u32> {
         layout::home_of(self.0)
     }
 
-    /// Whether both were given in one life of one supervisor, as far as its first runs go.
+    /// Returns whether both were given in one life of one supervisor, as far as its first runs go.
     pub(crate) fn is_kin(self, other: Self) -> bool {
         self.home().is_some() && self.0 >> COUNTER_BITS == other.0 >> COUNTER_BITS
     }
 }
 
-/// A state directory as tags name it.
+/// Returns the hash by which tags name a state directory.
 pub(crate) fn home(state_dir: &Metadata) -> u32 {
     let born = state_dir.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     layout::home(state_dir.dev(), state_dir.ino(), born.map_or(0, |at| at.as_nanos()))
@@ -44,7 +45,7 @@ pub(crate) fn home(state_dir: &Metadata) -> u32 {
 pub(crate) struct Life(u64);
 
 impl Life {
-    /// Whether a tag is of this life.
+    /// Returns whether a tag is of this life.
     pub(crate) const fn has(self, tag: u64) -> bool {
         tag >> SERIAL_BITS == self.0
     }
@@ -63,13 +64,13 @@ impl Life {
 /// The tags that were given in one life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Given {
-    /// The tag before the first one.
+    /// Returns the tag before the first one.
     base: u64,
     last: u64,
 }
 
 impl Given {
-    /// Whether this is one of them.
+    /// Returns whether this is one of them.
     pub(crate) fn has(self, tag: Tag) -> bool {
         let is_home = tag.0 >> SERIAL_BITS == self.base >> SERIAL_BITS;
         let count = |to: u64| to.wrapping_sub(self.base) & SERIALS;
@@ -82,7 +83,8 @@ impl Given {
 pub(crate) struct Tags(Given);
 
 impl Tags {
-    /// Tags of a supervisor's life, which `random` sets apart from others in the same state directory.
+    /// Creates the tags of a supervisor's life, which `random` distinguishes from others in the same state
+    /// directory.
     pub(crate) fn new(home: u32, random: u64) -> Self {
         let life = random >> (64 - (SERIAL_BITS - COUNTER_BITS));
         // The top two bits stay clear: RLIM_INFINITY and its neighbours mean something else.
@@ -90,7 +92,7 @@ impl Tags {
         Self(Given { base, last: base })
     }
 
-    /// The tag before the first one.
+    /// Returns the tag before the first one.
     pub(crate) const fn base(&self) -> u64 {
         self.0.base
     }
@@ -99,7 +101,7 @@ impl Tags {
         Life(self.0.base >> SERIAL_BITS)
     }
 
-    /// All that were given so far.
+    /// Returns all tags that were given so far.
     pub(crate) const fn given(&self) -> Given {
         self.0
     }
@@ -111,9 +113,9 @@ impl Tags {
     }
 }
 
-/// The tag of a process; `None` when it is gone or, unless we are root, another user's: that costs three more system calls,
-/// so of all processes of the machine only root asks, as it may signal what it finds, and in a container without
-/// CAP_SYS_RESOURCE `prlimit` denies it what its own workers became.
+/// Returns the tag of a process; `None` when it is gone or, unless we are root, another user's: reading it costs three more system calls, so of all processes of the machine only root reads it, as it may signal them, and
+/// in a container without CAP_SYS_RESOURCE `prlimit` denies it the limits of workers that became another
+/// user's.
 pub(crate) fn of(pid: i32) -> Option<u64> {
     match asked(pid) {
         Asked::Limit(limit) => Some(limit),
@@ -122,7 +124,7 @@ pub(crate) fn of(pid: i32) -> Option<u64> {
     }
 }
 
-/// The tag of a process of any user; `None` when it is gone, or hidden.
+/// Returns the tag of a process of any user; `None` when it is gone, or hidden.
 pub(crate) fn of_anybody(pid: i32) -> Option<u64> {
     match asked(pid) {
         Asked::Limit(limit) => Some(limit),
@@ -139,7 +141,7 @@ enum Asked {
     Gone,
 }
 
-/// Asks `prlimit` for the limit.
+/// Reads the limit by `prlimit`.
 fn asked(pid: i32) -> Asked {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: reads no new limit and writes one `rlimit` to valid memory.
@@ -152,13 +154,14 @@ fn asked(pid: i32) -> Asked {
     Asked::Limit(unsafe { limit.assume_init() }.rlim_cur)
 }
 
-/// The limit as everybody may read it.
+/// Returns the limit as every user may read it.
 fn shown(pid: i32) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     soft_locks(&limits)
 }
 
-/// The soft limit of "Max file locks" in `/proc/PID/limits` (proc(5)); `None` when there is no limit, hence no tag.
+/// Parses the soft limit of "Max file locks" in `/proc/PID/limits` (proc(5)); `None` when there is no limit,
+/// hence no tag.
 fn soft_locks(limits: &str) -> Option<u64> {
     let values = limits.lines().find_map(|line| line.strip_prefix("Max file locks "))?;
     values.split_ascii_whitespace().next()?.parse().ok()

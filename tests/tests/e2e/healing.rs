@@ -356,7 +356,7 @@ fn under_a_flood_of_output_nothing_waits_for_it() {
     gob.script("a", &[Step::Listen, Step::Handshake, Step::Flood(flood)]);
     let mut alive = Alive::new(gob);
     alive.loses("the state directory", |gob| remove_all(&gob.state_dir()));
-    // The flood may be over before the directory is gone; what comes later is in the new file.
+    // The flood may be over before the directory is gone; later output is in the new file.
     let end = Write { text: "END\n".to_owned(), ..Write::default() };
     alive.gob.worker("a").ok("write", json!(end));
     let log = alive.gob.log("a", 1, "stdout");

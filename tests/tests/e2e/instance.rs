@@ -104,7 +104,7 @@ fn files_in_place_of_socket_and_pid_file_are_replaced() {
 }
 
 #[test]
-fn it_does_not_take_the_place_of_another_program_that_answers() {
+fn another_program_that_answers_keeps_its_place() {
     let gob = Gob::new();
     fs::create_dir(gob.runtime_dir()).unwrap();
     fs::set_permissions(gob.runtime_dir(), fs::Permissions::from_mode(0o700)).unwrap();

@@ -99,7 +99,7 @@ fn a_marker_of_another_instance_or_run_tells_nothing() {
 }
 
 #[test]
-fn what_nothing_tells_is_of_the_only_run_that_is_old_enough() {
+fn a_process_without_a_mark_is_of_the_only_run_that_is_old_enough() {
     let mut bench = Bench::new();
     let run = bench.start("a");
     let adopted = bench.adopted(run.pid);
@@ -113,7 +113,7 @@ fn what_nothing_tells_is_of_the_only_run_that_is_old_enough() {
 }
 
 #[test]
-fn what_may_be_of_two_runs_ends_with_the_last_of_them() {
+fn a_process_of_one_of_two_runs_ends_with_the_last_of_them() {
     let (mut bench, [run, other], adopted) = unmarked();
     bench.stop(&run);
     assert!(bench.turns(&run, 5).is_some());
@@ -127,7 +127,7 @@ fn what_may_be_of_two_runs_ends_with_the_last_of_them() {
 }
 
 #[test]
-fn what_is_left_of_a_run_that_is_over_is_not_the_next_runs() {
+fn remains_of_a_run_that_is_over_are_not_the_next_runs() {
     let mut bench = Bench::new();
     let runs = [bench.start("a"), bench.start("b")];
     let adopted = bench.adopted(runs[0].pid);
@@ -242,7 +242,7 @@ fn a_hidden_process_is_known_by_its_group() {
 }
 
 #[test]
-fn what_a_child_leaves_that_dies_while_it_is_examined_is_found() {
+fn children_of_a_child_that_dies_during_its_examination_are_found() {
     for known in [true, false] {
         let mut bench = Bench::new();
         let run = bench.start("a");

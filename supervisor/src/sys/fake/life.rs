@@ -154,7 +154,7 @@ impl World {
     /// Sends a signal to a process.
     ///
     /// # Panics
-    /// When it is not of a run that is ended: that is the rule which all of this is about.
+    /// When it is not of a run that is being ended: the rule under test.
     pub(super) fn deliver(&mut self, pid: i32, signal: i32) -> io::Result<()> {
         self.deliver_to(pid, signal, false)
     }

@@ -1,4 +1,4 @@
-//! The process table of the fake: who there is, in which order, and who may do what.
+//! The process table of the fake: its processes, their order, and their rights.
 
 use super::{Call, errno};
 use crate::sys::reap::Dead;
@@ -15,7 +15,7 @@ pub(crate) const OWN: i32 = 2;
 /// The user that it runs as.
 const OWN_UID: u32 = 1000;
 
-/// A process: what the kernel tells of it, and what a test makes of it.
+/// A process: the kernel's facts about it, and a test's settings for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
     /// Tells processes apart that had one number after each other.
