@@ -178,30 +178,6 @@ impl From<Failure> for Error {
 }
 
 impl Error {
-    /// Returns the exit code of gobctl (CLI, Conventions).
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Refused(error) => error.code.exit_code(),
-            Self::Timeout { .. } => 124,
-            Self::Answer { .. } => 1,
-            Self::Dirs(DirsError::Relative { .. }) => 2,
-            Self::Dirs(_)
-            | Self::Nobody { .. }
-            | Self::Connect { .. }
-            | Self::Peer { .. }
-            | Self::Foreign { .. }
-            | Self::Impostor { .. }
-            | Self::NoKeeper { .. }
-            | Self::Start { .. }
-            | Self::StartFailed { .. }
-            | Self::Silent { .. }
-            | Self::Stalled { .. }
-            | Self::Lost { .. }
-            | Self::Io { .. } => 7,
-        }
-    }
-
     /// Returns a word for programs: the wire's code, or the client's own for errors that never reached the
     /// wire.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Error codes of the wire and the exit codes that stand for them (PROTOCOL 10).
+//! Error codes of the wire (PROTOCOL 10).
 
 use crate::bounded::cut;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal => $exit:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
         /// The kind of an error, for programs: clients match on this alone.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
@@ -28,82 +28,73 @@ macro_rules! codes {
                     Self::Unrecognised => "unrecognised",
                 }
             }
-
-            /// Returns the exit code of gobctl for this error.
-            #[must_use]
-            pub const fn exit_code(self) -> u8 {
-                match self {
-                    $(Self::$variant => $exit,)*
-                    Self::Unrecognised => 1,
-                }
-            }
         }
     };
 }
 
 codes! {
     /// The line is not a request.
-    InvalidRequest = "invalid-request" => 2,
+    InvalidRequest = "invalid-request",
     /// The request type does not exist.
-    UnknownRequest = "unknown-request" => 2,
+    UnknownRequest = "unknown-request",
     /// The line is longer than 1 MiB.
-    FrameTooLong = "frame-too-long" => 2,
+    FrameTooLong = "frame-too-long",
     /// The owner is malformed.
-    InvalidOwner = "invalid-owner" => 2,
+    InvalidOwner = "invalid-owner",
     /// The worker name is malformed.
-    InvalidName = "invalid-name" => 2,
+    InvalidName = "invalid-name",
     /// Client and supervisor speak different protocols.
-    VersionMismatch = "version-mismatch" => 7,
+    VersionMismatch = "version-mismatch",
     /// The peer is another user.
-    PermissionDenied = "permission-denied" => 7,
+    PermissionDenied = "permission-denied",
     /// A limit was reached.
-    Busy = "busy" => 1,
+    Busy = "busy",
     /// The supervisor is shutting down.
-    ShuttingDown = "shutting-down" => 7,
+    ShuttingDown = "shutting-down",
     /// The worker or lock does not exist.
-    ServerNotFound = "server-not-found" => 4,
+    ServerNotFound = "server-not-found",
     /// The job does not exist.
-    JobNotFound = "job-not-found" => 4,
+    JobNotFound = "job-not-found",
     /// The worker is down, and the verb needs it up.
-    ServerNotRunning = "server-not-running" => 3,
+    ServerNotRunning = "server-not-running",
     /// The worker is up, and the verb needs it down.
-    ServerRunning = "server-running" => 1,
+    ServerRunning = "server-running",
     /// The owner check failed.
-    ServerOwnedByOther = "server-owned-by-other" => 5,
+    ServerOwnedByOther = "server-owned-by-other",
     /// A process that is not ours holds the graph.
-    ServerLockedByExternal = "server-locked-by-external" => 6,
+    ServerLockedByExternal = "server-locked-by-external",
     /// The worker could not be started, or ended before it was ready.
-    ServerStartFailed = "server-start-failed" => 8,
+    ServerStartFailed = "server-start-failed",
     /// The worker was not ready by the deadline.
-    ServerStartTimeout = "server-start-timeout" => 8,
+    ServerStartTimeout = "server-start-timeout",
     /// An old process could not be ended in time.
-    ServerStartTimeoutOrphan = "server-start-timeout-orphan" => 8,
+    ServerStartTimeoutOrphan = "server-start-timeout-orphan",
     /// A process survived a stop.
-    ServerStopTimeout = "server-stop-timeout" => 1,
+    ServerStopTimeout = "server-stop-timeout",
     /// The worker's handshake is malformed.
-    HandshakeInvalid = "handshake-invalid" => 8,
+    HandshakeInvalid = "handshake-invalid",
     /// The name is taken by another graph, root or kind.
-    GraphConflict = "graph-conflict" => 1,
+    GraphConflict = "graph-conflict",
     /// The graph's data is not in its place any more.
-    GraphGone = "graph-gone" => 1,
+    GraphGone = "graph-gone",
     /// The configuration has no such kind.
-    KindNotFound = "kind-not-found" => 1,
+    KindNotFound = "kind-not-found",
     /// The configuration can't be used.
-    ConfigInvalid = "config-invalid" => 1,
+    ConfigInvalid = "config-invalid",
     /// The job is blocked; the message says why.
-    Blocked = "blocked" => 1,
+    Blocked = "blocked",
     /// The log can't be read.
-    LogUnavailable = "log-unavailable" => 1,
+    LogUnavailable = "log-unavailable",
     /// The new program did not take over.
-    UpgradeFailed = "upgrade-failed" => 1,
+    UpgradeFailed = "upgrade-failed",
     /// A defect of gob or of its machine.
-    Internal = "internal" => 1,
+    Internal = "internal",
     /// A named lock was not granted in time.
-    LockTimeout = "lock-timeout" => 124,
+    LockTimeout = "lock-timeout",
     /// The token is not the holder's.
-    LockNotHeld = "lock-not-held" => 1,
+    LockNotHeld = "lock-not-held",
     /// The job is not claimed by this worker.
-    JobNotClaimed = "job-not-claimed" => 1,
+    JobNotClaimed = "job-not-claimed",
 }
 
 impl fmt::Display for ErrorCode {

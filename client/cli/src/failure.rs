@@ -113,7 +113,7 @@ impl Failure {
     /// Returns the exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Client(error) => error.exit_code(),
+            Self::Client(error) => crate::exit::of(error),
             Self::Own { exit, .. } => *exit,
             Self::Help(_) | Self::Closed => 0,
         }

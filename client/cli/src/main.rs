@@ -13,6 +13,7 @@ mod context;
 mod daemon_log;
 mod each;
 mod environment;
+mod exit;
 mod failure;
 mod first;
 mod foreign;

@@ -5,6 +5,7 @@
 use super::{Effect, LOOKING, Verb, timeout};
 use crate::context::Context;
 use crate::each::name_arg;
+use crate::exit;
 use crate::failure::Failure;
 use crate::last::LastState;
 use crate::log_follow::Following;
@@ -285,7 +286,7 @@ fn left_over(dirs: &Dirs, name: &Name) -> Option<PathBuf> {
 }
 
 fn unavailable(message: String) -> Failure {
-    Failure::own(ErrorCode::LogUnavailable.as_str(), ErrorCode::LogUnavailable.exit_code(), message)
+    Failure::own(ErrorCode::LogUnavailable.as_str(), exit::of_code(ErrorCode::LogUnavailable), message)
 }
 
 /// Returns the failure for a log file that can't be read.
