@@ -234,16 +234,11 @@ pub(crate) struct Outline {
 }
 
 impl Run {
-    /// A run that begins, after one of which this is shown.
-    pub(crate) fn new(key: RunKey, before: Shown, outline: Outline) -> Self {
+    /// A run that begins. Its view has nothing of the run before, not even that one's end.
+    pub(crate) fn new(key: RunKey, outline: Outline) -> Self {
         let Outline { command, cwd, logs: [stdout, stderr] } = outline;
-        let shown = Shown {
-            exit: before.exit,
-            stopped_at: before.stopped_at,
-            stdout_path: Some(stdout.into()),
-            stderr_path: Some(stderr.into()),
-            ..Shown::default()
-        };
+        let shown =
+            Shown { stdout_path: Some(stdout.into()), stderr_path: Some(stderr.into()), ..Shown::default() };
         let marked = Some(Box::new(Marked { command: command.into(), cwd: cwd.into() }));
         let mut run = Self {
             key,

@@ -223,8 +223,9 @@ fn logs_without_a_worker_are_deleted_and_no_others() {
 fn a_directory_made_private_again_leads_to_the_supervisor() {
     let gob = Gob::new();
     gob.ctl(["ping"]).ok();
-    // A living supervisor would repair this itself.
+    // A living supervisor would repair this itself, and its keeper lives a moment longer.
     gob.ctl(["shutdown"]).ok();
+    assert_eq!(gob.wait_empty(DEADLINE), Vec::<i32>::new());
     let open = |mode| fs::set_permissions(gob.runtime_dir(), fs::Permissions::from_mode(mode)).unwrap();
     open(0o755);
     let (code, checks) = doctor(&gob, &[]);

@@ -158,9 +158,14 @@ fn logs_shows_the_last_lines_and_keeps_the_streams_apart() {
     let gob = Gob::new();
     gob.connect_as("cli").ok("start", json!({"graph": "g"}));
     let mut worker = gob.worker("g");
+    // Lines of two streams that are read at once have no order; these come one after the other.
     for n in 0..5 {
-        worker.ok("write", write(&format!("out {n}\n"), false));
-        worker.ok("write", write(&format!("err {n}\n"), true));
+        for (stream, stderr) in [("out", false), ("err", true)] {
+            let line = format!("{stream} {n}\n");
+            worker.ok("write", write(&line, stderr));
+            let log = gob.log("g", 1, if stderr { "stderr" } else { "stdout" });
+            assert!(wait::until(DEADLINE, || fs::read_to_string(&log).is_ok_and(|all| all.ends_with(&line))));
+        }
     }
     gob.connect_as("cli").ok("stop", json!({"name": "g"}));
     let all = || gob.ctl(["logs", "g"]).run();

@@ -6,7 +6,7 @@ use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::{Holder, Note};
 use crate::refusals;
-use crate::run::{Cause, Ended, Outline, Run};
+use crate::run::{Cause, Ended, Outline, Run, Shown};
 use crate::step::{Given, Manner, Sequel, Step};
 use crate::timers::Timer;
 use crate::waiters::Waiting;
@@ -189,12 +189,12 @@ impl Worker {
     /// Begins the latest run, which has no process: it was not begun yet, or its worker is of another kind by now.
     pub(crate) fn begin_run(&mut self, cx: &mut Cx) {
         self.leave(cx);
-        let before = core::mem::take(&mut self.last);
+        self.last = Shown::default();
         let subject = self.subject();
         let plan = subject.plan(&cx.setup, cx.now.wall);
         let logs = [Stream::Stdout, Stream::Stderr].map(|stream| subject.log_path(&cx.setup, stream));
         let outline = Outline { command: plan.command.clone(), cwd: plan.cwd.clone(), logs };
-        let run = Box::new(Run::new(self.key(), before, outline));
+        let run = Box::new(Run::new(self.key(), outline));
         self.enter(Phase::Live(run), None, EventKind::WorkerStarting, self.actor.clone(), cx);
         self.step(cx, |run, given, cx| start::begin(run, given, cx, Box::new(plan)));
     }
