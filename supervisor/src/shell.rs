@@ -1,10 +1,13 @@
 //! Carries out the core's decisions, and reports their results to it. Never branches on the state of a
 //! worker.
 
+mod clients;
 mod ends;
 mod graphs;
 mod prepare;
+mod reaping;
 mod replies;
+mod saving;
 mod start;
 mod taps;
 
@@ -13,41 +16,30 @@ use crate::claims::Claims;
 use crate::clock::Clock;
 use crate::disks::{Disks, Silent};
 use crate::facts;
-use crate::files;
 use crate::foreign::{self, Foreign};
 use crate::heal::Mended;
-use crate::journal::JOURNAL;
-use crate::last::{LAST, Last, Snapshot};
+use crate::last::Last;
 use crate::mailbox::{Happened, Post};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::program;
 use crate::readiness::{self, Found, Ports, Readiness};
-use crate::runs::{Reaping, Runs};
+use crate::runs::Runs;
 use crate::settings::Settings;
-use crate::sys::fds::Shares;
 use crate::sys::tag::Given;
 use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
 use gob_protocol::handshake::Handshake;
-use gob_protocol::{Data, Incoming, Rejected, Request, Survivor};
+use gob_protocol::{Data, Survivor};
+use reaping::Pace;
 use std::collections::{HashMap, VecDeque};
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use taps::Taps;
 use tokio::sync::{mpsc, oneshot};
 
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Limits how long children are reaped in one turn, which takes at least so many: a worker that makes them faster holds up no other, and they
-/// must not pile up either, because each look at our children examines them all.
-const REAPING: Duration = Duration::from_millis(2);
-const REAPED_AT_LEAST: usize = 512;
-
-/// Time between two sweeps while more children end than are reaped in a turn.
-const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
 /// Work that was done beside the main thread.
 pub(crate) enum Done {
@@ -96,12 +88,7 @@ pub(crate) struct Shell {
     pub(crate) last: Last,
     /// The last report to the core: descriptors for another run are free.
     room: bool,
-    /// The time of the last sweep after children ended.
-    swept: Instant,
-    /// The time that it took.
-    sweep_took: Duration,
-    /// The last turn of reaping reached its bound.
-    more_children: bool,
+    pace: Pace,
     /// The time at which the core must be woken.
     wake: Option<tokio::time::Instant>,
     /// The core has ended; whether gob's files are removed too.
@@ -140,9 +127,7 @@ impl Shell {
             now: clock.now(),
             last,
             room: true,
-            swept: clock.start(),
-            sweep_took: Duration::ZERO,
-            more_children: false,
+            pace: Pace::new(clock.start()),
             wake: None,
             exit: None,
         }
@@ -249,56 +234,6 @@ impl Shell {
             }
         }
         Input::Surviving { key, receipt }
-    }
-
-    /// Takes in children that ended, then goes on with the sweeps. A worker that makes them faster than they are taken in
-    /// holds up no other: after so many the other sources have their turns.
-    pub(crate) fn reap(&mut self) {
-        self.more_children = true;
-        let begun = Instant::now();
-        for reaped in 0.. {
-            if reaped > 0 && reaped % REAPED_AT_LEAST == 0 && begun.elapsed() >= REAPING {
-                break;
-            }
-            match self.runs.reap() {
-                Reaping::Leader(key, exit) => self.input(Input::Exited { key, exit }),
-                Reaping::Stray => {}
-                Reaping::Nothing => {
-                    self.more_children = false;
-                    break;
-                }
-            }
-        }
-        if self.may_sweep() {
-            self.sweep_now();
-        }
-    }
-
-    /// Returns whether sweeps may continue. A sweep costs far more than a reap, and unreaped children make
-    /// the next one dearer: while children wait to be reaped, four fifths of the time are for that.
-    fn may_sweep(&self) -> bool {
-        !self.more_children || self.swept.elapsed() >= SWEEP_EVERY.max(self.sweep_took * 4)
-    }
-
-    fn sweep_now(&mut self) {
-        let begun = Instant::now();
-        self.sweep_on();
-        self.swept = Instant::now();
-        self.sweep_took = self.swept.duration_since(begun);
-    }
-
-    /// Returns whether children may have ended that were not reaped yet.
-    pub(crate) const fn has_more_children(&self) -> bool {
-        self.more_children
-    }
-
-    /// Takes the first step of sweeps that were decided in this turn: the processes may be gone already, and
-    /// then no signal would report it.
-    pub(crate) fn begin_sweeps(&mut self) {
-        // While children wait to be reaped, the turn that takes the last of them continues the sweeps.
-        if self.runs.has_new_sweeps() && self.may_sweep() {
-            self.sweep_now();
-        }
     }
 
     /// Handles a result of work beside the main thread.
@@ -410,39 +345,6 @@ impl Shell {
         }
     }
 
-    /// Registers a connected client of the right user.
-    pub(crate) fn connected(&mut self, conn: ConnId, pid: Option<i32>, outbound: Rc<Outbound>) {
-        self.conns.insert(conn, outbound);
-        self.input(Input::Connected { conn, pid });
-    }
-
-    /// Handles a request of a connection.
-    pub(crate) fn take_request(&mut self, conn: ConnId, request: Result<Incoming, Rejected>) {
-        match request {
-            Ok(Incoming { id, request }) => {
-                if matches!(request, Request::Start(_) | Request::Restart(_)) {
-                    self.note_room();
-                }
-                self.input(Input::Request { conn, id, request });
-            }
-            Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
-        }
-    }
-
-    /// Reports to the core whether there are descriptors for another run, when that changed.
-    fn note_room(&mut self) {
-        let is_left = Shares::now().has_room(self.preparing.len(), self.conns.len());
-        if std::mem::replace(&mut self.room, is_left) != is_left {
-            self.input(Input::Room(is_left));
-        }
-    }
-
-    /// Removes a connection.
-    pub(crate) fn disconnected(&mut self, conn: ConnId) {
-        self.conns.remove(&conn);
-        self.input(Input::Disconnected { conn });
-    }
-
     /// Returns the next deadline; far away when there is none.
     pub(crate) fn next_wake(&self) -> tokio::time::Instant {
         let far = tokio::time::Instant::from_std(self.clock.start() + FAR);
@@ -457,54 +359,6 @@ impl Shell {
             self.note_room();
             self.input(Input::Due);
         }
-        self.save_if_due();
-    }
-
-    /// Writes `last.json`, if it is time. A timer alone would come a millisecond late.
-    fn save_if_due(&mut self) {
-        if self.last.due().is_none_or(|at| at > tokio::time::Instant::now()) {
-            return;
-        }
-        let (saved, to_loop) = (self.begin_to_save(), self.done.clone());
-        tokio::task::spawn_local(async move {
-            drop(saved.await);
-            to_loop.send(Done::Saved).await;
-        });
-    }
-
-    /// Begins to write the present state to `last.json`.
-    pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
-        let seq = self.core.seq();
-        self.last.begin(seq, self.core.roster());
-        let snapshot = Snapshot {
-            workers: self.core.views(),
-            last_owners: self.core.last_owners(),
-            last_ports: self.core.last_ports(),
-            served: self.core.served(),
-            seq,
-            instance: self.boot.server.instance.clone(),
-            time: self.now.wall,
-            ended: self.exit.is_some(),
-        };
-        snapshot.begin(&self.disks, &self.boot.paths.state_dir)
-    }
-
-    /// Begins to remove the supervisor's own records, after all earlier writes.
-    pub(crate) fn begin_to_remove(&self) -> oneshot::Receiver<()> {
-        let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
-        let own = [LAST, JOURNAL].map(|name| Path::new(&dir).join(name));
-        let (done, is_done) = oneshot::channel();
-        self.disks.begin(LAST, vec![dir], move |_| {
-            files::remove_own(&logs, &own);
-            // The receiver may have gone.
-            done.send(()).unwrap_or_default();
-        });
-        is_done
-    }
-
-    /// Notes whether there are changes for `last.json`.
-    pub(crate) fn note_changes(&mut self) {
-        self.last.changed(self.core.seq(), self.core.roster(), self.core.count());
         self.save_if_due();
     }
 

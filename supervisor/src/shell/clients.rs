@@ -1,0 +1,43 @@
+//! Clients that come, ask and go.
+
+use super::Shell;
+use crate::outbound::Outbound;
+use crate::sys::fds::Shares;
+use gob_core::{ConnId, Input};
+use gob_protocol::{Incoming, Rejected, Request};
+use std::rc::Rc;
+
+impl Shell {
+    /// Registers a connected client of the right user.
+    pub(crate) fn connected(&mut self, conn: ConnId, pid: Option<i32>, outbound: Rc<Outbound>) {
+        self.conns.insert(conn, outbound);
+        self.input(Input::Connected { conn, pid });
+    }
+
+    /// Handles a request of a connection.
+    pub(crate) fn take_request(&mut self, conn: ConnId, request: Result<Incoming, Rejected>) {
+        match request {
+            Ok(Incoming { id, request }) => {
+                if matches!(request, Request::Start(_) | Request::Restart(_)) {
+                    self.note_room();
+                }
+                self.input(Input::Request { conn, id, request });
+            }
+            Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
+        }
+    }
+
+    /// Reports to the core whether there are descriptors for another run, when that changed.
+    pub(super) fn note_room(&mut self) {
+        let is_left = Shares::now().has_room(self.preparing.len(), self.conns.len());
+        if std::mem::replace(&mut self.room, is_left) != is_left {
+            self.input(Input::Room(is_left));
+        }
+    }
+
+    /// Removes a connection.
+    pub(crate) fn disconnected(&mut self, conn: ConnId) {
+        self.conns.remove(&conn);
+        self.input(Input::Disconnected { conn });
+    }
+}

@@ -1,0 +1,58 @@
+//! Files of the supervisor itself: `last.json` written when it is time, all of them removed at the end of a nuke.
+
+use super::{Done, Shell};
+use crate::files;
+use crate::journal::JOURNAL;
+use crate::last::{LAST, Snapshot};
+use std::path::Path;
+use tokio::sync::oneshot;
+
+impl Shell {
+    /// Writes `last.json`, if it is time. A timer alone would come a millisecond late.
+    pub(super) fn save_if_due(&mut self) {
+        if self.last.due().is_none_or(|at| at > tokio::time::Instant::now()) {
+            return;
+        }
+        let (saved, to_loop) = (self.begin_to_save(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            drop(saved.await);
+            to_loop.send(Done::Saved).await;
+        });
+    }
+
+    /// Begins to write the present state to `last.json`.
+    pub(crate) fn begin_to_save(&mut self) -> oneshot::Receiver<()> {
+        let seq = self.core.seq();
+        self.last.begin(seq, self.core.roster());
+        let snapshot = Snapshot {
+            workers: self.core.views(),
+            last_owners: self.core.last_owners(),
+            last_ports: self.core.last_ports(),
+            served: self.core.served(),
+            seq,
+            instance: self.boot.server.instance.clone(),
+            time: self.now.wall,
+            ended: self.exit.is_some(),
+        };
+        snapshot.begin(&self.disks, &self.boot.paths.state_dir)
+    }
+
+    /// Begins to remove the supervisor's own records, after all earlier writes.
+    pub(crate) fn begin_to_remove(&self) -> oneshot::Receiver<()> {
+        let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
+        let own = [LAST, JOURNAL].map(|name| Path::new(&dir).join(name));
+        let (done, is_done) = oneshot::channel();
+        self.disks.begin(LAST, vec![dir], move |_| {
+            files::remove_own(&logs, &own);
+            // The receiver may have gone.
+            done.send(()).unwrap_or_default();
+        });
+        is_done
+    }
+
+    /// Notes whether there are changes for `last.json`.
+    pub(crate) fn note_changes(&mut self) {
+        self.last.changed(self.core.seq(), self.core.roster(), self.core.count());
+        self.save_if_due();
+    }
+}
