@@ -200,7 +200,7 @@ impl Open {
             Received::Response { id, answer } => {
                 if let Some(waiter) = self.0.remove(&id) {
                     // Where the future was dropped the answer goes nowhere.
-                    drop(waiter.reply.send(Ok(answer)));
+                    waiter.reply.send(Ok(answer)).ok();
                 }
             }
             Received::Event(_) | Received::Unassigned(_) | Received::Dropped(_) => {}
@@ -212,7 +212,7 @@ impl Open {
         for (id, waiter) in std::mem::take(&mut self.0) {
             if waiter.deadline == Deadline::WhileAlive {
                 let stalled = Error::Stalled { request: waiter.request.to_owned(), silent: Pulse::SILENCE };
-                drop(waiter.reply.send(Err(stalled)));
+                waiter.reply.send(Err(stalled)).ok();
             } else {
                 self.0.insert(id, waiter);
             }

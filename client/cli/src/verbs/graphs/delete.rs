@@ -77,7 +77,7 @@ fn wanted(context: &Context, client: &mut Client, delete: &GraphDelete) -> Resul
     out::error_text(&format!("delete {} ({what})? [y/N] ", escape(delete.graph.as_str())));
     let mut answer = String::new();
     // An unreadable answer is not a yes.
-    drop(std::io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer));
+    std::io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer).ok();
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
