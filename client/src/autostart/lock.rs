@@ -87,7 +87,9 @@ impl Waiter {
     fn of(file: File) -> io::Result<Self> {
         let own = file.try_clone()?;
         let (send, locked) = mpsc::channel();
-        let waits = move || drop(send.send(file.lock().map(|()| file)));
+        let waits = move || {
+            send.send(file.lock().map(|()| file)).ok();
+        };
         Ok(match std::thread::Builder::new().spawn(waits) {
             Ok(_) => Self::Thread(locked),
             Err(_) => Self::Alone(Some(own)),

@@ -161,7 +161,9 @@ async fn drive(mut link: Link, mut queue: mpsc::Receiver<Ask>) {
                 }
                 match link.conn().request(&request) {
                     Ok(id) => open.insert(id, Waiter { request: request.type_name(), deadline, reply }),
-                    Err(error) => drop(reply.send(Ok(Err(Failure::Refused(error))))),
+                    Err(error) => {
+                        reply.send(Ok(Err(Failure::Refused(error)))).ok();
+                    }
                 }
             }
             received = link.next() => match received {
