@@ -1,7 +1,7 @@
 //! The screen model: workers and the supervisor in the words that people see, without colour, width or keys. Pure.
 //!
 //! `gobctl list` and `gobctl status` draw from it, and so does every other surface: a row for each worker, the facts about
-//! one, its badges, and each action with the reason why it is not allowed. Texts of workers are raw; whoever draws them
+//! one, its badges, and each action with the reason why it is not allowed. Texts of workers are raw; the code that draws them
 //! on a terminal escapes them.
 
 mod action;
