@@ -247,4 +247,10 @@ impl News {
     pub(crate) fn get(&self, seq: u64) -> Option<&Kept> {
         self.ring.get(seq)
     }
+
+    /// Tells whether the ring has room for more without losing what it keeps.
+    #[cfg(test)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.ring.has_room()
+    }
 }

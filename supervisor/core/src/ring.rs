@@ -52,6 +52,12 @@ impl Ring {
         self.events.get(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 
+    /// Tells whether another event of 16 KiB would cost none of those that are kept.
+    #[cfg(test)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.events.len() < RING_EVENTS && self.bytes + (16 << 10) <= RING_BYTES
+    }
+
     /// Whether everything after `since` can be replayed.
     pub(crate) fn reaches(&self, since: u64) -> bool {
         since == self.seq || (since < self.seq && self.get(since + 1).is_some())
