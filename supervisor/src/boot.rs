@@ -15,6 +15,7 @@ use crate::sys::tag::{self, Tags};
 use crate::sys::{fds, process};
 use gob_config::{Config as Settings, Logs, Reading};
 use gob_core::Paths;
+use gob_host::lock_file;
 use gob_protocol::answer::{ServerDirs, ServerInfo};
 use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
 use gob_protocol::{Env, ProcessId, Timestamp};
@@ -86,6 +87,9 @@ pub enum BootError {
     /// Another process serves the socket without holding the locks.
     #[error("another program answers on {0}; end it, or choose another GOB_RUNTIME_DIR")]
     Answered(String),
+    /// The lock's path names another file, or none: the next supervisor decides who lives.
+    #[error("{0} was removed or replaced before this start was through")]
+    LockLost(String),
     /// A directory is missing from the environment or not absolute.
     #[error("{0} must be an absolute path in UTF-8")]
     Directory(&'static str),
@@ -97,7 +101,7 @@ impl BootError {
     pub fn is_for_good(&self) -> bool {
         match self {
             Self::Answered(_) | Self::Directory(_) => true,
-            Self::Io { .. } => false,
+            Self::LockLost(_) | Self::Io { .. } => false,
         }
     }
 
@@ -147,7 +151,13 @@ impl Ready {
 
     /// Writes the reason why there will be no supervisor.
     pub(crate) fn failed(&mut self, error: &BootError) {
-        self.tell(&format!("E{error}\n"));
+        match error {
+            // The end without a byte: the client goes on connecting to whoever has the lock, or starts again.
+            BootError::LockLost(_) => self.0 = None,
+            BootError::Io { .. } | BootError::Answered(_) | BootError::Directory(_) => {
+                self.tell(&format!("E{error}\n"));
+            }
+        }
     }
 
     fn tell(&mut self, text: &str) {
@@ -174,6 +184,7 @@ impl Boot {
         let runtime_dir = directory("GOB_RUNTIME_DIR")?;
         let state_dir = directory("GOB_STATE_DIR")?;
         let data_dir = directory("GOB_DATA_DIR")?;
+        has_its_lock(&state_dir, &lock)?;
         files::make_private_dirs(Path::new(&data_dir))
             .map_err(BootError::io("make directory", &*data_dir))?;
         // A graph's identity is its real path, so the default root must be real too.
@@ -280,7 +291,7 @@ impl Boot {
         }
         let published =
             files::publish_socket(&self.runtime).map_err(BootError::io("publish socket", socket()))?;
-        if let Err(e) = files::rewrite_lock(&self.lock, &self.lock_line()) {
+        if let Err(e) = lock_file::rewrite(&self.lock, &self.lock_line()) {
             // The line is for clients with other directories; on a full disk all other clients are still
             // served.
             tracing::warn!(error = %e, "cannot write gobd.lock");
@@ -304,6 +315,17 @@ impl Boot {
     /// Returns the content of the pid file.
     pub(crate) fn pid_line(&self) -> String {
         format!("{}\n", self.server.pid)
+    }
+}
+
+/// Checks that the lock's path still names the locked file. A rival that made the file anew, and scanned the
+/// processes before this one was among them, made it before this check; so one of the two sees the other.
+fn has_its_lock(state_dir: &str, lock: &File) -> Result<(), BootError> {
+    let path = Path::new(state_dir).join(files::LOCK);
+    let own = Identity::of_file(lock).map_err(BootError::io("look at", "the lock"))?;
+    match Identity::at(&path) {
+        Ok(there) if there == own => Ok(()),
+        Ok(_) | Err(_) => Err(BootError::LockLost(path.display().to_string())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The supervisor's files and directories: private by construction, published by rename.
 
+use gob_host::lock_file;
 use gob_protocol::Name;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -112,28 +113,12 @@ pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::
     fs::rename(temporary, path)
 }
 
-/// Opens the lock file, making it where it is missing. Any other kind of file in its place is left alone.
-pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    regular(path, OpenOptions::new().read(true).write(true))
-}
-
-/// Opens the supervisor's own log for appending, making it where it is missing.
+/// Opens the supervisor's own log for appending, making it where it is missing; never follows a link and never
+/// waits for the other end of a FIFO.
 pub(crate) fn open_log(path: &Path) -> io::Result<File> {
-    regular(path, OpenOptions::new().append(true))
-}
-
-/// Opens a regular file; never follows a link and never waits for the other end of a FIFO.
-fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
-    let file = options.create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
-/// Replaces the content of the lock file. The file itself stays: it is the lock.
-pub(crate) fn rewrite_lock(lock: &File, text: &str) -> io::Result<()> {
-    // Overwritten first and cut afterwards: overwriting needs no room on a full disk.
-    lock.write_all_at(text.as_bytes(), 0)?;
-    lock.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
 /// Removes the sockets and the pid file and empties the lock: the orderly end.
@@ -146,7 +131,7 @@ pub(crate) fn retire(runtime: &File, lock: &File) {
             tracing::warn!(path = %path.display(), error = %e, "cannot remove");
         }
     }
-    if let Err(e) = rewrite_lock(lock, "") {
+    if let Err(e) = lock_file::rewrite(lock, "") {
         tracing::warn!(error = %e, "cannot empty the lock file");
     }
 }

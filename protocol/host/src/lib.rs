@@ -10,6 +10,7 @@
 //! | [`private`] | which directories gob may use |
 //! | [`process`] | what `/proc` tells of a process |
 //! | [`locks`] | which process holds a flock |
+//! | [`lock_file`] | how the supervisor's lock file is made and written |
 //! | [`address`] | the address of a socket, however long its path |
 //! | [`siblings`] | where gob's other programs are |
 //! | `config` | how the configuration's files are read (feature `config`) |
@@ -18,6 +19,7 @@ pub mod address;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod dirs;
+pub mod lock_file;
 pub mod locks;
 pub mod private;
 pub mod process;

@@ -31,14 +31,6 @@ pub(crate) enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// The file or directory is not one that gob may use. It was not touched.
-    #[error("{} {why}", .path.display())]
-    Unfit {
-        /// The file or directory.
-        path: PathBuf,
-        /// The flaw, and the remedy.
-        why: String,
-    },
     /// The lock file kept being replaced.
     #[error("{} is replaced by somebody again and again, so it can't be locked", .path.display())]
     LockReplaced {
@@ -82,7 +74,6 @@ impl Error {
             Self::Usage(_)
             | Self::Dirs(_)
             | Self::AlreadyRunning { .. }
-            | Self::Unfit { .. }
             | Self::LockReplaced { .. }
             | Self::NoProgram { .. }
             | Self::HasChildren

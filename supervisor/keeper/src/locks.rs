@@ -8,10 +8,10 @@ use crate::error::Error;
 use crate::living;
 use crate::paths::Paths;
 use gob_host::dirs::{own_runtime, own_state};
-use std::cell::Cell;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use gob_host::lock_file;
+use std::fs::{File, Metadata, TryLockError};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Replacements of a lock between open and flock before they are taken for malice.
@@ -50,48 +50,22 @@ impl Locks {
 }
 
 fn lock_state(dir: &Path) -> Result<File, Error> {
-    let (path, made) = (dir.join("gobd.lock"), Cell::new(false));
-    let file = lock(&path, || open_state(&path, &made), pid_in)?;
-    // An orderly end leaves the file there, and empty. Otherwise a supervisor may have lost the file and live
-    // on.
-    let is_as_left = !made.get() && file.metadata().is_ok_and(|stat| stat.len() == 0);
+    let path = dir.join("gobd.lock");
+    let failed = |operation| {
+        let path = path.clone();
+        move |source| Error::Path { operation, path, source }
+    };
+    let file = lock(&path, || lock_file::open(&path).map_err(failed("open the lock")), pid_in)?;
+    // Unless an orderly end left the file, a supervisor may have lost it and live on.
+    let is_as_left = lock_file::is_as_left(&file).map_err(failed("look at"))?;
     match if is_as_left { None } else { living::supervisor_of(dir) } {
         Some(pid) => {
-            // An empty file would pass for the mark of an orderly end, and the next keeper would not scan.
-            let named = format!("{{\"pid\":{pid}}}\n");
-            let named = file.set_len(0).and_then(|()| (&file).write_all(named.as_bytes()));
-            named.map_err(|source| Error::Path { operation: "write", path: path.clone(), source })?;
+            // The next keeper must scan as well, and a caller is told the pid.
+            lock_file::rewrite(&file, &format!("{{\"pid\":{pid}}}\n")).map_err(failed("write"))?;
             Err(Error::AlreadyRunning { pid: Some(pid), path })
         }
         None => Ok(file),
     }
-}
-
-/// Opens the lock file; `made` tells whether it was missing.
-fn open_state(path: &Path, made: &Cell<bool>) -> Result<File, Error> {
-    let failed = |source| Error::Path { operation: "open the lock", path: path.to_owned(), source };
-    // O_NONBLOCK for the same reason as O_NOFOLLOW: the path may be any kind of file.
-    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600).custom_flags(flags);
-    let file = match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            match options.clone().create_new(true).open(path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
-                created => {
-                    made.set(true);
-                    created
-                }
-            }
-        }
-        opened => opened,
-    };
-    let file = file.map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        let why = "is not a regular file, gob needs one there for its lock".to_owned();
-        return Err(Error::Unfit { path: path.to_owned(), why });
-    }
-    Ok(file)
 }
 
 fn lock_runtime(path: &Path) -> Result<File, Error> {

@@ -9,6 +9,7 @@ use crate::files::{self, Identity};
 use crate::readiness::notify;
 use gob_core::Paths;
 use gob_host::dirs::{own_runtime, own_state};
+use gob_host::lock_file;
 use nix::sys::stat::{Mode, fchmod, fstat};
 use std::fs::{self, File};
 use std::io;
@@ -179,11 +180,11 @@ impl Site {
             if fs::read(&path)? == self.lock_line.as_bytes() {
                 return Ok(None);
             }
-            files::rewrite_lock(lock, &self.lock_line)?;
+            lock_file::rewrite(lock, &self.lock_line)?;
             return Ok(Some(Arc::clone(lock)));
         }
-        let lock = self.lock.take(&path, || files::open_lock(&path))?;
-        files::rewrite_lock(&lock, &self.lock_line)?;
+        let lock = self.lock.take(&path, || lock_file::open(&path))?;
+        lock_file::rewrite(&lock, &self.lock_line)?;
         Ok(Some(lock))
     }
 

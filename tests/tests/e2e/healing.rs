@@ -266,6 +266,25 @@ fn a_hundred_clients_meanwhile_find_the_same_supervisor() {
     }
 }
 
+/// While the lock file is missing, two keepers may make it one after the other, each before the other's
+/// supervisor is to be seen.
+#[test]
+fn a_start_whose_lock_was_replaced_meanwhile_ends_before_it_touches_anything() {
+    let mut alive = Alive::new(Gob::new());
+    let told = alive.gob.dir().join("told");
+    let script = "exec 7>\"$1\" 8<>\"$1.lock\" 9<\"$GOB_RUNTIME_DIR\" && \
+                  exec \"$2\" --lock-fd 8 --runtime-fd 9 --ready-fd 7 --keeper-pid $PPID";
+    let mut second = Ctl::new(Path::new("/bin/sh"), alive.gob.env());
+    let gobd = alive.gob.bin("gobd");
+    second.args(["-c", script, "sh", told.to_str().unwrap(), gobd.to_str().unwrap()]);
+    let output = second.run();
+    let lock = alive.gob.state_dir().join("gobd.lock");
+    let expected = format!("{} was removed or replaced", lock.display());
+    assert!(output.code == 78 && output.stderr.contains(&expected), "{output}");
+    assert_eq!(fs::read_to_string(told).unwrap(), "", "its client goes on connecting");
+    alive.is_whole("a second one");
+}
+
 #[test]
 fn the_keeper_brings_it_back_with_locks_that_hold() {
     let losses = [
