@@ -197,6 +197,13 @@ impl<K: Kernel> Runs<K> {
         self.by_tag.get_mut(self.by_key.get(key)?)
     }
 
+    /// Lists every living process of a run's tree: by their parents where that is exact, at the cost of these few and not of
+    /// all processes of the machine.
+    fn family(&mut self, key: &RunKey) -> Vec<Found> {
+        let tag = self.by_key.get(key).copied();
+        tag.and_then(|tag| self.by_parents(tag)).unwrap_or_else(|| self.members(key))
+    }
+
     /// Lists every living process of a run's tree.
     fn members(&mut self, key: &RunKey) -> Vec<Found> {
         let Some(tag) = self.by_key.get(key).copied() else { return Vec::new() };

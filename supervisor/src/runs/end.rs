@@ -46,7 +46,7 @@ impl<K: Kernel> Runs<K> {
 
     /// Notes a run's whole tree for the receipt: it is asked to end, and what its leader leaves keeps the grace.
     pub(crate) fn ask(&mut self, key: &RunKey) -> Vec<Found> {
-        let members = self.members(key);
+        let members = self.family(key);
         let (now, ticks) = (self.reach.kernel.now(), self.reach.kernel.ticks());
         if let Some(run) = self.get(key) {
             run.asked.get_or_insert(ticks);

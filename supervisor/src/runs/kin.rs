@@ -17,6 +17,8 @@ use std::io;
 
 /// Limits how many generations of children that are dead when they are examined are followed in one turn.
 const GENERATIONS: usize = 8;
+/// Beyond so many processes a scan of the table costs less than a reading for each, and finds all of them.
+const MANY: usize = 256;
 /// No chain of parents is longer.
 const ANCESTORS: usize = 4096;
 
@@ -88,7 +90,7 @@ impl<K: Kernel> Runs<K> {
                     continue;
                 }
                 match self.reach.kernel.living(pid) {
-                    Some(found) => self.adopt(found, &mut adopted),
+                    Some(found) => self.adopt(found, &mut adopted, &mut missing),
                     // It may have died after the list was read, and its children are in the next list.
                     None => self.miss(pid, &mut missing),
                 }
@@ -112,7 +114,7 @@ impl<K: Kernel> Runs<K> {
         }
     }
 
-    fn adopt(&mut self, found: Found, adopted: &mut Adopted) {
+    fn adopt(&mut self, found: Found, adopted: &mut Adopted, missing: &mut Missing) {
         let pid = found.id.pid;
         let known = self.kin.known.get(&pid).copied().filter(|tag| self.by_tag.contains_key(tag));
         match known.or_else(|| self.whose(&found)) {
@@ -120,6 +122,8 @@ impl<K: Kernel> Runs<K> {
                 self.kin.known.insert(pid, run);
                 adopted.by_run.entry(run).or_default().push(found);
             }
+            // Alive when it was found, and dead when its run was looked for.
+            None if !self.reach.kernel.is_living_child(pid) => self.miss(pid, missing),
             None => adopted.unclear.push(found),
         }
     }
@@ -192,24 +196,43 @@ impl<K: Kernel> Runs<K> {
             tracing::warn!(%error, "cannot look who carries a run's tag");
             Vec::new()
         });
-        let mut tops: Vec<Found> = adopted.of(of).to_vec();
-        if let Some(run) = self.by_tag.get(&of).filter(|run| !run.reaped) {
-            tops.extend(self.reach.kernel.living(run.leader).map(|found| Found { id: run.id(), ..found }));
-        }
-        let is_leader = |pid: i32| self.by_leader.contains_key(&pid);
-        for top in tops {
-            if !is_leader(top.id.pid) && members.iter().any(|known| known.id.pid == top.id.pid) {
-                continue;
-            }
-            // A process that its tag does not tell has others below it that theirs don't either; and below a leader that carries it
-            // there may be some in its group that have put theirs back, and get its signals.
-            for found in std::iter::once(top).chain(self.reach.kernel.below(top.id.pid)) {
-                if !members.iter().any(|known| known.id.pid == found.id.pid) {
-                    members.push(found);
-                }
-            }
+        let leader = self.leader(of);
+        for top in adopted.of(of).iter().copied().chain(leader) {
+            self.add_below(top, &mut members);
         }
         members
+    }
+
+    /// Lists every living process of a run whose leader was not reaped: all below it, and all adopted ones with those below them.
+    /// `None` where that may not be all.
+    pub(super) fn by_parents(&mut self, of: Tag) -> Option<Vec<Found>> {
+        let mut members = Vec::new();
+        self.add_below(self.leader(of)?, &mut members);
+        // Read last: what loses its parent meanwhile is among them.
+        for top in self.adopted().ok()?.of(of) {
+            self.add_below(*top, &mut members);
+        }
+        (members.len() < MANY).then_some(members)
+    }
+
+    /// Returns the leader of a run, unless it was reaped.
+    fn leader(&self, of: Tag) -> Option<Found> {
+        let run = self.by_tag.get(&of).filter(|run| !run.reaped)?;
+        self.reach.kernel.living(run.leader).map(|found| Found { id: run.id(), ..found })
+    }
+
+    /// Adds a process and those below it. One whose tag does not tell its run has others below it whose tags don't either; and below
+    /// a leader there may be some in its group that have put theirs back, and get its signals.
+    fn add_below(&self, top: Found, members: &mut Vec<Found>) {
+        let is_known = |members: &[Found], pid: i32| members.iter().any(|known| known.id.pid == pid);
+        if !self.by_leader.contains_key(&top.id.pid) && is_known(members, top.id.pid) {
+            return;
+        }
+        for found in std::iter::once(top).chain(self.reach.kernel.below(top.id.pid)) {
+            if !is_known(members, found.id.pid) {
+                members.push(found);
+            }
+        }
     }
 
     /// Returns the run that `pid` belongs to: by its tag, or by its parents.

@@ -271,6 +271,26 @@ fn children_of_a_child_that_dies_during_its_examination_are_found() {
 }
 
 #[test]
+fn a_child_that_dies_while_its_run_is_looked_for_hides_no_children() {
+    // Before each of the readings that tell its run.
+    let readings: [fn(i32) -> Call; 4] = [Call::Stat, Call::Tag, Call::Variable, Call::OpenFiles];
+    for reading in readings {
+        let mut bench = Bench::new();
+        let runs = [bench.start("a"), bench.start("b")];
+        let between = bench.fake.fork(runs[0].pid);
+        let child = bench.detached(between);
+        bench.fake.change(child, |process| process.tag = NONE);
+        let grandchild = bench.detached(child);
+        bench.exit(between);
+        bench.fake.with(|world| world.end(runs[0].tag));
+        bench.exit(runs[0].pid);
+        bench.fake.before(move |call| call == reading(child), move |world| world.exit(child));
+        bench.over(&runs[0]);
+        assert!(bench.fake.with(|world| world.get(grandchild).is_none()), "before {:?}", reading(child));
+    }
+}
+
+#[test]
 fn a_run_is_told_by_its_tag_or_its_parents() {
     let mut bench = Bench::new();
     let (run, other) = (bench.start("a"), bench.start("b"));

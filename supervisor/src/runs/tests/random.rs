@@ -7,7 +7,7 @@
 use super::*;
 use crate::sys::fake::Dice;
 
-const HISTORIES: u64 = 300;
+const HISTORIES: u64 = 1_000;
 const STEPS: usize = 60;
 
 #[test]

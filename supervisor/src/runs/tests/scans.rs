@@ -37,15 +37,17 @@ fn a_turn_without_an_end_asks_the_kernel_for_nothing_but_dead_children() {
 }
 
 #[test]
-fn a_stop_scans_the_table_once_and_then_only_new_numbers() {
+fn a_stop_scans_nothing_and_what_is_left_is_scanned_once_and_then_only_new_numbers() {
     let mut bench = Bench::new();
     let run = stubborn(&mut bench);
     let stranger = bench.fake.with(|world| world.stranger());
-    bench.stop(&run);
+    let scans = bench.calls_like(|call| call == Call::Pids, |bench| bench.stop(&run));
     let child = bench.detached(run.pid);
-    let scans = bench.calls_like(|call| call == Call::Pids, |bench| drop(bench.runs.census(&run.key)));
+    let census = |bench: &mut Bench| drop(bench.runs.census(&run.key));
+    let first = bench.calls_like(|call| call == Call::Pids, census);
+    let second = bench.calls_like(|call| call == Call::Pids, census);
     let reads = bench.calls_like(|call| matches!(call, Call::Tag(_)), |bench| bench.runs.new_turn());
-    assert_eq!((scans, reads), (0, 0));
+    assert_eq!((scans, first, second, reads), (0, 1, 0, 0));
     bench.kill(&run);
     let reads = bench.calls_like(
         move |call| matches!(call, Call::Pids | Call::Next(_)) || call == Call::Tag(4),
@@ -54,6 +56,24 @@ fn a_stop_scans_the_table_once_and_then_only_new_numbers() {
     assert_eq!((stranger, reads), (4, 0), "an old number is not read again");
     let receipt = bench.over(&run);
     assert_eq!(entry(&receipt, child).signals, ["SIGKILL"]);
+}
+
+#[test]
+fn a_stop_notes_the_children_of_a_process_that_ends_while_its_tree_is_read() {
+    let mut bench = Bench::new();
+    let run = stubborn(&mut bench);
+    let between = bench.detached(run.pid);
+    let child = bench.detached(between);
+    let adopted = bench.adopted(run.pid);
+    bench.fake.before(move |call| call == Call::ChildrenOf(between), move |world| world.exit(between));
+    bench.stop(&run);
+    let asked = bench.runs.census(&run.key);
+    bench.kill(&run);
+    let receipt = bench.over(&run);
+    for pid in [run.pid, child, adopted] {
+        assert_eq!(entry(&asked, pid).ended_ms, None);
+        assert!(entry(&receipt, pid).ended_ms.is_some());
+    }
 }
 
 #[test]
@@ -76,10 +96,11 @@ fn a_scan_that_is_old_or_that_new_numbers_do_not_follow_is_done_again() {
             }
         });
         bench.stop(&run);
+        bench.runs.census(&run.key);
         bench.fake.with(change);
         let child = bench.detached(run.pid);
         bench.runs.new_turn();
-        let scans = bench.calls_like(|call| call == Call::Pids, |bench| drop(bench.runs.ask(&run.key)));
+        let scans = bench.calls_like(|call| call == Call::Pids, |bench| drop(bench.runs.census(&run.key)));
         assert_eq!(scans, 1, "{number}");
         bench.kill(&run);
         let receipt = bench.over(&run);
@@ -92,10 +113,11 @@ fn a_thread_of_a_new_number_is_no_process() {
     let mut bench = Bench::new();
     let run = stubborn(&mut bench);
     bench.stop(&run);
+    bench.runs.census(&run.key);
     let tid = bench.fake.with(|world| world.thread(run.pid));
     bench.runs.new_turn();
-    let members = bench.runs.ask(&run.key);
-    assert!(members.iter().all(|found| found.id.pid != tid), "{members:?}");
+    let members = bench.runs.census(&run.key).survivors;
+    assert!(members.iter().all(|left| left.pid != tid), "{members:?}");
 }
 
 #[test]
@@ -118,6 +140,7 @@ fn a_process_that_is_born_behind_the_scan_is_found_by_the_next_one() {
         },
     );
     bench.stop(&run);
+    bench.runs.census(&run.key);
     assert_eq!(bench.living(&run).len(), 3);
     bench.turns(&run, 2);
     bench.kill(&run);
