@@ -21,10 +21,14 @@ use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The instance of the supervisor of these tests.
 const INSTANCE: &str = "own-instance";
+
+/// Their threads stay, so all tests share them.
+static DISKS: LazyLock<Disks> = LazyLock::new(Disks::new);
 
 /// A run of these tests.
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ impl Bench {
     fn with_numbers(numbers: i32) -> Self {
         let fake = Fake::new(numbers);
         // No directory: nothing is read of it, and a journal that can't be written costs no run anything.
-        let (journal, _) = Journal::open(Path::new("/nonexistent/gob"), "boot", Disks::new());
+        let (journal, _) = Journal::open(Path::new("/nonexistent/gob"), "boot", DISKS.clone());
         let open_files = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
         let runs =
             Runs::on(fake.clone(), Tags::new(7, 1 << 60), journal, None, open_files, INSTANCE.to_owned());
