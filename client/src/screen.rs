@@ -10,7 +10,7 @@ mod supervisor;
 pub mod times;
 mod worker;
 
-pub use action::{Action, Allowed, actions};
+pub use action::{Action, Allowed, Reason, actions};
 pub use row::{Row, Rows, Tone, Words};
 pub use supervisor::{journal_trouble, supervisor};
 pub use worker::{Badge, badges, command, worker};
