@@ -4,7 +4,6 @@
 //! uses a file only if it belongs to this user and is closed to changes by others.
 
 use crate::files;
-use crate::runs::SpawnFailure;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
@@ -68,13 +67,6 @@ impl NotUsed {
     /// Returns whether the file is missing.
     pub(crate) const fn is_missing(&self) -> bool {
         matches!(self.source, NotOurs::Failed(Errno::ENOENT))
-    }
-}
-
-impl From<NotUsed> for SpawnFailure {
-    fn from(failure: NotUsed) -> Self {
-        let errno = format!("{:?}", failure.source.errno());
-        Self { errno, message: failure.to_string() }
     }
 }
 

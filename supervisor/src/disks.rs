@@ -7,6 +7,7 @@
 
 mod mounts;
 
+pub(crate) use gob_core::Silent;
 pub(crate) use mounts::mounted_below;
 
 use mounts::Mounts;
@@ -89,15 +90,6 @@ struct Point {
     begun: Option<Instant>,
     operation: &'static str,
     place: String,
-}
-
-/// The operation and place that did not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} {place}: no answer for {seconds} s; its disk hangs, or what it is mounted from is gone")]
-pub(crate) struct Silent {
-    operation: &'static str,
-    place: String,
-    seconds: u64,
 }
 
 impl std::fmt::Debug for Work {

@@ -9,12 +9,12 @@
 
 use crate::beside::{BESIDE, Beside, NotUsed};
 use crate::claims::{Claim, Claims};
+use crate::program;
 use crate::record::{self, Served};
-use crate::runs::SpawnFailure;
 use crate::sys::closing::Slow;
 use crate::sys::process;
 use crate::sys::tag::{self, Tag};
-use gob_core::{GraphLock, Holder, New, Unfit};
+use gob_core::{Errno, GraphLock, Holder, New, SpawnFailure, SpawnStep, Unfit};
 use gob_protocol::{Name, Owner, ProcessId};
 use nix::fcntl::OFlag;
 use serde::Deserialize;
@@ -84,14 +84,14 @@ impl HeldLock {
     /// Takes the lock without waiting. Its file and private directories on the way are made where they are
     /// missing.
     pub(crate) fn take(lock: &GraphLock) -> Result<Self, NoLock> {
-        let failed = |operation: &str, source: &io::Error| {
-            NoLock::Failed(SpawnFailure::io(&format!("{operation} the graph's lock {}", lock.path), source))
+        let path = || lock.path.clone();
+        let failed = |source: &io::Error| {
+            NoLock::Failed(program::failure(SpawnStep::TakeLock { path: path() }, source))
         };
         for _ in 0..TRIES {
-            let file = open(&lock.path).map_err(|failure| {
-                let SpawnFailure { errno, message } = failure.into();
-                let message = format!("open the graph's lock {}: {message}", lock.path);
-                NoLock::Failed(SpawnFailure { errno, message })
+            let file = open(&lock.path).map_err(|not_used| {
+                let errno = Errno { name: format!("{:?}", not_used.errno()), text: not_used.to_string() };
+                NoLock::Failed(SpawnFailure { step: SpawnStep::OpenLock { path: path() }, errno })
             })?;
             match file.try_lock() {
                 Ok(()) => {
@@ -111,10 +111,10 @@ impl HeldLock {
                     // process.
                 }
                 Err(TryLockError::WouldBlock) => return Err(NoLock::Held(holder(file, lock))),
-                Err(TryLockError::Error(source)) => return Err(failed("take", &source)),
+                Err(TryLockError::Error(source)) => return Err(failed(&source)),
             }
         }
-        Err(failed("take", &io::Error::from_raw_os_error(libc::ESTALE)))
+        Err(failed(&io::Error::from_raw_os_error(libc::ESTALE)))
     }
 
     /// Takes the lock for a run of this worker, and claims the directory of the graph: another name may mean
@@ -148,9 +148,8 @@ impl HeldLock {
 
     /// Decides from the record of the graph on disk whether a run may begin.
     pub(crate) fn judge(&self) -> Result<New, NoLock> {
-        let judged = self.served.judge().map_err(|e| {
-            SpawnFailure::io(&format!("read what is known of the graph beside {}", self.path), &e)
-        })?;
+        let step = || SpawnStep::ReadRecord { path: self.path.clone() };
+        let judged = self.served.judge().map_err(|e| program::failure(step(), &e))?;
         judged.map_err(NoLock::Unfit)
     }
 
@@ -196,7 +195,7 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLoc
         }
         Err(TryLockError::WouldBlock) => Err(NoLock::Held(holder(file, &GraphLock { path, ..lock.clone() }))),
         Err(TryLockError::Error(source)) => {
-            Err(NoLock::Failed(SpawnFailure::io(&format!("take the graph's lock {path}"), &source)))
+            Err(NoLock::Failed(program::failure(SpawnStep::TakeLock { path }, &source)))
         }
     }
 }
@@ -296,7 +295,7 @@ mod tests {
     fn refused(lock: &GraphLock) -> Holder {
         match HeldLock::take(lock) {
             Err(NoLock::Held(holder)) => holder,
-            Err(NoLock::Failed(failure)) => panic!("{}", failure.message),
+            Err(NoLock::Failed(failure)) => panic!("{failure}"),
             Err(NoLock::Unfit(unfit)) => panic!("{unfit:?}"),
             Ok(_) => panic!("taken twice"),
         }
@@ -358,8 +357,8 @@ mod tests {
         fs::DirBuilder::new().mode(0o700).create(dir.join(".gob")).unwrap();
         std::os::unix::fs::symlink("/dev/null", &lock.path).unwrap();
         let Err(NoLock::Failed(failure)) = HeldLock::take(&lock) else { panic!("a link was followed") };
-        assert_eq!(failure.errno, "ELOOP");
-        assert!(failure.message.contains(&lock.path), "{}", failure.message);
+        assert_eq!(failure.errno.name, "ELOOP");
+        assert!(failure.to_string().contains(&lock.path), "{failure}");
         fs::remove_dir_all(dir).unwrap();
     }
 }

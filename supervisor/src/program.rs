@@ -1,7 +1,6 @@
 //! Finds a worker's program and turns its arguments into the form of exec.
 
-use crate::runs::SpawnFailure;
-use gob_core::{INTERPRETER, SpawnPlan};
+use gob_core::{Errno, ExecFlaw, SpawnFailure, SpawnPlan, SpawnStep};
 use gob_host::siblings;
 use std::ffi::CString;
 use std::fs::OpenOptions;
@@ -10,15 +9,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-impl SpawnFailure {
-    pub(crate) fn io(operation: &str, error: &io::Error) -> Self {
-        let errno = errno_name(error);
-        Self { errno, message: format!("{operation}: {error}") }
-    }
+/// A start that failed at this step, for this reason.
+pub(crate) fn failure(step: SpawnStep, error: &io::Error) -> SpawnFailure {
+    SpawnFailure { step, errno: Errno { name: errno_name(error), text: error.to_string() } }
+}
 
-    pub(crate) fn nul(_: std::ffi::NulError) -> Self {
-        Self { errno: "EINVAL".to_owned(), message: "an argument holds a NUL byte".to_owned() }
-    }
+/// A start that failed at this step without a refusal of the kernel; the errno is the one that fits.
+pub(crate) fn because(step: SpawnStep, errno: nix::errno::Errno) -> SpawnFailure {
+    failure(step, &errno.into())
+}
+
+fn nul(_: std::ffi::NulError) -> SpawnFailure {
+    because(SpawnStep::Arguments, nix::errno::Errno::EINVAL)
 }
 
 /// Returns an errno's name, such as `EPERM`.
@@ -28,18 +30,19 @@ pub(crate) fn errno_name(error: &io::Error) -> String {
 }
 
 pub(crate) fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>, SpawnFailure> {
-    texts.map(|text| CString::new(text).map_err(SpawnFailure::nul)).collect()
+    texts.map(|text| CString::new(text).map_err(nul)).collect()
 }
 
 /// Finds the program: as given when it is a path; gob's own programs beside the supervisor, then in
 /// `GOB_LIBEXEC`; then on the worker's own PATH.
 pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
-    let missing = || io::Error::from_raw_os_error(libc::ENOENT);
-    let name = plan.command.first().ok_or_else(|| SpawnFailure::io("find program", &missing()))?;
+    let missing =
+        |name: Option<&String>| because(SpawnStep::FindProgram(name.cloned()), nix::errno::Errno::ENOENT);
+    let name = plan.command.first().ok_or_else(|| missing(None))?;
     if name.contains('/') {
         // An exec from a disk that hangs would block the supervisor; this call blocks first, off its thread.
         drop(std::fs::metadata(Path::new(&plan.cwd).join(name)));
-        return CString::new(name.as_str()).map_err(SpawnFailure::nul);
+        return CString::new(name.as_str()).map_err(nul);
     }
     let own = name.starts_with("gob-").then(siblings::own_places);
     let path = plan.env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
@@ -47,26 +50,19 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
         let candidate = dir.join(name);
         siblings::is_program(&candidate).then_some(candidate)
     });
-    let found = found
-        // The PATH itself is left out: this text is shown and logged, and nothing of an environment ever is.
-        .ok_or_else(|| SpawnFailure {
-            message: format!("{name} is not on PATH"),
-            ..SpawnFailure::io("", &missing())
-        })?;
-    CString::new(found.as_os_str().as_bytes()).map_err(SpawnFailure::nul)
+    let found = found.ok_or_else(|| missing(Some(name)))?;
+    CString::new(found.as_os_str().as_bytes()).map_err(nul)
 }
 
 /// Longest first line of a script that the kernel reads.
 const FIRST_LINE_BYTES: u64 = 256;
 
-/// Explains why an existing program could not be executed, where its errno does not: for a script the errno
-/// is about the interpreter.
-pub(crate) fn why_not_executed(program: &Path, error: &io::Error) -> Option<String> {
+/// Finds the flaw of an existing program that could not be executed, where its errno does not tell it: for a
+/// script the errno is about the interpreter.
+pub(crate) fn exec_flaw(program: &Path, error: &io::Error) -> Option<ExecFlaw> {
     let errno = error.raw_os_error()?;
     if errno == libc::ENOEXEC {
-        return Some(
-            "it is neither a program of this machine nor a script with #! (Exec format error)".to_owned(),
-        );
+        return Some(ExecFlaw::Format);
     }
     if errno != libc::ENOENT && errno != libc::EACCES {
         return None;
@@ -80,8 +76,7 @@ pub(crate) fn why_not_executed(program: &Path, error: &io::Error) -> Option<Stri
     if siblings::is_program(Path::new(interpreter)) {
         return None;
     }
-    let crlf = if line.ends_with('\r') { "; its lines end in CRLF" } else { "" };
-    Some(format!("its {INTERPRETER} {interpreter:?} is no program that can be executed{crlf} ({error})"))
+    Some(ExecFlaw::Interpreter { interpreter: interpreter.to_owned(), crlf: line.ends_with('\r') })
 }
 
 #[cfg(test)]
@@ -90,23 +85,20 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_script_that_could_not_be_executed_names_its_interpreter() {
+    fn the_flaw_of_a_script_is_its_interpreter() {
         let path = std::env::temp_dir().join(format!("gob-script-{}", std::process::id()));
-        let why = |text: &str, errno| {
+        let flaw = |text: &str, errno| {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-            why_not_executed(&path, &io::Error::from_raw_os_error(errno)).unwrap_or_default()
+            exec_flaw(&path, &io::Error::from_raw_os_error(errno))
         };
-        let crlf = why("#!/bin/sh\r\necho\r\n", libc::ENOENT);
-        assert!(crlf.contains("interpreter \"/bin/sh\\r\"") && crlf.contains("CRLF"), "{crlf}");
-        let missing = why("#! /no/such/python -u\n", libc::ENOENT);
-        assert!(
-            missing.contains("interpreter \"/no/such/python\"") && !missing.contains("CRLF"),
-            "{missing}"
-        );
-        assert_eq!(why("#!/bin/sh\n", libc::ENOENT), "", "the program itself");
-        assert!(why("echo\n", libc::ENOEXEC).contains("neither a program"), "without #!");
-        assert_eq!(why("echo\n", libc::ENOENT), "");
-        std::fs::remove_file(&path).unwrap();
+        let interpreter =
+            |name: &str, crlf| Some(ExecFlaw::Interpreter { interpreter: name.to_owned(), crlf });
+        assert_eq!(flaw("#!/bin/sh\r\necho\r\n", libc::ENOENT), interpreter("/bin/sh\r", true));
+        assert_eq!(flaw("#! /no/such/python -u\n", libc::ENOENT), interpreter("/no/such/python", false));
+        assert_eq!(flaw("#!/bin/sh\n", libc::ENOENT), None, "the program itself");
+        assert_eq!(flaw("echo\n", libc::ENOEXEC), Some(ExecFlaw::Format), "without #!");
+        assert_eq!(flaw("echo\n", libc::ENOENT), None);
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -34,15 +34,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// The reason why a run could not be started.
-#[derive(Debug)]
-pub(crate) struct SpawnFailure {
-    /// The errno's name.
-    pub(crate) errno: String,
-    /// Operation, path and cause.
-    pub(crate) message: String,
-}
-
 /// Everything that a run has before its process.
 pub(crate) struct Place {
     /// The lock of its graph.

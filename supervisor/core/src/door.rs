@@ -91,8 +91,8 @@ impl Core {
             Input::Spawned { key, pid, port, new } => {
                 self.of_run(&key, |run, _, cx| start::spawned(run, cx, pid, port, new));
             }
-            Input::SpawnFailed { key, errno, message } => {
-                self.of_run(&key, |run, given, cx| start::failed(run, given, cx, errno, &message));
+            Input::SpawnFailed { key, why } => {
+                self.of_run(&key, |run, given, cx| start::failed(run, given, cx, &why));
             }
             Input::CalledOff { key } => self.of_run(&key, |run, _, _| start::called_off(run)),
             Input::Held { key, holder } => {

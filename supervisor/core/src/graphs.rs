@@ -150,6 +150,7 @@ impl Core {
                 Ok(Data::GraphDelete(GraphDeleteData { deleted: plan.path, kept }))
             }
             Err(NotDeleted::Held(holder)) => Err(Box::new(refusals::held_by(&graph, &holder))),
+            Err(NotDeleted::NoLock(why)) => Err(refusals::not_deleted(&graph, &why)),
             Err(NotDeleted::Failed(why)) => Err(refusals::not_deleted(&graph, &why)),
         };
         if let Some(caller) = caller {

@@ -2,6 +2,7 @@
 //!
 //! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
 
+use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 use crate::parts::{ExaminePlan, Examined, Holder, Lost, Note, Orphan, SpawnPlan, Target};
@@ -117,10 +118,8 @@ pub enum Input {
     SpawnFailed {
         /// Which run.
         key: RunKey,
-        /// The errno's name.
-        errno: String,
-        /// Operation, path and cause, for people.
-        message: String,
+        /// The step that failed, and its errno.
+        why: SpawnFailure,
     },
     /// The answer to [`Effect::CallOff`]: the run gets no process.
     CalledOff {

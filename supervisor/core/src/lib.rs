@@ -8,7 +8,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `ids`, `parts`, `on_disk`, `record`, `io` | plain data: what comes in and goes out |
+//! | `ids`, `parts`, `failure`, `on_disk`, `record`, `io` | plain data: what comes in and goes out |
 //! | `paths`, `spec`, `setup`, `plan` | directories, a worker's spec, settings; program, arguments and environment of a run |
 //! | `refusals` | every text and hint of a refusal |
 //! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `leaving` | parts of the state, each with private fields |
@@ -30,6 +30,7 @@ mod conns;
 mod cx;
 mod door;
 mod ends;
+mod failure;
 mod graphs;
 mod ids;
 mod io;
@@ -65,12 +66,12 @@ mod waiters;
 mod worker;
 mod workers;
 
+pub use failure::{Errno, ExecFlaw, ForkStep, Silent, SpawnFailure, SpawnStep};
 pub use ids::{ConnId, Now, RunKey};
 pub use io::{Effect, Input, Read};
 pub use on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 pub use parts::{
-    ExaminePlan, Examined, GraphLock, Holder, INTERPRETER, Lost, Note, Orphan, PORT_MARK, PortWish,
-    SpawnPlan, Target,
+    ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan, Target,
 };
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};

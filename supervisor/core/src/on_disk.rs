@@ -1,5 +1,6 @@
 //! Graphs on disk as the shell finds and deletes them: what it is asked, and what it answers. Plain data.
 
+use crate::failure::SpawnFailure;
 use crate::ids::ConnId;
 use crate::parts::{GraphLock, Holder};
 use crate::record::Place;
@@ -67,6 +68,8 @@ pub struct DeletePlan {
 pub enum NotDeleted {
     /// Somebody holds its lock.
     Held(Holder),
+    /// Its lock could not be taken.
+    NoLock(SpawnFailure),
     /// In words.
     Failed(String),
 }

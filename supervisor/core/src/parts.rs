@@ -123,9 +123,6 @@ pub enum PortWish {
 /// has, so that nobody's graph is taken for it.
 pub const PORT_MARK: &str = "\u{1}port\u{1}";
 
-/// The word by which the shell says that not the program is missing but what its first line names.
-pub const INTERPRETER: &str = "interpreter";
-
 /// Everything that the shell needs to start a run. Its strings may hold [`PORT_MARK`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpawnPlan {

@@ -5,6 +5,7 @@
 //! | `request` | requests that mean nothing, or come from the wrong party or at the wrong time |
 //! | `config` | the configuration |
 //! | `run` | runs that do not come up, or do not end |
+//! | `spawn` | runs that get no process: a text and a hint for each step of a start |
 //! | `holder` | processes that gob did not start |
 //! | `graph` | graphs on disk |
 
@@ -13,6 +14,7 @@ mod graph;
 mod holder;
 mod request;
 mod run;
+mod spawn;
 
 pub(crate) use config::{config_invalid, config_partly, no_kind};
 pub(crate) use graph::{
@@ -26,5 +28,6 @@ pub(crate) use request::{
 };
 pub(crate) use run::{
     ended_without, never_ready, no_descriptors, not_ready_yet, pointer, run_failed, socket_too_long,
-    spawn_failed, stopped_by, stuck, survived,
+    stopped_by, stuck, survived,
 };
+pub(crate) use spawn::spawn_failed;

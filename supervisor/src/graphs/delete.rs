@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 64;
 pub(crate) fn delete(plan: &DeletePlan, claims: &Claims) -> Result<Option<String>, NotDeleted> {
     let held = HeldLock::take(&plan.lock).map_err(|no_lock| match no_lock {
         NoLock::Held(holder) => NotDeleted::Held(holder),
-        NoLock::Failed(failure) => NotDeleted::Failed(failure.message),
+        NoLock::Failed(failure) => NotDeleted::NoLock(failure),
         NoLock::Unfit(unfit) => NotDeleted::Failed(format!("{unfit:?}")),
     })?;
     let failed = |path: String| move |why: String| NotDeleted::Failed(format!("{path}: {why}"));

@@ -25,8 +25,8 @@ pub(crate) struct Ports {
 /// The reason why a run gets no port.
 #[derive(Debug)]
 pub(crate) struct NoPort {
-    /// The operation.
-    pub(crate) doing: String,
+    /// The port, where no other would do.
+    pub(crate) only: Option<u16>,
     /// The kernel's error.
     pub(crate) source: io::Error,
 }
@@ -39,13 +39,11 @@ impl Ports {
     pub(crate) fn give(&mut self, wish: PortWish) -> Result<u16, NoPort> {
         match wish {
             PortWish::Only(port) => {
-                free(port).map_err(|source| NoPort { doing: format!("take port {port}"), source })?;
+                free(port).map_err(|source| NoPort { only: Some(port), source })?;
                 Ok(port)
             }
             PortWish::Rather(port) if free(port).is_ok() => Ok(port),
-            PortWish::Rather(_) | PortWish::Any => {
-                self.any().map_err(|source| NoPort { doing: "find a free port".to_owned(), source })
-            }
+            PortWish::Rather(_) | PortWish::Any => self.any().map_err(|source| NoPort { only: None, source }),
         }
     }
 
@@ -140,7 +138,7 @@ mod tests {
             assert_ne!(ports.give(PortWish::Rather(port)).unwrap(), port, "{ip}");
             let refused = ports.give(PortWish::Only(port)).unwrap_err();
             assert_eq!(refused.source.kind(), ErrorKind::AddrInUse, "{ip}");
-            assert!(refused.doing.contains(&port.to_string()), "{refused:?}");
+            assert_eq!(refused.only, Some(port), "{refused:?}");
             drop(taken);
         }
     }

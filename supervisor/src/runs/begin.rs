@@ -2,15 +2,16 @@
 
 use super::end::empty_group;
 use super::run::Run;
-use super::{Place, Runs, SpawnFailure};
+use super::{Place, Runs};
 use crate::cgroups::Cgroups;
 use crate::program;
 use crate::sys::closing;
 use crate::sys::kernel::Kernel;
 use crate::sys::spawn::{Limit, SpawnError, Spec, Started};
 use crate::sys::tag::Tag;
-use gob_core::SpawnPlan;
+use gob_core::{ForkStep, SpawnFailure, SpawnPlan, SpawnStep};
 use gob_protocol::ProcessId;
+use nix::errno::Errno;
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,10 +33,7 @@ impl<K: Kernel> Runs<K> {
         let envp = program::c_strings(plan.env.iter().map(|(name, value)| format!("{name}={value}")))?;
         let limits: Option<Vec<Limit>> =
             plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
-        let limits = limits.ok_or_else(|| SpawnFailure {
-            errno: "EINVAL".to_owned(),
-            message: "a resource limit has a name that is none".to_owned(),
-        })?;
+        let limits = limits.ok_or_else(|| program::because(SpawnStep::LimitName, Errno::EINVAL))?;
         let tag = self.tags.next();
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
         let spec = Spec {
@@ -106,13 +104,26 @@ impl<K: Kernel> Runs<K> {
     }
 }
 
-/// Says why a process could not be started, and names the file that the step was about.
+/// Returns the step that failed, with the file that it was about.
 fn failure(error: &SpawnError, plan: &SpawnPlan, program: &CStr) -> SpawnFailure {
     let SpawnError { step, source } = error;
-    let what = if *step == "chdir" { plan.cwd.as_str() } else { program.to_str().unwrap_or_default() };
-    let failure = SpawnFailure::io(&format!("{step} {what}"), source);
-    match program::why_not_executed(&Path::new(&plan.cwd).join(what), source) {
-        Some(why) if *step == "exec" => SpawnFailure { message: format!("exec {what}: {why}"), ..failure },
-        _ => failure,
-    }
+    let program = program.to_string_lossy().into_owned();
+    let step = match *step {
+        ForkStep::Chdir => SpawnStep::Chdir { path: plan.cwd.clone() },
+        ForkStep::Exec => {
+            let flaw = program::exec_flaw(&Path::new(&plan.cwd).join(&program), source);
+            SpawnStep::Exec { program, flaw }
+        }
+        step @ (ForkStep::Clone
+        | ForkStep::Group
+        | ForkStep::DeathSignal
+        | ForkStep::Parent
+        | ForkStep::Stdio
+        | ForkStep::LockNumber
+        | ForkStep::KeepLock
+        | ForkStep::Close
+        | ForkStep::OpenFiles
+        | ForkStep::Limit(_)) => SpawnStep::Fork { step, program },
+    };
+    program::failure(step, source)
 }

@@ -11,11 +11,11 @@ use crate::files;
 use crate::graph_lock::{HeldLock, NoLock};
 use crate::program;
 use crate::readiness::{NoPort, with_port};
-use crate::runs::{Place, SpawnFailure};
-use gob_core::{Input, New, RunKey, SpawnPlan};
+use crate::runs::Place;
+use gob_core::{Input, New, RunKey, SpawnPlan, SpawnStep};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -76,8 +76,8 @@ impl Shell {
         }
         let port = match plan.port.map(|wish| self.ports.give(wish)).transpose() {
             Ok(port) => port,
-            Err(NoPort { doing, source }) => {
-                return Some(refused(key, SpawnFailure::io(&doing, &source).into()));
+            Err(NoPort { only, source }) => {
+                return Some(refused(key, program::failure(SpawnStep::Port(only), &source).into()));
             }
         };
         let plan = Arc::new(port.map_or_else(|| *plan.clone(), |port| with_port(&plan, port)));
@@ -158,26 +158,22 @@ pub(super) fn refused(key: RunKey, why: NoLock) -> Input {
             tracing::warn!(worker = %key.name, run = key.run, ?why, "does not fit what is known of its graph");
             Input::Unfit { key, why }
         }
-        NoLock::Failed(SpawnFailure { errno, message }) => {
-            tracing::warn!(worker = %key.name, run = key.run, %message, "cannot start");
-            Input::SpawnFailed { key, errno, message }
+        NoLock::Failed(why) => {
+            tracing::warn!(worker = %key.name, run = key.run, %why, "cannot start");
+            Input::SpawnFailed { key, why }
         }
     }
 }
 
 impl From<Silent> for NoLock {
     fn from(silent: Silent) -> Self {
-        Self::Failed(SpawnFailure { errno: "ETIMEDOUT".to_owned(), message: silent.to_string() })
+        Self::Failed(program::because(SpawnStep::Disk(silent), Errno::ETIMEDOUT))
     }
 }
 
 /// Its preparation panicked.
 fn lost() -> NoLock {
-    SpawnFailure {
-        errno: "EIO".to_owned(),
-        message: "preparing it failed: see gobctl daemon logs".to_owned(),
-    }
-    .into()
+    program::because(SpawnStep::Prepare, Errno::EIO).into()
 }
 
 /// Work for one graph is done in order.
@@ -210,7 +206,7 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
     for dir in &plan.make_dirs {
         at.go("make directory", dir);
         files::make_private_dirs(dir.as_ref())
-            .map_err(|e| SpawnFailure::io(&format!("make directory {dir}"), &e))?;
+            .map_err(|e| program::failure(SpawnStep::MakeDir { path: dir.clone() }, &e))?;
     }
     if let Some(socket) = &plan.stale_socket {
         at.go("look at the socket", socket);
@@ -220,6 +216,6 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
     let program = program::find(plan)?;
     at.go("chdir", &plan.cwd);
     let cwd = open(plan.cwd.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
-    let cwd = cwd.map_err(|e| SpawnFailure::io(&format!("chdir {}", plan.cwd), &io::Error::from(e)))?;
+    let cwd = cwd.map_err(|e| program::because(SpawnStep::Chdir { path: plan.cwd.clone() }, e))?;
     Ok(Place { lock, new, program, cwd })
 }

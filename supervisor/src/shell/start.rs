@@ -3,11 +3,13 @@
 use super::Shell;
 use super::prepare::{Preparing, refused};
 use crate::output::{Pattern, Pipes, Watch, Watches};
-use crate::runs::{Place, SpawnFailure};
+use crate::program;
+use crate::runs::Place;
 use crate::sys::fds;
 use gob_config::kind::Check;
-use gob_core::{Input, RunKey, SpawnPlan};
+use gob_core::{Input, RunKey, SpawnFailure, SpawnPlan, SpawnStep};
 use gob_protocol::handshake::HandshakeReader;
+use nix::errno::Errno;
 use std::sync::Arc;
 
 impl Shell {
@@ -32,7 +34,7 @@ impl Shell {
     }
 
     fn try_spawn(&mut self, plan: &SpawnPlan, port: Option<u16>, place: &Place) -> Result<i32, SpawnFailure> {
-        let pipe = || fds::pipe().map_err(|e| SpawnFailure::io("make pipe", &e));
+        let pipe = || fds::pipe().map_err(|e| program::failure(SpawnStep::Pipe, &e));
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
         let ready = watch(&plan.check)?;
         let well = plan.liveness.as_ref().map_or(Ok(None), watch)?;
@@ -59,7 +61,7 @@ fn watch(check: &Check) -> Result<Option<Box<dyn Watch>>, SpawnFailure> {
         }
         Check::Log { pattern, stream } => {
             let pattern = Pattern::new(pattern, *stream);
-            Some(Box::new(pattern.map_err(|message| SpawnFailure { errno: "EINVAL".to_owned(), message })?))
+            Some(Box::new(pattern.map_err(|flaw| program::because(SpawnStep::Pattern(flaw), Errno::EINVAL))?))
         }
         Check::Handshake => Some(Box::new(HandshakeReader::default())),
     })

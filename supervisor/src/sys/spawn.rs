@@ -8,6 +8,7 @@
 
 use super::tag::Tag;
 use super::{clock, clone, process};
+use gob_core::ForkStep;
 use gob_protocol::ProcessId;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
@@ -45,27 +46,27 @@ pub(crate) struct Spec<'a> {
 pub(crate) struct Limit {
     resource: libc::__rlimit_resource_t,
     value: u64,
-    /// The name of the step that sets it, for messages.
-    step: &'static str,
+    /// Its name without `RLIMIT_`.
+    name: &'static str,
 }
 
 impl Limit {
     /// A limit by its name in [`gob_config::kind::RLIMITS`]; `None` for any other name.
     pub(crate) fn new(name: &str, value: u64) -> Option<Self> {
-        let (resource, step) = match name {
-            "as" => (libc::RLIMIT_AS, "set RLIMIT_AS for"),
-            "core" => (libc::RLIMIT_CORE, "set RLIMIT_CORE for"),
-            "cpu" => (libc::RLIMIT_CPU, "set RLIMIT_CPU for"),
-            "data" => (libc::RLIMIT_DATA, "set RLIMIT_DATA for"),
-            "fsize" => (libc::RLIMIT_FSIZE, "set RLIMIT_FSIZE for"),
-            "memlock" => (libc::RLIMIT_MEMLOCK, "set RLIMIT_MEMLOCK for"),
-            "nofile" => (libc::RLIMIT_NOFILE, "set RLIMIT_NOFILE for"),
-            "nproc" => (libc::RLIMIT_NPROC, "set RLIMIT_NPROC for"),
-            "rss" => (libc::RLIMIT_RSS, "set RLIMIT_RSS for"),
-            "stack" => (libc::RLIMIT_STACK, "set RLIMIT_STACK for"),
+        let (resource, name) = match name {
+            "as" => (libc::RLIMIT_AS, "AS"),
+            "core" => (libc::RLIMIT_CORE, "CORE"),
+            "cpu" => (libc::RLIMIT_CPU, "CPU"),
+            "data" => (libc::RLIMIT_DATA, "DATA"),
+            "fsize" => (libc::RLIMIT_FSIZE, "FSIZE"),
+            "memlock" => (libc::RLIMIT_MEMLOCK, "MEMLOCK"),
+            "nofile" => (libc::RLIMIT_NOFILE, "NOFILE"),
+            "nproc" => (libc::RLIMIT_NPROC, "NPROC"),
+            "rss" => (libc::RLIMIT_RSS, "RSS"),
+            "stack" => (libc::RLIMIT_STACK, "STACK"),
             _ => return None,
         };
-        Some(Self { resource, value, step })
+        Some(Self { resource, value, name })
     }
 }
 
@@ -87,9 +88,9 @@ pub(crate) struct Started<H = OwnedFd> {
 
 /// A start that failed, with its step.
 #[derive(Debug, thiserror::Error)]
-#[error("{step}: {source}")]
+#[error("{step:?}: {source}")]
 pub(crate) struct SpawnError {
-    pub(crate) step: &'static str,
+    pub(crate) step: ForkStep,
     #[source]
     pub(crate) source: io::Error,
 }
@@ -110,7 +111,7 @@ struct Order {
     /// For close_range(2).
     closing: libc::c_uint,
     parent: libc::pid_t,
-    failed: Option<(&'static str, c_int)>,
+    failed: Option<(ForkStep, c_int)>,
 }
 
 /// The child's stack until it execs; it calls nothing deep.
@@ -158,7 +159,7 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
     let after = clock::ticks();
     restore_signals(&blocked);
     if pid < 0 {
-        return Err(SpawnError { step: "clone", source: cloned });
+        return Err(SpawnError { step: ForkStep::Clone, source: cloned });
     }
     // SAFETY: the kernel made it for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -236,14 +237,14 @@ extern "C" fn child(order: *mut c_void) -> c_int {
 ///
 /// # Safety
 /// Only async-signal-safe calls; the pointers in `order` are valid.
-unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
+unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
     let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(()) };
     // SAFETY: the caller's promise; every call is a plain system call on valid arguments.
     unsafe {
-        check(libc::setpgid(0, 0), "setpgid")?;
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), "prctl")?;
+        check(libc::setpgid(0, 0), ForkStep::Group)?;
+        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), ForkStep::DeathSignal)?;
         if libc::getppid() != order.parent {
-            return Err("the supervisor is gone");
+            return Err(ForkStep::Parent);
         }
         // The kernel's own `struct sigaction`, whose zeroes mean SIG_DFL: the C library refuses to set 32 and 33, which
         // it keeps for itself, and its posix_spawn starts programs (us, for one) with these ignored.
@@ -258,14 +259,14 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
         // identify it.
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);
         // Before its number is given to another descriptor.
-        check(libc::fchdir(order.cwd), "chdir")?;
+        check(libc::fchdir(order.cwd), ForkStep::Chdir)?;
         for (number, from) in (0..).zip(order.stdio) {
-            check(libc::dup2(from, number), "dup2")?;
+            check(libc::dup2(from, number), ForkStep::Stdio)?;
         }
         let first_lock = give_locks(order)?;
         let close = |first: RawFd, last: libc::c_uint| {
             let closed = libc::syscall(libc::SYS_close_range, first, last, order.closing);
-            if closed < 0 { Err("close_range") } else { Ok(()) }
+            if closed < 0 { Err(ForkStep::Close) } else { Ok(()) }
         };
         if let Some(first) = first_lock {
             close(3, first.unsigned_abs() - 1)?;
@@ -274,26 +275,26 @@ unsafe fn become_worker(order: &Order) -> Result<(), &'static str> {
             close(3, libc::c_uint::MAX)?;
         }
         // Only now: a limit may be lower than the lock's number, which is in its place.
-        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), "setrlimit")?;
-        for Limit { resource, value, step } in &*order.limits {
+        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), ForkStep::OpenFiles)?;
+        for Limit { resource, value, name } in &*order.limits {
             let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
-            check(libc::setrlimit(*resource, &raw const limit), step)?;
+            check(libc::setrlimit(*resource, &raw const limit), ForkStep::Limit(name))?;
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::execve(order.program, order.argv.as_ptr(), order.envp.as_ptr());
     }
-    Err("exec")
+    Err(ForkStep::Exec)
 }
 
 /// Gives the locks their numbers; returns the lowest of these.
 ///
 /// # Safety
 /// As [`become_worker`].
-unsafe fn give_locks(order: &Order) -> Result<Option<RawFd>, &'static str> {
+unsafe fn give_locks(order: &Order) -> Result<Option<RawFd>, ForkStep> {
     let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(result) };
-    let limit = "give a lock the number 63, for which the limit of open files is too low, to";
+    let limit = ForkStep::LockNumber;
     let Some(mut lock) = order.lock else { return Ok(None) };
     // SAFETY: the caller's promise; every call is a plain system call on open descriptors.
     unsafe {
@@ -303,11 +304,11 @@ unsafe fn give_locks(order: &Order) -> Result<Option<RawFd>, &'static str> {
                 lock = check(libc::dup(lock), limit)?;
             }
             check(libc::dup2(second, SECOND_FD), limit)?;
-            check(libc::fcntl(SECOND_FD, libc::F_SETFD, 0), "fcntl")?;
+            check(libc::fcntl(SECOND_FD, libc::F_SETFD, 0), ForkStep::KeepLock)?;
         }
         check(libc::dup2(lock, LOCK_FD), limit)?;
         // It may have had this number before.
-        check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), "fcntl")?;
+        check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), ForkStep::KeepLock)?;
     }
     Ok(Some(if order.second_lock.is_some() { SECOND_FD } else { LOCK_FD }))
 }
@@ -489,12 +490,12 @@ mod tests {
         // More than the kernel can do, so that not even root may.
         let limits = [Limit::new("nofile", 1 << 40).unwrap()];
         let error = run_with("/bin/true", &["true"], [None; 2], &limits).unwrap_err();
-        assert_eq!((error.step, error.source.raw_os_error()), ("set RLIMIT_NOFILE for", Some(libc::EPERM)));
+        assert_eq!((error.step, error.source.raw_os_error()), (ForkStep::Limit("NOFILE"), Some(libc::EPERM)));
     }
 
     #[test]
     fn a_missing_program_is_an_error_with_its_step() {
         let error = run("/nonexistent/program", &["x"]).unwrap_err();
-        assert_eq!((error.step, error.source.raw_os_error()), ("exec", Some(libc::ENOENT)));
+        assert_eq!((error.step, error.source.raw_os_error()), (ForkStep::Exec, Some(libc::ENOENT)));
     }
 }

@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use gob_protocol::request::Start;
 use gob_protocol::{ErrorCode, Name, Owner, State, Timestamp, WireError};
 use serde_json::json;
@@ -132,6 +133,6 @@ pub(crate) fn graph_is_up(graph: &Name, worker: &Name, state: State) -> Box<Wire
 }
 
 /// The graph could not be deleted.
-pub(crate) fn not_deleted(graph: &Name, why: &str) -> Box<WireError> {
+pub(crate) fn not_deleted(graph: &Name, why: &impl fmt::Display) -> Box<WireError> {
     Box::new(WireError::new(ErrorCode::Internal, format!("{graph} could not be deleted: {why}")))
 }

@@ -4,12 +4,9 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use gob_config::kind::Kind;
 use gob_protocol::handshake::HandshakeError;
 use gob_protocol::{Actor, ErrorCode, Exit, Name, Receipt, Survivor, WireError};
 use serde_json::json;
-
-use crate::parts::INTERPRETER;
 
 /// How many survivors a message names.
 const SHOWN: usize = 10;
@@ -65,35 +62,6 @@ pub(crate) fn never_ready(name: &Name, error: &HandshakeError, last_lines: &[Str
     WireError::new(code, format!("{name} did not become ready: {reason}"))
         .hint(see_logs(name))
         .details(details)
-}
-
-/// The run could not get a process.
-pub(crate) fn spawn_failed(name: &Name, kind: &Kind, exit: &Exit, errno: &str, message: &str) -> WireError {
-    let error =
-        WireError::new(ErrorCode::ServerStartFailed, format!("{name} could not be started: {message}"))
-            .details(json!({"exit": exit, "errno": errno, "last_lines": []}));
-    // The same errors come from directories.
-    let program = kind.command.first().filter(|program| message.contains(program.as_str()));
-    match (errno, program) {
-        (_, Some(program)) if message.contains(INTERPRETER) => {
-            error.hint(format!("correct the first line of {program}, or install what it names"))
-        }
-        // gob's own: no file speaks of it.
-        ("ENOENT" | "EACCES", Some(program)) if program.starts_with("gob-") => error.hint(format!(
-            "install {program} beside gobd, or name its directory in GOB_LIBEXEC; gobctl doctor says where it is looked for"
-        )),
-        ("ENOENT" | "EACCES", Some(program)) => error.hint(format!(
-            "install {program}, or correct the command of its kind: gobctl config check says which programs are missing"
-        )),
-        ("EADDRINUSE", _) => match kind.port {
-            Some(port) => error.hint(format!("see who listens there: ss -ltnp 'sport = :{port}'")),
-            None => error,
-        },
-        ("EAGAIN", _) => error.hint(
-            "end some processes of this user, or raise the limit on them: ulimit -u, or pids.max of the control group",
-        ),
-        _ => error,
-    }
 }
 
 /// The worker was stopped while a requester waited for it to come up.

@@ -98,7 +98,7 @@ impl Seen {
 }
 
 /// Numbers that are small, unlike each other, and leave the backoff no room for jitter.
-pub(super) fn kind() -> Kind {
+pub(crate) fn kind() -> Kind {
     Kind {
         readiness: Readiness { check: Check::Handshake, timeout_ms: 300 },
         stop: StopWay { signal: "SIGTERM".into(), grace_ms: 100, ..StopWay::default() },

@@ -62,7 +62,7 @@ mod exhaust;
 mod fingerprint;
 mod foreign;
 mod graphs;
-mod harness;
+pub(crate) mod harness;
 mod healing;
 mod lease;
 mod liveness;

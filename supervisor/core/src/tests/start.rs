@@ -1,14 +1,15 @@
 //! How a start or restart is satisfied (PROTOCOL 5, *ensure*), and what it is told when it is not.
 
-use super::harness::World;
+use super::harness::{World, kind};
 use super::steps::Step;
 use super::words::{
     CLI, DESKTOP, ELECTRON, OWNERS, code, killed, name, outcome, restart, start, started_by, stop,
     stop_force, view, world,
 };
-use crate::{Effect, Input};
+use crate::{Effect, Errno, Input, SpawnFailure, SpawnStep};
 use gob_protocol::request::{Restart, Start};
 use gob_protocol::{Data, ErrorCode, EventKind, Exit, Outcome, Request, State, Wait};
+use std::format;
 use std::string::String;
 use std::vec::Vec;
 
@@ -268,14 +269,19 @@ fn what_does_not_fit_is_told_with_what_may_be_done_about_it() {
 
 #[test]
 fn only_a_program_that_is_missing_is_said_to_be() {
-    for (message, is_program) in
-        [("{} is not on PATH", true), ("open the lock /r/w.lock: no such file", false)]
-    {
+    let program = kind().command.swap_remove(0);
+    let dir = format!("/srv/{program}");
+    for (step, is_program) in [
+        (SpawnStep::FindProgram(Some(program)), true),
+        (SpawnStep::OpenLock { path: "/r/w.lock".into() }, false),
+        // The name of the directory has that of the program in it.
+        (SpawnStep::Chdir { path: dir }, false),
+    ] {
         let mut world = world();
         let id = world.asks(CLI, start("w"));
         let key = world.core.workers[&name("w")].key();
-        let message = message.replace("{}", &world.core.workers[&name("w")].spec.policy.command[0]);
-        world.feed(Input::SpawnFailed { key, errno: "ENOENT".into(), message }).expect("a failure");
+        let errno = Errno { name: "ENOENT".into(), text: "no such file".into() };
+        world.feed(Input::SpawnFailed { key, why: SpawnFailure { step, errno } }).expect("a failure");
         let Some(Err(error)) = world.answer(CLI, id) else { panic!("no answer") };
         assert_eq!(error.hint.is_some(), is_program, "{error:?}");
     }

@@ -3,6 +3,7 @@
 use super::harness::World;
 use super::runs::{Run, Stage};
 
+use crate::failure::{Errno, SpawnFailure, SpawnStep};
 use crate::worker::Worker;
 use crate::{
     ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Place, RECORD_VERSION, Record, RunKey, Unfit,
@@ -124,6 +125,11 @@ pub(super) fn record(graph: &Name, kind: &str, root: &str) -> Record {
     }
 }
 
+/// A start that failed with this errno.
+pub(super) fn failed(errno: &str) -> SpawnFailure {
+    SpawnFailure { step: SpawnStep::Prepare, errno: Errno { name: errno.into(), text: "late".into() } }
+}
+
 /// What could still be said of a run that is over, by a shell that is late.
 pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
@@ -131,7 +137,7 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let survivors = vec![ProcessId { pid: 9, start_time: 9 }.into()];
     vec![
         Input::Spawned { key: key.clone(), pid: 9, port: None, new: New(false) },
-        Input::SpawnFailed { key: key.clone(), errno: "EAGAIN".into(), message: "late".into() },
+        Input::SpawnFailed { key: key.clone(), why: failed("EAGAIN") },
         Input::CalledOff { key: key.clone() },
         Input::Ready { key: key.clone(), handshake: Handshake::default(), ports: Vec::new() },
         Input::NeverReady {
@@ -231,7 +237,7 @@ impl World {
             }
             Step::SpawnFailed(name) => {
                 let key = runs.get(name).filter(|run| run.stage == Stage::Spawning)?.key(name);
-                Input::SpawnFailed { key, errno: "ENOENT".into(), message: "no program".into() }
+                Input::SpawnFailed { key, why: failed("ENOENT") }
             }
             Step::CalledOff(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && run.called_off)?;

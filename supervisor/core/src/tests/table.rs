@@ -211,7 +211,7 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         "stop --force" => vec![ask(stop_force("w"))],
         "restart" => vec![ask(restart("w"))],
         "spawned" => vec![Input::Spawned { key, pid: 55, port: None, new: New(false) }],
-        "spawn failed" => vec![Input::SpawnFailed { key, errno: "EAGAIN".into(), message: "no".into() }],
+        "spawn failed" => vec![Input::SpawnFailed { key, why: super::steps::failed("EAGAIN") }],
         "ready" => vec![Input::Ready { key, handshake: Handshake::default(), ports: Vec::new() }],
         "refused" => vec![Input::NeverReady {
             key,

@@ -55,7 +55,7 @@ impl Worker {
                 self.end(Cause::Unwell, Actor::Supervisor, Manner::Ask(None), cx);
             }
             Step::Unclear(why) => {
-                self.step(cx, |run, given, cx| start::failed(run, given, cx, "EBUSY".into(), &why));
+                self.step(cx, |run, given, cx| start::unclear(run, given, cx, why));
             }
             Step::CalledOff => self.step(cx, |run, _, _| start::called_off(run)),
             Step::NoProcess(exit, error) => {

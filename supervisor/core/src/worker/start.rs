@@ -1,6 +1,7 @@
 //! A run comes up: it gets a process, or none.
 
 use crate::cx::Cx;
+use crate::failure::{Errno, SpawnFailure, SpawnStep};
 use crate::io::Effect;
 use crate::parts::{Holder, SpawnPlan};
 use crate::record::New;
@@ -9,7 +10,7 @@ use crate::run::{At, Awaited, Ended, Run, Stage};
 use crate::step::{Given, Step};
 use crate::timers::Timer;
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use gob_protocol::{ErrorCode, Exit, Receipt, WireError};
 
 /// When a lock is tried again that is busy without a process that has it, each time after so long; two seconds in all.
@@ -58,18 +59,24 @@ pub(crate) fn spawned(run: &mut Run, cx: &mut Cx, leader: i32, port: Option<u16>
 }
 
 /// The run could not get a process.
-pub(crate) fn failed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, errno: String, message: &str) -> Step {
+pub(crate) fn failed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: &SpawnFailure) -> Step {
     let is_looked = matches!(run.stage(), Stage::Looking);
     if !run.awaits_spawn() && !is_looked {
         return Step::Stay;
     }
     run.shown.stopped_at = Some(cx.now.wall);
-    run.shown.reason = Some(message.into());
-    let exit = Exit::SpawnFailed { spawn_error: errno.clone() };
+    run.shown.reason = Some(why.to_string());
+    let exit = Exit::SpawnFailed { spawn_error: why.errno.name.clone() };
     run.shown.exit = Some(exit.clone());
-    let error = refusals::spawn_failed(&run.key.name, &given.spec.policy, &exit, &errno, message);
+    let error = refusals::spawn_failed(&run.key.name, &given.spec.policy, &exit, why);
     cx.tally.spawn_failures += 1;
     Step::NoProcess(exit, Box::new(error))
+}
+
+/// It can't be told who holds the run's graph without gob, so it is not begun.
+pub(crate) fn unclear(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: String) -> Step {
+    let errno = Errno { name: "EBUSY".into(), text: why };
+    failed(run, given, cx, &SpawnFailure { step: SpawnStep::Examine, errno })
 }
 
 /// The spawn of a run that is to end does not happen.

@@ -1,0 +1,137 @@
+//! Why a run gets no process: the step that failed, and the errno. Plain data, without words.
+
+use alloc::string::String;
+
+/// A start that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnFailure {
+    /// The step.
+    pub step: SpawnStep,
+    /// The kernel's refusal, or the one that fits.
+    pub errno: Errno,
+}
+
+/// An errno.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errno {
+    /// Its name, such as `ENOENT`.
+    pub name: String,
+    /// The machine's words for it, such as `No such file or directory (os error 2)`, or those about an unfit file.
+    pub text: String,
+}
+
+/// A step of a start, with the thing that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpawnStep {
+    /// Looking for a holder without gob: it can't be told whether there is one.
+    Examine,
+    /// The preparation as a whole: it panicked.
+    Prepare,
+    /// Work on a disk that does not answer.
+    Disk(Silent),
+    /// Finding a free port, or taking the one that the kind says.
+    Port(Option<u16>),
+    /// Opening the lock's file.
+    OpenLock {
+        /// The file.
+        path: String,
+    },
+    /// Taking the lock.
+    TakeLock {
+        /// Its file.
+        path: String,
+    },
+    /// Reading what is known of a graph.
+    ReadRecord {
+        /// The lock beside it.
+        path: String,
+    },
+    /// Making a directory.
+    MakeDir {
+        /// The directory.
+        path: String,
+    },
+    /// Finding the program; a kind without a command has none.
+    FindProgram(Option<String>),
+    /// Passing on arguments and environment: a NUL byte is in them.
+    Arguments,
+    /// Going to the working directory.
+    Chdir {
+        /// The directory.
+        path: String,
+    },
+    /// Making the pipes for its output.
+    Pipe,
+    /// Reading the pattern of a check, with the flaw of that pattern.
+    Pattern(String),
+    /// Naming a resource limit: there is none of that name.
+    LimitName,
+    /// A step between clone and exec.
+    Fork {
+        /// Which.
+        step: ForkStep,
+        /// The program that was to be executed.
+        program: String,
+    },
+    /// Executing the program.
+    Exec {
+        /// The program.
+        program: String,
+        /// The flaw of its file, where the errno does not tell it.
+        flaw: Option<ExecFlaw>,
+    },
+}
+
+/// A step of the new process on its way to its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForkStep {
+    /// Making the process.
+    Clone,
+    /// Leading a process group of its own.
+    Group,
+    /// Dying with the supervisor.
+    DeathSignal,
+    /// Looking whether the supervisor still lives.
+    Parent,
+    /// Going to the working directory.
+    Chdir,
+    /// The standard streams.
+    Stdio,
+    /// Giving a lock its number.
+    LockNumber,
+    /// Keeping a lock open across exec.
+    KeepLock,
+    /// Closing all other descriptors.
+    Close,
+    /// The limit of open files that workers have.
+    OpenFiles,
+    /// A limit of its kind, by its name without `RLIMIT_`.
+    Limit(&'static str),
+    /// Executing the program.
+    Exec,
+}
+
+/// The flaw of a file that could not be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecFlaw {
+    /// It is neither a program nor a script.
+    Format,
+    /// It is a script, and its first line names no program.
+    Interpreter {
+        /// The name in that line.
+        interpreter: String,
+        /// The line ends in CR, which is part of the name.
+        crlf: bool,
+    },
+}
+
+/// An operation on a disk that has not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent {
+    /// The operation.
+    pub operation: &'static str,
+    /// Its place.
+    pub place: String,
+    /// The time since its begin.
+    pub seconds: u64,
+}
