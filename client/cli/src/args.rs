@@ -114,17 +114,17 @@ pub(crate) fn parse(args: Vec<OsString>, verb: Option<&'static Verb>) -> Result<
         }
         None => (None, of_first),
     };
-    // `gobctl --owner O list` sets the requester, `gobctl list --owner O` filters the workers.
+    // Behind a verb that filters by it, the flag says nothing of the requester.
     let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
-    let context = context(innermost, said_before)?;
+    let waits_for_readiness = verb.is_some_and(|verb| verb.timeout.is_of_readiness);
+    let context = Context { waits_for_readiness, ..context(innermost, said_before)? };
     Ok(Parsed { context, verb, matches: innermost.clone() })
 }
 
 /// Returns the command with the flags of every verb, and with this verb.
 pub(crate) fn root(verb: Option<&Verb>) -> Command {
     let global = |name: &'static str| Arg::new(name).long(name).global(true).hide(verb.is_some());
-    // `list --owner` filters by owner and does not set the requester.
-    let owner_is_global = verb.is_none_or(|verb| verb.name() != "list");
+    let owner_is_global = verb.is_none_or(|verb| !verb.filters_by_owner);
     let mut root = Command::new("gobctl")
         .disable_help_subcommand(true)
         .disable_version_flag(true)
@@ -150,7 +150,7 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
                 .value_parser(parse_duration)
                 .allow_negative_numbers(true)
                 .hide(false)
-                .help(verb.map_or(manual::TIMEOUT, |verb| verb.timeout)),
+                .help(verb.map_or(manual::TIMEOUT, |verb| verb.timeout.text)),
         )
         .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Print results and errors only"))
         .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also tell what was skipped"))
@@ -203,6 +203,7 @@ fn context(matches: &ArgMatches, said_before: Option<&Owner>) -> Result<Context,
         color,
         autostart: !matches.get_flag("no-autostart"),
         timeout: matches.get_one::<Duration>("timeout").copied(),
+        waits_for_readiness: false,
     })
 }
 

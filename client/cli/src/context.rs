@@ -5,7 +5,7 @@ use crate::out;
 use crate::progress::Progress;
 use crate::terminal::{self, Look};
 use gob_client::blocking::{Client, Connector};
-use gob_client::call::{Call, Reply, Restart, Sent, Start};
+use gob_client::call::{Call, Reply, Sent};
 use gob_client::protocol::limits::CONNECT_MS;
 use gob_client::pulse::Deadline;
 use gob_client::{Dirs, Error, Name, Owner};
@@ -61,6 +61,8 @@ pub(crate) struct Context {
     pub(crate) color: Color,
     pub(crate) autostart: bool,
     pub(crate) timeout: Option<Duration>,
+    /// `--timeout` is a part of the requests: it limits a worker's readiness, not the wait for an answer.
+    pub(crate) waits_for_readiness: bool,
 }
 
 impl Context {
@@ -80,7 +82,7 @@ impl Context {
         if self.verbose {
             connector = connector.on_dropped(|dropped| out::note(&dropped.to_string()));
         }
-        if let Some(timeout) = self.timeout {
+        if let Some(timeout) = self.answer_timeout() {
             connector = connector.hello_timeout(timeout.min(Duration::from_millis(CONNECT_MS)));
         }
         Ok(connector)
@@ -88,11 +90,7 @@ impl Context {
 
     /// Connects and says hello. `purpose` appears in the error when the supervisor does not answer.
     pub(crate) fn connect(&self, purpose: &str) -> Result<Client, Failure> {
-        let mut connector = self.connector()?;
-        if WAIT_THEMSELVES.contains(&purpose) {
-            connector = connector.hello_timeout(Duration::from_millis(CONNECT_MS));
-        }
-        let client = connector.connect().map_err(|error| named(error, purpose))?;
+        let client = self.connector()?.connect().map_err(|error| named(error, purpose))?;
         self.note_versions(&client);
         Ok(client)
     }
@@ -137,11 +135,14 @@ impl Context {
         reply
     }
 
-    /// Returns how long this client waits for the answer. For start and restart `--timeout` is part of the request, and
-    /// the supervisor answers when it passes.
+    /// Returns how long this client waits for the answer.
     pub(crate) fn deadline_of<C: Call>(&self, sent: &Sent<C>) -> Deadline {
-        let given = self.timeout.filter(|_| !WAIT_THEMSELVES.contains(&C::TYPE));
-        given.map_or_else(|| sent.deadline(), Deadline::In)
+        self.answer_timeout().map_or_else(|| sent.deadline(), Deadline::In)
+    }
+
+    /// Returns the limit of each answer, where `--timeout` is that.
+    fn answer_timeout(&self) -> Option<Duration> {
+        self.timeout.filter(|_| !self.waits_for_readiness)
     }
 
     /// Returns the same context, never starting anything.
@@ -204,10 +205,6 @@ impl Context {
         }
     }
 }
-
-/// Requests for which `--timeout` limits the worker's readiness, not the supervisor's answer (CLI,
-/// Conventions).
-const WAIT_THEMSELVES: [&str; 2] = [Start::TYPE, Restart::TYPE];
 
 /// Returns the reason why no worker is ready. A missing answer means no more than that either.
 pub(crate) fn not_ready(name: &Name, error: Error) -> Failure {

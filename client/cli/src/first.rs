@@ -1,16 +1,15 @@
 //! gobctl as the first process of a PID namespace, as in a container: the kernel drops TERM and INT for such
 //! a process unless it handles them, so that a verb without an end would have to be killed.
 
+use crate::verbs::Verb;
 use nix::sys::signal::{SigSet, Signal};
 
-/// Verbs that pass signals on to a command.
-const PASS_ON: [&str; 2] = ["with", "run"];
 /// A signal that ended the program is added to this.
 const SIGNALLED: i32 = 128;
 
 /// Makes INT, TERM and HUP end this program with 128 and their number, where the kernel would not.
-pub(crate) fn end_by_signals(verb: &str) {
-    if std::process::id() != 1 || PASS_ON.contains(&verb) {
+pub(crate) fn end_by_signals(verb: &Verb) {
+    if std::process::id() != 1 || verb.passes_signals {
         return;
     }
     let mut signals = SigSet::empty();

@@ -34,7 +34,7 @@ fn of_verb(verb: &Verb) -> Value {
     if let Some(fields) = told.as_object_mut() {
         fields.insert("aliases".to_owned(), json!(verb.aliases));
         fields.insert("group".to_owned(), json!(verb.group));
-        fields.insert("timeout".to_owned(), json!(verb.timeout));
+        fields.insert("timeout".to_owned(), json!(verb.timeout.text));
     }
     told
 }

@@ -108,6 +108,21 @@ mod tests {
         }
     }
 
+    /// A row says of itself that it has `--owner`, takes the time limit into its requests, or passes signals on.
+    #[test]
+    fn a_row_says_what_is_special_about_its_verb() {
+        let all = |has: fn(&Verb) -> bool| {
+            VERBS.iter().filter(|verb| has(verb)).map(|verb| verb.path).collect::<Vec<_>>()
+        };
+        assert_eq!(all(|verb| verb.timeout.is_of_readiness), [&["start"], &["restart"], &["with"]]);
+        assert_eq!(all(|verb| verb.passes_signals), [&["with"]]);
+        for verb in VERBS {
+            let command = (verb.command)(clap::Command::new("a verb"));
+            let has_owner = command.get_arguments().any(|arg| arg.get_long() == Some("owner"));
+            assert_eq!(verb.filters_by_owner, has_owner, "{:?}", verb.path);
+        }
+    }
+
     #[test]
     fn a_noun_is_as_bad_as_the_worst_verb_below_it() {
         let effect = |word: &str| find(word).unwrap().effect();

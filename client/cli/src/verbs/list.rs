@@ -55,6 +55,7 @@ pub(crate) const VERB: Verb = Verb {
             )
     },
     timeout: timeout::LIST,
+    filters_by_owner: true,
     run: Some(run),
     ..Verb::ROW
 };

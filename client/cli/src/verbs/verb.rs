@@ -20,8 +20,12 @@ pub(crate) struct Verb {
     pub(crate) effect: Effect,
     /// Flags that make another thing of it.
     pub(crate) flags: &'static [(&'static str, Effect)],
-    /// The meaning of `--timeout`, with the default.
-    pub(crate) timeout: &'static str,
+    /// The meaning of `--timeout`.
+    pub(crate) timeout: Timeout,
+    /// Its own `--owner` chooses workers. Before the verb the flag names the requester, as everywhere.
+    pub(crate) filters_by_owner: bool,
+    /// It passes signals on to a command of its own, and ends when that does.
+    pub(crate) passes_signals: bool,
     /// Adds its arguments.
     pub(crate) command: fn(Command) -> Command,
     /// Runs it and returns the exit code; `None` for a noun that needs a verb behind it.
@@ -53,17 +57,36 @@ impl Effect {
     }
 }
 
-/// Texts for `--timeout`.
+/// The meaning of `--timeout` for a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timeout {
+    /// In words, with the default.
+    pub(crate) text: &'static str,
+    /// It limits the wait for a worker's readiness, which its requests carry: the supervisor answers when it passes.
+    pub(crate) is_of_readiness: bool,
+}
+
+/// The meanings of `--timeout`.
 pub(crate) mod timeout {
-    pub(crate) const ANSWER: &str = "How long to wait for the answer, then exit 124; else 10s";
-    pub(crate) const UNTIL_READY: &str =
-        "How long to wait until ready, then exit 8 while the worker goes on; else as long as its kind allows";
-    pub(crate) const STREAM: &str = "End after this time, with exit 124; else it goes on";
-    pub(crate) const LIST: &str = "How long to wait for the answer, or to --watch, then exit 124; else 10s";
-    pub(crate) const UNTIL_ENDED: &str =
-        "How long to wait for the end, then exit 124 while it goes on; else the grace and some seconds";
-    pub(crate) const SILENCE: &str = "How long the worker may be silent, then exit 124; else 62s";
-    pub(crate) const DOCTOR: &str = "How long to wait for the supervisor; else 2s";
+    use super::Timeout;
+
+    const fn client(text: &'static str) -> Timeout {
+        Timeout { text, is_of_readiness: false }
+    }
+
+    pub(crate) const ANSWER: Timeout = client("How long to wait for the answer, then exit 124; else 10s");
+    pub(crate) const UNTIL_READY: Timeout = Timeout {
+        text: "How long to wait until ready, then exit 8 while the worker goes on; else as long as its kind allows",
+        is_of_readiness: true,
+    };
+    pub(crate) const STREAM: Timeout = client("End after this time, with exit 124; else it goes on");
+    pub(crate) const LIST: Timeout =
+        client("How long to wait for the answer, or to --watch, then exit 124; else 10s");
+    pub(crate) const UNTIL_ENDED: Timeout = client(
+        "How long to wait for the end, then exit 124 while it goes on; else the grace and some seconds",
+    );
+    pub(crate) const SILENCE: Timeout = client("How long the worker may be silent, then exit 124; else 62s");
+    pub(crate) const DOCTOR: Timeout = client("How long to wait for the supervisor; else 2s");
 }
 
 impl Verb {
@@ -77,6 +100,8 @@ impl Verb {
         effect: Effect::Destroys,
         flags: &[],
         timeout: timeout::ANSWER,
+        filters_by_owner: false,
+        passes_signals: false,
         command: |command| command,
         run: None,
     };

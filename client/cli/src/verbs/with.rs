@@ -41,6 +41,7 @@ pub(crate) const VERB: Verb = Verb {
         ))
     },
     timeout: timeout::UNTIL_READY,
+    passes_signals: true,
     run: Some(run),
     ..Verb::ROW
 };
