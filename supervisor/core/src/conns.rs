@@ -47,7 +47,7 @@ pub(crate) fn actor_of(who: &LeaseHolder) -> Actor {
 }
 
 impl Conns {
-    /// Adds a connection, which speaks for nobody yet.
+    /// Adds a connection, whose owner is `unknown` until its hello.
     pub(crate) fn connect(&mut self, conn: ConnId, pid: Option<i32>) {
         let who = Arc::new(LeaseHolder { owner: Owner::unknown(), client: None, pid });
         self.0.insert(conn, Conn { who, said_hello: false, involved: BTreeSet::new() });

@@ -1,7 +1,7 @@
-//! `graphs` and `graph_delete`: which graphs there are on disk, and which of them is deleted (PROTOCOL 5, Graphs on disk).
+//! `graphs` and `graph_delete`: the list of graphs on disk, and the deletion of one (PROTOCOL 5, Graphs on disk).
 //!
-//! The shell looks and deletes, beside the main thread. Which graph is meant, who may delete it and what goes is decided
-//! here, from what it found.
+//! The shell finds and deletes, beside the main thread. Between the two this file decides, from the findings, which graph is
+//! meant, whether the requester may delete it, and which files go.
 
 use crate::conns::Caller;
 use crate::ids::RunKey;
@@ -25,7 +25,7 @@ use gob_protocol::answer::{GraphDeleteData, GraphOnDisk, GraphsData};
 use gob_protocol::request::GraphDelete;
 use gob_protocol::{Actor, Data, EventKind, Name, Owner, WireError};
 
-/// So many roots are looked at.
+/// Largest number of roots that are searched.
 const MAX_ROOTS: usize = 64;
 
 impl Core {
@@ -208,7 +208,7 @@ impl Core {
     }
 }
 
-/// Whether the requester may delete the graph of this worker now.
+/// Checks that the requester may delete the graph of this worker now.
 fn may_delete(worker: &Worker, graph: &Name, requester: &Owner) -> Result<(), Box<WireError>> {
     if !worker.title_now().may_manage(requester) {
         return Err(refusals::owned_by_other(&worker.claimed(), requester));

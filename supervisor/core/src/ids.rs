@@ -16,7 +16,7 @@ pub struct Now {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnId(pub u64);
 
-/// One run of one worker. Every message about a run carries it, so that a late one can be told from a true one.
+/// One run of one worker. Every message about a run carries it, so that a late one can be recognised.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunKey {
     /// The worker.

@@ -1,6 +1,6 @@
-//! What goes into the core and what comes out of it, as plain data.
+//! The core's [`Input`]s and [`Effect`]s, as plain data.
 //!
-//! The shell turns the world into [`Input`]s and carries out [`Effect`]s in their order; it decides nothing.
+//! The shell reports the world as inputs and carries out effects in their order; it decides nothing.
 
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
@@ -16,10 +16,10 @@ use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
 use gob_protocol::{Data, Event, Exit, Id, Lagged, Name, Receipt, Request, Status, WireError};
 
-/// What came of reading the configuration: what each file says, and everything that is wrong with it.
+/// A reading of the configuration: the contents of each file, and every problem in it.
 pub type Read = Box<Reading>;
 
-/// What happened.
+/// One thing that happened, as the shell reports it.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A client connected; the kernel vouched for its user.
@@ -31,83 +31,83 @@ pub enum Input {
     },
     /// A client asked for something.
     Request {
-        /// Which client.
+        /// The client's connection.
         conn: ConnId,
-        /// What it calls the request.
+        /// The id that the client gave the request.
         id: Option<Id>,
-        /// What it wants. A `root_dir` in it is a real path already.
+        /// The request. A `root_dir` in it is a real path already.
         request: Request,
     },
     /// Event frames left the queue of a subscriber.
     Written {
-        /// Which client.
+        /// The client's connection.
         conn: ConnId,
-        /// How many since the last such input.
+        /// Their number since the last such input.
         frames: u32,
     },
     /// A connection ended.
     Disconnected {
-        /// Which.
+        /// The connection that ended.
         conn: ConnId,
     },
     /// A run has a process.
     Spawned {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Its leader, which leads its own process group too.
+        /// The run's leader, which leads its own process group too.
         pid: i32,
         /// The port that stands for [`PORT_MARK`](crate::PORT_MARK) in its plan, where the plan needs one.
         port: Option<u16>,
-        /// Whether there was nothing of its graph before.
+        /// True if there was nothing of the run's graph before.
         new: New,
     },
-    /// A run gets no process: what is known of its graph on disk does not fit.
+    /// A run gets no process: its graph on disk does not fit the run.
     Unfit {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// Why.
         why: Unfit,
     },
     /// The answer to [`Effect::FindGraphs`].
     GraphsFound {
-        /// Who asked for what.
+        /// The request that this search serves.
         search: GraphSearch,
-        /// What there is.
+        /// The graphs on disk.
         found: Vec<OnDisk>,
     },
     /// The answer to [`Effect::DeleteGraph`].
     GraphDeleted {
-        /// Who asked for what.
+        /// The request that this search serves.
         search: GraphSearch,
-        /// What was to be deleted.
+        /// The deletion that was ordered.
         plan: Box<DeletePlan>,
-        /// What stays elsewhere, or why it was not deleted.
+        /// A remainder elsewhere that stays, or the reason why the graph was not deleted.
         result: Result<Option<String>, NotDeleted>,
     },
-    /// Whether there are descriptors left for another run; those for requests, and for the end, are kept.
+    /// True if descriptors are left for another run; those for requests and for the end are reserved.
     Room(bool),
-    /// A run gets no process: somebody else holds the lock of its graph.
+    /// A run gets no process: another process holds the lock of its graph.
     Held {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Who.
+        /// The process that holds it.
         holder: Holder,
     },
-    /// One of the processes of [`Effect::EndOrphans`] has ended, or was not the one that was found any more.
+    /// One of the processes of [`Effect::EndOrphans`] has ended, or its pid belongs to another process by now.
     OrphanEnded {
         /// The run.
         key: RunKey,
         /// The process.
         pid: i32,
     },
-    /// The answer to [`Effect::Examine`]: who holds the run's graph without gob.
+    /// The answer to [`Effect::Examine`]: the processes that hold the run's graph without gob.
     Examined {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Who.
+        /// The result.
         found: Examined,
     },
-    /// What is left of processes that an earlier supervisor started for this worker; nothing when they are gone.
+    /// Processes of this worker that an earlier supervisor started and that are still alive; empty when they are gone.
     Leftover {
         /// The worker's name.
         name: Name,
@@ -116,98 +116,98 @@ pub enum Input {
     },
     /// A run could not get a process.
     SpawnFailed {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// The step that failed, and its errno.
         why: SpawnFailure,
     },
     /// The answer to [`Effect::CallOff`]: the run gets no process.
     CalledOff {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
     /// The readiness check is satisfied.
     Ready {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// What is known of the worker now.
+        /// The worker's own report, or an empty one where the check reads none.
         handshake: Handshake,
-        /// Ports on which its tree listens, where that was looked up.
+        /// Ports on which the run's tree listens, where the check reads them.
         ports: Vec<Port>,
     },
-    /// The readiness check never will be satisfied.
+    /// The readiness check can't be satisfied any more.
     NeverReady {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// Why.
         error: HandshakeError,
         /// The last lines that the run wrote.
         last_lines: Vec<String>,
     },
-    /// What a run that is not ready yet says of itself, or what its probe saw last.
+    /// The status of a run that is not ready yet: its own words, or the latest result of its probe.
     Told {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// In words.
+        /// The status, for people.
         status: String,
     },
-    /// A process of the run said something that its state depends on (sd_notify(3)).
+    /// A process of the run sent a notification that its state depends on (sd_notify(3)).
     Notified {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// What.
+        /// The notification.
         note: Note,
     },
     /// The answer to [`Effect::StopHttp`].
     StopAnswered {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Whether the worker took the request.
+        /// True if the worker accepted the request.
         taken: bool,
     },
     /// A liveness probe has an answer.
     Probed {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Why the probe failed; `None` when it is well.
+        /// The reason why the probe failed; `None` when the run is well.
         failure: Option<String>,
     },
     /// The leader of a run ended and was reaped. Its group was killed before, unless it had been asked to end.
     Exited {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// How.
+        /// Its exit code or signal.
         exit: Exit,
     },
     /// The answer to [`Effect::Sweep`] and [`Effect::Linger`], after [`Input::Exited`]: nothing of the run's tree is left.
     Swept {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// What was signalled on the way.
+        /// The signals sent on the way.
         receipt: Receipt,
         /// The last lines that the run wrote.
         last_lines: Vec<String>,
-        /// The port that the run was given is somebody else's by now.
+        /// Another process listens on the run's port by now.
         port_taken: bool,
     },
-    /// The answer to [`Effect::Census`]: what a run's tree still holds.
+    /// The answer to [`Effect::Census`]: the processes that are left of a run's tree.
     Surviving {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// What was signalled, and who is left.
+        /// The signals sent, and the survivors.
         receipt: Receipt,
     },
     /// The answer to [`Effect::Signal`].
     SignalSent {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// The signal's name.
         signal: String,
         /// The connection that asked for it.
         conn: ConnId,
-        /// What its client calls the request.
+        /// The id that the client gave the request.
         id: Option<Id>,
-        /// The errno's name, when it could not be sent.
+        /// The errno's name, when the signal could not be sent.
         errno: Option<String>,
     },
     /// A process that is not ours was found to hold a graph, or to hold it no longer.
@@ -216,44 +216,44 @@ pub enum Input {
         name: Name,
         /// The process.
         pid: i32,
-        /// Who holds it now.
+        /// The holder; `None` once the process is gone.
         holder: Option<Holder>,
     },
     /// The time of [`Effect::WakeAt`] has come.
     Due,
-    /// The supervisor serves; fed once.
+    /// The supervisor serves clients from now on; fed once.
     Begin,
-    /// The configuration is to be read again, as a SIGHUP says.
+    /// SIGHUP: the configuration is to be read again.
     Reread,
     /// The answer to [`Effect::ReadConfig`].
     Configured(Read),
-    /// Files of the supervisor's own that somebody had taken away are there again.
+    /// Files of the supervisor's own that had been removed exist again.
     Healed,
-    /// Sockets that workers were given are gone, or may be.
+    /// Sockets of workers are gone, or may be.
     SocketsLost(Lost),
     /// The supervisor is to end in order: a signal, or its keeper died.
     Terminate,
 }
 
-/// What the shell is to do.
+/// One thing that the shell is to do.
 #[derive(Debug, Clone)]
 pub enum Effect {
     /// Answer a request.
     Reply {
-        /// To whom.
+        /// The client's connection.
         conn: ConnId,
-        /// What the client calls its request.
+        /// The id that the client gave the request.
         id: Option<Id>,
         /// The answer.
         result: Result<Data, Box<WireError>>,
     },
     /// Answer `status`, adding what only the shell can measure.
     ReplyStatus {
-        /// To whom.
+        /// The client's connection.
         conn: ConnId,
-        /// What the client calls its request.
+        /// The id that the client gave the request.
         id: Option<Id>,
-        /// What the core knows.
+        /// The core's part of the answer.
         status: Box<Status>,
     },
     /// Queue an event for subscribers.
@@ -267,118 +267,118 @@ pub enum Effect {
     },
     /// Queue the frame that stands for missed events.
     Lagged {
-        /// For whom.
+        /// The subscriber.
         conn: ConnId,
         /// The frame.
         frame: Box<Lagged>,
     },
     /// Start a process; answered by `Spawned`, `SpawnFailed`, `Held` or `Unfit`, once the disks that it needs have answered.
     Spawn(Box<SpawnPlan>),
-    /// Start it no more; answered by `CalledOff`, unless what answers [`Effect::Spawn`] is on its way already.
+    /// Cancel a spawn; answered by `CalledOff`, unless an answer to [`Effect::Spawn`] is on its way already.
     CallOff {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
     /// Write the record of the graph that this run serves, now and when nothing is left of the run.
     Remember {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
-    /// Look which graphs there are on disk; answered by `GraphsFound`.
+    /// Find the graphs on disk; answered by `GraphsFound`.
     FindGraphs(Box<FindGraphs>),
     /// Delete a graph; answered by `GraphDeleted`.
     DeleteGraph {
-        /// Who asked for it.
+        /// The request that this deletion serves.
         search: GraphSearch,
-        /// What.
+        /// The directories and files to delete.
         plan: Box<DeletePlan>,
     },
     /// Ask a run's tree to end: this signal and then SIGCONT to its group; to each of its processes once its leader is gone.
     Terminate {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// The signal's name.
         signal: String,
     },
     /// Ask a run to end by an HTTP request, which has one second; answered by `StopAnswered`.
     StopHttp {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Where: `http://host:port`.
+        /// The server: `http://host:port`.
         endpoint: String,
-        /// What: a method and a path, as in `POST /v1/shutdown`.
+        /// A method and a path, as in `POST /v1/shutdown`.
         request: String,
-        /// Nobody knows yet whether it is the run that listens there: only then it is asked.
+        /// Check first that the run's own tree listens there, and send nothing if it does not.
         look: bool,
     },
-    /// Look whether a run is ready, again and again until it is or `EndProbe` comes; answered by `Ready`.
+    /// Probe a run's readiness until it is ready or `EndProbe` comes; answered by `Ready`.
     Probe {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// At what.
+        /// The place to probe.
         target: Target,
     },
-    /// Look once whether a run is well; answered by `Probed`.
+    /// Probe once whether a run is well; answered by `Probed`.
     ProbeOnce {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// At what.
+        /// The place to probe.
         target: Target,
-        /// How long that may take.
+        /// The probe's deadline, counted from its begin.
         timeout_ms: u64,
     },
-    /// Look who holds a run's graph without gob, and take a dead process's lock file away; answered by `Examined`.
+    /// Examine who holds a run's graph without gob, and remove the lock file of a dead process; answered by `Examined`.
     Examine {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Where to look.
+        /// The places to read.
         plan: Box<ExaminePlan>,
     },
-    /// Send a signal to each of these processes that still is the one that was found, and tell when it has ended; answered by
-    /// `OrphanEnded` for each, or by `Examined` where they can't be told.
+    /// Send a signal to each of these processes, if its pid still is the same process, and report its end; answered by
+    /// `OrphanEnded` for each, or by `Examined` where the processes can't be told apart.
     EndOrphans {
-        /// Which run.
+        /// The run.
         key: RunKey,
-        /// Whom.
+        /// The processes.
         orphans: Vec<Orphan>,
-        /// Where they were found.
+        /// The examination that found them.
         plan: Box<ExaminePlan>,
         /// The signal's name.
         signal: String,
     },
-    /// Tell when this process is gone; answered by `External` without a holder.
+    /// Report the end of this process; answered by `External` without a holder.
     Follow {
         /// The worker whose graph it holds.
         name: Name,
         /// Its process id.
         pid: i32,
     },
-    /// Look no longer.
+    /// Stop probing.
     EndProbe {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
-    /// The leader is gone and the rest of its tree has the rest of the grace: ask those that were not asked yet, and tell
-    /// when nothing is left; answered by `Swept`.
+    /// Ask the processes that outlived the leader and were not asked yet to end within the rest of the grace, and report
+    /// when none is left; answered by `Swept`.
     Linger {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// The signal's name.
         signal: String,
     },
-    /// Kill whatever of a run's tree is alive, leader included, until nothing is left; answered by `Swept`.
+    /// Kill all processes of a run's tree, its leader included, until none is left; answered by `Swept`.
     Sweep {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
-    /// Say what is left of a run's tree; answered by `Surviving`.
+    /// Report the processes that are left of a run's tree; answered by `Surviving`.
     Census {
-        /// Which run.
+        /// The run.
         key: RunKey,
     },
-    /// Send a signal to a run's leader; answered by `SignalSent` where somebody waits to hear of it.
+    /// Send a signal to a run's leader; answered by `SignalSent` where a request waits for it.
     Signal {
-        /// Which run.
+        /// The run.
         key: RunKey,
         /// The signal's name.
         signal: String,
@@ -389,10 +389,10 @@ pub enum Effect {
     ReadConfig,
     /// Delete the logs of a worker.
     Forget {
-        /// Which worker.
+        /// The worker.
         name: Name,
     },
-    /// Feed [`Input::Due`] at this time, and at no earlier one that was asked for before; `None`: not at all.
+    /// Feed [`Input::Due`] at this time instead of the one requested before; `None`: not at all.
     WakeAt(Option<u64>),
     /// Everything is down and answered: end the process with code 0.
     Exit {

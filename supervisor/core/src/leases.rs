@@ -46,12 +46,12 @@ impl Leases {
         self.on_last
     }
 
-    /// Whether one of them is in this owner's name.
+    /// Tells whether one of them is in this owner's name.
     pub(crate) fn has(&self, owner: &Owner) -> bool {
         self.held.values().any(|holder| holder.owner == *owner)
     }
 
-    /// Whether the grace of this owner's last lease is to run.
+    /// Tells whether the grace after this owner's last lease is to run.
     pub(crate) fn are_lost_by(&self, owner: &Owner) -> bool {
         self.on_last != OnLastLease::Keep && !owner.is_unknown() && !self.has(owner)
     }
@@ -64,7 +64,7 @@ impl Leases {
         u32::try_from(self.held.len()).unwrap_or(u32::MAX)
     }
 
-    /// As many holders as a view shows.
+    /// Returns as many holders as a view shows.
     pub(crate) fn shown(&self) -> Vec<Arc<LeaseHolder>> {
         self.held.values().take(LEASE_HOLDERS_SHOWN).cloned().collect()
     }

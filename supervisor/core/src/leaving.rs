@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use gob_protocol::{Id, Name, Survivor};
 use serde::{Deserialize, Serialize};
 
-/// Whether the supervisor is on its way out.
+/// The supervisor's own end, once it was requested.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Leaving(Option<Way>);
 
@@ -16,7 +16,7 @@ struct Way {
     nuke: bool,
     /// Processes that can't be ended, and stay.
     survivors: Vec<Survivor>,
-    /// The asker was answered and the process is told to end; nothing may start any more.
+    /// The request was answered and the process is ending; no worker may start any more.
     done: bool,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Left {
 }
 
 impl Leaving {
-    /// Whether the end was asked for.
+    /// Tells whether the end was requested.
     pub(crate) const fn is_on(&self) -> bool {
         self.0.is_some()
     }
@@ -47,7 +47,7 @@ impl Leaving {
         }
     }
 
-    /// Notes processes of a worker that the end comes without.
+    /// Notes processes of a worker that can't be ended, and goes on without them.
     pub(crate) fn without(&mut self, name: &Name, survivors: &[Survivor]) {
         if let Some(way) = &mut self.0 {
             way.stopped.retain(|stopped| stopped != name);
@@ -55,7 +55,7 @@ impl Leaving {
         }
     }
 
-    /// Whether the end waits for nothing but the workers.
+    /// Tells whether the end waits only for workers.
     pub(crate) fn is_due(&self) -> bool {
         self.0.as_ref().is_some_and(|way| !way.done)
     }

@@ -55,7 +55,7 @@ pub(crate) struct Begun {
     pub(crate) with_snapshot: bool,
 }
 
-/// Whether a subscription is about this worker.
+/// Tells whether a subscription covers this worker.
 pub(crate) fn wants_worker(filter: &Subscribe, view: &View) -> bool {
     filter.names.as_ref().is_none_or(|names| names.contains(&view.name))
         && filter.owner.as_ref().is_none_or(|owner| *owner == view.owner)
@@ -72,7 +72,7 @@ fn wants(filter: &Subscribe, event: &Event) -> bool {
     }
 }
 
-/// Whether the requester may manage the event's worker as it was then.
+/// Tells whether the requester may manage the event's worker as it was then.
 fn is_owned(kept: &Kept, requester: &Owner) -> bool {
     kept.event.worker.as_ref().is_some_and(|view| {
         let title = Title { owner: &view.owner, last: kept.last_owner.as_ref() };

@@ -1,4 +1,4 @@
-//! Graphs on disk as the shell finds and deletes them: what it is asked, and what it answers. Plain data.
+//! Graphs on disk: the shell's orders to find and delete them, and its answers. Plain data.
 
 use crate::failure::SpawnFailure;
 use crate::ids::ConnId;
@@ -9,23 +9,23 @@ use alloc::vec::Vec;
 use gob_protocol::request::GraphDelete;
 use gob_protocol::{Id, Name, Owner, Timestamp};
 
-/// Who asked for what.
+/// A request about graphs on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphSearch {
-    /// Whom to answer.
+    /// The connection to answer.
     pub conn: ConnId,
-    /// What the client calls its request.
+    /// The id that the client gave the request.
     pub id: Option<Id>,
-    /// What is to be deleted; nothing where all are to be told.
+    /// The graph to delete; `None` for a list of all.
     pub delete: Option<GraphDelete>,
 }
 
-/// Where to look for graphs.
+/// The directories to search for graphs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindGraphs {
-    /// Who asked for what.
+    /// The request to answer.
     pub search: GraphSearch,
-    /// The data directory. Graphs in other roots may be known there too.
+    /// The data directory. It may hold copies of records of graphs in other roots.
     pub data_dir: String,
     /// Other roots.
     pub roots: Vec<String>,
@@ -38,38 +38,38 @@ pub struct OnDisk {
     pub graph: Name,
     /// The real path of its root.
     pub root_dir: String,
-    /// The kind that served it last; nothing where nothing is remembered of it.
+    /// The kind that served it last; `None` without a record.
     pub kind: Option<String>,
-    /// Where its data is.
+    /// The place of its data.
     pub data: Place,
-    /// Whose it was last.
+    /// Its last owner.
     pub owner: Owner,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
-    /// What its files have.
+    /// The size of its files.
     pub size_bytes: Option<u64>,
 }
 
-/// What goes with a graph.
+/// The files and directories that are deleted with a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletePlan {
-    /// Its lock, to be held meanwhile.
+    /// The graph's lock, held during the deletion.
     pub lock: GraphLock,
     /// Its directories, each as a directory that stays and a name in it.
     pub dirs: Vec<(String, String)>,
     /// The files of its record.
     pub records: Vec<String>,
-    /// What is told as deleted.
+    /// The path that the answer names as deleted.
     pub path: String,
 }
 
-/// Why a graph was not deleted.
+/// The reason why a graph was not deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotDeleted {
-    /// Somebody holds its lock.
+    /// A process holds its lock.
     Held(Holder),
     /// Its lock could not be taken.
     NoLock(SpawnFailure),
-    /// In words.
+    /// A file operation failed; the message names it.
     Failed(String),
 }

@@ -1,10 +1,10 @@
-//! The owner rule (PROTOCOL 5, Who may). No second place decides who may do what to whose worker.
+//! The owner rule (PROTOCOL 5, Who may). No other file decides whether a requester may manage a worker.
 
 use alloc::boxed::Box;
 use gob_protocol::{Actor, Owner};
 use serde::{Deserialize, Serialize};
 
-/// A title to something: its owner, and the one that it had before it came to be nobody's.
+/// The title to a worker: its owner, and the last owner before it became `unknown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Title<'a> {
     pub(crate) owner: &'a Owner,
@@ -12,7 +12,7 @@ pub(crate) struct Title<'a> {
 }
 
 impl Title<'_> {
-    /// Whether the requester may stop, restart, signal, remove or hand over what has this title.
+    /// Tells whether the requester may stop, restart, signal, remove or hand over the worker.
     pub(crate) fn may_manage(self, requester: &Owner) -> bool {
         if self.owner.is_unknown() {
             requester.is_cli() || self.had(requester)
@@ -21,18 +21,18 @@ impl Title<'_> {
         }
     }
 
-    /// Whether a start or restart by the requester makes it the owner of what runs already.
+    /// Tells whether a start or restart by the requester makes it the owner of the run that is up already.
     pub(crate) fn may_take_over(self, requester: &Owner) -> bool {
         self.owner.is_unknown() && self.may_manage(requester)
     }
 
-    /// Whether the requester lost it, and it has been nobody's since.
+    /// Tells whether the requester was the last owner, and the worker has had none since.
     pub(crate) fn had(self, requester: &Owner) -> bool {
         self.owner.is_unknown() && self.last == Some(requester)
     }
 }
 
-/// Whether `force` of a request counts that would end workers of others, too.
+/// Tells whether `force` counts for a request that would end workers of other owners, too.
 pub(crate) fn may_force(force_owners: &[Owner], requester: &Owner) -> bool {
     !requester.is_unknown() && force_owners.contains(requester)
 }
@@ -43,12 +43,12 @@ pub(crate) struct Ownership {
     owner: Owner,
     /// The owner before it came to be `unknown`.
     last: Option<Owner>,
-    /// The client that took it over, while that is whose it is.
+    /// The client that took it over, until its owner changes again.
     taken_by: Option<Box<Actor>>,
 }
 
 impl Ownership {
-    /// An owner; `last` counts only where that is `unknown`.
+    /// Keeps `last` only where `owner` is `unknown`.
     pub(crate) fn new(owner: Owner, last: Option<Owner>) -> Self {
         let last = last.filter(|last| owner.is_unknown() && !last.is_unknown());
         Self { owner, last, taken_by: None }
@@ -70,7 +70,7 @@ impl Ownership {
         Title { owner: &self.owner, last: self.last.as_ref() }
     }
 
-    /// The title to the next run, if this owner is to have it.
+    /// Returns the title to a next run that `owner` is to have.
     pub(crate) fn title_of_next<'a>(&'a self, owner: &'a Owner) -> Title<'a> {
         let last = if self.owner.is_unknown() { self.last.as_ref() } else { Some(&self.owner) };
         Title { owner, last }

@@ -1,4 +1,4 @@
-//! What inputs and effects are about: plans of what the shell is to do, and what it has found. Plain data.
+//! The contents of inputs and effects: plans for the shell, and its findings. Plain data.
 
 use crate::ids::RunKey;
 use crate::record::Keep;
@@ -14,39 +14,39 @@ use serde::{Deserialize, Serialize};
 pub struct Holder {
     /// Its process id.
     pub pid: i32,
-    /// When it was started, as the kernel counts (proc(5), field 22 of `stat`); 0 where nobody can tell.
+    /// When it was started, as the kernel counts (proc(5), field 22 of `stat`); 0 where that is unknown.
     pub start_time: u64,
-    /// Its owner as it tells it, in gob's words.
+    /// The owner that the process itself names, in gob's words.
     pub owner: gob_protocol::Owner,
-    /// What it holds: a lock file, a socket.
+    /// The lock file or socket that it holds.
     pub path: String,
-    /// Where its clients reach it.
+    /// The address at which its clients reach it.
     pub endpoint: Option<String>,
 }
 
-/// Who holds a graph without gob.
+/// The processes that hold a graph without gob, as an examination finds them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Examined {
-    /// Nobody. A lock file of a dead process is gone.
+    /// None. A lock file of a dead process has been removed.
     Nobody,
     /// A living process, by its lock file.
     Held(Holder),
     /// Workers of the graph that are alive without a lock file.
     Orphans(Vec<Orphan>),
-    /// It can't be told, in words: a lock file that can't be read, say.
+    /// The examination failed, with its reason: a lock file that can't be read, say.
     Unclear(String),
 }
 
 /// A worker that gob did not start, found by its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphan {
-    /// Which process.
+    /// The process.
     pub id: ProcessId,
     /// Its arguments, for people.
     pub command: String,
 }
 
-/// What a process says on the socket for notifications (sd_notify(3)), `STATUS` aside.
+/// A notification of a process (sd_notify(3)), without its `STATUS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Note {
     /// `READY=1`.
@@ -63,21 +63,21 @@ pub struct Note {
     pub extend_ms: Option<u64>,
 }
 
-/// Which of the sockets that workers were given are gone from [`sockets_dir`](crate::sockets_dir).
+/// The workers' sockets that are gone from [`sockets_dir`](crate::sockets_dir).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    /// These files. Whoever ends in order takes its own away too.
+    /// These files. A worker that ends in order removes its own, so it may be among them.
     Files(BTreeSet<String>),
-    /// Any of them may be: the directory is another one, or nobody knows what happened in it.
+    /// Any of them may be: the directory was replaced, or its changes could not be followed.
     Any,
 }
 
-/// Where to look for whoever holds a graph without gob.
+/// The places to examine for holders of a graph without gob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExaminePlan {
     /// The lock file that a worker makes for itself.
     pub lock_file: Option<String>,
-    /// Program and arguments as a run of the worker has them. It may hold [`PORT_MARK`].
+    /// Program and arguments of the worker's own runs. They may hold [`PORT_MARK`].
     pub command: Vec<String>,
     /// The graph.
     pub graph: String,
@@ -87,7 +87,7 @@ pub struct ExaminePlan {
     pub health: Option<String>,
 }
 
-/// What a probe looks at.
+/// The place that a probe asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The status of the answer to a GET.
@@ -99,34 +99,34 @@ pub enum Target {
         /// The status that means ready.
         status: u16,
     },
-    /// A connection that is taken: `host:port` or `unix:path`.
+    /// A connection that is accepted at `host:port` or `unix:path`.
     Connect {
-        /// Where.
+        /// The address.
         address: String,
     },
-    /// A line of output that the run's check knows, since the last look.
+    /// A line of output that matches the run's check, written since the last probe.
     Output,
 }
 
-/// Which port a run is given.
+/// The port that a run is to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortWish {
-    /// Any that is free.
+    /// Any free port.
     Any,
-    /// The port of the last run, or any other where it is taken.
+    /// The port of the last run, or any free one where that is taken.
     Rather(u16),
-    /// The port that the kind says, and no other.
+    /// The port that the kind names, and no other.
     Only(u16),
 }
 
 /// Stands in a [`SpawnPlan`] for the free port that only the shell can find. It has control characters, which no name
-/// has, so that nobody's graph is taken for it.
+/// has, so that no name of a graph is taken for it.
 pub const PORT_MARK: &str = "\u{1}port\u{1}";
 
 /// Everything that the shell needs to start a run. Its strings may hold [`PORT_MARK`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpawnPlan {
-    /// Which run.
+    /// The run.
     pub key: RunKey,
     /// Program and arguments, placeholders replaced.
     pub command: Vec<String>,
@@ -140,27 +140,28 @@ pub struct SpawnPlan {
     pub env: Env,
     /// Its umask.
     pub umask: u32,
-    /// How readiness is seen.
+    /// The check that finds the run ready.
     pub check: Check,
-    /// How it is seen in the output that the run goes on being well.
+    /// The check that reads in the output that the run still is well.
     pub liveness: Option<Check>,
     /// Resource limits by their names in [`gob_config::kind::RLIMITS`].
     pub rlimits: Vec<(String, u64)>,
     /// The lock of the run's graph; its processes inherit it.
     pub lock: Option<GraphLock>,
-    /// The port that the run is given, if it needs one.
+    /// The port that the run is to get, if it needs one.
     pub port: Option<PortWish>,
-    /// So long nothing is done for it: its graph's lock was busy.
+    /// The delay before the first step of the start, because the graph's lock was busy.
     pub after_ms: u64,
 }
 
-/// A file whose flock the processes of a run inherit, so that no two workers serve one graph, whoever started them.
+/// A file whose flock the processes of a run inherit, so that no two workers serve one graph, even under
+/// two supervisors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphLock {
     /// The file.
     pub path: String,
-    /// What is written into it for people and other supervisors; the shell adds the process id.
+    /// Written into the file for people and other supervisors; the shell adds the process id.
     pub note: serde_json::Map<String, serde_json::Value>,
-    /// What is kept of the graph beside it.
+    /// The graph's record beside the lock.
     pub keep: Keep,
 }

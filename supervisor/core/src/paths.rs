@@ -27,7 +27,7 @@ const HASH_BYTES: usize = 16;
 /// Longest path that a socket's address takes (unix(7)), without the NUL at its end.
 const SOCKET_PATH_BYTES: usize = 107;
 
-/// What a socket's file ends with.
+/// The end of the name of a socket's file.
 pub const SOCKET_SUFFIX: &str = ".sock";
 
 impl Paths {
@@ -37,7 +37,7 @@ impl Paths {
         SOCKET_PATH_BYTES.saturating_sub(above).min(SOCKET_NAME_BYTES)
     }
 
-    /// Whether the path of this worker's socket is one that a socket's address takes.
+    /// Tells whether the path of this worker's socket fits into a socket's address.
     pub(crate) fn has_room_for(&self, name: &Name) -> bool {
         self.socket_of(name).len() <= SOCKET_PATH_BYTES
     }
@@ -51,7 +51,7 @@ impl Paths {
         format!("{}{SOCKET_SUFFIX}", socket_name(name, self.socket_room()))
     }
 
-    /// Whether a socket's name without its suffix may be one that was cut.
+    /// Tells whether a socket's name, without its suffix, may have been cut.
     pub(crate) fn is_cut(&self, stem: &str) -> bool {
         stem.len() == HASH_BYTES || stem.len() == self.socket_room()
     }

@@ -1,8 +1,8 @@
-//! What is known of a graph on disk from one supervisor to the next: its record, beside its lock (ARCHITECTURE, "What is
+//! The record of a graph on disk, beside its lock, by which a later supervisor knows the graph (ARCHITECTURE, "What is
 //! remembered of a graph").
 //!
-//! The shell reads and writes it while it holds the graph's lock. [`Keep::judge`] decides whether a run may begin on what
-//! it says: a graph stays of the kind that served it last, and one whose data is gone is not begun anew unasked.
+//! The shell reads and writes it while it holds the graph's lock. [`Keep::judge`] decides by it whether a run may
+//! begin: a graph stays of the kind that served it last, and one whose data is gone is not begun anew unasked.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 /// The form of the record that this version writes.
 pub const RECORD_VERSION: u32 = 1;
 
-/// A record that is longer is none.
+/// Largest file that is read as a record.
 pub const MAX_RECORD_BYTES: u64 = 64 * 1024;
 
-/// What the record of a graph says.
+/// The record of a graph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its form, and the word by which a file is known to be a record.
@@ -29,19 +29,19 @@ pub struct Record {
     pub root_dir: String,
     /// Where its data is.
     pub data: Place,
-    /// Whose it was last.
+    /// Its last owner.
     pub owner: Owner,
-    /// When it was last begun to be served, or ended to be.
+    /// The begin or end of the latest run that served it.
     pub last_used_at: Timestamp,
-    /// Whether there was data in its place.
+    /// True if there was data in its place.
     pub held_data: bool,
 }
 
-/// Where the data of a graph is.
+/// The place of a graph's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// This file, which is there and not empty as soon as the graph was served.
+    /// This file. It exists and is not empty once the graph has been served.
     File(String),
     /// This directory. An empty one holds nothing.
     Dir(String),
@@ -66,30 +66,30 @@ impl Place {
     }
 }
 
-/// What is kept of a graph that a run is to serve, and where.
+/// The record that a run writes of its graph, and the files of earlier records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keep {
     /// The record's file, beside the lock.
     pub path: String,
-    /// A copy in the data directory of a graph that lies in another root, by which it is found, and missed when its root is
-    /// not there.
+    /// A copy in the data directory, for a graph in another root: it makes the graph findable, and shows that it is missing
+    /// when its root is not mounted.
     pub pointer: Option<String>,
-    /// Copies to look at where there is no record, for the kind is nobody's choice.
+    /// Copies to read where there is no record, for a start that names no kind.
     pub elsewhere: Vec<String>,
-    /// What it is to say once the run serves; time and data are the shell's to fill in.
+    /// The new contents once the run serves; the shell fills in the time and whether there is data.
     pub record: Record,
     /// The graph has been served in this supervisor's life.
     pub was_served: bool,
 }
 
-/// Why a run does not begin on what is there.
+/// The reason why a run does not begin on the graph as it is on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
     /// The graph was last of another kind, or is known in another root.
     Kind(Box<Record>),
-    /// It held data, and that is not where it was.
+    /// It held data that is no longer there.
     Gone {
-        /// Where it was.
+        /// The former place of the data.
         path: String,
         /// When it was last used, as far as that is known.
         last_used_at: Option<Timestamp>,
@@ -107,7 +107,7 @@ impl Keep {
     /// Decides by the record and its copy whether the run may begin; `holds` says whether there is data in a place.
     ///
     /// # Errors
-    /// Why it may not.
+    /// Returns the reason why it may not.
     pub fn judge(
         &self,
         known: Option<&Record>,
@@ -116,18 +116,18 @@ impl Keep {
         mut holds: impl FnMut(&Place) -> bool,
     ) -> Result<New, Unfit> {
         let missed = || copy.filter(|copy| copy.held_data && !holds(&self.record.data));
-        // A record goes with the disk of its root. What is there without one is older, or somebody else's.
+        // The record goes with the disk of its root, so data without a record is older than records, or not gob's.
         let Some(known) = known.or_else(missed) else {
             let there = holds(&self.record.data);
             if self.was_served && !there && matches!(self.record.data, Place::File(_)) {
-                // The record went with what it tells of.
+                // The root was removed in this supervisor's life, and the record with it.
                 return Err(gone(&self.record.data, None));
             }
             let elsewhere = elsewhere.filter(|_| !there).cloned();
             return elsewhere.map_or(Ok(New(!there)), |known| Err(Unfit::Kind(Box::new(known))));
         };
         if known.kind != self.record.kind {
-            // What it says of the root may be old: a root that is moved takes its records along.
+            // The record may name a former path: a root that is moved takes its records along.
             return Err(Unfit::Kind(Box::new(Record {
                 root_dir: self.record.root_dir.clone(),
                 ..known.clone()
@@ -138,7 +138,7 @@ impl Keep {
         if known.held_data && !there {
             return Err(gone(&known.data, Some(known.last_used_at)));
         }
-        // One that was never anything but empty is told as new only once.
+        // A graph that stays empty is reported as new only once.
         Ok(New(false))
     }
 }
@@ -147,7 +147,7 @@ fn gone(data: &Place, last_used_at: Option<Timestamp>) -> Unfit {
     Unfit::Gone { path: data.path().to_string(), last_used_at }
 }
 
-/// Whether the graph begins with this run: there was nothing of it.
+/// True if the graph begins with this run: there was nothing of it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct New(pub bool);
 

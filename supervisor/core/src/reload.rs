@@ -16,7 +16,7 @@ use gob_protocol::request::Start;
 use gob_protocol::{Actor, Data, Name, Owner};
 
 impl Core {
-    /// `reload`, or with nobody to answer a SIGHUP.
+    /// Serves `reload`; without an asker, a SIGHUP.
     pub(crate) fn reload(&mut self, asker: Option<Asker>) {
         if self.reloads.ask(asker) {
             self.cx.push(Effect::ReadConfig);

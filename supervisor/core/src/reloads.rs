@@ -42,7 +42,7 @@ impl Reloads {
         (answered, self.reading)
     }
 
-    /// Whether a reading is under way.
+    /// Tells whether a reading is under way.
     pub(crate) const fn is_on(&self) -> bool {
         self.reading
     }

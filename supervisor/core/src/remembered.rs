@@ -11,10 +11,10 @@ use alloc::vec::Vec;
 use gob_config::kind::Kind;
 use gob_protocol::{Actor, Exit, Name, Owner, State, Timestamp, View};
 
-/// Why a worker is down that ended with its supervisor.
+/// The reason of a worker that ended with its supervisor.
 const KILLED: &str = "the supervisor was killed, and this worker with it";
 
-/// What the supervisor before this one has written down.
+/// The workers of the supervisor before this one, from `last.json`.
 #[derive(Debug, Clone, Default)]
 pub struct Remembered {
     /// Its workers.
@@ -93,7 +93,7 @@ fn no_kind() -> Kind {
     Kind { command: Vec::new(), ..Kind::graph() }
 }
 
-/// What is shown of its latest run, which has ended.
+/// Returns the shown part of its latest run, which has ended.
 fn shown(view: View, was_killed: bool, now: Timestamp) -> Shown {
     Shown {
         command: view.command,

@@ -5,7 +5,7 @@ use gob_config::kind::{RestartOn, RestartPolicy};
 use gob_protocol::Exit;
 use serde::{Deserialize, Serialize};
 
-/// What follows a run that nobody asked to end.
+/// The sequel of a run that ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It stays down.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub(crate) event: Rc<Event>,
-    /// The owner that its worker had before it came to be nobody's.
+    /// The worker's last owner before `unknown`.
     pub(crate) last_owner: Option<Owner>,
 }
 
@@ -58,13 +58,13 @@ impl Ring {
         self.events.len() < RING_EVENTS && self.bytes + (16 << 10) <= RING_BYTES
     }
 
-    /// Whether everything after `since` can be replayed.
+    /// Tells whether every event after `since` can be replayed.
     pub(crate) fn reaches(&self, since: u64) -> bool {
         since == self.seq || (since < self.seq && self.get(since + 1).is_some())
     }
 }
 
-/// About how many bytes the event takes on the wire. Exact enough for a bound and much cheaper than writing it.
+/// Estimates the event's bytes on the wire: exact enough for a bound, and much cheaper than writing the event.
 fn weight(event: &Event) -> usize {
     const FIXED: usize = 640;
     let len = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());

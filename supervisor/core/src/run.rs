@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A change may be held back for so long. A starting run that is chatty does not drive everything else out of the ring, and
-/// the end of a leader is told together with the end of its tree.
+/// the end of a leader is published together with the end of its tree.
 const TELL_MS: u64 = 100;
 
 /// A sweep that takes longer than this is reported to those who wait for it; it goes on.
@@ -38,15 +38,15 @@ pub(crate) struct Run {
     pub(crate) is_new: bool,
     /// Where it is reached, once it was ready.
     pub(crate) endpoint: Option<Arc<str>>,
-    /// It has told its endpoint itself, or was seen to listen there.
+    /// It reported its endpoint itself, or was seen to listen there.
     pub(crate) endpoint_is_its_own: bool,
     /// Ports on which its tree listens, where that was found out.
     pub(crate) ports: Vec<Port>,
     /// When it became ready.
     pub(crate) ready_mono_ms: Option<u64>,
-    /// When an event last told what it says of itself while it starts.
+    /// Time of the latest event with its own status while it starts.
     told_mono_ms: Option<u64>,
-    /// Changes that no event has told yet; they are not shown until one does.
+    /// Changes that are in no event yet; views leave them out until one has them.
     held: Held,
     /// How often it found the graph's lock busy without a process that has it.
     pub(crate) busy_locks: usize,
@@ -150,7 +150,7 @@ pub(crate) enum Awaited {
     Spawned,
 }
 
-/// The cause of a run's end. What follows is another matter: see `Sequel`.
+/// The cause of a run's end. `Sequel` says what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Cause {
     /// It was asked for.
@@ -301,7 +301,7 @@ impl Run {
         if self.held.exit.is_some() { self.leader } else { self.pid() }
     }
 
-    /// Notes its words about itself; true when they are to be told at once.
+    /// Notes its own status; true when it is to be published at once.
     pub(crate) fn says(&mut self, status: String, cx: &mut Cx) -> bool {
         let latest = self.held.status.as_ref().or(self.shown.reason.as_ref());
         if latest == Some(&status) {
@@ -318,7 +318,7 @@ impl Run {
         true
     }
 
-    /// Notes the end of its leader, to be told before long or with what follows.
+    /// Notes the end of its leader, to be published after a short delay or with the next change.
     pub(crate) fn loses_leader(&mut self, exit: Exit, cx: &mut Cx) {
         self.held.exit = Some((exit, cx.now.wall));
         cx.arm(Timer::Tell(self.key.name.clone()), TELL_MS);
@@ -353,12 +353,12 @@ impl Run {
         }
     }
 
-    /// Whether it serves.
+    /// Tells whether it serves clients.
     pub(crate) const fn is_up(&self) -> bool {
         matches!(self.stage, Stage::Ready | Stage::Unhealthy)
     }
 
-    /// Whether its spawn is under way, wanted or not.
+    /// Tells whether its spawn is under way, wanted or not.
     pub(crate) const fn awaits_spawn(&self) -> bool {
         match &self.stage {
             Stage::Preparing => true,
@@ -372,12 +372,12 @@ impl Run {
         self.ready_mono_ms.map(|at| now_ms.saturating_sub(at))
     }
 
-    /// Whether processes without gob are being ended in its favour.
+    /// Tells whether processes without gob are being ended in its favour.
     pub(crate) fn is_evicting(&self) -> bool {
         self.eviction.as_ref().is_some_and(|eviction| !eviction.left.is_empty())
     }
 
-    /// Whether it had a process that never was ready.
+    /// Tells whether it has had a process and never was ready.
     pub(crate) const fn was_never_ready(&self) -> bool {
         self.leader.is_some() && self.ready_mono_ms.is_none()
     }

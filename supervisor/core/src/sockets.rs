@@ -1,6 +1,6 @@
-//! Sockets that workers were given and that were taken away: the workers that are told.
+//! Lost sockets of workers, and the workers that are notified.
 //!
-//! They are told by SIGURG, which harms no program: by default it is ignored. A worker that is ending takes its socket away by
+//! The notification is SIGURG, which harms no program: by default it is ignored. A worker that is ending takes its socket away by
 //! itself, and one without a process has none yet.
 
 use crate::io::Effect;
@@ -41,7 +41,7 @@ impl Core {
     }
 }
 
-/// Whether the worker has a process that may listen on the socket that it was given.
+/// Tells whether the worker has a process that may listen on its socket.
 fn listens(worker: &Worker) -> bool {
     let lives = worker.live().is_some_and(|run| run.end().is_none() && run.pid().is_some());
     lives && takes_socket(&worker.spec.policy)

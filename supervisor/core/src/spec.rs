@@ -92,7 +92,7 @@ impl Spec {
     }
 }
 
-/// Variables of the requester that every graph gets, whoever starts it; `LC_` and `XDG_` stand for all that begin so.
+/// Variables of the requester that every graph gets; `LC_` and `XDG_` stand for all that begin so.
 const COMMON: [&str; 8] = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK"];
 const COMMON_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
 
@@ -106,17 +106,17 @@ pub(crate) fn graph_env(from: &Env, pass: &[String]) -> Env {
     from.iter().filter(|(name, _)| passes(name)).collect()
 }
 
-/// Whether it is gob's own graph worker, which can listen on a path of any length.
+/// Tells whether the kind runs gob's own graph worker, which can listen on a path of any length.
 pub(crate) fn is_own(kind: &Kind) -> bool {
     kind.command.first().is_some_and(|program| program.rsplit('/').next() == Some("gob-graph-worker"))
 }
 
-/// Whether a kind's runs take the socket that they are given.
+/// Tells whether a kind's runs use the socket that they get.
 pub(crate) fn takes_socket(kind: &Kind) -> bool {
     kind.command.iter().chain(kind.env.values()).any(|text| text.contains("{socket}"))
 }
 
-/// Whether a kind's runs are given a port: something of it names one, or it is ready when it answers there.
+/// Tells whether a kind's runs get a port: one of its texts has `{port}`, or its check connects to it.
 pub(crate) fn needs_port(kind: &Kind) -> bool {
     let mut texts = kind.command.iter().chain(kind.env.values()).chain(&kind.cwd).chain(&kind.stop.http);
     kind.port.is_some()

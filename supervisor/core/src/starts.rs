@@ -27,7 +27,7 @@ pub(crate) fn resolve(
     let serving = workers.serving(graph, &root_dir);
     // A start that names no worker means the one that serves the graph, if it is of the kind that was asked for.
     let meant = serving.filter(|other| start.name.is_none() && is_of_kind(other, start));
-    // That there is no such kind comes before what else does not fit: it would not fit under another name either.
+    // An unknown kind is refused before any other conflict: it would be refused under another name, too.
     if start.kind.is_some() && workers.get(name).is_none_or(|known| !is_of_kind(known, start)) {
         cx.setup.kind_for(graph, start.kind.as_ref())?;
     }

@@ -23,28 +23,28 @@ use gob_protocol::answer::ServerInfo;
 use gob_protocol::{Actor, Env, EventKind, Name, Owner, View, WireError};
 use serde::{Deserialize, Serialize};
 
-/// What the core has to know about its surroundings; none of it changes in a supervisor's life but the settings.
+/// Facts about the core's surroundings. In a supervisor's life only the settings change.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The supervisor as it answers.
+    /// The supervisor's part of the answer to `hello`.
     pub server: ServerInfo,
-    /// What the configuration file says.
+    /// The configuration.
     pub settings: Settings,
-    /// The files that are not used as they are now.
+    /// Files whose current text has problems and is not in force.
     pub rejected: Vec<Rejected>,
-    /// Where things are.
+    /// gob's directories.
     pub paths: Paths,
     /// The environment of a graph whose start carried none: HOME, USER, PATH, LANG.
     pub base_env: Env,
-    /// Time between an owner's last lease and what follows from it.
+    /// Time between the end of an owner's last lease and its consequence.
     pub lease_grace_ms: u64,
-    /// Processes that an earlier supervisor started and that are left, by the worker's name.
+    /// Processes of an earlier supervisor that are still alive, by the worker's name.
     pub leftovers: BTreeMap<Name, Vec<i32>>,
-    /// How many processes of an earlier supervisor were ended.
+    /// Number of processes of an earlier supervisor that were ended.
     pub orphans_recovered: u64,
     /// Highest run of each worker that left logs, so that a new run never writes into them.
     pub last_runs: BTreeMap<Name, u64>,
-    /// Facts that the supervisor before this one has written down.
+    /// The workers of the supervisor before this one.
     pub remembered: Remembered,
     /// Seed of the backoff's jitter.
     pub seed: u64,

@@ -50,7 +50,7 @@ pub(crate) enum Sequel {
 }
 
 impl Sequel {
-    /// Whether the run ends by itself, and its end is judged.
+    /// Tells whether the run ended by itself, so that the restart policy judges its exit.
     pub(crate) const fn is_unasked(self) -> bool {
         matches!(self, Self::Policy { unwell: false })
     }
@@ -80,9 +80,9 @@ pub(crate) enum Step {
     Unhealthy { ended: bool },
     /// It is ended.
     End { cause: Cause, manner: Manner },
-    /// It never will be ready: requests that wait for it are told, and it is ended.
+    /// It never will be ready: waiting requests are answered, and it is ended.
     Refuse(Box<WireError>),
-    /// It can't be told who holds its graph, for this reason; it gets no process.
+    /// The examination of its graph's holders failed, for this reason; it gets no process.
     Unclear(String),
     /// It was stopped before it had a process, and gets none.
     CalledOff,

@@ -6,16 +6,16 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use gob_protocol::Name;
 use serde::{Deserialize, Serialize};
 
-/// What a deadline is for.
+/// The purpose of a deadline, and the worker that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// A run must be ready.
     Start(Name),
     /// A run whose check is a delay is ready.
     Delay(Name),
-    /// A change that was held back is to be told.
+    /// A change that was held back is to be published.
     Tell(Name),
-    /// Processes without gob that were told to end should have.
+    /// The time that processes without gob had to end is over.
     Evict(Name),
     /// Half of the grace of a stop has passed.
     Then(Name),

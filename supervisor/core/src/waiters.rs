@@ -27,7 +27,7 @@ pub(crate) enum Waiting {
 }
 
 impl Waiting {
-    /// Whether a run fulfils it that has a process, and is up or not yet.
+    /// Tells whether a run with a process fulfils it; `is_up` says whether the run is ready.
     const fn is_fulfilled(&self, is_up: bool) -> bool {
         match self {
             Self::Start { wait, .. } | Self::Restart { wait, .. } => match wait {

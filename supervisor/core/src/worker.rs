@@ -106,9 +106,9 @@ pub(crate) struct Polite {
 /// A run that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Next {
-    /// Its owner, if that is not the one of the worker when it begins: until then that one manages what is ending.
+    /// Its owner, where that is not the worker's. Until the run begins, the worker's owner manages the run that is ending.
     pub(crate) owner: Option<Owner>,
-    /// Whether it was asked for together with a lease; `None` leaves what happens with the last one as it was.
+    /// True if it was requested together with a lease; `None` keeps the rule about the last lease as it was.
     pub(crate) lease: Option<bool>,
     pub(crate) actor: Actor,
     /// The environment to run in; `None`: the one of the last run.
@@ -196,12 +196,12 @@ impl Worker {
         }
     }
 
-    /// Whether a process of ours is alive or about to be: what keeps the supervisor from ending.
+    /// Tells whether it has a run, with or without a process yet; such a worker keeps the supervisor from ending.
     pub(crate) const fn is_running(&self) -> bool {
         self.live().is_some()
     }
 
-    /// Whether it is down and could have a run at once.
+    /// Tells whether it is down and could have a run at once.
     pub(crate) const fn is_at_rest(&self) -> bool {
         match &self.phase {
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::Backoff(_) => true,
@@ -209,7 +209,7 @@ impl Worker {
         }
     }
 
-    /// Whether its run serves.
+    /// Tells whether its run serves clients.
     pub(crate) fn is_up(&self) -> bool {
         self.live().is_some_and(Run::is_up)
     }
@@ -231,12 +231,12 @@ impl Worker {
         self.ownership.title()
     }
 
-    /// The title to it as things are: the process that holds it may be another owner's.
+    /// The title to the process that serves it now, which may be a holder of another owner.
     pub(crate) fn title_now(&self) -> Title<'_> {
         self.holder().map_or_else(|| self.title(), |holder| Title { owner: &holder.owner, last: None })
     }
 
-    /// Whether this requester may manage it, as `owned` says it. A process that is not ours is owned by no requester.
+    /// Tells whether this requester may manage it: `owned` on the wire. A process that is not ours is owned by no requester.
     pub(crate) fn is_owned_by(&self, requester: &Owner) -> bool {
         self.holder().is_none() && self.title().may_manage(requester)
     }

@@ -11,12 +11,12 @@ use serde_json::json;
 /// How many survivors a message names.
 const SHOWN: usize = 10;
 
-/// Where to read the worker's own words.
+/// Points to the worker's own words.
 fn see_logs(name: &Name) -> String {
     format!("see gobctl logs {}", name.as_argument())
 }
 
-/// Whether there was a process, so that the log may know more.
+/// Tells whether there was a process, so that its log may say more.
 const fn has_run(exit: &Exit) -> bool {
     match exit {
         Exit::Code { .. } | Exit::Signal { .. } => true,

@@ -1,4 +1,4 @@
-//! What must hold of the core's state after every input.
+//! Invariants of the core's state, checked after every input.
 
 use super::harness::World;
 use super::runs::Stage;
@@ -17,7 +17,7 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-/// What has to be remembered from before an input.
+/// Facts from before an input that the checks after it need.
 #[derive(Debug)]
 pub(super) struct Before {
     /// When each ending run is to be killed.
@@ -97,7 +97,7 @@ impl World {
         Ok(())
     }
 
-    /// Which deadlines a worker has, and that a stop moves its own only to an earlier time.
+    /// A worker has the deadlines of its phase and no others, and a second stop moves its own only to an earlier time.
     fn check_deadlines(&self, worker: &Worker, before: &Before, expect: &Expect) -> Result<(), String> {
         let at = |timer: fn(Name) -> Timer| self.core.cx.timers.at(&timer(worker.name.clone()));
         let (starting, backoff) = (worker.state() == State::Starting, worker.state() == State::Backoff);
@@ -171,7 +171,7 @@ impl World {
         Ok(())
     }
 
-    /// Whoever waits is owed an answer, and whoever is owed one waits for something.
+    /// The requests that wait in the core are exactly those that are owed an answer.
     fn check_owed(&self) -> Result<(), String> {
         let waiters = self.core.workers.values().flat_map(Worker::waiters);
         let waiters = waiters.map(|waiter| (waiter.conn, waiter.id.clone()));
@@ -188,7 +188,7 @@ impl World {
         Ok(())
     }
 
-    /// What a view says of itself, of the shell's processes, and of its reader.
+    /// A view agrees with itself, with the shell's processes, and with its reader's rights.
     pub(super) fn check_view(&self, view: &View, requester: Option<&Owner>) -> Result<(), String> {
         let external = view.state == State::External;
         let run = self.runs.get(&view.name);

@@ -1,4 +1,4 @@
-//! What a start takes from the configuration, and what becomes of a new one.
+//! Starts that read the configuration, and the effect of a new one.
 
 use super::harness::{config, kind};
 use crate::{ConnId, Core, Effect, Input, Now};
@@ -48,7 +48,7 @@ fn start(core: &mut Core, graph: &str, kind: Option<&str>) -> Vec<Effect> {
     ask(core, Request::Start(Start { graph, kind: kind.map(str::to_string), ..Start::default() }))
 }
 
-/// What was spawned, with its directory's root.
+/// The spawned commands, each with its root.
 fn commands(effects: &[Effect]) -> Vec<String> {
     let plans = effects.iter().filter_map(|effect| match effect {
         Effect::Spawn(plan) => Some(plan.command.join(" ")),
@@ -111,7 +111,7 @@ fn a_reload_answers_what_changed_and_the_next_run_has_it() {
     assert_eq!(core.workers[&name].spec.policy.command[0], "small", "it keeps its kind as long as it runs");
     renew(&mut core);
     assert_eq!(core.workers[&name].spec.policy.command[0], "new");
-    // A kind that is gone stays with whoever has it.
+    // A kind that is gone from the configuration stays with the workers that have it.
     core.apply(Input::Configured(read("")), NOW);
     renew(&mut core);
     assert_eq!(core.workers[&name].spec.policy.command[0], "new");
@@ -205,7 +205,7 @@ fn who_asks_during_a_reading_is_answered_by_the_next() {
     let effects = core.apply(Input::Configured(read("")), NOW);
     assert_eq!((answers(&effects).len(), reads(&effects)), (1, 0));
     assert_eq!(reads(&core.apply(Input::Reread, NOW)), 1);
-    // Who is gone is not answered.
+    // A connection that is gone gets no answer.
     ask(&mut core, Request::Reload);
     core.apply(Input::Disconnected { conn: CONN }, NOW);
     core.apply(Input::Configured(read("")), NOW);

@@ -1,4 +1,4 @@
-//! How workers and the supervisor come to their end, and who is told what.
+//! The end of workers and of the supervisor, and the answers that clients get.
 
 use super::harness::{World, kind};
 use super::steps::Step;
@@ -208,7 +208,7 @@ fn who_leaves_a_daemon_behind_has_not_given_way_to_a_peer() {
         let (state, reason) = swept(&mut world, signalled);
         assert!(state == want && reason.contains(says), "{exit}: {state:?}, {reason}");
     }
-    // Whoever waits for it to become ready is told so too, and that is a failure.
+    // A start that waits for readiness fails with the same reason.
     let mut world = World::new(kind());
     world.takes(&Step::Join(CLI, "cli"));
     let asked = world.asks(CLI, start("w"));

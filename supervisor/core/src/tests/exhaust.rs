@@ -82,7 +82,7 @@ impl Search<'_> {
         fresh
     }
 
-    /// What must hold in every state beyond the checks of every step.
+    /// Checks every state for more than each step does: stale inputs change nothing.
     fn examine(&self, node: usize, world: &World, print: u64) {
         let lost = [Input::SocketsLost(Lost::Any)];
         for input in world.core.workers.values().flat_map(stale_inputs).chain(lost) {
@@ -116,7 +116,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether a truthful shell would say this now; the random histories also say what a late one might.
+/// Tells whether a truthful shell could report this now. The random histories also have late reports.
 fn is_sensible(world: &World, step: &Step) -> bool {
     let Step::External(name, holder) = step else { return true };
     let external = world.core.workers.get(name).map(|worker| stand(worker) == Stand::External);
@@ -147,7 +147,7 @@ fn exhaust_from(what: &str, mut world: World, prologue: &[Step], alphabet: &[Ste
     println!("{what}: {sequences} sequences of {depth} inputs, {states} states, {took:.1} s");
 }
 
-/// What the shell and the clock may say of the one worker.
+/// The steps of the shell and the clock about the one worker.
 fn world_steps() -> Vec<Step> {
     let w = || name("w");
     vec![

@@ -1,4 +1,4 @@
-//! Graphs that somebody holds without gob, in words.
+//! Graphs that a process without gob holds, in words.
 
 use super::harness::Answer;
 use super::harness::{World, kind};
@@ -189,7 +189,7 @@ fn who_restarts_in_the_place_of_a_holder_has_lost_no_lease() {
     let mut world = world(foreign_kind());
     world.takes(&Step::Ask(DESKTOP, start_leased("w")));
     world.takes(&Step::Examined(name("w"), Seen::Held("cli")));
-    // Whoever asked for it before is on its way to be its owner no longer.
+    // The requester of the start gives its lease back, so its ownership is about to end.
     world.takes(&Step::Ask(DESKTOP, Request::Release(by_name("w"))));
     world.takes(&Step::Ask(CLI, restart("w")));
     for step in [

@@ -1,4 +1,4 @@
-//! Which graph a deletion means, and who may have it deleted.
+//! The graph that a deletion means, and the right to delete it.
 
 use super::harness::World;
 use super::steps::Step;
@@ -24,7 +24,7 @@ fn on_disk(root: &str, owner: &str) -> OnDisk {
     }
 }
 
-/// What a deletion that was asked for leads to, once it was looked what there is.
+/// The effects of a requested deletion once the graphs on disk are found.
 fn effects(world: &World, conn: ConnId, root_dir: Option<&str>, found: Vec<OnDisk>) -> Vec<Effect> {
     let delete = Some(GraphDelete { graph: name("w"), root_dir: root_dir.map(Into::into) });
     let mut core = world.core.clone();

@@ -37,7 +37,7 @@ pub(super) struct Owed {
     pub(super) outcome: Option<Outcome>,
     pub(super) run: u64,
     pub(super) is_stop: bool,
-    /// What was asked, where the answer needs it.
+    /// The request, where checking its answer needs it.
     pub(super) request: Option<Request>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct World {
     pub(super) history: Vec<Rc<Event>>,
     /// The wishes as they were before the latest input.
     pub(super) wishes_before: BTreeMap<Name, Wish>,
-    /// For each event, who had its worker before nobody did.
+    /// For each event, its worker's last owner before `unknown`.
     pub(super) lasts: Vec<Option<Owner>>,
     /// The core told the process to end.
     pub(super) ended: bool,
@@ -70,7 +70,7 @@ pub(super) struct World {
     pub(super) seen: Seen,
 }
 
-/// What has happened at least once: a test that never sees a thing can't fail for it.
+/// Counts of things that happened: a history that never has them could not fail for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) events: u64,
@@ -235,7 +235,7 @@ impl World {
         Ok(())
     }
 
-    /// What the world knows of an input before the core does.
+    /// Notes an input before the core gets it.
     fn note(&mut self, input: &Input, expect: &Expect) {
         self.runs.note(input);
         if let Input::Surviving { key, .. } = input
@@ -247,7 +247,7 @@ impl World {
             && expect.spawns.contains(&key.name)
             && let Some(worker) = self.core.workers.get(&key.name)
         {
-            // Whoever waits for the run that lost its port waits for the next one.
+            // Requests that wait for the run that lost its port now wait for the next one.
             for waiter in worker.waiters().filter(|waiter| waiter.run == key.run) {
                 let Some(Id::Number(id)) = waiter.id else { continue };
                 self.owed.entry((waiter.conn, id)).and_modify(|owed| owed.run += 1);
@@ -266,7 +266,7 @@ impl World {
                 }
             }
             Input::Examined { key, .. } if expect.external => {
-                // Whoever waits for a run of ours that is to come is told whose it is.
+                // Requests that wait for a coming run of ours are answered with the holder.
                 let Some(worker) = self.core.workers.get(&key.name) else { return };
                 let begins = super::spec::looks_before(worker);
                 for waiter in worker.waiters().filter(|waiter| begins || waiter.run > worker.run) {
@@ -306,7 +306,7 @@ impl World {
         }
     }
 
-    /// Who had the worker before nobody did, at some moment of the latest input.
+    /// The worker's last owner before `unknown`, at some moment of the latest input.
     pub(super) fn last_owner(&self, view: &View) -> Option<Owner> {
         if !view.owner.is_unknown() {
             return None;

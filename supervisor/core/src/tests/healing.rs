@@ -22,13 +22,13 @@ fn healing_is_an_event_of_the_supervisor_and_is_counted() {
         assert_eq!((event.event, &event.actor), (EventKind::SupervisorHealed, &Actor::Supervisor));
         assert!(event.worker.is_none(), "it is about no worker");
         assert!(world.state("w") == State::Ready);
-        // What `status` says is compared with the history of events.
+        // The harness compares `status` with the history of events.
         world.takes(&Step::Ask(CLI, Request::Status));
         assert_eq!(world.core.cx.tally.healed, times);
     }
 }
 
-/// Who is signalled when this is lost, each as `name SIGNAL`; nothing else may follow.
+/// The signals that follow a loss, each as `name SIGNAL`; no other effect may follow.
 fn told(world: &World, lost: Lost) -> Vec<String> {
     let now = Now { mono_ms: world.now, wall: Timestamp(0) };
     let effects = world.core.clone().apply(Input::SocketsLost(lost), now);

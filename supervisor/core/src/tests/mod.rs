@@ -5,9 +5,9 @@
 //! | `harness` | a world around the core; every input is followed by all the checks of the four files below |
 //! | `runs` | processes as a truthful shell has them: what the core may ask of which run |
 //! | `spec`, `wish` | owners, leases and wishes, told a second time from PROTOCOL.md alone |
-//! | `watch` | what each subscriber must get, and what each answer must say |
-//! | `checks` | what must hold of the core's state after every input |
-//! | `steps`, `dice`, `words`, `settle` | what can happen; by chance; in short; until nothing moves any more |
+//! | `watch` | the frames that each subscriber must get, and the contents of each answer |
+//! | `checks` | invariants of the core's state after every input |
+//! | `steps`, `dice`, `words`, `settle` | the possible steps; drawn by chance; in short words; repeated until nothing moves |
 //!
 //! | the tests | |
 //! |---|---|
@@ -17,11 +17,11 @@
 //! | `table` | the table of ARCHITECTURE.md, Lifecycle, cell by cell |
 //! | `exhaust` | every sequence of inputs up to a depth |
 //! | `random` | long random histories (`GOB_HISTORIES`, `GOB_SEED`) |
-//! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each, in words |
-//! | `readiness`, `stop_ways` | each check and each way, in words |
-//! | `liveness`, `foreign` | what is looked at later, and who holds a graph without gob, in words |
-//! | `remembered` | what becomes of the workers of an earlier supervisor |
-//! | `healing` | what is said of files that were taken away |
+//! | `owner`, `start`, `ending`, `lease`, `subscribers`, `config` | one behaviour each |
+//! | `readiness`, `stop_ways` | each check of readiness and each way to stop |
+//! | `liveness`, `foreign` | probes of a run that is up; holders of a graph without gob |
+//! | `remembered` | the workers of an earlier supervisor |
+//! | `healing` | events and effects about lost files of gob's own |
 //!
 //! # Do they find anything?
 //!
@@ -32,11 +32,11 @@
 //! * a stop leaves a start that waits *, or the timer of the backoff *; a later stop puts the kill off *;
 //! * a restart asks no owner *, a reuse changes the owner *, a start that waits owns the worker at once *;
 //! * starters are answered twice *, or served by the run after theirs *; waiters outlive their connection *, and so does
-//!   who asked for the end *; the end forgets what is in backoff *;
+//!   the asker of the supervisor's end *; the end forgets workers in backoff *;
 //! * a start keeps the grace of an earlier owner *, a lease that is not the owner's counts *;
-//! * who had a worker keeps it after `cli` took it over *, a lease does not give it back: `owner`;
-//! * `force` asks nobody whether it counts: `random` and `ending`;
-//! * deadlines do not heed that the supervisor slept *;
+//! * the last owner keeps a worker after `cli` took it over *, a lease does not give it back: `owner`;
+//! * `force` counts for every owner: `random` and `ending`;
+//! * deadlines ignore that the machine slept *;
 //! * a lagging subscriber is not told of the first event, its window is one too wide, a replay includes `since`:
 //!   `random` and `subscribers`.
 

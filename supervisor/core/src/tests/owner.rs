@@ -1,4 +1,4 @@
-//! Who may do what to whose worker (PROTOCOL 5).
+//! The owner rule, request by request (PROTOCOL 5).
 
 use super::harness::{LEASE_GRACE_MS, World};
 use super::steps::Step;
@@ -93,7 +93,7 @@ fn every_verb_asks_who_owns_the_worker() {
     }
 }
 
-/// What `get` tells the requester.
+/// The `owned` that `get` answers to the requester.
 fn owned(world: &mut World, requester: ConnId) -> bool {
     let id = world.asks(requester, Request::Get(by_name("w")));
     match world.answer(requester, id) {
@@ -161,7 +161,7 @@ fn a_refusal_names_the_owners_client_and_who_uses_it() {
     let mut world = owned_or_lost(DESKTOP, true);
     let lost = "nobody owns it now; desktop, which had it last, may take it back, or cli may take it over";
     assert_eq!(hint_for(&mut world, ELECTRON), lost);
-    // Who took it over since is the one to ask, not who started it.
+    // The hint names the client that took it over, not the one that started it.
     world.takes(&Step::Ask(CLI, start("w")));
     assert_eq!(hint_for(&mut world, DESKTOP), "ask its owner (pid 101) to stop it or to hand it over");
     // Handed over to somebody of whom no client is known.

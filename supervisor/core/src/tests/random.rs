@@ -151,7 +151,7 @@ fn histories() {
         let handles: Vec<_> = vec![work; workers].into_iter().map(|work| scope.spawn(work)).collect();
         for handle in handles {
             let (more, also) = handle.join().unwrap_or_else(|cause| {
-                // Nobody needs to wait for the others.
+                // The other threads end after their present history.
                 next.store(histories + 1, Ordering::Relaxed);
                 std::panic::resume_unwind(cause)
             });

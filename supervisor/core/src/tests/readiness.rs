@@ -27,7 +27,7 @@ fn asked_for(kind: Kind) -> (World, i64) {
     (world, id)
 }
 
-/// What the core does about an input.
+/// The effects of an input.
 fn effects(world: &World, input: Input) -> Vec<Effect> {
     let now = Now { mono_ms: world.now, wall: Timestamp(0) };
     world.core.clone().apply(input, now)

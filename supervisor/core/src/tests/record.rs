@@ -1,4 +1,4 @@
-//! What a run does about what is known of its graph on disk (FEATURES A13): the kind that served it last, data that is gone.
+//! Runs of a graph with a record on disk (FEATURES A13): the kind that served it last, and data that is gone.
 
 use super::harness::{World, kind, settings};
 use super::steps::Step;

@@ -11,7 +11,7 @@ use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
-/// What `w` is like when the desktop has started it.
+/// The view of `w` when the desktop has started it.
 fn view() -> View {
     super::words::view(&started_by(DESKTOP))
 }

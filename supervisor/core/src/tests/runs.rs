@@ -117,7 +117,7 @@ impl Runs {
         1_000 + self.pids
     }
 
-    /// What the shell knows before it tells the core.
+    /// Notes an input that the shell is about to report.
     pub(super) fn note(&mut self, input: &Input) {
         let mut change = |key: &RunKey, change: &dyn Fn(&mut Run)| {
             if let Some(run) = self.live.get_mut(&key.name).filter(|run| run.run == key.run) {
@@ -153,7 +153,7 @@ impl Runs {
             Input::Probed { key, .. } => change(key, &|run| run.looked_at = false),
             Input::Exited { key, .. } => change(key, &|run| {
                 run.stage = Stage::Exited;
-                // Whatever was killed before: what is left now has to be swept anew.
+                // A sweep from before the leader's end does not count; the rest of the tree needs a new one.
                 (run.sweeping, run.lingering) = (false, false);
             }),
             Input::Surviving { key, .. } => change(key, &|run| run.census = false),
@@ -373,7 +373,7 @@ impl World {
         Ok(())
     }
 
-    /// What is about processes that are not ours.
+    /// Carries out effects about processes without gob.
     fn look_around(&mut self, effect: &Effect, spawned: &mut Vec<Name>) -> Result<(), String> {
         match effect {
             Effect::Examine { key, .. } => {

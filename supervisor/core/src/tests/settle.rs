@@ -77,7 +77,7 @@ impl World {
         (waiting && self.wake.is_some()).then_some(Step::Due)
     }
 
-    /// Whether a run has to say that it is well before long.
+    /// Tells whether a run has to report before long that it is well.
     fn is_to_be_heard_of(&self, name: &Name) -> bool {
         self.core.workers.get(name).is_some_and(|worker| {
             let notify =

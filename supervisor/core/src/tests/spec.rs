@@ -17,7 +17,7 @@ use gob_protocol::{Name, Outcome, Owner, Request};
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-/// Whose force counts.
+/// The owners whose `force` counts.
 const FORCE_OWNERS: [&str; 3] = ["cli", "desktop", "electron"];
 
 /// Later than this after the earliest deadline, the supervisor must have slept.
@@ -31,7 +31,7 @@ pub(super) struct Spec {
     last_input: u64,
 }
 
-/// What an input must lead to.
+/// The required consequences of an input.
 #[derive(Debug, Default)]
 pub(super) struct Expect {
     /// Workers of which an event says that they have another owner.
@@ -42,7 +42,7 @@ pub(super) struct Expect {
     pub(super) removed: Vec<Name>,
     /// The request is none of the requester's business, and changes nothing.
     pub(super) refused: bool,
-    /// What a start must be told once it is through.
+    /// The required `outcome` of a start, once it is through.
     pub(super) outcome: Option<Outcome>,
     /// The run that a start or restart must be served by.
     pub(super) run: u64,
@@ -85,14 +85,14 @@ pub(super) fn stand(worker: &Worker) -> Stand {
     }
 }
 
-/// What waits for the answer to an examination.
+/// The use of an examination's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looking {
     /// A run that is to get a process.
     Before,
     /// A run that was to get one, and is to end.
     InVain,
-    /// What follows a run that never was ready.
+    /// The sequel of a run that never was ready.
     After,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn looks_before(worker: &Worker) -> bool {
 }
 
 impl Spec {
-    /// What the supervisor before this one had is wanted as it was.
+    /// Takes over the wishes of the supervisor before this one.
     pub(super) fn remembering(remembered: &Remembered) -> Self {
         let mut spec = Self::default();
         for worker in remembered.workers.iter().filter(|worker| worker.view.graph.is_some()) {
@@ -184,7 +184,7 @@ impl Spec {
                     if due(Timer::Polite) {
                         wish.after_holder = None;
                     }
-                    // Nobody has any use for it.
+                    // It was of no use for too long.
                     wish.down |= due(Timer::Idle);
                     if wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown()) {
                         expect.announced.push(name.clone());
@@ -462,13 +462,13 @@ impl Spec {
     }
 }
 
-/// Whether the end of processes without gob is waited for no longer, and what was to follow the run follows.
+/// Tells whether the wait for the end of processes without gob is over, so that the run's sequel begins.
 fn gives_up_eviction(worker: &Worker) -> bool {
     let was_killed = worker.live().is_some_and(|run| run.eviction.as_ref().is_some_and(|e| e.is_killing));
     was_killed && matches!(looking(worker), Some(Looking::InVain | Looking::After))
 }
 
-/// Whether a run that lost its port is followed by another at once: nobody wanted its end, and it was never ready.
+/// Tells whether another run follows at once after one that lost its port: it ended by itself and never was ready.
 fn unlucky(worker: &Worker) -> bool {
     let Some(end) = worker.live().and_then(Run::end) else { return false };
     let unasked = worker.sequel() == Sequel::Policy { unwell: false } && end.was_ready_ms.is_none();

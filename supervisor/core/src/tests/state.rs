@@ -69,7 +69,7 @@ impl World {
         Ok(())
     }
 
-    /// What the shell has under way for runs.
+    /// The orders about runs that the shell has under way.
     fn outstanding(&self) -> BTreeSet<(&'static str, RunKey)> {
         let mut all = BTreeSet::new();
         for (name, run) in self.runs.iter() {

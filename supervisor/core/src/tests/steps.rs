@@ -16,10 +16,10 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-/// What happens next.
+/// One step of a history.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// Somebody connects and says hello, `unknown` only the former.
+    /// A client connects and says hello; `unknown` only connects.
     Join(ConnId, &'static str),
     Leave(ConnId),
     Ask(ConnId, Request),
@@ -33,30 +33,30 @@ pub(super) enum Step {
     Probed(Name, bool),
     Exited(Name, Exit),
     Swept(Name),
-    /// Swept, and somebody else has its port.
+    /// Swept, and another process has its port.
     PortTaken(Name),
     /// A run says what it is doing.
     Told(Name),
     Notified(Name, Note),
-    /// A look at who holds the graph comes to this.
+    /// An examination of the graph's holders ends with this result.
     Examined(Name, Seen),
     /// A process that was told to end in favour of a run has ended.
     OrphanEnded(Name),
-    /// Somebody else has the lock of the graph.
+    /// A process without gob has the lock of the graph.
     Held(Name),
-    /// The lock of a run's graph is busy, and nobody is seen who has it.
+    /// The lock of a run's graph is busy, and its holder is not found.
     Busy(Name),
     /// Its graph held data, and there is none.
     Gone(Name),
     /// Its graph was last of this kind, in this root.
     WasLast(Name, &'static str, &'static str),
-    /// Something of an earlier supervisor is left of the worker, or nothing any more.
+    /// Processes of an earlier supervisor are left of the worker, or are gone.
     Leftover(Name, bool),
-    /// The HTTP request to end was taken or not.
+    /// The worker accepted the HTTP request to end, or did not.
     StopAnswered(Name, bool),
     /// A census finds a survivor.
     Surviving(Name),
-    /// A process of this owner holds the graph, or nobody does.
+    /// A process of this owner holds the graph, or none does.
     External(Name, Option<&'static str>),
     /// A subscriber reads at most so many frames.
     Read(ConnId, u32),
@@ -66,20 +66,20 @@ pub(super) enum Step {
     Late(u64),
     /// Time passes, but not beyond the wake-up.
     Pass(u64),
-    /// Somebody sets the clock on the wall.
+    /// The wall clock is set.
     Skew(i64),
-    /// Files of the supervisor's own were taken away and are there again.
+    /// Files of the supervisor's own were removed and made again.
     Healed,
     /// The files of these workers' sockets are gone; no names: any may be.
     SocketsLost(Vec<Name>),
     Terminate,
     /// The shell says one of the things of [`stale_inputs`] about the run before the latest one.
     Stale(Name, usize),
-    /// Somebody takes and gives back a lease, so many times: two events each.
+    /// A client takes and gives back a lease, so many times: two events each.
     Flood(ConnId, Name, usize),
 }
 
-/// What a look at who holds a graph comes to.
+/// The result of an examination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     Nobody,
@@ -111,7 +111,7 @@ pub(super) fn holder(owner: &str) -> Holder {
     }
 }
 
-/// What is known of a graph on disk.
+/// The record of a graph on disk.
 pub(super) fn record(graph: &Name, kind: &str, root: &str) -> Record {
     Record {
         gob_record: RECORD_VERSION,
@@ -130,7 +130,7 @@ pub(super) fn failed(errno: &str) -> SpawnFailure {
     SpawnFailure { step: SpawnStep::Prepare, errno: Errno { name: errno.into(), text: "late".into() } }
 }
 
-/// What could still be said of a run that is over, by a shell that is late.
+/// The inputs that a late shell may still report about a run that is over.
 pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
     let key = RunKey { name: worker.name.clone(), run };
@@ -219,7 +219,7 @@ impl World {
         Ok(id)
     }
 
-    /// What the core is told of a step, if it can happen.
+    /// The input of a step; `None` if the step can't happen now.
     fn input(&mut self, step: &Step) -> Option<Input> {
         let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
         let runs = &mut self.runs;
@@ -300,7 +300,7 @@ impl World {
         })
     }
 
-    /// What is found out about a run from outside.
+    /// The input of a step that observes a run from outside.
     fn found(&self, step: &Step) -> Option<Input> {
         let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
         let runs = &self.runs;

@@ -113,7 +113,7 @@ fn a_replay_larger_than_the_queue_goes_on_as_it_is_read() {
     let data = subscribed(&mut world, SLOW, since(first - 1));
     assert_eq!((data.seq, data.gap, data.workers), (last, false, None));
     assert_eq!(unread(&world, SLOW), WINDOW);
-    // What happens meanwhile comes after the replay, in order.
+    // Events during the replay come after it, in order.
     flood(&mut world, 2);
     world.takes(&Step::Read(SLOW, 10));
     assert_eq!(got_and_missed(&world, SLOW), (WINDOW + 10, 0));

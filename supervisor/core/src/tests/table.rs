@@ -250,7 +250,7 @@ fn word(worker: &Worker) -> String {
     format!("{how}{then}")
 }
 
-/// Which processes were touched, and what the request of the cell was told.
+/// The processes that a cell touched, and the answer to its request.
 fn told(effects: &[Effect]) -> (Vec<&'static str>, String) {
     let (mut touched, mut answer) = (Vec::new(), String::new());
     for effect in effects {
@@ -324,7 +324,7 @@ fn every_cell_of_the_lifecycle() {
     }
 }
 
-/// What follows a run that nobody asked to end: (policy, exit 0 is ceded, was it ready, exit code, where it stands then).
+/// The sequel of a run that ended by itself: (policy, exit 0 is ceded, was it ready, exit code, its state afterwards).
 #[rustfmt::skip]
 const AFTER: &[(RestartOn, bool, bool, i32, &str)] = &[
     (RestartOn::OnFailure, false, true,  1, "backoff"),

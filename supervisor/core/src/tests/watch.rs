@@ -1,4 +1,4 @@
-//! What each subscriber must get (PROTOCOL 7), and what each answer must say.
+//! The frames that each subscriber must get (PROTOCOL 7), and the contents of each answer.
 
 use super::harness::{Answer, Client, INSTANCE, World};
 use super::wish::may_manage;
@@ -178,7 +178,7 @@ impl World {
             && filter.owner.is_none()
             && filter.cwd.is_none()
             && data.next.is_none();
-        // What is `owned` by a connection that says hello later changes without an event.
+        // A later hello changes the `owned` of this connection's views without an event, so only one after hello is modelled.
         let said_hello = !client.owner.is_unknown();
         watch.model = data.workers.as_deref().filter(|_| is_whole && said_hello).map(by_name);
         self.seen.models |= watch.model.is_some();

@@ -1,4 +1,4 @@
-//! What is wanted of one worker and by whom, told from PROTOCOL 5 alone.
+//! The wanted state of one worker and its owner, derived from PROTOCOL 5 alone.
 
 use super::harness::LEASE_GRACE_MS;
 use super::spec::Expect;
@@ -6,20 +6,20 @@ use crate::ConnId;
 use gob_protocol::{Name, Outcome, Owner};
 use std::collections::BTreeMap;
 
-/// What is wanted of one worker, and by whom.
+/// The wanted state of one worker, and its owner.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
     pub(super) owner: Owner,
-    /// Who had it before nobody did.
+    /// The last owner before `unknown`.
     pub(super) last: Option<Owner>,
     pub(super) leases: BTreeMap<ConnId, Owner>,
     /// Its owner's last lease counts.
     pub(super) release: bool,
-    /// When an owner without a lease is its owner no longer.
+    /// The time at which an owner without a lease loses it.
     pub(super) losing: Option<u64>,
-    /// Somebody stopped it and nobody started it since.
+    /// It was stopped, and not started since.
     pub(super) down: bool,
-    /// Whose run follows when a holder that was asked to end is gone.
+    /// The owner of the run that follows once a holder that was asked to end is gone.
     pub(super) after_holder: Option<Owner>,
     /// A start that waits for the end of the run.
     pub(super) queued: Option<Queued>,
@@ -27,13 +27,13 @@ pub(super) struct Wish {
 
 #[derive(Debug, Clone, Hash)]
 pub(super) struct Queued {
-    /// Who owns the next run, if that is somebody else than it is now.
+    /// The owner of the next run, where that is not the present one.
     pub(super) owner: Option<Owner>,
-    /// Whether it came with a lease; a restart leaves that as it was.
+    /// True if it came with a lease; `None` for a restart, which keeps the rule as it was.
     pub(super) lease: Option<bool>,
 }
 
-/// The owner rule: `unknown` matches nobody, and what nobody owns `cli` may manage, and who had it last.
+/// The owner rule: `unknown` matches no requester, and its workers may be managed by `cli` and by their last owner.
 pub(super) fn may_manage(owner: &Owner, last: Option<&Owner>, requester: &Owner) -> bool {
     match (owner.as_str(), requester.as_str()) {
         ("unknown", "cli") => true,
@@ -86,7 +86,7 @@ impl Wish {
         may_manage(&self.owner, self.last.as_ref(), requester)
     }
 
-    /// Who had what will be nobody's when the next run begins.
+    /// The last owner of a worker that is `unknown` once its next run begins.
     pub(super) fn last_of_next(&self) -> Option<Owner> {
         if self.owner.is_unknown() { self.last.clone() } else { Some(self.owner.clone()) }
     }

@@ -38,7 +38,7 @@ pub(crate) fn hurry(run: &mut Run, given: &Given<'_>, cx: &mut Cx, grace_ms: Opt
     let name = &run.key.name;
     for (timer, ms) in [(Timer::Kill(name.clone()), grace_ms), (Timer::Then(name.clone()), grace_ms / 2)] {
         let at = cx.now.mono_ms.saturating_add(ms);
-        // What is not armed has happened, or is not part of the way.
+        // A timer that is not armed has passed, or its step is not part of this stop.
         if cx.timers.at(&timer).is_some_and(|due| at < due) {
             cx.timers.arm(timer, at);
         }

@@ -30,7 +30,7 @@ pub(crate) fn begin(run: &mut Run, cx: &mut Cx, cause: Cause, actor: Actor) {
     run.enter(Stage::Ending(End::new(at, cause, actor, was_ready_ms)), cx);
 }
 
-/// The leader is gone. What is left of a run that was asked to end has what is left of the grace; it is killed otherwise.
+/// Takes the leader's end. The other processes of a run that was asked to end keep the rest of the grace; else they are killed.
 pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) -> Step {
     let at = match run.stage() {
         Stage::Looking | Stage::Preparing => return Step::Stay,

@@ -340,7 +340,7 @@ impl Worker {
         self.fail_starters(self.run, error, cx);
     }
 
-    /// Processes of its run survived for too long: those that wait are told which. A supervisor on its way out ends without
+    /// Processes of its run survived for too long: waiting requests are answered with their ids. A supervisor on its way out ends without
     /// them, for its end is not theirs to hold up.
     fn is_stuck(&mut self, receipt: &Receipt, is_news: bool, message: String, cx: &mut Cx) {
         let (stops, starts) = refusals::stuck(&self.name, receipt);

@@ -1,6 +1,6 @@
 //! A run that is up is well, or is not: its kind's liveness check, probed once in every interval.
 //!
-//! When to probe and what follows is decided here; the shell probes once when it is told to. A run that was asked to say
+//! This file decides when to probe and what follows; the shell probes once for each `ProbeOnce`. A run that was asked to say
 //! `WATCHDOG=1` is heard, not probed.
 
 use crate::cx::Cx;
@@ -102,7 +102,7 @@ pub(crate) fn asks_for_time(run: &mut Run, given: &Given<'_>, cx: &mut Cx, note:
     Step::Stay
 }
 
-/// Whether the run is to say that it is well.
+/// Tells whether the run itself has to report that it is well.
 fn is_heard(given: &Given<'_>) -> bool {
     given.spec.liveness().is_some_and(|liveness| liveness.check == Check::Notify)
 }

@@ -71,7 +71,7 @@ pub(crate) fn ready(
     run.shown.meta = handshake.meta.into();
     run.shown.ready_at = Some(cx.now.wall);
     run.shown.reason = None;
-    // What this run asked for before it was ready holds.
+    // A `WATCHDOG_USEC` that this run sent before it was ready stays in force.
     run.health = Health { watchdog_ms: run.health.watchdog_ms, ..Health::default() };
     run.enter(Stage::Ready, cx);
     Step::Ready
@@ -90,12 +90,12 @@ pub(crate) fn told(run: &mut Run, cx: &mut Cx, status: String) -> Step {
     Step::Stay
 }
 
-/// A change that was held back is told.
+/// Publishes a change that was held back.
 pub(crate) fn tell(run: &mut Run, cx: &mut Cx) -> Step {
     if run.tells_held(cx) { Step::Tell(EventKind::WorkerUpdated, Actor::Supervisor) } else { Step::Stay }
 }
 
-/// The run won't be ready: requests that wait are told at once, then its tree is ended.
+/// The run won't be ready: waiting requests are answered at once, then its tree is ended.
 pub(crate) fn never(run: &mut Run, cx: &mut Cx, error: &HandshakeError, last_lines: &[String]) -> Step {
     if !matches!(run.stage(), Stage::Starting) {
         return Step::Stay;

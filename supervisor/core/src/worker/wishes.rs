@@ -31,7 +31,7 @@ impl Worker {
         self.wait(caller, what, start.timeout_ms, cx);
     }
 
-    /// Whether it may have a run now.
+    /// Checks that it may have a run now.
     fn may_begin(&mut self, cx: &mut Cx) -> Result<(), Box<WireError>> {
         self.find_kind(cx)?;
         if cx.no_room && self.is_at_rest() {
@@ -41,7 +41,7 @@ impl Worker {
     }
 
     /// Finds the kind of a worker that was remembered when the configuration did not have it, or of which the
-    /// configuration says another one by now: whether that fits the graph is told by its record.
+    /// configuration says another one by now: its record decides whether that fits the graph.
     pub(crate) fn find_kind(&mut self, cx: &mut Cx) -> Result<(), Box<WireError>> {
         let graph = self.spec.graph();
         if !graph.is_remembered {
@@ -162,7 +162,7 @@ impl Worker {
         self.wait(caller, what, timeout_ms, cx);
     }
 
-    /// Wants the worker down and sees to it; requests that wait for it to come up are told.
+    /// Wants the worker down and ends its run; requests that wait for it to come up fail.
     pub(crate) fn bring_down(&mut self, grace_ms: Option<u64>, actor: &Actor, cx: &mut Cx) {
         if self.is_running() {
             let is_new = self.live().and_then(Run::end).is_some() && !self.rests_after();
@@ -178,7 +178,7 @@ impl Worker {
         self.fail_starters(u64::MAX, &refusals::stopped_by(&self.name, actor), cx);
     }
 
-    /// Whether it stays down after its ending run.
+    /// Tells whether it stays down after its ending run.
     fn rests_after(&self) -> bool {
         self.sequel() == Sequel::Rest
     }
