@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_faster_makes_it_and_all_get_the_same() {
+    fn the_fastest_opener_makes_the_file_and_all_get_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("gobd.lock");
         let first = open(&path).unwrap();

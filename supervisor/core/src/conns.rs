@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_remembers_no_worker_that_is_gone() {
+    fn a_connection_forgets_removed_workers() {
         let mut conns = Conns::default();
         let name = |number: u32| Name::graph(&alloc::format!("w{number}")).unwrap();
         conns.connect(ConnId(1), None);

@@ -1,5 +1,5 @@
-//! The record of a graph on disk, beside its lock, by which a later supervisor knows the graph (ARCHITECTURE, "What is
-//! remembered of a graph").
+//! The record of a graph on disk, beside its lock, by which a later supervisor knows the graph (ARCHITECTURE, "The
+//! record of a graph").
 //!
 //! The shell reads and writes it while it holds the graph's lock. [`Keep::judge`] decides by it whether a run may
 //! begin: a graph stays of the kind that served it last, and one whose data is gone is not begun anew unasked.
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn another_kind_or_root_is_told_with_what_was_known() {
+    fn another_kind_or_root_is_refused_with_the_known_record() {
         let known = record("oxigraph", false);
         assert_eq!(
             keep().judge(Some(&known), None, None, |_| true),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_was_there_and_is_not_is_gone() {
+    fn vanished_data_is_reported_as_gone() {
         assert_eq!(
             keep().judge(Some(&record("graph", true)), None, None, |_| false),
             gone(Some(Timestamp(7)))
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_was_taken_away_with_its_records_makes_no_new_graph_in_the_same_life() {
+    fn a_root_removed_with_its_records_makes_no_new_graph_in_the_same_life() {
         let served = Keep { was_served: true, ..keep() };
         assert_eq!(served.judge(None, None, None, |_| false), gone(None));
         assert_eq!(served.judge(None, None, None, |_| true), Ok(New(false)));

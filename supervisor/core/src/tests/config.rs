@@ -91,7 +91,7 @@ fn a_start_takes_kind_root_and_overrides_from_the_file() {
 }
 
 #[test]
-fn autostart_belongs_to_nobody() {
+fn autostarted_workers_have_no_owner() {
     let mut core = core(FILE);
     assert_eq!(commands(&core.apply(Input::Begin, NOW)), ["other"]);
     let work = &core.workers[&Name::graph("work").unwrap()];
@@ -119,7 +119,7 @@ fn a_reload_answers_what_changed_and_the_next_run_has_it() {
 }
 
 #[test]
-fn a_bad_file_changes_nothing_and_is_told_to_whoever_needs_more() {
+fn a_bad_file_changes_nothing_and_is_named_by_starts_that_need_it() {
     let mut core = core(FILE);
     ask(&mut core, Request::Reload);
     let effects = core.apply(Input::Configured(read("[kind.small]\nx = 1\n[kind.more]\n")), NOW);
@@ -129,7 +129,7 @@ fn a_bad_file_changes_nothing_and_is_told_to_whoever_needs_more() {
 }
 
 #[test]
-fn without_a_good_file_only_what_it_does_not_speak_of_starts() {
+fn without_a_good_file_only_starts_that_need_none_of_it_begin() {
     let bad = "default_kind = \"small\"\n[kind.small]\nx = 1\n[graph.work]\n";
     let mut core = core(bad);
     for (graph, kind) in [("x", None), ("x", Some("small")), ("work", Some("graph")), ("x", Some("nope"))] {
@@ -142,7 +142,7 @@ fn without_a_good_file_only_what_it_does_not_speak_of_starts() {
 }
 
 #[test]
-fn a_slip_in_one_file_leaves_the_others_in_effect_and_is_told() {
+fn a_slip_in_one_file_is_reported_and_leaves_the_others_in_effect() {
     let files = |app: &str| {
         let app = FileText { is_main: false, ..FileText::read("config.d/app.toml", app) };
         Box::new(Reading::of(&[FileText::read("c.toml", FILE), app], None))
@@ -176,7 +176,7 @@ fn a_slip_in_one_file_leaves_the_others_in_effect_and_is_told() {
 }
 
 #[test]
-fn a_kind_that_is_not_there_is_told_with_the_supervisors_file() {
+fn an_unknown_kind_is_refused_with_the_supervisors_file() {
     let mut core = core("");
     let config = Some("/theirs/config.toml".to_string());
     core.cx.setup.server.dirs = Some(ServerDirs { config, ..ServerDirs::default() }.into());
@@ -186,7 +186,7 @@ fn a_kind_that_is_not_there_is_told_with_the_supervisors_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_lets_nothing_come_up_as_something_else() {
+fn an_unreadable_file_refuses_every_start() {
     let mut core = core("");
     core.apply(Input::Configured(Box::new(Reading::unread("other.toml", "it is not there"))), NOW);
     for kind in [None, Some("graph"), Some("nope")] {
@@ -195,7 +195,7 @@ fn a_file_that_cannot_be_read_lets_nothing_come_up_as_something_else() {
 }
 
 #[test]
-fn who_asks_during_a_reading_is_answered_by_the_next() {
+fn a_request_during_a_reading_is_answered_by_the_next() {
     let mut core = core("");
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 0);

@@ -11,7 +11,7 @@ use gob_protocol::{
 use std::vec::Vec;
 
 #[test]
-fn survivors_are_told_to_all_who_wait() {
+fn every_waiting_request_is_answered_with_the_survivors() {
     let mut world = started_by(CLI);
     let stop = world.asks(CLI, stop_force("w"));
     let start = world.asks(DESKTOP, start("w"));
@@ -99,7 +99,7 @@ fn the_end_is_refused_whole_while_others_have_live_workers() {
 }
 
 #[test]
-fn the_end_comes_without_what_cannot_be_ended_and_says_so() {
+fn the_end_goes_on_without_unkillable_processes_and_names_them() {
     for nuke in [false, true] {
         let mut world = started_by(CLI);
         world.takes(&Step::Ask(CLI, start("v")));
@@ -128,7 +128,7 @@ fn the_end_comes_without_what_cannot_be_ended_and_says_so() {
 }
 
 #[test]
-fn what_cannot_be_ended_is_seen_until_it_is_gone() {
+fn unkillable_processes_are_shown_until_they_are_gone() {
     let mut world = started_by(CLI);
     world.takes(&Step::Ask(CLI, stop_force("w")));
     world.takes(&Step::Due);
@@ -149,7 +149,7 @@ fn what_cannot_be_ended_is_seen_until_it_is_gone() {
 }
 
 #[test]
-fn the_end_needs_nobody_who_waits_for_it() {
+fn the_end_goes_on_without_its_asker() {
     let mut world = started_by(CLI);
     world.takes(&Step::Ask(CLI, Request::Shutdown(Force { force: false })));
     world.takes(&Step::Leave(CLI));
@@ -181,7 +181,7 @@ fn the_earlier_deadline_wins() {
 }
 
 #[test]
-fn who_leaves_a_daemon_behind_has_not_given_way_to_a_peer() {
+fn a_run_that_leaves_a_daemon_behind_has_not_given_way() {
     let killed = |pid, signal: &str| Signalled {
         pid,
         start_time: 3,

@@ -297,7 +297,7 @@ fn three_owners() {
 }
 
 #[test]
-fn an_owner_that_lost_it() {
+fn a_worker_that_lost_its_owner() {
     let w = || name("w");
     let mut alphabet = world_steps();
     for conn in [CLI, DESKTOP, NOBODY] {

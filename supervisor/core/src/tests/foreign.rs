@@ -51,7 +51,7 @@ fn a_living_holder_is_external_and_answers_the_start() {
 }
 
 #[test]
-fn nobody_there_means_a_run_of_ours() {
+fn an_examination_without_a_holder_begins_the_run() {
     let mut world = world(foreign_kind());
     world.takes(&Step::Ask(CLI, start("w")));
     world.takes(&Step::Examined(name("w"), Seen::Nobody));
@@ -60,7 +60,7 @@ fn nobody_there_means_a_run_of_ours() {
 }
 
 #[test]
-fn a_run_that_gave_way_is_contention_and_no_crash() {
+fn a_run_that_gave_way_counts_as_contention_not_as_a_crash() {
     let mut world = world(foreign_kind());
     world.takes(&Step::Ask(CLI, start("w")));
     for step in [
@@ -93,7 +93,7 @@ fn ended_before_ready(kind: Kind, receipt: Receipt) -> World {
 }
 
 #[test]
-fn a_stop_while_it_is_looked_who_took_the_graph_has_the_receipt_of_the_run() {
+fn stop_during_the_examination_returns_the_receipt_of_the_run() {
     let killed = Signalled {
         pid: 1_000,
         start_time: 3,
@@ -115,7 +115,7 @@ fn a_stop_while_it_is_looked_who_took_the_graph_has_the_receipt_of_the_run() {
 }
 
 #[test]
-fn a_start_while_it_is_looked_who_took_the_graph_is_told_that_it_is_external() {
+fn start_during_the_examination_is_answered_with_the_holder() {
     let mut world = ended_before_ready(foreign_kind(), Receipt::default());
     let first = world.last_id;
     world.takes(&Step::Ask(DESKTOP, start("w")));
@@ -169,7 +169,7 @@ fn orphans_are_reported_or_ended() {
 }
 
 #[test]
-fn a_holder_is_asked_politely_by_who_may_and_never_signalled() {
+fn a_holder_is_asked_to_end_only_by_its_owner_and_never_signalled() {
     let mut world = external("cli");
     world.takes(&Step::Ask(DESKTOP, stop("w")));
     let Some(Err(error)) = answer(&world) else { panic!("{:?}", answer(&world)) };
@@ -185,7 +185,7 @@ fn a_holder_is_asked_politely_by_who_may_and_never_signalled() {
 }
 
 #[test]
-fn who_restarts_in_the_place_of_a_holder_has_lost_no_lease() {
+fn a_restart_in_the_place_of_a_holder_loses_no_lease() {
     let mut world = world(foreign_kind());
     world.takes(&Step::Ask(DESKTOP, start_leased("w")));
     world.takes(&Step::Examined(name("w"), Seen::Held("cli")));
@@ -234,7 +234,7 @@ fn a_stop_takes_back_the_restart_of_a_holder() {
 }
 
 #[test]
-fn a_name_that_is_no_directory_for_its_kind_is_refused() {
+fn a_name_that_its_kind_refuses_as_a_directory_is_refused() {
     let mut kind = foreign_kind();
     kind.foreign.graph_dir_encoding = GraphDirEncoding::Logseq;
     let mut world = world(kind);
@@ -245,7 +245,7 @@ fn a_name_that_is_no_directory_for_its_kind_is_refused() {
 }
 
 #[test]
-fn who_has_the_lock_of_the_graph_is_named() {
+fn the_holder_of_the_graphs_lock_is_named() {
     let mut world = world(kind());
     world.takes(&Step::Ask(CLI, start("w")));
     world.takes(&Step::Held(name("w")));
@@ -256,7 +256,7 @@ fn who_has_the_lock_of_the_graph_is_named() {
 }
 
 #[test]
-fn a_lock_without_a_holder_is_tried_again_and_is_nobodys_failure() {
+fn a_lock_without_a_holder_is_tried_again_and_counts_as_no_failure() {
     for on in [RestartOn::OnFailure, RestartOn::Never] {
         let mut kind = kind();
         kind.restart.on = on;
@@ -295,7 +295,7 @@ fn a_stop_while_a_lock_is_tried_again_ends_it() {
 }
 
 #[test]
-fn nothing_starts_beside_what_an_earlier_supervisor_left() {
+fn no_run_starts_beside_processes_of_an_earlier_supervisor() {
     let mut world = world(kind());
     world.takes(&Step::Leftover(name("w"), true));
     world.takes(&Step::Ask(CLI, start("w")));

@@ -49,7 +49,7 @@ fn going(effects: Vec<Effect>) -> Vec<std::string::String> {
 }
 
 #[test]
-fn the_last_owner_or_cli_of_nobodys_may_delete() {
+fn a_graph_without_an_owner_is_deleted_by_its_last_owner_or_cli() {
     let world = world();
     for (owner, conn, may) in [
         ("desktop", DESKTOP, true),
@@ -88,7 +88,7 @@ fn data_of_other_kinds_outside_of_the_data_directory_stays() {
 }
 
 #[test]
-fn what_is_up_is_not_deleted_and_what_is_down_is_forgotten_with_its_graph() {
+fn a_graph_in_use_is_not_deleted_and_a_worker_at_rest_goes_with_its_graph() {
     let mut world = world();
     world.takes(&Step::Ask(CLI, start("w")));
     world.settles();

@@ -56,7 +56,7 @@ fn ready(kind: Kind, names: &[&str]) -> World {
 }
 
 #[test]
-fn the_worker_of_a_lost_socket_is_told_and_no_other() {
+fn only_the_worker_of_a_lost_socket_is_signalled() {
     let long = "n".repeat(150);
     let world = ready(kind(), &["v", "w", "x/y", &long]);
     assert_eq!(told(&world, files(&["w.sock"])), ["w SIGURG"]);
@@ -73,7 +73,7 @@ fn the_worker_of_a_lost_socket_is_told_and_no_other() {
 }
 
 #[test]
-fn who_has_no_process_or_is_ending_is_not_told() {
+fn workers_without_a_process_or_ending_are_not_signalled() {
     let mut world = World::new(kind());
     world.takes(&Step::Join(CLI, "cli"));
     let hears = |world: &World| {
@@ -98,7 +98,7 @@ fn who_has_no_process_or_is_ending_is_not_told() {
 }
 
 #[test]
-fn who_was_given_no_socket_is_not_told() {
+fn workers_without_a_socket_are_not_signalled() {
     let command = |arg: &str| vec!["server".to_string(), arg.to_string()];
     let with = |arg: &str, env: &str| {
         let env = [("ON".to_string(), env.to_string())].into();

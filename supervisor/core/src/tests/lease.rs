@@ -51,7 +51,7 @@ fn count(world: &World, kind: EventKind) -> usize {
 }
 
 #[test]
-fn what_a_kind_says_of_the_last_lease_holds_however_it_was_started() {
+fn a_kinds_rule_about_the_last_lease_holds_for_every_start() {
     for policy in [OnLastLease::Keep, OnLastLease::Release, OnLastLease::Stop] {
         let mut world = World::new(Kind { on_last_lease: Some(policy), ..kind() });
         world.takes(&Step::Join(DESKTOP, "desktop"));
@@ -153,7 +153,7 @@ fn a_restart_leaves_the_policy() {
 }
 
 #[test]
-fn who_never_had_a_lease_loses_none() {
+fn an_owner_without_a_lease_loses_none() {
     let mut world = leased();
     world.takes(&Step::Ask(DESKTOP, hand_over("w", "agent")));
     assert_eq!((owner(&world).as_str(), world.wake), ("agent", None), "handed over");

@@ -72,7 +72,7 @@ fn restart_when_unhealthy_is_a_failure_even_if_it_exits_0() {
 }
 
 #[test]
-fn what_is_never_restarted_is_failed_when_unhealthy() {
+fn an_unhealthy_run_without_restarts_is_failed() {
     let mut kind = liveness(|liveness| liveness.restart = true);
     kind.restart.on = RestartOn::Never;
     let mut world = ready(kind);
@@ -106,7 +106,7 @@ fn a_worker_may_choose_its_own_watchdog() {
 }
 
 #[test]
-fn the_next_run_has_not_chosen_that_watchdog() {
+fn a_watchdog_interval_ends_with_its_run() {
     let mut world = ready(liveness(|liveness| liveness.check = Check::Notify));
     say(&mut world, Note { watchdog_ms: Some(50), ..Note::default() });
     assert_eq!(world.wake, Some(world.now + 50));
@@ -131,7 +131,7 @@ fn a_start_is_extended_and_never_shortened() {
 }
 
 #[test]
-fn who_says_that_it_stops_is_stopping_and_gets_its_grace() {
+fn a_run_that_reports_stopping_is_stopping_and_gets_its_grace() {
     let mut world = ready(watched_kind());
     assert_eq!(say(&mut world, Note { stopping: true, ..Note::default() }), State::Stopping);
     assert_eq!(world.wake, Some(world.now + 100));
@@ -141,7 +141,7 @@ fn who_says_that_it_stops_is_stopping_and_gets_its_grace() {
 }
 
 #[test]
-fn what_is_looked_at() {
+fn liveness_probes_the_target_of_its_check() {
     let mut world = ready(liveness(|_| {}));
     let at = world.wake.unwrap();
     let effects = world.core.apply(Input::Due, Now { mono_ms: at, wall: Timestamp(0) });
@@ -154,7 +154,7 @@ fn what_is_looked_at() {
 }
 
 #[test]
-fn a_late_look_at_what_was_removed_says_nothing_of_what_came_after_it() {
+fn a_late_probe_of_a_removed_worker_does_not_count_for_its_successor() {
     let mut world = ready(liveness(|_| {}));
     world.takes(&Step::Due);
     let looked_at = RunKey { name: name("w"), run: view(&world).run };
@@ -168,13 +168,13 @@ fn a_late_look_at_what_was_removed_says_nothing_of_what_came_after_it() {
 }
 
 #[test]
-fn nobody_looks_at_a_delay() {
+fn a_delay_check_is_never_probed() {
     let world = ready(liveness(|liveness| liveness.check = Check::Delay { for_ms: 5 }));
     assert_eq!(world.wake, None);
 }
 
 #[test]
-fn what_nobody_has_any_use_for_is_stopped() {
+fn a_worker_without_use_is_stopped() {
     let mut kind = watched_kind();
     (kind.liveness, kind.idle_stop_ms) = (None, Some(1_000));
     let mut world = ready(kind);

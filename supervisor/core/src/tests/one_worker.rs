@@ -167,7 +167,7 @@ fn the_end_of_a_leader_leaves_a_grace_only_to_a_tree_that_was_asked() {
 }
 
 #[test]
-fn what_belongs_to_a_run_ends_with_it() {
+fn state_of_a_run_ends_with_the_run() {
     let mut kind = kind();
     kind.exit_zero_ceded = false;
     kind.command.push("--port={port}".into());
@@ -228,7 +228,7 @@ fn a_run_that_is_not_ready_in_time_is_ended_and_failed() {
 }
 
 #[test]
-fn survivors_are_told_once_and_swept_again() {
+fn survivors_are_reported_once_and_swept_again() {
     let (mut worker, mut cx) = up(kind());
     stop(&mut worker, &mut cx);
     worker.step(&mut cx, |run, _, cx| ask::over(run, cx));

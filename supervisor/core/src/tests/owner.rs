@@ -45,7 +45,7 @@ fn owned_or_lost(starter: ConnId, lost: bool) -> World {
 }
 
 #[test]
-fn every_verb_asks_who_owns_the_worker() {
+fn every_verb_applies_the_owner_rule() {
     let signal = Request::Signal(Signal { name: name("w"), signal: "HUP".into() });
     let remove = Request::Remove(by_name("w"));
     for (owner, lost, row) in MATRIX {
@@ -103,7 +103,7 @@ fn owned(world: &mut World, requester: ConnId) -> bool {
 }
 
 #[test]
-fn who_lost_a_worker_takes_it_back_by_start_restart_and_lease() {
+fn the_last_owner_takes_a_worker_back_by_start_restart_and_lease() {
     let requests =
         [start("w"), start_leased("w"), restart("w"), Request::Lease(by_name("w"))].into_iter().enumerate();
     for ((at, request), conn) in
@@ -133,7 +133,7 @@ fn who_lost_a_worker_takes_it_back_by_start_restart_and_lease() {
 }
 
 #[test]
-fn what_was_taken_over_is_no_longer_the_last_owners() {
+fn a_takeover_ends_the_rights_of_the_last_owner() {
     let mut world = owned_or_lost(DESKTOP, true);
     world.takes(&Step::Ask(CLI, start("w")));
     let id = world.asks(DESKTOP, stop("w"));
@@ -143,7 +143,7 @@ fn what_was_taken_over_is_no_longer_the_last_owners() {
 }
 
 #[test]
-fn a_refusal_names_the_owners_client_and_who_uses_it() {
+fn a_refusal_names_the_owners_client_and_the_users() {
     let hint_for = |world: &mut World, conn| {
         let id = world.asks(conn, stop("w"));
         match world.answer(conn, id) {
@@ -186,7 +186,7 @@ fn reads_starts_and_leases_are_open_to_all() {
 }
 
 #[test]
-fn cli_takes_over_what_nobody_owns() {
+fn cli_takes_over_a_worker_without_an_owner() {
     let mut world = started_by(NOBODY);
     for (conn, expected, owner) in [
         (DESKTOP, Outcome::Reused, "unknown"),
@@ -212,7 +212,7 @@ fn a_restart_by_cli_takes_over_too() {
 }
 
 #[test]
-fn cleanup_takes_only_what_is_down_and_the_requesters() {
+fn cleanup_removes_only_the_requesters_workers_at_rest() {
     let mut world = world();
     for (conn, worker) in [(CLI, "down"), (CLI, "up"), (DESKTOP, "others"), (NOBODY, "nobodys")] {
         world.takes(&Step::Ask(conn, start(worker)));
@@ -231,7 +231,7 @@ fn cleanup_takes_only_what_is_down_and_the_requesters() {
 }
 
 #[test]
-fn what_is_not_ours_is_never_signalled() {
+fn a_holder_without_gob_is_never_signalled() {
     let requests = || {
         let signal = Request::Signal(Signal { name: name("w"), signal: "KILL".into() });
         vec![stop("w"), stop_force("w"), restart("w"), signal, hand_over("w", "agent"), start_leased("w")]

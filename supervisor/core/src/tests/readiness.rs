@@ -46,7 +46,7 @@ fn probed_at(kind: Kind) -> Target {
 }
 
 #[test]
-fn what_is_probed() {
+fn each_check_probes_its_own_target() {
     let http = |port| checked(Check::Http { path: "/ready?of={name}".into(), status: 204, port });
     for (port, expected) in
         [(HttpPort::Given, Some(81)), (HttpPort::Discover, None), (HttpPort::Fixed(99), Some(99))]
@@ -122,7 +122,7 @@ fn a_port_is_wished_for_again_until_a_run_is_not_ready_on_it() {
 }
 
 #[test]
-fn what_is_made_of_a_port_is_in_the_words_of_its_kind() {
+fn an_endpoint_made_of_a_port_has_the_scheme_of_its_kind() {
     let log = Check::Log { pattern: "x".into(), stream: None };
     let told = |endpoint: &str, by_port| Handshake {
         endpoint: Some(endpoint.into()),
@@ -150,7 +150,7 @@ fn what_is_made_of_a_port_is_in_the_words_of_its_kind() {
 }
 
 #[test]
-fn only_who_is_waited_for_is_ready_by_a_notification() {
+fn only_a_notify_check_is_satisfied_by_a_notification() {
     let (mut world, _) = asked_for(kind());
     world.takes(&Step::Spawned(name("w")));
     world.takes(&Step::Notified(name("w"), Note { ready: true, ..Note::default() }));
@@ -167,7 +167,7 @@ fn a_delay_is_a_deadline() {
 }
 
 #[test]
-fn what_a_starting_run_says_is_its_reason_but_not_an_event_each_time() {
+fn the_status_of_a_starting_run_is_its_reason_but_not_an_event_each_time() {
     let (mut world, id) = asked_for(kind());
     world.takes(&Step::Spawned(name("w")));
     let events = world.history.len();
@@ -190,7 +190,7 @@ fn what_a_starting_run_says_is_its_reason_but_not_an_event_each_time() {
 }
 
 #[test]
-fn who_is_never_ready_leaves_its_last_lines() {
+fn a_run_that_is_never_ready_leaves_its_last_lines() {
     let (mut world, id) = asked_for(kind());
     world.takes(&Step::Spawned(name("w")));
     let key = RunKey { name: name("w"), run: 1 };
@@ -207,7 +207,7 @@ fn lose_port(world: &mut World) {
 }
 
 #[test]
-fn a_lost_port_is_nobodys_failure_three_times() {
+fn a_lost_port_counts_as_no_failure_three_times() {
     let (mut world, id) =
         asked_for(checked(Check::Http { path: "/".into(), status: 200, port: HttpPort::Given }));
     for run in 2..=4 {

@@ -51,7 +51,7 @@ fn another_kind_than_the_remembered_one_is_a_conflict_that_names_it() {
 }
 
 #[test]
-fn a_remembered_kind_that_there_is_no_more_is_named() {
+fn a_remembered_kind_missing_from_the_configuration_is_named() {
     let mut world = with_twin();
     let id = world.asks(CLI, start("w"));
     world.takes(&Step::WasLast(name("w"), "lost", "/data"));
@@ -96,7 +96,7 @@ fn data_that_is_gone_fails_the_start_and_the_restart_and_is_no_crash_loop() {
 }
 
 #[test]
-fn a_directory_that_another_worker_serves_is_told_by_that_worker() {
+fn a_directory_served_already_is_refused_with_its_worker() {
     let mut world = world();
     let id = world.asks(CLI, start("w"));
     let key = view(&world);
@@ -107,7 +107,7 @@ fn a_directory_that_another_worker_serves_is_told_by_that_worker() {
 }
 
 #[test]
-fn a_graph_is_new_to_whoever_made_it_and_once() {
+fn a_graph_is_new_once_and_to_its_first_starter() {
     let mut world = world();
     let ids = [world.asks(CLI, start("w")), world.asks(CLI, start("w"))];
     world.settles();

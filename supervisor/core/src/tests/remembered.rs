@@ -31,7 +31,7 @@ pub(super) fn killed(view: View) -> World {
 }
 
 #[test]
-fn what_a_killed_supervisor_had_is_idle_and_says_why() {
+fn workers_of_a_killed_supervisor_are_idle_with_a_reason() {
     let was = view();
     let mut world = killed(was.clone());
     let now = super::words::view(&world);
@@ -76,7 +76,7 @@ fn after_an_orderly_end_they_are_as_they_were() {
 }
 
 #[test]
-fn who_had_it_last_is_remembered_too() {
+fn the_last_owner_is_remembered_too() {
     let lost = View { owner: Owner::unknown(), ..view() };
     let last_owner = Some(Owner::new("desktop").unwrap());
     let mut world =
@@ -88,7 +88,7 @@ fn who_had_it_last_is_remembered_too() {
 }
 
 #[test]
-fn its_port_and_that_it_held_data_are_known_for_as_long_as_it_is_listed() {
+fn port_and_data_are_remembered_as_long_as_the_worker_is_listed() {
     let kind = Kind { command: vec!["w".into(), "{port}".into()], ..kind() };
     let mut config = config(kind);
     let worker = RememberedWorker { view: view(), last_owner: None, last_port: Some(4242), was_served: true };
@@ -104,7 +104,7 @@ fn its_port_and_that_it_held_data_are_known_for_as_long_as_it_is_listed() {
 }
 
 #[test]
-fn what_makes_no_sense_is_passed_over() {
+fn senseless_entries_are_skipped() {
     let twice = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
     let other_name = View { name: name("v"), ..view() };
     let same_graph =

@@ -100,7 +100,7 @@ fn a_start_that_takes_long_can_be_stopped_at_once_and_begun_again() {
 }
 
 #[test]
-fn who_waits_for_a_run_that_ends_is_not_served_by_the_next() {
+fn a_start_waiting_for_an_ending_run_is_not_served_by_the_next() {
     let mut world = world();
     let first = world.asks(DESKTOP, start("w"));
     let also = world.asks(ELECTRON, start("w"));
@@ -244,7 +244,7 @@ fn a_start_may_name_the_graph_the_worker_or_both() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_what_may_be_done_about_it() {
+fn a_conflict_names_the_ways_out() {
     let refused = |world: &mut World, kind: Option<&str>, root_dir: Option<&str>| {
         let (kind, root_dir) = (kind.map(Into::into), root_dir.map(Into::into));
         let request = Request::Start(Start { graph: Some(name("w")), kind, root_dir, ..Start::default() });
@@ -268,7 +268,7 @@ fn what_does_not_fit_is_told_with_what_may_be_done_about_it() {
 }
 
 #[test]
-fn only_a_program_that_is_missing_is_said_to_be() {
+fn only_a_missing_program_is_reported_as_missing() {
     let program = kind().command.swap_remove(0);
     let dir = format!("/srv/{program}");
     for (step, is_program) in [

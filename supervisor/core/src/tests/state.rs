@@ -115,7 +115,7 @@ fn lively() -> World {
 }
 
 #[test]
-fn what_is_written_is_read_back_equal_and_goes_on() {
+fn a_written_state_is_read_back_equal_and_goes_on() {
     let mut world = lively();
     world.reread().expect("the same state");
     world.settles();
@@ -136,7 +136,7 @@ fn a_state_of_another_version_is_refused() {
 
 /// `GOB_BLESS=1` writes the fixture anew, which only a new version may do.
 #[test]
-fn a_state_that_was_written_before_is_read() {
+fn the_state_of_the_fixture_is_read_and_resumed() {
     if env::var_os("GOB_BLESS").is_some() {
         fs::write(FIXTURE, write(&lively().core)).expect("the fixture is written");
     }

@@ -77,7 +77,7 @@ const POST: &str = "POST /w to http://127.0.0.1:4000";
 const POST_IF: &str = "POST /w to http://localhost:4000, if that is it";
 
 #[test]
-fn only_who_was_seen_there_is_asked_without_another_look() {
+fn only_a_port_seen_as_the_runs_is_asked_without_a_check() {
     let mut seen = spawned(way(true, false));
     seen.feed(told_by("http://127.0.0.1:4000")).expect("ready");
     assert_eq!(does(&mut seen, &Step::Ask(CLI, stop("w"))), [POST]);
@@ -110,7 +110,7 @@ fn http_comes_first_and_the_signal_when_it_is_refused() {
 }
 
 #[test]
-fn the_request_is_asked_over_http_whatever_the_port_is_said_to_speak() {
+fn the_stop_request_uses_http_whatever_the_endpoints_scheme() {
     let mut kind = way(true, false);
     kind.scheme = Some("ws".into());
     kind.command.push("{port}".into());
@@ -127,7 +127,7 @@ fn the_request_is_asked_over_http_whatever_the_port_is_said_to_speak() {
 }
 
 #[test]
-fn what_took_the_request_and_stays_gets_the_signal_at_half_of_the_grace() {
+fn a_run_that_took_the_request_and_stays_is_signalled_at_half_of_the_grace() {
     let mut world = ready(way(true, false));
     assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST]);
     assert!(does(&mut world, &Step::StopAnswered(name("w"), true)).is_empty());
@@ -137,7 +137,7 @@ fn what_took_the_request_and_stays_gets_the_signal_at_half_of_the_grace() {
 }
 
 #[test]
-fn a_late_refusal_asks_nobody_twice() {
+fn a_late_refusal_sends_no_second_signal() {
     let mut world = ready(way(true, false));
     does(&mut world, &Step::Ask(CLI, stop("w")));
     assert_eq!(does(&mut world, &Step::Due), ["SIGTERM"]);
@@ -178,7 +178,7 @@ fn leader_gone() -> Step {
 }
 
 #[test]
-fn what_the_leader_leaves_has_the_rest_of_the_grace() {
+fn processes_that_outlive_the_leader_have_the_rest_of_the_grace() {
     let mut world = ready(way(false, false));
     assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["SIGTERM"]);
     world.takes(&Step::Pass(30));
@@ -208,7 +208,7 @@ fn a_tree_that_ends_within_its_grace_is_never_killed() {
 }
 
 #[test]
-fn force_hurries_what_the_leader_left() {
+fn force_hurries_processes_that_outlived_the_leader() {
     let mut world = ready(way(true, true));
     assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST]);
     assert_eq!(does(&mut world, &leader_gone()), ["SIGTERM to the rest"], "it knows nothing of the request");
@@ -217,7 +217,7 @@ fn force_hurries_what_the_leader_left() {
 }
 
 #[test]
-fn an_end_that_nobody_asked_for_leaves_nobody_a_grace() {
+fn an_unasked_end_leaves_the_tree_no_grace() {
     let mut world = ready(way(false, false));
     assert_eq!(does(&mut world, &leader_gone()), ["kill"]);
     let mut by_itself = way(false, false);

@@ -60,7 +60,7 @@ fn got_and_missed(world: &World, conn: ConnId) -> (u64, u64) {
 }
 
 #[test]
-fn a_slow_one_misses_and_is_told_and_nobody_else_waits() {
+fn a_slow_subscriber_lags_and_delays_no_other() {
     let mut world = world();
     subscribed(&mut world, READER, everything());
     subscribed(&mut world, SLOW, everything());
@@ -238,7 +238,7 @@ fn the_ring_is_bounded_in_events_and_in_bytes() {
 }
 
 #[test]
-fn a_page_ends_where_it_is_full_and_says_after_whom_to_go_on() {
+fn a_full_page_names_the_worker_after_which_to_go_on() {
     let mut world = World::new(kind());
     world.takes(&Step::Join(CLI, "cli"));
     for worker in ["a", "b", "c"] {

@@ -376,7 +376,7 @@ fn too_many_failures_are_the_last() {
 }
 
 #[test]
-fn what_never_had_a_process_has_no_log_to_see() {
+fn a_run_without_a_process_points_to_no_log() {
     let mut world = brought_to("idle");
     world.takes(&Step::Ask(CLI, start("w")));
     for _ in 0..2 {
