@@ -1,4 +1,4 @@
-//! Connects to the one supervisor, and starts it when none runs (ARCHITECTURE, What runs).
+//! Connects to the one supervisor, and starts it when none runs (ARCHITECTURE, Bird's eye).
 //!
 //! Owns nothing that outlives the call. The supervisor's own locks decide which one lives; the start lock
 //! here only keeps a crowd of clients from starting a crowd of keepers. Nothing waits for a length of time: a

@@ -1,4 +1,4 @@
-//! Workers' output, read from the files themselves (ARCHITECTURE, Logs; PROTOCOL, Worker logs).
+//! Workers' output, read from the files themselves (PROTOCOL, Worker logs).
 //!
 //! The supervisor streams no output: programs with the right to read the files read them. A run has a file
 //! per stream, rotated ones beside it, and an index with the order and time of each write. [`Run`] gives a

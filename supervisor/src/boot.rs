@@ -1,4 +1,4 @@
-//! The supervisor's hand-over at its start: arguments, locks, directories (ARCHITECTURE, What runs).
+//! The supervisor's hand-over at its start: arguments, locks, directories (ARCHITECTURE, Directories).
 
 use crate::cgroups::Cgroups;
 use crate::disks::Disks;

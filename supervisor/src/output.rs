@@ -1,4 +1,4 @@
-//! The data plane: moves workers' output from their pipes into files (ARCHITECTURE, "Logs").
+//! The data plane: moves workers' output from their pipes into files (ARCHITECTURE, "Bird's eye").
 //!
 //! One thread drains pipes into bounded buffers, one writes the buffers to files. They own everything about
 //! output: the pipes' read ends, the log files, rotation, the index, the total budget. The main thread only

@@ -1,4 +1,4 @@
-//! Letting go of the caller: nothing of the first client may live on in the supervisor (ARCHITECTURE, "What runs").
+//! Letting go of the caller: nothing of the first client may live on in the supervisor (ARCHITECTURE, "Bird's eye").
 //!
 //! The keeper gives up its caller's directory, umask, signal dispositions, open files and lowered limits;
 //! [`crate::paths`] leaves the environment behind. `gobctl doctor` reports the rest, such as hard limits.
