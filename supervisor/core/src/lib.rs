@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `ids`, `parts`, `failure`, `on_disk`, `record`, `io` | plain data: what comes in and goes out |
 //! | `paths`, `spec`, `setup`, `plan` | directories, a worker's spec, settings; program, arguments and environment of a run |
-//! | `refusals` | every text and hint of a refusal |
+//! | `refusals` | every text and hint of a refusal, and every reason that a view shows |
 //! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `run`, `step` | one run; the outcome of a decision about it |

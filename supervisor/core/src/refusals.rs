@@ -1,10 +1,11 @@
-//! Every refusal of the core: its code, its text, its hint and its details. Pure functions of plain data.
+//! Every refusal of the core: its code, its text, its hint and its details; and every reason that a view shows. Pure functions of plain data.
 //!
 //! | file | refusals of |
 //! |---|---|
 //! | `request` | requests that mean nothing, or come from the wrong party or at the wrong time |
-//! | `config` | the configuration |
+//! | `config` | the configuration, and the state of another version |
 //! | `run` | runs that do not come up, or do not end |
+//! | `reason` | none: the reasons that a view shows of a worker |
 //! | `spawn` | runs that get no process: a text and a hint for each step of a start |
 //! | `holder` | processes that gob did not start |
 //! | `graph` | graphs on disk |
@@ -12,22 +13,24 @@
 mod config;
 mod graph;
 mod holder;
+mod reason;
 mod request;
 mod run;
 mod spawn;
 
-pub(crate) use config::{config_invalid, config_partly, no_kind};
+pub(crate) use config::{config_invalid, config_partly, no_kind, state_of_another};
 pub(crate) use graph::{
     ambiguous, conflict, data_gone, graph_is_up, graph_served, no_dir, no_graph, not_deleted, owned_before,
     served, was_last, was_last_without_kind,
 };
 pub(crate) use holder::{beside_orphans, held_by, left_over, not_ours, on_its_way_out, still_held};
+pub(crate) use reason::Reason;
 pub(crate) use request::{
     Claimed, cannot_remove, hello_twice, needs_graph, not_a_signal, not_found, not_running, others_live,
     owned_by_other, shutting_down, signal_refused, subscribed_already, version_mismatch,
 };
 pub(crate) use run::{
-    ended_without, never_ready, no_descriptors, not_ready_yet, pointer, run_failed, socket_too_long,
-    stopped_by, stuck, survived,
+    ended_without, never_ready, no_descriptors, not_ready_yet, run_failed, socket_too_long, stopped_by,
+    stuck, survived,
 };
 pub(crate) use spawn::spawn_failed;

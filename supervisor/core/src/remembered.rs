@@ -2,6 +2,7 @@
 
 use crate::cx::Cx;
 use crate::owner::Ownership;
+use crate::refusals::Reason;
 use crate::run::Shown;
 use crate::spec::{Graph, Origin, Spec};
 use crate::worker::{Origins, Worker};
@@ -10,9 +11,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::kind::Kind;
 use gob_protocol::{Actor, Exit, Name, Owner, State, Timestamp, View};
-
-/// The reason of a worker that ended with its supervisor.
-const KILLED: &str = "the supervisor was killed, and this worker with it";
 
 /// The workers of the supervisor before this one, from `last.json`.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +103,7 @@ fn shown(view: View, was_killed: bool, now: Timestamp) -> Shown {
         // It ended with the supervisor, or when this one found what was left of it.
         stopped_at: if was_killed { Some(now) } else { view.stopped_at },
         exit: view.exit.filter(|exit| !was_killed || matches!(exit, Exit::SpawnFailed { .. })),
-        reason: if was_killed { Some(KILLED.into()) } else { view.reason },
+        reason: if was_killed { Some(Reason::Killed.into()) } else { view.reason },
         stdout_path: view.stdout_path,
         stderr_path: view.stderr_path,
     }

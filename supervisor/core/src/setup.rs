@@ -59,8 +59,7 @@ impl Setup {
     fn no_kind(&self, name: &str) -> Box<WireError> {
         let known: Vec<&str> = self.settings.kinds.keys().map(String::as_str).collect();
         let dirs = self.server.dirs.as_ref();
-        let file = dirs.and_then(|dirs| dirs.config.as_deref()).unwrap_or("the configuration");
-        refusals::no_kind(name, &known, file)
+        refusals::no_kind(name, &known, dirs.and_then(|dirs| dirs.config.as_deref()))
     }
 
     /// The directory that a start means: the one that it names, else the graph's or the kind's, else gob's own.

@@ -15,7 +15,6 @@ use crate::worker::Worker;
 use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::{Config as Settings, Rejected};
@@ -71,7 +70,7 @@ impl TryFrom<u32> for Schema {
         if version == STATE_VERSION {
             return Ok(Self);
         }
-        Err(format!("the state is of version {version}, this supervisor reads {STATE_VERSION}"))
+        Err(refusals::state_of_another(version, STATE_VERSION))
     }
 }
 

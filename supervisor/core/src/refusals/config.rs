@@ -36,9 +36,15 @@ pub(crate) fn config_partly(rejected: &[Rejected], changed: &ReloadData, others:
 }
 
 /// There is no such kind among the known ones of this file.
-pub(crate) fn no_kind(name: &str, known: &[&str], file: &str) -> Box<WireError> {
+pub(crate) fn no_kind(name: &str, known: &[&str], file: Option<&str>) -> Box<WireError> {
+    let file = file.unwrap_or("the configuration");
     let known = known.join(", ");
     let hint = format!("kinds are: {known}; add one to {file}, then gobctl config reload");
     let error = WireError::new(ErrorCode::KindNotFound, format!("there is no kind {name:?}"));
     Box::new(error.hint(hint).details(serde_json::json!({"kind": name, "config": file})))
+}
+
+/// A state that a supervisor of another version wrote.
+pub(crate) fn state_of_another(version: u32, own: u32) -> String {
+    format!("the state is of version {version}, this supervisor reads {own}")
 }

@@ -1,5 +1,6 @@
 //! Refusals about processes that gob did not start.
 
+use super::reason::Reason;
 use crate::parts::{Holder, Orphan};
 use alloc::boxed::Box;
 use alloc::format;
@@ -72,7 +73,7 @@ pub(crate) fn held_by(name: &Name, holder: &Holder) -> WireError {
 }
 
 /// The holder was asked to end, and is still there.
-pub(crate) fn still_held(name: &Name, pid: i32, why: &str, receipt: &Receipt) -> WireError {
+pub(crate) fn still_held(name: &Name, pid: i32, why: Reason<'_>, receipt: &Receipt) -> WireError {
     let message = format!("pid {pid} holds {name} without gob and {why}; it was not signalled");
     WireError::new(ErrorCode::ServerStopTimeout, message)
         .hint(see_who(name))

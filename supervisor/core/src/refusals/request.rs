@@ -109,8 +109,8 @@ pub(crate) struct Claimed<'a> {
     pub(crate) title: Title<'a>,
     /// Its process is not gob's.
     pub(crate) is_external: bool,
-    /// The client that made its owner the owner, as far as it is known.
-    pub(crate) client: Option<String>,
+    /// Name and process of the client that made its owner the owner, as far as they are known.
+    pub(crate) client: Option<(Option<&'a str>, Option<i32>)>,
     pub(crate) holders: Vec<&'a LeaseHolder>,
     pub(crate) pid: Option<i32>,
 }
@@ -126,7 +126,12 @@ pub(crate) fn owned_by_other(claimed: &Claimed<'_>, requester: &Owner) -> Box<Wi
     } else if owner.is_unknown() {
         "nobody owns it; cli may take it over".into()
     } else {
-        let client = claimed.client.as_ref().map(|client| format!(" ({client})")).unwrap_or_default();
+        let client = match claimed.client {
+            Some((Some(client), Some(pid))) => format!(" ({client}, pid {pid})"),
+            Some((Some(client), None)) => format!(" ({client})"),
+            Some((None, Some(pid))) => format!(" (pid {pid})"),
+            Some((None, None)) | None => String::new(),
+        };
         format!("ask its owner{client} to stop it or to hand it over")
     };
     if !holders.is_empty() {

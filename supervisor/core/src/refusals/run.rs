@@ -25,7 +25,7 @@ const fn has_run(exit: &Exit) -> bool {
 }
 
 /// The end of the reason of a worker that is down for good: where more is to be found, if there is more.
-pub(crate) fn pointer(name: &Name, exit: &Exit) -> String {
+pub(super) fn pointer(name: &Name, exit: &Exit) -> String {
     if has_run(exit) { format!(": {}", see_logs(name)) } else { String::new() }
 }
 

@@ -2,11 +2,10 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::refusals;
+use crate::refusals::{self, Reason};
 use crate::run::{Asked, At, Awaited, Cause, End, Ended, Run, Stage};
 use crate::step::{Given, Sequel, Step};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::{Actor, ErrorCode, EventKind, Exit, Receipt, Signalled};
@@ -95,8 +94,7 @@ pub(crate) fn swept(
     let left = left_by_leader(given.sequel, &exit, &receipt);
     let is_crash = given.sequel.is_unasked() && !was_ready;
     if port_taken && is_crash && given.lost_ports < LOST_PORTS && given.spec.policy.port.is_none() {
-        let port = run.port.map_or_else(String::new, |port| format!("port {port} was taken; "));
-        run.shown.reason = Some(format!("{port}another one is tried"));
+        run.shown.reason = Some(Reason::AnotherPort(run.port).into());
         return Step::AnotherPort;
     }
     let (reason, lines) = (left.as_deref().or(run.shown.reason.as_deref()), &run.last_lines);
@@ -135,9 +133,5 @@ pub(crate) fn left_by_leader(sequel: Sequel, exit: &Exit, receipt: &Receipt) -> 
     }
     let killed = |process: &&Signalled| process.signals.iter().any(|signal| signal == "SIGKILL");
     let mut left = receipt.signalled.iter().filter(killed);
-    let (first, others) = (left.next()?.pid, left.count());
-    let others = if others == 0 { String::new() } else { format!(" and {others} more") };
-    Some(format!(
-        "its leader exited 0 and left pid {first}{others} behind, ended with it: have the program stay in the foreground"
-    ))
+    Some(Reason::LeftBehind { pid: left.next()?.pid, others: left.count() }.into())
 }

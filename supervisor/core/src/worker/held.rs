@@ -5,7 +5,7 @@ use super::{Next, Phase, Polite, Worker, ask, end, holder, live, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::Holder;
-use crate::refusals;
+use crate::refusals::{self, Reason};
 use crate::timers::Timer;
 use crate::waiters::Waiter;
 use alloc::boxed::Box;
@@ -114,16 +114,16 @@ impl Worker {
             polite.taken = taken;
         }
         if !taken {
-            self.holder_stays("did not take the request to end", cx);
+            self.holder_stays(Reason::NotTaken, cx);
         }
     }
 
     pub(crate) fn holder_took_too_long(&mut self, cx: &mut Cx) {
-        self.holder_stays("did not end in time", cx);
+        self.holder_stays(Reason::NotGone, cx);
     }
 
     /// The holder refused, or is still there when its time is over.
-    fn holder_stays(&mut self, why: &str, cx: &mut Cx) {
+    fn holder_stays(&mut self, why: Reason<'_>, cx: &mut Cx) {
         let holder = self.holder().map(|holder| ProcessId { pid: holder.pid, start_time: holder.start_time });
         let Some(survivor) = holder.filter(|_| self.takes_back_request(cx).is_some()) else { return };
         let pid = survivor.pid;

@@ -5,13 +5,12 @@ use super::{Next, Phase, Want, Worker, ask, end, live, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::{Holder, Note};
-use crate::refusals;
+use crate::refusals::{self, Reason};
 use crate::run::{Cause, Ended, Outline, Run, Shown};
 use crate::step::{Given, Manner, Sequel, Step};
 use crate::timers::Timer;
 use crate::waiters::Waiting;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use gob_config::kind::{Check, RestartOn};
 use gob_protocol::handshake::Handshake;
@@ -267,7 +266,8 @@ impl Worker {
             }
             Sequel::Fail | Sequel::Policy { .. } => {
                 let actor = if sequel == Sequel::Fail { actor } else { Actor::Supervisor };
-                let reason = reason.map(|reason| format!("{reason}{}", refusals::pointer(&self.name, &exit)));
+                let (name, why) = (&self.name, reason.as_deref());
+                let reason = why.map(|_| Reason::Down { name, exit: &exit, why }.into());
                 self.enter(Phase::Failed, reason, EventKind::WorkerFailed, actor, cx);
             }
         }

@@ -6,10 +6,10 @@
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::{Note, Target};
+use crate::refusals::Reason;
 use crate::run::{Cause, Run, Stage};
 use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
-use alloc::format;
 use alloc::string::String;
 use gob_config::kind::{Check, Liveness};
 use gob_protocol::{Actor, EventKind};
@@ -35,8 +35,8 @@ pub(crate) fn due(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let target = match &liveness.check {
         Check::Notify => {
             let heard = run.health.heard;
-            let failure =
-                (!heard).then(|| format!("did not say WATCHDOG=1 within {} ms", interval_ms(run, liveness)));
+            let interval_ms = interval_ms(run, liveness);
+            let failure = (!heard).then(|| Reason::NotHeard { interval_ms }.into());
             return probed(run, given, cx, failure);
         }
         Check::None | Check::Delay { .. } => None,
@@ -115,7 +115,7 @@ pub(crate) fn says(run: &mut Run, given: &Given<'_>, cx: &mut Cx, note: Note) ->
     if note.failed {
         // It knows best: one such word is enough.
         run.health.failures = u32::MAX - 1;
-        return probed(run, given, cx, Some("said WATCHDOG=trigger".into()));
+        return probed(run, given, cx, Some(Reason::Triggered.into()));
     }
     if note.alive {
         run.health.heard = true;

@@ -1,8 +1,7 @@
 //! The fate of a worker after a run that ended by itself, or was ended for not being well.
 
-use crate::refusals::pointer;
+use crate::refusals::Reason;
 use crate::restart::{Failures, Verdict};
-use alloc::format;
 use alloc::string::String;
 use gob_config::kind::{Kind, RestartOn};
 use gob_protocol::{Exit, Name};
@@ -39,22 +38,19 @@ impl Case<'_> {
         let zero = *exit == Exit::Code { code: 0 };
         // A program that gives way to a peer leaves nothing; one that goes on in the background does.
         if zero && !unwell && left.is_none() && kind.exit_zero_ceded {
-            return Fate::Ceded("exited 0: a peer took the graph over".into());
+            return Fate::Ceded(Reason::Ceded.into());
         }
-        let policy = &kind.restart;
+        let (policy, why) = (&kind.restart, reason.as_deref());
         match failures.judge(policy, exit, was_ready_ms, unwell, now_ms, jitter) {
             Verdict::Rest if was_ready_ms.is_none() || unwell || (policy.on == RestartOn::Never && !zero) => {
-                let reason = reason.unwrap_or_else(|| format!("{exit}"));
-                Fate::Failed(format!("{reason}{}", pointer(name, exit)))
+                Fate::Failed(Reason::Down { name, exit, why }.into())
             }
             Verdict::Rest => Fate::Idle(left),
             Verdict::GiveUp(times) => {
-                let seconds = policy.give_up_within_ms / 1000;
-                let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                let see = pointer(name, exit);
-                Fate::Failed(format!("{exit}{why}, {times} times in {seconds}s{see}"))
+                let within_ms = policy.give_up_within_ms;
+                Fate::Failed(Reason::GaveUp { name, exit, why, times, within_ms }.into())
             }
-            Verdict::Retry(delay_ms) => Fate::Backoff(reason.unwrap_or_else(|| format!("{exit}")), delay_ms),
+            Verdict::Retry(delay_ms) => Fate::Backoff(Reason::Again { exit, why }.into(), delay_ms),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::refusals;
+use crate::refusals::{self, Reason};
 use crate::run::{Cause, Health, Run, Stage};
 use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
@@ -113,9 +113,9 @@ pub(crate) fn timed_out(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
         Stage::Ready | Stage::Unhealthy | Stage::Ending(_) => return Step::Stay,
     }
     run.show_held(cx);
-    let seconds = given.spec.policy.readiness.timeout_ms as f64 / 1000.0;
-    let saw = run.shown.reason.take().map_or_else(String::new, |saw| format!(" ({saw})"));
-    run.shown.reason = Some(format!("was not ready after {seconds} s{saw}"));
+    let timeout_ms = given.spec.policy.readiness.timeout_ms;
+    let saw = run.shown.reason.take();
+    run.shown.reason = Some(Reason::NotReady { timeout_ms, saw: saw.as_deref() }.into());
     Step::End { cause: Cause::TimedOut, manner: Manner::Ask(None) }
 }
 

@@ -3,8 +3,6 @@
 use super::{Phase, Worker};
 use crate::refusals::Claimed;
 use crate::run::Run;
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::{Actor, Owner, View};
 
@@ -76,8 +74,8 @@ impl Worker {
         }
     }
 
-    /// The client that made its owner the owner, as far as it is known.
-    fn owners_client(&self) -> Option<String> {
+    /// Name and process of the client that made its owner the owner, as far as they are known.
+    fn owners_client(&self) -> Option<(Option<&str>, Option<i32>)> {
         let known = [self.ownership.taken_by(), Some(&self.actor)].into_iter().flatten();
         let parties = known.filter_map(|actor| match actor {
             Actor::Client { owner, client, pid } => Some((owner, client.as_deref(), *pid)),
@@ -86,11 +84,6 @@ impl Worker {
         let leases =
             self.leases.holders().map(|holder| (&holder.owner, holder.client.as_deref(), holder.pid));
         let (_, client, pid) = parties.chain(leases).find(|(owner, ..)| *owner == self.owner())?;
-        match (client, pid) {
-            (Some(client), Some(pid)) => Some(format!("{client}, pid {pid}")),
-            (Some(client), None) => Some(client.into()),
-            (None, Some(pid)) => Some(format!("pid {pid}")),
-            (None, None) => None,
-        }
+        Some((client, pid))
     }
 }

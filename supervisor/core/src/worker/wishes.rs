@@ -3,13 +3,12 @@
 use super::{Next, Phase, Want, Worker};
 use crate::conns::Caller;
 use crate::cx::Cx;
-use crate::refusals;
+use crate::refusals::{self, Reason};
 use crate::run::{Cause, Run, Stage};
 use crate::step::{Manner, Sequel};
 use crate::timers::Timer;
 use crate::waiters::{Waiter, Waiting};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use gob_config::kind::OnLastLease;
 use gob_protocol::request::{Restart, Start, Stop};
@@ -209,10 +208,10 @@ impl Worker {
 
     /// The worker was of no use for as long as its kind says.
     pub(crate) fn idle_for_long(&mut self, cx: &mut Cx) {
-        let seconds = self.spec.policy.idle_stop_ms.unwrap_or_default() as f64 / 1000.0;
+        let for_ms = self.spec.policy.idle_stop_ms.unwrap_or_default();
         self.bring_down(None, &Actor::Supervisor, cx);
         if let Some(end) = self.live_mut().and_then(Run::end_mut) {
-            end.why = Some(format!("stopped: nobody used it for {seconds} s"));
+            end.why = Some(Reason::Unused { for_ms }.into());
         }
     }
 
