@@ -51,9 +51,13 @@ impl Terminal {
         call.env("TERM", "xterm");
         call.command().stdin(slave()).stdout(slave()).stderr(slave());
         if leads {
-            // SAFETY: both are system calls, and no other call happens between fork and exec.
+            // SAFETY: all are system calls, and no other call happens between fork and exec.
             unsafe {
                 call.command().pre_exec(|| {
+                    // As a login does: a suite under `nohup` or in the background of a script inherits them ignored.
+                    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                        libc::signal(signal, libc::SIG_DFL);
+                    }
                     if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
                         return Err(std::io::Error::last_os_error());
                     }
