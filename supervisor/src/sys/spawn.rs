@@ -6,11 +6,14 @@
 //! no descriptor of ours but the lock of its graph, dies with the supervisor (PR_SET_PDEATHSIG), and carries
 //! its run's tag.
 
+mod child;
+
 use super::tag::Tag;
 use super::{clock, clone, process};
+use child::{Order, child};
 use gob_core::ForkStep;
 use gob_protocol::ProcessId;
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -31,9 +34,9 @@ pub(crate) struct Spec<'a> {
     pub(crate) limits: &'a [Limit],
     /// The directory of the control group in which it begins.
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
-    /// Inherited under the number [`LOCK_FD`].
+    /// Inherited under the number [`LOCK_FD`](child::LOCK_FD).
     pub(crate) lock: Option<BorrowedFd<'a>>,
-    /// Inherited under the number [`SECOND_FD`], beside the lock.
+    /// Inherited under the number [`SECOND_FD`](child::SECOND_FD), beside the lock.
     pub(crate) second_lock: Option<BorrowedFd<'a>>,
     /// Closes the other descriptors before it executes its program. The kernel lets the parent go on before
     /// it closes them itself, and until then the child has locks of others; but a close that waits would
@@ -70,14 +73,6 @@ impl Limit {
     }
 }
 
-/// The number under which a run's processes have the lock of their graph. Above the single digits that shell
-/// scripts use and the numbers that follow the standard streams, and below 64, up to where no table has to
-/// grow.
-pub(crate) const LOCK_FD: RawFd = 63;
-
-/// The number of the second lock, of a graph whose directory has another name.
-pub(crate) const SECOND_FD: RawFd = LOCK_FD - 1;
-
 /// A process that was started, with a handle on it.
 pub(crate) struct Started<H = OwnedFd> {
     pub(crate) id: ProcessId,
@@ -93,25 +88,6 @@ pub(crate) struct SpawnError {
     pub(crate) step: ForkStep,
     #[source]
     pub(crate) source: io::Error,
-}
-
-/// All that the child needs, made before it exists: it must not allocate.
-struct Order {
-    program: *const libc::c_char,
-    argv: Vec<*const libc::c_char>,
-    envp: Vec<*const libc::c_char>,
-    cwd: RawFd,
-    stdio: [RawFd; 3],
-    umask: libc::mode_t,
-    open_files: libc::rlimit,
-    tag: libc::rlimit,
-    limits: *const [Limit],
-    lock: Option<RawFd>,
-    second_lock: Option<RawFd>,
-    /// For close_range(2).
-    closing: libc::c_uint,
-    parent: libc::pid_t,
-    failed: Option<(ForkStep, c_int)>,
 }
 
 /// The child's stack until it execs; it calls nothing deep.
@@ -222,280 +198,5 @@ fn restore_signals(before: &libc::sigset_t) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::from_ref(before), std::ptr::null_mut()) };
 }
 
-extern "C" fn child(order: *mut c_void) -> c_int {
-    // SAFETY: the parent passes its `Order` and is held until we exec or exit, so no other code touches it.
-    let order = unsafe { &mut *order.cast::<Order>() };
-    // SAFETY: makes system calls only, on pointers that the parent keeps alive.
-    if let Err(step) = unsafe { become_worker(order) } {
-        order.failed = Some((step, io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)));
-    }
-    // SAFETY: ends the child without running anything of the parent's.
-    unsafe { libc::_exit(127) }
-}
-
-/// Turns the child into a worker. Runs in the child.
-///
-/// # Safety
-/// Only async-signal-safe calls; the pointers in `order` are valid.
-unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
-    let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(()) };
-    // SAFETY: the caller's promise; every call is a plain system call on valid arguments.
-    unsafe {
-        check(libc::setpgid(0, 0), ForkStep::Group)?;
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), ForkStep::DeathSignal)?;
-        if libc::getppid() != order.parent {
-            return Err(ForkStep::Parent);
-        }
-        // The kernel's own `struct sigaction`, whose zeroes mean SIG_DFL: the C library refuses to set 32 and 33, which
-        // it keeps for itself, and its posix_spawn starts programs (us, for one) with these ignored.
-        let default = [0u64; 4];
-        let none = std::ptr::null_mut::<u64>();
-        for signal in 1..=64 {
-            // KILL and STOP can't be set; they are as they should be.
-            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
-        }
-        libc::umask(order.umask);
-        // A hard limit below the tag leaves the process without one; its parents and its marker still
-        // identify it.
-        libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);
-        // Before its number is given to another descriptor.
-        check(libc::fchdir(order.cwd), ForkStep::Chdir)?;
-        for (number, from) in (0..).zip(order.stdio) {
-            check(libc::dup2(from, number), ForkStep::Stdio)?;
-        }
-        let first_lock = give_locks(order)?;
-        let close = |first: RawFd, last: libc::c_uint| {
-            let closed = libc::syscall(libc::SYS_close_range, first, last, order.closing);
-            if closed < 0 { Err(ForkStep::Close) } else { Ok(()) }
-        };
-        if let Some(first) = first_lock {
-            close(3, first.unsigned_abs() - 1)?;
-            close(LOCK_FD + 1, libc::c_uint::MAX)?;
-        } else {
-            close(3, libc::c_uint::MAX)?;
-        }
-        // Only now: a limit may be lower than the lock's number, which is in its place.
-        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const order.open_files), ForkStep::OpenFiles)?;
-        for Limit { resource, value, name } in &*order.limits {
-            let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
-            check(libc::setrlimit(*resource, &raw const limit), ForkStep::Limit(name))?;
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        libc::execve(order.program, order.argv.as_ptr(), order.envp.as_ptr());
-    }
-    Err(ForkStep::Exec)
-}
-
-/// Gives the locks their numbers; returns the lowest of these.
-///
-/// # Safety
-/// As [`become_worker`].
-unsafe fn give_locks(order: &Order) -> Result<Option<RawFd>, ForkStep> {
-    let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(result) };
-    let limit = ForkStep::LockNumber;
-    let Some(mut lock) = order.lock else { return Ok(None) };
-    // SAFETY: the caller's promise; every call is a plain system call on open descriptors.
-    unsafe {
-        if let Some(second) = order.second_lock {
-            if lock == SECOND_FD {
-                // Out of the way. Its number of the meantime is closed with all else.
-                lock = check(libc::dup(lock), limit)?;
-            }
-            check(libc::dup2(second, SECOND_FD), limit)?;
-            check(libc::fcntl(SECOND_FD, libc::F_SETFD, 0), ForkStep::KeepLock)?;
-        }
-        check(libc::dup2(lock, LOCK_FD), limit)?;
-        // It may have had this number before.
-        check(libc::fcntl(LOCK_FD, libc::F_SETFD, 0), ForkStep::KeepLock)?;
-    }
-    Ok(Some(if order.second_lock.is_some() { SECOND_FD } else { LOCK_FD }))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::alone::alone;
-    use std::os::fd::AsFd;
-
-    fn strings(texts: &[&str]) -> Vec<CString> {
-        texts.iter().map(|text| CString::new(*text).unwrap()).collect()
-    }
-
-    fn run(program: &str, argv: &[&str]) -> Result<(i32, String), SpawnError> {
-        run_with(program, argv, [None; 2], &[])
-    }
-
-    fn run_with(
-        program: &str,
-        argv: &[&str],
-        [lock, second_lock]: [Option<BorrowedFd<'_>>; 2],
-        limits: &[Limit],
-    ) -> Result<(i32, String), SpawnError> {
-        let null = std::fs::File::open("/dev/null").unwrap();
-        let (read, write) = super::super::fds::pipe().unwrap();
-        let cwd = std::fs::File::open("/").unwrap();
-        let spec = Spec {
-            program: &CString::new(program).unwrap(),
-            argv: &strings(argv),
-            envp: &strings(&["A=1"]),
-            cwd: cwd.as_fd(),
-            stdin: null.as_fd(),
-            stdout: write.as_fd(),
-            stderr: write.as_fd(),
-            umask: 0o077,
-            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
-            tag: Tag(77 << 22),
-            limits,
-            cgroup: None,
-            lock,
-            second_lock,
-            close_first: true,
-        };
-        let started = spawn(&spec)?;
-        // A child that has ended and was not reaped still has its line in the table.
-        let line = std::fs::read_to_string(format!("/proc/{}/stat", started.id.pid)).unwrap();
-        let told = line[line.rfind(')').unwrap()..].split(' ').nth(20).unwrap().to_owned();
-        assert_eq!(told, started.id.start_time.to_string());
-        drop(write);
-        let output = io::read_to_string(std::fs::File::from(read)).unwrap();
-        let mut status = 0;
-        // SAFETY: our own child; writes one integer.
-        assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
-        Ok((status, output))
-    }
-
-    #[test]
-    fn a_child_has_what_it_was_given_and_nothing_else() {
-        let script = "umask; pwd; ulimit -n; echo $A; ls /proc/self/fd | wc -l; \
-            grep -E '^Sig(Blk|Ign)' /proc/self/status; sed -n 's/^Max file locks *\\([0-9]*\\) .*/\\1/p' /proc/self/limits";
-        let (status, output) = run("/bin/sh", &["sh", "-c", script]).unwrap();
-        let lines: Vec<&str> = output.split_whitespace().collect();
-        assert_eq!(status, 0, "{output}");
-        assert_eq!(lines[..4], ["0077", "/", "256", "1"]);
-        // 0, 1, 2 and the directory that ls reads; the shell's pipeline replaces, it does not add.
-        assert_eq!(lines[4], "4");
-        assert_eq!(lines[5..9], ["SigBlk:", "0000000000000000", "SigIgn:", "0000000000000000"]);
-        assert_eq!(lines[9], (77u64 << 22).to_string());
-    }
-
-    #[test]
-    fn a_lock_is_inherited_and_nothing_else() {
-        let lock = std::fs::File::open("/dev/zero").unwrap();
-        let one = [Some(lock.as_fd()), None];
-        let (_, output) = run_with("/bin/ls", &["ls", "/proc/self/fd"], one, &[]).unwrap();
-        assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3", "63"]);
-        let (_, output) = run_with("/bin/sh", &["sh", "-c", "readlink /proc/self/fd/63"], one, &[]).unwrap();
-        assert_eq!(output, "/dev/zero\n");
-    }
-
-    #[test]
-    fn two_locks_are_inherited_whatever_numbers_they_had() {
-        if !alone("sys::spawn::tests::two_locks_are_inherited_whatever_numbers_they_had") {
-            return;
-        }
-        // Every number up to these is taken, so that the locks must be moved to their numbers.
-        let mut files: Vec<_> = (0..80).map(|_| std::fs::File::open("/dev/zero").unwrap()).collect();
-        let of_number = |files: &mut Vec<std::fs::File>, number: RawFd, path: &str| {
-            let at = files.iter().position(|file| file.as_raw_fd() == number).unwrap();
-            files.remove(at);
-            let file = std::fs::File::open(path).unwrap();
-            assert_eq!(file.as_raw_fd(), number);
-            file
-        };
-        for (first, second) in [(62, 63), (63, 62), (62, 40), (40, 63), (40, 41)] {
-            let lock = of_number(&mut files, first, "/dev/full");
-            let other = of_number(&mut files, second, "/dev/null");
-            let both = [Some(lock.as_fd()), Some(other.as_fd())];
-            let script = "readlink /proc/self/fd/63 /proc/self/fd/62; ls /proc/self/fd";
-            let (_, output) = run_with("/bin/sh", &["sh", "-c", script], both, &[]).unwrap();
-            let told: Vec<&str> = output.split_whitespace().collect();
-            let right = ["/dev/full", "/dev/null", "0", "1", "2", "3", "62", "63"];
-            assert_eq!(told, right, "{first} {second}");
-            drop((lock, other));
-            files.extend((0..2).map(|_| std::fs::File::open("/dev/zero").unwrap()));
-        }
-    }
-
-    /// Returns a program that ends at once, in no control group and without a lock.
-    fn harmless<'a>(argv: &'a [CString], null: &'a std::fs::File, cwd: &'a std::fs::File) -> Spec<'a> {
-        Spec {
-            program: c"/bin/true",
-            argv,
-            envp: &[],
-            cwd: cwd.as_fd(),
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-            umask: 0o077,
-            open_files: libc::rlimit { rlim_cur: 256, rlim_max: 256 },
-            tag: Tag(77 << 22),
-            limits: &[],
-            cgroup: None,
-            lock: None,
-            second_lock: None,
-            close_first: false,
-        }
-    }
-
-    #[test]
-    fn a_lock_that_a_child_is_not_to_have_is_free_as_soon_as_it_is_let_go() {
-        if !alone("sys::spawn::tests::a_lock_that_a_child_is_not_to_have_is_free_as_soon_as_it_is_let_go") {
-            return;
-        }
-        let (null, cwd) = (std::fs::File::open("/dev/null").unwrap(), std::fs::File::open("/").unwrap());
-        let argv = strings(&["true"]);
-        let path = std::env::temp_dir().join(format!("gob-spawn-{}", std::process::id()));
-        let open = || std::fs::File::create(&path).unwrap();
-        let mut busy = 0;
-        for lock in [None, Some(null.as_fd())].into_iter().cycle().take(100) {
-            let of_another_graph = open();
-            of_another_graph.try_lock().unwrap();
-            let spec = Spec { tag: Tag(79 << 22), lock, close_first: true, ..harmless(&argv, &null, &cwd) };
-            let started = spawn(&spec).unwrap();
-            drop(of_another_graph);
-            busy += u32::from(open().try_lock().is_err());
-            let mut status = 0;
-            // SAFETY: our own child; writes one integer.
-            assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
-        }
-        std::fs::remove_file(path).unwrap();
-        assert_eq!(busy, 0, "a child that runs its program had the lock {busy} times of 100");
-    }
-
-    #[test]
-    fn a_place_that_is_no_control_group_is_done_without() {
-        let (null, cwd) = (std::fs::File::open("/dev/null").unwrap(), std::fs::File::open("/").unwrap());
-        let argv = strings(&["true"]);
-        let spec = Spec { tag: Tag(78 << 22), cgroup: Some(null.as_fd()), ..harmless(&argv, &null, &cwd) };
-        let started = spawn(&spec).unwrap();
-        assert!(!started.in_cgroup);
-        let mut status = 0;
-        // SAFETY: our own child; writes one integer.
-        assert_eq!(unsafe { libc::waitpid(started.id.pid, &raw mut status, 0) }, started.id.pid);
-        assert_eq!(status, 0);
-    }
-
-    #[test]
-    fn limits_are_set_or_the_start_fails() {
-        for name in gob_config::kind::RLIMITS {
-            assert!(Limit::new(name, 7).is_some(), "{name}");
-        }
-        assert_eq!(Limit::new("locks", 7), None, "that one is the tag");
-        let limits = [Limit::new("nofile", 50).unwrap(), Limit::new("core", 4096).unwrap()];
-        let script = "ulimit -Sn; ulimit -Hn; ulimit -Sc; ulimit -Hc";
-        let (_, output) = run_with("/bin/sh", &["sh", "-c", script], [None; 2], &limits).unwrap();
-        assert_eq!(output.split_whitespace().collect::<Vec<_>>(), ["50", "50", "8", "8"]);
-        // More than the kernel can do, so that not even root may.
-        let limits = [Limit::new("nofile", 1 << 40).unwrap()];
-        let error = run_with("/bin/true", &["true"], [None; 2], &limits).unwrap_err();
-        assert_eq!((error.step, error.source.raw_os_error()), (ForkStep::Limit("NOFILE"), Some(libc::EPERM)));
-    }
-
-    #[test]
-    fn a_missing_program_is_an_error_with_its_step() {
-        let error = run("/nonexistent/program", &["x"]).unwrap_err();
-        assert_eq!((error.step, error.source.raw_os_error()), (ForkStep::Exec, Some(libc::ENOENT)));
-    }
-}
+mod tests;

@@ -1,0 +1,176 @@
+//! Effects: everything that the core has the shell do, as plain data.
+
+use crate::ids::{ConnId, RunKey};
+use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch};
+use crate::parts::{ExaminePlan, Orphan, SpawnPlan, Target};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::{Data, Event, Id, Lagged, Name, Status, WireError};
+
+/// One thing that the shell is to do.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Answer a request.
+    Reply {
+        /// The client's connection.
+        conn: ConnId,
+        /// The id that the client gave the request.
+        id: Option<Id>,
+        /// The answer.
+        result: Result<Data, Box<WireError>>,
+    },
+    /// Answer `status`, adding what only the shell can measure.
+    ReplyStatus {
+        /// The client's connection.
+        conn: ConnId,
+        /// The id that the client gave the request.
+        id: Option<Id>,
+        /// The core's part of the answer.
+        status: Box<Status>,
+    },
+    /// Queue an event for subscribers.
+    Publish {
+        /// The event; `owned` in its view is to be set for each of the two groups.
+        event: Rc<Event>,
+        /// Subscribers who may stop the worker.
+        owned: Vec<ConnId>,
+        /// Subscribers who may not.
+        others: Vec<ConnId>,
+    },
+    /// Queue the frame that stands for missed events.
+    Lagged {
+        /// The subscriber.
+        conn: ConnId,
+        /// The frame.
+        frame: Box<Lagged>,
+    },
+    /// Start a process; answered by `Spawned`, `SpawnFailed`, `Held` or `Unfit`, once the disks that it needs have answered.
+    Spawn(Box<SpawnPlan>),
+    /// Cancel a spawn; answered by `CalledOff`, unless an answer to [`Effect::Spawn`] is on its way already.
+    CallOff {
+        /// The run.
+        key: RunKey,
+    },
+    /// Write the record of the graph that this run serves, now and when nothing is left of the run.
+    Remember {
+        /// The run.
+        key: RunKey,
+    },
+    /// Find the graphs on disk; answered by `GraphsFound`.
+    FindGraphs(Box<FindGraphs>),
+    /// Delete a graph; answered by `GraphDeleted`.
+    DeleteGraph {
+        /// The request that this deletion serves.
+        search: GraphSearch,
+        /// The directories and files to delete.
+        plan: Box<DeletePlan>,
+    },
+    /// Ask a run's tree to end: this signal and then SIGCONT to its group; to each of its processes once its leader is gone.
+    Terminate {
+        /// The run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+    },
+    /// Ask a run to end by an HTTP request, which has one second; answered by `StopAnswered`.
+    StopHttp {
+        /// The run.
+        key: RunKey,
+        /// The server: `http://host:port`.
+        endpoint: String,
+        /// A method and a path, as in `POST /v1/shutdown`.
+        request: String,
+        /// Check first that the run's own tree listens there, and send nothing if it does not.
+        look: bool,
+    },
+    /// Probe a run's readiness until it is ready or `EndProbe` comes; answered by `Ready`.
+    Probe {
+        /// The run.
+        key: RunKey,
+        /// The place to probe.
+        target: Target,
+    },
+    /// Probe once whether a run is well; answered by `Probed`.
+    ProbeOnce {
+        /// The run.
+        key: RunKey,
+        /// The place to probe.
+        target: Target,
+        /// The probe's deadline, counted from its begin.
+        timeout_ms: u64,
+    },
+    /// Examine who holds a run's graph without gob, and remove the lock file of a dead process; answered by `Examined`.
+    Examine {
+        /// The run.
+        key: RunKey,
+        /// The places to read.
+        plan: Box<ExaminePlan>,
+    },
+    /// Send a signal to each of these processes, if its pid still is the same process, and report its end; answered by
+    /// `OrphanEnded` for each, or by `Examined` where the processes can't be told apart.
+    EndOrphans {
+        /// The run.
+        key: RunKey,
+        /// The processes.
+        orphans: Vec<Orphan>,
+        /// The examination that found them.
+        plan: Box<ExaminePlan>,
+        /// The signal's name.
+        signal: String,
+    },
+    /// Report the end of this process; answered by `External` without a holder.
+    Follow {
+        /// The worker whose graph it holds.
+        name: Name,
+        /// Its process id.
+        pid: i32,
+    },
+    /// Stop probing.
+    EndProbe {
+        /// The run.
+        key: RunKey,
+    },
+    /// Ask the processes that outlived the leader and were not asked yet to end within the rest of the grace, and report
+    /// when none is left; answered by `Swept`.
+    Linger {
+        /// The run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+    },
+    /// Kill all processes of a run's tree, its leader included, until none is left; answered by `Swept`.
+    Sweep {
+        /// The run.
+        key: RunKey,
+    },
+    /// Report the processes that are left of a run's tree; answered by `Surviving`.
+    Census {
+        /// The run.
+        key: RunKey,
+    },
+    /// Send a signal to a run's leader; answered by `SignalSent` where a request waits for it.
+    Signal {
+        /// The run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+        /// The request that asked for it.
+        asked_by: Option<(ConnId, Option<Id>)>,
+    },
+    /// Read the configuration; answered by `Configured`.
+    ReadConfig,
+    /// Delete the logs of a worker.
+    Forget {
+        /// The worker.
+        name: Name,
+    },
+    /// Feed [`Input::Due`](crate::Input::Due) at this time instead of the one requested before; `None`: not at all.
+    WakeAt(Option<u64>),
+    /// Everything is down and answered: end the process with code 0.
+    Exit {
+        /// Remove gob's own files too.
+        nuke: bool,
+    },
+}

@@ -1,0 +1,233 @@
+//! Inputs: everything that the shell reports to the core, as plain data.
+
+use crate::failure::SpawnFailure;
+use crate::ids::{ConnId, RunKey};
+use crate::on_disk::{DeletePlan, GraphSearch, NotDeleted, OnDisk};
+use crate::parts::{Examined, Holder, Lost, Note};
+use crate::record::{New, Unfit};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_config::Reading;
+use gob_protocol::handshake::{Handshake, HandshakeError};
+use gob_protocol::view::Port;
+use gob_protocol::{Exit, Id, Name, Receipt, Request};
+
+/// A reading of the configuration: the contents of each file, and every problem in it.
+pub type Read = Box<Reading>;
+
+/// One thing that happened, as the shell reports it.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client connected; the kernel vouched for its user.
+    Connected {
+        /// The new connection.
+        conn: ConnId,
+        /// The client's process, where the kernel tells it.
+        pid: Option<i32>,
+    },
+    /// A client asked for something.
+    Request {
+        /// The client's connection.
+        conn: ConnId,
+        /// The id that the client gave the request.
+        id: Option<Id>,
+        /// The request. A `root_dir` in it is a real path already.
+        request: Request,
+    },
+    /// Event frames left the queue of a subscriber.
+    Written {
+        /// The client's connection.
+        conn: ConnId,
+        /// Their number since the last such input.
+        frames: u32,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// The connection that ended.
+        conn: ConnId,
+    },
+    /// A run has a process.
+    Spawned {
+        /// The run.
+        key: RunKey,
+        /// The run's leader, which leads its own process group too.
+        pid: i32,
+        /// The port that stands for [`PORT_MARK`](crate::PORT_MARK) in its plan, where the plan needs one.
+        port: Option<u16>,
+        /// True if there was nothing of the run's graph before.
+        new: New,
+    },
+    /// A run gets no process: its graph on disk does not fit the run.
+    Unfit {
+        /// The run.
+        key: RunKey,
+        /// Why.
+        why: Unfit,
+    },
+    /// The answer to [`Effect::FindGraphs`](crate::Effect::FindGraphs).
+    GraphsFound {
+        /// The request that this search serves.
+        search: GraphSearch,
+        /// The graphs on disk.
+        found: Vec<OnDisk>,
+    },
+    /// The answer to [`Effect::DeleteGraph`](crate::Effect::DeleteGraph).
+    GraphDeleted {
+        /// The request that this search serves.
+        search: GraphSearch,
+        /// The deletion that was ordered.
+        plan: Box<DeletePlan>,
+        /// A remainder elsewhere that stays, or the reason why the graph was not deleted.
+        result: Result<Option<String>, NotDeleted>,
+    },
+    /// True if descriptors are left for another run; those for requests and for the end are reserved.
+    Room(bool),
+    /// A run gets no process: another process holds the lock of its graph.
+    Held {
+        /// The run.
+        key: RunKey,
+        /// The process that holds it.
+        holder: Holder,
+    },
+    /// One of the processes of [`Effect::EndOrphans`](crate::Effect::EndOrphans) has ended, or its pid belongs to another process by now.
+    OrphanEnded {
+        /// The run.
+        key: RunKey,
+        /// The process.
+        pid: i32,
+    },
+    /// The answer to [`Effect::Examine`](crate::Effect::Examine): the processes that hold the run's graph without gob.
+    Examined {
+        /// The run.
+        key: RunKey,
+        /// The result.
+        found: Examined,
+    },
+    /// Processes of this worker that an earlier supervisor started and that are still alive; empty when they are gone.
+    Leftover {
+        /// The worker's name.
+        name: Name,
+        /// Its processes.
+        pids: Vec<i32>,
+    },
+    /// A run could not get a process.
+    SpawnFailed {
+        /// The run.
+        key: RunKey,
+        /// The step that failed, and its errno.
+        why: SpawnFailure,
+    },
+    /// The answer to [`Effect::CallOff`](crate::Effect::CallOff): the run gets no process.
+    CalledOff {
+        /// The run.
+        key: RunKey,
+    },
+    /// The readiness check is satisfied.
+    Ready {
+        /// The run.
+        key: RunKey,
+        /// The worker's own report, or an empty one where the check reads none.
+        handshake: Handshake,
+        /// Ports on which the run's tree listens, where the check reads them.
+        ports: Vec<Port>,
+    },
+    /// The readiness check can't be satisfied any more.
+    NeverReady {
+        /// The run.
+        key: RunKey,
+        /// Why.
+        error: HandshakeError,
+        /// The last lines that the run wrote.
+        last_lines: Vec<String>,
+    },
+    /// The status of a run that is not ready yet: its own words, or the latest result of its probe.
+    Told {
+        /// The run.
+        key: RunKey,
+        /// The status, for people.
+        status: String,
+    },
+    /// A process of the run sent a notification that its state depends on (sd_notify(3)).
+    Notified {
+        /// The run.
+        key: RunKey,
+        /// The notification.
+        note: Note,
+    },
+    /// The answer to [`Effect::StopHttp`](crate::Effect::StopHttp).
+    StopAnswered {
+        /// The run.
+        key: RunKey,
+        /// True if the worker accepted the request.
+        taken: bool,
+    },
+    /// A liveness probe has an answer.
+    Probed {
+        /// The run.
+        key: RunKey,
+        /// The reason why the probe failed; `None` when the run is well.
+        failure: Option<String>,
+    },
+    /// The leader of a run ended and was reaped. Its group was killed before, unless it had been asked to end.
+    Exited {
+        /// The run.
+        key: RunKey,
+        /// Its exit code or signal.
+        exit: Exit,
+    },
+    /// The answer to [`Effect::Sweep`](crate::Effect::Sweep) and [`Effect::Linger`](crate::Effect::Linger), after [`Input::Exited`]: nothing of the run's tree is left.
+    Swept {
+        /// The run.
+        key: RunKey,
+        /// The signals sent on the way.
+        receipt: Receipt,
+        /// The last lines that the run wrote.
+        last_lines: Vec<String>,
+        /// Another process listens on the run's port by now.
+        port_taken: bool,
+    },
+    /// The answer to [`Effect::Census`](crate::Effect::Census): the processes that are left of a run's tree.
+    Surviving {
+        /// The run.
+        key: RunKey,
+        /// The signals sent, and the survivors.
+        receipt: Receipt,
+    },
+    /// The answer to [`Effect::Signal`](crate::Effect::Signal).
+    SignalSent {
+        /// The run.
+        key: RunKey,
+        /// The signal's name.
+        signal: String,
+        /// The connection that asked for it.
+        conn: ConnId,
+        /// The id that the client gave the request.
+        id: Option<Id>,
+        /// The errno's name, when the signal could not be sent.
+        errno: Option<String>,
+    },
+    /// A process that is not ours was found to hold a graph, or to hold it no longer.
+    External {
+        /// The worker at rest that serves the graph.
+        name: Name,
+        /// The process.
+        pid: i32,
+        /// The holder; `None` once the process is gone.
+        holder: Option<Holder>,
+    },
+    /// The time of [`Effect::WakeAt`](crate::Effect::WakeAt) has come.
+    Due,
+    /// The supervisor serves clients from now on; fed once.
+    Begin,
+    /// SIGHUP: the configuration is to be read again.
+    Reread,
+    /// The answer to [`Effect::ReadConfig`](crate::Effect::ReadConfig).
+    Configured(Read),
+    /// Files of the supervisor's own that had been removed exist again.
+    Healed,
+    /// Sockets of workers are gone, or may be.
+    SocketsLost(Lost),
+    /// The supervisor is to end in order: a signal, or its keeper died.
+    Terminate,
+}
