@@ -10,7 +10,7 @@ use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
 use crate::settings;
 use crate::sys::closing::Slow;
-use crate::sys::kernel::Linux;
+use crate::sys::linux::Linux;
 use crate::sys::tag::{self, Tags};
 use crate::sys::{fds, process};
 use gob_config::{Config as Settings, Logs, Reading};

@@ -5,16 +5,15 @@
 //! control group. Only version 2 of the hierarchy counts, below the supervisor's own group. The names hold
 //! the state directory as tags do, so that the next supervisor of it knows a dead one's groups.
 
-use crate::sys::process::{self, Found};
+use crate::sys::kernel::Kernel;
+use crate::sys::process::Found;
 use crate::sys::tag::Tag;
 use crate::sys::xattr;
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The place where groups are made.
 #[derive(Debug)]
@@ -45,6 +44,12 @@ impl Cgroups {
         (usable && is_delegated(&base)).then_some(Self { base, refused: false })
     }
 
+    /// Groups in this directory of a kernel without any.
+    #[cfg(test)]
+    pub(crate) fn at(base: &str) -> Self {
+        Self { base: base.into(), refused: false }
+    }
+
     /// Returns the directory of the groups.
     pub(crate) fn base(&self) -> &Path {
         &self.base
@@ -56,20 +61,20 @@ impl Cgroups {
     }
 
     /// Makes the group of a run; `None` when that fails, since a run can start without one.
-    pub(crate) fn make(&self, tag: Tag) -> Option<File> {
+    pub(crate) fn make(&self, kernel: &impl Kernel, tag: Tag) -> Option<File> {
         if self.refused {
             return None;
         }
         let path = self.path(tag);
-        let made = DirBuilder::new().mode(0o700).create(&path).and_then(|()| File::open(&path));
+        let made = kernel.make_group(&path);
         made.inspect_err(|e| tracing::warn!(path = %path.display(), error = %e, "no control group")).ok()
     }
 
     /// Gives up groups after no process could be started in one.
-    pub(crate) fn refuse(&mut self, tag: Tag) {
+    pub(crate) fn refuse(&mut self, kernel: &impl Kernel, tag: Tag) {
         tracing::warn!(base = %self.base.display(), "the kernel starts nobody in a control group here; done without");
         self.refused = true;
-        self.remove(tag).ok();
+        self.remove(kernel, tag).ok();
     }
 
     /// Removes the group of a run, or kills the processes in it; they must be gone before the removal can
@@ -77,22 +82,23 @@ impl Cgroups {
     ///
     /// # Errors
     /// When the group is empty and can't be removed.
-    pub(crate) fn remove(&self, tag: Tag) -> io::Result<Removed> {
-        remove(&self.path(tag))
+    pub(crate) fn remove(&self, kernel: &impl Kernel, tag: Tag) -> io::Result<Removed> {
+        remove(kernel, &self.path(tag))
     }
 
     /// Kills and removes the groups that dead supervisors of a state directory have left in a place; returns
     /// the killed pids.
-    pub(crate) fn clear(base: &Path, home: u32) -> BTreeSet<i32> {
+    pub(crate) fn clear(kernel: &impl Kernel, base: &Path, home: u32) -> BTreeSet<i32> {
         let prefix = prefix(home);
-        let entries = fs::read_dir(base).into_iter().flatten().flatten();
-        let old = entries.filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)));
-        old.flat_map(|entry| clear(&entry.path())).collect()
+        let is_old = |group: &PathBuf| {
+            group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
+        };
+        kernel.groups_in(base).into_iter().filter(is_old).flat_map(|group| clear(kernel, &group)).collect()
     }
 
     /// Returns whether a process is in the group of a run.
-    pub(crate) fn has(&self, tag: Tag, pid: i32) -> bool {
-        members(&self.path(tag)).contains(&pid)
+    pub(crate) fn has(&self, kernel: &impl Kernel, tag: Tag, pid: i32) -> bool {
+        kernel.members(&self.path(tag)).contains(&pid)
     }
 
     fn path(&self, tag: Tag) -> PathBuf {
@@ -108,23 +114,25 @@ impl Cgroups {
 /// Time for an old group to become empty. The next supervisor tries again.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// Longest wait before a group is looked at again; the end of any killed process ends it sooner.
+const PAUSE: Duration = Duration::from_millis(20);
+
 fn prefix(home: u32) -> String {
     format!("gob-{home:08x}-")
 }
 
 /// Kills the processes of a group until it can be removed; returns their pids.
-fn clear(path: &Path) -> BTreeSet<i32> {
-    let deadline = Instant::now() + PATIENCE;
+fn clear(kernel: &impl Kernel, path: &Path) -> BTreeSet<i32> {
+    let deadline = kernel.now() + PATIENCE;
     let mut killed = BTreeSet::new();
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match remove(path) {
+        let left = deadline.saturating_duration_since(kernel.now());
+        match remove(kernel, path) {
             Ok(Removed::Gone) => break,
             Ok(Removed::Killed(found)) if !left.is_zero() => {
                 let pids = found.iter().map(|found| found.id.pid);
-                let handles: Vec<OwnedFd> =
-                    pids.clone().filter_map(|pid| process::pidfd_open(pid).ok()).collect();
-                process::wait_for_any(&handles.iter().collect::<Vec<_>>(), left);
+                let handles: Vec<_> = pids.clone().filter_map(|pid| kernel.open(pid).ok()).collect();
+                kernel.wait_for_any(&handles.iter().collect::<Vec<_>>(), left.min(PAUSE));
                 killed.extend(pids);
             }
             Ok(Removed::Killed(_)) | Err(_) => {
@@ -136,42 +144,30 @@ fn clear(path: &Path) -> BTreeSet<i32> {
     killed
 }
 
-fn remove(path: &Path) -> io::Result<Removed> {
-    let busy = match fs::remove_dir(path) {
+fn remove(kernel: &impl Kernel, path: &Path) -> io::Result<Removed> {
+    let busy = match kernel.remove_group(path) {
         Ok(()) => return Ok(Removed::Gone),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Removed::Gone),
         Err(e) => e,
     };
-    let inside = members(path);
+    let inside = kernel.members(path);
     if !inside.is_empty() {
-        let killed = inside.into_iter().filter_map(process::seen).collect();
-        fs::write(path.join("cgroup.kill"), "1")?;
+        let killed = inside.into_iter().filter_map(|pid| kernel.seen(pid)).collect();
+        kernel.kill_group(path)?;
         return Ok(Removed::Killed(killed));
     }
     // The group is empty, but a process of the run made groups below it.
-    for below in fs::read_dir(path)?.flatten() {
-        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&below.path())?;
+    for below in kernel.groups_in(path) {
+        if let Removed::Killed(killed) = remove(kernel, &below)? {
+            return Ok(Removed::Killed(killed));
         }
     }
-    fs::remove_dir(path).map(|()| Removed::Gone).map_err(|_| busy)
+    kernel.remove_group(path).map(|()| Removed::Gone).map_err(|_| busy)
 }
 
 /// Returns whether the maker of a group has delegated it to us, as systemd notes it for `Delegate=yes`.
 fn is_delegated(base: &Path) -> bool {
     [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| xattr::is_one(base, name))
-}
-
-/// Returns all processes of a group and of the groups below it.
-fn members(path: &Path) -> Vec<i32> {
-    let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-    let mut all: Vec<i32> = text.lines().filter_map(|pid| pid.parse().ok()).collect();
-    for below in fs::read_dir(path).into_iter().flatten().flatten() {
-        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
-            all.extend(members(&below.path()));
-        }
-    }
-    all
 }
 
 /// Returns the directory of our own group: the mount of version 2 in `/proc/self/mountinfo`, and our place in

@@ -7,17 +7,18 @@
 //! content of the file is for people and for other supervisors' answers. No program ever calls LOCK_UN, which
 //! would drop the lock of all who share it, or unlinks the file.
 
+mod holder;
+
 use crate::beside::{BESIDE, Beside, NotUsed};
 use crate::claims::{Claim, Claims};
 use crate::program;
 use crate::record::{self, Served};
 use crate::sys::closing::Slow;
-use crate::sys::process;
-use crate::sys::tag::{self, Tag};
+use crate::sys::linux::Linux;
 use gob_core::{Errno, GraphLock, Holder, New, SpawnFailure, SpawnStep, Unfit};
-use gob_protocol::{Name, Owner, ProcessId};
+use gob_protocol::{Name, ProcessId};
+use holder::holder;
 use nix::fcntl::OFlag;
-use serde::Deserialize;
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -70,16 +71,6 @@ impl From<SpawnFailure> for NoLock {
     }
 }
 
-/// The fields of a note that are read.
-#[derive(Debug, Default, Deserialize)]
-struct Note {
-    #[serde(default)]
-    pid: i32,
-    #[serde(default)]
-    start_time: u64,
-    owner: Option<String>,
-}
-
 impl HeldLock {
     /// Takes the lock without waiting. Its file and private directories on the way are made where they are
     /// missing.
@@ -110,7 +101,7 @@ impl HeldLock {
                     // The file was replaced meanwhile: a lock on a file without a name excludes no other
                     // process.
                 }
-                Err(TryLockError::WouldBlock) => return Err(NoLock::Held(holder(file, lock))),
+                Err(TryLockError::WouldBlock) => return Err(NoLock::Held(holder(&Linux::new(), file, lock))),
                 Err(TryLockError::Error(source)) => return Err(failed(&source)),
             }
         }
@@ -193,7 +184,9 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLoc
             let slow = Slow::of(file.as_fd());
             Ok(Some(Second { file, _slow: slow }))
         }
-        Err(TryLockError::WouldBlock) => Err(NoLock::Held(holder(file, &GraphLock { path, ..lock.clone() }))),
+        Err(TryLockError::WouldBlock) => {
+            Err(NoLock::Held(holder(&Linux::new(), file, &GraphLock { path, ..lock.clone() })))
+        }
         Err(TryLockError::Error(source)) => {
             Err(NoLock::Failed(program::failure(SpawnStep::TakeLock { path }, &source)))
         }
@@ -231,41 +224,22 @@ fn inode(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-/// Returns the holder of the lock: the process of the note if it is alive, else the oldest process of this
-/// user that has the file open, one of a run first.
-fn holder(file: File, lock: &GraphLock) -> Holder {
-    let note: Note = serde_json::from_slice(&read_note(&file)).unwrap_or_default();
-    let owner = note.owner.and_then(|owner| Owner::new(&owner).ok()).unwrap_or_else(Owner::unknown);
-    let noted = process::seen(note.pid).map(|found| found.id);
-    let noted = noted.filter(|id| id.pid > 0 && id.start_time == note.start_time);
-    let found = noted.or_else(|| {
-        let target = file.metadata().map(|found| inode(&found)).ok()?;
-        // Our own descriptor must not be found.
-        drop(file);
-        let name = Path::new(&lock.path).file_name()?;
-        let holders = process::having_open(name, |found| inode(found) == target);
-        // The run's supervisor has the file open too, and is older than the run that holds the lock.
-        let is_of_no_run = |pid: i32| tag::of(pid).map(Tag).and_then(Tag::home).is_none();
-        holders.into_iter().min_by_key(|id| (is_of_no_run(id.pid), id.start_time))
-    });
-    let ProcessId { pid, start_time } = found.unwrap_or(ProcessId { pid: 0, start_time: 0 });
-    Holder { pid, start_time, owner, path: lock.path.clone(), endpoint: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::kernel::Kernel;
+    use gob_protocol::Owner;
     use std::fs;
     use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
-    fn scratch(name: &str) -> PathBuf {
+    pub(super) fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("gob-lock-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         dir
     }
 
-    fn lock_in(dir: &Path) -> GraphLock {
+    pub(super) fn lock_in(dir: &Path) -> GraphLock {
         let note = serde_json::json!({"name": "g", "owner": "desktop"});
         let serde_json::Value::Object(note) = note else { unreachable!() };
         let path = |name: &str| dir.join(".gob").join(name).to_str().unwrap().to_owned();
@@ -273,7 +247,7 @@ mod tests {
     }
 
     fn me() -> ProcessId {
-        process::seen(i32::try_from(std::process::id()).unwrap()).unwrap().id
+        Linux::new().seen(i32::try_from(std::process::id()).unwrap()).unwrap().id
     }
 
     /// Other tests of this process start programs, which have all of our descriptors until they exec.

@@ -15,7 +15,8 @@ pub(crate) use follow::{Gone, Leftovers};
 
 use crate::cgroups::Cgroups;
 use crate::journal::{Instance, Past};
-use crate::sys::kernel::{Kernel, Linux};
+use crate::sys::kernel::Kernel;
+use crate::sys::linux::Linux;
 use crate::sys::tag::{Given, Tag};
 use gob_protocol::{Name, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +119,7 @@ impl<K: Kernel> Claim<K> {
         let places: BTreeSet<&Path> =
             self.past.instances.iter().chain([own]).filter_map(|one| one.cgroups.as_deref()).collect();
         let grouped: BTreeSet<i32> =
-            places.into_iter().flat_map(|base| Cgroups::clear(base, self.home)).collect();
+            places.into_iter().flat_map(|base| Cgroups::clear(&self.kernel, base, self.home)).collect();
         let more = grouped.iter().filter(|pid| !found.contains_key(pid)).count();
         let all = u64::try_from(found.len() + more).unwrap_or(u64::MAX);
         let left = found.into_values().filter(|orphan| !self.kernel.has_ended(&orphan.pidfd));

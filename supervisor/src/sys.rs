@@ -8,6 +8,7 @@ pub(crate) mod closing;
 pub(crate) mod fake;
 pub(crate) mod fds;
 pub(crate) mod kernel;
+pub(crate) mod linux;
 pub(crate) mod listing;
 pub(crate) mod message;
 pub(crate) mod process;

@@ -1,74 +1,44 @@
 //! Finds workers that live without a lock file, by the arguments of this user's processes.
 
+use crate::sys::kernel::Kernel;
 use crate::sys::tag::Life;
-use crate::sys::{fds, process, tag};
 use gob_config::foreign::Known;
 use gob_core::{ExaminePlan, Orphan};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::io;
 
-/// Limit of the arguments and environment that are read.
-const MAX_BYTES: u64 = 256 * 1024;
 /// Limit of the arguments that are shown.
 const MAX_SHOWN: usize = 200;
 /// Variable that makes Electron run as Node.
-const AS_NODE: &[u8] = b"ELECTRON_RUN_AS_NODE=";
+const AS_NODE: &str = "ELECTRON_RUN_AS_NODE";
 
 /// Returns every worker of the plan's graph that is not of this supervisor's life.
 ///
 /// # Errors
 /// When the process table can't be read.
-pub(super) fn orphans(plan: &ExaminePlan, life: Life) -> io::Result<Vec<Orphan>> {
+pub(super) fn orphans(kernel: &impl Kernel, plan: &ExaminePlan, life: Life) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        found.extend(orphan(pid, plan, life));
+    for pid in kernel.pids()? {
+        found.extend(orphan(kernel, pid?, plan, life));
     }
     found.sort_by_key(|orphan: &Orphan| orphan.id.pid);
     Ok(found)
 }
 
 /// Returns the process, if it is such a worker.
-pub(super) fn orphan(pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan> {
-    let ours = fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == fds::uid());
-    if !ours || tag::of(pid).is_some_and(|tag| life.has(tag)) {
+pub(super) fn orphan(kernel: &impl Kernel, pid: i32, plan: &ExaminePlan, life: Life) -> Option<Orphan> {
+    let is_users = kernel.uid(pid) == Some(kernel.own_uid());
+    if !is_users || kernel.tag(pid).is_some_and(|tag| life.has(tag)) {
         return None;
     }
-    let id = process::stat(pid).ok()??.id;
-    let args = arguments(pid);
+    let id = kernel.seen(pid)?.id;
+    let args = kernel.arguments(pid);
     let known = Known { command: &plan.command, graph: &plan.graph, root_dir: &plan.root_dir };
-    let real_path = |dir: &str| {
-        let base = fs::read_link(process::memory_of(pid).join("cwd")).ok()?;
-        fs::canonicalize(base.join(dir)).ok()?.to_str().map(str::to_owned)
-    };
+    let real_path = |dir: &str| kernel.real_path(pid, dir);
+    let runs_as_node = || kernel.variable(pid, AS_NODE).is_some_and(|value| !value.is_empty());
     let is_worker = known.is_worker(&args, false, real_path)
-        || (known.is_worker(&args, true, real_path) && runs_as_node(pid));
+        || (known.is_worker(&args, true, real_path) && runs_as_node());
     // The pid may have been given to another process during the examination.
-    (is_worker && process::stat(pid).ok()??.id == id).then(|| Orphan { id, command: shown(&args) })
-}
-
-/// Returns the arguments of a process; none when it is gone, or dead.
-pub(super) fn arguments(pid: i32) -> Vec<String> {
-    let bytes = read_some(&process::memory_of(pid).join("cmdline")).unwrap_or_default();
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
-    if bytes.is_empty() {
-        return Vec::new();
-    }
-    bytes.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
-}
-
-fn runs_as_node(pid: i32) -> bool {
-    let env = read_some(&process::memory_of(pid).join("environ")).unwrap_or_default();
-    env.split(|byte| *byte == 0).any(|var| var.strip_prefix(AS_NODE).is_some_and(|value| !value.is_empty()))
-}
-
-fn read_some(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    (is_worker && kernel.seen(pid)?.id == id).then(|| Orphan { id, command: shown(&args) })
 }
 
 fn shown(args: &[String]) -> String {
@@ -82,6 +52,8 @@ fn shown(args: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::linux::Linux;
+    use std::fs;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -101,9 +73,9 @@ mod tests {
         let (mut worker, mut decoy) = (spawn(""), spawn("sh"));
         let command = ["sh", script.to_str().unwrap(), "--repo", "{graph}"].map(str::to_owned).to_vec();
         let plan = ExaminePlan { lock_file: None, command, graph: "a graph".into(), root_dir, health: None };
-        let found = orphans(&plan, Life::none()).unwrap();
-        let own = Life::of(tag::of(worker.id().try_into().unwrap()).unwrap());
-        let ours = orphans(&plan, own).unwrap();
+        let found = orphans(&Linux::new(), &plan, Life::none()).unwrap();
+        let own = Life::of(Linux::new().tag(worker.id().try_into().unwrap()).unwrap());
+        let ours = orphans(&Linux::new(), &plan, own).unwrap();
         for child in [&mut worker, &mut decoy] {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -4,7 +4,9 @@
 use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
 use crate::disks::{Disks, PROCESSES, Silent};
-use crate::sys::process::{self, Liveness};
+use crate::sys::kernel::Kernel;
+use crate::sys::linux::Linux;
+use crate::sys::process::Liveness;
 use crate::sys::tag::Life;
 use gob_config::foreign::{Lock, read_lock};
 use gob_core::{ExaminePlan, Examined, Holder, Orphan};
@@ -29,9 +31,9 @@ pub(super) struct Looker {
 }
 
 /// The result of one pass.
-enum Seen {
+enum Seen<H> {
     /// A living process holds the lock.
-    Live { lock: Lock, start_time: u64, handle: Option<OwnedFd> },
+    Live { lock: Lock, start_time: u64, handle: Option<H> },
     /// The lock file is malformed, for this reason.
     Mute(LockFile, String),
     /// The lock was a dead process's, and is gone or replaced by now.
@@ -77,7 +79,7 @@ impl Looker {
             let (of, life) = (plan.clone(), self.life);
             let path = plan.lock_file.as_deref().unwrap_or_default();
             let place = plan.lock_file.as_deref().unwrap_or(PROCESSES);
-            let seen = match self.look(&plan.graph, place, move || look(&of, life)).await {
+            let seen = match self.look(&plan.graph, place, move || look(&Linux::new(), &of, life)).await {
                 Ok(seen) => seen,
                 Err(silent) => return Examined::Unclear(silent.to_string()).into(),
             };
@@ -126,12 +128,12 @@ impl Looker {
     }
 }
 
-fn look(plan: &ExaminePlan, life: Life) -> Seen {
-    let Some(path) = &plan.lock_file else { return unlocked(plan, life) };
+fn look<K: Kernel>(kernel: &K, plan: &ExaminePlan, life: Life) -> Seen<K::Handle> {
+    let Some(path) = &plan.lock_file else { return unlocked(kernel, plan, life) };
     let at = Path::new(path);
     let file = match lockfile::read(at) {
         Ok(Some(file)) => file,
-        Ok(None) => return unlocked(plan, life),
+        Ok(None) => return unlocked(kernel, plan, life),
         Err(e) => return Seen::Unclear(format!("the lock file {path} can't be read: {e}")),
     };
     let lock = match read_lock(&file.bytes) {
@@ -139,8 +141,8 @@ fn look(plan: &ExaminePlan, life: Life) -> Seen {
         Err(why) => return Seen::Mute(file, why),
     };
     // The handle comes first: a process that is found alive after it is the one that it means.
-    let handle = process::pidfd_open(lock.pid).ok();
-    match process::liveness(lock.pid) {
+    let handle = kernel.open(lock.pid).ok();
+    match kernel.liveness(lock.pid) {
         Liveness::Alive { start_time } => Seen::Live { lock, start_time, handle },
         Liveness::Dead => match lockfile::remove_stale(at, &file) {
             Ok(removed) => {
@@ -154,8 +156,8 @@ fn look(plan: &ExaminePlan, life: Life) -> Seen {
     }
 }
 
-fn unlocked(plan: &ExaminePlan, life: Life) -> Seen {
-    match arguments::orphans(plan, life) {
+fn unlocked<K: Kernel>(kernel: &K, plan: &ExaminePlan, life: Life) -> Seen<K::Handle> {
+    match arguments::orphans(kernel, plan, life) {
         Ok(orphans) => Seen::Unlocked(orphans),
         Err(e) => Seen::Unclear(format!("the processes can't be listed: {e}")),
     }

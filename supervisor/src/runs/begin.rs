@@ -35,7 +35,7 @@ impl<K: Kernel> Runs<K> {
             plan.rlimits.iter().map(|(name, value)| Limit::new(name, *value)).collect();
         let limits = limits.ok_or_else(|| program::because(SpawnStep::LimitName, Errno::EINVAL))?;
         let tag = self.tags.next();
-        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(tag));
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(&self.reach.kernel, tag));
         let spec = Spec {
             program,
             argv: &argv,
@@ -55,12 +55,12 @@ impl<K: Kernel> Runs<K> {
         };
         let started = self.reach.kernel.spawn(&spec).map_err(|error| {
             if let Some(cgroups) = self.cgroups.as_ref().filter(|_| cgroup.is_some()) {
-                empty_group(cgroups, tag);
+                empty_group(cgroups, &self.reach.kernel, tag);
             }
             failure(&error, plan, program)
         })?;
         if let Some(cgroups) = self.cgroups.as_mut().filter(|_| cgroup.is_some() && !started.in_cgroup) {
-            Cgroups::refuse(cgroups, tag);
+            Cgroups::refuse(cgroups, &self.reach.kernel, tag);
         }
         Ok(self.add(plan, place, tag, started))
     }

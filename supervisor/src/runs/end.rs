@@ -167,7 +167,8 @@ impl<K: Kernel> Runs<K> {
         }
         // Last of all, whatever is in its control group all the same.
         let Some(run) = self.by_tag.get_mut(&tag) else { return false };
-        let killed = self.cgroups.as_ref().filter(|_| run.grouped).and_then(|all| empty_group(all, tag));
+        let cgroups = self.cgroups.as_ref().filter(|_| run.grouped);
+        let killed = cgroups.and_then(|all| empty_group(all, &self.reach.kernel, tag));
         if let Some(killed) = &killed {
             run.note_killed(killed);
             // They need not end as our children, so whatever happens next is a reason to scan again.
@@ -186,8 +187,8 @@ impl<K: Kernel> Runs<K> {
 }
 
 /// Takes a run's control group away, or kills the processes in it and returns them.
-pub(super) fn empty_group(cgroups: &Cgroups, tag: Tag) -> Option<Vec<Found>> {
-    match cgroups.remove(tag) {
+pub(super) fn empty_group(cgroups: &Cgroups, kernel: &impl Kernel, tag: Tag) -> Option<Vec<Found>> {
+    match cgroups.remove(kernel, tag) {
         Ok(Removed::Gone) => None,
         Ok(Removed::Killed(killed)) => Some(killed),
         Err(e) => {

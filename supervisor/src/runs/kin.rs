@@ -160,7 +160,9 @@ impl<K: Kernel> Runs<K> {
 
     fn in_cgroup(&self, pid: i32) -> Option<Tag> {
         let cgroups = self.cgroups.as_ref()?;
-        self.by_tag.values().find(|run| run.grouped && cgroups.has(run.tag, pid)).map(|run| run.tag)
+        let kernel = &self.reach.kernel;
+        let mut runs = self.by_tag.values();
+        runs.find(|run| run.grouped && cgroups.has(kernel, run.tag, pid)).map(|run| run.tag)
     }
 
     /// Returns the only run that existed before the process.

@@ -2,6 +2,7 @@
 //! that is ended.
 
 mod adoption;
+mod groups;
 mod random;
 mod refusal;
 mod reuse;
@@ -9,6 +10,7 @@ mod scans;
 mod stop;
 
 use super::{Place, Reaping, Runs, Swept};
+use crate::cgroups::Cgroups;
 use crate::disks::Disks;
 use crate::journal::Journal;
 use crate::sys::fake::{Call, Fake, OWN};
@@ -56,12 +58,21 @@ impl Bench {
 
     /// On a machine that gives numbers again after so many.
     fn with_numbers(numbers: i32) -> Self {
+        Self::on(numbers, None)
+    }
+
+    /// With a control group for each run.
+    fn with_groups(base: &str) -> Self {
+        Self::on(1000, Some(Cgroups::at(base)))
+    }
+
+    fn on(numbers: i32, cgroups: Option<Cgroups>) -> Self {
         let fake = Fake::new(numbers);
         // No directory: nothing is read of it, and a journal that can't be written costs no run anything.
         let (journal, _) = Journal::open(Path::new("/nonexistent/gob"), "boot", DISKS.clone());
         let open_files = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
         let runs =
-            Runs::on(fake.clone(), Tags::new(7, 1 << 60), journal, None, open_files, INSTANCE.to_owned());
+            Runs::on(fake.clone(), Tags::new(7, 1 << 60), journal, cgroups, open_files, INSTANCE.to_owned());
         Self { fake, runs: runs.unwrap(), asked: BTreeSet::new(), swept: Vec::new() }
     }
 

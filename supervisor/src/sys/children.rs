@@ -118,7 +118,8 @@ fn having_parent(parent: i32) -> io::Result<Vec<i32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::kernel::{Kernel, Linux};
+    use crate::sys::kernel::Kernel;
+    use crate::sys::linux::Linux;
     use std::process::{Command, Stdio};
 
     /// Tests run on threads of their own, so their children are not the main thread's.

@@ -4,20 +4,23 @@
 //! whatever a test has ordered may happen, also between two numbers of one listing. It knows whose each process really is, and
 //! panics at once when a signal goes to a process of no run, or of a run that nobody ends ([`World::deliver`]).
 
+mod groups;
 mod life;
 mod world;
 
 pub(crate) use life::Dice;
 pub(crate) use world::{OWN, Process, World};
 
-use super::kernel::Kernel;
-use super::process::{Found, Proof};
+use super::kernel::{Kernel, OpenFile};
+use super::process::{Found, Liveness, Proof};
 use super::reap::Dead;
 use super::spawn::{SpawnError, Spec, Started};
 use gob_host::process::Stat;
 use gob_protocol::{Exit, ProcessId};
 use std::cell::{RefCell, RefMut};
+use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +41,15 @@ pub(crate) enum Call {
     Group(i32),
     Variable(i32),
     OpenFiles(i32),
+    HasOpen(i32),
+    Arguments(i32),
+    RealPath(i32),
+    Liveness(i32),
+    MakeGroup,
+    RemoveGroup,
+    Members,
+    KillGroup,
+    GroupsIn,
     Children,
     ChildrenOf(i32),
     IsLivingChild(i32),
@@ -128,9 +140,11 @@ impl Kernel for Fake {
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut world = self.step(Call::Spawn);
         let pid = world.spawn(spec.tag.0, env);
+        let cgroup = spec.cgroup.and_then(|_| world.made_group());
         let process = world.process(pid);
+        process.cgroup.clone_from(&cgroup);
         let id = ProcessId { pid, start_time: process.start_time };
-        Ok(Started { id, pidfd: Handle { pid, serial: process.serial }, in_cgroup: false })
+        Ok(Started { id, pidfd: Handle { pid, serial: process.serial }, in_cgroup: cgroup.is_some() })
     }
 
     fn pids(&self) -> io::Result<impl Iterator<Item = io::Result<i32>>> {
@@ -205,6 +219,60 @@ impl Kernel for Fake {
         let world = self.step(Call::OpenFiles(pid));
         let process = world.get(pid).filter(|process| process.is_alive() && world.may_read(process));
         process.map(|process| process.files.clone()).unwrap_or_default()
+    }
+
+    fn has_open(&self, pid: i32, file: OpenFile<'_>) -> bool {
+        let world = self.step(Call::HasOpen(pid));
+        let process = world.get(pid).filter(|process| process.is_alive() && world.may_read(process));
+        process.is_some_and(|process| {
+            process.opened.iter().any(|(name, id)| name.as_str() == file.name && *id == file.id)
+        })
+    }
+
+    fn own_uid(&self) -> u32 {
+        world::OWN_UID
+    }
+
+    fn arguments(&self, pid: i32) -> Vec<String> {
+        let world = self.step(Call::Arguments(pid));
+        let process = world.get(pid).filter(|process| process.is_alive() && !process.hidden);
+        process.map(|process| process.args.clone()).unwrap_or_default()
+    }
+
+    fn real_path(&self, pid: i32, dir: &str) -> Option<String> {
+        let world = self.step(Call::RealPath(pid));
+        world.get(pid).filter(|process| process.is_alive() && world.may_read(process))?;
+        Some(dir.to_owned())
+    }
+
+    fn liveness(&self, pid: i32) -> Liveness {
+        match self.step(Call::Liveness(pid)).get(pid).filter(|process| process.is_alive()) {
+            None => Liveness::Dead,
+            Some(process) if process.hidden => Liveness::Alive { start_time: 0 },
+            Some(process) => Liveness::Alive { start_time: process.start_time },
+        }
+    }
+
+    fn make_group(&self, group: &Path) -> io::Result<File> {
+        self.step(Call::MakeGroup).make_group(group)?;
+        File::open("/dev/null")
+    }
+
+    fn remove_group(&self, group: &Path) -> io::Result<()> {
+        self.step(Call::RemoveGroup).remove_group(group)
+    }
+
+    fn members(&self, group: &Path) -> Vec<i32> {
+        self.step(Call::Members).members(group)
+    }
+
+    fn kill_group(&self, group: &Path) -> io::Result<()> {
+        self.step(Call::KillGroup).kill_group(group);
+        Ok(())
+    }
+
+    fn groups_in(&self, group: &Path) -> Vec<PathBuf> {
+        self.step(Call::GroupsIn).groups_in(group)
     }
 
     fn children(&self) -> io::Result<Vec<i32>> {

@@ -1,27 +1,38 @@
-//! The part of the kernel that the code that ends processes needs: [`Runs`](crate::runs::Runs), the process
-//! [`Table`](super::table::Table) and [`Claim`](crate::recovery::Claim).
+//! The part of the kernel that the code needs which ends or judges processes: [`Runs`](crate::runs::Runs), the process
+//! [`Table`](super::table::Table), [`Claim`](crate::recovery::Claim), [`Cgroups`](crate::cgroups::Cgroups), the
+//! workers without gob (`foreign`) and the holders of graphs' locks (`graph_lock`).
 //!
 //! A trait, so that all of that code is tested without processes, against a kernel that gives numbers again at once, forks
 //! while it is scanned and refuses signals (`super::fake`). The rules are here, as provided methods: the checks
-//! before a signal, and their order. [`Linux`] only makes system calls.
+//! before a signal, and their order. [`Linux`](super::linux::Linux) only makes system calls.
 
-use super::children::{self, Children};
-use super::clock;
-use super::process::{self, Found, LastPid, Proof};
-use super::reap::{self, Dead};
-use super::spawn::{self, SpawnError, Spec, Started};
-use super::tag::{self, Tag};
+use super::children;
+use super::process::{Found, Liveness, Proof};
+use super::reap::Dead;
+use super::spawn::{SpawnError, Spec, Started};
+use super::tag::Tag;
 use gob_host::process::is_gone;
 use gob_protocol::{Exit, ProcessId};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Counts the recent numbers before the last one: those of a process that goes on as its own child.
 const BEHIND: i32 = 32;
 /// Counts the recent numbers beyond the last one: they are given while the others are read.
 const AHEAD: i32 = 16;
+
+/// A file that processes may have open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenFile<'a> {
+    /// Its name, without the directory.
+    pub(crate) name: &'a OsStr,
+    /// Its device and inode.
+    pub(crate) id: (u64, u64),
+}
 
 /// Tells of processes, starts them, signals them and reaps them.
 pub(crate) trait Kernel {
@@ -90,6 +101,45 @@ pub(crate) trait Kernel {
     /// Lists the files that a process has open; none when they can't be read.
     fn open_files(&self, pid: i32) -> Vec<String>;
 
+    /// Whether a process has a file open.
+    fn has_open(&self, pid: i32, file: OpenFile<'_>) -> bool;
+
+    /// Returns the user that we run as.
+    fn own_uid(&self) -> u32;
+
+    /// Returns the arguments of a process; none when it is gone, dead or hidden.
+    fn arguments(&self, pid: i32) -> Vec<String>;
+
+    /// Returns the real path of a directory as a process names it, whose working directory that may depend on.
+    fn real_path(&self, pid: i32, dir: &str) -> Option<String>;
+
+    /// Returns whether a process of any user is alive. Where that can't be told it counts as alive.
+    fn liveness(&self, pid: i32) -> Liveness;
+
+    /// Makes a control group.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn make_group(&self, group: &Path) -> io::Result<File>;
+
+    /// Removes a control group.
+    ///
+    /// # Errors
+    /// When there is none, or a process or another group is in it.
+    fn remove_group(&self, group: &Path) -> io::Result<()>;
+
+    /// Lists the processes of a control group and of the groups below it.
+    fn members(&self, group: &Path) -> Vec<i32>;
+
+    /// Kills every process of a control group and of the groups below it, at once.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn kill_group(&self, group: &Path) -> io::Result<()>;
+
+    /// Lists the control groups right below one.
+    fn groups_in(&self, group: &Path) -> Vec<PathBuf>;
+
     /// Lists our own children, also the dead ones that were not reaped.
     ///
     /// # Errors
@@ -146,6 +196,16 @@ pub(crate) trait Kernel {
         self.stat(pid).ok().flatten()
     }
 
+    /// Lists every living process that has a file open, but us.
+    fn having_open(&self, file: OpenFile<'_>, own: i32) -> Vec<ProcessId> {
+        let pids = self.pids().into_iter().flatten().flatten();
+        let holds = |pid: &i32| *pid != own && self.has_open(*pid, file);
+        // Asked again, since the number may have been given again in between.
+        let holders =
+            pids.filter(holds).filter_map(|pid| Some(self.seen(pid)?.id)).filter(|id| holds(&id.pid));
+        holders.collect()
+    }
+
     /// Returns the numbers that were given last and those that come next, of which few belong to a process.
     ///
     /// # Errors
@@ -193,131 +253,5 @@ pub(crate) trait Kernel {
             Proof::Below => is_same()?,
         };
         Ok(same.then_some(handle))
-    }
-}
-
-/// The kernel of this machine. Two files stay open, because each run that ends asks for them several times.
-#[derive(Debug)]
-pub(crate) struct Linux {
-    last: Option<LastPid>,
-    children: Children,
-}
-
-impl Linux {
-    /// The kernel as this process sees it.
-    pub(crate) fn new() -> Self {
-        Self { last: LastPid::open().ok(), children: Children::new() }
-    }
-}
-
-impl Kernel for Linux {
-    type Handle = OwnedFd;
-
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn ticks(&self) -> u64 {
-        clock::ticks()
-    }
-
-    fn spawn(&self, spec: &Spec<'_>) -> Result<Started<OwnedFd>, SpawnError> {
-        spawn::spawn(spec)
-    }
-
-    fn pids(&self) -> io::Result<impl Iterator<Item = io::Result<i32>>> {
-        process::pids()
-    }
-
-    fn last_pid(&self) -> io::Result<i32> {
-        self.last.as_ref().ok_or(io::ErrorKind::NotFound)?.get()
-    }
-
-    fn about_last_pid(&self) -> io::Result<i32> {
-        process::about_last_pid()
-    }
-
-    fn is_process(&self, pid: i32) -> bool {
-        process::is_leader(pid)
-    }
-
-    fn stat(&self, pid: i32) -> io::Result<Option<Found>> {
-        process::stat(pid)
-    }
-
-    fn parent(&self, pid: i32) -> Option<i32> {
-        process::parent(pid)
-    }
-
-    fn tag(&self, pid: i32) -> Option<u64> {
-        tag::of(pid)
-    }
-
-    fn tag_of_anybody(&self, pid: i32) -> Option<u64> {
-        tag::of_anybody(pid)
-    }
-
-    fn uid(&self, pid: i32) -> Option<u32> {
-        process::uid(pid)
-    }
-
-    fn group(&self, pid: i32) -> i32 {
-        process::group(pid)
-    }
-
-    fn variable(&self, pid: i32, name: &str) -> Option<Vec<u8>> {
-        process::variable(pid, name)
-    }
-
-    fn open_files(&self, pid: i32) -> Vec<String> {
-        process::open_files(pid)
-    }
-
-    fn children(&self) -> io::Result<Vec<i32>> {
-        self.children.get()
-    }
-
-    fn children_of(&self, pid: i32) -> Vec<i32> {
-        children::of(pid)
-    }
-
-    fn is_living_child(&self, pid: i32) -> bool {
-        children::is_living(pid)
-    }
-
-    fn open(&self, pid: i32) -> io::Result<OwnedFd> {
-        process::pidfd_open(pid)
-    }
-
-    fn has_ended(&self, handle: &OwnedFd) -> bool {
-        process::has_ended(handle)
-    }
-
-    fn wait_for_any(&self, handles: &[&OwnedFd], limit: Duration) -> bool {
-        process::wait_for_any(handles, limit)
-    }
-
-    fn send(&self, handle: &OwnedFd, signal: i32) -> io::Result<()> {
-        process::send(handle, signal)
-    }
-
-    fn send_group_of(&self, handle: &OwnedFd, signal: i32) -> io::Result<()> {
-        process::send_group_of(handle, signal)
-    }
-
-    fn send_group(&self, leader: i32, signal: i32) -> io::Result<()> {
-        process::send_group(leader, signal)
-    }
-
-    fn is_denied(&self, pid: i32) -> bool {
-        process::is_denied(pid)
-    }
-
-    fn next_dead(&self) -> Option<Dead> {
-        reap::next_dead()
-    }
-
-    fn reap(&self, dead: Dead) -> Exit {
-        reap::reap(dead)
     }
 }

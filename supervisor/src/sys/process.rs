@@ -1,5 +1,6 @@
 //! Facts about processes, and signals to processes that are provably ours (ARCHITECTURE, rule 3).
 
+use super::kernel::OpenFile;
 pub(crate) use super::listing::pids;
 use super::tag::{self, Tag};
 use gob_host::process::{Stat, StatLine, is_gone};
@@ -8,10 +9,10 @@ use gob_protocol::ProcessId;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -121,20 +122,14 @@ pub(crate) fn seen(pid: i32) -> Option<Found> {
     stat(pid).ok().flatten()
 }
 
-/// Returns every living process of this user, but this one, that has a file of this name open which
-/// `is_meant`.
-pub(crate) fn having_open(name: &OsStr, is_meant: impl Fn(&Metadata) -> bool) -> Vec<ProcessId> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let holds = |pid: i32| {
-        let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
-        // By its name first: a stat of each file could hang on a dead file system.
-        fds.map(|fd| fd.path()).any(|fd| {
-            std::fs::read_link(&fd).is_ok_and(|target| is_named(&target, name))
-                && std::fs::metadata(&fd).is_ok_and(|found| is_meant(&found))
-        })
-    };
-    let holders = pids().into_iter().flatten().flatten().filter(|pid| *pid != own && holds(*pid));
-    holders.filter_map(|pid| Some(seen(pid)?.id)).collect()
+/// Returns whether a process of this user has a file open.
+pub(crate) fn has_open(pid: i32, file: OpenFile<'_>) -> bool {
+    let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
+    // By its name first: a stat of each file could hang on a dead file system.
+    fds.map(|fd| fd.path()).any(|fd| {
+        std::fs::read_link(&fd).is_ok_and(|target| is_named(&target, file.name))
+            && std::fs::metadata(&fd).is_ok_and(|found| (found.dev(), found.ino()) == file.id)
+    })
 }
 
 /// Returns the targets of a process's descriptors, as links that are not followed; none where they can't be

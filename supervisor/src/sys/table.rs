@@ -108,7 +108,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::kernel::Linux;
+    use crate::sys::linux::Linux;
     use crate::sys::tag;
 
     #[test]

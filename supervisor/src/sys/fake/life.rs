@@ -185,6 +185,13 @@ impl World {
             return Ok(());
         }
         self.sent.push(Sent { pid, start_time: process.start_time, of, signal, to_group });
+        self.strike(pid, signal);
+        Ok(())
+    }
+
+    /// Has a signal take its effect on a living process.
+    pub(super) fn strike(&mut self, pid: i32, signal: i32) {
+        let process = self.process(pid).clone();
         match signal {
             libc::SIGKILL if process.dies_late > 0 => {
                 self.process(pid).dying.get_or_insert(process.dies_late);
@@ -193,7 +200,6 @@ impl World {
             libc::SIGTERM if !process.ignores_term => self.die(pid, killed(signal)),
             _ => {}
         }
-        Ok(())
     }
 
     /// Something happens by itself, by the dice: a process of a run, or a stranger, forks, ends, goes on as its own child or

@@ -1,11 +1,13 @@
 //! The process table of the fake: its processes, their order, and their rights.
 
+use super::groups::Groups;
 use super::{Call, errno};
 use crate::sys::reap::Dead;
 use gob_protocol::Exit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The first process of the machine.
@@ -13,7 +15,7 @@ pub(super) const INIT: i32 = 1;
 /// This supervisor, a subreaper.
 pub(crate) const OWN: i32 = 2;
 /// The user that it runs as.
-const OWN_UID: u32 = 1000;
+pub(super) const OWN_UID: u32 = 1000;
 
 /// A process: the kernel's facts about it, and a test's settings for it.
 #[derive(Debug, Clone)]
@@ -35,6 +37,11 @@ pub(crate) struct Process {
     pub(crate) tag: u64,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) files: Vec<String>,
+    /// Open files by name, device and inode.
+    pub(crate) opened: Vec<(String, (u64, u64))>,
+    pub(crate) args: Vec<String>,
+    /// Its control group, where it has one.
+    pub(crate) cgroup: Option<PathBuf>,
     pub(crate) uid: u32,
     /// `/proc` does not show it.
     pub(crate) hidden: bool,
@@ -117,6 +124,7 @@ pub(crate) struct World {
     /// Runs whose processes may be signalled: those that a test ends, and those whose leader is dead.
     pub(super) ending: BTreeSet<u64>,
     pub(crate) sent: Vec<Sent>,
+    pub(super) groups: Groups,
     /// Whether this supervisor is root.
     pub(crate) is_root: bool,
     /// Whether the last number is told.
@@ -149,6 +157,7 @@ impl World {
             hooks: Vec::new(),
             ending: BTreeSet::new(),
             sent: Vec::new(),
+            groups: Groups::default(),
             is_root: false,
             tells_last: true,
             has_group_signals: true,
@@ -173,6 +182,9 @@ impl World {
                 tag: u64::MAX,
                 env: BTreeMap::new(),
                 files: Vec::new(),
+                opened: Vec::new(),
+                args: Vec::new(),
+                cgroup: None,
                 uid: if pid == INIT { 0 } else { OWN_UID },
                 hidden: false,
                 of: None,
@@ -252,7 +264,7 @@ impl World {
         self.calls
     }
 
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.begun + self.elapsed
     }
 
