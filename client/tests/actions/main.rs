@@ -1,4 +1,4 @@
-//! What the screen model says of an action, compared with what the core does about it: in every phase, for every owner, with
+//! The screen model's answer about an action, compared with the core's: in every phase, for every owner, with
 //! leases and without, for every requester.
 //!
 //! Several states of the core look alike to a client. So all cases that look alike are judged together: an action is allowed

@@ -1,4 +1,4 @@
-//! Whether more than one runtime directory is in use: with XDG_RUNTIME_DIR in one shell and without it in
+//! Finds more than one runtime directory in use: with XDG_RUNTIME_DIR in one shell and without it in
 //! another, such as under cron.
 
 use super::probe::{Listener, listener};

@@ -1,4 +1,4 @@
-//! Whether processes outlive a logout: under systemd the user's runtime directory, and the processes of the
+//! Finds processes that would not outlive a logout: under systemd the user's runtime directory, and the processes of the
 //! session, may go with the last session unless the user lingers (loginctl(1)).
 
 use super::scene::Scene;
