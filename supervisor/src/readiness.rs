@@ -1,8 +1,8 @@
-//! Probes from outside whether a run is ready, and requests its end by HTTP.
+//! Probes from outside whether a run is ready or well, and requests its end by HTTP.
 //!
 //! Owns the running probes, keyed by run, and the socket for notifications. Each probe is a task of its own
 //! on the main thread's runtime, so that a worker that does not answer costs only itself. Decides nothing:
-//! the core gives target and time, and receives the results. A run's output is watched elsewhere
+//! the core asks for each single probe, with its target and its limits, and receives the answer. A run's output is watched elsewhere
 //! (`output::watch`).
 
 pub(crate) mod http;
@@ -12,11 +12,12 @@ mod probe;
 pub(crate) mod sockets;
 
 pub(crate) use ports::{NoPort, Ports, with_port};
+pub(crate) use probe::Look;
 pub(crate) use sockets::Tree;
 
 use crate::disks::Disks;
 use crate::mailbox::Post;
-use gob_core::{Note, RunKey, Target};
+use gob_core::{Answered, Missed, Note, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::collections::{HashMap, VecDeque};
@@ -30,16 +31,14 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A result.
 pub(crate) enum Found {
-    /// A probe is satisfied.
+    /// The address of a run that reported its port alone is known.
     Ready { key: RunKey, handshake: Handshake, ports: Vec<Port> },
-    /// A probe is not satisfied yet, for this reason.
-    NotYet { key: RunKey, status: String },
+    /// A probe has its answer.
+    Probed { key: RunKey, found: Result<Answered, Missed> },
     /// The request to end was accepted, or not.
     StopAnswered { key: RunKey, taken: bool },
     /// A process sent a notification.
     Notified { pid: i32, note: Note, status: Option<String> },
-    /// One liveness probe has ended, with the reason of a failure.
-    Looked { key: RunKey, failure: Option<String> },
 }
 
 /// Returns whether a run reported its port alone, so that it may be at either address of the loopback
@@ -80,21 +79,16 @@ impl Readiness {
         Ok(())
     }
 
-    /// Probes a target until it is ready or [`Readiness::end_probe`]. Processes of the run carry the tag.
-    pub(crate) fn probe(&mut self, key: RunKey, target: Target, tree: Tree) {
-        let task = probe::until_ready(key.clone(), target, tree, self.looks.clone(), self.found.clone());
-        if let Some(old) = self.probes.insert(key, tokio::task::spawn_local(task)) {
+    /// Probes a run once, unless [`Readiness::end_probe`] comes first. Processes of the run carry the tag.
+    pub(crate) fn probe(&mut self, key: RunKey, look: Look, tree: Tree) {
+        let (found, looks, of) = (self.found.clone(), self.looks.clone(), key.clone());
+        let task = tokio::task::spawn_local(async move {
+            let seen = probe::once(&look, tree, &looks).await;
+            found.send(Found::Probed { key: of, found: seen }).await;
+        });
+        if let Some(old) = self.probes.insert(key, task) {
             old.abort();
         }
-    }
-
-    /// Probes a target once.
-    pub(crate) fn look(&self, key: RunKey, target: Target, tree: Tree, limit: Duration) {
-        let (found, looks) = (self.found.clone(), self.looks.clone());
-        tokio::task::spawn_local(async move {
-            let failure = probe::once(&target, tree, &looks, limit).await.err();
-            found.send(Found::Looked { key, failure }).await;
-        });
     }
 
     /// Finds the address of the loopback interface on which a run listens that reported its port alone; it is
@@ -107,7 +101,7 @@ impl Readiness {
         });
     }
 
-    /// Ends a probe.
+    /// Ends a probe, or forgets one that has its answer.
     pub(crate) fn end_probe(&mut self, key: &RunKey) {
         if let Some(task) = self.probes.remove(key) {
             task.abort();

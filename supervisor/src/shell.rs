@@ -23,11 +23,11 @@ use crate::mailbox::{Happened, Post};
 use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::program;
-use crate::readiness::{self, Found, Ports, Readiness};
+use crate::readiness::{self, Found, Look, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
-use gob_core::{ConnId, Core, Effect, Input, Lost, Note, Now, RunKey, Target};
+use gob_core::{Answered, ConnId, Core, Effect, Input, Lost, Missed, Note, Now, RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Survivor};
 use reaping::Pace;
@@ -186,12 +186,11 @@ impl Shell {
                 }
                 self.readiness.stop(key, endpoint, request, of);
             }
-            Effect::Probe { key, target } => {
-                if let Some(tree) = self.runs.tree(&key) {
-                    self.readiness.probe(key, target, tree);
-                }
+            Effect::Probe { key, target, timeout_ms, its_own, explain_after_ms } => {
+                let explain_after = explain_after_ms.map(Duration::from_millis);
+                let limit = Duration::from_millis(timeout_ms);
+                return self.probe(key, Look { target, limit, its_own, explain_after });
             }
-            Effect::ProbeOnce { key, target, timeout_ms } => return self.probe_once(key, target, timeout_ms),
             Effect::Examine { key, plan } => self.foreign.examine(key, plan),
             Effect::EndOrphans { key, orphans, plan, signal } => {
                 if let Some(number) = gob_protocol::signal::number(&signal) {
@@ -275,25 +274,28 @@ impl Shell {
         self.taps.get(key).map(|tap| tap.last_lines()).unwrap_or_default()
     }
 
-    /// Probes once whether a run is healthy; its output has been watched all the time.
-    fn probe_once(&mut self, key: RunKey, target: Target, timeout_ms: u64) -> Option<Input> {
-        if target == Target::Output {
+    /// Probes a run once; its output has been watched all the time.
+    fn probe(&mut self, key: RunKey, look: Look) -> Option<Input> {
+        if look.target == Target::Output {
             let seen = self.taps.get(&key).is_some_and(|tap| tap.take_seen());
-            let failure = (!seen).then(|| "wrote no line that says it is well".to_owned());
-            return Some(Input::Probed { key, failure });
+            let why = || "wrote no line that says it is well".to_owned();
+            let found = if seen { Ok(Answered::default()) } else { Err(why()) };
+            let found = found.map_err(|why| Missed { why, is_explained: false });
+            return Some(Input::Probed { key, found });
         }
-        let limit = Duration::from_millis(timeout_ms);
         let tree = self.runs.tree(&key)?;
-        self.readiness.look(key, target, tree, limit);
+        self.readiness.probe(key, look, tree);
         None
     }
 
     pub(crate) fn take_found(&mut self, found: Found) {
         match found {
             Found::Ready { key, handshake, ports } => self.input(Input::Ready { key, handshake, ports }),
-            Found::NotYet { key, status } => self.input(Input::Told { key, status }),
+            Found::Probed { key, found } => {
+                self.readiness.end_probe(&key);
+                self.input(Input::Probed { key, found });
+            }
             Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
-            Found::Looked { key, failure } => self.input(Input::Probed { key, failure }),
             Found::Notified { pid, note, status } => {
                 // A process of no run of ours has nothing to say.
                 let Some(key) = self.runs.run_of(pid) else { return };

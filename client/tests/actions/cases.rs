@@ -2,7 +2,7 @@
 
 use crate::world::{AGENT, CLI, DESKTOP, NOBODY, REQUESTERS, World, by_name, hand_over};
 use gob_config::kind::{Check, Kind, Liveness, RestartOn};
-use gob_core::{ConnId, Examined, Holder, Input};
+use gob_core::{ConnId, Examined, Holder, Input, Missed};
 use gob_protocol::{Owner, Request, State};
 
 /// A kind whose failures come to an end soon, and whose holders may be asked to end or not.
@@ -42,7 +42,8 @@ const PHASES: [(State, Script); 17] = [
     (State::Unhealthy, |world, by| {
         world.up(by);
         let key = world.key();
-        world.feed(Input::Probed { key, failure: Some("no answer".into()) });
+        let missed = Missed { why: "no answer".into(), is_explained: false };
+        world.feed(Input::Probed { key, found: Err(missed) });
     }),
     // Asked to end before it has a process, while it starts, and when it is up.
     (State::Stopping, |world, by| {

@@ -108,9 +108,13 @@ impl Core {
                 self.of_run(&key, |run, _, cx| ready::never(run, cx, &error, &last_lines));
             }
             Input::Told { key, status } => self.of_run(&key, |run, _, cx| ready::told(run, cx, status)),
-            Input::Probed { key, failure } => {
-                self.of_run(&key, |run, given, cx| live::probed(run, given, cx, failure));
-            }
+            Input::Probed { key, found } => self.of_run(&key, |run, given, cx| {
+                if run.is_up() {
+                    live::probed(run, given, cx, found.err().map(|missed| missed.why))
+                } else {
+                    ready::probed(run, given, cx, found)
+                }
+            }),
             Input::Exited { key, exit } => {
                 self.of_run(&key, |run, given, cx| end::exited(run, given, cx, exit));
             }
@@ -176,7 +180,9 @@ impl Core {
                 Timer::Then(_) => worker.step(cx, ask::half_passed),
                 Timer::Kill(_) => worker.step(cx, |run, _, cx| ask::over(run, cx)),
                 Timer::Sweep(_) => worker.step(cx, |run, _, cx| sweep::late(run, cx)),
-                Timer::Liveness(_) => worker.step(cx, live::due),
+                Timer::Probe(_) => worker.step(cx, |run, given, cx| {
+                    if run.is_up() { live::due(run, given, cx) } else { ready::due(run, given, cx) }
+                }),
                 Timer::Backoff(_) => worker.retry(cx),
                 Timer::Idle(_) => worker.idle_for_long(cx),
                 Timer::Polite(_) => worker.holder_took_too_long(cx),

@@ -14,6 +14,7 @@
 //! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `run`, `step` | one run; the outcome of a decision about it |
+//! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
 //! | `waiters`, `leases` | requests that wait for a worker, and connections that use it |
 //! | `worker` | one worker, and all that is decided about it (the table in ARCHITECTURE.md, Lifecycle) |
 //! | `workers`, `starts`, `remembered` | all workers; the one that a start means; those of an earlier supervisor |
@@ -44,6 +45,7 @@ mod past;
 mod paths;
 mod plan;
 mod pools;
+mod probes;
 mod record;
 mod refusals;
 mod reload;
@@ -71,7 +73,8 @@ pub use ids::{ConnId, Now, RunKey};
 pub use io::{Effect, Input, Read};
 pub use on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 pub use parts::{
-    ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan, Target,
+    Answered, ExaminePlan, Examined, GraphLock, Holder, Lost, Missed, Note, Orphan, PORT_MARK, PortWish,
+    SpawnPlan, Target,
 };
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};

@@ -6,6 +6,8 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::kind::Check;
+use gob_protocol::handshake::Handshake;
+use gob_protocol::view::Port;
 use gob_protocol::{Env, ProcessId};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +108,24 @@ pub enum Target {
     },
     /// A line of output that matches the run's check, written since the last probe.
     Output,
+}
+
+/// A satisfied probe.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// The endpoint, as far as the probe found it.
+    pub handshake: Handshake,
+    /// Ports on which its tree listens, where that was looked up.
+    pub ports: Vec<Port>,
+}
+
+/// A probe that was not satisfied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// The reason, for people.
+    pub why: String,
+    /// The reason is as long as [`Effect::Probe`](crate::Effect::Probe) asked for, and may be shown.
+    pub is_explained: bool,
 }
 
 /// The port that a run is to get.

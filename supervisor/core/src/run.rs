@@ -52,7 +52,7 @@ pub(crate) struct Run {
     pub(crate) busy_locks: usize,
     /// Workers that gob did not start are ended in its favour, or were.
     pub(crate) eviction: Option<Eviction>,
-    /// A probe sees whether it is ready.
+    /// A probe of it is under way.
     pub(crate) probing: bool,
     pub(crate) health: Health,
     /// The last lines that it wrote, once it is swept.
@@ -196,7 +196,7 @@ pub(crate) struct Ended {
     pub(crate) error: WireError,
 }
 
-/// The health of a run that is up.
+/// The health of a run, as its probes have seen it since its present stage began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Health {
     /// Failures in a row.
@@ -205,8 +205,21 @@ pub(crate) struct Health {
     pub(crate) successes: u32,
     /// It was heard of since the last probe.
     pub(crate) heard: bool,
+    /// When probes began to look whether it is ready.
+    pub(crate) since_ms: u64,
     /// Its own idea of how often it is to be heard of.
     pub(crate) watchdog_ms: Option<u64>,
+}
+
+impl Health {
+    /// Counts one more answer.
+    pub(crate) fn counts(&mut self, is_well: bool) {
+        (self.failures, self.successes) = if is_well {
+            (0, self.successes.saturating_add(1))
+        } else {
+            (self.failures.saturating_add(1), 0)
+        };
+    }
 }
 
 /// The latest run of a worker as others see it, whether it lives or not; it is not needed to decide.
@@ -424,8 +437,10 @@ impl Run {
         let keeps = |timer: &Timer| match stage {
             Stage::Looking => matches!(timer, Timer::Start(_) | Timer::Evict(_)),
             Stage::Preparing => matches!(timer, Timer::Start(_)),
-            Stage::Starting => matches!(timer, Timer::Start(_) | Timer::Delay(_) | Timer::Tell(_)),
-            Stage::Ready | Stage::Unhealthy => matches!(timer, Timer::Liveness(_) | Timer::Idle(_)),
+            Stage::Starting => {
+                matches!(timer, Timer::Start(_) | Timer::Delay(_) | Timer::Tell(_) | Timer::Probe(_))
+            }
+            Stage::Ready | Stage::Unhealthy => matches!(timer, Timer::Probe(_) | Timer::Idle(_)),
             Stage::Ending(end) => match &end.at {
                 At::CallingOff { .. } => matches!(timer, Timer::Kill(_) | Timer::Then(_) | Timer::Evict(_)),
                 At::Asked => matches!(timer, Timer::Kill(_) | Timer::Then(_)),
@@ -438,7 +453,15 @@ impl Run {
         for timer in Timer::of_run(&self.key.name).iter().filter(|timer| !keeps(timer)) {
             cx.timers.cancel(timer);
         }
-        if !matches!(self.stage, Stage::Starting) && core::mem::take(&mut self.probing) {
+        if !matches!(self.stage, Stage::Starting) && !self.is_up() {
+            self.stops_probes(cx);
+        }
+    }
+
+    /// Ends its probe, and those that were to follow.
+    pub(crate) fn stops_probes(&mut self, cx: &mut Cx) {
+        cx.timers.cancel(&Timer::Probe(self.key.name.clone()));
+        if core::mem::take(&mut self.probing) {
             cx.push(Effect::EndProbe { key: self.key.clone() });
         }
     }

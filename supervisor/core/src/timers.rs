@@ -25,8 +25,8 @@ pub(crate) enum Timer {
     Sweep(Name),
     /// The restart policy's next try.
     Backoff(Name),
-    /// A run that is up is to be probed.
-    Liveness(Name),
+    /// A run is to be probed.
+    Probe(Name),
     /// A worker was of no use for long enough.
     Idle(Name),
     /// A holder that is not ours was asked to end, and should have.
@@ -43,7 +43,7 @@ impl Timer {
         match self {
             Self::Start(name) | Self::Delay(name) | Self::Tell(name) | Self::Then(name) => name,
             Self::Evict(name) | Self::Kill(name) => name,
-            Self::Sweep(name) | Self::Backoff(name) | Self::Liveness(name) | Self::Idle(name) => name,
+            Self::Sweep(name) | Self::Backoff(name) | Self::Probe(name) | Self::Idle(name) => name,
             Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => name,
         }
     }
@@ -58,7 +58,7 @@ impl Timer {
             Self::Then,
             Self::Kill,
             Self::Sweep,
-            Self::Liveness,
+            Self::Probe,
             Self::Idle,
         ]
         .map(|timer| timer(name.clone()))

@@ -1,55 +1,51 @@
-//! One probe: polls its target until that is ready. The owner of its task aborts it to end the probe.
+//! One probe of a run's target, from outside. The owner of its task aborts it to end the probe.
 
+use super::http;
 use super::sockets::{Listener, Looks, Tree};
-use super::{Found, http};
-use crate::mailbox::Post;
-use gob_core::{RunKey, Target};
+use gob_core::{Answered, Missed, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
-/// Time limit of one attempt.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// First and longest time between attempts.
-const BETWEEN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
-/// A start that takes longer than this gets a status with the reason.
-const QUIET: Duration = Duration::from_secs(1);
 /// Addresses of a run that are named where its probe fails.
 const SHOWN: usize = 4;
 
 /// The result of a satisfied attempt: endpoint and ports.
 pub(super) type Ready = (Option<String>, Vec<Port>);
 
-/// Probes again and again, with growing pauses, and reports the results.
-pub(super) async fn until_ready(key: RunKey, target: Target, tree: Tree, looks: Looks, found: Post<Found>) {
-    let begun = Instant::now();
-    let (mut between, longest) = BETWEEN;
-    let mut told = String::new();
-    loop {
-        let error = match attempt(&target, Some(tree), tree, &looks, ATTEMPT).await {
-            Ok((endpoint, ports)) => {
-                // Only its port is known.
-                let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
-                found.send(Found::Ready { key, handshake, ports }).await;
-                return;
-            }
-            Err(error) => error,
-        };
-        // An answer of another process is reported at once: the run may be about to die of it.
-        if error.kind() == io::ErrorKind::AddrInUse || begun.elapsed() > QUIET {
-            let status = format!("{}: {error}{}", describe(&target), elsewhere(&target, tree, &looks).await);
-            if status != told {
-                told.clone_from(&status);
-                found.send(Found::NotYet { key: key.clone(), status }).await;
-            }
+/// One probe, as the core asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) target: Target,
+    /// The time limit at each address.
+    pub(crate) limit: Duration,
+    /// Only an answer of the run's own processes counts.
+    pub(crate) its_own: bool,
+    /// A failure that is later than this, or is another process's answer, also names the addresses on which the
+    /// run listens; `None`: it never does.
+    pub(crate) explain_after: Option<Duration>,
+}
+
+/// Probes once.
+pub(super) async fn once(look: &Look, tree: Tree, looks: &Looks) -> Result<Answered, Missed> {
+    let (begun, of) = (Instant::now(), look.its_own.then_some(tree));
+    let error = match attempt(&look.target, of, tree, looks, look.limit).await {
+        // Only its port is known.
+        Ok((endpoint, ports)) => {
+            let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
+            return Ok(Answered { handshake, ports });
         }
-        sleep(between).await;
-        between = (between * 2).min(longest);
-    }
+        Err(error) => error,
+    };
+    // The run may be about to die of another process's answer, so that is explained whenever it comes.
+    let is_foreign = error.kind() == io::ErrorKind::AddrInUse;
+    let is_explained = look.explain_after.is_some_and(|after| is_foreign || begun.elapsed() >= after);
+    let more = if is_explained { elsewhere(&look.target, tree, looks).await } else { String::new() };
+    Err(Missed { why: format!("{}: {error}{more}", describe(&look.target)), is_explained })
 }
 
 /// Replaces an endpoint that stands for either loopback address by the one on which the run's tree listens;
@@ -100,17 +96,6 @@ async fn make_sure(address: SocketAddr, tree: Tree, looks: &Looks) -> io::Result
         }
         Listener::Nobody => Err(io::Error::other(format!("nobody listens on port {port} any more"))),
     }
-}
-
-/// Probes once; on failure returns what was seen.
-pub(super) async fn once(
-    target: &Target,
-    tree: Tree,
-    looks: &Looks,
-    limit: Duration,
-) -> Result<Ready, String> {
-    let attempt = attempt(target, None, tree, looks, limit).await;
-    attempt.map_err(|error| format!("{}: {error}", describe(target)))
 }
 
 /// Requests the end of the process at an endpoint, by an HTTP request; where a tree is given, only a process
@@ -253,13 +238,18 @@ mod tests {
     #[test]
     fn the_main_thread_does_not_search_for_ports_itself() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let target = Target::Http { port: None, path: "/".to_owned(), status: 200 };
+        let look = Look {
+            target: Target::Http { port: None, path: "/".to_owned(), status: 200 },
+            limit: Duration::from_secs(20),
+            its_own: false,
+            explain_after: None,
+        };
         let looks = Looks::new(crate::disks::Disks::new());
         let mut was_free = false;
         // Another thread may be so quick that there is nothing to wait for, but not each time.
         for _ in 0..20 {
             let found = runtime.block_on(async {
-                let mut once = pin!(once(&target, NOBODY, &looks, Duration::from_secs(20)));
+                let mut once = pin!(once(&look, NOBODY, &looks));
                 match once.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(found) => found,
                     Poll::Pending => {
@@ -268,8 +258,43 @@ mod tests {
                     }
                 }
             });
-            assert_eq!(found, Err("GET /: it listens on no port yet".to_owned()));
+            let why = "GET /: it listens on no port yet".to_owned();
+            assert_eq!(found, Err(Missed { why, is_explained: false }));
         }
         assert!(was_free);
+    }
+
+    #[test]
+    fn a_failure_is_explained_when_it_is_late_or_another_process_answered() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let looks = Looks::new(crate::disks::Disks::new());
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (silent, serving) = (bind(), bind());
+        let of = |listener: &std::net::TcpListener, after: Option<u64>| {
+            let port = Some(listener.local_addr().unwrap().port());
+            let look = Look {
+                target: Target::Http { port, path: "/".to_owned(), status: 200 },
+                limit: Duration::from_secs(2),
+                its_own: true,
+                explain_after: after.map(Duration::from_secs),
+            };
+            runtime.block_on(once(&look, NOBODY, &looks)).unwrap_err()
+        };
+        // The connection is in the backlog, and no answer comes.
+        for (after, is_explained) in [(Some(0), true), (Some(60), false), (None, false)] {
+            let missed = of(&silent, after);
+            assert_eq!(missed.is_explained, is_explained, "{missed:?}");
+            assert_eq!(missed.why.contains("it listens on no port"), is_explained, "{missed:?}");
+        }
+        let port = serving.try_clone().unwrap();
+        let server = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut connection, _) = serving.accept().unwrap();
+            assert!(connection.read(&mut [0; 512]).unwrap() > 0);
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        });
+        let missed = of(&port, Some(60));
+        server.join().unwrap();
+        assert!(missed.is_explained && missed.why.contains("somebody else answers"), "{missed:?}");
     }
 }

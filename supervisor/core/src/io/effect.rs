@@ -85,21 +85,19 @@ pub enum Effect {
         /// Check first that the run's own tree listens there, and send nothing if it does not.
         look: bool,
     },
-    /// Probe a run's readiness until it is ready or `EndProbe` comes; answered by `Ready`.
+    /// Probe a run once, for its readiness or its liveness; answered by `Probed`, unless `EndProbe` comes.
     Probe {
-        /// The run.
-        key: RunKey,
-        /// The place to probe.
-        target: Target,
-    },
-    /// Probe once whether a run is well; answered by `Probed`.
-    ProbeOnce {
         /// The run.
         key: RunKey,
         /// The place to probe.
         target: Target,
         /// The probe's deadline, counted from its begin.
         timeout_ms: u64,
+        /// Only an answer of the run's own processes counts: an earlier process may still answer.
+        its_own: bool,
+        /// A failure that is later than this, or is another process's answer, also names the addresses on which the run
+        /// listens. `None`: it never does.
+        explain_after_ms: Option<u64>,
     },
     /// Examine who holds a run's graph without gob, and remove the lock file of a dead process; answered by `Examined`.
     Examine {

@@ -3,7 +3,7 @@
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, GraphSearch, NotDeleted, OnDisk};
-use crate::parts::{Examined, Holder, Lost, Note};
+use crate::parts::{Answered, Examined, Holder, Lost, Missed, Note};
 use crate::record::{New, Unfit};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -123,7 +123,7 @@ pub enum Input {
         /// The run.
         key: RunKey,
     },
-    /// The readiness check is satisfied.
+    /// A run says that it is ready.
     Ready {
         /// The run.
         key: RunKey,
@@ -141,7 +141,7 @@ pub enum Input {
         /// The last lines that the run wrote.
         last_lines: Vec<String>,
     },
-    /// The status of a run that is not ready yet: its own words, or the latest result of its probe.
+    /// The status of a run that is not ready yet, in its own words.
     Told {
         /// The run.
         key: RunKey,
@@ -162,12 +162,12 @@ pub enum Input {
         /// True if the worker accepted the request.
         taken: bool,
     },
-    /// A liveness probe has an answer.
+    /// The answer to [`Effect::Probe`](crate::Effect::Probe).
     Probed {
         /// The run.
         key: RunKey,
-        /// The reason why the probe failed; `None` when the run is well.
-        failure: Option<String>,
+        /// The outcome.
+        found: Result<Answered, Missed>,
     },
     /// The leader of a run ended and was reaped. Its group was killed before, unless it had been asked to end.
     Exited {

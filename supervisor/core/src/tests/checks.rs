@@ -121,13 +121,6 @@ impl World {
             && worker.pid().is_some()
             && matches!(worker.spec.policy.readiness.check, Check::Delay { .. });
         ensure!(at(Timer::Delay).is_some() == delay, "delay {:?}", at(Timer::Delay));
-        let probing = self.runs.get(&worker.name).is_some_and(|run| run.probing);
-        let probed = matches!(worker.spec.policy.readiness.check, Check::Http { .. } | Check::Connect { .. });
-        let should = starting && worker.pid().is_some() && probed;
-        ensure!(
-            probing == should && worker.live().is_some_and(|run| run.probing) == should,
-            "probing is {probing}"
-        );
         ensure!(at(Timer::Kill).is_some() == (ending && !killing), "kill deadline {:?}", at(Timer::Kill));
         let sweeping = self.runs.get(&worker.name).is_some_and(|run| run.sweeping);
         ensure!(at(Timer::Sweep).is_some() == sweeping, "sweep deadline {:?}", at(Timer::Sweep));
@@ -139,8 +132,11 @@ impl World {
             .liveness
             .as_ref()
             .is_some_and(|liveness| !matches!(liveness.check, Check::None | Check::Delay { .. }));
-        let should = up && watched && !looked_at;
-        ensure!(at(Timer::Liveness).is_some() == should, "liveness {:?}", at(Timer::Liveness));
+        let probed = matches!(worker.spec.policy.readiness.check, Check::Http { .. } | Check::Connect { .. });
+        let should = (up && watched) || (starting && worker.pid().is_some() && probed);
+        ensure!(!looked_at || should, "it is probed");
+        ensure!(at(Timer::Probe).is_some() == (should && !looked_at), "next probe {:?}", at(Timer::Probe));
+        ensure!(worker.live().is_some_and(|run| run.probing) == looked_at, "a probe is under way");
         let should = up && worker.spec.policy.idle_stop_ms.is_some() && worker.leases().is_empty();
         ensure!(at(Timer::Idle).is_some() == should, "idle {:?}", at(Timer::Idle));
         ensure!(at(Timer::Polite).is_some() == worker.is_asked_to_go(), "polite {:?}", at(Timer::Polite));

@@ -29,7 +29,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             Timer::Evict(name) => name.hash(into),
             Timer::Start(name) | Timer::Kill(name) | Timer::Sweep(name) => name.hash(into),
             Timer::Backoff(name) | Timer::Lease(name) | Timer::Polite(name) => name.hash(into),
-            Timer::Liveness(name) | Timer::Idle(name) => name.hash(into),
+            Timer::Probe(name) | Timer::Idle(name) => name.hash(into),
             Timer::Waiter(name, conn, _) => (name, conn).hash(into),
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             run.census,
         )
             .hash(into);
-        (run.signals, run.http, run.probing, run.looked_at).hash(into);
+        (run.signals, run.http, run.looked_at).hash(into);
     }
     for name in world.runs.all_looking().chain(world.runs.all_asked()) {
         name.hash(into);

@@ -146,7 +146,9 @@ fn liveness_probes_the_target_of_its_check() {
     let at = world.wake.unwrap();
     let effects = world.core.apply(Input::Due, Now { mono_ms: at, wall: Timestamp(0) });
     let target = effects.iter().find_map(|effect| match effect {
-        Effect::ProbeOnce { key, target, timeout_ms: 50 } => Some((key.clone(), target.clone())),
+        Effect::Probe { key, target, timeout_ms: 50, its_own: false, explain_after_ms: None } => {
+            Some((key.clone(), target.clone()))
+        }
         _other => None,
     });
     let key = RunKey { name: name("w"), run: 1 };
@@ -163,7 +165,7 @@ fn a_late_probe_of_a_removed_worker_does_not_count_for_its_successor() {
         world.settles();
     }
     assert_eq!(view(&world).state, State::Ready);
-    world.feed(Input::Probed { key: looked_at, failure: Some("timed out".into()) }).expect("a late look");
+    world.feed(Input::Probed { key: looked_at, found: super::steps::seen(false) }).expect("a late look");
     assert_eq!((view(&world).state, view(&world).reason), (State::Ready, None));
 }
 

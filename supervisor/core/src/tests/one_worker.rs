@@ -197,7 +197,7 @@ fn a_probe_that_fails_makes_the_run_unhealthy_or_ends_it() {
         let liveness =
             Liveness { check, interval_ms: 400, timeout_ms: 50, failures: 2, successes: 1, restart };
         let (mut worker, mut cx) = up(Kind { liveness: Some(liveness), ..kind() });
-        let is_due = |cx: &Cx| cx.timers.at(&Timer::Liveness(name("w"))).is_some();
+        let is_due = |cx: &Cx| cx.timers.at(&Timer::Probe(name("w"))).is_some();
         let fail = |worker: &mut Worker, cx: &mut Cx| {
             worker.step(cx, |run, given, cx| live::probed(run, given, cx, Some("no answer".into())));
         };

@@ -239,3 +239,21 @@ fn nothing_is_tried_again_after_a_stop_or_once_it_was_ready() {
         assert_eq!(view(&world).state, if ready { State::Backoff } else { State::Idle });
     }
 }
+
+#[test]
+fn a_start_is_probed_with_growing_pauses_until_it_answers() {
+    let check = Check::Http { path: "/".into(), status: 200, port: HttpPort::Given };
+    let (mut world, _) = asked_for(checked(check));
+    world.takes(&Step::Spawned(name("w")));
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        let before = world.now;
+        world.takes(&Step::Probed(name("w"), false));
+        world.takes(&Step::Due);
+        pauses.push(world.now - before);
+    }
+    assert_eq!(pauses, [10, 20, 40, 80]);
+    assert_eq!((view(&world).state, view(&world).reason.as_deref()), (State::Starting, Some("no answer")));
+    world.takes(&Step::Probed(name("w"), true));
+    assert_eq!((view(&world).state, view(&world).reason), (State::Ready, None));
+}

@@ -33,14 +33,13 @@ pub(super) struct Run {
     pub(super) signals: u8,
     /// It was asked to end by HTTP, which has no answer yet.
     pub(super) http: bool,
-    pub(super) probing: bool,
     pub(super) needs_port: bool,
     pub(super) sweeping: bool,
     /// Its end is to be told when its tree comes to it by itself.
     pub(super) lingering: bool,
     /// A census is under way.
     pub(super) census: bool,
-    /// One look whether it is well is under way.
+    /// A probe is under way.
     pub(super) looked_at: bool,
 }
 
@@ -205,7 +204,6 @@ impl Runs {
             terminated: false,
             signals: 0,
             http: false,
-            probing: false,
             needs_port: plan.port.is_some(),
             sweeping: false,
             lingering: false,
@@ -282,9 +280,7 @@ impl World {
                 ensure!(!run.terminated && !run.sweeping, "{key:?} asked politely too late");
                 (run.terminated, run.http) = (true, true);
             }
-            Effect::Probe { .. } | Effect::ProbeOnce { .. } | Effect::EndProbe { .. } => {
-                self.probe(effect)?
-            }
+            Effect::Probe { .. } | Effect::EndProbe { .. } => self.probe(effect)?,
             Effect::Census { key } => {
                 let run = self.runs.of(key, "census")?;
                 ensure!(run.sweeping, "census of {key:?}, which nobody sweeps");
@@ -358,15 +354,11 @@ impl World {
         match effect {
             Effect::Probe { key, .. } => {
                 let run = self.runs.alive(key, "probe")?;
-                ensure!(!core::mem::replace(&mut run.probing, true), "{key:?} probed twice");
+                ensure!(!core::mem::replace(&mut run.looked_at, true), "{key:?} is probed twice");
             }
             Effect::EndProbe { key } => {
                 let run = self.runs.of(key, "end of a probe")?;
-                ensure!(core::mem::take(&mut run.probing), "{key:?} is not probed");
-            }
-            Effect::ProbeOnce { key, .. } => {
-                let run = self.runs.alive(key, "look")?;
-                ensure!(!core::mem::replace(&mut run.looked_at, true), "{key:?} is looked at twice");
+                ensure!(core::mem::take(&mut run.looked_at), "{key:?} is not probed");
             }
             _other => {}
         }

@@ -33,7 +33,6 @@ fn owed(effect: &Effect) -> Option<(&'static str, &RunKey)> {
         Effect::Examine { key, .. } => ("examine", key),
         Effect::EndOrphans { key, .. } => ("end orphans", key),
         Effect::Probe { key, .. } => ("probe", key),
-        Effect::ProbeOnce { key, .. } => ("probe once", key),
         Effect::StopHttp { key, .. } => ("stop by HTTP", key),
         Effect::Linger { key, .. } => ("linger", key),
         Effect::Sweep { key } => ("sweep", key),
@@ -78,8 +77,7 @@ impl World {
             let words = [
                 ("spawn", is_spawning && !run.called_off),
                 ("call off", is_spawning && run.called_off),
-                ("probe", run.probing),
-                ("probe once", run.looked_at && is_alive && self.core.workers[name].is_up()),
+                ("probe", run.looked_at),
                 ("stop by HTTP", run.http && is_alive && !run.sweeping && run.signals == 0),
                 ("linger", run.lingering),
                 ("sweep", run.sweeping),

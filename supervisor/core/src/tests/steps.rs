@@ -4,6 +4,7 @@ use super::harness::World;
 use super::runs::{Run, Stage};
 
 use crate::failure::{Errno, SpawnFailure, SpawnStep};
+use crate::parts::{Answered, Missed};
 use crate::worker::Worker;
 use crate::{
     ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Place, RECORD_VERSION, Record, RunKey, Unfit,
@@ -29,7 +30,7 @@ pub(super) enum Step {
     CalledOff(Name),
     Ready(Name),
     Refused(Name),
-    /// A liveness probe finds the worker well or not.
+    /// A probe finds the worker ready or well, or not.
     Probed(Name, bool),
     Exited(Name, Exit),
     Swept(Name),
@@ -125,6 +126,12 @@ pub(super) fn record(graph: &Name, kind: &str, root: &str) -> Record {
     }
 }
 
+/// The answer of a probe.
+pub(super) fn seen(is_well: bool) -> Result<Answered, Missed> {
+    let missed = Missed { why: "no answer".into(), is_explained: true };
+    if is_well { Ok(Answered::default()) } else { Err(missed) }
+}
+
 /// A start that failed with this errno.
 pub(super) fn failed(errno: &str) -> SpawnFailure {
     SpawnFailure { step: SpawnStep::Prepare, errno: Errno { name: errno.into(), text: "late".into() } }
@@ -156,7 +163,7 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         },
         // A holder may still be about to answer under the number of an earlier run.
         Input::StopAnswered { key: RunKey { name: worker.name.clone(), run: u64::MAX }, taken: false },
-        Input::Probed { key: key.clone(), failure: Some("late".into()) },
+        Input::Probed { key: key.clone(), found: seen(false) },
         Input::Exited { key: key.clone(), exit: Exit::Code { code: 0 } },
         Input::Swept {
             key: key.clone(),
@@ -254,7 +261,7 @@ impl World {
             }
             Step::Probed(name, well) => {
                 let run = runs.get(name).filter(alive).filter(|run| run.looked_at)?;
-                Input::Probed { key: run.key(name), failure: (!well).then(|| "no answer".into()) }
+                Input::Probed { key: run.key(name), found: seen(*well) }
             }
             Step::Exited(name, exit) => {
                 Input::Exited { key: runs.get(name).filter(alive)?.key(name), exit: exit.clone() }

@@ -1,7 +1,7 @@
 //! The worker is held by a process that gob did not start: such a process is asked to end by its kind's own HTTP request, and
 //! by nothing else.
 
-use super::{Next, Phase, Polite, Worker, ask, end, holder, live, ready, start};
+use super::{Next, Phase, Polite, Worker, ask, end, holder, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::Holder;
@@ -46,7 +46,7 @@ impl Worker {
     /// Pushes again every effect that its phase owes, and takes values that workers share from their pools.
     pub(crate) fn resume(&mut self, cx: &mut Cx) {
         self.spec.intern(&mut cx.pools);
-        for resume in [start::resume, holder::resume, ready::resume, live::resume, ask::resume, end::resume] {
+        for resume in [start::resume, holder::resume, ready::resume, ask::resume, end::resume] {
             self.step(cx, resume);
         }
         self.resume_holder(cx);

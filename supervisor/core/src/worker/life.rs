@@ -5,6 +5,7 @@ use super::{Next, Phase, Want, Worker, ask, end, live, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::{Holder, Note};
+use crate::probes;
 use crate::refusals::{self, Reason};
 use crate::run::{Cause, Ended, Outline, Run, Shown};
 use crate::step::{Given, Manner, Sequel, Step};
@@ -213,7 +214,7 @@ impl Worker {
         self.lost_ports = 0;
         self.last_port = self.live().and_then(|run| run.port);
         self.step(cx, |run, given, cx| {
-            live::again(run, given, cx);
+            probes::again(run, given, cx);
             Step::Stay
         });
         self.heed_idleness(cx);

@@ -1,11 +1,10 @@
 //! A run that is up is well, or is not: its kind's liveness check, probed once in every interval.
 //!
-//! This file decides when to probe and what follows; the shell probes once for each `ProbeOnce`. A run that was asked to say
-//! `WATCHDOG=1` is heard, not probed.
+//! The schedule is in `probes`; this file decides the consequences. A run that was asked to say `WATCHDOG=1` is heard, not probed.
 
 use crate::cx::Cx;
-use crate::io::Effect;
-use crate::parts::{Note, Target};
+use crate::parts::Note;
+use crate::probes::{self, Schedule, Verdict};
 use crate::refusals::Reason;
 use crate::run::{Cause, Run, Stage};
 use crate::step::{Given, Manner, Step};
@@ -17,67 +16,45 @@ use gob_protocol::{Actor, EventKind};
 /// Longest that one `EXTEND_TIMEOUT_USEC` counts.
 const LONGEST_EXTENSION_MS: u64 = 3_600_000;
 
-/// Arms the next probe.
-pub(crate) fn again(run: &Run, given: &Given<'_>, cx: &mut Cx) {
-    if let Some(liveness) = given.spec.liveness() {
-        cx.arm(Timer::Liveness(run.key.name.clone()), interval_ms(run, liveness));
-    }
-}
-
-fn interval_ms(run: &Run, liveness: &Liveness) -> u64 {
-    let asked_for = run.health.watchdog_ms.filter(|_| liveness.check == Check::Notify);
-    asked_for.unwrap_or(liveness.interval_ms)
-}
-
-/// It is time to probe.
+/// It is time to probe, or to have heard of it.
 pub(crate) fn due(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
-    let Some(liveness) = given.spec.liveness() else { return Step::Stay };
-    let target = match &liveness.check {
-        Check::Notify => {
-            let heard = run.health.heard;
-            let interval_ms = interval_ms(run, liveness);
-            let failure = (!heard).then(|| Reason::NotHeard { interval_ms }.into());
-            return probed(run, given, cx, failure);
-        }
-        Check::None | Check::Delay { .. } => None,
-        Check::Handshake | Check::Log { .. } => Some(Target::Output),
-        Check::Http { .. } | Check::Connect { .. } => given.subject(run).target(&cx.setup, &liveness.check),
-    };
-    if let Some(target) = target {
-        let (key, timeout_ms) = (run.key.clone(), liveness.timeout_ms);
-        cx.push(Effect::ProbeOnce { key, target, timeout_ms });
+    if is_heard(given) {
+        let interval_ms = schedule(run, given).map_or(0, |(schedule, _)| schedule.pause_ms(0));
+        let failure = (!run.health.heard).then(|| Reason::NotHeard { interval_ms }.into());
+        return probed(run, given, cx, failure);
     }
+    probes::send(run, given, cx);
     Step::Stay
+}
+
+fn schedule<'a>(run: &Run, given: &Given<'a>) -> Option<(Schedule, &'a Liveness)> {
+    let liveness = given.spec.liveness().filter(|_| run.is_up())?;
+    Some((Schedule::of_life(liveness, run.health.watchdog_ms), liveness))
 }
 
 /// A probe has shown how the run is.
 pub(crate) fn probed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, failure: Option<String>) -> Step {
-    let Some(liveness) = given.spec.liveness().filter(|_| run.is_up()) else { return Step::Stay };
-    let health = &mut run.health;
-    health.heard = false;
-    match &failure {
-        Some(_) => (health.failures, health.successes) = (health.failures.saturating_add(1), 0),
-        None => (health.failures, health.successes) = (0, health.successes.saturating_add(1)),
-    }
-    let is_sick = health.failures >= liveness.failures;
-    let is_well = health.successes >= liveness.successes;
-    match (run.stage(), failure) {
-        (Stage::Ready, Some(why)) if is_sick => {
+    let Some((schedule, liveness)) = schedule(run, given) else { return Step::Stay };
+    run.probing = false;
+    run.health.heard = false;
+    run.health.counts(failure.is_none());
+    match (run.stage(), schedule.judge(&run.health), failure) {
+        (Stage::Ready, Verdict::NotWell, Some(why)) => {
             run.shown.reason = Some(why);
             run.enter(Stage::Unhealthy, cx);
             if !liveness.restart {
-                again(run, given, cx);
+                probes::again(run, given, cx);
             }
             Step::Unhealthy { ended: liveness.restart }
         }
-        (Stage::Unhealthy, None) if is_well => {
+        (Stage::Unhealthy, Verdict::Well, None) => {
             run.shown.reason = None;
             run.enter(Stage::Ready, cx);
-            again(run, given, cx);
+            probes::again(run, given, cx);
             Step::Tell(EventKind::WorkerReady, Actor::Supervisor)
         }
-        (_, _) => {
-            again(run, given, cx);
+        (_, _, _) => {
+            probes::again(run, given, cx);
             Step::Stay
         }
     }
@@ -87,8 +64,8 @@ pub(crate) fn probed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, failure: Opt
 pub(crate) fn asks_for_time(run: &mut Run, given: &Given<'_>, cx: &mut Cx, note: Note) -> Step {
     if let Some(ms) = note.watchdog_ms.filter(|ms| *ms > 0 && is_heard(given)) {
         run.health.watchdog_ms = Some(ms);
-        if cx.timers.at(&Timer::Liveness(run.key.name.clone())).is_some() {
-            again(run, given, cx);
+        if cx.timers.at(&Timer::Probe(run.key.name.clone())).is_some() {
+            probes::again(run, given, cx);
         }
     }
     if let Some(ms) = note.extend_ms {
@@ -129,10 +106,4 @@ pub(crate) fn says(run: &mut Run, given: &Given<'_>, cx: &mut Cx, note: Note) ->
 /// The run says that it is ending, and was not asked to: it gets its grace, and its sequel is that of any end.
 pub(crate) fn stops_by_itself(run: &Run) -> Step {
     if run.is_up() { Step::End { cause: Cause::ByItself, manner: Manner::Let } } else { Step::Stay }
-}
-
-/// Pushes a probe again that has no answer yet: none is due while it is under way.
-pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
-    let is_under_way = run.is_up() && cx.timers.at(&Timer::Liveness(run.key.name.clone())).is_none();
-    if is_under_way && !is_heard(given) { due(run, given, cx) } else { Step::Stay }
 }

@@ -1,9 +1,11 @@
 //! A run that has a process becomes ready, or does not.
 //!
-//! The check is its kind's. The shell watches output and runs probes; a delay is a deadline of the core's.
+//! The check is its kind's. The shell watches output; probes come by the schedule in `probes`; a delay is a deadline of the core's.
 
 use crate::cx::Cx;
 use crate::io::Effect;
+use crate::parts::{Answered, Missed};
+use crate::probes;
 use crate::refusals::{self, Reason};
 use crate::run::{Cause, Health, Run, Stage};
 use crate::step::{Given, Manner, Step};
@@ -25,28 +27,44 @@ pub(crate) fn watch(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     match &given.spec.policy.readiness.check {
         // The shell watches its output, or hears of it.
         Check::Handshake | Check::Log { .. } | Check::Notify => {}
+        Check::Http { .. } | Check::Connect { .. } => {
+            run.health.since_ms = cx.now.mono_ms;
+            probes::send(run, given, cx);
+        }
         Check::None => return ready(run, given, cx, Handshake::default(), Vec::new()),
         Check::Delay { for_ms } => cx.arm(Timer::Delay(run.key.name.clone()), *for_ms),
-        check @ (Check::Http { .. } | Check::Connect { .. }) => {
-            if let Some(target) = given.subject(run).target(&cx.setup, check) {
-                run.probing = true;
-                cx.push(Effect::Probe { key: run.key.clone(), target });
-            }
-        }
     }
     Step::Stay
 }
 
-/// Pushes again the probe of a run that is starting, and the record of the graph of one that was ready.
+/// It is time to probe.
+pub(crate) fn due(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    probes::send(run, given, cx);
+    Step::Stay
+}
+
+/// A probe has shown whether the run is ready.
+pub(crate) fn probed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Result<Answered, Missed>) -> Step {
+    if !matches!(run.stage(), Stage::Starting) || !core::mem::take(&mut run.probing) {
+        return Step::Stay;
+    }
+    run.health.counts(found.is_ok());
+    match found {
+        Ok(Answered { handshake, ports }) => ready(run, given, cx, handshake, ports),
+        Err(Missed { why, is_explained }) => {
+            probes::again(run, given, cx);
+            if is_explained { told(run, cx, why) } else { Step::Stay }
+        }
+    }
+}
+
+/// Pushes again the probe of a run that has no answer yet, and the record of the graph of one that was ready.
 pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
-    let key = run.key.clone();
-    if run.probing
-        && let Some(target) = given.subject(run).target(&cx.setup, &given.spec.policy.readiness.check)
-    {
-        cx.push(Effect::Probe { key: key.clone(), target });
+    if run.probing {
+        probes::send(run, given, cx);
     }
     if run.ready_mono_ms.is_some() && run.pid().is_some() {
-        cx.push(Effect::Remember { key });
+        cx.push(Effect::Remember { key: run.key.clone() });
     }
     Step::Stay
 }
@@ -71,6 +89,7 @@ pub(crate) fn ready(
     run.shown.meta = handshake.meta.into();
     run.shown.ready_at = Some(cx.now.wall);
     run.shown.reason = None;
+    run.stops_probes(cx);
     // A `WATCHDOG_USEC` that this run sent before it was ready stays in force.
     run.health = Health { watchdog_ms: run.health.watchdog_ms, ..Health::default() };
     run.enter(Stage::Ready, cx);
