@@ -86,6 +86,12 @@ impl Framer {
         if self.discarding { &[] } else { self.buf.get(self.head..).unwrap_or_default().trim_ascii() }
     }
 
+    /// Returns the bytes after the last frame that was handed out, and whether they begin within an over-long line.
+    #[must_use]
+    pub fn unread(&self) -> (&[u8], bool) {
+        (self.buf.get(self.head..).unwrap_or_default(), self.discarding)
+    }
+
     /// Takes the bytes after the last frame that was handed out, such as those behind a handshake.
     pub fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.buf.split_off(self.head.min(self.buf.len()));

@@ -1,25 +1,21 @@
 //! One client's connection: turns bytes into requests. Reads, frames and parses; changes nothing and decides
 //! nothing.
 //!
-//! Owns the framer of its connection. Requests get their turn at the [`Desk`] as soon as they are read;
-//! answers come back through [`Outbound`].
+//! Drives a [`Connection`], which has all of its bytes. Requests get their turn at the [`Desk`] as soon as they are read;
+//! answers come back through the connection's queue.
 
+use crate::connection::{Connection, Taken, root_of};
 use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::Share;
-use crate::outbound::Outbound;
 use crate::sys::wire::Wire;
 use gob_core::{ConnId, Input};
-use gob_protocol::envelope::{frame_too_long, parse_request, write_response};
-use gob_protocol::limits::{MAX_PATH_BYTES, MAX_REQUEST_BYTES};
-use gob_protocol::{ErrorCode, Framer, Incoming, Rejected, Request, WireError};
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::future::poll_fn;
+use gob_protocol::envelope::write_response;
+use gob_protocol::limits::MAX_PATH_BYTES;
+use gob_protocol::{ErrorCode, Incoming, Rejected, WireError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::task::{Poll, ready};
 use tokio::net::UnixStream;
 
 /// Requests of one client before other clients get a turn.
@@ -27,9 +23,6 @@ const TURN_REQUESTS: usize = 32;
 
 /// After so many bytes of answers to one client others have their turn.
 const TURN_BYTES: usize = 256 * 1024;
-
-/// Bytes taken by one read.
-const READ_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until its client is gone.
 pub(crate) async fn serve(
@@ -44,15 +37,15 @@ pub(crate) async fn serve(
         Ok(wire) => wire,
         Err(error) => return tracing::warn!(%error, "a connection is lost"),
     };
-    let outbound = Rc::new(Outbound::new(wire));
+    let connection = Rc::new(Connection::new(wire));
     let _told = Told(&desk);
     if desk.is_over() {
         return;
     }
-    desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&outbound)));
+    desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&connection)));
     // A connection ends for one reason, of no interest to others: its client is gone.
-    read_requests(conn, &outbound, &desk, &disks, share).await.unwrap_or_default();
-    outbound.close();
+    read_requests(conn, &connection, &desk, &disks, share).await.unwrap_or_default();
+    connection.outbound.close();
     if !desk.is_over() {
         desk.turn(|shell| shell.disconnected(conn));
     }
@@ -71,13 +64,14 @@ impl Drop for Told<'_> {
 
 async fn read_requests(
     conn: ConnId,
-    outbound: &Outbound,
+    connection: &Connection,
     desk: &Desk,
     disks: &Disks,
     mut share: Share,
 ) -> io::Result<()> {
-    let mut framer = Framer::new(MAX_REQUEST_BYTES);
-    let mut requests = VecDeque::new();
+    let outbound = &connection.outbound;
+    // The request whose directory was looked up.
+    let mut resolved = None;
     loop {
         if desk.is_over() {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -85,129 +79,127 @@ async fn read_requests(
         if let Some(frames) = outbound.take_written() {
             desk.turn(|shell| shell.input(Input::Written { conn, frames }));
         }
-        if requests.is_empty() && outbound.may_read() {
-            let parsed = parse_frames(&mut framer, outbound.room().min(TURN_REQUESTS));
-            outbound.asked(parsed.len());
-            requests = resolve_roots(parsed, disks).await.into();
-        }
-        if !requests.is_empty() && outbound.may_answer() && share.may_answer(outbound.bytes()) {
-            let many = requests.len() >= TURN_REQUESTS;
-            let before = outbound.bytes();
-            desk.turn(|shell| {
-                while outbound.bytes().saturating_sub(before) <= TURN_BYTES
-                    && let Some(request) = requests.pop_front()
-                {
-                    shell.take_request(conn, request);
+        let may_answer = outbound.may_answer() && share.may_answer(outbound.bytes());
+        if may_answer && (resolved.is_some() || outbound.may_read()) {
+            match resolved.take().map(Taken::Whole).or_else(|| connection.next_request()) {
+                Some(Taken::NamesRoot(incoming)) => {
+                    resolved = Some(resolve_root(incoming, disks).await);
+                    continue;
                 }
-            });
-            share.waits(outbound.bytes());
-            if many || !requests.is_empty() {
-                tokio::task::yield_now().await;
+                Some(Taken::Whole(first)) => {
+                    let more = take_turn(conn, connection, desk, first);
+                    if let Some(incoming) = more.names_root {
+                        resolved = Some(resolve_root(incoming, disks).await);
+                    }
+                    share.waits(outbound.bytes());
+                    if more.is_due_to_others {
+                        tokio::task::yield_now().await;
+                    }
+                    continue;
+                }
+                None => {}
             }
-            continue;
         }
-        let may_read = requests.is_empty() && outbound.may_read();
+        // What was read before is taken first.
+        let may_read = may_answer && resolved.is_none() && outbound.may_read();
         if outbound.is_closed() || outbound.is_done() {
             return Ok(());
         }
-        framer.give_back();
         share.waits(outbound.bytes());
-        if !share.holds(framer.held_bytes()) {
-            refuse(outbound);
+        if !share.holds(connection.give_back()) {
+            refuse(connection);
             return Ok(());
         }
         tokio::select! {
-            end = read(&outbound.wire, &mut framer), if may_read => {
+            end = connection.read(), if may_read => {
                 if end? {
                     outbound.end_of_requests();
                     // A client that has closed both directions can't be written to either.
-                    if outbound.wire.is_hung_up() {
+                    if connection.wire.is_hung_up() {
                         return Ok(());
                     }
                 }
             }
-            ready = outbound.wire.writable(), if !outbound.is_empty() => {
+            ready = connection.wire.writable(), if !outbound.is_empty() => {
                 ready?;
-                outbound.flush();
+                connection.flush();
             }
             () = outbound.changed.notified() => {}
         }
     }
 }
 
+/// The reason for the end of a connection's turn, where that is not that it has nothing more to say.
+#[derive(Default)]
+struct Ended {
+    /// The next request names a directory.
+    names_root: Option<Incoming>,
+    /// Other clients have their turn.
+    is_due_to_others: bool,
+}
+
+/// Takes a request and those behind it, as far as one turn goes.
+fn take_turn(conn: ConnId, connection: &Connection, desk: &Desk, first: Result<Incoming, Rejected>) -> Ended {
+    let outbound = &connection.outbound;
+    let before = outbound.bytes();
+    connection.resolved();
+    desk.turn(|shell| {
+        shell.take_request(conn, first);
+        for _ in 1..TURN_REQUESTS {
+            if outbound.bytes().saturating_sub(before) > TURN_BYTES {
+                break;
+            }
+            if !outbound.may_read() {
+                return Ended::default();
+            }
+            match connection.next_request() {
+                Some(Taken::Whole(request)) => shell.take_request(conn, request),
+                Some(Taken::NamesRoot(incoming)) => {
+                    return Ended { names_root: Some(incoming), is_due_to_others: false };
+                }
+                None => return Ended::default(),
+            }
+        }
+        Ended { names_root: None, is_due_to_others: true }
+    })
+}
+
 /// Reports that unfinished requests take too much memory; the connection then ends.
-fn refuse(outbound: &Outbound) {
+fn refuse(connection: &Connection) {
     let error = WireError::new(ErrorCode::Busy, "unfinished requests take too much memory")
         .hint("send requests whole and at once, and try again")
         .details(serde_json::json!({"limit": "unfinished requests"}));
-    outbound.reply(|line| write_response::<()>(line, None, Err(&error)).unwrap_or_default());
-    outbound.flush();
+    connection.outbound.reply(|line| write_response::<()>(line, None, Err(&error)).unwrap_or_default());
+    connection.flush();
 }
 
-/// Reads once; true at the end of the stream. Cancel safe.
-async fn read(wire: &Wire, framer: &mut Framer) -> io::Result<bool> {
-    thread_local! {
-        /// Shared by all connections: it holds bytes only between a read and the framer.
-        static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-    }
-    poll_fn(|cx| {
-        BUFFER.with_borrow_mut(|buffer| {
-            let len = ready!(wire.poll_read(cx, buffer))?;
-            framer.extend(buffer.get(..len).unwrap_or_default());
-            Poll::Ready(Ok(len == 0))
-        })
-    })
-    .await
-}
-
-fn parse_frames(framer: &mut Framer, room: usize) -> Vec<Result<Incoming, Rejected>> {
-    let mut requests = Vec::new();
-    while requests.len() < room
-        && let Some(frame) = framer.next_frame()
-    {
-        requests.push(match frame {
-            Ok(line) => parse_request(line),
-            Err(_) => Err(Rejected { id: None, error: Box::new(frame_too_long()) }),
-        });
-    }
-    requests
-}
-
-/// Replaces each `root_dir` by its real path, a graph's identity. The resolution may hang on a dead mount, so
+/// Replaces the `root_dir` of a request by its real path, a graph's identity. The resolution may hang on a dead mount, so
 /// it runs off this thread and delays only this connection.
-#[expect(clippy::wildcard_enum_match_arm, reason = "most requests name no root")]
-async fn resolve_roots(
-    mut requests: Vec<Result<Incoming, Rejected>>,
-    disks: &Disks,
-) -> Vec<Result<Incoming, Rejected>> {
-    for slot in &mut requests {
-        let Ok(Incoming { id, request }) = slot else { continue };
-        let named = match request {
-            Request::Start(start) => &mut start.root_dir,
-            Request::GraphDelete(delete) => &mut delete.root_dir,
-            _other => continue,
-        };
-        let Some(root_dir) = named.take() else { continue };
-        let place = root_dir.clone();
-        let resolved = disks.ask(&place, vec![root_dir], {
-            let root_dir = place.clone();
-            move |at| {
-                at.go("find", &root_dir);
-                real_path(Path::new(&root_dir))
+async fn resolve_root(mut incoming: Incoming, disks: &Disks) -> Result<Incoming, Rejected> {
+    let Some(root_dir) = root_of(&mut incoming.request).and_then(Option::take) else { return Ok(incoming) };
+    let place = root_dir.clone();
+    let resolved = disks.ask(&place, vec![root_dir], {
+        let root_dir = place.clone();
+        move |at| {
+            at.go("find", &root_dir);
+            real_path(Path::new(&root_dir))
+        }
+    });
+    match resolved.await.map_err(io::Error::other).and_then(|path| path) {
+        Ok(path) => {
+            if let Some(root_dir) = root_of(&mut incoming.request) {
+                *root_dir = Some(path);
             }
-        });
-        match resolved.await.map_err(io::Error::other).and_then(|path| path) {
-            Ok(path) => *named = Some(path),
-            Err(e) => {
-                let details = serde_json::json!({"field": "payload.root_dir", "position": 0});
-                let error = WireError::new(ErrorCode::InvalidRequest, format!("root_dir can't be used: {e}"))
-                    .hint("give an absolute path in UTF-8 that this user can read")
-                    .details(details);
-                *slot = Err(Rejected { id: id.take(), error: Box::new(error) });
-            }
+            Ok(incoming)
+        }
+        Err(e) => {
+            let details = serde_json::json!({"field": "payload.root_dir", "position": 0});
+            let error = WireError::new(ErrorCode::InvalidRequest, format!("root_dir can't be used: {e}"))
+                .hint("give an absolute path in UTF-8 that this user can read")
+                .details(details);
+            Err(Rejected { id: incoming.id, error: Box::new(error) })
         }
     }
-    requests
 }
 
 /// Returns the real path of a directory that may not exist yet: the real path of its existing part, and the

@@ -28,6 +28,7 @@ mod cgroups;
 mod claims;
 mod clock;
 mod conn;
+mod connection;
 mod desk;
 mod disks;
 mod facts;

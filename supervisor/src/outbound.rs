@@ -39,7 +39,6 @@ impl Chunk {
 
 /// The queue to one client.
 pub(crate) struct Outbound {
-    pub(crate) wire: Wire,
     queue: RefCell<VecDeque<Chunk>>,
     /// Bytes of the first chunk that are written already.
     offset: Cell<usize>,
@@ -55,9 +54,8 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(wire: Wire) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            wire,
             queue: RefCell::default(),
             offset: Cell::new(0),
             bytes: Cell::new(0),
@@ -79,13 +77,9 @@ impl Outbound {
         self.bytes.get() <= MAX_BYTES_BEFORE_READING
     }
 
-    /// Returns how many requests may still be taken before answers are due.
-    pub(crate) fn room(&self) -> usize {
-        MAX_UNANSWERED.saturating_sub(self.unanswered.get())
-    }
-
-    pub(crate) fn asked(&self, requests: usize) {
-        self.unanswered.set(self.unanswered.get() + requests);
+    /// Notes a request, which is owed an answer.
+    pub(crate) fn asked(&self) {
+        self.unanswered.set(self.unanswered.get() + 1);
     }
 
     /// Notes that the client will request no more.
@@ -153,11 +147,11 @@ impl Outbound {
 
     /// Writes as much as the socket takes right now. Returns false when nothing is left or the client does
     /// not read any more.
-    pub(crate) fn flush(&self) -> bool {
+    pub(crate) fn flush(&self, wire: &Wire) -> bool {
         let mut queue = self.queue.borrow_mut();
         while let Some(chunk) = queue.front() {
             let bytes = chunk.bytes().get(self.offset.get()..).unwrap_or_default();
-            match self.wire.try_write(bytes) {
+            match wire.try_write(bytes) {
                 Ok(written) if written == bytes.len() => {
                     if matches!(chunk, Chunk::Event(_)) {
                         self.written.set(self.written.get() + 1);
@@ -180,6 +174,13 @@ impl Outbound {
             }
         }
         false
+    }
+
+    /// Returns the bytes that the kernel has not taken.
+    pub(crate) fn unsent(&self) -> Vec<u8> {
+        let queue = self.queue.borrow();
+        let all = queue.iter().flat_map(Chunk::bytes).skip(self.offset.get());
+        all.copied().collect()
     }
 
     /// Returns the event frames written since the last report, once they fill a lot.

@@ -14,13 +14,13 @@ mod taps;
 use crate::boot::Boot;
 use crate::claims::Claims;
 use crate::clock::Clock;
+use crate::connection::Connections;
 use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::foreign::{self, Foreign};
 use crate::heal::Mended;
 use crate::last::Last;
 use crate::mailbox::{Happened, Post};
-use crate::outbound::Outbound;
 use crate::output::{FromOutput, Output};
 use crate::program;
 use crate::readiness::{self, Found, Look, Ports, Readiness};
@@ -32,7 +32,6 @@ use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Survivor};
 use reaping::Pace;
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use taps::Taps;
@@ -70,7 +69,7 @@ pub(crate) struct Shell {
     readiness: Readiness,
     foreign: Foreign,
     ports: Ports,
-    conns: HashMap<ConnId, Rc<Outbound>>,
+    conns: Connections,
     /// Connections with new frames in this turn of the loop.
     touched: Vec<ConnId>,
     taps: Taps,
@@ -114,7 +113,7 @@ impl Shell {
             foreign: Foreign::new(Post::new(to_loop, Happened::Foreign), runs.life(), disks.clone()),
             runs,
             ports: Ports::default(),
-            conns: HashMap::new(),
+            conns: Connections::new(),
             touched: Vec::new(),
             taps: Taps::default(),
             disks,

@@ -1,7 +1,7 @@
 //! Clients that come, ask and go.
 
 use super::Shell;
-use crate::outbound::Outbound;
+use crate::connection::Connection;
 use crate::sys::fds::Shares;
 use gob_core::{ConnId, Input};
 use gob_protocol::{Incoming, Rejected, Request};
@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 impl Shell {
     /// Registers a connected client of the right user.
-    pub(crate) fn connected(&mut self, conn: ConnId, pid: Option<i32>, outbound: Rc<Outbound>) {
-        self.conns.insert(conn, outbound);
+    pub(crate) fn connected(&mut self, conn: ConnId, pid: Option<i32>, connection: Rc<Connection>) {
+        self.conns.insert(conn, connection);
         self.input(Input::Connected { conn, pid });
     }
 

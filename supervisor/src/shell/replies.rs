@@ -10,8 +10,9 @@ impl Shell {
     /// Writes the frames queued in this turn of the loop, as far as the sockets take them.
     pub(crate) fn flush(&mut self) {
         while let Some(conn) = self.touched.pop() {
-            let Some(outbound) = self.conns.get(&conn) else { continue };
-            if outbound.flush() {
+            let Some(connection) = self.conns.get(&conn) else { continue };
+            let outbound = &connection.outbound;
+            if connection.flush() {
                 outbound.changed.notify_one();
             }
             if let Some(frames) = outbound.take_written() {
@@ -22,12 +23,12 @@ impl Shell {
 
     /// Returns whether a client has still to take frames.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.conns.values().any(|outbound| !outbound.is_empty())
+        self.conns.values().any(|connection| !connection.outbound.is_empty())
     }
 
     pub(super) fn reply(&mut self, conn: ConnId, id: Option<&Id>, result: Result<&Data, &WireError>) {
-        let Some(outbound) = self.conns.get(&conn) else { return };
-        outbound.reply(|out| {
+        let Some(connection) = self.conns.get(&conn) else { return };
+        connection.outbound.reply(|out| {
             if let Err(e) = write_response(out, id, result) {
                 let error = WireError::new(ErrorCode::Internal, format!("cannot write the answer: {e}"));
                 write_response::<()>(out, id, Err(&error)).unwrap_or_default();
@@ -70,8 +71,8 @@ impl Shell {
         frame.push(b'\n');
         let frame: Rc<[u8]> = frame.into();
         for conn in to {
-            if let Some(outbound) = self.conns.get(conn) {
-                outbound.event(Rc::clone(&frame));
+            if let Some(connection) = self.conns.get(conn) {
+                connection.outbound.event(Rc::clone(&frame));
                 self.touch(*conn);
             }
         }

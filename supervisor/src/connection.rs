@@ -1,0 +1,228 @@
+//! The connections, as data: the bytes of each that were read and not taken, and those that were not sent.
+//!
+//! Owns both, and the socket. A task drives each connection (`conn`); the shell has the table, so that nothing of a
+//! connection is known to its task alone. The one request that is taken while its directory is looked up stays here as the
+//! line that it was.
+
+use crate::outbound::Outbound;
+use crate::sys::wire::Wire;
+use gob_core::ConnId;
+use gob_protocol::envelope::{frame_too_long, parse_request};
+use gob_protocol::limits::MAX_REQUEST_BYTES;
+use gob_protocol::{Framer, Incoming, Rejected, Request};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+/// Bytes taken by one read.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Every connection of the shell.
+pub(crate) type Connections = HashMap<ConnId, Rc<Connection>>;
+
+/// One client's connection.
+pub(crate) struct Connection {
+    pub(crate) wire: Wire,
+    pub(crate) outbound: Outbound,
+    inbound: RefCell<Inbound>,
+}
+
+/// The bytes of a client.
+struct Inbound {
+    framer: Framer,
+    /// The line of the request whose directory is being looked up.
+    resolving: Option<Vec<u8>>,
+}
+
+/// A request as it is read.
+pub(crate) enum Taken {
+    /// It has no directory, or a problem.
+    Whole(Result<Incoming, Rejected>),
+    /// It names a directory, to be replaced by its real path.
+    NamesRoot(Incoming),
+}
+
+/// The bytes of a connection that another process would have to go on with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// Requests that were not taken, and the beginning of the next one.
+    pub(crate) unread: Vec<u8>,
+    /// They begin within a line that is too long, of which the rest is dropped.
+    pub(crate) drops_line: bool,
+    /// Answers and events, of which the first may have been sent in part.
+    pub(crate) unsent: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn new(wire: Wire) -> Self {
+        let inbound = Inbound { framer: Framer::new(MAX_REQUEST_BYTES), resolving: None };
+        Self { wire, outbound: Outbound::new(), inbound: RefCell::new(inbound) }
+    }
+
+    /// Reads once; true at the end of the stream. Cancel safe.
+    pub(crate) async fn read(&self) -> io::Result<bool> {
+        thread_local! {
+            /// Shared by all connections: it holds bytes only between a read and the framer.
+            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+        }
+        poll_fn(|cx| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let len = ready!(self.wire.poll_read(cx, buffer))?;
+                self.inbound.borrow_mut().framer.extend(buffer.get(..len).unwrap_or_default());
+                Poll::Ready(Ok(len == 0))
+            })
+        })
+        .await
+    }
+
+    /// Takes the next whole request.
+    pub(crate) fn next_request(&self) -> Option<Taken> {
+        let Inbound { framer, resolving } = &mut *self.inbound.borrow_mut();
+        let Ok(line) = framer.next_frame()? else {
+            self.outbound.asked();
+            return Some(Taken::Whole(Err(Rejected { id: None, error: Box::new(frame_too_long()) })));
+        };
+        self.outbound.asked();
+        let mut parsed = parse_request(line);
+        let names_root = parsed
+            .as_mut()
+            .is_ok_and(|incoming| root_of(&mut incoming.request).is_some_and(|root| root.is_some()));
+        Some(match parsed {
+            Ok(incoming) if names_root => {
+                *resolving = Some(line.to_vec());
+                Taken::NamesRoot(incoming)
+            }
+            parsed => Taken::Whole(parsed),
+        })
+    }
+
+    /// Notes that the request whose directory was looked up goes to the core.
+    pub(crate) fn resolved(&self) {
+        self.inbound.borrow_mut().resolving = None;
+    }
+
+    /// Writes as much as the socket takes right now. Returns false when nothing is left or the client does not read any
+    /// more.
+    pub(crate) fn flush(&self) -> bool {
+        self.outbound.flush(&self.wire)
+    }
+
+    /// Frees the memory of requests that are done; returns the bytes that unfinished ones hold.
+    pub(crate) fn give_back(&self) -> usize {
+        let framer = &mut self.inbound.borrow_mut().framer;
+        framer.give_back();
+        framer.held_bytes()
+    }
+
+    /// Returns the bytes that nobody has dealt with.
+    #[cfg_attr(not(test), expect(dead_code, reason = "an upgrade hands them over"))]
+    pub(crate) fn pending(&self) -> Pending {
+        let Inbound { framer, resolving } = &*self.inbound.borrow();
+        let mut unread = Vec::new();
+        if let Some(line) = resolving {
+            unread.extend_from_slice(line);
+            unread.push(b'\n');
+        }
+        let (rest, drops_line) = framer.unread();
+        unread.extend_from_slice(rest);
+        Pending { unread, drops_line, unsent: self.outbound.unsent() }
+    }
+}
+
+/// Returns the directory in a request, where its type has one: a graph's identity, by its real path.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most requests name no root")]
+pub(crate) fn root_of(request: &mut Request) -> Option<&mut Option<String>> {
+    match request {
+        Request::Start(start) => Some(&mut start.root_dir),
+        Request::GraphDelete(delete) => Some(&mut delete.root_dir),
+        _other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    const PING: &str = "{\"id\":1,\"type\":\"ping\"}\n";
+    const START: &str = "{\"id\":2,\"type\":\"start\",\"payload\":{\"graph\":\"g\",\"root_dir\":\"/r\"}}\n";
+    const BEGIN: &str = "{\"id\":3,\"ty";
+
+    /// A connection in a table, and its client.
+    fn connected() -> (Connections, Rc<Connection>, UnixStream) {
+        let (client, server) = UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let stream = tokio::net::UnixStream::from_std(server).unwrap();
+        let connection = Rc::new(Connection::new(Wire::new(stream).unwrap()));
+        (HashMap::from([(ConnId(1), Rc::clone(&connection))]), connection, client)
+    }
+
+    fn on_runtime(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn every_byte_that_was_read_and_not_taken_is_found_in_the_table() {
+        on_runtime(async {
+            let (table, connection, mut client) = connected();
+            let unread = |table: &Connections| String::from_utf8(table[&ConnId(1)].pending().unread).unwrap();
+            client.write_all(format!("{PING}{START}{PING}{BEGIN}").as_bytes()).unwrap();
+            assert!(!connection.read().await.unwrap());
+            assert_eq!(unread(&table), format!("{PING}{START}{PING}{BEGIN}"));
+            assert!(matches!(connection.next_request(), Some(Taken::Whole(Ok(_)))));
+            assert_eq!(unread(&table), format!("{START}{PING}{BEGIN}"));
+            assert!(matches!(connection.next_request(), Some(Taken::NamesRoot(_))));
+            assert_eq!(unread(&table), format!("{START}{PING}{BEGIN}"), "its directory is being looked up");
+            connection.resolved();
+            assert_eq!(unread(&table), format!("{PING}{BEGIN}"));
+            assert!(matches!(connection.next_request(), Some(Taken::Whole(Ok(_)))));
+            assert!(connection.next_request().is_none());
+            assert_eq!(unread(&table), BEGIN);
+        });
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_known_to_be_dropped() {
+        on_runtime(async {
+            let (table, connection, mut client) = connected();
+            client.set_nonblocking(true).unwrap();
+            let (line, mut sent) = (vec![b'x'; MAX_REQUEST_BYTES + 10], 0);
+            let refused = loop {
+                sent += client.write(&line[sent..]).unwrap_or(0);
+                connection.read().await.unwrap();
+                if let Some(refused) = connection.next_request() {
+                    break refused;
+                }
+            };
+            assert!(matches!(refused, Taken::Whole(Err(_))));
+            assert!(table[&ConnId(1)].pending().drops_line);
+        });
+    }
+
+    #[test]
+    fn every_byte_that_was_not_sent_is_found_in_the_table() {
+        on_runtime(async {
+            let (table, connection, mut client) = connected();
+            let frames: Vec<Vec<u8>> = (0..200_u8).map(|byte| vec![byte; 5_000]).collect();
+            for (number, frame) in frames.iter().enumerate() {
+                if number % 2 == 0 {
+                    connection.outbound.reply(|out| out.extend_from_slice(frame));
+                } else {
+                    connection.outbound.event(frame.as_slice().into());
+                }
+            }
+            assert!(connection.flush(), "the socket takes a part");
+            let unsent = table[&ConnId(1)].pending().unsent;
+            assert_eq!(unsent.len(), connection.outbound.bytes());
+            let all = frames.concat();
+            let mut sent = vec![0; all.len() - unsent.len()];
+            assert!(!sent.is_empty() && !unsent.is_empty());
+            client.read_exact(&mut sent).unwrap();
+            assert!([sent, unsent].concat() == all, "each byte is in one place");
+        });
+    }
+}
