@@ -130,6 +130,24 @@ fn a_process_that_comes_after_its_grace_is_killed_at_once() {
 }
 
 #[test]
+fn a_holder_is_asked_once_and_later_stops_only_shorten_its_time() {
+    let mut kind = kind();
+    kind.foreign.lock_file = Some("{data_dir}/lock".into());
+    kind.stop.http = Some("POST /end".into());
+    let (mut worker, mut cx) = starting(kind);
+    let (owner, endpoint) = (Owner::cli(), Some("http://127.0.0.1:4000".into()));
+    let found = Holder { pid: 77, start_time: 1, owner, path: "/lock".into(), endpoint };
+    worker.step(&mut cx, |run, given, cx| holder::examined(run, given, cx, Examined::Held(found)));
+    let is_request = |effect: &Effect| matches!(effect, Effect::StopHttp { .. });
+    let polite = Timer::Polite(worker.name.clone());
+    for (grace_ms, is_asked, due) in [(5_000, true, 5_000), (9_000, false, 5_000), (2_000, false, 2_000)] {
+        drop(cx.out.take());
+        worker.stop(&caller(), &Stop { name: name("w"), force: false, grace_ms: Some(grace_ms) }, &mut cx);
+        assert_eq!((sees(&cx, is_request), cx.timers.at(&polite)), (is_asked, Some(due)), "{grace_ms}");
+    }
+}
+
+#[test]
 fn a_holder_that_is_found_before_the_spawn_makes_the_worker_external() {
     let mut kind = kind();
     kind.foreign.lock_file = Some("{data_dir}/lock".into());
