@@ -159,6 +159,10 @@ fn a_holder_that_is_found_before_the_spawn_makes_the_worker_external() {
     assert_eq!((worker.state(), worker.pid()), (State::External, Some(pid)));
     assert_eq!(worker.shown().reason, None);
     assert!(cx.timers.earliest().is_none(), "nothing of the run is due any more");
+    worker.external(pid + 1, None, &mut cx);
+    assert_eq!(worker.state(), State::External, "an earlier holder is gone, not this one");
+    worker.external(pid, None, &mut cx);
+    assert_eq!(worker.state(), State::Idle);
 }
 
 #[test]
