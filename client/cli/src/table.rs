@@ -26,7 +26,7 @@ const GAP: usize = 2;
 
 /// Lays out rows, two spaces between columns, nothing behind the last. Cells must be escaped already.
 pub(crate) fn layout<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> Vec<String> {
-    rows.iter().map(|row| line(row, &align, &widths(rows).map(Some))).collect()
+    fitted(align, rows, None, &[])
 }
 
 /// As [`layout`], in lines of at most `width` cells where that is limited.
@@ -37,7 +37,7 @@ pub(crate) fn fitted<const N: usize>(
     steps: &[Narrower],
 ) -> Vec<String> {
     let mut widths = widths(rows).map(Some);
-    let Some(width) = width else { return layout(align, rows) };
+    let Some(width) = width else { return rows.iter().map(|row| line(row, &align, &widths)).collect() };
     for step in steps {
         let over = total(&widths).saturating_sub(width);
         match *step {
