@@ -1,11 +1,9 @@
 //! Ends the processes that dead supervisors of this state directory left, before this one serves (FEATURES
 //! A8, F2).
 //!
-//! There is something to find only when gobd and its keeper died together: alone, the keeper clears up. A process is
-//! ours when it carries a tag of this state directory, whose lock we hold, so that no other supervisor can have
-//! given it; or, where the tag is gone, the marker of an instance of this boot that the journal knows, and was not started
-//! before that one was. Arguments and numbers say nothing. A process that is found is opened first, examined again and then killed
-//! (ARCHITECTURE, rule 3), while the table is being read, so that what forks meanwhile is met at its newest number.
+//! There is something to find only when gobd and its keeper died together: alone, the keeper clears up. Which process
+//! is ours, and how thoroughly to search, the core decides (its `recovery`); this file gathers the facts, of this boot alone, and
+//! carries the judgement out. A process that is found is opened first, examined again and then killed (ARCHITECTURE, rule 3), while the table is being read, so that what forks meanwhile is met at its newest number.
 
 mod follow;
 #[cfg(test)]
@@ -18,6 +16,7 @@ use crate::journal::{Instance, Past};
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
 use crate::sys::tag::{Given, Tag};
+use gob_core::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, may_kill};
 use gob_protocol::{Name, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -30,9 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Longest wait between two scans of the table; the end of any killed process ends it sooner.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Scans in a row that must find nothing: a process that forks and ends during a scan can slip through one.
-const CLEAN_SCANS: u32 = 2;
 
 /// Probes of the newest processes alone after each scan: a process that keeps going on as its own child is
 /// gone when an older list comes to its pid.
@@ -50,8 +46,7 @@ pub(crate) struct Claim<K = Linux> {
     past: Past,
     /// Never ended: this process and its keeper.
     spared: [i32; 2],
-    /// The environment is examined too.
-    by_marker: bool,
+    search: Search,
     /// This life's own tags are of the same state directory. None was given before it serves.
     own: Option<Given>,
 }
@@ -84,26 +79,29 @@ enum Proof {
 impl<K: Kernel> Claim<K> {
     /// Creates the claim of `own`, which holds the lock of the state directory `home`.
     pub(crate) fn new(kernel: K, home: u32, own: &Instance, past: Past) -> Self {
-        // A keeper that is still the same has swept.
-        let swept = past.instances.last().is_some_and(|last| last.keeper == own.keeper);
-        let by_marker = !swept && !past.instances.is_empty();
-        Self { kernel, home, past, spared: [own.pid, own.keeper.pid], by_marker, own: None }
+        let last = past.instances.last();
+        let search = Search::after(Before {
+            ended_in_order: past.ended_in_order,
+            is_known: last.is_some(),
+            same_keeper: last.is_some_and(|last| last.keeper == own.keeper),
+        });
+        Self { kernel, home, past, spared: [own.pid, own.keeper.pid], search, own: None }
     }
 
     /// Kills all processes of dead instances until nothing is left, or patience ends. `own` names the place
     /// of groups.
     pub(crate) fn recover(&self, own: &Instance) -> Recovered<K::Handle> {
-        if self.past.ended_in_order {
+        if self.search == Search::Nothing {
             return Recovered { ended: 0, left: Vec::new() };
         }
         let deadline = self.kernel.now() + PATIENCE;
         let mut found = BTreeMap::new();
-        // Nothing was left, or the keeper has cleaned up: one scan is enough to make sure.
-        let mut clean = if self.by_marker { 0 } else { CLEAN_SCANS - 1 };
-        while clean < CLEAN_SCANS {
+        let (mut clean, mut has_found) = (0, false);
+        while clean < self.search.clean_scans(has_found) {
             // A table that can't be read is not clean.
             let alive = self.kill(&mut found).unwrap_or(1);
             clean = if alive == 0 { clean + 1 } else { 0 };
+            has_found |= alive > 0;
             let left = deadline.saturating_duration_since(self.kernel.now());
             if left.is_zero() {
                 break;
@@ -137,9 +135,9 @@ impl<K: Kernel> Claim<K> {
     fn kill(&self, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> io::Result<usize> {
         let mut alive = 0;
         for pid in self.kernel.pids()? {
-            alive += usize::from(self.look(pid?, self.by_marker, found));
+            alive += usize::from(self.look(pid?, self.reads_markers(), found));
         }
-        if self.by_marker || !found.is_empty() {
+        if self.reads_markers() || !found.is_empty() {
             for _ in 0..CHASES {
                 for pid in self.kernel.latest_pids()? {
                     alive += usize::from(self.look(pid, false, found));
@@ -164,7 +162,8 @@ impl<K: Kernel> Claim<K> {
     /// is looked at afterwards: one that forks must not have time for it.
     fn end(&self, pid: i32, by: Proof) -> Option<Orphan<K::Handle>> {
         let pidfd = self.kernel.open(pid).ok()?;
-        if self.kernel.has_ended(&pidfd) || self.claims(pid, by == Proof::Marker) != Some(by) {
+        let behind_handle = self.claims(pid, by == Proof::Marker);
+        if !may_kill(&by, behind_handle.as_ref(), self.kernel.has_ended(&pidfd)) {
             return None;
         }
         // It fails only for a process that became another user's, which is reported then.
@@ -177,31 +176,38 @@ impl<K: Kernel> Claim<K> {
         Some(Orphan { id, pidfd, name })
     }
 
-    /// Proves that a process is of a dead instance: by its tag, or by its marker.
-    fn claims(&self, pid: i32, by_marker: bool) -> Option<Proof> {
-        if self.spared.contains(&pid) {
-            return None;
-        }
-        let ours = |tag: &Tag| {
-            let known = |past: &Instance| Tag(past.tag).is_kin(*tag);
-            tag.home() == Some(self.home) || self.past.instances.iter().any(known)
-        };
-        let tag = self.kernel.tag_of_anybody(pid).map(Tag);
-        if tag.is_some_and(|tag| self.own.is_some_and(|own| own.has(tag))) {
-            return None;
-        }
-        if let Some(tag) = tag.filter(ours) {
-            return Some(Proof::Tag(tag));
-        }
-        (by_marker && self.marks(pid)).then_some(Proof::Marker)
+    const fn reads_markers(&self) -> bool {
+        matches!(self.search, Search::Markers)
     }
 
-    /// Returns whether a process carries the marker of a recorded instance, and is not older than that.
-    fn marks(&self, pid: i32) -> bool {
-        let Some(instance) = self.kernel.variable(pid, MARKER) else { return false };
+    /// Gathers the facts about a process, and returns the proof that it is of a dead instance, if the core finds one.
+    fn claims(&self, pid: i32, by_marker: bool) -> Option<Proof> {
+        let is_ourselves = self.spared.contains(&pid);
+        let tag = if is_ourselves { None } else { self.kernel.tag_of_anybody(pid).map(Tag) };
+        let of = |tag: Tag| TagOf {
+            this_directory: tag.home() == Some(self.home),
+            recorded: self.past.instances.iter().any(|past| Tag(past.tag).is_kin(tag)),
+            this_life: self.own.is_some_and(|own| own.has(tag)),
+        };
+        let unread = Suspect { is_ourselves, tag: tag.map(of), marked: Marked::Unread };
+        let judgement = match unread.judge(by_marker) {
+            Judgement::ReadMarker => Suspect { marked: self.marked(pid), ..unread }.judge(by_marker),
+            told @ (Judgement::Spare | Judgement::End(_)) => told,
+        };
+        match judgement {
+            Judgement::End(Evidence::Tag) => tag.map(Proof::Tag),
+            Judgement::End(Evidence::Marker) => Some(Proof::Marker),
+            Judgement::Spare | Judgement::ReadMarker => None,
+        }
+    }
+
+    /// Reads the marker of a process.
+    fn marked(&self, pid: i32) -> Marked {
+        let Some(instance) = self.kernel.variable(pid, MARKER) else { return Marked::No };
         let known = self.past.instances.iter().find(|past| past.instance.as_bytes() == instance);
-        known.is_some_and(|past| {
-            self.kernel.seen(pid).is_some_and(|found| found.id.start_time >= past.start_time)
+        known.map_or(Marked::No, |past| Marked::By {
+            supervisor: past.start_time,
+            process: self.kernel.seen(pid).map(|found| found.id.start_time),
         })
     }
 
