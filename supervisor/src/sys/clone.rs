@@ -7,17 +7,18 @@
 use std::ffi::{c_int, c_void};
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Starts a child on this stack, sharing our memory until it execs, in the control group of this directory.
-/// `None` when that fails, without a child.
+/// Starts a child on this stack, with these flags of clone(2), in the control group of this directory. `None` when that
+/// fails, without a child.
 ///
 /// # Safety
-/// As for clone(2) with `CLONE_VM | CLONE_VFORK`: stack and argument stay valid until the child execs or is
+/// As for clone(2) with `CLONE_VM | CLONE_VFORK`, which must be among the flags: stack and argument stay valid until the child execs or is
 /// gone, and the child's function only makes system calls and never returns.
 #[cfg(target_arch = "x86_64")]
 pub(crate) unsafe fn into_cgroup(
     child: extern "C" fn(*mut c_void) -> c_int,
     stack: &mut [u128],
     argument: *mut c_void,
+    flags: c_int,
     pidfd: *mut RawFd,
     cgroup: BorrowedFd<'_>,
 ) -> Option<libc::pid_t> {
@@ -40,9 +41,8 @@ pub(crate) unsafe fn into_cgroup(
     }
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-    let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD).cast_unsigned();
     let args = Args {
-        flags: u64::from(flags) | CLONE_INTO_CGROUP,
+        flags: u64::from(flags.cast_unsigned()) | CLONE_INTO_CGROUP,
         pidfd: pidfd.expose_provenance() as u64,
         child_tid: 0,
         parent_tid: 0,
@@ -90,6 +90,7 @@ pub(crate) unsafe fn into_cgroup(
     _child: extern "C" fn(*mut c_void) -> c_int,
     _stack: &mut [u128],
     _argument: *mut c_void,
+    _flags: c_int,
     _pidfd: *mut RawFd,
     _cgroup: BorrowedFd<'_>,
 ) -> Option<libc::pid_t> {

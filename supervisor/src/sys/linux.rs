@@ -26,6 +26,7 @@ pub(crate) struct Linux {
 impl Linux {
     /// The kernel as this process sees it.
     pub(crate) fn new() -> Self {
+        spawn::reserve();
         Self { last: LastPid::open().ok(), children: Children::new() }
     }
 }

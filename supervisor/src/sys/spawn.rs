@@ -7,6 +7,10 @@
 //! its run's tag.
 
 mod child;
+mod slots;
+
+use slots::Lent;
+pub(crate) use slots::reserve;
 
 use super::tag::Tag;
 use super::{clock, clone, process};
@@ -98,18 +102,28 @@ const STACK_BYTES: usize = 64 * 1024;
 /// # Errors
 /// The step that failed, with its cause. There is no process then.
 pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
+    start(spec, slots::lend(spec))
+}
+
+/// Starts a process that shares our table of descriptors at first, where it finds what it is given among these.
+fn start(spec: &Spec<'_>, lent: Option<Lent>) -> Result<Started, SpawnError> {
+    let given = (spec.lock.map(|fd| fd.as_raw_fd()), spec.second_lock.map(|fd| fd.as_raw_fd()));
+    let (lock, second_lock) = lent.as_ref().map_or(given, |lent| (lent.lock, lent.second_lock));
+    let given = [spec.stdin, spec.stdout, spec.stderr].map(|fd| fd.as_raw_fd());
+    let sharing = if lent.is_some() { libc::CLONE_FILES } else { 0 };
     let mut order = Order {
         program: spec.program.as_ptr(),
         argv: pointers(spec.argv),
         envp: pointers(spec.envp),
         cwd: spec.cwd.as_raw_fd(),
-        stdio: [spec.stdin.as_raw_fd(), spec.stdout.as_raw_fd(), spec.stderr.as_raw_fd()],
+        beyond: lent.as_ref().map(|lent| lent.beyond),
+        stdio: lent.as_ref().map_or(given, |lent| lent.stdio),
         umask: spec.umask,
         open_files: spec.open_files,
         tag: mark(spec.tag),
         limits: spec.limits,
-        lock: spec.lock.map(|fd| fd.as_raw_fd()),
-        second_lock: spec.second_lock.map(|fd| fd.as_raw_fd()),
+        lock,
+        second_lock,
         closing: if spec.close_first { 0 } else { libc::CLOSE_RANGE_CLOEXEC },
         // SAFETY: takes nothing and cannot fail.
         parent: unsafe { libc::getpid() },
@@ -117,23 +131,26 @@ pub(crate) fn spawn(spec: &Spec<'_>) -> Result<Started, SpawnError> {
     };
     let mut stack = vec![0u128; STACK_BYTES / 16];
     let mut pidfd: RawFd = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | sharing;
     let blocked = block_signals();
     let before = clock::ticks();
     // SAFETY: the stack is 16-byte aligned, ours, and outlives the child's use of it, as does `order`: CLONE_VFORK
     // holds this thread until the child has its own memory or is gone. The child only makes system calls. Signals are
     // blocked, so that no handler of ours runs in the child on shared memory.
     let in_cgroup = spec.cgroup.and_then(|cgroup| unsafe {
-        clone::into_cgroup(child, &mut stack, (&raw mut order).cast::<c_void>(), &raw mut pidfd, cgroup)
+        let argument = (&raw mut order).cast::<c_void>();
+        clone::into_cgroup(child, &mut stack, argument, flags, &raw mut pidfd, cgroup)
     });
     let pid = in_cgroup.unwrap_or_else(|| {
         let top = stack.as_mut_ptr_range().end.cast::<c_void>();
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let flags = flags | libc::SIGCHLD;
         // SAFETY: as above.
         unsafe { libc::clone(child, top, flags, (&raw mut order).cast::<c_void>(), &raw mut pidfd) }
     });
     let cloned = io::Error::last_os_error();
     let after = clock::ticks();
     restore_signals(&blocked);
+    drop(lent);
     if pid < 0 {
         return Err(SpawnError { step: ForkStep::Clone, source: cloned });
     }

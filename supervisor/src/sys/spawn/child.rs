@@ -22,6 +22,8 @@ pub(super) struct Order {
     pub(super) argv: Vec<*const libc::c_char>,
     pub(super) envp: Vec<*const libc::c_char>,
     pub(super) cwd: RawFd,
+    /// Where the parent's table of descriptors is shared: the first number beyond those that are needed.
+    pub(super) beyond: Option<RawFd>,
     pub(super) stdio: [RawFd; 3],
     pub(super) umask: libc::mode_t,
     pub(super) open_files: libc::rlimit,
@@ -74,6 +76,14 @@ unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);
         // Before its number is given to another descriptor.
         check(libc::fchdir(order.cwd), ForkStep::Chdir)?;
+        if let Some(beyond) = order.beyond {
+            let flags = libc::CLOSE_RANGE_UNSHARE;
+            let left = libc::syscall(libc::SYS_close_range, beyond, libc::c_uint::MAX, flags);
+            if left < 0 {
+                return Err(ForkStep::Close);
+            }
+        }
+        // From here on the numbers are this process's own.
         for (number, from) in (0..).zip(order.stdio) {
             check(libc::dup2(from, number), ForkStep::Stdio)?;
         }

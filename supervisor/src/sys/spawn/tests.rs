@@ -18,6 +18,20 @@ fn run_with(
     [lock, second_lock]: [Option<BorrowedFd<'_>>; 2],
     limits: &[Limit],
 ) -> Result<(i32, String), SpawnError> {
+    let ways = [false, true].map(|shares| run_one_way(program, argv, [lock, second_lock], limits, shares));
+    let [own_table, shared_table] = ways;
+    assert_eq!(own_table.as_ref().ok(), shared_table.as_ref().ok(), "both ways are the same");
+    shared_table
+}
+
+/// Runs a program whose process has a copy of our table of descriptors, or shares it at first.
+fn run_one_way(
+    program: &str,
+    argv: &[&str],
+    [lock, second_lock]: [Option<BorrowedFd<'_>>; 2],
+    limits: &[Limit],
+    shares: bool,
+) -> Result<(i32, String), SpawnError> {
     let null = std::fs::File::open("/dev/null").unwrap();
     let (read, write) = super::super::fds::pipe().unwrap();
     let cwd = std::fs::File::open("/").unwrap();
@@ -38,7 +52,8 @@ fn run_with(
         second_lock,
         close_first: true,
     };
-    let started = spawn(&spec)?;
+    let lent = shares.then(|| slots::lend(&spec).expect("slots"));
+    let started = start(&spec, lent)?;
     // A child that has ended and was not reaped still has its line in the table.
     let line = std::fs::read_to_string(format!("/proc/{}/stat", started.id.pid)).unwrap();
     let told = line[line.rfind(')').unwrap()..].split(' ').nth(20).unwrap().to_owned();
@@ -101,6 +116,27 @@ fn two_locks_are_inherited_whatever_numbers_they_had() {
         drop((lock, other));
         files.extend((0..2).map(|_| std::fs::File::open("/dev/zero").unwrap()));
     }
+}
+
+#[test]
+fn what_a_child_was_given_stays_with_nobody_else() {
+    if !alone("sys::spawn::tests::what_a_child_was_given_stays_with_nobody_else") {
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("gob-slots-{}", std::process::id()));
+    let lock = std::fs::File::create(&path).unwrap();
+    let count = || {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap();
+        links
+            .filter(|link| std::fs::read_link(link.as_ref().unwrap().path()).is_ok_and(|to| to == path))
+            .count()
+    };
+    let both = [Some(lock.as_fd()); 2];
+    assert_eq!(run_with("/bin/true", &["true"], both, &[]).unwrap().0, 0);
+    assert_eq!(count(), 1);
+    assert!(run_with("/nonexistent", &["none"], both, &[]).is_err());
+    assert_eq!(count(), 1);
+    std::fs::remove_file(path).unwrap();
 }
 
 /// Returns a program that ends at once, in no control group and without a lock.
