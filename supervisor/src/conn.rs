@@ -9,9 +9,8 @@ use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::Share;
 use crate::sys::wire::Wire;
-use gob_core::{ConnId, Input};
+use gob_core::{BadRoot, ConnId, Input, judge_root};
 use gob_protocol::envelope::write_response;
-use gob_protocol::limits::MAX_PATH_BYTES;
 use gob_protocol::{ErrorCode, Incoming, Rejected, WireError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -185,51 +184,43 @@ async fn resolve_root(mut incoming: Incoming, disks: &Disks) -> Result<Incoming,
             real_path(Path::new(&root_dir))
         }
     });
-    match resolved.await.map_err(io::Error::other).and_then(|path| path) {
+    match resolved.await.map_err(BadRoot::Silent).and_then(|path| path) {
         Ok(path) => {
             if let Some(root_dir) = root_of(&mut incoming.request) {
                 *root_dir = Some(path);
             }
             Ok(incoming)
         }
-        Err(e) => {
-            let details = serde_json::json!({"field": "payload.root_dir", "position": 0});
-            let error = WireError::new(ErrorCode::InvalidRequest, format!("root_dir can't be used: {e}"))
-                .hint("give an absolute path in UTF-8 that this user can read")
-                .details(details);
-            Err(Rejected { id: incoming.id, error: Box::new(error) })
-        }
+        Err(bad) => Err(Rejected { id: incoming.id, error: Box::new(bad.refusal()) }),
     }
 }
 
 /// Returns the real path of a directory that may not exist yet: the real path of its existing part, and the
 /// rest as given.
-pub(crate) fn real_path(path: &Path) -> io::Result<String> {
+pub(crate) fn real_path(path: &Path) -> Result<String, BadRoot> {
     if !path.is_absolute() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not absolute"));
+        return Err(BadRoot::Relative);
     }
+    let unresolved = |e: &io::Error| BadRoot::Unresolved(e.to_string());
     let mut missing = PathBuf::new();
     let mut there = path;
     let real = loop {
         match there.canonicalize() {
             Ok(real) => break real,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else { return Err(e) };
+                let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else {
+                    return Err(unresolved(&e));
+                };
                 missing =
                     if missing.as_os_str().is_empty() { name.into() } else { Path::new(name).join(missing) };
                 there = parent;
             }
-            Err(e) => return Err(e),
+            Err(e) => return Err(unresolved(&e)),
         }
     };
     let whole = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
-    if whole.as_os_str().len() > MAX_PATH_BYTES {
-        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
-    }
-    whole
-        .into_os_string()
-        .into_string()
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it is not UTF-8"))
+    let bytes = whole.as_os_str().len();
+    judge_root(whole.into_os_string().into_string().ok(), bytes)
 }
 
 #[cfg(test)]

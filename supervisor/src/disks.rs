@@ -8,6 +8,7 @@
 mod mounts;
 
 pub(crate) use gob_core::Silent;
+use gob_core::{DISK_PATIENCE_MS, wait_left_ms};
 pub(crate) use mounts::mounted_below;
 
 use mounts::Mounts;
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// Time limit of a caller's wait; longer work counts as failed, because the disk hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(DISK_PATIENCE_MS);
 /// Time after which begun work may hang; no other work waits for it then.
 const STALL: Duration = Duration::from_millis(5);
 /// Stuck pieces of work on one mount before no more is begun there.
@@ -203,15 +204,14 @@ impl Disks {
                 Err(_) => {}
             }
             self.get_on();
-            let left = match at.age() {
-                Some(age) => PATIENCE.saturating_sub(age),
+            let age = at.age();
+            if age.is_none() {
                 // Work behind other work that hangs may never begin.
-                None => self.refusal(lane, places).map_or(Ok(PATIENCE), Err)?,
-            };
-            if left.is_zero() || asked.elapsed() >= PATIENCE * 3 {
-                return Err(at.silent());
+                self.refusal(lane, places).map_or(Ok(()), Err)?;
             }
-            pause = (pause * 2).min(left);
+            let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            let Some(left) = wait_left_ms(age.map(ms), ms(asked.elapsed())) else { return Err(at.silent()) };
+            pause = (pause * 2).min(Duration::from_millis(left));
         }
     }
 
