@@ -44,26 +44,51 @@ def directory(own, xdg, default):
     return default
 
 
-def socket_paths():
-    """Where the supervisor may be: in the own runtime directory, then where the lock file of the state directory says."""
-    yield os.path.join(directory("GOB_RUNTIME_DIR", "XDG_RUNTIME_DIR", f"/tmp/gob-{os.getuid()}"), "daemon.sock")
+def holder():
+    """Socket and pid of the supervisor that the lock file of the state directory names; twice None where it names none."""
     state = directory("GOB_STATE_DIR", "XDG_STATE_HOME", os.path.expanduser("~/.local/state/gob"))
     try:
         with open(os.path.join(state, "gobd.lock"), encoding="utf-8") as lock:
-            yield json.load(lock)["socket"]
+            line = json.load(lock)
+            return str(line["socket"]), int(line["pid"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # There is none, or it is empty: none runs.
+        return None, None
+
+
+def socket_paths():
+    """Where the supervisor may be: in the own runtime directory, then where the lock file says."""
+    yield os.path.join(directory("GOB_RUNTIME_DIR", "XDG_RUNTIME_DIR", f"/tmp/gob-{os.getuid()}"), "daemon.sock")
+    path, _ = holder()
+    if path:
+        yield path
+
+
+def is_believed(path, pid):
+    """Whether the process that answers on this socket is the supervisor, and not another one of this user."""
+    if pid == 0:
+        return True  # It is in another pid namespace, which shows nothing of it.
+    own = {pid}
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+            own.update(int(word) for line in status if line.startswith("NSpid:") for word in line.split()[1:])
+    except OSError:
+        pass
+    for _ in range(2):  # A new supervisor may have followed meanwhile.
+        named, expected = holder()
+        if named != path or expected in own:
+            return True
+    return False
 
 
 def connect(timeout):
-    """A connection to the first of them that accepts."""
+    """A connection to the first of them that accepts, with its path."""
     refused = None
     for path in socket_paths():
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(timeout)
         try:
             connection.connect(path)
-            return connection
+            return connection, path
         except OSError as error:
             connection.close()
             refused = refused or error
@@ -74,16 +99,19 @@ class Client:
     """One connection. Not for several threads at once."""
 
     def __init__(self, owner=OWNER, timeout=5.0):
-        self.socket = connect(timeout)
+        self.socket, path = connect(timeout)
         try:
             # Whoever listens there has to be the same user, before anything is said.
             credentials = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            if struct.unpack("3i", credentials)[1] != os.getuid():
+            pid, uid, _ = struct.unpack("3i", credentials)
+            if uid != os.getuid():
                 raise Lost("another user listens on this socket")
             self.buffer, self.next_id, self.events = b"", 1, []
             client = {"name": "client.py", "version": "1"}
             hello = {"protocol": 1, "client": client, "owner": owner}
             self.server = self.request("hello", hello, timeout)["server"]
+            if not is_believed(path, pid):
+                raise Lost(f"{path} is served by pid {pid}, which is not the supervisor that gobd.lock names")
         except BaseException:
             self.socket.close()
             raise

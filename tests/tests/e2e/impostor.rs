@@ -1,5 +1,6 @@
 //! A process of this user that listens in the supervisor's place is not believed (PROTOCOL 1, Who may speak).
 
+use crate::python::{client, python};
 use gob_tests::process::Handle;
 use gob_tests::require::{Need, root, skip};
 use gob_tests::wait::{self, DEADLINE};
@@ -46,12 +47,17 @@ fn an_impostor_is_refused_and_both_processes_are_named() {
     });
     let list = gob.ctl(["list", "--json"]).fails(7);
     let error: Value = serde_json::from_str(&list.stderr).unwrap();
-    let said = format!("is served by pid {}, and the supervisor that", std::process::id());
+    let own = format!("is served by pid {}, ", std::process::id());
+    let said = format!("{own}and the supervisor that");
     let message = error["error"]["message"].as_str().unwrap();
     assert!(message.contains(&said) && message.ends_with(&format!("names is pid {gobd}")), "{list}");
     assert_eq!(error["error"]["code"], "supervisor-unreachable");
     let hint = error["error"]["hint"].as_str().unwrap();
     assert!(hint.contains(&format!("kill {}", std::process::id())), "{list}");
+    if let Some(python) = python() {
+        let example = client(&gob, &python, &["stop", "g"]).fails(1);
+        assert!(example.stderr.starts_with("error: ") && example.stderr.contains(&own), "{example}");
+    }
     // A socket that can't be compared is believed: another state directory has no supervisor.
     let elsewhere = gob.dir().join("elsewhere");
     let believed = gob.ctl(["list", "--json"]).env("GOB_STATE_DIR", elsewhere.to_str().unwrap()).json();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// Finds Python; `None`, with a message, when it is not installed.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|dir| dir.join("python3")).find(|program| program.is_file());
     if found.is_none() {
@@ -17,7 +17,7 @@ fn python() -> Option<PathBuf> {
     found
 }
 
-fn client(gob: &Gob, python: &Path, args: &[&str]) -> Ctl {
+pub(crate) fn client(gob: &Gob, python: &Path, args: &[&str]) -> Ctl {
     let mut call = Ctl::new(python, gob.env());
     call.env("PATH", &std::env::var("PATH").unwrap());
     call.env("HOME", &std::env::var("HOME").unwrap_or_default());
