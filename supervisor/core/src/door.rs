@@ -21,6 +21,7 @@ impl Core {
         if slept {
             self.workers.values_mut().for_each(|worker| worker.slept(&mut self.cx));
         }
+        self.underway.hear(&input);
         self.take(input);
         self.finish_end();
         if let Some(wake) = self.cx.timers.changed_wake() {
@@ -38,6 +39,10 @@ impl Core {
         if self.reloads.is_on() {
             self.cx.push(Effect::ReadConfig);
         }
+        for search in self.underway.searches() {
+            self.search(search);
+        }
+        self.underway.owed().into_iter().for_each(|effect| self.cx.push(effect));
         self.cx.timers.woken();
         if let Some(wake) = self.cx.timers.changed_wake() {
             self.cx.push(Effect::WakeAt(wake));
@@ -159,6 +164,7 @@ impl Core {
         self.cx.news.forget(conn);
         self.cx.leaving.forget(conn);
         self.reloads.forget(conn);
+        self.underway.forget(conn);
         for name in &involved {
             self.of(name, |worker, cx| worker.drop_waiters(conn, cx));
         }

@@ -30,14 +30,20 @@ const MAX_ROOTS: usize = 64;
 
 impl Core {
     pub(crate) fn find_graphs(&mut self, caller: &Caller, delete: Option<GraphDelete>) {
+        let search = GraphSearch { conn: caller.conn, id: caller.id.clone(), delete };
+        self.underway.finds(search.clone());
+        self.search(search);
+    }
+
+    /// Has the shell find the graphs on disk.
+    pub(crate) fn search(&mut self, search: GraphSearch) {
         let setup = &self.cx.setup;
         let data_dir = setup.paths.data_dir.clone();
-        let asked = delete.as_ref().and_then(|delete| delete.root_dir.as_deref());
+        let asked = search.delete.as_ref().and_then(|delete| delete.root_dir.as_deref());
         let of_workers = self.workers.values().map(|worker| &*worker.spec.graph().root_dir);
         let known = asked.into_iter().chain(setup.settings.roots()).chain(of_workers);
         let mut seen = BTreeSet::from([data_dir.as_str()]);
         let roots = known.filter(|root| seen.insert(root)).take(MAX_ROOTS).map(ToString::to_string).collect();
-        let search = GraphSearch { conn: caller.conn, id: caller.id.clone(), delete };
         self.cx.push(Effect::FindGraphs(Box::new(FindGraphs { search, data_dir, roots })));
     }
 
@@ -48,7 +54,10 @@ impl Core {
             return self.cx.answer(caller, Ok(Data::Graphs(GraphsData { graphs })));
         };
         match self.to_delete(caller.owner(), delete, found) {
-            Ok(plan) => self.cx.push(Effect::DeleteGraph { search, plan: Box::new(plan) }),
+            Ok(plan) => {
+                let effect = self.underway.deletes(search, plan);
+                self.cx.push(effect);
+            }
             Err(error) => self.cx.answer(caller, Err(error)),
         }
     }

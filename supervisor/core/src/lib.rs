@@ -13,7 +13,7 @@
 //! | `recovery` | the processes of a dead supervisor that may be killed |
 //! | `roots` | roots that are refused; the wait for a disk |
 //! | `refusals` | every text and hint of a refusal, and every reason that a view shows |
-//! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `leaving` | parts of the state, each with private fields |
+//! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `run`, `step` | one run; the outcome of a decision about it |
 //! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
@@ -68,6 +68,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod underway;
 mod waiters;
 mod worker;
 mod workers;

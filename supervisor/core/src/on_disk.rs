@@ -8,9 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::request::GraphDelete;
 use gob_protocol::{Id, Name, Owner, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A request about graphs on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphSearch {
     /// The connection to answer.
     pub conn: ConnId,
@@ -51,7 +52,7 @@ pub struct OnDisk {
 }
 
 /// The files and directories that are deleted with a graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletePlan {
     /// The graph's lock, held during the deletion.
     pub lock: GraphLock,

@@ -176,7 +176,7 @@ pub struct SpawnPlan {
 
 /// A file whose flock the processes of a run inherit, so that no two workers serve one graph, even under
 /// two supervisors.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphLock {
     /// The file.
     pub path: String,

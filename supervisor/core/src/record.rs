@@ -67,7 +67,7 @@ impl Place {
 }
 
 /// The record that a run writes of its graph, and the files of earlier records.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {
     /// The record's file, beside the lock.
     pub path: String,

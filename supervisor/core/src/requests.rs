@@ -135,8 +135,8 @@ impl Core {
         if worker.pid().is_none() {
             return Err(refusals::not_running(&worker.name, worker.state()));
         }
-        let asked_by = Some((caller.conn, caller.id.clone()));
-        Ok(Effect::Signal { key: worker.key(), signal: word, asked_by })
+        let key = worker.key();
+        Ok(self.underway.signals(key, word, caller.conn, caller.id.clone()))
     }
 
     /// The shell has sent a signal, or could not.

@@ -11,6 +11,7 @@ use crate::reloads::Reloads;
 use crate::remembered::{Remembered, remember};
 use crate::restart::Dice;
 use crate::setup::Setup;
+use crate::underway::Underway;
 use crate::worker::Worker;
 use crate::workers::Workers;
 use alloc::boxed::Box;
@@ -82,6 +83,8 @@ pub struct Core {
     pub(crate) workers: Workers,
     pub(crate) conns: Conns,
     pub(crate) reloads: Reloads,
+    #[serde(default)]
+    pub(crate) underway: Underway,
     pub(crate) cx: Cx,
 }
 
@@ -98,7 +101,8 @@ impl Core {
         cx.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
         // There is no subscriber yet.
         drop(cx.out.take());
-        Self { schema: Schema, workers, conns: Conns::default(), reloads: Reloads::default(), cx }
+        let (conns, reloads, underway) = (Conns::default(), Reloads::default(), Underway::default());
+        Self { schema: Schema, workers, conns, reloads, underway, cx }
     }
 
     /// The event last published.

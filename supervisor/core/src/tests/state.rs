@@ -5,8 +5,10 @@ use super::runs::Stage;
 use super::steps::Step;
 use super::words::{CLI, name, start, stop, world};
 use crate::run::Run;
-use crate::{Core, Effect, RunKey, STATE_VERSION};
+use crate::{Core, Effect, Input, RunKey, STATE_VERSION};
 use ciborium::Value;
+use gob_protocol::request::{GraphDelete, Signal};
+use gob_protocol::{Id, Request};
 use std::collections::BTreeSet;
 use std::string::String;
 use std::vec::Vec;
@@ -147,4 +149,82 @@ fn the_state_of_the_fixture_is_read_and_resumed() {
         effects.iter().filter_map(owed).map(|(word, key)| (word, key.name.as_str())).collect();
     assert_eq!(words, BTreeSet::from([("spawn", "b")]));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::WakeAt(Some(_)))));
+}
+
+/// Reads what a core has written, and returns it with what it has to do again about graphs and signals.
+fn go_on(core: &Core) -> (Core, Vec<Effect>) {
+    let mut core = read(&write(core)).expect("a state of this version");
+    let effects = core.resume().into_iter();
+    let effects = effects.filter(|effect| {
+        matches!(effect, Effect::FindGraphs(_) | Effect::DeleteGraph { .. } | Effect::Signal { .. })
+    });
+    let effects = effects.collect();
+    (core, effects)
+}
+
+/// The ids of the requests that are answered.
+fn answered(effects: &[Effect]) -> Vec<Id> {
+    let ids = effects.iter().filter_map(|effect| match effect {
+        Effect::Reply { id, .. } => id.clone(),
+        _other => None,
+    });
+    ids.collect()
+}
+
+#[test]
+fn searches_and_signals_that_are_under_way_are_asked_for_again_and_answered_once() {
+    let mut core = lively().core;
+    let now = core.cx.now;
+    let ask = |core: &mut Core, id, request| {
+        core.apply(Input::Request { conn: CLI, id: Some(Id::Number(id)), request }, now)
+    };
+    ask(&mut core, 1_001, Request::Graphs);
+    let delete = GraphDelete { graph: name("d"), root_dir: None };
+    let search = ask(&mut core, 1_002, Request::GraphDelete(delete));
+    let Some(Effect::FindGraphs(find)) = search.into_iter().next() else { panic!("no search") };
+    core.apply(Input::GraphsFound { search: find.search, found: Vec::new() }, now);
+    ask(&mut core, 1_003, Request::Signal(Signal { name: name("a"), signal: "HUP".into() }));
+    let (mut core, again) = go_on(&core);
+    assert_eq!(again.len(), 3, "{again:?}");
+    let mut ids = Vec::new();
+    for effect in again {
+        let input = match effect {
+            Effect::FindGraphs(find) => Input::GraphsFound { search: find.search, found: Vec::new() },
+            Effect::DeleteGraph { search, plan } => {
+                assert_eq!(plan.path, "/data/d");
+                Input::GraphDeleted { search, plan, result: Ok(None) }
+            }
+            Effect::Signal { key, signal, asked_by: Some((conn, id)) } => {
+                Input::SignalSent { key, signal, conn, id, errno: None }
+            }
+            other => panic!("{other:?}"),
+        };
+        ids.extend(answered(&core.apply(input, now)));
+    }
+    ids.sort_by_key(|id| format!("{id:?}"));
+    assert_eq!(ids, [1_001, 1_002, 1_003].map(Id::Number));
+    assert!(go_on(&core).1.is_empty(), "each is answered");
+}
+
+#[test]
+fn only_a_deletion_goes_on_without_its_client() {
+    let mut core = lively().core;
+    let now = core.cx.now;
+    let delete = |graph: &str| Request::GraphDelete(GraphDelete { graph: name(graph), root_dir: None });
+    let mut found = Vec::new();
+    for (id, request) in [(1, Request::Graphs), (2, delete("d")), (3, delete("x"))] {
+        let effects = core.apply(Input::Request { conn: CLI, id: Some(Id::Number(id)), request }, now);
+        found.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::FindGraphs(find) => Some(find.search),
+            _other => None,
+        }));
+    }
+    core.apply(Input::GraphsFound { search: found.remove(1), found: Vec::new() }, now);
+    core.apply(Input::Disconnected { conn: CLI }, now);
+    let (core, again) = go_on(&core);
+    let [Effect::DeleteGraph { search, plan }] = again.as_slice() else { panic!("{again:?}") };
+    let mut core = core;
+    let input = Input::GraphDeleted { search: search.clone(), plan: plan.clone(), result: Ok(None) };
+    assert!(answered(&core.apply(input, now)).is_empty(), "there is nobody to tell");
+    assert!(core.workers.get(&name("d")).is_none(), "its worker is forgotten all the same");
 }

@@ -1,0 +1,96 @@
+//! Requests whose answer comes from the shell, beside those about runs: graphs to be found or deleted, signals to be sent.
+
+use crate::ids::{ConnId, RunKey};
+use crate::io::{Effect, Input};
+use crate::on_disk::{DeletePlan, GraphSearch};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::Id;
+use serde::{Deserialize, Serialize};
+
+/// The requests that the shell has not answered. Requests that are equal are answered one for another.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Underway {
+    searches: Vec<GraphSearch>,
+    /// A deletion goes on without its client.
+    deletions: Vec<(GraphSearch, DeletePlan)>,
+    signals: Vec<Signalling>,
+}
+
+/// A signal on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Signalling {
+    key: RunKey,
+    signal: String,
+    conn: ConnId,
+    id: Option<Id>,
+}
+
+impl Underway {
+    /// Notes a search for graphs.
+    pub(crate) fn finds(&mut self, search: GraphSearch) {
+        self.searches.push(search);
+    }
+
+    /// Drops the request that an input answers, if it answers one.
+    pub(crate) fn hear(&mut self, input: &Input) {
+        if let Input::GraphsFound { search, .. } = input {
+            drop_first(&mut self.searches, |other| other == search);
+        } else if let Input::GraphDeleted { search, .. } = input {
+            drop_first(&mut self.deletions, |(other, _)| other == search);
+        } else if let Input::SignalSent { key, signal, conn, id, .. } = input {
+            drop_first(&mut self.signals, |other| {
+                (&other.key, &other.signal, &other.conn, &other.id) == (key, signal, conn, id)
+            });
+        }
+    }
+
+    /// Notes a deletion, and returns the effect that it is.
+    pub(crate) fn deletes(&mut self, search: GraphSearch, plan: DeletePlan) -> Effect {
+        self.deletions.push((search.clone(), plan.clone()));
+        Effect::DeleteGraph { search, plan: Box::new(plan) }
+    }
+
+    /// Notes a signal, and returns the effect that it is.
+    pub(crate) fn signals(&mut self, key: RunKey, signal: String, conn: ConnId, id: Option<Id>) -> Effect {
+        let signalling = Signalling { key, signal, conn, id };
+        let effect = signalling.effect();
+        self.signals.push(signalling);
+        effect
+    }
+
+    /// Forgets the requests of a connection that is gone, but for deletions.
+    pub(crate) fn forget(&mut self, conn: ConnId) {
+        self.searches.retain(|search| search.conn != conn);
+        self.signals.retain(|signalling| signalling.conn != conn);
+    }
+
+    /// Returns the searches that are to be begun again.
+    pub(crate) fn searches(&self) -> Vec<GraphSearch> {
+        self.searches.clone()
+    }
+
+    /// Returns the effects that are owed again. A shell sends a signal in the turn in which it is asked to, so that one which
+    /// was not answered was not sent.
+    pub(crate) fn owed(&self) -> Vec<Effect> {
+        let deletion = |(search, plan): &(GraphSearch, DeletePlan)| Effect::DeleteGraph {
+            search: search.clone(),
+            plan: Box::new(plan.clone()),
+        };
+        self.deletions.iter().map(deletion).chain(self.signals.iter().map(Signalling::effect)).collect()
+    }
+}
+
+impl Signalling {
+    fn effect(&self) -> Effect {
+        let asked_by = Some((self.conn, self.id.clone()));
+        Effect::Signal { key: self.key.clone(), signal: self.signal.clone(), asked_by }
+    }
+}
+
+fn drop_first<T>(all: &mut Vec<T>, is_meant: impl Fn(&T) -> bool) {
+    if let Some(at) = all.iter().position(is_meant) {
+        all.remove(at);
+    }
+}
