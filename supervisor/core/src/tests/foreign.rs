@@ -6,7 +6,7 @@ use super::steps::{Seen, Step};
 use super::words::{CLI, DESKTOP, by_name, code, name, outcome, restart, start, start_leased, stop, view};
 use crate::{Input, RunKey};
 use gob_config::kind::{GraphDirEncoding, Kind, Orphans, RestartOn};
-use gob_protocol::{Data, ErrorCode, Exit, Outcome, Receipt, Request, Signalled, State};
+use gob_protocol::{Data, ErrorCode, EventKind, Exit, Outcome, Receipt, Request, Signalled, State};
 use std::vec;
 use std::vec::Vec;
 
@@ -201,6 +201,24 @@ fn a_restart_in_the_place_of_a_holder_loses_no_lease() {
     }
     world.settles();
     assert_eq!((view(&world).owner.as_str(), world.wake), ("cli", None));
+}
+
+#[test]
+fn a_lease_that_ends_beside_a_holder_changes_no_owner_that_is_shown() {
+    let mut world = world(foreign_kind());
+    world.takes(&Step::Ask(DESKTOP, start_leased("w")));
+    world.takes(&Step::Examined(name("w"), Seen::Held("cli")));
+    world.takes(&Step::Ask(DESKTOP, Request::Release(by_name("w"))));
+    let before = world.core.roster();
+    while world.wake.is_some() {
+        world.takes(&Step::Due);
+    }
+    assert_eq!(view(&world).owner.as_str(), "cli");
+    let is_change = |event: &&std::rc::Rc<gob_protocol::Event>| event.event == EventKind::WorkerOwnerChanged;
+    assert!(world.history.iter().find(is_change).is_none(), "{:?}", world.history);
+    assert!(world.core.roster() > before, "the next supervisor has to know that it is nobody's");
+    world.takes(&Step::External(name("w"), None));
+    assert_eq!((view(&world).owner.as_str(), view(&world).state), ("unknown", State::Idle));
 }
 
 #[test]

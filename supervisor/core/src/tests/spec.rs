@@ -188,9 +188,12 @@ impl Spec {
                     }
                     // It was of no use for too long.
                     wish.down |= due(Timer::Idle);
-                    if wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown()) {
-                        expect.announced.push(name.clone());
-                    }
+                    let is_lost =
+                        wish.losing.is_some_and(|at| at <= now) && wish.hand_over(&Owner::unknown());
+                    // The view of one that is held shows its holder's owner.
+                    let is_held =
+                        core.workers.get(name).is_some_and(|worker| stand(worker) == Stand::External);
+                    expect.announced.extend((is_lost && !is_held).then(|| name.clone()));
                     let evicted = due(Timer::Evict) && core.workers.get(name).is_some_and(gives_up_eviction);
                     if let Some(queued) = evicted.then(|| wish.queued.take()).flatten() {
                         wish.begin(queued.owner, queued.lease, now);

@@ -9,10 +9,15 @@ use alloc::sync::Arc;
 use gob_protocol::{Actor, EventKind, Outcome, Owner};
 
 impl Worker {
-    /// Passes the worker to another owner and says so.
+    /// Passes the worker to another owner and says so, unless its view shows the owner of a holder.
     pub(crate) fn pass_to(&mut self, to: Owner, actor: Actor, cx: &mut Cx) {
-        if self.takes_owner(to, cx) {
+        if !self.takes_owner(to, cx) {
+            return;
+        }
+        if self.holder().is_none() {
             self.publish(EventKind::WorkerOwnerChanged, actor, cx);
+        } else {
+            cx.tally.roster += 1;
         }
     }
 
