@@ -99,7 +99,7 @@ async fn read_requests(
                 None => {}
             }
         }
-        // What was read before is taken first.
+        // Requests that were read before are taken first.
         let may_read = may_answer && resolved.is_none() && outbound.may_read();
         if outbound.is_closed() || outbound.is_done() {
             return Ok(());

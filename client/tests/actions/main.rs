@@ -41,7 +41,7 @@ mod tests {
         }
     }
 
-    /// What the core does about a request.
+    /// The answer of the core to a request.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     enum Does {
         Something,

@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
 }
 
 impl Schedule {
-    /// That of a start.
+    /// The schedule of a start.
     pub(crate) const START: Self = Self {
         between_ms: (10, 500),
         timeout_ms: 1_000,
@@ -54,7 +54,7 @@ impl Schedule {
         quiet_ms: Some(1_000),
     };
 
-    /// That of a run that is up. `asked_ms` is the interval at which it asked to be heard of.
+    /// The schedule of a run that is up. `asked_ms` is the interval at which it asked to be heard of.
     pub(crate) fn of_life(liveness: &Liveness, asked_ms: Option<u64>) -> Self {
         let asked_ms = asked_ms.filter(|_| liveness.check == Check::Notify);
         let interval_ms = asked_ms.unwrap_or(liveness.interval_ms);

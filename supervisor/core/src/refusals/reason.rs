@@ -18,7 +18,7 @@ pub(crate) enum Reason<'a> {
     NotHeard { interval_ms: u64 },
     /// It reported that it is not well.
     Triggered,
-    /// Nobody used it.
+    /// It was not used for this long.
     Unused { for_ms: u64 },
     /// It gave way to a peer.
     Ceded,
@@ -81,7 +81,7 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// What is known besides.
+/// Further facts, in braces behind a text.
 struct InBraces<'a>(Option<&'a str>);
 
 impl fmt::Display for InBraces<'_> {

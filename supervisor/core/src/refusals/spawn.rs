@@ -19,7 +19,7 @@ pub(crate) fn spawn_failed(name: &Name, kind: &Kind, exit: &Exit, failure: &Spaw
     }
 }
 
-/// What to do next, where something can be done.
+/// Returns the next step for a person, where there is one.
 fn hint(SpawnFailure { step, errno }: &SpawnFailure, kind: &Kind) -> Option<String> {
     match (step, errno.name.as_str()) {
         (SpawnStep::Exec { program, flaw: Some(ExecFlaw::Interpreter { .. }) }, _) => {

@@ -19,7 +19,7 @@ static SLOTS: Mutex<Option<Slots>> = Mutex::new(None);
 /// One number for each descriptor of a [`Spec`] that its child needs after it has left our table.
 #[derive(Debug)]
 struct Slots {
-    /// What they refer to while no child is started.
+    /// The file that the numbers refer to while no child is started.
     null: File,
     numbers: [OwnedFd; 5],
 }
