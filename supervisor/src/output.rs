@@ -164,8 +164,9 @@ impl Output {
         self.send(Command::Forget(name));
     }
 
-    /// Begins deleted files of live runs anew.
+    /// Begins deleted files of live runs anew, at the latest with the next bytes.
     pub(crate) fn find_again(&self) {
+        self.exchange.counters.losses.fetch_add(1, Ordering::Release);
         self.send(Command::FindAgain);
     }
 

@@ -50,11 +50,16 @@ struct State {
     hungry: bool,
 }
 
-/// Bytes since the start.
+/// Counts since the start.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    /// Bytes.
     pub(super) written: AtomicU64,
+    /// Bytes.
     pub(super) dropped: AtomicU64,
+    /// Orders to find files again. The writer compares it before each write, so that no byte that is read
+    /// after an order goes into a deleted file, although the order itself waits behind other jobs.
+    pub(super) losses: AtomicU64,
 }
 
 /// The state that both threads share.

@@ -30,7 +30,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The reason and the begin of failing writes.
 #[derive(Debug)]
 struct Fault {
-    tried: Instant,
+    /// The time of the next try.
+    retry: Instant,
     dropped: u64,
 }
 
@@ -48,13 +49,15 @@ pub(super) struct RunLog {
     index_failed: bool,
     /// The time of the last check that its files are in their place.
     seen: Instant,
+    /// The last loss (`Counters::losses`) that it was checked for.
+    losses: u64,
     /// Its descriptors are open.
     pub(super) is_open: bool,
 }
 
 impl RunLog {
     /// Makes its files, or takes in existing ones.
-    pub(super) fn open(key: RunKey, tap: Arc<Tap>, config: &OutputConfig) -> Self {
+    pub(super) fn open(key: RunKey, tap: Arc<Tap>, config: &OutputConfig, losses: u64) -> Self {
         let sides = [Side::default(), Side::default()];
         let mut log = Self {
             key,
@@ -65,6 +68,7 @@ impl RunLog {
             fault: None,
             index_failed: false,
             seen: Instant::now(),
+            losses,
             is_open: true,
         };
         if let Err(error) = log.create_files(config) {
@@ -110,12 +114,15 @@ impl RunLog {
     ) {
         let Some(stream) = segments.first().map(|segment| segment.stream) else { return };
         let mut stamps = Stamps::new(segments);
-        if self.seen.elapsed() >= LOOK {
-            self.find_again(stamps.time(), config);
+        let losses = counters.losses.load(Ordering::Acquire);
+        if losses != self.losses {
+            self.find_again(stamps.time(), config, losses);
+        } else if self.seen.elapsed() >= LOOK {
+            self.look(stamps.time(), config);
         }
         while !bytes.is_empty() {
             let written = match self.fault {
-                Some(Fault { tried, .. }) if tried.elapsed() < RETRY => Err(None),
+                Some(Fault { retry, .. }) if Instant::now() < retry => Err(None),
                 Some(_) | None => self.write(stream, bytes, stamps.time(), config).map_err(Some),
             };
             match written {
@@ -198,8 +205,17 @@ impl RunLog {
         }
     }
 
+    /// As [`Self::look`], after a loss that was healed: a failure of before is no reason to wait.
+    pub(super) fn find_again(&mut self, time: i64, config: &OutputConfig, losses: u64) {
+        self.losses = losses;
+        if let Some(fault) = &mut self.fault {
+            fault.retry = Instant::now();
+        }
+        self.look(time, config);
+    }
+
     /// Begins deleted or cut files anew. Their content is lost; offsets go on.
-    pub(super) fn find_again(&mut self, time: i64, config: &OutputConfig) {
+    fn look(&mut self, time: i64, config: &OutputConfig) {
         self.seen = Instant::now();
         let keep = usize::try_from(config.keep).unwrap_or(usize::MAX);
         let index_is_lost = !self.index.is_at(&self.index_path(config));
@@ -255,7 +271,7 @@ impl RunLog {
             tracing::warn!(key = ?self.key, %error, "cannot write logs; output is dropped until that works again");
         }
         let before = self.fault.take().map_or(0, |fault| fault.dropped);
-        self.fault = Some(Fault { tried: Instant::now(), dropped: before + dropped as u64 });
+        self.fault = Some(Fault { retry: Instant::now() + RETRY, dropped: before + dropped as u64 });
     }
 
     fn side(&mut self, stream: Stream) -> &mut Side {

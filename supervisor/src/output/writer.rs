@@ -67,7 +67,7 @@ impl Writer {
             match job {
                 Job::Open { id, key, tap } => {
                     self.budget.revive(&key.name.on_disk(), key.run);
-                    let log = RunLog::open(key, tap, &self.config);
+                    let log = RunLog::open(key, tap, &self.config, self.losses());
                     self.budget.change(0, log.cost);
                     self.open += usize::from(log.is_open);
                     self.runs.insert(id, Box::new(log));
@@ -192,10 +192,15 @@ impl Writer {
         }
     }
 
+    fn losses(&self) -> u64 {
+        self.exchange.counters.losses.load(Ordering::Acquire)
+    }
+
     fn find_again(&mut self) {
+        let losses = self.losses();
         for log in self.runs.values_mut() {
             let was_open = log.is_open;
-            log.find_again(now(), &self.config);
+            log.find_again(now(), &self.config, losses);
             self.open += usize::from(log.is_open && !was_open);
             let cost = log.disk_bytes();
             self.budget.change(std::mem::replace(&mut log.cost, cost), cost);

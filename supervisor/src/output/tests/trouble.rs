@@ -5,6 +5,7 @@ use crate::alone::alone_under;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 #[test]
@@ -202,6 +203,34 @@ fn deleted_files_are_begun_anew_and_offsets_go_on() {
     let told = records.iter().find(|record| record.len == Some(6)).unwrap();
     assert_eq!((told.stream, told.offset), (Stream::Stdout, 7));
     assert!(plane.index(&whole).iter().all(|record| record.len.is_some()), "no file began anew");
+}
+
+#[test]
+fn bytes_behind_an_order_to_find_files_again_are_in_the_new_file() {
+    let plane = Plane::new();
+    let key = key("a", 1);
+    let mut worker = plane.attach(&key);
+    worker.out("before\n");
+    plane.settle();
+    fs::remove_dir_all(&plane.config.log_dir).unwrap();
+    // As when the order still waits behind other jobs of the writer.
+    plane.output.exchange.counters.losses.fetch_add(1, Ordering::Release);
+    worker.out("after\n");
+    plane.settle();
+    assert_eq!(plane.text(&key, Stream::Stdout), "after\n");
+
+    // A failure of before the loss was healed does not make it wait.
+    fs::remove_dir_all(&plane.config.log_dir).unwrap();
+    fs::write(&plane.config.log_dir, "in its place").unwrap();
+    plane.output.find_again();
+    worker.out("dropped\n");
+    plane.settle();
+    fs::remove_file(&plane.config.log_dir).unwrap();
+    plane.output.find_again();
+    worker.out("written\n");
+    plane.settle();
+    assert_eq!(plane.text(&key, Stream::Stdout), "written\n");
+    assert_eq!(plane.output.counters(), (21, 8));
 }
 
 #[test]
