@@ -10,10 +10,17 @@ use std::path::Path;
 #[must_use]
 pub fn holder(path: &Path) -> Option<i32> {
     let file = std::fs::metadata(path).ok()?;
+    holder_of(file.dev(), file.ino())
+}
+
+/// As [`holder`], of a file by its device and inode. A process that only inherited the lock is never named:
+/// the kernel notes who took it, also when that process has died since.
+#[must_use]
+pub fn holder_of(device: u64, inode: u64) -> Option<i32> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    find(&locks, Some((major(file.dev()), minor(file.dev()))), file.ino())
+    find(&locks, Some((major(device), minor(device))), inode)
         // On some file systems stat(2) gives another device number than the kernel's own.
-        .or_else(|| find(&locks, None, file.ino()))
+        .or_else(|| find(&locks, None, inode))
 }
 
 /// Finds a file in lines such as `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`; the line of a waiting

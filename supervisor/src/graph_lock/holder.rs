@@ -32,7 +32,7 @@ pub(super) fn holder(kernel: &impl Kernel, file: File, lock: &GraphLock) -> Hold
         drop(file);
         let name = Path::new(&lock.path).file_name()?;
         let own = i32::try_from(std::process::id()).unwrap_or(0);
-        let holders = kernel.having_open(OpenFile { name, id: target }, own);
+        let holders = kernel.holding(OpenFile { name, id: target }, own);
         // The run's supervisor has the file open too, and is older than the run that holds the lock.
         let is_of_no_run = |pid: i32| kernel.tag(pid).map(Tag).and_then(Tag::home).is_none();
         holders.into_iter().min_by_key(|id| (is_of_no_run(id.pid), id.start_time))
@@ -121,6 +121,30 @@ mod tests {
         let pid = held.holder();
         held.fake.before(move |call| call == Call::Stat(pid), move |world| replace(world, pid));
         assert_eq!(held.found(), (0, 0));
+    }
+
+    /// A machine with many processes took longer to search than a start may wait for a disk.
+    #[test]
+    fn the_process_that_took_the_lock_and_those_below_it_are_searched_first() {
+        let held = Held::new("taker");
+        let id = held.id;
+        let (other, supervisor) = (held.holder(), held.holder());
+        let run = held.fake.with(|world| {
+            world.takers.insert(id, supervisor);
+            let run = world.fork(supervisor).unwrap();
+            world.process(run).opened = vec![("g.lock".to_owned(), id)];
+            run
+        });
+        held.fake.change(run, |process| process.tag = Tags::new(7, 1 << 60).next().0);
+        let asked = |pid| held.fake.with(|world| world.log.contains(&Call::HasOpen(pid)));
+        assert_eq!(held.found(), (run, held.start_time(run)));
+        assert!(!asked(other), "it is neither");
+        // The lock outlives the process that took it, whose number may be another one's by now.
+        held.fake.with(|world| {
+            world.exit(run);
+            replace(world, supervisor);
+        });
+        assert_eq!(held.found(), (other, held.start_time(other)));
     }
 
     /// The core asks again for a bounded time where there is no holder to name.

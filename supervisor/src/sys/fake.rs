@@ -42,6 +42,7 @@ pub(crate) enum Call {
     Variable(i32),
     OpenFiles(i32),
     HasOpen(i32),
+    LockTaker,
     Arguments(i32),
     RealPath(i32),
     Liveness(i32),
@@ -227,6 +228,10 @@ impl Kernel for Fake {
         process.is_some_and(|process| {
             process.opened.iter().any(|(name, id)| name.as_str() == file.name && *id == file.id)
         })
+    }
+
+    fn lock_taker(&self, file: (u64, u64)) -> Option<i32> {
+        self.step(Call::LockTaker).takers.get(&file).copied()
     }
 
     fn own_uid(&self) -> u32 {

@@ -104,6 +104,10 @@ pub(crate) trait Kernel {
     /// Whether a process has a file open.
     fn has_open(&self, pid: i32, file: OpenFile<'_>) -> bool;
 
+    /// Returns the process that took the flock of a file (device and inode). It may have died since, and left
+    /// the lock to others that inherited it. `None` where the kernel does not tell.
+    fn lock_taker(&self, file: (u64, u64)) -> Option<i32>;
+
     /// Returns the user that we run as.
     fn own_uid(&self) -> u32;
 
@@ -196,9 +200,20 @@ pub(crate) trait Kernel {
         self.stat(pid).ok().flatten()
     }
 
-    /// Lists every living process that has a file open, but us.
-    fn having_open(&self, file: OpenFile<'_>, own: i32) -> Vec<ProcessId> {
-        let pids = self.pids().into_iter().flatten().flatten();
+    /// Lists the living processes, but us, that have a locked file open: the one that took the lock and those
+    /// below it. Only where none of these has it, all processes are searched, whose descriptors may be many.
+    fn holding(&self, file: OpenFile<'_>, own: i32) -> Vec<ProcessId> {
+        let taker = self.lock_taker(file.id).filter(|taker| *taker != own);
+        let near = taker.map(|taker| {
+            let below = self.below(taker).into_iter().map(|found| found.id.pid);
+            self.having_open(std::iter::once(taker).chain(below), file, own)
+        });
+        near.filter(|near| !near.is_empty())
+            .unwrap_or_else(|| self.having_open(self.pids().into_iter().flatten().flatten(), file, own))
+    }
+
+    /// Returns those of these processes that are alive and have a file open, but us.
+    fn having_open(&self, pids: impl Iterator<Item = i32>, file: OpenFile<'_>, own: i32) -> Vec<ProcessId> {
         let holds = |pid: &i32| *pid != own && self.has_open(*pid, file);
         // Asked again, since the number may have been given again in between.
         let holders =

@@ -98,6 +98,10 @@ impl Kernel for Linux {
         process::has_open(pid, file)
     }
 
+    fn lock_taker(&self, (device, inode): (u64, u64)) -> Option<i32> {
+        gob_host::locks::holder_of(device, inode)
+    }
+
     fn own_uid(&self) -> u32 {
         fds::uid()
     }

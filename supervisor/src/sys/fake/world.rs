@@ -125,6 +125,8 @@ pub(crate) struct World {
     pub(super) ending: BTreeSet<u64>,
     pub(crate) sent: Vec<Sent>,
     pub(super) groups: Groups,
+    /// The processes that took locks, by the device and inode of the file.
+    pub(crate) takers: BTreeMap<(u64, u64), i32>,
     /// Whether this supervisor is root.
     pub(crate) is_root: bool,
     /// Whether the last number is told.
@@ -158,6 +160,7 @@ impl World {
             ending: BTreeSet::new(),
             sent: Vec::new(),
             groups: Groups::default(),
+            takers: BTreeMap::new(),
             is_root: false,
             tells_last: true,
             has_group_signals: true,
