@@ -134,6 +134,11 @@ impl<K: Kernel> Runs<K> {
         self.scanned = false;
     }
 
+    /// Returns whether anything may be left of a run.
+    pub(crate) fn has_runs(&self) -> bool {
+        !self.by_tag.is_empty()
+    }
+
     /// Returns the threads on which work is done that may wait for a disk.
     pub(crate) const fn disks(&self) -> &Disks {
         self.journal.disks()

@@ -149,6 +149,7 @@ impl Shell {
     pub(crate) fn new_turn(&mut self) {
         self.now = self.clock.now();
         self.runs.new_turn();
+        self.glance();
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Input> {
@@ -349,7 +350,8 @@ impl Shell {
     /// Returns the next deadline; far away when there is none.
     pub(crate) fn next_wake(&self) -> tokio::time::Instant {
         let far = tokio::time::Instant::from_std(self.clock.start() + FAR);
-        self.wake.into_iter().chain(self.last.due()).fold(far, std::cmp::Ord::min)
+        let look = self.runs.has_runs().then(|| tokio::time::Instant::from_std(self.pace.due()));
+        self.wake.into_iter().chain(self.last.due()).chain(look).fold(far, std::cmp::Ord::min)
     }
 
     /// Handles what is due.

@@ -13,9 +13,17 @@ const REAPED_AT_LEAST: usize = 512;
 /// While more children end than are reaped in a turn, sweeps go on this long after the one before.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
-/// When sweeps go on while children end faster than they are reaped.
+/// Longest time between two looks for children that ended, while there are runs and nothing else happens. The signal that
+/// tells of them is not enough: a debugger that lets go of this process can swallow it (ptrace(2), `PTRACE_DETACH`).
+const LOOK: Duration = Duration::from_secs(60);
+/// Time after a look from which the next turn, whatever it is for, begins with another one.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// When children are reaped without a signal, and when sweeps go on while children end faster than they are reaped.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// When children that ended were looked for last.
+    looked: Instant,
     /// When sweeps went on last after children ended.
     swept: Instant,
     /// How long that took.
@@ -27,7 +35,12 @@ pub(super) struct Pace {
 impl Pace {
     /// Begins with no children to reap.
     pub(super) const fn new(start: Instant) -> Self {
-        Self { swept: start, took: Duration::ZERO, more_children: false }
+        Self { looked: start, swept: start, took: Duration::ZERO, more_children: false }
+    }
+
+    /// Returns when children that ended must be looked for again.
+    pub(super) fn due(&self) -> Instant {
+        self.looked + LOOK
     }
 
     /// Returns whether sweeps may continue. A sweep costs far more than a reap, and unreaped children make the next one
@@ -43,6 +56,7 @@ impl Shell {
     pub(crate) fn reap(&mut self) {
         self.pace.more_children = true;
         let begun = Instant::now();
+        self.pace.looked = begun;
         for reaped in 0.. {
             if reaped > 0 && reaped % REAPED_AT_LEAST == 0 && begun.elapsed() >= REAPING {
                 break;
@@ -66,6 +80,13 @@ impl Shell {
         self.sweep_on();
         self.pace.swept = Instant::now();
         self.pace.took = self.pace.swept.duration_since(begun);
+    }
+
+    /// Takes in children that ended if nothing has looked for them for a while.
+    pub(super) fn glance(&mut self) {
+        if self.runs.has_runs() && self.pace.looked.elapsed() >= GLANCE {
+            self.reap();
+        }
     }
 
     /// Whether children may have ended that were not taken in yet.

@@ -9,7 +9,10 @@ use gob_tests::require::{Need, skip};
 use gob_tests::script::{Step, every_escape};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Gob};
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::json;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -221,6 +224,28 @@ fn holding_processes_fails() {
 #[test]
 fn making_directories_fails() {
     fail("mkdir,mkdirat");
+}
+
+/// A tracer that lets go of a process while a signal is delivered to it can swallow the signal, as strace does when it
+/// is ended in the wrong moment. An exit stayed unseen for ever then.
+#[test]
+fn an_exit_whose_signal_was_swallowed_is_seen_soon_all_the_same() {
+    if !strace_works() {
+        return skip(Need::Strace, "this process may not trace; no signal was swallowed");
+    }
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    let worker = conn.ok("start", json!({"graph": "a"}))["worker"]["pid"].clone();
+    let gobd = Pid::from_raw(gob.gobd_pid());
+    ptrace::seize(gobd, ptrace::Options::empty()).unwrap();
+    Handle::open(worker.as_i64().unwrap() as i32).unwrap().signal(Signal::SIGKILL);
+    let flags = Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL);
+    let is_delivered = || waitpid(gobd, flags) == Ok(WaitStatus::Stopped(gobd, Signal::SIGCHLD));
+    assert!(wait::until(DEADLINE, is_delivered));
+    ptrace::detach(gobd, None).unwrap();
+
+    let is_seen = || conn.ok("list", json!({}))["workers"][0]["pid"] != worker;
+    assert!(wait::until(DEADLINE, is_seen), "{}", gob.logs());
 }
 
 #[test]
