@@ -158,8 +158,8 @@ impl Subscription {
                 Err(error) => return Err(error),
             }
             // The wait holds only the watch, and ends by itself when its receiver is gone.
-            let waited = tokio::task::spawn_blocking(move || changes.wait(Instant::now() + Self::LOOK)).await;
-            waited.map_err(|error| self.failed(io::Error::other(error)))?;
+            let waited = super::beside(move || changes.wait(Instant::now() + Self::LOOK)).await;
+            waited.map_err(|error| self.failed(error))?;
         }
     }
 
