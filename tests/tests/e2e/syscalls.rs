@@ -29,7 +29,11 @@ const WHILE_LATE: Duration = Duration::from_secs(2);
 const ERRORS: [&str; 6] = ["ENOSPC", "EMFILE", "EINTR", "EAGAIN", "EIO", "ENOMEM"];
 
 /// A strace that makes calls fail, or wait, until it is dropped.
-pub(crate) struct Failing(Child);
+pub(crate) struct Failing {
+    strace: Child,
+    /// The process that it traces.
+    pid: i32,
+}
 
 impl Failing {
     /// Attaches to a process and waits until it has. Where files are given, only calls on these fail. strace
@@ -54,16 +58,33 @@ impl Failing {
         assert!(attached.is_some(), "strace did not attach to {pid}");
         // strace reports every new thread, and its output must be read.
         std::thread::spawn(move || lines.for_each(drop));
-        Self(child)
+        Self { strace: child, pid }
     }
 }
 
 impl Drop for Failing {
     fn drop(&mut self) {
-        let handle = Handle::open(self.0.id() as i32).expect("a child");
+        let handle = Handle::open(self.strace.id() as i32).expect("a child");
         handle.signal(Signal::SIGINT);
-        drop(self.0.wait());
+        drop(self.strace.wait());
+        let is_free = || !is_traced(self.pid);
+        assert!(wait::until(DEADLINE, is_free) || std::thread::panicking(), "{} stays traced", self.pid);
     }
+}
+
+/// Whether any thread of a process, or a child of it, is traced.
+fn is_traced(pid: i32) -> bool {
+    let is_traced = |task: PathBuf| {
+        let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+    };
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of_children = |task: &Path| fs::read_to_string(task.join("children")).unwrap_or_default();
+    tasks.map(|task| task.path()).any(|task| {
+        let children = of_children(&task);
+        let mut children = children.split_whitespace().map(|pid| Path::new("/proc").join(pid));
+        is_traced(task) || children.any(is_traced)
+    })
 }
 
 pub(crate) fn strace_works() -> bool {
