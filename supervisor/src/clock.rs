@@ -26,7 +26,7 @@ impl Clock {
     /// Returns the time as the core takes it.
     pub(crate) fn now(self) -> Now {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let since = u64::try_from(self.read.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let since = millis(self.read.elapsed());
         Now {
             mono_ms: self.read_ms.saturating_add(since),
             wall: Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
@@ -37,6 +37,11 @@ impl Clock {
     pub(crate) fn instant(self, mono_ms: u64) -> Instant {
         self.read + Duration::from_millis(mono_ms.saturating_sub(self.read_ms))
     }
+}
+
+/// Returns whole milliseconds, as the core counts time.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

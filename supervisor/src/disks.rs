@@ -7,6 +7,7 @@
 
 mod mounts;
 
+use crate::clock::millis;
 pub(crate) use gob_core::Silent;
 use gob_core::{DISK_PATIENCE_MS, wait_left_ms};
 pub(crate) use mounts::mounted_below;
@@ -209,8 +210,9 @@ impl Disks {
                 // Work behind other work that hangs may never begin.
                 self.refusal(lane, places).map_or(Ok(()), Err)?;
             }
-            let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            let Some(left) = wait_left_ms(age.map(ms), ms(asked.elapsed())) else { return Err(at.silent()) };
+            let Some(left) = wait_left_ms(age.map(millis), millis(asked.elapsed())) else {
+                return Err(at.silent());
+            };
             pause = (pause * 2).min(Duration::from_millis(left));
         }
     }

@@ -26,9 +26,6 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Time limit of a worker's answer to the request to end.
-const STOP_LIMIT: Duration = Duration::from_secs(1);
-
 /// A result.
 pub(crate) enum Found {
     /// The address of a run that reported its port alone is known.
@@ -110,11 +107,18 @@ impl Readiness {
 
     /// Requests a run's end by an HTTP request, such as `POST /v1/shutdown`; with `of`, only if a process of
     /// that tree listens there.
-    pub(crate) fn stop(&self, key: RunKey, endpoint: String, request: String, of: Option<Tree>) {
+    pub(crate) fn stop(
+        &self,
+        key: RunKey,
+        endpoint: String,
+        request: String,
+        of: Option<Tree>,
+        limit: Duration,
+    ) {
         let (found, looks) = (self.found.clone(), self.looks.clone());
         tokio::task::spawn_local(async move {
             let asked = probe::ask_to_end(&endpoint, &request, of, &looks);
-            let answer = tokio::time::timeout(STOP_LIMIT, asked).await;
+            let answer = tokio::time::timeout(limit, asked).await;
             let taken = matches!(answer, Ok(Ok(200..=299)));
             if !taken {
                 tracing::info!(worker = %key.name, run = key.run, %endpoint, %request, ?answer, "not taken");

@@ -178,13 +178,13 @@ impl Shell {
             Effect::DeleteGraph { search, plan } => self.delete_graph(search, plan),
             Effect::CallOff { key } => return self.call_off(key),
             Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
-            Effect::StopHttp { key, endpoint, request, look } => {
+            Effect::StopHttp { key, endpoint, request, look, limit_ms } => {
                 self.runs.ask(&key);
                 let of = if look { self.runs.tree(&key) } else { None };
                 if look && of.is_none() {
                     return Some(Input::StopAnswered { key, taken: false });
                 }
-                self.readiness.stop(key, endpoint, request, of);
+                self.readiness.stop(key, endpoint, request, of, Duration::from_millis(limit_ms));
             }
             Effect::Probe { key, target, timeout_ms, its_own, explain_after_ms } => {
                 let explain_after = explain_after_ms.map(Duration::from_millis);

@@ -11,7 +11,7 @@
 //! | `ids`, `parts`, `failure`, `on_disk`, `record`, `io` | plain data: what comes in and goes out |
 //! | `paths`, `spec`, `setup`, `plan` | directories, a worker's spec, settings; program, arguments and environment of a run |
 //! | `recovery` | the processes of a dead supervisor that may be killed |
-//! | `roots` | roots that are refused; the wait for a disk |
+//! | `roots`, `waits` | roots that are refused; how long is waited for a disk, and for a lock file that is being written |
 //! | `refusals` | every text and hint of a refusal, and every reason that a view shows |
 //! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
@@ -70,6 +70,7 @@ mod tests;
 mod timers;
 mod underway;
 mod waiters;
+mod waits;
 mod worker;
 mod workers;
 
@@ -85,5 +86,6 @@ pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 pub use recovery::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, may_kill};
 pub use remembered::{Remembered, RememberedWorker};
-pub use roots::{BadRoot, DISK_PATIENCE_MS, judge_root, wait_left_ms};
+pub use roots::{BadRoot, judge_root};
 pub use state::{Config, Core, STATE_VERSION};
+pub use waits::{DISK_PATIENCE_MS, Reread, reread, wait_left_ms};

@@ -1,4 +1,4 @@
-//! Roots of graphs that are refused, and how long a disk is waited for. Pure functions of facts.
+//! Roots of graphs that are refused. Pure functions of facts.
 
 use crate::failure::Silent;
 use alloc::format;
@@ -7,17 +7,6 @@ use core::fmt;
 use gob_protocol::limits::MAX_PATH_BYTES;
 use gob_protocol::{ErrorCode, WireError};
 use serde_json::json;
-
-/// The time for which work on a disk is waited for, from its begin.
-pub const DISK_PATIENCE_MS: u64 = 3_000;
-
-/// Returns how long a caller still waits for work of this age, which it handed in so long ago; `None` when it gives up. Work that
-/// has not begun, behind other work, gets three times as long in all.
-#[must_use]
-pub fn wait_left_ms(age_ms: Option<u64>, asked_ms: u64) -> Option<u64> {
-    let left = DISK_PATIENCE_MS.saturating_sub(age_ms.unwrap_or(0));
-    (left > 0 && asked_ms < DISK_PATIENCE_MS * 3).then_some(left)
-}
 
 /// The reason why a directory is no root for graphs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,21 +59,6 @@ impl fmt::Display for BadRoot {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_disk_is_waited_for_three_seconds_from_its_begin() {
-        for (age_ms, asked_ms, left) in [
-            (Some(0), 0, Some(3_000)),
-            (Some(2_999), 5_000, Some(1)),
-            (Some(3_000), 3_000, None),
-            (None, 0, Some(3_000)),
-            (None, 8_999, Some(3_000)),
-            (None, 9_000, None),
-            (Some(10), 9_000, None),
-        ] {
-            assert_eq!(wait_left_ms(age_ms, asked_ms), left, "{age_ms:?} {asked_ms}");
-        }
-    }
 
     #[test]
     fn a_root_is_text_that_is_not_too_long() {

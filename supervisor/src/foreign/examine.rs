@@ -3,25 +3,19 @@
 
 use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
+use crate::clock::millis;
 use crate::disks::{Disks, PROCESSES, Silent};
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
 use crate::sys::process::Liveness;
 use crate::sys::tag::Life;
 use gob_config::foreign::{Lock, read_lock};
-use gob_core::{ExaminePlan, Examined, Holder, Orphan};
+use gob_core::{ExaminePlan, Examined, Holder, Orphan, Reread, reread};
 use gob_protocol::ProcessId;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-
-/// A malformed lock file counts as being written until it has not changed for this long (FAULTS).
-const SETTLED: Duration = Duration::from_secs(1);
-/// Time between two reads of a lock file that is being written.
-const BETWEEN: Duration = Duration::from_millis(50);
-/// Time limit for a lock file that goes on changing.
-const LIMIT: Duration = Duration::from_secs(5);
 
 /// Examines off the main thread.
 #[derive(Debug, Clone)]
@@ -73,7 +67,7 @@ impl Looker {
 
     /// Examines until the holder is known, or known to be unknowable.
     pub(super) async fn examine(&self, plan: &ExaminePlan) -> Sighting {
-        let deadline = Instant::now() + LIMIT;
+        let begun = Instant::now();
         let mut mute: Option<(LockFile, Instant)> = None;
         loop {
             let (of, life) = (plan.clone(), self.life);
@@ -83,29 +77,35 @@ impl Looker {
                 Ok(seen) => seen,
                 Err(silent) => return Examined::Unclear(silent.to_string()).into(),
             };
-            match seen {
+            let (unchanged, why) = match seen {
                 Seen::Live { lock, start_time, handle } => {
                     return self.held(plan, path, lock, start_time, handle).await;
                 }
                 Seen::Unlocked(orphans) if orphans.is_empty() => return Examined::Nobody.into(),
                 Seen::Unlocked(orphans) => return Examined::Orphans(orphans).into(),
                 Seen::Unclear(why) => return Examined::Unclear(why).into(),
-                Seen::Changed => mute = None,
+                Seen::Changed => {
+                    mute = None;
+                    (None, String::new())
+                }
                 Seen::Mute(file, why) => {
                     let since = match &mute {
                         Some((before, since)) if *before == file => *since,
                         _ => Instant::now(),
                     };
-                    if since.elapsed() >= SETTLED {
-                        return Examined::Unclear(format!("the lock file {path} says nothing: {why}")).into();
-                    }
                     mute = Some((file, since));
+                    (Some(millis(since.elapsed())), why)
                 }
-            }
-            if Instant::now() >= deadline {
-                return Examined::Unclear(format!("the lock file {path} goes on changing")).into();
-            }
-            sleep(BETWEEN).await;
+            };
+            let unclear = match reread(unchanged, millis(begun.elapsed())) {
+                Reread::After(ms) => {
+                    sleep(Duration::from_millis(ms)).await;
+                    continue;
+                }
+                Reread::SaysNothing => format!("the lock file {path} says nothing: {why}"),
+                Reread::Changes => format!("the lock file {path} goes on changing"),
+            };
+            return Examined::Unclear(unclear).into();
         }
     }
 
@@ -182,7 +182,8 @@ mod tests {
         let begun = Instant::now();
         let sighting = runtime.block_on(Looker::new(Life::none(), Disks::new()).examine(&plan));
         assert!(matches!(sighting.found, Examined::Unclear(_)), "{:?}", sighting.found);
-        assert!((SETTLED..LIMIT).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        let waits = Duration::from_secs(1)..Duration::from_secs(5);
+        assert!(waits.contains(&begun.elapsed()), "{:?}", begun.elapsed());
         assert_eq!(std::fs::read(&path).unwrap(), b"{\"pid\":", "it is not touched");
         std::fs::remove_file(&path).unwrap();
     }

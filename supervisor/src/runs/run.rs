@@ -1,6 +1,7 @@
 //! One run: its leader, the signals to its processes, and its receipt.
 
 use super::reach::Reach;
+use crate::clock::millis;
 use crate::graph_lock::HeldLock;
 use crate::program::errno_name;
 use crate::sys::kernel::Kernel;
@@ -183,8 +184,7 @@ impl<K: Kernel> Run<K> {
     /// Notes the time for all that are not alive any more.
     pub(super) fn note_ends(&mut self, alive: &[Found], now: Instant) {
         let Some(Ending { begun, concerned }) = &mut self.ending else { return };
-        let elapsed = now.saturating_duration_since(*begun);
-        let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let ms = millis(now.saturating_duration_since(*begun));
         for (id, entry) in concerned {
             let gone =
                 if id.pid == self.leader { self.reaped } else { !alive.iter().any(|found| found.id == *id) };

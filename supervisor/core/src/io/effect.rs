@@ -74,7 +74,7 @@ pub enum Effect {
         /// The signal's name.
         signal: String,
     },
-    /// Ask a run to end by an HTTP request, which has one second; answered by `StopAnswered`.
+    /// Ask a run to end by an HTTP request; answered by `StopAnswered`.
     StopHttp {
         /// The run.
         key: RunKey,
@@ -84,6 +84,8 @@ pub enum Effect {
         request: String,
         /// Check first that the run's own tree listens there, and send nothing if it does not.
         look: bool,
+        /// Time limit of the answer.
+        limit_ms: u64,
     },
     /// Probe a run once, for its readiness or its liveness; answered by `Probed`, unless `EndProbe` comes.
     Probe {

@@ -11,6 +11,9 @@ use alloc::format;
 use alloc::string::String;
 use gob_config::kind::{Check, HttpPort};
 
+/// Time limit of the answer to an HTTP request to end.
+pub(super) const STOP_HTTP_MS: u64 = 1_000;
+
 /// Gives an ending run its time, and asks it to end if that is its manner.
 pub(crate) fn within(run: &mut Run, given: &Given<'_>, cx: &mut Cx, manner: Manner) -> Step {
     let way = &given.spec.policy.stop;
@@ -71,7 +74,7 @@ fn ask(run: &mut Run, given: &Given<'_>, cx: &mut Cx) {
     // A spawn that is still under way is asked once it is there.
     if let Some(end) = run.end_mut().filter(|end| matches!(end.at, At::Asked)) {
         end.asked = Asked::Http;
-        cx.push(Effect::StopHttp { key, endpoint, request, look });
+        cx.push(Effect::StopHttp { key, endpoint, request, look, limit_ms: STOP_HTTP_MS });
     }
 }
 
@@ -163,7 +166,7 @@ pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let way = given.spec.policy.stop.http.as_ref().filter(|_| is_asked);
     if let Some((request, (endpoint, look))) = way.zip(http_endpoint(run, given)) {
         let request = given.subject(run).filled(&cx.setup, request);
-        cx.push(Effect::StopHttp { key: run.key.clone(), endpoint, request, look });
+        cx.push(Effect::StopHttp { key: run.key.clone(), endpoint, request, look, limit_ms: STOP_HTTP_MS });
     }
     Step::Stay
 }

@@ -32,7 +32,13 @@ impl Worker {
         cx.push(Effect::Follow { name: self.name.clone(), pid: holder.pid });
         let is_asked = polite.as_ref().is_some_and(|polite| !polite.taken);
         if let Some((request, endpoint)) = self.polite_way(cx).filter(|_| is_asked) {
-            cx.push(Effect::StopHttp { key: self.key(), endpoint, request, look: false });
+            cx.push(Effect::StopHttp {
+                key: self.key(),
+                endpoint,
+                request,
+                look: false,
+                limit_ms: ask::STOP_HTTP_MS,
+            });
         }
     }
 
@@ -88,7 +94,7 @@ impl Worker {
             cx.timers.arm(timer, at);
         }
         if began_ms.is_none() {
-            cx.push(Effect::StopHttp { key, endpoint, request, look: false });
+            cx.push(Effect::StopHttp { key, endpoint, request, look: false, limit_ms: ask::STOP_HTTP_MS });
         }
     }
 
