@@ -1,7 +1,7 @@
 //! gob's own graph worker under the supervisor: used by several clients, durable, one per file.
 
 use gob_tests::process::Handle;
-use gob_tests::wait::DEADLINE;
+use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Ctl, Gob, Worker};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -81,8 +81,10 @@ fn the_loss_of_a_graph_is_reported_and_no_more_writes_are_acknowledged() {
     assert!(output.stderr.contains("is not where it was: it is gone"), "{output}");
     let ended = watcher.find("the end", DEADLINE, |event| !event["worker"]["exit"].is_null());
     assert_eq!(ended["worker"]["exit"], json!({"code": 1}), "{ended}");
-    let said = fs::read_to_string(gob.state_dir().join("logs/notes/1.stderr.log")).unwrap();
-    assert!(said.contains("graph-gone: ") && said.contains("put the file back"), "{said}");
+    // The files are written beside all else.
+    let said = || fs::read_to_string(gob.log("notes", 1, "stderr")).unwrap();
+    let is_said = || ["graph-gone: ", "put the file back"].iter().all(|words| said().contains(words));
+    assert!(wait::until(DEADLINE, is_said), "{}", said());
 }
 
 #[test]
