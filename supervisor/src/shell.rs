@@ -18,6 +18,7 @@ use crate::connection::Connections;
 use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::foreign::{self, Foreign};
+use crate::graph_lock::HeldLock;
 use crate::heal::Mended;
 use crate::last::Last;
 use crate::mailbox::{Happened, Post};
@@ -78,8 +79,8 @@ pub(crate) struct Shell {
     /// The queue of results of work beside the main thread.
     done: Post<Done>,
     preparing: HashMap<RunKey, prepare::Preparing>,
-    /// Swept runs whose end the core has not received yet.
-    endings: HashMap<RunKey, ends::Ending>,
+    /// The locks of graphs whose runs have no process any more, until the core lets them go.
+    locks: HashMap<RunKey, Arc<HeldLock>>,
     pub(crate) boot: Boot,
     clock: Clock,
     /// The time of this turn of the loop.
@@ -120,7 +121,7 @@ impl Shell {
             claims: Claims::default(),
             done: Post::new(to_loop, Happened::Done),
             preparing: HashMap::new(),
-            endings: HashMap::new(),
+            locks: HashMap::new(),
             boot,
             clock,
             now: clock.now(),
@@ -201,6 +202,7 @@ impl Shell {
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Linger { key, signal } => self.runs.linger(&key, &signal),
             Effect::Sweep { key } => self.runs.sweep(&key),
+            Effect::Finish { key } => return self.finish(key),
             Effect::Census { key } => return Some(self.census(key)),
             Effect::Signal { key, signal, asked_by } => {
                 let errno = self.runs.signal(&key, &signal).err().map(|e| program::errno_name(&e));
@@ -239,7 +241,7 @@ impl Shell {
     pub(crate) fn take_done(&mut self, done: Done) {
         match done {
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
-            Done::Freed(key) => self.freed(key),
+            Done::Freed(key) => self.input(Input::Freed { key }),
             Done::Saved => self.last.end(),
             Done::Input(input) => self.input(*input),
         }

@@ -115,4 +115,10 @@ impl Cx {
         let event = Event { event, seq: 0, time: self.now.wall, actor, worker };
         self.news.publish(event, last_owner, &mut self.out);
     }
+
+    /// Counts and tells that files of the supervisor's own were made again.
+    pub(crate) fn heal(&mut self) {
+        self.tally.healed += 1;
+        self.publish(EventKind::SupervisorHealed, Actor::Supervisor, None);
+    }
 }

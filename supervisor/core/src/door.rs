@@ -11,7 +11,7 @@ use crate::step::{Given, Step};
 use crate::timers::Timer;
 use crate::worker::{Worker, ask, end, holder, live, ready, start, sweep};
 use alloc::vec::Vec;
-use gob_protocol::{Actor, EventKind, Id, Name};
+use gob_protocol::{Id, Name};
 
 impl Core {
     /// Takes one input and returns what is to be done about it, in order.
@@ -82,10 +82,7 @@ impl Core {
             Input::Begin => self.begin_life(),
             Input::Reread => self.reload(None),
             Input::Configured(read) => self.configured(*read),
-            Input::Healed => {
-                self.cx.tally.healed += 1;
-                self.cx.publish(EventKind::SupervisorHealed, Actor::Supervisor, None);
-            }
+            Input::Healed => self.cx.heal(),
             Input::SocketsLost(lost) => self.sockets_lost(&lost),
             Input::Terminate => self.terminate(),
             Input::Notified { key, note } => self.of_latest(&key, |worker, cx| worker.notified(note, cx)),
@@ -123,10 +120,13 @@ impl Core {
             Input::Exited { key, exit } => {
                 self.of_run(&key, |run, given, cx| end::exited(run, given, cx, exit));
             }
-            Input::Swept { key, receipt, last_lines, port_taken } => self
-                .of_run(&key, |run, given, cx| end::swept(run, given, cx, receipt, last_lines, port_taken)),
+            Input::Swept { key, receipt } => self.of_run(&key, |run, _, cx| end::swept(run, cx, receipt)),
+            Input::ReadOut { key, last_lines, port_taken } => {
+                self.of_run(&key, |run, given, cx| end::read_out(run, given, cx, last_lines, port_taken))
+            }
+            Input::Freed { key } => self.of_run(&key, end::freed),
             Input::Surviving { key, receipt } => {
-                self.of_run(&key, |run, _, _| sweep::surviving(run, receipt));
+                self.of_run(&key, |run, _, _| sweep::surviving(run, receipt))
             }
         }
     }

@@ -139,8 +139,23 @@ pub(crate) enum At {
     Killing,
     /// Its leader is gone, and the rest of its tree is killed.
     Sweeping(Exit),
+    /// Nothing is left of its processes; its last output is read, and the lock of its graph let go.
+    Finishing(Box<Rest>),
     /// Nothing is left of it; it is found out whether it gave way to a process that gob did not start.
     Examining(Box<Ended>),
+}
+
+/// The last steps of a run without processes: the next starter, here or elsewhere, finds all of them done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rest {
+    pub(crate) exit: Exit,
+    /// The processes that were signalled on the way.
+    pub(crate) receipt: Receipt,
+    /// All of its output is read: the last lines are in [`Run::last_lines`], and this tells whether another process listens on
+    /// its port.
+    pub(crate) port_taken: Option<bool>,
+    /// The lock of its graph is free.
+    pub(crate) is_free: bool,
 }
 
 /// An answer of the shell's that decides whether a run gets a process.
@@ -304,7 +319,8 @@ impl Run {
             Stage::Starting | Stage::Ready | Stage::Unhealthy => self.leader,
             Stage::Ending(end) => match end.at {
                 At::Asked | At::Killing => self.leader,
-                At::CallingOff { .. } | At::Lingering(_) | At::Sweeping(_) | At::Examining(_) => None,
+                At::CallingOff { .. } | At::Lingering(_) | At::Sweeping(_) | At::Finishing(_) => None,
+                At::Examining(_) => None,
             },
         }
     }
@@ -447,6 +463,7 @@ impl Run {
                 At::Lingering(_) => matches!(timer, Timer::Kill(_) | Timer::Then(_) | Timer::Tell(_)),
                 At::Killing => matches!(timer, Timer::Sweep(_)),
                 At::Sweeping(_) => matches!(timer, Timer::Sweep(_) | Timer::Tell(_)),
+                At::Finishing(_) => matches!(timer, Timer::Tell(_)),
                 At::Examining(_) => matches!(timer, Timer::Tell(_) | Timer::Evict(_)),
             },
         };

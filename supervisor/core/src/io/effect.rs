@@ -145,6 +145,11 @@ pub enum Effect {
         /// The run.
         key: RunKey,
     },
+    /// Read the last output of a run without processes, and let the lock of its graph go; answered by `ReadOut` and by `Freed`.
+    Finish {
+        /// The run.
+        key: RunKey,
+    },
     /// Report the processes that are left of a run's tree; answered by `Surviving`.
     Census {
         /// The run.

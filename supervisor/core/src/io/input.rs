@@ -182,10 +182,21 @@ pub enum Input {
         key: RunKey,
         /// The signals sent on the way.
         receipt: Receipt,
+    },
+    /// The first answer to [`Effect::Finish`](crate::Effect::Finish): all output of the run is read.
+    ReadOut {
+        /// The run.
+        key: RunKey,
         /// The last lines that the run wrote.
         last_lines: Vec<String>,
         /// Another process listens on the run's port by now.
         port_taken: bool,
+    },
+    /// The second answer to [`Effect::Finish`](crate::Effect::Finish): the lock of the run's graph is free, or its disk does
+    /// not answer.
+    Freed {
+        /// The run.
+        key: RunKey,
     },
     /// The answer to [`Effect::Census`](crate::Effect::Census): the processes that are left of a run's tree.
     Surviving {

@@ -77,6 +77,10 @@ impl World {
                 At::Killing => is_alive && sweeping,
                 At::Lingering(_) => is_gone && lingering && !sweeping,
                 At::Sweeping(_) => is_gone && sweeping && !lingering,
+                At::Finishing(ref rest) => {
+                    let (read, free) = (rest.port_taken, rest.is_free);
+                    run == Some((worker.run, Stage::Finishing { ordered: true, read, free }))
+                }
                 At::Examining(_) => run.is_none() && is_looked,
             },
         };
@@ -106,7 +110,7 @@ impl World {
         let killing = end.is_some_and(|at| match at {
             At::CallingOff { overdue, .. } => *overdue,
             At::Asked | At::Lingering(_) => false,
-            At::Killing | At::Sweeping(_) | At::Examining(_) => true,
+            At::Killing | At::Sweeping(_) | At::Finishing(_) | At::Examining(_) => true,
         });
         let is_evicting = worker.live().is_some_and(Run::is_evicting);
         ensure!(at(Timer::Evict).is_some() == is_evicting, "eviction {:?}", at(Timer::Evict));

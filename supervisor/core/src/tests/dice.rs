@@ -104,7 +104,10 @@ impl Dice {
         if let Some(name) = world.runs.all_looking().next().filter(|_| self.below(2) == 0) {
             return Step::Examined(name.clone(), self.seen());
         }
-        match self.below(26) {
+        match self.below(32) {
+            26 => Step::Emptied(name),
+            27 | 28 => Step::ReadOut(name, self.below(4) == 0),
+            29 | 30 => Step::Freed(name),
             23 => Step::Busy(name),
             24 => Step::Gone(name),
             25 => Step::WasLast(name, "graph", "/data"),

@@ -348,6 +348,36 @@ fn after_an_earlier_supervisor() {
 }
 
 #[test]
+fn the_last_steps_of_an_end() {
+    let w = || name("w");
+    let mut kind = kind();
+    kind.command.push("--port={port}".into());
+    let alphabet = [
+        Step::Ask(CLI, start("w")),
+        Step::Ask(CLI, stop("w")),
+        Step::Ask(CLI, restart("w")),
+        Step::Ask(CLI, Request::Remove(by_name("w"))),
+        Step::Ask(CLI, Request::Shutdown(Force { force: false })),
+        Step::Leave(CLI),
+        Step::Spawned(w()),
+        Step::Exited(w(), Exit::Code { code: 0 }),
+        Step::Exited(w(), killed()),
+        Step::Emptied(w()),
+        Step::ReadOut(w(), false),
+        Step::ReadOut(w(), true),
+        Step::Freed(w()),
+        Step::Due,
+    ];
+    exhaust(
+        "the last steps of an end",
+        kind,
+        &[Step::Join(CLI, "cli"), Step::Ask(CLI, start("w"))],
+        &alphabet,
+        7,
+    );
+}
+
+#[test]
 fn two_workers_and_the_end() {
     let mut alphabet = Vec::new();
     for w in ["v", "w"] {

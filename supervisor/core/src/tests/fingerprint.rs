@@ -94,6 +94,9 @@ fn hash_run(run: &Run, worker: &Worker, world: &World, into: &mut DefaultHasher)
         match &end.at {
             At::CallingOff { awaited, overdue } => (awaited, overdue).hash(into),
             At::Lingering(exit) | At::Sweeping(exit) => std::format!("{exit}").hash(into),
+            At::Finishing(rest) => {
+                (std::format!("{}", rest.exit), rest.port_taken, rest.is_free).hash(into);
+            }
             At::Examining(ended) => std::format!("{}", ended.exit).hash(into),
             At::Asked | At::Killing => {}
         }

@@ -4,7 +4,7 @@ use super::harness::Answer;
 use super::harness::{World, kind};
 use super::steps::{Seen, Step};
 use super::words::{CLI, DESKTOP, by_name, code, name, outcome, restart, start, start_leased, stop, view};
-use crate::{Input, RunKey};
+use crate::RunKey;
 use gob_config::kind::{GraphDirEncoding, Kind, Orphans, RestartOn};
 use gob_protocol::{Data, ErrorCode, EventKind, Exit, Outcome, Receipt, Request, Signalled, State};
 use std::vec;
@@ -88,7 +88,9 @@ fn ended_before_ready(kind: Kind, receipt: Receipt) -> World {
         world.takes(&step);
     }
     let key = RunKey { name: name("w"), run: 1 };
-    world.feed(Input::Swept { key, receipt, last_lines: Vec::new(), port_taken: false }).expect("swept");
+    for input in super::steps::ends(&key, receipt, Vec::new(), false) {
+        world.feed(input).expect("an end");
+    }
     world
 }
 

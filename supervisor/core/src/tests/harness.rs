@@ -243,7 +243,8 @@ impl World {
         {
             self.runs.abandon(key);
         }
-        if let Input::Swept { key, port_taken: true, .. } = input
+        if let Input::ReadOut { key, .. } | Input::Freed { key } = input
+            && super::spec::finishes(&self.core, input) == Some(true)
             && expect.spawns.contains(&key.name)
             && let Some(worker) = self.core.workers.get(&key.name)
         {

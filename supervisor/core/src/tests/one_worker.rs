@@ -104,6 +104,13 @@ fn sees(cx: &Cx, effect: impl Fn(&Effect) -> bool) -> bool {
     cx.out.iter().any(effect)
 }
 
+/// Nothing is left of the run, and its last steps are done.
+fn is_gone(worker: &mut Worker, cx: &mut Cx) {
+    worker.step(cx, |run, _, cx| end::swept(run, cx, Receipt::default()));
+    worker.step(cx, end::freed);
+    worker.step(cx, |run, given, cx| end::read_out(run, given, cx, Vec::new(), false));
+}
+
 #[test]
 fn a_start_asks_for_a_process_and_a_stop_calls_it_off() {
     let (mut worker, mut cx) = starting(kind());
@@ -180,9 +187,12 @@ fn the_end_of_a_leader_leaves_a_grace_only_to_a_tree_that_was_asked() {
         assert_eq!(sees(&cx, |effect| matches!(effect, Effect::Linger { .. })), asked);
         assert_eq!(sees(&cx, |effect| matches!(effect, Effect::Sweep { .. })), !asked);
         assert_eq!(worker.pid(), None);
-        worker.step(&mut cx, |run, given, cx| {
-            end::swept(run, given, cx, Receipt::default(), Vec::new(), false)
-        });
+        worker.step(&mut cx, |run, _, cx| end::swept(run, cx, Receipt::default()));
+        let is_shown = |worker: &Worker| worker.state() == State::Stopping && worker.pid().is_none();
+        assert!(sees(&cx, |effect| matches!(effect, Effect::Finish { .. })) && is_shown(&worker));
+        worker.step(&mut cx, end::freed);
+        assert!(is_shown(&worker), "its output is not read");
+        worker.step(&mut cx, |run, given, cx| end::read_out(run, given, cx, Vec::new(), false));
         let expected = if asked { State::Idle } else { State::Ceded };
         assert_eq!((worker.state(), cx.timers.earliest()), (expected, None));
     }
@@ -200,7 +210,7 @@ fn state_of_a_run_ends_with_the_run() {
     let before = worker.view(true);
     assert!(before.endpoint.is_some() && before.command.last().is_some_and(|arg| arg == "--port=4000"));
     worker.step(&mut cx, |run, given, cx| end::exited(run, given, cx, Exit::Code { code: 1 }));
-    worker.step(&mut cx, |run, given, cx| end::swept(run, given, cx, Receipt::default(), Vec::new(), false));
+    is_gone(&mut worker, &mut cx);
     assert!(matches!(worker.phase(), Phase::Backoff(_)));
     let down = worker.view(true);
     assert_eq!((down.endpoint, down.ready_at, down.command), (None, before.ready_at, before.command));
@@ -243,7 +253,7 @@ fn a_run_that_is_not_ready_in_time_is_ended_and_failed() {
     assert_eq!(worker.live().and_then(Run::end).map(|end| end.cause), Some(Cause::TimedOut));
     assert!(sees(&cx, |effect| matches!(effect, Effect::Terminate { .. })));
     worker.step(&mut cx, |run, given, cx| end::exited(run, given, cx, Exit::Code { code: 1 }));
-    worker.step(&mut cx, |run, given, cx| end::swept(run, given, cx, Receipt::default(), Vec::new(), false));
+    is_gone(&mut worker, &mut cx);
     assert_eq!(worker.state(), State::Failed);
     let reason = worker.shown().reason.clone().unwrap_or_default();
     assert_eq!(reason, "was not ready after 0.3 s: see gobctl logs w");

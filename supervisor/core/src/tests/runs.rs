@@ -17,6 +17,15 @@ pub(super) enum Stage {
     },
     /// Its leader is gone, and its tree is being swept or has the rest of its grace.
     Exited,
+    /// Nothing is left of its processes.
+    Finishing {
+        /// The last steps were ordered.
+        ordered: bool,
+        /// Its output is read; whether another process has its port.
+        read: Option<bool>,
+        /// Its lock is free.
+        free: bool,
+    },
 }
 
 /// A run from its spawn until it is swept.
@@ -70,7 +79,7 @@ impl Run {
     pub(super) fn pid(&self) -> Option<i32> {
         match self.stage {
             Stage::Alive { pid } => Some(pid),
-            Stage::Spawning | Stage::Exited => None,
+            Stage::Spawning | Stage::Exited | Stage::Finishing { .. } => None,
         }
     }
 }
@@ -132,9 +141,28 @@ impl Runs {
             Input::SpawnFailed { key, .. }
             | Input::CalledOff { key }
             | Input::Held { key, .. }
-            | Input::Unfit { key, .. }
-            | Input::Swept { key, .. } => {
+            | Input::Unfit { key, .. } => {
                 self.live.retain(|name, run| *name != key.name || run.run != key.run);
+            }
+            Input::Swept { key, .. } => change(key, &|run| {
+                run.stage = Stage::Finishing { ordered: false, read: None, free: false };
+                (run.sweeping, run.lingering) = (false, false);
+            }),
+            Input::ReadOut { key, port_taken, .. } => {
+                change(key, &|run| {
+                    if let Stage::Finishing { read, .. } = &mut run.stage {
+                        *read = Some(*port_taken);
+                    }
+                });
+                self.forget_if_over(key);
+            }
+            Input::Freed { key } => {
+                change(key, &|run| {
+                    if let Stage::Finishing { free, .. } = &mut run.stage {
+                        *free = true;
+                    }
+                });
+                self.forget_if_over(key);
             }
             Input::Ready { key, .. } | Input::NeverReady { key, .. } => change(key, &|run| run.told = true),
             Input::StopAnswered { key, .. } => {
@@ -158,6 +186,11 @@ impl Runs {
             Input::Surviving { key, .. } => change(key, &|run| run.census = false),
             _other => {}
         }
+    }
+
+    fn forget_if_over(&mut self, key: &RunKey) {
+        let is_over = |run: &Run| matches!(run.stage, Stage::Finishing { read: Some(_), free: true, .. });
+        self.live.retain(|name, run| *name != key.name || run.run != key.run || !is_over(run));
     }
 
     /// The run begins again, under its number.
@@ -281,6 +314,13 @@ impl World {
                 (run.terminated, run.http) = (true, true);
             }
             Effect::Probe { .. } | Effect::EndProbe { .. } => self.probe(effect)?,
+            Effect::Finish { key } => {
+                let run = self.runs.of(key, "finish")?;
+                let Stage::Finishing { ordered, .. } = &mut run.stage else {
+                    return Err(format!("{key:?} finishes too early: {run:?}"));
+                };
+                ensure!(!core::mem::replace(ordered, true), "{key:?} finishes twice");
+            }
             Effect::Census { key } => {
                 let run = self.runs.of(key, "census")?;
                 ensure!(run.sweeping, "census of {key:?}, which nobody sweeps");

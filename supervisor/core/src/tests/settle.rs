@@ -57,6 +57,8 @@ impl World {
                 Stage::Spawning => return Some(Step::Spawned(name)),
                 Stage::Exited if run.sweeping || obey => return Some(Step::Swept(name)),
                 Stage::Exited => {}
+                Stage::Finishing { read: None, .. } => return Some(Step::ReadOut(name, false)),
+                Stage::Finishing { .. } => return Some(Step::Freed(name)),
                 Stage::Alive { .. } if run.http => return Some(Step::StopAnswered(name, obey)),
                 Stage::Alive { .. } if run.sweeping => return Some(Step::Exited(name, killed())),
                 Stage::Alive { .. } if run.terminated && obey => {

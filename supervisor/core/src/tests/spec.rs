@@ -163,13 +163,15 @@ impl Spec {
             | Input::CalledOff { key }
             | Input::Held { key, .. }
             | Input::Unfit { key, .. }
-            | Input::Swept { key, .. } => {
+            | Input::ReadOut { key, .. }
+            | Input::Freed { key } => {
+                let is_end = matches!(input, Input::ReadOut { .. } | Input::Freed { .. });
+                let port_taken = finishes(core, input);
+                if is_end && port_taken.is_none() {
+                    return expect;
+                }
                 let Some(wish) = self.wishes.get_mut(&key.name) else { return expect };
-                if let (Input::Swept { port_taken: true, .. }, Some(worker)) =
-                    (input, core.workers.get(&key.name))
-                    && worker.run == key.run
-                    && unlucky(worker)
-                {
+                if port_taken == Some(true) && core.workers.get(&key.name).is_some_and(unlucky) {
                     expect.begins(core, &key.name);
                 }
                 let ours = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);
@@ -293,5 +295,16 @@ fn gives_up_eviction(worker: &Worker) -> bool {
 fn unlucky(worker: &Worker) -> bool {
     let Some(end) = worker.live().and_then(Run::end) else { return false };
     let unasked = worker.sequel() == Sequel::Policy { unwell: false } && end.was_ready_ms.is_none();
-    unasked && matches!(end.at, At::Lingering(_) | At::Sweeping(_)) && worker.lost_ports() < 3
+    unasked && matches!(end.at, At::Finishing(_)) && worker.lost_ports() < 3
+}
+
+/// Tells of an input with which a run is over whether another process has its port.
+pub(super) fn finishes(core: &Core, input: &Input) -> Option<bool> {
+    let (Input::ReadOut { key, .. } | Input::Freed { key }) = input else { return None };
+    let worker = core.workers.get(&key.name).filter(|worker| worker.run == key.run)?;
+    let At::Finishing(rest) = &worker.live().and_then(Run::end)?.at else { return None };
+    match input {
+        Input::ReadOut { port_taken, .. } => rest.is_free.then_some(*port_taken),
+        _freed => rest.port_taken,
+    }
 }

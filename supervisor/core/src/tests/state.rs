@@ -38,6 +38,7 @@ fn owed(effect: &Effect) -> Option<(&'static str, &RunKey)> {
         Effect::StopHttp { key, .. } => ("stop by HTTP", key),
         Effect::Linger { key, .. } => ("linger", key),
         Effect::Sweep { key } => ("sweep", key),
+        Effect::Finish { key } => ("finish", key),
         _other => return None,
     })
 }
@@ -83,6 +84,7 @@ impl World {
                 ("stop by HTTP", run.http && is_alive && !run.sweeping && run.signals == 0),
                 ("linger", run.lingering),
                 ("sweep", run.sweeping),
+                ("finish", matches!(run.stage, Stage::Finishing { .. })),
             ];
             all.extend(words.iter().filter(|(_, is)| *is).map(|(word, _)| (*word, run.key(name))));
         }

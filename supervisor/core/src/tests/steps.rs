@@ -33,9 +33,16 @@ pub(super) enum Step {
     /// A probe finds the worker ready or well, or not.
     Probed(Name, bool),
     Exited(Name, Exit),
+    /// Nothing is left of a run, and its last steps are done.
     Swept(Name),
     /// Swept, and another process has its port.
     PortTaken(Name),
+    /// Nothing is left of a run's processes.
+    Emptied(Name),
+    /// Its output is read, and another process has its port, or none.
+    ReadOut(Name, bool),
+    /// The lock of its graph is free.
+    Freed(Name),
     /// A run says what it is doing.
     Told(Name),
     Notified(Name, Note),
@@ -165,13 +172,19 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         Input::StopAnswered { key: RunKey { name: worker.name.clone(), run: u64::MAX }, taken: false },
         Input::Probed { key: key.clone(), found: seen(false) },
         Input::Exited { key: key.clone(), exit: Exit::Code { code: 0 } },
-        Input::Swept {
-            key: key.clone(),
-            receipt: Receipt::default(),
-            last_lines: Vec::new(),
-            port_taken: true,
-        },
+        Input::Swept { key: key.clone(), receipt: Receipt::default() },
+        Input::ReadOut { key: key.clone(), last_lines: Vec::new(), port_taken: true },
+        Input::Freed { key: key.clone() },
         Input::Surviving { key, receipt: Receipt { survivors, ..Receipt::default() } },
+    ]
+}
+
+/// The inputs that end a run whose leader is gone.
+pub(super) fn ends(key: &RunKey, receipt: Receipt, last_lines: Vec<String>, port_taken: bool) -> [Input; 3] {
+    [
+        Input::Swept { key: key.clone(), receipt },
+        Input::ReadOut { key: key.clone(), last_lines, port_taken },
+        Input::Freed { key: key.clone() },
     ]
 }
 
@@ -209,6 +222,17 @@ impl World {
                     return Ok(false);
                 }
                 self.ask(*conn, request.clone())?;
+            }
+            Step::Swept(name) | Step::PortTaken(name) => {
+                let taken = matches!(step, Step::PortTaken(_));
+                let is_gone = |run: &&Run| run.stage == Stage::Exited && (run.needs_port || !taken);
+                let Some(key) = self.runs.get(name).filter(is_gone).map(|run| run.key(name)) else {
+                    return Ok(false);
+                };
+                let words = if taken { "in use" } else { "bye" };
+                for input in ends(&key, Receipt::default(), vec![words.into()], taken) {
+                    self.feed(input)?;
+                }
             }
             other => match self.input(other) {
                 Some(input) => self.feed(input)?,
@@ -266,14 +290,18 @@ impl World {
             Step::Exited(name, exit) => {
                 Input::Exited { key: runs.get(name).filter(alive)?.key(name), exit: exit.clone() }
             }
-            Step::Swept(name) => {
+            Step::Emptied(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Exited)?;
-                Input::Swept {
-                    key: run.key(name),
-                    receipt: Receipt::default(),
-                    last_lines: vec!["bye".into()],
-                    port_taken: false,
-                }
+                Input::Swept { key: run.key(name), receipt: Receipt::default() }
+            }
+            Step::ReadOut(name, taken) => {
+                let is_unread = |run: &&Run| matches!(run.stage, Stage::Finishing { read: None, .. });
+                let run = runs.get(name).filter(is_unread).filter(|run| run.needs_port || !taken)?;
+                Input::ReadOut { key: run.key(name), last_lines: vec!["bye".into()], port_taken: *taken }
+            }
+            Step::Freed(name) => {
+                let is_held = |run: &&Run| matches!(run.stage, Stage::Finishing { free: false, .. });
+                Input::Freed { key: runs.get(name).filter(is_held)?.key(name) }
             }
             Step::Surviving(name) => {
                 let run = runs.get(name).filter(|run| run.census)?;
@@ -312,11 +340,6 @@ impl World {
         let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
         let runs = &self.runs;
         Some(match step {
-            Step::PortTaken(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Exited && run.needs_port)?;
-                let (receipt, last_lines) = (Receipt::default(), vec!["in use".into()]);
-                Input::Swept { key: run.key(name), receipt, last_lines, port_taken: true }
-            }
             Step::Told(name) => {
                 let run = runs.get(name).filter(alive)?;
                 Input::Told { key: run.key(name), status: "loading".into() }

@@ -196,13 +196,8 @@ fn brought_to(phase: &str) -> World {
 fn inputs(column: &str, key: RunKey) -> Vec<Input> {
     let ask = |request: Request| Input::Request { conn: CLI, id: Some(Id::Number(999)), request };
     let exited = |exit: Exit| {
-        let swept = Input::Swept {
-            key: key.clone(),
-            receipt: Receipt::default(),
-            last_lines: Vec::new(),
-            port_taken: false,
-        };
-        vec![Input::Exited { key: key.clone(), exit }, swept]
+        let ends = super::steps::ends(&key, Receipt::default(), Vec::new(), false);
+        [Input::Exited { key: key.clone(), exit }].into_iter().chain(ends).collect()
     };
     let holder = super::steps::holder("cli");
     match column {
@@ -238,7 +233,7 @@ fn word(worker: &Worker) -> String {
             At::Asked => "stopping",
             At::Lingering(_) => "lingering",
             At::Killing => "killing",
-            At::Sweeping(_) | At::Examining(_) => "sweeping",
+            At::Sweeping(_) | At::Finishing(_) | At::Examining(_) => "sweeping",
         },
     };
     let then = match worker.sequel() {

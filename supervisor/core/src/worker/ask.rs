@@ -132,7 +132,7 @@ pub(crate) fn over(run: &mut Run, cx: &mut Cx) -> Step {
         }
         At::Asked => At::Killing,
         At::Lingering(exit) => At::Sweeping(exit.clone()),
-        At::Killing | At::Sweeping(_) | At::Examining(_) => return Step::Stay,
+        At::Killing | At::Sweeping(_) | At::Finishing(_) | At::Examining(_) => return Step::Stay,
     };
     run.comes_to(at, cx);
     run.sweep(cx);

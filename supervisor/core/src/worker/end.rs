@@ -3,7 +3,7 @@
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::refusals::{self, Reason};
-use crate::run::{Asked, At, Awaited, Cause, End, Ended, Run, Stage};
+use crate::run::{Asked, At, Awaited, Cause, End, Ended, Rest, Run, Stage};
 use crate::step::{Given, Sequel, Step};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -37,9 +37,8 @@ pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) 
         Stage::Ending(end) => match &end.at {
             At::Asked if end.asked != Asked::Not => Some(At::Lingering(exit.clone())),
             At::Asked | At::Killing => Some(At::Sweeping(exit.clone())),
-            At::CallingOff { .. } | At::Lingering(_) | At::Sweeping(_) | At::Examining(_) => {
-                return Step::Stay;
-            }
+            At::CallingOff { .. } | At::Lingering(_) => return Step::Stay,
+            At::Sweeping(_) | At::Finishing(_) | At::Examining(_) => return Step::Stay,
         },
     };
     let (lingers, is_asked) = (matches!(at, Some(At::Lingering(_))), at.is_some());
@@ -72,25 +71,51 @@ pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) 
     Step::Stay
 }
 
-/// Nothing is left of the run. One that never was ready may have given way to a process without gob: that is contention, not
-/// a crash, and is found out first.
-pub(crate) fn swept(
+/// Nothing is left of the run's processes.
+pub(crate) fn swept(run: &mut Run, cx: &mut Cx, receipt: Receipt) -> Step {
+    let Some(At::Sweeping(exit) | At::Lingering(exit)) = run.end().map(|end| &end.at) else {
+        return Step::Stay;
+    };
+    let rest = Rest { exit: exit.clone(), receipt, port_taken: None, is_free: false };
+    run.comes_to(At::Finishing(Box::new(rest)), cx);
+    cx.push(Effect::Finish { key: run.key.clone() });
+    Step::Stay
+}
+
+/// All of its output is read.
+pub(crate) fn read_out(
     run: &mut Run,
     given: &Given<'_>,
     cx: &mut Cx,
-    receipt: Receipt,
     last_lines: Vec<String>,
     port_taken: bool,
 ) -> Step {
+    let Some(At::Finishing(rest)) = run.end_mut().map(|end| &mut end.at) else { return Step::Stay };
+    rest.port_taken = Some(port_taken);
+    run.last_lines = last_lines;
+    finished(run, given, cx)
+}
+
+/// The lock of its graph is free.
+pub(crate) fn freed(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    let Some(At::Finishing(rest)) = run.end_mut().map(|end| &mut end.at) else { return Step::Stay };
+    rest.is_free = true;
+    finished(run, given, cx)
+}
+
+/// The run is over, once all of it is done. One that never was ready may have given way to a process without gob: that is
+/// contention, not a crash, and is found out first.
+fn finished(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let Some(end) = run.end() else { return Step::Stay };
-    let (At::Sweeping(exit) | At::Lingering(exit)) = &end.at else { return Step::Stay };
-    let exit = exit.clone();
+    let At::Finishing(rest) = &end.at else { return Step::Stay };
+    let Rest { exit, receipt, port_taken: Some(port_taken), is_free: true } = Rest::clone(rest) else {
+        return Step::Stay;
+    };
     let code = match end.cause {
         Cause::TimedOut => ErrorCode::ServerStartTimeout,
         Cause::Asked | Cause::ByItself | Cause::Unwell => ErrorCode::ServerStartFailed,
     };
     let was_ready = end.was_ready_ms.is_some();
-    run.last_lines = last_lines;
     let left = left_by_leader(given.sequel, &exit, &receipt);
     let is_crash = given.sequel.is_unasked() && !was_ready;
     if port_taken && is_crash && given.lost_ports < LOST_PORTS && given.spec.policy.port.is_none() {
@@ -110,7 +135,7 @@ pub(crate) fn swept(
     Step::Over(ended)
 }
 
-/// Has the tree of a run whose leader is gone watched or killed again.
+/// Has the tree of a run whose leader is gone watched or killed again, or its last steps done.
 pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let key = run.key.clone();
     let Some(end) = run.end() else { return Step::Stay };
@@ -121,6 +146,7 @@ pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
             cx.push(Effect::Linger { key, signal });
         }
         At::Killing | At::Sweeping(_) => cx.push(Effect::Sweep { key }),
+        At::Finishing(_) => cx.push(Effect::Finish { key }),
     }
     Step::Stay
 }

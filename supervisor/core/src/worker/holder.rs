@@ -27,7 +27,8 @@ pub(crate) fn examined(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Exa
             // It was stopped, or took too long, before it had a process.
             At::CallingOff { .. } => return Step::CalledOff,
             At::Examining(ended) => Some(ended.clone()),
-            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) => return Step::Stay,
+            At::Asked | At::Lingering(_) | At::Killing => return Step::Stay,
+            At::Sweeping(_) | At::Finishing(_) => return Step::Stay,
         },
         Stage::Preparing | Stage::Starting | Stage::Ready | Stage::Unhealthy => return Step::Stay,
     };
@@ -104,7 +105,9 @@ pub(crate) fn evict(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     let receipt = match run.end().map(|end| &end.at) {
         Some(At::CallingOff { .. }) => return Step::CalledOff,
         Some(At::Examining(ended)) => ended.receipt.clone(),
-        Some(At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_)) | None => Receipt::default(),
+        Some(At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) | At::Finishing(_)) | None => {
+            Receipt::default()
+        }
     };
     Step::GiveUp(Box::new(refusals::left_over(&run.key.name, &pids(&left))), receipt)
 }
@@ -116,7 +119,7 @@ pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
         Stage::Ending(end) => match &end.at {
             At::CallingOff { awaited, .. } => *awaited == Awaited::Examined,
             At::Examining(_) => true,
-            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) => false,
+            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) | At::Finishing(_) => false,
         },
         Stage::Preparing | Stage::Starting | Stage::Ready | Stage::Unhealthy => false,
     };

@@ -40,9 +40,8 @@ pub(crate) fn spawned(run: &mut Run, cx: &mut Cx, leader: i32, port: Option<u16>
         Stage::Ending(end) => match end.at {
             // It was stopped before it was there, and too late to be called off.
             At::CallingOff { overdue, .. } => Some(if overdue { At::Killing } else { At::Asked }),
-            At::Asked | At::Lingering(_) | At::Killing | At::Sweeping(_) | At::Examining(_) => {
-                return Step::Stay;
-            }
+            At::Asked | At::Lingering(_) | At::Killing => return Step::Stay,
+            At::Sweeping(_) | At::Finishing(_) | At::Examining(_) => return Step::Stay,
         },
         Stage::Looking | Stage::Starting | Stage::Ready | Stage::Unhealthy => return Step::Stay,
     };
