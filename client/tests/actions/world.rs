@@ -136,12 +136,9 @@ impl World {
 
     pub(crate) fn swept(&mut self) {
         let key = self.key();
-        self.feed(Input::Swept {
-            key,
-            receipt: Receipt::default(),
-            last_lines: Vec::new(),
-            port_taken: false,
-        });
+        self.feed(Input::Swept { key: key.clone(), receipt: Receipt::default() });
+        self.feed(Input::Freed { key: key.clone() });
+        self.feed(Input::ReadOut { key, last_lines: Vec::new(), port_taken: false });
     }
 
     /// Lets what is ending end, so that a start behind it comes to light.
