@@ -18,7 +18,7 @@ const SETTLED_MS: u64 = 1_000;
 /// Time limit of an examination whose lock file goes on changing.
 const CHANGING_MS: u64 = 5_000;
 
-/// What follows a read of a lock file that names no living holder.
+/// The next step after a read of a lock file that names no living holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reread {
     /// It is read again after so many milliseconds.
