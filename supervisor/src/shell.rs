@@ -319,7 +319,7 @@ impl Shell {
             }
             foreign::Found::OrphanEnded { key, pid } => self.input(Input::OrphanEnded { key, pid }),
             foreign::Found::HolderGone { name, pid } => {
-                self.input(Input::External { name, pid, holder: None });
+                self.input(Input::HolderGone { name, pid });
             }
         }
     }

@@ -100,8 +100,8 @@ impl Cx {
         self.timers.arm(timer, self.now.mono_ms.saturating_add(in_ms));
     }
 
-    /// Publishes an event of a worker as it is now, with the owner that it had before it came to be nobody's; or one of the
-    /// supervisor itself.
+    /// Publishes an event. `worker` is the view and the last owner before `unknown`; `None` for an event of the supervisor
+    /// itself.
     pub(crate) fn publish(&mut self, event: EventKind, actor: Actor, worker: Option<(View, Option<Owner>)>) {
         self.tally.roster += u64::from(matches!(
             event,

@@ -9,7 +9,7 @@ use crate::run::Run;
 use crate::state::Core;
 use crate::step::{Given, Step};
 use crate::timers::Timer;
-use crate::worker::{Worker, ask, end, holder, live, ready, start, sweep};
+use crate::worker::{Worker, ask, end, examine, live, ready, start, sweep};
 use alloc::vec::Vec;
 use gob_protocol::{Id, Name};
 
@@ -72,11 +72,9 @@ impl Core {
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Room(is_left) => self.cx.no_room = !is_left,
             Input::Leftover { name, pids } => self.cx.past.left_over(name, pids),
-            Input::External { name, pid, holder } => {
-                self.of(&name, |worker, cx| worker.external(pid, holder, cx));
-            }
+            Input::HolderGone { name, pid } => self.of(&name, |worker, cx| worker.holder_gone(pid, cx)),
             Input::OrphanEnded { key, pid } => {
-                self.of_run(&key, |run, given, cx| holder::ended(run, given, cx, pid));
+                self.of_run(&key, |run, given, cx| examine::ended(run, given, cx, pid));
             }
             Input::Due => self.due(),
             Input::Begin => self.begin_life(),
@@ -101,7 +99,7 @@ impl Core {
                 self.of_run(&key, |run, given, cx| start::held(run, given, cx, &holder));
             }
             Input::Examined { key, found } => {
-                self.of_run(&key, |run, given, cx| holder::examined(run, given, cx, found));
+                self.of_run(&key, |run, given, cx| examine::examined(run, given, cx, found));
             }
             Input::Ready { key, handshake, ports } => {
                 self.of_run(&key, |run, given, cx| ready::ready(run, given, cx, handshake, ports));
@@ -182,7 +180,7 @@ impl Core {
                 Timer::Start(_) => worker.step(cx, ready::timed_out),
                 Timer::Delay(_) => worker.step(cx, ready::delay_passed),
                 Timer::Tell(_) => worker.step(cx, |run, _, cx| ready::tell(run, cx)),
-                Timer::Evict(_) => worker.step(cx, holder::evict),
+                Timer::Evict(_) => worker.step(cx, examine::evict),
                 Timer::Then(_) => worker.step(cx, ask::half_passed),
                 Timer::Kill(_) => worker.step(cx, |run, _, cx| ask::over(run, cx)),
                 Timer::Sweep(_) => worker.step(cx, |run, _, cx| sweep::late(run, cx)),

@@ -1,4 +1,5 @@
-//! `graphs` and `graph_delete`: the list of graphs on disk, and the deletion of one (PROTOCOL 5, Graphs on disk).
+//! `graphs` and `graph_delete`: the list of graphs on disk, and the deletion of one (PROTOCOL 5, Graphs on disk). And what the
+//! record of a graph means for a run that is being prepared.
 //!
 //! The shell finds and deletes, beside the main thread. Between the two this file decides, from the findings, which graph is
 //! meant, whether the requester may delete it, and which files go.
@@ -11,7 +12,7 @@ use crate::owner::Title;
 use crate::parts::GraphLock;
 use crate::record::{Keep, Place, RECORD_VERSION, Record, Unfit, pointer_path, record_path};
 use crate::refusals;
-use crate::run::Stage;
+use crate::stage::Stage;
 use crate::state::Core;
 use crate::worker::Worker;
 use crate::worker::start;

@@ -8,14 +8,15 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `ids`, `parts`, `failure`, `on_disk`, `record`, `io` | plain data: what comes in and goes out |
-//! | `paths`, `spec`, `setup`, `plan` | directories, a worker's spec, settings; program, arguments and environment of a run |
+//! | `ids`, `failure`, `paths`, `record`, `parts`, `on_disk`, `io` | plain data: what comes in and goes out |
+//! | `pools`, `spec` | values that workers share; how a worker's runs are made, watched and ended |
+//! | `owner`, `refusals` | the right to manage a worker; every text and hint of a refusal, and every reason that a view shows |
+//! | `setup`, `plan` | settings; program, arguments and environment of a run |
 //! | `recovery` | the processes of a dead supervisor that may be killed |
 //! | `roots`, `waits` | roots that are refused; how long is waited for a disk, and for a lock file that is being written |
-//! | `refusals` | every text and hint of a refusal, and every reason that a view shows |
-//! | `owner`, `restart`, `ring`, `pools`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
+//! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
-//! | `run`, `step` | one run; the outcome of a decision about it |
+//! | `stage`, `run`, `step` | where a run stands; one run; the outcome of a decision about it |
 //! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
 //! | `waiters`, `leases` | requests that wait for a worker, and connections that use it |
 //! | `worker` | one worker, and all that is decided about it (the table in ARCHITECTURE.md, Lifecycle) |
@@ -62,6 +63,7 @@ mod run;
 mod setup;
 mod sockets;
 mod spec;
+mod stage;
 mod starts;
 mod state;
 mod step;

@@ -178,8 +178,8 @@ impl News {
         }
     }
 
-    /// Events left the ring: a subscriber that still had to get one of them misses that one and all that followed it, the
-    /// newest event excepted, which is still to be fanned out.
+    /// Lets the subscribers lag that are replaying and still need one of these events, which left the ring. The newest event
+    /// counts as missed by none of them: it is still to be published.
     fn overtake(&mut self, gone: &[Rc<Event>]) {
         let Some(last) = gone.last().map(|event| event.seq) else { return };
         for subscriber in self.subscribers.values_mut() {

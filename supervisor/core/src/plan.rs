@@ -1,4 +1,4 @@
-//! Program, arguments, environment and directories of a run (CLI, Environment of workers and Configuration).
+//! Program, arguments, environment and directories of a run (docs/CONFIGURATION.md).
 
 use crate::ids::RunKey;
 use crate::parts::{ExaminePlan, GraphLock, PORT_MARK, PortWish, SpawnPlan, Target};

@@ -14,7 +14,8 @@
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::Target;
-use crate::run::{Health, Run, Stage};
+use crate::run::{Health, Run};
+use crate::stage::Stage;
 use crate::step::Given;
 use crate::timers::Timer;
 use gob_config::kind::{Check, Liveness};

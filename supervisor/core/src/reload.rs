@@ -1,4 +1,4 @@
-//! A new configuration, and the graphs that start with the supervisor (CLI, Configuration).
+//! A new configuration, and the graphs that start with the supervisor (docs/CONFIGURATION.md).
 //!
 //! The shell reads the files. One that can't be used changes nothing; the reason is kept for a start that needs what stands in
 //! it. Workers that run keep the kind that they were started with until their next run.

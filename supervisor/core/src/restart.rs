@@ -1,4 +1,5 @@
-//! The restart policy: whether and when an ended run is followed by another (ARCHITECTURE, Lifecycle).
+//! The restart policy: counts failures, and decides whether and when an ended run is followed by another (ARCHITECTURE,
+//! Lifecycle).
 
 use alloc::collections::VecDeque;
 use gob_config::kind::{RestartOn, RestartPolicy};

@@ -9,11 +9,11 @@ use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
 use gob_protocol::{Event, Owner, View};
 use serde::{Deserialize, Serialize};
 
-/// An event, and what no view says but decides for whom its worker was `owned`.
+/// An event, and the worker's last owner at that time: by both it is told for whom the worker was `owned`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub(crate) event: Rc<Event>,
-    /// The worker's last owner before `unknown`.
+    /// The owner before `unknown`.
     pub(crate) last_owner: Option<Owner>,
 }
 

@@ -3,8 +3,9 @@
 use crate::ids::RunKey;
 use crate::parts::Holder;
 use crate::plan::Subject;
-use crate::run::{Cause, Ended, Run};
+use crate::run::Run;
 use crate::spec::Spec;
+use crate::stage::{Cause, Ended};
 use alloc::boxed::Box;
 use alloc::string::String;
 use gob_protocol::{Actor, EventKind, Exit, Owner, Receipt, WireError};

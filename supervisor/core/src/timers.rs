@@ -65,7 +65,7 @@ impl Timer {
     }
 }
 
-/// Later than this after the earliest deadline means that the supervisor slept: a suspend, or SIGSTOP.
+/// A deadline that is met later than this was missed because of a suspend or of SIGSTOP.
 const JUMP_MS: u64 = 2_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -107,9 +107,9 @@ impl Timers {
         Some(timer)
     }
 
-    /// Moves all deadlines on when the supervisor slept, so that nothing expires for want of being looked at: the
-    /// workers may have slept too, and their answers may lie unread. When it fell asleep nobody knows; so every
-    /// deadline is as far away as it was at the last input. Returns whether they moved.
+    /// Moves all deadlines on by the time since the last input if the supervisor slept: the workers may have slept too, and
+    /// their answers may lie unread. The moment at which it fell asleep is unknown, so each deadline is as far away as it was
+    /// at the last input. Returns whether they moved.
     pub(crate) fn skip_jump(&mut self, last: u64, now: u64) -> bool {
         let expected = self.earliest().map(|at| at.max(last));
         if expected.is_none_or(|at| now.saturating_sub(at) <= JUMP_MS) {

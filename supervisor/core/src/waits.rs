@@ -3,8 +3,8 @@
 /// The time for which work on a disk is waited for, from its begin.
 pub const DISK_PATIENCE_MS: u64 = 3_000;
 
-/// Returns how long a caller still waits for work of this age, which it handed in so long ago; `None` when it gives up. Work that
-/// has not begun, behind other work, gets three times as long in all.
+/// Returns how long a caller still waits for work that began `age_ms` ago and was queued `asked_ms` ago; `None` when it gives
+/// up. Work that has not begun, behind other work, gets three times as long in all.
 #[must_use]
 pub fn wait_left_ms(age_ms: Option<u64>, asked_ms: u64) -> Option<u64> {
     let left = DISK_PATIENCE_MS.saturating_sub(age_ms.unwrap_or(0));

@@ -4,28 +4,28 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `start`, `ready`, `live`, `ask`, `end`, `sweep`, `holder` | decisions about its run: functions of the run, facts and [`Cx`](crate::cx::Cx). They return a `Step` and know no worker, and nothing of each other |
+//! | `start`, `ready`, `live`, `ask`, `end`, `sweep`, `examine` | decisions about its run: functions of the run, facts and [`Cx`](crate::cx::Cx). They return a `Step` and know no worker, and nothing of each other |
 //! | `policy` | its fate after a run that ended by itself |
 //! | `view` | the worker as others see it |
 //! | `answers` | events and answers |
 //! | `owning` | its owner and its leases |
-//! | `life` | the one interpreter of steps: it enters phases, begins and ends runs |
-//! | `held` | it is held by a process that gob did not start |
+//! | `transitions` | the one interpreter of steps: it enters phases, begins and ends runs |
+//! | `external` | its graph is held by a process that gob did not start |
 //! | `wishes` | start, stop, restart |
 
 pub(crate) mod ask;
 pub(crate) mod end;
-pub(crate) mod holder;
+pub(crate) mod examine;
 pub(crate) mod live;
 pub(crate) mod ready;
 pub(crate) mod start;
 pub(crate) mod sweep;
 
 mod answers;
-mod held;
-mod life;
+mod external;
 mod owning;
 mod policy;
+mod transitions;
 mod view;
 mod wishes;
 

@@ -120,7 +120,7 @@ pub enum Effect {
         /// The signal's name.
         signal: String,
     },
-    /// Report the end of this process; answered by `External` without a holder.
+    /// Report the end of this process; answered by `HolderGone`.
     Follow {
         /// The worker whose graph it holds.
         name: Name,

@@ -218,14 +218,12 @@ pub enum Input {
         /// The errno's name, when the signal could not be sent.
         errno: Option<String>,
     },
-    /// A process that is not ours was found to hold a graph, or to hold it no longer.
-    External {
-        /// The worker at rest that serves the graph.
+    /// The end of a process that [`Effect::Follow`](crate::Effect::Follow) named.
+    HolderGone {
+        /// The worker whose graph it held.
         name: Name,
         /// The process.
         pid: i32,
-        /// The holder; `None` once the process is gone.
-        holder: Option<Holder>,
     },
     /// The time of [`Effect::WakeAt`](crate::Effect::WakeAt) has come.
     Due,

@@ -76,10 +76,7 @@ impl Dice {
             93..96 => Step::Pass(self.one(&[1, 10, 100, 5_000])),
             96 => Step::Skew(self.one(&[-3_600_000, 1, 86_400_000])),
             97 => Step::Stale(self.name(), self.below(13) as usize),
-            98 => {
-                let owner = self.one(&CLIENTS).1;
-                Step::External(self.name(), self.maybe(60, |_| owner))
-            }
+            98 => Step::HolderGone(self.name()),
             // A flood takes as long as several histories.
             _rare => match self.below(200) {
                 7..13 => Step::Leftover(self.name(), self.below(3) == 0),

@@ -116,11 +116,17 @@ impl Search<'_> {
     }
 }
 
+/// A kind whose graphs programs without gob can hold.
+fn lockable() -> Kind {
+    let mut kind = kind();
+    kind.foreign.lock_file = Some("{data_dir}/lock".into());
+    kind
+}
+
 /// Tells whether a truthful shell could report this now. The random histories also have late reports.
 fn is_sensible(world: &World, step: &Step) -> bool {
-    let Step::External(name, holder) = step else { return true };
-    let external = world.core.workers.get(name).map(|worker| stand(worker) == Stand::External);
-    external == Some(holder.is_none())
+    let Step::HolderGone(name) = step else { return true };
+    world.core.workers.get(name).is_some_and(|worker| stand(worker) == Stand::External)
 }
 
 fn exhaust(what: &str, kind: Kind, prologue: &[Step], alphabet: &[Step], depth: usize) {
@@ -175,8 +181,6 @@ fn one_owner() {
         Step::Ask(CLI, restart("w")),
         Step::Ask(CLI, Request::Remove(by_name("w"))),
         Step::Surviving(w()),
-        Step::External(w(), Some("cli")),
-        Step::External(w(), None),
         Step::Late(2_500),
         Step::Leave(CLI),
         Step::Join(CLI, "cli"),
@@ -254,7 +258,7 @@ fn held_without_gob() {
         Step::Ask(DESKTOP, start("w")),
         Step::Ask(DESKTOP, restart("w")),
         Step::Ask(CLI, Request::Shutdown(Force { force: false })),
-        Step::External(w(), None),
+        Step::HolderGone(w()),
         Step::OrphanEnded(w()),
         Step::StopAnswered(w(), true),
         Step::StopAnswered(w(), false),
@@ -309,20 +313,22 @@ fn a_worker_that_lost_its_owner() {
         Step::Ask(DESKTOP, Request::Release(by_name("w"))),
         Step::Ask(DESKTOP, hand_over("w", "unknown")),
         Step::Ask(DESKTOP, Request::Cleanup),
-        Step::External(w(), Some("unknown")),
-        Step::External(w(), None),
+        Step::Examined(w(), Seen::Nobody),
+        Step::Examined(w(), Seen::Held("unknown")),
+        Step::HolderGone(w()),
     ]);
     let prologue = [
         Step::Join(CLI, "cli"),
         Step::Join(DESKTOP, "desktop"),
         Step::Join(NOBODY, "unknown"),
         Step::Ask(DESKTOP, start_leased("w")),
+        Step::Examined(w(), Seen::Nobody),
         Step::Spawned(w()),
         Step::Ready(w()),
         Step::Ask(DESKTOP, Request::Release(by_name("w"))),
         Step::Due,
     ];
-    exhaust("an owner that lost it", kind(), &prologue, &alphabet, 5);
+    exhaust("an owner that lost it", lockable(), &prologue, &alphabet, 5);
 }
 
 #[test]
@@ -338,8 +344,6 @@ fn after_an_earlier_supervisor() {
         Step::Ask(CLI, Request::Shutdown(Force { force: false })),
         Step::Leftover(w(), true),
         Step::Leftover(w(), false),
-        Step::External(w(), Some("desktop")),
-        Step::External(w(), None),
     ]);
     let mut earlier = World::new(kind());
     let prologue = [Step::Join(DESKTOP, "desktop"), Step::Ask(DESKTOP, start("w"))];

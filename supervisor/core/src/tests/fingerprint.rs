@@ -2,7 +2,8 @@
 
 use super::harness::World;
 use super::runs::Stage;
-use crate::run::{At, Run, Stage as Step};
+use crate::run::Run;
+use crate::stage::{At, Stage as Step};
 use crate::timers::Timer;
 use crate::waiters::Waiting;
 use crate::worker::{Phase, Worker};

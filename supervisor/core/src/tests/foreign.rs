@@ -179,7 +179,7 @@ fn a_holder_is_asked_to_end_only_by_its_owner_and_never_signalled() {
     assert!(!error.hint.unwrap().contains("hand-over"), "nobody can hand over what gob did not start");
     world.takes(&Step::Ask(CLI, stop("w")));
     world.takes(&Step::StopAnswered(name("w"), true));
-    world.takes(&Step::External(name("w"), None));
+    world.takes(&Step::HolderGone(name("w")));
     let Some(Ok(Data::Stop(data))) = answer(&world) else { panic!("{:?}", answer(&world)) };
     assert_eq!(data.worker.state, State::Idle);
     let asked = &data.receipt.signalled[0];
@@ -196,7 +196,7 @@ fn a_restart_in_the_place_of_a_holder_loses_no_lease() {
     world.takes(&Step::Ask(CLI, restart("w")));
     for step in [
         Step::StopAnswered(name("w"), true),
-        Step::External(name("w"), None),
+        Step::HolderGone(name("w")),
         Step::Examined(name("w"), Seen::Nobody),
     ] {
         world.takes(&step);
@@ -219,7 +219,7 @@ fn a_lease_that_ends_beside_a_holder_changes_no_owner_that_is_shown() {
     let is_change = |event: &&std::rc::Rc<gob_protocol::Event>| event.event == EventKind::WorkerOwnerChanged;
     assert!(world.history.iter().find(is_change).is_none(), "{:?}", world.history);
     assert!(world.core.roster() > before, "the next supervisor has to know that it is nobody's");
-    world.takes(&Step::External(name("w"), None));
+    world.takes(&Step::HolderGone(name("w")));
     assert_eq!((view(&world).owner.as_str(), view(&world).state), ("unknown", State::Idle));
 }
 
@@ -239,7 +239,7 @@ fn a_restart_of_a_holder_is_a_run_of_ours_once_it_is_gone() {
     let mut world = external("cli");
     world.takes(&Step::Ask(CLI, restart("w")));
     world.takes(&Step::StopAnswered(name("w"), true));
-    world.takes(&Step::External(name("w"), None));
+    world.takes(&Step::HolderGone(name("w")));
     world.settles();
     assert_eq!((view(&world).state, view(&world).pgid.is_some()), (State::Ready, true));
 }
@@ -249,7 +249,7 @@ fn a_stop_takes_back_the_restart_of_a_holder() {
     let mut world = external("cli");
     world.takes(&Step::Ask(CLI, restart("w")));
     world.takes(&Step::Ask(CLI, stop("w")));
-    world.takes(&Step::External(name("w"), None));
+    world.takes(&Step::HolderGone(name("w")));
     assert_eq!(view(&world).state, State::Idle);
 }
 

@@ -8,7 +8,7 @@ use super::spec::{Expect, Spec};
 use super::watch::Watch;
 use super::wish::Wish;
 use crate::paths::Paths;
-use crate::run::Stage;
+use crate::stage::Stage;
 use crate::{Config, ConnId, Core, Effect, Input, Now, Unfit};
 use gob_config::Config as Settings;
 use gob_config::kind::{Check, Kind, Liveness, Readiness, RestartOn, RestartPolicy, StopWay};

@@ -8,12 +8,13 @@ use crate::owner::Ownership;
 use crate::parts::{Examined, Holder};
 use crate::past::Past;
 use crate::restart::Dice;
-use crate::run::{Asked, At, Cause, Run, Shown, Stage};
+use crate::run::{Run, Shown};
 use crate::setup::Setup;
 use crate::spec::{Graph, Origin, Spec};
+use crate::stage::{Asked, At, Cause, Stage};
 use crate::step::{Sequel, Step};
 use crate::timers::Timer;
-use crate::worker::{Origins, Phase, Worker, ask, end, holder, live, ready, start, sweep};
+use crate::worker::{Origins, Phase, Worker, ask, end, examine, live, ready, start, sweep};
 use crate::{ConnId, Effect, New, Now};
 use gob_config::kind::{Check, Kind, Liveness};
 use gob_protocol::handshake::Handshake;
@@ -144,7 +145,7 @@ fn a_holder_is_asked_once_and_later_stops_only_shorten_its_time() {
     let (mut worker, mut cx) = starting(kind);
     let (owner, endpoint) = (Owner::cli(), Some("http://127.0.0.1:4000".into()));
     let found = Holder { pid: 77, start_time: 1, owner, path: "/lock".into(), endpoint };
-    worker.step(&mut cx, |run, given, cx| holder::examined(run, given, cx, Examined::Held(found)));
+    worker.step(&mut cx, |run, given, cx| examine::examined(run, given, cx, Examined::Held(found)));
     let is_request = |effect: &Effect| matches!(effect, Effect::StopHttp { .. });
     let polite = Timer::Polite(worker.name.clone());
     for (grace_ms, is_asked, due) in [(5_000, true, 5_000), (9_000, false, 5_000), (2_000, false, 2_000)] {
@@ -162,13 +163,13 @@ fn a_holder_that_is_found_before_the_spawn_makes_the_worker_external() {
     assert!(matches!(worker.live().map(Run::stage), Some(Stage::Looking)));
     let pid = 77;
     let found = Holder { pid, start_time: 1, owner: Owner::cli(), path: "/lock".into(), endpoint: None };
-    worker.step(&mut cx, |run, given, cx| holder::examined(run, given, cx, Examined::Held(found)));
+    worker.step(&mut cx, |run, given, cx| examine::examined(run, given, cx, Examined::Held(found)));
     assert_eq!((worker.state(), worker.pid()), (State::External, Some(pid)));
     assert_eq!(worker.shown().reason, None);
     assert!(cx.timers.earliest().is_none(), "nothing of the run is due any more");
-    worker.external(pid + 1, None, &mut cx);
+    worker.holder_gone(pid + 1, &mut cx);
     assert_eq!(worker.state(), State::External, "an earlier holder is gone, not this one");
-    worker.external(pid, None, &mut cx);
+    worker.holder_gone(pid, &mut cx);
     assert_eq!(worker.state(), State::Idle);
 }
 

@@ -1,7 +1,7 @@
 //! The owner rule, request by request (PROTOCOL 5).
 
-use super::harness::{LEASE_GRACE_MS, World};
-use super::steps::Step;
+use super::harness::{LEASE_GRACE_MS, World, kind};
+use super::steps::{Seen, Step};
 use super::words::{
     CLI, DESKTOP, ELECTRON, NOBODY, OWNERS, by_name, code, hand_over, name, outcome, restart, start,
     start_leased, started_by, stop, stop_force, view, world,
@@ -230,6 +230,17 @@ fn cleanup_removes_only_the_requesters_workers_at_rest() {
     assert_eq!(removed, [name("down"), name("nobodys")]);
 }
 
+/// A worker whose graph a process of this owner holds without gob.
+fn held_by(holder: &'static str) -> World {
+    let mut kind = kind();
+    kind.foreign.lock_file = Some("{data_dir}/lock".into());
+    let mut world = World::new(kind);
+    world.takes(&Step::Join(CLI, "cli"));
+    world.takes(&Step::Ask(CLI, start("w")));
+    world.takes(&Step::Examined(name("w"), Seen::Held(holder)));
+    world
+}
+
 #[test]
 fn a_holder_without_gob_is_never_signalled() {
     let requests = || {
@@ -238,10 +249,7 @@ fn a_holder_without_gob_is_never_signalled() {
     };
     for (holder, may) in [("cli", true), ("desktop", false)] {
         for request in requests() {
-            let mut world = started_by(CLI);
-            world.takes(&Step::Ask(CLI, stop("w")));
-            world.settles();
-            world.takes(&Step::External(name("w"), Some(holder)));
+            let mut world = held_by(holder);
             let id = world.asks(CLI, request.clone());
             let answer = code(world.answer(CLI, id));
             let expected = match &request {

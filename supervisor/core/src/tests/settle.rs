@@ -48,7 +48,7 @@ impl World {
         }
         let mut asked = self.core.workers.values().filter(|worker| worker.is_asked_to_go() && obey);
         if let Some(worker) = asked.next() {
-            return Some(Step::External(worker.name.clone(), None));
+            return Some(Step::HolderGone(worker.name.clone()));
         }
         for (name, run) in self.runs.iter() {
             let name = name.clone();

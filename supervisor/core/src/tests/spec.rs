@@ -7,7 +7,8 @@ mod requests;
 
 use super::harness::Client;
 use super::wish::{Queued, Wish, lease, may_manage, take_over};
-use crate::run::{At, Awaited, Run, Stage};
+use crate::run::Run;
+use crate::stage::{At, Awaited, Stage};
 use crate::step::Sequel;
 use crate::timers::Timer;
 use crate::worker::{Phase, Worker};
@@ -151,7 +152,7 @@ impl Spec {
             }
             Input::Examined { key, found } => self.examined(core, key, found, now, &mut expect),
             Input::OrphanEnded { key, .. } => self.orphan_ended(core, key, now, &mut expect),
-            Input::External { name, holder: None, .. } => self.holder_gone(core, name, now, &mut expect),
+            Input::HolderGone { name, .. } => self.holder_gone(core, name, now, &mut expect),
             Input::StopAnswered { key, taken: false } => {
                 // Nothing follows a holder that stays.
                 let latest = core.workers.get(&key.name).is_some_and(|worker| worker.run == key.run);

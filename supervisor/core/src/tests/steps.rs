@@ -64,8 +64,8 @@ pub(super) enum Step {
     StopAnswered(Name, bool),
     /// A census finds a survivor.
     Surviving(Name),
-    /// A process of this owner holds the graph, or none does.
-    External(Name, Option<&'static str>),
+    /// The process that held the graph without gob has ended.
+    HolderGone(Name),
     /// A subscriber reads at most so many frames.
     Read(ConnId, u32),
     /// Time passes up to the wake-up that the core asked for.
@@ -308,13 +308,10 @@ impl World {
                 let survivors = vec![ProcessId { pid: 9, start_time: 9 }.into()];
                 Input::Surviving { key: run.key(name), receipt: Receipt { survivors, ..Receipt::default() } }
             }
-            Step::External(name, owner) => {
+            Step::HolderGone(name) => {
                 let worker = self.core.workers.get(name)?;
-                // The end of a holder is told of the one that there is.
-                let gone = worker.holder().map_or(77, |holder| holder.pid);
-                let holder = owner.map(holder);
-                let pid = holder.as_ref().map_or(gone, |holder| holder.pid);
-                Input::External { name: worker.name.clone(), pid, holder }
+                let pid = worker.holder().map_or(77, |holder| holder.pid);
+                Input::HolderGone { name: worker.name.clone(), pid }
             }
             Step::Read(conn, frames) => {
                 let client = self.clients.get_mut(conn).filter(|client| client.unread > 0)?;

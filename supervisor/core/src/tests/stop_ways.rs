@@ -228,6 +228,28 @@ fn an_unasked_end_leaves_the_tree_no_grace() {
 }
 
 #[test]
+fn a_stop_asks_a_run_that_was_ending_by_itself() {
+    let says_so = Step::Notified(name("w"), Note { stopping: true, ..Note::default() });
+    let mut world = ready(way(false, true));
+    world.takes(&says_so);
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), ["SIGTERM"]);
+    assert!(does(&mut world, &Step::Ask(CLI, stop("w"))).is_empty(), "it was asked already");
+    assert_eq!(does(&mut world, &Step::Due), ["SIGINT"], "half of the grace is over");
+    assert_eq!(
+        does(&mut world, &leader_gone()),
+        ["SIGINT to the rest"],
+        "its tree has the rest of the grace"
+    );
+    // By its kind's own way, as a stop of a run that is up.
+    let mut world = ready(way(true, false));
+    world.takes(&says_so);
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop("w"))), [POST]);
+    let mut world = ready(way(true, true));
+    world.takes(&says_so);
+    assert_eq!(does(&mut world, &Step::Ask(CLI, stop_force("w"))), ["SIGTERM", "kill"]);
+}
+
+#[test]
 fn death_by_the_signal_of_a_stop_is_a_clean_stop() {
     let mut world = ready(way(false, true));
     world.takes(&Step::Ask(CLI, stop("w")));

@@ -5,9 +5,10 @@
 //! happen.
 
 use super::harness::{World, watched_kind};
-use super::steps::Step;
+use super::steps::{Seen, Step, holder};
 use super::words::{killed, name, restart, start, stop, stop_force};
-use crate::run::{At, Run, Stage};
+use crate::run::Run;
+use crate::stage::{At, Stage};
 use crate::step::Sequel;
 use crate::timers::Timer;
 use crate::worker::Worker;
@@ -34,7 +35,7 @@ const COLUMNS: [&str; 14] = [
     "probe well", // told of the run
     "exited 1, swept",
     "exited 0, swept",
-    "external",
+    "holder gone",
     "due",
 ];
 
@@ -43,23 +44,23 @@ const TABLE: &[(&str, [&str; 14])] = &[
     ("idle", [
         "spawn → spawning, waits", "→ idle, ok", "→ idle, ok", "spawn → spawning, waits",
         "", "", "", "", "", "",
-        "", "", "→ external", "",
+        "", "", "", "",
     ]),
     ("failed", [
         "spawn → spawning, waits", "→ failed, ok", "→ failed, ok", "spawn → spawning, waits",
         "", "", "", "", "", "",
-        "", "", "→ external", "",
+        "", "", "", "",
     ]),
     ("ceded", [
         "spawn → spawning, waits", "→ ceded, ok", "→ ceded, ok", "spawn → spawning, waits",
         "", "", "", "", "", "",
-        "", "", "→ external", "",
+        "", "", "", "",
     ]),
     ("external", [
         "→ external, external", "→ external, server-locked-by-external",
         "→ external, server-locked-by-external", "→ external, server-locked-by-external",
         "", "", "", "", "", "",
-        "", "", "", "",
+        "", "", "→ idle", "",
     ]),
     ("spawning", [
         "→ spawning, waits", "call off → stopping unspawned, waits", "call off → killing unspawned, waits",
@@ -150,7 +151,7 @@ const TABLE: &[(&str, [&str; 14])] = &[
     ("backoff", [
         "spawn → spawning, waits", "→ idle, ok", "→ idle, ok", "spawn → spawning, waits",
         "", "", "", "", "", "",
-        "", "", "→ external", "spawn → spawning",
+        "", "", "", "spawn → spawning",
     ]),
 ];
 
@@ -166,7 +167,7 @@ fn brought_to(phase: &str) -> World {
         "idle" => [stopping, crash, vec![Step::Swept(w())]].concat(),
         "failed" => [starting, vec![Step::Due], crash, vec![Step::Swept(w())]].concat(),
         "ceded" => [ready, vec![Step::Exited(w(), Exit::Code { code: 0 }), Step::Swept(w())]].concat(),
-        "external" => [stopping, crash, vec![Step::Swept(w()), Step::External(w(), Some("cli"))]].concat(),
+        "external" => vec![Step::Ask(CLI, start("w")), Step::Examined(w(), Seen::Held("cli"))],
         "spawning" => spawning,
         "starting" => starting,
         "ready" => ready,
@@ -185,7 +186,9 @@ fn brought_to(phase: &str) -> World {
         "backoff" => [ready, crash, vec![Step::Swept(w())]].concat(),
         other => panic!("no such phase: {other}"),
     };
-    let mut world = World::new(watched_kind());
+    let mut kind = watched_kind();
+    kind.foreign.lock_file = (phase == "external").then(|| "{data_dir}/lock".into());
+    let mut world = World::new(kind);
     world.takes(&Step::Join(CLI, "cli"));
     for step in steps {
         world.takes(&step);
@@ -199,7 +202,6 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         let ends = super::steps::ends(&key, Receipt::default(), Vec::new(), false);
         [Input::Exited { key: key.clone(), exit }].into_iter().chain(ends).collect()
     };
-    let holder = super::steps::holder("cli");
     match column {
         "start" => vec![ask(start("w"))],
         "stop" => vec![ask(stop("w"))],
@@ -217,7 +219,7 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         "probe well" => vec![Input::Probed { key, found: super::steps::seen(true) }],
         "exited 1, swept" => exited(Exit::Code { code: 1 }),
         "exited 0, swept" => exited(Exit::Code { code: 0 }),
-        "external" => vec![Input::External { name: key.name, pid: holder.pid, holder: Some(holder) }],
+        "holder gone" => vec![Input::HolderGone { name: key.name, pid: holder("cli").pid }],
         "due" => vec![Input::Due],
         other => panic!("no such column: {other}"),
     }

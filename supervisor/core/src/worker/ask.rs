@@ -4,7 +4,8 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::run::{Asked, At, Run, Stage};
+use crate::run::Run;
+use crate::stage::{Asked, At, Stage};
 use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
 use alloc::format;
@@ -16,26 +17,30 @@ pub(super) const STOP_HTTP_MS: u64 = 1_000;
 
 /// Gives an ending run its time, and asks it to end if that is its manner.
 pub(crate) fn within(run: &mut Run, given: &Given<'_>, cx: &mut Cx, manner: Manner) -> Step {
-    let way = &given.spec.policy.stop;
-    let name = &run.key.name;
-    let grace_ms = match manner {
-        Manner::Ask(grace_ms) => grace_ms.unwrap_or(way.grace_ms),
-        Manner::Let => way.grace_ms,
+    let usual_ms = given.spec.policy.stop.grace_ms;
+    let (grace_ms, asks) = match manner {
+        Manner::Ask(grace_ms) => (grace_ms.unwrap_or(usual_ms), true),
+        Manner::Let => (usual_ms, false),
     };
-    cx.arm(Timer::Kill(name.clone()), grace_ms);
-    if let Manner::Let = manner {
-        return Step::Stay;
+    cx.arm(Timer::Kill(run.key.name.clone()), grace_ms);
+    if asks {
+        ask_in_time(run, given, cx, grace_ms);
     }
-    let second = way.then.is_some() || way.http.is_some();
-    if second && grace_ms > 0 {
-        cx.arm(Timer::Then(name.clone()), grace_ms / 2);
-    }
-    ask(run, given, cx);
-    kill_if_due(run, cx);
     Step::Stay
 }
 
-/// Gives an ending run less time, if this is less.
+/// Asks an ending run that has so long left.
+fn ask_in_time(run: &mut Run, given: &Given<'_>, cx: &mut Cx, left_ms: u64) {
+    let way = &given.spec.policy.stop;
+    let second = way.then.is_some() || way.http.is_some();
+    if second && left_ms > 0 {
+        cx.arm(Timer::Then(run.key.name.clone()), left_ms / 2);
+    }
+    ask(run, given, cx);
+    kill_if_due(run, cx);
+}
+
+/// Gives an ending run less time, if this is less. One that was ending by itself is asked from now on.
 pub(crate) fn hurry(run: &mut Run, given: &Given<'_>, cx: &mut Cx, grace_ms: Option<u64>) -> Step {
     let grace_ms = grace_ms.unwrap_or(given.spec.policy.stop.grace_ms);
     let name = &run.key.name;
@@ -46,7 +51,13 @@ pub(crate) fn hurry(run: &mut Run, given: &Given<'_>, cx: &mut Cx, grace_ms: Opt
             cx.timers.arm(timer, at);
         }
     }
-    kill_if_due(run, cx);
+    let is_unasked = run.end().is_some_and(|end| matches!(end.at, At::Asked) && end.asked == Asked::Not);
+    if is_unasked {
+        let kill = cx.timers.at(&Timer::Kill(run.key.name.clone()));
+        ask_in_time(run, given, cx, kill.unwrap_or_default().saturating_sub(cx.now.mono_ms));
+    } else {
+        kill_if_due(run, cx);
+    }
     Step::Stay
 }
 

@@ -3,7 +3,8 @@
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::refusals::{self, Reason};
-use crate::run::{Asked, At, Awaited, Cause, End, Ended, Rest, Run, Stage};
+use crate::run::Run;
+use crate::stage::{Asked, At, Awaited, Cause, End, Ended, Rest, Stage};
 use crate::step::{Given, Sequel, Step};
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,4 +1,5 @@
-//! The fate of a worker after a run that ended by itself, or was ended for not being well.
+//! The next phase of a worker after a run that ended by itself, or was ended for not being well. Failures and delays are
+//! counted in [`restart`](crate::restart).
 
 use crate::refusals::Reason;
 use crate::restart::{Failures, Verdict};

@@ -7,7 +7,8 @@ use crate::io::Effect;
 use crate::parts::{Answered, Missed};
 use crate::probes;
 use crate::refusals::{self, Reason};
-use crate::run::{Cause, Health, Run, Stage};
+use crate::run::{Health, Run};
+use crate::stage::{Cause, Stage};
 use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -96,7 +97,7 @@ pub(crate) fn ready(
     Step::Ready
 }
 
-/// The delay of a run whose check that is has passed.
+/// Makes a run ready whose readiness check is a delay.
 pub(crate) fn delay_passed(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
     ready(run, given, cx, Handshake::default(), Vec::new())
 }

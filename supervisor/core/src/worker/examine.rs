@@ -1,11 +1,13 @@
-//! The graph may be held without gob (FEATURES A8, A9): before a run gets a process, and after one that never was ready, the
-//! shell finds out by whom. gob never starts beside a holder, and never signals one.
+//! The graph may be held without gob: before a run gets a process, and after one that never was ready, the shell finds out by
+//! which process. gob starts no run beside a holder, and signals no holder of a lock file. Workers without a lock file are ended
+//! where their kind says `orphans = "end"`.
 
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::parts::{Examined, Orphan};
 use crate::refusals;
-use crate::run::{At, Awaited, Eviction, Run, Stage};
+use crate::run::{Eviction, Run};
+use crate::stage::{At, Awaited, Stage};
 use crate::step::{Given, Step};
 use crate::timers::Timer;
 use alloc::boxed::Box;

@@ -1,10 +1,9 @@
 //! The worker is held by a process that gob did not start: such a process is asked to end by its kind's own HTTP request, and
 //! by nothing else.
 
-use super::{Next, Phase, Polite, Worker, ask, end, holder, ready, start};
+use super::{Next, Phase, Polite, Worker, ask, end, examine, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::parts::Holder;
 use crate::refusals::{self, Reason};
 use crate::timers::Timer;
 use crate::waiters::Waiter;
@@ -14,18 +13,6 @@ use alloc::vec::Vec;
 use gob_protocol::{Actor, EventKind, ProcessId, Receipt, Signalled};
 
 impl Worker {
-    /// A process that is not ours was found to hold the graph at rest, or to hold it no longer.
-    pub(crate) fn external(&mut self, pid: i32, holder: Option<Holder>, cx: &mut Cx) {
-        match holder {
-            Some(holder) if self.is_at_rest() => {
-                let phase = Phase::External(Box::new(holder), None);
-                self.enter(phase, None, EventKind::WorkerUpdated, Actor::Supervisor, cx);
-            }
-            None if self.holder().is_some_and(|holder| holder.pid == pid) => self.holder_gone(cx),
-            Some(_) | None => {}
-        }
-    }
-
     /// Pushes again what its holder owes: news of its end, and the answer to a request to end.
     fn resume_holder(&mut self, cx: &mut Cx) {
         let Phase::External(holder, polite) = &self.phase else { return };
@@ -52,7 +39,7 @@ impl Worker {
     /// Pushes again every effect that its phase owes, and takes values that workers share from their pools.
     pub(crate) fn resume(&mut self, cx: &mut Cx) {
         self.spec.intern(&mut cx.pools);
-        for resume in [start::resume, holder::resume, ready::resume, ask::resume, end::resume] {
+        for resume in [start::resume, examine::resume, ready::resume, ask::resume, end::resume] {
             self.step(cx, resume);
         }
         self.resume_holder(cx);
@@ -137,10 +124,14 @@ impl Worker {
         self.fail_all(&refusals::still_held(&self.name, pid, why, &receipt), cx);
     }
 
-    /// The holder is gone: requests to end it are answered, and a restart goes on.
-    fn holder_gone(&mut self, cx: &mut Cx) {
+    /// This process is gone. If it was the holder, requests to end it are answered, and a restart goes on.
+    pub(crate) fn holder_gone(&mut self, pid: i32, cx: &mut Cx) {
         let Phase::External(holder, polite) = &mut self.phase else { return };
-        let (pid, start_time, polite) = (holder.pid, holder.start_time, polite.take());
+        if holder.pid != pid {
+            // An earlier holder.
+            return;
+        }
+        let (start_time, polite) = (holder.start_time, polite.take());
         let actor = polite.as_ref().map_or(Actor::Supervisor, |polite| polite.actor.clone());
         self.enter(Phase::Idle, None, EventKind::WorkerStopped, actor, cx);
         let Some(polite) = polite else { return };
