@@ -128,9 +128,9 @@ async fn read_requests(
     }
 }
 
-/// The reason for the end of a connection's turn, where that is not that it has nothing more to say.
+/// Why a connection's turn ended; by default because no request was left.
 #[derive(Default)]
-struct Ended {
+struct TurnEnd {
     /// The next request names a directory.
     names_root: Option<Incoming>,
     /// Other clients have their turn.
@@ -138,7 +138,12 @@ struct Ended {
 }
 
 /// Takes a request and those behind it, as far as one turn goes.
-fn take_turn(conn: ConnId, connection: &Connection, desk: &Desk, first: Result<Incoming, Rejected>) -> Ended {
+fn take_turn(
+    conn: ConnId,
+    connection: &Connection,
+    desk: &Desk,
+    first: Result<Incoming, Rejected>,
+) -> TurnEnd {
     let outbound = &connection.outbound;
     let before = outbound.bytes();
     connection.resolved();
@@ -149,17 +154,17 @@ fn take_turn(conn: ConnId, connection: &Connection, desk: &Desk, first: Result<I
                 break;
             }
             if !outbound.may_read() {
-                return Ended::default();
+                return TurnEnd::default();
             }
             match connection.next_request() {
                 Some(Taken::Whole(request)) => shell.take_request(conn, request),
                 Some(Taken::NamesRoot(incoming)) => {
-                    return Ended { names_root: Some(incoming), is_due_to_others: false };
+                    return TurnEnd { names_root: Some(incoming), is_due_to_others: false };
                 }
-                None => return Ended::default(),
+                None => return TurnEnd::default(),
             }
         }
-        Ended { names_root: None, is_due_to_others: true }
+        TurnEnd { names_root: None, is_due_to_others: true }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Programs that hold a graph without gob (FEATURES A9): finds them, follows them, and ends those that a kind
+//! Programs that hold a graph without gob: finds them, follows them, and ends those that a kind
 //! allows to be ended.
 //!
 //! Owns the tasks of each worker. Decides nothing: the core says which graph to examine and is told the

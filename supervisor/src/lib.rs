@@ -1,23 +1,23 @@
 //! gobd, the supervisor: one process per user that owns every worker.
 //!
-//! [`run`] below is the whole of it: every occurrence becomes an `Input`, `gob_core::Core::apply` decides,
+//! `supervise` below is the whole loop: every occurrence becomes an `Input`, `gob_core::Core::apply` decides,
 //! and `shell` carries out the effects. Only the main thread spawns, reaps and decides; two more move
 //! workers' output from pipes to files (`output`).
 //!
 //! | what happens | comes from | decided in |
 //! |---|---|---|
-//! | a request | `accept`, `conn`, each with a turn at the `desk` | core `requests`, `start`, `lifecycle`, `owner` |
-//! | a child ended | SIGCHLD, `sys::reap` | core `lifecycle`, `restart` |
-//! | the configuration was read | `settings` | core `config` |
-//! | a worker is ready | `output`, `readiness` | core `lifecycle` |
-//! | a run is prepared, its graph's lock is free | `disks` | core `lifecycle` |
-//! | somebody holds a graph without gob | `foreign` | core `lifecycle` |
-//! | a deadline passed | the one timer below | core `timers` |
+//! | a request | `accept`, `conn`, each with a turn at the `desk` | core `requests`, `starts`, `worker/wishes`, `owner` |
+//! | a child ended | SIGCHLD, `sys::reap` | core `worker/end`, `restart` |
+//! | the configuration was read | `settings` | core `reload` |
+//! | a worker is ready, or its probe failed | `output`, `readiness` | core `worker/ready`, `worker/live` |
+//! | a run is prepared, its graph's lock is free | `disks` | core `worker/start`, `worker/end` |
+//! | a process without gob holds a graph, or has ended | `foreign` | core `worker/examine`, `worker/external` |
+//! | a deadline passed | the one timer below | core `door` |
 //! | gob's own files were taken away | `heal` | core, which says so |
 //! | sockets of workers were taken away | `heal` | core `sockets` |
-//! | a subscriber read | `outbound` | core `subscribers` |
-//! | what an earlier life left is gone | `recovery` | core `lifecycle` |
-//! | the end | signals, the keeper's death | core `ending` |
+//! | a subscriber read | `outbound` | core `news` |
+//! | what an earlier life left is gone | `recovery` | core `past` |
+//! | the end | signals, the keeper's death | core `ends` |
 
 mod accept;
 #[cfg(test)]

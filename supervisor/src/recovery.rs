@@ -1,5 +1,4 @@
-//! Ends the processes that dead supervisors of this state directory left, before this one serves (FEATURES
-//! A8, F2).
+//! Ends the processes that dead supervisors of this state directory left, before this one serves.
 //!
 //! There is something to find only when gobd and its keeper died together: alone, the keeper clears up. Which process
 //! is ours, and how thoroughly to search, the core decides (its `recovery`); this file gathers the facts, of this boot alone, and

@@ -1,5 +1,5 @@
-//! Finds a holder's endpoint: the port on which it listens and answers as itself (FIELD: a lock file names no
-//! port).
+//! Finds a holder's endpoint: the port on which it listens and answers as itself. A lock file
+//! names no port.
 
 use super::examine::Looker;
 use crate::disks::PROCESSES;

@@ -91,10 +91,10 @@ async fn make_sure(address: SocketAddr, tree: Tree, looks: &Looks) -> io::Result
     match looks.listener(tree, address).await? {
         Listener::Ours(ports) => Ok(ports),
         Listener::SomebodyElse => {
-            let words = format!("somebody else answers on port {port}");
+            let words = format!("another process answers on port {port}");
             Err(io::Error::new(io::ErrorKind::AddrInUse, words))
         }
-        Listener::Nobody => Err(io::Error::other(format!("nobody listens on port {port} any more"))),
+        Listener::Nobody => Err(io::Error::other(format!("no process listens on port {port} any more"))),
     }
 }
 
@@ -295,6 +295,6 @@ mod tests {
         });
         let missed = of(&port, Some(60));
         server.join().unwrap();
-        assert!(missed.is_explained && missed.why.contains("somebody else answers"), "{missed:?}");
+        assert!(missed.is_explained && missed.why.contains("another process answers"), "{missed:?}");
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Run<K: Kernel> {
     /// The time of the request to end, in clock ticks since boot: from then on its group does not die with
     /// its leader.
     pub(super) asked: Option<u64>,
-    /// Whether its group was, by a signal.
+    /// A signal to end was sent to its group.
     pub(super) group_asked: bool,
     /// Its leader is gone, and the others have the rest of the grace: the signal for those without one yet.
     pub(super) lingering: Option<(i32, String)>,

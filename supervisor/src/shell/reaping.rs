@@ -1,4 +1,4 @@
-//! Children that ended taken in, and sweeps gone on with, each in its share of the time.
+//! Reaps children and continues sweeps, each within its share of the time.
 
 use super::Shell;
 use crate::runs::Reaping;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Limits how long children are reaped in one turn: a worker that makes them faster holds up no other.
 const REAPING: Duration = Duration::from_millis(2);
-/// Counts the children that a turn reaps at least. They must not pile up, because each sweep examines them all.
+/// Least number of children that a turn reaps. They must not pile up, because each sweep examines them all.
 const REAPED_AT_LEAST: usize = 512;
 
 /// While more children end than are reaped in a turn, sweeps go on this long after the one before.

@@ -20,9 +20,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Counts the recent numbers before the last one: those of a process that goes on as its own child.
+/// How many pids before the last one are probed: those of a process that goes on as its own child.
 const BEHIND: i32 = 32;
-/// Counts the recent numbers beyond the last one: they are given while the others are read.
+/// How many pids behind the last one are probed: they are given while the others are read.
 const AHEAD: i32 = 16;
 
 /// A file that processes may have open.

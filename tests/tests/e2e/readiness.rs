@@ -122,7 +122,7 @@ fn a_foreign_server_on_the_port_is_not_the_worker_and_not_asked_to_end() {
     );
     gob.script("g", &[Step::Hang]);
     let error = gob.connect_as("cli").err("start", json!({"graph": "g"}), "server-start-timeout");
-    let words = format!("somebody else answers on port {}", stranger.port);
+    let words = format!("another process answers on port {}", stranger.port);
     assert!(error["message"].as_str().unwrap().contains(&words), "{error}");
     assert!(stranger.was_asked("GET /healthz"));
     assert!(!stranger.was_asked("POST"), "a bystander was asked to end");
@@ -137,7 +137,7 @@ fn the_failure_of_a_taken_port_names_the_process_that_answers() {
     gob.script("g", &[Step::WaitFor("go".to_owned()), Step::Exit(1)]);
     let mut conn = gob.connect_as("cli");
     let id = conn.post("start", json!({"graph": "g"}));
-    let words = format!("somebody else answers on port {}", stranger.port);
+    let words = format!("another process answers on port {}", stranger.port);
     let reason = || gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"]["reason"].clone();
     let told = || reason().as_str().is_some_and(|reason| reason.contains(&words));
     assert!(gob_tests::wait::until(gob_tests::wait::DEADLINE, told), "{}", reason());
