@@ -110,6 +110,7 @@ async fn read_requests(
             return Ok(());
         }
         tokio::select! {
+            biased;
             end = connection.read(), if may_read => {
                 if end? {
                     outbound.end_of_requests();
@@ -123,7 +124,7 @@ async fn read_requests(
                 ready?;
                 connection.flush();
             }
-            () = outbound.changed.notified() => {}
+            () = outbound.changed.rings() => {}
         }
     }
 }

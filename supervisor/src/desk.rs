@@ -1,4 +1,4 @@
-//! The place where connections meet the shell. A caller gets a turn at once, on the main thread's one
+//! The place where connections meet the shell. A caller gets a turn at once, on the loop's one
 //! runtime: no queue lies between a request and its answer, and a turn never waits.
 
 use crate::shell::Shell;

@@ -1,4 +1,4 @@
-//! Work on disks, which may hang: done beside the main thread by a few threads that are kept.
+//! Work on disks, which may hang: done beside the loop by a few threads that are kept.
 //!
 //! One thread does the ordinary work. When it is stuck, another one takes over the queue, so that a disk that
 //! hangs delays only its own work. Work of one lane is done piece after piece, in the order of its arrival.
@@ -8,6 +8,7 @@
 mod mounts;
 
 use crate::clock::millis;
+use crate::sys::spawn::block_signals;
 pub(crate) use gob_core::Silent;
 use gob_core::{DISK_PATIENCE_MS, wait_left_ms};
 pub(crate) use mounts::mounted_below;
@@ -248,7 +249,11 @@ impl Disks {
     fn add_thread(&self, mut state: MutexGuard<'_, State>) {
         let shared = Arc::clone(&self.0);
         let thread = std::thread::Builder::new().name("disks".to_owned()).stack_size(STACK_BYTES);
-        match thread.spawn(move || shared.serve()) {
+        let serve = move || {
+            block_signals();
+            shared.serve();
+        };
+        match thread.spawn(serve) {
             Ok(_) => {
                 state.threads += 1;
                 state.starting += 1;

@@ -2,7 +2,7 @@
 //! allows to be ended.
 //!
 //! Owns the tasks of each worker. Decides nothing: the core says which graph to examine and is told the
-//! holder. Files, and everything else that a hanging disk can delay, are read off the main thread.
+//! holder. Files, and everything else that a hanging disk can delay, are read off the loop's thread.
 
 mod arguments;
 mod end;

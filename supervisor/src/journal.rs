@@ -6,7 +6,7 @@
 //! a process must carry a run's tag or an instance's marker too, and a process whose line was lost is still
 //! known by its tag.
 //!
-//! Written beside the main thread, since its disk may hang; but the first line, about this supervisor, is
+//! Written beside the loop, since its disk may hang; but the first line, about this supervisor, is
 //! written before any worker is started.
 
 mod file;

@@ -1,7 +1,7 @@
 //! gobd, the supervisor: one process per user that owns every worker.
 //!
 //! `supervise` below is the whole loop: every occurrence becomes an `Input`, `gob_core::Core::apply` decides,
-//! and `shell` carries out the effects. Only the main thread spawns, reaps and decides; two more move
+//! and `shell` carries out the effects. One thread, the loop, spawns, reaps and decides; two more move
 //! workers' output from pipes to files (`output`).
 //!
 //! | what happens | comes from | decided in |
@@ -70,6 +70,8 @@ use turns::{Signalled, Sources, Turn};
 
 /// New sockets that wait for the accepting task.
 const LISTENERS: usize = 1;
+/// The stack of the loop's thread. Less than two MiB, so that the kernel never backs it by a huge page.
+const STACK_BYTES: usize = 1_536 << 10;
 /// Time limit of the last answers on their way out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -79,26 +81,45 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The reason why it could not start; nothing was published then, and the waiting client was told.
 pub fn run(args: Args) -> Result<(), BootError> {
     sys::fds::share_one_arena();
-    let mut ready = Ready::new(&args);
+    sys::fds::make_room();
+    let mut ready = Some(Ready::new(&args));
+    let ended = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("loop".to_owned()).stack_size(STACK_BYTES);
+        let thread =
+            thread.spawn_scoped(scope, || ready.take().map_or(Ok(()), |ready| run_here(args, ready)));
+        // The kernel gives a signal to a thread that takes it.
+        sys::spawn::block_signals();
+        // A panic may not come again: the keeper must start another supervisor.
+        thread.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let ended = ended.map_err(BootError::io("start", "the thread of the loop")).flatten();
+    ended.inspect_err(|e| {
+        tracing::error!("{e}");
+        if let Some(ready) = &mut ready {
+            ready.failed(e);
+        }
+    })
+}
+
+/// As [`run`], on this thread: it becomes the parent of all workers. What they leave behind when they die is adopted by the
+/// main thread, so that each list of children is short where it matters (`sys::children`).
+fn run_here(args: Args, mut ready: Ready) -> Result<(), BootError> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     // A helper thread that waits for more work is a needless wake-up.
     builder.enable_all().thread_keep_alive(Duration::from_millis(10));
-    let runtime = builder.build_local(LocalOptions::default()).map_err(BootError::io("start", "the runtime"));
-    let ended = runtime.and_then(|runtime| {
-        runtime.block_on(async {
-            // A task of its own: waking the blocking future costs two system calls, waking a task none.
-            let supervised = tokio::task::spawn_local(async move {
-                let ended = supervise(&args, &mut ready).await;
-                ended.inspect_err(|e| ready.failed(e))
-            });
-            supervised.await.unwrap_or_else(|e| match e.try_into_panic() {
-                // A panic may not come again: the keeper must start another supervisor.
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(e) => Err(BootError::io("go on", "supervising")(e.into())),
-            })
+    let runtime =
+        builder.build_local(LocalOptions::default()).map_err(BootError::io("start", "the runtime"))?;
+    runtime.block_on(async {
+        // A task of its own: waking the blocking future costs two system calls, waking a task none.
+        let supervised = tokio::task::spawn_local(async move {
+            let ended = supervise(&args, &mut ready).await;
+            ended.inspect_err(|e| ready.failed(e))
+        });
+        supervised.await.unwrap_or_else(|e| match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(e) => Err(BootError::io("go on", "supervising")(e.into())),
         })
-    });
-    ended.inspect_err(|e| tracing::error!("{e}"))
+    })
 }
 
 async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {

@@ -1,6 +1,6 @@
 //! The one queue into the main loop.
 //!
-//! Events from beside the main thread arrive here, in their order; ends of children and other signals do not,
+//! Events from beside the loop arrive here, in their order; ends of children and other signals do not,
 //! so that they wait behind no queue (`turns`). The queue is bounded: a task that finds no room waits, which
 //! delays only itself, and a thread keeps its messages (`output::reports`).
 
@@ -19,7 +19,7 @@ pub(crate) enum Happened {
     Probed(readiness::Found),
     /// A process that gob did not start was examined, or has ended.
     Foreign(foreign::Found),
-    /// Work beside the main thread is done.
+    /// Work beside the loop is done.
     Done(shell::Done),
     /// The configuration was read.
     Configured(gob_core::Read),

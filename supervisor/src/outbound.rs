@@ -8,9 +8,10 @@ use crate::sys::wire::Wire;
 use gob_protocol::limits::MAX_UNANSWERED;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use tokio::sync::Notify;
+use std::task::{Poll, Waker};
 
 /// A connection with more than this many bytes to take is not read, so that it can't ask for more, and gets no further answers.
 const MAX_BYTES_BEFORE_READING: usize = 4 << 20;
@@ -37,6 +38,39 @@ impl Chunk {
     }
 }
 
+/// Wakes the one task that drives a connection. It is cheaper than what tokio has for any number of tasks and threads, and is
+/// waited for before each read.
+#[derive(Default)]
+pub(crate) struct Bell {
+    has_rung: Cell<bool>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Bell {
+    /// Wakes the task, or has its next wait end at once.
+    pub(crate) fn ring(&self) {
+        self.has_rung.set(true);
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Waits until it rings. Cancel safe.
+    pub(crate) async fn rings(&self) {
+        poll_fn(|cx| {
+            if self.has_rung.take() {
+                return Poll::Ready(());
+            }
+            let mut task = self.task.borrow_mut();
+            if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+                *task = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 /// The queue to one client.
 pub(crate) struct Outbound {
     queue: RefCell<VecDeque<Chunk>>,
@@ -50,7 +84,7 @@ pub(crate) struct Outbound {
     /// The client will request no more and only waits for its answers.
     at_end: Cell<bool>,
     /// Wakes the connection's task after a change.
-    pub(crate) changed: Notify,
+    pub(crate) changed: Bell,
 }
 
 impl Outbound {
@@ -63,7 +97,7 @@ impl Outbound {
             written: Cell::new(0),
             closed: Cell::new(false),
             at_end: Cell::new(false),
-            changed: Notify::new(),
+            changed: Bell::default(),
         }
     }
 
@@ -110,7 +144,7 @@ impl Outbound {
         self.closed.set(true);
         self.queue.borrow_mut().clear();
         self.bytes.set(0);
-        self.changed.notify_one();
+        self.changed.ring();
     }
 
     /// Appends a reply by `write`, which adds one whole frame.
@@ -133,7 +167,7 @@ impl Outbound {
             }
         }
         if was_full || self.at_end.get() {
-            self.changed.notify_one();
+            self.changed.ring();
         }
     }
 

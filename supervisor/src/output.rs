@@ -1,7 +1,7 @@
 //! The data plane: moves workers' output from their pipes into files (ARCHITECTURE, "Bird's eye").
 //!
 //! One thread drains pipes into bounded buffers, one writes the buffers to files. They own everything about
-//! output: the pipes' read ends, the log files, rotation, the index, the total budget. The main thread only
+//! output: the pipes' read ends, the log files, rotation, the index, the total budget. The loop only
 //! hands pipes over and receives reports; no call here waits for a pipe or a disk, except [`Output::flush`].
 //!
 //! ```text
@@ -38,6 +38,7 @@ pub(crate) use tap::Tap;
 pub(crate) use watch::{Watch, Watches};
 
 use crate::mailbox::Post;
+use crate::sys::spawn::block_signals;
 use exchange::Exchange;
 use gob_core::RunKey;
 use gob_protocol::Name;
@@ -73,7 +74,7 @@ pub(crate) struct OutputConfig {
     pub(crate) runs: u32,
 }
 
-/// A report to the main thread.
+/// A report to the loop.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FromOutput {
     /// The run's [`Watch`] has its answer.
@@ -108,7 +109,7 @@ struct Attached {
     tap: Arc<Tap>,
 }
 
-/// An order from the main thread to the drain thread.
+/// An order from the loop to the drain thread.
 #[derive(Debug)]
 enum Command {
     Attach(Attached),
@@ -119,10 +120,10 @@ enum Command {
     Stop,
 }
 
-/// The main thread's handle. The threads end when it is dropped.
+/// The loop's handle. The threads end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Output {
-    // Unbounded, because the main thread must not wait; it holds at most a few commands per worker.
+    // Unbounded, because the loop must not wait; it holds at most a few commands per worker.
     commands: mpsc::Sender<Command>,
     exchange: Arc<Exchange>,
 }
@@ -139,8 +140,14 @@ impl Output {
         let drain = drain::Drain::new(Arc::clone(&exchange), orders, to_main)?;
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
         let output = Self { commands, exchange: Arc::clone(&exchange) };
-        drop(thread("output-drain").spawn(move || drain.run())?);
-        drop(thread("output-writer").spawn(move || writer::Writer::new(config, exchange).run())?);
+        drop(thread("output-drain").spawn(move || {
+            block_signals();
+            drain.run();
+        })?);
+        drop(thread("output-writer").spawn(move || {
+            block_signals();
+            writer::Writer::new(config, exchange).run();
+        })?);
         Ok(output)
     }
 

@@ -1,7 +1,7 @@
 //! Probes from outside whether a run is ready or well, and requests its end by HTTP.
 //!
 //! Owns the running probes, keyed by run, and the socket for notifications. Each probe is a task of its own
-//! on the main thread's runtime, so that a worker that does not answer costs only itself. Decides nothing:
+//! on the loop's runtime, so that a worker that does not answer costs only itself. Decides nothing:
 //! the core asks for each single probe, with its target and its limits, and receives the answer. A run's output is watched elsewhere
 //! (`output::watch`).
 

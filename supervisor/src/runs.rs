@@ -1,7 +1,7 @@
 //! The processes behind the runs: handles, tags, and the sweeping of whole trees (ARCHITECTURE, "How a tree dies").
 //!
 //! Owns every child and its handle, keyed by run. Decides nothing: it spawns, signals and sweeps when the core says so
-//! and reports what the kernel says. Used on the main thread alone. The kernel is a parameter, so that its tests need no
+//! and reports what the kernel says. Used by the loop alone. The kernel is a parameter, so that its tests need no
 //! processes (`runs/tests.rs`).
 
 mod begin;

@@ -1,4 +1,4 @@
-//! Reads the configuration's files off the main thread, as far as they may be trusted, and parses them.
+//! Reads the configuration's files off the loop's thread, as far as they may be trusted, and parses them.
 //!
 //! The core decides what a new configuration means. A disk that hangs costs only the reading.
 

@@ -41,7 +41,7 @@ use tokio::sync::{mpsc, oneshot};
 /// A year, which stands for never: the timer needs some time to wait for.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Work that was done beside the main thread.
+/// Work that was done beside the loop.
 pub(crate) enum Done {
     /// The resources of a run are prepared; or something did not answer.
     Prepared { key: RunKey, slot: Arc<prepare::Slot>, silent: Option<Silent> },
@@ -76,7 +76,7 @@ pub(crate) struct Shell {
     taps: Taps,
     disks: Disks,
     claims: Claims,
-    /// The queue of results of work beside the main thread.
+    /// The queue of results of work beside the loop.
     done: Post<Done>,
     preparing: HashMap<RunKey, prepare::Preparing>,
     /// The locks of graphs whose runs have no process any more, until the core lets them go.
@@ -96,7 +96,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// A shell that hears through `to_loop` of work beside the main thread.
+    /// A shell that hears through `to_loop` of work beside the loop.
     pub(crate) fn new(
         core: Core,
         Hands { runs, output, settings, readiness }: Hands,
@@ -237,7 +237,7 @@ impl Shell {
         Input::Surviving { key, receipt }
     }
 
-    /// Handles a result of work beside the main thread.
+    /// Handles a result of work beside the loop.
     pub(crate) fn take_done(&mut self, done: Done) {
         match done {
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),

@@ -212,6 +212,23 @@ pub fn voluntary_switches(pid: i32) -> u64 {
     counts.sum()
 }
 
+/// Returns the thread of this name of a process.
+#[must_use]
+pub fn thread(pid: i32, name: &str) -> Option<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let is_it =
+        |path: &Path| fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim_end() == name);
+    let mut found = threads.map(|entry| entry.path()).filter(|path| is_it(path));
+    found.next()?.file_name()?.to_str()?.parse().ok()
+}
+
+/// Returns the children of a thread.
+#[must_use]
+pub fn children(pid: i32, thread: i32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 /// Returns how many descriptors a process has open.
 #[must_use]
 pub fn open_files(pid: i32) -> u64 {

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Examines off the main thread.
+/// Examines off the loop's thread.
 #[derive(Debug, Clone)]
 pub(super) struct Looker {
     life: Life,
@@ -47,7 +47,7 @@ impl Looker {
         self.life
     }
 
-    /// Does work at a place off the main thread, for this graph or process.
+    /// Does work at a place off the loop's thread, for this graph or process.
     ///
     /// # Errors
     /// When it does not answer.

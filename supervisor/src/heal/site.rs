@@ -1,7 +1,7 @@
 //! The files that must exist while the supervisor lives, and how each is made again.
 //!
 //! Owns the locks and knows which files are the supervisor's own. All of it waits for the disk, so none of it
-//! runs on the main thread; the new pieces are handed over as [`Mended`].
+//! runs on the loop's thread; the new pieces are handed over as [`Mended`].
 
 use super::held::{Held, Lost};
 use super::watch;

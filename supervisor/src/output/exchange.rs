@@ -37,7 +37,7 @@ pub(super) enum Job {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bounded by [`MAX_BATCHES`] and, for the rest, by the main thread's orders.
+    /// Bounded by [`MAX_BATCHES`] and, for the rest, by the loop's orders.
     jobs: VecDeque<Job>,
     spare: Vec<Batch>,
     /// The number of all batches.

@@ -1,14 +1,14 @@
-//! Reports to the main thread: none is lost, and none is waited for.
+//! Reports to the loop: none is lost, and none is waited for.
 
 use super::FromOutput;
 use crate::mailbox::Post;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Time to the next try of a report for which the main thread's queue had no room.
+/// Time to the next try of a report for which the loop's queue had no room.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// The queue to the main thread, and the reports that wait for room in it.
+/// The queue to the loop, and the reports that wait for room in it.
 #[derive(Debug)]
 pub(super) struct Reports {
     to_main: Post<FromOutput>,

@@ -1,4 +1,4 @@
-//! The main thread's view of a run's output: the time of the last write, and the last lines.
+//! The loop's view of a run's output: the time of the last write, and the last lines.
 
 use gob_protocol::Timestamp;
 use std::collections::VecDeque;

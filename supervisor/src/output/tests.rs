@@ -22,7 +22,7 @@ use tokio::time::timeout;
 /// Longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A data plane with a directory of its own and a stand-in for the main thread.
+/// A data plane with a directory of its own and a stand-in for the loop.
 struct Plane {
     dir: PathBuf,
     config: OutputConfig,

@@ -29,7 +29,7 @@ pub(crate) struct Tree {
     pub(crate) leader: Option<i32>,
 }
 
-/// Reads sockets beside the main thread, which has no time for it, since a process that hangs may delay the
+/// Reads sockets beside the loop, which has no time for it, since a process that hangs may delay the
 /// reader.
 #[derive(Debug, Clone)]
 pub(super) struct Looks {

@@ -1,4 +1,4 @@
-//! Finds graphs on disk and deletes one, beside the main thread: each root by itself, so that one that does
+//! Finds graphs on disk and deletes one, beside the loop: each root by itself, so that one that does
 //! not answer hides no other.
 
 use super::{Done, Shell};
@@ -47,7 +47,7 @@ impl Shell {
         let (wanted, claims) = (plan.clone(), self.claims.clone());
         self.disks.begin(DELETING, vec![plan.lock.path.clone()], move |at| {
             at.go("delete", &wanted.path);
-            // Without a main thread the result is dropped.
+            // Without a loop the result is dropped.
             done.send(graphs::delete(&wanted, &claims)).unwrap_or_default();
         });
         spawn_local(async move {

@@ -1,8 +1,8 @@
 //! The disk work of a run before it gets a process: directories, the lock of its graph, its program, its directory.
 //!
-//! Any of these may be on a disk that hangs, so none is touched on the main thread. Owns the preparations in
+//! Any of these may be on a disk that hangs, so none is touched on the loop's thread. Owns the preparations in
 //! progress. A preparation that was called off releases its resources on either side: the thread that
-//! prepares and the main thread meet in the [`Slot`] that they share.
+//! prepares and the loop meet in the [`Slot`] that they share.
 
 use super::{Done, Shell};
 use crate::claims::Claims;
@@ -91,7 +91,7 @@ impl Shell {
                 if theirs.is_wanted() {
                     theirs.fill(prepare(&their_plan, &claims, at));
                 }
-                // Without a main thread the result is dropped.
+                // Without a loop the result is dropped.
                 done.send(()).unwrap_or_default();
             })
         };
@@ -189,7 +189,7 @@ fn places(plan: &SpawnPlan) -> Vec<String> {
     lock.chain(plan.make_dirs.iter().chain([&plan.cwd]).chain(program).cloned()).collect()
 }
 
-/// Prepares a run, off the main thread.
+/// Prepares a run, off the loop's thread.
 fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> {
     // First of all: without the lock, the files there belong to another process.
     let (lock, new) = match &plan.lock {

@@ -7,18 +7,22 @@ use gob_protocol::{Data, ErrorCode, Event, Id, View, WireError};
 use std::rc::Rc;
 
 impl Shell {
-    /// Writes the frames queued in this turn of the loop, as far as the sockets take them.
+    /// Writes the frames queued in this turn of the loop, as far as the sockets take them: to the connections in the order in
+    /// which they got them, so that the first ones read while the last ones are written to.
     pub(crate) fn flush(&mut self) {
-        while let Some(conn) = self.touched.pop() {
+        let mut next = 0;
+        while let Some(conn) = self.touched.get(next).copied() {
+            next += 1;
             let Some(connection) = self.conns.get(&conn) else { continue };
             let outbound = &connection.outbound;
             if connection.flush() {
-                outbound.changed.notify_one();
+                outbound.changed.ring();
             }
             if let Some(frames) = outbound.take_written() {
                 self.input(Input::Written { conn, frames });
             }
         }
+        self.touched.clear();
     }
 
     /// Returns whether a client has still to take frames.

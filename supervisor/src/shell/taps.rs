@@ -1,4 +1,4 @@
-//! The main thread's view of each worker's output: the tap of its latest run, found by the worker's name, so that a start
+//! The loop's view of each worker's output: the tap of its latest run, found by the worker's name, so that a start
 //! costs the same however many workers there are.
 
 use crate::output::Tap;

@@ -1,9 +1,9 @@
 //! The children of processes, as the kernel lists them (`/proc/PID/task/TID/children`, proc(5)).
 //!
-//! A process whose parent dies becomes a child of ours, for we are a child subreaper, and the main thread's.
-//! So each living process of a run whose leader was reaped is one of our children or below one. The list
-//! grows only at its tail, only this thread takes anything from it, and a dead parent does not fork: one
-//! reading is exact.
+//! A process whose parent dies becomes a child of ours, for we are a child subreaper, and the main thread's. So each living
+//! process of a run whose leader was reaped is a child of the main thread or below one. Workers are children of another
+//! thread (`run` in `lib.rs`): the main thread's list has none of them, and its reading costs the same however many run. It
+//! grows only at its tail, only the loop takes anything from it, and a dead parent does not fork: one reading is exact.
 
 use super::process::{self, Found, Proof};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -15,7 +15,7 @@ use std::os::unix::fs::FileExt;
 /// Limits how many processes below another one are read in one go.
 const AT_ONCE: usize = 512;
 
-/// Our own children. Their list stays open, because it is read for each run that ends.
+/// The children that we adopted. Their list stays open, because it is read for each run that ends.
 #[derive(Debug)]
 pub(crate) struct Children {
     own: i32,
@@ -35,7 +35,7 @@ impl Children {
     pub(crate) fn get(&self) -> io::Result<Vec<i32>> {
         match &self.list {
             Some(list) => read(list),
-            // A kernel without such lists.
+            // A kernel without such lists: our workers are among them.
             None => having_parent(self.own),
         }
     }

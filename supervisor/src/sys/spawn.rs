@@ -199,7 +199,8 @@ fn forget(pid: i32) {
     {}
 }
 
-fn block_signals() -> libc::sigset_t {
+/// Blocks all signals of this thread; returns the former mask.
+pub(crate) fn block_signals() -> libc::sigset_t {
     // SAFETY: both sets are valid memory that the calls fill.
     unsafe {
         let mut all = std::mem::zeroed();

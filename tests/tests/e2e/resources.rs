@@ -156,6 +156,14 @@ fn a_low_limit_from_the_beginning_leaves_room_for_workers() {
 }
 
 #[test]
+fn the_table_of_descriptors_has_room_before_threads_share_it() {
+    let gob = Gob::new();
+    let status = fs::read_to_string(format!("/proc/{}/status", gob.gobd_pid())).unwrap();
+    let room = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse::<u64>();
+    assert!(room.unwrap() >= 1_024, "growing it later delays everything by some 10 ms: {status}");
+}
+
+#[test]
 fn a_file_that_may_not_grow_costs_output_and_nothing_else() {
     const LIMIT: u64 = 64 * 1024;
     let gob = Gob::new();

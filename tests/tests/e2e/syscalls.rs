@@ -257,7 +257,8 @@ fn an_exit_whose_signal_was_swallowed_is_seen_soon_all_the_same() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     let worker = conn.ok("start", json!({"graph": "a"}))["worker"]["pid"].clone();
-    let gobd = Pid::from_raw(gob.gobd_pid());
+    // The only thread that takes signals.
+    let gobd = Pid::from_raw(gob_tests::process::thread(gob.gobd_pid(), "loop").unwrap());
     ptrace::seize(gobd, ptrace::Options::empty()).unwrap();
     Handle::open(worker.as_i64().unwrap() as i32).unwrap().signal(Signal::SIGKILL);
     let flags = Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL);

@@ -134,6 +134,17 @@ fn a_process_outside_the_session_gets_a_signal_when_its_leader_is_gone() {
     assert!(begun.elapsed() < DEADLINE);
 }
 
+#[test]
+fn workers_are_children_of_the_loop_and_what_they_leave_is_the_main_threads() {
+    let gob = Gob::new();
+    let left = with_child(&gob, "g", away());
+    let view = gob.connect_as("cli").ok("get", json!({"name": "g"}))["worker"].clone();
+    let (gobd, leader) = (gob.gobd_pid(), view["pid"].as_i64().unwrap() as i32);
+    let thread = process::thread(gobd, "loop").unwrap();
+    assert_eq!(process::children(gobd, thread), [leader], "the cost of a stop does not depend on these");
+    assert_eq!(process::children(gobd, gobd), [left], "this list is read at each stop");
+}
+
 /// Returns a descendant that has reset its limits, and kept nothing else that identifies its run.
 fn nameless() -> Child {
     Child { reset_limits: true, env_clear: true, ..away() }

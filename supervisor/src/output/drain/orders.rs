@@ -1,4 +1,4 @@
-//! The drain thread's side of the main thread's orders.
+//! The drain thread's side of the loop's orders.
 
 use super::Drain;
 use super::run::Run;

@@ -56,7 +56,7 @@ fn a_main_thread_that_is_behind_loses_no_report_and_delays_no_worker() {
     for worker in &mut workers {
         worker.out(LINE);
     }
-    // The main thread reads no report until all output is read and written.
+    // The loop reads no report until all output is read and written.
     plane.settle();
     let mut told = Vec::new();
     for _ in 0..30 {
