@@ -5,8 +5,8 @@
 //! wake-up.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Wire {
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
-            match ready.try_io(|stream| stream.get_ref().read(buffer)) {
+            match ready.try_io(|stream| receive(stream.get_ref(), buffer)) {
                 Ok(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(read) => {
                     // A short read has emptied the socket: the next bytes are reported anew (epoll(7), Q9).
@@ -53,7 +53,7 @@ impl Wire {
     /// # Errors
     /// `WouldBlock` when that is nothing.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.get_ref().write(bytes)
+        send(self.0.get_ref(), bytes)
     }
 
     /// Waits for room. Cancel safe.
@@ -78,6 +78,41 @@ impl Wire {
         polled.is_ok()
             && fd.revents().is_some_and(|seen| seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
     }
+}
+
+/// Reads once from a socket.
+///
+/// The C library's `recv` and `send` are cancellation points: in a process with several threads each marks its begin and its
+/// end, which costs some 6 % of a small request. A bare system call does not.
+#[cfg(target_os = "linux")]
+fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (to, len, none) = (buffer.as_mut_ptr(), buffer.len(), std::ptr::null_mut::<u8>());
+    // SAFETY: writes at most `len` bytes to memory that is borrowed mutably; an address of the sender is not asked for.
+    counted(unsafe { libc::syscall(libc::SYS_recvfrom, stream.as_raw_fd(), to, len, 0, none, none) })
+}
+
+/// Writes once to a socket, without SIGPIPE.
+#[cfg(target_os = "linux")]
+fn send(stream: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    let (from, len, flags) = (bytes.as_ptr(), bytes.len(), libc::MSG_NOSIGNAL);
+    let none = std::ptr::null_mut::<u8>();
+    // SAFETY: reads `len` bytes of memory that is borrowed; the socket is connected and needs no address.
+    counted(unsafe { libc::syscall(libc::SYS_sendto, stream.as_raw_fd(), from, len, flags, none, 0) })
+}
+
+#[cfg(target_os = "linux")]
+fn counted(result: libc::c_long) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive(mut stream: &UnixStream, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut stream, buffer)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(mut stream: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    io::Write::write(&mut stream, bytes)
 }
 
 fn watch(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {

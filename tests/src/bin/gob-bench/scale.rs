@@ -4,6 +4,7 @@ use crate::idle;
 use crate::load::{Echo, REQUEST};
 use crate::process::{command, timed};
 use crate::table::{Table, Target, alternate, median, medians, p99};
+use gob_protocol::limits::RING_EVENTS;
 use gob_tests::process::smaps_bytes;
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Gob};
@@ -47,8 +48,12 @@ pub fn run(table: &mut Table, sizes: &Sizes) {
 /// Starts all workers and measures the memory of each.
 fn workers(table: &mut Table, sizes: &Sizes, gob: &Gob) -> Vec<String> {
     let mut conn = gob.connect_as("cli");
-    // The first worker pays for state that all later ones share.
+    // The first worker pays for state that all later ones share, and the ring of events has a bound of its own.
     conn.ok("start", json!({"graph": "g"}));
+    for _ in 0..RING_EVENTS / 2 {
+        conn.ok("lease", json!({"name": "g"}));
+        conn.ok("release", json!({"name": "g"}));
+    }
     conn.ok("stop", json!({"name": "g"}));
     let gobd = gob.gobd_pid();
     let memory = || {
