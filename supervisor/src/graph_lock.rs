@@ -39,7 +39,7 @@ const NOTE_BEGINS: &[u8] = b"{\"graph\":";
 pub(crate) struct HeldLock {
     file: File,
     path: String,
-    _slow: Option<Slow>,
+    slow: Option<Slow>,
     /// The lock of the graph's directory, where gob would give that directory another name.
     second: Option<Second>,
     /// The claim on the graph's directory.
@@ -52,7 +52,7 @@ pub(crate) struct HeldLock {
 #[derive(Debug)]
 struct Second {
     file: File,
-    _slow: Option<Slow>,
+    slow: Option<Slow>,
 }
 
 /// The reason why a graph's lock was not taken.
@@ -93,7 +93,7 @@ impl HeldLock {
                             file,
                             path: lock.path.clone(),
                             served,
-                            _slow: slow,
+                            slow,
                             second: None,
                             _claim: None,
                         });
@@ -130,6 +130,12 @@ impl HeldLock {
     /// Returns the second descriptor that a process inherits.
     pub(crate) fn second_fd(&self) -> Option<BorrowedFd<'_>> {
         self.second.as_ref().map(|second| second.file.as_fd())
+    }
+
+    /// Returns whether nothing that may wait for a disk is left to do before it is let go, nor in doing so.
+    pub(crate) fn closes_at_once(&self) -> bool {
+        let isslow = self.slow.is_some() || self.second.as_ref().is_some_and(|second| second.slow.is_some());
+        !isslow && self.served.has_left()
     }
 
     /// Returns the record of the graph.
@@ -182,7 +188,7 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLoc
     match file.try_lock() {
         Ok(()) => {
             let slow = Slow::of(file.as_fd());
-            Ok(Some(Second { file, _slow: slow }))
+            Ok(Some(Second { file, slow }))
         }
         Err(TryLockError::WouldBlock) => {
             Err(NoLock::Held(holder(&Linux::new(), file, &GraphLock { path, ..lock.clone() })))

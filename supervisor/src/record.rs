@@ -25,11 +25,20 @@ pub(crate) struct Served {
     keep: Keep,
     /// It has served, so that its end is recorded too.
     has_served: AtomicBool,
+    /// Its end is being recorded, or was.
+    leaves: AtomicBool,
+    /// Its end is recorded, and nothing that happens until then can change the record.
+    has_left: AtomicBool,
 }
 
 impl Served {
     pub(crate) fn new(keep: Keep) -> Self {
-        Self { keep, has_served: AtomicBool::new(false) }
+        Self {
+            keep,
+            has_served: AtomicBool::new(false),
+            leaves: AtomicBool::new(false),
+            has_left: AtomicBool::new(false),
+        }
     }
 
     /// Decides from the record whether the run may begin.
@@ -56,14 +65,33 @@ impl Served {
         self.remember();
     }
 
+    /// Returns true once, for a run whose end can be recorded before it: what is remembered of a single file stays true,
+    /// whatever becomes of that.
+    pub(crate) fn begins_to_leave(&self) -> bool {
+        let can = self.has_served.load(Ordering::Relaxed) && matches!(self.keep.record.data, Place::File(_));
+        can && !self.leaves.swap(true, Ordering::Relaxed)
+    }
+
+    /// Records the end of a run that was asked to end.
+    pub(crate) fn leave(&self) {
+        let is_final = self.remember();
+        self.has_left.store(is_final, Ordering::Release);
+    }
+
+    /// Returns whether nothing is left to record.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
+    }
+
     /// Records that the run has ended, if it served.
     pub(crate) fn end(&self) {
-        if self.has_served.load(Ordering::Relaxed) {
+        if self.has_served.load(Ordering::Relaxed) && !self.has_left() {
             self.remember();
         }
     }
 
-    fn remember(&self) {
+    /// Writes the record; true if it was written and says that the graph held data.
+    fn remember(&self) -> bool {
         // Where the root went with its record, the copy still tells of its data.
         let known =
             known(&self.keep.path).and_then(|known| known.map_or_else(|| self.copy(), |it| Ok(Some(it))));
@@ -71,7 +99,8 @@ impl Served {
             Ok(known) => known,
             // Its report of lost data must not be lost.
             Err(e) => {
-                return tracing::warn!(path = %self.keep.path, error = %e, "a graph's record stays as it was");
+                tracing::warn!(path = %self.keep.path, error = %e, "a graph's record stays as it was");
+                return false;
             }
         };
         let record = Record {
@@ -82,11 +111,14 @@ impl Served {
         // A power cut would only lose a time.
         let is_news =
             known.is_none_or(|known| Record { last_used_at: record.last_used_at, ..known } != record);
+        let mut is_written = true;
         for path in [&self.keep.path].into_iter().chain(&self.keep.pointer) {
             if let Err(e) = write(path, &record, is_news) {
                 tracing::warn!(path = %path, error = %e, "cannot remember of which kind the graph is");
+                is_written = false;
             }
         }
+        is_written && record.held_data
     }
 }
 

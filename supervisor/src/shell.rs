@@ -178,13 +178,17 @@ impl Shell {
             Effect::FindGraphs(find) => self.find_graphs(*find),
             Effect::DeleteGraph { search, plan } => self.delete_graph(search, plan),
             Effect::CallOff { key } => return self.call_off(key),
-            Effect::Terminate { key, signal } => self.runs.terminate(&key, &signal),
+            Effect::Terminate { key, signal } => {
+                self.runs.terminate(&key, &signal);
+                self.remember_end(&key);
+            }
             Effect::StopHttp { key, endpoint, request, look, limit_ms } => {
                 self.runs.ask(&key);
                 let of = if look { self.runs.tree(&key) } else { None };
                 if look && of.is_none() {
                     return Some(Input::StopAnswered { key, taken: false });
                 }
+                self.remember_end(&key);
                 self.readiness.stop(key, endpoint, request, of, Duration::from_millis(limit_ms));
             }
             Effect::Probe { key, target, timeout_ms, its_own, explain_after_ms } => {
@@ -202,7 +206,8 @@ impl Shell {
             Effect::EndProbe { key } => self.readiness.end_probe(&key),
             Effect::Linger { key, signal } => self.runs.linger(&key, &signal),
             Effect::Sweep { key } => self.runs.sweep(&key),
-            Effect::Finish { key } => return self.finish(key),
+            Effect::ReadRest { key, was_ready } => return self.read_rest(key, was_ready),
+            Effect::Free { key } => return self.free(key),
             Effect::Census { key } => return Some(self.census(key)),
             Effect::Signal { key, signal, asked_by } => {
                 let errno = self.runs.signal(&key, &signal).err().map(|e| program::errno_name(&e));
@@ -259,7 +264,10 @@ impl Shell {
                 };
                 self.input(input);
             }
-            FromOutput::Drained { key } => self.read_out(key),
+            FromOutput::Drained { key } => {
+                let all = self.all_read(key);
+                self.input(all);
+            }
         }
     }
 

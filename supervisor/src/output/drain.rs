@@ -262,6 +262,7 @@ impl Drain {
         if run.pipes.iter().all(Option::is_none)
             && let Some(run) = self.slots.remove(token)
         {
+            run.tap.end();
             self.send_batch(true);
             self.exchange.submit(Job::Close(run.id));
         }

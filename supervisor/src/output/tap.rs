@@ -17,6 +17,7 @@ const TAIL_LINES: usize = 10;
 pub(crate) struct Tap {
     last_output: AtomicI64,
     seen: AtomicBool,
+    ended: AtomicBool,
     tail: Mutex<Tail>,
     /// Bytes read and not yet written or dropped.
     pub(super) backlog: AtomicUsize,
@@ -37,6 +38,16 @@ impl Tap {
     /// Takes whether a sign of life was seen since the last call.
     pub(crate) fn take_seen(&self) -> bool {
         self.seen.swap(false, Ordering::Relaxed)
+    }
+
+    /// Returns whether both streams have ended: all of the output is in this tap.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Notes that both streams have ended.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
     }
 
     /// Notes a sign of life.

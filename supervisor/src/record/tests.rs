@@ -64,6 +64,39 @@ fn a_served_graph_is_recorded_privately_and_its_loss_is_reported() {
 }
 
 #[test]
+fn the_end_of_a_run_that_serves_a_single_file_is_recorded_before_it() {
+    let dir = scratch("leaves");
+    let keep = keep(&dir);
+    fs::create_dir(dir.join("g")).unwrap();
+    fs::write(dir.join("g/graph.sqlite"), "data").unwrap();
+    let run = Served::new(keep.clone());
+    assert!(!run.begins_to_leave(), "it has not served");
+    run.begin();
+    assert!(run.begins_to_leave() && !run.begins_to_leave() && !run.has_left());
+    run.leave();
+    assert!(run.has_left() && read(&keep.path).unwrap().held_data);
+    fs::remove_file(&keep.path).unwrap();
+    run.end();
+    assert_eq!(read(&keep.path), None, "it is not written again");
+    // A record that could not be written is written at the end.
+    let run = Served::new(keep.clone());
+    run.begin();
+    fs::rename(dir.join(".gob"), dir.join("hidden")).unwrap();
+    fs::write(dir.join(".gob"), "").unwrap();
+    run.leave();
+    assert!(!run.has_left());
+    fs::remove_file(dir.join(".gob")).unwrap();
+    run.end();
+    assert!(read(&keep.path).unwrap().held_data);
+    // A program may empty its directory on its way out.
+    let data = Place::Dir(format!("{}/g", dir.display()));
+    let run = Served::new(Keep { record: Record { data, ..keep.record.clone() }, ..keep });
+    run.begin();
+    assert!(!run.begins_to_leave());
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn a_root_that_went_while_it_was_served_is_missed_by_a_later_supervisor() {
     let dir = scratch("copy");
     let root = dir.join("root");

@@ -21,6 +21,14 @@ impl Shell {
         }
     }
 
+    /// Writes the record of the graph whose run was asked to end, where it can be written before the end: then the lock can be
+    /// let go as soon as nothing is left of the run.
+    pub(super) fn remember_end(&self, key: &RunKey) {
+        let Some(held) = self.runs.lock(key).filter(|held| held.served().begins_to_leave()) else { return };
+        let path = held.path().to_owned();
+        self.disks.begin(&path.clone(), vec![path], move |_| held.served().leave());
+    }
+
     pub(super) fn spawn(&mut self, preparing: &Preparing, place: Place) -> Input {
         let Preparing { plan, port, .. } = preparing;
         let key = plan.key.clone();

@@ -145,8 +145,15 @@ pub enum Effect {
         /// The run.
         key: RunKey,
     },
-    /// Read the last output of a run without processes, and let the lock of its graph go; answered by `ReadOut` and by `Freed`.
-    Finish {
+    /// Read the last output of a run without processes; answered by `ReadOut`.
+    ReadRest {
+        /// The run.
+        key: RunKey,
+        /// It was ready: reports of its output that are under way change nothing any more.
+        was_ready: bool,
+    },
+    /// Let go of the lock of the graph of a run without processes; answered by `Freed`.
+    Free {
         /// The run.
         key: RunKey,
     },

@@ -183,7 +183,7 @@ pub enum Input {
         /// The signals sent on the way.
         receipt: Receipt,
     },
-    /// The first answer to [`Effect::Finish`](crate::Effect::Finish): all output of the run is read.
+    /// The answer to [`Effect::ReadRest`](crate::Effect::ReadRest): all output of the run is read.
     ReadOut {
         /// The run.
         key: RunKey,
@@ -192,7 +192,7 @@ pub enum Input {
         /// Another process listens on the run's port by now.
         port_taken: bool,
     },
-    /// The second answer to [`Effect::Finish`](crate::Effect::Finish): the lock of the run's graph is free, or its disk does
+    /// The answer to [`Effect::Free`](crate::Effect::Free): the lock of the run's graph is free, or its disk does
     /// not answer.
     Freed {
         /// The run.

@@ -190,7 +190,7 @@ fn the_end_of_a_leader_leaves_a_grace_only_to_a_tree_that_was_asked() {
         assert_eq!(worker.pid(), None);
         worker.step(&mut cx, |run, _, cx| end::swept(run, cx, Receipt::default()));
         let is_shown = |worker: &Worker| worker.state() == State::Stopping && worker.pid().is_none();
-        assert!(sees(&cx, |effect| matches!(effect, Effect::Finish { .. })) && is_shown(&worker));
+        assert!(sees(&cx, |effect| matches!(effect, Effect::ReadRest { .. })) && is_shown(&worker));
         worker.step(&mut cx, end::freed);
         assert!(is_shown(&worker), "its output is not read");
         worker.step(&mut cx, |run, given, cx| end::read_out(run, given, cx, Vec::new(), false));

@@ -264,6 +264,18 @@ impl Runs {
 }
 
 impl World {
+    /// The last steps of a run are ordered.
+    fn finish(&mut self, effect: &Effect) -> Result<(), String> {
+        let (Effect::ReadRest { key, .. } | Effect::Free { key }) = effect else { return Ok(()) };
+        let run = self.runs.of(key, "last steps")?;
+        let Stage::Finishing { ordered, .. } = &mut run.stage else {
+            return Err(format!("{key:?} finishes too early: {run:?}"));
+        };
+        let again = matches!(effect, Effect::ReadRest { .. }) && core::mem::replace(ordered, true);
+        ensure!(!again, "{key:?} finishes twice");
+        Ok(())
+    }
+
     /// Does what the core asks for, if it may ask for it.
     pub(super) fn carry_out(
         &mut self,
@@ -314,13 +326,7 @@ impl World {
                 (run.terminated, run.http) = (true, true);
             }
             Effect::Probe { .. } | Effect::EndProbe { .. } => self.probe(effect)?,
-            Effect::Finish { key } => {
-                let run = self.runs.of(key, "finish")?;
-                let Stage::Finishing { ordered, .. } = &mut run.stage else {
-                    return Err(format!("{key:?} finishes too early: {run:?}"));
-                };
-                ensure!(!core::mem::replace(ordered, true), "{key:?} finishes twice");
-            }
+            Effect::ReadRest { .. } | Effect::Free { .. } => self.finish(effect)?,
             Effect::Census { key } => {
                 let run = self.runs.of(key, "census")?;
                 ensure!(run.sweeping, "census of {key:?}, which nobody sweeps");

@@ -38,7 +38,8 @@ fn owed(effect: &Effect) -> Option<(&'static str, &RunKey)> {
         Effect::StopHttp { key, .. } => ("stop by HTTP", key),
         Effect::Linger { key, .. } => ("linger", key),
         Effect::Sweep { key } => ("sweep", key),
-        Effect::Finish { key } => ("finish", key),
+        Effect::ReadRest { key, .. } => ("read the rest", key),
+        Effect::Free { key } => ("free", key),
         _other => return None,
     })
 }
@@ -84,7 +85,8 @@ impl World {
                 ("stop by HTTP", run.http && is_alive && !run.sweeping && run.signals == 0),
                 ("linger", run.lingering),
                 ("sweep", run.sweeping),
-                ("finish", matches!(run.stage, Stage::Finishing { .. })),
+                ("read the rest", matches!(run.stage, Stage::Finishing { read: None, .. })),
+                ("free", matches!(run.stage, Stage::Finishing { free: false, .. })),
             ];
             all.extend(words.iter().filter(|(_, is)| *is).map(|(word, _)| (*word, run.key(name))));
         }

@@ -79,8 +79,19 @@ pub(crate) fn swept(run: &mut Run, cx: &mut Cx, receipt: Receipt) -> Step {
     };
     let rest = Rest { exit: exit.clone(), receipt, port_taken: None, is_free: false };
     run.comes_to(At::Finishing(Box::new(rest)), cx);
-    cx.push(Effect::Finish { key: run.key.clone() });
+    finish(run, cx);
     Step::Stay
+}
+
+/// Orders those of the last steps that are not done.
+fn finish(run: &Run, cx: &mut Cx) {
+    let Some(At::Finishing(rest)) = run.end().map(|end| &end.at) else { return };
+    if rest.port_taken.is_none() {
+        cx.push(Effect::ReadRest { key: run.key.clone(), was_ready: run.ready_mono_ms.is_some() });
+    }
+    if !rest.is_free {
+        cx.push(Effect::Free { key: run.key.clone() });
+    }
 }
 
 /// All of its output is read.
@@ -147,7 +158,7 @@ pub(crate) fn resume(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
             cx.push(Effect::Linger { key, signal });
         }
         At::Killing | At::Sweeping(_) => cx.push(Effect::Sweep { key }),
-        At::Finishing(_) => cx.push(Effect::Finish { key }),
+        At::Finishing(_) => finish(run, cx),
     }
     Step::Stay
 }
