@@ -52,6 +52,10 @@ pub(crate) struct Reach<'a> {
     pub(crate) notify: Notify<'a>,
 }
 
+/// Pauses between the keepers that are started while another one holds the lock; each is twice as long as the one before.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
 /// A connection and the path of its socket.
 pub(crate) type Reached = (UnixStream, PathBuf);
 
@@ -95,7 +99,7 @@ impl Reach<'_> {
             lock::Taken::There(reached) => return Ok(reached),
         };
         let (begun, deadline) = (Instant::now(), after(CONNECT_MS));
-        let mut changes = None;
+        let (mut changes, mut pause) = (None, SHORTEST_PAUSE);
         loop {
             if let Some(reached) = self.try_connect(deadline)? {
                 drop(lock);
@@ -111,7 +115,12 @@ impl Reach<'_> {
                 // Only a lost race pays for the watch: closing one takes the kernel some ten milliseconds.
                 keeper::Outcome::Ceded => match &changes {
                     None => changes = Some(self::changes(self.dirs)),
-                    Some(changes) => changes.wait(deadline.min(after(LOOK_MS))),
+                    Some(changes) => {
+                        changes.wait(deadline.min(after(LOOK_MS)));
+                        // A keeper that loses writes into the log, which is a change too.
+                        std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
                 },
             }
         }

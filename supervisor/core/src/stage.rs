@@ -72,7 +72,7 @@ pub(crate) struct Rest {
     pub(crate) exit: Exit,
     /// The processes that were signalled on the way.
     pub(crate) receipt: Receipt,
-    /// All of its output is read: the last lines are in [`Run::last_lines`], and this tells whether another process listens on
+    /// All of its output is read: the last lines are in `Run::last_lines`, and this tells whether another process listens on
     /// its port.
     pub(crate) port_taken: Option<bool>,
     /// The lock of its graph is free.
