@@ -118,13 +118,18 @@ impl Reach<'_> {
                     Some(changes) => {
                         changes.wait(deadline.min(after(LOOK_MS)));
                         // A keeper that loses writes into the log, which is a change too.
-                        std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+                        rest(pause.min(deadline.saturating_duration_since(Instant::now())));
                         pause = (pause * 2).min(LONGEST_PAUSE);
                     }
                 },
             }
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "no event tells that another keeper may be tried")]
+fn rest(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 /// Returns the error for a supervisor that does not answer, with the reason as far as it is visible.
