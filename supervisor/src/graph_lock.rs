@@ -134,8 +134,8 @@ impl HeldLock {
 
     /// Returns whether nothing that may wait for a disk is left to do before it is let go, nor in doing so.
     pub(crate) fn closes_at_once(&self) -> bool {
-        let isslow = self.slow.is_some() || self.second.as_ref().is_some_and(|second| second.slow.is_some());
-        !isslow && self.served.has_left()
+        let is_slow = self.slow.is_some() || self.second.as_ref().is_some_and(|second| second.slow.is_some());
+        !is_slow && self.served.has_left()
     }
 
     /// Returns the record of the graph.

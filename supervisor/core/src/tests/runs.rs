@@ -1,4 +1,4 @@
-//! Processes as a truthful shell has them, from the spawn to the end of the sweep.
+//! Processes as a truthful shell has them, from the spawn to the last steps; and which effects the core may ask of them.
 
 use super::harness::World;
 use super::spec::Expect;
