@@ -202,15 +202,7 @@ impl Dirs {
             ("GOB_STATE_DIR", &self.state),
             ("GOB_DATA_DIR", &self.data),
         ];
-        let is_named = |name: &str| var(name).is_some_and(|value| !value.is_empty());
-        all.into_iter().filter(|(name, _)| !is_named(name)).try_for_each(|(_, path)| {
-            match stranger_above(path) {
-                Some(Stranger { above, owner }) => {
-                    Err(DirsError::Others { path: path.clone(), above, owner, me: me() })
-                }
-                None => Ok(()),
-            }
-        })
+        all.into_iter().try_for_each(|(name, path)| check_owner(name, path, &var))
     }
 
     /// Opens the runtime directory if gob may use it (PROTOCOL 1); `None` when there is none. Never changes
@@ -238,6 +230,27 @@ impl Dirs {
         }
         let gone = || failed("create", RUNTIME, &self.runtime, io::ErrorKind::NotFound.into());
         self.open_runtime()?.ok_or_else(gone)
+    }
+}
+
+/// Refuses to make `path` inside another user's home, unless `variable`, the `GOB_*` variable for it, is set
+/// in `var`.
+///
+/// # Errors
+/// [`DirsError::Others`].
+pub fn check_owner(
+    variable: &str,
+    path: &Path,
+    var: impl Fn(&str) -> Option<OsString>,
+) -> Result<(), DirsError> {
+    if var(variable).is_some_and(|value| !value.is_empty()) {
+        return Ok(());
+    }
+    match stranger_above(path) {
+        Some(Stranger { above, owner }) => {
+            Err(DirsError::Others { path: path.to_owned(), above, owner, me: me() })
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,13 +1,15 @@
 //! `gobctl doctor` diagnoses a real supervisor, starts none, and repairs only safe things (F8).
 
 use gob_tests::process::{self, Handle};
+use gob_tests::require::root;
 use gob_tests::script::{Child, Step};
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -241,6 +243,53 @@ fn a_directory_made_private_again_leads_to_the_supervisor() {
     assert!(fixed.contains("from 0755 to 0700"), "{fixed}");
     gob.ctl(["ping"]).ok();
     says(&doctor(&gob, &[]).1, "supervisor", "ok", "answers");
+}
+
+#[test]
+fn a_data_directory_that_refuses_every_start_fails_and_is_left_alone() {
+    let gob = Gob::new();
+    let file = gob.dir().join("file");
+    fs::write(&file, "a person's").unwrap();
+    for (data, part) in [("/dev/null", "is not a directory"), (file.to_str().unwrap(), "is not a directory")]
+    {
+        gob.ctl(["start", "demo"]).env("GOB_DATA_DIR", data).fails(7);
+        for variable in ["GOB_DATA_DIR", "GOB_STATE_DIR", "GOB_RUNTIME_DIR"] {
+            let (code, checks) = run(gob.ctl(["doctor", "--json"]).env(variable, data));
+            let what = variable[4..].trim_end_matches("_DIR").to_lowercase() + " directory";
+            let hint = says(&checks, &what, "fail", part)["hint"].to_string();
+            assert!(code == 1 && hint.contains(variable) && !hint.contains("mv"), "{code} {hint}");
+        }
+    }
+    let below = file.join("below");
+    let (code, checks) = run(gob.ctl(["doctor", "--json"]).env("GOB_DATA_DIR", below.to_str().unwrap()));
+    says(&checks, "data directory", "fail", "");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_directory_closed_to_its_user_fails() {
+    if !root("only root can become another user") {
+        return;
+    }
+    let gob = Gob::new();
+    let home = gob.dir().join("home");
+    fs::create_dir(home.join("others")).unwrap();
+    fs::create_dir(home.join("closed")).unwrap();
+    for dir in [gob.dir(), &home, &home.join("closed")] {
+        chown(dir, Some(65534), Some(65534)).unwrap();
+    }
+    fs::set_permissions(home.join("others"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(home.join("closed"), fs::Permissions::from_mode(0o500)).unwrap();
+    let as_nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    for (data, part) in [("others", "belongs to uid 0"), ("closed", "mode 0500")] {
+        let mut ctl = Ctl::new(Path::new("/usr/bin/setpriv"), gob.env());
+        ctl.args(as_nobody).args([gob.bin("gobctl").to_str().unwrap(), "doctor", "--json"]);
+        ctl.env("GOB_DATA_DIR", home.join(data).to_str().unwrap());
+        ctl.env("HOME", home.to_str().unwrap()).env("GOB_STATE_DIR", home.join("s").to_str().unwrap());
+        let (code, checks) = run(ctl.env("GOB_RUNTIME_DIR", home.join("r").to_str().unwrap()));
+        says(&checks, "data directory", "fail", part);
+        assert_eq!(code, 1);
+    }
 }
 
 #[test]

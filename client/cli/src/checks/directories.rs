@@ -9,6 +9,7 @@ use super::{Check, Fixed, Level, fail, ok, warn};
 use crate::text::shell_path;
 use gob_client::{Dirs, Error};
 use gob_host::address::MAX_PATH_BYTES;
+use gob_host::dirs::check_owner;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::unistd::{AccessFlags, access};
@@ -39,11 +40,11 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     let mut checks = vec![
         runtime(dirs),
         // The keeper refuses a state directory that others may write to.
-        writable(STATE, &dirs.state, true),
-        writable(DATA, &dirs.data, false),
+        usable(STATE, &dirs.state),
+        usable(DATA, &dirs.data),
     ];
     if symlink_metadata(dirs.logs()).is_ok() {
-        checks.push(writable(LOGS, &dirs.logs(), false));
+        checks.push(usable(LOGS, &dirs.logs()));
     }
     checks
 }
@@ -93,12 +94,11 @@ fn runtime(dirs: &Dirs) -> Check {
     }
 }
 
-/// Checks a directory that others may at least not change.
-fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
+/// Checks a directory that gob must be able to use, and that others may at least not change.
+fn usable(what: &'static str, path: &Path) -> Check {
     let shown = path.display();
-    let private = || remedy(what, path);
-    let bad =
-        |found: String, hint: String| if needed { fail(what, found, hint) } else { warn(what, found, hint) };
+    // The supervisor refuses the state directory of another user, or an open one, and no other directory.
+    let bad = if what == STATE { fail } else { warn };
     let me = nix::unistd::geteuid().as_raw();
     // Follows links as the supervisor does: only the runtime directory must not be one.
     let stat = match std::fs::metadata(path) {
@@ -106,25 +106,28 @@ fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && symlink_metadata(path).is_err() => {
             return absent(what, path);
         }
-        Err(error) => {
-            return bad(format!("{shown} cannot be used: {error}"), format!("ls -ld {}", shell_path(path)));
-        }
+        Err(error) => return fail(what, format!("{shown} cannot be used: {error}"), another(what)),
     };
     let mode = stat.mode() & 0o7777;
+    let shut = access(path, AccessFlags::W_OK | AccessFlags::X_OK).err();
     if !stat.is_dir() {
-        bad(format!("{shown} is not a directory"), format!("move it away: mv {0} {0}.old", shell_path(path)))
+        // Only directories are gob's here, so the file is somebody's: it is not to be moved or removed.
+        fail(what, format!("{shown} is not a directory"), another(what))
     } else if stat.uid() != me {
         let found = format!("{shown} belongs to uid {}, not to you (uid {me})", stat.uid());
-        bad(found, private())
+        if shut.is_some() { fail(what, found, another(what)) } else { bad(what, found, remedy(what, path)) }
     } else if mode & 0o300 != 0o300 {
-        bad(
-            format!("{shown} may not be written to (mode {mode:04o})"),
-            format!("chmod 700 {}", shell_path(path)),
-        )
+        let hint = format!("chmod u+rwx {}", shell_path(path));
+        let shut = shut.is_some() || what == STATE;
+        let found = format!("{shown} may not be written to (mode {mode:04o})");
+        if shut { fail(what, found, hint) } else { warn(what, found, hint) }
+    } else if let Some(error) = shut {
+        fail(what, format!("{shown} may not be written to: {}", error.desc()), another(what))
     } else if mode & 0o022 != 0 {
-        bad(format!("{shown} may be changed by others (mode {mode:04o})"), private())
+        bad(what, format!("{shown} may be changed by others (mode {mode:04o})"), remedy(what, path))
     } else if mode & 0o055 != 0 && what != DATA {
-        warn(what, format!("{shown} may be read by others (mode {mode:04o})"), private())
+        let found = format!("{shown} may be read by others (mode {mode:04o})");
+        warn(what, found, remedy(what, path))
     } else if path.is_symlink() {
         ok(what, format!("{shown} (a symbolic link)"))
     } else {
@@ -132,31 +135,40 @@ fn writable(what: &'static str, path: &Path, needed: bool) -> Check {
     }
 }
 
+/// Returns the variable that names a directory.
+fn variable(what: &str) -> &'static str {
+    match what {
+        RUNTIME => "GOB_RUNTIME_DIR",
+        DATA => "GOB_DATA_DIR",
+        _ => "GOB_STATE_DIR",
+    }
+}
+
+/// Returns the remedy that changes nothing on the disk.
+fn another(what: &str) -> String {
+    format!("choose a directory of gob's own: export {}=/path/to/a/private/directory", variable(what))
+}
+
 /// Returns the command to type. Making another user's directory private, or one in other use, would do harm.
 fn remedy(what: &str, path: &Path) -> String {
     if marks(what).is_some_and(|marks| mendable(path, marks).is_some()) {
         return "gobctl doctor --fix makes it private".to_owned();
     }
-    let variable = match what {
-        RUNTIME => "GOB_RUNTIME_DIR",
-        DATA => "GOB_DATA_DIR",
-        _ => "GOB_STATE_DIR",
-    };
     let me = nix::unistd::geteuid().as_raw();
     let stat = symlink_metadata(path);
     let mine = stat.is_ok_and(|stat| stat.is_dir() && stat.uid() == me && stat.mode() & 0o1000 == 0);
     let named = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"gob"));
     let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    if mine && (named || empty) {
-        format!("chmod 700 {}", shell_path(path))
-    } else {
-        format!("choose a directory of gob's own: export {variable}=/path/to/a/private/directory")
-    }
+    if mine && (named || empty) { format!("chmod 700 {}", shell_path(path)) } else { another(what) }
 }
 
 /// Explains how a missing directory will be made, or why it can't be.
 fn absent(what: &'static str, path: &Path) -> Check {
     let shown = path.display();
+    if let Err(error) = check_owner(variable(what), path, |name| std::env::var_os(name)) {
+        let error = Error::from(error);
+        return fail(what, error.to_string(), error.hint().unwrap_or_default());
+    }
     // A broken link exists, and nothing can be made below it.
     let above = path.ancestors().skip(1).find(|dir| symlink_metadata(dir).is_ok());
     match above {
