@@ -36,8 +36,29 @@ fn root_makes_nothing_in_the_home_of_another_user() {
     }
     let keeper = Ctl::new(&gob.bin("gob-keeper"), keeping(&gob, &home)).run();
     assert!(keeper.code != 0 && keeper.stderr.contains("belongs to uid 65534"), "{keeper}");
+    let mut init = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
+    init.args(["config", "init"]).env("SUDO_USER", "ada").env("SUDO_UID", "65534");
+    init.env("GOB_CONFIG", "").env("XDG_CONFIG_HOME", "");
+    let refused = init.fails(1);
+    for part in
+        ["/ada/.config/gob/config.toml", "ada belongs to uid 65534 (ada, who ran sudo)", "without sudo"]
+    {
+        assert!(refused.stderr.contains(part), "{refused}");
+    }
+    let mut doctor = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
+    let doctor = doctor.args(["doctor"]).env("SUDO_USER", "ada").env("SUDO_UID", "65534").run();
+    for part in
+        ["FAIL state directory: cannot make ", "FAIL data directory: cannot make ", "(ada, who ran sudo)"]
+    {
+        assert!(doctor.code == 1 && doctor.stdout.contains(part), "{part}: {doctor}");
+    }
     assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "nothing was made");
     assert!(!gob.runtime_dir().exists(), "nor here");
+    // The file in a directory that is there would be this user's alone too.
+    fs::create_dir_all(home.join(".config/gob")).unwrap();
+    chown(home.join(".config/gob"), Some(65534), Some(65534)).unwrap();
+    init.fails(1);
+    assert_eq!(fs::read_dir(home.join(".config/gob")).unwrap().count(), 0, "no file was made");
     // A directory that a variable names is intended.
     let mut named = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
     named.args(["ping"]).env("GOB_STATE_DIR", gob.state_dir().to_str().unwrap());

@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use crate::out;
 use crate::verbs::{Effect, Verb};
 use clap::ArgMatches;
+use gob_client::Error;
 use gob_config::EXAMPLE;
+use gob_host::dirs::check_owner;
 use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -28,6 +30,10 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
     let refused = |message: String| Failure::own("config-failed", 1, message);
     let failed =
         |error: std::io::Error| refused(format!("cannot write {}", path.display())).cause(error.to_string());
+    check_owner("GOB_CONFIG", path, |name| std::env::var_os(name)).map_err(|error| {
+        let error = Error::from(error);
+        refused(error.to_string()).hint(error.hint().unwrap_or_default())
+    })?;
     if let Some(dir) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     }
