@@ -32,4 +32,4 @@ pub use frame::{FrameTooLong, Framer};
 pub use name::{Name, NameError, Owner};
 pub use request::{Request, Wait};
 pub use time::Timestamp;
-pub use view::{Exit, ProcessId, Receipt, Signalled, State, Status, Survivor, View};
+pub use view::{Exit, Leftover, ProcessId, Receipt, Signalled, State, Status, Survivor, View};

@@ -37,6 +37,8 @@ pub const PAGE_BYTES: usize = 8 << 20;
 pub const SNAPSHOT_BYTES: usize = 32 << 20;
 /// Longest owner, in bytes.
 pub const MAX_OWNER_BYTES: usize = 32;
+/// Processes that could not be ended, as far as `status` names them.
+pub const MAX_SURVIVORS: usize = 100;
 /// Time limit of a client's connect, in milliseconds.
 pub const CONNECT_MS: u64 = 5_000;
 /// Time limit of a client's wait for its peers' start lock, in milliseconds.

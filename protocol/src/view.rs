@@ -261,6 +261,16 @@ impl From<ProcessId> for Survivor {
     }
 }
 
+/// A process of a worker that the supervisor could not end so far, in its own time or after an earlier supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Its worker; `None` where nothing tells which one.
+    pub worker: Option<Name>,
+    /// The process.
+    #[serde(flatten)]
+    pub process: Survivor,
+}
+
 /// Proof of a stop: the processes that were signalled, and that none survived (PROTOCOL 5).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -310,6 +320,10 @@ pub struct Status {
     /// Live runs whose processes could not be marked; later than version 1.0.
     #[serde(default)]
     pub unmarked_runs: u64,
+    /// Processes of workers that could not be ended so far, the first
+    /// [`MAX_SURVIVORS`](crate::limits::MAX_SURVIVORS) of them; later than version 1.0.
+    #[serde(default)]
+    pub survivors: Vec<Leftover>,
     /// The supervisor's directories; later than version 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirs: Option<Arc<ServerDirs>>,

@@ -260,7 +260,7 @@ impl Boot {
                 .filter_map(|name| Some((name, std::env::var(name).ok()?)))
                 .collect::<Env>(),
             lease_grace_ms: LEASE_GRACE_MS,
-            leftovers: recovery.leftovers.as_ref().map(Leftovers::by_worker).unwrap_or_default(),
+            leftovers: recovery.leftovers.as_ref().map(Leftovers::all).unwrap_or_default(),
             orphans_recovered: recovery.ended,
             last_runs: files::last_runs(&self.log_dir()),
             remembered: last::remembered(Path::new(&self.paths.state_dir)),

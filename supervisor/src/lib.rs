@@ -231,5 +231,6 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
 fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
     files::retire(&shell.boot.runtime, &shell.boot.lock);
     let journal = if nothing_left { shell.end_journal() } else { None };
-    (journal, if shell.exit == Some(true) { shell.begin_to_remove() } else { shell.begin_to_save() })
+    let ended = journal.is_some();
+    (journal, if shell.exit == Some(true) { shell.begin_to_remove(ended) } else { shell.begin_to_save() })
 }

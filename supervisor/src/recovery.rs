@@ -12,11 +12,12 @@ pub(crate) use follow::{Gone, Leftovers};
 
 use crate::cgroups::Cgroups;
 use crate::journal::{Instance, Past};
+use crate::runs::survivor;
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
 use crate::sys::tag::{Given, Tag};
 use gob_core::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, may_kill};
-use gob_protocol::{Name, ProcessId};
+use gob_protocol::{Leftover, Name, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -57,6 +58,8 @@ pub(crate) struct Orphan<H = OwnedFd> {
     pub(crate) pidfd: H,
     /// Its worker, where that can be told.
     pub(crate) name: Option<Name>,
+    /// It took no signal: it is another user's.
+    pub(crate) is_denied: bool,
 }
 
 /// The outcome of a recovery.
@@ -106,7 +109,8 @@ impl<K: Kernel> Claim<K> {
                 break;
             }
             if alive > 0 {
-                let handles = found.values().map(|orphan| &orphan.pidfd);
+                let ending = found.values().filter(|orphan| !orphan.is_denied);
+                let handles = ending.map(|orphan| &orphan.pidfd);
                 let waiting: Vec<&K::Handle> =
                     handles.filter(|handle| !self.kernel.has_ended(handle)).collect();
                 self.kernel.wait_for_any(&waiting, left.min(PAUSE));
@@ -124,13 +128,17 @@ impl<K: Kernel> Claim<K> {
         Recovered { ended: all.saturating_sub(u64::try_from(left.len()).unwrap_or(0)), left }
     }
 
+    /// Describes what is left.
+    fn describe(&self, orphan: &Orphan<K::Handle>) -> Leftover {
+        Leftover { worker: orphan.name.clone(), process: survivor(orphan.id, &self.kernel) }
+    }
+
     /// Returns the past that the journal has to tell on: all of it while a process of it is left.
     pub(crate) fn still_to_tell(&self, left: &[Orphan<K::Handle>]) -> Past {
         if left.is_empty() { Past::default() } else { self.past.clone() }
     }
 
-    /// Scans the table once: kills the processes that it finds, adds new ones, and returns how many were
-    /// alive.
+    /// Scans the table once: kills the processes that it finds, adds new ones, and returns how many were alive and took a signal.
     fn kill(&self, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> io::Result<usize> {
         let mut alive = 0;
         for pid in self.kernel.pids()? {
@@ -146,15 +154,17 @@ impl<K: Kernel> Claim<K> {
         Ok(alive)
     }
 
-    /// Kills a process if it is ours; returns whether it was alive.
+    /// Kills a process if it is ours; returns whether it was alive and takes a signal.
     fn look(&self, pid: i32, by_marker: bool, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> bool {
         let Some(by) = self.claims(pid, by_marker) else { return false };
-        if found.get(&pid).is_some_and(|known| !self.kernel.has_ended(&known.pidfd)) {
-            return true;
+        if let Some(known) = found.get(&pid).filter(|known| !self.kernel.has_ended(&known.pidfd)) {
+            return !known.is_denied;
         }
         let Some(orphan) = self.end(pid, by) else { return false };
+        // There is no use in waiting for one that took no signal.
+        let ends = !orphan.is_denied;
         found.insert(pid, orphan);
-        true
+        ends
     }
 
     /// Kills a process that is alive and ours, both examined after the handle was there. All else that is to be known of it
@@ -165,14 +175,14 @@ impl<K: Kernel> Claim<K> {
         if !may_kill(&by, behind_handle.as_ref(), self.kernel.has_ended(&pidfd)) {
             return None;
         }
-        // It fails only for a process that became another user's, which is reported then.
-        self.kernel.send(&pidfd, libc::SIGKILL).unwrap_or_default();
+        let sent = self.kernel.send(&pidfd, libc::SIGKILL);
+        let is_denied = sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM));
         let id = self.kernel.seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
         let name = match by {
             Proof::Tag(tag) => self.past.worker_of(tag).cloned(),
             Proof::Marker => None,
         };
-        Some(Orphan { id, pidfd, name })
+        Some(Orphan { id, pidfd, name, is_denied })
     }
 
     const fn reads_markers(&self) -> bool {

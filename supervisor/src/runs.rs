@@ -27,6 +27,7 @@ use gob_protocol::{Exit, Receipt};
 use kin::Kin;
 use reach::Reach;
 use run::Run;
+pub(crate) use run::survivor;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::fs::File;

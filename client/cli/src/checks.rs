@@ -10,7 +10,7 @@ mod inherited;
 mod kernel;
 mod limits;
 mod logs;
-mod orphans;
+pub(crate) mod orphans;
 mod places;
 mod probe;
 mod programs;

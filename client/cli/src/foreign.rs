@@ -45,21 +45,27 @@ pub(crate) struct Sight {
     pub(crate) holders: Vec<Holder>,
     /// A further remark: a lock that a dead process left.
     pub(crate) note: Option<String>,
+    /// A lock is held by a process that can't be told.
+    pub(crate) is_unseen: bool,
 }
 
 /// Examines every lock, and then the processes.
 pub(crate) fn look(place: &Place<'_>) -> Sight {
-    let (mut holders, mut note) = (Vec::new(), None);
+    let (mut holders, mut note, mut is_unseen) = (Vec::new(), None, false);
     if let Some(path) = &place.kind.foreign.lock_file {
         (holders, note) = by_lock_file(place, &PathBuf::from(fill(place, path)));
     }
     if holders.is_empty() {
-        holders.extend(by_own_lock(place));
+        match by_own_lock(place) {
+            Some(Ok(holder)) => holders.push(holder),
+            Some(Err(remark)) => (note, is_unseen) = (Some(remark), true),
+            None => {}
+        }
     }
     if holders.is_empty() && place.kind.foreign.is_looked_for() {
         holders = by_arguments(place);
     }
-    Sight { holders, note }
+    Sight { holders, note, is_unseen }
 }
 
 fn by_lock_file(place: &Place<'_>, path: &Path) -> (Vec<Holder>, Option<String>) {
@@ -104,8 +110,8 @@ struct Note {
 }
 
 /// Returns a worker of any supervisor, by the lock that lies with the graph (ARCHITECTURE, Directories) or
-/// the graph worker's own.
-fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
+/// the graph worker's own; a remark where its process can't be told.
+fn by_own_lock(place: &Place<'_>) -> Option<Result<Holder, String>> {
     let encoded = place.graph.on_disk();
     let locks = [
         place.root.join(".gob").join(format!("{encoded}.lock")),
@@ -118,12 +124,32 @@ fn by_own_lock(place: &Place<'_>) -> Option<Holder> {
         // a dead supervisor.
         let noted = process::living(note.pid)
             .filter(|found| note.pid > 0 && note.start_time.is_none_or(|noted| noted == found.start_time));
-        let pid = noted
-            .map(|found| found.pid)
-            .or_else(|| gob_client::holder::holder(&path).map(|holder| holder.pid))?;
+        let taken = noted.is_none().then(|| gob_client::holder::holder(&path)).flatten();
+        let pid = noted.map(|found| found.pid).or_else(|| {
+            let taker = process::living(taken.as_ref()?.pid);
+            taker.map(|taker| taker.pid).or_else(|| having_open(&path))
+        });
+        let Some(pid) = pid else {
+            let taker = taken?.pid;
+            return Some(Err(format!(
+                "the lock {} is held; pid {taker} took it, is dead, and has left it to another process: gobctl doctor",
+                path.display()
+            )));
+        };
         let owner = note.owner.and_then(|owner| Owner::new(&owner).ok());
-        Some(holder(place, pid, owner.unwrap_or_else(Owner::unknown), Some(path)))
+        Some(Ok(holder(place, pid, owner.unwrap_or_else(Owner::unknown), Some(path))))
     })
+}
+
+/// Returns the oldest process of this user that has a file open, other than a supervisor's or a keeper's: what took a lock has left it to
+/// those that it started.
+fn having_open(path: &Path) -> Option<i32> {
+    let has_it = |pid: i32| process::open_files(pid).iter().any(|open| open == path);
+    let others = process::own().into_iter().filter(|process| process.name != "gobctl");
+    others
+        .filter(|process| has_it(process.pid))
+        .min_by_key(|process| process.start_time)
+        .map(|found| found.pid)
 }
 
 /// Returns workers that are alive without a lock file.

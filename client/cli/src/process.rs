@@ -32,10 +32,19 @@ pub(crate) fn living(pid: i32) -> Option<Process> {
 /// Returns every living process of this user, in the order of their pids.
 pub(crate) fn own() -> Vec<Process> {
     let me = nix::unistd::geteuid().as_raw();
-    let is_mine = |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == me);
-    let mut pids: Vec<i32> = host::pids().into_iter().flatten().filter(is_mine).collect();
+    all().into_iter().filter(|process| uid(process.pid) == Some(me)).collect()
+}
+
+/// Returns every living process that can be seen, in the order of their pids.
+pub(crate) fn all() -> Vec<Process> {
+    let mut pids: Vec<i32> = host::pids().into_iter().flatten().collect();
     pids.sort_unstable();
     pids.into_iter().filter_map(living).collect()
+}
+
+/// Returns the user of a process.
+pub(crate) fn uid(pid: i32) -> Option<u32> {
+    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
 }
 
 /// Returns the children of a process's main thread, which adopted processes belong to.
@@ -47,6 +56,12 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
 /// Returns the arguments of a process; none when it is gone.
 pub(crate) fn arguments(pid: i32) -> Vec<String> {
     host::arguments(pid).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// Returns the files that a process has open; none where they can't be read.
+pub(crate) fn open_files(pid: i32) -> Vec<PathBuf> {
+    let links = fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
+    links.filter_map(|link| fs::read_link(link.path()).ok()).collect()
 }
 
 /// Returns its arguments as one line.

@@ -151,7 +151,9 @@ impl Row<'_> {
             State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
             // A worker that was stopped on request has no reason.
             State::Idle => self.reason.is_some(),
-            State::Starting | State::Ready | State::Stopping => false,
+            // A stop that takes its grace has none either.
+            State::Stopping => self.reason.is_some(),
+            State::Starting | State::Ready => false,
         };
         self.reason.as_deref().filter(|_| troubled).or(self.endpoint.as_deref())
     }

@@ -52,7 +52,7 @@ impl World {
             paths,
             base_env: Env::default(),
             lease_grace_ms: 1_000,
-            leftovers: BTreeMap::new(),
+            leftovers: Vec::new(),
             orphans_recovered: 0,
             last_runs: BTreeMap::new(),
             remembered: Remembered::default(),

@@ -5,6 +5,7 @@ use crate::conns::{Caller, actor_of};
 use crate::cx::Cx;
 use crate::ids::{ConnId, Now, RunKey};
 use crate::io::{Effect, Input};
+use crate::remembered::left_over;
 use crate::run::Run;
 use crate::state::Core;
 use crate::step::{Given, Step};
@@ -71,7 +72,7 @@ impl Core {
             Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Room(is_left) => self.cx.no_room = !is_left,
-            Input::Leftover { name, pids } => self.cx.past.left_over(name, pids),
+            Input::Leftovers(leftovers) => left_over(leftovers, &mut self.workers, &mut self.cx),
             Input::HolderGone { name, pid } => self.of(&name, |worker, cx| worker.holder_gone(pid, cx)),
             Input::OrphanEnded { key, pid } => {
                 self.of_run(&key, |run, given, cx| examine::ended(run, given, cx, pid));

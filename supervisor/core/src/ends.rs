@@ -45,7 +45,8 @@ impl Core {
         if !self.cx.leaving.is_due() || self.workers.values().any(Worker::is_running) {
             return;
         }
-        let Some(Left { asked_by, stopped, nuke, survivors }) = self.cx.leaving.finish() else { return };
+        let Some(Left { asked_by, stopped, nuke, mut survivors }) = self.cx.leaving.finish() else { return };
+        survivors.extend(self.cx.past.leftovers().iter().map(|left| left.process.clone()));
         if let Some((conn, id)) = asked_by {
             let answer = if !survivors.is_empty() {
                 Err(refusals::ended_without(survivors, &stopped))

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use gob_protocol::Name;
+use gob_protocol::{Leftover, Name, Survivor};
 use serde::{Deserialize, Serialize};
 
 /// So many workers that are gone have a number of their own; all others share one.
@@ -11,7 +11,7 @@ const MAX_LAST_RUNS: usize = 4_096;
 /// Facts of the past.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Past {
-    leftovers: BTreeMap<Name, Vec<i32>>,
+    leftovers: Vec<Leftover>,
     last_runs: BTreeMap<Name, u64>,
     /// No name without a number of its own ever had a run above this one.
     floor: u64,
@@ -20,12 +20,8 @@ pub(crate) struct Past {
 
 impl Past {
     /// The past of a supervisor that was just started.
-    pub(crate) fn new(
-        leftovers: BTreeMap<Name, Vec<i32>>,
-        last_runs: BTreeMap<Name, u64>,
-        orphans_recovered: u64,
-    ) -> Self {
-        let mut past = Self { leftovers, last_runs, floor: 0, orphans_recovered };
+    pub(crate) fn new(last_runs: BTreeMap<Name, u64>, orphans_recovered: u64) -> Self {
+        let mut past = Self { leftovers: Vec::new(), last_runs, floor: 0, orphans_recovered };
         past.shrink();
         past
     }
@@ -36,17 +32,19 @@ impl Past {
     }
 
     /// Processes of an earlier supervisor's worker of this name that are still there.
-    pub(crate) fn leftover(&self, name: &Name) -> Option<&Vec<i32>> {
-        self.leftovers.get(name)
+    pub(crate) fn left_of(&self, name: &Name) -> Vec<Survivor> {
+        let of = self.leftovers.iter().filter(|left| left.worker.as_ref() == Some(name));
+        of.map(|left| left.process.clone()).collect()
     }
 
-    /// Notes which of them are left.
-    pub(crate) fn left_over(&mut self, name: Name, pids: Vec<i32>) {
-        if pids.is_empty() {
-            self.leftovers.remove(&name);
-        } else {
-            self.leftovers.insert(name, pids);
-        }
+    /// Processes of earlier supervisors that are still there.
+    pub(crate) fn leftovers(&self) -> &[Leftover] {
+        &self.leftovers
+    }
+
+    /// Notes which of them are still there now.
+    pub(crate) fn left_over(&mut self, leftovers: Vec<Leftover>) {
+        self.leftovers = leftovers;
     }
 
     /// Highest run that a worker of this name may have had: it may have left logs, and answers about it may be under way.
@@ -69,11 +67,6 @@ impl Past {
             self.last_runs.retain(|_, run| *run > *lowest);
             self.floor = self.floor.max(*lowest);
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn leftovers(&self) -> impl Iterator<Item = &Name> {
-        self.leftovers.keys()
     }
 }
 

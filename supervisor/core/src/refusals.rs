@@ -23,14 +23,14 @@ pub(crate) use graph::{
     ambiguous, conflict, data_gone, graph_is_up, graph_served, no_dir, no_graph, not_deleted, owned_before,
     served, was_last, was_last_without_kind,
 };
-pub(crate) use holder::{beside_orphans, held_by, left_over, not_ours, on_its_way_out, still_held};
+pub(crate) use holder::{beside_orphans, held_by, not_ours, on_its_way_out, still_held};
 pub(crate) use reason::Reason;
 pub(crate) use request::{
     Claimed, cannot_remove, hello_twice, needs_graph, not_a_signal, not_found, not_running, others_live,
     owned_by_other, shutting_down, signal_refused, subscribed_already, version_mismatch,
 };
 pub(crate) use run::{
-    ended_without, never_ready, no_descriptors, not_ready_yet, run_failed, socket_too_long, stopped_by,
-    stuck, survived,
+    ended_without, left_over, never_ready, no_descriptors, not_ready_yet, run_failed, socket_too_long,
+    still_there, stopped_by, survived,
 };
 pub(crate) use spawn::spawn_failed;

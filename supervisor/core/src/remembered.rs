@@ -7,10 +7,11 @@ use crate::run::Shown;
 use crate::spec::{Graph, Origin, Spec};
 use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::kind::Kind;
-use gob_protocol::{Actor, Exit, Name, Owner, State, Timestamp, View};
+use gob_protocol::{Actor, Exit, Leftover, Name, Owner, State, Survivor, Timestamp, View};
 
 /// The workers of the supervisor before this one, from `last.json`.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,21 @@ pub(crate) fn remember(remembered: Remembered, workers: &mut Workers, cx: &mut C
         let Some((graph, root_dir)) = graph_of(&worker.view) else { continue };
         if workers.get(&worker.view.name).is_none() && workers.serving(&graph, root_dir).is_none() {
             workers.insert(revive(worker, graph, remembered.ended_in_order, cx));
+        }
+    }
+}
+
+/// Notes which processes of earlier supervisors are still there now, and has their workers tell of it.
+pub(crate) fn left_over(leftovers: Vec<Leftover>, workers: &mut Workers, cx: &mut Cx) {
+    let mut names: BTreeSet<Name> = leftovers.iter().filter_map(|left| left.worker.clone()).collect();
+    names.extend(cx.past.leftovers().iter().filter_map(|left| left.worker.clone()));
+    let before: Vec<(Name, Vec<Survivor>)> =
+        names.into_iter().map(|name| (name.clone(), cx.past.left_of(&name))).collect();
+    cx.past.left_over(leftovers);
+    for (name, before) in before {
+        let left = cx.past.left_of(&name);
+        if let Some(worker) = workers.get_mut(&name).filter(|_| left != before) {
+            worker.shows_left(cx);
         }
     }
 }

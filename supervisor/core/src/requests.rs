@@ -14,10 +14,12 @@ use alloc::vec::Vec;
 use gob_protocol::answer::{
     EmptyData, HelloData, ListData, PingData, RemovedData, ServerInfo, SubscribeData, WorkerData,
 };
-use gob_protocol::limits::{PAGE_BYTES, PROTOCOL, SNAPSHOT_BYTES};
+use gob_protocol::limits::{MAX_SURVIVORS, PAGE_BYTES, PROTOCOL, SNAPSHOT_BYTES};
 use gob_protocol::request::{Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::view::State;
-use gob_protocol::{Data, EventKind, Lagged, Name, Owner, Request, Status, View, WireError};
+use gob_protocol::{
+    Data, EventKind, Lagged, Leftover, Name, Owner, Request, Status, Survivor, View, WireError,
+};
 
 type Answer = Result<Data, Box<WireError>>;
 
@@ -215,10 +217,21 @@ impl Core {
             restarts: cx.tally.restarts,
             orphans_recovered: cx.past.orphans_recovered(),
             healed: cx.tally.healed,
+            survivors: self.survivors(),
             dirs: server.dirs.clone(),
             config: cx.setup.config_status(),
             ..Status::default()
         }
+    }
+
+    /// Processes that could not be ended so far, as far as they are named.
+    fn survivors(&self) -> Vec<Leftover> {
+        let of_workers = self.workers.values().flat_map(|worker| {
+            let of_it =
+                |process: &Survivor| Leftover { worker: Some(worker.name.clone()), process: process.clone() };
+            worker.stuck().iter().map(of_it)
+        });
+        self.cx.past.leftovers().iter().cloned().chain(of_workers).take(MAX_SURVIVORS).collect()
     }
 
     fn subscribe(&mut self, caller: &Caller, filter: Subscribe) {

@@ -2,8 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use gob_config::kind::StopWay;
-use gob_protocol::{Actor, Exit, Receipt, WireError};
+use gob_protocol::{Actor, Exit, Receipt, Survivor, WireError};
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands: the rows of the lifecycle's table that have a run.
@@ -36,14 +37,14 @@ pub(crate) struct End {
     pub(crate) asked: Asked,
     /// The reason to be shown, where the supervisor itself had one to stop it.
     pub(crate) why: Option<String>,
-    /// Processes that could not be ended so far, in words.
-    pub(crate) stuck: Option<String>,
+    /// Processes that could not be ended so far.
+    pub(crate) stuck: Vec<Survivor>,
 }
 
 impl End {
     /// An end that was not asked for in any way yet.
     pub(crate) const fn new(at: At, cause: Cause, actor: Actor, was_ready_ms: Option<u64>) -> Self {
-        Self { at, cause, actor, was_ready_ms, asked: Asked::Not, why: None, stuck: None }
+        Self { at, cause, actor, was_ready_ms, asked: Asked::Not, why: None, stuck: Vec::new() }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::past::Past;
 use crate::paths::Paths;
 use crate::refusals;
 use crate::reloads::Reloads;
-use crate::remembered::{Remembered, remember};
+use crate::remembered::{Remembered, left_over, remember};
 use crate::restart::Dice;
 use crate::setup::Setup;
 use crate::underway::Underway;
@@ -20,7 +20,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::{Config as Settings, Rejected};
 use gob_protocol::answer::ServerInfo;
-use gob_protocol::{Actor, Env, EventKind, Name, Owner, View, WireError};
+use gob_protocol::{Actor, Env, EventKind, Leftover, Name, Owner, View, WireError};
 use serde::{Deserialize, Serialize};
 
 /// Facts about the core's surroundings. In a supervisor's life only the settings change.
@@ -38,8 +38,8 @@ pub struct Config {
     pub base_env: Env,
     /// Time between the end of an owner's last lease and its consequence.
     pub lease_grace_ms: u64,
-    /// Processes of an earlier supervisor that are still alive, by the worker's name.
-    pub leftovers: BTreeMap<Name, Vec<i32>>,
+    /// Processes of earlier supervisors that are still there.
+    pub leftovers: Vec<Leftover>,
     /// Number of processes of an earlier supervisor that were ended.
     pub orphans_recovered: u64,
     /// Highest run of each worker that left logs, so that a new run never writes into them.
@@ -94,11 +94,12 @@ impl Core {
     pub fn new(config: Config, now: Now) -> Self {
         let Config { server, settings, rejected, paths, base_env, lease_grace_ms, .. } = config;
         let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms };
-        let past = Past::new(config.leftovers, config.last_runs, config.orphans_recovered);
+        let past = Past::new(config.last_runs, config.orphans_recovered);
         let mut cx = Cx::new(setup, past, Dice::new(config.seed), now);
         let mut workers = Workers::default();
         remember(config.remembered, &mut workers, &mut cx);
         cx.publish(EventKind::SupervisorStarted, Actor::Supervisor, None);
+        left_over(config.leftovers, &mut workers, &mut cx);
         // There is no subscriber yet.
         drop(cx.out.take());
         let (conns, reloads, underway) = (Conns::default(), Reloads::default(), Underway::default());

@@ -100,5 +100,5 @@ pub(crate) enum Step {
     /// The lock of its graph stays busy without a process that has it.
     Busy(Box<WireError>),
     /// Processes of it could not be ended for too long.
-    Stuck { receipt: Receipt, is_news: bool, message: String },
+    Stuck { receipt: Receipt, is_news: bool },
 }

@@ -1,27 +1,31 @@
 //! Follows processes that recovery could not end in time: a process that hangs in the kernel dies when the
 //! kernel releases it.
 //!
-//! Owns the handles of the remaining processes. Nothing polls: a handle reports the end of its process, and
-//! the processes that it left are searched then.
+//! Owns the handles of the remaining processes. A handle reports the end of its process, and the processes that it left are
+//! searched then. Only a process that took no signal, because it is another user's, is signalled again.
 
 use super::{Claim, Orphan};
 use crate::mailbox::Post;
 use crate::sys::process;
 use crate::sys::tag::Given;
 use gob_core::Input;
-use gob_protocol::Name;
+use gob_protocol::{Leftover, Name};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A remaining process has ended.
 #[derive(Debug)]
 pub(crate) struct Gone(i32);
 
-/// The processes that are left, by their workers.
+/// Time until a process that took no signal is sent another one: it may have become ours again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The processes that are left.
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     claim: Claim,
     to_loop: Post<Gone>,
-    by_pid: BTreeMap<i32, Option<Name>>,
+    by_pid: BTreeMap<i32, Leftover>,
 }
 
 impl Leftovers {
@@ -40,21 +44,15 @@ impl Leftovers {
         self.by_pid.is_empty()
     }
 
-    /// Returns the core's view of them.
-    pub(crate) fn by_worker(&self) -> BTreeMap<Name, Vec<i32>> {
-        let mut by_worker: BTreeMap<Name, Vec<i32>> = BTreeMap::new();
-        for (pid, name) in &self.by_pid {
-            if let Some(name) = name {
-                by_worker.entry(name.clone()).or_default().push(*pid);
-            }
-        }
-        by_worker
+    /// Returns them as the core and clients see them.
+    pub(crate) fn all(&self) -> Vec<Leftover> {
+        self.by_pid.values().cloned().collect()
     }
 
     /// Handles the end of one: kills the processes that it left, and returns the present state. `own` are the
     /// tags of living runs.
     pub(crate) fn gone(&mut self, Gone(pid): Gone, own: Given) -> Option<Input> {
-        let name = self.by_pid.remove(&pid)?;
+        self.by_pid.remove(&pid)?;
         self.claim.own = Some(own);
         tracing::info!(pid, left = self.by_pid.len(), "a process of an earlier supervisor has ended at last");
         let mut found = BTreeMap::new();
@@ -63,21 +61,41 @@ impl Leftovers {
         }
         found.retain(|pid, _| !self.by_pid.contains_key(pid));
         self.add(found.into_values().map(|orphan| self.claim.named(orphan)).collect());
-        let name = name?;
-        let pids = self.by_worker().remove(&name).unwrap_or_default();
-        Some(Input::Leftover { name, pids })
+        Some(Input::Leftovers(self.all()))
     }
 
     fn add(&mut self, left: Vec<Orphan>) {
-        for Orphan { id, pidfd, name } in left {
-            tracing::warn!(pid = id.pid, worker = name.as_ref().map(Name::as_str), "killed, and does not go");
-            self.by_pid.insert(id.pid, name);
-            let to_loop = self.to_loop.clone();
-            tokio::task::spawn_local(async move {
-                if process::ended(&pidfd).await.is_ok() {
-                    to_loop.send(Gone(id.pid)).await;
+        for orphan in left {
+            let (pid, left) = (orphan.id.pid, self.claim.describe(&orphan));
+            let worker = left.worker.as_ref().map(Name::as_str);
+            match &left.process.error {
+                Some(error) => {
+                    let uid = left.process.uid;
+                    tracing::warn!(pid, worker, ?uid, error, "can't be ended; sudo kill -KILL {pid}");
                 }
-            });
+                None => tracing::warn!(pid, worker, "killed, and does not go"),
+            }
+            self.by_pid.insert(pid, left);
+            tokio::task::spawn_local(followed(orphan, self.to_loop.clone()));
         }
+    }
+}
+
+/// Waits for the end of a process.
+async fn followed(Orphan { id, pidfd, is_denied, .. }: Orphan, to_loop: Post<Gone>) {
+    let ended = process::ended(&pidfd);
+    tokio::pin!(ended);
+    let ended = loop {
+        if !is_denied {
+            break ended.await;
+        }
+        match tokio::time::timeout(AGAIN, &mut ended).await {
+            Ok(ended) => break ended,
+            // Most often it is denied again.
+            Err(_) => process::send(&pidfd, libc::SIGKILL).unwrap_or_default(),
+        }
+    };
+    if ended.is_ok() {
+        to_loop.send(Gone(id.pid)).await;
     }
 }

@@ -88,7 +88,7 @@ impl<K: Kernel> Runs<K> {
     pub(crate) fn census(&mut self, key: &RunKey) -> Receipt {
         let members = self.members(key);
         let kernel = &self.reach.kernel;
-        let survivors = members.iter().map(|found| run::survivor(found, kernel)).collect();
+        let survivors = members.iter().map(|found| run::survivor(found.id, kernel)).collect();
         let Some(run) = self.get(key) else { return Receipt::default() };
         Receipt { survivors, ..run.receipt() }
     }

@@ -202,8 +202,7 @@ impl<K: Kernel> Run<K> {
 }
 
 /// Describes a process that is still there, and why it could not be ended where this user may not signal it.
-pub(super) fn survivor(found: &Found, kernel: &impl Kernel) -> Survivor {
-    let ProcessId { pid, start_time } = found.id;
+pub(crate) fn survivor(ProcessId { pid, start_time }: ProcessId, kernel: &impl Kernel) -> Survivor {
     let error = kernel.is_denied(pid).then(|| errno_name(&denied()));
     Survivor { pid, start_time, uid: kernel.uid(pid), error }
 }

@@ -4,7 +4,7 @@ use super::{Done, Shell};
 use crate::files;
 use crate::journal::JOURNAL;
 use crate::last::{LAST, Snapshot};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
 impl Shell {
@@ -37,10 +37,12 @@ impl Shell {
         snapshot.begin(&self.disks, &self.boot.paths.state_dir)
     }
 
-    /// Begins to remove the supervisor's own records, after all earlier writes.
-    pub(crate) fn begin_to_remove(&self) -> oneshot::Receiver<()> {
+    /// Begins to remove the supervisor's own records, after all earlier writes. The journal stays where a process of a worker
+    /// does: it tells the next supervisor whose that is.
+    pub(crate) fn begin_to_remove(&self, nothing_left: bool) -> oneshot::Receiver<()> {
         let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
-        let own = [LAST, JOURNAL].map(|name| Path::new(&dir).join(name));
+        let own = [Some(LAST), nothing_left.then_some(JOURNAL)].into_iter().flatten();
+        let own: Vec<PathBuf> = own.map(|name| Path::new(&dir).join(name)).collect();
         let (done, is_done) = oneshot::channel();
         self.disks.begin(LAST, vec![dir], move |_| {
             files::remove_own(&logs, &own);

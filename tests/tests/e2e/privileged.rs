@@ -30,7 +30,9 @@ fn world(script: &str) -> Option<Gob> {
     fs::copy(built_binaries().join("gob-rootsleep"), &helper).unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o4755)).unwrap();
     let config = gob.dir().join("config.toml");
-    let text = format!("[kind.k]\ncommand = [\"sh\", \"-c\", {script:?}]\nreadiness = \"none\"\n");
+    let text = format!(
+        "[kind.k]\ncommand = [\"sh\", \"-c\", {script:?}]\nreadiness = \"none\"\nstop.grace = \"200ms\"\n"
+    );
     fs::write(&config, text).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
     let home = gob.dir().join("home");
@@ -121,6 +123,61 @@ fn a_child_of_root_is_named_as_survivor_and_nothing_is_started_beside_it() {
     let started = ctl(&gob, &[], &["start", "g"]);
     assert_eq!(started.code, 0, "{started}");
     wait_for(&gob, "rootsleep", 0).signal(Signal::SIGKILL);
+}
+
+/// A new supervisor said of such a worker that it was not running, with success, and of nothing else; `who` named a
+/// supervisor that was dead.
+#[test]
+fn a_later_supervisor_names_the_child_of_root_that_the_first_one_left() {
+    let Some(gob) = world("rootsleep & exec sleep 1000") else { return };
+    for end in ["shutdown", "kill", "nuke"] {
+        started(&gob, &[]);
+        let child = wait_for(&gob, "rootsleep", 0);
+        match end {
+            "shutdown" => {
+                assert_survivor(&error(&ctl(&gob, &[], &["daemon", "stop", "--force", "--json"])), child.pid)
+            }
+            "nuke" => assert_survivor(&error(&ctl(&gob, &[], &["nuke", "--force", "--json"])), child.pid),
+            _killed => {
+                let pids = gob.running("gobd").into_iter().chain(gob.running("gob-keeper"));
+                let both: Vec<Handle> = pids.filter_map(Handle::open).collect();
+                both.iter().for_each(|one| one.signal(Signal::SIGKILL));
+                both.iter().for_each(|one| assert!(one.wait_gone(DEADLINE)));
+            }
+        }
+        assert!(wait::until(DEADLINE, || gob.running("gobd").is_empty()));
+        // Without a supervisor its mark tells whose it is.
+        let doctor = ctl(&gob, &[], &["doctor"]);
+        let way_out = format!("gob may not signal processes of another user: sudo kill -KILL {}", child.pid);
+        assert!(doctor.stdout.contains(&way_out), "{end}: {doctor}");
+        assert!(
+            ctl(&gob, &[], &["who", "g"]).stdout.starts_with("g is held by a process that can't be seen")
+        );
+        let begun = Instant::now();
+        let start = ctl(&gob, &[], &["start", "g", "--kind", "k", "--json"]);
+        assert!(begun.elapsed() < Duration::from_secs(2), "nothing waits for it: {:?}", begun.elapsed());
+        let refused = error(&start);
+        let found = (&refused["code"], &refused["details"]["pids"]);
+        assert_eq!(found, (&json!("server-start-timeout-orphan"), &json!([child.pid])), "{end}");
+        assert_survivor(&error(&ctl(&gob, &[], &["stop", "g", "--json"])), child.pid);
+        let named = format!("pid {} (uid 0, EPERM)", child.pid);
+        let who = ctl(&gob, &[], &["who", "g"]);
+        let begins = format!("g is held by what an earlier supervisor left of it: {named}\n");
+        assert!(who.stdout.starts_with(&begins), "{end}: {who}");
+        let doctor = ctl(&gob, &[], &["doctor"]);
+        assert_eq!(doctor.code, 1, "{doctor}");
+        assert!(doctor.stdout.contains(&format!("{named} of g")), "{end}: {doctor}");
+        let list = ctl(&gob, &[], &["list"]);
+        assert!(list.stdout.contains(&format!("(pid {} of uid 0: EPERM)", child.pid)), "{end}: {list}");
+        assert_survivor(&error(&ctl(&gob, &[], &["daemon", "stop", "--force", "--json"])), child.pid);
+        child.signal(Signal::SIGKILL);
+        let started = || ctl(&gob, &[], &["start", "g", "--kind", "k"]).code == 0;
+        assert!(wait::until(DEADLINE, started), "{end}: {}", gob.logs());
+        ctl(&gob, &[], &["stop", "g", "--force"]);
+        wait_for(&gob, "rootsleep", 0).signal(Signal::SIGKILL);
+        assert!(wait::until(DEADLINE, || told(&ctl(&gob, &[], &["get", "g", "--json"]))["worker"]["state"]
+            == "idle"));
+    }
 }
 
 #[test]

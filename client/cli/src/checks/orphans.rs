@@ -3,8 +3,10 @@
 
 use super::scene::Scene;
 use super::whose::{Life, home_of_worker, instance_of_worker, life_of_worker, lives_of_supervisor};
-use super::{Check, ok, warn};
+use super::{Check, fail, ok, warn};
 use crate::process::{self, Process, own};
+use crate::text::escape;
+use gob_client::protocol::view::Survivor;
 use std::collections::BTreeMap;
 
 const WHAT: &str = "orphans";
@@ -42,7 +44,44 @@ struct Living {
 
 /// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
-    adopted(scene).into_iter().chain([dead(scene)]).collect()
+    survivors(scene).into_iter().chain(adopted(scene)).chain([dead(scene)]).collect()
+}
+
+/// Checks for processes that the supervisor could not end: their workers are not started meanwhile.
+fn survivors(scene: &Scene) -> Option<Check> {
+    let survivors = &scene.answers()?.status.survivors;
+    if survivors.is_empty() {
+        return None;
+    }
+    let told = survivors.iter().take(SHOWN).map(|left| {
+        let worker = left.worker.as_ref().map_or("an unknown worker", |name| name.as_str());
+        format!("{} of {}", described(&left.process), escape(worker))
+    });
+    let more = if survivors.len() > SHOWN { ", …" } else { "" };
+    let found = format!(
+        "could not be ended, and nothing is started beside them: {}{more}",
+        told.collect::<Vec<_>>().join(", ")
+    );
+    let denied = survivors.iter().filter(|left| left.process.error.is_some()).map(|left| left.process.pid);
+    Some(fail("survivors", found, way_out(denied.take(SHOWN))))
+}
+
+/// Describes a process that could not be ended: its pid, its user, and why no signal could be sent.
+pub(crate) fn described(process: &Survivor) -> String {
+    let uid = process.uid.map(|uid| format!("uid {uid}"));
+    let facts: Vec<String> = uid.into_iter().chain(process.error.clone()).collect();
+    let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
+    format!("pid {}{facts}", process.pid)
+}
+
+/// Returns what ends processes that are another user's, or hang.
+pub(crate) fn way_out(denied: impl Iterator<Item = i32>) -> String {
+    let denied: Vec<i32> = denied.collect();
+    if denied.is_empty() {
+        "they may hang in the kernel, such as on a dead network mount; gob goes on trying".to_owned()
+    } else {
+        format!("gob may not signal processes of another user: sudo kill -KILL {}", words(&denied))
+    }
 }
 
 /// Checks for processes of dead supervisors.
@@ -65,7 +104,9 @@ fn dead(scene: &Scene) -> Check {
             && life_of_worker(process.pid)
                 .is_some_and(|life| !is_cared_for(process.pid, &life, &living, &parents))
     };
-    let orphans: Vec<&Process> = table.iter().filter(is_orphan).collect();
+    // One that became another user's is none of `own`, and its mark may be read all the same.
+    let others = process::all();
+    let orphans: Vec<&Process> = others.iter().filter(is_orphan).collect();
     if orphans.is_empty() {
         return ok(WHAT, "no process of a dead supervisor's workers");
     }
@@ -75,12 +116,27 @@ fn dead(scene: &Scene) -> Check {
     if orphans.len() > SHOWN {
         found.push_str(&format!(" and {} more", orphans.len() - SHOWN));
     }
-    let pids: Vec<String> = orphans.iter().map(|orphan| orphan.pid.to_string()).collect();
-    let hint = format!(
-        "their supervisor is dead; the next one of its state directory ends them (gobctl daemon start), or you do: kill -KILL {}",
-        pids.join(" ")
-    );
+    let own: Vec<i32> = table.iter().map(|process| process.pid).collect();
+    let (ours, theirs): (Vec<i32>, Vec<i32>) =
+        orphans.iter().map(|orphan| orphan.pid).partition(|pid| own.contains(pid));
+    let mut hint = "their supervisor is dead".to_owned();
+    if !ours.is_empty() {
+        hint.push_str(&format!(
+            "; the next one of its state directory ends them (gobctl daemon start), or you do: kill -KILL {}",
+            words(&ours)
+        ));
+    }
+    if !theirs.is_empty() {
+        hint.push_str(&format!(
+            "; gob may not signal processes of another user: sudo kill -KILL {}",
+            words(&theirs)
+        ));
+    }
     warn(WHAT, found, hint)
+}
+
+fn words(pids: &[i32]) -> String {
+    pids.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Adds a life to a supervisor that has a worker with its mark: the supervisor's state directory was removed

@@ -2,6 +2,7 @@
 //! anything, and needs no supervisor for facts from locks and processes.
 
 use super::{Effect, LOOKING, Verb};
+use crate::checks::orphans::{described as described_survivor, way_out};
 use crate::checks::whose::Whose;
 use crate::config_file;
 use crate::context::Context;
@@ -9,10 +10,12 @@ use crate::each::{name, name_arg};
 use crate::failure::Failure;
 use crate::foreign::{Holder, Place, Sight, look};
 use crate::out;
+use crate::process;
 use crate::render::who;
 use crate::text::{escape, shell_path};
 use clap::ArgMatches;
-use gob_client::call::{Get, List};
+use gob_client::call::{Get, List, Status as StatusOf};
+use gob_client::protocol::view::Survivor;
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Dirs, Error, Name, View};
 use gob_config::Config;
@@ -36,13 +39,15 @@ enum Answer {
     Worker(Box<View>),
     /// The supervisor's view of a foreign process, and the facts seen from here.
     External(Option<Box<View>>, Sight),
+    /// Processes that an earlier supervisor left and that could not be ended, and the supervisor's view of their worker.
+    Left(Option<Box<View>>, Vec<Survivor>),
     Nobody(Sight),
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
     let dirs = context.dirs()?;
-    let (worker, nobody) = ask(context, &name)?;
+    let Asked { worker, left, nobody } = ask(context, &name)?;
     let answer = match worker {
         // An ending worker exists as long as a process of it is left, even without its leader.
         Some(worker)
@@ -51,6 +56,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         {
             Answer::Worker(Box::new(worker))
         }
+        worker if !left.is_empty() => Answer::Left(worker.map(Box::new), left),
         worker => {
             let (sight, told_by_locks) = see(context, &dirs, &name, worker.as_ref());
             let external = worker.filter(|worker| worker.state == State::External);
@@ -58,7 +64,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
                 (Some(worker), _) => Answer::External(Some(Box::new(worker)), sight),
                 (None, _) if !sight.holders.is_empty() => Answer::External(None, sight),
                 // Without a supervisor only the contents of locks are known.
-                (None, Some(nobody)) if !told_by_locks => return Err(nobody.into()),
+                (None, Some(nobody)) if !told_by_locks && !sight.is_unseen => return Err(nobody.into()),
                 (None, _) => Answer::Nobody(sight),
             }
         }
@@ -67,23 +73,39 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Returns the supervisor's view of it, and the error if there is none.
-fn ask(context: &Context, name: &Name) -> Result<(Option<View>, Option<Error>), Failure> {
+/// The supervisor's word on a graph.
+#[derive(Default)]
+struct Asked {
+    worker: Option<View>,
+    /// Processes of it that an earlier supervisor left and that could not be ended.
+    left: Vec<Survivor>,
+    /// The error where there is no supervisor.
+    nobody: Option<Error>,
+}
+
+/// Asks the supervisor.
+fn ask(context: &Context, name: &Name) -> Result<Asked, Failure> {
     let mut client = match context.without_autostart().connect("get") {
         Ok(client) => client,
-        Err(Failure::Client(error @ Error::Nobody { .. })) => return Ok((None, Some(error))),
+        Err(Failure::Client(error @ Error::Nobody { .. })) => {
+            return Ok(Asked { nobody: Some(error), ..Asked::default() });
+        }
         Err(failure) => return Err(failure),
     };
-    match client.ask(Get { name: name.clone() }) {
-        Ok(data) => Ok((Some(data.worker), None)),
+    let worker = match client.ask(Get { name: name.clone() }) {
+        Ok(data) => Some(data.worker),
         // A graph may be served under another name than its own.
         Err(Error::Refused(error)) if error.code == ErrorCode::ServerNotFound => {
             let serves =
                 |worker: &View| worker.graph.as_deref() == Some(name.as_str()) && worker.pid.is_some();
-            Ok((client.list(List::default())?.into_iter().find(serves), None))
+            client.list(List::default())?.into_iter().find(serves)
         }
-        Err(error) => Err(error.into()),
-    }
+        Err(error) => return Err(error.into()),
+    };
+    let own = worker.as_ref().map_or(name, |worker| &worker.name);
+    let left = client.ask(StatusOf)?.survivors.into_iter().filter(|left| left.worker.as_ref() == Some(own));
+    let left = left.map(|left| left.process).collect();
+    Ok(Asked { worker, left, nobody: None })
 }
 
 /// Returns the facts seen from here, and whether a lock would show any holder.
@@ -152,6 +174,10 @@ fn told(name: &Name, answer: &Answer) -> String {
             let endpoint = endpoint.map_or_else(String::new, |endpoint| format!("{}\n", escape(endpoint)));
             (format!("{name} is held by {process} ({})\n{endpoint}", whom.join("; ")), sight)
         }
+        Answer::Left(_, left) => return told_left(&name, left),
+        Answer::Nobody(sight) if sight.is_unseen => {
+            (format!("{name} is held by a process that can't be seen from here\n"), sight)
+        }
         Answer::Nobody(sight) => (format!("{name} is held by nobody\n"), sight),
     };
     for holder in &sight.holders {
@@ -161,6 +187,21 @@ fn told(name: &Name, answer: &Answer) -> String {
         text.extend(supervisor_of(holder).map(|line| format!("  {}\n", escape(&line))));
     }
     text.extend(sight.note.iter().map(|note| format!("  {}\n", escape(note))));
+    text
+}
+
+/// Describes what an earlier supervisor left of a worker, and the way to end it.
+fn told_left(name: &str, left: &[Survivor]) -> String {
+    let whom: Vec<String> = left.iter().map(described_survivor).collect();
+    let mut text = format!("{name} is held by what an earlier supervisor left of it: {}\n", whom.join("; "));
+    for process in left {
+        let command = process::command(process.pid);
+        if !command.is_empty() {
+            text.push_str(&format!("  {}: {}\n", process.pid, escape(&command)));
+        }
+    }
+    let denied = left.iter().filter(|process| process.error.is_some()).map(|process| process.pid);
+    text.push_str(&format!("  {}\n", way_out(denied)));
     text
 }
 
@@ -204,9 +245,12 @@ fn json_of(name: &Name, answer: &Answer) -> String {
     let (holder, worker, sight) = match answer {
         Answer::Worker(worker) => ("worker", Some(worker), &nothing),
         Answer::External(worker, sight) => ("external", worker.as_ref(), sight),
+        Answer::Left(worker, _) => ("external", worker.as_ref(), &nothing),
+        Answer::Nobody(sight) if sight.is_unseen => ("external", None, sight),
         Answer::Nobody(sight) => ("nobody", None, sight),
     };
     let first = sight.holders.first();
+    let left: &[Survivor] = if let Answer::Left(_, left) = answer { left } else { &[] };
     let supervisor = |holder: &Holder| match holder.whose.as_ref()? {
         Whose::Supervisor { pid, state_dir } => {
             Some(json!({"pid": pid, "state_dir": state_dir.to_string_lossy()}))
@@ -220,13 +264,14 @@ fn json_of(name: &Name, answer: &Answer) -> String {
     let answer = json!({
         "graph": name.as_str(),
         "holder": holder,
-        "pid": worker.and_then(|worker| worker.pid).or(first.map(|first| first.pid)),
+        "pid": worker.and_then(|worker| worker.pid).or(first.map(|first| first.pid)).or(left.first().map(|first| first.pid)),
         "owner": worker.map(|worker| &worker.owner).or(first.map(|first| &first.owner)),
         "path": first.and_then(|first| first.path.as_ref()),
         "endpoint": worker.and_then(|worker| worker.endpoint.as_ref()),
         "worker": worker,
         "supervisor": first.and_then(supervisor),
         "processes": sight.holders.iter().map(each).collect::<Vec<_>>(),
+        "survivors": left,
         "note": sight.note,
     });
     format!("{answer}\n")
@@ -243,7 +288,7 @@ mod tests {
             let holder = Holder { pid: 7, owner: Owner::cli(), path: None, command: String::new(), whose };
             super::told(
                 &Name::any("g").unwrap(),
-                &Answer::External(None, Sight { holders: vec![holder], note: None }),
+                &Answer::External(None, Sight { holders: vec![holder], ..Sight::default() }),
             )
         };
         assert!(

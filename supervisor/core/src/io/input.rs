@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use gob_config::Reading;
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::view::Port;
-use gob_protocol::{Exit, Id, Name, Receipt, Request};
+use gob_protocol::{Exit, Id, Leftover, Name, Receipt, Request};
 
 /// A reading of the configuration: the contents of each file, and every problem in it.
 pub type Read = Box<Reading>;
@@ -104,13 +104,8 @@ pub enum Input {
         /// The result.
         found: Examined,
     },
-    /// Processes of this worker that an earlier supervisor started and that are still alive; empty when they are gone.
-    Leftover {
-        /// The worker's name.
-        name: Name,
-        /// Its processes.
-        pids: Vec<i32>,
-    },
+    /// The processes of earlier supervisors that are still there, all of them.
+    Leftovers(Vec<Leftover>),
     /// A run could not get a process.
     SpawnFailed {
         /// The run.

@@ -48,14 +48,6 @@ pub(crate) fn beside_orphans(name: &Name, orphans: &[Orphan]) -> WireError {
         .details(json!({"pid": pid, "owner": "unknown", "path": null, "pids": pids}))
 }
 
-/// Old processes of the worker are still there; gob starts none beside them.
-pub(crate) fn left_over(name: &Name, pids: &[i32]) -> WireError {
-    let message = format!("{} old process(es) of {name} could not be ended in time", pids.len());
-    WireError::new(ErrorCode::ServerStartTimeoutOrphan, message)
-        .hint("they may hang in the kernel, such as on a dead network mount; gob starts nothing beside them")
-        .details(json!({"pids": pids}))
-}
-
 /// The graph's lock is taken.
 pub(crate) fn held_by(name: &Name, holder: &Holder) -> WireError {
     let path = &holder.path;

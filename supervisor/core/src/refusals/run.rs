@@ -131,10 +131,14 @@ pub(crate) fn ended_without(survivors: Vec<Survivor>, stopped: &[Name]) -> Box<W
     Box::new(error.details(json!({"receipt": receipt, "stopped": stopped})))
 }
 
-/// Processes of a run could not be ended for too long: the answers to those that wait for its end, and for the next run.
-pub(crate) fn stuck(name: &Name, receipt: &Receipt) -> (WireError, WireError) {
-    let stop = survived(name.as_str(), &receipt.survivors).details(json!({"receipt": receipt}));
-    let pids: Vec<i32> = receipt.survivors.iter().map(|survivor| survivor.pid).collect();
-    let survived = survived(name.as_str(), &receipt.survivors).details(json!({"pids": pids}));
-    (stop, WireError { code: ErrorCode::ServerStartTimeoutOrphan, ..survived })
+/// Processes of a worker could not be ended for too long: the answer to a stop.
+pub(crate) fn still_there(name: &Name, receipt: &Receipt) -> WireError {
+    survived(name.as_str(), &receipt.survivors).details(json!({"receipt": receipt}))
+}
+
+/// Old processes of a worker are still there, and gob starts none beside them: the answer to a start.
+pub(crate) fn left_over(name: &Name, survivors: &[Survivor]) -> WireError {
+    let pids: Vec<i32> = survivors.iter().map(|survivor| survivor.pid).collect();
+    let error = survived(name.as_str(), survivors).details(json!({"pids": pids}));
+    WireError { code: ErrorCode::ServerStartTimeoutOrphan, ..error }
 }

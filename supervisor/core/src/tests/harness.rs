@@ -157,7 +157,7 @@ pub(super) fn config(kind: Kind) -> Config {
         },
         base_env: Env::default(),
         lease_grace_ms: LEASE_GRACE_MS,
-        leftovers: BTreeMap::new(),
+        leftovers: Vec::new(),
         orphans_recovered: 0,
         last_runs: BTreeMap::new(),
         remembered: crate::Remembered::default(),
@@ -262,7 +262,7 @@ impl World {
                         && worker.live().is_some_and(|run| matches!(run.stage(), Stage::Preparing))
                 });
                 let is_known = self.core.cx.setup.settings.kinds.contains_key(&known.kind);
-                if begins && is_known && self.core.cx.past.leftover(&key.name).is_none() {
+                if begins && is_known && self.core.cx.past.left_of(&key.name).is_empty() {
                     self.runs.reopen(key);
                 }
             }

@@ -35,7 +35,7 @@ fn cx() -> Cx {
         base_env: config.base_env,
         lease_grace_ms: config.lease_grace_ms,
     };
-    let past = Past::new(BTreeMap::new(), BTreeMap::new(), 0);
+    let past = Past::new(BTreeMap::new(), 0);
     Cx::new(setup, past, Dice::new(1), Now { mono_ms: 0, wall: Timestamp(0) })
 }
 

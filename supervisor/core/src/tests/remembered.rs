@@ -2,11 +2,15 @@
 
 use super::harness::{World, config, kind};
 use super::steps::Step;
-use super::words::{CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop};
-use crate::{Core, Now, PortWish, Remembered, RememberedWorker};
+use super::words::{
+    CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop, stop_force,
+};
+use crate::{Core, Input, Now, PortWish, Remembered, RememberedWorker};
 use gob_config::kind::Kind;
-use gob_protocol::request::{List, Subscribe};
-use gob_protocol::{Data, ErrorCode, EventKind, Outcome, Owner, Request, State, Timestamp, View};
+use gob_protocol::request::{Force, List, Subscribe};
+use gob_protocol::{
+    Data, ErrorCode, EventKind, Leftover, Outcome, Owner, Request, State, Survivor, Timestamp, View,
+};
 use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
@@ -161,4 +165,71 @@ fn a_subscriber_of_the_earlier_life_gets_them_in_a_snapshot() {
     assert_eq!((data.workers.len(), data.workers[0].owned), (1, false));
     let id = world.asks(DESKTOP, stop("w"));
     assert!(matches!(world.answer(DESKTOP, id), Some(Ok(_))), "it is down already");
+}
+
+/// Processes that an earlier supervisor left: `w`'s, and one of which nothing tells whose it is.
+fn left() -> Vec<Leftover> {
+    let process = |pid, error: Option<&str>| Survivor {
+        pid,
+        start_time: 7,
+        uid: Some(0),
+        error: error.map(ToString::to_string),
+    };
+    vec![
+        Leftover { worker: Some(name("w")), process: process(8, Some("EPERM")) },
+        Leftover { worker: None, process: process(9, None) },
+    ]
+}
+
+/// A stop of such a worker said that it was not running, with success, and `nuke` said nothing.
+#[test]
+fn processes_that_an_earlier_supervisor_left_are_named_by_every_answer() {
+    let mut config = config(kind());
+    let worker = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
+    config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
+    config.leftovers = left();
+    let mut world = World::of(config);
+    for (conn, owner) in OWNERS {
+        world.takes(&Step::Join(conn, owner));
+    }
+    let reason = "1 process(es) of w could not be ended yet (pid 8 of uid 0: EPERM)";
+    let now = super::words::view(&world);
+    assert_eq!((now.state, now.reason.as_deref()), (State::Idle, Some(reason)));
+    assert_eq!(world.core.status().survivors, left());
+    let refused = |world: &mut World, request| {
+        let id = world.asks(DESKTOP, request);
+        let Some(Err(error)) = world.answer(DESKTOP, id) else { panic!("{:?}", world.answer(DESKTOP, id)) };
+        assert_eq!(error.hint.as_deref().unwrap().rsplit(": ").next(), Some("sudo kill -KILL 8"));
+        error.clone()
+    };
+    for request in [stop("w"), stop_force("w")] {
+        let error = refused(&mut world, request);
+        assert_eq!((error.code, error.message.as_str()), (ErrorCode::ServerStopTimeout, reason));
+        let receipt = serde_json::json!({"signalled": [], "survivors": [left()[0].process]});
+        assert_eq!(error.details.unwrap()["receipt"], receipt);
+    }
+    for request in [start("w"), restart("w")] {
+        let error = refused(&mut world, request);
+        assert_eq!((error.code, error.message.as_str()), (ErrorCode::ServerStartTimeoutOrphan, reason));
+    }
+    world.takes(&Step::Ask(DESKTOP, stop("w")));
+    let now = super::words::view(&world);
+    assert_eq!((now.state, now.reason.as_deref()), (State::Idle, Some(reason)), "after the refused start");
+    let error = refused(&mut world, Request::Nuke(Force::default()));
+    assert_eq!(error.code, ErrorCode::ServerStopTimeout);
+    assert_eq!(error.details.unwrap()["receipt"]["survivors"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_worker_whose_left_processes_are_gone_has_no_reason_any_more() {
+    let mut world = killed(view());
+    world.feed(Input::Leftovers(left())).unwrap();
+    assert!(super::words::view(&world).reason.unwrap().contains("pid 8"));
+    world.feed(Input::Leftovers(Vec::new())).unwrap();
+    assert_eq!(super::words::view(&world).reason, None);
+    let updated = world.history.iter().filter(|event| event.event == EventKind::WorkerUpdated);
+    assert_eq!(updated.count(), 2);
+    assert!(world.core.status().survivors.is_empty());
+    let id = world.asks(DESKTOP, stop("w"));
+    assert!(matches!(world.answer(DESKTOP, id), Some(Ok(Data::Stop(_)))));
 }

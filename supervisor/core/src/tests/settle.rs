@@ -32,8 +32,8 @@ impl World {
     }
 
     fn next_step(&self, obey: bool) -> Option<Step> {
-        if let Some(name) = self.core.cx.past.leftovers().next() {
-            return Some(Step::Leftover(name.clone(), false));
+        if let Some(name) = self.core.cx.past.leftovers().first().and_then(|left| left.worker.clone()) {
+            return Some(Step::Leftover(name, false));
         }
         let mut evicting =
             self.core.workers.values().filter(|worker| worker.live().is_some_and(Run::is_evicting));

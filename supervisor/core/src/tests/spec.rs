@@ -58,7 +58,7 @@ pub(super) struct Expect {
 impl Expect {
     /// A run begins, unless something of an earlier supervisor is left of it.
     fn begins(&mut self, core: &Core, name: &Name) {
-        if core.cx.past.leftover(name).is_none() {
+        if core.cx.past.left_of(name).is_empty() {
             self.spawns.push(name.clone());
         }
     }

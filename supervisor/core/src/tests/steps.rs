@@ -11,11 +11,17 @@ use crate::{
 };
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::request::{ByName, Hello};
-use gob_protocol::{Exit, Id, Name, Owner, ProcessId, Receipt, Request, Timestamp};
+use gob_protocol::{Exit, Id, Leftover, Name, Owner, ProcessId, Receipt, Request, Timestamp};
 use std::boxed::Box;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
+
+/// Processes of a worker that an earlier supervisor has left.
+fn leftovers(name: &Name, pids: &[i32]) -> impl Iterator<Item = Leftover> {
+    let process = |pid: &i32| ProcessId { pid: *pid, start_time: 1 }.into();
+    pids.iter().map(move |pid| Leftover { worker: Some(name.clone()), process: process(pid) })
+}
 
 /// One step of a history.
 #[derive(Debug, Clone)]
@@ -374,8 +380,10 @@ impl World {
                 Input::Unfit { key: run.key(name), why: Unfit::Kind(Box::new(record(name, kind, root))) }
             }
             Step::Leftover(name, some) => {
-                let pids = if *some { vec![8, 9] } else { Vec::new() };
-                Input::Leftover { name: name.clone(), pids }
+                let core = &self.core.cx.past;
+                let others = core.leftovers().iter().filter(|left| left.worker.as_ref() != Some(name));
+                let pids: &[i32] = if *some { &[8, 9] } else { &[] };
+                Input::Leftovers(others.cloned().chain(leftovers(name, pids)).collect())
             }
             _other => return None,
         })

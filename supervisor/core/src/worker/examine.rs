@@ -13,7 +13,7 @@ use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use gob_config::kind::Orphans;
-use gob_protocol::Receipt;
+use gob_protocol::{Receipt, Survivor};
 
 /// Time from SIGTERM to SIGKILL of processes without gob.
 const GRACE_MS: u64 = 2_000;
@@ -49,7 +49,7 @@ pub(crate) fn examined(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Exa
         (Examined::Orphans(orphans), _) if given.spec.policy.foreign.orphans == Some(Orphans::End) => {
             if run.eviction.is_some() {
                 // Another program starts them anew; ending them for ever would be a fight.
-                return gives_up(refusals::left_over(&run.key.name, &pids(&orphans)));
+                return gives_up(refusals::left_over(&run.key.name, &survivors(&orphans)));
             }
             run.eviction = Some(Eviction { left: orphans, is_killing: false });
             signal(run, given, cx);
@@ -59,8 +59,8 @@ pub(crate) fn examined(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Exa
     }
 }
 
-fn pids(orphans: &[Orphan]) -> Vec<i32> {
-    orphans.iter().map(|orphan| orphan.id.pid).collect()
+fn survivors(orphans: &[Orphan]) -> Vec<Survivor> {
+    orphans.iter().map(|orphan| orphan.id.into()).collect()
 }
 
 /// Signals the processes of the run's eviction, and arms the deadline for them.
@@ -111,7 +111,7 @@ pub(crate) fn evict(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
             Receipt::default()
         }
     };
-    Step::GiveUp(Box::new(refusals::left_over(&run.key.name, &pids(&left))), receipt)
+    Step::GiveUp(Box::new(refusals::left_over(&run.key.name, &survivors(&left))), receipt)
 }
 
 /// Pushes again what an examination, or an eviction, has asked for.

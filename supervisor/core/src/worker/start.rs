@@ -20,8 +20,9 @@ const BUSY_LOCK_MS: [u64; 14] = [5, 10, 20, 40, 80, 120, 160, 200, 200, 200, 200
 /// Begins a run, which has no process: it is spawned, or found out first who holds its graph without gob.
 pub(crate) fn begin(run: &mut Run, given: &Given<'_>, cx: &mut Cx, plan: Box<SpawnPlan>) -> Step {
     cx.arm(Timer::Start(run.key.name.clone()), given.spec.policy.readiness.timeout_ms);
-    if let Some(pids) = cx.past.leftover(&run.key.name) {
-        let error = refusals::left_over(&run.key.name, pids);
+    let left = cx.past.left_of(&run.key.name);
+    if !left.is_empty() {
+        let error = refusals::left_over(&run.key.name, &left);
         return Step::NoProcess(Exit::SpawnFailed { spawn_error: "EBUSY".into() }, Box::new(error));
     }
     if given.spec.policy.foreign.is_looked_for() {

@@ -2,7 +2,6 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::refusals;
 use crate::run::Run;
 use crate::step::Step;
 use gob_protocol::Receipt;
@@ -18,8 +17,8 @@ pub(crate) fn late(run: &Run, cx: &mut Cx) -> Step {
 
 /// Processes have survived for too long.
 pub(crate) fn surviving(run: &mut Run, receipt: Receipt) -> Step {
-    let message = refusals::survived(run.key.name.as_str(), &receipt.survivors).message;
     let Some(end) = run.end_mut().filter(|_| !receipt.survivors.is_empty()) else { return Step::Stay };
-    let is_news = end.stuck.replace(message.clone()).as_ref() != Some(&message);
-    Step::Stuck { receipt, is_news, message }
+    let is_news = end.stuck != receipt.survivors;
+    end.stuck.clone_from(&receipt.survivors);
+    Step::Stuck { receipt, is_news }
 }

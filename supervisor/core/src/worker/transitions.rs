@@ -81,7 +81,7 @@ impl Worker {
                 self.spawn(cx);
             }
             Step::Busy(error) => self.stays_busy(&error, cx),
-            Step::Stuck { receipt, is_news, message } => self.is_stuck(&receipt, is_news, message, cx),
+            Step::Stuck { receipt, is_news } => self.is_stuck(&receipt, is_news, cx),
         }
     }
 
@@ -112,7 +112,7 @@ impl Worker {
     ) {
         self.leave(cx);
         self.phase = phase;
-        self.last.reason = reason;
+        self.last.reason = reason.or_else(|| self.reason_to_rest(cx));
         self.publish(event, actor, cx);
     }
 
@@ -344,14 +344,15 @@ impl Worker {
 
     /// Processes of its run survived for too long: waiting requests are answered with their ids. A supervisor on its way out ends without
     /// them, for its end is not theirs to hold up.
-    fn is_stuck(&mut self, receipt: &Receipt, is_news: bool, message: String, cx: &mut Cx) {
-        let (stops, starts) = refusals::stuck(&self.name, receipt);
+    fn is_stuck(&mut self, receipt: &Receipt, is_news: bool, cx: &mut Cx) {
+        let stops = refusals::still_there(&self.name, receipt);
+        let starts = refusals::left_over(&self.name, &receipt.survivors);
         for waiter in self.waiters.take_all() {
             let error = if matches!(waiter.what, Waiting::Stop) { &stops } else { &starts };
             self.fail(waiter, error, cx);
         }
         if cx.leaving.is_on() {
-            self.enter(Phase::Failed, Some(message), EventKind::WorkerFailed, Actor::Supervisor, cx);
+            self.enter(Phase::Failed, Some(stops.message), EventKind::WorkerFailed, Actor::Supervisor, cx);
             cx.leaving.without(&self.name, &receipt.survivors);
         } else if is_news {
             self.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);

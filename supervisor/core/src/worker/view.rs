@@ -1,10 +1,12 @@
 //! The worker as others see it.
 
 use super::{Phase, Worker};
-use crate::refusals::Claimed;
+use crate::cx::Cx;
+use crate::refusals::{self, Claimed};
 use crate::run::Run;
+use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::{Actor, Owner, View};
+use gob_protocol::{Actor, Owner, Survivor, View};
 
 impl Worker {
     /// The worker as this requester sees it.
@@ -25,7 +27,8 @@ impl Worker {
             Phase::Backoff(at) => Some(*at),
             Phase::Idle | Phase::Failed | Phase::Ceded | Phase::External(..) | Phase::Live(_) => None,
         };
-        let stuck = self.live().and_then(Run::end).and_then(|end| end.stuck.as_ref());
+        let stuck = self.stuck();
+        let stuck = (!stuck.is_empty()).then(|| refusals::survived(self.name.as_str(), stuck).message);
         let graph = self.spec.graph();
         View {
             name: self.name.clone(),
@@ -54,12 +57,29 @@ impl Worker {
             lease_holders: self.leases.shown(),
             stdout_path: shown.stdout_path.clone(),
             stderr_path: shown.stderr_path.clone(),
-            reason: stuck.or(shown.reason.as_ref()).cloned(),
+            reason: stuck.or_else(|| shown.reason.clone()),
             version: shown.version.clone(),
             ports: up.map_or_else(Vec::new, |run| run.ports.clone()),
             blocked: None,
             last_output_at: None,
         }
+    }
+
+    /// Processes of its ending run that could not be ended so far.
+    pub(crate) fn stuck(&self) -> &[Survivor] {
+        self.live().and_then(Run::end).map_or(&[], |end| &end.stuck)
+    }
+
+    /// Its processes of an earlier supervisor's time that are still there, if there are any and it is down.
+    pub(super) fn left(&self, cx: &Cx) -> Option<Vec<Survivor>> {
+        let left = cx.past.left_of(&self.name);
+        (!left.is_empty() && self.holder().is_none()).then_some(left)
+    }
+
+    /// The reason that an idle worker has where it has no other.
+    pub(super) fn reason_to_rest(&self, cx: &Cx) -> Option<String> {
+        let left = self.left(cx).filter(|_| matches!(self.phase, Phase::Idle))?;
+        Some(refusals::survived(self.name.as_str(), &left).message)
     }
 
     /// The worker as its refusal to a stranger tells of it.

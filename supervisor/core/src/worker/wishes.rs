@@ -11,6 +11,7 @@ use crate::timers::Timer;
 use crate::waiters::{Waiter, Waiting};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use gob_config::kind::OnLastLease;
 use gob_protocol::request::{Restart, Start, Stop};
 use gob_protocol::{Actor, EventKind, Outcome, Owner, Receipt, WireError};
@@ -112,8 +113,8 @@ impl Worker {
             return self.answer_fulfilled(cx);
         }
         // It is down and not coming up now: it is external, or an old process of it is left.
-        match cx.past.leftover(&self.name).filter(|_| self.holder().is_none()) {
-            Some(pids) => self.fail(waiter, &refusals::left_over(&self.name, pids), cx),
+        match self.left(cx) {
+            Some(left) => self.fail(waiter, &refusals::left_over(&self.name, &left), cx),
             None => self.answer(waiter, cx),
         }
     }
@@ -128,9 +129,23 @@ impl Worker {
         let grace_ms = if stop.force { Some(0) } else { stop.grace_ms };
         self.bring_down(grace_ms, &caller.actor(), cx);
         if self.is_running() {
-            self.waiters.add(waiter);
-        } else {
-            self.answer(waiter, cx);
+            return self.waiters.add(waiter);
+        }
+        match self.left(cx) {
+            Some(survivors) => {
+                let receipt = Receipt { signalled: Vec::new(), survivors };
+                self.fail(waiter, &refusals::still_there(&self.name, &receipt), cx);
+            }
+            None => self.answer(waiter, cx),
+        }
+    }
+
+    /// Shows which of its processes of an earlier supervisor's time are still there by now. A worker that is down for another
+    /// reason shows that one.
+    pub(crate) fn shows_left(&mut self, cx: &mut Cx) {
+        if matches!(self.phase, Phase::Idle) {
+            self.last.reason = self.reason_to_rest(cx);
+            self.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);
         }
     }
 
