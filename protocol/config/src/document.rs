@@ -1,6 +1,7 @@
 //! One file of the configuration on its way from text to parts: first its kinds; its references once the
 //! kinds of all files are known.
 
+use crate::duplicate::Found;
 use crate::files::{Examined, FileText, Parts, base};
 use crate::kind::{Check, Kind, RestartPolicy};
 use crate::overrides::{Overrides, uses};
@@ -36,19 +37,25 @@ impl<'t> Document<'t> {
         if let Some(why) = &file.refused {
             reader.problems.push(Problem::whole(why.as_str()));
         }
+        let (mut search, mut follow) = (duplicate::Search::new(text), Vec::new());
         for error in errors {
             let at = error.span().map_or(0, |span| span.start);
-            match duplicate::find(root.get_ref(), text, &error) {
-                Some(twice) => {
+            match search.find(&error) {
+                Found::Twice(twice) => {
                     let (line, _) = reader.place(twice.first);
-                    let message = format!("it stands twice: in {}:{line} already", file.path);
+                    let message = if twice.is_closed {
+                        format!("it stands in {}:{line} already, with a value that ends there", file.path)
+                    } else {
+                        format!("it stands twice: in {}:{line} already", file.path)
+                    };
                     reader.problem(at, twice.key, message);
                 }
-                None => reader.problem(at, "", error.message().replace('\n', ", ")),
+                Found::WithItsTable => follow.push(reader.place(at).0),
+                Found::Other => reader.problem(at, "", error.message().replace('\n', ", ")),
             }
         }
         let broken = reader.problems.iter().filter(|problem| problem.line > 0).map(|problem| problem.line);
-        let (broken, path) = (broken.collect(), Arc::from(file.path.as_str()));
+        let (broken, path) = (broken.chain(follow).collect(), Arc::from(file.path.as_str()));
         Self {
             path,
             parts: Parts::default(),

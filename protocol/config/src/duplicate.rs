@@ -1,12 +1,17 @@
 //! A key that stands twice in one table of a file: its name, and its first place. The parser tells only the
 //! second place.
 
-use crate::shown::prefix;
-use std::ops::Range;
-use toml::de::{DeTable, Error};
+use crate::keys::Keys;
+use std::collections::BTreeSet;
+use toml::de::Error;
 
 /// The beginning of the message of such a problem.
 pub(super) const TWICE: &str = "it stands";
+
+/// Message of the parser for a key or a table that is there already.
+const DUPLICATE: &str = "duplicate key";
+/// Beginning of the parser's message for a table that continues a value.
+const EXTENDS: &str = "cannot extend value of type ";
 
 /// A key that stands twice.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,54 +20,53 @@ pub(super) struct Twice {
     pub(super) key: String,
     /// The byte of its first place.
     pub(super) first: usize,
+    /// It has a value at its first place that nothing can be added to.
+    pub(super) is_closed: bool,
 }
 
-/// Returns the key that an error is about, if it is a key that stands twice.
-pub(super) fn find(root: &DeTable<'_>, text: &str, error: &Error) -> Option<Twice> {
-    let at = error.span().filter(|_| error.message() == "duplicate key")?.start;
-    let mut keys = Vec::new();
-    collect(root, "", &(0..0), &mut keys);
-    let own = text.get(error.span()?)?;
-    // The parser keeps the later table of two with the same header.
-    if let Some(header) = keys.iter().find(|key| key.span.start == at) {
-        let first = first_header(text, at);
-        return Some(Twice { key: header.dotted.clone(), first: first.unwrap_or(at) });
+/// The result of a search.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A key that stands twice.
+    Twice(Twice),
+    /// A key that stands twice because its table does, which was found before.
+    WithItsTable,
+    /// Another error.
+    Other,
+}
+
+/// The search for keys that stand twice, error by error in the order of the text.
+#[derive(Debug)]
+pub(super) struct Search<'t> {
+    text: &'t str,
+    /// The keys of the text, once they are needed.
+    keys: Option<Keys>,
+    /// The places of the tables' headers that were found.
+    tables: BTreeSet<usize>,
+}
+
+impl<'t> Search<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, keys: None, tables: BTreeSet::new() }
     }
-    let before = keys.into_iter().filter(|key| {
-        // A table in braces that closes before `at` is another table.
-        let inline = key.table.contains(&key.span.start) && key.table.end <= at;
-        key.span.start < at && !inline && text.get(key.span.clone()) == Some(own)
-    });
-    before.max_by_key(|key| key.span.start).map(|key| Twice { key: key.dotted, first: key.span.start })
-}
 
-struct Key {
-    dotted: String,
-    span: Range<usize>,
-    /// The range of the table that holds the value: its header, or all of a table in braces.
-    table: Range<usize>,
-}
-
-fn collect(table: &DeTable<'_>, dotted: &str, span: &Range<usize>, into: &mut Vec<Key>) {
-    for (key, item) in table {
-        let name = prefix(dotted, key.get_ref());
-        if let Some(table) = item.get_ref().as_table() {
-            collect(table, &name, &item.span(), into);
+    /// Examines an error of the parser.
+    pub(super) fn find(&mut self, error: &Error) -> Found {
+        let is_closed = error.message().starts_with(EXTENDS);
+        if !is_closed && error.message() != DUPLICATE {
+            return Found::Other;
         }
-        into.push(Key { dotted: name, span: key.span(), table: span.clone() });
-    }
-}
-
-/// Returns the first line that equals the line around `at`, word for word.
-fn first_header(text: &str, at: usize) -> Option<usize> {
-    let begin = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
-    let line = text.get(begin..)?.lines().next()?.trim();
-    let mut start = 0;
-    for earlier in text.get(..begin)?.split_inclusive('\n') {
-        if earlier.trim() == line {
-            return Some(start);
+        let keys = self.keys.get_or_insert_with(|| Keys::of(self.text));
+        let found = error.span().and_then(|span| {
+            let at = span.start;
+            Some((at, keys.at(at)?, keys.first(at)?))
+        });
+        let Some((at, key, first)) = found else { return Found::Other };
+        if key.table == Some(at) {
+            self.tables.insert(at);
+        } else if key.table.is_some_and(|table| first < table && self.tables.contains(&table)) {
+            return Found::WithItsTable;
         }
-        start += earlier.len();
+        Found::Twice(Twice { key: key.dotted.clone(), first, is_closed })
     }
-    None
 }

@@ -12,6 +12,7 @@ mod example;
 mod files;
 pub mod foreign;
 mod gather;
+mod keys;
 pub mod kind;
 mod limits;
 mod liveness;

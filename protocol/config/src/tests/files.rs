@@ -88,9 +88,70 @@ fn a_key_that_stands_twice_in_a_file_is_named_with_both_places() {
     // A file to which an example was appended a second time.
     let example = "[kind.o]\ncommand = [\"o\"]\nreadiness = \"http\"\n";
     let got = twice(&format!("{example}{example}"));
-    assert_eq!(got.len(), 3, "{got:#?}");
-    assert_eq!(got[0], "4:7: kind.o: it stands twice: in config.toml:1 already");
-    assert_eq!(got[1], "5:1: kind.o.command: it stands twice: in config.toml:2 already");
+    assert_eq!(got, ["4:7: kind.o: it stands twice: in config.toml:1 already"]);
+    let table = "[kind.o.stop]\ngrace = \"1s\"\n";
+    let got = twice(&format!("{example}{table}{example}{table}[graph.g]\nkind = \"p\"\n"));
+    let want = [
+        "6:7: kind.o: it stands twice: in config.toml:1 already",
+        "9:9: kind.o.stop: it stands twice: in config.toml:4 already",
+        "12:8: graph.g.kind: there is no kind \"p\"; it would be [kind.p]",
+    ];
+    assert_eq!(got, want, "one problem for each table, and what is wrong besides");
+}
+
+#[test]
+fn a_key_that_stands_twice_has_its_first_place_however_it_is_spelt() {
+    let table = [
+        // Dotted keys and tables.
+        (
+            "kind.x.command = [\"a\"]\n[kind.x]\ncwd = \"/\"\n",
+            "2:7: kind.x: it stands twice: in config.toml:1 already",
+        ),
+        (
+            "[kind]\nx.command = [\"a\"]\nx.command = [\"b\"]\n",
+            "3:3: kind.x.command: it stands twice: in config.toml:2 already",
+        ),
+        // Quotes, blanks and comments.
+        (
+            "[kind.x]\ncommand = [\"a\"]\n[ kind.\"x\" ] # again\n",
+            "3:8: kind.x: it stands twice: in config.toml:1 already",
+        ),
+        // A table below it is not the table.
+        (
+            "[kind.x.stop]\ngrace = \"1s\"\n[kind.x]\ncommand = [\"a\"]\n[kind.x]\n",
+            "5:7: kind.x: it stands twice: in config.toml:3 already",
+        ),
+        // Tables in braces.
+        (
+            "[kind.x]\ncommand = [\"a\"]\nstop = { grace = \"1s\", grace = \"2s\" }\n",
+            "3:24: kind.x.stop.grace: it stands twice: in config.toml:3 already",
+        ),
+        (
+            "[kind.x]\ncommand = [\"a\"]\nstop = { grace = \"1s\" }\n[kind.x.stop]\ngrace = \"2s\"\n",
+            "4:9: kind.x.stop: it stands twice: in config.toml:3 already",
+        ),
+        (
+            "kind.x = { command = [\"a\"] }\n[kind.x.stop]\ngrace = \"2s\"\n",
+            "2:7: kind.x: it stands in config.toml:1 already, with a value that ends there",
+        ),
+        // Arrays of tables, and a header in a text.
+        (
+            "[kind.x]\ncommand = [\"a\"]\n[[kind.x]]\n",
+            "3:8: kind.x: it stands twice: in config.toml:1 already",
+        ),
+        (
+            "[kind.x]\ndescription = \"\"\"\n[logs]\n\"\"\"\ncommand = [\"a\"]\n[logs]\nkeep = 1\n[logs]\nkeep = 2\n",
+            "8:2: logs: it stands twice: in config.toml:6 already",
+        ),
+    ];
+    for (text, want) in table {
+        let got = problems(text);
+        assert!(got.contains(&want.to_owned()), "{want}: {got:#?}");
+        assert!(!got.iter().any(|problem| problem.contains("duplicate key")), "{got:#?}");
+    }
+    // The keys of two elements of an array are not the same key.
+    let got = problems("[[a]]\nb = 1\n[[a]]\nb = 1\nb = 2\n");
+    assert!(got.contains(&"5:1: a.b: it stands twice: in config.toml:4 already".to_owned()), "{got:#?}");
 }
 
 #[test]
