@@ -219,8 +219,10 @@ fn default_owner() -> Result<Owner, Failure> {
 /// Returns the error for `config foo`, and for `config` alone: the existing words, and the nearest one.
 fn wrong_subcommand(error: &clap::Error, verb: &Verb) -> Failure {
     let names: Vec<&str> = verb.below().map(Verb::last_word).collect();
-    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
-    let Some(given) = given else {
+    // Of a missing word the context is the command that lacks it.
+    let given =
+        error.get(ContextKind::InvalidSubcommand).filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
+    let Some(given) = given.map(ToString::to_string) else {
         return one_more_word(verb);
     };
     let destroys =

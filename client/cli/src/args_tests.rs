@@ -103,6 +103,22 @@ fn a_misspelled_word_is_answered_with_the_known_ones() {
 }
 
 #[test]
+fn a_noun_alone_is_told_the_words_below_it() {
+    let nouns = crate::verbs::first_words().filter(|verb| verb.run.is_none());
+    for noun in nouns {
+        let refused = parsed(noun.name()).err();
+        let Some(Failure::Own { message, cause, hint, .. }) = refused else {
+            panic!("{} was understood", noun.name())
+        };
+        assert_eq!(message, format!("gobctl {} needs one more word", noun.name()));
+        assert!(cause.is_some_and(|cause| cause.starts_with("there are: ")));
+        assert_eq!(hint, Some(format!("gobctl {} --help", noun.name())));
+    }
+    let Some(Failure::Own { message, .. }) = parsed("config foo").err() else { panic!("understood") };
+    assert_eq!(message, "there is no `config foo`");
+}
+
+#[test]
 fn json_is_seen_before_anything_can_fail() {
     assert!(telling(&args("--json frobnicate")).json);
     assert!(!telling(&args("start -- --json")).json);
