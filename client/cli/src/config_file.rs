@@ -63,7 +63,10 @@ pub(crate) fn judge(dirs: &Dirs) -> Judged {
     reading.resolve_roots(|dir| can_be(Path::new(dir)).map(|()| dir.to_owned()));
     let (files, whole) = (reading.paths().map(str::to_owned).collect(), reading.whole());
     let (_, refused) = reading.settle(&Config::default());
-    Judged { files, refused, missing: missing_programs(&whole), doubtful: whole.doubtful_braces() }
+    let mut doubtful = whole.doubtful_braces();
+    doubtful.extend(whole.doubtful_programs());
+    doubtful.sort();
+    Judged { files, refused, missing: missing_programs(&whole), doubtful }
 }
 
 /// Checks that a directory exists, or that the existing part of its path can be walked.

@@ -14,13 +14,8 @@ impl Config {
     /// braces stay as they are.
     #[must_use]
     pub fn doubtful_braces(&self) -> Vec<(String, Problem)> {
-        let kinds = self.kinds.iter().map(|(name, kind)| (shown::prefix("kind", name), kind.clone()));
-        let graphs = self.graphs.keys().filter_map(|name| {
-            let (_, kind) = self.kind_of(name, None).ok()?;
-            Some((shown::prefix("graph", name), kind))
-        });
         let mut all: Vec<(String, Problem)> = Vec::new();
-        for (table, kind) in kinds.chain(graphs) {
+        for (table, kind) in self.kinds_and_graphs() {
             for (key, text) in texts(&table, &kind) {
                 // A graph reports only its own settings; its kind reports the others.
                 let told = words(text).filter_map(|word| {

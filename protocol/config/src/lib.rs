@@ -184,13 +184,8 @@ impl Config {
         &self,
         mut exists: impl FnMut(&str, Option<&str>) -> bool,
     ) -> Vec<(String, Problem)> {
-        let kinds = self.kinds.iter().map(|(name, kind)| (shown::prefix("kind", name), kind.clone()));
-        let graphs = self.graphs.keys().filter_map(|name| {
-            let (_, kind) = self.kind_of(name, None).ok()?;
-            Some((shown::prefix("graph", name), kind))
-        });
         let mut problems = Vec::new();
-        for (prefix, kind) in kinds.chain(graphs) {
+        for (prefix, kind) in self.kinds_and_graphs() {
             let key = format!("{prefix}.command");
             let said = kind.command.first().filter(|_| self.found.contains_key(&key));
             let program = said.and_then(|program| program_path(program, kind.cwd.as_deref()));
@@ -207,6 +202,34 @@ impl Config {
         }
         problems.sort();
         problems
+    }
+
+    /// Returns relative paths of programs without a `cwd`, each with its file: a start finds such a program in
+    /// the directory of its graph and nowhere else. They are no error.
+    #[must_use]
+    pub fn doubtful_programs(&self) -> Vec<(String, Problem)> {
+        let told = self.kinds_and_graphs().filter_map(|(table, kind)| {
+            let program = kind.command.first()?;
+            let is_relative = program.contains('/') && !program.starts_with(['/', '{']);
+            let message = format!(
+                "{program} is run as {{data_dir}}/{program}, in the directory of each graph; give an absolute path, or a cwd"
+            );
+            let told = self.at(format!("{table}.command"), message)?;
+            (is_relative && kind.cwd.is_none()).then_some(told)
+        });
+        let mut all: Vec<_> = told.collect();
+        all.sort();
+        all
+    }
+
+    /// Returns the settings of every kind and every graph, each with its dotted name.
+    fn kinds_and_graphs(&self) -> impl Iterator<Item = (String, Kind)> {
+        let kinds = self.kinds.iter().map(|(name, kind)| (shown::prefix("kind", name), kind.clone()));
+        let graphs = self.graphs.keys().filter_map(|name| {
+            let (_, kind) = self.kind_of(name, None).ok()?;
+            Some((shown::prefix("graph", name), kind))
+        });
+        kinds.chain(graphs)
     }
 
     /// Returns a problem with a value from a file, and that file.

@@ -347,3 +347,13 @@ fn force_owners_are_parsed() {
         assert_eq!(rejected.problems[0].key, "force_owners", "{bad}");
     }
 }
+
+#[test]
+fn a_relative_program_without_a_directory_is_doubtful() {
+    let text = "[kind.x]\ncommand = [\"bin/x\"]\n[kind.y]\ncommand = [\"bin/y\"]\ncwd = \"{data_dir}\"\n\
+                [kind.z]\ncommand = [\"z\"]\n[kind.w]\ncommand = [\"{root_dir}/w\"]\n[graph.g]\nkind = \"x\"\n";
+    let doubtful: Vec<_> = parse(text).doubtful_programs().iter().map(|(_, it)| it.to_string()).collect();
+    let want = "2:11: kind.x.command: bin/x is run as {data_dir}/bin/x, in the directory of each graph; \
+                give an absolute path, or a cwd";
+    assert_eq!(doubtful, [want]);
+}
