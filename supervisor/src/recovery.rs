@@ -5,24 +5,26 @@
 //! carries the judgement out. A process that is found is opened first, examined again and then killed (ARCHITECTURE, rule 3), while the table is being read, so that what forks meanwhile is met at its newest number.
 
 mod follow;
+mod proof;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use follow::{Gone, Leftovers};
+use proof::{Proof, Reads};
 
 use crate::cgroups::Cgroups;
 use crate::journal::{Instance, Past};
 use crate::runs::survivor;
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
-use crate::sys::tag::{Given, Tag};
-use gob_core::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, may_kill};
+use crate::sys::tag::Given;
+use gob_core::{Before, Search, may_kill};
 use gob_protocol::{Leftover, Name, ProcessId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time that killed processes which stay may delay the start.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,9 +35,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Probes of the newest processes alone after each scan: a process that keeps going on as its own child is
 /// gone when an older list comes to its pid.
 const CHASES: usize = 16;
-
-/// The marker in the environment of every worker.
-const MARKER: &str = "GOB_INSTANCE";
 
 /// The marks that tell our processes from all others.
 #[derive(Debug)]
@@ -71,13 +70,6 @@ pub(crate) struct Recovered<H = OwnedFd> {
     pub(crate) left: Vec<Orphan<H>>,
 }
 
-/// The mark that shows a process to be of a dead instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    Tag(Tag),
-    Marker,
-}
-
 impl<K: Kernel> Claim<K> {
     /// Creates the claim of `own`, which holds the lock of the state directory `home`.
     pub(crate) fn new(kernel: K, home: u32, own: &Instance, past: Past) -> Self {
@@ -109,14 +101,11 @@ impl<K: Kernel> Claim<K> {
                 break;
             }
             if alive > 0 {
-                let ending = found.values().filter(|orphan| !orphan.is_denied);
-                let handles = ending.map(|orphan| &orphan.pidfd);
-                let waiting: Vec<&K::Handle> =
-                    handles.filter(|handle| !self.kernel.has_ended(handle)).collect();
-                self.kernel.wait_for_any(&waiting, left.min(PAUSE));
+                self.wait(&found, left.min(PAUSE));
             }
         }
-        // Last of all, processes that have lost tag and marker.
+        self.kill_unmarked(&mut found, deadline);
+        // Last of all, those that have lost even that.
         let places: BTreeSet<&Path> =
             self.past.instances.iter().chain([own]).filter_map(|one| one.cgroups.as_deref()).collect();
         let grouped: BTreeSet<i32> =
@@ -142,12 +131,12 @@ impl<K: Kernel> Claim<K> {
     fn kill(&self, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> io::Result<usize> {
         let mut alive = 0;
         for pid in self.kernel.pids()? {
-            alive += usize::from(self.look(pid?, self.reads_markers(), found));
+            alive += usize::from(self.look(pid?, self.reads(), found));
         }
-        if self.reads_markers() || !found.is_empty() {
+        if self.reads() > Reads::Tags || !found.is_empty() {
             for _ in 0..CHASES {
                 for pid in self.kernel.latest_pids()? {
-                    alive += usize::from(self.look(pid, false, found));
+                    alive += usize::from(self.look(pid, Reads::Tags, found));
                 }
             }
         }
@@ -155,8 +144,8 @@ impl<K: Kernel> Claim<K> {
     }
 
     /// Kills a process if it is ours; returns whether it was alive and takes a signal.
-    fn look(&self, pid: i32, by_marker: bool, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> bool {
-        let Some(by) = self.claims(pid, by_marker) else { return false };
+    fn look(&self, pid: i32, reads: Reads, found: &mut BTreeMap<i32, Orphan<K::Handle>>) -> bool {
+        let Some(by) = self.claims(pid, reads) else { return false };
         if let Some(known) = found.get(&pid).filter(|known| !self.kernel.has_ended(&known.pidfd)) {
             return !known.is_denied;
         }
@@ -171,62 +160,63 @@ impl<K: Kernel> Claim<K> {
     /// is looked at afterwards: one that forks must not have time for it.
     fn end(&self, pid: i32, by: Proof) -> Option<Orphan<K::Handle>> {
         let pidfd = self.kernel.open(pid).ok()?;
-        let behind_handle = self.claims(pid, by == Proof::Marker);
+        let reads = match by {
+            Proof::Tag(_) => Reads::Tags,
+            Proof::Marker => Reads::Markers,
+            Proof::Lock => Reads::Locks,
+        };
+        let behind_handle = self.claims(pid, reads);
         if !may_kill(&by, behind_handle.as_ref(), self.kernel.has_ended(&pidfd)) {
             return None;
         }
+        // Afterwards it has none any more.
+        let lock = (by == Proof::Lock).then(|| self.holds_lock(pid)).flatten().map(|(_, path)| path);
         let sent = self.kernel.send(&pidfd, libc::SIGKILL);
         let is_denied = sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM));
         let id = self.kernel.seen(pid).map_or(ProcessId { pid, start_time: 0 }, |found| found.id);
         let name = match by {
             Proof::Tag(tag) => self.past.worker_of(tag).cloned(),
             Proof::Marker => None,
+            Proof::Lock => lock.and_then(|path| self.served(&path)),
         };
         Some(Orphan { id, pidfd, name, is_denied })
     }
 
-    const fn reads_markers(&self) -> bool {
-        matches!(self.search, Search::Markers)
-    }
-
-    /// Gathers the facts about a process, and returns the proof that it is of a dead instance, if the core finds one.
-    fn claims(&self, pid: i32, by_marker: bool) -> Option<Proof> {
-        let is_ourselves = self.spared.contains(&pid);
-        let tag = if is_ourselves { None } else { self.kernel.tag_of_anybody(pid).map(Tag) };
-        let of = |tag: Tag| TagOf {
-            this_directory: tag.home() == Some(self.home),
-            recorded: self.past.instances.iter().any(|past| Tag(past.tag).is_kin(tag)),
-            this_life: self.own.is_some_and(|own| own.has(tag)),
-        };
-        let unread = Suspect { is_ourselves, tag: tag.map(of), marked: Marked::Unread };
-        let judgement = match unread.judge(by_marker) {
-            Judgement::ReadMarker => Suspect { marked: self.marked(pid), ..unread }.judge(by_marker),
-            told @ (Judgement::Spare | Judgement::End(_)) => told,
-        };
-        match judgement {
-            Judgement::End(Evidence::Tag) => tag.map(Proof::Tag),
-            Judgement::End(Evidence::Marker) => Some(Proof::Marker),
-            Judgement::Spare | Judgement::ReadMarker => None,
+    const fn reads(&self) -> Reads {
+        match self.search {
+            Search::Markers => Reads::Markers,
+            Search::Nothing | Search::Tags => Reads::Tags,
         }
     }
 
-    /// Reads the marker of a process.
-    fn marked(&self, pid: i32) -> Marked {
-        let Some(instance) = self.kernel.variable(pid, MARKER) else { return Marked::No };
-        let known = self.past.instances.iter().find(|past| past.instance.as_bytes() == instance);
-        known.map_or(Marked::No, |past| Marked::By {
-            supervisor: past.start_time,
-            process: self.kernel.seen(pid).map(|found| found.id.start_time),
-        })
+    /// Kills processes that neither a tag nor a marker shows in `/proc`: those that hold a graph's lock, and those that `/proc` hides.
+    fn kill_unmarked(&self, found: &mut BTreeMap<i32, Orphan<K::Handle>>, deadline: Instant) {
+        if self.reads() < Reads::Markers {
+            return;
+        }
+        let hidden = self.kernel.hidden_pids();
+        loop {
+            let mut alive = 0;
+            // Most often there is no such lock, and nobody's descriptors are read.
+            if self.dead().any(|dead| self.kernel.took_locks(dead.pid)) {
+                let pids = self.kernel.pids().into_iter().flatten().flatten();
+                alive += pids.filter(|pid| self.look(*pid, Reads::Locks, found)).count();
+            }
+            for pid in hidden.clone().into_iter().flatten() {
+                alive += usize::from(self.look(pid, Reads::Tags, found));
+            }
+            let left = deadline.saturating_duration_since(self.kernel.now());
+            if alive == 0 || left.is_zero() {
+                return;
+            }
+            self.wait(found, left.min(PAUSE));
+        }
     }
 
-    /// Reads the worker of an orphan that is not in the journal from its environment.
-    fn named(&self, orphan: Orphan<K::Handle>) -> Orphan<K::Handle> {
-        let told = || {
-            let name = self.kernel.variable(orphan.id.pid, "GOB_NAME")?;
-            Name::any(std::str::from_utf8(&name).ok()?).ok()
-        };
-        let name = orphan.name.clone().or_else(told);
-        Orphan { name, ..orphan }
+    /// Waits until one of these has ended.
+    fn wait(&self, found: &BTreeMap<i32, Orphan<K::Handle>>, limit: Duration) {
+        let ending = found.values().filter(|orphan| !orphan.is_denied).map(|orphan| &orphan.pidfd);
+        let waiting: Vec<&K::Handle> = ending.filter(|handle| !self.kernel.has_ended(handle)).collect();
+        self.kernel.wait_for_any(&waiting, limit);
     }
 }

@@ -141,11 +141,11 @@ fn by_own_lock(place: &Place<'_>) -> Option<Result<Holder, String>> {
     })
 }
 
-/// Returns the oldest process of this user that has a file open, other than a supervisor's or a keeper's: what took a lock has left it to
-/// those that it started.
+/// Returns the oldest process that has a file open, as far as that may be read: a dead process has left its lock to those that it
+/// started.
 fn having_open(path: &Path) -> Option<i32> {
     let has_it = |pid: i32| process::open_files(pid).iter().any(|open| open == path);
-    let others = process::own().into_iter().filter(|process| process.name != "gobctl");
+    let others = process::all().into_iter().filter(|process| process.name != "gobctl");
     others
         .filter(|process| has_it(process.pid))
         .min_by_key(|process| process.start_time)

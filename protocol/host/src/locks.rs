@@ -32,6 +32,12 @@ pub fn holder_of(device: u64, inode: u64) -> Option<i32> {
     })
 }
 
+/// Returns whether a process, which may be dead, took a flock that is still held.
+#[must_use]
+pub fn is_taker(pid: i32) -> bool {
+    read().is_ok_and(|locks| flocks(&locks).any(|(taker, _)| taker == pid))
+}
+
 /// Reads the list in pieces as large as the kernel gives. Each read goes on by a lock's place in the list, so when locks
 /// are given back meanwhile others are skipped; the standard library's first read is of 32 bytes, one lock's line.
 fn read() -> io::Result<String> {
@@ -53,10 +59,15 @@ fn find(locks: &str, device: Option<(u64, u64)>, inode: u64) -> Option<i32> {
         Some((major, minor)) => file == format!("{major:02x}:{minor:02x}:{inode}"),
         None => file.rsplit_once(':').is_some_and(|(_, number)| number == inode.to_string()),
     };
-    locks.lines().find_map(|line| {
+    flocks(locks).find(|(_, file)| is_meant(file)).map(|(pid, _)| pid)
+}
+
+/// Returns the process that took each flock, and the file.
+fn flocks(locks: &str) -> impl Iterator<Item = (i32, &str)> {
+    locks.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         match fields.as_slice() {
-            [_, "FLOCK", _, _, pid, file, ..] if is_meant(file) => pid.parse().ok().filter(|pid| *pid > 0),
+            [_, "FLOCK", _, _, pid, file, ..] => Some((pid.parse().ok().filter(|pid| *pid > 0)?, *file)),
             _ => None,
         }
     })

@@ -86,7 +86,7 @@ pub use parts::{
 };
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
-pub use recovery::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, may_kill};
+pub use recovery::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, Trace, may_kill};
 pub use remembered::{Remembered, RememberedWorker};
 pub use roots::{BadRoot, judge_root};
 pub use state::{Config, Core, STATE_VERSION};

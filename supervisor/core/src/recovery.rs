@@ -7,6 +7,7 @@
 //! | carries a tag that this supervisor gave | spared |
 //! | carries a tag of this state directory, or of a recorded supervisor | ended, by its tag |
 //! | carries the marker of a recorded supervisor, and is not older than that | ended, by its marker |
+//! | holds the lock of a graph that a recorded supervisor took, and is not older than that | ended, by the lock |
 //! | any other, whatever its number, arguments or user | spared |
 
 /// Facts about the supervisor before this one.
@@ -64,6 +65,25 @@ pub struct Suspect {
     pub tag: Option<TagOf>,
     /// Its marker.
     pub marked: Marked,
+    /// The lock of a graph that a recorded supervisor took and that it inherited. A process that took its own mark and marker
+    /// off (`su`, `env -i`) keeps that, and with it the graph from being served.
+    pub locks: Option<Trace>,
+}
+
+/// The supervisor that a mark on a process leads to, and the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    /// The start of that supervisor.
+    pub supervisor: u64,
+    /// The start of the process; `None` where it can't be told.
+    pub process: Option<u64>,
+}
+
+impl Trace {
+    /// Whether the process can be one of that supervisor's: all of those started after it, and an older one has the mark by chance.
+    const fn fits(self) -> bool {
+        matches!(self.process, Some(process) if process >= self.supervisor)
+    }
 }
 
 /// The origin of a tag. Only one supervisor of a state directory lives at a time, so that no other can have given it.
@@ -85,12 +105,7 @@ pub enum Marked {
     /// There is none, or not one of a recorded supervisor.
     No,
     /// It is that of a recorded supervisor.
-    By {
-        /// The start of that supervisor.
-        supervisor: u64,
-        /// The start of the process; `None` where it can't be told.
-        process: Option<u64>,
-    },
+    By(Trace),
 }
 
 /// The proof that a process is of a dead supervisor.
@@ -100,6 +115,8 @@ pub enum Evidence {
     Tag,
     /// Its marker.
     Marker,
+    /// The lock of a graph.
+    Lock,
 }
 
 /// A judgement on a process.
@@ -127,12 +144,13 @@ impl Suspect {
             Some(TagOf { .. }) | None => {}
         }
         match self.marked {
-            Marked::Unread if by_marker => Judgement::ReadMarker,
-            // All its processes started after the supervisor itself; an older one has its number by chance.
-            Marked::By { supervisor, process: Some(process) } if by_marker && process >= supervisor => {
-                Judgement::End(Evidence::Marker)
-            }
-            Marked::Unread | Marked::No | Marked::By { .. } => Judgement::Spare,
+            Marked::Unread if by_marker => return Judgement::ReadMarker,
+            Marked::By(origin) if by_marker && origin.fits() => return Judgement::End(Evidence::Marker),
+            Marked::Unread | Marked::No | Marked::By(_) => {}
+        }
+        match self.locks {
+            Some(origin) if origin.fits() => Judgement::End(Evidence::Lock),
+            Some(_) | None => Judgement::Spare,
         }
     }
 }
@@ -155,7 +173,7 @@ mod tests {
     const OURS: Option<TagOf> = Some(TagOf { this_directory: true, recorded: true, this_life: true });
 
     const fn by(process: Option<u64>) -> Marked {
-        Marked::By { supervisor: 100, process }
+        Marked::By(Trace { supervisor: 100, process })
     }
 
     #[test]
@@ -181,11 +199,33 @@ mod tests {
             (OURS, by(Some(101)), Spare, Spare),
         ]);
         for (tag, marked, with_markers, without) in rows {
-            let suspect = Suspect { is_ourselves: false, tag, marked };
+            let suspect = Suspect { is_ourselves: false, tag, marked, locks: None };
             assert_eq!(suspect.judge(true), with_markers, "{suspect:?}");
             assert_eq!(suspect.judge(false), without, "{suspect:?}");
             let ourselves = Suspect { is_ourselves: true, ..suspect };
             assert_eq!([true, false].map(|by_marker| ourselves.judge(by_marker)), [Spare, Spare]);
+        }
+    }
+
+    #[test]
+    fn a_lock_that_was_inherited_is_proof_where_there_is_no_other() {
+        use Judgement::{End, Spare};
+        for (tag, process, judgement) in [
+            (NO_TAG, Some(100), End(Evidence::Lock)),
+            (FOREIGN, Some(101), End(Evidence::Lock)),
+            (NO_TAG, Some(99), Spare),
+            (NO_TAG, None, Spare),
+            (HERE, Some(99), End(Evidence::Tag)),
+            (OURS, Some(101), Spare),
+        ] {
+            let locks = Some(Trace { supervisor: 100, process });
+            let suspect = Suspect { is_ourselves: false, tag, marked: Marked::No, locks };
+            assert_eq!(
+                [true, false].map(|by_marker| suspect.judge(by_marker)),
+                [judgement; 2],
+                "{suspect:?}"
+            );
+            assert_eq!(Suspect { is_ourselves: true, ..suspect }.judge(true), Spare);
         }
     }
 

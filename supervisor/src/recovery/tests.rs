@@ -1,8 +1,9 @@
 //! Recovery on this machine's kernel, and on one without processes.
 
 use super::*;
+use crate::journal::Leader;
 use crate::sys::fake::{Call, Fake, Handle, OWN};
-use crate::sys::tag::Tags;
+use crate::sys::tag::{Tag, Tags};
 use nix::sys::resource::{Resource, setrlimit};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -32,9 +33,9 @@ fn processes_of_this_life_are_not_claimed() {
     let (orphan, worker) = (earlier.next(), now.next());
     let mut children = [start(orphan), start(worker)];
     let pids = children.each_ref().map(|child| i32::try_from(child.id()).unwrap());
-    let at_the_start = pids.map(|pid| claim.claims(pid, false));
+    let at_the_start = pids.map(|pid| claim.claims(pid, Reads::Tags));
     claim.own = Some(now.given());
-    let serving = pids.map(|pid| claim.claims(pid, false));
+    let serving = pids.map(|pid| claim.claims(pid, Reads::Tags));
     for child in &mut children {
         child.kill().unwrap();
         child.wait().unwrap();
@@ -303,4 +304,69 @@ fn after_a_keeper_that_lives_the_table_is_read_once_and_no_environment() {
     });
     assert_eq!(reads, (1, 0));
     assert!(after.lives(marked));
+}
+
+/// As after `env -i`, with the limit put back: only the inherited lock tells whose it is.
+fn unmarked(after: &mut After, path: &str) -> i32 {
+    let (pid, taker) = (after.orphan(), after.dead.pid);
+    after.fake.change(pid, |process| {
+        process.tag = u64::MAX;
+        process.locks = vec![(path.to_owned(), taker)];
+    });
+    pid
+}
+
+#[test]
+fn an_orphan_that_only_the_lock_of_its_graph_tells_of_is_ended_and_named() {
+    let mut after = After::new();
+    after.dead.pid = 99;
+    after.past.instances = vec![after.dead.clone()];
+    let name = Name::graph("g").unwrap();
+    let leader = Leader { name: name.clone(), run: 1, pid: 50, start_time: 0, tag: after.tags.next().0 };
+    after.past.leaders = vec![leader];
+    let (holds, stays) =
+        (unmarked(&mut after, "/data/.gob/g.lock"), unmarked(&mut after, "/data/.gob/g.lock"));
+    after.fake.change(stays, |process| process.uid = 0);
+    let elsewhere = unmarked(&mut after, "/data/other/g.lock");
+    // It only has the file open, or another process took its lock.
+    let of_another = unmarked(&mut after, "/data/.gob/g.lock");
+    after.fake.change(of_another, |process| process.locks[0].1 = 98);
+    after.fake.with(|world| world.is_root = true);
+    let spared = [elsewhere, of_another];
+    after.fake.with(|world| spared.iter().for_each(|pid| world.process(*pid).of = None));
+    after.fake.before(move |call| call == Call::Send(stays, libc::SIGKILL), |world| world.is_root = false);
+    let recovered = after.recover();
+    let left: Vec<_> = recovered.left.iter().map(|orphan| (orphan.id.pid, orphan.name.clone())).collect();
+    assert_eq!((recovered.ended, left), (1, vec![(stays, Some(name))]));
+    assert!(!after.lives(holds) && spared.iter().all(|pid| after.lives(*pid)));
+}
+
+#[test]
+fn a_lock_of_a_number_that_is_another_process_by_now_proves_nothing() {
+    let mut after = After::new();
+    let other = after.fake.with(|world| world.stranger());
+    (after.dead.pid, after.dead.start_time) = (other, 1);
+    after.past.instances = vec![after.dead.clone()];
+    let holds = unmarked(&mut after, "/data/.gob/g.lock");
+    after.fake.change(holds, |process| process.of = None);
+    assert_eq!(after.recover().ended, 0);
+    assert!(after.lives(holds));
+}
+
+#[test]
+fn an_orphan_that_proc_hides_is_ended_by_its_tag() {
+    let mut after = After::new();
+    let hidden = after.orphan();
+    after.fake.change(hidden, |process| (process.hidden, process.ignores_term) = (true, true));
+    let recovered = after.recover();
+    assert_eq!((recovered.ended, recovered.left.len()), (1, 0));
+    assert!(!after.lives(hidden));
+}
+
+#[test]
+fn without_locks_of_the_dead_no_descriptors_are_read() {
+    let mut after = After::new();
+    after.marked();
+    after.recover();
+    assert!(!after.fake.with(|world| world.log.iter().any(|call| matches!(call, Call::OpenFiles(_)))));
 }

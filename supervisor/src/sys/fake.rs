@@ -20,6 +20,7 @@ use gob_protocol::{Exit, ProcessId};
 use std::cell::{RefCell, RefMut};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -198,7 +199,9 @@ impl Kernel for Fake {
 
     fn tag_of_anybody(&self, pid: i32) -> Option<u64> {
         let world = self.step(Call::Tag(pid));
-        world.get_task(pid).filter(|process| !process.hidden).map(|process| process.tag)
+        // `prlimit` asks for the user alone.
+        let may_read = |process: &&Process| !process.hidden || process.uid == world::OWN_UID;
+        world.get_task(pid).filter(may_read).map(|process| process.tag)
     }
 
     fn uid(&self, pid: i32) -> Option<u32> {
@@ -232,6 +235,20 @@ impl Kernel for Fake {
 
     fn lock_taker(&self, file: (u64, u64)) -> Option<i32> {
         self.step(Call::LockTaker).takers.get(&file).copied()
+    }
+
+    fn took_locks(&self, pid: i32) -> bool {
+        self.step(Call::LockTaker).processes().any(|one| one.locks.iter().any(|(_, taker)| *taker == pid))
+    }
+
+    fn taken_locks(&self, pid: i32) -> Vec<(String, i32)> {
+        let world = self.step(Call::OpenFiles(pid));
+        let process = world.get(pid).filter(|process| process.is_alive() && world.may_read(process));
+        process.map(|process| process.locks.clone()).unwrap_or_default()
+    }
+
+    fn hidden_pids(&self) -> Option<Range<i32>> {
+        self.with(|world| world.processes().any(|process| process.hidden).then_some(1..world.numbers))
     }
 
     fn own_uid(&self) -> u32 {

@@ -108,6 +108,15 @@ pub(crate) trait Kernel {
     /// the lock to others that inherited it. `None` where the kernel does not tell.
     fn lock_taker(&self, file: (u64, u64)) -> Option<i32>;
 
+    /// Whether a process, which may be dead, took the flock of any file that is still locked.
+    fn took_locks(&self, pid: i32) -> bool;
+
+    /// Lists the locked files that a process has open with the lock, each with the process that took it.
+    fn taken_locks(&self, pid: i32) -> Vec<(String, i32)>;
+
+    /// Returns the numbers that processes may have which `/proc` hides from us (`hidepid`, proc(5)); `None` where it hides none.
+    fn hidden_pids(&self) -> Option<Range<i32>>;
+
     /// Returns the user that we run as.
     fn own_uid(&self) -> u32;
 

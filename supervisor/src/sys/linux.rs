@@ -11,6 +11,7 @@ use super::tag;
 use gob_protocol::Exit;
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,18 @@ impl Kernel for Linux {
 
     fn lock_taker(&self, (device, inode): (u64, u64)) -> Option<i32> {
         gob_host::locks::holder_of(device, inode)
+    }
+
+    fn took_locks(&self, pid: i32) -> bool {
+        gob_host::locks::is_taker(pid)
+    }
+
+    fn taken_locks(&self, pid: i32) -> Vec<(String, i32)> {
+        process::taken_locks(pid)
+    }
+
+    fn hidden_pids(&self) -> Option<Range<i32>> {
+        process::hidden_pids()
     }
 
     fn own_uid(&self) -> u32 {

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -138,6 +139,44 @@ pub(crate) fn open_files(pid: i32) -> Vec<String> {
     let fds = std::fs::read_dir(memory_of(pid).join("fd")).into_iter().flatten().flatten();
     let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()?.into_os_string().into_string().ok());
     links.map(|link| link.strip_suffix(" (deleted)").map_or(link.clone(), str::to_owned)).collect()
+}
+
+/// Lists the locked files that a process has open with the lock, each with the process that took the lock: `fdinfo` shows the
+/// locks of that very descriptor (proc(5)), so that nobody is among them who has only opened such a file.
+pub(crate) fn taken_locks(pid: i32) -> Vec<(String, i32)> {
+    let memory = memory_of(pid);
+    let fds = std::fs::read_dir(memory.join("fd")).into_iter().flatten().flatten();
+    let of = |fd: std::fs::DirEntry| {
+        let target = std::fs::read_link(fd.path()).ok()?.into_os_string().into_string().ok()?;
+        let target = target.strip_suffix(" (deleted)").unwrap_or(&target);
+        let is_lock = Path::new(target).extension().is_some_and(|extension| extension == "lock");
+        let told =
+            is_lock.then(|| std::fs::read_to_string(memory.join("fdinfo").join(fd.file_name())))?.ok()?;
+        Some((target.to_owned(), told.lines().find_map(flock_taker)?))
+    };
+    fds.filter_map(of).collect()
+}
+
+/// Parses a line such as `lock:   1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`.
+fn flock_taker(line: &str) -> Option<i32> {
+    let mut fields = line.strip_prefix("lock:")?.split_ascii_whitespace().skip(1);
+    let is_flock = fields.next()? == "FLOCK";
+    fields.nth(2)?.parse().ok().filter(|taker| is_flock && *taker > 0)
+}
+
+/// Returns the numbers that processes may have which `/proc` hides from this user; `None` where it hides none.
+pub(crate) fn hidden_pids() -> Option<Range<i32>> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let hides = |line: &str| {
+        let (mount, options) = line.split_once(" - proc ")?;
+        let is_it = mount.split_ascii_whitespace().nth(4) == Some("/proc");
+        let mut options = options.split([',', ' ']).filter_map(|option| option.strip_prefix("hidepid="));
+        is_it.then(|| options.any(|how| !matches!(how, "0" | "off" | "1" | "noaccess")))
+    };
+    // The last mount on a place is the one that is seen.
+    let hides = mounts.lines().filter_map(hides).next_back()?;
+    let most = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok()?.trim_end().parse().ok()?;
+    (hides && super::fds::uid() != 0).then_some(1..most)
 }
 
 /// Returns whether a process exists that this user may not signal.

@@ -51,6 +51,14 @@ fn ctl(gob: &Gob, below: &[&str], args: &[&str]) -> Output {
     ctl.args(args.iter().copied()).run()
 }
 
+/// Runs gobctl as user `nobody` where `/proc` hides every process that it may not trace; a supervisor that it starts lives there too.
+fn hiding(gob: &Gob, args: &[&str]) -> Output {
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups gobctl \"$@\"";
+    let script = format!("mount -t proc -o hidepid=2 proc /proc && exec {nobody}");
+    let mut ctl = Ctl::new("/usr/bin/unshare".as_ref(), gob.env());
+    ctl.args(["-m", "sh", "-c", &script, "sh"]).args(args.iter().copied()).run()
+}
+
 fn started(gob: &Gob, below: &[&str]) -> i32 {
     let data = told(&ctl(gob, below, &["start", "g", "--kind", "k", "--json"]));
     data["worker"]["pid"].as_i64().unwrap() as i32
@@ -138,12 +146,7 @@ fn a_later_supervisor_names_the_child_of_root_that_the_first_one_left() {
                 assert_survivor(&error(&ctl(&gob, &[], &["daemon", "stop", "--force", "--json"])), child.pid)
             }
             "nuke" => assert_survivor(&error(&ctl(&gob, &[], &["nuke", "--force", "--json"])), child.pid),
-            _killed => {
-                let pids = gob.running("gobd").into_iter().chain(gob.running("gob-keeper"));
-                let both: Vec<Handle> = pids.filter_map(Handle::open).collect();
-                both.iter().for_each(|one| one.signal(Signal::SIGKILL));
-                both.iter().for_each(|one| assert!(one.wait_gone(DEADLINE)));
-            }
+            _killed => kill_both(&gob),
         }
         assert!(wait::until(DEADLINE, || gob.running("gobd").is_empty()));
         // Without a supervisor its mark tells whose it is.
@@ -213,14 +216,7 @@ fn a_leader_of_root_takes_no_signal_and_delays_no_end() {
 #[test]
 fn processes_that_proc_hides_are_ended_too() {
     let Some(gob) = world("rootsleep hidden & exec sleep 1000") else { return };
-    // The supervisor lives where `/proc` hides every process that it may not trace.
-    let hiding = |args: &[&str]| {
-        let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups gobctl \"$@\"";
-        let script = format!("mount -t proc -o hidepid=2 proc /proc && exec {nobody}");
-        let mut ctl = Ctl::new("/usr/bin/unshare".as_ref(), gob.env());
-        ctl.args(["-m", "sh", "-c", &script, "sh"]).args(args.iter().copied()).run()
-    };
-    let start = hiding(&["start", "g", "--kind", "k"]);
+    let start = hiding(&gob, &["start", "g", "--kind", "k"]);
     assert_eq!(start.code, 0, "{start}");
     let hidden = wait_for(&gob, "rootsleep", NOBODY);
     let stop = ctl(&gob, &[], &["stop", "g", "--json"]);
@@ -258,4 +254,66 @@ fn a_tree_that_cannot_be_marked_is_ended_and_reported() {
         let entry = all.iter().find(|entry| entry["pid"] == pid).unwrap_or_else(|| panic!("{pid}: {data}"));
         assert_eq!(entry["signals"], json!(["SIGTERM"]), "{data}");
     }
+}
+
+/// Kills the supervisor and its keeper, so that neither clears up.
+fn kill_both(gob: &Gob) {
+    let of = |name| gob.running(name).into_iter().filter_map(Handle::open).collect::<Vec<_>>();
+    let (keepers, supervisors) = (of("gob-keeper"), of("gobd"));
+    // One that is stopped starts no other supervisor.
+    keepers.iter().for_each(|keeper| keeper.signal(Signal::SIGSTOP));
+    let both: Vec<Handle> = supervisors.into_iter().chain(keepers).collect();
+    both.iter().for_each(|one| one.signal(Signal::SIGKILL));
+    both.iter().for_each(|one| assert!(one.wait_gone(DEADLINE)));
+}
+
+/// A process that took its mark and its marker off, as `su` does, kept its graph from being started for good.
+#[test]
+fn a_child_that_only_the_lock_of_its_graph_tells_of_is_ended_after_both_were_killed() {
+    let unmarked = "env -i /usr/bin/setsid /usr/bin/prlimit --locks=unlimited:unlimited";
+    for of_another_user in [false, true] {
+        // A supervisor of root may end a process of any user.
+        let as_whom = if of_another_user { " /usr/bin/setpriv --reuid=65534 --clear-groups" } else { "" };
+        let Some(gob) = world(&format!("{unmarked}{as_whom} /bin/sleep 987 & exec sleep 1000")) else {
+            return;
+        };
+        if of_another_user {
+            let config = gob.dir().join("config.toml");
+            for path in [gob.dir(), &gob.dir().join("home"), &gob.data_dir(), &gob.state_dir(), &config] {
+                chown(path, Some(Uid::from_raw(0)), Some(Gid::from_raw(0))).unwrap();
+            }
+        }
+        let run = |args: &[&str]| match of_another_user {
+            true => gob.ctl(args.iter().copied()).run(),
+            false => ctl(&gob, &[], args),
+        };
+        let data = told(&run(&["start", "g", "--kind", "k", "--json"]));
+        let leader = data["worker"]["pid"].as_i64().unwrap() as i32;
+        let find = || {
+            let sleeps = |one: &Handle| process::exe(one.pid).is_some_and(|exe| exe.ends_with("sleep"));
+            process::tree(leader).into_iter().find(|one| one.pid != leader && sleeps(one))
+        };
+        assert!(wait::until(DEADLINE, || find().is_some()), "{data}");
+        let child = find().unwrap();
+        kill_both(&gob);
+        assert!(process::is_alive(child.pid), "the kernel kills only the leader");
+        let who = run(&["who", "g"]);
+        assert!(who.stdout.contains(&format!("(pid {}, ", child.pid)), "{who}");
+        let start = run(&["start", "g"]);
+        assert_eq!(start.code, 0, "{start}\n{}", gob.logs());
+        assert!(child.wait_gone(DEADLINE), "{}", gob.logs());
+    }
+}
+
+#[test]
+fn a_child_that_proc_hides_is_ended_after_both_were_killed() {
+    let Some(gob) = world("rootsleep hidden & exec sleep 1000") else { return };
+    let start = hiding(&gob, &["start", "g", "--kind", "k"]);
+    assert_eq!(start.code, 0, "{start}");
+    let hidden = wait_for(&gob, "rootsleep", NOBODY);
+    kill_both(&gob);
+    assert!(process::is_alive(hidden.pid), "the kernel kills only the leader");
+    let list = hiding(&gob, &["list"]);
+    assert!(list.stdout.contains("idle"), "{list}");
+    assert!(hidden.wait_gone(Duration::ZERO), "{}", gob.logs());
 }

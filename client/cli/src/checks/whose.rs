@@ -55,8 +55,10 @@ pub(crate) fn whose(dirs: &Dirs, pid: i32) -> Option<Whose> {
     Some(match found {
         Some((pid, state_dir)) => Whose::Supervisor { pid, state_dir: state_dir.into() },
         None => {
-            let ours = Life::of_state_dir(&dirs.state);
-            Whose::Nobodys { ours: ours.is_some_and(|ours| lives.contains(&ours)) }
+            // The lock file of a supervisor that was killed still names it.
+            let instance = LockHolder::read(dirs).map(|last| Life::Instance(last.instance));
+            let mut ours = Life::of_state_dir(&dirs.state).into_iter().chain(instance);
+            Whose::Nobodys { ours: ours.any(|ours| lives.contains(&ours)) }
         }
     })
 }

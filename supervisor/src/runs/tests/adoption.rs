@@ -230,7 +230,10 @@ fn a_hidden_process_is_known_by_its_group() {
     let mut bench = Bench::new();
     let (run, other) = (bench.start("a"), bench.start("b"));
     let hidden = bench.fake.fork(run.pid);
-    bench.fake.change(hidden, |process| (process.hidden, process.ignores_term) = (true, true));
+    bench.fake.change(hidden, |process| {
+        (process.hidden, process.ignores_term) = (true, true);
+        process.tag = u64::MAX;
+    });
     bench.stop(&run);
     assert_eq!(bench.turns(&run, 5), None);
     let census = bench.runs.census(&run.key);

@@ -37,6 +37,8 @@ pub(crate) struct Process {
     pub(crate) tag: u64,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) files: Vec<String>,
+    /// Inherited locks by the path of the file, and who took them.
+    pub(crate) locks: Vec<(String, i32)>,
     /// Open files by name, device and inode.
     pub(crate) opened: Vec<(String, (u64, u64))>,
     pub(crate) args: Vec<String>,
@@ -110,7 +112,7 @@ pub(crate) struct Sent {
 pub(crate) struct World {
     pub(super) by_pid: BTreeMap<i32, Process>,
     pub(super) serials: u64,
-    numbers: i32,
+    pub(super) numbers: i32,
     last_pid: i32,
     pub(super) ticks: u64,
     begun: Instant,
@@ -185,6 +187,7 @@ impl World {
                 tag: u64::MAX,
                 env: BTreeMap::new(),
                 files: Vec::new(),
+                locks: Vec::new(),
                 opened: Vec::new(),
                 args: Vec::new(),
                 cgroup: None,
@@ -299,7 +302,8 @@ impl World {
     }
 
     pub(super) fn next_pid(&self, after: i32) -> Option<i32> {
-        self.by_pid.range(after + 1..).next().map(|(pid, _)| *pid)
+        let mut behind = self.by_pid.range(after + 1..);
+        behind.find(|(_, process)| !process.hidden).map(|(pid, _)| *pid)
     }
 
     pub(super) fn children(&self) -> io::Result<Vec<i32>> {
@@ -326,6 +330,11 @@ impl World {
 
     pub(super) fn has_ended(&self, serial: u64) -> bool {
         !self.by_pid.values().any(|process| process.serial == serial && process.is_alive())
+    }
+
+    /// Every process, dead ones too.
+    pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.by_pid.values()
     }
 
     pub(super) const fn may_signal(&self, process: &Process) -> bool {
