@@ -24,6 +24,7 @@ mod readiness;
 mod scalar;
 mod sections;
 mod shown;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod trust;

@@ -5,7 +5,7 @@ use crate::parts::{ExaminePlan, GraphLock, PORT_MARK, PortWish, SpawnPlan, Targe
 use crate::paths::{notify_socket, sockets_dir};
 use crate::record::{Keep, Place, RECORD_VERSION, Record, pointer_path, record_path};
 use crate::setup::Setup;
-use crate::spec::{Spec, is_own, needs_port};
+use crate::spec::{Spec, needs_port};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -167,7 +167,7 @@ impl Subject<'_> {
     fn place(&self, setup: &Setup) -> Place {
         let (kind, graph) = (&self.spec.policy, self.spec.graph());
         let in_root = || format!("{}/{}", graph.root_dir, graph.name.on_disk());
-        if is_own(kind) {
+        if kind.is_own() {
             return Place::File(format!("{}/graph.sqlite", in_root()));
         }
         let texts =

@@ -6,7 +6,6 @@
 use crate::io::Effect;
 use crate::parts::Lost;
 use crate::paths::SOCKET_SUFFIX;
-use crate::spec::takes_socket;
 use crate::state::Core;
 use crate::worker::Worker;
 use alloc::string::String;
@@ -44,5 +43,5 @@ impl Core {
 /// Tells whether the worker has a process that may listen on its socket.
 fn listens(worker: &Worker) -> bool {
     let lives = worker.live().is_some_and(|run| run.end().is_none() && run.pid().is_some());
-    lives && takes_socket(&worker.spec.policy)
+    lives && worker.spec.policy.takes_socket()
 }

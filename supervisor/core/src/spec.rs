@@ -1,5 +1,6 @@
 //! A worker's spec: all that its plan and its lifecycle read, apart from the run itself.
 
+use crate::paths::Paths;
 use crate::pools::Pools;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -106,14 +107,9 @@ pub(crate) fn graph_env(from: &Env, pass: &[String]) -> Env {
     from.iter().filter(|(name, _)| passes(name)).collect()
 }
 
-/// Tells whether the kind runs gob's own graph worker, which can listen on a path of any length.
-pub(crate) fn is_own(kind: &Kind) -> bool {
-    kind.command.first().is_some_and(|program| program.rsplit('/').next() == Some("gob-graph-worker"))
-}
-
-/// Tells whether a kind's runs use the socket that they get.
-pub(crate) fn takes_socket(kind: &Kind) -> bool {
-    kind.command.iter().chain(kind.env.values()).any(|text| text.contains("{socket}"))
+/// Tells whether a worker of this kind needs a socket that has no room: gob's own can listen on a path of any length.
+pub(crate) fn lacks_socket(kind: &Kind, name: &Name, paths: &Paths) -> bool {
+    kind.takes_socket() && !kind.is_own() && !paths.has_room_for(name)
 }
 
 /// Tells whether a kind's runs get a port: one of its texts has `{port}`, or its check connects to it.

@@ -4,7 +4,7 @@ use crate::cx::Cx;
 use crate::owner::Ownership;
 use crate::refusals;
 use crate::run::Shown;
-use crate::spec::{Graph, Origin, Spec, is_own, takes_socket};
+use crate::spec::{Graph, Origin, Spec, lacks_socket};
 use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
 use alloc::boxed::Box;
@@ -79,8 +79,7 @@ fn spec_of(name: &Name, start: &Start, root_dir: Arc<str>, cx: &mut Cx) -> Resul
     if !is_safe_dir(&dir) {
         return Err(refusals::no_dir(&graph, &kind_name, &dir));
     }
-    // gob's own worker can listen on a path of any length.
-    if takes_socket(&kind) && !is_own(&kind) && !setup.paths.has_room_for(name) {
+    if lacks_socket(&kind, name, &setup.paths) {
         return Err(refusals::socket_too_long(name, &setup.paths.runtime_dir));
     }
     let origin = Origin::Graph(Graph {

@@ -5,12 +5,13 @@ use super::steps::Step;
 use super::words::{
     CLI, DESKTOP, OWNERS, by_name, code, name, outcome, restart, start, started_by, stop, stop_force,
 };
-use crate::{Core, Input, Now, PortWish, Remembered, RememberedWorker};
+use crate::{Core, Effect, Input, Now, PortWish, Remembered, RememberedWorker};
 use gob_config::kind::Kind;
 use gob_protocol::request::{Force, List, Subscribe};
 use gob_protocol::{
     Data, ErrorCode, EventKind, Leftover, Outcome, Owner, Request, State, Survivor, Timestamp, View,
 };
+use std::format;
 use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
@@ -53,6 +54,25 @@ fn workers_of_a_killed_supervisor_are_idle_with_a_reason() {
     let now = super::words::view(&world);
     assert_eq!((now.owner.as_str(), now.run, now.reason), ("cli", 2, None));
     assert!(!world.history.iter().any(|event| event.event == EventKind::WorkerAdded));
+}
+
+#[test]
+fn a_worker_of_before_is_refused_where_its_socket_has_no_room() {
+    let of = |runtime_dir: &str| {
+        let mut config = config(Kind { command: vec!["k".into(), "{socket}".into()], ..kind() });
+        config.paths.runtime_dir = runtime_dir.into();
+        let worker = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
+        config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
+        let now = Now { mono_ms: 0, wall: Timestamp(0) };
+        let mut core = Core::new(config, now);
+        core.apply(Input::Connected { conn: CLI, pid: None }, now);
+        let effects = core.apply(Input::Request { conn: CLI, id: None, request: start("w") }, now);
+        let is_spawned = effects.iter().any(|effect| matches!(effect, Effect::Spawn(_)));
+        (is_spawned, format!("{effects:?}"))
+    };
+    assert!(of("/run").0);
+    let (is_spawned, said) = of(&format!("/{}", "r".repeat(99)));
+    assert!(!is_spawned && said.contains("ServerStartFailed") && said.contains("has 100 bytes"), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::parts::{Holder, SpawnPlan};
 use crate::record::New;
 use crate::refusals;
 use crate::run::Run;
+use crate::spec::lacks_socket;
 use crate::stage::{At, Awaited, Ended, Stage};
 use crate::step::{Given, Step};
 use crate::timers::Timer;
@@ -24,6 +25,11 @@ pub(crate) fn begin(run: &mut Run, given: &Given<'_>, cx: &mut Cx, plan: Box<Spa
     if !left.is_empty() {
         let error = refusals::left_over(&run.key.name, &left);
         return Step::NoProcess(Exit::SpawnFailed { spawn_error: "EBUSY".into() }, Box::new(error));
+    }
+    // Its kind may be another one than that of its last run.
+    if lacks_socket(&given.spec.policy, &run.key.name, &cx.setup.paths) {
+        let error = refusals::socket_too_long(&run.key.name, &cx.setup.paths.runtime_dir);
+        return Step::GiveUp(error, Receipt::default());
     }
     if given.spec.policy.foreign.is_looked_for() {
         let plan = given.subject(run).examine_plan(&cx.setup, cx.now.wall);

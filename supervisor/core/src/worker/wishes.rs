@@ -5,6 +5,7 @@ use crate::conns::Caller;
 use crate::cx::Cx;
 use crate::refusals::{self, Reason};
 use crate::run::Run;
+use crate::spec::lacks_socket;
 use crate::stage::{Cause, Stage};
 use crate::step::{Manner, Sequel};
 use crate::timers::Timer;
@@ -37,6 +38,11 @@ impl Worker {
         self.find_kind(cx)?;
         if cx.no_room && self.is_at_rest() {
             return Err(refusals::no_descriptors(&self.name));
+        }
+        let renewed = self.spec.renewed(&cx.setup.settings);
+        let kind = renewed.as_ref().unwrap_or(&self.spec.policy);
+        if self.is_at_rest() && lacks_socket(kind, &self.name, &cx.setup.paths) {
+            return Err(refusals::socket_too_long(&self.name, &cx.setup.paths.runtime_dir));
         }
         Ok(())
     }
