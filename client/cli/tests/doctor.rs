@@ -7,9 +7,10 @@ mod report;
 mod support;
 
 use report::{check, check_until, checks, doctor, installed, says, script, serve_bytes, status};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -225,6 +226,25 @@ fn nothing_is_removed_while_a_lock_is_held() {
             check_until(&world, &program, &["--fix"], "stale files", |found| found["fixed"] != json!([]));
         assert_eq!(found["fixed"].as_array().map(Vec::len), Some(1), "{lock}: {found}");
     }
+}
+
+#[test]
+fn a_start_that_was_stopped_is_named_with_the_way_to_let_it_go_on() {
+    let world = World::new();
+    let program = installed(&world);
+    let lock = world.dir.join("run/start.lock");
+    std::fs::write(&lock, "").unwrap();
+    let mut starter = std::process::Command::new("flock");
+    starter.arg(&lock).args(["sh", "-c", "kill -STOP $PPID; exec sleep 600"]).process_group(0);
+    let mut starter = starter.spawn().unwrap();
+    let pid = starter.id();
+    let is_told = |found: &Value| found["found"].as_str().is_some_and(|found| found.contains("is stopped"));
+    let found = check_until(&world, &program, &[], "start lock", is_told);
+    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+    starter.wait().unwrap();
+    says(&found, "fail", &[&format!("pid {pid} (flock) holds "), "start.lock and is stopped"]);
+    assert_eq!(found["hint"], format!("kill -CONT {pid} lets it go on"));
 }
 
 #[test]

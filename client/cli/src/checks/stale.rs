@@ -4,13 +4,13 @@
 //! supervisor can run, or start, meanwhile.
 
 use super::probe::{Listener, listener};
-use super::scene::Scene;
+use super::scene::{Scene, Supervisor};
 use super::{Check, Fixed, fail, ok, warn};
 use crate::keep_out::keep_out;
 use crate::process;
 use crate::text::shell_path;
 use gob_client::Dirs;
-use gob_client::holder::holder;
+use gob_client::holder::{Holder, Stopped, holder};
 use std::fs::{self, symlink_metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ const START_LOCK: &str = "start lock";
 
 /// Runs the checks.
 pub(super) fn look(scene: &Scene) -> Vec<Check> {
-    let mut checks = vec![start_lock(&scene.dirs)];
+    let mut checks = vec![start_lock(scene)];
     if !scene.is_deserted() {
         checks.push(ok(WHAT, "not looked for: somebody is there"));
         return checks;
@@ -39,8 +39,8 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
 }
 
 /// Checks the lock by which clients that start the supervisor take turns.
-fn start_lock(dirs: &Dirs) -> Check {
-    let path = dirs.runtime.join("start.lock");
+fn start_lock(scene: &Scene) -> Check {
+    let path = scene.dirs.runtime.join("start.lock");
     let shown = path.display();
     match symlink_metadata(&path) {
         Ok(stat) if !stat.is_file() => fail(
@@ -49,17 +49,25 @@ fn start_lock(dirs: &Dirs) -> Check {
             format!("move it away: mv {0} {0}.old", shell_path(&path)),
         ),
         Ok(_) => match holder(&path) {
-            Some(holder) => {
-                let found = format!("pid {} ({}) is starting the supervisor", holder.pid, holder.program);
-                warn(
-                    START_LOCK,
-                    found,
-                    format!("if it takes longer than 10 s, look at it: ps -fp {}", holder.pid),
-                )
-            }
+            Some(holder) => held(scene, &path, &holder),
             None => ok(START_LOCK, "nobody holds it"),
         },
         Err(_) => ok(START_LOCK, "nobody holds it"),
+    }
+}
+
+/// Checks a start lock that is held. A holder that was stopped keeps every other start waiting.
+fn held(scene: &Scene, path: &Path, Holder { pid, program }: &Holder) -> Check {
+    let Some(stopped) = Stopped::of(*pid) else {
+        let found = format!("pid {pid} ({program}) is starting the supervisor");
+        return warn(START_LOCK, found, format!("if it takes longer than 10 s, look at it: ps -fp {pid}"));
+    };
+    let found = format!("pid {pid} ({program}) holds {} and is stopped", path.display());
+    match &scene.supervisor {
+        Supervisor::Answers(_) => warn(START_LOCK, found, stopped.hint()),
+        Supervisor::Nobody | Supervisor::Trouble(_) => {
+            fail(START_LOCK, format!("{found}: no supervisor can be started"), stopped.hint())
+        }
     }
 }
 
