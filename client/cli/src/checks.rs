@@ -16,6 +16,7 @@ mod probe;
 mod programs;
 mod scene;
 mod session;
+mod sockets;
 mod stale;
 mod supervisor;
 pub(crate) mod whose;

@@ -100,6 +100,36 @@ fn a_socket_that_does_not_fit_is_cut_or_refused_with_its_cause() {
 }
 
 #[test]
+fn doctor_measures_the_room_for_sockets_that_a_start_has() {
+    let gob = Gob::with(Worker::Real);
+    let kind = "[kind.own]\ncommand = [\"sh\", \"-c\", \"exec sleep 1000\", \"{socket}\"]\n";
+    fs::write(gob.dir().join("config.toml"), kind).unwrap();
+    for (length, level, starts) in [
+        (70, None, 0),
+        (79, Some("warn"), 0),
+        (93, Some("warn"), 0),
+        (94, Some("FAIL"), 8),
+        (106, Some("FAIL"), 8),
+    ] {
+        let runtime = gob.dir().join("r".repeat(length - gob.dir().as_os_str().len() - 1));
+        let run = |args: &[&str]| {
+            let mut ctl = gob.ctl(args.iter().copied());
+            ctl.env("GOB_RUNTIME_DIR", runtime.to_str().unwrap()).run()
+        };
+        for _before_and_after_a_supervisor_runs in 0..2 {
+            let told = run(&["doctor"]);
+            let line = told.stdout.lines().find(|line| line.contains("worker sockets: "));
+            assert_eq!(line.and_then(|line| line.split(' ').next()), level, "{length}: {told}");
+            let names_the_kind = line.is_some_and(|line| line.contains("no worker of own can start"));
+            assert_eq!(names_the_kind, starts != 0, "{told}");
+            let started = run(&["start", "a", "--kind", "own"]);
+            assert_eq!(started.code, starts, "{started}");
+        }
+        assert_eq!(run(&["shutdown"]).code, 0);
+    }
+}
+
+#[test]
 fn an_environment_that_is_too_large_is_sent_without_its_largest_variables() {
     let gob = Gob::new();
     let large = |args: &[&str]| {

@@ -5,7 +5,7 @@
 //! with one of gob's own files in it.
 
 use super::scene::Scene;
-use super::{Check, Fixed, Level, fail, ok, warn};
+use super::{Check, Fixed, Level, fail, ok, sockets, warn};
 use crate::text::shell_path;
 use gob_client::{Dirs, Error};
 use gob_host::address::MAX_PATH_BYTES;
@@ -43,6 +43,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
         usable(STATE, &dirs.state),
         usable(DATA, &dirs.data),
     ];
+    checks.extend(sockets::look(scene));
     if symlink_metadata(dirs.logs()).is_ok() {
         checks.push(usable(LOGS, &dirs.logs()));
     }
@@ -75,14 +76,6 @@ fn runtime(dirs: &Dirs) -> Check {
         }
         Ok(Some(_)) => {
             let length = dirs.socket().as_os_str().as_bytes().len();
-            // The socket of a worker has its directory, a hash of its name, and `.sock` behind it.
-            let of_workers = path.as_os_str().as_bytes().len() + "/graphs/0123456789abcdef.sock".len();
-            if length <= MAX_PATH_BYTES && of_workers > MAX_PATH_BYTES {
-                let found = format!(
-                    "{shown}: the path of a worker's socket has up to {of_workers} bytes, and an address takes {MAX_PATH_BYTES}"
-                );
-                return warn(RUNTIME, found, "for kinds with a {socket} choose a shorter GOB_RUNTIME_DIR");
-            }
             if length <= MAX_PATH_BYTES {
                 return ok(RUNTIME, shown.to_string());
             }
