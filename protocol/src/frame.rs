@@ -4,6 +4,8 @@
 //! caller afterwards, so a UTF-8 character that arrives in two reads is safe. The part after the last `\n` is
 //! never handed out: a frame that was cut off must not be executed. There is no I/O here.
 
+use std::ops::Range;
+
 /// Error for a line longer than the framer's limit; its bytes are dropped up to its newline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame may have at most {limit} bytes")]
@@ -23,6 +25,8 @@ pub struct Framer {
     limit: usize,
     /// The rest of a line that was reported as too long is dropped.
     discarding: bool,
+    /// Blanks around a line belong to it.
+    verbatim: bool,
 }
 
 /// An empty buffer larger than this is given back, in bytes.
@@ -35,7 +39,14 @@ impl Framer {
     /// Creates a framer for lines of at most `limit` bytes, newline not counted.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { buf: Vec::new(), head: 0, scanned: 0, limit, discarding: false }
+        Self { buf: Vec::new(), head: 0, scanned: 0, limit, discarding: false, verbatim: false }
+    }
+
+    /// Creates a framer for lines of text, which are handed out as they were written, empty ones too; a carriage return before the
+    /// newline is no part of a line.
+    #[must_use]
+    pub fn of_text(limit: usize) -> Self {
+        Self { verbatim: true, ..Self::new(limit) }
     }
 
     /// Appends bytes of the stream. Take every frame with [`Framer::next_frame`] before the next call, so that
@@ -66,10 +77,10 @@ impl Framer {
             if end - start > self.limit {
                 return Some(Err(FrameTooLong { limit: self.limit }));
             }
-            let line = self.buf.get(start..end).unwrap_or_default().trim_ascii();
-            if !line.is_empty() {
+            let line = self.line(start..end);
+            if self.verbatim || !line.is_empty() {
                 // Sliced again: the borrow checker can't see that this return ends the loop.
-                return self.buf.get(start..end).map(|line| Ok(line.trim_ascii()));
+                return Some(Ok(self.line(start..end)));
             }
         }
     }
@@ -83,7 +94,13 @@ impl Framer {
     /// Returns the beginning of the frame that has no newline yet; empty while an over-long line is dropped.
     #[must_use]
     pub fn partial(&self) -> &[u8] {
-        if self.discarding { &[] } else { self.buf.get(self.head..).unwrap_or_default().trim_ascii() }
+        if self.discarding { &[] } else { self.line(self.head..self.buf.len()) }
+    }
+
+    /// Returns a line without what is no part of it.
+    fn line(&self, range: Range<usize>) -> &[u8] {
+        let line = self.buf.get(range).unwrap_or_default();
+        if self.verbatim { line.strip_suffix(b"\r").unwrap_or(line) } else { line.trim_ascii() }
     }
 
     /// Returns the bytes after the last frame that was handed out, and whether they begin within an over-long line.

@@ -1,4 +1,5 @@
-//! The worker of each directory, by real paths: two names of one directory are one graph.
+//! The worker of each directory, by real paths, and of each graph's lock: two names of one directory are one graph, and so are two
+//! names with one lock, as Logseq's `notes` and `logseq_db_notes`.
 
 use crate::conn::real_path;
 use gob_core::Unfit;
@@ -14,31 +15,46 @@ pub(crate) struct Claims(Arc<Mutex<Table>>);
 #[derive(Debug, Default)]
 struct Table {
     by_path: BTreeMap<String, (Name, u64)>,
+    by_lock: BTreeMap<String, Owned>,
     number: u64,
 }
 
-/// A worker's claim on a directory, until it is dropped.
+/// The owner of a lock: the worker, the directory of its graph, and the number of its claim.
 #[derive(Debug)]
-pub(crate) struct Claim {
-    claims: Claims,
+struct Owned {
+    worker: Name,
     path: String,
     number: u64,
 }
 
+/// A worker's claim on a directory and on a lock, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    claims: Claims,
+    path: String,
+    lock: String,
+    number: u64,
+}
+
 impl Claims {
-    /// Claims a directory, existing or not, for a worker.
-    pub(crate) fn claim(&self, worker: &Name, dir: &str) -> Result<Claim, Unfit> {
+    /// Claims a directory, existing or not, and the file of its lock for a worker.
+    pub(crate) fn claim(&self, worker: &Name, dir: &str, lock: &str) -> Result<Claim, Unfit> {
         // A path that can't be resolved is at least not claimed twice by the same name.
         let path = real_path(Path::new(dir)).unwrap_or_else(|_| dir.to_owned());
         let mut table = self.table();
         if let Some((other, _)) = table.by_path.get(&path).filter(|(other, _)| other != worker) {
             return Err(Unfit::Served { worker: other.clone(), path });
         }
+        if let Some(other) = table.by_lock.get(lock).filter(|other| other.worker != *worker) {
+            return Err(Unfit::Served { worker: other.worker.clone(), path: other.path.clone() });
+        }
         table.number += 1;
         let number = table.number;
         table.by_path.insert(path.clone(), (worker.clone(), number));
+        let owned = Owned { worker: worker.clone(), path: path.clone(), number };
+        table.by_lock.insert(lock.to_owned(), owned);
         drop(table);
-        Ok(Claim { claims: self.clone(), path, number })
+        Ok(Claim { claims: self.clone(), path, lock: lock.to_owned(), number })
     }
 
     /// Returns the worker that has this directory, or one in it.
@@ -70,6 +86,9 @@ impl Drop for Claim {
         if table.by_path.get(&self.path).is_some_and(|(_, number)| *number == self.number) {
             table.by_path.remove(&self.path);
         }
+        if table.by_lock.get(&self.lock).is_some_and(|owned| owned.number == self.number) {
+            table.by_lock.remove(&self.lock);
+        }
     }
 }
 
@@ -88,18 +107,38 @@ mod tests {
         let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
         let name = |name: &str| Name::graph(name).unwrap();
         let claims = Claims::default();
-        let first = claims.claim(&name("a"), &path("a")).unwrap();
-        let refused = claims.claim(&name("b"), &path("b")).unwrap_err();
+        let claim =
+            |worker: &str, dir: &str| claims.claim(&name(worker), &path(dir), &path(&format!("{dir}.lock")));
+        let first = claim("a", "a").unwrap();
+        let refused = claim("b", "b").unwrap_err();
         assert_eq!(refused, Unfit::Served { worker: name("a"), path: path("a") });
         assert_eq!(claims.within(dir.to_str().unwrap()), Some(name("a")));
         // The worker's next run takes the directory over, and the end of the previous run does not release
         // it.
-        let second = claims.claim(&name("a"), &path("a")).unwrap();
+        let second = claim("a", "a").unwrap();
         drop(first);
-        assert!(claims.claim(&name("b"), &path("b")).is_err());
+        assert!(claim("b", "b").is_err());
         drop(second);
-        assert!(claims.claim(&name("b"), &path("b")).is_ok());
-        assert!(claims.claim(&name("c"), &path("not there yet")).is_ok());
+        assert!(claim("b", "b").is_ok());
+        assert!(claim("c", "not there yet").is_ok());
         fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// The lock said that a process held the graph that was "not this supervisor's": its own worker, under the other name.
+    #[test]
+    fn two_names_with_one_lock_are_one_claim() {
+        let name = |name: &str| Name::graph(name).unwrap();
+        let claims = Claims::default();
+        let claim = |worker: &str| {
+            claims.claim(&name(worker), &format!("/nowhere/{worker}"), "/nowhere/.gob/notes.lock")
+        };
+        let first = claim("notes").unwrap();
+        let refused = claim("logseq_db_notes").unwrap_err();
+        assert_eq!(refused, Unfit::Served { worker: name("notes"), path: "/nowhere/notes".to_owned() });
+        let second = claim("notes").unwrap();
+        drop(first);
+        assert!(claim("logseq_db_notes").is_err());
+        drop(second);
+        assert!(claim("logseq_db_notes").is_ok());
     }
 }

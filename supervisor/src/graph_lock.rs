@@ -111,7 +111,7 @@ impl HeldLock {
     /// Takes the lock for a run of this worker, and claims the directory of the graph: another name may mean
     /// the same directory.
     pub(crate) fn take_for(worker: &Name, lock: &GraphLock, claims: &Claims) -> Result<Self, NoLock> {
-        let claim = claims.claim(worker, lock.keep.record.data.dir()).map_err(NoLock::Unfit)?;
+        let claim = claims.claim(worker, lock.keep.record.data.dir(), &lock.path).map_err(NoLock::Unfit)?;
         let held = Self::take(lock)?;
         let second = lock_of_real(&claim, lock)?;
         Ok(Self { second, _claim: Some(claim), ..held })

@@ -10,7 +10,8 @@ use gob_protocol::handshake::{Handshake, HandshakeError, check_endpoint, read_ob
 use gob_protocol::limits::MAX_HANDSHAKE_BYTES;
 use regex_lite::{Captures, Regex};
 
-/// Matches lines, without the escape sequences that colour them. Lines over 64 KiB are passed over.
+/// Matches lines as they were written, blanks at both ends too, but without the escape sequences that colour them. Lines over 64 KiB
+/// are passed over.
 pub(crate) struct Pattern {
     pattern: Regex,
     stream: Option<LogStream>,
@@ -27,7 +28,7 @@ impl Pattern {
     /// The problem of the pattern.
     pub(crate) fn new(pattern: &str, stream: Option<LogStream>) -> Result<Self, String> {
         let pattern = Regex::new(pattern).map_err(|e| format!("compile pattern {pattern:?}: {e}"))?;
-        let framer = || Framer::new(MAX_HANDSHAKE_BYTES);
+        let framer = || Framer::of_text(MAX_HANDSHAKE_BYTES);
         Ok(Self { pattern, stream, stdout: framer(), stderr: framer(), unsettled: false })
     }
 
@@ -172,6 +173,28 @@ mod tests {
         assert!(other.feed(Stream::Stdout, b"rea").is_none() && other.settle().is_none());
         assert!(!other.is_unsettled(), "nothing came since");
         assert!(other.feed(Stream::Stdout, b"dy>").is_none() && other.is_unsettled());
+    }
+
+    #[test]
+    fn blanks_at_both_ends_of_a_line_are_matched() {
+        use Stream::Stdout;
+        for (pattern, line) in [
+            ("^ready> $", "ready> \n"),
+            ("ready> $", "ready> \r\n"),
+            ("^\\tready$", "\tready\n"),
+            ("^  ready", "  ready\n"),
+            ("^ +$", "   \n"),
+            ("^$", "\n"),
+        ] {
+            assert_eq!(seen(pattern, None, &[(Stdout, line)]), Some(None), "{pattern:?} in {line:?}");
+            assert!(Pattern::new(pattern, None).unwrap().is_sign(Stdout, line.as_bytes()), "{pattern:?}");
+        }
+        for (pattern, line) in [("ready>$", "ready> \n"), ("^ready", " ready\n"), ("ready>  ", "ready> \n")] {
+            assert_eq!(seen(pattern, None, &[(Stdout, line)]), None, "{pattern:?} in {line:?}");
+        }
+        let mut prompt = Pattern::new("ready> $", None).unwrap();
+        assert!(prompt.feed(Stdout, b"ready> ").is_none() && prompt.is_unsettled());
+        assert!(prompt.settle().is_some());
     }
 
     #[test]

@@ -17,6 +17,10 @@ command = ["sh", "-c", "echo 1 > {data_dir}/dump; exec sleep 1000"]
 command = ["sh", "-c", "mkdir -p {root_dir}/graphs/{graph_dir}; exec sleep 1000"]
 graph_dir_encoding = "logseq"
 lock_file = "{root_dir}/graphs/{graph_dir}/db-worker.lock"
+
+[kind.plain]
+command = ["sh", "-c", "exec sleep 1000"]
+graph_dir_encoding = "logseq"
 "#;
     let path = gob.dir().join("config.toml");
     fs::write(&path, text).unwrap();
@@ -42,6 +46,11 @@ fn a_second_name_of_a_directory_is_refused_and_its_worker_named() {
         (
             json!({"graph": "notes", "kind": "logseq", "root_dir": one}),
             json!({"graph": "logseq_db_notes", "kind": "logseq", "root_dir": one}),
+        ),
+        // The same, of a kind that does not say where its directory is: only the lock is the same.
+        (
+            json!({"graph": "notes", "kind": "plain", "root_dir": two}),
+            json!({"graph": "logseq_db_notes", "kind": "plain", "root_dir": two}),
         ),
         // Two roots, and a kind that keeps its data in gob's own directory.
         (

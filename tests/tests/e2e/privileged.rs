@@ -256,7 +256,8 @@ fn a_tree_that_cannot_be_marked_is_ended_and_reported() {
     }
 }
 
-/// Kills the supervisor and its keeper, so that neither clears up.
+/// Kills the supervisor and its keeper, so that neither clears up; they are found by name, as another user's supervisor answers nobody
+/// else.
 fn kill_both(gob: &Gob) {
     let of = |name| gob.running(name).into_iter().filter_map(Handle::open).collect::<Vec<_>>();
     let (keepers, supervisors) = (of("gob-keeper"), of("gobd"));
