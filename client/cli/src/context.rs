@@ -172,14 +172,24 @@ impl Context {
         }
     }
 
+    /// Notes the supervisor's state directory when this client's variables name another one: its workers and
+    /// logs are not those that the client means.
+    pub(crate) fn note_state_dir(&self, dirs: &Dirs, client: &Client) {
+        self.note_elsewhere(dirs, client, "GOB_STATE_DIR", "its workers and logs");
+    }
+
     /// Notes the supervisor's data directory when this client's variables name another one.
     pub(crate) fn note_data_dir(&self, dirs: &Dirs, client: &Client) {
+        self.note_elsewhere(dirs, client, "GOB_DATA_DIR", "graphs");
+    }
+
+    fn note_elsewhere(&self, dirs: &Dirs, client: &Client, variable: &str, what: &str) {
         let Some(theirs) = &client.server().dirs else { return };
         let all = crate::places::elsewhere(dirs, theirs);
-        for it in all.iter().filter(|it| it.variable == "GOB_DATA_DIR") {
+        for it in all.iter().filter(|it| it.variable == variable) {
             let (theirs, ours) = (it.theirs.display(), it.ours.display());
             self.note(&format!(
-                "the supervisor keeps graphs in {theirs}, not in {ours}: gobctl doctor compares"
+                "the supervisor keeps {what} in {theirs}, not in {ours}: gobctl doctor compares"
             ));
         }
     }

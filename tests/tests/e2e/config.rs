@@ -276,6 +276,11 @@ fn another_home_is_told_the_data_directory_and_ends_no_supervisor() {
     let started = elsewhere(&["start", "h"]);
     assert_eq!((started.code, started.stderr.matches("keeps graphs in").count()), (0, 1), "{started}");
     assert!(started.stderr.contains(&data), "{started}");
+    let note = format!("keeps its workers and logs in {state}, not in ");
+    for answer in [&started, &elsewhere(&["start", "g"]), &elsewhere(&["list"])] {
+        assert_eq!((answer.code, answer.stderr.matches(&note).count()), (0, 1), "{answer}");
+    }
+    assert!(!gob.ctl(["list"]).run().stderr.contains(&note), "its own home");
     for verb in [&["nuke"][..], &["shutdown"], &["daemon", "stop"], &["daemon", "restart"]] {
         let refused = elsewhere(verb);
         assert_eq!(refused.code, 1, "{refused}");

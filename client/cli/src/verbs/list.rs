@@ -82,6 +82,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     match context.ask(filter.clone()).and_then(whole) {
         Ok((_, reply)) if context.json => print_data(reply.data())?,
         Ok((client, reply)) => {
+            context.note_state_dir(&context.dirs()?, &client);
             context.note_config(&client);
             let Rows { workers } = reply.read_as()?;
             show(context, &filter, &workers)?;

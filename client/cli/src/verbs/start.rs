@@ -69,6 +69,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let template = template(context, matches)?;
     let dirs = context.dirs()?;
     let mut client = context.connect("start")?;
+    context.note_state_dir(&dirs, &client);
     if template.root_dir.is_none() {
         context.note_data_dir(&dirs, &client);
     }
