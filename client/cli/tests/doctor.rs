@@ -352,3 +352,28 @@ fn a_runtime_directory_that_cannot_be_made_fails() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("can't be made"), "{ran:?}");
 }
+
+#[test]
+fn a_configuration_that_is_no_file_is_neither_moved_nor_written() {
+    let world = World::new();
+    let program = installed(&world);
+    let missing = world.dir.join("none.toml");
+    for (path, hint) in [
+        ("/dev/null", "choose another file"),
+        ("/", "choose another file"),
+        (missing.to_str().unwrap(), "config init"),
+    ] {
+        let run = |args: &[&str]| {
+            let mut command = world.command_of(&program, args);
+            support::Ran::of(command.env("GOB_CONFIG", path).output().unwrap())
+        };
+        let told = run(&["doctor", "-q"]).stdout;
+        let after = told.split("FAIL configuration: ").nth(1).unwrap_or_default();
+        assert!(after.contains(hint), "{path}: {told}");
+        if path != missing.to_str().unwrap() {
+            let refused = run(&["config", "init"]);
+            assert!(refused.code == Some(1) && refused.stderr.contains(hint), "{refused:?}");
+            assert!(!refused.stderr.contains("move it away"), "{refused:?}");
+        }
+    }
+}

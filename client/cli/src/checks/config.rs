@@ -6,6 +6,8 @@ use crate::config_file::{judge, place};
 use crate::text::shell_path;
 use gob_client::Dirs;
 use gob_config::Rejected;
+use std::io::ErrorKind;
+use std::path::Path;
 
 const WHAT: &str = "configuration";
 
@@ -47,13 +49,24 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
 
 fn refused(file: &Rejected, dirs: &Dirs) -> Check {
     let told = file.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    let path = std::path::Path::new(&file.path);
+    let path = Path::new(&file.path);
     let hint = if told.contains("others may write") {
         format!("chmod go-w {}", shell_path(path))
-    } else if !path.exists() && path == dirs.config {
-        "gobctl config init writes an example there; or name another one: GOB_CONFIG".to_owned()
     } else {
-        "correct it, then gobctl config check".to_owned()
+        remedy(path, path == dirs.config).to_owned()
     };
     fail(WHAT, format!("{} cannot be used: {told}", file.path), hint)
+}
+
+/// Returns the way out for a file that can't be used. One that can't be reached, or that is no regular file, is
+/// not gob's to write or to move.
+fn remedy(path: &Path, is_main: bool) -> &'static str {
+    let another = "choose another file: export GOB_CONFIG=/path/to/config.toml";
+    match path.metadata() {
+        Ok(found) if found.is_file() => "correct it, then gobctl config check",
+        Err(error) if error.kind() == ErrorKind::NotFound && is_main => {
+            "gobctl config init writes an example there; or name another one: GOB_CONFIG"
+        }
+        Ok(_) | Err(_) => another,
+    }
 }

@@ -43,6 +43,10 @@ fn init(context: &Context, path: &Path) -> Result<String, Failure> {
         if error.kind() != std::io::ErrorKind::AlreadyExists {
             return failed(error);
         }
+        if !path.is_file() {
+            let is_there = format!("there is no regular file at {}, and something else is", path.display());
+            return refused(is_there).hint("choose another file: export GOB_CONFIG=/path/to/config.toml");
+        }
         refused(format!("there is a configuration already: {}", path.display()))
             .cause("it stays as it is")
             .hint("gobctl config check says whether it is valid; to begin anew, move it away first")
