@@ -304,11 +304,16 @@ fn passwd_home(uid: u32) -> Result<PathBuf, DirsError> {
     user.map(|user| user.dir).filter(|dir| dir.is_absolute()).ok_or(DirsError::NoHome)
 }
 
-/// Names the user who ran sudo, where that user is `owner`; else empty.
+/// Names the user who ran sudo, where that user is `owner`; else empty. Other programs of its kind set no
+/// `SUDO_UID`; then the user database has the name's.
 fn sudo(owner: u32) -> String {
-    let is_his = std::env::var("SUDO_UID").is_ok_and(|uid| uid == owner.to_string());
-    let user = std::env::var("SUDO_USER").ok().filter(|_| is_his);
-    user.map(|user| format!(" ({user}, who ran sudo)")).unwrap_or_default()
+    let user = std::env::var("SUDO_USER").ok();
+    let is_his = |user: &String| match std::env::var("SUDO_UID") {
+        Ok(uid) => uid == owner.to_string(),
+        Err(_) => nix::unistd::User::from_name(user)
+            .is_ok_and(|user| user.is_some_and(|user| user.uid.as_raw() == owner)),
+    };
+    user.filter(is_his).map(|user| format!(" ({user}, who ran sudo)")).unwrap_or_default()
 }
 
 fn open_private(path: &Path, how: OFlag) -> Result<Option<File>, DirsError> {

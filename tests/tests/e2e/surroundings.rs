@@ -34,6 +34,15 @@ fn root_makes_nothing_in_the_home_of_another_user() {
     for part in ["belongs to uid 65534 (ada, who ran sudo), not to you (uid 0)", "without sudo"] {
         assert!(refused.stderr.contains(part), "{refused}");
     }
+    // Without SUDO_UID the user database says whose name it is.
+    let mut client = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
+    let known = nix::unistd::User::from_uid(65534.into()).unwrap().map(|user| (user.name, true));
+    let others = ["root", "no-such-user"].map(|user| (user.to_owned(), false));
+    for (user, is_named) in others.into_iter().chain(known) {
+        let refused = client.args(["ping"]).env("SUDO_USER", &user).fails(7);
+        assert_eq!(refused.stderr.contains(&format!("({user}, who ran sudo)")), is_named, "{refused}");
+        client = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
+    }
     let keeper = Ctl::new(&gob.bin("gob-keeper"), keeping(&gob, &home)).run();
     assert!(keeper.code != 0 && keeper.stderr.contains("belongs to uid 65534"), "{keeper}");
     let mut init = Ctl::new(&gob.bin("gobctl"), keeping(&gob, &home));
