@@ -304,8 +304,8 @@ fn passwd_home(uid: u32) -> Result<PathBuf, DirsError> {
     user.map(|user| user.dir).filter(|dir| dir.is_absolute()).ok_or(DirsError::NoHome)
 }
 
-/// Names the user who ran sudo, where that user is `owner`; else empty. Other programs of its kind set no
-/// `SUDO_UID`; then the user database has the name's.
+/// Names the user who ran sudo, where that user is `owner`; else empty. An environment that was passed on in
+/// part may have no `SUDO_UID`; then the user database has the uid of the name.
 fn sudo(owner: u32) -> String {
     let user = std::env::var("SUDO_USER").ok();
     let is_his = |user: &String| match std::env::var("SUDO_UID") {
