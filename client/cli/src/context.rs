@@ -185,8 +185,7 @@ impl Context {
 
     fn note_elsewhere(&self, dirs: &Dirs, client: &Client, variable: &str, what: &str) {
         let Some(theirs) = &client.server().dirs else { return };
-        let all = crate::places::elsewhere(dirs, theirs);
-        for it in all.iter().filter(|it| it.variable == variable) {
+        if let Some(it) = crate::places::elsewhere_of(variable, dirs, theirs) {
             let (theirs, ours) = (it.theirs.display(), it.ours.display());
             self.note(&format!(
                 "the supervisor keeps {what} in {theirs}, not in {ours}: gobctl doctor compares"

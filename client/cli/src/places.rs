@@ -21,6 +21,16 @@ pub(crate) struct Elsewhere {
 
 /// Returns the directories that differ.
 pub(crate) fn elsewhere(dirs: &Dirs, theirs: &ServerDirs) -> Vec<Elsewhere> {
+    all(dirs, theirs).into_iter().filter(Elsewhere::differs).collect()
+}
+
+/// Returns the directory that a variable names, if it differs. No other directory is touched: its disk may
+/// hang.
+pub(crate) fn elsewhere_of(variable: &str, dirs: &Dirs, theirs: &ServerDirs) -> Option<Elsewhere> {
+    all(dirs, theirs).into_iter().find(|it| it.variable == variable).filter(Elsewhere::differs)
+}
+
+fn all(dirs: &Dirs, theirs: &ServerDirs) -> [Elsewhere; 4] {
     let config = theirs.config.as_deref().map_or(dirs.config.as_path(), Path::new);
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let same_home = || home.clone().unwrap_or_default();
@@ -30,10 +40,14 @@ pub(crate) fn elsewhere(dirs: &Dirs, theirs: &ServerDirs) -> Vec<Elsewhere> {
         ("configuration", "GOB_CONFIG", dirs.config.clone(), config.to_owned()),
         ("home directory", "HOME", same_home(), theirs.home.as_ref().map_or_else(same_home, PathBuf::from)),
     ]
-    .into_iter()
-    .filter(|(_, _, ours, theirs)| real(ours) != real(theirs))
     .map(|(what, variable, ours, theirs)| Elsewhere { what, variable, ours, theirs })
-    .collect()
+}
+
+impl Elsewhere {
+    /// Returns whether the two paths lead to two places. Equal ones are compared without the disk.
+    fn differs(&self) -> bool {
+        self.ours != self.theirs && real(&self.ours) != real(&self.theirs)
+    }
 }
 
 /// Resolves the links of a path, as far as it exists.
@@ -80,6 +94,8 @@ mod tests {
 
     #[test]
     fn only_different_directories_are_elsewhere() {
+        assert_eq!(elsewhere_of("GOB_STATE_DIR", &dirs("/other"), &theirs()), None);
+        assert!(elsewhere_of("GOB_DATA_DIR", &dirs("/other"), &theirs()).is_some());
         assert_eq!(elsewhere(&dirs("/d/graphs/"), &theirs()), []);
         let differs = elsewhere(&dirs("/other"), &theirs());
         assert_eq!(differs.len(), 1);
