@@ -93,10 +93,11 @@ pub(crate) fn all(context: &Context, fix: bool) -> Vec<Check> {
         fixed.extend(stale::mend(&scene));
         fixed.extend(logs::mend(&scene));
     }
-    let subjects: [Subject<Scene>; 14] = [
+    let subjects: [Subject<Scene>; 15] = [
         ("supervisor", supervisor::look),
         ("programs", programs::look),
         ("directories", directories::look),
+        ("worker sockets", sockets::look),
         ("disks", disks::look),
         ("places", places::look),
         ("stale files", stale::look),

@@ -5,7 +5,7 @@
 //! with one of gob's own files in it.
 
 use super::scene::Scene;
-use super::{Check, Fixed, Level, fail, ok, sockets, warn};
+use super::{Check, Fixed, Level, fail, ok, warn};
 use crate::text::shell_path;
 use gob_client::{Dirs, Error};
 use gob_host::address::MAX_PATH_BYTES;
@@ -43,7 +43,6 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
         usable(STATE, &dirs.state),
         usable(DATA, &dirs.data),
     ];
-    checks.extend(sockets::look(scene));
     if symlink_metadata(dirs.logs()).is_ok() {
         checks.push(usable(LOGS, &dirs.logs()));
     }

@@ -17,14 +17,16 @@ const AROUND: usize = "/graphs/.sock".len();
 const HASH: usize = 16;
 const HINT: &str = "choose a shorter directory: export GOB_RUNTIME_DIR=/path/to/a/private/directory; or kinds that listen on a {port}";
 
-/// Runs the check; `None` when every name fits.
-pub(super) fn look(scene: &Scene) -> Option<Check> {
+/// Runs the check, which is silent when every name fits. It reads the configuration, whose disk may hang, so it
+/// is no part of the check of directories.
+pub(super) fn look(scene: &Scene) -> Vec<Check> {
     // The running supervisor's directory counts, which may be another one than this shell's.
     let told = scene.answers().and_then(|_| scene.socket.0.parent());
     let dir = told.unwrap_or(&scene.dirs.runtime);
-    judge(dir, &config_file::read(&scene.dirs).0)
+    judge(dir, &config_file::read(&scene.dirs).0).into_iter().collect()
 }
 
+/// Judges a directory; `None` when every name fits.
 fn judge(dir: &Path, config: &Config) -> Option<Check> {
     let length = dir.as_os_str().as_bytes().len();
     let room = MAX_PATH_BYTES.saturating_sub(length + AROUND);
