@@ -27,6 +27,8 @@ pub struct Framer {
     discarding: bool,
     /// Blanks around a line belong to it.
     verbatim: bool,
+    /// What was handed out is overwritten as soon as the next frame is asked for.
+    wipes: bool,
 }
 
 /// An empty buffer larger than this is given back, in bytes.
@@ -39,20 +41,34 @@ impl Framer {
     /// Creates a framer for lines of at most `limit` bytes, newline not counted.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { buf: Vec::new(), head: 0, scanned: 0, limit, discarding: false, verbatim: false }
+        Self { buf: Vec::new(), head: 0, scanned: 0, limit, discarding: false, verbatim: false, wipes: false }
     }
 
     /// Creates a framer for lines of text, which are handed out as they were written, empty ones too; a carriage return before the
     /// newline is no part of a line.
     #[must_use]
     pub fn of_text(limit: usize) -> Self {
-        Self { verbatim: true, ..Self::new(limit) }
+        let mut framer = Self::new(limit);
+        framer.verbatim = true;
+        framer
+    }
+
+    /// Creates a framer for requests, which may carry the secrets of a client's environment: no copy of a line stays in memory once
+    /// the next one was asked for.
+    #[must_use]
+    pub fn of_requests(limit: usize) -> Self {
+        let mut framer = Self::new(limit);
+        framer.wipes = true;
+        framer
     }
 
     /// Appends bytes of the stream. Take every frame with [`Framer::next_frame`] before the next call, so that
     /// memory stays bounded.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.compact();
+        if self.wipes && self.buf.capacity() - self.buf.len() < bytes.len() {
+            self.grow(bytes.len());
+        }
         self.buf.extend_from_slice(bytes);
     }
 
@@ -66,6 +82,9 @@ impl Framer {
             let rest = self.buf.get(self.scanned..).unwrap_or_default();
             let Some(at) = memchr::memchr(b'\n', rest) else {
                 self.scanned = self.buf.len();
+                if self.wipes {
+                    self.compact();
+                }
                 return self.overflow().map(Err);
             };
             let (start, end) = (self.head, self.scanned + at);
@@ -144,7 +163,26 @@ impl Framer {
         Some(FrameTooLong { limit: self.limit })
     }
 
+    /// Makes room without leaving a copy behind.
+    fn grow(&mut self, more: usize) {
+        let room = (self.buf.len() + more).max(self.buf.capacity() * 2);
+        let mut larger = Vec::with_capacity(room);
+        larger.extend_from_slice(&self.buf);
+        self.wipe();
+        self.buf = larger;
+    }
+
+    /// Overwrites all bytes.
+    fn wipe(&mut self) {
+        if self.wipes {
+            self.buf.fill(0);
+            // Else the compiler may leave out what it sees nobody read.
+            std::hint::black_box(&mut self.buf);
+        }
+    }
+
     fn drop_buffer(&mut self) {
+        self.wipe();
         self.buf = Vec::new();
         self.head = 0;
         self.scanned = 0;
@@ -155,12 +193,26 @@ impl Framer {
             if self.buf.capacity() > KEEP_CAPACITY {
                 self.drop_buffer();
             }
+            self.wipe();
             self.buf.clear();
         } else if self.head > 0 {
+            let len = self.buf.len();
             self.buf.drain(..self.head);
+            if self.wipes {
+                // Behind the bytes that moved to the front there are still those that they were.
+                let left = self.buf.len();
+                self.buf.resize(len, 0);
+                self.buf.truncate(left);
+            }
         }
         self.scanned -= self.head.min(self.scanned);
         self.head = 0;
+    }
+}
+
+impl Drop for Framer {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) struct Pending {
 
 impl Connection {
     pub(crate) fn new(wire: Wire) -> Self {
-        let inbound = Inbound { framer: Framer::new(MAX_REQUEST_BYTES), resolving: None };
+        let inbound = Inbound { framer: Framer::of_requests(MAX_REQUEST_BYTES), resolving: None };
         Self { wire, outbound: Outbound::new(), inbound: RefCell::new(inbound) }
     }
 
@@ -71,7 +71,11 @@ impl Connection {
         poll_fn(|cx| {
             BUFFER.with_borrow_mut(|buffer| {
                 let len = ready!(self.wire.poll_read(cx, buffer))?;
-                self.inbound.borrow_mut().framer.extend(buffer.get(..len).unwrap_or_default());
+                if let Some(read) = buffer.get_mut(..len) {
+                    self.inbound.borrow_mut().framer.extend(read);
+                    // A request may carry the secrets of a client's environment.
+                    read.fill(0);
+                }
                 Poll::Ready(Ok(len == 0))
             })
         })
@@ -101,7 +105,11 @@ impl Connection {
 
     /// Notes that the request whose directory was looked up goes to the core.
     pub(crate) fn resolved(&self) {
-        self.inbound.borrow_mut().resolving = None;
+        if let Some(mut line) = self.inbound.borrow_mut().resolving.take() {
+            line.fill(0);
+            // Else the compiler may leave out what it sees nobody read.
+            std::hint::black_box(&mut line);
+        }
     }
 
     /// Writes as much as the socket takes right now. Returns false when nothing is left or the client does not read any

@@ -258,6 +258,26 @@ pub fn limit_files(pid: i32, soft: u64) -> Option<u64> {
     (got == 0 && set == 0).then_some(old.rlim_cur)
 }
 
+/// Returns those of these texts that a process has anywhere in its memory.
+#[must_use]
+pub fn in_memory(pid: i32, texts: &[String]) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut found = std::collections::BTreeSet::new();
+    for map in maps.lines().filter(|map| !map.contains("[v")) {
+        let range = map.split(' ').next().unwrap();
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|at| u64::from_str_radix(at, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        // What may not be read holds nothing.
+        if std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, start).is_ok() {
+            let is_there = |text: &&String| memchr::memmem::find(&bytes, text.as_bytes()).is_some();
+            found.extend(texts.iter().filter(is_there).cloned());
+        }
+    }
+    found.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! The surroundings of a worker and of the supervisor: nothing of the first client is among them.
 
-use gob_tests::{Ctl, Gob};
+use gob_tests::{Ctl, Gob, process};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -64,6 +64,31 @@ fn a_worker_gets_the_selected_variables_and_its_own() {
     assert_eq!(facts.var("GOB_SOCKET"), gob.socket().to_str());
     assert!(facts.var("GOB_INSTANCE").is_some_and(|marker| !marker.is_empty()));
     assert_eq!(gob.connect().ok("get", json!({"name": "g"}))["worker"]["owner"], "desktop");
+}
+
+/// The variables of a request that the kind does not let through stayed in the memory of a buffer.
+#[test]
+fn no_secret_of_a_requester_stays_in_the_supervisors_memory() {
+    let gob = Gob::new();
+    // In pieces, so that a buffer has to grow: a part of one that was given back is a copy, too.
+    let secrets: Vec<String> = (0..4).map(|n| format!("hunter-{n}-{}", std::process::id())).collect();
+    let more: serde_json::Map<_, _> =
+        (0..300).map(|n| (format!("FILLER_{n}"), json!(format!("{n}{}", "x".repeat(100))))).collect();
+    let mut conn = gob.connect_as("cli");
+    for (secret, request) in secrets.iter().zip(["start", "restart", "restart", "start"]) {
+        let mut env = more.clone();
+        env.insert("A_TOKEN".to_owned(), json!(secret));
+        let key = if request == "start" { "graph" } else { "name" };
+        conn.ok(request, json!({key: "g", "env": env}));
+    }
+    // One that names a directory is kept until that is resolved.
+    conn.ok("start", json!({"graph": "h", "root_dir": gob.dir(), "env": {"A_TOKEN": secrets[0]}}));
+    let gobd = gob.status()["pid"].as_i64().unwrap() as i32;
+    let found = process::in_memory(gobd, &secrets);
+    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(process::in_memory(gobd, &["FILLER_299 is nowhere".to_owned()]).len(), 0);
+    let known = gob.state_dir().to_str().unwrap().to_owned();
+    assert_eq!(process::in_memory(gobd, std::slice::from_ref(&known)), [known], "what is there is found");
 }
 
 #[test]
