@@ -99,7 +99,7 @@ fn read(captures: &Captures<'_>) -> Result<Handshake, HandshakeError> {
             Some(url.to_owned())
         }
         (None, Some(port)) => {
-            let number = port.parse::<u16>().ok().filter(|port| *port > 0);
+            let number = port.trim().parse::<u16>().ok().filter(|port| *port > 0);
             let number =
                 number.ok_or_else(|| HandshakeError::invalid(format!("{port:?} is not a port number")))?;
             Some(format!("{ANYWHERE}{number}"))
@@ -195,6 +195,18 @@ mod tests {
         let mut prompt = Pattern::new("ready> $", None).unwrap();
         assert!(prompt.feed(Stdout, b"ready> ").is_none() && prompt.is_unsettled());
         assert!(prompt.settle().is_some());
+    }
+
+    #[test]
+    fn blanks_around_a_captured_address_are_no_part_of_it() {
+        for (pattern, line) in [
+            ("at (?<port>.*)$", "at  81 \t\n"),
+            ("at (?<url>.*)$", "at http://127.0.0.1:81 \t\n"),
+            ("at (?<json>.*)$", "at {\"port\":81}  \n"),
+        ] {
+            let found = seen(pattern, None, &[(Stream::Stdout, line)]).flatten().unwrap();
+            assert!(["http://localhost:81", "http://127.0.0.1:81"].contains(&found.as_str()), "{found}");
+        }
     }
 
     #[test]
