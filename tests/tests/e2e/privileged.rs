@@ -138,6 +138,9 @@ fn a_child_of_root_is_named_as_survivor_and_nothing_is_started_beside_it() {
 #[test]
 fn a_later_supervisor_names_the_child_of_root_that_the_first_one_left() {
     let Some(gob) = world("rootsleep & exec sleep 1000") else { return };
+    // A worker of root's own supervisor is none of its business.
+    let others = Gob::new();
+    let of_root = others.connect_as("cli").ok("start", json!({"graph": "g"}))["worker"]["pid"].clone();
     for end in ["shutdown", "kill", "nuke"] {
         started(&gob, &[]);
         let child = wait_for(&gob, "rootsleep", 0);
@@ -153,6 +156,7 @@ fn a_later_supervisor_names_the_child_of_root_that_the_first_one_left() {
         let doctor = ctl(&gob, &[], &["doctor"]);
         let way_out = format!("gob may not signal processes of another user: sudo kill -KILL {}", child.pid);
         assert!(doctor.stdout.contains(&way_out), "{end}: {doctor}");
+        assert!(!doctor.stdout.contains(&format!("{of_root} (")), "{doctor}");
         assert!(
             ctl(&gob, &[], &["who", "g"]).stdout.starts_with("g is held by a process that can't be seen")
         );

@@ -7,7 +7,7 @@ use super::{Check, fail, ok, warn};
 use crate::process::{self, Process, own};
 use crate::text::escape;
 use gob_client::protocol::view::Survivor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const WHAT: &str = "orphans";
 /// Limit of named processes.
@@ -98,15 +98,19 @@ fn dead(scene: &Scene) -> Check {
         also_at(&mut living, &instance, home);
     }
     let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let own: BTreeSet<i32> = table.iter().map(|process| process.pid).collect();
     let parents: BTreeMap<i32, i32> = table.iter().map(|process| (process.pid, process.parent)).collect();
     let is_orphan = |process: &&Process| {
         process.pid != me
             && life_of_worker(process.pid)
                 .is_some_and(|life| !is_cared_for(process.pid, &life, &living, &parents))
     };
-    // One that became another user's is none of `own`, and its mark may be read all the same.
-    let others = process::all();
-    let orphans: Vec<&Process> = others.iter().filter(is_orphan).collect();
+    // One of ours that became another user's; that user's own workers have marks of other directories.
+    let ours = Life::of_state_dir(&scene.dirs.state);
+    let is_ours = |pid: i32| ours.is_some() && home_of_worker(pid) == ours;
+    let mut all = process::all();
+    all.retain(|process| own.contains(&process.pid) || is_ours(process.pid));
+    let orphans: Vec<&Process> = all.iter().filter(is_orphan).collect();
     if orphans.is_empty() {
         return ok(WHAT, "no process of a dead supervisor's workers");
     }
@@ -116,7 +120,6 @@ fn dead(scene: &Scene) -> Check {
     if orphans.len() > SHOWN {
         found.push_str(&format!(" and {} more", orphans.len() - SHOWN));
     }
-    let own: Vec<i32> = table.iter().map(|process| process.pid).collect();
     let (ours, theirs): (Vec<i32>, Vec<i32>) =
         orphans.iter().map(|orphan| orphan.pid).partition(|pid| own.contains(pid));
     let mut hint = "their supervisor is dead".to_owned();
