@@ -1,6 +1,7 @@
 //! The worker of each directory, by real paths, and of each graph's lock: two names of one directory are one graph, and so are two
 //! names with one lock, as Logseq's `notes` and `logseq_db_notes`.
 
+use crate::beside::BESIDE;
 use crate::conn::real_path;
 use gob_core::Unfit;
 use gob_protocol::Name;
@@ -32,12 +33,13 @@ struct Owned {
 pub(crate) struct Claim {
     claims: Claims,
     path: String,
-    lock: String,
+    /// The lock of the graph, and that of the directory as a graph of its own; often the same.
+    locks: [String; 2],
     number: u64,
 }
 
 impl Claims {
-    /// Claims a directory, existing or not, and the file of its lock for a worker.
+    /// Claims a directory, existing or not, and the files of its locks for a worker.
     pub(crate) fn claim(&self, worker: &Name, dir: &str, lock: &str) -> Result<Claim, Unfit> {
         // A path that can't be resolved is at least not claimed twice by the same name.
         let path = real_path(Path::new(dir)).unwrap_or_else(|_| dir.to_owned());
@@ -45,16 +47,20 @@ impl Claims {
         if let Some((other, _)) = table.by_path.get(&path).filter(|(other, _)| other != worker) {
             return Err(Unfit::Served { worker: other.clone(), path });
         }
-        if let Some(other) = table.by_lock.get(lock).filter(|other| other.worker != *worker) {
+        let locks = [lock.to_owned(), lock_of(&path).unwrap_or_else(|| lock.to_owned())];
+        let mut taken = locks.iter().filter_map(|lock| table.by_lock.get(lock));
+        if let Some(other) = taken.find(|other| other.worker != *worker) {
             return Err(Unfit::Served { worker: other.worker.clone(), path: other.path.clone() });
         }
         table.number += 1;
         let number = table.number;
         table.by_path.insert(path.clone(), (worker.clone(), number));
-        let owned = Owned { worker: worker.clone(), path: path.clone(), number };
-        table.by_lock.insert(lock.to_owned(), owned);
+        for lock in &locks {
+            let owned = Owned { worker: worker.clone(), path: path.clone(), number };
+            table.by_lock.insert(lock.clone(), owned);
+        }
         drop(table);
-        Ok(Claim { claims: self.clone(), path, lock: lock.to_owned(), number })
+        Ok(Claim { claims: self.clone(), path, locks, number })
     }
 
     /// Returns the worker that has this directory, or one in it.
@@ -73,10 +79,17 @@ impl Claims {
 }
 
 impl Claim {
-    /// Returns the directory's real path.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
+    /// Returns the lock of the directory as a graph of its own, unless that is the graph's lock.
+    pub(crate) fn second_lock(&self) -> Option<&str> {
+        let [lock, second] = &self.locks;
+        (lock != second).then_some(second)
     }
+}
+
+/// Returns the lock of a graph that has this directory in its root.
+fn lock_of(dir: &str) -> Option<String> {
+    let (parent, name) = dir.rsplit_once('/')?;
+    Some(format!("{parent}/{BESIDE}/{name}.lock"))
 }
 
 impl Drop for Claim {
@@ -86,8 +99,10 @@ impl Drop for Claim {
         if table.by_path.get(&self.path).is_some_and(|(_, number)| *number == self.number) {
             table.by_path.remove(&self.path);
         }
-        if table.by_lock.get(&self.lock).is_some_and(|owned| owned.number == self.number) {
-            table.by_lock.remove(&self.lock);
+        for lock in &self.locks {
+            if table.by_lock.get(lock).is_some_and(|owned| owned.number == self.number) {
+                table.by_lock.remove(lock);
+            }
         }
     }
 }
@@ -140,5 +155,23 @@ mod tests {
         assert!(claim("logseq_db_notes").is_err());
         drop(second);
         assert!(claim("logseq_db_notes").is_ok());
+    }
+
+    /// One name's directory has the lock of another name: each is refused beside the other, whichever comes first.
+    #[test]
+    fn the_lock_of_a_directory_is_claimed_with_it() {
+        let name = |name: &str| Name::graph(name).unwrap();
+        let claims = Claims::default();
+        let both = [
+            ("one", "/nowhere/one", "/nowhere/.gob/two.lock"),
+            ("two", "/nowhere/two", "/nowhere/.gob/q.lock"),
+        ];
+        let claim = |(worker, dir, lock): (&str, &str, &str)| claims.claim(&name(worker), dir, lock);
+        for (first, second) in [(both[0], both[1]), (both[1], both[0])] {
+            let held = claim(first).unwrap();
+            let refused = claim(second).unwrap_err();
+            assert_eq!(refused, Unfit::Served { worker: name(first.0), path: first.1.to_owned() });
+            drop(held);
+        }
     }
 }

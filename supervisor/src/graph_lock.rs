@@ -9,7 +9,7 @@
 
 mod holder;
 
-use crate::beside::{BESIDE, Beside, NotUsed};
+use crate::beside::{Beside, NotUsed};
 use crate::claims::{Claim, Claims};
 use crate::program;
 use crate::record::{self, Served};
@@ -175,14 +175,9 @@ impl HeldLock {
 /// Takes the lock of a graph's real directory as a graph of its own, where another supervisor may serve it:
 /// where locks lie beside it.
 fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLock> {
-    let Some((parent, name)) = claim.path().rsplit_once('/') else { return Ok(None) };
-    let name = format!("{name}.lock");
-    let path = format!("{parent}/{BESIDE}/{name}");
-    if path == lock.path {
-        return Ok(None);
-    }
-    let opened =
-        Beside::open(Path::new(parent)).and_then(|beside| beside.file(&name, OFlag::O_RDWR | OFlag::O_CREAT));
+    let Some(path) = claim.second_lock() else { return Ok(None) };
+    let (root, name) = record::split(path);
+    let opened = Beside::open(root).and_then(|beside| beside.file(name, OFlag::O_RDWR | OFlag::O_CREAT));
     // Where no supervisor of this user can have a lock, there is none to meet.
     let Ok(file) = opened else { return Ok(None) };
     match file.try_lock() {
@@ -190,11 +185,13 @@ fn lock_of_real(claim: &Claim, lock: &GraphLock) -> Result<Option<Second>, NoLoc
             let slow = Slow::of(file.as_fd());
             Ok(Some(Second { file, slow }))
         }
-        Err(TryLockError::WouldBlock) => {
-            Err(NoLock::Held(holder(&Linux::new(), file, &GraphLock { path, ..lock.clone() })))
-        }
+        Err(TryLockError::WouldBlock) => Err(NoLock::Held(holder(
+            &Linux::new(),
+            file,
+            &GraphLock { path: path.to_owned(), ..lock.clone() },
+        ))),
         Err(TryLockError::Error(source)) => {
-            Err(NoLock::Failed(program::failure(SpawnStep::TakeLock { path }, &source)))
+            Err(NoLock::Failed(program::failure(SpawnStep::TakeLock { path: path.to_owned() }, &source)))
         }
     }
 }

@@ -52,6 +52,15 @@ fn a_second_name_of_a_directory_is_refused_and_its_worker_named() {
             json!({"graph": "notes", "kind": "plain", "root_dir": two}),
             json!({"graph": "logseq_db_notes", "kind": "plain", "root_dir": two}),
         ),
+        // The directory of one has the lock of the other.
+        (
+            json!({"graph": "logseq_db_logseq_db_q", "kind": "plain"}),
+            json!({"graph": "logseq_db_q", "kind": "plain"}),
+        ),
+        (
+            json!({"graph": "logseq_db_r", "kind": "plain"}),
+            json!({"graph": "logseq_db_logseq_db_r", "kind": "plain"}),
+        ),
         // Two roots, and a kind that keeps its data in gob's own directory.
         (
             json!({"graph": "g", "kind": "store", "root_dir": one}),
