@@ -1,7 +1,7 @@
 //! Accepts connections. Checks the peer's user before the first byte is read, and survives a lack of
 //! descriptors without spinning.
 
-use crate::conn;
+use crate::conn::{self, Peer};
 use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::{Memory, Share};
@@ -21,6 +21,9 @@ const BACKOFF: Duration = Duration::from_millis(100);
 
 /// Connections that are turned away before that pause.
 const AT_ONCE: usize = 16;
+
+/// Connections beyond the bound for clients that ask at once: there is always room to list, to stop and to end.
+const BRIEF: u64 = 4;
 
 /// Accepts for as long as the supervisor lives. A new listener replaces the old one.
 pub(crate) async fn accept(
@@ -52,6 +55,8 @@ struct Door {
     reserve: Option<File>,
     /// The number of open connections, and its limit.
     open: Rc<Cell<u64>>,
+    /// The number of open connections beyond it.
+    brief: Rc<Cell<u64>>,
     shares: Shares,
     /// The number of the latest connection.
     last: u64,
@@ -68,6 +73,7 @@ impl Door {
             memory,
             reserve: File::open("/dev/null").ok(),
             open: Rc::default(),
+            brief: Rc::default(),
             shares: Shares::now(),
             last: 0,
             is_out: false,
@@ -81,14 +87,16 @@ impl Door {
         let open = self.open.get();
         let full = open >= self.shares.most_connections()
             || (open >= self.shares.connections() && self.shares.is_short());
-        let Some(Admitted { pid }) = admit(&stream, full) else { return };
+        let is_brief = full && self.brief.get() < BRIEF;
+        let Some(Admitted { pid }) = admit(&stream, full && !is_brief) else { return };
         self.last += 1;
-        let (conn, open) = (ConnId(self.last), Rc::clone(&self.open));
+        // A brief one does not take the place of another.
+        let (conn, open) = (ConnId(self.last), Rc::clone(if is_brief { &self.brief } else { &self.open }));
         let (desk, disks) = (self.desk.clone(), self.disks.clone());
         let share = Share::new(Rc::clone(&self.memory));
         open.set(open.get() + 1);
         tokio::task::spawn_local(async move {
-            conn::serve(conn, pid, stream, desk, disks, share).await;
+            conn::serve(conn, Peer { pid, is_brief }, stream, desk, disks, share).await;
             open.set(open.get() - 1);
         });
     }
@@ -110,7 +118,7 @@ impl Door {
             if self.reserve.is_some() {
                 return self.take(stream);
             }
-            refuse(&stream, &busy());
+            refuse(&stream, &conn::no_room());
         }
         self.reserve = File::open("/dev/null").ok();
         tokio::time::sleep(BACKOFF).await;
@@ -147,16 +155,10 @@ fn admit(stream: &UnixStream, full: bool) -> Option<Admitted> {
         }
     };
     if full {
-        refuse(stream, &busy());
+        refuse(stream, &conn::no_room());
         return None;
     }
     Some(Admitted { pid: peer.pid() })
-}
-
-fn busy() -> WireError {
-    WireError::new(ErrorCode::Busy, "the supervisor has no room for another connection")
-        .hint("close some, or raise the limit of open files, and try again")
-        .details(serde_json::json!({"limit": "connections"}))
 }
 
 /// Writes the error in one line, if the socket takes it at once, and closes the connection.

@@ -15,6 +15,7 @@ use gob_protocol::{ErrorCode, Incoming, Rejected, WireError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// Requests of one client before other clients get a turn.
@@ -23,10 +24,22 @@ const TURN_REQUESTS: usize = 32;
 /// After so many bytes of answers to one client others have their turn.
 const TURN_BYTES: usize = 256 * 1024;
 
+/// Time for which a connection beyond the bound may be idle.
+const BRIEF_IDLE: Duration = Duration::from_secs(2);
+
+/// The client of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// Its process id; `None` when the client is in another pid namespace.
+    pub(crate) pid: Option<i32>,
+    /// Its connection is beyond the bound, and ends when it is idle and holds nothing.
+    pub(crate) is_brief: bool,
+}
+
 /// Serves a connection until its client is gone.
 pub(crate) async fn serve(
     conn: ConnId,
-    pid: Option<i32>,
+    Peer { pid, is_brief }: Peer,
     stream: UnixStream,
     desk: Desk,
     disks: Disks,
@@ -43,7 +56,7 @@ pub(crate) async fn serve(
     }
     desk.turn(|shell| shell.connected(conn, pid, Rc::clone(&connection)));
     // A connection ends for one reason, of no interest to others: its client is gone.
-    read_requests(conn, &connection, &desk, &disks, share).await.unwrap_or_default();
+    read_requests(conn, &connection, &desk, &disks, share, is_brief).await.unwrap_or_default();
     connection.outbound.close();
     if !desk.is_over() {
         desk.turn(|shell| shell.disconnected(conn));
@@ -67,6 +80,7 @@ async fn read_requests(
     desk: &Desk,
     disks: &Disks,
     mut share: Share,
+    is_brief: bool,
 ) -> io::Result<()> {
     let outbound = &connection.outbound;
     // The request whose directory was looked up.
@@ -106,7 +120,7 @@ async fn read_requests(
         }
         share.waits(outbound.bytes());
         if !share.holds(connection.give_back()) {
-            refuse(connection);
+            refuse(connection, &unfinished());
             return Ok(());
         }
         tokio::select! {
@@ -125,6 +139,12 @@ async fn read_requests(
                 connection.flush();
             }
             () = outbound.changed.rings() => {}
+            () = tokio::time::sleep(BRIEF_IDLE), if is_brief => {
+                if outbound.is_answered() && !desk.look(|shell| shell.holds(conn)) {
+                    refuse(connection, &no_room());
+                    return Ok(());
+                }
+            }
         }
     }
 }
@@ -169,12 +189,23 @@ fn take_turn(
     })
 }
 
-/// Reports that unfinished requests take too much memory; the connection then ends.
-fn refuse(connection: &Connection) {
-    let error = WireError::new(ErrorCode::Busy, "unfinished requests take too much memory")
+/// Reports that unfinished requests take too much memory.
+fn unfinished() -> WireError {
+    WireError::new(ErrorCode::Busy, "unfinished requests take too much memory")
         .hint("send requests whole and at once, and try again")
-        .details(serde_json::json!({"limit": "unfinished requests"}));
-    connection.outbound.reply(|line| write_response::<()>(line, None, Err(&error)).unwrap_or_default());
+        .details(serde_json::json!({"limit": "unfinished requests"}))
+}
+
+/// Reports that there is no room for a connection, or no more.
+pub(crate) fn no_room() -> WireError {
+    WireError::new(ErrorCode::Busy, "the supervisor has no room for another connection")
+        .hint("close some, or raise the limit of open files, and try again")
+        .details(serde_json::json!({"limit": "connections"}))
+}
+
+/// Sends the error that ends the connection.
+fn refuse(connection: &Connection, error: &WireError) {
+    connection.outbound.reply(|line| write_response::<()>(line, None, Err(error)).unwrap_or_default());
     connection.flush();
 }
 

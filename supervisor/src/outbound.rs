@@ -126,6 +126,11 @@ impl Outbound {
         self.at_end.get() && self.unanswered.get() == 0 && self.is_empty()
     }
 
+    /// Returns whether the client has all its answers.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.unanswered.get() == 0 && self.is_empty()
+    }
+
     /// Returns the bytes that wait for the client.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()

@@ -64,6 +64,11 @@ impl Leases {
         u32::try_from(self.held.len()).unwrap_or(u32::MAX)
     }
 
+    /// Returns whether this connection has one.
+    pub(crate) fn is_held_by(&self, conn: ConnId) -> bool {
+        self.held.contains_key(&conn)
+    }
+
     /// Returns as many holders as a view shows.
     pub(crate) fn shown(&self) -> Vec<Arc<LeaseHolder>> {
         self.held.values().take(LEASE_HOLDERS_SHOWN).cloned().collect()

@@ -2,7 +2,7 @@
 
 use crate::conns::{Caller, Conns};
 use crate::cx::Cx;
-use crate::ids::Now;
+use crate::ids::{ConnId, Now};
 use crate::io::Effect;
 use crate::past::Past;
 use crate::paths::Paths;
@@ -122,6 +122,13 @@ impl Core {
     #[must_use]
     pub fn count(&self) -> usize {
         self.workers.len()
+    }
+
+    /// Whether the end of a connection would take something from its client: a subscription or a lease.
+    #[must_use]
+    pub fn holds(&self, conn: ConnId) -> bool {
+        self.cx.news.subscription(conn).is_some()
+            || self.workers.values().any(|worker| worker.is_leased_by(conn))
     }
 
     /// The owners that workers of `unknown` had last.

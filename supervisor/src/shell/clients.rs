@@ -35,6 +35,11 @@ impl Shell {
         }
     }
 
+    /// Returns whether the end of a connection would take something from its client.
+    pub(crate) fn holds(&self, conn: ConnId) -> bool {
+        self.core.holds(conn)
+    }
+
     /// Removes a connection.
     pub(crate) fn disconnected(&mut self, conn: ConnId) {
         self.conns.remove(&conn);

@@ -103,13 +103,13 @@ fn without_descriptors_it_neither_spins_nor_forgets_open_connections() {
     assert_eq!(gob.ctl(["list", "--json"]).json()["workers"].as_array().unwrap().len(), 2);
 }
 
-/// Starts the supervisor from a client that may have 256 files, and no more.
-fn begin_with_few_files(gob: &Gob) {
+/// Starts the supervisor from a client that may have so many files, and no more.
+fn begin_with_few_files(gob: &Gob, files: u64) {
     let mut first = gob.ctl(["ping"]);
     // SAFETY: setrlimit may be called between fork and exec.
     unsafe {
-        first.command().pre_exec(|| {
-            let low = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
+        first.command().pre_exec(move || {
+            let low = libc::rlimit { rlim_cur: files, rlim_max: files };
             assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const low), 0);
             Ok(())
         });
@@ -120,7 +120,7 @@ fn begin_with_few_files(gob: &Gob) {
 #[test]
 fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_served() {
     let gob = Gob::new();
-    begin_with_few_files(&gob);
+    begin_with_few_files(&gob, 256);
     let mut conn = gob.connect_as("cli");
     let starts = (0..40).map(|n| conn.ask("start", json!({"graph": format!("g{n}"), "wait": "spawned"})));
     let (started, refused): (Vec<_>, Vec<_>) =
@@ -141,7 +141,7 @@ fn workers_that_would_take_the_last_descriptors_are_refused_and_requests_are_ser
 #[test]
 fn a_low_limit_from_the_beginning_leaves_room_for_workers() {
     let gob = Gob::new();
-    begin_with_few_files(&gob);
+    begin_with_few_files(&gob, 256);
     let mut old = gob.connect_as("cli");
     let mut crowd: Vec<Conn> = (0..200).map(|_| Conn::open(&gob.socket())).collect();
     let busy = crowd.last_mut().unwrap().frame_within(DEADLINE).expect("an answer");
@@ -272,4 +272,34 @@ fn connections_that_come_and_go_leave_nothing_behind() {
     let (files_now, memory_now) = (open_files(pid), process::smaps_bytes(pid, "Pss").unwrap());
     eprintln!("{count} connections: {files} → {files_now} descriptors, {memory} → {memory_now} bytes");
     assert!(memory_now < memory + (1 << 20), "{memory} → {memory_now} bytes");
+}
+
+#[test]
+fn idle_connections_leave_room_for_those_who_ask_at_once() {
+    let gob = Gob::new();
+    begin_with_few_files(&gob, 64);
+    gob.connect_as("cli").ok("start", json!({"graph": "g"}));
+    // As many as it takes, of which the last are not served.
+    let mut crowd: Vec<Conn> = (0..60).map(|_| Conn::open(&gob.socket())).collect();
+    let asks = |words: &[&str]| {
+        wait::until(DEADLINE, || gob.ctl(words.iter().copied()).command().status().is_ok_and(|s| s.success()))
+    };
+    assert!(asks(&["list"]), "the list");
+    // Those that were there before them stay.
+    crowd.first_mut().unwrap().ok("ping", json!({}));
+    // One who holds something keeps the place for as long as it does.
+    let mut holder = None;
+    assert!(wait::until(DEADLINE, || {
+        let mut conn = Conn::open(&gob.socket());
+        // A connection that is turned away may be closed by now.
+        let asked = conn.try_send(b"{\"id\":1,\"type\":\"lease\",\"payload\":{\"name\":\"g\"}}\n");
+        let granted = asked.is_ok()
+            && conn.frame_within(Duration::from_secs(1)).is_some_and(|answer| answer["success"] == true);
+        holder = granted.then_some(conn);
+        granted
+    }));
+    wait::while_time_passes(Duration::from_secs(4));
+    holder.unwrap().ok("ping", json!({}));
+    assert!(asks(&["stop", "g"]), "the stop");
+    assert!(asks(&["daemon", "stop"]), "the end");
 }

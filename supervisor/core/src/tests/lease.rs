@@ -242,3 +242,17 @@ fn the_clock_on_the_wall_moves_no_deadline() {
     world.takes(&lease(AGENT));
     assert_eq!(world.wake, wake);
 }
+
+#[test]
+fn a_connection_holds_something_while_it_has_a_lease_or_subscribes() {
+    let mut world = leased();
+    assert!(world.core.holds(DESKTOP) && !world.core.holds(AGENT));
+    world.takes(&lease(AGENT));
+    assert!(world.core.holds(AGENT));
+    for conn in [AGENT, DESKTOP] {
+        world.takes(&release(conn));
+        assert!(!world.core.holds(conn), "it has used the worker, and has nothing of it");
+    }
+    world.takes(&Step::Ask(CLI, Request::Subscribe(Default::default())));
+    assert!(world.core.holds(CLI));
+}

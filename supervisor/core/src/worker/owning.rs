@@ -9,6 +9,11 @@ use alloc::sync::Arc;
 use gob_protocol::{Actor, EventKind, Outcome, Owner};
 
 impl Worker {
+    /// Whether this connection holds a lease on it.
+    pub(crate) fn is_leased_by(&self, conn: ConnId) -> bool {
+        self.leases.is_held_by(conn)
+    }
+
     /// Passes the worker to another owner and says so, unless its view shows the owner of a holder.
     pub(crate) fn pass_to(&mut self, to: Owner, actor: Actor, cx: &mut Cx) {
         if !self.takes_owner(to, cx) {
