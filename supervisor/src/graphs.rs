@@ -41,7 +41,9 @@ pub(crate) fn find(root: &str, is_data_dir: bool) -> Vec<OnDisk> {
             let Some(graph) = graph else { continue };
             let data = Place::File(format!("{root}/{}/graph.sqlite", graph.on_disk()));
             let is_known = found.iter().any(|known| known.graph == graph && known.root_dir == root);
-            if !is_known && record::holds(&data) && found.len() < MAX_GRAPHS {
+            // An empty file holds nothing, but keeps a graph from being served: it can be deleted.
+            let is_there = record::holds(&data) || fs::symlink_metadata(data.path()).is_ok();
+            if !is_known && is_there && found.len() < MAX_GRAPHS {
                 let owner = Owner::unknown();
                 let (root_dir, kind) = (root.to_owned(), None);
                 found.push(OnDisk {

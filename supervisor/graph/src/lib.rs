@@ -22,6 +22,7 @@ pub mod store;
 mod told;
 
 use args::Args;
+use gob_protocol::Name;
 use serde_json::json;
 use socket::Watch;
 use std::io::{self, Write as _};
@@ -64,9 +65,25 @@ pub fn run(args: &Args) -> ExitCode {
             }
         },
         Err(error) => {
-            log::line(format_args!("cannot serve {}: {error}", args.graph));
-            handshake(&json!({"ready": false, "error": error.to_string()}));
+            let said = format!("{error}{}", way_out(&error, &args.graph));
+            log::line(format_args!("cannot serve {}: {said}", args.graph));
+            handshake(&json!({"ready": false, "error": said}));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns how a graph can be served again whose file can't be used. Without its file the supervisor would refuse it
+/// too, so that a removal of the file alone is no way.
+fn way_out(error: &StartError, graph: &Name) -> String {
+    match error {
+        StartError::Store(error) if error.wants_another_file() => format!(
+            "; put the graph's file there, such as from a backup, and start again; or, to begin anew, which deletes \
+             what is there: gobctl graphs delete {}",
+            graph.as_argument()
+        ),
+        StartError::Store(_) | StartError::Lock(_) | StartError::Socket(_) | StartError::System { .. } => {
+            String::new()
         }
     }
 }

@@ -35,6 +35,9 @@ fn graphs_are_found_by_their_records_and_measured() {
     let before = find(root, true);
     assert_eq!(before.len(), 1, "{before:?}");
     assert_eq!((before[0].graph.as_str(), &before[0].kind), ("g", &None), "one without a record");
+    fs::write(dir.join("g/graph.sqlite"), "").unwrap();
+    assert_eq!(find(root, true), before, "also one whose file is empty");
+    fs::write(dir.join("g/graph.sqlite"), "1234567").unwrap();
     record::Served::new(keep(&dir)).begin();
     fs::write(dir.join(".gob/h.json"), "{\"gob_record\":").unwrap();
     fs::copy(dir.join(".gob/g.json"), dir.join(".gob/other.json")).unwrap();

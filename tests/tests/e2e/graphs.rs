@@ -172,3 +172,38 @@ fn nothing_outside_of_a_graphs_own_directory_is_deleted() {
     gob.ctl(["start", "h"]).ok();
     gob.ctl(["nuke"]).ok();
 }
+
+#[test]
+fn each_way_out_of_an_unfit_file_leads_to_a_served_graph() {
+    let mut gob = Gob::with(Worker::Real);
+    gob.without_leftover_check();
+    let file = gob.graph_dir("g").join("graph.sqlite");
+    let log = file.with_file_name("graph.sqlite-wal");
+    let spoils: [&dyn Fn(); 5] = [
+        &|| fs::write(&file, "").unwrap(),
+        &|| fs::write(&file, "no database").unwrap(),
+        &|| fs::remove_file(&file).and_then(|()| fs::create_dir(&file)).unwrap(),
+        &|| fs::remove_file(&file).and_then(|()| symlink("nowhere", &file)).unwrap(),
+        &|| fs::remove_file(&file).and_then(|()| fs::write(&log, "x")).unwrap(),
+    ];
+    for is_known in [true, false] {
+        for spoil in spoils {
+            gob.ctl(["start", "g"]).ok();
+            wait_listed(&gob, "g");
+            gob.ctl(["stop", "g"]).ok();
+            if !is_known {
+                gob.ctl(["remove", "g"]).ok();
+                fs::remove_file(gob.data_dir().join(".gob/g.json")).unwrap();
+            }
+            spoil();
+            let refused = gob.ctl(["start", "g"]).run();
+            assert_ne!(refused.code, 0, "{refused}");
+            assert!(refused.stderr.contains("gobctl graphs delete g"), "{refused}");
+            // Also after the failed worker is forgotten.
+            gob.ctl(["stop", "g"]).run();
+            gob.ctl(["remove", "g"]).run();
+            gob.ctl(["graphs", "delete", "g", "--yes"]).ok();
+        }
+    }
+    gob.ctl(["start", "g"]).ok();
+}

@@ -86,8 +86,8 @@ pub(crate) fn was_last_without_kind(name: &Name, known: &Record, error: WireErro
 /// The graph held data, and that is not where it was.
 pub(crate) fn data_gone(graph: &Name, path: &str, last_used_at: Option<Timestamp>) -> WireError {
     let when = last_used_at.map_or_else(String::new, |at| format!(" when it was last used, {at}"));
-    let message = format!("the data of {graph} is gone: there is nothing at {path}, where it was{when}");
-    let hint = format!("put it back; or, {}", to_begin_anew(graph));
+    let message = format!("the data of {graph} is gone: {path}, where it was{when}, is missing or empty");
+    let hint = format!("put it back, such as from a backup; or, {}", to_begin_anew(graph));
     let details = json!({"graph": graph.as_str(), "path": path, "last_used_at": last_used_at});
     WireError::new(ErrorCode::GraphGone, message).hint(hint).details(details)
 }

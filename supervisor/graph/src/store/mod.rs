@@ -15,7 +15,7 @@ mod write;
 mod writing;
 
 pub(crate) use held::Gone;
-pub(crate) use place::{Unfit, examine, examine_directory};
+pub(crate) use place::{GRAPH_FILE, Unfit, examine, examine_directory};
 pub(crate) use staging::{ApplyError, Phase, Staging};
 pub(crate) use write::{Counts, Writer};
 
@@ -77,16 +77,10 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The file is empty.
-    #[error(
-        "{0} is empty (0 bytes), and a graph never is: its content is lost. Restore it from a backup; \
-         or, for a new graph, delete the file (gobctl graphs delete NAME deletes all of it)"
-    )]
+    #[error("{0} is empty (0 bytes), and a graph never is: its content is lost")]
     Empty(PathBuf),
     /// The log exists, and the graph's file does not.
-    #[error(
-        "{path} is gone, but its log {left} is there: restore {path} beside it; \
-         or, for a new graph, delete the log (gobctl graphs delete NAME deletes all of it)"
-    )]
+    #[error("{path} is gone, but its log {left} is there")]
     Lost {
         /// The file.
         path: PathBuf,
@@ -115,6 +109,18 @@ pub enum StoreError {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl StoreError {
+    /// Returns whether another file must take the place of the graph's before it can be served.
+    #[must_use]
+    pub fn wants_another_file(&self) -> bool {
+        match self {
+            Self::Foreign(_) | Self::Damaged { .. } | Self::Empty(_) | Self::Lost { .. } => true,
+            Self::Unfit(unfit) => unfit.wants_another_file(),
+            Self::Newer { .. } | Self::Moved(_) | Self::Sqlite { .. } | Self::Io { .. } => false,
+        }
+    }
 }
 
 /// The use of a reader; each use has connections of its own, so that none waits for another.
@@ -152,7 +158,7 @@ impl Store {
     /// # Errors
     /// The reason why the file can't be used.
     pub fn open(directory: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
-        let path = directory.join("graph.sqlite");
+        let path = directory.join(GRAPH_FILE);
         staging::remove_left_over(directory);
         let (writer, place) = schema::open_writer(&path, synchronous)?;
         Ok(Self {
@@ -236,7 +242,7 @@ impl Store {
 fn refusal(gone: &Gone) -> Refusal {
     let message = format!("{gone}; nothing of this request can be relied on, the worker ends");
     let hint = if gone.in_place {
-        "start the graph again: it then has what is there now; stop it before its file is replaced"
+        "start the graph again: it is then served if that is a graph; stop it before its file is replaced"
     } else {
         "put the file back where it was, then start the graph again"
     };

@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 /// Suffixes of SQLite for a database's log and the index of that log.
 pub(super) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
+/// The name of the graph's file in its directory.
+pub(crate) const GRAPH_FILE: &str = "graph.sqlite";
+
 /// The reason why a file at a path is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// The path is not a regular file.
-    #[error("{path} is {kind}, not a file of the graph; it was not touched: move it away, then start again")]
+    #[error("{path} is {kind}, not a file of the graph; it was not touched: move it away")]
     Kind {
         /// The path.
         path: PathBuf,
@@ -56,6 +59,16 @@ pub enum Unfit {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl Unfit {
+    /// Returns whether another file must take the place of the graph's before it can be served.
+    pub(super) fn wants_another_file(&self) -> bool {
+        match self {
+            Self::Kind { path, .. } => path.file_name().is_some_and(|name| name == GRAPH_FILE),
+            Self::Foreign { .. } | Self::Linked { .. } | Self::Io { .. } => false,
+        }
+    }
 }
 
 /// A regular file of this user with one name, held without being opened.

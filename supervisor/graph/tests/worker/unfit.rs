@@ -20,11 +20,24 @@ fn without(name: &str) -> (Place, PathBuf) {
     (place, path)
 }
 
-fn refused(place: &Place, path: &Path, text: &str) {
+fn refused(place: &Place, path: &Path, text: &str) -> String {
     let failed = place.try_start(&place.socket()).unwrap_err();
     assert_eq!(failed.status.code(), Some(1), "{failed:?}");
     let said = failed.handshake["error"].as_str().unwrap();
     assert!(said.contains(text) && said.contains(path.to_str().unwrap()), "{said}");
+    said.to_owned()
+}
+
+#[test]
+fn only_a_file_in_the_place_of_the_graph_is_told_to_be_deleted_with_it() {
+    for name in NAMES {
+        let (place, path) = without(name);
+        fs::create_dir(&path).unwrap();
+        let said = refused(&place, &path, "it was not touched: move it away");
+        let can_begin_anew =
+            said.contains("; or, to begin anew, which deletes what is there: gobctl graphs delete ");
+        assert_eq!(can_begin_anew, name == "graph.sqlite", "{said}");
+    }
 }
 
 #[test]
