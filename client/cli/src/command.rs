@@ -22,10 +22,11 @@ const NOT_FOUND: u8 = 127;
 /// A signal that ended the command is added to this.
 const SIGNALLED: i32 = 128;
 
-/// A connection beside the command, and the message for its loss.
+/// A connection beside the command.
 pub(crate) struct Beside<'a> {
     pub(crate) connection: BorrowedFd<'a>,
-    pub(crate) ended: &'a dyn Fn(),
+    /// Reads what has come; false when nothing more will.
+    pub(crate) read: &'a mut dyn FnMut() -> bool,
 }
 
 /// Runs a command with further variables and returns the exit code.
@@ -62,7 +63,7 @@ fn run_blocked(
     loop {
         let signal = PollFd::new(arrived.as_fd(), PollFlags::POLLIN);
         let end = PollFd::new(ended.as_fd(), PollFlags::POLLIN);
-        let connection = beside.as_ref().map(|beside| PollFd::new(beside.connection, PollFlags::empty()));
+        let connection = beside.as_ref().map(|beside| PollFd::new(beside.connection, PollFlags::POLLIN));
         let mut fds = vec![signal, end];
         fds.extend(connection);
         match poll(&mut fds, PollTimeout::NONE) {
@@ -73,10 +74,8 @@ fn run_blocked(
         if has_come(1) {
             return reap(pid);
         }
-        if has_come(2)
-            && let Some(beside) = beside.take()
-        {
-            (beside.ended)();
+        if has_come(2) {
+            beside = beside.and_then(|beside| (beside.read)().then_some(beside));
         }
         while let Ok(Some(signal)) = arrived.read_signal() {
             pass_on(pid, signal.ssi_signo, signal.ssi_code);

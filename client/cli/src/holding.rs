@@ -148,7 +148,7 @@ fn went_away(error: &Error) -> bool {
 }
 
 /// Returns the message about an event for a holder of the worker.
-fn said_of(event: EventKind, worker: &View) -> Option<String> {
+pub(crate) fn said_of(event: EventKind, worker: &View) -> Option<String> {
     let name = &worker.name;
     let why = worker.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     match event {

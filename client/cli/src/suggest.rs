@@ -7,6 +7,9 @@ use gob_client::call::List;
 use gob_client::protocol::ErrorCode;
 use gob_client::{Error, Name};
 
+/// The begin of a hint that names a near word.
+pub(crate) const DID_YOU_MEAN: &str = "did you mean";
+
 /// Adds the nearest existing name to the hint of a refusal of an unknown worker.
 pub(crate) fn with_nearest_name(client: &mut Client, name: &Name, failure: Failure) -> Failure {
     if failure.wire_code() != Some(ErrorCode::ServerNotFound) {
@@ -16,7 +19,7 @@ pub(crate) fn with_nearest_name(client: &mut Client, name: &Name, failure: Failu
     if let Ok(workers) = client.list(List::default())
         && let Some(near) = nearest(name.as_str(), workers.iter().map(|worker| worker.name.as_str()))
     {
-        error.hint = Some(format!("did you mean {}? gobctl list shows all", shell_word(near)));
+        error.hint = Some(format!("{DID_YOU_MEAN} {}? gobctl list shows all", shell_word(near)));
     }
     Failure::Client(Error::Refused(error))
 }

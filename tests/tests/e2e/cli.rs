@@ -247,6 +247,10 @@ fn a_misspelled_name_or_word_is_answered_with_the_nearest_one() {
         let output = gob.ctl(args).fails(4);
         assert!(output.stderr.contains("hint: did you mean demo?"), "{output}");
     }
+    let output = gob.ctl(["invoke", "files", "import", "-"]).fails(4);
+    assert!(output.stderr.ends_with("\nhint: start it: gobctl start files\n"), "{output}");
+    let output = gob.ctl(["invoke", "dmeo", "stats"]).fails(4);
+    assert!(output.stderr.contains("hint: did you mean demo?"), "{output}");
     let output = gob.ctl(["config", "shwo"]).fails(2);
     let want = "error: there is no `config shwo`\n  there are: path, show, check, init, reload\nhint: did you mean gobctl config show?\n";
     assert_eq!(output.stderr, want);

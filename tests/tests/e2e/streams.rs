@@ -153,6 +153,24 @@ fn a_command_that_loses_its_worker_goes_on_and_is_told_so() {
 }
 
 #[test]
+fn a_command_whose_worker_is_stopped_and_removed_by_another_is_told_so() {
+    let gob = Gob::new();
+    let script = "echo up; while ! test -e go; do sleep 0.02; done; exit 3";
+    let mut with = Running::start(gob.ctl(["with", "demo", "--", "sh", "-c", script]).cwd(gob.dir()));
+    with.says("up");
+    assert!(wait::until(DEADLINE, || gob.status()["subscribers"].as_u64() == Some(1)));
+    gob.ctl(["stop", "demo"]).ok();
+    with.says("demo has ended and is idle");
+    gob.ctl(["start", "demo"]).ok();
+    with.says("demo is ready");
+    gob.ctl(["stop", "demo"]).ok();
+    gob.ctl(["remove", "demo"]).ok();
+    with.says("demo was removed");
+    std::fs::write(gob.dir().join("go"), "").unwrap();
+    with.ends(3);
+}
+
+#[test]
 fn nothing_is_started_behind_anybodys_back() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();

@@ -10,6 +10,7 @@ use crate::each::{ask_of, name, name_arg};
 use crate::failure::Failure;
 use crate::import::{Step, import};
 use crate::progress::Progress;
+use crate::suggest::DID_YOU_MEAN;
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::{fold, prose_width};
 use crate::text::{escape, shell_word};
@@ -165,7 +166,8 @@ fn rows(data: &RawValue) -> Result<String, Failure> {
 
 /// Requests the worker, which must be up and reachable.
 fn find(context: &Context, name: &Name) -> Result<View, Failure> {
-    let (_, reply) = ask_of(context, name, Get { name: name.clone() })?;
+    let asked = ask_of(context, name, Get { name: name.clone() });
+    let (_, reply) = asked.map_err(|failure| with_start(name, failure))?;
     let worker = reply.read()?.worker;
     let down = |message: String, hint: String| {
         Failure::Client(Error::Refused(WireError::new(ErrorCode::ServerNotRunning, message).hint(hint)))
@@ -188,6 +190,17 @@ fn find(context: &Context, name: &Name) -> Result<View, Failure> {
         ));
     }
     Ok(worker)
+}
+
+/// Hints at a start of a graph that the supervisor does not know, unless another name is near.
+fn with_start(name: &Name, failure: Failure) -> Failure {
+    if failure.wire_code() != Some(ErrorCode::ServerNotFound) {
+        return failure;
+    }
+    let Failure::Client(Error::Refused(error)) = failure else { return failure };
+    let is_near = error.hint.as_ref().is_some_and(|hint| hint.starts_with(DID_YOU_MEAN));
+    let hint = format!("start it: gobctl start {}", name.as_argument());
+    Failure::Client(Error::Refused(if is_near { error } else { error.hint(hint) }))
 }
 
 /// Returns whether this is gob's own worker, whose imports are streams; others may have an `import` of their

@@ -7,15 +7,18 @@ use crate::each::names_arg;
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
-use crate::holding::hold_again;
+use crate::holding::{hold_again, said_of};
 use crate::progress::Progress;
 use crate::verbs::start::millis;
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
-use gob_client::call::{Get, Start, Stop};
+use gob_client::call::{Get, Start, Stop, Subscribe};
 use gob_client::protocol::answer::{Outcome, StartData};
+use gob_client::protocol::event::{Event, EventKind};
 use gob_client::{Error, Name};
 use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 pub(crate) const VERB: Verb = Verb {
     path: &["with"],
@@ -46,6 +49,9 @@ pub(crate) const VERB: Verb = Verb {
     ..Verb::ROW
 };
 
+/// Time to wait for the rest of an event that has come in part.
+const AT_ONCE: Duration = Duration::from_millis(10);
+
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let command: Vec<OsString> = matches.get_many("command").into_iter().flatten().cloned().collect();
     let names = crate::each::names(matches);
@@ -53,18 +59,13 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut held = Held::default();
     let code = match hold(context, names, &mut held) {
         Ok(()) => {
-            let ended = || {
-                let names: Vec<&str> = held.names.iter().map(Name::as_str).collect();
-                context.note(&format!(
-                    "the supervisor has gone, and with it the workers of {}; the command goes on, and the leases are taken \
-                     again once there is another one",
-                    names.join(", ")
-                ));
-                hold_again(context, "with", held.names.clone());
-            };
-            let beside =
-                held.client.as_ref().map(|client| Beside { connection: client.as_fd(), ended: &ended });
-            run_command(&command, &held.variables, beside)
+            let Held { client, variables, names, .. } = &mut held;
+            let connection = client.as_ref().and_then(|client| client.as_fd().try_clone_to_owned().ok());
+            let mut read = || client.as_mut().is_some_and(|client| tell(context, client, names));
+            let beside = connection
+                .as_ref()
+                .map(|connection| Beside { connection: connection.as_fd(), read: &mut read });
+            run_command(&command, variables, beside)
         }
         Err(Failure::Help(text)) => return Err(Failure::Help(text)),
         Err(failure) => {
@@ -82,6 +83,36 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
     code
 }
+
+/// Tells what has become of the held workers, as far as that has come; false once the supervisor is gone.
+fn tell(context: &Context, client: &mut Client, names: &[Name]) -> bool {
+    while let Ok(Some(line)) = client.next_event(Some(Instant::now() + AT_ONCE)) {
+        let event = serde_json::from_str::<Event>(&line).ok();
+        let text = event.and_then(|event| said_of(event.event, event.worker.as_ref()?));
+        text.into_iter().for_each(|text| context.note(&text));
+    }
+    if !client.has_ended() {
+        return true;
+    }
+    let all: Vec<&str> = names.iter().map(Name::as_str).collect();
+    context.note(&format!(
+        "the supervisor has gone, and with it the workers of {}; the command goes on, and the leases are taken \
+         again once there is another one",
+        all.join(", ")
+    ));
+    hold_again(context, "with", names.to_vec());
+    false
+}
+
+/// The fates of a held worker that its command has to know of.
+const FATES: [EventKind; 6] = [
+    EventKind::WorkerReady,
+    EventKind::WorkerStopped,
+    EventKind::WorkerCeded,
+    EventKind::WorkerBackoff,
+    EventKind::WorkerFailed,
+    EventKind::WorkerRemoved,
+];
 
 /// The held workers while the command runs. The leases are the connection's: they end with it, however this
 /// program ends.
@@ -135,7 +166,12 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
         }
         held.variables.push((variable(&name), endpoint));
     }
-    failed.map_or(Ok(()), Err)
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    let (names, events) = (Some(held.names.clone()), Some(FATES.to_vec()));
+    client.subscribe(Subscribe { names, events, snapshot: false, ..Subscribe::default() })?;
+    Ok(())
 }
 
 /// Stops a worker that this call has started, if it still is its owner's and has no other user.
