@@ -54,7 +54,8 @@ pub(super) async fn located(handshake: Handshake, tree: Tree, looks: &Looks) -> 
     let endpoint = handshake.endpoint.as_deref().unwrap_or_default();
     let candidates = http::addresses(endpoint).unwrap_or_default();
     let listening = looks.listening(tree).await.unwrap_or_default();
-    let own = listening.iter().map(|(address, _)| *address).find(|address| candidates.contains(address));
+    let on_port = |address: &SocketAddr| candidates.iter().any(|known| known.port() == address.port());
+    let own = listening.iter().map(|(address, _)| *address).find(on_port);
     let endpoint = own.or(candidates.first().copied()).map(|address| format!("http://{address}"));
     let ports = listening.into_iter().map(|(_, port)| port).collect();
     (Handshake { endpoint: endpoint.or(handshake.endpoint), ..handshake }, ports)
@@ -173,14 +174,44 @@ async fn attempt(
                 };
                 Ok((Some(format!("http://{address}")), ports))
             };
-            first(&addresses, ask).await
+            match first(&addresses, ask).await {
+                // Its own processes may listen at another address of the loopback interface.
+                Err(error) if nobody(&error) || error.kind() == io::ErrorKind::AddrInUse => {
+                    match own_address(*port, tree, looks, each).await {
+                        Some((address, ports)) => {
+                            within(each, get(address, path, *status)).await?;
+                            Ok((Some(format!("http://{address}")), ports))
+                        }
+                        None => Err(error),
+                    }
+                }
+                answer => answer,
+            }
         }
         Target::Http { port: None, path, status } => {
             within(limit, discover(path, *status, tree, looks)).await
         }
-        Target::Connect { address } => within(limit, connect(address)).await,
+        Target::Connect { address } => match within(limit, connect(address)).await {
+            Err(error) if nobody(&error) => connect_elsewhere(address, tree, looks, limit).await.ok_or(error),
+            answer => answer,
+        },
         Target::Output => not_from_outside(),
     }
+}
+
+/// Returns the address at which the run's tree is reached on a port, and its ports, where that is none of the two
+/// addresses that are tried without a search; `None` also where it can't be told in time.
+async fn own_address(
+    port: u16,
+    tree: Tree,
+    looks: &Looks,
+    limit: Duration,
+) -> Option<(SocketAddr, Vec<Port>)> {
+    let listening = within(limit, looks.listening(tree)).await.ok()?;
+    let tried = http::loopbacks(port);
+    let is_other = |address: &SocketAddr| address.port() == port && !tried.contains(address);
+    let address = listening.iter().map(|(address, _)| *address).find(is_other)?;
+    Some((address, listening.into_iter().map(|(_, port)| port).collect()))
 }
 
 async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -197,6 +228,14 @@ async fn connect(address: &str) -> io::Result<Ready> {
     let taken = first(&addresses, async |address| TcpStream::connect(address).await.map(|_| address)).await?;
     let endpoint = (taken.is_ipv6() && addresses.len() > 1).then(|| format!("http://{taken}"));
     Ok((endpoint, Vec::new()))
+}
+
+/// Connects to the run's own address where `address` is a port of `localhost` at which nothing else listens.
+async fn connect_elsewhere(address: &str, tree: Tree, looks: &Looks, limit: Duration) -> Option<Ready> {
+    let port = address.strip_prefix("localhost:")?.parse().ok()?;
+    let (address, ports) = own_address(port, tree, looks, limit).await?;
+    within(limit, TcpStream::connect(address)).await.ok()?;
+    Some((Some(format!("http://{address}")), ports))
 }
 
 /// A check of a run's output is done elsewhere.

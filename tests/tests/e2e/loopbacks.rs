@@ -9,9 +9,13 @@ use gob_tests::wait;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
-/// Returns a server on `[::1]`, as Node makes one that is told `localhost`.
-fn ipv6() -> Http {
-    Http { host: Some("::1".to_owned()), ..Http::default() }
+/// Hosts other than 127.0.0.1, as in an endpoint: Node takes `localhost` for the first, and a server may be
+/// given any of the loopback interface.
+const OTHERS: [&str; 2] = ["[::1]", "127.0.0.2"];
+
+/// Returns a server at one of them.
+fn at(host: &str) -> Http {
+    Http { host: Some(host.trim_matches(['[', ']']).to_owned()), ..Http::default() }
 }
 
 fn start(gob: &Gob, http: Http) -> Value {
@@ -26,13 +30,17 @@ fn port_of(worker: &Value) -> u16 {
 }
 
 #[test]
-fn a_server_on_the_other_loopback_address_is_ready_well_and_asked_to_end() {
+fn a_server_on_another_loopback_address_is_ready_well_and_asked_to_end() {
     let lines = "readiness = { type = \"http\", path = \"/healthz\" }\n\
                  liveness = { type = \"http\", path = \"/healthz\", interval = \"50ms\", failures = 1 }\n\
                  stop = { http = \"POST /v1/shutdown\", grace = \"20s\" }";
+    OTHERS.into_iter().for_each(|host| is_ready_well_and_asked_to_end(host, lines));
+}
+
+fn is_ready_well_and_asked_to_end(host: &str, lines: &str) {
     let gob = gob(true, lines);
-    let worker = start(&gob, Http { takes_shutdown: true, ..ipv6() });
-    let expected = format!("http://[::1]:{}", port_of(&worker));
+    let worker = start(&gob, Http { takes_shutdown: true, ..at(host) });
+    let expected = format!("http://{host}:{}", port_of(&worker));
     assert_eq!((&worker["state"], worker["endpoint"].as_str()), (&json!("ready"), Some(expected.as_str())));
     let mut events = gob.events();
     // Several probes later it is still healthy.
@@ -50,9 +58,11 @@ fn every_check_that_knows_a_port_alone_finds_the_address() {
         "{ type = \"connect\", address = \"localhost:{port}\" }",
         "{ type = \"log\", pattern = 'listening on .*:(?<port>[0-9]+)' }",
     ] {
-        let gob = gob(true, &format!("readiness = {check}"));
-        let worker = start(&gob, ipv6());
-        assert_eq!(worker["endpoint"], format!("http://[::1]:{}", port_of(&worker)), "{check}");
+        for host in OTHERS {
+            let gob = gob(true, &format!("readiness = {check}"));
+            let worker = start(&gob, at(host));
+            assert_eq!(worker["endpoint"], format!("http://{host}:{}", port_of(&worker)), "{check}");
+        }
     }
 }
 
