@@ -32,8 +32,8 @@ pub(crate) struct Look {
 
 /// Probes once.
 pub(super) async fn once(look: &Look, tree: Tree, looks: &Looks) -> Result<Answered, Missed> {
-    let (begun, of) = (Instant::now(), look.its_own.then_some(tree));
-    let error = match attempt(&look.target, of, tree, looks, look.limit).await {
+    let begun = Instant::now();
+    let error = match attempt(look, begun, tree, looks).await {
         // Only its port is known.
         Ok((endpoint, ports)) => {
             let handshake = Handshake { endpoint, by_port: true, ..Handshake::default() };
@@ -42,10 +42,16 @@ pub(super) async fn once(look: &Look, tree: Tree, looks: &Looks) -> Result<Answe
         Err(error) => error,
     };
     // The run may be about to die of another process's answer, so that is explained whenever it comes.
-    let is_foreign = error.kind() == io::ErrorKind::AddrInUse;
-    let is_explained = look.explain_after.is_some_and(|after| is_foreign || begun.elapsed() >= after);
+    let is_explained = look.explain_after.is_some() && is_searched(look, begun, &error);
     let more = if is_explained { elsewhere(&look.target, tree, looks).await } else { String::new() };
     Err(Missed { why: format!("{}: {error}{more}", describe(&look.target)), is_explained })
+}
+
+/// Returns whether the sockets of the run are looked through after this error: not in the first second of a start, in which there are
+/// many probes and most find nobody; but at once where another process has answered.
+fn is_searched(look: &Look, begun: Instant, error: &io::Error) -> bool {
+    let is_foreign = error.kind() == io::ErrorKind::AddrInUse;
+    look.explain_after.is_none_or(|after| is_foreign || begun.elapsed() >= after)
 }
 
 /// Replaces an endpoint that stands for either loopback address by the one on which the run's tree listens;
@@ -153,16 +159,11 @@ fn describe(target: &Target) -> String {
     }
 }
 
-/// Probes once, for `limit` at most at each address. With `of`, an answer on a port that was not looked up
-/// counts only when it came from a process of that tree: an earlier process may still answer.
-async fn attempt(
-    target: &Target,
-    of: Option<Tree>,
-    tree: Tree,
-    looks: &Looks,
-    limit: Duration,
-) -> io::Result<Ready> {
-    match target {
+/// Probes once, for the limit at most at each address. During a start, an answer on a port that was not looked up counts only
+/// when it came from a process of the run: an earlier process may still answer.
+async fn attempt(look: &Look, begun: Instant, tree: Tree, looks: &Looks) -> io::Result<Ready> {
+    let (limit, of) = (look.limit, look.its_own.then_some(tree));
+    match &look.target {
         Target::Http { port: Some(port), path, status } => {
             let addresses = http::loopbacks(*port);
             let each = limit / 2;
@@ -176,7 +177,7 @@ async fn attempt(
             };
             match first(&addresses, ask).await {
                 // Its own processes may listen at another address of the loopback interface.
-                Err(error) if nobody(&error) || error.kind() == io::ErrorKind::AddrInUse => {
+                Err(error) if is_nobodys(&error) && is_searched(look, begun, &error) => {
                     match own_address(*port, tree, looks, each).await {
                         Some((address, ports)) => {
                             within(each, get(address, path, *status)).await?;
@@ -192,11 +193,18 @@ async fn attempt(
             within(limit, discover(path, *status, tree, looks)).await
         }
         Target::Connect { address } => match within(limit, connect(address)).await {
-            Err(error) if nobody(&error) => connect_elsewhere(address, tree, looks, limit).await.ok_or(error),
+            Err(error) if nobody(&error) && is_searched(look, begun, &error) => {
+                connect_elsewhere(address, tree, looks, limit).await.ok_or(error)
+            }
             answer => answer,
         },
         Target::Output => not_from_outside(),
     }
+}
+
+/// Returns whether an error means that the run does not listen at an address: no process does, or another one.
+fn is_nobodys(error: &io::Error) -> bool {
+    nobody(error) || error.kind() == io::ErrorKind::AddrInUse
 }
 
 /// Returns the address at which the run's tree is reached on a port, and its ports, where that is none of the two
@@ -265,75 +273,5 @@ async fn discover(path: &str, status: u16, tree: Tree, looks: &Looks) -> io::Res
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    /// A tag that no process carries.
-    const NOBODY: Tree = Tree { tag: crate::sys::tag::Tag(1), leader: None };
-
-    #[test]
-    fn the_main_thread_does_not_search_for_ports_itself() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let look = Look {
-            target: Target::Http { port: None, path: "/".to_owned(), status: 200 },
-            limit: Duration::from_secs(20),
-            its_own: false,
-            explain_after: None,
-        };
-        let looks = Looks::new(crate::disks::Disks::new());
-        let mut was_free = false;
-        // Another thread may be so quick that there is nothing to wait for, but not each time.
-        for _ in 0..20 {
-            let found = runtime.block_on(async {
-                let mut once = pin!(once(&look, NOBODY, &looks));
-                match once.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(found) => found,
-                    Poll::Pending => {
-                        was_free = true;
-                        once.await
-                    }
-                }
-            });
-            let why = "GET /: it listens on no port yet".to_owned();
-            assert_eq!(found, Err(Missed { why, is_explained: false }));
-        }
-        assert!(was_free);
-    }
-
-    #[test]
-    fn a_failure_is_explained_when_it_is_late_or_another_process_answered() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let looks = Looks::new(crate::disks::Disks::new());
-        let bind = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (silent, serving) = (bind(), bind());
-        let of = |listener: &std::net::TcpListener, after: Option<u64>| {
-            let port = Some(listener.local_addr().unwrap().port());
-            let look = Look {
-                target: Target::Http { port, path: "/".to_owned(), status: 200 },
-                limit: Duration::from_secs(2),
-                its_own: true,
-                explain_after: after.map(Duration::from_secs),
-            };
-            runtime.block_on(once(&look, NOBODY, &looks)).unwrap_err()
-        };
-        // The connection is in the backlog, and no answer comes.
-        for (after, is_explained) in [(Some(0), true), (Some(60), false), (None, false)] {
-            let missed = of(&silent, after);
-            assert_eq!(missed.is_explained, is_explained, "{missed:?}");
-            assert_eq!(missed.why.contains("it listens on no port"), is_explained, "{missed:?}");
-        }
-        let port = serving.try_clone().unwrap();
-        let server = std::thread::spawn(move || {
-            use std::io::{Read as _, Write as _};
-            let (mut connection, _) = serving.accept().unwrap();
-            assert!(connection.read(&mut [0; 512]).unwrap() > 0);
-            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
-        });
-        let missed = of(&port, Some(60));
-        server.join().unwrap();
-        assert!(missed.is_explained && missed.why.contains("another process answers"), "{missed:?}");
-    }
-}
+#[path = "probe_tests.rs"]
+mod tests;
