@@ -19,6 +19,7 @@ fn starts(kind: &str, payload: &Value) -> Vec<String> {
             let name = payload["name"].as_str().unwrap_or_default();
             vec![ok(json!({"worker": view(name, json!({})), "outcome": "reused"}))]
         }
+        "subscribe" => vec![ok(json!({"seq": 1, "instance": "i"}))],
         _ => vec![],
     }
 }

@@ -170,7 +170,8 @@ fn hold(context: &Context, names: Vec<Name>, held: &mut Held) -> Result<(), Fail
         return Err(failure);
     }
     let (names, events) = (Some(held.names.clone()), Some(FATES.to_vec()));
-    client.subscribe(Subscribe { names, events, snapshot: false, ..Subscribe::default() })?;
+    // A supervisor that goes away meanwhile is told of beside the command, which has its workers' endpoints.
+    client.subscribe(Subscribe { names, events, snapshot: false, ..Subscribe::default() }).ok();
     Ok(())
 }
 
