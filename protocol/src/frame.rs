@@ -27,7 +27,7 @@ pub struct Framer {
     discarding: bool,
     /// Blanks around a line belong to it.
     verbatim: bool,
-    /// What was handed out is overwritten as soon as the next frame is asked for.
+    /// Frames that were handed out are overwritten as soon as the next one is asked for.
     wipes: bool,
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Orphan<H = OwnedFd> {
     pub(crate) pidfd: H,
     /// Its worker, where that can be told.
     pub(crate) name: Option<Name>,
-    /// It took no signal: it is another user's.
+    /// The signal was refused: the process is another user's.
     pub(crate) is_denied: bool,
 }
 

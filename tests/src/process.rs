@@ -269,7 +269,7 @@ pub fn in_memory(pid: i32, texts: &[String]) -> Vec<String> {
         let (start, end) = range.split_once('-').unwrap();
         let [start, end] = [start, end].map(|at| u64::from_str_radix(at, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        // What may not be read holds nothing.
+        // A range that may not be read holds nothing.
         if std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, start).is_ok() {
             let is_there = |text: &&String| memchr::memmem::find(&bytes, text.as_bytes()).is_some();
             found.extend(texts.iter().filter(is_there).cloned());

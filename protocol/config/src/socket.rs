@@ -1,4 +1,4 @@
-//! Which kinds need a socket, and which of them can listen on a path of any length.
+//! Kinds that need a socket, and those of them that can listen on a path of any length.
 
 use crate::kind::Kind;
 use crate::overrides::uses;
