@@ -12,11 +12,11 @@ pub use client::{ServerFrame, parse_server_frame, write_request};
 use crate::error::{ErrorCode, WireError};
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::request::Request;
+use crate::text::Text;
 use explain::{Tracked, explain, from_serde, invalid, named_field, offset_in, unknown_request};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::fmt;
 
 /// The id of a request, chosen by its client: a string or an integer, echoed.
@@ -218,7 +218,7 @@ pub fn write_response<T: Serialize>(
 }
 
 struct Envelope<'a> {
-    type_name: Cow<'a, str>,
+    type_name: Text<'a>,
     payload: Option<&'a RawValue>,
 }
 
@@ -246,15 +246,15 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
         let (mut has_id, mut type_name, mut payload) = (false, None, None);
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match key.as_ref() {
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            match &*key {
                 "id" if has_id => return Err(de::Error::duplicate_field("id")),
                 "id" => {
                     has_id = true;
                     *self.id = map.next_value()?;
                 }
                 "type" if type_name.is_some() => return Err(de::Error::duplicate_field("type")),
-                "type" => type_name = Some(map.next_value::<Cow<'de, str>>()?),
+                "type" => type_name = Some(map.next_value::<Text<'de>>()?),
                 "payload" if payload.is_some() => return Err(de::Error::duplicate_field("payload")),
                 "payload" => payload = Some(map.next_value::<&RawValue>()?),
                 other => return Err(de::Error::unknown_field(other, FIELDS)),

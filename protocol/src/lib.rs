@@ -20,6 +20,7 @@ pub mod shell;
 pub mod signal;
 pub mod suggest;
 pub mod tag;
+pub mod text;
 pub mod time;
 pub mod view;
 
@@ -31,5 +32,6 @@ pub use event::{Actor, Event, EventKind, Lagged};
 pub use frame::{FrameTooLong, Framer};
 pub use name::{Name, NameError, Owner};
 pub use request::{Request, Wait};
+pub use text::Text;
 pub use time::Timestamp;
 pub use view::{Exit, Leftover, ProcessId, Receipt, Signalled, State, Status, Survivor, View};

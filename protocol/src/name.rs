@@ -123,7 +123,7 @@ impl fmt::Display for Name {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let text = crate::Text::deserialize(deserializer)?;
         Self::any(&text).map_err(|e| de::Error::custom(InvalidName(e)))
     }
 }
@@ -236,7 +236,7 @@ pub(crate) const INVALID_OWNER: &str = "invalid owner: ";
 
 impl<'de> Deserialize<'de> for Owner {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let text = crate::Text::deserialize(deserializer)?;
         Self::new(&text).map_err(|e| de::Error::custom(format_args!("{INVALID_OWNER}{e}")))
     }
 }

@@ -7,9 +7,9 @@ use crate::bounded;
 use crate::env::Env;
 use crate::event::EventKind;
 use crate::name::{Name, Owner};
+use crate::text::Text;
 use crate::view::State;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::borrow::Cow;
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
@@ -143,12 +143,12 @@ impl ClientInfo {
 }
 
 fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = <Cow<'de, str>>::deserialize(deserializer)?;
+    let text = Text::deserialize(deserializer)?;
     if text.len() > ClientInfo::MAX_BYTES || text.chars().any(char::is_control) {
         let max = ClientInfo::MAX_BYTES;
         return Err(serde::de::Error::custom(format_args!("at most {max} bytes without control characters")));
     }
-    Ok(text.into_owned())
+    Ok(text.0.into_owned())
 }
 
 /// The state that a start or restart waits for.

@@ -30,8 +30,8 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(|_| de::Error::custom(format_args!("`{text}` is not an RFC 3339 time")))
+        let text = crate::Text::deserialize(deserializer)?;
+        text.parse().map_err(|_| de::Error::custom(format_args!("`{}` is not an RFC 3339 time", text.0)))
     }
 }
 

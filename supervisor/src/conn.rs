@@ -18,8 +18,9 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// Requests of one client before other clients get a turn.
-const TURN_REQUESTS: usize = 32;
+/// Requests of one client before its answers are written and other clients get a turn. With more of them client and supervisor
+/// wait for each other instead of working at the same time (ADR 6).
+const TURN_REQUESTS: usize = 16;
 
 /// After so many bytes of answers to one client others have their turn.
 const TURN_BYTES: usize = 256 * 1024;
@@ -139,7 +140,7 @@ async fn read_requests(
                 connection.flush();
             }
             () = outbound.changed.rings() => {}
-            () = tokio::time::sleep(BRIEF_IDLE), if is_brief => {
+            () = async { tokio::time::sleep(BRIEF_IDLE).await }, if is_brief => {
                 if outbound.is_answered() && !desk.look(|shell| shell.holds(conn)) {
                     refuse(connection, &no_room());
                     return Ok(());

@@ -22,6 +22,19 @@ const GATHER_BYTES: usize = 64 * 1024;
 /// Written event frames are reported to the core in lots of this size.
 const REPORT_FRAMES: u32 = 64;
 
+thread_local! {
+    /// The buffer of the replies that were written last, for those that come next.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Keeps an emptied buffer for other replies, unless it is too large to be kept.
+fn keep(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= GATHER_BYTES {
+        buffer.clear();
+        SPARE.set(buffer);
+    }
+}
+
 enum Chunk {
     /// Replies, whole frames.
     Own(Vec<u8>),
@@ -165,7 +178,7 @@ impl Outbound {
                 write(last);
                 self.bytes.set(self.bytes.get() + last.len() - before);
             } else {
-                let mut own = Vec::with_capacity(256);
+                let mut own = SPARE.take();
                 write(&mut own);
                 self.bytes.set(self.bytes.get() + own.len());
                 queue.push_back(Chunk::Own(own));
@@ -197,7 +210,9 @@ impl Outbound {
                     }
                     self.offset.set(0);
                     self.bytes.set(self.bytes.get() - written);
-                    queue.pop_front();
+                    if let Some(Chunk::Own(own)) = queue.pop_front() {
+                        keep(own);
+                    }
                 }
                 Ok(written) => {
                     self.offset.set(self.offset.get() + written);

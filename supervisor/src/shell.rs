@@ -140,7 +140,9 @@ impl Shell {
         let mut answers = VecDeque::new();
         while let Some(input) = next {
             for effect in self.core.apply(input, self.now) {
-                answers.extend(self.carry_out(effect));
+                if let Some(answer) = self.carry_out(effect) {
+                    answers.push_back(answer);
+                }
             }
             next = answers.pop_front();
         }

@@ -2,6 +2,7 @@
 //! bounds. Keeps no state.
 
 use crate::limits::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_PROPERTIES_BYTES, MAX_PROPERTIES_DEPTH};
+use gob_protocol::Text;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -171,7 +172,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let depth = Self::deeper(self.depth)?;
         let mut keys: Vec<Cow<'de, str>> = Vec::new();
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(Text(key)) = map.next_key()? {
             keys.push(key);
             map.next_value_seed(Walk { text: &mut *self.text, depth })?;
         }
@@ -186,11 +187,6 @@ impl<'de> Visitor<'de> for Walk<'_> {
         }
     }
 }
-
-/// A key, borrowed where the JSON needs no unescaping.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A node to put.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
