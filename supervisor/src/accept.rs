@@ -6,8 +6,8 @@ use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::{Memory, Share};
 use crate::sys::fds::{self, Shares};
-use gob_core::ConnId;
-use gob_protocol::{ErrorCode, WireError, envelope};
+use gob_core::{ConnId, TurnedAway};
+use gob_protocol::envelope;
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
@@ -118,7 +118,7 @@ impl Door {
             if self.reserve.is_some() {
                 return self.take(stream);
             }
-            refuse(&stream, &conn::no_room());
+            refuse(&stream, TurnedAway::NoRoom);
         }
         self.reserve = File::open("/dev/null").ok();
         tokio::time::sleep(BACKOFF).await;
@@ -149,22 +149,21 @@ fn admit(stream: &UnixStream, full: bool) -> Option<Admitted> {
     let peer = match stream.peer_cred() {
         Ok(peer) if peer.uid() == fds::uid() => peer,
         Ok(_) | Err(_) => {
-            let message = "this supervisor serves another user";
-            refuse(stream, &WireError::new(ErrorCode::PermissionDenied, message));
+            refuse(stream, TurnedAway::AnotherUser);
             return None;
         }
     };
     if full {
-        refuse(stream, &conn::no_room());
+        refuse(stream, TurnedAway::NoRoom);
         return None;
     }
     Some(Admitted { pid: peer.pid() })
 }
 
-/// Writes the error in one line, if the socket takes it at once, and closes the connection.
-fn refuse(stream: &UnixStream, error: &WireError) {
+/// Writes the refusal in one line, if the socket takes it at once, and closes the connection.
+fn refuse(stream: &UnixStream, why: TurnedAway) {
     let mut line = Vec::new();
-    if envelope::write_response::<()>(&mut line, None, Err(error)).is_ok() {
+    if envelope::write_response::<()>(&mut line, None, Err(&why.refusal())).is_ok() {
         stream.try_write(&line).unwrap_or_default();
     }
 }

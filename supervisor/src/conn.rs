@@ -9,9 +9,9 @@ use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::Share;
 use crate::sys::wire::Wire;
-use gob_core::{BadRoot, ConnId, Input, judge_root};
+use gob_core::{BadRoot, ConnId, Input, TurnedAway, judge_root};
 use gob_protocol::envelope::write_response;
-use gob_protocol::{ErrorCode, Incoming, Rejected, WireError};
+use gob_protocol::{Incoming, Rejected};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -121,7 +121,7 @@ async fn read_requests(
         }
         share.waits(outbound.bytes());
         if !share.holds(connection.give_back()) {
-            refuse(connection, &unfinished());
+            refuse(connection, TurnedAway::Unfinished);
             return Ok(());
         }
         tokio::select! {
@@ -142,7 +142,7 @@ async fn read_requests(
             () = outbound.changed.rings() => {}
             () = async { tokio::time::sleep(BRIEF_IDLE).await }, if is_brief => {
                 if outbound.is_answered() && !desk.look(|shell| shell.holds(conn)) {
-                    refuse(connection, &no_room());
+                    refuse(connection, TurnedAway::NoRoom);
                     return Ok(());
                 }
             }
@@ -190,23 +190,10 @@ fn take_turn(
     })
 }
 
-/// Reports that unfinished requests take too much memory.
-fn unfinished() -> WireError {
-    WireError::new(ErrorCode::Busy, "unfinished requests take too much memory")
-        .hint("send requests whole and at once, and try again")
-        .details(serde_json::json!({"limit": "unfinished requests"}))
-}
-
-/// Reports that there is no room for a connection, or no more.
-pub(crate) fn no_room() -> WireError {
-    WireError::new(ErrorCode::Busy, "the supervisor has no room for another connection")
-        .hint("close some, or raise the limit of open files, and try again")
-        .details(serde_json::json!({"limit": "connections"}))
-}
-
 /// Sends the error that ends the connection.
-fn refuse(connection: &Connection, error: &WireError) {
-    connection.outbound.reply(|line| write_response::<()>(line, None, Err(error)).unwrap_or_default());
+fn refuse(connection: &Connection, why: TurnedAway) {
+    let error = why.refusal();
+    connection.outbound.reply(|line| write_response::<()>(line, None, Err(&error)).unwrap_or_default());
     connection.flush();
 }
 

@@ -11,7 +11,12 @@ use std::path::Path;
 
 /// A start that failed at this step, for this reason.
 pub(crate) fn failure(step: SpawnStep, error: &io::Error) -> SpawnFailure {
-    SpawnFailure { step, errno: Errno { name: errno_name(error), text: error.to_string() } }
+    SpawnFailure { step, errno: errno(error) }
+}
+
+/// An error's name and words.
+pub(crate) fn errno(error: &io::Error) -> Errno {
+    Errno { name: errno_name(error), text: error.to_string() }
 }
 
 /// A start that failed at this step without a refusal of the kernel; the errno is the one that fits.

@@ -17,7 +17,8 @@ pub(crate) use sockets::Tree;
 
 use crate::disks::Disks;
 use crate::mailbox::Post;
-use gob_core::{Answered, Missed, Note, RunKey};
+use crate::program;
+use gob_core::{Answered, Miss, Missed, Note, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::collections::{HashMap, VecDeque};
@@ -31,7 +32,7 @@ pub(crate) enum Found {
     /// The address of a run that reported its port alone is known.
     Ready { key: RunKey, handshake: Handshake, ports: Vec<Port> },
     /// A probe has its answer.
-    Probed { key: RunKey, found: Result<Answered, Missed> },
+    Probed { key: RunKey, found: Result<Answered, Box<Missed>> },
     /// The request to end was accepted, or not.
     StopAnswered { key: RunKey, taken: bool },
     /// A process sent a notification.
@@ -46,6 +47,11 @@ pub(crate) fn is_anywhere(handshake: &Handshake) -> bool {
 
 /// Beginning of the endpoint of a run that reported its port alone.
 pub(crate) const ANYWHERE: &str = "http://localhost:";
+
+/// The machine's refusal as a failure of a probe.
+pub(crate) fn machine(error: io::Error) -> Miss {
+    Miss::Machine(program::errno(&error))
+}
 
 /// The tasks of the probes.
 pub(crate) struct Readiness {

@@ -28,7 +28,7 @@ use crate::readiness::{self, Found, Look, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
-use gob_core::{Answered, ConnId, Core, Effect, Input, Lost, Missed, Note, Now, RunKey, Target};
+use gob_core::{Answered, ConnId, Core, Effect, Input, Lost, Miss, Missed, Note, Now, RunKey, Target};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::{Data, Survivor};
 use reaping::Pace;
@@ -290,9 +290,9 @@ impl Shell {
     fn probe(&mut self, key: RunKey, look: Look) -> Option<Input> {
         if look.target == Target::Output {
             let seen = self.taps.get(&key).is_some_and(|tap| tap.take_seen());
-            let why = || "wrote no line that says it is well".to_owned();
-            let found = if seen { Ok(Answered::default()) } else { Err(why()) };
-            let found = found.map_err(|why| Missed { why, is_explained: false });
+            let missed =
+                Missed { target: look.target, why: Miss::NoLine, listens: None, is_explained: false };
+            let found = if seen { Ok(Answered::default()) } else { Err(Box::new(missed)) };
             return Some(Input::Probed { key, found });
         }
         let tree = self.runs.tree(&key)?;

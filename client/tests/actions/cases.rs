@@ -2,7 +2,7 @@
 
 use crate::world::{AGENT, CLI, DESKTOP, NOBODY, REQUESTERS, World, by_name, hand_over};
 use gob_config::kind::{Check, Kind, Liveness, RestartOn};
-use gob_core::{ConnId, Examined, Holder, Input, Missed};
+use gob_core::{ConnId, Examined, Holder, Input, Miss, Missed, Target};
 use gob_protocol::{Owner, Request, State};
 
 /// A kind whose failures come to an end soon, and whose holders may be asked to end or not.
@@ -42,8 +42,8 @@ const PHASES: [(State, Script); 17] = [
     (State::Unhealthy, |world, by| {
         world.up(by);
         let key = world.key();
-        let missed = Missed { why: "no answer".into(), is_explained: false };
-        world.feed(Input::Probed { key, found: Err(missed) });
+        let missed = Missed { target: Target::Output, why: Miss::NoLine, listens: None, is_explained: false };
+        world.feed(Input::Probed { key, found: Err(Box::new(missed)) });
     }),
     // Asked to end before it has a process, while it starts, and when it is up.
     (State::Stopping, |world, by| {

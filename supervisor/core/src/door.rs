@@ -11,6 +11,7 @@ use crate::state::Core;
 use crate::step::{Given, Step};
 use crate::timers::Timer;
 use crate::worker::{Worker, ask, end, examine, live, ready, start, sweep};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use gob_protocol::{Id, Name};
 
@@ -111,7 +112,7 @@ impl Core {
             Input::Told { key, status } => self.of_run(&key, |run, _, cx| ready::told(run, cx, status)),
             Input::Probed { key, found } => self.of_run(&key, |run, given, cx| {
                 if run.is_up() {
-                    live::probed(run, given, cx, found.err().map(|missed| missed.why))
+                    live::probed(run, given, cx, found.err().map(|missed| missed.to_string()))
                 } else {
                     ready::probed(run, given, cx, found)
                 }

@@ -1,5 +1,7 @@
-//! Why a run gets no process: the step that failed, and the errno. Plain data, without words.
+//! Why a run gets no process: the step that failed, and the errno; and why the holder of its graph can't be told. Plain data,
+//! without words.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 /// A start that failed.
@@ -24,7 +26,7 @@ pub struct Errno {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpawnStep {
     /// Looking for a holder without gob: it can't be told whether there is one.
-    Examine,
+    Examine(Box<Unclear>),
     /// The preparation as a whole: it panicked.
     Prepare,
     /// Work on a disk that does not answer.
@@ -122,6 +124,55 @@ pub enum ExecFlaw {
         interpreter: String,
         /// The line ends in CR, which is part of the name.
         crlf: bool,
+    },
+}
+
+/// The reason why it can't be told who holds a graph without gob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unclear {
+    /// The place of the examination does not answer.
+    Silent(Silent),
+    /// The lock file can't be read.
+    Unreadable {
+        /// The lock file.
+        path: String,
+        /// The flaw of it.
+        flaw: LockFlaw,
+    },
+    /// The lock file is malformed, and not being written.
+    SaysNothing {
+        /// The lock file.
+        path: String,
+        /// The flaw of its text.
+        flaw: String,
+    },
+    /// The lock file goes on changing.
+    Changes {
+        /// The lock file.
+        path: String,
+    },
+    /// The lock file of a dead process can't be removed.
+    Stays {
+        /// The lock file.
+        path: String,
+        /// The flaw of it.
+        flaw: LockFlaw,
+    },
+    /// The processes can't be listed.
+    NoProcesses(Errno),
+}
+
+/// The flaw of a file that should be a lock file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockFlaw {
+    /// The machine refuses it.
+    Machine(Errno),
+    /// It is not a regular file.
+    NotAFile,
+    /// It has more bytes than a lock file may have.
+    TooLong {
+        /// The limit.
+        most: u64,
     },
 }
 

@@ -8,7 +8,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `ids`, `failure`, `paths`, `record`, `parts`, `on_disk`, `io` | plain data: what comes in and goes out |
+//! | `ids`, `failure`, `target`, `paths`, `record`, `parts`, `on_disk`, `io` | plain data: what comes in and goes out |
 //! | `pools`, `spec` | values that workers share; how a worker's runs are made, watched and ended |
 //! | `owner`, `refusals` | the right to manage a worker; every text and hint of a refusal, and every reason that a view shows |
 //! | `setup`, `plan` | settings; program, arguments and environment of a run |
@@ -67,6 +67,7 @@ mod stage;
 mod starts;
 mod state;
 mod step;
+mod target;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -76,18 +77,19 @@ mod waits;
 mod worker;
 mod workers;
 
-pub use failure::{Errno, ExecFlaw, ForkStep, Silent, SpawnFailure, SpawnStep};
+pub use failure::{Errno, ExecFlaw, ForkStep, LockFlaw, Silent, SpawnFailure, SpawnStep, Unclear};
 pub use ids::{ConnId, Now, RunKey};
 pub use io::{Effect, Input, Read};
 pub use on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 pub use parts::{
-    Answered, ExaminePlan, Examined, GraphLock, Holder, Lost, Missed, Note, Orphan, PORT_MARK, PortWish,
-    SpawnPlan, Target,
+    ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan,
 };
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 pub use recovery::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, Trace, may_kill};
+pub use refusals::{TurnedAway, unwritable};
 pub use remembered::{Remembered, RememberedWorker};
 pub use roots::{BadRoot, judge_root};
 pub use state::{Config, Core, STATE_VERSION};
+pub use target::{Answered, Listens, Miss, Missed, Target};
 pub use waits::{DISK_PATIENCE_MS, Reread, reread, wait_left_ms};

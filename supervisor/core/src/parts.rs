@@ -1,13 +1,12 @@
 //! The contents of inputs and effects: plans for the shell, and its findings. Plain data.
 
+use crate::failure::Unclear;
 use crate::ids::RunKey;
 use crate::record::Keep;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::kind::Check;
-use gob_protocol::handshake::Handshake;
-use gob_protocol::view::Port;
 use gob_protocol::{Env, ProcessId};
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +34,8 @@ pub enum Examined {
     Held(Holder),
     /// Workers of the graph that are alive without a lock file.
     Orphans(Vec<Orphan>),
-    /// The examination failed, with its reason: a lock file that can't be read, say.
-    Unclear(String),
+    /// The examination failed.
+    Unclear(Unclear),
 }
 
 /// A worker that gob did not start, found by its arguments.
@@ -87,45 +86,6 @@ pub struct ExaminePlan {
     pub root_dir: String,
     /// Asked at the ports on which a holder listens, to make sure that it serves the graph; a path.
     pub health: Option<String>,
-}
-
-/// The place that a probe asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The status of the answer to a GET.
-    Http {
-        /// On this port of the loopback interface; `None`: on any on which the run's tree listens.
-        port: Option<u16>,
-        /// Path and query.
-        path: String,
-        /// The status that means ready.
-        status: u16,
-    },
-    /// A connection that is accepted at `host:port` or `unix:path`.
-    Connect {
-        /// The address.
-        address: String,
-    },
-    /// A line of output that matches the run's check, written since the last probe.
-    Output,
-}
-
-/// A satisfied probe.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answered {
-    /// The endpoint, as far as the probe found it.
-    pub handshake: Handshake,
-    /// Ports on which its tree listens, where that was looked up.
-    pub ports: Vec<Port>,
-}
-
-/// A probe that was not satisfied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missed {
-    /// The reason, for people.
-    pub why: String,
-    /// The reason is as long as [`Effect::Probe`](crate::Effect::Probe) asked for, and may be shown.
-    pub is_explained: bool,
 }
 
 /// The port that a run is to get.

@@ -1,11 +1,12 @@
 //! Program, arguments, environment and directories of a run (docs/CONFIGURATION.md).
 
 use crate::ids::RunKey;
-use crate::parts::{ExaminePlan, GraphLock, PORT_MARK, PortWish, SpawnPlan, Target};
+use crate::parts::{ExaminePlan, GraphLock, PORT_MARK, PortWish, SpawnPlan};
 use crate::paths::{notify_socket, sockets_dir};
 use crate::record::{Keep, Place, RECORD_VERSION, Record, pointer_path, record_path};
 use crate::setup::Setup;
 use crate::spec::{Spec, needs_port};
+use crate::target::Target;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};

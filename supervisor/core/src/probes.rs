@@ -13,10 +13,10 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::parts::Target;
 use crate::run::{Health, Run};
 use crate::stage::Stage;
 use crate::step::Given;
+use crate::target::Target;
 use crate::timers::Timer;
 use gob_config::kind::{Check, Liveness};
 

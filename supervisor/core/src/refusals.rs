@@ -9,6 +9,8 @@
 //! | `spawn` | runs that get no process: a text and a hint for each step of a start |
 //! | `holder` | processes that gob did not start |
 //! | `graph` | graphs on disk |
+//! | `unseen` | none: the reasons why a probe or an examination found nothing |
+//! | `turned_away` | connections |
 
 mod config;
 mod graph;
@@ -17,6 +19,8 @@ mod reason;
 mod request;
 mod run;
 mod spawn;
+mod turned_away;
+mod unseen;
 
 pub(crate) use config::{config_invalid, config_partly, no_kind, state_of_another};
 pub(crate) use graph::{
@@ -34,3 +38,4 @@ pub(crate) use run::{
     still_there, stopped_by, survived,
 };
 pub(crate) use spawn::spawn_failed;
+pub use turned_away::{TurnedAway, unwritable};

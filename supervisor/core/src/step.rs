@@ -1,5 +1,6 @@
 //! The outcome of one decision about a run, and the facts that it is given beside the run. `Worker` alone interprets it.
 
+use crate::failure::Unclear;
 use crate::ids::RunKey;
 use crate::parts::Holder;
 use crate::plan::Subject;
@@ -7,7 +8,6 @@ use crate::run::Run;
 use crate::spec::Spec;
 use crate::stage::{Cause, Ended};
 use alloc::boxed::Box;
-use alloc::string::String;
 use gob_protocol::{Actor, EventKind, Exit, Owner, Receipt, WireError};
 
 /// Facts about a worker that a decision about its run may read.
@@ -84,7 +84,7 @@ pub(crate) enum Step {
     /// It never will be ready: waiting requests are answered, and it is ended.
     Refuse(Box<WireError>),
     /// The examination of its graph's holders failed, for this reason; it gets no process.
-    Unclear(String),
+    Unclear(Unclear),
     /// It was stopped before it had a process, and gets none.
     CalledOff,
     /// It gets no process.

@@ -9,7 +9,7 @@ use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
 use crate::sys::process;
 use crate::sys::tag::Life;
-use gob_core::{ExaminePlan, Examined, Orphan, RunKey};
+use gob_core::{ExaminePlan, Examined, Orphan, RunKey, Unclear};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -30,7 +30,7 @@ pub(super) async fn signal(
     let taken = match looker.look(&plan.graph, PROCESSES, move || held(orphans, &of, life)).await {
         Ok(taken) => taken,
         Err(silent) => {
-            let sighting = Examined::Unclear(silent.to_string()).into();
+            let sighting = Examined::Unclear(Unclear::Silent(silent)).into();
             found.send(Found::Examined { key, sighting }).await;
             return;
         }

@@ -5,12 +5,13 @@ use super::lockfile::{self, LockFile};
 use super::{Sighting, arguments, endpoint};
 use crate::clock::millis;
 use crate::disks::{Disks, PROCESSES, Silent};
+use crate::program;
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
 use crate::sys::process::Liveness;
 use crate::sys::tag::Life;
 use gob_config::foreign::{Lock, read_lock};
-use gob_core::{ExaminePlan, Examined, Holder, Orphan, Reread, reread};
+use gob_core::{ExaminePlan, Examined, Holder, Orphan, Reread, Unclear, reread};
 use gob_protocol::ProcessId;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -35,7 +36,7 @@ enum Seen<H> {
     /// No lock file exists. These workers live all the same.
     Unlocked(Vec<Orphan>),
     /// The holder can't be told.
-    Unclear(String),
+    Unclear(Unclear),
 }
 
 impl Looker {
@@ -75,9 +76,9 @@ impl Looker {
             let place = plan.lock_file.as_deref().unwrap_or(PROCESSES);
             let seen = match self.look(&plan.graph, place, move || look(&Linux::new(), &of, life)).await {
                 Ok(seen) => seen,
-                Err(silent) => return Examined::Unclear(silent.to_string()).into(),
+                Err(silent) => return Examined::Unclear(Unclear::Silent(silent)).into(),
             };
-            let (unchanged, why) = match seen {
+            let (unchanged, flaw) = match seen {
                 Seen::Live { lock, start_time, handle } => {
                     return self.held(plan, path, lock, start_time, handle).await;
                 }
@@ -88,13 +89,13 @@ impl Looker {
                     mute = None;
                     (None, String::new())
                 }
-                Seen::Mute(file, why) => {
+                Seen::Mute(file, flaw) => {
                     let since = match &mute {
                         Some((before, since)) if *before == file => *since,
                         _ => Instant::now(),
                     };
                     mute = Some((file, since));
-                    (Some(millis(since.elapsed())), why)
+                    (Some(millis(since.elapsed())), flaw)
                 }
             };
             let unclear = match reread(unchanged, millis(begun.elapsed())) {
@@ -102,8 +103,8 @@ impl Looker {
                     sleep(Duration::from_millis(ms)).await;
                     continue;
                 }
-                Reread::SaysNothing => format!("the lock file {path} says nothing: {why}"),
-                Reread::Changes => format!("the lock file {path} goes on changing"),
+                Reread::SaysNothing => Unclear::SaysNothing { path: path.to_owned(), flaw },
+                Reread::Changes => Unclear::Changes { path: path.to_owned() },
             };
             return Examined::Unclear(unclear).into();
         }
@@ -134,11 +135,11 @@ fn look<K: Kernel>(kernel: &K, plan: &ExaminePlan, life: Life) -> Seen<K::Handle
     let file = match lockfile::read(at) {
         Ok(Some(file)) => file,
         Ok(None) => return unlocked(kernel, plan, life),
-        Err(e) => return Seen::Unclear(format!("the lock file {path} can't be read: {e}")),
+        Err(flaw) => return Seen::Unclear(Unclear::Unreadable { path: path.clone(), flaw }),
     };
     let lock = match read_lock(&file.bytes) {
         Ok(lock) => lock,
-        Err(why) => return Seen::Mute(file, why),
+        Err(flaw) => return Seen::Mute(file, flaw),
     };
     // The handle comes first: a process that is found alive after it is the one that it means.
     let handle = kernel.open(lock.pid).ok();
@@ -151,7 +152,7 @@ fn look<K: Kernel>(kernel: &K, plan: &ExaminePlan, life: Life) -> Seen<K::Handle
                 }
                 Seen::Changed
             }
-            Err(e) => Seen::Unclear(format!("the lock file {path} of a dead process stays: {e}")),
+            Err(flaw) => Seen::Unclear(Unclear::Stays { path: path.clone(), flaw }),
         },
     }
 }
@@ -159,7 +160,7 @@ fn look<K: Kernel>(kernel: &K, plan: &ExaminePlan, life: Life) -> Seen<K::Handle
 fn unlocked<K: Kernel>(kernel: &K, plan: &ExaminePlan, life: Life) -> Seen<K::Handle> {
     match arguments::orphans(kernel, plan, life) {
         Ok(orphans) => Seen::Unlocked(orphans),
-        Err(e) => Seen::Unclear(format!("the processes can't be listed: {e}")),
+        Err(e) => Seen::Unclear(Unclear::NoProcesses(program::errno(&e))),
     }
 }
 
@@ -181,7 +182,11 @@ mod tests {
         };
         let begun = Instant::now();
         let sighting = runtime.block_on(Looker::new(Life::none(), Disks::new()).examine(&plan));
-        assert!(matches!(sighting.found, Examined::Unclear(_)), "{:?}", sighting.found);
+        assert!(
+            matches!(sighting.found, Examined::Unclear(Unclear::SaysNothing { .. })),
+            "{:?}",
+            sighting.found
+        );
         let waits = Duration::from_secs(1)..Duration::from_secs(5);
         assert!(waits.contains(&begun.elapsed()), "{:?}", begun.elapsed());
         assert_eq!(std::fs::read(&path).unwrap(), b"{\"pid\":", "it is not touched");

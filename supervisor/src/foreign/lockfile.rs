@@ -1,7 +1,9 @@
 //! The lock file of a program that does not ask gob: read as far as it may be trusted, and removed when its
 //! process is dead and it still is the file that was read.
 
+use crate::program;
 use gob_config::foreign::MAX_LOCK_BYTES;
+use gob_core::LockFlaw;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -19,26 +21,30 @@ pub(super) struct LockFile {
 ///
 /// # Errors
 /// When the file can't be read, is not a regular file, or is too long to be a lock file.
-pub(super) fn read(path: &Path) -> io::Result<Option<LockFile>> {
+pub(super) fn read(path: &Path) -> Result<Option<LockFile>, LockFlaw> {
     // A FIFO must not block us, and such a program makes no symbolic link.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
     let file = match opened {
         Ok(file) => file,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(e) => return Err(e),
+        Err(e) => return Err(machine(e)),
     };
     read_open(file).map(Some)
 }
 
-fn read_open(file: File) -> io::Result<LockFile> {
-    let meta = file.metadata()?;
+fn machine(error: io::Error) -> LockFlaw {
+    LockFlaw::Machine(program::errno(&error))
+}
+
+fn read_open(file: File) -> Result<LockFile, LockFlaw> {
+    let meta = file.metadata().map_err(machine)?;
     if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(LockFlaw::NotAFile);
     }
     let mut bytes = Vec::new();
-    file.take(MAX_LOCK_BYTES + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_LOCK_BYTES + 1).read_to_end(&mut bytes).map_err(machine)?;
     if bytes.len() as u64 > MAX_LOCK_BYTES {
-        return Err(io::Error::other(format!("it has more than {MAX_LOCK_BYTES} bytes")));
+        return Err(LockFlaw::TooLong { most: MAX_LOCK_BYTES });
     }
     Ok(LockFile { bytes, id: (meta.dev(), meta.ino()) })
 }
@@ -50,7 +56,7 @@ fn read_open(file: File) -> io::Result<LockFile> {
 ///
 /// # Errors
 /// When the file system refuses.
-pub(super) fn remove_stale(path: &Path, stale: &LockFile) -> io::Result<bool> {
+pub(super) fn remove_stale(path: &Path, stale: &LockFile) -> Result<bool, LockFlaw> {
     if read(path)?.as_ref() != Some(stale) {
         return Ok(false);
     }
@@ -58,14 +64,14 @@ pub(super) fn remove_stale(path: &Path, stale: &LockFile) -> io::Result<bool> {
     match fs::rename(path, &aside) {
         Ok(()) => {}
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e),
+        Err(e) => return Err(machine(e)),
     }
     let moved = read(&aside);
     if moved.as_ref().is_ok_and(|moved| moved.as_ref() == Some(stale)) {
-        fs::remove_file(&aside)?;
+        fs::remove_file(&aside).map_err(machine)?;
         return Ok(true);
     }
-    put_back(&aside, path)?;
+    put_back(&aside, path).map_err(machine)?;
     Ok(false)
 }
 

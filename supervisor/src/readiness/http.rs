@@ -1,7 +1,8 @@
 //! As much of an HTTP/1.1 client as probes and polite stops need: one request, the status of its answer,
 //! loopback only. Has no deadline for the answer; the caller drops it when it takes too long.
 
-use std::io;
+use super::machine;
+use gob_core::Miss;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +21,7 @@ const POLITE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When no server answers there, or the answer is not HTTP.
-pub(crate) async fn ask(address: SocketAddr, request: &str) -> io::Result<u16> {
+pub(crate) async fn ask(address: SocketAddr, request: &str) -> Result<u16, Miss> {
     let (method, path) = request.split_once(' ').unwrap_or(("POST", request));
     status(address, method, path.trim()).await
 }
@@ -29,7 +30,7 @@ pub(crate) async fn ask(address: SocketAddr, request: &str) -> io::Result<u16> {
 ///
 /// # Errors
 /// As for [`ask`].
-pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io::Result<u16> {
+pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> Result<u16, Miss> {
     let mut answer = Answer::to(address, method, path, "1.1").await?;
     // This is politeness: the answer is known, and a server that keeps the connection does not change it.
     timeout(POLITE, answer.read_on()).await.unwrap_or_default();
@@ -40,11 +41,11 @@ pub(crate) async fn status(address: SocketAddr, method: &str, path: &str) -> io:
 ///
 /// # Errors
 /// When no server answers there, or the answer is not HTTP.
-pub(crate) async fn body(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+pub(crate) async fn body(address: SocketAddr, path: &str) -> Result<Vec<u8>, Miss> {
     // Servers don't answer HTTP/1.0 in chunks.
     let mut answer = Answer::to(address, "GET", path, "1.0").await?;
     answer.read_on().await;
-    let start = answer.body_at().ok_or_else(|| no("the answer is not HTTP"))?;
+    let start = answer.body_at().ok_or(Miss::NotHttp)?;
     let there = answer.bytes.len();
     let end = answer.end().map_or(there, |end| end.min(there));
     Ok(answer.bytes.get(start..end).unwrap_or_default().to_vec())
@@ -59,20 +60,20 @@ struct Answer {
 
 impl Answer {
     /// Sends a request, and reads at least the status of its answer.
-    async fn to(address: SocketAddr, method: &str, path: &str, version: &str) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
+    async fn to(address: SocketAddr, method: &str, path: &str, version: &str) -> Result<Self, Miss> {
+        let mut stream = TcpStream::connect(address).await.map_err(machine)?;
         let head = format!(
             "{method} {path} HTTP/{version}\r\nHost: {address}\r\nUser-Agent: gob\r\nAccept: */*\r\n\
              Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(head.as_bytes()).await.map_err(machine)?;
         let mut bytes = Vec::new();
         while !bytes.contains(&b'\n') {
-            if bytes.len() > MAX_STATUS_LINE || stream.read_buf(&mut bytes).await? == 0 {
-                return Err(no("the answer is not HTTP"));
+            if bytes.len() > MAX_STATUS_LINE || stream.read_buf(&mut bytes).await.map_err(machine)? == 0 {
+                return Err(Miss::NotHttp);
             }
         }
-        let status = read_status(&bytes).ok_or_else(|| no("the answer is not HTTP"))?;
+        let status = read_status(&bytes).ok_or(Miss::NotHttp)?;
         Ok(Self { stream, status, bytes })
     }
 
@@ -112,11 +113,11 @@ fn read_status(answer: &[u8]) -> Option<u16> {
 ///
 /// # Errors
 /// When they are not on the loopback interface.
-pub(super) fn addresses(endpoint: &str) -> io::Result<Vec<SocketAddr>> {
+pub(super) fn addresses(endpoint: &str) -> Result<Vec<SocketAddr>, Miss> {
     let rest = endpoint.strip_prefix("http://").unwrap_or_default();
     let found = socket_addresses(rest.split(['/', '?', '#']).next().unwrap_or_default());
     if found.is_empty() || !found.iter().all(|address| address.ip().is_loopback()) {
-        return Err(no(format!("{endpoint} is not http on this machine")));
+        return Err(Miss::NotLocal(endpoint.to_owned()));
     }
     Ok(found)
 }
@@ -140,10 +141,6 @@ pub(crate) fn socket_addresses(text: &str) -> Vec<SocketAddr> {
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
     vec![address]
-}
-
-fn no(text: impl Into<String>) -> io::Error {
-    io::Error::other(text.into())
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //! (`/proc/PID/fd`), joined with the kernel's list of listening ones (`/proc/net/tcp`, `/proc/net/tcp6`) by
 //! their inodes (proc(5)).
 
+use super::machine;
 use crate::disks::{Disks, PROCESSES};
+use crate::program;
 use crate::sys::children;
 use crate::sys::process;
 use crate::sys::tag::Tag;
+use gob_core::Miss;
 use gob_protocol::view::Port;
 use std::collections::BTreeMap;
 use std::io;
@@ -44,27 +47,27 @@ impl Looks {
 
     /// Returns the addresses at which the run's listening sockets are reached from this machine, each with
     /// its port and process.
-    pub(super) async fn listening(&self, tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
+    pub(super) async fn listening(&self, tree: Tree) -> Result<Vec<(SocketAddr, Port)>, Miss> {
         self.look(tree, move || listening(tree)).await
     }
 
     /// Returns which process of the run's tree listens where this address leads.
-    pub(super) async fn listener(&self, tree: Tree, address: SocketAddr) -> io::Result<Listener> {
+    pub(super) async fn listener(&self, tree: Tree, address: SocketAddr) -> Result<Listener, Miss> {
         self.look(tree, move || listener(tree, address)).await
     }
 
     /// Returns the addresses on which the run's tree listens, also those that are not on the loopback
     /// interface.
-    pub(super) async fn bound(&self, tree: Tree) -> io::Result<Vec<SocketAddr>> {
+    pub(super) async fn bound(&self, tree: Tree) -> Result<Vec<SocketAddr>, Miss> {
         self.look(tree, move || bound(tree)).await
     }
 
     async fn look<T: Send + 'static>(
         &self,
         tree: Tree,
-        look: impl FnOnce() -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
-        let permit = self.room.clone().acquire_owned().await.map_err(io::Error::other)?;
+        look: impl FnOnce() -> Result<T, Miss> + Send + 'static,
+    ) -> Result<T, Miss> {
+        let permit = self.room.clone().acquire_owned().await.map_err(|e| machine(io::Error::other(e)))?;
         let lane = format!("sockets of {}", tree.tag.0);
         let looked = self.disks.ask(&lane, vec![PROCESSES.to_owned()], move |at| {
             at.go("read the sockets in", PROCESSES);
@@ -72,7 +75,7 @@ impl Looks {
             drop(permit);
             looked
         });
-        looked.await.map_err(io::Error::other)?
+        looked.await.map_err(Miss::Silent)?
     }
 }
 
@@ -87,12 +90,12 @@ pub(super) enum Listener {
     Nobody,
 }
 
-fn listening(tree: Tree) -> io::Result<Vec<(SocketAddr, Port)>> {
+fn listening(tree: Tree) -> Result<Vec<(SocketAddr, Port)>, Miss> {
     listening_of(members(tree)?)
 }
 
-fn members(Tree { tag, leader }: Tree) -> io::Result<impl Iterator<Item = i32>> {
-    let mut members = process::scan(|found| found == tag)?.remove(&tag).unwrap_or_default();
+fn members(Tree { tag, leader }: Tree) -> Result<impl Iterator<Item = i32>, Miss> {
+    let mut members = process::scan(|found| found == tag).map_err(machine)?.remove(&tag).unwrap_or_default();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     // The leader's pid may be another process's by now, which is no child of ours.
     if let Some(leader) = leader.and_then(process::seen).filter(|leader| leader.parent == own) {
@@ -102,13 +105,13 @@ fn members(Tree { tag, leader }: Tree) -> io::Result<impl Iterator<Item = i32>> 
     Ok(members.into_iter().map(|found| found.id.pid))
 }
 
-fn bound(tree: Tree) -> io::Result<Vec<SocketAddr>> {
+fn bound(tree: Tree) -> Result<Vec<SocketAddr>, Miss> {
     let holders = Holders::of(members(tree)?);
     let own = table()?.into_iter().filter(|(_, inode)| holders.by_inode.contains_key(inode));
     Ok(own.map(|(address, _)| address).collect())
 }
 
-fn listener(tree: Tree, address: SocketAddr) -> io::Result<Listener> {
+fn listener(tree: Tree, address: SocketAddr) -> Result<Listener, Miss> {
     // Where the kernel's list is hidden, the answering process is taken at its word.
     let Ok(all) = table() else { return Ok(Listener::Ours(Vec::new())) };
     let ours = Holders::of(members(tree)?);
@@ -124,7 +127,7 @@ fn listener(tree: Tree, address: SocketAddr) -> io::Result<Listener> {
 
 /// Returns the addresses at which the listening sockets of these processes are reached from this machine,
 /// each with its port and process.
-pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> io::Result<Vec<(SocketAddr, Port)>> {
+pub(crate) fn listening_of(pids: impl IntoIterator<Item = i32>) -> Result<Vec<(SocketAddr, Port)>, Miss> {
     let holders = Holders::of(pids);
     if holders.by_inode.is_empty() {
         return Ok(Vec::new());
@@ -169,19 +172,14 @@ impl Holders {
 }
 
 /// Returns all listening sockets of the machine: their addresses and their inodes.
-fn table() -> io::Result<Vec<(SocketAddr, u64)>> {
+fn table() -> Result<Vec<(SocketAddr, u64)>, Miss> {
     table_in(Path::new("/proc/net"))
 }
 
-fn table_in(net: &Path) -> io::Result<Vec<(SocketAddr, u64)>> {
+fn table_in(net: &Path) -> Result<Vec<(SocketAddr, u64)>, Miss> {
     let path = net.join("tcp");
-    let of_v4 = std::fs::read_to_string(&path).map_err(|e| {
-        let way_out = "mount /proc without subset=pid, or give the kind a {port}";
-        io::Error::new(
-            e.kind(),
-            format!("cannot see ports, {} can't be read ({e}): {way_out}", path.display()),
-        )
-    })?;
+    let of_v4 = std::fs::read_to_string(&path)
+        .map_err(|e| Miss::NoSockets { path: path.display().to_string(), errno: program::errno(&e) })?;
     // A kernel without IPv6 has no second table.
     let of_v6 = std::fs::read_to_string(net.join("tcp6")).unwrap_or_default();
     Ok(of_v4.lines().chain(of_v6.lines()).filter_map(read_line).collect())

@@ -3,7 +3,7 @@
 use super::Shell;
 use gob_core::{ConnId, Input, RunKey};
 use gob_protocol::envelope::write_response;
-use gob_protocol::{Data, ErrorCode, Event, Id, View, WireError};
+use gob_protocol::{Data, Event, Id, View, WireError};
 use std::rc::Rc;
 
 impl Shell {
@@ -34,8 +34,7 @@ impl Shell {
         let Some(connection) = self.conns.get(&conn) else { return };
         connection.outbound.reply(|out| {
             if let Err(e) = write_response(out, id, result) {
-                let error = WireError::new(ErrorCode::Internal, format!("cannot write the answer: {e}"));
-                write_response::<()>(out, id, Err(&error)).unwrap_or_default();
+                write_response::<()>(out, id, Err(&gob_core::unwritable(&e))).unwrap_or_default();
             }
         });
         self.touch(conn);

@@ -2,7 +2,8 @@
 
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch};
-use crate::parts::{ExaminePlan, Orphan, SpawnPlan, Target};
+use crate::parts::{ExaminePlan, Orphan, SpawnPlan};
+use crate::target::Target;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;

@@ -3,8 +3,9 @@
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, GraphSearch, NotDeleted, OnDisk};
-use crate::parts::{Answered, Examined, Holder, Lost, Missed, Note};
+use crate::parts::{Examined, Holder, Lost, Note};
 use crate::record::{New, Unfit};
+use crate::target::{Answered, Missed};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -162,7 +163,7 @@ pub enum Input {
         /// The run.
         key: RunKey,
         /// The outcome.
-        found: Result<Answered, Missed>,
+        found: Result<Answered, Box<Missed>>,
     },
     /// The leader of a run ended and was reaped. Its group was killed before, unless it had been asked to end.
     Exited {

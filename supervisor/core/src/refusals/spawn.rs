@@ -62,7 +62,7 @@ impl fmt::Display for SpawnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = &self.errno.text;
         match &self.step {
-            SpawnStep::Examine => f.write_str(why),
+            SpawnStep::Examine(unclear) => unclear.fmt(f),
             SpawnStep::Prepare => f.write_str("preparing it failed: see gobctl daemon logs"),
             SpawnStep::Disk(silent) => silent.fmt(f),
             SpawnStep::Port(Some(port)) => write!(f, "take port {port}: {why}"),
@@ -132,7 +132,8 @@ impl fmt::Display for Silent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Errno;
+    use crate::failure::{Errno, Unclear};
+    use alloc::boxed::Box;
     use alloc::string::ToString;
     use std::vec::Vec;
 
@@ -156,7 +157,12 @@ mod tests {
         let line = "correct the first line of srv, or install what it names";
         let many = "end some processes of this user, or raise the limit on them: ulimit -u, or pids.max of the control group";
         let rows: Vec<(SpawnStep, &str, &str, Option<&str>)> = Vec::from([
-            (SpawnStep::Examine, "EBUSY", "W", None),
+            (
+                SpawnStep::Examine(Box::new(Unclear::Changes { path: path() })),
+                "EBUSY",
+                "the lock file /r/srv goes on changing",
+                None,
+            ),
             (SpawnStep::Prepare, "EIO", "preparing it failed: see gobctl daemon logs", None),
             (
                 SpawnStep::Disk(silent),

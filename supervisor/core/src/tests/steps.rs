@@ -3,8 +3,8 @@
 use super::harness::World;
 use super::runs::{Run, Stage};
 
-use crate::failure::{Errno, SpawnFailure, SpawnStep};
-use crate::parts::{Answered, Missed};
+use crate::failure::{Errno, SpawnFailure, SpawnStep, Unclear};
+use crate::target::{Answered, Miss, Missed, Target};
 use crate::worker::Worker;
 use crate::{
     ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Place, RECORD_VERSION, Record, RunKey, Unfit,
@@ -109,7 +109,7 @@ impl Seen {
             Self::Nobody => Examined::Nobody,
             Self::Held(owner) => Examined::Held(holder(owner)),
             Self::Orphans => Examined::Orphans(orphans()),
-            Self::Unclear => Examined::Unclear("no permission".into()),
+            Self::Unclear => Examined::Unclear(Unclear::Changes { path: "/lock".into() }),
         }
     }
 }
@@ -140,9 +140,10 @@ pub(super) fn record(graph: &Name, kind: &str, root: &str) -> Record {
 }
 
 /// The answer of a probe.
-pub(super) fn seen(is_well: bool) -> Result<Answered, Missed> {
-    let missed = Missed { why: "no answer".into(), is_explained: true };
-    if is_well { Ok(Answered::default()) } else { Err(missed) }
+pub(super) fn seen(is_well: bool) -> Result<Answered, Box<Missed>> {
+    let why = Miss::Machine(Errno { name: "EPROTO".into(), text: "no answer".into() });
+    let missed = Missed { target: Target::Output, why, listens: None, is_explained: true };
+    if is_well { Ok(Answered::default()) } else { Err(Box::new(missed)) }
 }
 
 /// A start that failed with this errno.

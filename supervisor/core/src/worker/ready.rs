@@ -4,16 +4,16 @@
 
 use crate::cx::Cx;
 use crate::io::Effect;
-use crate::parts::{Answered, Missed};
 use crate::probes;
 use crate::refusals::{self, Reason};
 use crate::run::{Health, Run};
 use crate::stage::{Cause, Stage};
 use crate::step::{Given, Manner, Step};
+use crate::target::{Answered, Missed};
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use gob_config::kind::Check;
 use gob_protocol::handshake::{Handshake, HandshakeError};
@@ -45,16 +45,21 @@ pub(crate) fn due(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
 }
 
 /// A probe has shown whether the run is ready.
-pub(crate) fn probed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, found: Result<Answered, Missed>) -> Step {
+pub(crate) fn probed(
+    run: &mut Run,
+    given: &Given<'_>,
+    cx: &mut Cx,
+    found: Result<Answered, Box<Missed>>,
+) -> Step {
     if !matches!(run.stage(), Stage::Starting) || !core::mem::take(&mut run.probing) {
         return Step::Stay;
     }
     run.health.counts(found.is_ok());
     match found {
         Ok(Answered { handshake, ports }) => ready(run, given, cx, handshake, ports),
-        Err(Missed { why, is_explained }) => {
+        Err(missed) => {
             probes::again(run, given, cx);
-            if is_explained { told(run, cx, why) } else { Step::Stay }
+            if missed.is_explained { told(run, cx, missed.to_string()) } else { Step::Stay }
         }
     }
 }

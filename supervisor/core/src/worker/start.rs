@@ -1,7 +1,7 @@
 //! A run comes up: it gets a process, or none.
 
 use crate::cx::Cx;
-use crate::failure::{Errno, SpawnFailure, SpawnStep};
+use crate::failure::{Errno, SpawnFailure, SpawnStep, Unclear};
 use crate::io::Effect;
 use crate::parts::{Holder, SpawnPlan};
 use crate::record::New;
@@ -81,9 +81,9 @@ pub(crate) fn failed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: &SpawnF
 }
 
 /// It can't be told who holds the run's graph without gob, so it is not begun.
-pub(crate) fn unclear(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: String) -> Step {
-    let errno = Errno { name: "EBUSY".into(), text: why };
-    failed(run, given, cx, &SpawnFailure { step: SpawnStep::Examine, errno })
+pub(crate) fn unclear(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: Unclear) -> Step {
+    let errno = Errno { name: "EBUSY".into(), text: String::new() };
+    failed(run, given, cx, &SpawnFailure { step: SpawnStep::Examine(Box::new(why)), errno })
 }
 
 /// The spawn of a run that is to end does not happen.
