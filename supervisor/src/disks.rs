@@ -2,15 +2,15 @@
 //!
 //! One thread does the ordinary work. When it is stuck, another one takes over the queue, so that a disk that
 //! hangs delays only its own work. Work of one lane is done piece after piece, in the order of its arrival.
-//! Threads that hang are bounded, per mount and in all. Work for a mount that has not answered for long is
-//! refused with an error. Owns no result: a caller that waits for one has a channel for it, and a time limit.
+//! Threads that hang are bounded, per mount and in all, by the core's rule (`room`). Work for a mount that has not answered for
+//! long, or beside threads that all hang, is refused with an error. Owns no result: a caller that waits for one has a channel for it, and a time limit.
 
 mod mounts;
 
 use crate::clock::millis;
 use crate::sys::spawn::block_signals;
 pub(crate) use gob_core::Silent;
-use gob_core::{DISK_PATIENCE_MS, wait_left_ms};
+use gob_core::{DISK_PATIENCE_MS, DISK_THREADS, MOUNT_THREADS, Room, room, wait_left_ms};
 pub(crate) use mounts::mounted_below;
 
 use mounts::Mounts;
@@ -25,10 +25,6 @@ use tokio::time::timeout;
 pub(crate) const PATIENCE: Duration = Duration::from_millis(DISK_PATIENCE_MS);
 /// Time after which begun work may hang; no other work waits for it then.
 const STALL: Duration = Duration::from_millis(5);
-/// Stuck pieces of work on one mount before no more is begun there.
-const CROWD: usize = 4;
-/// Limit of threads, whatever hangs.
-const THREADS: usize = 64;
 /// Limit of the queue for callers that wait. Work begun without an answer is bounded by the number of
 /// workers: one piece for a run that begins, one for a run that ends, and one for each file of gob's own.
 const WAITING: usize = 32_768;
@@ -113,7 +109,8 @@ impl At {
     /// Returns the reason why its caller waits no longer.
     pub(crate) fn silent(&self) -> Silent {
         let Point { begun, operation, place } = self.point().clone();
-        Silent { operation, place, seconds: begun.map_or(PATIENCE, |begun| begun.elapsed()).as_secs() }
+        let seconds = begun.map_or(PATIENCE, |begun| begun.elapsed()).as_secs();
+        Silent { operation, place, seconds, elsewhere: 0 }
     }
 
     /// Returns the time since its begin; `None` if it has not begun.
@@ -224,17 +221,26 @@ impl Disks {
         if state.waiting.len() >= WAITING {
             return state.waiting.front().map(|first| first.at.silent());
         }
-        let dead = |running: &&Running| running.at.is_older_than(PATIENCE);
-        let in_lane = state.running.iter().find(|running| running.lane == lane && dead(running));
-        if in_lane.is_some() || state.running.iter().filter(dead).count() < CROWD {
+        let dead: Vec<&Running> = state.older_than(PATIENCE);
+        let in_lane = dead.iter().find(|running| running.lane == lane);
+        if in_lane.is_some() || dead.len() < MOUNT_THREADS {
             return in_lane.map(|running| running.at.silent());
         }
         let mounts = (self.0.mounts)();
         places.iter().find_map(|place| {
             let mount = mounts.of(place);
-            let of_it = |running: &&Running| mounts.of(&running.at.point().place) == mount;
-            let mut there = state.running.iter().filter(dead).filter(of_it);
-            there.nth(CROWD - 1).map(|running| running.at.silent())
+            let there: Vec<_> =
+                dead.iter().filter(|running| mounts.of(&running.at.point().place) == mount).collect();
+            match room(there.len(), dead.len()) {
+                Room::Free => None,
+                Room::MountHangs => there.first().map(|running| running.at.silent()),
+                Room::AllHang => Some(Silent {
+                    operation: "wait for",
+                    place: place.clone(),
+                    seconds: 0,
+                    elsewhere: dead.len(),
+                }),
+            }
         })
     }
 
@@ -316,7 +322,7 @@ impl State {
     fn is_stuck(&self) -> bool {
         self.idle == 0
             && self.starting == 0
-            && self.threads < THREADS
+            && self.threads < DISK_THREADS
             && self.running.iter().all(|running| running.at.is_older_than(STALL))
     }
 
@@ -332,30 +338,34 @@ impl State {
         })
     }
 
-    /// Returns the mounts on which much work is stuck.
+    fn older_than(&self, limit: Duration) -> Vec<&Running> {
+        self.running.iter().filter(|running| running.at.is_older_than(limit)).collect()
+    }
+
+    /// Returns the mounts on which work is stuck, where that may be too much for one of them.
     fn crowd(&self, mounts: fn() -> Mounts) -> Option<Crowd> {
-        let slow: Vec<_> = self.running.iter().filter(|running| running.at.is_older_than(STALL)).collect();
-        if slow.len() < CROWD {
+        let slow = self.older_than(STALL);
+        if slow.len() < MOUNT_THREADS {
             return None;
         }
         let mounts = mounts();
-        let mut on: Vec<usize> = slow.iter().map(|slow| mounts.of(&slow.at.point().place)).collect();
-        on.sort_unstable();
-        let crowded =
-            on.windows(CROWD).filter(|some| some.first() == some.last()).filter_map(|some| some.first());
-        Some(Crowd { crowded: crowded.copied().collect(), mounts })
+        let stuck = slow.iter().map(|slow| mounts.of(&slow.at.point().place)).collect();
+        Some(Crowd { stuck, mounts })
     }
 }
 
-/// Crowded mounts.
+/// The mount of each piece of work that is stuck.
 struct Crowd {
     mounts: Mounts,
-    crowded: Vec<usize>,
+    stuck: Vec<usize>,
 }
 
 impl Crowd {
     fn is_met_by(&self, places: &[String]) -> bool {
-        places.iter().any(|place| self.crowded.contains(&self.mounts.of(place)))
+        places.iter().map(|place| self.mounts.of(place)).any(|mount| {
+            let there = self.stuck.iter().filter(|stuck| **stuck == mount).count();
+            room(there, self.stuck.len()) == Room::MountHangs
+        })
     }
 }
 

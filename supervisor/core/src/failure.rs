@@ -185,4 +185,6 @@ pub struct Silent {
     pub place: String,
     /// The time since its begin.
     pub seconds: u64,
+    /// How much work hangs on other disks, where that is why it does not begin; else 0.
+    pub elsewhere: usize,
 }

@@ -37,5 +37,5 @@ pub(crate) use run::{
     ended_without, left_over, never_ready, no_descriptors, not_ready_yet, run_failed, socket_too_long,
     still_there, stopped_by, survived,
 };
-pub(crate) use spawn::spawn_failed;
+pub(crate) use spawn::{all_hang, spawn_failed};
 pub use turned_away::{TurnedAway, unwritable};

@@ -1,6 +1,7 @@
 //! Roots of graphs that are refused. Pure functions of facts.
 
 use crate::failure::Silent;
+use crate::refusals;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -38,7 +39,13 @@ impl BadRoot {
     /// The refusal of a request that names it.
     #[must_use]
     pub fn refusal(&self) -> WireError {
-        WireError::new(ErrorCode::InvalidRequest, format!("root_dir can't be used: {self}"))
+        let message = format!("root_dir can't be used: {self}");
+        if let Self::Silent(silent) = self
+            && silent.elsewhere > 0
+        {
+            return refusals::all_hang(message);
+        }
+        WireError::new(ErrorCode::InvalidRequest, message)
             .hint("give an absolute path in UTF-8 that this user can read")
             .details(json!({"field": "payload.root_dir", "position": 0}))
     }
@@ -66,7 +73,8 @@ mod tests {
         assert_eq!(judge_root(real(), MAX_PATH_BYTES), Ok("/r".into()));
         assert_eq!(judge_root(real(), MAX_PATH_BYTES + 1), Err(BadRoot::TooLong));
         assert_eq!(judge_root(None, 2), Err(BadRoot::NotText));
-        let silent = Silent { operation: "find", place: "/r".into(), seconds: 3 };
+        let silent = Silent { operation: "find", place: "/r".into(), seconds: 3, elsewhere: 0 };
+        let crowded = Silent { elsewhere: 64, ..silent.clone() };
         for (bad, why) in [
             (BadRoot::Relative, "it is not absolute"),
             (BadRoot::NotText, "it is not UTF-8"),
@@ -76,8 +84,10 @@ mod tests {
                 BadRoot::Silent(silent),
                 "find /r: no answer for 3 s; its disk hangs, or what it is mounted from is gone",
             ),
+            (BadRoot::Silent(crowded.clone()), "find /r: 64 operations hang on other disks"),
         ] {
             assert_eq!(bad.refusal().message, format!("root_dir can't be used: {why}"));
         }
+        assert_eq!(BadRoot::Silent(crowded).refusal().code, ErrorCode::Busy);
     }
 }

@@ -126,7 +126,7 @@ fn a_dead_mount_holds_a_bounded_number_of_threads_and_delays_no_other_mount() {
         let local = tokio::task::LocalSet::new();
         let hung: Vec<_> = hung.map(|hung| local.spawn_local(hung)).collect();
         let healthy = async {
-            for _ in 0..CROWD {
+            for _ in 0..MOUNT_THREADS {
                 while hang.begun.try_recv().is_err() {
                     tokio::task::yield_now().await;
                 }
@@ -151,11 +151,60 @@ fn a_dead_mount_holds_a_bounded_number_of_threads_and_delays_no_other_mount() {
         assert!(why.contains("no answer for") && begun.elapsed() < PATIENCE, "{why}");
         disks.ask("new", at("/home/new"), |_| ()).await.unwrap();
     });
-    let began = CROWD + hang.begun.try_iter().count();
-    assert!(began < 2 * CROWD, "{began} of them have a thread each that hangs");
+    let began = MOUNT_THREADS + hang.begun.try_iter().count();
+    assert!(began < 2 * MOUNT_THREADS, "{began} of them have a thread each that hangs");
     hang.is_there_again();
     let deadline = Instant::now() + SOON;
     while block_on(disks.ask("new", at("/dead/new"), |_| ())).is_err() {
         assert!(Instant::now() < deadline, "the mount stays closed");
     }
+}
+
+/// Sixty-four mounts below `/dead`, beside the one at `/`.
+fn many_mounts() -> Mounts {
+    let dead = (0..DISK_THREADS).map(|number| format!("2 1 0:2 / /dead/{number} rw - x x rw\n"));
+    Mounts::parse(&format!("1 0 8:1 / / rw - x x rw\n{}", dead.collect::<String>()))
+}
+
+/// Work that has been stuck at each of these places for as long as callers wait.
+fn stuck_at(places: impl Iterator<Item = String>) -> Disks {
+    let disks = Disks::over(many_mounts);
+    let begun = Instant::now().checked_sub(PATIENCE).unwrap();
+    for (number, place) in places.enumerate() {
+        let at = At::default();
+        at.go("open", &place);
+        at.point().begun = Some(begun);
+        let running = Running { number: number as u64, lane: format!("lane {number}"), at };
+        disks.0.lock().running.push(running);
+    }
+    disks
+}
+
+/// With four threads each, sixteen dead mounts had all of them.
+#[test]
+fn many_dead_mounts_leave_threads_to_a_healthy_one() {
+    let begins = |disks: &Disks, place: &str| {
+        let work =
+            Work { lane: "new".to_owned(), places: at(place), at: At::default(), work: Box::new(|_| ()) };
+        let mut state = disks.0.lock();
+        state.waiting = VecDeque::from([work]);
+        state.next(many_mounts).is_some()
+    };
+    let few = stuck_at((0..31).map(|number| format!("/dead/{}/{number}", number % 11)));
+    assert!(begins(&few, "/dead/0/x") && begins(&few, "/home/x"));
+    let many = stuck_at((0..32).map(|number| format!("/dead/{}/{number}", number % 11)));
+    assert!(!begins(&many, "/dead/0/x"), "a mount with stuck work gets no more");
+    assert!(begins(&many, "/dead/20/x") && begins(&many, "/home/x"));
+    assert_eq!(many.refusal("new", &at("/dead/0/x")).unwrap().place, "/dead/0/0");
+    assert_eq!(many.refusal("new", &at("/home/x")), None);
+}
+
+#[test]
+fn work_is_refused_at_once_where_all_threads_hang() {
+    let disks = stuck_at((0..DISK_THREADS).map(|number| format!("/dead/{number}/g")));
+    let refused = |place: &str| disks.refusal("new", &at(place)).unwrap();
+    assert_eq!((refused("/home/x").place.as_str(), refused("/home/x").elsewhere), ("/home/x", DISK_THREADS));
+    assert_eq!((refused("/dead/7/x").place.as_str(), refused("/dead/7/x").elsewhere), ("/dead/7/g", 0));
+    disks.0.lock().running.pop();
+    assert_eq!(disks.refusal("new", &at("/home/x")), None, "one of them is free");
 }

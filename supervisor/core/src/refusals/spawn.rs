@@ -12,11 +12,23 @@ use serde_json::json;
 pub(crate) fn spawn_failed(name: &Name, kind: &Kind, exit: &Exit, failure: &SpawnFailure) -> WireError {
     let message = format!("{name} could not be started: {failure}");
     let details = json!({"exit": exit, "errno": failure.errno.name, "last_lines": []});
+    if let SpawnStep::Disk(silent) = &failure.step
+        && silent.elsewhere > 0
+    {
+        return all_hang(message);
+    }
     let error = WireError::new(ErrorCode::ServerStartFailed, message).details(details);
     match hint(failure, kind) {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// Operations hang on so many disks that no other one is begun.
+pub(crate) fn all_hang(message: String) -> WireError {
+    WireError::new(ErrorCode::Busy, message)
+        .hint("unmount what does not answer: gobctl daemon logs names the places")
+        .details(json!({"limit": "disks"}))
 }
 
 /// Returns the next step for a person, where there is one.
@@ -121,7 +133,10 @@ impl core::error::Error for Silent {}
 
 impl fmt::Display for Silent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, place, seconds } = self;
+        let Self { operation, place, seconds, elsewhere } = self;
+        if *elsewhere > 0 {
+            return write!(f, "{operation} {place}: {elsewhere} operations hang on other disks");
+        }
         write!(
             f,
             "{operation} {place}: no answer for {seconds} s; its disk hangs, or what it is mounted from is gone"
@@ -152,7 +167,7 @@ mod tests {
     #[test]
     fn each_step_has_its_text_and_its_hint() {
         let path = || String::from("/r/srv");
-        let silent = Silent { operation: "chdir", place: path(), seconds: 3 };
+        let silent = Silent { operation: "chdir", place: path(), seconds: 3, elsewhere: 0 };
         let install = "install srv, or correct the command of its kind: gobctl config check says which programs are missing";
         let line = "correct the first line of srv, or install what it names";
         let many = "end some processes of this user, or raise the limit on them: ulimit -u, or pids.max of the control group";
@@ -229,6 +244,22 @@ mod tests {
             assert_eq!(error.hint.as_deref(), hint, "{failure:?}");
             assert_eq!(error.details.unwrap()["errno"], errno);
         }
+    }
+
+    #[test]
+    fn a_start_without_a_thread_for_its_disk_is_busy() {
+        let silent = Silent { operation: "wait for", place: "/r/srv".into(), seconds: 0, elsewhere: 64 };
+        let errno = Errno { name: "ETIMEDOUT".into(), text: "W".into() };
+        let failure = SpawnFailure { step: SpawnStep::Disk(silent), errno };
+        let exit = Exit::SpawnFailed { spawn_error: "ETIMEDOUT".into() };
+        let error = spawn_failed(&Name::graph("g").unwrap(), &crate::tests::harness::kind(), &exit, &failure);
+        assert_eq!(error.code, ErrorCode::Busy);
+        assert_eq!(
+            error.message,
+            "g could not be started: wait for /r/srv: 64 operations hang on other disks"
+        );
+        assert_eq!(error.details, Some(json!({"limit": "disks"})));
+        assert!(error.hint.is_some());
     }
 
     #[test]

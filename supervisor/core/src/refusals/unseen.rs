@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn silent() -> Silent {
-        Silent { operation: "look at", place: "/r".into(), seconds: 3 }
+        Silent { operation: "look at", place: "/r".into(), seconds: 3, elsewhere: 0 }
     }
 
     const SILENT: &str = "look at /r: no answer for 3 s; its disk hangs, or what it is mounted from is gone";
