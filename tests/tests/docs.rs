@@ -92,11 +92,12 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
 }
 
 /// The maps of `ARCHITECTURE.md` that name every file of a folder: the beginning of each, and the folder.
-const MAPS: [(&str, &str); 6] = [
+const MAPS: [(&str, &str); 7] = [
     ("In the configuration,", "protocol/config/src"),
     ("On the machine,", "protocol/host/src"),
     ("In the keeper,", "supervisor/keeper/src"),
     ("In the graph worker,", "supervisor/graph/src"),
+    ("In the store,", "supervisor/store/src"),
     ("In the client library,", "client/src"),
     ("In the command line,", "client/cli/src"),
 ];

@@ -1,0 +1,33 @@
+//! The history of gob's workers and the definitions of its jobs, in one SQLite file of the state directory.
+//!
+//! The supervisor writes through a [`Handle`]: one bounded queue in front of one thread, so that neither a
+//! slow disk nor a locked file delays it. The file is opened at the first record or question, and closed when
+//! the queue has been empty for a while. A [`Reader`] opens the file for reading, makes nothing, and needs no
+//! supervisor.
+//!
+//! The supervisor's core decides what is recorded. This crate decides how the file stays readable and
+//! bounded, and what becomes of a file that is damaged, locked, deleted, or of another version. It holds no
+//! environment of any worker.
+
+mod error;
+mod files;
+mod model;
+mod queries;
+mod read;
+mod rows;
+mod schema;
+#[cfg(feature = "write")]
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "write")]
+mod write;
+
+pub use error::StoreError;
+pub use files::{FILE, Unfit, is_own_file};
+pub use model::{Definition, Definitions, Entry, Known, Page, Setup, Since};
+pub use read::{Reader, Supervisor};
+#[cfg(feature = "write")]
+pub use write::{
+    Answer, Condition, Full, Handle, Health, Kept, Notice, Question, Record, Settings, Store, Told,
+    Unfinished,
+};

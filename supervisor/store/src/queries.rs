@@ -1,0 +1,222 @@
+//! Every question that only reads, for the thread and for the read-only door.
+//!
+//! Each is answered from an index, in a time that depends on the answer and on the bound of a worker's
+//! history, and not on the number of workers or runs.
+
+use crate::model::{Definitions, Entry, Known, Page, Since};
+use crate::rows;
+use gob_protocol::{BlameEntry, ByOutcome, Durations, Name, Rate, RunOutcome, RunRecord, Stats};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// Rows of one answer.
+pub(crate) const MAX_ROWS: u32 = 1000;
+/// Bytes of commands in one answer, of which each may have a mebibyte.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// Successes from which the next duration is expected.
+const EXPECTED_FROM: u32 = 20;
+/// Successes before which nothing is expected.
+const EXPECTED_AFTER: usize = 3;
+
+/// Returns runs of a worker, newest first, of a lower number than `before`.
+pub(crate) fn runs(
+    db: &Connection,
+    name: &Name,
+    before: Option<u64>,
+    limit: u32,
+) -> rusqlite::Result<Page<RunRecord>> {
+    let limit = limit.clamp(1, MAX_ROWS);
+    let sql =
+        format!("SELECT {} FROM run WHERE name = ?1 AND run < ?2 ORDER BY run DESC LIMIT ?3", rows::RUN);
+    let mut select = db.prepare_cached(&sql)?;
+    let before = before.map_or(i64::MAX, rows::signed);
+    let rows = select.query_map(params![name.as_str(), before, limit + 1], |row| Ok(rows::run(row, 0)))?;
+    page(rows, limit)
+}
+
+/// Cuts an answer of one row too many; rows that can't be understood are passed over.
+fn page<T>(rows: impl Iterator<Item = rusqlite::Result<Option<T>>>, limit: u32) -> rusqlite::Result<Page<T>> {
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    Ok(Page { items: rows.into_iter().take(limit).flatten().collect(), more })
+}
+
+/// Returns the statistics of a worker's runs.
+pub(crate) fn stats(db: &Connection, name: &Name) -> rusqlite::Result<Stats> {
+    let mut select = db.prepare_cached("SELECT outcome, duration_ms FROM run WHERE name = ?1")?;
+    let mut rows = select.query([name.as_str()])?;
+    let (mut runs, mut killed) = (0, 0);
+    let (mut success, mut failure) = (Tally::default(), Tally::default());
+    while let Some(row) = rows.next()? {
+        runs += 1;
+        let duration = row.get::<_, Option<i64>>(1)?.map(rows::unsigned);
+        match row.get::<_, Option<i64>>(0)?.and_then(rows::outcome_of) {
+            Some(RunOutcome::Success) => success.add(duration),
+            Some(RunOutcome::Failure) => failure.add(duration),
+            Some(RunOutcome::Killed) => killed += 1,
+            None => {}
+        }
+    }
+    let by_outcome = ByOutcome {
+        success: success.durations(),
+        failure: failure.durations(),
+        killed: Durations { count: killed, ..Durations::default() },
+    };
+    let ended = by_outcome.success.count + by_outcome.failure.count + killed;
+    let success_rate = Rate::of(by_outcome.success.count, ended);
+    Ok(Stats { runs, success_rate, expected_ms: expected(db, name)?, by_outcome })
+}
+
+/// Runs of one outcome, as they are counted.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    durations: Vec<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, duration: Option<u64>) {
+        self.count += 1;
+        self.durations.extend(duration);
+    }
+
+    fn durations(mut self) -> Durations {
+        let sum = self.durations.iter().fold(0_u64, |sum, duration| sum.saturating_add(*duration));
+        let number = u64::try_from(self.durations.len()).unwrap_or(u64::MAX);
+        let mean_ms = sum.checked_div(number);
+        Durations { count: self.count, mean_ms, median_ms: median(&mut self.durations) }
+    }
+}
+
+/// Returns the median; of an even number the mean of the two in the middle.
+fn median(durations: &mut [u64]) -> Option<u64> {
+    durations.sort_unstable();
+    let middle = durations.len() / 2;
+    let upper = durations.get(middle).copied()?;
+    let lower = if durations.len().is_multiple_of(2) {
+        durations.get(middle.checked_sub(1)?).copied()?
+    } else {
+        upper
+    };
+    Some(lower.midpoint(upper))
+}
+
+/// Returns the duration to expect of a worker's next run: the median of its last successes.
+pub(crate) fn expected(db: &Connection, name: &Name) -> rusqlite::Result<Option<u64>> {
+    let mut select = db.prepare_cached(
+        "SELECT duration_ms FROM run WHERE name = ?1 AND outcome = 0 ORDER BY run DESC LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![name.as_str(), EXPECTED_FROM], |row| row.get::<_, Option<i64>>(0))?;
+    let durations = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut durations: Vec<_> = durations.into_iter().flatten().map(rows::unsigned).collect();
+    Ok(if durations.len() < EXPECTED_AFTER { None } else { median(&mut durations) })
+}
+
+/// Returns the changes of a worker, newest first.
+pub(crate) fn blame(db: &Connection, name: &Name, limit: u32) -> rusqlite::Result<Page<BlameEntry>> {
+    let limit = limit.clamp(1, MAX_ROWS);
+    let sql =
+        format!("SELECT {} FROM entry WHERE name = ?1 ORDER BY life DESC, seq DESC LIMIT ?2", rows::ENTRY);
+    let mut select = db.prepare_cached(&sql)?;
+    let rows = select.query_map(params![name.as_str(), limit + 1], |row| Ok(rows::entry(row, 0)))?;
+    let Page { items, more } = page(rows, limit)?;
+    let blame =
+        |Entry { time, event, actor, run, reason, .. }| BlameEntry { time, event, actor, run, reason };
+    Ok(Page { items: items.into_iter().map(blame).collect(), more })
+}
+
+/// Returns the changes after a cursor, oldest first, over the lives of all supervisors.
+pub(crate) fn since(db: &Connection, instance: &str, seq: u64, limit: u32) -> rusqlite::Result<Since> {
+    let limit = limit.clamp(1, MAX_ROWS);
+    let mut find = db.prepare_cached("SELECT id FROM life WHERE instance = ?1")?;
+    let life = find.query_row([instance], |row| row.get::<_, i64>(0)).optional()?;
+    let (from, after) = life.map_or((0, 0), |life| (life, rows::signed(seq)));
+    let mut lost = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM life WHERE id = ?1 AND lost_seq > ?2 OR id > ?1 AND lost_seq > 0)",
+    )?;
+    let is_lost: bool = lost.query_row([from, after], |row| row.get(0))?;
+    let sql = format!(
+        "SELECT instance, {} FROM entry JOIN life ON id = life WHERE (life, seq) > (?1, ?2)
+         ORDER BY life, seq LIMIT ?3",
+        rows::ENTRY
+    );
+    let mut select = db.prepare_cached(&sql)?;
+    let rows = select.query_map(params![from, after, limit + 1], |row| {
+        let instance: String = row.get(0)?;
+        Ok(rows::entry(row, 1).map(|entry| (instance, entry)))
+    })?;
+    let Page { items, more } = page(rows, limit)?;
+    Ok(Since { entries: items, more, gap: life.is_none() || is_lost })
+}
+
+/// Returns definitions in the order of their names, of those after `after`.
+pub(crate) fn definitions(
+    db: &Connection,
+    after: Option<&Name>,
+    limit: u32,
+) -> rusqlite::Result<Definitions> {
+    let limit = limit.clamp(1, MAX_ROWS);
+    let sql = format!("SELECT {} FROM definition WHERE name > ?1 ORDER BY name LIMIT ?2", rows::DEFINITION);
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query(params![after.map_or("", Name::as_str), limit])?;
+    let (mut answer, mut count, mut bytes, mut last) = (Definitions::default(), 0, 0_usize, None);
+    let mut is_whole = true;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let name: String = row.get(0)?;
+        match rows::definition(row) {
+            Some(definition) => {
+                bytes = bytes.saturating_add(size_of_texts(&definition));
+                answer.known.push(known(db, definition)?);
+            }
+            None => answer.unreadable.push(name.clone()),
+        }
+        last = Some(name);
+        if bytes > MAX_ANSWER_BYTES {
+            is_whole = false;
+            break;
+        }
+    }
+    if count >= limit || !is_whole {
+        answer.next = last.and_then(|name| Name::any(&name).ok());
+    }
+    Ok(answer)
+}
+
+fn size_of_texts(definition: &crate::Definition) -> usize {
+    let arguments: usize = definition.command.iter().map(String::len).sum();
+    arguments + definition.cwd.len() + definition.description.as_ref().map_or(0, String::len)
+}
+
+fn known(db: &Connection, definition: crate::Definition) -> rusqlite::Result<Known> {
+    let last_run = last_run(db, &definition.name)?;
+    let sql = format!("SELECT {} FROM run WHERE name = ?1 AND run = ?2", rows::RUN);
+    let mut select = db.prepare_cached(&sql)?;
+    let last = select
+        .query_row(params![definition.name.as_str(), rows::signed(last_run)], |row| Ok(rows::run(row, 0)))
+        .optional()?
+        .flatten();
+    let expected_ms = expected(db, &definition.name)?;
+    Ok(Known { definition, last_run, last, expected_ms })
+}
+
+/// Returns the highest number that a run of a worker ever had; 0 without any.
+pub(crate) fn last_run(db: &Connection, name: &Name) -> rusqlite::Result<u64> {
+    let mut select = db.prepare_cached("SELECT last_run FROM worker WHERE name = ?1")?;
+    let found = select.query_row([name.as_str()], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(found.map(rows::unsigned).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert_eq!(median(&mut []), None);
+        assert_eq!(median(&mut [7]), Some(7));
+        assert_eq!(median(&mut [9, 1]), Some(5));
+        assert_eq!(median(&mut [9, 1, 2]), Some(2));
+        assert_eq!(median(&mut [u64::MAX, u64::MAX]), Some(u64::MAX));
+    }
+}

@@ -1,0 +1,199 @@
+//! The store as a supervisor and a command line use it, on real files.
+
+mod bounds;
+mod damage;
+mod door;
+mod history;
+mod lives;
+mod migrations;
+mod places;
+mod trouble;
+
+use crate::files::FILE;
+use crate::{
+    Answer, Condition, Definition, Entry, Handle, Notice, Question, Record, Settings, Setup, Store,
+    StoreError, Told,
+};
+use gob_protocol::{Actor, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Time within which anything must happen.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A store in a directory of its own.
+struct Rig {
+    handle: Handle,
+    told: Receiver<Told>,
+    notices: Vec<Notice>,
+    trimmed: Vec<(Name, u64)>,
+}
+
+impl Rig {
+    fn new(dir: &Path) -> Self {
+        Self::with(dir, |_| {})
+    }
+
+    fn with(dir: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::new(dir.to_owned(), "first".to_owned());
+        change(&mut settings);
+        let (post, told) = channel();
+        let handle = Store::spawn(settings, move |message| drop(post.send(message)));
+        Self { handle, told, notices: Vec::new(), trimmed: Vec::new() }
+    }
+
+    fn record(&self, record: Record) {
+        self.handle.record(record).unwrap();
+    }
+
+    fn ask(&mut self, question: Question) -> Result<Answer, Arc<StoreError>> {
+        self.handle.ask(7, question).unwrap();
+        let (ticket, answer) = self.answer();
+        assert_eq!(ticket, 7);
+        answer
+    }
+
+    /// Waits for an answer; keeps notices and trimmed runs that come before it.
+    fn answer(&mut self) -> (u64, Result<Answer, Arc<StoreError>>) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.told.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap() {
+                Told::Notice(notice) => self.notices.push(notice),
+                Told::Trimmed(gone) => self.trimmed.extend(gone),
+                Told::Answer { ticket, answer } => return (ticket, answer),
+            }
+        }
+    }
+
+    fn runs(&mut self, name: &str) -> Vec<RunRecord> {
+        let question = Question::Runs { name: worker(name), before: None, limit: 1000 };
+        let Ok(Answer::Runs(page)) = self.ask(question) else { panic!("no runs") };
+        page.items
+    }
+
+    fn reserve(&mut self, count: u32) -> u64 {
+        let Ok(Answer::Reserved { first, .. }) = self.ask(Question::Reserve { count, above: 0 }) else {
+            panic!("nothing reserved")
+        };
+        first
+    }
+
+    fn definitions(&mut self) -> Vec<Definition> {
+        let Ok(Answer::Definitions(found)) = self.ask(Question::Definitions { after: None, limit: 1000 })
+        else {
+            panic!("no definitions")
+        };
+        found.known.into_iter().map(|known| known.definition).collect()
+    }
+
+    /// Waits until the store is in a condition.
+    fn settle(&self, condition: Condition) {
+        wait_until(|| self.handle.health().condition == condition, || format!("{:?}", self.handle));
+    }
+
+    fn finish(&self) {
+        self.handle.finish(DEADLINE).unwrap();
+    }
+}
+
+fn wait_until(is_so: impl Fn() -> bool, what: impl Fn() -> String) {
+    let until = Instant::now() + DEADLINE;
+    let (lock, never) = (Mutex::new(()), Condvar::new());
+    while !is_so() {
+        assert!(Instant::now() < until, "{}", what());
+        let waited = never.wait_timeout(lock.lock().unwrap(), Duration::from_millis(5)).unwrap();
+        assert!(waited.1.timed_out());
+    }
+}
+
+fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn file(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+fn worker(name: &str) -> Name {
+    Name::any(name).unwrap()
+}
+
+/// A run that lives.
+fn begun(run: u64) -> RunRecord {
+    RunRecord {
+        run,
+        pid: Some(4000),
+        started_at: Timestamp(crate::tests::now() - 60_000),
+        ready_at: None,
+        stopped_at: None,
+        duration_ms: None,
+        exit: None,
+        outcome: None,
+        cut: false,
+        owner: Owner::cli(),
+        actor: Actor::Client { owner: Owner::cli(), client: Some("gobctl".to_owned()), pid: Some(99) },
+    }
+}
+
+/// A run that ended after some time.
+fn ended(run: u64, duration_ms: u64, code: i32) -> RunRecord {
+    let exit = Exit::Code { code };
+    let begun = begun(run);
+    RunRecord {
+        stopped_at: Some(Timestamp(begun.started_at.0 + i64::try_from(duration_ms).unwrap())),
+        duration_ms: Some(duration_ms),
+        outcome: Some(RunOutcome::of(&exit, false)),
+        exit: Some(exit),
+        ..begun
+    }
+}
+
+fn run(name: &str, run: RunRecord) -> Record {
+    Record::Run { name: worker(name), run: Box::new(run) }
+}
+
+fn definition(name: &str, number: Option<u64>) -> Definition {
+    Definition {
+        name: worker(name),
+        number,
+        command: vec!["sleep".to_owned(), "1 hour".to_owned()],
+        cwd: "/home/é".to_owned(),
+        description: Some("waits".to_owned()),
+        owner: Owner::cli(),
+        created_at: Timestamp(5),
+        setup: Setup { shell: true, restart: Some("always".to_owned()), ..Setup::default() },
+    }
+}
+
+fn defined(definition: Definition) -> Record {
+    Record::Definition(Box::new(definition))
+}
+
+fn entry(seq: u64, name: &str, event: EventKind) -> Entry {
+    Entry {
+        seq,
+        time: Timestamp(now()),
+        event,
+        name: Some(worker(name)),
+        run: Some(1),
+        actor: Actor::Supervisor,
+        reason: Some("because".to_owned()),
+    }
+}
+
+fn changed(entry: Entry) -> Record {
+    Record::Entry(Box::new(entry))
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+/// Opens the file as another program would.
+fn sqlite(dir: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(file(dir)).unwrap()
+}

@@ -1,0 +1,315 @@
+//! The supervisor's end of the store: it never waits, but for [`Handle::finish`].
+
+use super::question::Question;
+use super::queue::{Full, Item, Queue};
+use super::records::Record;
+use super::thread;
+use super::told::Told;
+use crate::files::FILE;
+use crate::schema::{STEPS, Step};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Time in which a question is answered, at the latest with an error.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Time without a message after which the file is closed and the thread ends.
+const IDLE: Duration = Duration::from_secs(10);
+/// Stack of the thread.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// The store's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The state directory.
+    pub directory: PathBuf,
+    /// The supervisor's instance: another one than that of a run without an end means that it was cut off.
+    pub instance: String,
+    /// The highest number of a job that is known from elsewhere.
+    pub job_floor: u64,
+    /// Runs that are kept of each worker; `[history] keep_runs`.
+    pub keep_runs: u32,
+    /// Age at which history goes; `[history] keep`.
+    pub keep: Duration,
+    /// Time without a message after which the file is closed and the thread ends.
+    pub idle: Duration,
+    /// Time in which a question is answered, at the latest with an error.
+    pub answer_within: Duration,
+}
+
+impl Settings {
+    /// Returns the defaults for a state directory and a supervisor's instance.
+    #[must_use]
+    pub fn new(directory: PathBuf, instance: String) -> Self {
+        Self {
+            directory,
+            instance,
+            job_floor: 0,
+            keep_runs: 1000,
+            keep: Duration::from_secs(90 * 24 * 60 * 60),
+            idle: IDLE,
+            answer_within: ANSWER_WITHIN,
+        }
+    }
+}
+
+/// The condition of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Not open, because nothing was asked for a while.
+    #[default]
+    Closed,
+    /// Open and in order.
+    Open,
+    /// Another process has it locked.
+    Locked,
+    /// The file or its directory can't be written.
+    ReadOnly,
+    /// The disk is full.
+    Full,
+    /// It can't be used for another reason.
+    Failed,
+}
+
+impl Condition {
+    /// Returns the condition as `status` shows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::Locked => "locked",
+            Self::ReadOnly => "read-only",
+            Self::Full => "full",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The state of the store, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Its condition.
+    pub condition: Condition,
+    /// The reason of a condition that is neither closed nor open, as a sentence.
+    pub reason: Option<String>,
+    /// Records that were lost since the supervisor's start.
+    pub dropped: u64,
+    /// Records that wait.
+    pub waiting: usize,
+    /// The store's path.
+    pub path: PathBuf,
+}
+
+/// Records were not written by the deadline of [`Handle::finish`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{left} records of the history were not written in time; its disk is slow or full, or its file is locked"
+)]
+pub struct Unfinished {
+    /// Records that were lost.
+    pub left: usize,
+}
+
+/// The part of the store that the handle and the thread share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    pub(super) told: Box<dyn Fn(Told) + Send + Sync>,
+    pub(super) steps: &'static [Step],
+}
+
+/// The state behind the lock.
+pub(super) struct State {
+    pub(super) queue: Queue,
+    pub(super) settings: Settings,
+    pub(super) is_running: bool,
+    /// The time by which the thread has to end.
+    pub(super) finish_by: Option<Instant>,
+    pub(super) condition: Condition,
+    pub(super) reason: Option<String>,
+    pub(super) dropped: u64,
+    /// Records were lost before the next one that is pushed.
+    is_loss: bool,
+    /// Records were lost before the next one that is written.
+    pub(super) is_gap: bool,
+    /// The highest number of a job that is known to be in use.
+    pub(super) floor: u64,
+    /// The end of the last walk over the whole history.
+    pub(super) walked: Option<Instant>,
+}
+
+impl State {
+    /// Counts records that the thread lost.
+    pub(super) fn lose(&mut self, count: u64) {
+        self.dropped = self.dropped.saturating_add(count);
+        self.is_gap |= count > 0;
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a change, at most until `until`.
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, until: Instant) -> MutexGuard<'a, State> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn changed(&self) {
+        self.changed.notify_all();
+    }
+}
+
+/// Begins the store of a supervisor.
+#[derive(Debug)]
+pub struct Store;
+
+impl Store {
+    /// Returns a handle. Nothing is opened or started before the first record or question; answers and
+    /// notices are given to `told` on the store's thread.
+    #[must_use]
+    pub fn spawn(settings: Settings, told: impl Fn(Told) + Send + Sync + 'static) -> Handle {
+        Self::with_steps(settings, STEPS, told)
+    }
+
+    pub(crate) fn with_steps(
+        settings: Settings,
+        steps: &'static [Step],
+        told: impl Fn(Told) + Send + Sync + 'static,
+    ) -> Handle {
+        let state = State {
+            queue: Queue::default(),
+            floor: settings.job_floor,
+            settings,
+            is_running: false,
+            finish_by: None,
+            condition: Condition::Closed,
+            reason: None,
+            dropped: 0,
+            is_loss: false,
+            is_gap: false,
+            walked: None,
+        };
+        let told = Box::new(told);
+        Handle { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), told, steps }) }
+    }
+}
+
+/// The store, for the thread that supervises.
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Records a change.
+    ///
+    /// # Errors
+    /// When the queue is full: the record is lost and counted.
+    pub fn record(&self, record: Record) -> Result<(), Full> {
+        let mut state = self.shared.lock();
+        let after_loss = state.is_loss;
+        let recorded = self.push(&mut state, Item::Record { record, after_loss });
+        state.is_loss = recorded.is_err();
+        if recorded.is_err() {
+            state.dropped = state.dropped.saturating_add(1);
+        }
+        recorded
+    }
+
+    /// Asks a question, the answer of which carries `ticket`. Records that came before are part of it.
+    ///
+    /// # Errors
+    /// When the queue is full: there will be no answer.
+    pub fn ask(&self, ticket: u64, question: Question) -> Result<(), Full> {
+        let mut state = self.shared.lock();
+        let deadline = Instant::now() + state.settings.answer_within;
+        self.push(&mut state, Item::Ask { ticket, question, deadline })
+    }
+
+    fn push(&self, state: &mut State, item: Item) -> Result<(), Full> {
+        if state.finish_by.is_some() {
+            return Err(Full);
+        }
+        state.queue.push(item)?;
+        if state.is_running {
+            self.shared.changed();
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name("gob-store".to_owned()).stack_size(STACK_BYTES);
+        match thread.spawn(move || thread::run(&shared)) {
+            Ok(_) => {
+                state.is_running = true;
+                Ok(())
+            }
+            Err(e) => {
+                state.condition = Condition::Failed;
+                state.reason = Some(format!("cannot start the history's thread: {e}"));
+                for item in state.queue.take(usize::MAX) {
+                    state.queue.done(&item);
+                }
+                Err(Full)
+            }
+        }
+    }
+
+    /// Changes the bounds of history, as a new configuration does.
+    pub fn set_bounds(&self, keep_runs: u32, keep: Duration) {
+        let mut state = self.shared.lock();
+        state.settings.keep_runs = keep_runs;
+        state.settings.keep = keep;
+    }
+
+    /// Returns the state of the store.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let state = self.shared.lock();
+        Health {
+            condition: state.condition,
+            reason: state.reason.clone(),
+            dropped: state.dropped,
+            waiting: state.queue.records(),
+            path: state.settings.directory.join(FILE),
+        }
+    }
+
+    /// Returns whether the thread lives.
+    #[cfg(test)]
+    pub(crate) fn is_running(&self) -> bool {
+        self.shared.lock().is_running
+    }
+
+    /// Writes what waits, merges the log and closes the file. Later records and questions are refused.
+    ///
+    /// # Errors
+    /// When not all was written by the deadline; the thread is left to itself then.
+    pub fn finish(&self, deadline: Duration) -> Result<(), Unfinished> {
+        let until = Instant::now() + deadline;
+        let mut state = self.shared.lock();
+        state.finish_by = Some(until);
+        self.shared.changed();
+        while state.is_running && Instant::now() < until {
+            state = self.shared.wait(state, until);
+        }
+        match state.queue.records() {
+            0 => Ok(()),
+            left => Err(Unfinished { left }),
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.health()).finish()
+    }
+}

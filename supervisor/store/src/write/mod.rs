@@ -1,0 +1,22 @@
+//! The writing side: a queue, a thread, and the file behind it.
+
+mod columns;
+mod create;
+mod failure;
+mod handle;
+mod open;
+mod question;
+mod queue;
+mod records;
+mod salvage;
+mod thread;
+mod told;
+mod trim;
+mod work;
+
+pub use handle::{Condition, Handle, Health, Settings, Store, Unfinished};
+pub use question::{Answer, Question};
+pub use queue::Full;
+pub use records::Record;
+pub use salvage::Kept;
+pub use told::{Notice, Told};

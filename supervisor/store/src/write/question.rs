@@ -1,0 +1,134 @@
+//! Questions and their answers.
+
+use super::records;
+use crate::model::{Definitions, Page, Since};
+use crate::queries;
+use gob_protocol::{BlameEntry, Name, RunRecord, Stats};
+use rusqlite::Connection;
+
+/// A question to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Runs of a worker, newest first, of a lower number than `before`; at most 1000.
+    Runs {
+        /// The worker.
+        name: Name,
+        /// The number that a page ended with.
+        before: Option<u64>,
+        /// Runs in the answer.
+        limit: u32,
+    },
+    /// The statistics of a worker's runs.
+    Stats {
+        /// The worker.
+        name: Name,
+    },
+    /// The duration to expect of a worker's next run.
+    Expected {
+        /// The worker.
+        name: Name,
+    },
+    /// The changes of a worker, newest first; at most 1000.
+    Blame {
+        /// The worker.
+        name: Name,
+        /// Changes in the answer.
+        limit: u32,
+    },
+    /// The changes after a cursor, oldest first; at most 1000.
+    Since {
+        /// The instance of the cursor.
+        instance: String,
+        /// The event of the cursor.
+        seq: u64,
+        /// Changes in the answer.
+        limit: u32,
+    },
+    /// Definitions in the order of their names; at most 1000.
+    Definitions {
+        /// The name that a page ended with.
+        after: Option<Name>,
+        /// Definitions in the answer.
+        limit: u32,
+    },
+    /// The highest numbers of a job and of a worker's run.
+    Highest {
+        /// The worker.
+        name: Option<Name>,
+    },
+    /// Numbers for jobs. They are on the disk before they are answered.
+    Reserve {
+        /// How many; at least one.
+        count: u32,
+        /// A number that is known to be in use, from elsewhere.
+        above: u64,
+    },
+    /// Deletes a run that has ended.
+    DeleteRun {
+        /// The worker.
+        name: Name,
+        /// The run.
+        run: u64,
+    },
+}
+
+/// The answer to the question of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the questions")]
+pub enum Answer {
+    Runs(Page<RunRecord>),
+    Stats(Stats),
+    Expected(Option<u64>),
+    Blame(Page<BlameEntry>),
+    Since(Since),
+    Definitions(Definitions),
+    /// 0 where there was none.
+    Highest {
+        job: u64,
+        run: u64,
+    },
+    /// `count` numbers from `first`.
+    Reserved {
+        first: u64,
+        count: u32,
+    },
+    /// Whether there was such a run.
+    RunDeleted(bool),
+}
+
+impl Question {
+    /// Returns whether a file that can only be read can answer it.
+    pub(super) fn only_reads(&self) -> bool {
+        match self {
+            Self::Reserve { .. } | Self::DeleteRun { .. } => false,
+            Self::Runs { .. }
+            | Self::Stats { .. }
+            | Self::Expected { .. }
+            | Self::Blame { .. }
+            | Self::Since { .. }
+            | Self::Definitions { .. }
+            | Self::Highest { .. } => true,
+        }
+    }
+
+    /// Answers a question that only reads; `None` for the others.
+    pub(super) fn read(&self, db: &Connection) -> rusqlite::Result<Option<Answer>> {
+        Ok(Some(match self {
+            Self::Runs { name, before, limit } => Answer::Runs(queries::runs(db, name, *before, *limit)?),
+            Self::Stats { name } => Answer::Stats(queries::stats(db, name)?),
+            Self::Expected { name } => Answer::Expected(queries::expected(db, name)?),
+            Self::Blame { name, limit } => Answer::Blame(queries::blame(db, name, *limit)?),
+            Self::Since { instance, seq, limit } => {
+                Answer::Since(queries::since(db, instance, *seq, *limit)?)
+            }
+            Self::Definitions { after, limit } => {
+                Answer::Definitions(queries::definitions(db, after.as_ref(), *limit)?)
+            }
+            Self::Highest { name } => Answer::Highest {
+                job: records::last_job(db)?,
+                run: name.as_ref().map_or(Ok(0), |name| queries::last_run(db, name))?,
+            },
+            Self::Reserve { .. } | Self::DeleteRun { .. } => return Ok(None),
+        }))
+    }
+}

@@ -1,0 +1,148 @@
+//! Records: changes of the history that have no answer.
+//!
+//! Each is whole in itself and may be written twice. A run is one row that is put anew at each of its steps,
+//! so that a lost step is made up for by the next one.
+
+use super::columns;
+use crate::model::{Definition, Entry};
+use crate::rows;
+use gob_protocol::{Name, RunRecord};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A job was added, or has other settings: the definition takes the place of an earlier one.
+    Definition(Box<Definition>),
+    /// A worker was removed: its definition goes, and `history` also takes its runs and changes.
+    Forgotten {
+        /// The worker.
+        name: Name,
+        /// Its history goes too.
+        history: bool,
+    },
+    /// A run began, was ready, or ended: the whole run as it is now.
+    Run {
+        /// The worker.
+        name: Name,
+        /// Its run.
+        run: Box<RunRecord>,
+    },
+    /// A change of a worker or of the supervisor.
+    Entry(Box<Entry>),
+}
+
+/// Bytes of a record beside its texts.
+const FIXED_BYTES: usize = 256;
+
+impl Record {
+    /// Returns about how many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        FIXED_BYTES
+            + match self {
+                Self::Definition(definition) => {
+                    let arguments: usize = definition.command.iter().map(|text| text.len() + 24).sum();
+                    let setup = &definition.setup;
+                    let values = setup.readiness.iter().chain(setup.rlimits.values());
+                    let values: usize = values.map(|value| value.to_string().len()).sum();
+                    let description = definition.description.as_ref().map_or(0, String::len);
+                    arguments + values + description + definition.cwd.len()
+                }
+                Self::Entry(entry) => entry.reason.as_ref().map_or(0, String::len),
+                Self::Forgotten { .. } | Self::Run { .. } => 0,
+            }
+    }
+}
+
+/// Writes a record in the open transaction; `life` is that of this supervisor.
+///
+/// # Errors
+/// SQLite's error.
+pub(super) fn write(db: &Connection, life: i64, record: &Record) -> rusqlite::Result<()> {
+    match record {
+        Record::Definition(definition) => put_definition(db, definition),
+        Record::Forgotten { name, history } => forget(db, name, *history),
+        Record::Run { name, run } => put_run(db, life, name, run),
+        Record::Entry(entry) => put_entry(db, life, entry),
+    }
+}
+
+/// Writes a definition in the place of one of the same name.
+pub(super) fn put_definition(db: &Connection, definition: &Definition) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO definition({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(name) DO UPDATE SET
+         number = excluded.number, command = excluded.command, cwd = excluded.cwd,
+         description = excluded.description, owner = excluded.owner, created_at = excluded.created_at,
+         setup = excluded.setup",
+        rows::DEFINITION
+    );
+    let mut insert = db.prepare_cached(&sql)?;
+    columns::with_definition(definition, |values| insert.execute(params_from_iter(values)))?;
+    definition.number.map_or(Ok(()), |number| raise_job(db, number))
+}
+
+/// Makes the counter of jobs go on above `number`.
+pub(super) fn raise_job(db: &Connection, number: u64) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO counter(name, next) VALUES ('job', ?1)
+         ON CONFLICT(name) DO UPDATE SET next = excluded.next WHERE excluded.next > next",
+    )?;
+    insert.execute([rows::signed(number.saturating_add(1))]).map(drop)
+}
+
+/// Writes a run in the place of an earlier step of it.
+pub(super) fn put_run(db: &Connection, life: i64, name: &Name, run: &RunRecord) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT OR REPLACE INTO run(life, name, {})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        rows::RUN
+    );
+    let mut insert = db.prepare_cached(&sql)?;
+    columns::with_run(run, &[&life, &name.as_str()], |values| insert.execute(params_from_iter(values)))?;
+    raise_run(db, name, run.run)
+}
+
+/// Notes that a worker has had a run of this number.
+pub(super) fn raise_run(db: &Connection, name: &Name, run: u64) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO worker(name, last_run) VALUES (?1, ?2)
+         ON CONFLICT(name) DO UPDATE SET last_run = excluded.last_run WHERE excluded.last_run > last_run",
+    )?;
+    insert.execute(params![name.as_str(), rows::signed(run)]).map(drop)
+}
+
+/// Writes an entry.
+pub(super) fn put_entry(db: &Connection, life: i64, entry: &Entry) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT OR REPLACE INTO entry(life, {}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        rows::ENTRY
+    );
+    let mut insert = db.prepare_cached(&sql)?;
+    columns::with_entry(entry, &[&life], |values| insert.execute(params_from_iter(values))).map(drop)
+}
+
+fn forget(db: &Connection, name: &Name, history: bool) -> rusqlite::Result<()> {
+    let tables: &[&str] = if history { &["definition", "run", "entry", "worker"] } else { &["definition"] };
+    for table in tables {
+        let mut delete = db.prepare_cached(&format!("DELETE FROM {table} WHERE name = ?1"))?;
+        delete.execute([name.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Reserves numbers of jobs above `above`; the caller makes the transaction durable before it tells.
+///
+/// # Errors
+/// SQLite's error.
+pub(super) fn reserve(db: &Connection, count: u32, above: u64) -> rusqlite::Result<u64> {
+    let next = last_job(db)?.max(above).saturating_add(1);
+    raise_job(db, next.saturating_add(u64::from(count)).saturating_sub(1))?;
+    Ok(next)
+}
+
+/// Returns the highest number of a job that was ever handed out; 0 without any.
+pub(super) fn last_job(db: &Connection) -> rusqlite::Result<u64> {
+    let mut select = db.prepare_cached("SELECT next FROM counter WHERE name = 'job'")?;
+    let next = select.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(next.map(rows::unsigned).unwrap_or_default().saturating_sub(1))
+}

@@ -1,0 +1,234 @@
+//! The thread: it takes messages in their order, and opens, writes, answers, trims and closes.
+//!
+//! It lives while there is work and for a while after, and owns the open file. Records that can't be written
+//! wait and are tried again, as long as the queue has room for them; a question is answered by its deadline.
+
+use super::failure::RETRY_MOMENT;
+use super::handle::{Condition, Shared};
+use super::open::{Db, Standpoint};
+use super::queue::Item;
+use super::told::Told;
+use super::trim::{Bounds, Trimmer};
+use crate::error::StoreError;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Messages of one turn, whose records are one transaction.
+const BATCH: usize = 512;
+/// Damaged files that are replaced in one turn.
+const REPLACEMENTS: u32 = 2;
+
+/// The result of a wait for work.
+enum Turn {
+    Work,
+    Trim,
+    Finish(Instant),
+    Idle,
+    End,
+}
+
+/// The state of the thread.
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) db: Option<Db>,
+    pub(super) trimmer: Option<Trimmer>,
+    /// Messages that are not done, oldest first.
+    pub(super) pending: VecDeque<Item>,
+    /// The next try after a failure, and the wait before it.
+    pub(super) retry: Option<(Instant, Duration)>,
+    /// The file was closed since the last work.
+    was_closed: bool,
+}
+
+/// Marks the thread as ended by a defect, unless its end was marked before.
+struct Running<'a> {
+    shared: &'a Shared,
+    is_marked: bool,
+}
+
+impl Running<'_> {
+    /// Ends in order, if nothing is left to do: no message can come before the mark.
+    fn end(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        let is_end = state.queue.is_empty();
+        if is_end {
+            state.is_running = false;
+            self.is_marked = true;
+            self.shared.changed();
+        }
+        is_end
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.is_marked {
+            return;
+        }
+        let mut state = self.shared.lock();
+        let lost = std::mem::take(&mut state.queue).records();
+        state.dropped = state.dropped.saturating_add(u64::try_from(lost).unwrap_or_default());
+        state.condition = Condition::Failed;
+        state.reason = Some("the history's thread ended by a defect; gobd.log has its message".to_owned());
+        state.is_running = false;
+        self.shared.changed();
+    }
+}
+
+/// Runs until nothing was asked for a while, or until the end.
+pub(super) fn run(shared: &Shared) {
+    let mut running = Running { shared, is_marked: false };
+    let mut worker =
+        Worker { shared, db: None, trimmer: None, pending: VecDeque::new(), retry: None, was_closed: false };
+    loop {
+        match worker.turn() {
+            Turn::Work => worker.work(),
+            Turn::Trim => worker.trim(),
+            Turn::Finish(until) => worker.finish(until),
+            Turn::Idle => worker.close(),
+            Turn::End => {
+                if running.end() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Waits for work.
+    fn turn(&mut self) -> Turn {
+        let mut state = self.shared.lock();
+        // A file that was closed for idleness is followed by the end of the thread, at once.
+        let idle = if self.was_closed { Duration::ZERO } else { state.settings.idle };
+        let idle_at = Instant::now() + idle;
+        loop {
+            let room = BATCH.saturating_sub(self.pending.len());
+            let taken = state.queue.take(room);
+            let has_question = taken.iter().any(|item| matches!(item, Item::Ask { .. }));
+            self.pending.extend(taken);
+            let is_done = self.pending.is_empty() && self.db.is_none();
+            if let Some(until) = state.finish_by {
+                return if is_done { Turn::End } else { Turn::Finish(until) };
+            }
+            let now = Instant::now();
+            if self.pending.is_empty() {
+                self.retry = None;
+                if self.trimmer.as_ref().is_some_and(Trimmer::is_due) {
+                    return Turn::Trim;
+                }
+                if now >= idle_at {
+                    return if is_done { Turn::End } else { Turn::Idle };
+                }
+                state = self.shared.wait(state, idle_at);
+                continue;
+            }
+            let Some((at, _)) = self.retry.filter(|(at, _)| *at > now && !has_question) else {
+                return Turn::Work;
+            };
+            let deadlines = self.pending.iter().filter_map(deadline);
+            let until = deadlines.fold(at, Instant::min);
+            if until <= now {
+                return Turn::Work;
+            }
+            state = self.shared.wait(state, until);
+        }
+    }
+
+    /// Does all that is pending, or as much as the file allows.
+    fn work(&mut self) {
+        self.was_closed = false;
+        let mut replaced = 0;
+        loop {
+            match self.attempt() {
+                Ok(()) => {
+                    self.retry = None;
+                    self.set_condition(Condition::Open, None);
+                    return;
+                }
+                Err(StoreError::Damaged { why, .. }) if replaced < REPLACEMENTS => {
+                    replaced += 1;
+                    if let Err(e) = self.replace_damaged(why) {
+                        return self.failed(e);
+                    }
+                }
+                Err(e) => return self.failed(e),
+            }
+        }
+    }
+
+    fn trim(&mut self) {
+        let bounds = {
+            let state = self.shared.lock();
+            Bounds { keep_runs: state.settings.keep_runs, keep: state.settings.keep }
+        };
+        let (Some(db), Some(trimmer)) = (&mut self.db, &mut self.trimmer) else { return };
+        if db.standpoint() != Standpoint::InPlace {
+            return trimmer.give_up();
+        }
+        match trimmer.step(&mut db.connection, bounds) {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => (self.shared.told)(Told::Trimmed(gone)),
+            // The next message finds out, and says so.
+            Err(_) => trimmer.give_up(),
+        }
+    }
+
+    /// Notes the time of the last walk for the next trimmer.
+    pub(super) fn end_trimmer(&mut self) {
+        if let Some(trimmer) = self.trimmer.take() {
+            self.shared.lock().walked = trimmer.walked();
+        }
+    }
+
+    /// Writes what waits until the deadline, and closes.
+    fn finish(&mut self, until: Instant) {
+        loop {
+            let taken = self.shared.lock().queue.take(usize::MAX);
+            self.pending.extend(taken);
+            if self.pending.is_empty() {
+                break;
+            }
+            self.work();
+            let now = Instant::now();
+            if now >= until {
+                break;
+            }
+            if let Some((at, _)) = self.retry {
+                let state = self.shared.lock();
+                drop(self.shared.wait(state, at.min(until).min(now + RETRY_MOMENT.1)));
+            }
+        }
+        let error = Arc::new(StoreError::Late { path: PathBuf::from(crate::files::FILE) });
+        for item in std::mem::take(&mut self.pending) {
+            if matches!(item, Item::Ask { .. }) {
+                self.reply_to(&item, Err(Arc::clone(&error)));
+            }
+        }
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.was_closed = true;
+        self.end_trimmer();
+        if let Some(db) = self.db.take() {
+            db.close();
+            self.set_condition(Condition::Closed, None);
+        }
+    }
+
+    pub(super) fn set_condition(&self, condition: Condition, reason: Option<String>) {
+        let mut state = self.shared.lock();
+        state.condition = condition;
+        state.reason = reason;
+    }
+}
+
+fn deadline(item: &Item) -> Option<Instant> {
+    match item {
+        Item::Ask { deadline, .. } => Some(*deadline),
+        Item::Record { .. } => None,
+    }
+}
