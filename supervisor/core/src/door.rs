@@ -179,7 +179,7 @@ impl Core {
         while let Some(timer) = self.cx.timers.pop_due(self.cx.now.mono_ms) {
             let name = timer.name().clone();
             self.of(&name, |worker, cx| match timer {
-                Timer::Start(_) => worker.step(cx, ready::timed_out),
+                Timer::Start(_) => worker.step(cx, start::timed_out),
                 Timer::Delay(_) => worker.step(cx, ready::delay_passed),
                 Timer::Tell(_) => worker.step(cx, |run, _, cx| ready::tell(run, cx)),
                 Timer::Evict(_) => worker.step(cx, examine::evict),

@@ -46,6 +46,11 @@ pub(crate) struct Graph {
 }
 
 impl Spec {
+    /// The time from the request to end until its processes are killed: as asked for, else its kind's.
+    pub(crate) fn grace_ms(&self, asked_ms: Option<u64>) -> u64 {
+        asked_ms.unwrap_or(self.policy.stop.grace_ms)
+    }
+
     /// The graph that the worker serves.
     pub(crate) fn graph(&self) -> &Graph {
         let Origin::Graph(graph) = &self.origin;

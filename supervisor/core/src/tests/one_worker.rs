@@ -250,7 +250,7 @@ fn a_probe_that_fails_makes_the_run_unhealthy_or_ends_it() {
 fn a_run_that_is_not_ready_in_time_is_ended_and_failed() {
     let (mut worker, mut cx) = with_process(kind());
     drop(cx.out.take());
-    worker.step(&mut cx, ready::timed_out);
+    worker.step(&mut cx, start::timed_out);
     assert_eq!(worker.live().and_then(Run::end).map(|end| end.cause), Some(Cause::TimedOut));
     assert!(sees(&cx, |effect| matches!(effect, Effect::Terminate { .. })));
     worker.step(&mut cx, |run, given, cx| end::exited(run, given, cx, Exit::Code { code: 1 }));

@@ -17,11 +17,11 @@ pub(super) const STOP_HTTP_MS: u64 = 1_000;
 
 /// Gives an ending run its time, and asks it to end if that is its manner.
 pub(crate) fn within(run: &mut Run, given: &Given<'_>, cx: &mut Cx, manner: Manner) -> Step {
-    let usual_ms = given.spec.policy.stop.grace_ms;
-    let (grace_ms, asks) = match manner {
-        Manner::Ask(grace_ms) => (grace_ms.unwrap_or(usual_ms), true),
-        Manner::Let => (usual_ms, false),
+    let (asked_ms, asks) = match manner {
+        Manner::Ask(asked_ms) => (asked_ms, true),
+        Manner::Let => (None, false),
     };
+    let grace_ms = given.spec.grace_ms(asked_ms);
     cx.arm(Timer::Kill(run.key.name.clone()), grace_ms);
     if asks {
         ask_in_time(run, given, cx, grace_ms);
@@ -41,8 +41,8 @@ fn ask_in_time(run: &mut Run, given: &Given<'_>, cx: &mut Cx, left_ms: u64) {
 }
 
 /// Gives an ending run less time, if this is less. One that was ending by itself is asked from now on.
-pub(crate) fn hurry(run: &mut Run, given: &Given<'_>, cx: &mut Cx, grace_ms: Option<u64>) -> Step {
-    let grace_ms = grace_ms.unwrap_or(given.spec.policy.stop.grace_ms);
+pub(crate) fn hurry(run: &mut Run, given: &Given<'_>, cx: &mut Cx, asked_ms: Option<u64>) -> Step {
+    let grace_ms = given.spec.grace_ms(asked_ms);
     let name = &run.key.name;
     for (timer, ms) in [(Timer::Kill(name.clone()), grace_ms), (Timer::Then(name.clone()), grace_ms / 2)] {
         let at = cx.now.mono_ms.saturating_add(ms);

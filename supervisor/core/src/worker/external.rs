@@ -75,7 +75,7 @@ impl Worker {
         *polite = Some(Box::new(Polite { began_ms: began_ms.unwrap_or(cx.now.mono_ms), actor, taken }));
         self.next = next;
         self.waiters.add(waiter);
-        let at = cx.now.mono_ms.saturating_add(grace_ms.unwrap_or(self.spec.policy.stop.grace_ms));
+        let at = cx.now.mono_ms.saturating_add(self.spec.grace_ms(grace_ms));
         let timer = Timer::Polite(self.name.clone());
         if cx.timers.at(&timer).is_none_or(|due| at < due) {
             cx.timers.arm(timer, at);

@@ -5,10 +5,10 @@
 use crate::cx::Cx;
 use crate::io::Effect;
 use crate::probes;
-use crate::refusals::{self, Reason};
+use crate::refusals;
 use crate::run::{Health, Run};
-use crate::stage::{Cause, Stage};
-use crate::step::{Given, Manner, Step};
+use crate::stage::Stage;
+use crate::step::{Given, Step};
 use crate::target::{Answered, Missed};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -129,19 +129,6 @@ pub(crate) fn never(run: &mut Run, cx: &mut Cx, error: &HandshakeError, last_lin
     let (HandshakeError::Refused(reason) | HandshakeError::Invalid(reason)) = error;
     run.shown.reason = Some(reason.clone());
     Step::Refuse(Box::new(refusals::never_ready(&run.key.name, error, last_lines)))
-}
-
-/// The run was not ready in time.
-pub(crate) fn timed_out(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
-    match run.stage() {
-        Stage::Looking | Stage::Preparing | Stage::Starting => {}
-        Stage::Ready | Stage::Unhealthy | Stage::Ending(_) => return Step::Stay,
-    }
-    run.show_held(cx);
-    let timeout_ms = given.spec.policy.readiness.timeout_ms;
-    let saw = run.shown.reason.take();
-    run.shown.reason = Some(Reason::NotReady { timeout_ms, saw: saw.as_deref() }.into());
-    Step::End { cause: Cause::TimedOut, manner: Manner::Ask(None) }
 }
 
 /// The endpoint of a run that is ready. One that was made of a port alone speaks what the kind says; a worker that shakes

@@ -1,15 +1,15 @@
-//! A run comes up: it gets a process, or none.
+//! A run comes up: it gets a process, or none; and it has a deadline for being ready.
 
 use crate::cx::Cx;
 use crate::failure::{Errno, SpawnFailure, SpawnStep, Unclear};
 use crate::io::Effect;
 use crate::parts::{Holder, SpawnPlan};
 use crate::record::New;
-use crate::refusals;
+use crate::refusals::{self, Reason};
 use crate::run::Run;
 use crate::spec::lacks_socket;
-use crate::stage::{At, Awaited, Ended, Stage};
-use crate::step::{Given, Step};
+use crate::stage::{At, Awaited, Cause, Ended, Stage};
+use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -78,6 +78,19 @@ pub(crate) fn failed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: &SpawnF
     let error = refusals::spawn_failed(&run.key.name, &given.spec.policy, &exit, why);
     cx.tally.spawn_failures += 1;
     Step::NoProcess(exit, Box::new(error))
+}
+
+/// The run is not ready at its deadline, which covers the examination of its graph and the preparation too.
+pub(crate) fn timed_out(run: &mut Run, given: &Given<'_>, cx: &mut Cx) -> Step {
+    match run.stage() {
+        Stage::Looking | Stage::Preparing | Stage::Starting => {}
+        Stage::Ready | Stage::Unhealthy | Stage::Ending(_) => return Step::Stay,
+    }
+    run.show_held(cx);
+    let timeout_ms = given.spec.policy.readiness.timeout_ms;
+    let saw = run.shown.reason.take();
+    run.shown.reason = Some(Reason::NotReady { timeout_ms, saw: saw.as_deref() }.into());
+    Step::End { cause: Cause::TimedOut, manner: Manner::Ask(None) }
 }
 
 /// It can't be told who holds the run's graph without gob, so it is not begun.
