@@ -10,7 +10,7 @@ use crate::io::Effect;
 use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 use crate::owner::Title;
 use crate::parts::GraphLock;
-use crate::record::{Keep, Place, RECORD_VERSION, Record, Unfit, pointer_path, record_path};
+use crate::record::{Keep, Place, RECORD_VERSION, Record, Unfit, lock_path, pointer_path, record_path};
 use crate::refusals;
 use crate::stage::Stage;
 use crate::state::Core;
@@ -136,7 +136,7 @@ impl Core {
             record,
             was_served: false,
         };
-        let lock = format!("{root}/.gob/{}.lock", encoding.lock_name_of(graph));
+        let lock = lock_path(root, &encoding.lock_name_of(graph));
         let records = [keep.path.clone()].into_iter().chain(pointer).collect();
         DeletePlan { lock: GraphLock { path: lock, note: serde_json::Map::new(), keep }, dirs, records, path }
     }

@@ -13,7 +13,7 @@
 //! | `owner`, `refusals` | the right to manage a worker; every text and hint of a refusal, and every reason that a view shows |
 //! | `setup`, `plan` | settings; program, arguments and environment of a run |
 //! | `recovery` | the processes of a dead supervisor that may be killed |
-//! | `roots`, `waits`, `crowd` | roots that are refused; how long is waited for a disk, and for a lock file that is being written; how much work may hang |
+//! | `roots`, `claims`, `waits`, `crowd` | roots that are refused; the one worker of a directory; how long is waited for a disk, and for a lock file that is being written; how much work may hang |
 //! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `stage`, `run`, `step` | where a run stands; one run; the outcome of a decision about it |
@@ -30,6 +30,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod claims;
 mod conns;
 mod crowd;
 mod cx;
@@ -78,6 +79,7 @@ mod waits;
 mod worker;
 mod workers;
 
+pub use claims::{ClaimTable, Claimed};
 pub use crowd::{DISK_THREADS, MOUNT_THREADS, Room, room};
 pub use failure::{Errno, ExecFlaw, ForkStep, LockFlaw, Silent, SpawnFailure, SpawnStep, Unclear};
 pub use ids::{ConnId, Now, RunKey};

@@ -3,7 +3,7 @@
 use crate::ids::RunKey;
 use crate::parts::{ExaminePlan, GraphLock, PORT_MARK, PortWish, SpawnPlan};
 use crate::paths::{notify_socket, sockets_dir};
-use crate::record::{Keep, Place, RECORD_VERSION, Record, pointer_path, record_path};
+use crate::record::{Keep, Place, RECORD_VERSION, Record, lock_path, pointer_path, record_path};
 use crate::setup::Setup;
 use crate::spec::{Spec, needs_port};
 use crate::target::Target;
@@ -121,7 +121,7 @@ impl Subject<'_> {
     fn graph_lock(&self, setup: &Setup, wall: Timestamp) -> GraphLock {
         let graph = self.spec.graph();
         let encoding = self.spec.policy.foreign.graph_dir_encoding;
-        let path = format!("{}/.gob/{}.lock", graph.root_dir, encoding.lock_name_of(&graph.name));
+        let path = lock_path(&graph.root_dir, &encoding.lock_name_of(&graph.name));
         let server = &setup.server;
         let note = [
             ("name", self.name.as_str().into()),

@@ -156,6 +156,11 @@ pub(crate) fn record_path(root_dir: &str, graph: &Name) -> String {
     alloc::format!("{root_dir}/.gob/{}.json", graph.on_disk())
 }
 
+/// The lock of a graph, by the directory beside the graphs of a root and the name that the lock has for it.
+pub(crate) fn lock_path(root_dir: &str, lock_name: &str) -> String {
+    alloc::format!("{root_dir}/.gob/{lock_name}.lock")
+}
+
 /// The file of the copy in the data directory of a record in another root. No graph's name has an `@` on the disk.
 pub(crate) fn pointer_path(data_dir: &str, graph: &Name, root_dir: &str) -> String {
     alloc::format!("{data_dir}/.gob/{}@{:016x}.json", graph.on_disk(), crate::paths::hash(root_dir))
