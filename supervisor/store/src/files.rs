@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn own_files_are_those_that_the_store_makes() {
-        for own in ["", "-wal", "-shm", "-journal", "-new", "-making", ".v1", ".damaged-20261129T104500Z-wal"]
+        for own in
+            ["", "-wal", "-shm", "-journal", "-new", "-making", ".v1", ".damaged-20261129104500123-wal"]
         {
             assert!(is_own_file(OsStr::new(&format!("{FILE}{own}"))), "{own}");
         }

@@ -5,7 +5,7 @@
 //! there is none (`readonly_shm`).
 
 use crate::error::StoreError;
-use crate::files::{COMPANIONS, beside, examine, path_in, uri};
+use crate::files::{COMPANIONS, Marks, beside, examine, path_in, uri};
 use crate::model::{Definitions, Page, Since};
 use crate::queries;
 use crate::schema::{self, STEPS, Standing};
@@ -119,7 +119,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     let marks = marks.ok_or_else(|| damaged("it does not begin as a database does"))?;
     // The log may have later marks than the file, and never earlier ones.
     if !matches!(schema::standing(marks, STEPS.len()), Standing::Version(_)) {
-        refuse(path, marks)?;
+        judge(path, marks, STEPS.len())?;
     }
     let query = match (has_log, has_index) {
         (false, _) => "?mode=ro&immutable=1",
@@ -135,21 +135,21 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     db.busy_timeout(BUSY).map_err(of)?;
     db.execute_batch("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-512")
         .map_err(of)?;
-    refuse(path, schema::marks(&db).map_err(of)?)?;
+    judge(path, schema::marks(&db).map_err(of)?, STEPS.len())?;
     if !held.is_at(path) {
         return Err(damaged("another file took its place while it was opened"));
     }
     Ok(db)
 }
 
-/// Refuses marks that are not those of the present version.
-fn refuse(path: &Path, marks: crate::files::Marks) -> Result<(), StoreError> {
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+/// Refuses marks that are not those of the version `known`.
+pub(crate) fn judge(path: &Path, marks: Marks, known: usize) -> Result<(), StoreError> {
+    let version = i64::try_from(known).unwrap_or(i64::MAX);
     let path = path.to_owned();
-    match schema::standing(marks, STEPS.len()) {
-        Standing::Version(version) if version == STEPS.len() => Ok(()),
-        Standing::Version(_) => Err(StoreError::Older { path, found: marks.version, known }),
-        Standing::Newer(found) => Err(StoreError::Newer { path, found, known }),
+    match schema::standing(marks, known) {
+        Standing::Version(found) if found == known => Ok(()),
+        Standing::Version(_) => Err(StoreError::Older { path, found: marks.version, known: version }),
+        Standing::Newer(found) => Err(StoreError::Newer { path, found, known: version }),
         Standing::Other => {
             Err(StoreError::Damaged { path, why: "it is a database of another program".to_owned() })
         }

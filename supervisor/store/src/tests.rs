@@ -16,6 +16,7 @@ use crate::{
 };
 use gob_protocol::{Actor, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -196,4 +197,68 @@ fn now() -> i64 {
 /// Opens the file as another program would.
 fn sqlite(dir: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(file(dir)).unwrap()
+}
+
+/// Variable of the process that runs one test only.
+const ALONE: &str = "GOB_TEST_ALONE";
+
+/// Returns whether this process runs `test` alone; otherwise runs it in a process of its own first, which
+/// `sh -c script` starts with the program and its arguments in `"$@"`.
+fn alone(test: &str, script: &str) -> bool {
+    if std::env::var_os(ALONE).is_some_and(|name| name == test) {
+        return true;
+    }
+    let mut again = Command::new("sh");
+    again.args(["-c", script, "sh"]).arg(std::env::current_exe().unwrap());
+    let done = again.args(["--exact", test, "--nocapture"]).env(ALONE, test).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.contains("1 passed"), "{out}\n{err}");
+    false
+}
+
+/// Says that a test does not happen for want of `need`; fails where everything is required.
+fn skip(need: &str, why: &str) {
+    let of = |name| std::env::var(name).unwrap_or_default();
+    let allowed = of("GOB_TEST_ALLOW").split(',').any(|name| name == need);
+    assert!(allowed || of("GOB_TEST_REQUIRE") != "all", "{why}");
+    eprintln!("SKIPPED ({need}): {why}");
+}
+
+fn is_root(why: &str) -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        skip("root", why);
+    }
+    is_root
+}
+
+/// A small disk of its own, unmounted at the end.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// Mounts a disk; `None` without the right to.
+    fn new(size: &str) -> Option<Self> {
+        let path = tempfile::tempdir().unwrap().keep();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "gob-test"]).arg(&path);
+        if mount.output().is_ok_and(|done| done.status.success()) {
+            return Some(Self(path));
+        }
+        std::fs::remove_dir(&path).unwrap();
+        skip("mounts", "no right to mount a file system");
+        None
+    }
+
+    fn remount(&self, how: &str) {
+        let done =
+            Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+        drop(std::fs::remove_dir(&self.0));
+    }
 }

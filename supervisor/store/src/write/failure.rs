@@ -61,6 +61,8 @@ impl Worker<'_> {
         let read = |db: &rusqlite::Connection| question.read(db).ok().flatten();
         let found = match &self.db {
             Some(db) if db.standpoint() == Standpoint::InPlace => read(&db.connection),
+            // Nothing is known of a file that another process has for itself.
+            None if matches!(**error, StoreError::Locked(_)) => None,
             Some(_) | None => {
                 let directory = self.shared.lock().settings.directory.clone();
                 let reader = Reader::open(&directory, Supervisor::Lives).ok();

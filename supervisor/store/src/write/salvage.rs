@@ -67,6 +67,8 @@ fn open_damaged(path: &Path) -> Option<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     ["?mode=ro", "?mode=ro&immutable=1"].into_iter().find_map(|query| {
         let db = Connection::open_with_flags(uri(path, query), flags).ok()?;
+        // Otherwise a file that is shorter than it says is not read at all.
+        db.execute_batch("PRAGMA writable_schema=ON").ok()?;
         let readable = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
         readable.is_ok_and(|objects| objects > 0).then_some(db)
     })
@@ -76,10 +78,10 @@ fn open_damaged(path: &Path) -> Option<Connection> {
 /// use without them and goes.
 pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let time = Timestamp(now_ms()).to_string();
-    let time: String = time.chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
+    let time: String = time.chars().filter(char::is_ascii_digit).collect();
     let names = (1..1000).map(|number| match number {
-        1 => beside(path, &format!("{DAMAGED}{time}Z")),
-        _ => beside(path, &format!("{DAMAGED}{time}Z-{number}")),
+        1 => beside(path, &format!("{DAMAGED}{time}")),
+        _ => beside(path, &format!("{DAMAGED}{time}-{number}")),
     });
     let [log, index] = COMPANIONS;
     let is_free = |name: &PathBuf| {
@@ -92,9 +94,7 @@ pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(StoreError::io("move aside", &beside(path, suffix))(e)),
         }
-        if suffix == log
-            && let Ok(Some(held)) = examine(&beside(&aside, suffix))
-        {
+        if let Ok(Some(held)) = examine(&beside(&aside, suffix)) {
             held.make_private().map_err(StoreError::io("change the rights of", &aside))?;
         }
     }
