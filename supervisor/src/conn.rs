@@ -205,7 +205,7 @@ async fn resolve_root(mut incoming: Incoming, disks: &Disks) -> Result<Incoming,
     let resolved = disks.ask(&place, vec![root_dir], {
         let root_dir = place.clone();
         move |at| {
-            at.go("find", &root_dir);
+            at.enter("find", &root_dir).map_err(BadRoot::Silent)?;
             real_path(Path::new(&root_dir))
         }
     });

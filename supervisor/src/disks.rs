@@ -5,12 +5,15 @@
 //! Threads that hang are bounded, per mount and in all, by the core's rule (`room`). Work for a mount that has not answered for
 //! long, or beside threads that all hang, is refused with an error. Owns no result: a caller that waits for one has a channel for it, and a time limit.
 
+mod at;
+mod links;
 mod mounts;
 
 use crate::clock::millis;
 use crate::sys::spawn::block_signals;
+pub(crate) use at::At;
 pub(crate) use gob_core::Silent;
-use gob_core::{DISK_PATIENCE_MS, DISK_THREADS, MOUNT_THREADS, Room, room, wait_left_ms};
+use gob_core::{DISK_PATIENCE_MS, DISK_THREADS, MOUNT_THREADS, Room, may_enter, room, wait_left_ms};
 pub(crate) use mounts::mounted_below;
 
 use mounts::Mounts;
@@ -80,50 +83,9 @@ pub(crate) struct Ticket {
     places: Vec<String>,
 }
 
-/// The present operation of a piece of work.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct At(Arc<Mutex<Point>>);
-
-#[derive(Debug, Default, Clone)]
-struct Point {
-    begun: Option<Instant>,
-    operation: &'static str,
-    place: String,
-}
-
 impl std::fmt::Debug for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Work").field("lane", &self.lane).field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
-impl At {
-    /// Notes the next operation.
-    pub(crate) fn go(&self, operation: &'static str, place: &str) {
-        let mut point = self.point();
-        point.operation = operation;
-        point.place.clear();
-        point.place.push_str(place);
-    }
-
-    /// Returns the reason why its caller waits no longer.
-    pub(crate) fn silent(&self) -> Silent {
-        let Point { begun, operation, place } = self.point().clone();
-        let seconds = begun.map_or(PATIENCE, |begun| begun.elapsed()).as_secs();
-        Silent { operation, place, seconds, elsewhere: 0 }
-    }
-
-    /// Returns the time since its begin; `None` if it has not begun.
-    fn age(&self) -> Option<Duration> {
-        self.point().begun.map(|begun| begun.elapsed())
-    }
-
-    fn is_older_than(&self, limit: Duration) -> bool {
-        self.age().is_some_and(|age| age >= limit)
-    }
-
-    fn point(&self) -> MutexGuard<'_, Point> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,8 +191,7 @@ impl Disks {
         let mounts = (self.0.mounts)();
         places.iter().find_map(|place| {
             let mount = mounts.of(place);
-            let there: Vec<_> =
-                dead.iter().filter(|running| mounts.of(&running.at.point().place) == mount).collect();
+            let there: Vec<_> = dead.iter().filter(|running| running.at.mount(&mounts) == mount).collect();
             match room(there.len(), dead.len()) {
                 Room::Free => None,
                 Room::MountHangs => there.first().map(|running| running.at.silent()),
@@ -281,7 +242,7 @@ impl Shared {
     }
 
     /// Runs a thread: one stays, the others end when they have no more work.
-    fn serve(&self) {
+    fn serve(self: &Arc<Self>) {
         self.lock().starting -= 1;
         loop {
             self.work();
@@ -299,18 +260,19 @@ impl Shared {
     }
 
     /// Does the waiting work.
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         loop {
             let mut state = self.lock();
             let Some(place) = state.next(self.mounts) else { return };
             let Some(Work { lane, at, work, .. }) = state.waiting.remove(place) else { return };
             let number = state.number;
             state.number += 1;
-            at.point().begun = Some(Instant::now());
+            at.begin(Arc::clone(self));
             state.running.push(Running { number, lane, at: at.clone() });
             drop(state);
             // The panic hook logs a panic; the caller sees that there is no result.
             drop(std::panic::catch_unwind(AssertUnwindSafe(|| work(&at))));
+            at.point().among = None;
             self.lock().running.retain(|running| running.number != number);
         }
     }
@@ -342,6 +304,21 @@ impl State {
         self.running.iter().filter(|running| running.at.is_older_than(limit)).collect()
     }
 
+    /// Returns an operation that hangs on a mount, where another piece of work is not to go on there.
+    fn hang_at(&self, mounts: &Mounts, mount: usize, but: &At) -> Option<Silent> {
+        let on_it = |running: &&&Running| running.at.mount(mounts) == mount;
+        let older = |limit| {
+            let mut older = self.older_than(limit);
+            older.retain(|running| !running.at.is(but));
+            (older.iter().filter(on_it).count(), older.len())
+        };
+        if may_enter(older(STALL), older(PATIENCE)) {
+            return None;
+        }
+        let first = self.running.iter().filter(|running| !running.at.is(but)).find(|running| on_it(&running));
+        first.map(|running| running.at.silent())
+    }
+
     /// Returns the mounts on which work is stuck, where that may be too much for one of them.
     fn crowd(&self, mounts: fn() -> Mounts) -> Option<Crowd> {
         let slow = self.older_than(STALL);
@@ -349,7 +326,7 @@ impl State {
             return None;
         }
         let mounts = mounts();
-        let stuck = slow.iter().map(|slow| mounts.of(&slow.at.point().place)).collect();
+        let stuck = slow.iter().map(|slow| slow.at.mount(&mounts)).collect();
         Some(Crowd { stuck, mounts })
     }
 }

@@ -34,6 +34,16 @@ pub fn room(there: usize, in_all: usize) -> Room {
     }
 }
 
+/// Decides whether work that has begun goes on where a link leads it to another mount, from the numbers of pieces of work that
+/// are stuck there and in all, and of those that callers do not wait for any more.
+///
+/// It is not put back into the queue, so a mount that is only slow does not end it while threads are plenty.
+#[must_use]
+pub fn may_enter((stuck_there, stuck): (usize, usize), (dead_there, dead): (usize, usize)) -> bool {
+    let takes_too_many = stuck_there >= MOUNT_THREADS && stuck >= SCARCE;
+    !takes_too_many && room(dead_there, dead) != Room::MountHangs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +61,23 @@ mod tests {
             (1, 64, Room::MountHangs),
         ] {
             assert_eq!(room(there, in_all), expected, "{there} of {in_all}");
+        }
+    }
+
+    #[test]
+    fn a_link_to_a_dead_mount_is_not_followed() {
+        for (stuck, dead, expected) in [
+            ((0, 0), (0, 0), true),
+            // It is slow, or dead for less than its callers wait.
+            ((4, 4), (0, 0), true),
+            ((31, 31), (3, 3), true),
+            ((4, 4), (4, 4), false),
+            ((4, 32), (0, 0), false),
+            ((3, 32), (0, 0), true),
+            ((3, 40), (1, 32), false),
+            ((0, 60), (0, 60), true),
+        ] {
+            assert_eq!(may_enter(stuck, dead), expected, "{stuck:?} {dead:?}");
         }
     }
 

@@ -80,7 +80,7 @@ mod worker;
 mod workers;
 
 pub use claims::{ClaimTable, Claimed};
-pub use crowd::{DISK_THREADS, MOUNT_THREADS, Room, room};
+pub use crowd::{DISK_THREADS, MOUNT_THREADS, Room, may_enter, room};
 pub use failure::{Errno, ExecFlaw, ForkStep, LockFlaw, Silent, SpawnFailure, SpawnStep, Unclear};
 pub use ids::{ConnId, Now, RunKey};
 pub use io::{Effect, Input, Read};

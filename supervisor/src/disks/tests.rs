@@ -208,3 +208,42 @@ fn work_is_refused_at_once_where_all_threads_hang() {
     disks.0.lock().running.pop();
     assert_eq!(disks.refusal("new", &at("/home/x")), None, "one of them is free");
 }
+
+/// Work that hung behind links closed the mount of the links, by the text of its path.
+#[test]
+fn work_behind_a_link_counts_where_the_link_leads() {
+    fn dir() -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("gob-behind-{}", std::process::id()))
+    }
+    fn mounts() -> Mounts {
+        Mounts::parse(&format!("1 0 8:1 / / rw - x x rw\n2 1 0:2 / {}/dead rw - x x rw\n", dir().display()))
+    }
+    std::fs::create_dir_all(dir().join("dead/g")).unwrap();
+    std::os::unix::fs::symlink("dead/g", dir().join("link")).unwrap();
+    let link = dir().join("link").to_str().unwrap().to_owned();
+    let disks = Disks::over(mounts);
+    let (disks, enters) = (&disks, |lane: &'static str| {
+        let (place, link) = (at(&link), link.clone());
+        block_on(disks.ask(lane, place, move |at| (at.enter("find", &link), at.mount(&mounts()))))
+    });
+    assert_eq!(enters("a").unwrap().0, Ok(()), "nothing is stuck");
+    let hangs = |number: u64| {
+        let at = At::default();
+        at.go("find", "/home/link");
+        at.point().leads_to = dir().join("dead/x").to_str().map(str::to_owned);
+        at.point().begun = Instant::now().checked_sub(PATIENCE);
+        disks.0.lock().running.push(Running { number: 1_000 + number, lane: format!("lane {number}"), at });
+    };
+    (0..3).for_each(hangs);
+    let (entered, mount) = enters("b").unwrap();
+    assert_eq!(
+        (entered, mount),
+        (Ok(()), mounts().of(dir().join("dead/g").to_str().unwrap())),
+        "there is room"
+    );
+    hangs(3);
+    let refused = enters("c").unwrap().0.unwrap_err();
+    assert_eq!((refused.operation, refused.place.as_str()), ("find", "/home/link"));
+    assert_eq!(disks.refusal("new", &at("/home/x")), None, "the mount of the links is healthy");
+    std::fs::remove_dir_all(dir()).unwrap();
+}

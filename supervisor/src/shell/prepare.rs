@@ -194,6 +194,7 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
     // First of all: without the lock, the files there belong to another process.
     let (lock, new) = match &plan.lock {
         Some(lock) => {
+            at.enter("find", lock.keep.record.data.dir())?;
             at.go("take the graph's lock", &lock.path);
             let held = HeldLock::take_for(&plan.key.name, lock, claims)?;
             at.go("look for the graph", lock.keep.record.data.path());
@@ -204,7 +205,7 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
     };
     // A directory that is made here must not be taken for one that was there.
     for dir in &plan.make_dirs {
-        at.go("make directory", dir);
+        at.enter("make directory", dir)?;
         files::make_private_dirs(dir.as_ref())
             .map_err(|e| program::failure(SpawnStep::MakeDir { path: dir.clone() }, &e))?;
     }
@@ -212,9 +213,9 @@ fn prepare(plan: &SpawnPlan, claims: &Claims, at: &At) -> Result<Place, NoLock> 
         at.go("look at the socket", socket);
         files::remove_stale_socket(socket.as_ref());
     }
-    at.go("look for program", plan.command.first().map_or("", String::as_str));
+    at.enter("look for program", plan.command.first().map_or("", String::as_str))?;
     let program = program::find(plan)?;
-    at.go("chdir", &plan.cwd);
+    at.enter("chdir", &plan.cwd)?;
     let cwd = open(plan.cwd.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let cwd = cwd.map_err(|e| program::because(SpawnStep::Chdir { path: plan.cwd.clone() }, e))?;
     Ok(Place { lock, new, program, cwd })
