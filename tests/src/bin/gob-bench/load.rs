@@ -1,6 +1,7 @@
 //! Requests per second: on one connection, on 64, and with 64 under way on one.
 
 use crate::Samples;
+use crate::pinned::pinned;
 use crate::table::{Table, Target, medians};
 use gob_tests::Gob;
 use gob_tests::wait::{self, DEADLINE};
@@ -33,6 +34,12 @@ impl Echo {
     }
 }
 
+impl Echo {
+    fn pid(&self) -> i32 {
+        self.process.id().try_into().expect("a pid")
+    }
+}
+
 impl Drop for Echo {
     fn drop(&mut self) {
         drop(self.process.kill());
@@ -48,7 +55,10 @@ pub fn connections(table: &mut Table, samples: &Samples, gob: &Gob) {
         let requests = if connections * in_flight == 1 { samples.requests } else { samples.requests * 5 };
         let ours = || per_second(&gob.socket(), connections, in_flight, requests);
         let limit = || per_second(&echo.socket, connections, in_flight, requests);
-        let measured = medians(7, ours, limit);
+        let measured = match connections * in_flight {
+            1 => pinned(&[gob.gobd_pid(), echo.pid()], || medians(7, ours, limit)),
+            _ => medians(7, ours, limit),
+        };
         table.against(&format!("requests {what}"), "/s", measured, "tokio echo", Target::RatioAtLeast(0.85));
     }
 }

@@ -7,6 +7,7 @@
 mod echo;
 mod idle;
 mod load;
+mod pinned;
 mod process;
 mod scale;
 mod table;

@@ -2,6 +2,7 @@
 
 use crate::idle;
 use crate::load::{Echo, REQUEST};
+use crate::pinned::pinned;
 use crate::process::{command, timed};
 use crate::table::{Table, Target, alternate, median, medians, p99};
 use gob_protocol::limits::RING_EVENTS;
@@ -127,7 +128,8 @@ fn growth(table: &mut Table, sizes: &Sizes, full: &Gob, empty: &Gob) {
     );
 
     let streams = [full, empty].map(|gob| UnixStream::connect(gob.socket()).expect("a connection"));
-    let measured = medians(sizes.samples, || pinged(&streams[0]), || pinged(&streams[1]));
+    let gobds = [full.gobd_pid(), empty.gobd_pid()];
+    let measured = pinned(&gobds, || medians(sizes.samples, || pinged(&streams[0]), || pinged(&streams[1])));
     let what = format!("ping on a connection, {many} workers");
     table.against(&what, "µs", measured, "no workers", Target::RatioAtMost(1.05));
 
