@@ -1,0 +1,108 @@
+//! Results of the parts beside the loop, handed to the core: of work on disks, output, probes, examinations and healing.
+
+use super::{Done, Shell};
+use crate::foreign;
+use crate::heal::Mended;
+use crate::output::FromOutput;
+use crate::readiness::{self, Found};
+use gob_core::{Input, Lost, Note, RunKey};
+use gob_protocol::handshake::Handshake;
+use std::sync::Arc;
+
+impl Shell {
+    /// Handles a result of work beside the loop.
+    pub(crate) fn take_done(&mut self, done: Done) {
+        match done {
+            Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
+            Done::Freed(key) => self.input(Input::Freed { key }),
+            Done::Saved => self.last.end(),
+            Done::Input(input) => self.input(*input),
+        }
+    }
+
+    pub(crate) fn take_report(&mut self, report: FromOutput) {
+        match report {
+            FromOutput::Handshake { key, result } => {
+                let input = match result {
+                    Ok(handshake) if readiness::is_anywhere(&handshake) => {
+                        return self.locate(key, handshake);
+                    }
+                    Ok(handshake) => Input::Ready { key, handshake, ports: Vec::new() },
+                    Err(error) => Input::NeverReady { last_lines: self.last_lines(&key), key, error },
+                };
+                self.input(input);
+            }
+            FromOutput::Drained { key } => {
+                let all = self.all_read(key);
+                self.input(all);
+            }
+        }
+    }
+
+    /// Finds the address on which a run listens that reported only its port.
+    fn locate(&mut self, key: RunKey, handshake: Handshake) {
+        match self.runs.tree(&key) {
+            Some(tree) => self.readiness.locate(key, handshake, tree),
+            // The run is gone, and the core drops the result.
+            None => self.input(Input::Ready { key, handshake, ports: Vec::new() }),
+        }
+    }
+
+    pub(super) fn last_lines(&self, key: &RunKey) -> Vec<String> {
+        self.taps.get(key).map(|tap| tap.last_lines()).unwrap_or_default()
+    }
+
+    pub(crate) fn take_found(&mut self, found: Found) {
+        match found {
+            Found::Ready { key, handshake, ports } => self.input(Input::Ready { key, handshake, ports }),
+            Found::Probed { key, found } => {
+                self.readiness.end_probe(&key);
+                self.input(Input::Probed { key, found });
+            }
+            Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
+            Found::Notified { pid, note, status } => {
+                // A process of no run of ours has nothing to say.
+                let Some(key) = self.runs.run_of(pid) else { return };
+                if let Some(status) = status {
+                    self.input(Input::Told { key: key.clone(), status });
+                }
+                if note != Note::default() {
+                    self.input(Input::Notified { key, note });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn take_foreign(&mut self, found: foreign::Found) {
+        match found {
+            foreign::Found::Examined { key, sighting } => {
+                let found = self.foreign.take(&key.name, sighting);
+                self.input(Input::Examined { key, found });
+            }
+            foreign::Found::OrphanEnded { key, pid } => self.input(Input::OrphanEnded { key, pid }),
+            foreign::Found::HolderGone { name, pid } => {
+                self.input(Input::HolderGone { name, pid });
+            }
+        }
+    }
+
+    /// Continues with the files that replaced the lost ones.
+    pub(crate) fn take_healed(&mut self, mended: Mended) {
+        let boot = &mut self.boot;
+        boot.lock = mended.lock.unwrap_or_else(|| Arc::clone(&boot.lock));
+        boot.runtime = mended.runtime.unwrap_or_else(|| Arc::clone(&boot.runtime));
+        if let Some(socket) = mended.notify
+            && let Err(error) = self.readiness.listen(socket)
+        {
+            tracing::error!(%error, "no notifications any more");
+        }
+        if mended.logs {
+            self.output.find_again();
+        }
+        self.runs.heal_journal();
+        self.input(Input::Healed);
+        if mended.sockets {
+            self.input(Input::SocketsLost(Lost::Any));
+        }
+    }
+}
