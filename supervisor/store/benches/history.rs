@@ -25,6 +25,8 @@ const RUNS: u64 = 100_000;
 /// Runs of the one worker that has as many as are kept.
 const MOST: u64 = 1000;
 const QUESTIONS: usize = 2000;
+/// Argument of the process that measures its memory; the directory follows.
+const MEMORY: &str = "--memory";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Makes a question about a worker.
@@ -69,15 +71,18 @@ impl Rig {
         loop {
             match self.answers.recv_timeout(DEADLINE)? {
                 Told::Answer { answer, .. } => return Ok(answer?),
-                Told::Trimmed(_) | Told::Notice(_) => {}
+                Told::Trimmed(_) | Told::Notice(_) | Told::Closed => {}
             }
         }
     }
 }
 
 fn main() -> Result<()> {
+    let mut args = std::env::args_os().skip_while(|arg| arg != MEMORY).skip(1);
+    if let Some(dir) = args.next() {
+        return memory(Path::new(&dir));
+    }
     let (empty, full) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    println!("PSS before: {} KB", pss()?);
     fill(full.path())?;
     println!("{:<34}{:>22}{:>22}", "question, median / p99 in µs", "empty", "10,000 and 100,000");
     let floor = floor(full.path())?;
@@ -93,7 +98,7 @@ fn main() -> Result<()> {
         ("runs (10)", |name| Question::Runs { name, before: None, limit: 20 }),
         ("blame (20)", |name| Question::Blame { name, limit: 20 }),
         ("definitions (100)", |name| Question::Definitions { after: Some(name), limit: 100 }),
-        ("since (100)", |_| Question::Since { instance: "bench".to_owned(), seq: RUNS, limit: 100 }),
+        ("since (100)", |_| Question::Since { instance: "bench".to_owned(), seq: RUNS - 100, limit: 100 }),
     ];
     for (title, question) in rows {
         let mut numbers = Numbers(1);
@@ -115,8 +120,18 @@ fn main() -> Result<()> {
     for rig in &rigs {
         rig.handle.finish(DEADLINE)?;
     }
+    let again = || {
+        let rig = Rig::new(full.path(), DEADLINE);
+        rig.ask(Question::Stats { name: name(5) })?;
+        Ok(rig.handle.finish(DEADLINE)?)
+    };
+    println!("{:<34}{:>44}", "thread: open, stats, close", measure(again)?);
     println!("{:<34}{:>44}", "read-only door: open, runs, close", measure(|| door(full.path()))?);
-    memory(full.path())
+    for dir in [&empty, &full] {
+        let mut again = std::process::Command::new(std::env::current_exe()?);
+        again.arg(MEMORY).arg(dir.path()).status()?;
+    }
+    Ok(())
 }
 
 fn name(job: u64) -> Name {
@@ -202,6 +217,9 @@ fn door(dir: &Path) -> Result<()> {
 
 /// Returns median and 99th percentile in microseconds.
 fn measure<T>(mut once: impl FnMut() -> Result<T>) -> Result<String> {
+    for _ in 0..QUESTIONS / 10 {
+        once()?;
+    }
     let mut times = Vec::with_capacity(QUESTIONS);
     for _ in 0..QUESTIONS {
         let begun = Instant::now();
@@ -229,12 +247,16 @@ fn memory(dir: &Path) -> Result<()> {
         }
         std::thread::yield_now();
     }
-    println!("PSS: {before} KB, with a handle {spawned}, open {open}, closed again {}", pss()?);
+    println!("PSS in KB: {before}, with a handle {spawned}, open {open}, closed again {}", pss()?);
     Ok(())
 }
 
-fn pss() -> Result<u64> {
+/// Returns proportional memory, and the part of it that is not of files, as `1907 (312)`.
+fn pss() -> Result<String> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or("no PSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
+    let of = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).ok_or("no PSS")?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().map_err(Box::<dyn Error>::from)
+    };
+    Ok(format!("{} ({})", of("Pss:")?, of("Pss_Anon:")?))
 }

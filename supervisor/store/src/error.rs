@@ -49,9 +49,9 @@ pub enum StoreError {
         /// The sign of it.
         why: String,
     },
-    /// The log can't be read without its index, and reading makes no file.
+    /// A log without its index, or a journal, can't be read without a change of files.
     #[error(
-        "{0} was not merged, and its index is gone: gobctl ping starts the supervisor, which merges it at its next use"
+        "{0} was not merged, and reading makes no change: gobctl ping starts the supervisor, which merges it at its next use"
     )]
     Unmerged(PathBuf),
     /// Another process has the file locked.

@@ -5,7 +5,7 @@
 //! there is none (`readonly_shm`).
 
 use crate::error::StoreError;
-use crate::files::{COMPANIONS, Marks, beside, examine, path_in, uri};
+use crate::files::{COMPANIONS, JOURNAL, Marks, beside, examine, path_in, uri};
 use crate::model::{Definitions, Page, Since};
 use crate::queries;
 use crate::schema::{self, STEPS, Standing};
@@ -120,6 +120,9 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     // The log may have later marks than the file, and never earlier ones.
     if !matches!(schema::standing(marks, STEPS.len()), Standing::Version(_)) {
         judge(path, marks, STEPS.len())?;
+    }
+    if companion(JOURNAL)?.is_some_and(|journal| journal.len() > 0) {
+        return Err(StoreError::Unmerged(beside(path, JOURNAL)));
     }
     let query = match (has_log, has_index) {
         (false, _) => "?mode=ro&immutable=1",

@@ -64,6 +64,7 @@ impl Rig {
             match self.told.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap() {
                 Told::Notice(notice) => self.notices.push(notice),
                 Told::Trimmed(gone) => self.trimmed.extend(gone),
+                Told::Closed => {}
                 Told::Answer { ticket, answer } => return (ticket, answer),
             }
         }

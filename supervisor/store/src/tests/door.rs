@@ -102,6 +102,8 @@ fn a_log_without_its_index_is_left_to_the_supervisor() {
     assert!(error.to_string().contains("gobctl ping starts the supervisor"), "{error}");
     assert_eq!(contents(copy.path()), before);
     assert_eq!(Rig::new(copy.path()).runs("web").len(), 1);
+    fs::write(copy.path().join("store.sqlite3-journal"), "not empty").unwrap();
+    assert!(matches!(Reader::open(copy.path(), Supervisor::Gone), Err(StoreError::Unmerged(_))));
 }
 
 #[test]

@@ -59,6 +59,47 @@ fn numbers_of_jobs_go_on_above_all_that_is_known() {
 }
 
 #[test]
+fn unused_numbers_are_given_back_at_the_end_and_only_the_last_ones() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    assert_eq!((rig.reserve(64), rig.reserve(64)), (1, 65));
+    rig.record(Record::Unused { first: 3, count: 62 });
+    assert_eq!(rig.reserve(1), 129, "a later reservation stands above");
+    rig.record(Record::Unused { first: 129, count: 1 });
+    assert_eq!(rig.reserve(8), 129);
+    rig.record(Record::Unused { first: 130, count: 7 });
+    rig.finish();
+    assert_eq!(Rig::new(dir.path()).reserve(1), 130);
+}
+
+#[test]
+fn a_name_with_a_great_number_takes_no_number_away() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.record(run(&format!("j{}", i64::MAX), ended(1, 1, 0)));
+    rig.record(defined(definition(&format!("j{}", u64::MAX), None)));
+    assert_eq!(rig.reserve(1), 1);
+}
+
+#[test]
+fn a_defect_of_the_thread_is_told_and_the_next_message_finds_another_one() {
+    let dir = dir();
+    let (post, told) = channel();
+    let settings = Settings::new(dir.path().to_owned(), "first".to_owned());
+    let handle = Store::spawn(settings, move |message| {
+        assert!(!matches!(message, Told::Answer { ticket: 13, .. }), "a defect that is wanted here");
+        drop(post.send(message));
+    });
+    let mut rig = Rig { handle, told, notices: Vec::new(), trimmed: Vec::new() };
+    rig.handle.ask(13, Question::Highest { name: None }).unwrap();
+    wait_until(|| !rig.handle.is_running(), || "the thread stays".to_owned());
+    let health = rig.handle.health();
+    assert_eq!((health.condition, health.reason.unwrap().contains("by a defect")), (Condition::Failed, true));
+    assert_eq!(rig.reserve(1), 1);
+    assert_eq!(rig.handle.health().condition, Condition::Open);
+}
+
+#[test]
 fn no_number_is_given_twice_when_everything_is_killed() {
     if let Some(dir) = std::env::var_os(VICTIM) {
         let mut rig = Rig::new(Path::new(&dir));

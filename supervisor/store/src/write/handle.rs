@@ -152,6 +152,13 @@ impl State {
         self.dropped = self.dropped.saturating_add(count);
         self.is_gap |= count > 0;
     }
+
+    /// Forgets numbers of jobs that were given back.
+    pub(super) fn lower_floor(&mut self, first: u64, count: u32) {
+        if self.floor == first.saturating_add(u64::from(count)).saturating_sub(1) {
+            self.floor = first.saturating_sub(1);
+        }
+    }
 }
 
 impl Shared {

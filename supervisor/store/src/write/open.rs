@@ -140,7 +140,7 @@ fn set_up(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
     // A sudden end of the supervisor loses nothing that was written; a reservation also waits for the disk.
     db.execute_batch(
-        "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024; PRAGMA trusted_schema=OFF;
+        "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA trusted_schema=OFF;
          PRAGMA journal_size_limit=4194304; PRAGMA temp_store=MEMORY",
     )?;
     db.set_prepared_statement_cache_capacity(32);

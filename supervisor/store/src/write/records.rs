@@ -30,8 +30,18 @@ pub enum Record {
     },
     /// A change of a worker or of the supervisor.
     Entry(Box<Entry>),
+    /// Numbers of the last reservation that no job has got, given back at the supervisor's end. Without it,
+    /// they are not used.
+    Unused {
+        /// The first of them.
+        first: u64,
+        /// How many, up to the end of the reservation.
+        count: u32,
+    },
 }
 
+/// A number that no counter reaches.
+const GREAT: u64 = 1 << 53;
 /// Bytes of a record beside its texts.
 const FIXED_BYTES: usize = 256;
 
@@ -49,7 +59,7 @@ impl Record {
                     arguments + values + description + definition.cwd.len()
                 }
                 Self::Entry(entry) => entry.reason.as_ref().map_or(0, String::len),
-                Self::Forgotten { .. } | Self::Run { .. } => 0,
+                Self::Forgotten { .. } | Self::Run { .. } | Self::Unused { .. } => 0,
             }
     }
 }
@@ -64,6 +74,7 @@ pub(super) fn write(db: &Connection, life: i64, record: &Record) -> rusqlite::Re
         Record::Forgotten { name, history } => forget(db, name, *history),
         Record::Run { name, run } => put_run(db, life, name, run),
         Record::Entry(entry) => put_entry(db, life, entry),
+        Record::Unused { first, count } => give_back(db, *first, *count),
     }
 }
 
@@ -88,6 +99,13 @@ pub(super) fn raise_job(db: &Connection, number: u64) -> rusqlite::Result<()> {
          ON CONFLICT(name) DO UPDATE SET next = excluded.next WHERE excluded.next > next",
     )?;
     insert.execute([rows::signed(number.saturating_add(1))]).map(drop)
+}
+
+/// Makes the counter of jobs go on at `first`, if it stands after the `count` numbers from there.
+fn give_back(db: &Connection, first: u64, count: u32) -> rusqlite::Result<()> {
+    let next = first.saturating_add(u64::from(count));
+    let mut update = db.prepare_cached("UPDATE counter SET next = ?1 WHERE name = 'job' AND next = ?2")?;
+    update.execute([rows::signed(first.max(1)), rows::signed(next)]).map(drop)
 }
 
 /// Writes a run in the place of an earlier step of it.
@@ -128,6 +146,12 @@ fn forget(db: &Connection, name: &Name, history: bool) -> rusqlite::Result<()> {
         delete.execute([name.as_str()])?;
     }
     Ok(())
+}
+
+/// Returns the number in the name of a job such as `j12`. A name with so great a number was given by a
+/// person, and the counter would have no room above it.
+pub(super) fn number_of(name: &Name) -> Option<u64> {
+    name.as_str().strip_prefix('j')?.parse().ok().filter(|number| *number < GREAT)
 }
 
 /// Reserves numbers of jobs above `above`; the caller makes the transaction durable before it tells.

@@ -189,7 +189,7 @@ fn rescue(from: &Connection, to: &Connection) -> rusqlite::Result<Kept> {
         };
         kept.runs += 1;
         records::put_run(to, life, &name, &run)?;
-        number_of(&name).map_or(Ok(()), |number| records::raise_job(to, number))
+        records::number_of(&name).map_or(Ok(()), |number| records::raise_job(to, number))
     })?;
     let columns = format!("life, {}", rows::ENTRY);
     let entries = table("entry", &["life", "seq"], &columns).walk(from, until, |row| {
@@ -202,11 +202,6 @@ fn rescue(from: &Connection, to: &Connection) -> rusqlite::Result<Kept> {
         mark_gaps(to)?;
     }
     Ok(kept)
-}
-
-/// Returns the number in the name of a job such as `j12`.
-fn number_of(name: &Name) -> Option<u64> {
-    name.as_str().strip_prefix('j')?.parse().ok()
 }
 
 /// Gives rows of unknown lives one, so that no later life gets their number, and marks that changes are lost.

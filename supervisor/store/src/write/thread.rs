@@ -87,7 +87,10 @@ pub(super) fn run(shared: &Shared) {
             Turn::Work => worker.work(),
             Turn::Trim => worker.trim(),
             Turn::Finish(until) => worker.finish(until),
-            Turn::Idle => worker.close(),
+            Turn::Idle => {
+                worker.close();
+                (shared.told)(Told::Closed);
+            }
             Turn::End => {
                 if running.end() {
                     return;

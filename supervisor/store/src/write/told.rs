@@ -22,6 +22,8 @@ pub enum Told {
     Trimmed(Vec<(Name, u64)>),
     /// Something that people should know.
     Notice(Notice),
+    /// The file was closed for idleness: memory can be given back to the system.
+    Closed,
 }
 
 /// Something about the store that people should know. Displays as a sentence.

@@ -64,11 +64,16 @@ impl Worker<'_> {
         state.lose(refused);
         for item in self.pending.drain(..count) {
             state.queue.done(&item);
-            if let (Item::Record { record: Record::Run { name, run }, .. }, Some(trimmer)) =
-                (&item, &mut self.trimmer)
-                && run.outcome.is_none()
-            {
-                trimmer.note(name);
+            match (&item, &mut self.trimmer) {
+                (Item::Record { record: Record::Run { name, run }, .. }, Some(trimmer))
+                    if run.outcome.is_none() =>
+                {
+                    trimmer.note(name);
+                }
+                (Item::Record { record: Record::Unused { first, count }, .. }, _) => {
+                    state.lower_floor(*first, *count);
+                }
+                _ => {}
             }
         }
         Ok(())
