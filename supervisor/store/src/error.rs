@@ -113,6 +113,9 @@ impl StoreError {
     /// Adds the file's path to an error of SQLite.
     pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
+        if is_of_content(&source) {
+            return Self::Damaged { path, why: source.to_string() };
+        }
         match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 Self::Damaged { path, why: source.to_string() }
@@ -157,4 +160,21 @@ impl StoreError {
             | Self::Sqlite { .. } => Lasts::Unknown,
         }
     }
+}
+
+/// Returns whether a column has a type or a content that the tables do not allow, or a table is not as it is
+/// made: the statements are constant. A header with another format is not an error of its own to SQLite.
+fn is_of_content(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, SqliteFailure,
+        Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | SqlInputError { .. }
+            | Utf8Error(..)
+    ) || matches!(error, SqliteFailure(_, Some(text)) if text == "unsupported file format")
 }

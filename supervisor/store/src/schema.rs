@@ -8,6 +8,9 @@ use rusqlite::{Connection, Transaction};
 /// `gobs` in ASCII.
 pub(crate) const APPLICATION_ID: i64 = 0x676F_6273;
 
+/// A version that no later gob has: such a number is damage.
+const UNREACHED: usize = 10_000;
+
 /// A step from one version to the next.
 pub(crate) type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
@@ -94,7 +97,8 @@ pub(crate) fn standing(marks: Marks, known: usize) -> Standing {
     match usize::try_from(marks.version) {
         Ok(0) => Standing::Other,
         Ok(version) if version <= known => Standing::Version(version),
-        Ok(_) | Err(_) => Standing::Newer(marks.version),
+        Ok(version) if version < UNREACHED => Standing::Newer(marks.version),
+        Ok(_) | Err(_) => Standing::Other,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store as a supervisor and a command line use it, on real files.
 
 mod bounds;
+mod chance;
 mod damage;
 mod door;
 mod history;
@@ -72,15 +73,17 @@ impl Rig {
 
     fn runs(&mut self, name: &str) -> Vec<RunRecord> {
         let question = Question::Runs { name: worker(name), before: None, limit: 1000 };
-        let Ok(Answer::Runs(page)) = self.ask(question) else { panic!("no runs") };
-        page.items
+        match self.ask(question) {
+            Ok(Answer::Runs(page)) => page.items,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn reserve(&mut self, count: u32) -> u64 {
-        let Ok(Answer::Reserved { first, .. }) = self.ask(Question::Reserve { count, above: 0 }) else {
-            panic!("nothing reserved")
-        };
-        first
+        match self.ask(Question::Reserve { count, above: 0 }) {
+            Ok(Answer::Reserved { first, .. }) => first,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn definitions(&mut self) -> Vec<Definition> {

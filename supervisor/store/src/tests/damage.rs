@@ -101,6 +101,17 @@ fn a_torn_page_costs_its_rows_and_no_others() {
 }
 
 #[test]
+fn a_new_life_finds_a_torn_page_before_it_is_asked_for() {
+    let dir = dir();
+    fill(dir.path());
+    let pages = pages_of_runs(dir.path());
+    tear(dir.path(), pages[pages.len() / 2]);
+    let mut rig = Rig::with(dir.path(), |settings| settings.instance = "second".to_owned());
+    assert_eq!(rig.reserve(1), 71);
+    assert!(matches!(&rig.notices[..], [Notice::Damaged { .. }]), "{:?}", rig.notices);
+}
+
+#[test]
 fn a_torn_root_costs_its_table() {
     let dir = dir();
     let runs = fill(dir.path());

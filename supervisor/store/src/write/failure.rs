@@ -1,9 +1,9 @@
 //! The treatment of a file that can't be used: records wait or go, and each question gets its answer.
 
-use super::handle::Condition;
 use super::open::Standpoint;
 use super::question::{Answer, Question};
 use super::queue::Item;
+use super::settings::Condition;
 use super::thread::Worker;
 use crate::error::{Lasts, StoreError};
 use crate::read::{Reader, Supervisor};

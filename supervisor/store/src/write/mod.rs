@@ -9,14 +9,16 @@ mod question;
 mod queue;
 mod records;
 mod salvage;
+mod settings;
 mod thread;
 mod told;
 mod trim;
 mod work;
 
-pub use handle::{Condition, Handle, Health, Settings, Store, Unfinished};
+pub use handle::{Handle, Store, Unfinished};
 pub use question::{Answer, Question};
 pub use queue::Full;
 pub use records::Record;
 pub use salvage::Kept;
+pub use settings::{Condition, Health, Settings};
 pub use told::{Notice, Told};

@@ -16,6 +16,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Wait of one step for a lock that another process has; the thread tries again later.
 const BUSY: Duration = Duration::from_millis(100);
 
+/// Size up to which a store is checked when a supervisor opens it first: some tenths of a second.
+const CHECKED_BYTES: u64 = 64 << 20;
+/// The answer of a check without a finding.
+const SOUND: &str = "ok";
+
 /// Notices of one opening, in their order.
 pub(super) type Notices = Vec<Notice>;
 
@@ -106,6 +111,12 @@ fn try_open(place: &Place, notices: &mut Notices) -> Result<Db, StoreError> {
     }
     held.make_private().map_err(StoreError::io("change the rights of", path))?;
     set_up(&connection).map_err(of)?;
+    if find_life(place, &connection).map_err(of)?.is_none() && held.len() <= CHECKED_BYTES {
+        let found = quick_check(&connection).map_err(of)?;
+        if found != SOUND {
+            return Err(damaged(&found));
+        }
+    }
     migrate(place, &mut connection, version, notices)?;
     let life = begin_life(place, &mut connection).map_err(of)?;
     let mut companions = Vec::new();
@@ -157,7 +168,15 @@ fn migrate(
 ) -> Result<(), StoreError> {
     for (from, step) in place.steps.iter().enumerate().skip(found) {
         let copy = copy(db, &place.path, from)?;
-        advance(db, from, *step).map_err(|e| StoreError::of(&place.path, e))?;
+        advance(db, from, *step).map_err(|source| {
+            let path = &place.path;
+            // A step that does not fit is a defect of the step, and no damage of the store.
+            if matches!(source, rusqlite::Error::SqlInputError { .. }) {
+                StoreError::Sqlite { path: path.clone(), source }
+            } else {
+                StoreError::of(path, source)
+            }
+        })?;
         notices.push(Notice::Migrated { from, to: from + 1, copy });
     }
     Ok(())
@@ -188,15 +207,20 @@ fn copy(db: &Connection, path: &Path, version: usize) -> Result<PathBuf, StoreEr
     Ok(kept)
 }
 
+fn find_life(place: &Place, db: &Connection) -> rusqlite::Result<Option<i64>> {
+    db.query_row("SELECT id FROM life WHERE instance = ?1", [&place.instance], |row| row.get(0)).optional()
+}
+
+/// Checks every page once in a supervisor's life: a page with wrong keys is no error to a statement, which
+/// just does not find a row.
+fn quick_check(db: &Connection) -> rusqlite::Result<String> {
+    db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+}
+
 /// Begins this supervisor's life, unless it has begun: runs that an earlier life left without an end were
 /// cut off. Lifts the counter of jobs above all numbers that are known elsewhere.
 fn begin_life(place: &Place, db: &mut Connection) -> rusqlite::Result<i64> {
-    let find = |db: &Connection| {
-        let found =
-            db.query_row("SELECT id FROM life WHERE instance = ?1", [&place.instance], |row| row.get(0));
-        found.optional()
-    };
-    if let Some(life) = find(db)?
+    if let Some(life) = find_life(place, db)?
         && records::last_job(db)? >= place.floor
     {
         return Ok(life);
@@ -206,7 +230,7 @@ fn begin_life(place: &Place, db: &mut Connection) -> rusqlite::Result<i64> {
         "INSERT OR IGNORE INTO life(instance, began_at) VALUES (?1, ?2)",
         (&place.instance, now_ms()),
     )?;
-    let life = find(&transaction)?.unwrap_or_default();
+    let life = find_life(place, &transaction)?.unwrap_or_default();
     transaction
         .execute("UPDATE run SET outcome = 2, cut = 1 WHERE outcome IS NULL AND life <> ?1", [life])?;
     records::raise_job(&transaction, place.floor)?;

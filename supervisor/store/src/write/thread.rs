@@ -4,9 +4,10 @@
 //! wait and are tried again, as long as the queue has room for them; a question is answered by its deadline.
 
 use super::failure::RETRY_MOMENT;
-use super::handle::{Condition, Shared};
+use super::handle::Shared;
 use super::open::{Db, Standpoint};
 use super::queue::Item;
+use super::settings::Condition;
 use super::told::Told;
 use super::trim::{Bounds, Trimmer};
 use crate::error::StoreError;

@@ -1,10 +1,10 @@
 //! The work of the thread on the file: open it, write records, answer questions.
 
-use super::handle::Condition;
 use super::open::{self, Db, Notices, Place, Standpoint};
 use super::question::{Answer, Question};
 use super::queue::Item;
 use super::records::{self, Record};
+use super::settings::Condition;
 use super::thread::Worker;
 use super::told::{Notice, Told};
 use super::trim::Trimmer;
