@@ -102,10 +102,11 @@ fn a_store_with_damage_anywhere_is_used_or_replaced() {
             store.set_len(numbers.below(length)).unwrap();
         }
         let mut rig = Rig::with(dir.path(), |settings| {
-            settings.instance = "second".to_owned();
             settings.job_floor = 50;
+            settings.idle = Duration::ZERO;
         });
         assert!(rig.reserve(1) > 50, "seed {seed}");
+        wait_until(|| !rig.handle.is_running(), || format!("seed {seed}: {:?}", rig.handle));
         for name in 0..7 {
             let stats = rig.ask(Question::Stats { name: worker(&format!("web{name}")) });
             assert!(stats.is_ok(), "seed {seed}: {stats:?}");

@@ -101,12 +101,16 @@ fn a_torn_page_costs_its_rows_and_no_others() {
 }
 
 #[test]
-fn a_new_life_finds_a_torn_page_before_it_is_asked_for() {
+fn an_idle_store_finds_a_torn_page_before_it_is_asked_for() {
     let dir = dir();
     fill(dir.path());
     let pages = pages_of_runs(dir.path());
     tear(dir.path(), pages[pages.len() / 2]);
-    let mut rig = Rig::with(dir.path(), |settings| settings.instance = "second".to_owned());
+    let mut rig = Rig::with(dir.path(), |settings| settings.idle = Duration::ZERO);
+    assert_eq!(rig.reserve(1), 51);
+    wait_until(|| !rig.handle.is_running(), || format!("{:?}", rig.handle));
+    assert_eq!(rig.handle.health().condition, Condition::Closed);
+    assert!(!aside(dir.path()).is_empty());
     assert_eq!(rig.reserve(1), 71);
     assert!(matches!(&rig.notices[..], [Notice::Damaged { .. }]), "{:?}", rig.notices);
 }

@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) is_gap: bool,
     /// The highest number of a job that is known to be in use.
     pub(super) floor: u64,
+    /// All pages were checked.
+    pub(super) is_checked: bool,
     /// The end of the last walk over the whole history.
     pub(super) walked: Option<Instant>,
 }
@@ -112,6 +114,7 @@ impl Store {
             dropped: 0,
             is_loss: false,
             is_gap: false,
+            is_checked: false,
             walked: None,
         };
         let told = Box::new(told);

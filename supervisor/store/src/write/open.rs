@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Wait of one step for a lock that another process has; the thread tries again later.
 const BUSY: Duration = Duration::from_millis(100);
 
-/// Size up to which a store is checked when a supervisor opens it first: some tenths of a second.
+/// Size up to which a store is checked: some tenths of a second.
 const CHECKED_BYTES: u64 = 64 << 20;
 /// The answer of a check without a finding.
 const SOUND: &str = "ok";
@@ -111,12 +111,6 @@ fn try_open(place: &Place, notices: &mut Notices) -> Result<Db, StoreError> {
     }
     held.make_private().map_err(StoreError::io("change the rights of", path))?;
     set_up(&connection).map_err(of)?;
-    if find_life(place, &connection).map_err(of)?.is_none() && held.len() <= CHECKED_BYTES {
-        let found = quick_check(&connection).map_err(of)?;
-        if found != SOUND {
-            return Err(damaged(&found));
-        }
-    }
     migrate(place, &mut connection, version, notices)?;
     let life = begin_life(place, &mut connection).map_err(of)?;
     let mut companions = Vec::new();
@@ -211,12 +205,6 @@ fn find_life(place: &Place, db: &Connection) -> rusqlite::Result<Option<i64>> {
     db.query_row("SELECT id FROM life WHERE instance = ?1", [&place.instance], |row| row.get(0)).optional()
 }
 
-/// Checks every page once in a supervisor's life: a page with wrong keys is no error to a statement, which
-/// just does not find a row.
-fn quick_check(db: &Connection) -> rusqlite::Result<String> {
-    db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-}
-
 /// Begins this supervisor's life, unless it has begun: runs that an earlier life left without an end were
 /// cut off. Lifts the counter of jobs above all numbers that are known elsewhere.
 fn begin_life(place: &Place, db: &mut Connection) -> rusqlite::Result<i64> {
@@ -253,6 +241,21 @@ impl Db {
         }
         let is_whole = self.companions.iter().all(|(path, held)| held.is_at(path));
         if is_whole { Standpoint::InPlace } else { Standpoint::LogGone }
+    }
+
+    /// Checks every page: one with wrong keys is no error to a statement, which just does not find a row.
+    ///
+    /// # Errors
+    /// The first finding.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if fs::metadata(&self.path).is_ok_and(|found| found.len() > CHECKED_BYTES) {
+            return Ok(());
+        }
+        let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match found.map_err(|e| StoreError::of(&self.path, e))? {
+            sound if sound == SOUND => Ok(()),
+            why => Err(StoreError::Damaged { path: self.path.clone(), why }),
+        }
     }
 
     /// Merges as much of the log into the store as readers allow, without a wait.

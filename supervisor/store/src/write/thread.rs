@@ -89,6 +89,7 @@ pub(super) fn run(shared: &Shared) {
             Turn::Trim => worker.trim(),
             Turn::Finish(until) => worker.finish(until),
             Turn::Idle => {
+                worker.check();
                 worker.close();
                 (shared.told)(Told::Closed);
             }
@@ -177,6 +178,20 @@ impl Worker<'_> {
             Ok(gone) => (self.shared.told)(Told::Trimmed(gone)),
             // The next message finds out, and says so.
             Err(_) => trimmer.give_up(),
+        }
+    }
+
+    /// Searches for damage once in a supervisor's life, when nothing else is to be done.
+    fn check(&mut self) {
+        let Some(db) = self.db.as_ref().filter(|db| db.standpoint() == Standpoint::InPlace) else { return };
+        if std::mem::replace(&mut self.shared.lock().is_checked, true) {
+            return;
+        }
+        if let Err(StoreError::Damaged { why, .. }) = db.check() {
+            match self.replace_damaged(why) {
+                Ok(()) => self.set_condition(Condition::Closed, None),
+                Err(error) => self.failed(error),
+            }
         }
     }
 
