@@ -68,6 +68,26 @@ fn a_write_lock_delays_records_and_no_question_beyond_its_deadline() {
 }
 
 #[test]
+fn a_question_behind_many_records_that_wait_is_answered_too() {
+    let dir = dir();
+    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_millis(300));
+    assert_eq!(rig.reserve(1), 1);
+    let locker = Locker::lock(dir.path(), "BEGIN IMMEDIATE; DELETE FROM life WHERE id = 99");
+    for number in 1..=2000 {
+        rig.record(run("web", ended(number, 1, 0)));
+    }
+    rig.settle(Condition::Locked);
+    for _ in 0..2 {
+        assert!(rig.ask(Question::Reserve { count: 1, above: 0 }).is_err());
+        assert_eq!(rig.runs("web"), []);
+    }
+    locker.release();
+    wait_until(|| rig.handle.health().waiting == 0, || format!("{:?}", rig.handle));
+    let Ok(Answer::Stats(stats)) = rig.ask(Question::Stats { name: worker("web") }) else { panic!() };
+    assert_eq!((stats.runs, rig.handle.health().dropped), (2000, 0));
+}
+
+#[test]
 fn a_store_that_another_process_has_for_itself_is_waited_for() {
     let dir = dir();
     let rig = Rig::new(dir.path());

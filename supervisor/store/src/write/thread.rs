@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Messages of one turn, whose records are one transaction.
-const BATCH: usize = 512;
+/// Messages of one turn, and records of one transaction.
+pub(super) const BATCH: usize = 512;
 /// Damaged files that are replaced in one turn.
 const REPLACEMENTS: u32 = 2;
 
@@ -110,7 +110,8 @@ impl Worker<'_> {
         let idle = if self.was_closed { Duration::ZERO } else { state.settings.idle };
         let idle_at = Instant::now() + idle;
         loop {
-            let room = BATCH.saturating_sub(self.pending.len());
+            // While records wait for the file, questions behind them are taken too: they have a deadline.
+            let room = if self.retry.is_some() { usize::MAX } else { BATCH };
             let taken = state.queue.take(room);
             let has_question = taken.iter().any(|item| matches!(item, Item::Ask { .. }));
             self.pending.extend(taken);

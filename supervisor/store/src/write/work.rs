@@ -5,7 +5,7 @@ use super::question::{Answer, Question};
 use super::queue::Item;
 use super::records::{self, Record};
 use super::settings::Condition;
-use super::thread::Worker;
+use super::thread::{BATCH, Worker};
 use super::told::{Notice, Told};
 use super::trim::Trimmer;
 use crate::error::StoreError;
@@ -38,7 +38,7 @@ impl Worker<'_> {
         let transaction = db.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(|e| of(&db.path, e))?;
         let (mut count, mut refused) = (0, 0);
-        for item in &self.pending {
+        for item in self.pending.iter().take(BATCH) {
             let Item::Record { record, after_loss } = item else { break };
             count += 1;
             is_gap |= *after_loss;
