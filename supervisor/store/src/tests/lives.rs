@@ -95,6 +95,7 @@ fn a_defect_of_the_thread_is_told_and_the_next_message_finds_another_one() {
     wait_until(|| !rig.handle.is_running(), || "the thread stays".to_owned());
     let health = rig.handle.health();
     assert_eq!((health.condition, health.reason.unwrap().contains("by a defect")), (Condition::Failed, true));
+    assert_eq!(rig.handle.overdue(), [0_u64; 0], "its answer was on its way");
     assert_eq!(rig.reserve(1), 1);
     assert_eq!(rig.handle.health().condition, Condition::Open);
 }

@@ -88,6 +88,43 @@ fn a_question_behind_many_records_that_wait_is_answered_too() {
 }
 
 #[test]
+fn a_question_that_a_disk_keeps_is_given_up_and_gets_no_answer_later() {
+    let dir = dir();
+    fs::write(file(dir.path()), "damaged").unwrap();
+    let (post, told) = channel();
+    let (go_on, hang) = channel::<()>();
+    let hang = Mutex::new(hang);
+    let settings = Settings {
+        answer_within: Duration::ZERO,
+        ..Settings::new(dir.path().to_owned(), "first".to_owned())
+    };
+    let handle = Store::spawn(settings, move |message| {
+        // The notice of damage holds the thread, as a disk would.
+        if matches!(message, Told::Notice(_)) {
+            hang.lock().unwrap().recv().unwrap();
+        }
+        drop(post.send(message));
+    });
+    let rig = Rig { handle, told, notices: Vec::new(), trimmed: Vec::new() };
+    rig.handle.ask(1, Question::Highest { name: None }).unwrap();
+    assert_eq!(rig.handle.overdue(), [0_u64; 0]);
+    let until = Instant::now() + DEADLINE;
+    let overdue = loop {
+        let overdue = rig.handle.overdue();
+        if !overdue.is_empty() || Instant::now() > until {
+            break overdue;
+        }
+    };
+    assert_eq!(overdue, [1]);
+    assert_eq!(rig.handle.overdue(), [0_u64; 0]);
+    assert_eq!(rig.handle.finish(Duration::ZERO), Ok(()), "no record waits");
+    go_on.send(()).unwrap();
+    wait_until(|| !rig.handle.is_running(), || format!("{:?}", rig.handle));
+    let messages: Vec<_> = rig.told.try_iter().collect();
+    assert!(matches!(&messages[..], [Told::Notice(_)]), "{messages:?}");
+}
+
+#[test]
 fn a_store_that_another_process_has_for_itself_is_waited_for() {
     let dir = dir();
     let rig = Rig::new(dir.path());

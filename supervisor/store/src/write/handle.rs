@@ -8,10 +8,13 @@ use super::thread;
 use super::told::Told;
 use crate::files::FILE;
 use crate::schema::{STEPS, Step};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Time after its deadline at which a question without an answer is given up: the thread hangs.
+const STUCK: Duration = Duration::from_secs(1);
 /// Stack of the thread.
 const STACK_BYTES: usize = 512 * 1024;
 
@@ -49,6 +52,8 @@ pub(super) struct State {
     pub(super) is_gap: bool,
     /// The highest number of a job that is known to be in use.
     pub(super) floor: u64,
+    /// Questions without an answer, and the time at which each is given up.
+    pub(super) asked: BTreeMap<u64, Instant>,
     /// All pages were checked.
     pub(super) is_checked: bool,
     /// The end of the last walk over the whole history.
@@ -114,6 +119,7 @@ impl Store {
             dropped: 0,
             is_loss: false,
             is_gap: false,
+            asked: BTreeMap::new(),
             is_checked: false,
             walked: None,
         };
@@ -143,14 +149,29 @@ impl Handle {
         recorded
     }
 
-    /// Asks a question, the answer of which carries `ticket`. Records that came before are part of it.
+    /// Asks a question, the answer of which carries `ticket`, a number that no other question under way has.
+    /// Records that came before are part of it.
     ///
     /// # Errors
     /// When the queue is full: there will be no answer.
     pub fn ask(&self, ticket: u64, question: Question) -> Result<(), Full> {
         let mut state = self.shared.lock();
         let deadline = Instant::now() + state.settings.answer_within;
-        self.push(&mut state, Item::Ask { ticket, question, deadline })
+        self.push(&mut state, Item::Ask { ticket, question, deadline })?;
+        state.asked.insert(ticket, deadline + STUCK);
+        Ok(())
+    }
+
+    /// Returns the tickets of questions that a disk that hangs keeps from their answer, beyond their deadline
+    /// by a second. They get none any more.
+    #[must_use]
+    pub fn overdue(&self) -> Vec<u64> {
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        let overdue = state.asked.iter().filter(|(_, deadline)| **deadline <= now);
+        let overdue: Vec<_> = overdue.map(|(ticket, _)| *ticket).collect();
+        state.asked.retain(|ticket, _| !overdue.contains(ticket));
+        overdue
     }
 
     fn push(&self, state: &mut State, item: Item) -> Result<(), Full> {

@@ -70,6 +70,8 @@ impl Drop for Running<'_> {
         }
         let mut state = self.shared.lock();
         let lost = std::mem::take(&mut state.queue).records();
+        // Their questions are given up at once.
+        state.asked.values_mut().for_each(|deadline| *deadline = Instant::now());
         state.dropped = state.dropped.saturating_add(u64::try_from(lost).unwrap_or_default());
         state.condition = Condition::Failed;
         state.reason = Some("the history's thread ended by a defect; gobd.log has its message".to_owned());

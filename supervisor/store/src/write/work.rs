@@ -122,8 +122,11 @@ impl Worker<'_> {
     }
 
     pub(super) fn reply_to(&self, item: &Item, answer: Result<Answer, Arc<StoreError>>) {
-        self.shared.lock().queue.done(item);
-        if let Item::Ask { ticket, .. } = item {
+        let mut state = self.shared.lock();
+        state.queue.done(item);
+        let is_asked = matches!(item, Item::Ask { ticket, .. } if state.asked.remove(ticket).is_some());
+        drop(state);
+        if let (Item::Ask { ticket, .. }, true) = (item, is_asked) {
             (self.shared.told)(Told::Answer { ticket: *ticket, answer });
         }
     }
