@@ -12,8 +12,8 @@ use gob_protocol::answer::{
     ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
+pub use gob_protocol::request::{Add, GraphDelete, HandOver, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::request::{ByName, Force};
-pub use gob_protocol::request::{GraphDelete, HandOver, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::{Name, Request};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -78,6 +78,10 @@ pub struct Status;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsubscribe;
 
+/// Makes a job, not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create(pub Add);
+
 /// Requests one worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Get {
@@ -134,6 +138,13 @@ call!(Start, "start", StartData, |this| Request::Start(this), {
         bounded(self.timeout_ms, REQUEST_SLACK_MS)
     }
 });
+call!(Add, "add", StartData, |this| Request::Add(Box::new(this)), {
+    // A run with a readiness check of its own is waited for as long as that allows.
+    fn deadline(&self) -> Deadline {
+        Deadline::WhileAlive
+    }
+});
+call!(Create, "create", WorkerData, |this| Request::Create(Box::new(this.0)));
 call!(Stop, "stop", StopData, |this| Request::Stop(this), {
     fn deadline(&self) -> Deadline {
         bounded(if self.force { Some(0) } else { self.grace_ms }, STOP_SLACK_MS)
@@ -270,6 +281,19 @@ mod tests {
         Name::any("draft").unwrap()
     }
 
+    fn add() -> Add {
+        Add {
+            command: vec!["true".to_owned()],
+            cwd: "/".to_owned(),
+            env: None,
+            name: None,
+            description: None,
+            restart: None,
+            wait: None,
+            lease: false,
+        }
+    }
+
     fn check<C: Call>(call: C, seen: &mut Vec<&'static str>) {
         assert_eq!(C::TYPE, call.into_request().type_name());
         seen.push(C::TYPE);
@@ -280,6 +304,8 @@ mod tests {
         let mut seen = vec!["hello"];
         check(Ping, &mut seen);
         check(Start::default(), &mut seen);
+        check(add(), &mut seen);
+        check(Create(add()), &mut seen);
         check(Stop { name: name(), force: false, grace_ms: None }, &mut seen);
         let restart = Restart { name: name(), env: None, grace_ms: None, wait: None, timeout_ms: None };
         check(restart, &mut seen);

@@ -1,7 +1,12 @@
 //! Texts of requests that have a bound. They are refused while the request is parsed, before anything is done
 //! with them.
 
-use crate::limits::{MAX_COMPONENT_BYTES, MAX_MESSAGE_BYTES, MAX_PATH_BYTES, MAX_WORD_BYTES};
+use crate::limits::{
+    MAX_COMPONENT_BYTES, MAX_DESCRIPTION_BYTES, MAX_JOB_ARGUMENTS, MAX_MESSAGE_BYTES, MAX_PATH_BYTES,
+    MAX_WORD_BYTES,
+};
+use crate::name::{INVALID_NAME, Name};
+use crate::text::Text;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -21,6 +26,52 @@ pub(crate) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
         )));
     }
     Ok(Some(path))
+}
+
+/// Reads a path that is required.
+///
+/// # Errors
+/// As [`path`].
+pub(crate) fn needed_path<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    path(from)?.ok_or_else(|| D::Error::custom("a path is needed"))
+}
+
+/// Reads a job's command.
+///
+/// # Errors
+/// When it names no program, or has too many arguments.
+pub(crate) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let command = Vec::<String>::deserialize(from)?;
+    if command.first().is_none_or(String::is_empty) {
+        return Err(D::Error::custom("it names no program"));
+    }
+    if command.len() > MAX_JOB_ARGUMENTS {
+        return Err(D::Error::custom(format_args!("a command has at most {MAX_JOB_ARGUMENTS} arguments")));
+    }
+    Ok(command)
+}
+
+/// Reads the name that a job is given.
+///
+/// # Errors
+/// When it is not in the form of one, or in that of a number that gob gives out.
+pub(crate) fn job_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Name>, D::Error> {
+    let Some(text) = Option::<Text<'de>>::deserialize(from)? else { return Ok(None) };
+    Name::job(&text).map(Some).map_err(|e| D::Error::custom(format_args!("{INVALID_NAME}{e}")))
+}
+
+/// Reads a description.
+///
+/// # Errors
+/// When it is too long, or has control characters.
+pub(crate) fn description<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let is_bad = |text: &str| text.len() > MAX_DESCRIPTION_BYTES || text.chars().any(char::is_control);
+    if text.as_deref().is_some_and(is_bad) {
+        let max = MAX_DESCRIPTION_BYTES;
+        return Err(D::Error::custom(format_args!("at most {max} bytes without control characters")));
+    }
+    Ok(text)
 }
 
 /// Reads a word, such as the name of a kind.

@@ -22,6 +22,10 @@ pub const MAX_REASON_BYTES: usize = 1_024;
 pub const MAX_GRAPH_NAME_BYTES: usize = 200;
 /// Longest job name, in bytes.
 pub const MAX_JOB_NAME_BYTES: usize = 64;
+/// Longest description of a job, in bytes.
+pub const MAX_DESCRIPTION_BYTES: usize = 1_024;
+/// Most arguments of a job, its program among them.
+pub const MAX_JOB_ARGUMENTS: usize = 4_096;
 /// Longest path in a request, in bytes: the kernel's bound without its NUL.
 pub const MAX_PATH_BYTES: usize = 4_095;
 /// Longest part of a path between two slashes, in bytes.

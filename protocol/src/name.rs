@@ -96,6 +96,13 @@ impl Name {
         Self(format!("j{number}").into())
     }
 
+    /// Returns the number of a job that is named by one, such as 12 of `j12`.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        let number = self.0.strip_prefix('j').filter(|_| looks_like_job_number(&self.0))?;
+        number.parse().ok()
+    }
+
     /// Returns the name as given.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -68,6 +68,10 @@ requests! {
     Ping = "ping",
     /// Ensures that a worker runs.
     Start = "start" (Start),
+    /// Makes a job and runs it, or runs the job that is the same.
+    Add = "add" (Box<Add>),
+    /// Makes a job, not started.
+    Create = "create" (Box<Add>),
     /// Ends a worker and its whole tree.
     Stop = "stop" (Stop),
     /// Ends a worker and starts it anew.
@@ -187,6 +191,49 @@ pub struct Start {
     /// Time limit of this requester's wait, in milliseconds; the start itself goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Also takes a lease.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease: bool,
+}
+
+/// The ends after which a worker is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartOn {
+    /// None.
+    Never,
+    /// Every unasked end but exit 0.
+    OnFailure,
+    /// Every unasked end.
+    Always,
+}
+
+/// Payload of `add` and `create`: a job is the same when its command and the real path of its directory are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    /// Program and arguments, at most [`MAX_JOB_ARGUMENTS`](crate::limits::MAX_JOB_ARGUMENTS).
+    #[serde(deserialize_with = "bounded::command")]
+    pub command: Vec<String>,
+    /// Absolute path of its working directory.
+    #[serde(deserialize_with = "bounded::needed_path")]
+    pub cwd: String,
+    /// The requester's environment, which the job gets whole.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Env::serialize_in_request")]
+    pub env: Option<Env>,
+    /// The job's name; when absent a new job gets the next number.
+    #[serde(default, deserialize_with = "bounded::job_name", skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// A description for people, at most [`MAX_DESCRIPTION_BYTES`](crate::limits::MAX_DESCRIPTION_BYTES) bytes; when absent
+    /// the present one stays.
+    #[serde(default, deserialize_with = "bounded::description", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The restart policy; when absent the present one stays, which is `never` at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartOn>,
+    /// The state to wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// Also takes a lease.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lease: bool,

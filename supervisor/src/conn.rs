@@ -4,7 +4,7 @@
 //! Drives a [`Connection`], which has all of its bytes. Requests get their turn at the [`Desk`] as soon as they are read;
 //! answers come back through the connection's queue.
 
-use crate::connection::{Connection, Taken, root_of};
+use crate::connection::{Connection, Taken, dir_of};
 use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::Share;
@@ -96,14 +96,14 @@ async fn read_requests(
         let may_answer = outbound.may_answer() && share.may_answer(outbound.bytes());
         if may_answer && (resolved.is_some() || outbound.may_read()) {
             match resolved.take().map(Taken::Whole).or_else(|| connection.next_request()) {
-                Some(Taken::NamesRoot(incoming)) => {
-                    resolved = Some(resolve_root(incoming, disks).await);
+                Some(Taken::NamesDir(incoming)) => {
+                    resolved = Some(resolve_dir(incoming, disks).await);
                     continue;
                 }
                 Some(Taken::Whole(first)) => {
                     let more = take_turn(conn, connection, desk, first);
-                    if let Some(incoming) = more.names_root {
-                        resolved = Some(resolve_root(incoming, disks).await);
+                    if let Some(incoming) = more.names_dir {
+                        resolved = Some(resolve_dir(incoming, disks).await);
                     }
                     share.waits(outbound.bytes());
                     if more.is_due_to_others {
@@ -154,7 +154,7 @@ async fn read_requests(
 #[derive(Default)]
 struct TurnEnd {
     /// The next request names a directory.
-    names_root: Option<Incoming>,
+    names_dir: Option<Incoming>,
     /// Other clients have their turn.
     is_due_to_others: bool,
 }
@@ -180,13 +180,13 @@ fn take_turn(
             }
             match connection.next_request() {
                 Some(Taken::Whole(request)) => shell.take_request(conn, request),
-                Some(Taken::NamesRoot(incoming)) => {
-                    return TurnEnd { names_root: Some(incoming), is_due_to_others: false };
+                Some(Taken::NamesDir(incoming)) => {
+                    return TurnEnd { names_dir: Some(incoming), is_due_to_others: false };
                 }
                 None => return TurnEnd::default(),
             }
         }
-        TurnEnd { names_root: None, is_due_to_others: true }
+        TurnEnd { names_dir: None, is_due_to_others: true }
     })
 }
 
@@ -197,26 +197,24 @@ fn refuse(connection: &Connection, why: TurnedAway) {
     connection.flush();
 }
 
-/// Replaces the `root_dir` of a request by its real path, a graph's identity. The resolution may hang on a dead mount, so
+/// Replaces the directory in a request by its real path, which is part of a worker's identity. The resolution may hang on a dead mount, so
 /// it runs off this thread and delays only this connection.
-async fn resolve_root(mut incoming: Incoming, disks: &Disks) -> Result<Incoming, Rejected> {
-    let Some(root_dir) = root_of(&mut incoming.request).and_then(Option::take) else { return Ok(incoming) };
-    let place = root_dir.clone();
-    let resolved = disks.ask(&place, vec![root_dir], {
-        let root_dir = place.clone();
+async fn resolve_dir(mut incoming: Incoming, disks: &Disks) -> Result<Incoming, Rejected> {
+    let Some((field, dir)) = dir_of(&mut incoming.request) else { return Ok(incoming) };
+    let place = std::mem::take(dir);
+    let resolved = disks.ask(&place, vec![place.clone()], {
+        let place = place.clone();
         move |at| {
-            at.enter("find", &root_dir).map_err(BadRoot::Silent)?;
-            real_path(Path::new(&root_dir))
+            at.enter("find", &place).map_err(BadRoot::Silent)?;
+            real_path(Path::new(&place))
         }
     });
     match resolved.await.map_err(BadRoot::Silent).and_then(|path| path) {
         Ok(path) => {
-            if let Some(root_dir) = root_of(&mut incoming.request) {
-                *root_dir = Some(path);
-            }
+            *dir = path;
             Ok(incoming)
         }
-        Err(bad) => Err(Rejected { id: incoming.id, error: Box::new(bad.refusal()) }),
+        Err(bad) => Err(Rejected { id: incoming.id, error: Box::new(bad.refusal(field)) }),
     }
 }
 

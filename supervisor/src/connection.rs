@@ -42,7 +42,7 @@ pub(crate) enum Taken {
     /// It has no directory, or a problem.
     Whole(Result<Incoming, Rejected>),
     /// It names a directory, to be replaced by its real path.
-    NamesRoot(Incoming),
+    NamesDir(Incoming),
 }
 
 /// The bytes of a connection that another process would have to go on with.
@@ -91,13 +91,11 @@ impl Connection {
         };
         self.outbound.asked();
         let mut parsed = parse_request(line);
-        let names_root = parsed
-            .as_mut()
-            .is_ok_and(|incoming| root_of(&mut incoming.request).is_some_and(|root| root.is_some()));
+        let names_dir = parsed.as_mut().is_ok_and(|incoming| dir_of(&mut incoming.request).is_some());
         Some(match parsed {
-            Ok(incoming) if names_root => {
+            Ok(incoming) if names_dir => {
                 *resolving = Some(line.to_vec());
-                Taken::NamesRoot(incoming)
+                Taken::NamesDir(incoming)
             }
             parsed => Taken::Whole(parsed),
         })
@@ -140,12 +138,13 @@ impl Connection {
     }
 }
 
-/// Returns the directory in a request, where its type has one: a graph's identity, by its real path.
-#[expect(clippy::wildcard_enum_match_arm, reason = "most requests name no root")]
-pub(crate) fn root_of(request: &mut Request) -> Option<&mut Option<String>> {
+/// Returns the directory in a request, and its field, where it names one that is part of a worker's identity, by its real path.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most requests name no directory")]
+pub(crate) fn dir_of(request: &mut Request) -> Option<(&'static str, &mut String)> {
     match request {
-        Request::Start(start) => Some(&mut start.root_dir),
-        Request::GraphDelete(delete) => Some(&mut delete.root_dir),
+        Request::Start(start) => start.root_dir.as_mut().map(|dir| ("root_dir", dir)),
+        Request::GraphDelete(delete) => delete.root_dir.as_mut().map(|dir| ("root_dir", dir)),
+        Request::Add(add) | Request::Create(add) => Some(("cwd", &mut add.cwd)),
         _other => None,
     }
 }
@@ -183,7 +182,7 @@ mod tests {
             assert_eq!(unread(&table), format!("{PING}{START}{PING}{BEGIN}"));
             assert!(matches!(connection.next_request(), Some(Taken::Whole(Ok(_)))));
             assert_eq!(unread(&table), format!("{START}{PING}{BEGIN}"));
-            assert!(matches!(connection.next_request(), Some(Taken::NamesRoot(_))));
+            assert!(matches!(connection.next_request(), Some(Taken::NamesDir(_))));
             assert_eq!(unread(&table), format!("{START}{PING}{BEGIN}"), "its directory is being looked up");
             connection.resolved();
             assert_eq!(unread(&table), format!("{PING}{BEGIN}"));

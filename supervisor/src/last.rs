@@ -5,8 +5,10 @@
 //! boot, before any client is served.
 
 use crate::disks::Disks;
-use gob_core::{Core, Remembered, RememberedWorker};
-use gob_protocol::{Name, Owner, Timestamp, View};
+use gob_core::{Core, Remembered, RememberedWorker, ToRemember};
+use gob_protocol::request::RestartOn;
+use gob_protocol::{Owner, Timestamp, View};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -47,12 +49,8 @@ pub(crate) struct Last {
 #[derive(serde::Serialize)]
 pub(crate) struct Snapshot {
     pub(crate) workers: Vec<View>,
-    /// The last owners of workers that are `unknown`.
-    pub(crate) last_owners: BTreeMap<Name, Owner>,
-    /// The last given ports on which workers were ready.
-    pub(crate) last_ports: BTreeMap<Name, u16>,
-    /// The workers of which a run was ready.
-    pub(crate) served: Vec<Name>,
+    #[serde(flatten)]
+    pub(crate) told: ToRemember,
     pub(crate) seq: u64,
     pub(crate) instance: String,
     pub(crate) time: Timestamp,
@@ -70,6 +68,10 @@ struct Written {
     last_ports: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
     served: BTreeSet<String>,
+    #[serde(default)]
+    restarts: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    highest_job: serde_json::Value,
     #[serde(default)]
     ended: bool,
 }
@@ -111,16 +113,21 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 impl Written {
     fn remembered(self, damaged: impl Fn(&dyn std::fmt::Display)) -> Remembered {
-        let Self { workers, last_owners, last_ports, served, ended } = self;
+        let Self { workers, last_owners, last_ports, served, restarts, highest_job, ended } = self;
         let workers = workers.into_iter().filter_map(|worker| {
             let view = serde_json::from_value::<View>(worker).inspect_err(|e| damaged(e)).ok()?;
             let last_owner = last_owners.get(view.name.as_str()).and_then(|owner| Owner::new(owner).ok());
             let last_port = last_ports.get(view.name.as_str()).and_then(serde_json::Value::as_u64);
             let last_port = last_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
             let was_served = served.contains(view.name.as_str());
-            Some(RememberedWorker { view, last_owner, last_port, was_served })
+            let restart = restarts.get(view.name.as_str()).and_then(|on| RestartOn::deserialize(on).ok());
+            Some(RememberedWorker { view, last_owner, last_port, was_served, restart })
         });
-        Remembered { workers: workers.collect(), ended_in_order: ended }
+        Remembered {
+            workers: workers.collect(),
+            ended_in_order: ended,
+            highest_job: highest_job.as_u64().unwrap_or_default(),
+        }
     }
 }
 
@@ -232,9 +239,7 @@ mod tests {
         });
         let snapshot = |seq| Snapshot {
             workers: Vec::new(),
-            last_owners: BTreeMap::new(),
-            last_ports: BTreeMap::new(),
-            served: Vec::new(),
+            told: ToRemember::default(),
             seq,
             instance: "i".into(),
             time: Timestamp(0),
@@ -286,7 +291,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let found = |text: &[u8]| {
             std::fs::write(dir.join(LAST), text).unwrap();
-            let Remembered { workers, ended_in_order } = remembered(&dir);
+            let Remembered { workers, ended_in_order, .. } = remembered(&dir);
             let names: Vec<String> = workers.iter().map(|worker| worker.view.name.to_string()).collect();
             (names, ended_in_order)
         };

@@ -2,6 +2,7 @@
 //!
 //! Plain data. The shell reads it from files; the core decides by it.
 
+pub use gob_protocol::request::RestartOn;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,9 @@ pub struct Kind {
     pub restart: RestartPolicy,
     /// An unasked exit 0 means that a peer took the graph over.
     pub exit_zero_ceded: bool,
+    /// An end by itself is a run's result and no failure: the worker is idle afterwards, whatever its exit.
+    #[serde(default)]
+    pub ends_idle: bool,
     /// A description for people.
     pub description: Option<String>,
     /// The effect of the last lease's end on an owner's worker; when absent `keep`, and `release` for a
@@ -234,18 +238,6 @@ pub struct RestartPolicy {
     pub healthy_after_ms: u64,
 }
 
-/// On which ends a worker is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RestartOn {
-    /// Never.
-    Never,
-    /// On every end that is not exit 0.
-    OnFailure,
-    /// On every end that nobody asked for.
-    Always,
-}
-
 impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
@@ -308,6 +300,18 @@ impl Kind {
         }
     }
 
+    /// Returns the kind of jobs: their command is their own, and each end is a result.
+    #[must_use]
+    pub fn job() -> Self {
+        Self {
+            command: Vec::new(),
+            readiness: Readiness { check: Check::None, timeout_ms: gob_protocol::limits::START_MS },
+            restart: RestartPolicy { on: RestartOn::Never, ..RestartPolicy::default() },
+            ends_idle: true,
+            ..Self::graph()
+        }
+    }
+
     /// Returns the built-in kind: gob's own graph worker.
     #[must_use]
     pub fn graph() -> Self {
@@ -323,6 +327,7 @@ impl Kind {
             stop: StopWay::default(),
             restart: RestartPolicy::default(),
             exit_zero_ceded: false,
+            ends_idle: false,
             description: None,
             port: None,
             on_last_lease: None,

@@ -49,9 +49,9 @@ fn data_through(type_name: &str, data: &str) -> Value {
     match type_name {
         "hello" => through::<HelloData>(data),
         "ping" => through::<PingData>(data),
-        "start" => through::<StartData>(data),
+        "start" | "add" => through::<StartData>(data),
         "stop" | "restart" => through::<StopData>(data),
-        "signal" | "hand_over" | "lease" | "release" | "get" => through::<WorkerData>(data),
+        "signal" | "hand_over" | "lease" | "release" | "get" | "create" => through::<WorkerData>(data),
         "list" => through::<ListData>(data),
         "graphs" => through::<GraphsData>(data),
         "graph_delete" => through::<GraphDeleteData>(data),

@@ -16,6 +16,9 @@ pub(crate) struct Conns(BTreeMap<ConnId, Conn>);
 struct Conn {
     who: Arc<LeaseHolder>,
     said_hello: bool,
+    /// The umask of the client's process at its latest request that needs one.
+    #[serde(default)]
+    umask: Option<u32>,
     /// Workers that may hold a waiter or a lease of this connection; each of them exists.
     involved: BTreeSet<Name>,
 }
@@ -27,6 +30,8 @@ pub(crate) struct Caller {
     /// The client's name for the request.
     pub(crate) id: Option<Id>,
     pub(crate) who: Arc<LeaseHolder>,
+    /// The umask of its process, where that was looked up.
+    pub(crate) umask: Option<u32>,
 }
 
 impl Caller {
@@ -50,7 +55,7 @@ impl Conns {
     /// Adds a connection, whose owner is `unknown` until its hello.
     pub(crate) fn connect(&mut self, conn: ConnId, pid: Option<i32>) {
         let who = Arc::new(LeaseHolder { owner: Owner::unknown(), client: None, pid });
-        self.0.insert(conn, Conn { who, said_hello: false, involved: BTreeSet::new() });
+        self.0.insert(conn, Conn { who, said_hello: false, umask: None, involved: BTreeSet::new() });
     }
 
     /// Removes a connection. Returns its party and the workers that may hold something of it.
@@ -60,7 +65,14 @@ impl Conns {
 
     /// The origin of a request, as long as its connection is there.
     pub(crate) fn caller(&self, conn: ConnId, id: Option<Id>) -> Option<Caller> {
-        self.0.get(&conn).map(|state| Caller { conn, id, who: Arc::clone(&state.who) })
+        self.0.get(&conn).map(|state| Caller { conn, id, who: Arc::clone(&state.who), umask: state.umask })
+    }
+
+    /// Notes the umask of a client's process.
+    pub(crate) fn has_umask(&mut self, conn: ConnId, umask: u32) {
+        if let Some(state) = self.0.get_mut(&conn) {
+            state.umask = Some(umask);
+        }
     }
 
     /// Binds a connection to its owner; false when it is bound already.

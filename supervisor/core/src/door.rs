@@ -58,6 +58,7 @@ impl Core {
             Input::Request { conn, id, request } => {
                 self.of_caller(conn, id, |core, caller| core.request(caller, request));
             }
+            Input::Umask { conn, umask } => self.conns.has_umask(conn, umask),
             Input::Written { conn, frames } => {
                 self.of_caller(conn, None, |core, caller| core.written(caller, frames));
             }

@@ -41,7 +41,7 @@ impl Core {
         let setup = &self.cx.setup;
         let data_dir = setup.paths.data_dir.clone();
         let asked = search.delete.as_ref().and_then(|delete| delete.root_dir.as_deref());
-        let of_workers = self.workers.values().map(|worker| &*worker.spec.graph().root_dir);
+        let of_workers = self.workers.values().filter_map(|worker| Some(&*worker.spec.graph()?.root_dir));
         let known = asked.into_iter().chain(setup.settings.roots()).chain(of_workers);
         let mut seen = BTreeSet::from([data_dir.as_str()]);
         let roots = known.filter(|root| seen.insert(root)).take(MAX_ROOTS).map(ToString::to_string).collect();
@@ -77,7 +77,7 @@ impl Core {
         found: Vec<OnDisk>,
     ) -> Result<DeletePlan, Box<WireError>> {
         let graph = &delete.graph;
-        let named = self.workers.get(graph).map(|worker| worker.spec.graph());
+        let named = self.workers.get(graph).and_then(|worker| worker.spec.graph());
         let named = named.filter(|known| known.name == *graph).map(|known| known.root_dir.to_string());
         let root = delete.root_dir.clone().or(named);
         let is_meant = |known: &OnDisk| {
@@ -93,9 +93,11 @@ impl Core {
         let root = root.unwrap_or_else(|| setup.paths.data_dir.clone());
         if let Some(worker) = self.workers.serving(graph, &root) {
             may_delete(worker, graph, requester)?;
-            let keep = worker.subject().keep(setup, self.cx.now.wall);
             let encoding = worker.spec.policy.foreign.graph_dir_encoding;
-            let data = known.map_or(keep.record.data, |known| known.data);
+            let planned =
+                || worker.subject().making(setup, self.cx.now.wall).lock.map(|lock| lock.keep.record.data);
+            let data =
+                known.map(|known| known.data).or_else(planned).ok_or_else(|| refusals::no_graph(graph))?;
             return Ok(self.deletion(encoding, data, graph, &root));
         }
         let known = known.ok_or_else(|| refusals::no_graph(graph))?;
@@ -172,7 +174,7 @@ impl Core {
     /// one of the kind that served the graph last, in the root that it lies in; else the run gives up.
     pub(crate) fn unfit(&mut self, key: &RunKey, why: Unfit) {
         let Some(worker) = self.workers.get(&key.name).filter(|worker| worker.run == key.run) else { return };
-        let is_open = worker.spec.graph().kind_is_open
+        let is_open = worker.spec.graph().is_some_and(|graph| graph.kind_is_open)
             && worker.live().is_some_and(|run| matches!(run.stage(), Stage::Preparing));
         let error = match why {
             Unfit::Kind(known) if is_open => match self.take_kind(&key.name, &known) {
@@ -181,7 +183,8 @@ impl Core {
             },
             Unfit::Kind(known) => refusals::was_last(&key.name, &known),
             Unfit::Gone { path, last_used_at } => {
-                refusals::data_gone(&worker.spec.graph().name, &path, last_used_at)
+                let graph = worker.spec.graph().map_or(&key.name, |graph| &graph.name);
+                refusals::data_gone(graph, &path, last_used_at)
             }
             Unfit::Served { worker: other, path } => refusals::served(&key.name, &other, &path),
         };
@@ -192,8 +195,9 @@ impl Core {
 
     /// Makes the worker one of the kind that served its graph last, in the root that it lies in, and begins its run anew.
     fn take_kind(&mut self, name: &Name, known: &Record) -> Result<(), WireError> {
-        let Some(worker) = self.workers.get(name) else { return Ok(()) };
-        let graph = worker.spec.graph();
+        let Some(graph) = self.workers.get(name).and_then(|worker| worker.spec.graph()) else {
+            return Ok(());
+        };
         let (kind_name, kind) = self
             .cx
             .setup
@@ -204,13 +208,18 @@ impl Core {
                 return Err(refusals::served(name, &other.name, &known.root_dir));
             }
             let root_dir = self.cx.pools.root_dirs.of(known.root_dir.clone());
-            self.workers.move_root(name, root_dir);
+            self.workers.alter(name, |worker| {
+                if let Some(graph) = worker.spec.graph_mut() {
+                    graph.root_dir = root_dir;
+                }
+            });
         }
         if let Some(worker) = self.workers.get_mut(name) {
             worker.spec.kind_name = self.cx.pools.kind_names.of(kind_name);
             worker.spec.policy = self.cx.pools.kinds.of(kind);
-            let graph = worker.spec.graph_mut();
-            (graph.kind_is_open, graph.root_is_open) = (false, false);
+            if let Some(graph) = worker.spec.graph_mut() {
+                (graph.kind_is_open, graph.root_is_open) = (false, false);
+            }
             worker.publish(EventKind::WorkerUpdated, Actor::Supervisor, &mut self.cx);
             worker.begin_run(&mut self.cx);
         }

@@ -11,7 +11,8 @@
 //! | `ids`, `failure`, `target`, `paths`, `record`, `parts`, `on_disk`, `io` | plain data: what comes in and goes out |
 //! | `pools`, `spec` | values that workers share; how a worker's runs are made, watched and ended |
 //! | `owner`, `refusals` | the right to manage a worker; every text and hint of a refusal, and every reason that a view shows |
-//! | `setup`, `plan` | settings; program, arguments and environment of a run |
+//! | `setup` | settings |
+//! | `making`, `plan` | what a run is made of, by its worker's origin; its plan |
 //! | `recovery` | the processes of a dead supervisor that may be killed |
 //! | `roots`, `claims`, `waits`, `crowd` | roots that are refused; the one worker of a directory; how long is waited for a disk, and for a lock file that is being written; how much work may hang |
 //! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
@@ -20,7 +21,7 @@
 //! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
 //! | `waiters`, `leases` | requests that wait for a worker, and connections that use it |
 //! | `worker` | one worker, and all that is decided about it (the table in ARCHITECTURE.md, Lifecycle) |
-//! | `workers`, `starts`, `remembered` | all workers; the one that a start means; those of an earlier supervisor |
+//! | `workers`, `starts`, `adds`, `remembered` | all workers; the one that a start means, or an `add`; those of an earlier supervisor |
 //! | `state` | [`Core`]: all of the state |
 //! | `ends`, `reload`, `sockets`, `graphs`, `requests` | what spans workers: the end, the configuration, sockets, graphs on disk, requests |
 //! | `door` | [`Core::apply`]: finds the worker and the run, and drops what is stale |
@@ -30,6 +31,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod adds;
 mod claims;
 mod conns;
 mod crowd;
@@ -42,6 +44,7 @@ mod ids;
 mod io;
 mod leases;
 mod leaving;
+mod making;
 mod news;
 mod on_disk;
 mod owner;
@@ -92,7 +95,7 @@ pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};
 pub use recovery::{Before, Evidence, Judgement, Marked, Search, Suspect, TagOf, Trace, may_kill};
 pub use refusals::{TurnedAway, unwritable};
-pub use remembered::{Remembered, RememberedWorker};
+pub use remembered::{Remembered, RememberedWorker, ToRemember};
 pub use roots::{BadRoot, judge_root};
 pub use state::{Config, Core, STATE_VERSION};
 pub use target::{Answered, Listens, Miss, Missed, Target};

@@ -16,14 +16,35 @@ pub(crate) struct Past {
     /// No name without a number of its own ever had a run above this one.
     floor: u64,
     orphans_recovered: u64,
+    /// The highest number that a job was ever given.
+    #[serde(default)]
+    highest_job: u64,
 }
 
 impl Past {
-    /// The past of a supervisor that was just started.
-    pub(crate) fn new(last_runs: BTreeMap<Name, u64>, orphans_recovered: u64) -> Self {
-        let mut past = Self { leftovers: Vec::new(), last_runs, floor: 0, orphans_recovered };
+    /// The past of a supervisor that was just started. No job gets a number up to `highest_job`, or that of a job with logs.
+    pub(crate) fn new(last_runs: BTreeMap<Name, u64>, orphans_recovered: u64, highest_job: u64) -> Self {
+        let of_logs = last_runs.keys().filter_map(Name::number).max().unwrap_or_default();
+        let highest_job = highest_job.max(of_logs);
+        let mut past = Self { leftovers: Vec::new(), last_runs, floor: 0, orphans_recovered, highest_job };
         past.shrink();
         past
+    }
+
+    /// The name of the next job that is given none.
+    pub(crate) fn next_job(&mut self) -> Name {
+        self.highest_job += 1;
+        Name::numbered(self.highest_job)
+    }
+
+    /// Notes a name that may be the number of a job.
+    pub(crate) fn knows(&mut self, name: &Name) {
+        self.highest_job = self.highest_job.max(name.number().unwrap_or_default());
+    }
+
+    /// The highest number that a job was ever given.
+    pub(crate) const fn highest_job(&self) -> u64 {
+        self.highest_job
     }
 
     /// How many processes of an earlier supervisor were ended.

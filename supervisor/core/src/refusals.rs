@@ -9,12 +9,14 @@
 //! | `spawn` | runs that get no process: a text and a hint for each step of a start |
 //! | `holder` | processes that gob did not start |
 //! | `graph` | graphs on disk |
+//! | `job` | jobs: names that mean something else |
 //! | `unseen` | none: the reasons why a probe or an examination found nothing |
 //! | `turned_away` | connections |
 
 mod config;
 mod graph;
 mod holder;
+mod job;
 mod reason;
 mod request;
 mod run;
@@ -28,6 +30,7 @@ pub(crate) use graph::{
     served, was_last, was_last_without_kind,
 };
 pub(crate) use holder::{beside_orphans, held_by, not_ours, on_its_way_out, still_held};
+pub(crate) use job::{job_is_named, job_lives, job_number, named_as_graph, named_as_job};
 pub(crate) use reason::Reason;
 pub(crate) use request::{
     Claimed, cannot_remove, hello_twice, needs_graph, not_a_signal, not_found, not_running, others_live,

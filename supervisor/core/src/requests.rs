@@ -1,5 +1,6 @@
 //! The meaning of each request. Reads answer at once; what takes time leaves a waiter with its worker.
 
+use crate::adds;
 use crate::conns::Caller;
 use crate::io::Effect;
 use crate::news::wants_worker;
@@ -15,7 +16,7 @@ use gob_protocol::answer::{
     EmptyData, HelloData, ListData, PingData, RemovedData, ServerInfo, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{MAX_SURVIVORS, PAGE_BYTES, PROTOCOL, SNAPSHOT_BYTES};
-use gob_protocol::request::{Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
+use gob_protocol::request::{Add, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
 use gob_protocol::view::State;
 use gob_protocol::{
     Data, EventKind, Lagged, Leftover, Name, Owner, Request, Status, Survivor, View, WireError,
@@ -32,6 +33,8 @@ impl Core {
         }
         let answer = match request {
             Request::Start(start) => return self.start(caller, start),
+            Request::Add(add) => return self.add(caller, *add),
+            Request::Create(add) => self.create(caller, &add),
             Request::Stop(stop) => return self.stop(caller, &stop),
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
@@ -78,6 +81,30 @@ impl Core {
         }
     }
 
+    fn add(&mut self, caller: &Caller, add: Add) {
+        match self.job_of(caller, &add) {
+            Err(error) => self.cx.answer(caller, Err(error)),
+            Ok(name) => {
+                let Add { env, wait, lease, .. } = add;
+                let start = Start { env, wait, lease, ..Start::default() };
+                if let Some(worker) = self.workers.get_mut(&name) {
+                    worker.start(caller, start, &mut self.cx);
+                }
+            }
+        }
+    }
+
+    fn create(&mut self, caller: &Caller, add: &Add) -> Answer {
+        let name = self.job_of(caller, add)?;
+        self.view_of(caller, &name)
+    }
+
+    fn job_of(&mut self, caller: &Caller, add: &Add) -> Result<Name, Box<WireError>> {
+        let name = adds::resolve(add, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx)?;
+        self.conns.involve(caller.conn, &name);
+        Ok(name)
+    }
+
     fn stop(&mut self, caller: &Caller, stop: &Stop) {
         match self.managed(caller, &stop.name) {
             Ok((worker, cx)) => worker.stop(caller, stop, cx),
@@ -104,7 +131,12 @@ impl Core {
         self.cx.news.speaks_for(caller.conn, &owner);
         let config_invalid = self.cx.setup.rejected.iter().map(|file| file.path.clone()).collect();
         let server = ServerInfo { config_invalid, ..server.clone() };
-        Ok(Data::Hello(Box::new(HelloData { protocol: PROTOCOL, server, owner, features: Vec::new() })))
+        Ok(Data::Hello(Box::new(HelloData {
+            protocol: PROTOCOL,
+            server,
+            owner,
+            features: alloc::vec!["jobs".into()],
+        })))
     }
 
     fn list(&self, requester: &Owner, filter: &List) -> Data {
@@ -288,6 +320,8 @@ impl Core {
 fn changes_workers(request: &Request) -> bool {
     match request {
         Request::Start(_)
+        | Request::Add(_)
+        | Request::Create(_)
         | Request::Restart(_)
         | Request::Lease(_)
         | Request::Remove(_)

@@ -36,10 +36,10 @@ pub fn judge_root(real: Option<String>, bytes: usize) -> Result<String, BadRoot>
 }
 
 impl BadRoot {
-    /// The refusal of a request that names it.
+    /// The refusal of a request that names it in this field.
     #[must_use]
-    pub fn refusal(&self) -> WireError {
-        let message = format!("root_dir can't be used: {self}");
+    pub fn refusal(&self, field: &str) -> WireError {
+        let message = format!("{field} can't be used: {self}");
         if let Self::Silent(silent) = self
             && silent.elsewhere > 0
         {
@@ -47,7 +47,7 @@ impl BadRoot {
         }
         WireError::new(ErrorCode::InvalidRequest, message)
             .hint("give an absolute path in UTF-8 that this user can read")
-            .details(json!({"field": "payload.root_dir", "position": 0}))
+            .details(json!({"field": format!("payload.{field}"), "position": 0}))
     }
 }
 
@@ -86,8 +86,8 @@ mod tests {
             ),
             (BadRoot::Silent(crowded.clone()), "find /r: 64 operations hang on other disks"),
         ] {
-            assert_eq!(bad.refusal().message, format!("root_dir can't be used: {why}"));
+            assert_eq!(bad.refusal("root_dir").message, format!("root_dir can't be used: {why}"));
         }
-        assert_eq!(BadRoot::Silent(crowded).refusal().code, ErrorCode::Busy);
+        assert_eq!(BadRoot::Silent(crowded).refusal("root_dir").code, ErrorCode::Busy);
     }
 }

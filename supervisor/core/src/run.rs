@@ -5,6 +5,7 @@ use crate::cx::Cx;
 use crate::ids::RunKey;
 use crate::io::Effect;
 use crate::parts::{Orphan, PORT_MARK};
+use crate::spec::Spec;
 use crate::stage::{At, Awaited, End, Stage};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -133,6 +134,14 @@ pub(crate) struct Outline {
     pub(crate) command: Vec<String>,
     pub(crate) cwd: String,
     pub(crate) logs: [String; 2],
+}
+
+impl Shown {
+    /// A job that has had no run shows what would run.
+    pub(crate) fn of_job(spec: &Spec) -> Self {
+        let Some(job) = spec.job() else { return Self::default() };
+        Self { command: Arc::clone(&job.command), cwd: Some(Arc::clone(&job.cwd)), ..Self::default() }
+    }
 }
 
 impl Run {

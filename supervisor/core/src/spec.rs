@@ -1,4 +1,7 @@
 //! A worker's spec: all that its plan and its lifecycle read, apart from the run itself.
+//!
+//! A graph's worker and a job differ in where they come from, [`Origin`], and in nothing else: here and in `making`, by which
+//! their runs are made.
 
 use crate::paths::Paths;
 use crate::pools::Pools;
@@ -17,9 +20,12 @@ pub(crate) struct Spec {
     pub(crate) kind_name: Arc<str>,
     /// The policy: command, readiness, ways to stop, restarts.
     pub(crate) policy: Arc<Kind>,
-    /// As much of its starter's environment as its policy lets through.
+    /// As much of its starter's environment as its origin lets through.
     #[serde(serialize_with = "Env::serialize_in_state")]
     pub(crate) env: Option<Arc<Env>>,
+    /// The umask of its starter, where that is known and its runs get it.
+    #[serde(default)]
+    pub(crate) umask: Option<u32>,
 }
 
 /// Where the need for a worker comes from.
@@ -27,6 +33,26 @@ pub(crate) struct Spec {
 pub(crate) enum Origin {
     /// A graph, which one worker serves at most.
     Graph(Graph),
+    /// A command in a directory, which is one job at most.
+    Job(Job),
+}
+
+/// Two workers of one identity are the same one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Identity {
+    /// A graph, and the real path of its root.
+    Graph(Name, Arc<str>),
+    /// The real path of a directory, and a command.
+    Job(Arc<str>, Arc<[String]>),
+}
+
+/// A job: what runs, and where. Its arguments are taken as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) command: Arc<[String]>,
+    /// The real path of its directory.
+    pub(crate) cwd: Arc<str>,
+    pub(crate) description: Option<String>,
 }
 
 /// A graph as its worker knows it.
@@ -52,20 +78,64 @@ impl Spec {
     }
 
     /// The graph that the worker serves.
-    pub(crate) fn graph(&self) -> &Graph {
-        let Origin::Graph(graph) = &self.origin;
-        graph
+    pub(crate) const fn graph(&self) -> Option<&Graph> {
+        match &self.origin {
+            Origin::Graph(graph) => Some(graph),
+            Origin::Job(_) => None,
+        }
     }
 
-    pub(crate) fn graph_mut(&mut self) -> &mut Graph {
-        let Origin::Graph(graph) = &mut self.origin;
-        graph
+    pub(crate) const fn graph_mut(&mut self) -> Option<&mut Graph> {
+        match &mut self.origin {
+            Origin::Graph(graph) => Some(graph),
+            Origin::Job(_) => None,
+        }
     }
 
-    /// Notes that a run serves the graph: its kind and its root are settled.
-    pub(crate) fn is_served(&mut self) {
-        let graph = self.graph_mut();
+    /// The job that the worker is.
+    pub(crate) const fn job(&self) -> Option<&Job> {
+        match &self.origin {
+            Origin::Graph(_) => None,
+            Origin::Job(job) => Some(job),
+        }
+    }
+
+    /// Gives a job another description; false where it has that already.
+    pub(crate) fn describe(&mut self, text: &str) -> bool {
+        match &mut self.origin {
+            Origin::Graph(_) => false,
+            Origin::Job(job) => job.description.replace(text.into()).as_deref() != Some(text),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        match &self.origin {
+            Origin::Graph(graph) => Identity::Graph(graph.name.clone(), Arc::clone(&graph.root_dir)),
+            Origin::Job(job) => Identity::Job(Arc::clone(&job.cwd), Arc::clone(&job.command)),
+        }
+    }
+
+    /// Notes that a run is ready. True when its graph's record is to be written: its kind and its root are settled.
+    pub(crate) const fn is_served(&mut self) -> bool {
+        let Some(graph) = self.graph_mut() else { return false };
         (graph.was_served, graph.kind_is_open, graph.root_is_open) = (true, false, false);
+        true
+    }
+
+    /// Notes that the worker is at rest: the environment of a job, which is its starter's whole one, is kept for no longer than
+    /// runs need it.
+    pub(crate) fn rests(&mut self) {
+        if self.job().is_some() {
+            self.env = None;
+        }
+    }
+
+    /// Takes the environment and the umask of a starter.
+    pub(crate) fn starts_in(&mut self, env: Option<&Env>, umask: Option<u32>, pools: &mut Pools) {
+        if let Some(env) = env {
+            self.env = Some(pools.envs.of(self.passes(env)));
+        }
+        self.umask = umask.filter(|_| self.job().is_some()).or(self.umask);
     }
 
     /// The repeated check of a run that is up, where its policy has one that can be repeated.
@@ -79,7 +149,7 @@ impl Spec {
 
     /// Gives it the policy of its name as the settings have it now. A policy that is gone from them stays as it was.
     pub(crate) fn renewed(&self, settings: &Settings) -> Option<Kind> {
-        let graph = self.graph().name.as_str();
+        let graph = self.graph()?.name.as_str();
         settings.kind_of(graph, Some(&self.kind_name)).ok().map(|(_, kind)| kind)
     }
 
@@ -88,13 +158,17 @@ impl Spec {
         self.policy = pools.kinds.of(Arc::clone(&self.policy));
         self.kind_name = pools.kind_names.of(Arc::clone(&self.kind_name));
         self.env = self.env.take().map(|env| pools.envs.of(env));
-        let graph = self.graph_mut();
-        graph.root_dir = pools.root_dirs.of(Arc::clone(&graph.root_dir));
+        if let Some(graph) = self.graph_mut() {
+            graph.root_dir = pools.root_dirs.of(Arc::clone(&graph.root_dir));
+        }
     }
 
     /// The variables of an environment that its runs get.
     pub(crate) fn passes(&self, env: &Env) -> Env {
-        graph_env(env, &self.policy.pass_env)
+        match &self.origin {
+            Origin::Graph(_) => graph_env(env, &self.policy.pass_env),
+            Origin::Job(_) => env.clone(),
+        }
     }
 }
 

@@ -22,6 +22,10 @@ pub(crate) fn resolve(
     cx: &mut Cx,
 ) -> Result<Name, Box<WireError>> {
     let name = start.name.as_ref().or(start.graph.as_ref()).ok_or_else(refusals::needs_graph)?;
+    if let Some(job) = workers.get(name).filter(|known| known.spec.job().is_some()) {
+        let is_meant = start.graph.is_none() && start.root_dir.is_none() && is_of_kind(job, start);
+        return if is_meant { Ok(name.clone()) } else { Err(refusals::named_as_job(name)) };
+    }
     let graph = start.graph.as_ref().unwrap_or(name);
     let root_dir = cx.pools.root_dirs.of(cx.setup.root_for(graph, start));
     let serving = workers.serving(graph, &root_dir);
@@ -33,10 +37,11 @@ pub(crate) fn resolve(
     }
     if let Some(known) = workers.get(name) {
         // A start that names neither graph nor root means this very worker, wherever its graph is.
-        let of = known.spec.graph();
-        let fits = start.graph.as_ref().is_none_or(|graph| *graph == of.name)
-            && start.root_dir.as_ref().is_none_or(|root| **root == *of.root_dir)
-            && is_of_kind(known, start);
+        let fits = known.spec.graph().is_some_and(|of| {
+            start.graph.as_ref().is_none_or(|graph| *graph == of.name)
+                && start.root_dir.as_ref().is_none_or(|root| **root == *of.root_dir)
+                && is_of_kind(known, start)
+        });
         if fits {
             return Ok(name.clone());
         }
@@ -95,5 +100,6 @@ fn spec_of(name: &Name, start: &Start, root_dir: Arc<str>, cx: &mut Cx) -> Resul
         kind_name: cx.pools.kind_names.of(kind_name),
         policy: cx.pools.kinds.of(kind),
         env: None,
+        umask: None,
     })
 }

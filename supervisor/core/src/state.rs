@@ -8,7 +8,7 @@ use crate::past::Past;
 use crate::paths::Paths;
 use crate::refusals;
 use crate::reloads::Reloads;
-use crate::remembered::{Remembered, left_over, remember};
+use crate::remembered::{Remembered, ToRemember, left_over, remember};
 use crate::restart::Dice;
 use crate::setup::Setup;
 use crate::underway::Underway;
@@ -20,7 +20,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use gob_config::{Config as Settings, Rejected};
 use gob_protocol::answer::ServerInfo;
-use gob_protocol::{Actor, Env, EventKind, Leftover, Name, Owner, View, WireError};
+use gob_protocol::{Actor, Env, EventKind, Leftover, Name, Request, View, WireError};
 use serde::{Deserialize, Serialize};
 
 /// Facts about the core's surroundings. In a supervisor's life only the settings change.
@@ -94,7 +94,7 @@ impl Core {
     pub fn new(config: Config, now: Now) -> Self {
         let Config { server, settings, rejected, paths, base_env, lease_grace_ms, .. } = config;
         let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms };
-        let past = Past::new(config.last_runs, config.orphans_recovered);
+        let past = Past::new(config.last_runs, config.orphans_recovered, config.remembered.highest_job);
         let mut cx = Cx::new(setup, past, Dice::new(config.seed), now);
         let mut workers = Workers::default();
         remember(config.remembered, &mut workers, &mut cx);
@@ -131,25 +131,32 @@ impl Core {
             || self.workers.values().any(|worker| worker.is_leased_by(conn))
     }
 
-    /// The owners that workers of `unknown` had last.
+    /// What the supervisor after this one has to know of the workers, beside their views.
     #[must_use]
-    pub fn last_owners(&self) -> BTreeMap<Name, Owner> {
-        let lost = self.workers.values().filter_map(|worker| Some((&worker.name, worker.last_owner()?)));
-        lost.map(|(name, owner)| (name.clone(), owner.clone())).collect()
+    pub fn to_remember(&self) -> ToRemember {
+        let mut all = ToRemember { highest_job: self.cx.past.highest_job(), ..ToRemember::default() };
+        for worker in self.workers.values() {
+            let name = || worker.name.clone();
+            all.last_owners.extend(worker.last_owner().map(|owner| (name(), owner.clone())));
+            all.last_ports.extend(worker.last_port().map(|port| (name(), port)));
+            all.served.extend(worker.spec.graph().filter(|graph| graph.was_served).map(|_| name()));
+            all.restarts.extend(worker.spec.job().map(|_| (name(), worker.spec.policy.restart.on)));
+        }
+        all
     }
 
-    /// The ports of the workers' last runs that were ready, where they were given one.
+    /// The process whose umask the run gets that this request may begin.
     #[must_use]
-    pub fn last_ports(&self) -> BTreeMap<Name, u16> {
-        let had = self.workers.values().filter_map(|worker| Some((worker.name.clone(), worker.last_port()?)));
-        had.collect()
-    }
-
-    /// The workers of which a run was ready, so that their graphs are known to have had data.
-    #[must_use]
-    pub fn served(&self) -> Vec<Name> {
-        let served = self.workers.values().filter(|worker| worker.spec.graph().was_served);
-        served.map(|worker| worker.name.clone()).collect()
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most requests begin nothing")]
+    pub fn lends_umask(&self, conn: ConnId, request: &Request) -> Option<i32> {
+        let is_job = |name: &Name| self.workers.get(name).is_some_and(|worker| worker.spec.job().is_some());
+        let begins_job = match request {
+            Request::Add(_) => true,
+            Request::Start(start) => start.name.as_ref().is_some_and(is_job),
+            Request::Restart(restart) => is_job(&restart.name),
+            _other => false,
+        };
+        self.conns.caller(conn, None).filter(|_| begins_job)?.who.pid
     }
 
     /// Every worker as it is now, as one sees it who owns nothing.

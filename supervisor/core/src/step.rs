@@ -2,8 +2,8 @@
 
 use crate::failure::Unclear;
 use crate::ids::RunKey;
+use crate::making::Subject;
 use crate::parts::Holder;
-use crate::plan::Subject;
 use crate::run::Run;
 use crate::spec::Spec;
 use crate::stage::{Cause, Ended};

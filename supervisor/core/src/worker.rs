@@ -31,9 +31,9 @@ mod wishes;
 
 use crate::ids::RunKey;
 use crate::leases::Leases;
+use crate::making::Subject;
 use crate::owner::{Ownership, Title};
 use crate::parts::Holder;
-use crate::plan::Subject;
 use crate::restart::Failures;
 use crate::run::{Run, Shown};
 use crate::spec::Spec;
@@ -114,6 +114,9 @@ pub(crate) struct Next {
     /// The environment to run in; `None`: the one of the last run.
     #[serde(serialize_with = "Env::serialize_in_state")]
     pub(crate) env: Option<Env>,
+    /// The umask of the requester, where it is known.
+    #[serde(default)]
+    pub(crate) umask: Option<u32>,
 }
 
 /// The begin of a worker's life, whatever becomes of it.
@@ -151,6 +154,12 @@ impl Worker {
             created_at,
             last: shown,
         }
+    }
+
+    /// Becomes another job of its name, while it is down.
+    pub(crate) fn becomes(&mut self, spec: Spec) {
+        self.last = Shown::of_job(&spec);
+        self.spec = spec;
     }
 
     pub(crate) fn key(&self) -> RunKey {

@@ -1,17 +1,32 @@
-//! All workers, by name and by the graph that they serve: (graph, real path of its root) is a worker's identity.
+//! All workers, by name and by what makes them the same one: a graph in a root, a command in a directory.
 
+use crate::spec::Identity;
 use crate::worker::Worker;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use gob_protocol::Name;
 use serde::{Deserialize, Serialize};
 
 /// All workers. Their values are boxed: a map's nodes have room for more than they hold, and a worker is large.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub(crate) struct Workers {
     by_name: BTreeMap<Name, Box<Worker>>,
-    by_graph: BTreeMap<(Name, Arc<str>), Name>,
+    #[serde(skip_serializing)]
+    by_identity: BTreeMap<Identity, Name>,
+}
+
+/// The workers as the state has them: the index follows from them.
+#[derive(Deserialize)]
+struct Stored {
+    by_name: BTreeMap<Name, Box<Worker>>,
+}
+
+impl From<Stored> for Workers {
+    fn from(Stored { by_name }: Stored) -> Self {
+        let of = |worker: &Worker| (worker.spec.identity(), worker.name.clone());
+        Self { by_identity: by_name.values().map(|worker| of(worker)).collect(), by_name }
+    }
 }
 
 impl Workers {
@@ -25,30 +40,31 @@ impl Workers {
 
     /// The worker that serves a graph.
     pub(crate) fn serving(&self, graph: &Name, root_dir: &str) -> Option<&Worker> {
-        let name = self.by_graph.get(&(graph.clone(), root_dir.into()))?;
-        self.get(name)
+        self.same_as(&Identity::Graph(graph.clone(), root_dir.into()))
+    }
+
+    /// The worker of this identity.
+    pub(crate) fn same_as(&self, identity: &Identity) -> Option<&Worker> {
+        self.get(self.by_identity.get(identity)?)
     }
 
     pub(crate) fn insert(&mut self, worker: Worker) {
-        let graph = worker.spec.graph();
-        self.by_graph.insert((graph.name.clone(), Arc::clone(&graph.root_dir)), worker.name.clone());
+        self.by_identity.insert(worker.spec.identity(), worker.name.clone());
         self.by_name.insert(worker.name.clone(), Box::new(worker));
     }
 
     pub(crate) fn remove(&mut self, name: &Name) -> Option<Worker> {
         let gone = self.by_name.remove(name)?;
-        let graph = gone.spec.graph();
-        self.by_graph.remove(&(graph.name.clone(), Arc::clone(&graph.root_dir)));
+        self.by_identity.remove(&gone.spec.identity());
         Some(*gone)
     }
 
-    /// Notes that a worker's graph lies in another root.
-    pub(crate) fn move_root(&mut self, name: &Name, root_dir: Arc<str>) {
+    /// Changes what makes a worker the same one, such as the root of its graph.
+    pub(crate) fn alter(&mut self, name: &Name, change: impl FnOnce(&mut Worker)) {
         let Some(worker) = self.by_name.get_mut(name) else { return };
-        let graph = worker.spec.graph_mut();
-        self.by_graph.remove(&(graph.name.clone(), Arc::clone(&graph.root_dir)));
-        self.by_graph.insert((graph.name.clone(), Arc::clone(&root_dir)), name.clone());
-        graph.root_dir = root_dir;
+        self.by_identity.remove(&worker.spec.identity());
+        change(worker);
+        self.by_identity.insert(worker.spec.identity(), name.clone());
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,6 +3,7 @@
 use super::Shell;
 use crate::connection::Connection;
 use crate::sys::fds::Shares;
+use crate::sys::process;
 use gob_core::{ConnId, Input};
 use gob_protocol::{Incoming, Rejected, Request};
 use std::rc::Rc;
@@ -18,8 +19,13 @@ impl Shell {
     pub(crate) fn take_request(&mut self, conn: ConnId, request: Result<Incoming, Rejected>) {
         match request {
             Ok(Incoming { id, request }) => {
-                if matches!(request, Request::Start(_) | Request::Restart(_)) {
+                if matches!(request, Request::Start(_) | Request::Restart(_) | Request::Add(_)) {
                     self.note_room();
+                }
+                let lender = self.core.lends_umask(conn, &request);
+                // One that can't be read stays unknown.
+                if let Some(umask) = lender.and_then(process::umask) {
+                    self.input(Input::Umask { conn, umask });
                 }
                 self.input(Input::Request { conn, id, request });
             }

@@ -26,9 +26,7 @@ impl Shell {
         self.last.begin(seq, self.core.roster());
         let snapshot = Snapshot {
             workers: self.core.views(),
-            last_owners: self.core.last_owners(),
-            last_ports: self.core.last_ports(),
-            served: self.core.served(),
+            told: self.core.to_remember(),
             seq,
             instance: self.boot.server.instance.clone(),
             time: self.now.wall,

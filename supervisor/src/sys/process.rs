@@ -40,6 +40,13 @@ pub(crate) enum Proof {
     Below,
 }
 
+/// Reads the umask of a process (proc(5), `Umask` of `status`); `None` where the kernel does not tell.
+pub(crate) fn umask(pid: i32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(octal.trim(), 8).ok()
+}
+
 /// Returns a number that was given lately, where the last one is not told: in a container it may be a little behind (proc(5),
 /// last field of `loadavg`).
 ///

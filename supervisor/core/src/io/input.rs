@@ -36,6 +36,13 @@ pub enum Input {
         /// The request. A `root_dir` in it is a real path already.
         request: Request,
     },
+    /// The umask of a client's process, before a request of it that may begin a job.
+    Umask {
+        /// The client's connection.
+        conn: ConnId,
+        /// The umask.
+        umask: u32,
+    },
     /// Event frames left the queue of a subscriber.
     Written {
         /// The client's connection.

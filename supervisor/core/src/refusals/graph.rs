@@ -1,5 +1,6 @@
 //! Refusals about graphs on disk, and about the workers that serve them.
 
+use super::job::named_as_job;
 use super::request::not_found;
 use crate::on_disk::OnDisk;
 use crate::record::Record;
@@ -43,7 +44,8 @@ pub(crate) fn no_dir(graph: &Name, kind: &str, dir: &str) -> Box<WireError> {
 
 /// The name is taken by a worker that is something else.
 pub(crate) fn conflict(name: &Name, known: &Spec, is_up: bool, start: &Start) -> Box<WireError> {
-    let (graph, kind_name) = (known.graph(), &known.kind_name);
+    let Some(graph) = known.graph() else { return named_as_job(name) };
+    let kind_name = &known.kind_name;
     let root_dir = &graph.root_dir;
     let message = format!("{name} is the graph {} in {root_dir} of kind {kind_name} already", graph.name);
     let asked = start.graph.as_ref().unwrap_or(&graph.name);

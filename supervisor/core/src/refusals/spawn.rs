@@ -39,7 +39,7 @@ fn hint(SpawnFailure { step, errno }: &SpawnFailure, kind: &Kind) -> Option<Stri
             Some(format!("correct the first line of {program}, or install what it names"))
         }
         (SpawnStep::FindProgram(Some(program)) | SpawnStep::Exec { program, .. }, "ENOENT" | "EACCES") => {
-            Some(install(as_named(kind, program)))
+            Some(install(as_named(kind, program), kind))
         }
         (SpawnStep::Port(Some(port)), "EADDRINUSE") => {
             Some(format!("see who listens there: ss -ltnp 'sport = :{port}'"))
@@ -53,12 +53,16 @@ fn hint(SpawnFailure { step, errno }: &SpawnFailure, kind: &Kind) -> Option<Stri
 }
 
 /// The way to a missing program.
-fn install(program: &str) -> String {
+fn install(program: &str, kind: &Kind) -> String {
     // gob's own: no file speaks of it.
     if program.starts_with("gob-") {
         return format!(
             "install {program} beside gobd, or name its directory in GOB_LIBEXEC; gobctl doctor says where it is looked for"
         );
+    }
+    // A job's command is its own.
+    if kind.command.is_empty() {
+        return format!("install {program}, or correct the command or the PATH with which the job is added");
     }
     format!(
         "install {program}, or correct the command of its kind: gobctl config check says which programs are missing"

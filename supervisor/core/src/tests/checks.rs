@@ -212,7 +212,9 @@ impl World {
             requester.is_some_and(|requester| !external && may_manage(&view.owner, last.as_ref(), requester));
         ensure!(view.owned == owned, "owned is {} for {requester:?}: {view:?}", view.owned);
         // It is added before it is leased.
-        let new = view.leases == 0 && view.command.is_empty() && requester.is_none();
+        let new = view.leases == 0
+            && (view.command.is_empty() || view.stdout_path.is_none())
+            && requester.is_none();
         let counted = wish.is_none_or(|wish| view.leases as usize == wish.leases.len());
         ensure!(counted || new, "leases: {view:?}");
         let holders = view.lease_holders.iter().map(|holder| &holder.owner);

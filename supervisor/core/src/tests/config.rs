@@ -84,8 +84,8 @@ fn a_start_takes_kind_root_and_overrides_from_the_file() {
     });
     let plan = plan.unwrap();
     assert_eq!((plan.command.join(" ").as_str(), plan.env.get("A")), ("other", Some("1")));
-    let roots =
-        ["x", "work"].map(|name| core.workers[&Name::graph(name).unwrap()].spec.graph().root_dir.clone());
+    let roots = ["x", "work"]
+        .map(|name| core.workers[&Name::graph(name).unwrap()].spec.graph().unwrap().root_dir.clone());
     assert_eq!(roots.each_ref().map(|root| &**root), ["/small", "/work"]);
     assert_eq!(answers(&start(&mut core, "y", Some("nope"))), [Err(ErrorCode::KindNotFound)]);
 }

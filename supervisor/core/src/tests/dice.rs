@@ -5,7 +5,9 @@ use super::steps::{Seen, Step};
 use super::words::killed;
 use crate::restart::Dice as Throws;
 use crate::{ConnId, Note};
-use gob_protocol::request::{ByName, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
+use gob_protocol::request::{
+    Add, ByName, Force, HandOver, Hello, List, Restart, RestartOn, Signal, Start, Stop, Subscribe,
+};
 use gob_protocol::{Env, EventKind, Exit, Name, Owner, Request, State, Wait};
 use std::string::ToString;
 use std::vec;
@@ -20,7 +22,9 @@ const CLIENTS: [(ConnId, &str); 7] = [
     (ConnId(6), "desktop"),
     (ConnId(7), "agent"),
 ];
-const NAMES: [&str; 3] = ["u", "v", "w"];
+const NAMES: [&str; 5] = ["u", "v", "w", "p", "q"];
+/// The names that jobs have too, where they are free.
+const JOBS: [&str; 2] = ["p", "q"];
 
 pub(super) struct Dice {
     throws: Throws,
@@ -144,7 +148,8 @@ impl Dice {
     }
 
     fn ask(&mut self, world: &World) -> Step {
-        let request = match self.below(40) {
+        let request = match self.below(44) {
+            40..44 => self.add(),
             0..12 => self.start(),
             12..17 => Request::Stop(Stop {
                 name: self.name(),
@@ -189,6 +194,25 @@ impl Dice {
             lease: self.below(4) == 0,
             ..Start::default()
         })
+    }
+
+    /// A job has one command in these tests, so that its name is free or its own.
+    fn add(&mut self) -> Request {
+        let name = self.one(&JOBS);
+        let mut add = Add {
+            command: vec![name.into()],
+            cwd: "/work".into(),
+            env: self.maybe(50, |_| Env::default()),
+            name: Some(super::words::name(name)),
+            description: self.maybe(20, |dice| dice.one(&["", "a", "b"]).into()),
+            restart: self
+                .maybe(40, |dice| dice.one(&[RestartOn::Never, RestartOn::OnFailure, RestartOn::Always])),
+            wait: self.maybe(30, |_| Wait::Spawned),
+            lease: false,
+        };
+        // A change is told before the lease is taken, so that its event has one lease less.
+        add.lease = add.description.is_none() && add.restart.is_none() && self.below(3) == 0;
+        if self.below(8) == 0 { Request::Create(add.into()) } else { Request::Add(add.into()) }
     }
 
     fn subscribe(&mut self, world: &World) -> Request {

@@ -258,7 +258,7 @@ impl World {
             Input::Unfit { key, why: Unfit::Kind(known) } => {
                 let worker = self.core.workers.get(&key.name).filter(|worker| worker.run == key.run);
                 let begins = worker.is_some_and(|worker| {
-                    worker.spec.graph().kind_is_open
+                    worker.spec.graph().is_some_and(|graph| graph.kind_is_open)
                         && worker.live().is_some_and(|run| matches!(run.stage(), Stage::Preparing))
                 });
                 let is_known = self.core.cx.setup.settings.kinds.contains_key(&known.kind);
@@ -290,6 +290,7 @@ impl World {
                 let wait = match request {
                     Request::Start(start) => Some(start.wait.unwrap_or_default()),
                     Request::Restart(restart) => Some(restart.wait.unwrap_or_default()),
+                    Request::Add(add) => Some(add.wait.unwrap_or_default()),
                     _other => None,
                 };
                 let owed = Owed {

@@ -64,6 +64,7 @@ mod foreign;
 mod graphs;
 pub(crate) mod harness;
 mod healing;
+mod jobs;
 mod lease;
 mod liveness;
 mod one_worker;

@@ -35,7 +35,7 @@ fn cx() -> Cx {
         base_env: config.base_env,
         lease_grace_ms: config.lease_grace_ms,
     };
-    let past = Past::new(BTreeMap::new(), 0);
+    let past = Past::new(BTreeMap::new(), 0, 0);
     Cx::new(setup, past, Dice::new(1), Now { mono_ms: 0, wall: Timestamp(0) })
 }
 
@@ -48,8 +48,13 @@ fn worker(kind: Kind) -> Worker {
         was_served: false,
         is_remembered: false,
     };
-    let spec =
-        Spec { origin: Origin::Graph(graph), kind_name: "graph".into(), policy: kind.into(), env: None };
+    let spec = Spec {
+        origin: Origin::Graph(graph),
+        kind_name: "graph".into(),
+        policy: kind.into(),
+        env: None,
+        umask: None,
+    };
     let origins = Origins {
         ownership: Ownership::new(Owner::cli(), None),
         run: 0,

@@ -123,7 +123,8 @@ fn a_ready_run_is_remembered_with_its_kind_and_place() {
     let mut world = with_twin();
     world.takes(&Step::Ask(CLI, of_kind("twin")));
     let worker = world.core.workers.get(&name("w")).unwrap();
-    let keep = worker.subject().keep(&world.core.cx.setup, world.core.cx.now.wall);
+    let keep =
+        worker.subject().keep(worker.spec.graph().unwrap(), &world.core.cx.setup, world.core.cx.now.wall);
     assert_eq!((keep.path.as_str(), keep.was_served), ("/twins/.gob/w.json", false));
     assert!(keep.pointer.unwrap().starts_with("/data/.gob/w@"));
     assert_eq!((keep.record.kind.as_str(), keep.record.data.path()), ("twin", "/twins/w/graph.sqlite"));

@@ -23,7 +23,7 @@ fn view() -> View {
 
 pub(super) fn after(workers: Vec<RememberedWorker>, ended_in_order: bool) -> World {
     let mut config = config(kind());
-    config.remembered = Remembered { workers, ended_in_order };
+    config.remembered = Remembered { workers, ended_in_order, highest_job: 0 };
     let mut world = World::of(config);
     for (conn, owner) in OWNERS {
         world.takes(&Step::Join(conn, owner));
@@ -32,7 +32,10 @@ pub(super) fn after(workers: Vec<RememberedWorker>, ended_in_order: bool) -> Wor
 }
 
 pub(super) fn killed(view: View) -> World {
-    after(vec![RememberedWorker { view, last_owner: None, last_port: None, was_served: false }], false)
+    after(
+        vec![RememberedWorker { view, last_owner: None, last_port: None, was_served: false, restart: None }],
+        false,
+    )
 }
 
 #[test]
@@ -61,8 +64,14 @@ fn a_worker_of_before_is_refused_where_its_socket_has_no_room() {
     let of = |runtime_dir: &str| {
         let mut config = config(Kind { command: vec!["k".into(), "{socket}".into()], ..kind() });
         config.paths.runtime_dir = runtime_dir.into();
-        let worker = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
-        config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
+        let worker = RememberedWorker {
+            view: view(),
+            last_owner: None,
+            last_port: None,
+            was_served: false,
+            restart: None,
+        };
+        config.remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
         let now = Now { mono_ms: 0, wall: Timestamp(0) };
         let mut core = Core::new(config, now);
         core.apply(Input::Connected { conn: CLI, pid: None }, now);
@@ -79,7 +88,13 @@ fn a_worker_of_before_is_refused_where_its_socket_has_no_room() {
 fn after_an_orderly_end_they_are_as_they_were() {
     let failed = View { state: State::Failed, reason: Some("exited 3".into()), pid: None, ..view() };
     let world = after(
-        vec![RememberedWorker { view: failed, last_owner: None, last_port: None, was_served: false }],
+        vec![RememberedWorker {
+            view: failed,
+            last_owner: None,
+            last_port: None,
+            was_served: false,
+            restart: None,
+        }],
         true,
     );
     let now = super::words::view(&world);
@@ -92,6 +107,7 @@ fn after_an_orderly_end_they_are_as_they_were() {
                 last_owner: None,
                 last_port: None,
                 was_served: false,
+                restart: None,
             }],
             ended,
         );
@@ -103,8 +119,10 @@ fn after_an_orderly_end_they_are_as_they_were() {
 fn the_last_owner_is_remembered_too() {
     let lost = View { owner: Owner::unknown(), ..view() };
     let last_owner = Some(Owner::new("desktop").unwrap());
-    let mut world =
-        after(vec![RememberedWorker { view: lost, last_owner, last_port: None, was_served: false }], false);
+    let mut world = after(
+        vec![RememberedWorker { view: lost, last_owner, last_port: None, was_served: false, restart: None }],
+        false,
+    );
     world.takes(&Step::Ask(DESKTOP, restart("w")));
     world.settles();
     let now = super::words::view(&world);
@@ -115,11 +133,17 @@ fn the_last_owner_is_remembered_too() {
 fn port_and_data_are_remembered_as_long_as_the_worker_is_listed() {
     let kind = Kind { command: vec!["w".into(), "{port}".into()], ..kind() };
     let mut config = config(kind);
-    let worker = RememberedWorker { view: view(), last_owner: None, last_port: Some(4242), was_served: true };
-    config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
+    let worker = RememberedWorker {
+        view: view(),
+        last_owner: None,
+        last_port: Some(4242),
+        was_served: true,
+        restart: None,
+    };
+    config.remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
     let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
     assert_eq!(
-        core.last_ports(),
+        core.to_remember().last_ports,
         [(name("w"), 4242)].into(),
         "it outlives a life in which it is not started"
     );
@@ -129,17 +153,36 @@ fn port_and_data_are_remembered_as_long_as_the_worker_is_listed() {
 
 #[test]
 fn senseless_entries_are_skipped() {
-    let twice = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
+    let twice = RememberedWorker {
+        view: view(),
+        last_owner: None,
+        last_port: None,
+        was_served: false,
+        restart: None,
+    };
     let other_name = View { name: name("v"), ..view() };
-    let same_graph =
-        RememberedWorker { view: other_name, last_owner: None, last_port: None, was_served: false };
-    let job = View { name: name("job"), graph: None, root_dir: None, kind: "job".into(), ..view() };
+    let same_graph = RememberedWorker {
+        view: other_name,
+        last_owner: None,
+        last_port: None,
+        was_served: false,
+        restart: None,
+    };
+    let job = View {
+        name: name("job"),
+        graph: None,
+        root_dir: None,
+        kind: "job".into(),
+        cwd: Some("x".into()),
+        ..view()
+    };
     let relative = View { name: name("x"), graph: Some("x".into()), root_dir: Some("x".into()), ..view() };
     let odd = [job, relative].map(|view| RememberedWorker {
         view,
         last_owner: None,
         last_port: None,
         was_served: false,
+        restart: None,
     });
     let mut config = config(kind());
     config.remembered.workers = [twice.clone(), twice, same_graph].into_iter().chain(odd).collect();
@@ -205,8 +248,14 @@ fn left() -> Vec<Leftover> {
 #[test]
 fn processes_that_an_earlier_supervisor_left_are_named_by_every_answer() {
     let mut config = config(kind());
-    let worker = RememberedWorker { view: view(), last_owner: None, last_port: None, was_served: false };
-    config.remembered = Remembered { workers: vec![worker], ended_in_order: true };
+    let worker = RememberedWorker {
+        view: view(),
+        last_owner: None,
+        last_port: None,
+        was_served: false,
+        restart: None,
+    };
+    config.remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
     config.leftovers = left();
     let mut world = World::of(config);
     for (conn, owner) in OWNERS {

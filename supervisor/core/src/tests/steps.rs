@@ -173,7 +173,11 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         Input::Held { key: key.clone(), holder: holder("cli") },
         Input::Unfit {
             key: key.clone(),
-            why: Unfit::Kind(Box::new(record(&worker.spec.graph().name, "graph", "/data"))),
+            why: Unfit::Kind(Box::new(record(
+                worker.spec.graph().map_or(&worker.name, |graph| &graph.name),
+                "graph",
+                "/data",
+            ))),
         },
         // A holder may still be about to answer under the number of an earlier run.
         Input::StopAnswered { key: RunKey { name: worker.name.clone(), run: u64::MAX }, taken: false },
@@ -343,6 +347,9 @@ impl World {
     fn found(&self, step: &Step) -> Option<Input> {
         let alive = |run: &&Run| matches!(run.stage, Stage::Alive { .. });
         let runs = &self.runs;
+        // Only graphs have a lock and a record.
+        let is_graph =
+            |name: &Name| self.core.workers.get(name).is_some_and(|worker| worker.spec.graph().is_some());
         Some(match step {
             Step::Told(name) => {
                 let run = runs.get(name).filter(alive)?;
@@ -361,23 +368,23 @@ impl World {
                 Input::OrphanEnded { key, pid }
             }
             Step::Held(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && is_graph(name))?;
                 Input::Held { key: run.key(name), holder: holder("desktop") }
             }
             Step::Busy(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && is_graph(name))?;
                 Input::Held {
                     key: run.key(name),
                     holder: Holder { pid: 0, start_time: 0, ..holder("unknown") },
                 }
             }
             Step::Gone(name) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && is_graph(name))?;
                 let why = Unfit::Gone { path: "/data/w/file".into(), last_used_at: Some(Timestamp(7)) };
                 Input::Unfit { key: run.key(name), why }
             }
             Step::WasLast(name, kind, root) => {
-                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;
+                let run = runs.get(name).filter(|run| run.stage == Stage::Spawning && is_graph(name))?;
                 Input::Unfit { key: run.key(name), why: Unfit::Kind(Box::new(record(name, kind, root))) }
             }
             Step::Leftover(name, some) => {

@@ -43,6 +43,7 @@ impl Case<'_> {
         }
         let (policy, why) = (&kind.restart, reason.as_deref());
         match failures.judge(policy, exit, was_ready_ms, unwell, now_ms, jitter) {
+            Verdict::Rest if kind.ends_idle && was_ready_ms.is_some() && !unwell => Fate::Idle(left),
             Verdict::Rest if was_ready_ms.is_none() || unwell || (policy.on == RestartOn::Never && !zero) => {
                 Fate::Failed(Reason::Down { name, exit, why }.into())
             }

@@ -112,6 +112,9 @@ impl Worker {
     ) {
         self.leave(cx);
         self.phase = phase;
+        if self.is_at_rest() && !matches!(self.phase, Phase::Backoff(_)) && self.next.is_none() {
+            self.spec.rests();
+        }
         self.last.reason = reason.or_else(|| self.reason_to_rest(cx));
         self.publish(event, actor, cx);
     }
@@ -145,9 +148,7 @@ impl Worker {
         if let Some(owner) = next.owner {
             self.takes_owner(owner, cx);
         }
-        if let Some(env) = &next.env {
-            self.spec.env = Some(cx.pools.envs.of(self.spec.passes(env)));
-        }
+        self.spec.starts_in(next.env.as_ref(), next.umask, &mut cx.pools);
         if let Some(with_lease) = next.lease {
             self.leases.started(with_lease, self.spec.policy.on_last_lease);
             if with_lease {
@@ -211,7 +212,7 @@ impl Worker {
     }
 
     fn is_ready(&mut self, cx: &mut Cx) {
-        self.spec.is_served();
+        let has_record = self.spec.is_served();
         self.lost_ports = 0;
         self.last_port = self.live().and_then(|run| run.port);
         self.step(cx, |run, given, cx| {
@@ -219,7 +220,9 @@ impl Worker {
             Step::Stay
         });
         self.heed_idleness(cx);
-        cx.push(Effect::Remember { key: self.key() });
+        if has_record {
+            cx.push(Effect::Remember { key: self.key() });
+        }
         self.publish(EventKind::WorkerReady, self.actor.clone(), cx);
         self.answer_fulfilled(cx);
     }

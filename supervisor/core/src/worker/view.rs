@@ -30,12 +30,13 @@ impl Worker {
         let stuck = self.stuck();
         let stuck = (!stuck.is_empty()).then(|| refusals::survived(self.name.as_str(), stuck).message);
         let graph = self.spec.graph();
+        let description = self.spec.job().and_then(|job| job.description.clone());
         View {
             name: self.name.clone(),
             kind: self.spec.kind_name.clone(),
-            graph: Some(graph.name.shared()),
-            description: None,
-            root_dir: Some(graph.root_dir.clone()),
+            graph: graph.map(|graph| graph.name.shared()),
+            description,
+            root_dir: graph.map(|graph| graph.root_dir.clone()),
             cwd: shown.cwd.clone(),
             command: shown.command.clone(),
             owner: self.title_now().owner.clone(),

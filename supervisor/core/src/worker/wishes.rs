@@ -27,7 +27,8 @@ impl Worker {
             self.grant(caller, cx);
         }
         let owner = Some(caller.owner().clone());
-        let next = Next { owner, lease: Some(start.lease), actor: caller.actor(), env: start.env };
+        let umask = caller.umask;
+        let next = Next { owner, lease: Some(start.lease), actor: caller.actor(), env: start.env, umask };
         let outcome = self.ensure(caller.owner(), next, cx);
         let what = Waiting::Start { outcome, wait: start.wait.unwrap_or_default() };
         self.wait(caller, what, start.timeout_ms, cx);
@@ -50,10 +51,7 @@ impl Worker {
     /// Finds the kind of a worker that was remembered when the configuration did not have it, or of which the
     /// configuration says another one by now: its record decides whether that fits the graph.
     pub(crate) fn find_kind(&mut self, cx: &mut Cx) -> Result<(), Box<WireError>> {
-        let graph = self.spec.graph();
-        if !graph.is_remembered {
-            return Ok(());
-        }
+        let Some(graph) = self.spec.graph().filter(|graph| graph.is_remembered) else { return Ok(()) };
         let own = cx.setup.settings.own_kind(graph.name.as_str()).map(String::from);
         let differs = own.as_deref().is_some_and(|own| *own != *self.spec.kind_name) && !self.is_running();
         if !differs && !self.spec.policy.command.is_empty() {
@@ -85,7 +83,7 @@ impl Worker {
         }
         if let Some(queued) = &mut self.next {
             if next.lease.is_none() && next.env.is_some() {
-                queued.env = next.env;
+                (queued.env, queued.umask) = (next.env, next.umask);
             }
             return self.reuse_next(requester, &next.actor, cx);
         }
@@ -161,14 +159,15 @@ impl Worker {
             return cx.answer(caller, Err(error));
         }
         let Restart { env, grace_ms, wait, timeout_ms, .. } = restart;
-        let (requester, actor) = (caller.owner(), caller.actor());
+        let (requester, actor, umask) = (caller.owner(), caller.actor(), caller.umask);
         let what = Waiting::Restart { receipt: Receipt::default(), wait: wait.unwrap_or_default() };
         if self.holder().is_some() {
             let waiter = waiter(caller, what, self.run + 1, cx);
             if let Some(ms) = timeout_ms {
                 cx.arm(Timer::Waiter(self.name.clone(), waiter.conn, waiter.number), ms);
             }
-            let next = Next { owner: Some(requester.clone()), lease: None, actor: actor.clone(), env };
+            let owner = Some(requester.clone());
+            let next = Next { owner, lease: None, actor: actor.clone(), env, umask };
             return self.ask_holder(grace_ms, waiter, actor, Some(Box::new(next)), cx);
         }
         self.reuse(requester, &actor, cx);
@@ -179,7 +178,7 @@ impl Worker {
         if has_come_up {
             self.begin_stop(grace_ms, &actor, cx);
         }
-        self.ensure(requester, Next { owner: None, lease: None, actor, env }, cx);
+        self.ensure(requester, Next { owner: None, lease: None, actor, env, umask }, cx);
         self.wait(caller, what, timeout_ms, cx);
     }
 

@@ -1,6 +1,7 @@
 //! The consequences of a request: the right to make it, the wishes that it changes, and the runs that must begin.
 
 use super::*;
+use gob_protocol::request::Add;
 
 impl Spec {
     pub(super) fn request(
@@ -29,6 +30,15 @@ impl Spec {
         };
         match request {
             Request::Start(start) if !self.ending => self.start(core, conn, requester, start, now, expect),
+            Request::Add(add) if !self.ending && !is_graph(core, add) => {
+                let start = Start { name: add.name.clone(), lease: add.lease, ..Start::default() };
+                self.start(core, conn, requester, &start, now, expect);
+            }
+            Request::Create(add) if !self.ending && !is_graph(core, add) => {
+                if let Some(name) = &add.name {
+                    self.wishes.entry(name.clone()).or_insert_with(|| Wish::new(requester));
+                }
+            }
             Request::Restart(restart) if !self.ending => {
                 if let Some(stand) = about(&restart.name) {
                     expect.run = served_by(core, &restart.name) + u64::from(stand == Stand::Up);
@@ -132,6 +142,10 @@ impl Spec {
         expect: &mut Expect,
     ) {
         let Some(name) = start.name.as_ref().or(start.graph.as_ref()) else { return };
+        let is_job = core.workers.get(name).is_some_and(|known| known.spec.job().is_some());
+        if is_job && start.graph.is_some() {
+            return;
+        }
         let kind = core.cx.setup.kind_for(name, None).map(|(_, kind)| kind.foreign.graph_dir_encoding);
         if kind.is_ok_and(|encoding| !is_safe_dir(&encoding.dir_of(name))) {
             return;
@@ -186,6 +200,12 @@ impl Spec {
             Stand::Starting | Stand::External => {}
         }
     }
+}
+
+/// Tells whether the name of a job that is to be is a graph's.
+fn is_graph(core: &Core, add: &Add) -> bool {
+    let known = add.name.as_ref().and_then(|name| core.workers.get(name));
+    known.is_some_and(|known| known.spec.graph().is_some())
 }
 
 /// The run that a start is served by: the one there is, or the next one.

@@ -1,0 +1,117 @@
+//! The job that an `add` or a `create` means (PROTOCOL 5, Jobs): the one of that command in that directory, or a new one.
+
+use crate::cx::Cx;
+use crate::owner::{Ownership, Title};
+use crate::refusals;
+use crate::run::Shown;
+use crate::spec::{Job, Origin, Spec};
+use crate::worker::{Origins, Worker};
+use crate::workers::Workers;
+use alloc::boxed::Box;
+use gob_config::kind::{Kind, RestartOn};
+use gob_protocol::request::Add;
+use gob_protocol::{Actor, EventKind, Name, Owner, WireError};
+
+/// The kind of all jobs, by its name.
+pub(crate) const JOB: &str = "job";
+
+/// Finds the job that is meant, or adds it.
+pub(crate) fn resolve(
+    add: &Add,
+    requester: &Owner,
+    actor: &Actor,
+    workers: &mut Workers,
+    cx: &mut Cx,
+) -> Result<Name, Box<WireError>> {
+    let job = Job {
+        command: add.command.as_slice().into(),
+        cwd: add.cwd.as_str().into(),
+        description: add.description.clone(),
+    };
+    let wanted = Spec {
+        origin: Origin::Job(job),
+        kind_name: cx.pools.kind_names.of(JOB),
+        policy: cx.pools.kinds.of(kind(add.restart.unwrap_or(RestartOn::Never))),
+        env: None,
+        umask: None,
+    };
+    let same = workers.same_as(&wanted.identity());
+    let Some(named) = add.name.as_ref() else {
+        let name = match same {
+            Some(same) => same.name.clone(),
+            None => return Ok(insert(cx.past.next_job(), wanted, requester, actor, workers, cx)),
+        };
+        renew(&name, add, requester, actor, workers, cx);
+        return Ok(name);
+    };
+    if let Some(same) = same {
+        if same.name != *named {
+            return Err(refusals::job_is_named(named, &same.name));
+        }
+        renew(named, add, requester, actor, workers, cx);
+        return Ok(named.clone());
+    }
+    let Some(known) = workers.get(named) else {
+        if Name::graph(named.as_str()).is_err() {
+            return Err(refusals::job_number(named));
+        }
+        return Ok(insert(named.clone(), wanted, requester, actor, workers, cx));
+    };
+    if known.spec.job().is_none() {
+        return Err(refusals::named_as_graph(named));
+    }
+    if !known.title().may_manage(requester) {
+        return Err(refusals::owned_by_other(&known.claimed(), requester));
+    }
+    if known.state().is_live() {
+        return Err(refusals::job_lives(named, known.state()));
+    }
+    workers.alter(named, |worker| worker.becomes(wanted));
+    if let Some(worker) = workers.get(named) {
+        worker.publish(EventKind::WorkerUpdated, actor.clone(), cx);
+    }
+    Ok(named.clone())
+}
+
+/// The kind of a job with this restart policy.
+pub(crate) fn kind(on: RestartOn) -> Kind {
+    let mut kind = Kind::job();
+    kind.restart.on = on;
+    kind
+}
+
+fn insert(
+    name: Name,
+    spec: Spec,
+    requester: &Owner,
+    actor: &Actor,
+    workers: &mut Workers,
+    cx: &mut Cx,
+) -> Name {
+    let origins = Origins {
+        ownership: Ownership::new(requester.clone(), None),
+        run: cx.past.last_run(&name),
+        actor: actor.clone(),
+        created_at: cx.now.wall,
+        last_port: None,
+        shown: Shown::of_job(&spec),
+    };
+    let worker = Worker::new(name.clone(), spec, origins);
+    worker.publish(EventKind::WorkerAdded, actor.clone(), cx);
+    workers.insert(worker);
+    name
+}
+
+/// Takes over what a later `add` says of a job. One that runs is changed only by who may manage it.
+fn renew(name: &Name, add: &Add, requester: &Owner, actor: &Actor, workers: &mut Workers, cx: &mut Cx) {
+    let Some(worker) = workers.get_mut(name) else { return };
+    let may = !worker.state().is_live() || Title::may_manage(worker.title(), requester);
+    let restart = add.restart.filter(|on| may && *on != worker.spec.policy.restart.on);
+    if let Some(on) = restart {
+        worker.spec.policy = cx.pools.kinds.of(kind(on));
+    }
+    let described = add.description.as_ref().filter(|_| may);
+    if described.is_some_and(|text| worker.spec.describe(text)) || restart.is_some() {
+        worker.publish(EventKind::WorkerUpdated, actor.clone(), cx);
+    }
+}

@@ -1,0 +1,49 @@
+//! Refusals about jobs: names that mean another worker already.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use gob_protocol::{ErrorCode, Name, State, WireError};
+use serde_json::json;
+
+fn conflict(name: &Name, message: String, hint: String) -> Box<WireError> {
+    let error = WireError::new(ErrorCode::GraphConflict, message).hint(hint);
+    Box::new(error.details(json!({"worker": name.as_str()})))
+}
+
+/// The name is a graph's.
+pub(crate) fn named_as_graph(name: &Name) -> Box<WireError> {
+    let hint = String::from("choose another name with --name, or none for the next number");
+    conflict(name, format!("{name} is the worker of a graph already"), hint)
+}
+
+/// The name is a job's.
+pub(crate) fn named_as_job(name: &Name) -> Box<WireError> {
+    let argument = name.as_argument();
+    let hint = format!("run the job again: gobctl start {argument}; or give the graph a name: --name NAME");
+    conflict(name, format!("{name} is a job, not a graph"), hint)
+}
+
+/// The same command in the same directory is a job of another name.
+pub(crate) fn job_is_named(name: &Name, same: &Name) -> Box<WireError> {
+    let argument = same.as_argument();
+    let hint =
+        format!("leave --name out to use {same}; or forget it once it is down: gobctl remove {argument}");
+    let message = format!("this command in this directory is the job {same} already, not {name}");
+    conflict(same, message, hint)
+}
+
+/// The job of this name runs another command.
+pub(crate) fn job_lives(name: &Name, state: State) -> Box<WireError> {
+    let argument = name.as_argument();
+    let hint = format!("stop it first: gobctl stop {argument}; or choose another name");
+    conflict(name, format!("{name} runs another command ({state})"), hint)
+}
+
+/// Numbers are given by gob.
+pub(crate) fn job_number(name: &Name) -> Box<WireError> {
+    let message = format!("there is no job {name}, and gob itself gives such names");
+    let error = WireError::new(ErrorCode::InvalidName, message);
+    let details = json!({"field": "payload.name", "position": 0});
+    Box::new(error.hint("choose a name that is not j and a number, or none").details(details))
+}
