@@ -8,11 +8,13 @@ use crate::conn::RequestId;
 use crate::error::Error;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
-    EmptyData, GraphDeleteData, GraphsData, ListData, NukeData, PingData, ReloadData, RemovedData,
-    ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+    BlameData, EmptyData, GraphDeleteData, GraphsData, ListData, NukeData, PingData, ReloadData, RemovedData,
+    RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
-pub use gob_protocol::request::{Add, GraphDelete, HandOver, List, Restart, Signal, Start, Stop, Subscribe};
+pub use gob_protocol::request::{
+    Add, Blame, GraphDelete, HandOver, List, Restart, Runs, RunsDelete, Signal, Start, Stop, Subscribe,
+};
 use gob_protocol::request::{ByName, Force};
 use gob_protocol::{Name, Request};
 use serde::de::DeserializeOwned;
@@ -77,6 +79,13 @@ pub struct Status;
 /// Ends the subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsubscribe;
+
+/// Requests the statistics of a worker's runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// The worker.
+    pub name: Name,
+}
 
 /// Makes a job, not started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +172,16 @@ call!(List, "list", ListData, |this| Request::List(this), {
     const READS: bool = true;
 });
 call!(Get, "get", WorkerData, |this| Request::Get(ByName { name: this.name }), {
+    const READS: bool = true;
+});
+call!(Runs, "runs", RunsData, |this| Request::Runs(this), {
+    const READS: bool = true;
+});
+call!(RunsDelete, "runs_delete", RunsDeleteData, |this| Request::RunsDelete(this));
+call!(Stats, "stats", gob_protocol::Stats, |this| Request::Stats(ByName { name: this.name }), {
+    const READS: bool = true;
+});
+call!(Blame, "blame", BlameData, |this| Request::Blame(this), {
     const READS: bool = true;
 });
 call!(Reload, "reload", ReloadData, |_this| Request::Reload);
@@ -315,6 +334,10 @@ mod tests {
         check(Release { name: name() }, &mut seen);
         check(List::default(), &mut seen);
         check(Get { name: name() }, &mut seen);
+        check(Runs { name: name(), limit: None, before: None }, &mut seen);
+        check(RunsDelete { name: name(), run: 1 }, &mut seen);
+        check(Stats { name: name() }, &mut seen);
+        check(Blame { name: name(), limit: None }, &mut seen);
         check(Reload, &mut seen);
         check(Graphs, &mut seen);
         check(GraphDelete { graph: name(), root_dir: None }, &mut seen);

@@ -1,5 +1,6 @@
 //! Data of successful responses (PROTOCOL 4, 5).
 
+use crate::history::{BlameEntry, RunRecord, Stats};
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use crate::view::{Receipt, State, Status, View};
@@ -156,6 +157,29 @@ pub struct GraphDeleteData {
     pub kept: Option<String>,
 }
 
+/// Data of `runs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsData {
+    /// The runs, newest first.
+    pub runs: Vec<RunRecord>,
+    /// There are older ones.
+    pub more: bool,
+}
+
+/// Data of `runs_delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsDeleteData {
+    /// The runs that were deleted.
+    pub removed: Vec<u64>,
+}
+
+/// Data of `blame`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlameData {
+    /// The changes, newest first.
+    pub entries: Vec<BlameEntry>,
+}
+
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NukeData {
@@ -217,6 +241,10 @@ pub enum Data {
     Removed(RemovedData),
     Graphs(GraphsData),
     GraphDelete(GraphDeleteData),
+    Runs(RunsData),
+    RunsDelete(RunsDeleteData),
+    Stats(Box<Stats>),
+    Blame(BlameData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
     Reload(ReloadData),

@@ -88,6 +88,14 @@ requests! {
     List = "list" (List),
     /// Returns one worker.
     Get = "get" (ByName),
+    /// Returns the runs of a worker.
+    Runs = "runs" (Runs),
+    /// Deletes a run that has ended from the history, with its logs.
+    RunsDelete = "runs_delete" (RunsDelete),
+    /// Returns the statistics of a worker's runs.
+    Stats = "stats" (ByName),
+    /// Returns the changes of a worker and their causes.
+    Blame = "blame" (Blame),
     /// Reads the configuration again.
     Reload = "reload",
     /// Lists the graphs on disk.
@@ -300,6 +308,41 @@ pub struct HandOver {
 pub struct ByName {
     /// The worker.
     pub name: Name,
+}
+
+/// Payload of `runs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runs {
+    /// The worker.
+    pub name: Name,
+    /// Most runs in the answer; 100 when absent, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Runs of lower numbers than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+}
+
+/// Payload of `runs_delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunsDelete {
+    /// The worker.
+    pub name: Name,
+    /// The run.
+    pub run: u64,
+}
+
+/// Payload of `blame`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blame {
+    /// The worker.
+    pub name: Name,
+    /// Most changes in the answer; 100 when absent, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// Payload of `graph_delete`.

@@ -330,6 +330,22 @@ pub struct Status {
     /// The state of the configuration's files; later than version 1.0.
     #[serde(default)]
     pub config: ConfigStatus,
+    /// The state of the history; later than version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryStatus>,
+}
+
+/// The state of the file that has the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryStatus {
+    /// `open`, `closed` (for want of anything to do), `locked`, `read-only`, `full` or `failed`.
+    pub state: String,
+    /// The reason of a state that is neither open nor closed.
+    pub reason: Option<String>,
+    /// Records that were lost since the supervisor started.
+    pub dropped: u64,
+    /// The file.
+    pub path: String,
 }
 
 /// The files of the configuration.

@@ -148,6 +148,23 @@ pub(crate) fn remove_own(logs: &Path, files: &[PathBuf]) {
     }
 }
 
+/// Returns the files of the history in a state directory.
+pub(crate) fn of_history(state_dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(state_dir).into_iter().flatten().flatten();
+    let own = entries.filter(|entry| gob_store::is_own_file(&entry.file_name()));
+    own.map(|entry| entry.path()).collect()
+}
+
+/// Deletes the logs of one run from the directory of its worker's logs.
+pub(crate) fn remove_run(dir: &Path, run: u64) {
+    let begin = format!("{run}.");
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&begin)) {
+        // One that can't be deleted counts against the budget of all logs, which is tried again.
+        fs::remove_file(entry.path()).unwrap_or_default();
+    }
+}
+
 /// Removes the socket of a dead worker, where it certainly has no listener.
 pub(crate) fn remove_stale_socket(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());

@@ -17,6 +17,7 @@
 //! | sockets of workers were taken away | `heal` | core `sockets` |
 //! | a subscriber read | `outbound` | core `news` |
 //! | what an earlier life left is gone | `recovery` | core `past` |
+//! | the history was asked, or has answered | `history` | core `history` |
 //! | the end | signals, the keeper's death | core `ends` |
 
 mod accept;
@@ -37,6 +38,7 @@ mod foreign;
 mod graph_lock;
 mod graphs;
 mod heal;
+mod history;
 mod journal;
 mod last;
 mod mailbox;

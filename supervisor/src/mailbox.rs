@@ -51,6 +51,11 @@ impl<T> Post<T> {
         self.to_loop.send((self.wrap)(message)).await.is_ok()
     }
 
+    /// As [`Post::send`], on a thread that may wait.
+    pub(crate) fn send_blocking(&self, message: T) -> bool {
+        self.to_loop.blocking_send((self.wrap)(message)).is_ok()
+    }
+
     /// Sends if there is room.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ use crate::disks::{Disks, Silent};
 use crate::facts;
 use crate::foreign::Foreign;
 use crate::graph_lock::HeldLock;
+use crate::history::History;
 use crate::last::Last;
 use crate::mailbox::{Happened, Post};
 use crate::output::Output;
@@ -48,6 +49,8 @@ pub(crate) enum Done {
     Freed(RunKey),
     /// `last.json` is written.
     Saved,
+    /// The history's store says something.
+    Store(gob_store::Told),
     /// The core receives this.
     Input(Box<Input>),
 }
@@ -85,6 +88,7 @@ pub(crate) struct Shell {
     /// The time of this turn of the loop.
     now: Now,
     pub(crate) last: Last,
+    history: History,
     /// The last report to the core: descriptors for another run are free.
     room: bool,
     pace: Pace,
@@ -105,6 +109,9 @@ impl Shell {
     ) -> Self {
         let disks = runs.disks().clone();
         let last = Last::new(&core);
+        let (state_dir, instance) = (boot.paths.state_dir.clone().into(), boot.server.instance.clone());
+        let done = Post::new(to_loop, Happened::Done);
+        let history = History::new(state_dir, instance, core.to_remember().highest_job, done.clone());
         Self {
             core,
             output,
@@ -118,13 +125,14 @@ impl Shell {
             taps: Taps::default(),
             disks,
             claims: Claims::default(),
-            done: Post::new(to_loop, Happened::Done),
+            done,
             preparing: HashMap::new(),
             locks: HashMap::new(),
             boot,
             clock,
             now: clock.now(),
             last,
+            history,
             room: true,
             pace: Pace::new(clock.start()),
             wake: None,
@@ -167,6 +175,7 @@ impl Shell {
                 facts::complete(&mut status, &self.boot, counters);
                 status.cgroup = self.runs.has_cgroups();
                 status.unmarked_runs = self.runs.unmarked();
+                status.history = Some(self.history.status());
                 self.reply(conn, id.as_ref(), Ok(&Data::Status(status)));
             }
             Effect::Publish { event, owned, others } => {
@@ -215,6 +224,8 @@ impl Shell {
                 let (conn, id) = asked_by?;
                 return Some(Input::SignalSent { key, signal, conn, id, errno });
             }
+            Effect::Record(recorded) => self.history.record(recorded),
+            Effect::Ask { ticket, question } => return self.history.ask(ticket, question),
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.forget(&name);
@@ -292,6 +303,7 @@ impl Shell {
 
     /// Waits until all output is on the disk and forgotten logs are gone.
     pub(crate) fn finish_output(&self, limit: Duration) -> bool {
+        self.history.finish();
         self.output.flush(limit)
     }
 }

@@ -1,11 +1,11 @@
 //! Reads messages into their types and writes them again, for the document and the golden files.
 
 use gob_protocol::answer::{
-    EmptyData, GraphDeleteData, GraphsData, HelloData, ListData, NukeData, PingData, ReloadData, RemovedData,
-    ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+    BlameData, EmptyData, GraphDeleteData, GraphsData, HelloData, ListData, NukeData, PingData, ReloadData,
+    RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
-use gob_protocol::{Event, Lagged, Status};
+use gob_protocol::{Event, Lagged, Stats, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,6 +53,10 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "stop" | "restart" => through::<StopData>(data),
         "signal" | "hand_over" | "lease" | "release" | "get" | "create" => through::<WorkerData>(data),
         "list" => through::<ListData>(data),
+        "runs" => through::<RunsData>(data),
+        "runs_delete" => through::<RunsDeleteData>(data),
+        "stats" => through::<Stats>(data),
+        "blame" => through::<BlameData>(data),
         "graphs" => through::<GraphsData>(data),
         "graph_delete" => through::<GraphDeleteData>(data),
         "reload" => through::<ReloadData>(data),

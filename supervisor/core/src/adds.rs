@@ -1,10 +1,11 @@
 //! The job that an `add` or a `create` means (PROTOCOL 5, Jobs): the one of that command in that directory, or a new one.
 
+use crate::chronicle::NoAnswer;
 use crate::cx::Cx;
 use crate::owner::{Ownership, Title};
 use crate::refusals;
 use crate::run::Shown;
-use crate::spec::{Job, Origin, Spec};
+use crate::spec::{Identity, Job, Origin, Spec};
 use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
 use alloc::boxed::Box;
@@ -14,6 +15,12 @@ use gob_protocol::{Actor, EventKind, Name, Owner, WireError};
 
 /// The kind of all jobs, by its name.
 pub(crate) const JOB: &str = "job";
+
+/// Tells whether a job would get a number.
+pub(crate) fn needs_number(add: &Add, workers: &Workers) -> bool {
+    let identity = Identity::Job(add.cwd.as_str().into(), add.command.as_slice().into());
+    add.name.is_none() && workers.same_as(&identity).is_none()
+}
 
 /// Finds the job that is meant, or adds it.
 pub(crate) fn resolve(
@@ -39,7 +46,10 @@ pub(crate) fn resolve(
     let Some(named) = add.name.as_ref() else {
         let name = match same {
             Some(same) => same.name.clone(),
-            None => return Ok(insert(cx.past.next_job(), wanted, requester, actor, workers, cx)),
+            None => {
+                let name = cx.past.next_job().ok_or_else(|| refusals::no_history(&NoAnswer::Silent))?;
+                return Ok(insert(name, wanted, requester, actor, workers, cx));
+            }
         };
         renew(&name, add, requester, actor, workers, cx);
         return Ok(name);

@@ -1,5 +1,6 @@
 //! The context of a decision: all that it may touch beside its own state.
 
+use crate::chronicle::{Change, Recorded};
 use crate::conns::Caller;
 use crate::ids::{ConnId, Now};
 use crate::io::{Effect, Out};
@@ -112,8 +113,21 @@ impl Cx {
                 | EventKind::WorkerRemoved
         ));
         let (worker, last_owner) = worker.map_or((None, None), |(view, last)| (Some(view), last));
+        // What a worker says of itself is no change that anybody made.
+        let is_recorded = event != EventKind::WorkerUpdated || actor != Actor::Supervisor;
+        let change = is_recorded.then(|| {
+            let (name, run, reason) = worker.as_ref().map_or((None, None, None), |view| {
+                (Some(view.name.clone()), (view.run > 0).then_some(view.run), view.reason.clone())
+            });
+            let (time, actor) = (self.now.wall, actor.clone());
+            Box::new(Change { seq: 0, time, event, name, run, actor, reason })
+        });
         let event = Event { event, seq: 0, time: self.now.wall, actor, worker };
         self.news.publish(event, last_owner, &mut self.out);
+        if let Some(change) = change {
+            let change = Box::new(Change { seq: self.news.seq(), ..*change });
+            self.push(Effect::Record(Recorded::Change(change)));
+        }
     }
 
     /// Counts and tells that files of the supervisor's own were made again.

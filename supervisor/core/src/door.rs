@@ -71,6 +71,7 @@ impl Core {
                     core.graphs_found(caller, search, found);
                 });
             }
+            Input::Stored { ticket, answer } => self.stored(ticket, answer),
             Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Room(is_left) => self.cx.no_room = !is_left,

@@ -2,6 +2,7 @@
 //!
 //! Every worker is stopped in order; when the last one is down, the asker is answered and the process ends.
 
+use crate::history;
 use crate::io::Effect;
 use crate::leaving::Left;
 use crate::refusals;
@@ -57,6 +58,7 @@ impl Core {
             };
             self.cx.reply(conn, id, answer);
         }
+        history::give_back_numbers(&mut self.cx);
         self.cx.push(Effect::Exit { nuke });
     }
 }

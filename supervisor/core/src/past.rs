@@ -1,6 +1,6 @@
 //! The past that reaches into this supervisor's life: processes of an earlier one, and numbers of runs that are used up.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use gob_protocol::{Leftover, Name, Survivor};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub(crate) struct Past {
     /// The highest number that a job was ever given.
     #[serde(default)]
     highest_job: u64,
+    /// Numbers for jobs that no other supervisor gives: each pair is the next one, and the first that is not of them.
+    #[serde(default)]
+    numbers: VecDeque<(u64, u64)>,
 }
 
 impl Past {
@@ -26,15 +29,51 @@ impl Past {
     pub(crate) fn new(last_runs: BTreeMap<Name, u64>, orphans_recovered: u64, highest_job: u64) -> Self {
         let of_logs = last_runs.keys().filter_map(Name::number).max().unwrap_or_default();
         let highest_job = highest_job.max(of_logs);
-        let mut past = Self { leftovers: Vec::new(), last_runs, floor: 0, orphans_recovered, highest_job };
+        let mut past = Self {
+            leftovers: Vec::new(),
+            last_runs,
+            floor: 0,
+            orphans_recovered,
+            highest_job,
+            numbers: VecDeque::new(),
+        };
         past.shrink();
         past
     }
 
-    /// The name of the next job that is given none.
-    pub(crate) fn next_job(&mut self) -> Name {
-        self.highest_job += 1;
-        Name::numbered(self.highest_job)
+    /// The name of the next job that is given none; `None` where no numbers are left.
+    pub(crate) fn next_job(&mut self) -> Option<Name> {
+        let (next, end) = self.numbers.front_mut()?;
+        let number = *next;
+        *next += 1;
+        if next >= end {
+            self.numbers.pop_front();
+        }
+        self.highest_job = self.highest_job.max(number);
+        Some(Name::numbered(number))
+    }
+
+    /// How many numbers for jobs are left.
+    pub(crate) fn numbers_left(&self) -> u64 {
+        self.numbers.iter().map(|(next, end)| end - next).sum()
+    }
+
+    /// Takes numbers for jobs.
+    pub(crate) fn reserved(&mut self, first: u64, count: u32) {
+        let above = self.numbers.back().map_or(self.highest_job + 1, |(_, end)| *end);
+        let (next, end) = (first.max(above), first.saturating_add(u64::from(count)));
+        if next < end {
+            self.numbers.push_back((next, end));
+        } else {
+            // They were given without the store already.
+            self.numbers.push_back((above, above.saturating_add(u64::from(count))));
+        }
+    }
+
+    /// Takes back the last numbers that no job was given.
+    pub(crate) fn unused(&mut self) -> Option<(u64, u32)> {
+        let (next, end) = self.numbers.pop_back()?;
+        Some((next, u32::try_from(end - next).ok()?))
     }
 
     /// Notes a name that may be the number of a job.

@@ -30,7 +30,9 @@ pub(crate) use graph::{
     served, was_last, was_last_without_kind,
 };
 pub(crate) use holder::{beside_orphans, held_by, not_ours, on_its_way_out, still_held};
-pub(crate) use job::{job_is_named, job_lives, job_number, named_as_graph, named_as_job};
+pub(crate) use job::{
+    job_is_named, job_lives, job_number, named_as_graph, named_as_job, no_history, no_such_run, run_lives,
+};
 pub(crate) use reason::Reason;
 pub(crate) use request::{
     Claimed, cannot_remove, hello_twice, needs_graph, not_a_signal, not_found, not_running, others_live,

@@ -169,5 +169,6 @@ fn shown(view: View, was_killed: bool, now: Timestamp) -> Shown {
         reason: if was_killed { Some(Reason::Killed.into()) } else { view.reason },
         stdout_path: view.stdout_path,
         stderr_path: view.stderr_path,
+        ..Shown::default()
     }
 }

@@ -1,13 +1,16 @@
 //! The meaning of each request. Reads answer at once; what takes time leaves a waiter with its worker.
 
 use crate::adds;
+use crate::chronicle::{NoAnswer, Stored};
 use crate::conns::Caller;
+use crate::history;
 use crate::io::Effect;
 use crate::news::wants_worker;
 use crate::owner::may_force;
 use crate::refusals;
 use crate::starts::resolve;
 use crate::state::Core;
+use crate::underway::{Adding, Asker};
 use crate::worker::Worker;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -33,8 +36,11 @@ impl Core {
         }
         let answer = match request {
             Request::Start(start) => return self.start(caller, start),
-            Request::Add(add) => return self.add(caller, *add),
-            Request::Create(add) => self.create(caller, &add),
+            Request::Add(add) => return self.add(caller, *add, true),
+            Request::Create(add) => return self.add(caller, *add, false),
+            Request::Runs(_) | Request::RunsDelete(_) | Request::Stats(_) | Request::Blame(_) => {
+                return self.ask(caller, request);
+            }
             Request::Stop(stop) => return self.stop(caller, &stop),
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
@@ -81,28 +87,69 @@ impl Core {
         }
     }
 
-    fn add(&mut self, caller: &Caller, add: Add) {
-        match self.job_of(caller, &add) {
+    /// `add`, which `runs` the job too, and `create`. One that needs a number waits where none is left.
+    fn add(&mut self, caller: &Caller, add: Add, runs: bool) {
+        if adds::needs_number(&add, &self.workers) {
+            history::look_for_numbers(&mut self.underway, &mut self.cx);
+            if self.cx.past.numbers_left() == 0 {
+                let (conn, id) = (caller.conn, caller.id.clone());
+                return self.underway.waits(Adding { conn, id, add, runs });
+            }
+        }
+        let job = adds::resolve(&add, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx);
+        let name = match job {
+            Ok(name) => name,
+            Err(error) => return self.cx.answer(caller, Err(error)),
+        };
+        self.conns.involve(caller.conn, &name);
+        if !runs {
+            let view = self.view_of(caller, &name);
+            return self.cx.answer(caller, view);
+        }
+        let Add { env, wait, lease, .. } = add;
+        if let Some(worker) = self.workers.get_mut(&name) {
+            worker.start(caller, Start { env, wait, lease, ..Start::default() }, &mut self.cx);
+        }
+    }
+
+    /// Asks the store what a request asks.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about the history")]
+    fn ask(&mut self, caller: &Caller, request: Request) {
+        let question = match request {
+            Request::Runs(runs) => history::runs(runs, &self.workers),
+            Request::RunsDelete(delete) => history::delete(delete, caller, &self.workers),
+            Request::Stats(which) => history::stats(which.name, &self.workers),
+            Request::Blame(blame) => history::blame(blame, &self.workers),
+            _other => return,
+        };
+        match question {
             Err(error) => self.cx.answer(caller, Err(error)),
-            Ok(name) => {
-                let Add { env, wait, lease, .. } = add;
-                let start = Start { env, wait, lease, ..Start::default() };
-                if let Some(worker) = self.workers.get_mut(&name) {
-                    worker.start(caller, start, &mut self.cx);
-                }
+            Ok(question) => {
+                let asker = Asker::Client(caller.conn, caller.id.clone());
+                let effect = self.underway.asks(asker, question);
+                self.cx.push(effect);
             }
         }
     }
 
-    fn create(&mut self, caller: &Caller, add: &Add) -> Answer {
-        let name = self.job_of(caller, add)?;
-        self.view_of(caller, &name)
-    }
-
-    fn job_of(&mut self, caller: &Caller, add: &Add) -> Result<Name, Box<WireError>> {
-        let name = adds::resolve(add, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx)?;
-        self.conns.involve(caller.conn, &name);
-        Ok(name)
+    /// The store has answered, or does not.
+    pub(crate) fn stored(&mut self, ticket: u64, answer: Result<Stored, NoAnswer>) {
+        let Some(asked) = self.underway.answered(ticket) else { return };
+        match asked.asker {
+            Asker::Client(conn, id) => {
+                if let Some(caller) = self.conns.caller(conn, id) {
+                    self.cx.answer(&caller, history::told(&asked.question, answer));
+                }
+            }
+            Asker::Numbers => {
+                history::take_numbers(&answer, &mut self.cx);
+                for Adding { conn, id, add, runs } in self.underway.take_adds() {
+                    if let Some(caller) = self.conns.caller(conn, id) {
+                        self.add(&caller, add, runs);
+                    }
+                }
+            }
+        }
     }
 
     fn stop(&mut self, caller: &Caller, stop: &Stop) {
@@ -326,6 +373,7 @@ fn changes_workers(request: &Request) -> bool {
         | Request::Lease(_)
         | Request::Remove(_)
         | Request::GraphDelete(_)
+        | Request::RunsDelete(_)
         | Request::Cleanup => true,
         Request::Nuke(_) | Request::Shutdown(_) | Request::Reload | Request::HandOver(_) => true,
         Request::Hello(_) | Request::Ping | Request::Stop(_) | Request::Signal(_) | Request::Release(_) => {
@@ -333,6 +381,9 @@ fn changes_workers(request: &Request) -> bool {
         }
         Request::List(_)
         | Request::Get(_)
+        | Request::Runs(_)
+        | Request::Stats(_)
+        | Request::Blame(_)
         | Request::Graphs
         | Request::Subscribe(_)
         | Request::Unsubscribe

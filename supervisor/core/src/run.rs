@@ -2,7 +2,7 @@
 //! still see of it afterwards is its [`Shown`].
 
 use crate::cx::Cx;
-use crate::ids::RunKey;
+use crate::ids::{Now, RunKey};
 use crate::io::Effect;
 use crate::parts::{Orphan, PORT_MARK};
 use crate::spec::Spec;
@@ -126,6 +126,17 @@ pub(crate) struct Shown {
     pub(crate) reason: Option<String>,
     pub(crate) stdout_path: Option<Arc<str>>,
     pub(crate) stderr_path: Option<Arc<str>>,
+    /// Its leader, alive or not.
+    #[serde(default)]
+    pub(crate) pid: Option<i32>,
+    #[serde(default)]
+    pub(crate) began_mono_ms: Option<u64>,
+    /// Time from its spawn to the end of its leader.
+    #[serde(default)]
+    pub(crate) lasted_ms: Option<u64>,
+    /// gob asked it to end, or ended it.
+    #[serde(default)]
+    pub(crate) was_asked: bool,
 }
 
 /// Program, directory and logs of a run, as its plan has them.
@@ -295,10 +306,17 @@ impl Run {
     }
 
     /// Notes its leader and its port.
-    pub(crate) fn gets_process(&mut self, leader: i32, port: Option<u16>) {
+    pub(crate) fn gets_process(&mut self, leader: i32, port: Option<u16>, now: Now) {
         (self.leader, self.port) = (Some(leader), port);
+        (self.shown.pid, self.shown.began_mono_ms) = (Some(leader), Some(now.mono_ms));
+        self.shown.started_at = Some(now.wall);
         self.show_port(port);
         self.marked = None;
+    }
+
+    /// Notes the end of its leader.
+    pub(crate) fn lasted(&mut self, now: Now) {
+        self.shown.lasted_ms = self.shown.began_mono_ms.map(|began| now.mono_ms.saturating_sub(began));
     }
 
     /// Shows the port where its plan left room for it.

@@ -1,5 +1,6 @@
 //! The supervisor's whole state of mind, and what can be read of it from outside.
 
+use crate::chronicle::Recorded;
 use crate::conns::{Caller, Conns};
 use crate::cx::Cx;
 use crate::ids::{ConnId, Now};
@@ -190,6 +191,7 @@ impl Core {
             self.cx.past.gone(gone.name, gone.run);
             self.conns.forget(name);
         }
+        self.cx.push(Effect::Record(Recorded::Forgotten(name.clone())));
         self.cx.push(Effect::Forget { name: name.clone() });
     }
 }

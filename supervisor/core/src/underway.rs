@@ -1,5 +1,6 @@
 //! Requests whose answer comes from the shell, beside those about runs: graphs to be found or deleted, signals to be sent.
 
+use crate::chronicle::Question;
 use crate::ids::{ConnId, RunKey};
 use crate::io::{Effect, Input};
 use crate::on_disk::{DeletePlan, GraphSearch};
@@ -7,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::Id;
+use gob_protocol::request::Add;
 use serde::{Deserialize, Serialize};
 
 /// The requests that the shell has not answered. Requests that are equal are answered one for another.
@@ -16,6 +18,40 @@ pub(crate) struct Underway {
     /// A deletion goes on without its client.
     deletions: Vec<(GraphSearch, DeletePlan)>,
     signals: Vec<Signalling>,
+    #[serde(default)]
+    questions: Vec<Asked>,
+    /// Numbers the questions.
+    #[serde(default)]
+    tickets: u64,
+    /// Jobs that wait for a number.
+    #[serde(default)]
+    adds: Vec<Adding>,
+}
+
+/// A question to the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    ticket: u64,
+    pub(crate) asker: Asker,
+    pub(crate) question: Question,
+}
+
+/// The party that asked the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Asker {
+    Client(ConnId, Option<Id>),
+    /// The numbers of jobs are running out.
+    Numbers,
+}
+
+/// An `add` or a `create` that waits for a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Adding {
+    pub(crate) conn: ConnId,
+    pub(crate) id: Option<Id>,
+    pub(crate) add: Add,
+    /// It is to run, too.
+    pub(crate) runs: bool,
 }
 
 /// A signal on its way.
@@ -31,6 +67,36 @@ impl Underway {
     /// Notes a search for graphs.
     pub(crate) fn finds(&mut self, search: GraphSearch) {
         self.searches.push(search);
+    }
+
+    /// Notes a question, and returns the effect that it is.
+    pub(crate) fn asks(&mut self, asker: Asker, question: Question) -> Effect {
+        self.tickets += 1;
+        let asked = Asked { ticket: self.tickets, asker, question };
+        let effect = asked.effect();
+        self.questions.push(asked);
+        effect
+    }
+
+    /// Takes the question that is answered; `None` for one whose answer is not waited for any more.
+    pub(crate) fn answered(&mut self, ticket: u64) -> Option<Asked> {
+        let at = self.questions.iter().position(|asked| asked.ticket == ticket)?;
+        Some(self.questions.remove(at))
+    }
+
+    /// Tells whether numbers of jobs are asked for.
+    pub(crate) fn awaits_numbers(&self) -> bool {
+        self.questions.iter().any(|asked| asked.asker == Asker::Numbers)
+    }
+
+    /// Has a job wait for its number.
+    pub(crate) fn waits(&mut self, adding: Adding) {
+        self.adds.push(adding);
+    }
+
+    /// Takes all jobs that wait for a number, in the order in which they came.
+    pub(crate) fn take_adds(&mut self) -> Vec<Adding> {
+        core::mem::take(&mut self.adds)
     }
 
     /// Drops the request that an input answers, if it answers one.
@@ -64,6 +130,7 @@ impl Underway {
     pub(crate) fn forget(&mut self, conn: ConnId) {
         self.searches.retain(|search| search.conn != conn);
         self.signals.retain(|signalling| signalling.conn != conn);
+        self.adds.retain(|adding| adding.conn != conn);
     }
 
     /// Returns the searches that are to be begun again.
@@ -78,7 +145,15 @@ impl Underway {
             search: search.clone(),
             plan: Box::new(plan.clone()),
         };
-        self.deletions.iter().map(deletion).chain(self.signals.iter().map(Signalling::effect)).collect()
+        let signals = self.signals.iter().map(Signalling::effect);
+        let questions = self.questions.iter().map(Asked::effect);
+        self.deletions.iter().map(deletion).chain(signals).chain(questions).collect()
+    }
+}
+
+impl Asked {
+    fn effect(&self) -> Effect {
+        Effect::Ask { ticket: self.ticket, question: self.question.clone() }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `start`, `ready`, `live`, `ask`, `end`, `sweep`, `examine` | decisions about its run: functions of the run, facts and [`Cx`](crate::cx::Cx). They return a `Step` and know no worker, and nothing of each other |
 //! | `policy` | its fate after a run that ended by itself |
 //! | `view` | the worker as others see it |
+//! | `history` | its latest run as it is recorded |
 //! | `answers` | events and answers |
 //! | `owning` | its owner and its leases |
 //! | `transitions` | the one interpreter of steps: it enters phases, begins and ends runs |
@@ -23,6 +24,7 @@ pub(crate) mod sweep;
 
 mod answers;
 mod external;
+mod history;
 mod owning;
 mod policy;
 mod transitions;

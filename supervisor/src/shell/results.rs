@@ -3,10 +3,12 @@
 use super::{Done, Shell};
 use crate::foreign;
 use crate::heal::Mended;
+use crate::history;
 use crate::output::FromOutput;
 use crate::readiness::{self, Found};
 use gob_core::{Input, Lost, Note, RunKey};
 use gob_protocol::handshake::Handshake;
+use gob_store::Told;
 use std::sync::Arc;
 
 impl Shell {
@@ -16,6 +18,12 @@ impl Shell {
             Done::Prepared { key, slot, silent } => self.prepared(key, &slot, silent),
             Done::Freed(key) => self.input(Input::Freed { key }),
             Done::Saved => self.last.end(),
+            Done::Store(Told::Trimmed(runs)) => self.forget_runs(runs),
+            Done::Store(told) => {
+                if let Some(input) = history::told(told) {
+                    self.input(input);
+                }
+            }
             Done::Input(input) => self.input(*input),
         }
     }

@@ -4,6 +4,7 @@ use super::{Done, Shell};
 use crate::files;
 use crate::journal::JOURNAL;
 use crate::last::{LAST, Snapshot};
+use gob_protocol::Name;
 use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
@@ -40,14 +41,28 @@ impl Shell {
     pub(crate) fn begin_to_remove(&self, nothing_left: bool) -> oneshot::Receiver<()> {
         let (logs, dir) = (self.boot.log_dir(), self.boot.paths.state_dir.clone());
         let own = [Some(LAST), nothing_left.then_some(JOURNAL)].into_iter().flatten();
-        let own: Vec<PathBuf> = own.map(|name| Path::new(&dir).join(name)).collect();
+        let mut own: Vec<PathBuf> = own.map(|name| Path::new(&dir).join(name)).collect();
         let (done, is_done) = oneshot::channel();
-        self.disks.begin(LAST, vec![dir], move |_| {
+        self.disks.begin(LAST, vec![dir.clone()], move |_| {
+            own.extend(files::of_history(Path::new(&dir)));
             files::remove_own(&logs, &own);
             // The receiver may have gone.
             done.send(()).unwrap_or_default();
         });
         is_done
+    }
+
+    /// Deletes the logs of runs that went from the history by its bounds.
+    pub(super) fn forget_runs(&self, runs: Vec<(Name, u64)>) {
+        let logs = self.boot.log_dir();
+        let place = logs.to_string_lossy().into_owned();
+        self.disks.begin("logs of old runs", vec![place], move |at| {
+            for (name, run) in runs {
+                let dir = logs.join(name.on_disk());
+                at.go("delete old logs in", &dir.to_string_lossy());
+                files::remove_run(&dir, run);
+            }
+        });
     }
 
     /// Notes whether there are changes for `last.json`.

@@ -21,6 +21,7 @@ mod healing;
 mod impostor;
 mod instance;
 mod interrupts;
+mod jobs;
 mod liveness;
 mod logs;
 mod loopbacks;

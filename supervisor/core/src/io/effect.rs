@@ -1,5 +1,6 @@
 //! Effects: everything that the core has the shell do, as plain data.
 
+use crate::chronicle::{Question, Recorded};
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, FindGraphs, GraphSearch};
 use crate::parts::{ExaminePlan, Orphan, SpawnPlan};
@@ -171,6 +172,15 @@ pub enum Effect {
         signal: String,
         /// The request that asked for it.
         asked_by: Option<(ConnId, Option<Id>)>,
+    },
+    /// Record something in the history; nothing waits for it.
+    Record(Recorded),
+    /// Ask the store; answered by `Stored`, in bounded time.
+    Ask {
+        /// The number of the question.
+        ticket: u64,
+        /// The question.
+        question: Question,
     },
     /// Read the configuration; answered by `Configured`.
     ReadConfig,

@@ -1,5 +1,6 @@
 //! Inputs: everything that the shell reports to the core, as plain data.
 
+use crate::chronicle::{NoAnswer, Stored};
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, GraphSearch, NotDeleted, OnDisk};
@@ -88,6 +89,13 @@ pub enum Input {
         plan: Box<DeletePlan>,
         /// A remainder elsewhere that stays, or the reason why the graph was not deleted.
         result: Result<Option<String>, NotDeleted>,
+    },
+    /// The answer to [`Effect::Ask`](crate::Effect::Ask).
+    Stored {
+        /// The number of the question.
+        ticket: u64,
+        /// The answer.
+        answer: Result<Stored, NoAnswer>,
     },
     /// True if descriptors are left for another run; those for requests and for the end are reserved.
     Room(bool),

@@ -1,5 +1,6 @@
 //! Refusals about jobs: names that mean another worker already.
 
+use crate::chronicle::NoAnswer;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -38,6 +39,36 @@ pub(crate) fn job_lives(name: &Name, state: State) -> Box<WireError> {
     let argument = name.as_argument();
     let hint = format!("stop it first: gobctl stop {argument}; or choose another name");
     conflict(name, format!("{name} runs another command ({state})"), hint)
+}
+
+/// The run has not ended.
+pub(crate) fn run_lives(name: &Name, run: u64) -> Box<WireError> {
+    let message = format!("run {run} of {name} has not ended");
+    let hint = format!("stop it first: gobctl stop {}", name.as_argument());
+    let details = json!({"worker": name.as_str(), "run": run});
+    Box::new(WireError::new(ErrorCode::ServerRunning, message).hint(hint).details(details))
+}
+
+/// The history has no such run.
+pub(crate) fn no_such_run(name: &Name, run: u64) -> Box<WireError> {
+    let message = format!("there is no run {run} of {name} in the history");
+    let hint = format!("see what there is: gobctl runs {}", name.as_argument());
+    let details = json!({"worker": name.as_str(), "run": run});
+    Box::new(WireError::new(ErrorCode::ServerNotFound, message).hint(hint).details(details))
+}
+
+/// The history can't be asked now.
+pub(crate) fn no_history(why: &NoAnswer) -> Box<WireError> {
+    let busy = |message: &str| {
+        let error = WireError::new(ErrorCode::Busy, String::from(message));
+        error.hint("try again; gobctl status says how the history is").details(json!({"limit": "history"}))
+    };
+    Box::new(match why {
+        NoAnswer::Full => busy("too many requests wait for the history"),
+        NoAnswer::Silent => busy("the disk of the history does not answer"),
+        NoAnswer::Failed(why) => WireError::new(ErrorCode::Internal, format!("the history: {why}"))
+            .hint("gobctl status says how the history is; workers go on without it"),
+    })
 }
 
 /// Numbers are given by gob.

@@ -1,12 +1,16 @@
 //! Jobs: what makes two of them the same, what a later `add` changes, and what a run of one leaves.
 
 use super::harness::config;
-use crate::{ConnId, Core, Effect, Input, New, Now, RunKey, SpawnPlan};
+use crate::failure::{Errno, SpawnFailure, SpawnStep};
+use crate::{ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, Recorded, RunKey, SpawnPlan, Stored};
 use gob_config::kind::{Kind, RestartOn};
-use gob_protocol::request::{Add, ByName, Hello, Restart, Start, Stop};
-use gob_protocol::{Data, Env, ErrorCode, EventKind, Exit, Id, Name, Outcome, Owner, Receipt, Request};
-use gob_protocol::{State, Timestamp, View, WireError};
+use gob_protocol::request::{Add, ByName, Hello, Restart, Runs, RunsDelete, Start, Stop};
+use gob_protocol::{
+    Actor, Data, Env, ErrorCode, EventKind, Exit, Id, Name, Outcome, Owner, Receipt, Request,
+};
+use gob_protocol::{RunOutcome, RunRecord, State, Stats, Timestamp, View, WireError};
 use std::boxed::Box;
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -18,12 +22,14 @@ struct Small {
     core: Core,
     out: Vec<Effect>,
     ids: i64,
+    /// The store's next number for a job; `None`: it can't be used.
+    store: Option<u64>,
 }
 
 impl Small {
     fn new() -> Self {
         let core = Core::new(config(Kind::graph()), Now { mono_ms: 0, wall: Timestamp(0) });
-        let mut small = Self { core, out: Vec::new(), ids: 0 };
+        let mut small = Self { core, out: Vec::new(), ids: 0, store: Some(1) };
         for (conn, owner) in [(CLI, Owner::cli()), (AGENT, Owner::new("agent").unwrap())] {
             small.feed(Input::Connected { conn, pid: Some(40) });
             small.ask(conn, Request::Hello(Hello { protocol: 1, client: None, owner: Some(owner) })).unwrap();
@@ -32,7 +38,24 @@ impl Small {
     }
 
     fn feed(&mut self, input: Input) {
-        self.out = self.core.apply(input, Now { mono_ms: 0, wall: Timestamp(0) });
+        let now = Now { mono_ms: 0, wall: Timestamp(0) };
+        self.out = self.core.apply(input, now);
+        let asked = self.out.iter().find_map(|effect| match effect {
+            Effect::Ask { ticket, question: Question::Reserve { count, above } } => {
+                Some((*ticket, *count, *above))
+            }
+            _other => None,
+        });
+        let Some((ticket, count, above)) = asked else { return };
+        let answer = match &mut self.store {
+            Some(next) => {
+                let first = (*next).max(above + 1);
+                *next = first + u64::from(count);
+                Ok(Stored::Reserved { first, count })
+            }
+            None => Err(NoAnswer::Silent),
+        };
+        self.out.extend(self.core.apply(Input::Stored { ticket, answer }, now));
     }
 
     /// The answer to a request that is answered at once.
@@ -239,4 +262,97 @@ fn a_later_add_changes_what_it_names_for_who_may() {
     assert_eq!(described(&small).as_deref(), Some("second"));
     let updated = small.core.cx.news.get(small.core.seq()).map(|kept| kept.event.event);
     assert_eq!(updated, Some(EventKind::WorkerUpdated));
+}
+
+#[test]
+fn numbers_come_from_the_store_and_go_on_without_it() {
+    let mut small = Small::new();
+    small.store = Some(40);
+    assert_eq!(small.runs(add(&["a"])), "j40", "jobs that were forgotten had those before");
+    for number in 41..200 {
+        assert_eq!(small.runs(add(&[&number.to_string()])), format!("j{number}"));
+    }
+    small.store = None;
+    for number in 200..400 {
+        assert_eq!(small.runs(add(&[&number.to_string()])), format!("j{number}"));
+    }
+    assert_eq!(small.core.to_remember().highest_job, 399);
+}
+
+#[test]
+fn a_job_whose_client_left_before_it_had_a_number_is_not_begun() {
+    let mut small = Small::new();
+    let now = Now { mono_ms: 0, wall: Timestamp(0) };
+    let request = Request::Add(Box::new(add(&["a"])));
+    let asked = small.core.apply(Input::Request { conn: CLI, id: None, request }, now);
+    let Some(Effect::Ask { ticket, .. }) = asked.first().cloned() else { panic!("{asked:?}") };
+    assert_eq!(asked.len(), 1);
+    drop(small.core.apply(Input::Disconnected { conn: CLI }, now));
+    let answer = Ok(Stored::Reserved { first: 1, count: 64 });
+    assert!(small.core.apply(Input::Stored { ticket, answer: answer.clone() }, now).is_empty());
+    assert!(small.core.apply(Input::Stored { ticket, answer }, now).is_empty(), "a second answer");
+    assert!(small.core.views().is_empty());
+}
+
+#[test]
+fn each_run_is_recorded_from_its_begin_to_its_end() {
+    let mut small = Small::new();
+    let recorded = |small: &Small| -> Vec<RunRecord> {
+        let runs = small.out.iter().filter_map(|effect| match effect {
+            Effect::Record(Recorded::Run { run, .. }) => Some((**run).clone()),
+            _other => None,
+        });
+        runs.collect()
+    };
+    small.runs(add(&["a"]));
+    let begun = recorded(&small).pop().unwrap();
+    assert_eq!((begun.run, begun.pid, begun.exit, begun.outcome), (1, Some(77), None, None));
+    small.ends("j1", 3);
+    let ended = recorded(&small).pop().unwrap();
+    assert_eq!((ended.exit, ended.outcome), (Some(Exit::Code { code: 3 }), Some(RunOutcome::Failure)));
+    assert_eq!((ended.duration_ms, ended.pid), (Some(0), Some(77)));
+    assert!(matches!(ended.actor, Actor::Client { .. }), "{:?}", ended.actor);
+    small.runs(add(&["a"]));
+    small.send(CLI, Request::Stop(Stop { name: Name::any("j1").unwrap(), force: false, grace_ms: None }));
+    small.ends("j1", 0);
+    assert_eq!(recorded(&small).pop().unwrap().outcome, Some(RunOutcome::Killed), "it was asked to end");
+    small.send(CLI, Request::Add(Box::new(add(&["nonesuch"]))));
+    let key = small.key("j2");
+    let errno = Errno { name: "ENOENT".into(), text: "No such file".into() };
+    let why = SpawnFailure { step: SpawnStep::FindProgram(Some("nonesuch".into())), errno };
+    small.feed(Input::SpawnFailed { key, why });
+    let failed = recorded(&small).pop().unwrap();
+    assert_eq!((failed.pid, failed.outcome), (None, Some(RunOutcome::Failure)));
+}
+
+#[test]
+fn what_is_told_of_the_history_is_the_stores_answer_or_says_why_there_is_none() {
+    let mut small = Small::new();
+    let name = Name::any("w").unwrap();
+    let stats = || Request::Stats(ByName { name: Name::any("w").unwrap() });
+    assert_eq!(code(small.ask(CLI, stats())), ErrorCode::ServerNotFound);
+    small.runs(named("w", &["a"]));
+    let delete = |run| Request::RunsDelete(RunsDelete { name: Name::any("w").unwrap(), run });
+    assert_eq!(code(small.ask(CLI, delete(1))), ErrorCode::ServerRunning);
+    assert_eq!(code(small.ask(AGENT, delete(1))), ErrorCode::ServerOwnedByOther);
+    let mut tell = |request: Request, answer| {
+        small.send(CLI, request);
+        let ticket = small.out.iter().find_map(|effect| match effect {
+            Effect::Ask { ticket, .. } => Some(*ticket),
+            _other => None,
+        });
+        small.feed(Input::Stored { ticket: ticket.expect("a question"), answer });
+        small.answer(CLI).expect("an answer")
+    };
+    assert!(matches!(tell(stats(), Ok(Stored::Stats(Stats::default()))), Ok(Data::Stats(_))));
+    assert_eq!(code(tell(stats(), Err(NoAnswer::Silent))), ErrorCode::Busy);
+    assert_eq!(code(tell(stats(), Err(NoAnswer::Failed("it is damaged".into())))), ErrorCode::Internal);
+    assert_eq!(code(tell(delete(7), Ok(Stored::Deleted(false)))), ErrorCode::ServerNotFound);
+    let Ok(Data::RunsDelete(data)) = tell(delete(7), Ok(Stored::Deleted(true))) else { panic!("no data") };
+    assert_eq!(data.removed, [7]);
+    let most = Runs { name, limit: Some(5_000), before: None };
+    small.send(CLI, Request::Runs(most));
+    let is_bounded =
+        |effect: &Effect| matches!(effect, Effect::Ask { question: Question::Runs { limit: 1_000, .. }, .. });
+    assert!(small.out.iter().any(is_bounded));
 }

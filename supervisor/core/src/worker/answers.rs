@@ -1,8 +1,10 @@
 //! Events of a worker, and answers to requests that wait for it.
 
 use super::Worker;
+use crate::chronicle::Recorded;
 use crate::cx::Cx;
 use crate::ids::ConnId;
+use crate::io::Effect;
 use crate::refusals;
 use crate::timers::Timer;
 use crate::waiters::{Waiter, Waiting};
@@ -14,6 +16,9 @@ impl Worker {
     /// Tells the worker as it is now.
     pub(crate) fn publish(&self, event: EventKind, actor: Actor, cx: &mut Cx) {
         cx.publish(event, actor, Some((self.view(false), self.last_owner().cloned())));
+        if let Some(run) = self.recorded(event) {
+            cx.push(Effect::Record(Recorded::Run { name: self.name.clone(), run: Box::new(run) }));
+        }
     }
 
     /// Answers a waiter with the worker as it is now.

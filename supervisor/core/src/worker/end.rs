@@ -27,6 +27,7 @@ pub(crate) fn begin(run: &mut Run, cx: &mut Cx, cause: Cause, actor: Actor) {
         Stage::Ending(_) => return,
     };
     let was_ready_ms = run.was_ready_ms(cx.now.mono_ms);
+    run.shown.was_asked = true;
     run.enter(Stage::Ending(End::new(at, cause, actor, was_ready_ms)), cx);
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn exited(run: &mut Run, given: &Given<'_>, cx: &mut Cx, exit: Exit) 
             At::Sweeping(_) | At::Finishing(_) | At::Examining(_) => return Step::Stay,
         },
     };
+    run.lasted(cx.now);
     let (lingers, is_asked) = (matches!(at, Some(At::Lingering(_))), at.is_some());
     match at {
         Some(at) => {

@@ -53,9 +53,8 @@ pub(crate) fn spawned(run: &mut Run, cx: &mut Cx, leader: i32, port: Option<u16>
         },
         Stage::Looking | Stage::Starting | Stage::Ready | Stage::Unhealthy => return Step::Stay,
     };
-    run.gets_process(leader, port);
+    run.gets_process(leader, port, cx.now);
     run.is_new = new.0;
-    run.shown.started_at = Some(cx.now.wall);
     run.shown.stopped_at = None;
     run.shown.exit = None;
     match at {

@@ -30,12 +30,9 @@ impl Spec {
         };
         match request {
             Request::Start(start) if !self.ending => self.start(core, conn, requester, start, now, expect),
-            Request::Add(add) if !self.ending && !is_graph(core, add) => {
-                let start = Start { name: add.name.clone(), lease: add.lease, ..Start::default() };
-                self.start(core, conn, requester, &start, now, expect);
-            }
+            Request::Add(add) if !self.ending => self.add(core, conn, requester, add, now, expect),
             Request::Create(add) if !self.ending && !is_graph(core, add) => {
-                if let Some(name) = &add.name {
+                for name in &add.name {
                     self.wishes.entry(name.clone()).or_insert_with(|| Wish::new(requester));
                 }
             }
@@ -94,6 +91,21 @@ impl Spec {
                 }
             }
             _other => {}
+        }
+    }
+
+    fn add(
+        &mut self,
+        core: &Core,
+        conn: ConnId,
+        requester: &Owner,
+        add: &Add,
+        now: u64,
+        expect: &mut Expect,
+    ) {
+        if !is_graph(core, add) {
+            let start = Start { name: add.name.clone(), lease: add.lease, ..Start::default() };
+            self.start(core, conn, requester, &start, now, expect);
         }
     }
 

@@ -1,0 +1,117 @@
+//! What is recorded of workers, and questions about it: plain data. The store beside the core keeps it.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use gob_protocol::answer::{BlameData, RunsData};
+use gob_protocol::{Actor, EventKind, Name, RunRecord, Stats, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One thing to record. A record may get lost where the store can't be written; nothing waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// A run as it is now, whole: it takes the place of what was recorded of it before.
+    Run {
+        /// The worker.
+        name: Name,
+        /// The run.
+        run: Box<RunRecord>,
+    },
+    /// A change that was told.
+    Change(Box<Change>),
+    /// A worker was forgotten, and its history goes with it.
+    Forgotten(Name),
+    /// Numbers of jobs that were reserved and not given.
+    Unused {
+        /// The first one.
+        first: u64,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// A change that was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The number of its event.
+    pub seq: u64,
+    /// The time.
+    pub time: Timestamp,
+    /// The event.
+    pub event: EventKind,
+    /// The worker.
+    pub name: Option<Name>,
+    /// Its run.
+    pub run: Option<u64>,
+    /// The cause.
+    pub actor: Actor,
+    /// The reason that is shown.
+    pub reason: Option<String>,
+}
+
+/// A question to the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// The runs of a worker, newest first.
+    Runs {
+        /// The worker.
+        name: Name,
+        /// Most runs in the answer.
+        limit: u32,
+        /// Runs of lower numbers than this.
+        before: Option<u64>,
+    },
+    /// The statistics of a worker's runs.
+    Stats(Name),
+    /// The changes of a worker, newest first.
+    Blame {
+        /// The worker.
+        name: Name,
+        /// Most changes in the answer.
+        limit: u32,
+    },
+    /// A run that has ended is to be deleted.
+    DeleteRun {
+        /// The worker.
+        name: Name,
+        /// The run.
+        run: u64,
+    },
+    /// Numbers for jobs, which no job ever had.
+    Reserve {
+        /// How many.
+        count: u32,
+        /// A number that is in use.
+        above: u64,
+    },
+}
+
+/// The store's answer to a [`Question`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// To `Runs`.
+    Runs(RunsData),
+    /// To `Stats`.
+    Stats(Stats),
+    /// To `Blame`.
+    Blame(BlameData),
+    /// To `DeleteRun`: true if there was such a run.
+    Deleted(bool),
+    /// To `Reserve`: `count` numbers from `first`.
+    Reserved {
+        /// The first one.
+        first: u64,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// The reason why the store does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// Too many questions wait.
+    Full,
+    /// Its disk does not answer.
+    Silent,
+    /// It can't be used, in its own words.
+    Failed(String),
+}

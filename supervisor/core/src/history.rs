@@ -1,0 +1,112 @@
+//! Requests that the store answers: what is asked, who may, and the numbers of jobs that it gives out in blocks.
+
+use crate::chronicle::{NoAnswer, Question, Stored};
+use crate::conns::Caller;
+use crate::cx::Cx;
+use crate::io::Effect;
+use crate::refusals;
+use crate::underway::{Asker, Underway};
+use crate::workers::Workers;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use gob_protocol::answer::RunsDeleteData;
+use gob_protocol::request::{Blame, Runs, RunsDelete};
+use gob_protocol::{Data, Name, WireError};
+
+/// Entries in an answer to a request that does not say how many.
+const PAGE: u32 = 100;
+
+/// Most entries in an answer.
+const MOST: u32 = 1_000;
+
+/// Numbers of jobs that are reserved at once.
+const BLOCK: u32 = 64;
+
+/// `runs`.
+pub(crate) fn runs(asked: Runs, workers: &Workers) -> Result<Question, Box<WireError>> {
+    let Runs { name, limit, before } = asked;
+    is_known(&name, workers)?;
+    Ok(Question::Runs { name, limit: bounded(limit), before })
+}
+
+/// `stats`.
+pub(crate) fn stats(name: Name, workers: &Workers) -> Result<Question, Box<WireError>> {
+    is_known(&name, workers)?;
+    Ok(Question::Stats(name))
+}
+
+/// `blame`.
+pub(crate) fn blame(asked: Blame, workers: &Workers) -> Result<Question, Box<WireError>> {
+    let Blame { name, limit } = asked;
+    is_known(&name, workers)?;
+    Ok(Question::Blame { name, limit: bounded(limit) })
+}
+
+/// `runs_delete`.
+pub(crate) fn delete(
+    asked: RunsDelete,
+    caller: &Caller,
+    workers: &Workers,
+) -> Result<Question, Box<WireError>> {
+    let RunsDelete { name, run } = asked;
+    let worker = workers.get(&name).ok_or_else(|| refusals::not_found(&name))?;
+    if !worker.title().may_manage(caller.owner()) {
+        return Err(refusals::owned_by_other(&worker.claimed(), caller.owner()));
+    }
+    if worker.run == run && worker.is_running() {
+        return Err(refusals::run_lives(&name, run));
+    }
+    Ok(Question::DeleteRun { name, run })
+}
+
+fn is_known(name: &Name, workers: &Workers) -> Result<(), Box<WireError>> {
+    workers.get(name).map(|_| ()).ok_or_else(|| refusals::not_found(name))
+}
+
+fn bounded(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(PAGE).clamp(1, MOST)
+}
+
+/// Asks for numbers of jobs where few are left and none are on their way.
+pub(crate) fn look_for_numbers(underway: &mut Underway, cx: &mut Cx) {
+    if cx.past.numbers_left() < u64::from(BLOCK / 2) && !underway.awaits_numbers() {
+        let question = Question::Reserve { count: BLOCK, above: cx.past.highest_job() };
+        cx.push(underway.asks(Asker::Numbers, question));
+    }
+}
+
+/// Takes an answer about numbers. Without a store they go on above the highest that is known.
+pub(crate) fn take_numbers(answer: &Result<Stored, NoAnswer>, cx: &mut Cx) {
+    match answer {
+        Ok(Stored::Reserved { first, count }) => cx.past.reserved(*first, *count),
+        Ok(_) | Err(_) => cx.past.reserved(cx.past.highest_job().saturating_add(1), BLOCK),
+    }
+}
+
+/// The answer to a client's question.
+pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Result<Data, Box<WireError>> {
+    Ok(match answer.map_err(|why| refusals::no_history(&why))? {
+        Stored::Runs(data) => Data::Runs(data),
+        Stored::Stats(stats) => Data::Stats(Box::new(stats)),
+        Stored::Blame(data) => Data::Blame(data),
+        Stored::Deleted(was_there) => {
+            let Question::DeleteRun { name, run } = question else {
+                return Err(refusals::no_history(&NoAnswer::Silent));
+            };
+            if !was_there {
+                return Err(refusals::no_such_run(name, *run));
+            }
+            Data::RunsDelete(RunsDeleteData { removed: vec![*run] })
+        }
+        Stored::Reserved { .. } => return Err(refusals::no_history(&NoAnswer::Silent)),
+    })
+}
+
+/// Gives back the numbers that no job has, at the end.
+pub(crate) fn give_back_numbers(cx: &mut Cx) {
+    let unused: Vec<_> = cx.past.unused().into_iter().collect();
+    for (first, count) in unused {
+        cx.push(Effect::Record(crate::chronicle::Recorded::Unused { first, count }));
+    }
+}

@@ -1,0 +1,35 @@
+//! What the history keeps of the worker's latest run.
+
+use super::Worker;
+use gob_protocol::{EventKind, Exit, RunOutcome, RunRecord};
+
+impl Worker {
+    /// The latest run as it is recorded with this event; `None` where the event changes nothing of it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events change nothing of a run")]
+    pub(super) fn recorded(&self, event: EventKind) -> Option<RunRecord> {
+        let is_over = match event {
+            EventKind::WorkerStarted | EventKind::WorkerReady => false,
+            EventKind::WorkerStopped | EventKind::WorkerBackoff => true,
+            EventKind::WorkerFailed | EventKind::WorkerCeded => true,
+            _other => return None,
+        };
+        let shown = self.shown();
+        let exit = shown.exit.clone().filter(|_| is_over);
+        // Without a spawn or an attempt there was no run.
+        let started_at = shown.started_at.or(shown.stopped_at).filter(|_| self.run > 0)?;
+        let outcome = |exit: &Exit| RunOutcome::of(exit, shown.was_asked);
+        Some(RunRecord {
+            run: self.run,
+            pid: shown.pid,
+            started_at,
+            ready_at: shown.ready_at,
+            stopped_at: shown.stopped_at.filter(|_| is_over),
+            duration_ms: shown.lasted_ms.filter(|_| is_over),
+            outcome: exit.as_ref().map(outcome),
+            exit,
+            cut: false,
+            owner: self.owner().clone(),
+            actor: self.actor.clone(),
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! The store of the history: hands it what the core has recorded and asked, and brings its answers to the loop.
+//!
+//! Nothing here waits. The store has a thread of its own, which opens the file when it is needed; its disk may hang, so each
+//! question has a deadline here too.
+
+use crate::mailbox::Post;
+use crate::shell::Done;
+use gob_core::{Change, Input, NoAnswer, Question, Recorded, Stored};
+use gob_protocol::answer::{BlameData, RunsData};
+use gob_protocol::view::HistoryStatus;
+use gob_store::{Answer, Entry, Handle, Record, Settings, Store, StoreError, Told};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time in which the store answers, after which its disk is taken to hang.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Time limit of the last records, at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The store, as the loop has it.
+#[derive(Debug)]
+pub(crate) struct History {
+    store: Handle,
+    to_loop: Post<Done>,
+}
+
+impl History {
+    /// A store in the state directory, for this life of the supervisor. No job ever had a number above `highest_job`, as far as
+    /// is known without it.
+    pub(crate) fn new(state_dir: PathBuf, instance: String, highest_job: u64, to_loop: Post<Done>) -> Self {
+        let settings = Settings { job_floor: highest_job, ..Settings::new(state_dir, instance) };
+        let post = to_loop.clone();
+        let store = Store::spawn(settings, move |told| {
+            post.send_blocking(Done::Store(told));
+        });
+        Self { store, to_loop }
+    }
+
+    /// Records something; it is lost, and counted, where the store takes no more.
+    pub(crate) fn record(&self, recorded: Recorded) {
+        let record = match recorded {
+            Recorded::Run { name, run } => Record::Run { name, run },
+            Recorded::Change(change) => Record::Entry(Box::new(entry(*change))),
+            Recorded::Forgotten(name) => Record::Forgotten { name, history: true },
+            Recorded::Unused { first, count } => Record::Unused { first, count },
+        };
+        // `status` has the number of lost records.
+        self.store.record(record).unwrap_or_default();
+    }
+
+    /// Asks a question; it is answered at once where too many wait.
+    pub(crate) fn ask(&self, ticket: u64, question: Question) -> Option<Input> {
+        let question = match question {
+            Question::Runs { name, limit, before } => gob_store::Question::Runs { name, before, limit },
+            Question::Stats(name) => gob_store::Question::Stats { name },
+            Question::Blame { name, limit } => gob_store::Question::Blame { name, limit },
+            Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
+            Question::Reserve { count, above } => gob_store::Question::Reserve { count, above },
+        };
+        if self.store.ask(ticket, question).is_err() {
+            return Some(Input::Stored { ticket, answer: Err(NoAnswer::Full) });
+        }
+        let to_loop = self.to_loop.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(PATIENCE).await;
+            // The core knows whether it was answered meanwhile.
+            let input = Input::Stored { ticket, answer: Err(NoAnswer::Silent) };
+            to_loop.send(Done::Input(Box::new(input))).await;
+        });
+        None
+    }
+
+    /// Returns the state of the store, for `status`.
+    pub(crate) fn status(&self) -> HistoryStatus {
+        let health = self.store.health();
+        HistoryStatus {
+            state: health.condition.as_str().to_owned(),
+            reason: health.reason,
+            dropped: health.dropped,
+            path: health.path.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Writes what is left to write, for a bounded time.
+    pub(crate) fn finish(&self) {
+        if let Err(unfinished) = self.store.finish(LAST_WORDS) {
+            tracing::warn!("{unfinished}");
+        }
+    }
+}
+
+fn entry(change: Change) -> Entry {
+    let Change { seq, time, event, name, run, actor, reason } = change;
+    Entry { seq, time, event, name, run, actor, reason }
+}
+
+/// Returns the core's form of an answer.
+pub(crate) fn stored(ticket: u64, answer: Result<Answer, Arc<StoreError>>) -> Input {
+    let answer = answer.map_err(|why| NoAnswer::Failed(why.to_string())).and_then(|answer| {
+        Ok(match answer {
+            Answer::Runs(page) => Stored::Runs(RunsData { runs: page.items, more: page.more }),
+            Answer::Stats(stats) => Stored::Stats(stats),
+            Answer::Blame(page) => Stored::Blame(BlameData { entries: page.items }),
+            Answer::RunDeleted(was_there) => Stored::Deleted(was_there),
+            Answer::Reserved { first, count } => Stored::Reserved { first, count },
+            Answer::Expected(_) | Answer::Since(_) | Answer::Definitions(_) | Answer::Highest { .. } => {
+                return Err(NoAnswer::Silent);
+            }
+        })
+    });
+    Input::Stored { ticket, answer }
+}
+
+/// Returns the message to the loop of what the store tells unasked; `None` for what only the log is told.
+pub(crate) fn told(told: Told) -> Option<Input> {
+    match told {
+        Told::Answer { ticket, answer } => return Some(stored(ticket, answer)),
+        Told::Notice(notice) => tracing::warn!("{notice}"),
+        Told::Closed => crate::sys::fds::give_memory_back(),
+        // The shell has the logs of these runs.
+        Told::Trimmed(_) => {}
+    }
+    None
+}
