@@ -199,8 +199,8 @@ impl Connector {
         link.strict(false);
         let data: HelloData = crate::call::read("hello", &data)?;
         crate::impostor::check(&self.dirs, &mut link)?;
-        let (server, owner, subscribed) = (data.server, data.owner, Subscribe::default());
-        Ok((Client { link, server, owner, subscribed }, first))
+        let HelloData { server, owner, features, .. } = data;
+        Ok((Client { link, server, owner, features, subscribed: Subscribe::default() }, first))
     }
 
     fn no_hello(&self, waited: Duration) -> Error {

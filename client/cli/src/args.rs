@@ -40,15 +40,46 @@ pub(crate) enum Asked {
 
 /// Returns how errors are printed; called before anything else can fail.
 pub(crate) fn telling(args: &[OsString]) -> Telling {
-    let words: Vec<&str> = args
-        .iter()
-        .skip(1)
-        .map(|arg| arg.to_str().unwrap_or_default())
-        .take_while(|arg| *arg != "--")
-        .collect();
+    let words = own_words(args);
     let behind = words.iter().skip_while(|word| **word != "--color").nth(1).copied();
     let color = words.iter().find_map(|word| word.strip_prefix("--color=")).or(behind);
     Telling { json: words.contains(&"--json"), color: Color::of(color).wanted(&std::io::stderr()) }
+}
+
+/// Returns the words that are gobctl's: those before `--`, and before the command of a verb that has one.
+fn own_words(args: &[OsString]) -> Vec<&str> {
+    let mut words = args.iter().skip(1).map(|arg| arg.to_str().unwrap_or_default());
+    let (mut own, mut verb) = (Vec::new(), None);
+    while let Some(word) = words.next().filter(|word| *word != "--") {
+        if !word.starts_with('-') {
+            match verb {
+                None => verb = verbs::find(word),
+                Some(verb) if verb.has_command => break,
+                Some(_) => {}
+            }
+        }
+        own.push(word);
+        if takes_value(word, verb) {
+            own.extend(words.next());
+        }
+    }
+    own
+}
+
+/// Returns whether the next word is the value of this flag, as far as that matters: before the verb, and where a
+/// command follows.
+fn takes_value(word: &str, verb: Option<&Verb>) -> bool {
+    let Some(verb) = verb.filter(|verb| verb.has_command) else {
+        return verb.is_none() && WITH_VALUE.contains(&word);
+    };
+    let is_it = |arg: &Arg| {
+        let is_short = |short| word.strip_prefix('-').is_some_and(|flag| flag == String::from(short));
+        !arg.is_positional()
+            && arg.get_action().takes_values()
+            && (arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))
+                || arg.get_short().is_some_and(is_short))
+    };
+    WITH_VALUE.contains(&word) || (verb.command)(Command::new(verb.name())).get_arguments().any(is_it)
 }
 
 /// Finds the verb: the first word that is neither a flag nor the value of one.
@@ -271,7 +302,7 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     }
     let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
     // Clap's tip names one letter of the word, and a value of an option does not belong behind `--`.
-    let tip = tip.filter(|tip| !tip.starts_with("to pass "));
+    let tip = tip.filter(|tip| !tip.starts_with("to pass ")).and_then(|tip| tip.split(" tip: ").next());
     let help =
         verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name()));
     let tip = tip.map(|tip| match tip.strip_prefix("a similar value exists: '") {

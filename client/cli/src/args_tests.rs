@@ -35,6 +35,34 @@ fn the_verb_is_found_between_flags() {
 }
 
 #[test]
+fn the_flags_behind_a_jobs_command_are_its_own() {
+    let is_json = |line: &str| telling(&args(line)).json;
+    for ours in [
+        "add --json make",
+        "--json add make",
+        "add --name a --json make",
+        "add -d a --json b",
+        "list a --json",
+    ] {
+        assert!(is_json(ours), "{ours}");
+    }
+    for theirs in
+        ["add make --json", "add -- --json", "--owner x add -q make --json", "add --name=a b --json"]
+    {
+        assert!(!is_json(theirs), "{theirs}");
+    }
+    let words = |line: &str| {
+        let (context, matches) = parsed(line).unwrap();
+        let words = matches.get_many::<OsString>("command").unwrap().map(|word| word.to_str().unwrap());
+        (context.quiet, words.collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(words("add make -q -j4 --name x -- y"), (false, "make -q -j4 --name x -- y".to_owned()));
+    assert_eq!(words("add -q --name x make"), (true, "make".to_owned()));
+    assert_eq!(words("create -- -x"), (false, "-x".to_owned()));
+    assert!(parsed("add --nmae x make").is_err(), "no program is named like a flag");
+}
+
+#[test]
 fn global_flags_stand_on_either_side_of_the_verb() {
     let flags = "--json --owner desktop --timeout 2s";
     for verb in ["ping", "daemon stop"] {

@@ -5,13 +5,21 @@ use gob_client::protocol::Env;
 use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 
 /// Bytes that a request may hold beside the environment.
-const REST_BYTES: usize = 64 << 10;
+pub(crate) const REST_BYTES: usize = 64 << 10;
+
+/// The default of `--owner`: handed down, it would lend a worker its owner's name.
+const OWNER: &str = "GOB_OWNER";
 
 /// Returns this process's environment, as far as a request takes it. The wire is UTF-8: other variables are
 /// left out with a note, and so are variables that are too large.
 pub(crate) fn environment(context: &Context) -> Env {
+    environment_beside(context, 0)
+}
+
+/// As [`environment`], in a request with `more` bytes of other long fields.
+pub(crate) fn environment_beside(context: &Context, more: usize) -> Env {
     let mut all = Vec::new();
-    for (name, value) in std::env::vars_os() {
+    for (name, value) in std::env::vars_os().filter(|(name, _)| name != OWNER) {
         match (name.into_string(), value.into_string()) {
             (Ok(name), Ok(value)) => all.push((name, value)),
             (Ok(name), Err(_)) => {
@@ -23,7 +31,7 @@ pub(crate) fn environment(context: &Context) -> Env {
             }
         }
     }
-    let (kept, left_out) = fitting(all, MAX_REQUEST_BYTES - REST_BYTES);
+    let (kept, left_out) = fitting(all, (MAX_REQUEST_BYTES - REST_BYTES).saturating_sub(more));
     for (name, bytes) in left_out {
         context.note(&format!(
             "warning: the environment is too large for a request; {name} ({bytes} bytes) is not handed on"

@@ -22,6 +22,7 @@ mod help;
 mod help_json;
 mod holding;
 mod import;
+mod job;
 mod json;
 mod keep_out;
 mod last;

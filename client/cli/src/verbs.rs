@@ -1,5 +1,6 @@
 //! The table of verbs. Each has a file; the verbs of a noun have a folder of its name.
 
+pub(crate) mod add;
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod daemon;
@@ -30,11 +31,12 @@ pub(crate) mod with;
 pub(crate) use verb::{Effect, Verb, timeout};
 
 const WORKERS: &str = "Workers";
+const JOBS: &str = "Jobs";
 const LOOKING: &str = "Looking";
 const SUPERVISOR: &str = "The supervisor";
 
 /// The headings of help, in order.
-pub(crate) const GROUPS: &[&str] = &[WORKERS, LOOKING, SUPERVISOR];
+pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, LOOKING, SUPERVISOR];
 
 /// Every verb. Those of a noun follow it, in the order of its help.
 pub(crate) static VERBS: &[&Verb] = &[
@@ -48,6 +50,8 @@ pub(crate) static VERBS: &[&Verb] = &[
     &hand_over::VERB,
     &remove::VERB,
     &cleanup::VERB,
+    &add::VERB,
+    &add::CREATE,
     &list::VERB,
     &status::VERB,
     &get::VERB,

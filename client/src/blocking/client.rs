@@ -18,6 +18,7 @@ pub struct Client {
     pub(super) link: Link,
     pub(super) server: ServerInfo,
     pub(super) owner: Owner,
+    pub(super) features: Vec<String>,
     /// The subscription's filter, for the pages that a snapshot leaves out.
     pub(crate) subscribed: Subscribe,
 }
@@ -30,6 +31,12 @@ impl Client {
     #[must_use]
     pub const fn server(&self) -> &ServerInfo {
         &self.server
+    }
+
+    /// Returns whether the supervisor has an addition after version 1.0 of the protocol, such as `jobs`.
+    #[must_use]
+    pub fn has_feature(&self, feature: &str) -> bool {
+        self.features.iter().any(|has| has == feature)
     }
 
     /// Returns the owner that the connection is bound to.

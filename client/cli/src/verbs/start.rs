@@ -190,7 +190,8 @@ fn new_graph(worker: &View) -> String {
     format!("{graph} is a new, empty graph; gobctl graphs delete {argument} removes it")
 }
 
-fn remarks(worker: &View) -> String {
+/// Returns the remarks on a worker that runs already.
+pub(super) fn remarks(worker: &View) -> String {
     let state = if worker.state == State::Ready { String::new() } else { format!("; {}", worker.state) };
     format!("{}{state}", if worker.owned { "" } else { "; you don't own it" })
 }

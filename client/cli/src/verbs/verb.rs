@@ -26,6 +26,8 @@ pub(crate) struct Verb {
     pub(crate) filters_by_owner: bool,
     /// It passes signals on to a command of its own, and ends when that does.
     pub(crate) passes_signals: bool,
+    /// Its arguments end with a command, whose flags are not gobctl's.
+    pub(crate) has_command: bool,
     /// Adds its arguments.
     pub(crate) command: fn(Command) -> Command,
     /// Runs it and returns the exit code; `None` for a noun that needs a verb behind it.
@@ -102,6 +104,7 @@ impl Verb {
         timeout: timeout::ANSWER,
         filters_by_owner: false,
         passes_signals: false,
+        has_command: false,
         command: |command| command,
         run: None,
     };

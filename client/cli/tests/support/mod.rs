@@ -149,7 +149,7 @@ fn answer(stream: UnixStream, script: impl Fn(&str, &Value) -> Vec<String>) {
 pub(crate) fn hello(version: &str) -> String {
     let server =
         json!({"version": version, "pid": 4200, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z"});
-    ok(json!({"protocol": 1, "server": server, "owner": "cli", "features": []}))
+    ok(json!({"protocol": 1, "server": server, "owner": "cli", "features": ["jobs"]}))
 }
 
 pub(crate) fn ok(data: Value) -> String {
@@ -159,6 +159,15 @@ pub(crate) fn ok(data: Value) -> String {
 pub(crate) fn refused(code: &str, message: &str, hint: &str, details: Value) -> String {
     let error = json!({"code": code, "message": message, "hint": hint, "details": details});
     json!({"id": "ID", "success": false, "error": error}).to_string()
+}
+
+/// A job's view.
+pub(crate) fn job(name: &str, command: &[&str], changes: Value) -> Value {
+    let mut view = view(name, json!({"kind": "job", "graph": null, "endpoint": null, "command": command}));
+    for (key, value) in changes.as_object().unwrap() {
+        view[key] = value.clone();
+    }
+    view
 }
 
 pub(crate) fn view(name: &str, changes: Value) -> Value {
