@@ -55,7 +55,7 @@ bad   graph   cli      failed           -     -          5  exited 1 five times 
 
 #[test]
 fn a_worker_without_a_readiness_check_is_shown_as_running() {
-    let job = view("j1", json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"}));
+    let job = view("j1", json!({"kind": "job", "endpoint": null}));
     assert_eq!(Row::from(&job).state(now()), "running");
     let waits =
         view("demo", json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"}));

@@ -72,7 +72,7 @@ const fn style_of(tone: Tone) -> Style {
 fn row(worker: &Row<'_>, now: Timestamp) -> [String; 8] {
     let dash = || "-".to_owned();
     let words = worker.words(now);
-    let mut last = words.last.map_or_else(dash, escape);
+    let mut last = words.last.as_deref().map_or_else(dash, escape);
     if let Some(command) = words.command {
         last.push_str("   ");
         last.push_str(&escape(&command));

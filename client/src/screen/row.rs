@@ -3,6 +3,7 @@
 
 use super::times::{short_duration, since, up};
 use super::worker::command;
+use gob_protocol::view::Exit;
 use gob_protocol::{State, Timestamp, View};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -19,7 +20,7 @@ pub struct Row<'a> {
     state: State,
     pid: Option<i32>,
     started_at: Option<Timestamp>,
-    ready_at: Option<Timestamp>,
+    exit: Option<Exit>,
     next_restart_at: Option<Timestamp>,
     restarts: u32,
     #[serde(borrow)]
@@ -47,7 +48,7 @@ impl<'a> From<&'a View> for Row<'a> {
             state: view.state,
             pid: view.pid,
             started_at: view.started_at,
-            ready_at: view.ready_at,
+            exit: view.exit.clone(),
             next_restart_at: view.next_restart_at,
             restarts: view.restarts,
             endpoint: view.endpoint.as_deref().map(Cow::from),
@@ -100,8 +101,8 @@ pub struct Words<'a> {
     pub up: Option<String>,
     /// Its restarts by the policy.
     pub restarts: u32,
-    /// Its endpoint, or the reason why it can't be reached.
-    pub last: Option<&'a str>,
+    /// Its endpoint, or the reason why it can't be reached; how a job ended.
+    pub last: Option<Cow<'a, str>>,
     /// The command of a job, as a shell takes it.
     pub command: Option<String>,
 }
@@ -129,7 +130,8 @@ impl Row<'_> {
         }
     }
 
-    /// Returns the state in a word or two. A job without a readiness check is said to run: whether it is ready is unknown.
+    /// Returns the state in a word or two. A job without an endpoint is said to run: it has no
+    /// readiness check, so whether it is ready is unknown.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> String {
         match (self.state, self.started_at, self.next_restart_at) {
@@ -137,7 +139,7 @@ impl Row<'_> {
                 format!("starting ({})", short_duration(since(at, now)))
             }
             (State::Backoff, _, Some(at)) => format!("backoff (in {})", short_duration(since(now, at))),
-            (State::Ready, _, _) if self.is_job() && self.ready_at == self.started_at => "running".to_owned(),
+            (State::Ready, _, _) if self.is_job() && self.endpoint.is_none() => "running".to_owned(),
             (state, _, _) => state.to_string(),
         }
     }
@@ -146,7 +148,7 @@ impl Row<'_> {
         self.kind == "job"
     }
 
-    fn last(&self) -> Option<&str> {
+    fn last(&self) -> Option<Cow<'_, str>> {
         let troubled = match self.state {
             State::Unhealthy | State::Backoff | State::Failed | State::Ceded | State::External => true,
             // A worker that was stopped on request has no reason.
@@ -155,7 +157,17 @@ impl Row<'_> {
             State::Stopping => self.reason.is_some(),
             State::Starting | State::Ready => false,
         };
-        self.reason.as_deref().filter(|_| troubled).or(self.endpoint.as_deref())
+        let ended = self.exit.as_ref().filter(|_| self.is_job() && self.state == State::Idle).map(ended);
+        let told = self.reason.as_deref().filter(|_| troubled).or(self.endpoint.as_deref());
+        told.map(Cow::from).or(ended.map(Cow::from))
+    }
+}
+
+/// Returns the end of a job in words.
+fn ended(exit: &Exit) -> String {
+    match exit {
+        Exit::Code { code: 0 } => "done".to_owned(),
+        Exit::Code { .. } | Exit::Signal { .. } | Exit::SpawnFailed { .. } => exit.to_string(),
     }
 }
 
@@ -185,15 +197,30 @@ mod tests {
         assert_eq!(state(json!({"state": "starting", "pid": null})), "starting");
         let backoff = json!({"state": "backoff", "pid": null, "next_restart_at": "2026-11-20T10:02:00.440Z"});
         assert_eq!(state(backoff), "backoff (in 440ms)");
-        assert_eq!(state(json!({"kind": "job", "ready_at": "2026-11-20T10:00:00.000Z"})), "running");
+        assert_eq!(state(json!({"kind": "job"})), "ready", "it was found at its endpoint");
+        assert_eq!(state(json!({"kind": "job", "endpoint": null})), "running");
     }
 
     #[test]
     fn a_reason_stands_in_for_the_endpoint_where_something_is_wrong() {
-        let last = |changes| Row::from(&view(changes)).words(now()).last.map(str::to_owned);
+        let last = |changes| Row::from(&view(changes)).words(now()).last.map(Cow::into_owned);
         assert_eq!(last(json!({"reason": "why"})).as_deref(), Some("unix:/run/demo.sock"));
         assert_eq!(last(json!({"state": "failed", "reason": "why"})).as_deref(), Some("why"));
         assert_eq!(last(json!({"state": "idle", "endpoint": null})), None);
         assert_eq!(Tone::of(State::Failed), Tone::Bad);
+    }
+
+    #[test]
+    fn a_job_at_rest_tells_how_it_ended() {
+        let last = |kind: &str, exit: Value, reason: Value| {
+            let changes = json!({"kind": kind, "state": "idle", "pid": null, "endpoint": null, "exit": exit, "reason": reason});
+            Row::from(&view(changes)).words(now()).last.map(Cow::into_owned)
+        };
+        assert_eq!(last("job", json!({"code": 0}), json!(null)).as_deref(), Some("done"));
+        assert_eq!(last("job", json!({"code": 7}), json!(null)).as_deref(), Some("exited 7"));
+        let killed = json!({"signal": "SIGKILL", "core_dumped": false});
+        assert_eq!(last("job", killed.clone(), json!(null)).as_deref(), Some("killed by SIGKILL"));
+        assert_eq!(last("job", killed.clone(), json!("why")).as_deref(), Some("why"));
+        assert_eq!((last("job", json!(null), json!(null)), last("graph", killed, json!(null))), (None, None));
     }
 }
