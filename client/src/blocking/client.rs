@@ -160,9 +160,38 @@ impl Client {
     /// When the socket fails, or a page can't be had.
     pub fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<String>, Error> {
         let Some(line) = self.link.next_event(deadline)? else { return Ok(None) };
+        self.whole(line).map(Some)
+    }
+
+    /// Returns the next event of the subscription that has come, without a wait for one. The pages of a snapshot are
+    /// requested as by [`Client::next_event`].
+    ///
+    /// # Errors
+    /// As [`Client::next_event`].
+    pub fn arrived_event(&mut self) -> Result<Option<String>, Error> {
+        let Some(line) = self.link.arrived_event()? else { return Ok(None) };
+        self.whole(line).map(Some)
+    }
+
+    /// Returns whether an event has come in beside an answer: the socket need not be readable for it.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        self.link.has_event()
+    }
+
+    /// Returns the answer to a call if it has come, without a wait for it. Sends what is queued.
+    ///
+    /// # Errors
+    /// The supervisor's, or a lost connection.
+    pub fn arrived_answer<C: Call>(&mut self, sent: Sent<C>) -> Result<Option<Reply<C>>, Error> {
+        Ok(self.link.arrived_answer(sent.id)?.transpose()?.map(Reply::new))
+    }
+
+    /// Returns a frame as it came, or `lagged` with its whole snapshot.
+    fn whole(&mut self, line: String) -> Result<String, Error> {
         match Pages::of_frame(&self.subscribed, &line) {
-            Some(pages) => Ok(Some(line_of(&self.collect(pages)?)?)),
-            None => Ok(Some(line)),
+            Some(pages) => line_of(&self.collect(pages)?),
+            None => Ok(line),
         }
     }
 

@@ -239,6 +239,27 @@ impl Link {
         }
     }
 
+    /// Takes in what has come, without a wait, and returns the next event.
+    pub(crate) fn arrived_event(&mut self) -> Result<Option<String>, Error> {
+        self.take_in()?;
+        Ok(self.events.pop_front())
+    }
+
+    /// Returns whether an event was taken in and not handed out.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Takes in what has come, without a wait, and returns the answer to one request.
+    pub(crate) fn arrived_answer(&mut self, id: RequestId) -> Result<Option<Answer>, Error> {
+        self.take_in()?;
+        Ok(self.answers.remove(&id))
+    }
+
+    fn take_in(&mut self) -> Result<(), Error> {
+        if self.ended { Ok(()) } else { self.pump(Some(Instant::now())) }
+    }
+
     /// Waits until the peer closes the connection; false at the deadline.
     pub(crate) fn wait_for_end(&mut self, deadline: Instant) -> Result<bool, Error> {
         while !self.ended && Instant::now() < deadline {

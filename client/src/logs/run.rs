@@ -46,6 +46,8 @@ pub struct Run {
     pub(super) index: Option<Index>,
     /// The last scanned record of the index, and its view so far.
     scanned: u64,
+    /// The time of the latest record that was taken.
+    written_until: Option<Timestamp>,
     told: [Told; 2],
     pub(super) sides: [Side; 2],
     pub(super) assembler: Assembler,
@@ -72,6 +74,7 @@ impl Run {
             held: File::open(dir).ok(),
             index: None,
             scanned: 0,
+            written_until: None,
             told: [Told::default(); 2],
             sides: [side(Stream::Stdout), side(Stream::Stderr)],
             assembler: Assembler::default(),
@@ -101,6 +104,13 @@ impl Run {
                 return Ok(None);
             }
         }
+    }
+
+    /// Returns the time of the latest write that was read, of either stream. A run that ended is read to its end once
+    /// that is its view's `last_output_at`: the supervisor tells of an end before the last bytes are in the files.
+    #[must_use]
+    pub const fn written_until(&self) -> Option<Timestamp> {
+        self.written_until
     }
 
     /// Returns whether its files were deleted with their directory, as when their worker was removed. Open
@@ -176,6 +186,7 @@ impl Run {
             }
             return Ok(());
         };
+        self.written_until = self.written_until.max(Some(record.time));
         self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
     }
 

@@ -56,7 +56,15 @@ impl Watch {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        // The number of events does not matter; the files show the changes.
+        self.changed()
+    }
+
+    /// Takes in the changes, once the descriptor is readable. The number of events does not matter; the files show
+    /// the changes.
+    ///
+    /// # Errors
+    /// When the watch fails.
+    pub fn changed(&self) -> io::Result<()> {
         match self.inotify.read_events() {
             Ok(_) | Err(nix::Error::EAGAIN) => self.renew(),
             Err(errno) => Err(errno.into()),
@@ -107,6 +115,12 @@ impl Watch {
             Err(nix::Error::ENOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
     }
 }
 
