@@ -4,6 +4,11 @@ use gob_client::Error;
 use gob_client::host::dirs::DirsError;
 use gob_client::protocol::ErrorCode;
 
+/// The command line was not understood.
+pub(crate) const USAGE: u8 = 2;
+/// The time that `--timeout` gives is over.
+pub(crate) const TIMED_OUT: u8 = 124;
+
 /// Returns the exit code of an error of the client.
 pub(crate) const fn of(error: &Error) -> u8 {
     match error {

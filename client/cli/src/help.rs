@@ -9,12 +9,14 @@ use crate::verbs::{Effect, GROUPS, first_words};
 use clap::Arg;
 
 const EXAMPLES: &str = "\
-gobctl shares graph workers among the programs of one user.
+gobctl shares graph workers among the programs of one user, and runs commands in the background.
 
 Examples:
   gobctl start demo                         start the graph demo, or find it running
   gobctl list                               what there is, and whose it is
   gobctl invoke demo search '{\"text\":\"x\"}'  one request to a worker
+  gobctl add npm run dev                    a command in the background, as the job j1
+  gobctl run make test                      a command to its end, with its exit code
   gobctl logs -f demo                       what it writes
   gobctl stop demo
 
@@ -86,6 +88,8 @@ const HABITS: &[(&str, &str)] = &[
     ("delete", "remove"),
     ("prune", "cleanup"),
     ("exec", "with"),
+    ("follow", "wait --stream"),
+    ("spawn", "add"),
     ("attach", "logs -f"),
     ("tail", "logs -f"),
     ("top", "list --watch"),

@@ -142,7 +142,7 @@ impl Holding<'_> {
 }
 
 /// Returns whether the supervisor has gone or is on its way out.
-fn went_away(error: &Error) -> bool {
+pub(crate) fn went_away(error: &Error) -> bool {
     matches!(error, Error::Lost { .. } | Error::Io { .. })
         || matches!(error, Error::Refused(error) if error.code == ErrorCode::ShuttingDown)
 }

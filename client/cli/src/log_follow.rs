@@ -56,26 +56,11 @@ impl Following<'_> {
             while let Some(update) = news.next() {
                 self.hear(update, sources, watch, view, &mut ended)?;
             }
-            for source in sources.iter_mut() {
-                // Read before the rest: output of a run before the next one began must not be missed.
-                while let Some(follow_up) = source.follow_up()? {
-                    for piece in source.rest()? {
-                        view.show(source, &piece)?;
-                    }
-                    if let FollowUp::Run(next) = &follow_up {
-                        self.tell_end(view, &mut ended, &source.name, Some(source.run()))?;
-                        self.say(view, &format!("{}: run {next} begins", source.name))?;
-                    }
-                    source.go_on(follow_up)?;
-                }
-            }
-            view.merge(sources)?;
-            for source in sources.iter_mut() {
-                for piece in source.unfinished() {
-                    view.show(source, &piece)?;
-                }
-            }
-            view.flush()?;
+            view.follow(sources, &mut |view, source, follow_up| {
+                let FollowUp::Run(next) = follow_up else { return Ok(()) };
+                self.tell_end(view, &mut ended, &source.name, Some(source.run()))?;
+                self.say(view, &format!("{}: run {next} begins", source.name))
+            })?;
             for source in sources.iter() {
                 let is_due = |ended: &Ended| {
                     ended.run <= source.run() && ended.heard.elapsed() >= SETTLE
@@ -189,7 +174,8 @@ fn has_ended(event: EventKind, worker: &View) -> bool {
     ends.contains(&event) && worker.run > 0 && worker.pid.is_none()
 }
 
-fn unwatched(error: &std::io::Error) -> Failure {
+/// Returns the failure for log files that can't be watched.
+pub(crate) fn unwatched(error: &std::io::Error) -> Failure {
     Failure::own("log-unavailable", 1, "cannot watch the log files".to_owned()).cause(error.to_string())
 }
 

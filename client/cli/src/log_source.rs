@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::verbs::logs::unreadable;
 use gob_client::Name;
 use gob_client::logs::{self, Piece, Run, Stream};
+use gob_client::protocol::Timestamp;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +34,11 @@ impl Source {
     /// Returns the number of the present run.
     pub(crate) fn run(&self) -> u64 {
         self.run.as_ref().map_or(0, Run::number)
+    }
+
+    /// Returns the time of the latest write that was read.
+    pub(crate) fn written_until(&self) -> Option<Timestamp> {
+        self.run.as_ref().and_then(Run::written_until)
     }
 
     /// Skips to the last lines.

@@ -4,7 +4,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::log_source::Source;
+use crate::log_source::{FollowUp, Source};
 use crate::out;
 use crate::text::escape;
 use gob_client::Name;
@@ -54,6 +54,31 @@ impl LogView {
         self.merge(sources)?;
         for source in sources.iter_mut() {
             for piece in source.rest()? {
+                self.show(source, &piece)?;
+            }
+        }
+        self.flush()
+    }
+
+    /// Prints what has come, run after run, the unfinished lines last. `goes_on` is called before each further run.
+    pub(crate) fn follow(
+        &mut self,
+        sources: &mut [Source],
+        goes_on: &mut dyn FnMut(&mut Self, &Source, &FollowUp) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for source in sources.iter_mut() {
+            // Read before the rest: output of a run before the next one began must not be missed.
+            while let Some(follow_up) = source.follow_up()? {
+                for piece in source.rest()? {
+                    self.show(source, &piece)?;
+                }
+                goes_on(self, source, &follow_up)?;
+                source.go_on(follow_up)?;
+            }
+        }
+        self.merge(sources)?;
+        for source in sources.iter_mut() {
+            for piece in source.unfinished() {
                 self.show(source, &piece)?;
             }
         }

@@ -5,6 +5,7 @@
 
 mod alike;
 mod args;
+mod awaiting;
 mod checks;
 mod clock;
 mod command;
@@ -12,6 +13,7 @@ mod config_file;
 mod context;
 mod daemon_log;
 mod each;
+mod ending;
 mod environment;
 mod exit;
 mod failure;
@@ -37,6 +39,7 @@ mod progress;
 mod render;
 mod rows;
 mod screen;
+mod signals;
 mod stream;
 mod style;
 mod suggest;

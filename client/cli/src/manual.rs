@@ -18,9 +18,10 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     (7, "the supervisor cannot be reached, or speaks another protocol"),
     (8, "the worker did not become ready"),
     (124, "the time given by --timeout is over; what was asked for goes on"),
-    (125, "with: gob failed before the command ran"),
-    (126, "with: the command cannot be executed"),
-    (127, "with: the command was not found"),
+    (125, "run, wait, with: gob failed, and not the command"),
+    (126, "run, wait, with: the command cannot be executed"),
+    (127, "run, wait, with: the command was not found"),
+    (129, "run: the terminal has hung up; the job goes on"),
     (130, "interrupted"),
 ];
 
@@ -107,7 +108,7 @@ pub(crate) fn topic(word: &str) -> Option<String> {
         "exit-codes" => {
             let rows: Vec<(String, &str)> =
                 EXIT_CODES.iter().map(|(code, means)| (code.to_string(), *means)).collect();
-            let more = "with exits with the code of its command, 128 and more when a signal ended that.\n";
+            let more = "run, wait and with exit with the code of the command, 128 and more when a signal ended that.\n";
             format!("gobctl exits with:\n{}\n{more}", table(&rows))
         }
         "environment" => format!(

@@ -19,12 +19,14 @@ pub(crate) mod overview;
 pub(crate) mod ping;
 pub(crate) mod remove;
 pub(crate) mod restart;
+pub(crate) mod run;
 pub(crate) mod shutdown;
 pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 mod verb;
+pub(crate) mod wait;
 pub(crate) mod who;
 pub(crate) mod with;
 
@@ -51,6 +53,8 @@ pub(crate) static VERBS: &[&Verb] = &[
     &remove::VERB,
     &cleanup::VERB,
     &add::VERB,
+    &run::VERB,
+    &wait::VERB,
     &add::CREATE,
     &list::VERB,
     &status::VERB,
@@ -119,7 +123,7 @@ mod tests {
             VERBS.iter().filter(|verb| has(verb)).map(|verb| verb.path).collect::<Vec<_>>()
         };
         assert_eq!(all(|verb| verb.timeout.is_of_readiness), [&["start"], &["restart"], &["with"]]);
-        assert_eq!(all(|verb| verb.passes_signals), [&["with"]]);
+        assert_eq!(all(|verb| verb.passes_signals), [&["with"], &["run"]]);
         for verb in VERBS {
             let command = (verb.command)(clap::Command::new("a verb"));
             let has_owner = command.get_arguments().any(|arg| arg.get_long() == Some("owner"));

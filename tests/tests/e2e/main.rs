@@ -22,6 +22,8 @@ mod impostor;
 mod instance;
 mod interrupts;
 mod jobs;
+mod job_waits;
+mod jobs_cli;
 mod liveness;
 mod logs;
 mod loopbacks;

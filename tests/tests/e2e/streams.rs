@@ -52,8 +52,13 @@ impl Running {
         }
     }
 
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Waits for its end; returns all lines.
     #[track_caller]
-    fn ends(mut self, code: i32) -> Vec<String> {
+    pub(crate) fn ends(mut self, code: i32) -> Vec<String> {
         assert!(Handle::open(self.child.id() as i32).unwrap().wait_gone(DEADLINE), "{:#?}", self.seen);
         let status = self.child.wait().unwrap();
         self.seen.extend(self.lines.iter());

@@ -250,7 +250,8 @@ fn found(dirs: &Dirs, worker: &View) -> Found {
     Found { name: worker.name.clone(), dir: Some(log_dir(dirs, worker)), failure: None }
 }
 
-fn log_dir(dirs: &Dirs, worker: &View) -> PathBuf {
+/// Returns the directory of a worker's logs.
+pub(crate) fn log_dir(dirs: &Dirs, worker: &View) -> PathBuf {
     let told = worker.stdout_path.as_deref().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
     told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()))
 }

@@ -11,7 +11,7 @@ use crate::suggest::with_nearest_name;
 use crate::text::{escape, parse_duration};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::Name;
-use gob_client::call::Stop;
+use gob_client::call::{Reply, Stop};
 use gob_client::protocol::Receipt;
 use std::time::Duration;
 
@@ -66,6 +66,14 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let receipt = reply.read()?.receipt;
         Ok(if context.quiet { String::new() } else { told(name.as_str(), &receipt) })
     })
+}
+
+/// Returns the receipt of a stop in a line without its end; nothing where no process was touched.
+pub(crate) fn told_of(reply: &Reply<Stop>) -> Result<String, Failure> {
+    let data = reply.read()?;
+    let touched = !data.receipt.signalled.is_empty();
+    let line = touched.then(|| told(data.worker.name.as_str(), &data.receipt));
+    Ok(line.unwrap_or_default().trim_end().to_owned())
 }
 
 fn told(name: &str, receipt: &Receipt) -> String {

@@ -87,6 +87,8 @@ pub(crate) mod timeout {
     pub(crate) const UNTIL_ENDED: Timeout = client(
         "How long to wait for the end, then exit 124 while it goes on; else the grace and some seconds",
     );
+    pub(crate) const END_OF_WORK: Timeout =
+        client("How long to wait, then exit 124 while the work goes on; else as long as it takes");
     pub(crate) const SILENCE: Timeout = client("How long the worker may be silent, then exit 124; else 62s");
     pub(crate) const DOCTOR: Timeout = client("How long to wait for the supervisor; else 2s");
 }
