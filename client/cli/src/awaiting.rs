@@ -220,7 +220,7 @@ impl<'a> Awaiting<'a> {
         let until = [self.end.at(), tick, due].into_iter().flatten().min();
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.followed.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        fds.extend(self.shown.as_ref().map(|shown| PollFd::new(shown.as_fd(), PollFlags::POLLIN)));
+        fds.extend(self.shown.as_ref().and_then(Shown::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut fds, timeout(until)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(Failure::own("internal", 1, "cannot wait".to_owned()).cause(errno.to_string())),

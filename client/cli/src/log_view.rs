@@ -21,6 +21,8 @@ pub(crate) struct LogView {
     width: usize,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
+    /// The last line that was shown goes on.
+    is_open: bool,
     pending: Vec<u8>,
 }
 
@@ -35,6 +37,7 @@ impl LogView {
             width: names.map(|name| escape(name.as_str()).width()).max().unwrap_or(0),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            is_open: false,
             pending: Vec::new(),
         }
     }
@@ -112,6 +115,7 @@ impl LogView {
             });
             return self.gather(format!("{line}\n").as_bytes());
         }
+        self.is_open = !piece.ends_line();
         let terminal = match piece.stream {
             Stream::Stdout => self.stdout_is_terminal,
             Stream::Stderr => self.stderr_is_terminal,
@@ -135,6 +139,13 @@ impl LogView {
                 self.flush()?;
                 out::print_error_bytes(&line)
             }
+        }
+    }
+
+    /// Ends the last line on a terminal, where this program's own lines follow it. The output itself stays as it is.
+    pub(crate) fn end_line(&mut self) {
+        if std::mem::take(&mut self.is_open) && self.stdout_is_terminal && self.stderr_is_terminal {
+            out::error_text("\n");
         }
     }
 

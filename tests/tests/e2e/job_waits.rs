@@ -105,6 +105,16 @@ fn keys_of_the_terminal_stop_the_job_and_its_end_leaves_it_running() {
 }
 
 #[test]
+fn the_summary_has_a_line_of_its_own_on_a_terminal() {
+    let gob = world();
+    for args in [&["run", "--shell", "printf half; exit 3"][..], &["wait", "--stream", "j1"]] {
+        let (code, shown) = Terminal::open(ctl(&gob, args.iter().copied()), 80).end();
+        assert_eq!(code, 3, "{shown}");
+        assert!(shown.contains("half\nj1 exited 3 after "), "{shown:?}");
+    }
+}
+
+#[test]
 fn a_job_goes_on_without_its_client() {
     let gob = world();
     let run = Running::start(&mut ctl(&gob, SLEEPS));
@@ -148,7 +158,7 @@ fn all_who_wait_for_a_run_get_its_code_and_those_who_run_it_its_output() {
     fs::write(gob.dir().join("go"), "").unwrap();
     for lines in [first.ends(5), second.ends(5), streams.ends(5)] {
         assert!(lines.contains(&"up".to_owned()) && lines.contains(&"out".to_owned()), "{lines:?}");
-        assert!(lines.last().unwrap().starts_with("j1 exited 5 after "), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with("j1 exited 5 after ")), "{lines:?}");
     }
     assert_eq!(worker(&gob, "j1")["run"], 1);
     // It has ended before this wait.
@@ -204,7 +214,7 @@ fn a_wait_lasts_until_there_is_no_further_run() {
     ctl(&gob, ["restart", "j2"]).ok();
     fs::write(gob.dir().join("go"), "").unwrap();
     let lines = waits.ends(5);
-    assert!(lines.last().unwrap().starts_with("j2 exited 5 after "), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("j2 exited 5 after ")), "{lines:?}");
     assert_eq!(worker(&gob, "j2")["run"], 2);
 }
 

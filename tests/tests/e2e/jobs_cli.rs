@@ -116,6 +116,15 @@ fn path_and_environment_are_those_of_the_client_of_each_add() {
     let env = call.fails(1).stdout;
     assert!(env.contains("\nLINES=a\nb=c\n") && env.contains("\nEMPTY=\n"), "{env}");
     assert!(env.contains("\nGOB_NAME=j2\n") && !env.contains("GOB_OWNER"), "{env}");
+    // More than a request takes: the largest are left out, by name.
+    let big = "x".repeat(120_000);
+    let mut call = ctl(&gob, ["run", "--shell", "env | grep -c ^BIG; exit 1"]);
+    for at in 0..10 {
+        call.env(&format!("BIG{at}"), &big);
+    }
+    let out = call.fails(1);
+    assert_eq!(out.stdout, "8\n", "{}", out.stderr);
+    assert_eq!(out.stderr.matches("the environment is too large for a request; BIG").count(), 2);
     // A start takes the environment of its own client.
     let path = format!("{}:/usr/bin:/bin", gob.dir().join("two").display());
     let told = ctl(&gob, ["start", "j1"]).env("PATH", &path).env("WHAT", "c").ok();

@@ -199,7 +199,7 @@ fn is_unknown(error: &Error) -> bool {
 }
 
 /// Returns whether a worker has a run, or will have one without anybody's request.
-const fn goes_on(state: State) -> bool {
+pub(super) const fn goes_on(state: State) -> bool {
     match state {
         State::Starting
         | State::Ready

@@ -1,13 +1,16 @@
 //! The output of the workers that are waited for, from their log files: as it comes, or all of it at the end.
 
+use super::followed::goes_on;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::log_follow::unwatched;
 use crate::log_source::Source;
 use crate::log_view::LogView;
 use crate::verbs::logs::{log_dir, unreadable};
 use gob_client::logs::{Stream, Watch};
 use gob_client::{Name, View};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Time for the last lines of a run to reach the files. The supervisor tells of its end before.
@@ -19,60 +22,81 @@ const BOTH: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 pub(super) struct Shown {
     view: LogView,
     sources: Vec<Source>,
-    watch: Watch,
+    dirs: Vec<PathBuf>,
+    /// Made only for output that is still to come: its end costs the kernel more time than a short run takes.
+    watch: Option<Watch>,
 }
 
 impl Shown {
-    /// Begins with the latest run of each worker.
+    /// Follows the output of each worker from the beginning of its latest run.
     pub(super) fn new<'v>(
         context: &Context,
         workers: impl Iterator<Item = &'v View>,
     ) -> Result<Self, Failure> {
-        let dirs = context.dirs()?;
         let workers: Vec<&View> = workers.collect();
+        let places = context.dirs()?;
+        let dirs: Vec<PathBuf> = workers.iter().map(|worker| log_dir(&places, worker)).collect();
+        let is_to_come = workers.iter().any(|worker| goes_on(worker.state));
+        // Watched before the files are read, so that nothing comes unnoticed in between.
+        let watch = is_to_come.then(|| watch(&dirs)).transpose()?;
         let names: Vec<&Name> = workers.iter().map(|worker| &worker.name).collect();
         let view = LogView::new(context, workers.len() > 1, names.into_iter());
-        let all: Vec<_> = workers.iter().map(|worker| log_dir(&dirs, worker)).collect();
-        // Watched before the files are read, so that nothing comes unnoticed in between.
-        let watch = Watch::new(all.clone()).map_err(|error| crate::log_follow::unwatched(&error))?;
         let mut sources = Vec::new();
-        for (worker, dir) in workers.iter().zip(all) {
+        for (worker, dir) in workers.iter().zip(&dirs) {
             let run = (worker.run > 0).then_some(worker.run);
             let source = Source::open(worker.name.clone(), dir.clone(), run, &BOTH);
-            sources.push(source.map_err(|error| unreadable(&dir, &error))?);
+            sources.push(source.map_err(|error| unreadable(dir, &error))?);
         }
-        Ok(Self { view, sources, watch })
+        Ok(Self { view, sources, dirs, watch })
+    }
+
+    /// Returns the descriptor that is readable when there is more output.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(Watch::as_fd)
     }
 
     /// Shows the output that has come.
     pub(super) fn follow(&mut self) -> Result<(), Failure> {
-        self.watch.changed().map_err(|error| crate::log_follow::unwatched(&error))?;
+        if let Some(watch) = &self.watch {
+            watch.changed().map_err(|error| unwatched(&error))?;
+        }
         self.view.follow(&mut self.sources, &mut |_, _, _| Ok(()))
     }
 
-    /// Shows the rest of the output of workers that have ended.
+    /// Shows the rest of the output of workers that have ended, and nothing of a run that another client begins.
     pub(super) fn finish(&mut self, workers: &[View]) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        if workers.iter().any(|worker| self.source_of(worker).is_some_and(|source| source.run() < worker.run))
+        {
             self.follow()?;
-            let is_written = |worker: &View| {
-                let source = self.sources.iter().find(|source| source.name == worker.name);
-                source.is_none_or(|source| source.written_until() >= worker.last_output_at)
-            };
-            if workers.iter().all(is_written) || Instant::now() >= deadline {
-                break;
-            }
-            let changed = self.watch.wait_until(Some(deadline), None);
-            changed.map_err(|error| crate::log_follow::unwatched(&error))?;
         }
-        self.view.beginning(&mut self.sources, None)
+        loop {
+            self.view.merge(&mut self.sources)?;
+            if workers.iter().all(|worker| self.is_written(worker)) || Instant::now() >= deadline {
+                self.view.beginning(&mut self.sources, None)?;
+                self.view.end_line();
+                return Ok(());
+            }
+            match &self.watch {
+                Some(watch) => watch.wait_until(Some(deadline), None).map_err(|error| unwatched(&error))?,
+                // The files are read again before the first wait.
+                None => self.watch = Some(watch(&self.dirs)?),
+            }
+        }
+    }
+
+    /// Returns whether all that a worker has written was read.
+    fn is_written(&self, worker: &View) -> bool {
+        self.source_of(worker).is_none_or(|source| source.written_until() >= worker.last_output_at)
+    }
+
+    fn source_of(&self, worker: &View) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == worker.name)
     }
 }
 
-impl AsFd for Shown {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
-    }
+fn watch(dirs: &[PathBuf]) -> Result<Watch, Failure> {
+    Watch::new(dirs.to_vec()).map_err(|error| unwatched(&error))
 }
 
 /// Prints the whole output of the latest run of a worker that has ended.
