@@ -43,11 +43,12 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 fn run_to_end(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let add = job::request(context, matches)?;
     let end = End::of(context.timeout);
-    // Blocked before the job exists: an interrupt from now on is about the job.
-    let signals = Signals::of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
     let mut client = context.connect("run")?;
     job::known_to(&client)?;
     context.note_state_dir(&context.dirs()?, &client);
+    // Blocked before the job exists, so that each is about the job; not while the supervisor is waited for, which an
+    // interrupt ends.
+    let signals = Signals::of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
     let data = context.call(&mut client, add)?.read()?;
     if data.outcome != Outcome::Started && !context.json {
         context.note(&format!("{}; waiting for its end", add::told(&data)));
