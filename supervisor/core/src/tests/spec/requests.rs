@@ -32,7 +32,7 @@ impl Spec {
             Request::Start(start) if !self.ending => self.start(core, conn, requester, start, now, expect),
             Request::Add(add) if !self.ending => self.add(core, conn, requester, add, now, expect),
             Request::Create(add) if !self.ending && !is_graph(core, add) => {
-                for name in &add.name {
+                if let Some(name) = &add.name {
                     self.wishes.entry(name.clone()).or_insert_with(|| Wish::new(requester));
                 }
             }
