@@ -3,13 +3,14 @@
 //! Nothing here waits. The store has a thread of its own, which opens the file when it is needed; its disk may hang, so each
 //! question has a deadline here too.
 
+use crate::boot::Boot;
 use crate::mailbox::Post;
 use crate::shell::Done;
+use gob_config::History as Bounds;
 use gob_core::{Change, Input, NoAnswer, Question, Recorded, Stored};
 use gob_protocol::answer::{BlameData, RunsData};
 use gob_protocol::view::HistoryStatus;
 use gob_store::{Answer, Entry, Handle, Record, Settings, Store, StoreError, Told};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,13 @@ pub(crate) struct History {
 impl History {
     /// A store in the state directory, for this life of the supervisor. No job ever had a number above `highest_job`, as far as
     /// is known without it.
-    pub(crate) fn new(state_dir: PathBuf, instance: String, highest_job: u64, to_loop: Post<Done>) -> Self {
-        let settings = Settings { job_floor: highest_job, ..Settings::new(state_dir, instance) };
+    pub(crate) fn new(boot: &Boot, highest_job: u64, bounds: Bounds, to_loop: Post<Done>) -> Self {
+        let settings = Settings {
+            job_floor: highest_job,
+            keep_runs: bounds.keep_runs,
+            keep: Duration::from_millis(bounds.keep_ms),
+            ..Settings::new(boot.paths.state_dir.clone().into(), boot.server.instance.clone())
+        };
         let post = to_loop.clone();
         let store = Store::spawn(settings, move |told| {
             post.send_blocking(Done::Store(told));

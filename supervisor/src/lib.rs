@@ -61,6 +61,7 @@ use boot::{Boot, Ready};
 use clock::Clock;
 use desk::Desk;
 use gob_core::{Core, Input};
+use history::History;
 use mailbox::{Happened, Post};
 use memory::Memory;
 use shell::{Hands, Shell};
@@ -141,7 +142,10 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, boot.server.instance.clone())
         .map_err(BootError::io("open", "/dev/null"))?;
+    let bounds = config.settings.history;
     let core = Core::new(config, clock.now());
+    let history =
+        History::new(&boot, core.to_remember().highest_job, bounds, Post::new(&to_loop, Happened::Done));
     let (listener, socket) = boot.publish()?;
     let listener = tokio::net::UnixListener::from_std(listener);
     let listener = listener.map_err(BootError::io("listen on", boot.socket_path()))?;
@@ -159,7 +163,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
         Post::new(&to_loop, Happened::Healer),
     );
     tracing::info!(instance = %boot.server.instance, socket = %boot.paths.socket, "serving");
-    let hands = Hands { runs, output, settings, readiness };
+    let hands = Hands { runs, output, settings, readiness, history };
     let shell = Shell::new(core, hands, boot, clock, &to_loop);
     let desk = Desk::new(shell);
     let memory = Rc::<Memory>::default();

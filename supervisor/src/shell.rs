@@ -61,6 +61,7 @@ pub(crate) struct Hands {
     pub(crate) output: Output,
     pub(crate) settings: Settings,
     pub(crate) readiness: Readiness,
+    pub(crate) history: History,
 }
 
 /// The one owner of all state that is not the core's.
@@ -102,16 +103,13 @@ impl Shell {
     /// A shell that hears through `to_loop` of work beside the loop.
     pub(crate) fn new(
         core: Core,
-        Hands { runs, output, settings, readiness }: Hands,
+        Hands { runs, output, settings, readiness, history }: Hands,
         boot: Boot,
         clock: Clock,
         to_loop: &mpsc::Sender<Happened>,
     ) -> Self {
         let disks = runs.disks().clone();
         let last = Last::new(&core);
-        let (state_dir, instance) = (boot.paths.state_dir.clone().into(), boot.server.instance.clone());
-        let done = Post::new(to_loop, Happened::Done);
-        let history = History::new(state_dir, instance, core.to_remember().highest_job, done.clone());
         Self {
             core,
             output,
@@ -125,7 +123,7 @@ impl Shell {
             taps: Taps::default(),
             disks,
             claims: Claims::default(),
-            done,
+            done: Post::new(to_loop, Happened::Done),
             preparing: HashMap::new(),
             locks: HashMap::new(),
             boot,

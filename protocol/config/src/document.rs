@@ -3,6 +3,7 @@
 
 use crate::duplicate::Found;
 use crate::files::{Examined, FileText, Parts, base};
+use crate::kind::JOB;
 use crate::kind::{Check, Kind, RestartPolicy};
 use crate::overrides::{Overrides, uses};
 use crate::problem::Problem;
@@ -15,7 +16,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 /// Tables and keys that may stand in one file only.
-const SINGLE: [&str; 4] = ["default_kind", "force_owners", "restart", "logs"];
+const SINGLE: [&str; 5] = ["default_kind", "force_owners", "restart", "logs", "history"];
 
 /// A file during its reading.
 pub(super) struct Document<'t> {
@@ -73,10 +74,11 @@ impl<'t> Document<'t> {
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         reader.only(
             &root,
-            &["default_kind", "force_owners", "kind", "graph", "restart", "logs"],
+            &["default_kind", "force_owners", "kind", "graph", "restart", "logs", "history"],
             &["lanes", "queue"],
         );
         parts.logs = root.get("logs").is_some().then(|| reader.logs(&root));
+        parts.history = root.get("history").is_some().then(|| reader.history(&root));
         parts.restart = reader.restart(&root, "restart");
         parts.force_owners = reader.texts(&root, "force_owners", force_owner);
         if let Some(kinds) = reader.section(&root, "kind") {
@@ -154,6 +156,10 @@ impl<'t> Reader<'t> {
             let name = key.get_ref().as_ref();
             if let Err(e) = Name::job(name) {
                 let message = format!("a kind is named as a job is: {e}");
+                self.problem(key.span().start, kinds.key_of(name), message);
+            }
+            if name == JOB {
+                let message = "the kind of this name is that of jobs: choose another name";
                 self.problem(key.span().start, kinds.key_of(name), message);
             }
             let Some(section) = self.as_section(item, kinds.key_of(name)) else { continue };

@@ -7,7 +7,7 @@ use crate::document::Document;
 use crate::kind::Kind;
 use crate::overrides::{Overrides, RestartOverrides};
 use crate::problem::{Problem, Rejected};
-use crate::{BUILT_IN, Config, Graph, Logs, Place, shown};
+use crate::{BUILT_IN, Config, Graph, History, Logs, Place, shown};
 use gob_protocol::name::Owner;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +54,8 @@ pub(super) struct Parts {
     pub(super) force_owners: Option<Vec<Owner>>,
     pub(super) restart: RestartOverrides,
     pub(super) logs: Option<Logs>,
+    #[serde(default)]
+    pub(super) history: Option<History>,
     pub(super) kinds: BTreeMap<String, Overrides>,
     pub(super) graphs: BTreeMap<String, Graph>,
     pub(super) found: BTreeMap<String, Place>,
@@ -182,10 +184,12 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
         graph.restart = config.restart.clone();
     }
     let (mut said, mut default_kind, mut logs, mut force_owners) = (Vec::new(), None, None, None);
+    let mut history = None;
     for (parts, _) in files {
         default_kind = default_kind.or(parts.default_kind.as_ref());
         force_owners = force_owners.or(parts.force_owners.as_ref());
         logs = logs.or(parts.logs);
+        history = history.or(parts.history);
         for (name, overrides) in &parts.kinds {
             if said.contains(&name) {
                 continue;
@@ -203,6 +207,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
         }
     }
     config.logs = logs.unwrap_or_default();
+    config.history = history.unwrap_or_default();
     if let Some(owners) = force_owners {
         config.force_owners.clone_from(owners);
     }

@@ -290,6 +290,9 @@ impl Foreign {
     }
 }
 
+/// The name of the kind of jobs, which no file may give to another one.
+pub const JOB: &str = "job";
+
 impl Kind {
     /// Returns an endpoint that was made from a port alone, `http://…`, with the scheme of this kind.
     #[must_use]

@@ -66,6 +66,9 @@ pub struct Config {
     pub restart: RestartPolicy,
     /// How much of the workers' output is kept.
     pub logs: Logs,
+    /// The bounds of the history.
+    #[serde(default)]
+    pub history: History,
     /// The place of each value that came from a file.
     found: BTreeMap<String, Place>,
     /// The parts of each file, in order of precedence.
@@ -101,6 +104,21 @@ pub struct Logs {
     pub runs: u32,
 }
 
+/// The bounds of the history of each worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Runs that are kept.
+    pub keep_runs: u32,
+    /// Time for which they are kept.
+    pub keep_ms: u64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep_runs: 1_000, keep_ms: 90 * 24 * 3_600_000 }
+    }
+}
+
 impl Default for Logs {
     fn default() -> Self {
         Self { rotate_bytes: 10 << 20, keep: 5, budget_bytes: 1 << 30, runs: 100 }
@@ -117,6 +135,7 @@ impl Default for Config {
             graphs: BTreeMap::new(),
             restart: RestartPolicy::default(),
             logs: Logs::default(),
+            history: History::default(),
             found: BTreeMap::new(),
             files: Vec::new(),
         }

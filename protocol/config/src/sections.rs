@@ -1,10 +1,10 @@
 //! The tables of a kind and of a graph, of restart policies and of logs: keys, types, rules.
 
-use crate::Logs;
 use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
 use crate::overrides::{Overrides, RestartOverrides};
 use crate::reader::{Reader, Section};
 use crate::scalar::{duration_ms, expand_home, http_request, scheme, size_bytes};
+use crate::{History, Logs};
 use gob_protocol::Owner;
 use std::collections::BTreeMap;
 
@@ -190,6 +190,20 @@ impl<'t> Reader<'t> {
         let at = table.get("backoff").map_or(table.span.start, |item| item.span().start);
         self.problem(at, table.key_of("backoff"), problem);
         None
+    }
+
+    /// Reads `[history]`.
+    pub(super) fn history(&mut self, root: &Section<'_, 't>) -> History {
+        let mut history = History::default();
+        let Some(table) = self.section(root, "history") else { return history };
+        self.only(&table, &["keep_runs", "keep"], &[]);
+        if let Some(runs) = self.number(&table, "keep_runs", 1..=100_000) {
+            history.keep_runs = runs;
+        }
+        if let Some(ms) = self.parsed(&table, "keep", duration_ms) {
+            history.keep_ms = ms;
+        }
+        history
     }
 
     /// Reads `[logs]`.

@@ -47,6 +47,8 @@ impl Config {
         all.push(("logs.keep".to_owned(), json!(logs.keep)));
         all.push(("logs.budget".to_owned(), size(logs.budget_bytes)));
         all.push(("logs.runs".to_owned(), json!(logs.runs)));
+        all.push(("history.keep_runs".to_owned(), json!(self.history.keep_runs)));
+        all.push(("history.keep".to_owned(), json!(duration_text(self.history.keep_ms))));
         all.extend(restart_values("restart", &self.restart));
         for (name, kind) in &self.kinds {
             all.extend(kind_values(&prefix("kind", name), kind));

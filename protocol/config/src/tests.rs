@@ -65,6 +65,10 @@ rotate = "1MiB"
 keep = 2
 budget = "64MiB"
 runs = 7
+
+[history]
+keep_runs = 50
+keep = "7d"
 "#;
 
 #[test]
@@ -116,6 +120,7 @@ fn a_whole_file() {
     let graph = &config.kinds["graph"];
     assert_eq!((&graph.command, graph.env.len()), (&Kind::graph().command, 1), "the built-in one, changed");
     assert_eq!(config.logs, Logs { rotate_bytes: 1 << 20, keep: 2, budget_bytes: 64 << 20, runs: 7 });
+    assert_eq!(config.history, History { keep_runs: 50, keep_ms: 7 * 86_400_000 });
     assert_eq!(config.kind_of("x", Some("nope")), Err("nope".to_owned()));
 }
 
@@ -169,6 +174,11 @@ rotate = "10"
 keep = 0
 [lanes.chat]
 width = 1
+[history]
+keep = "never"
+keep_runs = 0
+[kind.job]
+command = ["x"]
 "#;
     let want = [
         "1:1: default_kinds: there is no such key; did you mean `default_kind`?",
@@ -203,11 +213,14 @@ width = 1
         ("26:10: logs.rotate: ", "\"10\" is not a size"),
         ("27:8: logs.keep: ", "it has to be from 1 to 1000"),
         ("28:2: lanes: ", "not supported by this version yet"),
+        ("31:8: history.keep: ", "\"never\" is not a duration"),
+        ("32:13: history.keep_runs: ", "it has to be from 1 to 100000"),
+        ("33:7: kind.job: ", "that of jobs"),
     ] {
         let found = rest.lines().any(|line| line.starts_with(place) && line.contains(part));
         assert!(found, "{place}{part}\n{rest}");
     }
-    assert_eq!(rest.lines().count(), 16, "{rest}");
+    assert_eq!(rest.lines().count(), 19, "{rest}");
 }
 
 #[test]

@@ -9,12 +9,9 @@ use crate::spec::{Identity, Job, Origin, Spec};
 use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
 use alloc::boxed::Box;
-use gob_config::kind::{Kind, RestartOn};
+use gob_config::kind::{JOB, Kind, RestartOn, RestartPolicy};
 use gob_protocol::request::Add;
 use gob_protocol::{Actor, EventKind, Name, Owner, WireError};
-
-/// The kind of all jobs, by its name.
-pub(crate) const JOB: &str = "job";
 
 /// Tells whether a job would get a number.
 pub(crate) fn needs_number(add: &Add, workers: &Workers) -> bool {
@@ -38,7 +35,7 @@ pub(crate) fn resolve(
     let wanted = Spec {
         origin: Origin::Job(job),
         kind_name: cx.pools.kind_names.of(JOB),
-        policy: cx.pools.kinds.of(kind(add.restart.unwrap_or(RestartOn::Never))),
+        policy: cx.pools.kinds.of(kind(add.restart.unwrap_or(RestartOn::Never), &cx.setup.settings.restart)),
         env: None,
         umask: None,
     };
@@ -83,11 +80,9 @@ pub(crate) fn resolve(
     Ok(named.clone())
 }
 
-/// The kind of a job with this restart policy.
-pub(crate) fn kind(on: RestartOn) -> Kind {
-    let mut kind = Kind::job();
-    kind.restart.on = on;
-    kind
+/// The kind of a job that is started again after these ends, with the delays and the patience of the settings.
+pub(crate) fn kind(on: RestartOn, settings: &RestartPolicy) -> Kind {
+    Kind { restart: RestartPolicy { on, ..settings.clone() }, ..Kind::job() }
 }
 
 fn insert(
@@ -118,7 +113,7 @@ fn renew(name: &Name, add: &Add, requester: &Owner, actor: &Actor, workers: &mut
     let may = !worker.state().is_live() || Title::may_manage(worker.title(), requester);
     let restart = add.restart.filter(|on| may && *on != worker.spec.policy.restart.on);
     if let Some(on) = restart {
-        worker.spec.policy = cx.pools.kinds.of(kind(on));
+        worker.spec.policy = cx.pools.kinds.of(kind(on, &cx.setup.settings.restart));
     }
     let described = add.description.as_ref().filter(|_| may);
     if described.is_some_and(|text| worker.spec.describe(text)) || restart.is_some() {

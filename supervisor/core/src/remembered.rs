@@ -12,7 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use gob_config::kind::{Kind, RestartOn};
+use gob_config::kind::{JOB, Kind, RestartOn};
 use gob_protocol::{Actor, Exit, Leftover, Name, Owner, State, Survivor, Timestamp, View};
 use serde::Serialize;
 
@@ -95,7 +95,10 @@ fn spec_of(worker: &RememberedWorker, cx: &mut Cx) -> Option<Spec> {
             let root_dir = cx.pools.root_dirs.of(root_dir);
             (Origin::Graph(remembered_graph(graph, root_dir, worker.was_served)), kind)
         }
-        None => (Origin::Job(job_of(view)?), adds::kind(worker.restart.unwrap_or(RestartOn::Never))),
+        None => (
+            Origin::Job(job_of(view)?),
+            adds::kind(worker.restart.unwrap_or(RestartOn::Never), &cx.setup.settings.restart),
+        ),
     };
     Some(Spec {
         origin,
@@ -143,7 +146,7 @@ fn graph_of(view: &View) -> Option<(Name, &str)> {
 
 /// The job that a view tells of.
 fn job_of(view: &View) -> Option<Job> {
-    let cwd = view.cwd.as_ref().filter(|dir| *view.kind == *adds::JOB && dir.starts_with('/'))?;
+    let cwd = view.cwd.as_ref().filter(|dir| *view.kind == *JOB && dir.starts_with('/'))?;
     view.command.first()?;
     let (command, cwd) = (Arc::clone(&view.command), Arc::clone(cwd));
     Some(Job { command, cwd, description: view.description.clone() })
