@@ -8,8 +8,8 @@ use crate::conn::RequestId;
 use crate::error::Error;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
-    BlameData, EmptyData, GraphDeleteData, GraphsData, ListData, NukeData, PingData, ReloadData, RemovedData,
-    RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, ListData, NukeData, PingData, ReloadData,
+    RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
 pub use gob_protocol::request::{
@@ -153,7 +153,7 @@ call!(Add, "add", StartData, |this| Request::Add(Box::new(this)), {
         Deadline::WhileAlive
     }
 });
-call!(Create, "create", WorkerData, |this| Request::Create(Box::new(this.0)));
+call!(Create, "create", CreateData, |this| Request::Create(Box::new(this.0)));
 call!(Stop, "stop", StopData, |this| Request::Stop(this), {
     fn deadline(&self) -> Deadline {
         bounded(if self.force { Some(0) } else { self.grace_ms }, STOP_SLACK_MS)

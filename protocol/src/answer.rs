@@ -88,6 +88,16 @@ pub struct StartData {
     pub created: bool,
 }
 
+/// Data of `create`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateData {
+    /// The job.
+    pub worker: View,
+    /// There was no such job before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub created: bool,
+}
+
 /// Data of `stop` and `restart`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopData {
@@ -235,6 +245,7 @@ pub enum Data {
     Hello(Box<HelloData>),
     Ping(PingData),
     Start(Box<StartData>),
+    Create(Box<CreateData>),
     Stop(Box<StopData>),
     Worker(Box<WorkerData>),
     List(ListData),

@@ -17,7 +17,7 @@ fn serve(world: &World, outcome: &'static str, changes: Value) {
         let worker = job("j1", &words, changes.clone());
         match kind {
             "add" => vec![ok(json!({"worker": worker, "outcome": outcome}))],
-            "create" => vec![ok(json!({"worker": worker}))],
+            "create" => vec![ok(json!({"worker": worker, "created": worker.get("run") == Some(&json!(0))}))],
             _ => vec![],
         }
     });

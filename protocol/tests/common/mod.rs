@@ -1,8 +1,9 @@
 //! Reads messages into their types and writes them again, for the document and the golden files.
 
 use gob_protocol::answer::{
-    BlameData, EmptyData, GraphDeleteData, GraphsData, HelloData, ListData, NukeData, PingData, ReloadData,
-    RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HelloData, ListData, NukeData, PingData,
+    ReloadData, RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData,
+    WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Stats, Status};
@@ -50,8 +51,9 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "hello" => through::<HelloData>(data),
         "ping" => through::<PingData>(data),
         "start" | "add" => through::<StartData>(data),
+        "create" => through::<CreateData>(data),
         "stop" | "restart" => through::<StopData>(data),
-        "signal" | "hand_over" | "lease" | "release" | "get" | "create" => through::<WorkerData>(data),
+        "signal" | "hand_over" | "lease" | "release" | "get" => through::<WorkerData>(data),
         "list" => through::<ListData>(data),
         "runs" => through::<RunsData>(data),
         "runs_delete" => through::<RunsDeleteData>(data),

@@ -19,14 +19,14 @@ pub(crate) fn needs_number(add: &Add, workers: &Workers) -> bool {
     add.name.is_none() && workers.same_as(&identity).is_none()
 }
 
-/// Finds the job that is meant, or adds it.
+/// Finds the job that is meant, or adds it; true where there was none.
 pub(crate) fn resolve(
     add: &Add,
     requester: &Owner,
     actor: &Actor,
     workers: &mut Workers,
     cx: &mut Cx,
-) -> Result<Name, Box<WireError>> {
+) -> Result<(Name, bool), Box<WireError>> {
     let job = Job {
         command: add.command.as_slice().into(),
         cwd: add.cwd.as_str().into(),
@@ -45,24 +45,24 @@ pub(crate) fn resolve(
             Some(same) => same.name.clone(),
             None => {
                 let name = cx.past.next_job().ok_or_else(|| refusals::no_history(&NoAnswer::Silent))?;
-                return Ok(insert(name, wanted, requester, actor, workers, cx));
+                return Ok((insert(name, wanted, requester, actor, workers, cx), true));
             }
         };
         renew(&name, add, requester, actor, workers, cx);
-        return Ok(name);
+        return Ok((name, false));
     };
     if let Some(same) = same {
         if same.name != *named {
             return Err(refusals::job_is_named(named, &same.name));
         }
         renew(named, add, requester, actor, workers, cx);
-        return Ok(named.clone());
+        return Ok((named.clone(), false));
     }
     let Some(known) = workers.get(named) else {
         if Name::graph(named.as_str()).is_err() {
             return Err(refusals::job_number(named));
         }
-        return Ok(insert(named.clone(), wanted, requester, actor, workers, cx));
+        return Ok((insert(named.clone(), wanted, requester, actor, workers, cx), true));
     };
     if known.spec.job().is_none() {
         return Err(refusals::named_as_graph(named));
@@ -77,7 +77,7 @@ pub(crate) fn resolve(
     if let Some(worker) = workers.get(named) {
         worker.publish(EventKind::WorkerUpdated, actor.clone(), cx);
     }
-    Ok(named.clone())
+    Ok((named.clone(), false))
 }
 
 /// The kind of a job that is started again after these ends, with the delays and the patience of the settings.

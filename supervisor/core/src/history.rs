@@ -1,6 +1,6 @@
 //! Requests that the store answers: what is asked, who may, and the numbers of jobs that it gives out in blocks.
 
-use crate::chronicle::{NoAnswer, Question, Stored};
+use crate::chronicle::{NoAnswer, Question, Recorded, Stored};
 use crate::conns::Caller;
 use crate::cx::Cx;
 use crate::io::Effect;
@@ -9,7 +9,6 @@ use crate::underway::{Asker, Underway};
 use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::vec;
-use alloc::vec::Vec;
 use gob_protocol::answer::RunsDeleteData;
 use gob_protocol::request::{Blame, Runs, RunsDelete};
 use gob_protocol::{Data, Name, WireError};
@@ -105,8 +104,7 @@ pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Res
 
 /// Gives back the numbers that no job has, at the end.
 pub(crate) fn give_back_numbers(cx: &mut Cx) {
-    let unused: Vec<_> = cx.past.unused().into_iter().collect();
-    for (first, count) in unused {
-        cx.push(Effect::Record(crate::chronicle::Recorded::Unused { first, count }));
+    if let Some((first, count)) = cx.past.unused() {
+        cx.push(Effect::Record(Recorded::Unused { first, count }));
     }
 }

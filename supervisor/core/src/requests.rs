@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use gob_protocol::answer::{
-    EmptyData, HelloData, ListData, PingData, RemovedData, ServerInfo, SubscribeData, WorkerData,
+    CreateData, EmptyData, HelloData, ListData, PingData, RemovedData, ServerInfo, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{MAX_SURVIVORS, PAGE_BYTES, PROTOCOL, SNAPSHOT_BYTES};
 use gob_protocol::request::{Add, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
@@ -97,18 +97,22 @@ impl Core {
             }
         }
         let job = adds::resolve(&add, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx);
-        let name = match job {
-            Ok(name) => name,
+        let (name, created) = match job {
+            Ok(found) => found,
             Err(error) => return self.cx.answer(caller, Err(error)),
         };
         self.conns.involve(caller.conn, &name);
-        if !runs {
-            let view = self.view_of(caller, &name);
-            return self.cx.answer(caller, view);
-        }
         let Add { env, wait, lease, .. } = add;
-        if let Some(worker) = self.workers.get_mut(&name) {
-            worker.start(caller, Start { env, wait, lease, ..Start::default() }, &mut self.cx);
+        match self.workers.get_mut(&name) {
+            Some(worker) if runs => {
+                worker.start(caller, Start { env, wait, lease, ..Start::default() }, &mut self.cx);
+            }
+            Some(worker) => {
+                let worker = worker.view_for(caller.owner());
+                let data = Data::Create(Box::new(CreateData { worker, created }));
+                self.cx.answer(caller, Ok(data));
+            }
+            None => {}
         }
     }
 

@@ -48,6 +48,7 @@ impl Shell {
         };
         match data {
             Data::Start(data) => add(&mut data.worker),
+            Data::Create(data) => add(&mut data.worker),
             Data::Stop(data) => add(&mut data.worker),
             Data::Worker(data) => add(&mut data.worker),
             Data::List(data) => data.workers.iter_mut().for_each(add),

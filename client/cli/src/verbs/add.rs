@@ -10,7 +10,7 @@ use crate::text::escape;
 use crate::{job, out, render};
 use clap::ArgMatches;
 use gob_client::call::{Call, Create, Reply};
-use gob_client::protocol::answer::{Outcome, StartData, WorkerData};
+use gob_client::protocol::answer::{CreateData, Outcome, StartData};
 use gob_client::{View, screen};
 
 pub(crate) const VERB: Verb = Verb {
@@ -46,7 +46,7 @@ fn add(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 
 fn create(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let reply = ask(context, Create(job::request(context, matches)?))?;
-    print(context, &reply, |data: &WorkerData| (told_of_created(&data.worker), data.worker.clone()))
+    print(context, &reply, |data| (told_of_created(data), data.worker.clone()))
 }
 
 fn ask<C: Call>(context: &Context, call: C) -> Result<Reply<C>, Failure> {
@@ -86,11 +86,11 @@ pub(super) fn told(data: &StartData) -> String {
     }
 }
 
-fn told_of_created(worker: &View) -> String {
+fn told_of_created(CreateData { worker, created }: &CreateData) -> String {
     let name = escape(worker.name.as_str());
     if worker.state.is_live() {
         format!("{name} is already running ({}{})", render::who(worker), remarks(worker))
-    } else if worker.run > 0 {
+    } else if !created {
         format!("{name} is there already ({}; {})", render::who(worker), worker.state)
     } else {
         format!("created {name}")

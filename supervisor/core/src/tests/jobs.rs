@@ -240,7 +240,12 @@ fn a_name_means_one_worker() {
     let create = |add| Request::Create(Box::new(add));
     assert_eq!(code(small.ask(CLI, create(named("web", &["b"])))), ErrorCode::GraphConflict, "it is up");
     small.ends("web", 0);
-    small.ask(CLI, create(named("web", &["b"]))).unwrap();
+    let is_new = |answer| match answer {
+        Ok(Data::Create(data)) => data.created,
+        other => panic!("not created: {other:?}"),
+    };
+    assert!(!is_new(small.ask(CLI, create(named("web", &["b"])))));
+    assert!(is_new(small.ask(CLI, create(named("new", &["c"])))));
     let view = small.view("web");
     assert_eq!((view.command.join(" "), view.run, view.exit), ("b".into(), 1, None), "its history stays");
     assert_eq!(small.runs(add(&["a"])), "j1", "the command that it was is free");

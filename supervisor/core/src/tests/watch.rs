@@ -278,6 +278,7 @@ fn came_up(view: &View, wait: Option<Wait>) -> bool {
 fn views(data: &Data) -> Vec<&View> {
     match data {
         Data::Start(data) => vec![&data.worker],
+        Data::Create(data) => vec![&data.worker],
         Data::Stop(data) => vec![&data.worker],
         Data::Worker(data) => vec![&data.worker],
         Data::List(data) => data.workers.iter().collect(),
