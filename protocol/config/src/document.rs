@@ -38,25 +38,8 @@ impl<'t> Document<'t> {
         if let Some(why) = &file.refused {
             reader.problems.push(Problem::whole(why.as_str()));
         }
-        let (mut search, mut follow) = (duplicate::Search::new(text), Vec::new());
-        for error in errors {
-            let at = error.span().map_or(0, |span| span.start);
-            match search.find(&error) {
-                Found::Twice(twice) => {
-                    let (line, _) = reader.place(twice.first);
-                    let message = if twice.is_closed {
-                        format!("it stands in {}:{line} already, with a value that ends there", file.path)
-                    } else {
-                        format!("it stands twice: in {}:{line} already", file.path)
-                    };
-                    reader.problem(at, twice.key, message);
-                }
-                Found::WithItsTable => follow.push(reader.place(at).0),
-                Found::Other => reader.problem(at, "", error.message().replace('\n', ", ")),
-            }
-        }
-        let broken = reader.problems.iter().filter(|problem| problem.line > 0).map(|problem| problem.line);
-        let (broken, path) = (broken.chain(follow).collect(), Arc::from(file.path.as_str()));
+        let broken = note_errors(&mut reader, text, &file.path, errors);
+        let path = Arc::from(file.path.as_str());
         Self {
             path,
             parts: Parts::default(),
@@ -115,12 +98,7 @@ impl<'t> Document<'t> {
         let Self { path, mut parts, root, reader, broken, unknown } = self;
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         let mut problems = reader.problems;
-        // Problems that follow from a line that is not TOML are not reported a second time.
-        let first = |problem: &Problem| problem.message.starts_with(duplicate::TWICE);
-        problems
-            .retain(|problem| problem.key.is_empty() || first(problem) || !broken.contains(&problem.line));
-        problems.sort();
-        problems.dedup();
+        sift(&mut problems, &broken);
         let place = |(line, column)| Place { file: Arc::clone(&path), line, column };
         parts.found = reader.found.into_iter().map(|(key, at)| (key, place(at))).collect();
         let default_kind = root.get("default_kind").and_then(|item| item.get_ref().as_str());
@@ -129,6 +107,42 @@ impl<'t> Document<'t> {
         let named = named.filter(|key| !SINGLE.contains(&key.as_str())).collect();
         Examined { path, parts, problems, default_kind, named, unknown }
     }
+}
+
+/// Notes the errors of the TOML parser. Returns the lines that are not TOML.
+pub(super) fn note_errors(
+    reader: &mut Reader<'_>,
+    text: &str,
+    path: &str,
+    errors: Vec<toml::de::Error>,
+) -> Vec<u32> {
+    let (mut search, mut follow) = (duplicate::Search::new(text), Vec::new());
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        match search.find(&error) {
+            Found::Twice(twice) => {
+                let (line, _) = reader.place(twice.first);
+                let message = if twice.is_closed {
+                    format!("it stands in {path}:{line} already, with a value that ends there")
+                } else {
+                    format!("it stands twice: in {path}:{line} already")
+                };
+                reader.problem(at, twice.key, message);
+            }
+            Found::WithItsTable => follow.push(reader.place(at).0),
+            Found::Other => reader.problem(at, "", error.message().replace('\n', ", ")),
+        }
+    }
+    let broken = reader.problems.iter().filter(|problem| problem.line > 0).map(|problem| problem.line);
+    broken.chain(follow).collect()
+}
+
+/// Sorts problems, and drops those that follow from a line that is not TOML.
+pub(super) fn sift(problems: &mut Vec<Problem>, broken: &[u32]) {
+    let first = |problem: &Problem| problem.message.starts_with(duplicate::TWICE);
+    problems.retain(|problem| problem.key.is_empty() || first(problem) || !broken.contains(&problem.line));
+    problems.sort();
+    problems.dedup();
 }
 
 /// Returns the kinds, the graphs and the other tables of a file that may stand once, by their keys, with

@@ -12,6 +12,7 @@ mod example;
 mod files;
 pub mod foreign;
 mod gather;
+pub mod gobfile;
 mod keys;
 pub mod kind;
 mod limits;

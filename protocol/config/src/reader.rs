@@ -62,7 +62,7 @@ impl<'t> Reader<'t> {
         self.found.insert(key.into(), place);
     }
 
-    fn wrong_type(&mut self, item: Item<'_, '_>, key: &str, wanted: &str) {
+    pub(super) fn wrong_type(&mut self, item: Item<'_, '_>, key: &str, wanted: &str) {
         let message = format!("it has to be {wanted}, not {}", kind_of(item.get_ref()));
         self.problem(item.span().start, key, message);
     }

@@ -34,7 +34,7 @@ const KIND: [&str; 22] = [
     "kind",
 ];
 
-const POLICIES: [(&str, RestartOn); 3] =
+pub(super) const POLICIES: [(&str, RestartOn); 3] =
     [("never", RestartOn::Never), ("on-failure", RestartOn::OnFailure), ("always", RestartOn::Always)];
 
 impl<'t> Reader<'t> {
@@ -115,7 +115,7 @@ impl<'t> Reader<'t> {
         None
     }
 
-    fn env(&mut self, section: &Section<'_, 't>) -> BTreeMap<String, String> {
+    pub(super) fn env(&mut self, section: &Section<'_, 't>) -> BTreeMap<String, String> {
         let Some(env) = self.section(section, "env") else { return BTreeMap::new() };
         let mut all = BTreeMap::new();
         for (key, _) in env.table {
