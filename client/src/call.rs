@@ -301,16 +301,7 @@ mod tests {
     }
 
     fn add() -> Add {
-        Add {
-            command: vec!["true".to_owned()],
-            cwd: "/".to_owned(),
-            env: None,
-            name: None,
-            description: None,
-            restart: None,
-            wait: None,
-            lease: false,
-        }
+        Add { command: vec!["true".to_owned()], cwd: "/".to_owned(), ..Add::default() }
     }
 
     fn check<C: Call>(call: C, seen: &mut Vec<&'static str>) {

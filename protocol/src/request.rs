@@ -10,6 +10,7 @@ use crate::name::{Name, Owner};
 use crate::text::Text;
 use crate::view::State;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
@@ -216,8 +217,20 @@ pub enum RestartOn {
     Always,
 }
 
+/// The effect of the last lease's end on its owner's worker, after the grace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLastLease {
+    /// No effect.
+    Keep,
+    /// The owner becomes `unknown`.
+    Release,
+    /// The worker is stopped.
+    Stop,
+}
+
 /// Payload of `add` and `create`: a job is the same when its command and the real path of its directory are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Add {
     /// Program and arguments, at most [`MAX_JOB_ARGUMENTS`](crate::limits::MAX_JOB_ARGUMENTS).
@@ -239,6 +252,16 @@ pub struct Add {
     /// The restart policy; when absent the present one stays, which is `never` at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartOn>,
+    /// The readiness check, a word or a table as in the configuration; when absent the present one stays, which is `none` at
+    /// first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<serde_json::Value>,
+    /// The resource limits, by the names that the configuration has; when absent the present ones stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rlimits: Option<BTreeMap<String, u64>>,
+    /// The effect of the last lease's end on the run that this request begins; the default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_last_lease: Option<OnLastLease>,
     /// The state to wait for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,

@@ -8,8 +8,10 @@ use crate::connection::{Connection, Taken, dir_of};
 use crate::desk::Desk;
 use crate::disks::Disks;
 use crate::memory::Share;
+use crate::project;
+use crate::shell::Shell;
 use crate::sys::wire::Wire;
-use gob_core::{BadRoot, ConnId, Input, TurnedAway, judge_root};
+use gob_core::{BadRoot, Ban, Begins, ConnId, Input, TurnedAway, judge_root};
 use gob_protocol::envelope::write_response;
 use gob_protocol::{Incoming, Rejected};
 use std::io;
@@ -84,8 +86,8 @@ async fn read_requests(
     is_brief: bool,
 ) -> io::Result<()> {
     let outbound = &connection.outbound;
-    // The request whose directory was looked up.
-    let mut resolved = None;
+    // The request whose directory, or whose job's project file, was read.
+    let mut resolved: Option<Ready> = None;
     loop {
         if desk.is_over() {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -95,15 +97,19 @@ async fn read_requests(
         }
         let may_answer = outbound.may_answer() && share.may_answer(outbound.bytes());
         if may_answer && (resolved.is_some() || outbound.may_read()) {
-            match resolved.take().map(Taken::Whole).or_else(|| connection.next_request()) {
-                Some(Taken::NamesDir(incoming)) => {
-                    resolved = Some(resolve_dir(incoming, disks).await);
+            let next = match resolved.take() {
+                Some(ready) => Some(Next::Ready(ready)),
+                None => connection.next_request().map(|taken| desk.look(|shell| next_of(conn, taken, shell))),
+            };
+            match next {
+                Some(Next::Open(open)) => {
+                    resolved = Some(open.settle(disks).await);
                     continue;
                 }
-                Some(Taken::Whole(first)) => {
+                Some(Next::Ready(first)) => {
                     let more = take_turn(conn, connection, desk, first);
-                    if let Some(incoming) = more.names_dir {
-                        resolved = Some(resolve_dir(incoming, disks).await);
+                    if let Some(open) = more.open {
+                        resolved = Some(open.settle(disks).await);
                     }
                     share.waits(outbound.bytes());
                     if more.is_due_to_others {
@@ -153,24 +159,19 @@ async fn read_requests(
 /// Why a connection's turn ended; by default because no request was left.
 #[derive(Default)]
 struct TurnEnd {
-    /// The next request names a directory.
-    names_dir: Option<Incoming>,
+    /// The next request needs something from a disk.
+    open: Option<Open>,
     /// Other clients have their turn.
     is_due_to_others: bool,
 }
 
 /// Takes a request and those behind it, as far as one turn goes.
-fn take_turn(
-    conn: ConnId,
-    connection: &Connection,
-    desk: &Desk,
-    first: Result<Incoming, Rejected>,
-) -> TurnEnd {
+fn take_turn(conn: ConnId, connection: &Connection, desk: &Desk, first: Ready) -> TurnEnd {
     let outbound = &connection.outbound;
     let before = outbound.bytes();
     connection.resolved();
     desk.turn(|shell| {
-        shell.take_request(conn, first);
+        shell.take_request(conn, first.request, first.ban);
         for _ in 1..TURN_REQUESTS {
             if outbound.bytes().saturating_sub(before) > TURN_BYTES {
                 break;
@@ -178,15 +179,16 @@ fn take_turn(
             if !outbound.may_read() {
                 return TurnEnd::default();
             }
-            match connection.next_request() {
-                Some(Taken::Whole(request)) => shell.take_request(conn, request),
-                Some(Taken::NamesDir(incoming)) => {
-                    return TurnEnd { names_dir: Some(incoming), is_due_to_others: false };
+            match connection.next_request().map(|taken| next_of(conn, taken, shell)) {
+                Some(Next::Ready(Ready { request, ban })) => {
+                    connection.resolved();
+                    shell.take_request(conn, request, ban);
                 }
+                Some(Next::Open(open)) => return TurnEnd { open: Some(open), is_due_to_others: false },
                 None => return TurnEnd::default(),
             }
         }
-        TurnEnd { names_dir: None, is_due_to_others: true }
+        TurnEnd { open: None, is_due_to_others: true }
     })
 }
 
@@ -195,6 +197,57 @@ fn refuse(connection: &Connection, why: TurnedAway) {
     let error = why.refusal();
     connection.outbound.reply(|line| write_response::<()>(line, None, Err(&error)).unwrap_or_default());
     connection.flush();
+}
+
+/// The next request of a connection.
+enum Next {
+    Ready(Ready),
+    Open(Open),
+}
+
+/// A request that can be taken.
+struct Ready {
+    request: Result<Incoming, Rejected>,
+    ban: Option<Ban>,
+}
+
+/// A request that needs something from a disk first.
+enum Open {
+    /// It names a directory.
+    Dir(Incoming),
+    /// It may begin a job, of which a project file may say something.
+    Job(Incoming, Begins),
+}
+
+fn next_of(conn: ConnId, taken: Taken, shell: &Shell) -> Next {
+    match taken {
+        Taken::Whole(request) => Next::Ready(Ready { request, ban: None }),
+        Taken::NamesDir(incoming) => Next::Open(Open::Dir(incoming)),
+        Taken::NamesWorker(incoming) => match shell.begins(conn, &incoming.request) {
+            Some(job) => Next::Open(Open::Job(incoming, job)),
+            None => Next::Ready(Ready { request: Ok(incoming), ban: None }),
+        },
+    }
+}
+
+impl Open {
+    async fn settle(self, disks: &Disks) -> Ready {
+        let (incoming, job) = match self {
+            Self::Job(incoming, job) => (incoming, Some(job)),
+            Self::Dir(incoming) => match resolve_dir(incoming, disks).await {
+                Ok(incoming) => {
+                    let job = Begins::of_add(&incoming.request);
+                    (incoming, job)
+                }
+                rejected => return Ready { request: rejected, ban: None },
+            },
+        };
+        let ban = match job {
+            Some(job) => Some(project::ban(job, disks).await),
+            None => None,
+        };
+        Ready { request: Ok(incoming), ban }
+    }
 }
 
 /// Replaces the directory in a request by its real path, which is part of a worker's identity. The resolution may hang on a dead mount, so

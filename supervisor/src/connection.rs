@@ -43,6 +43,8 @@ pub(crate) enum Taken {
     Whole(Result<Incoming, Rejected>),
     /// It names a directory, to be replaced by its real path.
     NamesDir(Incoming),
+    /// It begins the worker of a name, which may be a job.
+    NamesWorker(Incoming),
 }
 
 /// The bytes of a connection that another process would have to go on with.
@@ -92,16 +94,21 @@ impl Connection {
         self.outbound.asked();
         let mut parsed = parse_request(line);
         let names_dir = parsed.as_mut().is_ok_and(|incoming| dir_of(&mut incoming.request).is_some());
+        let names_worker = parsed.as_ref().is_ok_and(|incoming| begins_by_name(&incoming.request));
         Some(match parsed {
             Ok(incoming) if names_dir => {
                 *resolving = Some(line.to_vec());
                 Taken::NamesDir(incoming)
             }
+            Ok(incoming) if names_worker => {
+                *resolving = Some(line.to_vec());
+                Taken::NamesWorker(incoming)
+            }
             parsed => Taken::Whole(parsed),
         })
     }
 
-    /// Notes that the request whose directory was looked up goes to the core.
+    /// Notes that the request whose directory, or whose job's project file, was read goes to the core.
     pub(crate) fn resolved(&self) {
         if let Some(mut line) = self.inbound.borrow_mut().resolving.take() {
             line.fill(0);
@@ -135,6 +142,16 @@ impl Connection {
         let (rest, drops_line) = framer.unread();
         unread.extend_from_slice(rest);
         Pending { unread, drops_line, unsent: self.outbound.unsent() }
+    }
+}
+
+/// Tells whether a request begins a worker of which it has no more than the name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most requests begin nothing")]
+fn begins_by_name(request: &Request) -> bool {
+    match request {
+        Request::Start(start) => start.graph.is_none() && start.root_dir.is_none(),
+        Request::Restart(_) => true,
+        _other => false,
     }
 }
 

@@ -46,6 +46,7 @@ mod memory;
 mod outbound;
 mod output;
 mod program;
+mod project;
 mod readiness;
 mod record;
 mod recovery;

@@ -36,6 +36,7 @@ mod out;
 mod places;
 mod process;
 mod progress;
+mod project;
 mod render;
 mod rows;
 mod screen;
@@ -46,6 +47,7 @@ mod suggest;
 mod table;
 mod terminal;
 mod text;
+mod trusted;
 mod verbs;
 
 use failure::Failure;

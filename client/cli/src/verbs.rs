@@ -5,6 +5,7 @@ pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
+pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod get;
 pub(crate) mod graphs;
@@ -25,6 +26,8 @@ pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod trust;
+pub(crate) mod up;
 mod verb;
 pub(crate) mod wait;
 pub(crate) mod who;
@@ -34,11 +37,12 @@ pub(crate) use verb::{Effect, Verb, timeout};
 
 const WORKERS: &str = "Workers";
 const JOBS: &str = "Jobs";
+const PROJECT: &str = "The project file";
 const LOOKING: &str = "Looking";
 const SUPERVISOR: &str = "The supervisor";
 
 /// The headings of help, in order.
-pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, LOOKING, SUPERVISOR];
+pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, PROJECT, LOOKING, SUPERVISOR];
 
 /// Every verb. Those of a noun follow it, in the order of its help.
 pub(crate) static VERBS: &[&Verb] = &[
@@ -56,6 +60,9 @@ pub(crate) static VERBS: &[&Verb] = &[
     &run::VERB,
     &wait::VERB,
     &add::CREATE,
+    &up::VERB,
+    &down::VERB,
+    &trust::VERB,
     &list::VERB,
     &status::VERB,
     &get::VERB,

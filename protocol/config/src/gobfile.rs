@@ -128,10 +128,11 @@ impl Gobfile {
         find(self.jobs.iter(), label)
     }
 
-    /// Returns the blocked job of this command that runs in the project's directory.
+    /// Returns the reason why this command must not run in the project's directory, if the file blocks it.
     #[must_use]
-    pub fn blocked(&self, command: &[String]) -> Option<&FileJob> {
-        self.jobs.iter().find(|job| job.blocked && job.command == command)
+    pub fn blocked(&self, command: &[String]) -> Option<&str> {
+        let job = self.jobs.iter().find(|job| job.blocked && job.command == command)?;
+        Some(job.description.as_deref().unwrap_or("its project file gives no reason"))
     }
 }
 

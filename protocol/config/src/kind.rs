@@ -2,7 +2,7 @@
 //!
 //! Plain data. The shell reads it from files; the core decides by it.
 
-pub use gob_protocol::request::RestartOn;
+pub use gob_protocol::request::{OnLastLease, RestartOn};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -54,6 +54,9 @@ pub struct Kind {
 /// The resource limits that a kind may set, by their names in getrlimit(2) without `RLIMIT_`, in lower case.
 pub const RLIMITS: [&str; 10] =
     ["as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rss", "stack"];
+
+/// The largest value of a resource limit.
+pub const MAX_RLIMIT: u64 = 1 << 50;
 
 /// A liveness check and its schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,18 +110,6 @@ pub enum Orphans {
     Report,
     /// Ends them.
     End,
-}
-
-/// The effect of the last lease's end on its owner's worker, after the grace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnLastLease {
-    /// No effect.
-    Keep,
-    /// The owner becomes `unknown`.
-    Release,
-    /// The worker is stopped.
-    Stop,
 }
 
 /// A readiness check and its time limit.

@@ -1,6 +1,6 @@
 //! `rlimits` of a kind: resource limits by their names (getrlimit(2)), as numbers or as sizes.
 
-use crate::kind::RLIMITS;
+use crate::kind::{MAX_RLIMIT, RLIMITS};
 use crate::reader::{Reader, Section};
 use crate::scalar::size_bytes;
 use gob_protocol::suggest::nearest;
@@ -27,7 +27,7 @@ impl<'t> Reader<'t> {
                 self.parsed(&limits, name, size_bytes)
             } else {
                 // A program can live with a limit of zero only for core files.
-                self.count(&limits, name, u64::from(name != "core")..=1 << 50)
+                self.count(&limits, name, u64::from(name != "core")..=MAX_RLIMIT)
             };
             all.extend(value.map(|value| (name.to_owned(), value)));
         }

@@ -14,11 +14,14 @@
 //! | [`address`] | the address of a socket, however long its path |
 //! | [`siblings`] | where gob's other programs are |
 //! | `config` | how the configuration's files are read (feature `config`) |
+//! | `gobfile` | how a project file is read (feature `config`) |
 
 pub mod address;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod dirs;
+#[cfg(feature = "config")]
+pub mod gobfile;
 pub mod lock_file;
 pub mod locks;
 pub mod private;

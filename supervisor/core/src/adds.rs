@@ -9,7 +9,8 @@ use crate::spec::{Identity, Job, Origin, Spec};
 use crate::worker::{Origins, Worker};
 use crate::workers::Workers;
 use alloc::boxed::Box;
-use gob_config::kind::{JOB, Kind, RestartOn, RestartPolicy};
+use gob_config::gobfile::readiness_of;
+use gob_config::kind::{JOB, Kind, MAX_RLIMIT, RLIMITS, Readiness, RestartOn, RestartPolicy};
 use gob_protocol::request::Add;
 use gob_protocol::{Actor, EventKind, Name, Owner, WireError};
 
@@ -31,11 +32,18 @@ pub(crate) fn resolve(
         command: add.command.as_slice().into(),
         cwd: add.cwd.as_str().into(),
         description: add.description.clone(),
+        blocked: None,
     };
+    let readiness = add.readiness.as_ref().map(readiness_of).transpose();
+    let readiness = readiness.map_err(|bad| refusals::bad_readiness(&bad))?;
+    if let Some(unknown) = add.rlimits.iter().flatten().find(|(name, value)| !is_limit(name, **value)) {
+        return Err(refusals::bad_limit(unknown.0));
+    }
+    let asked = Asked { add, readiness };
     let wanted = Spec {
         origin: Origin::Job(job),
         kind_name: cx.pools.kind_names.of(JOB),
-        policy: cx.pools.kinds.of(kind(add.restart.unwrap_or(RestartOn::Never), &cx.setup.settings.restart)),
+        policy: cx.pools.kinds.of(asked.of_next_run(kind(RestartOn::Never, &cx.setup.settings.restart))),
         env: None,
         umask: None,
     };
@@ -48,14 +56,14 @@ pub(crate) fn resolve(
                 return Ok((insert(name, wanted, requester, actor, workers, cx), true));
             }
         };
-        renew(&name, add, requester, actor, workers, cx);
+        renew(&name, &asked, requester, actor, workers, cx);
         return Ok((name, false));
     };
     if let Some(same) = same {
         if same.name != *named {
             return Err(refusals::job_is_named(named, &same.name));
         }
-        renew(named, add, requester, actor, workers, cx);
+        renew(named, &asked, requester, actor, workers, cx);
         return Ok((named.clone(), false));
     }
     let Some(known) = workers.get(named) else {
@@ -107,16 +115,60 @@ fn insert(
     name
 }
 
-/// Takes over what a later `add` says of a job. One that runs is changed only by who may manage it.
-fn renew(name: &Name, add: &Add, requester: &Owner, actor: &Actor, workers: &mut Workers, cx: &mut Cx) {
+/// Takes over what a later `add` says of a job. Only the restart policy and the description of one that runs are changed, and only by
+/// who may manage it.
+fn renew(
+    name: &Name,
+    asked: &Asked<'_>,
+    requester: &Owner,
+    actor: &Actor,
+    workers: &mut Workers,
+    cx: &mut Cx,
+) {
     let Some(worker) = workers.get_mut(name) else { return };
-    let may = !worker.state().is_live() || Title::may_manage(worker.title(), requester);
+    let is_live = worker.state().is_live();
+    let may = !is_live || Title::may_manage(worker.title(), requester);
+    let add = asked.add;
     let restart = add.restart.filter(|on| may && *on != worker.spec.policy.restart.on);
-    if let Some(on) = restart {
-        worker.spec.policy = cx.pools.kinds.of(kind(on, &cx.setup.settings.restart));
+    if !is_live {
+        let policy = asked.of_next_run(Kind::clone(&worker.spec.policy));
+        if policy != *worker.spec.policy {
+            worker.spec.policy = cx.pools.kinds.of(policy);
+        }
+    } else if let Some(on) = restart {
+        let mut policy = Kind::clone(&worker.spec.policy);
+        policy.restart.on = on;
+        worker.spec.policy = cx.pools.kinds.of(policy);
     }
     let described = add.description.as_ref().filter(|_| may);
     if described.is_some_and(|text| worker.spec.describe(text)) || restart.is_some() {
         worker.publish(EventKind::WorkerUpdated, actor.clone(), cx);
     }
+}
+
+/// An `add` whose check was read.
+struct Asked<'a> {
+    add: &'a Add,
+    readiness: Option<Readiness>,
+}
+
+impl Asked<'_> {
+    /// Lays what it says over a policy, for a run that is to begin.
+    fn of_next_run(&self, mut policy: Kind) -> Kind {
+        let Self { add, readiness } = self;
+        policy.restart.on = add.restart.unwrap_or(policy.restart.on);
+        if let Some(readiness) = readiness {
+            policy.readiness = readiness.clone();
+        }
+        if let Some(rlimits) = &add.rlimits {
+            policy.rlimits.clone_from(rlimits);
+        }
+        policy.on_last_lease = add.on_last_lease;
+        policy
+    }
+}
+
+/// Tells whether a limit has a name and a value that the configuration would take.
+fn is_limit(name: &str, value: u64) -> bool {
+    RLIMITS.contains(&name) && (u64::from(name != "core")..=MAX_RLIMIT).contains(&value)
 }

@@ -1,6 +1,8 @@
 //! Connections: for whom each one speaks, and which workers may hold something of it.
 
+use crate::ban::Ban;
 use crate::ids::ConnId;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -19,6 +21,9 @@ struct Conn {
     /// The umask of the client's process at its latest request that needs one.
     #[serde(default)]
     umask: Option<u32>,
+    /// The word of a project file on the job that its next request may begin.
+    #[serde(default)]
+    ban: Option<Box<Ban>>,
     /// Workers that may hold a waiter or a lease of this connection; each of them exists.
     involved: BTreeSet<Name>,
 }
@@ -55,7 +60,8 @@ impl Conns {
     /// Adds a connection, whose owner is `unknown` until its hello.
     pub(crate) fn connect(&mut self, conn: ConnId, pid: Option<i32>) {
         let who = Arc::new(LeaseHolder { owner: Owner::unknown(), client: None, pid });
-        self.0.insert(conn, Conn { who, said_hello: false, umask: None, involved: BTreeSet::new() });
+        self.0
+            .insert(conn, Conn { who, said_hello: false, umask: None, ban: None, involved: BTreeSet::new() });
     }
 
     /// Removes a connection. Returns its party and the workers that may hold something of it.
@@ -73,6 +79,18 @@ impl Conns {
         if let Some(state) = self.0.get_mut(&conn) {
             state.umask = Some(umask);
         }
+    }
+
+    /// Notes what a project file says of the job that the next request may begin.
+    pub(crate) fn has_ban(&mut self, conn: ConnId, ban: Ban) {
+        if let Some(state) = self.0.get_mut(&conn) {
+            state.ban = Some(Box::new(ban));
+        }
+    }
+
+    /// Takes the word of the project file on the job of this request, if it was read.
+    pub(crate) fn take_ban(&mut self, conn: ConnId) -> Option<Box<Ban>> {
+        self.0.get_mut(&conn)?.ban.take()
     }
 
     /// Binds a connection to its owner; false when it is bound already.

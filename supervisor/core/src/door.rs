@@ -59,6 +59,7 @@ impl Core {
                 self.of_caller(conn, id, |core, caller| core.request(caller, request));
             }
             Input::Umask { conn, umask } => self.conns.has_umask(conn, umask),
+            Input::ProjectFile { conn, ban } => self.conns.has_ban(conn, ban),
             Input::Written { conn, frames } => {
                 self.of_caller(conn, None, |core, caller| core.written(caller, frames));
             }

@@ -8,7 +8,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `ids`, `failure`, `target`, `paths`, `record`, `parts`, `on_disk`, `chronicle`, `io` | plain data: what comes in and goes out |
+//! | `ids`, `failure`, `target`, `paths`, `record`, `parts`, `on_disk`, `chronicle`, `ban`, `io` | plain data: what comes in and goes out |
 //! | `pools`, `spec` | values that workers share; how a worker's runs are made, watched and ended |
 //! | `owner`, `refusals` | the right to manage a worker; every text and hint of a refusal, and every reason that a view shows |
 //! | `setup` | settings |
@@ -22,6 +22,7 @@
 //! | `waiters`, `leases` | requests that wait for a worker, and connections that use it |
 //! | `worker` | one worker, and all that is decided about it (the table in ARCHITECTURE.md, Lifecycle) |
 //! | `workers`, `starts`, `adds`, `remembered` | all workers; the one that a start means, or an `add`; those of an earlier supervisor |
+//! | `blocked` | jobs that a project file keeps from running |
 //! | `history` | questions that the store answers, and the numbers of jobs |
 //! | `state` | [`Core`]: all of the state |
 //! | `ends`, `reload`, `sockets`, `graphs`, `requests` | what spans workers: the end, the configuration, sockets, graphs on disk, requests |
@@ -33,6 +34,8 @@ extern crate alloc;
 extern crate std;
 
 mod adds;
+mod ban;
+mod blocked;
 mod chronicle;
 mod claims;
 mod conns;
@@ -85,6 +88,7 @@ mod waits;
 mod worker;
 mod workers;
 
+pub use ban::{Ban, Begins};
 pub use chronicle::{Change, NoAnswer, Question, Recorded, Stored};
 pub use claims::{ClaimTable, Claimed};
 pub use crowd::{DISK_THREADS, MOUNT_THREADS, Room, may_enter, room};

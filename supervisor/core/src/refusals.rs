@@ -31,7 +31,8 @@ pub(crate) use graph::{
 };
 pub(crate) use holder::{beside_orphans, held_by, not_ours, on_its_way_out, still_held};
 pub(crate) use job::{
-    job_is_named, job_lives, job_number, named_as_graph, named_as_job, no_history, no_such_run, run_lives,
+    bad_limit, bad_readiness, blocked, job_is_named, job_lives, job_number, named_as_graph, named_as_job,
+    no_history, no_such_run, run_lives,
 };
 pub(crate) use reason::Reason;
 pub(crate) use request::{

@@ -149,7 +149,7 @@ fn job_of(view: &View) -> Option<Job> {
     let cwd = view.cwd.as_ref().filter(|dir| *view.kind == *JOB && dir.starts_with('/'))?;
     view.command.first()?;
     let (command, cwd) = (Arc::clone(&view.command), Arc::clone(cwd));
-    Some(Job { command, cwd, description: view.description.clone() })
+    Some(Job { command, cwd, description: view.description.clone(), blocked: None })
 }
 
 /// Stands in for a kind that the configuration does not have; every kind has a command.

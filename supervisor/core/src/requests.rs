@@ -1,6 +1,7 @@
 //! The meaning of each request. Reads answer at once; what takes time leaves a waiter with its worker.
 
 use crate::adds;
+use crate::blocked;
 use crate::chronicle::{NoAnswer, Stored};
 use crate::conns::Caller;
 use crate::history;
@@ -33,6 +34,11 @@ impl Core {
         self.cx.tally.requests += 1;
         if self.cx.leaving.is_on() && changes_workers(&request) {
             return self.cx.answer(caller, Err(refusals::shutting_down()));
+        }
+        let ban = self.conns.take_ban(caller.conn);
+        let judged = ban.map(|ban| blocked::judge(&ban, caller, &request, &mut self.workers, &mut self.cx));
+        if let Some(Err(error)) = judged {
+            return self.cx.answer(caller, Err(error));
         }
         let answer = match request {
             Request::Start(start) => return self.start(caller, start),

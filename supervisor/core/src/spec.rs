@@ -53,6 +53,9 @@ pub(crate) struct Job {
     /// The real path of its directory.
     pub(crate) cwd: Arc<str>,
     pub(crate) description: Option<String>,
+    /// The reason why it must not run, as the project file of its directory had it when it was last read.
+    #[serde(default)]
+    pub(crate) blocked: Option<String>,
 }
 
 /// A graph as its worker knows it.
@@ -105,6 +108,18 @@ impl Spec {
         match &mut self.origin {
             Origin::Graph(_) => false,
             Origin::Job(job) => job.description.replace(text.into()).as_deref() != Some(text),
+        }
+    }
+
+    /// Notes whether the project file blocks a job; false where that is known already.
+    pub(crate) fn block(&mut self, reason: Option<&str>) -> bool {
+        match &mut self.origin {
+            Origin::Graph(_) => false,
+            Origin::Job(job) if job.blocked.as_deref() == reason => false,
+            Origin::Job(job) => {
+                job.blocked = reason.map(Into::into);
+                true
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The supervisor's whole state of mind, and what can be read of it from outside.
 
+use crate::ban::Begins;
+use crate::blocked;
 use crate::chronicle::Recorded;
 use crate::conns::{Caller, Conns};
 use crate::cx::Cx;
@@ -146,18 +148,11 @@ impl Core {
         all
     }
 
-    /// The process whose umask the run gets that this request may begin.
+    /// The job that a request may begin, and the process whose umask its run gets.
     #[must_use]
-    #[expect(clippy::wildcard_enum_match_arm, reason = "most requests begin nothing")]
-    pub fn lends_umask(&self, conn: ConnId, request: &Request) -> Option<i32> {
-        let is_job = |name: &Name| self.workers.get(name).is_some_and(|worker| worker.spec.job().is_some());
-        let begins_job = match request {
-            Request::Add(_) => true,
-            Request::Start(start) => start.name.as_ref().is_some_and(is_job),
-            Request::Restart(restart) => is_job(&restart.name),
-            _other => false,
-        };
-        self.conns.caller(conn, None).filter(|_| begins_job)?.who.pid
+    pub fn begins(&self, conn: ConnId, request: &Request) -> Option<(Begins, Option<i32>)> {
+        let job = blocked::begins(request, &self.workers)?;
+        Some((job, self.conns.caller(conn, None)?.who.pid))
     }
 
     /// Every worker as it is now, as one sees it who owns nothing.

@@ -4,7 +4,7 @@ use super::Shell;
 use crate::connection::Connection;
 use crate::sys::fds::Shares;
 use crate::sys::process;
-use gob_core::{ConnId, Input};
+use gob_core::{Ban, Begins, ConnId, Input};
 use gob_protocol::{Incoming, Rejected, Request};
 use std::rc::Rc;
 
@@ -16,13 +16,21 @@ impl Shell {
     }
 
     /// Handles a request of a connection.
-    pub(crate) fn take_request(&mut self, conn: ConnId, request: Result<Incoming, Rejected>) {
+    pub(crate) fn take_request(
+        &mut self,
+        conn: ConnId,
+        request: Result<Incoming, Rejected>,
+        ban: Option<Ban>,
+    ) {
         match request {
             Ok(Incoming { id, request }) => {
+                if let Some(ban) = ban {
+                    self.input(Input::ProjectFile { conn, ban });
+                }
                 if matches!(request, Request::Start(_) | Request::Restart(_) | Request::Add(_)) {
                     self.note_room();
                 }
-                let lender = self.core.lends_umask(conn, &request);
+                let lender = self.core.begins(conn, &request).and_then(|(_, lender)| lender);
                 // One that can't be read stays unknown.
                 if let Some(umask) = lender.and_then(process::umask) {
                     self.input(Input::Umask { conn, umask });
@@ -31,6 +39,11 @@ impl Shell {
             }
             Err(rejected) => self.reply(conn, rejected.id.as_ref(), Err(&rejected.error)),
         }
+    }
+
+    /// Returns the job that a request may begin.
+    pub(crate) fn begins(&self, conn: ConnId, request: &Request) -> Option<Begins> {
+        self.core.begins(conn, request).map(|(job, _)| job)
     }
 
     /// Reports to the core whether there are descriptors for another run, when that changed.

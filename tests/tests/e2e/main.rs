@@ -13,6 +13,7 @@ mod external;
 mod faults;
 mod following;
 mod frames;
+mod gobfile;
 mod graph;
 mod graph_lock;
 mod graphs;

@@ -77,6 +77,9 @@ pub(crate) mod timeout {
     }
 
     pub(crate) const ANSWER: Timeout = client("How long to wait for the answer, then exit 124; else 10s");
+    pub(crate) const UNTIL_ALL_READY: Timeout = client(
+        "How long to wait for each to be ready, then exit 124 while it goes on; else what its check allows",
+    );
     pub(crate) const UNTIL_READY: Timeout = Timeout {
         text: "How long to wait until ready, then exit 8 while the worker goes on; else as long as its kind allows",
         is_of_readiness: true,

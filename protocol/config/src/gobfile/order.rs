@@ -17,6 +17,28 @@ impl Gobfile {
     }
 }
 
+impl Gobfile {
+    /// Returns jobs, and all that they depend on, in waves: the jobs of each depend on jobs of earlier ones alone.
+    #[must_use]
+    pub fn waves(&self, wanted: impl IntoIterator<Item = usize>) -> Vec<Order> {
+        let (mut waves, mut wave_of) = (Vec::<Order>::new(), vec![0; self.jobs.len()]);
+        for place in self.order(wanted) {
+            let needs = self.jobs.get(place).map_or(&[][..], |job| &job.depends_on);
+            let wave = needs.iter().filter_map(|need| wave_of.get(*need)).max().map_or(0, |last| last + 1);
+            if let Some(slot) = wave_of.get_mut(place) {
+                *slot = wave;
+            }
+            if waves.len() <= wave {
+                waves.resize(wave + 1, Vec::new());
+            }
+            if let Some(jobs) = waves.get_mut(wave) {
+                jobs.push(place);
+            }
+        }
+        waves
+    }
+}
+
 /// Returns a cycle, its first job once more at its end; empty when there is none.
 pub(super) fn cycle(jobs: &[FileJob]) -> Vec<usize> {
     let mut walk = Walk::new(jobs);

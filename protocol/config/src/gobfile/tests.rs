@@ -119,6 +119,7 @@ fn dependencies_come_first_and_cycles_are_named_in_order() {
     assert_eq!(file.order([0]), [2, 1, 0]);
     assert_eq!(file.order([3, 1]), [3, 2, 1]);
     assert_eq!(file.order(0..4), [2, 1, 0, 3]);
+    assert_eq!(file.waves(0..4), [vec![2, 3], vec![1], vec![0]]);
     assert_eq!((file.find("b"), file.find("run b"), file.find("x")), (Some(1), Some(1), None));
     let loops = job("z", &["a"]) + &job("a", &["b"]) + &job("b", &["c"]) + &job("c", &["a"]);
     only(&loops, "8:14: job.depends_on: the jobs wait for each other: a → b → c → a");

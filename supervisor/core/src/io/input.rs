@@ -1,5 +1,6 @@
 //! Inputs: everything that the shell reports to the core, as plain data.
 
+use crate::ban::Ban;
 use crate::chronicle::{NoAnswer, Stored};
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
@@ -43,6 +44,13 @@ pub enum Input {
         conn: ConnId,
         /// The umask.
         umask: u32,
+    },
+    /// What the project file of a job's directory says, before a request of the client that may begin that job.
+    ProjectFile {
+        /// The client's connection.
+        conn: ConnId,
+        /// The job, and whether it must not run.
+        ban: Ban,
     },
     /// Event frames left the queue of a subscriber.
     Written {

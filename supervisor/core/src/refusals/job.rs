@@ -1,11 +1,19 @@
 //! Refusals about jobs: names that mean another worker already.
 
+use crate::ban::Begins;
 use crate::chronicle::NoAnswer;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use gob_config::gobfile::{BadReadiness, GOBFILE};
+use gob_config::kind::{MAX_RLIMIT, RLIMITS};
+use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, Name, State, WireError};
 use serde_json::json;
+
+/// Characters of a command that a message shows.
+const SHOWN: usize = 200;
 
 fn conflict(name: &Name, message: String, hint: String) -> Box<WireError> {
     let error = WireError::new(ErrorCode::GraphConflict, message).hint(hint);
@@ -23,6 +31,39 @@ pub(crate) fn named_as_job(name: &Name) -> Box<WireError> {
     let argument = name.as_argument();
     let hint = format!("run the job again: gobctl start {argument}; or give the graph a name: --name NAME");
     conflict(name, format!("{name} is a job, not a graph"), hint)
+}
+
+/// The readiness check of a request can't be used.
+pub(crate) fn bad_readiness(bad: &BadReadiness) -> Box<WireError> {
+    let error = WireError::new(ErrorCode::InvalidRequest, format!("the check can't be used: {bad}"));
+    Box::new(error.details(json!({"field": "payload.readiness"})))
+}
+
+/// There is no such resource limit, or not of this value.
+pub(crate) fn bad_limit(name: &str) -> Box<WireError> {
+    let short: String = name.chars().take(SHOWN).collect();
+    let message = format!(
+        "the limit {short:?} can't be used: it has to be one of {} from 1 to {MAX_RLIMIT}",
+        RLIMITS.join(", ")
+    );
+    Box::new(WireError::new(ErrorCode::InvalidRequest, message).details(json!({"field": "payload.rlimits"})))
+}
+
+/// The project file of the job's directory says that it must not run.
+pub(crate) fn blocked(name: Option<&Name>, job: &Begins, reason: &str) -> Box<WireError> {
+    let words: Vec<_> = job.command.iter().map(|text| word(text)).collect();
+    let mut command: String = words.join(" ").chars().take(SHOWN).collect();
+    if command.chars().count() == SHOWN {
+        command.push('…');
+    }
+    let file = format!("{}/{GOBFILE}", job.cwd.trim_end_matches('/'));
+    let hint = format!("{file} blocks it; what it blocks is for the owner of the project to change");
+    let details = json!({
+        "worker": name.map(Name::as_str), "command": &*job.command, "cwd": &*job.cwd, "path": file,
+        "description": reason,
+    });
+    let error = WireError::new(ErrorCode::Blocked, format!("{command} is blocked: {reason}"));
+    Box::new(error.hint(hint).details(details))
 }
 
 /// The same command in the same directory is a job of another name.

@@ -208,7 +208,7 @@ impl Dice {
             restart: self
                 .maybe(40, |dice| dice.one(&[RestartOn::Never, RestartOn::OnFailure, RestartOn::Always])),
             wait: self.maybe(30, |_| Wait::Spawned),
-            lease: false,
+            ..Add::default()
         };
         // A change is told before the lease is taken, so that its event has one lease less.
         add.lease = add.description.is_none() && add.restart.is_none() && self.below(3) == 0;

@@ -1,5 +1,8 @@
 //! Jobs: what makes two of them the same, what a later `add` changes, and what a run of one leaves.
 
+mod blocked;
+mod next_run;
+
 use super::harness::config;
 use crate::failure::{Errno, SpawnFailure, SpawnStep};
 use crate::{ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, Recorded, RunKey, SpawnPlan, Stored};
@@ -120,11 +123,7 @@ fn add(command: &[&str]) -> Add {
         command: command.iter().map(ToString::to_string).collect(),
         cwd: "/work".into(),
         env: Some([("PATH", "/bin"), ("SECRET", "x"), ("GOB_OWNER", "desktop")].into_iter().collect()),
-        name: None,
-        description: None,
-        restart: None,
-        wait: None,
-        lease: false,
+        ..Add::default()
     }
 }
 

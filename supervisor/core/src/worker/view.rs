@@ -61,7 +61,7 @@ impl Worker {
             reason: stuck.or_else(|| shown.reason.clone()),
             version: shown.version.clone(),
             ports: up.map_or_else(Vec::new, |run| run.ports.clone()),
-            blocked: None,
+            blocked: self.spec.job().and_then(|job| job.blocked.clone()),
             last_output_at: None,
         }
     }

@@ -1,0 +1,93 @@
+//! The project file from gobctl's side: found from the current directory, read once, judged as a whole.
+
+use crate::failure::Failure;
+use gob_client::Error;
+use gob_client::protocol::{ErrorCode, WireError};
+use gob_config::gobfile::{FileJob, Gobfile};
+use gob_config::{Problem, Rejected};
+use gob_host::gobfile::{path_in, read};
+use std::path::{Path, PathBuf};
+
+/// A project and its file as it was read.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// The real path of its directory.
+    pub(crate) dir: PathBuf,
+    /// The path of the file.
+    pub(crate) path: String,
+    /// The text, of which everything else follows.
+    pub(crate) text: String,
+    pub(crate) file: Gobfile,
+}
+
+/// Finds and reads the project file of the current directory: its own, else that of the nearest directory above it, up to the one that
+/// has a `.git`, and up to the home directory.
+pub(crate) fn find() -> Result<Project, Failure> {
+    let here = std::env::current_dir().map_err(|e| unusable("the current directory", &e.to_string()))?;
+    let home = std::env::var_os("HOME").and_then(|home| Path::new(&home).canonicalize().ok());
+    for dir in here.ancestors() {
+        if path_in(dir).symlink_metadata().is_ok() {
+            return load(dir);
+        }
+        if dir.join(".git").symlink_metadata().is_ok() || home.as_deref() == Some(dir) {
+            break;
+        }
+    }
+    Err(missing(&here))
+}
+
+/// Reads the project file of a directory.
+pub(crate) fn load(dir: &Path) -> Result<Project, Failure> {
+    let shown = dir.display().to_string();
+    let dir = dir.canonicalize().map_err(|e| unusable(&shown, &e.to_string()))?;
+    let path =
+        path_in(&dir).into_os_string().into_string().map_err(|_| unusable(&shown, "it is not UTF-8"))?;
+    let text = read(&dir).map_err(|e| unusable(&path, &e.to_string()))?.ok_or_else(|| missing(&dir))?;
+    let home = std::env::var("HOME").ok();
+    let file = Gobfile::parse(&text, home.as_deref(), &path).map_err(|rejected| invalid(&rejected))?;
+    Ok(Project { dir, path, text, file })
+}
+
+impl Project {
+    /// Returns the directory that a job runs in.
+    pub(crate) fn cwd_of(&self, job: &FileJob) -> String {
+        let dir = job.cwd.as_ref().map_or_else(|| self.dir.clone(), |cwd| self.dir.join(cwd));
+        let dir = dir.canonicalize().unwrap_or(dir);
+        dir.to_string_lossy().into_owned()
+    }
+
+    /// Returns the job of a word on the command line.
+    pub(crate) fn job(&self, word: &str) -> Result<usize, Failure> {
+        self.file.find(word).ok_or_else(|| {
+            let labels = self.file.jobs.iter().map(FileJob::label);
+            let near = gob_client::protocol::suggest::nearest(word, labels);
+            let failure = Failure::own("no-such-job", 4, format!("there is no job {word} in {}", self.path));
+            match near {
+                Some(near) => failure.hint(format!("did you mean {near}?")),
+                None => {
+                    failure.hint("gobctl trust shows its jobs; a job is named by `name`, else by its command")
+                }
+            }
+        })
+    }
+}
+
+fn missing(dir: &Path) -> Failure {
+    let message = format!("there is no project file in {} or above it", dir.display());
+    Failure::own("no-project-file", 1, message)
+        .hint("write one: .config/gobfile.toml, with a [[job]] for each command")
+}
+
+fn unusable(what: &str, why: &str) -> Failure {
+    Failure::own("project-file-invalid", 1, format!("{what} can't be used")).cause(why)
+}
+
+/// Returns the failure of a file with problems, all of them, in the form of the configuration's.
+fn invalid(rejected: &Rejected) -> Failure {
+    let message = match rejected.problems.as_slice() {
+        [Problem { .. }] => "the project file cannot be used".to_owned(),
+        many => format!("the project file cannot be used: {} problems", many.len()),
+    };
+    let error = WireError::new(ErrorCode::ConfigInvalid, message).details(Rejected::details(&[rejected]));
+    Failure::Client(Error::Refused(error.hint("correct the file; nothing of it was run")))
+}
