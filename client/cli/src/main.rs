@@ -22,6 +22,7 @@ mod foreign;
 mod goes_on;
 mod help;
 mod help_json;
+mod history;
 mod holding;
 mod import;
 mod job;

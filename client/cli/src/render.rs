@@ -56,14 +56,12 @@ impl EventLines {
 
     /// Returns one event: time, worker, event, details, cause. `clock` turns its time into local time of day.
     pub(crate) fn line(&mut self, event: &Event, look: Look, clock: impl Fn(Timestamp) -> String) -> String {
-        let kind = event.event.as_str();
-        let (name, what) = match (&event.worker, kind.split_once('_')) {
-            (Some(worker), Some(("worker", what))) => (text::name(worker.name.as_str()), what),
-            (Some(worker), _) => (text::name(worker.name.as_str()), kind),
-            (None, Some(("supervisor", what))) => ("gobd".to_owned(), what),
-            (None, _) => ("-".to_owned(), kind),
+        let name = match &event.worker {
+            Some(worker) => text::name(worker.name.as_str()),
+            None if event.event.as_str().starts_with("supervisor_") => "gobd".to_owned(),
+            None => "-".to_owned(),
         };
-        let what = what.replace('_', " ");
+        let what = event_word(event.event);
         let when = clock(event.time);
         // The event must stay readable; the beginning of a long name is enough.
         let others = cells(&when) + Self::WHAT + Self::DETAILS;
@@ -82,7 +80,7 @@ impl EventLines {
             (Some(width), Some(0)) => cut(&format!("{head}{what}{tail}"), width) + "\n",
             (_, room) => {
                 let tail = room.map_or_else(|| tail.clone(), |room| cut(&tail, room));
-                format!("{head}{}{tail}\n", paint(&what, style_of(event.event), look.color))
+                format!("{head}{}{tail}\n", paint(&what, style_of_event(event.event), look.color))
             }
         }
     }
@@ -93,8 +91,16 @@ fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(cells(text))))
 }
 
+/// Returns an event in words, without its subject: `ready`, `owner changed`, `lease granted`.
+pub(crate) fn event_word(kind: EventKind) -> String {
+    let kind = kind.as_str();
+    let subjects = ["worker_", "supervisor_"];
+    let what = subjects.iter().find_map(|subject| kind.strip_prefix(subject)).unwrap_or(kind);
+    what.replace('_', " ")
+}
+
 /// Returns the style of an event.
-fn style_of(event: EventKind) -> Style {
+pub(crate) const fn style_of_event(event: EventKind) -> Style {
     use EventKind as Kind;
     match event {
         Kind::WorkerReady => style::GOOD,

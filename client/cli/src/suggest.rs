@@ -17,6 +17,8 @@ pub(crate) fn with_nearest_name(client: &mut Client, name: &Name, failure: Failu
     }
     let Failure::Client(Error::Refused(mut error)) = failure else { return failure };
     if let Ok(workers) = client.list(List::default())
+        // It is a part of this worker that is unknown, such as one of its runs.
+        && workers.iter().all(|worker| worker.name != *name)
         && let Some(near) = nearest(name.as_str(), workers.iter().map(|worker| worker.name.as_str()))
     {
         error.hint = Some(format!("{DID_YOU_MEAN} {}? gobctl list shows all", shell_word(near)));

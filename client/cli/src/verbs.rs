@@ -1,6 +1,7 @@
 //! The table of verbs. Each has a file; the verbs of a noun have a folder of its name.
 
 pub(crate) mod add;
+pub(crate) mod blame;
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod daemon;
@@ -21,9 +22,11 @@ pub(crate) mod ping;
 pub(crate) mod remove;
 pub(crate) mod restart;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod shutdown;
 pub(crate) mod signal;
 pub(crate) mod start;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod trust;
@@ -70,6 +73,10 @@ pub(crate) static VERBS: &[&Verb] = &[
     &graphs::delete::VERB,
     &who::VERB,
     &events::VERB,
+    &runs::VERB,
+    &runs::delete::VERB,
+    &stats::VERB,
+    &blame::VERB,
     &logs::VERB,
     &logs::STDOUT,
     &logs::STDERR,

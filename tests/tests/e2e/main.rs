@@ -19,6 +19,7 @@ mod graph_lock;
 mod graphs;
 mod handshake;
 mod healing;
+mod history;
 mod impostor;
 mod instance;
 mod interrupts;
