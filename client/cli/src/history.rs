@@ -1,7 +1,8 @@
-//! The history of a worker, as the supervisor tells it.
+//! The history of a worker: from the supervisor, or where none runs from its store.
 //!
-//! Answers are the wire's data, so that `--json` prints one form from every source.
+//! Answers are the wire's data, so that `--json` prints one form from either source.
 
+mod kept;
 pub(crate) mod table;
 
 use crate::context::Context;
@@ -11,9 +12,10 @@ use crate::suggest::with_nearest_name;
 use crate::text::parse_number;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
-use gob_client::call::{Blame, Call, Reply, Runs, Stats};
-use gob_client::protocol::answer::RunsData;
+use gob_client::call::{Blame, Call, Runs, Stats};
+use gob_client::protocol::answer::{BlameData, RunsData};
 use gob_client::{Error, Name};
+use kept::Kept;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -23,55 +25,101 @@ const PAGE: u32 = 1000;
 /// The source of a worker's history.
 pub(crate) struct History<'a> {
     context: &'a Context,
-    client: Client,
+    source: Source,
+}
+
+enum Source {
+    /// The supervisor.
+    Told(Box<Client>),
+    /// The files that the last one left.
+    Kept(Box<Kept>),
 }
 
 impl<'a> History<'a> {
-    /// Reaches the supervisor.
+    /// Reaches the supervisor, or opens the store where none runs.
     pub(crate) fn open(context: &'a Context, purpose: &str) -> Result<Self, Failure> {
-        let client = context.connect(purpose)?;
-        job::known_to(&client)?;
-        context.note_state_dir(&context.dirs()?, &client);
-        Ok(Self { context, client })
+        let source = match context.connect(purpose) {
+            Ok(client) => {
+                job::known_to(&client)?;
+                context.note_state_dir(&context.dirs()?, &client);
+                Source::Told(Box::new(client))
+            }
+            Err(Failure::Client(nobody @ Error::Nobody { .. })) => {
+                Source::Kept(Box::new(Kept::open(context, nobody)?))
+            }
+            Err(failure) => return Err(failure),
+        };
+        Ok(Self { context, source })
     }
 
     /// Returns the data of `runs`: the newest runs, at most `most`.
     pub(crate) fn runs(&mut self, name: &Name, most: Most) -> Result<Box<RawValue>, Failure> {
-        let first = self.ask(name, page_of(name, most, 0, None))?;
-        let RunsData { mut runs, mut more } = first.read()?;
-        if !more || most.is_reached(runs.len()) {
-            return Ok(first.into_data());
+        let (raw, first) = self.page(name, most, 0, None)?;
+        let RunsData { mut runs, mut more } = first;
+        if let Some(raw) = raw.filter(|_| !more || most.is_reached(runs.len())) {
+            return Ok(raw);
         }
         while more && !most.is_reached(runs.len()) {
             let before = runs.last().map(|run| run.run);
-            let page = self.ask(name, page_of(name, most, runs.len(), before))?.read()?;
+            let (_, page) = self.page(name, most, runs.len(), before)?;
             // A page that does not advance ends the list.
-            let advances = page.runs.first().map(|run| run.run) < before && !page.runs.is_empty();
+            let advances = page.runs.first().is_some_and(|run| Some(run.run) < before);
             more = page.more && advances;
             runs.extend(page.runs.into_iter().filter(|_| advances));
         }
         data(Runs::TYPE, &RunsData { runs, more })
     }
 
+    /// Returns a page of runs, as it came where it came from the supervisor.
+    fn page(
+        &mut self,
+        name: &Name,
+        most: Most,
+        have: usize,
+        before: Option<u64>,
+    ) -> Result<(Option<Box<RawValue>>, RunsData), Failure> {
+        let limit = most.left(have);
+        match &mut self.source {
+            Source::Kept(kept) => Ok((None, kept.runs(name, before, limit)?)),
+            Source::Told(client) => {
+                let raw =
+                    ask(self.context, client, name, Runs { name: name.clone(), limit: Some(limit), before })?;
+                let page = gob_client::call::read(Runs::TYPE, &raw)?;
+                Ok((Some(raw), page))
+            }
+        }
+    }
+
     /// Returns the data of `stats`.
     pub(crate) fn stats(&mut self, name: &Name) -> Result<Box<RawValue>, Failure> {
-        Ok(self.ask(name, Stats { name: name.clone() })?.into_data())
+        match &mut self.source {
+            Source::Kept(kept) => data(Stats::TYPE, &kept.stats(name)?),
+            Source::Told(client) => ask(self.context, client, name, Stats { name: name.clone() }),
+        }
     }
 
     /// Returns the data of `blame`: the latest changes, at most `most`, and at most those of one answer.
     pub(crate) fn blame(&mut self, name: &Name, most: Most) -> Result<Box<RawValue>, Failure> {
-        let limit = Some(most.left(0));
-        Ok(self.ask(name, Blame { name: name.clone(), limit })?.into_data())
-    }
-
-    fn ask<C: Call>(&mut self, name: &Name, call: C) -> Result<Reply<C>, Failure> {
-        let reply = self.context.call(&mut self.client, call);
-        reply.map_err(|error| with_nearest_name(&mut self.client, name, error.into()))
+        let limit = most.left(0);
+        match &mut self.source {
+            Source::Kept(kept) => data(Blame::TYPE, &BlameData { entries: kept.blame(name, limit)? }),
+            Source::Told(client) => {
+                ask(self.context, client, name, Blame { name: name.clone(), limit: Some(limit) })
+            }
+        }
     }
 }
 
-fn page_of(name: &Name, most: Most, have: usize, before: Option<u64>) -> Runs {
-    Runs { name: name.clone(), limit: Some(most.left(have)), before }
+fn ask<C: Call>(
+    context: &Context,
+    client: &mut Client,
+    name: &Name,
+    call: C,
+) -> Result<Box<RawValue>, Failure> {
+    match context.call(client, call) {
+        Ok(reply) => Ok(reply.into_data()),
+        Err(error) => Err(with_nearest_name(client, name, error.into())),
+    }
 }
 
 fn data(request: &str, data: &impl Serialize) -> Result<Box<RawValue>, Failure> {

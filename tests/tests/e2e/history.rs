@@ -1,6 +1,10 @@
 //! The history of a worker on the command line: `runs`, `stats` and `blame` (D3, F4).
 
+use crate::orphans::kill_both;
+use gob_tests::process::Handle;
+use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
 
@@ -83,4 +87,94 @@ fn blame_names_the_cause_of_each_change() {
     assert!(of("owner changed").starts_with("agent (gobctl, pid "), "{table}");
     assert!(of("stopping").starts_with("cli (gobctl, pid "), "{table}");
     assert_eq!(events.last().map(String::as_str), Some("added"), "{table}");
+}
+
+/// Makes a world whose supervisor was killed with its keeper while `s` ran, behind two runs of `t`.
+fn killed() -> Gob {
+    let gob = Gob::new();
+    run(&gob, "t", "true");
+    run(&gob, "t", "exit 3");
+    ctl(&gob, ["add", "--name", "s", "sleep", "1000"]).ok();
+    ctl(&gob, ["create", "--name", "c", "true"]).ok();
+    let recorded =
+        || fs::read_to_string(gob.state_dir().join("last.json")).is_ok_and(|text| text.contains("\"c\""));
+    assert!(wait::until(DEADLINE, recorded));
+    // An answer about the run: it is in the store.
+    ctl(&gob, ["runs", "s"]).ok();
+    let pid = gob.connect().ok("get", json!({"name": "s"}))["worker"]["pid"].as_i64().unwrap();
+    let worker = Handle::open(i32::try_from(pid).unwrap()).unwrap();
+    kill_both(&gob);
+    worker.signal(Signal::SIGKILL);
+    assert!(worker.wait_gone(DEADLINE));
+    gob
+}
+
+#[test]
+fn history_is_read_from_the_store_while_no_supervisor_runs() {
+    let gob = killed();
+    let before = files(&gob);
+    let ask = |args: &[&str]| {
+        let out = ctl(&gob, [&["--no-autostart"], args].concat()).run();
+        let is_noted = out.stderr.starts_with("no supervisor is running; this is the last known state, of ");
+        assert!(is_noted, "{out}");
+        out
+    };
+    let of_t = ask(&["runs", "t"]);
+    assert_eq!(column(&of_t.stdout, "END"), ["exited 3", "done"], "{of_t}");
+    let of_s = ask(&["runs", "s"]);
+    assert_eq!(column(&of_s.stdout, "END"), ["cut off"], "{of_s}");
+    assert_eq!(column(&ask(&["blame", "s"]).stdout, "EVENT").last().unwrap(), "added");
+    assert!(ask(&["stats", "t"]).stdout.starts_with("t: 2 runs, 50.0% of those that ended succeeded\n"));
+    let latest = ask(&["runs", "t", "-n", "1", "--json"]).stdout;
+    let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
+    assert_eq!((&latest["runs"][0]["run"], &latest["more"]), (&json!(2), &json!(true)));
+    let never = ask(&["runs", "c"]);
+    assert_eq!((never.code, never.stdout.as_str()), (0, ""), "{never}");
+    for verb in ["runs", "stats", "blame"] {
+        let unknown = ask(&[verb, "nope"]);
+        assert_eq!(unknown.code, 4, "{unknown}");
+    }
+    assert_eq!(files(&gob), before, "reading makes and changes no file");
+    ctl(&gob, ["--no-autostart", "runs", "delete", "t", "1"]).fails(7);
+    // The next supervisor goes on with the same history.
+    assert_eq!(column(&ctl(&gob, ["runs", "s"]).ok(), "END"), ["cut off"]);
+}
+
+/// Returns the names and sizes of the files in the state directory.
+fn files(gob: &Gob) -> Vec<(String, u64)> {
+    let entries = fs::read_dir(gob.state_dir()).unwrap().map(Result::unwrap);
+    let mut files: Vec<_> = entries
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.metadata().unwrap().len()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn without_any_state_the_supervisor_is_missing_and_a_damaged_store_is_named() {
+    let gob = Gob::new();
+    for verb in ["runs", "stats", "blame"] {
+        let nobody = ctl(&gob, ["--no-autostart", verb, "t"]).fails(7);
+        assert!(nobody.stderr.contains("no supervisor is running"), "{nobody}");
+    }
+    let store = gob.state_dir().join("store.sqlite3");
+    fs::create_dir_all(gob.state_dir()).unwrap();
+    fs::write(&store, "no database\n".repeat(100)).unwrap();
+    let damaged = ctl(&gob, ["--no-autostart", "runs", "t"]).fails(1);
+    let says = format!("{} is damaged or not gob's history", store.display());
+    assert!(
+        damaged.stderr.contains("the history cannot be read") && damaged.stderr.contains(&says),
+        "{damaged}"
+    );
+}
+
+#[test]
+fn nuke_without_a_supervisor_removes_the_history() {
+    let gob = killed();
+    fs::write(gob.state_dir().join("store.sqlite3-of-mine"), "").unwrap();
+    ctl(&gob, ["nuke"]).ok();
+    let left: Vec<String> =
+        files(&gob).into_iter().map(|(name, _)| name).filter(|name| name.starts_with("store")).collect();
+    assert_eq!(left, ["store.sqlite3-of-mine"]);
+    assert_eq!(ctl(&gob, ["--no-autostart", "runs", "t"]).run().code, 7);
 }

@@ -18,7 +18,7 @@ use gob_client::{Dirs, Name};
 use serde_json::json;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) const VERB: Verb = Verb {
     path: &["nuke"],
@@ -68,9 +68,9 @@ fn nuke_alone(context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Forgets the recorded workers, with their logs; returns their names. Without a record, no file in the
+/// Forgets the recorded workers, with their logs and history; returns their names. Without a record, no file in the
 /// directory is known to be gob's.
-fn forget(dirs: &Dirs) -> Result<Vec<Name>, (std::path::PathBuf, io::Error)> {
+fn forget(dirs: &Dirs) -> Result<Vec<Name>, (PathBuf, io::Error)> {
     let (last, logs) = (dirs.last_state(), dirs.logs());
     if !fs::symlink_metadata(&last).is_ok_and(|found| found.is_file()) {
         return Ok(Vec::new());
@@ -80,12 +80,24 @@ fn forget(dirs: &Dirs) -> Result<Vec<Name>, (std::path::PathBuf, io::Error)> {
         return Err((last, error));
     };
     let names = LastState::read(dirs).map(|last| last.workers.into_iter().map(|view| view.name).collect());
-    // The logs go first: workers that are still recorded can be nuked again.
-    for (path, removed) in [(&logs, fs::remove_dir_all(&logs)), (&last, fs::remove_file(&last))] {
-        missing_is_removed(removed).map_err(|error| (Path::to_owned(path), error))?;
+    missing_is_removed(fs::remove_dir_all(&logs)).map_err(|error| (logs, error))?;
+    // The record goes last: workers that are still recorded can be nuked again.
+    for path in history(&dirs.state).map_err(|error| (dirs.state.clone(), error))?.into_iter().chain([last]) {
+        missing_is_removed(fs::remove_file(&path)).map_err(|error| (path, error))?;
     }
     drop(locks);
     Ok(names.unwrap_or_default())
+}
+
+/// Returns the files of the history in a state directory.
+fn history(state: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(state)? {
+        let entry = entry?;
+        let is_own = gob_store::is_own_file(&entry.file_name()) && !entry.file_type()?.is_dir();
+        found.extend(is_own.then(|| entry.path()));
+    }
+    Ok(found)
 }
 
 fn missing_is_removed(removed: io::Result<()>) -> io::Result<()> {
