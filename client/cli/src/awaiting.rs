@@ -6,6 +6,8 @@
 
 mod followed;
 mod shown;
+mod silence;
+mod watch;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -28,6 +30,8 @@ pub(crate) use shown::print_output;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+use watch::Watch;
+pub(crate) use watch::expected;
 
 /// Exit code after the terminal has hung up.
 const HUNG_UP: u8 = 129;
@@ -64,6 +68,7 @@ pub(crate) struct Awaiting<'a> {
     signals: Signals,
     /// The latest request to stop.
     stop: Option<Sent<Stop>>,
+    watch: Watch,
     progress: Progress,
 }
 
@@ -76,11 +81,13 @@ impl<'a> Awaiting<'a> {
         names: &[Name],
         end: End,
     ) -> Result<Self, Failure> {
-        let followed = Followed::new(context, client, names)?;
+        let mut followed = Followed::new(context, client, names)?;
+        let watch = followed.watch()?;
         let shown = way.streams.then(|| Shown::new(context, followed.views())).transpose()?;
         let told: Vec<String> = names.iter().map(|name| escape(name.as_str())).collect();
         let progress = Progress::new(context, format!("waiting for {}", told.join(", ")));
-        Ok(Self { context, way, end, begun: Instant::now(), followed, shown, signals, stop: None, progress })
+        let begun = Instant::now();
+        Ok(Self { context, way, end, begun, followed, shown, signals, stop: None, watch, progress })
     }
 
     /// Waits until every worker has ended, or there is a reason to leave.
@@ -105,6 +112,7 @@ impl<'a> Awaiting<'a> {
                 }
             }
             self.in_time()?;
+            self.watch()?;
             self.poll()?;
         }
         self.progress.clear();
@@ -194,6 +202,13 @@ impl<'a> Awaiting<'a> {
         }
     }
 
+    /// Leaves jobs that seem stuck.
+    fn watch(&mut self) -> Result<(), Failure> {
+        let left: Vec<Name> = self.followed.left().map(|worker| worker.name.clone()).collect();
+        self.watch.take_answers(self.context, self.followed.client());
+        self.watch.look(&left, self.followed.client())
+    }
+
     fn in_time(&self) -> Result<(), Failure> {
         let is_over = self.end.at().is_some_and(|at| Instant::now() >= at);
         if !is_over {
@@ -217,7 +232,7 @@ impl<'a> Awaiting<'a> {
         let tick = ticks.then_some(now + Progress::EVERY);
         // Without a connection `hear` does the waiting.
         let due = self.followed.is_due().then_some(now);
-        let until = [self.end.at(), tick, due].into_iter().flatten().min();
+        let until = [self.end.at(), tick, due, self.watch.next()].into_iter().flatten().min();
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.followed.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(self.shown.as_ref().and_then(Shown::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));

@@ -1,6 +1,7 @@
 //! The history of a worker on the command line: `runs`, `stats` and `blame` (D3, F4).
 
 use crate::orphans::kill_both;
+use crate::streams::Running;
 use gob_tests::process::Handle;
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
@@ -177,4 +178,33 @@ fn nuke_without_a_supervisor_removes_the_history() {
         files(&gob).into_iter().map(|(name, _)| name).filter(|name| name.starts_with("store")).collect();
     assert_eq!(left, ["store.sqlite3-of-mine"]);
     assert_eq!(ctl(&gob, ["--no-autostart", "runs", "t"]).run().code, 7);
+}
+
+#[test]
+fn the_fourth_run_of_a_job_is_told_how_long_it_should_take() {
+    let gob = Gob::new();
+    let script = "until test ! -e wait; do sleep 0.02; done; sleep 0.05";
+    let note = |stderr: &str| {
+        stderr.lines().find(|line| line.starts_with("t is expected to take ")).map(str::to_owned)
+    };
+    for run in 1..=3 {
+        let first = ctl(&gob, ["add", "--name", "t", "--shell", script]).run();
+        assert_eq!((first.code, note(&first.stderr)), (0, None), "run {run}: {first}");
+        ctl(&gob, ["wait", "t"]).ok();
+    }
+    fs::write(gob.dir().join("wait"), "").unwrap();
+    let added = ctl(&gob, ["add", "--name", "t", "--shell", script]).run();
+    assert!(note(&added.stderr).is_some(), "{added}");
+    for quiet in [&["-q", "add"][..], &["--json", "add"]] {
+        let added = ctl(&gob, [quiet, &["--name", "t", "--shell", script]].concat()).run();
+        assert_eq!((added.code, added.stderr.as_str()), (0, ""), "{added}");
+    }
+    for verb in [&["wait", "t"][..], &["run", "--name", "t", "--shell", script]] {
+        let mut waits = Running::start(&mut ctl(&gob, verb.iter().copied()));
+        waits.says("t is expected to take ");
+        waits.end();
+    }
+    let quiet = Running::start(&mut ctl(&gob, ["-q", "wait", "t"]));
+    fs::remove_file(gob.dir().join("wait")).unwrap();
+    assert!(quiet.ends(0).is_empty());
 }

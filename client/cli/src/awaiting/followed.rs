@@ -2,6 +2,7 @@
 //! after the other.
 
 use super::RETRY;
+use super::watch::Watch;
 use crate::command::GOB_FAILED;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -63,6 +64,12 @@ impl<'a> Followed<'a> {
             workers.push(Worker { view, at });
         }
         Ok(Self { context, connector, client: Some(client), lost_at: None, workers })
+    }
+
+    /// Begins to watch the jobs for silence.
+    pub(super) fn watch(&mut self) -> Result<Watch, Failure> {
+        let views = self.workers.iter().filter(|worker| worker.at != At::Ended).map(|worker| &worker.view);
+        Watch::new(self.client.as_mut(), views)
     }
 
     /// Returns the last view of each worker.

@@ -2,6 +2,7 @@
 
 use super::start::remarks;
 use super::{Effect, JOBS, Verb, timeout};
+use crate::awaiting::expected;
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -9,9 +10,11 @@ use crate::terminal::{cut, stdout_width};
 use crate::text::escape;
 use crate::{job, out, render};
 use clap::ArgMatches;
-use gob_client::call::{Call, Create, Reply};
+use gob_client::blocking::Client;
+use gob_client::call::{Call, Create, Reply, Stats};
 use gob_client::protocol::answer::{CreateData, Outcome, StartData};
 use gob_client::{View, screen};
+use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
     path: &["add"],
@@ -39,21 +42,43 @@ pub(crate) const CREATE: Verb = Verb {
     ..Verb::ROW
 };
 
+/// Successful runs before a duration is expected (PROTOCOL, History).
+const SUCCESSES: u64 = 3;
+/// Time for the answer about earlier runs.
+const STATS: Duration = Duration::from_secs(1);
+
 fn add(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let reply = ask(context, job::request(context, matches)?)?;
-    print(context, &reply, |data| (told(data), data.worker.clone()))
+    let (mut client, reply) = ask(context, job::request(context, matches)?)?;
+    print(context, &reply, |data| (told(data), data.worker.clone()))?;
+    if !context.json && !context.quiet {
+        expect(context, &mut client, &reply.read()?.worker);
+    }
+    Ok(0)
+}
+
+/// Tells how long the job is expected to take. It runs already, so a history that gives no answer is no failure.
+fn expect(context: &Context, client: &mut Client, worker: &View) {
+    if worker.run <= SUCCESSES {
+        return;
+    }
+    let reply = client.call(Stats { name: worker.name.clone() }, STATS);
+    let stats = reply.and_then(|reply| reply.read());
+    if let Some(text) = stats.ok().and_then(|stats| expected(&worker.name, &stats)) {
+        context.note(&text);
+    }
 }
 
 fn create(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let reply = ask(context, Create(job::request(context, matches)?))?;
+    let (_, reply) = ask(context, Create(job::request(context, matches)?))?;
     print(context, &reply, |data| (told_of_created(data), data.worker.clone()))
 }
 
-fn ask<C: Call>(context: &Context, call: C) -> Result<Reply<C>, Failure> {
+fn ask<C: Call>(context: &Context, call: C) -> Result<(Client, Reply<C>), Failure> {
     let mut client = context.connect(C::TYPE)?;
     job::known_to(&client)?;
     context.note_state_dir(&context.dirs()?, &client);
-    Ok(context.call(&mut client, call)?)
+    let reply = context.call(&mut client, call)?;
+    Ok((client, reply))
 }
 
 fn print<C: Call>(
