@@ -95,6 +95,7 @@ const HABITS: &[(&str, &str)] = &[
     ("top", "list --watch"),
     ("watch", "list --watch"),
     ("check", "doctor"),
+    ("history", "runs"),
 ];
 
 /// Returns whether a verb may be suggested for this word. A verb that destroys is only suggested when all but

@@ -39,6 +39,7 @@ mod process;
 mod progress;
 mod project;
 mod render;
+mod replay;
 mod rows;
 mod screen;
 mod signals;

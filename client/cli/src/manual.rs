@@ -17,7 +17,7 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     (6, "the graph is held by a process that gob did not start"),
     (7, "the supervisor cannot be reached, or speaks another protocol"),
     (8, "the worker did not become ready"),
-    (124, "the time given by --timeout is over; what was asked for goes on"),
+    (124, "the time given by --timeout is over, or a job seems stuck; what was asked for goes on"),
     (125, "run, wait, with: gob failed, and not the command"),
     (126, "run, wait, with: the command cannot be executed"),
     (127, "run, wait, with: the command was not found"),

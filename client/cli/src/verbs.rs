@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod blame;
+pub(crate) mod brief;
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod daemon;
@@ -77,6 +78,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &runs::delete::VERB,
     &stats::VERB,
     &blame::VERB,
+    &brief::VERB,
     &logs::VERB,
     &logs::STDOUT,
     &logs::STDERR,

@@ -1,4 +1,5 @@
-//! The history of a worker on the command line: `runs`, `stats` and `blame` (D3, F4).
+//! The history of a worker on the command line: `runs`, `stats`, `blame` and `brief`, with a supervisor and without one
+//! (D3, F4, F11).
 
 use crate::orphans::kill_both;
 use crate::streams::Running;
@@ -207,4 +208,59 @@ fn the_fourth_run_of_a_job_is_told_how_long_it_should_take() {
     let quiet = Running::start(&mut ctl(&gob, ["-q", "wait", "t"]));
     fs::remove_file(gob.dir().join("wait")).unwrap();
     assert!(quiet.ends(0).is_empty());
+}
+
+/// Returns the cursor of a brief.
+fn cursor(brief: &str) -> String {
+    brief.lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn brief_tells_what_changed_since_its_own_last_line() {
+    let gob = Gob::new();
+    let first = ctl(&gob, ["brief"]).ok();
+    assert!(first.starts_with("no workers\nnext:\n  gobctl add CMD\n"), "{first}");
+    run(&gob, "t", "exit 3");
+    ctl(&gob, ["--owner", "agent", "add", "--name", "s", "sleep", "1000"]).ok();
+    let second = ctl(&gob, ["brief", "--since", &cursor(&first)]).ok();
+    let lines: Vec<&str> = second.lines().collect();
+    assert_eq!(lines[..2], ["2 workers: 1 running, 1 failing", "changed:"], "{second}");
+    assert!(lines[2].starts_with("  t  added, started, exited 3  by cli (gobctl, pid "), "{second}");
+    assert!(lines[3].starts_with("  s  added, started            by agent (gobctl, pid "), "{second}");
+    assert!(lines[4] == "failing:" && lines[5].starts_with("  t  exited 3  "), "{second}");
+    assert_eq!(lines[6..8], ["next:", "  gobctl logs -n 20 t"], "{second}");
+    assert_eq!(lines.len(), 9, "{second}");
+    ctl(&gob, ["logs", "-n", "20", "t"]).ok();
+    let third = ctl(&gob, ["brief", "--since", &cursor(&second)]).ok();
+    assert!(third.contains("\nnothing has changed\n"), "{third}");
+    let (instance, seq) = (cursor(&second), cursor(&second));
+    let (instance, seq) = (instance.rsplit_once(':').unwrap().0, seq.rsplit_once(':').unwrap().1.to_owned());
+    assert_eq!(ctl(&gob, ["status", "--json"]).json()["instance"], instance);
+    assert!(ctl(&gob, ["brief", "--since", &seq]).ok().contains("\nnothing has changed\n"));
+    let data = ctl(&gob, ["brief", "--json", "--since", &cursor(&first)]).json();
+    assert_eq!((&data["gap"], &data["workers"][0]["name"]), (&json!(false), &json!("s")));
+    assert_eq!(data["changes"][0]["event"], "worker_added");
+    assert_eq!(data["cursor"], cursor(&third));
+}
+
+#[test]
+fn brief_says_that_a_cursor_of_another_supervisor_leaves_a_gap() {
+    let gob = Gob::new();
+    run(&gob, "t", "exit 3");
+    let before = cursor(&ctl(&gob, ["brief"]).ok());
+    ctl(&gob, ["shutdown"]).ok();
+    ctl(&gob, ["--no-autostart", "brief"]).fails(7);
+    let after = ctl(&gob, ["brief", "--since", &before]).ok();
+    assert!(after.contains("\nthe cursor is of another supervisor: "), "{after}");
+    assert!(after.starts_with("1 worker: 0 running, 1 failing\n"), "{after}");
+    assert_ne!(cursor(&after), before);
+    assert_eq!(ctl(&gob, ["brief", "--json", "--since", &before]).json()["gap"], true);
+    assert!(
+        ctl(&gob, ["brief", "--since", "999999"])
+            .ok()
+            .contains("\nsome of the changes are not known any more")
+    );
+    for bad in ["x", "a:b", ":"] {
+        ctl(&gob, ["brief", "--since", bad]).fails(2);
+    }
 }

@@ -1,19 +1,17 @@
 //! `events --no-follow`: the events that the supervisor keeps, and then an end.
 //!
-//! The supervisor counts events without a gap, so that the last event marks the end. Filters are therefore
-//! applied here: a filtered replay has gaps, and its end could not be told from silence.
+//! Filters are applied here, since a filtered replay has no end that could be noticed.
 
 use super::EventView;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::replay::replay;
 use gob_client::blocking::Client;
 use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::limits::RING_EVENTS;
 use gob_client::protocol::request::Subscribe;
 use gob_client::protocol::{Event, EventKind};
-use gob_client::{Error, View, call};
-use serde::Deserialize;
-use std::time::Instant;
+use gob_client::{View, call};
 
 /// Prints the events after the given one, else from the earliest.
 pub(super) fn show(context: &Context, wanted: &Subscribe, view: &mut EventView<'_>) -> Result<u8, Failure> {
@@ -33,27 +31,9 @@ pub(super) fn show(context: &Context, wanted: &Subscribe, view: &mut EventView<'
         view.snapshot(&SubscribeData { workers, ..data.clone() })?;
     }
     let first = wanted.since.unwrap_or(0);
-    let mut seen = if data.gap || first >= data.seq { data.seq } else { 0 };
-    while seen < data.seq {
-        let deadline = end.at().unwrap_or_else(|| Instant::now() + Client::TIMEOUT);
-        let Some(line) = client.next_event(Some(deadline))? else {
-            end.check("events --no-follow")?;
-            if !client.has_ended() {
-                let request = "subscribe".to_owned();
-                return Err(Error::Timeout { request, after: Client::TIMEOUT, sent: true }.into());
-            }
-            let message = "the supervisor has gone before it had told all that has happened".to_owned();
-            return Err(Failure::own("supervisor-unreachable", 7, message).hint("see gobctl daemon logs"));
-        };
-        #[derive(Deserialize)]
-        struct Seq {
-            seq: u64,
-        }
-        seen = serde_json::from_str::<Seq>(&line).map_or(seen, |frame| frame.seq);
-        if seen <= data.seq && wants(wanted, &line) {
-            view.frame(&line)?;
-        }
-    }
+    replay(&mut client, (first, &data), (&end, "events --no-follow"), |line| {
+        if wants(wanted, line) { view.frame(line) } else { Ok(()) }
+    })?;
     Ok(0)
 }
 

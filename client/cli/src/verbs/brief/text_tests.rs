@@ -1,0 +1,109 @@
+use super::*;
+use crate::terminal::cells;
+use serde_json::{Value, json};
+
+const PLAIN: Look = Look { color: false, width: None };
+
+fn view(name: &str, changes: Value) -> View {
+    let at = Timestamp(0);
+    let mut view = json!({
+        "name": name, "kind": "job", "graph": null, "description": null, "root_dir": null, "cwd": "/",
+        "command": ["true"], "owner": "cli", "owned": true, "state": "ready", "pid": 7, "pgid": 7,
+        "endpoint": null, "meta": {}, "run": 1, "created_at": at, "started_at": at,
+        "ready_at": at, "stopped_at": null, "exit": null, "restarts": 0, "next_restart_at": null,
+        "leases": 0, "lease_holders": [], "stdout_path": null, "stderr_path": null, "reason": null,
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        view[key] = value.clone();
+    }
+    serde_json::from_value(view).unwrap()
+}
+
+fn ended(name: &str, exit: Value) -> View {
+    view(name, json!({"state": "idle", "pid": null, "exit": exit, "stopped_at": Timestamp(60_000)}))
+}
+
+fn event(kind: EventKind, worker: Option<&View>, is_client: bool) -> Event {
+    let client = json!({"owner": "cli", "client": "gobctl", "pid": 9});
+    let actor = if is_client { client } else { json!("supervisor") };
+    let event =
+        json!({"event": kind.as_str(), "seq": 1, "time": Timestamp(0), "actor": actor, "worker": worker});
+    serde_json::from_value(event).unwrap()
+}
+
+#[test]
+fn a_brief_tells_the_changes_the_failures_and_the_next_command() {
+    let (web, tests) = (view("web", json!({})), ended("tests", json!({"code": 3})));
+    let stopped = ended("old", json!({"signal": "SIGTERM", "core_dumped": false}));
+    let bad = view(
+        "bad",
+        json!({"kind": "graph", "state": "failed", "pid": null, "reason": "exited 1 five times in 60s"}),
+    );
+    let mut changes = Changes::default();
+    for (kind, worker, is_client) in [
+        (EventKind::WorkerAdded, &web, true),
+        (EventKind::WorkerStarting, &tests, true),
+        (EventKind::WorkerStarted, &tests, true),
+        (EventKind::WorkerReady, &tests, true),
+        (EventKind::WorkerStarted, &web, true),
+        (EventKind::WorkerStopping, &tests, false),
+        (EventKind::WorkerStopped, &tests, false),
+    ] {
+        changes.take(&event(kind, Some(worker), is_client));
+    }
+    let want = "\
+4 workers: 1 running, 2 failing
+changed:
+  web    added, started     by cli (gobctl, pid 9)
+  tests  started, exited 3  by cli (gobctl, pid 9)
+failing:
+  bad    exited 1 five times in 60s
+  tests  exited 3                    1m ago
+next:
+  gobctl logs -n 20 bad
+  gobctl logs -n 20 tests
+";
+    assert_eq!(brief(&[bad, stopped, tests, web], &Past::Known(&changes), Timestamp(120_000), PLAIN), want);
+}
+
+#[test]
+fn a_brief_without_news_is_short_and_a_gap_is_told() {
+    let web = [view("web", json!({}))];
+    let of = |past: Past<'_>| brief(&web, &past, Timestamp(0), PLAIN);
+    assert_eq!(of(Past::NotAsked), "1 worker: 1 running, 0 failing\nnext:\n  gobctl list\n");
+    assert!(of(Past::Known(&Changes::default())).contains("\nnothing has changed\n"));
+    assert!(of(Past::Gone).contains("not known any more; this is the state now\n"));
+    assert!(of(Past::OfAnother).contains("the cursor is of another supervisor: "));
+    let none = brief(&[], &Past::NotAsked, Timestamp(0), PLAIN);
+    assert_eq!(none, "no workers\nnext:\n  gobctl add CMD\n");
+}
+
+#[test]
+fn the_longest_brief_has_fewer_than_40_lines_of_one_line_each() {
+    let mut changes = Changes::default();
+    let reason = "\u{1b}[2J\nlong ".repeat(100);
+    let workers: Vec<View> = (0..200)
+        .map(|n| view(&format!("w{n}"), json!({"state": "failed", "pid": null, "reason": reason})))
+        .collect();
+    for worker in &workers {
+        for _ in 0..10 {
+            changes.take(&event(EventKind::WorkerFailed, Some(worker), true));
+        }
+    }
+    for width in [None, Some(80), Some(40)] {
+        let text = brief(&workers, &Past::Known(&changes), Timestamp(0), Look { color: false, width });
+        assert!(text.lines().count() < 40, "{text}");
+        assert!(text.lines().all(|line| cells(line) <= width.unwrap_or(240)), "{width:?}\n{text}");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(text.contains("and 188 more before") && text.contains("and 190 more: gobctl list"), "{text}");
+        assert!(text.contains("  w199  ") && text.contains("gobctl logs -n 20 w2\n"), "{text}");
+    }
+}
+
+#[test]
+fn the_supervisors_own_changes_are_told() {
+    let mut changes = Changes::default();
+    changes.take(&event(EventKind::SupervisorHealed, None, false));
+    changes.take(&event(EventKind::LeaseGranted, Some(&view("web", json!({}))), true));
+    assert_eq!(changed(&changes, PLAIN), ["  gobd  healed"]);
+}
