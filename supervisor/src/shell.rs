@@ -229,6 +229,7 @@ impl Shell {
                 self.taps.forget(&name);
                 self.output.forget(name);
             }
+            Effect::ForgetRun(RunKey { name, run }) => self.forget_runs(vec![(name, run)]),
             Effect::WakeAt(at) => {
                 self.wake = at.map(|ms| tokio::time::Instant::from_std(self.clock.instant(ms)));
             }

@@ -2,9 +2,10 @@
 
 use crate::adds;
 use crate::blocked;
-use crate::chronicle::{NoAnswer, Stored};
+use crate::chronicle::{NoAnswer, Question, Stored};
 use crate::conns::Caller;
 use crate::history;
+use crate::ids::RunKey;
 use crate::io::Effect;
 use crate::news::wants_worker;
 use crate::owner::may_force;
@@ -147,6 +148,11 @@ impl Core {
         let Some(asked) = self.underway.answered(ticket) else { return };
         match asked.asker {
             Asker::Client(conn, id) => {
+                if let (Question::DeleteRun { name, run }, Ok(Stored::Deleted(true))) =
+                    (&asked.question, &answer)
+                {
+                    self.cx.push(Effect::ForgetRun(RunKey { name: name.clone(), run: *run }));
+                }
                 if let Some(caller) = self.conns.caller(conn, id) {
                     self.cx.answer(&caller, history::told(&asked.question, answer));
                 }

@@ -172,6 +172,9 @@ fn the_history_tells_runs_statistics_and_causes_over_supervisors() {
     );
     gob.connect_as("agent").err("runs_delete", json!({"name": "tests", "run": 1}), "server-owned-by-other");
     assert_eq!(conn.ok("runs_delete", json!({"name": "tests", "run": 1}))["removed"], json!([1]));
+    let log = gob.log("tests", 1, "stdout");
+    assert!(wait::until(DEADLINE, || !log.exists()), "{}", log.display());
+    assert!(gob.log("tests", 2, "stdout").exists());
     conn.err("runs_delete", json!({"name": "tests", "run": 1}), "server-not-found");
     assert_eq!(conn.ok("stats", json!({"name": "tests"}))["runs"], 3);
     conn.ok("remove", json!({"name": "tests"}));

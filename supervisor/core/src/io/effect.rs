@@ -189,6 +189,8 @@ pub enum Effect {
         /// The worker.
         name: Name,
     },
+    /// Delete the logs of one run.
+    ForgetRun(RunKey),
     /// Feed [`Input::Due`](crate::Input::Due) at this time instead of the one requested before; `None`: not at all.
     WakeAt(Option<u64>),
     /// Everything is down and answered: end the process with code 0.

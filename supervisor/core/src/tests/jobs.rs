@@ -354,6 +354,8 @@ fn what_is_told_of_the_history_is_the_stores_answer_or_says_why_there_is_none() 
     assert_eq!(code(tell(delete(7), Ok(Stored::Deleted(false)))), ErrorCode::ServerNotFound);
     let Ok(Data::RunsDelete(data)) = tell(delete(7), Ok(Stored::Deleted(true))) else { panic!("no data") };
     assert_eq!(data.removed, [7]);
+    let is_forgotten = |effect: &Effect| matches!(effect, Effect::ForgetRun(RunKey { run: 7, .. }));
+    assert!(small.out.iter().any(is_forgotten), "its logs go with it");
     let most = Runs { name, limit: Some(5_000), before: None };
     small.send(CLI, Request::Runs(most));
     let is_bounded =

@@ -102,6 +102,7 @@ impl World {
                 // Its numbers are used up: what is still under way about its runs may be told later.
                 self.runs.opened.remove(name);
             }
+            Effect::ForgetRun(key) => return Err(format!("{key:?} is forgotten, which nobody asked for")),
             Effect::WakeAt(at) => self.wake = *at,
             Effect::Exit { .. } => {
                 ensure!(self.runs.live.is_empty(), "the end comes while {:?} live", self.runs.live);
