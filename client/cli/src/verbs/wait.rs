@@ -56,9 +56,10 @@ pub(super) fn fail(context: &Context, failure: Failure) -> Result<u8, Failure> {
     if matches!(failure, Failure::Closed | Failure::Help(_)) {
         return Err(failure);
     }
-    let is_unknown = failure.wire_code() == Some(ErrorCode::ServerNotFound);
+    // No job began, and the codes say why.
+    let has_own_code = matches!(failure.wire_code(), Some(ErrorCode::ServerNotFound | ErrorCode::Blocked));
     Ok(match failure.report(context.telling()) {
-        code if is_unknown => code,
+        code if has_own_code => code,
         code @ (exit::USAGE | exit::TIMED_OUT) => code,
         _ => GOB_FAILED,
     })

@@ -41,6 +41,8 @@ fn a_blocked_job_is_refused_to_each_client_and_request() {
     assert_eq!(conn.ok("get", json!({"name": made}))["worker"]["blocked"], "ask first");
     let out = gob.ctl(["start", made.as_str().unwrap()]).fails(1);
     assert!(out.stderr.contains("sleep 60 is blocked: ask first"), "{out}");
+    let out = gob.ctl(["run", "--cwd", dir.to_str().unwrap(), "sleep 60"]).fails(1);
+    assert!(out.stderr.contains("sleep 60 is blocked: ask first"), "{out}");
     // Another command, and the same one elsewhere, are not blocked.
     conn.ok("add", job(&dir, &["sleep", "60", "0"]));
     conn.ok("create", job(gob.dir(), &["sleep", "60"]));
