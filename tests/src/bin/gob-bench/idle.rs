@@ -4,7 +4,7 @@ use crate::Samples;
 use crate::table::Table;
 use gob_tests::Gob;
 use gob_tests::process::{self, Handle};
-use gob_tests::wait::DEADLINE;
+use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const MB: f64 = 1024.0 * 1024.0;
+
+/// Time in which the history is closed for want of anything to write.
+const HISTORY_CLOSES: Duration = Duration::from_secs(20);
 
 fn pids(gob: &Gob) -> (i32, i32) {
     let status = gob.status();
@@ -58,6 +61,11 @@ pub fn with_workers(table: &mut Table, samples: &Samples, gob: &Gob) {
     memory(table, gob, &format!("{count} workers"));
     let (gobd, keeper) = pids(gob);
     let alive = Handle::open(gobd).expect("gobd");
+    // Ten seconds after the last record it is closed, once.
+    let is_closed = || gob.status()["history"]["state"] == "closed";
+    if !wait::until(HISTORY_CLOSES, is_closed) {
+        eprintln!("note: the history is not closed");
+    }
     let while_idle = || assert!(!alive.wait_gone(Duration::from_secs(samples.idle_s)), "gobd has ended");
     come_to_rest(gobd);
     let switches = || process::voluntary_switches(gobd) + process::voluntary_switches(keeper);
