@@ -164,7 +164,7 @@ impl<'a> Awaiting<'a> {
         if let Some(client) = self.followed.client() {
             self.stop = Some(client.send(Stop { name, force, grace_ms: None })?);
         }
-        // What is queued goes out with a look for the answer.
+        // Queued requests go out with a look for the answer.
         self.take_receipt()
     }
 

@@ -1,4 +1,4 @@
-//! Which project files this user trusts: `trusted.json` in the state directory, 0600. A file is trusted by its path and the SHA-256 of
+//! The project files that this user trusts: `trusted.json` in the state directory, 0600. A file is trusted by its path and the SHA-256 of
 //! its text; the text is kept beside them, to show what has changed since.
 
 use crate::failure::Failure;

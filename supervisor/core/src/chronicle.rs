@@ -1,4 +1,4 @@
-//! What is recorded of workers, and questions about it: plain data. The store beside the core keeps it.
+//! Records of workers, and questions about them: plain data. The store beside the core keeps it.
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! Which worker may serve a directory: two names of one directory are one graph, and so are two names with one lock, as Logseq's
+//! The one worker that may serve a directory: two names of one directory are one graph, and so are two names with one lock, as Logseq's
 //! `notes` and `logseq_db_notes`.
 //!
 //! Facts are real paths, which disks are asked for, so the table is kept by the shell and is no part of the state. It is filled

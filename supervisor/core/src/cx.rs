@@ -113,7 +113,7 @@ impl Cx {
                 | EventKind::WorkerRemoved
         ));
         let (worker, last_owner) = worker.map_or((None, None), |(view, last)| (Some(view), last));
-        // What a worker says of itself is no change that anybody made.
+        // A worker's words about itself are no change that anybody made.
         let is_recorded = event != EventKind::WorkerUpdated || actor != Actor::Supervisor;
         let change = is_recorded.then(|| {
             let (name, run, reason) = worker.as_ref().map_or((None, None, None), |view| {

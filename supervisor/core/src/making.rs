@@ -1,4 +1,4 @@
-//! What a run is made of, by the origin of its worker: a graph's command is its kind's, with a lock and directories of the
+//! The parts of a run, by the origin of its worker: a graph's command is its kind's, with a lock and directories of the
 //! graph's own; a job's is its own, and nothing else is made or held for it.
 
 use crate::parts::{GraphLock, PORT_MARK};

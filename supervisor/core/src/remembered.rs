@@ -27,7 +27,7 @@ pub struct Remembered {
     pub highest_job: u64,
 }
 
-/// What a supervisor tells the one after it, beside the workers' views.
+/// Facts that a supervisor hands to the one after it, beside the workers' views.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ToRemember {
     /// The last owners of workers that are `unknown`.

@@ -134,7 +134,7 @@ impl Core {
             || self.workers.values().any(|worker| worker.is_leased_by(conn))
     }
 
-    /// What the supervisor after this one has to know of the workers, beside their views.
+    /// Facts of the workers that the supervisor after this one has to know, beside their views.
     #[must_use]
     pub fn to_remember(&self) -> ToRemember {
         let mut all = ToRemember { highest_job: self.cx.past.highest_job(), ..ToRemember::default() };

@@ -45,7 +45,7 @@ pub enum Input {
         /// The umask.
         umask: u32,
     },
-    /// What the project file of a job's directory says, before a request of the client that may begin that job.
+    /// The word of the project file in a job's directory, before a request of the client that may begin that job.
     ProjectFile {
         /// The client's connection.
         conn: ConnId,

@@ -201,7 +201,7 @@ impl Dice {
         let name = self.one(&JOBS);
         let mut add = Add {
             command: vec![name.into()],
-            cwd: "/work".into(),
+            cwd: "/site".into(),
             env: self.maybe(50, |_| Env::default()),
             name: Some(super::words::name(name)),
             description: self.maybe(20, |dice| dice.one(&["", "a", "b"]).into()),

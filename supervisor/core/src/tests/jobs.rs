@@ -121,7 +121,7 @@ impl Small {
 fn add(command: &[&str]) -> Add {
     Add {
         command: command.iter().map(ToString::to_string).collect(),
-        cwd: "/work".into(),
+        cwd: "/site".into(),
         env: Some([("PATH", "/bin"), ("SECRET", "x"), ("GOB_OWNER", "desktop")].into_iter().collect()),
         ..Add::default()
     }
@@ -149,7 +149,7 @@ fn a_job_gets_its_own_command_and_directory_and_the_whole_environment() {
     small.send(CLI, Request::Add(Box::new(add(&["make", "{port}", "{graph}"]))));
     let plan = small.plan().unwrap();
     assert_eq!(plan.command, ["make", "{port}", "{graph}"], "its braces are its own");
-    assert_eq!((plan.cwd.as_str(), plan.umask), ("/work", 0o027));
+    assert_eq!((plan.cwd.as_str(), plan.umask), ("/site", 0o027));
     assert_eq!((plan.lock, plan.make_dirs.len(), plan.stale_socket), (None, 0, None));
     let env = |name| plan.env.get(name);
     assert_eq!((env("SECRET"), env("GOB_NAME"), env("GOB_OWNER")), (Some("x"), Some("j1"), None));

@@ -1,4 +1,4 @@
-//! What the history keeps of the worker's latest run.
+//! The worker's latest run as the history keeps it.
 
 use super::Worker;
 use gob_protocol::{EventKind, Exit, RunOutcome, RunRecord};

@@ -18,7 +18,7 @@ const WORDS: usize = 3;
 /// Cells of a reason where no terminal limits it.
 const REASON: usize = 160;
 
-/// What is known of the time since a cursor.
+/// The facts known of the time since a cursor.
 pub(super) enum Past<'a> {
     /// There was no cursor.
     NotAsked,

@@ -23,7 +23,7 @@ fn a_blocked_job_is_refused_to_every_request_that_begins_it() {
     small.runs(add(&["make", "deploy"]));
     small.ends("j1", 0);
     let tell = |small: &mut Small| {
-        let ban = ban(&["make", "deploy"], "/work", Some("ask first"));
+        let ban = ban(&["make", "deploy"], "/site", Some("ask first"));
         small.feed(Input::ProjectFile { conn: AGENT, ban });
     };
     let again = || Box::new(add(&["make", "deploy"]));
@@ -36,11 +36,11 @@ fn a_blocked_job_is_refused_to_every_request_that_begins_it() {
         );
         let details = refusal.details.clone().unwrap_or_default();
         assert_eq!((&details["worker"], &details["description"]), (&"j1".into(), &"ask first".into()));
-        assert_eq!(details["path"], "/work/.config/gobfile.toml");
+        assert_eq!(details["path"], "/site/.config/gobfile.toml");
     }
     assert_eq!(small.view("j1").blocked.as_deref(), Some("ask first"));
     // The file has changed.
-    small.feed(Input::ProjectFile { conn: AGENT, ban: ban(&["make", "deploy"], "/work", None) });
+    small.feed(Input::ProjectFile { conn: AGENT, ban: ban(&["make", "deploy"], "/site", None) });
     small.ask(CLI, Request::Ping).unwrap();
     small.send(AGENT, start("j1"));
     small.spawned("j1");
@@ -50,7 +50,7 @@ fn a_blocked_job_is_refused_to_every_request_that_begins_it() {
 #[test]
 fn a_new_job_that_is_blocked_is_not_made() {
     let mut small = Small::new();
-    small.feed(Input::ProjectFile { conn: CLI, ban: ban(&["rm"], "/work", Some("no")) });
+    small.feed(Input::ProjectFile { conn: CLI, ban: ban(&["rm"], "/site", Some("no")) });
     let refusal = small.ask(CLI, Request::Create(Box::new(add(&["rm"])))).unwrap_err();
     assert_eq!(
         (refusal.code, &refusal.details.clone().unwrap()["worker"]),
@@ -63,11 +63,11 @@ fn a_new_job_that_is_blocked_is_not_made() {
 fn a_ban_holds_for_one_request_of_its_client_and_for_its_very_job() {
     let mut small = Small::new();
     let tell = |small: &mut Small, ban: Ban| small.feed(Input::ProjectFile { conn: CLI, ban });
-    tell(&mut small, ban(&["a"], "/work", Some("no")));
+    tell(&mut small, ban(&["a"], "/site", Some("no")));
     assert!(small.ask(AGENT, Request::Create(Box::new(add(&["a"])))).is_ok(), "another client's");
     assert_eq!(code(small.ask(CLI, Request::Create(Box::new(add(&["a"]))))), ErrorCode::Blocked);
     assert!(small.ask(CLI, Request::Create(Box::new(add(&["a"])))).is_ok(), "it was read for one request");
-    for other in [ban(&["b", "x"], "/work", Some("no")), ban(&["b"], "/elsewhere", Some("no"))] {
+    for other in [ban(&["b", "x"], "/site", Some("no")), ban(&["b"], "/elsewhere", Some("no"))] {
         tell(&mut small, other);
         assert!(small.ask(CLI, Request::Create(Box::new(add(&["b"])))).is_ok(), "another job's");
     }
@@ -77,7 +77,7 @@ fn a_ban_holds_for_one_request_of_its_client_and_for_its_very_job() {
 fn a_blocked_job_that_runs_goes_on() {
     let mut small = Small::new();
     small.runs(add(&["a"]));
-    small.feed(Input::ProjectFile { conn: CLI, ban: ban(&["a"], "/work", Some("no")) });
+    small.feed(Input::ProjectFile { conn: CLI, ban: ban(&["a"], "/site", Some("no")) });
     assert_eq!(code(small.ask(CLI, restart("j1"))), ErrorCode::Blocked);
     let view = small.view("j1");
     assert_eq!((view.state, view.blocked.as_deref()), (State::Ready, Some("no")));
@@ -89,7 +89,7 @@ fn only_a_request_that_may_begin_a_job_is_looked_up() {
     small.runs(add(&["a"]));
     let begins = |request| small.core.begins(CLI, &request).map(|(job, _)| job);
     let job = begins(start("j1")).unwrap();
-    assert_eq!((&*job.command, &*job.cwd), (&["a".to_string()][..], "/work"));
+    assert_eq!((&*job.command, &*job.cwd), (&["a".to_string()][..], "/site"));
     assert_eq!(begins(restart("j1")), Some(job));
     assert_eq!(begins(start("nope")), None);
     assert_eq!(begins(Request::Ping), None);
