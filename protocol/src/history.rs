@@ -1,7 +1,7 @@
 //! History of workers: their runs, the statistics of these, and the causes of changes (PROTOCOL 5, 12).
 
 use crate::event::{Actor, EventKind};
-use crate::name::Owner;
+use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use crate::view::Exit;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -136,6 +136,25 @@ pub struct Stats {
     pub expected_ms: Option<u64>,
     /// The runs that have ended.
     pub by_outcome: ByOutcome,
+}
+
+/// A change that was told, as the history keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The number of its event in its supervisor's life.
+    pub seq: u64,
+    /// The time.
+    pub time: Timestamp,
+    /// The event.
+    pub event: EventKind,
+    /// The worker that it concerns.
+    pub name: Option<Name>,
+    /// Its run.
+    pub run: Option<u64>,
+    /// The cause.
+    pub actor: Actor,
+    /// The reason that is shown.
+    pub reason: Option<String>,
 }
 
 /// One change of a worker, as `blame` shows it.

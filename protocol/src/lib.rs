@@ -31,7 +31,7 @@ pub use envelope::{Id, Incoming, Rejected, Requests, ServerFrame};
 pub use error::{ErrorCode, WireError};
 pub use event::{Actor, Event, EventKind, Lagged};
 pub use frame::{FrameTooLong, Framer};
-pub use history::{BlameEntry, ByOutcome, Durations, Rate, RunOutcome, RunRecord, Stats};
+pub use history::{BlameEntry, ByOutcome, Change, Durations, Rate, RunOutcome, RunRecord, Stats};
 pub use name::{Name, NameError, Owner};
 pub use request::{Request, Wait};
 pub use text::Text;

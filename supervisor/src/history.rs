@@ -7,10 +7,10 @@ use crate::boot::Boot;
 use crate::mailbox::Post;
 use crate::shell::Done;
 use gob_config::History as Bounds;
-use gob_core::{Change, Input, NoAnswer, Question, Recorded, Stored};
+use gob_core::{Input, NoAnswer, Question, Recorded, Stored};
 use gob_protocol::answer::{BlameData, RunsData};
 use gob_protocol::view::HistoryStatus;
-use gob_store::{Answer, Entry, Handle, Record, Settings, Store, StoreError, Told};
+use gob_store::{Answer, Handle, Record, Settings, Store, StoreError, Told};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl History {
     pub(crate) fn record(&self, recorded: Recorded) {
         let record = match recorded {
             Recorded::Run { name, run } => Record::Run { name, run },
-            Recorded::Change(change) => Record::Entry(Box::new(entry(*change))),
+            Recorded::Change(change) => Record::Entry(change),
             Recorded::Forgotten(name) => Record::Forgotten { name, history: true },
             Recorded::Unused { first, count } => Record::Unused { first, count },
         };
@@ -95,11 +95,6 @@ impl History {
             tracing::warn!("{unfinished}");
         }
     }
-}
-
-fn entry(change: Change) -> Entry {
-    let Change { seq, time, event, name, run, actor, reason } = change;
-    Entry { seq, time, event, name, run, actor, reason }
 }
 
 /// Returns the core's form of an answer.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use gob_protocol::answer::{BlameData, RunsData};
-use gob_protocol::{Actor, EventKind, Name, RunRecord, Stats, Timestamp};
+use gob_protocol::{Change, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
 
 /// One thing to record. A record may get lost where the store can't be written; nothing waits for it.
@@ -27,25 +27,6 @@ pub enum Recorded {
         /// How many.
         count: u32,
     },
-}
-
-/// A change that was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The number of its event.
-    pub seq: u64,
-    /// The time.
-    pub time: Timestamp,
-    /// The event.
-    pub event: EventKind,
-    /// The worker.
-    pub name: Option<Name>,
-    /// Its run.
-    pub run: Option<u64>,
-    /// The cause.
-    pub actor: Actor,
-    /// The reason that is shown.
-    pub reason: Option<String>,
 }
 
 /// A question to the store.

@@ -1,6 +1,6 @@
 //! The context of a decision: all that it may touch beside its own state.
 
-use crate::chronicle::{Change, Recorded};
+use crate::chronicle::Recorded;
 use crate::conns::Caller;
 use crate::ids::{ConnId, Now};
 use crate::io::{Effect, Out};
@@ -12,7 +12,7 @@ use crate::restart::Dice;
 use crate::setup::Setup;
 use crate::timers::{Timer, Timers};
 use alloc::boxed::Box;
-use gob_protocol::{Actor, Data, Event, EventKind, Id, Owner, View, WireError};
+use gob_protocol::{Actor, Change, Data, Event, EventKind, Id, Owner, View, WireError};
 use serde::{Deserialize, Serialize};
 
 /// The context of all decisions.

@@ -62,7 +62,7 @@ pub(crate) fn remember(remembered: Remembered, workers: &mut Workers, cx: &mut C
     for worker in remembered.workers {
         cx.past.knows(&worker.view.name);
         let Some(spec) = spec_of(&worker, cx) else { continue };
-        // What the file says twice is said once.
+        // A worker that the file has twice is there once.
         if workers.get(&worker.view.name).is_none() && workers.same_as(&spec.identity()).is_none() {
             workers.insert(revive(worker, spec, remembered.ended_in_order, cx));
         }

@@ -8,10 +8,9 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use gob_protocol::{Actor, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
+use gob_protocol::{Actor, Change, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
 use gob_store::{
-    Answer, Definition, Entry, FILE, Handle, Question, Reader, Record, Settings, Setup, Store, Supervisor,
-    Told,
+    Answer, Definition, FILE, Handle, Question, Reader, Record, Settings, Setup, Store, Supervisor, Told,
 };
 use std::error::Error;
 use std::path::Path;
@@ -181,7 +180,7 @@ fn fill(dir: &Path) -> Result<()> {
     let others = (0..RUNS - MOST).map(|at| (1 + at % (JOBS - 1), 1 + at / (JOBS - 1)));
     for (seq, (job, number)) in (1..).zip(first.chain(others)) {
         rig.record(&Record::Run { name: name(job), run: Box::new(run(number, true)) })?;
-        let entry = Entry {
+        let entry = Change {
             seq,
             time: Timestamp(now()),
             event: EventKind::WorkerStopped,

@@ -1,6 +1,6 @@
 //! The content of the store as types. Their text forms on disk are in `rows`.
 
-use gob_protocol::{Actor, EventKind, Name, Owner, RunRecord, Timestamp};
+use gob_protocol::{Change, Name, Owner, RunRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -70,25 +70,6 @@ pub struct Definitions {
     pub next: Option<Name>,
 }
 
-/// One change as the store keeps it, for `blame` and `brief`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The number of the event in its instance.
-    pub seq: u64,
-    /// The time of the change.
-    pub time: Timestamp,
-    /// The event.
-    pub event: EventKind,
-    /// The worker that it concerns.
-    pub name: Option<Name>,
-    /// The run that it concerns.
-    pub run: Option<u64>,
-    /// The cause.
-    pub actor: Actor,
-    /// The reason that was shown.
-    pub reason: Option<String>,
-}
-
 /// A part of a longer list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -102,7 +83,7 @@ pub struct Page<T> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Since {
     /// The instance of each change, and the change.
-    pub entries: Vec<(String, Entry)>,
+    pub entries: Vec<(String, Change)>,
     /// There are later ones.
     pub more: bool,
     /// Changes after the cursor are not in the history: they were trimmed or lost, or the instance is not

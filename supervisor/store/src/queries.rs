@@ -3,9 +3,9 @@
 //! Each is answered from an index, in a time that depends on the answer and on the bound of a worker's
 //! history, and not on the number of workers or runs.
 
-use crate::model::{Definitions, Entry, Known, Page, Since};
+use crate::model::{Definitions, Known, Page, Since};
 use crate::rows;
-use gob_protocol::{BlameEntry, ByOutcome, Durations, Name, Rate, RunOutcome, RunRecord, Stats};
+use gob_protocol::{BlameEntry, ByOutcome, Change, Durations, Name, Rate, RunOutcome, RunRecord, Stats};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// Rows of one answer.
@@ -121,7 +121,7 @@ pub(crate) fn blame(db: &Connection, name: &Name, limit: u32) -> rusqlite::Resul
     let rows = select.query_map(params![name.as_str(), limit + 1], |row| Ok(rows::entry(row, 0)))?;
     let Page { items, more } = page(rows, limit)?;
     let blame =
-        |Entry { time, event, actor, run, reason, .. }| BlameEntry { time, event, actor, run, reason };
+        |Change { time, event, actor, run, reason, .. }| BlameEntry { time, event, actor, run, reason };
     Ok(Page { items: items.into_iter().map(blame).collect(), more })
 }
 

@@ -1,8 +1,8 @@
 //! The store's types from their text and number forms; `write::columns` has the other way. A row that can't be understood is damage in
 //! its content, and is passed over by every reader.
 
-use crate::model::{Definition, Entry, Setup};
-use gob_protocol::{EventKind, Name, Owner, RunOutcome, RunRecord, Timestamp};
+use crate::model::{Definition, Setup};
+use gob_protocol::{Change, EventKind, Name, Owner, RunOutcome, RunRecord, Timestamp};
 use rusqlite::Row;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -99,14 +99,14 @@ pub(crate) fn definition(row: &Row<'_>) -> Option<Definition> {
 }
 
 /// Reads an entry from the columns of [`ENTRY`], the first of which is at `at`.
-pub(crate) fn entry(row: &Row<'_>, at: usize) -> Option<Entry> {
+pub(crate) fn entry(row: &Row<'_>, at: usize) -> Option<Change> {
     let word: String = get(row, at + 2)?;
     let event = EventKind::ALL.iter().copied().find(|event| event.as_str() == word)?;
     let name = match get::<Option<String>>(row, at + 3)? {
         Some(name) => Some(Name::any(&name).ok()?),
         None => None,
     };
-    Some(Entry {
+    Some(Change {
         seq: unsigned(get(row, at)?),
         time: Timestamp(get(row, at + 1)?),
         event,

@@ -12,10 +12,9 @@ mod trouble;
 
 use crate::files::FILE;
 use crate::{
-    Answer, Condition, Definition, Entry, Handle, Notice, Question, Record, Settings, Setup, Store,
-    StoreError, Told,
+    Answer, Condition, Definition, Handle, Notice, Question, Record, Settings, Setup, Store, StoreError, Told,
 };
-use gob_protocol::{Actor, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
+use gob_protocol::{Actor, Change, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
@@ -177,8 +176,8 @@ fn defined(definition: Definition) -> Record {
     Record::Definition(Box::new(definition))
 }
 
-fn entry(seq: u64, name: &str, event: EventKind) -> Entry {
-    Entry {
+fn entry(seq: u64, name: &str, event: EventKind) -> Change {
+    Change {
         seq,
         time: Timestamp(now()),
         event,
@@ -189,7 +188,7 @@ fn entry(seq: u64, name: &str, event: EventKind) -> Entry {
     }
 }
 
-fn changed(entry: Entry) -> Record {
+fn changed(entry: Change) -> Record {
     Record::Entry(Box::new(entry))
 }
 

@@ -35,7 +35,8 @@ fn runs_and_changes_of_a_great_age_go_and_live_runs_stay() {
     rig.record(run("web", old(ended(1, 1, 0), 91)));
     rig.record(run("web", old(begun(2), 91)));
     rig.record(run("web", old(ended(3, 1, 0), 89)));
-    let ancient = Entry { time: Timestamp(now() - 91 * DAY_MS), ..entry(1, "web", EventKind::WorkerStarted) };
+    let ancient =
+        Change { time: Timestamp(now() - 91 * DAY_MS), ..entry(1, "web", EventKind::WorkerStarted) };
     rig.record(changed(ancient));
     rig.record(changed(entry(2, "web", EventKind::WorkerStopped)));
     wait_until_trimmed(&mut rig, 1);

@@ -1,8 +1,8 @@
 //! The store's types as values of their columns, in the order of the column lists in `rows`.
 
-use crate::model::{Definition, Entry};
+use crate::model::Definition;
 use crate::rows::{KeptSetup, SETUP_VERSION, signed};
-use gob_protocol::{Name, RunOutcome, RunRecord};
+use gob_protocol::{Change, Name, RunOutcome, RunRecord};
 use rusqlite::ToSql;
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ pub(super) fn with_definition<T>(
 /// # Errors
 /// The error of `put`.
 pub(super) fn with_entry<T>(
-    entry: &Entry,
+    entry: &Change,
     first: &[&dyn ToSql],
     put: impl FnOnce(&[&dyn ToSql]) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {

@@ -4,9 +4,9 @@
 //! so that a lost step is made up for by the next one.
 
 use super::columns;
-use crate::model::{Definition, Entry};
+use crate::model::Definition;
 use crate::rows;
-use gob_protocol::{Name, RunRecord};
+use gob_protocol::{Change, Name, RunRecord};
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 /// One change.
@@ -29,7 +29,7 @@ pub enum Record {
         run: Box<RunRecord>,
     },
     /// A change of a worker or of the supervisor.
-    Entry(Box<Entry>),
+    Entry(Box<Change>),
     /// Numbers of the last reservation that no job has got, given back at the supervisor's end. Without it,
     /// they are not used.
     Unused {
@@ -130,7 +130,7 @@ pub(super) fn raise_run(db: &Connection, name: &Name, run: u64) -> rusqlite::Res
 }
 
 /// Writes an entry.
-pub(super) fn put_entry(db: &Connection, life: i64, entry: &Entry) -> rusqlite::Result<()> {
+pub(super) fn put_entry(db: &Connection, life: i64, entry: &Change) -> rusqlite::Result<()> {
     let sql = format!(
         "INSERT OR REPLACE INTO entry(life, {}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         rows::ENTRY

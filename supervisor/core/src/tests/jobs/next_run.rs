@@ -1,4 +1,4 @@
-//! What an `add` says of the run that it begins: readiness, limits, and the end of its last lease.
+//! The words of an `add` about the run that it begins: readiness, limits, and the end of its last lease.
 
 use super::*;
 use gob_config::kind::{Check, OnLastLease};
