@@ -25,7 +25,8 @@
 //! | `blocked` | jobs that a project file keeps from running |
 //! | `history` | questions that the store answers, and the numbers of jobs |
 //! | `state` | [`Core`]: all of the state |
-//! | `ends`, `reload`, `sockets`, `graphs`, `requests` | what spans workers: the end, the configuration, sockets, graphs on disk, requests |
+//! | `ends`, `reload`, `sockets`, `graphs` | what spans workers: the end, the configuration, sockets, graphs on disk |
+//! | `reads`, `begins`, `asked`, `requests` | requests: those that show, those that begin a run, those that the store answers, and all others |
 //! | `door` | [`Core::apply`]: finds the worker and the run, and drops what is stale |
 
 #![no_std]
@@ -34,7 +35,9 @@ extern crate alloc;
 extern crate std;
 
 mod adds;
+mod asked;
 mod ban;
+mod begins;
 mod blocked;
 mod chronicle;
 mod claims;
@@ -60,6 +63,7 @@ mod paths;
 mod plan;
 mod pools;
 mod probes;
+mod reads;
 mod record;
 mod recovery;
 mod refusals;

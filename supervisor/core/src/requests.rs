@@ -1,31 +1,19 @@
 //! The meaning of each request. Reads answer at once; what takes time leaves a waiter with its worker.
 
-use crate::adds;
 use crate::blocked;
-use crate::chronicle::{NoAnswer, Question, Stored};
 use crate::conns::Caller;
-use crate::history;
-use crate::ids::RunKey;
 use crate::io::Effect;
-use crate::news::wants_worker;
 use crate::owner::may_force;
 use crate::refusals;
-use crate::starts::resolve;
 use crate::state::Core;
-use crate::underway::{Adding, Asker};
 use crate::worker::Worker;
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use gob_protocol::answer::{
-    CreateData, EmptyData, HelloData, ListData, PingData, RemovedData, ServerInfo, SubscribeData, WorkerData,
-};
-use gob_protocol::limits::{MAX_SURVIVORS, PAGE_BYTES, PROTOCOL, SNAPSHOT_BYTES};
-use gob_protocol::request::{Add, Force, HandOver, Hello, List, Restart, Signal, Start, Stop, Subscribe};
+use gob_protocol::answer::{EmptyData, HelloData, PingData, RemovedData, ServerInfo};
+use gob_protocol::limits::PROTOCOL;
+use gob_protocol::request::{Force, HandOver, Hello, Restart, Signal, Stop};
 use gob_protocol::view::State;
-use gob_protocol::{
-    Data, EventKind, Lagged, Leftover, Name, Owner, Request, Status, Survivor, View, WireError,
-};
+use gob_protocol::{Data, Name, Owner, Request, WireError};
 
 type Answer = Result<Data, Box<WireError>>;
 
@@ -82,92 +70,6 @@ impl Core {
         self.cx.answer(caller, answer);
     }
 
-    fn start(&mut self, caller: &Caller, start: Start) {
-        match resolve(&start, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx) {
-            Err(error) => self.cx.answer(caller, Err(error)),
-            Ok(name) => {
-                self.conns.involve(caller.conn, &name);
-                if let Some(worker) = self.workers.get_mut(&name) {
-                    worker.start(caller, start, &mut self.cx);
-                }
-            }
-        }
-    }
-
-    /// `add`, which `runs` the job too, and `create`. One that needs a number waits where none is left.
-    fn add(&mut self, caller: &Caller, add: Add, runs: bool) {
-        if adds::needs_number(&add, &self.workers) {
-            history::look_for_numbers(&mut self.underway, &mut self.cx);
-            if self.cx.past.numbers_left() == 0 {
-                let (conn, id) = (caller.conn, caller.id.clone());
-                return self.underway.waits(Adding { conn, id, add, runs });
-            }
-        }
-        let job = adds::resolve(&add, caller.owner(), &caller.actor(), &mut self.workers, &mut self.cx);
-        let (name, created) = match job {
-            Ok(found) => found,
-            Err(error) => return self.cx.answer(caller, Err(error)),
-        };
-        self.conns.involve(caller.conn, &name);
-        let Add { env, wait, lease, .. } = add;
-        match self.workers.get_mut(&name) {
-            Some(worker) if runs => {
-                worker.start(caller, Start { env, wait, lease, ..Start::default() }, &mut self.cx);
-            }
-            Some(worker) => {
-                let worker = worker.view_for(caller.owner());
-                let data = Data::Create(Box::new(CreateData { worker, created }));
-                self.cx.answer(caller, Ok(data));
-            }
-            None => {}
-        }
-    }
-
-    /// Asks the store what a request asks.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about the history")]
-    fn ask(&mut self, caller: &Caller, request: Request) {
-        let question = match request {
-            Request::Runs(runs) => history::runs(runs, &self.workers),
-            Request::RunsDelete(delete) => history::delete(delete, caller, &self.workers),
-            Request::Stats(which) => history::stats(which.name, &self.workers),
-            Request::Blame(blame) => history::blame(blame, &self.workers),
-            _other => return,
-        };
-        match question {
-            Err(error) => self.cx.answer(caller, Err(error)),
-            Ok(question) => {
-                let asker = Asker::Client(caller.conn, caller.id.clone());
-                let effect = self.underway.asks(asker, question);
-                self.cx.push(effect);
-            }
-        }
-    }
-
-    /// The store has answered, or does not.
-    pub(crate) fn stored(&mut self, ticket: u64, answer: Result<Stored, NoAnswer>) {
-        let Some(asked) = self.underway.answered(ticket) else { return };
-        match asked.asker {
-            Asker::Client(conn, id) => {
-                if let (Question::DeleteRun { name, run }, Ok(Stored::Deleted(true))) =
-                    (&asked.question, &answer)
-                {
-                    self.cx.push(Effect::ForgetRun(RunKey { name: name.clone(), run: *run }));
-                }
-                if let Some(caller) = self.conns.caller(conn, id) {
-                    self.cx.answer(&caller, history::told(&asked.question, answer));
-                }
-            }
-            Asker::Numbers => {
-                history::take_numbers(&answer, &mut self.cx);
-                for Adding { conn, id, add, runs } in self.underway.take_adds() {
-                    if let Some(caller) = self.conns.caller(conn, id) {
-                        self.add(&caller, add, runs);
-                    }
-                }
-            }
-        }
-    }
-
     fn stop(&mut self, caller: &Caller, stop: &Stop) {
         match self.managed(caller, &stop.name) {
             Ok((worker, cx)) => worker.stop(caller, stop, cx),
@@ -200,26 +102,6 @@ impl Core {
             owner,
             features: alloc::vec!["jobs".into()],
         })))
-    }
-
-    fn list(&self, requester: &Owner, filter: &List) -> Data {
-        let wanted = |worker: &&Worker| {
-            filter.owner.as_ref().is_none_or(|owner| owner == worker.title_now().owner)
-                && filter.kind.as_ref().is_none_or(|kind| **kind == *worker.spec.kind_name)
-                && filter.state.is_none_or(|state| state == worker.state())
-                && (filter.cwd.is_none() || filter.cwd.as_deref() == worker.shown().cwd.as_deref())
-        };
-        let after = |worker: &&Worker| filter.after.as_ref().is_none_or(|after| worker.name > *after);
-        let views = self.workers.values().filter(after).filter(wanted);
-        let views = views.map(|worker| worker.view_for(requester));
-        let most = filter.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let (workers, next) = page(views, most, PAGE_BYTES);
-        Data::List(ListData { workers, next })
-    }
-
-    fn view_of(&self, caller: &Caller, name: &Name) -> Answer {
-        let worker = self.workers.get(name).ok_or_else(|| refusals::not_found(name))?;
-        Ok(Data::Worker(Box::new(WorkerData { worker: worker.view_for(caller.owner()) })))
     }
 
     fn signal(&mut self, caller: &Caller, signal: &Signal) -> Result<Effect, Box<WireError>> {
@@ -289,77 +171,6 @@ impl Core {
         Data::Removed(RemovedData { removed })
     }
 
-    pub(crate) fn status(&self) -> Status {
-        let mut workers = alloc::collections::BTreeMap::<String, u64>::new();
-        for worker in self.workers.values() {
-            *workers.entry(worker.state().as_str().to_string()).or_default() += 1;
-        }
-        let cx = &self.cx;
-        let server = &cx.setup.server;
-        Status {
-            version: server.version.clone(),
-            pid: server.pid,
-            instance: server.instance.clone(),
-            uptime_ms: cx.uptime_ms(),
-            protocol: PROTOCOL,
-            workers,
-            connections: self.conns.len() as u64,
-            subscribers: cx.news.subscribers() as u64,
-            requests: cx.tally.requests,
-            events_seq: cx.news.seq(),
-            lagged_events: cx.news.lagged(),
-            spawn_failures: cx.tally.spawn_failures,
-            restarts: cx.tally.restarts,
-            orphans_recovered: cx.past.orphans_recovered(),
-            healed: cx.tally.healed,
-            survivors: self.survivors(),
-            dirs: server.dirs.clone(),
-            config: cx.setup.config_status(),
-            ..Status::default()
-        }
-    }
-
-    /// Processes that could not be ended so far, as far as they are named.
-    fn survivors(&self) -> Vec<Leftover> {
-        let of_workers = self.workers.values().flat_map(|worker| {
-            let of_it =
-                |process: &Survivor| Leftover { worker: Some(worker.name.clone()), process: process.clone() };
-            worker.stuck().iter().map(of_it)
-        });
-        self.cx.past.leftovers().iter().cloned().chain(of_workers).take(MAX_SURVIVORS).collect()
-    }
-
-    fn subscribe(&mut self, caller: &Caller, filter: Subscribe) {
-        let server = &self.cx.setup.server;
-        let same_life = filter.instance.as_ref().is_none_or(|life| *life == server.instance);
-        let (conn, owner) = (caller.conn, caller.owner().clone());
-        let Some(begun) = self.cx.news.subscribe(conn, owner, filter, same_life) else {
-            return self.cx.answer(caller, Err(refusals::subscribed_already()));
-        };
-        let instance = self.cx.setup.server.instance.clone();
-        let snapshot = if begun.with_snapshot { self.snapshot(caller) } else { None };
-        let (workers, next) = snapshot.map_or((None, None), |(workers, next)| (Some(workers), next));
-        let data = SubscribeData { seq: self.cx.news.seq(), instance, gap: begun.gap, workers, next };
-        self.cx.answer(caller, Ok(Data::Subscribe(data)));
-        self.cx.news.replay(conn, &mut self.cx.out);
-    }
-
-    /// Every worker that a subscription is about, as far as one frame has room.
-    fn snapshot(&self, caller: &Caller) -> Option<(Vec<View>, Option<Name>)> {
-        let filter = self.cx.news.subscription(caller.conn)?;
-        let views = self.workers.values().map(|worker| worker.view_for(caller.owner()));
-        Some(page(views.filter(|view| wants_worker(filter, view)), usize::MAX, SNAPSHOT_BYTES))
-    }
-
-    /// The shell wrote event frames of a connection.
-    pub(crate) fn written(&mut self, caller: &Caller, frames: u32) {
-        let missed = self.cx.news.written(caller.conn, frames, &mut self.cx.out);
-        if let Some((missed, (workers, next))) = missed.zip(self.snapshot(caller)) {
-            let frame = Lagged { event: EventKind::Lagged, missed, seq: self.cx.news.seq(), workers, next };
-            self.cx.push(Effect::Lagged { conn: caller.conn, frame: Box::new(frame) });
-        }
-    }
-
     /// `nuke` and `shutdown`.
     fn end_all(&mut self, caller: &Caller, force: Force, nuke: bool) {
         let requester = caller.owner();
@@ -405,23 +216,4 @@ fn changes_workers(request: &Request) -> bool {
         | Request::Unsubscribe
         | Request::Status => false,
     }
-}
-
-/// As many views as may be in one frame, one at least, and the name of the last one where there are more.
-pub(crate) fn page(
-    views: impl Iterator<Item = View>,
-    most: usize,
-    most_bytes: usize,
-) -> (Vec<View>, Option<Name>) {
-    let (mut workers, mut bytes) = (Vec::<View>::new(), 0_usize);
-    for view in views {
-        bytes = bytes.saturating_add(view.about_bytes());
-        let is_full = workers.len() >= most.max(1) || bytes > most_bytes;
-        if let Some(last) = workers.last().filter(|_| is_full) {
-            let next = Some(last.name.clone());
-            return (workers, next);
-        }
-        workers.push(view);
-    }
-    (workers, None)
 }

@@ -3,7 +3,7 @@
 use super::harness::{INSTANCE, World, kind};
 use super::steps::Step;
 use super::words::{name, start, stop};
-use crate::requests::page;
+use crate::reads::page;
 use crate::{ConnId, Effect, Input};
 use gob_protocol::answer::SubscribeData;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
