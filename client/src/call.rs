@@ -328,7 +328,7 @@ mod tests {
         check(Runs { name: name(), limit: None, before: None }, &mut seen);
         check(RunsDelete { name: name(), run: 1 }, &mut seen);
         check(Stats { name: name() }, &mut seen);
-        check(Blame { name: name(), limit: None }, &mut seen);
+        check(Blame { name: name(), limit: None, before: None }, &mut seen);
         check(Reload, &mut seen);
         check(Graphs, &mut seen);
         check(GraphDelete { graph: name(), root_dir: None }, &mut seen);

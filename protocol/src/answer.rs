@@ -1,5 +1,6 @@
 //! Data of successful responses (PROTOCOL 4, 5).
 
+use crate::cursor::Cursor;
 use crate::history::{BlameEntry, RunRecord, Stats};
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
@@ -184,10 +185,13 @@ pub struct RunsDeleteData {
 }
 
 /// Data of `blame`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlameData {
     /// The changes, newest first.
     pub entries: Vec<BlameEntry>,
+    /// The place to go on before, where there are older ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Cursor>,
 }
 
 /// Data of `nuke`.

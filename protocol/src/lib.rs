@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod bounded;
+pub mod cursor;
 pub mod env;
 pub mod envelope;
 pub mod error;
@@ -26,6 +27,7 @@ pub mod time;
 pub mod view;
 
 pub use answer::{Data, Outcome};
+pub use cursor::Cursor;
 pub use env::Env;
 pub use envelope::{Id, Incoming, Rejected, Requests, ServerFrame};
 pub use error::{ErrorCode, WireError};

@@ -8,7 +8,7 @@ use crate::mailbox::Post;
 use crate::shell::Done;
 use gob_config::History as Bounds;
 use gob_core::{Input, NoAnswer, Question, Recorded, Stored};
-use gob_protocol::answer::{BlameData, RunsData};
+use gob_protocol::answer::RunsData;
 use gob_protocol::view::HistoryStatus;
 use gob_store::{Answer, Handle, Record, Settings, Store, StoreError, Told};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl History {
         let question = match question {
             Question::Runs { name, limit, before } => gob_store::Question::Runs { name, before, limit },
             Question::Stats(name) => gob_store::Question::Stats { name },
-            Question::Blame { name, limit } => gob_store::Question::Blame { name, limit },
+            Question::Blame { name, limit, before } => gob_store::Question::Blame { name, before, limit },
             Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
             Question::Reserve { count, above } => gob_store::Question::Reserve { count, above },
         };
@@ -103,7 +103,7 @@ pub(crate) fn stored(ticket: u64, answer: Result<Answer, Arc<StoreError>>) -> In
         Ok(match answer {
             Answer::Runs(page) => Stored::Runs(RunsData { runs: page.items, more: page.more }),
             Answer::Stats(stats) => Stored::Stats(stats),
-            Answer::Blame(page) => Stored::Blame(BlameData { entries: page.items }),
+            Answer::Blame(data) => Stored::Blame(data),
             Answer::RunDeleted(was_there) => Stored::Deleted(was_there),
             Answer::Reserved { first, count } => Stored::Reserved { first, count },
             Answer::Expected(_) | Answer::Since(_) | Answer::Definitions(_) | Answer::Highest { .. } => {

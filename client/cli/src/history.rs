@@ -13,6 +13,7 @@ use crate::text::parse_number;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::call::{Blame, Call, Runs, Stats};
+use gob_client::protocol::Cursor;
 use gob_client::protocol::answer::{BlameData, RunsData};
 use gob_client::{Error, Name};
 use kept::Kept;
@@ -98,13 +99,38 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Returns the data of `blame`: the latest changes, at most `most`, and at most those of one answer.
+    /// Returns the data of `blame`: the latest changes, at most `most`.
     pub(crate) fn blame(&mut self, name: &Name, most: Most) -> Result<Box<RawValue>, Failure> {
-        let limit = most.left(0);
+        let (raw, first) = self.page_of_blame(name, most, 0, None)?;
+        let BlameData { mut entries, mut next } = first;
+        if let Some(raw) = raw.filter(|_| next.is_none() || most.is_reached(entries.len())) {
+            return Ok(raw);
+        }
+        while let Some(before) = next.take_if(|_| !most.is_reached(entries.len())) {
+            let (_, page) = self.page_of_blame(name, most, entries.len(), Some(before.clone()))?;
+            entries.extend(page.entries);
+            // A page that does not advance ends the list.
+            next = page.next.filter(|next| *next != before);
+        }
+        data(Blame::TYPE, &BlameData { entries, next })
+    }
+
+    /// Returns a page of changes, as it came where it came from the supervisor.
+    fn page_of_blame(
+        &mut self,
+        name: &Name,
+        most: Most,
+        have: usize,
+        before: Option<Cursor>,
+    ) -> Result<(Option<Box<RawValue>>, BlameData), Failure> {
+        let limit = most.left(have);
         match &mut self.source {
-            Source::Kept(kept) => data(Blame::TYPE, &BlameData { entries: kept.blame(name, limit)? }),
+            Source::Kept(kept) => Ok((None, kept.blame(name, before.as_ref(), limit)?)),
             Source::Told(client) => {
-                ask(self.context, client, name, Blame { name: name.clone(), limit: Some(limit) })
+                let call = Blame { name: name.clone(), limit: Some(limit), before };
+                let raw = ask(self.context, client, name, call)?;
+                let page = gob_client::call::read(Blame::TYPE, &raw)?;
+                Ok((Some(raw), page))
             }
         }
     }

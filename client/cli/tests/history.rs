@@ -62,6 +62,62 @@ fn a_page_that_does_not_advance_ends_the_list() {
     assert_eq!(numbers(&world.run(&["runs", "t", "-n", "all", "--json"]).stdout), [7]);
 }
 
+/// Answers `blame` as a supervisor with so many changes, which counts them from the latest.
+#[cfg(test)]
+fn serve_changes(world: &World, all: u64) {
+    world.serve(move |kind, payload| {
+        if kind != "blame" {
+            return vec![];
+        }
+        let limit = payload["limit"].as_u64().unwrap();
+        assert!((1..=1000).contains(&limit), "{payload}");
+        let before = payload["before"].as_str().map(|at| at.strip_prefix("i:").unwrap().parse().unwrap());
+        let first: u64 = before.unwrap_or(all + 1);
+        let change = |seq: u64| {
+            json!({"time": "2026-11-20T10:00:00.000Z", "event": "worker_started", "actor": "supervisor",
+                "run": seq, "reason": null})
+        };
+        let entries: Vec<Value> = (1..first).rev().take(limit as usize).map(change).collect();
+        let last = entries.last().map_or(0, |entry| entry["run"].as_u64().unwrap());
+        let mut data = json!({"entries": entries});
+        if last > 1 {
+            data["next"] = json!(format!("i:{last}"));
+        }
+        vec![ok(data)]
+    });
+}
+
+#[test]
+fn changes_are_collected_from_pages_up_to_the_limit() {
+    let world = World::new();
+    serve_changes(&world, 3000);
+    for (limit, last) in [("all", 1), ("9999", 1), ("3000", 1), ("1001", 2000), ("1000", 2001), ("1", 3000)] {
+        let ran = world.run(&["blame", "t", "-n", limit, "--json"]);
+        let data: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let runs = data["entries"].as_array().unwrap().iter().map(|entry| entry["run"].as_u64().unwrap());
+        let want: Vec<u64> = (last..=3000).rev().collect();
+        assert_eq!((ran.code, runs.collect::<Vec<_>>()), (Some(0), want), "{limit}: {}", ran.stderr);
+        let next = (last > 1).then(|| json!(format!("i:{last}")));
+        assert_eq!(data.get("next"), next.as_ref(), "{limit}");
+    }
+    let ran = world.run(&["blame", "t"]);
+    assert_eq!(
+        (ran.stdout.lines().count(), ran.stderr.as_str()),
+        (21, "there are older changes; -n all shows them\n")
+    );
+    assert_eq!(world.run(&["blame", "t", "-n", "all"]).stderr, "");
+}
+
+#[test]
+fn a_page_of_changes_that_does_not_advance_ends_the_list() {
+    let world = World::new();
+    world.serve(|kind, _| match kind {
+        "blame" => vec![ok(json!({"entries": [], "next": "i:7"}))],
+        _ => vec![],
+    });
+    world.run(&["blame", "t", "-n", "all"]).is(0, "", "no change of t is in the history\n");
+}
+
 #[test]
 fn data_is_printed_as_it_came() {
     let world = World::new();

@@ -1,6 +1,7 @@
 //! Payloads of the requests that show workers, their events and their history.
 
 use crate::bounded;
+use crate::cursor::Cursor;
 use crate::event::EventKind;
 use crate::name::{Name, Owner};
 use crate::view::State;
@@ -89,4 +90,7 @@ pub struct Blame {
     /// Most changes in the answer; 100 when absent, 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Changes before this one, the `next` of an earlier answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Cursor>,
 }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use gob_protocol::answer::{BlameData, RunsData};
-use gob_protocol::{Change, Name, RunRecord, Stats};
+use gob_protocol::{Change, Cursor, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
 
 /// One thing to record. A record may get lost where the store can't be written; nothing waits for it.
@@ -49,6 +49,9 @@ pub enum Question {
         name: Name,
         /// Most changes in the answer.
         limit: u32,
+        /// Changes before this one.
+        #[serde(default)]
+        before: Option<Cursor>,
     },
     /// A run that has ended is to be deleted.
     DeleteRun {

@@ -37,9 +37,9 @@ pub(crate) fn stats(name: Name, workers: &Workers) -> Result<Question, Box<WireE
 
 /// `blame`.
 pub(crate) fn blame(asked: Blame, workers: &Workers) -> Result<Question, Box<WireError>> {
-    let Blame { name, limit } = asked;
+    let Blame { name, limit, before } = asked;
     is_known(&name, workers)?;
-    Ok(Question::Blame { name, limit: bounded(limit) })
+    Ok(Question::Blame { name, limit: bounded(limit), before })
 }
 
 /// `runs_delete`.

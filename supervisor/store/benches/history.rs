@@ -95,7 +95,7 @@ fn main() -> Result<()> {
         ("expected", |name| Question::Expected { name }),
         ("stats (10 runs)", |name| Question::Stats { name }),
         ("runs (10)", |name| Question::Runs { name, before: None, limit: 20 }),
-        ("blame (20)", |name| Question::Blame { name, limit: 20 }),
+        ("blame (20)", |name| Question::Blame { name, before: None, limit: 20 }),
         ("definitions (100)", |name| Question::Definitions { after: Some(name), limit: 100 }),
         ("since (100)", |_| Question::Since { instance: "bench".to_owned(), seq: RUNS - 100, limit: 100 }),
     ];

@@ -5,7 +5,10 @@
 
 use crate::model::{Definitions, Known, Page, Since};
 use crate::rows;
-use gob_protocol::{BlameEntry, ByOutcome, Change, Durations, Name, Rate, RunOutcome, RunRecord, Stats};
+use gob_protocol::answer::BlameData;
+use gob_protocol::{
+    BlameEntry, ByOutcome, Change, Cursor, Durations, Name, Rate, RunOutcome, RunRecord, Stats,
+};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// Rows of one answer.
@@ -112,24 +115,65 @@ pub(crate) fn expected(db: &Connection, name: &Name) -> rusqlite::Result<Option<
     Ok(if durations.len() < EXPECTED_AFTER { None } else { median(&mut durations) })
 }
 
-/// Returns the changes of a worker, newest first.
-pub(crate) fn blame(db: &Connection, name: &Name, limit: u32) -> rusqlite::Result<Page<BlameEntry>> {
+/// Returns the changes of a worker, newest first, of those before `before`.
+pub(crate) fn blame(
+    db: &Connection,
+    name: &Name,
+    before: Option<&Cursor>,
+    limit: u32,
+) -> rusqlite::Result<BlameData> {
     let limit = limit.clamp(1, MAX_ROWS);
-    let sql =
-        format!("SELECT {} FROM entry WHERE name = ?1 ORDER BY life DESC, seq DESC LIMIT ?2", rows::ENTRY);
+    let before = match before {
+        None => (i64::MAX, i64::MAX),
+        Some(cursor) => match life_of(db, &cursor.instance)? {
+            Some(life) => (life, rows::signed(cursor.seq)),
+            // With a life, all before it have gone.
+            None => return Ok(BlameData::default()),
+        },
+    };
+    let sql = format!(
+        "SELECT life, {} FROM entry WHERE name = ?1 AND (life, seq) < (?2, ?3)
+         ORDER BY life DESC, seq DESC LIMIT ?4",
+        rows::ENTRY
+    );
     let mut select = db.prepare_cached(&sql)?;
-    let rows = select.query_map(params![name.as_str(), limit + 1], |row| Ok(rows::entry(row, 0)))?;
-    let Page { items, more } = page(rows, limit)?;
-    let blame =
-        |Change { time, event, actor, run, reason, .. }| BlameEntry { time, event, actor, run, reason };
-    Ok(Page { items: items.into_iter().map(blame).collect(), more })
+    let mut rows = select.query(params![name.as_str(), before.0, before.1, limit + 1])?;
+    let (mut entries, mut read, mut last, mut more) = (Vec::new(), 0, None, false);
+    while let Some(row) = rows.next()? {
+        more = read == limit;
+        if more {
+            break;
+        }
+        read += 1;
+        last = Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let blame =
+            |Change { time, event, actor, run, reason, .. }| BlameEntry { time, event, actor, run, reason };
+        entries.extend(rows::entry(row, 1).map(blame));
+    }
+    let next = match last.filter(|_| more) {
+        Some((life, seq)) => cursor_of(db, life, seq)?,
+        None => None,
+    };
+    Ok(BlameData { entries, next })
+}
+
+/// Finds the life of an instance.
+fn life_of(db: &Connection, instance: &str) -> rusqlite::Result<Option<i64>> {
+    let mut find = db.prepare_cached("SELECT id FROM life WHERE instance = ?1")?;
+    find.query_row([instance], |row| row.get(0)).optional()
+}
+
+/// Returns the place of a row as those outside of the store know it.
+fn cursor_of(db: &Connection, life: i64, seq: i64) -> rusqlite::Result<Option<Cursor>> {
+    let mut find = db.prepare_cached("SELECT instance FROM life WHERE id = ?1")?;
+    let instance = find.query_row([life], |row| row.get(0)).optional()?;
+    Ok(instance.map(|instance| Cursor { instance, seq: rows::unsigned(seq) }))
 }
 
 /// Returns the changes after a cursor, oldest first, over the lives of all supervisors.
 pub(crate) fn since(db: &Connection, instance: &str, seq: u64, limit: u32) -> rusqlite::Result<Since> {
     let limit = limit.clamp(1, MAX_ROWS);
-    let mut find = db.prepare_cached("SELECT id FROM life WHERE instance = ?1")?;
-    let life = find.query_row([instance], |row| row.get::<_, i64>(0)).optional()?;
+    let life = life_of(db, instance)?;
     let (from, after) = life.map_or((0, 0), |life| (life, rows::signed(seq)));
     let mut lost = db.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM life WHERE id = ?1 AND lost_seq > ?2 OR id > ?1 AND lost_seq > 0)",

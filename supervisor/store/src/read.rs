@@ -9,7 +9,8 @@ use crate::files::{COMPANIONS, JOURNAL, Marks, beside, examine, path_in, uri};
 use crate::model::{Definitions, Page, Since};
 use crate::queries;
 use crate::schema::{self, STEPS, Standing};
-use gob_protocol::{BlameEntry, Name, RunOutcome, RunRecord, Stats};
+use gob_protocol::answer::BlameData;
+use gob_protocol::{Cursor, Name, RunOutcome, RunRecord, Stats};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,12 +64,12 @@ impl Reader {
         queries::stats(&self.db, name).map_err(|e| self.failed(e))
     }
 
-    /// Returns the changes of a worker, newest first; at most 1000.
+    /// Returns the changes of a worker, newest first, of those before `before`; at most 1000.
     ///
     /// # Errors
     /// The reason why they can't be read.
-    pub fn blame(&self, name: &Name, limit: u32) -> Result<Page<BlameEntry>, StoreError> {
-        queries::blame(&self.db, name, limit).map_err(|e| self.failed(e))
+    pub fn blame(&self, name: &Name, before: Option<&Cursor>, limit: u32) -> Result<BlameData, StoreError> {
+        queries::blame(&self.db, name, before, limit).map_err(|e| self.failed(e))
     }
 
     /// Returns the changes after a cursor, oldest first; at most 1000.

@@ -171,6 +171,34 @@ fn without_any_state_the_supervisor_is_missing_and_a_damaged_store_is_named() {
 }
 
 #[test]
+fn all_changes_are_shown_over_the_pages_of_the_store() {
+    let gob = killed();
+    let store = rusqlite::Connection::open(gob.state_dir().join("store.sqlite3")).unwrap();
+    store
+        .execute_batch(
+            "INSERT INTO life(instance, began_at) VALUES ('later', 1);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+             INSERT INTO entry(life, seq, time, event, name, run, actor)
+             SELECT (SELECT id FROM life WHERE instance = 'later'), i, unixepoch() * 1000,
+             'worker_started', 't', 9000 + i, '\"supervisor\"' FROM n;",
+        )
+        .unwrap();
+    store.close().unwrap();
+    let all = |args: &[&str]| {
+        let told = ctl(&gob, [&["blame", "t", "-n", "all", "--json"], args].concat()).json();
+        assert_eq!(told.get("next"), None);
+        let runs = told["entries"].as_array().unwrap().iter().map(|entry| entry["run"].clone());
+        let late: Vec<_> = runs.take_while(|run| *run != json!(2)).map(|run| run.as_u64().unwrap()).collect();
+        assert_eq!(late, (9001..=12_000).rev().collect::<Vec<_>>());
+        told["entries"].as_array().unwrap().len()
+    };
+    let kept = all(&["--no-autostart"]);
+    assert_eq!(all(&[]), kept);
+    let last = ctl(&gob, ["blame", "t", "-n", "2"]).run();
+    assert_eq!(last.stderr, "there are older changes; -n all shows them\n", "{last}");
+}
+
+#[test]
 fn nuke_without_a_supervisor_removes_the_history() {
     let gob = killed();
     fs::write(gob.state_dir().join("store.sqlite3-of-mine"), "").unwrap();

@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::last::LastState;
 use crate::suggest::DID_YOU_MEAN;
 use crate::text::{escape, nearest, shell_word};
-use gob_client::protocol::answer::RunsData;
-use gob_client::protocol::{BlameEntry, Stats};
+use gob_client::protocol::answer::{BlameData, RunsData};
+use gob_client::protocol::{Cursor, Stats};
 use gob_client::{Error, Name};
 use gob_store::{Reader, StoreError, Supervisor};
 
@@ -61,14 +61,18 @@ impl Kept {
         Ok(stats)
     }
 
-    /// Returns the changes of a worker, newest first.
-    pub(super) fn blame(&self, name: &Name, limit: u32) -> Result<Vec<BlameEntry>, Failure> {
-        let entries = self.read(|reader| reader.blame(name, limit))?.map(|page| page.items);
-        let entries = entries.unwrap_or_default();
-        if entries.is_empty() {
+    /// Returns the changes of a worker, newest first, of those before `before`.
+    pub(super) fn blame(
+        &self,
+        name: &Name,
+        before: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<BlameData, Failure> {
+        let data = self.read(|reader| reader.blame(name, before, limit))?.unwrap_or_default();
+        if before.is_none() && data.entries.is_empty() {
             self.known(name)?;
         }
-        Ok(entries)
+        Ok(data)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<Option<T>, Failure> {
@@ -83,7 +87,7 @@ impl Kept {
         }
         let is_in_history = self.read(|reader| {
             let has_runs = !reader.runs(name, None, 1)?.items.is_empty();
-            Ok(has_runs || !reader.blame(name, 1)?.items.is_empty())
+            Ok(has_runs || !reader.blame(name, None, 1)?.entries.is_empty())
         })?;
         if is_in_history == Some(true) {
             return Ok(());

@@ -19,9 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Who did what to a worker, newest first",
     examples: "Examples:\n  gobctl blame demo\n  gobctl blame demo -n 3 --json\n",
     command: |command| {
-        command
-            .arg(name_arg("NAME"))
-            .arg(Most::arg("The latest changes, this many of them; all are the latest 1000"))
+        command.arg(name_arg("NAME")).arg(Most::arg("The latest changes, this many of them, or all"))
     },
     run: Some(run),
     ..Verb::ROW
@@ -33,12 +31,15 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     if context.json {
         return print_data(&data).map(|()| 0);
     }
-    let BlameData { entries } = read(Blame::TYPE, &data)?;
+    let BlameData { entries, next } = read(Blame::TYPE, &data)?;
     if entries.is_empty() {
         context.note(&format!("no change of {} is in the history", escape(name.as_str())));
         return Ok(0);
     }
     let (clock, now) = (Clock::local(), now());
     out::print(&table::changes(&entries, context.look(), |time| clock.stamp(time, now)))?;
+    if next.is_some() {
+        context.note("there are older changes; -n all shows them");
+    }
     Ok(0)
 }

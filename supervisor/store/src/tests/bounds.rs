@@ -90,18 +90,21 @@ fn a_worker_that_never_rests_keeps_only_its_last_changes() {
     let mut rig = Rig::with(dir.path(), |settings| settings.keep_runs = 10);
     let until = Instant::now() + DEADLINE;
     loop {
-        let Ok(Answer::Blame(page)) = rig.ask(Question::Blame { name: worker("web"), limit: 1000 }) else {
+        let Ok(Answer::Blame(page)) =
+            rig.ask(Question::Blame { name: worker("web"), before: None, limit: 1000 })
+        else {
             panic!()
         };
-        if page.items.len() == 40 {
+        if page.entries.len() == 40 {
             break;
         }
         assert!(Instant::now() < until);
     }
-    let Ok(Answer::Blame(calm)) = rig.ask(Question::Blame { name: worker("calm"), limit: 9 }) else {
+    let Ok(Answer::Blame(calm)) = rig.ask(Question::Blame { name: worker("calm"), before: None, limit: 9 })
+    else {
         panic!()
     };
-    assert_eq!(calm.items.len(), 1);
+    assert_eq!(calm.entries.len(), 1);
 }
 
 #[test]

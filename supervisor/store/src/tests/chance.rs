@@ -112,7 +112,10 @@ fn a_store_with_damage_anywhere_is_used_or_replaced() {
             assert!(stats.is_ok(), "seed {seed}: {stats:?}");
             assert!(rig.runs(&format!("web{name}")).len() <= 300, "seed {seed}");
         }
-        assert!(rig.ask(Question::Blame { name: worker("web"), limit: 1000 }).is_ok(), "seed {seed}");
+        assert!(
+            rig.ask(Question::Blame { name: worker("web"), before: None, limit: 1000 }).is_ok(),
+            "seed {seed}"
+        );
         assert!(rig.definitions().len() <= 1, "seed {seed}");
         rig.record(run("new", ended(1, 1, 0)));
         assert_eq!(rig.runs("new").len(), 1, "seed {seed}: {:?} {:?}", rig.handle, rig.notices);

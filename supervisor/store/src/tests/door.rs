@@ -51,7 +51,7 @@ fn everything_is_read_and_nothing_made() {
     let runs = reader.runs(&worker("web"), None, 9).unwrap();
     assert_eq!(runs.items.iter().map(|run| (run.run, run.cut)).collect::<Vec<_>>(), [(2, true), (1, false)]);
     assert_eq!(reader.stats(&worker("web")).unwrap().runs, 2);
-    assert_eq!(reader.blame(&worker("web"), 9).unwrap().items.len(), 1);
+    assert_eq!(reader.blame(&worker("web"), None, 9).unwrap().entries.len(), 1);
     assert_eq!(reader.since("first", 4, 9).unwrap().entries.len(), 1);
     let found = reader.definitions(None, 9).unwrap();
     assert_eq!(found.known[0].definition, definition("web", None));

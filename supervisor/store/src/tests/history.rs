@@ -175,15 +175,52 @@ fn blame_names_who_did_what_newest_first() {
     rig.record(changed(entry(1, "web", EventKind::WorkerStarted)));
     rig.record(changed(entry(2, "api", EventKind::WorkerStarted)));
     rig.record(changed(entry(3, "web", EventKind::WorkerStopping)));
-    let mut blame = |limit| match rig.ask(Question::Blame { name: worker("web"), limit }) {
+    let mut blame = |limit| match rig.ask(Question::Blame { name: worker("web"), before: None, limit }) {
         Ok(Answer::Blame(page)) => page,
         other => panic!("{other:?}"),
     };
     let page = blame(10);
-    let events: Vec<_> = page.items.iter().map(|entry| entry.event).collect();
-    assert_eq!((events, page.more), (vec![EventKind::WorkerStopping, EventKind::WorkerStarted], false));
-    assert_eq!(page.items[0].reason.as_deref(), Some("because"));
-    assert!(blame(1).more);
+    let events: Vec<_> = page.entries.iter().map(|entry| entry.event).collect();
+    assert_eq!((events, page.next), (vec![EventKind::WorkerStopping, EventKind::WorkerStarted], None));
+    assert_eq!(page.entries[0].reason.as_deref(), Some("because"));
+    assert_eq!(blame(1).next.unwrap().to_string(), "first:3");
+}
+
+#[test]
+fn changes_come_in_pages_over_the_lives_of_supervisors() {
+    let dir = dir();
+    let rig = Rig::new(dir.path());
+    for seq in 1..=1500 {
+        rig.record(changed(entry(seq, "web", EventKind::WorkerStarted)));
+    }
+    rig.finish();
+    let mut rig = Rig::with(dir.path(), |settings| settings.instance = "second".to_owned());
+    for seq in 1..=1500 {
+        rig.record(changed(entry(seq, "web", EventKind::WorkerStopped)));
+        rig.record(changed(entry(9000 + seq, "other", EventKind::WorkerStopped)));
+    }
+    let mut blame = |before, limit| match rig.ask(Question::Blame { name: worker("web"), before, limit }) {
+        Ok(Answer::Blame(page)) => page,
+        other => panic!("{other:?}"),
+    };
+    let (mut events, mut sizes, mut before) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = blame(before, 700);
+        sizes.push(page.entries.len());
+        events.extend(page.entries.into_iter().map(|entry| entry.event));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [700, 700, 700, 700, 200]);
+    let (later, earlier) = events.split_at(1500);
+    assert!(later.iter().all(|event| *event == EventKind::WorkerStopped));
+    assert!(earlier.iter().all(|event| *event == EventKind::WorkerStarted));
+    let of = |text: &str| gob_protocol::Cursor::parse(text);
+    assert_eq!(blame(of("first:2"), 9).entries.len(), 1);
+    assert_eq!(blame(of("first:1"), 9), gob_protocol::answer::BlameData::default());
+    assert_eq!(blame(of("forgotten:7"), 9), gob_protocol::answer::BlameData::default());
 }
 
 #[test]

@@ -44,10 +44,11 @@ fn a_store_of_version_1_opens() {
     assert_eq!(runs[1].exit, Some(Exit::Code { code: 0 }));
     assert!(rig.runs("web")[0].cut, "its supervisor has ended");
     assert_eq!(rig.reserve(1), 65);
-    let Ok(Answer::Blame(blame)) = rig.ask(Question::Blame { name: worker("j1"), limit: 9 }) else {
+    let Ok(Answer::Blame(blame)) = rig.ask(Question::Blame { name: worker("j1"), before: None, limit: 9 })
+    else {
         panic!()
     };
-    assert_eq!(blame.items[0].reason.as_deref(), Some("killed by SIGSEGV, core dumped"));
+    assert_eq!(blame.entries[0].reason.as_deref(), Some("killed by SIGSEGV, core dumped"));
 }
 
 #[test]
@@ -106,10 +107,11 @@ fn a_step_that_fails_changes_nothing() {
     broken.finish();
     let mut rig = Rig::new(dir.path());
     assert_eq!(rig.runs("j1").len(), 2);
-    let Ok(Answer::Blame(blame)) = rig.ask(Question::Blame { name: worker("j1"), limit: 9 }) else {
+    let Ok(Answer::Blame(blame)) = rig.ask(Question::Blame { name: worker("j1"), before: None, limit: 9 })
+    else {
         panic!()
     };
-    assert_eq!(blame.items.len(), 2);
+    assert_eq!(blame.entries.len(), 2);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::records;
 use crate::model::{Definitions, Page, Since};
 use crate::queries;
-use gob_protocol::{BlameEntry, Name, RunRecord, Stats};
+use gob_protocol::answer::BlameData;
+use gob_protocol::{Cursor, Name, RunRecord, Stats};
 use rusqlite::Connection;
 
 /// A question to the store.
@@ -28,10 +29,12 @@ pub enum Question {
         /// The worker.
         name: Name,
     },
-    /// The changes of a worker, newest first; at most 1000.
+    /// The changes of a worker, newest first, of those before `before`; at most 1000.
     Blame {
         /// The worker.
         name: Name,
+        /// The place that a page ended with.
+        before: Option<Cursor>,
         /// Changes in the answer.
         limit: u32,
     },
@@ -79,7 +82,7 @@ pub enum Answer {
     Runs(Page<RunRecord>),
     Stats(Stats),
     Expected(Option<u64>),
-    Blame(Page<BlameEntry>),
+    Blame(BlameData),
     Since(Since),
     Definitions(Definitions),
     /// 0 where there was none.
@@ -117,7 +120,9 @@ impl Question {
             Self::Runs { name, before, limit } => Answer::Runs(queries::runs(db, name, *before, *limit)?),
             Self::Stats { name } => Answer::Stats(queries::stats(db, name)?),
             Self::Expected { name } => Answer::Expected(queries::expected(db, name)?),
-            Self::Blame { name, limit } => Answer::Blame(queries::blame(db, name, *limit)?),
+            Self::Blame { name, before, limit } => {
+                Answer::Blame(queries::blame(db, name, before.as_ref(), *limit)?)
+            }
             Self::Since { instance, seq, limit } => {
                 Answer::Since(queries::since(db, instance, *seq, *limit)?)
             }
