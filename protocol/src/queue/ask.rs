@@ -3,6 +3,8 @@
 //! The store alone decides which job is next, who holds it and what became of it; each question is one transaction, which is on the
 //! disk before it is answered. Times come with the question. Owners are for the core to check: a job's owner never changes.
 //!
+//! Questions can be serialized for the state that one supervisor hands to the next, and for nothing else.
+//!
 //! A claim is named by the id, the number of the attempt and the supervisor's life (`instance`), which the store knows. A job that was
 //! cancelled while it ran stays held until its claimant ends it, gives it back, or is stale: so long it can't be retried, so that two
 //! attempts of one job never overlap.
@@ -12,10 +14,11 @@ use crate::env::Env;
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use crate::view::Exit;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A claimant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Claimant {
     /// The supervisor itself, which starts a worker named as the job. `locked_by` is this text.
     Supervisor(String),
@@ -34,7 +37,7 @@ impl Claimant {
 }
 
 /// A job to add. The core has reserved its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewJob {
     /// The id, in the form of a number.
     pub id: Name,
@@ -45,7 +48,11 @@ pub struct NewJob {
     /// The directory.
     pub cwd: String,
     /// The environment of its process, kept until the job ends.
-    pub env: Env,
+    #[serde(default, serialize_with = "Env::serialize_in_state")]
+    pub env: Option<Env>,
+    /// The umask of its process.
+    #[serde(default)]
+    pub umask: Option<u32>,
     /// The owner.
     pub owner: Owner,
     /// As in the job; beyond the bound, the bound.
@@ -63,7 +70,7 @@ pub struct NewJob {
 }
 
 /// A schedule to add.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSchedule {
     /// The name; without one, it is called as its lane, or `LANE-2` and so on.
     pub name: Option<ScheduleName>,
@@ -74,7 +81,11 @@ pub struct NewSchedule {
     /// The directory.
     pub cwd: String,
     /// The environment of its jobs, kept until it is removed.
-    pub env: Env,
+    #[serde(default, serialize_with = "Env::serialize_in_state")]
+    pub env: Option<Env>,
+    /// The umask of its process.
+    #[serde(default)]
+    pub umask: Option<u32>,
     /// The owner of its jobs.
     pub owner: Owner,
     /// Of [`NewJob::max_attempts`].
@@ -88,7 +99,7 @@ pub struct NewSchedule {
 }
 
 /// The end of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// The job.
     pub id: Name,
@@ -96,18 +107,33 @@ pub struct Ending {
     pub attempt: Option<u32>,
     /// The claimant: for one outside, `locked_by` has to be the same.
     pub by: Claimant,
-    /// It ended well.
-    pub success: bool,
-    /// The reason of a failure.
-    pub error: Option<String>,
+    /// What became of it.
+    pub end: QueueEnd,
     /// The exit of the supervisor's own process.
     pub exit: Option<Exit>,
-    /// The time of the next attempt after a failure.
-    pub retry_at: Timestamp,
+}
+
+/// The result of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueEnd {
+    /// It ended well.
+    Completed,
+    /// It failed: the job is pending again, or failed after its last attempt.
+    Failed {
+        /// The reason.
+        error: String,
+        /// The time of the next attempt.
+        retry_at: Timestamp,
+    },
+    /// It was ended because somebody asked for that.
+    Cancelled {
+        /// The reason.
+        reason: String,
+    },
 }
 
 /// A sign of life of a claimant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat {
     /// The job.
     pub id: Name,
@@ -120,7 +146,7 @@ pub struct Beat {
 }
 
 /// A question about the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueueAsk {
     /// Adds a job. Told: `Added`; refused: `UnknownJobs`, `Ended` (a job that it comes after has failed), `IdTaken`, `TooMany`.
     Add(Box<NewJob>),
@@ -133,7 +159,7 @@ pub enum QueueAsk {
     },
     /// Notes signs of life; not durable at once. Told: `Heard`.
     Heartbeat(Vec<Beat>),
-    /// Ends an attempt. Told: `Settled`; refused: `NoJob`, `NotClaimed`.
+    /// Ends an attempt; of a job that was cancelled, its claimant lets go. Told: `Settled`; refused: `NoJob`, `NotClaimed`.
     Finish(Box<Ending>),
     /// Gives a claim back, which then does not count. Told: `Settled`; refused: `NoJob`, `NotClaimed`.
     GiveBack {
@@ -166,7 +192,11 @@ pub enum QueueAsk {
         /// The job.
         id: Name,
         /// The environment: the first was deleted.
-        env: Env,
+        #[serde(default, serialize_with = "Env::serialize_in_state")]
+        env: Option<Env>,
+        /// The umask.
+        #[serde(default)]
+        umask: Option<u32>,
     },
     /// Reads a job. Told: `Job`; refused: `NoJob`.
     Get {
@@ -218,8 +248,8 @@ pub enum QueueAsk {
     },
     /// Reads all lanes. Told: `Lanes`.
     Lanes,
-    /// Takes back what claimants of earlier lives of the supervisor hold: pending again, or failed after the last attempt. Told:
-    /// `Recovered`.
+    /// Takes back what earlier lives of the supervisor ran themselves: pending again, or failed after the last attempt. Claims of
+    /// workers outside go on, as claims of this life: each counts as just heard. Told: `Recovered`.
     Recover {
         /// Jobs that processes of an earlier life still work on; they are asked for again later.
         except: Vec<Name>,
@@ -290,7 +320,9 @@ pub struct Claim {
     /// The job; its `attempt` names the claim.
     pub job: QueueJob,
     /// The environment, for the supervisor's own claims.
-    pub env: Env,
+    pub env: Option<Env>,
+    /// The umask, for the supervisor's own claims.
+    pub umask: Option<u32>,
 }
 
 /// Jobs that a question changed.
@@ -304,6 +336,15 @@ pub struct Settled {
     pub failed: Vec<QueueJob>,
     /// Those beyond.
     pub unnamed: u64,
+}
+
+/// A lane, and the time at which something can be claimed in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneState {
+    /// The lane.
+    pub lane: Lane,
+    /// The earliest time of a job that waits for nothing but its time; it may have passed. A pause is not looked at.
+    pub due: Option<Timestamp>,
 }
 
 /// A page of jobs.
@@ -351,10 +392,8 @@ pub enum QueueTold {
     Claimed {
         /// The claim.
         claim: Option<Box<Claim>>,
-        /// More jobs of the lane could be claimed at once.
-        more: bool,
-        /// The time at which the next delayed job of the lane is due.
-        next_at: Option<Timestamp>,
+        /// As in [`LaneState`], of the jobs that are left.
+        due: Option<Timestamp>,
     },
     /// Beats of claims that do not exist any more.
     Heard {
@@ -368,11 +407,11 @@ pub enum QueueTold {
     /// A page.
     Listed(Box<Listed>),
     /// A lane.
-    Lane(Lane),
+    Lane(LaneState),
     /// Jobs that were cancelled, and those that failed with them.
     Cleared {
         /// The lane as it is now.
-        lane: Lane,
+        lane: LaneState,
         /// How many were cancelled.
         cancelled: u64,
         /// Cancelled and failed jobs, at most 1,000.
@@ -381,15 +420,17 @@ pub enum QueueTold {
         more: bool,
     },
     /// All lanes.
-    Lanes(Vec<Lane>),
+    Lanes(Vec<LaneState>),
     /// Jobs of earlier lives as they are now, pending or failed, and those that failed with them; at most 1,000 are named.
     Recovered {
         /// The jobs.
         jobs: Vec<QueueJob>,
         /// How many claims were taken back.
         count: u64,
-        /// Lanes, all of them: there may be work.
-        lanes: Vec<Lane>,
+        /// Jobs that workers outside hold from an earlier life, which now are claims of this one.
+        outside: Vec<QueueJob>,
+        /// All lanes.
+        lanes: Vec<LaneState>,
         /// The next time of any schedule.
         next_at: Option<Timestamp>,
     },
@@ -479,8 +520,11 @@ mod tests {
 
     #[test]
     fn a_question_shows_no_environment() {
-        let add =
-            QueueAsk::Retry { id: Name::numbered(1), env: [("SECRET", "hunter2")].into_iter().collect() };
+        let add = QueueAsk::Retry {
+            id: Name::numbered(1),
+            env: Some([("SECRET", "hunter2")].into_iter().collect()),
+            umask: None,
+        };
         let text = format!("{add:?}");
         assert!(!text.contains("SECRET") && !text.contains("hunter2"), "{text}");
         assert!(!add.only_reads());
