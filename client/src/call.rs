@@ -8,12 +8,14 @@ use crate::conn::RequestId;
 use crate::error::Error;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
-    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, ListData, NukeData, PingData, ReloadData,
-    RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HistoryData, ListData, NukeData, PingData,
+    ReloadData, RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData,
+    WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
 pub use gob_protocol::request::{
-    Add, Blame, GraphDelete, HandOver, List, Restart, Runs, RunsDelete, Signal, Start, Stop, Subscribe,
+    Add, Blame, GraphDelete, HandOver, History, List, Restart, Runs, RunsDelete, Signal, Start, Stop,
+    Subscribe,
 };
 use gob_protocol::request::{ByName, Force};
 use gob_protocol::{Name, Request};
@@ -184,6 +186,9 @@ call!(Stats, "stats", gob_protocol::Stats, |this| Request::Stats(ByName { name: 
 call!(Blame, "blame", BlameData, |this| Request::Blame(this), {
     const READS: bool = true;
 });
+call!(History, "history", HistoryData, |this| Request::History(this), {
+    const READS: bool = true;
+});
 call!(Reload, "reload", ReloadData, |_this| Request::Reload);
 call!(Graphs, "graphs", GraphsData, |_this| Request::Graphs);
 call!(GraphDelete, "graph_delete", GraphDeleteData, |this| Request::GraphDelete(this), {
@@ -329,6 +334,8 @@ mod tests {
         check(RunsDelete { name: name(), run: 1 }, &mut seen);
         check(Stats { name: name() }, &mut seen);
         check(Blame { name: name(), limit: None, before: None }, &mut seen);
+        let after = gob_protocol::Cursor { instance: "i".to_owned(), seq: 1 };
+        check(History { after, limit: None }, &mut seen);
         check(Reload, &mut seen);
         check(Graphs, &mut seen);
         check(GraphDelete { graph: name(), root_dir: None }, &mut seen);

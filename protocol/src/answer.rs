@@ -1,7 +1,7 @@
 //! Data of successful responses (PROTOCOL 4, 5).
 
 use crate::cursor::Cursor;
-use crate::history::{BlameEntry, RunRecord, Stats};
+use crate::history::{BlameEntry, HistoryEntry, RunRecord, Stats};
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use crate::view::{Receipt, State, Status, View};
@@ -194,6 +194,22 @@ pub struct BlameData {
     pub next: Option<Cursor>,
 }
 
+/// Data of `history`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryData {
+    /// The changes, oldest first.
+    pub entries: Vec<HistoryEntry>,
+    /// The place to go on after, where there are later ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Cursor>,
+    /// Changes after the place are kept no longer, or were lost.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub gap: bool,
+    /// The history does not know the instance.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unknown: bool,
+}
+
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NukeData {
@@ -260,6 +276,7 @@ pub enum Data {
     RunsDelete(RunsDeleteData),
     Stats(Box<Stats>),
     Blame(BlameData),
+    History(HistoryData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
     Reload(ReloadData),

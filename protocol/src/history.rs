@@ -172,6 +172,29 @@ pub struct BlameEntry {
     pub reason: Option<String>,
 }
 
+/// One change of a worker or of the supervisor, as `history` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// The supervisor's life in which it was told.
+    pub instance: String,
+    /// The number of its event in that life.
+    pub seq: u64,
+    /// The time of the change.
+    pub time: Timestamp,
+    /// The event that told it.
+    pub event: EventKind,
+    /// The worker that it concerns; null for the supervisor itself.
+    pub name: Option<Name>,
+    /// Its run.
+    pub run: Option<u64>,
+    /// The cause.
+    pub actor: Actor,
+    /// The reason that was shown.
+    pub reason: Option<String>,
+    /// The end of the run, where the change is that; null where it is not known any more.
+    pub exit: Option<Exit>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

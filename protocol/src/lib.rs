@@ -34,7 +34,9 @@ pub use envelope::{Id, Incoming, Rejected, Requests, ServerFrame};
 pub use error::{ErrorCode, WireError};
 pub use event::{Actor, Event, EventKind, Lagged};
 pub use frame::{FrameTooLong, Framer};
-pub use history::{BlameEntry, ByOutcome, Change, Durations, Rate, RunOutcome, RunRecord, Stats};
+pub use history::{
+    BlameEntry, ByOutcome, Change, Durations, HistoryEntry, Rate, RunOutcome, RunRecord, Stats,
+};
 pub use name::{Name, NameError, Owner};
 pub use queue::{Lane, LaneName, QueueCounts, QueueJob, QueueStatus, Schedule, ScheduleName};
 pub use request::{Request, Wait};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use begin::{Add, OnLastLease, Restart, RestartOn, Start, Wait};
 pub use manage::{ByName, Force, GraphDelete, HandOver, Signal, Stop};
-pub use read::{Blame, List, Runs, RunsDelete, Subscribe};
+pub use read::{Blame, History, List, Runs, RunsDelete, Subscribe};
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
@@ -100,6 +100,8 @@ requests! {
     Stats = "stats" (ByName),
     /// Returns the changes of a worker and their causes.
     Blame = "blame" (Blame),
+    /// Returns the changes of all workers after a place, over the lives of supervisors.
+    History = "history" (History),
     /// Reads the configuration again.
     Reload = "reload",
     /// Lists the graphs on disk.

@@ -62,6 +62,7 @@ impl History {
             Question::Runs { name, limit, before } => gob_store::Question::Runs { name, before, limit },
             Question::Stats(name) => gob_store::Question::Stats { name },
             Question::Blame { name, limit, before } => gob_store::Question::Blame { name, before, limit },
+            Question::Since { after, limit } => gob_store::Question::Since { after, limit },
             Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
             Question::Reserve { count, above } => gob_store::Question::Reserve { count, above },
         };
@@ -104,9 +105,10 @@ pub(crate) fn stored(ticket: u64, answer: Result<Answer, Arc<StoreError>>) -> In
             Answer::Runs(page) => Stored::Runs(RunsData { runs: page.items, more: page.more }),
             Answer::Stats(stats) => Stored::Stats(stats),
             Answer::Blame(data) => Stored::Blame(data),
+            Answer::Since(data) => Stored::Since(data),
             Answer::RunDeleted(was_there) => Stored::Deleted(was_there),
             Answer::Reserved { first, count } => Stored::Reserved { first, count },
-            Answer::Expected(_) | Answer::Since(_) | Answer::Definitions(_) | Answer::Highest { .. } => {
+            Answer::Expected(_) | Answer::Definitions(_) | Answer::Highest { .. } => {
                 return Err(NoAnswer::Silent);
             }
         })

@@ -94,3 +94,14 @@ pub struct Blame {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Cursor>,
 }
+
+/// Payload of `history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// The place after which changes are asked for.
+    pub after: Cursor,
+    /// Most changes in the answer; 100 when absent, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}

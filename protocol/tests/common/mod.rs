@@ -1,9 +1,9 @@
 //! Reads messages into their types and writes them again, for the document and the golden files.
 
 use gob_protocol::answer::{
-    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HelloData, ListData, NukeData, PingData,
-    ReloadData, RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData,
-    WorkerData,
+    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HelloData, HistoryData, ListData,
+    NukeData, PingData, ReloadData, RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData,
+    SubscribeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Stats, Status};
@@ -59,6 +59,7 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "runs_delete" => through::<RunsDeleteData>(data),
         "stats" => through::<Stats>(data),
         "blame" => through::<BlameData>(data),
+        "history" => through::<HistoryData>(data),
         "graphs" => through::<GraphsData>(data),
         "graph_delete" => through::<GraphDeleteData>(data),
         "reload" => through::<ReloadData>(data),

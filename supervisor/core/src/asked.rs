@@ -18,6 +18,7 @@ impl Core {
             Request::RunsDelete(delete) => history::delete(delete, caller, &self.workers),
             Request::Stats(which) => history::stats(which.name, &self.workers),
             Request::Blame(blame) => history::blame(blame, &self.workers),
+            Request::History(history) => Ok(history::since(history)),
             _other => return,
         };
         match question {

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use gob_protocol::answer::{BlameData, RunsData};
+use gob_protocol::answer::{BlameData, HistoryData, RunsData};
 use gob_protocol::{Change, Cursor, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,13 @@ pub enum Question {
         #[serde(default)]
         before: Option<Cursor>,
     },
+    /// The changes after a place, oldest first.
+    Since {
+        /// The place.
+        after: Cursor,
+        /// Most changes in the answer.
+        limit: u32,
+    },
     /// A run that has ended is to be deleted.
     DeleteRun {
         /// The worker.
@@ -78,6 +85,8 @@ pub enum Stored {
     Stats(Stats),
     /// To `Blame`.
     Blame(BlameData),
+    /// To `Since`.
+    Since(HistoryData),
     /// To `DeleteRun`: true if there was such a run.
     Deleted(bool),
     /// To `Reserve`: `count` numbers from `first`.

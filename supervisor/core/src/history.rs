@@ -10,7 +10,7 @@ use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::vec;
 use gob_protocol::answer::RunsDeleteData;
-use gob_protocol::request::{Blame, Runs, RunsDelete};
+use gob_protocol::request::{Blame, History, Runs, RunsDelete};
 use gob_protocol::{Data, Name, WireError};
 
 /// Entries in an answer to a request that does not say how many.
@@ -40,6 +40,12 @@ pub(crate) fn blame(asked: Blame, workers: &Workers) -> Result<Question, Box<Wir
     let Blame { name, limit, before } = asked;
     is_known(&name, workers)?;
     Ok(Question::Blame { name, limit: bounded(limit), before })
+}
+
+/// `history`.
+pub(crate) fn since(asked: History) -> Question {
+    let History { after, limit } = asked;
+    Question::Since { after, limit: bounded(limit) }
 }
 
 /// `runs_delete`.
@@ -89,6 +95,7 @@ pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Res
         Stored::Runs(data) => Data::Runs(data),
         Stored::Stats(stats) => Data::Stats(Box::new(stats)),
         Stored::Blame(data) => Data::Blame(data),
+        Stored::Since(data) => Data::History(data),
         Stored::Deleted(was_there) => {
             let Question::DeleteRun { name, run } = question else {
                 return Err(refusals::no_history(&NoAnswer::Silent));

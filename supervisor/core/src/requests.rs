@@ -33,9 +33,11 @@ impl Core {
             Request::Start(start) => return self.start(caller, start),
             Request::Add(add) => return self.add(caller, *add, true),
             Request::Create(add) => return self.add(caller, *add, false),
-            Request::Runs(_) | Request::RunsDelete(_) | Request::Stats(_) | Request::Blame(_) => {
-                return self.ask(caller, request);
-            }
+            Request::Runs(_)
+            | Request::RunsDelete(_)
+            | Request::Stats(_)
+            | Request::Blame(_)
+            | Request::History(_) => return self.ask(caller, request),
             Request::Stop(stop) => return self.stop(caller, &stop),
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
@@ -211,6 +213,7 @@ fn changes_workers(request: &Request) -> bool {
         | Request::Runs(_)
         | Request::Stats(_)
         | Request::Blame(_)
+        | Request::History(_)
         | Request::Graphs
         | Request::Subscribe(_)
         | Request::Unsubscribe

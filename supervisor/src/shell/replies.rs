@@ -56,7 +56,7 @@ impl Shell {
             Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => {}
             Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
             Data::Graphs(_) | Data::GraphDelete(_) => {}
-            Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) => {}
+            Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) | Data::History(_) => {}
         }
     }
 

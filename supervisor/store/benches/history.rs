@@ -76,6 +76,11 @@ impl Rig {
     }
 }
 
+/// Returns a place in the life that has filled the store.
+fn place(seq: u64) -> gob_protocol::Cursor {
+    gob_protocol::Cursor { instance: "bench".to_owned(), seq }
+}
+
 fn main() -> Result<()> {
     let mut args = std::env::args_os().skip_while(|arg| arg != MEMORY).skip(1);
     if let Some(dir) = args.next() {
@@ -97,7 +102,7 @@ fn main() -> Result<()> {
         ("runs (10)", |name| Question::Runs { name, before: None, limit: 20 }),
         ("blame (20)", |name| Question::Blame { name, before: None, limit: 20 }),
         ("definitions (100)", |name| Question::Definitions { after: Some(name), limit: 100 }),
-        ("since (100)", |_| Question::Since { instance: "bench".to_owned(), seq: RUNS - 100, limit: 100 }),
+        ("since (100)", |_| Question::Since { after: place(RUNS - 100), limit: 100 }),
     ];
     for (title, question) in rows {
         let mut numbers = Numbers(1);

@@ -24,7 +24,7 @@ mod write;
 
 pub use error::StoreError;
 pub use files::{FILE, Unfit, is_own_file};
-pub use model::{Definition, Definitions, Known, Page, Setup, Since};
+pub use model::{Definition, Definitions, Known, Page, Setup};
 pub use read::{Reader, Supervisor};
 #[cfg(feature = "write")]
 pub use write::{

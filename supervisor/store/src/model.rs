@@ -1,6 +1,6 @@
 //! The content of the store as types. Their text forms on disk are in `rows`.
 
-use gob_protocol::{Change, Name, Owner, RunRecord, Timestamp};
+use gob_protocol::{Name, Owner, RunRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -77,16 +77,4 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// There are older ones.
     pub more: bool,
-}
-
-/// Changes after a cursor, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Since {
-    /// The instance of each change, and the change.
-    pub entries: Vec<(String, Change)>,
-    /// There are later ones.
-    pub more: bool,
-    /// Changes after the cursor are not in the history: they were trimmed or lost, or the instance is not
-    /// known.
-    pub gap: bool,
 }

@@ -3,11 +3,12 @@
 //! Each is answered from an index, in a time that depends on the answer and on the bound of a worker's
 //! history, and not on the number of workers or runs.
 
-use crate::model::{Definitions, Known, Page, Since};
+use crate::model::{Definitions, Known, Page};
 use crate::rows;
-use gob_protocol::answer::BlameData;
+use gob_protocol::answer::{BlameData, HistoryData};
 use gob_protocol::{
-    BlameEntry, ByOutcome, Change, Cursor, Durations, Name, Rate, RunOutcome, RunRecord, Stats,
+    BlameEntry, ByOutcome, Change, Cursor, Durations, EventKind, Exit, HistoryEntry, Name, Rate, RunOutcome,
+    RunRecord, Stats,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -170,27 +171,44 @@ fn cursor_of(db: &Connection, life: i64, seq: i64) -> rusqlite::Result<Option<Cu
     Ok(instance.map(|instance| Cursor { instance, seq: rows::unsigned(seq) }))
 }
 
-/// Returns the changes after a cursor, oldest first, over the lives of all supervisors.
-pub(crate) fn since(db: &Connection, instance: &str, seq: u64, limit: u32) -> rusqlite::Result<Since> {
+/// Returns the changes after a place, oldest first, over the lives of all supervisors.
+pub(crate) fn since(db: &Connection, after: &Cursor, limit: u32) -> rusqlite::Result<HistoryData> {
     let limit = limit.clamp(1, MAX_ROWS);
-    let life = life_of(db, instance)?;
-    let (from, after) = life.map_or((0, 0), |life| (life, rows::signed(seq)));
+    let Some(life) = life_of(db, &after.instance)? else {
+        return Ok(HistoryData { unknown: true, ..HistoryData::default() });
+    };
+    let seq = rows::signed(after.seq);
     let mut lost = db.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM life WHERE id = ?1 AND lost_seq > ?2 OR id > ?1 AND lost_seq > 0)",
     )?;
-    let is_lost: bool = lost.query_row([from, after], |row| row.get(0))?;
+    let gap: bool = lost.query_row([life, seq], |row| row.get(0))?;
     let sql = format!(
-        "SELECT instance, {} FROM entry JOIN life ON id = life WHERE (life, seq) > (?1, ?2)
-         ORDER BY life, seq LIMIT ?3",
+        "SELECT instance, (SELECT exit FROM run WHERE run.name = entry.name AND run.run = entry.run), {}
+         FROM entry JOIN life ON id = life WHERE (life, seq) > (?1, ?2) ORDER BY life, seq LIMIT ?3",
         rows::ENTRY
     );
     let mut select = db.prepare_cached(&sql)?;
-    let rows = select.query_map(params![from, after, limit + 1], |row| {
+    let mut rows = select.query(params![life, seq, limit + 1])?;
+    let (mut entries, mut read, mut last, mut more) = (Vec::new(), 0, None, false);
+    while let Some(row) = rows.next()? {
+        more = read == limit;
+        if more {
+            break;
+        }
+        read += 1;
         let instance: String = row.get(0)?;
-        Ok(rows::entry(row, 1).map(|entry| (instance, entry)))
-    })?;
-    let Page { items, more } = page(rows, limit)?;
-    Ok(Since { entries: items, more, gap: life.is_none() || is_lost })
+        last = Some(Cursor { instance: instance.clone(), seq: rows::unsigned(row.get(2)?) });
+        entries.extend(rows::entry(row, 2).map(|change| told(instance, change, rows::exit(row, 1))));
+    }
+    Ok(HistoryData { entries, next: last.filter(|_| more), gap, unknown: false })
+}
+
+/// Returns a change as `history` shows it; `exit` is that of its run.
+fn told(instance: String, change: Change, exit: Option<Exit>) -> HistoryEntry {
+    let Change { seq, time, event, name, run, actor, reason } = change;
+    let is_end = matches!(event, EventKind::WorkerStopped | EventKind::WorkerCeded);
+    let exit = exit.filter(|_| is_end);
+    HistoryEntry { instance, seq, time, event, name, run, actor, reason, exit }
 }
 
 /// Returns definitions in the order of their names, of those after `after`.

@@ -6,10 +6,10 @@
 
 use crate::error::StoreError;
 use crate::files::{COMPANIONS, JOURNAL, Marks, beside, examine, path_in, uri};
-use crate::model::{Definitions, Page, Since};
+use crate::model::{Definitions, Page};
 use crate::queries;
 use crate::schema::{self, STEPS, Standing};
-use gob_protocol::answer::BlameData;
+use gob_protocol::answer::{BlameData, HistoryData};
 use gob_protocol::{Cursor, Name, RunOutcome, RunRecord, Stats};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -72,12 +72,12 @@ impl Reader {
         queries::blame(&self.db, name, before, limit).map_err(|e| self.failed(e))
     }
 
-    /// Returns the changes after a cursor, oldest first; at most 1000.
+    /// Returns the changes after a place, oldest first; at most 1000.
     ///
     /// # Errors
     /// The reason why they can't be read.
-    pub fn since(&self, instance: &str, seq: u64, limit: u32) -> Result<Since, StoreError> {
-        queries::since(&self.db, instance, seq, limit).map_err(|e| self.failed(e))
+    pub fn since(&self, after: &Cursor, limit: u32) -> Result<HistoryData, StoreError> {
+        queries::since(&self.db, after, limit).map_err(|e| self.failed(e))
     }
 
     /// Returns definitions in the order of their names, of those after `after`; at most 1000.

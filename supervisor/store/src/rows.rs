@@ -2,7 +2,7 @@
 //! its content, and is passed over by every reader.
 
 use crate::model::{Definition, Setup};
-use gob_protocol::{Change, EventKind, Name, Owner, RunOutcome, RunRecord, Timestamp};
+use gob_protocol::{Change, EventKind, Exit, Name, Owner, RunOutcome, RunRecord, Timestamp};
 use rusqlite::Row;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,11 @@ pub(crate) fn run(row: &Row<'_>, at: usize) -> Option<RunRecord> {
         owner: Owner::new(&get::<String>(row, at + 9)?).ok()?,
         actor: parse(&get::<String>(row, at + 10)?)?,
     })
+}
+
+/// Reads the end of a run; `None` also where it can't be understood.
+pub(crate) fn exit(row: &Row<'_>, at: usize) -> Option<Exit> {
+    get::<Option<String>>(row, at)?.as_deref().and_then(parse)
 }
 
 /// Reads a definition from the columns of [`DEFINITION`], which are the first.

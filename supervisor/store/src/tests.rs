@@ -176,6 +176,11 @@ fn defined(definition: Definition) -> Record {
     Record::Definition(Box::new(definition))
 }
 
+/// Returns a place in the life of the first supervisor.
+fn at_first(seq: u64) -> gob_protocol::Cursor {
+    gob_protocol::Cursor { instance: "first".to_owned(), seq }
+}
+
 fn entry(seq: u64, name: &str, event: EventKind) -> Change {
     Change {
         seq,

@@ -272,22 +272,63 @@ fn brief_tells_what_changed_since_its_own_last_line() {
 }
 
 #[test]
-fn brief_says_that_a_cursor_of_another_supervisor_leaves_a_gap() {
+fn brief_tells_the_changes_over_restarts_of_the_supervisor() {
     let gob = Gob::new();
     run(&gob, "t", "exit 3");
     let before = cursor(&ctl(&gob, ["brief"]).ok());
-    ctl(&gob, ["shutdown"]).ok();
+    ctl(&gob, ["--owner", "agent", "add", "--name", "s", "sleep", "1000"]).ok();
+    ctl(&gob, ["shutdown", "--force"]).ok();
     ctl(&gob, ["--no-autostart", "brief"]).fails(7);
+    run(&gob, "u", "exit 4");
+    ctl(&gob, ["remove", "t"]).ok();
+    // An answer of the store: what was told before is in it.
+    ctl(&gob, ["runs", "u"]).ok();
+    kill_both(&gob);
+    run(&gob, "v", "true");
     let after = ctl(&gob, ["brief", "--since", &before]).ok();
-    assert!(after.contains("\nthe cursor is of another supervisor: "), "{after}");
-    assert!(after.starts_with("1 worker: 0 running, 1 failing\n"), "{after}");
-    assert_ne!(cursor(&after), before);
+    let lines: Vec<&str> = after.lines().collect();
+    assert_eq!(lines[1], "changed:", "{after}");
+    let of = |name: &str| {
+        let mut told = lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let begins = format!("{name} ");
+        told.find(|line| line.starts_with(&begins)).unwrap_or_else(|| panic!("no {name} in {after}"))
+    };
+    assert!(of("s").starts_with("s added, started, killed by SIGTERM by "), "{after}");
+    assert!(of("u").starts_with("u added, started, exited 4 by cli (gobctl, pid "), "{after}");
+    assert!(of("t").starts_with("t removed by cli (gobctl, pid "), "{after}");
+    assert!(of("v").starts_with("v added, started, exited 0 by cli (gobctl, pid "), "{after}");
+    assert!(of("gobd").starts_with("gobd "), "{after}");
+    let data = ctl(&gob, ["brief", "--json", "--since", &before]).json();
+    assert_eq!((&data["gap"], &data["cursor"]), (&json!(false), &json!(cursor(&after))), "{data}");
+    let changes = data["changes"].as_array().unwrap();
+    let instances: std::collections::BTreeSet<_> =
+        changes.iter().map(|change| change["instance"].as_str().unwrap()).collect();
+    assert_eq!(instances.len(), 3, "{data}");
+    assert_eq!((&changes[0]["event"], &changes[0]["name"]), (&json!("worker_added"), &json!("s")), "{data}");
+    // A change that was lost is said to be.
+    kill_both(&gob);
+    let store = rusqlite::Connection::open(gob.state_dir().join("store.sqlite3")).unwrap();
+    store.execute_batch("UPDATE life SET lost_seq = 2 WHERE id = (SELECT max(id) FROM life)").unwrap();
+    store.close().unwrap();
+    let lossy = ctl(&gob, ["brief", "--since", &before]).ok();
+    assert!(lossy.contains("\nsome of the changes are not known any more\nchanged:\n"), "{lossy}");
     assert_eq!(ctl(&gob, ["brief", "--json", "--since", &before]).json()["gap"], true);
-    assert!(
-        ctl(&gob, ["brief", "--since", "999999"])
-            .ok()
-            .contains("\nsome of the changes are not known any more")
-    );
+}
+
+#[test]
+fn brief_shows_the_present_for_a_cursor_that_is_not_known() {
+    let gob = Gob::new();
+    run(&gob, "t", "exit 3");
+    let present = "1 worker: 0 running, 1 failing\n";
+    for (cursor, says) in [
+        ("999999", "the cursor is ahead of all that has happened"),
+        ("nobody:1", "the history does not know the supervisor of the cursor"),
+    ] {
+        let brief = ctl(&gob, ["brief", "--since", cursor]).ok();
+        let want = format!("{present}{says}; this is the state now\nfailing:\n");
+        assert!(brief.starts_with(&want), "{brief}");
+        assert_eq!(ctl(&gob, ["brief", "--json", "--since", cursor]).json()["gap"], true);
+    }
     for bad in ["x", "a:b", ":"] {
         ctl(&gob, ["brief", "--since", bad]).fails(2);
     }

@@ -7,9 +7,9 @@ use super::harness::config;
 use crate::failure::{Errno, SpawnFailure, SpawnStep};
 use crate::{ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, Recorded, RunKey, SpawnPlan, Stored};
 use gob_config::kind::{Kind, RestartOn};
-use gob_protocol::request::{Add, ByName, Hello, Restart, Runs, RunsDelete, Start, Stop};
+use gob_protocol::request::{Add, ByName, Hello, History, Restart, Runs, RunsDelete, Start, Stop};
 use gob_protocol::{
-    Actor, Data, Env, ErrorCode, EventKind, Exit, Id, Name, Outcome, Owner, Receipt, Request,
+    Actor, Cursor, Data, Env, ErrorCode, EventKind, Exit, Id, Name, Outcome, Owner, Receipt, Request,
 };
 use gob_protocol::{RunOutcome, RunRecord, State, Stats, Timestamp, View, WireError};
 use std::boxed::Box;
@@ -360,5 +360,9 @@ fn what_is_told_of_the_history_is_the_stores_answer_or_says_why_there_is_none() 
     small.send(CLI, Request::Runs(most));
     let is_bounded =
         |effect: &Effect| matches!(effect, Effect::Ask { question: Question::Runs { limit: 1_000, .. }, .. });
+    assert!(small.out.iter().any(is_bounded));
+    let after = Cursor { instance: "i".into(), seq: 7 };
+    small.send(CLI, Request::History(History { after, limit: Some(5_000) }));
+    let is_bounded = |effect: &Effect| matches!(effect, Effect::Ask { question: Question::Since { limit: 1_000, after }, .. } if after.seq == 7);
     assert!(small.out.iter().any(is_bounded));
 }

@@ -286,6 +286,6 @@ fn views(data: &Data) -> Vec<&View> {
         Data::Hello(_) | Data::Ping(_) | Data::Removed(_) | Data::Nuke(_) | Data::Shutdown(_) => vec![],
         Data::Reload(_) | Data::Status(_) | Data::Empty(_) => vec![],
         Data::Graphs(_) | Data::GraphDelete(_) => vec![],
-        Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) => vec![],
+        Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) | Data::History(_) => vec![],
     }
 }

@@ -44,7 +44,7 @@ fn runs_and_changes_of_a_great_age_go_and_live_runs_stay() {
     assert_eq!(rig.runs("web").iter().map(|run| run.run).collect::<Vec<_>>(), [3, 2]);
     let until = Instant::now() + DEADLINE;
     let since = loop {
-        let question = Question::Since { instance: "first".to_owned(), seq: 0, limit: 9 };
+        let question = Question::Since { after: at_first(0), limit: 9 };
         let Ok(Answer::Since(since)) = rig.ask(question) else { panic!() };
         if since.gap {
             break since;
@@ -52,7 +52,7 @@ fn runs_and_changes_of_a_great_age_go_and_live_runs_stay() {
         assert!(Instant::now() < until);
     };
     assert_eq!(since.entries.len(), 1);
-    let after = Question::Since { instance: "first".to_owned(), seq: 1, limit: 9 };
+    let after = Question::Since { after: at_first(1), limit: 9 };
     let Ok(Answer::Since(after)) = rig.ask(after) else { panic!() };
     assert_eq!((after.entries.len(), after.gap), (1, false));
 }
@@ -124,7 +124,7 @@ fn a_full_queue_refuses_counts_and_leaves_a_gap() {
     other.execute_batch("ROLLBACK").unwrap();
     wait_until(|| rig.handle.health().waiting == 0, || format!("{:?}", rig.handle));
     rig.record(changed(entry(taken + 2, "web", EventKind::WorkerStopped)));
-    let mut gap = |seq| match rig.ask(Question::Since { instance: "first".to_owned(), seq, limit: 9 }) {
+    let mut gap = |seq| match rig.ask(Question::Since { after: at_first(seq), limit: 9 }) {
         Ok(Answer::Since(since)) => since.gap,
         other => panic!("{other:?}"),
     };

@@ -52,7 +52,7 @@ fn everything_is_read_and_nothing_made() {
     assert_eq!(runs.items.iter().map(|run| (run.run, run.cut)).collect::<Vec<_>>(), [(2, true), (1, false)]);
     assert_eq!(reader.stats(&worker("web")).unwrap().runs, 2);
     assert_eq!(reader.blame(&worker("web"), None, 9).unwrap().entries.len(), 1);
-    assert_eq!(reader.since("first", 4, 9).unwrap().entries.len(), 1);
+    assert_eq!(reader.since(&at_first(4), 9).unwrap().entries.len(), 1);
     let found = reader.definitions(None, 9).unwrap();
     assert_eq!(found.known[0].definition, definition("web", None));
     assert!(found.known[0].last.as_ref().unwrap().cut);

@@ -1,7 +1,6 @@
 //! The store over the lives of its supervisors: cut runs, numbers of jobs, cursors, closing.
 
 use super::*;
-use crate::Since;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -154,21 +153,46 @@ fn a_cursor_is_followed_over_the_lives_of_supervisors() {
     rig.finish();
     let mut rig = Rig::with(dir.path(), |settings| settings.instance = "second".to_owned());
     rig.record(changed(entry(1, "web", EventKind::WorkerStopped)));
-    let mut since = |instance: &str, seq, limit| match rig.ask(Question::Since {
-        instance: instance.to_owned(),
-        seq,
-        limit,
-    }) {
-        Ok(Answer::Since(Since { entries, more, gap })) => {
-            let entries = entries.into_iter().map(|(instance, entry)| format!("{instance}:{}", entry.seq));
-            (entries.collect::<Vec<_>>().join(" "), more, gap)
-        }
-        other => panic!("{other:?}"),
+    let mut since = |after: &str, limit| {
+        let after = gob_protocol::Cursor::parse(after).unwrap();
+        let Ok(Answer::Since(data)) = rig.ask(Question::Since { after, limit }) else { panic!() };
+        let entries = data.entries.iter().map(|entry| format!("{}:{}", entry.instance, entry.seq));
+        let next = data.next.map(|next| next.to_string()).unwrap_or_default();
+        (entries.collect::<Vec<_>>().join(" "), next, data.gap, data.unknown)
     };
-    assert_eq!(since("first", 2, 9), ("first:3 second:1".to_owned(), false, false));
-    assert_eq!(since("first", 0, 2), ("first:1 first:2".to_owned(), true, false));
-    assert_eq!(since("second", 1, 9), (String::new(), false, false));
-    assert_eq!(since("third", 0, 9), ("first:1 first:2 first:3 second:1".to_owned(), false, true));
+    let whole = |entries: &str, next: &str| (entries.to_owned(), next.to_owned(), false, false);
+    assert_eq!(since("first:2", 9), whole("first:3 second:1", ""));
+    assert_eq!(since("first:0", 2), whole("first:1 first:2", "first:2"));
+    assert_eq!(since("first:2", 1), whole("first:3", "first:3"));
+    assert_eq!(since("first:99", 9), whole("second:1", ""));
+    assert_eq!(since("second:1", 9), whole("", ""));
+    assert_eq!(since("third:0", 9), (String::new(), String::new(), false, true));
+}
+
+#[test]
+fn the_end_of_a_run_is_told_with_the_change_that_it_is() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.record(changed(entry(1, "web", EventKind::WorkerStarted)));
+    rig.record(run("web", ended(1, 10, 3)));
+    rig.record(changed(entry(2, "web", EventKind::WorkerStopped)));
+    rig.record(changed(entry(3, "api", EventKind::WorkerStopped)));
+    let Ok(Answer::Since(data)) = rig.ask(Question::Since { after: at_first(0), limit: 9 }) else { panic!() };
+    let exits: Vec<_> = data.entries.into_iter().map(|entry| entry.exit).collect();
+    assert_eq!(exits, [None, Some(Exit::Code { code: 3 }), None]);
+}
+
+#[test]
+fn the_removal_of_a_worker_is_all_that_is_told_of_it_afterwards() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.record(changed(entry(1, "web", EventKind::WorkerStarted)));
+    rig.record(run("web", ended(1, 10, 3)));
+    rig.record(changed(entry(2, "web", EventKind::WorkerRemoved)));
+    rig.record(Record::Forgotten { name: worker("web"), history: true });
+    let Ok(Answer::Since(data)) = rig.ask(Question::Since { after: at_first(0), limit: 9 }) else { panic!() };
+    let events: Vec<_> = data.entries.into_iter().map(|entry| entry.event).collect();
+    assert_eq!((events, rig.runs("web")), (vec![EventKind::WorkerRemoved], vec![]));
 }
 
 #[test]

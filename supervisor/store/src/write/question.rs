@@ -1,9 +1,9 @@
 //! Questions and their answers.
 
 use super::records;
-use crate::model::{Definitions, Page, Since};
+use crate::model::{Definitions, Page};
 use crate::queries;
-use gob_protocol::answer::BlameData;
+use gob_protocol::answer::{BlameData, HistoryData};
 use gob_protocol::{Cursor, Name, RunRecord, Stats};
 use rusqlite::Connection;
 
@@ -38,12 +38,10 @@ pub enum Question {
         /// Changes in the answer.
         limit: u32,
     },
-    /// The changes after a cursor, oldest first; at most 1000.
+    /// The changes after a place, oldest first; at most 1000.
     Since {
-        /// The instance of the cursor.
-        instance: String,
-        /// The event of the cursor.
-        seq: u64,
+        /// The place.
+        after: Cursor,
         /// Changes in the answer.
         limit: u32,
     },
@@ -83,7 +81,7 @@ pub enum Answer {
     Stats(Stats),
     Expected(Option<u64>),
     Blame(BlameData),
-    Since(Since),
+    Since(HistoryData),
     Definitions(Definitions),
     /// 0 where there was none.
     Highest {
@@ -123,9 +121,7 @@ impl Question {
             Self::Blame { name, before, limit } => {
                 Answer::Blame(queries::blame(db, name, before.as_ref(), *limit)?)
             }
-            Self::Since { instance, seq, limit } => {
-                Answer::Since(queries::since(db, instance, *seq, *limit)?)
-            }
+            Self::Since { after, limit } => Answer::Since(queries::since(db, after, *limit)?),
             Self::Definitions { after, limit } => {
                 Answer::Definitions(queries::definitions(db, after.as_ref(), *limit)?)
             }

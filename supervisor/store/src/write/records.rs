@@ -6,7 +6,7 @@
 use super::columns;
 use crate::model::Definition;
 use crate::rows;
-use gob_protocol::{Change, Name, RunRecord};
+use gob_protocol::{Change, EventKind, Name, RunRecord};
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 /// One change.
@@ -140,10 +140,15 @@ pub(super) fn put_entry(db: &Connection, life: i64, entry: &Change) -> rusqlite:
 }
 
 fn forget(db: &Connection, name: &Name, history: bool) -> rusqlite::Result<()> {
-    let tables: &[&str] = if history { &["definition", "run", "entry", "worker"] } else { &["definition"] };
+    let tables: &[&str] = if history { &["definition", "run", "worker"] } else { &["definition"] };
     for table in tables {
         let mut delete = db.prepare_cached(&format!("DELETE FROM {table} WHERE name = ?1"))?;
         delete.execute([name.as_str()])?;
+    }
+    if history {
+        // Those who ask what has changed are told that it is gone.
+        let sql = "DELETE FROM entry WHERE name = ?1 AND event <> ?2";
+        db.prepare_cached(sql)?.execute([name.as_str(), EventKind::WorkerRemoved.as_str()])?;
     }
     Ok(())
 }

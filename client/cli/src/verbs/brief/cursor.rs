@@ -1,42 +1,25 @@
-//! A place in the events of a supervisor: `INSTANCE:SEQ`, or `SEQ` alone of the one that runs.
+//! The place after which a brief tells the changes: `INSTANCE:SEQ`, or `SEQ` alone of the supervisor that runs.
 
 use crate::text::parse_number;
-use std::fmt;
+use gob_client::protocol::Cursor;
 
 /// A place in the events of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(super) struct Since {
     /// The supervisor's life; the present one without it.
     pub(super) instance: Option<String>,
     /// The number of the last known event.
     pub(super) seq: u64,
 }
 
-impl Cursor {
+impl Since {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (instance, seq) = match text.rsplit_once(':') {
-            Some((instance, seq)) => (Some(instance), seq),
-            None => (None, text),
-        };
-        let refused = || "no cursor; the last line of gobctl brief is one".to_owned();
-        let seq = parse_number::<u64>(seq).map_err(|_| refused())?;
-        let is_instance = |of: &str| {
-            !of.is_empty()
-                && of.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        };
-        match instance {
-            Some(of) if !is_instance(of) => Err(refused()),
-            of => Ok(Self { instance: of.map(str::to_owned), seq }),
+        if let Some(Cursor { instance, seq }) = Cursor::parse(text) {
+            return Ok(Self { instance: Some(instance), seq });
         }
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.instance {
-            Some(instance) => write!(f, "{instance}:{}", self.seq),
-            None => write!(f, "{}", self.seq),
-        }
+        let seq = parse_number::<u64>(text);
+        let seq = seq.map_err(|_| "no cursor; the last line of gobctl brief is one".to_owned())?;
+        Ok(Self { instance: None, seq })
     }
 }
 
@@ -45,12 +28,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_printed_cursor_is_parsed_again() {
-        for text in ["01a22739-da9a-7678-9063-e1d09abed318:57", "57", "i:0"] {
-            assert_eq!(Cursor::parse(text).unwrap().to_string(), text);
-        }
+    fn a_cursor_or_a_number_is_taken() {
+        let of = |instance: Option<&str>, seq| Since { instance: instance.map(str::to_owned), seq };
+        assert_eq!(Since::parse("01a22739-da9a:57"), Ok(of(Some("01a22739-da9a"), 57)));
+        assert_eq!(Since::parse("57"), Ok(of(None, 57)));
         for bad in ["", ":", "i:", ":5", "a:b", "-1", "a b:3", "1:2:x", "5 "] {
-            assert!(Cursor::parse(bad).unwrap_err().contains("gobctl brief"), "{bad}");
+            assert!(Since::parse(bad).unwrap_err().contains("gobctl brief"), "{bad}");
         }
     }
 }

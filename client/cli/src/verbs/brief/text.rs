@@ -5,7 +5,7 @@ use crate::table::{Align, Narrower, fitted};
 use crate::terminal::{Look, cut};
 use crate::text::{escape, name as shown_name, short_duration, since};
 use gob_client::protocol::event::Actor;
-use gob_client::protocol::{Event, EventKind, RunOutcome, State, Timestamp};
+use gob_client::protocol::{Event, EventKind, Exit, HistoryEntry, Owner, RunOutcome, State, Timestamp};
 use gob_client::screen::Row;
 use gob_client::{Name, View};
 
@@ -19,15 +19,42 @@ const WORDS: usize = 3;
 const REASON: usize = 160;
 
 /// The facts known of the time since a cursor.
-pub(super) enum Past<'a> {
+pub(super) enum Past {
     /// There was no cursor.
     NotAsked,
-    /// The changes since.
-    Known(&'a Changes),
-    /// Some of the changes are kept no longer.
-    Gone,
-    /// The cursor is of another supervisor.
-    OfAnother,
+    /// The changes since; `is_whole` tells that there were no others.
+    Known { changes: Changes, is_whole: bool },
+    /// The cursor is ahead of the present.
+    Ahead,
+    /// The cursor is of a supervisor that the history does not know.
+    Unknown,
+    /// The history can't be read, for this reason.
+    Unread(String),
+}
+
+impl Past {
+    /// Returns whether there may be changes that are not told.
+    pub(super) fn has_gap(&self) -> bool {
+        match self {
+            Self::NotAsked => false,
+            Self::Known { is_whole, .. } => !is_whole,
+            Self::Ahead | Self::Unknown | Self::Unread(_) => true,
+        }
+    }
+
+    /// Returns the line that says why the changes are not told, or not all of them.
+    fn excuse(&self) -> Option<String> {
+        let now = "; this is the state now";
+        match self {
+            Self::NotAsked | Self::Known { is_whole: true, .. } => None,
+            Self::Known { is_whole: false, .. } => {
+                Some("some of the changes are not known any more".to_owned())
+            }
+            Self::Ahead => Some(format!("the cursor is ahead of all that has happened{now}")),
+            Self::Unknown => Some(format!("the history does not know the supervisor of the cursor{now}")),
+            Self::Unread(why) => Some(format!("the changes are not known: {}{now}", escape(why))),
+        }
+    }
 }
 
 /// Changes by worker, the one with the latest change last.
@@ -47,39 +74,65 @@ struct Changed {
 impl Changes {
     /// Takes the next event, if it is one that a reader should know of.
     pub(super) fn take(&mut self, event: &Event) {
-        let Some(word) = word(event) else { return };
-        let name = event.worker.as_ref().map(|worker| worker.name.clone());
+        let worker = event.worker.as_ref();
+        let told = Told {
+            event: event.event,
+            name: worker.map(|worker| &worker.name),
+            actor: &event.actor,
+            exit: worker.and_then(|worker| worker.exit.as_ref()),
+            reason: worker.and_then(|worker| worker.reason.as_deref()),
+            owner: worker.map(|worker| &worker.owner),
+        };
+        self.add(&told);
+    }
+
+    /// Takes the next change of the history, in the same way.
+    pub(super) fn take_entry(&mut self, entry: &HistoryEntry) {
+        let HistoryEntry { event, name, actor, exit, reason, .. } = entry;
+        let (name, exit, reason) = (name.as_ref(), exit.as_ref(), reason.as_deref());
+        self.add(&Told { event: *event, name, actor, exit, reason, owner: None });
+    }
+
+    fn add(&mut self, told: &Told<'_>) {
+        let Some(word) = word(told) else { return };
+        let name = told.name.cloned();
         let known = self.of.iter().position(|changed| changed.name == name);
         let mut changed =
             known.map_or_else(|| Changed { name, words: Vec::new(), by: None }, |at| self.of.remove(at));
+        // Only the latest are shown.
+        if changed.words.len() > WORDS {
+            changed.words.remove(0);
+        }
         changed.words.push(word);
-        if let actor @ Actor::Client { .. } = &event.actor {
+        if let actor @ Actor::Client { .. } = told.actor {
             changed.by = Some(format!("by {actor}"));
         }
         self.of.push(changed);
     }
 }
 
-/// Returns an event in a word or two; none for steps on the way to another one.
-fn word(event: &Event) -> Option<String> {
+/// A change, from an event or from the history.
+struct Told<'a> {
+    event: EventKind,
+    name: Option<&'a Name>,
+    actor: &'a Actor,
+    exit: Option<&'a Exit>,
+    reason: Option<&'a str>,
+    owner: Option<&'a Owner>,
+}
+
+/// Returns a change in a word or two; none for steps on the way to another one.
+fn word(told: &Told<'_>) -> Option<String> {
     use EventKind as Kind;
-    let worker = event.worker.as_ref();
-    match event.event {
-        Kind::WorkerStopped | Kind::WorkerCeded => {
-            let exit = worker.and_then(|worker| worker.exit.as_ref());
-            Some(exit.map_or_else(|| event_word(event.event), ToString::to_string))
-        }
+    let plain = || event_word(told.event);
+    match told.event {
+        Kind::WorkerStopped | Kind::WorkerCeded => Some(told.exit.map_or_else(plain, ToString::to_string)),
         Kind::WorkerFailed | Kind::WorkerUnhealthy => {
-            let reason = worker.and_then(|worker| worker.reason.as_deref());
-            Some(
-                reason.map_or_else(
-                    || event_word(event.event),
-                    |why| format!("{}: {why}", event_word(event.event)),
-                ),
-            )
+            Some(told.reason.map_or_else(plain, |why| format!("{}: {why}", plain())))
         }
         Kind::WorkerOwnerChanged => {
-            Some(format!("handed to {}", worker.map_or("another owner", |worker| worker.owner.as_str())))
+            let to = told.owner.map_or("another owner", |owner| owner.as_str());
+            Some(format!("handed to {to}"))
         }
         Kind::WorkerAdded
         | Kind::WorkerStarted
@@ -91,7 +144,7 @@ fn word(event: &Event) -> Option<String> {
         | Kind::SupervisorStarted
         | Kind::SupervisorUpgraded
         | Kind::SupervisorStopping
-        | Kind::SupervisorHealed => Some(event_word(event.event)),
+        | Kind::SupervisorHealed => Some(plain()),
         Kind::WorkerStarting
         | Kind::WorkerStopping
         | Kind::WorkerReady
@@ -121,22 +174,16 @@ fn fails(worker: &View) -> bool {
 }
 
 /// Returns all lines but the cursor's.
-pub(super) fn brief(workers: &[View], past: &Past<'_>, now: Timestamp, look: Look) -> String {
+pub(super) fn brief(workers: &[View], past: &Past, now: Timestamp, look: Look) -> String {
     let failing: Vec<&View> = workers.iter().filter(|worker| fails(worker)).collect();
     let mut lines = vec![sum(workers, failing.len())];
-    match past {
-        Past::NotAsked => {}
-        Past::Gone => {
-            lines.push("some of the changes are not known any more; this is the state now".to_owned())
-        }
-        Past::OfAnother => lines.push(
-            "the cursor is of another supervisor: changes since are not known; this is the state now"
-                .to_owned(),
-        ),
-        Past::Known(changes) if changes.of.is_empty() => lines.push("nothing has changed".to_owned()),
-        Past::Known(changes) => {
+    lines.extend(past.excuse());
+    if let Past::Known { changes, is_whole } = past {
+        if !changes.of.is_empty() {
             lines.push("changed:".to_owned());
             lines.extend(changed(changes, look));
+        } else if *is_whole {
+            lines.push("nothing has changed".to_owned());
         }
     }
     if !failing.is_empty() {

@@ -31,6 +31,10 @@ fn event(kind: EventKind, worker: Option<&View>, is_client: bool) -> Event {
     serde_json::from_value(event).unwrap()
 }
 
+fn known(changes: Changes) -> Past {
+    Past::Known { changes, is_whole: true }
+}
+
 #[test]
 fn a_brief_tells_the_changes_the_failures_and_the_next_command() {
     let (web, tests) = (view("web", json!({})), ended("tests", json!({"code": 3})));
@@ -63,17 +67,28 @@ next:
   gobctl logs -n 20 bad
   gobctl logs -n 20 tests
 ";
-    assert_eq!(brief(&[bad, stopped, tests, web], &Past::Known(&changes), Timestamp(120_000), PLAIN), want);
+    assert_eq!(brief(&[bad, stopped, tests, web], &known(changes), Timestamp(120_000), PLAIN), want);
 }
 
 #[test]
 fn a_brief_without_news_is_short_and_a_gap_is_told() {
     let web = [view("web", json!({}))];
-    let of = |past: Past<'_>| brief(&web, &past, Timestamp(0), PLAIN);
+    let of = |past: Past| brief(&web, &past, Timestamp(0), PLAIN);
     assert_eq!(of(Past::NotAsked), "1 worker: 1 running, 0 failing\nnext:\n  gobctl list\n");
-    assert!(of(Past::Known(&Changes::default())).contains("\nnothing has changed\n"));
-    assert!(of(Past::Gone).contains("not known any more; this is the state now\n"));
-    assert!(of(Past::OfAnother).contains("the cursor is of another supervisor: "));
+    assert!(of(known(Changes::default())).contains("\nnothing has changed\n"));
+    let lossy = of(Past::Known { changes: Changes::default(), is_whole: false });
+    assert!(lossy.contains("\nsome of the changes are not known any more\nnext:"), "{lossy}");
+    let unread = of(Past::Unread("it is \u{1b} damaged".to_owned()));
+    assert!(
+        unread.contains("\nthe changes are not known: it is \\x1b damaged; this is the state now\n"),
+        "{unread}"
+    );
+    assert!(
+        of(Past::Unknown).contains("does not know the supervisor of the cursor; this is the state now\n")
+    );
+    assert!(
+        of(Past::Ahead).contains("the cursor is ahead of all that has happened; this is the state now\n")
+    );
     let none = brief(&[], &Past::NotAsked, Timestamp(0), PLAIN);
     assert_eq!(none, "no workers\nnext:\n  gobctl add CMD\n");
 }
@@ -90,8 +105,9 @@ fn the_longest_brief_has_fewer_than_40_lines_of_one_line_each() {
             changes.take(&event(EventKind::WorkerFailed, Some(worker), true));
         }
     }
+    let past = Past::Known { changes, is_whole: false };
     for width in [None, Some(80), Some(40)] {
-        let text = brief(&workers, &Past::Known(&changes), Timestamp(0), Look { color: false, width });
+        let text = brief(&workers, &past, Timestamp(0), Look { color: false, width });
         assert!(text.lines().count() < 40, "{text}");
         assert!(text.lines().all(|line| cells(line) <= width.unwrap_or(240)), "{width:?}\n{text}");
         assert!(!text.contains('\u{1b}'), "{text:?}");
@@ -106,4 +122,30 @@ fn the_supervisors_own_changes_are_told() {
     changes.take(&event(EventKind::SupervisorHealed, None, false));
     changes.take(&event(EventKind::LeaseGranted, Some(&view("web", json!({}))), true));
     assert_eq!(changed(&changes, PLAIN), ["  gobd  healed"]);
+}
+
+#[test]
+fn changes_of_the_history_are_told_as_events_are() {
+    let mut changes = Changes::default();
+    let client = json!({"owner": "cli", "client": "gobctl", "pid": 9});
+    for (event, name, exit, reason, actor) in [
+        ("worker_started", json!("t"), Value::Null, Value::Null, client.clone()),
+        ("worker_stopped", json!("t"), json!({"code": 3}), Value::Null, json!("supervisor")),
+        ("worker_failed", json!("u"), Value::Null, json!("no such file"), json!("supervisor")),
+        ("worker_owner_changed", json!("u"), Value::Null, Value::Null, client),
+        ("worker_stopping", json!("v"), Value::Null, Value::Null, json!("supervisor")),
+        ("supervisor_started", Value::Null, Value::Null, Value::Null, json!("supervisor")),
+    ] {
+        let entry = json!({"instance": "i", "seq": 1, "time": Timestamp(0), "event": event, "name": name,
+            "run": null, "actor": actor, "reason": reason, "exit": exit});
+        changes.take_entry(&serde_json::from_value(entry).unwrap());
+    }
+    let want = [
+        "  t     started, exited 3                               by cli (gobctl, pid 9)",
+        "  u     failed: no such file, handed to another owner  by cli (gobctl, pid 9)",
+        "  gobd  started",
+    ];
+    let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told: Vec<String> = changed(&changes, PLAIN).iter().map(|line| squeezed(line)).collect();
+    assert_eq!(told, want.map(squeezed));
 }
