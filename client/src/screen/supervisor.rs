@@ -104,6 +104,7 @@ fn troubles(status: &Status) -> Vec<Fact> {
             ),
         ),
         ("journal", journal_trouble(status)),
+        ("history", history_trouble(status)),
     ];
     all.into_iter().filter_map(|(key, text)| text.map(|text| (key, text))).collect()
 }
@@ -121,9 +122,25 @@ pub fn journal_trouble(status: &Status) -> Option<String> {
     ))
 }
 
+/// Returns the reason why the history is not written, or the number of records that were lost.
+fn history_trouble(status: &Status) -> Option<String> {
+    let history = status.history.as_ref()?;
+    let lost = match history.dropped {
+        0 => None,
+        1 => Some("1 record was lost".to_owned()),
+        count => Some(format!("{count} records were lost")),
+    };
+    let reason = history.reason.as_ref().map(|reason| format!("{}: {reason}", history.state));
+    match (reason, lost) {
+        (Some(reason), Some(lost)) => Some(format!("{reason} ({lost})")),
+        (reason, lost) => reason.or(lost),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gob_protocol::view::HistoryStatus;
 
     fn told(status: &Status, verbose: bool) -> String {
         let (title, facts) = supervisor(status, verbose);
@@ -138,6 +155,21 @@ mod tests {
         let line = once.lines().find(|line| line.starts_with("  journal ")).unwrap();
         assert!(line.contains(" could not be written once: "), "{once}");
         assert!(health(12).contains("could not be written 12 times: "));
+    }
+
+    #[test]
+    fn a_history_in_order_has_no_line() {
+        let health = |state: &str, reason: Option<&str>, dropped| {
+            let (state, reason) = (state.to_owned(), reason.map(str::to_owned));
+            let history = HistoryStatus { state, reason, dropped, path: "/s/store.sqlite3".to_owned() };
+            told(&Status { history: Some(history), ..Status::default() }, false)
+        };
+        assert!(!health("open", None, 0).contains("history"));
+        let full = health("full", Some("the disk is full"), 0);
+        assert!(full.contains("\n  history full: the disk is full\n"), "{full}");
+        let lost = health("full", Some("the disk is full"), 2);
+        assert!(lost.contains("\n  history full: the disk is full (2 records were lost)\n"), "{lost}");
+        assert!(health("closed", None, 1).contains("\n  history 1 record was lost\n"));
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod sockets;
 mod spawn;
 mod stop;
 mod stop_ways;
+mod store;
 mod storms;
 mod streams;
 mod surroundings;
