@@ -94,6 +94,12 @@ impl Index {
         written
     }
 
+    /// Makes the file before the first output, so that a reader that sees output without a record knows that one
+    /// follows.
+    pub(super) fn make(&mut self, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
+        if self.file.is_none() && self.size == 0 { self.open(&path()) } else { Ok(()) }
+    }
+
     /// Opens the file, and cuts off half a record that a crash may have left.
     fn open(&mut self, path: &Path) -> io::Result<()> {
         let file = open(path)?;

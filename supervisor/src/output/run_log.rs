@@ -120,6 +120,8 @@ impl RunLog {
         } else if self.seen.elapsed() >= LOOK {
             self.look(stamps.time(), config);
         }
+        let made = self.index.make(|| index_path(&self.key, config));
+        self.look_at_index(made);
         while !bytes.is_empty() {
             let written = match self.fault {
                 Some(Fault { retry, .. }) if Instant::now() < retry => Err(None),
