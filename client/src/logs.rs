@@ -14,6 +14,7 @@ mod watch;
 pub use gob_protocol::logindex::Stream;
 pub use pieces::Piece;
 pub use run::Run;
+pub use tail::drop_first_lines;
 pub use watch::Watch;
 
 use std::io;

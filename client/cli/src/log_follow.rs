@@ -5,6 +5,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::log_sieve::Sieve;
 use crate::log_source::{FollowUp, Source};
 use crate::log_view::LogView;
 use crate::stream::End;
@@ -28,6 +29,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub(crate) struct Following<'a> {
     pub(crate) context: &'a Context,
     pub(crate) streams: &'a [Stream],
+    pub(crate) sieve: &'a Sieve,
+    /// Only workers of this directory, where all are followed.
+    pub(crate) cwd: Option<String>,
     /// The named workers; all present and future ones, where none was named.
     pub(crate) names: Vec<Name>,
     /// The directory of a worker's logs.
@@ -50,7 +54,7 @@ impl Following<'_> {
         sources: &mut Vec<Source>,
         watch: &mut Watch,
     ) -> Result<u8, Failure> {
-        let news = News::of(self.context, &self.names)?;
+        let news = News::of(self.context, &self.names, self.cwd.clone())?;
         let mut ended: BTreeMap<Name, Ended> = BTreeMap::new();
         loop {
             while let Some(update) = news.next() {
@@ -138,7 +142,7 @@ impl Following<'_> {
             watch.add(dir.clone()).map_err(|error| unwatched(&error))?;
             view.widen(&worker.name);
             // From its first run on: all of it came after this began.
-            let source = Source::open(worker.name.clone(), dir, None, self.streams);
+            let source = Source::open_runs(worker.name.clone(), dir, &[], self.streams, self.sieve);
             sources.push(source.map_err(|error| unwatched(&error))?);
         }
         Ok(())
@@ -190,10 +194,10 @@ struct News {
 
 impl News {
     /// Listens from now on, without starting a supervisor: without one there are only the files.
-    fn of(context: &Context, names: &[Name]) -> Result<Self, Failure> {
+    fn of(context: &Context, names: &[Name], cwd: Option<String>) -> Result<Self, Failure> {
         let connector = context.connector()?.autostart(false);
         let names = (!names.is_empty()).then(|| names.to_vec());
-        let mut subscription = Subscription::new(connector, Subscribe { names, ..Subscribe::default() });
+        let mut subscription = Subscription::new(connector, Subscribe { names, cwd, ..Subscribe::default() });
         let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let (bell, rope) = nix::unistd::pipe2(flags).map_err(|errno| unwatched(&errno.into()))?;
         // A follower that does not print fast enough misses events, like any slow subscriber.

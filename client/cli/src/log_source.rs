@@ -1,9 +1,10 @@
 //! One worker's output as `logs` reads it: the latest run, and when following, the runs after it.
 
 use crate::failure::Failure;
+use crate::log_sieve::Sieve;
 use crate::verbs::logs::unreadable;
 use gob_client::Name;
-use gob_client::logs::{self, Piece, Run, Stream};
+use gob_client::logs::{self, Piece, Run, Stream, drop_first_lines};
 use gob_client::protocol::Timestamp;
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +17,23 @@ pub(crate) struct Source {
     dir: PathBuf,
     streams: Vec<Stream>,
     run: Option<Run>,
-    ready: VecDeque<Piece>,
+    /// Runs that follow it and are read with it.
+    later: VecDeque<u64>,
+    sieve: Sieve,
+    ready: VecDeque<Line>,
+}
+
+/// A piece of output, with the number of its run.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) run: u64,
+    pub(crate) piece: Piece,
+}
+
+impl AsRef<Piece> for Line {
+    fn as_ref(&self) -> &Piece {
+        &self.piece
+    }
 }
 
 impl Source {
@@ -27,8 +44,33 @@ impl Source {
         number: Option<u64>,
         streams: &[Stream],
     ) -> io::Result<Self> {
-        let run = number.map(|number| Run::open(&dir, number, streams)).transpose()?;
-        Ok(Self { name, dir, streams: streams.to_vec(), run, ready: VecDeque::new() })
+        Self::open_runs(name, dir, number.as_slice(), streams, &Sieve::default())
+    }
+
+    /// Opens runs that are read one after the other, and selects their lines.
+    pub(crate) fn open_runs(
+        name: Name,
+        dir: PathBuf,
+        runs: &[u64],
+        streams: &[Stream],
+        sieve: &Sieve,
+    ) -> io::Result<Self> {
+        let (run, later, ready) = (None, runs.iter().copied().collect(), VecDeque::new());
+        let mut source =
+            Self { name, dir, streams: streams.to_vec(), run, later, sieve: sieve.clone(), ready };
+        source.begin_later()?;
+        Ok(source)
+    }
+
+    /// Opens the next of the runs that are read together; false after the last one.
+    fn begin_later(&mut self) -> io::Result<bool> {
+        let Some(number) = self.later.pop_front() else { return Ok(false) };
+        let mut run = Run::open(&self.dir, number, &self.streams)?;
+        if let Some(since) = self.sieve.since {
+            run.skip_to_time(since)?;
+        }
+        self.run = Some(run);
+        Ok(true)
     }
 
     /// Returns the number of the present run.
@@ -41,48 +83,101 @@ impl Source {
         self.run.as_ref().and_then(Run::written_until)
     }
 
-    /// Skips to the last lines.
-    pub(crate) fn skip_to_last(&mut self, count: usize) -> Result<(), Failure> {
-        if let Some(run) = &mut self.run {
-            self.ready.extend(run.last_lines(count).map_err(|error| unreadable(&self.dir, &error))?);
+    /// Skips to the last selected lines.
+    pub(crate) fn skip_to_last(&mut self, count: usize, goes_on: bool) -> Result<(), Failure> {
+        if !self.sieve.selects() {
+            let Some(run) = &mut self.run else { return Ok(()) };
+            let last = run.last_lines(count).map_err(|error| unreadable(&self.dir, &error))?;
+            for piece in last {
+                self.take(piece);
+            }
+            return Ok(());
+        }
+        let (mut last, mut ended) = (VecDeque::new(), 0);
+        while let Some(line) = self.next()? {
+            ended += usize::from(line.piece.ends_line());
+            last.push_back(line);
+            drop_first_lines(&mut last, &mut ended, count);
+        }
+        let rest = self.rest(goes_on)?;
+        let unfinished = rest.iter().rev().take_while(|line| !line.piece.ends_line()).count();
+        ended += rest.len() - unfinished;
+        last.extend(rest);
+        drop_first_lines(&mut last, &mut ended, count.saturating_sub(unfinished));
+        last.drain(..unfinished.saturating_sub(count).min(last.len()));
+        self.ready = last;
+        Ok(())
+    }
+
+    fn take(&mut self, piece: Piece) {
+        let run = self.run.as_ref().map_or(0, Run::number);
+        self.sieve.push(piece, &mut |piece| self.ready.push_back(Line { run, piece }));
+    }
+
+    /// Reads on until a line is ready, in this run and those that are read with it.
+    fn fill(&mut self) -> io::Result<()> {
+        while self.ready.is_empty() {
+            let Some(run) = &mut self.run else { return Ok(()) };
+            if let Some(piece) = run.next_piece()? {
+                self.take(piece);
+            } else if self.later.is_empty() {
+                return Ok(());
+            } else if !run.take_rest()? {
+                self.take_unfinished(false);
+                if self.ready.is_empty() {
+                    self.begin_later()?;
+                }
+            }
         }
         Ok(())
     }
 
+    /// Takes the unfinished lines as they are. A run that goes on may still finish them.
+    fn take_unfinished(&mut self, goes_on: bool) {
+        for piece in self.run.as_mut().map(Run::unfinished).unwrap_or_default() {
+            self.take(piece);
+        }
+        let run = self.run();
+        let out = &mut |piece| self.ready.push_back(Line { run, piece });
+        if goes_on {
+            self.sieve.pause(out);
+        } else {
+            self.sieve.finish(out);
+        }
+    }
+
     /// Returns the next piece without consuming it.
     pub(crate) fn peek(&mut self) -> Result<Option<&Piece>, Failure> {
-        if self.ready.is_empty()
-            && let Some(run) = &mut self.run
-        {
-            self.ready.extend(run.next_piece().map_err(|error| unreadable(&self.dir, &error))?);
-        }
-        Ok(self.ready.front())
+        self.fill().map_err(|error| unreadable(&self.dir, &error))?;
+        Ok(self.ready.front().map(|line| &line.piece))
     }
 
     /// Returns the next piece.
-    pub(crate) fn next(&mut self) -> Result<Option<Piece>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line>, Failure> {
         self.peek()?;
         Ok(self.ready.pop_front())
     }
 
     /// Returns the unread rest of this run: bytes without a record, and unfinished lines.
-    pub(crate) fn rest(&mut self) -> Result<Vec<Piece>, Failure> {
-        let mut pieces = Vec::new();
+    pub(crate) fn rest(&mut self, goes_on: bool) -> Result<Vec<Line>, Failure> {
+        let mut lines = Vec::new();
         loop {
-            while let Some(piece) = self.next()? {
-                pieces.push(piece);
+            while let Some(line) = self.next()? {
+                lines.push(line);
             }
-            let Some(run) = &mut self.run else { return Ok(pieces) };
+            let Some(run) = &mut self.run else { return Ok(lines) };
             if !run.take_rest().map_err(|error| unreadable(&self.dir, &error))? {
-                pieces.extend(run.unfinished());
-                return Ok(pieces);
+                self.take_unfinished(goes_on);
+                lines.extend(self.ready.drain(..));
+                return Ok(lines);
             }
         }
     }
 
     /// Returns the unfinished lines as they are.
-    pub(crate) fn unfinished(&mut self) -> Vec<Piece> {
-        self.run.as_mut().map(Run::unfinished).unwrap_or_default()
+    pub(crate) fn unfinished(&mut self) -> impl Iterator<Item = Line> {
+        self.take_unfinished(true);
+        self.ready.drain(..)
     }
 
     /// Returns the continuation of this run, if there is one: a later run, the first one after the worker was

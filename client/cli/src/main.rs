@@ -30,6 +30,7 @@ mod json;
 mod keep_out;
 mod last;
 mod log_follow;
+mod log_sieve;
 mod log_source;
 mod log_view;
 mod manual;

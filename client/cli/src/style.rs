@@ -12,6 +12,15 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const FAINT: Style = Style::new().dimmed();
 /// The head of a table.
 pub(crate) const HEAD: Style = Style::new().bold();
+/// Names before lines, one after the other.
+pub(crate) const NAMES: [Style; 6] = [
+    AnsiColor::Cyan.on_default(),
+    AnsiColor::Yellow.on_default(),
+    AnsiColor::Green.on_default(),
+    AnsiColor::Magenta.on_default(),
+    AnsiColor::Blue.on_default(),
+    AnsiColor::Red.on_default(),
+];
 /// Unstyled text.
 pub(crate) const PLAIN: Style = Style::new();
 

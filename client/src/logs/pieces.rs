@@ -24,12 +24,20 @@ impl Piece {
     }
 }
 
+impl AsRef<Self> for Piece {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// Length above which a line comes in parts, in bytes.
 const MAX_PART: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
 struct Half {
     bytes: Vec<u8>,
+    /// The time of the latest bytes.
+    time: Option<Timestamp>,
     /// A part of the line was handed out already.
     continued: bool,
 }
@@ -60,10 +68,12 @@ impl Assembler {
         let half = self.half(stream);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             half.bytes.extend_from_slice(part);
+            half.time = time;
             let ended = part.ends_with(b"\n");
             if ended || half.bytes.len() >= MAX_PART {
+                let rest = half.bytes.split_off(half.bytes.len() - unfinished_character(&half.bytes));
                 let starts_line = !std::mem::replace(&mut half.continued, !ended);
-                out(Piece { stream, time, bytes: std::mem::take(&mut half.bytes), starts_line });
+                out(Piece { stream, time, bytes: std::mem::replace(&mut half.bytes, rest), starts_line });
             }
         }
     }
@@ -74,8 +84,22 @@ impl Assembler {
             let half = self.half(stream);
             if !half.bytes.is_empty() {
                 let starts_line = !std::mem::replace(&mut half.continued, true);
-                out(Piece { stream, time: None, bytes: std::mem::take(&mut half.bytes), starts_line });
+                out(Piece { stream, time: half.time, bytes: std::mem::take(&mut half.bytes), starts_line });
             }
         }
     }
+}
+
+/// Returns how many bytes at the end begin a character of UTF-8 that goes on behind them.
+fn unfinished_character(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rev().take(3).enumerate();
+    let lead = last.into_iter().find(|(_, byte)| !(0x80..0xc0).contains(*byte));
+    let Some((behind, lead)) = lead else { return 0 };
+    let len = match lead {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => 0,
+    };
+    if behind + 1 < len { behind + 1 } else { 0 }
 }

@@ -208,6 +208,12 @@ impl Run {
         Ok(any)
     }
 
+    /// Returns what the index tells of a stream, as far as it was scanned.
+    pub(super) const fn told(&self, stream: Stream) -> Told {
+        let [stdout, stderr] = self.told;
+        if matches!(stream, Stream::Stdout) { stdout } else { stderr }
+    }
+
     pub(super) fn side(&mut self, stream: Stream) -> &mut Side {
         let [stdout, stderr] = &mut self.sides;
         if stream == Stream::Stdout { stdout } else { stderr }

@@ -1,7 +1,9 @@
-//! The last lines of a run, found from the end so that a long log costs no more than a short one.
+//! The last lines of a run, found from the end so that a long log costs no more than a short one, and the lines
+//! since a time, found by the index.
 
 use super::pieces::Piece;
 use super::run::Run;
+use gob_protocol::Timestamp;
 use gob_protocol::logindex::{Record, Stream};
 use std::collections::VecDeque;
 use std::io;
@@ -66,6 +68,45 @@ impl Run {
         Ok(())
     }
 
+    /// Skips the output that was written before a time; reading goes on with the line that was open then. Output
+    /// without a record has no time, and stays.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn skip_to_time(&mut self, since: Timestamp) -> io::Result<()> {
+        let Some(index) = &self.index else { return Ok(()) };
+        // A clock may have been set back: the first late record counts, wherever it is.
+        let (mut first, mut begins, mut from) = (None, [None; 2], 0);
+        loop {
+            let (records, count) = index.read(from, STEP)?;
+            if count == 0 || begins.iter().all(Option::is_some) {
+                break;
+            }
+            if first.is_none() && records.iter().any(|record| record.len.is_some() && record.time >= since) {
+                first = Some(from);
+            }
+            let late = |record: &&Record| record.len.is_some() && record.time >= since;
+            for record in records.iter().filter(late) {
+                let [stdout, stderr] = &mut begins;
+                let begin = if record.stream == Stream::Stdout { stdout } else { stderr };
+                begin.get_or_insert(record.offset);
+            }
+            from += count;
+        }
+        if let Some(index) = &mut self.index {
+            // The records of this step that are too early are read again, and skipped: they are done.
+            index.seek(first.unwrap_or(from));
+        }
+        let [stdout, stderr] = begins;
+        for (stream, begin) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+            match begin {
+                Some(offset) => self.begin_line(stream, offset)?,
+                None => self.begin_line(stream, self.told(stream).end)?,
+            }
+        }
+        Ok(())
+    }
+
     fn newlines(&mut self, record: Record) -> io::Result<usize> {
         let side = self.side(record.stream);
         let (mut at, end) = (record.offset, record.offset + u64::from(record.len.unwrap_or(0)));
@@ -112,9 +153,10 @@ impl Run {
     }
 }
 
-fn drop_first_lines(pieces: &mut VecDeque<Piece>, ended: &mut usize, keep: usize) {
+/// Drops the first lines until `keep` are left. `ended` is the number of lines that end in the pieces.
+pub fn drop_first_lines<T: AsRef<Piece>>(pieces: &mut VecDeque<T>, ended: &mut usize, keep: usize) {
     while *ended > keep {
-        while pieces.pop_front().is_some_and(|piece| !piece.ends_line()) {}
+        while pieces.pop_front().is_some_and(|piece| !piece.as_ref().ends_line()) {}
         *ended -= 1;
     }
 }

@@ -341,3 +341,55 @@ fn a_watch_goes_on_when_its_directory_was_moved_away_and_made_anew() {
         }
     }
 }
+
+fn texts(run: &mut Run) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(piece) = run.next_piece().unwrap() {
+        texts.push(String::from_utf8(piece.bytes).unwrap());
+    }
+    texts
+}
+
+#[test]
+fn reading_begins_with_the_line_that_was_open_at_a_time() {
+    let mut writer = Writer::new("since");
+    writer.write(Stream::Stdout, "early\nop");
+    writer.write(Stream::Stderr, "early too\n");
+    writer.write(Stream::Stdout, "en\n");
+    writer.write(Stream::Stdout, "late\n");
+    writer.data_only(Stream::Stderr, "unknown\n");
+    let open = |since: i64| {
+        let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+        run.skip_to_time(Timestamp(since)).unwrap();
+        let mut texts = texts(&mut run);
+        run.take_rest().unwrap();
+        texts.extend(self::texts(&mut run));
+        texts
+    };
+    assert_eq!(open(0), ["early\n", "early too\n", "open\n", "late\n", "unknown\n"]);
+    assert_eq!(open(3), ["open\n", "late\n", "unknown\n"]);
+    assert_eq!(open(4), ["late\n", "unknown\n"]);
+    assert_eq!(open(9), ["unknown\n"], "bytes without a record have no time");
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_no_late_line() {
+    let mut writer = Writer::new("clock");
+    writer.write(Stream::Stdout, "one\n");
+    writer.time = 100;
+    writer.write(Stream::Stdout, "late\n");
+    writer.time = 50;
+    writer.write(Stream::Stderr, "set back\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    run.skip_to_time(Timestamp(100)).unwrap();
+    assert_eq!(texts(&mut run), ["late\n"]);
+}
+
+#[test]
+fn a_long_line_is_cut_between_characters() {
+    let mut writer = Writer::new("characters");
+    let line = format!("x{}\n", "é€𝄞".repeat(20_000));
+    writer.write(Stream::Stdout, &line);
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    assert_eq!(texts(&mut run).concat(), line);
+}

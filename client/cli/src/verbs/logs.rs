@@ -2,26 +2,29 @@
 //!
 //! The supervisor only provides the paths of the files; without a supervisor they are found without it.
 
+mod found;
+
+use self::found::find;
+use super::list::here;
 use super::{Effect, LOOKING, Verb, timeout};
 use crate::context::Context;
 use crate::each::name_arg;
 use crate::exit;
 use crate::failure::Failure;
-use crate::last::LastState;
 use crate::log_follow::Following;
+use crate::log_sieve::{Pattern, Sieve, parse_pattern};
 use crate::log_source::Source;
 use crate::log_view::LogView;
 use crate::out;
 use crate::stream::End;
-use crate::suggest::with_nearest_name;
-use crate::text::parse_number;
+use crate::text::{now, parse_duration, parse_number};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use gob_client::blocking::Client;
-use gob_client::call::{Get, List};
 use gob_client::logs::{self, Stream, Watch};
-use gob_client::protocol::ErrorCode;
+use gob_client::protocol::{ErrorCode, Timestamp};
 use gob_client::{Dirs, Name, View};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) const VERB: Verb = Verb {
     path: &["logs"],
@@ -29,13 +32,20 @@ pub(crate) const VERB: Verb = Verb {
     group: LOOKING,
     effect: Effect::Reads,
     about: "What workers wrote",
-    examples: "Examples:\n  gobctl logs demo\n  gobctl logs -f -n 20 demo\n  gobctl logs --run 3 --stderr demo\n",
+    examples: "Examples:\n  gobctl logs demo\n  gobctl logs -f -n 20 demo\n  gobctl logs --run 3 --stderr demo\n  gobctl logs --here --since 5m --grep 'error|warning'\n",
     command: |command| {
         let stream = |name: &'static str, help: &'static str| {
             Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
         };
         follow_args(command)
             .arg(name_arg("NAME").required(false).num_args(0..).help("Workers; all without it"))
+            .arg(
+                Arg::new("here")
+                    .long("here")
+                    .action(ArgAction::SetTrue)
+                    .conflicts_with("name")
+                    .help("Only workers whose working directory is this one"),
+            )
             .arg(stream("stdout", "Standard output only").conflicts_with("stderr"))
             .arg(stream("stderr", "Standard error only"))
             .arg(stream("prefix", "The worker's name before each line; so where there are several"))
@@ -53,7 +63,7 @@ pub(crate) const STDOUT: Verb = Verb {
     examples: "Examples:\n  gobctl stdout demo\n  gobctl stdout -f demo\n",
     command: |command| follow_args(command).arg(name_arg("NAME")),
     timeout: timeout::STREAM,
-    run: Some(|context, matches| show(context, matches, &[Stream::Stdout], false)),
+    run: Some(|context, matches| show(context, matches, &Wanted::of(context, matches, &[Stream::Stdout])?)),
     ..Verb::ROW
 };
 
@@ -65,7 +75,7 @@ pub(crate) const STDERR: Verb = Verb {
     examples: "Examples:\n  gobctl stderr demo\n  gobctl stderr -f demo\n",
     command: |command| follow_args(command).arg(name_arg("NAME")),
     timeout: timeout::STREAM,
-    run: Some(|context, matches| show(context, matches, &[Stream::Stderr], false)),
+    run: Some(|context, matches| show(context, matches, &Wanted::of(context, matches, &[Stream::Stderr])?)),
     ..Verb::ROW
 };
 
@@ -88,6 +98,28 @@ fn follow_args(command: Command) -> Command {
                 .help("The last lines only"),
         )
         .arg(
+            Arg::new("since")
+                .long("since")
+                .value_name("TIME")
+                .value_parser(parse_duration)
+                .allow_negative_numbers(true)
+                .help("Only lines that ended in this last time, such as 5m, of all runs"),
+        )
+        .arg(
+            Arg::new("grep")
+                .long("grep")
+                .value_name("RE")
+                .value_parser(parse_pattern)
+                .allow_hyphen_values(true)
+                .help("Only lines in which this regular expression is found; (?i) before it ignores case"),
+        )
+        .arg(
+            Arg::new("raw")
+                .long("raw")
+                .action(ArgAction::SetTrue)
+                .help("Control characters as they are, also on a terminal"),
+        )
+        .arg(
             Arg::new("run")
                 .long("run")
                 .value_name("N")
@@ -103,27 +135,61 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         (_, true) => &[Stream::Stderr],
         _ => &[Stream::Stdout, Stream::Stderr],
     };
-    show(context, matches, streams, matches.get_flag("prefix"))
+    let mut wanted = Wanted::of(context, matches, streams)?;
+    wanted.prefix = matches.get_flag("prefix");
+    if matches.get_flag("here") {
+        wanted.cwd = Some(here()?);
+    }
+    show(context, matches, &wanted)
 }
 
-fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: bool) -> Result<u8, Failure> {
+/// The selection of the output, and its form.
+struct Wanted<'a> {
+    streams: &'a [Stream],
+    sieve: Sieve,
+    run: Option<u64>,
+    follow: bool,
+    prefix: bool,
+    /// Only workers of this directory.
+    cwd: Option<String>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(context: &Context, matches: &ArgMatches, streams: &'a [Stream]) -> Result<Self, Failure> {
+        let since = matches
+            .get_one::<Duration>("since")
+            .map(|ago| Timestamp(now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))));
+        let pattern = matches.get_one::<Pattern>("grep").cloned();
+        Ok(Self {
+            streams,
+            sieve: Sieve::new(pattern, since, context.json),
+            run: matches.get_one::<u64>("run").copied(),
+            follow: matches.get_flag("follow"),
+            prefix: false,
+            cwd: None,
+        })
+    }
+}
+
+fn show(context: &Context, matches: &ArgMatches, wanted: &Wanted<'_>) -> Result<u8, Failure> {
     let end = End::of(context.timeout);
     let names: Vec<Name> = crate::each::names(matches);
-    let run = matches.get_one::<u64>("run").copied();
-    let follow = matches.get_flag("follow");
+    let follow = wanted.follow;
     let all = names.is_empty();
-    let found = find(context, names.clone())?;
+    let found = find(context, names.clone(), wanted.cwd.as_deref())?;
     let watch = follow.then(|| Watch::new(found.iter().filter_map(|f| f.dir.clone()).collect())).transpose();
     let mut view = LogView::new(
         context,
-        prefix || found.len() > 1 || follow && all,
+        wanted.prefix || found.len() > 1 || follow && all,
         found.iter().map(|found| &found.name),
-    );
+    )
+    .raw(matches.get_flag("raw"))
+    .going_on(follow);
     let mut sources = Vec::new();
     let mut code = 0;
     for found in found {
         let opened = match (found.dir, found.failure) {
-            (Some(dir), _) => open(context, found.name.clone(), dir, run, follow, streams).map(Some),
+            (Some(dir), _) => open(context, found.name.clone(), dir, wanted).map(Some),
             (None, Some(failure)) => Err(failure),
             (None, None) => Ok(None),
         };
@@ -155,7 +221,8 @@ fn show(context: &Context, matches: &ArgMatches, streams: &[Stream], prefix: boo
             let names =
                 if all { Vec::new() } else { sources.iter().map(|source| source.name.clone()).collect() };
             let dir_of = |worker: &View| log_dir(&dirs, worker);
-            let following = Following { context, streams, names, dir_of: &dir_of, end };
+            let (streams, sieve, cwd) = (wanted.streams, &wanted.sieve, wanted.cwd.clone());
+            let following = Following { context, streams, sieve, cwd, names, dir_of: &dir_of, end };
             following.follow(&mut view, &mut sources, &mut watch)
         }
         _ => Ok(code),
@@ -175,17 +242,10 @@ fn unwatchable(error: &std::io::Error) -> Failure {
         .hint("gobctl doctor says which; sysctl fs.inotify.max_user_instances=1024 raises the first")
 }
 
-fn open(
-    context: &Context,
-    name: Name,
-    dir: PathBuf,
-    run: Option<u64>,
-    follow: bool,
-    streams: &[Stream],
-) -> Result<Source, Failure> {
+fn open(context: &Context, name: Name, dir: PathBuf, wanted: &Wanted<'_>) -> Result<Source, Failure> {
     let runs = logs::runs(&dir).map_err(|error| unreadable(&dir, &error))?;
     let listed = || runs.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    let number = match (run, runs.last()) {
+    let numbers = match (wanted.run, wanted.sieve.since) {
         (Some(run), _) if !runs.contains(&run) => {
             let failure = unavailable(format!("there is no log of run {run} of {name}"));
             return Err(failure.cause(format!(
@@ -193,97 +253,34 @@ fn open(
                 if runs.is_empty() { "none".to_owned() } else { listed() }
             )));
         }
-        (Some(run), _) => Some(run),
-        (None, latest) => latest.copied(),
+        (Some(run), _) => vec![run],
+        (None, Some(since)) => written_since(&dir, &runs, since),
+        (None, None) => runs.last().copied().into_iter().collect(),
     };
-    if number.is_none() && !follow {
+    if runs.is_empty() && !wanted.follow {
         context.note(&format!("{name} has not run yet"));
     }
-    Source::open(name, dir.clone(), number, streams).map_err(|error| unreadable(&dir, &error))
+    Source::open_runs(name, dir.clone(), &numbers, wanted.streams, &wanted.sieve)
+        .map_err(|error| unreadable(&dir, &error))
 }
 
-/// The directory of a worker's logs, or the reason why it is unknown.
-struct Found {
-    name: Name,
-    dir: Option<PathBuf>,
-    failure: Option<Failure>,
-}
-
-/// Finds the log directories of the named workers, or of all.
-fn find(context: &Context, names: Vec<Name>) -> Result<Vec<Found>, Failure> {
-    let dirs = context.dirs()?;
-    match context.connect("get") {
-        Ok(mut client) if names.is_empty() => {
-            let workers = client.list(List::default())?;
-            if workers.is_empty() {
-                context
-                    .note("no workers, so there are no logs; gobctl daemon logs shows the supervisor's own");
-            }
-            Ok(workers.iter().map(|worker| found(&dirs, worker)).collect())
-        }
-        Ok(mut client) => Ok(names.into_iter().map(|name| ask(context, &dirs, &mut client, name)).collect()),
-        Err(failure) if failure.exit_code() == 7 => on_disk(context, &dirs, names, failure),
-        Err(failure) => Err(failure),
-    }
-}
-
-fn ask(context: &Context, dirs: &Dirs, client: &mut Client, name: Name) -> Found {
-    match client.ask(Get { name: name.clone() }) {
-        Ok(data) => found(dirs, &data.worker),
-        Err(error) => {
-            let failure = Failure::from(error);
-            let left =
-                left_over(dirs, &name).filter(|_| failure.wire_code() == Some(ErrorCode::ServerNotFound));
-            if left.is_some() {
-                context.note(&format!(
-                    "the supervisor does not know {name} any more; these are the files that it left"
-                ));
-                return Found { name, dir: left, failure: None };
-            }
-            let failure = with_nearest_name(client, &name, failure);
-            Found { name, dir: None, failure: Some(failure) }
-        }
-    }
-}
-
-fn found(dirs: &Dirs, worker: &View) -> Found {
-    Found { name: worker.name.clone(), dir: Some(log_dir(dirs, worker)), failure: None }
+/// Returns the runs from the first one on that was written to since a time, and the latest one, which may be.
+fn written_since(dir: &Path, runs: &[u64], since: Timestamp) -> Vec<u64> {
+    // A file's time comes from a clock of its own, which lags some milliseconds behind.
+    let since = since.0.saturating_sub(1000);
+    let is_late = |run: &&u64| {
+        let files = ["stdout.log", "stderr.log", "idx"].map(|kind| dir.join(format!("{run}.{kind}")));
+        let written = files.iter().filter_map(|file| std::fs::metadata(file).ok());
+        written.map(|stat| stat.mtime().saturating_mul(1000)).any(|time| time.saturating_add(1000) > since)
+    };
+    let late = runs.iter().rev().skip(1).take_while(is_late).count();
+    runs.iter().rev().take(late + 1).rev().copied().collect()
 }
 
 /// Returns the directory of a worker's logs.
 pub(crate) fn log_dir(dirs: &Dirs, worker: &View) -> PathBuf {
     let told = worker.stdout_path.as_deref().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
     told.unwrap_or_else(|| dirs.logs().join(worker.name.on_disk()))
-}
-
-/// Finds the files without a supervisor.
-fn on_disk(
-    context: &Context,
-    dirs: &Dirs,
-    names: Vec<Name>,
-    failure: Failure,
-) -> Result<Vec<Found>, Failure> {
-    if names.is_empty() {
-        let Some(last) = LastState::read(dirs) else { return Err(failure) };
-        context.note("no supervisor answers; these are the files that the last one left");
-        return Ok(last.workers.iter().map(|worker| found(dirs, worker)).collect());
-    }
-    if !names.iter().any(|name| left_over(dirs, name).is_some()) {
-        return Err(failure);
-    }
-    context.note("no supervisor answers; these are the files that the last one left");
-    let each = |name: Name| {
-        let dir = left_over(dirs, &name);
-        let missing =
-            Failure::own(ErrorCode::ServerNotFound.as_str(), 4, format!("there is no log of {name}"));
-        Found { name, failure: dir.is_none().then_some(missing), dir }
-    };
-    Ok(names.into_iter().map(each).collect())
-}
-
-fn left_over(dirs: &Dirs, name: &Name) -> Option<PathBuf> {
-    let dir = dirs.logs().join(name.on_disk());
-    logs::runs(&dir).is_ok_and(|runs| !runs.is_empty()).then_some(dir)
 }
 
 fn unavailable(message: String) -> Failure {
