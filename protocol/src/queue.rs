@@ -12,8 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use ask::{
-    Beat, Claim, Claimant, Due, Ending, Fired, Listed, NewJob, NewSchedule, QueueAsk, QueueRefusal,
-    QueueTold, Settled,
+    Beat, Claim, Claimant, Due, Ending, Fired, LaneState, Listed, NewJob, NewSchedule, QueueAsk, QueueEnd,
+    QueueRefusal, QueueTold, Settled,
 };
 
 /// Largest and, negated, smallest priority of a job in the queue. The time of a claim grows with the number of priorities in

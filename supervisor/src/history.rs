@@ -108,7 +108,7 @@ pub(crate) fn stored(ticket: u64, answer: Result<Answer, Arc<StoreError>>) -> In
             Answer::Since(data) => Stored::Since(data),
             Answer::RunDeleted(was_there) => Stored::Deleted(was_there),
             Answer::Reserved { first, count } => Stored::Reserved { first, count },
-            Answer::Expected(_) | Answer::Definitions(_) | Answer::Highest { .. } => {
+            Answer::Expected(_) | Answer::Definitions(_) | Answer::Queue(_) | Answer::Highest { .. } => {
                 return Err(NoAnswer::Silent);
             }
         })

@@ -6,11 +6,15 @@
 //! supervisor.
 //!
 //! The supervisor's core decides what is recorded. This crate decides how the file stays readable and
-//! bounded, and what becomes of a file that is damaged, locked, deleted, or of another version. It holds no
-//! environment of any worker.
+//! bounded, and what becomes of a file that is damaged, locked, deleted, or of another version.
+//!
+//! The durable queue is in the same file ([`gob_protocol::queue`] has its questions), and there this crate decides: which job is next,
+//! who holds it, what became of it. What was answered is on the disk. The environment of a job is kept until it ends, and that of a
+//! schedule until it is removed; the file holds none of any other worker.
 
 mod error;
 mod files;
+mod jobs;
 mod model;
 mod queries;
 mod read;

@@ -45,12 +45,12 @@ pub(crate) const fn outcome_of(number: i64) -> Option<RunOutcome> {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
 /// Reads a column of some type; `None` where it has another one.
-fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, at: usize) -> Option<T> {
+pub(crate) fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, at: usize) -> Option<T> {
     row.get(at).ok()
 }
 

@@ -8,6 +8,7 @@ mod history;
 mod lives;
 mod migrations;
 mod places;
+mod queue;
 mod trouble;
 
 use crate::files::FILE;

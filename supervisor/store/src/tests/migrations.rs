@@ -1,10 +1,13 @@
 //! Stores of other versions.
 
+use super::queue::claim;
 use super::*;
 use crate::files::Marks;
 use crate::read::judge;
 use crate::schema::{APPLICATION_ID, STEPS, Step};
 use crate::{Reader, Supervisor};
+use gob_protocol::queue::{QueueAsk, QueueTold};
+use gob_protocol::{QueueStatus, Timestamp};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -15,11 +18,18 @@ fn version_1(dir: &Path) {
     db.close().unwrap();
 }
 
-/// A second version, as an imaginary later gob has it.
-fn two_steps() -> &'static [Step] {
-    const STEPS_OF_TWO: [Step; 2] =
-        [STEPS[0], |step| step.execute_batch("ALTER TABLE definition ADD COLUMN colour TEXT")];
-    &STEPS_OF_TWO
+/// Makes the store of version 2 that is kept with these tests.
+fn version_2(dir: &Path) {
+    let db = sqlite(dir);
+    db.execute_batch(include_str!("../../fixtures/version-2.sql")).unwrap();
+    db.close().unwrap();
+}
+
+/// A third version, as an imaginary later gob has it.
+fn three_steps() -> &'static [Step] {
+    const STEPS_OF_THREE: [Step; 3] =
+        [STEPS[0], STEPS[1], |step| step.execute_batch("ALTER TABLE definition ADD COLUMN colour TEXT")];
+    &STEPS_OF_THREE
 }
 
 fn rig(dir: &Path, steps: &'static [Step]) -> Rig {
@@ -52,6 +62,31 @@ fn a_store_of_version_1_opens() {
 }
 
 #[test]
+fn a_store_of_version_2_opens_with_its_queue() {
+    let dir = dir();
+    version_2(dir.path());
+    let mut rig = Rig::new(dir.path());
+    let job = rig.job(1);
+    assert_eq!((job.status, job.attempt, job.after.len()), (QueueStatus::Completed, 1, 0));
+    assert_eq!(job.exit, Some(Exit::Code { code: 0 }));
+    let failed = rig.job(2);
+    assert_eq!((failed.status, failed.error.as_deref()), (QueueStatus::Failed, Some("exit code 3")));
+    assert_eq!(failed.command, ["sh", "-c", "exit 3"]);
+    assert_eq!(rig.job(3).error.as_deref(), Some("it comes after j2, which failed"));
+    let QueueTold::Claimed { claim: Some(claim), due } = rig.told(claim("ci")) else { panic!() };
+    assert_eq!((claim.job.id.as_str(), claim.job.priority), ("j5", 7));
+    assert_eq!((claim.env.unwrap().get("PATH"), claim.umask), (Some("/bin"), Some(0o22)));
+    assert_eq!(due, Some(Timestamp(4_000_000_000_000)));
+    let QueueTold::Schedules(schedules) = rig.told(QueueAsk::ScheduleList { lane: None }) else { panic!() };
+    assert_eq!(schedules[0].cron.as_deref(), Some("30 4 * * mon-fri"));
+    assert_eq!((schedules.len(), schedules[1].name.as_str()), (2, "ci-2"));
+    let QueueTold::Lanes(lanes) = rig.told(QueueAsk::Lanes) else { panic!() };
+    assert_eq!((lanes[0].lane.width, lanes[1].lane.paused), (3, true));
+    rig.finish();
+    super::queue::check(dir.path());
+}
+
+#[test]
 fn the_tables_of_a_new_store_are_those_of_its_version() {
     let shape = |db: &rusqlite::Connection| {
         let mut select = db.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").unwrap();
@@ -65,18 +100,22 @@ fn the_tables_of_a_new_store_are_those_of_its_version() {
     let (new, old) = (dir(), dir());
     Rig::new(new.path()).reserve(1);
     version_1(old.path());
+    Rig::new(old.path()).reserve(1);
     assert_eq!(shape(&sqlite(new.path())), shape(&sqlite(old.path())));
+    let kept = dir();
+    version_2(kept.path());
+    assert_eq!(shape(&sqlite(new.path())), shape(&sqlite(kept.path())));
 }
 
 #[test]
 fn an_older_store_is_changed_and_a_copy_from_before_is_kept() {
     let dir = dir();
-    version_1(dir.path());
-    let mut rig = rig(dir.path(), two_steps());
+    version_2(dir.path());
+    let mut rig = rig(dir.path(), three_steps());
     assert_eq!(rig.definitions().len(), 2);
     assert_eq!(rig.runs("j1").len(), 2);
-    let copy = dir.path().join("store.sqlite3.v1");
-    let expected = Notice::Migrated { from: 1, to: 2, copy: copy.canonicalize().unwrap() };
+    let copy = dir.path().join("store.sqlite3.v2");
+    let expected = Notice::Migrated { from: 2, to: 3, copy: copy.canonicalize().unwrap() };
     assert_eq!(rig.notices, [expected]);
     rig.finish();
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
@@ -84,11 +123,11 @@ fn an_older_store_is_changed_and_a_copy_from_before_is_kept() {
         let db = rusqlite::Connection::open(path).unwrap();
         db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    assert_eq!((version(&copy), version(&file(dir.path()))), (1, 2));
+    assert_eq!((version(&copy), version(&file(dir.path()))), (2, 3));
     let mut names: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["store.sqlite3", "store.sqlite3.v1"]);
+    assert_eq!(names, ["store.sqlite3", "store.sqlite3.v2"]);
     // The copy is a store of its version.
     fs::rename(&copy, file(dir.path())).unwrap();
     assert_eq!(Rig::new(dir.path()).runs("j1").len(), 2);

@@ -22,9 +22,24 @@ impl Worker<'_> {
         let lasts = error.lasts();
         self.set_condition(condition(&error), Some(error.to_string()));
         let error = Arc::new(error);
+        self.cause = Some(Arc::clone(&error));
+        let pending = std::mem::take(&mut self.pending);
+        self.pending = self.sort_out(pending, lasts, &error);
+        let asks = std::mem::take(&mut self.asks);
+        self.asks = self.sort_out(asks, lasts, &error);
+        let (first, longest) = match lasts {
+            Lasts::Moment => RETRY_MOMENT,
+            Lasts::Unknown | Lasts::File => RETRY_UNKNOWN,
+        };
+        let wait = self.retry.map_or(first, |(_, wait)| wait.saturating_mul(2).clamp(first, longest));
+        self.retry = Some((Instant::now() + wait, wait));
+    }
+
+    /// Drops or answers messages, and returns those that wait.
+    fn sort_out(&self, items: VecDeque<Item>, lasts: Lasts, error: &Arc<StoreError>) -> VecDeque<Item> {
         let now = Instant::now();
         let mut kept = VecDeque::new();
-        for item in std::mem::take(&mut self.pending) {
+        for item in items {
             match (&item, lasts) {
                 (Item::Record { .. }, Lasts::Moment | Lasts::Unknown) => kept.push_back(item),
                 (Item::Record { .. }, Lasts::File) => {
@@ -34,18 +49,12 @@ impl Worker<'_> {
                 }
                 (Item::Ask { deadline, .. }, Lasts::Moment) if *deadline > now => kept.push_back(item),
                 (Item::Ask { question, .. }, _) => {
-                    let reply = self.answer_as_it_is(question, &error);
+                    let reply = self.answer_as_it_is(question, error);
                     self.reply_to(&item, reply);
                 }
             }
         }
-        self.pending = kept;
-        let (first, longest) = match lasts {
-            Lasts::Moment => RETRY_MOMENT,
-            Lasts::Unknown | Lasts::File => RETRY_UNKNOWN,
-        };
-        let wait = self.retry.map_or(first, |(_, wait)| wait.saturating_mul(2).clamp(first, longest));
-        self.retry = Some((Instant::now() + wait, wait));
+        kept
     }
 
     /// Answers from what is in the file, without the records that wait; else with the failure.

@@ -208,6 +208,11 @@ impl Handle {
         state.settings.keep = keep;
     }
 
+    /// Changes the age at which jobs of the queue that have ended go, as a new configuration does.
+    pub fn set_keep_finished(&self, keep: Duration) {
+        self.shared.lock().settings.keep_finished = keep;
+    }
+
     /// Returns the state of the store.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -225,6 +230,12 @@ impl Handle {
     #[cfg(test)]
     pub(crate) fn is_running(&self) -> bool {
         self.shared.lock().is_running
+    }
+
+    /// Gives up all questions, as [`Self::overdue`] does later.
+    #[cfg(test)]
+    pub(crate) fn give_up(&self) {
+        self.shared.lock().asked.clear();
     }
 
     /// Writes what waits, merges the log and closes the file. Later records and questions are refused.

@@ -1,5 +1,6 @@
 //! The writing side: a queue, a thread, and the file behind it.
 
+mod asks;
 mod columns;
 mod create;
 mod failure;
@@ -8,6 +9,7 @@ mod open;
 mod question;
 mod queue;
 mod records;
+mod rescue;
 mod salvage;
 mod settings;
 mod thread;

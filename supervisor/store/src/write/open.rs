@@ -146,9 +146,9 @@ fn set_up(db: &Connection) -> rusqlite::Result<()> {
     // A sudden end of the supervisor loses nothing that was written; a reservation also waits for the disk.
     db.execute_batch(
         "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA trusted_schema=OFF;
-         PRAGMA journal_size_limit=4194304; PRAGMA temp_store=MEMORY",
+         PRAGMA journal_size_limit=4194304; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY",
     )?;
-    db.set_prepared_statement_cache_capacity(32);
+    db.set_prepared_statement_cache_capacity(96);
     // Finds damage of the first pages before anything is written.
     db.query_row("SELECT count(*) FROM (SELECT 1 FROM run LIMIT 1)", [], |_| Ok(()))
 }

@@ -1,10 +1,12 @@
 //! Questions and their answers.
 
 use super::records;
+use crate::jobs;
 use crate::model::{Definitions, Page};
 use crate::queries;
 use gob_protocol::answer::{BlameData, HistoryData};
-use gob_protocol::{Cursor, Name, RunRecord, Stats};
+use gob_protocol::queue::{QueueAsk, QueueTold};
+use gob_protocol::{Cursor, Name, RunRecord, Stats, Timestamp};
 use rusqlite::Connection;
 
 /// A question to the store.
@@ -71,6 +73,13 @@ pub enum Question {
         /// The run.
         run: u64,
     },
+    /// A question about the queue. What it changed is on the disk before it is answered.
+    Queue {
+        /// The time.
+        now: Timestamp,
+        /// The question.
+        ask: Box<QueueAsk>,
+    },
 }
 
 /// The answer to the question of the same name.
@@ -95,13 +104,55 @@ pub enum Answer {
     },
     /// Whether there was such a run.
     RunDeleted(bool),
+    Queue(Box<QueueTold>),
 }
 
 impl Question {
+    /// Returns about how many bytes a question about the queue takes; the others are small.
+    pub(super) fn size(&self) -> usize {
+        let Self::Queue { ask, .. } = self else { return 0 };
+        let of_env = |env: &Option<gob_protocol::Env>| {
+            env.iter()
+                .flat_map(gob_protocol::Env::iter)
+                .map(|(name, value)| name.len() + value.len() + 64)
+                .sum::<usize>()
+        };
+        let of_command = |command: &[String]| command.iter().map(|text| text.len() + 24).sum::<usize>();
+        let texts = match &**ask {
+            QueueAsk::Add(new) => {
+                of_env(&new.env) + of_command(&new.command) + new.cwd.len() + new.after.len() * 32
+            }
+            QueueAsk::ScheduleAdd(new) => of_env(&new.env) + of_command(&new.command) + new.cwd.len(),
+            QueueAsk::Retry { env, .. } => of_env(env),
+            QueueAsk::Heartbeat(beats) => beats.len() * 128,
+            QueueAsk::Recover { except, .. } => except.len() * 32,
+            QueueAsk::ScheduleDue { ids } => ids.len() * 32,
+            QueueAsk::Claim { .. }
+            | QueueAsk::Finish(_)
+            | QueueAsk::GiveBack { .. }
+            | QueueAsk::Stale { .. }
+            | QueueAsk::Cancel { .. }
+            | QueueAsk::Get { .. }
+            | QueueAsk::List { .. }
+            | QueueAsk::Lane { .. }
+            | QueueAsk::Pause { .. }
+            | QueueAsk::Resume { .. }
+            | QueueAsk::Width { .. }
+            | QueueAsk::Clear { .. }
+            | QueueAsk::Lanes
+            | QueueAsk::ScheduleList { .. }
+            | QueueAsk::ScheduleRemove { .. }
+            | QueueAsk::Unfinished
+            | QueueAsk::DeleteAll => 0,
+        };
+        texts + 512
+    }
+
     /// Returns whether a file that can only be read can answer it.
     pub(super) fn only_reads(&self) -> bool {
         match self {
             Self::Reserve { .. } | Self::DeleteRun { .. } => false,
+            Self::Queue { ask, .. } => ask.only_reads(),
             Self::Runs { .. }
             | Self::Stats { .. }
             | Self::Expected { .. }
@@ -129,6 +180,9 @@ impl Question {
                 job: records::last_job(db)?,
                 run: name.as_ref().map_or(Ok(0), |name| queries::last_run(db, name))?,
             },
+            Self::Queue { ask, .. } => {
+                return Ok(jobs::list::read(db, ask)?.map(|told| Answer::Queue(Box::new(told))));
+            }
             Self::Reserve { .. } | Self::DeleteRun { .. } => return Ok(None),
         }))
     }

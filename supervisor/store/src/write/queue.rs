@@ -13,6 +13,8 @@ use std::time::Instant;
 pub(super) const MAX_RECORDS: usize = 8192;
 /// Bytes of texts in waiting records.
 pub(super) const MAX_BYTES: usize = 8 << 20;
+/// Bytes of texts in waiting questions.
+const MAX_ASKED_BYTES: usize = 32 << 20;
 /// Questions that may wait.
 pub(super) const MAX_QUESTIONS: usize = 1024;
 
@@ -40,6 +42,11 @@ pub(super) enum Item {
 }
 
 impl Item {
+    /// Returns whether it is a question about the queue of jobs.
+    pub(super) fn is_of_queue(&self) -> bool {
+        matches!(self, Self::Ask { question: Question::Queue { .. }, .. })
+    }
+
     /// Wraps a record that follows no loss.
     pub(super) fn of(record: Record) -> Self {
         Self::Record { record, after_loss: false }
@@ -53,6 +60,7 @@ pub(super) struct Queue {
     records: usize,
     bytes: usize,
     questions: usize,
+    asked_bytes: usize,
 }
 
 impl Queue {
@@ -63,7 +71,9 @@ impl Queue {
     pub(super) fn push(&mut self, item: Item) -> Result<(), Full> {
         let is_full = match &item {
             Item::Record { .. } => self.records >= MAX_RECORDS || self.bytes + size(&item) > MAX_BYTES,
-            Item::Ask { .. } => self.questions >= MAX_QUESTIONS,
+            Item::Ask { .. } => {
+                self.questions >= MAX_QUESTIONS || self.asked_bytes + size(&item) > MAX_ASKED_BYTES
+            }
         };
         if is_full {
             return Err(Full);
@@ -75,10 +85,15 @@ impl Queue {
 
     /// Takes a message that the thread made into the account, beyond the limits.
     pub(super) fn adopt(&mut self, item: &Item) {
-        self.bytes += size(item);
         match item {
-            Item::Record { .. } => self.records += 1,
-            Item::Ask { .. } => self.questions += 1,
+            Item::Record { .. } => {
+                self.records += 1;
+                self.bytes += size(item);
+            }
+            Item::Ask { .. } => {
+                self.questions += 1;
+                self.asked_bytes += size(item);
+            }
         }
     }
 
@@ -90,10 +105,15 @@ impl Queue {
 
     /// Takes a message that was taken off the account.
     pub(super) fn done(&mut self, item: &Item) {
-        self.bytes = self.bytes.saturating_sub(size(item));
         match item {
-            Item::Record { .. } => self.records = self.records.saturating_sub(1),
-            Item::Ask { .. } => self.questions = self.questions.saturating_sub(1),
+            Item::Record { .. } => {
+                self.records = self.records.saturating_sub(1);
+                self.bytes = self.bytes.saturating_sub(size(item));
+            }
+            Item::Ask { .. } => {
+                self.questions = self.questions.saturating_sub(1);
+                self.asked_bytes = self.asked_bytes.saturating_sub(size(item));
+            }
         }
     }
 
@@ -111,7 +131,7 @@ impl Queue {
 fn size(item: &Item) -> usize {
     match item {
         Item::Record { record, .. } => record.size(),
-        Item::Ask { .. } => 0,
+        Item::Ask { question, .. } => question.size(),
     }
 }
 

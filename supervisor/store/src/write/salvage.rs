@@ -29,13 +29,20 @@ pub struct Kept {
     pub runs: u64,
     /// Changes.
     pub entries: u64,
+    /// Jobs of the queue.
+    pub queued: u64,
+    /// Schedules.
+    pub schedules: u64,
     /// Every page of these could be read.
     pub is_whole: bool,
 }
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { definitions, runs, entries, is_whole } = self;
+        let Self { definitions, runs, entries, queued, schedules, is_whole } = self;
+        if queued + schedules > 0 {
+            write!(f, "{queued} jobs of the queue, {schedules} schedules, ")?;
+        }
         write!(f, "{definitions} jobs, {runs} runs and {entries} changes of it were kept")?;
         f.write_str(if *is_whole { "" } else { "; the rest can't be read" })
     }
@@ -124,15 +131,15 @@ fn forget_oldest(path: &Path) {
 }
 
 /// A table of a damaged store: its rows from both ends up to a page that can't be read.
-struct Table {
-    columns: String,
-    table: &'static str,
-    key: &'static [&'static str],
+pub(super) struct Table {
+    pub(super) columns: String,
+    pub(super) table: &'static str,
+    pub(super) key: &'static [&'static str],
 }
 
 impl Table {
     /// Calls `keep` for each row; returns whether all could be read.
-    fn walk(
+    pub(super) fn walk(
         &self,
         from: &Connection,
         until: Instant,
@@ -197,7 +204,9 @@ fn rescue(from: &Connection, to: &Connection) -> rusqlite::Result<Kept> {
         kept.entries += 1;
         records::put_entry(to, life, &entry)
     })?;
-    kept.is_whole = counters && lives && workers && definitions && runs && entries;
+    let queue = super::rescue::rescue(from, to, until)?;
+    (kept.queued, kept.schedules) = (queue.jobs, queue.schedules);
+    kept.is_whole = counters && lives && workers && definitions && runs && entries && queue.is_whole;
     if !(lives && entries) {
         mark_gaps(to)?;
     }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub keep_runs: u32,
     /// Age at which history goes; `[history] keep`.
     pub keep: Duration,
+    /// Age at which jobs of the queue that have ended go; `[queue] keep_finished`.
+    pub keep_finished: Duration,
     /// Time without a message after which the file is closed and the thread ends.
     pub idle: Duration,
     /// Time in which a question is answered, at the latest with an error.
@@ -37,6 +39,7 @@ impl Settings {
             job_floor: 0,
             keep_runs: 1000,
             keep: Duration::from_secs(90 * 24 * 60 * 60),
+            keep_finished: Duration::from_secs(7 * 24 * 60 * 60),
             idle: IDLE,
             answer_within: ANSWER_WITHIN,
         }

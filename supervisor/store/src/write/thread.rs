@@ -7,7 +7,7 @@ use super::failure::RETRY_MOMENT;
 use super::handle::Shared;
 use super::open::{Db, Standpoint};
 use super::queue::Item;
-use super::settings::Condition;
+use super::settings::{Condition, Settings};
 use super::told::Told;
 use super::trim::{Bounds, Trimmer};
 use crate::error::StoreError;
@@ -37,8 +37,14 @@ pub(super) struct Worker<'a> {
     pub(super) trimmer: Option<Trimmer>,
     /// Messages that are not done, oldest first.
     pub(super) pending: VecDeque<Item>,
+    /// As `pending`, of questions about the queue.
+    pub(super) asks: VecDeque<Item>,
+    /// A store that was deleted while it was open, of which the queue is carried over to the next.
+    pub(super) left: Option<Db>,
     /// The next try after a failure, and the wait before it.
     pub(super) retry: Option<(Instant, Duration)>,
+    /// The last failure, until a success.
+    pub(super) cause: Option<Arc<StoreError>>,
     /// The file was closed since the last work.
     was_closed: bool,
 }
@@ -83,8 +89,17 @@ impl Drop for Running<'_> {
 /// Runs until nothing was asked for a while, or until the end.
 pub(super) fn run(shared: &Shared) {
     let mut running = Running { shared, is_marked: false };
-    let mut worker =
-        Worker { shared, db: None, trimmer: None, pending: VecDeque::new(), retry: None, was_closed: false };
+    let mut worker = Worker {
+        shared,
+        db: None,
+        trimmer: None,
+        pending: VecDeque::new(),
+        asks: VecDeque::new(),
+        left: None,
+        retry: None,
+        cause: None,
+        was_closed: false,
+    };
     loop {
         match worker.turn() {
             Turn::Work => worker.work(),
@@ -116,13 +131,14 @@ impl Worker<'_> {
             let room = if self.retry.is_some() { usize::MAX } else { BATCH };
             let taken = state.queue.take(room);
             let has_question = taken.iter().any(|item| matches!(item, Item::Ask { .. }));
-            self.pending.extend(taken);
-            let is_done = self.pending.is_empty() && self.db.is_none();
+            self.accept(taken);
+            let is_empty = self.has_nothing();
+            let is_done = is_empty && self.db.is_none();
             if let Some(until) = state.finish_by {
                 return if is_done { Turn::End } else { Turn::Finish(until) };
             }
             let now = Instant::now();
-            if self.pending.is_empty() {
+            if is_empty {
                 self.retry = None;
                 if self.trimmer.as_ref().is_some_and(Trimmer::is_due) {
                     return Turn::Trim;
@@ -136,13 +152,24 @@ impl Worker<'_> {
             let Some((at, _)) = self.retry.filter(|(at, _)| *at > now && !has_question) else {
                 return Turn::Work;
             };
-            let deadlines = self.pending.iter().filter_map(deadline);
+            let deadlines = self.pending.iter().chain(&self.asks).filter_map(deadline);
             let until = deadlines.fold(at, Instant::min);
             if until <= now {
                 return Turn::Work;
             }
             state = self.shared.wait(state, until);
         }
+    }
+
+    /// Takes messages over.
+    fn accept(&mut self, items: VecDeque<Item>) {
+        for item in items {
+            if item.is_of_queue() { self.asks.push_back(item) } else { self.pending.push_back(item) }
+        }
+    }
+
+    fn has_nothing(&self) -> bool {
+        self.pending.is_empty() && self.asks.is_empty()
     }
 
     /// Does all that is pending, or as much as the file allows.
@@ -153,6 +180,7 @@ impl Worker<'_> {
             match self.attempt() {
                 Ok(()) => {
                     self.retry = None;
+                    self.cause = None;
                     self.set_condition(Condition::Open, None);
                     return;
                 }
@@ -170,7 +198,8 @@ impl Worker<'_> {
     fn trim(&mut self) {
         let bounds = {
             let state = self.shared.lock();
-            Bounds { keep_runs: state.settings.keep_runs, keep: state.settings.keep }
+            let Settings { keep_runs, keep, keep_finished, .. } = state.settings;
+            Bounds { keep_runs, keep, keep_finished }
         };
         let (Some(db), Some(trimmer)) = (&mut self.db, &mut self.trimmer) else { return };
         if db.standpoint() != Standpoint::InPlace {
@@ -209,8 +238,8 @@ impl Worker<'_> {
     fn finish(&mut self, until: Instant) {
         loop {
             let taken = self.shared.lock().queue.take(usize::MAX);
-            self.pending.extend(taken);
-            if self.pending.is_empty() {
+            self.accept(taken);
+            if self.has_nothing() {
                 break;
             }
             self.work();
@@ -224,7 +253,8 @@ impl Worker<'_> {
             }
         }
         let error = Arc::new(StoreError::Late { path: PathBuf::from(crate::files::FILE) });
-        for item in std::mem::take(&mut self.pending) {
+        let asks = std::mem::take(&mut self.asks);
+        for item in std::mem::take(&mut self.pending).into_iter().chain(asks) {
             if matches!(item, Item::Ask { .. }) {
                 self.reply_to(&item, Err(Arc::clone(&error)));
             }

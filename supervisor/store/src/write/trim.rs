@@ -12,6 +12,8 @@ const STEP_ROWS: u32 = 200;
 const MAX_ENTRIES: i64 = 100_000;
 /// Changes that are kept of a worker, for each run that is kept of it.
 const ENTRIES_PER_RUN: u32 = 4;
+/// Jobs of the queue that have ended, of which so many are kept.
+const MAX_ENDED: i64 = 100_000;
 /// Time between two walks over the whole history.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -20,6 +22,7 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Bounds {
     pub(super) keep_runs: u32,
     pub(super) keep: Duration,
+    pub(super) keep_finished: Duration,
 }
 
 /// The place of a walk over the whole history.
@@ -31,6 +34,7 @@ enum Stage {
     ManyEntries,
     Crowded(Vec<String>),
     OldLives,
+    OldJobs,
 }
 
 /// Trims what became too much.
@@ -129,8 +133,15 @@ impl Trimmer {
             },
             Stage::OldLives => {
                 old_lives(db, self.life, before)?;
-                self.stage = Stage::default();
-                self.walked = Some(Instant::now());
+                self.stage = Stage::OldJobs;
+            }
+            Stage::OldJobs => {
+                let keep = i64::try_from(bounds.keep_finished.as_millis()).unwrap_or(i64::MAX);
+                if is_less(old_jobs(db, now_ms().saturating_sub(keep))?) && is_less(many_jobs(db, MAX_ENDED)?)
+                {
+                    self.stage = Stage::default();
+                    self.walked = Some(Instant::now());
+                }
             }
         }
         Ok(gone)
@@ -235,6 +246,40 @@ fn old_lives(db: &Connection, life: i64, before: i64) -> rusqlite::Result<usize>
          AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.life = life.id)",
         [life, before],
     )
+}
+
+/// Deletes jobs of the queue that ended before a time.
+fn old_jobs(db: &Connection, before: i64) -> rusqlite::Result<usize> {
+    let mut deleted = 0;
+    for status in 2..=4 {
+        let mut delete = db.prepare_cached(
+            "DELETE FROM job WHERE number IN (
+                 SELECT number FROM job INDEXED BY job_ended WHERE status = ?1 AND status >= 2 AND finished_at < ?2
+                 AND instance IS NULL ORDER BY finished_at LIMIT ?3)",
+        )?;
+        deleted = delete.execute(params![status, before, STEP_ROWS])?.max(deleted);
+    }
+    Ok(deleted)
+}
+
+/// Deletes the oldest jobs of the queue that have ended beyond a number, of the status that has most of them.
+fn many_jobs(db: &Connection, keep: i64) -> rusqlite::Result<usize> {
+    let mut counts = [(0_i64, 0_i64); 3];
+    for (count, (column, status)) in
+        counts.iter_mut().zip([("completed", 2), ("failed", 3), ("cancelled", 4)])
+    {
+        let sql = format!("SELECT CAST(total({column}) AS INTEGER) FROM lane");
+        *count = (db.query_row(&sql, [], |row| row.get(0))?, status);
+    }
+    let all: i64 = counts.iter().map(|(count, _)| count).sum();
+    let excess = all.saturating_sub(keep).clamp(0, i64::from(STEP_ROWS));
+    let most = counts.iter().max().map_or(2, |(_, status)| *status);
+    let mut delete = db.prepare_cached(
+        "DELETE FROM job WHERE number IN (
+             SELECT number FROM job INDEXED BY job_ended WHERE status = ?1 AND status >= 2
+             AND instance IS NULL ORDER BY finished_at LIMIT ?2)",
+    )?;
+    delete.execute(params![most, excess])
 }
 
 #[cfg(test)]

@@ -18,16 +18,21 @@ use std::sync::Arc;
 impl Worker<'_> {
     pub(super) fn attempt(&mut self) -> Result<(), StoreError> {
         self.open()?;
-        while let Some(first) = self.pending.front() {
-            match first {
-                Item::Record { .. } => self.write()?,
-                Item::Ask { question, .. } => {
+        // Questions about the queue and the rest take turns: a flood of the ones does not keep the others waiting.
+        loop {
+            if !self.asks.is_empty() {
+                self.answer_asks()?;
+            }
+            match self.pending.front() {
+                Some(Item::Record { .. }) => self.write()?,
+                Some(Item::Ask { question, .. }) => {
                     let answer = self.answer(&question.clone())?;
                     self.reply(Ok(answer));
                 }
+                None if self.asks.is_empty() => return Ok(()),
+                None => {}
             }
         }
-        Ok(())
     }
 
     /// Writes the records at the front in one transaction.
@@ -110,6 +115,7 @@ impl Worker<'_> {
             | Question::Blame { .. }
             | Question::Since { .. }
             | Question::Definitions { .. }
+            | Question::Queue { .. }
             | Question::Highest { .. } => Err(StoreError::Missing(path)),
         }
     }
@@ -121,7 +127,8 @@ impl Worker<'_> {
         }
     }
 
-    pub(super) fn reply_to(&self, item: &Item, answer: Result<Answer, Arc<StoreError>>) {
+    /// Answers a question, and returns whether somebody still waited for that.
+    pub(super) fn reply_to(&self, item: &Item, answer: Result<Answer, Arc<StoreError>>) -> bool {
         let mut state = self.shared.lock();
         state.queue.done(item);
         let is_asked = matches!(item, Item::Ask { ticket, .. } if state.asked.remove(ticket).is_some());
@@ -129,21 +136,28 @@ impl Worker<'_> {
         if let (Item::Ask { ticket, .. }, true) = (item, is_asked) {
             (self.shared.told)(Told::Answer { ticket: *ticket, answer });
         }
+        is_asked
     }
 
     /// Opens the file, unless it is open and in its place.
-    fn open(&mut self) -> Result<(), StoreError> {
+    pub(super) fn open(&mut self) -> Result<(), StoreError> {
         let mut notices = Notices::new();
         if let Some(db) = self.db.take_if(|db| db.standpoint() != Standpoint::InPlace) {
             self.end_trimmer();
             self.leave(&db, &mut notices);
+            self.left = Some(db).filter(|db| db.standpoint() == Standpoint::Gone);
         }
         if self.db.is_none() {
             let opened = self.place().and_then(|place| open::open(&place, &mut notices));
             for notice in notices {
                 (self.shared.told)(Told::Notice(notice));
             }
-            let db = opened?;
+            let mut db = opened?;
+            if let Some(left) = &self.left {
+                super::rescue::carry(&left.connection, &mut db.connection)
+                    .map_err(|e| StoreError::of(&db.path, e))?;
+            }
+            self.left = None;
             self.trimmer = Some(Trimmer::of(db.life, self.shared.lock().walked));
             self.db = Some(db);
             self.set_condition(Condition::Open, None);
@@ -232,7 +246,7 @@ fn all_definitions(db: &Db) -> Vec<crate::Definition> {
 }
 
 /// Returns whether only this one record can't be written.
-fn is_refusal(error: &rusqlite::Error) -> bool {
+pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
     if matches!(error, rusqlite::Error::ToSqlConversionFailure(_)) {
         return true;
     }

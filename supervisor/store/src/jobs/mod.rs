@@ -1,0 +1,39 @@
+//! The durable queue in the store: which job is next, who holds it, and what became of it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `rows` | jobs, lanes and schedules from their columns |
+//! | `list` | what only reads |
+//! | `answer` | which question is answered where |
+//! | `add` | new jobs, and the jobs that they come after |
+//! | `claim` | the next job of a lane |
+//! | `settle` | ends of attempts, and what follows from them |
+//! | `lanes` | lanes, and all of their jobs at once |
+//! | `recover` | claims of earlier lives |
+//! | `schedules`, `cron` | jobs that are added again and again |
+//!
+//! Jobs come after jobs that were there before them, and nothing adds to that later: no circle can come about.
+
+#[cfg(feature = "write")]
+mod add;
+#[cfg(feature = "write")]
+mod answer;
+#[cfg(feature = "write")]
+mod claim;
+#[cfg(feature = "write")]
+mod cron;
+#[cfg(feature = "write")]
+mod lanes;
+pub(crate) mod list;
+#[cfg(feature = "write")]
+mod recover;
+pub(crate) mod rows;
+#[cfg(feature = "write")]
+mod schedules;
+#[cfg(feature = "write")]
+mod settle;
+
+#[cfg(feature = "write")]
+pub(crate) use answer::{Ask, answer};
+#[cfg(feature = "write")]
+pub(crate) use claim::give_back;

@@ -1,0 +1,184 @@
+//! Jobs that are added again and again.
+//!
+//! A time that was missed, because the machine slept or no supervisor ran, is made up for once. While the last job of a schedule still
+//! waits, its time passes without another one.
+
+use super::add::{env_text, insert, json, status_of_job};
+use super::answer::{Ask, Decided, Stop};
+use super::cron::{Cron, zone};
+use super::rows::{self, SCHEDULE};
+use super::{lanes, list};
+use crate::rows::signed;
+use gob_protocol::queue::{Due, Fired, MAX_SCHEDULES, NewJob, NewSchedule, QueueRefusal, QueueTold};
+use gob_protocol::{Name, QueueStatus, Schedule, ScheduleName, Timestamp};
+use rusqlite::{OptionalExtension as _, params};
+
+/// Shortest interval.
+const MIN_INTERVAL_MS: u64 = 1_000;
+/// Longest interval: ten years.
+const MAX_INTERVAL_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+/// Schedules that are looked at in one answer, those included that add no job.
+const LOOKED_AT: usize = 200;
+
+/// Returns the first time after `now`, of an interval that was last due at `last`.
+fn next(
+    cron: Option<&str>,
+    interval_ms: Option<u64>,
+    timezone: Option<&str>,
+    (last, now): (Timestamp, Timestamp),
+) -> Result<Option<Timestamp>, String> {
+    match (cron, interval_ms) {
+        (Some(cron), None) => Ok(Cron::parse(cron)?.after(now, &zone(timezone)?)),
+        (None, Some(interval)) if (MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval) => {
+            let interval = signed(interval);
+            // It keeps its beat: as many intervals as have passed, and one.
+            let passed = now.0.saturating_sub(last.0).max(0) / interval;
+            Ok(Some(Timestamp(last.0.saturating_add(interval.saturating_mul(passed.saturating_add(1))))))
+        }
+        (None, Some(_)) => {
+            let (least, most) = (MIN_INTERVAL_MS / 1_000, MAX_INTERVAL_MS / 86_400_000);
+            Err(format!("an interval is from {least} second to {most} days"))
+        }
+        (None, None) => Err("a schedule has a cron expression or an interval".to_owned()),
+        (Some(_), Some(_)) => Err("a schedule has a cron expression or an interval, not both".to_owned()),
+    }
+}
+
+fn read(to: &Ask<'_>, name: &ScheduleName) -> rusqlite::Result<Option<Schedule>> {
+    let mut select = to.db.prepare_cached(&format!("SELECT {SCHEDULE} FROM schedule WHERE name = ?1"))?;
+    Ok(select.query_row([name.as_str()], |row| Ok(rows::schedule(row))).optional()?.flatten())
+}
+
+fn exists(to: &Ask<'_>, name: &ScheduleName) -> rusqlite::Result<bool> {
+    to.db.prepare_cached("SELECT 1 FROM schedule WHERE name = ?1")?.exists([name.as_str()])
+}
+
+/// Adds a schedule.
+pub(super) fn add(to: &Ask<'_>, new: &NewSchedule) -> Decided<QueueTold> {
+    let timezone = new.timezone.as_deref();
+    let times = next(new.cron.as_deref(), new.interval_ms, timezone, (to.now, to.now));
+    let first = times.map_err(QueueRefusal::BadTimes)?.ok_or_else(|| {
+        QueueRefusal::BadTimes(format!("`{}` never comes", new.cron.as_deref().unwrap_or_default()))
+    })?;
+    let count: i64 = to.db.query_row("SELECT count(*) FROM schedule", [], |row| row.get(0))?;
+    if usize::try_from(count).is_ok_and(|count| count >= MAX_SCHEDULES) {
+        return Err(QueueRefusal::TooMany { what: "schedules", most: MAX_SCHEDULES }.into());
+    }
+    let name = match &new.name {
+        Some(name) if exists(to, name)? => return Err(QueueRefusal::ScheduleTaken(name.clone()).into()),
+        Some(name) => name.clone(),
+        None => {
+            let mut number = 1;
+            while exists(to, &new.lane.schedule(number))? {
+                number += 1;
+            }
+            new.lane.schedule(number)
+        }
+    };
+    lanes::ensure(to, &new.lane)?;
+    let mut put = to.db.prepare_cached(
+        "INSERT INTO schedule(name, lane, owner, command, cwd, cron, interval_ms, timezone, max_attempts, next_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    put.execute(params![
+        name.as_str(),
+        new.lane.as_str(),
+        new.owner.as_str(),
+        json(&new.command)?,
+        new.cwd,
+        new.cron,
+        new.interval_ms.map(signed),
+        new.timezone,
+        new.max_attempts.max(1),
+        first.0,
+    ])?;
+    let sql = "INSERT OR REPLACE INTO schedule_env(name, env, umask) VALUES (?1, ?2, ?3)";
+    let env = env_text(new.env.as_ref())?;
+    to.db.prepare_cached(sql)?.execute(params![name.as_str(), env, new.umask])?;
+    told(to, &name)
+}
+
+fn told(to: &Ask<'_>, name: &ScheduleName) -> Decided<QueueTold> {
+    let schedule = read(to, name)?.ok_or_else(|| QueueRefusal::NoSchedule(name.clone()))?;
+    Ok(QueueTold::Schedule(Box::new(schedule)))
+}
+
+/// Removes a schedule, and its environment with it.
+pub(super) fn remove(to: &Ask<'_>, name: &ScheduleName) -> Decided<QueueTold> {
+    let was = told(to, name)?;
+    to.db.prepare_cached("DELETE FROM schedule WHERE name = ?1")?.execute([name.as_str()])?;
+    Ok(was)
+}
+
+/// Adds the jobs of schedules that are due, and moves these on past now.
+pub(super) fn fire(to: &Ask<'_>, ids: &[Name]) -> Decided<QueueTold> {
+    let mut due = Due { unused: ids.to_vec(), ..Due::default() };
+    for _ in 0..LOOKED_AT {
+        if due.unused.is_empty() {
+            break;
+        }
+        let mut select = to.db.prepare_cached(&format!(
+            "SELECT {SCHEDULE} FROM schedule WHERE next_at IS NOT NULL AND next_at <= ?1 ORDER BY next_at, name LIMIT 1"
+        ))?;
+        let found = select
+            .query_row([to.now.0], |row| Ok((row.get::<_, String>(0)?, rows::schedule(row))))
+            .optional()?;
+        let Some((name, schedule)) = found else { break };
+        let moved = schedule.map(|schedule| {
+            let last = (schedule.next_at.unwrap_or(to.now), to.now);
+            let (cron, timezone) = (schedule.cron.as_deref(), schedule.timezone.as_deref());
+            // A zone that is not there any more leaves the schedule without a time.
+            let next = next(cron, schedule.interval_ms, timezone, last).ok().flatten();
+            (schedule, next)
+        });
+        let next = moved.as_ref().and_then(|(_, next)| *next).map(|next| next.0);
+        to.db
+            .prepare_cached("UPDATE schedule SET next_at = ?2 WHERE name = ?1")?
+            .execute(params![name, next])?;
+        let Some((schedule, _)) = moved else { continue };
+        let last = schedule.last_job.as_ref().and_then(Name::number).map(signed);
+        let is_waiting =
+            last.map_or(Ok(None), |last| status_of_job(to.db, last))? == Some(QueueStatus::Pending);
+        if !is_waiting {
+            let id = due.unused.remove(0);
+            match fire_one(to, schedule, id) {
+                Ok(fired) => due.fired.push(fired),
+                // Its lane is full: the time passes, and the others are not kept waiting.
+                Err(Stop::Refused(_)) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+    due.next_at = list::next_schedule(to.db)?;
+    Ok(QueueTold::Due(Box::new(due)))
+}
+
+fn fire_one(to: &Ask<'_>, schedule: Schedule, id: Name) -> Decided<Fired> {
+    let name = schedule.name;
+    let mut select = to.db.prepare_cached(
+        "SELECT env, umask, max_attempts FROM schedule LEFT JOIN schedule_env USING (name) WHERE name = ?1",
+    )?;
+    let (env, umask, max_attempts) = select
+        .query_row([name.as_str()], |row| Ok((row.get::<_, Option<String>>(0)?, row.get(1)?, row.get(2)?)))?;
+    let new = NewJob {
+        id,
+        lane: schedule.lane,
+        command: schedule.command,
+        cwd: schedule.cwd,
+        env: env.and_then(|text| crate::rows::parse(&text)),
+        umask,
+        owner: schedule.owner,
+        priority: 0,
+        run_at: to.now,
+        max_attempts,
+        after: Vec::new(),
+        dedupe: None,
+        description: None,
+    };
+    let job = insert(to, &new, Some(&name))?;
+    let number = job.id.number().map(signed);
+    let sql = "UPDATE schedule SET last_at = ?2, last_job = ?3 WHERE name = ?1";
+    to.db.prepare_cached(sql)?.execute(params![name.as_str(), to.now.0, number])?;
+    let schedule = read(to, &name)?.ok_or(QueueRefusal::NoSchedule(name))?;
+    Ok(Fired { schedule, job })
+}

@@ -1,0 +1,242 @@
+//! What is on the disk, and what is answered when it can't be.
+
+use super::*;
+use std::fs;
+
+fn ask(rig: &Rig, ticket: u64, ask: QueueAsk) {
+    rig.handle.ask(ticket, Question::Queue { now: at(0), ask: Box::new(ask) }).unwrap();
+}
+
+#[test]
+fn environments_are_gone_from_the_file_once_a_job_has_ended() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    let big = "of-a-job-".repeat(2_000);
+    for number in 1..=20 {
+        let env =
+            Some([("SECRET", big.as_str()), ("TOKEN", "hunter2-in-the-environment")].into_iter().collect());
+        rig.added(NewJob { env, max_attempts: 1, ..new_job(number, "ci") });
+    }
+    let holds = |dir: &Path| {
+        let text = fs::read(file(dir)).unwrap();
+        ["of-a-job-of-a-job", "hunter2-in-the"]
+            .map(|part| text.windows(part.len()).any(|at| at == part.as_bytes()))
+    };
+    rig.finish();
+    assert_eq!(holds(dir.path()), [true, true]);
+    let mut rig = Rig::new(dir.path());
+    for round in 0..20 {
+        let (number, attempt) = rig.claimed("ci").unwrap();
+        let end = if round % 2 == 0 { QueueEnd::Completed } else { failed_again(at(0)) };
+        rig.settled(ending(number, attempt, end));
+    }
+    rig.finish();
+    assert_eq!(holds(dir.path()), [false, false]);
+    let log = fs::metadata(crate::files::beside(&file(dir.path()), "-wal"));
+    assert!(log.is_err(), "its log is merged and gone");
+}
+
+#[test]
+fn many_questions_that_wait_are_answered_each_by_itself_and_in_their_order() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.reserve(1);
+    for number in 1..=400 {
+        // Each third one is refused, and its neighbours are not.
+        let after = if number % 3 == 0 { vec![job_id(999)] } else { Vec::new() };
+        ask(&rig, number, add(NewJob { after, ..new_job(number, "ci") }));
+    }
+    for number in 401..=500 {
+        ask(&rig, number, claim("ci"));
+    }
+    let mut claimed = Vec::new();
+    for number in 1..=500 {
+        let (ticket, answer) = rig.answer();
+        assert_eq!(ticket, number);
+        let Ok(Answer::Queue(told)) = answer else { panic!("{answer:?}") };
+        match *told {
+            QueueTold::Added { is_new: true, .. } => assert_ne!(number % 3, 0),
+            QueueTold::Refused(QueueRefusal::UnknownJobs(_)) => assert_eq!(number % 3, 0),
+            QueueTold::Claimed { claim: Some(claim), .. } => claimed.push(claim.job.id.number().unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let expected: Vec<_> = (1..=400).filter(|number| number % 3 != 0).take(100).collect();
+    assert_eq!(claimed, expected, "in the order of the questions");
+    rig.finish();
+    check(dir.path());
+}
+
+#[test]
+fn questions_about_the_queue_and_a_flood_of_records_do_not_keep_each_other_waiting() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.reserve(1);
+    for number in 1..=6_000 {
+        rig.record(run("web", begun(number)));
+    }
+    ask(&rig, 1, add(new_job(1, "ci")));
+    assert_eq!(rig.answer().0, 1);
+    assert!(rig.handle.health().waiting > 0, "the records before it still wait");
+    // And the other way round.
+    for number in 2..=900 {
+        ask(&rig, number, add(new_job(number, "ci")));
+    }
+    rig.record(run("last", ended(1, 1, 0)));
+    let (mut answered, mut seen) = (1, None);
+    while answered < 900 {
+        assert!(rig.answer().1.is_ok());
+        answered += 1;
+        if seen.is_none() && rig.handle.health().waiting == 0 {
+            seen = Some(answered);
+        }
+    }
+    assert!(seen.is_some());
+    assert_eq!(rig.runs("last").len(), 1);
+}
+
+#[test]
+fn beyond_its_bounds_a_question_is_refused_at_once() {
+    let dir = dir();
+    let locked = Rig::new(dir.path());
+    locked.handle.ask(1, Question::Highest { name: None }).unwrap();
+    let env: gob_protocol::Env = [("BIG", "x".repeat(1 << 20))].into_iter().collect();
+    let big = |number| Question::Queue {
+        now: at(0),
+        ask: Box::new(add(NewJob { env: Some(env.clone()), ..new_job(number, "ci") })),
+    };
+    let refused = (2..200).filter(|number| locked.handle.ask(*number, big(*number)).is_err()).count();
+    assert!(refused > 100, "{refused}");
+    // Those that were taken are answered.
+    let mut rig = locked;
+    for _ in 0..199 - refused {
+        let (_, answer) = rig.answer();
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_claim_that_nobody_waits_for_any_more_is_given_back() {
+    let dir = dir();
+    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_millis(300));
+    rig.added(new_job(1, "ci"));
+    let lock = sqlite(dir.path());
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ask(&rig, 1, claim("ci"));
+    let (ticket, answer) = rig.answer();
+    let said = answer.unwrap_err().to_string();
+    assert!(ticket == 1 && said.contains("is locked by another process"), "{said}");
+    lock.execute_batch("ROLLBACK").unwrap();
+    // It was not made behind the asker's back.
+    assert_eq!(rig.claimed("ci"), Some((1, 1)));
+    rig.settled(QueueAsk::GiveBack { id: job_id(1), attempt: 1 });
+    rig.finish();
+    // One that is given up while it waits is not made either.
+    rig.finish();
+    let mut rig = Rig::new(dir.path());
+    assert_eq!(rig.status(1), QueueStatus::Pending);
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ask(&rig, 2, claim("ci"));
+    rig.handle.give_up();
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(rig.claimed("ci"), Some((1, 2)));
+}
+
+#[test]
+fn a_claim_that_is_given_up_while_it_is_made_goes_back_before_the_next_one() {
+    let dir = dir();
+    let (post, told) = channel();
+    let handle = Arc::new(Mutex::new(None::<Handle>));
+    let inner = Arc::clone(&handle);
+    let spawned = Store::spawn(Settings::new(dir.path().to_owned(), "first".to_owned()), move |message| {
+        // The next claim is in the same group, and its asker is gone by the time of its answer.
+        if let (Told::Answer { ticket: 1, .. }, Some(handle)) = (&message, inner.lock().unwrap().as_ref()) {
+            handle.give_up();
+        }
+        drop(post.send(message));
+    });
+    let question = |ask| Question::Queue { now: at(0), ask: Box::new(ask) };
+    spawned.ask(9, Question::Highest { name: None }).unwrap();
+    spawned.ask(3, question(add(new_job(1, "ci")))).unwrap();
+    for _ in 0..2 {
+        told.recv_timeout(DEADLINE).unwrap();
+    }
+    // Both wait for the lock, and so are one group.
+    let lock = sqlite(dir.path());
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    spawned.ask(1, question(QueueAsk::Lane { lane: lane("ci") })).unwrap();
+    spawned.ask(2, question(claim("ci"))).unwrap();
+    *handle.lock().unwrap() = Some(spawned);
+    wait_until(
+        || handle.lock().unwrap().as_ref().unwrap().health().condition == Condition::Locked,
+        || "locked".to_owned(),
+    );
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(told.recv_timeout(DEADLINE).unwrap(), Told::Answer { ticket: 1, .. }));
+    let spawned = handle.lock().unwrap().take().unwrap();
+    spawned.ask(4, question(claim("ci"))).unwrap();
+    let Told::Answer { ticket: 4, answer: Ok(Answer::Queue(answer)) } = told.recv_timeout(DEADLINE).unwrap()
+    else {
+        panic!()
+    };
+    let QueueTold::Claimed { claim: Some(claim), .. } = *answer else { panic!("{answer:?}") };
+    assert_eq!((claim.job.attempt, claim.job.attempts), (2, 1), "the first attempt does not count");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_answers_with_the_cause_and_still_reads() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.added(new_job(1, "ci"));
+    let lock = sqlite(dir.path());
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(rig.status(1), QueueStatus::Pending, "a lock for writing keeps nobody from reading");
+    let asked = Instant::now();
+    let question = Question::Queue { now: at(0), ask: Box::new(add(new_job(2, "ci"))) };
+    let said = rig.ask(question).unwrap_err().to_string();
+    assert!(said.contains("is locked by another process"), "{said}");
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    lock.execute_batch("ROLLBACK").unwrap();
+    rig.added(new_job(2, "ci"));
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_answered() {
+    let Some(disk) = Disk::new("1m") else { return };
+    let mut rig = Rig::new(&disk.0);
+    let mut last = 0;
+    let said = loop {
+        let job = NewJob {
+            env: Some([("BIG", "x".repeat(20_000))].into_iter().collect()),
+            ..new_job(last + 1, "ci")
+        };
+        match rig.ask(Question::Queue { now: at(0), ask: Box::new(add(job)) }) {
+            Ok(Answer::Queue(told)) if matches!(*told, QueueTold::Added { .. }) => last += 1,
+            Err(error) => break error.to_string(),
+            other => panic!("{other:?}"),
+        }
+        assert!(last < 1_000);
+    };
+    assert!(said.contains("the disk is full"), "{said}");
+    assert!(last > 3);
+    assert_eq!(rig.told(QueueAsk::Unfinished), QueueTold::Unfinished(last));
+    disk.remount("size=8m");
+    let mut next = None;
+    wait_until_told(&mut rig, last + 1, &mut next);
+    rig.finish();
+    let mut rig = Rig::new(&disk.0);
+    assert_eq!(rig.told(QueueAsk::Unfinished), QueueTold::Unfinished(last + 1));
+    rig.finish();
+}
+
+/// Adds a job as soon as there is room.
+fn wait_until_told(rig: &mut Rig, number: u64, added: &mut Option<QueueTold>) {
+    let until = Instant::now() + DEADLINE;
+    while added.is_none() {
+        assert!(Instant::now() < until);
+        let question = Question::Queue { now: at(0), ask: Box::new(add(new_job(number, "ci"))) };
+        if let Ok(Answer::Queue(told)) = rig.ask(question) {
+            *added = Some(*told);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Lanes, and all of their jobs at once.
+
+use super::*;
+use gob_protocol::queue::{LaneState, MAX_LANES};
+
+fn state(rig: &mut Rig, ask: QueueAsk) -> LaneState {
+    match rig.told(ask) {
+        QueueTold::Lane(state) => state,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_lane_exists_once_it_is_named_and_keeps_its_settings() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    let made = state(&mut rig, QueueAsk::Lane { lane: lane("ci") });
+    assert_eq!((made.lane.width, made.lane.paused, made.due), (1, false, None));
+    state(&mut rig, QueueAsk::Width { lane: lane("ci"), width: 0 });
+    assert!(state(&mut rig, QueueAsk::Pause { lane: lane("ci") }).lane.paused);
+    rig.added(new_job(1, "ci"));
+    rig.finish();
+    let mut rig = Rig::new(dir.path());
+    let found = state(&mut rig, QueueAsk::Lane { lane: lane("ci") });
+    assert_eq!((found.lane.width, found.lane.paused, found.lane.counts.pending), (0, true, 1));
+    assert_eq!(found.due, Some(at(0)));
+    assert_eq!(rig.claimed("ci"), None, "it is paused");
+    state(&mut rig, QueueAsk::Resume { lane: lane("ci") });
+    assert_eq!(rig.claimed("ci"), Some((1, 1)));
+}
+
+#[test]
+fn to_clear_a_lane_cancels_what_waits_there_and_is_ones_own() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    let agent = Owner::new("agent").unwrap();
+    for number in 1..=700 {
+        let owner = if number % 100 == 0 { agent.clone() } else { Owner::cli() };
+        rig.added(NewJob { owner, ..new_job(number, "ci") });
+    }
+    rig.added(NewJob { after: vec![job_id(5)], ..new_job(701, "other") });
+    assert_eq!(rig.claimed("ci"), Some((1, 1)));
+    let clear =
+        QueueAsk::Clear { lane: lane("ci"), owners: vec![Owner::cli()], reason: "cleared by cli".to_owned() };
+    let QueueTold::Cleared { cancelled: 500, more: true, jobs, .. } = rig.told(clear.clone()) else {
+        panic!()
+    };
+    assert_eq!(jobs.len(), 501);
+    let QueueTold::Cleared { cancelled: 192, more: false, lane: state, .. } = rig.told(clear) else {
+        panic!()
+    };
+    let counts = state.lane.counts;
+    assert_eq!((counts.pending, counts.running, counts.cancelled), (7, 1, 692));
+    assert_eq!(rig.job(2).error.as_deref(), Some("cleared by cli"));
+    assert_eq!((rig.status(100), rig.status(701)), (QueueStatus::Pending, QueueStatus::Failed));
+    rig.finish();
+    check(dir.path());
+}
+
+#[test]
+fn lanes_have_a_bound_and_those_without_use_make_room() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    for number in 0..MAX_LANES {
+        state(&mut rig, QueueAsk::Lane { lane: lane(&format!("l{number}")) });
+    }
+    rig.added(new_job(1, "one-more"));
+    let QueueTold::Lanes(lanes) = rig.told(QueueAsk::Lanes) else { panic!() };
+    assert_eq!(lanes.len(), 1);
+    for number in 1..MAX_LANES {
+        state(&mut rig, QueueAsk::Pause { lane: lane(&format!("l{number}")) });
+    }
+    let full = QueueRefusal::TooMany { what: "lanes", most: MAX_LANES };
+    assert_eq!(rig.refused(add(new_job(2, "too-many"))), full);
+    rig.added(new_job(2, "one-more"));
+}
+
+#[test]
+fn all_can_be_counted_and_deleted() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    for number in 1..=4 {
+        rig.added(new_job(number, "ci"));
+    }
+    rig.claimed("ci");
+    rig.settled(QueueAsk::Cancel { id: job_id(4), reason: "asked".to_owned() });
+    assert_eq!(rig.told(QueueAsk::Unfinished), QueueTold::Unfinished(3));
+    assert_eq!(rig.told(QueueAsk::DeleteAll), QueueTold::Deleted(4));
+    assert_eq!(
+        (rig.told(QueueAsk::Unfinished), rig.told(QueueAsk::Lanes)),
+        (QueueTold::Unfinished(0), QueueTold::Lanes(vec![]))
+    );
+    assert!(rig.reserve(1) > 0);
+    rig.finish();
+    check(dir.path());
+}
+
+#[test]
+fn jobs_that_have_ended_go_by_age() {
+    let dir = dir();
+    let mut rig = Rig::with(dir.path(), |settings| settings.keep_finished = Duration::from_secs(60));
+    for number in 1..=5 {
+        rig.added(new_job(number, "ci"));
+    }
+    let now = Timestamp(now());
+    let long_ago = Timestamp(now.0 - 61_000);
+    for (number, time) in [(1, long_ago), (2, now), (3, long_ago)] {
+        rig.told_at(time, QueueAsk::Cancel { id: job_id(number), reason: "asked".to_owned() });
+    }
+    rig.finish();
+    let mut rig = Rig::with(dir.path(), |settings| settings.keep_finished = Duration::from_secs(60));
+    wait_for(&mut rig, 3);
+    assert_eq!(rig.status(2), QueueStatus::Cancelled);
+    rig.finish();
+    check(dir.path());
+}
+
+/// Waits until a job is not there any more.
+fn wait_for(rig: &mut Rig, number: u64) {
+    let until = Instant::now() + DEADLINE;
+    while rig.told(QueueAsk::Get { id: job_id(number) })
+        != QueueTold::Refused(QueueRefusal::NoJob(job_id(number)))
+    {
+        assert!(Instant::now() < until);
+    }
+}
