@@ -13,9 +13,12 @@ use serde::{Deserialize, Deserializer};
 /// Reads a path that the kernel can take.
 ///
 /// # Errors
-/// When the path, or one of its components, is too long.
+/// When the path, or one of its components, is too long, or has a NUL in it.
 pub(crate) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let Some(path) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    if path.contains('\0') {
+        return Err(D::Error::custom("no path has a NUL in it"));
+    }
     if path.len() > MAX_PATH_BYTES {
         return Err(D::Error::custom(format_args!("a path has at most {MAX_PATH_BYTES} bytes")));
     }
@@ -39,7 +42,7 @@ pub(crate) fn needed_path<'de, D: Deserializer<'de>>(from: D) -> Result<String, 
 /// Reads a job's command.
 ///
 /// # Errors
-/// When it names no program, or has too many arguments.
+/// When it names no program, has too many arguments, or a NUL in one of them, which no program can be given.
 pub(crate) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let command = Vec::<String>::deserialize(from)?;
     if command.first().is_none_or(String::is_empty) {
@@ -47,6 +50,9 @@ pub(crate) fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>,
     }
     if command.len() > MAX_JOB_ARGUMENTS {
         return Err(D::Error::custom(format_args!("a command has at most {MAX_JOB_ARGUMENTS} arguments")));
+    }
+    if command.iter().any(|argument| argument.contains('\0')) {
+        return Err(D::Error::custom("no argument has a NUL in it"));
     }
     Ok(command)
 }

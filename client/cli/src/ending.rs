@@ -40,6 +40,16 @@ pub(crate) fn code_of_exit(exit: &Exit) -> u8 {
     u8::try_from(code & 0xff).unwrap_or(u8::MAX)
 }
 
+/// Returns the exit code of a start that failed at a step. Only a missing program is 127: a missing directory is no fault of
+/// the program. An older supervisor names no step.
+pub(crate) fn code_of_step(step: Option<&str>, exit: &Exit) -> u8 {
+    match step {
+        Some("chdir" | "fork" | "prepare") => GOB_FAILED,
+        Some("interpreter") => NOT_EXECUTABLE,
+        Some(_) | None => code_of_exit(exit),
+    }
+}
+
 /// Returns the exit code of a program that was never executed. A lack of processes, memory or descriptors tells nothing
 /// about the program.
 fn code_of_errno(errno: &str) -> u8 {
@@ -94,6 +104,25 @@ mod tests {
         for (exit, code, words) in cases {
             let worker = view(1, exit, json!(null));
             assert_eq!((code_of(&worker).unwrap(), summary(&worker).unwrap().as_str()), (code, words));
+        }
+    }
+
+    #[test]
+    fn a_missing_directory_is_not_a_missing_program() {
+        let exit = |errno: &str| Exit::SpawnFailed { spawn_error: errno.to_owned() };
+        for (step, errno, code) in [
+            (Some("exec"), "ENOENT", 127),
+            (Some("exec"), "EACCES", 126),
+            (Some("exec"), "EAGAIN", 125),
+            (Some("interpreter"), "ENOENT", 126),
+            (Some("interpreter"), "ENOEXEC", 126),
+            (Some("chdir"), "ENOENT", 125),
+            (Some("chdir"), "EACCES", 125),
+            (Some("prepare"), "EINVAL", 125),
+            (Some("fork"), "EPERM", 125),
+            (None, "ENOENT", 127),
+        ] {
+            assert_eq!(code_of_step(step, &exit(errno)), code, "{step:?} {errno}");
         }
     }
 

@@ -23,6 +23,7 @@ mod history;
 mod impostor;
 mod instance;
 mod interrupts;
+mod job_inputs;
 mod job_logs;
 mod job_waits;
 mod jobs;

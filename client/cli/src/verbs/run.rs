@@ -3,7 +3,7 @@
 use super::{Effect, JOBS, Verb, add, timeout, wait};
 use crate::awaiting::{Awaited, Awaiting, Way, print_output};
 use crate::context::Context;
-use crate::ending::code_of_exit;
+use crate::ending::code_of_step;
 use crate::failure::Failure;
 use crate::job;
 use crate::signals::Signals;
@@ -32,9 +32,9 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     run_to_end(context, matches).or_else(|failure| match spawn_error(&failure) {
-        Some(exit) => {
+        Some(code) => {
             failure.report(context.telling());
-            Ok(code_of_exit(&exit))
+            Ok(code)
         }
         None => wait::fail(context, failure),
     })
@@ -78,13 +78,14 @@ fn tell(context: &Context, view: &View, way: Way) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// Returns how the program could not be executed, where that is why the job did not start.
-fn spawn_error(failure: &Failure) -> Option<Exit> {
+/// Returns the exit code for a program that could not be executed, where that is why the job did not start.
+fn spawn_error(failure: &Failure) -> Option<u8> {
     #[derive(Deserialize)]
     struct Details {
         exit: Exit,
+        step: Option<String>,
     }
     let Failure::Client(Error::Refused(error)) = failure else { return None };
-    let Details { exit } = Details::deserialize(error.details.as_ref()?).ok()?;
-    matches!(exit, Exit::SpawnFailed { .. }).then_some(exit)
+    let Details { exit, step } = Details::deserialize(error.details.as_ref()?).ok()?;
+    matches!(exit, Exit::SpawnFailed { .. }).then(|| code_of_step(step.as_deref(), &exit))
 }

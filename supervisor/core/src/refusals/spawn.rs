@@ -11,7 +11,8 @@ use serde_json::json;
 /// The run could not get a process.
 pub(crate) fn spawn_failed(name: &Name, kind: &Kind, exit: &Exit, failure: &SpawnFailure) -> WireError {
     let message = format!("{name} could not be started: {failure}");
-    let details = json!({"exit": exit, "errno": failure.errno.name, "last_lines": []});
+    let step = failure.step.word();
+    let details = json!({"exit": exit, "errno": failure.errno.name, "step": step, "last_lines": []});
     if let SpawnStep::Disk(silent) = &failure.step
         && silent.elsewhere > 0
     {
@@ -72,6 +73,43 @@ fn install(program: &str, kind: &Kind) -> String {
 /// A program as its kind names it, where that is the end of its path.
 fn as_named<'a>(kind: &'a Kind, program: &'a str) -> &'a str {
     kind.command.first().filter(|named| program.ends_with(named.as_str())).map_or(program, String::as_str)
+}
+
+impl SpawnStep {
+    /// Returns the step for programs, as the protocol names it. Only `exec` with `ENOENT` says that there is no program.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::FindProgram(_) | Self::Exec { flaw: None, .. } => "exec",
+            Self::Exec { flaw: Some(ExecFlaw::Interpreter { .. } | ExecFlaw::Format), .. } => "interpreter",
+            Self::Chdir { .. } => "chdir",
+            Self::Fork { step, .. } => match step {
+                ForkStep::Chdir => "chdir",
+                ForkStep::Exec => "exec",
+                ForkStep::Clone
+                | ForkStep::Group
+                | ForkStep::DeathSignal
+                | ForkStep::Parent
+                | ForkStep::Stdio
+                | ForkStep::LockNumber
+                | ForkStep::KeepLock
+                | ForkStep::Close
+                | ForkStep::OpenFiles
+                | ForkStep::Limit(_) => "fork",
+            },
+            Self::Examine(_)
+            | Self::Prepare
+            | Self::Disk(_)
+            | Self::Port(_)
+            | Self::OpenLock { .. }
+            | Self::TakeLock { .. }
+            | Self::ReadRecord { .. }
+            | Self::MakeDir { .. }
+            | Self::Arguments
+            | Self::Pipe
+            | Self::Pattern(_)
+            | Self::LimitName => "prepare",
+        }
+    }
 }
 
 impl fmt::Display for SpawnFailure {
@@ -247,6 +285,36 @@ mod tests {
             assert_eq!(error.message, format!("g could not be started: {text}"));
             assert_eq!(error.hint.as_deref(), hint, "{failure:?}");
             assert_eq!(error.details.unwrap()["errno"], errno);
+        }
+    }
+
+    #[test]
+    fn programs_are_told_which_step_failed() {
+        let path = || String::from("/r/srv");
+        let silent = Silent { operation: "chdir", place: path(), seconds: 3, elsewhere: 0 };
+        let exit = Exit::SpawnFailed { spawn_error: "ENOENT".into() };
+        for (step, word) in [
+            (SpawnStep::FindProgram(Some("srv".into())), "exec"),
+            (exec("/bin/srv", None), "exec"),
+            (exec("/bin/srv", interpreter(false)), "interpreter"),
+            (exec("/bin/srv", Some(ExecFlaw::Format)), "interpreter"),
+            (SpawnStep::Chdir { path: path() }, "chdir"),
+            (fork(ForkStep::Chdir), "chdir"),
+            (fork(ForkStep::Clone), "fork"),
+            (fork(ForkStep::Limit("NOFILE")), "fork"),
+            (SpawnStep::Disk(silent), "prepare"),
+            (SpawnStep::MakeDir { path: path() }, "prepare"),
+            (SpawnStep::Arguments, "prepare"),
+        ] {
+            let failure = SpawnFailure { step, errno: Errno { name: "ENOENT".into(), text: "W".into() } };
+            let error =
+                spawn_failed(&Name::graph("g").unwrap(), &crate::tests::harness::kind(), &exit, &failure);
+            let details = error.details.unwrap();
+            assert_eq!(
+                (&details["step"], &details["errno"]),
+                (&word.into(), &"ENOENT".into()),
+                "{failure:?}"
+            );
         }
     }
 
