@@ -28,9 +28,13 @@ fn refusal(owner: &str, asked: &Asked, error: &Value, holders: &BTreeSet<i32>) -
     let code = error["code"].as_str().unwrap_or("");
     let (name, details) = (asked.worker(), &error["details"]);
     let kind = &*asked.kind;
-    let managing = matches!(kind, "stop" | "restart" | "signal" | "hand_over" | "remove");
+    let managing = matches!(kind, "stop" | "restart" | "signal" | "hand_over" | "remove" | "runs_delete");
     let known: &[&str] = match kind {
-        "start" => &START,
+        "start" | "add" => &START,
+        // The number of a job is durable before it is given, and a history that can't be read says so.
+        "create" => &["internal"],
+        "runs" | "stats" | "blame" => &["server-not-found", "internal"],
+        "runs_delete" => &["server-not-found", "internal", "server-running"],
         "restart" => &[START.as_slice(), &["server-not-found"]].concat(),
         "stop" | "lease" | "release" | "get" | "hand_over" => &["server-not-found"],
         "signal" => &["server-not-found", "server-not-running"],

@@ -51,6 +51,9 @@ faults! {
     Guest = "guest", 2;
     NoMarks = "no-marks", 2;
     TakeGraph = "take-graph", 2;
+    DeleteStore = "delete-store", 2;
+    CutStore = "cut-store", 2;
+    LockStore = "lock-store", 2;
 }
 
 impl Fault {

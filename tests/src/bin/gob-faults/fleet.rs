@@ -5,6 +5,7 @@ use crate::holders::Holders;
 use gob_tests::Gob;
 use gob_tests::gob::built_binaries;
 use gob_tests::script::{Child, Flood, Http, Step, every_escape};
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -81,6 +82,47 @@ pub fn exits_with(name: &str, code: i64) -> bool {
     own == Some(code) || TROUBLE.contains(&code)
 }
 
+/// Jobs of the fleet.
+pub const JOBS: usize = 8;
+const JOB_SORTS: usize = 4;
+
+/// Returns the name of a job of the fleet.
+pub fn job_name(at: usize) -> String {
+    format!("k{at}")
+}
+
+/// Returns whether this is a job of the fleet.
+pub fn is_job(name: &str) -> bool {
+    name.strip_prefix('k').is_some_and(|at| at.parse::<usize>().is_ok_and(|at| at < JOBS))
+}
+
+/// Returns the request for a job: a worker's program with a worker's arguments, so that it is known by them.
+pub fn job(gob: &Gob, at: usize) -> Value {
+    let name = job_name(at);
+    let socket = gob.dir().join(format!("{name}.sock"));
+    let program = gob.bin("gob-graph-worker");
+    let command = json!([program, "--root-dir", gob.data_dir(), "--graph", name, "--socket", socket]);
+    let restart = if at < JOB_SORTS { "never" } else { "on-failure" };
+    json!({"name": name, "command": command, "cwd": gob.dir(), "env": {"PATH": "/usr/bin:/bin"}, "restart": restart})
+}
+
+/// Returns the request for a job without a name, which never runs.
+pub fn unnamed(gob: &Gob, at: u64) -> Value {
+    json!({"command": ["/bin/true", at.to_string()], "cwd": gob.dir(), "env": {}})
+}
+
+fn prepare_job(gob: &Gob, at: usize) {
+    let lines = Step::Flood(Flood { bytes: 300_000, line: 100, stderr: false });
+    let away = Step::Child(Child { detach: true, ignore_term: true, close_fds: true, ..Default::default() });
+    let steps = match at % JOB_SORTS {
+        0 => vec![Step::Hang],
+        1 => [every_escape(), vec![Step::Hang]].concat(),
+        2 => vec![away, lines, Step::Exit(3)],
+        _good => vec![Step::Exit(0)],
+    };
+    gob.script(&job_name(at), &steps);
+}
+
 pub struct Fleet {
     names: Vec<String>,
     doubles: Vec<process::Child>,
@@ -98,6 +140,7 @@ impl Fleet {
         for (n, name) in names.iter().enumerate() {
             prepare(gob, name, n % SORTS);
         }
+        (0..JOBS).for_each(|at| prepare_job(gob, at));
         // A double of a graph with a lock file would be taken for a worker that lives without it.
         let doubles = names.iter().enumerate().step_by(3).filter(|(n, _)| n % SORTS != LOCKED);
         let doubles = doubles.map(|(_, name)| double(gob, name)).collect();
@@ -130,6 +173,15 @@ impl Fleet {
 
     pub fn name(&self, dice: &mut Dice) -> &str {
         dice.one::<String>(&self.names)
+    }
+
+    /// Returns any worker, or a job.
+    pub fn any(&self, dice: &mut Dice) -> String {
+        if dice.below(4) == 0 {
+            job_name(dice.below(JOBS as u64) as usize)
+        } else {
+            self.name(dice).to_owned()
+        }
     }
 
     /// Lets slow workers go on that have come so far.

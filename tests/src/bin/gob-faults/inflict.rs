@@ -3,6 +3,7 @@
 mod crowds;
 pub mod data;
 mod graphs;
+mod store;
 
 use crate::dice::Dice;
 use crate::fault::Fault;
@@ -93,6 +94,9 @@ impl Inflict<'_> {
             Fault::Guest => self.guest(),
             Fault::NoMarks => self.no_marks(),
             Fault::TakeGraph => self.take_graph(),
+            Fault::DeleteStore => self.delete_store(),
+            Fault::CutStore => self.cut_store(),
+            Fault::LockStore => self.lock_store(),
         }
     }
 
@@ -102,7 +106,7 @@ impl Inflict<'_> {
     }
 
     fn signal_leader(&mut self, signal: Signal) -> Inflicted {
-        let name = lock(self.fleet).name(&mut self.dice).to_owned();
+        let name = lock(self.fleet).any(&mut self.dice);
         let truth = truth::scan(&self.shared.gob);
         let Some((_, proc)) = truth.leaders().find(|(graph, _)| *graph == name) else {
             return nobody(format!("{name} does not run"));
@@ -257,6 +261,7 @@ impl Inflict<'_> {
     }
 
     fn fill_disk(&mut self) -> Inflicted {
+        self.shared.history.spoil();
         // Beside the state directory, on the disk of both.
         let path = self.shared.gob.state_dir().with_file_name("filler");
         let mut file = fs::File::create(&path).map_err(|e| format!("the filler: {e}"))?;
@@ -273,6 +278,7 @@ impl Inflict<'_> {
     }
 
     fn few_files(&mut self) -> Inflicted {
+        self.shared.history.spoil();
         let Some((gobd, ..)) = self.gobd() else { return nobody("no supervisor answers") };
         let limit = process::open_files(gobd.pid) + self.dice.below(6);
         let Some(before) = process::limit_files(gobd.pid, limit) else { return nobody("gobd is gone") };
@@ -315,7 +321,10 @@ impl Inflict<'_> {
         let gob = &self.shared.gob;
         let deleted = match what {
             RUNTIME => remove_all(&gob.runtime_dir()),
-            STATE => remove_all(&gob.state_dir()),
+            STATE => {
+                self.shared.history.spoil();
+                remove_all(&gob.state_dir())
+            }
             "gobd.lock" => fs::remove_file(gob.state_dir().join(what)),
             _ => fs::remove_file(gob.runtime_dir().join(what)),
         };

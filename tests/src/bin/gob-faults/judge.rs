@@ -146,7 +146,7 @@ impl Judge {
         };
         let run: RunId = (instance.to_owned(), name.to_owned(), run);
         match &*asked.kind {
-            "start" if data["outcome"] == "started" => {
+            "start" | "add" if data["outcome"] == "started" => {
                 if let Some(other) = book.started.insert(run.clone(), client.to_owned()) {
                     return wrong(format!("{other} was told already that it has started {run:?}"));
                 }

@@ -1,7 +1,7 @@
 //! Clients that send all kinds of requests all the time, several at once, and count each answer.
 
 use crate::dice::Dice;
-use crate::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 use crate::link::{Frame, Link, Lost};
 use crate::shared::{Shared, lock};
 use serde_json::{Value, json};
@@ -65,7 +65,10 @@ fn ask(
     link: &mut Link,
 ) -> Result<(), Lost> {
     for _ in 0..dice.between(1, 6) {
-        let (kind, payload) = request(lock(fleet).name(dice), dice);
+        let (kind, payload) = match dice.below(3) {
+            0 => about_job(shared, dice),
+            _graph => request(lock(fleet).name(dice), dice),
+        };
         link.post(kind, payload)?;
     }
     let deadline = Instant::now() + ANSWER;
@@ -75,6 +78,9 @@ fn ask(
                 shared.answered(answer["error"]["code"].as_str().unwrap_or("ok"));
                 let judged =
                     shared.judge.answer(&client.name, client.owner, link.instance(), &asked, &answer);
+                judged.map_err(Lost::Lie)?;
+                let data = &answer["data"];
+                let judged = shared.history.answer(link.instance(), &asked.kind, &asked.payload, data);
                 judged.map_err(Lost::Lie)?;
                 if let ("subscribe", Some(seq)) = (&*asked.kind, answer["data"]["seq"].as_u64()) {
                     link.follow(seq);
@@ -87,6 +93,36 @@ fn ask(
         }
     }
     Ok(())
+}
+
+/// Returns a request about a job, known or new.
+fn about_job(shared: &Shared, dice: &mut Dice) -> (&'static str, Value) {
+    let at = dice.below(fleet::JOBS as u64) as usize;
+    let (name, job) = (fleet::job_name(at), fleet::job(&shared.gob, at));
+    let timeout = dice.between(1, 2_000);
+    match dice.below(100) {
+        0..25 => ("add", job),
+        25..30 => ("create", job),
+        30..35 => ("create", fleet::unnamed(&shared.gob, dice.below(12))),
+        35..38 => ("remove", json!({"name": format!("j{}", dice.between(1, 60))})),
+        38..50 => ("stop", json!({"name": name})),
+        50..54 => ("stop", json!({"name": name, "force": true})),
+        54..62 => ("restart", json!({"name": name, "timeout_ms": timeout})),
+        62..66 => ("signal", json!({"name": name, "signal": dice.one(&["WINCH", "USR1", "KILL", "CONT"])})),
+        66..68 => {
+            shared.history.removes(&name);
+            ("remove", json!({"name": name}))
+        }
+        68..76 => ("runs", json!({"name": name, "limit": dice.between(1, 50)})),
+        76..82 => ("stats", json!({"name": name})),
+        82..88 => ("blame", json!({"name": name})),
+        88..91 => {
+            shared.history.removes(&name);
+            ("runs_delete", json!({"name": name, "run": dice.between(1, 40)}))
+        }
+        91..96 => ("lease", json!({"name": name})),
+        _release => ("release", json!({"name": name})),
+    }
 }
 
 fn request(name: &str, dice: &mut Dice) -> (&'static str, Value) {

@@ -13,6 +13,7 @@
 //! | `settle` | what must hold once nothing moves: list, events and the process table agree |
 //! | `recorder` | one subscriber that checks every event as it comes |
 //! | `load`, `link` | clients; each answer is checked where it is read |
+//! | `history` | the promises about jobs, over all lives of the supervisor |
 //! | `judge`, `answers` | the model that answers and events are held against |
 //! | `vitals` | what the supervisor itself uses |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
@@ -24,6 +25,7 @@ mod crowd;
 mod dice;
 mod fault;
 mod fleet;
+mod history;
 mod holders;
 mod inflict;
 mod judge;

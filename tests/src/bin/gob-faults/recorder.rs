@@ -84,6 +84,7 @@ impl Recorder {
         lock(&self.model).subscribed(&data);
         if let Some(workers) = data.workers {
             shared.judge.snapshot(&workers);
+            shared.history.snapshot(&data.instance, &workers);
             *runs = Runs::default();
             let live = workers.iter().filter(|view| view.state.is_live() && view.pid.is_some());
             runs.live = live.map(|view| (view.name.clone(), view.run)).collect();
@@ -100,7 +101,10 @@ impl Recorder {
     fn take(&self, shared: &Shared, event: &Value, runs: &mut Runs) -> Result<(), Lost> {
         lock(&self.model).apply(&event.to_string()).map_err(|e| Lost::Lie(format!("{e}: {event}")))?;
         if event["event"] == "lagged" {
-            shared.judge.snapshot(lock(&self.model).workers());
+            let model = lock(&self.model);
+            shared.judge.snapshot(model.workers());
+            shared.history.snapshot(model.instance(), model.workers());
+            drop(model);
             *runs = Runs::default();
             return Ok(());
         }
@@ -120,6 +124,7 @@ impl Recorder {
         shared.judge.event(&instance, kind, &view, &event["actor"]).map_err(Lost::Lie)?;
         let key = (view.name.clone(), view.run);
         if kind == EventKind::WorkerStarted {
+            shared.history.begins(&instance, &view, &event["actor"]).map_err(Lost::Lie)?;
             *lock(&self.begun).entry(instance).or_default() += 1;
         }
         if kind == EventKind::WorkerStarted

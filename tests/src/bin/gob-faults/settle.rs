@@ -74,6 +74,7 @@ pub fn settle(
     output::check(shared, fleet)?;
     let instance = status["instance"].as_str().unwrap_or_default();
     shared.judge.compare(instance)?;
+    shared.history.check(shared, instance)?;
     vitals.check(&status, recorder.begun(instance), truth.leaders().count() as u64)
 }
 

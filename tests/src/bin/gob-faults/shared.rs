@@ -1,5 +1,6 @@
 //! State that all threads of the harness share: counters, the log of events, and violations.
 
+use crate::history::History;
 use crate::inflict::data::Acknowledged;
 use crate::judge::Judge;
 use gob_tests::Gob;
@@ -24,6 +25,7 @@ pub struct Shared {
     gate: Mutex<Gate>,
     gate_moved: Condvar,
     pub judge: Judge,
+    pub history: History,
     pub acknowledged: Mutex<Acknowledged>,
 }
 
@@ -53,6 +55,7 @@ impl Shared {
             gate: Mutex::default(),
             gate_moved: Condvar::new(),
             judge: Judge::default(),
+            history: History::default(),
             acknowledged: Mutex::default(),
         }
     }
