@@ -2,10 +2,11 @@
 //!
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
-//! measures growth instead.
+//! measures growth instead, and `--jobs` jobs.
 
 mod echo;
 mod idle;
+mod jobs;
 mod load;
 mod pinned;
 mod process;
@@ -35,12 +36,23 @@ fn main() -> ExitCode {
         ["--quick"] => run(&Samples { processes: 5, requests: 1_000, workers: 10, idle_s: 1 }),
         ["--scale"] => scale(&scale::Sizes { many: 1_000, samples: 101 }),
         ["--scale", "--quick"] | ["--quick", "--scale"] => scale(&scale::Sizes { many: 20, samples: 5 }),
+        ["--jobs"] => jobs(&jobs::Sizes {
+            samples: 51,
+            bytes: 1_000_000_000,
+            requests: 1_000,
+            jobs: 10_000,
+            history: (100, 1_000),
+        }),
+        ["--jobs", "--quick"] | ["--quick", "--jobs"] => {
+            jobs(&jobs::Sizes { samples: 5, bytes: 10_000_000, requests: 50, jobs: 100, history: (10, 100) })
+        }
+        ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
         ["fetch", socket] => scale::fetch(socket),
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
-            eprintln!("usage: gob-bench [--scale] [--quick]");
+            eprintln!("usage: gob-bench [--scale | --jobs] [--quick]");
             ExitCode::from(2)
         }
     }
@@ -64,6 +76,14 @@ fn scale(sizes: &scale::Sizes) -> ExitCode {
     build();
     let mut table = Table::default();
     scale::run(&mut table, sizes);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn jobs(sizes: &jobs::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    jobs::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }

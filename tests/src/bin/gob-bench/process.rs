@@ -34,13 +34,14 @@ fn floor_binary() -> PathBuf {
 }
 
 /// A floor server, ended by its handle.
-struct Floor {
+pub struct Floor {
     socket: PathBuf,
     process: Child,
 }
 
 impl Floor {
-    fn start(gob: &Gob, worker: &[String]) -> Self {
+    /// Starts the floor's server in this world's directory.
+    pub fn start(gob: &Gob, worker: &[String]) -> Self {
         let socket = gob.dir().join("floor-server.sock");
         let process = under_gob(&mut command(gob, &floor_binary()), gob)
             .arg("serve")
@@ -53,7 +54,8 @@ impl Floor {
         Self { socket, process }
     }
 
-    fn call(&self, gob: &Gob, verb: &str) -> Command {
+    /// Returns a call of its client.
+    pub fn call(&self, gob: &Gob, verb: &str) -> Command {
         let mut call = command(gob, &floor_binary());
         call.arg(verb).arg(&self.socket);
         call

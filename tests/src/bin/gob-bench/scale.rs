@@ -100,7 +100,7 @@ fn round_trip(mut stream: &UnixStream) {
 }
 
 /// Reads one line with nothing behind it.
-fn read_line(mut stream: &UnixStream) -> Vec<u8> {
+pub fn read_line(mut stream: &UnixStream) -> Vec<u8> {
     let (mut line, mut chunk) = (Vec::new(), [0; 4096]);
     while line.last() != Some(&b'\n') {
         let len = stream.read(&mut chunk).expect("a line");
@@ -159,10 +159,11 @@ fn growth(table: &mut Table, sizes: &Sizes, full: &Gob, empty: &Gob) {
 }
 
 /// A server of this program's own, ended by its handle.
-struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
-    fn start(socket: &Path, args: &[&str]) -> Self {
+    /// Starts it with these arguments, of which the first one names its task.
+    pub fn start(socket: &Path, args: &[&str]) -> Self {
         let mut server = Command::new("/proc/self/exe");
         let server = server.arg(args[0]).arg(socket).args(&args[1..]).stdin(Stdio::null()).spawn();
         assert!(wait::until(DEADLINE, || socket.exists()));
