@@ -36,6 +36,33 @@ impl RunOutcome {
     }
 }
 
+/// The latest successful runs, by which the duration of the next one is expected.
+pub const EXPECTED_FROM: usize = 10;
+
+/// Successful runs before which no duration is expected.
+pub const EXPECTED_AFTER: usize = 3;
+
+/// Returns the duration to expect of the next run: the median of those of the latest successful ones, which come newest first.
+#[must_use]
+pub fn expected_ms(successes: impl IntoIterator<Item = u64>) -> Option<u64> {
+    let mut latest: Vec<u64> = successes.into_iter().take(EXPECTED_FROM).collect();
+    if latest.len() < EXPECTED_AFTER { None } else { median(&mut latest) }
+}
+
+/// Returns the median; of an even number the mean of the two in the middle.
+#[must_use]
+pub fn median(durations: &mut [u64]) -> Option<u64> {
+    durations.sort_unstable();
+    let middle = durations.len() / 2;
+    let upper = durations.get(middle).copied()?;
+    let lower = if durations.len().is_multiple_of(2) {
+        durations.get(middle.checked_sub(1)?).copied()?
+    } else {
+        upper
+    };
+    Some(lower.midpoint(upper))
+}
+
 /// One run of a worker, as `runs` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -224,6 +251,23 @@ mod tests {
         for bad in ["-0.1", "1.1", "1e300"] {
             assert!(serde_json::from_str::<Rate>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert_eq!(median(&mut []), None);
+        assert_eq!(median(&mut [7]), Some(7));
+        assert_eq!(median(&mut [9, 1]), Some(5));
+        assert_eq!(median(&mut [9, 1, 2]), Some(2));
+        assert_eq!(median(&mut [u64::MAX, u64::MAX]), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_duration_is_expected_after_three_successes_and_from_the_latest_ten() {
+        assert_eq!(expected_ms([10, 30]), None);
+        assert_eq!(expected_ms([10, 30, 20]), Some(20));
+        let ten_after_many = [4_000; 10].into_iter().chain([1; 90]);
+        assert_eq!(expected_ms(ten_after_many), Some(4_000));
     }
 
     #[test]

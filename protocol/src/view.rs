@@ -212,6 +212,10 @@ pub struct View {
     /// The time of its last output.
     #[serde(default)]
     pub last_output_at: Option<Timestamp>,
+    /// The duration to expect of a run of a job: the median of its latest successful runs; null before three of them, and for
+    /// graphs.
+    #[serde(default)]
+    pub expected_ms: Option<u64>,
 }
 
 /// A process, safe against reuse of its pid.

@@ -61,6 +61,7 @@ impl History {
         let question = match question {
             Question::Runs { name, limit, before } => gob_store::Question::Runs { name, before, limit },
             Question::Stats(name) => gob_store::Question::Stats { name },
+            Question::Durations(name) => gob_store::Question::Durations { name },
             Question::Blame { name, limit, before } => gob_store::Question::Blame { name, before, limit },
             Question::Since { after, limit } => gob_store::Question::Since { after, limit },
             Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
@@ -104,11 +105,12 @@ pub(crate) fn stored(ticket: u64, answer: Result<Answer, Arc<StoreError>>) -> In
         Ok(match answer {
             Answer::Runs(page) => Stored::Runs(RunsData { runs: page.items, more: page.more }),
             Answer::Stats(stats) => Stored::Stats(stats),
+            Answer::Durations(durations) => Stored::Durations(durations),
             Answer::Blame(data) => Stored::Blame(data),
             Answer::Since(data) => Stored::Since(data),
             Answer::RunDeleted(was_there) => Stored::Deleted(was_there),
             Answer::Reserved { first, count } => Stored::Reserved { first, count },
-            Answer::Expected(_) | Answer::Definitions(_) | Answer::Queue(_) | Answer::Highest { .. } => {
+            Answer::Definitions(_) | Answer::Queue(_) | Answer::Highest { .. } => {
                 return Err(NoAnswer::Silent);
             }
         })

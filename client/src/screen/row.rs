@@ -7,6 +7,10 @@ use gob_protocol::view::Exit;
 use gob_protocol::{State, Timestamp, View};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::time::Duration;
+
+/// The highest share of a run that is not over.
+const MOST_PERCENT: u8 = 99;
 
 /// The part of a worker that a row shows.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +33,8 @@ pub struct Row<'a> {
     reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     command: Vec<Cow<'a, str>>,
+    #[serde(default)]
+    expected_ms: Option<u64>,
 }
 
 /// The answer to `list`, as far as rows go.
@@ -54,6 +60,7 @@ impl<'a> From<&'a View> for Row<'a> {
             endpoint: view.endpoint.as_deref().map(Cow::from),
             reason: view.reason.as_deref().map(Cow::from),
             command: view.command.iter().map(Cow::from).collect(),
+            expected_ms: view.expected_ms,
         }
     }
 }
@@ -93,7 +100,7 @@ pub struct Words<'a> {
     pub kind: &'a str,
     /// Its owner.
     pub owner: &'a str,
-    /// Its state in a word or two: `ready`, `starting (1.2s)`.
+    /// Its state in a word or two: `ready`, `starting (1.2s)`, `running (73%)`.
     pub state: String,
     /// Its process, while it has one.
     pub pid: Option<i32>,
@@ -139,9 +146,22 @@ impl Row<'_> {
                 format!("starting ({})", short_duration(since(at, now)))
             }
             (State::Backoff, _, Some(at)) => format!("backoff (in {})", short_duration(since(now, at))),
-            (State::Ready, _, _) if self.is_job() && self.endpoint.is_none() => "running".to_owned(),
+            (State::Ready, _, _) if self.is_job() && self.endpoint.is_none() => {
+                let share = self.progress(now).map(|percent| format!(" ({percent}%)"));
+                format!("running{}", share.unwrap_or_default())
+            }
             (state, _, _) => state.to_string(),
         }
+    }
+
+    /// Returns the share of the expected duration that has passed of a job that runs, in percent; never more than 99, since its
+    /// end is not known. `None` where nothing is expected.
+    #[must_use]
+    pub fn progress(&self, now: Timestamp) -> Option<u8> {
+        let expected = Duration::from_millis(self.expected_ms.filter(|ms| *ms > 0)?);
+        let began = self.started_at.filter(|_| self.state == State::Ready)?;
+        let percent = since(began, now).as_millis().saturating_mul(100) / expected.as_millis();
+        Some(u8::try_from(percent).unwrap_or(u8::MAX).min(MOST_PERCENT))
     }
 
     fn is_job(&self) -> bool {
@@ -199,6 +219,24 @@ mod tests {
         assert_eq!(state(backoff), "backoff (in 440ms)");
         assert_eq!(state(json!({"kind": "job"})), "ready", "it was found at its endpoint");
         assert_eq!(state(json!({"kind": "job", "endpoint": null})), "running");
+    }
+
+    #[test]
+    fn a_running_job_tells_how_far_it_is_where_that_is_known() {
+        let of =
+            |expected_ms: Value| state(json!({"kind": "job", "endpoint": null, "expected_ms": expected_ms}));
+        // It has been running for two minutes.
+        assert_eq!(of(json!(null)), "running");
+        assert_eq!(of(json!(160_000)), "running (75%)");
+        assert_eq!(of(json!(120_001)), "running (99%)");
+        assert_eq!(of(json!(1)), "running (99%)", "its end is not known");
+        assert_eq!(of(json!(0)), "running", "no share of nothing");
+        assert_eq!(of(json!(u64::MAX)), "running (0%)");
+        let later = json!({"kind": "job", "endpoint": null, "expected_ms": 9, "started_at": "2026-11-21T10:00:00.000Z"});
+        assert_eq!(state(later), "running (0%)", "the clock was set back");
+        let idle =
+            json!({"kind": "job", "state": "idle", "pid": null, "endpoint": null, "expected_ms": 160_000});
+        assert_eq!(state(idle), "idle");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{Fact, Row, count};
 use gob_protocol::shell::word;
 use gob_protocol::{Timestamp, View};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A remark on a worker beside its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub fn worker(worker: &View, now: Timestamp) -> Vec<Fact> {
     let (restarts, leases) = (Badge::Restarted(worker.restarts), Badge::Leased(worker.leases));
     facts.push(("run", format!("{}, {restarts}, {leases}", worker.run)));
     facts.extend(holders(worker).map(|holder| ("lease", holder)));
+    let expected = worker.expected_ms.map(Duration::from_millis);
+    facts.extend(expected.map(|expected| ("expected", short_duration(expected))));
     let times = [
         ("started", worker.started_at),
         ("ready", worker.ready_at),
@@ -133,6 +136,9 @@ pub(super) mod tests {
         assert_eq!(facts.first().unwrap().1, "desktop; you don't own it");
         assert!(facts.contains(&("run", "1, 0 restarts, 0 leases".to_owned())));
         assert!(facts.contains(&("started", "2026-11-20T10:00:00.000Z (2m ago)".to_owned())));
+        let job = worker(&view(json!({"kind": "job", "endpoint": null, "expected_ms": 160_000})), now());
+        assert!(job.contains(&("state", "running (75%)".to_owned())), "{job:?}");
+        assert!(job.contains(&("expected", "2m".to_owned())), "{job:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::chronicle::NoAnswer;
 use crate::cx::Cx;
+use crate::expects::Expects;
 use crate::owner::{Ownership, Title};
 use crate::refusals;
 use crate::run::Shown;
@@ -101,13 +102,15 @@ fn insert(
     workers: &mut Workers,
     cx: &mut Cx,
 ) -> Name {
+    let run = cx.past.last_run(&name);
     let origins = Origins {
         ownership: Ownership::new(requester.clone(), None),
-        run: cx.past.last_run(&name),
+        run,
         actor: actor.clone(),
         created_at: cx.now.wall,
         last_port: None,
         shown: Shown::of_job(&spec),
+        expects: Expects::of_new(run),
     };
     let worker = Worker::new(name.clone(), spec, origins);
     worker.publish(EventKind::WorkerAdded, actor.clone(), cx);

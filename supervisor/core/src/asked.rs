@@ -40,10 +40,17 @@ impl Core {
                     (&asked.question, &answer)
                 {
                     self.cx.push(Effect::ForgetRun(RunKey { name: name.clone(), run: *run }));
+                    if let Some(worker) = self.workers.get_mut(name) {
+                        worker.expects.forgets(*run);
+                    }
+                    history::look_for_durations(name, &mut self.workers, &mut self.underway, &mut self.cx);
                 }
                 if let Some(caller) = self.conns.caller(conn, id) {
                     self.cx.answer(&caller, history::told(&asked.question, answer));
                 }
+            }
+            Asker::Job => {
+                history::take_durations(&asked.question, answer, &mut self.workers, &mut self.cx);
             }
             Asker::Numbers => {
                 history::take_numbers(&answer, &mut self.cx);

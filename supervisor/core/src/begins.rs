@@ -20,6 +20,7 @@ impl Core {
                 if let Some(worker) = self.workers.get_mut(&name) {
                     worker.start(caller, start, &mut self.cx);
                 }
+                history::has_begun(&name, &mut self.workers, &mut self.underway, &mut self.cx);
             }
         }
     }
@@ -51,5 +52,6 @@ impl Core {
             }
             None => {}
         }
+        history::has_begun(&name, &mut self.workers, &mut self.underway, &mut self.cx);
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use gob_protocol::answer::{BlameData, HistoryData, RunsData};
 use gob_protocol::{Change, Cursor, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub enum Question {
     },
     /// The statistics of a worker's runs.
     Stats(Name),
+    /// The latest successful runs of a worker, with their durations.
+    Durations(Name),
     /// The changes of a worker, newest first.
     Blame {
         /// The worker.
@@ -83,6 +86,8 @@ pub enum Stored {
     Runs(RunsData),
     /// To `Stats`.
     Stats(Stats),
+    /// To `Durations`: the runs with their durations in milliseconds, newest first.
+    Durations(Vec<(u64, u64)>),
     /// To `Blame`.
     Blame(BlameData),
     /// To `Since`.

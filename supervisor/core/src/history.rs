@@ -6,12 +6,13 @@ use crate::cx::Cx;
 use crate::io::Effect;
 use crate::refusals;
 use crate::underway::{Asker, Underway};
+use crate::worker::Worker;
 use crate::workers::Workers;
 use alloc::boxed::Box;
 use alloc::vec;
 use gob_protocol::answer::RunsDeleteData;
 use gob_protocol::request::{Blame, History, Runs, RunsDelete};
-use gob_protocol::{Data, Name, WireError};
+use gob_protocol::{Actor, Data, EventKind, Name, WireError};
 
 /// Entries in an answer to a request that does not say how many.
 const PAGE: u32 = 100;
@@ -73,6 +74,43 @@ fn bounded(limit: Option<u32>) -> u32 {
     limit.unwrap_or(PAGE).clamp(1, MOST)
 }
 
+/// Asks for the durations of a job's earlier runs where they are not known.
+pub(crate) fn look_for_durations(name: &Name, workers: &mut Workers, underway: &mut Underway, cx: &mut Cx) {
+    let worker = workers.get_mut(name).filter(|worker| worker.spec.job().is_some());
+    if worker.is_some_and(|worker| worker.expects.asks()) {
+        cx.push(underway.asks(Asker::Job, Question::Durations(name.clone())));
+    }
+}
+
+/// Asks for them where a job runs by now.
+pub(crate) fn has_begun(name: &Name, workers: &mut Workers, underway: &mut Underway, cx: &mut Cx) {
+    if workers.get(name).is_some_and(Worker::is_running) {
+        look_for_durations(name, workers, underway, cx);
+    }
+}
+
+/// Takes an answer about the durations of a job's earlier runs, and says so where another one is expected by it.
+pub(crate) fn take_durations(
+    question: &Question,
+    answer: Result<Stored, NoAnswer>,
+    workers: &mut Workers,
+    cx: &mut Cx,
+) {
+    let durations = match answer {
+        Ok(Stored::Durations(durations)) => Some(durations),
+        Ok(_) | Err(_) => None,
+    };
+    if let Question::Durations(name) = question
+        && let Some(worker) = workers.get_mut(name)
+    {
+        let before = worker.expects.ms();
+        worker.expects.learns(durations);
+        if worker.expects.ms() != before {
+            worker.publish(EventKind::WorkerUpdated, Actor::Supervisor, cx);
+        }
+    }
+}
+
 /// Asks for numbers of jobs where few are left and none are on their way.
 pub(crate) fn look_for_numbers(underway: &mut Underway, cx: &mut Cx) {
     if cx.past.numbers_left() < u64::from(BLOCK / 2) && !underway.awaits_numbers() {
@@ -105,7 +143,9 @@ pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Res
             }
             Data::RunsDelete(RunsDeleteData { removed: vec![*run] })
         }
-        Stored::Reserved { .. } => return Err(refusals::no_history(&NoAnswer::Silent)),
+        Stored::Durations(_) | Stored::Reserved { .. } => {
+            return Err(refusals::no_history(&NoAnswer::Silent));
+        }
     })
 }
 

@@ -19,7 +19,7 @@
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `stage`, `run`, `step` | where a run stands; one run; the outcome of a decision about it |
 //! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
-//! | `waiters`, `leases` | requests that wait for a worker, and connections that use it |
+//! | `waiters`, `leases`, `expects` | requests that wait for a worker, connections that use it, how long its runs take |
 //! | `worker` | one worker, and all that is decided about it (the table in ARCHITECTURE.md, Lifecycle) |
 //! | `workers`, `starts`, `adds`, `remembered` | all workers; the one that a start means, or an `add`; those of an earlier supervisor |
 //! | `blocked` | jobs that a project file keeps from running |
@@ -46,6 +46,7 @@ mod crowd;
 mod cx;
 mod door;
 mod ends;
+mod expects;
 mod failure;
 mod graphs;
 mod history;

@@ -2,6 +2,7 @@
 
 use crate::adds;
 use crate::cx::Cx;
+use crate::expects::Expects;
 use crate::owner::Ownership;
 use crate::refusals::Reason;
 use crate::run::Shown;
@@ -132,6 +133,7 @@ fn revive(worker: RememberedWorker, spec: Spec, ended_in_order: bool, cx: &Cx) -
         actor: Actor::Supervisor,
         created_at: view.created_at,
         last_port,
+        expects: Expects::of_remembered(view.expected_ms.filter(|_| spec.job().is_some())),
         shown: shown(view, was_killed, cx.now.wall),
     };
     Worker::new(name, spec, origins)

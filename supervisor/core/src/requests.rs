@@ -2,6 +2,7 @@
 
 use crate::blocked;
 use crate::conns::Caller;
+use crate::history;
 use crate::io::Effect;
 use crate::owner::may_force;
 use crate::refusals;
@@ -65,7 +66,10 @@ impl Core {
             Request::Lease(which) => self.lease(caller, &which.name),
             Request::Release(which) => self.release(caller, &which.name),
             Request::List(filter) => Ok(self.list(caller.owner(), &filter)),
-            Request::Get(which) => self.view_of(caller, &which.name),
+            Request::Get(which) => {
+                history::look_for_durations(&which.name, &mut self.workers, &mut self.underway, &mut self.cx);
+                self.view_of(caller, &which.name)
+            }
             Request::Remove(which) => self.remove(caller, &which.name),
             Request::Cleanup => Ok(self.cleanup(caller)),
         };
@@ -80,8 +84,12 @@ impl Core {
     }
 
     fn restart(&mut self, caller: &Caller, restart: Restart) {
-        match self.managed(caller, &restart.name.clone()) {
-            Ok((worker, cx)) => worker.restart(caller, restart, cx),
+        let name = restart.name.clone();
+        match self.managed(caller, &name) {
+            Ok((worker, cx)) => {
+                worker.restart(caller, restart, cx);
+                history::has_begun(&name, &mut self.workers, &mut self.underway, &mut self.cx);
+            }
             Err(error) => self.cx.answer(caller, Err(error)),
         }
     }

@@ -1,6 +1,7 @@
 //! The worker that a `start` means (PROTOCOL 5, *ensure*): one that there is, or a new one.
 
 use crate::cx::Cx;
+use crate::expects::Expects;
 use crate::owner::Ownership;
 use crate::refusals;
 use crate::run::Shown;
@@ -64,6 +65,7 @@ pub(crate) fn resolve(
         created_at: cx.now.wall,
         last_port: None,
         shown: Shown::default(),
+        expects: Expects::default(),
     };
     let worker = Worker::new(name.clone(), spec_of(name, start, root_dir, cx)?, origins);
     worker.publish(EventKind::WorkerAdded, actor.clone(), cx);

@@ -185,6 +185,7 @@ impl Core {
             // Answers about its last run may be under way; they must not be taken for another one's.
             self.cx.past.gone(gone.name, gone.run);
             self.conns.forget(name);
+            self.underway.forget_job(name);
         }
         self.cx.push(Effect::Record(Recorded::Forgotten(name.clone())));
         self.cx.push(Effect::Forget { name: name.clone() });

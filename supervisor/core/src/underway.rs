@@ -7,8 +7,8 @@ use crate::on_disk::{DeletePlan, GraphSearch};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use gob_protocol::Id;
 use gob_protocol::request::Add;
+use gob_protocol::{Id, Name};
 use serde::{Deserialize, Serialize};
 
 /// The requests that the shell has not answered. Requests that are equal are answered one for another.
@@ -42,6 +42,8 @@ pub(crate) enum Asker {
     Client(ConnId, Option<Id>),
     /// The numbers of jobs are running out.
     Numbers,
+    /// A job is begun or looked at whose earlier runs are not known.
+    Job,
 }
 
 /// An `add` or a `create` that waits for a number.
@@ -87,6 +89,11 @@ impl Underway {
     /// Tells whether numbers of jobs are asked for.
     pub(crate) fn awaits_numbers(&self) -> bool {
         self.questions.iter().any(|asked| asked.asker == Asker::Numbers)
+    }
+
+    /// Waits no longer for what is known of a worker that is gone: another one of its name is another one.
+    pub(crate) fn forget_job(&mut self, name: &Name) {
+        self.questions.retain(|asked| !matches!(&asked.question, Question::Durations(of) if of == name));
     }
 
     /// Has a job wait for its number.

@@ -31,6 +31,7 @@ mod transitions;
 mod view;
 mod wishes;
 
+use crate::expects::Expects;
 use crate::ids::RunKey;
 use crate::leases::Leases;
 use crate::making::Subject;
@@ -70,6 +71,9 @@ pub(crate) struct Worker {
     created_at: Timestamp,
     /// Its latest run as it is shown at rest; a living one has its own.
     last: Shown,
+    /// How long its runs take.
+    #[serde(default)]
+    pub(crate) expects: Expects,
 }
 
 /// The latest wish, whatever became of it.
@@ -132,12 +136,13 @@ pub(crate) struct Origins {
     /// The port of its last run that was ready.
     pub(crate) last_port: Option<u16>,
     pub(crate) shown: Shown,
+    pub(crate) expects: Expects,
 }
 
 impl Worker {
     /// A worker at rest.
     pub(crate) fn new(name: Name, spec: Spec, origins: Origins) -> Self {
-        let Origins { ownership, run, actor, created_at, last_port, shown } = origins;
+        let Origins { ownership, run, actor, created_at, last_port, shown, expects } = origins;
         Self {
             name,
             spec,
@@ -155,6 +160,7 @@ impl Worker {
             lost_ports: 0,
             created_at,
             last: shown,
+            expects,
         }
     }
 

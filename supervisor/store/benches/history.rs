@@ -97,7 +97,7 @@ fn main() -> Result<()> {
     }
     let many = || name(0);
     let rows: [(&str, Ask); 6] = [
-        ("expected", |name| Question::Expected { name }),
+        ("durations", |name| Question::Durations { name }),
         ("stats (10 runs)", |name| Question::Stats { name }),
         ("runs (10)", |name| Question::Runs { name, before: None, limit: 20 }),
         ("blame (20)", |name| Question::Blame { name, before: None, limit: 20 }),

@@ -6,6 +6,7 @@
 use crate::model::{Definitions, Known, Page};
 use crate::rows;
 use gob_protocol::answer::{BlameData, HistoryData};
+use gob_protocol::history::{EXPECTED_FROM, expected_ms, median};
 use gob_protocol::{
     BlameEntry, ByOutcome, Change, Cursor, Durations, EventKind, Exit, HistoryEntry, Name, Rate, RunOutcome,
     RunRecord, Stats,
@@ -16,10 +17,6 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 pub(crate) const MAX_ROWS: u32 = 1000;
 /// Bytes of commands in one answer, of which each may have a mebibyte.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
-/// Successes from which the next duration is expected.
-const EXPECTED_FROM: u32 = 20;
-/// Successes before which nothing is expected.
-const EXPECTED_AFTER: usize = 3;
 
 /// Returns runs of a worker, newest first, of a lower number than `before`.
 pub(crate) fn runs(
@@ -92,28 +89,28 @@ impl Tally {
     }
 }
 
-/// Returns the median; of an even number the mean of the two in the middle.
-fn median(durations: &mut [u64]) -> Option<u64> {
-    durations.sort_unstable();
-    let middle = durations.len() / 2;
-    let upper = durations.get(middle).copied()?;
-    let lower = if durations.len().is_multiple_of(2) {
-        durations.get(middle.checked_sub(1)?).copied()?
-    } else {
-        upper
-    };
-    Some(lower.midpoint(upper))
+/// Returns the duration to expect of a worker's next run.
+fn expected(db: &Connection, name: &Name) -> rusqlite::Result<Option<u64>> {
+    Ok(expected_ms(durations(db, name)?.into_iter().map(|(_, duration)| duration)))
 }
 
-/// Returns the duration to expect of a worker's next run: the median of its last successes.
-pub(crate) fn expected(db: &Connection, name: &Name) -> rusqlite::Result<Option<u64>> {
+/// Returns the latest successful runs of a worker with their durations in milliseconds, newest first.
+pub(crate) fn durations(db: &Connection, name: &Name) -> rusqlite::Result<Vec<(u64, u64)>> {
     let mut select = db.prepare_cached(
-        "SELECT duration_ms FROM run WHERE name = ?1 AND outcome = 0 ORDER BY run DESC LIMIT ?2",
+        "SELECT run, duration_ms FROM run WHERE name = ?1 AND outcome = 0 ORDER BY run DESC LIMIT ?2",
     )?;
-    let rows = select.query_map(params![name.as_str(), EXPECTED_FROM], |row| row.get::<_, Option<i64>>(0))?;
-    let durations = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut durations: Vec<_> = durations.into_iter().flatten().map(rows::unsigned).collect();
-    Ok(if durations.len() < EXPECTED_AFTER { None } else { median(&mut durations) })
+    let limit = i64::try_from(EXPECTED_FROM).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![name.as_str(), limit], |row| {
+        let duration: Option<i64> = row.get(1)?;
+        Ok(duration.map(rows::unsigned).map(|duration| (row.get(0).map(rows::unsigned), duration)))
+    })?;
+    let mut latest = Vec::new();
+    for row in rows {
+        if let Some((run, duration)) = row? {
+            latest.push((run?, duration));
+        }
+    }
+    Ok(latest)
 }
 
 /// Returns the changes of a worker, newest first, of those before `before`.
@@ -267,18 +264,4 @@ pub(crate) fn last_run(db: &Connection, name: &Name) -> rusqlite::Result<u64> {
     let mut select = db.prepare_cached("SELECT last_run FROM worker WHERE name = ?1")?;
     let found = select.query_row([name.as_str()], |row| row.get::<_, i64>(0)).optional()?;
     Ok(found.map(rows::unsigned).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!(median(&mut []), None);
-        assert_eq!(median(&mut [7]), Some(7));
-        assert_eq!(median(&mut [9, 1]), Some(5));
-        assert_eq!(median(&mut [9, 1, 2]), Some(2));
-        assert_eq!(median(&mut [u64::MAX, u64::MAX]), Some(u64::MAX));
-    }
 }

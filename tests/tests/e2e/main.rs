@@ -9,6 +9,7 @@ mod dead_disk;
 mod doctor;
 mod ensure;
 mod events;
+mod expected;
 mod external;
 mod faults;
 mod following;

@@ -9,7 +9,7 @@ use super::watch::Watch;
 use super::wish::Wish;
 use crate::paths::Paths;
 use crate::stage::Stage;
-use crate::{Config, ConnId, Core, Effect, Input, Now, Unfit};
+use crate::{Config, ConnId, Core, Effect, Input, NoAnswer, Now, Question, Stored, Unfit};
 use gob_config::Config as Settings;
 use gob_config::kind::{Check, Kind, Liveness, Readiness, RestartOn, RestartPolicy, StopWay};
 use gob_protocol::answer::ServerInfo;
@@ -224,6 +224,17 @@ impl World {
                 let errno = (self.last_id % 2 == 0).then(|| "EPERM".to_string());
                 let (key, signal) = (key.clone(), signal.clone());
                 self.feed(Input::SignalSent { key, signal, conn, id, errno })?;
+            }
+        }
+        for effect in &out {
+            if let Effect::Ask { ticket, question: Question::Durations(name) } = effect {
+                let run = self.core.workers.get(name).map_or(0, |worker| worker.run);
+                // The store can't be used now and then, or has nothing.
+                let before = (1..run).rev().take(usize::try_from(*ticket % 7).unwrap_or_default());
+                let durations = before.map(|run| (run, run % 3)).collect();
+                let answer =
+                    if ticket % 5 == 0 { Err(NoAnswer::Silent) } else { Ok(Stored::Durations(durations)) };
+                self.feed(Input::Stored { ticket: *ticket, answer })?;
             }
         }
         if out.iter().any(|effect| matches!(effect, Effect::ReadConfig)) {

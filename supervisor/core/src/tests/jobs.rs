@@ -1,11 +1,14 @@
 //! Jobs: what makes two of them the same, what a later `add` changes, and what a run of one leaves.
 
 mod blocked;
+mod expected;
 mod next_run;
 
 use super::harness::config;
 use crate::failure::{Errno, SpawnFailure, SpawnStep};
-use crate::{ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, Recorded, RunKey, SpawnPlan, Stored};
+use crate::{
+    Config, ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, Recorded, RunKey, SpawnPlan, Stored,
+};
 use gob_config::kind::{Kind, RestartOn};
 use gob_protocol::request::{Add, ByName, Hello, History, Restart, Runs, RunsDelete, Start, Stop};
 use gob_protocol::{
@@ -20,8 +23,9 @@ use std::vec::Vec;
 const CLI: ConnId = ConnId(1);
 const AGENT: ConnId = ConnId(2);
 
-/// A supervisor with two clients, whose time does not pass.
+/// A supervisor with two clients, whose time passes by hand.
 struct Small {
+    now_ms: u64,
     core: Core,
     out: Vec<Effect>,
     ids: i64,
@@ -31,8 +35,12 @@ struct Small {
 
 impl Small {
     fn new() -> Self {
-        let core = Core::new(config(Kind::graph()), Now { mono_ms: 0, wall: Timestamp(0) });
-        let mut small = Self { core, out: Vec::new(), ids: 0, store: Some(1) };
+        Self::with(config(Kind::graph()))
+    }
+
+    fn with(config: Config) -> Self {
+        let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
+        let mut small = Self { now_ms: 0, core, out: Vec::new(), ids: 0, store: Some(1) };
         for (conn, owner) in [(CLI, Owner::cli()), (AGENT, Owner::new("agent").unwrap())] {
             small.feed(Input::Connected { conn, pid: Some(40) });
             small.ask(conn, Request::Hello(Hello { protocol: 1, client: None, owner: Some(owner) })).unwrap();
@@ -41,7 +49,7 @@ impl Small {
     }
 
     fn feed(&mut self, input: Input) {
-        let now = Now { mono_ms: 0, wall: Timestamp(0) };
+        let now = Now { mono_ms: self.now_ms, wall: Timestamp(0) };
         self.out = self.core.apply(input, now);
         let asked = self.out.iter().find_map(|effect| match effect {
             Effect::Ask { ticket, question: Question::Reserve { count, above } } => {

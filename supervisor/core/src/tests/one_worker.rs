@@ -4,6 +4,7 @@ use super::harness::{config, kind};
 use super::words::name;
 use crate::conns::{Caller, Conns};
 use crate::cx::Cx;
+use crate::expects::Expects;
 use crate::owner::Ownership;
 use crate::parts::{Examined, Holder};
 use crate::past::Past;
@@ -62,6 +63,7 @@ fn worker(kind: Kind) -> Worker {
         created_at: Timestamp(0),
         last_port: None,
         shown: Shown::default(),
+        expects: Expects::default(),
     };
     Worker::new(name("w"), spec, origins)
 }

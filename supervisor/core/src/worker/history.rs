@@ -1,4 +1,4 @@
-//! The worker's latest run as the history keeps it.
+//! The worker's latest run as the history keeps it, and what its runs let expect.
 
 use super::Worker;
 use gob_protocol::{EventKind, Exit, RunOutcome, RunRecord};
@@ -31,5 +31,14 @@ impl Worker {
             owner: self.owner().clone(),
             actor: self.actor.clone(),
         })
+    }
+
+    /// Notes how long a run of a job took that has just ended well.
+    pub(super) fn note_success(&mut self, run: u64) {
+        let (exit, lasted_ms) = (self.last.exit.as_ref(), self.last.lasted_ms);
+        let has_succeeded = |exit: &Exit| RunOutcome::of(exit, self.last.was_asked) == RunOutcome::Success;
+        if let Some(ms) = lasted_ms.filter(|_| self.spec.job().is_some() && exit.is_some_and(has_succeeded)) {
+            self.expects.succeeded(run, ms);
+        }
     }
 }

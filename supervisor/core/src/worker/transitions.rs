@@ -133,6 +133,7 @@ impl Worker {
                 }
                 Timer::of_run(&self.name).iter().for_each(|timer| cx.timers.cancel(timer));
                 self.last = run.shown;
+                self.note_success(run.key.run);
             }
         }
     }

@@ -63,6 +63,7 @@ impl Worker {
             ports: up.map_or_else(Vec::new, |run| run.ports.clone()),
             blocked: self.spec.job().and_then(|job| job.blocked.clone()),
             last_output_at: None,
+            expected_ms: self.expects.ms(),
         }
     }
 

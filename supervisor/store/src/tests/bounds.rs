@@ -61,7 +61,10 @@ fn wait_until_trimmed(rig: &mut Rig, count: usize) {
     let until = Instant::now() + DEADLINE;
     while rig.trimmed.len() < count {
         assert!(Instant::now() < until);
-        assert_eq!(rig.ask(Question::Expected { name: worker("web") }).unwrap(), Answer::Expected(None));
+        assert_eq!(
+            rig.ask(Question::Durations { name: worker("nobody") }).unwrap(),
+            Answer::Durations(vec![])
+        );
     }
 }
 

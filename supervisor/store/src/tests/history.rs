@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Page;
+use gob_protocol::history::{EXPECTED_FROM, expected_ms};
 use gob_protocol::{Durations, Rate, Stats};
 
 #[test]
@@ -62,9 +63,17 @@ fn killed_runs_count_as_runs_and_not_in_durations() {
 fn a_duration_is_expected_after_three_successes_and_from_the_last_ones() {
     let dir = dir();
     let mut rig = Rig::new(dir.path());
-    let expected = |rig: &mut Rig| match rig.ask(Question::Expected { name: worker("web") }) {
-        Ok(Answer::Expected(expected)) => expected,
-        other => panic!("{other:?}"),
+    let expected = |rig: &mut Rig| {
+        let Ok(Answer::Stats(stats)) = rig.ask(Question::Stats { name: worker("web") }) else { panic!() };
+        let asked = rig.ask(Question::Durations { name: worker("web") });
+        let Ok(Answer::Durations(durations)) = asked else { panic!("{asked:?}") };
+        assert!(
+            durations.len() <= EXPECTED_FROM && durations.is_sorted_by(|a, b| a.0 > b.0),
+            "{durations:?}"
+        );
+        let by_these = expected_ms(durations.iter().map(|(_, duration)| *duration));
+        assert_eq!(by_these, stats.expected_ms, "the supervisor expects what the history does");
+        stats.expected_ms
     };
     for number in 1..=2 {
         rig.record(run("web", ended(number, 10, 0)));

@@ -136,7 +136,7 @@ fn a_store_that_another_process_has_for_itself_is_waited_for() {
     );
     let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_millis(300));
     rig.record(run("web", ended(2, 1, 0)));
-    let error = rig.ask(Question::Expected { name: worker("web") }).unwrap_err();
+    let error = rig.ask(Question::Durations { name: worker("web") }).unwrap_err();
     assert!(error.to_string().contains("is locked by another process"), "{error}");
     assert_eq!(rig.handle.health().condition, Condition::Locked);
     let begun = Instant::now();
@@ -325,8 +325,8 @@ fn a_limit_on_the_size_of_files_costs_history_alone() {
         number += 1;
         rig.record(run("web", ended(number, 1, 0)));
         assert!(matches!(
-            rig.ask(Question::Expected { name: worker("web") }),
-            Ok(Answer::Expected(_)) | Err(_)
+            rig.ask(Question::Durations { name: worker("web") }),
+            Ok(Answer::Durations(_)) | Err(_)
         ));
         assert!(number < 10_000);
     }

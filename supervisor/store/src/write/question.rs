@@ -26,8 +26,8 @@ pub enum Question {
         /// The worker.
         name: Name,
     },
-    /// The duration to expect of a worker's next run.
-    Expected {
+    /// The latest successful runs of a worker, by which the duration of the next one is expected.
+    Durations {
         /// The worker.
         name: Name,
     },
@@ -88,7 +88,8 @@ pub enum Question {
 pub enum Answer {
     Runs(Page<RunRecord>),
     Stats(Stats),
-    Expected(Option<u64>),
+    /// The runs with their durations in milliseconds, newest first.
+    Durations(Vec<(u64, u64)>),
     Blame(BlameData),
     Since(HistoryData),
     Definitions(Definitions),
@@ -155,7 +156,7 @@ impl Question {
             Self::Queue { ask, .. } => ask.only_reads(),
             Self::Runs { .. }
             | Self::Stats { .. }
-            | Self::Expected { .. }
+            | Self::Durations { .. }
             | Self::Blame { .. }
             | Self::Since { .. }
             | Self::Definitions { .. }
@@ -168,7 +169,7 @@ impl Question {
         Ok(Some(match self {
             Self::Runs { name, before, limit } => Answer::Runs(queries::runs(db, name, *before, *limit)?),
             Self::Stats { name } => Answer::Stats(queries::stats(db, name)?),
-            Self::Expected { name } => Answer::Expected(queries::expected(db, name)?),
+            Self::Durations { name } => Answer::Durations(queries::durations(db, name)?),
             Self::Blame { name, before, limit } => {
                 Answer::Blame(queries::blame(db, name, before.as_ref(), *limit)?)
             }

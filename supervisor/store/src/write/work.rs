@@ -111,7 +111,7 @@ impl Worker<'_> {
             }
             Question::Runs { .. }
             | Question::Stats { .. }
-            | Question::Expected { .. }
+            | Question::Durations { .. }
             | Question::Blame { .. }
             | Question::Since { .. }
             | Question::Definitions { .. }

@@ -3,7 +3,7 @@
 use super::super::harness::World;
 use super::super::spec::Expect;
 use super::Stage;
-use crate::Effect;
+use crate::{Effect, Question};
 use gob_protocol::Name;
 use std::format;
 use std::string::String;
@@ -94,6 +94,8 @@ impl World {
             Effect::ReadConfig => {}
             // Nothing depends on what is recorded; and no client of these tests asks for it.
             Effect::Record(_) => {}
+            // `feed` answers it.
+            Effect::Ask { question: Question::Durations(_), .. } => {}
             Effect::Ask { .. } => return Err(format!("{effect:?}, which nobody needs")),
             Effect::Forget { name } => {
                 let live = self.runs.get(name);
