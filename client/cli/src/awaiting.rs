@@ -206,7 +206,7 @@ impl<'a> Awaiting<'a> {
     fn watch(&mut self) -> Result<(), Failure> {
         let left: Vec<Name> = self.followed.left().map(|worker| worker.name.clone()).collect();
         self.watch.take_answers(self.context, self.followed.client());
-        self.watch.look(&left, self.followed.client())
+        self.watch.look(self.context, &left, self.followed.client())
     }
 
     fn in_time(&self) -> Result<(), Failure> {

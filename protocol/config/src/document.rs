@@ -16,7 +16,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 /// Tables and keys that may stand in one file only.
-const SINGLE: [&str; 5] = ["default_kind", "force_owners", "restart", "logs", "history"];
+const SINGLE: [&str; 6] = ["default_kind", "force_owners", "restart", "logs", "history", "jobs"];
 
 /// A file during its reading.
 pub(super) struct Document<'t> {
@@ -57,11 +57,12 @@ impl<'t> Document<'t> {
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         reader.only(
             &root,
-            &["default_kind", "force_owners", "kind", "graph", "restart", "logs", "history"],
+            &["default_kind", "force_owners", "kind", "graph", "restart", "logs", "history", "jobs"],
             &["lanes", "queue"],
         );
         parts.logs = root.get("logs").is_some().then(|| reader.logs(&root));
         parts.history = root.get("history").is_some().then(|| reader.history(&root));
+        parts.jobs = root.get("jobs").is_some().then(|| reader.limits_of_jobs(&root));
         parts.restart = reader.restart(&root, "restart");
         parts.force_owners = reader.texts(&root, "force_owners", force_owner);
         if let Some(kinds) = reader.section(&root, "kind") {

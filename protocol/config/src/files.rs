@@ -7,7 +7,7 @@ use crate::document::Document;
 use crate::kind::Kind;
 use crate::overrides::{Overrides, RestartOverrides};
 use crate::problem::{Problem, Rejected};
-use crate::{BUILT_IN, Config, Graph, History, Logs, Place, shown};
+use crate::{BUILT_IN, Config, Graph, History, Jobs, Logs, Place, shown};
 use gob_protocol::name::Owner;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +56,7 @@ pub(super) struct Parts {
     pub(super) logs: Option<Logs>,
     #[serde(default)]
     pub(super) history: Option<History>,
+    pub(super) jobs: Option<Jobs>,
     pub(super) kinds: BTreeMap<String, Overrides>,
     pub(super) graphs: BTreeMap<String, Graph>,
     pub(super) found: BTreeMap<String, Place>,
@@ -185,11 +186,13 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
     }
     let (mut said, mut default_kind, mut logs, mut force_owners) = (Vec::new(), None, None, None);
     let mut history = None;
+    let mut jobs = None;
     for (parts, _) in files {
         default_kind = default_kind.or(parts.default_kind.as_ref());
         force_owners = force_owners.or(parts.force_owners.as_ref());
         logs = logs.or(parts.logs);
         history = history.or(parts.history);
+        jobs = jobs.or(parts.jobs);
         for (name, overrides) in &parts.kinds {
             if said.contains(&name) {
                 continue;
@@ -208,6 +211,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
     }
     config.logs = logs.unwrap_or_default();
     config.history = history.unwrap_or_default();
+    config.jobs = jobs.unwrap_or_default();
     if let Some(owners) = force_owners {
         config.force_owners.clone_from(owners);
     }

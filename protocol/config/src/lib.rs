@@ -70,6 +70,9 @@ pub struct Config {
     /// The bounds of the history.
     #[serde(default)]
     pub history: History,
+    /// The limits beyond which a job seems stuck to those who wait for it.
+    #[serde(default)]
+    pub jobs: Jobs,
     /// The place of each value that came from a file.
     found: BTreeMap<String, Place>,
     /// The parts of each file, in order of precedence.
@@ -114,6 +117,23 @@ pub struct History {
     pub keep_ms: u64,
 }
 
+/// The limits beyond which a job seems stuck: it is silent, and runs for longer than it does as a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// Time without output.
+    pub silent_ms: u64,
+    /// Time beyond the mean of its successful runs.
+    pub over_ms: u64,
+    /// Age of a run, where none has succeeded before.
+    pub without_history_ms: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { silent_ms: 60_000, over_ms: 60_000, without_history_ms: 5 * 60_000 }
+    }
+}
+
 impl Default for History {
     fn default() -> Self {
         Self { keep_runs: 1_000, keep_ms: 90 * 24 * 3_600_000 }
@@ -137,6 +157,7 @@ impl Default for Config {
             restart: RestartPolicy::default(),
             logs: Logs::default(),
             history: History::default(),
+            jobs: Jobs::default(),
             found: BTreeMap::new(),
             files: Vec::new(),
         }

@@ -4,7 +4,7 @@ use crate::kind::{GraphDirEncoding, OnLastLease, Orphans, RestartOn};
 use crate::overrides::{Overrides, RestartOverrides};
 use crate::reader::{Reader, Section};
 use crate::scalar::{duration_ms, expand_home, http_request, scheme, size_bytes};
-use crate::{History, Logs};
+use crate::{History, Jobs, Logs};
 use gob_protocol::Owner;
 use std::collections::BTreeMap;
 
@@ -204,6 +204,24 @@ impl<'t> Reader<'t> {
             history.keep_ms = ms;
         }
         history
+    }
+
+    /// Reads `[jobs]`.
+    pub(super) fn limits_of_jobs(&mut self, root: &Section<'_, 't>) -> Jobs {
+        let mut jobs = Jobs::default();
+        let Some(table) = self.section(root, "jobs") else { return jobs };
+        let limits = [
+            ("silent", &mut jobs.silent_ms),
+            ("over", &mut jobs.over_ms),
+            ("without_history", &mut jobs.without_history_ms),
+        ];
+        self.only(&table, &limits.each_ref().map(|(key, _)| *key), &[]);
+        for (key, limit) in limits {
+            if let Some(ms) = self.parsed(&table, key, duration_ms) {
+                *limit = ms;
+            }
+        }
+        jobs
     }
 
     /// Reads `[logs]`.

@@ -49,6 +49,12 @@ impl Config {
         all.push(("logs.runs".to_owned(), json!(logs.runs)));
         all.push(("history.keep_runs".to_owned(), json!(self.history.keep_runs)));
         all.push(("history.keep".to_owned(), json!(duration_text(self.history.keep_ms))));
+        let jobs = &self.jobs;
+        for (key, ms) in
+            [("silent", jobs.silent_ms), ("over", jobs.over_ms), ("without_history", jobs.without_history_ms)]
+        {
+            all.push((format!("jobs.{key}"), json!(duration_text(ms))));
+        }
         all.extend(restart_values("restart", &self.restart));
         for (name, kind) in &self.kinds {
             all.extend(kind_values(&prefix("kind", name), kind));

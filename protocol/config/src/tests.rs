@@ -69,6 +69,10 @@ runs = 7
 [history]
 keep_runs = 50
 keep = "7d"
+
+[jobs]
+silent = "20s"
+without_history = "1h"
 "#;
 
 #[test]
@@ -121,6 +125,8 @@ fn a_whole_file() {
     assert_eq!((&graph.command, graph.env.len()), (&Kind::graph().command, 1), "the built-in one, changed");
     assert_eq!(config.logs, Logs { rotate_bytes: 1 << 20, keep: 2, budget_bytes: 64 << 20, runs: 7 });
     assert_eq!(config.history, History { keep_runs: 50, keep_ms: 7 * 86_400_000 });
+    let jobs = Jobs { silent_ms: 20_000, over_ms: 60_000, without_history_ms: 3_600_000 };
+    assert_eq!(config.jobs, jobs);
     assert_eq!(config.kind_of("x", Some("nope")), Err("nope".to_owned()));
 }
 
@@ -179,6 +185,9 @@ keep = "never"
 keep_runs = 0
 [kind.job]
 command = ["x"]
+[jobs]
+silent = "0s"
+overs = "1m"
 "#;
     let want = [
         "1:1: default_kinds: there is no such key; did you mean `default_kind`?",
@@ -216,11 +225,13 @@ command = ["x"]
         ("31:8: history.keep: ", "\"never\" is not a duration"),
         ("32:13: history.keep_runs: ", "it has to be from 1 to 100000"),
         ("33:7: kind.job: ", "that of jobs"),
+        ("36:10: jobs.silent: ", "no time at all"),
+        ("37:1: jobs.overs: ", "did you mean `over`?"),
     ] {
         let found = rest.lines().any(|line| line.starts_with(place) && line.contains(part));
         assert!(found, "{place}{part}\n{rest}");
     }
-    assert_eq!(rest.lines().count(), 19, "{rest}");
+    assert_eq!(rest.lines().count(), 21, "{rest}");
 }
 
 #[test]

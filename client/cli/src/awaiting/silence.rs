@@ -6,6 +6,7 @@
 use gob_client::View;
 use gob_client::protocol::Timestamp;
 use gob_client::screen::times::since;
+use gob_config::Jobs;
 use std::time::Duration;
 
 /// The limits beyond which a job seems stuck: both of silence and of age.
@@ -19,12 +20,14 @@ pub(super) struct Limits {
     without_history: Duration,
 }
 
-impl Limits {
-    pub(super) const DEFAULT: Self = Self {
-        silent: Duration::from_secs(60),
-        over: Duration::from_secs(60),
-        without_history: Duration::from_secs(5 * 60),
-    };
+impl From<Jobs> for Limits {
+    fn from(jobs: Jobs) -> Self {
+        Self {
+            silent: Duration::from_millis(jobs.silent_ms),
+            over: Duration::from_millis(jobs.over_ms),
+            without_history: Duration::from_millis(jobs.without_history_ms),
+        }
+    }
 }
 
 /// A run that is watched. All times are those of a clock that begins with the wait.
@@ -117,7 +120,7 @@ mod tests {
     }
 
     fn left(watched: &Watched, now: u64) -> u64 {
-        watched.left_at(secs(now), Limits::DEFAULT).as_secs()
+        watched.left_at(secs(now), Jobs::default().into()).as_secs()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The jobs of a wait that may get stuck: what is known of their earlier runs, and the looks at their output.
 
 use super::silence::{Limits, Watched};
+use crate::config_file;
 use crate::context::Context;
 use crate::exit::TIMED_OUT;
 use crate::failure::Failure;
@@ -9,6 +10,7 @@ use crate::text::{escape, now, short_duration};
 use gob_client::blocking::Client;
 use gob_client::call::{Get, Sent, Stats};
 use gob_client::{Name, View};
+use gob_config::Jobs;
 use std::time::{Duration, Instant};
 
 /// Time between two looks at least.
@@ -24,6 +26,8 @@ const FIRST: u64 = 1;
 pub(super) struct Watch {
     begun: Instant,
     jobs: Vec<Job>,
+    /// The limits of the settings, once they were read: most jobs have ended before.
+    limits: Option<Limits>,
     /// The earliest time of the next look.
     next: Option<Instant>,
 }
@@ -49,9 +53,8 @@ impl Watch {
             let asked = client.map(|client| client.send(Stats { name: name.clone() })).transpose()?;
             jobs.push(Job { name, watched: Watched::new(view, Duration::ZERO, now()), asked });
         }
-        let mut watch = Self { begun, jobs, next: None };
-        watch.plan();
-        Ok(watch)
+        let next = (!jobs.is_empty()).then(|| begun + PAUSE);
+        Ok(Self { begun, jobs, limits: None, next })
     }
 
     /// Takes the statistics that have come, and tells how long a job is expected to take.
@@ -89,11 +92,21 @@ impl Watch {
     }
 
     /// Looks at the jobs that have not ended, when it is time. Fails when all of them seem stuck.
-    pub(super) fn look(&mut self, left: &[Name], client: Option<&mut Client>) -> Result<(), Failure> {
+    pub(super) fn look(
+        &mut self,
+        context: &Context,
+        left: &[Name],
+        client: Option<&mut Client>,
+    ) -> Result<(), Failure> {
         self.jobs.retain(|job| left.contains(&job.name));
         if self.next.is_none_or(|at| Instant::now() < at) {
             return Ok(());
         }
+        let Some(limits) = self.limits else {
+            self.limits = Some(limits_of(context));
+            self.plan();
+            return Ok(());
+        };
         // Beside a worker that may be silent there is nothing to leave.
         let Some(client) = client.filter(|_| self.jobs.len() == left.len()) else {
             self.next = Some(Instant::now() + PAUSE);
@@ -108,14 +121,15 @@ impl Watch {
         }
         self.plan();
         let at = self.begun.elapsed();
-        let is_stuck = |job: &Job| job.watched.left_at(at, Limits::DEFAULT).is_zero();
+        let is_stuck = |job: &Job| job.watched.left_at(at, limits).is_zero();
         if !left.is_empty() && self.jobs.iter().all(is_stuck) { Err(self.stuck(left, at)) } else { Ok(()) }
     }
 
     /// Sets the time of the next look: when all of the jobs may seem stuck.
     fn plan(&mut self) {
+        let Some(limits) = self.limits else { return };
         let at = self.begun.elapsed();
-        let left = self.jobs.iter().map(|job| job.watched.left_at(at, Limits::DEFAULT)).max();
+        let left = self.jobs.iter().map(|job| job.watched.left_at(at, limits)).max();
         self.next = left.map(|left| Instant::now() + left.max(PAUSE));
     }
 
@@ -128,6 +142,12 @@ impl Watch {
             "see why: gobctl logs {arguments}; wait on: gobctl wait {arguments}; end it: gobctl stop {arguments}"
         ))
     }
+}
+
+/// Returns the limits as the configuration has them.
+fn limits_of(context: &Context) -> Limits {
+    let read = |dirs| config_file::read(&dirs).0.jobs;
+    context.dirs().map_or_else(|_| Jobs::default(), read).into()
 }
 
 /// Returns the reason why a job seems stuck.
