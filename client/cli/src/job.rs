@@ -96,6 +96,7 @@ pub(crate) fn request(context: &Context, matches: &ArgMatches) -> Result<Add, Fa
         restart: matches.get_one::<RestartOn>("restart").copied(),
         wait: Some(Wait::Spawned),
         lease: false,
+        attached: false,
         readiness: None,
         on_last_lease: None,
         rlimits: None,

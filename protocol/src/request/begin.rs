@@ -110,6 +110,9 @@ pub struct Add {
     /// Also takes a lease.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lease: bool,
+    /// The client stays until the job is at rest; where it leaves a run that this request began earlier, an event says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attached: bool,
 }
 
 /// Payload of `restart`.

@@ -40,10 +40,11 @@ impl Core {
             Err(error) => return self.cx.answer(caller, Err(error)),
         };
         self.conns.involve(caller.conn, &name);
-        let Add { env, wait, lease, .. } = add;
+        let Add { env, wait, lease, attached, .. } = add;
         match self.workers.get_mut(&name) {
             Some(worker) if runs => {
-                worker.start(caller, Start { env, wait, lease, ..Start::default() }, &mut self.cx);
+                let start = Start { env, wait, lease, ..Start::default() };
+                worker.start_for(caller, start, attached.then_some(caller.conn), &mut self.cx);
             }
             Some(worker) => {
                 let worker = worker.view_for(caller.owner());

@@ -172,7 +172,10 @@ impl Core {
             self.of(name, |worker, cx| worker.drop_waiters(conn, cx));
         }
         for name in &involved {
-            self.of(name, |worker, cx| worker.give_back(conn, actor_of(&who), cx));
+            self.of(name, |worker, cx| {
+                worker.give_back(conn, actor_of(&who), cx);
+                worker.client_left(conn, &who, cx);
+            });
         }
     }
 

@@ -59,8 +59,14 @@ impl Core {
             if let Some(worker) = self.workers.get_mut(&name)
                 && worker.find_kind(&mut self.cx).is_ok()
             {
-                let next =
-                    Next { owner: Some(owner.clone()), lease: Some(false), actor, env: None, umask: None };
+                let next = Next {
+                    owner: Some(owner.clone()),
+                    lease: Some(false),
+                    actor,
+                    env: None,
+                    umask: None,
+                    attached: None,
+                };
                 worker.ensure(&owner, next, &mut self.cx);
             }
         }

@@ -32,7 +32,7 @@ mod view;
 mod wishes;
 
 use crate::expects::Expects;
-use crate::ids::RunKey;
+use crate::ids::{ConnId, RunKey};
 use crate::leases::Leases;
 use crate::making::Subject;
 use crate::owner::{Ownership, Title};
@@ -42,6 +42,7 @@ use crate::run::{Run, Shown};
 use crate::spec::Spec;
 use crate::waiters::Waiters;
 use alloc::boxed::Box;
+use alloc::string::String;
 use gob_protocol::{Actor, Env, Name, Owner, State, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,12 @@ pub(crate) struct Worker {
     created_at: Timestamp,
     /// Its latest run as it is shown at rest; a living one has its own.
     last: Shown,
+    /// The connection of the client that began its run and stays until it is at rest.
+    #[serde(default)]
+    attached: Option<ConnId>,
+    /// The words about that client, where it has left and the worker goes on.
+    #[serde(default)]
+    left: Option<String>,
     /// How long its runs take.
     #[serde(default)]
     pub(crate) expects: Expects,
@@ -123,6 +130,9 @@ pub(crate) struct Next {
     /// The umask of the requester, where it is known.
     #[serde(default)]
     pub(crate) umask: Option<u32>,
+    /// The connection of a requester that stays until it is at rest.
+    #[serde(default)]
+    pub(crate) attached: Option<ConnId>,
 }
 
 /// The begin of a worker's life, whatever becomes of it.
@@ -160,6 +170,8 @@ impl Worker {
             lost_ports: 0,
             created_at,
             last: shown,
+            attached: None,
+            left: None,
             expects,
         }
     }

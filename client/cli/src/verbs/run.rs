@@ -11,6 +11,7 @@ use crate::stream::End;
 use clap::ArgMatches;
 use gob_client::Error;
 use gob_client::View;
+use gob_client::call::Add;
 use gob_client::protocol::answer::Outcome;
 use gob_client::protocol::view::Exit;
 use nix::sys::signal::Signal;
@@ -41,7 +42,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 fn run_to_end(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let add = job::request(context, matches)?;
+    // Where this program is killed, the supervisor says that it has left.
+    let add = Add { attached: true, ..job::request(context, matches)? };
     let end = End::of(context.timeout);
     let mut client = context.connect("run")?;
     job::known_to(&client)?;

@@ -28,6 +28,8 @@ pub(crate) enum Reason<'a> {
     Down { name: &'a Name, exit: &'a Exit, why: Option<&'a str> },
     /// It ended too often.
     GaveUp { name: &'a Name, exit: &'a Exit, why: Option<&'a str>, times: u32, within_ms: u64 },
+    /// The client that ran it, and was to stay until its end, has left.
+    LeftRunning { client: Option<&'a str>, pid: Option<i32> },
     /// Its supervisor was killed.
     Killed,
     /// A holder without gob refused to end.
@@ -69,6 +71,16 @@ impl fmt::Display for Reason<'_> {
             Self::GaveUp { name, exit, why, times, within_ms } => {
                 let (seconds, see) = (within_ms / 1000, pointer(name, exit));
                 write!(f, "{exit}{}, {times} times in {seconds}s{see}", InBraces(*why))
+            }
+            Self::LeftRunning { client, pid } => {
+                f.write_str("its client")?;
+                match (client, pid) {
+                    (Some(client), Some(pid)) => write!(f, " ({client}, pid {pid})")?,
+                    (Some(client), None) => write!(f, " ({client})")?,
+                    (None, Some(pid)) => write!(f, " (pid {pid})")?,
+                    (None, None) => {}
+                }
+                f.write_str(" left it running")
             }
             Self::Killed => f.write_str("the supervisor was killed, and this worker with it"),
             Self::NotTaken => f.write_str("did not take the request to end"),
@@ -130,6 +142,13 @@ mod tests {
                 Reason::GaveUp { name, exit: none, why: None, times: 5, within_ms },
                 "could not be spawned: ENOENT, 5 times in 60s",
             ),
+            (
+                Reason::LeftRunning { client: Some("gobctl"), pid: Some(4240) },
+                "its client (gobctl, pid 4240) left it running",
+            ),
+            (Reason::LeftRunning { client: Some("x"), pid: None }, "its client (x) left it running"),
+            (Reason::LeftRunning { client: None, pid: Some(7) }, "its client (pid 7) left it running"),
+            (Reason::LeftRunning { client: None, pid: None }, "its client left it running"),
             (Reason::Killed, "the supervisor was killed, and this worker with it"),
             (Reason::NotTaken, "did not take the request to end"),
             (Reason::NotGone, "did not end in time"),

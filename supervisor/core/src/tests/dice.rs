@@ -212,6 +212,7 @@ impl Dice {
         };
         // A change is told before the lease is taken, so that its event has one lease less.
         add.lease = add.description.is_none() && add.restart.is_none() && self.below(3) == 0;
+        add.attached = self.below(3) == 0;
         if self.below(8) == 0 { Request::Create(add.into()) } else { Request::Add(add.into()) }
     }
 

@@ -2,6 +2,7 @@
 
 mod blocked;
 mod expected;
+mod left;
 mod next_run;
 
 use super::harness::config;

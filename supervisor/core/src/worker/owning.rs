@@ -1,11 +1,13 @@
 //! Its owner and its leases.
 
-use super::Worker;
-use crate::conns::Caller;
+use super::{Want, Worker};
+use crate::conns::{Caller, actor_of};
 use crate::cx::Cx;
 use crate::ids::ConnId;
+use crate::refusals::Reason;
 use crate::timers::Timer;
 use alloc::sync::Arc;
+use gob_protocol::view::LeaseHolder;
 use gob_protocol::{Actor, EventKind, Outcome, Owner};
 
 impl Worker {
@@ -81,6 +83,20 @@ impl Worker {
             self.heed_leases(cx);
         }
         self.heed_idleness(cx);
+    }
+
+    /// The connection of a client has ended. One that was to stay until the worker is at rest has left it running, if nobody
+    /// wants it down.
+    pub(crate) fn client_left(&mut self, conn: ConnId, who: &LeaseHolder, cx: &mut Cx) {
+        let of_next = self.next.as_mut().and_then(|next| next.attached.take_if(|by| *by == conn));
+        if self.attached.take_if(|by| *by == conn).or(of_next).is_some() && self.want == Want::Up {
+            let LeaseHolder { client, pid, .. } = who;
+            self.left = Some(Reason::LeftRunning { client: client.as_deref(), pid: *pid }.into());
+            // Between two runs, the next one tells it.
+            if self.live().is_some_and(|run| run.end().is_none()) {
+                self.publish(EventKind::WorkerUpdated, actor_of(who), cx);
+            }
+        }
     }
 
     /// Arms the grace when the owner has no lease any more and the worker's policy cares; else takes it back.

@@ -114,6 +114,7 @@ impl Worker {
         self.phase = phase;
         if self.is_at_rest() && !matches!(self.phase, Phase::Backoff(_)) && self.next.is_none() {
             self.spec.rests();
+            (self.attached, self.left) = (None, None);
         }
         self.last.reason = reason.or_else(|| self.reason_to_rest(cx));
         self.publish(event, actor, cx);
@@ -143,6 +144,9 @@ impl Worker {
         self.renew_kind(cx);
         self.want = Want::Up;
         self.actor = next.actor;
+        if next.attached.is_some() {
+            (self.attached, self.left) = (next.attached, None);
+        }
         self.restarts = 0;
         self.failures.clear();
         self.lost_ports = 0;

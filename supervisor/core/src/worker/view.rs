@@ -29,6 +29,7 @@ impl Worker {
         };
         let stuck = self.stuck();
         let stuck = (!stuck.is_empty()).then(|| refusals::survived(self.name.as_str(), stuck).message);
+        let left = self.left.as_ref().filter(|_| self.live().is_some_and(|run| run.end().is_none()));
         let graph = self.spec.graph();
         let description = self.spec.job().and_then(|job| job.description.clone());
         View {
@@ -58,7 +59,7 @@ impl Worker {
             lease_holders: self.leases.shown(),
             stdout_path: shown.stdout_path.clone(),
             stderr_path: shown.stderr_path.clone(),
-            reason: stuck.or_else(|| shown.reason.clone()),
+            reason: stuck.or_else(|| left.or(shown.reason.as_ref()).cloned()),
             version: shown.version.clone(),
             ports: up.map_or_else(Vec::new, |run| run.ports.clone()),
             blocked: self.spec.job().and_then(|job| job.blocked.clone()),

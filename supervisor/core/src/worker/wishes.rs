@@ -3,6 +3,7 @@
 use super::{Next, Phase, Want, Worker};
 use crate::conns::Caller;
 use crate::cx::Cx;
+use crate::ids::ConnId;
 use crate::refusals::{self, Reason};
 use crate::run::Run;
 use crate::spec::lacks_socket;
@@ -20,6 +21,11 @@ use gob_protocol::{Actor, EventKind, Outcome, Owner, Receipt, WireError};
 impl Worker {
     /// `start`: sees to it that it runs, and has the caller wait for that.
     pub(crate) fn start(&mut self, caller: &Caller, start: Start, cx: &mut Cx) {
+        self.start_for(caller, start, None, cx);
+    }
+
+    /// As [`Worker::start`], for a client that stays on this connection until the worker is at rest.
+    pub(crate) fn start_for(&mut self, caller: &Caller, start: Start, attached: Option<ConnId>, cx: &mut Cx) {
         if let Err(error) = self.may_begin(cx) {
             return cx.answer(caller, Err(error));
         }
@@ -28,7 +34,8 @@ impl Worker {
         }
         let owner = Some(caller.owner().clone());
         let umask = caller.umask;
-        let next = Next { owner, lease: Some(start.lease), actor: caller.actor(), env: start.env, umask };
+        let (lease, actor, env) = (Some(start.lease), caller.actor(), start.env);
+        let next = Next { owner, lease, actor, env, umask, attached };
         let outcome = self.ensure(caller.owner(), next, cx);
         let what = Waiting::Start { outcome, wait: start.wait.unwrap_or_default() };
         self.wait(caller, what, start.timeout_ms, cx);
@@ -167,7 +174,7 @@ impl Worker {
                 cx.arm(Timer::Waiter(self.name.clone(), waiter.conn, waiter.number), ms);
             }
             let owner = Some(requester.clone());
-            let next = Next { owner, lease: None, actor: actor.clone(), env, umask };
+            let next = Next { owner, lease: None, actor: actor.clone(), env, umask, attached: None };
             return self.ask_holder(grace_ms, waiter, actor, Some(Box::new(next)), cx);
         }
         self.reuse(requester, &actor, cx);
@@ -178,7 +185,8 @@ impl Worker {
         if has_come_up {
             self.begin_stop(grace_ms, &actor, cx);
         }
-        self.ensure(requester, Next { owner: None, lease: None, actor, env, umask }, cx);
+        let next = Next { owner: None, lease: None, actor, env, umask, attached: None };
+        self.ensure(requester, next, cx);
         self.wait(caller, what, timeout_ms, cx);
     }
 
