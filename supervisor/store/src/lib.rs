@@ -14,6 +14,7 @@
 
 mod error;
 mod files;
+#[cfg(feature = "write")]
 mod jobs;
 mod model;
 mod queries;

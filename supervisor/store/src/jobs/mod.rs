@@ -14,26 +14,16 @@
 //!
 //! Jobs come after jobs that were there before them, and nothing adds to that later: no circle can come about.
 
-#[cfg(feature = "write")]
 mod add;
-#[cfg(feature = "write")]
 mod answer;
-#[cfg(feature = "write")]
 mod claim;
-#[cfg(feature = "write")]
 mod cron;
-#[cfg(feature = "write")]
 mod lanes;
 pub(crate) mod list;
-#[cfg(feature = "write")]
 mod recover;
 pub(crate) mod rows;
-#[cfg(feature = "write")]
 mod schedules;
-#[cfg(feature = "write")]
 mod settle;
 
-#[cfg(feature = "write")]
 pub(crate) use answer::{Ask, answer};
-#[cfg(feature = "write")]
 pub(crate) use claim::give_back;

@@ -18,7 +18,7 @@ use std::time::Instant;
 const GROUP: usize = 256;
 
 /// The ticket of a question of the thread's own, which is not answered.
-const UNASKED: u64 = u64::MAX;
+pub(super) const UNASKED: u64 = u64::MAX;
 
 /// The answer of each question of a group, or the reason why just this one has none.
 type Answers = Vec<rusqlite::Result<QueueTold>>;

@@ -1,5 +1,6 @@
 //! The treatment of a file that can't be used: records wait or go, and each question gets its answer.
 
+use super::asks::UNASKED;
 use super::open::Standpoint;
 use super::question::{Answer, Question};
 use super::queue::Item;
@@ -41,7 +42,9 @@ impl Worker<'_> {
         let mut kept = VecDeque::new();
         for item in items {
             match (&item, lasts) {
-                (Item::Record { .. }, Lasts::Moment | Lasts::Unknown) => kept.push_back(item),
+                (Item::Record { .. } | Item::Ask { ticket: UNASKED, .. }, Lasts::Moment | Lasts::Unknown) => {
+                    kept.push_back(item);
+                }
                 (Item::Record { .. }, Lasts::File) => {
                     let mut state = self.shared.lock();
                     state.queue.done(&item);

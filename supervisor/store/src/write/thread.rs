@@ -3,6 +3,7 @@
 //! It lives while there is work and for a while after, and owns the open file. Records that can't be written
 //! wait and are tried again, as long as the queue has room for them; a question is answered by its deadline.
 
+use super::asks::UNASKED;
 use super::failure::RETRY_MOMENT;
 use super::handle::Shared;
 use super::open::{Db, Standpoint};
@@ -280,7 +281,7 @@ impl Worker<'_> {
 
 fn deadline(item: &Item) -> Option<Instant> {
     match item {
-        Item::Ask { deadline, .. } => Some(*deadline),
+        Item::Ask { deadline, ticket, .. } => Some(*deadline).filter(|_| *ticket != UNASKED),
         Item::Record { .. } => None,
     }
 }

@@ -68,6 +68,47 @@ fn many_questions_that_wait_are_answered_each_by_itself_and_in_their_order() {
 }
 
 #[test]
+fn of_64_claimants_at_once_no_two_get_the_same_job() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    for number in 1..=400 {
+        ask(&rig, number, add(new_job(number, "ci")));
+    }
+    for _ in 1..=400 {
+        assert!(rig.answer().1.is_ok());
+    }
+    std::thread::scope(|scope| {
+        for claimant in 0..64 {
+            let handle = &rig.handle;
+            scope.spawn(move || {
+                for round in 0..8 {
+                    let by = outside(&format!("host-{claimant}"));
+                    let question = QueueAsk::Claim { lane: lane("ci"), by };
+                    let question = Question::Queue { now: at(0), ask: Box::new(question) };
+                    handle.ask(claimant * 8 + round, question).unwrap();
+                }
+            });
+        }
+    });
+    let mut claimed = std::collections::BTreeMap::new();
+    let mut in_vain = 0;
+    for _ in 0..64 * 8 {
+        let (ticket, answer) = rig.answer();
+        let Ok(Answer::Queue(told)) = answer else { panic!("{answer:?}") };
+        let QueueTold::Claimed { claim, .. } = *told else { panic!("{told:?}") };
+        let Some(claim) = claim else {
+            in_vain += 1;
+            continue;
+        };
+        assert_eq!(claim.job.locked_by, Some(format!("host-{}", ticket / 8)));
+        assert_eq!(claimed.insert(claim.job.id.clone(), ticket), None);
+    }
+    assert_eq!((claimed.len(), in_vain), (400, 112));
+    rig.finish();
+    check(dir.path());
+}
+
+#[test]
 fn questions_about_the_queue_and_a_flood_of_records_do_not_keep_each_other_waiting() {
     let dir = dir();
     let mut rig = Rig::new(dir.path());
