@@ -27,6 +27,12 @@ pub const MAX_LANES: usize = 1_000;
 pub const MAX_SCHEDULES: usize = 1_000;
 /// Jobs on one page of a list.
 pub const MAX_QUEUE_PAGE: u32 = 1_000;
+/// Greatest delay of a job that is added, in milliseconds: ten years.
+pub const MAX_DELAY_MS: u64 = 10 * 366 * 24 * 3_600_000;
+/// Most attempts that a job may have.
+pub const MAX_QUEUE_ATTEMPTS: u32 = 1_000;
+/// Jobs of a lane that the supervisor runs at once.
+pub const MAX_WIDTH: u32 = 1_000;
 /// Longest key of [`QueueJob::dedupe`] and longest worker id, in bytes.
 pub const MAX_KEY_BYTES: usize = 200;
 

@@ -16,7 +16,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 /// Tables and keys that may stand in one file only.
-const SINGLE: [&str; 6] = ["default_kind", "force_owners", "restart", "logs", "history", "jobs"];
+const SINGLE: [&str; 7] = ["default_kind", "force_owners", "restart", "logs", "history", "jobs", "queue"];
 
 /// A file during its reading.
 pub(super) struct Document<'t> {
@@ -57,12 +57,25 @@ impl<'t> Document<'t> {
         let root = Section { table: root.get_ref(), key: String::new(), span: root.span() };
         reader.only(
             &root,
-            &["default_kind", "force_owners", "kind", "graph", "restart", "logs", "history", "jobs"],
-            &["lanes", "queue"],
+            &[
+                "default_kind",
+                "force_owners",
+                "kind",
+                "graph",
+                "restart",
+                "logs",
+                "history",
+                "jobs",
+                "lanes",
+                "queue",
+            ],
+            &[],
         );
         parts.logs = root.get("logs").is_some().then(|| reader.logs(&root));
         parts.history = root.get("history").is_some().then(|| reader.history(&root));
         parts.jobs = root.get("jobs").is_some().then(|| reader.limits_of_jobs(&root));
+        parts.lanes = reader.lanes(&root);
+        parts.queue = root.get("queue").is_some().then(|| reader.queue(&root));
         parts.restart = reader.restart(&root, "restart");
         parts.force_owners = reader.texts(&root, "force_owners", force_owner);
         if let Some(kinds) = reader.section(&root, "kind") {
@@ -153,7 +166,7 @@ fn tables(root: &Section<'_, '_>) -> Vec<(String, usize)> {
     for (key, item) in root.table {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
         match (name, item.get_ref().as_table()) {
-            ("kind" | "graph", Some(table)) => {
+            ("kind" | "graph" | "lanes", Some(table)) => {
                 all.extend(
                     table.iter().map(|(key, _)| (shown::prefix(name, key.get_ref()), key.span().start)),
                 );

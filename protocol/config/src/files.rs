@@ -1,13 +1,13 @@
 //! The files of a configuration: `config.toml` first, then those of `config.d` by name.
 //!
-//! Each file is refused alone. A kind, a graph, `default_kind`, `[restart]` and `[logs]` may stand in one
+//! Each file is refused alone. A kind, a graph, a lane, `default_kind`, `[restart]`, `[logs]`, `[history]` and `[queue]` may stand in one
 //! file only; a second one is a problem of the later file. References go across files, refused ones included.
 
 use crate::document::Document;
 use crate::kind::Kind;
 use crate::overrides::{Overrides, RestartOverrides};
 use crate::problem::{Problem, Rejected};
-use crate::{BUILT_IN, Config, Graph, History, Jobs, Logs, Place, shown};
+use crate::{BUILT_IN, Config, Graph, History, Jobs, LaneSettings, Logs, Place, Queue, shown};
 use gob_protocol::name::Owner;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,6 +57,10 @@ pub(super) struct Parts {
     #[serde(default)]
     pub(super) history: Option<History>,
     pub(super) jobs: Option<Jobs>,
+    #[serde(default)]
+    pub(super) lanes: BTreeMap<String, LaneSettings>,
+    #[serde(default)]
+    pub(super) queue: Option<Queue>,
     pub(super) kinds: BTreeMap<String, Overrides>,
     pub(super) graphs: BTreeMap<String, Graph>,
     pub(super) found: BTreeMap<String, Place>,
@@ -185,14 +189,17 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
         graph.restart = config.restart.clone();
     }
     let (mut said, mut default_kind, mut logs, mut force_owners) = (Vec::new(), None, None, None);
-    let mut history = None;
-    let mut jobs = None;
+    let (mut history, mut jobs, mut queue) = (None, None, None);
     for (parts, _) in files {
         default_kind = default_kind.or(parts.default_kind.as_ref());
         force_owners = force_owners.or(parts.force_owners.as_ref());
         logs = logs.or(parts.logs);
         history = history.or(parts.history);
         jobs = jobs.or(parts.jobs);
+        queue = queue.or(parts.queue);
+        for (name, lane) in &parts.lanes {
+            config.lanes.entry(name.clone()).or_insert(*lane);
+        }
         for (name, overrides) in &parts.kinds {
             if said.contains(&name) {
                 continue;
@@ -212,6 +219,7 @@ fn assemble<'a>(files: impl Iterator<Item = (&'a Parts, &'a Arc<str>)> + Clone) 
     config.logs = logs.unwrap_or_default();
     config.history = history.unwrap_or_default();
     config.jobs = jobs.unwrap_or_default();
+    config.queue = queue.unwrap_or_default();
     if let Some(owners) = force_owners {
         config.force_owners.clone_from(owners);
     }

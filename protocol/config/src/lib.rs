@@ -15,6 +15,7 @@ mod gather;
 pub mod gobfile;
 mod keys;
 pub mod kind;
+mod lanes;
 mod limits;
 mod liveness;
 mod overrides;
@@ -34,6 +35,7 @@ pub use braces::PLACEHOLDERS;
 pub use example::EXAMPLE;
 pub use files::{CONFIG_DIR, FileText, MAX_ALL_CONFIG_BYTES, MAX_CONFIG_FILES, Reading};
 pub use gather::{ConfigDisk, gather};
+pub use lanes::{LaneSettings, Queue};
 pub use problem::{Problem, Rejected};
 pub use shown::{Setting, Source};
 pub use trust::{FileFacts, MAX_CONFIG_BYTES};
@@ -73,6 +75,12 @@ pub struct Config {
     /// The limits beyond which a job seems stuck to those who wait for it.
     #[serde(default)]
     pub jobs: Jobs,
+    /// The lanes of the queue that a file names.
+    #[serde(default)]
+    pub lanes: BTreeMap<String, LaneSettings>,
+    /// The settings of the queue.
+    #[serde(default)]
+    pub queue: Queue,
     /// The place of each value that came from a file.
     found: BTreeMap<String, Place>,
     /// The parts of each file, in order of precedence.
@@ -158,6 +166,8 @@ impl Default for Config {
             logs: Logs::default(),
             history: History::default(),
             jobs: Jobs::default(),
+            lanes: BTreeMap::new(),
+            queue: Queue::default(),
             found: BTreeMap::new(),
             files: Vec::new(),
         }

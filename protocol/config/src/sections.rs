@@ -180,7 +180,7 @@ impl<'t> Reader<'t> {
         restart
     }
 
-    fn backoff(&mut self, table: &Section<'_, 't>) -> Option<(u64, u64)> {
+    pub(super) fn backoff(&mut self, table: &Section<'_, 't>) -> Option<(u64, u64)> {
         let delays = self.texts(table, "backoff", duration_ms)?;
         let problem = match delays.as_slice() {
             [first, longest] if first <= longest => return Some((*first, *longest)),

@@ -55,6 +55,7 @@ impl Config {
         {
             all.push((format!("jobs.{key}"), json!(duration_text(ms))));
         }
+        all.extend(self.queue_values());
         all.extend(restart_values("restart", &self.restart));
         for (name, kind) in &self.kinds {
             all.extend(kind_values(&prefix("kind", name), kind));
@@ -66,6 +67,24 @@ impl Config {
             all.extend(kind_values(&key, &kind).into_iter().filter(|(key, _)| self.found.contains_key(key)));
         }
         all.into_iter().map(|(key, value)| Setting { source: self.source(&key), key, value }).collect()
+    }
+
+    fn queue_values(&self) -> Vec<(String, Value)> {
+        let (queue, time) = (&self.queue, |ms| json!(duration_text(ms)));
+        let (first, longest) = queue.backoff_ms;
+        let mut all = vec![
+            ("queue.heartbeat".to_owned(), time(queue.heartbeat_ms)),
+            ("queue.stale_after".to_owned(), time(queue.stale_after_ms)),
+            ("queue.max_attempts".to_owned(), json!(queue.max_attempts)),
+            ("queue.keep_finished".to_owned(), time(queue.keep_finished_ms)),
+            ("queue.backoff".to_owned(), json!([duration_text(first), duration_text(longest)])),
+        ];
+        for (name, lane) in &self.lanes {
+            let key = prefix("lanes", name);
+            all.extend(lane.width.map(|width| (format!("{key}.width"), json!(width))));
+            all.extend(lane.nice.map(|nice| (format!("{key}.nice"), json!(nice))));
+        }
+        all
     }
 
     /// Returns the keys whose values differ between two configurations.

@@ -73,6 +73,21 @@ keep = "7d"
 [jobs]
 silent = "20s"
 without_history = "1h"
+
+[lanes.chat]
+width = 4
+nice = 10
+shared = false
+
+[lanes."big.one"]
+width = 0
+
+[queue]
+heartbeat = "2s"
+stale_after = "9s"
+max_attempts = 5
+keep_finished = "1d"
+backoff = ["2s", "1m"]
 "#;
 
 #[test]
@@ -127,6 +142,16 @@ fn a_whole_file() {
     assert_eq!(config.history, History { keep_runs: 50, keep_ms: 7 * 86_400_000 });
     let jobs = Jobs { silent_ms: 20_000, over_ms: 60_000, without_history_ms: 3_600_000 };
     assert_eq!(config.jobs, jobs);
+    let chat = LaneSettings { width: Some(4), nice: Some(10) };
+    assert_eq!((config.lanes["chat"], config.lanes["big.one"].width), (chat, Some(0)));
+    let queue = Queue {
+        heartbeat_ms: 2_000,
+        stale_after_ms: 9_000,
+        max_attempts: 5,
+        keep_finished_ms: 86_400_000,
+        backoff_ms: (2_000, 60_000),
+    };
+    assert_eq!(config.queue, queue);
     assert_eq!(config.kind_of("x", Some("nope")), Err("nope".to_owned()));
 }
 
@@ -179,7 +204,7 @@ idle_stop = "0s"
 rotate = "10"
 keep = 0
 [lanes.chat]
-width = 1
+width = 1001
 [history]
 keep = "never"
 keep_runs = 0
@@ -188,6 +213,12 @@ command = ["x"]
 [jobs]
 silent = "0s"
 overs = "1m"
+[lanes."a b"]
+shared = true
+nice = -1
+[queue]
+stale_after = "5s"
+max_attempts = 0
 "#;
     let want = [
         "1:1: default_kinds: there is no such key; did you mean `default_kind`?",
@@ -221,17 +252,22 @@ overs = "1m"
         ("24:13: graph.work.idle_stop: ", "no time at all"),
         ("26:10: logs.rotate: ", "\"10\" is not a size"),
         ("27:8: logs.keep: ", "it has to be from 1 to 1000"),
-        ("28:2: lanes: ", "not supported by this version yet"),
+        ("29:9: lanes.chat.width: ", "it has to be from 0 to 1000"),
         ("31:8: history.keep: ", "\"never\" is not a duration"),
         ("32:13: history.keep_runs: ", "it has to be from 1 to 100000"),
         ("33:7: kind.job: ", "that of jobs"),
         ("36:10: jobs.silent: ", "no time at all"),
         ("37:1: jobs.overs: ", "did you mean `over`?"),
+        ("38:8: lanes.\"a b\": ", "a lane is named as a job is"),
+        ("39:10: lanes.\"a b\".shared: ", "not supported by this version yet"),
+        ("40:8: lanes.\"a b\".nice: ", "it has to be from 0 to 19"),
+        ("42:15: queue.stale_after: ", "longer than queue.heartbeat"),
+        ("43:16: queue.max_attempts: ", "it has to be from 1 to 1000"),
     ] {
         let found = rest.lines().any(|line| line.starts_with(place) && line.contains(part));
         assert!(found, "{place}{part}\n{rest}");
     }
-    assert_eq!(rest.lines().count(), 21, "{rest}");
+    assert_eq!(rest.lines().count(), 26, "{rest}");
 }
 
 #[test]
