@@ -9,15 +9,18 @@ use crate::error::Error;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
     BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HistoryData, ListData, NukeData, PingData,
-    ReloadData, RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData, SubscribeData,
-    WorkerData,
+    QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData, RemovedData,
+    RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData, StartData,
+    StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
+use gob_protocol::queue::LaneName;
 pub use gob_protocol::request::{
-    Add, Blame, GraphDelete, HandOver, History, List, Restart, Runs, RunsDelete, Signal, Start, Stop,
-    Subscribe,
+    Add, Blame, GraphDelete, HandOver, History, List, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat,
+    QueueList, QueueRetry, QueueWidth, Restart, Runs, RunsDelete, ScheduleAdd, ScheduleList, ScheduleRemove,
+    Signal, Start, Stop, Subscribe,
 };
-use gob_protocol::request::{ByName, Force};
+use gob_protocol::request::{ByJob, ByLane, ByName, Force};
 use gob_protocol::{Name, Request};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -121,6 +124,41 @@ pub struct Remove {
     pub name: Name,
 }
 
+/// Requests one job of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueGet {
+    /// The job.
+    pub job_id: Name,
+}
+
+/// Cancels a job that waits or runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueCancel {
+    /// The job.
+    pub job_id: Name,
+}
+
+/// Lets nothing of a lane be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePause {
+    /// The lane.
+    pub lane: LaneName,
+}
+
+/// Ends a pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueResume {
+    /// The lane.
+    pub lane: LaneName,
+}
+
+/// Cancels the jobs of a lane that wait, as far as they are the requester's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueClear {
+    /// The lane.
+    pub lane: LaneName,
+}
+
 /// Ends all workers and removes gob's own files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nuke {
@@ -199,6 +237,32 @@ call!(GraphDelete, "graph_delete", GraphDeleteData, |this| Request::GraphDelete(
 });
 call!(Remove, "remove", RemovedData, |this| Request::Remove(ByName { name: this.name }));
 call!(Cleanup, "cleanup", RemovedData, |_this| Request::Cleanup);
+call!(QueueAdd, "queue_add", QueueAddData, |this| Request::QueueAdd(Box::new(this)));
+call!(QueueClaim, "queue_claim", QueueClaimData, |this| Request::QueueClaim(this), {
+    fn deadline(&self) -> Deadline {
+        let wait_ms = self.wait_ms.unwrap_or_default();
+        Deadline::In(Duration::from_millis(wait_ms.saturating_add(REQUEST_MS)))
+    }
+});
+call!(QueueHeartbeat, "queue_heartbeat", EmptyData, |this| Request::QueueHeartbeat(this));
+call!(QueueFinish, "queue_finish", QueueJobData, |this| Request::QueueFinish(this));
+call!(QueueGet, "queue_get", QueueJobData, |this| Request::QueueGet(ByJob { job_id: this.job_id }), {
+    const READS: bool = true;
+});
+call!(QueueList, "queue_list", QueueListData, |this| Request::QueueList(this), {
+    const READS: bool = true;
+});
+call!(QueueCancel, "queue_cancel", QueueJobData, |this| Request::QueueCancel(ByJob { job_id: this.job_id }));
+call!(QueueRetry, "queue_retry", QueueJobData, |this| Request::QueueRetry(this));
+call!(QueuePause, "queue_pause", QueueLaneData, |this| Request::QueuePause(ByLane { lane: this.lane }));
+call!(QueueResume, "queue_resume", QueueLaneData, |this| Request::QueueResume(ByLane { lane: this.lane }));
+call!(QueueClear, "queue_clear", QueueLaneData, |this| Request::QueueClear(ByLane { lane: this.lane }));
+call!(QueueWidth, "queue_width", QueueLaneData, |this| Request::QueueWidth(this));
+call!(ScheduleAdd, "schedule_add", ScheduleData, |this| Request::ScheduleAdd(Box::new(this)));
+call!(ScheduleList, "schedule_list", ScheduleListData, |this| Request::ScheduleList(this), {
+    const READS: bool = true;
+});
+call!(ScheduleRemove, "schedule_remove", ScheduleRemoveData, |this| Request::ScheduleRemove(this));
 call!(Nuke, "nuke", NukeData, |this| Request::Nuke(Force { force: this.force }), {
     // Every worker is stopped first.
     fn deadline(&self) -> Deadline {

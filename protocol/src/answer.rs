@@ -3,6 +3,7 @@
 use crate::cursor::Cursor;
 use crate::history::{BlameEntry, HistoryEntry, RunRecord, Stats};
 use crate::name::{Name, Owner};
+use crate::queue::{Lane, QueueJob, Schedule, ScheduleName};
 use crate::time::Timestamp;
 use crate::view::{Receipt, State, Status, View};
 use serde::{Deserialize, Serialize};
@@ -210,6 +211,82 @@ pub struct HistoryData {
     pub unknown: bool,
 }
 
+/// How a `queue_add` was satisfied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueOutcome {
+    /// The job is new.
+    Added,
+    /// A job with the same key waits or runs.
+    Reused,
+}
+
+/// Data of `queue_add`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueAddData {
+    /// The job.
+    pub job: QueueJob,
+    /// How the request was satisfied.
+    pub outcome: QueueOutcome,
+}
+
+/// Data of `queue_get`, `queue_finish`, `queue_cancel` and `queue_retry`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueJobData {
+    /// The job afterwards.
+    pub job: QueueJob,
+}
+
+/// Data of `queue_claim`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueClaimData {
+    /// The claimed job; null where there was none in time.
+    pub job: Option<QueueJob>,
+}
+
+/// Data of `queue_list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueListData {
+    /// Those that run, then those that wait by lane and in the order of claims, then those that ended, newest first.
+    pub jobs: Vec<QueueJob>,
+    /// The lane that was asked for, else all; on the first page only.
+    pub lanes: Vec<Lane>,
+    /// More jobs exist: those after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Data of `queue_pause`, `queue_resume`, `queue_clear` and `queue_width`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueLaneData {
+    /// The lane afterwards.
+    pub lane: Lane,
+    /// The number of jobs that `queue_clear` cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<u64>,
+}
+
+/// Data of `schedule_add`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleData {
+    /// The schedule.
+    pub schedule: Schedule,
+}
+
+/// Data of `schedule_list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleListData {
+    /// The schedules, ordered by name.
+    pub schedules: Vec<Schedule>,
+}
+
+/// Data of `schedule_remove`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleRemoveData {
+    /// The schedule that was removed.
+    pub removed: ScheduleName,
+}
+
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NukeData {
@@ -217,6 +294,14 @@ pub struct NukeData {
     pub stopped: Vec<Name>,
     /// The workers whose files were removed.
     pub removed: Vec<Name>,
+    /// Jobs of the queue that were not finished and are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unfinished: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Data of `shutdown`.
@@ -277,6 +362,14 @@ pub enum Data {
     Stats(Box<Stats>),
     Blame(BlameData),
     History(HistoryData),
+    QueueAdd(Box<QueueAddData>),
+    QueueJob(Box<QueueJobData>),
+    QueueClaim(Box<QueueClaimData>),
+    QueueList(Box<QueueListData>),
+    QueueLane(Box<QueueLaneData>),
+    Schedule(Box<ScheduleData>),
+    ScheduleList(ScheduleListData),
+    ScheduleRemove(ScheduleRemoveData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
     Reload(ReloadData),

@@ -1,6 +1,7 @@
 //! Events: changes in the order in which they happened (PROTOCOL 7).
 
 use crate::name::{Name, Owner};
+use crate::queue::QueueJob;
 use crate::time::Timestamp;
 use crate::view::View;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -153,9 +154,12 @@ pub struct Event {
     pub time: Timestamp,
     /// The cause.
     pub actor: Actor,
-    /// The whole worker after the change; absent for events of the supervisor and of locks.
+    /// The whole worker after the change; absent for events of the supervisor, of locks and of the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<View>,
+    /// The whole job after the change; present for events of the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<QueueJob>>,
 }
 
 /// Frame in place of events that a slow subscriber missed (PROTOCOL 7).

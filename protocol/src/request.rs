@@ -5,6 +5,7 @@
 
 mod begin;
 mod manage;
+mod queue;
 mod read;
 
 use crate::name::Owner;
@@ -13,6 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use begin::{Add, OnLastLease, Restart, RestartOn, Start, Wait};
 pub use manage::{ByName, Force, GraphDelete, HandOver, Signal, Stop};
+pub use queue::{
+    ByJob, ByLane, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat, QueueList, QueueRetry, QueueWidth,
+    ScheduleAdd, ScheduleList, ScheduleRemove,
+};
 pub use read::{Blame, History, List, Runs, RunsDelete, Subscribe};
 
 macro_rules! requests {
@@ -102,6 +107,36 @@ requests! {
     Blame = "blame" (Blame),
     /// Returns the changes of all workers after a place, over the lives of supervisors.
     History = "history" (History),
+    /// Adds a job to a lane of the queue.
+    QueueAdd = "queue_add" (Box<QueueAdd>),
+    /// Claims the next job of a lane for a worker outside.
+    QueueClaim = "queue_claim" (QueueClaim),
+    /// Says that the claimant of a job lives.
+    QueueHeartbeat = "queue_heartbeat" (QueueHeartbeat),
+    /// Ends the attempt of a claimant.
+    QueueFinish = "queue_finish" (QueueFinish),
+    /// Returns one job of the queue.
+    QueueGet = "queue_get" (ByJob),
+    /// Lists jobs of the queue, and its lanes.
+    QueueList = "queue_list" (QueueList),
+    /// Cancels a job that waits or runs.
+    QueueCancel = "queue_cancel" (ByJob),
+    /// Lets a job that failed or was cancelled wait again.
+    QueueRetry = "queue_retry" (QueueRetry),
+    /// Lets nothing of a lane be claimed.
+    QueuePause = "queue_pause" (ByLane),
+    /// Ends a pause.
+    QueueResume = "queue_resume" (ByLane),
+    /// Cancels the jobs of a lane that wait.
+    QueueClear = "queue_clear" (ByLane),
+    /// Sets how many jobs of a lane the supervisor runs at once.
+    QueueWidth = "queue_width" (QueueWidth),
+    /// Has a command added to a lane again and again.
+    ScheduleAdd = "schedule_add" (Box<ScheduleAdd>),
+    /// Lists schedules.
+    ScheduleList = "schedule_list" (ScheduleList),
+    /// Removes a schedule.
+    ScheduleRemove = "schedule_remove" (ScheduleRemove),
     /// Reads the configuration again.
     Reload = "reload",
     /// Lists the graphs on disk.

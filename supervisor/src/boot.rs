@@ -14,7 +14,7 @@ use crate::sys::linux::Linux;
 use crate::sys::tag::{self, Tags};
 use crate::sys::{fds, process};
 use gob_config::{Config as Settings, Logs, Reading};
-use gob_core::Paths;
+use gob_core::{Paths, Remembered};
 use gob_host::lock_file;
 use gob_protocol::answer::{ServerDirs, ServerInfo};
 use gob_protocol::limits::{LEASE_GRACE_MS, PROTOCOL};
@@ -263,7 +263,10 @@ impl Boot {
             leftovers: recovery.leftovers.as_ref().map(Leftovers::all).unwrap_or_default(),
             orphans_recovered: recovery.ended,
             last_runs: files::last_runs(&self.log_dir()),
-            remembered: last::remembered(Path::new(&self.paths.state_dir)),
+            remembered: Remembered {
+                has_store: Path::new(&self.paths.state_dir).join(gob_store::FILE).exists(),
+                ..last::remembered(Path::new(&self.paths.state_dir))
+            },
             seed: self.random(),
         }
     }

@@ -162,6 +162,8 @@ pub(crate) fn dir_of(request: &mut Request) -> Option<(&'static str, &mut String
         Request::Start(start) => start.root_dir.as_mut().map(|dir| ("root_dir", dir)),
         Request::GraphDelete(delete) => delete.root_dir.as_mut().map(|dir| ("root_dir", dir)),
         Request::Add(add) | Request::Create(add) => Some(("cwd", &mut add.cwd)),
+        Request::QueueAdd(add) => Some(("cwd", &mut add.cwd)),
+        Request::ScheduleAdd(add) => Some(("cwd", &mut add.cwd)),
         _other => None,
     }
 }

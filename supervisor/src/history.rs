@@ -6,8 +6,9 @@
 use crate::boot::Boot;
 use crate::mailbox::Post;
 use crate::shell::Done;
-use gob_config::History as Bounds;
+use gob_config::{History as Bounds, Queue};
 use gob_core::{Input, NoAnswer, Question, Recorded, Stored};
+use gob_protocol::Timestamp;
 use gob_protocol::answer::RunsData;
 use gob_protocol::view::HistoryStatus;
 use gob_store::{Answer, Handle, Record, Settings, Store, StoreError, Told};
@@ -30,11 +31,17 @@ pub(crate) struct History {
 impl History {
     /// A store in the state directory, for this life of the supervisor. No job ever had a number above `highest_job`, as far as
     /// is known without it.
-    pub(crate) fn new(boot: &Boot, highest_job: u64, bounds: Bounds, to_loop: Post<Done>) -> Self {
+    pub(crate) fn new(
+        boot: &Boot,
+        highest_job: u64,
+        (bounds, queue): (Bounds, Queue),
+        to_loop: Post<Done>,
+    ) -> Self {
         let settings = Settings {
             job_floor: highest_job,
             keep_runs: bounds.keep_runs,
             keep: Duration::from_millis(bounds.keep_ms),
+            keep_finished: Duration::from_millis(queue.keep_finished_ms),
             ..Settings::new(boot.paths.state_dir.clone().into(), boot.server.instance.clone())
         };
         let post = to_loop.clone();
@@ -57,7 +64,7 @@ impl History {
     }
 
     /// Asks a question; it is answered at once where too many wait.
-    pub(crate) fn ask(&self, ticket: u64, question: Question) -> Option<Input> {
+    pub(crate) fn ask(&self, ticket: u64, question: Question, now: Timestamp) -> Option<Input> {
         let question = match question {
             Question::Runs { name, limit, before } => gob_store::Question::Runs { name, before, limit },
             Question::Stats(name) => gob_store::Question::Stats { name },
@@ -66,6 +73,7 @@ impl History {
             Question::Since { after, limit } => gob_store::Question::Since { after, limit },
             Question::DeleteRun { name, run } => gob_store::Question::DeleteRun { name, run },
             Question::Reserve { count, above } => gob_store::Question::Reserve { count, above },
+            Question::Queue(ask) => gob_store::Question::Queue { now, ask },
         };
         if self.store.ask(ticket, question).is_err() {
             return Some(Input::Stored { ticket, answer: Err(NoAnswer::Full) });
@@ -110,7 +118,8 @@ pub(crate) fn stored(ticket: u64, answer: Result<Answer, Arc<StoreError>>) -> In
             Answer::Since(data) => Stored::Since(data),
             Answer::RunDeleted(was_there) => Stored::Deleted(was_there),
             Answer::Reserved { first, count } => Stored::Reserved { first, count },
-            Answer::Definitions(_) | Answer::Queue(_) | Answer::Highest { .. } => {
+            Answer::Queue(told) => Stored::Queue(told),
+            Answer::Definitions(_) | Answer::Highest { .. } => {
                 return Err(NoAnswer::Silent);
             }
         })

@@ -73,6 +73,8 @@ struct Written {
     #[serde(default)]
     highest_job: serde_json::Value,
     #[serde(default)]
+    queued: BTreeSet<String>,
+    #[serde(default)]
     ended: bool,
 }
 
@@ -113,7 +115,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 impl Written {
     fn remembered(self, damaged: impl Fn(&dyn std::fmt::Display)) -> Remembered {
-        let Self { workers, last_owners, last_ports, served, restarts, highest_job, ended } = self;
+        let Self { workers, last_owners, last_ports, served, restarts, highest_job, queued, ended } = self;
         let workers = workers.into_iter().filter_map(|worker| {
             let view = serde_json::from_value::<View>(worker).inspect_err(|e| damaged(e)).ok()?;
             let last_owner = last_owners.get(view.name.as_str()).and_then(|owner| Owner::new(owner).ok());
@@ -121,12 +123,15 @@ impl Written {
             let last_port = last_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
             let was_served = served.contains(view.name.as_str());
             let restart = restarts.get(view.name.as_str()).and_then(|on| RestartOn::deserialize(on).ok());
-            Some(RememberedWorker { view, last_owner, last_port, was_served, restart })
+            // The store has it.
+            let is_queued = queued.contains(view.name.as_str());
+            (!is_queued).then_some(RememberedWorker { view, last_owner, last_port, was_served, restart })
         });
         Remembered {
             workers: workers.collect(),
             ended_in_order: ended,
             highest_job: highest_job.as_u64().unwrap_or_default(),
+            has_store: false,
         }
     }
 }

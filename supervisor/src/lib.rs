@@ -143,7 +143,7 @@ async fn supervise(args: &Args, ready: &mut Ready) -> Result<(), BootError> {
     boot.journal_failures = journal.failures();
     let runs = runs::Runs::new(tags, journal, cgroups, boot.open_files, boot.server.instance.clone())
         .map_err(BootError::io("open", "/dev/null"))?;
-    let bounds = config.settings.history;
+    let bounds = (config.settings.history, config.settings.queue);
     let core = Core::new(config, clock.now());
     let history =
         History::new(&boot, core.to_remember().highest_job, bounds, Post::new(&to_loop, Happened::Done));

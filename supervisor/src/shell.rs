@@ -97,6 +97,8 @@ pub(crate) struct Shell {
     wake: Option<tokio::time::Instant>,
     /// The core has ended; whether gob's files are removed too.
     pub(crate) exit: Option<bool>,
+    /// The store is not removed: it has jobs that are not finished.
+    keeps_queue: bool,
 }
 
 impl Shell {
@@ -135,6 +137,7 @@ impl Shell {
             pace: Pace::new(clock.start()),
             wake: None,
             exit: None,
+            keeps_queue: false,
         }
     }
 
@@ -223,7 +226,7 @@ impl Shell {
                 return Some(Input::SignalSent { key, signal, conn, id, errno });
             }
             Effect::Record(recorded) => self.history.record(recorded),
-            Effect::Ask { ticket, question } => return self.history.ask(ticket, question),
+            Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.forget(&name);
@@ -233,7 +236,10 @@ impl Shell {
             Effect::WakeAt(at) => {
                 self.wake = at.map(|ms| tokio::time::Instant::from_std(self.clock.instant(ms)));
             }
-            Effect::Exit { nuke } => self.exit = Some(nuke),
+            Effect::Exit { nuke, keeps_queue } => {
+                self.exit = Some(nuke);
+                self.keeps_queue = keeps_queue;
+            }
         }
         None
     }

@@ -7,6 +7,7 @@ use crate::text::{self, escape, since, took};
 use anstyle::Style;
 use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
 use gob_client::{View, screen};
+use gob_protocol::queue::{QueueJob, QueueStatus};
 
 /// Returns `pid 4242, owner cli`.
 pub(crate) fn who(worker: &View) -> String {
@@ -56,10 +57,11 @@ impl EventLines {
 
     /// Returns one event: time, worker, event, details, cause. `clock` turns its time into local time of day.
     pub(crate) fn line(&mut self, event: &Event, look: Look, clock: impl Fn(Timestamp) -> String) -> String {
-        let name = match &event.worker {
-            Some(worker) => text::name(worker.name.as_str()),
-            None if event.event.as_str().starts_with("supervisor_") => "gobd".to_owned(),
-            None => "-".to_owned(),
+        let name = match (&event.worker, &event.job) {
+            (Some(worker), _) => text::name(worker.name.as_str()),
+            (None, Some(job)) => text::name(job.id.as_str()),
+            (None, None) if event.event.as_str().starts_with("supervisor_") => "gobd".to_owned(),
+            (None, None) => "-".to_owned(),
         };
         let what = event_word(event.event);
         let when = clock(event.time);
@@ -68,7 +70,8 @@ impl EventLines {
         let most = look.width.map_or(Self::NAME, |width| width.saturating_sub(others).clamp(8, Self::NAME));
         let name = if look.width.is_some() { cut(&name, most) } else { name };
         self.name_width = self.name_width.max(cells(&name)).min(most);
-        let details = event.worker.as_ref().map(|worker| details(what.as_str(), worker)).unwrap_or_default();
+        let of_worker = event.worker.as_ref().map(|worker| details(what.as_str(), worker));
+        let details = of_worker.or_else(|| event.job.as_deref().map(details_of_job)).unwrap_or_default();
         // A `ready` has no cause in words: the worker reports it.
         let by = by(&event.actor).filter(|_| event.event != EventKind::WorkerReady);
         let parts: Vec<String> = details.into_iter().chain(by).map(|part| escape(&part)).collect();
@@ -94,7 +97,7 @@ fn pad(text: &str, width: usize) -> String {
 /// Returns an event in words, without its subject: `ready`, `owner changed`, `lease granted`.
 pub(crate) fn event_word(kind: EventKind) -> String {
     let kind = kind.as_str();
-    let subjects = ["worker_", "supervisor_"];
+    let subjects = ["worker_", "supervisor_", "queue_"];
     let what = subjects.iter().find_map(|subject| kind.strip_prefix(subject)).unwrap_or(kind);
     what.replace('_', " ")
 }
@@ -129,6 +132,12 @@ pub(crate) const fn style_of_event(event: EventKind) -> Style {
         | Kind::SupervisorStarted
         | Kind::SupervisorUpgraded => style::PLAIN,
     }
+}
+
+/// Returns the lane of a job of the queue, and what became of it.
+fn details_of_job(job: &QueueJob) -> Vec<String> {
+    let error = job.error.clone().filter(|_| job.status != QueueStatus::Running);
+    [Some(format!("in {}", job.lane)), Some(job.status.to_string()), error].into_iter().flatten().collect()
 }
 
 fn details(what: &str, worker: &View) -> Vec<String> {

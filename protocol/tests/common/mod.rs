@@ -2,8 +2,9 @@
 
 use gob_protocol::answer::{
     BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HelloData, HistoryData, ListData,
-    NukeData, PingData, ReloadData, RemovedData, RunsData, RunsDeleteData, ShutdownData, StartData, StopData,
-    SubscribeData, WorkerData,
+    NukeData, PingData, QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData,
+    RemovedData, RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData,
+    StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Stats, Status};
@@ -60,6 +61,15 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "stats" => through::<Stats>(data),
         "blame" => through::<BlameData>(data),
         "history" => through::<HistoryData>(data),
+        "queue_add" => through::<QueueAddData>(data),
+        "queue_claim" => through::<QueueClaimData>(data),
+        "queue_heartbeat" => through::<EmptyData>(data),
+        "queue_finish" | "queue_get" | "queue_cancel" | "queue_retry" => through::<QueueJobData>(data),
+        "queue_list" => through::<QueueListData>(data),
+        "queue_pause" | "queue_resume" | "queue_clear" | "queue_width" => through::<QueueLaneData>(data),
+        "schedule_add" => through::<ScheduleData>(data),
+        "schedule_list" => through::<ScheduleListData>(data),
+        "schedule_remove" => through::<ScheduleRemoveData>(data),
         "graphs" => through::<GraphsData>(data),
         "graph_delete" => through::<GraphDeleteData>(data),
         "reload" => through::<ReloadData>(data),

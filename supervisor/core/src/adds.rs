@@ -34,6 +34,7 @@ pub(crate) fn resolve(
         cwd: add.cwd.as_str().into(),
         description: add.description.clone(),
         blocked: None,
+        queued: None,
     };
     let readiness = add.readiness.as_ref().map(readiness_of).transpose();
     let readiness = readiness.map_err(|bad| refusals::bad_readiness(&bad))?;
@@ -76,6 +77,9 @@ pub(crate) fn resolve(
     if known.spec.job().is_none() {
         return Err(refusals::named_as_graph(named));
     }
+    if known.spec.queued().is_some() {
+        return Err(refusals::of_the_queue(named));
+    }
     if !known.title().may_manage(requester) {
         return Err(refusals::owned_by_other(&known.claimed(), requester));
     }
@@ -94,7 +98,8 @@ pub(crate) fn kind(on: RestartOn, settings: &RestartPolicy) -> Kind {
     Kind { restart: RestartPolicy { on, ..settings.clone() }, ..Kind::job() }
 }
 
-fn insert(
+/// Adds a job that is not known.
+pub(crate) fn insert(
     name: Name,
     spec: Spec,
     requester: &Owner,

@@ -5,6 +5,7 @@ use crate::conns::Caller;
 use crate::history;
 use crate::ids::RunKey;
 use crate::io::Effect;
+use crate::queue;
 use crate::state::Core;
 use crate::underway::{Adding, Asker};
 use gob_protocol::Request;
@@ -33,6 +34,9 @@ impl Core {
 
     /// The store has answered, or does not.
     pub(crate) fn stored(&mut self, ticket: u64, answer: Result<Stored, NoAnswer>) {
+        if matches!(answer, Err(NoAnswer::Silent)) && queue::is_overdue(self, ticket) {
+            return;
+        }
         let Some(asked) = self.underway.answered(ticket) else { return };
         match asked.asker {
             Asker::Client(conn, id) => {
@@ -52,8 +56,10 @@ impl Core {
             Asker::Job => {
                 history::take_durations(&asked.question, answer, &mut self.workers, &mut self.cx);
             }
+            Asker::Queue(asking) => queue::told(self, asked.question, *asking, answer),
             Asker::Numbers => {
                 history::take_numbers(&answer, &mut self.cx);
+                queue::have_numbers(self);
                 for Adding { conn, id, add, runs } in self.underway.take_adds() {
                     if let Some(caller) = self.conns.caller(conn, id) {
                         self.add(&caller, add, runs);

@@ -24,12 +24,18 @@ pub struct Ban {
 }
 
 impl Begins {
-    /// Returns the job of an `add` or a `create`.
+    /// Returns the job of a request that names a command.
     #[must_use]
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests name no command")]
     pub fn of_add(request: &Request) -> Option<Self> {
         match request {
             Request::Add(add) | Request::Create(add) => {
+                Some(Self { command: add.command.as_slice().into(), cwd: add.cwd.as_str().into() })
+            }
+            Request::QueueAdd(add) => {
+                Some(Self { command: add.command.as_slice().into(), cwd: add.cwd.as_str().into() })
+            }
+            Request::ScheduleAdd(add) => {
                 Some(Self { command: add.command.as_slice().into(), cwd: add.cwd.as_str().into() })
             }
             _other => None,

@@ -3,6 +3,7 @@
 use crate::adds;
 use crate::conns::Caller;
 use crate::history;
+use crate::refusals;
 use crate::starts::resolve;
 use crate::state::Core;
 use crate::underway::Adding;
@@ -18,6 +19,9 @@ impl Core {
             Ok(name) => {
                 self.conns.involve(caller.conn, &name);
                 if let Some(worker) = self.workers.get_mut(&name) {
+                    if worker.spec.queued().is_some() {
+                        return self.cx.answer(caller, Err(refusals::of_the_queue(&name)));
+                    }
                     worker.start(caller, start, &mut self.cx);
                 }
                 history::has_begun(&name, &mut self.workers, &mut self.underway, &mut self.cx);

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::answer::{BlameData, HistoryData, RunsData};
+use gob_protocol::queue::{QueueAsk, QueueTold};
 use gob_protocol::{Change, Cursor, Name, RunRecord, Stats};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,8 @@ pub enum Question {
         /// A number that is in use.
         above: u64,
     },
+    /// A question about the queue.
+    Queue(Box<QueueAsk>),
 }
 
 /// The store's answer to a [`Question`].
@@ -101,6 +104,8 @@ pub enum Stored {
         /// How many.
         count: u32,
     },
+    /// To `Queue`.
+    Queue(Box<QueueTold>),
 }
 
 /// The reason why the store does not answer.

@@ -12,7 +12,10 @@ use crate::restart::Dice;
 use crate::setup::Setup;
 use crate::timers::{Timer, Timers};
 use alloc::boxed::Box;
-use gob_protocol::{Actor, Change, Data, Event, EventKind, Id, Owner, View, WireError};
+use alloc::string::String;
+use alloc::vec::Vec;
+use gob_protocol::queue::QueueJob;
+use gob_protocol::{Actor, Change, Data, Event, EventKind, Exit, Id, Name, Owner, View, WireError};
 use serde::{Deserialize, Serialize};
 
 /// The context of all decisions.
@@ -33,8 +36,23 @@ pub(crate) struct Cx {
     pub(crate) past: Past,
     pub(crate) setup: Setup,
     pub(crate) leaving: Leaving,
+    /// Attempts of jobs of the queue that have ended during the input that is being applied.
+    #[serde(skip)]
+    pub(crate) attempts: Vec<Attempt>,
     /// There are no descriptors for another run.
     pub(crate) no_room: bool,
+}
+
+/// An attempt of a job of the queue that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Attempt {
+    pub(crate) id: Name,
+    pub(crate) attempt: u32,
+    pub(crate) exit: Option<Exit>,
+    /// It was asked to end.
+    pub(crate) was_asked: bool,
+    pub(crate) actor: Actor,
+    pub(crate) reason: Option<String>,
 }
 
 /// Counters, most of which `status` shows.
@@ -46,6 +64,12 @@ pub(crate) struct Tally {
     pub(crate) healed: u64,
     /// Counts the facts that the supervisor after this one has to know.
     pub(crate) roster: u64,
+    #[serde(default)]
+    pub(crate) queue_claims: u64,
+    #[serde(default)]
+    pub(crate) stale_recoveries: u64,
+    #[serde(default)]
+    pub(crate) heartbeat_failures: u64,
     /// Numbers the waiters.
     waiters: u64,
 }
@@ -72,6 +96,7 @@ impl Cx {
             past,
             setup,
             leaving: Leaving::default(),
+            attempts: Vec::new(),
             no_room: false,
         }
     }
@@ -122,12 +147,22 @@ impl Cx {
             let (time, actor) = (self.now.wall, actor.clone());
             Box::new(Change { seq: 0, time, event, name, run, actor, reason })
         });
-        let event = Event { event, seq: 0, time: self.now.wall, actor, worker };
+        let event = Event { event, seq: 0, time: self.now.wall, actor, worker, job: None };
         self.news.publish(event, last_owner, &mut self.out);
         if let Some(change) = change {
             let change = Box::new(Change { seq: self.news.seq(), ..*change });
             self.push(Effect::Record(Recorded::Change(change)));
         }
+    }
+
+    /// Publishes an event of the queue.
+    pub(crate) fn publish_job(&mut self, event: EventKind, actor: Actor, job: QueueJob) {
+        let (time, name, reason) = (self.now.wall, Some(job.id.clone()), job.error.clone());
+        let change = Change { seq: 0, time, event, name, run: None, actor: actor.clone(), reason };
+        let event = Event { event, seq: 0, time, actor, worker: None, job: Some(Box::new(job)) };
+        self.news.publish(event, None, &mut self.out);
+        let change = Box::new(Change { seq: self.news.seq(), ..change });
+        self.push(Effect::Record(Recorded::Change(change)));
     }
 
     /// Counts and tells that files of the supervisor's own were made again.

@@ -5,6 +5,7 @@ use crate::conns::{Caller, actor_of};
 use crate::cx::Cx;
 use crate::ids::{ConnId, Now, RunKey};
 use crate::io::{Effect, Input};
+use crate::queue;
 use crate::remembered::left_over;
 use crate::run::Run;
 use crate::state::Core;
@@ -15,16 +16,30 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use gob_protocol::{Id, Name};
 
+/// The wall clock has jumped by more than this when it was set, or the machine slept.
+const JUMP_MS: i64 = 1_000;
+
+/// Tells whether the wall clock went another way than the one that never jumps.
+const fn has_jumped(before: Now, now: Now) -> bool {
+    let passed = now.mono_ms.saturating_sub(before.mono_ms);
+    now.wall.0.abs_diff(before.wall.0.saturating_add_unsigned(passed)) > JUMP_MS.unsigned_abs()
+}
+
 impl Core {
     /// Takes one input and returns what is to be done about it, in order.
     pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let slept = self.cx.timers.skip_jump(self.cx.now.mono_ms, now.mono_ms);
+        let jumped = slept || has_jumped(self.cx.now, now);
         self.cx.now = now;
         if slept {
             self.workers.values_mut().for_each(|worker| worker.slept(&mut self.cx));
         }
+        if jumped {
+            queue::jumped(self);
+        }
         self.underway.hear(&input);
         self.take(input);
+        queue::attempts_ended(self);
         self.finish_end();
         if let Some(wake) = self.cx.timers.changed_wake() {
             self.cx.push(Effect::WakeAt(wake));
@@ -76,15 +91,25 @@ impl Core {
             Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Room(is_left) => self.cx.no_room = !is_left,
-            Input::Leftovers(leftovers) => left_over(leftovers, &mut self.workers, &mut self.cx),
+            Input::Leftovers(leftovers) => {
+                left_over(leftovers, &mut self.workers, &mut self.cx);
+                queue::leftovers_changed(self);
+            }
             Input::HolderGone { name, pid } => self.of(&name, |worker, cx| worker.holder_gone(pid, cx)),
             Input::OrphanEnded { key, pid } => {
                 self.of_run(&key, |run, given, cx| examine::ended(run, given, cx, pid));
             }
             Input::Due => self.due(),
-            Input::Begin => self.begin_life(),
+            Input::Begin => {
+                self.begin_life();
+                queue::begins(self);
+            }
             Input::Reread => self.reload(None),
-            Input::Configured(read) => self.configured(*read),
+            Input::Configured(read) => {
+                let lanes = self.cx.setup.settings.lanes.clone();
+                self.configured(*read);
+                queue::reloaded(self, &lanes);
+            }
             Input::Healed => self.cx.heal(),
             Input::SocketsLost(lost) => self.sockets_lost(&lost),
             Input::Terminate => self.terminate(),
@@ -168,6 +193,7 @@ impl Core {
         self.cx.leaving.forget(conn);
         self.reloads.forget(conn);
         self.underway.forget(conn);
+        queue::disconnected(self, conn);
         for name in &involved {
             self.of(name, |worker, cx| worker.drop_waiters(conn, cx));
         }
@@ -183,8 +209,13 @@ impl Core {
     fn due(&mut self) {
         self.cx.timers.woken();
         while let Some(timer) = self.cx.timers.pop_due(self.cx.now.mono_ms) {
-            let name = timer.name().clone();
+            if let Timer::Queue(alarm) = timer {
+                queue::due(self, alarm);
+                continue;
+            }
+            let Some(name) = timer.name().cloned() else { continue };
             self.of(&name, |worker, cx| match timer {
+                Timer::Queue(_) => {}
                 Timer::Start(_) => worker.step(cx, start::timed_out),
                 Timer::Delay(_) => worker.step(cx, ready::delay_passed),
                 Timer::Tell(_) => worker.step(cx, |run, _, cx| ready::tell(run, cx)),

@@ -2,8 +2,10 @@
 //!
 //! Every worker is stopped in order; when the last one is down, the asker is answered and the process ends.
 
+use crate::chronicle::Recorded;
 use crate::history;
 use crate::io::Effect;
+use crate::lanes::Unfinished;
 use crate::leaving::Left;
 use crate::refusals;
 use crate::reloads::Asker;
@@ -43,22 +45,38 @@ impl Core {
 
     /// Ends the process once nothing runs any more.
     pub(crate) fn finish_end(&mut self) {
-        if !self.cx.leaving.is_due() || self.workers.values().any(Worker::is_running) {
+        if !self.cx.leaving.is_due()
+            || self.workers.values().any(Worker::is_running)
+            || self.lanes.is_settling()
+        {
             return;
         }
         let Some(Left { asked_by, stopped, nuke, mut survivors }) = self.cx.leaving.finish() else { return };
         survivors.extend(self.cx.past.leftovers().iter().map(|left| left.process.clone()));
+        let unfinished = match self.lanes.unfinished {
+            Unfinished::Kept(count) => Some(count).filter(|_| nuke),
+            Unfinished::Unasked | Unfinished::Asked | Unfinished::None => None,
+        };
         if let Some((conn, id)) = asked_by {
             let answer = if !survivors.is_empty() {
                 Err(refusals::ended_without(survivors, &stopped))
             } else if nuke {
-                Ok(Data::Nuke(NukeData { stopped, removed: self.workers.keys().cloned().collect() }))
+                Ok(Data::Nuke(NukeData {
+                    stopped,
+                    removed: self.workers.keys().cloned().collect(),
+                    unfinished: unfinished.unwrap_or_default(),
+                }))
             } else {
                 Ok(Data::Shutdown(ShutdownData { stopped }))
             };
             self.cx.reply(conn, id, answer);
         }
         history::give_back_numbers(&mut self.cx);
-        self.cx.push(Effect::Exit { nuke });
+        if unfinished.is_some() {
+            // The store stays, and no worker's history in it.
+            let forgotten = self.workers.keys().cloned().map(Recorded::Forgotten);
+            forgotten.for_each(|forgotten| self.cx.push(Effect::Record(forgotten)));
+        }
+        self.cx.push(Effect::Exit { nuke, keeps_queue: unfinished.is_some() });
     }
 }

@@ -143,7 +143,7 @@ pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Res
             }
             Data::RunsDelete(RunsDeleteData { removed: vec![*run] })
         }
-        Stored::Durations(_) | Stored::Reserved { .. } => {
+        Stored::Durations(_) | Stored::Reserved { .. } | Stored::Queue(_) => {
             return Err(refusals::no_history(&NoAnswer::Silent));
         }
     })

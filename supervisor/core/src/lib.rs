@@ -15,7 +15,7 @@
 //! | `making`, `plan` | what a run is made of, by its worker's origin; its plan |
 //! | `recovery` | the processes of a dead supervisor that may be killed |
 //! | `roots`, `claims`, `waits`, `crowd` | roots that are refused; the one worker of a directory; how long is waited for a disk, and for a lock file that is being written; how much work may hang |
-//! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `underway`, `leaving` | parts of the state, each with private fields |
+//! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `lanes`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `stage`, `run`, `step` | where a run stands; one run; the outcome of a decision about it |
 //! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
@@ -25,6 +25,7 @@
 //! | `blocked` | jobs that a project file keeps from running |
 //! | `history` | questions that the store answers, and the numbers of jobs |
 //! | `state` | [`Core`]: all of the state |
+//! | `queue` | the jobs of the queue: who may have which, and what becomes of them |
 //! | `ends`, `reload`, `sockets`, `graphs` | what spans workers: the end, the configuration, sockets, graphs on disk |
 //! | `reads`, `begins`, `asked`, `requests` | requests: those that show, those that begin a run, those that the store answers, and all others |
 //! | `door` | [`Core::apply`]: finds the worker and the run, and drops what is stale |
@@ -52,6 +53,7 @@ mod graphs;
 mod history;
 mod ids;
 mod io;
+mod lanes;
 mod leases;
 mod leaving;
 mod making;
@@ -64,6 +66,7 @@ mod paths;
 mod plan;
 mod pools;
 mod probes;
+mod queue;
 mod reads;
 mod record;
 mod recovery;

@@ -66,6 +66,11 @@ fn wants(filter: &Subscribe, event: &Event) -> bool {
     if filter.events.as_ref().is_some_and(|events| !events.contains(&event.event)) {
         return false;
     }
+    if let Some(job) = &event.job {
+        return filter.names.as_ref().is_none_or(|names| names.contains(&job.id))
+            && filter.owner.as_ref().is_none_or(|owner| *owner == job.owner)
+            && filter.cwd.as_ref().is_none_or(|cwd| *cwd == job.cwd);
+    }
     match &event.worker {
         Some(view) => wants_worker(filter, view),
         None => filter.names.is_none() && filter.owner.is_none() && filter.cwd.is_none(),

@@ -120,6 +120,8 @@ pub struct SpawnPlan {
     pub env: Env,
     /// Its umask.
     pub umask: u32,
+    /// Its niceness, where that is not the supervisor's.
+    pub nice: Option<u32>,
     /// The check that finds the run ready.
     pub check: Check,
     /// The check that reads in the output that the run still is well.

@@ -53,6 +53,11 @@ impl Past {
         Some(Name::numbered(number))
     }
 
+    /// Takes back the number that a job was to get.
+    pub(crate) fn not_needed(&mut self, number: u64) {
+        self.numbers.push_front((number, number + 1));
+    }
+
     /// How many numbers for jobs are left.
     pub(crate) fn numbers_left(&self) -> u64 {
         self.numbers.iter().map(|(next, end)| end - next).sum()

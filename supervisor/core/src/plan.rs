@@ -14,6 +14,10 @@ use gob_config::placeholder::filled;
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::{Stream, log_path};
 
+/// The variables by which a job of the queue knows itself.
+const JOB_ID: &str = "GOB_JOB_ID";
+const ATTEMPT: &str = "GOB_ATTEMPT";
+
 impl Subject<'_> {
     /// Makes the plan of the run.
     pub(crate) fn plan(&self, setup: &Setup, wall: Timestamp) -> SpawnPlan {
@@ -29,6 +33,15 @@ impl Subject<'_> {
         env.set("GOB_RUN", self.run.to_string());
         env.set("GOB_SOCKET", &*paths.socket);
         env.set("GOB_INSTANCE", &*setup.server.instance);
+        for name in [JOB_ID, ATTEMPT] {
+            env.remove(name);
+        }
+        let queued = self.spec.queued();
+        if let Some(queued) = queued {
+            env.set(JOB_ID, queued.id.as_str());
+            env.set(ATTEMPT, queued.attempt.to_string());
+        }
+        let lane = queued.and_then(|queued| setup.settings.lanes.get(queued.lane.as_str()));
         env.remove("GOB_OWNER");
         env.remove("NOTIFY_SOCKET");
         let watchdog = kind.liveness.as_ref().filter(|liveness| liveness.check == Check::Notify);
@@ -47,6 +60,7 @@ impl Subject<'_> {
             stale_socket,
             env,
             umask,
+            nice: lane.and_then(|lane| lane.nice),
             check: kind.readiness.check.clone(),
             liveness: kind.liveness.as_ref().map(|liveness| liveness.check.clone()),
             rlimits: kind.rlimits.iter().map(|(name, value)| (name.clone(), *value)).collect(),

@@ -10,6 +10,7 @@
 //! | `holder` | processes that gob did not start |
 //! | `graph` | graphs on disk |
 //! | `job` | jobs: names that mean something else |
+//! | `queue` | the queue |
 //! | `unseen` | none: the reasons why a probe or an examination found nothing |
 //! | `turned_away` | connections |
 
@@ -17,6 +18,7 @@ mod config;
 mod graph;
 mod holder;
 mod job;
+mod queue;
 mod reason;
 mod request;
 mod run;
@@ -33,6 +35,10 @@ pub(crate) use holder::{beside_orphans, held_by, not_ours, on_its_way_out, still
 pub(crate) use job::{
     bad_limit, bad_readiness, blocked, job_is_named, job_lives, job_number, named_as_graph, named_as_job,
     no_history, no_such_run, run_lives,
+};
+pub(crate) use queue::{
+    bad_interval, job_of_other, no_place, not_claimed, of_the_queue, queue_refused, schedule_of_other,
+    too_many_wait, two_times,
 };
 pub(crate) use reason::Reason;
 pub(crate) use request::{

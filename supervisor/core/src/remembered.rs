@@ -26,6 +26,8 @@ pub struct Remembered {
     pub ended_in_order: bool,
     /// The highest number that it, or one before it, gave to a job.
     pub highest_job: u64,
+    /// There is a store, so that there may be a queue.
+    pub has_store: bool,
 }
 
 /// Facts that a supervisor hands to the one after it, beside the workers' views.
@@ -41,6 +43,8 @@ pub struct ToRemember {
     pub restarts: BTreeMap<Name, RestartOn>,
     /// The highest number that a job was ever given.
     pub highest_job: u64,
+    /// The workers that are jobs of the queue: the store has these.
+    pub queued: Vec<Name>,
 }
 
 /// A worker of an earlier supervisor.
@@ -151,7 +155,7 @@ fn job_of(view: &View) -> Option<Job> {
     let cwd = view.cwd.as_ref().filter(|dir| *view.kind == *JOB && dir.starts_with('/'))?;
     view.command.first()?;
     let (command, cwd) = (Arc::clone(&view.command), Arc::clone(cwd));
-    Some(Job { command, cwd, description: view.description.clone(), blocked: None })
+    Some(Job { command, cwd, description: view.description.clone(), blocked: None, queued: None })
 }
 
 /// Stands in for a kind that the configuration does not have; every kind has a command.

@@ -5,6 +5,7 @@ use crate::conns::Caller;
 use crate::history;
 use crate::io::Effect;
 use crate::owner::may_force;
+use crate::queue;
 use crate::refusals;
 use crate::state::Core;
 use crate::worker::Worker;
@@ -39,6 +40,21 @@ impl Core {
             | Request::Stats(_)
             | Request::Blame(_)
             | Request::History(_) => return self.ask(caller, request),
+            Request::QueueAdd(_)
+            | Request::QueueClaim(_)
+            | Request::QueueHeartbeat(_)
+            | Request::QueueFinish(_)
+            | Request::QueueGet(_)
+            | Request::QueueList(_)
+            | Request::QueueCancel(_)
+            | Request::QueueRetry(_)
+            | Request::QueuePause(_)
+            | Request::QueueResume(_)
+            | Request::QueueClear(_)
+            | Request::QueueWidth(_)
+            | Request::ScheduleAdd(_)
+            | Request::ScheduleList(_)
+            | Request::ScheduleRemove(_) => return queue::request(self, caller, request),
             Request::Stop(stop) => return self.stop(caller, &stop),
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
@@ -86,6 +102,9 @@ impl Core {
     fn restart(&mut self, caller: &Caller, restart: Restart) {
         let name = restart.name.clone();
         match self.managed(caller, &name) {
+            Ok((worker, cx)) if worker.spec.queued().is_some() => {
+                cx.answer(caller, Err(refusals::of_the_queue(&worker.name)));
+            }
             Ok((worker, cx)) => {
                 worker.restart(caller, restart, cx);
                 history::has_begun(&name, &mut self.workers, &mut self.underway, &mut self.cx);
@@ -110,7 +129,7 @@ impl Core {
             protocol: PROTOCOL,
             server,
             owner,
-            features: alloc::vec!["jobs".into()],
+            features: alloc::vec!["jobs".into(), "queue".into()],
         })))
     }
 
@@ -196,6 +215,9 @@ impl Core {
             let error = refusals::others_live(first, &all, verb, requester, forced);
             return self.cx.answer(caller, Err(error));
         }
+        if nuke && !force.force {
+            queue::counts_unfinished(self);
+        }
         self.begin_end(Some((caller.conn, caller.id.clone())), nuke, &caller.actor());
     }
 }
@@ -213,6 +235,22 @@ fn changes_workers(request: &Request) -> bool {
         | Request::RunsDelete(_)
         | Request::Cleanup => true,
         Request::Nuke(_) | Request::Shutdown(_) | Request::Reload | Request::HandOver(_) => true,
+        Request::QueueAdd(_)
+        | Request::QueueClaim(_)
+        | Request::QueueCancel(_)
+        | Request::QueueRetry(_)
+        | Request::QueuePause(_)
+        | Request::QueueResume(_)
+        | Request::QueueClear(_)
+        | Request::QueueWidth(_)
+        | Request::ScheduleAdd(_)
+        | Request::ScheduleRemove(_) => true,
+        // A worker outside may say to the last what became of its job.
+        Request::QueueHeartbeat(_)
+        | Request::QueueFinish(_)
+        | Request::QueueGet(_)
+        | Request::QueueList(_)
+        | Request::ScheduleList(_) => false,
         Request::Hello(_) | Request::Ping | Request::Stop(_) | Request::Signal(_) | Request::Release(_) => {
             false
         }

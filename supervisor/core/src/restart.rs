@@ -61,14 +61,13 @@ impl Failures {
         if count >= policy.give_up_failures {
             return Verdict::GiveUp(count);
         }
-        Verdict::Retry(delay(policy, count, jitter))
+        Verdict::Retry(delay(policy.backoff_ms, count, jitter))
     }
 }
 
 /// Doubles from the first to the longest delay, then takes up to a quarter away, so that workers that fell together
 /// do not rise together.
-fn delay(policy: &RestartPolicy, count: u32, jitter: u64) -> u64 {
-    let (first, longest) = policy.backoff_ms;
+pub(crate) fn delay((first, longest): (u64, u64), count: u32, jitter: u64) -> u64 {
     let factor = 1u64.checked_shl(count.saturating_sub(1)).unwrap_or(u64::MAX);
     let full = first.saturating_mul(factor).min(longest).max(1);
     full - jitter % (full / 4 + 1)
@@ -102,9 +101,9 @@ mod tests {
     #[test]
     fn backoff_doubles_up_to_its_longest() {
         let policy = RestartPolicy::default();
-        let delays = [1, 2, 3, 9, 10, 64, u32::MAX].map(|count| delay(&policy, count, 0));
+        let delays = [1, 2, 3, 9, 10, 64, u32::MAX].map(|count| delay(policy.backoff_ms, count, 0));
         assert_eq!(delays, [100, 200, 400, 25_600, 30_000, 30_000, 30_000]);
-        assert!((0..1000).all(|jitter| (75..=100).contains(&delay(&policy, 1, jitter))));
+        assert!((0..1000).all(|jitter| (75..=100).contains(&delay(policy.backoff_ms, 1, jitter))));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use gob_protocol::limits::{RING_BYTES, RING_EVENTS};
+use gob_protocol::queue::QueueJob;
 use gob_protocol::{Event, Owner, View};
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +82,13 @@ fn weight(event: &Event) -> usize {
         let meta = meta + holders.sum::<usize>();
         view.name.as_str().len() + texts + command + meta
     };
-    FIXED + event.worker.as_ref().map_or(0, view)
+    let job = |job: &QueueJob| {
+        let texts = [&job.locked_by, &job.error, &job.dedupe, &job.description].map(words);
+        let command: usize = job.command.iter().map(|arg| arg.len() + 3).sum();
+        let after: usize = job.after.iter().map(|id| id.as_str().len() + 3).sum();
+        job.cwd.len() + texts.into_iter().sum::<usize>() + command + after
+    };
+    FIXED + event.worker.as_ref().map_or(0, view) + event.job.as_deref().map_or(0, job)
 }
 
 fn json_weight(value: &serde_json::Value) -> usize {

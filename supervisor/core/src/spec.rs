@@ -5,10 +5,12 @@
 
 use crate::paths::Paths;
 use crate::pools::Pools;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use gob_config::Config as Settings;
 use gob_config::kind::{Check, Kind, Liveness};
+use gob_protocol::queue::LaneName;
 use gob_protocol::{Env, Name};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,8 @@ pub(crate) enum Identity {
     Graph(Name, Arc<str>),
     /// The real path of a directory, and a command.
     Job(Arc<str>, Arc<[String]>),
+    /// A job of the queue, which is like no other, whatever its command.
+    Queued(Name),
 }
 
 /// A job: what runs, and where. Its arguments are taken as they are.
@@ -56,6 +60,20 @@ pub(crate) struct Job {
     /// The reason why it must not run, as the project file of its directory had it when it was last read.
     #[serde(default)]
     pub(crate) blocked: Option<String>,
+    /// Present where the queue runs it.
+    #[serde(default)]
+    pub(crate) queued: Option<Box<Queued>>,
+}
+
+/// The job of the queue that a worker is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Queued {
+    pub(crate) id: Name,
+    pub(crate) lane: LaneName,
+    /// The number of its present or last attempt, which is that of its run.
+    pub(crate) attempt: u32,
+    /// The attempt has not ended.
+    pub(crate) is_on: bool,
 }
 
 /// A graph as its worker knows it.
@@ -103,6 +121,23 @@ impl Spec {
         }
     }
 
+    /// The job of the queue that the worker is.
+    pub(crate) fn queued(&self) -> Option<&Queued> {
+        self.job().and_then(|job| job.queued.as_deref())
+    }
+
+    /// Ends the attempt of a job of the queue; `None` where none is on.
+    pub(crate) fn ends_attempt(&mut self) -> Option<(Name, u32)> {
+        match &mut self.origin {
+            Origin::Graph(_) => None,
+            Origin::Job(job) => {
+                let queued = job.queued.as_mut().filter(|queued| queued.is_on)?;
+                queued.is_on = false;
+                Some((queued.id.clone(), queued.attempt))
+            }
+        }
+    }
+
     /// Gives a job another description; false where it has that already.
     pub(crate) fn describe(&mut self, text: &str) -> bool {
         match &mut self.origin {
@@ -126,6 +161,7 @@ impl Spec {
     pub(crate) fn identity(&self) -> Identity {
         match &self.origin {
             Origin::Graph(graph) => Identity::Graph(graph.name.clone(), Arc::clone(&graph.root_dir)),
+            Origin::Job(Job { queued: Some(queued), .. }) => Identity::Queued(queued.id.clone()),
             Origin::Job(job) => Identity::Job(Arc::clone(&job.cwd), Arc::clone(&job.command)),
         }
     }

@@ -7,6 +7,7 @@ use crate::conns::{Caller, Conns};
 use crate::cx::Cx;
 use crate::ids::{ConnId, Now};
 use crate::io::Effect;
+use crate::lanes::Lanes;
 use crate::past::Past;
 use crate::paths::Paths;
 use crate::refusals;
@@ -88,6 +89,8 @@ pub struct Core {
     pub(crate) reloads: Reloads,
     #[serde(default)]
     pub(crate) underway: Underway,
+    #[serde(default)]
+    pub(crate) lanes: Lanes,
     pub(crate) cx: Cx,
 }
 
@@ -98,6 +101,7 @@ impl Core {
         let Config { server, settings, rejected, paths, base_env, lease_grace_ms, .. } = config;
         let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms };
         let past = Past::new(config.last_runs, config.orphans_recovered, config.remembered.highest_job);
+        let lanes = Lanes::new(config.remembered.has_store);
         let mut cx = Cx::new(setup, past, Dice::new(config.seed), now);
         let mut workers = Workers::default();
         remember(config.remembered, &mut workers, &mut cx);
@@ -106,7 +110,7 @@ impl Core {
         // There is no subscriber yet.
         drop(cx.out.take());
         let (conns, reloads, underway) = (Conns::default(), Reloads::default(), Underway::default());
-        Self { schema: Schema, workers, conns, reloads, underway, cx }
+        Self { schema: Schema, workers, conns, reloads, underway, lanes, cx }
     }
 
     /// The event last published.
@@ -131,6 +135,7 @@ impl Core {
     #[must_use]
     pub fn holds(&self, conn: ConnId) -> bool {
         self.cx.news.subscription(conn).is_some()
+            || self.lanes.holds(conn)
             || self.workers.values().any(|worker| worker.is_leased_by(conn))
     }
 
@@ -143,6 +148,7 @@ impl Core {
             all.last_owners.extend(worker.last_owner().map(|owner| (name(), owner.clone())));
             all.last_ports.extend(worker.last_port().map(|port| (name(), port)));
             all.served.extend(worker.spec.graph().filter(|graph| graph.was_served).map(|_| name()));
+            all.queued.extend(worker.spec.queued().map(|_| name()));
             all.restarts.extend(worker.spec.job().map(|_| (name(), worker.spec.policy.restart.on)));
         }
         all
@@ -187,6 +193,7 @@ impl Core {
             self.conns.forget(name);
             self.underway.forget_job(name);
         }
+        self.lanes.rises(name);
         self.cx.push(Effect::Record(Recorded::Forgotten(name.clone())));
         self.cx.push(Effect::Forget { name: name.clone() });
     }

@@ -4,6 +4,7 @@
 use crate::ids::ConnId;
 use alloc::collections::{BTreeMap, BTreeSet};
 use gob_protocol::Name;
+use gob_protocol::queue::LaneName;
 use serde::{Deserialize, Serialize};
 
 /// The purpose of a deadline, and the worker that it is about.
@@ -35,16 +36,36 @@ pub(crate) enum Timer {
     Lease(Name),
     /// A requester waits no longer.
     Waiter(Name, ConnId, u64),
+    /// It is about the queue.
+    Queue(Alarm),
+}
+
+/// The purpose of a deadline of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Alarm {
+    /// A job of the lane may be claimed by now.
+    Lane(LaneName),
+    /// A claim that waits for a job waits no longer.
+    Claimant(LaneName, u64),
+    /// The claimant of a job was not heard for too long.
+    Stale(Name),
+    /// The end of an attempt is to be told to the store again.
+    Settle(Name),
+    /// The store is to be asked again what earlier lives left.
+    Recover,
+    /// A schedule is due.
+    Schedules,
 }
 
 impl Timer {
-    /// The worker that it is about.
-    pub(crate) const fn name(&self) -> &Name {
+    /// The worker that it is about; `None` for one of the queue.
+    pub(crate) const fn name(&self) -> Option<&Name> {
         match self {
-            Self::Start(name) | Self::Delay(name) | Self::Tell(name) | Self::Then(name) => name,
-            Self::Evict(name) | Self::Kill(name) => name,
-            Self::Sweep(name) | Self::Backoff(name) | Self::Probe(name) | Self::Idle(name) => name,
-            Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => name,
+            Self::Start(name) | Self::Delay(name) | Self::Tell(name) | Self::Then(name) => Some(name),
+            Self::Evict(name) | Self::Kill(name) => Some(name),
+            Self::Sweep(name) | Self::Backoff(name) | Self::Probe(name) | Self::Idle(name) => Some(name),
+            Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => Some(name),
+            Self::Queue(_) => None,
         }
     }
 

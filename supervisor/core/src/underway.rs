@@ -3,6 +3,7 @@
 use crate::chronicle::Question;
 use crate::ids::{ConnId, RunKey};
 use crate::io::{Effect, Input};
+use crate::lanes::Asking;
 use crate::on_disk::{DeletePlan, GraphSearch};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -37,13 +38,15 @@ pub(crate) struct Asked {
 }
 
 /// The party that asked the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Asker {
     Client(ConnId, Option<Id>),
     /// The numbers of jobs are running out.
     Numbers,
     /// A job is begun or looked at whose earlier runs are not known.
     Job,
+    /// It is about the queue.
+    Queue(Box<Asking>),
 }
 
 /// An `add` or a `create` that waits for a number.
@@ -84,6 +87,15 @@ impl Underway {
     pub(crate) fn answered(&mut self, ticket: u64) -> Option<Asked> {
         let at = self.questions.iter().position(|asked| asked.ticket == ticket)?;
         Some(self.questions.remove(at))
+    }
+
+    /// The question about the queue of this number.
+    pub(crate) fn of_queue(&mut self, ticket: u64) -> Option<(&Question, &mut Asking)> {
+        let asked = self.questions.iter_mut().find(|asked| asked.ticket == ticket)?;
+        match &mut asked.asker {
+            Asker::Queue(asking) => Some((&asked.question, asking)),
+            Asker::Client(..) | Asker::Numbers | Asker::Job => None,
+        }
     }
 
     /// Tells whether numbers of jobs are asked for.

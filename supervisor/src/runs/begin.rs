@@ -45,6 +45,7 @@ impl<K: Kernel> Runs<K> {
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
             umask: plan.umask,
+            nice: plan.nice,
             open_files: self.open_files,
             tag,
             limits: &limits,

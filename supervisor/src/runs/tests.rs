@@ -91,6 +91,7 @@ impl Bench {
             stale_socket: None,
             env,
             umask: 0o077,
+            nice: None,
             check: Check::None,
             liveness: None,
             rlimits: Vec::new(),

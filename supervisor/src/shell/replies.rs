@@ -57,6 +57,8 @@ impl Shell {
             Data::Reload(_) | Data::Status(_) | Data::Empty(_) => {}
             Data::Graphs(_) | Data::GraphDelete(_) => {}
             Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) | Data::History(_) => {}
+            Data::QueueAdd(_) | Data::QueueJob(_) | Data::QueueClaim(_) | Data::QueueList(_) => {}
+            Data::QueueLane(_) | Data::Schedule(_) | Data::ScheduleList(_) | Data::ScheduleRemove(_) => {}
         }
     }
 

@@ -43,8 +43,11 @@ impl Shell {
         let own = [Some(LAST), nothing_left.then_some(JOURNAL)].into_iter().flatten();
         let mut own: Vec<PathBuf> = own.map(|name| Path::new(&dir).join(name)).collect();
         let (done, is_done) = oneshot::channel();
+        let keeps_queue = self.keeps_queue;
         self.disks.begin(LAST, vec![dir.clone()], move |_| {
-            own.extend(files::of_history(Path::new(&dir)));
+            if !keeps_queue {
+                own.extend(files::of_history(Path::new(&dir)));
+            }
             files::remove_own(&logs, &own);
             // The receiver may have gone.
             done.send(()).unwrap_or_default();

@@ -17,7 +17,7 @@ use super::{clock, clone, process};
 use child::{Order, child};
 use gob_core::ForkStep;
 use gob_protocol::ProcessId;
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -32,6 +32,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) stdout: BorrowedFd<'a>,
     pub(crate) stderr: BorrowedFd<'a>,
     pub(crate) umask: u32,
+    /// Its niceness, where that is not ours.
+    pub(crate) nice: Option<u32>,
     pub(crate) open_files: libc::rlimit,
     pub(crate) tag: Tag,
     /// Further limits.
@@ -119,6 +121,7 @@ fn start(spec: &Spec<'_>, lent: Option<Lent>) -> Result<Started, SpawnError> {
         beyond: lent.as_ref().map(|lent| lent.beyond),
         stdio: lent.as_ref().map_or(given, |lent| lent.stdio),
         umask: spec.umask,
+        nice: spec.nice.and_then(|nice| c_int::try_from(nice).ok()),
         open_files: spec.open_files,
         tag: mark(spec.tag),
         limits: spec.limits,

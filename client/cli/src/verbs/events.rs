@@ -77,11 +77,15 @@ pub(crate) const VERB: Verb = Verb {
 
 /// Returns the word for an event: `ready` for `worker_ready`.
 fn word(kind: EventKind) -> &'static str {
-    kind.as_str().trim_start_matches("worker_")
+    kind.as_str().trim_start_matches("worker_").trim_start_matches("queue_")
 }
 
 /// Names that may be written with a dash as well.
-const DASHED: [(EventKind, &str); 3] = [
+const DASHED: [(EventKind, &str); 7] = [
+    (EventKind::QueueJobAdded, "job-added"),
+    (EventKind::QueueJobStarted, "job-started"),
+    (EventKind::QueueJobFinished, "job-finished"),
+    (EventKind::QueueJobRecovered, "job-recovered"),
     (EventKind::WorkerOwnerChanged, "owner-changed"),
     (EventKind::LeaseGranted, "lease-granted"),
     (EventKind::LeaseReleased, "lease-released"),
@@ -91,7 +95,7 @@ const DASHED: [(EventKind, &str); 3] = [
 fn kinds() -> impl TypedValueParser<Value = EventKind> {
     let reserved = |kind: EventKind| {
         let kind = kind.as_str();
-        kind.starts_with("lock_") || kind.starts_with("queue_") || kind == "lagged"
+        kind.starts_with("lock_") || kind == "lagged"
     };
     let served = EventKind::ALL.iter().copied().filter(move |kind| !reserved(*kind));
     let values = served.map(|kind| {

@@ -40,13 +40,19 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     if context.json {
         print_data(reply.data())?;
     } else if !context.quiet {
-        let NukeData { stopped, removed } = reply.read()?;
+        let NukeData { stopped, removed, unfinished } = reply.read()?;
         let text = format!(
             "stopped {}, removed {}; the supervisor has exited\n",
             workers(&stopped),
             workers(&removed)
         );
         out::print(&text)?;
+        if unfinished > 0 {
+            let jobs = if unfinished == 1 { "job" } else { "jobs" };
+            context.note(&format!(
+                "{unfinished} unfinished {jobs} of the queue stay; gobctl nuke --force removes them too"
+            ));
+        }
     }
     Ok(0)
 }

@@ -197,5 +197,7 @@ pub enum Effect {
     Exit {
         /// Remove gob's own files too.
         nuke: bool,
+        /// But keep the store: it has jobs of the queue that are not finished.
+        keeps_queue: bool,
     },
 }

@@ -32,6 +32,8 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             Timer::Backoff(name) | Timer::Lease(name) | Timer::Polite(name) => name.hash(into),
             Timer::Probe(name) | Timer::Idle(name) => name.hash(into),
             Timer::Waiter(name, conn, _) => (name, conn).hash(into),
+            // The searches have no queue.
+            Timer::Queue(_) => {}
         }
     }
     let leaving = &core.cx.leaving;

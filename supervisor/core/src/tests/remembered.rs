@@ -23,7 +23,7 @@ fn view() -> View {
 
 pub(super) fn after(workers: Vec<RememberedWorker>, ended_in_order: bool) -> World {
     let mut config = config(kind());
-    config.remembered = Remembered { workers, ended_in_order, highest_job: 0 };
+    config.remembered = Remembered { workers, ended_in_order, ..Remembered::default() };
     let mut world = World::of(config);
     for (conn, owner) in OWNERS {
         world.takes(&Step::Join(conn, owner));
@@ -71,7 +71,8 @@ fn a_worker_of_before_is_refused_where_its_socket_has_no_room() {
             was_served: false,
             restart: None,
         };
-        config.remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
+        config.remembered =
+            Remembered { workers: vec![worker], ended_in_order: true, ..Remembered::default() };
         let now = Now { mono_ms: 0, wall: Timestamp(0) };
         let mut core = Core::new(config, now);
         core.apply(Input::Connected { conn: CLI, pid: None }, now);
@@ -140,7 +141,7 @@ fn port_and_data_are_remembered_as_long_as_the_worker_is_listed() {
         was_served: true,
         restart: None,
     };
-    config.remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
+    config.remembered = Remembered { workers: vec![worker], ended_in_order: true, ..Remembered::default() };
     let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
     assert_eq!(
         core.to_remember().last_ports,
@@ -255,7 +256,7 @@ fn processes_that_an_earlier_supervisor_left_are_named_by_every_answer() {
         was_served: false,
         restart: None,
     };
-    config.remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
+    config.remembered = Remembered { workers: vec![worker], ended_in_order: true, ..Remembered::default() };
     config.leftovers = left();
     let mut world = World::of(config);
     for (conn, owner) in OWNERS {

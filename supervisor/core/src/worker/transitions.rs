@@ -2,7 +2,7 @@
 
 use super::policy::{Case, Fate};
 use super::{Next, Phase, Want, Worker, ask, end, live, ready, start};
-use crate::cx::Cx;
+use crate::cx::{Attempt, Cx};
 use crate::io::Effect;
 use crate::parts::{Holder, Note};
 use crate::probes;
@@ -117,7 +117,19 @@ impl Worker {
             (self.attached, self.left) = (None, None);
         }
         self.last.reason = reason.or_else(|| self.reason_to_rest(cx));
-        self.publish(event, actor, cx);
+        self.publish(event, actor.clone(), cx);
+        self.ends_attempt(actor, cx);
+    }
+
+    /// Notes that the attempt of a job of the queue is over.
+    fn ends_attempt(&mut self, actor: Actor, cx: &mut Cx) {
+        if self.is_at_rest()
+            && let Some((id, attempt)) = self.spec.ends_attempt()
+        {
+            let Shown { exit, was_asked, reason, .. } = &self.last;
+            let (exit, was_asked, reason) = (exit.clone(), *was_asked, reason.clone());
+            cx.attempts.push(Attempt { id, attempt, exit, was_asked, actor, reason });
+        }
     }
 
     /// Leaves its phase: what belongs to it ends with it.

@@ -26,6 +26,7 @@ pub(super) struct Order {
     pub(super) beyond: Option<RawFd>,
     pub(super) stdio: [RawFd; 3],
     pub(super) umask: libc::mode_t,
+    pub(super) nice: Option<c_int>,
     pub(super) open_files: libc::rlimit,
     pub(super) tag: libc::rlimit,
     pub(super) limits: *const [Limit],
@@ -71,6 +72,10 @@ unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
         }
         libc::umask(order.umask);
+        if let Some(nice) = order.nice {
+            // Nobody may lower it again: where ours is higher already, it stays.
+            libc::setpriority(libc::PRIO_PROCESS, 0, nice);
+        }
         // A hard limit below the tag leaves the process without one; its parents and its marker still
         // identify it.
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);

@@ -8,6 +8,7 @@ use gob_client::protocol::event::Actor;
 use gob_client::protocol::{Event, EventKind, Exit, HistoryEntry, Owner, RunOutcome, State, Timestamp};
 use gob_client::screen::Row;
 use gob_client::{Name, View};
+use gob_protocol::queue::QueueStatus;
 
 /// Lines of workers that fail, of changes, and of commands.
 const FAILING: usize = 10;
@@ -77,7 +78,8 @@ impl Changes {
         let worker = event.worker.as_ref();
         let told = Told {
             event: event.event,
-            name: worker.map(|worker| &worker.name),
+            name: worker.map(|worker| &worker.name).or_else(|| event.job.as_ref().map(|job| &job.id)),
+            status: event.job.as_ref().map(|job| job.status),
             actor: &event.actor,
             exit: worker.and_then(|worker| worker.exit.as_ref()),
             reason: worker.and_then(|worker| worker.reason.as_deref()),
@@ -90,7 +92,7 @@ impl Changes {
     pub(super) fn take_entry(&mut self, entry: &HistoryEntry) {
         let HistoryEntry { event, name, actor, exit, reason, .. } = entry;
         let (name, exit, reason) = (name.as_ref(), exit.as_ref(), reason.as_deref());
-        self.add(&Told { event: *event, name, actor, exit, reason, owner: None });
+        self.add(&Told { event: *event, name, actor, exit, reason, owner: None, status: None });
     }
 
     fn add(&mut self, told: &Told<'_>) {
@@ -119,6 +121,8 @@ struct Told<'a> {
     exit: Option<&'a Exit>,
     reason: Option<&'a str>,
     owner: Option<&'a Owner>,
+    /// Of a job of the queue.
+    status: Option<QueueStatus>,
 }
 
 /// Returns a change in a word or two; none for steps on the way to another one.
@@ -134,12 +138,12 @@ fn word(told: &Told<'_>) -> Option<String> {
             let to = told.owner.map_or("another owner", |owner| owner.as_str());
             Some(format!("handed to {to}"))
         }
+        Kind::QueueJobFinished => Some(told.status.map_or_else(plain, |status| format!("job {status}"))),
         Kind::WorkerAdded
         | Kind::WorkerStarted
         | Kind::WorkerBackoff
         | Kind::WorkerRemoved
         | Kind::LockBroken
-        | Kind::QueueJobFinished
         | Kind::QueueJobRecovered
         | Kind::SupervisorStarted
         | Kind::SupervisorUpgraded

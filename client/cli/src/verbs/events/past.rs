@@ -12,6 +12,7 @@ use gob_client::protocol::limits::RING_EVENTS;
 use gob_client::protocol::request::Subscribe;
 use gob_client::protocol::{Event, EventKind};
 use gob_client::{View, call};
+use gob_protocol::queue::QueueJob;
 
 /// Prints the events after the given one, else from the earliest.
 pub(super) fn show(context: &Context, wanted: &Subscribe, view: &mut EventView<'_>) -> Result<u8, Failure> {
@@ -79,7 +80,12 @@ fn wants(wanted: &Subscribe, line: &str) -> bool {
     };
     let is_wanted = |kind: EventKind| wanted.events.as_ref().is_none_or(|kinds| kinds.contains(&kind));
     let of_worker = |view: &View| wants_worker(wanted, view);
-    is_wanted(event.event) && event.worker.as_ref().map_or(!about_workers, of_worker)
+    let of_job = |job: &QueueJob| {
+        wanted.names.as_ref().is_none_or(|names| names.contains(&job.id))
+            && wanted.cwd.as_ref().is_none_or(|cwd| *cwd == job.cwd)
+    };
+    let passes = event.worker.as_ref().map(of_worker).or_else(|| event.job.as_deref().map(of_job));
+    is_wanted(event.event) && passes.unwrap_or(!about_workers)
 }
 
 fn wants_worker(wanted: &Subscribe, view: &View) -> bool {
