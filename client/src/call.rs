@@ -9,16 +9,16 @@ use crate::error::Error;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
     BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HistoryData, ListData, NukeData, PingData,
-    QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData, RemovedData,
-    RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData, StartData,
-    StopData, SubscribeData, WorkerData,
+    PortsData, QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData,
+    RemovedData, RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData,
+    StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
 use gob_protocol::queue::LaneName;
 pub use gob_protocol::request::{
-    Add, Blame, GraphDelete, HandOver, History, List, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat,
-    QueueList, QueueRetry, QueueWidth, Restart, Runs, RunsDelete, ScheduleAdd, ScheduleList, ScheduleRemove,
-    Signal, Start, Stop, Subscribe,
+    Add, Blame, GraphDelete, HandOver, History, List, Ports, QueueAdd, QueueClaim, QueueFinish,
+    QueueHeartbeat, QueueList, QueueRetry, QueueWidth, Restart, Runs, RunsDelete, ScheduleAdd, ScheduleList,
+    ScheduleRemove, Signal, Start, Stop, Subscribe,
 };
 use gob_protocol::request::{ByJob, ByLane, ByName, Force};
 use gob_protocol::{Name, Request};
@@ -227,6 +227,9 @@ call!(Blame, "blame", BlameData, |this| Request::Blame(this), {
 call!(History, "history", HistoryData, |this| Request::History(this), {
     const READS: bool = true;
 });
+call!(Ports, "ports", PortsData, |this| Request::Ports(this), {
+    const READS: bool = true;
+});
 call!(Reload, "reload", ReloadData, |_this| Request::Reload);
 call!(Graphs, "graphs", GraphsData, |_this| Request::Graphs);
 call!(GraphDelete, "graph_delete", GraphDeleteData, |this| Request::GraphDelete(this), {
@@ -400,6 +403,7 @@ mod tests {
         check(Blame { name: name(), limit: None, before: None }, &mut seen);
         let after = gob_protocol::Cursor { instance: "i".to_owned(), seq: 1 };
         check(History { after, limit: None }, &mut seen);
+        check(Ports::default(), &mut seen);
         check(Reload, &mut seen);
         check(Graphs, &mut seen);
         check(GraphDelete { graph: name(), root_dir: None }, &mut seen);

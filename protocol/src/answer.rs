@@ -287,6 +287,31 @@ pub struct ScheduleRemoveData {
     pub removed: ScheduleName,
 }
 
+/// Data of `ports`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortsData {
+    /// The listening sockets, by worker, port, protocol and address.
+    pub ports: Vec<WorkerPort>,
+    /// There are more than one answer has room for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// One socket on which a worker's tree listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerPort {
+    /// The worker.
+    pub name: Name,
+    /// The port.
+    pub port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The local address, without the port: `127.0.0.1`, `0.0.0.0`, `::`.
+    pub address: String,
+    /// The process that listens: the leader where it is one of several, else the one of the lowest number.
+    pub pid: i32,
+}
+
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NukeData {
@@ -370,6 +395,7 @@ pub enum Data {
     Schedule(Box<ScheduleData>),
     ScheduleList(ScheduleListData),
     ScheduleRemove(ScheduleRemoveData),
+    Ports(PortsData),
     Nuke(NukeData),
     Shutdown(ShutdownData),
     Reload(ReloadData),

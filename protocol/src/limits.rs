@@ -63,5 +63,9 @@ pub const START_MS: u64 = 30_000;
 pub const STOP_GRACE_MS: u64 = 10_000;
 /// Holders of leases that a view names; it counts all of them.
 pub const LEASE_HOLDERS_SHOWN: usize = 16;
+/// Ports that a view names, the lowest ones; `ports` lists more.
+pub const PORTS_SHOWN: usize = 64;
+/// Listening sockets in one answer to `ports`.
+pub const MAX_PORTS: usize = 50_000;
 /// Default grace after an owner's last lease, in milliseconds.
 pub const LEASE_GRACE_MS: u64 = 10_000;

@@ -18,7 +18,7 @@ pub use queue::{
     ByJob, ByLane, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat, QueueList, QueueRetry, QueueWidth,
     ScheduleAdd, ScheduleList, ScheduleRemove,
 };
-pub use read::{Blame, History, List, Runs, RunsDelete, Subscribe};
+pub use read::{Blame, History, List, Ports, Runs, RunsDelete, Subscribe};
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
@@ -137,6 +137,8 @@ requests! {
     ScheduleList = "schedule_list" (ScheduleList),
     /// Removes a schedule.
     ScheduleRemove = "schedule_remove" (ScheduleRemove),
+    /// Looks where workers listen.
+    Ports = "ports" (Ports),
     /// Reads the configuration again.
     Reload = "reload",
     /// Lists the graphs on disk.

@@ -203,7 +203,8 @@ pub struct View {
     /// Its version, where it tells one.
     #[serde(default)]
     pub version: Option<Arc<str>>,
-    /// Ports on which its tree listens, where they were searched for.
+    /// Ports on which its tree listens, as far as it was looked, at most
+    /// [`PORTS_SHOWN`](crate::limits::PORTS_SHOWN).
     #[serde(default)]
     pub ports: Vec<Port>,
     /// The reason why it must not be started.
@@ -372,6 +373,9 @@ pub struct InvalidFile {
     pub first: String,
 }
 
+/// The approximate size of a port as JSON.
+const PORT_BYTES: usize = 48;
+
 impl View {
     /// Estimates its size as JSON, in bytes, at little cost.
     #[must_use]
@@ -381,7 +385,7 @@ impl View {
             + [&self.description, &self.reason].into_iter().flatten().map(String::len).sum::<usize>();
         let command = self.command.iter().map(|arg| arg.len() + 3).sum::<usize>();
         let meta = self.meta.iter().map(|(key, value)| key.len() + 4 + value_bytes(value)).sum::<usize>();
-        1_024 + texts + command + meta
+        1_024 + texts + command + meta + self.ports.len() * PORT_BYTES
     }
 }
 

@@ -6,11 +6,14 @@
 //! (`output::watch`).
 
 pub(crate) mod http;
+mod listeners;
+mod lookout;
 pub(crate) mod notify;
 mod ports;
 mod probe;
 pub(crate) mod sockets;
 
+pub(crate) use listeners::Wanted;
 pub(crate) use ports::{NoPort, Ports, with_port};
 pub(crate) use probe::Look;
 pub(crate) use sockets::Tree;
@@ -18,7 +21,7 @@ pub(crate) use sockets::Tree;
 use crate::disks::Disks;
 use crate::mailbox::Post;
 use crate::program;
-use gob_core::{Answered, Miss, Missed, Note, RunKey};
+use gob_core::{Answered, Miss, Missed, Note, PortsSeen, RunKey};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::view::Port;
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +38,8 @@ pub(crate) enum Found {
     Probed { key: RunKey, found: Result<Answered, Box<Missed>> },
     /// The request to end was accepted, or not.
     StopAnswered { key: RunKey, taken: bool },
+    /// It was looked where runs listen.
+    Ports(Box<PortsSeen>),
     /// A process sent a notification.
     Notified { pid: i32, note: Note, status: Option<String> },
 }
@@ -57,6 +62,7 @@ pub(crate) fn machine(error: io::Error) -> Miss {
 pub(crate) struct Readiness {
     found: Post<Found>,
     looks: sockets::Looks,
+    lookout: lookout::Lookout,
     probes: HashMap<RunKey, JoinHandle<()>>,
     /// The tasks that listen for notifications: on the present socket, and on the one before it.
     listeners: VecDeque<JoinHandle<()>>,
@@ -70,7 +76,8 @@ impl Readiness {
     /// Creates it without probes; results go to `found`.
     pub(crate) fn new(found: Post<Found>, disks: Disks) -> Self {
         let looks = sockets::Looks::new(disks);
-        Self { found, looks, probes: HashMap::new(), listeners: VecDeque::new() }
+        let lookout = lookout::Lookout::new();
+        Self { found, looks, lookout, probes: HashMap::new(), listeners: VecDeque::new() }
     }
 
     /// Listens for notifications on this socket, which does not block.
@@ -102,6 +109,16 @@ impl Readiness {
             let (handshake, ports) = probe::located(handshake, tree, &looks).await;
             found.send(Found::Ready { key, handshake, ports }).await;
         });
+    }
+
+    /// Looks where a run listens, after so long.
+    pub(crate) fn look_later(&mut self, wanted: Wanted, after: Duration) {
+        self.lookout.later(wanted, after, &self.looks, &self.found);
+    }
+
+    /// Looks where these runs listen, in the first look that begins from now on.
+    pub(crate) fn look_now(&mut self, ticket: u64, of: Vec<Wanted>) {
+        self.lookout.now(ticket, of, &self.looks, &self.found);
     }
 
     /// Ends a probe, or forgets one that has its answer.

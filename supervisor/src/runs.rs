@@ -16,7 +16,7 @@ use crate::cgroups::Cgroups;
 use crate::disks::Disks;
 use crate::graph_lock::HeldLock;
 use crate::journal::Journal;
-use crate::readiness::Tree;
+use crate::readiness::{Tree, Wanted};
 use crate::sys::kernel::Kernel;
 use crate::sys::linux::Linux;
 use crate::sys::process::Found;
@@ -154,6 +154,12 @@ impl<K: Kernel> Runs<K> {
     pub(crate) fn tree(&self, key: &RunKey) -> Option<Tree> {
         let run = self.by_tag.get(self.by_key.get(key)?)?;
         Some(Tree { tag: run.tag, leader: (!run.tagged).then_some(run.leader) })
+    }
+
+    /// Returns a run as one that is to be looked at.
+    pub(crate) fn wanted(&self, key: RunKey) -> Option<Wanted> {
+        let (tree, run) = (self.tree(&key)?, self.by_tag.get(self.by_key.get(&key)?)?);
+        Some(Wanted { key, tree, leader: run.leader })
     }
 
     /// Returns what all processes of this supervisor's runs have in common.

@@ -227,6 +227,8 @@ impl Shell {
             }
             Effect::Record(recorded) => self.history.record(recorded),
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
+            Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
+            Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.forget(&name);
@@ -242,6 +244,18 @@ impl Shell {
             }
         }
         None
+    }
+
+    /// Looks where a run listens, after a pause. One that is gone is not looked at any more.
+    fn look_for_ports(&mut self, key: RunKey, after_ms: u64) {
+        if let Some(wanted) = self.runs.wanted(key) {
+            self.readiness.look_later(wanted, Duration::from_millis(after_ms));
+        }
+    }
+
+    fn find_ports(&mut self, ticket: u64, of: Vec<RunKey>) {
+        let of = of.into_iter().filter_map(|key| self.runs.wanted(key)).collect();
+        self.readiness.look_now(ticket, of);
     }
 
     /// Says what is left of a run, in the log too: no client may be there to be told.

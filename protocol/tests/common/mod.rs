@@ -2,9 +2,9 @@
 
 use gob_protocol::answer::{
     BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HelloData, HistoryData, ListData,
-    NukeData, PingData, QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData,
-    RemovedData, RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData,
-    StartData, StopData, SubscribeData, WorkerData,
+    NukeData, PingData, PortsData, QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData,
+    ReloadData, RemovedData, RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData,
+    ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Stats, Status};
@@ -70,6 +70,7 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "schedule_add" => through::<ScheduleData>(data),
         "schedule_list" => through::<ScheduleListData>(data),
         "schedule_remove" => through::<ScheduleRemoveData>(data),
+        "ports" => through::<PortsData>(data),
         "graphs" => through::<GraphsData>(data),
         "graph_delete" => through::<GraphDeleteData>(data),
         "reload" => through::<ReloadData>(data),

@@ -5,6 +5,8 @@ use crate::conns::{Caller, actor_of};
 use crate::cx::Cx;
 use crate::ids::{ConnId, Now, RunKey};
 use crate::io::{Effect, Input};
+use crate::parts::PortsSeen;
+use crate::ports;
 use crate::queue;
 use crate::remembered::left_over;
 use crate::run::Run;
@@ -59,6 +61,7 @@ impl Core {
         for search in self.underway.searches() {
             self.search(search);
         }
+        ports::resume(&self.workers, &self.underway, &mut self.cx);
         self.underway.owed().into_iter().for_each(|effect| self.cx.push(effect));
         self.cx.timers.woken();
         if let Some(wake) = self.cx.timers.changed_wake() {
@@ -87,6 +90,7 @@ impl Core {
                     core.graphs_found(caller, search, found);
                 });
             }
+            Input::Ports(seen) => ports_seen(self, *seen),
             Input::Stored { ticket, answer } => self.stored(ticket, answer),
             Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Unfit { key, why } => self.unfit(&key, why),
@@ -234,4 +238,8 @@ impl Core {
             });
         }
     }
+}
+
+fn ports_seen(core: &mut Core, seen: PortsSeen) {
+    ports::seen(seen, &mut core.workers, &core.conns, &mut core.underway, &mut core.cx);
 }

@@ -18,12 +18,13 @@
 //! | `restart`, `ring`, `past`, `timers`, `news`, `conns`, `reloads`, `lanes`, `underway`, `leaving` | parts of the state, each with private fields |
 //! | `cx` | the context of a decision: all that it may touch beside its own state |
 //! | `stage`, `run`, `step` | where a run stands; one run; the outcome of a decision about it |
-//! | `probes` | the schedules by which a run is looked at, before it is ready and afterwards |
+//! | `probes`, `looks` | the schedules by which a run is looked at, before it is ready and afterwards, and by which it is looked where it listens |
 //! | `waiters`, `leases`, `expects` | requests that wait for a worker, connections that use it, how long its runs take |
 //! | `worker` | one worker, and all that is decided about it (the table in ARCHITECTURE.md, Lifecycle) |
 //! | `workers`, `starts`, `adds`, `remembered` | all workers; the one that a start means, or an `add`; those of an earlier supervisor |
 //! | `blocked` | jobs that a project file keeps from running |
 //! | `history` | questions that the store answers, and the numbers of jobs |
+//! | `ports` | where workers listen: requests for it, and what was seen |
 //! | `state` | [`Core`]: all of the state |
 //! | `queue` | the jobs of the queue: who may have which, and what becomes of them |
 //! | `ends`, `reload`, `sockets`, `graphs` | what spans workers: the end, the configuration, sockets, graphs on disk |
@@ -56,6 +57,7 @@ mod io;
 mod lanes;
 mod leases;
 mod leaving;
+mod looks;
 mod making;
 mod news;
 mod on_disk;
@@ -65,6 +67,7 @@ mod past;
 mod paths;
 mod plan;
 mod pools;
+mod ports;
 mod probes;
 mod queue;
 mod reads;
@@ -105,7 +108,8 @@ pub use ids::{ConnId, Now, RunKey};
 pub use io::{Effect, Input, Read};
 pub use on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 pub use parts::{
-    ExaminePlan, Examined, GraphLock, Holder, Lost, Note, Orphan, PORT_MARK, PortWish, SpawnPlan,
+    ExaminePlan, Examined, GraphLock, Holder, Listener, Lost, Note, Orphan, PORT_MARK, PortWish, PortsSeen,
+    SpawnPlan, Transport,
 };
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};

@@ -3,9 +3,11 @@
 use crate::failure::Unclear;
 use crate::ids::RunKey;
 use crate::record::Keep;
-use alloc::collections::BTreeSet;
+use crate::target::Miss;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use gob_config::kind::Check;
 use gob_protocol::{Env, ProcessId};
 use serde::{Deserialize, Serialize};
@@ -86,6 +88,50 @@ pub struct ExaminePlan {
     pub root_dir: String,
     /// Asked at the ports on which a holder listens, to make sure that it serves the graph; a path.
     pub health: Option<String>,
+}
+
+/// A socket on which a run's tree listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listener {
+    /// Its port.
+    pub port: u16,
+    /// Its protocol.
+    pub protocol: Transport,
+    /// Its local address.
+    pub address: IpAddr,
+    /// The process that has it: the run's leader where that is one of several, else the one of the lowest number.
+    pub pid: i32,
+}
+
+/// The protocol of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Transport {
+    /// Returns its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// A look at the sockets of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortsSeen {
+    /// The latest [`Effect::FindPorts`](crate::Effect::FindPorts) that came before the look; 0 for none.
+    pub ticket: u64,
+    /// The runs for which a look was due.
+    pub due: Vec<RunKey>,
+    /// All runs that were looked at, and where each listens.
+    pub found: Result<BTreeMap<RunKey, Vec<Listener>>, Miss>,
 }
 
 /// The port that a run is to get.

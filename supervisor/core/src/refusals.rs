@@ -11,7 +11,7 @@
 //! | `graph` | graphs on disk |
 //! | `job` | jobs: names that mean something else |
 //! | `queue` | the queue |
-//! | `unseen` | none: the reasons why a probe or an examination found nothing |
+//! | `unseen` | ports that are not seen; and the reasons why a probe or an examination found nothing |
 //! | `turned_away` | connections |
 
 mod config;
@@ -51,3 +51,4 @@ pub(crate) use run::{
 };
 pub(crate) use spawn::{all_hang, spawn_failed};
 pub use turned_away::{TurnedAway, unwritable};
+pub(crate) use unseen::ports_unseen;

@@ -5,6 +5,7 @@ use crate::conns::Caller;
 use crate::history;
 use crate::io::Effect;
 use crate::owner::may_force;
+use crate::ports;
 use crate::queue;
 use crate::refusals;
 use crate::state::Core;
@@ -55,6 +56,9 @@ impl Core {
             | Request::ScheduleAdd(_)
             | Request::ScheduleList(_)
             | Request::ScheduleRemove(_) => return queue::request(self, caller, request),
+            Request::Ports(which) => {
+                return ports::ask(caller, which, &self.workers, &mut self.underway, &mut self.cx);
+            }
             Request::Stop(stop) => return self.stop(caller, &stop),
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
@@ -260,6 +264,7 @@ fn changes_workers(request: &Request) -> bool {
         | Request::Stats(_)
         | Request::Blame(_)
         | Request::History(_)
+        | Request::Ports(_)
         | Request::Graphs
         | Request::Subscribe(_)
         | Request::Unsubscribe

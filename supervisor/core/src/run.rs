@@ -43,6 +43,9 @@ pub(crate) struct Run {
     pub(crate) endpoint_is_its_own: bool,
     /// Ports on which its tree listens, where that was found out.
     pub(crate) ports: Vec<Port>,
+    /// The looks at its ports that are over; `None` when no more is waited for.
+    #[serde(default)]
+    pub(crate) looks: Option<u8>,
     /// When it became ready.
     pub(crate) ready_mono_ms: Option<u64>,
     /// Time of the latest event with its own status while it starts.
@@ -172,6 +175,7 @@ impl Run {
             endpoint: None,
             endpoint_is_its_own: false,
             ports: Vec::new(),
+            looks: None,
             ready_mono_ms: None,
             told_mono_ms: None,
             held: Held::default(),

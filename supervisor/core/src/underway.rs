@@ -27,6 +27,19 @@ pub(crate) struct Underway {
     /// Jobs that wait for a number.
     #[serde(default)]
     adds: Vec<Adding>,
+    /// Requests that wait for a look at ports.
+    #[serde(default)]
+    ports: Vec<AskedPorts>,
+}
+
+/// A request that waits for a look at ports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AskedPorts {
+    ticket: u64,
+    pub(crate) conn: ConnId,
+    pub(crate) id: Option<Id>,
+    /// The worker; all of them without one.
+    pub(crate) name: Option<Name>,
 }
 
 /// A question to the store.
@@ -81,6 +94,24 @@ impl Underway {
         let effect = asked.effect();
         self.questions.push(asked);
         effect
+    }
+
+    /// Notes a request for ports, and returns its number.
+    pub(crate) fn asks_ports(&mut self, conn: ConnId, id: Option<Id>, name: Option<Name>) -> u64 {
+        self.tickets += 1;
+        self.ports.push(AskedPorts { ticket: self.tickets, conn, id, name });
+        self.tickets
+    }
+
+    /// The latest request for ports.
+    pub(crate) fn awaits_ports(&self) -> Option<u64> {
+        self.ports.last().map(|asked| asked.ticket)
+    }
+
+    /// Takes the requests for ports up to this one.
+    pub(crate) fn take_ports(&mut self, up_to: u64) -> Vec<AskedPorts> {
+        let later = self.ports.partition_point(|asked| asked.ticket <= up_to);
+        self.ports.drain(..later).collect()
     }
 
     /// Takes the question that is answered; `None` for one whose answer is not waited for any more.
@@ -149,6 +180,7 @@ impl Underway {
     pub(crate) fn forget(&mut self, conn: ConnId) {
         self.searches.retain(|search| search.conn != conn);
         self.signals.retain(|signalling| signalling.conn != conn);
+        self.ports.retain(|asked| asked.conn != conn);
         self.adds.retain(|adding| adding.conn != conn);
     }
 

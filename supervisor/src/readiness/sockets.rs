@@ -48,28 +48,28 @@ impl Looks {
     /// Returns the addresses at which the run's listening sockets are reached from this machine, each with
     /// its port and process.
     pub(super) async fn listening(&self, tree: Tree) -> Result<Vec<(SocketAddr, Port)>, Miss> {
-        self.look(tree, move || listening(tree)).await
+        self.look(&lane(tree), move || listening(tree)).await
     }
 
     /// Returns which process of the run's tree listens where this address leads.
     pub(super) async fn listener(&self, tree: Tree, address: SocketAddr) -> Result<Listener, Miss> {
-        self.look(tree, move || listener(tree, address)).await
+        self.look(&lane(tree), move || listener(tree, address)).await
     }
 
     /// Returns the addresses on which the run's tree listens, also those that are not on the loopback
     /// interface.
     pub(super) async fn bound(&self, tree: Tree) -> Result<Vec<SocketAddr>, Miss> {
-        self.look(tree, move || bound(tree)).await
+        self.look(&lane(tree), move || bound(tree)).await
     }
 
-    async fn look<T: Send + 'static>(
+    /// Looks beside the loop. No two looks of one lane go on at once.
+    pub(super) async fn look<T: Send + 'static>(
         &self,
-        tree: Tree,
+        lane: &str,
         look: impl FnOnce() -> Result<T, Miss> + Send + 'static,
     ) -> Result<T, Miss> {
         let permit = self.room.clone().acquire_owned().await.map_err(|e| machine(io::Error::other(e)))?;
-        let lane = format!("sockets of {}", tree.tag.0);
-        let looked = self.disks.ask(&lane, vec![PROCESSES.to_owned()], move |at| {
+        let looked = self.disks.ask(lane, vec![PROCESSES.to_owned()], move |at| {
             at.go("read the sockets in", PROCESSES);
             let looked = look();
             drop(permit);
@@ -77,6 +77,10 @@ impl Looks {
         });
         looked.await.map_err(Miss::Silent)?
     }
+}
+
+fn lane(tree: Tree) -> String {
+    format!("sockets of {}", tree.tag.0)
 }
 
 /// The listener at an address that has answered.
@@ -94,15 +98,20 @@ fn listening(tree: Tree) -> Result<Vec<(SocketAddr, Port)>, Miss> {
     listening_of(members(tree)?)
 }
 
-fn members(Tree { tag, leader }: Tree) -> Result<impl Iterator<Item = i32>, Miss> {
-    let mut members = process::scan(|found| found == tag).map_err(machine)?.remove(&tag).unwrap_or_default();
+fn members(Tree { tag, leader }: Tree) -> Result<Vec<i32>, Miss> {
+    let tagged = process::scan(|found| found == tag).map_err(machine)?.remove(&tag).unwrap_or_default();
+    Ok(tagged.into_iter().map(|found| found.id.pid).chain(below(leader)).collect())
+}
+
+/// Returns the leader of a run without a tag and all processes below it.
+pub(super) fn below(leader: Option<i32>) -> Vec<i32> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     // The leader's pid may be another process's by now, which is no child of ours.
-    if let Some(leader) = leader.and_then(process::seen).filter(|leader| leader.parent == own) {
-        members.extend(children::below(leader.id.pid));
-        members.push(leader);
-    }
-    Ok(members.into_iter().map(|found| found.id.pid))
+    let leader = leader.and_then(process::seen).filter(|leader| leader.parent == own);
+    let tree = leader.into_iter().flat_map(|leader| {
+        children::below(leader.id.pid).into_iter().chain([leader]).map(|found| found.id.pid)
+    });
+    tree.collect()
 }
 
 fn bound(tree: Tree) -> Result<Vec<SocketAddr>, Miss> {
@@ -182,7 +191,7 @@ fn table_in(net: &Path) -> Result<Vec<(SocketAddr, u64)>, Miss> {
         .map_err(|e| Miss::NoSockets { path: path.display().to_string(), errno: program::errno(&e) })?;
     // A kernel without IPv6 has no second table.
     let of_v6 = std::fs::read_to_string(net.join("tcp6")).unwrap_or_default();
-    Ok(of_v4.lines().chain(of_v6.lines()).filter_map(read_line).collect())
+    Ok(of_v4.lines().chain(of_v6.lines()).filter_map(|line| read_line(line, LISTENING)).collect())
 }
 
 /// Returns whether a socket bound at `bound` gets connections to `address`. One on all IPv6 addresses may get
@@ -193,7 +202,7 @@ fn leads_to(address: SocketAddr, bound: SocketAddr) -> bool {
 }
 
 /// Returns the inodes of a process's open sockets; none when it is gone.
-fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
+pub(super) fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
     let fds = std::fs::read_dir(process::memory_of(pid).join("fd"))?.flatten();
     let links = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
     let inode =
@@ -201,11 +210,11 @@ fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
     Ok(links.filter_map(inode).collect())
 }
 
-/// Parses local address and inode of a listening socket.
-fn read_line(line: &str) -> Option<(SocketAddr, u64)> {
+/// Parses local address and inode of a socket in this state.
+pub(super) fn read_line(line: &str, wanted: &str) -> Option<(SocketAddr, u64)> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-    if *state != LISTENING {
+    if *state != wanted {
         return None;
     }
     let (ip, port) = local.split_once(':')?;
@@ -240,12 +249,12 @@ mod tests {
     #[test]
     fn lines_of_the_kernel_are_parsed() {
         let v4 = "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4242 1 0 100 0 0 10 0";
-        let (address, inode) = read_line(v4).unwrap();
+        let (address, inode) = read_line(v4, LISTENING).unwrap();
         assert_eq!((address.to_string().as_str(), inode), ("127.0.0.1:8080", 4242));
         let v6 = "1: 00000000000000000000000001000000:0051 0:0 0A 0:0 0:0 0 1000 0 7 1";
-        assert_eq!(read_line(v6).unwrap().0.to_string(), "[::1]:81");
-        assert_eq!(read_line(&v4.replace(" 0A ", " 01 ")), None);
-        assert_eq!(read_line("  sl  local_address rem_address   st"), None);
+        assert_eq!(read_line(v6, LISTENING).unwrap().0.to_string(), "[::1]:81");
+        assert_eq!(read_line(&v4.replace(" 0A ", " 01 "), LISTENING), None);
+        assert_eq!(read_line("  sl  local_address rem_address   st", LISTENING), None);
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl Shell {
                 self.readiness.end_probe(&key);
                 self.input(Input::Probed { key, found });
             }
+            Found::Ports(seen) => self.input(Input::Ports(seen)),
             Found::StopAnswered { key, taken } => self.input(Input::StopAnswered { key, taken }),
             Found::Notified { pid, note, status } => {
                 // A process of no run of ours has nothing to say.

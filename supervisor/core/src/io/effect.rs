@@ -182,6 +182,21 @@ pub enum Effect {
         /// The question.
         question: Question,
     },
+    /// Look where a run listens, after a pause and together with other runs whose time has come; answered by `Ports`. An earlier
+    /// look of the same run that has not begun counts as this one, and is done at the earlier time.
+    LookForPorts {
+        /// The run.
+        key: RunKey,
+        /// The pause.
+        after_ms: u64,
+    },
+    /// Look where these runs listen, in the first look that begins from now on; answered by `Ports`, in bounded time.
+    FindPorts {
+        /// The number of the request.
+        ticket: u64,
+        /// The runs.
+        of: Vec<RunKey>,
+    },
     /// Read the configuration; answered by `Configured`.
     ReadConfig,
     /// Delete the logs of a worker.

@@ -5,7 +5,7 @@ use crate::chronicle::{NoAnswer, Stored};
 use crate::failure::SpawnFailure;
 use crate::ids::{ConnId, RunKey};
 use crate::on_disk::{DeletePlan, GraphSearch, NotDeleted, OnDisk};
-use crate::parts::{Examined, Holder, Lost, Note};
+use crate::parts::{Examined, Holder, Lost, Note, PortsSeen};
 use crate::record::{New, Unfit};
 use crate::target::{Answered, Missed};
 use alloc::boxed::Box;
@@ -244,6 +244,9 @@ pub enum Input {
         /// The process.
         pid: i32,
     },
+    /// The answer to [`Effect::LookForPorts`](crate::Effect::LookForPorts) and [`Effect::FindPorts`](crate::Effect::FindPorts), one
+    /// for all that a look has answered.
+    Ports(Box<PortsSeen>),
     /// The time of [`Effect::WakeAt`](crate::Effect::WakeAt) has come.
     Due,
     /// The supervisor serves clients from now on; fed once.

@@ -2,7 +2,11 @@
 
 use crate::failure::{LockFlaw, Unclear};
 use crate::target::{Listens, Miss, Missed, Target};
+use alloc::boxed::Box;
+use alloc::format;
 use core::fmt;
+use gob_protocol::{ErrorCode, WireError};
+use serde_json::json;
 
 /// Addresses of a run that are named where its probe fails.
 const SHOWN: usize = 4;
@@ -57,6 +61,26 @@ impl fmt::Display for Listens {
         }
         if addresses.len() > SHOWN { f.write_str(", …") } else { Ok(()) }
     }
+}
+
+/// The kernel did not show where runs listen.
+pub(crate) fn ports_unseen(why: &Miss) -> Box<WireError> {
+    let (code, hint) = match why {
+        Miss::Silent(_) => (ErrorCode::Busy, "try again; gobctl doctor checks /proc"),
+        Miss::Machine(_)
+        | Miss::TimedOut
+        | Miss::NotHttp
+        | Miss::Status { .. }
+        | Miss::AnothersPort(_)
+        | Miss::NobodysPort(_)
+        | Miss::NoPort
+        | Miss::NoSockets { .. }
+        | Miss::NotLocal(_)
+        | Miss::NoAddress
+        | Miss::NoLine => (ErrorCode::Internal, "gobctl doctor checks /proc; workers go on without it"),
+    };
+    let error = WireError::new(code, format!("the ports can't be read: {why}")).hint(hint);
+    Box::new(if code == ErrorCode::Busy { error.details(json!({"limit": "ports"})) } else { error })
 }
 
 impl fmt::Display for Unclear {

@@ -69,6 +69,7 @@ mod lease;
 mod liveness;
 mod one_worker;
 mod owner;
+mod ports;
 mod random;
 mod readiness;
 mod record;

@@ -66,6 +66,10 @@ impl World {
                     let alive = self.runs.get(&key.name).filter(|run| run.run == key.run);
                     ensure!(alive.is_some_and(|run| run.pid().is_some()), "a record for {key:?}");
                 }
+                Effect::LookForPorts { key, .. } => {
+                    let alive = self.runs.get(&key.name).is_some_and(|run| run.pid().is_some());
+                    ensure!(alive, "a look at {key:?}");
+                }
                 other => ensure!(owed(other).is_some(), "resumed with {other:?}"),
             }
         }

@@ -7,8 +7,10 @@ use crate::failure::{Errno, SpawnFailure, SpawnStep, Unclear};
 use crate::target::{Answered, Miss, Missed, Target};
 use crate::worker::Worker;
 use crate::{
-    ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Place, RECORD_VERSION, Record, RunKey, Unfit,
+    ConnId, Examined, Holder, Input, Listener, Lost, New, Note, Orphan, Place, PortsSeen, RECORD_VERSION,
+    Record, RunKey, Transport, Unfit,
 };
+use core::net::{IpAddr, Ipv4Addr};
 use gob_protocol::handshake::{Handshake, HandshakeError};
 use gob_protocol::request::{ByName, Hello};
 use gob_protocol::{Exit, Id, Leftover, Name, Owner, ProcessId, Receipt, Request, Timestamp};
@@ -151,6 +153,9 @@ pub(super) fn failed(errno: &str) -> SpawnFailure {
     SpawnFailure { step: SpawnStep::Prepare, errno: Errno { name: errno.into(), text: "late".into() } }
 }
 
+const LISTENER: Listener =
+    Listener { port: 80, protocol: Transport::Tcp, address: IpAddr::V4(Ipv4Addr::LOCALHOST), pid: 9 };
+
 /// The inputs that a late shell may still report about a run that is over.
 pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
     let run = if worker.is_running() { worker.run.wrapping_sub(1) } else { worker.run };
@@ -186,6 +191,11 @@ pub(super) fn stale_inputs(worker: &Worker) -> Vec<Input> {
         Input::Swept { key: key.clone(), receipt: Receipt::default() },
         Input::ReadOut { key: key.clone(), last_lines: Vec::new(), port_taken: true },
         Input::Freed { key: key.clone() },
+        Input::Ports(Box::new(PortsSeen {
+            ticket: 0,
+            due: vec![key.clone()],
+            found: Ok([(key.clone(), vec![LISTENER])].into()),
+        })),
         Input::Surviving { key, receipt: Receipt { survivors, ..Receipt::default() } },
     ]
 }

@@ -289,5 +289,6 @@ fn views(data: &Data) -> Vec<&View> {
         Data::Runs(_) | Data::RunsDelete(_) | Data::Stats(_) | Data::Blame(_) | Data::History(_) => vec![],
         Data::QueueAdd(_) | Data::QueueJob(_) | Data::QueueClaim(_) | Data::QueueList(_) => vec![],
         Data::QueueLane(_) | Data::Schedule(_) | Data::ScheduleList(_) | Data::ScheduleRemove(_) => vec![],
+        Data::Ports(_) => vec![],
     }
 }

@@ -4,6 +4,7 @@
 use super::{Next, Phase, Polite, Worker, ask, end, examine, ready, start};
 use crate::cx::Cx;
 use crate::io::Effect;
+use crate::looks;
 use crate::refusals::{self, Reason};
 use crate::timers::Timer;
 use crate::waiters::Waiter;
@@ -42,6 +43,7 @@ impl Worker {
         for resume in [start::resume, examine::resume, ready::resume, ask::resume, end::resume] {
             self.step(cx, resume);
         }
+        self.step(cx, |run, _, cx| looks::resume(run, cx));
         self.resume_holder(cx);
     }
 

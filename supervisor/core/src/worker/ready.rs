@@ -90,7 +90,9 @@ pub(crate) fn ready(
     run.ready_mono_ms = Some(cx.now.mono_ms);
     run.endpoint = endpoint_of(run, given, &handshake).map(Into::into);
     run.endpoint_is_its_own = handshake.endpoint.is_some();
-    run.ports = ports;
+    if !ports.is_empty() {
+        run.ports = ports;
+    }
     run.shown.version = handshake.version.map(Into::into);
     run.shown.meta = handshake.meta.into();
     run.shown.ready_at = Some(cx.now.wall);

@@ -4,6 +4,7 @@ use super::policy::{Case, Fate};
 use super::{Next, Phase, Want, Worker, ask, end, live, ready, start};
 use crate::cx::{Attempt, Cx};
 use crate::io::Effect;
+use crate::looks;
 use crate::parts::{Holder, Note};
 use crate::probes;
 use crate::refusals::{self, Reason};
@@ -223,6 +224,7 @@ impl Worker {
         if self.live().is_some_and(|run| run.end().is_some()) {
             self.step(cx, ask::spawned);
         } else {
+            self.step(cx, |run, _, cx| looks::begin(run, cx));
             self.step(cx, ready::watch);
             self.answer_fulfilled(cx);
         }
@@ -234,7 +236,7 @@ impl Worker {
         self.last_port = self.live().and_then(|run| run.port);
         self.step(cx, |run, given, cx| {
             probes::again(run, given, cx);
-            Step::Stay
+            looks::begin(run, cx)
         });
         self.heed_idleness(cx);
         if has_record {

@@ -2,6 +2,7 @@
 
 use super::{Phase, Worker};
 use crate::cx::Cx;
+use crate::looks;
 use crate::refusals::{self, Claimed};
 use crate::run::Run;
 use alloc::string::String;
@@ -19,6 +20,7 @@ impl Worker {
         let shown = self.shown();
         let ours = self.live().and_then(Run::shown_pid);
         let up = self.live().filter(|run| run.is_up());
+        let listening = self.live().filter(|run| looks::listens(run));
         let endpoint = match self.holder() {
             Some(holder) => holder.endpoint.as_deref().map(Into::into),
             None => up.and_then(|run| run.endpoint.clone()),
@@ -61,7 +63,7 @@ impl Worker {
             stderr_path: shown.stderr_path.clone(),
             reason: stuck.or_else(|| left.or(shown.reason.as_ref()).cloned()),
             version: shown.version.clone(),
-            ports: up.map_or_else(Vec::new, |run| run.ports.clone()),
+            ports: listening.map_or_else(Vec::new, |run| run.ports.clone()),
             blocked: self.spec.job().and_then(|job| job.blocked.clone()),
             last_output_at: None,
             expected_ms: self.expects.ms(),

@@ -92,6 +92,8 @@ impl World {
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
             // `feed` answers it.
             Effect::ReadConfig => {}
+            // Tests of ports answer them.
+            Effect::LookForPorts { .. } | Effect::FindPorts { .. } => {}
             // Nothing depends on what is recorded; and no client of these tests asks for it.
             Effect::Record(_) => {}
             // `feed` answers it.
