@@ -11,7 +11,7 @@ pub mod times;
 mod worker;
 
 pub use action::{Action, Allowed, Reason, actions};
-pub use row::{Row, Rows, Tone, Words};
+pub use row::{Row, Rows, Tone, Words, ports};
 pub use supervisor::{journal_trouble, supervisor};
 pub use worker::{Badge, badges, command, worker};
 

@@ -148,6 +148,9 @@ fn details(what: &str, worker: &View) -> Vec<String> {
             let took = times.map(|(started, ready)| format!("in {}", took(since(started, ready))));
             return took.into_iter().chain(worker.endpoint.as_deref().map(str::to_owned)).collect();
         }
+        "updated" if worker.reason.is_none() => {
+            (!worker.ports.is_empty()).then(|| format!("listens on {}", screen::ports(&worker.ports)))
+        }
         "owner changed" => Some(format!("to {}", worker.owner)),
         "stopped" | "ceded" => worker.exit.as_ref().map(ToString::to_string),
         "lease granted" | "lease released" => Some(count(u64::from(worker.leases), "lease")),

@@ -20,6 +20,7 @@ pub(crate) mod logs;
 pub(crate) mod nuke;
 pub(crate) mod overview;
 pub(crate) mod ping;
+pub(crate) mod ports;
 pub(crate) mod remove;
 pub(crate) mod restart;
 pub(crate) mod run;
@@ -70,6 +71,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &list::VERB,
     &status::VERB,
     &get::VERB,
+    &ports::VERB,
     &graphs::VERB,
     &graphs::delete::VERB,
     &who::VERB,

@@ -3,7 +3,7 @@
 
 use super::times::{short_duration, since, up};
 use super::worker::command;
-use gob_protocol::view::Exit;
+use gob_protocol::view::{Exit, Port};
 use gob_protocol::{State, Timestamp, View};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -35,6 +35,8 @@ pub struct Row<'a> {
     command: Vec<Cow<'a, str>>,
     #[serde(default)]
     expected_ms: Option<u64>,
+    #[serde(default)]
+    ports: Vec<Port>,
 }
 
 /// The answer to `list`, as far as rows go.
@@ -61,6 +63,7 @@ impl<'a> From<&'a View> for Row<'a> {
             reason: view.reason.as_deref().map(Cow::from),
             command: view.command.iter().map(Cow::from).collect(),
             expected_ms: view.expected_ms,
+            ports: view.ports.clone(),
         }
     }
 }
@@ -108,7 +111,7 @@ pub struct Words<'a> {
     pub up: Option<String>,
     /// Its restarts by the policy.
     pub restarts: u32,
-    /// Its endpoint, or the reason why it can't be reached; how a job ended.
+    /// Its endpoint, or else its ports (`tcp:5173`), or the reason why it can't be reached; how a job ended.
     pub last: Option<Cow<'a, str>>,
     /// The command of a job, as a shell takes it.
     pub command: Option<String>,
@@ -179,8 +182,21 @@ impl Row<'_> {
         };
         let ended = self.exit.as_ref().filter(|_| self.is_job() && self.state == State::Idle).map(ended);
         let told = self.reason.as_deref().filter(|_| troubled).or(self.endpoint.as_deref());
-        told.map(Cow::from).or(ended.map(Cow::from))
+        let ports = (!self.ports.is_empty()).then(|| ports(&self.ports));
+        told.map(Cow::from).or(ports.map(Cow::from)).or(ended.map(Cow::from))
     }
+}
+
+/// The ports that a row names.
+const PORTS: usize = 3;
+
+/// Returns ports in words: `tcp:5173,udp:5353`.
+#[must_use]
+pub fn ports(ports: &[Port]) -> String {
+    let named: Vec<String> =
+        ports.iter().take(PORTS).map(|port| format!("{}:{}", port.protocol, port.port)).collect();
+    let more = if ports.len() > PORTS { ",…" } else { "" };
+    named.join(",") + more
 }
 
 /// Returns the end of a job in words.
@@ -243,6 +259,14 @@ mod tests {
     fn a_reason_stands_in_for_the_endpoint_where_something_is_wrong() {
         let last = |changes| Row::from(&view(changes)).words(now()).last.map(Cow::into_owned);
         assert_eq!(last(json!({"reason": "why"})).as_deref(), Some("unix:/run/demo.sock"));
+        let port = |port: u16| json!({"port": port, "protocol": "tcp", "pid": 7});
+        let on = |all: &[u16]| {
+            let ports: Vec<Value> = all.iter().map(|at| port(*at)).collect();
+            last(json!({"endpoint": null, "ports": ports}))
+        };
+        assert_eq!(on(&[80, 81]).as_deref(), Some("tcp:80,tcp:81"));
+        assert_eq!(on(&[1, 2, 3, 4]).as_deref(), Some("tcp:1,tcp:2,tcp:3,…"));
+        assert_eq!(last(json!({"ports": [port(80)]})).as_deref(), Some("unix:/run/demo.sock"));
         assert_eq!(last(json!({"state": "failed", "reason": "why"})).as_deref(), Some("why"));
         assert_eq!(last(json!({"state": "idle", "endpoint": null})), None);
         assert_eq!(Tone::of(State::Failed), Tone::Bad);

@@ -39,6 +39,7 @@ mod nuke;
 mod orphans;
 mod owners;
 mod pages;
+mod ports;
 mod privileged;
 mod python;
 mod readiness;
