@@ -30,7 +30,7 @@ pub(crate) const VERB: Verb = Verb {
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = matches.get_one::<Name>("name").cloned();
     let mut client = context.connect("ports")?;
-    known_to(&client)?;
+    crate::job::known_to(&client)?;
     let reply = context.call(&mut client, Ports { name: name.clone() }).map_err(|error| match &name {
         Some(name) => with_nearest_name(&mut client, name, error.into()),
         None => error.into(),
@@ -48,18 +48,6 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         context.note("there are more; ask for one worker: gobctl ports NAME");
     }
     Ok(0)
-}
-
-/// Fails for a supervisor of an earlier version.
-fn known_to(client: &Client) -> Result<(), Failure> {
-    if client.has_feature("ports") {
-        return Ok(());
-    }
-    let server = client.server();
-    let message =
-        format!("the supervisor (gobd {}, pid {}) can't look for ports yet", server.version, server.pid);
-    let hint = "gobctl daemon restart starts the installed one; it stops the workers first";
-    Err(Failure::own("no-ports", 7, message).hint(hint))
 }
 
 /// Returns why there is nothing to show.

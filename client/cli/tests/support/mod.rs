@@ -149,7 +149,7 @@ fn answer(stream: UnixStream, script: impl Fn(&str, &Value) -> Vec<String>) {
 pub(crate) fn hello(version: &str) -> String {
     let server =
         json!({"version": version, "pid": 4200, "instance": "i", "started_at": "2026-11-20T10:00:00.000Z"});
-    ok(json!({"protocol": 1, "server": server, "owner": "cli", "features": ["jobs", "ports"]}))
+    ok(json!({"protocol": 1, "server": server, "owner": "cli", "features": ["jobs"]}))
 }
 
 pub(crate) fn ok(data: Value) -> String {
