@@ -86,6 +86,13 @@ impl Rig {
         }
     }
 
+    fn reserve_tokens(&mut self, count: u32) -> u64 {
+        match self.ask(Question::ReserveTokens { count, above: 0 }) {
+            Ok(Answer::Reserved { first, .. }) => first,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn definitions(&mut self) -> Vec<Definition> {
         let Ok(Answer::Definitions(found)) = self.ask(Question::Definitions { after: None, limit: 1000 })
         else {

@@ -37,6 +37,18 @@ fn a_run_that_the_supervisor_left_without_an_end_was_cut_off() {
 }
 
 #[test]
+fn tokens_have_a_counter_of_their_own_that_only_grows() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    assert_eq!((rig.reserve(10), rig.reserve_tokens(100), rig.reserve_tokens(1)), (1, 1, 101));
+    let above = Question::ReserveTokens { count: 5, above: 400 };
+    assert_eq!(rig.ask(above).unwrap(), Answer::Reserved { first: 401, count: 5 });
+    assert_eq!(rig.reserve(1), 11, "jobs have theirs");
+    rig.finish();
+    assert_eq!(Rig::new(dir.path()).reserve_tokens(1), 406);
+}
+
+#[test]
 fn numbers_of_jobs_go_on_above_all_that_is_known() {
     let dir = dir();
     let mut rig = Rig::new(dir.path());

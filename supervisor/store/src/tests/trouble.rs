@@ -157,7 +157,7 @@ fn a_deleted_store_is_made_again_with_jobs_and_counters() {
         let mut rig = Rig::new(dir.path());
         rig.record(defined(definition("web", None)));
         rig.record(run("web", begun(1)));
-        assert_eq!(rig.reserve(64), 1);
+        assert_eq!((rig.reserve(64), rig.reserve_tokens(100)), (1, 1));
         for suffix in suffixes {
             fs::remove_file(dir.path().join(format!("{FILE}{suffix}"))).unwrap();
         }
@@ -170,6 +170,7 @@ fn a_deleted_store_is_made_again_with_jobs_and_counters() {
         rig.finish();
         let mut rig = Rig::new(dir.path());
         assert_eq!((rig.reserve(1), rig.definitions().len(), rig.runs("web").len()), (66, 1, 1));
+        assert_eq!(rig.reserve_tokens(1), 101, "the counter of tokens went with it");
         assert_eq!(rig.notices, []);
         rig.finish();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) is_gap: bool,
     /// The highest number of a job that is known to be in use.
     pub(super) floor: u64,
+    /// The highest token of a lock that was reserved in this life, or that a file had which is gone.
+    pub(super) tokens: u64,
     /// Questions without an answer, and the time at which each is given up.
     pub(super) asked: BTreeMap<u64, Instant>,
     /// All pages were checked.
@@ -111,6 +113,7 @@ impl Store {
         let state = State {
             queue: Queue::default(),
             floor: settings.job_floor,
+            tokens: 0,
             settings,
             is_running: false,
             finish_by: None,

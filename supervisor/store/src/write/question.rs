@@ -66,6 +66,13 @@ pub enum Question {
         /// A number that is known to be in use, from elsewhere.
         above: u64,
     },
+    /// Tokens of locks. They are on the disk before they are answered.
+    ReserveTokens {
+        /// How many; at least one.
+        count: u32,
+        /// A token that is known to be in use, from elsewhere.
+        above: u64,
+    },
     /// Deletes a run that has ended.
     DeleteRun {
         /// The worker.
@@ -152,7 +159,7 @@ impl Question {
     /// Returns whether a file that can only be read can answer it.
     pub(super) fn only_reads(&self) -> bool {
         match self {
-            Self::Reserve { .. } | Self::DeleteRun { .. } => false,
+            Self::Reserve { .. } | Self::ReserveTokens { .. } | Self::DeleteRun { .. } => false,
             Self::Queue { ask, .. } => ask.only_reads(),
             Self::Runs { .. }
             | Self::Stats { .. }
@@ -184,7 +191,7 @@ impl Question {
             Self::Queue { ask, .. } => {
                 return Ok(jobs::list::read(db, ask)?.map(|told| Answer::Queue(Box::new(told))));
             }
-            Self::Reserve { .. } | Self::DeleteRun { .. } => return Ok(None),
+            Self::Reserve { .. } | Self::ReserveTokens { .. } | Self::DeleteRun { .. } => return Ok(None),
         }))
     }
 }

@@ -40,6 +40,12 @@ pub enum Record {
     },
 }
 
+/// The counter of jobs.
+pub(super) const JOBS: &str = "job";
+
+/// The counter of the tokens of locks.
+pub(super) const TOKENS: &str = "token";
+
 /// A number that no counter reaches.
 const GREAT: u64 = 1 << 53;
 /// Bytes of a record beside its texts.
@@ -94,11 +100,16 @@ pub(super) fn put_definition(db: &Connection, definition: &Definition) -> rusqli
 
 /// Makes the counter of jobs go on above `number`.
 pub(super) fn raise_job(db: &Connection, number: u64) -> rusqlite::Result<()> {
+    raise(db, JOBS, number)
+}
+
+/// Makes a counter go on above `number`.
+pub(super) fn raise(db: &Connection, of: &str, number: u64) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO counter(name, next) VALUES ('job', ?1)
+        "INSERT INTO counter(name, next) VALUES (?1, ?2)
          ON CONFLICT(name) DO UPDATE SET next = excluded.next WHERE excluded.next > next",
     )?;
-    insert.execute([rows::signed(number.saturating_add(1))]).map(drop)
+    insert.execute(params![of, rows::signed(number.saturating_add(1))]).map(drop)
 }
 
 /// Makes the counter of jobs go on at `first`, if it stands after the `count` numbers from there.
@@ -159,19 +170,24 @@ pub(super) fn number_of(name: &Name) -> Option<u64> {
     name.as_str().strip_prefix('j')?.parse().ok().filter(|number| *number < GREAT)
 }
 
-/// Reserves numbers of jobs above `above`; the caller makes the transaction durable before it tells.
+/// Reserves numbers of a counter above `above`; the caller makes the transaction durable before it tells.
 ///
 /// # Errors
 /// SQLite's error.
-pub(super) fn reserve(db: &Connection, count: u32, above: u64) -> rusqlite::Result<u64> {
-    let next = last_job(db)?.max(above).saturating_add(1);
-    raise_job(db, next.saturating_add(u64::from(count)).saturating_sub(1))?;
+pub(super) fn reserve(db: &Connection, of: &str, count: u32, above: u64) -> rusqlite::Result<u64> {
+    let next = last(db, of)?.max(above).saturating_add(1);
+    raise(db, of, next.saturating_add(u64::from(count)).saturating_sub(1))?;
     Ok(next)
 }
 
 /// Returns the highest number of a job that was ever handed out; 0 without any.
 pub(super) fn last_job(db: &Connection) -> rusqlite::Result<u64> {
-    let mut select = db.prepare_cached("SELECT next FROM counter WHERE name = 'job'")?;
-    let next = select.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    last(db, JOBS)
+}
+
+/// Returns the highest number of a counter that was ever handed out; 0 without any.
+pub(super) fn last(db: &Connection, of: &str) -> rusqlite::Result<u64> {
+    let mut select = db.prepare_cached("SELECT next FROM counter WHERE name = ?1")?;
+    let next = select.query_row([of], |row| row.get::<_, i64>(0)).optional()?;
     Ok(next.map(rows::unsigned).unwrap_or_default().saturating_sub(1))
 }

@@ -170,8 +170,9 @@ fn rescue(from: &Connection, to: &Connection) -> rusqlite::Result<Kept> {
     let text =
         |row: &Row<'_>, at: usize| row.get::<_, String>(at).ok().and_then(|name| Name::any(&name).ok());
     let number = |row: &Row<'_>, at: usize| row.get::<_, i64>(at).ok();
-    let counters = table("counter", &["name"], "next").walk(from, until, |row| {
-        number(row, 0).map_or(Ok(()), |next| records::raise_job(to, rows::unsigned(next).saturating_sub(1)))
+    let counters = table("counter", &["name"], "name, next").walk(from, until, |row| {
+        let (Ok(name), Some(next)) = (row.get::<_, String>(0), number(row, 1)) else { return Ok(()) };
+        records::raise(to, &name, rows::unsigned(next).saturating_sub(1))
     })?;
     let lives = table("life", &["id"], "id, instance, began_at, lost_seq").walk(from, until, |row| {
         let (Some(id), Ok(instance)) = (number(row, 0), row.get::<_, String>(1)) else { return Ok(()) };

@@ -103,9 +103,18 @@ impl Worker<'_> {
             Question::Reserve { count, above } => {
                 let count = (*count).max(1);
                 let above = (*above).max(self.shared.lock().floor);
-                let first = reserve(db, count, above).map_err(of)?;
+                let first = reserve(db, records::JOBS, count, above).map_err(of)?;
                 self.shared.lock().floor = first.saturating_add(u64::from(count)).saturating_sub(1);
                 // A file that was deleted meanwhile is followed by one whose counter begins above.
+                self.open()?;
+                Ok(Answer::Reserved { first, count })
+            }
+            Question::ReserveTokens { count, above } => {
+                let count = (*count).max(1);
+                let above = (*above).max(self.shared.lock().tokens);
+                let first = reserve(db, records::TOKENS, count, above).map_err(of)?;
+                self.shared.lock().tokens = first.saturating_add(u64::from(count)).saturating_sub(1);
+                // As for the numbers of jobs.
                 self.open()?;
                 Ok(Answer::Reserved { first, count })
             }
@@ -158,6 +167,11 @@ impl Worker<'_> {
                     .map_err(|e| StoreError::of(&db.path, e))?;
             }
             self.left = None;
+            let tokens = self.shared.lock().tokens;
+            if tokens > 0 {
+                let raised = records::raise(&db.connection, records::TOKENS, tokens);
+                raised.map_err(|e| StoreError::of(&db.path, e))?;
+            }
             self.trimmer = Some(Trimmer::of(db.life, self.shared.lock().walked));
             self.db = Some(db);
             self.set_condition(Condition::Open, None);
@@ -180,6 +194,10 @@ impl Worker<'_> {
         if let Ok(job) = records::last_job(&db.connection) {
             let mut state = self.shared.lock();
             state.floor = state.floor.max(job);
+        }
+        if let Ok(token) = records::last(&db.connection, records::TOKENS) {
+            let mut state = self.shared.lock();
+            state.tokens = state.tokens.max(token);
         }
         match db.standpoint() {
             Standpoint::InPlace | Standpoint::LogGone => {
@@ -218,13 +236,13 @@ impl Worker<'_> {
 
 /// Reserves numbers; they are on the disk, and in the file itself, before this returns. A log that is lost
 /// takes none back.
-fn reserve(db: &mut Db, count: u32, above: u64) -> rusqlite::Result<u64> {
+fn reserve(db: &mut Db, of: &str, count: u32, above: u64) -> rusqlite::Result<u64> {
     db.connection.execute_batch("PRAGMA synchronous=FULL")?;
     let first = db
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .and_then(|transaction| {
-            let first = records::reserve(&transaction, count, above)?;
+            let first = records::reserve(&transaction, of, count, above)?;
             transaction.commit()?;
             Ok(first)
         })
