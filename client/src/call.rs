@@ -8,17 +8,17 @@ use crate::conn::RequestId;
 use crate::error::Error;
 use crate::pulse::Deadline;
 use gob_protocol::answer::{
-    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HistoryData, ListData, NukeData, PingData,
-    PortsData, QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData,
-    RemovedData, RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData,
-    StartData, StopData, SubscribeData, WorkerData,
+    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HistoryData, ListData, LockAcquireData,
+    LockBreakData, LockStatusData, NukeData, PingData, PortsData, QueueAddData, QueueClaimData, QueueJobData,
+    QueueLaneData, QueueListData, ReloadData, RemovedData, RunsData, RunsDeleteData, ScheduleData,
+    ScheduleListData, ScheduleRemoveData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
 };
 use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
 use gob_protocol::queue::LaneName;
 pub use gob_protocol::request::{
-    Add, Blame, GraphDelete, HandOver, History, List, Ports, QueueAdd, QueueClaim, QueueFinish,
-    QueueHeartbeat, QueueList, QueueRetry, QueueWidth, Restart, Runs, RunsDelete, ScheduleAdd, ScheduleList,
-    ScheduleRemove, Signal, Start, Stop, Subscribe,
+    Add, Blame, GraphDelete, HandOver, History, List, LockAcquire, LockBreak, LockRelease, LockStatus, Ports,
+    QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat, QueueList, QueueRetry, QueueWidth, Restart, Runs,
+    RunsDelete, ScheduleAdd, ScheduleList, ScheduleRemove, Signal, Start, Stop, Subscribe,
 };
 use gob_protocol::request::{ByJob, ByLane, ByName, Force};
 use gob_protocol::{Name, Request};
@@ -285,6 +285,20 @@ call!(Unsubscribe, "unsubscribe", EmptyData, |_this| Request::Unsubscribe);
 call!(Status, "status", gob_protocol::Status, |_this| Request::Status, {
     const READS: bool = true;
 });
+call!(LockAcquire, "lock_acquire", LockAcquireData, |this| Request::LockAcquire(Box::new(this)), {
+    // A claim is answered when the time of the claims is over; without a limit the lock is waited for.
+    fn deadline(&self) -> Deadline {
+        match self.token {
+            Some(_) => Deadline::In(Duration::from_millis(REQUEST_MS)),
+            None => bounded(self.timeout_ms.map(|ms| ms.max(REQUEST_MS)), REQUEST_SLACK_MS),
+        }
+    }
+});
+call!(LockRelease, "lock_release", EmptyData, |this| Request::LockRelease(this));
+call!(LockStatus, "lock_status", LockStatusData, |this| Request::LockStatus(this), {
+    const READS: bool = true;
+});
+call!(LockBreak, "lock_break", LockBreakData, |this| Request::LockBreak(this));
 
 /// A call that was sent and is not answered yet.
 #[derive(Debug)]
@@ -366,7 +380,7 @@ pub fn read<'d, T: serde::Deserialize<'d>>(request: &str, data: &'d RawValue) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gob_protocol::Owner;
+    use gob_protocol::{LockName, Owner};
 
     fn name() -> Name {
         Name::any("draft").unwrap()
@@ -414,6 +428,11 @@ mod tests {
         check(Subscribe::default(), &mut seen);
         check(Unsubscribe, &mut seen);
         check(Status, &mut seen);
+        let lock = || LockName::new("build").unwrap();
+        check(LockAcquire::new(lock()), &mut seen);
+        check(LockRelease { lock: lock(), token: 1 }, &mut seen);
+        check(LockStatus::default(), &mut seen);
+        check(LockBreak { lock: lock() }, &mut seen);
         assert_eq!(seen, Request::TYPES);
     }
 

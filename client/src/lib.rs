@@ -7,6 +7,7 @@
 //! | [`blocking`] | the same over a blocking socket, with deadlines and auto-start |
 //! | [`pulse`] | how long an answer is waited for, and whether the supervisor still lives; pure |
 //! | [`call`] | the requests of PROTOCOL 5 as types with their answers and deadlines |
+//! | [`lock`] | named locks as guards |
 //! | [`subscription`] | events across connections, with gaps told |
 //! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
 //! | [`screen`] | workers and the supervisor in the words that surfaces show; pure |
@@ -24,6 +25,7 @@ pub mod endpoint;
 pub mod error;
 pub mod holder;
 mod impostor;
+pub mod lock;
 pub mod logs;
 pub mod model;
 mod pages;

@@ -20,9 +20,11 @@
 
 mod client;
 mod link;
+mod lock;
 mod subscription;
 
 pub use client::Client;
+pub use lock::{LockGuard, lock};
 pub use subscription::Subscription;
 
 use crate::blocking::{self, Connector};

@@ -2,6 +2,7 @@
 
 use crate::cursor::Cursor;
 use crate::history::{BlameEntry, HistoryEntry, RunRecord, Stats};
+use crate::lock::{Lock, LockName, LockParty};
 use crate::name::{Name, Owner};
 use crate::queue::{Lane, QueueJob, Schedule, ScheduleName};
 use crate::time::Timestamp;
@@ -367,6 +368,31 @@ pub struct SubscribeData {
     pub next: Option<Name>,
 }
 
+/// Data of `lock_acquire`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockAcquireData {
+    /// The lock.
+    pub lock: LockName,
+    /// The fencing token: higher than those of all earlier holders of any lock.
+    pub token: u64,
+    /// The end of the holder's time; null where it asked for none.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Data of `lock_status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockStatusData {
+    /// The locks, ordered by name.
+    pub locks: Vec<Lock>,
+}
+
+/// Data of `lock_break`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockBreakData {
+    /// The parties that held the lock.
+    pub broken: Vec<LockParty>,
+}
+
 /// Data of any successful response.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -401,6 +427,9 @@ pub enum Data {
     Reload(ReloadData),
     Subscribe(SubscribeData),
     Status(Box<Status>),
+    LockAcquire(LockAcquireData),
+    LockStatus(LockStatusData),
+    LockBreak(LockBreakData),
     Empty(EmptyData),
 }
 

@@ -2,8 +2,8 @@
 //! with them.
 
 use crate::limits::{
-    MAX_COMPONENT_BYTES, MAX_DESCRIPTION_BYTES, MAX_JOB_ARGUMENTS, MAX_MESSAGE_BYTES, MAX_PATH_BYTES,
-    MAX_WORD_BYTES,
+    MAX_COMPONENT_BYTES, MAX_DESCRIPTION_BYTES, MAX_JOB_ARGUMENTS, MAX_LOCK_TOKEN, MAX_LOCK_TTL_MS,
+    MAX_LOCK_WITHIN, MAX_MESSAGE_BYTES, MAX_PATH_BYTES, MAX_WORD_BYTES,
 };
 use crate::name::{INVALID_NAME, Name};
 use crate::text::Text;
@@ -103,6 +103,70 @@ pub(crate) fn needed_word<'de, D: Deserializer<'de>>(from: D) -> Result<String, 
 fn check<E: Error>(word: &str) -> Result<(), E> {
     if word.len() > MAX_WORD_BYTES {
         return Err(E::custom(format_args!("it has at most {MAX_WORD_BYTES} bytes")));
+    }
+    Ok(())
+}
+
+/// Reads the name of a program, for people.
+///
+/// # Errors
+/// When it is too long, or has control characters.
+pub(crate) fn process<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = word(from)?;
+    if text.as_deref().is_some_and(|text| text.chars().any(char::is_control)) {
+        return Err(D::Error::custom("it has no control characters"));
+    }
+    Ok(text)
+}
+
+/// Reads how long a lock is held.
+///
+/// # Errors
+/// When it is no time, or too long a one.
+pub(crate) fn lock_ttl<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let Some(ttl) = Option::<u64>::deserialize(from)? else { return Ok(None) };
+    if ttl == 0 || ttl > MAX_LOCK_TTL_MS {
+        return Err(D::Error::custom(format_args!("it is 1 to {MAX_LOCK_TTL_MS} ms")));
+    }
+    Ok(Some(ttl))
+}
+
+/// Reads a token of a lock, which may be absent.
+///
+/// # Errors
+/// As [`needed_token`].
+pub(crate) fn token<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let token = Option::<u64>::deserialize(from)?;
+    token.map_or(Ok(()), check_token)?;
+    Ok(token)
+}
+
+/// Reads a token of a lock.
+///
+/// # Errors
+/// When no lock has such a token.
+pub(crate) fn needed_token<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let token = u64::deserialize(from)?;
+    check_token(token)?;
+    Ok(token)
+}
+
+/// Reads the tokens that a party holds.
+///
+/// # Errors
+/// When one of them is none, or they are too many.
+pub(crate) fn tokens<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+    let tokens = Vec::<u64>::deserialize(from)?;
+    if tokens.len() > MAX_LOCK_WITHIN {
+        return Err(D::Error::custom(format_args!("at most {MAX_LOCK_WITHIN} tokens")));
+    }
+    tokens.iter().try_for_each(|token| check_token(*token))?;
+    Ok(tokens)
+}
+
+fn check_token<E: Error>(token: u64) -> Result<(), E> {
+    if token == 0 || token > MAX_LOCK_TOKEN {
+        return Err(E::custom(format_args!("a token is 1 to {MAX_LOCK_TOKEN}")));
     }
     Ok(())
 }

@@ -93,6 +93,8 @@ codes! {
     LockTimeout = "lock-timeout",
     /// The token is not the holder's.
     LockNotHeld = "lock-not-held",
+    /// To wait for the lock would be to wait for oneself.
+    LockDeadlock = "lock-deadlock",
     /// The job is not claimed by this worker.
     JobNotClaimed = "job-not-claimed",
 }

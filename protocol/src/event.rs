@@ -1,5 +1,6 @@
 //! Events: changes in the order in which they happened (PROTOCOL 7).
 
+use crate::lock::{LockEnd, LockName, LockParty};
 use crate::name::{Name, Owner};
 use crate::queue::QueueJob;
 use crate::time::Timestamp;
@@ -160,6 +161,31 @@ pub struct Event {
     /// The whole job after the change; present for events of the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Box<QueueJob>>,
+    /// The lock that an event is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockName>,
+    /// The party that holds it, or held it until now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Box<LockParty>>,
+    /// The party that waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiter: Option<Box<LockParty>>,
+    /// The holder's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<u64>,
+    /// The reason why the holder has it no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<LockEnd>,
+}
+
+impl Event {
+    /// Creates an event that is about nothing yet, and has no number.
+    #[must_use]
+    pub const fn new(event: EventKind, time: Timestamp, actor: Actor) -> Self {
+        let (worker, job, lock, holder, waiter) = (None, None, None, None, None);
+        let (token, reason) = (None, None);
+        Self { event, seq: 0, time, actor, worker, job, lock, holder, waiter, token, reason }
+    }
 }
 
 /// Frame in place of events that a slow subscriber missed (PROTOCOL 7).

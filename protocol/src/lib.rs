@@ -15,6 +15,7 @@ pub mod frame;
 pub mod handshake;
 pub mod history;
 pub mod limits;
+pub mod lock;
 pub mod logindex;
 pub mod name;
 pub mod queue;
@@ -37,6 +38,7 @@ pub use frame::{FrameTooLong, Framer};
 pub use history::{
     BlameEntry, ByOutcome, Change, Durations, HistoryEntry, Rate, RunOutcome, RunRecord, Stats,
 };
+pub use lock::{Lock, LockEnd, LockLink, LockMode, LockName, LockParty};
 pub use name::{Name, NameError, Owner};
 pub use queue::{Lane, LaneName, QueueCounts, QueueJob, QueueStatus, Schedule, ScheduleName};
 pub use request::{Request, Wait};

@@ -39,6 +39,22 @@ pub const MAX_MESSAGE_BYTES: usize = 2_048;
 pub const PAGE_BYTES: usize = 8 << 20;
 /// The same limit for a snapshot to a subscriber.
 pub const SNAPSHOT_BYTES: usize = 32 << 20;
+/// Longest name of a lock, in bytes.
+pub const MAX_LOCK_NAME_BYTES: usize = 200;
+/// Holders of all locks, and waiters for all of them: so many of each.
+pub const MAX_LOCK_PARTIES: usize = 10_000;
+/// Most tokens that a request for a lock is within.
+pub const MAX_LOCK_WITHIN: usize = 64;
+/// Longest TTL of a lock, in milliseconds: ten years.
+pub const MAX_LOCK_TTL_MS: u64 = 10 * 365 * 86_400_000;
+/// Highest token: the highest integer that every JSON library takes.
+pub const MAX_LOCK_TOKEN: u64 = (1 << 53) - 1;
+/// Later requests that may come before a waiter, whatever their priority.
+pub const LOCK_PASSES: u32 = 16;
+/// Time in which the holders of an earlier supervisor claim their locks, in milliseconds.
+pub const LOCK_CLAIM_MS: u64 = 6_000;
+/// Holders that a refusal for want of time names.
+pub const LOCK_HOLDERS_SHOWN: usize = 16;
 /// Longest owner, in bytes.
 pub const MAX_OWNER_BYTES: usize = 32;
 /// Processes that could not be ended, as far as `status` names them.

@@ -4,6 +4,7 @@
 //! through, so [`Request::parse`] goes by the type's name instead.
 
 mod begin;
+mod lock;
 mod manage;
 mod queue;
 mod read;
@@ -13,6 +14,7 @@ use crate::text::Text;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use begin::{Add, OnLastLease, Restart, RestartOn, Start, Wait};
+pub use lock::{LockAcquire, LockBreak, LockRelease, LockStatus};
 pub use manage::{ByName, Force, GraphDelete, HandOver, Signal, Stop};
 pub use queue::{
     ByJob, ByLane, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat, QueueList, QueueRetry, QueueWidth,
@@ -159,6 +161,14 @@ requests! {
     Unsubscribe = "unsubscribe",
     /// Returns the supervisor's own health.
     Status = "status",
+    /// Takes a lock, renews its TTL, or claims it again.
+    LockAcquire = "lock_acquire" (Box<LockAcquire>),
+    /// Gives a lock back.
+    LockRelease = "lock_release" (LockRelease),
+    /// Returns locks, with their holders and waiters.
+    LockStatus = "lock_status" (LockStatus),
+    /// Takes a lock from its holders.
+    LockBreak = "lock_break" (LockBreak),
 }
 
 /// The payload of a type without fields.

@@ -24,7 +24,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The keeper's hand-over on the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -118,6 +118,8 @@ pub(crate) struct Boot {
     pub(crate) paths: Paths,
     pub(crate) server: ServerInfo,
     pub(crate) open_files: libc::rlimit,
+    /// It is to be noted in the runtime directory that locks are held.
+    pub(crate) locks_are_held: Arc<AtomicBool>,
     /// The number of failed writes of the journal.
     pub(crate) journal_failures: Arc<AtomicU64>,
     /// Present where closing a log file may take long.
@@ -203,7 +205,19 @@ impl Boot {
         let server = ServerInfo { version, pid, instance, started_at, dirs, config_invalid: Vec::new() };
         let paths = Paths { runtime_dir, state_dir, data_dir, socket };
         let (journal_failures, slow) = (Arc::default(), Slow::of(lock.as_fd()));
-        Ok(Self { lock, runtime, keeper_pid, paths, server, open_files, journal_failures, _slow: slow })
+        let were_held = std::fs::symlink_metadata(files::below(&runtime, files::LOCKS_HELD)).is_ok();
+        let locks_are_held = Arc::new(AtomicBool::new(were_held));
+        Ok(Self {
+            lock,
+            runtime,
+            keeper_pid,
+            paths,
+            server,
+            open_files,
+            locks_are_held,
+            journal_failures,
+            _slow: slow,
+        })
     }
 
     /// Ends the processes of dead supervisors of this state directory, and begins a journal of this one's.
@@ -267,6 +281,8 @@ impl Boot {
                 has_store: Path::new(&self.paths.state_dir).join(gob_store::FILE).exists(),
                 ..last::remembered(Path::new(&self.paths.state_dir))
             },
+            locks_were_held: self.locks_are_held.load(Ordering::Relaxed),
+            host: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             seed: self.random(),
         }
     }

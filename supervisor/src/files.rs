@@ -17,6 +17,8 @@ use std::time::SystemTime;
 pub(crate) const SOCKET: &str = "daemon.sock";
 /// The pid file's name, for people: it decides nothing.
 pub(crate) const PID_FILE: &str = "daemon.pid";
+/// The name of the note that locks are held: a supervisor that finds it at its start waits for their holders.
+pub(crate) const LOCKS_HELD: &str = "locks.held";
 /// The lock's name in the state directory.
 pub(crate) const LOCK: &str = "gobd.lock";
 /// The name of the supervisor's own log there.
@@ -113,6 +115,16 @@ pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::
     fs::rename(temporary, path)
 }
 
+/// Notes that locks are held; true when that was not noted.
+pub(crate) fn note_locks(runtime: &File) -> io::Result<bool> {
+    let path = below(runtime, LOCKS_HELD);
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+        return Ok(false);
+    }
+    let text = "Locks were held: the next gobd grants none for 6 s, so that their holders can claim them.\n";
+    write_runtime_file(runtime, LOCKS_HELD, text).map(|()| true)
+}
+
 /// Opens the supervisor's own log for appending, making it where it is missing; never follows a link and never
 /// waits for the other end of a FIFO.
 pub(crate) fn open_log(path: &Path) -> io::Result<File> {
@@ -121,10 +133,11 @@ pub(crate) fn open_log(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Removes the sockets and the pid file and empties the lock: the orderly end.
-pub(crate) fn retire(runtime: &File, lock: &File) {
+/// Removes the sockets and the pid file and empties the lock: the orderly end. Where no locks are held, the note of them goes too.
+pub(crate) fn retire(runtime: &File, lock: &File, locks_are_held: bool) {
     let notify = crate::readiness::notify::path(runtime);
-    for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify] {
+    let held = (!locks_are_held).then(|| below(runtime, LOCKS_HELD));
+    for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify].into_iter().chain(held) {
         if let Err(e) = fs::remove_file(&path)
             && e.kind() != io::ErrorKind::NotFound
         {

@@ -41,8 +41,8 @@ const GATHER: Duration = Duration::from_millis(10);
 const CHECK: Duration = Duration::from_secs(60);
 /// First and longest time between two tries to make a file again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
-/// The lane of checks and of closings.
-const LANE: &str = "gob's own files";
+/// The lane of checks, and of all else that makes gob's own files.
+pub(crate) const LANE: &str = "gob's own files";
 const CLOSING: &str = "a watch that is closed";
 /// Time limit at the end for a check in progress.
 const LAST_LOOK: Duration = Duration::from_secs(1);
@@ -86,6 +86,7 @@ impl Healer {
             runtime: Held::new(Arc::clone(&boot.runtime)),
             socket: Some(published.socket),
             notify: published.notify,
+            locks_are_held: Arc::clone(&boot.locks_are_held),
             has_log: site::is_logged_to(&Path::new(&boot.paths.state_dir).join(files::LOG)),
             logs: Identity::at(&boot.log_dir()).ok(),
             sockets: Identity::at(gob_core::sockets_dir(&boot.paths.runtime_dir).as_ref()).ok(),

@@ -18,6 +18,7 @@
 //! | a subscriber read | `outbound` | core `news` |
 //! | what an earlier life left is gone | `recovery` | core `past` |
 //! | the history was asked, or has answered | `history` | core `history` |
+//! | locks are noted as held | `shell` | core `locks` |
 //! | the end | signals, the keeper's death | core `ends` |
 
 mod accept;
@@ -67,6 +68,7 @@ use mailbox::{Happened, Post};
 use memory::Memory;
 use shell::{Hands, Shell};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
@@ -236,7 +238,8 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
 
 /// Removes the signs of a supervisor. The receivers hear when the state directory is in order.
 fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
-    files::retire(&shell.boot.runtime, &shell.boot.lock);
+    let boot = &shell.boot;
+    files::retire(&boot.runtime, &boot.lock, boot.locks_are_held.load(Ordering::Relaxed));
     let journal = if nothing_left { shell.end_journal() } else { None };
     let ended = journal.is_some();
     (journal, if shell.exit == Some(true) { shell.begin_to_remove(ended) } else { shell.begin_to_save() })

@@ -34,6 +34,7 @@ use gob_protocol::{Data, Survivor};
 use reaping::Pace;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use taps::Taps;
 use tokio::sync::{mpsc, oneshot};
@@ -229,6 +230,8 @@ impl Shell {
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
             Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
             Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),
+            Effect::MarkLocks => self.mark_locks(),
+            Effect::UnmarkLocks => self.boot.locks_are_held.store(false, Ordering::Relaxed),
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.forget(&name);

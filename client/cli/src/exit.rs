@@ -62,6 +62,7 @@ pub(crate) const fn of_code(code: ErrorCode) -> u8 {
         | ErrorCode::UpgradeFailed
         | ErrorCode::Internal
         | ErrorCode::LockNotHeld
+        | ErrorCode::LockDeadlock
         | ErrorCode::JobNotClaimed
         | ErrorCode::Unrecognised => 1,
     }

@@ -5,7 +5,7 @@ use crate::table::{Align, layout};
 use crate::terminal::{Look, cells, cut};
 use crate::text::{self, escape, since, took};
 use anstyle::Style;
-use gob_client::protocol::{Event, EventKind, Timestamp, event::Actor};
+use gob_client::protocol::{Event, EventKind, LockEnd, LockMode, Timestamp, event::Actor};
 use gob_client::{View, screen};
 use gob_protocol::queue::{QueueJob, QueueStatus};
 
@@ -61,7 +61,9 @@ impl EventLines {
             (Some(worker), _) => text::name(worker.name.as_str()),
             (None, Some(job)) => text::name(job.id.as_str()),
             (None, None) if event.event.as_str().starts_with("supervisor_") => "gobd".to_owned(),
-            (None, None) => "-".to_owned(),
+            (None, None) => {
+                event.lock.as_ref().map_or_else(|| "-".to_owned(), |lock| text::name(lock.as_str()))
+            }
         };
         let what = event_word(event.event);
         let when = clock(event.time);
@@ -71,7 +73,9 @@ impl EventLines {
         let name = if look.width.is_some() { cut(&name, most) } else { name };
         self.name_width = self.name_width.max(cells(&name)).min(most);
         let of_worker = event.worker.as_ref().map(|worker| details(what.as_str(), worker));
-        let details = of_worker.or_else(|| event.job.as_deref().map(details_of_job)).unwrap_or_default();
+        let details = of_worker
+            .or_else(|| event.job.as_deref().map(details_of_job))
+            .unwrap_or_else(|| lock_details(event));
         // A `ready` has no cause in words: the worker reports it.
         let by = by(&event.actor).filter(|_| event.event != EventKind::WorkerReady);
         let parts: Vec<String> = details.into_iter().chain(by).map(|part| escape(&part)).collect();
@@ -87,6 +91,19 @@ impl EventLines {
             }
         }
     }
+}
+
+/// Returns who waits for a lock or holds it, and why the holder has it no more.
+fn lock_details(event: &Event) -> Vec<String> {
+    let Some(party) = event.holder.as_ref().or(event.waiter.as_ref()) else { return Vec::new() };
+    let mode = (party.mode == LockMode::Shared).then(|| party.mode.as_str().to_owned());
+    let why = event.reason.and_then(|reason| match reason {
+        LockEnd::Released | LockEnd::Broken => None,
+        LockEnd::Connection => Some("its connection ended".to_owned()),
+        LockEnd::Ttl => Some("its time was over".to_owned()),
+    });
+    let token = event.token.map(|token| format!("token {token}"));
+    [mode, Some(party.to_string()), token, why].into_iter().flatten().collect()
 }
 
 /// Pads the text with blanks to this many cells.

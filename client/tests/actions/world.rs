@@ -56,6 +56,8 @@ impl World {
             orphans_recovered: 0,
             last_runs: BTreeMap::new(),
             remembered: Remembered::default(),
+            locks_were_held: false,
+            host: String::new(),
             seed: 1,
         };
         let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });

@@ -2,9 +2,10 @@
 
 use gob_protocol::answer::{
     BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HelloData, HistoryData, ListData,
-    NukeData, PingData, PortsData, QueueAddData, QueueClaimData, QueueJobData, QueueLaneData, QueueListData,
-    ReloadData, RemovedData, RunsData, RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData,
-    ShutdownData, StartData, StopData, SubscribeData, WorkerData,
+    LockAcquireData, LockBreakData, LockStatusData, NukeData, PingData, PortsData, QueueAddData,
+    QueueClaimData, QueueJobData, QueueLaneData, QueueListData, ReloadData, RemovedData, RunsData,
+    RunsDeleteData, ScheduleData, ScheduleListData, ScheduleRemoveData, ShutdownData, StartData, StopData,
+    SubscribeData, WorkerData,
 };
 use gob_protocol::envelope::{ServerFrame, parse_request, parse_server_frame, write_request, write_response};
 use gob_protocol::{Event, Lagged, Stats, Status};
@@ -80,6 +81,10 @@ fn data_through(type_name: &str, data: &str) -> Value {
         "subscribe" => through::<SubscribeData>(data),
         "unsubscribe" => through::<EmptyData>(data),
         "status" => through::<Status>(data),
+        "lock_acquire" => through::<LockAcquireData>(data),
+        "lock_release" => through::<EmptyData>(data),
+        "lock_status" => through::<LockStatusData>(data),
+        "lock_break" => through::<LockBreakData>(data),
         other => panic!("no type for the data of {other}"),
     }
 }

@@ -57,6 +57,7 @@ impl Core {
                 history::take_durations(&asked.question, answer, &mut self.workers, &mut self.cx);
             }
             Asker::Queue(asking) => queue::told(self, asked.question, *asking, answer),
+            Asker::Tokens => self.locks.take_tokens(answer, &mut self.underway, &mut self.cx),
             Asker::Numbers => {
                 history::take_numbers(&answer, &mut self.cx);
                 queue::have_numbers(self);

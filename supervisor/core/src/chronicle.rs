@@ -80,6 +80,13 @@ pub enum Question {
     },
     /// A question about the queue.
     Queue(Box<QueueAsk>),
+    /// Fencing tokens, which no lock ever had.
+    ReserveTokens {
+        /// How many.
+        count: u32,
+        /// A token that is in use.
+        above: u64,
+    },
 }
 
 /// The store's answer to a [`Question`].
@@ -97,7 +104,7 @@ pub enum Stored {
     Since(HistoryData),
     /// To `DeleteRun`: true if there was such a run.
     Deleted(bool),
-    /// To `Reserve`: `count` numbers from `first`.
+    /// To `Reserve` and `ReserveTokens`: `count` numbers from `first`.
     Reserved {
         /// The first one.
         first: u64,

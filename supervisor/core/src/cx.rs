@@ -15,7 +15,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use gob_protocol::queue::QueueJob;
-use gob_protocol::{Actor, Change, Data, Event, EventKind, Exit, Id, Name, Owner, View, WireError};
+use gob_protocol::{
+    Actor, Change, Data, Event, EventKind, Exit, Id, LockEnd, LockName, LockParty, Name, Owner, View,
+    WireError,
+};
 use serde::{Deserialize, Serialize};
 
 /// The context of all decisions.
@@ -72,6 +75,23 @@ pub(crate) struct Tally {
     pub(crate) heartbeat_failures: u64,
     /// Numbers the waiters.
     waiters: u64,
+}
+
+/// What an event says about a lock.
+#[derive(Debug)]
+pub(crate) struct LockNews {
+    pub(crate) lock: LockName,
+    pub(crate) holder: Option<Box<LockParty>>,
+    pub(crate) waiter: Option<Box<LockParty>>,
+    pub(crate) token: Option<u64>,
+    pub(crate) reason: Option<LockEnd>,
+}
+
+impl LockNews {
+    /// Says nothing but the lock's name.
+    pub(crate) const fn of(lock: LockName) -> Self {
+        Self { lock, holder: None, waiter: None, token: None, reason: None }
+    }
 }
 
 impl Tally {
@@ -147,7 +167,7 @@ impl Cx {
             let (time, actor) = (self.now.wall, actor.clone());
             Box::new(Change { seq: 0, time, event, name, run, actor, reason })
         });
-        let event = Event { event, seq: 0, time: self.now.wall, actor, worker, job: None };
+        let event = Event { worker, ..Event::new(event, self.now.wall, actor) };
         self.news.publish(event, last_owner, &mut self.out);
         if let Some(change) = change {
             let change = Box::new(Change { seq: self.news.seq(), ..*change });
@@ -159,10 +179,18 @@ impl Cx {
     pub(crate) fn publish_job(&mut self, event: EventKind, actor: Actor, job: QueueJob) {
         let (time, name, reason) = (self.now.wall, Some(job.id.clone()), job.error.clone());
         let change = Change { seq: 0, time, event, name, run: None, actor: actor.clone(), reason };
-        let event = Event { event, seq: 0, time, actor, worker: None, job: Some(Box::new(job)) };
+        let event = Event { job: Some(Box::new(job)), ..Event::new(event, time, actor) };
         self.news.publish(event, None, &mut self.out);
         let change = Box::new(Change { seq: self.news.seq(), ..change });
         self.push(Effect::Record(Recorded::Change(change)));
+    }
+
+    /// Publishes an event about a lock. The history has none of these: they come too often.
+    pub(crate) fn publish_lock(&mut self, event: EventKind, actor: Actor, news: LockNews) {
+        let LockNews { lock, holder, waiter, token, reason } = news;
+        let event = Event::new(event, self.now.wall, actor);
+        let event = Event { lock: Some(lock), holder, waiter, token, reason, ..event };
+        self.news.publish(event, None, &mut self.out);
     }
 
     /// Counts and tells that files of the supervisor's own were made again.

@@ -62,7 +62,7 @@ impl Core {
             self.search(search);
         }
         ports::resume(&self.workers, &self.underway, &mut self.cx);
-        self.underway.owed().into_iter().for_each(|effect| self.cx.push(effect));
+        self.underway.owed().into_iter().chain(self.locks.owed()).for_each(|effect| self.cx.push(effect));
         self.cx.timers.woken();
         if let Some(wake) = self.cx.timers.changed_wake() {
             self.cx.push(Effect::WakeAt(wake));
@@ -92,6 +92,7 @@ impl Core {
             }
             Input::Ports(seen) => ports_seen(self, *seen),
             Input::Stored { ticket, answer } => self.stored(ticket, answer),
+            Input::LocksMarked(done) => self.locks.marked(done, &mut self.underway, &mut self.cx),
             Input::GraphDeleted { search, plan, result } => self.graph_deleted(search, *plan, result),
             Input::Unfit { key, why } => self.unfit(&key, why),
             Input::Room(is_left) => self.cx.no_room = !is_left,
@@ -207,6 +208,7 @@ impl Core {
                 worker.client_left(conn, &who, cx);
             });
         }
+        self.locks.gone(conn, &actor_of(&who), &mut self.underway, &mut self.cx);
     }
 
     /// Deadlines have come. Those of a run end with it, so whatever is due concerns the latest one.
@@ -217,7 +219,11 @@ impl Core {
                 queue::due(self, alarm);
                 continue;
             }
-            let Some(name) = timer.name().cloned() else { continue };
+            let (locks, underway, cx) = (&mut self.locks, &mut self.underway, &mut self.cx);
+            let Some(name) = timer.name().cloned() else {
+                locks.due(&timer, underway, cx);
+                continue;
+            };
             self.of(&name, |worker, cx| match timer {
                 Timer::Queue(_) => {}
                 Timer::Start(_) => worker.step(cx, start::timed_out),
@@ -235,6 +241,7 @@ impl Core {
                 Timer::Polite(_) => worker.holder_took_too_long(cx),
                 Timer::Lease(_) => worker.lease_grace_ended(cx),
                 Timer::Waiter(_, _, number) => worker.waiter_timed_out(number, cx),
+                Timer::LockWait(_) | Timer::LockTtl(_) | Timer::LockClaims => {}
             });
         }
     }

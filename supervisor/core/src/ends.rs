@@ -77,6 +77,7 @@ impl Core {
             let forgotten = self.workers.keys().cloned().map(Recorded::Forgotten);
             forgotten.for_each(|forgotten| self.cx.push(Effect::Record(forgotten)));
         }
+        self.locks.finish(&mut self.cx);
         self.cx.push(Effect::Exit { nuke, keeps_queue: unfinished.is_some() });
     }
 }

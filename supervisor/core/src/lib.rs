@@ -25,6 +25,7 @@
 //! | `blocked` | jobs that a project file keeps from running |
 //! | `history` | questions that the store answers, and the numbers of jobs |
 //! | `ports` | where workers listen: requests for it, and what was seen |
+//! | `locks` | named locks: who holds them, and who is next |
 //! | `state` | [`Core`]: all of the state |
 //! | `queue` | the jobs of the queue: who may have which, and what becomes of them |
 //! | `ends`, `reload`, `sockets`, `graphs` | what spans workers: the end, the configuration, sockets, graphs on disk |
@@ -57,6 +58,7 @@ mod io;
 mod lanes;
 mod leases;
 mod leaving;
+mod locks;
 mod looks;
 mod making;
 mod news;

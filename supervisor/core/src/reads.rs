@@ -61,6 +61,7 @@ impl Core {
             queue_claims: cx.tally.queue_claims,
             queue_stale_recoveries: cx.tally.stale_recoveries,
             queue_heartbeat_failures: cx.tally.heartbeat_failures,
+            lock_contentions: self.locks.contentions(),
             survivors: self.survivors(),
             dirs: server.dirs.clone(),
             config: cx.setup.config_status(),

@@ -11,6 +11,7 @@
 //! | `graph` | graphs on disk |
 //! | `job` | jobs: names that mean something else |
 //! | `queue` | the queue |
+//! | `lock` | named locks |
 //! | `unseen` | ports that are not seen; and the reasons why a probe or an examination found nothing |
 //! | `turned_away` | connections |
 
@@ -18,6 +19,7 @@ mod config;
 mod graph;
 mod holder;
 mod job;
+mod lock;
 mod queue;
 mod reason;
 mod request;
@@ -35,6 +37,10 @@ pub(crate) use holder::{beside_orphans, held_by, not_ours, on_its_way_out, still
 pub(crate) use job::{
     bad_limit, bad_readiness, blocked, job_is_named, job_lives, job_number, named_as_graph, named_as_job,
     no_history, no_such_run, run_lives,
+};
+pub(crate) use lock::{
+    lock_busy, lock_deadlock, lock_is_free, lock_not_held, lock_not_yet, lock_of_other, lock_timeout,
+    lock_without_mark, lock_without_token,
 };
 pub(crate) use queue::{
     bad_interval, job_of_other, no_place, not_claimed, of_the_queue, queue_refused, schedule_of_other,

@@ -49,6 +49,7 @@ impl Core {
     /// The supervisor has begun: graphs with `autostart` start. They were not asked for, so they are unowned, and the command
     /// line may take them over.
     pub(crate) fn begin_life(&mut self) {
+        self.locks.begin(&mut self.underway, &mut self.cx);
         let settings = &self.cx.setup.settings;
         let names: Vec<Name> = settings.autostart().filter_map(|name| Name::graph(name).ok()).collect();
         for graph in names {

@@ -59,6 +59,12 @@ impl Core {
             Request::Ports(which) => {
                 return ports::ask(caller, which, &self.workers, &mut self.underway, &mut self.cx);
             }
+            Request::LockAcquire(_)
+            | Request::LockRelease(_)
+            | Request::LockStatus(_)
+            | Request::LockBreak(_) => {
+                return self.locks.request(caller, request, &mut self.underway, &mut self.cx);
+            }
             Request::Stop(stop) => return self.stop(caller, &stop),
             Request::Restart(restart) => return self.restart(caller, restart),
             Request::Nuke(force) => return self.end_all(caller, force, true),
@@ -133,7 +139,7 @@ impl Core {
             protocol: PROTOCOL,
             server,
             owner,
-            features: alloc::vec!["jobs".into(), "queue".into()],
+            features: alloc::vec!["jobs".into(), "locks".into(), "queue".into()],
         })))
     }
 
@@ -255,6 +261,9 @@ fn changes_workers(request: &Request) -> bool {
         | Request::QueueGet(_)
         | Request::QueueList(_)
         | Request::ScheduleList(_) => false,
+        // What is held is held until the end.
+        Request::LockAcquire(asked) => asked.token.is_none(),
+        Request::LockRelease(_) | Request::LockStatus(_) | Request::LockBreak(_) => false,
         Request::Hello(_) | Request::Ping | Request::Stop(_) | Request::Signal(_) | Request::Release(_) => {
             false
         }

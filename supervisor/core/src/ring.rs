@@ -88,7 +88,10 @@ fn weight(event: &Event) -> usize {
         let after: usize = job.after.iter().map(|id| id.as_str().len() + 3).sum();
         job.cwd.len() + texts.into_iter().sum::<usize>() + command + after
     };
-    FIXED + event.worker.as_ref().map_or(0, view) + event.job.as_deref().map_or(0, job)
+    let parties = event.holder.iter().chain(&event.waiter).map(|party| party.about_bytes());
+    let lock = event.lock.as_ref().map_or(0, |lock| lock.as_str().len());
+    let locks = parties.sum::<usize>() + lock;
+    FIXED + locks + event.worker.as_ref().map_or(0, view) + event.job.as_deref().map_or(0, job)
 }
 
 fn json_weight(value: &serde_json::Value) -> usize {

@@ -27,6 +27,9 @@ pub(crate) struct Setup {
     pub(crate) base_env: Env,
     /// Time between an owner's last lease and what follows from it.
     pub(crate) lease_grace_ms: u64,
+    /// The machine's name.
+    #[serde(default)]
+    pub(crate) host: String,
 }
 
 fn write_env<S: Serializer>(env: &Env, serializer: S) -> Result<S::Ok, S::Error> {

@@ -8,6 +8,7 @@ use crate::cx::Cx;
 use crate::ids::{ConnId, Now};
 use crate::io::Effect;
 use crate::lanes::Lanes;
+use crate::locks::Locks;
 use crate::past::Past;
 use crate::paths::Paths;
 use crate::refusals;
@@ -50,6 +51,10 @@ pub struct Config {
     pub last_runs: BTreeMap<Name, u64>,
     /// The workers of the supervisor before this one.
     pub remembered: Remembered,
+    /// Locks may have been held when the supervisor before this one ended: its note of them is there.
+    pub locks_were_held: bool,
+    /// The machine's name, for people.
+    pub host: String,
     /// Seed of the backoff's jitter.
     pub seed: u64,
 }
@@ -91,6 +96,8 @@ pub struct Core {
     pub(crate) underway: Underway,
     #[serde(default)]
     pub(crate) lanes: Lanes,
+    #[serde(default)]
+    pub(crate) locks: Locks,
     pub(crate) cx: Cx,
 }
 
@@ -98,8 +105,8 @@ impl Core {
     /// A supervisor that was just started and has no worker but those that it remembers.
     #[must_use]
     pub fn new(config: Config, now: Now) -> Self {
-        let Config { server, settings, rejected, paths, base_env, lease_grace_ms, .. } = config;
-        let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms };
+        let Config { server, settings, rejected, paths, base_env, lease_grace_ms, host, .. } = config;
+        let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms, host };
         let past = Past::new(config.last_runs, config.orphans_recovered, config.remembered.highest_job);
         let lanes = Lanes::new(config.remembered.has_store);
         let mut cx = Cx::new(setup, past, Dice::new(config.seed), now);
@@ -110,7 +117,8 @@ impl Core {
         // There is no subscriber yet.
         drop(cx.out.take());
         let (conns, reloads, underway) = (Conns::default(), Reloads::default(), Underway::default());
-        Self { schema: Schema, workers, conns, reloads, underway, lanes, cx }
+        let locks = Locks::new(config.locks_were_held);
+        Self { schema: Schema, workers, conns, reloads, underway, lanes, locks, cx }
     }
 
     /// The event last published.
@@ -131,11 +139,12 @@ impl Core {
         self.workers.len()
     }
 
-    /// Whether the end of a connection would take something from its client: a subscription or a lease.
+    /// Whether the end of a connection would take something from its client: a subscription, a lease or a lock.
     #[must_use]
     pub fn holds(&self, conn: ConnId) -> bool {
         self.cx.news.subscription(conn).is_some()
             || self.lanes.holds(conn)
+            || self.locks.concern(conn)
             || self.workers.values().any(|worker| worker.is_leased_by(conn))
     }
 

@@ -38,6 +38,12 @@ pub(crate) enum Timer {
     Waiter(Name, ConnId, u64),
     /// It is about the queue.
     Queue(Alarm),
+    /// A request for a lock waits no longer.
+    LockWait(u64),
+    /// The TTL of the holder with this token ends.
+    LockTtl(u64),
+    /// The time of the claims of an earlier supervisor's holders ends.
+    LockClaims,
 }
 
 /// The purpose of a deadline of the queue.
@@ -58,7 +64,7 @@ pub(crate) enum Alarm {
 }
 
 impl Timer {
-    /// The worker that it is about; `None` for one of the queue.
+    /// The worker that it is about; `None` for one of the queue or of locks.
     pub(crate) const fn name(&self) -> Option<&Name> {
         match self {
             Self::Start(name) | Self::Delay(name) | Self::Tell(name) | Self::Then(name) => Some(name),
@@ -66,6 +72,7 @@ impl Timer {
             Self::Sweep(name) | Self::Backoff(name) | Self::Probe(name) | Self::Idle(name) => Some(name),
             Self::Polite(name) | Self::Lease(name) | Self::Waiter(name, ..) => Some(name),
             Self::Queue(_) => None,
+            Self::LockWait(_) | Self::LockTtl(_) | Self::LockClaims => None,
         }
     }
 

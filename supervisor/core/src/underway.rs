@@ -60,6 +60,8 @@ pub(crate) enum Asker {
     Job,
     /// It is about the queue.
     Queue(Box<Asking>),
+    /// The tokens of locks are running out.
+    Tokens,
 }
 
 /// An `add` or a `create` that waits for a number.
@@ -125,7 +127,7 @@ impl Underway {
         let asked = self.questions.iter_mut().find(|asked| asked.ticket == ticket)?;
         match &mut asked.asker {
             Asker::Queue(asking) => Some((&asked.question, asking)),
-            Asker::Client(..) | Asker::Numbers | Asker::Job => None,
+            Asker::Client(..) | Asker::Numbers | Asker::Tokens | Asker::Job => None,
         }
     }
 
@@ -137,6 +139,11 @@ impl Underway {
     /// Waits no longer for what is known of a worker that is gone: another one of its name is another one.
     pub(crate) fn forget_job(&mut self, name: &Name) {
         self.questions.retain(|asked| !matches!(&asked.question, Question::Durations(of) if of == name));
+    }
+
+    /// Tells whether tokens of locks are asked for.
+    pub(crate) fn awaits_tokens(&self) -> bool {
+        self.questions.iter().any(|asked| asked.asker == Asker::Tokens)
     }
 
     /// Has a job wait for its number.

@@ -17,6 +17,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rounds of one check: a program that deletes faster than this is waited out.
 const ROUNDS: usize = 3;
@@ -34,6 +35,8 @@ pub(crate) struct Site {
     /// The socket, unless it has no listener.
     pub(super) socket: Option<Identity>,
     pub(super) notify: Identity,
+    /// The note that locks are held is to exist.
+    pub(super) locks_are_held: Arc<AtomicBool>,
     /// Standard error is the supervisor's own log.
     pub(super) has_log: bool,
     /// The directory of logs, if it existed.
@@ -228,6 +231,9 @@ impl Site {
             Err(error) => mended.trouble.push(format!("{}: {error}", self.notify_path().display())),
         }
         mended.note("the pid file", self.mend_pid(&dir));
+        if self.locks_are_held.load(Ordering::Relaxed) {
+            mended.note("the note that locks are held", files::note_locks(&dir));
+        }
         let is_new = self.mend_sockets();
         mended.sockets = matches!(is_new, Ok(true));
         mended.note("the directory of workers' sockets", is_new);

@@ -60,6 +60,7 @@ impl Shell {
             Data::QueueAdd(_) | Data::QueueJob(_) | Data::QueueClaim(_) | Data::QueueList(_) => {}
             Data::QueueLane(_) | Data::Schedule(_) | Data::ScheduleList(_) | Data::ScheduleRemove(_) => {}
             Data::Ports(_) => {}
+            Data::LockAcquire(_) | Data::LockStatus(_) | Data::LockBreak(_) => {}
         }
     }
 

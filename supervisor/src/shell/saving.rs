@@ -1,11 +1,16 @@
 //! Files of the supervisor itself: `last.json` written when it is time, all of them removed at the end of a nuke.
 
 use super::{Done, Shell};
+use crate::disks::PATIENCE;
 use crate::files;
+use crate::heal::LANE;
 use crate::journal::JOURNAL;
 use crate::last::{LAST, Snapshot};
+use gob_core::Input;
 use gob_protocol::Name;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 impl Shell {
@@ -53,6 +58,24 @@ impl Shell {
             done.send(()).unwrap_or_default();
         });
         is_done
+    }
+
+    /// Notes in the runtime directory that locks are held; the core receives whether it is noted.
+    pub(super) fn mark_locks(&self) {
+        let (runtime, is_held) = (Arc::clone(&self.boot.runtime), Arc::clone(&self.boot.locks_are_held));
+        let (to_loop, place) = (self.done.clone(), self.boot.paths.runtime_dir.clone());
+        let noted = self.disks.hand_in(LANE, move || {
+            // From here on it is made again where it is lost.
+            is_held.store(true, Ordering::Relaxed);
+            files::note_locks(&runtime)
+        });
+        tokio::task::spawn_local(async move {
+            let noted = match tokio::time::timeout(PATIENCE, noted).await {
+                Ok(Ok(noted)) => noted.map(drop).map_err(|error| format!("{place}: {error}")),
+                Ok(Err(_)) | Err(_) => Err(format!("{place} does not answer")),
+            };
+            to_loop.send(Done::Input(Box::new(Input::LocksMarked(noted)))).await;
+        });
     }
 
     /// Deletes the logs of runs that went from the history by its bounds.

@@ -31,6 +31,7 @@ mod jobs;
 mod jobs_cli;
 mod left;
 mod liveness;
+mod locks;
 mod logs;
 mod loopbacks;
 mod names;

@@ -81,7 +81,7 @@ fn word(kind: EventKind) -> &'static str {
 }
 
 /// Names that may be written with a dash as well.
-const DASHED: [(EventKind, &str); 7] = [
+const DASHED: [(EventKind, &str); 11] = [
     (EventKind::QueueJobAdded, "job-added"),
     (EventKind::QueueJobStarted, "job-started"),
     (EventKind::QueueJobFinished, "job-finished"),
@@ -89,13 +89,17 @@ const DASHED: [(EventKind, &str); 7] = [
     (EventKind::WorkerOwnerChanged, "owner-changed"),
     (EventKind::LeaseGranted, "lease-granted"),
     (EventKind::LeaseReleased, "lease-released"),
+    (EventKind::LockWaiting, "lock-waiting"),
+    (EventKind::LockGranted, "lock-granted"),
+    (EventKind::LockReleased, "lock-released"),
+    (EventKind::LockBroken, "lock-broken"),
 ];
 
 /// Parses `ready`, `worker_ready` and `owner-changed`. Reserved names are refused.
 fn kinds() -> impl TypedValueParser<Value = EventKind> {
     let reserved = |kind: EventKind| {
         let kind = kind.as_str();
-        kind.starts_with("lock_") || kind == "lagged"
+        kind == "lagged"
     };
     let served = EventKind::ALL.iter().copied().filter(move |kind| !reserved(*kind));
     let values = served.map(|kind| {

@@ -197,6 +197,10 @@ pub enum Effect {
         /// The runs.
         of: Vec<RunKey>,
     },
+    /// Note in the runtime directory that locks are held; answered by `LocksMarked`, in bounded time.
+    MarkLocks,
+    /// Remove that note at the end of the process: no lock is held.
+    UnmarkLocks,
     /// Read the configuration; answered by `Configured`.
     ReadConfig,
     /// Delete the logs of a worker.

@@ -105,6 +105,8 @@ pub enum Input {
         /// The answer.
         answer: Result<Stored, NoAnswer>,
     },
+    /// The answer to [`Effect::MarkLocks`](crate::Effect::MarkLocks); else the reason why it is not noted.
+    LocksMarked(Result<(), String>),
     /// True if descriptors are left for another run; those for requests and for the end are reserved.
     Room(bool),
     /// A run gets no process: another process holds the lock of its graph.

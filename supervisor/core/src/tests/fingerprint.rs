@@ -34,6 +34,8 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             Timer::Waiter(name, conn, _) => (name, conn).hash(into),
             // The searches have no queue.
             Timer::Queue(_) => {}
+            Timer::LockWait(number) | Timer::LockTtl(number) => number.hash(into),
+            Timer::LockClaims => {}
         }
     }
     let leaving = &core.cx.leaving;

@@ -161,6 +161,8 @@ pub(super) fn config(kind: Kind) -> Config {
         orphans_recovered: 0,
         last_runs: BTreeMap::new(),
         remembered: crate::Remembered::default(),
+        locks_were_held: false,
+        host: "here".into(),
         seed: 1,
     }
 }

@@ -21,6 +21,7 @@
 //! | `readiness`, `stop_ways` | each check of readiness and each way to stop |
 //! | `liveness`, `foreign` | probes of a run that is up; holders of a graph without gob |
 //! | `remembered` | the workers of an earlier supervisor |
+//! | `locks` | named locks, and random histories of them |
 //! | `healing` | events and effects about lost files of gob's own |
 //!
 //! # Do they find anything?
@@ -67,6 +68,7 @@ mod healing;
 mod jobs;
 mod lease;
 mod liveness;
+mod locks;
 mod one_worker;
 mod owner;
 mod ports;

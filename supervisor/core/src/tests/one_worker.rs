@@ -35,6 +35,7 @@ fn cx() -> Cx {
         paths: config.paths,
         base_env: config.base_env,
         lease_grace_ms: config.lease_grace_ms,
+        host: config.host,
     };
     let past = Past::new(BTreeMap::new(), 0, 0);
     Cx::new(setup, past, Dice::new(1), Now { mono_ms: 0, wall: Timestamp(0) })

@@ -290,5 +290,6 @@ fn views(data: &Data) -> Vec<&View> {
         Data::QueueAdd(_) | Data::QueueJob(_) | Data::QueueClaim(_) | Data::QueueList(_) => vec![],
         Data::QueueLane(_) | Data::Schedule(_) | Data::ScheduleList(_) | Data::ScheduleRemove(_) => vec![],
         Data::Ports(_) => vec![],
+        Data::LockAcquire(_) | Data::LockStatus(_) | Data::LockBreak(_) => vec![],
     }
 }

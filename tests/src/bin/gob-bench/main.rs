@@ -2,12 +2,13 @@
 //!
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
-//! measures growth instead, and `--jobs` jobs.
+//! measures growth instead, `--jobs` jobs, and `--locks` named locks.
 
 mod echo;
 mod idle;
 mod jobs;
 mod load;
+mod locks;
 mod pinned;
 mod process;
 mod scale;
@@ -46,13 +47,15 @@ fn main() -> ExitCode {
         ["--jobs", "--quick"] | ["--quick", "--jobs"] => {
             jobs(&jobs::Sizes { samples: 5, bytes: 10_000_000, requests: 50, jobs: 100, history: (10, 100) })
         }
+        ["--locks"] => locks(&locks::Sizes { rounds: 5_000, each: 500 }),
+        ["--locks", "--quick"] | ["--quick", "--locks"] => locks(&locks::Sizes { rounds: 200, each: 20 }),
         ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
         ["fetch", socket] => scale::fetch(socket),
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
-            eprintln!("usage: gob-bench [--scale | --jobs] [--quick]");
+            eprintln!("usage: gob-bench [--scale | --jobs | --locks] [--quick]");
             ExitCode::from(2)
         }
     }
@@ -68,6 +71,14 @@ fn run(samples: &Samples) -> ExitCode {
     process::start_and_stop(&mut table, samples, &gob);
     idle::memory(&mut table, &gob, "idle");
     idle::with_workers(&mut table, samples, &gob);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn locks(sizes: &locks::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    locks::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }

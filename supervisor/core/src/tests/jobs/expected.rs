@@ -52,7 +52,8 @@ fn remembered() -> Small {
     let view = View { run: 4, expected_ms: Some(7), state: State::Idle, ..before.view("web") };
     let (last_owner, last_port, was_served, restart) = (None, None, false, None);
     let worker = RememberedWorker { view, last_owner, last_port, was_served, restart };
-    let remembered = Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0 };
+    let remembered =
+        Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0, has_store: false };
     watched(Config { remembered, ..config(Kind::graph()) })
 }
 
