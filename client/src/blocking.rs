@@ -25,7 +25,7 @@ use crate::conn::{Failure, RequestId};
 use crate::error::Error;
 pub use client::Client;
 use gob_host::dirs::Dirs;
-use gob_protocol::answer::HelloData;
+use gob_protocol::answer::{HelloData, ServerInfo};
 use gob_protocol::limits::{CONNECT_MS, PROTOCOL};
 use gob_protocol::request::{ClientInfo, Hello, Subscribe};
 use gob_protocol::{ErrorCode, Owner, Request, WireError};
@@ -149,6 +149,17 @@ impl Connector {
     pub fn connect_over(&self, input: OwnedFd, output: OwnedFd, place: &Path) -> Result<Client, Error> {
         let link = self.link(Ends::Pair { input, output }, place)?;
         self.hello(link, None).map(|(client, _)| client)
+    }
+
+    /// Goes on with a connection on which another process of this program has said hello, and has nothing unanswered: it was
+    /// inherited. `place` names it in errors; `server` is what the supervisor said of itself.
+    ///
+    /// # Errors
+    /// When the descriptor can't be used.
+    pub fn go_on(&self, connection: OwnedFd, place: &Path, server: ServerInfo) -> Result<Client, Error> {
+        let link = self.link(Ends::Socket(connection.into()), place)?;
+        let (owner, features) = (self.owner.clone(), Vec::new());
+        Ok(Client { link, server, owner, features, subscribed: Subscribe::default() })
     }
 
     fn open(&self, first: Option<&Request>) -> Result<(Client, Option<RequestId>), Error> {

@@ -14,6 +14,7 @@
 //! | [`model`] | every worker as of the last event; pure |
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
+//! | [`file_lock`] | locks as files, which programs without gob share; needs no supervisor |
 //! | [`holder`] | the process that holds a lock, and whether it is stopped |
 //! | [`host`] | gob's directories, sibling programs, and what else all of its programs agree on |
 
@@ -23,6 +24,7 @@ pub mod call;
 pub mod conn;
 pub mod endpoint;
 pub mod error;
+pub mod file_lock;
 pub mod holder;
 mod impostor;
 pub mod lock;

@@ -9,6 +9,7 @@
 //! | [`dirs`] | where gob's files are |
 //! | [`private`] | which directories gob may use |
 //! | [`process`] | what `/proc` tells of a process |
+//! | [`children`] | how a process ends its own children |
 //! | [`locks`] | which process holds a flock |
 //! | [`lock_file`] | how the supervisor's lock file is made and written |
 //! | [`address`] | the address of a socket, however long its path |
@@ -17,6 +18,7 @@
 //! | `gobfile` | how a project file is read (feature `config`) |
 
 pub mod address;
+pub mod children;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod dirs;
