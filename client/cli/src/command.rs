@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getpgid, getpgrp, pipe2};
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::mpsc::{Sender, channel};
 
@@ -35,6 +35,16 @@ pub(crate) fn run(
     more: &[(String, String)],
     beside: Option<Beside<'_>>,
 ) -> Result<u8, Failure> {
+    run_with(command, more, beside, Vec::new())
+}
+
+/// As [`run`], with descriptors of this program under the numbers that they have in the command.
+pub(crate) fn run_with(
+    command: &[OsString],
+    more: &[(String, String)],
+    beside: Option<Beside<'_>>,
+    moves: Vec<(OwnedFd, RawFd)>,
+) -> Result<u8, Failure> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
@@ -42,7 +52,7 @@ pub(crate) fn run(
     // Blocked before the command exists, so that none of them can end us and leave it alone.
     let before = SigSet::thread_get_mask().map_err(|errno| failed("read the signal mask", errno))?;
     signals.thread_block().map_err(|errno| failed("block signals", errno))?;
-    let code = run_blocked(command, more, beside, &signals, &before);
+    let code = run_blocked(command, more, beside, moves, &signals, &before);
     before.thread_set_mask().map_err(|errno| failed("unblock signals", errno))?;
     code
 }
@@ -51,6 +61,7 @@ fn run_blocked(
     command: &[OsString],
     more: &[(String, String)],
     mut beside: Option<Beside<'_>>,
+    moves: Vec<(OwnedFd, RawFd)>,
     signals: &SigSet,
     before: &SigSet,
 ) -> Result<u8, Failure> {
@@ -58,7 +69,10 @@ fn run_blocked(
     let arrived = SignalFd::with_flags(signals, flags).map_err(|errno| failed("wait for signals", errno))?;
     // Made before the command: a running command without a waiting thread could be passed no signal.
     let (told, ended) = end_of()?;
-    let pid = spawn(command, more, before).map_err(|errno| not_run(command, errno))?;
+    let raw: Vec<_> = moves.iter().map(|(from, to)| (from.as_raw_fd(), *to)).collect();
+    let pid = spawn(command, more, before, &raw).map_err(|errno| not_run(command, errno))?;
+    // They are the command's alone from here.
+    drop(moves);
     told.send(pid).ok();
     loop {
         let signal = PollFd::new(arrived.as_fd(), PollFlags::POLLIN);
@@ -106,20 +120,29 @@ fn end_of() -> Result<(Sender<Pid>, OwnedFd), Failure> {
 }
 
 fn reap(pid: Pid) -> Result<u8, Failure> {
-    let code = match waitpid(pid, None) {
-        Ok(WaitStatus::Exited(_, code)) => code,
-        Ok(WaitStatus::Signaled(_, signal, _)) => SIGNALLED + signal as i32,
+    match waitpid(pid, None) {
+        Ok(status) => Ok(code_of(status)),
         // Real-time signals have no name, which is what this error means.
-        Ok(_) | Err(Errno::EINVAL) => return Ok(u8::MAX),
-        Err(errno) => return Err(failed("wait for the command", errno)),
+        Err(Errno::EINVAL) => Ok(u8::MAX),
+        Err(errno) => Err(failed("wait for the command", errno)),
+    }
+}
+
+/// Returns the exit code of a command that has ended, as a shell would give it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other states are none of a command that has ended")]
+pub(crate) fn code_of(status: WaitStatus) -> u8 {
+    let code = match status {
+        WaitStatus::Exited(_, code) => code,
+        WaitStatus::Signaled(_, signal, _) => SIGNALLED + signal as i32,
+        _ => return u8::MAX,
     };
-    Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
 }
 
 /// Passes a signal on to the command, from any sender, unless the command got it as well: a terminal sends
 /// its interrupts to a whole process group, but the hang-up to the leader of its session alone, which may be
 /// this program. The command is an unreaped child, so its pid is its own.
-fn pass_on(pid: Pid, signal: u32, code: i32) {
+pub(crate) fn pass_on(pid: Pid, signal: u32, code: i32) {
     let Some(signal) = i32::try_from(signal).ok().and_then(|signal| Signal::try_from(signal).ok()) else {
         return;
     };
@@ -129,7 +152,13 @@ fn pass_on(pid: Pid, signal: u32, code: i32) {
     }
 }
 
-fn spawn(command: &[OsString], more: &[(String, String)], mask: &SigSet) -> Result<Pid, Errno> {
+/// Begins a command. `moves` are descriptors of this program and their numbers in the command.
+pub(crate) fn spawn(
+    command: &[OsString],
+    more: &[(String, String)],
+    mask: &SigSet,
+    moves: &[(RawFd, RawFd)],
+) -> Result<Pid, Errno> {
     let c_string = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL);
     let args = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>, _>>()?;
     let program = args.first().ok_or(Errno::ENOENT)?;
@@ -151,10 +180,17 @@ fn spawn(command: &[OsString], more: &[(String, String)], mask: &SigSet) -> Resu
     attributes.set_sigdefault(&pipe)?;
     attributes.set_sigmask(mask)?;
     attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
-    posix_spawnp(program, &PosixSpawnFileActions::init()?, &attributes, &args, &env)
+    let mut actions = PosixSpawnFileActions::init()?;
+    for (from, to) in moves {
+        actions.add_dup2(*from, *to)?;
+        if from != to {
+            actions.add_close(*from)?;
+        }
+    }
+    posix_spawnp(program, &actions, &attributes, &args, &env)
 }
 
-fn not_run(command: &[OsString], errno: Errno) -> Failure {
+pub(crate) fn not_run(command: &[OsString], errno: Errno) -> Failure {
     let program = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     // A lack of processes tells nothing about the program.
     let code = if matches!(errno, Errno::EAGAIN | Errno::ENOMEM) {

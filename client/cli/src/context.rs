@@ -232,3 +232,14 @@ fn named(error: Error, purpose: &str) -> Error {
         error
     }
 }
+/// Refuses a supervisor that is older than a feature of its protocol.
+pub(crate) fn needs(client: &Client, feature: &str) -> Result<(), Failure> {
+    if client.has_feature(feature) {
+        return Ok(());
+    }
+    let server = client.server();
+    let message =
+        format!("the supervisor (gobd {}, pid {}) is older than {feature}", server.version, server.pid);
+    let hint = "gobctl daemon restart starts the installed one; it stops the workers first";
+    Err(Failure::own("unknown-request", 7, message).hint(hint))
+}

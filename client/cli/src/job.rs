@@ -136,11 +136,5 @@ fn directory(given: Option<&OsStr>) -> Result<String, Failure> {
 
 /// Refuses a supervisor that knows no jobs, since it would not understand the request.
 pub(crate) fn known_to(client: &Client) -> Result<(), Failure> {
-    if client.has_feature("jobs") {
-        return Ok(());
-    }
-    let server = client.server();
-    let message = format!("the supervisor (gobd {}, pid {}) is older than jobs", server.version, server.pid);
-    let hint = "gobctl daemon restart starts the installed one; it stops the workers first";
-    Err(Failure::own("no-jobs", 7, message).hint(hint))
+    crate::context::needs(client, "jobs")
 }

@@ -20,6 +20,7 @@ mod failure;
 mod first;
 mod foreign;
 mod goes_on;
+mod guard;
 mod help;
 mod help_json;
 mod history;
@@ -59,6 +60,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(words) = guard::words(&args) {
+        return ExitCode::from(guard::main(words));
+    }
     let telling = args::telling(&args);
     let code = run(args).unwrap_or_else(|failure| failure.report(telling));
     ExitCode::from(code)

@@ -16,6 +16,7 @@ pub(crate) mod invoke;
 pub(crate) mod lease;
 pub(crate) mod list;
 pub(crate) mod list_watch;
+pub(crate) mod lock;
 pub(crate) mod logs;
 pub(crate) mod nuke;
 pub(crate) mod overview;
@@ -43,11 +44,12 @@ pub(crate) use verb::{Effect, Verb, timeout};
 const WORKERS: &str = "Workers";
 const JOBS: &str = "Jobs";
 const PROJECT: &str = "The project file";
+const LOCKS: &str = "Locks";
 const LOOKING: &str = "Looking";
 const SUPERVISOR: &str = "The supervisor";
 
 /// The headings of help, in order.
-pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, PROJECT, LOOKING, SUPERVISOR];
+pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, PROJECT, LOCKS, LOOKING, SUPERVISOR];
 
 /// Every verb. Those of a noun follow it, in the order of its help.
 pub(crate) static VERBS: &[&Verb] = &[
@@ -68,6 +70,10 @@ pub(crate) static VERBS: &[&Verb] = &[
     &up::VERB,
     &down::VERB,
     &trust::VERB,
+    &lock::NOUN,
+    &lock::run::VERB,
+    &lock::status::VERB,
+    &lock::broken::VERB,
     &list::VERB,
     &status::VERB,
     &get::VERB,
@@ -141,7 +147,7 @@ mod tests {
             VERBS.iter().filter(|verb| has(verb)).map(|verb| verb.path).collect::<Vec<_>>()
         };
         assert_eq!(all(|verb| verb.timeout.is_of_readiness), [&["start"], &["restart"], &["with"]]);
-        assert_eq!(all(|verb| verb.passes_signals), [&["with"], &["run"]]);
+        assert_eq!(all(|verb| verb.passes_signals), [&["with"][..], &["run"], &["lock", "run"]]);
         for verb in VERBS {
             let command = (verb.command)(clap::Command::new("a verb"));
             let has_owner = command.get_arguments().any(|arg| arg.get_long() == Some("owner"));

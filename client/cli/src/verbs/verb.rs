@@ -92,6 +92,9 @@ pub(crate) mod timeout {
     );
     pub(crate) const END_OF_WORK: Timeout =
         client("How long to wait, then exit 124 while the work goes on; else as long as it takes");
+    pub(crate) const LOCK: Timeout = client(
+        "How long to wait for the lock, then exit 124; else as long as it takes, a lock file by its retries",
+    );
     pub(crate) const SILENCE: Timeout = client("How long the worker may be silent, then exit 124; else 62s");
     pub(crate) const DOCTOR: Timeout = client("How long to wait for the supervisor; else 2s");
 }
