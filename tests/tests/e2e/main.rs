@@ -31,6 +31,8 @@ mod jobs;
 mod jobs_cli;
 mod left;
 mod liveness;
+mod lock_file;
+mod lock_run;
 mod locks;
 mod logs;
 mod loopbacks;

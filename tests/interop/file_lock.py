@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Takes a lock file again and again, by the protocol of docs/LOCKS.md and nothing else.
+
+    file_lock.py LOCK STAMP ROUNDS SEED
+
+An implementation that shares no code with gob: tests run both at once on one file. In each round the holder makes STAMP
+exclusively, with its pid, and removes it before it gives the lock back: a STAMP that is there already, of a process that lives,
+means that two held the lock. Exit 1 then. A process that is killed leaves its stamp and its lock behind.
+"""
+
+import fcntl
+import json
+import os
+import random
+import socket
+import sys
+import time
+
+STALE_MS = 30_000
+UNREADABLE_S = 1.0
+HOST = socket.gethostname()
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # A process that has ended and was not waited for takes signals, too.
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def read(path):
+    try:
+        with open(path, "rb") as file:
+            return (os.fstat(file.fileno()).st_ino, file.read(65536))
+    except FileNotFoundError:
+        return None
+
+
+class FileLock:
+    """Exclusive creation. A stale file is removed under an flock of its directory, so that two never remove one each."""
+
+    def __init__(self, path):
+        self.path = path
+        self.own = None
+        self.unreadable = None
+
+    def try_acquire(self):
+        seen = read(self.path)
+        if seen is None:
+            return self.create()
+        if not self.is_stale(seen):
+            return False
+        directory = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            if read(self.path) == seen:
+                os.unlink(self.path)
+        finally:
+            os.close(directory)
+        return self.create()
+
+    def create(self):
+        record = {"pid": os.getpid(), "timestamp": int(time.time() * 1000), "host": HOST, "process": "python"}
+        text = json.dumps(record).encode()
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            return False
+        # Others see an empty file until this line has run.
+        os.write(fd, text)
+        self.own = (os.fstat(fd).st_ino, text)
+        os.close(fd)
+        return True
+
+    def is_stale(self, seen):
+        try:
+            record = json.loads(seen[1])
+            pid, timestamp, host = record["pid"], record["timestamp"], record["host"]
+        except (ValueError, KeyError, TypeError):
+            if self.unreadable is None or self.unreadable[0] != seen:
+                self.unreadable = (seen, time.monotonic())
+            return time.monotonic() - self.unreadable[1] >= UNREADABLE_S
+        return time.time() * 1000 - timestamp > STALE_MS or (host == HOST and not alive(pid))
+
+    def release(self):
+        if read(self.path) == self.own:
+            os.unlink(self.path)
+        self.own = None
+
+
+def stamp(path):
+    """Marks the lock as held by this process; returns a pid that holds it, too."""
+    while True:
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            os.write(fd, str(os.getpid()).encode())
+            os.close(fd)
+            return None
+        except FileExistsError:
+            try:
+                with open(path) as file:
+                    text = file.read()
+            except FileNotFoundError:
+                continue
+            if not text:
+                # Its maker was killed before it wrote, or is about to.
+                text = str(maker_of(path))
+            if text.isdigit() and int(text) and alive(int(text)):
+                return int(text)
+            os.unlink(path)
+
+
+def maker_of(path):
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            with open(path) as file:
+                text = file.read()
+        except FileNotFoundError:
+            return 0
+        if text.isdigit():
+            return text
+        time.sleep(0.001)
+    return 0
+
+
+def main():
+    path, mark, rounds, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    dice = random.Random(seed)
+    lock = FileLock(path)
+    for _ in range(rounds):
+        while not lock.try_acquire():
+            time.sleep(dice.uniform(0, 0.004))
+        other = stamp(mark)
+        if other is not None:
+            print(f"held by {other}, too", flush=True)
+            sys.exit(1)
+        time.sleep(dice.uniform(0, 0.002))
+        os.unlink(mark)
+        lock.release()
+        print("round", flush=True)
+
+
+main()
