@@ -101,9 +101,6 @@ impl Core {
                 queue::leftovers_changed(self);
             }
             Input::HolderGone { name, pid } => self.of(&name, |worker, cx| worker.holder_gone(pid, cx)),
-            Input::OrphanEnded { key, pid } => {
-                self.of_run(&key, |run, given, cx| examine::ended(run, given, cx, pid));
-            }
             Input::Due => self.due(),
             Input::Begin => {
                 self.begin_life();
@@ -118,6 +115,32 @@ impl Core {
             Input::Healed => self.cx.heal(),
             Input::SocketsLost(lost) => self.sockets_lost(&lost),
             Input::Terminate => self.terminate(),
+            input @ (Input::OrphanEnded { .. }
+            | Input::Notified { .. }
+            | Input::StopAnswered { .. }
+            | Input::Spawned { .. }
+            | Input::SpawnFailed { .. }
+            | Input::CalledOff { .. }
+            | Input::Held { .. }
+            | Input::Examined { .. }
+            | Input::Ready { .. }
+            | Input::NeverReady { .. }
+            | Input::Told { .. }
+            | Input::Probed { .. }
+            | Input::Exited { .. }
+            | Input::Swept { .. }
+            | Input::ReadOut { .. }
+            | Input::Freed { .. }
+            | Input::Surviving { .. }) => self.take_of_run(input),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other inputs are about no run")]
+    fn take_of_run(&mut self, input: Input) {
+        match input {
+            Input::OrphanEnded { key, pid } => {
+                self.of_run(&key, |run, given, cx| examine::ended(run, given, cx, pid));
+            }
             Input::Notified { key, note } => self.of_latest(&key, |worker, cx| worker.notified(note, cx)),
             Input::StopAnswered { key, taken } => self.of_latest(&key, |worker, cx| {
                 worker.step(cx, |run, given, cx| ask::answered(run, given, cx, taken));
@@ -161,6 +184,7 @@ impl Core {
             Input::Surviving { key, receipt } => {
                 self.of_run(&key, |run, _, _| sweep::surviving(run, receipt))
             }
+            _ => {}
         }
     }
 

@@ -226,7 +226,7 @@ impl Table {
         self.held.entry(asking.conn).or_default().insert(token);
         let expires_at = asking.ttl_ms.map(|ttl| later(now, ttl));
         let grant = Grant { asking, parties, since: now.mono_ms, expires_at };
-        self.grants.entry(token).insert_entry(grant).into_mut()
+        self.grants.entry(token).or_insert(grant)
     }
 
     /// Takes a lock from its holder.
