@@ -37,6 +37,8 @@ const MAX_ADDS: usize = 10_000;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Lanes {
     past: PastLives,
+    /// How often the store could not tell what earlier lives left.
+    tries: u32,
     lanes: BTreeMap<LaneName, Lane>,
     pub(crate) holds: Holds,
     /// Workers of jobs that are at rest, the oldest first.
@@ -115,9 +117,16 @@ impl Lanes {
         asks
     }
 
-    /// Notes that the store has told, or has not.
-    pub(crate) fn past_told(&mut self, is_settled: bool) {
-        self.past = if is_settled { PastLives::Settled } else { PastLives::Unknown };
+    /// Notes that the store has taken it back.
+    pub(crate) fn past_is_settled(&mut self) {
+        (self.past, self.tries) = (PastLives::Settled, 0);
+    }
+
+    /// Notes that the store can't tell now. Returns how often that was so.
+    pub(crate) fn past_is_untold(&mut self) -> u32 {
+        self.past = PastLives::Unknown;
+        self.tries = self.tries.saturating_add(1);
+        self.tries
     }
 
     /// Has the store asked again: processes of an earlier life that were left are gone.

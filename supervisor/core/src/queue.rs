@@ -27,6 +27,7 @@ use crate::conns::Caller;
 use crate::ids::ConnId;
 use crate::lanes::{Asking, Taker, Then, Unfinished};
 use crate::refusals;
+use crate::restart::delay;
 use crate::state::Core;
 use crate::timers::{Alarm, Timer};
 use alloc::boxed::Box;
@@ -36,12 +37,11 @@ use gob_protocol::answer::QueueJobData;
 use gob_protocol::queue::{QueueAsk, QueueRefusal, QueueTold};
 use gob_protocol::{Data, Request};
 
-pub(crate) use adds::have_numbers;
 pub(crate) use attempts::ended as attempts_ended;
 pub(crate) use lives::{begins, counts_unfinished, leftovers_changed};
 
-/// Time after which the store is asked again that could not answer.
-const AGAIN_MS: u64 = 2_000;
+/// The first and the longest time after which the store is asked again what earlier lives left, if it could not answer.
+const AGAIN_MS: (u64, u64) = (2_000, 60_000);
 
 /// Takes a request about the queue.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about the queue")]
@@ -111,7 +111,7 @@ fn take(core: &mut Core, ask: QueueAsk, asking: Asking, told: QueueTold) {
 
 /// The store refuses a question: nothing was changed.
 fn refused(core: &mut Core, ask: &QueueAsk, asking: Asking, why: &QueueRefusal) {
-    if let Some(id) = attempts::ends(ask) {
+    if let Some(id) = attempts::ends(ask).filter(|id| attempts::is_its_end(core, id, ask)) {
         // It ended otherwise.
         attempts::lets_go(core, id);
     }
@@ -131,8 +131,8 @@ fn failed(core: &mut Core, ask: QueueAsk, asking: Asking, why: &NoAnswer) {
     match &ask {
         QueueAsk::Claim { lane, .. } => return claims::is_refused(core, lane, asking, error),
         QueueAsk::Recover { .. } => {
-            core.lanes.past_told(false);
-            core.cx.arm(Timer::Queue(Alarm::Recover), AGAIN_MS);
+            let tries = core.lanes.past_is_untold();
+            core.cx.arm(Timer::Queue(Alarm::Recover), delay(AGAIN_MS, tries, 0));
         }
         QueueAsk::ScheduleDue { ids } => schedules::not_fired(core, ids),
         QueueAsk::Unfinished => core.lanes.unfinished = Unfinished::Kept(0),
@@ -156,13 +156,21 @@ pub(crate) fn is_overdue(core: &mut Core, ticket: u64) -> bool {
         && let Some(lane) = core.lanes.get_mut(lane)
     {
         lane.is_overdue();
-    } else if let Some(end) = attempts::ends(&ask).and_then(|id| core.lanes.holds.get_mut(id)?.end.as_mut()) {
+    } else if let Some(end) = attempts::ends(&ask).and_then(|id| core.lanes.holds.get_mut(id)?.end.as_mut())
+        && end.ask == ask
+    {
         end.is_overdue = true;
     } else if let QueueAsk::Unfinished = &ask {
         core.lanes.unfinished = Unfinished::Kept(0);
     }
     asks::answer(core, client, Err(refusals::no_history(&NoAnswer::Silent)));
     true
+}
+
+/// There are numbers of jobs: for those that wait for one, and for a schedule that is due.
+pub(crate) fn have_numbers(core: &mut Core) {
+    adds::have_numbers(core);
+    schedules::are_due(core);
 }
 
 /// A deadline of the queue has come.

@@ -165,11 +165,6 @@ impl Lane {
     }
 
     #[cfg(test)]
-    pub(crate) fn all_waiting(&self) -> impl Iterator<Item = &Waiting> {
-        self.waiting.iter()
-    }
-
-    #[cfg(test)]
     pub(crate) fn is_in_flight(&self) -> bool {
         self.asking != Asking::Not
     }

@@ -42,7 +42,7 @@ pub(super) fn add(core: &mut Core, caller: &Caller, add: QueueAdd) {
 }
 
 /// There are numbers of jobs.
-pub(crate) fn have_numbers(core: &mut Core) {
+pub(super) fn have_numbers(core: &mut Core) {
     for adding in core.lanes.take_adds() {
         numbered(core, adding);
     }

@@ -157,6 +157,12 @@ pub(super) const fn ends(ask: &QueueAsk) -> Option<&Name> {
     }
 }
 
+/// Tells whether a question is the end of the claim that there is, and no other party's word about it.
+pub(super) fn is_its_end(core: &Core, id: &Name, ask: &QueueAsk) -> bool {
+    let end = core.lanes.holds.get(id).and_then(|held| held.end.as_ref());
+    end.is_some_and(|end| end.ask == *ask)
+}
+
 /// The store knows of the end of an attempt.
 pub(super) fn settled(core: &mut Core, ask: &QueueAsk, asking: Asking, settled: Settled) {
     let Settled { job, lanes, failed, .. } = settled;
@@ -203,7 +209,7 @@ pub(super) fn lets_go(core: &mut Core, id: &Name) -> bool {
 
 /// The store can't be told of the end of an attempt now. Its client may say so again; what the supervisor has to say is kept.
 pub(super) fn is_untold(core: &mut Core, ask: QueueAsk, asking: Asking, error: Box<WireError>) {
-    if let Some(id) = ends(&ask) {
+    if let Some(id) = ends(&ask).filter(|id| is_its_end(core, id, &ask)) {
         let is_leaving = core.cx.leaving.is_on();
         if let Some(held) = core.lanes.holds.get_mut(id) {
             held.end = match &asking.client {

@@ -37,7 +37,7 @@ pub(super) fn recovered(
     lanes: &[LaneState],
     next_at: Option<Timestamp>,
 ) {
-    core.lanes.past_told(true);
+    core.lanes.past_is_settled();
     core.cx.tally.stale_recoveries += count;
     for job in jobs {
         core.cx.publish_job(EventKind::QueueJobRecovered, Actor::Supervisor, job);

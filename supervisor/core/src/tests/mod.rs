@@ -22,6 +22,7 @@
 //! | `liveness`, `foreign` | probes of a run that is up; holders of a graph without gob |
 //! | `remembered` | the workers of an earlier supervisor |
 //! | `locks` | named locks, and random histories of them |
+//! | `queue` | the lanes of the queue, its attempts and claims; random histories of its own |
 //! | `healing` | events and effects about lost files of gob's own |
 //!
 //! # Do they find anything?
@@ -72,6 +73,7 @@ mod locks;
 mod one_worker;
 mod owner;
 mod ports;
+mod queue;
 mod random;
 mod readiness;
 mod record;
