@@ -30,7 +30,7 @@ use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
 use gob_core::{Answered, ConnId, Core, Effect, Input, Miss, Missed, Now, RunKey, Target};
-use gob_protocol::{Data, Survivor};
+use gob_protocol::{Data, Status, Survivor};
 use reaping::Pace;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -173,11 +173,7 @@ impl Shell {
                 self.reply(conn, id.as_ref(), result.as_ref().map_err(|e| &**e))
             }
             Effect::ReplyStatus { conn, id, mut status } => {
-                let counters = self.output.counters();
-                facts::complete(&mut status, &self.boot, counters);
-                status.cgroup = self.runs.has_cgroups();
-                status.unmarked_runs = self.runs.unmarked();
-                status.history = Some(self.history.status());
+                self.complete(&mut status);
                 self.reply(conn, id.as_ref(), Ok(&Data::Status(status)));
             }
             Effect::Publish { event, owned, others } => {
@@ -247,6 +243,15 @@ impl Shell {
             }
         }
         None
+    }
+
+    /// Adds what only the shell can measure.
+    fn complete(&self, status: &mut Status) {
+        let counters = self.output.counters();
+        facts::complete(status, &self.boot, counters);
+        status.cgroup = self.runs.has_cgroups();
+        status.unmarked_runs = self.runs.unmarked();
+        status.history = Some(self.history.status());
     }
 
     /// Looks where a run listens, after a pause. One that is gone is not looked at any more.

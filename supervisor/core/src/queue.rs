@@ -73,6 +73,7 @@ pub(crate) fn told(core: &mut Core, question: Question, asking: Asking, answer: 
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other questions that settle a job end an attempt")]
 fn take(core: &mut Core, ask: QueueAsk, asking: Asking, told: QueueTold) {
     match told {
         QueueTold::Refused(why) => refused(core, &ask, asking, &why),
@@ -85,7 +86,7 @@ fn take(core: &mut Core, ask: QueueAsk, asking: Asking, told: QueueTold) {
             _ => attempts::settled(core, &ask, asking, *settled),
         },
         QueueTold::Job(job) => match &asking.then {
-            Then::Check(next) => manage::check(core, *job, Box::clone(next), asking),
+            Then::Check(next) => manage::check(core, *job, QueueAsk::clone(next), asking),
             Then::AsAsked | Then::Give(_) | Then::Clear(_) => {
                 asks::answer(core, asking.client, Ok(Data::QueueJob(Box::new(QueueJobData { job: *job }))));
             }
@@ -123,6 +124,7 @@ fn refused(core: &mut Core, ask: &QueueAsk, asking: Asking, why: &QueueRefusal) 
 }
 
 /// The store can't answer a question now.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing but the answer hangs on the other questions")]
 fn failed(core: &mut Core, ask: QueueAsk, asking: Asking, why: &NoAnswer) {
     let error = refusals::no_history(why);
     if attempts::ends(&ask).is_some() {

@@ -69,8 +69,7 @@ fn a_running_job_shows_how_far_it_is() {
     conn.ok("add", first);
     let state = || {
         let out = gob.ctl(["list"]).ok();
-        let line = out.lines().find(|line| line.contains("build")).unwrap_or_default().to_owned();
-        line
+        out.lines().find(|line| line.contains("build")).unwrap_or_default().to_owned()
     };
     assert!(state().contains("running ("), "{}", state());
     assert!(wait::until(DEADLINE, || state().contains("running (99%)")), "{}", state());

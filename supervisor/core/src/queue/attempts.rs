@@ -167,10 +167,8 @@ pub(super) fn is_its_end(core: &Core, id: &Name, ask: &QueueAsk) -> bool {
 pub(super) fn settled(core: &mut Core, ask: &QueueAsk, asking: Asking, settled: Settled) {
     let Settled { job, lanes, failed, .. } = settled;
     let was_cancelled = lets_go(core, &job.id);
-    let event = match ask {
-        QueueAsk::Finish(_) => EventKind::QueueJobFinished,
-        _ => EventKind::QueueJobRecovered,
-    };
+    let is_finish = matches!(ask, QueueAsk::Finish(_));
+    let event = if is_finish { EventKind::QueueJobFinished } else { EventKind::QueueJobRecovered };
     if !was_cancelled {
         // A cancelled job was told of when it was cancelled.
         core.cx.publish_job(event, asking.actor, job.clone());

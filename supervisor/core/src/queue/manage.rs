@@ -58,7 +58,7 @@ fn owners_of(requester: &Owner) -> Vec<Owner> {
 }
 
 /// A job was found that is to be changed, if its asker may.
-pub(super) fn check(core: &mut Core, job: QueueJob, next: Box<QueueAsk>, asking: Asking) {
+pub(super) fn check(core: &mut Core, job: QueueJob, next: QueueAsk, asking: Asking) {
     let Asking { client, actor, .. } = asking;
     let requester = match &actor {
         Actor::Client { owner, .. } => owner.clone(),
@@ -69,7 +69,7 @@ pub(super) fn check(core: &mut Core, job: QueueJob, next: Box<QueueAsk>, asking:
         let error = refusals::job_of_other(&job.id, &job.owner, &requester);
         return asks::answer(core, client, Err(error));
     }
-    asks::ask(core, *next, Asking { client, actor, then: Then::AsAsked });
+    asks::ask(core, next, Asking { client, actor, then: Then::AsAsked });
 }
 
 /// A job was cancelled. One that runs here is stopped; the claimant of one that runs elsewhere hears of it.

@@ -1,8 +1,8 @@
 //! A store of the queue as its questions describe it, in memory.
 
 use gob_protocol::queue::{
-    Claim, Claimant, Due, Ending, Fired, Lane, LaneName, LaneState, Listed, NewJob, QueueAsk, QueueCounts,
-    QueueEnd, QueueJob, QueueRefusal, QueueStatus, QueueTold, Schedule, Settled,
+    Claim, Claimant, Due, Ending, Fired, Lane, LaneName, LaneState, Listed, NewJob, NewSchedule, QueueAsk,
+    QueueCounts, QueueEnd, QueueJob, QueueRefusal, QueueStatus, QueueTold, Schedule, Settled,
 };
 use gob_protocol::{Name, Timestamp};
 use std::boxed::Box;
@@ -81,24 +81,7 @@ impl Store {
             QueueAsk::Clear { lane, owners, reason } => self.clear(lane, owners, reason, now),
             QueueAsk::Lanes => QueueTold::Lanes(self.all_lanes()),
             QueueAsk::Recover { error, retry_at, .. } => self.recover(error, *retry_at, now),
-            QueueAsk::ScheduleAdd(new) => {
-                let every = i64::try_from(new.interval_ms.unwrap_or(1_000)).unwrap();
-                let schedule = Schedule {
-                    name: new.name.clone().unwrap_or_else(|| new.lane.schedule(1)),
-                    lane: new.lane.clone(),
-                    owner: new.owner.clone(),
-                    command: new.command.clone(),
-                    cwd: new.cwd.clone(),
-                    cron: None,
-                    interval_ms: new.interval_ms,
-                    timezone: None,
-                    next_at: Some(Timestamp(now.0 + every)),
-                    last_at: None,
-                    last_job: None,
-                };
-                self.schedules.push(schedule.clone());
-                QueueTold::Schedule(Box::new(schedule))
-            }
+            QueueAsk::ScheduleAdd(new) => self.add_schedule(new, now),
             QueueAsk::ScheduleList { .. } => QueueTold::Schedules(self.schedules.clone()),
             QueueAsk::ScheduleRemove { name } => {
                 let at = self.schedules.iter().position(|schedule| schedule.name == *name);
@@ -114,6 +97,25 @@ impl Store {
             }
             QueueAsk::DeleteAll => QueueTold::Deleted(0),
         }
+    }
+
+    fn add_schedule(&mut self, new: &NewSchedule, now: Timestamp) -> QueueTold {
+        let every = i64::try_from(new.interval_ms.unwrap_or(1_000)).unwrap();
+        let schedule = Schedule {
+            name: new.name.clone().unwrap_or_else(|| new.lane.schedule(1)),
+            lane: new.lane.clone(),
+            owner: new.owner.clone(),
+            command: new.command.clone(),
+            cwd: new.cwd.clone(),
+            cron: None,
+            interval_ms: new.interval_ms,
+            timezone: None,
+            next_at: Some(Timestamp(now.0 + every)),
+            last_at: None,
+            last_job: None,
+        };
+        self.schedules.push(schedule.clone());
+        QueueTold::Schedule(Box::new(schedule))
     }
 
     fn row(&mut self, id: &Name) -> Option<&mut Row> {
