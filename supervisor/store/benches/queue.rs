@@ -50,10 +50,10 @@ impl Rig {
             match self.answers.recv_timeout(DEADLINE)? {
                 Told::Answer { answer, .. } => {
                     let Answer::Queue(told) = answer? else { return Err("another answer".into()) };
-                    return match *told {
-                        QueueTold::Refused(refusal) => Err(refusal.to_string().into()),
-                        told => Ok(told),
-                    };
+                    if let QueueTold::Refused(refusal) = &*told {
+                        return Err(refusal.to_string().into());
+                    }
+                    return Ok(*told);
                 }
                 Told::Trimmed(_) | Told::Notice(_) | Told::Closed => {}
             }
@@ -67,10 +67,11 @@ impl Rig {
 
     /// Claims in the large lane.
     fn claim(&self) -> Result<(Name, u32)> {
-        match self.ask(QueueAsk::Claim { lane: LaneName::new("large")?, by: us() })? {
-            QueueTold::Claimed { claim: Some(claim), .. } => Ok((claim.job.id.clone(), claim.job.attempt)),
-            other => Err(format!("no claim: {other:?}").into()),
-        }
+        let told = self.ask(QueueAsk::Claim { lane: LaneName::new("large")?, by: us() })?;
+        let QueueTold::Claimed { claim: Some(claim), .. } = told else {
+            return Err(format!("no claim: {told:?}").into());
+        };
+        Ok((claim.job.id.clone(), claim.job.attempt))
     }
 }
 
@@ -79,11 +80,12 @@ fn us() -> Claimant {
 }
 
 fn job(number: u64) -> Result<NewJob> {
-    let is_large = number % 2 == 0;
+    let is_large = number.is_multiple_of(2);
     let lane = if is_large { "large".to_owned() } else { format!("lane-{}", number % 200 / 2) };
     let is_delayed = !is_large && number % 4 == 1;
     let before = number.saturating_sub(10);
-    let after = if number % 10 == 0 && before > 0 { vec![Name::numbered(before)] } else { Vec::new() };
+    let after =
+        if number.is_multiple_of(10) && before > 0 { vec![Name::numbered(before)] } else { Vec::new() };
     Ok(NewJob {
         id: Name::numbered(number),
         lane: LaneName::new(&lane)?,
@@ -168,10 +170,9 @@ fn figures(dir: &Path, size: u64) -> Result<Vec<(&'static str, String)>> {
     figures.push(("claim where jobs are delayed", measure(QUESTIONS / 4, || rig.ask(lane(&delayed)))?));
     let page = |after| QueueAsk::List { lane: None, status: None, after, limit: 100 };
     figures.push(("list, the first page of 100", measure(QUESTIONS, || rig.ask(page(None)))?));
-    let deep = match rig.ask(QueueAsk::List { lane: None, status: None, after: None, limit: 900 })? {
-        QueueTold::Listed(listed) => listed.next,
-        other => return Err(format!("{other:?}").into()),
-    };
+    let told = rig.ask(QueueAsk::List { lane: None, status: None, after: None, limit: 900 })?;
+    let QueueTold::Listed(listed) = told else { return Err(format!("{told:?}").into()) };
+    let deep = listed.next;
     figures.push(("list, a later page of 100", measure(QUESTIONS, || rig.ask(page(deep.clone())))?));
     figures.push(("lanes (101)", measure(QUESTIONS, || rig.ask(QueueAsk::Lanes))?));
     rig.handle.finish(DEADLINE)?;
