@@ -45,6 +45,7 @@ mod pages;
 mod ports;
 mod privileged;
 mod python;
+mod queue;
 mod readiness;
 mod records;
 mod recovery;
