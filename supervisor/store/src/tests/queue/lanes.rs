@@ -38,7 +38,7 @@ fn to_clear_a_lane_cancels_what_waits_there_and_is_ones_own() {
         let owner = if number % 100 == 0 { agent.clone() } else { Owner::cli() };
         rig.added(NewJob { owner, ..new_job(number, "ci") });
     }
-    rig.added(NewJob { after: vec![job_id(5)], ..new_job(701, "other") });
+    rig.added(NewJob { after: vec![job_id(650)], ..new_job(701, "other") });
     assert_eq!(rig.claimed("ci"), Some((1, 1)));
     let clear =
         QueueAsk::Clear { lane: lane("ci"), owners: vec![Owner::cli()], reason: "cleared by cli".to_owned() };
@@ -53,6 +53,21 @@ fn to_clear_a_lane_cancels_what_waits_there_and_is_ones_own() {
     assert_eq!((counts.pending, counts.running, counts.cancelled), (7, 1, 692));
     assert_eq!(rig.job(2).error.as_deref(), Some("cleared by cli"));
     assert_eq!((rig.status(100), rig.status(701)), (QueueStatus::Pending, QueueStatus::Failed));
+    rig.finish();
+    check(dir.path());
+}
+
+#[test]
+fn jobs_of_a_cleared_lane_that_come_after_each_other_are_all_cancelled() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.added(new_job(1, "ci"));
+    rig.added(NewJob { after: vec![job_id(1)], priority: -5, ..new_job(2, "ci") });
+    rig.added(NewJob { after: vec![job_id(2)], priority: 5, ..new_job(3, "ci") });
+    let clear =
+        QueueAsk::Clear { lane: lane("ci"), owners: vec![Owner::cli()], reason: "cleared".to_owned() };
+    let QueueTold::Cleared { cancelled: 3, jobs, .. } = rig.told(clear) else { panic!() };
+    assert!(jobs.iter().all(|job| job.status == QueueStatus::Cancelled), "{jobs:?}");
     rig.finish();
     check(dir.path());
 }
