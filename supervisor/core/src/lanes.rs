@@ -221,9 +221,15 @@ impl Lanes {
         has_room
     }
 
-    /// Takes all jobs that wait for a number, in the order in which they came.
-    pub(crate) fn take_adds(&mut self) -> Vec<Adding> {
-        core::mem::take(&mut self.adds)
+    /// Takes as many of the jobs that wait for a number, in the order in which they came.
+    pub(crate) fn take_adds(&mut self, most: u64) -> Vec<Adding> {
+        let count = usize::try_from(most).unwrap_or(usize::MAX).min(self.adds.len());
+        self.adds.drain(..count).collect()
+    }
+
+    /// Tells whether jobs wait for a number.
+    pub(crate) fn has_adds(&self) -> bool {
+        !self.adds.is_empty()
     }
 
     /// Forgets the jobs of a connection that is gone, as far as they have no number.

@@ -41,10 +41,13 @@ pub(super) fn add(core: &mut Core, caller: &Caller, add: QueueAdd) {
     }
 }
 
-/// There are numbers of jobs.
+/// There are numbers of jobs. More adds may wait than there are numbers in a block: those wait for the next one.
 pub(super) fn have_numbers(core: &mut Core) {
-    for adding in core.lanes.take_adds() {
+    for adding in core.lanes.take_adds(core.cx.past.numbers_left()) {
         numbered(core, adding);
+    }
+    if core.lanes.has_adds() {
+        history::look_for_numbers(&mut core.underway, &mut core.cx);
     }
 }
 

@@ -660,6 +660,25 @@ fn few_workers_of_jobs_that_have_ended_are_listed() {
 }
 
 #[test]
+fn more_jobs_at_once_than_a_block_has_numbers_all_get_one() {
+    let mut world = World::new();
+    world.is_prompt = false;
+    let asked: Vec<i64> =
+        (0..200).map(|_| world.ask(CLI, Request::QueueAdd(Box::new(add("ci")))).unwrap()).collect();
+    while !world.asked.is_empty() {
+        world.store_answers().unwrap();
+    }
+    let given: BTreeSet<Name> = asked
+        .iter()
+        .map(|id| match &world.answers[id] {
+            Ok(Data::QueueAdd(data)) => data.job.id.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(given.len(), 200);
+}
+
+#[test]
 fn a_job_that_has_no_descriptors_waits_for_them() {
     let mut world = World::new();
     world.feed(Input::Room(false)).unwrap();
