@@ -381,6 +381,7 @@ pub fn read<'d, T: serde::Deserialize<'d>>(request: &str, data: &'d RawValue) ->
 mod tests {
     use super::*;
     use gob_protocol::{LockName, Owner};
+    use serde_json::json;
 
     fn name() -> Name {
         Name::any("draft").unwrap()
@@ -417,6 +418,7 @@ mod tests {
         check(Blame { name: name(), limit: None, before: None }, &mut seen);
         let after = gob_protocol::Cursor { instance: "i".to_owned(), seq: 1 };
         check(History { after, limit: None }, &mut seen);
+        check_queue(&mut seen);
         check(Ports::default(), &mut seen);
         check(Reload, &mut seen);
         check(Graphs, &mut seen);
@@ -434,6 +436,28 @@ mod tests {
         check(LockStatus::default(), &mut seen);
         check(LockBreak { lock: lock() }, &mut seen);
         assert_eq!(seen, Request::TYPES);
+    }
+
+    fn check_queue(seen: &mut Vec<&'static str>) {
+        let (lane, job_id, worker_id) = (LaneName::new("ci").unwrap(), name(), "host-1".to_owned());
+        let add = json!({"lane": "ci", "command": ["true"], "cwd": "/"});
+        check(serde_json::from_value::<QueueAdd>(add).unwrap(), seen);
+        check(QueueClaim { lane: lane.clone(), worker_id: worker_id.clone(), wait_ms: None }, seen);
+        let (id, attempt) = (job_id.clone(), None);
+        check(QueueHeartbeat { job_id: id.clone(), worker_id: worker_id.clone(), attempt }, seen);
+        check(QueueFinish { job_id: id, worker_id, success: true, error: None, attempt }, seen);
+        check(QueueGet { job_id: job_id.clone() }, seen);
+        check(QueueList::default(), seen);
+        check(QueueCancel { job_id: job_id.clone() }, seen);
+        check(QueueRetry { job_id, env: None }, seen);
+        check(QueuePause { lane: lane.clone() }, seen);
+        check(QueueResume { lane: lane.clone() }, seen);
+        check(QueueClear { lane: lane.clone() }, seen);
+        check(QueueWidth { lane, width: 1 }, seen);
+        let every = json!({"lane": "ci", "command": ["true"], "cwd": "/", "interval_ms": 1000});
+        check(serde_json::from_value::<ScheduleAdd>(every).unwrap(), seen);
+        check(ScheduleList::default(), seen);
+        check(ScheduleRemove { name: gob_protocol::queue::ScheduleName::new("ci").unwrap() }, seen);
     }
 
     #[test]

@@ -279,7 +279,7 @@ fn words_below(noun: &Verb) -> String {
 }
 
 /// Converts clap's error to the form of all errors: the problem, the usage, the remedy.
-fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
+fn from_clap(error: &clap::Error, verb: Option<&'static Verb>) -> Failure {
     let text = error.to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return Failure::Help(terminal::fold(&text, terminal::prose_width()));
@@ -303,13 +303,24 @@ fn from_clap(error: &clap::Error, verb: Option<&Verb>) -> Failure {
     let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
     // Clap's tip names one letter of the word, and a value of an option does not belong behind `--`.
     let tip = tip.filter(|tip| !tip.starts_with("to pass ")).and_then(|tip| tip.split(" tip: ").next());
-    let help =
-        verb.map_or_else(|| "gobctl --help".to_owned(), |verb| format!("gobctl {} --help", verb.name()));
+    let help = help_for(verb, paragraphs.iter().find_map(|part| part.strip_prefix("Usage: gobctl ")));
     let tip = tip.map(|tip| match tip.strip_prefix("a similar value exists: '") {
         Some(value) => format!("did you mean {}?", value.trim_end_matches('\'')),
         None => tip.to_owned(),
     });
     failure.hint(tip.unwrap_or(help))
+}
+
+/// Returns the command that explains the verb whose usage was shown: `gobctl queue add --help`.
+fn help_for(verb: Option<&'static Verb>, usage: Option<&str>) -> String {
+    let Some(mut verb) = verb else { return "gobctl --help".to_owned() };
+    for word in usage.unwrap_or_default().split_whitespace().skip(1) {
+        match verb.below().find(|below| below.last_word() == word) {
+            Some(below) => verb = below,
+            None => break,
+        }
+    }
+    format!("gobctl {} --help", verb.path.join(" "))
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ impl Failure {
         };
         if let (Some(worker), Some(fields)) = (worker, error.as_object_mut()) {
             let details = fields.entry("details").or_insert_with(|| json!({}));
-            if let Some(details) = details.as_object_mut() {
+            // A job of the queue is none, and named already.
+            if let Some(details) = details.as_object_mut().filter(|details| !details.contains_key("job")) {
                 details.entry("worker").or_insert_with(|| worker.as_str().into());
             }
         }

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::Name;
 use gob_client::blocking::Client;
 use gob_client::call::Add;
+use gob_client::protocol::Env;
 use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 use gob_client::protocol::request::{RestartOn, Wait};
 use std::ffi::{OsStr, OsString};
@@ -25,44 +26,55 @@ pub(crate) fn arguments(command: Command) -> Command {
                 .value_parser(|text: &str| Name::job(text))
                 .help("The job's name; j1, j2 and so on without it"),
         )
-        .arg(
-            Arg::new("description")
-                .short('d')
-                .long("description")
-                .value_name("TEXT")
-                .help("What it is for, as gobctl status shows it"),
-        )
-        .arg(
-            Arg::new("cwd")
-                .long("cwd")
-                .value_name("DIR")
-                .value_parser(clap::value_parser!(OsString))
-                .help("The directory to run in; this one without it"),
-        )
+        .arg(description_arg())
+        .arg(cwd_arg())
         .arg(
             Arg::new("restart")
                 .long("restart")
                 .value_name("WHEN")
-                .value_parser(PossibleValuesParser::new(RESTARTS.map(|(word, _)| word)).try_map(parse_restart))
+                .value_parser(
+                    PossibleValuesParser::new(RESTARTS.map(|(word, _)| word)).try_map(parse_restart),
+                )
                 .help("When to run it again after it ended by itself; never without it"),
         )
-        .arg(
-            Arg::new("shell")
-                .long("shell")
-                .action(ArgAction::SetTrue)
-                .help("Run the command by $SHELL -c, with pipes, && and variables"),
-        )
-        .arg(
-            Arg::new("command")
-                .value_name("CMD")
-                .required(true)
-                .num_args(1..)
-                .trailing_var_arg(true)
-                .value_parser(clap::value_parser!(OsString))
-                .help(
-                    "The program and its arguments, or all of it in one pair of quotes; options stand before it",
-                ),
-        )
+        .args(command_args())
+}
+
+/// The argument `--description`.
+pub(crate) fn description_arg() -> Arg {
+    Arg::new("description")
+        .short('d')
+        .long("description")
+        .value_name("TEXT")
+        .help("What it is for, as gobctl status shows it")
+}
+
+/// The argument `--cwd`.
+pub(crate) fn cwd_arg() -> Arg {
+    Arg::new("cwd")
+        .long("cwd")
+        .value_name("DIR")
+        .value_parser(clap::value_parser!(OsString))
+        .help("The directory to run in; this one without it")
+}
+
+/// The command, and `--shell`, which runs it by a shell.
+pub(crate) fn command_args() -> [Arg; 2] {
+    [
+        Arg::new("shell")
+            .long("shell")
+            .action(ArgAction::SetTrue)
+            .help("Run the command by $SHELL -c, with pipes, && and variables"),
+        Arg::new("command")
+            .value_name("CMD")
+            .required(true)
+            .num_args(1..)
+            .trailing_var_arg(true)
+            .value_parser(clap::value_parser!(OsString))
+            .help(
+                "The program and its arguments, or all of it in one pair of quotes; options stand before it",
+            ),
+    ]
 }
 
 const RESTARTS: [(&str, RestartOn); 3] =
@@ -73,8 +85,16 @@ fn parse_restart(text: String) -> Result<RestartOn, String> {
     known.map(|(_, on)| *on).ok_or_else(|| format!("{text} is no restart policy"))
 }
 
-/// Returns the request for the job of a command line, with this process's environment.
-pub(crate) fn request(context: &Context, matches: &ArgMatches) -> Result<Add, Failure> {
+/// The work that a command line asks for.
+pub(crate) struct Work {
+    pub(crate) command: Vec<String>,
+    pub(crate) cwd: String,
+    /// This process's environment.
+    pub(crate) env: Env,
+}
+
+/// Returns the command, directory and environment of a command line.
+pub(crate) fn work(context: &Context, matches: &ArgMatches) -> Result<Work, Failure> {
     let given: Vec<&OsString> = matches.get_many("command").into_iter().flatten().collect();
     let words = given.into_iter().map(|word| utf8(word)).collect::<Result<Vec<_>, _>>()?;
     let shell = matches.get_flag("shell").then(|| std::env::var_os("SHELL"));
@@ -87,10 +107,17 @@ pub(crate) fn request(context: &Context, matches: &ArgMatches) -> Result<Add, Fa
         return Err(Failure::usage(format!("the command is too long for a request: {bytes} bytes"))
             .hint("hand over what is long in a file"));
     }
+    let cwd = directory(matches.get_one::<OsString>("cwd").map(OsString::as_os_str))?;
+    Ok(Work { command, cwd, env: environment_beside(context, bytes) })
+}
+
+/// Returns the request for the job of a command line, with this process's environment.
+pub(crate) fn request(context: &Context, matches: &ArgMatches) -> Result<Add, Failure> {
+    let Work { command, cwd, env } = work(context, matches)?;
     Ok(Add {
         command,
-        cwd: directory(matches.get_one::<OsString>("cwd").map(OsString::as_os_str))?,
-        env: Some(environment_beside(context, bytes)),
+        cwd,
+        env: Some(env),
         name: matches.get_one::<Name>("as").cloned(),
         description: matches.get_one::<String>("description").cloned(),
         restart: matches.get_one::<RestartOn>("restart").copied(),

@@ -40,6 +40,7 @@ mod places;
 mod process;
 mod progress;
 mod project;
+mod queue;
 mod render;
 mod replay;
 mod rows;

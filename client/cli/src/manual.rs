@@ -12,13 +12,13 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     (1, "failed"),
     (2, "the command line was not understood"),
     (3, "the worker exists and does not run"),
-    (4, "there is no such worker"),
+    (4, "there is no such worker, or job of the queue"),
     (5, "the worker belongs to another owner"),
     (6, "the graph is held by a process that gob did not start"),
     (7, "the supervisor cannot be reached, or speaks another protocol"),
     (8, "the worker did not become ready"),
     (124, "the time given by --timeout is over, or a job seems stuck; what was asked for goes on"),
-    (125, "run, wait, with: gob failed, and not the command"),
+    (125, "run, wait, queue wait, with: gob failed, and not the command"),
     (126, "run, wait, with: the command cannot be executed"),
     (127, "run, wait, with: the command was not found"),
     (129, "run: the terminal has hung up; the job goes on"),
@@ -50,6 +50,10 @@ const GIVEN: &[(&str, &str)] = &[
     ),
     ("GOB_NAME, GOB_RUN", "to workers: their name and the number of this run"),
     ("GOB_SOCKET", "to workers: the supervisor's socket"),
+    (
+        "GOB_JOB_ID, GOB_ATTEMPT",
+        "to jobs of the queue: their id, the same for all attempts, and the number of this one",
+    ),
 ];
 
 const CONFIG: &str = "\

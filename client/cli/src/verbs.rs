@@ -22,6 +22,7 @@ pub(crate) mod nuke;
 pub(crate) mod overview;
 pub(crate) mod ping;
 pub(crate) mod ports;
+pub(crate) mod queue;
 pub(crate) mod remove;
 pub(crate) mod restart;
 pub(crate) mod run;
@@ -43,13 +44,14 @@ pub(crate) use verb::{Effect, Verb, timeout};
 
 const WORKERS: &str = "Workers";
 const JOBS: &str = "Jobs";
+const QUEUE: &str = "The queue";
 const PROJECT: &str = "The project file";
 const LOCKS: &str = "Locks";
 const LOOKING: &str = "Looking";
 const SUPERVISOR: &str = "The supervisor";
 
 /// The headings of help, in order.
-pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, PROJECT, LOCKS, LOOKING, SUPERVISOR];
+pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, QUEUE, PROJECT, LOCKS, LOOKING, SUPERVISOR];
 
 /// Every verb. Those of a noun follow it, in the order of its help.
 pub(crate) static VERBS: &[&Verb] = &[
@@ -67,6 +69,20 @@ pub(crate) static VERBS: &[&Verb] = &[
     &run::VERB,
     &wait::VERB,
     &add::CREATE,
+    &queue::NOUN,
+    &queue::add::VERB,
+    &queue::list::VERB,
+    &queue::wait::VERB,
+    &queue::logs::VERB,
+    &queue::manage::CANCEL,
+    &queue::manage::RETRY,
+    &queue::lanes::PAUSE,
+    &queue::lanes::RESUME,
+    &queue::lanes::CLEAR,
+    &queue::lanes::WIDTH,
+    &queue::schedules::EVERY,
+    &queue::schedules::VERB,
+    &queue::schedules::UNSCHEDULE,
     &up::VERB,
     &down::VERB,
     &trust::VERB,

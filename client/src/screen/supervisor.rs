@@ -25,6 +25,7 @@ pub fn supervisor(status: &Status, verbose: bool) -> (String, Vec<Fact>) {
         ("memory", megabytes(status.rss_bytes)),
         ("logs", format!("{} written", megabytes(status.log_bytes))),
     ];
+    lines.extend(queue(status).map(|text| ("queue", text)));
     lines.extend(troubles(status));
     if verbose {
         lines.extend([
@@ -59,6 +60,22 @@ fn invalid(file: &InvalidFile) -> String {
     };
     let gap = if file.first.starts_with(|c: char| c.is_ascii_digit()) { "" } else { " " };
     format!("{}:{gap}{}{more}", file.path, file.first)
+}
+
+/// Returns the work of the queue since the start of the supervisor, if there was any.
+fn queue(status: &Status) -> Option<String> {
+    let counted = |number: u64, one: &str, more: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        number => Some(format!("{number} {more}")),
+    };
+    let all = [
+        counted(status.queue_claims, "claim", "claims"),
+        counted(status.queue_stale_recoveries, "stale claim taken back", "stale claims taken back"),
+        counted(status.queue_heartbeat_failures, "heartbeat refused", "heartbeats refused"),
+    ];
+    let some: Vec<String> = all.into_iter().flatten().collect();
+    (!some.is_empty()).then(|| some.join(", "))
 }
 
 /// Returns the problems since the start of the supervisor, also solved ones; zeros are left out.
@@ -170,6 +187,14 @@ mod tests {
         let lost = health("full", Some("the disk is full"), 2);
         assert!(lost.contains("\n  history full: the disk is full (2 records were lost)\n"), "{lost}");
         assert!(health("closed", None, 1).contains("\n  history 1 record was lost\n"));
+    }
+
+    #[test]
+    fn the_queue_has_a_line_once_it_is_used() {
+        assert!(!told(&Status::default(), false).contains("queue"));
+        let status = Status { queue_claims: 12, queue_stale_recoveries: 1, ..Status::default() };
+        let text = told(&status, false);
+        assert!(text.contains("\n  queue 12 claims, 1 stale claim taken back\n"), "{text}");
     }
 
     #[test]

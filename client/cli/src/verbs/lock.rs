@@ -82,7 +82,10 @@ fn process_arg() -> Arg {
 
 /// The name of the lock, which a lock file has beside its path for people alone.
 fn name_of_lock(required: bool) -> Arg {
-    let arg = Arg::new("lock").value_name("NAME").action(ArgAction::Set);
+    let arg = Arg::new("lock")
+        .value_name("NAME")
+        .action(ArgAction::Set)
+        .help("The lock; gobctl lock status shows them");
     if required { arg.required_unless_present("file") } else { arg }
 }
 

@@ -57,7 +57,10 @@ pub(super) fn fail(context: &Context, failure: Failure) -> Result<u8, Failure> {
         return Err(failure);
     }
     // No job began, and the codes say why.
-    let has_own_code = matches!(failure.wire_code(), Some(ErrorCode::ServerNotFound | ErrorCode::Blocked));
+    let has_own_code = matches!(
+        failure.wire_code(),
+        Some(ErrorCode::ServerNotFound | ErrorCode::JobNotFound | ErrorCode::Blocked)
+    );
     Ok(match failure.report(context.telling()) {
         code if has_own_code => code,
         code @ (exit::USAGE | exit::TIMED_OUT) => code,
