@@ -18,6 +18,7 @@
 //! | `vitals` | what the supervisor itself uses |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
 //! | `trees` | the proofs that nothing survives |
+//! | `queue` | the proof of the queue, by claimants that write down what they do |
 //! | `reuse`, `crowd` | the proofs that a number is no reason, and that a crowd is served |
 
 mod answers;
@@ -34,6 +35,7 @@ mod load;
 mod mount;
 mod options;
 mod output;
+mod queue;
 mod recorder;
 mod report;
 mod reuse;
@@ -55,6 +57,9 @@ fn main() -> ExitCode {
     if let Some(code) = reuse::part() {
         return code;
     }
+    if let Some(code) = queue::part() {
+        return code;
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
@@ -72,6 +77,8 @@ fn main() -> ExitCode {
         Mode::KillTrees => trees::run(&options, trees::Killed::Supervisor),
         Mode::Reuse => reuse::run(&options),
         Mode::Crowd => crowd::run(&options),
+        Mode::Queue => queue::run(&options),
+        Mode::QueueCheck => queue::judge(&options.records),
         Mode::KillBoth => trees::run(&options, trees::Killed::Both),
     };
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::fault::Fault;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub const USAGE: &str = "\
@@ -9,6 +10,8 @@ usage: gob-faults [--seconds N] [--steps N] [--seed S] [--workers N] [--only FAU
        gob-faults kill-both [--times N] [--trees N] [--within-ms N]    kills gobd and gob-keeper; the next command recovers
        gob-faults reuse [--times N]                                    gives numbers of dead processes to others
        gob-faults crowd [--connections N]                              10,000 connections
+       gob-faults queue [--jobs N] [--claimants N] [--kills N]         kills claimants and gobd; each job is done once at a time
+       gob-faults queue-check DIR                                      judges the records of such a run
        gob-faults --help                                                also names the faults";
 
 /// The task.
@@ -19,6 +22,8 @@ pub enum Mode {
     KillBoth,
     Reuse,
     Crowd,
+    Queue,
+    QueueCheck,
 }
 
 #[derive(Debug)]
@@ -34,6 +39,11 @@ pub struct Options {
     pub trees: usize,
     pub within: Duration,
     pub connections: u64,
+    pub jobs: u64,
+    pub claimants: usize,
+    /// Times that the supervisor is killed.
+    pub kills: u64,
+    pub records: PathBuf,
 }
 
 impl Options {
@@ -50,6 +60,10 @@ impl Options {
             trees: 50,
             within: Duration::ZERO,
             connections: 10_000,
+            jobs: 10_000,
+            claimants: 64,
+            kills: 10,
+            records: PathBuf::new(),
         };
         let mut without: Vec<Fault> = Vec::new();
         while let Some(arg) = args.next() {
@@ -59,6 +73,11 @@ impl Options {
                 "kill-both" => options.mode = Mode::KillBoth,
                 "reuse" => options.mode = Mode::Reuse,
                 "crowd" => options.mode = Mode::Crowd,
+                "queue" => options.mode = Mode::Queue,
+                "queue-check" => (options.mode, options.records) = (Mode::QueueCheck, value()?.into()),
+                "--jobs" => options.jobs = number(&value()?)?.max(1),
+                "--claimants" => options.claimants = number(&value()?)?.clamp(1, 1_000) as usize,
+                "--kills" => options.kills = number(&value()?)?,
                 "--connections" => options.connections = number(&value()?)?.max(1),
                 "--seconds" => options.time = Duration::from_secs(number(&value()?)?),
                 "--steps" => options.steps = number(&value()?)?,
