@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p gob-tests --bin gob-bench` builds the measured programs and prints one table;
 //! `docs/BENCHMARKS.md` explains the rows. `--quick` takes few samples, to check that it runs; `--scale`
-//! measures growth instead, `--jobs` jobs, and `--locks` named locks.
+//! measures growth instead, `--jobs` jobs, `--locks` named locks, and `--queue` the queue.
 
 mod echo;
 mod idle;
@@ -11,6 +11,7 @@ mod load;
 mod locks;
 mod pinned;
 mod process;
+mod queue;
 mod scale;
 mod table;
 
@@ -49,13 +50,17 @@ fn main() -> ExitCode {
         }
         ["--locks"] => locks(&locks::Sizes { rounds: 5_000, each: 500 }),
         ["--locks", "--quick"] | ["--quick", "--locks"] => locks(&locks::Sizes { rounds: 200, each: 20 }),
+        ["--queue"] => queue(&queue::Sizes { many: 100_000, few: 1_000, samples: 51 }),
+        ["--queue", "--quick"] | ["--quick", "--queue"] => {
+            queue(&queue::Sizes { many: 500, few: 100, samples: 5 })
+        }
         ["flood", bytes, ..] => jobs::flood(bytes),
         ["echo", socket] => echo::serve(socket),
         ["canned", socket, answer] => scale::canned(socket, answer),
         ["fetch", socket] => scale::fetch(socket),
         ["fan-out", socket, count] => scale::loop_of_writes(socket, count),
         _ => {
-            eprintln!("usage: gob-bench [--scale | --jobs | --locks] [--quick]");
+            eprintln!("usage: gob-bench [--scale | --jobs | --locks | --queue] [--quick]");
             ExitCode::from(2)
         }
     }
@@ -95,6 +100,14 @@ fn jobs(sizes: &jobs::Sizes) -> ExitCode {
     build();
     let mut table = Table::default();
     jobs::run(&mut table, sizes);
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn queue(sizes: &queue::Sizes) -> ExitCode {
+    build();
+    let mut table = Table::default();
+    queue::run(&mut table, sizes);
     table.print();
     ExitCode::SUCCESS
 }
