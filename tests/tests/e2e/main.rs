@@ -46,6 +46,8 @@ mod ports;
 mod privileged;
 mod python;
 mod queue;
+mod queue_cli;
+mod queue_proof;
 mod readiness;
 mod records;
 mod recovery;

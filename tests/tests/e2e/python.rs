@@ -18,11 +18,16 @@ pub(crate) fn python() -> Option<PathBuf> {
 }
 
 pub(crate) fn client(gob: &Gob, python: &Path, args: &[&str]) -> Ctl {
+    example(gob, python, "client.py", args)
+}
+
+/// A call of one of the examples.
+pub(crate) fn example(gob: &Gob, python: &Path, script: &str, args: &[&str]) -> Ctl {
     let mut call = Ctl::new(python, gob.env());
     call.env("PATH", &std::env::var("PATH").unwrap());
     call.env("HOME", &std::env::var("HOME").unwrap_or_default());
-    call.args([concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/client.py")])
-        .args(args.iter().copied());
+    let script = format!("{}/../docs/examples/{script}", env!("CARGO_MANIFEST_DIR"));
+    call.args([script.as_str()]).args(args.iter().copied());
     call
 }
 

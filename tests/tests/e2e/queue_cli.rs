@@ -1,0 +1,262 @@
+//! `gobctl queue`: lanes, jobs and schedules for people, and the worker in Python that claims jobs from outside (B3 to B8, F14).
+
+use crate::python::{example, python};
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Ctl, Gob};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+
+fn ctl<'a>(gob: &Gob, args: impl IntoIterator<Item = &'a str>) -> Ctl {
+    let mut call = gob.ctl(args);
+    call.cwd(gob.dir());
+    call
+}
+
+/// Adds a job, and returns its id.
+fn add(gob: &Gob, args: &[&str]) -> String {
+    let all = ["queue", "add", "-q"].iter().chain(args).copied();
+    ctl(gob, all).ok().trim().to_owned()
+}
+
+fn job(gob: &Gob, id: &str) -> Value {
+    gob.connect().ok("queue_get", json!({"job_id": id}))["job"].clone()
+}
+
+fn has_status(gob: &Gob, id: &str, status: &str) -> bool {
+    wait::until(DEADLINE, || job(gob, id)["status"] == status)
+}
+
+#[test]
+fn wait_has_the_code_of_the_first_job_that_failed() {
+    let gob = Gob::new();
+    // A job that has failed can't be waited for any more.
+    ctl(&gob, ["queue", "pause", "ci"]).ok();
+    let good = add(&gob, &["ci", "true"]);
+    let seven = add(&gob, &["ci", "--attempts", "1", "--shell", "exit 7"]);
+    let three = add(&gob, &["ci", "--attempts", "1", "--shell", "exit 3"]);
+    let missing = add(&gob, &["ci", "--attempts", "1", "/no/such/program"]);
+    let dependant = add(&gob, &["ci", "--after", &missing, "true"]);
+    ctl(&gob, ["queue", "resume", "ci"]).ok();
+    let out = ctl(&gob, ["queue", "wait", &good, &three, &seven]).fails(3);
+    assert!(out.stdout.is_empty(), "{out}");
+    assert!(out.stderr.starts_with(&format!("{good} completed after ")), "{out}");
+    assert!(out.stderr.ends_with(&format!("{three} failed: exited 3\n{seven} failed: exited 7\n")), "{out}");
+    assert_eq!(ctl(&gob, ["queue", "wait", &seven, &three]).run().code, 7);
+    assert_eq!(ctl(&gob, ["queue", "wait", &missing]).run().code, 127);
+    let failed_with_it = ctl(&gob, ["queue", "wait", &dependant]).fails(1);
+    assert!(failed_with_it.stderr.contains(&missing), "{failed_with_it}");
+    assert_eq!(ctl(&gob, ["queue", "wait", &good, "j999"]).fails(4).stdout, "");
+
+    let one = ctl(&gob, ["queue", "wait", &seven, "--json"]).run();
+    let data: Value = serde_json::from_str(&one.stdout).unwrap();
+    assert_eq!((one.code, &data["exit_code"], &data["job"]["id"]), (7, &json!(7), &json!(seven)));
+    let two = ctl(&gob, ["queue", "wait", &good, &seven, "--json"]).run();
+    let data: Value = serde_json::from_str(&two.stdout).unwrap();
+    assert_eq!((two.code, &data["results"][1]["data"]["exit_code"]), (7, &json!(7)));
+}
+
+#[test]
+fn wait_ends_with_its_time_with_a_cancel_and_over_a_restart_of_the_supervisor() {
+    let gob = Gob::new();
+    let long = add(&gob, &["ci", "sleep", "1000"]);
+    assert!(has_status(&gob, &long, "running"));
+    let late = ctl(&gob, ["queue", "wait", &long, "--timeout", "300ms"]).fails(124);
+    assert!(late.stderr.contains(&format!("error: {long} has not ended after 300 ms")), "{late}");
+    let mut waiting = ctl(&gob, ["queue", "wait", &long]).spawn();
+    let listens = || gob.status()["subscribers"] == 1;
+    assert!(wait::until(DEADLINE, listens));
+    let instance = gob.status()["instance"].as_str().unwrap().to_owned();
+    kill(Pid::from_raw(gob.gobd_pid()), Signal::SIGKILL).unwrap();
+    gob.wait_other_instance(&instance);
+    assert!(wait::until(DEADLINE, listens), "it waits on at the next supervisor");
+    assert!(has_status(&gob, &long, "running"), "the job runs again");
+    assert_eq!(job(&gob, &long)["attempt"], 2);
+    assert_eq!(ctl(&gob, ["queue", "cancel", &long]).ok(), format!("cancelled {long}\n"));
+    let mut code = || waiting.try_wait().unwrap();
+    assert!(wait::until(DEADLINE, || code().is_some()));
+    assert_eq!(code().unwrap().code(), Some(1));
+}
+
+#[test]
+fn logs_show_each_attempt_also_without_a_supervisor() {
+    let gob = Gob::new();
+    fs::write(gob.dir().join("config.toml"), "[queue]\nbackoff = [\"10ms\", \"20ms\"]\n").unwrap();
+    let config = gob.dir().join("config.toml").display().to_string();
+    let shell = "echo out $GOB_JOB_ID $GOB_ATTEMPT; echo err >&2; exit 1";
+    let mut call = ctl(&gob, ["queue", "add", "-q", "ci", "--attempts", "2", "--shell", shell]);
+    let id = call.env("GOB_CONFIG", &config).ok().trim().to_owned();
+    assert_eq!(ctl(&gob, ["queue", "wait", &id]).run().code, 1);
+    let told = format!("attempt 1 of {id}\nerr\nattempt 2 of {id}\nerr\n");
+    let shown = format!("out {id} 1\nout {id} 2\n");
+    let out = ctl(&gob, ["queue", "logs", &id]).run();
+    assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (0, shown.as_str(), told.as_str()));
+    let second = ctl(&gob, ["queue", "logs", &id, "--attempt", "2", "--stdout", "-q"]).run();
+    assert_eq!((second.stdout, second.stderr), (format!("out {id} 2\n"), String::new()));
+    let json = ctl(&gob, ["queue", "logs", &id, "--json"]).ok();
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() == 4 && lines.iter().any(|line| line["run"] == 2), "{json}");
+    let none = ctl(&gob, ["queue", "logs", &id, "--attempt", "3"]).fails(1);
+    assert!(none.stderr.starts_with(&format!("error: there is no attempt 3 of {id}")), "{none}");
+
+    // A job that is none of the queue's has a log of the same form.
+    let other = ctl(&gob, ["add", "-q", "true"]).ok().trim().to_owned();
+    let refused = ctl(&gob, ["queue", "logs", &other]).fails(4);
+    assert!(refused.stderr.contains(&format!("gobctl logs {other}")), "{refused}");
+
+    ctl(&gob, ["shutdown"]).ok();
+    let left = ctl(&gob, ["--no-autostart", "queue", "logs", &id]).run();
+    assert_eq!((left.code, left.stdout.as_str()), (0, shown.as_str()), "{left}");
+    assert!(left.stderr.starts_with("no supervisor answers"), "{left}");
+    assert_eq!(ctl(&gob, ["--no-autostart", "queue", "logs", "j999"]).run().code, 7);
+}
+
+#[test]
+fn a_lane_is_paused_widened_cleared_and_resumed() {
+    let gob = Gob::new();
+    assert_eq!(ctl(&gob, ["queue", "pause", "ci"]).ok(), "paused ci: width 1, paused; empty\n");
+    let first = add(&gob, &["ci", "--shell", "echo 1 >> order"]);
+    let sooner = add(&gob, &["ci", "--priority", "5", "--shell", "echo 2 >> order"]);
+    let late = add(&gob, &["ci", "--delay", "1h", "-d", "much later", "true"]);
+    let key = ctl(&gob, ["queue", "add", "ci", "--dedupe", "k", "--after", &late, "--", "true"]).ok();
+    let again = ctl(&gob, ["queue", "add", "ci", "--dedupe", "k", "--", "true"]).ok();
+    let keyed = key.split_whitespace().nth(1).unwrap();
+    assert_eq!(again, format!("reused {keyed} of ci, which is pending and has the same key\n"));
+    let table = ctl(&gob, ["queue", "list", "ci"]).ok();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.first(), Some(&"ci: width 1, paused; 4 pending"), "{table}");
+    assert!(lines.get(2).unwrap().starts_with("ID  LANE  STATUS"), "{table}");
+    assert!(lines.get(3).unwrap().starts_with(&sooner) && table.contains("in 1h"), "{table}");
+    assert!(table.contains(&format!("after {late}")), "{table}");
+    let limited = ctl(&gob, ["queue", "list", "--limit", "1"]).run();
+    assert!(limited.stdout.lines().count() == 4 && limited.stderr.starts_with("there are more"), "{limited}");
+    let failed = ctl(&gob, ["queue", "list", "--status", "failed", "--json"]).json();
+    assert_eq!(failed["jobs"], json!([]));
+
+    assert!(ctl(&gob, ["queue", "width", "ci", "1"]).ok().starts_with("ci: width 1, paused; 4 pending"));
+    ctl(&gob, ["queue", "resume", "ci"]).ok();
+    ctl(&gob, ["queue", "wait", &first, &sooner]).ok();
+    assert_eq!(fs::read_to_string(gob.dir().join("order")).unwrap(), "2\n1\n", "priority goes first");
+    assert_eq!(ctl(&gob, ["queue", "clear", "ci"]).ok(), "cancelled 2 jobs of ci\n");
+    assert_eq!(job(&gob, &late)["status"], "cancelled");
+    ctl(&gob, ["queue", "pause", "ci"]).ok();
+    let refused = ctl(&gob, ["queue", "retry", &first, &late]).run();
+    assert_eq!(refused.stdout, format!("{late} waits again in ci\n"), "{refused}");
+    assert!(refused.code != 0 && refused.stderr.contains(&first), "{refused}");
+    let both = ctl(&gob, ["queue", "cancel", &late, "j999", "--json"]).run();
+    let data: Value = serde_json::from_str(&both.stdout).unwrap();
+    assert_eq!((both.code, &data["results"][1]["error"]["code"]), (4, &json!("job-not-found")));
+    assert_eq!(data["results"][1]["error"]["details"], json!({"job": "j999"}));
+    assert_eq!(data["results"][0]["data"]["job"]["status"], "cancelled");
+}
+
+#[test]
+fn a_schedule_adds_a_job_at_each_of_its_times_until_it_is_removed() {
+    let gob = Gob::new();
+    let mut cron = ctl(
+        &gob,
+        ["queue", "every", "ci", "--cron", "0 3 * * *", "--name", "nightly", "--timezone", "UTC", "make"],
+    );
+    assert!(cron.ok().starts_with("scheduled nightly in ci: 0 3 * * * UTC, next at "));
+    assert!(
+        ctl(&gob, ["queue", "every", "ci", "--interval", "1s", "true"])
+            .ok()
+            .starts_with("scheduled ci in ci: every 1s")
+    );
+    let has_run =
+        || ctl(&gob, ["queue", "list", "ci", "--status", "completed", "--json"]).json()["jobs"].clone();
+    assert!(wait::until(DEADLINE, || has_run().as_array().is_some_and(|jobs| jobs.len() >= 2)));
+    assert_eq!(has_run()[0]["schedule"], "ci");
+    let table = ctl(&gob, ["queue", "schedules"]).ok();
+    assert!(table.starts_with("NAME     LANE  TIMES"), "{table}");
+    let out = ctl(&gob, ["queue", "unschedule", "ci", "no-such"]).fails(4);
+    assert_eq!(out.stdout, "unscheduled ci\n");
+    assert_eq!(ctl(&gob, ["queue", "schedules", "--json"]).json()["schedules"][0]["name"], "nightly");
+    let bad = ctl(&gob, ["queue", "every", "ci", "--cron", "61 * * * *", "true"]).fails(2);
+    assert!(bad.stderr.contains("minute"), "{bad}");
+    ctl(&gob, ["queue", "every", "ci", "true"]).fails(2);
+}
+
+#[test]
+fn the_noun_alone_is_its_help_and_a_watched_list_follows_changes() {
+    let gob = Gob::new();
+    let help = gob.ctl(["queue"]).ok();
+    assert!(help.contains("at least once") && help.contains("unschedule"), "{help}");
+    let wrong = gob.ctl(["queue", "add", "ci"]).fails(2);
+    assert!(wrong.stderr.ends_with("hint: gobctl queue add --help\n"), "{wrong}");
+    let seen = gob.dir().join("seen");
+    let mut watching = ctl(&gob, ["queue", "list", "--watch"]);
+    watching.command().stdout(fs::File::create(&seen).unwrap());
+    let mut watching = watching.spawn();
+    assert!(wait::until(DEADLINE, || gob.status()["subscribers"] == 1));
+    let id = add(&gob, &["ci", "--", "true"]);
+    let shown = || fs::read_to_string(&seen).unwrap();
+    let has_ended = |line: &str| line.starts_with(&id) && line.contains("completed");
+    let is_shown = wait::until(DEADLINE, || shown().lines().any(has_ended));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert!(is_shown, "{}", shown());
+}
+
+/// Starts the worker of the examples on the lane `out`, which is left to it.
+fn worker(gob: &Gob, python: &Path, log: &Path) -> Child {
+    let mut call = example(gob, python, "queue-worker.py", &["out"]);
+    call.env("QUEUE_HEARTBEAT", "0.2").env("PYTHONDONTWRITEBYTECODE", "1");
+    let file = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    call.command().stdout(file.try_clone().unwrap()).stderr(file);
+    call.spawn()
+}
+
+#[test]
+fn a_worker_outside_claims_finishes_and_is_replaced_when_it_is_killed() {
+    let Some(python) = python() else { return };
+    let gob = Gob::new();
+    gob.ctl(["queue", "width", "out", "0"]).ok();
+    let log = gob.dir().join("worker.log");
+    let said = || fs::read_to_string(&log).unwrap_or_default();
+    let mut first = worker(&gob, &python, &log);
+    let quick = add(&gob, &["out", "--shell", "echo $GOB_JOB_ID $GOB_ATTEMPT > here"]);
+    ctl(&gob, ["queue", "wait", &quick]).ok();
+    assert_eq!(fs::read_to_string(gob.dir().join("here")).unwrap(), format!("{quick} 1\n"));
+    assert!(wait::until(DEADLINE, || said().contains(&format!("{quick} is completed\n"))), "{}", said());
+    let outside = ctl(&gob, ["queue", "logs", &quick]).run();
+    assert!(outside.stdout.is_empty() && outside.stderr.contains("a worker outside ran it"), "{outside}");
+
+    // Killed with -9: the command dies with it, the claim does not count, and another worker gets the job.
+    let long = add(&gob, &["out", "--attempts", "1", "--shell", "echo $$ >> pids; exec sleep 1000"]);
+    assert!(has_status(&gob, &long, "running"));
+    let pids = || fs::read_to_string(gob.dir().join("pids")).unwrap_or_default();
+    assert!(wait::until(DEADLINE, || pids().lines().count() == 1));
+    let command = pids().trim().to_owned();
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let is_gone = || !Path::new("/proc").join(&command).join("cmdline").exists();
+    assert!(wait::until(DEADLINE, is_gone), "the command outlives its worker");
+    assert!(has_status(&gob, &long, "pending"), "{}", job(&gob, &long));
+    assert_eq!(
+        (job(&gob, &long)["attempt"].clone(), job(&gob, &long)["attempts"].clone()),
+        (json!(1), json!(0))
+    );
+    let mut second = worker(&gob, &python, &log);
+    assert!(wait::until(DEADLINE, || pids().lines().count() == 2), "{}", said());
+    assert_eq!(job(&gob, &long)["attempt"], 2);
+
+    // The claim outlives the supervisor, and so does the work.
+    let instance = gob.status()["instance"].as_str().unwrap().to_owned();
+    kill(Pid::from_raw(gob.gobd_pid()), Signal::SIGKILL).unwrap();
+    gob.wait_other_instance(&instance);
+    let has_beaten = || {
+        let job = job(&gob, &long);
+        job["status"] == "running" && job["attempt"] == 2 && gob.status()["connections"].as_u64() >= Some(2)
+    };
+    assert!(wait::until(DEADLINE, has_beaten), "{} {}", job(&gob, &long), said());
+    ctl(&gob, ["queue", "cancel", &long]).ok();
+    let is_left = wait::until(DEADLINE, || said().contains(&format!("left {long}: ")));
+    kill(Pid::from_raw(second.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let code = second.wait().unwrap().code();
+    assert!(is_left && code == Some(130), "{code:?} {}", said());
+    assert_eq!(pids().lines().count(), 2, "no attempt began beside another");
+}

@@ -1,0 +1,13 @@
+//! Types docs/QUEUE.md line by line, with the real binaries.
+#![allow(missing_docs, reason = "a test has no interface")]
+
+use gob_tests::walk::walk_through;
+use gob_tests::{Gob, Worker};
+
+const QUEUE: &str = include_str!("../../docs/QUEUE.md");
+
+#[test]
+fn the_queue_document_works_line_by_line() {
+    let typed = walk_through(&Gob::with(Worker::Real), QUEUE, |_| false);
+    assert!(typed >= 17, "only {typed} commands");
+}
