@@ -28,12 +28,16 @@ pub fn signal(signal: Signal, mut wanted: impl FnMut(i32) -> bool) -> Signalled 
             Err(_) => signalled.denied = Some(pid),
         }
     };
-    let own = std::process::id();
-    // The kernel's list of children, where it exists, also has those that `/proc` hides (`hidepid`, proc(5)).
-    if let Ok(children) = fs::read_to_string(format!("/proc/self/task/{own}/children")) {
-        children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).for_each(one);
+    // The kernel's lists of children, where they exist, also have those that `/proc` hides (`hidepid`, proc(5)). Each thread has
+    // one, of the children that it began or adopted.
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists: Vec<_> = threads.map(|thread| fs::read_to_string(thread.path().join("children"))).collect();
+    if !lists.is_empty() && lists.iter().any(Result::is_ok) {
+        let pids = lists.iter().flatten().flat_map(|list| list.split_ascii_whitespace());
+        pids.filter_map(|pid| pid.parse().ok()).for_each(one);
         return signalled;
     }
+    let own = std::process::id();
     // Signalled during the scan, not after it, so that a process that keeps forking and exiting is met at its newest pid.
     for pid in pids().into_iter().flatten() {
         let Ok(line) = StatLine::read(pid) else { continue };

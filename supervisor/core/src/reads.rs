@@ -62,21 +62,11 @@ impl Core {
             queue_stale_recoveries: cx.tally.stale_recoveries,
             queue_heartbeat_failures: cx.tally.heartbeat_failures,
             lock_contentions: self.locks.contentions(),
-            survivors: self.survivors(),
+            survivors: survivors(self),
             dirs: server.dirs.clone(),
             config: cx.setup.config_status(),
             ..Status::default()
         }
-    }
-
-    /// Processes that could not be ended so far, as far as they are named.
-    fn survivors(&self) -> Vec<Leftover> {
-        let of_workers = self.workers.values().flat_map(|worker| {
-            let of_it =
-                |process: &Survivor| Leftover { worker: Some(worker.name.clone()), process: process.clone() };
-            worker.stuck().iter().map(of_it)
-        });
-        self.cx.past.leftovers().iter().cloned().chain(of_workers).take(MAX_SURVIVORS).collect()
     }
 
     pub(crate) fn subscribe(&mut self, caller: &Caller, filter: Subscribe) {
@@ -109,6 +99,16 @@ impl Core {
             self.cx.push(Effect::Lagged { conn: caller.conn, frame: Box::new(frame) });
         }
     }
+}
+
+/// Processes that could not be ended so far, as far as they are named.
+fn survivors(core: &Core) -> Vec<Leftover> {
+    let of_workers = core.workers.values().flat_map(|worker| {
+        let of_it =
+            |process: &Survivor| Leftover { worker: Some(worker.name.clone()), process: process.clone() };
+        worker.stuck().iter().map(of_it)
+    });
+    core.cx.past.leftovers().iter().cloned().chain(of_workers).take(MAX_SURVIVORS).collect()
 }
 
 /// As many views as may be in one frame, one at least, and the name of the last one where there are more.
