@@ -28,7 +28,17 @@ fn refusal(owner: &str, asked: &Asked, error: &Value, holders: &BTreeSet<i32>) -
     let code = error["code"].as_str().unwrap_or("");
     let (name, details) = (asked.worker(), &error["details"]);
     let kind = &*asked.kind;
-    let managing = matches!(kind, "stop" | "restart" | "signal" | "hand_over" | "remove" | "runs_delete");
+    let managing = matches!(
+        kind,
+        "stop"
+            | "restart"
+            | "signal"
+            | "hand_over"
+            | "remove"
+            | "runs_delete"
+            | "queue_cancel"
+            | "queue_retry"
+    );
     let known: &[&str] = match kind {
         "start" | "add" => &START,
         // The number of a job is durable before it is given, and a history that can't be read says so.
@@ -40,6 +50,19 @@ fn refusal(owner: &str, asked: &Asked, error: &Value, holders: &BTreeSet<i32>) -
         "signal" => &["server-not-found", "server-not-running"],
         "remove" => &["server-not-found", "server-running"],
         "reload" => &["config-invalid"],
+        // A store that can't be written says so.
+        "queue_add" => &["internal", "job-not-found", "server-not-running"],
+        "queue_cancel" => &["internal", "job-not-found", "server-not-running"],
+        "queue_retry" => &[
+            "internal",
+            "job-not-found",
+            "server-not-running",
+            "server-running",
+            "graph-conflict",
+            "invalid-request",
+        ],
+        "queue_get" => &["internal", "job-not-found"],
+        "queue_list" | "queue_width" => &["internal"],
         _else => &[],
     };
     match code {

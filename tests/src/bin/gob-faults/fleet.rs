@@ -26,6 +26,11 @@ restart = { backoff = ["10ms", "100ms"], give_up = { failures = 5, within = "10s
 command = ["real-graph-worker", "--root-dir", "{root_dir}", "--graph", "{graph}", "--socket", "{socket}"]
 readiness = "handshake"
 
+[queue]
+heartbeat = "500ms"
+stale_after = "2s"
+backoff = ["10ms", "100ms"]
+
 [logs]
 rotate = "256KiB"
 keep = 2

@@ -2,6 +2,7 @@
 //! none runs again by itself, and the history tells each run that was over, once, for ever.
 
 use crate::fleet;
+use crate::lane;
 use crate::link::{Link, Lost};
 use crate::shared::{Shared, lock};
 use gob_protocol::{State, View};
@@ -60,7 +61,9 @@ impl History {
             let is_new = book.given.insert(name.to_owned());
             return if is_new { Ok(()) } else { Err(format!("the name {name} was given twice")) };
         }
-        if kind == "stop" && worker["kind"] == "job" && worker["state"] == "idle" && run > 0 {
+        // A run that was called off before it had a process is none of the history's.
+        let has_run = run > 0 && worker["exit"].is_object();
+        if kind == "stop" && worker["kind"] == "job" && worker["state"] == "idle" && has_run {
             book.over.insert((instance.to_owned(), name.to_owned(), run));
         }
         Ok(())
@@ -105,8 +108,12 @@ impl History {
     fn compare(&self, shared: &Shared, instance: &str) -> Result<(), Lost> {
         let mut link = Link::connect_as(&shared.gob.socket(), "cli", ANSWER)?;
         let list = link.ok("list", json!({}), ANSWER)?;
-        let jobs: Vec<&Value> =
-            list["workers"].as_array().into_iter().flatten().filter(|view| view["kind"] == "job").collect();
+        let jobs: Vec<&Value> = list["workers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|view| view["kind"] == "job" && !lane::is_queued(view))
+            .collect();
         let places: BTreeSet<String> =
             jobs.iter().map(|view| format!("{} {}", view["command"], view["cwd"])).collect();
         if places.len() != jobs.len() {

@@ -323,6 +323,7 @@ impl Inflict<'_> {
             RUNTIME => remove_all(&gob.runtime_dir()),
             STATE => {
                 self.shared.history.spoil();
+                self.shared.lane.spoil();
                 remove_all(&gob.state_dir())
             }
             "gobd.lock" => fs::remove_file(gob.state_dir().join(what)),

@@ -65,8 +65,9 @@ fn ask(
     link: &mut Link,
 ) -> Result<(), Lost> {
     for _ in 0..dice.between(1, 6) {
-        let (kind, payload) = match dice.below(3) {
-            0 => about_job(shared, dice),
+        let (kind, payload) = match dice.below(12) {
+            0..4 => about_job(shared, dice),
+            4..6 => shared.lane.request(shared, dice),
             _graph => request(lock(fleet).name(dice), dice),
         };
         link.post(kind, payload)?;
@@ -82,6 +83,7 @@ fn ask(
                 let data = &answer["data"];
                 let judged = shared.history.answer(link.instance(), &asked.kind, &asked.payload, data);
                 judged.map_err(Lost::Lie)?;
+                shared.lane.answer(link.instance(), &asked.kind, data).map_err(Lost::Lie)?;
                 if let ("subscribe", Some(seq)) = (&*asked.kind, answer["data"]["seq"].as_u64()) {
                     link.follow(seq);
                 }

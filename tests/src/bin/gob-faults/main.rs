@@ -15,6 +15,7 @@
 //! | `load`, `link` | clients; each answer is checked where it is read |
 //! | `history` | the promises about jobs, over all lives of the supervisor |
 //! | `judge`, `answers` | the model that answers and events are held against |
+//! | `lane` | the promises about the queue |
 //! | `vitals` | what the supervisor itself uses |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
 //! | `trees` | the proofs that nothing survives |
@@ -30,6 +31,7 @@ mod history;
 mod holders;
 mod inflict;
 mod judge;
+mod lane;
 mod link;
 mod load;
 mod mount;

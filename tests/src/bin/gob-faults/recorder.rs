@@ -109,6 +109,13 @@ impl Recorder {
             return Ok(());
         }
         let kind: EventKind = parse(event["event"].clone())?;
+        if event["job"].is_object() {
+            let (id, status, attempt) =
+                (&event["job"]["id"], &event["job"]["status"], &event["job"]["attempt"]);
+            shared.note(format!("event {} {kind} {id} attempt {attempt} {status}", event["seq"]));
+            let instance = lock(&self.model).instance().to_owned();
+            return shared.lane.event(&instance, event).map_err(Lost::Lie);
+        }
         if event["worker"].is_null() {
             return Ok(());
         }

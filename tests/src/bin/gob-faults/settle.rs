@@ -2,6 +2,7 @@
 //! of events, and the process table agree.
 
 use crate::fleet::{Fleet, NEVER};
+use crate::lane::Lane;
 use crate::link::{Link, Lost};
 use crate::output;
 use crate::recorder::Recorder;
@@ -74,7 +75,9 @@ pub fn settle(
     output::check(shared, fleet)?;
     let instance = status["instance"].as_str().unwrap_or_default();
     shared.judge.compare(instance)?;
+    shared.spoil_if_cut();
     shared.history.check(shared, instance)?;
+    shared.lane.check(shared)?;
     vitals.check(&status, recorder.begun(instance), truth.leaders().count() as u64)
 }
 
@@ -100,6 +103,9 @@ fn agree(
     recorder: &Recorder,
     link: &mut Link,
 ) -> Result<Result<(Truth, Value), String>, Lost> {
+    if let Some(unrest) = Lane::unrest(link)? {
+        return Ok(Err(unrest));
+    }
     // A connection has one subscription, and this one requests a snapshot again and again.
     link.ok("unsubscribe", json!({}), ANSWER)?;
     let data = link.ok("subscribe", json!({"snapshot": true}), ANSWER)?;

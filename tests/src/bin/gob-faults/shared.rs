@@ -3,6 +3,7 @@
 use crate::history::History;
 use crate::inflict::data::Acknowledged;
 use crate::judge::Judge;
+use crate::lane::Lane;
 use gob_tests::Gob;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +27,10 @@ pub struct Shared {
     gate_moved: Condvar,
     pub judge: Judge,
     pub history: History,
+    pub lane: Lane,
     pub acknowledged: Mutex<Acknowledged>,
+    /// The file of the history was cut, and its damage was not found yet, as it may be at any later time.
+    cut: AtomicBool,
 }
 
 /// Lets clients send requests, or holds them back.
@@ -56,7 +60,34 @@ impl Shared {
             gate_moved: Condvar::new(),
             judge: Judge::default(),
             history: History::default(),
+            lane: Lane::default(),
             acknowledged: Mutex::default(),
+            cut: AtomicBool::default(),
+        }
+    }
+
+    /// Notes that the file of the history is about to be cut.
+    pub fn cuts(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.history.spoil();
+        self.lane.spoil();
+    }
+
+    /// Notes that records may be missing, as long as the damage of a file that was cut was not found. The damaged file, which was
+    /// moved aside, is deleted then: many of them would fill the disk.
+    pub fn spoil_if_cut(&self) {
+        if !self.cut.load(Ordering::Acquire) {
+            return;
+        }
+        self.history.spoil();
+        self.lane.spoil();
+        let entries = std::fs::read_dir(self.gob.state_dir()).into_iter().flatten().flatten();
+        let is_damaged = |entry: &std::fs::DirEntry| {
+            entry.file_name().to_string_lossy().starts_with("store.sqlite3.damaged-")
+        };
+        for entry in entries.filter(is_damaged) {
+            self.cut.store(false, Ordering::Release);
+            drop(std::fs::remove_file(entry.path()));
         }
     }
 

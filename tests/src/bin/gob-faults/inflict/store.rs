@@ -7,6 +7,7 @@ use std::time::Duration;
 impl Inflict<'_> {
     pub(super) fn delete_store(&mut self) -> Inflicted {
         self.shared.history.spoil();
+        self.shared.lane.spoil();
         let path = self.shared.gob.state_dir().join("store.sqlite3");
         // The log goes or stays: each is a thing that people do.
         if self.dice.below(2) == 0 {
@@ -19,7 +20,7 @@ impl Inflict<'_> {
     }
 
     pub(super) fn cut_store(&mut self) -> Inflicted {
-        self.shared.history.spoil();
+        self.shared.cuts();
         let path = self.shared.gob.state_dir().join("store.sqlite3");
         let Ok(file) = fs::OpenOptions::new().write(true).open(&path) else {
             return nobody("there is no history");
