@@ -114,6 +114,7 @@ pub(crate) fn work(context: &Context, matches: &ArgMatches) -> Result<Work, Fail
 /// Returns the request for the job of a command line, with this process's environment.
 pub(crate) fn request(context: &Context, matches: &ArgMatches) -> Result<Add, Failure> {
     let Work { command, cwd, env } = work(context, matches)?;
+    crate::project::warn_of(context, cwd.as_ref());
     Ok(Add {
         command,
         cwd,

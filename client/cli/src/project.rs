@@ -1,6 +1,8 @@
 //! The project file from gobctl's side: found from the current directory, read once, judged as a whole.
 
+use crate::context::Context;
 use crate::failure::Failure;
+use crate::text::escape;
 use gob_client::Error;
 use gob_client::protocol::{ErrorCode, WireError};
 use gob_config::gobfile::{FileJob, Gobfile};
@@ -69,6 +71,24 @@ impl Project {
                 }
             }
         })
+    }
+}
+
+/// Warns of a project file beside a job that the supervisor can't use either: it blocks nothing then.
+pub(crate) fn warn_of(context: &Context, dir: &Path) {
+    let path = path_in(dir);
+    let home = std::env::var("HOME").ok();
+    let why = match read(dir) {
+        Ok(None) => return,
+        Ok(Some(text)) => Gobfile::parse(&text, home.as_deref(), &path.to_string_lossy())
+            .err()
+            .map(|rejected| rejected.to_string()),
+        Err(unread) => Some(unread.to_string()),
+    };
+    if let Some(why) = why {
+        let path = escape(&path.to_string_lossy());
+        let why = escape(why.lines().next().unwrap_or_default());
+        context.note(&format!("warning: {path} can't be used, and blocks nothing: {why}"));
     }
 }
 
