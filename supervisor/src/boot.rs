@@ -278,7 +278,7 @@ impl Boot {
             orphans_recovered: recovery.ended,
             last_runs: files::last_runs(&self.log_dir()),
             remembered: Remembered {
-                has_store: Path::new(&self.paths.state_dir).join(gob_store::FILE).exists(),
+                has_queue: gob_store::has_queue(Path::new(&self.paths.state_dir)),
                 ..last::remembered(Path::new(&self.paths.state_dir))
             },
             locks_were_held: self.locks_are_held.load(Ordering::Relaxed),

@@ -131,7 +131,7 @@ impl Written {
             workers: workers.collect(),
             ended_in_order: ended,
             highest_job: highest_job.as_u64().unwrap_or_default(),
-            has_store: false,
+            has_queue: false,
         }
     }
 }

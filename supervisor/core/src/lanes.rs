@@ -93,8 +93,8 @@ pub(crate) struct Adding {
 
 impl Lanes {
     /// The lanes of a supervisor that was just started.
-    pub(crate) fn new(has_store: bool) -> Self {
-        let past = if has_store { PastLives::Unknown } else { PastLives::None };
+    pub(crate) fn new(has_queue: bool) -> Self {
+        let past = if has_queue { PastLives::Unknown } else { PastLives::None };
         Self { past, ..Self::default() }
     }
 

@@ -26,8 +26,8 @@ pub struct Remembered {
     pub ended_in_order: bool,
     /// The highest number that it, or one before it, gave to a job.
     pub highest_job: u64,
-    /// There is a store, so that there may be a queue.
-    pub has_store: bool,
+    /// There may be jobs in the queue of the store.
+    pub has_queue: bool,
 }
 
 /// Facts that a supervisor hands to the one after it, beside the workers' views.

@@ -108,7 +108,7 @@ impl Core {
         let Config { server, settings, rejected, paths, base_env, lease_grace_ms, host, .. } = config;
         let setup = Setup { server, settings, rejected, paths, base_env, lease_grace_ms, host };
         let past = Past::new(config.last_runs, config.orphans_recovered, config.remembered.highest_job);
-        let lanes = Lanes::new(config.remembered.has_store);
+        let lanes = Lanes::new(config.remembered.has_queue);
         let mut cx = Cx::new(setup, past, Dice::new(config.seed), now);
         let mut workers = Workers::default();
         remember(config.remembered, &mut workers, &mut cx);

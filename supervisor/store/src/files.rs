@@ -21,6 +21,8 @@ pub const FILE: &str = "store.sqlite3";
 pub(crate) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 /// Suffix of SQLite for the journal of a database without a log.
 pub(crate) const JOURNAL: &str = "-journal";
+/// Suffix of an empty file beside the store, which says that it has, or had, a queue.
+pub(crate) const QUEUE: &str = "-queue";
 /// Suffix of a new file that is whole, and has not got its name yet.
 pub(crate) const NEW: &str = "-new";
 /// Suffix of a new file that is not whole yet.
@@ -39,10 +41,27 @@ const HEADER_BYTES: usize = 100;
 pub fn is_own_file(name: &OsStr) -> bool {
     let Some(suffix) = name.as_bytes().strip_prefix(FILE.as_bytes()) else { return false };
     let [log, index] = COMPANIONS;
-    let one_of = ["", log, index, JOURNAL, NEW, MAKING, "-making-journal"];
+    let one_of = ["", log, index, JOURNAL, QUEUE, NEW, MAKING, "-making-journal"];
     one_of.iter().any(|known| known.as_bytes() == suffix)
         || suffix.starts_with(DAMAGED.as_bytes())
         || suffix.starts_with(COPY.as_bytes())
+}
+
+/// Returns whether the store of a state directory may have jobs of a queue, so that somebody has to open it.
+#[must_use]
+pub fn has_queue(state_dir: &Path) -> bool {
+    state_dir.join(FILE).exists() && state_dir.join(format!("{FILE}{QUEUE}")).exists()
+}
+
+/// Notes beside the store that it has a queue.
+///
+/// # Errors
+/// The note can't be made.
+#[cfg(feature = "write")]
+pub(crate) fn note_queue(store: &Path) -> io::Result<()> {
+    let mut made = OpenOptions::new();
+    made.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    made.open(beside(store, QUEUE)).map(drop)
 }
 
 /// The reason why a file at a path is not used.

@@ -28,7 +28,7 @@ mod tests;
 mod write;
 
 pub use error::StoreError;
-pub use files::{FILE, Unfit, is_own_file};
+pub use files::{FILE, Unfit, has_queue, is_own_file};
 pub use model::{Definition, Definitions, Known, Page, Setup};
 pub use read::{Reader, Supervisor};
 #[cfg(feature = "write")]

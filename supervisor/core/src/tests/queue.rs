@@ -138,7 +138,7 @@ impl World {
     /// Another supervisor follows one that was killed, or has ended in order.
     fn restarts(&mut self) -> Result<(), String> {
         let mut config = config(Kind::graph());
-        config.remembered.has_store = true;
+        config.remembered.has_queue = true;
         let given = self.store.rows.keys().next_back().copied().unwrap_or_default();
         config.remembered.highest_job = self.next_number.max(given);
         config.last_runs = self.begun.iter().map(|(id, attempt)| (id.clone(), u64::from(*attempt))).collect();

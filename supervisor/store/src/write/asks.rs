@@ -6,6 +6,7 @@ use super::queue::Item;
 use super::thread::Worker;
 use super::work::is_refusal;
 use crate::error::StoreError;
+use crate::files::note_queue;
 use crate::jobs::{self, Ask};
 use gob_protocol::Timestamp;
 use gob_protocol::queue::{QueueAsk, QueueTold};
@@ -31,6 +32,11 @@ impl Worker<'_> {
         let Some(db) = self.db.as_mut().filter(|_| !group.is_empty()) else { return Ok(()) };
         let path = db.path.clone();
         let instance = self.shared.lock().settings.instance.clone();
+        // Before the change: the next supervisor opens the store at its start only where this note is.
+        if !self.has_noted_queue && group.iter().any(|(_, ask)| !ask.only_reads()) {
+            note_queue(&path).map_err(StoreError::io("note the queue beside", &path))?;
+            self.has_noted_queue = true;
+        }
         let answers = answer(&mut db.connection, &instance, &group).map_err(|e| StoreError::of(&path, e))?;
         let standpoint = db.standpoint();
         if standpoint != Standpoint::InPlace {

@@ -46,6 +46,8 @@ pub(super) struct Worker<'a> {
     pub(super) retry: Option<(Instant, Duration)>,
     /// The last failure, until a success.
     pub(super) cause: Option<Arc<StoreError>>,
+    /// There is a note beside the open file that it has a queue.
+    pub(super) has_noted_queue: bool,
     /// The file was closed since the last work.
     was_closed: bool,
 }
@@ -94,6 +96,7 @@ pub(super) fn run(shared: &Shared) {
         shared,
         db: None,
         trimmer: None,
+        has_noted_queue: false,
         pending: VecDeque::new(),
         asks: VecDeque::new(),
         left: None,

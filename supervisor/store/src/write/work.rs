@@ -162,6 +162,7 @@ impl Worker<'_> {
                 (self.shared.told)(Told::Notice(notice));
             }
             let mut db = opened?;
+            self.has_noted_queue = false;
             if let Some(left) = &self.left {
                 super::rescue::carry(&left.connection, &mut db.connection)
                     .map_err(|e| StoreError::of(&db.path, e))?;

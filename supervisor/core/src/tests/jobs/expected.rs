@@ -53,7 +53,7 @@ fn remembered() -> Small {
     let (last_owner, last_port, was_served, restart) = (None, None, false, None);
     let worker = RememberedWorker { view, last_owner, last_port, was_served, restart };
     let remembered =
-        Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0, has_store: false };
+        Remembered { workers: vec![worker], ended_in_order: true, highest_job: 0, has_queue: false };
     watched(Config { remembered, ..config(Kind::graph()) })
 }
 

@@ -37,6 +37,22 @@ fn environments_are_gone_from_the_file_once_a_job_has_ended() {
 }
 
 #[test]
+fn only_a_store_with_a_queue_is_noted_as_one() {
+    let dir = dir();
+    let mut rig = Rig::new(dir.path());
+    rig.reserve(1);
+    assert!(file(dir.path()).exists() && !crate::has_queue(dir.path()));
+    rig.added(new_job(1, "ci"));
+    assert!(crate::has_queue(dir.path()));
+    // A store that was deleted is followed by another one, with the queue of the first.
+    fs::remove_file(file(dir.path())).unwrap();
+    fs::remove_file(crate::files::beside(&file(dir.path()), "-queue")).unwrap();
+    rig.added(new_job(2, "ci"));
+    assert!(crate::has_queue(dir.path()));
+    rig.finish();
+}
+
+#[test]
 fn many_questions_that_wait_are_answered_each_by_itself_and_in_their_order() {
     let dir = dir();
     let mut rig = Rig::new(dir.path());
@@ -139,7 +155,8 @@ fn questions_about_the_queue_and_a_flood_of_records_do_not_keep_each_other_waiti
 #[test]
 fn beyond_its_bounds_a_question_is_refused_at_once() {
     let dir = dir();
-    let locked = Rig::new(dir.path());
+    // A busy disk takes its time for a hundred megabytes.
+    let locked = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_secs(300));
     locked.handle.ask(1, Question::Highest { name: None }).unwrap();
     let env: gob_protocol::Env = [("BIG", "x".repeat(1 << 20))].into_iter().collect();
     let big = |number| Question::Queue {
