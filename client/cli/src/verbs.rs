@@ -90,6 +90,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &lock::run::VERB,
     &lock::status::VERB,
     &lock::broken::VERB,
+    &overview::VERB,
     &list::VERB,
     &status::VERB,
     &get::VERB,

@@ -1,5 +1,6 @@
-//! Bare `gobctl`: the running workers, and the commands to type next. Never starts anything.
+//! `gobctl overview`, and bare `gobctl`: the running workers, and the commands to type next. Never starts anything.
 
+use super::{Effect, LOOKING, Verb};
 use crate::context::Context;
 use crate::each::print_data;
 use crate::failure::Failure;
@@ -8,6 +9,16 @@ use crate::{out, rows};
 use gob_client::Error;
 use gob_client::call::List;
 use gob_client::screen::Rows;
+
+pub(crate) const VERB: Verb = Verb {
+    path: &["overview"],
+    group: LOOKING,
+    effect: Effect::Reads,
+    about: "What runs, and what to type next; gobctl alone shows it, too",
+    examples: "Examples:\n  gobctl overview\n  gobctl\n",
+    run: Some(|context, _| run(context)),
+    ..Verb::ROW
+};
 
 const NEXT: &str = "
   gobctl start GRAPH     start a graph's worker, or find it running
