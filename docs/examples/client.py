@@ -4,16 +4,19 @@
     docs/examples/client.py start notes
     docs/examples/client.py events
     docs/examples/client.py stop notes
+    docs/examples/client.py lock build make all
 
 It shows what a client has to do (protocol/PROTOCOL.md): find the socket, check who answers, say hello, match answers to
 requests by id, have a deadline for each, and after a lost connection subscribe again from the last event. It does not
 start the supervisor; `gobctl ping` does.
 """
 
+import contextlib
 import json
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -204,6 +207,30 @@ def events():
             time.sleep(0.2)
 
 
+@contextlib.contextmanager
+def lock(name, shared=False, priority=0, timeout=None):
+    """Holds a lock of the supervisor, after a wait of `timeout` seconds at most; gives its token, which grows with each grant.
+
+    The lock belongs to a connection of its own. When that is lost, so is the lock: what must not be done twice has to compare
+    tokens (docs/LOCKS.md).
+    """
+    client = Client()
+    try:
+        wanted = {"lock": name, "mode": "shared" if shared else "exclusive", "priority": priority}
+        if timeout is not None:
+            wanted["timeout_ms"] = int(timeout * 1000)
+        # The supervisor's deadline is the shorter one, so that it is its answer that comes.
+        patience = 365 * 86_400 if timeout is None else timeout + 5
+        token = client.request("lock_acquire", wanted, timeout=patience)["token"]
+        try:
+            yield token
+        finally:
+            with contextlib.suppress(Lost, TimeoutError):
+                client.request("lock_release", {"lock": name, "token": token})
+    finally:
+        client.close()
+
+
 def show(event):
     if event is None:
         print("gap", flush=True)
@@ -224,8 +251,11 @@ def main(arguments):
     elif len(arguments) == 2 and arguments[0] == "stop":
         answer = Client().request("stop", {"name": arguments[1]}, timeout=20)
         print("stopped", arguments[1], "signalled", len(answer["receipt"]["signalled"]))
+    elif len(arguments) > 2 and arguments[0] == "lock":
+        with lock(arguments[1], timeout=30) as token:
+            sys.exit(subprocess.call(arguments[2:], env={**os.environ, "GOB_LOCK_TOKEN": str(token)}))
     else:
-        sys.exit("usage: client.py start GRAPH | stop NAME | events")
+        sys.exit("usage: client.py start GRAPH | stop NAME | events | lock NAME CMD...")
 
 
 if __name__ == "__main__":

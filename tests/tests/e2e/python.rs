@@ -86,3 +86,19 @@ fn the_example_starts_stops_is_refused_and_hears_events_across_two_supervisors()
         shown()
     );
 }
+
+#[test]
+fn the_example_holds_a_lock_and_gives_it_back() {
+    let Some(python) = python() else { return };
+    let gob = Gob::new();
+    gob.ctl(["ping"]).ok();
+    let gobctl = gob.bin("gobctl");
+    let asks = format!("{} lock status build --json; echo $GOB_LOCK_TOKEN; exit 5", gobctl.display());
+    let held = client(&gob, &python, &["lock", "build", "sh", "-c", &asks]).fails(5);
+    let (status, token) = held.stdout.trim().split_once('\n').unwrap();
+    let status: serde_json::Value = serde_json::from_str(status).unwrap();
+    let holder = &status["locks"][0]["holders"][0];
+    assert_eq!((holder["process"].as_str(), &*holder["token"].to_string()), (Some("client.py"), token));
+    let free = gob.connect().ok("lock_status", json!({"lock": "build"}));
+    assert_eq!(free["locks"][0]["holders"], json!([]));
+}

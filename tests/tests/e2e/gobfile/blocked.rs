@@ -108,3 +108,20 @@ fn a_link_of_a_project_file_leads_to_files_of_this_user_and_root_only() {
         assert!(wait::until(DEADLINE, || gob.logs().contains("a file of uid 65534")), "{}", gob.logs());
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_used_is_warned_of_and_blocks_nothing() {
+    let gob = Gob::new();
+    let dir = project(&gob, "");
+    fs::write(dir.join(".config/gobfile.toml"), "[[job]]\ncommand = 7\n").unwrap();
+    for verb in ["add", "create", "run"] {
+        let said = gob.ctl([verb, "true"]).cwd(&dir).run();
+        assert_eq!(said.code, 0, "{said}");
+        assert!(
+            said.stderr.contains("warning: ") && said.stderr.contains("gobfile.toml can't be used"),
+            "{said}"
+        );
+    }
+    let quiet = gob.ctl(["-q", "run", "true"]).cwd(&dir).run();
+    assert_eq!(quiet.stderr, "", "{quiet}");
+}
