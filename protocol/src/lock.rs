@@ -125,7 +125,7 @@ pub enum LockEnd {
     Connection,
     /// Its time was over.
     Ttl,
-    /// Somebody broke the lock.
+    /// The lock was broken.
     Broken,
 }
 

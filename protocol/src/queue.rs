@@ -164,7 +164,7 @@ pub struct QueueJob {
     pub run_at: Timestamp,
     /// Jobs that have to be completed before.
     pub after: Vec<Name>,
-    /// Whoever claimed it, for people; null once it ends.
+    /// Its claimant, for people; null once it ends.
     pub locked_by: Option<String>,
     /// The time of the claim; null once it ends.
     pub locked_at: Option<Timestamp>,

@@ -36,7 +36,7 @@ pub(crate) const WORD: &str = "lock-guard";
 /// The variable with a lock's token in the command's environment.
 pub(crate) const TOKEN: &str = "GOB_LOCK_TOKEN";
 
-/// What a guard is told by the program that starts it.
+/// The order that the starting program gives to its guard.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     /// The program that starts it.

@@ -101,7 +101,7 @@ impl Place {
             self.clear_up();
             return Ok(Some(new.keep()));
         }
-        // Somebody was faster: what was taken is theirs.
+        // Another program was faster: the file that was taken is its own.
         exchange(&new.path, &self.path)?;
         taken.map(|_| None)
     }
@@ -125,7 +125,7 @@ impl Place {
             fs::remove_file(&aside)?;
             return Ok(true);
         }
-        // What was taken is somebody else's, and goes back unless another one stands there by now.
+        // The file that was taken is of another program, and goes back unless there is a new one by now.
         if fs::hard_link(&aside, &self.path).is_ok() {
             fs::remove_file(&aside)?;
         }

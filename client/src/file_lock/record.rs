@@ -74,7 +74,7 @@ impl fmt::Display for Info {
     }
 }
 
-/// What was seen of a lock file at one moment.
+/// A lock file as it was seen at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
     /// Device and inode, which no other file has while it is open.

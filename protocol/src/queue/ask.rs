@@ -107,7 +107,7 @@ pub struct Ending {
     pub attempt: Option<u32>,
     /// The claimant: for one outside, `locked_by` has to be the same.
     pub by: Claimant,
-    /// What became of it.
+    /// Its outcome.
     pub end: QueueEnd,
     /// The exit of the supervisor's own process.
     pub exit: Option<Exit>,

@@ -1,4 +1,4 @@
-//! What is said of locks and their holders.
+//! The words for locks and their holders.
 
 use crate::failure::Failure;
 use crate::text::{escape, short_duration};
