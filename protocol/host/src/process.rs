@@ -5,7 +5,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Limits how much of a process's arguments and environment is read: more than execve(2) lets a program begin
 /// with.
@@ -122,11 +123,19 @@ pub fn memory_of(pid: i32) -> PathBuf {
     let main = PathBuf::from(format!("/proc/{pid}"));
     // `exe` is the cheapest of these files to read; kernel threads have none either.
     let has_memory = |of: &PathBuf| fs::read_link(of.join("exe")).is_ok();
-    if has_memory(&main) {
+    let task = main.join("task");
+    if has_memory(&main) || !has_more_threads(&task) {
         return main;
     }
-    let threads = fs::read_dir(main.join("task")).into_iter().flatten().flatten();
+    let threads = fs::read_dir(task).into_iter().flatten().flatten();
     threads.map(|thread| thread.path()).find(has_memory).unwrap_or(main)
+}
+
+/// Returns whether the directory of a process's threads holds more than the main thread. A directory has two
+/// links, and one more for each directory in it. Asking costs one call; to list the single thread of each
+/// kernel thread costs six.
+fn has_more_threads(task: &Path) -> bool {
+    fs::metadata(task).is_ok_and(|task| task.nlink() > 3)
 }
 
 /// Returns the arguments of a process; none when it is gone or may not be read.
