@@ -83,7 +83,7 @@ fn environment(to: &Ask<'_>, number: i64) -> rusqlite::Result<Environment> {
     Ok((env.and_then(|text| crate::rows::parse(&text)), umask))
 }
 
-/// Notes signs of life. The claimant of a job that was cancelled learns of it, and so lets go.
+/// Notes signs of life. A job that was cancelled stays held: its claimant has not heard of that yet, and works on.
 pub(super) fn hear(to: &Ask<'_>, beats: &[Beat]) -> Decided<QueueTold> {
     let mut gone = Vec::new();
     for beat in beats {
@@ -92,10 +92,7 @@ pub(super) fn hear(to: &Ask<'_>, beats: &[Beat]) -> Decided<QueueTold> {
                 let sql = "UPDATE job SET heartbeat_at = max(heartbeat_at, ?2) WHERE number = ?1";
                 to.db.prepare_cached(sql)?.execute([number, beat.at.0])?;
             }
-            Ok(held) => {
-                settle::let_go(to, &held)?;
-                gone.push(beat.id.clone());
-            }
+            Ok(Held { .. }) => gone.push(beat.id.clone()),
             Err(Stop::Refused(QueueRefusal::NoJob(id) | QueueRefusal::NotClaimed(id))) => gone.push(id),
             Err(stop) => return Err(stop),
         }

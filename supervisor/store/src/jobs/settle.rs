@@ -90,7 +90,7 @@ pub(super) fn end(
 }
 
 /// Ends the claim of a job that was cancelled.
-pub(super) fn let_go(to: &Ask<'_>, held: &Held) -> rusqlite::Result<()> {
+fn let_go(to: &Ask<'_>, held: &Held) -> rusqlite::Result<()> {
     to.db.prepare_cached("UPDATE job SET instance = NULL WHERE number = ?1")?.execute([held.number]).map(drop)
 }
 

@@ -4,6 +4,7 @@
 mod chance;
 mod durable;
 mod lanes;
+mod model;
 mod order;
 mod recovery;
 mod schedules;
