@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn an_outcome_tells_a_crash_from_a_kill() {
         let signal = |name: &str| Exit::Signal { signal: name.to_owned(), core_dumped: false };
-        let failed = Exit::SpawnFailed { spawn_error: "ENOENT".to_owned() };
+        let failed = Exit::SpawnFailed { spawn_error: "ENOENT".to_owned(), step: None };
         assert_eq!(RunOutcome::of(&Exit::Code { code: 0 }, false), RunOutcome::Success);
         assert_eq!(RunOutcome::of(&Exit::Code { code: 0 }, true), RunOutcome::Killed);
         assert_eq!(RunOutcome::of(&Exit::Code { code: 3 }, false), RunOutcome::Failure);

@@ -44,4 +44,4 @@ pub use queue::{Lane, LaneName, QueueCounts, QueueJob, QueueStatus, Schedule, Sc
 pub use request::{Request, Wait};
 pub use text::Text;
 pub use time::Timestamp;
-pub use view::{Exit, Leftover, ProcessId, Receipt, Signalled, State, Status, Survivor, View};
+pub use view::{Exit, Leftover, ProcessId, Receipt, Signalled, StartStep, State, Status, Survivor, View};

@@ -1,12 +1,11 @@
 //! Finds a worker's program and turns its arguments into the form of exec.
 
 use gob_core::{Errno, ExecFlaw, SpawnFailure, SpawnPlan, SpawnStep};
+use gob_host::script::{NoInterpreter, missing_interpreter};
 use gob_host::siblings;
 use std::ffi::CString;
-use std::fs::OpenOptions;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// A start that failed at this step, for this reason.
@@ -59,9 +58,6 @@ pub(crate) fn find(plan: &SpawnPlan) -> Result<CString, SpawnFailure> {
     CString::new(found.as_os_str().as_bytes()).map_err(nul)
 }
 
-/// Longest first line of a script that the kernel reads.
-const FIRST_LINE_BYTES: u64 = 256;
-
 /// Finds the flaw of an existing program that could not be executed, where its errno does not tell it: for a
 /// script the errno is about the interpreter.
 pub(crate) fn exec_flaw(program: &Path, error: &io::Error) -> Option<ExecFlaw> {
@@ -72,16 +68,8 @@ pub(crate) fn exec_flaw(program: &Path, error: &io::Error) -> Option<ExecFlaw> {
     if errno != libc::ENOENT && errno != libc::EACCES {
         return None;
     }
-    let mut head = Vec::new();
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(program).ok()?;
-    file.take(FIRST_LINE_BYTES).read_to_end(&mut head).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    let interpreter = line.split([' ', '\t']).find(|word| !word.is_empty())?;
-    if siblings::is_program(Path::new(interpreter)) {
-        return None;
-    }
-    Some(ExecFlaw::Interpreter { interpreter: interpreter.to_owned(), crlf: line.ends_with('\r') })
+    let NoInterpreter { name: interpreter, crlf } = missing_interpreter(program)?;
+    Some(ExecFlaw::Interpreter { interpreter, crlf })
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Runs a user's command to its end: standard streams, directory and signal mask unchanged; INT, TERM and HUP
 //! passed on, unless the command got them already; the exit code as a shell would give it.
 
+use crate::ending::code_of_exit;
 use crate::failure::Failure;
+use gob_client::protocol::view::{Exit, StartStep};
+use gob_host::script::missing_interpreter;
+use gob_host::siblings::is_program;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,12 +17,11 @@ use nix::unistd::{Pid, getpgid, getpgrp, pipe2};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 
 /// Exit code for a failure of gob itself.
 pub(crate) const GOB_FAILED: u8 = 125;
-const NOT_EXECUTABLE: u8 = 126;
-const NOT_FOUND: u8 = 127;
 /// A signal that ended the command is added to this.
 const SIGNALLED: i32 = 128;
 
@@ -192,17 +195,26 @@ pub(crate) fn spawn(
 
 pub(crate) fn not_run(command: &[OsString], errno: Errno) -> Failure {
     let program = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    // A lack of processes tells nothing about the program.
-    let code = if matches!(errno, Errno::EAGAIN | Errno::ENOMEM) {
-        GOB_FAILED
-    } else if errno == Errno::ENOENT {
-        NOT_FOUND
-    } else {
-        NOT_EXECUTABLE
+    let flaw = command.first().and_then(|word| path_of(word)).and_then(|path| missing_interpreter(&path));
+    let is_about_another = errno == Errno::ENOEXEC || flaw.is_some();
+    let step = if is_about_another { StartStep::Interpreter } else { StartStep::Exec };
+    let exit = Exit::SpawnFailed { spawn_error: format!("{errno:?}"), step: Some(step) };
+    let cause = match flaw {
+        Some(flaw) => format!("its interpreter {:?} is no program that can be executed", flaw.name),
+        None => errno.to_string(),
     };
     let failure =
-        Failure::own("command-failed", code, format!("cannot run {program}")).cause(errno.to_string());
+        Failure::own("command-failed", code_of_exit(&exit), format!("cannot run {program}")).cause(cause);
     if errno == Errno::EAGAIN { failure.hint(crate::failure::FEWER_PROCESSES) } else { failure }
+}
+
+/// Returns the path of a program that could not be executed, where there is such a file.
+fn path_of(program: &OsStr) -> Option<PathBuf> {
+    if program.as_bytes().contains(&b'/') {
+        return Some(program.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| is_program(path))
 }
 
 #[cfg(test)]
@@ -220,7 +232,8 @@ mod tests {
         let failure = not_run(&["true".into()], Errno::EAGAIN);
         assert_eq!(failure.exit_code(), GOB_FAILED);
         assert!(format!("{failure:?}").contains("ulimit -u"), "{failure:?}");
-        assert_eq!(not_run(&["true".into()], Errno::EACCES).exit_code(), NOT_EXECUTABLE);
+        assert_eq!(not_run(&["true".into()], Errno::EMFILE).exit_code(), GOB_FAILED);
+        assert_eq!(not_run(&["true".into()], Errno::EACCES).exit_code(), 126);
     }
 
     #[test]

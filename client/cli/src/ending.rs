@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::text::{escape, short_duration, since};
 use gob_client::View;
 use gob_client::protocol::signal;
-use gob_client::protocol::view::Exit;
+use gob_client::protocol::view::{Exit, StartStep};
 
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -35,28 +35,20 @@ pub(crate) fn code_of_exit(exit: &Exit) -> u8 {
         Exit::Signal { signal, .. } => {
             signal::number(signal).map_or(i32::from(u8::MAX), |number| SIGNALLED + number)
         }
-        Exit::SpawnFailed { spawn_error } => return code_of_errno(spawn_error),
+        Exit::SpawnFailed { spawn_error, step } => return code_of_start(*step, spawn_error),
     };
     u8::try_from(code & 0xff).unwrap_or(u8::MAX)
 }
 
-/// Returns the exit code of a start that failed at a step. Only a missing program is 127: a missing directory is no fault of
-/// the program. An older supervisor names no step.
-pub(crate) fn code_of_step(step: Option<&str>, exit: &Exit) -> u8 {
-    match step {
-        Some("chdir" | "fork" | "prepare") => GOB_FAILED,
-        Some("interpreter") => NOT_EXECUTABLE,
-        Some(_) | None => code_of_exit(exit),
-    }
-}
-
-/// Returns the exit code of a program that was never executed. A lack of processes, memory or descriptors tells nothing
-/// about the program.
-fn code_of_errno(errno: &str) -> u8 {
-    match errno {
-        "ENOENT" => NOT_FOUND,
-        "EAGAIN" | "ENOMEM" | "EMFILE" | "ENFILE" => GOB_FAILED,
-        _ => NOT_EXECUTABLE,
+/// Returns the exit code of a start that failed. Only a missing program is 127: a missing directory is no fault of the
+/// program, and a lack of processes, memory or descriptors tells nothing about it. An older supervisor names no step.
+fn code_of_start(step: Option<StartStep>, errno: &str) -> u8 {
+    match (step, errno) {
+        (Some(StartStep::Chdir | StartStep::Fork | StartStep::Prepare), _)
+        | (_, "EAGAIN" | "ENOMEM" | "EMFILE" | "ENFILE") => GOB_FAILED,
+        (Some(StartStep::Interpreter), _) => NOT_EXECUTABLE,
+        (Some(StartStep::Exec) | None, "ENOENT") => NOT_FOUND,
+        (Some(StartStep::Exec) | None, _) => NOT_EXECUTABLE,
     }
 }
 
@@ -100,6 +92,16 @@ mod tests {
             (json!({"spawn_error": "ENOENT"}), 127, "j1 could not be spawned: ENOENT"),
             (json!({"spawn_error": "EACCES"}), 126, "j1 could not be spawned: EACCES"),
             (json!({"spawn_error": "EAGAIN"}), 125, "j1 could not be spawned: EAGAIN"),
+            (
+                json!({"spawn_error": "ENOENT", "step": "chdir"}),
+                125,
+                "j1 could not be spawned: chdir: ENOENT",
+            ),
+            (
+                json!({"spawn_error": "ENOENT", "step": "a later one"}),
+                125,
+                "j1 could not be spawned: prepare: ENOENT",
+            ),
         ];
         for (exit, code, words) in cases {
             let worker = view(1, exit, json!(null));
@@ -109,20 +111,21 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_not_a_missing_program() {
-        let exit = |errno: &str| Exit::SpawnFailed { spawn_error: errno.to_owned() };
         for (step, errno, code) in [
-            (Some("exec"), "ENOENT", 127),
-            (Some("exec"), "EACCES", 126),
-            (Some("exec"), "EAGAIN", 125),
-            (Some("interpreter"), "ENOENT", 126),
-            (Some("interpreter"), "ENOEXEC", 126),
-            (Some("chdir"), "ENOENT", 125),
-            (Some("chdir"), "EACCES", 125),
-            (Some("prepare"), "EINVAL", 125),
-            (Some("fork"), "EPERM", 125),
+            (Some(StartStep::Exec), "ENOENT", 127),
+            (Some(StartStep::Exec), "EACCES", 126),
+            (Some(StartStep::Exec), "EAGAIN", 125),
+            (Some(StartStep::Interpreter), "ENOENT", 126),
+            (Some(StartStep::Interpreter), "ENOEXEC", 126),
+            (Some(StartStep::Exec), "EMFILE", 125),
+            (Some(StartStep::Chdir), "ENOENT", 125),
+            (Some(StartStep::Chdir), "EACCES", 125),
+            (Some(StartStep::Prepare), "EINVAL", 125),
+            (Some(StartStep::Fork), "EPERM", 125),
             (None, "ENOENT", 127),
         ] {
-            assert_eq!(code_of_step(step, &exit(errno)), code, "{step:?} {errno}");
+            let exit = Exit::SpawnFailed { spawn_error: errno.to_owned(), step };
+            assert_eq!(code_of_exit(&exit), code, "{step:?} {errno}");
         }
     }
 

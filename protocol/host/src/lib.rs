@@ -13,6 +13,7 @@
 //! | [`locks`] | which process holds a flock |
 //! | [`lock_file`] | how the supervisor's lock file is made and written |
 //! | [`address`] | the address of a socket, however long its path |
+//! | [`script`] | whether a script's interpreter is missing |
 //! | [`siblings`] | where gob's other programs are |
 //! | `config` | how the configuration's files are read (feature `config`) |
 //! | `gobfile` | how a project file is read (feature `config`) |
@@ -28,4 +29,5 @@ pub mod lock_file;
 pub mod locks;
 pub mod private;
 pub mod process;
+pub mod script;
 pub mod siblings;

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use gob_protocol::{Exit, StartStep};
 
 /// A start that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,18 @@ pub struct SpawnFailure {
     pub step: SpawnStep,
     /// The kernel's refusal, or the one that fits.
     pub errno: Errno,
+}
+
+impl SpawnFailure {
+    /// Returns the end of a run whose start has failed so.
+    pub(crate) fn exit(&self) -> Exit {
+        Exit::SpawnFailed { spawn_error: self.errno.name.clone(), step: Some(self.step.told()) }
+    }
+}
+
+/// Returns the end of a run that was given up before its process was tried.
+pub(crate) fn not_tried(errno: &str) -> Exit {
+    Exit::SpawnFailed { spawn_error: errno.into(), step: Some(StartStep::Prepare) }
 }
 
 /// An errno.
@@ -82,6 +95,45 @@ pub enum SpawnStep {
         /// The flaw of its file, where the errno does not tell it.
         flaw: Option<ExecFlaw>,
     },
+}
+
+impl SpawnStep {
+    /// Returns the step as clients are told it. Only `exec` with `ENOENT` says that there is no program.
+    pub(crate) const fn told(&self) -> StartStep {
+        match self {
+            Self::FindProgram(_) | Self::Exec { flaw: None, .. } => StartStep::Exec,
+            Self::Exec { flaw: Some(ExecFlaw::Interpreter { .. } | ExecFlaw::Format), .. } => {
+                StartStep::Interpreter
+            }
+            Self::Chdir { .. } => StartStep::Chdir,
+            Self::Fork { step, .. } => match step {
+                ForkStep::Chdir => StartStep::Chdir,
+                ForkStep::Exec => StartStep::Exec,
+                ForkStep::Clone
+                | ForkStep::Group
+                | ForkStep::DeathSignal
+                | ForkStep::Parent
+                | ForkStep::Stdio
+                | ForkStep::LockNumber
+                | ForkStep::KeepLock
+                | ForkStep::Close
+                | ForkStep::OpenFiles
+                | ForkStep::Limit(_) => StartStep::Fork,
+            },
+            Self::Examine(_)
+            | Self::Prepare
+            | Self::Disk(_)
+            | Self::Port(_)
+            | Self::OpenLock { .. }
+            | Self::TakeLock { .. }
+            | Self::ReadRecord { .. }
+            | Self::MakeDir { .. }
+            | Self::Arguments
+            | Self::Pipe
+            | Self::Pattern(_)
+            | Self::LimitName => StartStep::Prepare,
+        }
+    }
 }
 
 /// A step of the new process on its way to its program.

@@ -27,6 +27,7 @@ fn refused(conn: &mut Conn, command: Value, cwd: &Path) -> (String, String) {
     let text =
         |key: &str| details[key].as_str().unwrap_or_else(|| panic!("no {key} in {details}")).to_owned();
     assert_eq!(details["exit"]["spawn_error"], details["errno"], "{details}");
+    assert_eq!(details["exit"]["step"], details["step"], "{details}");
     (text("step"), text("errno"))
 }
 
@@ -64,6 +65,37 @@ fn run_tells_a_missing_program_from_one_that_can_not_be_executed() {
     program(&gob.dir().join("noise"), "\u{1}\u{2}\u{3}", 0o755);
     for (command, code) in [("./lost", 126), ("./noise", 126), ("./none", 127), ("none-at-all", 127)] {
         gob.ctl(["run", command]).cwd(gob.dir()).fails(code);
+    }
+}
+
+#[test]
+fn every_verb_gives_one_answer_about_a_start_that_failed() {
+    let gob = Gob::new();
+    let place = gob.dir().join("place");
+    fs::create_dir(&place).unwrap();
+    program(&gob.dir().join("lost"), "#!/no/such/interpreter\n", 0o755);
+    let lost = gob.dir().join("lost");
+    let lost = lost.to_str().unwrap();
+    gob.ctl(["create", "--name", "homeless", "--cwd", "place", "true"]).cwd(gob.dir()).ok();
+    fs::remove_dir(&place).unwrap();
+    for (name, command) in [("none", "no-such-program"), ("lost", lost)] {
+        gob.ctl(["create", "--name", name, command]).cwd(gob.dir()).ok();
+    }
+    for (name, code, end) in [
+        ("homeless", 125, "chdir: ENOENT"),
+        ("none", 127, "exec: ENOENT"),
+        ("lost", 126, "interpreter: ENOENT"),
+    ] {
+        gob.ctl(["start", name]).cwd(gob.dir()).fails(8);
+        let out = gob.ctl(["wait", name]).fails(code);
+        assert!(out.stderr.contains(&format!("could not be spawned: {end}")), "{out}");
+        let out = gob.ctl(["runs", name]).ok();
+        assert!(out.contains(&format!("could not be spawned: {end}")), "{out}");
+    }
+    // The command of a lock is this program's own child, and has the same codes.
+    for (command, code) in [("no-such-program", 127), (lost, 126)] {
+        gob.ctl(["run", command]).cwd(gob.dir()).fails(code);
+        gob.ctl(["lock", "run", "l", "--", command]).cwd(gob.dir()).fails(code);
     }
 }
 
@@ -117,6 +149,7 @@ fn a_directory_that_its_user_may_not_enter_exits_125_and_not_126() {
     call.args(["--reuid=65534", "--regid=65534", "--clear-groups", "gobctl", "run", "true"]);
     let out = call.cwd(&closed).fails(125);
     assert!(out.stderr.contains("closed") && out.stderr.contains("Permission denied"), "{out}");
+    gob.ctl(["wait", "j1"]).fails(125);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_job_that_can_not_run_says_what_where_and_what_to_do() {
     assert_eq!(error["details"]["field"], "payload.cwd");
     // Each attempt is in the history.
     let runs = conn.ok("runs", json!({"name": "j1"}));
-    assert_eq!(runs["runs"][0]["exit"], json!({"spawn_error": "ENOENT"}), "{runs}");
+    assert_eq!(runs["runs"][0]["exit"], json!({"spawn_error": "ENOENT", "step": "exec"}), "{runs}");
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn a_missing_program_fails_the_start() {
     assert_eq!(error["hint"], hint);
     assert!(!gob.logs().contains("/nowhere"), "a variable's value is in no log: {}", gob.logs());
     let worker = conn.ok("get", json!({"name": "g"}))["worker"].clone();
-    assert_eq!(worker["exit"], json!({"spawn_error": "ENOENT"}), "{worker}");
+    assert_eq!(worker["exit"], json!({"spawn_error": "ENOENT", "step": "exec"}), "{worker}");
     assert!(!worker.to_string().contains("/nowhere"), "nor in a view: {worker}");
     assert!(gob.status()["spawn_failures"].as_u64() >= Some(1));
     conn.ok("stop", json!({"name": "g"}));

@@ -3,7 +3,7 @@
 use super::{Effect, JOBS, Verb, add, timeout, wait};
 use crate::awaiting::{Awaited, Awaiting, Way, print_output};
 use crate::context::Context;
-use crate::ending::code_of_step;
+use crate::ending::code_of_exit;
 use crate::failure::Failure;
 use crate::job;
 use crate::signals::Signals;
@@ -85,9 +85,8 @@ fn spawn_error(failure: &Failure) -> Option<u8> {
     #[derive(Deserialize)]
     struct Details {
         exit: Exit,
-        step: Option<String>,
     }
     let Failure::Client(Error::Refused(error)) = failure else { return None };
-    let Details { exit, step } = Details::deserialize(error.details.as_ref()?).ok()?;
-    matches!(exit, Exit::SpawnFailed { .. }).then(|| code_of_step(step.as_deref(), &exit))
+    let Details { exit } = Details::deserialize(error.details.as_ref()?).ok()?;
+    matches!(exit, Exit::SpawnFailed { .. }).then(|| code_of_exit(&exit))
 }

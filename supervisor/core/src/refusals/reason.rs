@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn each_reason_has_its_text() {
         let name = &Name::graph("g").unwrap();
-        let (exit, none) = (&Exit::Code { code: 3 }, &Exit::SpawnFailed { spawn_error: "ENOENT".into() });
+        let (exit, none) = (&Exit::Code { code: 3 }, &crate::failure::not_tried("ENOENT"));
         let why = Some("no disk");
         let within_ms = 60_000;
         for (reason, text) in [
@@ -140,7 +140,7 @@ mod tests {
             ),
             (
                 Reason::GaveUp { name, exit: none, why: None, times: 5, within_ms },
-                "could not be spawned: ENOENT, 5 times in 60s",
+                "could not be spawned: prepare: ENOENT, 5 times in 60s",
             ),
             (
                 Reason::LeftRunning { client: Some("gobctl"), pid: Some(4240) },

@@ -5,13 +5,13 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use gob_config::kind::Kind;
-use gob_protocol::{ErrorCode, Exit, Name, WireError};
+use gob_protocol::{ErrorCode, Name, WireError};
 use serde_json::json;
 
 /// The run could not get a process.
-pub(crate) fn spawn_failed(name: &Name, kind: &Kind, exit: &Exit, failure: &SpawnFailure) -> WireError {
+pub(crate) fn spawn_failed(name: &Name, kind: &Kind, failure: &SpawnFailure) -> WireError {
     let message = format!("{name} could not be started: {failure}");
-    let step = failure.step.word();
+    let (exit, step) = (failure.exit(), failure.step.told());
     let details = json!({"exit": exit, "errno": failure.errno.name, "step": step, "last_lines": []});
     if let SpawnStep::Disk(silent) = &failure.step
         && silent.elsewhere > 0
@@ -73,43 +73,6 @@ fn install(program: &str, kind: &Kind) -> String {
 /// A program as its kind names it, where that is the end of its path.
 fn as_named<'a>(kind: &'a Kind, program: &'a str) -> &'a str {
     kind.command.first().filter(|named| program.ends_with(named.as_str())).map_or(program, String::as_str)
-}
-
-impl SpawnStep {
-    /// Returns the step for programs, as the protocol names it. Only `exec` with `ENOENT` says that there is no program.
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::FindProgram(_) | Self::Exec { flaw: None, .. } => "exec",
-            Self::Exec { flaw: Some(ExecFlaw::Interpreter { .. } | ExecFlaw::Format), .. } => "interpreter",
-            Self::Chdir { .. } => "chdir",
-            Self::Fork { step, .. } => match step {
-                ForkStep::Chdir => "chdir",
-                ForkStep::Exec => "exec",
-                ForkStep::Clone
-                | ForkStep::Group
-                | ForkStep::DeathSignal
-                | ForkStep::Parent
-                | ForkStep::Stdio
-                | ForkStep::LockNumber
-                | ForkStep::KeepLock
-                | ForkStep::Close
-                | ForkStep::OpenFiles
-                | ForkStep::Limit(_) => "fork",
-            },
-            Self::Examine(_)
-            | Self::Prepare
-            | Self::Disk(_)
-            | Self::Port(_)
-            | Self::OpenLock { .. }
-            | Self::TakeLock { .. }
-            | Self::ReadRecord { .. }
-            | Self::MakeDir { .. }
-            | Self::Arguments
-            | Self::Pipe
-            | Self::Pattern(_)
-            | Self::LimitName => "prepare",
-        }
-    }
 }
 
 impl fmt::Display for SpawnFailure {
@@ -277,11 +240,10 @@ mod tests {
             ),
         ]);
         let kind = Kind { command: Vec::from(["srv".into()]), ..crate::tests::harness::kind() };
-        let exit = Exit::SpawnFailed { spawn_error: "E".into() };
         for (step, errno, text, hint) in rows {
             let failure = SpawnFailure { step, errno: Errno { name: errno.into(), text: "W".into() } };
             assert_eq!(failure.to_string(), text);
-            let error = spawn_failed(&Name::graph("g").unwrap(), &kind, &exit, &failure);
+            let error = spawn_failed(&Name::graph("g").unwrap(), &kind, &failure);
             assert_eq!(error.message, format!("g could not be started: {text}"));
             assert_eq!(error.hint.as_deref(), hint, "{failure:?}");
             assert_eq!(error.details.unwrap()["errno"], errno);
@@ -292,7 +254,6 @@ mod tests {
     fn programs_are_told_which_step_failed() {
         let path = || String::from("/r/srv");
         let silent = Silent { operation: "chdir", place: path(), seconds: 3, elsewhere: 0 };
-        let exit = Exit::SpawnFailed { spawn_error: "ENOENT".into() };
         for (step, word) in [
             (SpawnStep::FindProgram(Some("srv".into())), "exec"),
             (exec("/bin/srv", None), "exec"),
@@ -307,12 +268,11 @@ mod tests {
             (SpawnStep::Arguments, "prepare"),
         ] {
             let failure = SpawnFailure { step, errno: Errno { name: "ENOENT".into(), text: "W".into() } };
-            let error =
-                spawn_failed(&Name::graph("g").unwrap(), &crate::tests::harness::kind(), &exit, &failure);
+            let error = spawn_failed(&Name::graph("g").unwrap(), &crate::tests::harness::kind(), &failure);
             let details = error.details.unwrap();
             assert_eq!(
-                (&details["step"], &details["errno"]),
-                (&word.into(), &"ENOENT".into()),
+                (&details["step"], &details["errno"], &details["exit"]),
+                (&word.into(), &"ENOENT".into(), &json!({"spawn_error": "ENOENT", "step": word})),
                 "{failure:?}"
             );
         }
@@ -323,8 +283,7 @@ mod tests {
         let silent = Silent { operation: "wait for", place: "/r/srv".into(), seconds: 0, elsewhere: 64 };
         let errno = Errno { name: "ETIMEDOUT".into(), text: "W".into() };
         let failure = SpawnFailure { step: SpawnStep::Disk(silent), errno };
-        let exit = Exit::SpawnFailed { spawn_error: "ETIMEDOUT".into() };
-        let error = spawn_failed(&Name::graph("g").unwrap(), &crate::tests::harness::kind(), &exit, &failure);
+        let error = spawn_failed(&Name::graph("g").unwrap(), &crate::tests::harness::kind(), &failure);
         assert_eq!(error.code, ErrorCode::Busy);
         assert_eq!(
             error.message,

@@ -1,7 +1,7 @@
 //! A run comes up: it gets a process, or none; and it has a deadline for being ready.
 
 use crate::cx::Cx;
-use crate::failure::{Errno, SpawnFailure, SpawnStep, Unclear};
+use crate::failure::{Errno, SpawnFailure, SpawnStep, Unclear, not_tried};
 use crate::io::Effect;
 use crate::parts::{Holder, SpawnPlan};
 use crate::record::New;
@@ -13,7 +13,7 @@ use crate::step::{Given, Manner, Step};
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use gob_protocol::{ErrorCode, Exit, Receipt, WireError};
+use gob_protocol::{ErrorCode, Receipt, WireError};
 
 /// When a lock is tried again that is busy without a process that has it, each time after so long; two seconds in all.
 const BUSY_LOCK_MS: [u64; 14] = [5, 10, 20, 40, 80, 120, 160, 200, 200, 200, 200, 250, 250, 250];
@@ -24,7 +24,7 @@ pub(crate) fn begin(run: &mut Run, given: &Given<'_>, cx: &mut Cx, plan: Box<Spa
     let left = cx.past.left_of(&run.key.name);
     if !left.is_empty() {
         let error = refusals::left_over(&run.key.name, &left);
-        return Step::NoProcess(Exit::SpawnFailed { spawn_error: "EBUSY".into() }, Box::new(error));
+        return Step::NoProcess(not_tried("EBUSY"), Box::new(error));
     }
     // Its kind may be another one than that of its last run.
     if lacks_socket(&given.spec.policy, &run.key.name, &cx.setup.paths) {
@@ -72,9 +72,9 @@ pub(crate) fn failed(run: &mut Run, given: &Given<'_>, cx: &mut Cx, why: &SpawnF
     }
     run.shown.stopped_at = Some(cx.now.wall);
     run.shown.reason = Some(why.to_string());
-    let exit = Exit::SpawnFailed { spawn_error: why.errno.name.clone() };
+    let exit = why.exit();
     run.shown.exit = Some(exit.clone());
-    let error = refusals::spawn_failed(&run.key.name, &given.spec.policy, &exit, why);
+    let error = refusals::spawn_failed(&run.key.name, &given.spec.policy, why);
     cx.tally.spawn_failures += 1;
     Step::NoProcess(exit, Box::new(error))
 }
@@ -104,7 +104,7 @@ pub(crate) fn called_off(run: &Run) -> Step {
     if !is_called_off {
         return Step::Stay;
     }
-    let exit = Exit::SpawnFailed { spawn_error: "ECANCELED".into() };
+    let exit = not_tried("ECANCELED");
     let reason = run.shown.reason.as_deref();
     let error = refusals::run_failed(&run.key.name, &exit, ErrorCode::ServerStartTimeout, reason, &[]);
     Step::Over(Box::new(Ended { exit, receipt: Receipt::default(), error }))

@@ -3,6 +3,7 @@
 use super::policy::{Case, Fate};
 use super::{Next, Phase, Want, Worker, ask, end, live, ready, start};
 use crate::cx::{Attempt, Cx};
+use crate::failure::not_tried;
 use crate::io::Effect;
 use crate::looks;
 use crate::parts::{Holder, Note};
@@ -18,7 +19,7 @@ use alloc::string::String;
 use gob_config::kind::{Check, RestartOn};
 use gob_protocol::handshake::Handshake;
 use gob_protocol::logindex::Stream;
-use gob_protocol::{Actor, EventKind, Exit, Outcome, Receipt, Timestamp, WireError};
+use gob_protocol::{Actor, EventKind, Outcome, Receipt, Timestamp, WireError};
 
 /// When a restart is tried again for which there were no descriptors.
 const NO_ROOM_MS: u64 = 5_000;
@@ -71,7 +72,7 @@ impl Worker {
                 if let Some(run) = self.live_mut() {
                     run.shown.reason = Some(error.message.clone());
                 }
-                let exit = Exit::SpawnFailed { spawn_error: "EBUSY".into() };
+                let exit = not_tried("EBUSY");
                 self.follow(Ended { exit, receipt, error: *error }, true, cx);
             }
             Step::Cede { holder, before } => self.cede(holder, before, cx),
