@@ -18,9 +18,9 @@ pub(crate) const EXIT_CODES: &[(u8, &str)] = &[
     (7, "the supervisor cannot be reached, or speaks another protocol"),
     (8, "the worker did not become ready"),
     (124, "the time given by --timeout is over, or a job seems stuck; what was asked for goes on"),
-    (125, "run, wait, queue wait, with: gob failed, and not the command"),
-    (126, "run, wait, with: the command cannot be executed"),
-    (127, "run, wait, with: the command was not found"),
+    (125, "run, wait, queue wait, lock run, with: gob failed, and not the command"),
+    (126, "run, wait, lock run, with: the command cannot be executed"),
+    (127, "run, wait, lock run, with: the command was not found"),
     (129, "run: the terminal has hung up; the job goes on"),
     (130, "interrupted"),
 ];

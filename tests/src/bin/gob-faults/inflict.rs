@@ -322,8 +322,7 @@ impl Inflict<'_> {
         let deleted = match what {
             RUNTIME => remove_all(&gob.runtime_dir()),
             STATE => {
-                self.shared.history.spoil();
-                self.shared.lane.spoil();
+                self.shared.loses_store();
                 remove_all(&gob.state_dir())
             }
             "gobd.lock" => fs::remove_file(gob.state_dir().join(what)),

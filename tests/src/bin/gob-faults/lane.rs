@@ -12,6 +12,10 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(30);
 /// The lane of the harness, in which the supervisor runs jobs.
 const LANE: &str = "harness";
+/// The stamp of an attempt: an flock that all of its processes hold, and a file that tells of an attempt that found another
+/// one alive.
+const STAMP: &str =
+    "exec 9>>lane.$GOB_JOB_ID; flock -n 9 || echo $GOB_JOB_ID attempt $GOB_ATTEMPT >> lane.overlaps; ";
 /// Jobs that are looked at in each rest: the latest ones.
 const LOOKED_AT: usize = 200;
 
@@ -64,7 +68,7 @@ impl Lane {
                     "kill -9 $$",
                 ]);
                 let mut job = json!({
-                    "lane": LANE, "command": ["/bin/sh", "-c", format!("{script} # queued")], "cwd": shared.gob.dir(),
+                    "lane": LANE, "command": ["/bin/sh", "-c", format!("{STAMP}{script} # queued")], "cwd": shared.gob.dir(),
                     "env": {"PATH": "/usr/bin:/bin"}, "max_attempts": dice.between(1, 3),
                     "priority": dice.between(0, 20) as i64 - 10,
                 });
@@ -160,6 +164,9 @@ impl Lane {
 
     /// Checks at rest that every job that was acknowledged is there, and as it was told.
     pub fn check(&self, shared: &Shared) -> Result<(), String> {
+        if let Ok(overlaps) = std::fs::read_to_string(shared.gob.dir().join("lane.overlaps")) {
+            return Err(format!("began while an earlier attempt was alive: {}", overlaps.trim()));
+        }
         let mut book = lock(&self.0);
         if std::mem::take(&mut book.is_spoilt) {
             (book.jobs, book.has_lost) = (BTreeMap::new(), true);

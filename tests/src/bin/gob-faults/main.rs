@@ -16,6 +16,7 @@
 //! | `history` | the promises about jobs, over all lives of the supervisor |
 //! | `judge`, `answers` | the model that answers and events are held against |
 //! | `lane` | the promises about the queue |
+//! | `takers` | the promises about named locks |
 //! | `vitals` | what the supervisor itself uses |
 //! | `fleet`, `truth` | the workers, their doubles that are not gob's, and what the kernel says of them all |
 //! | `trees` | the proofs that nothing survives |
@@ -44,6 +45,7 @@ mod reuse;
 mod run;
 mod settle;
 mod shared;
+mod takers;
 mod trees;
 mod truth;
 mod vitals;

@@ -36,6 +36,9 @@ impl Report {
             println!("{count:16}  {code}");
         }
         println!("{:8}  events checked", shared.events.load(Ordering::Relaxed));
+        let [grants, claims] =
+            [&shared.takers.grants, &shared.takers.claims].map(|count| count.load(Ordering::Relaxed));
+        println!("{grants:8}  locks granted, and {claims} kept by a claim after the supervisor was killed");
         println!("{:8}  violations", violations.len());
         println!("seed {seed}");
         if violations.is_empty() {

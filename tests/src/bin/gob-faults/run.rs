@@ -11,6 +11,7 @@ use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::settle::settle;
 use crate::shared::Shared;
+use crate::takers;
 use crate::vitals::Vitals;
 use gob_tests::Gob;
 use gob_tests::wait;
@@ -48,6 +49,10 @@ pub fn run(options: &Options) -> bool {
             let client = Client { owner, name: format!("client-{n}") };
             let (shared, fleet) = (&shared, &fleet);
             scope.spawn(move || load::live(shared, fleet, &client, dice));
+        }
+        for (n, is_long) in (takers::DICE..).zip(takers::TAKERS) {
+            let (shared, dice) = (&shared, Dice::new(options.seed, n));
+            scope.spawn(move || takers::live(shared, &format!("taker-{n}"), is_long, dice));
         }
         steps(options, &faults, &shared, &fleet, &recorder, &mut report);
         shared.end();

@@ -4,6 +4,7 @@ use crate::history::History;
 use crate::inflict::data::Acknowledged;
 use crate::judge::Judge;
 use crate::lane::Lane;
+use crate::takers::Takers;
 use gob_tests::Gob;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +29,7 @@ pub struct Shared {
     pub judge: Judge,
     pub history: History,
     pub lane: Lane,
+    pub takers: Takers,
     pub acknowledged: Mutex<Acknowledged>,
     /// The file of the history was cut, and its damage was not found yet, as it may be at any later time.
     cut: AtomicBool,
@@ -61,6 +63,7 @@ impl Shared {
             judge: Judge::default(),
             history: History::default(),
             lane: Lane::default(),
+            takers: Takers::default(),
             acknowledged: Mutex::default(),
             cut: AtomicBool::default(),
         }
@@ -69,8 +72,14 @@ impl Shared {
     /// Notes that the file of the history is about to be cut.
     pub fn cuts(&self) {
         self.cut.store(true, Ordering::Release);
+        self.loses_store();
+    }
+
+    /// Notes a fault after which the file of history, queue and tokens may be another one.
+    pub fn loses_store(&self) {
         self.history.spoil();
         self.lane.spoil();
+        self.takers.spoil();
     }
 
     /// Notes that records may be missing, as long as the damage of a file that was cut was not found. The damaged file, which was
@@ -79,8 +88,7 @@ impl Shared {
         if !self.cut.load(Ordering::Acquire) {
             return;
         }
-        self.history.spoil();
-        self.lane.spoil();
+        self.loses_store();
         let entries = std::fs::read_dir(self.gob.state_dir()).into_iter().flatten().flatten();
         let is_damaged = |entry: &std::fs::DirEntry| {
             entry.file_name().to_string_lossy().starts_with("store.sqlite3.damaged-")

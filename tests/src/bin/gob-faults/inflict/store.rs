@@ -6,8 +6,7 @@ use std::time::Duration;
 
 impl Inflict<'_> {
     pub(super) fn delete_store(&mut self) -> Inflicted {
-        self.shared.history.spoil();
-        self.shared.lane.spoil();
+        self.shared.loses_store();
         let path = self.shared.gob.state_dir().join("store.sqlite3");
         // The log goes or stays: each is a thing that people do.
         if self.dice.below(2) == 0 {
