@@ -186,8 +186,9 @@ impl<'a> Awaiting<'a> {
         Ok(())
     }
 
-    fn tell(&self, text: &str) {
+    fn tell(&mut self, text: &str) {
         if !text.is_empty() {
+            self.progress.clear();
             self.context.note(text);
         }
     }

@@ -95,6 +95,8 @@ fn keys_of_the_terminal_stop_the_job_and_its_end_leaves_it_running() {
     terminal.type_in("\u{3}");
     let (code, shown) = terminal.end();
     assert_eq!(code, 143, "{shown}");
+    let before = shown.split("stopped j1").next().unwrap();
+    assert!(before.ends_with(['\n', '\r', 'K']), "the receipt is glued to the progress: {shown:?}");
     let mut terminal = Terminal::session(ctl(&gob, SLEEPS), 80);
     terminal.wait_for(|shown| shown.contains("waiting for j1 …"));
     let (own, pid) = (terminal.pid(), pid_of(&gob, "j1"));

@@ -107,7 +107,7 @@ fn show(context: &Context, filter: &List, workers: &[Row<'_>]) -> Result<(), Fai
     if workers.is_empty() {
         let all = *filter == List::default();
         context.note(if all {
-            "no workers; gobctl start GRAPH starts one"
+            "no workers; gobctl start GRAPH or gobctl add CMD starts one"
         } else {
             "no worker is like that"
         });

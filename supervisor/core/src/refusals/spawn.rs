@@ -39,6 +39,11 @@ fn hint(SpawnFailure { step, errno }: &SpawnFailure, kind: &Kind) -> Option<Stri
             let program = as_named(kind, program);
             Some(format!("correct the first line of {program}, or install what it names"))
         }
+        // There is such a file, so that nothing is missing.
+        (SpawnStep::Exec { program, .. }, "EACCES") => {
+            let program = as_named(kind, program);
+            Some(format!("make {program} executable, or correct the command"))
+        }
         (SpawnStep::FindProgram(Some(program)) | SpawnStep::Exec { program, .. }, "ENOENT" | "EACCES") => {
             Some(install(as_named(kind, program), kind))
         }
@@ -174,6 +179,7 @@ mod tests {
         let path = || String::from("/r/srv");
         let silent = Silent { operation: "chdir", place: path(), seconds: 3, elsewhere: 0 };
         let install = "install srv, or correct the command of its kind: gobctl config check says which programs are missing";
+        let closed = "make srv executable, or correct the command";
         let line = "correct the first line of srv, or install what it names";
         let many = "end some processes of this user, or raise the limit on them: ulimit -u, or pids.max of the control group";
         let rows: Vec<(SpawnStep, &str, &str, Option<&str>)> = Vec::from([
@@ -218,6 +224,7 @@ mod tests {
             (fork(ForkStep::Limit("NOFILE")), "EPERM", "set RLIMIT_NOFILE for /bin/srv: W", None),
             (fork(ForkStep::Stdio), "EACCES", "dup2 /bin/srv: W", None),
             (exec("/bin/srv", None), "ENOENT", "exec /bin/srv: W", Some(install)),
+            (exec("/bin/srv", None), "EACCES", "exec /bin/srv: W", Some(closed)),
             (exec("/bin/srv", None), "EAGAIN", "exec /bin/srv: W", Some(many)),
             (exec("/bin/srv", None), "ETXTBSY", "exec /bin/srv: W", None),
             (
