@@ -18,6 +18,13 @@ pub(crate) const MAX_ROWS: u32 = 1000;
 /// Bytes of commands in one answer, of which each may have a mebibyte.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
+/// Counts jobs of the queue that wait or run.
+pub(crate) fn unfinished(db: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT total(pending) + total(running) FROM lane";
+    let count = db.query_row(&format!("SELECT CAST(({sql}) AS INTEGER)"), [], |row| row.get(0))?;
+    Ok(rows::unsigned(count))
+}
+
 /// Returns runs of a worker, newest first, of a lower number than `before`.
 pub(crate) fn runs(
     db: &Connection,

@@ -90,6 +90,14 @@ impl Reader {
         Ok(found)
     }
 
+    /// Counts jobs of the queue that wait or run.
+    ///
+    /// # Errors
+    /// The reason why they can't be counted.
+    pub fn unfinished(&self) -> Result<u64, StoreError> {
+        queries::unfinished(&self.db).map_err(|e| self.failed(e))
+    }
+
     /// Marks a run that a dead supervisor left.
     fn cut(&self, run: &mut RunRecord) {
         if self.supervisor == Supervisor::Gone && run.outcome.is_none() {

@@ -114,3 +114,44 @@ fn without_a_supervisor_nuke_removes_only_gobs_own_files() {
     gob.ctl(["nuke"]).ok();
     assert!(logs.join("mine").exists());
 }
+
+#[test]
+fn unfinished_jobs_of_the_queue_stay_with_and_without_a_supervisor_unless_forced() {
+    let gob = Gob::new();
+    let waiting = |count: usize| {
+        let jobs = gob.connect().ok("queue_list", json!({"lane": "ci"}))["jobs"].clone();
+        assert_eq!(jobs.as_array().unwrap().len(), count, "{jobs}");
+    };
+    let adds = || {
+        gob.ctl(["queue", "pause", "ci"]).ok();
+        gob.ctl(["queue", "add", "ci", "true"]).ok();
+        waiting(1);
+    };
+    let stays = "1 unfinished job of the queue stays; gobctl nuke --force removes it too\n";
+    adds();
+    assert_eq!(gob.ctl(["nuke"]).run().stderr, stays, "with a supervisor");
+    waiting(1);
+    gob.ctl(["shutdown"]).ok();
+    let alone = gob.ctl(["nuke"]).run();
+    assert_eq!((alone.code, alone.stderr.as_str()), (0, stays), "and without one: {alone}");
+    let data = gob.ctl(["nuke", "--json"]).json();
+    assert_eq!(data, json!({"stopped": [], "removed": [], "unfinished": 1}));
+    waiting(1);
+    gob.ctl(["shutdown"]).ok();
+    // A store that can't be read is no reason to lose what is in it.
+    let store = gob.state_dir().join("store.sqlite3");
+    let whole = fs::read(&store).unwrap();
+    fs::write(&store, "no database").unwrap();
+    let unread = gob.ctl(["nuke"]).run();
+    assert!(
+        unread.stderr.starts_with("the queue stays, since its unfinished jobs can't be counted"),
+        "{unread}"
+    );
+    fs::write(&store, whole).unwrap();
+    assert_eq!(gob.ctl(["nuke", "--force"]).run().stderr, "");
+    assert!(!store.exists());
+    waiting(0);
+    adds();
+    assert_eq!(gob.ctl(["nuke", "--force"]).run().stderr, "");
+    waiting(0);
+}

@@ -1,7 +1,8 @@
 //! Questions about the queue that only read.
 
 use super::rows::{self, JOB, LANE, SCHEDULE};
-use crate::rows::{signed, unsigned};
+use crate::queries;
+use crate::rows::signed;
 use gob_protocol::queue::{LaneState, Listed, MAX_QUEUE_PAGE, QueueAsk, QueueRefusal, QueueTold};
 use gob_protocol::{LaneName, Name, QueueJob, QueueStatus, Schedule, Timestamp};
 use rusqlite::types::Value;
@@ -32,7 +33,7 @@ pub(crate) fn read(db: &Connection, ask: &QueueAsk) -> rusqlite::Result<Option<Q
         }
         QueueAsk::Lanes => QueueTold::Lanes(lane_states(db)?),
         QueueAsk::ScheduleList { lane } => QueueTold::Schedules(schedules(db, lane.as_ref())?),
-        QueueAsk::Unfinished => QueueTold::Unfinished(unfinished(db)?),
+        QueueAsk::Unfinished => QueueTold::Unfinished(queries::unfinished(db)?),
         QueueAsk::Add(_)
         | QueueAsk::Claim { .. }
         | QueueAsk::Heartbeat(_)
@@ -84,13 +85,6 @@ fn schedules(db: &Connection, lane: Option<&LaneName>) -> rusqlite::Result<Vec<S
     let mut select = db.prepare_cached(&sql)?;
     let found = select.query_map([lane.map(LaneName::as_str)], |row| Ok(rows::schedule(row)))?;
     found.filter_map(Result::transpose).collect()
-}
-
-/// Counts jobs that wait or run.
-pub(crate) fn unfinished(db: &Connection) -> rusqlite::Result<u64> {
-    let sql = "SELECT total(pending) + total(running) FROM lane";
-    let count = db.query_row(&format!("SELECT CAST(({sql}) AS INTEGER)"), [], |row| row.get(0))?;
-    Ok(unsigned(count))
 }
 
 /// The jobs of a list.
