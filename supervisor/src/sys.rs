@@ -16,5 +16,6 @@ pub(crate) mod reap;
 pub(crate) mod spawn;
 pub(crate) mod table;
 pub(crate) mod tag;
+pub(crate) mod turn;
 pub(crate) mod wire;
 pub(crate) mod xattr;
