@@ -116,8 +116,8 @@ fn nuke_alone(context: &Context, force: bool) -> Result<u8, Failure> {
     })?;
     let names: Vec<&str> = removed.iter().map(Name::as_str).collect();
     let mut data = json!({"stopped": [], "removed": names});
-    if queue.unfinished() > 0 {
-        data["unfinished"] = queue.unfinished().into();
+    if let Some(data) = data.as_object_mut().filter(|_| queue.unfinished() > 0) {
+        data.insert("unfinished".to_owned(), queue.unfinished().into());
     }
     if removed.is_empty() || context.json {
         nothing_runs(context, &data.to_string())?;
