@@ -5,6 +5,7 @@ use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::last;
+use crate::lock_mark::LockMark;
 use crate::mailbox::Post;
 use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
@@ -24,7 +25,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 /// The keeper's hand-over on the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -118,8 +119,8 @@ pub(crate) struct Boot {
     pub(crate) paths: Paths,
     pub(crate) server: ServerInfo,
     pub(crate) open_files: libc::rlimit,
-    /// It is to be noted in the runtime directory that locks are held.
-    pub(crate) locks_are_held: Arc<AtomicBool>,
+    /// The mark in the runtime directory that locks may be held.
+    pub(crate) lock_mark: Arc<LockMark>,
     /// The number of failed writes of the journal.
     pub(crate) journal_failures: Arc<AtomicU64>,
     /// Present where closing a log file may take long.
@@ -205,8 +206,7 @@ impl Boot {
         let server = ServerInfo { version, pid, instance, started_at, dirs, config_invalid: Vec::new() };
         let paths = Paths { runtime_dir, state_dir, data_dir, socket };
         let (journal_failures, slow) = (Arc::default(), Slow::of(lock.as_fd()));
-        let were_held = std::fs::symlink_metadata(files::below(&runtime, files::LOCKS_HELD)).is_ok();
-        let locks_are_held = Arc::new(AtomicBool::new(were_held));
+        let lock_mark = Arc::new(LockMark::find(&runtime));
         Ok(Self {
             lock,
             runtime,
@@ -214,7 +214,7 @@ impl Boot {
             paths,
             server,
             open_files,
-            locks_are_held,
+            lock_mark,
             journal_failures,
             _slow: slow,
         })
@@ -281,7 +281,7 @@ impl Boot {
                 has_queue: gob_store::has_queue(Path::new(&self.paths.state_dir)),
                 ..last::remembered(Path::new(&self.paths.state_dir))
             },
-            locks_were_held: self.locks_are_held.load(Ordering::Relaxed),
+            locks_mark: self.lock_mark.get(),
             host: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             seed: self.random(),
         }

@@ -1,5 +1,6 @@
 //! The supervisor's files and directories: private by construction, published by rename.
 
+use crate::lock_mark::LOCKS_HELD;
 use gob_host::lock_file;
 use gob_protocol::Name;
 use nix::errno::Errno;
@@ -17,8 +18,6 @@ use std::time::SystemTime;
 pub(crate) const SOCKET: &str = "daemon.sock";
 /// The pid file's name, for people: it decides nothing.
 pub(crate) const PID_FILE: &str = "daemon.pid";
-/// The name of the note that locks are held: a supervisor that finds it at its start waits for their holders.
-pub(crate) const LOCKS_HELD: &str = "locks.held";
 /// The lock's name in the state directory.
 pub(crate) const LOCK: &str = "gobd.lock";
 /// The name of the supervisor's own log there.
@@ -111,18 +110,12 @@ pub(crate) fn write_runtime_file(runtime: &File, name: &str, text: &str) -> io::
         .mode(0o600)
         .custom_flags(flags)
         .open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(temporary, path)
-}
-
-/// Notes that locks are held; true when that was not noted.
-pub(crate) fn note_locks(runtime: &File) -> io::Result<bool> {
-    let path = below(runtime, LOCKS_HELD);
-    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
-        return Ok(false);
+    let published = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&temporary, path));
+    if published.is_err() {
+        // On a full disk its part would lie there; that it is published nowhere is told by the error.
+        fs::remove_file(&temporary).unwrap_or_default();
     }
-    let text = "Locks were held: the next gobd grants none for 6 s, so that their holders can claim them.\n";
-    write_runtime_file(runtime, LOCKS_HELD, text).map(|()| true)
+    published
 }
 
 /// Opens the supervisor's own log for appending, making it where it is missing; never follows a link and never
@@ -133,7 +126,7 @@ pub(crate) fn open_log(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Removes the sockets and the pid file and empties the lock: the orderly end. Where no locks are held, the note of them goes too.
+/// Removes the sockets and the pid file and empties the lock: the orderly end. Where no locks are held, their mark goes too.
 pub(crate) fn retire(runtime: &File, lock: &File, locks_are_held: bool) {
     let notify = crate::readiness::notify::path(runtime);
     let held = (!locks_are_held).then(|| below(runtime, LOCKS_HELD));

@@ -86,7 +86,7 @@ impl Healer {
             runtime: Held::new(Arc::clone(&boot.runtime)),
             socket: Some(published.socket),
             notify: published.notify,
-            locks_are_held: Arc::clone(&boot.locks_are_held),
+            lock_mark: Arc::clone(&boot.lock_mark),
             has_log: site::is_logged_to(&Path::new(&boot.paths.state_dir).join(files::LOG)),
             logs: Identity::at(&boot.log_dir()).ok(),
             sockets: Identity::at(gob_core::sockets_dir(&boot.paths.runtime_dir).as_ref()).ok(),

@@ -42,6 +42,7 @@ mod heal;
 mod history;
 mod journal;
 mod last;
+mod lock_mark;
 mod mailbox;
 mod memory;
 mod outbound;
@@ -62,13 +63,12 @@ pub use boot::{Args, BootError};
 use boot::{Boot, Ready};
 use clock::Clock;
 use desk::Desk;
-use gob_core::{Core, Input};
+use gob_core::{Core, Input, LocksMark};
 use history::History;
 use mailbox::{Happened, Post};
 use memory::Memory;
 use shell::{Hands, Shell};
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot};
@@ -240,7 +240,7 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
 /// Removes the signs of a supervisor. The receivers hear when the state directory is in order.
 fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
     let boot = &shell.boot;
-    files::retire(&boot.runtime, &boot.lock, boot.locks_are_held.load(Ordering::Relaxed));
+    files::retire(&boot.runtime, &boot.lock, boot.lock_mark.get() != LocksMark::Missing);
     let journal = if nothing_left { shell.end_journal() } else { None };
     let ended = journal.is_some();
     (journal, if shell.exit == Some(true) { shell.begin_to_remove(ended) } else { shell.begin_to_save() })

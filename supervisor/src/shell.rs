@@ -29,12 +29,11 @@ use crate::readiness::{Look, Ports, Readiness};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::sys::tag::Given;
-use gob_core::{Answered, ConnId, Core, Effect, Input, Miss, Missed, Now, RunKey, Target};
+use gob_core::{Answered, ConnId, Core, Effect, Input, LocksMark, Miss, Missed, Now, RunKey, Target};
 use gob_protocol::{Data, Status, Survivor};
 use reaping::Pace;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use taps::Taps;
 use tokio::sync::{mpsc, oneshot};
@@ -226,8 +225,8 @@ impl Shell {
             Effect::Ask { ticket, question } => return self.history.ask(ticket, question, self.now.wall),
             Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
             Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),
-            Effect::MarkLocks => self.mark_locks(),
-            Effect::UnmarkLocks => self.boot.locks_are_held.store(false, Ordering::Relaxed),
+            Effect::MarkLocks { up_to } => self.mark_locks(up_to),
+            Effect::UnmarkLocks => self.boot.lock_mark.set(LocksMark::Missing),
             Effect::ReadConfig => self.settings.begin(),
             Effect::Forget { name } => {
                 self.taps.forget(&name);

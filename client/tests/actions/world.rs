@@ -2,7 +2,7 @@
 
 use gob_config::Config as Settings;
 use gob_config::kind::Kind;
-use gob_core::{Config, ConnId, Core, Effect, Input, New, Now, Paths, Remembered, RunKey};
+use gob_core::{Config, ConnId, Core, Effect, Input, LocksMark, New, Now, Paths, Remembered, RunKey};
 use gob_protocol::answer::ServerInfo;
 use gob_protocol::handshake::Handshake;
 use gob_protocol::request::{ByName, HandOver, Hello, Start, Stop};
@@ -56,7 +56,7 @@ impl World {
             orphans_recovered: 0,
             last_runs: BTreeMap::new(),
             remembered: Remembered::default(),
-            locks_were_held: false,
+            locks_mark: LocksMark::Missing,
             host: String::new(),
             seed: 1,
         };

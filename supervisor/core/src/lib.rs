@@ -110,8 +110,8 @@ pub use ids::{ConnId, Now, RunKey};
 pub use io::{Effect, Input, Read};
 pub use on_disk::{DeletePlan, FindGraphs, GraphSearch, NotDeleted, OnDisk};
 pub use parts::{
-    ExaminePlan, Examined, GraphLock, Holder, Listener, Lost, Note, Orphan, PORT_MARK, PortWish, PortsSeen,
-    SpawnPlan, Transport,
+    ExaminePlan, Examined, GraphLock, Holder, Listener, LocksMark, Lost, Note, Orphan, PORT_MARK, PortWish,
+    PortsSeen, SpawnPlan, Transport,
 };
 pub use paths::{Paths, SOCKET_SUFFIX, notify_socket, sockets_dir};
 pub use record::{Keep, MAX_RECORD_BYTES, New, Place, RECORD_VERSION, Record, Unfit};

@@ -6,6 +6,7 @@
 //! | file | |
 //! |---|---|
 //! | `tokens` | numbers that only grow |
+//! | `mark` | the mark, and up to which token it goes |
 //! | `table` | holders, lines of waiters, and which waiter is next |
 //! | `circle` | parties that wait for each other |
 //! | `claims` | holders of an earlier supervisor, and which of them go on |
@@ -14,6 +15,7 @@ mod circle;
 mod claims;
 #[cfg(test)]
 mod invariants;
+mod mark;
 mod table;
 mod tokens;
 
@@ -23,6 +25,7 @@ use crate::cx::{Cx, LockNews};
 use crate::ids::ConnId;
 use crate::io::Effect;
 use crate::owner::may_force;
+use crate::parts::LocksMark;
 use crate::refusals;
 use crate::timers::Timer;
 use crate::underway::{Asker, Underway};
@@ -35,12 +38,13 @@ use gob_protocol::answer::{EmptyData, LockAcquireData, LockBreakData, LockStatus
 use gob_protocol::limits::{LOCK_CLAIM_MS, MAX_LOCK_PARTIES};
 use gob_protocol::request::{LockAcquire, LockBreak, LockRelease, LockStatus};
 use gob_protocol::{Actor, Data, EventKind, Lock, LockEnd, LockName, Owner, Request, WireError};
+use mark::Mark;
 use serde::{Deserialize, Serialize};
 use table::{Asking, Table, later};
 use tokens::{BLOCK, Tokens};
 
 /// Time limit of a request that only lacks a token, whatever its own.
-const TOKEN_MS: u64 = 4_000;
+const TOKEN_MS: u64 = 6_000;
 
 /// All locks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -50,34 +54,24 @@ pub(crate) struct Locks {
     mark: Mark,
     /// On until the holders of an earlier supervisor had their time.
     grace: Option<Grace>,
-    /// Locks whose next waiter lacks nothing but a token, or the mark.
+    /// Locks whose next waiter lacks nothing but a token that the mark covers.
     starved: BTreeSet<LockName>,
     /// How many requests could not be granted at once.
     contentions: u64,
 }
 
-/// The mark in the runtime directory that locks are held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-enum Mark {
-    #[default]
-    Missing,
-    /// It is being made.
-    Asked,
-    There,
-}
-
 impl Locks {
-    /// No locks; `were_held` says that the mark of an earlier supervisor is there.
-    pub(crate) fn new(were_held: bool) -> Self {
-        let mark = if were_held { Mark::There } else { Mark::Missing };
-        Self { mark, grace: were_held.then(Grace::default), ..Self::default() }
+    /// No locks, after a supervisor that left this mark.
+    pub(crate) fn new(found: LocksMark) -> Self {
+        let grace = (found != LocksMark::Missing).then(Grace::default);
+        Self { mark: Mark::left(found), tokens: Tokens::after(found), grace, ..Self::default() }
     }
 
     /// The supervisor serves clients from now on: the time of claims begins.
     pub(crate) fn begin(&mut self, underway: &mut Underway, cx: &mut Cx) {
         if self.grace.is_some() {
             cx.arm(Timer::LockClaims, LOCK_CLAIM_MS);
-            self.look_for_tokens(underway, cx);
+            self.provide(underway, cx);
         }
     }
 
@@ -120,7 +114,12 @@ impl Locks {
         let asking = asking(caller, asked, cx);
         let waiting = self.table.waits.len() + self.grace.as_ref().map_or(0, Grace::len);
         if let Some(token) = token {
-            return self.take_again(caller, asking, token, waiting, cx);
+            self.take_again(caller, asking, token, waiting, cx);
+            if self.grace.is_some() {
+                // A store that failed before may answer by the time at which the claims are judged.
+                self.provide(underway, cx);
+            }
+            return;
         }
         if waiting >= MAX_LOCK_PARTIES {
             return cx.answer(caller, Err(refusals::lock_busy("waiters")));
@@ -205,18 +204,14 @@ impl Locks {
     /// Gives a lock to its next waiters, as far as they may have it.
     fn advance(&mut self, lock: &LockName, underway: &mut Underway, cx: &mut Cx) {
         while let Some(number) = self.table.next_of(lock) {
-            let token = if self.mark == Mark::There { self.tokens.take() } else { None };
+            let token = self.tokens.take(self.mark.up_to(), |token| self.table.grants.contains_key(&token));
             let Some(token) = token else {
                 self.starved.insert(lock.clone());
-                if self.mark == Mark::Missing {
-                    self.mark = Mark::Asked;
-                    cx.push(Effect::MarkLocks);
-                }
                 break;
             };
             self.grant(number, token, cx);
         }
-        self.look_for_tokens(underway, cx);
+        self.provide(underway, cx);
     }
 
     fn grant(&mut self, number: u64, token: u64, cx: &mut Cx) {
@@ -226,10 +221,18 @@ impl Locks {
         }
     }
 
-    fn look_for_tokens(&mut self, underway: &mut Underway, cx: &mut Cx) {
-        if self.tokens.run_low(cx.now.mono_ms) && !underway.awaits_tokens() {
+    /// Sees to it that there are tokens, and that the mark covers them, before they are needed.
+    fn provide(&mut self, underway: &mut Underway, cx: &mut Cx) {
+        let now = cx.now.mono_ms;
+        if self.tokens.run_low(now) && !underway.awaits_tokens() {
             let question = Question::ReserveTokens { count: BLOCK, above: self.tokens.above() };
             cx.push(underway.asks(Asker::Tokens, question));
+        }
+        let is_urgent = !self.tokens.has_below(self.mark.up_to());
+        if !self.tokens.is_empty()
+            && let Some(up_to) = self.mark.extend(self.tokens.above(), is_urgent, now)
+        {
+            cx.push(Effect::MarkLocks { up_to });
         }
     }
 
@@ -255,20 +258,20 @@ impl Locks {
             self.refuse_starved(&refusals::lock_without_token(&why), cx);
         } else {
             self.feed_starved(underway, cx);
+            self.provide(underway, cx);
         }
     }
 
-    /// It is noted that locks are held, or it can't be.
+    /// The mark has its higher number, or keeps the one that it had.
     pub(crate) fn marked(&mut self, done: Result<(), String>, underway: &mut Underway, cx: &mut Cx) {
+        self.mark.written(done.is_ok(), cx.now.mono_ms);
         match done {
             Ok(()) => {
-                self.mark = Mark::There;
                 self.feed_starved(underway, cx);
+                self.provide(underway, cx);
             }
-            Err(why) => {
-                self.mark = Mark::Missing;
-                self.refuse_starved(&refusals::lock_without_mark(&why), cx);
-            }
+            // What is starved lacks a token that the mark covers.
+            Err(why) => self.refuse_starved(&refusals::lock_without_mark(&why), cx),
         }
     }
 
@@ -421,7 +424,6 @@ impl Locks {
         let Grace { claims, early } = self.grace.take().unwrap_or_default();
         let (held, lost) = decide(claims, |token| self.tokens.is_of_before(token));
         for Claim { token, asking } in held {
-            self.tokens.knows(token);
             tell_grant(self.table.adopt(asking, token, cx.now), token, cx);
         }
         for Claim { token, asking } in lost {
@@ -445,14 +447,14 @@ impl Locks {
         for asking in early.chain(claims).chain(waits.into_iter().map(|wait| wait.asking)) {
             cx.reply(asking.conn, asking.id, Err(refusals::shutting_down()));
         }
-        if !may_be_held && self.mark != Mark::Missing {
+        if !may_be_held && self.mark.may_lie() {
             cx.push(Effect::UnmarkLocks);
         }
     }
 
     /// The effects that are owed again to a supervisor that goes on with this state.
     pub(crate) fn owed(&self) -> Option<Effect> {
-        (self.mark == Mark::Asked).then_some(Effect::MarkLocks)
+        self.mark.asked().map(|up_to| Effect::MarkLocks { up_to })
     }
 }
 

@@ -40,6 +40,23 @@ pub enum Examined {
     Unclear(Unclear),
 }
 
+/// The mark of an earlier supervisor that locks may be held, as it was found at the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LocksMark {
+    /// None was left: no lock is held.
+    #[default]
+    Missing,
+    /// A mark without a number that can be used.
+    Unreadable,
+    /// A mark with the highest token that may have been given, at most [`LocksMark::MAX`].
+    UpTo(u64),
+}
+
+impl LocksMark {
+    /// The highest number that is believed. A damaged one below it leaves 2^52 tokens that JSON carries exactly.
+    pub const MAX: u64 = 1 << 52;
+}
+
 /// A worker that gob did not start, found by its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphan {

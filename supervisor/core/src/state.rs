@@ -9,6 +9,7 @@ use crate::ids::{ConnId, Now};
 use crate::io::Effect;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::parts::LocksMark;
 use crate::past::Past;
 use crate::paths::Paths;
 use crate::refusals;
@@ -51,8 +52,8 @@ pub struct Config {
     pub last_runs: BTreeMap<Name, u64>,
     /// The workers of the supervisor before this one.
     pub remembered: Remembered,
-    /// Locks may have been held when the supervisor before this one ended: its note of them is there.
-    pub locks_were_held: bool,
+    /// The mark by which the supervisor before this one said that locks may be held.
+    pub locks_mark: LocksMark,
     /// The machine's name, for people.
     pub host: String,
     /// Seed of the backoff's jitter.
@@ -117,7 +118,7 @@ impl Core {
         // There is no subscriber yet.
         drop(cx.out.take());
         let (conns, reloads, underway) = (Conns::default(), Reloads::default(), Underway::default());
-        let locks = Locks::new(config.locks_were_held);
+        let locks = Locks::new(config.locks_mark);
         Self { schema: Schema, workers, conns, reloads, underway, lanes, locks, cx }
     }
 

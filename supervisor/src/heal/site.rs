@@ -6,6 +6,7 @@
 use super::held::{Held, Lost};
 use super::watch;
 use crate::files::{self, Identity};
+use crate::lock_mark::LockMark;
 use crate::readiness::notify;
 use gob_core::Paths;
 use gob_host::dirs::{own_runtime, own_state};
@@ -17,7 +18,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rounds of one check: a program that deletes faster than this is waited out.
 const ROUNDS: usize = 3;
@@ -36,7 +36,7 @@ pub(crate) struct Site {
     pub(super) socket: Option<Identity>,
     pub(super) notify: Identity,
     /// The note that locks are held is to exist.
-    pub(super) locks_are_held: Arc<AtomicBool>,
+    pub(super) lock_mark: Arc<LockMark>,
     /// Standard error is the supervisor's own log.
     pub(super) has_log: bool,
     /// The directory of logs, if it existed.
@@ -231,9 +231,7 @@ impl Site {
             Err(error) => mended.trouble.push(format!("{}: {error}", self.notify_path().display())),
         }
         mended.note("the pid file", self.mend_pid(&dir));
-        if self.locks_are_held.load(Ordering::Relaxed) {
-            mended.note("the note that locks are held", files::note_locks(&dir));
-        }
+        mended.note("the mark that locks are held", self.lock_mark.keep(&dir));
         let is_new = self.mend_sockets();
         mended.sockets = matches!(is_new, Ok(true));
         mended.note("the directory of workers' sockets", is_new);

@@ -6,11 +6,10 @@ use crate::files;
 use crate::heal::LANE;
 use crate::journal::JOURNAL;
 use crate::last::{LAST, Snapshot};
-use gob_core::Input;
+use gob_core::{Input, LocksMark};
 use gob_protocol::Name;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 impl Shell {
@@ -60,15 +59,13 @@ impl Shell {
         is_done
     }
 
-    /// Notes in the runtime directory that locks are held; the core receives whether it is noted.
-    pub(super) fn mark_locks(&self) {
-        let (runtime, is_held) = (Arc::clone(&self.boot.runtime), Arc::clone(&self.boot.locks_are_held));
+    /// Marks in the runtime directory that locks may be held, up to this token; the core receives whether that is written.
+    pub(super) fn mark_locks(&self, up_to: u64) {
+        let (runtime, mark) = (Arc::clone(&self.boot.runtime), Arc::clone(&self.boot.lock_mark));
         let (to_loop, place) = (self.done.clone(), self.boot.paths.runtime_dir.clone());
-        let noted = self.disks.hand_in(LANE, move || {
-            // From here on it is made again where it is lost.
-            is_held.store(true, Ordering::Relaxed);
-            files::note_locks(&runtime)
-        });
+        // From here on it is made again where it is lost, with this number: the store has reserved it.
+        mark.set(LocksMark::UpTo(up_to));
+        let noted = self.disks.hand_in(LANE, move || mark.keep(&runtime));
         tokio::task::spawn_local(async move {
             let noted = match tokio::time::timeout(PATIENCE, noted).await {
                 Ok(Ok(noted)) => noted.map(drop).map_err(|error| format!("{place}: {error}")),

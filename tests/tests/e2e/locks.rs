@@ -14,11 +14,11 @@ const NEXT: Duration = Duration::from_millis(100);
 /// Time in which a supervisor that starts after held locks grants none.
 const CLAIMS: Duration = Duration::from_secs(6);
 
-fn token(data: &Value) -> u64 {
+pub(crate) fn token(data: &Value) -> u64 {
     data["token"].as_u64().unwrap_or_else(|| panic!("no token: {data}"))
 }
 
-fn take(conn: &mut Conn, lock: &str) -> u64 {
+pub(crate) fn take(conn: &mut Conn, lock: &str) -> u64 {
     token(&conn.ok("lock_acquire", json!({"lock": lock})))
 }
 
@@ -28,7 +28,7 @@ fn granted(conn: &mut Conn, id: u64) -> u64 {
     token(&response["data"])
 }
 
-fn kill(gob: &Gob) {
+pub(crate) fn kill(gob: &Gob) {
     let instance = gob.status()["instance"].as_str().unwrap().to_owned();
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
     gob.wait_other_instance(&instance);
@@ -143,15 +143,6 @@ fn token_above(before: u64, conn: &mut Conn) -> u64 {
     assert!(token > before, "{token} after {before}");
     assert!(begin.elapsed() < Duration::from_secs(5), "nothing was to be waited for: {:?}", begin.elapsed());
     token
-}
-
-#[test]
-fn the_note_comes_again_with_the_runtime_directory() {
-    let gob = Gob::new();
-    let mut conn = gob.connect_as("cli");
-    take(&mut conn, "build");
-    fs::remove_dir_all(gob.runtime_dir()).unwrap();
-    assert!(wait::until(DEADLINE, || gob.runtime_dir().join("locks.held").exists()));
 }
 
 #[test]

@@ -196,10 +196,10 @@ fn a_store_that_another_process_has_locked_is_complete_afterwards() {
 }
 
 /// A mount that goes when this is dropped.
-struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf);
 
 impl Mount {
-    fn of(args: &[&str], at: &Path) -> Option<Self> {
+    pub(crate) fn of(args: &[&str], at: &Path) -> Option<Self> {
         let mounted = nix::unistd::geteuid().is_root() && mount(args, at);
         mounted.then(|| Self(at.to_owned()))
     }

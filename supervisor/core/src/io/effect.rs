@@ -197,9 +197,12 @@ pub enum Effect {
         /// The runs.
         of: Vec<RunKey>,
     },
-    /// Note in the runtime directory that locks are held; answered by `LocksMarked`, in bounded time.
-    MarkLocks,
-    /// Remove that note at the end of the process: no lock is held.
+    /// Mark in the runtime directory that locks may be held; answered by `LocksMarked`, in bounded time.
+    MarkLocks {
+        /// The highest token that may be given once that is written; no mark before had a higher one.
+        up_to: u64,
+    },
+    /// Remove that mark at the end of the process: no lock is held.
     UnmarkLocks,
     /// Read the configuration; answered by `Configured`.
     ReadConfig,

@@ -105,7 +105,7 @@ pub enum Input {
         /// The answer.
         answer: Result<Stored, NoAnswer>,
     },
-    /// The answer to [`Effect::MarkLocks`](crate::Effect::MarkLocks); else the reason why it is not noted.
+    /// The answer to [`Effect::MarkLocks`](crate::Effect::MarkLocks); else the reason why it is not written.
     LocksMarked(Result<(), String>),
     /// True if descriptors are left for another run; those for requests and for the end are reserved.
     Room(bool),

@@ -49,6 +49,8 @@ impl Locks {
             let fits = |wait: &u64| table.waits.get(wait).is_some_and(|wait| wait.parties.contains(conn));
             holds!(!waits.is_empty() && waits.iter().all(fits), "{conn:?} waits for {waits:?}");
         }
+        let (given, marked) = (self.tokens.highest(), self.mark.up_to());
+        holds!(given <= marked, "{given} is given, and the mark says {marked}");
         self.check_timers(timers)
     }
 

@@ -161,7 +161,7 @@ pub(super) fn config(kind: Kind) -> Config {
         orphans_recovered: 0,
         last_runs: BTreeMap::new(),
         remembered: crate::Remembered::default(),
-        locks_were_held: false,
+        locks_mark: crate::LocksMark::Missing,
         host: "here".into(),
         seed: 1,
     }

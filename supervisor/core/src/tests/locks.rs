@@ -4,6 +4,7 @@ mod claims;
 mod random;
 mod rig;
 
+use crate::LocksMark;
 use gob_protocol::limits::{LOCK_PASSES, MAX_LOCK_PARTIES};
 use gob_protocol::request::{LockAcquire, LockRelease};
 use gob_protocol::{Data, ErrorCode, Request};
@@ -12,7 +13,7 @@ use std::vec::Vec;
 
 #[test]
 fn ten_waiters_get_the_lock_in_the_order_in_which_they_came() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let mut token = rig.takes(1, wants("l"));
     let waiting: Vec<(u64, i64)> = (2..=9).map(|conn| (conn, rig.asks(conn, wants("l")))).collect();
     let mut before = 1;
@@ -31,7 +32,7 @@ fn ten_waiters_get_the_lock_in_the_order_in_which_they_came() {
 
 #[test]
 fn a_lost_connection_gives_back_what_it_holds_and_leaves_the_line() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.takes(1, wants("l"));
     let (second, third) = (rig.asks(2, wants("l")), rig.asks(3, wants("l")));
     rig.leaves(2);
@@ -51,7 +52,7 @@ fn a_lost_connection_gives_back_what_it_holds_and_leaves_the_line() {
 
 #[test]
 fn shared_holders_go_together_and_do_not_pass_an_exclusive_waiter() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let (one, two) = (rig.takes(1, shared("l")), rig.takes(2, shared("l")));
     let writer = rig.asks(3, wants("l"));
     let late = rig.asks(4, shared("l"));
@@ -70,7 +71,7 @@ fn shared_holders_go_together_and_do_not_pass_an_exclusive_waiter() {
 
 #[test]
 fn a_waiter_that_leaves_lets_those_behind_it_go_with_the_holders() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.takes(1, shared("l"));
     let writer = rig.asks(2, LockAcquire { timeout_ms: Some(500), ..wants("l") });
     let reader = rig.asks(3, shared("l"));
@@ -83,7 +84,7 @@ fn a_waiter_that_leaves_lets_those_behind_it_go_with_the_holders() {
 
 #[test]
 fn a_waiter_is_passed_by_at_most_sixteen_later_ones() {
-    let mut rig = Rig::after(0, false, 60);
+    let mut rig = Rig::after(0, LocksMark::Missing, 60);
     let mut token = rig.takes(1, wants("l"));
     let low = rig.asks(2, LockAcquire { priority: Some(-5), ..wants("l") });
     let mut holder = 1;
@@ -102,7 +103,7 @@ fn a_waiter_is_passed_by_at_most_sixteen_later_ones() {
 
 #[test]
 fn a_lock_is_held_for_its_ttl_unless_it_is_renewed() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let token = rig.takes(1, LockAcquire { ttl_ms: Some(1_000), ..wants("l") });
     let next = rig.asks(2, wants("l"));
     rig.passes(900);
@@ -122,7 +123,7 @@ fn a_lock_is_held_for_its_ttl_unless_it_is_renewed() {
 
 #[test]
 fn a_token_is_worth_nothing_on_another_connection_or_for_another_lock() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let token = rig.takes(1, wants("l"));
     rig.takes(2, wants("m"));
     for (conn, text) in [(2, "l"), (1, "m")] {
@@ -136,7 +137,7 @@ fn a_token_is_worth_nothing_on_another_connection_or_for_another_lock() {
 
 #[test]
 fn a_try_is_answered_at_once_and_names_the_holders() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.takes(1, LockAcquire { process: Some("make".into()), ..wants("l") });
     rig.passes(12_000);
     let tried = rig.asks(2, LockAcquire { timeout_ms: Some(0), ..wants("l") });
@@ -153,7 +154,7 @@ fn a_try_is_answered_at_once_and_names_the_holders() {
 
 #[test]
 fn two_that_wait_for_each_other_are_found_when_the_second_begins() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let (build, _) = (rig.takes(1, wants("build")), rig.takes(2, wants("test")));
     let first = rig.asks(1, wants("test"));
     let second = rig.asks(2, wants("build"));
@@ -170,7 +171,7 @@ fn two_that_wait_for_each_other_are_found_when_the_second_begins() {
 
 #[test]
 fn three_in_a_circle_are_found_also_through_the_line() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     for (conn, text) in [(1, "a"), (2, "b"), (3, "c")] {
         rig.takes(conn, wants(text));
     }
@@ -179,7 +180,7 @@ fn three_in_a_circle_are_found_also_through_the_line() {
     assert_eq!(rig.code(3, third), Some(ErrorCode::LockDeadlock));
     assert_eq!((rig.answer(1, waits[0]), rig.answer(2, waits[1])), (None, None));
     // A reader that waits behind a writer waits for what the writer waits for.
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.takes(1, shared("l"));
     rig.takes(3, wants("m"));
     rig.asks(2, wants("l"));
@@ -190,7 +191,7 @@ fn three_in_a_circle_are_found_also_through_the_line() {
 
 #[test]
 fn a_party_that_takes_again_what_it_holds_fails_at_once() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let token = rig.takes(1, shared("l"));
     let again = rig.asks(1, shared("l"));
     let Some(Err(error)) = rig.answer(1, again) else { panic!() };
@@ -204,7 +205,7 @@ fn a_party_that_takes_again_what_it_holds_fails_at_once() {
 
 #[test]
 fn nested_holders_are_one_party_in_a_circle() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let outer = rig.takes(1, wants("outer"));
     let inner = rig.takes(2, LockAcquire { within: Vec::from([outer]), ..wants("inner") });
     rig.takes(4, wants("other"));
@@ -218,7 +219,7 @@ fn nested_holders_are_one_party_in_a_circle() {
 
 #[test]
 fn a_lock_is_broken_by_its_owner_and_by_those_that_may_force() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.joins(20, "agent");
     rig.joins(21, "agent");
     assert_eq!(rig.breaks(1, "l"), Some(ErrorCode::ServerNotFound));
@@ -236,15 +237,15 @@ fn a_lock_is_broken_by_its_owner_and_by_those_that_may_force() {
 
 #[test]
 fn nothing_is_granted_before_a_token_and_the_mark_are_there() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.is_slow = true;
     let first = rig.asks(1, LockAcquire { timeout_ms: Some(0), ..wants("l") });
-    assert_eq!((rig.answer(1, first), rig.is_marked), (None, false));
+    assert_eq!((rig.answer(1, first), rig.mark), (None, LocksMark::Missing));
     while rig.tells() {}
-    assert!(rig.is_marked);
+    assert_eq!(rig.mark, LocksMark::UpTo(1_024));
     assert_eq!(rig.token(1, first), Some(1));
     // A request that only lacks a token does not wait for ever, whatever it waits for.
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.is_slow = true;
     let first = rig.asks(1, LockAcquire { timeout_ms: Some(0), ..wants("l") });
     rig.passes(10_000);
@@ -253,7 +254,7 @@ fn nothing_is_granted_before_a_token_and_the_mark_are_there() {
 
 #[test]
 fn without_a_store_holders_keep_theirs_and_no_token_is_made_up() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     let held = rig.takes(1, wants("held"));
     let waiting = rig.asks(2, wants("held"));
     rig.store = false;
@@ -276,7 +277,7 @@ fn without_a_store_holders_keep_theirs_and_no_token_is_made_up() {
     rig.store = true;
     assert_eq!(rig.takes(4, wants("held")), last + 1);
     // A mark that can't be made is as bad.
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.markable = false;
     let refused = rig.asks(1, wants("l"));
     assert_eq!(rig.code(1, refused), Some(ErrorCode::Internal));
@@ -285,8 +286,39 @@ fn without_a_store_holders_keep_theirs_and_no_token_is_made_up() {
 }
 
 #[test]
+fn a_mark_that_can_not_be_renewed_costs_no_holder_and_no_token_that_it_covers() {
+    let mut rig = Rig::new();
+    let held = rig.takes(1, wants("held"));
+    rig.markable = false;
+    for expected in held + 1..=1_024 {
+        let token = rig.takes(2, wants("l"));
+        assert_eq!((token, rig.mark), (expected, LocksMark::UpTo(1_024)));
+        rig.gives(2, "l", token);
+    }
+    let refused = rig.asks(2, wants("l"));
+    let Some(Err(error)) = rig.answer(2, refused) else { panic!() };
+    assert_eq!(error.code, ErrorCode::Internal);
+    assert!(error.message.contains("it is read-only"), "{error}");
+    assert_eq!(rig.status("held").holders[0].token, Some(held));
+    rig.markable = true;
+    assert_eq!((rig.takes(2, wants("l")), rig.mark), (1_025, LocksMark::UpTo(2_048)));
+}
+
+#[test]
+fn a_block_is_marked_before_its_tokens_are_needed() {
+    let mut rig = Rig::new();
+    for _ in 0..1_024 {
+        let token = rig.takes(1, wants("l"));
+        rig.gives(1, "l", token);
+    }
+    assert_eq!(rig.mark, LocksMark::UpTo(2_048));
+    rig.is_slow = true;
+    assert_eq!(rig.takes(1, wants("l")), 1_025, "nothing is waited for at the edge of a block");
+}
+
+#[test]
 fn holders_and_waiters_are_bounded() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.takes(1, wants("l"));
     for number in 0..MAX_LOCK_PARTIES {
         let conn = 2_000 + number as u64;
@@ -300,7 +332,7 @@ fn holders_and_waiters_are_bounded() {
 
 #[test]
 fn counters_of_locks_that_were_used_last_are_kept() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     for number in 0..3_000 {
         let text = std::format!("l{number}");
         let token = rig.takes(1, wants(&text));
@@ -315,7 +347,7 @@ fn counters_of_locks_that_were_used_last_are_kept() {
 #[test]
 fn an_orderly_end_answers_the_waiters_and_takes_the_mark_away_where_nobody_holds() {
     for (gives_back, is_marked) in [(true, false), (false, true)] {
-        let mut rig = Rig::new(false);
+        let mut rig = Rig::new();
         let token = rig.takes(1, wants("l"));
         let waiting = rig.asks(2, wants("m"));
         assert!(rig.token(2, waiting).is_some());
@@ -328,6 +360,6 @@ fn an_orderly_end_answers_the_waiters_and_takes_the_mark_away_where_nobody_holds
             assert_eq!(rig.code(3, waiting), Some(ErrorCode::ShuttingDown));
         }
         rig.feed(crate::Input::Terminate);
-        assert_eq!((rig.ended, rig.is_marked), (true, is_marked));
+        assert_eq!((rig.ended, rig.mark != LocksMark::Missing), (true, is_marked));
     }
 }

@@ -88,7 +88,7 @@ fn run(seed: u64) -> Result<(usize, Seen), (Vec<Step>, String)> {
 }
 
 /// A panic of the core is a failure like any other.
-fn guarded(what: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+pub(super) fn guarded(what: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|cause| {
         let text = cause.downcast_ref::<String>().cloned();
         Err(text.or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).into())).unwrap_or_default())

@@ -2,8 +2,9 @@
 //! after every step. `GOB_HISTORIES=N` runs so many, `GOB_SEED=S` that one alone.
 
 use super::super::dice::Dice;
+use super::super::random::guarded;
 use super::rig::{Rig, lock};
-use crate::{ConnId, Core, Input, Now};
+use crate::{ConnId, Core, Input, LocksMark, Now};
 use gob_protocol::limits::{LOCK_CLAIM_MS, LOCK_PASSES};
 use gob_protocol::request::{LockAcquire, LockBreak, LockRelease, LockStatus};
 use gob_protocol::{Data, LockMode, Request, Timestamp};
@@ -46,18 +47,24 @@ struct World {
     base: u64,
     /// The highest token that was granted.
     highest: u64,
-    /// When the present supervisor began, if the one before it left its mark.
+    /// When the claims are over, if the supervisor before the present one left its mark.
     claims_until: Option<u64>,
+    /// The highest token that a claim may have, by the mark and the store.
+    credible: u64,
+    /// The mark has told it, or the store before this step; else every claim is credible.
+    is_told: bool,
 }
 
 impl World {
     fn new(seed: u64) -> Self {
-        let rig = Rig::after(0, false, CLIENTS);
+        let rig = Rig::after(0, LocksMark::Missing, CLIENTS);
         let (sent, held) = (BTreeMap::new(), Vec::new());
-        Self { rig, dice: Dice::new(seed), sent, held, base: 0, highest: 0, claims_until: None }
+        let dice = Dice::new(seed);
+        Self { rig, dice, sent, held, base: 0, highest: 0, claims_until: None, credible: 0, is_told: true }
     }
 
     fn step(&mut self) {
+        self.is_told |= self.rig.is_heard;
         let conn = self.base + 1 + self.dice.below(CLIENTS);
         match self.dice.below(100) {
             0..45 => self.acquire(conn),
@@ -103,9 +110,10 @@ impl World {
         if !held.is_empty() && self.dice.below(4) == 0 {
             asked.within = Vec::from([self.dice.one(&held)]);
         }
-        // Another one's token, a wrong one, or the own one.
-        let token = self.dice.maybe(8, |dice| if held.is_empty() { 3 } else { dice.one(&held) });
-        asked.token = token;
+        // Another one's token, the own one, or one that was never given to anybody.
+        let mut tokens = held;
+        tokens.extend([0, 3, self.highest + 1, self.credible + 1, self.rig.reserved + 1, u64::MAX]);
+        asked.token = self.dice.maybe(8, |dice| dice.one(&tokens));
         self.send(conn, text, asked);
     }
 
@@ -122,6 +130,11 @@ impl World {
             return;
         }
         let Held { conn, text, token, .. } = self.dice.one(&self.held);
+        if self.dice.below(8) == 0 {
+            // A token that was never given gives nothing back.
+            let made_up = LockRelease { lock: lock(text), token: self.highest + 1 };
+            self.rig.send(conn, Request::LockRelease(made_up));
+        }
         let release = Request::LockRelease(LockRelease { lock: lock(text), token });
         let id = self.rig.send(conn, release);
         assert!(self.rig.answer(conn, id).is_some(), "a release is answered at once");
@@ -140,10 +153,17 @@ impl World {
     fn restart(&mut self) {
         let before = std::mem::take(&mut self.held);
         let old = &self.rig;
-        let (reserved, is_marked) = (old.reserved, old.is_marked);
-        assert!(before.is_empty() || is_marked, "locks are held and nothing says so");
+        let (mut reserved, mut mark) = (old.reserved, old.mark);
+        let is_marked = mark != LocksMark::Missing;
+        // The mark is damaged, or the store is lost or put back. No number survives both, also one after the other.
+        match self.dice.below(8) {
+            0 if is_marked && reserved >= self.highest => mark = LocksMark::Unreadable,
+            1 if mark != LocksMark::Unreadable => reserved = self.dice.below(reserved + 1),
+            _ => {}
+        }
         self.base += 10_000;
-        let mut rig = Rig::with_store(reserved, self.dice.below(8) > 0, is_marked, 0);
+        let mut rig = Rig::with_store(reserved, self.dice.below(8) > 0, mark, 0);
+        (self.credible, self.is_told) = (reserved.max(rig.number()), mark != LocksMark::Unreadable);
         rig.ids = old.ids;
         for conn in 1..=CLIENTS {
             rig.joins(self.base + conn, "cli");
@@ -182,8 +202,15 @@ impl World {
         self.held.retain(|held| !ended(held.token));
         for (token, id, sent) in granted {
             let Sent { conn, text, mode, is_claim, .. } = sent;
-            if !is_claim {
+            let is_renewed = self.held.iter().any(|held| held.token == token);
+            if is_claim {
+                let is_credible = (1..=self.credible).contains(&token) || !self.is_told;
+                assert!(is_renewed || is_credible, "{token} is believed, above {}", self.credible);
+            } else {
                 assert!(token > self.highest, "{token} after {}", self.highest);
+                assert!(token <= self.rig.number(), "{token} is given, marked is {:?}", self.rig.mark);
+                assert!(!is_renewed, "{token} is held twice");
+                self.highest = token;
                 assert!(
                     self.claims_until.is_none_or(|until| self.rig.now >= until),
                     "granted before the claims"
@@ -193,8 +220,7 @@ impl World {
                     assert!(other.1.passed <= LOCK_PASSES, "{other:?} was passed too often");
                 }
             }
-            self.highest = self.highest.max(token);
-            if !ended(token) && !self.held.iter().any(|held| held.token == token) {
+            if !ended(token) && !is_renewed {
                 self.held.push(Held { conn, text, token, mode, has_ttl: false });
             }
         }
@@ -210,7 +236,10 @@ impl World {
         }
         let (sent, waits) = (self.sent.len(), core.locks.unanswered());
         ensure!(sent == waits, "{sent} are not answered, and {waits} wait: {:?}", self.sent);
-        ensure!(self.held.is_empty() || self.rig.is_marked, "locks are held and nothing says so");
+        ensure!(
+            self.held.is_empty() || self.rig.mark != LocksMark::Missing,
+            "locks are held and nothing says so"
+        );
         Ok(())
     }
 
@@ -223,7 +252,14 @@ impl World {
     }
 }
 
+/// Runs one history; a failed assertion in it is a failure like any other.
 fn run(seed: u64) -> Result<u64, String> {
+    let mut highest = 0;
+    guarded(|| take(seed).map(|granted| highest = granted))?;
+    Ok(highest)
+}
+
+fn take(seed: u64) -> Result<u64, String> {
     let mut world = World::new(seed);
     for step in 0..STEPS {
         world.step();
@@ -259,7 +295,7 @@ fn random_histories_of_locks() {
 
 #[test]
 fn a_break_of_nothing_and_a_due_of_nothing_do_nothing() {
-    let mut rig = Rig::new(false);
+    let mut rig = Rig::new();
     rig.feed(Input::Due);
     rig.send(1, Request::LockBreak(LockBreak { lock: lock("l") }));
     rig.feed(Input::Disconnected { conn: ConnId(77) });

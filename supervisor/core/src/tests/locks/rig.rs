@@ -1,7 +1,7 @@
 //! A core with clients that only lock, a shell that answers about the store and the mark, and time.
 
 use super::super::harness::config;
-use crate::{ConnId, Core, Effect, Input, NoAnswer, Now, Question, Stored};
+use crate::{ConnId, Core, Effect, Input, LocksMark, NoAnswer, Now, Question, Stored};
 use gob_config::kind::Kind;
 use gob_protocol::answer::LockAcquireData;
 use gob_protocol::request::{Hello, LockAcquire, LockBreak, LockRelease, LockStatus};
@@ -23,11 +23,14 @@ pub(super) struct Rig {
     pub(super) wake: Option<u64>,
     /// The highest token that the store has reserved.
     pub(super) reserved: u64,
+    /// The store has answered in the life of this core.
+    pub(super) is_heard: bool,
     /// The store can be written.
     pub(super) store: bool,
     /// The mark can be made.
     pub(super) markable: bool,
-    pub(super) is_marked: bool,
+    /// What lies in the runtime directory.
+    pub(super) mark: LocksMark,
     /// Answers come only when [`Rig::tells`] is called.
     pub(super) is_slow: bool,
     owed: VecDeque<Effect>,
@@ -50,27 +53,29 @@ pub(super) fn shared(text: &str) -> LockAcquire {
 }
 
 impl Rig {
-    /// A supervisor with the clients 1 to 9 of `cli`; `were_held` as the one before it left it.
-    pub(super) fn new(were_held: bool) -> Self {
-        Self::after(0, were_held, 9)
+    /// A supervisor with the clients 1 to 9 of `cli`, the first one of its directories.
+    pub(super) fn new() -> Self {
+        Self::after(0, LocksMark::Missing, 9)
     }
 
-    pub(super) fn after(reserved: u64, were_held: bool, clients: u64) -> Self {
-        Self::with_store(reserved, true, were_held, clients)
+    /// The store has reserved the tokens up to this one, and the supervisor before this one has left this mark.
+    pub(super) fn after(reserved: u64, mark: LocksMark, clients: u64) -> Self {
+        Self::with_store(reserved, true, mark, clients)
     }
 
-    /// The store has reserved the tokens up to this one, and can be written or not.
-    pub(super) fn with_store(reserved: u64, store: bool, were_held: bool, clients: u64) -> Self {
-        let config = crate::Config { locks_were_held: were_held, ..config(Kind::graph()) };
+    /// The store can be written or not.
+    pub(super) fn with_store(reserved: u64, store: bool, mark: LocksMark, clients: u64) -> Self {
+        let config = crate::Config { locks_mark: mark, ..config(Kind::graph()) };
         let core = Core::new(config, Now { mono_ms: 0, wall: Timestamp(0) });
         let mut rig = Self {
             core,
             now: 0,
             wake: None,
             reserved,
+            is_heard: false,
             store,
             markable: true,
-            is_marked: were_held,
+            mark,
             is_slow: false,
             owed: VecDeque::new(),
             answers: BTreeMap::new(),
@@ -113,8 +118,8 @@ impl Rig {
                     self.events.push(event);
                 }
                 Effect::WakeAt(at) => self.wake = at,
-                Effect::Ask { .. } | Effect::MarkLocks => self.owed.push_back(effect),
-                Effect::UnmarkLocks => self.is_marked = false,
+                Effect::Ask { .. } | Effect::MarkLocks { .. } => self.owed.push_back(effect),
+                Effect::UnmarkLocks => self.mark = LocksMark::Missing,
                 Effect::Exit { .. } => self.ended = true,
                 _other => {}
             }
@@ -129,17 +134,31 @@ impl Rig {
             let answer = if self.store {
                 let first = self.reserved.max(above) + 1;
                 self.reserved = first + u64::from(count) - 1;
+                self.is_heard = true;
                 Ok(Stored::Reserved { first, count })
             } else {
                 Err(NoAnswer::Failed("the disk is full".into()))
             };
             self.feed(Input::Stored { ticket, answer });
-        } else if matches!(effect, Effect::MarkLocks) {
-            self.is_marked |= self.markable;
-            let done = if self.markable { Ok(()) } else { Err("it is read-only".into()) };
+        } else if let Effect::MarkLocks { up_to } = effect {
+            let done = if self.markable {
+                assert!(self.number() < up_to, "{:?} is to be lowered to {up_to}", self.mark);
+                self.mark = LocksMark::UpTo(up_to);
+                Ok(())
+            } else {
+                Err("it is read-only".into())
+            };
             self.feed(Input::LocksMarked(done));
         }
         true
+    }
+
+    /// The number of the mark; 0 without one.
+    pub(super) fn number(&self) -> u64 {
+        match self.mark {
+            LocksMark::UpTo(up_to) => up_to,
+            LocksMark::Missing | LocksMark::Unreadable => 0,
+        }
     }
 
     pub(super) fn owes(&self) -> bool {

@@ -95,7 +95,7 @@ impl World {
             // Tests of ports answer them.
             Effect::LookForPorts { .. } | Effect::FindPorts { .. } => {}
             // Tests of locks answer these.
-            Effect::MarkLocks | Effect::UnmarkLocks => {}
+            Effect::MarkLocks { .. } | Effect::UnmarkLocks => {}
             // Nothing depends on what is recorded; and no client of these tests asks for it.
             Effect::Record(_) => {}
             // `feed` answers it.
