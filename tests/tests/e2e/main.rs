@@ -32,6 +32,7 @@ mod jobs_cli;
 mod left;
 mod liveness;
 mod lock_file;
+mod lock_guards;
 mod lock_mark;
 mod lock_run;
 mod locks;

@@ -34,7 +34,7 @@ fn wide() -> Gob {
     gob
 }
 
-fn connector(gob: &Gob) -> Connector {
+pub(crate) fn connector(gob: &Gob) -> Connector {
     let path = |variable: &str| {
         gob.env().into_iter().find(|(name, _)| name == variable).map(|(_, value)| value.into()).unwrap()
     };
