@@ -127,29 +127,51 @@ fn of_64_claimants_at_once_no_two_get_the_same_job() {
 #[test]
 fn questions_about_the_queue_and_a_flood_of_records_do_not_keep_each_other_waiting() {
     let dir = dir();
-    let mut rig = Rig::new(dir.path());
-    rig.reserve(1);
-    for number in 1..=6_000 {
-        rig.record(run("web", begun(number)));
-    }
-    ask(&rig, 1, add(new_job(1, "ci")));
-    assert_eq!(rig.answer().0, 1);
-    assert!(rig.handle.health().waiting > 0, "the records before it still wait");
-    // And the other way round.
-    for number in 2..=900 {
-        ask(&rig, number, add(new_job(number, "ci")));
-    }
-    rig.record(run("last", ended(1, 1, 0)));
-    let (mut answered, mut seen) = (1, None);
-    while answered < 900 {
-        assert!(rig.answer().1.is_ok());
-        answered += 1;
-        if seen.is_none() && rig.handle.health().waiting == 0 {
-            seen = Some(answered);
+    let own = Arc::new(Mutex::new(None::<Arc<Handle>>));
+    let looks = Arc::clone(&own);
+    let (post, told) = channel();
+    let (gate, opened) = channel::<()>();
+    let opened = Mutex::new(opened);
+    // Called by the store's thread, which can't go on meanwhile: it tells how many records wait, and stands still after each of the
+    // first two answers until all that follows has been handed in.
+    let settings = Settings::new(dir.path().to_owned(), "first".to_owned());
+    let handle = Store::spawn(settings, move |message| {
+        if let Told::Answer { ticket, answer } = message {
+            let left = looks.lock().unwrap().as_ref().map(|handle| handle.health().waiting);
+            post.send((ticket, answer.is_ok(), left.unwrap())).unwrap_or_default();
+            if ticket < 2 {
+                opened.lock().unwrap().recv_timeout(DEADLINE).unwrap();
+            }
         }
+    });
+    let handle = Arc::new(handle);
+    *own.lock().unwrap() = Some(Arc::clone(&handle));
+    let asks = |number| {
+        let ask = Box::new(add(new_job(number, "ci")));
+        handle.ask(number, Question::Queue { now: at(0), ask }).unwrap();
+    };
+    let answer = || told.recv_timeout(DEADLINE).unwrap();
+
+    handle.ask(0, Question::Highest { name: None }).unwrap();
+    assert_eq!(answer(), (0, true, 0));
+    for number in 1..=6_000 {
+        handle.record(run("web", begun(number))).unwrap();
     }
-    assert!(seen.is_some());
-    assert_eq!(rig.runs("last").len(), 1);
+    asks(1);
+    gate.send(()).unwrap();
+    let (ticket, is_ok, before) = answer();
+    assert!(ticket == 1 && is_ok && before > 0, "the records before it still wait: {before}");
+    // And the other way round: records are written while questions before them still wait.
+    (2..=450).for_each(asks);
+    for number in 6_001..=6_600 {
+        handle.record(run("web", begun(number))).unwrap();
+    }
+    gate.send(()).unwrap();
+    let answers: Vec<_> = (2..=450).map(|_| answer()).collect();
+    assert!(answers.iter().all(|(_, is_ok, _)| *is_ok));
+    let left: Vec<usize> = answers.iter().map(|(_, _, left)| *left).collect();
+    assert!(left.first() == Some(&600) && left.last() < Some(&600), "{left:?}");
+    own.lock().unwrap().take();
 }
 
 #[test]
