@@ -60,12 +60,12 @@ impl Mark {
 
     /// The number that was being written is written, or is not; then the earlier one stays.
     pub(super) fn written(&mut self, is_done: bool, now: u64) {
-        let Some(asked) = self.asked.take() else { return };
-        if is_done {
-            (self.is_there, self.up_to, self.failed_at) = (true, asked, None);
-        } else {
+        match self.asked.take() {
+            Some(asked) if is_done => (self.is_there, self.up_to, self.failed_at) = (true, asked, None),
             // One that was given up may be written all the same.
-            (self.is_there, self.failed_at) = (true, Some(now));
+            Some(_) => (self.is_there, self.failed_at) = (true, Some(now)),
+            // Nothing was asked for.
+            None => {}
         }
     }
 }
