@@ -146,13 +146,13 @@ impl Lanes {
         self.lanes.get_mut(name)
     }
 
-    /// The lane of this name, which has `width` slots where it is new; `None` where there are too many.
-    pub(crate) fn named(&mut self, name: &LaneName, width: u32) -> Option<&mut Lane> {
+    /// The lane of this name, which has the width that the configuration says where it is new; `None` where there are too many.
+    pub(crate) fn named(&mut self, name: &LaneName, said: Option<u32>) -> Option<&mut Lane> {
         if !self.lanes.contains_key(name) {
             if self.lanes.len() >= MAX_LANES {
                 return None;
             }
-            self.lanes.insert(name.clone(), Lane::new(width));
+            self.lanes.insert(name.clone(), Lane::new(said));
         }
         self.lanes.get_mut(name)
     }

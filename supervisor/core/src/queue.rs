@@ -216,7 +216,7 @@ pub(crate) fn reloaded(core: &mut Core, before: &alloc::collections::BTreeMap<St
         if let Some(width) = said.filter(|_| said != was)
             && let Some(lane) = core.lanes.get_mut(&name)
         {
-            lane.width = width;
+            (lane.width, lane.has_default_width) = (width, false);
             asks::goes_on(core, &name);
         }
     }

@@ -15,6 +15,9 @@ pub(crate) type Client = (ConnId, Option<Id>);
 pub(crate) struct Lane {
     /// Jobs that the supervisor runs at once.
     pub(crate) width: u32,
+    /// Nobody has said the width so far: it is the one of any new lane.
+    #[serde(default)]
+    pub(crate) has_default_width: bool,
     pub(crate) is_paused: bool,
     /// There may be a job to claim.
     may_have: bool,
@@ -56,9 +59,11 @@ pub(crate) enum Taker {
 }
 
 impl Lane {
-    pub(super) const fn new(width: u32) -> Self {
+    /// A lane of the width that the configuration says.
+    pub(super) fn new(said: Option<u32>) -> Self {
         Self {
-            width,
+            width: said.unwrap_or(1),
+            has_default_width: said.is_none(),
             is_paused: false,
             may_have: false,
             asking: Asking::Not,

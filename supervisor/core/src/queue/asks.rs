@@ -43,8 +43,8 @@ pub(super) fn answer(core: &mut Core, client: Option<Client>, result: Result<Dat
 /// # Errors
 /// `busy` when there are too many.
 pub(super) fn lane<'a>(core: &'a mut Core, name: &LaneName) -> Result<&'a mut Lane, Box<WireError>> {
-    let width = core.cx.setup.settings.lanes.get(name.as_str()).and_then(|lane| lane.width).unwrap_or(1);
-    core.lanes.named(name, width).ok_or_else(|| refusals::no_place("lanes"))
+    let said = core.cx.setup.settings.lanes.get(name.as_str()).and_then(|lane| lane.width);
+    core.lanes.named(name, said).ok_or_else(|| refusals::no_place("lanes"))
 }
 
 /// How long it is until this time of day, as far as that is known.

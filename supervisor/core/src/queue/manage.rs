@@ -118,15 +118,14 @@ fn shown(core: &Core, lane: Lane) -> Lane {
     Lane { width, ..lane }
 }
 
-/// Takes a lane as the store has it. The configuration has the first word on its width, `queue_width` the last.
+/// Takes a lane as the store has it. The configuration has the first word on its width, `queue_width` the last. A client may have
+/// named the lane before the store was asked what there is; that says nothing about its width.
 pub(super) fn learn(core: &mut Core, state: &LaneState, is_width: bool) {
     let name = &state.lane.lane;
-    let said = core.cx.setup.settings.lanes.get(name.as_str()).and_then(|lane| lane.width);
-    let is_new = core.lanes.get(name).is_none();
     if let Ok(lane) = asks::lane(core, name) {
         lane.is_paused = state.lane.paused;
-        if is_width || (is_new && said.is_none()) {
-            lane.width = state.lane.width;
+        if is_width || lane.has_default_width {
+            (lane.width, lane.has_default_width) = (state.lane.width, false);
         }
     }
     asks::wakes_at(core, name, state.due);

@@ -488,6 +488,23 @@ fn a_claimant_outside_waits_for_a_job_and_gets_none_of_another() {
 }
 
 #[test]
+fn a_lane_keeps_its_width_that_a_client_names_before_the_store_has_told_of_it() {
+    let mut world = World::new();
+    world.told(CLI, Request::QueueWidth(QueueWidth { lane: lane("out"), width: 0 })).unwrap();
+    world.is_prompt = false;
+    world.restarts().unwrap();
+    world.claims(AGENT, Some(1_000));
+    while !world.asked.is_empty() {
+        world.store_answers().unwrap();
+    }
+    world.is_prompt = true;
+    world.leaves(AGENT).unwrap();
+    let added = world.added(add("out"));
+    let status = world.store.job(added.id.as_str()).status;
+    assert_eq!(status, QueueStatus::Pending, "the supervisor has no slot in this lane");
+}
+
+#[test]
 fn a_claim_goes_back_with_its_connection_and_does_not_count() {
     let mut world = World::new();
     world.told(CLI, Request::QueueWidth(QueueWidth { lane: lane("out"), width: 0 })).unwrap();
