@@ -25,7 +25,7 @@ const UNREADABLE: u64 = u64::MAX;
 const WORDS: &str =
     "Locks were held: the next gobd grants none for 6 s, so that their holders can claim them.\n";
 
-/// What the file is to say, from the loop to the threads that write it; 0 where there is to be none.
+/// The number that the file is to have, from the loop to the threads that write it; 0 where there is to be none.
 #[derive(Debug)]
 pub(crate) struct LockMark(AtomicU64);
 

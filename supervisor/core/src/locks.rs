@@ -270,7 +270,7 @@ impl Locks {
                 self.feed_starved(underway, cx);
                 self.provide(underway, cx);
             }
-            // What is starved lacks a token that the mark covers.
+            // Starved locks lack a token that the mark covers.
             Err(why) => self.refuse_starved(&refusals::lock_without_mark(&why), cx),
         }
     }

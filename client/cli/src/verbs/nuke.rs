@@ -57,7 +57,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What becomes of the queue.
+/// The fate of the queue.
 enum Queue {
     /// There is none, or it goes.
     Goes,

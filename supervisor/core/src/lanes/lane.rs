@@ -15,7 +15,7 @@ pub(crate) type Client = (ConnId, Option<Id>);
 pub(crate) struct Lane {
     /// Jobs that the supervisor runs at once.
     pub(crate) width: u32,
-    /// Nobody has said the width so far: it is the one of any new lane.
+    /// The width is that of any new lane, since nobody has said another one so far.
     #[serde(default)]
     pub(crate) has_default_width: bool,
     pub(crate) is_paused: bool,

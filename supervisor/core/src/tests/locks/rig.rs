@@ -29,7 +29,7 @@ pub(super) struct Rig {
     pub(super) store: bool,
     /// The mark can be made.
     pub(super) markable: bool,
-    /// What lies in the runtime directory.
+    /// The content of the runtime directory.
     pub(super) mark: LocksMark,
     /// Answers come only when [`Rig::tells`] is called.
     pub(super) is_slow: bool,
