@@ -38,6 +38,7 @@ pub(crate) use tap::Tap;
 pub(crate) use watch::{Watch, Watches};
 
 use crate::mailbox::Post;
+use crate::sys::sched::let_others_finish;
 use crate::sys::spawn::block_signals;
 use exchange::Exchange;
 use gob_core::RunKey;
@@ -142,10 +143,12 @@ impl Output {
         let output = Self { commands, exchange: Arc::clone(&exchange) };
         drop(thread("output-drain").spawn(move || {
             block_signals();
+            let_others_finish();
             drain.run();
         })?);
         drop(thread("output-writer").spawn(move || {
             block_signals();
+            let_others_finish();
             writer::Writer::new(config, exchange).run();
         })?);
         Ok(output)

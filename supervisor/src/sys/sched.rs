@@ -10,13 +10,25 @@ const SHORT_NS: u64 = 100_000;
 /// turn, some milliseconds. Takes no processor time from anybody, and what this thread starts has turns of the
 /// usual length. A kernel before 6.12 takes the call and changes nothing; one that refuses it changes nothing either.
 pub(crate) fn ask_for_short_turns() {
-    let Some(now) = attributes().filter(|now| now.sched_policy == libc::SCHED_OTHER.cast_unsigned()) else {
+    change(|usual| libc::sched_attr { sched_runtime: SHORT_NS, ..usual });
+}
+
+/// Says that this thread works through heaps and that nobody waits for it (`SCHED_BATCH`): it has the same share of the
+/// processor, but no other thread is interrupted because this one wakes up. For threads that start nothing: a child would
+/// inherit it. A kernel that refuses it changes nothing.
+pub(crate) fn let_others_finish() {
+    change(|usual| libc::sched_attr { sched_policy: libc::SCHED_BATCH.cast_unsigned(), ..usual });
+}
+
+/// Changes how this thread is scheduled, if it is scheduled as usual, and not how what it starts is.
+fn change(to: impl FnOnce(libc::sched_attr) -> libc::sched_attr) {
+    let Some(usual) = attributes().filter(|now| now.sched_policy == libc::SCHED_OTHER.cast_unsigned()) else {
         return;
     };
-    let flags = libc::SCHED_FLAG_RESET_ON_FORK.cast_unsigned().into();
-    let short = libc::sched_attr { sched_runtime: SHORT_NS, sched_flags: flags, ..now };
+    let sched_flags = libc::SCHED_FLAG_RESET_ON_FORK.cast_unsigned().into();
+    let changed = libc::sched_attr { sched_flags, ..to(usual) };
     // SAFETY: the kernel reads one `sched_attr`; 0 is this thread.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const short, 0) };
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const changed, 0) };
 }
 
 /// Returns how this thread is scheduled.
@@ -49,6 +61,17 @@ mod tests {
             assert_eq!(attributes().map(|now| now.sched_nice), nice);
             let theirs = std::thread::spawn(turn).join().unwrap();
             assert_eq!(theirs, usual, "a thread that was started later");
+        };
+        std::thread::spawn(check).join().unwrap();
+    }
+    #[test]
+    fn a_thread_that_lets_others_finish_keeps_its_priority() {
+        let check = || {
+            let usual = attributes().unwrap();
+            let_others_finish();
+            let now = attributes().unwrap();
+            assert_eq!(now.sched_policy.cast_signed(), libc::SCHED_BATCH);
+            assert_eq!(now.sched_nice, usual.sched_nice);
         };
         std::thread::spawn(check).join().unwrap();
     }
