@@ -1,7 +1,7 @@
 //! Random histories of the queue: clients, claimants, processes, a store that is slow or fails, and supervisors that are killed.
 //! At the end everything settles: no job is lost, and each request is answered.
 
-use super::{World, add, by_job, finish, id, lane, owner};
+use super::rig::{World, add, by_job, finish, id, lane, owner};
 use crate::restart::Dice;
 use crate::{ConnId, Input};
 use gob_protocol::queue::QueueStatus;

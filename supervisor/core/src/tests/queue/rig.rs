@@ -1,0 +1,383 @@
+//! A core with a store that answers when it is told to, claimants outside, and processes. Every input is followed by the checks
+//! of what must hold of attempts, slots and answers.
+
+use super::super::harness::config;
+use super::store::Store;
+use crate::{ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, RunKey, Stored};
+use gob_config::kind::Kind;
+use gob_protocol::queue::{QueueAsk, QueueJob, QueueStatus};
+use gob_protocol::request::{ByJob, Hello, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat};
+use gob_protocol::{
+    Data, ErrorCode, EventKind, Exit, Id, Name, Owner, Receipt, Request, Timestamp, WireError,
+};
+use std::boxed::Box;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+pub(super) type Answer = Result<Data, Box<WireError>>;
+
+/// A process of the supervisor's own.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) key: RunKey,
+    pub(super) is_there: bool,
+    pub(super) is_asked: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) core: Core,
+    pub(super) store: Store,
+    pub(super) now: u64,
+    pub(super) wake: Option<u64>,
+    /// Questions without an answer, in their order.
+    pub(super) asked: VecDeque<(u64, Question)>,
+    /// The store answers at once.
+    pub(super) is_prompt: bool,
+    pub(super) next_number: u64,
+    pub(super) processes: BTreeMap<Name, Process>,
+    /// Attempts outside that the claimant knows of.
+    pub(super) outside: BTreeMap<Name, (ConnId, u32)>,
+    pub(super) conns: BTreeSet<ConnId>,
+    pub(super) owed: BTreeMap<i64, ConnId>,
+    /// What the shell has to say about effects, once it has carried out all of them.
+    pub(super) later: VecDeque<Input>,
+    pub(super) answers: BTreeMap<i64, Answer>,
+    pub(super) last_id: i64,
+    pub(super) pids: i32,
+    /// The last attempt of each job that began.
+    pub(super) begun: BTreeMap<Name, u32>,
+    pub(super) events: Vec<(EventKind, QueueJob)>,
+    pub(super) has_ended: bool,
+}
+
+pub(super) const CLI: ConnId = ConnId(1);
+pub(super) const AGENT: ConnId = ConnId(2);
+
+/// A client is the same whenever it comes back, by a connection of another number.
+pub(super) fn owner(conn: ConnId) -> &'static str {
+    if conn.0 % 3 == 1 { "cli" } else { "agent" }
+}
+
+pub(super) fn lane(name: &str) -> gob_protocol::queue::LaneName {
+    gob_protocol::queue::LaneName::new(name).unwrap()
+}
+
+pub(super) fn id(number: u64) -> Name {
+    Name::numbered(number)
+}
+
+pub(super) fn add(lane_name: &str) -> QueueAdd {
+    QueueAdd {
+        lane: lane(lane_name),
+        command: vec!["make".into()],
+        cwd: "/site".into(),
+        env: Some([("SECRET", "x")].into_iter().collect()),
+        priority: None,
+        delay_ms: None,
+        max_attempts: None,
+        after: Vec::new(),
+        dedupe: None,
+        description: None,
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let core = Core::new(config(Kind::graph()), Now { mono_ms: 0, wall: Timestamp(0) });
+        let mut world = Self {
+            core,
+            store: Store { life: 1, ..Store::default() },
+            now: 0,
+            wake: None,
+            asked: VecDeque::new(),
+            is_prompt: true,
+            next_number: 1,
+            processes: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            conns: BTreeSet::new(),
+            owed: BTreeMap::new(),
+            later: VecDeque::new(),
+            answers: BTreeMap::new(),
+            last_id: 0,
+            pids: 100,
+            begun: BTreeMap::new(),
+            events: Vec::new(),
+            has_ended: false,
+        };
+        world.feed(Input::Begin).unwrap();
+        world.joins(CLI, "cli").unwrap();
+        world.joins(AGENT, "agent").unwrap();
+        world
+    }
+
+    pub(super) fn joins(&mut self, conn: ConnId, owner: &str) -> Result<(), String> {
+        self.conns.insert(conn);
+        self.feed(Input::Connected { conn, pid: Some(40) })?;
+        let owner = Owner::new(owner).ok();
+        self.ask(conn, Request::Hello(Hello { protocol: 1, client: None, owner })).map(|_| ())?;
+        self.ask(conn, Request::Subscribe(gob_protocol::request::Subscribe::default())).map(|_| ())
+    }
+
+    pub(super) fn leaves(&mut self, conn: ConnId) -> Result<(), String> {
+        self.conns.remove(&conn);
+        self.outside.retain(|_, (of, _)| *of != conn);
+        self.owed.retain(|_, of| *of != conn);
+        self.feed(Input::Disconnected { conn })
+    }
+
+    /// Another supervisor follows one that was killed, or has ended in order.
+    pub(super) fn restarts(&mut self) -> Result<(), String> {
+        let mut config = config(Kind::graph());
+        config.remembered.has_queue = true;
+        let given = self.store.rows.keys().next_back().copied().unwrap_or_default();
+        config.remembered.highest_job = self.next_number.max(given);
+        config.last_runs = self.begun.iter().map(|(id, attempt)| (id.clone(), u64::from(*attempt))).collect();
+        self.core = Core::new(config, self.time());
+        self.store.life += 1;
+        self.asked.clear();
+        self.processes.clear();
+        self.owed.clear();
+        self.wake = None;
+        self.has_ended = false;
+        let conns: Vec<ConnId> = std::mem::take(&mut self.conns).into_iter().collect();
+        self.feed(Input::Begin)?;
+        conns.into_iter().try_for_each(|conn| self.joins(conn, owner(conn)))
+    }
+
+    pub(super) fn time(&self) -> Now {
+        Now { mono_ms: self.now, wall: Timestamp(self.now as i64) }
+    }
+
+    pub(super) fn ask(&mut self, conn: ConnId, request: Request) -> Result<i64, String> {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.owed.insert(id, conn);
+        self.feed(Input::Request { conn, id: Some(Id::Number(id)), request })?;
+        Ok(id)
+    }
+
+    /// The answer to a request that is answered without more ado.
+    pub(super) fn told(&mut self, conn: ConnId, request: Request) -> Answer {
+        let id = self.ask(conn, request).unwrap();
+        self.answers.remove(&id).expect("an answer at once")
+    }
+
+    pub(super) fn added(&mut self, add: QueueAdd) -> QueueJob {
+        match self.told(CLI, Request::QueueAdd(Box::new(add))) {
+            Ok(Data::QueueAdd(data)) => data.job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn feed(&mut self, input: Input) -> Result<(), String> {
+        let out = self.core.apply(input, self.time());
+        for effect in out {
+            self.carry_out(effect)?;
+        }
+        self.check()?;
+        while let Some(input) = self.later.pop_front() {
+            self.feed(input)?;
+        }
+        while self.is_prompt && !self.asked.is_empty() {
+            self.store_answers()?;
+        }
+        Ok(())
+    }
+
+    /// The store answers the question that it was asked first.
+    pub(super) fn store_answers(&mut self) -> Result<(), String> {
+        let Some((ticket, question)) = self.asked.pop_front() else { return Ok(()) };
+        let stored = match question {
+            Question::Reserve { count, above } => {
+                // Numbers may have been given without the store.
+                let given = self.store.rows.keys().next_back().copied().unwrap_or_default();
+                let first = self.next_number.max(above + 1).max(given + 1);
+                self.next_number = first + u64::from(count);
+                Stored::Reserved { first, count }
+            }
+            Question::Queue(ask) => {
+                let now = self.time().wall;
+                let told = self.store.answer(&ask, now);
+                // Whoever held one that nobody holds any more will hear of it.
+                let is_held = |id: &Name| self.store.rows[&id.number().unwrap()].held.is_some();
+                self.outside.retain(|id, _| is_held(id));
+                Stored::Queue(Box::new(told))
+            }
+            other => return Err(format!("{other:?}, which nobody needs")),
+        };
+        self.feed(Input::Stored { ticket, answer: Ok(stored) })
+    }
+
+    /// The store can't answer the question that it was asked first, and does nothing.
+    pub(super) fn store_fails(&mut self) -> Result<(), String> {
+        let Some((ticket, _)) = self.asked.pop_front() else { return Ok(()) };
+        self.feed(Input::Stored { ticket, answer: Err(NoAnswer::Failed("it is locked".into())) })
+    }
+
+    /// The store does not answer in time; it will.
+    pub(super) fn store_is_slow(&mut self) -> Result<(), String> {
+        let Some((ticket, _)) = self.asked.front() else { return Ok(()) };
+        self.feed(Input::Stored { ticket: *ticket, answer: Err(NoAnswer::Silent) })
+    }
+
+    pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Reply { conn, id: Some(Id::Number(id)), result } => {
+                ensure!(self.conns.contains(&conn), "an answer for {conn:?}, which is gone");
+                ensure!(self.owed.remove(&id) == Some(conn), "{id} is answered twice");
+                if let Ok(Data::QueueClaim(data)) = &result
+                    && let Some(job) = &data.job
+                {
+                    self.begins(&job.id, job.attempt)?;
+                    self.outside.insert(job.id.clone(), (conn, job.attempt));
+                }
+                self.answers.insert(id, result);
+            }
+            Effect::Ask { ticket, question } => self.asked.push_back((ticket, question)),
+            Effect::Spawn(plan) => {
+                let job = plan.key.name.clone();
+                let attempt = plan.env.get("GOB_ATTEMPT").and_then(|text| text.parse().ok());
+                ensure!(plan.env.get("GOB_JOB_ID") == Some(job.as_str()), "{job} does not know itself");
+                ensure!(attempt == Some(plan.key.run as u32), "run {} of attempt {attempt:?}", plan.key.run);
+                self.begins(&job, plan.key.run as u32)?;
+                self.processes.insert(job, Process { key: plan.key, is_there: false, is_asked: false });
+            }
+            Effect::Terminate { key, .. } => {
+                if let Some(process) = self.processes.get_mut(&key.name) {
+                    process.is_asked = true;
+                }
+            }
+            Effect::CallOff { key } => {
+                self.processes.remove(&key.name);
+                self.later.push_back(Input::CalledOff { key });
+            }
+            Effect::Publish { event, .. } => {
+                if let Some(job) = &event.job {
+                    ensure!(event.worker.is_none(), "two subjects: {event:?}");
+                    self.events.push((event.event, (**job).clone()));
+                }
+            }
+            Effect::WakeAt(at) => self.wake = at,
+            Effect::Exit { .. } => self.has_ended = true,
+            _other => {}
+        }
+        Ok(())
+    }
+
+    /// An attempt begins.
+    pub(super) fn begins(&mut self, job: &Name, attempt: u32) -> Result<(), String> {
+        ensure!(!self.processes.contains_key(job), "{job} runs already, and attempt {attempt} begins");
+        ensure!(!self.outside.contains_key(job), "{job} is held outside, and attempt {attempt} begins");
+        let last = self.begun.insert(job.clone(), attempt).unwrap_or_default();
+        ensure!(attempt > last, "attempt {attempt} of {job} begins after {last}");
+        let status = self.store.job(job.as_str()).status;
+        ensure!(status == QueueStatus::Running || status == QueueStatus::Cancelled, "{job} is {status}");
+        Ok(())
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut claims = BTreeMap::<_, usize>::new();
+        for (_, question) in &self.asked {
+            if let Question::Queue(ask) = question
+                && let QueueAsk::Claim { lane, .. } = &**ask
+            {
+                *claims.entry(lane.clone()).or_default() += 1;
+            }
+        }
+        ensure!(claims.values().all(|count| *count == 1), "claims in flight: {claims:?}");
+        for name in self.core.lanes.names() {
+            let lane = self.core.lanes.get(&name).ok_or("no lane")?;
+            ensure!(lane.is_in_flight() == claims.contains_key(&name), "{name}: a claim is in flight");
+        }
+        let held = self.core.lanes.holds.iter().filter(|(_, held)| held.is_here()).count();
+        let here = self.core.workers.values().filter(|worker| worker.is_running()).count();
+        ensure!(here <= held, "{here} run, and {held} are held");
+        ensure!(self.wake == self.core.cx.timers.earliest(), "wakes at {:?}", self.wake);
+        Ok(())
+    }
+
+    pub(super) fn spawned(&mut self, job: &Name) -> Result<(), String> {
+        self.pids += 1;
+        let pid = self.pids;
+        let Some(process) = self.processes.get_mut(job).filter(|process| !process.is_there) else {
+            return Ok(());
+        };
+        process.is_there = true;
+        let key = process.key.clone();
+        self.feed(Input::Spawned { key, pid, port: None, new: New(false) })
+    }
+
+    pub(super) fn exits(&mut self, job: &Name, exit: Exit) -> Result<(), String> {
+        self.spawned(job)?;
+        let Some(process) = self.processes.remove(job) else { return Ok(()) };
+        let key = process.key;
+        self.feed(Input::Exited { key: key.clone(), exit })?;
+        self.feed(Input::Swept { key: key.clone(), receipt: Receipt::default() })?;
+        let (last_lines, port_taken) = (Vec::new(), false);
+        self.feed(Input::ReadOut { key: key.clone(), last_lines, port_taken })?;
+        self.feed(Input::Freed { key })
+    }
+
+    pub(super) fn ends(&mut self, number: u64, code: i32) {
+        self.exits(&id(number), Exit::Code { code }).unwrap();
+    }
+
+    /// Time passes up to the next deadline.
+    pub(super) fn due(&mut self) -> Result<(), String> {
+        let Some(at) = self.wake else { return Ok(()) };
+        self.now = self.now.max(at);
+        self.wake = None;
+        self.feed(Input::Due)
+    }
+
+    /// Time passes, and every deadline of it is met.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while self.wake.is_some_and(|at| at <= until) {
+            self.due().unwrap();
+        }
+        self.now = until;
+    }
+
+    pub(super) fn runs(&self) -> Vec<String> {
+        self.processes.keys().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn status(&self, number: u64) -> QueueStatus {
+        self.store.job(id(number).as_str()).status
+    }
+
+    pub(super) fn code(&mut self, conn: ConnId, request: Request) -> ErrorCode {
+        self.told(conn, request).expect_err("a refusal").code
+    }
+
+    pub(super) fn claims(&mut self, conn: ConnId, wait_ms: Option<u64>) -> i64 {
+        let claim = QueueClaim { lane: lane("out"), worker_id: format!("host-{}", conn.0 % 3), wait_ms };
+        self.ask(conn, Request::QueueClaim(claim)).unwrap()
+    }
+
+    pub(super) fn got(&mut self, request: i64) -> Option<Option<Name>> {
+        match self.answers.remove(&request)? {
+            Ok(Data::QueueClaim(data)) => Some(data.job.map(|job| job.id)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(super) fn finish(number: u64, conn: ConnId, success: bool) -> Request {
+    let worker_id = format!("host-{}", conn.0 % 3);
+    Request::QueueFinish(QueueFinish { job_id: id(number), worker_id, success, error: None, attempt: None })
+}
+
+pub(super) fn beat(number: u64, conn: ConnId) -> Request {
+    let worker_id = format!("host-{}", conn.0 % 3);
+    Request::QueueHeartbeat(QueueHeartbeat { job_id: id(number), worker_id, attempt: None })
+}
+
+pub(super) fn by_job(number: u64) -> ByJob {
+    ByJob { job_id: id(number) }
+}
