@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
-use crate::suggest::with_nearest_name;
+use crate::suggest::with_remedy;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::call::{Call, Reply};
@@ -116,9 +116,8 @@ pub(crate) fn ask_of<C: Call>(
     call: C,
 ) -> Result<(Client, Reply<C>), Failure> {
     let (mut client, sent) = context.connect_with(call)?;
-    let reply = context
-        .wait(&mut client, sent)
-        .map_err(|error| with_nearest_name(&mut client, name, error.into()))?;
+    let reply =
+        context.wait(&mut client, sent).map_err(|error| with_remedy(&mut client, name, error.into()))?;
     Ok((client, reply))
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod table;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::job;
-use crate::suggest::with_nearest_name;
+use crate::suggest::with_remedy;
 use crate::text::parse_number;
 use clap::{Arg, ArgMatches};
 use gob_client::blocking::Client;
@@ -144,7 +144,7 @@ fn ask<C: Call>(
 ) -> Result<Box<RawValue>, Failure> {
     match context.call(client, call) {
         Ok(reply) => Ok(reply.into_data()),
-        Err(error) => Err(with_nearest_name(client, name, error.into())),
+        Err(error) => Err(with_remedy(client, name, error.into())),
     }
 }
 

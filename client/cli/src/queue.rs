@@ -165,6 +165,22 @@ fn interval(ms: u64) -> String {
     whole.map_or_else(|| format!("{ms}ms"), |(unit, word)| format!("{}{word}", ms / unit))
 }
 
+/// Returns the commands for a job that has no process of the supervisor's.
+pub(crate) fn hint(job: &QueueJob) -> String {
+    let id = job.id.as_argument();
+    match job.status {
+        QueueStatus::Pending | QueueStatus::Running => {
+            format!("wait for it: gobctl queue wait {id}; or cancel it: gobctl queue cancel {id}")
+        }
+        QueueStatus::Completed => format!("see its output: gobctl queue logs {id}"),
+        QueueStatus::Failed | QueueStatus::Cancelled => {
+            let logs = format!("see its output: gobctl queue logs {id}; or ");
+            let logs = if job.attempt > 0 { logs.as_str() } else { "" };
+            format!("{logs}let it run once more: gobctl queue retry {id}")
+        }
+    }
+}
+
 /// Returns how a job has ended: `j7 completed after 1.2s`.
 pub(crate) fn summary(job: &QueueJob) -> String {
     use gob_client::screen::times::short_duration;

@@ -201,6 +201,72 @@ fn the_noun_alone_is_its_help_and_a_watched_list_follows_changes() {
     assert!(is_shown, "{}", shown());
 }
 
+#[test]
+fn a_verb_of_workers_tells_that_a_job_of_the_queue_is_none_and_the_verb_for_it() {
+    let gob = Gob::new();
+    ctl(&gob, ["queue", "width", "ci", "0"]).ok();
+    let id = add(&gob, &["ci", "true"]);
+    let says = |state: &str, hint: &str| {
+        let want =
+            format!("error: {id} is a job of the queue and no worker: it is {state} in ci\nhint: {hint}\n");
+        let verbs: [&[&str]; 9] = [
+            &["stop"],
+            &["restart"],
+            &["logs"],
+            &["wait"],
+            &["get"],
+            &["status"],
+            &["blame"],
+            &["runs"],
+            &["remove"],
+        ];
+        for verb in verbs {
+            let out = ctl(&gob, verb.iter().copied().chain([id.as_str()])).fails(4);
+            if *verb != ["get"] {
+                assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("", want.as_str()), "{out}");
+            }
+        }
+        assert_eq!(ctl(&gob, ["signal", &id, "HUP"]).fails(4).stderr, want);
+        let data: Value = serde_json::from_str(&ctl(&gob, ["stop", &id, "--json"]).fails(4).stderr).unwrap();
+        let details = json!({"worker": id, "job": id, "lane": "ci", "status": state});
+        assert_eq!(
+            (&data["error"]["code"], &data["error"]["details"]),
+            (&json!("server-not-found"), &details)
+        );
+    };
+    let goes_on = format!("wait for it: gobctl queue wait {id}; or cancel it: gobctl queue cancel {id}");
+    says("pending", &goes_on);
+    ctl(&gob, ["queue", "cancel", &id]).ok();
+    says("cancelled", &format!("let it run once more: gobctl queue retry {id}"));
+    ctl(&gob, ["queue", "retry", &id]).ok();
+    let mut outside = gob.connect();
+    outside.ok("queue_claim", json!({"lane": "ci", "worker_id": "w"}));
+    says("running", &goes_on);
+    outside.ok("queue_finish", json!({"job_id": id, "worker_id": "w", "success": true}));
+    says("completed", &format!("see its output: gobctl queue logs {id}"));
+    let unknown = ctl(&gob, ["stop", "j999"]).fails(4);
+    assert!(unknown.stderr.starts_with("error: there is no worker j999\n"), "{unknown}");
+}
+
+#[test]
+fn a_stop_between_two_attempts_tells_that_the_job_waits() {
+    let gob = Gob::new();
+    let config = gob.dir().join("config.toml");
+    fs::write(&config, "[queue]\nbackoff = [\"1h\", \"2h\"]\n").unwrap();
+    let mut call = ctl(&gob, ["queue", "add", "-q", "ci", "false"]);
+    let id = call.env("GOB_CONFIG", &config.display().to_string()).ok().trim().to_owned();
+    let waits = || job(&gob, &id)["status"] == "pending" && job(&gob, &id)["attempts"] == 1;
+    assert!(wait::until(DEADLINE, waits));
+    let out = ctl(&gob, ["stop", &id]).run();
+    assert_eq!(out.stdout, format!("{id} was not running\n"), "{out}");
+    let note = format!(
+        "{id} is pending in ci; wait for it: gobctl queue wait {id}; or cancel it: gobctl queue cancel {id}\n"
+    );
+    assert_eq!(out.stderr, note, "{out}");
+    let out = ctl(&gob, ["wait", &id]).fails(1);
+    assert!(out.stderr.starts_with(&note) && out.stderr.contains(" exited 1"), "{out}");
+}
+
 /// Starts the worker of the examples on the lane `out`, which is left to it.
 fn worker(gob: &Gob, python: &Path, log: &Path) -> Child {
     let mut call = example(gob, python, "queue-worker.py", &["out"]);

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::holding::went_away;
 use crate::stream::GONE;
-use crate::suggest::with_nearest_name;
+use crate::suggest::{note_waiting, with_remedy};
 use crate::text::escape;
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Get, Subscribe};
@@ -57,10 +57,13 @@ impl<'a> Followed<'a> {
                 Some(view) => view.clone(),
                 None => match client.ask(Get { name: name.clone() }) {
                     Ok(data) => data.worker,
-                    Err(error) => return Err(with_nearest_name(&mut client, name, error.into())),
+                    Err(error) => return Err(with_remedy(&mut client, name, error.into())),
                 },
             };
             let at = if goes_on(view.state) { At::Going } else { At::Ended };
+            if at == At::Ended {
+                note_waiting(context, &mut client, name);
+            }
             workers.push(Worker { view, at });
         }
         Ok(Self { context, connector, client: Some(client), lost_at: None, workers })

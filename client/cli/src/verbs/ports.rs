@@ -4,7 +4,7 @@ use super::{Effect, LOOKING, Verb};
 use crate::context::Context;
 use crate::each::{name_arg, print_data};
 use crate::failure::Failure;
-use crate::suggest::with_nearest_name;
+use crate::suggest::with_remedy;
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::Look;
 use crate::text::{self, escape, shell_word};
@@ -32,7 +32,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let mut client = context.connect("ports")?;
     crate::job::known_to(&client)?;
     let reply = context.call(&mut client, Ports { name: name.clone() }).map_err(|error| match &name {
-        Some(name) => with_nearest_name(&mut client, name, error.into()),
+        Some(name) => with_remedy(&mut client, name, error.into()),
         None => error.into(),
     })?;
     let PortsData { ports, more } = reply.read()?;

@@ -4,7 +4,7 @@ use super::{Effect, Verb, WORKERS};
 use crate::context::Context;
 use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
-use crate::suggest::with_nearest_name;
+use crate::suggest::with_remedy;
 use crate::text::escape;
 use clap::ArgMatches;
 use gob_client::Name;
@@ -31,7 +31,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
     let ask = |name: &Name, sent| {
         let reply = context.wait(&mut client, sent);
-        reply.map_err(|error| with_nearest_name(&mut client, name, error.into()))
+        reply.map_err(|error| with_remedy(&mut client, name, error.into()))
     };
     each(context, sent, ask, |name, _| {
         Ok(if context.quiet { String::new() } else { format!("removed {}\n", escape(name.as_str())) })

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::goes_on::GoesOn;
 use crate::progress::Progress;
 use crate::render;
-use crate::suggest::with_nearest_name;
+use crate::suggest::with_remedy;
 use crate::text::{escape, took};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::Name;
@@ -54,7 +54,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let mut progress = Progress::new(context, format!("restarting {name}"));
         let reply = context.wait_showing(&mut client, sent, &mut progress);
         goes_on.done(name);
-        reply.map_err(|error| with_nearest_name(&mut client, name, not_ready(name, error)))
+        reply.map_err(|error| with_remedy(&mut client, name, not_ready(name, error)))
     };
     each(context, sent, ask, |name, reply| {
         let worker = reply.read()?.worker;

@@ -7,7 +7,7 @@ use crate::each::{each, names, names_arg};
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
 use crate::progress::Progress;
-use crate::suggest::with_nearest_name;
+use crate::suggest::{note_waiting, with_remedy};
 use crate::text::{escape, parse_duration};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::Name;
@@ -60,7 +60,11 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let mut progress = Progress::new(context, format!("stopping {name}"));
         let reply = context.wait_showing(&mut client, sent, &mut progress);
         goes_on.done(name);
-        reply.map_err(|error| with_nearest_name(&mut client, name, error.into()))
+        let reply: Reply<Stop> = reply.map_err(|error| with_remedy(&mut client, name, error.into()))?;
+        if reply.read()?.receipt.signalled.is_empty() {
+            note_waiting(context, &mut client, name);
+        }
+        Ok(reply)
     };
     each(context, sent, ask, |name, reply| {
         let receipt = reply.read()?.receipt;

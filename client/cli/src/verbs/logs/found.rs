@@ -4,7 +4,7 @@ use super::log_dir;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::last::LastState;
-use crate::suggest::with_nearest_name;
+use crate::suggest::with_remedy;
 use gob_client::blocking::Client;
 use gob_client::call::{Get, List};
 use gob_client::logs;
@@ -52,7 +52,7 @@ fn ask(context: &Context, dirs: &Dirs, client: &mut Client, name: Name) -> Found
                 ));
                 return Found { name, dir: left, failure: None };
             }
-            let failure = with_nearest_name(client, &name, failure);
+            let failure = with_remedy(client, &name, failure);
             Found { name, dir: None, failure: Some(failure) }
         }
     }
