@@ -1,7 +1,9 @@
 //! The durable queue: its jobs, lanes and schedules as the wire shows them (PROTOCOL 5, 12). The questions that the supervisor
-//! asks its store about them are in [`ask`].
+//! asks its store about them are in [`ask`], the answers in [`told`], and the reasons why one is refused in [`refusal`].
 
 pub mod ask;
+pub mod refusal;
+pub mod told;
 
 use crate::limits::MAX_JOB_NAME_BYTES;
 use crate::name::{INVALID_NAME, Name, NameError, Owner};
@@ -11,10 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use std::sync::Arc;
 
-pub use ask::{
-    Beat, Claim, Claimant, Due, Ending, Fired, LaneState, Listed, NewJob, NewSchedule, QueueAsk, QueueEnd,
-    QueueRefusal, QueueTold, Settled,
-};
+pub use ask::{Beat, Claimant, Ending, NewJob, NewSchedule, QueueAsk, QueueEnd};
+pub use refusal::QueueRefusal;
+pub use told::{Claim, Due, Fired, LaneState, Listed, QueueTold, Settled};
 
 /// Largest and, negated, smallest priority of a job in the queue. The time of a claim grows with the number of priorities in
 /// use, so that there has to be a bound.

@@ -1,4 +1,5 @@
-//! Questions of the supervisor's core to its store about the queue, and their answers. They never are on the wire.
+//! Questions of the supervisor's core to its store about the queue. They never are on the wire; the answers are in
+//! [`told`](super::told).
 //!
 //! The store alone decides which job is next, who holds it and what became of it; each question is one transaction, which is on the
 //! disk before it is answered. Times come with the question. Owners are for the core to check: a job's owner never changes.
@@ -9,13 +10,12 @@
 //! cancelled while it ran stays held until its claimant ends it, gives it back, or is stale: so long it can't be retried, so that two
 //! attempts of one job never overlap.
 
-use super::{Lane, LaneName, QueueJob, QueueStatus, Schedule, ScheduleName};
+use super::{LaneName, QueueStatus, ScheduleName};
 use crate::env::Env;
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
 use crate::view::Exit;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// A claimant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -314,206 +314,6 @@ impl QueueAsk {
     }
 }
 
-/// A claimed job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// The job; its `attempt` names the claim.
-    pub job: QueueJob,
-    /// The environment, for the supervisor's own claims.
-    pub env: Option<Env>,
-    /// The umask, for the supervisor's own claims.
-    pub umask: Option<u32>,
-}
-
-/// Jobs that a question changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// The job that was asked for, as it is now.
-    pub job: QueueJob,
-    /// The job's lane, and those of jobs that came after it: something may be claimed there now.
-    pub lanes: Vec<LaneName>,
-    /// Jobs that came after it, directly or not, and failed with it; at most 1,000 of them.
-    pub failed: Vec<QueueJob>,
-    /// Those beyond.
-    pub unnamed: u64,
-}
-
-/// A lane, and the time at which something can be claimed in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneState {
-    /// The lane.
-    pub lane: Lane,
-    /// The earliest time of a job that waits for nothing but its time; it may have passed. A pause is not looked at.
-    pub due: Option<Timestamp>,
-}
-
-/// A page of jobs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listed {
-    /// The jobs.
-    pub jobs: Vec<QueueJob>,
-    /// The lane that was asked for, else all; on the first page only.
-    pub lanes: Vec<Lane>,
-    /// The next page follows after this.
-    pub next: Option<String>,
-}
-
-/// A schedule that added a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fired {
-    /// The schedule as it is now.
-    pub schedule: Schedule,
-    /// The job.
-    pub job: QueueJob,
-}
-
-/// Schedules that were due.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Due {
-    /// Those that added a job.
-    pub fired: Vec<Fired>,
-    /// Ids that were not needed.
-    pub unused: Vec<Name>,
-    /// The next time of any schedule; it has passed when there were too few ids.
-    pub next_at: Option<Timestamp>,
-}
-
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum QueueTold {
-    /// The job, and whether it is a new one; else one with the same key waits or runs.
-    Added {
-        /// The job.
-        job: Box<QueueJob>,
-        /// It is new.
-        is_new: bool,
-    },
-    /// The next job, if there was one.
-    Claimed {
-        /// The claim.
-        claim: Option<Box<Claim>>,
-        /// As in [`LaneState`], of the jobs that are left.
-        due: Option<Timestamp>,
-    },
-    /// Beats of claims that do not exist any more.
-    Heard {
-        /// Their jobs.
-        gone: Vec<Name>,
-    },
-    /// Jobs that were changed.
-    Settled(Box<Settled>),
-    /// A job.
-    Job(Box<QueueJob>),
-    /// A page.
-    Listed(Box<Listed>),
-    /// A lane.
-    Lane(LaneState),
-    /// Jobs that were cancelled, and those that failed with them.
-    Cleared {
-        /// The lane as it is now.
-        lane: LaneState,
-        /// How many were cancelled.
-        cancelled: u64,
-        /// Cancelled and failed jobs, at most 1,000.
-        jobs: Vec<QueueJob>,
-        /// There are more to cancel: it has to be asked again.
-        more: bool,
-    },
-    /// All lanes.
-    Lanes(Vec<LaneState>),
-    /// Jobs of earlier lives as they are now, pending or failed, and those that failed with them; at most 1,000 are named.
-    Recovered {
-        /// The jobs.
-        jobs: Vec<QueueJob>,
-        /// How many claims were taken back.
-        count: u64,
-        /// Jobs that workers outside hold from an earlier life, which now are claims of this one.
-        outside: Vec<QueueJob>,
-        /// All lanes.
-        lanes: Vec<LaneState>,
-        /// The next time of any schedule.
-        next_at: Option<Timestamp>,
-    },
-    /// A schedule.
-    Schedule(Box<Schedule>),
-    /// Schedules, and the next time of any of them.
-    Schedules(Vec<Schedule>),
-    /// Schedules that were due.
-    Due(Box<Due>),
-    /// Jobs that wait or run.
-    Unfinished(u64),
-    /// Jobs that were deleted.
-    Deleted(u64),
-    /// The question can't be done; nothing was changed.
-    Refused(QueueRefusal),
-}
-
-/// A reason why a question was refused. Displays as a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum QueueRefusal {
-    /// There is no such job in the queue.
-    NoJob(Name),
-    /// Jobs to come after that are not in the queue.
-    UnknownJobs(Vec<Name>),
-    /// The job has ended, so that nothing can follow.
-    Ended {
-        /// The job.
-        id: Name,
-        /// Its status.
-        status: QueueStatus,
-    },
-    /// The job has not ended.
-    NotEnded {
-        /// The job.
-        id: Name,
-        /// Its status; `cancelled` while its claimant has not let go of it.
-        status: QueueStatus,
-    },
-    /// The claim does not exist, or is another's.
-    NotClaimed(Name),
-    /// There is a job of this id.
-    IdTaken(Name),
-    /// There is no such schedule.
-    NoSchedule(ScheduleName),
-    /// There is a schedule of this name.
-    ScheduleTaken(ScheduleName),
-    /// The times of a schedule can't be understood, or never come.
-    BadTimes(String),
-    /// The cursor is none of this list's.
-    BadCursor,
-    /// A bound is reached.
-    TooMany {
-        /// The things.
-        what: &'static str,
-        /// The bound.
-        most: usize,
-    },
-}
-
-impl fmt::Display for QueueRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoJob(id) => write!(f, "there is no job `{id}` in the queue"),
-            Self::UnknownJobs(ids) => {
-                f.write_str("there is no such job in the queue to come after:")?;
-                ids.iter().take(10).try_for_each(|id| write!(f, " `{id}`"))
-            }
-            Self::Ended { id, status } => write!(f, "`{id}` is {status}"),
-            Self::NotEnded { id, status: QueueStatus::Cancelled } => {
-                write!(f, "`{id}` is cancelled, and its last attempt has not ended yet")
-            }
-            Self::NotEnded { id, status } => write!(f, "`{id}` is {status}, and has not ended"),
-            Self::NotClaimed(id) => write!(f, "`{id}` is not claimed by this attempt (any more)"),
-            Self::IdTaken(id) => write!(f, "there is a job `{id}` in the queue already"),
-            Self::NoSchedule(name) => write!(f, "there is no schedule `{name}`"),
-            Self::ScheduleTaken(name) => write!(f, "there is a schedule `{name}` already"),
-            Self::BadTimes(why) => f.write_str(why),
-            Self::BadCursor => f.write_str("the page to go on from is not one of this list"),
-            Self::TooMany { what, most } => write!(f, "there are {most} {what} already, which is the most"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -529,16 +329,5 @@ mod tests {
         assert!(!text.contains("SECRET") && !text.contains("hunter2"), "{text}");
         assert!(!add.only_reads());
         assert!(QueueAsk::Get { id: Name::numbered(1) }.only_reads());
-    }
-
-    #[test]
-    fn a_refusal_is_a_sentence_about_its_job() {
-        let id = Name::numbered(4);
-        let said = QueueRefusal::NotEnded { id: id.clone(), status: QueueStatus::Cancelled }.to_string();
-        assert_eq!(said, "`j4` is cancelled, and its last attempt has not ended yet");
-        assert_eq!(
-            QueueRefusal::UnknownJobs(vec![id]).to_string(),
-            "there is no such job in the queue to come after: `j4`"
-        );
     }
 }
