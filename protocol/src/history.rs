@@ -1,9 +1,9 @@
 //! History of workers: their runs, the statistics of these, and the causes of changes (PROTOCOL 5, 12).
 
 use crate::event::{Actor, EventKind};
+use crate::exit::Exit;
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
-use crate::view::Exit;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Signals by which a process is ended from outside; a process that crashes gets others.

@@ -11,6 +11,7 @@ pub mod env;
 pub mod envelope;
 pub mod error;
 pub mod event;
+pub mod exit;
 pub mod frame;
 pub mod handshake;
 pub mod history;
@@ -34,6 +35,7 @@ pub use env::Env;
 pub use envelope::{Id, Incoming, Rejected, Requests, ServerFrame};
 pub use error::{ErrorCode, WireError};
 pub use event::{Actor, Event, EventKind, Lagged};
+pub use exit::{Exit, StartStep};
 pub use frame::{FrameTooLong, Framer};
 pub use history::{
     BlameEntry, ByOutcome, Change, Durations, HistoryEntry, Rate, RunOutcome, RunRecord, Stats,
@@ -44,4 +46,4 @@ pub use queue::{Lane, LaneName, QueueCounts, QueueJob, QueueStatus, Schedule, Sc
 pub use request::{Request, Wait};
 pub use text::Text;
 pub use time::Timestamp;
-pub use view::{Exit, Leftover, ProcessId, Receipt, Signalled, StartStep, State, Status, Survivor, View};
+pub use view::{Leftover, ProcessId, Receipt, Signalled, State, Status, Survivor, View};

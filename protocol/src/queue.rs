@@ -5,10 +5,10 @@ pub mod ask;
 pub mod refusal;
 pub mod told;
 
+use crate::exit::Exit;
 use crate::limits::MAX_JOB_NAME_BYTES;
 use crate::name::{INVALID_NAME, Name, NameError, Owner};
 use crate::time::Timestamp;
-use crate::view::Exit;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use std::sync::Arc;

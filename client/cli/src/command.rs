@@ -3,7 +3,7 @@
 
 use crate::ending::code_of_exit;
 use crate::failure::Failure;
-use gob_client::protocol::view::{Exit, StartStep};
+use gob_client::protocol::exit::{Exit, StartStep};
 use gob_host::script::missing_interpreter;
 use gob_host::siblings::is_program;
 use nix::errno::Errno;

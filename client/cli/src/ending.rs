@@ -4,8 +4,8 @@ use crate::command::GOB_FAILED;
 use crate::failure::Failure;
 use crate::text::{escape, short_duration, since};
 use gob_client::View;
+use gob_client::protocol::exit::{Exit, StartStep};
 use gob_client::protocol::signal;
-use gob_client::protocol::view::{Exit, StartStep};
 
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;

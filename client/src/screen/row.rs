@@ -3,7 +3,8 @@
 
 use super::times::{short_duration, since, up};
 use super::worker::command;
-use gob_protocol::view::{Exit, Port};
+use gob_protocol::exit::Exit;
+use gob_protocol::view::Port;
 use gob_protocol::{State, Timestamp, View};
 use serde::Deserialize;
 use std::borrow::Cow;

@@ -12,9 +12,9 @@
 
 use super::{LaneName, QueueStatus, ScheduleName};
 use crate::env::Env;
+use crate::exit::Exit;
 use crate::name::{Name, Owner};
 use crate::time::Timestamp;
-use crate::view::Exit;
 use serde::{Deserialize, Serialize};
 
 /// A claimant.

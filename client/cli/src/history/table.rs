@@ -8,7 +8,7 @@ use crate::text::{escape, name as shown_name, short_duration, since};
 use anstyle::Style;
 use gob_client::Name;
 use gob_client::protocol::event::Actor;
-use gob_client::protocol::view::Exit;
+use gob_client::protocol::exit::Exit;
 use gob_client::protocol::{BlameEntry, Durations, RunOutcome, RunRecord, Stats, Timestamp};
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use gob_client::Error;
 use gob_client::View;
 use gob_client::call::Add;
 use gob_client::protocol::answer::Outcome;
-use gob_client::protocol::view::Exit;
+use gob_client::protocol::exit::Exit;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 
