@@ -1,31 +1,30 @@
 //! Requests as types: a [`Call`] knows its name on the wire, the data that answers it and its time limit.
 //!
 //! Both transports have one method for all of them: `client.ask(call::Stop { … })`. A payload of the protocol is a call
-//! itself; this module has a type for each request that has no payload, or shares one with others. A new request is one
-//! `impl Call`.
+//! itself; the files of this module have a type for each request that has no payload, or shares one with others. A
+//! new request is one line in the file of its subject.
 
 use crate::conn::RequestId;
 use crate::error::Error;
 use crate::pulse::Deadline;
-use gob_protocol::answer::{
-    BlameData, CreateData, EmptyData, GraphDeleteData, GraphsData, HistoryData, ListData, LockAcquireData,
-    LockBreakData, LockStatusData, NukeData, PingData, PortsData, QueueAddData, QueueClaimData, QueueJobData,
-    QueueLaneData, QueueListData, ReloadData, RemovedData, RunsData, RunsDeleteData, ScheduleData,
-    ScheduleListData, ScheduleRemoveData, ShutdownData, StartData, StopData, SubscribeData, WorkerData,
-};
-use gob_protocol::limits::{REQUEST_MS, REQUEST_SLACK_MS, STOP_SLACK_MS};
-use gob_protocol::queue::LaneName;
-pub use gob_protocol::request::{
-    Add, Blame, GraphDelete, HandOver, History, List, LockAcquire, LockBreak, LockRelease, LockStatus, Ports,
-    QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat, QueueList, QueueRetry, QueueWidth, Restart, Runs,
-    RunsDelete, ScheduleAdd, ScheduleList, ScheduleRemove, Signal, Start, Stop, Subscribe,
-};
-use gob_protocol::request::{ByJob, ByLane, ByName, Force};
-use gob_protocol::{Name, Request};
+use gob_protocol::Request;
+use gob_protocol::limits::REQUEST_MS;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::marker::PhantomData;
 use std::time::Duration;
+
+pub use graph::{GraphDelete, Graphs};
+pub use history::{Blame, History, Runs, RunsDelete, Stats};
+pub use lock::{LockAcquire, LockBreak, LockRelease, LockStatus};
+pub use queue::{
+    QueueAdd, QueueCancel, QueueClaim, QueueClear, QueueFinish, QueueGet, QueueHeartbeat, QueueList,
+    QueuePause, QueueResume, QueueRetry, QueueWidth, ScheduleAdd, ScheduleList, ScheduleRemove,
+};
+pub use supervisor::{Nuke, Ping, Reload, Shutdown, Status, Subscribe, Unsubscribe};
+pub use worker::{
+    Add, Cleanup, Create, Get, HandOver, Lease, List, Ports, Release, Remove, Restart, Signal, Start, Stop,
+};
 
 /// A request that one type stands for.
 pub trait Call {
@@ -61,244 +60,19 @@ macro_rules! call {
     };
 }
 
-/// Asks whether the supervisor answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ping;
-
-/// Lists the graphs on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Graphs;
-
-/// Makes the supervisor read the configuration again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reload;
-
-/// Forgets all workers that are down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cleanup;
-
-/// Requests the supervisor's own health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status;
-
-/// Ends the subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsubscribe;
-
-/// Requests the statistics of a worker's runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stats {
-    /// The worker.
-    pub name: Name,
-}
-
-/// Makes a job, not started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Create(pub Add);
-
-/// Requests one worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Get {
-    /// The worker.
-    pub name: Name,
-}
-
-/// Holds a worker until [`Release`], or until the connection ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The worker.
-    pub name: Name,
-}
-
-/// Gives a lease back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// The worker.
-    pub name: Name,
-}
-
-/// Forgets a worker that is down, its logs included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remove {
-    /// The worker.
-    pub name: Name,
-}
-
-/// Requests one job of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueGet {
-    /// The job.
-    pub job_id: Name,
-}
-
-/// Cancels a job that waits or runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueCancel {
-    /// The job.
-    pub job_id: Name,
-}
-
-/// Lets nothing of a lane be claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueuePause {
-    /// The lane.
-    pub lane: LaneName,
-}
-
-/// Ends a pause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueResume {
-    /// The lane.
-    pub lane: LaneName,
-}
-
-/// Cancels the jobs of a lane that wait, as far as they are the requester's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueClear {
-    /// The lane.
-    pub lane: LaneName,
-}
-
-/// Ends all workers and removes gob's own files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nuke {
-    /// Also ends live workers of other owners.
-    pub force: bool,
-}
-
-/// Ends all workers and the supervisor; logs and history stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shutdown {
-    /// Also ends live workers of other owners.
-    pub force: bool,
-}
+// Below the macro, which they use.
+mod graph;
+mod history;
+mod lock;
+mod queue;
+mod supervisor;
+mod worker;
 
 /// Returns the time limit of a call that bounds its own work; otherwise the limit follows from the worker's
 /// kind, which the supervisor knows.
 fn bounded(own: Option<u64>, slack: u64) -> Deadline {
     own.map_or(Deadline::WhileAlive, |ms| Deadline::In(Duration::from_millis(ms.saturating_add(slack))))
 }
-
-call!(Ping, "ping", PingData, |_this| Request::Ping, {
-    const READS: bool = true;
-});
-call!(Start, "start", StartData, |this| Request::Start(this), {
-    fn deadline(&self) -> Deadline {
-        bounded(self.timeout_ms, REQUEST_SLACK_MS)
-    }
-});
-call!(Add, "add", StartData, |this| Request::Add(Box::new(this)), {
-    // A run with a readiness check of its own is waited for as long as that allows.
-    fn deadline(&self) -> Deadline {
-        Deadline::WhileAlive
-    }
-});
-call!(Create, "create", CreateData, |this| Request::Create(Box::new(this.0)));
-call!(Stop, "stop", StopData, |this| Request::Stop(this), {
-    fn deadline(&self) -> Deadline {
-        bounded(if self.force { Some(0) } else { self.grace_ms }, STOP_SLACK_MS)
-    }
-});
-call!(Restart, "restart", StopData, |this| Request::Restart(this), {
-    fn deadline(&self) -> Deadline {
-        bounded(self.timeout_ms, REQUEST_SLACK_MS)
-    }
-});
-call!(Signal, "signal", WorkerData, |this| Request::Signal(this));
-call!(HandOver, "hand_over", WorkerData, |this| Request::HandOver(this));
-call!(Lease, "lease", WorkerData, |this| Request::Lease(ByName { name: this.name }));
-call!(Release, "release", WorkerData, |this| Request::Release(ByName { name: this.name }));
-call!(List, "list", ListData, |this| Request::List(this), {
-    const READS: bool = true;
-});
-call!(Get, "get", WorkerData, |this| Request::Get(ByName { name: this.name }), {
-    const READS: bool = true;
-});
-call!(Runs, "runs", RunsData, |this| Request::Runs(this), {
-    const READS: bool = true;
-});
-call!(RunsDelete, "runs_delete", RunsDeleteData, |this| Request::RunsDelete(this));
-call!(Stats, "stats", gob_protocol::Stats, |this| Request::Stats(ByName { name: this.name }), {
-    const READS: bool = true;
-});
-call!(Blame, "blame", BlameData, |this| Request::Blame(this), {
-    const READS: bool = true;
-});
-call!(History, "history", HistoryData, |this| Request::History(this), {
-    const READS: bool = true;
-});
-call!(Ports, "ports", PortsData, |this| Request::Ports(this), {
-    const READS: bool = true;
-});
-call!(Reload, "reload", ReloadData, |_this| Request::Reload);
-call!(Graphs, "graphs", GraphsData, |_this| Request::Graphs);
-call!(GraphDelete, "graph_delete", GraphDeleteData, |this| Request::GraphDelete(this), {
-    // Much may have to be deleted.
-    fn deadline(&self) -> Deadline {
-        Deadline::WhileAlive
-    }
-});
-call!(Remove, "remove", RemovedData, |this| Request::Remove(ByName { name: this.name }));
-call!(Cleanup, "cleanup", RemovedData, |_this| Request::Cleanup);
-call!(QueueAdd, "queue_add", QueueAddData, |this| Request::QueueAdd(Box::new(this)));
-call!(QueueClaim, "queue_claim", QueueClaimData, |this| Request::QueueClaim(this), {
-    fn deadline(&self) -> Deadline {
-        let wait_ms = self.wait_ms.unwrap_or_default();
-        Deadline::In(Duration::from_millis(wait_ms.saturating_add(REQUEST_MS)))
-    }
-});
-call!(QueueHeartbeat, "queue_heartbeat", EmptyData, |this| Request::QueueHeartbeat(this));
-call!(QueueFinish, "queue_finish", QueueJobData, |this| Request::QueueFinish(this));
-call!(QueueGet, "queue_get", QueueJobData, |this| Request::QueueGet(ByJob { job_id: this.job_id }), {
-    const READS: bool = true;
-});
-call!(QueueList, "queue_list", QueueListData, |this| Request::QueueList(this), {
-    const READS: bool = true;
-});
-call!(QueueCancel, "queue_cancel", QueueJobData, |this| Request::QueueCancel(ByJob { job_id: this.job_id }));
-call!(QueueRetry, "queue_retry", QueueJobData, |this| Request::QueueRetry(this));
-call!(QueuePause, "queue_pause", QueueLaneData, |this| Request::QueuePause(ByLane { lane: this.lane }));
-call!(QueueResume, "queue_resume", QueueLaneData, |this| Request::QueueResume(ByLane { lane: this.lane }));
-call!(QueueClear, "queue_clear", QueueLaneData, |this| Request::QueueClear(ByLane { lane: this.lane }));
-call!(QueueWidth, "queue_width", QueueLaneData, |this| Request::QueueWidth(this));
-call!(ScheduleAdd, "schedule_add", ScheduleData, |this| Request::ScheduleAdd(Box::new(this)));
-call!(ScheduleList, "schedule_list", ScheduleListData, |this| Request::ScheduleList(this), {
-    const READS: bool = true;
-});
-call!(ScheduleRemove, "schedule_remove", ScheduleRemoveData, |this| Request::ScheduleRemove(this));
-call!(Nuke, "nuke", NukeData, |this| Request::Nuke(Force { force: this.force }), {
-    // Every worker is stopped first.
-    fn deadline(&self) -> Deadline {
-        Deadline::WhileAlive
-    }
-});
-call!(Shutdown, "shutdown", ShutdownData, |this| Request::Shutdown(Force { force: this.force }), {
-    // Every worker is stopped first.
-    fn deadline(&self) -> Deadline {
-        Deadline::WhileAlive
-    }
-});
-call!(Subscribe, "subscribe", SubscribeData, |this| Request::Subscribe(this), {
-    const READS: bool = true;
-});
-call!(Unsubscribe, "unsubscribe", EmptyData, |_this| Request::Unsubscribe);
-call!(Status, "status", gob_protocol::Status, |_this| Request::Status, {
-    const READS: bool = true;
-});
-call!(LockAcquire, "lock_acquire", LockAcquireData, |this| Request::LockAcquire(Box::new(this)), {
-    // A claim is answered when the time of the claims is over; without a limit the lock is waited for.
-    fn deadline(&self) -> Deadline {
-        match self.token {
-            Some(_) => Deadline::In(Duration::from_millis(REQUEST_MS)),
-            None => bounded(self.timeout_ms.map(|ms| ms.max(REQUEST_MS)), REQUEST_SLACK_MS),
-        }
-    }
-});
-call!(LockRelease, "lock_release", EmptyData, |this| Request::LockRelease(this));
-call!(LockStatus, "lock_status", LockStatusData, |this| Request::LockStatus(this), {
-    const READS: bool = true;
-});
-call!(LockBreak, "lock_break", LockBreakData, |this| Request::LockBreak(this));
 
 /// A call that was sent and is not answered yet.
 #[derive(Debug)]
@@ -380,7 +154,7 @@ pub fn read<'d, T: serde::Deserialize<'d>>(request: &str, data: &'d RawValue) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gob_protocol::{LockName, Owner};
+    use gob_protocol::{LaneName, LockName, Name, Owner};
     use serde_json::json;
 
     fn name() -> Name {
