@@ -10,37 +10,42 @@
 //! | `table` | holders, lines of waiters, and which waiter is next |
 //! | `circle` | parties that wait for each other |
 //! | `claims` | holders of an earlier supervisor, and which of them go on |
+//! | `requests` | requests: to acquire, release, show and break |
+//! | `grace` | the time of the claims after a start |
+//! | `ends` | lost connections, deadlines, the supervisor's end |
+//!
+//! This file has the line: a request enters it, is granted its lock with a token, or is refused for want of one.
 
 mod circle;
 mod claims;
+mod ends;
+mod grace;
 #[cfg(test)]
 mod invariants;
 mod mark;
+mod requests;
 mod table;
 mod tokens;
 
 use crate::chronicle::{NoAnswer, Question, Stored};
-use crate::conns::{Caller, actor_of};
+use crate::conns::actor_of;
 use crate::cx::{Cx, LockNews};
 use crate::ids::ConnId;
 use crate::io::Effect;
-use crate::owner::may_force;
 use crate::parts::LocksMark;
 use crate::refusals;
 use crate::timers::Timer;
 use crate::underway::{Asker, Underway};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use claims::{Claim, Grace, decide};
-use gob_protocol::answer::{EmptyData, LockAcquireData, LockBreakData, LockStatusData};
-use gob_protocol::limits::{LOCK_CLAIM_MS, MAX_LOCK_PARTIES};
-use gob_protocol::request::{LockAcquire, LockBreak, LockRelease, LockStatus};
-use gob_protocol::{Actor, Data, EventKind, Lock, LockEnd, LockName, Owner, Request, WireError};
+use alloc::string::String;
+use claims::Grace;
+use gob_protocol::answer::LockAcquireData;
+use gob_protocol::limits::MAX_LOCK_PARTIES;
+use gob_protocol::{Actor, Data, EventKind, LockEnd, LockName, WireError};
 use mark::Mark;
 use serde::{Deserialize, Serialize};
-use table::{Asking, Table, later};
+use table::{Asking, Table};
 use tokens::{BLOCK, Tokens};
 
 /// Time limit of a request that only lacks a token, whatever its own.
@@ -67,14 +72,6 @@ impl Locks {
         Self { mark: Mark::left(found), tokens: Tokens::after(found), grace, ..Self::default() }
     }
 
-    /// The supervisor serves clients from now on: the time of claims begins.
-    pub(crate) fn begin(&mut self, underway: &mut Underway, cx: &mut Cx) {
-        if self.grace.is_some() {
-            cx.arm(Timer::LockClaims, LOCK_CLAIM_MS);
-            self.provide(underway, cx);
-        }
-    }
-
     /// How many requests could not be granted at once.
     pub(crate) const fn contentions(&self) -> u64 {
         self.contentions
@@ -88,78 +85,6 @@ impl Locks {
                 grace.early.iter().any(|(_, asking)| asking.conn == conn)
                     || grace.claims.iter().any(|claim| claim.asking.conn == conn)
             })
-    }
-
-    /// Takes a request about locks.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about locks")]
-    pub(crate) fn request(
-        &mut self,
-        caller: &Caller,
-        request: Request,
-        underway: &mut Underway,
-        cx: &mut Cx,
-    ) {
-        let answer = match request {
-            Request::LockAcquire(asked) => return self.acquire(caller, *asked, underway, cx),
-            Request::LockRelease(asked) => self.release(caller, &asked, underway, cx),
-            Request::LockStatus(asked) => Ok(self.status(&asked, cx)),
-            Request::LockBreak(asked) => self.break_lock(caller, &asked, underway, cx),
-            _other => return,
-        };
-        cx.answer(caller, answer);
-    }
-
-    fn acquire(&mut self, caller: &Caller, asked: LockAcquire, underway: &mut Underway, cx: &mut Cx) {
-        let token = asked.token;
-        let asking = asking(caller, asked, cx);
-        let waiting = self.table.waits.len() + self.grace.as_ref().map_or(0, Grace::len);
-        if let Some(token) = token {
-            self.take_again(caller, asking, token, waiting, cx);
-            if self.grace.is_some() {
-                // A store that failed before may answer by the time at which the claims are judged.
-                self.provide(underway, cx);
-            }
-            return;
-        }
-        if waiting >= MAX_LOCK_PARTIES {
-            return cx.answer(caller, Err(refusals::lock_busy("waiters")));
-        }
-        let number = self.table.next_number();
-        match &mut self.grace {
-            Some(_) if asking.timeout_ms == Some(0) => {
-                cx.answer(caller, Err(refusals::lock_not_yet(&asking.lock)));
-            }
-            Some(grace) => {
-                if let Some(ms) = asking.timeout_ms {
-                    cx.arm(Timer::LockWait(number), ms);
-                }
-                grace.early.push((number, asking));
-            }
-            None => self.enter(number, asking, underway, cx),
-        }
-    }
-
-    /// A request with a token renews what its connection holds, or claims what an earlier one held.
-    fn take_again(&mut self, caller: &Caller, asking: Asking, token: u64, waiting: usize, cx: &mut Cx) {
-        let held = self.table.grants.get_mut(&token);
-        if let Some(grant) =
-            held.filter(|grant| grant.asking.conn == caller.conn && grant.asking.lock == asking.lock)
-        {
-            grant.asking.ttl_ms = asking.ttl_ms.or(grant.asking.ttl_ms);
-            grant.expires_at = grant.asking.ttl_ms.map(|ttl| later(cx.now, ttl));
-            if let Some(ttl) = grant.asking.ttl_ms {
-                cx.arm(Timer::LockTtl(token), ttl);
-            }
-            let data = LockAcquireData { lock: asking.lock, token, expires_at: grant.expires_at };
-            return cx.answer(caller, Ok(Data::LockAcquire(data)));
-        }
-        match &mut self.grace {
-            Some(_) if waiting >= MAX_LOCK_PARTIES => {
-                cx.answer(caller, Err(refusals::lock_busy("waiters")));
-            }
-            Some(grace) => grace.claims.push(Claim { token, asking }),
-            None => cx.answer(caller, Err(refusals::lock_not_held(&asking.lock, token))),
-        }
     }
 
     /// Has a request stand in its lock's line, and gives it the lock where it may have it.
@@ -292,23 +217,6 @@ impl Locks {
         }
     }
 
-    fn release(
-        &mut self,
-        caller: &Caller,
-        asked: &LockRelease,
-        underway: &mut Underway,
-        cx: &mut Cx,
-    ) -> Result<Data, Box<WireError>> {
-        let LockRelease { lock, token } = asked;
-        let grant = self.table.grants.get(token);
-        if !grant.is_some_and(|grant| grant.asking.conn == caller.conn && grant.asking.lock == *lock) {
-            return Err(refusals::lock_not_held(lock, *token));
-        }
-        self.end(*token, LockEnd::Released, caller.actor(), cx);
-        self.advance(lock, underway, cx);
-        Ok(Data::Empty(EmptyData {}))
-    }
-
     /// Takes a lock from a holder.
     fn end(&mut self, token: u64, why: LockEnd, actor: Actor, cx: &mut Cx) {
         cx.timers.cancel(&Timer::LockTtl(token));
@@ -321,157 +229,14 @@ impl Locks {
         }
     }
 
-    fn status(&self, asked: &LockStatus, cx: &Cx) -> Data {
-        let early = self.grace.as_ref().map(|grace| &grace.early).into_iter().flatten();
-        let names: BTreeSet<&LockName> = match &asked.lock {
-            Some(lock) => BTreeSet::from([lock]),
-            None => self.table.named.keys().chain(early.map(|(_, asking)| &asking.lock)).collect(),
-        };
-        let told = |lock: &LockName| -> Lock { self.table.told(lock, cx.now, &cx.setup.host) };
-        Data::LockStatus(LockStatusData { locks: names.into_iter().map(told).collect() })
-    }
-
-    fn break_lock(
-        &mut self,
-        caller: &Caller,
-        asked: &LockBreak,
-        underway: &mut Underway,
-        cx: &mut Cx,
-    ) -> Result<Data, Box<WireError>> {
-        let lock = &asked.lock;
-        let broken = self.table.holders(lock, cx.now, &cx.setup.host);
-        if broken.is_empty() {
-            return Err(refusals::lock_is_free(lock));
-        }
-        let (requester, forced) = (caller.owner(), &cx.setup.settings.force_owners);
-        let is_own = |owner: &Owner| owner == requester && !requester.is_unknown();
-        if let Some(other) = broken.iter().find(|holder| !is_own(&holder.owner))
-            && !may_force(forced, requester)
-        {
-            return Err(refusals::lock_of_other(lock, other, requester, forced));
-        }
-        for token in broken.iter().filter_map(|holder| holder.token) {
-            self.end(token, LockEnd::Broken, caller.actor(), cx);
-        }
-        self.advance(lock, underway, cx);
-        Ok(Data::LockBreak(LockBreakData { broken }))
-    }
-
-    /// A connection is gone, and with it what it holds and waits for.
-    pub(crate) fn gone(&mut self, conn: ConnId, actor: &Actor, underway: &mut Underway, cx: &mut Cx) {
-        if let Some(grace) = &mut self.grace {
-            grace.claims.retain(|claim| claim.asking.conn != conn);
-            let gone = grace.early.extract_if(.., |(_, asking)| asking.conn == conn);
-            gone.for_each(|(number, _)| cx.timers.cancel(&Timer::LockWait(number)));
-        }
-        let mut locks = BTreeSet::new();
-        for number in self.table.waits_of(conn) {
-            cx.timers.cancel(&Timer::LockWait(number));
-            locks.extend(self.table.leave(number).map(|wait| wait.asking.lock));
-        }
-        for token in self.table.tokens_of(conn) {
-            locks.extend(self.table.grants.get(&token).map(|grant| grant.asking.lock.clone()));
-            self.end(token, LockEnd::Connection, actor.clone(), cx);
-        }
-        for lock in locks {
-            self.advance(&lock, underway, cx);
-        }
-    }
-
-    /// A deadline has come.
-    pub(crate) fn due(&mut self, timer: &Timer, underway: &mut Underway, cx: &mut Cx) {
-        if let Timer::LockWait(number) = timer {
-            self.wait_is_over(*number, underway, cx);
-        } else if let Timer::LockTtl(token) = timer {
-            self.ttl_is_over(*token, underway, cx);
-        } else if *timer == Timer::LockClaims {
-            self.claims_are_over(underway, cx);
-        }
-    }
-
-    /// A request has waited for as long as it wanted to.
-    fn wait_is_over(&mut self, number: u64, underway: &mut Underway, cx: &mut Cx) {
-        if let Some(grace) = &mut self.grace {
-            let early = grace.early.extract_if(.., |(other, _)| *other == number);
-            for (_, Asking { conn, id, lock, .. }) in early.collect::<Vec<_>>() {
-                cx.reply(conn, id, Err(refusals::lock_not_yet(&lock)));
-            }
-        }
-        if let Some(wait) = self.table.leave(number) {
-            let Asking { conn, id, lock, since, .. } = wait.asking;
-            cx.reply(conn, id, Err(self.timed_out(&lock, since, cx)));
-            // One that was behind it may go with the holders.
-            self.advance(&lock, underway, cx);
-        }
-    }
-
     fn timed_out(&self, lock: &LockName, since: u64, cx: &Cx) -> Box<WireError> {
         let holders = self.table.holders(lock, cx.now, &cx.setup.host);
         refusals::lock_timeout(lock, cx.now.mono_ms.saturating_sub(since), &holders)
     }
 
-    /// The TTL of a holder has passed.
-    fn ttl_is_over(&mut self, token: u64, underway: &mut Underway, cx: &mut Cx) {
-        let lock = self.table.grants.get(&token).map(|grant| grant.asking.lock.clone());
-        self.end(token, LockEnd::Ttl, Actor::Supervisor, cx);
-        if let Some(lock) = lock {
-            self.advance(&lock, underway, cx);
-        }
-    }
-
-    /// The holders of an earlier supervisor have had their time: those that claimed go on, and the line moves.
-    fn claims_are_over(&mut self, underway: &mut Underway, cx: &mut Cx) {
-        let Grace { claims, early } = self.grace.take().unwrap_or_default();
-        let (held, lost) = decide(claims, |token| self.tokens.is_of_before(token));
-        for Claim { token, asking } in held {
-            tell_grant(self.table.adopt(asking, token, cx.now), token, cx);
-        }
-        for Claim { token, asking } in lost {
-            cx.reply(asking.conn, asking.id, Err(refusals::lock_not_held(&asking.lock, token)));
-        }
-        for (number, asking) in early {
-            self.enter(number, asking, underway, cx);
-        }
-    }
-
-    /// The supervisor ends: nobody waits any more, and where nobody holds a lock, the mark goes.
-    pub(crate) fn finish(&mut self, cx: &mut Cx) {
-        let grace = self.grace.take();
-        // Holders that could not claim yet may live.
-        let may_be_held = grace.is_some() || !self.table.grants.is_empty();
-        let grace = grace.unwrap_or_default();
-        let early = grace.early.into_iter().map(|(_, asking)| asking);
-        let claims = grace.claims.into_iter().map(|claim| claim.asking);
-        let numbers: Vec<u64> = self.table.waits.keys().copied().collect();
-        let waits: Vec<_> = numbers.into_iter().filter_map(|number| self.table.leave(number)).collect();
-        for asking in early.chain(claims).chain(waits.into_iter().map(|wait| wait.asking)) {
-            cx.reply(asking.conn, asking.id, Err(refusals::shutting_down()));
-        }
-        if !may_be_held && self.mark.may_lie() {
-            cx.push(Effect::UnmarkLocks);
-        }
-    }
-
     /// The effects that are owed again to a supervisor that goes on with this state.
     pub(crate) fn owed(&self) -> Option<Effect> {
         self.mark.asked().map(|up_to| Effect::MarkLocks { up_to })
-    }
-}
-
-fn asking(caller: &Caller, asked: LockAcquire, cx: &Cx) -> Asking {
-    let LockAcquire { lock, mode, timeout_ms, priority, ttl_ms, process, within, .. } = asked;
-    Asking {
-        conn: caller.conn,
-        id: caller.id.clone(),
-        who: alloc::sync::Arc::clone(&caller.who),
-        lock,
-        mode: mode.unwrap_or_default(),
-        priority: priority.unwrap_or_default(),
-        process: process.or_else(|| caller.who.client.as_ref().map(ToString::to_string)),
-        ttl_ms,
-        timeout_ms,
-        within,
-        since: cx.now.mono_ms,
     }
 }
 

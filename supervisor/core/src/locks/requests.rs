@@ -1,0 +1,162 @@
+//! Requests about locks (PROTOCOL 5, Locks): each begins in the line of its lock, among the claims, or is answered at once.
+
+use super::Locks;
+use super::claims::{Claim, Grace};
+use super::table::{Asking, later};
+use crate::conns::Caller;
+use crate::cx::Cx;
+use crate::owner::may_force;
+use crate::refusals;
+use crate::timers::Timer;
+use crate::underway::Underway;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::string::ToString;
+use gob_protocol::answer::{EmptyData, LockAcquireData, LockBreakData, LockStatusData};
+use gob_protocol::limits::MAX_LOCK_PARTIES;
+use gob_protocol::request::{LockAcquire, LockBreak, LockRelease, LockStatus};
+use gob_protocol::{Data, Lock, LockEnd, LockName, Owner, Request, WireError};
+
+impl Locks {
+    /// Takes a request about locks.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other requests are not about locks")]
+    pub(crate) fn request(
+        &mut self,
+        caller: &Caller,
+        request: Request,
+        underway: &mut Underway,
+        cx: &mut Cx,
+    ) {
+        let answer = match request {
+            Request::LockAcquire(asked) => return self.acquire(caller, *asked, underway, cx),
+            Request::LockRelease(asked) => self.release(caller, &asked, underway, cx),
+            Request::LockStatus(asked) => Ok(self.status(&asked, cx)),
+            Request::LockBreak(asked) => self.break_lock(caller, &asked, underway, cx),
+            _other => return,
+        };
+        cx.answer(caller, answer);
+    }
+
+    fn acquire(&mut self, caller: &Caller, asked: LockAcquire, underway: &mut Underway, cx: &mut Cx) {
+        let token = asked.token;
+        let asking = asking(caller, asked, cx);
+        let waiting = self.table.waits.len() + self.grace.as_ref().map_or(0, Grace::len);
+        if let Some(token) = token {
+            self.take_again(caller, asking, token, waiting, cx);
+            if self.grace.is_some() {
+                // A store that failed before may answer by the time at which the claims are judged.
+                self.provide(underway, cx);
+            }
+            return;
+        }
+        if waiting >= MAX_LOCK_PARTIES {
+            return cx.answer(caller, Err(refusals::lock_busy("waiters")));
+        }
+        let number = self.table.next_number();
+        match &mut self.grace {
+            Some(_) if asking.timeout_ms == Some(0) => {
+                cx.answer(caller, Err(refusals::lock_not_yet(&asking.lock)));
+            }
+            Some(grace) => {
+                if let Some(ms) = asking.timeout_ms {
+                    cx.arm(Timer::LockWait(number), ms);
+                }
+                grace.early.push((number, asking));
+            }
+            None => self.enter(number, asking, underway, cx),
+        }
+    }
+
+    /// A request with a token renews what its connection holds, or claims what an earlier one held.
+    fn take_again(&mut self, caller: &Caller, asking: Asking, token: u64, waiting: usize, cx: &mut Cx) {
+        let held = self.table.grants.get_mut(&token);
+        if let Some(grant) =
+            held.filter(|grant| grant.asking.conn == caller.conn && grant.asking.lock == asking.lock)
+        {
+            grant.asking.ttl_ms = asking.ttl_ms.or(grant.asking.ttl_ms);
+            grant.expires_at = grant.asking.ttl_ms.map(|ttl| later(cx.now, ttl));
+            if let Some(ttl) = grant.asking.ttl_ms {
+                cx.arm(Timer::LockTtl(token), ttl);
+            }
+            let data = LockAcquireData { lock: asking.lock, token, expires_at: grant.expires_at };
+            return cx.answer(caller, Ok(Data::LockAcquire(data)));
+        }
+        match &mut self.grace {
+            Some(_) if waiting >= MAX_LOCK_PARTIES => {
+                cx.answer(caller, Err(refusals::lock_busy("waiters")));
+            }
+            Some(grace) => grace.claims.push(Claim { token, asking }),
+            None => cx.answer(caller, Err(refusals::lock_not_held(&asking.lock, token))),
+        }
+    }
+
+    fn release(
+        &mut self,
+        caller: &Caller,
+        asked: &LockRelease,
+        underway: &mut Underway,
+        cx: &mut Cx,
+    ) -> Result<Data, Box<WireError>> {
+        let LockRelease { lock, token } = asked;
+        let grant = self.table.grants.get(token);
+        if !grant.is_some_and(|grant| grant.asking.conn == caller.conn && grant.asking.lock == *lock) {
+            return Err(refusals::lock_not_held(lock, *token));
+        }
+        self.end(*token, LockEnd::Released, caller.actor(), cx);
+        self.advance(lock, underway, cx);
+        Ok(Data::Empty(EmptyData {}))
+    }
+
+    fn status(&self, asked: &LockStatus, cx: &Cx) -> Data {
+        let early = self.grace.as_ref().map(|grace| &grace.early).into_iter().flatten();
+        let names: BTreeSet<&LockName> = match &asked.lock {
+            Some(lock) => BTreeSet::from([lock]),
+            None => self.table.named.keys().chain(early.map(|(_, asking)| &asking.lock)).collect(),
+        };
+        let told = |lock: &LockName| -> Lock { self.table.told(lock, cx.now, &cx.setup.host) };
+        Data::LockStatus(LockStatusData { locks: names.into_iter().map(told).collect() })
+    }
+
+    fn break_lock(
+        &mut self,
+        caller: &Caller,
+        asked: &LockBreak,
+        underway: &mut Underway,
+        cx: &mut Cx,
+    ) -> Result<Data, Box<WireError>> {
+        let lock = &asked.lock;
+        let broken = self.table.holders(lock, cx.now, &cx.setup.host);
+        if broken.is_empty() {
+            return Err(refusals::lock_is_free(lock));
+        }
+        let (requester, forced) = (caller.owner(), &cx.setup.settings.force_owners);
+        let is_own = |owner: &Owner| owner == requester && !requester.is_unknown();
+        if let Some(other) = broken.iter().find(|holder| !is_own(&holder.owner))
+            && !may_force(forced, requester)
+        {
+            return Err(refusals::lock_of_other(lock, other, requester, forced));
+        }
+        for token in broken.iter().filter_map(|holder| holder.token) {
+            self.end(token, LockEnd::Broken, caller.actor(), cx);
+        }
+        self.advance(lock, underway, cx);
+        Ok(Data::LockBreak(LockBreakData { broken }))
+    }
+}
+
+fn asking(caller: &Caller, asked: LockAcquire, cx: &Cx) -> Asking {
+    let LockAcquire { lock, mode, timeout_ms, priority, ttl_ms, process, within, .. } = asked;
+    Asking {
+        conn: caller.conn,
+        id: caller.id.clone(),
+        who: alloc::sync::Arc::clone(&caller.who),
+        lock,
+        mode: mode.unwrap_or_default(),
+        priority: priority.unwrap_or_default(),
+        process: process.or_else(|| caller.who.client.as_ref().map(ToString::to_string)),
+        ttl_ms,
+        timeout_ms,
+        within,
+        since: cx.now.mono_ms,
+    }
+}
