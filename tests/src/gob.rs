@@ -5,6 +5,7 @@ mod fixture;
 
 use crate::conn::Conn;
 use crate::ctl::Ctl;
+use crate::program;
 use crate::wait::{self, DEADLINE};
 use gob_protocol::name::encode_safe;
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ impl Gob {
             assert!(from.exists(), "{} is missing: cargo build --workspace --bins", from.display());
             let to = gob.bin(to);
             if fs::hard_link(&from, &to).is_err() {
-                fs::copy(&from, &to).expect("a copy of the binary");
+                program::copy(&from, &to, 0o755);
             }
         }
         gob

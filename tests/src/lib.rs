@@ -13,6 +13,7 @@ pub mod ctl;
 pub mod gob;
 pub mod logseq;
 pub mod process;
+pub mod program;
 pub mod require;
 pub mod script;
 pub mod terminal;

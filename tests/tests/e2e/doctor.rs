@@ -1,6 +1,7 @@
 //! `gobctl doctor` diagnoses a real supervisor, starts none, and repairs only safe things (F8).
 
 use gob_tests::process::{self, Handle};
+use gob_tests::program;
 use gob_tests::require::root;
 use gob_tests::script::{Child, Step};
 use gob_tests::wait::{self, DEADLINE};
@@ -175,7 +176,7 @@ fn a_program_replaced_on_disk_is_reported() {
     let status = gob.status();
     let gobd = gob.bin("gobd");
     let other = gob.dir().join("gobd.new");
-    fs::copy(&gobd, &other).unwrap();
+    program::copy(&gobd, &other, 0o755);
     fs::rename(&other, &gobd).unwrap();
     let (code, checks) = doctor(&gob, &[]);
     assert_eq!(code, 0, "a warning: {checks:#?}");

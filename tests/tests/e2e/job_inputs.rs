@@ -1,6 +1,7 @@
 //! Commands, directories and environments that no job can use: the answer names the step that failed, and `run` exits with
 //! the code that a shell would give.
 
+use gob_tests::program;
 use gob_tests::require::root;
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Ctl, Gob};
@@ -14,11 +15,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 const NOBODY: u32 = 65534;
-
-fn program(path: &Path, text: &str, mode: u32) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
 
 /// Adds a job that can't start; returns the step and the errno.
 fn refused(conn: &mut Conn, command: Value, cwd: &Path) -> (String, String) {
@@ -36,9 +32,9 @@ fn the_step_that_failed_is_named() {
     let gob = Gob::new();
     let mut conn = gob.connect_as("cli");
     let path = |name: &str| gob.dir().join(name);
-    program(&path("plain"), "text\n", 0o644);
-    program(&path("lost"), "#!/no/such/interpreter\n", 0o755);
-    program(&path("noise"), "\u{1}\u{2}\u{3}", 0o755);
+    program::write(&path("plain"), "text\n", 0o644);
+    program::write(&path("lost"), "#!/no/such/interpreter\n", 0o755);
+    program::write(&path("noise"), "\u{1}\u{2}\u{3}", 0o755);
     for (command, cwd, step, errno) in [
         (json!(["no-such-program"]), gob.dir().to_owned(), "exec", "ENOENT"),
         (json!(["./no/such/program"]), gob.dir().to_owned(), "exec", "ENOENT"),
@@ -61,8 +57,8 @@ fn the_step_that_failed_is_named() {
 #[test]
 fn run_tells_a_missing_program_from_one_that_can_not_be_executed() {
     let gob = Gob::new();
-    program(&gob.dir().join("lost"), "#!/no/such/interpreter\n", 0o755);
-    program(&gob.dir().join("noise"), "\u{1}\u{2}\u{3}", 0o755);
+    program::write(&gob.dir().join("lost"), "#!/no/such/interpreter\n", 0o755);
+    program::write(&gob.dir().join("noise"), "\u{1}\u{2}\u{3}", 0o755);
     for (command, code) in [("./lost", 126), ("./noise", 126), ("./none", 127), ("none-at-all", 127)] {
         gob.ctl(["run", command]).cwd(gob.dir()).fails(code);
     }
@@ -73,7 +69,7 @@ fn every_verb_gives_one_answer_about_a_start_that_failed() {
     let gob = Gob::new();
     let place = gob.dir().join("place");
     fs::create_dir(&place).unwrap();
-    program(&gob.dir().join("lost"), "#!/no/such/interpreter\n", 0o755);
+    program::write(&gob.dir().join("lost"), "#!/no/such/interpreter\n", 0o755);
     let lost = gob.dir().join("lost");
     let lost = lost.to_str().unwrap();
     gob.ctl(["create", "--name", "homeless", "--cwd", "place", "true"]).cwd(gob.dir()).ok();

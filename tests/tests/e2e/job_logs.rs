@@ -190,6 +190,9 @@ fn events_of_the_jobs_of_a_directory_go_on_after_a_killed_supervisor() {
     assert_eq!(event["worker"]["name"], "second", "{event}");
     assert_eq!(event["worker"]["exit"]["code"], 3, "{event}");
     let status = gob.status();
+    // A start does not wait for it.
+    let written = || fs::read_to_string(gob.state_dir().join("last.json")).unwrap_or_default();
+    assert!(wait::until(DEADLINE, || written().contains("\"second\"")));
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
     gob.wait_other_instance(status["instance"].as_str().unwrap());
     here.says("the supervisor has gone");

@@ -1,6 +1,7 @@
 //! Jobs on the socket: their environment, umask and directory, their numbers over crashes, and their history.
 
 use gob_tests::process::Handle;
+use gob_tests::program;
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Conn, Gob};
 use nix::sys::signal::Signal;
@@ -44,8 +45,7 @@ fn a_job_has_the_environment_umask_and_directory_of_its_client() {
     fs::create_dir(&bin).unwrap();
     // Found on the PATH in the request, of which the supervisor knows nothing.
     let script = "#!/bin/sh\necho \"$WORD $GOB_NAME ${GOB_OWNER-none} $(pwd -P) $(umask)\"\nexit 7\n";
-    fs::write(bin.join("say"), script).unwrap();
-    fs::set_permissions(bin.join("say"), fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(&bin.join("say"), script, 0o755);
     let dir = gob.dir().join("real");
     fs::create_dir(&dir).unwrap();
     symlink(&dir, gob.dir().join("link")).unwrap();

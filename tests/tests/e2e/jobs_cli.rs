@@ -1,11 +1,12 @@
 //! `gobctl add`, `create` and `run`: which command runs, where and with which environment, its streams and its exit code
 //! (D1).
 
+use gob_tests::program;
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Ctl, Gob};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// A call of gobctl in the world's own directory.
@@ -20,10 +21,9 @@ fn worker(gob: &Gob, name: &str) -> Value {
 }
 
 /// Writes a program that prints a text.
-fn program(path: &Path, text: &str) {
+fn saying(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\necho {text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(path, format!("#!/bin/sh\necho {text}\n"), 0o755);
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn one_quoted_word_is_split_and_several_are_taken_as_they_are() {
 #[test]
 fn path_and_environment_are_those_of_the_client_of_each_add() {
     let gob = Gob::new();
-    program(&gob.dir().join("one/tool"), "one $WHAT");
-    program(&gob.dir().join("two/tool"), "two $WHAT");
+    saying(&gob.dir().join("one/tool"), "one $WHAT");
+    saying(&gob.dir().join("two/tool"), "two $WHAT");
     let run = |dir: &str, what: &str| {
         let path = format!("{}:/usr/bin:/bin", gob.dir().join(dir).display());
         let mut call = ctl(&gob, ["run", "--stream", "-q", "tool"]);

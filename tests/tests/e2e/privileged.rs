@@ -5,6 +5,7 @@ use gob_tests::Gob;
 use gob_tests::ctl::{Ctl, Output};
 use gob_tests::gob::built_binaries;
 use gob_tests::process::{self, Handle};
+use gob_tests::program;
 use gob_tests::require::root;
 use gob_tests::wait::{self, DEADLINE};
 use nix::sys::signal::Signal;
@@ -26,9 +27,7 @@ fn world(script: &str) -> Option<Gob> {
         return None;
     }
     let gob = Gob::new();
-    let helper = gob.bin("rootsleep");
-    fs::copy(built_binaries().join("gob-rootsleep"), &helper).unwrap();
-    fs::set_permissions(&helper, fs::Permissions::from_mode(0o4755)).unwrap();
+    program::copy(&built_binaries().join("gob-rootsleep"), &gob.bin("rootsleep"), 0o4755);
     let config = gob.dir().join("config.toml");
     let text = format!(
         "[kind.k]\ncommand = [\"sh\", \"-c\", {script:?}]\nreadiness = \"none\"\nstop.grace = \"200ms\"\n"
@@ -180,8 +179,10 @@ fn a_later_supervisor_names_the_child_of_root_that_the_first_one_left() {
         child.signal(Signal::SIGKILL);
         let started = || ctl(&gob, &[], &["start", "g", "--kind", "k"]).code == 0;
         assert!(wait::until(DEADLINE, started), "{end}: {}", gob.logs());
+        // Before it is root, the stop would end it.
+        let child = wait_for(&gob, "rootsleep", 0);
         ctl(&gob, &[], &["stop", "g", "--force"]);
-        wait_for(&gob, "rootsleep", 0).signal(Signal::SIGKILL);
+        child.signal(Signal::SIGKILL);
         assert!(wait::until(DEADLINE, || told(&ctl(&gob, &[], &["get", "g", "--json"]))["worker"]["state"]
             == "idle"));
     }

@@ -2,11 +2,11 @@
 //! ones are unharmed, later ones are new, and both work together.
 
 use gob_tests::process::{self, Handle};
+use gob_tests::program;
 use gob_tests::{Gob, Output};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 const OURS: &[u8] = env!("CARGO_PKG_VERSION").as_bytes();
 /// Of the same length, so that it can be written over the other one.
@@ -28,8 +28,7 @@ fn of_other_version(gob: &Gob, name: &str) -> Vec<u8> {
 /// Puts a program in the place of another one, as an installer does.
 fn install(gob: &Gob, name: &str, bytes: &[u8]) {
     let new = gob.dir().join("new");
-    fs::write(&new, bytes).unwrap();
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(&new, bytes, 0o755);
     fs::rename(new, gob.bin(name)).unwrap();
 }
 

@@ -298,9 +298,7 @@ fn step_down(servers: &Servers, data: &Path) -> bool {
             user.gid,
             real.display()
         );
-        let script = servers.gob.bin(program);
-        fs::write(&script, text).unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        gob_tests::program::write(&servers.gob.bin(program), text, 0o755);
     }
     // The user owns its data and may pass through what is above it.
     nix::unistd::chown(data, Some(user.uid), Some(user.gid)).unwrap();

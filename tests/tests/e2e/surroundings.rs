@@ -247,8 +247,7 @@ fn a_script_that_cannot_be_executed_names_its_interpreter_to_the_user() {
     let gob = Gob::new();
     let script = |name: &str, text: &str| {
         let path = gob.dir().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        gob_tests::program::write(&path, text, 0o700);
         format!("[kind.{name}]\ncommand = [{:?}]\n", path.to_str().unwrap())
     };
     let kinds = script("crlf", "#!/bin/sh\r\nexec sleep 1000\r\n") + &script("bare", "exec sleep 1000\n");
