@@ -251,8 +251,12 @@ fn failed(failing: &[&View], now: Timestamp, look: Look) -> Vec<String> {
 
 /// Returns the commands to type next.
 fn next(workers: &[View], failing: &[&View]) -> Vec<String> {
-    let logs = |worker: &&View| format!("  gobctl logs -n 20 {}", worker.name.as_argument());
-    let mut lines: Vec<String> = failing.iter().take(NEXT).map(logs).collect();
+    let look = |worker: &&View| {
+        // A program that was never executed has said nothing; its command and directory are what to look at.
+        let verb = if matches!(worker.exit, Some(Exit::SpawnFailed { .. })) { "get" } else { "logs -n 20" };
+        format!("  gobctl {verb} {}", worker.name.as_argument())
+    };
+    let mut lines: Vec<String> = failing.iter().take(NEXT).map(look).collect();
     if lines.is_empty() {
         let any = if workers.is_empty() { "  gobctl add CMD" } else { "  gobctl list" };
         lines.push(any.to_owned());

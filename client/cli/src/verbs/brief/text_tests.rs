@@ -71,6 +71,13 @@ next:
 }
 
 #[test]
+fn a_brief_sends_nobody_to_the_logs_of_a_program_that_was_never_executed() {
+    let lost = ended("lost", json!({"spawn_error": "ENOENT", "step": "exec"}));
+    let text = brief(&[lost], &Past::NotAsked, Timestamp(120_000), PLAIN);
+    assert!(text.ends_with("next:\n  gobctl get lost\n"), "{text}");
+}
+
+#[test]
 fn a_brief_without_news_is_short_and_a_gap_is_told() {
     let web = [view("web", json!({}))];
     let of = |past: Past| brief(&web, &past, Timestamp(0), PLAIN);
