@@ -11,7 +11,7 @@ mod watch;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::goes_on::INTERRUPTED;
+use crate::goes_on::{INTERRUPTED, arguments, listed, told};
 use crate::holding::went_away;
 use crate::progress::Progress;
 use crate::signals::Signals;
@@ -137,18 +137,16 @@ impl<'a> Awaiting<'a> {
     fn heed(&mut self, signal: Signal) -> Result<Option<u8>, Failure> {
         let left: Vec<Name> = self.followed.left().map(|worker| worker.name.clone()).collect();
         let others = self.followed.left().find(|worker| !worker.owned).map(|worker| worker.owner.clone());
-        let (shown, arguments) = (listed(&left), arguments(&left));
-        let go = if left.len() == 1 { "goes" } else { "go" };
         let code = match (signal, others) {
             (Signal::SIGHUP, _) => {
-                self.context.note(&format!("{shown} {go} on: gobctl wait {arguments}"));
+                self.context.note(&told(&left, "", "gobctl wait"));
                 return Ok(Some(HUNG_UP));
             }
             (_, Some(owner)) if self.way.stops => {
-                format!("{shown} {go} on, as {owner} owns it: gobctl wait {arguments}")
+                told(&left, &format!(", as {owner} owns it"), "gobctl wait")
             }
             (_, None) if self.way.stops => return self.stop().map(|()| None),
-            _ => format!("interrupted; {shown} {go} on running: gobctl wait {arguments}"),
+            _ => format!("interrupted; {}", told(&left, " running", "gobctl wait")),
         };
         self.context.note(&code);
         Ok(Some(INTERRUPTED))
@@ -242,16 +240,6 @@ impl<'a> Awaiting<'a> {
             Err(errno) => Err(Failure::own("internal", 1, "cannot wait".to_owned()).cause(errno.to_string())),
         }
     }
-}
-
-/// Returns names for people.
-fn listed(names: &[Name]) -> String {
-    names.iter().map(|name| escape(name.as_str())).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns names as a shell takes them.
-fn arguments(names: &[Name]) -> String {
-    names.iter().map(Name::as_argument).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the time left, rounded up, so that a wait does not end just before.

@@ -16,28 +16,51 @@ use std::thread::JoinHandle;
 /// The exit code.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// The parts of that message: the workers that go on, and their work.
+/// Returns names for people.
+pub(crate) fn listed(names: &[Name]) -> String {
+    names.iter().map(|name| escape(name.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns names as a shell takes them.
+pub(crate) fn arguments(names: &[Name]) -> String {
+    names.iter().map(Name::as_argument).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns `st goes on stopping: gobctl events st`; `how` follows `on` at once, and `next` is the command for these names.
+pub(crate) fn told(names: &[Name], how: &str, next: &str) -> String {
+    let go = if names.len() == 1 { "goes" } else { "go" };
+    format!("{} {go} on{how}: {next} {}", listed(names), arguments(names))
+}
+
+/// The parts of that message: the workers or jobs that go on, and their work.
 #[derive(Debug, Clone)]
 struct Words {
-    doing: &'static str,
-    /// The workers without an answer; `None` for all workers.
+    work: Work,
+    /// Those without an answer; `None` for all workers.
     left: Option<Vec<Name>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    /// A request about workers that the supervisor carries out.
+    Doing(&'static str),
+    /// Jobs of the queue.
+    Jobs,
 }
 
 impl Words {
     fn text(&self) -> String {
-        let Some(left) = &self.left else {
-            return format!("interrupted; the supervisor goes on {}: gobctl daemon logs", self.doing);
+        let text = match (self.work, &self.left) {
+            (Work::Doing(doing), Some(left)) => told(left, &format!(" {doing}"), "gobctl events"),
+            (Work::Doing(doing), None) => format!("the supervisor goes on {doing}: gobctl daemon logs"),
+            (Work::Jobs, left) => {
+                let left = left.as_deref().unwrap_or_default();
+                let them = if left.len() == 1 { "it" } else { "them" };
+                let wait = told(left, "", "gobctl queue wait");
+                format!("{wait}; or cancel {them}: gobctl queue cancel {}", arguments(left))
+            }
         };
-        let shown: Vec<String> = left.iter().map(|name| escape(name.as_str())).collect();
-        let arguments: Vec<String> = left.iter().map(|name| name.as_argument().to_string()).collect();
-        let go = if left.len() == 1 { "goes" } else { "go" };
-        format!(
-            "interrupted; {} {go} on {}: gobctl events {}",
-            shown.join(", "),
-            self.doing,
-            arguments.join(" ")
-        )
+        format!("interrupted; {text}")
     }
 }
 
@@ -51,12 +74,17 @@ pub(crate) struct GoesOn {
 impl GoesOn {
     /// Creates it for these workers.
     pub(crate) fn of(context: &Context, doing: &'static str, names: Vec<Name>) -> Self {
-        Self::with(context, Words { doing, left: Some(names) })
+        Self::with(context, Words { work: Work::Doing(doing), left: Some(names) })
+    }
+
+    /// Creates it for these jobs of the queue.
+    pub(crate) fn of_jobs(context: &Context, ids: Vec<Name>) -> Self {
+        Self::with(context, Words { work: Work::Jobs, left: Some(ids) })
     }
 
     /// Creates it for the supervisor and all workers.
     pub(crate) fn of_all(context: &Context, doing: &'static str) -> Self {
-        Self::with(context, Words { doing, left: None })
+        Self::with(context, Words { work: Work::Doing(doing), left: None })
     }
 
     fn with(context: &Context, words: Words) -> Self {
@@ -66,7 +94,7 @@ impl GoesOn {
         Self { words, thread }
     }
 
-    /// Notes that the answer about this worker has come.
+    /// Notes that the answer about this worker has come, or that this job has ended.
     pub(crate) fn done(&self, name: &Name) {
         let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = &mut words.left {
@@ -151,12 +179,16 @@ mod tests {
     #[test]
     fn workers_without_an_answer_are_named() {
         let names = |names: &[&str]| names.iter().map(|name| Name::any(name).unwrap()).collect();
-        let words = |left| Words { doing: "stopping", left }.text();
+        let words = |left| Words { work: Work::Doing("stopping"), left }.text();
         assert_eq!(words(Some(names(&["st"]))), "interrupted; st goes on stopping: gobctl events st");
         assert_eq!(
             words(Some(names(&["a b", "c"]))),
             "interrupted; a b, c go on stopping: gobctl events 'a b' c"
         );
         assert_eq!(words(None), "interrupted; the supervisor goes on stopping: gobctl daemon logs");
+        let jobs = Words { work: Work::Jobs, left: Some(names(&["j1", "j2"])) }.text();
+        let want =
+            "interrupted; j1, j2 go on: gobctl queue wait j1 j2; or cancel them: gobctl queue cancel j1 j2";
+        assert_eq!(jobs, want);
     }
 }

@@ -101,6 +101,51 @@ fn an_interrupted_command_prints_what_goes_on_without_it() {
 }
 
 #[test]
+fn an_interrupted_wait_for_jobs_of_the_queue_tells_that_they_go_on() {
+    let gob = Gob::new();
+    let add = || {
+        let mut call = gob.ctl(["queue", "add", "-q", "ci", "--", "sleep", "1000"]);
+        call.cwd(gob.dir()).ok().trim().to_owned()
+    };
+    let (runs, waits) = (add(), add());
+    let status = |id: &str| gob.connect().ok("queue_get", json!({"job_id": id}))["job"]["status"].clone();
+    let interrupted = |args: &[&str], shows: &str, says: &str| {
+        let mut terminal =
+            Terminal::session(gob.ctl(["queue", "wait"].into_iter().chain(args.to_vec())), 200);
+        terminal.wait_for(|shown| shown.contains(shows));
+        terminal.type_in("\u{3}");
+        let (code, shown) = terminal.end();
+        assert!(shown.ends_with(&format!("\r\u{1b}[K{says}\n")), "{shown:?}");
+        assert_eq!(code, 130, "{shown}");
+    };
+    interrupted(
+        &[&runs],
+        &format!("{runs} running"),
+        &format!(
+            "interrupted; {runs} goes on: gobctl queue wait {runs}; or cancel it: gobctl queue cancel {runs}"
+        ),
+    );
+    let both = format!("{runs} {waits}");
+    interrupted(
+        &[&runs, &waits],
+        &format!("{waits} pending"),
+        &format!(
+            "interrupted; {runs}, {waits} go on: gobctl queue wait {both}; or cancel them: gobctl queue cancel {both}"
+        ),
+    );
+    assert_eq!((status(&runs), status(&waits)), (json!("running"), json!("pending")));
+    gob.ctl(["queue", "cancel", &waits]).ok();
+    interrupted(
+        &[&runs, &waits],
+        &format!("{runs} running"),
+        &format!(
+            "interrupted; {runs} goes on: gobctl queue wait {runs}; or cancel it: gobctl queue cancel {runs}"
+        ),
+    );
+    gob.ctl(["queue", "cancel", &runs]).ok();
+}
+
+#[test]
 fn with_stop_ends_unused_workers_that_it_started() {
     let gob = Gob::new();
     let pid = |name: &str| gob.connect().ok("get", json!({"name": name}))["worker"]["pid"].as_i64();

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::each::names;
 use crate::ending::code_of_exit;
 use crate::failure::Failure;
+use crate::goes_on::GoesOn;
 use crate::holding::went_away;
 use crate::progress::Progress;
 use crate::stream::{End, Stream, Told};
@@ -72,6 +73,8 @@ impl Waiting<'_> {
         drop(connect(self.context, "queue_get")?);
         let mut stream = Stream::open(self.context, "queue wait", wanted)?;
         let mut is_known = false;
+        // An interrupt before the jobs are known tells nothing: there may be none of these ids.
+        let mut goes_on: Option<GoesOn> = None;
         loop {
             let tick = if is_known { Progress::EVERY } else { RETRY };
             match stream.next(Some(tick)) {
@@ -84,6 +87,11 @@ impl Waiting<'_> {
             }
             if is_known && self.jobs.iter().all(|job| job.status.is_end()) {
                 return Ok(());
+            }
+            if is_known {
+                let goes_on = goes_on.get_or_insert_with(|| GoesOn::of_jobs(self.context, self.ids.clone()));
+                let ended = self.jobs.iter().filter(|job| job.status.is_end());
+                ended.for_each(|job| goes_on.done(&job.id));
             }
             progress.show_with(begun.elapsed(), || Some(self.states()));
         }
