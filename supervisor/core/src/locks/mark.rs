@@ -3,11 +3,9 @@
 //! A token is given only once the mark covers it, so that the next supervisor knows which claims can be true, and begins above
 //! them even if the store was put back. Blocks are marked when they are reserved, which is ahead of their use.
 
+use super::tokens::is_paused;
 use crate::parts::LocksMark;
 use serde::{Deserialize, Serialize};
-
-/// Time after a failure in which the mark is not tried again while there are tokens that it covers.
-const PAUSE_MS: u64 = 1_000;
 
 /// The mark, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +48,8 @@ impl Mark {
     /// Begins to write a higher number, where that is needed and no other is being written. After a failure it is tried again at
     /// once only if it is `urgent`: no token is left that the mark covers.
     pub(super) fn extend(&mut self, end: u64, urgent: bool, now: u64) -> Option<u64> {
-        let is_paused = !urgent && self.failed_at.is_some_and(|at| now.saturating_sub(at) < PAUSE_MS);
-        if end <= self.up_to || self.asked.is_some() || is_paused {
+        let waits = !urgent && is_paused(self.failed_at, now);
+        if end <= self.up_to || self.asked.is_some() || waits {
             return None;
         }
         self.asked = Some(end);

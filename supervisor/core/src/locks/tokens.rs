@@ -10,8 +10,13 @@ use serde::{Deserialize, Serialize};
 /// Tokens that are reserved at once.
 pub(super) const BLOCK: u32 = 1_024;
 
-/// Time after a failure in which no block is asked for while there are tokens.
+/// Time after a failure in which neither a block nor a mark that covers one is asked for while there are tokens.
 const PAUSE_MS: u64 = 1_000;
+
+/// Tells whether a failure is too recent for another attempt that is not urgent.
+pub(super) fn is_paused(failed_at: Option<u64>, now: u64) -> bool {
+    failed_at.is_some_and(|at| now.saturating_sub(at) < PAUSE_MS)
+}
 
 /// The tokens that may be given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,8 +63,7 @@ impl Tokens {
     /// Tells whether another block is to be asked for.
     pub(super) fn run_low(&self, now: u64) -> bool {
         let left: u64 = self.blocks.iter().map(|(next, end)| end - next).sum();
-        let is_paused = self.failed_at.is_some_and(|at| now.saturating_sub(at) < PAUSE_MS);
-        left == 0 || (left < u64::from(BLOCK / 2) && !is_paused)
+        left == 0 || (left < u64::from(BLOCK / 2) && !is_paused(self.failed_at, now))
     }
 
     /// Tells whether there is none.
