@@ -89,6 +89,12 @@ impl History {
         None
     }
 
+    /// Has other bounds from here on.
+    pub(crate) fn set_bounds(&self, bounds: Bounds, keep_finished_ms: u64) {
+        let keep = Duration::from_millis(bounds.keep_ms);
+        self.store.set_bounds(bounds.keep_runs, keep, Duration::from_millis(keep_finished_ms));
+    }
+
     /// Returns the state of the store, for `status`.
     pub(crate) fn status(&self) -> HistoryStatus {
         let health = self.store.health();
@@ -134,8 +140,8 @@ pub(crate) fn told(told: Told) -> Option<Input> {
         Told::Answer { ticket, answer } => return Some(stored(ticket, answer)),
         Told::Notice(notice) => tracing::warn!("{notice}"),
         Told::Closed => crate::sys::fds::give_memory_back(),
-        // The shell has the logs of these runs.
-        Told::Trimmed(_) => {}
+        // The shell has the logs of these runs and jobs.
+        Told::Trimmed(_) | Told::JobsTrimmed(_) => {}
     }
     None
 }

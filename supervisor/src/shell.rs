@@ -228,10 +228,10 @@ impl Shell {
             Effect::MarkLocks { up_to } => self.mark_locks(up_to),
             Effect::UnmarkLocks => self.boot.lock_mark.set(LocksMark::Missing),
             Effect::ReadConfig => self.settings.begin(),
-            Effect::Forget { name } => {
-                self.taps.forget(&name);
-                self.output.forget(name);
+            Effect::BoundHistory { bounds, keep_finished_ms } => {
+                self.history.set_bounds(bounds, keep_finished_ms);
             }
+            Effect::Forget { name } => self.forget_logs(name),
             Effect::ForgetRun(RunKey { name, run }) => self.forget_runs(vec![(name, run)]),
             Effect::WakeAt(at) => {
                 self.wake = at.map(|ms| tokio::time::Instant::from_std(self.clock.instant(ms)));

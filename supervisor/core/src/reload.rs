@@ -35,8 +35,13 @@ impl Core {
             true => Ok(Data::Reload(changed)),
             false => Err(refusals::config_partly(&rejected, &changed, count > rejected.len())),
         };
+        let (bounds, keep_finished_ms) = (new.history, new.queue.keep_finished_ms);
+        let has_other_bounds = (bounds, keep_finished_ms) != (old.history, old.queue.keep_finished_ms);
         setup.settings = new;
         setup.rejected = rejected;
+        if has_other_bounds {
+            self.cx.push(Effect::BoundHistory { bounds, keep_finished_ms });
+        }
         let (askers, again) = self.reloads.done();
         for (conn, id) in askers {
             self.cx.reply(conn, id, answer.clone());

@@ -19,6 +19,7 @@ impl Shell {
             Done::Freed(key) => self.input(Input::Freed { key }),
             Done::Saved => self.last.end(),
             Done::Store(Told::Trimmed(runs)) => self.forget_runs(runs),
+            Done::Store(Told::JobsTrimmed(jobs)) => jobs.into_iter().for_each(|job| self.forget_logs(job)),
             Done::Store(told) => {
                 if let Some(input) = history::told(told) {
                     self.input(input);

@@ -75,6 +75,12 @@ impl Shell {
         });
     }
 
+    /// Deletes all logs of a worker that was removed, or of a job that left the queue.
+    pub(super) fn forget_logs(&mut self, name: Name) {
+        self.taps.forget(&name);
+        self.output.forget(name);
+    }
+
     /// Deletes the logs of runs that went from the history by its bounds.
     pub(super) fn forget_runs(&self, runs: Vec<(Name, u64)>) {
         let logs = self.boot.log_dir();

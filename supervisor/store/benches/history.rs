@@ -70,7 +70,7 @@ impl Rig {
         loop {
             match self.answers.recv_timeout(DEADLINE)? {
                 Told::Answer { answer, .. } => return Ok(answer?),
-                Told::Trimmed(_) | Told::Notice(_) | Told::Closed => {}
+                Told::Trimmed(_) | Told::JobsTrimmed(_) | Told::Notice(_) | Told::Closed => {}
             }
         }
     }

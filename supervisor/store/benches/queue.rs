@@ -55,7 +55,7 @@ impl Rig {
                     }
                     return Ok(*told);
                 }
-                Told::Trimmed(_) | Told::Notice(_) | Told::Closed => {}
+                Told::Trimmed(_) | Told::JobsTrimmed(_) | Told::Notice(_) | Told::Closed => {}
             }
         }
     }

@@ -32,6 +32,7 @@ struct Rig {
     told: Receiver<Told>,
     notices: Vec<Notice>,
     trimmed: Vec<(Name, u64)>,
+    trimmed_jobs: Vec<Name>,
 }
 
 impl Rig {
@@ -44,7 +45,11 @@ impl Rig {
         change(&mut settings);
         let (post, told) = channel();
         let handle = Store::spawn(settings, move |message| drop(post.send(message)));
-        Self { handle, told, notices: Vec::new(), trimmed: Vec::new() }
+        Self::of(handle, told)
+    }
+
+    fn of(handle: Handle, told: Receiver<Told>) -> Self {
+        Self { handle, told, notices: Vec::new(), trimmed: Vec::new(), trimmed_jobs: Vec::new() }
     }
 
     fn record(&self, record: Record) {
@@ -65,6 +70,7 @@ impl Rig {
             match self.told.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap() {
                 Told::Notice(notice) => self.notices.push(notice),
                 Told::Trimmed(gone) => self.trimmed.extend(gone),
+                Told::JobsTrimmed(gone) => self.trimmed_jobs.extend(gone),
                 Told::Closed => {}
                 Told::Answer { ticket, answer } => return (ticket, answer),
             }

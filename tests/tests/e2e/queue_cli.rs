@@ -202,6 +202,29 @@ fn the_noun_alone_is_its_help_and_a_watched_list_follows_changes() {
 }
 
 #[test]
+fn a_reload_lets_older_jobs_leave_the_queue_and_their_logs_go_with_them() {
+    let gob = Gob::new();
+    let done = add(&gob, &["ci", "--shell", "echo out"]);
+    ctl(&gob, ["queue", "wait", &done]).ok();
+    ctl(&gob, ["queue", "pause", "ci"]).ok();
+    let waits = add(&gob, &["ci", "true"]);
+    ctl(&gob, ["run", "--name", "mine", "true"]).ok();
+    let logs = gob.state_dir().join("logs");
+    assert!(logs.join(&done).join("1.stdout.log").exists());
+    let config = gob.dir().join("config.toml");
+    let before = fs::read_to_string(&config).unwrap_or_default();
+    fs::write(&config, format!("{before}\n[queue]\nkeep_finished = \"1ms\"\n")).unwrap();
+    assert_eq!(gob.ctl(["config", "reload"]).ok(), "read the configuration again: queue.keep_finished\n");
+    let ids = || {
+        let jobs = ctl(&gob, ["queue", "list", "--json"]).json()["jobs"].clone();
+        jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(wait::until(DEADLINE, || ids() == [waits.clone()]), "{:?}", ids());
+    assert!(wait::until(DEADLINE, || !logs.join(&done).exists()), "the logs stay");
+    assert!(logs.join("mine").exists(), "and those of other workers do");
+}
+
+#[test]
 fn a_verb_of_workers_tells_that_a_job_of_the_queue_is_none_and_the_verb_for_it() {
     let gob = Gob::new();
     ctl(&gob, ["queue", "width", "ci", "0"]).ok();

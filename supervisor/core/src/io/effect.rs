@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use gob_config::History;
 use gob_protocol::{Data, Event, Id, Lagged, Name, Status, WireError};
 
 /// One thing that the shell is to do.
@@ -206,6 +207,13 @@ pub enum Effect {
     UnmarkLocks,
     /// Read the configuration; answered by `Configured`.
     ReadConfig,
+    /// Keep the history, and jobs of the queue that have ended, within other bounds.
+    BoundHistory {
+        /// Runs of each worker, and their age.
+        bounds: History,
+        /// The age at which a job that has ended leaves the queue.
+        keep_finished_ms: u64,
+    },
     /// Delete the logs of a worker.
     Forget {
         /// The worker.

@@ -195,6 +195,27 @@ fn an_unreadable_file_refuses_every_start() {
 }
 
 #[test]
+fn other_bounds_of_the_history_and_the_queue_hold_from_the_reload_on() {
+    let mut core = core("");
+    let mut bounds = |text: &str| -> Vec<(u32, u64, u64)> {
+        let effects = core.apply(Input::Configured(read(text)), NOW);
+        let all = effects.iter().filter_map(|effect| match effect {
+            Effect::BoundHistory { bounds, keep_finished_ms } => {
+                Some((bounds.keep_runs, bounds.keep_ms, *keep_finished_ms))
+            }
+            _other => None,
+        });
+        all.collect()
+    };
+    let (day, other) = (86_400_000, "[queue]\nkeep_finished = \"1d\"\n[history]\nkeep_runs = 7\n");
+    assert_eq!(bounds("[queue]\nmax_attempts = 5\n"), [], "these are as they were");
+    assert_eq!(bounds(other), [(7, 90 * day, day)]);
+    assert_eq!(bounds(other), []);
+    assert_eq!(bounds("[queue]\nkeep_finished = 1\n"), [], "a refused file changes nothing");
+    assert_eq!(bounds("[history]\nkeep = \"2d\"\n"), [(1_000, 2 * day, 7 * day)]);
+}
+
+#[test]
 fn a_request_during_a_reading_is_answered_by_the_next() {
     let mut core = core("");
     assert_eq!(reads(&ask(&mut core, Request::Reload)), 1);

@@ -76,7 +76,7 @@ fn new_bounds_hold_for_the_next_run() {
         rig.record(run("web", ended(number, 1, 1)));
     }
     assert_eq!(rig.runs("web").len(), 5);
-    rig.handle.set_bounds(2, Duration::from_secs(3600));
+    rig.handle.set_bounds(2, Duration::from_secs(3600), Duration::from_secs(3600));
     rig.record(run("web", begun(6)));
     wait_until_trimmed(&mut rig, 4);
     assert_eq!(rig.trimmed.iter().map(|(_, run)| *run).collect::<Vec<_>>(), [1, 2, 3, 4]);

@@ -101,7 +101,7 @@ fn a_defect_of_the_thread_is_told_and_the_next_message_finds_another_one() {
         assert!(!matches!(message, Told::Answer { ticket: 13, .. }), "a defect that is wanted here");
         drop(post.send(message));
     });
-    let mut rig = Rig { handle, told, notices: Vec::new(), trimmed: Vec::new() };
+    let mut rig = Rig::of(handle, told);
     rig.handle.ask(13, Question::Highest { name: None }).unwrap();
     wait_until(|| !rig.handle.is_running(), || "the thread stays".to_owned());
     let health = rig.handle.health();

@@ -36,7 +36,7 @@ fn rig(dir: &Path, steps: &'static [Step]) -> Rig {
     let (post, told) = channel();
     let settings = Settings::new(dir.to_owned(), "first".to_owned());
     let handle = Store::with_steps(settings, steps, move |message| drop(post.send(message)));
-    Rig { handle, told, notices: Vec::new(), trimmed: Vec::new() }
+    Rig::of(handle, told)
 }
 
 #[test]

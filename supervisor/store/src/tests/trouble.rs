@@ -105,7 +105,7 @@ fn a_question_that_a_disk_keeps_is_given_up_and_gets_no_answer_later() {
         }
         drop(post.send(message));
     });
-    let rig = Rig { handle, told, notices: Vec::new(), trimmed: Vec::new() };
+    let rig = Rig::of(handle, told);
     rig.handle.ask(1, Question::Highest { name: None }).unwrap();
     assert_eq!(rig.handle.overdue(), [0_u64; 0]);
     let until = Instant::now() + DEADLINE;

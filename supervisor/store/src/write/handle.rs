@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) is_checked: bool,
     /// The end of the last walk over the whole history.
     pub(super) walked: Option<Instant>,
+    /// The bounds were changed since the last walk began.
+    pub(super) has_other_bounds: bool,
 }
 
 impl State {
@@ -125,6 +127,7 @@ impl Store {
             asked: BTreeMap::new(),
             is_checked: false,
             walked: None,
+            has_other_bounds: false,
         };
         let told = Box::new(told);
         Handle { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), told, steps }) }
@@ -204,16 +207,14 @@ impl Handle {
         }
     }
 
-    /// Changes the bounds of history, as a new configuration does.
-    pub fn set_bounds(&self, keep_runs: u32, keep: Duration) {
+    /// Changes the bounds of history, and the age at which jobs of the queue that have ended go, as a new configuration does.
+    /// What is beyond them goes at once from an open file, and from a closed one when it is next opened.
+    pub fn set_bounds(&self, keep_runs: u32, keep: Duration, keep_finished: Duration) {
         let mut state = self.shared.lock();
-        state.settings.keep_runs = keep_runs;
-        state.settings.keep = keep;
-    }
-
-    /// Changes the age at which jobs of the queue that have ended go, as a new configuration does.
-    pub fn set_keep_finished(&self, keep: Duration) {
-        self.shared.lock().settings.keep_finished = keep;
+        let settings = &mut state.settings;
+        (settings.keep_runs, settings.keep, settings.keep_finished) = (keep_runs, keep, keep_finished);
+        state.has_other_bounds = true;
+        self.shared.changed();
     }
 
     /// Returns the state of the store.

@@ -10,7 +10,7 @@ use super::open::{Db, Standpoint};
 use super::queue::Item;
 use super::settings::{Condition, Settings};
 use super::told::Told;
-use super::trim::{Bounds, Trimmer};
+use super::trim::{Bounds, Gone, Trimmer};
 use crate::error::StoreError;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -144,6 +144,10 @@ impl Worker<'_> {
             let now = Instant::now();
             if is_empty {
                 self.retry = None;
+                if let Some(trimmer) = self.trimmer.as_mut().filter(|_| state.has_other_bounds) {
+                    state.has_other_bounds = false;
+                    trimmer.begin_anew();
+                }
                 if self.trimmer.as_ref().is_some_and(Trimmer::is_due) {
                     return Turn::Trim;
                 }
@@ -210,8 +214,14 @@ impl Worker<'_> {
             return trimmer.give_up();
         }
         match trimmer.step(&mut db.connection, bounds) {
-            Ok(gone) if gone.is_empty() => {}
-            Ok(gone) => (self.shared.told)(Told::Trimmed(gone)),
+            Ok(Gone { runs, jobs }) => {
+                if !runs.is_empty() {
+                    (self.shared.told)(Told::Trimmed(runs));
+                }
+                if !jobs.is_empty() {
+                    (self.shared.told)(Told::JobsTrimmed(jobs));
+                }
+            }
             // The next message finds out, and says so.
             Err(_) => trimmer.give_up(),
         }

@@ -20,6 +20,8 @@ pub enum Told {
     },
     /// Runs went from the history by its bounds; their logs go with them.
     Trimmed(Vec<(Name, u64)>),
+    /// Jobs left the queue by its bounds; the logs of all their attempts go with them.
+    JobsTrimmed(Vec<Name>),
     /// Something that people should know.
     Notice(Notice),
     /// The file was closed for idleness: memory can be given back to the system.

@@ -49,7 +49,15 @@ pub(super) struct Trimmer {
 }
 
 /// Runs that went, by worker.
-pub(super) type Gone = Vec<(Name, u64)>;
+type Runs = Vec<(Name, u64)>;
+
+/// All that went in a step.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    pub(super) runs: Runs,
+    /// Jobs of the queue.
+    pub(super) jobs: Vec<Name>,
+}
 
 impl Trimmer {
     /// Begins for a life of a supervisor, of which live runs are never trimmed; `walked` is the end of the
@@ -75,6 +83,12 @@ impl Trimmer {
         !self.due.is_empty() || self.walked.is_none_or(|at| at.elapsed() >= EVERY)
     }
 
+    /// Begins the next walk at once, from its start: the bounds are others.
+    pub(super) fn begin_anew(&mut self) {
+        self.walked = None;
+        self.stage = Stage::default();
+    }
+
     /// Gives up until the next walk is due.
     pub(super) fn give_up(&mut self) {
         self.due.clear();
@@ -82,7 +96,7 @@ impl Trimmer {
         self.stage = Stage::default();
     }
 
-    /// Takes one step in a transaction of its own, and returns the runs that went.
+    /// Takes one step in a transaction of its own, and returns what went.
     ///
     /// # Errors
     /// SQLite's error; nothing went then.
@@ -90,11 +104,11 @@ impl Trimmer {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let gone = match self.due.first().cloned() {
             Some(name) => {
-                let gone = excess_runs(&transaction, self.life, &name, bounds.keep_runs)?;
-                if is_less(gone.len()) {
+                let runs = excess_runs(&transaction, self.life, &name, bounds.keep_runs)?;
+                if is_less(runs.len()) {
                     self.due.remove(&name);
                 }
-                gone
+                Gone { runs, ..Gone::default() }
             }
             None => self.walk(&transaction, bounds)?,
         };
@@ -105,11 +119,11 @@ impl Trimmer {
     fn walk(&mut self, db: &Connection, bounds: Bounds) -> rusqlite::Result<Gone> {
         let keep = i64::try_from(bounds.keep.as_millis()).unwrap_or(i64::MAX);
         let before = now_ms().saturating_sub(keep);
-        let mut gone = Gone::new();
+        let mut gone = Gone::default();
         match &mut self.stage {
             Stage::OldRuns => {
-                gone = old_runs(db, before)?;
-                if is_less(gone.len()) {
+                gone.runs = old_runs(db, before)?;
+                if is_less(gone.runs.len()) {
                     self.stage = Stage::OldEntries;
                 }
             }
@@ -137,8 +151,9 @@ impl Trimmer {
             }
             Stage::OldJobs => {
                 let keep = i64::try_from(bounds.keep_finished.as_millis()).unwrap_or(i64::MAX);
-                if is_less(old_jobs(db, now_ms().saturating_sub(keep))?) && is_less(many_jobs(db, MAX_ENDED)?)
-                {
+                let mut is_last = is_less(old_jobs(db, now_ms().saturating_sub(keep), &mut gone.jobs)?);
+                is_last = is_last && is_less(many_jobs(db, MAX_ENDED, &mut gone.jobs)?);
+                if is_last {
                     self.stage = Stage::default();
                     self.walked = Some(Instant::now());
                 }
@@ -154,11 +169,11 @@ fn is_less(count: usize) -> bool {
 }
 
 /// Deletes the oldest runs of a worker beyond `keep`.
-fn excess_runs(db: &Connection, life: i64, name: &Name, keep: u32) -> rusqlite::Result<Gone> {
+fn excess_runs(db: &Connection, life: i64, name: &Name, keep: u32) -> rusqlite::Result<Runs> {
     let mut select =
         db.prepare_cached("SELECT run FROM run WHERE name = ?1 ORDER BY run DESC LIMIT 1 OFFSET ?2")?;
     let newest = select.query_row(params![name.as_str(), keep], |row| row.get::<_, i64>(0)).optional()?;
-    let Some(newest) = newest else { return Ok(Gone::new()) };
+    let Some(newest) = newest else { return Ok(Runs::new()) };
     let mut delete = db.prepare_cached(
         "DELETE FROM run WHERE name = ?1 AND run IN (
              SELECT run FROM run WHERE name = ?1 AND run <= ?2 AND (outcome IS NOT NULL OR life <> ?3)
@@ -169,7 +184,7 @@ fn excess_runs(db: &Connection, life: i64, name: &Name, keep: u32) -> rusqlite::
 }
 
 /// Deletes ended runs that began before a time.
-fn old_runs(db: &Connection, before: i64) -> rusqlite::Result<Gone> {
+fn old_runs(db: &Connection, before: i64) -> rusqlite::Result<Runs> {
     let mut delete = db.prepare_cached(
         "DELETE FROM run WHERE (name, run) IN (
              SELECT name, run FROM run WHERE started_at < ?1 AND outcome IS NOT NULL
@@ -179,8 +194,8 @@ fn old_runs(db: &Connection, before: i64) -> rusqlite::Result<Gone> {
     gone(delete.query(params![before, STEP_ROWS])?)
 }
 
-fn gone(mut rows: rusqlite::Rows<'_>) -> rusqlite::Result<Gone> {
-    let mut gone = Gone::new();
+fn gone(mut rows: rusqlite::Rows<'_>) -> rusqlite::Result<Runs> {
+    let mut gone = Runs::new();
     while let Some(row) = rows.next()? {
         let number = crate::rows::unsigned(row.get(1)?);
         // A name that is no name has no logs.
@@ -249,21 +264,31 @@ fn old_lives(db: &Connection, life: i64, before: i64) -> rusqlite::Result<usize>
 }
 
 /// Deletes jobs of the queue that ended before a time.
-fn old_jobs(db: &Connection, before: i64) -> rusqlite::Result<usize> {
+fn old_jobs(db: &Connection, before: i64, gone: &mut Vec<Name>) -> rusqlite::Result<usize> {
     let mut deleted = 0;
     for status in 2..=4 {
         let mut delete = db.prepare_cached(
             "DELETE FROM job WHERE number IN (
                  SELECT number FROM job INDEXED BY job_ended WHERE status = ?1 AND status >= 2 AND finished_at < ?2
-                 AND instance IS NULL ORDER BY finished_at LIMIT ?3)",
+                 AND instance IS NULL ORDER BY finished_at LIMIT ?3)
+             RETURNING number",
         )?;
-        deleted = delete.execute(params![status, before, STEP_ROWS])?.max(deleted);
+        deleted = gone_jobs(delete.query(params![status, before, STEP_ROWS])?, gone)?.max(deleted);
     }
     Ok(deleted)
 }
 
+/// Adds the deleted jobs to `gone`, and counts them.
+fn gone_jobs(mut rows: rusqlite::Rows<'_>, gone: &mut Vec<Name>) -> rusqlite::Result<usize> {
+    let before = gone.len();
+    while let Some(row) = rows.next()? {
+        gone.push(Name::numbered(crate::rows::unsigned(row.get(0)?)));
+    }
+    Ok(gone.len() - before)
+}
+
 /// Deletes the oldest jobs of the queue that have ended beyond a number, of the status that has most of them.
-fn many_jobs(db: &Connection, keep: i64) -> rusqlite::Result<usize> {
+fn many_jobs(db: &Connection, keep: i64, gone: &mut Vec<Name>) -> rusqlite::Result<usize> {
     let mut counts = [(0_i64, 0_i64); 3];
     for (count, (column, status)) in
         counts.iter_mut().zip([("completed", 2), ("failed", 3), ("cancelled", 4)])
@@ -277,9 +302,10 @@ fn many_jobs(db: &Connection, keep: i64) -> rusqlite::Result<usize> {
     let mut delete = db.prepare_cached(
         "DELETE FROM job WHERE number IN (
              SELECT number FROM job INDEXED BY job_ended WHERE status = ?1 AND status >= 2
-             AND instance IS NULL ORDER BY finished_at LIMIT ?2)",
+             AND instance IS NULL ORDER BY finished_at LIMIT ?2)
+         RETURNING number",
     )?;
-    delete.execute(params![most, excess])
+    gone_jobs(delete.query(params![most, excess])?, gone)
 }
 
 #[cfg(test)]
@@ -292,6 +318,9 @@ mod tests {
         assert!(trimmer.is_due());
         trimmer.give_up();
         assert!(!trimmer.is_due());
+        trimmer.begin_anew();
+        assert!(trimmer.is_due());
+        trimmer.give_up();
         trimmer.note(&Name::numbered(1));
         assert!(trimmer.is_due());
     }

@@ -91,7 +91,7 @@ impl World {
             Effect::FindGraphs(_) | Effect::DeleteGraph { .. } => {}
             Effect::Remember { key } => drop(self.runs.alive(key, "record")?),
             // `feed` answers it.
-            Effect::ReadConfig => {}
+            Effect::ReadConfig | Effect::BoundHistory { .. } => {}
             // Tests of ports answer them.
             Effect::LookForPorts { .. } | Effect::FindPorts { .. } => {}
             // Tests of locks answer these.

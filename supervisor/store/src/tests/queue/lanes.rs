@@ -126,6 +126,13 @@ fn jobs_that_have_ended_go_by_age() {
     let mut rig = Rig::with(dir.path(), |settings| settings.keep_finished = Duration::from_secs(60));
     wait_for(&mut rig, 3);
     assert_eq!(rig.status(2), QueueStatus::Cancelled);
+    rig.trimmed_jobs.sort();
+    assert_eq!(rig.trimmed_jobs, [job_id(1), job_id(3)], "their logs go with them");
+    // Other bounds hold at once, in the open file.
+    rig.handle.set_bounds(1_000, Duration::from_secs(3_600), Duration::ZERO);
+    wait_for(&mut rig, 2);
+    assert_eq!((rig.status(4), rig.status(5)), (QueueStatus::Pending, QueueStatus::Pending));
+    assert_eq!(rig.trimmed_jobs, [job_id(1), job_id(3), job_id(2)]);
     rig.finish();
     check(dir.path());
 }
