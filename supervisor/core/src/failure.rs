@@ -81,7 +81,7 @@ pub enum SpawnStep {
     Pattern(String),
     /// Naming a resource limit: there is none of that name.
     LimitName,
-    /// A step between clone and exec.
+    /// A step on the way from clone to exec, but for [`SpawnStep::Chdir`] and [`SpawnStep::Exec`].
     Fork {
         /// Which.
         step: ForkStep,
@@ -106,20 +106,7 @@ impl SpawnStep {
                 StartStep::Interpreter
             }
             Self::Chdir { .. } => StartStep::Chdir,
-            Self::Fork { step, .. } => match step {
-                ForkStep::Chdir => StartStep::Chdir,
-                ForkStep::Exec => StartStep::Exec,
-                ForkStep::Clone
-                | ForkStep::Group
-                | ForkStep::DeathSignal
-                | ForkStep::Parent
-                | ForkStep::Stdio
-                | ForkStep::LockNumber
-                | ForkStep::KeepLock
-                | ForkStep::Close
-                | ForkStep::OpenFiles
-                | ForkStep::Limit(_) => StartStep::Fork,
-            },
+            Self::Fork { .. } => StartStep::Fork,
             Self::Examine(_)
             | Self::Prepare
             | Self::Disk(_)
@@ -136,7 +123,7 @@ impl SpawnStep {
     }
 }
 
-/// A step of the new process on its way to its program.
+/// A step of the new process on its way to its program, about which there is nothing to tell but the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForkStep {
     /// Making the process.
@@ -147,8 +134,6 @@ pub enum ForkStep {
     DeathSignal,
     /// Looking whether the supervisor still lives.
     Parent,
-    /// Going to the working directory.
-    Chdir,
     /// The standard streams.
     Stdio,
     /// Giving a lock its number.
@@ -161,8 +146,6 @@ pub enum ForkStep {
     OpenFiles,
     /// A limit of its kind, by its name without `RLIMIT_`.
     Limit(&'static str),
-    /// Executing the program.
-    Exec,
 }
 
 /// The flaw of a file that could not be executed.

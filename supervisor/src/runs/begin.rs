@@ -7,9 +7,9 @@ use crate::cgroups::Cgroups;
 use crate::program;
 use crate::sys::closing;
 use crate::sys::kernel::Kernel;
-use crate::sys::spawn::{Limit, SpawnError, Spec, Started};
+use crate::sys::spawn::{ChildStep, Limit, SpawnError, Spec, Started};
 use crate::sys::tag::Tag;
-use gob_core::{ForkStep, SpawnFailure, SpawnPlan, SpawnStep};
+use gob_core::{SpawnFailure, SpawnPlan, SpawnStep};
 use gob_protocol::ProcessId;
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -110,21 +110,12 @@ fn failure(error: &SpawnError, plan: &SpawnPlan, program: &CStr) -> SpawnFailure
     let SpawnError { step, source } = error;
     let program = program.to_string_lossy().into_owned();
     let step = match *step {
-        ForkStep::Chdir => SpawnStep::Chdir { path: plan.cwd.clone() },
-        ForkStep::Exec => {
+        ChildStep::Chdir => SpawnStep::Chdir { path: plan.cwd.clone() },
+        ChildStep::Exec => {
             let flaw = program::exec_flaw(&Path::new(&plan.cwd).join(&program), source);
             SpawnStep::Exec { program, flaw }
         }
-        step @ (ForkStep::Clone
-        | ForkStep::Group
-        | ForkStep::DeathSignal
-        | ForkStep::Parent
-        | ForkStep::Stdio
-        | ForkStep::LockNumber
-        | ForkStep::KeepLock
-        | ForkStep::Close
-        | ForkStep::OpenFiles
-        | ForkStep::Limit(_)) => SpawnStep::Fork { step, program },
+        ChildStep::Other(step) => SpawnStep::Fork { step, program },
     };
     program::failure(step, source)
 }

@@ -87,11 +87,28 @@ pub(crate) struct Started<H = OwnedFd> {
     pub(crate) in_cgroup: bool,
 }
 
+/// A step from clone to exec. The working directory and the program are told with their paths, which the child does not know as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChildStep {
+    /// Going to the working directory.
+    Chdir,
+    /// Executing the program.
+    Exec,
+    /// Any other.
+    Other(ForkStep),
+}
+
+impl From<ForkStep> for ChildStep {
+    fn from(step: ForkStep) -> Self {
+        Self::Other(step)
+    }
+}
+
 /// A start that failed, with its step.
 #[derive(Debug, thiserror::Error)]
 #[error("{step:?}: {source}")]
 pub(crate) struct SpawnError {
-    pub(crate) step: ForkStep,
+    pub(crate) step: ChildStep,
     #[source]
     pub(crate) source: io::Error,
 }
@@ -155,7 +172,7 @@ fn start(spec: &Spec<'_>, lent: Option<Lent>) -> Result<Started, SpawnError> {
     restore_signals(&blocked);
     drop(lent);
     if pid < 0 {
-        return Err(SpawnError { step: ForkStep::Clone, source: cloned });
+        return Err(SpawnError { step: ForkStep::Clone.into(), source: cloned });
     }
     // SAFETY: the kernel made it for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };

@@ -127,14 +127,12 @@ impl fmt::Display for ForkStep {
             Self::Group => "setpgid",
             Self::DeathSignal => "prctl",
             Self::Parent => "the supervisor is gone",
-            Self::Chdir => "chdir",
             Self::Stdio => "dup2",
             Self::LockNumber => "give a lock the number 63, for which the limit of open files is too low, to",
             Self::KeepLock => "fcntl",
             Self::Close => "close_range",
             Self::OpenFiles => "setrlimit",
             Self::Limit(name) => return write!(f, "set RLIMIT_{name} for"),
-            Self::Exec => "exec",
         })
     }
 }
@@ -267,7 +265,6 @@ mod tests {
             (exec("/bin/srv", interpreter(false)), "interpreter"),
             (exec("/bin/srv", Some(ExecFlaw::Format)), "interpreter"),
             (SpawnStep::Chdir { path: path() }, "chdir"),
-            (fork(ForkStep::Chdir), "chdir"),
             (fork(ForkStep::Clone), "fork"),
             (fork(ForkStep::Limit("NOFILE")), "fork"),
             (SpawnStep::Disk(silent), "prepare"),

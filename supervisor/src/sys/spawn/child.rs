@@ -2,6 +2,7 @@
 //!
 //! It shares the parent's memory, so it makes system calls only and allocates nothing.
 
+use super::ChildStep;
 use super::Limit;
 use gob_core::ForkStep;
 use std::ffi::{c_int, c_void};
@@ -35,7 +36,7 @@ pub(super) struct Order {
     /// For close_range(2).
     pub(super) closing: libc::c_uint,
     pub(super) parent: libc::pid_t,
-    pub(super) failed: Option<(ForkStep, c_int)>,
+    pub(super) failed: Option<(ChildStep, c_int)>,
 }
 
 /// Runs the child: returns only by exec or exit, with the failed step in its [`Order`].
@@ -54,14 +55,14 @@ pub(super) extern "C" fn child(order: *mut c_void) -> c_int {
 ///
 /// # Safety
 /// Only async-signal-safe calls; the pointers in `order` are valid.
-unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
+unsafe fn become_worker(order: &Order) -> Result<(), ChildStep> {
     let check = |result: c_int, step| if result < 0 { Err(step) } else { Ok(()) };
     // SAFETY: the caller's promise; every call is a plain system call on valid arguments.
     unsafe {
         check(libc::setpgid(0, 0), ForkStep::Group)?;
         check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), ForkStep::DeathSignal)?;
         if libc::getppid() != order.parent {
-            return Err(ForkStep::Parent);
+            return Err(ForkStep::Parent.into());
         }
         // The kernel's own `struct sigaction`, whose zeroes mean SIG_DFL: the C library refuses to set 32 and 33, which
         // it keeps for itself, and its posix_spawn starts programs (us, for one) with these ignored.
@@ -80,12 +81,14 @@ unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
         // identify it.
         libc::setrlimit(libc::RLIMIT_LOCKS, &raw const order.tag);
         // Before its number is given to another descriptor.
-        check(libc::fchdir(order.cwd), ForkStep::Chdir)?;
+        if libc::fchdir(order.cwd) < 0 {
+            return Err(ChildStep::Chdir);
+        }
         if let Some(beyond) = order.beyond {
             let flags = libc::CLOSE_RANGE_UNSHARE;
             let left = libc::syscall(libc::SYS_close_range, beyond, libc::c_uint::MAX, flags);
             if left < 0 {
-                return Err(ForkStep::Close);
+                return Err(ForkStep::Close.into());
             }
         }
         // From here on the numbers are this process's own.
@@ -114,7 +117,7 @@ unsafe fn become_worker(order: &Order) -> Result<(), ForkStep> {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::execve(order.program, order.argv.as_ptr(), order.envp.as_ptr());
     }
-    Err(ForkStep::Exec)
+    Err(ChildStep::Exec)
 }
 
 /// Gives the locks their numbers; returns the lowest of these.

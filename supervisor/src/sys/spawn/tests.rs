@@ -213,11 +213,14 @@ fn limits_are_set_or_the_start_fails() {
     // More than the kernel can do, so that not even root may.
     let limits = [Limit::new("nofile", 1 << 40).unwrap()];
     let error = run_with("/bin/true", &["true"], [None; 2], &limits).unwrap_err();
-    assert_eq!((error.step, error.source.raw_os_error()), (ForkStep::Limit("NOFILE"), Some(libc::EPERM)));
+    assert_eq!(
+        (error.step, error.source.raw_os_error()),
+        (ForkStep::Limit("NOFILE").into(), Some(libc::EPERM))
+    );
 }
 
 #[test]
 fn a_missing_program_is_an_error_with_its_step() {
     let error = run("/nonexistent/program", &["x"]).unwrap_err();
-    assert_eq!((error.step, error.source.raw_os_error()), (ForkStep::Exec, Some(libc::ENOENT)));
+    assert_eq!((error.step, error.source.raw_os_error()), (ChildStep::Exec, Some(libc::ENOENT)));
 }
