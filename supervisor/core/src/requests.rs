@@ -20,6 +20,33 @@ use gob_protocol::{Data, Name, Owner, Request, WireError};
 
 type Answer = Result<Data, Box<WireError>>;
 
+/// Matches requests about the queue that a supervisor on its way out does not take any more.
+macro_rules! queue_change {
+    () => {
+        Request::QueueAdd(_)
+            | Request::QueueClaim(_)
+            | Request::QueueCancel(_)
+            | Request::QueueRetry(_)
+            | Request::QueuePause(_)
+            | Request::QueueResume(_)
+            | Request::QueueClear(_)
+            | Request::QueueWidth(_)
+            | Request::ScheduleAdd(_)
+            | Request::ScheduleRemove(_)
+    };
+}
+
+/// Matches the other ones: a worker outside may say to the last what became of its job.
+macro_rules! queue_report {
+    () => {
+        Request::QueueHeartbeat(_)
+            | Request::QueueFinish(_)
+            | Request::QueueGet(_)
+            | Request::QueueList(_)
+            | Request::ScheduleList(_)
+    };
+}
+
 impl Core {
     /// Takes a request.
     pub(crate) fn request(&mut self, caller: &Caller, request: Request) {
@@ -41,21 +68,7 @@ impl Core {
             | Request::Stats(_)
             | Request::Blame(_)
             | Request::History(_) => return self.ask(caller, request),
-            Request::QueueAdd(_)
-            | Request::QueueClaim(_)
-            | Request::QueueHeartbeat(_)
-            | Request::QueueFinish(_)
-            | Request::QueueGet(_)
-            | Request::QueueList(_)
-            | Request::QueueCancel(_)
-            | Request::QueueRetry(_)
-            | Request::QueuePause(_)
-            | Request::QueueResume(_)
-            | Request::QueueClear(_)
-            | Request::QueueWidth(_)
-            | Request::ScheduleAdd(_)
-            | Request::ScheduleList(_)
-            | Request::ScheduleRemove(_) => return queue::request(self, caller, request),
+            queue_change!() | queue_report!() => return queue::request(self, caller, request),
             Request::Ports(which) => {
                 return ports::ask(caller, which, &self.workers, &mut self.underway, &mut self.cx);
             }
@@ -245,22 +258,8 @@ fn changes_workers(request: &Request) -> bool {
         | Request::RunsDelete(_)
         | Request::Cleanup => true,
         Request::Nuke(_) | Request::Shutdown(_) | Request::Reload | Request::HandOver(_) => true,
-        Request::QueueAdd(_)
-        | Request::QueueClaim(_)
-        | Request::QueueCancel(_)
-        | Request::QueueRetry(_)
-        | Request::QueuePause(_)
-        | Request::QueueResume(_)
-        | Request::QueueClear(_)
-        | Request::QueueWidth(_)
-        | Request::ScheduleAdd(_)
-        | Request::ScheduleRemove(_) => true,
-        // A worker outside may say to the last what became of its job.
-        Request::QueueHeartbeat(_)
-        | Request::QueueFinish(_)
-        | Request::QueueGet(_)
-        | Request::QueueList(_)
-        | Request::ScheduleList(_) => false,
+        queue_change!() => true,
+        queue_report!() => false,
         // What is held is held until the end.
         Request::LockAcquire(asked) => asked.token.is_none(),
         Request::LockRelease(_) | Request::LockStatus(_) | Request::LockBreak(_) => false,
