@@ -213,16 +213,10 @@ pub(crate) fn last_runs(logs: &Path) -> BTreeMap<Name, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
     use nix::sys::socket::{Backlog, bind, listen};
     use std::sync::mpsc;
     use std::time::Duration;
-
-    fn scratch(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("gob-files-{}-{name}", std::process::id()));
-        fs::remove_dir_all(&dir).ok();
-        fs::create_dir_all(&dir).unwrap();
-        dir
-    }
 
     /// Binds a socket of this kind, with the shortest possible queue if it listens.
     fn bound(path: &Path, kind: SockType, listens: bool) -> std::os::fd::OwnedFd {
@@ -236,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_socket_is_stale_only_without_a_listener_and_a_full_queue_does_not_block() {
-        let dir = scratch("stale");
+        let dir = Scratch::new("stale");
         let [full, datagram, dead] = ["full", "datagram", "dead"].map(|name| dir.join(name));
         let _hung = bound(&full, SockType::Stream, true);
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -255,12 +249,11 @@ mod tests {
         });
         is_done.recv_timeout(Duration::from_secs(10)).expect("it waits for somebody who does not accept");
         assert_eq!([full, datagram, dead].map(|path| path.exists()), [true, true, false]);
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn stray_files_among_the_logs_are_passed_over() {
-        let dir = scratch("logs");
+        let dir = Scratch::new("logs");
         fs::create_dir_all(dir.join("demo")).unwrap();
         fs::write(dir.join("demo/7.stdout.log"), "").unwrap();
         fs::write(dir.join("README"), "").unwrap();
@@ -268,6 +261,5 @@ mod tests {
         assert_eq!(last_runs(&dir), BTreeMap::from([(Name::graph("demo").unwrap(), 7)]));
         assert_eq!(last_runs(&dir.join("README")), BTreeMap::new());
         assert_eq!(last_runs(&dir.join("none")), BTreeMap::new());
-        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -230,17 +230,11 @@ fn inode(found: &Metadata) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
     use crate::sys::kernel::Kernel;
     use gob_protocol::Owner;
     use std::fs;
-    use std::path::PathBuf;
     use std::time::{Duration, Instant};
-
-    pub(super) fn scratch(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("gob-lock-{}-{name}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        dir
-    }
 
     pub(super) fn lock_in(dir: &Path) -> GraphLock {
         let note = serde_json::json!({"name": "g", "owner": "desktop"});
@@ -281,7 +275,7 @@ mod tests {
     #[test]
     fn a_second_taker_of_the_lock_is_told_its_holder() {
         use std::os::unix::fs::PermissionsExt;
-        let dir = scratch("second");
+        let dir = Scratch::new("second");
         let lock = lock_in(&dir);
         let held = take(&lock);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -297,12 +291,11 @@ mod tests {
         refused(&lock);
         drop(held);
         take(&lock);
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn a_note_that_gob_did_not_write_is_not_believed() {
-        let dir = scratch("note");
+        let dir = Scratch::new("note");
         let lock = lock_in(&dir);
         for garbage in ["", "{", "\u{0}\u{1}", "{\"pid\":1,\"start_time\":7,\"owner\":\"NOT ONE\"}", "[1]"] {
             let held = take(&lock);
@@ -312,23 +305,21 @@ mod tests {
             let holder = in_the_end(|| Some(refused(&lock)).filter(|holder| holder.pid == 0));
             assert_eq!(holder.owner, Owner::unknown(), "{garbage}");
         }
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn a_file_that_was_deleted_is_made_anew() {
-        let dir = scratch("deleted");
+        let dir = Scratch::new("deleted");
         let lock = lock_in(&dir);
         let first = take(&lock);
         fs::remove_file(&lock.path).unwrap();
         let second = take(&lock);
         assert!(!is_at(&first.file, lock.path.as_ref()) && is_at(&second.file, lock.path.as_ref()));
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn a_path_that_is_no_file_is_refused_with_its_errno() {
-        let dir = scratch("link");
+        let dir = Scratch::new("link");
         let lock = lock_in(&dir);
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new().mode(0o700).create(dir.join(".gob")).unwrap();
@@ -336,6 +327,5 @@ mod tests {
         let Err(NoLock::Failed(failure)) = HeldLock::take(&lock) else { panic!("a link was followed") };
         assert_eq!(failure.errno.name, "ELOOP");
         assert!(failure.to_string().contains(&lock.path), "{failure}");
-        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -53,6 +53,8 @@ mod readiness;
 mod record;
 mod recovery;
 mod runs;
+#[cfg(test)]
+mod scratch;
 mod settings;
 mod shell;
 mod sys;

@@ -96,20 +96,13 @@ fn number(file: &File) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
     use std::fs;
-    use std::path::PathBuf;
-
-    fn scratch(name: &str) -> (PathBuf, File) {
-        let dir = std::env::temp_dir().join(format!("gob-lock-mark-{}-{name}", std::process::id()));
-        fs::remove_dir_all(&dir).ok();
-        fs::create_dir_all(&dir).unwrap();
-        let runtime = File::open(&dir).unwrap();
-        (dir, runtime)
-    }
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_made_again_where_it_is_lost_or_changed() {
-        let (dir, runtime) = scratch("kept");
+        let dir = Scratch::new("kept");
+        let runtime = File::open(&dir).unwrap();
         let mark = LockMark::find(&runtime);
         assert_eq!((mark.get(), mark.keep(&runtime).unwrap()), (LocksMark::Missing, false));
         for number in [1, 1_024, LocksMark::MAX] {
@@ -123,12 +116,12 @@ mod tests {
         fs::write(dir.join(LOCKS_HELD), "7\n").unwrap();
         assert!(mark.keep(&runtime).unwrap());
         assert_eq!(LockMark::find(&runtime).get(), LocksMark::UpTo(LocksMark::MAX));
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn what_is_no_number_is_a_mark_without_one_and_stays_one() {
-        let (dir, runtime) = scratch("damaged");
+        let dir = Scratch::new("damaged");
+        let runtime = File::open(&dir).unwrap();
         let path = dir.join(LOCKS_HELD);
         let above = format!("{}\n", LocksMark::MAX + 1);
         let long = format!("{}\n", "1".repeat(2_000));
@@ -156,6 +149,5 @@ mod tests {
         assert!(mark.keep(&runtime).is_err());
         let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "nothing is left of a failed write: {left:?}");
-        fs::remove_dir_all(dir).unwrap();
     }
 }

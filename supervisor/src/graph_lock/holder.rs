@@ -43,8 +43,9 @@ pub(super) fn holder(kernel: &impl Kernel, file: File, lock: &GraphLock) -> Hold
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{lock_in, scratch};
+    use super::super::tests::lock_in;
     use super::*;
+    use crate::scratch::Scratch;
     use crate::sys::fake::{Call, Fake, World};
     use crate::sys::tag::Tags;
     use serde_json::json;
@@ -54,14 +55,17 @@ mod tests {
         fake: Fake,
         lock: GraphLock,
         id: (u64, u64),
+        /// Keeps the directory of the lock.
+        _dir: Scratch,
     }
 
     impl Held {
         fn new(name: &str) -> Self {
-            let lock = lock_in(&scratch(name));
+            let dir = Scratch::new(name);
+            let lock = lock_in(&dir);
             std::fs::create_dir_all(Path::new(&lock.path).parent().unwrap()).unwrap();
             let id = inode(&File::create(&lock.path).unwrap().metadata().unwrap());
-            Self { fake: Fake::new(100), lock, id }
+            Self { fake: Fake::new(100), lock, id, _dir: dir }
         }
 
         /// Starts a process that has the file open.
@@ -88,13 +92,6 @@ mod tests {
         fn found(&self) -> (i32, u64) {
             let found = holder(&self.fake, File::open(&self.lock.path).unwrap(), &self.lock);
             (found.pid, found.start_time)
-        }
-    }
-
-    impl Drop for Held {
-        fn drop(&mut self) {
-            let dir = Path::new(&self.lock.path).parent().and_then(Path::parent);
-            dir.map(std::fs::remove_dir_all).unwrap().unwrap();
         }
     }
 

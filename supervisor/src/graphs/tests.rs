@@ -1,12 +1,13 @@
 use super::*;
 use crate::claims::Claims;
 use crate::record::tests::keep;
+use crate::scratch::Scratch;
 use gob_core::{DeletePlan, GraphLock, NotDeleted};
 use std::os::unix::fs::symlink;
 
-fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("gob-graphs-{}-{name}", std::process::id()));
-    fs::remove_dir_all(&dir).ok();
+/// A root with one graph, and a directory beside it.
+fn root(name: &str) -> Scratch {
+    let dir = Scratch::new(name);
     fs::create_dir_all(dir.join("g/deep/er")).unwrap();
     fs::create_dir_all(dir.join("outside")).unwrap();
     fs::write(dir.join("outside/mine"), "mine").unwrap();
@@ -30,7 +31,7 @@ fn plan(dir: &Path) -> DeletePlan {
 
 #[test]
 fn graphs_are_found_by_their_records_and_measured() {
-    let dir = scratch("found");
+    let dir = root("found");
     let root = dir.to_str().unwrap();
     let before = find(root, true);
     assert_eq!(before.len(), 1, "{before:?}");
@@ -49,17 +50,16 @@ fn graphs_are_found_by_their_records_and_measured() {
     assert_eq!((found[0].kind.as_deref(), found[0].size_bytes), (Some("graph"), Some(10)));
     assert_eq!(find(root, true).len(), 2, "the copy of another root is told too");
     // A root that was moved takes its records along.
-    let moved = dir.with_extension("moved");
-    fs::remove_dir_all(&moved).ok();
+    let elsewhere = Scratch::new("moved");
+    let moved = elsewhere.join("root");
     fs::rename(&dir, &moved).unwrap();
     let found = find(moved.to_str().unwrap(), false);
     assert_eq!(found[0].data.dir(), moved.join("g").to_str().unwrap());
-    fs::remove_dir_all(moved).unwrap();
 }
 
 #[test]
 fn a_graph_is_deleted_with_its_record_and_nothing_behind_a_link() {
-    let dir = scratch("deleted");
+    let dir = root("deleted");
     record::Served::new(keep(&dir)).begin();
     symlink("../outside", dir.join("g/link")).unwrap();
     symlink(dir.join("outside/mine"), dir.join("g/deep/file")).unwrap();
@@ -72,15 +72,13 @@ fn a_graph_is_deleted_with_its_record_and_nothing_behind_a_link() {
         matches!(delete(&plan(&dir), &Claims::default()), Err(NotDeleted::Failed(why)) if why.contains("symbolic link"))
     );
     assert!(dir.join("outside/mine").exists() && dir.join("g").exists());
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn data_elsewhere_stays_and_is_named() {
-    let dir = scratch("kept");
+    let dir = root("kept");
     let mut plan = plan(&dir);
     plan.lock.keep.record.data = Place::Dir(dir.join("outside").to_str().unwrap().to_owned());
     assert_eq!(delete(&plan, &Claims::default()), Ok(Some(dir.join("outside").to_str().unwrap().to_owned())));
     assert!(!dir.join("g").exists() && dir.join("outside/mine").exists());
-    fs::remove_dir_all(dir).unwrap();
 }

@@ -1,14 +1,8 @@
 //! Tests of the journal that a next supervisor reads, after any end of this one.
 
 use super::*;
+use crate::scratch::Scratch;
 use std::fs;
-
-fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("gob-journal-{}-{name}", std::process::id()));
-    fs::remove_dir_all(&dir).ok();
-    fs::create_dir_all(&dir).unwrap();
-    dir
-}
 
 fn open(dir: &Path, boot_id: &str) -> (Journal, Past) {
     Journal::open(dir, boot_id, Disks::new())
@@ -45,7 +39,7 @@ fn id(pid: i32) -> ProcessId {
 #[test]
 fn the_next_supervisor_reads_the_notes() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = scratch("noted");
+    let dir = Scratch::new("noted");
     let (mut journal, past) = open(&dir, "b");
     assert_eq!(past, Past::default());
     journal.begin(instance("one"), past);
@@ -64,12 +58,11 @@ fn the_next_supervisor_reads_the_notes() {
     assert_eq!(open(&dir, "another boot").1, Past::default());
     next.end().blocking_recv().unwrap();
     assert!(open(&dir, "b").1.ended_in_order);
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn garbage_and_cut_off_lines_are_passed_over() {
-    let dir = scratch("garbage");
+    let dir = Scratch::new("garbage");
     let path = dir.join(JOURNAL);
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
@@ -84,12 +77,11 @@ fn garbage_and_cut_off_lines_are_passed_over() {
     let text = [b"\xff\x00{}\n[1]\n".as_slice(), &whole, b"{\"name\":"].concat();
     let past = Past::read(&text, "b");
     assert_eq!((past.instances.len(), past.leaders.len()), (1, 1));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn the_journal_is_shrunk_when_it_is_large() {
-    let dir = scratch("large");
+    let dir = Scratch::new("large");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
     let mut run = 0;
@@ -103,12 +95,11 @@ fn the_journal_is_shrunk_when_it_is_large() {
     written(&journal);
     let past = open(&dir, "b").1;
     assert_eq!((past.instances.len(), past.leaders.len()), (1, 2));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_full_disk_is_counted_and_a_rewrite_has_all_lines() {
-    let dir = scratch("full");
+    let dir = Scratch::new("full");
     let (mut journal, past) = open(&dir, "b");
     let failures = journal.failures();
     let failed = |journal: &Journal| {
@@ -124,12 +115,11 @@ fn a_full_disk_is_counted_and_a_rewrite_has_all_lines() {
     let live = [(&key(1), id(100), Tag(8)), (&key(2), id(101), Tag(9))];
     journal.heal(live.into_iter());
     assert_eq!((failed(&journal), open(&dir, "b").1.leaders.len()), (1, 2));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_link_in_the_journals_place_is_not_followed() {
-    let dir = scratch("link");
+    let dir = Scratch::new("link");
     let target = dir.join("target");
     fs::write(&target, "precious").unwrap();
     std::os::unix::fs::symlink(&target, dir.join(JOURNAL)).unwrap();
@@ -139,12 +129,11 @@ fn a_link_in_the_journals_place_is_not_followed() {
     written(&journal);
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     assert_eq!(journal.failures().load(Ordering::Relaxed), 2, "its beginning and a line");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn only_the_last_line_means_that_nothing_is_left() {
-    let dir = scratch("ended");
+    let dir = Scratch::new("ended");
     // No journal yet, an emptied one, and one whose writer was killed.
     let (mut journal, past) = open(&dir, "b");
     assert!(!past.ended_in_order && !open(&dir, "b").1.ended_in_order, "nobody has said so");
@@ -163,12 +152,11 @@ fn only_the_last_line_means_that_nothing_is_left() {
     written(&next);
     assert_eq!(std::io::read_to_string(before).unwrap().as_bytes(), whole);
     assert_eq!(open(&dir, "b").1.leaders.len(), 1);
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_journal_that_cannot_begin_leaves_no_older_one() {
-    let dir = scratch("begin");
+    let dir = Scratch::new("begin");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
     journal.end().blocking_recv().unwrap();
@@ -189,12 +177,11 @@ fn a_journal_that_cannot_begin_leaves_no_older_one() {
     written(&next);
     let past = open(&dir, "b").1;
     assert_eq!((past.instances, past.leaders.len()), (vec![instance("two")], 2));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn earlier_instances_are_kept_until_nothing_is_left_of_them() {
-    let dir = scratch("past");
+    let dir = Scratch::new("past");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
     journal.note(&key(1), id(100), Tag(1));
@@ -213,12 +200,11 @@ fn earlier_instances_are_kept_until_nothing_is_left_of_them() {
     written(&next);
     let past = open(&dir, "b").1;
     assert_eq!((past.instances, past.leaders), (vec![instance("two")], vec![]));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_disk_that_hangs_blocks_no_caller_and_its_queue_is_bounded() {
-    let dir = scratch("hung");
+    let dir = Scratch::new("hung");
     let (mut journal, past) = open(&dir, "b");
     journal.begin(instance("one"), past);
     let (release, hung) = std::sync::mpsc::channel::<()>();
@@ -237,5 +223,4 @@ fn a_disk_that_hangs_blocks_no_caller_and_its_queue_is_bounded() {
     written(&journal);
     let runs: Vec<u64> = open(&dir, "b").1.leaders.iter().map(|leader| leader.run).collect();
     assert!(runs.iter().copied().eq(1..run), "in order, and all but the last");
-    fs::remove_dir_all(dir).unwrap();
 }

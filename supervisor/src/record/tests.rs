@@ -1,8 +1,8 @@
 use super::*;
+use crate::scratch::Scratch;
 use gob_core::RECORD_VERSION;
 use gob_protocol::{Name, Owner};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
 
 pub(crate) fn keep(root: &Path) -> Keep {
     let root = root.to_str().unwrap();
@@ -20,13 +20,6 @@ pub(crate) fn keep(root: &Path) -> Keep {
     Keep { path: format!("{root}/.gob/g.json"), pointer, elsewhere, record, was_served: false }
 }
 
-fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("gob-record-{}-{name}", std::process::id()));
-    fs::remove_dir_all(&dir).ok();
-    fs::create_dir_all(&dir).unwrap();
-    dir
-}
-
 fn served(keep: &Keep) -> Record {
     let served = Served::new(keep.clone());
     served.begin();
@@ -35,7 +28,7 @@ fn served(keep: &Keep) -> Record {
 
 #[test]
 fn a_served_graph_is_recorded_privately_and_its_loss_is_reported() {
-    let dir = scratch("served");
+    let dir = Scratch::new("served");
     let keep = keep(&dir);
     assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(true)));
     fs::create_dir(dir.join("g")).unwrap();
@@ -60,12 +53,11 @@ fn a_served_graph_is_recorded_privately_and_its_loss_is_reported() {
     assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(false)));
     let other = Keep { record: Record { kind: "redis".into(), ..keep.record.clone() }, ..keep };
     assert!(matches!(Served::new(other).judge().unwrap(), Err(Unfit::Kind(known)) if known.kind == "graph"));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn the_end_of_a_run_that_serves_a_single_file_is_recorded_before_it() {
-    let dir = scratch("leaves");
+    let dir = Scratch::new("leaves");
     let keep = keep(&dir);
     fs::create_dir(dir.join("g")).unwrap();
     fs::write(dir.join("g/graph.sqlite"), "data").unwrap();
@@ -93,12 +85,11 @@ fn the_end_of_a_run_that_serves_a_single_file_is_recorded_before_it() {
     let run = Served::new(Keep { record: Record { data, ..keep.record.clone() }, ..keep });
     run.begin();
     assert!(!run.begins_to_leave());
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_root_that_went_while_it_was_served_is_missed_by_a_later_supervisor() {
-    let dir = scratch("copy");
+    let dir = Scratch::new("copy");
     let root = dir.join("root");
     let pointer = Some(format!("{}/data/.gob/g@1.json", dir.display()));
     let keep = Keep { pointer, ..keep(&root) };
@@ -113,12 +104,11 @@ fn a_root_that_went_while_it_was_served_is_missed_by_a_later_supervisor() {
     assert!(matches!(told, Err(Unfit::Gone { last_used_at: Some(_), .. })), "{told:?}");
     fs::rename(dir.join("away"), &root).unwrap();
     assert_eq!(Served::new(keep).judge().unwrap(), Ok(New(false)));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_program_that_leaves_its_directory_empty_leaves_nothing_to_miss() {
-    let dir = scratch("empty");
+    let dir = Scratch::new("empty");
     let data = dir.join("g");
     let mut keep = keep(&dir);
     keep.record.data = Place::Dir(data.to_str().unwrap().to_owned());
@@ -136,12 +126,11 @@ fn a_program_that_leaves_its_directory_empty_leaves_nothing_to_miss() {
     fs::remove_dir_all(&data).unwrap();
     run.end();
     assert!(matches!(Served::new(keep).judge().unwrap(), Err(Unfit::Gone { .. })));
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_damaged_record_counts_as_none_and_is_replaced() {
-    let dir = scratch("damaged");
+    let dir = Scratch::new("damaged");
     let keep = keep(&dir);
     let whole = serde_json::to_vec(&served(&keep)).unwrap();
     let long = [whole.clone(), vec![b' '; 70_000]].concat();
@@ -152,12 +141,11 @@ fn a_damaged_record_counts_as_none_and_is_replaced() {
         assert_eq!(Served::new(keep.clone()).judge().unwrap(), Ok(New(true)));
         assert_eq!(served(&keep).kind, "graph");
     }
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_foreign_file_is_neither_believed_nor_replaced() {
-    let dir = scratch("foreign");
+    let dir = Scratch::new("foreign");
     let keep = keep(&dir);
     served(&keep);
     fs::write(dir.join("own"), "mine").unwrap();
@@ -179,12 +167,11 @@ fn a_foreign_file_is_neither_believed_nor_replaced() {
     symlink(dir.join("own"), dir.join(".gob/g.json.new")).unwrap();
     served(&keep);
     assert_eq!(fs::read_to_string(dir.join("own")).unwrap(), "mine");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn nothing_is_written_into_a_directory_that_is_not_ours_alone() {
-    let dir = scratch("link");
+    let dir = Scratch::new("link");
     let keep = keep(&dir);
     fs::create_dir(dir.join("project")).unwrap();
     fs::set_permissions(dir.join("project"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -205,12 +192,11 @@ fn nothing_is_written_into_a_directory_that_is_not_ours_alone() {
         assert!(failure.contains("uid 65534"), "{failure}");
         assert_eq!(fs::read_dir(dir.join(".gob")).unwrap().count(), 0);
     }
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn a_record_that_cannot_be_read_for_now_decides_nothing_and_stays() {
-    let dir = scratch("unread");
+    let dir = Scratch::new("unread");
     let keep = Keep { was_served: true, ..keep(&dir) };
     fs::create_dir(dir.join("g")).unwrap();
     fs::write(dir.join("g/graph.sqlite"), "data").unwrap();
@@ -220,5 +206,4 @@ fn a_record_that_cannot_be_read_for_now_decides_nothing_and_stays() {
     for errno in [Errno::EMFILE, Errno::ENFILE, Errno::EIO] {
         assert!(is_passing(&io::Error::from(errno)), "{errno}");
     }
-    fs::remove_dir_all(&dir).unwrap();
 }
