@@ -21,6 +21,9 @@ struct Segment {
 pub(super) struct Files {
     /// Oldest first.
     segments: Vec<Segment>,
+    /// The offset of a current file that was not there when these were opened: a rotation moves the old one away, and the
+    /// next bytes create the new one.
+    awaited: Option<u64>,
 }
 
 impl Files {
@@ -32,7 +35,7 @@ impl Files {
     pub(super) fn open(path: &Path, start: u64, end: u64, anyway: bool) -> io::Result<Option<Self>> {
         let mut segments = Vec::new();
         let mut before = None;
-        let mut next = start;
+        let (mut next, mut awaited) = (start, None);
         for number in 0_u32.. {
             let file = open(&numbered(path, number))?;
             let Some(file) = file else {
@@ -46,6 +49,7 @@ impl Files {
                 }
                 // A rotation has moved it up, and nothing was written since.
                 next = unmarked(path, start, 0, end)?;
+                awaited = Some(next);
                 continue;
             };
             let stat = file.metadata()?;
@@ -66,7 +70,17 @@ impl Files {
             next = start;
         }
         segments.reverse();
-        Ok(Some(Self { segments }))
+        Ok(Some(Self { segments, awaited }))
+    }
+
+    /// Returns whether bytes up to this offset reach into a current file that was not there yet.
+    pub(super) fn lack(&self, end: u64) -> bool {
+        self.awaited.is_some_and(|from| from < end)
+    }
+
+    /// Takes the current file that was not there for one that never comes.
+    pub(super) const fn await_no_more(&mut self) {
+        self.awaited = None;
     }
 
     /// Returns the first byte of the stream that still exists.

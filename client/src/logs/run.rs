@@ -181,13 +181,23 @@ impl Run {
             let [stdout, stderr] = &self.sides;
             let side = if record.stream == Stream::Stdout { stdout } else { stderr };
             // It may begin where the previous one did, if that was deleted while it was empty.
-            if side.files.current_start().is_none_or(|start| record.offset >= start) {
+            if side.files.current_start().is_none_or(|start| record.offset >= start) && !self.is_removed()? {
                 self.refresh()?;
             }
             return Ok(());
         };
         self.written_until = self.written_until.max(Some(record.time));
-        self.copy(record.stream, record.offset, record.offset + u64::from(len), Some(record.time))
+        let end = record.offset + u64::from(len);
+        if self.side(record.stream).files.lack(end) {
+            if !self.is_removed()? {
+                self.refresh()?;
+            }
+            let files = &mut self.side(record.stream).files;
+            if files.lack(end) {
+                files.await_no_more();
+            }
+        }
+        self.copy(record.stream, record.offset, end, Some(record.time))
     }
 
     /// Takes in the bytes behind the last record, for [`Run::next_piece`] to hand out; false if there are
@@ -197,6 +207,11 @@ impl Run {
     /// When a file can't be read.
     pub fn take_rest(&mut self) -> io::Result<bool> {
         let mut any = false;
+        if self.sides.iter().any(|side| side.files.lack(u64::MAX) && side.path.exists())
+            && !self.is_removed()?
+        {
+            self.refresh()?;
+        }
         for stream in [Stream::Stdout, Stream::Stderr] {
             let side = self.side(stream);
             let (from, to) = (side.done.max(side.files.start()), side.files.end()?);

@@ -57,7 +57,7 @@ impl Writer {
             std::fs::rename(numbered(n), numbered(n + 1)).ok();
         }
         std::fs::rename(&log, numbered(1)).unwrap();
-        File::create(&log).unwrap();
+        // The next bytes create the new file.
         self.record(stream, None);
     }
 }
@@ -116,6 +116,23 @@ fn reading_goes_on_across_rotations() {
     }
     let mut fresh = Run::open(&writer.dir, 1, &[Stream::Stdout]).unwrap();
     assert_eq!(rest(&mut fresh), "o:5b\no:6a\no:6b\no:7a\no:7b\no:8a\no:8b\n", "older ones are gone");
+}
+
+#[test]
+fn a_file_that_comes_after_its_mark_is_read() {
+    let mut writer = Writer::new("after");
+    writer.write(Stream::Stdout, "1\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    writer.rotate(Stream::Stdout, 3);
+    assert_eq!(rest(&mut run), "o:1\n", "the mark is read, and there is no file for it");
+    writer.write(Stream::Stdout, "2\n");
+    writer.write(Stream::Stdout, "3\n");
+    assert_eq!(rest(&mut run), "o:2\no:3\n");
+    writer.rotate(Stream::Stdout, 3);
+    assert_eq!(rest(&mut run), "");
+    writer.data_only(Stream::Stdout, "4\n");
+    assert!(run.take_rest().unwrap(), "no record came");
+    assert_eq!(rest(&mut run), "o:4\n");
 }
 
 #[test]
