@@ -14,6 +14,7 @@
 
 mod error;
 mod files;
+mod forget;
 #[cfg(feature = "write")]
 mod jobs;
 mod model;
@@ -29,6 +30,7 @@ mod write;
 
 pub use error::StoreError;
 pub use files::{FILE, Unfit, has_queue, is_own_file};
+pub use forget::forget_all;
 pub use model::{Definition, Definitions, Known, Page, Setup};
 pub use read::{Reader, Supervisor};
 #[cfg(feature = "write")]

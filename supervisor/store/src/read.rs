@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Wait for a lock that another process has.
-const BUSY: Duration = Duration::from_secs(1);
+pub(crate) const BUSY: Duration = Duration::from_secs(1);
 
 /// Whether a supervisor lives, whose runs may be under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

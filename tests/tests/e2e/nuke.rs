@@ -155,3 +155,38 @@ fn unfinished_jobs_of_the_queue_stay_with_and_without_a_supervisor_unless_forced
     assert_eq!(gob.ctl(["nuke", "--force"]).run().stderr, "");
     waiting(0);
 }
+
+#[test]
+fn the_history_of_workers_goes_out_of_a_store_that_stays_with_and_without_a_supervisor() {
+    let mut gob = Gob::new();
+    gob.without_leftover_check();
+    let ends: [(&str, &dyn Fn()); 3] = [
+        ("with a supervisor", &|| {}),
+        ("after one that ended", &|| drop(gob.ctl(["shutdown"]).ok())),
+        ("after one that was killed", &|| kill_both(&gob)),
+    ];
+    gob.ctl(["queue", "pause", "ci"]).ok();
+    gob.ctl(["queue", "add", "ci", "true"]).ok();
+    let alone = |args: [&str; 2]| gob.ctl(["--no-autostart"].into_iter().chain(args)).run();
+    for (when, end) in ends {
+        gob.ctl(["run", "--name", "mine", "true"]).ok();
+        // The answer is behind the record in the store's queue.
+        assert_eq!(gob.ctl(["runs", "mine", "--json"]).json()["runs"].as_array().unwrap().len(), 1, "{when}");
+        let last = gob.state_dir().join("last.json");
+        let is_saved = || fs::read_to_string(&last).is_ok_and(|text| text.contains("\"name\":\"mine\""));
+        assert!(wait::until(DEADLINE, is_saved));
+        end();
+        let nuked = gob.ctl(["nuke", "--no-autostart"]).run();
+        assert!(
+            nuked.code == 0 && nuked.stderr.contains("1 unfinished job of the queue stays"),
+            "{when}: {nuked}"
+        );
+        for verb in ["runs", "stats", "blame"] {
+            let out = alone([verb, "mine"]);
+            assert!(!out.stdout.contains("cli (gobctl"), "{when}: {out}");
+            assert!(verb == "blame" || out.code == 4, "{when}: {out}");
+        }
+        let jobs = gob.connect().ok("queue_list", json!({"lane": "ci"}))["jobs"].clone();
+        assert_eq!(jobs.as_array().unwrap().len(), 1, "{when}: {jobs}");
+    }
+}

@@ -131,7 +131,7 @@ fn nuke_alone(context: &Context, force: bool) -> Result<u8, Failure> {
 }
 
 /// Forgets the recorded workers, with their logs and history; returns their names. Unfinished jobs stay, and so does the store
-/// that has them. Without a record, no file in the directory is known to be gob's.
+/// that has them, without the history of these workers. Without a record, no file in the directory is known to be gob's.
 fn forget(dirs: &Dirs, force: bool) -> Result<(Vec<Name>, Queue), (PathBuf, io::Error)> {
     let (last, logs) = (dirs.last_state(), dirs.logs());
     let is_recorded = fs::symlink_metadata(&last).is_ok_and(|found| found.is_file());
@@ -144,11 +144,17 @@ fn forget(dirs: &Dirs, force: bool) -> Result<(Vec<Name>, Queue), (PathBuf, io::
         return Err((last, error));
     };
     let queue = if force { Queue::Goes } else { Queue::read(&dirs.state) };
-    let names = LastState::read(dirs).map(|last| last.workers.into_iter().map(|view| view.name).collect());
+    let last_state = LastState::read(dirs).map(|last| last.workers).unwrap_or_default();
+    let names: Vec<Name> = last_state.into_iter().map(|view| view.name).collect();
     missing_is_removed(fs::remove_dir_all(&logs)).map_err(|error| (logs, error))?;
     let mut own = match queue {
         Queue::Goes => history(&dirs.state).map_err(|error| (dirs.state.clone(), error))?,
-        Queue::Stays(_) | Queue::Unread(_) => Vec::new(),
+        Queue::Stays(_) => {
+            let path = dirs.state.join(gob_store::FILE);
+            gob_store::forget_all(&dirs.state, &names).map_err(|error| (path, io::Error::other(error)))?;
+            Vec::new()
+        }
+        Queue::Unread(_) => Vec::new(),
     };
     // The record goes last: workers that are still recorded can be nuked again.
     own.push(last);
@@ -156,7 +162,7 @@ fn forget(dirs: &Dirs, force: bool) -> Result<(Vec<Name>, Queue), (PathBuf, io::
         missing_is_removed(fs::remove_file(&path)).map_err(|error| (path, error))?;
     }
     drop(locks);
-    Ok((names.unwrap_or_default(), queue))
+    Ok((names, queue))
 }
 
 /// Returns the files of the history in a state directory.

@@ -4,9 +4,10 @@
 //! so that a lost step is made up for by the next one.
 
 use super::columns;
+use crate::forget::forget;
 use crate::model::Definition;
 use crate::rows;
-use gob_protocol::{Change, EventKind, Name, RunRecord};
+use gob_protocol::{Change, Name, RunRecord};
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 /// One change.
@@ -148,20 +149,6 @@ pub(super) fn put_entry(db: &Connection, life: i64, entry: &Change) -> rusqlite:
     );
     let mut insert = db.prepare_cached(&sql)?;
     columns::with_entry(entry, &[&life], |values| insert.execute(params_from_iter(values))).map(drop)
-}
-
-fn forget(db: &Connection, name: &Name, history: bool) -> rusqlite::Result<()> {
-    let tables: &[&str] = if history { &["definition", "run", "worker"] } else { &["definition"] };
-    for table in tables {
-        let mut delete = db.prepare_cached(&format!("DELETE FROM {table} WHERE name = ?1"))?;
-        delete.execute([name.as_str()])?;
-    }
-    if history {
-        // Those who ask what has changed are told that it is gone.
-        let sql = "DELETE FROM entry WHERE name = ?1 AND event <> ?2";
-        db.prepare_cached(sql)?.execute([name.as_str(), EventKind::WorkerRemoved.as_str()])?;
-    }
-    Ok(())
 }
 
 /// Returns the number in the name of a job such as `j12`. A name with so great a number was given by a
