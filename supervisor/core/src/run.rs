@@ -1,11 +1,12 @@
 //! One run of a worker, from the moment that it is wanted until nothing of it is left. All of it dies with it; what others
 //! still see of it afterwards is its [`Shown`].
 
+mod shown;
+
 use crate::cx::Cx;
 use crate::ids::{Now, RunKey};
 use crate::io::Effect;
 use crate::parts::{Orphan, PORT_MARK};
-use crate::spec::Spec;
 use crate::stage::{At, Awaited, End, Stage};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -15,7 +16,8 @@ use alloc::vec::Vec;
 use gob_protocol::view::Port;
 use gob_protocol::{Exit, State, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+pub(crate) use shown::Shown;
 
 /// A change may be held back for so long. A starting run that is chatty does not drive everything else out of the ring, and
 /// the end of a leader is published together with the end of its tree.
@@ -115,47 +117,12 @@ impl Health {
     }
 }
 
-/// The latest run of a worker as others see it, whether it lives or not; it is not needed to decide.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Shown {
-    pub(crate) command: Arc<[String]>,
-    pub(crate) cwd: Option<Arc<str>>,
-    pub(crate) version: Option<Arc<str>>,
-    pub(crate) meta: Arc<Map<String, Value>>,
-    pub(crate) started_at: Option<Timestamp>,
-    pub(crate) ready_at: Option<Timestamp>,
-    pub(crate) stopped_at: Option<Timestamp>,
-    pub(crate) exit: Option<Exit>,
-    pub(crate) reason: Option<String>,
-    pub(crate) stdout_path: Option<Arc<str>>,
-    pub(crate) stderr_path: Option<Arc<str>>,
-    /// Its leader, alive or not.
-    #[serde(default)]
-    pub(crate) pid: Option<i32>,
-    #[serde(default)]
-    pub(crate) began_mono_ms: Option<u64>,
-    /// Time from its spawn to the end of its leader.
-    #[serde(default)]
-    pub(crate) lasted_ms: Option<u64>,
-    /// gob asked it to end, or ended it.
-    #[serde(default)]
-    pub(crate) was_asked: bool,
-}
-
 /// Program, directory and logs of a run, as its plan has them.
 #[derive(Debug)]
 pub(crate) struct Outline {
     pub(crate) command: Vec<String>,
     pub(crate) cwd: String,
     pub(crate) logs: [String; 2],
-}
-
-impl Shown {
-    /// A job that has had no run shows what would run.
-    pub(crate) fn of_job(spec: &Spec) -> Self {
-        let Some(job) = spec.job() else { return Self::default() };
-        Self { command: Arc::clone(&job.command), cwd: Some(Arc::clone(&job.cwd)), ..Self::default() }
-    }
 }
 
 impl Run {
