@@ -192,7 +192,7 @@ fn a_run_that_leaves_a_daemon_behind_has_not_given_way() {
     let swept = |world: &mut World, signalled: Vec<Signalled>| {
         let key = RunKey { name: name("w"), run: view(world).run };
         let receipt = Receipt { signalled, survivors: Vec::new() };
-        for input in super::steps::ends(&key, receipt, Vec::new(), false) {
+        for input in super::reports::ends(&key, receipt, Vec::new(), false) {
             world.feed(input).expect("an end");
         }
         (view(world).state, view(world).reason.unwrap_or_default())

@@ -88,7 +88,7 @@ fn ended_before_ready(kind: Kind, receipt: Receipt) -> World {
         world.takes(&step);
     }
     let key = RunKey { name: name("w"), run: 1 };
-    for input in super::steps::ends(&key, receipt, Vec::new(), false) {
+    for input in super::reports::ends(&key, receipt, Vec::new(), false) {
         world.feed(input).expect("an end");
     }
     world

@@ -165,7 +165,7 @@ fn a_late_probe_of_a_removed_worker_does_not_count_for_its_successor() {
         world.settles();
     }
     assert_eq!(view(&world).state, State::Ready);
-    world.feed(Input::Probed { key: looked_at, found: super::steps::seen(false) }).expect("a late look");
+    world.feed(Input::Probed { key: looked_at, found: super::reports::seen(false) }).expect("a late look");
     assert_eq!((view(&world).state, view(&world).reason), (State::Ready, None));
 }
 

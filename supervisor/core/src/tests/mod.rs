@@ -7,6 +7,7 @@
 //! | `spec`, `wish` | owners, leases and wishes, told a second time from PROTOCOL.md alone |
 //! | `watch` | the frames that each subscriber must get, and the contents of each answer |
 //! | `checks` | invariants of the core's state after every input |
+//! | `reports` | facts as a shell reports them, in time or late |
 //! | `steps`, `dice`, `words`, `settle` | the possible steps; drawn by chance; in short words; repeated until nothing moves |
 //!
 //! | the tests | |
@@ -78,6 +79,7 @@ mod random;
 mod readiness;
 mod record;
 mod remembered;
+mod reports;
 mod runs;
 mod settle;
 mod spec;

@@ -5,7 +5,8 @@
 //! happen.
 
 use super::harness::{World, watched_kind};
-use super::steps::{Seen, Step, holder};
+use super::reports::holder;
+use super::steps::{Seen, Step};
 use super::words::{killed, name, restart, start, stop, stop_force};
 use crate::run::Run;
 use crate::stage::{At, Stage};
@@ -199,7 +200,7 @@ fn brought_to(phase: &str) -> World {
 fn inputs(column: &str, key: RunKey) -> Vec<Input> {
     let ask = |request: Request| Input::Request { conn: CLI, id: Some(Id::Number(999)), request };
     let exited = |exit: Exit| {
-        let ends = super::steps::ends(&key, Receipt::default(), Vec::new(), false);
+        let ends = super::reports::ends(&key, Receipt::default(), Vec::new(), false);
         [Input::Exited { key: key.clone(), exit }].into_iter().chain(ends).collect()
     };
     match column {
@@ -208,15 +209,15 @@ fn inputs(column: &str, key: RunKey) -> Vec<Input> {
         "stop --force" => vec![ask(stop_force("w"))],
         "restart" => vec![ask(restart("w"))],
         "spawned" => vec![Input::Spawned { key, pid: 55, port: None, new: New(false) }],
-        "spawn failed" => vec![Input::SpawnFailed { key, why: super::steps::failed("EAGAIN") }],
+        "spawn failed" => vec![Input::SpawnFailed { key, why: super::reports::failed("EAGAIN") }],
         "ready" => vec![Input::Ready { key, handshake: Handshake::default(), ports: Vec::new() }],
         "refused" => vec![Input::NeverReady {
             key,
             error: HandshakeError::Refused("no".into()),
             last_lines: Vec::new(),
         }],
-        "probe lost" => vec![Input::Probed { key, found: super::steps::seen(false) }],
-        "probe well" => vec![Input::Probed { key, found: super::steps::seen(true) }],
+        "probe lost" => vec![Input::Probed { key, found: super::reports::seen(false) }],
+        "probe well" => vec![Input::Probed { key, found: super::reports::seen(true) }],
         "exited 1, swept" => exited(Exit::Code { code: 1 }),
         "exited 0, swept" => exited(Exit::Code { code: 0 }),
         "holder gone" => vec![Input::HolderGone { name: key.name, pid: holder("cli").pid }],
