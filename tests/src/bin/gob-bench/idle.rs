@@ -35,6 +35,14 @@ pub fn memory(table: &mut Table, gob: &Gob, when: &str) {
     }
 }
 
+/// Waits until the history is closed: once, ten seconds after the last record.
+pub fn close_history(gob: &Gob) {
+    let is_closed = || gob.status()["history"]["state"] == "closed";
+    if !wait::until(HISTORY_CLOSES, is_closed) {
+        eprintln!("note: the history is not closed");
+    }
+}
+
 /// Waits until no thread of a process has woken up for two seconds: the supervisor writes its state a second
 /// after the last change. A process that never rests is measured as it is.
 pub fn come_to_rest(pid: i32) {
@@ -58,14 +66,10 @@ pub fn with_workers(table: &mut Table, samples: &Samples, gob: &Gob) {
         conn.ok("start", json!({"graph": graph}));
     }
     let count = samples.workers;
+    close_history(gob);
     memory(table, gob, &format!("{count} workers"));
     let (gobd, keeper) = pids(gob);
     let alive = Handle::open(gobd).expect("gobd");
-    // Ten seconds after the last record it is closed, once.
-    let is_closed = || gob.status()["history"]["state"] == "closed";
-    if !wait::until(HISTORY_CLOSES, is_closed) {
-        eprintln!("note: the history is not closed");
-    }
     let while_idle = || assert!(!alive.wait_gone(Duration::from_secs(samples.idle_s)), "gobd has ended");
     come_to_rest(gobd);
     let switches = || process::voluntary_switches(gobd) + process::voluntary_switches(keeper);

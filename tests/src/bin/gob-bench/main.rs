@@ -73,7 +73,9 @@ fn run(samples: &Samples) -> ExitCode {
     let gob = Gob::with(Worker::Real);
     process::ping(&mut table, samples, &gob);
     load::connections(&mut table, samples, &gob);
+    idle::memory(&mut table, &gob, "before the first worker");
     process::start_and_stop(&mut table, samples, &gob);
+    idle::close_history(&gob);
     idle::memory(&mut table, &gob, "idle");
     idle::with_workers(&mut table, samples, &gob);
     table.print();
