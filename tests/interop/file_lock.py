@@ -28,12 +28,15 @@ def alive(pid):
         return False
     except PermissionError:
         return True
-    # A process that has ended and was not waited for takes signals, too.
+    # A process that has ended and was not waited for takes signals, too; one whose main thread alone has ended is no other
+    # to look at, but for the number of its threads.
     try:
         with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+            fields = stat.read().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
         return False
+    state, threads = fields[0], int(fields[17])
+    return threads > 1 if state == "Z" else state != "X"
 
 
 def read(path):
@@ -55,6 +58,7 @@ class FileLock:
     def try_acquire(self):
         seen = read(self.path)
         if seen is None:
+            self.unreadable = None
             return self.create()
         if not self.is_stale(seen):
             return False
@@ -88,6 +92,8 @@ class FileLock:
             if self.unreadable is None or self.unreadable[0] != seen:
                 self.unreadable = (seen, time.monotonic())
             return time.monotonic() - self.unreadable[1] >= UNREADABLE_S
+        # A later file may have the inode of this one.
+        self.unreadable = None
         return time.time() * 1000 - timestamp > STALE_MS or (host == HOST and not alive(pid))
 
     def release(self):

@@ -98,9 +98,28 @@ pub(crate) fn shell_path(path: &Path) -> String {
     shell_word(&path.to_string_lossy()).into_owned()
 }
 
+/// Most items of a list within a line.
+pub(crate) const LISTED: usize = 10;
+
+/// Lists items within a line: the first ones, and how many more there are.
+pub(crate) fn list(items: &[impl AsRef<str>]) -> String {
+    let first: Vec<&str> = items.iter().take(LISTED).map(AsRef::as_ref).collect();
+    let more = items.len() - first.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    first.join(", ") + &more
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_names_its_first_items_and_counts_the_others() {
+        let names = |count: u32| (0..count).map(|number| format!("j{number}")).collect::<Vec<_>>();
+        assert_eq!(list(&names(2)), "j0, j1");
+        assert_eq!(list(&names(10)), "j0, j1, j2, j3, j4, j5, j6, j7, j8, j9");
+        assert_eq!(list(&names(10_000)), "j0, j1, j2, j3, j4, j5, j6, j7, j8, j9 and 9990 more");
+    }
 
     #[test]
     fn escapes_what_a_terminal_acts_upon() {

@@ -120,7 +120,7 @@ fn a_lane_is_paused_widened_cleared_and_resumed() {
     assert_eq!(ctl(&gob, ["queue", "pause", "ci"]).ok(), "paused ci: width 1, paused; empty\n");
     let first = add(&gob, &["ci", "--shell", "echo 1 >> order"]);
     let sooner = add(&gob, &["ci", "--priority", "5", "--shell", "echo 2 >> order"]);
-    let late = add(&gob, &["ci", "--delay", "1h", "-d", "much later", "true"]);
+    let late = add(&gob, &["ci", "--delay", "90m", "-d", "much later", "true"]);
     let key = ctl(&gob, ["queue", "add", "ci", "--dedupe", "k", "--after", &late, "--", "true"]).ok();
     let again = ctl(&gob, ["queue", "add", "ci", "--dedupe", "k", "--", "true"]).ok();
     let keyed = key.split_whitespace().nth(1).unwrap();

@@ -5,6 +5,7 @@
 
 use super::scene::Scene;
 use super::{Check, Fixed, ok, warn};
+use crate::text::list;
 use gob_client::Name;
 use gob_client::View;
 use gob_client::call::List;
@@ -57,7 +58,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
             "{} in {} belong to no worker: {} ({:.1} MB)",
             left.len(),
             scene.dirs.logs().display(),
-            names.join(", "),
+            list(&names),
             bytes as f64 / 1e6
         );
         warn(WHAT, found, "gobctl logs NAME still shows them; gobctl doctor --fix deletes them")

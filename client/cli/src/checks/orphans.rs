@@ -5,13 +5,11 @@ use super::scene::Scene;
 use super::whose::{Life, home_of_worker, instance_of_worker, life_of_worker, lives_of_supervisor};
 use super::{Check, fail, ok, warn};
 use crate::process::{self, Process, own};
-use crate::text::escape;
+use crate::text::{LISTED, escape, list};
 use gob_client::protocol::view::Survivor;
 use std::collections::{BTreeMap, BTreeSet};
 
 const WHAT: &str = "orphans";
-/// Limit of named processes.
-const SHOWN: usize = 10;
 
 /// Checks for processes that the supervisor has adopted and that carry neither mark nor marker: their run is
 /// unknown.
@@ -28,8 +26,8 @@ fn adopted(scene: &Scene) -> Option<Check> {
     if unclear.is_empty() {
         return None;
     }
-    let shown = unclear.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    let found = format!("{} process(es) of some worker, nothing tells of which: {shown}", unclear.len());
+    let (count, shown) = (unclear.len(), list(&unclear));
+    let found = format!("{count} process(es) of some worker, nothing tells of which: {shown}");
     let hint = "each ends with the last of the workers that may have started it, or with the supervisor";
     Some(warn("adopted", found, hint))
 }
@@ -53,17 +51,16 @@ fn survivors(scene: &Scene) -> Option<Check> {
     if survivors.is_empty() {
         return None;
     }
-    let told = survivors.iter().take(SHOWN).map(|left| {
+    let told = survivors.iter().map(|left| {
         let worker = left.worker.as_ref().map_or("an unknown worker", |name| name.as_str());
         format!("{} of {}", described(&left.process), escape(worker))
     });
-    let more = if survivors.len() > SHOWN { ", …" } else { "" };
     let found = format!(
-        "could not be ended, and nothing is started beside them: {}{more}",
-        told.collect::<Vec<_>>().join(", ")
+        "could not be ended, and nothing is started beside them: {}",
+        list(&told.collect::<Vec<_>>())
     );
     let denied = survivors.iter().filter(|left| left.process.error.is_some()).map(|left| left.process.pid);
-    Some(fail("survivors", found, way_out(denied.take(SHOWN))))
+    Some(fail("survivors", found, way_out(denied.take(LISTED))))
 }
 
 /// Describes a process that could not be ended: its pid, its user, and why no signal could be sent.
@@ -114,12 +111,8 @@ fn dead(scene: &Scene) -> Check {
     if orphans.is_empty() {
         return ok(WHAT, "no process of a dead supervisor's workers");
     }
-    let named =
-        orphans.iter().take(SHOWN).map(|orphan| format!("{} ({})", orphan.pid, process::command(orphan.pid)));
-    let mut found = named.collect::<Vec<_>>().join(", ");
-    if orphans.len() > SHOWN {
-        found.push_str(&format!(" and {} more", orphans.len() - SHOWN));
-    }
+    let named = |orphan: &&Process| format!("{} ({})", orphan.pid, process::command(orphan.pid));
+    let found = list(&orphans.iter().map(named).collect::<Vec<_>>());
     let (ours, theirs): (Vec<i32>, Vec<i32>) =
         orphans.iter().map(|orphan| orphan.pid).partition(|pid| own.contains(pid));
     let mut hint = "their supervisor is dead".to_owned();

@@ -4,6 +4,7 @@
 use super::scene::Scene;
 use super::{Check, fail, warn};
 use crate::config_file;
+use crate::text::list;
 use gob_client::protocol::Name;
 use gob_config::Config;
 use gob_host::address::MAX_PATH_BYTES;
@@ -44,7 +45,7 @@ fn judge(dir: &Path, config: &Config) -> Option<Check> {
     let whole = format!("the runtime directory {} has {length} bytes", dir.display());
     let limit = format!("the {MAX_PATH_BYTES} that a socket's path may have");
     Some(if room == 0 && !(kinds.is_empty() && graphs.is_empty()) {
-        let whose = if kinds.is_empty() { graphs.join(", ") } else { kinds.join(", ") };
+        let whose = if kinds.is_empty() { list(&graphs) } else { list(&kinds) };
         fail(
             WHAT,
             format!("no worker of {whose} can start: {whole}, and no name fits behind it into {limit}"),
@@ -59,7 +60,7 @@ fn judge(dir: &Path, config: &Config) -> Option<Check> {
         let found = format!("{whole}, and {names} behind it into {limit}; kinds with a {{socket}} need that");
         warn(WHAT, found, HINT)
     } else {
-        let graphs = graphs.join(", ");
+        let graphs = list(&graphs);
         fail(
             WHAT,
             format!(

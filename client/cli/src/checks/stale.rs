@@ -8,7 +8,7 @@ use super::scene::{Scene, Supervisor};
 use super::{Check, Fixed, fail, ok, warn};
 use crate::keep_out::keep_out;
 use crate::process;
-use crate::text::shell_path;
+use crate::text::{list, shell_path};
 use gob_client::Dirs;
 use gob_client::holder::{Holder, Stopped, holder};
 use std::fs::{self, symlink_metadata};
@@ -29,11 +29,7 @@ pub(super) fn look(scene: &Scene) -> Vec<Check> {
     checks.push(if files.is_empty() {
         ok(WHAT, "none")
     } else {
-        warn(
-            WHAT,
-            files.join(", "),
-            "gobctl doctor --fix removes them; the next start does without that, too",
-        )
+        warn(WHAT, list(&files), "gobctl doctor --fix removes them; the next start does without that, too")
     });
     checks
 }

@@ -8,7 +8,7 @@ use crate::goes_on::GoesOn;
 use crate::out;
 use crate::places::check_ours;
 use crate::progress::Progress;
-use crate::text::escape;
+use crate::text::{escape, list};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::call::{Call, Reply, Shutdown};
@@ -102,12 +102,12 @@ fn stopped_holder(context: &Context) -> Option<Failure> {
     Some(failure.hint(format!("{}; then again", stopped.hint())))
 }
 
-/// Returns `2 workers (demo, work)`.
+/// Returns `2 workers (demo, work)`, with the first names of many.
 pub(super) fn workers(names: &[Name]) -> String {
     let listed: Vec<String> = names.iter().map(|name| escape(name.as_str())).collect();
     match listed.as_slice() {
         [] => "no workers".to_owned(),
         [one] => format!("1 worker ({one})"),
-        many => format!("{} workers ({})", many.len(), many.join(", ")),
+        many => format!("{} workers ({})", many.len(), list(many)),
     }
 }
