@@ -43,5 +43,4 @@ pub fn runs(dir: &Path) -> io::Result<Vec<u64>> {
 }
 
 #[cfg(test)]
-#[path = "logs/tests.rs"]
 mod tests;
