@@ -36,7 +36,7 @@ macro_rules! queue_change {
     };
 }
 
-/// Matches the other ones: a worker outside may say to the last what became of its job.
+/// Matches the other requests about the queue: a worker outside may say to the last what became of its job.
 macro_rules! queue_report {
     () => {
         Request::QueueHeartbeat(_)

@@ -87,7 +87,8 @@ pub(crate) struct Started<H = OwnedFd> {
     pub(crate) in_cgroup: bool,
 }
 
-/// A step from clone to exec. The working directory and the program are told with their paths, which the child does not know as text.
+/// A step from clone to exec. Failures at the working directory and at the program are told with their paths, which only
+/// the parent adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChildStep {
     /// Going to the working directory.
