@@ -1,9 +1,13 @@
-//! Locks taken and given back, next to pings: by one client of the library, and by 64 connections at once.
+//! Locks taken and given back, next to pings: by one client of the library, and by 64 connections at once. And the time in which the
+//! lock of a killed holder is the next one's.
 
 use crate::table::{Table, Target, medians};
 use gob_client::blocking::{Client, Connector};
 use gob_client::{Dirs, Owner, call};
-use gob_tests::Gob;
+use gob_tests::wait::{self, DEADLINE};
+use gob_tests::{Gob, process};
+use nix::sys::signal::Signal;
+use serde_json::json;
 use std::thread;
 use std::time::Instant;
 
@@ -13,9 +17,17 @@ pub struct Sizes {
     pub rounds: usize,
     /// By each of 64.
     pub each: usize,
+    /// Holders that are killed.
+    pub killed: usize,
 }
 
 const CONNECTIONS: usize = 64;
+
+/// The promise about the lock of a holder that is killed.
+const HANDED_ON_MS: f64 = 100.0;
+
+/// Processes of a holder: gobctl, its guard, and the command.
+const PROCESSES: usize = 3;
 
 /// Measures both, each against two pings over the same connections.
 pub fn run(table: &mut Table, sizes: &Sizes) {
@@ -35,6 +47,12 @@ pub fn run(table: &mut Table, sizes: &Sizes) {
     );
     let figure = format!("locks taken and given back on {CONNECTIONS} connections");
     table.against(&figure, "/s", measured, "two pings", Target::RatioAtLeast(0.33));
+    let mut handed: Vec<f64> = (0..sizes.killed).map(|at| handed_on(&gob, &format!("killed {at}"))).collect();
+    handed.sort_by(f64::total_cmp);
+    for (which, at) in [("the median", handed.len() / 2), ("the slowest", handed.len() - 1)] {
+        let figure = format!("from the SIGKILL of a holder to the next one's grant, {which}");
+        table.alone(&figure, "ms", handed[at], HANDED_ON_MS);
+    }
 }
 
 fn connect(gob: &Gob) -> Client {
@@ -53,6 +71,34 @@ fn two_pings(client: &mut Client) {
     for _ in 0..2 {
         client.ask(call::Ping).expect("an answer");
     }
+}
+
+/// Milliseconds from the SIGKILL of `gobctl lock run` with its guard and its command until the next one in line has the lock.
+fn handed_on(gob: &Gob, lock: &str) -> f64 {
+    let mut next = gob.connect_as("cli");
+    let mut holder = gob.ctl(["lock", "run", lock, "--", "sleep", "1000"]).spawn();
+    let mut counts = |key: &str| {
+        let answer = next.ok("lock_status", json!({"lock": lock}));
+        answer["locks"][0][key].as_array().map_or(0, Vec::len)
+    };
+    assert!(wait::until(DEADLINE, || counts("holders") == 1), "nobody holds {lock}");
+    let waiting = next.post("lock_acquire", json!({"lock": lock}));
+    // Requests of one connection are taken in order: the answer to this one tells that the one before it waits.
+    next.ok("ping", json!({}));
+    let pid = i32::try_from(holder.id()).expect("a pid");
+    let mut tree = Vec::new();
+    let is_whole = || {
+        tree = process::tree(pid);
+        tree.len() == PROCESSES
+    };
+    assert!(wait::until(DEADLINE, is_whole), "gobctl, its guard and the command do not all run");
+    let begun = Instant::now();
+    tree.iter().for_each(|process| process.signal(Signal::SIGKILL));
+    let granted = next.response(waiting);
+    let took = begun.elapsed().as_secs_f64() * 1e3;
+    assert_eq!(granted["success"], true, "{granted}");
+    holder.wait().expect("a child");
+    took
 }
 
 /// Milliseconds per round.

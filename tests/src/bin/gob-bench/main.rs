@@ -48,8 +48,10 @@ fn main() -> ExitCode {
         ["--jobs", "--quick"] | ["--quick", "--jobs"] => {
             jobs(&jobs::Sizes { samples: 5, bytes: 10_000_000, requests: 50, jobs: 100, history: (10, 100) })
         }
-        ["--locks"] => locks(&locks::Sizes { rounds: 5_000, each: 500 }),
-        ["--locks", "--quick"] | ["--quick", "--locks"] => locks(&locks::Sizes { rounds: 200, each: 20 }),
+        ["--locks"] => locks(&locks::Sizes { rounds: 5_000, each: 500, killed: 51 }),
+        ["--locks", "--quick"] | ["--quick", "--locks"] => {
+            locks(&locks::Sizes { rounds: 200, each: 20, killed: 5 })
+        }
         ["--queue"] => queue(&queue::Sizes { many: 100_000, few: 1_000, samples: 51 }),
         ["--queue", "--quick"] | ["--quick", "--queue"] => {
             queue(&queue::Sizes { many: 500, few: 100, samples: 5 })
