@@ -170,6 +170,51 @@ fn without_a_supervisor_the_command_is_ended_in_time() {
     assert!(began.elapsed() < Duration::from_secs(10), "a busy machine may be late, but not for ever");
 }
 
+/// The guard of a command that runs under a lock, and whatever else of it is to be ended at last.
+fn guard_of(pid: i32) -> Handle {
+    Handle::open(process::parent(pid).unwrap()).unwrap()
+}
+
+fn token(gob: &Gob) -> u64 {
+    status(gob)["holders"][0]["token"].as_u64().unwrap_or_default()
+}
+
+#[test]
+fn the_lock_of_a_killed_guard_is_the_next_ones_and_its_token_is_the_smaller_one() {
+    let gob = world();
+    let held = Running::start(&mut run(&gob, HOLDS));
+    let command = Handle::open(number_in(&gob, "pid")).unwrap();
+    let before = token(&gob);
+    let next = Running::start(&mut ctl(&gob, ["lock", "run", "build", "--", "sleep", "1000"]));
+    waiters(&gob, 1);
+    guard_of(number_in(&gob, "pid")).signal(Signal::SIGKILL);
+    let is_next = || count(&status(&gob)["waiters"]) == 0 && token(&gob) > before;
+    assert!(wait::until(DEADLINE, is_next), "{}", status(&gob));
+    // Nobody is left to end the command: it lives beside the next holder, with a token that is to be refused.
+    command.signal(Signal::SIGKILL);
+    assert!(command.wait_gone(DEADLINE));
+    held.end();
+    next.end();
+}
+
+#[test]
+fn a_holder_that_was_stopped_when_the_supervisor_died_has_lost_its_lock() {
+    let gob = world();
+    let held = Running::start(&mut run(&gob, HOLDS));
+    let pid = number_in(&gob, "pid");
+    let (guard, before) = (guard_of(pid), token(&gob));
+    guard.signal(Signal::SIGSTOP);
+    let instance = gob.status()["instance"].as_str().unwrap().to_owned();
+    kill(gob.gobd_pid());
+    gob.wait_other_instance(&instance);
+    let after = run(&gob, "echo $GOB_LOCK_TOKEN").ok().trim().parse::<u64>().unwrap();
+    assert!(after > before, "{after} after {before}");
+    assert!(is_alive(pid), "nobody could end it so long");
+    guard.signal(Signal::SIGCONT);
+    held.ends(125);
+    assert!(!is_alive(pid));
+}
+
 #[test]
 fn a_broken_lock_ends_its_command() {
     let gob = world();
