@@ -112,6 +112,8 @@ fn a_lone_keeper_is_reported_and_orphans_are_named_and_left_alive() {
     // Each keeper that a waiting client starts leaves a line.
     let tries = gob.logs().matches("is already running").count();
     assert!((1..100).contains(&tries), "{tries} keepers were started");
+    // One that is still on its way would begin in the place of the dead one.
+    assert!(wait::until(DEADLINE, || gob.running("gob-keeper").len() == 1));
     keeper.signal(Signal::SIGKILL);
     assert!(keeper.wait_gone(DEADLINE));
     let (code_after, after) = doctor(&gob, &["--fix"]);

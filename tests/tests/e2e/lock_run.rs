@@ -241,10 +241,10 @@ fn nested_runs_are_one_party() {
 #[test]
 fn an_interrupt_of_the_terminal_is_the_commands() {
     let gob = world();
-    let mut call = run(&gob, "trap 'echo caught; exit 5' INT; echo up; sleep 1000 & wait");
+    let mut call = run(&gob, "trap 'echo caught; exit 5' INT; echo it runs; sleep 1000 & wait");
     call.env("NO_COLOR", "1");
     let mut terminal = Terminal::session(call, 100);
-    terminal.wait_for(|shown| shown.contains("up"));
+    terminal.wait_for(|shown| shown.contains("it runs"));
     terminal.type_in("\u{3}");
     terminal.wait_for(|shown| shown.contains("caught"));
     assert_eq!(terminal.end().0, 5);

@@ -302,6 +302,7 @@ fn a_child_that_only_the_lock_of_its_graph_tells_of_is_ended_after_both_were_kil
         assert!(wait::until(DEADLINE, || find().is_some()), "{data}");
         let child = find().unwrap();
         kill_both(&gob);
+        assert!(wait::until(DEADLINE, || !process::is_alive(leader)), "the kernel kills it");
         assert!(process::is_alive(child.pid), "the kernel kills only the leader");
         let who = run(&["who", "g"]);
         assert!(who.stdout.contains(&format!("(pid {}, ", child.pid)), "{who}");

@@ -17,8 +17,10 @@ pub(crate) fn waiting(lock: &Lock) -> String {
             let (owner, age) = (&first.owner, age(first.age_ms));
             format!("waiting for {name}: held by {process} ({pid}owner {owner}) for {age}{more}")
         }
+        // It may be counting on its store still, or it waits for the claims after a restart.
         None => format!(
-            "waiting for {name}: the holders before the supervisor's restart have 6 s to claim it again"
+            "waiting for {name}: nobody holds it, and the supervisor has just begun; after a restart it lets 6 s pass for the claims of \
+             earlier holders"
         ),
     }
 }

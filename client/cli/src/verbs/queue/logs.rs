@@ -12,7 +12,7 @@ use crate::verbs::logs::unreadable;
 use crate::verbs::{Effect, Verb};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
-use gob_client::call::QueueGet;
+use gob_client::call::{Get, QueueGet};
 use gob_client::logs::{self, Stream};
 use gob_client::protocol::ErrorCode;
 use gob_client::protocol::queue::QueueJob;
@@ -98,8 +98,12 @@ impl Place {
         let Some(client) = &mut self.client else { return Ok(None) };
         match context.call(client, QueueGet { job_id: id.clone() }) {
             Ok(reply) => Ok(Some(reply.read()?.job)),
-            Err(Error::Refused(mut error)) if error.code == ErrorCode::JobNotFound && has_log => {
-                error.hint = Some(format!("gobctl logs {} shows the worker of that name", id.as_argument()));
+            Err(Error::Refused(mut error)) if error.code == ErrorCode::JobNotFound => {
+                // Its first log file may be about to be made.
+                if has_log || context.call(client, Get { name: id.clone() }).is_ok() {
+                    error.hint =
+                        Some(format!("gobctl logs {} shows the worker of that name", id.as_argument()));
+                }
                 Err(Error::Refused(error).into())
             }
             Err(error) => Err(error.into()),
