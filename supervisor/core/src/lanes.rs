@@ -168,6 +168,11 @@ impl Lanes {
         self.lanes.get_mut(name).filter(|_| is_settled)?.next_taker(here, has_room)
     }
 
+    /// Tells whether the supervisor itself may run one more job of the lane.
+    pub(crate) fn has_slot(&self, name: &LaneName) -> bool {
+        self.lanes.get(name).is_some_and(|lane| lane.has_slot(self.holds.here_in(name)))
+    }
+
     /// Has a claim wait in its lane; false where too many do.
     pub(crate) fn waits(&mut self, name: &LaneName, waiting: Waiting) -> bool {
         let count: usize = self.lanes.values().map(Lane::waiting).sum();

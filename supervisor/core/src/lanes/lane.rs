@@ -77,7 +77,7 @@ impl Lane {
         if self.is_paused || !self.may_have || self.asking != Asking::Not {
             return None;
         }
-        let is_free = has_room && here < usize::try_from(self.width).unwrap_or(usize::MAX);
+        let is_free = has_room && self.has_slot(here);
         let taker = match self.waiting.pop_front() {
             Some(waiting) => Taker::Outside(waiting),
             None if is_free => Taker::Here,
@@ -85,6 +85,11 @@ impl Lane {
         };
         self.asking = Asking::Asked;
         Some(taker)
+    }
+
+    /// Tells whether there is a slot beside so many that are taken.
+    pub(super) fn has_slot(&self, taken: usize) -> bool {
+        taken < usize::try_from(self.width).unwrap_or(usize::MAX)
     }
 
     /// Notes that there may be a job to claim.

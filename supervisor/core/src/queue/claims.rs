@@ -74,7 +74,10 @@ pub(super) fn claimed(
     match (asking.then, claim) {
         (Then::Give(Taker::Outside(waiting)), Some(claim)) => give(core, waiting, claim.job),
         (Then::Give(Taker::Outside(waiting)), None) => waits_on(core, name, waiting),
-        (Then::Give(Taker::Here), Some(claim)) if !core.cx.leaving.is_on() => attempts::begin(core, *claim),
+        // The lane may have become narrower meanwhile.
+        (Then::Give(Taker::Here), Some(claim)) if !core.cx.leaving.is_on() && core.lanes.has_slot(name) => {
+            attempts::begin(core, *claim);
+        }
         (_, Some(claim)) => attempts::give_back(core, &claim.job, By::Here),
         (_, None) => {}
     }

@@ -97,3 +97,24 @@ fn the_environment_of_a_job_is_in_no_event() {
     let told = format!("{:?}", world.events);
     assert!(world.events.len() == 3 && !told.contains("SECRET"), "{told}");
 }
+
+#[test]
+fn a_lane_that_becomes_narrower_while_a_job_is_claimed_runs_no_more_than_it_is_wide() {
+    let mut world = World::new();
+    let width = |width| Request::QueueWidth(QueueWidth { lane: lane("a"), width });
+    world.told(AGENT, width(2)).unwrap();
+    world.added(add("a"));
+    world.is_prompt = false;
+    world.ask(CLI, Request::QueueAdd(Box::new(add("a")))).unwrap();
+    // The store hears of the width, and then claims a job that nobody may run any more.
+    let narrower = world.ask(AGENT, width(1)).unwrap();
+    while !world.asked.is_empty() {
+        world.store_answers().unwrap();
+    }
+    assert!(world.answers[&narrower].is_ok());
+    assert_eq!((world.runs(), world.status(2)), (vec!["j1".into()], QueueStatus::Pending));
+    assert_eq!(world.store.job("j2").attempts, 0, "it does not count");
+    world.is_prompt = true;
+    world.ends(1, 0);
+    assert_eq!((world.status(1), world.runs()), (QueueStatus::Completed, vec!["j2".into()]));
+}
