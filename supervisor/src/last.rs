@@ -9,6 +9,7 @@ use gob_core::{Core, Remembered, RememberedWorker, ToRemember};
 use gob_protocol::request::RestartOn;
 use gob_protocol::{Owner, Timestamp, View};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -60,8 +61,9 @@ pub(crate) struct Snapshot {
 
 /// The same content for reading: each worker by itself, so that a malformed one does not cost the others.
 #[derive(serde::Deserialize)]
-struct Written {
-    workers: Vec<serde_json::Value>,
+struct Written<'a> {
+    #[serde(borrow)]
+    workers: Vec<&'a RawValue>,
     #[serde(default)]
     last_owners: BTreeMap<String, String>,
     #[serde(default)]
@@ -92,7 +94,7 @@ pub(crate) fn remembered(state_dir: &Path) -> Remembered {
             return Remembered::default();
         }
     };
-    match serde_json::from_slice::<Written>(&text) {
+    match serde_json::from_slice::<Written<'_>>(&text) {
         Ok(written) => written.remembered(damaged),
         Err(e) => {
             damaged(&e);
@@ -113,11 +115,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-impl Written {
+impl Written<'_> {
     fn remembered(self, damaged: impl Fn(&dyn std::fmt::Display)) -> Remembered {
         let Self { workers, last_owners, last_ports, served, restarts, highest_job, queued, ended } = self;
         let workers = workers.into_iter().filter_map(|worker| {
-            let view = serde_json::from_value::<View>(worker).inspect_err(|e| damaged(e)).ok()?;
+            let view = serde_json::from_str::<View>(worker.get()).inspect_err(|e| damaged(e)).ok()?;
             let last_owner = last_owners.get(view.name.as_str()).and_then(|owner| Owner::new(owner).ok());
             let last_port = last_ports.get(view.name.as_str()).and_then(serde_json::Value::as_u64);
             let last_port = last_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);

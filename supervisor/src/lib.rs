@@ -112,7 +112,6 @@ pub fn run(args: Args) -> Result<(), BootError> {
 /// As [`run`], on this thread: it becomes the parent of all workers. What they leave behind when they die is adopted by the
 /// main thread, so that each list of children is short where it matters (`sys::children`).
 fn run_here(args: Args, mut ready: Ready) -> Result<(), BootError> {
-    sys::sched::ask_for_short_turns();
     let mut builder = tokio::runtime::Builder::new_current_thread();
     // A helper thread that waits for more work is a needless wake-up.
     builder.enable_all().thread_keep_alive(Duration::from_millis(10));
