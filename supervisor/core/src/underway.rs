@@ -131,6 +131,15 @@ impl Underway {
         }
     }
 
+    /// Tells whether a question about the queue is a connection's: the tests give numbers of connections again, no shell does.
+    #[cfg(test)]
+    pub(crate) fn asks_for(&self, conn: ConnId) -> bool {
+        self.questions.iter().any(|asked| match &asked.asker {
+            Asker::Queue(asking) => asking.is_for(conn),
+            Asker::Client(..) | Asker::Numbers | Asker::Tokens | Asker::Job => false,
+        })
+    }
+
     /// Tells whether numbers of jobs are asked for.
     pub(crate) fn awaits_numbers(&self) -> bool {
         self.questions.iter().any(|asked| asked.asker == Asker::Numbers)

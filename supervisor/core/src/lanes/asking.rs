@@ -1,6 +1,8 @@
 //! The party that asks the store about the queue, and the sequel of the answer.
 
 use super::lane::{Client, Taker};
+#[cfg(test)]
+use crate::ids::ConnId;
 use alloc::boxed::Box;
 use gob_protocol::Actor;
 use gob_protocol::queue::QueueAsk;
@@ -30,6 +32,16 @@ pub(crate) enum Then {
 }
 
 impl Asking {
+    /// Tells whether the answer, or the job that it claims, is for this connection.
+    #[cfg(test)]
+    pub(crate) fn is_for(&self, conn: ConnId) -> bool {
+        let taker = match &self.then {
+            Then::Give(Taker::Outside(waiting)) => Some(waiting.client.0),
+            Then::AsAsked | Then::Give(_) | Then::Check(_) | Then::Clear(_) => None,
+        };
+        taker == Some(conn) || self.client.as_ref().is_some_and(|(asker, _)| *asker == conn)
+    }
+
     /// A question of a request.
     pub(crate) fn of(client: Client, actor: Actor) -> Self {
         Self { client: Some(client), actor, then: Then::AsAsked }

@@ -76,6 +76,9 @@ impl Locks {
         // Holders that could not claim yet may live.
         let may_be_held = grace.is_some() || !self.table.grants.is_empty();
         let grace = grace.unwrap_or_default();
+        cx.timers.cancel(&Timer::LockClaims);
+        let waiting = self.table.waits.keys().chain(grace.early.iter().map(|(number, _)| number));
+        waiting.for_each(|number| cx.timers.cancel(&Timer::LockWait(*number)));
         let early = grace.early.into_iter().map(|(_, asking)| asking);
         let claims = grace.claims.into_iter().map(|claim| claim.asking);
         let numbers: Vec<u64> = self.table.waits.keys().copied().collect();

@@ -1,12 +1,13 @@
 //! Everything that must hold of the locks after each input, for the tests.
 
 use super::Locks;
+use crate::ids::ConnId;
 use crate::timers::{Timer, Timers};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
-use gob_protocol::LockMode;
 use gob_protocol::limits::LOCK_PASSES;
+use gob_protocol::{LockMode, LockName};
 
 macro_rules! holds {
     ($holds:expr, $($why:tt)+) => {
@@ -62,10 +63,16 @@ impl Locks {
         let mut expected: BTreeSet<Timer> = waits.map(|(number, _)| Timer::LockWait(*number)).collect();
         expected.extend(ttls.map(|(token, _)| Timer::LockTtl(*token)));
         expected.extend(self.grace.as_ref().map(|_| Timer::LockClaims));
-        let armed = timers.all().map(|(_, timer)| timer.clone()).filter(|timer| timer.name().is_none());
-        let armed: BTreeSet<Timer> = armed.collect();
+        let is_ours =
+            |timer: &&Timer| matches!(timer, Timer::LockWait(_) | Timer::LockTtl(_) | Timer::LockClaims);
+        let armed: BTreeSet<Timer> = timers.all().map(|(_, timer)| timer).filter(is_ours).cloned().collect();
         holds!(armed == expected, "armed are {armed:?}, not {expected:?}");
         Ok(())
+    }
+
+    /// Every holder: its token, its connection and the lock.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = (u64, ConnId, &LockName)> {
+        self.table.grants.iter().map(|(token, grant)| (*token, grant.asking.conn, &grant.asking.lock))
     }
 
     /// How many requests are not answered yet.

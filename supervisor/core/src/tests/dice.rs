@@ -1,5 +1,7 @@
 //! Chance, made of a seed: what may happen next in a world, likely things more often.
 
+mod shared;
+
 use super::harness::World;
 use super::steps::{Seen, Step};
 use super::words::killed;
@@ -9,6 +11,7 @@ use gob_protocol::request::{
     Add, ByName, Force, HandOver, Hello, List, Restart, RestartOn, Signal, Start, Stop, Subscribe,
 };
 use gob_protocol::{Env, EventKind, Exit, Name, Owner, Request, State, Wait};
+use shared::Subject;
 use std::string::ToString;
 use std::vec;
 
@@ -30,13 +33,16 @@ pub(super) struct Dice {
     throws: Throws,
     /// The supervisor may come to its end, after which little happens.
     ends: bool,
+    subject: Subject,
 }
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
         // Seeds that follow each other must not give sequences that do.
-        let mut dice = Self { throws: Throws::new(Throws::new(seed).throw()), ends: false };
+        let mut dice =
+            Self { throws: Throws::new(Throws::new(seed).throw()), ends: false, subject: Subject::Workers };
         dice.ends = dice.below(6) == 0;
+        dice.subject = Subject::any(&mut dice);
         dice
     }
 
@@ -66,6 +72,9 @@ impl Dice {
 
     /// Any step; it may turn out that it can't happen.
     pub(super) fn step(&mut self, world: &World) -> Step {
+        if let Some(step) = self.shared(world) {
+            return step;
+        }
         match self.below(100) {
             0..10 => {
                 let (conn, owner) = self.one(&CLIENTS);

@@ -1,8 +1,11 @@
 //! Named locks: the line, tokens, circles, claims, and what a lost connection, a full disk and a restart do to them.
 
 mod claims;
+mod clock;
+pub(super) mod holders;
 mod random;
 mod rig;
+pub(super) mod shell;
 
 use crate::LocksMark;
 use gob_protocol::limits::{LOCK_PASSES, MAX_LOCK_PARTIES};
@@ -240,9 +243,9 @@ fn nothing_is_granted_before_a_token_and_the_mark_are_there() {
     let mut rig = Rig::new();
     rig.is_slow = true;
     let first = rig.asks(1, LockAcquire { timeout_ms: Some(0), ..wants("l") });
-    assert_eq!((rig.answer(1, first), rig.mark), (None, LocksMark::Missing));
+    assert_eq!((rig.answer(1, first), rig.shell.mark), (None, LocksMark::Missing));
     while rig.tells() {}
-    assert_eq!(rig.mark, LocksMark::UpTo(1_024));
+    assert_eq!(rig.shell.mark, LocksMark::UpTo(1_024));
     assert_eq!(rig.token(1, first), Some(1));
     // A request that only lacks a token does not wait for ever, whatever it waits for.
     let mut rig = Rig::new();
@@ -257,13 +260,13 @@ fn without_a_store_holders_keep_theirs_and_no_token_is_made_up() {
     let mut rig = Rig::new();
     let held = rig.takes(1, wants("held"));
     let waiting = rig.asks(2, wants("held"));
-    rig.store = false;
+    rig.shell.store = false;
     let mut last = held;
     // What was reserved is given.
     for round in 0.. {
         let id = rig.asks(3, wants("l"));
         if let Some(code) = rig.code(3, id) {
-            assert_eq!((code, rig.reserved), (ErrorCode::Internal, last), "round {round}");
+            assert_eq!((code, rig.shell.reserved), (ErrorCode::Internal, last), "round {round}");
             break;
         }
         last = rig.token(3, id).unwrap();
@@ -274,14 +277,14 @@ fn without_a_store_holders_keep_theirs_and_no_token_is_made_up() {
     assert_eq!(rig.status("held").holders[0].token, Some(held));
     rig.gives(1, "held", held);
     assert_eq!(rig.code(2, waiting), Some(ErrorCode::Internal));
-    rig.store = true;
+    rig.shell.store = true;
     assert_eq!(rig.takes(4, wants("held")), last + 1);
     // A mark that can't be made is as bad.
     let mut rig = Rig::new();
-    rig.markable = false;
+    rig.shell.markable = false;
     let refused = rig.asks(1, wants("l"));
     assert_eq!(rig.code(1, refused), Some(ErrorCode::Internal));
-    rig.markable = true;
+    rig.shell.markable = true;
     assert_eq!(rig.takes(1, wants("l")), 1);
 }
 
@@ -289,10 +292,10 @@ fn without_a_store_holders_keep_theirs_and_no_token_is_made_up() {
 fn a_mark_that_can_not_be_renewed_costs_no_holder_and_no_token_that_it_covers() {
     let mut rig = Rig::new();
     let held = rig.takes(1, wants("held"));
-    rig.markable = false;
+    rig.shell.markable = false;
     for expected in held + 1..=1_024 {
         let token = rig.takes(2, wants("l"));
-        assert_eq!((token, rig.mark), (expected, LocksMark::UpTo(1_024)));
+        assert_eq!((token, rig.shell.mark), (expected, LocksMark::UpTo(1_024)));
         rig.gives(2, "l", token);
     }
     let refused = rig.asks(2, wants("l"));
@@ -300,8 +303,8 @@ fn a_mark_that_can_not_be_renewed_costs_no_holder_and_no_token_that_it_covers() 
     assert_eq!(error.code, ErrorCode::Internal);
     assert!(error.message.contains("it is read-only"), "{error}");
     assert_eq!(rig.status("held").holders[0].token, Some(held));
-    rig.markable = true;
-    assert_eq!((rig.takes(2, wants("l")), rig.mark), (1_025, LocksMark::UpTo(2_048)));
+    rig.shell.markable = true;
+    assert_eq!((rig.takes(2, wants("l")), rig.shell.mark), (1_025, LocksMark::UpTo(2_048)));
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn a_block_is_marked_before_its_tokens_are_needed() {
         let token = rig.takes(1, wants("l"));
         rig.gives(1, "l", token);
     }
-    assert_eq!(rig.mark, LocksMark::UpTo(2_048));
+    assert_eq!(rig.shell.mark, LocksMark::UpTo(2_048));
     rig.is_slow = true;
     assert_eq!(rig.takes(1, wants("l")), 1_025, "nothing is waited for at the edge of a block");
 }
@@ -360,6 +363,6 @@ fn an_orderly_end_answers_the_waiters_and_takes_the_mark_away_where_nobody_holds
             assert_eq!(rig.code(3, waiting), Some(ErrorCode::ShuttingDown));
         }
         rig.feed(crate::Input::Terminate);
-        assert_eq!((rig.ended, rig.mark != LocksMark::Missing), (true, is_marked));
+        assert_eq!((rig.ended, rig.shell.mark != LocksMark::Missing), (true, is_marked));
     }
 }

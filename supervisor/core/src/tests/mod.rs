@@ -8,6 +8,7 @@
 //! | `watch` | the frames that each subscriber must get, and the contents of each answer |
 //! | `checks` | invariants of the core's state after every input |
 //! | `reports` | facts as a shell reports them, in time or late |
+//! | `shared` | locks and lanes in the world, and restarts; with the models of `locks` and `queue` |
 //! | `steps`, `dice`, `words`, `settle` | the possible steps; drawn by chance; in short words; repeated until nothing moves |
 //!
 //! | the tests | |
@@ -82,6 +83,7 @@ mod remembered;
 mod reports;
 mod runs;
 mod settle;
+mod shared;
 mod spec;
 mod start;
 mod state;

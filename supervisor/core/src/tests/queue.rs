@@ -1,9 +1,11 @@
 //! The queue: its lanes, claims, ends and schedules, and random histories of them.
 
+mod between;
 mod claims;
+pub(super) mod desk;
 mod ends;
 mod lanes;
 mod random;
 mod rig;
 mod schedules;
-mod store;
+pub(super) mod store;

@@ -89,7 +89,7 @@ impl Runs {
         self.live.get(name)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, &Run)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, &Run)> + Clone {
         self.live.iter()
     }
 
@@ -119,6 +119,14 @@ impl Runs {
 
     pub(super) fn all_asked(&self) -> impl Iterator<Item = &Name> {
         self.asked.keys()
+    }
+
+    /// All processes are gone with their supervisor. Returns the highest run of each worker, by the logs that it has left.
+    pub(super) fn restarts(&mut self) -> BTreeMap<Name, u64> {
+        let (last, started, pids) =
+            (std::mem::take(&mut self.last), std::mem::take(&mut self.started), self.pids);
+        *self = Self { last, started, pids, ..Self::default() };
+        self.last.clone()
     }
 
     pub(super) fn next_pid(&self) -> i32 {

@@ -15,9 +15,19 @@ use std::string::String;
 /// Enough for every worker to fail as often as it may; whatever takes longer goes round in circles.
 const STEPS: usize = 500;
 
+/// Enough for every attempt of every job of the queue.
+const STEPS_OF_JOBS: usize = 5_000;
+
 impl World {
     /// Takes steps until nothing moves, then checks that all is well. Workers that do not obey end only when killed.
     pub(super) fn settle(&mut self, obey: bool) -> Result<(), String> {
+        for _ in 0..STEPS_OF_JOBS {
+            if !self.has_jobs_left() {
+                break;
+            }
+            let step = self.next_step(obey).ok_or("nothing moves, and jobs are left")?;
+            self.step(&step).map_err(|why| format!("{why}\nwhen jobs settle with {step:?}"))?;
+        }
         for _ in 0..STEPS {
             match self.next_step(obey) {
                 Some(step) => {
@@ -32,6 +42,9 @@ impl World {
     }
 
     fn next_step(&self, obey: bool) -> Option<Step> {
+        if let Some(step) = self.shared_step() {
+            return Some(step);
+        }
         if let Some(name) = self.core.cx.past.leftovers().first().and_then(|left| left.worker.clone()) {
             return Some(Step::Leftover(name, false));
         }
@@ -64,6 +77,9 @@ impl World {
                 Stage::Alive { .. } if run.terminated && obey => {
                     return Some(Step::Exited(name, Exit::Code { code: 0 }));
                 }
+                Stage::Alive { .. } if name.number().is_some() => {
+                    return Some(Step::Exited(name, Exit::Code { code: 0 }));
+                }
                 Stage::Alive { .. } if !run.told && !run.terminated => return Some(Step::Ready(name)),
                 Stage::Alive { .. } if self.is_to_be_heard_of(&name) => {
                     return Some(Step::Notified(name, Note { alive: true, ..Note::default() }));
@@ -72,6 +88,7 @@ impl World {
             }
         }
         let waiting = !self.owed.is_empty()
+            || self.has_jobs_left()
             || self.core.workers.values().any(|worker| match stand(worker) {
                 Stand::Rest | Stand::External | Stand::Up => false,
                 Stand::Backoff | Stand::Starting | Stand::Ending => true,
@@ -97,6 +114,6 @@ impl World {
             ensure!(down || !self.spec.is_down(&worker.name), "it was stopped: {worker:?}");
         }
         ensure!(self.ended == self.spec.ending, "the end came: {}", self.ended);
-        Ok(())
+        self.check_shared_settled()
     }
 }

@@ -6,13 +6,14 @@
 mod requests;
 
 use super::harness::Client;
+use super::shared::Shared;
 use super::wish::{Queued, Wish, lease, may_manage, take_over};
 use crate::run::Run;
 use crate::stage::{At, Awaited, Stage};
 use crate::step::Sequel;
 use crate::timers::Timer;
 use crate::worker::{Phase, Worker};
-use crate::{ConnId, Core, Examined, Input, Remembered, RunKey};
+use crate::{ConnId, Core, Examined, Input, Remembered, RunKey, Stored};
 use gob_config::foreign::is_safe_dir;
 use gob_config::kind::Orphans;
 use gob_protocol::request::{Restart, Start, Stop};
@@ -121,10 +122,31 @@ impl Spec {
         let mut spec = Self::default();
         for worker in remembered.workers.iter().filter(|worker| worker.view.graph.is_some()) {
             let mut wish = Wish::new(&worker.view.owner);
-            wish.last.clone_from(&worker.last_owner);
+            // Whoever owns it has no last owner before.
+            wish.last = worker.last_owner.clone().filter(|_| wish.owner.is_unknown());
             spec.wishes.insert(worker.view.name.clone(), wish);
         }
         spec
+    }
+
+    /// The supervisor begins at this time.
+    pub(super) fn since(self, now: u64) -> Self {
+        Self { last_input: now, ..self }
+    }
+
+    /// An attempt of a job of the queue begins.
+    pub(super) fn attempt(&mut self, job: &Name, owner: &Owner, now: u64) {
+        let wish = self.wishes.entry(job.clone()).or_insert_with(|| Wish::new(owner));
+        wish.down = false;
+        wish.begin(Some(owner.clone()), Some(false), now);
+    }
+
+    /// A job of the queue that runs is cancelled.
+    pub(super) fn is_cancelled(&mut self, job: &Name) {
+        if let Some(wish) = self.wishes.get_mut(job) {
+            wish.down = true;
+            wish.queued = None;
+        }
     }
 
     pub(super) fn is_down(&self, name: &Name) -> bool {
@@ -136,6 +158,7 @@ impl Spec {
         &mut self,
         core: &Core,
         clients: &BTreeMap<ConnId, Client>,
+        shared: &Shared,
         now: u64,
         input: &Input,
     ) -> Expect {
@@ -210,6 +233,11 @@ impl Spec {
                 }
             }
             Input::Terminate => self.all_down(),
+            Input::Stored { answer: Ok(Stored::Queue(told)), .. } => {
+                if let Some(name) = self.told(core, shared, told, now) {
+                    expect.begins(core, &name);
+                }
+            }
             _other => {}
         }
         expect

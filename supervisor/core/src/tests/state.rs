@@ -54,6 +54,18 @@ impl World {
         let again: BTreeSet<_> =
             effects.iter().filter_map(owed).map(|(word, key)| (word, key.clone())).collect();
         let expected = self.outstanding();
+        let tickets: BTreeSet<u64> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Ask { ticket, .. } => Some(*ticket),
+                _other => None,
+            })
+            .collect();
+        let asked = self.shared.tickets();
+        ensure!(tickets == asked, "resumed with the questions {tickets:?}, outstanding are {asked:?}");
+        let marks = effects.iter().any(|effect| matches!(effect, Effect::MarkLocks { .. }));
+        let (_, is_marking) = self.shared.tokens.asked();
+        ensure!(marks == is_marking, "the mark is to be written: {marks}");
         ensure!(again == expected, "resumed with {again:?}, outstanding are {expected:?}");
         for effect in &effects {
             match effect {
@@ -70,6 +82,7 @@ impl World {
                     let alive = self.runs.get(&key.name).is_some_and(|run| run.pid().is_some());
                     ensure!(alive, "a look at {key:?}");
                 }
+                Effect::Ask { .. } | Effect::MarkLocks { .. } => {}
                 other => ensure!(owed(other).is_some(), "resumed with {other:?}"),
             }
         }

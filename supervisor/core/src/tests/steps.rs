@@ -3,6 +3,7 @@
 use super::harness::World;
 use super::reports::{ends, failed, holder, leftovers, record, seen, stale_inputs};
 use super::runs::{Run, Stage};
+use super::shared::Word;
 use crate::failure::Unclear;
 use crate::{ConnId, Examined, Holder, Input, Lost, New, Note, Orphan, Unfit};
 use gob_protocol::handshake::{Handshake, HandshakeError};
@@ -77,6 +78,10 @@ pub(super) enum Step {
     /// The files of these workers' sockets are gone; no names: any may be.
     SocketsLost(Vec<Name>),
     Terminate,
+    /// The supervisor is killed with all that it runs, and another one follows.
+    Killed,
+    /// The store says something about locks or lanes.
+    Store(Word),
     /// The shell says one of the things of [`stale_inputs`] about the run before the latest one.
     Stale(Name, usize),
     /// A client takes and gives back a lease, so many times: two events each.
@@ -114,7 +119,8 @@ impl World {
             Step::Pass(ms) => self.now = (self.now + ms).min(self.wake.unwrap_or(u64::MAX)),
             Step::Skew(ms) => self.skew += ms,
             Step::Join(conn, owner) => {
-                if self.clients.contains_key(conn) {
+                // An answer for a connection that is gone must not be taken for one of the next of its number.
+                if self.clients.contains_key(conn) || self.core.underway.asks_for(*conn) {
                     return Ok(false);
                 }
                 self.feed(Input::Connected { conn: *conn, pid: Some(100 + conn.0 as i32) })?;
@@ -138,6 +144,12 @@ impl World {
                     return Ok(false);
                 }
                 self.ask(*conn, request.clone())?;
+            }
+            Step::Killed => self.killed()?,
+            Step::Store(word) => {
+                let now = self.wall();
+                let Some(input) = self.shared.says(*word, now)? else { return Ok(false) };
+                self.feed(input)?;
             }
             Step::Swept(name) | Step::PortTaken(name) => {
                 let taken = matches!(step, Step::PortTaken(_));
@@ -172,6 +184,7 @@ impl World {
         let runs = &mut self.runs;
         Some(match step {
             Step::Join(..) | Step::Ask(..) | Step::Flood(..) | Step::Pass(_) | Step::Skew(_) => return None,
+            Step::Killed | Step::Store(_) => return None,
             Step::Leave(conn) => Input::Disconnected { conn: *self.clients.get_key_value(conn)?.0 },
             Step::Spawned(name) => {
                 let run = runs.get(name).filter(|run| run.stage == Stage::Spawning)?;

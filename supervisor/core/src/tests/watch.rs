@@ -1,10 +1,12 @@
 //! The frames that each subscriber must get (PROTOCOL 7), and the contents of each answer.
 
 use super::harness::{Answer, Client, INSTANCE, World};
+use super::shared::is_shared;
 use super::wish::may_manage;
 use crate::ConnId;
 use gob_protocol::answer::SubscribeData;
 use gob_protocol::limits::{RING_EVENTS, SUBSCRIBER_QUEUE_FRAMES};
+use gob_protocol::queue::QueueJob;
 use gob_protocol::request::Subscribe;
 use gob_protocol::{
     Data, ErrorCode, Event, EventKind, Id, Lagged, Name, Outcome, Owner, Request, State, Status, View, Wait,
@@ -53,9 +55,10 @@ impl Watch {
 fn wants(filter: &Subscribe, event: &Event) -> bool {
     let about_workers = filter.names.is_some() || filter.owner.is_some() || filter.cwd.is_some();
     filter.events.as_ref().is_none_or(|kinds| kinds.contains(&event.event))
-        && match &event.worker {
-            None => !about_workers,
-            Some(view) => wants_view(filter, view),
+        && match (&event.worker, &event.job) {
+            (Some(view), _) => wants_view(filter, view),
+            (None, Some(job)) => wants_job(filter, job),
+            (None, None) => !about_workers,
         }
 }
 
@@ -63,6 +66,12 @@ fn wants_view(filter: &Subscribe, view: &View) -> bool {
     filter.names.as_ref().is_none_or(|names| names.contains(&view.name))
         && filter.owner.as_ref().is_none_or(|owner| *owner == view.owner)
         && filter.cwd.as_ref().is_none_or(|cwd| Some(&**cwd) == view.cwd.as_deref())
+}
+
+fn wants_job(filter: &Subscribe, job: &QueueJob) -> bool {
+    filter.names.as_ref().is_none_or(|names| names.contains(&job.id))
+        && filter.owner.as_ref().is_none_or(|owner| *owner == job.owner)
+        && filter.cwd.as_ref().is_none_or(|cwd| *cwd == job.cwd)
 }
 
 fn is_owned(view: &View, last: Option<&Owner>, requester: &Owner) -> bool {
@@ -193,6 +202,9 @@ impl World {
         let Some(Id::Number(id)) = id else { return Err(format!("a reply to {id:?}")) };
         let owed = self.owed.remove(&(conn, *id));
         let owed = owed.ok_or_else(|| format!("a reply too many to {conn:?}, {id}: {result:?}"))?;
+        if let Some(request) = owed.request.as_ref().filter(|request| is_shared(request)) {
+            self.shared_answer(conn, *id, request, result)?;
+        }
         match result {
             Ok(Data::Start(data)) => {
                 self.seen.outcomes |= 1 << data.outcome as u32;
@@ -224,7 +236,8 @@ impl World {
             Err(error) => {
                 self.seen.errors |= 1 << error.code as u32;
                 let codes = [ErrorCode::Internal, ErrorCode::Unrecognised];
-                ensure!(!codes.contains(&error.code), "{error:?}");
+                let is_able = !self.shared.may_be_unable(owed.request.as_ref());
+                ensure!(!(is_able && codes.contains(&error.code)), "{error:?}");
             }
         }
         if let Ok(data) = result {

@@ -75,7 +75,7 @@ fn a_token_above_the_mark_is_no_claim_also_without_a_store() {
         assert_eq!(rig.code(1, id), Some(ErrorCode::LockNotHeld));
     }
     assert_eq!(rig.token(2, mine), Some(1_024));
-    rig.store = true;
+    rig.shell.store = true;
     assert_eq!(rig.takes(3, wants("m")), 2_049);
 }
 
@@ -95,7 +95,7 @@ fn without_a_number_the_store_alone_says_which_claims_can_be_true() {
     let (made_up, mine) = (rig.asks(1, claims("l", 501)), rig.asks(2, claims("l", 500)));
     rig.passes(LOCK_CLAIM_MS);
     assert_eq!((rig.code(1, made_up), rig.token(2, mine)), (Some(ErrorCode::LockNotHeld), Some(500)));
-    assert_eq!(rig.mark, LocksMark::UpTo(1_524), "the mark has a number again");
+    assert_eq!(rig.shell.mark, LocksMark::UpTo(1_524), "the mark has a number again");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn without_a_number_and_a_store_holders_go_on_and_no_claim_uses_up_the_numbers()
         (rig.asks(1, claims("l", 400)), rig.asks(2, claims("m", u64::MAX)), rig.asks(3, claims("n", 501)));
     rig.passes(LOCK_CLAIM_MS);
     assert_eq!((rig.token(1, mine), rig.token(2, made_up)), (Some(400), Some(u64::MAX)));
-    rig.store = true;
+    rig.shell.store = true;
     assert_eq!((rig.token(3, next), rig.takes(4, wants("o"))), (Some(501), 502), "no token is held twice");
 }
 
@@ -113,7 +113,7 @@ fn without_a_number_and_a_store_holders_go_on_and_no_claim_uses_up_the_numbers()
 fn a_store_that_answers_late_is_heard_before_the_claims_are_judged() {
     let mut rig = Rig::with_store(500, false, LocksMark::Unreadable, 9);
     rig.passes(1_000);
-    rig.store = true;
+    rig.shell.store = true;
     let made_up = rig.asks(1, claims("l", 501));
     rig.passes(LOCK_CLAIM_MS);
     assert_eq!(rig.code(1, made_up), Some(ErrorCode::LockNotHeld));
@@ -125,7 +125,7 @@ fn holders_go_on_without_a_store_and_later_tokens_are_above_theirs() {
     let (claim, other) = (rig.asks(1, claims("l", 700)), rig.asks(2, wants("m")));
     rig.passes(LOCK_CLAIM_MS);
     assert_eq!((rig.token(1, claim), rig.code(2, other)), (Some(700), Some(ErrorCode::Internal)));
-    rig.store = true;
+    rig.shell.store = true;
     assert!(rig.takes(2, wants("m")) > 1_024);
 }
 
@@ -142,10 +142,11 @@ fn a_try_does_not_wait_for_the_claims() {
 #[test]
 fn an_end_before_the_claims_were_heard_leaves_the_mark() {
     let mut rig = Rig::after(0, LocksMark::Unreadable, 9);
-    let early = rig.asks(1, wants("l"));
+    let early = rig.asks(1, LockAcquire { timeout_ms: Some(9_000), ..wants("l") });
     rig.feed(Input::Terminate);
-    assert_eq!((rig.ended, rig.number()), (true, 1_024));
+    assert_eq!((rig.ended, rig.shell.number()), (true, 1_024));
     assert_eq!(rig.code(1, early), Some(ErrorCode::ShuttingDown));
+    assert_eq!(rig.wake, None, "nobody waits, and nothing is due");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! A core with clients that only lock, a shell that answers about the store and the mark, and time.
 
 use super::super::harness::config;
-use crate::{ConnId, Core, Effect, Input, LocksMark, NoAnswer, Now, Question, Stored};
+use super::shell::Shell;
+use crate::{ConnId, Core, Effect, Input, LocksMark, Now};
 use gob_config::kind::Kind;
 use gob_protocol::answer::LockAcquireData;
 use gob_protocol::request::{Hello, LockAcquire, LockBreak, LockRelease, LockStatus};
@@ -9,7 +10,7 @@ use gob_protocol::{
     Data, ErrorCode, Event, Id, Lock, LockMode, LockName, Owner, Request, Timestamp, WireError,
 };
 use std::boxed::Box;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::vec::Vec;
 
@@ -21,19 +22,9 @@ pub(super) struct Rig {
     pub(super) core: Core,
     pub(super) now: u64,
     pub(super) wake: Option<u64>,
-    /// The highest token that the store has reserved.
-    pub(super) reserved: u64,
-    /// The store has answered in the life of this core.
-    pub(super) is_heard: bool,
-    /// The store can be written.
-    pub(super) store: bool,
-    /// The mark can be made.
-    pub(super) markable: bool,
-    /// The content of the runtime directory.
-    pub(super) mark: LocksMark,
+    pub(super) shell: Shell,
     /// Answers come only when [`Rig::tells`] is called.
     pub(super) is_slow: bool,
-    owed: VecDeque<Effect>,
     pub(super) answers: BTreeMap<(ConnId, i64), Answer>,
     pub(super) events: Vec<Rc<Event>>,
     pub(super) ids: i64,
@@ -71,13 +62,8 @@ impl Rig {
             core,
             now: 0,
             wake: None,
-            reserved,
-            is_heard: false,
-            store,
-            markable: true,
-            mark,
+            shell: Shell::new(reserved, store, mark),
             is_slow: false,
-            owed: VecDeque::new(),
             answers: BTreeMap::new(),
             events: Vec::new(),
             ids: 0,
@@ -118,10 +104,10 @@ impl Rig {
                     self.events.push(event);
                 }
                 Effect::WakeAt(at) => self.wake = at,
-                Effect::Ask { .. } | Effect::MarkLocks { .. } => self.owed.push_back(effect),
-                Effect::UnmarkLocks => self.mark = LocksMark::Missing,
                 Effect::Exit { .. } => self.ended = true,
-                _other => {}
+                other => {
+                    self.shell.takes(&other);
+                }
             }
         }
         while !self.is_slow && self.tells() {}
@@ -129,40 +115,10 @@ impl Rig {
 
     /// Answers the oldest question.
     pub(super) fn tells(&mut self) -> bool {
-        let Some(effect) = self.owed.pop_front() else { return false };
-        if let Effect::Ask { ticket, question: Question::ReserveTokens { count, above } } = effect {
-            let answer = if self.store {
-                let first = self.reserved.max(above) + 1;
-                self.reserved = first + u64::from(count) - 1;
-                self.is_heard = true;
-                Ok(Stored::Reserved { first, count })
-            } else {
-                Err(NoAnswer::Failed("the disk is full".into()))
-            };
-            self.feed(Input::Stored { ticket, answer });
-        } else if let Effect::MarkLocks { up_to } = effect {
-            let done = if self.markable {
-                assert!(self.number() < up_to, "{:?} is to be lowered to {up_to}", self.mark);
-                self.mark = LocksMark::UpTo(up_to);
-                Ok(())
-            } else {
-                Err("it is read-only".into())
-            };
-            self.feed(Input::LocksMarked(done));
-        }
-        true
-    }
-
-    /// The number of the mark; 0 without one.
-    pub(super) fn number(&self) -> u64 {
-        match self.mark {
-            LocksMark::UpTo(up_to) => up_to,
-            LocksMark::Missing | LocksMark::Unreadable => 0,
-        }
-    }
-
-    pub(super) fn owes(&self) -> bool {
-        !self.owed.is_empty()
+        let input = self.shell.tells();
+        let has_told = input.is_some();
+        input.into_iter().for_each(|input| self.feed(input));
+        has_told
     }
 
     /// Sends a request, and returns its id.

@@ -32,7 +32,7 @@ fn a_claim_goes_back_with_its_connection_and_does_not_count() {
     let claim = world.claims(AGENT, None);
     assert_eq!(world.got(claim), Some(Some(id(1))));
     world.leaves(AGENT).unwrap();
-    let job = world.store.job("j1");
+    let job = world.desk.store.job("j1");
     assert_eq!((job.status, job.attempt, job.attempts), (QueueStatus::Pending, 1, 0));
     assert_eq!(world.events.last().map(|(event, _)| *event), Some(EventKind::QueueJobRecovered));
     // One whose connection ends while the store claims.
@@ -40,10 +40,10 @@ fn a_claim_goes_back_with_its_connection_and_does_not_count() {
     world.is_prompt = false;
     world.claims(AGENT, Some(1_000));
     world.leaves(AGENT).unwrap();
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers().unwrap();
     }
-    assert_eq!((world.status(1), world.store.job("j1").attempts), (QueueStatus::Pending, 0));
+    assert_eq!((world.status(1), world.desk.store.job("j1").attempts), (QueueStatus::Pending, 0));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_claimant_that_is_not_heard_loses_its_job_and_a_jump_of_the_clock_counts_as_
     world.pass(59_000);
     assert_eq!(world.status(1), QueueStatus::Running);
     world.pass(2_000);
-    let job = world.store.job("j1");
+    let job = world.desk.store.job("j1");
     assert_eq!((job.status, job.attempts), (QueueStatus::Pending, 1), "this one counts");
     assert!(job.error.unwrap().contains("host-2 was not heard of for 60 s"));
     assert_eq!(world.core.status().queue_stale_recoveries, 1);
@@ -80,8 +80,8 @@ fn what_the_store_claims_too_late_goes_back() {
     world.store_is_slow().unwrap();
     let error = world.answers.remove(&claim).unwrap().unwrap_err();
     assert_eq!(error.code, ErrorCode::Busy);
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers().unwrap();
     }
-    assert_eq!((world.status(1), world.store.job("j1").attempts), (QueueStatus::Pending, 0));
+    assert_eq!((world.status(1), world.desk.store.job("j1").attempts), (QueueStatus::Pending, 0));
 }

@@ -20,7 +20,7 @@ fn an_attempt_that_fails_is_followed_by_another_and_the_last_one_by_none() {
     let spawned = world.processes[&id(1)].key.run;
     assert_eq!(spawned, 2, "each attempt is a run");
     world.ends(1, 3);
-    let job = world.store.job("j1");
+    let job = world.desk.store.job("j1");
     assert_eq!((job.status, job.error.as_deref()), (QueueStatus::Failed, Some("exited 3")));
     world.pass(100_000);
     assert!(world.runs().is_empty());
@@ -67,7 +67,7 @@ fn a_killed_supervisor_runs_its_jobs_again_and_leaves_those_of_claimants_outside
     let claim = world.claims(AGENT, None);
     assert_eq!(world.got(claim), Some(Some(id(2))));
     world.restarts().unwrap();
-    let job = world.store.job("j1");
+    let job = world.desk.store.job("j1");
     assert_eq!(
         (job.status, job.error.as_deref()),
         (QueueStatus::Pending, Some("the supervisor ended while it ran"))
@@ -92,11 +92,11 @@ fn an_end_in_order_gives_back_what_runs_and_waits_until_the_store_knows() {
     world.feed(Input::Terminate).unwrap();
     world.exits(&id(1), Exit::Signal { signal: "SIGTERM".into(), core_dumped: false }).unwrap();
     assert!(!world.has_ended, "the store does not know yet");
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers().unwrap();
     }
     assert!(world.has_ended);
-    assert_eq!((world.status(1), world.store.job("j1").attempts), (QueueStatus::Pending, 0));
+    assert_eq!((world.status(1), world.desk.store.job("j1").attempts), (QueueStatus::Pending, 0));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_end_of_an_attempt_is_told_until_the_store_knows() {
     world.is_prompt = false;
     world.exits(&id(1), Exit::Code { code: 0 }).unwrap();
     world.store_fails().unwrap();
-    assert!(world.asked.is_empty() && world.runs().is_empty(), "the slot is kept so long");
+    assert!(world.desk.asked.is_empty() && world.runs().is_empty(), "the slot is kept so long");
     world.pass(2_000);
     world.is_prompt = true;
     world.store_answers().unwrap();

@@ -49,13 +49,13 @@ fn a_lane_keeps_its_width_that_a_client_names_before_the_store_has_told_of_it() 
     world.is_prompt = false;
     world.restarts().unwrap();
     world.claims(AGENT, Some(1_000));
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers().unwrap();
     }
     world.is_prompt = true;
     world.leaves(AGENT).unwrap();
     let added = world.added(add("out"));
-    let status = world.store.job(added.id.as_str()).status;
+    let status = world.desk.store.job(added.id.as_str()).status;
     assert_eq!(status, QueueStatus::Pending, "the supervisor has no slot in this lane");
 }
 
@@ -65,7 +65,7 @@ fn more_jobs_at_once_than_a_block_has_numbers_all_get_one() {
     world.is_prompt = false;
     let asked: Vec<i64> =
         (0..200).map(|_| world.ask(CLI, Request::QueueAdd(Box::new(add("ci")))).unwrap()).collect();
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers().unwrap();
     }
     let given: BTreeSet<Name> = asked
@@ -108,12 +108,12 @@ fn a_lane_that_becomes_narrower_while_a_job_is_claimed_runs_no_more_than_it_is_w
     world.ask(CLI, Request::QueueAdd(Box::new(add("a")))).unwrap();
     // The store hears of the width, and then claims a job that nobody may run any more.
     let narrower = world.ask(AGENT, width(1)).unwrap();
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers().unwrap();
     }
     assert!(world.answers[&narrower].is_ok());
     assert_eq!((world.runs(), world.status(2)), (vec!["j1".into()], QueueStatus::Pending));
-    assert_eq!(world.store.job("j2").attempts, 0, "it does not count");
+    assert_eq!(world.desk.store.job("j2").attempts, 0, "it does not count");
     world.is_prompt = true;
     world.ends(1, 0);
     assert_eq!((world.status(1), world.runs()), (QueueStatus::Completed, vec!["j2".into()]));

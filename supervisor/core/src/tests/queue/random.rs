@@ -4,7 +4,6 @@
 use super::rig::{World, add, by_job, finish, id, lane, owner};
 use crate::restart::Dice;
 use crate::{ConnId, Input};
-use gob_protocol::queue::QueueStatus;
 use gob_protocol::request::{
     ByLane, Force, QueueAdd, QueueClaim, QueueHeartbeat, QueueRetry, QueueWidth, Stop,
 };
@@ -38,7 +37,7 @@ impl Chance {
     }
 
     fn job(&mut self, world: &World) -> Name {
-        id(1 + self.below(world.store.rows.len() as u64 + 1))
+        id(1 + self.below(world.desk.store.rows.len() as u64 + 1))
     }
 
     fn exit(&mut self) -> Exit {
@@ -147,7 +146,7 @@ fn settle(world: &mut World) -> Result<(), String> {
     conns.into_iter().try_for_each(|conn| world.leaves(conn))?;
     let cli = ConnId(3 * (world.last_id as u64 + 10) + 1);
     world.joins(cli, "cli")?;
-    while !world.asked.is_empty() {
+    while !world.desk.asked.is_empty() {
         world.store_answers()?;
     }
     for name in LANES {
@@ -163,13 +162,8 @@ fn settle(world: &mut World) -> Result<(), String> {
         }
         world.due()?;
     }
-    for row in world.store.rows.values() {
-        ensure!(row.job.status.is_end() && row.held.is_none(), "it is lost: {row:?}");
-        let is_done = row.job.status == QueueStatus::Completed;
-        ensure!(!is_done || row.job.attempt > 0, "done without an attempt: {row:?}");
-    }
+    world.desk.check_settled(&world.core)?;
     ensure!(world.owed.is_empty(), "unanswered: {:?}", world.owed);
-    ensure!(world.core.lanes.holds.iter().next().is_none(), "held: {:?}", world.core.lanes);
     Ok(())
 }
 
@@ -181,7 +175,7 @@ fn run(seed: u64) -> Result<usize, String> {
         chance.step(&mut world)?;
     }
     settle(&mut world)?;
-    Ok(world.begun.len())
+    Ok(world.desk.begun.len())
 }
 
 #[test]

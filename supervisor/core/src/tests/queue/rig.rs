@@ -2,10 +2,10 @@
 //! of what must hold of attempts, slots and answers.
 
 use super::super::harness::config;
-use super::store::Store;
-use crate::{ConnId, Core, Effect, Input, New, NoAnswer, Now, Question, RunKey, Stored};
+use super::desk::Desk;
+use crate::{ConnId, Core, Effect, Input, New, Now, RunKey};
 use gob_config::kind::Kind;
-use gob_protocol::queue::{QueueAsk, QueueJob, QueueStatus};
+use gob_protocol::queue::{QueueJob, QueueStatus};
 use gob_protocol::request::{ByJob, Hello, QueueAdd, QueueClaim, QueueFinish, QueueHeartbeat};
 use gob_protocol::{
     Data, ErrorCode, EventKind, Exit, Id, Name, Owner, Receipt, Request, Timestamp, WireError,
@@ -30,17 +30,12 @@ pub(super) struct Process {
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) core: Core,
-    pub(super) store: Store,
+    pub(super) desk: Desk,
     pub(super) now: u64,
     pub(super) wake: Option<u64>,
-    /// Questions without an answer, in their order.
-    pub(super) asked: VecDeque<(u64, Question)>,
     /// The store answers at once.
     pub(super) is_prompt: bool,
-    pub(super) next_number: u64,
     pub(super) processes: BTreeMap<Name, Process>,
-    /// Attempts outside that the claimant knows of.
-    pub(super) outside: BTreeMap<Name, (ConnId, u32)>,
     pub(super) conns: BTreeSet<ConnId>,
     pub(super) owed: BTreeMap<i64, ConnId>,
     /// What the shell has to say about effects, once it has carried out all of them.
@@ -48,8 +43,6 @@ pub(super) struct World {
     pub(super) answers: BTreeMap<i64, Answer>,
     pub(super) last_id: i64,
     pub(super) pids: i32,
-    /// The last attempt of each job that began.
-    pub(super) begun: BTreeMap<Name, u32>,
     pub(super) events: Vec<(EventKind, QueueJob)>,
     pub(super) has_ended: bool,
 }
@@ -90,21 +83,17 @@ impl World {
         let core = Core::new(config(Kind::graph()), Now { mono_ms: 0, wall: Timestamp(0) });
         let mut world = Self {
             core,
-            store: Store { life: 1, ..Store::default() },
+            desk: Desk::default(),
             now: 0,
             wake: None,
-            asked: VecDeque::new(),
             is_prompt: true,
-            next_number: 1,
             processes: BTreeMap::new(),
-            outside: BTreeMap::new(),
             conns: BTreeSet::new(),
             owed: BTreeMap::new(),
             later: VecDeque::new(),
             answers: BTreeMap::new(),
             last_id: 0,
             pids: 100,
-            begun: BTreeMap::new(),
             events: Vec::new(),
             has_ended: false,
         };
@@ -124,7 +113,7 @@ impl World {
 
     pub(super) fn leaves(&mut self, conn: ConnId) -> Result<(), String> {
         self.conns.remove(&conn);
-        self.outside.retain(|_, (of, _)| *of != conn);
+        self.desk.leaves(conn);
         self.owed.retain(|_, of| *of != conn);
         self.feed(Input::Disconnected { conn })
     }
@@ -132,13 +121,8 @@ impl World {
     /// Another supervisor follows one that was killed, or has ended in order.
     pub(super) fn restarts(&mut self) -> Result<(), String> {
         let mut config = config(Kind::graph());
-        config.remembered.has_queue = true;
-        let given = self.store.rows.keys().next_back().copied().unwrap_or_default();
-        config.remembered.highest_job = self.next_number.max(given);
-        config.last_runs = self.begun.iter().map(|(id, attempt)| (id.clone(), u64::from(*attempt))).collect();
+        self.desk.restarts(&mut config);
         self.core = Core::new(config, self.time());
-        self.store.life += 1;
-        self.asked.clear();
         self.processes.clear();
         self.owed.clear();
         self.wake = None;
@@ -182,46 +166,23 @@ impl World {
         while let Some(input) = self.later.pop_front() {
             self.feed(input)?;
         }
-        while self.is_prompt && !self.asked.is_empty() {
+        while self.is_prompt && !self.desk.asked.is_empty() {
             self.store_answers()?;
         }
         Ok(())
     }
 
-    /// The store answers the question that it was asked first.
     pub(super) fn store_answers(&mut self) -> Result<(), String> {
-        let Some((ticket, question)) = self.asked.pop_front() else { return Ok(()) };
-        let stored = match question {
-            Question::Reserve { count, above } => {
-                // Numbers may have been given without the store.
-                let given = self.store.rows.keys().next_back().copied().unwrap_or_default();
-                let first = self.next_number.max(above + 1).max(given + 1);
-                self.next_number = first + u64::from(count);
-                Stored::Reserved { first, count }
-            }
-            Question::Queue(ask) => {
-                let now = self.time().wall;
-                let told = self.store.answer(&ask, now);
-                // Whoever held one that nobody holds any more will hear of it.
-                let is_held = |id: &Name| self.store.rows[&id.number().unwrap()].held.is_some();
-                self.outside.retain(|id, _| is_held(id));
-                Stored::Queue(Box::new(told))
-            }
-            other => return Err(format!("{other:?}, which nobody needs")),
-        };
-        self.feed(Input::Stored { ticket, answer: Ok(stored) })
+        let now = self.time().wall;
+        self.desk.answers(now)?.map_or(Ok(()), |input| self.feed(input))
     }
 
-    /// The store can't answer the question that it was asked first, and does nothing.
     pub(super) fn store_fails(&mut self) -> Result<(), String> {
-        let Some((ticket, _)) = self.asked.pop_front() else { return Ok(()) };
-        self.feed(Input::Stored { ticket, answer: Err(NoAnswer::Failed("it is locked".into())) })
+        self.desk.fails().map_or(Ok(()), |input| self.feed(input))
     }
 
-    /// The store does not answer in time; it will.
     pub(super) fn store_is_slow(&mut self) -> Result<(), String> {
-        let Some((ticket, _)) = self.asked.front() else { return Ok(()) };
-        self.feed(Input::Stored { ticket: *ticket, answer: Err(NoAnswer::Silent) })
+        self.desk.is_slow().map_or(Ok(()), |input| self.feed(input))
     }
 
     pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
@@ -232,18 +193,18 @@ impl World {
                 if let Ok(Data::QueueClaim(data)) = &result
                     && let Some(job) = &data.job
                 {
-                    self.begins(&job.id, job.attempt)?;
-                    self.outside.insert(job.id.clone(), (conn, job.attempt));
+                    self.desk.begins(&job.id, job.attempt, self.processes.keys(), false)?;
+                    self.desk.outside.insert(job.id.clone(), (conn, job.attempt));
                 }
                 self.answers.insert(id, result);
             }
-            Effect::Ask { ticket, question } => self.asked.push_back((ticket, question)),
+            Effect::Ask { ticket, question } => self.desk.asked.push_back((ticket, question)),
             Effect::Spawn(plan) => {
                 let job = plan.key.name.clone();
                 let attempt = plan.env.get("GOB_ATTEMPT").and_then(|text| text.parse().ok());
                 ensure!(plan.env.get("GOB_JOB_ID") == Some(job.as_str()), "{job} does not know itself");
                 ensure!(attempt == Some(plan.key.run as u32), "run {} of attempt {attempt:?}", plan.key.run);
-                self.begins(&job, plan.key.run as u32)?;
+                self.desk.begins(&job, plan.key.run as u32, self.processes.keys(), true)?;
                 self.processes.insert(job, Process { key: plan.key, is_there: false, is_asked: false });
             }
             Effect::Terminate { key, .. } => {
@@ -268,34 +229,8 @@ impl World {
         Ok(())
     }
 
-    /// An attempt begins.
-    pub(super) fn begins(&mut self, job: &Name, attempt: u32) -> Result<(), String> {
-        ensure!(!self.processes.contains_key(job), "{job} runs already, and attempt {attempt} begins");
-        ensure!(!self.outside.contains_key(job), "{job} is held outside, and attempt {attempt} begins");
-        let last = self.begun.insert(job.clone(), attempt).unwrap_or_default();
-        ensure!(attempt > last, "attempt {attempt} of {job} begins after {last}");
-        let status = self.store.job(job.as_str()).status;
-        ensure!(status == QueueStatus::Running || status == QueueStatus::Cancelled, "{job} is {status}");
-        Ok(())
-    }
-
     pub(super) fn check(&self) -> Result<(), String> {
-        let mut claims = BTreeMap::<_, usize>::new();
-        for (_, question) in &self.asked {
-            if let Question::Queue(ask) = question
-                && let QueueAsk::Claim { lane, .. } = &**ask
-            {
-                *claims.entry(lane.clone()).or_default() += 1;
-            }
-        }
-        ensure!(claims.values().all(|count| *count == 1), "claims in flight: {claims:?}");
-        for name in self.core.lanes.names() {
-            let lane = self.core.lanes.get(&name).ok_or("no lane")?;
-            ensure!(lane.is_in_flight() == claims.contains_key(&name), "{name}: a claim is in flight");
-        }
-        let held = self.core.lanes.holds.iter().filter(|(_, held)| held.is_here()).count();
-        let here = self.core.workers.values().filter(|worker| worker.is_running()).count();
-        ensure!(here <= held, "{here} run, and {held} are held");
+        self.desk.check(&self.core)?;
         ensure!(self.wake == self.core.cx.timers.earliest(), "wakes at {:?}", self.wake);
         Ok(())
     }
@@ -348,7 +283,7 @@ impl World {
     }
 
     pub(super) fn status(&self, number: u64) -> QueueStatus {
-        self.store.job(id(number).as_str()).status
+        self.desk.store.job(id(number).as_str()).status
     }
 
     pub(super) fn code(&mut self, conn: ConnId, request: Request) -> ErrorCode {

@@ -46,6 +46,7 @@ impl World {
             Effect::Publish { event, owned, others } => self.published(event, owned, others)?,
             Effect::Lagged { conn, frame } => self.lagged(*conn, frame)?,
             Effect::Spawn(plan) => {
+                self.attempt_begins(&plan.key.name, plan.key.run)?;
                 if !self.runs.opened.contains_key(&plan.key.name) && plan.after_ms == 0 {
                     spawned.push(plan.key.name.clone());
                 }
@@ -94,13 +95,13 @@ impl World {
             Effect::ReadConfig | Effect::BoundHistory { .. } => {}
             // Tests of ports answer them.
             Effect::LookForPorts { .. } | Effect::FindPorts { .. } => {}
-            // Tests of locks answer these.
-            Effect::MarkLocks { .. } | Effect::UnmarkLocks => {}
             // Nothing depends on what is recorded; and no client of these tests asks for it.
             Effect::Record(_) => {}
             // `feed` answers it.
             Effect::Ask { question: Question::Durations(_), .. } => {}
-            Effect::Ask { .. } => return Err(format!("{effect:?}, which nobody needs")),
+            Effect::Ask { .. } | Effect::MarkLocks { .. } | Effect::UnmarkLocks => {
+                ensure!(self.shared.takes(effect), "{effect:?}, which nobody needs");
+            }
             Effect::Forget { name } => {
                 let live = self.runs.get(name);
                 ensure!(live.is_none(), "{name} is forgotten while {live:?} lives");

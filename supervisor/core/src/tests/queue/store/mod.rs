@@ -16,30 +16,30 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 #[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) job: QueueJob,
+pub(in crate::tests) struct Row {
+    pub(in crate::tests) job: QueueJob,
     /// The life of the supervisor and the claimant that hold it.
-    pub(super) held: Option<(u64, Claimant)>,
+    pub(in crate::tests) held: Option<(u64, Claimant)>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Store {
-    pub(super) life: u64,
-    pub(super) rows: BTreeMap<u64, Row>,
-    pub(super) lanes: BTreeMap<LaneName, (u32, bool)>,
+pub(in crate::tests) struct Store {
+    pub(in crate::tests) life: u64,
+    pub(in crate::tests) rows: BTreeMap<u64, Row>,
+    pub(in crate::tests) lanes: BTreeMap<LaneName, (u32, bool)>,
     /// Each with the attempts of its jobs.
-    pub(super) schedules: BTreeMap<ScheduleName, (Schedule, u32)>,
+    pub(in crate::tests) schedules: BTreeMap<ScheduleName, (Schedule, u32)>,
 }
 
 type Told = Result<QueueTold, QueueRefusal>;
 
 impl Store {
-    pub(super) fn job(&self, id: &str) -> QueueJob {
+    pub(in crate::tests) fn job(&self, id: &str) -> QueueJob {
         let number = Name::any(id).unwrap().number().unwrap();
         self.rows[&number].job.clone()
     }
 
-    pub(super) fn answer(&mut self, ask: &QueueAsk, now: Timestamp) -> QueueTold {
+    pub(in crate::tests) fn answer(&mut self, ask: &QueueAsk, now: Timestamp) -> QueueTold {
         self.told(ask, now).unwrap_or_else(QueueTold::Refused)
     }
 
