@@ -108,9 +108,7 @@ impl Home {
 
     /// Starts a keeper with a ready pipe and returns its read end too.
     pub(crate) fn spawn_with_ready(&mut self, command: &mut Command) -> (Child, File) {
-        let (read, write) = nix::unistd::pipe().unwrap();
-        nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
-        nix::fcntl::fcntl(&write, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let number = write.as_raw_fd();
         command.args(["--ready-fd", &number.to_string()]);
         // SAFETY: fcntl may be called between fork and exec; the number is open in the child.

@@ -114,7 +114,8 @@ fn a_detached_keeper_keeps_nothing_of_its_caller() {
 
 #[test]
 fn the_supervisor_is_told_its_descriptors() {
-    let mut home = Home::new(&format!("{REPORTS}echo ready >&$8\n"));
+    // A shell redirects to numbers of one digit alone.
+    let mut home = Home::new(&format!("{REPORTS}echo ready > /proc/$$/fd/$8\n"));
     let mut command = home.keeper();
     let (keeper, ready) = home.spawn_with_ready(&mut command);
     let id = keeper.id();
