@@ -67,6 +67,10 @@ pub(super) fn wakes_at(core: &mut Core, name: &LaneName, due: Option<Timestamp>)
     if let Ok(lane) = lane(core, name) {
         lane.due = due;
     }
+    // Where a claim was refused, its next try is on its way, and sooner than a time of day.
+    if core.lanes.get(name).is_some_and(Lane::may_have) && core.cx.timers.at(&alarm).is_some() {
+        return;
+    }
     match due {
         None => core.cx.timers.cancel(&alarm),
         Some(at) => match until_ms(core, at) {

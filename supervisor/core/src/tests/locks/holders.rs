@@ -6,7 +6,7 @@ use crate::timers::Timers;
 use crate::{ConnId, LocksMark};
 use gob_protocol::limits::{LOCK_CLAIM_MS, LOCK_PASSES};
 use gob_protocol::request::LockAcquire;
-use gob_protocol::{Event, LockMode, LockName};
+use gob_protocol::{Event, EventKind, LockMode, LockName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::string::String;
@@ -110,6 +110,13 @@ impl Holders {
         let ended =
             |token: u64| ends.iter().any(|event| event.reason.is_some() && event.token == Some(token));
         self.held.retain(|held| !ended(held.token));
+        // A token that a client made up, and that was believed without mark and store, may be given after its end.
+        let ended_since = |token: u64| {
+            let is_grant =
+                |event: &Rc<Event>| event.event == EventKind::LockGranted && event.token == Some(token);
+            let grant = ends.iter().rposition(is_grant).map_or(0, |at| at + 1);
+            ends.iter().skip(grant).any(|event| event.reason.is_some() && event.token == Some(token))
+        };
         let mut granted = std::mem::take(&mut self.granted);
         granted.sort_unstable();
         for (token, id) in granted {
@@ -130,7 +137,7 @@ impl Holders {
                     ensure!(other.1.passed <= LOCK_PASSES, "{other:?} was passed too often");
                 }
             }
-            if !ended(token) && !is_renewed {
+            if !ended_since(token) && !is_renewed {
                 self.held.push(Held { conn, lock, token, mode });
             }
         }

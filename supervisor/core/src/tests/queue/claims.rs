@@ -85,3 +85,21 @@ fn what_the_store_claims_too_late_goes_back() {
     }
     assert_eq!((world.status(1), world.desk.store.job("j1").attempts), (QueueStatus::Pending, 0));
 }
+
+#[test]
+fn a_claim_that_the_store_refused_is_tried_again_also_after_a_jump_of_the_clock() {
+    let mut world = World::new();
+    let by_lane = || gob_protocol::request::ByLane { lane: lane("a") };
+    world.told(AGENT, Request::QueuePause(by_lane())).unwrap();
+    world.added(add("a"));
+    world.is_prompt = false;
+    world.ask(AGENT, Request::QueueResume(by_lane())).unwrap();
+    world.store_answers().unwrap();
+    world.store_fails().unwrap();
+    assert!(world.desk.asked.is_empty() && world.runs().is_empty(), "the claim was refused");
+    world.now += 3_600_000;
+    world.is_prompt = true;
+    world.told(CLI, Request::Ping).unwrap();
+    world.pass(3_000);
+    assert_eq!(world.runs(), ["j1"]);
+}
