@@ -1,9 +1,11 @@
 //! Claims of workers outside: in their order, kept by heartbeats, given back with a connection or by an answer that is too late.
 
 use super::rig::{AGENT, CLI, World, add, beat, finish, id, lane};
-use gob_protocol::queue::QueueStatus;
+use crate::{ConnId, Input, Now, Question};
+use gob_protocol::queue::{QueueAsk, QueueStatus};
 use gob_protocol::request::QueueWidth;
-use gob_protocol::{ErrorCode, EventKind, Request};
+use gob_protocol::{ErrorCode, EventKind, Request, Timestamp};
+use std::boxed::Box;
 
 #[test]
 fn a_claimant_outside_waits_for_a_job_and_gets_none_of_another() {
@@ -87,19 +89,22 @@ fn what_the_store_claims_too_late_goes_back() {
 }
 
 #[test]
-fn a_claim_that_the_store_refused_is_tried_again_also_after_a_jump_of_the_clock() {
+fn a_claim_that_the_store_refused_is_tried_again_also_when_the_clock_is_set() {
     let mut world = World::new();
-    let by_lane = || gob_protocol::request::ByLane { lane: lane("a") };
-    world.told(AGENT, Request::QueuePause(by_lane())).unwrap();
-    world.added(add("a"));
     world.is_prompt = false;
-    world.ask(AGENT, Request::QueueResume(by_lane())).unwrap();
-    world.store_answers().unwrap();
+    world.ask(CLI, Request::QueueAdd(Box::new(add("a")))).unwrap();
+    let is_claim = |question: &Question| matches!(question, Question::Queue(ask) if matches!(**ask, QueueAsk::Claim { .. }));
+    while !world.desk.asked.front().is_some_and(|(_, question)| is_claim(question)) {
+        world.store_answers().unwrap();
+    }
     world.store_fails().unwrap();
     assert!(world.desk.asked.is_empty() && world.runs().is_empty(), "the claim was refused");
-    world.now += 3_600_000;
+    // The clock is set, and set back.
+    let set = Now { mono_ms: world.now, wall: Timestamp(3_600_000) };
+    for effect in world.core.apply(Input::Disconnected { conn: ConnId(99) }, set) {
+        world.carry_out(effect).unwrap();
+    }
     world.is_prompt = true;
-    world.told(CLI, Request::Ping).unwrap();
     world.pass(3_000);
     assert_eq!(world.runs(), ["j1"]);
 }
