@@ -3,7 +3,7 @@
 use super::{asks, attempts};
 use crate::conns::Caller;
 use crate::ids::ConnId;
-use crate::lanes::{Asking, By, Client, Held, Taker, Then, Waiting, claimant};
+use crate::lanes::{Asking, By, Client, Held, Lane, Taker, Then, Waiting, claimant};
 use crate::refusals;
 use crate::state::Core;
 use crate::timers::{Alarm, Timer};
@@ -48,6 +48,15 @@ pub(super) fn claim(core: &mut Core, caller: &Caller, claim: QueueClaim) {
 /// There is no job for a claim.
 fn none(core: &mut Core, client: Client) {
     asks::answer(core, Some(client), Ok(Data::QueueClaim(Box::new(QueueClaimData { job: None }))));
+}
+
+/// Claims for the lane, if there may be a job; while it is paused, claims without time to wait are told that there is none.
+pub(super) fn goes_on_or_tells_none(core: &mut Core, name: &LaneName) {
+    let paused = core.lanes.get_mut(name).filter(|lane| lane.is_paused);
+    for waiting in paused.map(Lane::take_hasty).unwrap_or_default() {
+        none(core, waiting.client);
+    }
+    asks::goes_on(core, name);
 }
 
 /// A claim waits no longer.

@@ -1,6 +1,6 @@
 //! Jobs and lanes are shown, cancelled, retried, paused. A job is managed by its owner, as a worker is.
 
-use super::asks;
+use super::{asks, claims};
 use crate::conns::Caller;
 use crate::lanes::{Asking, Then};
 use crate::owner::Title;
@@ -129,6 +129,8 @@ pub(super) fn learn(core: &mut Core, state: &LaneState, is_width: bool) {
         }
     }
     asks::wakes_at(core, name, state.due);
+    // A claim that was refused before may be tried again; where the lane is paused, none will be.
+    claims::goes_on_or_tells_none(core, name);
 }
 
 /// A lane was paused, resumed, or has another width.
