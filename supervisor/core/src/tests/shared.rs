@@ -150,7 +150,7 @@ impl World {
         self.shared.desk.begins(job, attempt as u32, here, true)
     }
 
-    /// What must hold of locks and lanes after each input, whose events are these.
+    /// Checks locks and lanes after each input, whose events are these.
     pub(super) fn check_shared(&mut self, first: usize) -> Result<(), String> {
         let new: &[Rc<Event>] = self.history.get(first..).unwrap_or_default();
         let Shared { tokens, holders, desk, .. } = &mut self.shared;

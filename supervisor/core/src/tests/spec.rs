@@ -122,7 +122,7 @@ impl Spec {
         let mut spec = Self::default();
         for worker in remembered.workers.iter().filter(|worker| worker.view.graph.is_some()) {
             let mut wish = Wish::new(&worker.view.owner);
-            // Whoever owns it has no last owner before.
+            // A worker with an owner has no last one.
             wish.last = worker.last_owner.clone().filter(|_| wish.owner.is_unknown());
             spec.wishes.insert(worker.view.name.clone(), wish);
         }

@@ -1,4 +1,4 @@
-//! What may happen to locks and lanes: requests of clients, and words of the store.
+//! Steps about locks and lanes: requests of clients, and words of the store.
 
 use super::super::harness::World;
 use super::super::locks::holders::Held;

@@ -35,7 +35,7 @@ pub(in crate::tests) struct Held {
 #[derive(Debug, Clone)]
 pub(in crate::tests) struct Holders {
     pub(in crate::tests) sent: BTreeMap<i64, Sent>,
-    /// What the answers said, until a loss or an event of another end.
+    /// The grants of the answers, until a loss or an event of another end.
     pub(in crate::tests) held: Vec<Held>,
     /// Grants of which the answers came since the last step, each with the request and its token.
     granted: Vec<(u64, i64)>,

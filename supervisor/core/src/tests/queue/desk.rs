@@ -57,7 +57,7 @@ impl Desk {
             }
             Question::Queue(ask) => {
                 let told = self.store.answer(&ask, now);
-                // Whoever held one that nobody holds any more will hear of it.
+                // A claimant outside will hear that it has lost its job.
                 let is_held = |id: &Name| self.store.rows[&id.number().unwrap()].held.is_some();
                 self.outside.retain(|id, _| is_held(id));
                 Stored::Queue(Box::new(told))
@@ -123,7 +123,7 @@ impl Desk {
         Ok(())
     }
 
-    /// What must hold of claims after each input.
+    /// The invariants of claims, after each input.
     pub(in crate::tests) fn check(&self, core: &Core) -> Result<(), String> {
         let mut claims = BTreeMap::<_, usize>::new();
         for (_, question) in &self.asked {
@@ -146,7 +146,7 @@ impl Desk {
         Ok(())
     }
 
-    /// What must hold once everything has come to its end: no job is lost.
+    /// The invariant of the end: no job is lost.
     pub(in crate::tests) fn check_settled(&self, core: &Core) -> Result<(), String> {
         for row in self.store.rows.values() {
             ensure!(row.job.status.is_end() && row.held.is_none(), "it is lost: {row:?}");

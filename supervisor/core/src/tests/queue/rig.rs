@@ -38,7 +38,7 @@ pub(super) struct World {
     pub(super) processes: BTreeMap<Name, Process>,
     pub(super) conns: BTreeSet<ConnId>,
     pub(super) owed: BTreeMap<i64, ConnId>,
-    /// What the shell has to say about effects, once it has carried out all of them.
+    /// The shell's answers to effects, given once it has carried out all of them.
     pub(super) later: VecDeque<Input>,
     pub(super) answers: BTreeMap<i64, Answer>,
     pub(super) last_id: i64,
