@@ -190,7 +190,7 @@ fn the_lock_of_a_killed_guard_is_the_next_ones_and_its_token_is_the_smaller_one(
     guard_of(number_in(&gob, "pid")).signal(Signal::SIGKILL);
     let is_next = || count(&status(&gob)["waiters"]) == 0 && token(&gob) > before;
     assert!(wait::until(DEADLINE, is_next), "{}", status(&gob));
-    // Nobody is left to end the command: it lives beside the next holder, with a token that is to be refused.
+    // Without its guard the command lives on beside the next holder, with a token that is to be refused.
     command.signal(Signal::SIGKILL);
     assert!(command.wait_gone(DEADLINE));
     held.end();

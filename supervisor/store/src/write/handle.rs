@@ -208,7 +208,7 @@ impl Handle {
     }
 
     /// Changes the bounds of history, and the age at which jobs of the queue that have ended go, as a new configuration does.
-    /// What is beyond them goes at once from an open file, and from a closed one when it is next opened.
+    /// Runs and jobs beyond them go at once from an open file, and from a closed one when it is next opened.
     pub fn set_bounds(&self, keep_runs: u32, keep: Duration, keep_finished: Duration) {
         let mut state = self.shared.lock();
         let settings = &mut state.settings;
