@@ -68,6 +68,27 @@ fn a_write_lock_delays_records_and_no_question_beyond_its_deadline() {
 }
 
 #[test]
+fn a_lock_that_lasts_keeps_no_reader_waiting() {
+    let dir = dir();
+    // No deadline answers in the time of this test.
+    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = DEADLINE * 10);
+    rig.record(run("web", ended(1, 1, 0)));
+    assert_eq!(rig.reserve(1), 1);
+    let locker = Locker::lock(dir.path(), "BEGIN IMMEDIATE; DELETE FROM life WHERE id = 99");
+    rig.record(run("web", ended(2, 1, 0)));
+    rig.handle.ask(9, Question::Reserve { count: 1, above: 0 }).unwrap();
+    assert_eq!(rig.runs("web").len(), 1, "as it is in the file");
+    assert_eq!(rig.handle.health().condition, Condition::Locked);
+    locker.release();
+    let (ticket, answer) = rig.answer();
+    assert!(
+        ticket == 9 && matches!(answer, Ok(Answer::Reserved { first: 2, .. })),
+        "a change waits: {answer:?}"
+    );
+    assert_eq!(rig.runs("web").len(), 2);
+}
+
+#[test]
 fn a_question_behind_many_records_that_wait_is_answered_too() {
     let dir = dir();
     let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_millis(300));

@@ -171,6 +171,25 @@ impl Question {
         }
     }
 
+    /// Returns whether its answer may lack the records that wait: nothing depends on it but what somebody is shown.
+    pub(super) fn is_shown(&self) -> bool {
+        match self {
+            Self::Runs { .. }
+            | Self::Stats { .. }
+            | Self::Durations { .. }
+            | Self::Blame { .. }
+            | Self::Since { .. } => true,
+            Self::Queue { ask, .. } => {
+                matches!(**ask, QueueAsk::Get { .. } | QueueAsk::List { .. } | QueueAsk::ScheduleList { .. })
+            }
+            Self::Reserve { .. }
+            | Self::ReserveTokens { .. }
+            | Self::DeleteRun { .. }
+            | Self::Definitions { .. }
+            | Self::Highest { .. } => false,
+        }
+    }
+
     /// Answers a question that only reads; `None` for the others.
     pub(super) fn read(&self, db: &Connection) -> rusqlite::Result<Option<Answer>> {
         Ok(Some(match self {

@@ -196,6 +196,25 @@ fn beyond_its_bounds_a_question_is_refused_at_once() {
 }
 
 #[test]
+fn a_list_does_not_wait_for_the_end_of_a_lock_that_lasts() {
+    let dir = dir();
+    // No deadline answers in the time of this test.
+    let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = DEADLINE * 10);
+    rig.added(new_job(1, "ci"));
+    let lock = sqlite(dir.path());
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ask(&rig, 1, add(new_job(2, "ci")));
+    ask(&rig, 2, QueueAsk::List { lane: None, status: None, after: None, limit: 9 });
+    let (ticket, answer) = rig.answer();
+    let Ok(Answer::Queue(told)) = answer else { panic!("{answer:?}") };
+    let QueueTold::Listed(listed) = *told else { panic!("{told:?}") };
+    assert_eq!((ticket, listed.jobs.len()), (2, 1), "as it is in the file");
+    lock.execute_batch("ROLLBACK").unwrap();
+    let (ticket, answer) = rig.answer();
+    assert!(ticket == 1 && answer.is_ok(), "a change waits: {answer:?}");
+}
+
+#[test]
 fn a_claim_that_nobody_waits_for_any_more_is_given_back() {
     let dir = dir();
     let mut rig = Rig::with(dir.path(), |settings| settings.answer_within = Duration::from_millis(300));
