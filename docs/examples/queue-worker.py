@@ -131,7 +131,7 @@ def work(queue, job):
             except subprocess.TimeoutExpired:
                 beats = HEARTBEAT if queue.heartbeat(job) else 0.2
     finally:
-        # Reached with a live command when the job is not ours any more, or this worker is asked to end.
+        # Reached with a live command when the job is not ours any more.
         if process.poll() is None:
             process.kill()
             process.wait()
@@ -140,8 +140,10 @@ def work(queue, job):
 def main(arguments):
     if len(arguments) != 1:
         sys.exit("usage: queue-worker.py LANE")
-    # As an interrupt: the command ends, and with the connection the job goes back, without counting.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end this worker at once, and the kernel its command with it; with the connection the job goes back, without counting.
+    # An exception made by a signal would be lost where Python runs a destructor.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     queue = Queue(arguments[0])
     while True:
         job = queue.claim()
@@ -158,5 +160,3 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except Refused as refused:
         sys.exit(f"error: {refused} ({refused.code})")
-    except KeyboardInterrupt:
-        sys.exit(130)
