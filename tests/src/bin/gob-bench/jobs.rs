@@ -173,9 +173,9 @@ fn capture(table: &mut Table, sizes: &Sizes, gob: &Gob) {
         (all(&ours), all(&theirs))
     };
     let what = format!("capture of {megabytes} MB of lines");
-    table.against(&what, "MB/s", middle(|of| of.0), "bare pipe reader", Target::RatioAtLeast(0.4));
+    table.against(&what, "MB/s", middle(|of| of.0), "bare pipe reader", Target::RatioAtLeast(0.9));
     let what = format!("{what}, processor time of gobd");
-    table.against(&what, "s/GB", middle(|of| of.1), "bare pipe reader", Target::RatioAtMost(5.0));
+    table.against(&what, "s/GB", middle(|of| of.1), "bare pipe reader", Target::RatioAtMost(3.0));
 }
 
 /// Returns the 99th percentile in microseconds of requests with a short pause between them.

@@ -12,10 +12,14 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(30);
 /// The lane of the harness, in which the supervisor runs jobs.
 const LANE: &str = "harness";
+/// A lane whose width nobody changes: one job at a time.
+const NARROW: &str = "narrow";
 /// The stamp of an attempt: an flock that all of its processes hold, and a file that tells of an attempt that found another
 /// one alive.
 const STAMP: &str =
     "exec 9>>lane.$GOB_JOB_ID; flock -n 9 || echo $GOB_JOB_ID attempt $GOB_ATTEMPT >> lane.overlaps; ";
+/// The stamp of a job in the narrow lane, in front of the other one: all of the lane's jobs share it.
+const NARROW_STAMP: &str = "exec 8>>lane.narrow; flock -n 8 || echo $GOB_JOB_ID beside another one in a lane of one >> lane.overlaps; ";
 /// Jobs that are looked at in each rest: the latest ones.
 const LOOKED_AT: usize = 200;
 
@@ -67,8 +71,9 @@ impl Lane {
                     "sleep 0.1; exit 1",
                     "kill -9 $$",
                 ]);
+                let (lane, stamp) = *dice.one(&[(LANE, ""), (LANE, ""), (NARROW, NARROW_STAMP)]);
                 let mut job = json!({
-                    "lane": LANE, "command": ["/bin/sh", "-c", format!("{STAMP}{script} # queued")], "cwd": shared.gob.dir(),
+                    "lane": lane, "command": ["/bin/sh", "-c", format!("{stamp}{STAMP}{script} # queued")], "cwd": shared.gob.dir(),
                     "env": {"PATH": "/usr/bin:/bin"}, "max_attempts": dice.between(1, 3),
                     "priority": dice.between(0, 20) as i64 - 10,
                 });
@@ -149,15 +154,13 @@ impl Lane {
 
     /// Returns what still waits or runs in the lane; `None` once nothing does.
     pub fn unrest(link: &mut Link) -> Result<Option<String>, Lost> {
-        let answer = link.ask("queue_list", json!({"lane": LANE, "limit": 1}), ANSWER)?;
-        let counts = &answer["data"]["lanes"][0]["counts"];
+        let answer = link.ask("queue_list", json!({"limit": 1}), ANSWER)?;
         if answer["success"] != true {
             return Ok(Some(format!("the queue does not answer: {answer}")));
         }
-        let is_calm = counts.is_null() || (counts["pending"] == 0 && counts["running"] == 0);
-        if is_calm {
-            return Ok(None);
-        }
+        let lanes = answer["data"]["lanes"].as_array().map_or(&[][..], Vec::as_slice);
+        let busy = |lane: &&Value| lane["counts"]["pending"] != 0 || lane["counts"]["running"] != 0;
+        let Some(counts) = lanes.iter().find(busy) else { return Ok(None) };
         let history = link.ok("status", json!({}), ANSWER)?["history"].take();
         Ok(Some(format!("the queue has {counts}; {history}; {}", answer["data"]["jobs"][0])))
     }
@@ -165,7 +168,7 @@ impl Lane {
     /// Checks at rest that every job that was acknowledged is there, and as it was told.
     pub fn check(&self, shared: &Shared) -> Result<(), String> {
         if let Ok(overlaps) = std::fs::read_to_string(shared.gob.dir().join("lane.overlaps")) {
-            return Err(format!("began while an earlier attempt was alive: {}", overlaps.trim()));
+            return Err(format!("attempts began while others were alive: {}", overlaps.trim()));
         }
         let mut book = lock(&self.0);
         if std::mem::take(&mut book.is_spoilt) {
