@@ -81,6 +81,20 @@ pub fn is_alive(pid: i32) -> bool {
     }
 }
 
+/// Returns whether the process still runs code of its own. One that the kernel is ending closes its connections some time before
+/// it is in state Z, so that their other ends can know of its death first (`PF_EXITING`, field 9 of `stat` of each thread).
+#[must_use]
+pub fn can_act(pid: i32) -> bool {
+    const PF_EXITING: u32 = 4;
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stats = tasks.filter_map(|task| fields_of(&task.path().join("stat")));
+    stats.any(|stat| {
+        let is_over = matches!(stat.first().map(String::as_str), Some("Z" | "X") | None);
+        let flags = stat.get(6).and_then(|flags| flags.parse::<u32>().ok());
+        !is_over && flags.is_some_and(|flags| flags & PF_EXITING == 0)
+    })
+}
+
 /// Returns whether the process exists and is stopped.
 #[must_use]
 pub fn is_stopped(pid: i32) -> bool {
@@ -107,7 +121,11 @@ pub fn stat_field(pid: i32, field: usize) -> Option<String> {
 
 /// Returns all fields from the third.
 fn stat_fields(pid: i32) -> Option<Vec<String>> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    fields_of(&PathBuf::from(format!("/proc/{pid}/stat")))
+}
+
+fn fields_of(stat: &Path) -> Option<Vec<String>> {
+    let stat = fs::read(stat).ok()?;
     // Read as bytes: a worker may choose any name, and an unreadable process would count as dead.
     let stat = String::from_utf8_lossy(&stat);
     // The program's name may hold spaces and parentheses; everything behind the last one is numbers.

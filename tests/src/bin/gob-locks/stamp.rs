@@ -1,11 +1,11 @@
 //! The stamp of a holder: an independent witness of who holds the lock.
 
-use gob_tests::process::is_alive;
+use gob_tests::process::can_act;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-/// Makes the stamp; the pid of a living process that has one.
+/// Makes the stamp; the pid of a process that has one and may still act on it.
 pub(crate) fn make(path: &Path) -> Result<(), i32> {
     loop {
         match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -22,7 +22,7 @@ pub(crate) fn make(path: &Path) -> Result<(), i32> {
             fs::remove_file(path).unwrap_or_default();
         }
         let Ok(text) = fs::read_to_string(path) else { continue };
-        if let Some(pid) = text.parse().ok().filter(|pid| is_alive(*pid)) {
+        if let Some(pid) = text.parse().ok().filter(|pid| can_act(*pid)) {
             return Err(pid);
         }
         fs::remove_file(path).unwrap_or_default();
