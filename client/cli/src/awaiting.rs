@@ -118,7 +118,8 @@ impl<'a> Awaiting<'a> {
         self.progress.clear();
         self.await_receipt();
         let views: Vec<View> = self.followed.views().cloned().collect();
-        self.show(|shown| shown.finish(&views))?;
+        let context = self.context;
+        self.show(|shown| shown.finish(context, &views))?;
         Ok(Awaited::Ended(views))
     }
 

@@ -251,6 +251,9 @@ fn a_full_disk_stops_the_history_and_not_the_jobs() {
     supervises(&gob, "a");
     let line = told_by_status(&gob, "full: ");
     assert!(line.contains("the disk is full; history waits until there is room"), "{line}");
+    // Its output has no room either, which is told.
+    let failed = ctl(&gob, ["run", "--name", "c", "--shell", "echo why; exit 3"]).fails(3);
+    assert!(failed.stderr.contains("output of c is missing in its logs"), "{failed}");
     fs::remove_file(&filler).unwrap();
     drop(file);
     assert!(wait::until(DEADLINE, || state_of_history(&gob) == "open"), "{}", gob.status());

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::log_follow::unwatched;
 use crate::log_source::Source;
 use crate::log_view::LogView;
+use crate::text::escape;
 use crate::verbs::logs::{log_dir, unreadable};
 use gob_client::logs::{Stream, Watch};
 use gob_client::{Name, View};
@@ -63,8 +64,9 @@ impl Shown {
         self.view.follow(&mut self.sources, &mut |_, _, _| Ok(()))
     }
 
-    /// Shows the rest of the output of workers that have ended, and nothing of a run that another client begins.
-    pub(super) fn finish(&mut self, workers: &[View]) -> Result<(), Failure> {
+    /// Shows the rest of the output of workers that have ended, and nothing of a run that another client begins. Tells whose is not
+    /// in the files, as on a full disk.
+    pub(super) fn finish(&mut self, context: &Context, workers: &[View]) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         if workers.iter().any(|worker| self.source_of(worker).is_some_and(|source| source.run() < worker.run))
         {
@@ -75,6 +77,10 @@ impl Shown {
             if workers.iter().all(|worker| self.is_written(worker)) || Instant::now() >= deadline {
                 self.view.beginning(&mut self.sources, None)?;
                 self.view.end_line();
+                for worker in workers.iter().filter(|worker| !self.is_written(worker)) {
+                    let name = escape(worker.name.as_str());
+                    context.note(&format!("output of {name} is missing in its logs: gobctl status, or gobctl daemon logs, says why"));
+                }
                 return Ok(());
             }
             match &self.watch {
@@ -101,5 +107,5 @@ fn watch(dirs: &[PathBuf]) -> Result<Watch, Failure> {
 
 /// Prints the whole output of the latest run of a worker that has ended.
 pub(crate) fn print_output(context: &Context, worker: &View) -> Result<(), Failure> {
-    Shown::new(context, std::iter::once(worker))?.finish(std::slice::from_ref(worker))
+    Shown::new(context, std::iter::once(worker))?.finish(context, std::slice::from_ref(worker))
 }
