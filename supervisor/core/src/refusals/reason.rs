@@ -20,6 +20,8 @@ pub(crate) enum Reason<'a> {
     Triggered,
     /// It was not used for this long.
     Unused { for_ms: u64 },
+    /// Its owner had no lease any more.
+    Unleased,
     /// It gave way to a peer.
     Ceded,
     /// Another run follows one that ended like this.
@@ -62,6 +64,7 @@ impl fmt::Display for Reason<'_> {
             Self::NotHeard { interval_ms } => write!(f, "did not say WATCHDOG=1 within {interval_ms} ms"),
             Self::Triggered => f.write_str("said WATCHDOG=trigger"),
             Self::Unused { for_ms } => write!(f, "stopped: nobody used it for {} s", seconds(*for_ms)),
+            Self::Unleased => f.write_str("stopped: the last lease of its owner has ended"),
             Self::Ceded => f.write_str("exited 0: a peer took the graph over"),
             Self::Again { why: Some(why), .. } => f.write_str(why),
             Self::Again { exit, why: None } => exit.fmt(f),
@@ -128,6 +131,7 @@ mod tests {
             (Reason::NotHeard { interval_ms: 50 }, "did not say WATCHDOG=1 within 50 ms"),
             (Reason::Triggered, "said WATCHDOG=trigger"),
             (Reason::Unused { for_ms: 500 }, "stopped: nobody used it for 0.5 s"),
+            (Reason::Unleased, "stopped: the last lease of its owner has ended"),
             (Reason::Ceded, "exited 0: a peer took the graph over"),
             (Reason::Again { exit, why }, "no disk"),
             (Reason::Again { exit, why: None }, "exited 3"),

@@ -3,6 +3,7 @@
 use super::harness::{LEASE_GRACE_MS, World, kind};
 use super::steps::Step;
 use super::words::{by_name, hand_over, name, restart, start, start_leased, stop};
+use crate::run::Run;
 use crate::{ConnId, Input, Now};
 use gob_config::kind::{Kind, OnLastLease};
 use gob_protocol::limits::LEASE_HOLDERS_SHOWN;
@@ -73,6 +74,25 @@ fn a_kinds_rule_about_the_last_lease_holds_for_every_start() {
             OnLastLease::Stop => ("desktop", true),
         };
         assert_eq!(found, want, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_stop_for_the_lack_of_a_lease_says_so_and_another_one_does_not() {
+    for stops_first in [false, true] {
+        let mut world = World::new(Kind { on_last_lease: Some(OnLastLease::Stop), ..kind() });
+        world.takes(&Step::Join(DESKTOP, "desktop"));
+        world.takes(&Step::Ask(DESKTOP, start_leased("w")));
+        world.settles();
+        let (begin, mut core) = (world.now, world.core);
+        let at = |ms| Now { mono_ms: ms, wall: Timestamp(0) };
+        let own = [Some(Request::Release(by_name("w"))), stops_first.then(|| stop("w"))];
+        for request in own.into_iter().flatten() {
+            core.apply(Input::Request { conn: DESKTOP, id: None, request }, at(begin));
+        }
+        core.apply(Input::Due, at(begin + LEASE_GRACE_MS));
+        let why = core.workers[&name("w")].live().and_then(Run::end).expect("an end").why.as_deref();
+        assert_eq!(why, (!stops_first).then_some("stopped: the last lease of its owner has ended"));
     }
 }
 

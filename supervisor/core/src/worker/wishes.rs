@@ -238,10 +238,7 @@ impl Worker {
     /// The worker was of no use for as long as its kind says.
     pub(crate) fn idle_for_long(&mut self, cx: &mut Cx) {
         let for_ms = self.spec.policy.idle_stop_ms.unwrap_or_default();
-        self.bring_down(None, &Actor::Supervisor, cx);
-        if let Some(end) = self.live_mut().and_then(Run::end_mut) {
-            end.why = Some(Reason::Unused { for_ms }.into());
-        }
+        self.stop_unasked(Reason::Unused { for_ms }, cx);
     }
 
     /// The grace after its owner's last lease is over.
@@ -252,7 +249,16 @@ impl Worker {
         match self.leases.on_last() {
             OnLastLease::Keep => {}
             OnLastLease::Release => self.pass_to(Owner::unknown(), Actor::Supervisor, cx),
-            OnLastLease::Stop => self.bring_down(None, &Actor::Supervisor, cx),
+            OnLastLease::Stop => self.stop_unasked(Reason::Unleased, cx),
+        }
+    }
+
+    /// Stops it for a reason of the supervisor's own.
+    fn stop_unasked(&mut self, why: Reason<'_>, cx: &mut Cx) {
+        let stops_already = self.live().and_then(Run::end).is_some() && self.rests_after();
+        self.bring_down(None, &Actor::Supervisor, cx);
+        if let Some(end) = self.live_mut().and_then(Run::end_mut).filter(|_| !stops_already) {
+            end.why = Some(why.into());
         }
     }
 }
