@@ -54,6 +54,15 @@ bad   graph   cli      failed           -     -          5  exited 1 five times 
 }
 
 #[test]
+fn numbers_at_the_ends_of_names_are_in_their_order() {
+    let views = ["j10", "j9", "web", "j2", "a-18446744073709551616", "a-2"].map(|name| view(name, json!({})));
+    let mut rows: Vec<Row<'_>> = views.iter().map(Row::from).collect();
+    crate::rows::sort(&mut rows);
+    let names: Vec<&str> = rows.iter().map(Row::name).collect();
+    assert_eq!(names, ["a-2", "a-18446744073709551616", "j2", "j9", "j10", "web"]);
+}
+
+#[test]
 fn a_worker_without_a_readiness_check_is_shown_as_running() {
     let job = view("j1", json!({"kind": "job", "endpoint": null}));
     assert_eq!(Row::from(&job).state(now()), "running");

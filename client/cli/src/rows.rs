@@ -59,6 +59,17 @@ pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, look: Look) -> String {
     out
 }
 
+/// Sorts workers for people: `j2` comes before `j10`.
+pub(crate) fn sort(workers: &mut [Row<'_>]) {
+    workers.sort_by(|a, b| natural(a.name()).cmp(&natural(b.name())));
+}
+
+fn natural(name: &str) -> (&str, u64, &str) {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = name.get(stem.len()..).and_then(|digits| digits.parse().ok());
+    number.map_or((name, 0, name), |number| (stem, number, name))
+}
+
 /// Returns the style of a line.
 const fn style_of(tone: Tone) -> Style {
     match tone {

@@ -119,6 +119,12 @@ pub struct Words<'a> {
 }
 
 impl Row<'_> {
+    /// Returns the worker's name, as it came.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the tone of the row.
     #[must_use]
     pub const fn tone(&self) -> Tone {

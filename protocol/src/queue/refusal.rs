@@ -18,11 +18,25 @@ pub enum QueueRefusal {
         /// Its status.
         status: QueueStatus,
     },
+    /// The job to come after has ended without success, so that the other one would never run.
+    AfterEnded {
+        /// The job to come after.
+        id: Name,
+        /// Its status.
+        status: QueueStatus,
+    },
     /// The job has not ended.
     NotEnded {
         /// The job.
         id: Name,
         /// Its status; `cancelled` while its claimant has not let go of it.
+        status: QueueStatus,
+    },
+    /// Another job with the key of this one has not ended.
+    SameKey {
+        /// The other job.
+        id: Name,
+        /// Its status.
         status: QueueStatus,
     },
     /// The claim does not exist, or is another's.
@@ -55,10 +69,12 @@ impl fmt::Display for QueueRefusal {
                 ids.iter().take(10).try_for_each(|id| write!(f, " `{id}`"))
             }
             Self::Ended { id, status } => write!(f, "`{id}` is {status}"),
+            Self::AfterEnded { id, status } => write!(f, "nothing can come after `{id}`, which is {status}"),
             Self::NotEnded { id, status: QueueStatus::Cancelled } => {
                 write!(f, "`{id}` is cancelled, and its last attempt has not ended yet")
             }
             Self::NotEnded { id, status } => write!(f, "`{id}` is {status}, and has not ended"),
+            Self::SameKey { id, status } => write!(f, "`{id}` has the same key, and is {status}"),
             Self::NotClaimed(id) => write!(f, "`{id}` is not claimed by this attempt (any more)"),
             Self::IdTaken(id) => write!(f, "there is a job `{id}` in the queue already"),
             Self::NoSchedule(name) => write!(f, "there is no schedule `{name}`"),
@@ -79,6 +95,11 @@ mod tests {
         let id = Name::numbered(4);
         let said = QueueRefusal::NotEnded { id: id.clone(), status: QueueStatus::Cancelled }.to_string();
         assert_eq!(said, "`j4` is cancelled, and its last attempt has not ended yet");
+        let status = QueueStatus::Failed;
+        let after = QueueRefusal::AfterEnded { id: id.clone(), status };
+        assert_eq!(after.to_string(), "nothing can come after `j4`, which is failed");
+        let key = QueueRefusal::SameKey { id: id.clone(), status: QueueStatus::Running };
+        assert_eq!(key.to_string(), "`j4` has the same key, and is running");
         assert_eq!(
             QueueRefusal::UnknownJobs(vec![id]).to_string(),
             "there is no such job in the queue to come after: `j4`"

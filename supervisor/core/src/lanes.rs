@@ -28,7 +28,7 @@ pub(crate) use lane::{Client, Lane, Taker, Waiting};
 const MAX_WAITING: usize = 10_000;
 
 /// Workers of jobs of the queue that are at rest, and still listed.
-const MAX_ENDED: usize = 100;
+const MAX_ENDED: usize = 10;
 
 /// Jobs that wait for a number.
 const MAX_ADDS: usize = 10_000;
@@ -105,7 +105,7 @@ impl Lanes {
 
     /// Tells whether there was a queue in this life, or may have been one in an earlier one.
     pub(crate) fn is_used(&self) -> bool {
-        self.past != PastLives::None || !self.lanes.is_empty()
+        self.past != PastLives::None || !self.lanes.is_empty() || self.schedule_at.is_some()
     }
 
     /// Notes that the store is asked what earlier lives left; false where there is nothing to ask.
@@ -210,6 +210,11 @@ impl Lanes {
         self.rises(name);
         self.ended.push_back(name.clone());
         if self.ended.len() > MAX_ENDED { self.ended.pop_front() } else { None }
+    }
+
+    /// Tells whether this is the worker of a job of the queue that came to rest.
+    pub(crate) fn has_ended(&self, name: &Name) -> bool {
+        self.ended.contains(name)
     }
 
     /// Notes that the worker of a job runs again.

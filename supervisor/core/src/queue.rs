@@ -37,7 +37,7 @@ use gob_protocol::answer::QueueJobData;
 use gob_protocol::queue::{QueueAsk, QueueRefusal, QueueTold};
 use gob_protocol::{Data, Request};
 
-pub(crate) use attempts::ended as attempts_ended;
+pub(crate) use attempts::{ended as attempts_ended, is_not_listed};
 pub(crate) use lives::{begins, counts_unfinished, leftovers_changed};
 
 /// The first and the longest time after which the store is asked again what earlier lives left, if it could not answer.

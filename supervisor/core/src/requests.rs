@@ -218,7 +218,13 @@ impl Core {
         });
         let removed: Vec<Name> = down.map(|worker| worker.name.clone()).collect();
         for name in &removed {
-            self.forget(name, caller.actor());
+            // The logs of a job of the queue stay with it.
+            if self.lanes.has_ended(name) {
+                self.lanes.rises(name);
+                queue::is_not_listed(self, name, caller.actor());
+            } else {
+                self.forget(name, caller.actor());
+            }
         }
         Data::Removed(RemovedData { removed })
     }

@@ -20,7 +20,7 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 
 /// Counts jobs of the queue that wait or run.
 pub(crate) fn unfinished(db: &Connection) -> rusqlite::Result<u64> {
-    let sql = "SELECT total(pending) + total(running) FROM lane";
+    let sql = "SELECT total(pending) + total(running) + (SELECT count(*) FROM schedule) FROM lane";
     let count = db.query_row(&format!("SELECT CAST(({sql}) AS INTEGER)"), [], |row| row.get(0))?;
     Ok(rows::unsigned(count))
 }

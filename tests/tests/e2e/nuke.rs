@@ -127,7 +127,7 @@ fn unfinished_jobs_of_the_queue_stay_with_and_without_a_supervisor_unless_forced
         gob.ctl(["queue", "add", "ci", "true"]).ok();
         waiting(1);
     };
-    let stays = "1 unfinished job of the queue stays; gobctl nuke --force removes it too\n";
+    let stays = "1 unfinished job or schedule of the queue stays; gobctl nuke --force removes it too\n";
     adds();
     assert_eq!(gob.ctl(["nuke"]).run().stderr, stays, "with a supervisor");
     waiting(1);
@@ -154,6 +154,11 @@ fn unfinished_jobs_of_the_queue_stay_with_and_without_a_supervisor_unless_forced
     adds();
     assert_eq!(gob.ctl(["nuke", "--force"]).run().stderr, "");
     waiting(0);
+    // What is to come is no history.
+    gob.ctl(["queue", "every", "ci", "--cron", "0 3 1 1 *", "--name", "yearly", "--", "true"]).ok();
+    assert_eq!(gob.ctl(["nuke"]).run().stderr, stays);
+    let schedules = gob.connect().ok("schedule_list", json!({}))["schedules"].clone();
+    assert_eq!(schedules[0]["name"], "yearly", "{schedules}");
 }
 
 #[test]
@@ -178,7 +183,7 @@ fn the_history_of_workers_goes_out_of_a_store_that_stays_with_and_without_a_supe
         end();
         let nuked = gob.ctl(["nuke", "--no-autostart"]).run();
         assert!(
-            nuked.code == 0 && nuked.stderr.contains("1 unfinished job of the queue stays"),
+            nuked.code == 0 && nuked.stderr.contains("1 unfinished job or schedule of the queue stays"),
             "{when}: {nuked}"
         );
         for verb in ["runs", "stats", "blame"] {

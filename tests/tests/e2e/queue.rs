@@ -264,7 +264,7 @@ fn a_supervisor_that_ends_in_order_gives_back_what_runs() {
     let id = add(&mut conn, job(&gob, "a", "sleep 1000"));
     until(&mut conn, &id, "running");
     let told = gob.ctl(["nuke"]).run();
-    assert!(told.stderr.contains("1 unfinished job of the queue stay"), "{}", told.stderr);
+    assert!(told.stderr.contains("1 unfinished job or schedule of the queue stay"), "{}", told.stderr);
     let mut conn = gob.connect_as("cli");
     until(&mut conn, &id, "running");
     gob.ctl(["nuke", "--force"]).ok();

@@ -103,6 +103,16 @@ fn logs_show_each_attempt_also_without_a_supervisor() {
     let none = ctl(&gob, ["queue", "logs", &id, "--attempt", "3"]).fails(1);
     assert!(none.stderr.starts_with(&format!("error: there is no attempt 3 of {id}")), "{none}");
 
+    // A clean-up of the list leaves the logs of what the queue still has.
+    assert!(ctl(&gob, ["cleanup"]).ok().contains(&id));
+    assert!(!ctl(&gob, ["list"]).ok().contains(&id));
+    assert_eq!(ctl(&gob, ["queue", "logs", &id]).run().stdout, shown);
+    // No lane, and none with such jobs, is not said to be an empty queue.
+    let said = |args: &[&str]| ctl(&gob, ["queue"].iter().chain(args).copied()).run().stderr;
+    assert_eq!(said(&["list", "typo"]), "there is no lane typo; gobctl queue list shows them all\n");
+    assert_eq!(said(&["list", "ci", "--status", "running"]), "no job of ci is running\n");
+    assert_eq!(said(&["list", "--status", "running"]), "no job is running\n");
+
     // A job that is none of the queue's has a log of the same form.
     let other = ctl(&gob, ["add", "-q", "true"]).ok().trim().to_owned();
     let refused = ctl(&gob, ["queue", "logs", &other]).fails(4);

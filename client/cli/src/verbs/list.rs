@@ -15,6 +15,9 @@ use gob_client::protocol::answer::ListData;
 use gob_client::screen::{Row, Rows};
 use gob_client::{Error, Owner, View};
 
+/// The word of the table for a job that is ready.
+const RUNNING: &str = "running";
+
 pub(crate) const VERB: Verb = Verb {
     path: &["list"],
     aliases: &["ls", "ps"],
@@ -37,9 +40,10 @@ pub(crate) const VERB: Verb = Verb {
                     .long("state")
                     .value_name("STATE")
                     .value_parser(
-                        PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(parse_state),
+                        PossibleValuesParser::new(State::ALL.map(State::as_str).into_iter().chain([RUNNING]))
+                            .try_map(parse_state),
                     )
-                    .help("Only workers in this state"),
+                    .help("Only workers in this state; running, as jobs are said to be, is ready"),
             )
             .arg(
                 Arg::new("here")
@@ -61,6 +65,7 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn parse_state(text: String) -> Result<State, String> {
+    let text = if text == RUNNING { State::Ready.as_str().to_owned() } else { text };
     let known = State::ALL.into_iter().find(|state| state.as_str() == text);
     known.ok_or_else(|| format!("{text} is no state"))
 }
@@ -84,7 +89,8 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         Ok((client, reply)) => {
             context.note_state_dir(&context.dirs()?, &client);
             context.note_config(&client);
-            let Rows { workers } = reply.read_as()?;
+            let Rows { mut workers } = reply.read_as()?;
+            rows::sort(&mut workers);
             show(context, &filter, &workers)?;
         }
         Err(Failure::Client(error @ Error::Nobody { .. })) => last_known(context, &filter, error)?,
@@ -124,7 +130,9 @@ fn last_known(context: &Context, filter: &List, nobody: Error) -> Result<(), Fai
         let data = serde_json::to_string(&ListData { workers, next: None }).unwrap_or_default();
         return out::print(&format!("{data}\n"));
     }
-    show(context, filter, &workers.iter().map(Row::from).collect::<Vec<_>>())
+    let mut workers: Vec<_> = workers.iter().map(Row::from).collect();
+    rows::sort(&mut workers);
+    show(context, filter, &workers)
 }
 
 /// Returns whether a worker passes every given filter, as the supervisor would decide.

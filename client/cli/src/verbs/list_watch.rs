@@ -11,6 +11,7 @@ use gob_client::View;
 use gob_client::model::Model;
 use gob_client::protocol::answer::ListData;
 use gob_client::protocol::request::{List, Subscribe};
+use gob_client::screen::Row;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ pub(super) fn watch(context: &Context, filter: &List) -> Result<u8, Failure> {
             out::print(&format!("{data}\n"))?;
             continue;
         }
-        let table = rows::list_of(&workers, now(), context.look());
+        let mut shown: Vec<_> = workers.iter().map(Row::from).collect();
+        rows::sort(&mut shown);
+        let table = rows::list(&shown, now(), context.look());
         match &screen {
             Some(screen) if stream.is_lost() => screen.draw(&context.folded(&format!("{table}{GONE}\n")))?,
             Some(screen) => screen.draw(&table)?,

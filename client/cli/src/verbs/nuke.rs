@@ -29,7 +29,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "End everything, remove logs and history; never data or configuration",
     examples: "Examples:\n  gobctl nuke\n  gobctl nuke --force\n",
     command: |command| {
-        let help = "Also end workers of other owners, and remove jobs of the queue that are not finished; else these stay";
+        let help = "Also end workers of other owners, and remove schedules and unfinished jobs of the queue; else these stay";
         command.arg(force_arg().help(help))
     },
     timeout: timeout::UNTIL_ENDED,
@@ -96,7 +96,11 @@ fn tell_kept(context: &Context, queue: &Queue) {
     match queue {
         Queue::Goes => {}
         Queue::Stays(count) => {
-            let (jobs, stay, them) = if *count == 1 { ("job", "stays", "it") } else { ("jobs", "stay", "them") };
+            let (jobs, stay, them) = if *count == 1 {
+                ("job or schedule", "stays", "it")
+            } else {
+                ("jobs or schedules", "stay", "them")
+            };
             context.note(&format!(
                 "{count} unfinished {jobs} of the queue {stay}; gobctl nuke --force removes {them} too"
             ));

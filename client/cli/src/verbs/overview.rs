@@ -41,7 +41,8 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
     if context.json {
         return print_data(reply.data()).map(|()| 0);
     }
-    let Rows { workers } = reply.read_as()?;
+    let Rows { mut workers } = reply.read_as()?;
+    rows::sort(&mut workers);
     let server = client.server();
     let mut text = format!("gobd {} (pid {})", server.version, server.pid);
     if workers.is_empty() {

@@ -64,7 +64,7 @@ pub(crate) fn ended(core: &mut Core) {
     while let Some(attempt) = core.cx.attempts.pop() {
         let is_known = core.lanes.holds.get(&attempt.id).is_some_and(|held| held.attempt == attempt.attempt);
         if let Some(old) = core.lanes.rests(&attempt.id) {
-            is_not_listed(core, &old);
+            is_not_listed(core, &old, Actor::Supervisor);
         }
         if is_known {
             let ask = end_of(core, &attempt);
@@ -238,10 +238,10 @@ pub(super) fn is_heard(core: &mut Core, id: &Name) {
     }
 }
 
-/// Lists a worker at rest no longer: there are enough others. Its logs stay.
-fn is_not_listed(core: &mut Core, name: &Name) {
+/// Lists the worker of a job of the queue at rest no longer. Its logs stay.
+pub(crate) fn is_not_listed(core: &mut Core, name: &Name, actor: Actor) {
     if let Some(worker) = core.workers.get_mut(name).filter(|worker| worker.is_at_rest()) {
-        worker.forgotten(Actor::Supervisor, &mut core.cx);
+        worker.forgotten(actor, &mut core.cx);
         if let Some(gone) = core.workers.remove(name) {
             core.cx.past.gone(gone.name, gone.run);
             core.conns.forget(name);

@@ -23,9 +23,14 @@ pub(crate) fn queue_refused(why: &QueueRefusal) -> Box<WireError> {
         QueueRefusal::Ended { id, status } => error(ErrorCode::ServerNotRunning)
             .hint(format!("see how it ended: gobctl queue logs {id}"))
             .details(json!({"job": id.as_str(), "status": status.as_str()})),
-        QueueRefusal::NotEnded { id, status } => error(ErrorCode::ServerRunning)
-            .hint(format!("wait for it: gobctl queue wait {id}; or cancel it: gobctl queue cancel {id}"))
+        QueueRefusal::AfterEnded { id, status } => error(ErrorCode::ServerNotRunning)
+            .hint(format!("let that one run once more first: gobctl queue retry {id}"))
             .details(json!({"job": id.as_str(), "status": status.as_str()})),
+        QueueRefusal::NotEnded { id, status } | QueueRefusal::SameKey { id, status } => {
+            error(ErrorCode::ServerRunning)
+                .hint(format!("wait for it: gobctl queue wait {id}; or cancel it: gobctl queue cancel {id}"))
+                .details(json!({"job": id.as_str(), "status": status.as_str()}))
+        }
         QueueRefusal::NotClaimed(id) => error(ErrorCode::JobNotClaimed).details(json!({"job": id.as_str()})),
         QueueRefusal::IdTaken(id) => error(ErrorCode::Internal).details(json!({"job": id.as_str()})),
         QueueRefusal::NoSchedule(name) => error(ErrorCode::JobNotFound)

@@ -64,7 +64,7 @@ pub(super) fn insert(to: &Ask<'_>, new: &NewJob, schedule: Option<&ScheduleName>
                 found.push((*number, false));
             }
             Some(status @ (QueueStatus::Failed | QueueStatus::Cancelled)) => {
-                return Err(QueueRefusal::Ended { id: Name::numbered(*number), status }.into());
+                return Err(QueueRefusal::AfterEnded { id: Name::numbered(*number), status }.into());
             }
         }
     }

@@ -267,7 +267,7 @@ pub(super) fn retry(to: &Ask<'_>, id: &Name, env: Option<&Env>, umask: Option<u3
         }
     }
     if let Some(other) = with_key(to.db, key.as_deref())? {
-        return Err(QueueRefusal::NotEnded { id: other.id, status: other.status }.into());
+        return Err(QueueRefusal::SameKey { id: other.id, status: other.status }.into());
     }
     let blocked = still_before(to, number)?;
     let mut update = to.db.prepare_cached(
@@ -292,7 +292,7 @@ fn still_before(to: &Ask<'_>, number: i64) -> Decided<i64> {
             // It was tried again, and completed, after it had failed.
             Some(QueueStatus::Completed) => super::add::put_before(to.db, number, before, true)?,
             Some(status @ (QueueStatus::Failed | QueueStatus::Cancelled)) => {
-                return Err(QueueRefusal::Ended { id, status }.into());
+                return Err(QueueRefusal::AfterEnded { id, status }.into());
             }
             None => return Err(QueueRefusal::UnknownJobs(vec![id]).into()),
         }

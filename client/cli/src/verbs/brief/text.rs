@@ -9,6 +9,7 @@ use gob_client::protocol::{Event, EventKind, Exit, HistoryEntry, Owner, RunOutco
 use gob_client::screen::Row;
 use gob_client::{Name, View};
 use gob_protocol::queue::QueueStatus;
+use std::cmp::Reverse;
 
 /// Lines of workers that fail, of changes, and of commands.
 const FAILING: usize = 10;
@@ -179,7 +180,9 @@ fn fails(worker: &View) -> bool {
 
 /// Returns all lines but the cursor's.
 pub(super) fn brief(workers: &[View], past: &Past, now: Timestamp, look: Look) -> String {
-    let failing: Vec<&View> = workers.iter().filter(|worker| fails(worker)).collect();
+    let mut failing: Vec<&View> = workers.iter().filter(|worker| fails(worker)).collect();
+    // The latest first, and before them what fails while it runs.
+    failing.sort_by_key(|worker| Reverse(worker.stopped_at.filter(|_| worker.pid.is_none()).unwrap_or(now)));
     let mut lines = vec![sum(workers, failing.len())];
     lines.extend(past.excuse());
     if let Past::Known { changes, is_whole } = past {

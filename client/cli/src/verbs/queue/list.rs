@@ -84,14 +84,27 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         let text = serde_json::to_string(&data).unwrap_or_default();
         return out::print(&format!("{text}\n")).map(|()| 0);
     }
-    if data.jobs.is_empty() && data.lanes.is_empty() {
-        context.note("the queue is empty; gobctl queue add LANE CMD adds a job");
+    if data.jobs.is_empty() {
+        context.note(&none(&filter, data.lanes.is_empty()));
     }
     out::print(&queue::list(&data.lanes, &data.jobs, now(), context.look()))?;
     if data.next.is_some() {
         context.note("there are more; --limit N shows more of them, LANE and --status fewer kinds");
     }
     Ok(0)
+}
+
+/// Returns the words for a list without a job.
+fn none(filter: &QueueList, has_no_lane: bool) -> String {
+    let of = filter.lane.as_ref().map(|lane| format!(" of {lane}")).unwrap_or_default();
+    match (&filter.lane, filter.status) {
+        (Some(lane), _) if has_no_lane => {
+            format!("there is no lane {lane}; gobctl queue list shows them all")
+        }
+        (_, Some(status)) => format!("no job{of} is {}", status.as_str()),
+        (Some(_), None) => format!("there is no job{of}"),
+        (None, None) => "the queue is empty; gobctl queue add LANE CMD adds a job".to_owned(),
+    }
 }
 
 /// Requests pages until there are as many jobs as wanted, or no more.

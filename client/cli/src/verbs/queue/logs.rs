@@ -158,7 +158,9 @@ fn nothing(context: &Context, id: &Name, job: Option<&QueueJob>, wanted: Option<
     context.note(&if latest == 0 {
         format!("{id} has not run yet")
     } else {
-        format!("there is no output of {id} here: a worker outside ran it, and keeps its output itself")
+        format!(
+            "there is no output of {id} here: a worker outside ran it, and keeps its output itself, or gobctl remove {id} took it away"
+        )
     });
     Ok(())
 }

@@ -148,13 +148,17 @@ fn zone(tz: Option<&str>, zones: &Path) -> Option<String> {
 }
 
 fn list(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let (_, reply) = ask(context, ScheduleList { lane: matches.get_one::<LaneName>("lane").cloned() })?;
+    let lane = matches.get_one::<LaneName>("lane").cloned();
+    let (_, reply) = ask(context, ScheduleList { lane: lane.clone() })?;
     if context.json {
         return print_data(reply.data()).map(|()| 0);
     }
     let all = reply.read()?.schedules;
     if all.is_empty() {
-        context.note("there are no schedules; gobctl queue every LANE --cron EXPR -- CMD makes one");
+        context.note(&match lane {
+            Some(lane) => format!("there are no schedules of {lane}; gobctl queue schedules shows them all"),
+            None => "there are no schedules; gobctl queue every LANE --cron EXPR -- CMD makes one".to_owned(),
+        });
         return Ok(0);
     }
     let (clock, now) = (Clock::local(), now());

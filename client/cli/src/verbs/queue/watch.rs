@@ -42,6 +42,7 @@ pub(super) fn watch(context: &Context, filter: &QueueList) -> Result<u8, Failure
     let screen = redraws.then(Screen::enter).transpose()?;
     out::end_with_reader();
     let mut page = Page { context: &aside, client: None, data: None };
+    let mut shown = String::new();
     let (mut is_stale, mut not_before) = (true, Instant::now());
     loop {
         let left = not_before.saturating_duration_since(Instant::now());
@@ -59,7 +60,12 @@ pub(super) fn watch(context: &Context, filter: &QueueList) -> Result<u8, Failure
             continue;
         }
         let Some(data) = &page.data else { continue };
-        show(context, data, &screen, stream.is_lost())?;
+        let text = serde_json::to_string(data).unwrap_or_default();
+        // Events of other lanes change nothing here.
+        if redraws || text != shown {
+            show(context, (data, &text), &screen, stream.is_lost())?;
+        }
+        shown = text;
     }
 }
 
@@ -95,13 +101,12 @@ impl Page<'_> {
 
 fn show(
     context: &Context,
-    data: &QueueListData,
+    (data, json): (&QueueListData, &str),
     screen: &Option<Screen>,
     is_lost: bool,
 ) -> Result<(), Failure> {
     if context.json {
-        let text = serde_json::to_string(data).unwrap_or_default();
-        return out::print(&format!("{text}\n"));
+        return out::print(&format!("{json}\n"));
     }
     let table = queue::list(&data.lanes, &data.jobs, now(), context.look());
     match screen {

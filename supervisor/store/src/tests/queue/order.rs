@@ -73,7 +73,7 @@ fn a_key_is_waiting_or_running_once() {
     assert_eq!(again(&mut rig, 4), (job_id(4), true));
     rig.settled(ending(1, 1, QueueEnd::Completed));
     let retry = QueueAsk::Retry { id: job_id(1), env: None, umask: None };
-    let other = QueueRefusal::NotEnded { id: job_id(4), status: QueueStatus::Pending };
+    let other = QueueRefusal::SameKey { id: job_id(4), status: QueueStatus::Pending };
     assert_eq!(rig.refused(retry), other);
     assert_eq!(rig.refused(add(new_job(4, "ci"))), QueueRefusal::IdTaken(job_id(4)));
 }

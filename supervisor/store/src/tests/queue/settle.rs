@@ -83,7 +83,7 @@ fn a_job_comes_after_jobs_that_are_there_and_so_no_circle_comes_about() {
     // A retry brings back what the job came after, and nothing else.
     rig.settled(QueueAsk::Cancel { id: job_id(1), reason: "asked".to_owned() });
     let retry = |number| QueueAsk::Retry { id: job_id(number), env: None, umask: None };
-    let ended = QueueRefusal::Ended { id: job_id(1), status: QueueStatus::Cancelled };
+    let ended = QueueRefusal::AfterEnded { id: job_id(1), status: QueueStatus::Cancelled };
     assert_eq!(rig.refused(retry(2)), ended);
     assert_eq!(rig.refused(after(4, &[1])), ended);
     rig.settled(retry(1));

@@ -78,7 +78,7 @@ impl Store {
             QueueAsk::ScheduleDue { ids } => self.fire(ids, now),
             QueueAsk::Unfinished => {
                 let count = self.rows.values().filter(|row| !row.job.status.is_end()).count();
-                QueueTold::Unfinished(count as u64)
+                QueueTold::Unfinished((count + self.schedules.len()) as u64)
             }
             QueueAsk::DeleteAll => {
                 let count = self.rows.len() as u64;
@@ -107,7 +107,7 @@ impl Store {
     fn may_follow(&self, before: &[Name]) -> Result<(), QueueRefusal> {
         for id in before {
             if let Some(status @ (QueueStatus::Failed | QueueStatus::Cancelled)) = self.status(id) {
-                return Err(QueueRefusal::Ended { id: id.clone(), status });
+                return Err(QueueRefusal::AfterEnded { id: id.clone(), status });
             }
         }
         let unknown: Vec<Name> = before.iter().filter(|id| self.status(id).is_none()).cloned().collect();
@@ -311,7 +311,7 @@ impl Store {
             _other => return Err(QueueRefusal::NotEnded { id: id.clone(), status }),
         }
         if let Some(other) = self.with_key(key.as_ref()) {
-            return Err(QueueRefusal::NotEnded { id: other.id.clone(), status: other.status });
+            return Err(QueueRefusal::SameKey { id: other.id.clone(), status: other.status });
         }
         self.may_follow(&after)?;
         let job = &mut self.found(id)?.job;
