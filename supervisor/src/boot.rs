@@ -5,8 +5,8 @@ use crate::disks::Disks;
 use crate::files::{self, Identity};
 use crate::journal::{Instance, Journal};
 use crate::last;
-use crate::lock_mark::LockMark;
 use crate::mailbox::Post;
+use crate::mark::Mark;
 use crate::output::OutputConfig;
 use crate::recovery::{Claim, Gone, Leftovers, Recovered};
 use crate::settings;
@@ -120,7 +120,9 @@ pub(crate) struct Boot {
     pub(crate) server: ServerInfo,
     pub(crate) open_files: libc::rlimit,
     /// The mark in the runtime directory that locks may be held.
-    pub(crate) lock_mark: Arc<LockMark>,
+    pub(crate) lock_mark: Arc<Mark>,
+    /// The mark of the numbers that jobs may have.
+    pub(crate) job_mark: Arc<Mark>,
     /// The number of failed writes of the journal.
     pub(crate) journal_failures: Arc<AtomicU64>,
     /// Present where closing a log file may take long.
@@ -206,7 +208,7 @@ impl Boot {
         let server = ServerInfo { version, pid, instance, started_at, dirs, config_invalid: Vec::new() };
         let paths = Paths { runtime_dir, state_dir, data_dir, socket };
         let (journal_failures, slow) = (Arc::default(), Slow::of(lock.as_fd()));
-        let lock_mark = Arc::new(LockMark::find(&runtime));
+        let (lock_mark, job_mark) = (Arc::new(Mark::of_locks(&runtime)), Arc::new(Mark::of_jobs(&runtime)));
         Ok(Self {
             lock,
             runtime,
@@ -215,6 +217,7 @@ impl Boot {
             server,
             open_files,
             lock_mark,
+            job_mark,
             journal_failures,
             _slow: slow,
         })
@@ -264,6 +267,7 @@ impl Boot {
     /// Returns the core's configuration.
     pub(crate) fn core_config(&self, read: Reading, recovery: &Recovery) -> gob_core::Config {
         let (settings, rejected) = read.settle(&Settings::default());
+        let remembered = last::remembered(Path::new(&self.paths.state_dir));
         gob_core::Config {
             server: self.server.clone(),
             settings,
@@ -279,7 +283,8 @@ impl Boot {
             last_runs: files::last_runs(&self.log_dir()),
             remembered: Remembered {
                 has_queue: gob_store::has_queue(Path::new(&self.paths.state_dir)),
-                ..last::remembered(Path::new(&self.paths.state_dir))
+                highest_job: remembered.highest_job.max(self.job_mark.up_to()),
+                ..remembered
             },
             locks_mark: self.lock_mark.get(),
             host: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),

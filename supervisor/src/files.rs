@@ -1,6 +1,6 @@
 //! The supervisor's files and directories: private by construction, published by rename.
 
-use crate::lock_mark::LOCKS_HELD;
+use crate::mark::{JOBS_NUMBERED, LOCKS_HELD};
 use gob_host::lock_file;
 use gob_protocol::Name;
 use nix::errno::Errno;
@@ -126,11 +126,14 @@ pub(crate) fn open_log(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Removes the sockets and the pid file and empties the lock: the orderly end. Where no locks are held, their mark goes too.
-pub(crate) fn retire(runtime: &File, lock: &File, locks_are_held: bool) {
+/// Removes the sockets and the pid file and empties the lock: the orderly end. Where no locks are held, their mark goes too; that of
+/// the numbers of jobs goes with these, at a `nuke`.
+pub(crate) fn retire(runtime: &File, lock: &File, locks_are_held: bool, is_nuke: bool) {
     let notify = crate::readiness::notify::path(runtime);
     let held = (!locks_are_held).then(|| below(runtime, LOCKS_HELD));
-    for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify].into_iter().chain(held) {
+    let numbered = is_nuke.then(|| below(runtime, JOBS_NUMBERED));
+    let marks = held.into_iter().chain(numbered);
+    for path in [below(runtime, SOCKET), below(runtime, PID_FILE), notify].into_iter().chain(marks) {
         if let Err(e) = fs::remove_file(&path)
             && e.kind() != io::ErrorKind::NotFound
         {

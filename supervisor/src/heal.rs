@@ -87,6 +87,7 @@ impl Healer {
             socket: Some(published.socket),
             notify: published.notify,
             lock_mark: Arc::clone(&boot.lock_mark),
+            job_mark: Arc::clone(&boot.job_mark),
             has_log: site::is_logged_to(&Path::new(&boot.paths.state_dir).join(files::LOG)),
             logs: Identity::at(&boot.log_dir()).ok(),
             sockets: Identity::at(gob_core::sockets_dir(&boot.paths.runtime_dir).as_ref()).ok(),

@@ -42,8 +42,8 @@ mod heal;
 mod history;
 mod journal;
 mod last;
-mod lock_mark;
 mod mailbox;
+mod mark;
 mod memory;
 mod outbound;
 mod output;
@@ -241,7 +241,12 @@ async fn finish(desk: &Desk, healer: heal::Healer, nothing_left: bool) {
 /// Removes the signs of a supervisor. The receivers hear when the state directory is in order.
 fn leave(shell: &mut Shell, nothing_left: bool) -> (Option<oneshot::Receiver<()>>, oneshot::Receiver<()>) {
     let boot = &shell.boot;
-    files::retire(&boot.runtime, &boot.lock, boot.lock_mark.get() != LocksMark::Missing);
+    let locks_are_held = boot.lock_mark.get() != LocksMark::Missing;
+    // The numbers that were not given are free again.
+    if let Err(error) = boot.job_mark.keep(&boot.runtime) {
+        tracing::warn!(%error, "cannot mark the numbers of jobs");
+    }
+    files::retire(&boot.runtime, &boot.lock, locks_are_held, shell.exit == Some(true));
     let journal = if nothing_left { shell.end_journal() } else { None };
     let ended = journal.is_some();
     (journal, if shell.exit == Some(true) { shell.begin_to_remove(ended) } else { shell.begin_to_save() })

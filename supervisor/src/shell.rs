@@ -226,6 +226,7 @@ impl Shell {
             Effect::LookForPorts { key, after_ms } => self.look_for_ports(key, after_ms),
             Effect::FindPorts { ticket, of } => self.find_ports(ticket, of),
             Effect::MarkLocks { up_to } => self.mark_locks(up_to),
+            Effect::MarkJobs { up_to } => self.mark_jobs(up_to),
             Effect::UnmarkLocks => self.boot.lock_mark.set(LocksMark::Missing),
             Effect::ReadConfig => self.settings.begin(),
             Effect::BoundHistory { bounds, keep_finished_ms } => {

@@ -125,6 +125,8 @@ pub(crate) fn take_numbers(answer: &Result<Stored, NoAnswer>, cx: &mut Cx) {
         Ok(Stored::Reserved { first, count }) => cx.past.reserved(*first, *count),
         Ok(_) | Err(_) => cx.past.reserved(cx.past.highest_job().saturating_add(1), BLOCK),
     }
+    // Before any of them is told. The store that has the queue may be out of reach when they are needed next.
+    cx.push(Effect::MarkJobs { up_to: cx.past.up_to() });
 }
 
 /// The answer to a client's question.
@@ -153,5 +155,6 @@ pub(crate) fn told(question: &Question, answer: Result<Stored, NoAnswer>) -> Res
 pub(crate) fn give_back_numbers(cx: &mut Cx) {
     if let Some((first, count)) = cx.past.unused() {
         cx.push(Effect::Record(Recorded::Unused { first, count }));
+        cx.push(Effect::MarkJobs { up_to: cx.past.up_to() });
     }
 }

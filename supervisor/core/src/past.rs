@@ -91,6 +91,12 @@ impl Past {
         self.highest_job
     }
 
+    /// The highest number that a job may have before more are reserved.
+    pub(crate) fn up_to(&self) -> u64 {
+        let ends = self.numbers.iter().map(|(_, end)| end.saturating_sub(1));
+        ends.fold(self.highest_job, u64::max)
+    }
+
     /// How many processes of an earlier supervisor were ended.
     pub(crate) const fn orphans_recovered(&self) -> u64 {
         self.orphans_recovered

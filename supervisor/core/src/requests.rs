@@ -185,6 +185,10 @@ impl Core {
         if let Some(holder) = worker.holder() {
             return Err(refusals::not_ours(&name, holder));
         }
+        // The store knows the job's owner, who would stay the one to cancel it.
+        if worker.spec.queued().is_some() {
+            return Err(refusals::stays_with_its_owner(&name));
+        }
         worker.pass_to(to, caller.actor(), cx);
         self.view_of(caller, &name)
     }

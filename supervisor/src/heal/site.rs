@@ -6,7 +6,7 @@
 use super::held::{Held, Lost};
 use super::watch;
 use crate::files::{self, Identity};
-use crate::lock_mark::LockMark;
+use crate::mark::Mark;
 use crate::readiness::notify;
 use gob_core::Paths;
 use gob_host::dirs::{own_runtime, own_state};
@@ -36,7 +36,8 @@ pub(crate) struct Site {
     pub(super) socket: Option<Identity>,
     pub(super) notify: Identity,
     /// The note that locks are held is to exist.
-    pub(super) lock_mark: Arc<LockMark>,
+    pub(super) lock_mark: Arc<Mark>,
+    pub(super) job_mark: Arc<Mark>,
     /// Standard error is the supervisor's own log.
     pub(super) has_log: bool,
     /// The directory of logs, if it existed.
@@ -232,6 +233,7 @@ impl Site {
         }
         mended.note("the pid file", self.mend_pid(&dir));
         mended.note("the mark that locks are held", self.lock_mark.keep(&dir));
+        mended.note("the mark of the numbers of jobs", self.job_mark.keep(&dir));
         let is_new = self.mend_sockets();
         mended.sockets = matches!(is_new, Ok(true));
         mended.note("the directory of workers' sockets", is_new);

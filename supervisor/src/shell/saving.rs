@@ -75,6 +75,17 @@ impl Shell {
         });
     }
 
+    /// Marks in the runtime directory that jobs may have numbers up to this one. No answer waits for it.
+    pub(super) fn mark_jobs(&self, up_to: u64) {
+        let (runtime, mark) = (Arc::clone(&self.boot.runtime), Arc::clone(&self.boot.job_mark));
+        mark.set(LocksMark::UpTo(up_to));
+        drop(self.disks.hand_in(LANE, move || {
+            if let Err(error) = mark.keep(&runtime) {
+                tracing::warn!(%error, "cannot mark the numbers of jobs");
+            }
+        }));
+    }
+
     /// Deletes all logs of a worker that was removed, or of a job that left the queue.
     pub(super) fn forget_logs(&mut self, name: Name) {
         self.taps.forget(&name);

@@ -310,3 +310,31 @@ fn a_locked_store_answers_that_it_is_and_loses_no_job() {
     let next = add(&mut conn, job(&gob, "a", "true"));
     until(&mut conn, &next, "completed");
 }
+
+#[test]
+fn a_locked_store_after_a_kill_gives_no_number_twice() {
+    let gob = Gob::new();
+    let mut conn = gob.connect_as("cli");
+    conn.ok("queue_pause", json!({"lane": "a"}));
+    let done = gob.dir().join("done");
+    let ids: Vec<String> = (0..3)
+        .map(|at| add(&mut conn, job(&gob, "a", &format!("echo {at} >> {}", done.display()))))
+        .collect();
+    let mark = gob.runtime_dir().join("jobs.numbered");
+    assert!(wait::until(DEADLINE, || text(&mark).starts_with(|first: char| first.is_ascii_digit())));
+    let other = rusqlite::Connection::open(gob.state_dir().join("store.sqlite3")).unwrap();
+    other.busy_timeout(DEADLINE).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    kill(&gob);
+    let mut conn = gob.connect_as("cli");
+    let made = conn.ok("add", json!({"command": ["false"], "cwd": "/"}))["worker"]["name"].clone();
+    assert!(!ids.iter().any(|id| made == **id), "{made} {ids:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    let resumed = || conn.ask("queue_resume", json!({"lane": "a"}))["success"] == true;
+    assert!(wait::until(DEADLINE, resumed));
+    let mut conn = gob.connect_as("cli");
+    for id in &ids {
+        until(&mut conn, id, "completed");
+    }
+    assert_eq!(text(&done).lines().count(), 3);
+}

@@ -205,6 +205,11 @@ pub enum Effect {
     },
     /// Remove that mark at the end of the process: no lock is held.
     UnmarkLocks,
+    /// Mark that jobs may have numbers up to this one, for a supervisor whose store can tell none.
+    MarkJobs {
+        /// The number.
+        up_to: u64,
+    },
     /// Read the configuration; answered by `Configured`.
     ReadConfig,
     /// Keep the history, and jobs of the queue that have ended, within other bounds.

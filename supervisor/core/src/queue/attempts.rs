@@ -24,6 +24,9 @@ use gob_protocol::{Actor, Data, EventKind, Exit, Name, Timestamp, WireError};
 pub(super) fn begin(core: &mut Core, claim: Claim) {
     let Claim { job, env, umask } = claim;
     let (id, owner) = (job.id.clone(), job.owner.clone());
+    if core.workers.get(&id).is_some_and(|worker| worker.spec.queued().is_none()) {
+        return is_another(core, &job);
+    }
     let queued = Queued { id: id.clone(), lane: job.lane.clone(), attempt: job.attempt, is_on: true };
     core.lanes.holds.add(id.clone(), Held::new(&job, By::Here));
     core.lanes.rises(&id);
@@ -56,6 +59,16 @@ pub(super) fn begin(core: &mut Core, claim: Claim) {
         let next = Next { owner: Some(owner.clone()), lease: Some(false), actor, env, umask, attached };
         worker.ensure(&owner, next, &mut core.cx);
     }
+}
+
+/// A job has the number of another one, which got it while the store could not be read: the attempt fails, and nothing else is done.
+fn is_another(core: &mut Core, job: &QueueJob) {
+    let error = "another job was given its number while the history could not be read; gobctl remove that one, then retry";
+    core.lanes.holds.add(job.id.clone(), Held::new(job, By::Here));
+    let end = failed(core, &job.id, error.into());
+    let by = claimant(&By::Here, core.cx.setup.server.pid);
+    let ending = Ending { id: job.id.clone(), attempt: Some(job.attempt), by, end, exit: None };
+    settle(core, &job.id, QueueAsk::Finish(Box::new(ending)), Asking::own(Actor::Supervisor));
 }
 
 /// Takes the attempts of this supervisor that have ended during this input.

@@ -94,6 +94,14 @@ pub(crate) fn of_the_queue(name: &Name) -> Box<WireError> {
     Box::new(error.details(json!({"worker": name.as_str()})))
 }
 
+/// A job of the queue is not handed over.
+pub(crate) fn stays_with_its_owner(name: &Name) -> Box<WireError> {
+    let message = format!("{name} is a job of the queue, and stays with the owner that added it");
+    let hint = format!("cancel it, and have the other owner add it: gobctl queue cancel {name}");
+    let error = WireError::new(ErrorCode::GraphConflict, message).hint(hint);
+    Box::new(error.details(json!({"worker": name.as_str()})))
+}
+
 /// A schedule has to have one kind of times.
 pub(crate) fn two_times() -> Box<WireError> {
     let message = "a schedule has either cron or interval_ms";

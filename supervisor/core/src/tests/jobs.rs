@@ -302,7 +302,8 @@ fn a_job_whose_client_left_before_it_had_a_number_is_not_begun() {
     assert_eq!(asked.len(), 1);
     drop(small.core.apply(Input::Disconnected { conn: CLI }, now));
     let answer = Ok(Stored::Reserved { first: 1, count: 64 });
-    assert!(small.core.apply(Input::Stored { ticket, answer: answer.clone() }, now).is_empty());
+    let marks = small.core.apply(Input::Stored { ticket, answer: answer.clone() }, now);
+    assert!(matches!(marks[..], [Effect::MarkJobs { up_to: 64 }]), "{marks:?}");
     assert!(small.core.apply(Input::Stored { ticket, answer }, now).is_empty(), "a second answer");
     assert!(small.core.views().is_empty());
 }

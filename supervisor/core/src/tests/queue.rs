@@ -5,6 +5,7 @@ mod claims;
 pub(super) mod desk;
 mod ends;
 mod lanes;
+mod numbers;
 mod random;
 mod rig;
 mod schedules;

@@ -4,7 +4,7 @@
 use super::rig::{AGENT, CLI, World, add, beat, by_job, finish, id, lane};
 use crate::Input;
 use gob_protocol::queue::QueueStatus;
-use gob_protocol::request::{ByName, Force, QueueAdd, QueueWidth, Start, Stop};
+use gob_protocol::request::{ByName, Force, HandOver, QueueAdd, QueueWidth, Start, Stop};
 use gob_protocol::{Data, ErrorCode, Exit, Request};
 use std::string::ToString;
 use std::vec;
@@ -125,6 +125,16 @@ fn nuke_keeps_jobs_that_are_not_finished_and_counts_them() {
     world.exits(&id(1), Exit::Signal { signal: "SIGTERM".into(), core_dumped: false }).unwrap();
     let Some(Ok(Data::Nuke(data))) = world.answers.remove(&nuke) else { panic!("no answer") };
     assert_eq!(data.unfinished, 2);
+}
+
+#[test]
+fn a_job_of_the_queue_is_not_handed_over() {
+    let mut world = World::new();
+    world.added(add("a"));
+    let to = gob_protocol::Owner::new("agent").unwrap();
+    let pass = Request::HandOver(HandOver { name: id(1), to });
+    assert_eq!(world.code(CLI, pass), ErrorCode::GraphConflict);
+    assert_eq!(world.core.views()[0].owner.as_str(), "cli");
 }
 
 #[test]

@@ -95,8 +95,8 @@ impl World {
             Effect::ReadConfig | Effect::BoundHistory { .. } => {}
             // Tests of ports answer them.
             Effect::LookForPorts { .. } | Effect::FindPorts { .. } => {}
-            // Nothing depends on what is recorded; and no client of these tests asks for it.
-            Effect::Record(_) => {}
+            // Nothing depends on what is recorded or marked; and no client of these tests asks for it.
+            Effect::Record(_) | Effect::MarkJobs { .. } => {}
             // `feed` answers it.
             Effect::Ask { question: Question::Durations(_), .. } => {}
             Effect::Ask { .. } | Effect::MarkLocks { .. } | Effect::UnmarkLocks => {
