@@ -1,6 +1,7 @@
 //! The environment that a start carries to its worker.
 
 use crate::context::Context;
+use crate::out;
 use gob_client::protocol::Env;
 use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 
@@ -33,7 +34,8 @@ pub(crate) fn environment_beside(context: &Context, more: usize) -> Env {
     }
     let (kept, left_out) = fitting(all, (MAX_REQUEST_BYTES - REST_BYTES).saturating_sub(more));
     for (name, bytes) in left_out {
-        context.note(&format!(
+        // Also of a quiet program: what runs without it may fail for that alone.
+        out::note(&format!(
             "warning: the environment is too large for a request; {name} ({bytes} bytes) is not handed on"
         ));
     }

@@ -118,7 +118,7 @@ fn path_and_environment_are_those_of_the_client_of_each_add() {
     assert!(env.contains("\nGOB_NAME=j2\n") && !env.contains("GOB_OWNER"), "{env}");
     // More than a request takes: the largest are left out, by name.
     let big = "x".repeat(120_000);
-    let mut call = ctl(&gob, ["run", "--shell", "env | grep -c ^BIG; exit 1"]);
+    let mut call = ctl(&gob, ["run", "-q", "--shell", "env | grep -c ^BIG; exit 1"]);
     for at in 0..10 {
         call.env(&format!("BIG{at}"), &big);
     }
