@@ -28,7 +28,7 @@ pub(crate) use lane::{Client, Lane, Taker, Waiting};
 const MAX_WAITING: usize = 10_000;
 
 /// Workers of jobs of the queue that are at rest, and still listed.
-const MAX_ENDED: usize = 10;
+const MAX_ENDED: usize = 100;
 
 /// Jobs that wait for a number.
 const MAX_ADDS: usize = 10_000;

@@ -144,9 +144,9 @@ fn few_workers_of_jobs_that_have_ended_are_listed() {
         world.added(add("a"));
         world.ends(number, 0);
     }
-    assert_eq!(world.core.views().len(), 10);
+    assert_eq!(world.core.views().len(), 100);
     world.told(CLI, Request::Remove(ByName { name: id(150) })).unwrap();
-    assert_eq!(world.core.views().len(), 9);
+    assert_eq!(world.core.views().len(), 99);
     world.told(CLI, Request::Cleanup).unwrap();
     assert_eq!(world.core.views().len(), 0);
 }
