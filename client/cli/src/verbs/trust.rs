@@ -8,6 +8,8 @@ use crate::project::{self, Project};
 use crate::text::escape;
 use crate::trusted::{self, Trust};
 use clap::{Arg, ArgMatches};
+use gob_client::protocol::shell;
+use gob_client::screen;
 use gob_config::gobfile::FileJob;
 use serde_json::json;
 use std::ffi::OsString;
@@ -90,9 +92,9 @@ fn line(job: &FileJob) -> String {
     about.extend(job.description.as_ref().map(|text| escape(text)));
     let name = job.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     let about = if about.is_empty() { String::new() } else { format!("  ({})", about.join(", ")) };
-    let env: String =
-        job.env.iter().map(|(name, value)| format!("{}={} ", escape(name), escape(value))).collect();
-    format!("{name}{env}{}{about}\n", escape(&job.text))
+    let env: String = job.env.iter().map(|(name, value)| format!("{name}={} ", shell::word(value))).collect();
+    // Quoted: a `|` in it is an argument, and must not read as a pipe.
+    format!("{name}{}{about}\n", escape(&format!("{env}{}", screen::command(&job.command))))
 }
 
 fn data(project: &Project, job: &FileJob) -> serde_json::Value {

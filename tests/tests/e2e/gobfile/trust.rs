@@ -93,3 +93,12 @@ fn a_file_with_errors_is_neither_trusted_nor_run_and_each_is_named() {
     let out = ctl(&gob, &dir, ["up"]).fails(1);
     assert!(out.stderr.contains("gobfile.toml:1:7: unclosed array table"), "{out}");
 }
+
+#[test]
+fn a_command_is_shown_as_a_shell_would_have_to_get_it() {
+    let gob = Gob::new();
+    let text = "[[job]]\ncommand = \"echo $A | wc -c\"\nenv = { A = \"b c\" }\n";
+    let dir = project(&gob, text);
+    let told = ctl(&gob, &dir, ["trust"]).ok();
+    assert!(told.starts_with("A='b c' echo '$A' '|' wc -c\ntrusted "), "{told}");
+}
