@@ -54,43 +54,77 @@ pub(crate) fn name(matches: &ArgMatches) -> Result<Name, Failure> {
 pub(crate) fn each<T, C: Call>(
     context: &Context,
     items: Vec<(Name, T)>,
-    mut ask: impl FnMut(&Name, T) -> Result<Reply<C>, Failure>,
-    mut told: impl FnMut(&Name, &Reply<C>) -> Result<String, Failure>,
+    ask: impl FnMut(&Name, T) -> Result<Reply<C>, Failure>,
+    told: impl FnMut(&Name, &Reply<C>) -> Result<String, Failure>,
 ) -> Result<u8, Failure> {
-    let gathers = context.json && items.len() > 1;
-    let mut results = Vec::new();
-    let mut first = 0;
-    for (name, item) in items {
-        let answer = ask(&name, item).and_then(|reply| {
-            let text = if context.json { None } else { Some(told(&name, &reply)?) };
-            match text {
-                Some(text) => out::print(&text)?,
-                None if gathers => {}
-                None => print_data(reply.data())?,
+    let mut all = Each::of(context, items.len());
+    all.take(items, ask, told)?;
+    all.finish()
+}
+
+/// As [`each`], for names that are asked about in several turns.
+pub(crate) struct Each<'a> {
+    context: &'a Context,
+    /// One document tells all of it.
+    gathers: bool,
+    results: Vec<Of>,
+    /// The exit code of the first failure.
+    first: u8,
+}
+
+impl<'a> Each<'a> {
+    /// Begins with no result, of `count` in the end.
+    pub(crate) const fn of(context: &'a Context, count: usize) -> Self {
+        Self { context, gathers: context.json && count != 1, results: Vec::new(), first: 0 }
+    }
+
+    /// Handles some of the names.
+    pub(crate) fn take<T, C: Call>(
+        &mut self,
+        items: Vec<(Name, T)>,
+        mut ask: impl FnMut(&Name, T) -> Result<Reply<C>, Failure>,
+        mut told: impl FnMut(&Name, &Reply<C>) -> Result<String, Failure>,
+    ) -> Result<(), Failure> {
+        for (name, item) in items {
+            let answer = ask(&name, item).and_then(|reply| {
+                let text = if self.context.json { None } else { Some(told(&name, &reply)?) };
+                match text {
+                    Some(text) => out::print(&text)?,
+                    None if self.gathers => {}
+                    None => print_data(reply.data())?,
+                }
+                Ok(reply.into_data())
+            });
+            match answer {
+                Ok(data) if self.gathers => self.results.push(Of { name, data: Some(data), error: None }),
+                Ok(_) => {}
+                Err(failure @ (Failure::Closed | Failure::Help(_))) => return Err(failure),
+                Err(failure) => self.fail(name, &failure),
             }
-            Ok(reply.into_data())
-        });
-        let result = match answer {
-            Ok(data) => Of { name, data: Some(data), error: None },
-            Err(failure @ (Failure::Closed | Failure::Help(_))) => return Err(failure),
-            Err(failure) => {
-                let code = if gathers {
-                    failure.exit_code()
-                } else {
-                    failure.report_of(context.telling(), Some(&name))
-                };
-                first = if first == 0 { code } else { first };
-                let error = failure.error_json(Some(&name));
-                Of { name, data: None, error: Some(error) }
-            }
+        }
+        Ok(())
+    }
+
+    /// Handles a name that was not asked about.
+    pub(crate) fn fail(&mut self, name: Name, failure: &Failure) {
+        let code = if self.gathers {
+            let error = Some(failure.error_json(Some(&name)));
+            self.results.push(Of { name, data: None, error });
+            failure.exit_code()
+        } else {
+            failure.report_of(self.context.telling(), Some(&name))
         };
-        results.extend(gathers.then_some(result));
+        self.first = if self.first == 0 { code } else { self.first };
     }
-    if gathers {
-        let text = serde_json::to_string(&Results { results }).unwrap_or_default();
-        out::print(&format!("{text}\n"))?;
+
+    /// Prints the document of several names, and returns the exit code of the first failure.
+    pub(crate) fn finish(self) -> Result<u8, Failure> {
+        if self.gathers {
+            let text = serde_json::to_string(&Results { results: self.results }).unwrap_or_default();
+            out::print(&format!("{text}\n"))?;
+        }
+        Ok(self.first)
     }
-    Ok(first)
 }
 
 /// The results of several names.

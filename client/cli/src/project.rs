@@ -3,11 +3,12 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::text::escape;
-use gob_client::Error;
 use gob_client::protocol::{ErrorCode, WireError};
+use gob_client::{Error, View};
 use gob_config::gobfile::{FileJob, Gobfile};
 use gob_config::{Problem, Rejected};
 use gob_host::gobfile::{path_in, read};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A project and its file as it was read.
@@ -56,6 +57,34 @@ impl Project {
         let dir = job.cwd.as_ref().map_or_else(|| self.dir.clone(), |cwd| self.dir.join(cwd));
         let dir = dir.canonicalize().unwrap_or(dir);
         dir.to_string_lossy().into_owned()
+    }
+
+    /// Returns the live workers of these jobs and of all that they depend on, in waves, those that others depend on first.
+    pub(crate) fn live<'w>(
+        &self,
+        wanted: impl IntoIterator<Item = usize>,
+        workers: &'w [View],
+    ) -> Vec<Vec<&'w View>> {
+        let mut taken = BTreeSet::new();
+        let mut found = |place: usize| {
+            let worker = self.worker_of(self.file.jobs.get(place)?, workers)?;
+            taken.insert(&worker.name).then_some(worker)
+        };
+        self.file
+            .waves(wanted)
+            .into_iter()
+            .map(|wave| wave.into_iter().filter_map(&mut found).collect())
+            .collect()
+    }
+
+    /// Returns the live worker of a job: the one of its command and directory, else that of its name there, which runs what the
+    /// file had before it was edited.
+    fn worker_of<'w>(&self, job: &FileJob, workers: &'w [View]) -> Option<&'w View> {
+        let cwd = self.cwd_of(job);
+        let is_here = |worker: &&View| worker.state.is_live() && worker.cwd.as_deref() == Some(cwd.as_str());
+        let mut here = workers.iter().filter(is_here);
+        let is_named = |worker: &&View| job.name.as_ref() == Some(&worker.name);
+        here.clone().find(|worker| *worker.command == job.command).or_else(|| here.find(is_named))
     }
 
     /// Returns the job of a word on the command line.

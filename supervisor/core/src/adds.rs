@@ -74,9 +74,7 @@ pub(crate) fn resolve(
         }
         return Ok((insert(named.clone(), wanted, requester, actor, workers, cx), true));
     };
-    if known.spec.job().is_none() {
-        return Err(refusals::named_as_graph(named));
-    }
+    let Some(its) = known.spec.job() else { return Err(refusals::named_as_graph(named)) };
     if known.spec.queued().is_some() {
         return Err(refusals::of_the_queue(named));
     }
@@ -84,7 +82,7 @@ pub(crate) fn resolve(
         return Err(refusals::owned_by_other(&known.claimed(), requester));
     }
     if known.state().is_live() {
-        return Err(refusals::job_lives(named, known.state()));
+        return Err(refusals::job_lives(named, known.state(), its, (&add.command, &add.cwd)));
     }
     workers.alter(named, |worker| worker.becomes(wanted));
     if let Some(worker) = workers.get(named) {

@@ -2,7 +2,7 @@
 
 use super::{Effect, PROJECT, Verb, timeout};
 use crate::context::Context;
-use crate::each::each;
+use crate::each::Each;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
 use crate::progress::Progress;
@@ -28,18 +28,11 @@ fn run(context: &Context, _matches: &ArgMatches) -> Result<u8, Failure> {
     let project = project::find()?;
     let mut client = context.connect("stop")?;
     let workers = client.list(List { kind: Some("job".into()), ..List::default() })?;
-    let name_of = |place: usize| {
-        let job = project.file.jobs.get(place)?;
-        let cwd = project.cwd_of(job);
-        let is_it =
-            |command: &[String], dir: Option<&str>| *command == job.command && dir == Some(cwd.as_str());
-        let found = workers.iter().find(|worker| is_it(&worker.command, worker.cwd.as_deref()))?;
-        found.state.is_live().then(|| found.name.clone())
-    };
-    let (mut first, mut stopped) = (0, 0);
-    for wave in project.file.waves(0..project.file.jobs.len()).into_iter().rev() {
-        let names: Vec<Name> = wave.into_iter().rev().filter_map(name_of).collect();
-        stopped += names.len();
+    let waves = project.live(0..project.file.jobs.len(), &workers);
+    let count = waves.iter().map(Vec::len).sum();
+    let mut all = Each::of(context, count);
+    for workers in waves.into_iter().rev() {
+        let names: Vec<Name> = workers.iter().rev().map(|worker| worker.name.clone()).collect();
         let mut sent = Vec::new();
         for name in &names {
             sent.push((
@@ -54,13 +47,12 @@ fn run(context: &Context, _matches: &ArgMatches) -> Result<u8, Failure> {
             goes_on.done(name);
             Ok(reply?)
         };
-        let code = each(context, sent, ask, |name, _| {
+        all.take(sent, ask, |name, _| {
             Ok(if context.quiet { String::new() } else { format!("stopped {}\n", escape(name.as_str())) })
         })?;
-        first = if first == 0 { code } else { first };
     }
-    if stopped == 0 {
+    if count == 0 {
         context.note("none of its jobs was running");
     }
-    Ok(first)
+    all.finish()
 }

@@ -2,7 +2,7 @@
 
 use super::{Effect, PROJECT, Verb, timeout};
 use crate::context::Context;
-use crate::each::each;
+use crate::each::Each;
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
@@ -15,10 +15,10 @@ use crate::{render, trusted};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::blocking::Client;
 use gob_client::call::{Add, Sent};
-use gob_client::protocol::Env;
 use gob_client::protocol::answer::{Outcome, StartData};
 use gob_client::protocol::request::{OnLastLease, RestartOn, Wait};
-use gob_client::{Name, View};
+use gob_client::protocol::{Env, ErrorCode};
+use gob_client::{Error, Name, screen};
 use gob_config::gobfile::FileJob;
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
     if wanted.is_empty() {
         context.note("no job has autostart = true; name those to start: gobctl up NAME");
-        return Ok(0);
+        return Each::of(context, 0).finish();
     }
     let mut client = context.connect("add")?;
     context.note_state_dir(&dirs, &client);
@@ -73,6 +73,9 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     hold(&Holding { context, verb: "up --watch", end: End::of(None) }, client, held)
 }
 
+/// A job of a wave: its label, its place, and its request, or the job that it lacks.
+type Asked<'a> = (Name, usize, Result<Sent<Add>, &'a str>);
+
 /// The start of a project's jobs.
 struct Up<'a> {
     context: &'a Context,
@@ -86,59 +89,67 @@ struct Up<'a> {
 impl Up<'_> {
     /// Starts jobs wave by wave. A job whose dependency did not come up is left out.
     fn start(&mut self, client: &mut Client, wanted: Vec<usize>) -> Result<u8, Failure> {
-        let (mut first, mut lost) = (0, BTreeSet::new());
-        for wave in self.project.file.waves(wanted) {
+        let waves = self.project.file.waves(wanted);
+        let mut all = Each::of(self.context, waves.iter().map(Vec::len).sum());
+        let mut lost = BTreeSet::new();
+        for wave in waves {
             let mut jobs = Vec::new();
             for place in wave {
                 let Some(job) = self.project.file.jobs.get(place) else { continue };
-                match job.depends_on.iter().find(|need| lost.contains(*need)) {
-                    None => jobs.push((place, job)),
-                    Some(need) => {
-                        let need = self.project.file.jobs.get(*need).map_or("", FileJob::label);
-                        self.context.note(&format!("{} was not started: {need} is not up", job.label()));
-                        lost.insert(place);
-                    }
-                }
+                let need = job.depends_on.iter().find(|need| lost.contains(*need));
+                let need = need.and_then(|need| self.project.file.jobs.get(*need)).map(FileJob::label);
+                lost.insert(place);
+                let asked = need.map_or_else(|| client.send(self.request(job)).map(Ok), |need| Ok(Err(need)));
+                jobs.push((label(place, job)?, place, asked?));
             }
-            let code = self.start_wave(client, jobs, &mut lost)?;
-            first = if first == 0 { code } else { first };
+            self.start_wave(client, jobs, &mut lost, &mut all)?;
         }
-        Ok(first)
+        all.finish()
     }
 
+    /// Tells of a job that was not started; the reason, the end of the other one, has been told.
+    fn leave_out(&self, all: &mut Each<'_>, name: Name, need: &str) {
+        let message = format!("{name} was not started: {need} is not up");
+        if self.context.json {
+            all.fail(name, &Failure::own("dependency-not-up", 1, message));
+        } else {
+            self.context.note(&message);
+        }
+    }
+
+    /// Waits for the answers of a wave.
     fn start_wave(
         &mut self,
         client: &mut Client,
-        jobs: Vec<(usize, &FileJob)>,
+        jobs: Vec<Asked<'_>>,
         lost: &mut BTreeSet<usize>,
-    ) -> Result<u8, Failure> {
-        let (mut sent, mut places) = (Vec::new(), Vec::new());
-        for (place, job) in jobs {
-            let asked = client.send(self.request(job))?;
-            // A name for messages only: the answer has the worker's.
-            let label = job.name.clone().or_else(|| Name::any(job.label()).ok());
-            let Some(label) = label.or_else(|| Name::any(&format!("job {}", place + 1)).ok()) else {
-                continue;
+        all: &mut Each<'_>,
+    ) -> Result<(), Failure> {
+        let context = self.context;
+        let asked = jobs.iter().filter(|(_, _, asked)| asked.is_ok()).map(|(label, ..)| label.clone());
+        let goes_on = GoesOn::of(context, "starting", asked.collect());
+        for (label, place, asked) in jobs {
+            let sent = match asked {
+                Ok(sent) => sent,
+                Err(need) => {
+                    self.leave_out(all, label, need);
+                    continue;
+                }
             };
-            lost.insert(place);
-            places.push(place);
-            sent.push((label, (place, asked)));
+            let ask = |label: &Name, sent: Sent<Add>| {
+                let mut progress = Progress::new(context, format!("starting {label}"));
+                let reply = context.wait_showing(client, sent, &mut progress);
+                goes_on.done(label);
+                let reply = reply.map_err(|error| in_its_way(label, error))?;
+                self.held.push(reply.read()?.worker.name);
+                lost.remove(&place);
+                Ok(reply)
+            };
+            all.take(vec![(label, sent)], ask, |_, reply| {
+                Ok(if context.quiet { String::new() } else { told(&reply.read()?) })
+            })?;
         }
-        let labels = sent.iter().map(|(label, _)| label.clone()).collect();
-        let goes_on = GoesOn::of(self.context, "starting", labels);
-        let (context, held) = (self.context, &mut self.held);
-        let ask = |label: &Name, (place, sent): (usize, Sent<Add>)| {
-            let mut progress = Progress::new(context, format!("starting {label}"));
-            let reply = context.wait_showing(client, sent, &mut progress);
-            goes_on.done(label);
-            let reply = reply?;
-            held.push(reply.read()?.worker.name);
-            lost.remove(&place);
-            Ok(reply)
-        };
-        each(context, sent, ask, |_, reply| {
-            Ok(if context.quiet { String::new() } else { told(&reply.read()?) })
-        })
+        Ok(())
     }
 
     fn request(&self, job: &FileJob) -> Add {
@@ -162,19 +173,42 @@ impl Up<'_> {
     }
 }
 
+/// Returns the name of a job in messages and results; the answer to its start has the worker's.
+fn label(place: usize, job: &FileJob) -> Result<Name, Failure> {
+    // A command may be no name, such as a very long one.
+    let named = Name::any(job.label()).or_else(|_| Name::any(&format!("job {}", place + 1)));
+    named.map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// Adds what to type where another job is in the way, such as that of the file before it was edited.
+fn in_its_way(label: &Name, error: Error) -> Failure {
+    let Error::Refused(refused) = error else { return error.into() };
+    let detail = |key: &str| refused.details.as_ref().and_then(|details| details.get(key)?.as_str());
+    let other = detail("worker").and_then(|name| Name::any(name).ok());
+    let Some(other) = other.filter(|_| refused.code == ErrorCode::GraphConflict) else {
+        return Error::Refused(refused).into();
+    };
+    let (is_other_job, argument) = (detail("cwd").is_some(), other.as_argument());
+    let refused = if is_other_job {
+        refused.hint(format!("stop that one, then start this one: gobctl stop {argument} && gobctl up"))
+    } else if other == *label {
+        refused.hint("give the job another name in the project file")
+    } else {
+        refused.hint(format!(
+            "forget that one, or give the job no other name: gobctl stop {argument} && gobctl remove {argument}"
+        ))
+    };
+    Error::Refused(refused).into()
+}
+
 fn told(data: &StartData) -> String {
     let worker = &data.worker;
     let (name, who) = (escape(worker.name.as_str()), render::who(worker));
-    let command = command(worker);
+    let command = escape(&screen::command(&worker.command));
     match data.outcome {
         Outcome::Started => format!("started {name} ({who}): {command}\n"),
         Outcome::Reused | Outcome::TakenOver | Outcome::External => {
             format!("{name} is already running ({who}): {command}\n")
         }
     }
-}
-
-fn command(worker: &View) -> String {
-    let words: Vec<_> = worker.command.iter().map(|text| gob_client::protocol::shell::word(text)).collect();
-    escape(&words.join(" "))
 }

@@ -2,6 +2,7 @@
 
 use crate::ban::Begins;
 use crate::chronicle::NoAnswer;
+use crate::spec::Job;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -14,6 +15,16 @@ use serde_json::json;
 
 /// Characters of a command that a message shows.
 const SHOWN: usize = 200;
+
+/// Returns a command as a shell takes it, as far as a message shows it.
+fn line(command: &[String]) -> String {
+    let words: Vec<_> = command.iter().map(|text| word(text)).collect();
+    let mut line: String = words.join(" ").chars().take(SHOWN).collect();
+    if line.chars().count() == SHOWN {
+        line.push('…');
+    }
+    line
+}
 
 fn conflict(name: &Name, message: String, hint: String) -> Box<WireError> {
     let error = WireError::new(ErrorCode::GraphConflict, message).hint(hint);
@@ -51,11 +62,7 @@ pub(crate) fn bad_limit(name: &str) -> Box<WireError> {
 
 /// The project file of the job's directory says that it must not run.
 pub(crate) fn blocked(name: Option<&Name>, job: &Begins, reason: &str) -> Box<WireError> {
-    let words: Vec<_> = job.command.iter().map(|text| word(text)).collect();
-    let mut command: String = words.join(" ").chars().take(SHOWN).collect();
-    if command.chars().count() == SHOWN {
-        command.push('…');
-    }
+    let command = line(&job.command);
     let file = format!("{}/{GOBFILE}", job.cwd.trim_end_matches('/'));
     let hint = format!("{file} blocks it; what it blocks is for the owner of the project to change");
     let details = json!({
@@ -75,11 +82,24 @@ pub(crate) fn job_is_named(name: &Name, same: &Name) -> Box<WireError> {
     conflict(same, message, hint)
 }
 
-/// The job of this name runs another command.
-pub(crate) fn job_lives(name: &Name, state: State) -> Box<WireError> {
+/// The job of this name is up, and is another one: its command or its directory is not the wanted one.
+pub(crate) fn job_lives(
+    name: &Name,
+    state: State,
+    its: &Job,
+    (wanted, wanted_cwd): (&[String], &str),
+) -> Box<WireError> {
     let argument = name.as_argument();
     let hint = format!("stop it first: gobctl stop {argument}; or choose another name");
-    conflict(name, format!("{name} runs another command ({state})"), hint)
+    let (command, cwd) = (line(&its.command), &its.cwd);
+    let message = match (*its.command == *wanted, **cwd == *wanted_cwd) {
+        (true, _) => format!("{name} runs this command in another directory ({state}): {cwd}"),
+        (false, true) => format!("{name} runs another command ({state}): {command}"),
+        (false, false) => format!("{name} runs another command in {cwd} ({state}): {command}"),
+    };
+    let details = json!({"worker": name.as_str(), "command": &*its.command, "cwd": &**cwd});
+    let error = WireError::new(ErrorCode::GraphConflict, message);
+    Box::new(error.hint(hint).details(details))
 }
 
 /// The run has not ended.

@@ -117,3 +117,92 @@ fn a_project_file_is_found_above_up_to_the_repository() {
     let out = down(&inner);
     assert!(out.code == 1 && out.stderr.contains("there is no project file in"), "{out}");
 }
+
+/// The text of a file with one job, `svc`.
+fn svc(command: &str) -> String {
+    format!("[[job]]\ncommand = \"{command}\"\nname = \"svc\"\nautostart = true\n")
+}
+
+#[test]
+fn a_job_whose_command_was_edited_is_still_the_files() {
+    let gob = Gob::new();
+    let dir = site(&gob, &svc("sleep 601"));
+    ctl(&gob, &dir, ["up"]).ok();
+    fs::write(dir.join(".config/gobfile.toml"), svc("sleep 602")).unwrap();
+    ctl(&gob, &dir, ["trust"]).ok();
+    let out = ctl(&gob, &dir, ["up"]).fails(1);
+    let want = "error: svc runs another command (ready): sleep 601\n\
+                hint: stop that one, then start this one: gobctl stop svc && gobctl up\n";
+    assert_eq!(out.stderr, want, "{out}");
+    assert_eq!(ctl(&gob, &dir, ["down"]).ok(), "stopped svc\n");
+    assert!(ctl(&gob, &dir, ["up"]).ok().ends_with("): sleep 602\n"));
+    // A job of that name elsewhere is not the file's.
+    ctl(&gob, &dir, ["down"]).ok();
+    ctl(&gob, &dir, ["remove", "svc"]).ok();
+    ctl(&gob, gob.dir(), ["add", "--name", "svc", "sleep", "603"]).ok();
+    let out = ctl(&gob, &dir, ["down"]).run();
+    assert!(out.code == 0 && out.stderr.contains("none of its jobs was running"), "{out}");
+    let out = ctl(&gob, &dir, ["up"]).fails(1);
+    let elsewhere = gob.dir().canonicalize().unwrap();
+    let want = format!("svc runs another command in {} (ready): sleep 603\n", elsewhere.display());
+    assert!(out.stderr.contains(&want), "{out}");
+}
+
+#[test]
+fn a_job_that_has_another_name_already_is_told_with_what_to_type() {
+    let gob = Gob::new();
+    let dir = site(&gob, &svc("sleep 600"));
+    ctl(&gob, &dir, ["add", "sleep", "600"]).ok();
+    let out = ctl(&gob, &dir, ["up"]).fails(1);
+    assert!(out.stderr.contains("gobctl stop j1 && gobctl remove j1\n"), "{out}");
+    gob.ctl(["start", "web"]).ok();
+    fs::write(dir.join(".config/gobfile.toml"), svc("sleep 602").replace("svc", "web")).unwrap();
+    ctl(&gob, &dir, ["trust"]).ok();
+    let out = ctl(&gob, &dir, ["up"]).fails(1);
+    assert!(out.stderr.contains("hint: give the job another name in the project file\n"), "{out}");
+}
+
+#[test]
+fn json_is_one_document_for_all_jobs() {
+    let gob = Gob::new();
+    let dir = site(&gob, "");
+    let write = |text: &str| {
+        fs::write(dir.join(".config/gobfile.toml"), text).unwrap();
+        ctl(&gob, &dir, ["trust"]).ok();
+    };
+    let none = json!({"results": []});
+    assert_eq!(ctl(&gob, &dir, ["up", "--json"]).json(), none);
+    assert_eq!(ctl(&gob, &dir, ["down", "--json"]).json(), none);
+    let job = |name: &str, command: &str, needs: &str| {
+        format!("[[job]]\ncommand = \"{command}\"\nname = \"{name}\"\nautostart = true\n{needs}\n")
+    };
+    let needs = |name: &str| format!("depends_on = [\"{name}\"]");
+    let good = job("web", "sleep 602", &needs("db")) + &job("db", "sleep 601", "");
+    write(&good);
+    let up = ctl(&gob, &dir, ["up", "--json"]).json();
+    let results = |document: &Value, of: &str| -> Vec<(String, Value)> {
+        let of = |one: &Value| (one["name"].as_str().unwrap().to_owned(), one["data"][of].clone());
+        document["results"].as_array().unwrap().iter().map(of).collect()
+    };
+    let want = ["db", "web"].map(|name| (name.to_owned(), json!("started")));
+    assert_eq!(results(&up, "outcome"), want, "{up}");
+    let down = ctl(&gob, &dir, ["down", "--json"]).json();
+    let names: Vec<String> = results(&down, "receipt").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["web", "db"], "{down}");
+    write(&(good + &job("api", "sleep 603", &needs("bad")) + &job("bad", "no-such-program", "")));
+    let out = ctl(&gob, &dir, ["up", "--json"]).fails(8);
+    let all: Value = serde_json::from_str(&out.stdout).unwrap_or_else(|e| panic!("{e}: {out}"));
+    let results = all["results"].as_array().unwrap();
+    let codes: Vec<_> = results.iter().map(|one| (&one["name"], &one["error"]["code"])).collect();
+    let want = [
+        (json!("db"), Value::Null),
+        (json!("bad"), json!("server-start-failed")),
+        (json!("web"), Value::Null),
+        (json!("api"), json!("dependency-not-up")),
+    ];
+    assert_eq!(codes, want.iter().map(|(name, code)| (name, code)).collect::<Vec<_>>(), "{all}");
+    ctl(&gob, &dir, ["down"]).ok();
+    write(&job("db", "sleep 601", ""));
+    assert_eq!(ctl(&gob, &dir, ["up", "--json"]).json()["worker"]["name"], "db", "one is its data as it is");
+    assert_eq!(ctl(&gob, &dir, ["down", "--json"]).json()["worker"]["name"], "db");
+}
