@@ -196,7 +196,7 @@ impl Connector {
             Err(Error::Foreign { socket: link.path().to_owned(), said: error.message })
         };
         link.strict(true);
-        let data = match link.wait(id, self.hello_timeout.into(), None) {
+        let data = match link.wait(id, self.hello_timeout.into()) {
             Ok(Ok(data)) => data,
             Ok(Err(Failure::Refused(error))) | Err(Error::Refused(error))
                 if error.code == ErrorCode::UnknownRequest =>

@@ -65,7 +65,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::call`].
     pub fn wait(&mut self, id: RequestId, timeout: Duration) -> Result<Box<RawValue>, Error> {
-        Ok(self.link.wait(id, timeout.into(), None)??)
+        Ok(self.link.wait(id, timeout.into())??)
     }
 
     /// Waits for the answer to a request that reports its progress, or answers in parts, by frames of its

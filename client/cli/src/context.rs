@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Telling};
 use crate::out;
 use crate::progress::Progress;
+use crate::signals::Signals;
 use crate::terminal::{self, Look};
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Call, Reply, Sent};
@@ -10,6 +11,7 @@ use gob_client::protocol::limits::CONNECT_MS;
 use gob_client::pulse::Deadline;
 use gob_client::{Dirs, Error, Name, Owner};
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// Exit code for a worker that did not become ready.
@@ -133,6 +135,25 @@ impl Context {
         });
         progress.clear();
         reply
+    }
+
+    /// As [`Context::wait_showing`], until one of the signals comes; `None` then. The answer can be waited for again.
+    pub(crate) fn wait_unless<C: Call>(
+        &self,
+        client: &mut Client,
+        (sent, deadline): (Sent<C>, Deadline),
+        progress: &mut Progress,
+        signals: &Signals,
+    ) -> Result<Option<Reply<C>>, Error> {
+        let waited = client.wait_while(sent, deadline, Progress::EVERY, &mut |waited| {
+            progress.show(waited);
+            signals.next().map_or(ControlFlow::Continue(()), ControlFlow::Break)
+        });
+        progress.clear();
+        Ok(match waited? {
+            ControlFlow::Continue(reply) => Some(reply),
+            ControlFlow::Break(_) => None,
+        })
     }
 
     /// Returns how long this client waits for the answer.

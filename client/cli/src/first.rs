@@ -2,14 +2,16 @@
 //! a process unless it handles them, so that a verb without an end would have to be killed.
 
 use crate::verbs::Verb;
+use clap::ArgMatches;
 use nix::sys::signal::{SigSet, Signal};
 
 /// A signal that ended the program is added to this.
 const SIGNALLED: i32 = 128;
 
 /// Makes INT, TERM and HUP end this program with 128 and their number, where the kernel would not.
-pub(crate) fn end_by_signals(verb: &Verb) {
-    if std::process::id() != 1 || verb.passes_signals {
+pub(crate) fn end_by_signals(verb: &Verb, matches: &ArgMatches) {
+    let has_its_own = verb.passes_signals || verb.signals_with.is_some_and(|flag| matches.get_flag(flag));
+    if std::process::id() != 1 || has_its_own {
         return;
     }
     let mut signals = SigSet::empty();

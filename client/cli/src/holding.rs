@@ -7,6 +7,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::render;
+use crate::signals::Signals;
 use crate::stream::{End, GONE};
 use gob_client::blocking::{Client, Connector};
 use gob_client::call::{Lease, Subscribe};
@@ -14,6 +15,11 @@ use gob_client::protocol::answer::WorkerData;
 use gob_client::protocol::event::{Event, EventKind, Lagged};
 use gob_client::protocol::{ErrorCode, State};
 use gob_client::{Error, Name, View};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 
 /// The parameters of holding leases.
 pub(crate) struct Holding<'a> {
@@ -27,10 +33,28 @@ pub(crate) struct Holding<'a> {
 pub(crate) fn hold(holding: &Holding<'_>, mut client: Client, mut names: Vec<Name>) -> Result<u8, Failure> {
     let connector = holding.context.connector()?.autostart(false);
     loop {
-        holding.watch(&mut client, &mut names)?;
+        holding.watch(&mut client, &mut names, None)?;
         holding.context.note(GONE);
         client = holding.take_again(&connector, &mut names)?;
     }
+}
+
+/// The reason why a hold with signals ended.
+pub(crate) enum HeldUntil {
+    /// One of the signals has come.
+    Interrupted,
+    /// The supervisor has gone, and with it the leases.
+    Lost,
+}
+
+/// Holds this connection's leases until one of the signals comes, the supervisor goes, or nothing is left to hold.
+pub(crate) fn hold_until(
+    holding: &Holding<'_>,
+    client: &mut Client,
+    names: &mut Vec<Name>,
+    signals: &Signals,
+) -> Result<HeldUntil, Failure> {
+    holding.watch(client, names, Some(signals))
 }
 
 /// Takes leases again from each following supervisor, for as long as this program runs, on a thread: the
@@ -62,23 +86,32 @@ pub(crate) fn hold_again(context: &Context, verb: &'static str, mut names: Vec<N
 }
 
 impl Holding<'_> {
-    /// Prints the fate of the workers until the connection ends.
-    fn watch(&self, client: &mut Client, names: &mut Vec<Name>) -> Result<(), Failure> {
+    /// Prints the fate of the workers until the connection ends, or a signal comes.
+    fn watch(
+        &self,
+        client: &mut Client,
+        names: &mut Vec<Name>,
+        signals: Option<&Signals>,
+    ) -> Result<HeldUntil, Failure> {
         let wanted = Subscribe { names: Some(names.clone()), ..Subscribe::default() };
         match client.subscribe(wanted) {
             Ok(_) => {}
-            Err(error) if went_away(&error) => return Ok(()),
+            Err(error) if went_away(&error) => return Ok(HeldUntil::Lost),
             Err(error) => return Err(error.into()),
         }
         loop {
-            let next = match client.next_event(self.end.at()) {
-                Err(error) if went_away(&error) => return Ok(()),
+            let next = match self.next(client, signals) {
+                Err(Failure::Client(error)) if went_away(&error) => return Ok(HeldUntil::Lost),
                 next => next?,
+            };
+            let next = match next {
+                ControlFlow::Continue(next) => next,
+                ControlFlow::Break(_) => return Ok(HeldUntil::Interrupted),
             };
             let Some(line) = next else {
                 self.end.check(self.verb)?;
                 if client.has_ended() {
-                    return Ok(());
+                    return Ok(HeldUntil::Lost);
                 }
                 continue;
             };
@@ -96,6 +129,35 @@ impl Holding<'_> {
                         Some(worker) => self.context.note(&format!("{name} is {}", worker.state)),
                         None => self.lose(names, &name)?,
                     }
+                }
+            }
+        }
+    }
+
+    /// Returns the next event; breaks when a signal comes before it.
+    fn next(
+        &self,
+        client: &mut Client,
+        signals: Option<&Signals>,
+    ) -> Result<ControlFlow<Signal, Option<String>>, Failure> {
+        let Some(signals) = signals else {
+            return Ok(ControlFlow::Continue(client.next_event(self.end.at())?));
+        };
+        loop {
+            if let Some(signal) = signals.next() {
+                return Ok(ControlFlow::Break(signal));
+            }
+            let event = client.arrived_event()?;
+            if event.is_some() || client.has_ended() {
+                return Ok(ControlFlow::Continue(event));
+            }
+            let fds = [signals.as_fd(), client.as_fd()];
+            let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => {
+                    let failure = Failure::own("internal", 1, "cannot wait".to_owned());
+                    return Err(failure.cause(errno.to_string()));
                 }
             }
         }

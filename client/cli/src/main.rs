@@ -84,7 +84,7 @@ fn run(args: Vec<OsString>) -> Result<u8, Failure> {
         args::Asked::Verb(verb, args) => {
             let args::Parsed { context, verb: named, matches } = args::parse(args, Some(verb))?;
             let verb = named.unwrap_or(verb);
-            first::end_by_signals(verb);
+            first::end_by_signals(verb, &matches);
             verb.run.map_or_else(|| Err(args::one_more_word(verb)), |run| run(&context, &matches))
         }
     }

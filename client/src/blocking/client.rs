@@ -1,6 +1,6 @@
 //! A connection to the supervisor after its hello.
 
-use super::link::{Link, Tick};
+use super::link::Link;
 use crate::call::{Call, List, Reply, Sent, Subscribe};
 use crate::error::Error;
 use crate::pages::{Paged, Pages, line_of};
@@ -8,6 +8,8 @@ use crate::pulse::{Deadline, ahead};
 use gob_protocol::answer::{ListData, ServerInfo, SubscribeData};
 use gob_protocol::limits::REQUEST_MS;
 use gob_protocol::{Name, Owner, View};
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -83,7 +85,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn wait<C: Call>(&mut self, sent: Sent<C>, deadline: impl Into<Deadline>) -> Result<Reply<C>, Error> {
-        Ok(Reply::new(self.link.wait(sent.id, deadline.into(), None)??))
+        Ok(Reply::new(self.link.wait(sent.id, deadline.into())??))
     }
 
     /// As [`Client::wait`], calling `tick` at intervals with the time since the wait began.
@@ -97,8 +99,29 @@ impl Client {
         every: Duration,
         tick: &mut dyn FnMut(Duration),
     ) -> Result<Reply<C>, Error> {
-        let tick: Tick<'_> = (every, tick);
-        Ok(Reply::new(self.link.wait(sent.id, deadline.into(), Some(tick))??))
+        let mut goes_on = |waited| {
+            tick(waited);
+            ControlFlow::<Infallible>::Continue(())
+        };
+        let ControlFlow::Continue(reply) = self.wait_while(sent, deadline, every, &mut goes_on)?;
+        Ok(reply)
+    }
+
+    /// As [`Client::wait_ticking`], until `tick` breaks; the answer can be waited for again then.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn wait_while<C: Call, B>(
+        &mut self,
+        sent: Sent<C>,
+        deadline: impl Into<Deadline>,
+        every: Duration,
+        tick: &mut dyn FnMut(Duration) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, Reply<C>>, Error> {
+        Ok(match self.link.wait_while(sent.id, deadline.into(), Some((every, tick)))? {
+            ControlFlow::Continue(answer) => ControlFlow::Continue(Reply::new(answer?)),
+            ControlFlow::Break(why) => ControlFlow::Break(why),
+        })
     }
 
     /// Requests the workers that pass every filter, by name, page after page.

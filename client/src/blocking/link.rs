@@ -11,7 +11,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ const READ_BYTES: usize = 64 * 1024;
 pub type OnDropped = Box<dyn FnMut(&Dropped) + Send>;
 
 /// Called while an answer is awaited: at intervals, with the time since the wait began.
-pub(crate) type Tick<'a> = (Duration, &'a mut dyn FnMut(Duration));
+pub(crate) type Tick<'a, B> = (Duration, &'a mut dyn FnMut(Duration) -> ControlFlow<B>);
 
 /// The descriptors of a connection.
 #[derive(Debug)]
@@ -148,12 +150,18 @@ impl Link {
     }
 
     /// Waits for the answer to one request.
-    pub(crate) fn wait(
+    pub(crate) fn wait(&mut self, id: RequestId, deadline: Deadline) -> Result<Answer, Error> {
+        let ControlFlow::Continue(answer) = self.wait_while::<Infallible>(id, deadline, None)?;
+        Ok(answer)
+    }
+
+    /// As [`Link::wait`], until the tick breaks; the answer can be waited for again then.
+    pub(crate) fn wait_while<B>(
         &mut self,
         id: RequestId,
         deadline: Deadline,
-        mut tick: Option<Tick<'_>>,
-    ) -> Result<Answer, Error> {
+        mut tick: Option<Tick<'_, B>>,
+    ) -> Result<ControlFlow<B, Answer>, Error> {
         let begun = Instant::now();
         self.pulse.begin(begun);
         let mut next_tick = tick.as_ref().map(|(every, _)| begun + *every);
@@ -162,7 +170,7 @@ impl Link {
                 return Err(Error::Foreign { socket: self.path.clone(), said: dropped.line.clone() });
             }
             if let Some(answer) = self.answers.remove(&id) {
-                return Ok(answer);
+                return Ok(ControlFlow::Continue(answer));
             }
             if let Some(error) = self.unassigned.take() {
                 return Err(Error::Refused(error));
@@ -179,7 +187,9 @@ impl Link {
             if let (Some((every, call)), Some(at)) = (tick.as_mut(), next_tick)
                 && now >= at
             {
-                call(now.duration_since(begun));
+                if let ControlFlow::Break(why) = call(now.duration_since(begun)) {
+                    return Ok(ControlFlow::Break(why));
+                }
                 next_tick = Some(now + *every);
             }
             self.pump(Some(next_tick.map_or(until, |at| at.min(until))))?;
@@ -215,7 +225,7 @@ impl Link {
                 return Ok(Came::Event(event));
             }
             if self.answers.contains_key(&id) || self.unassigned.is_some() || Instant::now() >= deadline {
-                return match self.wait(id, Deadline::In(Duration::ZERO), None) {
+                return match self.wait(id, Deadline::In(Duration::ZERO)) {
                     Err(Error::Timeout { request, .. }) => {
                         Err(Error::Timeout { request, after: timeout, sent: true })
                     }

@@ -3,6 +3,7 @@
 mod blocked;
 mod session;
 mod trust;
+mod watch;
 
 use gob_tests::{Ctl, Gob};
 use std::fs;

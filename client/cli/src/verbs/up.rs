@@ -1,18 +1,19 @@
 //! `gobctl up [NAME…]`: starts the jobs of a trusted project file, those that others depend on first.
 
+mod ending;
+
 use super::{Effect, PROJECT, Verb, timeout};
 use crate::context::Context;
 use crate::each::Each;
 use crate::environment::environment;
 use crate::failure::Failure;
 use crate::goes_on::GoesOn;
-use crate::holding::{Holding, hold};
 use crate::progress::Progress;
 use crate::project::{self, Project};
-use crate::stream::End;
 use crate::text::escape;
 use crate::{render, trusted};
 use clap::{Arg, ArgAction, ArgMatches};
+use ending::Watch;
 use gob_client::blocking::Client;
 use gob_client::call::{Add, Sent};
 use gob_client::protocol::answer::{Outcome, StartData};
@@ -27,15 +28,16 @@ pub(crate) const VERB: Verb = Verb {
     group: PROJECT,
     effect: Effect::Changes,
     about: "Start the project file's jobs, each after those it depends on",
-    examples: "Examples:\n  gobctl up\n  gobctl up web\n  gobctl up --watch\n",
+    examples: "Examples:\n  gobctl up\n  gobctl up web\n  gobctl up --watch\n\nA project file, .config/gobfile.toml in this directory or the nearest one above:\n  [[job]]\n  command = \"npm run dev\"\n  name = \"web\"\n  autostart = true\n\nIts jobs are run once gobctl trust was given. docs/JOBS.md, Project file, has every key.\n",
     command: |command| {
         let help = "Jobs to start beside those with autostart: a name, or a command as the file has it";
-        let watch = "Hold leases until interrupted; the jobs that it started stop then";
+        let watch = "Hold leases until interrupted, then stop the jobs that it started, as down does";
         command
             .arg(Arg::new("job").value_name("NAME").num_args(0..).help(help))
             .arg(Arg::new("watch").long("watch").action(ArgAction::SetTrue).help(watch))
     },
     timeout: timeout::UNTIL_ALL_READY,
+    signals_with: Some("watch"),
     run: Some(run),
     ..Verb::ROW
 };
@@ -62,15 +64,15 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     }
     let mut client = context.connect("add")?;
     context.note_state_dir(&dirs, &client);
-    let watches = matches.get_flag("watch");
-    let mut up = Up { context, project: &project, env: environment(context), watches, held: Vec::new() };
-    let code = up.start(&mut client, wanted)?;
-    if !watches || code != 0 {
-        return Ok(code);
+    let mut up = Up { context, project: &project, env: environment(context), watch: None };
+    if matches.get_flag("watch") {
+        up.watch = Some(Watch::begin(&mut client)?);
     }
-    let held = std::mem::take(&mut up.held);
-    context.note("they run until this is interrupted");
-    hold(&Holding { context, verb: "up --watch", end: End::of(None) }, client, held)
+    let code = up.start(&mut client, &wanted);
+    match up.watch {
+        None => code,
+        Some(watch) => watch.go_on(context, &project, (client, wanted), code),
+    }
 }
 
 /// A job of a wave: its label, its place, and its request, or the job that it lacks.
@@ -81,18 +83,18 @@ struct Up<'a> {
     context: &'a Context,
     project: &'a Project,
     env: Env,
-    watches: bool,
-    /// The workers that are up.
-    held: Vec<Name>,
+    /// Present with `--watch`.
+    watch: Option<Watch>,
 }
 
 impl Up<'_> {
     /// Starts jobs wave by wave. A job whose dependency did not come up is left out.
-    fn start(&mut self, client: &mut Client, wanted: Vec<usize>) -> Result<u8, Failure> {
-        let waves = self.project.file.waves(wanted);
+    fn start(&mut self, client: &mut Client, wanted: &[usize]) -> Result<u8, Failure> {
+        let waves = self.project.file.waves(wanted.iter().copied());
         let mut all = Each::of(self.context, waves.iter().map(Vec::len).sum());
         let mut lost = BTreeSet::new();
         for wave in waves {
+            self.watch.as_mut().map_or(Ok(()), Watch::heed)?;
             let mut jobs = Vec::new();
             for place in wave {
                 let Some(job) = self.project.file.jobs.get(place) else { continue };
@@ -127,7 +129,8 @@ impl Up<'_> {
     ) -> Result<(), Failure> {
         let context = self.context;
         let asked = jobs.iter().filter(|(_, _, asked)| asked.is_ok()).map(|(label, ..)| label.clone());
-        let goes_on = GoesOn::of(context, "starting", asked.collect());
+        // With `--watch` an interrupt stops them.
+        let goes_on = self.watch.is_none().then(|| GoesOn::of(context, "starting", asked.collect()));
         for (label, place, asked) in jobs {
             let sent = match asked {
                 Ok(sent) => sent,
@@ -138,10 +141,15 @@ impl Up<'_> {
             };
             let ask = |label: &Name, sent: Sent<Add>| {
                 let mut progress = Progress::new(context, format!("starting {label}"));
-                let reply = context.wait_showing(client, sent, &mut progress);
-                goes_on.done(label);
+                let reply = match &mut self.watch {
+                    Some(watch) => watch.wait(context, client, sent, &mut progress)?,
+                    None => context.wait_showing(client, sent, &mut progress),
+                };
+                goes_on.iter().for_each(|goes_on| goes_on.done(label));
                 let reply = reply.map_err(|error| in_its_way(label, error))?;
-                self.held.push(reply.read()?.worker.name);
+                if let Some(watch) = &mut self.watch {
+                    watch.has(&reply.read()?);
+                }
                 lost.remove(&place);
                 Ok(reply)
             };
@@ -165,9 +173,9 @@ impl Up<'_> {
             description: job.description.clone(),
             restart: Some(job.restart.unwrap_or(RestartOn::Never)),
             readiness: Some(job.readiness.clone().unwrap_or_else(|| "none".into())),
-            on_last_lease: self.watches.then_some(OnLastLease::Stop),
+            on_last_lease: self.watch.is_some().then_some(OnLastLease::Stop),
             wait: Some(Wait::Ready),
-            lease: self.watches,
+            lease: self.watch.is_some(),
             ..Add::default()
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Verb {
     pub(crate) filters_by_owner: bool,
     /// It passes signals on to a command of its own, and ends when that does.
     pub(crate) passes_signals: bool,
+    /// The flag with which it waits for signals itself.
+    pub(crate) signals_with: Option<&'static str>,
     /// Its arguments end with a command, whose flags are not gobctl's.
     pub(crate) has_command: bool,
     /// Adds its arguments.
@@ -112,6 +114,7 @@ impl Verb {
         timeout: timeout::ANSWER,
         filters_by_owner: false,
         passes_signals: false,
+        signals_with: None,
         has_command: false,
         command: |command| command,
         run: None,
