@@ -8,7 +8,7 @@ use crate::terminal::Terminal;
 use crate::wait::{self, DEADLINE};
 use crate::{Ctl, Gob};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Columns of the terminals: wide enough for the paths of a test, which are longer than a user's.
 const COLUMNS: u16 = 160;
@@ -22,16 +22,24 @@ const SET_PATH: &str = "PATH=$PWD/target/debug:$PATH";
 /// # Panics
 /// When the output differs from the document's, or a command fails that is not shown to.
 pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) -> bool) -> usize {
+    let root = root().canonicalize().unwrap();
     let places = [
+        (root.display().to_string(), "~/gob"),
         (gob.runtime_dir().display().to_string(), "/run/user/1000/gob"),
         (gob.data_dir().display().to_string(), "~/.local/share/gob/graphs"),
         (gob.state_dir().display().to_string(), "~/.local/state/gob"),
     ];
     let (mut terminals, mut typed) = (Vec::new(), 0);
     for session in console::sessions(markdown).iter().filter(|session| !is_left_out(session)) {
+        let mut dir = root.clone();
         for command in &session.commands {
             // A test has a PATH of its own, on which the same programs are.
             if command.line == SET_PATH {
+                continue;
+            }
+            if let Some(below) = command.line.strip_prefix("cd ") {
+                dir.push(below);
+                assert!(dir.is_dir(), "$ {}", command.line);
                 continue;
             }
             if session.second_terminal {
@@ -41,7 +49,7 @@ pub fn walk_through(gob: &Gob, markdown: &str, is_left_out: impl Fn(&Session) ->
                     || gob.connect().ok("status", json!({}))["subscribers"].as_u64() == Some(open);
                 assert!(wait::until(DEADLINE, listening), "$ {} does not listen", command.line);
             } else {
-                type_in(gob, command, &places);
+                type_in(gob, command, &dir, &places);
                 typed += 1;
             }
         }
@@ -86,13 +94,18 @@ fn equipped(gob: &Gob, call: &mut Ctl) {
         let set = std::env::var(name).unwrap_or_else(|_| format!("{}/{below_home}", own("HOME")));
         call.env(name, &set);
     }
-    call.cwd(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+}
+
+/// Returns the directory in which a reader stands.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Types a command into a terminal of its own.
-fn type_in(gob: &Gob, command: &Command, places: &[(String, &str)]) {
+fn type_in(gob: &Gob, command: &Command, dir: &Path, places: &[(String, &str)]) {
     let mut call = Ctl::new("/bin/sh".as_ref(), gob.env());
     equipped(gob, &mut call);
+    call.cwd(dir);
     call.args(["-c", &command.line]);
     let (code, shown) = Terminal::open(call, COLUMNS).end();
     let [shown, expected] = [&shown, &command.expected].map(|text| console::normalise(text, places));
