@@ -113,6 +113,12 @@ fn a_full_runtime_directory_costs_no_holder_and_no_token_that_is_marked() {
     assert_eq!(token(&kept), held);
     drop(file);
     fs::remove_file(filler).unwrap();
-    assert!(take(&mut conn, "build") > up_to);
+    // A try that was under way while the disk was still full may answer this request, too.
+    let mut granted = json!(null);
+    let is_granted = wait::until(DEADLINE, || {
+        granted = conn.ask("lock_acquire", json!({"lock": "build"}));
+        granted["success"] == true
+    });
+    assert!(is_granted && token(&granted["data"]) > up_to, "{granted}");
     assert!(number(&gob) > Some(up_to));
 }
