@@ -36,6 +36,12 @@ pub enum NameError {
     /// The name does not have the shape of a job's.
     #[error("a job is named [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}, not {0:?}")]
     Job(String),
+    /// The name does not have the shape of a lane's.
+    #[error("a lane is named [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}, not {0:?}")]
+    Lane(String),
+    /// The name does not have the shape of a schedule's.
+    #[error("a schedule is named [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}, not {0:?}")]
+    Schedule(String),
     /// The owner does not have the shape of one.
     #[error("an owner is [a-z][a-z0-9-]{{0,31}}, not {0:?}")]
     Owner(String),

@@ -38,7 +38,7 @@ pub const MAX_WIDTH: u32 = 1_000;
 pub const MAX_KEY_BYTES: usize = 200;
 
 macro_rules! word_name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $wrong:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -50,7 +50,8 @@ macro_rules! word_name {
             /// # Errors
             /// The problem of the name.
             pub fn new(text: &str) -> Result<Self, NameError> {
-                Name::job(text).map(|name| Self(name.shared()))
+                let name = Name::job(text).map_err(|_| $wrong(text.to_owned()))?;
+                Ok(Self(name.shared()))
             }
 
             /// Returns the name as given.
@@ -77,11 +78,11 @@ macro_rules! word_name {
 
 word_name! {
     /// The name of a lane.
-    LaneName
+    LaneName, NameError::Lane
 }
 word_name! {
     /// The name of a schedule.
-    ScheduleName
+    ScheduleName, NameError::Schedule
 }
 
 impl LaneName {
@@ -258,6 +259,9 @@ mod tests {
             let text = serde_json::to_string(bad).unwrap();
             assert!(serde_json::from_str::<LaneName>(&text).unwrap_err().to_string().contains(INVALID_NAME));
         }
+        let said = |error: NameError| error.to_string();
+        assert!(said(LaneName::new("a b").unwrap_err()).starts_with("a lane is named ["));
+        assert!(said(ScheduleName::new("a b").unwrap_err()).starts_with("a schedule is named ["));
     }
 
     #[test]

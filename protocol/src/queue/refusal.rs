@@ -48,7 +48,12 @@ pub enum QueueRefusal {
     /// There is a schedule of this name.
     ScheduleTaken(ScheduleName),
     /// The times of a schedule can't be understood, or never come.
-    BadTimes(String),
+    BadTimes {
+        /// The field of the request that is wrong: `cron`, `interval_ms` or `timezone`.
+        field: &'static str,
+        /// The fault.
+        why: String,
+    },
     /// The cursor is none of this list's.
     BadCursor,
     /// A bound is reached.
@@ -79,7 +84,7 @@ impl fmt::Display for QueueRefusal {
             Self::IdTaken(id) => write!(f, "there is a job `{id}` in the queue already"),
             Self::NoSchedule(name) => write!(f, "there is no schedule `{name}`"),
             Self::ScheduleTaken(name) => write!(f, "there is a schedule `{name}` already"),
-            Self::BadTimes(why) => f.write_str(why),
+            Self::BadTimes { why, .. } => f.write_str(why),
             Self::BadCursor => f.write_str("the page to go on from is not one of this list"),
             Self::TooMany { what, most } => write!(f, "there are {most} {what} already, which is the most"),
         }

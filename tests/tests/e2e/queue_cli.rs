@@ -187,8 +187,29 @@ fn a_schedule_adds_a_job_at_each_of_its_times_until_it_is_removed() {
     assert_eq!(out.stdout, "unscheduled ci\n");
     assert_eq!(ctl(&gob, ["queue", "schedules", "--json"]).json()["schedules"][0]["name"], "nightly");
     let bad = ctl(&gob, ["queue", "every", "ci", "--cron", "61 * * * *", "true"]).fails(2);
-    assert!(bad.stderr.contains("minute"), "{bad}");
+    assert!(
+        bad.stderr.contains("minute") && bad.stderr.contains("hint: at 3 each night: --cron '0 3 * * *'; "),
+        "{bad}"
+    );
+    let zone = ["queue", "every", "ci", "--cron", "@daily", "--timezone", "Mars/Olympus", "true"];
+    let bad = ctl(&gob, zone).fails(2);
+    assert!(bad.stderr.contains("in timezone\nhint: see the zones of this machine: "), "{bad}");
     ctl(&gob, ["queue", "every", "ci", "true"]).fails(2);
+}
+
+#[test]
+fn a_name_that_is_refused_is_called_what_it_names() {
+    let gob = Gob::new();
+    for (args, said) in [
+        (&["queue", "add", "bad lane", "true"][..], "a lane is named ["),
+        (&["queue", "width", "bad lane", "2"], "a lane is named ["),
+        (&["queue", "every", "ci", "--interval", "1s", "--name", "a b", "true"], "a schedule is named ["),
+        (&["queue", "unschedule", "a b"], "a schedule is named ["),
+        (&["queue", "cancel", "a b"], "a job is named ["),
+    ] {
+        let refused = ctl(&gob, args.iter().copied()).fails(2);
+        assert!(refused.stderr.contains(said), "{refused}");
+    }
 }
 
 #[test]

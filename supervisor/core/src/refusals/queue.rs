@@ -39,8 +39,16 @@ pub(crate) fn queue_refused(why: &QueueRefusal) -> Box<WireError> {
         QueueRefusal::ScheduleTaken(name) => error(ErrorCode::GraphConflict)
             .hint(format!("choose another name with --name, or remove it: gobctl queue unschedule {name}"))
             .details(json!({"schedule": name.as_str()})),
-        QueueRefusal::BadTimes(_) => {
-            error(ErrorCode::InvalidRequest).details(json!({"field": "payload.cron", "position": 0}))
+        QueueRefusal::BadTimes { field, .. } => {
+            let details = json!({"field": format!("payload.{field}"), "position": 0});
+            let hint = match *field {
+                "cron" => {
+                    "at 3 each night: --cron '0 3 * * *'; minute hour day month weekday, in local time without --timezone"
+                }
+                "timezone" => "see the zones of this machine: ls /usr/share/zoneinfo",
+                _ => "every ten minutes: --interval 10m",
+            };
+            error(ErrorCode::InvalidRequest).hint(hint).details(details)
         }
         QueueRefusal::BadCursor => {
             error(ErrorCode::InvalidRequest).details(json!({"field": "payload.after", "position": 0}))

@@ -26,9 +26,13 @@ fn next(
     interval_ms: Option<u64>,
     timezone: Option<&str>,
     (last, now): (Timestamp, Timestamp),
-) -> Result<Option<Timestamp>, String> {
+) -> Result<Option<Timestamp>, QueueRefusal> {
+    let wrong = |field: &'static str| move |why: String| QueueRefusal::BadTimes { field, why };
     match (cron, interval_ms) {
-        (Some(cron), None) => Ok(Cron::parse(cron)?.after(now, &zone(timezone)?)),
+        (Some(cron), None) => {
+            let zone = zone(timezone).map_err(wrong("timezone"));
+            Ok(Cron::parse(cron).map_err(wrong("cron"))?.after(now, &zone?))
+        }
         (None, Some(interval)) if (MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval) => {
             let interval = signed(interval);
             // It keeps its beat: as many intervals as have passed, and one.
@@ -37,10 +41,12 @@ fn next(
         }
         (None, Some(_)) => {
             let (least, most) = (MIN_INTERVAL_MS / 1_000, MAX_INTERVAL_MS / 86_400_000);
-            Err(format!("an interval is from {least} second to {most} days"))
+            Err(wrong("interval_ms")(format!("an interval is from {least} second to {most} days")))
         }
-        (None, None) => Err("a schedule has a cron expression or an interval".to_owned()),
-        (Some(_), Some(_)) => Err("a schedule has a cron expression or an interval, not both".to_owned()),
+        (None, None) => Err(wrong("cron")("a schedule has a cron expression or an interval".to_owned())),
+        (Some(_), Some(_)) => {
+            Err(wrong("cron")("a schedule has a cron expression or an interval, not both".to_owned()))
+        }
     }
 }
 
@@ -57,8 +63,9 @@ fn exists(to: &Ask<'_>, name: &ScheduleName) -> rusqlite::Result<bool> {
 pub(super) fn add(to: &Ask<'_>, new: &NewSchedule) -> Decided<QueueTold> {
     let timezone = new.timezone.as_deref();
     let times = next(new.cron.as_deref(), new.interval_ms, timezone, (to.now, to.now));
-    let first = times.map_err(QueueRefusal::BadTimes)?.ok_or_else(|| {
-        QueueRefusal::BadTimes(format!("`{}` never comes", new.cron.as_deref().unwrap_or_default()))
+    let first = times?.ok_or_else(|| QueueRefusal::BadTimes {
+        field: "cron",
+        why: format!("`{}` never comes", new.cron.as_deref().unwrap_or_default()),
     })?;
     let count: i64 = to.db.query_row("SELECT count(*) FROM schedule", [], |row| row.get(0))?;
     if usize::try_from(count).is_ok_and(|count| count >= MAX_SCHEDULES) {

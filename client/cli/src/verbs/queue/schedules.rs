@@ -78,7 +78,7 @@ pub(crate) const UNSCHEDULE: Verb = Verb {
                 .value_name("NAME")
                 .required(true)
                 .num_args(1..)
-                .value_parser(|text: &str| Name::job(text))
+                .value_parser(|text: &str| ScheduleName::new(text).and_then(|_| Name::job(text)))
                 .help("Schedules; gobctl queue schedules shows them"),
         )
     },
