@@ -34,11 +34,11 @@ pub struct Settings {
     pub process: String,
     /// The time of silence after which a holder does not count any more. The time stamp is renewed every third of it.
     pub stale_after: Duration,
-    /// So often is a held lock looked at again.
+    /// So often is a held lock looked at again; `u32::MAX` is without end.
     pub retries: u32,
     /// The first pause between two looks; later ones grow to ten times that.
     pub retry_delay: Duration,
-    /// The longest wait; `None`: until the retries are used up.
+    /// The longest wait, if the retries last for that long; zero tries once. `None`: until the retries are used up.
     pub timeout: Option<Duration>,
 }
 
@@ -163,7 +163,7 @@ impl FileLock {
         self.acquire_telling(&mut |_| {})
     }
 
-    /// Takes the lock like [`FileLock::acquire`], and tells of its holder after each look at a lock that is held.
+    /// Takes the lock like [`FileLock::acquire`], and tells of its holder before each wait.
     ///
     /// # Errors
     /// Those of `acquire`.
@@ -190,19 +190,21 @@ impl FileLock {
                 // It went or changed at this moment.
                 Tried::Changed => (None, None),
             };
-            status.iter().for_each(&mut *tell);
             let now = Instant::now();
             // A lock that went meanwhile costs no retry: others may have been faster.
             if until <= now {
                 if left == 0 || deadline.is_some_and(|deadline| deadline <= now) {
+                    // One that came at this moment has a name, too.
+                    let status = status.or_else(|| self.status().ok().flatten());
                     let holder = status.and_then(|status| status.standing.info().cloned());
                     let path = self.place.path.clone();
                     return Err(FileLockError::Held { path, holder, waited: began.elapsed() });
                 }
-                left -= 1;
+                left -= u32::from(left != u32::MAX);
                 let pause = now.checked_add(backoff.pause(RandomState::new().build_hasher().finish()));
                 until = pause.into_iter().chain(deadline).min().unwrap_or(now);
             }
+            status.iter().for_each(&mut *tell);
             watched.keep(sight);
             gone.wait(until);
         }

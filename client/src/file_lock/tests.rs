@@ -173,6 +173,18 @@ fn the_end_of_a_wait_is_the_timeout_or_the_last_retry() {
 }
 
 #[test]
+fn a_timeout_of_zero_tries_once_and_tells_of_no_wait() {
+    let dir = Dir::new("once");
+    let settings = settings(30_000, 50, Some(0));
+    FileLock::with_settings(dir.lock(), settings.clone()).acquire().unwrap();
+    fs::write(dir.lock(), record(1, 0, &own_host())).unwrap();
+    let mut told = 0;
+    let tried = FileLock::with_settings(dir.lock(), settings).acquire_telling(&mut |_| told += 1);
+    assert!(matches!(tried, Err(FileLockError::Held { holder: Some(Info { pid: 1, .. }), .. })), "{tried:?}");
+    assert_eq!(told, 0);
+}
+
+#[test]
 fn a_waiter_has_it_as_soon_as_it_is_given_back() {
     let dir = Dir::new("next");
     let mut first = once(&dir.lock());
