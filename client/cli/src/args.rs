@@ -7,16 +7,14 @@ use crate::context::{Color, Context};
 use crate::failure::{Failure, Telling};
 use crate::manual;
 use crate::terminal;
-use crate::text::{edits, nearest, parse_duration};
-use crate::verbs::{self, Effect, Verb};
+use crate::text::{edits, nearest, parse_duration, parse_duration_or_zero};
+use crate::verbs::{self, Effect, Timeout, Verb, timeout};
+use crate::words::{Own, WITH_VALUE};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gob_client::Owner;
 use std::ffi::OsString;
 use std::time::Duration;
-
-/// Global flags that take a value; these must be known before clap runs.
-const WITH_VALUE: [&str; 3] = ["--owner", "--timeout", "--color"];
 
 /// The request of a command line.
 pub(crate) enum Asked {
@@ -40,46 +38,10 @@ pub(crate) enum Asked {
 
 /// Returns how errors are printed; called before anything else can fail.
 pub(crate) fn telling(args: &[OsString]) -> Telling {
-    let words = own_words(args);
+    let words = Own::of(args).words;
     let behind = words.iter().skip_while(|word| **word != "--color").nth(1).copied();
     let color = words.iter().find_map(|word| word.strip_prefix("--color=")).or(behind);
     Telling { json: words.contains(&"--json"), color: Color::of(color).wanted(&std::io::stderr()) }
-}
-
-/// Returns the words that are gobctl's: those before `--`, and before the command of a verb that has one.
-fn own_words(args: &[OsString]) -> Vec<&str> {
-    let mut words = args.iter().skip(1).map(|arg| arg.to_str().unwrap_or_default());
-    let (mut own, mut verb) = (Vec::new(), None);
-    while let Some(word) = words.next().filter(|word| *word != "--") {
-        if !word.starts_with('-') {
-            match verb {
-                None => verb = verbs::find(word),
-                Some(verb) if verb.has_command => break,
-                Some(_) => {}
-            }
-        }
-        own.push(word);
-        if takes_value(word, verb) {
-            own.extend(words.next());
-        }
-    }
-    own
-}
-
-/// Returns whether the next word is the value of this flag, as far as that matters: before the verb, and where a
-/// command follows.
-fn takes_value(word: &str, verb: Option<&Verb>) -> bool {
-    let Some(verb) = verb.filter(|verb| verb.has_command) else {
-        return verb.is_none() && WITH_VALUE.contains(&word);
-    };
-    let is_it = |arg: &Arg| {
-        let is_short = |short| word.strip_prefix('-').is_some_and(|flag| flag == String::from(short));
-        !arg.is_positional()
-            && arg.get_action().takes_values()
-            && (arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))
-                || arg.get_short().is_some_and(is_short))
-    };
-    WITH_VALUE.contains(&word) || (verb.command)(Command::new(verb.name())).get_arguments().any(is_it)
 }
 
 /// Finds the verb: the first word that is neither a flag nor the value of one.
@@ -135,8 +97,13 @@ pub(crate) struct Parsed {
 }
 
 /// Parses a command line that begins with this verb or noun, or with none.
-pub(crate) fn parse(args: Vec<OsString>, verb: Option<&'static Verb>) -> Result<Parsed, Failure> {
-    let matches = root(verb).try_get_matches_from(args).map_err(|error| from_clap(&error, verb))?;
+pub(crate) fn parse(mut args: Vec<OsString>, verb: Option<&'static Verb>) -> Result<Parsed, Failure> {
+    let Own { verb: named, command, .. } = Own::of(&args);
+    let named = verb.and(named).or(verb);
+    if let Some(at) = command.filter(|_| named.is_some_and(|verb| verb.dashes_with.is_some())) {
+        args.insert(at, "--".into());
+    }
+    let matches = root(verb).try_get_matches_from(args).map_err(|error| from_clap(&error, named))?;
     let of_first = matches.subcommand().map_or(&matches, |(_, matches)| matches);
     let (verb, innermost) = match verb {
         Some(verb) => {
@@ -149,6 +116,13 @@ pub(crate) fn parse(args: Vec<OsString>, verb: Option<&'static Verb>) -> Result<
     let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
     let waits_for_readiness = verb.is_some_and(|verb| verb.timeout.is_of_readiness);
     let context = Context { waits_for_readiness, ..context(innermost, said_before)? };
+    // Before the last word of the verb clap does not know yet that it takes no zero.
+    let takes_zero = verb.is_some_and(|verb| verb.timeout.takes_zero);
+    if context.timeout.is_some_and(|timeout| timeout.is_zero() && !takes_zero) {
+        let why = parse_duration("0").err().unwrap_or_default();
+        let message = format!("invalid value '0' for '--timeout <TIME>': {why}");
+        return Err(Failure::usage(message).hint(help_for(verb)));
+    }
     Ok(Parsed { context, verb, matches: innermost.clone() })
 }
 
@@ -175,14 +149,7 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Do not start the supervisor when none runs"),
         )
-        .arg(
-            global("timeout")
-                .value_name("TIME")
-                .value_parser(parse_duration)
-                .allow_negative_numbers(true)
-                .hide(false)
-                .help(verb.map_or(manual::TIMEOUT, |verb| verb.timeout.text)),
-        )
+        .arg(timeout_arg(timeout_before(verb)))
         .arg(global("quiet").short('q').action(ArgAction::SetTrue).help("Print results and errors only"))
         .arg(global("verbose").short('v').action(ArgAction::SetTrue).help("Also tell what was skipped"))
         .arg(
@@ -193,15 +160,38 @@ pub(crate) fn root(verb: Option<&Verb>) -> Command {
                 .help("Colour: auto is on a terminal, where NO_COLOR is not set"),
         );
     if let Some(verb) = verb {
-        let command = Command::new(verb.name())
-            .visible_aliases(verb.aliases)
-            .about(verb.about)
-            .before_help(verb.examples)
-            .after_help(also(verb.aliases))
-            .help_template("{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}");
+        let command = Command::new(verb.name()).visible_aliases(verb.aliases);
         root = root.subcommand(verb.build(command));
     }
     root
+}
+
+/// Returns the meaning of `--timeout` before the last word of a verb.
+fn timeout_before(verb: Option<&Verb>) -> Timeout {
+    let timeout = verb.map_or(timeout::OF_EACH, |verb| verb.timeout);
+    let takes_zero = verb.is_some_and(|verb| verb.below().any(|below| below.timeout.takes_zero));
+    Timeout { takes_zero: timeout.takes_zero || takes_zero, ..timeout }
+}
+
+/// The argument `--timeout`, as one verb takes it.
+pub(crate) fn timeout_arg(timeout: Timeout) -> Arg {
+    let parse = if timeout.takes_zero { parse_duration_or_zero } else { parse_duration };
+    Arg::new("timeout")
+        .long("timeout")
+        .global(true)
+        .value_name("TIME")
+        .value_parser(parse)
+        .allow_negative_numbers(true)
+        .help(timeout.text)
+}
+
+/// Gives a verb its help: what it does, examples, usage, arguments, and the flags of all verbs.
+pub(crate) fn with_help(command: Command, verb: &Verb) -> Command {
+    command
+        .about(verb.about)
+        .before_help(verb.examples)
+        .after_help(also(verb.aliases))
+        .help_template("{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}")
 }
 
 /// Returns the help of a verb that takes `--help` as a flag of its own.
@@ -303,24 +293,28 @@ fn from_clap(error: &clap::Error, verb: Option<&'static Verb>) -> Failure {
     let tip = paragraphs.iter().find_map(|part| part.strip_prefix("tip: "));
     // Clap's tip names one letter of the word, and a value of an option does not belong behind `--`.
     let tip = tip.filter(|tip| !tip.starts_with("to pass ")).and_then(|tip| tip.split(" tip: ").next());
-    let help = help_for(verb, paragraphs.iter().find_map(|part| part.strip_prefix("Usage: gobctl ")));
     let tip = tip.map(|tip| match tip.strip_prefix("a similar value exists: '") {
         Some(value) => format!("did you mean {}?", value.trim_end_matches('\'')),
         None => tip.to_owned(),
     });
-    failure.hint(tip.unwrap_or(help))
+    let dashes = verb.filter(|_| lacks_dashes(error)).and_then(|verb| verb.dashes).map(str::to_owned);
+    failure.hint(dashes.or(tip).unwrap_or_else(|| help_for(verb)))
 }
 
-/// Returns the command that explains the verb whose usage was shown: `gobctl queue add --help`.
-fn help_for(verb: Option<&'static Verb>, usage: Option<&str>) -> String {
-    let Some(mut verb) = verb else { return "gobctl --help".to_owned() };
-    for word in usage.unwrap_or_default().split_whitespace().skip(1) {
-        match verb.below().find(|below| below.last_word() == word) {
-            Some(below) => verb = below,
-            None => break,
-        }
+/// Returns whether clap found no command, or a word that may belong to one.
+fn lacks_dashes(error: &clap::Error) -> bool {
+    let arg = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let kind = error.kind();
+    (kind == ErrorKind::MissingRequiredArgument && arg.contains("<CMD>"))
+        || (kind == ErrorKind::UnknownArgument && !arg.starts_with('-'))
+}
+
+/// Returns the command that explains a verb: `gobctl queue add --help`.
+fn help_for(verb: Option<&Verb>) -> String {
+    match verb {
+        Some(verb) => format!("gobctl {} --help", verb.path.join(" ")),
+        None => "gobctl --help".to_owned(),
     }
-    format!("gobctl {} --help", verb.path.join(" "))
 }
 
 #[cfg(test)]

@@ -63,6 +63,85 @@ fn the_flags_behind_a_jobs_command_are_its_own() {
 }
 
 #[test]
+fn the_command_of_a_lock_needs_no_dashes_but_with_a_file() {
+    let of = |line: &str| {
+        let (context, matches) = parsed(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+        let words = matches.get_many::<OsString>("command").unwrap().map(|word| word.to_str().unwrap());
+        let name = matches.get_one::<String>("lock").cloned().unwrap_or_default();
+        (name, words.collect::<Vec<_>>().join(" "), context.timeout)
+    };
+    let want = |name: &str, words: &str, seconds: u64| {
+        let timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+        (name.to_owned(), words.to_owned(), timeout)
+    };
+    assert_eq!(of("lock run n true"), want("n", "true", 0));
+    assert_eq!(
+        of("lock run --timeout 3s n --priority -5 make -j4 --timeout 9s -- x"),
+        want("n", "make -j4 --timeout 9s -- x", 3)
+    );
+    assert_eq!(of("--timeout 3s lock run n --shared -- -x"), want("n", "-x", 3));
+    assert_eq!(of("lock run run true"), want("run", "true", 0));
+    assert_eq!(of("lock run --file f -- make all"), want("", "make all", 0));
+    assert_eq!(of("lock run n --file=f -- make all"), want("n", "make all", 0));
+    for (line, hint) in [
+        ("lock run --file f make", "--file PATH -- CMD"),
+        ("lock run --file f make all", "--file PATH -- CMD"),
+        ("lock run n", "lock run NAME -- CMD"),
+        ("with a true", "gobctl with GRAPH… -- CMD"),
+        ("with a b", "gobctl with GRAPH… -- CMD"),
+        ("lock run n --shraed true", "a similar argument exists"),
+    ] {
+        let Some(Failure::Own { hint: Some(said), .. }) = parsed(line).err() else { panic!("{line}") };
+        assert!(said.contains(hint), "{line}: {said}");
+    }
+    for theirs in
+        ["lock run n make --json", "queue add ci make --json", "queue every ci --cron x make --json"]
+    {
+        assert!(!telling(&args(theirs)).json, "{theirs}");
+    }
+    for ours in ["lock run n --json make", "queue add --json ci make", "lock run --file f n --json -- make"] {
+        assert!(telling(&args(ours)).json, "{ours}");
+    }
+}
+
+#[test]
+fn only_a_lock_is_tried_for_no_time() {
+    for line in
+        ["lock run n --timeout 0 -- x", "--timeout 0s lock run n x", "lock run --file f --timeout 0ms -- x"]
+    {
+        let (context, _) = parsed(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
+        assert_eq!(context.timeout, Some(Duration::ZERO), "{line}");
+    }
+    for line in [
+        "lock status --timeout 0",
+        "--timeout 0 lock status",
+        "lock --timeout 0s break n",
+        "--timeout 0 ping",
+    ] {
+        let Some(Failure::Own { message, exit: 2, .. }) = parsed(line).err() else { panic!("{line}") };
+        assert!(message.contains("a duration has to be longer than nothing"), "{line}: {message}");
+    }
+    assert!(
+        parsed("lock run n --timeout 0x -- x").is_err() && parsed("lock run n --timeout . -- x").is_err()
+    );
+}
+
+#[test]
+fn a_wrong_value_leads_to_the_help_of_the_verb_that_it_was_given_to() {
+    for (line, words) in [
+        ("queue add ci --priority x true", "queue add"),
+        ("queue --json add --delay x ci true", "queue add"),
+        ("--timeout 1s queue width ci x", "queue width"),
+        ("daemon logs -n ten", "daemon logs"),
+        ("runs delete a x", "runs delete"),
+        ("lock run n --ttl x -- y", "lock run"),
+    ] {
+        let Some(Failure::Own { hint, .. }) = parsed(line).err() else { panic!("{line} was understood") };
+        assert_eq!(hint, Some(format!("gobctl {words} --help")), "{line}");
+    }
+}
+
+#[test]
 fn global_flags_stand_on_either_side_of_the_verb() {
     let flags = "--json --owner desktop --timeout 2s";
     for verb in ["ping", "daemon stop"] {
@@ -157,6 +236,34 @@ fn json_is_seen_before_anything_can_fail() {
     }
     for line in ["--color never frobnicate", "start -- --color always", "--color"] {
         assert!(!telling(&args(line)).color, "{line}");
+    }
+}
+
+#[test]
+fn the_help_of_each_verb_says_what_it_does_then_shows_examples_and_its_own_time_limit() {
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for verb in crate::verbs::VERBS.iter().filter(|verb| verb.path.len() > 1) {
+        let line = format!("{} --help", verb.path.join(" "));
+        let Some(Failure::Help(text)) = parsed(&line).err() else { panic!("no help: {line}") };
+        assert!(one_line(&text).starts_with(&one_line(&format!("{} Examples: ", verb.about))), "{text}");
+        assert!(text.find("Examples:") < text.find("Usage:"), "{text}");
+        assert!(one_line(&text).contains(&one_line(verb.timeout.text)), "{text}");
+        assert!(text.contains("Everywhere: --json") && text.matches("--color").count() == 1, "{text}");
+    }
+    let limit = |words: &[&str]| {
+        crate::verbs::VERBS.iter().find(|verb| verb.path == words).map(|verb| verb.timeout.text).unwrap()
+    };
+    for (words, part) in [
+        (&["queue", "wait"][..], "else as long as it takes"),
+        (&["lock", "run"], "else as long as it takes, a lock file by its --retries"),
+        (&["queue", "list"], "else 10s, and --watch goes on"),
+        (&["lock", "status"], "else 10s, and --watch goes on"),
+        (&["run"], "a job that seems stuck is left"),
+        (&["wait"], "a job that seems stuck is left"),
+        (&["queue"], "each verb's help says for what"),
+        (&["queue", "add"], "else 10s"),
+    ] {
+        assert!(limit(words).contains(part), "{words:?}: {}", limit(words));
     }
 }
 

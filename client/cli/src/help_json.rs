@@ -34,7 +34,6 @@ fn of_verb(verb: &Verb) -> Value {
     if let Some(fields) = told.as_object_mut() {
         fields.insert("aliases".to_owned(), json!(verb.aliases));
         fields.insert("group".to_owned(), json!(verb.group));
-        fields.insert("timeout".to_owned(), json!(verb.timeout.text));
     }
     told
 }
@@ -48,6 +47,7 @@ fn of_row(verb: &Verb) -> Value {
         "name": verb.last_word(),
         "about": verb.about,
         "effect": verb.effect().as_str(),
+        "timeout": verb.timeout.text,
         "arguments": arguments,
         "flags": flags(&command, verb),
     });

@@ -54,6 +54,7 @@ mod terminal;
 mod text;
 mod trusted;
 mod verbs;
+mod words;
 
 use failure::Failure;
 use std::ffi::OsString;

@@ -63,6 +63,12 @@ pub(crate) fn is_unsafe(c: char) -> bool {
 
 /// Parses `500ms`, `1.5s`, `2m`, `1h`, `1d`; a bare number is seconds. Positive only.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration_or_zero(text)?;
+    if duration.is_zero() { Err("a duration has to be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+/// As [`parse_duration`], and 0.
+pub(crate) fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let none = || "not a duration; 500ms, 10s and 2m are".to_owned();
@@ -78,8 +84,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("`{unit}` is no unit of time: ms, s, m, h, d")),
     };
     let number: f64 = number.parse().map_err(|_| none())?;
-    let duration = Duration::try_from_secs_f64(number * seconds).map_err(|e| e.to_string())?;
-    if duration.is_zero() { Err("a duration has to be longer than nothing".to_owned()) } else { Ok(duration) }
+    Duration::try_from_secs_f64(number * seconds).map_err(|e| e.to_string())
 }
 
 /// Parses a whole number that is not negative.

@@ -40,7 +40,7 @@ pub(crate) mod wait;
 pub(crate) mod who;
 pub(crate) mod with;
 
-pub(crate) use verb::{Effect, Verb, timeout};
+pub(crate) use verb::{Effect, Timeout, Verb, timeout};
 
 const WORKERS: &str = "Workers";
 const JOBS: &str = "Jobs";

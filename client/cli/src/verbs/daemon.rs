@@ -16,7 +16,7 @@ pub(crate) const NOUN: Verb = Verb {
     group: SUPERVISOR,
     about: "Start, stop or look at the supervisor itself",
     examples: "Examples:\n  gobctl daemon status\n  gobctl daemon restart\n  gobctl daemon logs -f\n",
-    timeout: timeout::UNTIL_ENDED,
+    timeout: timeout::OF_EACH,
     ..Verb::ROW
 };
 

@@ -9,7 +9,7 @@ pub(crate) mod schedules;
 pub(crate) mod wait;
 mod watch;
 
-use super::{Effect, QUEUE, Verb};
+use super::{Effect, QUEUE, Verb, timeout};
 use crate::context::Context;
 use crate::failure::Failure;
 use clap::{Arg, ArgMatches};
@@ -26,6 +26,7 @@ pub(crate) const NOUN: Verb = Verb {
     examples: EXAMPLES,
     command: |command| command,
     run: Some(help),
+    timeout: timeout::OF_EACH,
     ..Verb::ROW
 };
 

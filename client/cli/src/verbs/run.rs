@@ -24,7 +24,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Run a command as a job to its end; its output only if it fails",
     examples: "Examples:\n  gobctl run make test\n  gobctl run 'npm run build'\n  gobctl run --stream --name tests -- cargo test --workspace\n  gobctl run --shell 'make 2>&1 | tee build.log'\n\nThe first interrupt stops the job, the second kills it; when the terminal closes it goes on.\n",
     command: |command| job::arguments(command.arg(wait::stream_arg())),
-    timeout: timeout::END_OF_WORK,
+    timeout: timeout::END_OF_JOB,
     passes_signals: true,
     has_command: true,
     run: Some(run),

@@ -1,5 +1,6 @@
 //! A row of the table of verbs. Dispatch, help, `help --json` and the nearest word to a misspelled one read it.
 
+use crate::args;
 use crate::context::Context;
 use crate::failure::Failure;
 use clap::{ArgMatches, Command};
@@ -30,6 +31,10 @@ pub(crate) struct Verb {
     pub(crate) signals_with: Option<&'static str>,
     /// Its arguments end with a command, whose flags are not gobctl's.
     pub(crate) has_command: bool,
+    /// A flag of such a verb with which the command has to stand behind `--`. Its command stands there for clap in any case.
+    pub(crate) dashes_with: Option<&'static str>,
+    /// The remedy where `--` is missing before its command.
+    pub(crate) dashes: Option<&'static str>,
     /// Adds its arguments.
     pub(crate) command: fn(Command) -> Command,
     /// Runs it and returns the exit code; `None` for a noun that needs a verb behind it.
@@ -68,6 +73,8 @@ pub(crate) struct Timeout {
     pub(crate) text: &'static str,
     /// It limits the wait for a worker's readiness, which its requests carry: the supervisor answers when it passes.
     pub(crate) is_of_readiness: bool,
+    /// 0 is a time, too: it tries once.
+    pub(crate) takes_zero: bool,
 }
 
 /// The meanings of `--timeout`.
@@ -75,9 +82,11 @@ pub(crate) mod timeout {
     use super::Timeout;
 
     const fn client(text: &'static str) -> Timeout {
-        Timeout { text, is_of_readiness: false }
+        Timeout { text, is_of_readiness: false, takes_zero: false }
     }
 
+    /// A noun's: the verbs below it have their own.
+    pub(crate) const OF_EACH: Timeout = client(crate::manual::TIMEOUT);
     pub(crate) const ANSWER: Timeout = client("How long to wait for the answer, then exit 124; else 10s");
     pub(crate) const UNTIL_ALL_READY: Timeout = client(
         "How long to wait for each to be ready, then exit 124 while it goes on; else what its check allows",
@@ -85,18 +94,27 @@ pub(crate) mod timeout {
     pub(crate) const UNTIL_READY: Timeout = Timeout {
         text: "How long to wait until ready, then exit 8 while the worker goes on; else as long as its kind allows",
         is_of_readiness: true,
+        takes_zero: false,
     };
     pub(crate) const STREAM: Timeout = client("End after this time, with exit 124; else it goes on");
-    pub(crate) const LIST: Timeout =
-        client("How long to wait for the answer, or to --watch, then exit 124; else 10s");
+    pub(crate) const LIST: Timeout = client(
+        "How long to wait for the answer, or to --watch, then exit 124; else 10s, and --watch goes on",
+    );
     pub(crate) const UNTIL_ENDED: Timeout = client(
         "How long to wait for the end, then exit 124 while it goes on; else the grace and some seconds",
     );
     pub(crate) const END_OF_WORK: Timeout =
         client("How long to wait, then exit 124 while the work goes on; else as long as it takes");
-    pub(crate) const LOCK: Timeout = client(
-        "How long to wait for the lock, then exit 124; else as long as it takes, a lock file by its retries",
+    pub(crate) const END_OF_JOB: Timeout = client(
+        "How long to wait, then exit 124 while the work goes on; else as long as it takes, but a job that seems stuck is left \
+         with 124: [jobs] in gobctl help config",
     );
+    pub(crate) const LOCK: Timeout = Timeout {
+        text: "How long to wait for the lock, then exit 124; 0 tries once; else as long as it takes, a lock file by its --retries, \
+               which count beside --timeout only if they are given",
+        is_of_readiness: false,
+        takes_zero: true,
+    };
     pub(crate) const SILENCE: Timeout = client("How long the worker may be silent, then exit 124; else 62s");
     pub(crate) const DOCTOR: Timeout = client("How long to wait for the supervisor; else 2s");
 }
@@ -116,6 +134,8 @@ impl Verb {
         passes_signals: false,
         signals_with: None,
         has_command: false,
+        dashes_with: None,
+        dashes: None,
         command: |command| command,
         run: None,
     };
@@ -146,9 +166,10 @@ impl Verb {
 
     /// Adds its arguments and the verbs below it to a command.
     pub(crate) fn build(&self, command: Command) -> Command {
-        let command = (self.command)(command).subcommand_required(self.run.is_none());
+        let command = args::with_help((self.command)(command), self).subcommand_required(self.run.is_none());
         self.below().fold(command, |command, verb| {
-            command.subcommand(verb.build(Command::new(verb.last_word()).about(verb.about)))
+            let below = Command::new(verb.last_word()).arg(args::timeout_arg(verb.timeout));
+            command.subcommand(verb.build(below))
         })
     }
 

@@ -26,7 +26,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Wait until workers have ended, and exit with their code",
     examples: "Examples:\n  gobctl wait j1\n  gobctl wait --stream build\n  gobctl wait j1 j2 j3 --timeout 10m\n  gobctl add --name build make && gobctl wait build\n",
     command: |command| command.arg(names_arg("NAME")).arg(stream_arg()),
-    timeout: timeout::END_OF_WORK,
+    timeout: timeout::END_OF_JOB,
     run: Some(run),
     ..Verb::ROW
 };

@@ -45,6 +45,7 @@ pub(crate) const VERB: Verb = Verb {
     },
     timeout: timeout::UNTIL_READY,
     passes_signals: true,
+    dashes: Some("-- stands between the graphs and the command: gobctl with GRAPH… -- CMD"),
     run: Some(run),
     ..Verb::ROW
 };

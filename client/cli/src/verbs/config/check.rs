@@ -15,6 +15,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["config", "check"],
     effect: Effect::Reads,
     about: "Say everything that is wrong with the file",
+    examples: "Examples:\n  gobctl config check && gobctl config reload\n",
     run: Some(run),
     ..Verb::ROW
 };

@@ -17,6 +17,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["config", "init"],
     effect: Effect::Changes,
     about: "Write a commented example, unless there is a file",
+    examples: "Examples:\n  gobctl config init\n",
     run: Some(run),
     ..Verb::ROW
 };

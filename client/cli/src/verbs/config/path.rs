@@ -14,6 +14,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["config", "path"],
     effect: Effect::Reads,
     about: "Print the path of config.toml",
+    examples: "Examples:\n  ${EDITOR:-vi} \"$(gobctl config path)\"\n",
     run: Some(run),
     ..Verb::ROW
 };

@@ -15,6 +15,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["config", "reload"],
     effect: Effect::Changes,
     about: "Have the supervisor read it again",
+    examples: "Examples:\n  gobctl config reload\n",
     run: Some(run),
     ..Verb::ROW
 };

@@ -17,6 +17,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["config", "show"],
     effect: Effect::Reads,
     about: "Print every value in effect and where it came from",
+    examples: "Examples:\n  gobctl config show\n  gobctl config show --json\n",
     run: Some(run),
     ..Verb::ROW
 };

@@ -4,13 +4,15 @@ use crate::context::Context;
 use crate::daemon_log;
 use crate::failure::Failure;
 use crate::text::parse_number;
-use crate::verbs::{Effect, Verb};
+use crate::verbs::{Effect, Verb, timeout};
 use clap::{Arg, ArgAction, ArgMatches};
 
 pub(crate) const VERB: Verb = Verb {
     path: &["daemon", "logs"],
     effect: Effect::Reads,
     about: "Its own log",
+    examples: "Examples:\n  gobctl daemon logs -n 50\n  gobctl daemon logs -f\n",
+    timeout: timeout::STREAM,
     command: |command| {
         let follow = Arg::new("follow").short('f').long("follow").action(ArgAction::SetTrue);
         let lines = Arg::new("lines").short('n').long("lines").value_name("LINES");

@@ -5,7 +5,7 @@ use super::start::start;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::verbs::shutdown::{end, force_arg, workers};
-use crate::verbs::{Effect, Verb};
+use crate::verbs::{Effect, Verb, timeout};
 use clap::ArgMatches;
 use gob_client::call::Shutdown;
 
@@ -13,6 +13,8 @@ pub(crate) const VERB: Verb = Verb {
     path: &["daemon", "restart"],
     effect: Effect::Destroys,
     about: "End all workers and it, then start it",
+    examples: "Examples:\n  gobctl daemon restart\n  gobctl daemon restart --force\n",
+    timeout: timeout::UNTIL_ENDED,
     command: |command| command.arg(force_arg()),
     run: Some(run),
     ..Verb::ROW

@@ -14,6 +14,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["daemon", "start"],
     effect: Effect::Changes,
     about: "Start it, unless it runs",
+    examples: "Examples:\n  gobctl daemon start\n",
     run: Some(run),
     ..Verb::ROW
 };

@@ -6,6 +6,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["daemon", "status"],
     effect: Effect::Reads,
     about: "Its health",
+    examples: "Examples:\n  gobctl daemon status\n  gobctl daemon status --json\n",
     run: Some(|context, _| status::supervisor(&context.without_autostart())),
     ..Verb::ROW
 };

@@ -4,13 +4,15 @@ use super::forced_by;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::verbs::shutdown::{force_arg, shut_down};
-use crate::verbs::{Effect, Verb};
+use crate::verbs::{Effect, Verb, timeout};
 use clap::ArgMatches;
 
 pub(crate) const VERB: Verb = Verb {
     path: &["daemon", "stop"],
     effect: Effect::Destroys,
     about: "End all workers, then it; logs and history stay",
+    examples: "Examples:\n  gobctl daemon stop\n  gobctl daemon stop --force\n",
+    timeout: timeout::UNTIL_ENDED,
     command: |command| command.arg(force_arg()),
     run: Some(run),
     ..Verb::ROW

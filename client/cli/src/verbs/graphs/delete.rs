@@ -18,6 +18,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["graphs", "delete"],
     effect: Effect::Destroys,
     about: "Delete a graph that is down: its data and what is remembered of it",
+    examples: "Examples:\n  gobctl graphs delete demo\n",
     command: |command| {
         let root = Arg::new("root-dir").long("root-dir").value_name("DIR");
         let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);

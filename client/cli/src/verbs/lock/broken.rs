@@ -16,6 +16,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["lock", "break"],
     effect: Effect::Destroys,
     about: "Take a lock from its holder and say whose it was",
+    examples: "Examples:\n  gobctl lock break deploy\n  gobctl lock break --file /srv/db/.lock\n",
     command: |command| file_args(command.arg(name_of_lock(true)), false),
     run: Some(run),
     ..Verb::ROW

@@ -60,11 +60,17 @@ pub(crate) const VERB: Verb = Verb {
                 .last(true)
                 .num_args(1..)
                 .value_parser(value_parser!(OsString))
-                .help("Has GOB_LOCK_TOKEN, which is larger than that of each earlier holder"),
+                .help("The program and its arguments; options stand before it, and -- may be left out but beside --file. Has \
+                     GOB_LOCK_TOKEN, which is larger than that of each earlier holder"),
         )
     },
     timeout: timeout::LOCK,
     passes_signals: true,
+    has_command: true,
+    dashes_with: Some("--file"),
+    dashes: Some(
+        "the command comes last: gobctl lock run NAME -- CMD; a lock file needs the --: gobctl lock run --file PATH -- CMD",
+    ),
     run: Some(run),
     ..Verb::ROW
 };

@@ -8,7 +8,7 @@ use crate::guard::FileOrder;
 use crate::out;
 use crate::screen::Screen;
 use crate::stream::{GONE, Stream, Told};
-use crate::verbs::{Effect, Verb};
+use crate::verbs::{Effect, Verb, timeout};
 use clap::{Arg, ArgAction, ArgMatches};
 use gob_client::call::{LockStatus, Subscribe};
 use gob_client::file_lock::{Info, Standing, Status};
@@ -37,6 +37,7 @@ pub(crate) const VERB: Verb = Verb {
                 .help("Break the lock and say whose it was, as lock break does"),
         )
     },
+    timeout: timeout::LIST,
     run: Some(run),
     ..Verb::ROW
 };

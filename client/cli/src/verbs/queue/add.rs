@@ -19,14 +19,15 @@ pub(crate) const VERB: Verb = Verb {
     path: &["queue", "add"],
     effect: Effect::Changes,
     about: "Add a job to a lane",
+    examples: "Examples:\n  gobctl queue add ci make test\n  gobctl queue add ci --priority 10 --attempts 1 -- ./deploy.sh\n  gobctl queue add mail --delay 10m --dedupe digest -- ./send-digest\n  TEST=$(gobctl queue add -q ci make test); gobctl queue add ci --after $TEST -- make deploy\n",
     command: arguments,
+    has_command: true,
     run: Some(run),
     ..Verb::ROW
 };
 
 fn arguments(command: Command) -> Command {
     command
-        .before_help("Examples:\n  gobctl queue add ci make test\n  gobctl queue add ci --priority 10 --attempts 1 -- ./deploy.sh\n  gobctl queue add mail --delay 10m --dedupe digest -- ./send-digest\n  TEST=$(gobctl queue add -q ci make test); gobctl queue add ci --after $TEST -- make deploy\n")
         .arg(lane_arg())
         .arg(
             Arg::new("priority")

@@ -16,6 +16,7 @@ pub(crate) const PAUSE: Verb = Verb {
     path: &["queue", "pause"],
     effect: Effect::Changes,
     about: "Begin no more jobs of a lane; those that run go on",
+    examples: "Examples:\n  gobctl queue pause ci\n",
     command: |command| command.arg(lane_arg()),
     run: Some(|context, matches| {
         change(context, QueuePause { lane: lane(matches)? }, |data| told("paused", data))
@@ -27,6 +28,7 @@ pub(crate) const RESUME: Verb = Verb {
     path: &["queue", "resume"],
     effect: Effect::Changes,
     about: "Begin jobs of a paused lane again",
+    examples: "Examples:\n  gobctl queue resume ci\n",
     command: |command| command.arg(lane_arg()),
     run: Some(|context, matches| {
         change(context, QueueResume { lane: lane(matches)? }, |data| told("resumed", data))
@@ -38,6 +40,7 @@ pub(crate) const CLEAR: Verb = Verb {
     path: &["queue", "clear"],
     effect: Effect::Destroys,
     about: "Cancel the jobs of a lane that wait and are yours; those that run go on",
+    examples: "Examples:\n  gobctl queue clear ci\n",
     command: |command| command.arg(lane_arg()),
     run: Some(|context, matches| change(context, QueueClear { lane: lane(matches)? }, told_of_cleared)),
     ..Verb::ROW
@@ -47,6 +50,7 @@ pub(crate) const WIDTH: Verb = Verb {
     path: &["queue", "width"],
     effect: Effect::Changes,
     about: "Say how many jobs of a lane run at once",
+    examples: "Examples:\n  gobctl queue width ci 4\n  gobctl queue width mail 0\n",
     command: |command| {
         command.arg(lane_arg()).arg(
             Arg::new("width")

@@ -22,6 +22,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["queue", "list"],
     effect: Effect::Reads,
     about: "The lanes, and their jobs: those that run, that wait, and that have ended, newest first",
+    examples: "Examples:\n  gobctl queue list\n  gobctl queue list ci --status failed\n  gobctl queue list --watch\n",
     command: |command| {
         command
             .arg(lane_arg().required(false).help("Only jobs of this lane"))

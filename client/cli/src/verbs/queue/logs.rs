@@ -23,12 +23,12 @@ pub(crate) const VERB: Verb = Verb {
     path: &["queue", "logs"],
     effect: Effect::Reads,
     about: "The output of each attempt; gobctl logs -f ID follows the latest one",
+    examples: "Examples:\n  gobctl queue logs j7\n  gobctl queue logs j7 --attempt 2 -n 20\n",
     command: |command| {
         let stream = |name: &'static str, help: &'static str| {
             Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
         };
         command
-            .before_help("Examples:\n  gobctl queue logs j7\n  gobctl queue logs j7 --attempt 2 -n 20\n")
             .arg(ids_arg())
             .arg(
                 Arg::new("attempt")

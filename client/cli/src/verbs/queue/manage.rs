@@ -17,6 +17,7 @@ pub(crate) const CANCEL: Verb = Verb {
     path: &["queue", "cancel"],
     effect: Effect::Destroys,
     about: "Cancel jobs: one that waits never runs, one that runs is stopped",
+    examples: "Examples:\n  gobctl queue cancel j7 j8\n",
     command: |command| command.arg(ids_arg()),
     run: Some(cancel),
     ..Verb::ROW
@@ -26,6 +27,7 @@ pub(crate) const RETRY: Verb = Verb {
     path: &["queue", "retry"],
     effect: Effect::Changes,
     about: "Let jobs that failed or were cancelled wait again, in this environment",
+    examples: "Examples:\n  gobctl queue retry j7\n",
     command: |command| command.arg(ids_arg()),
     run: Some(retry),
     ..Verb::ROW

@@ -20,9 +20,9 @@ pub(crate) const EVERY: Verb = Verb {
     path: &["queue", "every"],
     effect: Effect::Changes,
     about: "Add a command to a lane again and again",
+    examples: "Examples:\n  gobctl queue every ci --cron '0 3 * * *' -- make nightly\n  gobctl queue every mail --interval 10m --name digest -- ./send-digest\n",
     command: |command| {
         command
-            .before_help("Examples:\n  gobctl queue every ci --cron '0 3 * * *' -- make nightly\n  gobctl queue every mail --interval 10m --name digest -- ./send-digest\n")
             .arg(lane_arg())
             .arg(
                 Arg::new("cron")
@@ -55,6 +55,7 @@ pub(crate) const EVERY: Verb = Verb {
             .arg(job::cwd_arg())
             .args(job::command_args())
     },
+    has_command: true,
     run: Some(every),
     ..Verb::ROW
 };
@@ -63,6 +64,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["queue", "schedules"],
     effect: Effect::Reads,
     about: "The schedules, and the next time of each",
+    examples: "Examples:\n  gobctl queue schedules\n  gobctl queue schedules ci\n",
     command: |command| command.arg(lane_arg().required(false).help("Only schedules of this lane")),
     run: Some(list),
     ..Verb::ROW
@@ -72,6 +74,7 @@ pub(crate) const UNSCHEDULE: Verb = Verb {
     path: &["queue", "unschedule"],
     effect: Effect::Destroys,
     about: "Remove schedules; jobs that they have added stay",
+    examples: "Examples:\n  gobctl queue unschedule nightly\n",
     command: |command| {
         command.arg(
             Arg::new("name")

@@ -27,11 +27,8 @@ pub(crate) const VERB: Verb = Verb {
     path: &["queue", "wait"],
     effect: Effect::Reads,
     about: "Wait until jobs have ended, and exit with their code; 1 for a cancelled one",
-    command: |command| {
-        command
-            .before_help("Examples:\n  gobctl queue wait j7 && gobctl queue logs j7\n  gobctl queue wait j7 j8 --timeout 10m\n")
-            .arg(ids_arg())
-    },
+    examples: "Examples:\n  gobctl queue wait j7 && gobctl queue logs j7\n  gobctl queue wait j7 j8 --timeout 10m\n",
+    command: |command| command.arg(ids_arg()),
     timeout: timeout::END_OF_WORK,
     run: Some(run),
     ..Verb::ROW

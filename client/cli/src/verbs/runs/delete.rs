@@ -13,6 +13,7 @@ pub(crate) const VERB: Verb = Verb {
     path: &["runs", "delete"],
     effect: Effect::Destroys,
     about: "Delete one run that has ended from the history",
+    examples: "Examples:\n  gobctl runs delete tests 3\n",
     command: |command| {
         command.arg(name_arg("NAME")).arg(
             Arg::new("run")
