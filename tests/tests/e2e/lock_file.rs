@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn ctl<'a>(gob: &Gob, args: impl IntoIterator<Item = &'a str>) -> Ctl {
     let mut call = gob.ctl(args);
@@ -78,6 +78,34 @@ fn a_wait_names_the_holder_and_ends_by_time_or_retries() {
     }
     let status = ctl(&gob, ["lock", "status", "--file", "a.lock", "--json"]).json();
     assert_eq!((&status["state"], &status["holder"]["pid"]), (&json!("held"), &json!(1)));
+}
+
+#[test]
+fn a_time_limit_without_a_number_of_retries_rules_alone() {
+    let gob = Gob::new();
+    fs::write(lock(&gob), record(1, Duration::ZERO, &host())).unwrap();
+    // The 50 retries that are the default are over within 500 ms here.
+    let quick = ["lock", "run", "--file", "a.lock", "--retry-delay", "1ms", "--timeout"];
+    let waited = |more: &[&str], code: i32| {
+        let began = Instant::now();
+        ctl(&gob, quick.iter().chain(more).copied()).fails(code);
+        began.elapsed()
+    };
+    assert!(waited(&["2s", "--", "true"], 124) >= Duration::from_secs(2));
+    assert!(waited(&["600s", "--retries", "3", "--", "true"], 124) < DEADLINE);
+}
+
+#[test]
+fn no_time_is_one_try_and_the_name_is_nothing_beside_a_file() {
+    let gob = Gob::new();
+    let once = ["lock", "run", "deploy", "--file", "a.lock", "--timeout", "0", "--", "cat", "a.lock"];
+    assert!(ctl(&gob, once).ok().contains("gobctl"));
+    fs::write(lock(&gob), record(1, Duration::ZERO, &host())).unwrap();
+    let refused = ctl(&gob, once).fails(124);
+    assert!(refused.stderr.starts_with("error: a.lock is held by psql (pid 1 on "), "{refused}");
+    let dashes = ctl(&gob, ["lock", "run", "--file", "a.lock", "make", "all"]).fails(2);
+    assert!(dashes.stderr.contains("gobctl lock run --file PATH -- CMD"), "{dashes}");
+    assert!(!gob.socket().exists(), "the name asks no supervisor");
 }
 
 #[test]

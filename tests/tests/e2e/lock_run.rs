@@ -74,6 +74,19 @@ fn a_command_has_a_token_that_grows_and_its_code_is_passed_on() {
 }
 
 #[test]
+fn a_lock_is_tried_once_and_its_command_needs_no_dashes() {
+    let gob = world();
+    let said = ctl(&gob, ["lock", "run", "--timeout", "0", "build", "sh", "-c", "echo got --json"]).ok();
+    assert_eq!(said, "got --json\n");
+    let held = Running::start(&mut run(&gob, HOLDS));
+    number_in(&gob, "pid");
+    let refused = ctl(&gob, ["lock", "run", "build", "--timeout", "0", "true"]).fails(124);
+    assert!(refused.stderr.starts_with("error: build was not granted "), "{refused}");
+    assert!(refused.stderr.contains(&format!("pid {}", held.pid())), "{refused}");
+    held.end();
+}
+
+#[test]
 fn the_connection_is_the_guards_alone() {
     let gob = world();
     let fds = run(&gob, "ls -l /proc/self/fd").stdin("").ok();

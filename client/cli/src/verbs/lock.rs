@@ -6,9 +6,10 @@ pub(crate) mod status;
 mod table;
 pub(crate) mod wording;
 
-use super::{LOCKS, Verb};
+use super::{LOCKS, Verb, timeout};
 use crate::failure::Failure;
 use crate::text::{parse_duration, parse_number};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
 use gob_client::protocol::LockName;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) const NOUN: Verb = Verb {
     group: LOCKS,
     about: "Hold a lock while a command runs; look at locks",
     examples: "Examples:\n  gobctl lock run deploy -- make deploy\n  gobctl lock status\n  gobctl lock break deploy\n",
+    timeout: timeout::OF_EACH,
     ..Verb::ROW
 };
 
@@ -36,7 +38,11 @@ fn file_args(command: clap::Command, waits: bool) -> clap::Command {
                 .value_name("PATH")
                 .value_parser(value_parser!(PathBuf))
                 .value_hint(ValueHint::FilePath)
-                .help("A lock file that programs without gob share; needs no supervisor"),
+                .help(if waits {
+                    "A lock file that programs without gob share; needs no supervisor. The file alone is the lock: NAME is ignored"
+                } else {
+                    "A lock file that programs without gob share; needs no supervisor"
+                }),
         )
         .arg(
             Arg::new("stale-after")
@@ -58,7 +64,7 @@ fn file_args(command: clap::Command, waits: bool) -> clap::Command {
                 .value_parser(parse_number::<u32>)
                 .requires("file")
                 .default_value("50")
-                .help("How often a lock file that is held is looked at again"),
+                .help("How often a lock file that is held is looked at again; without end beside --timeout, unless it is given"),
         )
         .arg(
             Arg::new("retry-delay")
@@ -85,7 +91,7 @@ fn name_of_lock(required: bool) -> Arg {
     let arg = Arg::new("lock")
         .value_name("NAME")
         .action(ArgAction::Set)
-        .help("The lock; gobctl lock status shows them");
+        .help("The lock; gobctl lock status shows them. Ignored beside --file");
     if required { arg.required_unless_present("file") } else { arg }
 }
 
@@ -100,11 +106,14 @@ fn file_order(matches: &ArgMatches, timeout: Option<Duration>) -> Option<FileOrd
     fn get<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
         matches.try_get_one::<T>(name).ok().flatten().cloned()
     }
+    // The default number of retries is over after half a minute, which may be sooner than the time that was asked for.
+    let by_time_alone =
+        timeout.is_some() && matches.value_source("retries") != Some(ValueSource::CommandLine);
     Some(FileOrder {
         path: get(matches, "file")?,
         process: get(matches, "process").unwrap_or_else(|| "gobctl".to_owned()),
         stale_after: get(matches, "stale-after")?,
-        retries: get(matches, "retries").unwrap_or_default(),
+        retries: if by_time_alone { u32::MAX } else { get(matches, "retries").unwrap_or_default() },
         retry_delay: get(matches, "retry-delay").unwrap_or_default(),
         timeout,
     })
