@@ -7,12 +7,12 @@ use crate::environment::{REST_BYTES, environment_beside};
 use crate::failure::Failure;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use gob_client::Name;
 use gob_client::blocking::Client;
 use gob_client::call::Add;
 use gob_client::protocol::Env;
 use gob_client::protocol::limits::MAX_REQUEST_BYTES;
 use gob_client::protocol::request::{RestartOn, Wait};
+use gob_client::{Error, Name};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -100,7 +100,15 @@ pub(crate) fn work(context: &Context, matches: &ArgMatches) -> Result<Work, Fail
     let shell = matches.get_flag("shell").then(|| std::env::var_os("SHELL"));
     let command = match shell {
         Some(shell) => words::by_shell(&words, shell)?,
-        None => words::split(words)?,
+        None => {
+            if let [line] = words.as_slice()
+                && line.contains(char::is_whitespace)
+                && let Some(note) = words::note(line)
+            {
+                context.note(&note);
+            }
+            words::split(words)?
+        }
     };
     let bytes = command.iter().map(|word| serde_json::to_string(word).map_or(0, |text| text.len() + 1)).sum();
     if bytes > MAX_REQUEST_BYTES - REST_BYTES {
@@ -130,6 +138,24 @@ pub(crate) fn request(context: &Context, matches: &ArgMatches) -> Result<Add, Fa
         rlimits: None,
     })
 }
+
+/// Names the shell in the hint, where the program that is missing is a word of one.
+pub(crate) fn of_a_shell(failure: Failure, program: &str, remedy: &str) -> Failure {
+    let Failure::Client(Error::Refused(error)) = failure else { return failure };
+    let is_missing = error.details.as_ref().is_some_and(|details| {
+        details.get("step").is_some_and(|step| step == "exec")
+            && details.get("errno").is_some_and(|errno| errno == "ENOENT")
+    });
+    let error = if is_missing && words::is_of_a_shell(program) {
+        error.hint(format!("{program} is a word of a shell, and no program: {remedy}"))
+    } else {
+        error
+    };
+    Error::Refused(error).into()
+}
+
+/// The remedy where a verb takes the line.
+pub(crate) const BY_SHELL: &str = "--shell runs the line through a shell";
 
 fn utf8(word: &OsStr) -> Result<String, Failure> {
     word.to_str().map(str::to_owned).ok_or_else(|| {

@@ -137,6 +137,25 @@ fn path_and_environment_are_those_of_the_client_of_each_add() {
 }
 
 #[test]
+fn a_line_for_a_shell_is_told_of_and_its_word_is_no_program_to_install() {
+    let gob = Gob::new();
+    let told = ctl(&gob, ["run", "echo a | wc -c"]).run();
+    assert_eq!(
+        told.stderr.matches("| is an argument here; --shell runs the line through a shell\n").count(),
+        1,
+        "{told}"
+    );
+    let quiet = ctl(&gob, ["run", "-q", "echo a | wc -c"]).run();
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""), "{quiet}");
+    let hint = "is a word of a shell, and no program: --shell runs the line through a shell\n";
+    for (verb, code, line) in [("run", 127, "exit 3"), ("add", 8, "FOO=bar make")] {
+        let out = ctl(&gob, [verb, line]).fails(code);
+        assert!(out.stderr.contains(&format!("hint: {} {hint}", line.split(' ').next().unwrap())), "{out}");
+        assert!(!out.stderr.contains("install"), "{out}");
+    }
+}
+
+#[test]
 fn a_name_is_one_workers() {
     let gob = Gob::new();
     gob.ctl(["start", "demo"]).ok();

@@ -19,6 +19,71 @@ pub(super) fn split(words: Vec<String>) -> Result<Vec<String>, Failure> {
     Ok(words)
 }
 
+/// Words of a shell for which there is no program.
+const BUILTINS: [&str; 17] = [
+    ".", "alias", "cd", "eval", "exec", "exit", "export", "local", "popd", "pushd", "read", "set", "shift",
+    "source", "trap", "ulimit", "unset",
+];
+
+/// Operators that stand as words of their own.
+const OPERATORS: [&str; 5] = ["|", "||", "&&", ";", "&"];
+
+/// Tells whether a program is a word of a shell, or an assignment.
+pub(super) fn is_of_a_shell(program: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    BUILTINS.contains(&program) || program.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
+/// Returns what a user has to know of a single line that only a shell would take as it looks.
+pub(super) fn note(line: &str) -> Option<String> {
+    let remedy = "--shell runs the line through a shell";
+    let words = unquoted(line);
+    if let Some(word) = words.iter().flatten().find(|word| is_operator(word)) {
+        return Some(format!("{word} is an argument here; {remedy}"));
+    }
+    let program = words.first()?.filter(|word| is_of_a_shell(word))?;
+    Some(format!("{program} is a word of a shell, and no program; {remedy}"))
+}
+
+fn is_operator(word: &str) -> bool {
+    let target = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    OPERATORS.contains(&word)
+        || target.starts_with(['>', '<'])
+        || word.starts_with("&>")
+        || word.ends_with(';')
+}
+
+/// Returns the words of a line; `None` for one with a quote or a backslash, which is meant as it is.
+fn unquoted(line: &str) -> Vec<Option<&str>> {
+    let mut words = Vec::new();
+    let (mut begun, mut quote, mut is_plain) = (None, None, true);
+    let mut chars = line.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (None, ' ' | '\t' | '\n') => {
+                words.extend(begun.take().map(|from| line.get(from..at).filter(|_| is_plain)));
+                is_plain = true;
+                continue;
+            }
+            (None, '#') if begun.is_none() => return words,
+            (None, '\'' | '"') => (quote, is_plain) = (Some(c), false),
+            (None | Some('"'), '\\') => {
+                is_plain = false;
+                chars.next();
+            }
+            (Some(_) | None, _) => {}
+        }
+        begun = begun.or(Some(at));
+    }
+    words.extend(begun.map(|from| line.get(from..).filter(|_| is_plain)));
+    words
+}
+
 /// Returns the command by which a shell runs the words, joined by blanks.
 pub(super) fn by_shell(words: &[String], shell: Option<OsString>) -> Result<Vec<String>, Failure> {
     let shell = match shell.filter(|shell| !shell.is_empty()).map(OsString::into_string) {
@@ -110,6 +175,44 @@ mod tests {
             let text = format!("{:?}", of(&[line]).unwrap_err());
             assert!(text.contains(&format!("at character {at} ")), "{line}: {text}");
             assert!(text.replace("\\\"", "\"").replace("\\\\", "\\").contains(what), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_line_for_a_shell_is_told_of() {
+        for (line, word) in [
+            ("echo a | wc -c", "|"),
+            ("make && make test", "&&"),
+            ("make || true", "||"),
+            ("make; make test", "make;"),
+            ("a ; b", ";"),
+            ("make > log 2>&1", ">"),
+            ("make 2>&1", "2>&1"),
+            ("make >>log", ">>log"),
+            ("sort < in", "<"),
+            ("sleep 5 &", "&"),
+        ] {
+            let want = format!("{word} is an argument here; --shell runs the line through a shell");
+            assert_eq!(note(line), Some(want), "{line}");
+        }
+        for line in ["cd /tmp", "export A=b", "exit 3", "source x", "FOO=bar make", ". ./env"] {
+            let program = line.split(' ').next().unwrap();
+            let want = format!("{program} is a word of a shell, and no program; ");
+            assert!(note(line).unwrap().starts_with(&want), "{line}");
+        }
+        for line in [
+            "npm run dev",
+            "grep '|' file",
+            "find . -exec rm {} \\;",
+            "sh -c 'a | b > c'",
+            "echo \"x && y\"",
+            "a # | b",
+            "get http://h/?a=1&b=2 --x=1",
+            "2a=b c",
+            "x --flag=1",
+            "",
+        ] {
+            assert_eq!(note(line), None, "{line}");
         }
     }
 

@@ -48,7 +48,10 @@ const SUCCESSES: u64 = 3;
 const STATS: Duration = Duration::from_secs(1);
 
 fn add(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let (mut client, reply) = ask(context, job::request(context, matches)?)?;
+    let request = job::request(context, matches)?;
+    let program = request.command.first().cloned().unwrap_or_default();
+    let (mut client, reply) =
+        ask(context, request).map_err(|failure| job::of_a_shell(failure, &program, job::BY_SHELL))?;
     print(context, &reply, |data| (told(data), data.worker.clone()))?;
     if !context.json && !context.quiet {
         expect(context, &mut client, &reply.read()?.worker);

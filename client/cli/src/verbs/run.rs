@@ -51,7 +51,10 @@ fn run_to_end(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     // Blocked before the job exists, so that each is about the job; not while the supervisor is waited for, which an
     // interrupt ends.
     let signals = Signals::of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
-    let data = context.call(&mut client, add)?.read()?;
+    let program = add.command.first().cloned().unwrap_or_default();
+    let reply = context.call(&mut client, add);
+    let reply = reply.map_err(|error| job::of_a_shell(error.into(), &program, job::BY_SHELL))?;
+    let data = reply.read()?;
     if data.outcome != Outcome::Started && !context.json {
         context.note(&format!("{}; waiting for its end", add::told(&data)));
     }

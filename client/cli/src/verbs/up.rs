@@ -11,7 +11,7 @@ use crate::goes_on::GoesOn;
 use crate::progress::Progress;
 use crate::project::{self, Project};
 use crate::text::escape;
-use crate::{render, trusted};
+use crate::{job, render, trusted};
 use clap::{Arg, ArgAction, ArgMatches};
 use ending::Watch;
 use gob_client::blocking::Client;
@@ -146,7 +146,11 @@ impl Up<'_> {
                     None => context.wait_showing(client, sent, &mut progress),
                 };
                 goes_on.iter().for_each(|goes_on| goes_on.done(label));
-                let reply = reply.map_err(|error| in_its_way(label, error))?;
+                let job = self.project.file.jobs.get(place);
+                let program = job.and_then(|job| job.command.first()).map_or("", String::as_str);
+                let reply = reply.map_err(|error| {
+                    job::of_a_shell(in_its_way(label, error), program, "command = \"sh -c '…'\" names one")
+                })?;
                 if let Some(watch) = &mut self.watch {
                     watch.has(&reply.read()?);
                 }
