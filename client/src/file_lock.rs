@@ -135,7 +135,8 @@ impl FileLock {
         self.held.as_ref().map(Renewal::info)
     }
 
-    /// True if this program had the lock and another one has taken it.
+    /// True if this program had the lock and another one has taken it, or may take it: its file is gone or is no file any more,
+    /// or its time could not be renewed for the stale time.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.held.as_ref().is_some_and(Renewal::is_lost)

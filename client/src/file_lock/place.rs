@@ -180,18 +180,30 @@ impl Place {
     }
 }
 
-/// Writes a holder's record anew, into the file that it made and has open; false if that is not the lock file any more.
+/// The state of a lock file that a holder has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    /// It is the holder's.
+    Kept,
+    /// There is none, or it is another program's.
+    Gone,
+    /// Something that is no regular file lies in its place, as no program leaves there for a moment.
+    Displaced,
+}
+
+/// Writes a holder's record anew, into the file that it made and has open, while that is the lock file.
 ///
 /// # Errors
 /// It can't be read or written.
-pub(super) fn renew(place: &Place, own: &File, last: &Info, next: &Info) -> io::Result<bool> {
+pub(super) fn renew(place: &Place, own: &File, last: &Info, next: &Info) -> io::Result<Own> {
     // Without the directory it is still better to write: silence would lose the lock.
     let _ours_alone = place.directory();
-    if !is_own(place, own, last)? {
-        return Ok(false);
+    match own_file(place, own, last)? {
+        Own::Kept => {}
+        other @ (Own::Gone | Own::Displaced) => return Ok(other),
     }
     own.write_all_at(&next.bytes(), 0)?;
-    is_own(place, own, next)
+    own_file(place, own, next)
 }
 
 /// Removes a holder's lock file; false if it is not its own any more.
@@ -199,17 +211,40 @@ pub(super) fn renew(place: &Place, own: &File, last: &Info, next: &Info) -> io::
 /// # Errors
 /// It can't be read or removed.
 pub(super) fn give_back(place: &Place, own: &File, last: &Info) -> io::Result<bool> {
-    match place.look()? {
-        Some(sight) if sight.seen.file == identity(own)? && sight.seen.bytes == last.bytes() => {
-            place.remove(&sight)
-        }
-        Some(_) | None => Ok(false),
+    match place.look() {
+        Ok(Some(sight)) if sight.seen == own_sight(own, last)? => place.remove(&sight),
+        Ok(Some(_) | None) => Ok(false),
+        Err(error) => match without_a_look(place, own) {
+            Some(Own::Gone | Own::Displaced) => Ok(false),
+            Some(Own::Kept) | None => Err(error),
+        },
     }
 }
 
-fn is_own(place: &Place, own: &File, last: &Info) -> io::Result<bool> {
-    let seen = place.look()?.map(|sight| sight.seen);
-    Ok(seen == Some(Seen { file: identity(own)?, bytes: last.bytes() }))
+fn own_file(place: &Place, own: &File, last: &Info) -> io::Result<Own> {
+    match place.look() {
+        Ok(Some(sight)) if sight.seen == own_sight(own, last)? => Ok(Own::Kept),
+        Ok(Some(_) | None) => Ok(Own::Gone),
+        Err(error) => without_a_look(place, own).filter(|state| *state != Own::Kept).ok_or(error),
+    }
+}
+
+/// The state of a lock file that can't be read, by its name alone; `None` where that tells nothing.
+fn without_a_look(place: &Place, own: &File) -> Option<Own> {
+    match fs::symlink_metadata(&place.path) {
+        Ok(found) if !found.is_file() => Some(Own::Displaced),
+        Ok(found) if identity(own).ok()? != (found.dev(), found.ino()) => Some(Own::Gone),
+        Ok(_) => Some(Own::Kept),
+        // The directories on the way to it are others now.
+        Err(error) => {
+            let ways = [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP];
+            ways.iter().any(|errno| error.raw_os_error() == Some(*errno as i32)).then_some(Own::Gone)
+        }
+    }
+}
+
+fn own_sight(own: &File, last: &Info) -> io::Result<Seen> {
+    Ok(Seen { file: identity(own)?, bytes: last.bytes() })
 }
 
 fn identity(file: &File) -> io::Result<(u64, u64)> {

@@ -1,13 +1,13 @@
 //! A lock file that is held: its time stamp is renewed beside the program until it is given back.
 
-use super::place::{Place, give_back, renew};
+use super::place::{Own, Place, give_back, renew};
 use super::record::Info;
 use super::{FileLockError, now_ms};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Looks at a lock file that seems to be another one's: an exchange that is taken back looks so for a moment.
 const LOOKS: u32 = 4;
@@ -54,11 +54,10 @@ impl Renewal {
         let held = Mutex::new(Held { place, file, info, state: State::Holds, is_urgent: false });
         let shared = Arc::new(Shared { held, ended: Condvar::new() });
         let renewal = Self { shared: Arc::clone(&shared) };
-        let every = (stale_after / 3).max(Duration::from_millis(1));
         let thread = std::thread::Builder::new().name("gob-file-lock".to_owned());
         // Signals of the program are for its own threads. A mask that can't be set is as it was.
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok();
-        let spawned = thread.spawn(move || shared.renew_all(every));
+        let spawned = thread.spawn(move || shared.renew_all(stale_after));
         before.and_then(|before| before.thread_set_mask().ok());
         match spawned {
             Ok(_) => Ok(renewal),
@@ -74,7 +73,7 @@ impl Renewal {
         self.shared.lock().info.clone()
     }
 
-    /// True if another program has taken the lock, as far as the last renewal saw.
+    /// True if another program has taken the lock or may take it, as far as the last renewal saw.
     pub(super) fn is_lost(&self) -> bool {
         self.shared.lock().state == State::Lost
     }
@@ -109,12 +108,14 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn renew_all(&self, every: Duration) {
+    fn renew_all(&self, stale_after: Duration) {
+        let every = (stale_after / 3).max(Duration::from_millis(1));
         let mut held = self.lock();
-        let mut looks = 0;
+        let (mut looks, mut renewed) = (0, Instant::now());
         while held.state == State::Holds {
             if !std::mem::take(&mut held.is_urgent) {
-                let pause = if looks == 0 { every } else { BETWEEN_LOOKS };
+                let left = stale_after.saturating_sub(renewed.elapsed());
+                let pause = if looks == 0 { every.min(left) } else { BETWEEN_LOOKS };
                 held = self.ended.wait_timeout(held, pause).unwrap_or_else(PoisonError::into_inner).0;
             }
             if held.state != State::Holds {
@@ -122,14 +123,20 @@ impl Shared {
             }
             let next = Info { timestamp: now_ms(), ..held.info.clone() };
             match renew(&held.place, &held.file, &held.info, &next) {
-                Ok(true) => {
+                Ok(Own::Kept) => {
                     held.info = next;
-                    looks = 0;
+                    (looks, renewed) = (0, Instant::now());
                 }
-                // A disk that fails now may work at the next time; until the stale time nothing is lost.
-                Err(_) => looks = 0,
-                Ok(false) if looks < LOOKS => looks += 1,
-                Ok(false) => held.state = State::Lost,
+                Ok(Own::Gone) if looks < LOOKS => looks += 1,
+                Ok(Own::Gone | Own::Displaced) => held.state = State::Lost,
+                // A disk that fails now may work at the next time. Others go by the clock on the wall, which may have been set.
+                Err(_) => {
+                    looks = 0;
+                    let silent = Duration::from_millis(now_ms().saturating_sub(held.info.timestamp));
+                    if silent.max(renewed.elapsed()) >= stale_after {
+                        held.state = State::Lost;
+                    }
+                }
             }
         }
     }

@@ -161,10 +161,24 @@ fn a_broken_lock_ends_its_command() {
     number_in(&gob, "pid");
     let broken = ctl(&gob, ["lock", "break", "--file", "a.lock"]).ok();
     assert!(broken.starts_with("broke a.lock, which was held by gobctl (pid "), "{broken}");
-    held.says("another program has taken a.lock; the command is ended");
+    held.says("a.lock is lost: another program has taken it, or it can't be renewed; the command is ended");
     held.ends(125);
     ctl(&gob, ["lock", "break", "--file", "a.lock"]).fails(4);
     assert_eq!(ctl(&gob, ["lock", "status", "--force", "--file", "a.lock"]).ok(), "a.lock: free\n");
+}
+
+#[test]
+fn a_command_ends_when_something_else_lies_in_the_place_of_its_lock() {
+    for makes in ["mkdir a.lock", "ln -s nowhere a.lock", "mkfifo a.lock"] {
+        let gob = Gob::new();
+        let script = format!("echo $$ > pid; rm a.lock; {makes}; exec sleep 1000");
+        let mut held = Running::start(&mut run(&gob, ["sh", "-c", &script]));
+        held.says(
+            "a.lock is lost: another program has taken it, or it can't be renewed; the command is ended",
+        );
+        held.ends(125);
+        assert!(fs::symlink_metadata(lock(&gob)).is_ok(), "{makes}: it is left alone");
+    }
 }
 
 #[test]

@@ -76,7 +76,8 @@ impl Hold for FileHold {
         self.next = Instant::now() + LOOK;
         self.lock.look_after();
         if self.lock.is_lost() {
-            return Err(format!("another program has taken {}", self.lock.path().display()));
+            let path = self.lock.path().display();
+            return Err(format!("{path} is lost: another program has taken it, or it can't be renewed"));
         }
         Ok(())
     }
