@@ -93,7 +93,7 @@ pub struct LockParty {
     pub priority: i32,
     /// Time since the grant, or since the begin of the wait.
     pub age_ms: u64,
-    /// The token of a holder.
+    /// The token of a holder; of a waiter: the one by which it claims the lock that an earlier connection held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<u64>,
     /// The end of a holder's time, where it asked for one.

@@ -20,6 +20,9 @@ pub struct LockAcquireData {
 pub struct LockStatusData {
     /// The locks, ordered by name.
     pub locks: Vec<Lock>,
+    /// Time that the holders under an earlier supervisor have left to claim their locks; absent once the claims are decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims_ms: Option<u64>,
 }
 
 /// Data of `lock_break`.

@@ -89,24 +89,37 @@ impl Locks {
 
     /// Has a request stand in its lock's line, and gives it the lock where it may have it.
     fn enter(&mut self, number: u64, asking: Asking, underway: &mut Underway, cx: &mut Cx) {
+        let lock = asking.lock.clone();
+        if self.stand(number, asking, cx) {
+            if self.table.next_of(&lock) == Some(number) {
+                self.advance(&lock, underway, cx);
+            }
+            self.wait_on(number, cx);
+        }
+    }
+
+    /// Puts a request into its lock's line; false where it is refused.
+    fn stand(&mut self, number: u64, asking: Asking, cx: &mut Cx) -> bool {
         let (conn, id, lock) = (asking.conn, asking.id.clone(), asking.lock.clone());
-        let (since, timeout_ms) = (asking.since, asking.timeout_ms);
-        if self.table.grants.len() >= MAX_LOCK_PARTIES {
-            cx.timers.cancel(&Timer::LockWait(number));
-            return cx.reply(conn, id, Err(refusals::lock_busy("holders")));
-        }
-        self.table.insert(number, asking);
-        if let Some(cycle) = self.table.circle(number) {
+        let refusal = if self.table.grants.len() >= MAX_LOCK_PARTIES {
+            refusals::lock_busy("holders")
+        } else {
+            self.table.insert(number, asking);
+            let Some(cycle) = self.table.circle(number) else { return true };
             self.table.take_back(number);
-            cx.timers.cancel(&Timer::LockWait(number));
-            return cx.reply(conn, id, Err(refusals::lock_deadlock(&lock, &cycle)));
-        }
+            refusals::lock_deadlock(&lock, &cycle)
+        };
+        cx.timers.cancel(&Timer::LockWait(number));
+        cx.reply(conn, id, Err(refusal));
+        false
+    }
+
+    /// Has a request wait that stands in line and could not be granted.
+    fn wait_on(&mut self, number: u64, cx: &mut Cx) {
+        let Some(wait) = self.table.waits.get(&number) else { return };
+        let Asking { conn, id, lock, since, timeout_ms, .. } = wait.asking.clone();
         let mut limit = timeout_ms;
         if self.table.next_of(&lock) == Some(number) {
-            self.advance(&lock, underway, cx);
-            if !self.table.waits.contains_key(&number) {
-                return;
-            }
             limit = timeout_ms.map(|ms| ms.max(TOKEN_MS));
         } else {
             self.contentions += 1;

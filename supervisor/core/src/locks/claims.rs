@@ -29,7 +29,8 @@ impl Grace {
 }
 
 /// Decides claims: of each lock the largest token has it, and with it all shared ones if it is shared. Returns those that have
-/// what they claim, and those that don't.
+/// what they claim, and those that don't. The former are in the order of their tokens: a lock within another one has the larger
+/// token, and belongs to the party that the outer one is of, once that one is adopted.
 pub(super) fn decide(claims: Vec<Claim>, is_valid: impl Fn(u64) -> bool) -> (Vec<Claim>, Vec<Claim>) {
     let mut claims = claims;
     // The first of two that are equal has come first.
@@ -47,5 +48,6 @@ pub(super) fn decide(claims: Vec<Claim>, is_valid: impl Fn(u64) -> bool) -> (Vec
             lost.push(claim);
         }
     }
+    held.sort_unstable_by_key(|claim| claim.token);
     (held, lost)
 }

@@ -75,6 +75,11 @@ impl Locks {
         self.table.grants.iter().map(|(token, grant)| (*token, grant.asking.conn, &grant.asking.lock))
     }
 
+    /// Tells whether what this token's holder does keeps a connection from going on.
+    pub(crate) fn is_party_of(&self, token: u64, conn: ConnId) -> bool {
+        self.table.grants.get(&token).is_some_and(|grant| grant.parties.contains(&conn))
+    }
+
     /// How many requests are not answered yet.
     pub(crate) fn unanswered(&self) -> usize {
         self.table.waits.len() + self.grace.as_ref().map_or(0, super::Grace::len)

@@ -108,13 +108,18 @@ impl Locks {
     }
 
     fn status(&self, asked: &LockStatus, cx: &Cx) -> Data {
-        let early = self.grace.as_ref().map(|grace| &grace.early).into_iter().flatten();
+        let early = self.early_waiters(asked.lock.as_ref(), cx);
         let names: BTreeSet<&LockName> = match &asked.lock {
             Some(lock) => BTreeSet::from([lock]),
-            None => self.table.named.keys().chain(early.map(|(_, asking)| &asking.lock)).collect(),
+            None => self.table.named.keys().chain(early.keys()).collect(),
         };
-        let told = |lock: &LockName| -> Lock { self.table.told(lock, cx.now, &cx.setup.host) };
-        Data::LockStatus(LockStatusData { locks: names.into_iter().map(told).collect() })
+        let told = |lock: &LockName| -> Lock {
+            let mut told = self.table.told(lock, cx.now, &cx.setup.host);
+            told.waiters.extend(early.get(lock).into_iter().flatten().cloned());
+            told
+        };
+        let locks = names.into_iter().map(told).collect();
+        Data::LockStatus(LockStatusData { locks, claims_ms: self.claims_ms(cx) })
     }
 
     fn break_lock(
@@ -127,7 +132,9 @@ impl Locks {
         let lock = &asked.lock;
         let broken = self.table.holders(lock, cx.now, &cx.setup.host);
         if broken.is_empty() {
-            return Err(refusals::lock_is_free(lock));
+            let claims_ms = self.claims_ms(cx);
+            return Err(claims_ms
+                .map_or_else(|| refusals::lock_is_free(lock), |ms| refusals::lock_unclaimed(lock, ms)));
         }
         let (requester, forced) = (caller.owner(), &cx.setup.settings.force_owners);
         let is_own = |owner: &Owner| owner == requester && !requester.is_unknown();

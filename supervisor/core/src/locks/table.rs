@@ -35,7 +35,8 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    fn party(&self, now: Now, host: &str) -> LockParty {
+    /// The waiter as clients see it.
+    pub(super) fn party(&self, now: Now, host: &str) -> LockParty {
         LockParty {
             process: self.process.clone(),
             pid: self.who.pid,

@@ -100,6 +100,16 @@ pub(crate) fn lock_is_free(lock: &LockName) -> Box<WireError> {
     Box::new(error.hint("see all locks: gobctl lock status").details(json!({"lock": lock})))
 }
 
+/// A lock can't be broken while the holders of an earlier supervisor may still claim theirs.
+pub(crate) fn lock_unclaimed(lock: &LockName, claims_ms: u64) -> Box<WireError> {
+    let message = format!(
+        "it is not known yet if {lock} is held: locks were held when the supervisor ended, and their holders have {} more to claim them",
+        words(claims_ms)
+    );
+    let error = WireError::new(ErrorCode::ServerNotFound, message).hint("try again after that time");
+    Box::new(error.details(json!({"lock": lock, "claims_ms": claims_ms})))
+}
+
 /// A lock of another owner is not broken.
 pub(crate) fn lock_of_other(
     lock: &LockName,

@@ -10,7 +10,7 @@ use crate::verbs::{Effect, Verb};
 use clap::ArgMatches;
 use gob_client::Error;
 use gob_client::call::LockBreak;
-use gob_client::protocol::{ErrorCode, LockName};
+use gob_client::protocol::{ErrorCode, LockName, WireError};
 
 pub(crate) const VERB: Verb = Verb {
     path: &["lock", "break"],
@@ -36,7 +36,7 @@ pub(super) fn named(context: &Context, lock: LockName, needed: bool) -> Result<u
     let mut client = context.connect("lock_break")?;
     needs(&client, FEATURE)?;
     let reply = match context.call(&mut client, LockBreak { lock: lock.clone() }) {
-        Err(Error::Refused(error)) if error.code == ErrorCode::ServerNotFound && !needed => {
+        Err(Error::Refused(error)) if is_free(&error) && !needed => {
             let text = if context.json {
                 "{\"broken\":[]}".to_owned()
             } else {
@@ -52,4 +52,10 @@ pub(super) fn named(context: &Context, lock: LockName, needed: bool) -> Result<u
     let holders: Vec<String> =
         reply.read()?.broken.iter().map(|holder| escape(&holder.to_string())).collect();
     out::print(&format!("broke {}, which {} held\n", escape(lock.as_str()), holders.join(", "))).map(|()| 0)
+}
+
+/// Tells whether nobody holds the lock; right after a restart that is not known.
+fn is_free(error: &WireError) -> bool {
+    let is_early = error.details.as_ref().is_some_and(|details| details.get("claims_ms").is_some());
+    error.code == ErrorCode::ServerNotFound && !is_early
 }

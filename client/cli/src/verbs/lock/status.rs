@@ -54,11 +54,14 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         lock => {
             let (client, reply) = context.ask(LockStatus { lock: lock.clone() })?;
             needs(&client, FEATURE)?;
+            let status = reply.read()?;
+            if let Some(ms) = status.claims_ms {
+                context.note(&wording::claims(ms));
+            }
             if context.json {
                 return print_data(reply.data()).map(|()| 0);
             }
-            out::print(&table::of(&reply.read()?.locks, lock.as_ref(), context.verbose, context.look()))
-                .map(|()| 0)
+            out::print(&table::of(&status, lock.as_ref(), context.verbose, context.look())).map(|()| 0)
         }
     }
 }
@@ -92,7 +95,7 @@ fn watch(context: &Context, lock: Option<&LockName>) -> Result<u8, Failure> {
             print_data(reply.data())?;
             continue;
         }
-        let text = table::of(&reply.read()?.locks, lock, context.verbose, context.look());
+        let text = table::of(&reply.read()?, lock, context.verbose, context.look());
         match &screen {
             Some(screen) => screen.draw(&text)?,
             None => out::print(&format!("{text}\n"))?,

@@ -5,10 +5,12 @@ use crate::table::{Align, Narrower, fitted};
 use crate::terminal::Look;
 use crate::text::escape;
 use gob_client::protocol::LockName;
+use gob_client::protocol::answer::LockStatusData;
 use gob_client::protocol::lock::{Lock, LockParty};
 
 /// Returns the table. `asked` is the lock that was asked for, which may be free.
-pub(super) fn of(locks: &[Lock], asked: Option<&LockName>, counters: bool, look: Look) -> String {
+pub(super) fn of(status: &LockStatusData, asked: Option<&LockName>, counters: bool, look: Look) -> String {
+    let locks = &status.locks;
     let held = locks.iter().any(|lock| !lock.holders.is_empty() || !lock.waiters.is_empty());
     let mut text = String::new();
     if held {
@@ -16,7 +18,7 @@ pub(super) fn of(locks: &[Lock], asked: Option<&LockName>, counters: bool, look:
         let mut rows = vec![head];
         for lock in locks {
             rows.extend(lock.holders.iter().map(|party| row(lock, party, "held")));
-            rows.extend(lock.waiters.iter().map(|party| row(lock, party, "waits")));
+            rows.extend(lock.waiters.iter().map(|party| row(lock, party, wait(party))));
         }
         let align = [
             Align::Left,
@@ -34,10 +36,13 @@ pub(super) fn of(locks: &[Lock], asked: Option<&LockName>, counters: bool, look:
             text.push('\n');
         }
     } else {
-        text.push_str(&asked.map_or_else(
-            || "no lock is held\n".to_owned(),
-            |lock| format!("{} is free\n", escape(lock.as_str())),
-        ));
+        let is_early = status.claims_ms.is_some();
+        text.push_str(&match asked.map(|lock| escape(lock.as_str())) {
+            Some(lock) if is_early => format!("{lock} is not claimed yet\n"),
+            Some(lock) => format!("{lock} is free\n"),
+            None if is_early => "no lock is claimed yet\n".to_owned(),
+            None => "no lock is held\n".to_owned(),
+        });
     }
     if counters && !locks.is_empty() {
         let head = ["LOCK", "ACQUIRED", "CONTENDED", "WAITS", "LONGEST WAIT", "BROKEN"].map(str::to_owned);
@@ -60,6 +65,11 @@ pub(super) fn of(locks: &[Lock], asked: Option<&LockName>, counters: bool, look:
         }
     }
     text
+}
+
+/// A waiter with a token held the lock under an earlier supervisor.
+const fn wait(party: &LockParty) -> &'static str {
+    if party.token.is_some() { "claims" } else { "waits" }
 }
 
 fn row(lock: &Lock, party: &LockParty, state: &str) -> [String; 8] {

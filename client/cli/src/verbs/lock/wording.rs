@@ -25,6 +25,11 @@ pub(crate) fn waiting(lock: &Lock) -> String {
     }
 }
 
+/// Tells how long it is not known yet which locks are held.
+pub(super) fn claims(ms: u64) -> String {
+    format!("the supervisor has just begun: holders from before have {} more to claim their locks", age(ms))
+}
+
 /// Returns a time in milliseconds in few characters.
 pub(super) fn age(ms: u64) -> String {
     short_duration(Duration::from_millis(ms))

@@ -1,10 +1,11 @@
 //! After an end at which locks were held: the holders claim what they hold before anybody else gets it.
 
-use super::rig::{Rig, shared, wants};
+use super::rig::{Rig, lock, shared, wants};
 use crate::{Input, LocksMark};
-use gob_protocol::ErrorCode;
 use gob_protocol::limits::LOCK_CLAIM_MS;
-use gob_protocol::request::LockAcquire;
+use gob_protocol::request::{LockAcquire, LockBreak};
+use gob_protocol::{ErrorCode, Request};
+use std::vec::Vec;
 
 fn claims(text: &str, token: u64) -> LockAcquire {
     LockAcquire { token: Some(token), ..wants(text) }
@@ -160,4 +161,100 @@ fn a_suspend_takes_nothing_from_the_time_of_the_claims() {
     assert_eq!(rig.answer(1, claim), None);
     rig.passes(3_000);
     assert_eq!(rig.code(1, claim), Some(ErrorCode::LockNotHeld), "the store is new");
+}
+
+#[test]
+fn nested_claims_are_one_party_again_whatever_their_names() {
+    for [outer, inner] in [["a", "z"], ["z", "a"]] {
+        let mut rig = Rig::after(500, LocksMark::UpTo(500), 9);
+        let within = |token: u64| Vec::from([token]);
+        let innermost = rig.asks(3, LockAcquire { within: within(401), ..claims("m", 402) });
+        let (one, two) = (
+            rig.asks(2, LockAcquire { within: within(400), ..claims(inner, 401) }),
+            rig.asks(1, claims(outer, 400)),
+        );
+        let early = rig.asks(4, LockAcquire { within: within(402), ..wants(outer) });
+        rig.passes(LOCK_CLAIM_MS);
+        assert_eq!(
+            (rig.token(1, two), rig.token(2, one), rig.token(3, innermost)),
+            (Some(400), Some(401), Some(402))
+        );
+        assert_eq!(rig.code(4, early), Some(ErrorCode::LockDeadlock), "{outer} before {inner}");
+        let later = rig.asks(5, LockAcquire { within: within(402), ..wants(outer) });
+        assert_eq!(rig.code(5, later), Some(ErrorCode::LockDeadlock), "{outer} before {inner}");
+    }
+}
+
+#[test]
+fn requests_that_waited_for_the_claims_stand_in_line_before_the_first_is_granted() {
+    let mut rig = Rig::after(500, LocksMark::UpTo(500), 9);
+    let first = rig.asks(1, wants("l"));
+    let urgent = rig.asks(2, LockAcquire { priority: Some(100), ..wants("l") });
+    let readers =
+        [3, 4].map(|conn| (conn, rig.asks(conn, LockAcquire { priority: Some(200), ..shared("l") })));
+    rig.passes(LOCK_CLAIM_MS);
+    let tokens = readers.map(|(conn, id)| rig.token(conn, id).expect("the highest priority"));
+    assert_eq!((rig.answer(1, first), rig.answer(2, urgent)), (None, None));
+    assert_eq!(
+        rig.told(),
+        ["lock_granted l", "lock_granted l", "lock_waiting l", "lock_waiting l"],
+        "only those wait that are not granted"
+    );
+    rig.gives(3, "l", tokens[0]);
+    rig.gives(4, "l", tokens[1]);
+    let token = rig.token(2, urgent).expect("the higher priority");
+    assert_eq!(rig.answer(1, first), None);
+    rig.gives(2, "l", token);
+    assert!(rig.token(1, first).is_some());
+    let told = rig.status("l");
+    assert_eq!((told.acquired, told.contended, told.waits), (4, 2, 2));
+}
+
+#[test]
+fn a_line_that_waited_for_the_claims_is_passed_by_no_more_than_others_are() {
+    let mut rig = Rig::after(500, LocksMark::UpTo(500), 30);
+    let first = rig.asks(1, wants("l"));
+    let urgent: Vec<(u64, i64)> = (2..=19)
+        .map(|conn| (conn, rig.asks(conn, LockAcquire { priority: Some(1), ..wants("l") })))
+        .collect();
+    rig.passes(LOCK_CLAIM_MS);
+    let mut served = Vec::new();
+    for _ in 0..19 {
+        let all = urgent.iter().copied().chain([(1, first)]);
+        let (conn, token) = all
+            .filter(|(conn, _)| !served.contains(conn))
+            .find_map(|(conn, id)| Some((conn, rig.token(conn, id)?)))
+            .expect("a holder");
+        served.push(conn);
+        rig.gives(conn, "l", token);
+    }
+    assert_eq!(served.iter().position(|conn| *conn == 1), Some(16));
+}
+
+#[test]
+fn claims_and_requests_are_told_as_waiters_while_claims_are_made() {
+    let mut rig = Rig::after(500, LocksMark::UpTo(500), 9);
+    rig.asks(1, wants("l"));
+    rig.asks(2, LockAcquire { priority: Some(1), ..wants("l") });
+    rig.asks(3, claims("l", 400));
+    rig.asks(4, claims("only claimed", 401));
+    rig.passes(1_000);
+    let all = rig.status_of(None);
+    assert_eq!(all.claims_ms, Some(LOCK_CLAIM_MS - 1_000));
+    let names: Vec<&str> = all.locks.iter().map(|told| told.lock.as_str()).collect();
+    assert_eq!(names, ["l", "only claimed"]);
+    let one = rig.status("l");
+    let waiters: Vec<_> = one.waiters.iter().map(|party| (party.pid, party.token, party.age_ms)).collect();
+    assert_eq!(waiters, [(Some(3), Some(400), 1_000), (Some(2), None, 1_000), (Some(1), None, 1_000)]);
+    assert_eq!((one.holders.len(), one.acquired, one.contended), (0, 0, 0));
+    assert_eq!(all.locks[0], one);
+    assert_eq!((rig.status("free").waiters.len(), rig.status_of(Some("free")).claims_ms), (0, all.claims_ms));
+    let id = rig.send(1, Request::LockBreak(LockBreak { lock: lock("l") }));
+    let Some(Err(refusal)) = rig.answer(1, id) else { panic!("it is broken before its holder is known") };
+    assert_eq!(refusal.code, ErrorCode::ServerNotFound);
+    assert_eq!(refusal.details.as_ref().map(|details| details["claims_ms"].as_u64()), Some(all.claims_ms));
+    rig.passes(LOCK_CLAIM_MS);
+    let all = rig.status_of(None);
+    assert_eq!((all.claims_ms, all.locks[0].holders.len(), all.locks[0].waiters.len()), (None, 1, 2));
+    assert_eq!(rig.breaks(1, "l"), None);
 }

@@ -19,6 +19,7 @@ pub(in crate::tests) struct Sent {
     lock: LockName,
     mode: LockMode,
     is_claim: bool,
+    within: Vec<u64>,
     passed: u32,
 }
 
@@ -29,6 +30,8 @@ pub(in crate::tests) struct Held {
     pub(in crate::tests) lock: LockName,
     pub(in crate::tests) token: u64,
     pub(in crate::tests) mode: LockMode,
+    /// Tokens of the same party.
+    pub(in crate::tests) within: Vec<u64>,
 }
 
 /// All that clients know of locks.
@@ -67,7 +70,8 @@ impl Holders {
     /// A client asks for a lock.
     pub(in crate::tests) fn sends(&mut self, conn: ConnId, id: i64, asked: &LockAcquire) {
         let (lock, mode) = (asked.lock.clone(), asked.mode.unwrap_or_default());
-        let sent = Sent { conn, lock, mode, is_claim: asked.token.is_some(), passed: 0 };
+        let (is_claim, within) = (asked.token.is_some(), asked.within.clone());
+        let sent = Sent { conn, lock, mode, is_claim, within, passed: 0 };
         self.sent.insert(id, sent);
     }
 
@@ -121,7 +125,7 @@ impl Holders {
         granted.sort_unstable();
         for (token, id) in granted {
             let Some(sent) = self.sent.remove(&id) else { continue };
-            let Sent { conn, lock, mode, is_claim, .. } = sent;
+            let Sent { conn, lock, mode, is_claim, within, .. } = sent;
             let is_renewed = self.held.iter().any(|held| held.token == token);
             if is_claim {
                 let is_credible = (1..=self.credible).contains(&token) || !self.is_told;
@@ -138,7 +142,7 @@ impl Holders {
                 }
             }
             if !ended_since(token) && !is_renewed {
-                self.held.push(Held { conn, lock, token, mode });
+                self.held.push(Held { conn, lock, token, mode, within });
             }
         }
         Ok(())
@@ -160,6 +164,16 @@ impl Holders {
         let held: BTreeSet<_> = self.held.iter().map(|held| (held.token, held.conn, &held.lock)).collect();
         let granted: BTreeSet<_> = locks.grants().collect();
         ensure!(held == granted, "held are {held:?}, not {granted:?}");
+        for inner in &self.held {
+            // A larger token than the own one was made up, or is another grant by now.
+            let outer = |held: &&Held| inner.within.contains(&held.token) && held.token < inner.token;
+            for outer in self.held.iter().filter(outer) {
+                ensure!(
+                    locks.is_party_of(inner.token, outer.conn),
+                    "{inner:?} is not of the party of {outer:?}"
+                );
+            }
+        }
         let (sent, waits) = (self.sent.len(), locks.unanswered());
         ensure!(sent == waits, "{sent} are not answered, and {waits} wait: {:?}", self.sent);
         let is_marked = shell.mark != LocksMark::Missing;

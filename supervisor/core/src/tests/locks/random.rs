@@ -133,10 +133,11 @@ impl World {
             rig.joins(self.base + conn, "cli");
         }
         self.rig = rig;
-        for Held { conn: ConnId(conn), lock, token, mode, .. } in self.holders.restarts(&shell, self.rig.now)
-        {
+        for held in self.holders.restarts(&shell, self.rig.now) {
+            let Held { conn: ConnId(conn), lock, token, mode, within } = held;
             if self.dice.below(4) > 0 {
-                let asked = LockAcquire { mode: Some(mode), token: Some(token), ..LockAcquire::new(lock) };
+                let (mode, token) = (Some(mode), Some(token));
+                let asked = LockAcquire { mode, token, within, ..LockAcquire::new(lock) };
                 self.send(self.base + conn % 10_000, asked);
             }
         }

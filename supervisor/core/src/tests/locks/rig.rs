@@ -4,7 +4,7 @@ use super::super::harness::config;
 use super::shell::Shell;
 use crate::{ConnId, Core, Effect, Input, LocksMark, Now};
 use gob_config::kind::Kind;
-use gob_protocol::answer::LockAcquireData;
+use gob_protocol::answer::{LockAcquireData, LockStatusData};
 use gob_protocol::request::{Hello, LockAcquire, LockBreak, LockRelease, LockStatus};
 use gob_protocol::{
     Data, ErrorCode, Event, Id, Lock, LockMode, LockName, Owner, Request, Timestamp, WireError,
@@ -166,9 +166,14 @@ impl Rig {
     }
 
     pub(super) fn status(&mut self, text: &str) -> Lock {
-        let id = self.send(1_000, Request::LockStatus(LockStatus { lock: Some(lock(text)) }));
+        self.status_of(Some(text)).locks[0].clone()
+    }
+
+    /// The answer about a lock, or about all of them.
+    pub(super) fn status_of(&mut self, text: Option<&str>) -> LockStatusData {
+        let id = self.send(1_000, Request::LockStatus(LockStatus { lock: text.map(lock) }));
         match self.answer(1_000, id) {
-            Some(Ok(Data::LockStatus(data))) => data.locks[0].clone(),
+            Some(Ok(Data::LockStatus(data))) => data.clone(),
             other => panic!("{other:?}"),
         }
     }
