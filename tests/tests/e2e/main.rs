@@ -31,6 +31,7 @@ mod jobs;
 mod jobs_cli;
 mod left;
 mod liveness;
+mod lock_claims;
 mod lock_file;
 mod lock_guards;
 mod lock_mark;

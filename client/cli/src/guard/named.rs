@@ -39,6 +39,8 @@ pub(crate) struct NamedOrder {
     pub(crate) ttl_ms: Option<u64>,
     pub(crate) process: String,
     pub(crate) token: u64,
+    /// Tokens of the same party, as the request for the lock had them: a claim without them would be another party's.
+    pub(crate) within: Vec<u64>,
     pub(crate) server: ServerInfo,
     pub(crate) socket: PathBuf,
     /// The number of the command's standard input.
@@ -66,9 +68,8 @@ impl NamedHold {
         let inherited = io::stdin().as_fd().try_clone_to_owned();
         let inherited = inherited.map_err(|source| Error::Io { socket: order.socket.clone(), source })?;
         let mut client = connector.go_on(inherited, &order.socket, order.server.clone())?;
-        // The end of the lock by a person or its time comes as an event. One that came before is told by the renewal.
-        let events = Some(vec![EventKind::LockReleased, EventKind::LockBroken]);
-        client.send(Subscribe { events, ..Subscribe::default() })?;
+        // An end that came before is told by the renewal.
+        client.send(ends())?;
         Ok(Self {
             renew_at: Some(Instant::now()),
             order,
@@ -217,7 +218,8 @@ fn claim_until(connector: &Connector, order: &NamedOrder, teller: &Teller) {
             Ok(None) => return,
             Err(error) => return teller.tell(Told::Refused(error.to_string())),
         };
-        let Ok(sent) = client.send(claim(order)) else { return };
+        let asked = client.send(ends()).and_then(|_| client.send(claim(order)));
+        let Ok(sent) = asked else { return };
         teller.tell(Told::Sent);
         match client.wait(sent, ANSWER_WITHIN) {
             Ok(_) => return teller.tell(Told::Granted(Box::new(client))),
@@ -225,6 +227,12 @@ fn claim_until(connector: &Connector, order: &NamedOrder, teller: &Teller) {
             Err(error) => return teller.tell(Told::Refused(error.to_string())),
         }
     }
+}
+
+/// The request for the events that tell the end of the lock by a person or its time, from each supervisor.
+fn ends() -> Subscribe {
+    let events = Some(vec![EventKind::LockReleased, EventKind::LockBroken]);
+    Subscribe { events, ..Subscribe::default() }
 }
 
 /// The request that renews the lock, and claims it from another supervisor.
@@ -235,6 +243,7 @@ fn claim(order: &NamedOrder) -> LockAcquire {
         ttl_ms: order.ttl_ms,
         process: Some(order.process.clone()),
         token: Some(order.token),
+        within: order.within.clone(),
         ..LockAcquire::new(order.lock.clone())
     }
 }

@@ -132,6 +132,7 @@ fn named(context: &Context, wanted: &LockAcquire, command: &[OsString]) -> Resul
         ttl_ms: wanted.ttl_ms,
         process: wanted.process.clone().unwrap_or_default(),
         token,
+        within: wanted.within.clone(),
         server: client.server().clone(),
         socket: client.socket().to_owned(),
         stdin: number,
