@@ -103,6 +103,8 @@ fn only_lines_since_a_time_of_all_runs_in_it() {
     let bad = gob.ctl(["logs", "j", "--since", "yesterday"]).fails(2);
     assert!(bad.stderr.contains("not a duration"), "{bad}");
     gob.ctl(["runs", "delete", "j", "2"]).ok();
+    // The answer does not wait for the disk.
+    assert!(wait::until(DEADLINE, || gob.ctl(["logs", "j", "--run", "2"]).run().code != 0));
     let gone = gob.ctl(["logs", "j", "--run", "2"]).fails(1);
     assert!(gone.stderr.contains("there are: 1, 3"), "{gone}");
     assert_eq!(runs(&["--since", "2h"]), [1, 3]);
