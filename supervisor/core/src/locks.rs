@@ -114,10 +114,16 @@ impl Locks {
         false
     }
 
-    /// Has a request wait that stands in line and could not be granted.
+    /// Has a request wait that was put into a line, unless it was granted.
     fn wait_on(&mut self, number: u64, cx: &mut Cx) {
-        let Some(wait) = self.table.waits.get(&number) else { return };
-        let Asking { conn, id, lock, since, timeout_ms, .. } = wait.asking.clone();
+        if let Some(wait) = self.table.waits.get(&number) {
+            let asking = wait.asking.clone();
+            self.is_left_waiting(number, asking, cx);
+        }
+    }
+
+    fn is_left_waiting(&mut self, number: u64, asking: Asking, cx: &mut Cx) {
+        let Asking { conn, id, lock, since, timeout_ms, .. } = asking;
         let mut limit = timeout_ms;
         if self.table.next_of(&lock) == Some(number) {
             limit = timeout_ms.map(|ms| ms.max(TOKEN_MS));
