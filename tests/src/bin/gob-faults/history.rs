@@ -35,6 +35,8 @@ struct Book {
     removed: BTreeSet<String>,
     /// Records may have been lost since the last rest.
     is_spoilt: bool,
+    /// The latest run of each job when some were lost: a later `stop` of a job at rest tells of it again.
+    lost_up_to: BTreeMap<String, u64>,
     /// Jobs that a client has started, by instance.
     started: BTreeSet<(String, String)>,
 }
@@ -129,6 +131,8 @@ impl History {
         let over = std::mem::take(&mut book.over);
         let told = std::mem::replace(&mut book.told, now.clone());
         if std::mem::take(&mut book.is_spoilt) {
+            let latest = jobs.iter().filter_map(|view| Some((view["name"].as_str()?, view["run"].as_u64()?)));
+            book.lost_up_to.extend(latest.map(|(name, run)| (name.to_owned(), run)));
             return Ok(());
         }
         let none = Runs::new();
@@ -145,7 +149,8 @@ impl History {
             }
         }
         let missing = over.iter().find(|(of, name, run)| {
-            let is_kept = of == instance && fleet::is_job(name) && !removed.contains(name);
+            let may_be_lost = book.lost_up_to.get(name).is_some_and(|lost| run <= lost);
+            let is_kept = of == instance && fleet::is_job(name) && !removed.contains(name) && !may_be_lost;
             is_kept && now.get(name).is_none_or(|runs| runs.len() < KEPT && !runs.contains_key(run))
         });
         match missing {
