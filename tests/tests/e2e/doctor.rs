@@ -132,9 +132,10 @@ fn a_lone_keeper_is_reported_and_orphans_are_named_and_left_alive() {
         assert_eq!(end.code, 7, "nothing has ended: {end}");
         assert!(end.stderr.contains(&lets_go_on), "{end}");
     }
-    let silent =
-        format!("the supervisor does not answer within 5.0 s: the keeper (pid {}) is stopped", keeper.pid);
-    assert!(list.code == 7 && list.stderr.contains(&silent) && list.stderr.contains(&lets_go_on), "{list}");
+    // A busy machine takes a little longer than the 5 s.
+    assert!(list.stderr.starts_with("error: the supervisor does not answer within 5."), "{list}");
+    let stopped = format!(" s: the keeper (pid {}) is stopped", keeper.pid);
+    assert!(list.code == 7 && list.stderr.contains(&stopped) && list.stderr.contains(&lets_go_on), "{list}");
     for check in alone.iter().filter(|check| check["check"] == "stale files" || check["check"] == "logs") {
         assert_eq!(check["fixed"], json!([]), "somebody holds the lock");
     }
