@@ -51,6 +51,7 @@ mod python;
 mod queue;
 mod queue_cli;
 mod queue_proof;
+mod queue_worker;
 mod readiness;
 mod records;
 mod recovery;

@@ -154,7 +154,7 @@ fn unfinished_jobs_of_the_queue_stay_with_and_without_a_supervisor_unless_forced
     adds();
     assert_eq!(gob.ctl(["nuke", "--force"]).run().stderr, "");
     waiting(0);
-    // What is to come is no history.
+    // A schedule is work to come, not history.
     gob.ctl(["queue", "every", "ci", "--cron", "0 3 1 1 *", "--name", "yearly", "--", "true"]).ok();
     assert_eq!(gob.ctl(["nuke"]).run().stderr, stays);
     let schedules = gob.connect().ok("schedule_list", json!({}))["schedules"].clone();
