@@ -1,0 +1,64 @@
+/**
+ * The one error of this package. Programs match on `code` and on nothing else.
+ *
+ * A code is the supervisor's (PROTOCOL 10) or one of the client's own, {@link CLIENT_CODES}.
+ */
+
+/** Codes of errors that the supervisor did not send. */
+export const CLIENT_CODES = [
+  /** The request has no answer by its deadline; the supervisor goes on with it. */
+  "client-timeout",
+  /** No supervisor runs, none could be started, or it answers nothing any more. */
+  "supervisor-unreachable",
+  /** The connection ended before the answer. Whether the request was executed is not known. */
+  "connection-lost",
+  /** The caller's signal was aborted. The supervisor goes on with a request that was sent. */
+  "aborted",
+  /** `close()` was called. */
+  "client-closed",
+  /** A directory or a socket is not this user's alone; nothing was written to it. */
+  "permission-denied",
+  /** An argument can't be sent as it is. */
+  "usage",
+  /** More requests wait than the client keeps. */
+  "client-busy",
+] as const;
+
+/** A code of the client's own. */
+export type ClientCode = (typeof CLIENT_CODES)[number];
+
+/** What a {@link GobError} is made from. */
+export interface GobErrorParts {
+  code: string;
+  message: string;
+  hint?: string | null | undefined;
+  details?: unknown;
+  request?: string | null | undefined;
+  cause?: unknown;
+}
+
+/** An error of the supervisor or of the client, with a remedy where there is one. */
+export class GobError extends Error {
+  override readonly name = "GobError";
+  /** The word for programs. */
+  readonly code: string;
+  /** A remedy for people, or null. */
+  readonly hint: string | null;
+  /** More for programs, as PROTOCOL 10 describes for the code, or null. */
+  readonly details: unknown;
+  /** The type of the request that failed, such as `start`; null where it was no request. */
+  readonly request: string | null;
+
+  constructor({ code, message, hint, details, request, cause }: GobErrorParts) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.hint = hint ?? null;
+    this.details = details ?? null;
+    this.request = request ?? null;
+  }
+
+  /** Tells whether a value is such an error, also one of another copy of this package (ESM beside CommonJS). */
+  static is(value: unknown): value is GobError {
+    return value instanceof Error && value.name === "GobError" && typeof (value as { code?: unknown }).code === "string";
+  }
+}
