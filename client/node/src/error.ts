@@ -22,6 +22,8 @@ export const CLIENT_CODES = [
   "usage",
   /** More requests wait than the client keeps. */
   "client-busy",
+  /** A lock file can't be made, read, taken or removed. */
+  "lock-file-unusable",
 ] as const;
 
 /** A code of the client's own. */
