@@ -67,4 +67,5 @@ pub enum Data {
 
 /// Data without fields, as of `unsubscribe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EmptyData {}

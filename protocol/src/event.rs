@@ -12,6 +12,7 @@ macro_rules! kinds {
     ($($variant:ident = $text:literal,)*) => {
         /// The type of an event. The names are the list of PROTOCOL 7.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[expect(missing_docs, reason = "the names are PROTOCOL 7's")]
         pub enum EventKind {
             $(#[serde(rename = $text)] $variant,)*
@@ -113,7 +114,8 @@ impl<'de> Deserialize<'de> for Actor {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ClientActor {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ClientActor {
     owner: Owner,
     client: Option<String>,
     pid: Option<i32>,
@@ -146,6 +148,7 @@ pub(crate) fn write_party(
 
 /// One event as a subscriber receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// The type of the event.
     pub event: EventKind,
@@ -190,6 +193,7 @@ impl Event {
 
 /// Frame in place of events that a slow subscriber missed (PROTOCOL 7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lagged {
     /// Always [`EventKind::Lagged`].
     pub event: EventKind,

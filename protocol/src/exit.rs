@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Exit {
     /// The leader exited by itself.
@@ -31,6 +32,7 @@ pub enum Exit {
 
 /// The step at which a start failed (PROTOCOL 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StartStep {
     /// Going to the working directory.

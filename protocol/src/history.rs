@@ -11,6 +11,7 @@ const ENDING_SIGNALS: [&str; 5] = ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SI
 
 /// The outcome of a run that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
     /// It exited 0 by itself.
@@ -65,6 +66,7 @@ pub fn median(durations: &mut [u64]) -> Option<u64> {
 
 /// One run of a worker, as `runs` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunRecord {
     /// Its number among the runs of its worker.
     pub run: u64,
@@ -132,6 +134,7 @@ impl<'de> Deserialize<'de> for Rate {
 
 /// Runs of one outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Durations {
     /// The number of runs.
     pub count: u64,
@@ -143,6 +146,7 @@ pub struct Durations {
 
 /// The runs of a worker by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ByOutcome {
     /// Runs that exited 0.
     pub success: Durations,
@@ -154,6 +158,7 @@ pub struct ByOutcome {
 
 /// Data of `stats`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stats {
     /// The number of runs in the history, a live one included.
     pub runs: u64,
@@ -186,6 +191,7 @@ pub struct Change {
 
 /// One change of a worker, as `blame` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BlameEntry {
     /// The time of the change.
     pub time: Timestamp,
@@ -201,6 +207,7 @@ pub struct BlameEntry {
 
 /// One change of a worker or of the supervisor, as `history` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistoryEntry {
     /// The supervisor's life in which it was told.
     pub instance: String,

@@ -27,6 +27,8 @@ pub mod suggest;
 pub mod tag;
 pub mod text;
 pub mod time;
+#[cfg(test)]
+mod typescript;
 pub mod view;
 
 pub use answer::{Data, Outcome};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 /// The name of a lock. Locks and workers do not share their names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct LockName(Arc<str>);
 
@@ -50,6 +51,7 @@ impl<'de> Deserialize<'de> for LockName {
 
 /// With whom a lock may be held at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LockMode {
     /// With nobody.
@@ -78,6 +80,7 @@ impl LockMode {
 
 /// A holder of a lock, or a waiter for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LockParty {
     /// Its program, in its own words; null where it told none.
     pub process: Option<String>,
@@ -117,6 +120,7 @@ impl fmt::Display for LockParty {
 
 /// The reason why a holder has a lock no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LockEnd {
     /// It gave the lock back.
@@ -144,6 +148,7 @@ impl LockEnd {
 
 /// A lock, and what was counted of it since the supervisor started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lock {
     /// Its name.
     pub lock: LockName,
@@ -165,6 +170,7 @@ pub struct Lock {
 
 /// A step of a circle of parties that wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LockLink {
     /// The lock that is waited for.
     pub lock: LockName,

@@ -49,6 +49,7 @@ pub enum NameError {
 
 /// The name of a worker: a graph's or a job's. They share one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
 
@@ -192,6 +193,7 @@ pub fn decode_safe(text: &str) -> Option<String> {
 
 /// The owner that a connection speaks for: a cooperative label among the programs of one user (PROTOCOL 4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Owner(Arc<str>);
 

@@ -41,6 +41,7 @@ macro_rules! word_name {
     ($(#[$doc:meta])* $name:ident, $wrong:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
@@ -98,6 +99,7 @@ impl LaneName {
 
 /// The status of a job in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum QueueStatus {
     /// It waits: for its turn, its time, or the jobs that it comes after.
@@ -143,6 +145,7 @@ impl fmt::Display for QueueStatus {
 
 /// A job in the queue. It never has an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueJob {
     /// Its id, such as `j12`, which also is the name of its worker.
     pub id: Name,
@@ -196,6 +199,7 @@ pub struct QueueJob {
 
 /// Jobs of a lane by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names are those of the statuses")]
 pub struct QueueCounts {
     pub pending: u64,
@@ -207,6 +211,7 @@ pub struct QueueCounts {
 
 /// A lane. It exists once it is named, with width 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lane {
     /// Its name.
     pub lane: LaneName,
@@ -220,6 +225,7 @@ pub struct Lane {
 
 /// A command that is added to a lane again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Schedule {
     /// Its name.
     pub name: ScheduleName,

@@ -22,12 +22,20 @@ pub use queue::{
 };
 pub use read::{Blame, History, List, Ports, Runs, RunsDelete, Subscribe};
 
+/// A request type, as [`Request::described`] tells it.
+#[cfg(test)]
+pub(crate) struct Described {
+    pub(crate) type_name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) payload: schemars::Schema,
+}
+
 macro_rules! requests {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $text:literal $(($payload:ty))?,)*) => {
         /// One request.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Request {
-            $($(#[$doc])* $variant $(($payload))?,)*
+            $($(#[doc = $doc])* $variant $(($payload))?,)*
         }
 
         impl Request {
@@ -38,6 +46,16 @@ macro_rules! requests {
             #[must_use]
             pub const fn type_name(&self) -> &'static str {
                 match self { $(requests!(@pattern $variant $(, $payload)?) => $text,)* }
+            }
+
+            /// Returns each type with its description and the schema of its payload, for the types of other languages.
+            #[cfg(test)]
+            pub(crate) fn described(of: &mut schemars::SchemaGenerator) -> Vec<Described> {
+                vec![$(Described {
+                    type_name: $text,
+                    description: concat!($($doc),*),
+                    payload: requests!(@schema of $(, $payload)?),
+                },)*]
             }
 
             /// Parses the payload of a request of this type; `None` when there is no such type.
@@ -62,6 +80,8 @@ macro_rules! requests {
             }
         }
     };
+    (@schema $of:ident) => { $of.subschema_for::<Empty>() };
+    (@schema $of:ident, $payload:ty) => { $of.subschema_for::<$payload>() };
     (@pattern $variant:ident) => { Self::$variant };
     (@pattern $variant:ident, $payload:ty) => { Self::$variant(_) };
     (@bind $variant:ident, $name:ident) => { Self::$variant };
@@ -173,11 +193,13 @@ requests! {
 
 /// The payload of a type without fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Empty {}
 
 /// Payload of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
     /// The protocol that the client speaks.
@@ -192,6 +214,7 @@ pub struct Hello {
 
 /// A client's program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClientInfo {
     /// Its name, at most [`ClientInfo::MAX_BYTES`] bytes without control characters.

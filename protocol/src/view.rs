@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 /// The state of a worker, as clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Never started, or stopped.
@@ -82,6 +83,7 @@ impl fmt::Display for State {
 
 /// A port on which a worker's tree listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Port {
     /// The port number.
     pub port: u16,
@@ -93,6 +95,7 @@ pub struct Port {
 
 /// A client that holds a lease (PROTOCOL 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeaseHolder {
     /// The owner that it spoke for when it took the lease.
     pub owner: Owner,
@@ -110,6 +113,7 @@ impl fmt::Display for LeaseHolder {
 
 /// One worker as one requester sees it (PROTOCOL 6). Successive views share the parts that stay the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct View {
     /// The worker's name.
     pub name: Name,
@@ -188,6 +192,7 @@ pub struct View {
 
 /// A process, safe against reuse of its pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessId {
     /// The process id.
     pub pid: i32,
@@ -197,6 +202,7 @@ pub struct ProcessId {
 
 /// One process that a stop ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Signalled {
     /// Its process id.
     pub pid: i32,
@@ -214,6 +220,7 @@ pub struct Signalled {
 
 /// A process that a stop could not end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Survivor {
     /// Its process id.
     pub pid: i32,
@@ -235,6 +242,7 @@ impl From<ProcessId> for Survivor {
 
 /// A process of a worker that the supervisor could not end so far, in its own time or after an earlier supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Leftover {
     /// Its worker; `None` where nothing tells which one.
     pub worker: Option<Name>,
@@ -245,6 +253,7 @@ pub struct Leftover {
 
 /// Proof of a stop: the processes that were signalled, and that none survived (PROTOCOL 5).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// Every process that was ended.
     pub signalled: Vec<Signalled>,
@@ -254,6 +263,7 @@ pub struct Receipt {
 
 /// The supervisor's own health (PROTOCOL 9).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(
     missing_docs,
     reason = "the names are PROTOCOL 9's, counters since the supervisor started unless they end in a unit"
@@ -309,6 +319,7 @@ pub struct Status {
 
 /// The state of the file that has the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistoryStatus {
     /// `open`, `closed` (for want of anything to do), `locked`, `read-only`, `full` or `failed`.
     pub state: String,
@@ -322,6 +333,7 @@ pub struct HistoryStatus {
 
 /// The files of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigStatus {
     /// The files in effect, in order of precedence.
     pub files: Vec<String>,
@@ -331,6 +343,7 @@ pub struct ConfigStatus {
 
 /// A file of the configuration that is not in effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InvalidFile {
     /// The file.
     pub path: String,

@@ -92,13 +92,14 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
 }
 
 /// The maps of `ARCHITECTURE.md` that name every file of a folder: the beginning of each, and the folder.
-const MAPS: [(&str, &str); 7] = [
+const MAPS: [(&str, &str); 8] = [
     ("In the configuration,", "protocol/config/src"),
     ("On the machine,", "protocol/host/src"),
     ("In the keeper,", "supervisor/keeper/src"),
     ("In the graph worker,", "supervisor/graph/src"),
     ("In the store,", "supervisor/store/src"),
     ("In the client library,", "client/src"),
+    ("In the Node client,", "client/node/src"),
     ("In the command line,", "client/cli/src"),
 ];
 
@@ -111,18 +112,16 @@ fn maps_of_the_architecture_name_every_file_and_no_other() {
         let rows =
             rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
         let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
-        let named: BTreeSet<String> =
-            words.filter(|word| word.ends_with(".rs") || word.ends_with('/')).map(str::to_owned).collect();
+        let is_file = |name: &str| [".rs", ".ts", "/"].iter().any(|end| name.ends_with(end));
+        let named: BTreeSet<String> = words.filter(|word| is_file(word)).map(str::to_owned).collect();
         for name in &named {
             assert!(root.join(folder).join(name).exists(), "{title} there is no {folder}/{name}");
         }
         for entry in fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
             let name = if entry.path().is_dir() { format!("{name}/") } else { name };
-            let is_named = named.contains(&name)
-                || name == "lib.rs"
-                || name.contains("tests")
-                || !(name.ends_with(".rs") || name.ends_with('/'));
+            let is_named =
+                named.contains(&name) || name == "lib.rs" || name.contains("tests") || !is_file(&name);
             assert!(is_named, "{title} nothing names {folder}/{name}");
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A graph on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GraphOnDisk {
     /// The graph's name.
     pub graph: Name,
@@ -26,6 +27,7 @@ pub struct GraphOnDisk {
 
 /// Data of `graphs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GraphsData {
     /// The graphs, ordered by name and root.
     pub graphs: Vec<GraphOnDisk>,
@@ -33,6 +35,7 @@ pub struct GraphsData {
 
 /// Data of `graph_delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GraphDeleteData {
     /// The directory that was deleted.
     pub deleted: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Data of `runs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunsData {
     /// The runs, newest first.
     pub runs: Vec<RunRecord>,
@@ -15,6 +16,7 @@ pub struct RunsData {
 
 /// Data of `runs_delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunsDeleteData {
     /// The runs that were deleted.
     pub removed: Vec<u64>,
@@ -22,6 +24,7 @@ pub struct RunsDeleteData {
 
 /// Data of `blame`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BlameData {
     /// The changes, newest first.
     pub entries: Vec<BlameEntry>,
@@ -32,6 +35,7 @@ pub struct BlameData {
 
 /// Data of `history`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistoryData {
     /// The changes, oldest first.
     pub entries: Vec<HistoryEntry>,

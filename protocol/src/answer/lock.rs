@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Data of `lock_acquire`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LockAcquireData {
     /// The lock.
     pub lock: LockName,
@@ -17,6 +18,7 @@ pub struct LockAcquireData {
 
 /// Data of `lock_status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LockStatusData {
     /// The locks, ordered by name.
     pub locks: Vec<Lock>,
@@ -27,6 +29,7 @@ pub struct LockStatusData {
 
 /// Data of `lock_break`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LockBreakData {
     /// The parties that held the lock.
     pub broken: Vec<LockParty>,

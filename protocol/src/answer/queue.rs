@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a `queue_add` was satisfied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum QueueOutcome {
     /// The job is new.
@@ -15,6 +16,7 @@ pub enum QueueOutcome {
 
 /// Data of `queue_add`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueAddData {
     /// The job.
     pub job: QueueJob,
@@ -24,6 +26,7 @@ pub struct QueueAddData {
 
 /// Data of `queue_get`, `queue_finish`, `queue_cancel` and `queue_retry`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueJobData {
     /// The job afterwards.
     pub job: QueueJob,
@@ -31,6 +34,7 @@ pub struct QueueJobData {
 
 /// Data of `queue_claim`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueClaimData {
     /// The claimed job; null where there was none in time.
     pub job: Option<QueueJob>,
@@ -38,6 +42,7 @@ pub struct QueueClaimData {
 
 /// Data of `queue_list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueListData {
     /// Those that run, then those that wait by lane and in the order of claims, then those that ended, newest first.
     pub jobs: Vec<QueueJob>,
@@ -50,6 +55,7 @@ pub struct QueueListData {
 
 /// Data of `queue_pause`, `queue_resume`, `queue_clear` and `queue_width`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueLaneData {
     /// The lane afterwards.
     pub lane: Lane,
@@ -60,6 +66,7 @@ pub struct QueueLaneData {
 
 /// Data of `schedule_add`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScheduleData {
     /// The schedule.
     pub schedule: Schedule,
@@ -67,6 +74,7 @@ pub struct ScheduleData {
 
 /// Data of `schedule_list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScheduleListData {
     /// The schedules, ordered by name.
     pub schedules: Vec<Schedule>,
@@ -74,6 +82,7 @@ pub struct ScheduleListData {
 
 /// Data of `schedule_remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScheduleRemoveData {
     /// The schedule that was removed.
     pub removed: ScheduleName,

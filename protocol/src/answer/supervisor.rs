@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// Data of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HelloData {
     /// The protocol of this connection from now on.
     pub protocol: u32,
@@ -20,6 +21,7 @@ pub struct HelloData {
 
 /// The supervisor's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerInfo {
     /// The supervisor's version.
     pub version: String,
@@ -40,6 +42,7 @@ pub struct ServerInfo {
 
 /// The directories of a supervisor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerDirs {
     /// The home directory that the supervisor was started with, if any.
     pub home: Option<String>,
@@ -53,6 +56,7 @@ pub struct ServerDirs {
 
 /// Data of `ping`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PingData {
     /// Always true.
     pub pong: bool,
@@ -62,6 +66,7 @@ pub struct PingData {
 
 /// Data of `nuke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NukeData {
     /// The workers that were stopped.
     pub stopped: Vec<Name>,
@@ -79,6 +84,7 @@ const fn is_zero(number: &u64) -> bool {
 
 /// Data of `shutdown`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShutdownData {
     /// The workers that were stopped.
     pub stopped: Vec<Name>,
@@ -86,6 +92,7 @@ pub struct ShutdownData {
 
 /// Data of `reload`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReloadData {
     /// Keys whose value changed, those of new and removed tables among them.
     pub changed: Vec<String>,
@@ -99,6 +106,7 @@ pub struct ReloadData {
 
 /// Data of `subscribe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SubscribeData {
     /// The last published event; the first one that follows is later.
     pub seq: u64,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a start was satisfied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// A process was spawned, and the requester owns it.
@@ -20,6 +21,7 @@ pub enum Outcome {
 
 /// Data of `start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StartData {
     /// The worker.
     pub worker: View,
@@ -32,6 +34,7 @@ pub struct StartData {
 
 /// Data of `create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CreateData {
     /// The job.
     pub worker: View,
@@ -42,6 +45,7 @@ pub struct CreateData {
 
 /// Data of `stop` and `restart`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StopData {
     /// The worker afterwards.
     pub worker: View,
@@ -51,6 +55,7 @@ pub struct StopData {
 
 /// Data of `get`, `signal`, `hand_over`, `lease`, `release`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkerData {
     /// The worker afterwards.
     pub worker: View,
@@ -58,6 +63,7 @@ pub struct WorkerData {
 
 /// Data of `list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListData {
     /// The workers, ordered by name.
     pub workers: Vec<View>,
@@ -68,6 +74,7 @@ pub struct ListData {
 
 /// Data of `remove` and `cleanup`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RemovedData {
     /// The workers that were removed.
     pub removed: Vec<Name>,
@@ -75,6 +82,7 @@ pub struct RemovedData {
 
 /// Data of `ports`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PortsData {
     /// The listening sockets, by worker, port, protocol and address.
     pub ports: Vec<WorkerPort>,
@@ -85,6 +93,7 @@ pub struct PortsData {
 
 /// One socket on which a worker's tree listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkerPort {
     /// The worker.
     pub name: Name,

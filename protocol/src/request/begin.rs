@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 /// The state that a start or restart waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Wait {
     /// The worker is ready.
@@ -19,6 +20,7 @@ pub enum Wait {
 
 /// Payload of `start`: *ensures* that a worker runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// The graph to serve.
@@ -49,6 +51,7 @@ pub struct Start {
 
 /// The ends after which a worker is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartOn {
     /// None.
@@ -61,6 +64,7 @@ pub enum RestartOn {
 
 /// The effect of the last lease's end on its owner's worker, after the grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OnLastLease {
     /// No effect.
@@ -73,6 +77,7 @@ pub enum OnLastLease {
 
 /// Payload of `add` and `create`: a job is the same when its command and the real path of its directory are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Add {
     /// Program and arguments, at most [`MAX_JOB_ARGUMENTS`](crate::limits::MAX_JOB_ARGUMENTS).
@@ -117,6 +122,7 @@ pub struct Add {
 
 /// Payload of `restart`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
     /// The worker.

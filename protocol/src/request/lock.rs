@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Payload of `lock_acquire`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LockAcquire {
     /// The lock.
@@ -52,6 +53,7 @@ impl LockAcquire {
 
 /// Payload of `lock_release`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LockRelease {
     /// The lock.
@@ -63,6 +65,7 @@ pub struct LockRelease {
 
 /// Payload of `lock_status`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LockStatus {
     /// The lock; all that are known when absent.
@@ -72,6 +75,7 @@ pub struct LockStatus {
 
 /// Payload of `lock_break`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LockBreak {
     /// The lock.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Payload of `stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
     /// The worker.
@@ -20,6 +21,7 @@ pub struct Stop {
 
 /// Payload of `signal`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
     /// The worker.
@@ -31,6 +33,7 @@ pub struct Signal {
 
 /// Payload of `hand_over`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HandOver {
     /// The worker.
@@ -41,6 +44,7 @@ pub struct HandOver {
 
 /// Payload of `get`, `lease`, `release`, `remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ByName {
     /// The worker.
@@ -49,6 +53,7 @@ pub struct ByName {
 
 /// Payload of `graph_delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GraphDelete {
     /// The graph.
@@ -60,6 +65,7 @@ pub struct GraphDelete {
 
 /// Payload of `nuke` and `shutdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Force {
     /// Also ends live workers of other owners.

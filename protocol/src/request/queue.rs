@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// Payload of `queue_add`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueAdd {
     /// The lane, which is made if there is none.
@@ -48,6 +49,7 @@ pub struct QueueAdd {
 
 /// Payload of `queue_claim`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueClaim {
     /// The lane.
@@ -62,6 +64,7 @@ pub struct QueueClaim {
 
 /// Payload of `queue_heartbeat`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueHeartbeat {
     /// The job.
@@ -76,6 +79,7 @@ pub struct QueueHeartbeat {
 
 /// Payload of `queue_finish`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueFinish {
     /// The job.
@@ -95,6 +99,7 @@ pub struct QueueFinish {
 
 /// Payload of `queue_get` and `queue_cancel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ByJob {
     /// The job.
@@ -103,6 +108,7 @@ pub struct ByJob {
 
 /// Payload of `queue_retry`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueRetry {
     /// The job.
@@ -114,6 +120,7 @@ pub struct QueueRetry {
 
 /// Payload of `queue_list`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueList {
     /// Jobs of this lane.
@@ -132,6 +139,7 @@ pub struct QueueList {
 
 /// Payload of `queue_pause`, `queue_resume` and `queue_clear`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ByLane {
     /// The lane.
@@ -140,6 +148,7 @@ pub struct ByLane {
 
 /// Payload of `queue_width`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueWidth {
     /// The lane.
@@ -151,6 +160,7 @@ pub struct QueueWidth {
 
 /// Payload of `schedule_add`: `cron` or `interval_ms`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleAdd {
     /// The lane that its jobs are added to.
@@ -180,6 +190,7 @@ pub struct ScheduleAdd {
 
 /// Payload of `schedule_list`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleList {
     /// Schedules of this lane.
@@ -189,6 +200,7 @@ pub struct ScheduleList {
 
 /// Payload of `schedule_remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleRemove {
     /// The schedule.

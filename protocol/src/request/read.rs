@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Payload of `list`: a worker must match every given filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Workers of this owner.
@@ -33,6 +34,7 @@ pub struct List {
 
 /// Payload of `subscribe`: an event must match every given filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
     /// Replays the events after this one.
@@ -59,6 +61,7 @@ pub struct Subscribe {
 }
 /// Payload of `runs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Runs {
     /// The worker.
@@ -73,6 +76,7 @@ pub struct Runs {
 
 /// Payload of `runs_delete`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RunsDelete {
     /// The worker.
@@ -83,6 +87,7 @@ pub struct RunsDelete {
 
 /// Payload of `ports`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
     /// The worker; all workers when absent.
@@ -92,6 +97,7 @@ pub struct Ports {
 
 /// Payload of `blame`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Blame {
     /// The worker.
@@ -106,6 +112,7 @@ pub struct Blame {
 
 /// Payload of `history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct History {
     /// The place after which changes are asked for.
