@@ -2,20 +2,29 @@
 //!
 //! The supervisor streams no output: programs with the right to read the files read them. A run has a file
 //! per stream, rotated ones beside it, and an index with the order and time of each write. [`Run`] gives a
-//! run's output back in that order, in [`Piece`]s of lines; [`Watch`] waits for more. Nothing here writes.
+//! run's output back in that order, in [`Piece`]s of lines; [`Watch`] waits for more. A [`Pane`] does both for a
+//! screen: as many lines as it shows, following or anywhere in the run. Nothing here writes.
 
 mod files;
 mod index;
+mod pane;
+mod pattern;
 mod pieces;
+mod place;
+mod reader;
 mod run;
 mod tail;
 mod watch;
+mod window;
 
 pub use gob_protocol::logindex::Stream;
+pub use pane::{Direction, Page, Pane, Searched, Streams, Target};
+pub use pattern::Pattern;
 pub use pieces::Piece;
 pub use run::Run;
 pub use tail::drop_first_lines;
 pub use watch::Watch;
+pub use window::Line;
 
 use std::io;
 use std::path::Path;

@@ -1,32 +1,10 @@
 //! The lines that `logs` selects: by `--since` and `--grep`, and whole lines where each becomes an object.
 
-use gob_client::logs::{Piece, Stream};
+use gob_client::logs::{Pattern, Piece, Stream};
 use gob_client::protocol::Timestamp;
-use regex_lite::Regex;
 
 /// Bytes of a line that are held until it ends. Of a longer line these decide, and the rest follows in parts.
 const MAX_HELD: usize = 1 << 20;
-/// Length of a pattern up to which the place of its mistake is searched, in bytes.
-const MAX_SEARCHED: usize = 4096;
-
-/// The regular expression of `--grep`.
-#[derive(Debug, Clone)]
-pub(crate) struct Pattern {
-    regex: Regex,
-    /// It is nothing but text, which is searched faster.
-    is_text: bool,
-}
-
-impl Pattern {
-    fn new(regex: Regex) -> Self {
-        let is_text = !regex.as_str().contains(|c: char| r"\.+*?()|[]{}^$".contains(c));
-        Self { regex, is_text }
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        if self.is_text { text.contains(self.regex.as_str()) } else { self.regex.is_match(text) }
-    }
-}
 
 /// Selects lines, each stream for itself.
 #[derive(Debug, Clone, Default)]
@@ -139,29 +117,6 @@ impl Sieve {
     }
 }
 
-/// Parses `--grep`. A mistake is told with the place where it begins.
-pub(crate) fn parse_pattern(text: &str) -> Result<Pattern, String> {
-    let error = match Regex::new(text) {
-        Ok(regex) => return Ok(Pattern::new(regex)),
-        Err(error) => error,
-    };
-    if text.len() > MAX_SEARCHED {
-        return Err(format!("{error}, in a pattern of {} bytes", text.len()));
-    }
-    // The parser does not tell the place: the mistake begins behind the longest part that is a pattern.
-    let places = text.char_indices().enumerate().collect::<Vec<_>>();
-    let is_pattern = |(_, (at, _)): &&(usize, (usize, char))| {
-        text.get(..*at).is_some_and(|before| Regex::new(before).is_ok())
-    };
-    let place = places.iter().rev().find(is_pattern);
-    Err(place.map_or_else(
-        || error.to_string(),
-        |(count, (at, _))| {
-            format!("{error}, at character {}: {}", count + 1, text.get(*at..).unwrap_or_default())
-        },
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_pattern_is_searched_in_whole_lines() {
-        let mut sieve = Sieve { pattern: Some(parse_pattern("^ab+c$").unwrap()), ..Sieve::default() };
+        let mut sieve = Sieve { pattern: Some(Pattern::parse("^ab+c$").unwrap()), ..Sieve::default() };
         let pieces = [(1, "a"), (2, "bb"), (3, "c\r\n"), (4, "abcd\n"), (5, "x\nabc\n"), (6, "abc\n")];
         assert_eq!(sieved(&mut sieve, &pieces), ["abbc\r\n", "abc\n"]);
         let mut out = Vec::new();
@@ -209,25 +164,10 @@ mod tests {
     fn a_line_too_long_to_hold_is_decided_by_its_beginning() {
         let (long, rest) = ("a".repeat(MAX_HELD), "b".repeat(1000));
         let pieces = [(1, long.as_str()), (1, rest.as_str()), (1, "end\n"), (2, "next\n")];
-        let mut sieve = Sieve { pattern: Some(parse_pattern("a|next").unwrap()), ..Sieve::default() };
+        let mut sieve = Sieve { pattern: Some(Pattern::parse("a|next").unwrap()), ..Sieve::default() };
         let shown: Vec<usize> = sieved(&mut sieve, &pieces).iter().map(String::len).collect();
         assert_eq!(shown, [MAX_HELD, 1000, 4, 5]);
-        let mut sieve = Sieve { pattern: Some(parse_pattern("end|next").unwrap()), ..Sieve::default() };
+        let mut sieve = Sieve { pattern: Some(Pattern::parse("end|next").unwrap()), ..Sieve::default() };
         assert_eq!(sieved(&mut sieve, &pieces), ["next\n"]);
-    }
-
-    #[test]
-    fn a_mistake_in_a_pattern_has_a_place() {
-        for (text, place) in [
-            ("a(b", "at character 2: (b"),
-            ("é[z-a]", "at character 2: [z-a]"),
-            ("*x", "at character 1: *x"),
-            ("(a)b)c", "at character 5: )c"),
-            ("x\\q", "at character 2: \\q"),
-        ] {
-            let error = parse_pattern(text).unwrap_err();
-            assert!(error.ends_with(place), "{text}: {error}");
-        }
-        assert!(parse_pattern(&"(".repeat(5000)).unwrap_err().ends_with("in a pattern of 5000 bytes"));
     }
 }

@@ -110,6 +110,18 @@ impl Files {
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(buf.len());
         segment.file.read_at(buf.get_mut(..room).unwrap_or_default(), offset - segment.start)
     }
+
+    /// Reads as [`Files::read_at`], and goes on in the next file where one ends.
+    pub(super) fn read_full_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(offset + done as u64, rest)? {
+                0 => break,
+                count => done += count,
+            }
+        }
+        Ok(done)
+    }
 }
 
 /// Returns whether a file has no byte of data. A file system without holes has data everywhere.

@@ -17,6 +17,8 @@ pub(super) struct Told {
     pub(super) mark: u64,
     /// Its end.
     pub(super) end: u64,
+    /// The number after that of its last write.
+    pub(super) writes_until: u64,
 }
 
 /// An open index. Damaged records are skipped; one that is cut short waits for its rest.
@@ -24,7 +26,7 @@ pub(super) struct Told {
 pub(super) struct Index {
     file: File,
     path: PathBuf,
-    page: Vec<Record>,
+    page: Vec<(u64, Record)>,
     /// The record after the last one in `page`.
     page_end: u64,
 }
@@ -44,8 +46,8 @@ impl Index {
         Ok(self.file.metadata()?.len() / RECORD)
     }
 
-    /// Returns the next record; `None` at the present end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
+    /// Returns the next record with its number; `None` at the present end.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Record)>> {
         if self.page.is_empty() {
             let (records, count) = self.read(self.page_end, PAGE)?;
             self.page_end += count;
@@ -61,14 +63,17 @@ impl Index {
         self.page_end = record;
     }
 
-    /// Reads up to `count` records from one on; also returns how many there were, damaged ones counted.
-    pub(super) fn read(&self, from: u64, count: u64) -> io::Result<(Vec<Record>, u64)> {
+    /// Reads up to `count` records from one on, each with its number; also returns how many there were, damaged
+    /// ones counted.
+    pub(super) fn read(&self, from: u64, count: u64) -> io::Result<(Vec<(u64, Record)>, u64)> {
         let there = self.len()?.saturating_sub(from).min(count);
         let mut bytes = vec![0; usize::try_from(there * RECORD).unwrap_or(0)];
         let got = read_full(&self.file, &mut bytes, from * RECORD)?;
         bytes.truncate(got - got % RECORD_BYTES);
         let (chunks, _) = bytes.as_chunks::<RECORD_BYTES>();
-        Ok((chunks.iter().filter_map(Record::from_bytes).collect(), chunks.len() as u64))
+        let numbered = (from..).zip(chunks);
+        let records = numbered.filter_map(|(number, chunk)| Some((number, Record::from_bytes(chunk)?)));
+        Ok((records.collect(), chunks.len() as u64))
     }
 
     /// Reads on from this record for the offsets of the streams, and returns the index's end.
@@ -79,12 +84,15 @@ impl Index {
                 return Ok(from);
             }
             from += count;
-            for record in records {
+            for (number, record) in records {
                 let [stdout, stderr] = &mut *told;
                 let told = if record.stream == Stream::Stdout { stdout } else { stderr };
                 match record.len {
                     None => told.mark = record.offset,
-                    Some(len) => told.end = told.end.max(record.offset + u64::from(len)),
+                    Some(len) => {
+                        told.end = told.end.max(record.offset + u64::from(len));
+                        told.writes_until = number + 1;
+                    }
                 }
             }
         }

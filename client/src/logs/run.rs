@@ -6,6 +6,7 @@
 use super::files::Files;
 use super::index::{Index, Told};
 use super::pieces::{Assembler, Piece};
+use super::place::Place;
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::{Record, Stream};
 use std::collections::VecDeque;
@@ -44,6 +45,8 @@ pub struct Run {
     /// The directory itself, in its present place; `None` if it was missing.
     held: Option<File>,
     pub(super) index: Option<Index>,
+    /// The number of times that the index was opened anew: each changes the numbers of its records.
+    pub(super) openings: u64,
     /// The last scanned record of the index, and its view so far.
     scanned: u64,
     /// The time of the latest record that was taken.
@@ -52,6 +55,10 @@ pub struct Run {
     pub(super) sides: [Side; 2],
     pub(super) assembler: Assembler,
     pub(super) ready: VecDeque<Piece>,
+    /// The place behind the piece that was handed out last.
+    pub(super) taken: Option<Place>,
+    /// The place of that piece; `None` where no record tells of it.
+    pub(super) place: Option<Place>,
     buf: Vec<u8>,
 }
 
@@ -73,12 +80,15 @@ impl Run {
             dir: dir.to_owned(),
             held: File::open(dir).ok(),
             index: None,
+            openings: 0,
             scanned: 0,
             written_until: None,
             told: [Told::default(); 2],
             sides: [side(Stream::Stdout), side(Stream::Stderr)],
             assembler: Assembler::default(),
             ready: VecDeque::new(),
+            taken: None,
+            place: None,
             buf: vec![0; CHUNK],
         };
         run.refresh()?;
@@ -98,6 +108,8 @@ impl Run {
     pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
         loop {
             if let Some(piece) = self.ready.pop_front() {
+                self.place = self.taken;
+                self.taken = self.taken.map(|taken| taken.after(&piece));
                 return Ok(Some(piece));
             }
             if !self.advance()? {
@@ -161,7 +173,8 @@ impl Run {
             self.refresh()?;
         }
         let Some(index) = &mut self.index else { return self.take_rest() };
-        if let Some(record) = index.next()? {
+        if let Some((number, record)) = index.next()? {
+            self.taken = Some(Place::of(number, &record));
             self.take(record)?;
             return Ok(true);
         }
@@ -170,10 +183,17 @@ impl Run {
             return Ok(false);
         }
         // The new index begins with records that were read from the old one; they repeat nothing.
-        self.index = None;
-        self.scanned = 0;
-        self.refresh()?;
+        self.open_anew()?;
         Ok(true)
+    }
+
+    /// Opens index and files by their present names.
+    pub(super) fn open_anew(&mut self) -> io::Result<()> {
+        self.index = None;
+        self.openings += 1;
+        self.scanned = 0;
+        self.told = self.told.map(|told| Told { writes_until: 0, ..told });
+        self.refresh()
     }
 
     fn take(&mut self, record: Record) -> io::Result<()> {
@@ -207,6 +227,7 @@ impl Run {
     /// When a file can't be read.
     pub fn take_rest(&mut self) -> io::Result<bool> {
         let mut any = false;
+        self.taken = None;
         if self.sides.iter().any(|side| side.files.lack(u64::MAX) && side.path.exists())
             && !self.is_removed()?
         {
@@ -226,6 +247,11 @@ impl Run {
     /// Returns what the index tells of a stream, as far as it was scanned.
     pub(super) const fn told(&self, stream: Stream) -> Told {
         let [stdout, stderr] = self.told;
+        if matches!(stream, Stream::Stdout) { stdout } else { stderr }
+    }
+
+    pub(super) const fn side_of(&self, stream: Stream) -> &Side {
+        let [stdout, stderr] = &self.sides;
         if matches!(stream, Stream::Stdout) { stdout } else { stderr }
     }
 
@@ -267,7 +293,7 @@ impl Run {
     /// finished rotation has left its mark by then. One that has not written it yet shows in a current file
     /// that ends before the index's end: records are written before a rotation begins, and the new file stays
     /// empty before the mark. Files that stay too short have lost bytes, and are taken as they are.
-    fn refresh(&mut self) -> io::Result<()> {
+    pub(super) fn refresh(&mut self) -> io::Result<()> {
         if self.index.is_none() {
             self.index = Index::open(&self.index_path())?;
         }
@@ -303,7 +329,7 @@ impl Run {
         }
     }
 
-    fn scan(&mut self) -> io::Result<()> {
+    pub(super) fn scan(&mut self) -> io::Result<()> {
         if let Some(index) = &self.index {
             self.scanned = index.scan(self.scanned, &mut self.told)?;
         }

@@ -39,33 +39,22 @@ impl Run {
         Ok(last.into())
     }
 
-    fn skip_to_last(&mut self, count: usize) -> io::Result<()> {
-        let Some(index) = &self.index else { return Ok(()) };
+    /// Skips to a little before the last `count` lines that the index tells; returns whether there are writes before.
+    pub(super) fn skip_to_last(&mut self, count: usize) -> io::Result<bool> {
+        let Some(index) = &self.index else { return Ok(false) };
         let (mut from, mut lines) = (index.len()?, 0);
         // One more than requested: the first line found may lack its beginning.
         while from > 0 && lines <= count {
             let step = from.min(STEP);
             from -= step;
-            let Some(index) = &self.index else { return Ok(()) };
+            let Some(index) = &self.index else { return Ok(false) };
             let (records, _) = index.read(from, step)?;
-            for record in records {
+            for (_, record) in records {
                 lines += self.newlines(record)?;
             }
         }
-        let Some(index) = &mut self.index else { return Ok(()) };
-        let (records, _) = index.read(from, index.len()? - from)?;
-        index.seek(from);
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let first = records.iter().find(|record| record.stream == stream && record.len.is_some());
-            if let Some(first) = first {
-                self.begin_line(stream, first.offset)?;
-            } else {
-                // This stream was not requested, and neither is its earlier output.
-                let end = self.side(stream).files.end()?;
-                self.side(stream).done = end;
-            }
-        }
-        Ok(())
+        self.seek(from)?;
+        Ok(from > 0)
     }
 
     /// Skips the output that was written before a time; reading goes on with the line that was open then. Output
@@ -82,11 +71,11 @@ impl Run {
             if count == 0 || begins.iter().all(Option::is_some) {
                 break;
             }
-            if first.is_none() && records.iter().any(|record| record.len.is_some() && record.time >= since) {
+            let is_late = |(_, record): &(u64, Record)| record.len.is_some() && record.time >= since;
+            if first.is_none() && records.iter().any(is_late) {
                 first = Some(from);
             }
-            let late = |record: &&Record| record.len.is_some() && record.time >= since;
-            for record in records.iter().filter(late) {
+            for (_, record) in records.iter().filter(|record| is_late(record)) {
                 let [stdout, stderr] = &mut begins;
                 let begin = if record.stream == Stream::Stdout { stdout } else { stderr };
                 begin.get_or_insert(record.offset);
@@ -124,7 +113,7 @@ impl Run {
     }
 
     /// Starts a stream in the middle, with the beginning of the line that is open there.
-    fn begin_line(&mut self, stream: Stream, offset: u64) -> io::Result<()> {
+    pub(super) fn begin_line(&mut self, stream: Stream, offset: u64) -> io::Result<()> {
         let side = self.side(stream);
         side.done = offset;
         if !side.wanted {
@@ -136,9 +125,8 @@ impl Run {
         while at > lowest {
             let from = at.saturating_sub(4096).max(lowest);
             let mut part = vec![0; usize::try_from(at - from).unwrap_or(0)];
-            let count = side.files.read_at(from, &mut part)?;
+            let count = side.files.read_full_at(from, &mut part)?;
             part.truncate(count);
-            // A file boundary may cut the read short; the bytes beyond it were read already.
             let newline = part.iter().rposition(|byte| *byte == b'\n');
             let mut line = part.split_off(newline.map_or(0, |newline| newline + 1));
             line.append(&mut begun);

@@ -1,6 +1,7 @@
-//! Tests of reading logs. Those of following them are in `following`.
+//! Tests of reading logs. Those of following them are in `following`, those of windows and panes in `windows`.
 
 mod following;
+mod windows;
 
 use super::*;
 use gob_protocol::Timestamp;
@@ -216,6 +217,23 @@ fn the_last_lines() {
     assert_eq!(text(&run.last_lines(2).unwrap()), "o:line 1999\no:last\n");
     writer.write(Stream::Stdout, "more\n");
     assert_eq!(rest(&mut run), "o:more\n");
+}
+
+#[test]
+fn the_beginning_of_an_open_line_is_looked_for_across_a_rotation() {
+    let mut writer = Writer::new("open-rotated");
+    writer.write(Stream::Stderr, "early\nearlier ");
+    writer.rotate(Stream::Stderr, 5);
+    writer.write(Stream::Stderr, "half\nope");
+    for n in 0..1000 {
+        writer.write(Stream::Stdout, &format!("line {n}\n"));
+    }
+    writer.write(Stream::Stderr, "n\n");
+    let last = Run::open(&writer.dir, 1, &BOTH).unwrap().last_lines(2).unwrap();
+    assert_eq!(text(&last), "o:line 999\ne:open\n");
+    let mut run = Run::open(&writer.dir, 1, &BOTH).unwrap();
+    run.skip_to_time(Timestamp(1000)).unwrap();
+    assert!(rest(&mut run).ends_with("o:line 999\ne:open\n"));
 }
 
 #[test]

@@ -12,14 +12,14 @@ use crate::each::name_arg;
 use crate::exit;
 use crate::failure::Failure;
 use crate::log_follow::Following;
-use crate::log_sieve::{Pattern, Sieve, parse_pattern};
+use crate::log_sieve::Sieve;
 use crate::log_source::Source;
 use crate::log_view::LogView;
 use crate::out;
 use crate::stream::End;
 use crate::text::{now, parse_duration, parse_number};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use gob_client::logs::{self, Stream, Watch};
+use gob_client::logs::{self, Pattern, Stream, Watch};
 use gob_client::protocol::{ErrorCode, Timestamp};
 use gob_client::{Dirs, Name, View};
 use std::os::unix::fs::MetadataExt;
@@ -109,7 +109,7 @@ fn follow_args(command: Command) -> Command {
             Arg::new("grep")
                 .long("grep")
                 .value_name("RE")
-                .value_parser(parse_pattern)
+                .value_parser(Pattern::parse)
                 .allow_hyphen_values(true)
                 .help("Only lines in which this regular expression is found; (?i) before it ignores case"),
         )
