@@ -4,6 +4,8 @@
  * A code is the supervisor's (PROTOCOL 10) or one of the client's own, {@link CLIENT_CODES}.
  */
 
+import type { ErrorCode } from "./generated/types.js";
+
 /** Codes of errors that the supervisor did not send. */
 export const CLIENT_CODES = [
   /** The request has no answer by its deadline; the supervisor goes on with it. */
@@ -18,7 +20,9 @@ export const CLIENT_CODES = [
   "client-closed",
   /** A directory or a socket is not this user's alone; nothing was written to it. */
   "permission-denied",
-  /** An argument can't be sent as it is. */
+  /** The answer to the request can't be read. */
+  "answer-invalid",
+  /** An argument can't be used or sent as it is. */
   "usage",
   /** More requests wait than the client keeps. */
   "client-busy",
@@ -29,9 +33,12 @@ export const CLIENT_CODES = [
 /** A code of the client's own. */
 export type ClientCode = (typeof CLIENT_CODES)[number];
 
+/** Any code: the supervisor's, the client's, or one of a later supervisor, to be treated like `internal`. */
+export type Code = ErrorCode | ClientCode | (string & Record<never, never>);
+
 /** What a {@link GobError} is made from. */
 export interface GobErrorParts {
-  code: string;
+  code: Code;
   message: string;
   hint?: string | null | undefined;
   details?: unknown;
@@ -43,7 +50,7 @@ export interface GobErrorParts {
 export class GobError extends Error {
   override readonly name = "GobError";
   /** The word for programs. */
-  readonly code: string;
+  readonly code: Code;
   /** A remedy for people, or null. */
   readonly hint: string | null;
   /** More for programs, as PROTOCOL 10 describes for the code, or null. */
@@ -62,5 +69,27 @@ export class GobError extends Error {
   /** Tells whether a value is such an error, also one of another copy of this package (ESM beside CommonJS). */
   static is(value: unknown): value is GobError {
     return value instanceof Error && value.name === "GobError" && typeof (value as { code?: unknown }).code === "string";
+  }
+}
+
+/** The error of an operation whose signal was aborted. */
+export function aborted(operation: string, reason: unknown, request: string | null = null): GobError {
+  return new GobError({ code: "aborted", message: `${operation} was aborted`, request, cause: reason });
+}
+
+/** Waits for a promise until a signal is aborted. The work goes on, and its later failure is nobody's. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, operation: string): Promise<T> {
+  if (signal === undefined) return work;
+  let abort: () => void = () => undefined;
+  const given = new Promise<never>((_, reject) => {
+    abort = () => reject(aborted(operation, signal.reason));
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
+  try {
+    return await Promise.race([work, given]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    work.catch(() => undefined);
   }
 }

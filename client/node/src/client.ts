@@ -1,0 +1,180 @@
+/**
+ * A client of the supervisor: a method for each request, over one connection that is made anew by the next request after it
+ * was lost. What belongs to a connection (leases, locks, claims, a subscription) ends with it.
+ */
+import { EventEmitter, setMaxListeners } from "node:events";
+import { basename } from "node:path";
+import type { CallOptions, Connection } from "./connection.js";
+import { asyncDispose } from "./dispose.js";
+import { aborted, GobError, unlessAborted } from "./error.js";
+import { Events, type EventsOptions } from "./events.js";
+import { Methods, type Requests, type RequestType } from "./generated/methods.js";
+import type { ClientInfo, Event, HelloData, Lagged } from "./generated/types.js";
+import { REQUEST_MS } from "./limits.js";
+import { Model, type ModelOptions } from "./model.js";
+import { open, type Settings } from "./open.js";
+
+/** Options of {@link connect}. */
+export interface ConnectOptions {
+  /** The owner to speak for, such as `electron`; `unknown` without one, which owns nothing that it starts. */
+  owner?: string | undefined;
+  /** The program, for events and for people; at most 64 bytes each. */
+  client?: ClientInfo | undefined;
+  /** Starts the supervisor when none runs. True unless told otherwise. */
+  autostart?: boolean | undefined;
+  /** The time limit of an ordinary request and of each ping, 10 s at first; `start` and the like have their own rules. */
+  timeoutMs?: number | undefined;
+  /** An absolute path in place of `$GOB_RUNTIME_DIR`. */
+  runtimeDir?: string | undefined;
+  /** Gives the connecting up; later it has no effect. */
+  signal?: AbortSignal | undefined;
+  /** Gets a sentence for each line of the supervisor that can't be used, and is dropped. */
+  onWarning?: ((message: string) => void) | undefined;
+}
+
+/** What a {@link Client} tells its listeners. */
+export interface ClientEvents {
+  /** There is a connection, with a new instance if another supervisor answered. */
+  connected: [hello: HelloData];
+  /** The connection was lost, and with it every lease, lock and claim. */
+  disconnected: [error: GobError];
+  /** An event of the client's own `subscribe`. */
+  event: [event: Event | Lagged];
+}
+
+/** Connects to the supervisor, and starts it when none runs. */
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  const client = new Client(options);
+  try {
+    await client.connection(options.signal);
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+/** A client; {@link connect} makes one. */
+export class Client extends Methods<CallOptions> {
+  /** The answer to the last hello: the supervisor, and the features that it has. */
+  hello: HelloData | null = null;
+  /** How this client connects. */
+  readonly settings: Settings;
+  readonly autostart: boolean;
+  readonly onWarning: (message: string) => void;
+  private current: Connection | null = null;
+  private opening: Promise<Connection> | null = null;
+  private readonly emitter = new EventEmitter();
+  private readonly closing = new AbortController();
+
+  constructor(options: ConnectOptions = {}) {
+    super();
+    // One listener for each iterator and model.
+    setMaxListeners(0, this.closing.signal);
+    this.settings = {
+      owner: options.owner,
+      client: options.client ?? { name: basename(process.argv[1] ?? "node").slice(0, 64), version: "" },
+      timeoutMs: checkedTimeout(options.timeoutMs),
+      runtimeDir: options.runtimeDir,
+    };
+    this.autostart = options.autostart ?? true;
+    const { onWarning } = options;
+    // In a turn of its own: what a listener throws must not end the reading of a chunk in its middle.
+    this.onWarning = onWarning === undefined ? () => undefined : (message) => queueMicrotask(() => onWarning(message));
+    this.emitter.setMaxListeners(0);
+  }
+
+  /** Sends one request and waits for its data. Without a connection it makes one first. */
+  request<K extends RequestType>(type: K, payload: Requests[K]["payload"], options: CallOptions = {}): Promise<Requests[K]["data"]> {
+    const { current } = this;
+    if (options.signal?.aborted === true) return Promise.reject(aborted(`\`${type}\``, options.signal.reason, type));
+    if (current !== null) return current.request(type, payload, options) as Promise<Requests[K]["data"]>;
+    const sent = this.connection(options.signal).then((connection) => connection.request(type, payload, options));
+    return sent as Promise<Requests[K]["data"]>;
+  }
+
+  /** The events from now on, over the lives of connections and supervisors. */
+  events(options: EventsOptions = {}): Events {
+    return new Events(this, options, this.closing.signal);
+  }
+
+  /** The live set of workers, once it is there. */
+  model(options: ModelOptions = {}): Promise<Model> {
+    return Model.open(this, options, this.closing.signal);
+  }
+
+  /** Returns the connection, and makes one where there is none. All that wait for a new one share it. */
+  connection(signal?: AbortSignal): Promise<Connection> {
+    if (this.closing.signal.aborted) return Promise.reject(closedError());
+    if (this.current !== null) return Promise.resolve(this.current);
+    this.opening ??= this.open().finally(() => (this.opening = null));
+    return unlessAborted(this.opening, signal, "connecting");
+  }
+
+  /** Tells whether there is a connection now. */
+  get isConnected(): boolean {
+    return this.current !== null;
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this {
+    this.emitter.on(event, listener);
+    return this;
+  }
+
+  once<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this {
+    this.emitter.once(event, listener);
+    return this;
+  }
+
+  off<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this {
+    this.emitter.off(event, listener);
+    return this;
+  }
+
+  /** Ends the connection, all that is pending, and every iterator and model of this client. Workers go on. */
+  async close(): Promise<void> {
+    if (!this.closing.signal.aborted) this.closing.abort(closedError());
+    await this.opening?.catch(() => undefined);
+    await this.current?.close(closedError());
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async open(): Promise<Connection> {
+    const on = {
+      onWarning: this.onWarning,
+      onEvent: (event: Event | Lagged) => this.emit("event", event),
+      onEnd: (error: GobError) => {
+        this.current = null;
+        this.emit("disconnected", error);
+      },
+    };
+    const { connection, hello } = await open(this.settings, this.autostart, on, this.closing.signal);
+    if (this.closing.signal.aborted) {
+      await connection.close(closedError());
+      throw closedError();
+    }
+    this.hello = hello;
+    if (connection.error === null) {
+      this.current = connection;
+      this.emit("connected", hello);
+    }
+    return connection;
+  }
+
+  private emit<E extends keyof ClientEvents>(event: E, ...args: ClientEvents[E]): void {
+    if (this.emitter.listenerCount(event) > 0) queueMicrotask(() => this.emitter.emit(event, ...args));
+  }
+}
+
+function closedError(): GobError {
+  return new GobError({ code: "client-closed", message: "the client was closed" });
+}
+
+function checkedTimeout(timeoutMs: number | undefined): number {
+  if (timeoutMs === undefined) return REQUEST_MS;
+  if (timeoutMs > 0) return timeoutMs;
+  throw new GobError({ code: "usage", message: `timeoutMs is a number above 0, not ${timeoutMs}` });
+}
