@@ -5,13 +5,24 @@
 //! on a terminal escapes them.
 
 mod action;
+mod alarm;
+mod event;
+mod link;
+mod list;
 mod row;
+mod run;
 mod supervisor;
+pub mod text;
 pub mod times;
 mod worker;
 
 pub use action::{Action, Allowed, Reason, actions};
+pub use alarm::Alarm;
+pub use event::{event_details, event_subject, event_tone, event_word};
+pub use link::{Banner, Link, Trouble};
+pub use list::{Empty, List, by_name, owner, spoken};
 pub use row::{Row, Rows, Tone, Words, ports};
+pub use run::{run_duration, run_end, run_tone};
 pub use supervisor::{journal_trouble, supervisor};
 pub use worker::{Badge, badges, command, worker};
 

@@ -7,7 +7,7 @@ use crate::text::{escape, name};
 use anstyle::Style;
 use gob_client::View;
 use gob_client::protocol::Timestamp;
-use gob_client::screen::{Row, Tone};
+use gob_client::screen::{Row, Tone, by_name};
 
 /// The header of `list`.
 const HEADER: [&str; 8] = ["NAME", "KIND", "OWNER", "STATE", "PID", "UP", "RESTARTS", "ENDPOINT"];
@@ -61,13 +61,7 @@ pub(crate) fn list(workers: &[Row<'_>], now: Timestamp, look: Look) -> String {
 
 /// Sorts workers for people: `j2` comes before `j10`.
 pub(crate) fn sort(workers: &mut [Row<'_>]) {
-    workers.sort_by(|a, b| natural(a.name()).cmp(&natural(b.name())));
-}
-
-fn natural(name: &str) -> (&str, u64, &str) {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = name.get(stem.len()..).and_then(|digits| digits.parse().ok());
-    number.map_or((name, 0, name), |number| (stem, number, name))
+    workers.sort_by(|a, b| by_name(a.name(), b.name()));
 }
 
 /// Returns the style of a line.

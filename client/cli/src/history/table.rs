@@ -1,6 +1,6 @@
 //! History for people: tables of runs, statistics and changes. Pure: everything is escaped.
 
-use crate::render::{event_word, style_of_event};
+use crate::render::style_of_event;
 use crate::style::{self, paint};
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::Look;
@@ -8,8 +8,8 @@ use crate::text::{escape, name as shown_name, short_duration, since};
 use anstyle::Style;
 use gob_client::Name;
 use gob_client::protocol::event::Actor;
-use gob_client::protocol::exit::Exit;
 use gob_client::protocol::{BlameEntry, Durations, RunOutcome, RunRecord, Stats, Timestamp};
+use gob_client::screen::{event_word, run_duration, run_end};
 use std::time::Duration;
 
 const RUNS: [&str; 6] = ["RUN", "STARTED", "DURATION", "END", "OWNER", "BY"];
@@ -31,32 +31,14 @@ pub(crate) fn runs(runs: &[RunRecord], now: Timestamp, look: Look) -> String {
 }
 
 fn run_row(run: &RunRecord, now: Timestamp) -> [String; 6] {
-    let ran = run.duration_ms.map(Duration::from_millis);
-    let ran = ran.or_else(|| is_running(run).then(|| since(run.started_at, now)));
     [
         run.run.to_string(),
         format!("{} ago", short_duration(since(run.started_at, now))),
-        ran.map_or_else(|| "-".to_owned(), short_duration),
-        escape(&end(run)),
+        run_duration(run, now).map_or_else(|| "-".to_owned(), short_duration),
+        escape(&run_end(run)),
         escape(run.owner.as_str()),
         by(&run.actor),
     ]
-}
-
-const fn is_running(run: &RunRecord) -> bool {
-    run.outcome.is_none() && run.exit.is_none() && !run.cut
-}
-
-/// Returns the end of a run in words: `done`, `exited 3`, `running`, `cut off`.
-pub(crate) fn end(run: &RunRecord) -> String {
-    match (&run.exit, run.outcome) {
-        _ if run.cut => "cut off".to_owned(),
-        (Some(Exit::Code { code: 0 }), Some(RunOutcome::Killed)) => "stopped".to_owned(),
-        (Some(Exit::Code { code: 0 }), _) => "done".to_owned(),
-        (Some(exit), _) => exit.to_string(),
-        (None, None) => "running".to_owned(),
-        (None, Some(_)) => "ended".to_owned(),
-    }
 }
 
 const fn style_of_run(run: &RunRecord) -> Style {

@@ -1,4 +1,5 @@
 use super::*;
+use gob_client::protocol::exit::Exit;
 use gob_client::protocol::{ByOutcome, EventKind, Owner, Rate};
 
 fn plain(width: Option<usize>) -> Look {

@@ -1,12 +1,12 @@
 //! The brief for people and programs that read: at most 40 lines with its cursor. Pure: everything is escaped.
 
-use crate::render::event_word;
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::{Look, cut};
 use crate::text::{escape, name as shown_name, short_duration, since};
 use gob_client::protocol::event::Actor;
 use gob_client::protocol::{Event, EventKind, Exit, HistoryEntry, Owner, RunOutcome, State, Timestamp};
 use gob_client::screen::Row;
+use gob_client::screen::event_word;
 use gob_client::{Name, View};
 use gob_protocol::queue::QueueStatus;
 use std::cmp::Reverse;
