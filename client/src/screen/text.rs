@@ -1,5 +1,6 @@
 //! Texts of workers and programs, made safe to show.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Escapes every character that a terminal acts upon: control characters, and those that change the order of
@@ -51,6 +52,41 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{a0}')
 }
 
+/// Blanks in place of a tab, as no surface but a terminal knows its stops.
+const TAB: &str = "    ";
+
+/// Returns a line of a program's output as text: the sequences by which programs colour and move are left out, other control
+/// characters are escaped.
+#[must_use]
+pub fn output(line: &str) -> Cow<'_, str> {
+    if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !line.chars().any(is_unsafe) {
+        return Cow::Borrowed(line);
+    }
+    let mut out = String::with_capacity(line.len());
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\t' => out.push_str(TAB),
+            '\u{1b}' if chars.next_if_eq(&'[').is_some() => {
+                // Parameters and intermediates, then the final character (ECMA-48, 5.4).
+                while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+                chars.next_if(|c| matches!(c, '@'..='~'));
+            }
+            '\u{1b}' if chars.next_if_eq(&']').is_some() => {
+                // A title or a link, up to BEL or ST.
+                while chars.next_if(|c| *c != '\u{7}' && *c != '\u{1b}').is_some() {}
+                if chars.next() == Some('\u{1b}') {
+                    chars.next_if_eq(&'\\');
+                }
+            }
+            // Behind it the line is begun anew, as a progress bar does; all of its states are shown.
+            '\r' => out.push(' '),
+            c => out.push_str(&escape(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Returns whether a terminal would act upon it instead of showing it.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
@@ -69,6 +105,18 @@ mod tests {
             "a\\x1b[31m\\x0d\\x0a\\x09b\\x9bé\\u{202e}\\x7f"
         );
         assert_eq!(escape("nötes \u{1F600}"), "nötes \u{1F600}");
+    }
+
+    #[test]
+    fn output_is_shown_without_colours_and_with_every_other_control_character() {
+        assert!(matches!(output("plain é"), Cow::Borrowed("plain é")));
+        assert_eq!(output("\u{1b}[1;31merror\u{1b}[0m: x"), "error: x");
+        assert_eq!(output("a\tb\u{7}\u{1b}(B"), "a    b\\x07\\x1b(B");
+        assert_eq!(output("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{7}!"), "link!");
+        assert_eq!(output("10%\r20%"), "10% 20%");
+        for cut in ["\u{1b}", "\u{1b}[", "\u{1b}[3", "\u{1b}]8;x", "\u{1b}]8\u{1b}"] {
+            assert!(!output(cut).chars().any(is_unsafe), "{cut:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::times::{short_duration, since};
 use super::{Fact, Row, count};
 use gob_protocol::shell::word;
-use gob_protocol::{Timestamp, View};
+use gob_protocol::{RunOutcome, State, Timestamp, View};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,26 @@ pub fn badges(worker: &View) -> Vec<Badge> {
     let restarted = (worker.restarts > 0).then_some(Badge::Restarted(worker.restarts));
     let leased = (worker.leases > 0).then_some(Badge::Leased(worker.leases));
     [blocked, not_yours, restarted, leased].into_iter().flatten().collect()
+}
+
+/// Returns why a worker is not as it should be: the reason of a bad state, or the end of a job that failed. `None` where
+/// nothing is wrong.
+#[must_use]
+pub fn failure(worker: &View) -> Option<String> {
+    let ended = worker.exit.as_ref().filter(|exit| RunOutcome::of(exit, false) == RunOutcome::Failure);
+    match worker.state {
+        State::Failed | State::Unhealthy | State::Backoff => {
+            let why = worker.reason.clone().or_else(|| ended.map(ToString::to_string));
+            Some(why.unwrap_or_else(|| worker.state.to_string()))
+        }
+        State::Idle if &*worker.kind == "job" => {
+            let why = worker.reason.clone().filter(|_| ended.is_some());
+            why.or_else(|| ended.map(|exit| format!("its last run {exit}")))
+        }
+        State::Idle | State::Starting | State::Ready | State::Stopping | State::Ceded | State::External => {
+            None
+        }
+    }
 }
 
 /// Returns all facts about a worker, the most asked for first.
@@ -148,6 +168,18 @@ pub(super) mod tests {
             view(json!({"owned": false, "owner": "agent", "leases": 1, "restarts": 2, "blocked": "why"}));
         let words: Vec<String> = badges(&all).iter().map(ToString::to_string).collect();
         assert_eq!(words, ["blocked: why", "you don't own it", "2 restarts", "1 lease"]);
+    }
+
+    #[test]
+    fn a_failure_says_why() {
+        let of = |changes| failure(&view(changes));
+        assert_eq!(of(json!({"reason": "why"})), None);
+        assert_eq!(of(json!({"state": "failed", "reason": "why"})).as_deref(), Some("why"));
+        assert_eq!(of(json!({"state": "unhealthy"})).as_deref(), Some("unhealthy"));
+        let idle = |exit: Value| json!({"kind": "job", "state": "idle", "pid": null, "exit": exit});
+        assert_eq!(of(idle(json!({"code": 3}))).as_deref(), Some("its last run exited 3"));
+        assert_eq!(of(idle(json!({"code": 0}))), None);
+        assert_eq!(of(idle(json!({"signal": "SIGTERM", "core_dumped": false}))), None, "it was stopped");
     }
 
     #[test]

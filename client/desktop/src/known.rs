@@ -1,0 +1,131 @@
+//! What the window knows of the supervisor: every worker, the latest events, the state of the connection.
+
+use gob_client::model::{Change, Model};
+use gob_client::protocol::answer::SubscribeData;
+use gob_client::protocol::{Event, EventKind, Name, Timestamp};
+use gob_client::screen::{Alarm, Link, Tone, event_details, event_subject, event_tone, event_word, text};
+use std::collections::VecDeque;
+
+/// Events that are kept to be shown.
+const MAX_EVENTS: usize = 500;
+/// Failures that the tray lists.
+const MAX_FAILURES: usize = 5;
+
+/// A line of the events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventLine {
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) subject: String,
+    pub(crate) word: String,
+    pub(crate) details: String,
+    pub(crate) tone: Tone,
+    /// The worker that it is about.
+    pub(crate) worker: Option<Name>,
+}
+
+/// All of it; one thread writes, the window and the tray read.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) model: Model,
+    pub(crate) link: Link,
+    pub(crate) events: VecDeque<EventLine>,
+    /// The latest failures in words, newest first.
+    pub(crate) failures: VecDeque<String>,
+    /// Counts connections, so that the window knows of a new one.
+    pub(crate) connections: u64,
+}
+
+impl Known {
+    /// Takes the answer to a subscription.
+    pub(crate) fn subscribed(&mut self, data: &SubscribeData) {
+        self.model.subscribed(data);
+        self.link = Link::Up;
+        self.connections += 1;
+        if data.gap {
+            self.push(EventLine {
+                time: None,
+                subject: "gobd".to_owned(),
+                word: "gap".to_owned(),
+                details: "events were missed; the workers are as they are now".to_owned(),
+                tone: Tone::Busy,
+                worker: None,
+            });
+        }
+    }
+
+    /// Takes an event or `lagged`; returns the notification that it raises. Lines that are neither change nothing.
+    pub(crate) fn frame(&mut self, line: &str) -> Option<Alarm> {
+        #[derive(serde::Deserialize)]
+        struct Missed {
+            missed: u64,
+        }
+        let change = self.model.apply(line).ok()?;
+        let Ok(event) = serde_json::from_str::<Event>(line) else {
+            let missed =
+                serde_json::from_str::<Missed>(line).ok().filter(|_| change == Change::Everything)?;
+            let details = format!("{} events came too fast and were missed", missed.missed);
+            self.push(EventLine {
+                time: None,
+                subject: "gobd".to_owned(),
+                word: event_word(EventKind::Lagged),
+                details,
+                tone: event_tone(EventKind::Lagged),
+                worker: None,
+            });
+            return None;
+        };
+        let details: Vec<String> = event_details(&event).iter().map(|part| text::escape(part)).collect();
+        let alarm = Alarm::of(&event);
+        if let Some(alarm) = alarm.as_ref().filter(|_| Alarm::is_failure(&event)) {
+            self.failures.push_front(alarm.title.clone());
+            self.failures.truncate(MAX_FAILURES);
+        }
+        self.push(EventLine {
+            time: Some(event.time),
+            subject: event_subject(&event),
+            word: event_word(event.event),
+            details: details.join("   "),
+            tone: event_tone(event.event),
+            worker: event.worker.map(|worker| worker.name),
+        });
+        alarm
+    }
+
+    fn push(&mut self, line: EventLine) {
+        self.events.push_back(line);
+        while self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::view;
+    use serde_json::{Value, json};
+
+    fn event(kind: &str, seq: u64, worker: Value) -> String {
+        let time = "2026-11-20T10:00:00.000Z";
+        json!({"event": kind, "seq": seq, "time": time, "actor": "supervisor", "worker": worker}).to_string()
+    }
+
+    #[test]
+    fn events_are_kept_in_words_and_bounded() {
+        let mut known = Known::default();
+        for seq in 1..=600 {
+            known.frame(&event("worker_ready", seq, json!(view("demo", json!({})))));
+        }
+        assert_eq!(known.events.len(), MAX_EVENTS);
+        let last = known.events.back().unwrap();
+        assert_eq!((last.subject.as_str(), last.word.as_str()), ("demo", "ready"));
+        let failed = json!(view("demo", json!({"state": "failed", "reason": "exited 1"})));
+        let alarm = known.frame(&event("worker_failed", 601, failed)).unwrap();
+        assert_eq!(alarm.title, "demo failed");
+        assert_eq!(known.failures, ["demo failed"]);
+        let lagged = json!({"event": "lagged", "missed": 7, "seq": 700, "workers": []});
+        assert_eq!(known.frame(&lagged.to_string()), None);
+        assert!(known.events.back().unwrap().details.starts_with("7 events"));
+        assert_eq!(known.frame("garbage"), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! The bar with the filter and what makes something new.
+
+use super::dialog::Dialog;
+use super::parts::button;
+use super::{Desk, Focus, Purpose, Scene};
+use crate::asks::Ask;
+use eframe::egui;
+use gob_client::screen::Link;
+
+impl Desk {
+    pub(super) fn bar(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>) {
+        let away = (!scene.known.link.is_up()).then_some(Link::AWAY);
+        egui::Panel::top("bar").show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                if button(ui, "Start graph…", away).clicked() {
+                    self.open_start();
+                }
+                if button(ui, "New job…", away).clicked() {
+                    self.open_job(scene);
+                }
+                ui.separator();
+                let field = egui::TextEdit::singleline(&mut self.list.filter)
+                    .hint_text("Filter  ( / )")
+                    .desired_width(220.0);
+                let field = ui.add(field).accessible_name("Filter the workers");
+                if self.focus == Some(Focus::Filter) {
+                    field.request_focus();
+                    self.focus = None;
+                }
+                if !self.list.filter.is_empty() && button(ui, "Clear", None).clicked() {
+                    self.list.filter.clear();
+                }
+                ui.separator();
+                if button(ui, "Settings…", None).clicked() {
+                    self.open(Dialog::settings());
+                }
+                if button(ui, "Keys…", None).clicked() {
+                    self.open(Dialog::help());
+                }
+            });
+        });
+    }
+
+    pub(super) fn open(&mut self, dialog: Dialog) {
+        self.dialog = Some(dialog);
+        self.focus = Some(Focus::Dialog);
+    }
+
+    pub(super) fn open_start(&mut self) {
+        self.open(Dialog::start_graph());
+        self.ask_for(Purpose::Graphs, Ask::Graphs);
+    }
+
+    pub(super) fn open_job(&mut self, scene: &Scene<'_>) {
+        self.open(Dialog::new_job(scene.home));
+    }
+}

@@ -1,0 +1,30 @@
+//! Repaints on request, and none for a window that is not seen.
+
+use eframe::egui;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A request for a repaint that any thread can make.
+#[derive(Clone)]
+pub(crate) struct Wake {
+    egui: egui::Context,
+    hidden: Arc<AtomicBool>,
+}
+
+impl Wake {
+    pub(crate) fn new(egui: egui::Context) -> Self {
+        Self { egui, hidden: Arc::default() }
+    }
+
+    /// Asks for a repaint; not of a minimised window, which is painted anyway when it is shown again.
+    pub(crate) fn now(&self) {
+        if !self.hidden.load(Ordering::Acquire) {
+            self.egui.request_repaint();
+        }
+    }
+
+    /// Tells whether the window is minimised.
+    pub(crate) fn set_hidden(&self, hidden: bool) {
+        self.hidden.store(hidden, Ordering::Release);
+    }
+}
