@@ -38,6 +38,11 @@ impl Place {
         (self.record, self.lines) >= (other.record, other.lines)
     }
 
+    /// Returns whether its write is before the one with this number.
+    pub(super) const fn is_before(&self, record: u64) -> bool {
+        self.record < record
+    }
+
     fn is_of(&self, record: &Record) -> bool {
         (record.stream, record.offset) == (self.stream, self.offset) && record.len.is_some()
     }
@@ -53,6 +58,11 @@ impl Run {
             if side.wanted { end.saturating_sub(side.done) } else { 0 }
         };
         Ok(unread(Stream::Stdout) + unread(Stream::Stderr))
+    }
+
+    /// Returns the number of records that there are now.
+    pub(super) fn records(&self) -> io::Result<u64> {
+        self.index.as_ref().map_or(Ok(0), super::index::Index::len)
     }
 
     /// Returns the end of the wanted streams, in bytes of both, by the index or else by the files.

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Unread bytes beyond which a reader that follows skips to the end.
 const MAX_BACKLOG: u64 = 1 << 20;
+/// Bytes after which reading pauses, so that a worker that writes faster than it is read delays no page and no order.
+const MAX_TURN: usize = 4 << 20;
 /// Lines that are put before a found one.
 const CONTEXT: usize = 500;
 /// Lines that one step towards either end adds.
@@ -38,6 +40,8 @@ pub(super) struct Reader {
     has_newer: bool,
     /// The end of the output as it was last seen while the window was held.
     seen: u64,
+    /// The last turn ended before the output did.
+    is_behind: bool,
     /// New whenever the lines are others than before, instead of more.
     generation: u64,
     /// The openings of the index when the window was filled.
@@ -55,6 +59,7 @@ impl Reader {
             has_older: false,
             has_newer: false,
             seen: 0,
+            is_behind: false,
             generation: 0,
             openings: 0,
         };
@@ -86,18 +91,23 @@ impl Reader {
         self.has_newer
     }
 
+    /// Returns whether there is more to take in without a further change of the files.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.follows && self.is_behind
+    }
+
     pub(super) fn is_removed(&self) -> io::Result<bool> {
         self.run.is_removed()
     }
 
     /// Returns whether there are bytes without a record, which [`Reader::take_untold`] takes.
     pub(super) fn has_untold(&self) -> io::Result<bool> {
-        Ok(self.follows && self.run.has_untold()?)
+        Ok(self.follows && !self.is_behind && self.run.has_untold()?)
     }
 
     /// Takes in bytes without a record.
     pub(super) fn take_untold(&mut self) -> io::Result<()> {
-        if self.run.take_rest()? {
+        while self.run.take_rest()? {
             self.read_on()?;
         }
         Ok(())
@@ -150,7 +160,7 @@ impl Reader {
         let mut added = 0;
         while added < STEP {
             match self.take_behind(last)? {
-                Some(ends_line) => added += usize::from(ends_line),
+                Some(()) => added += 1,
                 None => return self.end_here(first),
             }
         }
@@ -222,9 +232,14 @@ impl Reader {
         is_interrupted: &dyn Fn() -> bool,
     ) -> io::Result<Option<i64>> {
         let Some(last) = self.seek_last()? else { return Ok(None) };
+        // Lines that come while it is searched are left to the next search.
+        let end = self.run.records()?;
         let mut found = Window::default();
         let mut read = 0_u32;
         while let Some((piece, place)) = self.next()? {
+            if place.is_none_or(|place| !place.is_before(end)) {
+                break;
+            }
             read += 1;
             if read.is_multiple_of(1024) && is_interrupted() {
                 return Ok(None);
@@ -266,17 +281,25 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes in what there is; returns whether there was anything.
+    /// Takes in what there is, or as much as a turn may; returns whether there was anything.
     fn read_on(&mut self) -> io::Result<bool> {
         let first = self.window.first();
-        let mut any = false;
+        let mut bytes = 0;
+        self.is_behind = false;
         while let Some((piece, place)) = self.next()? {
+            bytes += piece.bytes.len();
             self.window.push(&piece, place);
-            any = true;
+            if bytes > MAX_TURN {
+                self.is_behind = true;
+                break;
+            }
         }
-        for piece in self.run.unfinished() {
-            self.window.push(&piece, None);
-            any = true;
+        let mut any = bytes > 0;
+        if !self.is_behind {
+            for piece in self.run.unfinished() {
+                self.window.push(&piece, None);
+                any = true;
+            }
         }
         self.has_older |= self.window.first() > first;
         Ok(any)
@@ -296,7 +319,7 @@ impl Reader {
 
     /// The window ends with the last line that there is.
     fn end_here(&mut self, first: i64) -> io::Result<()> {
-        self.run.take_rest()?;
+        self.take_untold()?;
         self.read_on()?;
         self.has_older |= self.window.first() > first;
         self.has_newer = false;
@@ -326,14 +349,14 @@ impl Reader {
         Ok(last)
     }
 
-    /// Takes the next piece that is behind a place; returns whether it ended a line, or `None` at the end.
-    fn take_behind(&mut self, last: Place) -> io::Result<Option<bool>> {
+    /// Takes the next piece that is behind a place; `None` at the end.
+    fn take_behind(&mut self, last: Place) -> io::Result<Option<()>> {
         while let Some((piece, place)) = self.next()? {
             if place.is_some_and(|place| last.reaches(&place)) {
                 continue;
             }
             self.window.push(&piece, place);
-            return Ok(Some(piece.ends_line()));
+            return Ok(Some(()));
         }
         Ok(None)
     }

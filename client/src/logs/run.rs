@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
+/// Bytes without a record that are taken in at once: a reader takes lines out before it goes on.
+const MAX_REST: u64 = 1 << 20;
+
 /// Tries to open index and files without a pause, when rotations come between; further tries pause.
 const QUICK_TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -220,13 +223,12 @@ impl Run {
         self.copy(record.stream, record.offset, end, Some(record.time))
     }
 
-    /// Takes in the bytes behind the last record, for [`Run::next_piece`] to hand out; false if there are
+    /// Takes in bytes behind the last record, at most 1 MiB, for [`Run::next_piece`] to hand out; false if there are
     /// none. Later records of the same bytes repeat nothing.
     ///
     /// # Errors
     /// When a file can't be read.
     pub fn take_rest(&mut self) -> io::Result<bool> {
-        let mut any = false;
         self.taken = None;
         if self.sides.iter().any(|side| side.files.lack(u64::MAX) && side.path.exists())
             && !self.is_removed()?
@@ -237,11 +239,11 @@ impl Run {
             let side = self.side(stream);
             let (from, to) = (side.done.max(side.files.start()), side.files.end()?);
             if side.wanted && from < to {
-                self.copy(stream, from, to, None)?;
-                any = true;
+                self.copy(stream, from, to.min(from + MAX_REST), None)?;
+                return Ok(true);
             }
         }
-        Ok(any)
+        Ok(false)
     }
 
     /// Returns what the index tells of a stream, as far as it was scanned.

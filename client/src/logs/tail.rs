@@ -10,6 +10,8 @@ use std::io;
 
 /// Records read in one step backwards.
 const STEP: u64 = 512;
+/// Bytes read at once when lines are counted.
+const BLOCK: usize = 64 * 1024;
 /// Distance in which the beginning of a line is searched, in bytes.
 const MAX_BACK: u64 = 1 << 20;
 
@@ -46,11 +48,15 @@ impl Run {
         // One more than requested: the first line found may lack its beginning.
         while from > 0 && lines <= count {
             let step = from.min(STEP);
-            from -= step;
             let Some(index) = &self.index else { return Ok(false) };
-            let (records, _) = index.read(from, step)?;
-            for (_, record) in records {
+            let (records, _) = index.read(from - step, step)?;
+            from -= step;
+            for (number, record) in records.into_iter().rev() {
                 lines += self.newlines(record)?;
+                if lines > count {
+                    from = number;
+                    break;
+                }
             }
         }
         self.seek(from)?;
@@ -99,9 +105,9 @@ impl Run {
     fn newlines(&mut self, record: Record) -> io::Result<usize> {
         let side = self.side(record.stream);
         let (mut at, end) = (record.offset, record.offset + u64::from(record.len.unwrap_or(0)));
-        let (mut lines, mut buf) = (0, [0; 4096]);
+        let (mut lines, mut buf) = (0, vec![0; BLOCK]);
         while side.wanted && at < end && at >= side.files.start() {
-            let room = usize::try_from(end - at).unwrap_or(buf.len()).min(buf.len());
+            let room = usize::try_from(end - at).unwrap_or(BLOCK).min(BLOCK);
             let count = side.files.read_at(at, buf.get_mut(..room).unwrap_or_default())?;
             if count == 0 {
                 break;

@@ -99,7 +99,10 @@ impl Watch {
         // A directory moves with a directory above it, without an event of its own. The outermost comes
         // first: once a directory has moved, the later paths do not lead through it.
         for above in dir.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
-            match self.inotify.add_watch(above, AddWatchFlags::IN_MOVE_SELF | added()) {
+            // A reader holds the directory open, which delays the event of its own deletion.
+            let deleted =
+                if dir.parent() == Some(above) { AddWatchFlags::IN_DELETE } else { AddWatchFlags::empty() };
+            match self.inotify.add_watch(above, AddWatchFlags::IN_MOVE_SELF | deleted | added()) {
                 Ok(_) | Err(nix::Error::ENOENT | nix::Error::EACCES) => {}
                 Err(errno) => return Err(errno.into()),
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Time between two pages, of which more would not be seen.
+/// Time between two readings: more pages would not be seen.
 const FRAME: Duration = Duration::from_millis(33);
 /// Time that bytes without a record are waited for: the supervisor writes the record right behind them.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -51,8 +51,8 @@ impl<W: Fn()> Reading<W> {
     }
 
     pub(super) fn serve(mut self) {
-        let mut published = None::<Instant>;
         loop {
+            let looked = Instant::now();
             self.shared.bell.read().ok();
             let (target, orders) = {
                 let mut desk = self.shared.desk();
@@ -71,11 +71,9 @@ impl<W: Fn()> Reading<W> {
             }
             if changed || is_ordered {
                 self.publish();
-                published = Some(Instant::now());
             }
             self.settle(changed);
-            let next = published.map(|at| at + FRAME).filter(|at| *at > Instant::now());
-            self.wait(next);
+            self.wait(looked + FRAME);
         }
     }
 
@@ -97,20 +95,28 @@ impl<W: Fn()> Reading<W> {
         self.searched = None;
     }
 
-    /// Waits for an order, or for a change of the files; when the next page is not due yet, for that time instead.
-    fn wait(&mut self, next: Option<Instant>) {
-        let bell = self.shared.bell.as_fd();
-        let waited = match &self.watch {
-            Some(watch) if next.is_none() => watch.wait_until(self.settled, Some(bell)),
-            Some(_) | None => {
-                let mut bell = [PollFd::new(bell, PollFlags::POLLIN)];
-                poll(&mut bell, poll_timeout(next.or(self.settled))).map(drop).or_else(interrupted)
-            }
-        };
-        if let Err(error) = waited {
-            (self.watch, self.unwatched) = (None, Some(unwatched(&error)));
-            self.publish();
+    /// Waits for an order or, once the next page is due, for a change of the files.
+    fn wait(&mut self, next_page: Instant) {
+        let is_behind = self.reader.as_ref().is_some_and(Reader::is_behind);
+        if self.rings_before(Some(next_page)) || is_behind {
+            return;
         }
+        match &self.watch {
+            Some(watch) => {
+                if let Err(error) = watch.wait_until(self.settled, Some(self.shared.bell.as_fd())) {
+                    (self.watch, self.unwatched) = (None, Some(unwatched(&error)));
+                    self.publish();
+                }
+            }
+            None => drop(self.rings_before(self.settled)),
+        }
+    }
+
+    /// Waits for an order alone; returns whether one has come.
+    fn rings_before(&self, until: Option<Instant>) -> bool {
+        let mut bell = [PollFd::new(self.shared.bell.as_fd(), PollFlags::POLLIN)];
+        // A signal ends the wait early, which does no harm.
+        poll(&mut bell, poll_timeout(until)).is_ok_and(|count| count > 0)
     }
 
     /// Plans when bytes without a record are taken, unless more comes.
@@ -148,13 +154,15 @@ impl<W: Fn()> Reading<W> {
             return Ok(true);
         }
         let Some(reader) = &mut self.reader else { return Ok(false) };
-        let mut changed = reader.catch_up()?;
-        if self.settled.is_some_and(|at| at <= Instant::now()) {
+        if reader.catch_up()? {
+            return Ok(true);
+        }
+        let is_settled = self.settled.is_some_and(|at| at <= Instant::now());
+        if is_settled {
             self.settled = None;
             reader.take_untold()?;
-            changed = true;
         }
-        Ok(changed)
+        Ok(is_settled)
     }
 
     fn obey(&mut self, order: Order) -> io::Result<()> {
@@ -196,11 +204,6 @@ impl<W: Fn()> Reading<W> {
         self.shared.desk().page = Arc::new(page);
         (self.wake)();
     }
-}
-
-/// A signal ends a wait early, which is no mistake.
-fn interrupted(errno: nix::Error) -> io::Result<()> {
-    if errno == nix::Error::EINTR { Ok(()) } else { Err(errno.into()) }
 }
 
 fn unwatched(error: &io::Error) -> String {
