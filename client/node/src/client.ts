@@ -2,10 +2,11 @@
  * A client of the supervisor: a method for each request, over one connection that is made anew by the next request after it
  * was lost. What belongs to a connection (leases, locks, claims, a subscription) ends with it.
  */
-import { EventEmitter, setMaxListeners } from "node:events";
+import { setMaxListeners } from "node:events";
 import { basename } from "node:path";
 import type { CallOptions, Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
+import { Emitter } from "./emitter.js";
 import { aborted, GobError, unlessAborted } from "./error.js";
 import { Events, type EventsOptions } from "./events.js";
 import { Methods, type Requests, type RequestType } from "./generated/methods.js";
@@ -33,14 +34,14 @@ export interface ConnectOptions {
 }
 
 /** What a {@link Client} tells its listeners. */
-export interface ClientEvents {
+export type ClientEvents = {
   /** There is a connection, with a new instance if another supervisor answered. */
   connected: [hello: HelloData];
   /** The connection was lost, and with it every lease, lock and claim. */
   disconnected: [error: GobError];
   /** An event of the client's own `subscribe`. */
   event: [event: Event | Lagged];
-}
+};
 
 /** Connects to the supervisor, and starts it when none runs. */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
@@ -64,7 +65,7 @@ export class Client extends Methods<CallOptions> {
   readonly onWarning: (message: string) => void;
   private current: Connection | null = null;
   private opening: Promise<Connection> | null = null;
-  private readonly emitter = new EventEmitter();
+  private readonly emitter = new Emitter<ClientEvents>();
   private readonly closing = new AbortController();
 
   constructor(options: ConnectOptions = {}) {

@@ -1,7 +1,7 @@
 /** The live set of workers: a snapshot, and the events after it (PROTOCOL 7). The same as `list`, without asking. */
-import { EventEmitter } from "node:events";
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
+import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
 import type { View } from "./generated/types.js";
 import { type Filter, type Item, Subscription } from "./subscription.js";
@@ -26,14 +26,14 @@ export type Change =
   | { change: "connected" };
 
 /** What a {@link Model} tells its listeners. */
-export interface ModelEvents {
+export type ModelEvents = {
   change: [change: Change];
   /** The model has ended, with the error that another try would not mend, or without one. */
   end: [error: GobError | undefined];
-}
+};
 
 /** Every worker as of {@link Model.seq}, by name and ordered by it. */
-export class Model {
+export class Model extends Emitter<ModelEvents> {
   /** The supervisor's life that the model belongs to. */
   instance = "";
   /** The last event that it includes. */
@@ -45,11 +45,11 @@ export class Model {
   private workersByName = new Map<string, View>();
   private order: View[] | null = null;
   private isOver = false;
-  private readonly emitter = new EventEmitter();
   private readonly done: Promise<void>;
 
   private constructor(private readonly subscription: Subscription, first: Item, private readonly signals: AbortSignal[]) {
-    this.emitter.setMaxListeners(0);
+    super();
+    this.setMaxListeners(0);
     this.take(first);
     this.done = this.follow();
     for (const signal of signals) {
@@ -118,21 +118,6 @@ export class Model {
     for (const [name, worker] of this) each.call(self, worker, name, this);
   }
 
-  on<E extends keyof ModelEvents>(event: E, listener: (...args: ModelEvents[E]) => void): this {
-    this.emitter.on(event, listener);
-    return this;
-  }
-
-  once<E extends keyof ModelEvents>(event: E, listener: (...args: ModelEvents[E]) => void): this {
-    this.emitter.once(event, listener);
-    return this;
-  }
-
-  off<E extends keyof ModelEvents>(event: E, listener: (...args: ModelEvents[E]) => void): this {
-    this.emitter.off(event, listener);
-    return this;
-  }
-
   /** Ends it; what it has stays readable. */
   async close(): Promise<void> {
     this.end();
@@ -156,14 +141,14 @@ export class Model {
         const item = await this.subscription.next();
         if (item === null || this.isOver) break;
         const change = this.take(item);
-        if (change !== null) this.emit("change", change);
+        if (change !== null) this.tell("change", change);
       }
     } catch (error) {
       this.error = error as GobError;
       this.end();
     }
     this.isConnected = false;
-    this.emit("end", this.error);
+    this.tell("end", this.error);
   }
 
   private take(item: Item): Change | null {
@@ -205,7 +190,7 @@ export class Model {
   }
 
   /** In a turn of its own: what a listener throws must not end the model. */
-  private emit<E extends keyof ModelEvents>(event: E, ...args: ModelEvents[E]): void {
-    if (this.emitter.listenerCount(event) > 0) queueMicrotask(() => this.emitter.emit(event, ...args));
+  private tell<E extends keyof ModelEvents>(event: E, ...args: ModelEvents[E]): void {
+    if (this.listenerCount(event) > 0) queueMicrotask(() => this.emit(event, ...args));
   }
 }
