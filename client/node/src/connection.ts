@@ -9,7 +9,8 @@ import { aborted, GobError } from "./error.js";
 import { Framer, type Line } from "./framer.js";
 import type { Event, Lagged } from "./generated/types.js";
 import { MAX_UNANSWERED } from "./generated/words.js";
-import { type Limit, MAX_DELAY_MS, inWords, limitOf, REQUEST_MS, WHILE_ALIVE } from "./limits.js";
+import { limitOf, MAX_DELAY_MS, REQUEST_MS, WHILE_ALIVE } from "./limits.js";
+import { busy, lostConnection, type Pending, silent, unanswered, watch } from "./pending.js";
 import { Pulse } from "./pulse.js";
 import { decode, encode, type Id, type Incoming, idOf, refused } from "./wire.js";
 
@@ -32,20 +33,6 @@ export interface ConnectionEvents {
   onWarning: (message: string, line: string) => void;
   onEvent: (event: Event | Lagged) => void;
   onEnd: (error: GobError) => void;
-}
-
-interface Pending {
-  type: string;
-  line: string;
-  bytes: number;
-  isSent: boolean;
-  limit: Limit;
-  limitMs: number;
-  until: number;
-  resolve: (data: unknown) => void;
-  reject: (error: GobError) => void;
-  /** Ends the timer and the listener; undefined once the caller was answered. */
-  settle: (() => void) | undefined;
 }
 
 /** A connection to the supervisor that accepted on `socket`. */
@@ -85,7 +72,7 @@ export class Connection {
   request(type: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
     const { signal } = options;
     if (signal?.aborted === true) return Promise.reject(aborted(`\`${type}\``, signal.reason, type));
-    if (this.ended !== null) return Promise.reject(this.failed(type, this.ended));
+    if (this.ended !== null) return Promise.reject(unanswered(type, this.ended));
     const id = this.nextId;
     let line: string;
     try {
@@ -100,11 +87,9 @@ export class Connection {
     this.nextId += 1;
     const limit = options.timeoutMs ?? limitOf(type, payload, this.usualMs);
     return new Promise((resolve, reject) => {
-      const limitMs = limit === WHILE_ALIVE ? Infinity : limit;
-      const until = performance.now() + limitMs;
-      const of: Pending = { type, line, bytes, isSent: false, limit, limitMs, until, resolve, reject, settle: undefined };
+      const of: Pending = { type, line, bytes, isSent: false, limit, resolve, reject, settle: undefined };
       this.pending.set(id, of);
-      this.watch(id, of, signal);
+      watch(of, this.pulse, signal, (error) => this.giveUp(id, of, error));
       this.waiting.push(id);
       this.waitingBytes += bytes;
       this.flushSoon();
@@ -132,27 +117,6 @@ export class Connection {
     const closed = socket.closed ? Promise.resolve() : new Promise<void>((done) => socket.once("close", () => done()));
     this.end(error);
     return closed;
-  }
-
-  /** Sets timer and listener of one request. */
-  private watch(id: number, of: Pending, signal: AbortSignal | undefined): void {
-    let timer: NodeJS.Timeout | undefined;
-    const expire = () => {
-      const left = of.until - performance.now();
-      // A timer of Node has a longest delay, and may fire a little early.
-      if (left > 0) timer = setTimeout(expire, Math.min(left + 1, MAX_DELAY_MS));
-      else this.giveUp(id, of, timedOut(of));
-    };
-    if (of.limit === WHILE_ALIVE) this.pulse.begin();
-    else timer = setTimeout(expire, Math.min(Math.max(of.limitMs, 0), MAX_DELAY_MS));
-    const abort = () => this.giveUp(id, of, aborted(`\`${of.type}\``, signal?.reason, of.type));
-    signal?.addEventListener("abort", abort, { once: true });
-    of.settle = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      if (of.limit === WHILE_ALIVE) this.pulse.end();
-      of.settle = undefined;
-    };
   }
 
   /** Answers the caller without the supervisor. One that was sent keeps its place until its answer comes. */
@@ -277,22 +241,12 @@ export class Connection {
   private stalled(silentMs: number): void {
     for (const [id, of] of this.pending) {
       if (of.settle === undefined || of.limit !== WHILE_ALIVE) continue;
-      const message = `no answer to \`${of.type}\`, and none to a ping for ${inWords(silentMs)}`;
-      const hint = "the supervisor may still go on with it; gobctl doctor";
-      this.giveUp(id, of, new GobError({ code: "supervisor-unreachable", message, hint, details: { silent_ms: silentMs }, request: of.type }));
+      this.giveUp(id, of, silent(of.type, silentMs));
     }
   }
 
   private lost(cause: Error | undefined): GobError {
-    const refusal = this.lastRefusal;
-    const message = refusal === null ? "the connection to the supervisor was lost" : `the supervisor ended the connection: ${refusal.message}`;
-    return new GobError({ code: "connection-lost", message, hint: refusal?.hint ?? "gobctl daemon logs", cause: cause ?? refusal ?? undefined });
-  }
-
-  private failed(type: string, error: GobError): GobError {
-    const { code, hint, details, cause } = error;
-    const message = code === "connection-lost" ? `${error.message} before \`${type}\` was answered` : error.message;
-    return new GobError({ code, message, hint, details, cause, request: type });
+    return lostConnection(this.lastRefusal, cause);
   }
 
   private end(error: GobError): void {
@@ -306,20 +260,9 @@ export class Connection {
     for (const of of all) {
       const isOpen = of.settle !== undefined;
       of.settle?.();
-      if (isOpen) of.reject(this.failed(of.type, error));
+      if (isOpen) of.reject(unanswered(of.type, error));
     }
     this.pulse.stop();
     this.on.onEnd(error);
   }
-}
-
-function busy(type: string): GobError {
-  const message = `too many requests wait for a place on the connection: \`${type}\` was not sent`;
-  return new GobError({ code: "client-busy", message, hint: "wait for answers before sending more", request: type });
-}
-
-function timedOut({ type, limitMs, isSent }: Pending): GobError {
-  const message = `no answer to \`${type}\` within ${inWords(limitMs)}`;
-  const hint = isSent ? "the supervisor goes on with it" : "it was not sent: earlier requests of this connection are not answered";
-  return new GobError({ code: "client-timeout", message, hint, details: { timeout_ms: limitMs, sent: isSent }, request: type });
 }
