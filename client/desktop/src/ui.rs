@@ -301,3 +301,6 @@ impl Desk {
         self.toasts.tell(trouble);
     }
 }
+
+#[cfg(test)]
+mod tests;

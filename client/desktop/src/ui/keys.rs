@@ -7,7 +7,7 @@ use gob_client::screen::Action;
 
 /// The keys, in order, with what they do.
 const KEYS: [(&str, &str); 19] = [
-    ("j  k  ↓  ↑", "move in the list of workers"),
+    ("j  k  Down  Up", "move in the list of workers"),
     ("Enter", "start the worker"),
     ("s", "stop it"),
     ("S", "kill it"),
