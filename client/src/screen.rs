@@ -21,7 +21,7 @@ pub use action::{Action, Allowed, Reason, actions};
 pub use alarm::Alarm;
 pub use event::{event_details, event_subject, event_tone, event_word};
 pub use link::{Banner, Link, Trouble};
-pub use list::{Empty, List, by_name, owner, spoken};
+pub use list::{Empty, List, by_name, owner, spoken, summary};
 pub use row::{Row, Rows, Tone, Words, ports};
 pub use run::{run_duration, run_end, run_tone};
 pub use supervisor::{journal_trouble, supervisor};

@@ -26,6 +26,8 @@ pub enum Need {
     Node,
     /// Python 3.
     Python,
+    /// A display of a test's own: Xvfb with OpenGL in software, xdotool, dbus-daemon.
+    Display,
     /// A server of a shipped kind.
     Server(&'static str),
 }
@@ -44,6 +46,7 @@ impl Need {
             Self::Strace => "strace",
             Self::Node => "node",
             Self::Python => "python",
+            Self::Display => "display",
             Self::Server(kind) => kind,
         }
     }

@@ -3,8 +3,10 @@
 use crate::asks::{Ask, Asks, Job, Told};
 use crate::clock::{self, Clock};
 use crate::feed::Feed;
+use crate::herald::Herald;
 use crate::settings::{File, Settings, Theme};
 use crate::trace::Trace;
+use crate::tray::Tray;
 use crate::ui::{Desk, Intent, Scene};
 use crate::wake::Wake;
 use crate::{kinds, palette};
@@ -27,6 +29,8 @@ pub(crate) struct App {
     feed: Feed,
     asks: Asks,
     pane: Pane,
+    tray: Tray,
+    herald: Herald,
     wake: Wake,
     clock: Clock,
     kinds: Vec<String>,
@@ -56,7 +60,14 @@ impl App {
         let connector =
             Connector::new(dirs.clone(), owner.clone()).program("gob-desktop", env!("CARGO_PKG_VERSION"));
         let feed = Feed::default();
-        feed.follow(connector.clone(), wake.clone(), |_| {})?;
+        let (tray, herald) = (Tray::begin(wake.clone())?, Herald::begin(settings.notify.clone())?);
+        let (shown, told) = (tray.clone(), herald.clone());
+        feed.follow(connector.clone(), wake.clone(), move |alarm, summary| {
+            shown.show(summary);
+            if let Some(alarm) = alarm {
+                told.tell(alarm);
+            }
+        })?;
         let (answered, read) = (wake.clone(), wake.clone());
         let asks = Asks::begin(connector, move || answered.now())?;
         let pane = Pane::open(move || read.now())?;
@@ -68,6 +79,8 @@ impl App {
             feed,
             asks,
             pane,
+            tray,
+            herald,
             wake,
             clock: Clock::local(),
             file,
@@ -117,6 +130,7 @@ impl App {
 
     fn save(&mut self, egui: &egui::Context) {
         apply(egui, &self.desk.settings);
+        self.herald.want(&self.desk.settings.notify);
         match self.file.write(&self.desk.settings) {
             Ok(()) => self.file_trouble = None,
             Err(error) => self.desk.trouble(Trouble {
@@ -152,6 +166,7 @@ impl eframe::App for App {
         let known = feed.known();
         let is_new = self.connections != known.connections;
         self.connections = known.connections;
+        let (no_tray, no_notifications) = (self.tray.missing(), self.herald.trouble());
         let scene = Scene {
             known: &known,
             page: &page,
@@ -159,7 +174,8 @@ impl eframe::App for App {
             clock: &self.clock,
             kinds: &self.kinds,
             home: &self.home,
-            tray: None,
+            tray: no_tray.as_deref(),
+            notifications: no_notifications.as_deref(),
             file: &self.file.path().display().to_string(),
             file_trouble: self.file_trouble.as_deref(),
         };

@@ -4,6 +4,7 @@
 //! moment, since a supervisor that is started again is back before that.
 
 use crate::known::Known;
+use crate::tray::Summary;
 use crate::wake::Wake;
 use gob_client::blocking::Connector;
 use gob_client::protocol::request::Subscribe;
@@ -35,7 +36,7 @@ impl Feed {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to follow. `told` gets every notification that an event raises.
+    /// Begins to follow. `told` gets the summary after each update, and the notification that it raises.
     ///
     /// # Errors
     /// When no thread can be made.
@@ -43,7 +44,7 @@ impl Feed {
         &self,
         connector: Connector,
         wake: Wake,
-        told: impl FnMut(Alarm) + Send + 'static,
+        told: impl FnMut(Option<Alarm>, Summary) + Send + 'static,
     ) -> std::io::Result<()> {
         let feed = self.clone();
         let thread = std::thread::Builder::new().name("feed".to_owned());
@@ -60,7 +61,7 @@ impl Feed {
         self.shared.again.notify_all();
     }
 
-    fn run(&self, connector: &Connector, wake: &Wake, mut told: impl FnMut(Alarm)) {
+    fn run(&self, connector: &Connector, wake: &Wake, mut told: impl FnMut(Option<Alarm>, Summary)) {
         loop {
             let mut subscription = Subscription::new(connector.clone(), Subscribe::default());
             let trouble = self.drive(&mut subscription, wake, &mut told);
@@ -73,7 +74,12 @@ impl Feed {
     }
 
     /// Follows until an error that does not pass by itself.
-    fn drive(&self, subscription: &mut Subscription, wake: &Wake, told: &mut impl FnMut(Alarm)) -> Trouble {
+    fn drive(
+        &self,
+        subscription: &mut Subscription,
+        wake: &Wake,
+        told: &mut impl FnMut(Option<Alarm>, Summary),
+    ) -> Trouble {
         let mut deadline = Some(MOMENT);
         loop {
             let update = match subscription.next(deadline.map(|wait| Instant::now() + wait)) {
@@ -101,10 +107,9 @@ impl Feed {
                     None
                 }
             };
+            let summary = known.summary();
             drop(known);
-            if let Some(alarm) = alarm {
-                told(alarm);
-            }
+            told(alarm, summary);
             wake.now();
         }
     }

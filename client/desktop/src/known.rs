@@ -1,9 +1,12 @@
 //! What the window knows of the supervisor: every worker, the latest events, the state of the connection.
 
+use crate::tray::Summary;
 use gob_client::model::{Change, Model};
 use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::{Event, EventKind, Name, Timestamp};
-use gob_client::screen::{Alarm, Link, Tone, event_details, event_subject, event_tone, event_word, text};
+use gob_client::screen::{
+    Alarm, Link, Tone, event_details, event_subject, event_tone, event_word, summary, text,
+};
 use std::collections::VecDeque;
 
 /// Events that are kept to be shown.
@@ -36,6 +39,17 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Returns what the tray shows of it.
+    pub(crate) fn summary(&self) -> Summary {
+        let failures = self.failures.iter().cloned().collect();
+        if !self.link.is_up() {
+            return Summary { line: Link::AWAY.to_owned(), tone: Tone::Faint, failures };
+        }
+        let is_bad = self.model.workers().any(|worker| Tone::of(worker.state) == Tone::Bad);
+        let tone = if is_bad { Tone::Bad } else { Tone::Plain };
+        Summary { line: summary(self.model.workers()), tone, failures }
+    }
+
     /// Takes the answer to a subscription.
     pub(crate) fn subscribed(&mut self, data: &SubscribeData) {
         self.model.subscribed(data);
@@ -123,6 +137,10 @@ mod tests {
         let alarm = known.frame(&event("worker_failed", 601, failed)).unwrap();
         assert_eq!(alarm.title, "demo failed");
         assert_eq!(known.failures, ["demo failed"]);
+        assert_eq!(known.summary().line, Link::AWAY);
+        known.link = Link::Up;
+        let failures = vec!["demo failed".to_owned()];
+        assert_eq!(known.summary(), Summary { line: "1 failed".to_owned(), tone: Tone::Bad, failures });
         let lagged = json!({"event": "lagged", "missed": 7, "seq": 700, "workers": []});
         assert_eq!(known.frame(&lagged.to_string()), None);
         assert!(known.events.back().unwrap().details.starts_with("7 events"));

@@ -10,12 +10,15 @@
 //! | `feed.rs`, `known.rs` | the thread that follows events; what is known by them |
 //! | `asks.rs`, `asks/` | the thread that makes requests, and holds the leases |
 //! | `settings.rs`, `palette.rs`, `clock.rs`, `kinds.rs` | settings, colours, times, kinds of graphs |
+//! | `tray.rs`, `herald.rs`, `icon.rs` | the tray, notifications, the icon |
 //! | `wake.rs`, `trace.rs` | repaints on request; times of frames for measurements |
 
 mod app;
 mod asks;
 mod clock;
 mod feed;
+mod herald;
+mod icon;
 mod kinds;
 mod known;
 mod palette;
@@ -23,6 +26,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod tray;
 mod ui;
 mod wake;
 
@@ -62,11 +66,14 @@ fn run(begun: Instant) -> Result<(), String> {
     let dirs = Dirs::from_env().map_err(|error| error.to_string())?;
     let owner = Owner::new(OWNER).map_err(|error| error.to_string())?;
     let trace = trace::Trace::from_env(begun);
-    let viewport = ViewportBuilder::default()
+    let mut viewport = ViewportBuilder::default()
         .with_title("gob")
         .with_app_id("gob-desktop")
         .with_inner_size([1180.0, 760.0])
         .with_min_inner_size([640.0, 420.0]);
+    if let Some(icon) = icon::of_window() {
+        viewport = viewport.with_icon(icon);
+    }
     let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
     let opened = eframe::run_native(
         "gob-desktop",

@@ -41,6 +41,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) home: &'a str,
     /// Why there is no tray, if there is none.
     pub(crate) tray: Option<&'a str>,
+    /// Why notifications can't be shown, where that was tried.
+    pub(crate) notifications: Option<&'a str>,
     /// The path of the settings, and why they are not in effect.
     pub(crate) file: &'a str,
     pub(crate) file_trouble: Option<&'a str>,

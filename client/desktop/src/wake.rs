@@ -27,4 +27,12 @@ impl Wake {
     pub(crate) fn set_hidden(&self, hidden: bool) {
         self.hidden.store(hidden, Ordering::Release);
     }
+
+    /// Brings the window back, or closes it, also while it is minimised.
+    pub(crate) fn command(&self, commands: impl IntoIterator<Item = egui::ViewportCommand>) {
+        for command in commands {
+            self.egui.send_viewport_cmd_to(egui::ViewportId::ROOT, command);
+        }
+        self.egui.request_repaint();
+    }
 }

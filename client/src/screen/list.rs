@@ -3,7 +3,7 @@
 
 use super::Row;
 use super::text::name;
-use gob_protocol::{Name, Timestamp, View};
+use gob_protocol::{Name, State, Timestamp, View};
 use std::cmp::Ordering;
 
 /// Compares names of workers for people: `j2` comes before `j10`.
@@ -123,6 +123,17 @@ impl Empty {
     }
 }
 
+/// Returns workers in a line: `4 ready, 1 failed`.
+#[must_use]
+pub fn summary<'v>(workers: impl Iterator<Item = &'v View>) -> String {
+    let mut counts = std::collections::BTreeMap::<State, usize>::new();
+    for worker in workers {
+        *counts.entry(worker.state).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    if counts.is_empty() { "no workers".to_owned() } else { counts.join(", ") }
+}
+
 /// Returns a worker's owner in words: `desktop (you)`, `cli`.
 #[must_use]
 pub fn owner(worker: &View, requester: &gob_protocol::Owner) -> String {
@@ -194,6 +205,14 @@ mod tests {
         assert_eq!(list.selected().unwrap().as_str(), "a");
         assert_eq!(list.settle(&[]), None);
         assert_eq!(list.selected().unwrap().as_str(), "a", "a filter hides it for a moment");
+    }
+
+    #[test]
+    fn workers_are_counted_by_state() {
+        let mut all = views(&["a", "b", "c"]);
+        all.push(view(json!({"name": "d", "state": "failed"})));
+        assert_eq!(summary(all.iter()), "3 ready, 1 failed");
+        assert_eq!(summary([].iter()), "no workers");
     }
 
     #[test]

@@ -150,9 +150,12 @@ fn facts(ui: &mut egui::Ui, scene: &Scene<'_>, worker: &View) {
     let facts = screen::worker(worker, scene.now);
     for (key, value) in facts.into_iter().filter(|(key, _)| !ELSEWHERE.contains(key)) {
         ui.horizontal_top(|ui| {
-            let (rect, _) =
-                ui.allocate_exact_size(egui::vec2(KEY, ui.spacing().interact_size.y), egui::Sense::hover());
-            ui.put(rect, egui::Label::new(RichText::new(key).weak()).halign(egui::Align::LEFT));
+            let size = egui::vec2(KEY, ui.spacing().interact_size.y);
+            let left = egui::Layout::left_to_right(egui::Align::Min);
+            ui.allocate_ui_with_layout(size, left, |ui| {
+                ui.set_min_width(KEY);
+                ui.label(RichText::new(key).weak());
+            });
             code(ui, &text::escape(&value));
         });
     }

@@ -43,6 +43,9 @@ pub(super) fn show(desk: &mut Desk, ui: &mut Ui, scene: &Scene<'_>) {
     if let Some(why) = scene.tray {
         ui.label(format!("There is no tray: {why}."));
     }
+    if let Some(why) = scene.notifications {
+        ui.label(format!("The last notification could not be shown: {why}."));
+    }
     if let Some(trouble) = scene.file_trouble {
         ui.colored_label(ui.visuals().error_fg_color, trouble);
         ui.label("A change here makes a new file; the old one is kept beside it.");

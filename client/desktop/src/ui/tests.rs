@@ -50,6 +50,7 @@ fn window_of(known: Known) -> Window {
                 kinds: &["graph".to_owned(), "oxigraph".to_owned()],
                 home: "/home/ada",
                 tray: Some("no D-Bus"),
+                notifications: Some("no service"),
                 file: "/home/ada/.config/gob/desktop.toml",
                 file_trouble: shown.file_trouble,
             };
@@ -71,9 +72,9 @@ fn settle(window: &mut Window) {
 fn asked(window: &mut Window) -> Vec<Ask> {
     settle(window);
     let intents = std::mem::take(&mut window.state_mut().intents);
-    let asks = intents.into_iter().filter_map(|intent| match intent {
-        Intent::Ask(_, ask) => Some(ask).filter(|ask| !matches!(ask, Ask::Runs { .. } | Ask::Graphs)),
-        _ => None,
+    let asks = intents.into_iter().filter_map(|intent| {
+        let Intent::Ask(_, ask) = intent else { return None };
+        Some(ask).filter(|ask| !matches!(ask, Ask::Runs { .. } | Ask::Graphs))
     });
     asks.collect()
 }

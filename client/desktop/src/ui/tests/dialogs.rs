@@ -22,7 +22,7 @@ fn a_graph_is_started_from_its_name_and_kind() {
     press(&mut window, "notes");
     press(&mut window, "Start");
     let start = Ask::Start { name: name("notes"), kind: None };
-    assert_eq!(asked(&mut window), [start.clone()]);
+    assert_eq!(asked(&mut window), std::slice::from_ref(&start));
     press(&mut window, "Start");
     assert_eq!(asked(&mut window), [], "it waits for the answer");
     answer(&mut window, Err(refusal()));
@@ -113,6 +113,7 @@ fn settings_take_effect_at_once_and_notifications_are_off_at_first() {
     window.state_mut().file_trouble = Some("desktop.toml is not in effect: line 1: why");
     press(&mut window, "Settings…");
     window.get_by_label("There is no tray: no D-Bus.");
+    window.get_by_label("The last notification could not be shown: no service.");
     window.get_by_label_contains("is not in effect");
     assert!(window.state().desk.settings.notify.is_empty());
     press(&mut window, "dark");
