@@ -5,7 +5,7 @@
     cargo metadata --format-version 1 | docs/examples/cargo-metadata.py - | gobctl invoke crates import -
 
 A node is a crate, `serde`, or `syn@2.0.1` where several versions are used. An edge goes from a crate to what it
-depends on: `depends_on`, `dev_depends_on` or `build_depends_on`.
+depends on: `depends_on`, `dev_depends_on` or `build_depends_on`. Members that are no default members are left out.
 """
 
 import argparse
@@ -36,6 +36,19 @@ def node(package, ids, workspace):
     return {"node": {"id": ids[package["id"]], "label": "crate", "properties": properties}}
 
 
+def built(metadata):
+    """The packages that the default members are built of, themselves included, as `cargo build` has them."""
+    dependencies = {node["id"]: node["dependencies"] for node in metadata["resolve"]["nodes"]}
+    members = metadata.get("workspace_default_members") or metadata["workspace_members"]
+    found, left = set(), list(members)
+    while left:
+        package = left.pop()
+        if package not in found:
+            found.add(package)
+            left += dependencies[package]
+    return found
+
+
 def edges(resolved, ids):
     """The edges of one crate; one for each kind of dependency, with the targets that it is for."""
     for dependency in resolved["deps"]:
@@ -60,13 +73,16 @@ def main():
     else:
         with open(path, encoding="utf-8") as file:
             metadata = json.load(file)
-    ids = node_ids(metadata["packages"])
+    used = built(metadata)
+    packages = [package for package in metadata["packages"] if package["id"] in used]
+    ids = node_ids(packages)
     workspace = set(metadata["workspace_members"])
-    for package in metadata["packages"]:
+    for package in packages:
         print(json.dumps(node(package, ids, workspace)))
     for resolved in metadata["resolve"]["nodes"]:
-        for edge in edges(resolved, ids):
-            print(json.dumps(edge))
+        if resolved["id"] in used:
+            for edge in edges(resolved, ids):
+                print(json.dumps(edge))
 
 
 if __name__ == "__main__":

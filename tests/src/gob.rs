@@ -72,7 +72,7 @@ impl Gob {
             (worker, "gob-graph-worker"),
         ] {
             let from = built.join(from);
-            assert!(from.exists(), "{} is missing: cargo build --workspace --bins", from.display());
+            assert!(from.exists(), "{} is missing: cargo build --bins", from.display());
             let to = gob.bin(to);
             if fs::hard_link(&from, &to).is_err() {
                 program::copy(&from, &to, 0o755);
