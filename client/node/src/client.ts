@@ -9,6 +9,9 @@ import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { aborted, GobError, unlessAborted } from "./error.js";
 import { Events, type EventsOptions } from "./events.js";
+import { Graph, type GraphOptions } from "./graph.js";
+import { JobWorker, type JobWorkerOptions, type Work } from "./job-worker.js";
+import { Lock, type LockOptions, type WithLock } from "./lock.js";
 import { Methods, type Requests, type RequestType } from "./generated/methods.js";
 import type { ClientInfo, Event, HelloData, Lagged } from "./generated/types.js";
 import { REQUEST_MS } from "./limits.js";
@@ -102,6 +105,29 @@ export class Client extends Methods<CallOptions> {
   /** The live set of workers, once it is there. */
   model(options: ModelOptions = {}): Promise<Model> {
     return Model.open(this, options, this.closing.signal);
+  }
+
+  /** A graph that this program uses; `ensure()` brings it up and holds it. */
+  graph(name: string, options: GraphOptions = {}): Graph {
+    return new Graph(this, name, options, this.closing.signal);
+  }
+
+  /** A lock of the supervisor; to await it takes it. */
+  lock(name: string, options: LockOptions = {}): Lock {
+    return new Lock(this, name, options, this.closing.signal);
+  }
+
+  /** Does something while it holds a lock. Throws `lock-not-held` where that was lost meanwhile, after it was done. */
+  withLock<T>(name: string, work: WithLock<T>): Promise<T>;
+  withLock<T>(name: string, options: LockOptions, work: WithLock<T>): Promise<T>;
+  withLock<T>(name: string, ...args: [WithLock<T>] | [LockOptions, WithLock<T>]): Promise<T> {
+    const [options, work] = args.length === 1 ? [{}, args[0]] : args;
+    return this.lock(name, options).with(work);
+  }
+
+  /** A worker for a lane of the queue, which begins at once. */
+  worker(lane: string, work: Work, options: JobWorkerOptions = {}): JobWorker {
+    return new JobWorker(this, lane, work, options, this.closing.signal);
   }
 
   /** Returns the connection, and makes one where there is none. All that wait for a new one share it. */

@@ -10,6 +10,7 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isAlive } from "./alive.js";
+import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
 import { underFlock } from "./file-lock/directory.js";
@@ -158,7 +159,7 @@ export class FileLock extends Emitter<FileLockEvents> {
   }
 
   /** Gives the lock back at the end of an `await using`. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [asyncDispose](): Promise<void> {
     await this.release();
   }
 

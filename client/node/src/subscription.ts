@@ -5,13 +5,12 @@
  * At most {@link FULL} events wait here. Beyond that the socket is not read, so that the supervisor counts what this
  * subscriber misses, and tells it with `lagged`.
  */
-import { watch } from "node:fs";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import { GobError } from "./error.js";
 import type { Event, Lagged, ListData, SubscribeData, SubscribePayload, View } from "./generated/types.js";
 import { open } from "./open.js";
-import { readLockFile, resolvePlaces } from "./places.js";
+import { mayPass, waitForChange, wasKilled } from "./reconnect.js";
 import { isLagged } from "./wire.js";
 
 /** Waiting events at which the socket is read no more, and those at which it is read again. */
@@ -125,16 +124,15 @@ export class Subscription {
         if (!mayPass(error)) throw error;
         this.warn(error);
       }
-      await this.pause(pause);
+      await waitForChange(this.client, pause, this.ending.signal);
       if (this.ending.signal.aborted) return null;
       pause = Math.min(pause * 2, LONGEST_MS);
     }
   }
 
   private async subscribe(): Promise<Item> {
-    const { settings, autostart } = this.client;
-    // One that was killed left its line in the lock file, and is replaced. One that was shut down is waited for.
-    const wasKilled = autostart && readLockFile(resolvePlaces(settings.runtimeDir)) !== null;
+    // One that was killed is replaced. One that was shut down is waited for.
+    const autostart = wasKilled(this.client);
     const on = {
       onWarning: this.client.onWarning,
       onEvent: (event: Event | Lagged) => this.arrived(event),
@@ -144,7 +142,7 @@ export class Subscription {
       },
     };
     this.drop();
-    const { connection } = await open(settings, wasKilled, on, this.ending.signal);
+    const { connection } = await open(this.client.settings, autostart, on, this.ending.signal);
     try {
       const before = this.at;
       const request: SubscribePayload = { ...this.filter, since: before?.seq, instance: before?.instance };
@@ -205,33 +203,4 @@ export class Subscription {
     if (message !== this.lastWarning) this.client.onWarning(`events wait for a supervisor: ${message}`);
     this.lastWarning = message;
   }
-
-  /** Waits for a while, for a change where the socket is, or for the end. */
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      let watcher: ReturnType<typeof watch> | undefined;
-      const done = () => {
-        clearTimeout(timer);
-        watcher?.close();
-        this.ending.signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.ending.signal.addEventListener("abort", done, { once: true });
-      try {
-        watcher = watch(resolvePlaces(this.client.settings.runtimeDir).runtime, done);
-        watcher.on("error", () => watcher?.close());
-      } catch {
-        // Without a directory, or where too much is watched already, the timer does it.
-      }
-    });
-  }
-}
-
-/** Tells whether the same may work later without any action. */
-function mayPass(error: unknown): boolean {
-  if (!GobError.is(error)) return false;
-  const isForeign = error.code === "supervisor-unreachable" && error.request === "hello";
-  const codes = ["supervisor-unreachable", "connection-lost", "client-timeout", "shutting-down", "busy"];
-  return codes.includes(error.code) && !isForeign;
 }

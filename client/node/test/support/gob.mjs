@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { program } from "./programs.mjs";
 
 /** Longest wait for something that happens soon; a busy machine takes its time. */
-export const DEADLINE_MS = 30_000;
+export const DEADLINE_MS = Number(process.env.GOB_TEST_DEADLINE_MS ?? 30_000);
 
 /** Returns what `look` returns once that is neither null, undefined nor false. */
 export async function until(what, look, deadlineMs = DEADLINE_MS) {
@@ -54,7 +54,7 @@ export class Gob {
       GOB_DATA_DIR: join(this.dir, "data"),
       XDG_CONFIG_HOME: join(this.dir, "config"),
     };
-    // What the client starts has to find the same directories.
+    this.children = [];
     this.alive = setInterval(() => {}, 1_000);
     t.after(() => this.end());
   }
@@ -124,8 +124,15 @@ export class Gob {
     });
   }
 
+  /** Has a program end before this gob does. */
+  kills(child) {
+    this.children.push(child);
+    return child;
+  }
+
   async end() {
     clearInterval(this.alive);
+    for (const child of this.children) child.kill("SIGKILL");
     const { code, stdout, stderr } = await this.run("nuke", "--force");
     assert.equal(code, 0, stdout + stderr);
     await until(() => `the end of ${this.processes().map(words)}`, () => this.processes().length === 0);

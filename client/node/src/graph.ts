@@ -1,0 +1,298 @@
+/**
+ * A graph that this program uses: brought up, held by a lease, followed over the lives of its workers and of supervisors.
+ *
+ * Each graph has a connection of its own, to which its lease belongs: several windows of one program are several leases. It asks
+ * for the worker, and never stops one.
+ */
+import type { Client } from "./client.js";
+import type { Connection } from "./connection.js";
+import { asyncDispose } from "./dispose.js";
+import { Emitter } from "./emitter.js";
+import { environment } from "./environment.js";
+import { aborted, GobError, unlessAborted } from "./error.js";
+import type { Env, Event, Lagged, StartData, StartPayload, State, SubscribeData, View } from "./generated/types.js";
+import { mayPass, persist, reconnect } from "./reconnect.js";
+
+/** The graph that is meant. */
+export interface GraphOptions {
+  /** The directory of graphs that it is in, absolute; gob's own, or that of the kind. */
+  rootDir?: string | undefined;
+  /** The kind that serves it; else the one that served it last, or the default one. */
+  kind?: string | undefined;
+  /** The worker's name; the graph's. */
+  workerName?: string | undefined;
+  /** The environment of which its worker gets a part; this program's. */
+  env?: Env | undefined;
+}
+
+/** Patience of one `ensure`. */
+export interface EnsureOptions {
+  /** The longest wait for a worker that is ready; as long as its kind allows. The start itself goes on. */
+  timeoutMs?: number | undefined;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a graph tells. */
+export type GraphEvents = {
+  /** Its worker is ready for use, at this endpoint: for the first time, or again. */
+  ready: [endpoint: string, worker: View];
+  /** It is alive, and its liveness probe fails. */
+  unhealthy: [worker: View];
+  /** It is ready at another endpoint than before; `ready` follows. */
+  moved: [endpoint: string, worker: View];
+  /**
+   * Nothing serves it now: its worker has ended or is being stopped (`worker.state` tells whether gob starts it again), or the
+   * supervisor is gone, with `error`. `ready` follows when it is back.
+   */
+  gone: [worker: View | null, error: GobError | null];
+};
+
+/** States in which an end was not asked for: where the supervisor was killed in one of them, the worker is asked for again. */
+const WANTED: readonly State[] = ["starting", "ready", "unhealthy", "backoff", "external"];
+/** States in which clients are served. */
+const UP: readonly State[] = ["ready", "unhealthy", "external"];
+
+/** A graph; `client.graph(name)` makes one. Nothing is asked for before the first `ensure`. */
+export class Graph extends Emitter<GraphEvents> {
+  private view: View | null = null;
+  private connection: Connection | null = null;
+  private ensuring: Promise<string> | null = null;
+  private life = new AbortController();
+  /** What was told last. */
+  private told: { state: State | null; endpoint: string | null } = { state: null, endpoint: null };
+  /** Counts views, so that an answer does not undo a later event. */
+  private views = 0;
+  private isAsking = false;
+  /** The worker's name, which another program may have chosen. */
+  private workerName: string;
+
+  constructor(
+    private readonly client: Client,
+    /** Its name. */
+    readonly name: string,
+    private readonly options: GraphOptions,
+    private readonly closing: AbortSignal,
+  ) {
+    super();
+    this.workerName = options.workerName ?? name;
+  }
+
+  /** Its worker as of now; null before the first `ensure`, after `release`, and while no supervisor answers. */
+  get worker(): View | null {
+    return this.connection === null ? null : this.view;
+  }
+
+  /** Where it is served now; null while it is not. */
+  get endpoint(): string | null {
+    const { worker } = this;
+    return worker !== null && UP.includes(worker.state) ? worker.endpoint : null;
+  }
+
+  /** Whether this program may stop its worker. */
+  get isOwned(): boolean {
+    return this.worker?.owned ?? false;
+  }
+
+  /**
+   * Has its worker run, takes the lease, and returns the endpoint once it is ready. At once where it is ready already; a second
+   * call meanwhile waits for the same.
+   *
+   * Throws what `start` throws, and `endpoint-unknown` for a worker that tells no address. Nothing is held then.
+   */
+  async ensure(options: EnsureOptions = {}): Promise<string> {
+    if (this.closing.aborted) throw this.closing.reason as GobError;
+    const { endpoint } = this;
+    if (endpoint !== null && this.view?.state !== "unhealthy") return endpoint;
+    if (this.life.signal.aborted) this.life = new AbortController();
+    this.closing.addEventListener("abort", this.end, { once: true });
+    this.ensuring ??= this.bringUp(options.timeoutMs).finally(() => (this.ensuring = null));
+    return unlessAborted(this.ensuring, options.signal, `the wait for ${this.name}`);
+  }
+
+  /** Gives the lease back, and follows no more. The worker goes on, as its kind's `on_last_lease` says. */
+  async release(): Promise<void> {
+    const released = new GobError({ code: "aborted", message: `${this.name} was released` });
+    this.life.abort(released);
+    this.closing.removeEventListener("abort", this.end);
+    await this.ensuring?.catch(() => undefined);
+    const { connection } = this;
+    this.drop();
+    if (connection === null || connection.error !== null) return;
+    await connection.request("release", { name: this.workerName }).catch(() => undefined);
+    // The lease goes with it in any case.
+    await connection.close(released);
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  private readonly end = (): void => void this.release();
+
+  private drop(): void {
+    this.connection = null;
+    this.view = null;
+    this.told = { state: null, endpoint: null };
+  }
+
+  /** From anything to a ready worker. The supervisor may be killed meanwhile: then once more. */
+  private async bringUp(timeoutMs: number | undefined): Promise<string> {
+    const { signal } = this.life;
+    const until = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
+    try {
+      return await persist(this.client, signal, async (back) => {
+        for (;;) {
+          const connection = this.connection ?? (await this.follow(true, Math.min(back, until)));
+          await this.start(connection, until);
+          const { endpoint } = this;
+          if (endpoint !== null) return endpoint;
+          // It has ended since; or it will never tell one.
+          if (this.connection === connection && UP.includes(this.view?.state ?? "idle")) throw this.withoutEndpoint();
+        }
+      });
+    } catch (error) {
+      if (signal.aborted) throw aborted(`the wait for ${this.name}`, signal.reason);
+      await this.letGo(error as GobError);
+      throw error;
+    }
+  }
+
+  private withoutEndpoint(): GobError {
+    return new GobError({ code: "endpoint-unknown", message: `the worker of ${this.name} tells no address`, details: { worker: this.view } });
+  }
+
+  private async letGo(error: GobError): Promise<void> {
+    const { connection } = this;
+    this.drop();
+    await connection?.close(error);
+  }
+
+  /** Connects, and subscribes to the worker. */
+  private async follow(autostart: boolean, until?: number): Promise<Connection> {
+    const { signal } = this.life;
+    const opened = await reconnect(
+      this.client,
+      {
+        onWarning: this.client.onWarning,
+        onEvent: (event) => this.heard(opened.connection, event),
+        onEnd: (error) => this.lost(opened.connection, error),
+      },
+      { signal, autostart: autostart && this.client.autostart, until },
+    );
+    const { connection } = opened;
+    if (signal.aborted || connection.error !== null) {
+      const error = connection.error ?? aborted("connecting", signal.reason);
+      await connection.close(error);
+      throw error;
+    }
+    this.connection = connection;
+    await this.subscribe(connection);
+    return connection;
+  }
+
+  private async subscribe(connection: Connection): Promise<void> {
+    const names = [this.workerName];
+    const { workers = [] } = (await connection.request("subscribe", { names, snapshot: true })) as SubscribeData;
+    // One that is not there yet, or not any more, is told by the answer to `start`.
+    if (this.connection === connection) this.take(workers[0] ?? null);
+  }
+
+  private async start(connection: Connection, until = Infinity): Promise<void> {
+    const { rootDir, kind, workerName, env = environment() } = this.options;
+    const payload: StartPayload = { graph: this.name, name: workerName, kind, root_dir: rootDir, env, lease: true, wait: "ready" };
+    if (until !== Infinity) payload.timeout_ms = Math.max(Math.ceil(until - performance.now()), 1);
+    const before = this.views;
+    const { worker } = (await connection.request("start", payload, { signal: this.life.signal })) as StartData;
+    if (this.connection !== connection) return;
+    if (worker.name !== this.workerName) {
+      this.workerName = worker.name;
+      await connection.request("unsubscribe", {});
+      await this.subscribe(connection);
+    } else if (this.views === before) {
+      this.take(worker);
+    }
+  }
+
+  private heard(connection: Connection, event: Event | Lagged): void {
+    if (connection !== this.connection) return;
+    if (event.event === "lagged") {
+      const { workers, next } = event as Lagged;
+      // One worker fits on a page, so that there is no other.
+      if (next === undefined) this.take(workers[0] ?? null);
+      return;
+    }
+    const { worker } = event as Event;
+    if (worker !== undefined) this.take(event.event === "worker_removed" ? { ...worker, state: "idle" } : worker);
+  }
+
+  private lost(connection: Connection, error: GobError): void {
+    if (connection !== this.connection) return;
+    const isWanted = this.view === null || WANTED.includes(this.view.state);
+    const wasUp = this.told.state !== null && UP.includes(this.told.state);
+    const { endpoint } = this.told;
+    this.connection = null;
+    this.view = null;
+    // The endpoint stays, to be compared with the next one.
+    this.told = { state: null, endpoint };
+    if (wasUp) this.tell("gone", null, error);
+    if (this.ensuring === null && !this.life.signal.aborted) void this.resume(isWanted);
+  }
+
+  /** Goes on with the next supervisor. One that was shut down in order is waited for, and its worker not brought back. */
+  private async resume(isWanted: boolean): Promise<void> {
+    try {
+      const connection = await this.follow(false);
+      if (isWanted) await this.ask(connection);
+      else await connection.request("lease", { name: this.workerName }).catch(() => undefined);
+    } catch (error) {
+      if (this.life.signal.aborted || this.ensuring !== null) return;
+      if (mayPass(error)) return this.resume(isWanted);
+      this.client.onWarning(`${this.name} is not followed any more: ${(error as Error).message}`);
+    }
+  }
+
+  /** Asks for the worker again, beside everything else. A failure is told, and the next change of the worker is followed. */
+  private async ask(connection: Connection): Promise<void> {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    try {
+      await this.start(connection);
+    } catch (error) {
+      if (mayPass(error) || this.life.signal.aborted || connection !== this.connection) return;
+      this.tell("gone", this.view, error as GobError);
+    } finally {
+      this.isAsking = false;
+    }
+  }
+
+  private take(view: View | null): void {
+    this.views += 1;
+    this.view = view;
+    const before = this.told;
+    const state = view?.state ?? null;
+    const wasUp = before.state !== null && UP.includes(before.state);
+    const isUp = view !== null && state !== null && UP.includes(state);
+    const endpoint = isUp ? view.endpoint : before.endpoint;
+    this.told = { state, endpoint };
+    if (isUp && view.endpoint !== null) {
+      const hasMoved = before.endpoint !== null && before.endpoint !== view.endpoint;
+      if (hasMoved) this.tell("moved", view.endpoint, view);
+      if (state === "unhealthy" && before.state !== "unhealthy") this.tell("unhealthy", view);
+      if (state !== "unhealthy" && (!wasUp || before.state === "unhealthy" || hasMoved)) this.tell("ready", view.endpoint, view);
+    } else if (wasUp && !isUp) {
+      this.tell("gone", view, null);
+    }
+    if (view !== null && state !== before.state && !view.owned && (state === "unhealthy" || state === "ceded")) this.again();
+  }
+
+  private again(): void {
+    const { connection } = this;
+    if (connection !== null && this.ensuring === null) void this.ask(connection);
+  }
+
+  /** In a turn of its own: what a listener throws must not end the reading of a chunk in its middle. */
+  private tell<K extends keyof GraphEvents & string>(event: K, ...args: GraphEvents[K]): void {
+    queueMicrotask(() => this.emit(event, ...args));
+  }
+}

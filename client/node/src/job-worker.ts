@@ -1,0 +1,151 @@
+/**
+ * A worker for a lane of the queue, outside the supervisor (docs/QUEUE.md): claims a job, works, says what became of it.
+ *
+ * Delivery is at least once, and never twice at once. A claim outlives its supervisor: the work goes on, and the next supervisor
+ * is told which attempt this is. When the attempt is not this worker's any more, the work is told to stop by its signal.
+ */
+import { hostname } from "node:os";
+import type { Client } from "./client.js";
+import { asyncDispose } from "./dispose.js";
+import { Emitter } from "./emitter.js";
+import { GobError } from "./error.js";
+import type { QueueJob } from "./generated/types.js";
+import { Claimant } from "./job-worker/claimant.js";
+
+/** Does one job. Its signal is aborted when the job was cancelled, the claim is lost, or the worker is to stop at once. */
+export type Work = (job: QueueJob, signal: AbortSignal) => unknown;
+
+/** Rules of a worker. */
+export interface JobWorkerOptions {
+  /** So many jobs at once: 1. Each has a connection of its own. */
+  concurrency?: number | undefined;
+  /** 10,000, the setting `queue.heartbeat`. */
+  heartbeatMs?: number | undefined;
+  /** Without any answer for so long the work is given up: 45,000, below the setting `queue.stale_after`. */
+  giveUpMs?: number | undefined;
+  /** The longest wait of one claim: 30,000. The next one follows. */
+  waitMs?: number | undefined;
+  /** The name of the claimant; `host-pid`. */
+  workerId?: string | undefined;
+  /** Stops it, as `stop()` does. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a worker tells. */
+export type JobWorkerEvents = {
+  claimed: [job: QueueJob];
+  /** An attempt has ended, and that is on the disk; `job.status` tells whether it is tried again. */
+  finished: [job: QueueJob];
+  /** The attempt is not this worker's any more: cancelled, or too long without a sign. */
+  left: [job: QueueJob, error: GobError];
+};
+
+/** Most bytes of the reason of a failure. */
+const MAX_ERROR_BYTES = 1_024;
+
+/** A worker for a lane; `client.worker(lane, work)` makes one, which begins at once. */
+export class JobWorker extends Emitter<JobWorkerEvents> {
+  /** Settles when it has stopped; fails where it can't claim at all. */
+  readonly done: Promise<void>;
+  private readonly stopping = new AbortController();
+  private readonly leaving = new AbortController();
+
+  constructor(
+    client: Client,
+    /** The lane. */
+    readonly lane: string,
+    private readonly work: Work,
+    options: JobWorkerOptions,
+    closing: AbortSignal,
+  ) {
+    super();
+    const { concurrency = 1, heartbeatMs = 10_000, giveUpMs = 45_000, waitMs = 30_000, signal } = options;
+    const rules = { heartbeatMs, giveUpMs, waitMs, workerId: options.workerId ?? `${hostname()}-${process.pid}` };
+    const onStop = (): void => void this.stop();
+    const onClose = (): void => void this.stop({ now: true });
+    if (signal?.aborted === true) onStop();
+    if (closing.aborted) onClose();
+    signal?.addEventListener("abort", onStop, { once: true });
+    closing.addEventListener("abort", onClose, { once: true });
+    const claimants = Array.from({ length: Math.max(concurrency, 1) }, () => this.run(new Claimant(client, lane, rules)));
+    // What one can't do the others can't.
+    for (const claimant of claimants) claimant.catch((error: unknown) => this.abort(error, true));
+    this.done = Promise.allSettled(claimants).then((ends) => {
+      const failed = ends.find((end): end is PromiseRejectedResult => end.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+    });
+    this.done.catch(() => undefined).finally(() => {
+      signal?.removeEventListener("abort", onStop);
+      closing.removeEventListener("abort", onClose);
+    });
+  }
+
+  /** Claims nothing more, and returns when the jobs at work have ended. With `now` they are told to stop, and go back. */
+  async stop({ now = false }: { now?: boolean } = {}): Promise<void> {
+    this.abort(new GobError({ code: "aborted", message: `the worker of ${this.lane} was stopped` }), now);
+    await this.done?.catch(() => undefined);
+  }
+
+  private abort(reason: unknown, now: boolean): void {
+    this.stopping.abort(reason);
+    if (now) this.leaving.abort(reason);
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  private async run(claimant: Claimant): Promise<void> {
+    try {
+      for (;;) {
+        const job = await claimant.claim(this.stopping.signal);
+        if (job === null) return;
+        this.tell("claimed", job);
+        await this.attempt(claimant, job);
+      }
+    } finally {
+      await claimant.close();
+    }
+  }
+
+  private async attempt(claimant: Claimant, job: QueueJob): Promise<void> {
+    const ending = new AbortController();
+    const leave = (): void => ending.abort(this.leaving.signal.reason);
+    if (this.leaving.signal.aborted) leave();
+    this.leaving.signal.addEventListener("abort", leave, { once: true });
+    const beating = claimant.beat(job, ending);
+    const error = await this.failure(job, ending.signal);
+    this.leaving.signal.removeEventListener("abort", leave);
+    beating.stop();
+    try {
+      // With the connection the job goes back, and the attempt does not count.
+      if (this.leaving.signal.aborted) await claimant.close();
+      else if (ending.signal.aborted) throw ending.signal.reason;
+      else this.tell("finished", await claimant.finish(job, error, this.leaving.signal));
+    } catch (left) {
+      this.tell("left", job, left as GobError);
+    }
+  }
+
+  /** Runs the work; the reason why it failed, or null. */
+  private async failure(job: QueueJob, signal: AbortSignal): Promise<string | null> {
+    try {
+      await this.work(job, signal);
+      return null;
+    } catch (error) {
+      return cut((error instanceof Error ? error.message : String(error)) || "failed");
+    }
+  }
+
+  private tell<K extends keyof JobWorkerEvents & string>(event: K, ...args: JobWorkerEvents[K]): void {
+    queueMicrotask(() => this.emit(event, ...args));
+  }
+}
+
+function cut(text: string): string {
+  let bytes = Buffer.from(text);
+  if (bytes.length <= MAX_ERROR_BYTES) return text;
+  bytes = bytes.subarray(0, MAX_ERROR_BYTES);
+  // Without the part of a character that was cut.
+  return bytes.toString().replace(/\uFFFD+$/, "");
+}
