@@ -106,7 +106,7 @@ case_("holders that are dead or silent do not count, others do", async ({ path, 
 
 case_("a process that was not waited for is dead", async ({ t, path }) => {
   // The shell becomes a program that waits for no child.
-  const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "ignore"] });
+  const parent = spawn("sh", ["-c", "sleep 0.2 & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "ignore"] });
   t.after(() => parent.kill("SIGKILL"));
   const [line] = await once(parent.stdout, "data");
   const pid = Number(String(line));
