@@ -62,9 +62,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
 export class Client extends Methods<CallOptions> {
   /** The answer to the last hello: the supervisor, and the features that it has. */
   hello: HelloData | null = null;
-  /** How this client connects. */
+  /** @internal */
   readonly settings: Settings;
+  /** @internal */
   readonly autostart: boolean;
+  /** @internal */
   readonly onWarning: (message: string) => void;
   private current: Connection | null = null;
   private opening: Promise<Connection> | null = null;
@@ -130,7 +132,7 @@ export class Client extends Methods<CallOptions> {
     return new JobWorker(this, lane, work, options, this.closing.signal);
   }
 
-  /** Returns the connection, and makes one where there is none. All that wait for a new one share it. */
+  /** Returns the connection, and makes one where there is none. All that wait for a new one share it. @internal */
   connection(signal?: AbortSignal): Promise<Connection> {
     if (this.closing.signal.aborted) return Promise.reject(closedError());
     if (this.current !== null) return Promise.resolve(this.current);

@@ -19,6 +19,13 @@ async function gobAndClient(t, options = {}) {
   return { gob, client };
 }
 
+/** Sets variables until the end of the test; those of the gobs of later tests are found by them. */
+function setVariables(t, variables) {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]]);
+  Object.assign(process.env, variables);
+  t.after(() => before.forEach(([name, value]) => (process.env[name] = value)));
+}
+
 const sleep = (gob, name, seconds = "1000") => ({ command: ["sleep", seconds], cwd: gob.dir, name, env: gob.env });
 
 test("a job from its start to its end, with owner, receipt and refusals", async (t) => {
@@ -50,6 +57,20 @@ test("every request that reads is answered", async (t) => {
   const place = { after: `${instance}:${seq}` };
   const reads = [client.ping({}), client.status({}), client.list({}), client.get({ name: "nap" }), client.runs({ name: "nap" }), client.stats({ name: "nap" }), client.blame({ name: "nap" }), client.history(place), client.graphs({}), client.ports({}), client.reload({}), client.queueList({}), client.scheduleList({}), client.lockStatus({}), client.cleanup()];
   for (const data of await Promise.all(reads)) assert.equal(typeof data, "object");
+});
+
+test("a subscription of the client's own tells its events on its connection", async (t) => {
+  const { gob, client } = await gobAndClient(t);
+  const seen = [];
+  const listener = (event) => seen.push([event.event, event.worker?.name]);
+  client.on("event", listener);
+  const { seq } = await client.subscribe({ names: ["nap"], snapshot: true });
+  assert.equal(typeof seq, "number");
+  await client.create(sleep(gob, "nap"));
+  await until("its event", () => seen.length > 0);
+  assert.deepEqual(seen, [["worker_added", "nap"]]);
+  client.off("event", listener);
+  await client.unsubscribe({});
 });
 
 test("a graph is started, leased, handed over and released", async (t) => {
@@ -94,7 +115,7 @@ test("a crowd of clients in one process starts gobctl once", async (t) => {
   fs.mkdirSync(folder);
   fs.writeFileSync(join(folder, "gobctl"), `#!/bin/sh\necho "$@" >> ${count}\nGOB_LIBEXEC=${gob.env.GOB_LIBEXEC} exec ${real} "$@"\n`, { mode: 0o755 });
   gob.adopt();
-  process.env.GOB_LIBEXEC = folder;
+  setVariables(t, { GOB_LIBEXEC: folder });
   const clients = await Promise.all(Array.from({ length: 30 }, () => connect({ owner: "electron" })));
   t.after(() => Promise.all(clients.map((client) => client.close())));
   assert.equal(new Set(clients.map((client) => client.hello.server.instance)).size, 1);
@@ -104,15 +125,12 @@ test("a crowd of clients in one process starts gobctl once", async (t) => {
 test("why the supervisor could not be started is told by its code, message and hint", async (t) => {
   const gob = new Gob(t).adopt();
   fs.writeFileSync(join(gob.dir, "file"), "");
-  process.env.GOB_STATE_DIR = join(gob.dir, "file/state");
+  setVariables(t, { GOB_STATE_DIR: join(gob.dir, "file/state") });
   const error = await failure(connect({ owner: "electron" }));
   assert.equal(error.code, "supervisor-unreachable");
   assert.match(error.message, /cannot start|could not start|state/);
   assert.notEqual(error.hint, null);
-  const { PATH } = process.env;
-  t.after(() => (process.env.PATH = PATH));
-  process.env.GOB_LIBEXEC = "/nowhere";
-  process.env.PATH = "/nowhere";
+  setVariables(t, { GOB_LIBEXEC: "/nowhere", PATH: "/nowhere" });
   assert.match((await failure(connect({}))).message, /gobctl, which starts it, is not there/);
 });
 
