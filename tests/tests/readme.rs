@@ -57,5 +57,5 @@ fn each_terminal_of_the_walk_is_told_where_the_programs_are() {
 fn the_test_command_of_ci_is_in_the_readme() {
     let block = README.split("<!-- ci: test -->\n```sh\n").nth(1).and_then(|rest| rest.split("```").next());
     let command = block.expect("a block that .ci/run can extract");
-    assert!(command.contains("cargo build --bins && ") && command.contains("cargo test"));
+    assert!(command.contains("cargo build --workspace --bins") && command.contains("cargo test --workspace"));
 }
