@@ -160,6 +160,9 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        if let Some(trace) = &mut self.trace {
+            trace.begin();
+        }
         self.take_answers();
         let page = self.pane.page();
         let feed = self.feed.clone();
@@ -194,7 +197,7 @@ impl eframe::App for App {
         }
         self.schedule(ui.ctx(), counts_seconds, has_times);
         if let Some(trace) = &mut self.trace {
-            trace.frame(page.lines.len());
+            trace.end();
         }
     }
 }

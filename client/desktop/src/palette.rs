@@ -17,7 +17,10 @@ pub(crate) struct Palette {
     pub(crate) hovered: Color32,
     /// Behind what is selected.
     pub(crate) selected: Color32,
+    /// Between parts.
     pub(crate) line: Color32,
+    /// Around controls.
+    pub(crate) edge: Color32,
     pub(crate) text: Color32,
     pub(crate) faint: Color32,
     pub(crate) good: Color32,
@@ -34,6 +37,7 @@ pub(crate) const DARK: Palette = Palette {
     hovered: Color32::from_rgb(0x36, 0x3d, 0x47),
     selected: Color32::from_rgb(0x24, 0x3b, 0x5a),
     line: Color32::from_rgb(0x3c, 0x43, 0x4d),
+    edge: Color32::from_rgb(0x7d, 0x86, 0x93),
     text: Color32::from_rgb(0xec, 0xee, 0xf1),
     faint: Color32::from_rgb(0xb3, 0xba, 0xc4),
     good: Color32::from_rgb(0x6f, 0xd8, 0x97),
@@ -50,6 +54,7 @@ pub(crate) const LIGHT: Palette = Palette {
     hovered: Color32::from_rgb(0xd9, 0xde, 0xe6),
     selected: Color32::from_rgb(0xd3, 0xe3, 0xfa),
     line: Color32::from_rgb(0xc3, 0xc9, 0xd2),
+    edge: Color32::from_rgb(0x77, 0x7f, 0x8a),
     text: Color32::from_rgb(0x1b, 0x1f, 0x24),
     faint: Color32::from_rgb(0x4a, 0x52, 0x5d),
     good: Color32::from_rgb(0x0b, 0x5c, 0x2e),
@@ -93,10 +98,10 @@ impl Palette {
         let widgets = &mut visuals.widgets;
         let states = [
             (&mut widgets.noninteractive, self.ground, self.line),
-            (&mut widgets.inactive, self.raised, self.line),
+            (&mut widgets.inactive, self.raised, self.edge),
             (&mut widgets.hovered, self.hovered, self.faint),
             (&mut widgets.active, self.selected, self.accent),
-            (&mut widgets.open, self.raised, self.line),
+            (&mut widgets.open, self.raised, self.edge),
         ];
         for (widget, fill, line) in states {
             widget.bg_fill = fill;
@@ -147,6 +152,10 @@ mod tests {
             let texts =
                 [palette.text, palette.faint, palette.good, palette.busy, palette.bad, palette.accent];
             let grounds = [palette.ground, palette.well, palette.raised, palette.hovered, palette.selected];
+            for ground in [palette.ground, palette.well, palette.raised] {
+                let ratio = contrast(palette.edge, ground);
+                assert!(ratio >= 3.0, "the edge of a control on {ground:?} has {ratio:.2}");
+            }
             for text in texts {
                 for ground in grounds {
                     let ratio = contrast(text, ground);

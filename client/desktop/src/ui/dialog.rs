@@ -139,7 +139,10 @@ impl Desk {
             ui.set_width(460.0_f32.min(ui.ctx().content_rect().width() - 40.0));
             ui.heading(dialog.title());
             ui.add_space(4.0);
-            self.form(ui, scene, &mut dialog.form);
+            // With large texts a small window has no room for all of it; its buttons stay in sight.
+            let room = (ui.ctx().content_rect().height() - 150.0).max(80.0);
+            let area = egui::ScrollArea::vertical().id_salt("form").max_height(room);
+            area.show(ui, |ui| self.form(ui, scene, &mut dialog.form));
             if let Some(wrong) = &dialog.wrong {
                 ui.colored_label(ui.visuals().error_fg_color, wrong);
             }

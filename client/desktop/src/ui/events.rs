@@ -9,8 +9,9 @@ impl Desk {
     /// Adds the lower half: the log of the selected worker, or the events.
     pub(super) fn lower(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>, selected: Option<&View>) {
         let frame = egui::Frame::side_top_panel(ui.style()).fill(Palette::of(ui).well);
-        let panel =
-            egui::Panel::bottom("lower").resizable(true).default_size(260.0).min_size(90.0).frame(frame);
+        let most = (ui.available_height() * 0.5).max(90.0);
+        let panel = egui::Panel::bottom("lower").resizable(true).default_size(260.0);
+        let panel = panel.size_range(90.0..=most).frame(frame);
         panel.show(ui, |ui| {
             // It keeps its height, however little is in it.
             ui.set_min_height(ui.available_height());

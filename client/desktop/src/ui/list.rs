@@ -13,7 +13,8 @@ const ROW: f32 = 46.0;
 impl Desk {
     pub(super) fn workers(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>, shown: &[&View]) {
         let frame = egui::Frame::side_top_panel(ui.style()).fill(Palette::of(ui).well);
-        let panel = egui::Panel::left("workers").default_size(330.0).min_size(220.0).frame(frame);
+        let most = (ui.available_width() * 0.5).max(180.0);
+        let panel = egui::Panel::left("workers").default_size(330.0).size_range(180.0..=most).frame(frame);
         panel.show(ui, |ui| {
             ui.label(egui::RichText::new(counted(shown.len(), scene.known.model.workers().len())).weak());
             let at = self.list.settle(shown);

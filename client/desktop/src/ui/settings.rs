@@ -27,7 +27,7 @@ pub(super) fn show(desk: &mut Desk, ui: &mut Ui, scene: &Scene<'_>) {
     ui.add_space(6.0);
     ui.label(RichText::new("Notifications").strong());
     ui.label("When a worker fails, is unhealthy or is handed over. Off unless you turn it on for a worker.");
-    egui::ScrollArea::vertical().id_salt("notify").max_height(160.0).show(ui, |ui| {
+    egui::ScrollArea::vertical().id_salt("notify").max_height(200.0).show(ui, |ui| {
         for worker in scene.known.model.workers() {
             let mut on = desk.settings.notify.contains(&worker.name);
             if ui.checkbox(&mut on, text::name(worker.name.as_str())).changed() {

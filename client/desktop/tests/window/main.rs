@@ -59,6 +59,8 @@ fn the_keyboard_stops_starts_and_holds_a_worker_that_was_started_elsewhere() {
     let screen = Screen::open(&gob);
     let mut window = screen.window(&gob);
     window.see("notes", "a window with one worker");
+    let frames = window.times();
+    assert!(frames.iter().all(|frame| frame.took <= frame.at && frame.since <= frame.at), "{frames:?}");
     window.key("s");
     wait_for(&gob, "notes", "stopped", is("idle"));
     window.key("Return");

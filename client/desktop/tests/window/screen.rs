@@ -116,6 +116,17 @@ pub(crate) fn desktop(gob: &Gob, display: Option<&str>) -> Command {
     command
 }
 
+/// The times of a frame in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameTimes {
+    /// Since the start of the process.
+    pub(crate) at: f64,
+    /// Since the frame before.
+    pub(crate) since: f64,
+    /// Of its drawing.
+    pub(crate) took: f64,
+}
+
 /// The window.
 pub(crate) struct Window<'s> {
     screen: &'s Screen,
@@ -133,6 +144,17 @@ impl Window<'_> {
     /// Returns the number of frames that were drawn so far.
     pub(crate) fn frames(&self) -> usize {
         fs::read(&self.trace).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+    }
+
+    /// Returns the times of all frames.
+    pub(crate) fn times(&self) -> Vec<FrameTimes> {
+        let text = fs::read_to_string(&self.trace).unwrap_or_default();
+        let whole = text.lines().filter_map(|line| {
+            let mut numbers = line.split(' ').map(|number| number.parse::<f64>().map(|micros| micros / 1e3));
+            let (at, since, took) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+            Some(FrameTimes { at, since, took })
+        });
+        whole.collect()
     }
 
     /// Waits for a frame that was not drawn yet.

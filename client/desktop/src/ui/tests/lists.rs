@@ -131,3 +131,15 @@ fn the_log_is_read_searched_and_held() {
     let shows = std::mem::take(&mut window.state_mut().intents);
     assert!(shows.contains(&Intent::Show(Some((name("demo"), None, StreamsKey::Stderr)))));
 }
+
+#[test]
+fn in_a_small_window_with_large_texts_every_part_has_room() {
+    let mut window = window(vec![view("demo", json!({}))]);
+    window.set_size(egui::vec2(590.0, 380.0));
+    settle(&mut window);
+    let top = |label: &str| window.get_by_role_and_label(Role::Button, label).rect().top();
+    assert!(top("Log") > 190.0, "the log takes {} of 380", 380.0 - top("Log"));
+    keys(&mut window, ",");
+    let close = window.get_by_role_and_label(Role::Button, "Close").rect();
+    assert!(close.bottom() < 380.0, "{close:?}");
+}
