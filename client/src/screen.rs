@@ -25,7 +25,7 @@ pub use list::{Empty, List, by_name, owner, spoken, summary};
 pub use row::{Row, Rows, Tone, Words, ports};
 pub use run::{run_duration, run_end, run_tone};
 pub use supervisor::{journal_trouble, supervisor};
-pub use worker::{Badge, badges, command, failure, worker};
+pub use worker::{Badge, badges, command, failure, tone, worker};
 
 /// A line of a list of facts: its key, its text.
 pub type Fact = (&'static str, String);

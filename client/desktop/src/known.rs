@@ -5,7 +5,7 @@ use gob_client::model::{Change, Model};
 use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::{Event, EventKind, Name, Timestamp};
 use gob_client::screen::{
-    Alarm, Link, Tone, event_details, event_subject, event_tone, event_word, summary, text,
+    self, Alarm, Link, Tone, event_details, event_subject, event_tone, event_word, summary, text,
 };
 use std::collections::VecDeque;
 
@@ -45,7 +45,7 @@ impl Known {
         if !self.link.is_up() {
             return Summary { line: Link::AWAY.to_owned(), tone: Tone::Faint, failures };
         }
-        let is_bad = self.model.workers().any(|worker| Tone::of(worker.state) == Tone::Bad);
+        let is_bad = self.model.workers().any(|worker| screen::tone(worker) == Tone::Bad);
         let tone = if is_bad { Tone::Bad } else { Tone::Plain };
         Summary { line: summary(self.model.workers()), tone, failures }
     }

@@ -1,8 +1,8 @@
 //! The list of workers as a person works with it: their order, a filter that is typed, a selection that stays with its
 //! worker.
 
-use super::Row;
-use super::text::name;
+use super::text::{escape, name};
+use super::{Row, failure};
 use gob_protocol::{Name, State, Timestamp, View};
 use std::cmp::Ordering;
 
@@ -141,11 +141,13 @@ pub fn owner(worker: &View, requester: &gob_protocol::Owner) -> String {
     format!("{}{you}", worker.owner)
 }
 
-/// Returns a worker's row in one sentence, for a person who hears it: `notes, ready, owned by cli`.
+/// Returns a worker's row in one sentence, for a person who hears it: `notes, ready, owned by cli`; with the reason where
+/// something is wrong.
 #[must_use]
 pub fn spoken(worker: &View, requester: &gob_protocol::Owner, now: Timestamp) -> String {
     let row = Row::from(worker);
-    format!("{}, {}, owned by {}", name(row.name()), row.state(now), owner(worker, requester))
+    let why = failure(worker).map(|why| format!(", {}", escape(&why))).unwrap_or_default();
+    format!("{}, {}, owned by {}{why}", name(row.name()), row.state(now), owner(worker, requester))
 }
 
 #[cfg(test)]
@@ -223,5 +225,7 @@ mod tests {
             "demo, ready, owned by desktop (you)"
         );
         assert_eq!(owner(&worker, &Owner::cli()), "desktop");
+        let failed = view(json!({"state": "failed", "reason": "exited 1"}));
+        assert_eq!(spoken(&failed, &Owner::cli(), now()), "demo, failed, owned by cli (you), exited 1");
     }
 }

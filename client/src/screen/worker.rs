@@ -1,7 +1,7 @@
 //! One worker: its facts and its badges.
 
 use super::times::{short_duration, since};
-use super::{Fact, Row, count};
+use super::{Fact, Row, Tone, count};
 use gob_protocol::shell::word;
 use gob_protocol::{RunOutcome, State, Timestamp, View};
 use std::sync::Arc;
@@ -58,6 +58,15 @@ pub fn failure(worker: &View) -> Option<String> {
         State::Idle | State::Starting | State::Ready | State::Stopping | State::Ceded | State::External => {
             None
         }
+    }
+}
+
+/// Returns the tone of a worker: that of its state, and bad for a job at rest that failed.
+#[must_use]
+pub fn tone(worker: &View) -> Tone {
+    match Tone::of(worker.state) {
+        Tone::Faint if failure(worker).is_some() => Tone::Bad,
+        tone @ (Tone::Plain | Tone::Busy | Tone::Bad | Tone::Faint) => tone,
     }
 }
 
@@ -179,6 +188,8 @@ pub(super) mod tests {
         let idle = |exit: Value| json!({"kind": "job", "state": "idle", "pid": null, "exit": exit});
         assert_eq!(of(idle(json!({"code": 3}))).as_deref(), Some("its last run exited 3"));
         assert_eq!(of(idle(json!({"code": 0}))), None);
+        assert_eq!(tone(&view(idle(json!({"code": 3})))), Tone::Bad);
+        assert_eq!(tone(&view(idle(json!({"code": 0})))), Tone::Faint);
         assert_eq!(of(idle(json!({"signal": "SIGTERM", "core_dumped": false}))), None, "it was stopped");
     }
 

@@ -36,8 +36,8 @@ impl Desk {
             ui.label(RichText::new(text::escape(&worker.kind)).weak());
         });
         ui.horizontal_wrapped(|ui| {
-            dot(ui, row.tone());
-            ui.colored_label(Palette::of(ui).tone(row.tone()), row.state(scene.now));
+            dot(ui, screen::tone(worker));
+            ui.colored_label(Palette::of(ui).tone(screen::tone(worker)), row.state(scene.now));
             ui.label(format!("owned by {}", screen::owner(worker, &self.me)));
             for badge in screen::badges(worker).iter().filter(|badge| **badge != Badge::NotYours) {
                 ui.label(RichText::new(text::escape(&badge.to_string())).weak());

@@ -205,10 +205,10 @@ impl Desk {
         match form {
             Form::StartGraph { name, kind } => self.start_graph(ui, scene, name, kind),
             Form::NewJob { command, cwd, name } => {
-                self.field(ui, "Command", command, "npm run dev");
+                self.field(ui, "Command", command, "such as npm run dev");
                 ui.label("Words are divided as a shell does it; no shell runs it. For pipes: sh -c 'a | b'.");
-                self.field(ui, "Directory", cwd, "/home/you/project");
-                self.field(ui, "Name (optional)", name, "web");
+                self.field(ui, "Directory", cwd, "such as /home/you/project");
+                self.field(ui, "Name (optional)", name, "such as web");
             }
             Form::Signal { signal, .. } => {
                 self.field(ui, "Signal", signal, "HUP");
@@ -228,7 +228,7 @@ impl Desk {
     }
 
     fn start_graph(&mut self, ui: &mut Ui, scene: &Scene<'_>, name: &mut String, kind: &mut Option<String>) {
-        self.field(ui, "Name of the graph", name, "notes");
+        self.field(ui, "Name of the graph", name, "such as notes");
         let typed = name.to_lowercase();
         let offered = self.graphs.iter().filter(|graph| {
             let known = graph.graph.as_str().to_lowercase();

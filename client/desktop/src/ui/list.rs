@@ -5,7 +5,7 @@ use super::{Desk, Focus, Scene};
 use crate::palette::Palette;
 use eframe::egui::{self, Align2, FontId, Rect, Role, Sense, WidgetInfo, pos2, vec2};
 use gob_client::View;
-use gob_client::screen::{self, Empty, Link, Row, Tone, text};
+use gob_client::screen::{self, Empty, Link, Row, text};
 
 /// The height of a row.
 const ROW: f32 = 46.0;
@@ -83,7 +83,7 @@ impl Desk {
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
         let row = Row::from(worker);
         let words = row.words(scene.now);
-        let tone = row.tone();
+        let (tone, failure) = (screen::tone(worker), screen::failure(worker));
         paint_dot(ui, pos2(rect.left() + 14.0, rect.top() + 15.0), tone, palette.tone(tone));
         let state = painter.text(
             pos2(rect.right() - 8.0, rect.top() + 6.0),
@@ -102,7 +102,7 @@ impl Desk {
             palette.text,
         );
         let owner = screen::owner(worker, &self.me);
-        let more = words.last.as_deref().filter(|_| tone == Tone::Bad).or(words.command.as_deref());
+        let more = failure.as_deref().or(words.command.as_deref());
         let more = more.map(|more| format!("   {}", text::escape(more))).unwrap_or_default();
         painter.text(
             pos2(left, rect.top() + 25.0),

@@ -13,7 +13,7 @@ fn workers_are_rows_that_are_heard_as_they_are_seen() {
     let window = window(vec![view("notes", json!({})), view("bad", failed)]);
     let row = window.get_by_role_and_label(Role::ListItem, "notes, ready, owned by desktop (you)");
     assert!(row.accesskit_node().toggled().is_some());
-    window.get_by_role_and_label(Role::ListItem, "bad, failed, owned by cli");
+    window.get_by_role_and_label(Role::ListItem, "bad, failed, owned by cli, why");
     window.get_by_label("2 workers");
 }
 
