@@ -84,7 +84,7 @@ fn flood() {
         (0..20_000).map(|line| format!("{line:06} a line of output as programs write them\n")).collect();
     let file = gob.dir().join("flood");
     std::fs::write(&file, text).unwrap();
-    let command = format!("while :; do cat {}; done", file.display());
+    let command = format!("while :; do cat {}; sleep 0.01; done", file.display());
     gob.ctl(["add", "--name", "flood", "--", "sh", "-c", &command]).ok();
     let screen = Screen::open(&gob);
     let window = screen.window(&gob);

@@ -17,7 +17,7 @@ const TIME: usize = 14;
 struct LogRow {
     line: usize,
     part: std::ops::Range<usize>,
-    /// The rest of the line is in the next row.
+    /// What has no room is in the next row; else it is left out.
     wraps: bool,
 }
 
@@ -173,11 +173,12 @@ fn columns(ui: &Ui) -> usize {
 fn rows(page: &Page, columns: Option<usize>) -> Vec<LogRow> {
     let mut rows = Vec::with_capacity(page.lines.len());
     for (at, line) in page.lines.iter().enumerate() {
-        let shown = text::output(&line.text);
         let Some(columns) = columns else {
-            rows.push(LogRow { line: at, part: 0..nth_char(&shown, MOST), wraps: false });
+            // Where it ends is found when it is seen.
+            rows.push(LogRow { line: at, part: 0..usize::MAX, wraps: false });
             continue;
         };
+        let shown = text::output(&line.text);
         let mut from = 0;
         loop {
             let rest = shown.get(from..).unwrap_or_default();
@@ -203,9 +204,10 @@ fn nth_char(text: &str, number: usize) -> usize {
 fn draw(ui: &mut Ui, scene: &Scene<'_>, line: &Line, row: &LogRow, is_found: bool) {
     let palette = Palette::of(ui);
     let shown = text::output(&line.text);
-    let part = shown.get(row.part.clone()).unwrap_or_default();
+    let end = if row.wraps { row.part.end } else { nth_char(&shown, MOST) };
+    let part = shown.get(row.part.start..end).unwrap_or_default();
     // A line that is cut says so, at its end.
-    let is_last = row.part.end >= shown.len();
+    let is_last = end >= shown.len();
     let is_cut = if is_last { line.is_cut } else { !row.wraps };
     let part: Cow<'_, str> = if is_cut { format!("{part} …").into() } else { part.into() };
     ui.horizontal(|ui| {

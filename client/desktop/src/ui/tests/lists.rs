@@ -127,6 +127,8 @@ fn the_log_is_read_searched_and_held() {
     window.state_mut().page = Page::clone(&pane.page());
     settle(&mut window);
     window.get_by_label("line 42");
+    keys(&mut window, "w");
+    window.get_by_label("line 42");
     press(&mut window, "stderr");
     let shows = std::mem::take(&mut window.state_mut().intents);
     assert!(shows.contains(&Intent::Show(Some((name("demo"), None, StreamsKey::Stderr)))));
