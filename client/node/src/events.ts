@@ -42,7 +42,7 @@ export interface Gap {
 export class Events implements AsyncIterableIterator<GobEvent | Gap> {
   /** Settles once the supervisor has the subscription. */
   readonly ready: Promise<void>;
-  private readonly subscription: Promise<Subscription>;
+  private readonly subscription: Subscription;
   private last: Promise<unknown>;
   private first: Promise<Item | null> | null;
   private isOver = false;
@@ -52,9 +52,9 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
     const { since, instance, signal, ...filter } = options;
     this.signals = signal === undefined ? [closing] : [closing, signal];
     const place = since === undefined ? now(client) : Promise.resolve({ seq: since, instance });
-    this.subscription = place.then((at) => new Subscription(client, filter, at, false));
+    this.subscription = new Subscription(client, filter, place, false);
     // Subscribed at once, not at the first `next`.
-    this.first = this.subscription.then((subscription) => (this.isOver ? null : subscription.next()));
+    this.first = this.subscription.next();
     this.ready = this.first.then(() => undefined);
     this.ready.catch(() => undefined);
     this.last = this.ready;
@@ -87,17 +87,16 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
   private readonly end = (): void => {
     this.isOver = true;
     for (const signal of this.signals) signal.removeEventListener("abort", this.end);
-    this.subscription.then((subscription) => subscription.close(), () => undefined);
+    this.subscription.close();
   };
 
   private async step(): Promise<IteratorResult<GobEvent | Gap, undefined>> {
-    const subscription = await this.subscription;
     while (!this.isOver) {
       const { first } = this;
       this.first = null;
       let item: Item | null;
       try {
-        item = await (first ?? subscription.next());
+        item = await (first ?? this.subscription.next());
       } catch (error) {
         this.end();
         throw error;

@@ -88,7 +88,6 @@ async function greet(socket: Socket, path: string, settings: Settings, on: Conne
   const { owner, client } = settings;
   try {
     const hello = (await connection.request("hello", { protocol: PROTOCOL_VERSION, client, owner }, { signal })) as HelloData;
-    if (typeof hello.server?.instance !== "string") throw foreign(path, JSON.stringify(hello));
     isGreeted = true;
     // Both can come in one turn of the event loop.
     if (closed !== null) on.onEnd(closed);

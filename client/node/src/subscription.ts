@@ -16,6 +16,8 @@ import { isLagged } from "./wire.js";
 /** Waiting events at which the socket is read no more, and those at which it is read again. */
 const FULL = 256;
 const ROOM = 64;
+/** Wait for the place of the beginning, once another connection works. */
+const BEGIN_MS = 500;
 /** Pauses between tries to connect; a change of the runtime directory ends one early. */
 const SHORTEST_MS = 50;
 const LONGEST_MS = 2_000;
@@ -50,12 +52,14 @@ export class Subscription {
   private wake: (() => void) | null = null;
   private readonly ending = new AbortController();
   private lastWarning = "";
+  /** The last event that was handed out. */
+  private at: Place | null = null;
 
   constructor(
     private readonly client: Client,
     private readonly filter: Filter,
-    /** The last event that was handed out. */
-    private at: Place | null,
+    /** The place behind which the events begin; null for the time of the subscription. */
+    private begin: Promise<Place | null> | null,
     private readonly wantsSnapshot: boolean,
   ) {}
 
@@ -144,6 +148,7 @@ export class Subscription {
     this.drop();
     const { connection } = await open(this.client.settings, autostart, on, this.ending.signal);
     try {
+      await this.takeBegin();
       const before = this.at;
       const request: SubscribePayload = { ...this.filter, since: before?.seq, instance: before?.instance };
       if (before === null && this.wantsSnapshot) request.snapshot = true;
@@ -157,6 +162,16 @@ export class Subscription {
       await connection.close(error as GobError);
       throw error;
     }
+  }
+
+  /** The supervisor has answered hello by now, so that an answer about the beginning is there or won't come. */
+  private async takeBegin(): Promise<void> {
+    if (this.begin === null) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((done) => (timer = setTimeout(done, BEGIN_MS, null)));
+    this.at = await Promise.race([this.begin, late]);
+    this.begin = null;
+    clearTimeout(timer);
   }
 
   private async whole(data: SubscribeData): Promise<SubscribeData> {

@@ -242,6 +242,18 @@ test("a snapshot that comes in pages is put together, for a gap and for lagged",
   assert.deepEqual(lists, ["b", "d", "b", "d"].map((after) => ({ owner: "cli", after })));
 });
 
+test("events begin with the subscription where the supervisor does not say what the last one was", async (t) => {
+  const server = await fake(t, (request, peer) => {
+    if (request.type !== "subscribe") return;
+    peer.line({ id: request.id, success: true, data: { seq: 7, instance: "i" } });
+    peer.line({ event: "supervisor_healed", seq: 8, time: "", actor: "supervisor" });
+  });
+  const events = (await clientOf(t, server)).events();
+  assert.equal((await events.next()).value.seq, 8);
+  assert.deepEqual(server.requests.map(({ type, payload }) => [type, payload]), [["status", {}], ["subscribe", {}]]);
+  await events.return();
+});
+
 test("a connection that is lost between two events is made anew behind the last one", async (t) => {
   const asked = [];
   const server = await fake(t, (request, peer) => {

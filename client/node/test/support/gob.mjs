@@ -78,7 +78,7 @@ export class Gob {
   run(...args) {
     return new Promise((resolve) => {
       const options = { env: this.env, cwd: this.dir, maxBuffer: 64 << 20, timeout: 60_000 };
-      execFile(program("gobctl"), args, options, (error, stdout, stderr) => {
+      execFile(join(this.env.GOB_LIBEXEC, "gobctl"), args, options, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr });
       });
     });
