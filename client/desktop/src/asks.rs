@@ -9,6 +9,8 @@ pub(crate) use ask::{Answer, Ask};
 use ask::{Pending, send};
 use gob_client::blocking::{Client, Connector};
 use gob_client::call;
+use gob_client::call::Sent;
+use gob_client::protocol::limits::{PING_EVERY_MS, SILENCE_MS};
 use gob_client::pulse::Deadline;
 use gob_client::screen::Trouble;
 use gob_client::{Error, Name};
@@ -24,6 +26,11 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 64;
 /// Time after which a request that is not answered is looked at again, in case a write was incomplete.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Time between pings while a request waits that has no time limit of its own (CLI, Defaults).
+const PING_EVERY: Duration = Duration::from_millis(PING_EVERY_MS);
+/// Time after which a supervisor that answers no ping is given up.
+const SILENCE: Duration = Duration::from_millis(SILENCE_MS);
 
 /// The number of a request of this window.
 pub(crate) type AskId = u64;
@@ -74,6 +81,8 @@ impl Asks {
             wake,
             client: None,
             open: Vec::new(),
+            ping: None,
+            pinged: Instant::now(),
             held: BTreeSet::new(),
         };
         std::thread::Builder::new().name("asks".to_owned()).spawn(move || desk.run())?;
@@ -103,6 +112,14 @@ struct Open {
     deadline: Deadline,
 }
 
+/// Why a connection is given up.
+enum Lost {
+    /// It has ended.
+    Ended,
+    /// The supervisor did not answer a ping for so long.
+    Silent(Duration),
+}
+
 struct Desk<W> {
     connector: Connector,
     queue: Receiver<Job>,
@@ -111,6 +128,10 @@ struct Desk<W> {
     wake: W,
     client: Option<Client>,
     open: Vec<Open>,
+    /// The ping that is not answered yet.
+    ping: Option<Sent<call::Ping>>,
+    /// The time of the last ping, or of its answer.
+    pinged: Instant,
     held: BTreeSet<Name>,
 }
 
@@ -125,6 +146,9 @@ impl<W: Fn()> Desk<W> {
                 }
             }
             self.collect();
+            if let Err(error) = self.beat() {
+                self.lost(&error);
+            }
             self.wait();
         }
     }
@@ -172,7 +196,7 @@ impl<W: Fn()> Desk<W> {
         // Its end may not have been noticed yet, where nothing was asked since.
         let is_lost = self.client.as_mut().is_some_and(|client| client.ask(call::Ping).is_err());
         if is_lost {
-            self.lost();
+            self.lost(&Lost::Ended);
         }
         if !self.held.is_empty() {
             self.connected().map(drop).ok();
@@ -206,15 +230,42 @@ impl<W: Fn()> Desk<W> {
             self.tell(Told::Answer(id, answer.map_err(|error| Trouble::from(&error))));
         }
         if lost {
-            self.lost();
+            self.lost(&Lost::Ended);
         }
     }
 
+    /// Proves that the supervisor lives while a request waits for as long as it does.
+    fn beat(&mut self) -> Result<(), Lost> {
+        let waits = self.open.iter().any(|open| open.deadline == Deadline::WhileAlive);
+        let Some(client) = self.client.as_mut().filter(|_| waits) else {
+            (self.ping, self.pinged) = (None, Instant::now());
+            return Ok(());
+        };
+        let since = self.pinged.elapsed();
+        match self.ping {
+            Some(sent) if client.arrived_answer(sent).map_err(|_| Lost::Ended)?.is_some() => {
+                (self.ping, self.pinged) = (None, Instant::now());
+            }
+            Some(_) if since >= SILENCE => return Err(Lost::Silent(since)),
+            Some(_) => {}
+            None if since >= PING_EVERY => {
+                self.ping = Some(client.send(call::Ping).map_err(|_| Lost::Ended)?);
+                self.pinged = Instant::now();
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
     /// The connection is gone, and every request with it.
-    fn lost(&mut self) {
-        self.client = None;
+    fn lost(&mut self, why: &Lost) {
+        (self.client, self.ping) = (None, None);
         for open in std::mem::take(&mut self.open) {
-            let error = Error::Lost { request: open.type_name.to_owned() };
+            let request = open.type_name.to_owned();
+            let error = match *why {
+                Lost::Ended => Error::Lost { request },
+                Lost::Silent(silent) => Error::Stalled { request, silent },
+            };
             self.tell(Told::Answer(open.id, Err(Trouble::from(&error))));
         }
     }
@@ -241,7 +292,7 @@ impl<W: Fn()> Desk<W> {
             self.open.is_empty() && (client.arrived_event().is_err() || client.has_ended())
         });
         if has_input {
-            self.lost();
+            self.lost(&Lost::Ended);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use gob_tests::process::Handle;
 use nix::sys::signal::Signal;
+use std::time::Duration;
 
 #[test]
 fn a_supervisor_that_is_away_is_only_started_by_the_button() {
@@ -17,12 +18,12 @@ fn a_supervisor_that_is_away_is_only_started_by_the_button() {
     assert!(gob.running("gobd").is_empty());
     // The banner comes after a moment, and the last known state stays.
     window.wait_frame();
-    wait::while_time_passes(std::time::Duration::from_millis(900));
+    wait::while_time_passes(Duration::from_millis(900));
     window.see("away", "a banner with a button above the last known state");
     for key in ["s", "Return", "l", "n"] {
         window.key(key);
     }
-    wait::while_time_passes(std::time::Duration::from_millis(300));
+    wait::while_time_passes(Duration::from_millis(300));
     assert!(gob.running("gobd").is_empty(), "nothing is started behind anybody's back");
     // The button is the first control.
     window.key("Tab");
@@ -47,6 +48,30 @@ fn a_supervisor_that_is_killed_is_found_again_and_the_lease_taken_again() {
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
     gob.wait_other_instance(&instance);
     wait_for(&gob, "notes", "held again", |worker| worker["lease_holders"][0]["client"] == "gob-desktop");
+    window.key("Return");
+    wait_for(&gob, "notes", "ready", is("ready"));
+}
+
+#[test]
+fn a_supervisor_that_is_stopped_is_told_of_and_answers_again_later() {
+    if !has_display("a supervisor that hangs is not tried") {
+        return;
+    }
+    let gob = Gob::new();
+    gob.ctl(["start", "notes", "--owner", "desktop"]).ok();
+    let screen = Screen::open(&gob);
+    let window = screen.window(&gob);
+    let gobd = Handle::open(gob.gobd_pid()).unwrap();
+    gobd.signal(Signal::SIGSTOP);
+    window.key("s");
+    // 5 s until the first ping, 10 s for its answer; then the message is drawn.
+    wait::while_time_passes(Duration::from_secs(12));
+    let before = window.frames();
+    let is_drawn = wait::until(DEADLINE, || window.frames() > before);
+    window.see("silent", "no answer to the stop, and none to a ping");
+    gobd.signal(Signal::SIGCONT);
+    assert!(is_drawn, "nothing is told");
+    wait_for(&gob, "notes", "stopped", is("idle"));
     window.key("Return");
     wait_for(&gob, "notes", "ready", is("ready"));
 }
