@@ -79,7 +79,7 @@ export class Client extends Methods<CallOptions> {
     setMaxListeners(0, this.closing.signal);
     this.settings = {
       owner: options.owner,
-      client: options.client ?? { name: basename(process.argv[1] ?? "node").slice(0, 64), version: "" },
+      client: options.client ?? { name: programName(process.argv[1]), version: "" },
       timeoutMs: checkedTimeout(options.timeoutMs),
       runtimeDir: options.runtimeDir,
     };
@@ -206,4 +206,18 @@ function checkedTimeout(timeoutMs: number | undefined): number {
   if (timeoutMs === undefined) return REQUEST_MS;
   if (timeoutMs > 0) return timeoutMs;
   throw new GobError({ code: "usage", message: `timeoutMs is a number above 0, not ${timeoutMs}` });
+}
+
+/** Bytes of the name in hello. */
+const MAX_NAME_BYTES = 64;
+
+/** Returns a name for this program that hello takes: without control characters, and cut between two characters. */
+export function programName(path: string | undefined): string {
+  let name = "";
+  for (const character of basename(path ?? "")) {
+    const next = name + (/\p{Cc}/u.test(character) ? "?" : character);
+    if (Buffer.byteLength(next) > MAX_NAME_BYTES) break;
+    name = next;
+  }
+  return name === "" || name === "." ? "node" : name;
 }

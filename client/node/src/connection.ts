@@ -105,12 +105,6 @@ export class Connection {
     this.socket.resume();
   }
 
-  /** Keeps the process alive, or not, while the connection is there. */
-  ref(keeps: boolean): void {
-    if (keeps) this.socket.ref();
-    else this.socket.unref();
-  }
-
   /** Ends the connection; all that is pending fails with `error`. */
   close(error: GobError): Promise<void> {
     const { socket } = this;

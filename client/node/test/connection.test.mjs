@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { connect, GobError } from "gob-client";
+import { programName } from "../dist/esm/client.js";
 import { client, failure, fake, HELLO } from "./support/fake.mjs";
 import { until } from "./support/gob.mjs";
 
@@ -24,6 +25,12 @@ test("hello tells owner, client and protocol, and nothing else", async (t) => {
   assert.deepEqual(made.hello, HELLO);
   assert.deepEqual(await made.ping({}), { pong: true, uptime_ms: 1 });
   assert.deepEqual(server.requests.map(({ type, payload }) => [type, payload]), [["ping", {}]]);
+});
+
+test("a program without a name of its own is called like its file, as far as hello takes it", () => {
+  assert.deepEqual([undefined, "", ".", "/a/main.js", "/a/b\n"].map(programName), ["node", "node", "node", "main.js", "b?"]);
+  assert.equal(programName(`/${"é".repeat(40)}`), "é".repeat(32));
+  assert.equal(programName(`/${"x".repeat(62)}😀`), "x".repeat(62));
 });
 
 test("methods are named in camelCase, and send the payload as it is", async (t) => {
