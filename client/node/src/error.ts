@@ -28,6 +28,12 @@ export const CLIENT_CODES = [
   "client-busy",
   /** A lock file can't be made, read, taken or removed. */
   "lock-file-unusable",
+  /** The worker of a graph tells no address. */
+  "endpoint-unknown",
+  /** Something else is in the place of a worker's socket. */
+  "socket-taken",
+  /** The program that speaks sd_notify for a worker is missing, or failed. */
+  "notify-unavailable",
 ] as const;
 
 /** A code of the client's own. */
