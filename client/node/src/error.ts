@@ -72,6 +72,12 @@ export class GobError extends Error {
     this.request = request ?? null;
   }
 
+  /** What another process gets: Electron hands no more than the message of an error to its windows. */
+  toJSON(): { code: string; message: string; hint: string | null; details: unknown; request: string | null } {
+    const { code, message, hint, details, request } = this;
+    return { code, message, hint, details, request };
+  }
+
   /** Tells whether a value is such an error, also one of another copy of this package (ESM beside CommonJS). */
   static is(value: unknown): value is GobError {
     return value instanceof Error && value.name === "GobError" && typeof (value as { code?: unknown }).code === "string";

@@ -112,8 +112,11 @@ export class Subscription {
   private async lagged(lagged: Lagged): Promise<Item | null> {
     const { next, ...whole } = lagged;
     const workers = await this.pages(lagged.workers, next);
-    // Without its pages the snapshot is asked for anew, on another connection.
-    if (workers === null) return null;
+    if (workers === null) {
+      // The snapshot is asked for anew, on another connection, and stands in for the events behind it too.
+      this.queue.length = 0;
+      return null;
+    }
     this.at = { seq: lagged.seq, instance: this.at?.instance };
     return { kind: "lagged", lagged: { ...whole, workers }, instance: this.at.instance ?? "" };
   }

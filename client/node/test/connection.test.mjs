@@ -53,6 +53,8 @@ test("a refusal is a GobError with all that the wire has", async (t) => {
   assert.ok(refused instanceof GobError && refused instanceof Error && GobError.is(refused));
   const { code, message, hint, details, request } = refused;
   assert.deepEqual({ code, message, hint, details, request }, { ...error, request: "stop" });
+  // As a window gets it, which no error reaches whole.
+  assert.deepEqual(JSON.parse(JSON.stringify(refused)), { ...error, request: "stop" });
 });
 
 test("answers come in any order, and in any division", async (t) => {

@@ -242,6 +242,29 @@ test("a snapshot that comes in pages is put together, for a gap and for lagged",
   assert.deepEqual(lists, ["b", "d", "b", "d"].map((after) => ({ owner: "cli", after })));
 });
 
+test("a snapshot whose pages can't be had is asked for anew, and no event behind it comes before", async (t) => {
+  const asked = [];
+  const server = await fake(t, (request, peer) => {
+    const answer = (data) => peer.line({ id: request.id, success: true, data });
+    const event = (seq) => peer.line({ event: "supervisor_healed", seq, time: "", actor: "supervisor" });
+    if (request.type === "subscribe") {
+      asked.push(request.payload.since);
+      if (asked.length > 1) return answer({ seq: 30, instance: "i", gap: true, workers: [{ name: "b" }] });
+      answer({ seq: 10, instance: "i" });
+      event(11);
+      peer.line({ event: "lagged", missed: 8, seq: 20, workers: [{ name: "a" }], next: "a" });
+      event(21);
+    } else if (request.type === "list") {
+      event(22);
+      peer.line({ id: request.id, success: false, error: { code: "internal", message: "no page" } });
+    }
+  });
+  const got = [];
+  for await (const event of (await clientOf(t, server)).events({ since: 10, instance: "i" })) if (got.push(event) === 2) break;
+  assert.deepEqual(got.map(({ event, seq }) => [event, seq]), [["supervisor_healed", 11], ["gap", 30]]);
+  assert.deepEqual(asked, [10, 11]);
+});
+
 test("events begin with the subscription where the supervisor does not say what the last one was", async (t) => {
   const server = await fake(t, (request, peer) => {
     if (request.type !== "subscribe") return;
