@@ -6,8 +6,9 @@
 import { execFile } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
-import { GobError, unlessAborted } from "./error.js";
+import { GobError } from "./error.js";
 import type { WireError } from "./generated/types.js";
+import { unlessAborted } from "./signals.js";
 
 const PROGRAM = "gobctl";
 /** gobctl waits 5 s for the lock of other starts and 10 s for the supervisor. */

@@ -2,12 +2,11 @@
  * A client of the supervisor: a method for each request, over one connection that is made anew by the next request after it
  * was lost. What belongs to a connection (leases, locks, claims, a subscription) ends with it.
  */
-import { setMaxListeners } from "node:events";
 import { basename } from "node:path";
 import type { CallOptions, Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
-import { aborted, GobError, unlessAborted } from "./error.js";
+import { aborted, GobError } from "./error.js";
 import { Events, type EventsOptions } from "./events.js";
 import { Graph, type GraphOptions } from "./graph.js";
 import { JobWorker, type JobWorkerOptions, type Work } from "./job-worker.js";
@@ -17,6 +16,7 @@ import type { ClientInfo, Event, HelloData, Lagged } from "./generated/types.js"
 import { REQUEST_MS } from "./limits.js";
 import { Model, type ModelOptions } from "./model.js";
 import { open, type Settings } from "./open.js";
+import { unlessAborted } from "./signals.js";
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {
@@ -75,8 +75,6 @@ export class Client extends Methods<CallOptions> {
 
   constructor(options: ConnectOptions = {}) {
     super();
-    // One listener for each iterator and model.
-    setMaxListeners(0, this.closing.signal);
     this.settings = {
       owner: options.owner,
       client: options.client ?? { name: programName(process.argv[1]), version: "" },

@@ -88,20 +88,3 @@ export class GobError extends Error {
 export function aborted(operation: string, reason: unknown, request: string | null = null): GobError {
   return new GobError({ code: "aborted", message: `${operation} was aborted`, request, cause: reason });
 }
-
-/** Waits for a promise until a signal is aborted. The work goes on, and its later failure is nobody's. */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, operation: string): Promise<T> {
-  if (signal === undefined) return work;
-  let abort: () => void = () => undefined;
-  const given = new Promise<never>((_, reject) => {
-    abort = () => reject(aborted(operation, signal.reason));
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
-  try {
-    return await Promise.race([work, given]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    work.catch(() => undefined);
-  }
-}

@@ -2,6 +2,7 @@
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import type { Event, EventKind, QueueJob, View } from "./generated/types.js";
+import { onAbort } from "./signals.js";
 import { type Filter, type Item, type Place, Subscription } from "./subscription.js";
 
 /** Options of `client.events()`. */
@@ -46,11 +47,10 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
   private last: Promise<unknown>;
   private first: Promise<Item | null> | null;
   private isOver = false;
-  private readonly signals: AbortSignal[];
+  private readonly undo: (() => void)[] = [];
 
   constructor(client: Client, options: EventsOptions, closing: AbortSignal) {
     const { since, instance, signal, ...filter } = options;
-    this.signals = signal === undefined ? [closing] : [closing, signal];
     const place = since === undefined ? now(client) : Promise.resolve({ seq: since, instance });
     this.subscription = new Subscription(client, filter, place, false);
     // Subscribed at once, not at the first `next`.
@@ -58,9 +58,9 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
     this.ready = this.first.then(() => undefined);
     this.ready.catch(() => undefined);
     this.last = this.ready;
-    for (const of of this.signals) {
+    for (const of of signal === undefined ? [closing] : [closing, signal]) {
       if (of.aborted) this.end();
-      else of.addEventListener("abort", this.end, { once: true });
+      else this.undo.push(onAbort(of, this.end));
     }
   }
 
@@ -86,7 +86,7 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
 
   private readonly end = (): void => {
     this.isOver = true;
-    for (const signal of this.signals) signal.removeEventListener("abort", this.end);
+    for (const undo of this.undo) undo();
     this.subscription.close();
   };
 

@@ -9,9 +9,10 @@ import type { Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { environment } from "./environment.js";
-import { aborted, GobError, unlessAborted } from "./error.js";
+import { aborted, GobError } from "./error.js";
 import type { Env, Event, Lagged, StartData, StartPayload, State, SubscribeData, View } from "./generated/types.js";
-import { mayPass, persist, reconnect } from "./reconnect.js";
+import { mayPass, PAUSE_MS, persist, reconnect, waitForChange } from "./reconnect.js";
+import { onAbort, unlessAborted } from "./signals.js";
 
 /** The graph that is meant. */
 export interface GraphOptions {
@@ -59,6 +60,10 @@ export class Graph extends Emitter<GraphEvents> {
   private connection: Connection | null = null;
   private ensuring: Promise<string> | null = null;
   private life = new AbortController();
+  private releasing: Promise<void> = Promise.resolve();
+  /** Ends the way back to a supervisor, and returns once that holds no connection. */
+  private stopResuming: () => Promise<void> = () => Promise.resolve();
+  private unlisten: () => void = () => undefined;
   /** What was told last. */
   private told: { state: State | null; endpoint: string | null } = { state: null, endpoint: null };
   /** Counts views, so that an answer does not undo a later event. */
@@ -80,7 +85,7 @@ export class Graph extends Emitter<GraphEvents> {
 
   /** Its worker as of now; null before the first `ensure`, after `release`, and while no supervisor answers. */
   get worker(): View | null {
-    return this.connection === null ? null : this.view;
+    return this.connection === null || this.life.signal.aborted ? null : this.view;
   }
 
   /** Where it is served now; null while it is not. */
@@ -103,19 +108,35 @@ export class Graph extends Emitter<GraphEvents> {
   async ensure(options: EnsureOptions = {}): Promise<string> {
     if (this.closing.aborted) throw this.closing.reason as GobError;
     const { endpoint } = this;
-    if (endpoint !== null && this.view?.state !== "unhealthy") return endpoint;
-    if (this.life.signal.aborted) this.life = new AbortController();
-    this.closing.addEventListener("abort", this.end, { once: true });
-    this.ensuring ??= this.bringUp(options.timeoutMs).finally(() => (this.ensuring = null));
+    const isHeld = this.ensuring === null && !this.life.signal.aborted;
+    if (isHeld && endpoint !== null && this.view?.state !== "unhealthy") return endpoint;
+    if (this.life.signal.aborted) {
+      this.life = new AbortController();
+      this.ensuring = null;
+    }
+    if (this.ensuring === null) {
+      const work = this.bringUp(options.timeoutMs, this.life.signal, this.releasing).finally(() => {
+        if (this.ensuring === work) this.ensuring = null;
+      });
+      this.ensuring = work;
+    }
     return unlessAborted(this.ensuring, options.signal, `the wait for ${this.name}`);
   }
 
   /** Gives the lease back, and follows no more. The worker goes on, as its kind's `on_last_lease` says. */
-  async release(): Promise<void> {
+  release(): Promise<void> {
     const released = new GobError({ code: "aborted", message: `${this.name} was released` });
     this.life.abort(released);
-    this.closing.removeEventListener("abort", this.end);
-    await this.ensuring?.catch(() => undefined);
+    // An `ensure` that is called from now on waits for this, and begins anew.
+    this.releasing = this.leave(this.ensuring, this.releasing, released);
+    return this.releasing;
+  }
+
+  private async leave(ensuring: Promise<string> | null, earlier: Promise<void>, released: GobError): Promise<void> {
+    await earlier;
+    await ensuring?.catch(() => undefined);
+    await this.stopResuming();
+    this.unlisten();
     const { connection } = this;
     this.drop();
     if (connection === null || connection.error !== null) return;
@@ -128,8 +149,6 @@ export class Graph extends Emitter<GraphEvents> {
     return this.release();
   }
 
-  private readonly end = (): void => void this.release();
-
   private drop(): void {
     this.connection = null;
     this.view = null;
@@ -137,14 +156,18 @@ export class Graph extends Emitter<GraphEvents> {
   }
 
   /** From anything to a ready worker. The supervisor may be killed meanwhile: then once more. */
-  private async bringUp(timeoutMs: number | undefined): Promise<string> {
-    const { signal } = this.life;
+  private async bringUp(timeoutMs: number | undefined, signal: AbortSignal, releasing: Promise<void>): Promise<string> {
     const until = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
+    await releasing;
+    if (signal.aborted) throw aborted(`the wait for ${this.name}`, signal.reason);
+    this.unlisten();
+    this.unlisten = onAbort(this.closing, () => void this.release());
     try {
       return await persist(this.client, signal, async (back) => {
         for (;;) {
-          const connection = this.connection ?? (await this.follow(true, Math.min(back, until)));
-          await this.start(connection, until);
+          if (this.connection === null) await this.stopResuming();
+          const connection = this.connection ?? (await this.follow(true, signal, Math.min(back, until)));
+          await this.start(connection, signal, until);
           const { endpoint } = this;
           if (endpoint !== null) return endpoint;
           // It has ended since; or it will never tell one.
@@ -164,13 +187,13 @@ export class Graph extends Emitter<GraphEvents> {
 
   private async letGo(error: GobError): Promise<void> {
     const { connection } = this;
+    this.unlisten();
     this.drop();
     await connection?.close(error);
   }
 
   /** Connects, and subscribes to the worker. */
-  private async follow(autostart: boolean, until?: number): Promise<Connection> {
-    const { signal } = this.life;
+  private async follow(autostart: boolean, signal: AbortSignal, until?: number): Promise<Connection> {
     const opened = await reconnect(
       this.client,
       {
@@ -187,28 +210,34 @@ export class Graph extends Emitter<GraphEvents> {
       throw error;
     }
     this.connection = connection;
-    await this.subscribe(connection);
-    return connection;
+    try {
+      await this.subscribe(connection, signal);
+      return connection;
+    } catch (error) {
+      if (this.connection === connection) this.connection = null;
+      await connection.close(error as GobError);
+      throw error;
+    }
   }
 
-  private async subscribe(connection: Connection): Promise<void> {
+  private async subscribe(connection: Connection, signal: AbortSignal): Promise<void> {
     const names = [this.workerName];
-    const { workers = [] } = (await connection.request("subscribe", { names, snapshot: true })) as SubscribeData;
+    const { workers = [] } = (await connection.request("subscribe", { names, snapshot: true }, { signal })) as SubscribeData;
     // One that is not there yet, or not any more, is told by the answer to `start`.
     if (this.connection === connection) this.take(workers[0] ?? null);
   }
 
-  private async start(connection: Connection, until = Infinity): Promise<void> {
+  private async start(connection: Connection, signal: AbortSignal, until = Infinity): Promise<void> {
     const { rootDir, kind, workerName, env = environment() } = this.options;
     const payload: StartPayload = { graph: this.name, name: workerName, kind, root_dir: rootDir, env, lease: true, wait: "ready" };
     if (until !== Infinity) payload.timeout_ms = Math.max(Math.ceil(until - performance.now()), 1);
     const before = this.views;
-    const { worker } = (await connection.request("start", payload, { signal: this.life.signal })) as StartData;
+    const { worker } = (await connection.request("start", payload, { signal })) as StartData;
     if (this.connection !== connection) return;
     if (worker.name !== this.workerName) {
       this.workerName = worker.name;
       await connection.request("unsubscribe", {});
-      await this.subscribe(connection);
+      await this.subscribe(connection, signal);
     } else if (this.views === before) {
       this.take(worker);
     }
@@ -236,19 +265,34 @@ export class Graph extends Emitter<GraphEvents> {
     // The endpoint stays, to be compared with the next one.
     this.told = { state: null, endpoint };
     if (wasUp) this.tell("gone", null, error);
-    if (this.ensuring === null && !this.life.signal.aborted) void this.resume(isWanted);
+    if (this.ensuring === null && !this.life.signal.aborted) this.resumeLater(isWanted);
   }
 
-  /** Goes on with the next supervisor. One that was shut down in order is waited for, and its worker not brought back. */
-  private async resume(isWanted: boolean): Promise<void> {
-    try {
-      const connection = await this.follow(false);
-      if (isWanted) await this.ask(connection);
-      else await connection.request("lease", { name: this.workerName }).catch(() => undefined);
-    } catch (error) {
-      if (this.life.signal.aborted || this.ensuring !== null) return;
-      if (mayPass(error)) return this.resume(isWanted);
-      this.client.onWarning(`${this.name} is not followed any more: ${(error as Error).message}`);
+  /** Goes on with the next supervisor, beside everything else, until an `ensure` takes over. */
+  private resumeLater(isWanted: boolean): void {
+    const earlier = this.stopResuming();
+    const stop = new AbortController();
+    const undo = onAbort(this.life.signal, () => stop.abort(this.life.signal.reason));
+    const done = earlier.then(() => this.resume(isWanted, stop.signal)).finally(undo);
+    this.stopResuming = () => {
+      stop.abort();
+      return done;
+    };
+  }
+
+  /** One that was shut down in order is waited for, and its worker not brought back. */
+  private async resume(isWanted: boolean, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const connection = await this.follow(false, signal);
+        if (isWanted) await this.ask(connection);
+        else await connection.request("lease", { name: this.workerName }, { signal }).catch(() => undefined);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!mayPass(error)) return this.client.onWarning(`${this.name} is not followed any more: ${(error as Error).message}`);
+        await waitForChange(this.client, PAUSE_MS, signal);
+      }
     }
   }
 
@@ -257,7 +301,7 @@ export class Graph extends Emitter<GraphEvents> {
     if (this.isAsking) return;
     this.isAsking = true;
     try {
-      await this.start(connection);
+      await this.start(connection, this.life.signal);
     } catch (error) {
       if (mayPass(error) || this.life.signal.aborted || connection !== this.connection) return;
       this.tell("gone", this.view, error as GobError);
@@ -293,6 +337,6 @@ export class Graph extends Emitter<GraphEvents> {
 
   /** In a turn of its own: what a listener throws must not end the reading of a chunk in its middle. */
   private tell<K extends keyof GraphEvents & string>(event: K, ...args: GraphEvents[K]): void {
-    queueMicrotask(() => this.emit(event, ...args));
+    if (!this.life.signal.aborted) queueMicrotask(() => this.emit(event, ...args));
   }
 }

@@ -11,6 +11,7 @@ import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
 import type { QueueJob } from "./generated/types.js";
 import { Claimant } from "./job-worker/claimant.js";
+import { onAbort } from "./signals.js";
 
 /** Does one job. Its signal is aborted when the job was cancelled, the claim is lost, or the worker is to stop at once. */
 export type Work = (job: QueueJob, signal: AbortSignal) => unknown;
@@ -65,8 +66,7 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     const onClose = (): void => void this.stop({ now: true });
     if (signal?.aborted === true) onStop();
     if (closing.aborted) onClose();
-    signal?.addEventListener("abort", onStop, { once: true });
-    closing.addEventListener("abort", onClose, { once: true });
+    const undo = [onAbort(closing, onClose), signal === undefined ? undefined : onAbort(signal, onStop)];
     const claimants = Array.from({ length: Math.max(concurrency, 1) }, () => this.run(new Claimant(client, lane, rules)));
     // What one can't do the others can't.
     for (const claimant of claimants) claimant.catch((error: unknown) => this.abort(error, true));
@@ -74,10 +74,7 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
       const failed = ends.find((end): end is PromiseRejectedResult => end.status === "rejected");
       if (failed !== undefined) throw failed.reason;
     });
-    this.done.catch(() => undefined).finally(() => {
-      signal?.removeEventListener("abort", onStop);
-      closing.removeEventListener("abort", onClose);
-    });
+    void this.done.catch(() => undefined).then(() => undo.forEach((each) => each?.()));
   }
 
   /** Claims nothing more, and returns when the jobs at work have ended. With `now` they are told to stop, and go back. */
@@ -112,10 +109,10 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     const ending = new AbortController();
     const leave = (): void => ending.abort(this.leaving.signal.reason);
     if (this.leaving.signal.aborted) leave();
-    this.leaving.signal.addEventListener("abort", leave, { once: true });
+    const undo = onAbort(this.leaving.signal, leave);
     const beating = claimant.beat(job, ending);
     const error = await this.failure(job, ending.signal);
-    this.leaving.signal.removeEventListener("abort", leave);
+    undo();
     beating.stop();
     try {
       // With the connection the job goes back, and the attempt does not count.

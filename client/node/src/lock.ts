@@ -12,6 +12,7 @@ import type { Event, Lagged, LockAcquireData, LockAcquirePayload, LockMode } fro
 import { ENDS, HeldLock } from "./lock/hold.js";
 import { held, holding } from "./party.js";
 import { persist, reconnect } from "./reconnect.js";
+import { onAbort } from "./signals.js";
 
 /** How a lock is taken. */
 export interface LockOptions {
@@ -116,16 +117,15 @@ async function take(client: Client, name: string, options: LockOptions, closing:
   const until = options.timeoutMs === undefined ? undefined : performance.now() + options.timeoutMs;
   const ending = new AbortController();
   const end = (): void => ending.abort(options.signal?.aborted === true ? aborted(`the wait for ${name}`, options.signal.reason) : closing.reason);
-  for (const signal of [closing, options.signal]) {
-    if (signal?.aborted === true) end();
-    signal?.addEventListener("abort", end, { once: true });
-  }
+  const signals = options.signal === undefined ? [closing] : [closing, options.signal];
+  if (signals.some((signal) => signal.aborted)) end();
+  const undo = signals.map((signal) => onAbort(signal, end));
   try {
     return await persist(client, ending.signal, (back) => takeOnce(client, asked, { until, back, closing, signal: ending.signal }));
   } catch (error) {
     throw ending.signal.aborted ? ending.signal.reason : error;
   } finally {
-    for (const signal of [closing, options.signal]) signal?.removeEventListener("abort", end);
+    for (const each of undo) each();
   }
 }
 

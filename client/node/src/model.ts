@@ -4,6 +4,7 @@ import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
 import type { View } from "./generated/types.js";
+import { onAbort } from "./signals.js";
 import { type Filter, type Item, Subscription } from "./subscription.js";
 
 /** Options of `client.model()`. */
@@ -45,16 +46,17 @@ export class Model extends Emitter<ModelEvents> {
   private workersByName = new Map<string, View>();
   private order: View[] | null = null;
   private isOver = false;
+  private readonly undo: (() => void)[] = [];
   private readonly done: Promise<void>;
 
-  private constructor(private readonly subscription: Subscription, first: Item, private readonly signals: AbortSignal[]) {
+  private constructor(private readonly subscription: Subscription, first: Item, signals: AbortSignal[]) {
     super();
     this.setMaxListeners(0);
     this.take(first);
     this.done = this.follow();
     for (const signal of signals) {
       if (signal.aborted) this.end();
-      else signal.addEventListener("abort", this.end, { once: true });
+      else this.undo.push(onAbort(signal, this.end));
     }
   }
 
@@ -64,10 +66,8 @@ export class Model extends Emitter<ModelEvents> {
     const subscription = new Subscription(client, filter, null, true);
     const signals = signal === undefined ? [closing] : [closing, signal];
     const end = () => subscription.close();
-    for (const of of signals) {
-      if (of.aborted) end();
-      else of.addEventListener("abort", end, { once: true });
-    }
+    const undo = signals.map((of) => onAbort(of, end));
+    if (signals.some((of) => of.aborted)) end();
     try {
       const first = await subscription.next();
       if (first !== null) return new Model(subscription, first, signals);
@@ -75,7 +75,7 @@ export class Model extends Emitter<ModelEvents> {
       const message = isClosed ? "the client was closed" : "`model` was aborted";
       throw new GobError({ code: isClosed ? "client-closed" : "aborted", message, cause: signal?.reason });
     } finally {
-      for (const of of signals) of.removeEventListener("abort", end);
+      for (const each of undo) each();
     }
   }
 
@@ -131,7 +131,7 @@ export class Model extends Emitter<ModelEvents> {
   private readonly end = (): void => {
     if (this.isOver) return;
     this.isOver = true;
-    for (const signal of this.signals) signal.removeEventListener("abort", this.end);
+    for (const undo of this.undo) undo();
     this.subscription.close();
   };
 

@@ -2,6 +2,7 @@
 import { aborted, GobError } from "./error.js";
 import { inWords, type Limit, MAX_DELAY_MS, WHILE_ALIVE } from "./limits.js";
 import type { Pulse } from "./pulse.js";
+import { onAbort } from "./signals.js";
 
 /** One request and its caller. */
 export interface Pending {
@@ -33,10 +34,10 @@ export function watch(of: Pending, pulse: Pulse, signal: AbortSignal | undefined
     timer = setTimeout(expire, Math.min(Math.max(limit, 0), MAX_DELAY_MS));
   }
   const abort = () => giveUp(aborted(`\`${of.type}\``, signal?.reason, of.type));
-  signal?.addEventListener("abort", abort, { once: true });
+  const undo = signal === undefined ? undefined : onAbort(signal, abort);
   of.settle = () => {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
+    undo?.();
     if (limit === WHILE_ALIVE) pulse.end();
     of.settle = undefined;
   };

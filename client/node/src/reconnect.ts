@@ -4,6 +4,7 @@ import type { Client } from "./client.js";
 import type { ConnectionEvents } from "./connection.js";
 import { aborted, GobError } from "./error.js";
 import { open, type Opened } from "./open.js";
+import { onAbort } from "./signals.js";
 import { readLockFile, resolvePlaces } from "./places.js";
 
 /** Pauses between tries to connect; a change of the runtime directory ends one early. */
@@ -44,7 +45,7 @@ export function wasKilled({ autostart, settings }: Client): boolean {
 
 /** Within this time after a loss another supervisor serves, or what was asked for is given up. */
 const BACK_WITHIN_MS = 10_000;
-const PAUSE_MS = 50;
+export const PAUSE_MS = 50;
 
 /**
  * Tries something that begins with a connection until it works, also where supervisors are killed meanwhile: over and over as
@@ -87,11 +88,11 @@ export function waitForChange({ settings }: Client, ms: number, signal: AbortSig
     const done = (): void => {
       clearTimeout(timer);
       watcher?.close();
-      signal.removeEventListener("abort", done);
+      undo();
       resolve();
     };
     const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
+    const undo = onAbort(signal, done);
     try {
       watcher = watch(resolvePlaces(settings.runtimeDir).runtime, done);
       watcher.on("error", () => watcher?.close());

@@ -3,6 +3,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { basename, dirname } from "node:path";
 import { GobError, aborted } from "./error.js";
+import { onAbort } from "./signals.js";
 import { isThereAndOurs } from "./trust.js";
 
 /** Bytes of a path that fit into the address of a Unix socket. */
@@ -40,9 +41,10 @@ function attempt(path: string, until: number, signal?: AbortSignal): Promise<Soc
   return new Promise((resolve, reject) => {
     const address = addressOf(path);
     const socket = createConnection({ path: address.path });
+    let undo = (): void => undefined;
     const settle = (end: () => void) => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
+      undo();
       socket.off("connect", connected);
       address.close();
       end();
@@ -65,7 +67,7 @@ function attempt(path: string, until: number, signal?: AbortSignal): Promise<Soc
     socket.once("connect", connected);
     socket.on("error", refused);
     if (signal?.aborted === true) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
+    else if (signal !== undefined) undo = onAbort(signal, abort);
   });
 }
 

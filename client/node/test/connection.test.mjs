@@ -1,6 +1,7 @@
 // One connection against a server that does as it likes: lines, time limits, signals, loss, back-pressure.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { getEventListeners } from "node:events";
 import { dirname } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -192,6 +193,24 @@ test("a signal gives up the wait, before and after the request is sent", async (
   assert.deepEqual([error.code, error.request, error.cause.message], ["aborted", "list", "the window was closed"]);
   assert.equal((await failure(made.list({}, { signal: control.signal }))).code, "aborted");
   assert.equal(server.requests.length, 1);
+});
+
+test("many requests with one signal cost no more than without, and warn of nothing", async (t) => {
+  const warned = [];
+  const warn = (warning) => warned.push(warning.message);
+  process.on("warning", warn);
+  t.after(() => process.off("warning", warn));
+  const gob = await client(t, await fake(t, ({ id }, peer) => peer.line({ id, success: true, data: {} })));
+  const { signal } = new AbortController();
+  const took = async (options) => {
+    const begun = performance.now();
+    await Promise.all(Array.from({ length: 20_000 }, () => gob.ping({}, options)));
+    return performance.now() - begun;
+  };
+  await took({});
+  const [without, withSignal] = [await took({}), await took({ signal })];
+  assert.ok(withSignal < without * 4 + 200, `${withSignal} ms with a signal, ${without} ms without`);
+  assert.deepEqual([warned, getEventListeners(signal, "abort").length], [[], 0]);
 });
 
 test("a lost connection fails all that is pending at once, and the next request makes another", async (t) => {

@@ -263,3 +263,35 @@ case_("a closed client lets go of its graphs", async ({ gob, client, graph }) =>
   await until("no lease", async () => (await leases(gob)).length === 0);
   await assert.rejects(notes.ensure(), (error) => GobError.is(error) && error.code === "client-closed");
 });
+
+case_("an ensure on the way back to a supervisor makes no second lease, and release gives the one back", async ({ gob, client, graph }) => {
+  const notes = graph();
+  await notes.ensure();
+  const asked = [];
+  // As an app does that wants it back at once: when it is told, and while the way back is in the middle of things.
+  notes.on("gone", () => {
+    for (const ms of [0, 20, 100]) setTimeout(() => asked.push(notes.ensure()), ms);
+  });
+  for (let round = 0; round < 3; round += 1) {
+    await gob.killSupervisor();
+    await until("the graph", () => notes.endpoint !== null && notes.worker.state === "ready" && asked.length === (round + 1) * 3);
+  }
+  assert.equal(new Set(await Promise.all(asked)).size, 1);
+  await until(async () => `one lease: ${await leases(gob)}`, async () => (await leases(gob)).length === 1);
+  await notes.release();
+  await until("no lease", async () => (await leases(gob)).length === 0);
+  await client.close();
+});
+
+case_("ensure after a release that is not over begins anew; the last call counts", async ({ gob, graph }) => {
+  const notes = graph();
+  await notes.ensure();
+  const releasing = notes.release();
+  assert.deepEqual([notes.endpoint, notes.worker], [null, null]);
+  await Promise.all([notes.ensure(), notes.ensure(), releasing]);
+  assert.deepEqual([await leases(gob), notes.endpoint !== null], [[["desktop", "app"]], true]);
+  const ends = await Promise.allSettled([notes.release(), notes.ensure(), notes.release(), notes.ensure(), notes.release()]);
+  assert.deepEqual(ends.map(({ status, reason }) => reason?.code ?? status), ["fulfilled", "aborted", "fulfilled", "aborted", "fulfilled"]);
+  await until("no lease", async () => (await leases(gob)).length === 0);
+  assert.equal(notes.endpoint, null);
+});

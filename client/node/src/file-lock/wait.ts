@@ -3,6 +3,7 @@
 import { watch } from "node:fs";
 import type { FSWatcher } from "node:fs";
 import { basename } from "node:path";
+import { onAbort } from "../signals.js";
 
 /** The longest pause is so many first ones. */
 const MOST = 10;
@@ -68,13 +69,13 @@ export class Watch {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener("abort", end);
+        undo?.();
         this.wake = () => {};
         resolve();
       };
       // A timer has no longer time than this.
       const timer = setTimeout(end, Math.min(Math.ceil(ms), 0x7fff_ffff));
-      signal?.addEventListener("abort", end);
+      const undo = signal === undefined ? undefined : onAbort(signal, end);
       this.wake = end;
     });
   }

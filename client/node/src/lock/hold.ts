@@ -8,6 +8,7 @@ import { asyncDispose } from "../dispose.js";
 import { GobError } from "../error.js";
 import type { Event, Lagged, LockAcquireData, LockAcquirePayload, LockMode, SubscribePayload } from "../generated/types.js";
 import { reconnect } from "../reconnect.js";
+import { onAbort } from "../signals.js";
 
 /** A claim must be sent by then. */
 const CLAIM_WITHIN_MS = 3_000;
@@ -23,6 +24,7 @@ export class HeldLock {
   private state: "held" | "lost" | "released" = "held";
   private expiry: string | null;
   private renewal: NodeJS.Timeout | undefined;
+  private unlisten: () => void = () => undefined;
   private readonly losing = new AbortController();
   private readonly leaving = new AbortController();
 
@@ -39,7 +41,7 @@ export class HeldLock {
     this.expiry = granted.expires_at;
     this.renewLater();
     if (closing.aborted) this.closed();
-    else closing.addEventListener("abort", this.closed, { once: true });
+    else this.unlisten = onAbort(closing, () => this.closed());
   }
 
   /** The fencing token: higher than those of all earlier holders. A store that remembers the highest one can refuse others. */
@@ -166,7 +168,9 @@ export class HeldLock {
     this.renewLater();
   }
 
-  private readonly closed = (): void => this.lose(this.closing.reason as GobError);
+  private closed(): void {
+    this.lose(this.closing.reason as GobError);
+  }
 
   private lose(error: GobError): void {
     const { connection } = this;
@@ -179,7 +183,7 @@ export class HeldLock {
     this.state = state;
     clearTimeout(this.renewal);
     this.leaving.abort();
-    this.closing.removeEventListener("abort", this.closed);
+    this.unlisten();
   }
 }
 
