@@ -11,6 +11,13 @@ export interface Lockable {
   readonly signal?: AbortSignal | null;
 }
 
+/** A lock that is held already, as `await client.lock(name)` returns it: calls are made while it is. */
+export interface Holding {
+  readonly token: number;
+  readonly isHeld: boolean;
+  readonly signal: AbortSignal;
+}
+
 /** The object as others see it: its methods return promises, its other properties are as they are. */
 export type Guarded<T extends object> = {
   [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : T[K];
@@ -18,10 +25,10 @@ export type Guarded<T extends object> = {
 
 /**
  * Guards an object by a lock: each method call waits for the lock, and for earlier calls, and gives it back at its end. Calls that
- * a method makes of its own object don't take it again. A call fails with `lock-not-held` where the lock was lost meanwhile,
+ * a method makes of its own object don't take it again. With a lock that is held already, calls need it to be so. A call fails with `lock-not-held` where the lock was lost meanwhile,
  * after it was done.
  */
-export function guarded<T extends object>(object: T, lock: Lockable): Guarded<T> {
+export function guarded<T extends object>(object: T, lock: Lockable | Holding): Guarded<T> {
   const methods = new Map<PropertyKey, { of: unknown; guarded: unknown }>();
   let last: Promise<unknown> = Promise.resolve();
   const call = (method: (...args: unknown[]) => unknown, args: unknown[]): Promise<unknown> => {
@@ -43,7 +50,13 @@ export function guarded<T extends object>(object: T, lock: Lockable): Guarded<T>
   }) as Guarded<T>;
 }
 
-async function whileHeld<T>(lock: Lockable, work: () => T | Promise<T>): Promise<T> {
+async function whileHeld<T>(lock: Lockable | Holding, work: () => T | Promise<T>): Promise<T> {
+  if ("isHeld" in lock) {
+    if (!lock.isHeld) throw lost(lock.signal);
+    const done = await holding(lock.token, work);
+    if (lock.isHeld) return done;
+    throw lost(lock.signal);
+  }
   await lock.acquire();
   let done: T;
   try {
@@ -54,5 +67,9 @@ async function whileHeld<T>(lock: Lockable, work: () => T | Promise<T>): Promise
     throw error;
   }
   if ((await lock.release()) !== false) return done;
-  throw lock.signal?.reason ?? new GobError({ code: "lock-not-held", message: "the lock was lost while it was needed" });
+  throw lost(lock.signal);
+}
+
+function lost(signal: AbortSignal | null | undefined): unknown {
+  return signal?.reason ?? new GobError({ code: "lock-not-held", message: "the lock is not held any more" });
 }

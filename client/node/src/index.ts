@@ -14,7 +14,7 @@ export { ERROR_CODES, EVENT_KINDS, PROTOCOL_VERSION, REQUEST_TYPES } from "./gen
 export { Graph } from "./graph.js";
 export type { EnsureOptions, GraphEvents, GraphOptions } from "./graph.js";
 export { guarded } from "./guarded.js";
-export type { Guarded, Lockable } from "./guarded.js";
+export type { Guarded, Holding, Lockable } from "./guarded.js";
 export { JobWorker } from "./job-worker.js";
 export type { JobWorkerEvents, JobWorkerOptions, Work } from "./job-worker.js";
 export { Lock } from "./lock.js";

@@ -242,3 +242,44 @@ case_("temporary files of killed processes are cleared up with the next stale fi
   await lock.release();
   assert.deepEqual(fs.readdirSync(dir), [ours]);
 });
+
+const { Place } = await import(new URL("../dist/esm/file-lock/place.js", import.meta.url));
+
+case_("a stale file that has changed since it was judged stays, whoever changed it", async ({ dir, path }) => {
+  const place = new Place(path, hostname());
+  const own = JSON.parse(record(process.pid, 0));
+  for (const change of [
+    () => fs.writeFileSync(path, record(1, 0)),
+    () => (fs.rmSync(path), fs.writeFileSync(path, record(1, 0))),
+    () => fs.appendFileSync(path, " "),
+  ]) {
+    fs.writeFileSync(path, record(deadPid(), 0));
+    const judged = place.look();
+    change();
+    const text = fs.readFileSync(path, "utf8");
+    assert.deepEqual([place.replace(judged, own), place.remove(judged)], [null, false]);
+    assert.equal(fs.readFileSync(path, "utf8"), text);
+    judged.close();
+    fs.rmSync(path);
+  }
+  assert.deepEqual(fs.readdirSync(dir), []);
+});
+
+case_("a stale file is taken under the flock of its directory, which other programs take, too", async ({ t, dir, path }) => {
+  const script = `import fcntl, os, sys
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()`;
+  const other = spawn("python3", ["-c", script, dir], { stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => other.kill("SIGKILL"));
+  await once(other.stdout, "data");
+  const stale = record(deadPid(), 0);
+  fs.writeFileSync(path, stale);
+  const lock = new FileLock(path, { retryDelayMs: 5 });
+  await assert.rejects(lock.acquire({ timeoutMs: 0 }), code("lock-timeout"));
+  assert.equal(fs.readFileSync(path, "utf8"), stale);
+  const taken = lock.acquire({ timeoutMs: 30_000 });
+  other.stdin.end();
+  await taken;
+  assert.equal(await lock.release(), true);
+});

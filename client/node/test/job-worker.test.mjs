@@ -94,7 +94,8 @@ case_("a stop waits for the work; one at once gives it back without counting", a
   let go;
   const first = client.worker("out", () => new Promise((resolve) => (go = resolve)));
   const id = await add("a");
-  await ends(id, "running");
+  // The job is running before its claimant hears of it.
+  await until("the work", () => go);
   const stopped = first.stop();
   go();
   await stopped;
@@ -116,7 +117,7 @@ case_("a claim outlives the supervisor, and its end is told to the next one", as
   const left = [];
   worker.on("left", (job, error) => left.push([job.id, error.message]));
   const id = await add("a");
-  await ends(id, "running");
+  await until("the work", () => go);
   for (let times = 0; times < 2; times += 1) {
     await gob.killSupervisor();
     await until("the worker's connection", async () => (await gob.json("status")).connections >= 2);
@@ -125,8 +126,9 @@ case_("a claim outlives the supervisor, and its end is told to the next one", as
   const done = await ends(id, "completed");
   assert.deepEqual([done.attempt, left], [1, []]);
   // It goes on claiming, too.
+  go = undefined;
   const next = await add("b");
-  await ends(next, "running");
+  await until("the work", () => go);
   go();
   await ends(next, "completed");
   await worker.stop();

@@ -214,6 +214,12 @@ case_("each method call of a guarded object holds the lock, alone or of a file",
   }
   assert.equal((await status(client, "account")).acquired, 5);
   assert.deepEqual((await status(client, "account")).holders, []);
+  // One that is held already is needed, and not taken again.
+  const held = await client.lock("account");
+  const open = guarded(new Account(), held);
+  assert.deepEqual(await Promise.all([open.add(1), open.add(2)]), [1, 3]);
+  await held.release();
+  await assert.rejects(open.add(1), code("lock-not-held"));
   // Another program that holds it is waited for.
   const account = guarded(new Account(), client.lock("account"));
   const holder = spawn(program("gobctl"), ["lock", "run", "account", "--", "sh", "-c", "echo here; sleep 0.3"], { env: gob.env, stdio: ["ignore", "pipe", "inherit"] });

@@ -34,6 +34,11 @@ test("wrong programs do not compile, and right ones do", (t) => {
   assert.equal(compile(t, "wrong.mts", wrong, options), "");
 });
 
+test("graphs, locks and jobs have their types", (t) => {
+  const options = [...strictest, "--module", "nodenext", "--lib", "es2022,esnext.disposable"];
+  assert.equal(compile(t, "parts.mts", fs.readFileSync(join(here, "test/types/parts.mts"), "utf8"), options), "");
+});
+
 test("a check that finds nothing wrong fails", (t) => {
   const options = [...strictest, "--module", "nodenext", "--lib", "es2022,esnext.disposable"];
   const output = compile(t, "right.mts", wrong.replace("await client.stop({});", 'await client.stop({ name: "notes" });'), options);
