@@ -112,14 +112,14 @@ test("every golden message is a value of its type, and each field of the type is
   const here = dirname(dirname(fileURLToPath(import.meta.url)));
   const dir = fs.mkdtempSync(join(tmpdir(), "gobg-"));
   try {
-    const text = ['import type { Event, Lagged, Requests, WireError } from "gob-client";'];
+    const text = ['import type { Event, GobEvent, Lagged, Requests, WireError } from "gob-client";'];
     const value = (type, json) => text.push(`export const v${text.length}: ${type} = ${JSON.stringify(json)};`);
     for (const type of REQUEST_TYPES) {
       for (const line of lines(`request-${type}`)) value(`Requests["${type}"]["payload"]`, JSON.parse(line).payload ?? {});
       for (const line of lines(`response-${type}`)) value(`Requests["${type}"]["data"]`, JSON.parse(line).data);
     }
     for (const kind of EVENT_KINDS) {
-      for (const line of lines(`event-${kind}`)) value(kind === "lagged" ? "Lagged" : "Event", JSON.parse(line));
+      for (const line of lines(`event-${kind}`)) value(kind === "lagged" ? "Lagged" : "Event & GobEvent", JSON.parse(line));
     }
     for (const code of ERROR_CODES) for (const line of lines(`error-${code}`)) value("WireError", JSON.parse(line).error);
     fs.writeFileSync(join(dir, "golden.mts"), text.join("\n"));
