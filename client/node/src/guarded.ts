@@ -25,8 +25,8 @@ export type Guarded<T extends object> = {
 
 /**
  * Guards an object by a lock: each method call waits for the lock, and for earlier calls, and gives it back at its end. Calls that
- * a method makes of its own object don't take it again. With a lock that is held already, calls need it to be so. A call fails with `lock-not-held` where the lock was lost meanwhile,
- * after it was done.
+ * a method makes of its own object don't take it again. A lock that is held already has to be so at each call. A call fails with
+ * `lock-not-held` where the lock was lost meanwhile, after it was done.
  */
 export function guarded<T extends object>(object: T, lock: Lockable | Holding): Guarded<T> {
   const methods = new Map<PropertyKey, { of: unknown; guarded: unknown }>();

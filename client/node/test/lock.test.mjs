@@ -74,6 +74,10 @@ case_("pieces that run side by side stand in line, and what runs inside is one p
       return error.code === "lock-deadlock" && error.details.cycle[0].lock === "outer";
     });
   });
+  // What was begun inside and goes on outside holds nothing any more.
+  let later;
+  await client.withLock("outer", () => void (later = pause(20).then(() => client.withLock("outer", () => "later"))));
+  assert.equal(await later, "later");
   const held = await client.lock("outer");
   await assert.rejects(client.lock("outer", { within: [held] }).acquire(), code("lock-deadlock"));
   await held.release();

@@ -1,7 +1,9 @@
 // The example docs/examples/node-worker under the real supervisor: the kind as it is shipped, its socket, its store, its end.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
+import * as http from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Gob, lives, until } from "./support/gob.mjs";
@@ -39,6 +41,25 @@ test("a worker in Node.js serves a graph, survives kill -9 with its notes, and s
   assert.ok(!lives(again.pid) && !fs.existsSync(again.endpoint.slice(5)));
   const stopped = await gob.worker("diary");
   assert.deepEqual([stopped.state, stopped.exit], ["idle", { code: 0 }]);
+});
+
+test("the same worker on a port tells its endpoint", { timeout: 60_000 }, async (t) => {
+  const gob = new Gob(t);
+  const folder = installNotes(gob);
+  const command = JSON.stringify(["node", join(folder, "worker.mjs"), "--graph", "{graph}", "--data-dir", "{data_dir}", "--port", "{port}"]);
+  gob.config(`[kind.port]\ncommand = ${command}\nreadiness = "handshake"\nstop = { http = "POST /v1/shutdown" }\n`);
+  const { worker } = await gob.json("start", "diary", "--kind", "port");
+  assert.match(worker.endpoint, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.equal((await ask(worker.endpoint, "/healthz")).pid, worker.pid);
+  await invoke(worker.endpoint, "put", { id: "a", text: "kept" });
+  // Asked to end by HTTP, it closes its store, and a client that listens for events does not hold it up.
+  const events = http.get(`${worker.endpoint}/v1/events`).on("error", () => {});
+  const [response] = await once(events, "response");
+  response.resume();
+  const { receipt } = await gob.json("stop", "diary");
+  assert.deepEqual(receipt.survivors, []);
+  const stopped = await gob.worker("diary");
+  assert.deepEqual([stopped.exit, fs.readFileSync(join(gob.dir, "data/diary/notes.jsonl"), "utf8")], [{ code: 0 }, '{"id":"a","text":"kept"}\n']);
 });
 
 test("a worker that can't open its notes says why", { timeout: 60_000 }, async (t) => {
