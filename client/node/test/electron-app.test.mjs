@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Gob, lives, until } from "./support/gob.mjs";
 import { invoke } from "./support/http.mjs";
-import { copy } from "./support/notes.mjs";
+import { copy, examples } from "./support/notes.mjs";
 
 const electron = fileURLToPath(new URL("fixtures/electron", import.meta.url));
 
@@ -200,4 +200,68 @@ case_("the app's kind is a file of its own, written once", async ({ gob, folder,
   assert.equal((await next.call(0, "constructor")).error.code, "usage");
   await next.quit();
   assert.ok(fs.existsSync(join(folder, "preload.cjs")));
+});
+
+/** A document of elements that keep what they were given. */
+function page(html) {
+  const elements = new Map([...html.matchAll(/id="([\w-]+)"/g)].map(([, id]) => [id, element()]));
+  return {
+    createElement: element,
+    getElementById(id) {
+      assert.ok(elements.has(id), `index.html has no ${id}`);
+      return elements.get(id);
+    },
+  };
+}
+
+function element() {
+  const made = { textContent: "", value: "", disabled: false, children: [] };
+  made.append = (...more) => made.children.push(...more);
+  made.replaceChildren = (...all) => (made.children = all);
+  return made;
+}
+
+test("a window shows what it may not do, and why, and calls nothing that is not there", async (t) => {
+  const folder = join(examples, "electron-app");
+  const document = page(fs.readFileSync(join(folder, "index.html"), "utf8"));
+  const state = {
+    graph: "diary", endpoint: "unix:/run/diary.sock", state: "ready", owner: "cli", windows: 1, error: null, isConnected: true,
+    stop: { can: false, why: "owned by cli: you can use it, not stop it" },
+    others: [{ name: "ideas", owner: "electron", state: "ready" }],
+  };
+  const calls = [];
+  let told;
+  const gob = {
+    call: async (name, ...args) => {
+      calls.push([name, ...args]);
+      if (name === "stop") return { error: { code: "server-owned-by-other", message: "diary is owned by cli", hint: "ask its owner" } };
+      return { value: name === "state" ? state : name === "list" ? [{ id: "a", text: "first" }] : null };
+    },
+    onTold: (listener) => (told = listener),
+  };
+  Object.assign(globalThis, { document, window: { gob } });
+  t.after(() => Object.assign(globalThis, { document: undefined, window: undefined }));
+  await import(join(folder, "window.js"));
+  const shown = (id) => document.getElementById(id);
+  assert.deepEqual(
+    [shown("graph").textContent, shown("state").textContent, shown("why").textContent, shown("stop").disabled, shown("start").disabled],
+    ["diary", "ready, owned by cli, 1 in use", state.stop.why, true, true],
+  );
+  assert.deepEqual(shown("notes").children.map(({ textContent }) => textContent), ["first"]);
+  await shown("stop").onclick();
+  assert.equal(shown("why").textContent, "diary is owned by cli – ask its owner");
+  await shown("others").children[0].children[0].onclick();
+  shown("text").value = "second";
+  await shown("form").onsubmit({ preventDefault() {} });
+  await shown("start").onclick();
+  await shown("hand-over").onclick();
+  told({ ...state, endpoint: null, state: "idle", owner: "electron", error: "its worker has ended", isConnected: false, stop: { can: true, why: null } });
+  assert.deepEqual(
+    [shown("state").textContent, shown("stop").disabled, shown("start").disabled],
+    ["the supervisor is away: its worker has ended", false, false],
+  );
+  const known = fs.readFileSync(join(folder, "desktop.js"), "utf8");
+  for (const name of new Set(calls.map(([name]) => name))) assert.match(known, new RegExp(`^    ${name}: `, "m"));
+  assert.deepEqual(calls.filter(([name]) => name === "open" || name === "handOver"), [["open", "ideas"], ["handOver", "cli"]]);
+  assert.equal(calls.find(([name]) => name === "put")[2], "second");
 });
