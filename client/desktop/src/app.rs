@@ -7,7 +7,7 @@ use crate::herald::Herald;
 use crate::settings::{File, Settings, Theme};
 use crate::trace::Trace;
 use crate::tray::Tray;
-use crate::ui::{Desk, Intent, Scene};
+use crate::ui::{Desk, Intent, Scene, Shown};
 use crate::wake::Wake;
 use crate::{kinds, palette};
 use eframe::egui::{self, ThemePreference, ViewportCommand};
@@ -37,6 +37,9 @@ pub(crate) struct App {
     home: String,
     file: File,
     file_trouble: Option<String>,
+    is_hidden: bool,
+    /// The log was followed when the window was minimised.
+    followed: bool,
     /// The connections that were seen.
     connections: u64,
     trace: Option<Trace>,
@@ -85,6 +88,8 @@ impl App {
             clock: Clock::local(),
             file,
             file_trouble,
+            is_hidden: false,
+            followed: false,
             connections: 0,
             trace,
         })
@@ -115,17 +120,21 @@ impl App {
             }
             Intent::Copy(text) => egui.copy_text(text),
             Intent::Save => self.save(egui),
-            Intent::Show(wanted) => self.pane.show(wanted.map(|(name, run, streams)| Target {
-                dir: self.dirs.logs().join(name.on_disk()),
-                run,
-                streams: streams.streams(),
-            })),
+            Intent::Show(wanted) => self.show_log(wanted),
             Intent::Follow(follows) => self.pane.follow(follows),
             Intent::Older => self.pane.older(),
             Intent::Newer => self.pane.newer(),
             Intent::Find(pattern, newer, from) => self.pane.find(&pattern, Intent::direction(newer), from),
             Intent::Quit => egui.send_viewport_cmd(ViewportCommand::Close),
         }
+    }
+
+    fn show_log(&self, wanted: Option<Shown>) {
+        self.pane.show(wanted.map(|(name, run, streams)| Target {
+            dir: self.dirs.logs().join(name.on_disk()),
+            run,
+            streams: streams.streams(),
+        }));
     }
 
     fn save(&mut self, egui: &egui::Context) {
@@ -155,8 +164,20 @@ impl App {
 
 impl eframe::App for App {
     fn logic(&mut self, egui: &egui::Context, _frame: &mut eframe::Frame) {
-        let hidden = egui.input(|input| input.viewport().minimized.unwrap_or(false));
-        self.wake.set_hidden(hidden);
+        let is_hidden = egui.input(|input| input.viewport().minimized.unwrap_or(false));
+        if is_hidden == self.is_hidden {
+            return;
+        }
+        self.is_hidden = is_hidden;
+        self.wake.set_hidden(is_hidden);
+        // Output that nobody sees is not read either; lines that are held stay.
+        if is_hidden {
+            self.followed = self.pane.page().follows;
+        }
+        if self.followed {
+            let shown = self.desk.log.shown().filter(|_| !is_hidden).cloned();
+            self.show_log(shown);
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -60,13 +60,16 @@ pub(crate) enum Intent {
     /// Keep the settings.
     Save,
     /// Show this output in the log.
-    Show(Option<(Name, Option<u64>, StreamsKey)>),
+    Show(Option<Shown>),
     Follow(bool),
     Older,
     Newer,
     Find(String, bool, Option<i64>),
     Quit,
 }
+
+/// The output that the log shows: a worker, one of its runs or the latest, and the streams.
+pub(crate) type Shown = (Name, Option<u64>, StreamsKey);
 
 /// The streams of the log, as a person chooses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +113,7 @@ pub(crate) struct LogWish {
     pub(crate) run: Option<u64>,
     pub(crate) pattern: String,
     /// What is shown now.
-    shown: Option<(Name, Option<u64>, StreamsKey)>,
+    shown: Option<Shown>,
     /// The generation and first line of the page that was drawn last, and the found line that was scrolled to.
     drawn: (u64, i64),
     scrolled_to: Option<i64>,

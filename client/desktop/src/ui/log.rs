@@ -1,6 +1,6 @@
 //! The output of the selected worker: as many lines as the pane has, of which only those that are seen are laid out.
 
-use super::{Desk, Focus, Intent, LogWish, Scene, StreamsKey};
+use super::{Desk, Focus, Intent, LogWish, Scene, Shown, StreamsKey};
 use crate::palette::Palette;
 use eframe::egui::{self, RichText, Ui};
 use gob_client::View;
@@ -135,6 +135,11 @@ impl Desk {
 }
 
 impl LogWish {
+    /// Returns what is shown now.
+    pub(crate) const fn shown(&self) -> Option<&Shown> {
+        self.shown.as_ref()
+    }
+
     /// Returns the scroll offset at which the lines stay where they are though others came before them, or at which a found
     /// line is seen.
     fn offset(&mut self, page: &Page, rows: &[LogRow], height: f32) -> Option<f32> {

@@ -13,7 +13,7 @@ use gob_client::screen::{Action, Link};
 use serde_json::json;
 
 /// A window with what it is shown.
-struct Shown {
+struct Stage {
     desk: Desk,
     known: Known,
     page: Page,
@@ -21,7 +21,7 @@ struct Shown {
     file_trouble: Option<&'static str>,
 }
 
-type Window = Harness<'static, Shown>;
+type Window = Harness<'static, Stage>;
 
 const NOW: &str = "2026-11-20T10:02:00.000Z";
 
@@ -38,10 +38,10 @@ fn window(views: Vec<View>) -> Window {
 fn window_of(known: Known) -> Window {
     let me = Owner::new("desktop").unwrap();
     let desk = Desk::new(me, Settings::default());
-    let shown = Shown { desk, known, page: Page::default(), intents: Vec::new(), file_trouble: None };
+    let shown = Stage { desk, known, page: Page::default(), intents: Vec::new(), file_trouble: None };
     let builder = Harness::builder().with_size([1180.0, 900.0]).with_step_dt(0.01);
     let mut harness = builder.build_ui_state(
-        |ui, shown: &mut Shown| {
+        |ui, shown: &mut Stage| {
             let scene = Scene {
                 known: &shown.known,
                 page: &shown.page,
