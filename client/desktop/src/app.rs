@@ -73,7 +73,7 @@ impl App {
         })?;
         let (answered, read) = (wake.clone(), wake.clone());
         let asks = Asks::begin(connector, move || answered.now())?;
-        let pane = Pane::open(move || read.now())?;
+        let pane = Pane::open(move || read.soon())?;
         Ok(Self {
             kinds: kinds::read(&dirs),
             home: std::env::var("HOME").unwrap_or_else(|_| "/".to_owned()),

@@ -119,6 +119,7 @@ pub(crate) struct LogWish {
     scrolled_to: Option<i64>,
     /// The scroll offset.
     at: f32,
+    is_at_end: bool,
     /// The page of which older or newer lines were asked for.
     asked: Option<(u64, i64, usize)>,
 }

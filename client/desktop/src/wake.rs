@@ -3,6 +3,10 @@
 use eframe::egui;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A delay that no person sees.
+const SOON: Duration = Duration::from_millis(1);
 
 /// A request for a repaint that any thread can make.
 #[derive(Clone)]
@@ -20,6 +24,13 @@ impl Wake {
     pub(crate) fn now(&self) {
         if !self.hidden.load(Ordering::Acquire) {
             self.egui.request_repaint();
+        }
+    }
+
+    /// As [`Wake::now`], for what comes all the time: egui draws twice for a request without a delay, and once for this one.
+    pub(crate) fn soon(&self) {
+        if !self.hidden.load(Ordering::Acquire) {
+            self.egui.request_repaint_after(SOON);
         }
     }
 

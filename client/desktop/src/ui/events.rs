@@ -48,6 +48,8 @@ fn events(ui: &mut egui::Ui, scene: &Scene<'_>) {
         return;
     }
     let height = ui.text_style_height(&egui::TextStyle::Body);
+    // A row has the height of its text, and no button's.
+    ui.spacing_mut().interact_size.y = 0.0;
     let area = egui::ScrollArea::both().id_salt("events").auto_shrink(false).stick_to_bottom(true);
     area.show_rows(ui, height, events.len(), |ui, rows| {
         for event in events.range(rows.start..rows.end.min(events.len())) {

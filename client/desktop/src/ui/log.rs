@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 /// Characters of a line that is not broken; a longer one is cut.
 const MOST: usize = 2_000;
+/// The distance from the end at which the end is seen.
+const NEAR: f32 = 20.0;
 /// Columns of a time, with the gap behind it.
 const TIME: usize = 14;
 
@@ -94,10 +96,16 @@ impl Desk {
         let wrap = self.settings.wrap;
         let columns = if wrap { Some(columns(ui).saturating_sub(TIME).max(20)) } else { None };
         let rows = rows(page, columns);
-        ui.spacing_mut().item_spacing.y = 0.0;
+        // A row has the height of its text, and no button's.
+        (ui.spacing_mut().item_spacing.y, ui.spacing_mut().interact_size.y) = (0.0, 0.0);
         let mut area = egui::ScrollArea::new([!wrap, true]).id_salt("log").auto_shrink(false);
         area = area.stick_to_bottom(page.follows);
-        if let Some(offset) = self.log.offset(page, &rows, height) {
+        // The area takes it.
+        let scrolls = ui.input(|input| input.smooth_scroll_delta().y > 0.0);
+        // egui moves to the end only with the next frame, and there may be none.
+        let end = (rows.len() as f32 * height - ui.available_height()).max(0.0);
+        let sticks = page.follows && self.log.is_at_end;
+        if let Some(offset) = self.log.offset(page, &rows, height).or(sticks.then_some(end)) {
             area = area.vertical_scroll_offset(offset);
         }
         let found = page.found();
@@ -109,17 +117,25 @@ impl Desk {
             }
         });
         let room = out.content_size.y - out.inner_rect.height();
-        self.after_scroll(ui, page, out.state.clamped_offset().y, room, out.inner_rect);
+        self.after_scroll(ui, page, scrolls, (out.state.clamped_offset().y, room), out.inner_rect);
     }
 
     /// Asks for more lines at the ends, and lets go of the end where a person scrolls away from it.
-    fn after_scroll(&mut self, ui: &Ui, page: &Page, offset: f32, room: f32, rect: egui::Rect) {
+    fn after_scroll(
+        &mut self,
+        ui: &Ui,
+        page: &Page,
+        scrolls: bool,
+        (offset, room): (f32, f32),
+        rect: egui::Rect,
+    ) {
         self.log.at = offset;
+        self.log.is_at_end = room - offset < NEAR;
         let key = (page.generation, page.first, page.lines.len());
-        let scrolls =
-            ui.rect_contains_pointer(rect) && ui.input(|input| input.smooth_scroll_delta().y != 0.0);
+        let drags = ui.input(|input| input.pointer.primary_down());
         if page.follows {
-            if scrolls && room - offset > 40.0 {
+            let leaves = scrolls && room > 0.0 || drags && !self.log.is_at_end;
+            if leaves && ui.rect_contains_pointer(rect) {
                 self.intents.push(Intent::Follow(false));
             }
         } else if self.log.asked != Some(key) {

@@ -109,6 +109,28 @@ fn the_log_is_read_searched_and_held() {
     window.state_mut().page = Page::clone(&pane.page());
     settle(&mut window);
     window.get_by_label("line 299");
+    // A page that comes is at its end in the very frame that draws it first.
+    let more: String = (300..350).map(|number| format!("line {number}\n")).collect();
+    let mut file = std::fs::OpenOptions::new().append(true).open(dir.path().join("1.stdout.log")).unwrap();
+    std::io::Write::write_all(&mut file, more.as_bytes()).unwrap();
+    while pane.page().lines.len() < 350 {
+        told.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+    }
+    window.state_mut().page = Page::clone(&pane.page());
+    window.run_steps(1);
+    let last = window.get_by_label("line 349").rect();
+    assert!((860.0..=900.0).contains(&last.bottom()), "{last:?}");
+    window.hover_at(last.center());
+    window.run_steps(1);
+    window.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        source: egui::MouseWheelSource::Unknown,
+        delta: egui::vec2(0.0, 3.0),
+        phase: egui::TouchPhase::Move,
+        modifiers: egui::Modifiers::NONE,
+    });
+    window.run_steps(1);
+    assert_eq!(wanted(&mut window).first(), Some(&Intent::Follow(false)));
     assert!(window.query_by_label("line 0").is_none(), "only what is seen is drawn");
     window.get_by_role_and_label(Role::CheckBox, "Follow").click();
     assert_eq!(wanted(&mut window), [Intent::Follow(false)]);
