@@ -47,6 +47,8 @@ export type GraphEvents = {
    * supervisor is gone, with `error`. `ready` follows when it is back.
    */
   gone: [worker: View | null, error: GobError | null];
+  /** Its worker is another one than before in anything, such as its owner or its leases; null while no supervisor answers. */
+  changed: [worker: View | null];
 };
 
 /** States in which an end was not asked for: where the supervisor was killed in one of them, the worker is asked for again. */
@@ -265,6 +267,7 @@ export class Graph extends Emitter<GraphEvents> {
     // The endpoint stays, to be compared with the next one.
     this.told = { state: null, endpoint };
     if (wasUp) this.tell("gone", null, error);
+    this.tell("changed", null);
     if (this.ensuring === null && !this.life.signal.aborted) this.resumeLater(isWanted);
   }
 
@@ -327,6 +330,7 @@ export class Graph extends Emitter<GraphEvents> {
     } else if (wasUp && !isUp) {
       this.tell("gone", view, null);
     }
+    this.tell("changed", view);
     if (view !== null && state !== before.state && !view.owned && (state === "unhealthy" || state === "ceded")) this.again();
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import * as fs from "node:fs";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -231,4 +232,36 @@ case_("each method call of a guarded object holds the lock, alone or of a file",
   const began = performance.now();
   await account.add(1);
   assert.ok(performance.now() - began > 100);
+});
+
+case_("of many programs one has the lock, with supervisors and holders killed in the middle", async ({ gob, client }) => {
+  const [mark, log] = [`${gob.dir}/stamp`, `${gob.dir}/tokens`];
+  const rounds = 60;
+  const programs = fileURLToPath(new URL("fixtures/lock-rounds.mjs", import.meta.url));
+  let kills = 0;
+  /** A program that is killed once or not, and begun again for the rounds that are left. */
+  async function rounder(isKilled) {
+    for (let left = rounds; left > 0; ) {
+      const child = gob.kills(spawn(process.execPath, [programs, "storm", mark, log, String(left)], { env: gob.env, stdio: ["ignore", "pipe", "inherit"] }));
+      let said = "";
+      child.stdout.setEncoding("utf8").on("data", (text) => {
+        said += text;
+        if (isKilled && !child.killed && said.length > 60 && child.kill("SIGKILL")) kills += 1;
+      });
+      const [code, signal] = await once(child, "close");
+      assert.ok(code === 0 || (isKilled && signal === "SIGKILL"), `${code} ${signal} ${said}`);
+      left -= Math.max(said.split("round\n").length - 1, 1);
+      isKilled = false;
+    }
+  }
+  const all = Promise.all([true, true, false, false, false].map(rounder));
+  for (const share of [20, 120]) {
+    await until("rounds", () => fs.existsSync(log) && fs.readFileSync(log, "utf8").split("\n").length > share);
+    await gob.killSupervisor();
+  }
+  await all;
+  const tokens = fs.readFileSync(log, "utf8").trim().split("\n").map(Number);
+  assert.ok(tokens.length >= 5 * rounds - kills && kills === 2, `${tokens.length} rounds, ${kills} kills`);
+  assert.ok(tokens.every((token, at) => at === 0 || token > tokens[at - 1]), "tokens only grow");
+  assert.deepEqual((await status(client, "storm")).holders, []);
 });

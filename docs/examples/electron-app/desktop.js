@@ -42,6 +42,8 @@ export class Desktop {
     graph.on("unhealthy", () => this.#tell(shown, "its worker does not answer"));
     // Clients of the old endpoint have nothing there any more; the calls below always take the present one.
     graph.on("moved", () => this.#tell(shown, null));
+    // Its owner or its leases, for instance.
+    graph.on("changed", () => this.#tell(shown, shown.error));
     graph.on("gone", (worker, error) => this.#tell(shown, error?.message ?? worker?.reason ?? "its worker has ended"));
     await this.#ensure(shown);
     return window;
@@ -117,7 +119,7 @@ export class Desktop {
 
   /** What a window shows. */
   #state({ graph, error }) {
-    const worker = this.#model.get(graph.worker?.name ?? graph.name) ?? null;
+    const { worker } = graph;
     return {
       graph: graph.name,
       endpoint: graph.endpoint,
