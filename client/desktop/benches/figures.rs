@@ -58,7 +58,7 @@ fn start() {
         frames.push(window.times()[0].at);
     }
     println!("start to first frame        {:6.0} ms", median(frames));
-    println!("start to a window with keys {:6.0} ms", median(visible));
+    println!("start to the workers in it   {:6.0} ms", median(visible));
 }
 
 fn idle() {

@@ -114,8 +114,7 @@ fn the_mouse_selects_a_row_and_the_list_follows_events() {
     let screen = Screen::open(&gob);
     let window = screen.window(&gob);
     window.click(150, 122);
-    // A key in the same frame as a click would be for the row before it; no person is that fast.
-    wait::while_time_passes(std::time::Duration::from_millis(500));
+    window.wait_row(1);
     window.key("s");
     wait_for(&gob, "b", "stopped", is("idle"));
     assert_eq!(worker(&gob, "a")["state"], "ready");
@@ -134,7 +133,7 @@ fn a_graph_is_started_from_the_dialog_by_the_keyboard_alone() {
     let gob = Gob::new();
     gob.ctl(["ping"]).ok();
     let screen = Screen::open(&gob);
-    let window = screen.window(&gob);
+    let window = screen.window_with(&gob, &[]);
     window.see("empty", "an empty window that teaches");
     window.key("n");
     window.wait_frame();

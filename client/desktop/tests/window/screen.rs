@@ -48,11 +48,14 @@ impl Screen {
         Self { server, display, dir }
     }
 
-    /// Opens the window and waits until it is drawn.
+    /// Opens the window and waits until its first worker is there, which is selected.
     pub(crate) fn window(&self, gob: &Gob) -> Window<'_> {
-        self.window_with(gob, &[])
+        let window = self.window_with(gob, &[]);
+        window.wait_row(0);
+        window
     }
 
+    /// Opens the window and waits until it is drawn.
     pub(crate) fn window_with(&self, gob: &Gob, env: &[(&str, &str)]) -> Window<'_> {
         let trace = gob.dir().join("frames");
         let mut command = desktop(gob, Some(&self.display));
@@ -60,8 +63,7 @@ impl Screen {
         command.env("GOB_DESKTOP_TRACE", &trace).envs(env.iter().copied()).stdout(Stdio::null()).stderr(log);
         let process = command.spawn().expect("gob-desktop");
         let window = Window { screen: self, process, trace, has_ended: false };
-        // Two frames: with the second one the workers are there.
-        assert!(wait::until(DEADLINE, || window.frames() >= 2), "no window: {}", gob.logs());
+        assert!(wait::until(DEADLINE, || window.frames() >= 1), "no window: {}", gob.logs());
         // Without a window manager no window has the keyboard by itself.
         let name = "^gob$";
         self.xdotool(&["search", "--sync", "--onlyvisible", "--name", name, "windowfocus", "--sync"]);
@@ -180,6 +182,17 @@ impl Window<'_> {
     pub(crate) fn click(&self, x: u32, y: u32) {
         let (x, y) = (x.to_string(), y.to_string());
         self.screen.xdotool(&["mousemove", "--sync", &x, &y, "click", "1"]);
+    }
+
+    /// Waits until the row of this number is the selected one.
+    pub(crate) fn wait_row(&self, number: usize) {
+        // The left end of a row, where no text is, and the colour of a selected one.
+        let ((x, y), selected) = ((14, 90 + 52 * number), [0x24, 0x3b, 0x5a]);
+        let is_selected = wait::until(DEADLINE, || {
+            let (width, _, pixels) = self.screen.pixels();
+            pixels[3 * (y * width as usize + x)..][..3] == selected
+        });
+        assert!(is_selected, "row {number} is not selected");
     }
 
     /// Takes a picture, and checks that something is on it.
