@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
+import * as net from "node:net";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -177,6 +178,19 @@ case_("without another supervisor within 3 s the lock is lost", async ({ gob, cl
   assert.ok(took > 2_000 && took < 4_900, `${took} ms`);
   assert.match(held.signal.reason.message, /lost with its supervisor: no other one served in time/);
   assert.equal(await held.release(), false);
+});
+
+case_("a program that answers nothing in the supervisor's place keeps no lock beyond 3 s", async ({ gob, client }) => {
+  const held = await client.lock("build");
+  await gob.ctl("shutdown", "--force");
+  const began = performance.now();
+  const silent = net.createServer(() => {}).listen(`${gob.dir}/run/daemon.sock`);
+  await once(silent, "listening");
+  fs.chmodSync(`${gob.dir}/run/daemon.sock`, 0o600);
+  if (!held.signal.aborted) await once(held.signal, "abort");
+  const took = performance.now() - began;
+  silent.close();
+  assert.ok(took > 2_000 && took < 4_900, `${took} ms`);
 });
 
 case_("a closed client gives its locks back, and they are lost", async ({ client }) => {

@@ -3,10 +3,11 @@
  * (PROTOCOL 5, Locks): 3 s are left for that, and the holder has 2 s more to stop its work.
  */
 import type { Client } from "../client.js";
-import type { Connection } from "../connection.js";
+import type { Connection, ConnectionEvents } from "../connection.js";
 import { asyncDispose } from "../dispose.js";
 import { GobError } from "../error.js";
 import type { Event, Lagged, LockAcquireData, LockAcquirePayload, LockMode, SubscribePayload } from "../generated/types.js";
+import type { Opened } from "../open.js";
 import { reconnect } from "../reconnect.js";
 import { onAbort } from "../signals.js";
 
@@ -127,8 +128,7 @@ export class HeldLock {
       onEvent: (event: Event | Lagged) => this.heard(event),
       onEnd: (error: GobError) => this.gone(opened.connection, error),
     };
-    const until = performance.now() + CLAIM_WITHIN_MS;
-    const opened = await reconnect(this.client, on, { signal: this.leaving.signal, autostart: false, until });
+    const opened = await this.connect(on);
     const { connection } = opened;
     connection.request("subscribe", { events: ENDS }).catch(() => undefined);
     try {
@@ -146,6 +146,20 @@ export class HeldLock {
     this.connection = connection;
     if (connection.error === null) this.renewLater();
     return connection.error === null || this.state !== "held";
+  }
+
+  /** Connects in time for a claim, also where something accepts and answers nothing. */
+  private async connect(on: ConnectionEvents): Promise<Opened> {
+    const late = new AbortController();
+    const end = (): void => late.abort();
+    const timer = setTimeout(end, CLAIM_WITHIN_MS);
+    this.leaving.signal.addEventListener("abort", end);
+    try {
+      return await reconnect(this.client, on, { signal: late.signal, autostart: false });
+    } finally {
+      clearTimeout(timer);
+      this.leaving.signal.removeEventListener("abort", end);
+    }
   }
 
   /** Renews the TTL every third of it. */
