@@ -6,6 +6,7 @@
 mod actions;
 mod banner;
 mod bar;
+mod commands;
 mod detail;
 mod dialog;
 mod events;
@@ -161,6 +162,8 @@ pub(crate) struct Desk {
     next_id: AskId,
     intents: Vec<Intent>,
     focus: Option<Focus>,
+    /// What was chosen in the palette.
+    chosen: Option<commands::Command>,
     graphs: Vec<gob_client::protocol::answer::GraphOnDisk>,
     selected_before: Option<Name>,
     /// The list has to show the selected row.
@@ -197,6 +200,7 @@ impl Desk {
             next_id: 1,
             intents: Vec::new(),
             focus: None,
+            chosen: None,
             graphs: Vec::new(),
             selected_before: None,
             scrolls_to_selected: false,

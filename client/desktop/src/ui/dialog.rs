@@ -1,5 +1,6 @@
 //! Dialogs: what an action asks before it is done.
 
+use super::commands::Palette;
 use super::parts::{button, trouble};
 use super::{Desk, Focus, Purpose, Scene, keys, settings};
 use crate::asks::{Ask, AskId};
@@ -28,6 +29,7 @@ enum Form {
     Remove { worker: Name },
     Settings,
     Help,
+    Palette(Palette),
 }
 
 /// Owners that a worker is handed to most often.
@@ -70,6 +72,10 @@ impl Dialog {
         Self::of(Form::Help)
     }
 
+    pub(super) fn palette() -> Self {
+        Self::of(Form::Palette(Palette::default()))
+    }
+
     fn title(&self) -> String {
         match &self.form {
             Form::StartGraph { .. } => "Start a graph".to_owned(),
@@ -79,6 +85,7 @@ impl Dialog {
             Form::Remove { worker } => format!("Remove {}?", text::name(worker.as_str())),
             Form::Settings => "Settings".to_owned(),
             Form::Help => "Keys".to_owned(),
+            Form::Palette(_) => "Commands".to_owned(),
         }
     }
 
@@ -90,7 +97,7 @@ impl Dialog {
             Form::Signal { .. } => Some("Send"),
             Form::HandOver { .. } => Some("Hand over"),
             Form::Remove { .. } => Some("Remove"),
-            Form::Settings | Form::Help => None,
+            Form::Settings | Form::Help | Form::Palette(_) => None,
         }
     }
 
@@ -121,7 +128,7 @@ impl Dialog {
                 Ok(Ask::HandOver { name: worker.clone(), to })
             }
             Form::Remove { worker } => Ok(Ask::Remove { name: worker.clone() }),
-            Form::Settings | Form::Help => Err(String::new()),
+            Form::Settings | Form::Help | Form::Palette(_) => Err(String::new()),
         }
     }
 }
@@ -142,7 +149,7 @@ impl Desk {
             // With large texts a small window has no room for all of it; its buttons stay in sight.
             let room = (ui.ctx().content_rect().height() - 150.0).max(80.0);
             let area = egui::ScrollArea::vertical().id_salt("form").max_height(room);
-            area.show(ui, |ui| self.form(ui, scene, &mut dialog.form));
+            let is_chosen = area.show(ui, |ui| self.form(ui, scene, &mut dialog.form)).inner;
             if let Some(wrong) = &dialog.wrong {
                 ui.colored_label(ui.visuals().error_fg_color, wrong);
             }
@@ -150,7 +157,7 @@ impl Desk {
                 trouble(ui, refused);
             }
             ui.add_space(8.0);
-            self.dialog_buttons(ui, &mut dialog)
+            self.dialog_buttons(ui, &mut dialog) || is_chosen
         });
         if !(response.inner || response.should_close()) {
             self.dialog = Some(dialog);
@@ -182,7 +189,7 @@ impl Desk {
     }
 
     /// Gives a control the keyboard if no earlier one of a new dialog took it.
-    fn take_focus(&mut self, response: &egui::Response) {
+    pub(super) fn take_focus(&mut self, response: &egui::Response) {
         if self.focus == Some(Focus::Dialog) {
             response.request_focus();
             self.focus = None;
@@ -201,7 +208,8 @@ impl Desk {
         }
     }
 
-    fn form(&mut self, ui: &mut Ui, scene: &Scene<'_>, form: &mut Form) {
+    /// Adds the form; true when it is done with.
+    fn form(&mut self, ui: &mut Ui, scene: &Scene<'_>, form: &mut Form) -> bool {
         match form {
             Form::StartGraph { name, kind } => self.start_graph(ui, scene, name, kind),
             Form::NewJob { command, cwd, name } => {
@@ -224,7 +232,9 @@ impl Desk {
             }
             Form::Settings => settings::show(self, ui, scene),
             Form::Help => keys::help(ui),
+            Form::Palette(palette) => return self.palette(ui, scene, palette),
         }
+        false
     }
 
     fn start_graph(&mut self, ui: &mut Ui, scene: &Scene<'_>, name: &mut String, kind: &mut Option<String>) {

@@ -1,12 +1,14 @@
 //! The keyboard. Letters are the keys of the terminal's screen; none counts while a text is typed or a dialog is open.
 
+use super::commands::Command;
+use super::dialog::Dialog;
 use super::{Desk, Focus, Intent, Lower, Scene};
 use eframe::egui::{self, Event, Key, RichText, Ui};
 use gob_client::View;
 use gob_client::screen::Action;
 
-/// The keys, in order, with what they do.
-const KEYS: [(&str, &str); 19] = [
+/// The keys, in order, with what they do. Those of one letter are commands, too.
+pub(super) const KEYS: [(&str, &str); 20] = [
     ("j  k  Down  Up", "move in the list of workers"),
     ("Enter", "start the worker"),
     ("s", "stop it"),
@@ -17,9 +19,10 @@ const KEYS: [(&str, &str); 19] = [
     ("l", "hold it, or let go of it"),
     ("n", "start a graph"),
     ("N", "run a command"),
-    ("f", "follow the log, or hold it"),
+    ("f", "follow the log, or stop following"),
     ("w", "wrap long lines"),
     ("/", "filter the workers"),
+    (":", "find a command or a worker by words"),
     ("Ctrl F", "search the log"),
     ("1  2  3  4", "workers, details, log, events"),
     ("Tab  Space", "go to the next control, and press it"),
@@ -46,6 +49,9 @@ impl Desk {
         if self.has_dialog() {
             return;
         }
+        if let Some(chosen) = self.chosen.take() {
+            self.fulfil(&chosen, scene, shown, selected);
+        }
         let is_typing = egui.text_edit_focused();
         let focused = egui.memory(|memory| memory.focused());
         let row = self.list.selected().map(|name| egui::Id::unique(("worker", name.as_str())));
@@ -63,6 +69,18 @@ impl Desk {
                 }
                 Event::Text(text) if !is_typing => self.letter(text, scene, shown, selected),
                 _ => {}
+            }
+        }
+    }
+
+    fn fulfil(&mut self, chosen: &Command, scene: &Scene<'_>, shown: &[&View], selected: Option<&View>) {
+        match chosen {
+            Command::Key("Enter") => self.list_key(Key::Enter, shown, selected, scene),
+            Command::Key(letter) => self.letter(letter, scene, shown, selected),
+            Command::Select(name) => {
+                self.list.filter.clear();
+                self.list.select(name.clone());
+                self.focus = Some(Focus::List);
             }
         }
     }
@@ -113,8 +131,9 @@ impl Desk {
             "2" => self.focus = Some(Focus::Details),
             "3" => (self.lower, self.focus) = (Lower::Log, Some(Focus::Log)),
             "4" => (self.lower, self.focus) = (Lower::Events, Some(Focus::Events)),
-            "," => self.open(super::dialog::Dialog::settings()),
-            "?" => self.open(super::dialog::Dialog::help()),
+            ":" => self.open(Dialog::palette()),
+            "," => self.open(Dialog::settings()),
+            "?" => self.open(Dialog::help()),
             "q" => self.intents.push(Intent::Quit),
             letter => self.worker_letter(letter, scene, selected),
         }

@@ -127,3 +127,32 @@ fn settings_take_effect_at_once_and_notifications_are_off_at_first() {
     press(&mut window, "Close");
     assert!(!window.state().desk.has_dialog());
 }
+
+#[test]
+fn the_palette_finds_commands_and_workers_by_words() {
+    let mut window = window(vec![
+        view("notes", json!({"owner": "desktop", "owned": true})),
+        view("web", json!({"owner": "cli", "owned": false})),
+    ]);
+    keys(&mut window, ":");
+    window.get_by_role_and_label(Role::TextInput, "Words of a command, or the name of a worker");
+    keys(&mut window, "rest");
+    window.key_press(egui::Key::Enter);
+    assert_eq!(asked(&mut window), [Ask::Restart { name: name("notes") }]);
+    keys(&mut window, ":");
+    keys(&mut window, "go web");
+    window.key_press(egui::Key::Enter);
+    settle(&mut window);
+    assert_eq!(window.state().desk.list.selected(), Some(&name("web")));
+    keys(&mut window, ":");
+    keys(&mut window, "stop");
+    window.get_by_label("stop web  (s)").click();
+    assert_eq!(asked(&mut window), []);
+    window.get_by_label_contains("Stop: it is owned by cli");
+    keys(&mut window, ":");
+    keys(&mut window, "nothing of this");
+    window.get_by_label("No command and no worker has these words.");
+    window.key_press(egui::Key::Escape);
+    settle(&mut window);
+    assert!(window.query_by_label("Commands").is_none());
+}
