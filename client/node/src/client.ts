@@ -3,6 +3,7 @@
  * was lost. What belongs to a connection (leases, locks, claims, a subscription) ends with it.
  */
 import { basename } from "node:path";
+import { checkedFunction, checkedPositive, checkedSignal, checkedText } from "./checked.js";
 import type { CallOptions, Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
@@ -50,7 +51,7 @@ export type ClientEvents = {
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const client = new Client(options);
   try {
-    await client.connection(options.signal);
+    await client.connection(checkedSignal(options.signal));
     return client;
   } catch (error) {
     await client.close();
@@ -75,14 +76,15 @@ export class Client extends Methods<CallOptions> {
 
   constructor(options: ConnectOptions = {}) {
     super();
+    const { runtimeDir, timeoutMs = REQUEST_MS } = options;
     this.settings = {
       owner: options.owner,
       client: options.client ?? { name: programName(process.argv[1]), version: "" },
-      timeoutMs: checkedTimeout(options.timeoutMs),
-      runtimeDir: options.runtimeDir,
+      timeoutMs: checkedPositive("timeoutMs", timeoutMs),
+      runtimeDir: runtimeDir === undefined ? undefined : checkedText("runtimeDir", runtimeDir),
     };
     this.autostart = options.autostart ?? true;
-    const { onWarning } = options;
+    const onWarning = options.onWarning === undefined ? undefined : checkedFunction("onWarning", options.onWarning);
     // In a turn of its own: what a listener throws must not end the reading of a chunk in its middle.
     this.onWarning = onWarning === undefined ? () => undefined : (message) => queueMicrotask(() => onWarning(message));
     this.emitter.setMaxListeners(0);
@@ -91,9 +93,15 @@ export class Client extends Methods<CallOptions> {
   /** Sends one request and waits for its data. Without a connection it makes one first. */
   request<K extends RequestType>(type: K, payload: Requests[K]["payload"], options: CallOptions = {}): Promise<Requests[K]["data"]> {
     const { current } = this;
-    if (options.signal?.aborted === true) return Promise.reject(aborted(`\`${type}\``, options.signal.reason, type));
     if (current !== null) return current.request(type, payload, options) as Promise<Requests[K]["data"]>;
-    const sent = this.connection(options.signal).then((connection) => connection.request(type, payload, options));
+    let signal: AbortSignal | undefined;
+    try {
+      signal = checkedSignal(options.signal);
+    } catch (error) {
+      return Promise.reject(error as GobError);
+    }
+    if (signal?.aborted === true) return Promise.reject(aborted(`\`${type}\``, signal.reason, type));
+    const sent = this.connection(signal).then((connection) => connection.request(type, payload, options));
     return sent as Promise<Requests[K]["data"]>;
   }
 
@@ -198,12 +206,6 @@ export class Client extends Methods<CallOptions> {
 
 function closedError(): GobError {
   return new GobError({ code: "client-closed", message: "the client was closed" });
-}
-
-function checkedTimeout(timeoutMs: number | undefined): number {
-  if (timeoutMs === undefined) return REQUEST_MS;
-  if (timeoutMs > 0) return timeoutMs;
-  throw new GobError({ code: "usage", message: `timeoutMs is a number above 0, not ${timeoutMs}` });
 }
 
 /** Bytes of the name in hello. */

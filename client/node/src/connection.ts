@@ -5,6 +5,7 @@
  * many as {@link MAX_WAITING} and {@link MAX_WAITING_BYTES} allow, and are refused beyond that with `client-busy`.
  */
 import type { Socket } from "node:net";
+import { checkedSignal, checkedTime } from "./checked.js";
 import { aborted, GobError } from "./error.js";
 import { Framer, type Line } from "./framer.js";
 import type { Event, Lagged } from "./generated/types.js";
@@ -70,7 +71,14 @@ export class Connection {
 
   /** Sends a request and waits for its data. */
   request(type: string, payload: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { signal } = options;
+    let signal: AbortSignal | undefined;
+    let own: number | undefined;
+    try {
+      signal = checkedSignal(options.signal);
+      own = checkedTime("timeoutMs", options.timeoutMs);
+    } catch (error) {
+      return Promise.reject(error as GobError);
+    }
     if (signal?.aborted === true) return Promise.reject(aborted(`\`${type}\``, signal.reason, type));
     if (this.ended !== null) return Promise.reject(unanswered(type, this.ended));
     const id = this.nextId;
@@ -85,7 +93,7 @@ export class Connection {
       return Promise.reject(busy(type));
     }
     this.nextId += 1;
-    const limit = options.timeoutMs ?? limitOf(type, payload, this.usualMs);
+    const limit = own ?? limitOf(type, payload, this.usualMs);
     return new Promise((resolve, reject) => {
       const of: Pending = { type, line, bytes, isSent: false, limit, resolve, reject, settle: undefined };
       this.pending.set(id, of);

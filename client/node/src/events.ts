@@ -1,4 +1,5 @@
 /** Events as an async iterator that outlives connections and supervisors. */
+import { checkedSignal } from "./checked.js";
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import type { Event, EventKind, QueueJob, View } from "./generated/types.js";
@@ -50,7 +51,8 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
   private readonly undo: (() => void)[] = [];
 
   constructor(client: Client, options: EventsOptions, closing: AbortSignal) {
-    const { since, instance, signal, ...filter } = options;
+    const { since, instance, signal: own, ...filter } = options;
+    const signal = checkedSignal(own);
     const place = since === undefined ? now(client) : Promise.resolve({ seq: since, instance });
     this.subscription = new Subscription(client, filter, place, false);
     // Subscribed at once, not at the first `next`.

@@ -10,6 +10,7 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isAlive } from "./alive.js";
+import { checkedPositive, checkedSignal, checkedText, checkedTime } from "./checked.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
@@ -62,6 +63,9 @@ export type FileLockEvents = {
   lost: [error: GobError];
 };
 
+/** Most bytes of a holder's name for itself. */
+const MAX_PROCESS_BYTES = 1_024;
+
 /** A lock file, which this program holds or not. The program's exit gives it back. */
 export class FileLock extends Emitter<FileLockEvents> {
   /** The path, absolute. */
@@ -80,13 +84,14 @@ export class FileLock extends Emitter<FileLockEvents> {
 
   constructor(path: string, options: FileLockOptions = {}) {
     super();
-    this.path = resolve(path);
+    this.path = resolve(checkedText("the path of a lock file", path));
     this.place = new Place(this.path, this.host);
-    this.process = options.process ?? "node";
-    this.staleAfterMs = options.staleAfterMs ?? 30_000;
-    this.retries = options.retries ?? (options.timeoutMs === undefined ? 50 : Infinity);
-    this.retryDelayMs = options.retryDelayMs ?? 100;
-    this.timeoutMs = options.timeoutMs ?? Infinity;
+    this.process = checkedText("process", options.process ?? "node");
+    if (Buffer.byteLength(this.process) > MAX_PROCESS_BYTES) throw this.error("usage", `process has at most ${MAX_PROCESS_BYTES} bytes`);
+    this.staleAfterMs = checkedPositive("staleAfterMs", options.staleAfterMs ?? 30_000);
+    this.retries = checkedTime("retries", options.retries) ?? (options.timeoutMs === undefined ? 50 : Infinity);
+    this.retryDelayMs = checkedTime("retryDelayMs", options.retryDelayMs) ?? 100;
+    this.timeoutMs = checkedTime("timeoutMs", options.timeoutMs) ?? Infinity;
   }
 
   /** This program's own record while it holds the lock, else null. */
@@ -163,7 +168,10 @@ export class FileLock extends Emitter<FileLockEvents> {
     await this.release();
   }
 
-  private async take(watch: Watch, { timeoutMs = this.timeoutMs, signal, onWait }: FileLockWait): Promise<Renewal> {
+  private async take(watch: Watch, wait: FileLockWait): Promise<Renewal> {
+    const { onWait } = wait;
+    const timeoutMs = checkedTime("timeoutMs", wait.timeoutMs) ?? this.timeoutMs;
+    const signal = checkedSignal(wait.signal);
     const began = performance.now();
     const deadline = began + timeoutMs;
     const backoff = new Backoff(this.retryDelayMs);

@@ -4,6 +4,7 @@
  * Each graph has a connection of its own, to which its lease belongs: several windows of one program are several leases. It asks
  * for the worker, and never stops one.
  */
+import { checkedSignal, checkedTime } from "./checked.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
@@ -108,6 +109,8 @@ export class Graph extends Emitter<GraphEvents> {
    * Throws what `start` throws, and `endpoint-unknown` for a worker that tells no address. Nothing is held then.
    */
   async ensure(options: EnsureOptions = {}): Promise<string> {
+    const signal = checkedSignal(options.signal);
+    const timeoutMs = checkedTime("timeoutMs", options.timeoutMs);
     if (this.closing.aborted) throw this.closing.reason as GobError;
     const { endpoint } = this;
     const isHeld = this.ensuring === null && !this.life.signal.aborted;
@@ -117,12 +120,12 @@ export class Graph extends Emitter<GraphEvents> {
       this.ensuring = null;
     }
     if (this.ensuring === null) {
-      const work = this.bringUp(options.timeoutMs, this.life.signal, this.releasing).finally(() => {
+      const work = this.bringUp(timeoutMs, this.life.signal, this.releasing).finally(() => {
         if (this.ensuring === work) this.ensuring = null;
       });
       this.ensuring = work;
     }
-    return unlessAborted(this.ensuring, options.signal, `the wait for ${this.name}`);
+    return unlessAborted(this.ensuring, signal, `the wait for ${this.name}`);
   }
 
   /** Gives the lease back, and follows no more. The worker goes on, as its kind's `on_last_lease` says. */

@@ -5,12 +5,14 @@
  * is told which attempt this is. When the attempt is not this worker's any more, the work is told to stop by its signal.
  */
 import { hostname } from "node:os";
+import { checkedFunction, checkedPositive, checkedSignal } from "./checked.js";
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
 import type { QueueJob } from "./generated/types.js";
 import { Claimant } from "./job-worker/claimant.js";
+import { MAX_DELAY_MS } from "./limits.js";
 import { onAbort } from "./signals.js";
 
 /** Does one job. Its signal is aborted when the job was cancelled, the claim is lost, or the worker is to stop at once. */
@@ -60,16 +62,29 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     closing: AbortSignal,
   ) {
     super();
-    const { concurrency = 1, heartbeatMs = 10_000, giveUpMs = 45_000, waitMs = 30_000, signal } = options;
-    const rules = { heartbeatMs, giveUpMs, waitMs, workerId: options.workerId ?? `${hostname()}-${process.pid}` };
+    const { heartbeatMs = 10_000, giveUpMs = 45_000, waitMs = 30_000 } = options;
+    checkedFunction("the work of a worker", work);
+    const signal = checkedSignal(options.signal);
+    const concurrency = checkedPositive("concurrency", options.concurrency ?? 1);
+    const rules = {
+      heartbeatMs: Math.min(checkedPositive("heartbeatMs", heartbeatMs), MAX_DELAY_MS),
+      giveUpMs: checkedPositive("giveUpMs", giveUpMs),
+      waitMs: checkedPositive("waitMs", waitMs),
+      workerId: options.workerId ?? `${hostname()}-${process.pid}`,
+    };
     const onStop = (): void => void this.stop();
     const onClose = (): void => void this.stop({ now: true });
     if (signal?.aborted === true) onStop();
     if (closing.aborted) onClose();
     const undo = [onAbort(closing, onClose), signal === undefined ? undefined : onAbort(signal, onStop)];
-    const claimants = Array.from({ length: Math.max(concurrency, 1) }, () => this.run(new Claimant(client, lane, rules)));
+    const claimants = Array.from({ length: Math.ceil(concurrency) }, () => this.run(new Claimant(client, lane, rules)));
     // What one can't do the others can't.
-    for (const claimant of claimants) claimant.catch((error: unknown) => this.abort(error, true));
+    const gaveUp = (error: unknown): void => {
+      // Told to those, too, who do not look at `done`; once.
+      if (!this.stopping.signal.aborted) client.onWarning(`nothing is claimed from the lane ${lane}: ${(error as Error).message}`);
+      this.abort(error, true);
+    };
+    for (const claimant of claimants) claimant.catch(gaveUp);
     this.done = Promise.allSettled(claimants).then((ends) => {
       const failed = ends.find((end): end is PromiseRejectedResult => end.status === "rejected");
       if (failed !== undefined) throw failed.reason;
@@ -140,9 +155,9 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
 }
 
 function cut(text: string): string {
-  let bytes = Buffer.from(text);
-  if (bytes.length <= MAX_ERROR_BYTES) return text;
-  bytes = bytes.subarray(0, MAX_ERROR_BYTES);
+  const bytes = Buffer.from(text);
+  // A half of a character, which JSON can't carry, became a replacement character by now.
+  if (bytes.length <= MAX_ERROR_BYTES) return bytes.toString();
   // Without the part of a character that was cut.
-  return bytes.toString().replace(/\uFFFD+$/, "");
+  return bytes.toString("utf8", 0, MAX_ERROR_BYTES).replace(/\uFFFD+$/, "");
 }

@@ -4,6 +4,7 @@
  * Each hold has a connection of its own, so that pieces of one program that run side by side stand in line like programs. What
  * runs inside of `withLock` is one party with it.
  */
+import { checkedFunction, checkedSignal, checkedTime } from "./checked.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
@@ -85,6 +86,7 @@ export class Lock implements PromiseLike<HeldLock> {
 
   /** Does something while it holds the lock. Throws `lock-not-held` where it was lost meanwhile, after that was done. */
   async with<T>(work: WithLock<T>, options: LockOptions = {}): Promise<T> {
+    checkedFunction("the work under a lock", work);
     const hold = await take(this.client, this.name, { ...this.options, ...options }, this.closing);
     let done: T;
     try {
@@ -114,10 +116,12 @@ export class Lock implements PromiseLike<HeldLock> {
 /** Takes a lock over a connection of its own. */
 async function take(client: Client, name: string, options: LockOptions, closing: AbortSignal): Promise<HeldLock> {
   const asked = payload(name, options);
-  const until = options.timeoutMs === undefined ? undefined : performance.now() + options.timeoutMs;
+  const timeoutMs = checkedTime("timeoutMs", options.timeoutMs) ?? Infinity;
+  const until = timeoutMs === Infinity ? undefined : performance.now() + timeoutMs;
+  const own = checkedSignal(options.signal);
   const ending = new AbortController();
-  const end = (): void => ending.abort(options.signal?.aborted === true ? aborted(`the wait for ${name}`, options.signal.reason) : closing.reason);
-  const signals = options.signal === undefined ? [closing] : [closing, options.signal];
+  const end = (): void => ending.abort(own?.aborted === true ? aborted(`the wait for ${name}`, own.reason) : closing.reason);
+  const signals = own === undefined ? [closing] : [closing, own];
   if (signals.some((signal) => signal.aborted)) end();
   const undo = signals.map((signal) => onAbort(signal, end));
   try {
@@ -159,6 +163,6 @@ async function takeOnce(client: Client, asked: LockAcquirePayload, { until, back
 }
 
 function payload(lock: string, { mode, priority, ttlMs, process, within = [] }: LockOptions): LockAcquirePayload {
-  const tokens = [...held(), ...within.map((other) => (typeof other === "number" ? other : other.token))];
+  const tokens = [...held(), ...within.map((other) => (typeof other === "number" ? other : other?.token))];
   return { lock, mode, priority, process, ttl_ms: ttlMs, within: tokens.length === 0 ? undefined : tokens };
 }

@@ -2,7 +2,7 @@
  * One listener for each signal, however many wait for it. EventTarget looks through all its listeners for each new one, which
  * took 8 s for 40,000 requests with one signal, and warns of the eleventh.
  */
-import { aborted, GobError } from "./error.js";
+import { aborted } from "./error.js";
 
 const waits = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>();
 
@@ -35,12 +35,6 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | u
     undo();
     work.catch(() => undefined);
   }
-}
-
-/** Throws `usage` for what is no AbortSignal, such as its controller. */
-export function checkedSignal(signal: unknown): void {
-  const isSignal = typeof (signal as AbortSignal | undefined)?.addEventListener === "function";
-  if (signal !== undefined && !isSignal) throw new GobError({ code: "usage", message: "signal has to be an AbortSignal" });
 }
 
 function begin(signal: AbortSignal): { calls: Set<() => void>; listener: () => void } {

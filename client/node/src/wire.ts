@@ -30,12 +30,19 @@ export function encode(id: Id, type: string, payload: unknown): string {
   } catch (cause) {
     throw wrong(`the payload of \`${type}\` can't be written as JSON`, cause);
   }
+  if (line.includes("null") && hasNoNumber(payload)) throw wrong(`the payload of \`${type}\` has a number that JSON can't carry (NaN, Infinity)`);
   // A UTF-16 unit has at most three bytes: most requests need not be counted.
   if (line.length * 3 > MAX_REQUEST_BYTES && Buffer.byteLength(line) > MAX_REQUEST_BYTES) {
     const message = `a request may have at most ${MAX_REQUEST_BYTES} bytes; this \`${type}\` was not sent`;
     throw new GobError({ code: "frame-too-long", message, hint: "send large data in several requests", request: type });
   }
   return `${line}\n`;
+}
+
+/** JSON would write null for these, and null means that nothing was set. */
+function hasNoNumber(value: unknown): boolean {
+  if (typeof value === "number") return !Number.isFinite(value);
+  return typeof value === "object" && value !== null && Object.values(value).some(hasNoNumber);
 }
 
 /** Reads one line. Unknown fields are ignored, and stay in what is handed on. */

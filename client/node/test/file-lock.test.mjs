@@ -184,9 +184,11 @@ case_("a holder whose event loop was busy for longer than the stale time has los
   const other = spawn(process.execPath, ["--input-type=module", "-e", `
     import { FileLock } from ${JSON.stringify(import.meta.resolve("gob-client"))};
     const lock = new FileLock(${JSON.stringify(path)}, { staleAfterMs: 200, retryDelayMs: 5, timeoutMs: 20000 });
-    await lock.acquire(); console.log("taken"); setInterval(() => {}, 1000);
+    console.log("waits"); await lock.acquire(); console.log("taken"); setInterval(() => {}, 1000);
   `], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => other.kill("SIGKILL"));
+  // On a busy machine it takes a while to begin.
+  await once(other.stdout, "data");
   const busy = performance.now() + 2_000;
   while (performance.now() < busy);
   await once(other.stdout, "data");

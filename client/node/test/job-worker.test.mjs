@@ -172,3 +172,24 @@ case_("a worker that can't claim says so", async ({ client }) => {
   const worker = client.worker("no lane!", () => undefined);
   await assert.rejects(worker.done, (error) => GobError.is(error) && error.request === "queue_claim");
 });
+
+case_("any reason of a failure is told", async ({ client, add, ends }) => {
+  const id = await add("fail", { max_attempts: 1 });
+  const reasons = ["half a character: \ud83d", "a\0b\nc", "é".repeat(2_000)];
+  const worker = client.worker("out", () => {
+    throw new Error(reasons.shift());
+  });
+  assert.match((await ends(id, "failed")).error, /half a character: \ufffd/);
+  for (const expected of [/a.*b/s, /é+/]) assert.match((await ends(await add("fail", { max_attempts: 1 }), "failed")).error, expected);
+  await worker.stop();
+});
+
+case_("a worker whose failure nobody looks at is told of by onWarning", async () => {
+  const warnings = [];
+  const client = await connect({ owner: "cli", onWarning: (message) => warnings.push(message) });
+  client.worker("no lane!", () => 1, { concurrency: 3 });
+  await until("the warning", () => warnings.length > 0);
+  await client.close();
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /nothing is claimed from the lane no lane!/);
+});

@@ -279,3 +279,27 @@ case_("of many programs one has the lock, with supervisors and holders killed in
   assert.ok(tokens.every((token, at) => at === 0 || token > tokens[at - 1]), "tokens only grow");
   assert.deepEqual((await status(client, "storm")).holders, []);
 });
+
+case_("times of any length are kept to", async ({ client }) => {
+  const warned = [];
+  const warn = ({ message }) => warned.push(message);
+  process.on("warning", warn);
+  // A third of it is more than a timer of Node takes.
+  const held = await client.lock("build", { ttlMs: 100 * 86_400_000, timeoutMs: Infinity }).acquire();
+  await pause(50);
+  const acquired = (await status(client, "build")).acquired;
+  process.off("warning", warn);
+  assert.deepEqual([warned, acquired, await held.release()], [[], 1, true]);
+});
+
+case_("a client that is closed while its lock is claimed leaves nothing behind", async ({ gob, client }) => {
+  const held = await client.lock("build");
+  await gob.killSupervisor();
+  // The claim is sent, and answered only seconds later.
+  const other = await connect({ owner: "other" });
+  await until("the claim", async () => (await status(other, "build")).waiters.some(({ token }) => token === held.token));
+  await client.close();
+  assert.equal(held.isHeld, false);
+  await until("no claim", async () => (await status(other, "build")).waiters.length === 0, 3_000);
+  await other.close();
+});

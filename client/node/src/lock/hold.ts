@@ -7,6 +7,7 @@ import type { Connection, ConnectionEvents } from "../connection.js";
 import { asyncDispose } from "../dispose.js";
 import { GobError } from "../error.js";
 import type { Event, Lagged, LockAcquireData, LockAcquirePayload, LockMode, SubscribePayload } from "../generated/types.js";
+import { MAX_DELAY_MS } from "../limits.js";
 import type { Opened } from "../open.js";
 import { reconnect } from "../reconnect.js";
 import { onAbort } from "../signals.js";
@@ -134,7 +135,7 @@ export class HeldLock {
     try {
       // Of the same mode and the same party as the first request.
       const claim = { ...this.asked, token: this.token };
-      const granted = (await connection.request("lock_acquire", claim, { timeoutMs: ANSWER_WITHIN_MS })) as LockAcquireData;
+      const granted = (await connection.request("lock_acquire", claim, { timeoutMs: ANSWER_WITHIN_MS, signal: this.leaving.signal })) as LockAcquireData;
       this.expiry = granted.expires_at;
     } catch (error) {
       await connection.close(error as GobError);
@@ -166,7 +167,7 @@ export class HeldLock {
   private renewLater(): void {
     const { ttl_ms } = this.asked;
     clearTimeout(this.renewal);
-    if (ttl_ms !== undefined) this.renewal = setTimeout(() => this.renewNow(), ttl_ms / 3);
+    if (ttl_ms !== undefined) this.renewal = setTimeout(() => this.renewNow(), Math.min(ttl_ms / 3, MAX_DELAY_MS));
   }
 
   private renewNow(): void {
