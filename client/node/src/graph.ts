@@ -72,6 +72,10 @@ export class Graph extends Emitter<GraphEvents> {
   /** Counts views, so that an answer does not undo a later event. */
   private views = 0;
   private isAsking = false;
+  /** Whether the next supervisor is asked for the worker: no, where that was stopped in order. */
+  private isWanted = true;
+  /** Whether the present supervisor was asked all that it had to be: before that, its view does not tell what is wanted. */
+  private isSettled = false;
   /** The worker's name, which another program may have chosen. */
   private workerName: string;
 
@@ -165,6 +169,7 @@ export class Graph extends Emitter<GraphEvents> {
     const until = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
     await releasing;
     if (signal.aborted) throw aborted(`the wait for ${this.name}`, signal.reason);
+    this.isWanted = true;
     this.unlisten();
     this.unlisten = onAbort(this.closing, () => void this.release());
     try {
@@ -173,6 +178,7 @@ export class Graph extends Emitter<GraphEvents> {
           if (this.connection === null) await this.stopResuming();
           const connection = this.connection ?? (await this.follow(true, signal, Math.min(back, until)));
           await this.start(connection, signal, until);
+          this.settle(connection);
           const { endpoint } = this;
           if (endpoint !== null) return endpoint;
           // It has ended since; or it will never tell one.
@@ -206,7 +212,7 @@ export class Graph extends Emitter<GraphEvents> {
         onEvent: (event) => this.heard(opened.connection, event),
         onEnd: (error) => this.lost(opened.connection, error),
       },
-      { signal, autostart: autostart && this.client.autostart, until },
+      { signal, autostart: autostart && this.client.autostart, revives: this.isWanted, until },
     );
     const { connection } = opened;
     if (signal.aborted || connection.error !== null) {
@@ -262,7 +268,8 @@ export class Graph extends Emitter<GraphEvents> {
 
   private lost(connection: Connection, error: GobError): void {
     if (connection !== this.connection) return;
-    const isWanted = this.view === null || WANTED.includes(this.view.state);
+    if (this.isSettled && this.view !== null) this.isWanted = WANTED.includes(this.view.state);
+    this.isSettled = false;
     const wasUp = this.told.state !== null && UP.includes(this.told.state);
     const { endpoint } = this.told;
     this.connection = null;
@@ -271,15 +278,15 @@ export class Graph extends Emitter<GraphEvents> {
     this.told = { state: null, endpoint };
     if (wasUp) this.tell("gone", null, error);
     this.tell("changed", null);
-    if (this.ensuring === null && !this.life.signal.aborted) this.resumeLater(isWanted);
+    if (this.ensuring === null && !this.life.signal.aborted) this.resumeLater();
   }
 
   /** Goes on with the next supervisor, beside everything else, until an `ensure` takes over. */
-  private resumeLater(isWanted: boolean): void {
+  private resumeLater(): void {
     const earlier = this.stopResuming();
     const stop = new AbortController();
     const undo = onAbort(this.life.signal, () => stop.abort(this.life.signal.reason));
-    const done = earlier.then(() => this.resume(isWanted, stop.signal)).finally(undo);
+    const done = earlier.then(() => this.resume(stop.signal)).finally(undo);
     this.stopResuming = () => {
       stop.abort();
       return done;
@@ -287,12 +294,13 @@ export class Graph extends Emitter<GraphEvents> {
   }
 
   /** One that was shut down in order is waited for, and its worker not brought back. */
-  private async resume(isWanted: boolean, signal: AbortSignal): Promise<void> {
+  private async resume(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
         const connection = await this.follow(false, signal);
-        if (isWanted) await this.ask(connection);
+        if (this.isWanted) await this.ask(connection);
         else await connection.request("lease", { name: this.workerName }, { signal }).catch(() => undefined);
+        this.settle(connection);
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -300,6 +308,10 @@ export class Graph extends Emitter<GraphEvents> {
         await waitForChange(this.client, PAUSE_MS, signal);
       }
     }
+  }
+
+  private settle(connection: Connection): void {
+    if (connection === this.connection) this.isSettled = true;
   }
 
   /** Asks for the worker again, beside everything else. A failure is told, and the next change of the worker is followed. */

@@ -15,8 +15,10 @@ const LONGEST_MS = 2_000;
 export interface Again {
   /** Ends the tries. */
   signal: AbortSignal;
-  /** A supervisor that runs no more is started. One that was killed is, in any case where the client starts one. */
+  /** A supervisor that runs no more is started. */
   autostart: boolean;
+  /** One that was killed is started in any case, where the client starts one: true unless told otherwise. */
+  revives?: boolean;
   /** By then there has to be a connection, by `performance.now()`. */
   until?: number | undefined;
   /** Is told of each failure after which it is tried again. */
@@ -29,7 +31,7 @@ export async function reconnect(client: Client, on: ConnectionEvents, again: Aga
   for (let pause = SHORTEST_MS; ; pause = Math.min(pause * 2, LONGEST_MS)) {
     if (signal.aborted) throw aborted("connecting", signal.reason);
     try {
-      return await open(client.settings, again.autostart || wasKilled(client), on, signal);
+      return await open(client.settings, again.autostart || (again.revives !== false && wasKilled(client)), on, signal);
     } catch (error) {
       if (signal.aborted || !mayPass(error) || performance.now() >= until) throw error;
       again.onFailure?.(error as GobError);
