@@ -46,6 +46,9 @@ export type JobWorkerEvents = {
 /** Most bytes of the reason of a failure. */
 const MAX_ERROR_BYTES = 1_024;
 
+/** Work that was told to stop at once has so long; then its job goes back, whether or not it has ended. */
+const LEAVE_WITHIN_MS = 5_000;
+
 /** A worker for a lane; `client.worker(lane, work)` makes one, which begins at once. */
 export class JobWorker extends Emitter<JobWorkerEvents> {
   /** Settles when it has stopped; fails where it can't claim at all. */
@@ -92,7 +95,10 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     void this.done.catch(() => undefined).then(() => undo.forEach((each) => each?.()));
   }
 
-  /** Claims nothing more, and returns when the jobs at work have ended. With `now` they are told to stop, and go back. */
+  /**
+   * Claims nothing more, and returns when the jobs at work have ended. With `now`, as when the client is closed, they are told to
+   * stop, and go back: at the latest 5 s later, also where the work has not ended.
+   */
   async stop({ now = false }: { now?: boolean } = {}): Promise<void> {
     this.abort(new GobError({ code: "aborted", message: `the worker of ${this.lane} was stopped` }), now);
     await this.done?.catch(() => undefined);
@@ -126,7 +132,7 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     if (this.leaving.signal.aborted) leave();
     const undo = onAbort(this.leaving.signal, leave);
     const beating = claimant.beat(job, ending);
-    const error = await this.failure(job, ending.signal);
+    const error = await this.untilLate(this.failure(job, ending.signal));
     undo();
     beating.stop();
     try {
@@ -136,6 +142,24 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
       else this.tell("finished", await claimant.finish(job, error, this.leaving.signal));
     } catch (left) {
       this.tell("left", job, left as GobError);
+    }
+  }
+
+  /** Waits for the work; when it was told to stop at once, for so long as it may take. */
+  private async untilLate(work: Promise<string | null>): Promise<string | null> {
+    const { signal } = this.leaving;
+    let timer: NodeJS.Timeout | undefined;
+    let undo = (): void => undefined;
+    const late = new Promise<null>((resolve) => {
+      const begin = (): void => void (timer = setTimeout(resolve, LEAVE_WITHIN_MS, null));
+      if (signal.aborted) begin();
+      else undo = onAbort(signal, begin);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      undo();
+      clearTimeout(timer);
     }
   }
 

@@ -193,3 +193,22 @@ case_("a worker whose failure nobody looks at is told of by onWarning", async ()
   assert.equal(warnings.length, 1);
   assert.match(warnings[0], /nothing is claimed from the lane no lane!/);
 });
+
+case_("work that does not end when it is told to keeps neither its job nor its program", async ({ gob, add, ends, job }) => {
+  const id = await add("never");
+  const text = `
+    import { connect } from "gob-client";
+    const client = await connect({ owner: "worker" });
+    const worker = client.worker("out", () => new Promise(() => {}));
+    worker.once("claimed", async () => {
+      await client.close();
+      console.log("closed");
+    });
+  `;
+  const program = join(fileURLToPath(new URL(".", import.meta.url)), "fixtures");
+  const child = gob.kills(spawn(process.execPath, ["--input-type=module", "-e", text], { cwd: program, env: gob.env, stdio: ["ignore", "pipe", "inherit"] }));
+  const [code] = await once(child, "exit");
+  assert.equal(code, 0);
+  await ends(id, "pending");
+  assert.equal((await job(id)).attempts, 0);
+});

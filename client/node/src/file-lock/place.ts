@@ -229,6 +229,8 @@ function make(path: string, record: FileLockHolder): number {
     fs.writeFileSync(fd, encode(record));
     return fd;
   } catch (error) {
+    // On a full disk a file without a record would be left, in whose place others wait.
+    unlink(path);
     fs.closeSync(fd);
     throw error;
   }

@@ -87,7 +87,11 @@ async function bind(path: string, accept: (socket: net.Socket) => void): Promise
   const through = process.platform === "linux" ? `/proc/self/fd/${directory}` : parent;
   const temporary = join(through, `.gob-${process.pid}`);
   const server = net.createServer({ allowHalfOpen: true }, accept);
+  let isClosed = false;
   const close = (): void => {
+    // A descriptor that is closed twice may be another file's by then.
+    if (isClosed) return;
+    isClosed = true;
     server.close(() => fs.closeSync(directory));
   };
   try {
