@@ -223,3 +223,18 @@ case_("a port is told with its number, and a taken one is a failure", async ({ t
   child.kill("SIGTERM");
   assert.equal(await child.ended, 0);
 });
+
+case_("a worker that can't say that it is ready ends with that error, and leaves no socket", async ({ t, dir, path }) => {
+  const text = `
+    import { createServer } from "node:http";
+    import { serve } from ${module_};
+    await serve(createServer(), { socket: ${JSON.stringify(path)} });
+  `;
+  // Its parent is gone: nobody reads from the pipe.
+  const child = node(t, ["--input-type=module", "-e", text]);
+  child.stdout.destroy();
+  assert.equal(await child.ended, 1);
+  assert.match(child.err, /EPIPE/);
+  assert.doesNotMatch(child.err, /Unhandled 'error' event/);
+  assert.ok(!fs.existsSync(path), `${fs.readdirSync(join(dir, "run"))}`);
+});

@@ -82,7 +82,15 @@ function usage(message: string): GobError {
 
 function print(line: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(line, (error) => (error ? reject(error) : resolve()));
+    const { stdout } = process;
+    // Without a listener a full disk or a parent that is gone would end the program before it can clear up.
+    stdout.once("error", reject);
+    stdout.write(line, (error) => {
+      // The event follows.
+      if (error) return reject(error);
+      stdout.off("error", reject);
+      resolve();
+    });
   });
 }
 

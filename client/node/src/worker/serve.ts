@@ -73,7 +73,8 @@ export async function serve(server: WorkerServer, options: ServeOptions): Promis
   } catch (error) {
     end();
     undo();
-    await failed(error instanceof Error ? error.message : String(error));
+    // Where that can't be told, it is not what went wrong first.
+    await failed(error instanceof Error ? error.message : String(error)).catch(() => undefined);
     throw error;
   }
 }
