@@ -11,6 +11,8 @@ import { promisify } from "node:util";
 
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 const MAX_BYTES = 200_000;
+// Copies of the project's: the folder has to do alone.
+const LICENCES = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 async function run(cwd, program, ...args) {
   // Variables of the npm that runs the tests would turn another one to this folder.
@@ -62,10 +64,13 @@ test("a copy of the folder alone is built and packed, and the package works in a
   const [packed] = JSON.parse(await run(copy, "npm", "pack", "--json", "--silent", "--ignore-scripts"));
   assert.ok(packed.size < MAX_BYTES, `${packed.size} bytes`);
   const files = packed.files.map((file) => file.path);
-  const isExpected = (path) => path === "package.json" || path === "README.md" || /^dist\/(esm|cjs)\/([a-z/-]+\.(js|d\.ts)|package\.json)$/.test(path);
+  const isExpected = (path) => path === "package.json" || path === "README.md" || LICENCES.includes(path) || /^dist\/(esm|cjs)\/([a-z/-]+\.(js|d\.ts)|package\.json)$/.test(path);
   assert.deepEqual(files.filter((path) => !isExpected(path)), []);
-  for (const path of ["README.md", "dist/esm/index.js", "dist/esm/index.d.ts", "dist/esm/worker.js", "dist/cjs/index.js", "dist/cjs/worker.d.ts", "dist/cjs/package.json"]) {
+  for (const path of [...LICENCES, "README.md", "dist/esm/index.js", "dist/esm/index.d.ts", "dist/esm/worker.js", "dist/cjs/index.js", "dist/cjs/worker.d.ts", "dist/cjs/package.json"]) {
     assert.ok(files.includes(path), path);
+  }
+  for (const licence of LICENCES) {
+    assert.equal(fs.readFileSync(join(here, licence), "utf8"), fs.readFileSync(join(here, "../..", licence), "utf8"));
   }
   fs.mkdirSync(user);
   fs.writeFileSync(join(user, "package.json"), '{"private":true}');
