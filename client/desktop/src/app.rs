@@ -40,8 +40,9 @@ pub(crate) struct App {
     is_hidden: bool,
     /// The log was followed when the window was minimised.
     followed: bool,
-    /// The connections that were seen.
+    /// The connections, and the successions of supervisors, that were seen.
     connections: u64,
+    successors: u64,
     trace: Option<Trace>,
 }
 
@@ -91,6 +92,7 @@ impl App {
             is_hidden: false,
             followed: false,
             connections: 0,
+            successors: 0,
             trace,
         })
     }
@@ -190,6 +192,9 @@ impl eframe::App for App {
         let known = feed.known();
         let is_new = self.connections != known.connections;
         self.connections = known.connections;
+        if std::mem::replace(&mut self.successors, known.successors) != known.successors {
+            self.desk.trouble(known.succession());
+        }
         let (no_tray, no_notifications) = (self.tray.missing(), self.herald.trouble());
         let scene = Scene {
             known: &known,

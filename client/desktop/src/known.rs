@@ -5,7 +5,7 @@ use gob_client::model::{Change, Model};
 use gob_client::protocol::answer::SubscribeData;
 use gob_client::protocol::{Event, EventKind, Name, Timestamp};
 use gob_client::screen::{
-    self, Alarm, Link, Tone, event_details, event_subject, event_tone, event_word, summary, text,
+    self, Alarm, Link, Tone, Trouble, event_details, event_subject, event_tone, event_word, summary, text,
 };
 use std::collections::VecDeque;
 
@@ -36,6 +36,8 @@ pub(crate) struct Known {
     pub(crate) failures: VecDeque<String>,
     /// Counts connections, so that the window knows of a new one.
     pub(crate) connections: u64,
+    /// Counts supervisors that took the place of one before.
+    pub(crate) successors: u64,
 }
 
 impl Known {
@@ -52,18 +54,36 @@ impl Known {
 
     /// Takes the answer to a subscription.
     pub(crate) fn subscribed(&mut self, data: &SubscribeData) {
+        let before = self.model.instance();
+        let is_other = !before.is_empty() && before != data.instance;
         self.model.subscribed(data);
         self.link = Link::Up;
         self.connections += 1;
+        self.successors += u64::from(is_other);
         if data.gap {
+            let details = if is_other {
+                "another supervisor took the place of the one before; the workers are as they are now"
+            } else {
+                "events were missed; the workers are as they are now"
+            };
             self.push(EventLine {
                 time: None,
                 subject: "gobd".to_owned(),
                 word: "gap".to_owned(),
-                details: "events were missed; the workers are as they are now".to_owned(),
+                details: details.to_owned(),
                 tone: Tone::Busy,
                 worker: None,
             });
+        }
+    }
+
+    /// Returns what a person is told when another supervisor took the place of the one before.
+    pub(crate) fn succession(&self) -> Trouble {
+        Trouble {
+            code: "supervisor-replaced".to_owned(),
+            message: "The supervisor ended, and another one took its place".to_owned(),
+            cause: Some(format!("its workers now: {}", summary(self.model.workers()))),
+            hint: Some("those that were running ended with it; start again what you need".to_owned()),
         }
     }
 
@@ -122,6 +142,23 @@ mod tests {
     fn event(kind: &str, seq: u64, worker: Value) -> String {
         let time = "2026-11-20T10:00:00.000Z";
         json!({"event": kind, "seq": seq, "time": time, "actor": "supervisor", "worker": worker}).to_string()
+    }
+
+    #[test]
+    fn a_successor_of_the_supervisor_is_told_of() {
+        let mut known = Known::default();
+        let answer = |instance: &str| {
+            let workers = json!([view("demo", json!({"state": "idle", "pid": null}))]);
+            let data = json!({"seq": 1, "instance": instance, "gap": instance != "one", "workers": workers});
+            serde_json::from_value::<SubscribeData>(data).unwrap()
+        };
+        known.subscribed(&answer("one"));
+        known.subscribed(&answer("one"));
+        assert_eq!((known.successors, known.events.len()), (0, 0));
+        known.subscribed(&answer("two"));
+        assert_eq!(known.successors, 1);
+        assert!(known.events.back().unwrap().details.starts_with("another supervisor"));
+        assert_eq!(known.succession().cause.as_deref(), Some("its workers now: 1 idle"));
     }
 
     #[test]

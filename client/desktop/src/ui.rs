@@ -277,6 +277,7 @@ impl Desk {
                 if let Some(dialog) = &mut self.dialog {
                     dialog.asked = None;
                     dialog.refused = Some(trouble);
+                    self.focus = Some(Focus::Dialog);
                 }
             }
             (Purpose::Runs(name, run, state), answer) => {

@@ -86,7 +86,10 @@ impl Desk {
             Some(Link::AWAY.to_owned())
         };
         match refusal {
-            Some(why) => self.toasts.say(format!("{}: {why}", label(action).trim_end_matches('…'))),
+            Some(why) => {
+                let verb = if force { "Kill" } else { label(action).trim_end_matches('…') };
+                self.toasts.say(format!("{verb}: {why}"))
+            }
             None if force => self.ask(Ask::Stop { name: worker.name.clone(), force }),
             None => self.act(action, worker),
         }

@@ -52,12 +52,12 @@ impl Dialog {
         Self::of(Form::NewJob { command: String::new(), cwd: home.to_owned(), name: String::new() })
     }
 
-    pub(super) fn signal(worker: Name) -> Self {
-        Self::of(Form::Signal { worker, signal: "HUP".to_owned() })
+    pub(super) const fn signal(worker: Name) -> Self {
+        Self::of(Form::Signal { worker, signal: String::new() })
     }
 
-    pub(super) fn hand_over(worker: Name) -> Self {
-        Self::of(Form::HandOver { worker, to: "cli".to_owned() })
+    pub(super) const fn hand_over(worker: Name) -> Self {
+        Self::of(Form::HandOver { worker, to: String::new() })
     }
 
     pub(super) const fn remove(worker: Name) -> Self {
@@ -121,9 +121,15 @@ impl Dialog {
                 Ok(Ask::Add { command, cwd: cwd.clone(), name })
             }
             Form::Signal { worker, signal } => {
+                if signal.trim().is_empty() {
+                    return Err("a signal has a name, such as HUP".to_owned());
+                }
                 Ok(Ask::Signal { name: worker.clone(), signal: signal.trim().to_owned() })
             }
             Form::HandOver { worker, to } => {
+                if to.trim().is_empty() {
+                    return Err("an owner has a name, such as cli".to_owned());
+                }
                 let to = Owner::new(to.trim()).map_err(|error| error.to_string())?;
                 Ok(Ask::HandOver { name: worker.clone(), to })
             }
@@ -159,7 +165,9 @@ impl Desk {
             ui.add_space(8.0);
             self.dialog_buttons(ui, &mut dialog) || is_chosen
         });
-        if !(response.inner || response.should_close()) {
+        // A click beside it does not close it: what was typed would be lost.
+        let escapes = egui.input(|input| input.key_pressed(Key::Escape));
+        if !(response.inner || escapes) {
             self.dialog = Some(dialog);
         }
     }
@@ -204,7 +212,11 @@ impl Desk {
                 dialog.asked = Some(self.next_id);
                 self.ask_for(Purpose::Dialog, ask);
             }
-            Err(wrong) => dialog.wrong = Some(wrong),
+            Err(wrong) => {
+                dialog.wrong = Some(wrong);
+                // Enter has taken the keyboard from the field.
+                self.focus = Some(Focus::Dialog);
+            }
         }
     }
 
@@ -219,12 +231,13 @@ impl Desk {
                 self.field(ui, "Name (optional)", name, "such as web");
             }
             Form::Signal { signal, .. } => {
-                self.field(ui, "Signal", signal, "HUP");
+                ui.label("A program that does not handle the signal ends by it.");
+                self.field(ui, "Signal", signal, "such as HUP");
                 choices(ui, &SIGNALS, signal);
             }
             Form::HandOver { to, .. } => {
-                ui.label("Its new owner may stop and restart it, and you may only use it.");
-                self.field(ui, "New owner", to, "cli");
+                ui.label("Its new owner may stop and restart it, and you may only use it. Only programs of that owner can hand it back.");
+                self.field(ui, "New owner", to, "such as cli");
                 choices(ui, &OWNERS, to);
             }
             Form::Remove { .. } => {

@@ -102,7 +102,9 @@ impl Desk {
             palette.text,
         );
         let owner = screen::owner(worker, &self.me);
-        let more = failure.as_deref().or(words.command.as_deref());
+        // At rest the reason tells more than the command: an end with the supervisor, a block.
+        let reason = worker.reason.as_deref().filter(|_| !worker.state.is_live());
+        let more = failure.as_deref().or(reason).or(words.command.as_deref());
         let more = more.map(|more| format!("   {}", text::escape(more))).unwrap_or_default();
         painter.text(
             pos2(left, rect.top() + 25.0),

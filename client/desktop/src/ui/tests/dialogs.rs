@@ -156,3 +156,21 @@ fn the_palette_finds_commands_and_workers_by_words() {
     settle(&mut window);
     assert!(window.query_by_label("Commands").is_none());
 }
+
+#[test]
+fn a_refused_dialog_keeps_the_keyboard_and_a_click_beside_it_keeps_the_text() {
+    let mut window = window(vec![view("demo", json!({}))]);
+    keys(&mut window, "o");
+    window.key_press(egui::Key::Enter);
+    settle(&mut window);
+    window.get_by_label("an owner has a name, such as cli");
+    keys(&mut window, "agent");
+    for pressed in [true, false] {
+        let (pos, button) = (egui::pos2(5.0, 5.0), egui::PointerButton::Primary);
+        window.event(egui::Event::PointerButton { pos, button, pressed, modifiers: egui::Modifiers::NONE });
+        settle(&mut window);
+    }
+    press(&mut window, "Hand over");
+    let to = Owner::new("agent").unwrap();
+    assert_eq!(asked(&mut window), [Ask::HandOver { name: name("demo"), to }]);
+}
