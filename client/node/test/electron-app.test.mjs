@@ -1,11 +1,11 @@
 // The main process of docs/examples/electron-app as it is, with stand-in windows, the real supervisor, and gobctl beside it.
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
-import { once } from "node:events";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { App } from "./support/app.mjs";
 import { Gob, lives, until } from "./support/gob.mjs";
 import { invoke } from "./support/http.mjs";
 import { copy, examples } from "./support/notes.mjs";
@@ -18,54 +18,6 @@ function install(gob) {
   fs.symlinkSync(copy(gob, "node-worker"), join(folder, "node_modules/notes-worker"));
   fs.symlinkSync(electron, join(folder, "node_modules/electron"));
   return folder;
-}
-
-/** The app, run by Node. */
-class App {
-  windows = [];
-  #calls = 0;
-  #answers = new Map();
-  #states = new Map();
-
-  constructor(gob, folder, graph = "diary") {
-    this.child = fork(join(folder, "main.js"), [graph], { env: gob.env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    gob.kills(this.child);
-    this.ended = once(this.child, "exit");
-    this.child.on("message", ({ opened, told, message, answer, value }) => {
-      if (opened) this.windows.push(opened);
-      if (told) this.#states.set(told, message);
-      if (answer) this.#answers.get(answer)(value);
-    });
-  }
-
-  /** The state that a window was told last, once it is as wanted. */
-  state(of, wanted) {
-    const found = () => this.#states.get(this.windows[of]);
-    return until(() => `${wanted}: ${JSON.stringify(found())}`, () => found() && wanted(found()) && found());
-  }
-
-  /** What a window's call returns: `{value}` or `{error}`. */
-  call(of, ...args) {
-    const call = (this.#calls += 1);
-    const answered = new Promise((resolve) => this.#answers.set(call, resolve));
-    this.child.send({ call, window: this.windows[of], args });
-    return answered;
-  }
-
-  /** Opens another window. */
-  async open(graph) {
-    const { error } = await this.call(0, "open", graph);
-    assert.equal(error, undefined);
-  }
-
-  close(of) {
-    this.child.send({ close: this.windows[of] });
-  }
-
-  async quit() {
-    this.child.send({ quit: true });
-    assert.deepEqual(await this.ended, [0, null]);
-  }
 }
 
 function case_(name, run) {

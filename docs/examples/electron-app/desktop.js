@@ -44,7 +44,7 @@ export class Desktop {
     graph.on("moved", () => this.#tell(shown, null));
     // Its owner or its leases, for instance.
     graph.on("changed", () => this.#tell(shown, shown.error));
-    graph.on("gone", (worker, error) => this.#tell(shown, error?.message ?? worker?.reason ?? "its worker has ended"));
+    graph.on("gone", (_worker, error) => this.#tell(shown, error === null ? null : inWords(error)));
     await this.#ensure(shown);
     return window;
   }
@@ -98,7 +98,7 @@ export class Desktop {
       await shown.graph.ensure();
       this.#tell(shown, null);
     } catch (error) {
-      this.#tell(shown, error.message);
+      this.#tell(shown, inWords(error));
     }
   }
 
@@ -127,11 +127,26 @@ export class Desktop {
       owner: worker?.owner ?? null,
       windows: worker?.leases ?? 0,
       stop: mayStop(worker),
-      error: graph.endpoint === null ? error : null,
+      error: graph.endpoint === null ? (error ?? end(worker)) : null,
       isConnected: this.#model.isConnected,
       others: [...this.#model.values()].filter(({ kind }) => kind === "notes").map(({ name, owner, state }) => ({ name, owner, state })),
     };
   }
+}
+
+/** All that an error tells people; of a worker that failed, the last lines of its output, too. */
+function inWords({ message, hint, details }) {
+  const first = [message, hint].filter(Boolean).join(" – ");
+  return [first, ...(details?.last_lines ?? [])].join("\n");
+}
+
+/** How a worker has ended. Its reason is null where there is no more to say than its exit, which is there once it has ended. */
+function end(worker) {
+  if (worker === null || worker.state === "starting") return null;
+  const { reason, exit } = worker;
+  if (reason !== null || exit === null) return reason;
+  if ("code" in exit) return `its worker has ended with exit code ${exit.code}`;
+  return "signal" in exit ? `its worker was ended by ${exit.signal}` : "its worker has ended";
 }
 
 /** Whether this app may stop a worker; where it may not, why. */

@@ -1,4 +1,8 @@
-// The main process: Electron's side of desktop.js, and nothing else. `npm install && npm start`
+// The main process: Electron's side of desktop.js, and nothing else.
+//
+// `npm install && npm start`, with gobctl on PATH or GOB_LIBEXEC set to its directory. Both dependencies are folders of this
+// repository, and npm builds and installs nothing in a folder that it links: the `preinstall` script does. An app that has
+// them from a registry needs no such script.
 import { fileURLToPath } from "node:url";
 import { app, BrowserWindow, ipcMain } from "electron";
 import { Desktop } from "./desktop.js";
