@@ -11,46 +11,12 @@ import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { environment } from "./environment.js";
 import { aborted, GobError } from "./error.js";
-import type { Env, Event, Lagged, StartData, StartPayload, State, SubscribeData, View } from "./generated/types.js";
+import type { Event, Lagged, StartData, StartPayload, State, SubscribeData, View, WorkerData } from "./generated/types.js";
+import type { EnsureOptions, GraphEvents, GraphOptions } from "./graph/options.js";
 import { mayPass, PAUSE_MS, persist, reconnect, waitForChange } from "./reconnect.js";
 import { onAbort, unlessAborted } from "./signals.js";
 
-/** The graph that is meant. */
-export interface GraphOptions {
-  /** The directory of graphs that it is in, absolute; gob's own, or that of the kind. */
-  rootDir?: string | undefined;
-  /** The kind that serves it; else the one that served it last, or the default one. */
-  kind?: string | undefined;
-  /** The worker's name; the graph's. */
-  workerName?: string | undefined;
-  /** The environment of which its worker gets a part; this program's. */
-  env?: Env | undefined;
-}
-
-/** Patience of one `ensure`. */
-export interface EnsureOptions {
-  /** The longest wait for a worker that is ready; as long as its kind allows. The start itself goes on. */
-  timeoutMs?: number | undefined;
-  /** Ends the wait. */
-  signal?: AbortSignal | undefined;
-}
-
-/** What a graph tells. */
-export type GraphEvents = {
-  /** Its worker is ready for use, at this endpoint: for the first time, or again. */
-  ready: [endpoint: string, worker: View];
-  /** It is alive, and its liveness probe fails. */
-  unhealthy: [worker: View];
-  /** It is ready at another endpoint than before; `ready` follows. */
-  moved: [endpoint: string, worker: View];
-  /**
-   * Nothing serves it now: its worker has ended or is being stopped (`worker.state` tells whether gob starts it again), or the
-   * supervisor is gone, with `error`. `ready` follows when it is back.
-   */
-  gone: [worker: View | null, error: GobError | null];
-  /** Its worker is another one than before in anything, such as its owner or its leases; null while no supervisor answers. */
-  changed: [worker: View | null];
-};
+export type { EnsureOptions, GraphEvents, GraphOptions } from "./graph/options.js";
 
 /** States in which an end was not asked for: where the supervisor was killed in one of them, the worker is asked for again. */
 const WANTED: readonly State[] = ["starting", "ready", "unhealthy", "backoff", "external"];
@@ -76,6 +42,9 @@ export class Graph extends Emitter<GraphEvents> {
   private isWanted = true;
   /** Whether the present supervisor was asked all that it had to be: before that, its view does not tell what is wanted. */
   private isSettled = false;
+  /** Whose the worker was when its supervisor was killed: the next one gives it to the program that asks first. Null if this program's. */
+  private formerOwner: string | null = null;
+  private handing: Promise<void> | null = null;
   /** The worker's name, which another program may have chosen. */
   private workerName: string;
 
@@ -161,6 +130,7 @@ export class Graph extends Emitter<GraphEvents> {
   private drop(): void {
     this.connection = null;
     this.view = null;
+    this.formerOwner = null;
     this.told = { state: null, endpoint: null };
   }
 
@@ -245,6 +215,11 @@ export class Graph extends Emitter<GraphEvents> {
     const before = this.views;
     const { worker } = (await connection.request("start", payload, { signal })) as StartData;
     if (this.connection !== connection) return;
+    await this.took(connection, worker, before, signal);
+    await this.handing;
+  }
+
+  private async took(connection: Connection, worker: View, before: number, signal: AbortSignal): Promise<void> {
     if (worker.name !== this.workerName) {
       this.workerName = worker.name;
       await connection.request("unsubscribe", {});
@@ -268,8 +243,15 @@ export class Graph extends Emitter<GraphEvents> {
 
   private lost(connection: Connection, error: GobError): void {
     if (connection !== this.connection) return;
-    if (this.isSettled && this.view !== null) this.isWanted = WANTED.includes(this.view.state);
+    const { view } = this;
+    if (this.isSettled && view !== null) {
+      this.isWanted = WANTED.includes(view.state);
+      this.formerOwner = null;
+    }
+    // Also where it was lost on the way: before this program has asked, the worker is another owner's.
+    if (view !== null && isOthers(view) && WANTED.includes(view.state)) this.formerOwner = view.owner;
     this.isSettled = false;
+    this.handing = null;
     const wasUp = this.told.state !== null && UP.includes(this.told.state);
     const { endpoint } = this.told;
     this.connection = null;
@@ -311,7 +293,30 @@ export class Graph extends Emitter<GraphEvents> {
   }
 
   private settle(connection: Connection): void {
-    if (connection === this.connection) this.isSettled = true;
+    if (connection !== this.connection) return;
+    this.isSettled = true;
+    this.formerOwner = null;
+  }
+
+  /** Hands the worker back to the owner that it had. Another program of this owner may have done so by now. */
+  private handBack(connection: Connection, to: string): Promise<void> {
+    const before = this.views;
+    const done = connection.request("hand_over", { name: this.workerName, to }).then(
+      (data) => {
+        if (connection !== this.connection) return;
+        this.formerOwner = null;
+        // What came meanwhile was not told.
+        this.take(this.views === before ? (data as WorkerData).worker : this.view);
+      },
+      (error: GobError) => {
+        if (connection !== this.connection) return;
+        this.formerOwner = null;
+        const owner = (error.details as { owner?: unknown } | null)?.owner;
+        if (owner !== to) this.client.onWarning(`${this.name} could not be handed back to ${to}, its owner before: ${error.message}`);
+        this.take(this.view);
+      },
+    );
+    return done;
   }
 
   /** Asks for the worker again, beside everything else. A failure is told, and the next change of the worker is followed. */
@@ -331,6 +336,12 @@ export class Graph extends Emitter<GraphEvents> {
   private take(view: View | null): void {
     this.views += 1;
     this.view = view;
+    const { connection, formerOwner } = this;
+    if (connection !== null && formerOwner !== null && view?.owned === true) {
+      this.handing ??= this.handBack(connection, formerOwner);
+      // It is told when it is its owner's again.
+      if (UP.includes(view.state)) return;
+    }
     const before = this.told;
     const state = view?.state ?? null;
     const wasUp = before.state !== null && UP.includes(before.state);
@@ -358,4 +369,9 @@ export class Graph extends Emitter<GraphEvents> {
   private tell<K extends keyof GraphEvents & string>(event: K, ...args: GraphEvents[K]): void {
     if (!this.life.signal.aborted) queueMicrotask(() => this.emit(event, ...args));
   }
+}
+
+/** Whether a worker is another owner's, and not nobody's. */
+function isOthers({ owner, owned }: View): boolean {
+  return !owned && owner !== "unknown";
 }

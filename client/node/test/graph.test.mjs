@@ -295,3 +295,38 @@ case_("ensure after a release that is not over begins anew; the last call counts
   await until("no lease", async () => (await leases(gob)).length === 0);
   assert.equal(notes.endpoint, null);
 });
+
+case_("after kill -9 of the supervisor a worker is its former owner's again, before it is told as ready", async ({ gob, client, graph }) => {
+  await gob.ctl("start", "notes");
+  const [notes, other] = [graph(), graph()];
+  await Promise.all([notes.ensure(), other.ensure()]);
+  for (let times = 0; times < 3; times += 1) {
+    for (const each of [notes, other]) await told(each, "ready");
+    await gob.killSupervisor();
+    for (const each of [notes, other]) {
+      await told(each, "gone");
+      await until(() => `ready: ${each.log}`, () => each.log.length > 0);
+      const [[event, , worker]] = each.log;
+      assert.deepEqual([event, worker.owner, worker.owned, each.isOwned, each.worker.owner], ["ready", "cli", false, false, "cli"]);
+    }
+    assert.equal((await gob.worker("notes")).owner, "cli");
+  }
+  assert.equal((await leases(gob)).length, 2);
+  await assert.rejects(client.stop({ name: "notes" }), (error) => error.code === "server-owned-by-other");
+});
+
+case_("the owner comes back also by an ensure on the way, and what is this program's stays so", async ({ gob, graph }) => {
+  await gob.ctl("start", "notes");
+  const [notes, own] = [graph(), graph("own")];
+  await Promise.all([notes.ensure(), own.ensure()]);
+  notes.once("gone", () => void notes.ensure());
+  await gob.killSupervisor();
+  for (const each of [notes, own]) await told(each, "ready", "gone", "ready");
+  assert.deepEqual([notes.worker.owner, notes.isOwned, own.worker.owner, own.isOwned], ["cli", false, "desktop", true]);
+  await own.release();
+  // What its owner has stopped is this program's when it starts it.
+  await gob.ctl("stop", "notes");
+  await until("idle", () => notes.worker.state === "idle");
+  await notes.ensure();
+  assert.deepEqual([notes.worker.owner, notes.isOwned], ["desktop", true]);
+});
