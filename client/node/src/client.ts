@@ -3,7 +3,7 @@
  * was lost. What belongs to a connection (leases, locks, claims, a subscription) ends with it.
  */
 import { basename } from "node:path";
-import { checkedFunction, checkedPositive, checkedSignal, checkedText } from "./checked.js";
+import { checkedFunction, checkedOptionalText, checkedOptions, checkedPositive, checkedSignal, checkedText } from "./checked.js";
 import type { CallOptions, Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
@@ -71,17 +71,17 @@ export class Client extends Methods<CallOptions> {
   readonly onWarning: (message: string) => void;
   private current: Connection | null = null;
   private opening: Promise<Connection> | null = null;
-  private readonly emitter = new Emitter<ClientEvents>();
+  private readonly emitter = new Emitter<ClientEvents>("client");
   private readonly closing = new AbortController();
 
   constructor(options: ConnectOptions = {}) {
     super();
-    const { runtimeDir, timeoutMs = REQUEST_MS } = options;
+    const { runtimeDir, timeoutMs = REQUEST_MS } = checkedOptions("connect", options);
     this.settings = {
-      owner: options.owner,
+      owner: checkedOptionalText("owner", options.owner),
       client: options.client ?? { name: programName(process.argv[1]), version: "" },
       timeoutMs: checkedPositive("timeoutMs", timeoutMs),
-      runtimeDir: runtimeDir === undefined ? undefined : checkedText("runtimeDir", runtimeDir),
+      runtimeDir: checkedOptionalText("runtimeDir", runtimeDir),
     };
     this.autostart = options.autostart ?? true;
     const onWarning = options.onWarning === undefined ? undefined : checkedFunction("onWarning", options.onWarning);
@@ -96,7 +96,7 @@ export class Client extends Methods<CallOptions> {
     if (current !== null) return current.request(type, payload, options) as Promise<Requests[K]["data"]>;
     let signal: AbortSignal | undefined;
     try {
-      signal = checkedSignal(options.signal);
+      signal = checkedSignal(checkedOptions("a request", options).signal);
     } catch (error) {
       return Promise.reject(error as GobError);
     }
@@ -117,25 +117,25 @@ export class Client extends Methods<CallOptions> {
 
   /** A graph that this program uses; `ensure()` brings it up and holds it. */
   graph(name: string, options: GraphOptions = {}): Graph {
-    return new Graph(this, name, options, this.closing.signal);
+    return new Graph(this, checkedText("the name of a graph", name), options, this.closing.signal);
   }
 
   /** A lock of the supervisor; to await it takes it. */
   lock(name: string, options: LockOptions = {}): Lock {
-    return new Lock(this, name, options, this.closing.signal);
+    return new Lock(this, checkedText("the name of a lock", name), options, this.closing.signal);
   }
 
   /** Does something while it holds a lock. Throws `lock-not-held` where that was lost meanwhile, after it was done. */
   withLock<T>(name: string, work: WithLock<T>): Promise<T>;
   withLock<T>(name: string, options: LockOptions, work: WithLock<T>): Promise<T>;
-  withLock<T>(name: string, ...args: [WithLock<T>] | [LockOptions, WithLock<T>]): Promise<T> {
+  async withLock<T>(name: string, ...args: [WithLock<T>] | [LockOptions, WithLock<T>]): Promise<T> {
     const [options, work] = args.length === 1 ? [{}, args[0]] : args;
     return this.lock(name, options).with(work);
   }
 
   /** A worker for a lane of the queue, which begins at once. */
   worker(lane: string, work: Work, options: JobWorkerOptions = {}): JobWorker {
-    return new JobWorker(this, lane, work, options, this.closing.signal);
+    return new JobWorker(this, checkedText("a lane", lane), work, options, this.closing.signal);
   }
 
   /** Returns the connection, and makes one where there is none. All that wait for a new one share it. @internal */

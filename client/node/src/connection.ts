@@ -5,7 +5,7 @@
  * many as {@link MAX_WAITING} and {@link MAX_WAITING_BYTES} allow, and are refused beyond that with `client-busy`.
  */
 import type { Socket } from "node:net";
-import { checkedSignal, checkedTime } from "./checked.js";
+import { checkedOptions, checkedSignal, checkedTime } from "./checked.js";
 import { aborted, GobError } from "./error.js";
 import { Framer, type Line } from "./framer.js";
 import type { Event, Lagged } from "./generated/types.js";
@@ -74,7 +74,7 @@ export class Connection {
     let signal: AbortSignal | undefined;
     let own: number | undefined;
     try {
-      signal = checkedSignal(options.signal);
+      signal = checkedSignal(checkedOptions("a request", options).signal);
       own = checkedTime("timeoutMs", options.timeoutMs);
     } catch (error) {
       return Promise.reject(error as GobError);

@@ -1,5 +1,5 @@
 /** Events as an async iterator that outlives connections and supervisors. */
-import { checkedSignal } from "./checked.js";
+import { checkedOptions, checkedSignal } from "./checked.js";
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import type { Event, EventKind, QueueJob, View } from "./generated/types.js";
@@ -51,7 +51,7 @@ export class Events implements AsyncIterableIterator<GobEvent | Gap> {
   private readonly undo: (() => void)[] = [];
 
   constructor(client: Client, options: EventsOptions, closing: AbortSignal) {
-    const { since, instance, signal: own, ...filter } = options;
+    const { since, instance, signal: own, ...filter } = checkedOptions("events", options);
     const signal = checkedSignal(own);
     const place = since === undefined ? now(client) : Promise.resolve({ seq: since, instance });
     this.subscription = new Subscription(client, filter, place, false);

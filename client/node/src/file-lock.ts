@@ -10,7 +10,7 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isAlive } from "./alive.js";
-import { checkedPositive, checkedSignal, checkedText, checkedTime } from "./checked.js";
+import { checkedFunction, checkedOptions, checkedPositive, checkedSignal, checkedText, checkedTime } from "./checked.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
 import { GobError } from "./error.js";
@@ -83,7 +83,8 @@ export class FileLock extends Emitter<FileLockEvents> {
   private isAcquiring = false;
 
   constructor(path: string, options: FileLockOptions = {}) {
-    super();
+    super("FileLock");
+    checkedOptions("FileLock", options);
     this.path = resolve(checkedText("the path of a lock file", path));
     this.place = new Place(this.path, this.host);
     this.process = checkedText("process", options.process ?? "node");
@@ -116,6 +117,7 @@ export class FileLock extends Emitter<FileLockEvents> {
    * `lock-file-unusable` where the file can't be made, read or taken.
    */
   async acquire(wait: FileLockWait = {}): Promise<FileLockHolder> {
+    checkedOptions("acquire", wait);
     if (this.held !== null || this.isAcquiring) {
       throw this.error("lock-deadlock", `${this.path} is held by this lock already`);
     }
@@ -169,7 +171,7 @@ export class FileLock extends Emitter<FileLockEvents> {
   }
 
   private async take(watch: Watch, wait: FileLockWait): Promise<Renewal> {
-    const { onWait } = wait;
+    const onWait = wait.onWait === undefined ? undefined : checkedFunction("onWait", wait.onWait);
     const timeoutMs = checkedTime("timeoutMs", wait.timeoutMs) ?? this.timeoutMs;
     const signal = checkedSignal(wait.signal);
     const began = performance.now();

@@ -4,7 +4,7 @@
  * Each graph has a connection of its own, to which its lease belongs: several windows of one program are several leases. It asks
  * for the worker, and never stops one.
  */
-import { checkedSignal, checkedTime } from "./checked.js";
+import { checkedOptionalText, checkedOptions, checkedSignal, checkedTime } from "./checked.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
@@ -55,8 +55,10 @@ export class Graph extends Emitter<GraphEvents> {
     private readonly options: GraphOptions,
     private readonly closing: AbortSignal,
   ) {
-    super();
-    this.workerName = options.workerName ?? name;
+    super("graph");
+    const { rootDir, kind, workerName } = checkedOptions("graph", options);
+    for (const [name, text] of Object.entries({ rootDir, kind, workerName })) checkedOptionalText(name, text);
+    this.workerName = workerName ?? name;
   }
 
   /** Its worker as of now; null before the first `ensure`, after `release`, and while no supervisor answers. */
@@ -82,7 +84,7 @@ export class Graph extends Emitter<GraphEvents> {
    * Throws what `start` throws, and `endpoint-unknown` for a worker that tells no address. Nothing is held then.
    */
   async ensure(options: EnsureOptions = {}): Promise<string> {
-    const signal = checkedSignal(options.signal);
+    const signal = checkedSignal(checkedOptions("ensure", options).signal);
     const timeoutMs = checkedTime("timeoutMs", options.timeoutMs);
     if (this.closing.aborted) throw this.closing.reason as GobError;
     const { endpoint } = this;

@@ -5,7 +5,7 @@
  * is told which attempt this is. When the attempt is not this worker's any more, the work is told to stop by its signal.
  */
 import { hostname } from "node:os";
-import { checkedFunction, checkedPositive, checkedSignal } from "./checked.js";
+import { checkedFunction, checkedOptionalText, checkedOptions, checkedPositive, checkedSignal } from "./checked.js";
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
@@ -64,8 +64,8 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
     options: JobWorkerOptions,
     closing: AbortSignal,
   ) {
-    super();
-    const { heartbeatMs = 10_000, giveUpMs = 45_000, waitMs = 30_000 } = options;
+    super("worker");
+    const { heartbeatMs = 10_000, giveUpMs = 45_000, waitMs = 30_000 } = checkedOptions("worker", options);
     checkedFunction("the work of a worker", work);
     const signal = checkedSignal(options.signal);
     const concurrency = checkedPositive("concurrency", options.concurrency ?? 1);
@@ -73,7 +73,7 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
       heartbeatMs: Math.min(checkedPositive("heartbeatMs", heartbeatMs), MAX_DELAY_MS),
       giveUpMs: checkedPositive("giveUpMs", giveUpMs),
       waitMs: checkedPositive("waitMs", waitMs),
-      workerId: options.workerId ?? `${hostname()}-${process.pid}`,
+      workerId: checkedOptionalText("workerId", options.workerId) ?? `${hostname()}-${process.pid}`,
     };
     const onStop = (): void => void this.stop();
     const onClose = (): void => void this.stop({ now: true });
@@ -99,7 +99,8 @@ export class JobWorker extends Emitter<JobWorkerEvents> {
    * Claims nothing more, and returns when the jobs at work have ended. With `now`, as when the client is closed, they are told to
    * stop, and go back: at the latest 5 s later, also where the work has not ended.
    */
-  async stop({ now = false }: { now?: boolean } = {}): Promise<void> {
+  async stop(options: { now?: boolean } = {}): Promise<void> {
+    const { now = false } = checkedOptions("stop", options);
     this.abort(new GobError({ code: "aborted", message: `the worker of ${this.lane} was stopped` }), now);
     await this.done?.catch(() => undefined);
   }

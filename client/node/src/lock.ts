@@ -4,7 +4,7 @@
  * Each hold has a connection of its own, so that pieces of one program that run side by side stand in line like programs. What
  * runs inside of `withLock` is one party with it.
  */
-import { checkedFunction, checkedSignal, checkedTime } from "./checked.js";
+import { checkedFunction, checkedOptionalText, checkedOptions, checkedPositive, checkedSignal, checkedTime } from "./checked.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import { asyncDispose } from "./dispose.js";
@@ -50,7 +50,9 @@ export class Lock implements PromiseLike<HeldLock> {
     readonly name: string,
     private readonly options: LockOptions,
     private readonly closing: AbortSignal,
-  ) {}
+  ) {
+    checkedRules(options);
+  }
 
   /** The token while it is held, else null. */
   get token(): number | null {
@@ -68,6 +70,7 @@ export class Lock implements PromiseLike<HeldLock> {
    * Throws `lock-timeout`, `lock-deadlock` also if this object holds it already, `aborted`, and what a connection throws.
    */
   async acquire(options: LockOptions = {}): Promise<HeldLock> {
+    checkedRules(options);
     if (this.taking !== null || this.current?.isHeld === true) {
       throw new GobError({ code: "lock-deadlock", message: `${this.name} is held by this lock already`, request: "lock_acquire" });
     }
@@ -87,6 +90,7 @@ export class Lock implements PromiseLike<HeldLock> {
   /** Does something while it holds the lock. Throws `lock-not-held` where it was lost meanwhile, after that was done. */
   async with<T>(work: WithLock<T>, options: LockOptions = {}): Promise<T> {
     checkedFunction("the work under a lock", work);
+    checkedRules(options);
     const hold = await take(this.client, this.name, { ...this.options, ...options }, this.closing);
     let done: T;
     try {
@@ -111,6 +115,21 @@ export class Lock implements PromiseLike<HeldLock> {
   async [asyncDispose](): Promise<void> {
     await this.release();
   }
+}
+
+/** Refuses what a lock can't be taken by, before it is asked for. */
+function checkedRules(options: LockOptions): void {
+  const { timeoutMs, ttlMs, priority, process, within, signal } = checkedOptions("lock", options);
+  checkedTime("timeoutMs", timeoutMs);
+  checkedSignal(signal);
+  checkedOptionalText("process", process);
+  if (ttlMs !== undefined) checkedPositive("ttlMs", ttlMs);
+  if (priority !== undefined && !Number.isInteger(priority)) throw usage("priority is a whole number");
+  if (within !== undefined && !Array.isArray(within)) throw usage("within is a list of locks or tokens");
+}
+
+function usage(message: string): GobError {
+  return new GobError({ code: "usage", message });
 }
 
 /** Takes a lock over a connection of its own. */

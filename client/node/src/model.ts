@@ -1,5 +1,5 @@
 /** The live set of workers: a snapshot, and the events after it (PROTOCOL 7). The same as `list`, without asking. */
-import { checkedSignal } from "./checked.js";
+import { checkedOptions, checkedSignal } from "./checked.js";
 import type { Client } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { Emitter } from "./emitter.js";
@@ -51,7 +51,7 @@ export class Model extends Emitter<ModelEvents> {
   private readonly done: Promise<void>;
 
   private constructor(private readonly subscription: Subscription, first: Item, signals: AbortSignal[]) {
-    super();
+    super("model");
     this.setMaxListeners(0);
     this.take(first);
     this.done = this.follow();
@@ -63,7 +63,7 @@ export class Model extends Emitter<ModelEvents> {
 
   /** Waits for the first snapshot. */
   static async open(client: Client, options: ModelOptions, closing: AbortSignal): Promise<Model> {
-    const { signal: own, ...filter } = options;
+    const { signal: own, ...filter } = checkedOptions("model", options);
     const signal = checkedSignal(own);
     const subscription = new Subscription(client, filter, null, true);
     const signals = signal === undefined ? [closing] : [closing, signal];

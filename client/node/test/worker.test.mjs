@@ -65,6 +65,21 @@ case_("ready writes one line, whatever is in it", async ({ t }) => {
   assert.deepEqual(JSON.parse(line), { ready: true, pid: child.pid, ...said });
 });
 
+case_("serve refuses what it can't serve, and tells gob so", async ({ t }) => {
+  for (const args of [
+    "", "{}", "undefined, { port: 0 }", "createServer()", "createServer(), null", 'createServer(), { port: "abc" }', "createServer(), { port: 65_536 }",
+    'createServer(), { socket: "a.sock" }', "createServer(), {}", 'createServer(), { socket: "/tmp/a.sock", port: 0 }', "createServer(), { scoket: 1 }",
+    "createServer(), { port: 0, close: 5 }", "createServer(), { port: 0, deadlineMs: NaN }", 'createServer(), { port: 0, signals: "SIGTERM" }',
+  ]) {
+    const child = script(t, `
+      import { createServer } from "node:http";
+      import { GobError, serve } from ${module_};
+      await serve(${args}).catch((error) => console.error(GobError.is(error), error.code));
+    `);
+    assert.deepEqual([await child.ended, child.err, JSON.parse(child.out).ready], [1, "true usage\n", false], `serve(${args})`);
+  }
+});
+
 case_("ready refuses what gob would refuse, and writes nothing then", async ({ t }) => {
   for (const said of [
     { endpoint: "a\nb" },

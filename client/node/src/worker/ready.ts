@@ -6,6 +6,7 @@
  */
 
 import { execFile } from "node:child_process";
+import { checkedOptions } from "../checked.js";
 import { GobError } from "../error.js";
 
 /** A line with more bytes is no handshake. */
@@ -64,10 +65,12 @@ function isNotified(): boolean {
 }
 
 function checked(said: Ready): Ready {
+  checkedOptions("ready", said);
   const ways = [said.endpoint, said.socketPath, said.port].filter((way) => way !== undefined);
   if (ways.length > 1) throw usage("a worker has one of endpoint, socketPath and port");
   for (const text of [said.endpoint, said.socketPath]) {
     if (text === undefined) continue;
+    if (typeof text !== "string") throw usage(`${String(text)} is no endpoint: that is a text`);
     const isFit = text !== "" && !/[\u0000-\u001f\u007f-\u009f]/.test(text) && Buffer.byteLength(text) <= MAX_ENDPOINT_BYTES;
     if (!isFit) throw usage(`${JSON.stringify(text)} is no endpoint: it has control characters, no text or more than ${MAX_ENDPOINT_BYTES} bytes`);
   }

@@ -6,6 +6,7 @@
 
 import * as http from "node:http";
 import * as net from "node:net";
+import { checkedFunction, checkedOptionalText, checkedOptions, checkedPath, checkedPort, checkedPositive } from "../checked.js";
 import { GobError } from "../error.js";
 import { Published } from "./publish.js";
 import { failed, ready } from "./ready.js";
@@ -48,6 +49,12 @@ export interface Served {
  * server are closed once `stop` is done and what was written to them is sent.
  */
 export async function serve(server: WorkerServer, options: ServeOptions): Promise<Served> {
+  try {
+    check(server, options);
+  } catch (error) {
+    await tellFailure(error);
+    throw error;
+  }
   const connections = new Connections(server);
   let end = (): void => {};
   const stop = async (late: AbortSignal): Promise<void> => {
@@ -58,7 +65,8 @@ export async function serve(server: WorkerServer, options: ServeOptions): Promis
     await options.close?.();
   };
   // Before it is ready: gob may ask for its end at once.
-  const undo = onStop(stop, options);
+  const { deadlineMs, signals } = options;
+  const undo = onStop(stop, { ...(deadlineMs === undefined ? {} : { deadlineMs }), ...(signals === undefined ? {} : { signals }) });
   try {
     const listening = await listen(server, connections, options);
     end = listening.end;
@@ -73,10 +81,35 @@ export async function serve(server: WorkerServer, options: ServeOptions): Promis
   } catch (error) {
     end();
     undo();
-    // Where that can't be told, it is not what went wrong first.
-    await failed(error instanceof Error ? error.message : String(error)).catch(() => undefined);
+    await tellFailure(error);
     throw error;
   }
+}
+
+/** Where that can't be told, it is not what went wrong first. */
+function tellFailure(error: unknown): Promise<void> {
+  return failed(error instanceof Error ? error.message : String(error)).catch(() => undefined);
+}
+
+function check(server: WorkerServer, options: ServeOptions): void {
+  // Also one of another library that is an EventEmitter and listens as those do.
+  const { on, emit, listen: listens } = (server ?? {}) as unknown as Record<string, unknown>;
+  if ([on, emit, listens].some((method) => typeof method !== "function")) throw usage("serve takes a server of node:net or node:http, made by createServer()");
+  if (options === undefined) throw usage("a worker serves on a socket or on a port: serve(server, { socket })");
+  const { socket, port, host, version, stop, close, onWarning, signals, deadlineMs } = checkedOptions("serve", options);
+  if ((socket === undefined) === (port === undefined)) throw usage("a worker serves on a socket or on a port");
+  // gob and the worker's clients look at the path from other directories.
+  if (socket !== undefined) checkedPath("socket", socket);
+  checkedPort(port);
+  checkedOptionalText("host", host);
+  checkedOptionalText("version", version);
+  for (const [name, call] of Object.entries({ stop, close, onWarning })) if (call !== undefined) checkedFunction(name, call);
+  if (deadlineMs !== undefined) checkedPositive("deadlineMs", deadlineMs);
+  if (signals !== undefined && !Array.isArray(signals)) throw usage("signals is a list of their names");
+}
+
+function usage(message: string): GobError {
+  return new GobError({ code: "usage", message });
 }
 
 function pick({ version, meta }: ServeOptions): { version?: string; meta?: Record<string, unknown> } {
@@ -88,9 +121,6 @@ async function listen(
   connections: Connections,
   { socket, port, host = "127.0.0.1", onWarning = warn }: ServeOptions,
 ): Promise<{ end: () => void; endpoint: string }> {
-  if ((socket === undefined) === (port === undefined)) {
-    throw new GobError({ code: "usage", message: "a worker serves on a socket or on a port" });
-  }
   if (socket !== undefined) {
     const accept = (connection: net.Socket): void => {
       connection.allowHalfOpen = (server as { allowHalfOpen?: boolean }).allowHalfOpen ?? false;

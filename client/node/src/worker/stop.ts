@@ -1,5 +1,8 @@
 /** The end of a worker in order: asked for by SIGTERM, once, with a deadline of its own below gob's grace. */
 
+import { checkedFunction, checkedOptions, checkedPositive } from "../checked.js";
+import { GobError } from "../error.js";
+
 /** Rules of a stop. */
 export interface StopOptions {
   /** The program exits with 1 when the stop takes longer: 9,000, since gob kills after 10 s where the kind says nothing else. */
@@ -13,7 +16,10 @@ export interface StopOptions {
  * A second signal exits at once, with 1. The call has a signal that is aborted at the deadline. Returns an undo.
  */
 export function onStop(stop: (deadline: AbortSignal) => unknown, options: StopOptions = {}): () => void {
-  const { deadlineMs = 9_000, signals = ["SIGTERM", "SIGINT"] } = options;
+  checkedFunction("what is done at the end", stop);
+  const { deadlineMs = 9_000, signals = ["SIGTERM", "SIGINT"] } = checkedOptions("onStop", options);
+  checkedPositive("deadlineMs", deadlineMs);
+  if (!Array.isArray(signals)) throw new GobError({ code: "usage", message: "signals is a list of their names" });
   let isStopping = false;
   const heard = (): void => {
     if (isStopping) process.exit(1);
