@@ -14,18 +14,18 @@ export interface ModelOptions extends Omit<Filter, "events"> {
   signal?: AbortSignal | undefined;
 }
 
-/** What became of a model. */
+/** What became of a model. What a change does not have is undefined, so that a listener can take it apart at once. */
 export type Change =
   /** This worker is new or different. */
-  | { change: "worker"; name: string; worker: View }
+  | { change: "worker"; name: string; worker: View; error?: undefined }
   /** This worker is gone. */
-  | { change: "removed"; name: string }
+  | { change: "removed"; name: string; worker?: undefined; error?: undefined }
   /** Anything may be different: events were missed, or another supervisor answers. */
-  | { change: "everything" }
+  | { change: "everything"; name?: undefined; worker?: undefined; error?: undefined }
   /** Nothing answers: the workers are those of the last event. */
-  | { change: "disconnected"; error: GobError }
+  | { change: "disconnected"; error: GobError; name?: undefined; worker?: undefined }
   /** A supervisor answers again, and no event was missed. */
-  | { change: "connected" };
+  | { change: "connected"; name?: undefined; worker?: undefined; error?: undefined };
 
 /** What a {@link Model} tells its listeners. */
 export type ModelEvents = {

@@ -39,6 +39,13 @@ test("graphs, locks and jobs have their types", (t) => {
   assert.equal(compile(t, "parts.mts", fs.readFileSync(join(here, "test/types/parts.mts"), "utf8"), options), "");
 });
 
+test("the programs in the README compile", (t) => {
+  const options = [...strictest, "--module", "nodenext", "--lib", "es2022,esnext.disposable"];
+  const blocks = [...fs.readFileSync(join(here, "README.md"), "utf8").matchAll(/^```js\n(.*?)^```$/gms)].map(([, text]) => text);
+  assert.equal(blocks.length, 2);
+  for (const text of blocks) assert.equal(compile(t, "readme.mts", text, options), "");
+});
+
 test("a check that finds nothing wrong fails", (t) => {
   const options = [...strictest, "--module", "nodenext", "--lib", "es2022,esnext.disposable"];
   const output = compile(t, "right.mts", wrong.replace("await client.stop({});", 'await client.stop({ name: "notes" });'), options);
