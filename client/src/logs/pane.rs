@@ -144,7 +144,7 @@ pub struct Pane {
 
 impl Pane {
     /// Opens a pane that shows nothing yet. `wake` is called on its thread when [`Pane::page`] has changed: soon after an
-    /// order, and at most 30 times a second for output.
+    /// order, and at most 32 times a second for output.
     ///
     /// # Errors
     /// When the system has no descriptor or thread left.

@@ -3,7 +3,6 @@
 use super::*;
 use gob_tests::process::Handle;
 use nix::sys::signal::Signal;
-use std::time::Duration;
 
 #[test]
 fn a_supervisor_that_is_away_is_only_started_by_the_button() {
@@ -48,8 +47,7 @@ fn a_supervisor_that_is_killed_is_found_again_and_the_lease_taken_again() {
     Handle::open(gob.gobd_pid()).unwrap().signal(Signal::SIGKILL);
     gob.wait_other_instance(&instance);
     wait_for(&gob, "notes", "held again", |worker| worker["lease_holders"][0]["client"] == "gob-desktop");
-    window.key("Return");
-    wait_for(&gob, "notes", "ready", is("ready"));
+    start_by_key(&gob, &window, "notes");
 }
 
 #[test]
@@ -72,6 +70,5 @@ fn a_supervisor_that_is_stopped_is_told_of_and_answers_again_later() {
     gobd.signal(Signal::SIGCONT);
     assert!(is_drawn, "nothing is told");
     wait_for(&gob, "notes", "stopped", is("idle"));
-    window.key("Return");
-    wait_for(&gob, "notes", "ready", is("ready"));
+    start_by_key(&gob, &window, "notes");
 }

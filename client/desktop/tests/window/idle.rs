@@ -3,7 +3,6 @@
 use super::*;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::time::Duration;
 
 /// Returns how often each thread of a process went to sleep, or was made to.
 fn switches(pid: u32) -> BTreeMap<OsString, u64> {

@@ -18,8 +18,9 @@ mod screen;
 
 use gob_tests::wait::{self, DEADLINE};
 use gob_tests::{Gob, require};
-use screen::Screen;
+use screen::{Screen, Window};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Returns whether a display can be had here; says which test does not happen where it can't.
 fn has_display(why: &str) -> bool {
@@ -45,6 +46,17 @@ fn wait_for(gob: &Gob, name: &str, what: &str, fits: impl Fn(&Value) -> bool) {
     assert!(is_so, "{name} is not {what}: {last}");
 }
 
+/// Starts the selected worker, which is at rest, by its key. The window may hear of the rest a moment after the test; until then
+/// it refuses the key, which is pressed again.
+#[track_caller]
+fn start_by_key(gob: &Gob, window: &Window<'_>, name: &str) {
+    let is_ready = wait::until(DEADLINE, || {
+        window.key("Return");
+        wait::until(Duration::from_secs(1), || worker(gob, name)["state"] == "ready")
+    });
+    assert!(is_ready, "{name} is not ready: {}", worker(gob, name));
+}
+
 fn is(state: &'static str) -> impl Fn(&Value) -> bool {
     move |worker| worker["state"] == state
 }
@@ -63,8 +75,7 @@ fn the_keyboard_stops_starts_and_holds_a_worker_that_was_started_elsewhere() {
     assert!(frames.iter().all(|frame| frame.took <= frame.at && frame.since <= frame.at), "{frames:?}");
     window.key("s");
     wait_for(&gob, "notes", "stopped", is("idle"));
-    window.key("Return");
-    wait_for(&gob, "notes", "ready", is("ready"));
+    start_by_key(&gob, &window, "notes");
     window.key("l");
     wait_for(&gob, "notes", "held", |worker| {
         worker["lease_holders"][0]["client"] == "gob-desktop"
@@ -121,8 +132,7 @@ fn the_mouse_selects_a_row_and_the_list_follows_events() {
     // A worker that comes before the selected one does not move the selection to another one.
     gob.ctl(["start", "aa", "--owner", "desktop"]).ok();
     window.wait_frame();
-    window.key("Return");
-    wait_for(&gob, "b", "ready", is("ready"));
+    start_by_key(&gob, &window, "b");
 }
 
 #[test]

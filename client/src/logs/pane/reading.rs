@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Time between two readings: more pages would not be seen.
-const FRAME: Duration = Duration::from_millis(33);
+const FRAME: Duration = Duration::from_millis(31);
 /// Time that bytes without a record are waited for: the supervisor writes the record right behind them.
 const SETTLE: Duration = Duration::from_millis(200);
 /// The state of a pane's thread.
