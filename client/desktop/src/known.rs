@@ -1,4 +1,4 @@
-//! What the window knows of the supervisor: every worker, the latest events, the state of the connection.
+//! Knowledge of the supervisor: every worker, the latest events, the state of the connection.
 
 use crate::tray::Summary;
 use gob_client::model::{Change, Model};

@@ -11,7 +11,7 @@ use ksni::menu::StandardItem;
 use ksni::{MenuItem, ToolTip};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// What the tray shows.
+/// The contents of the tray.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// All workers in a line.

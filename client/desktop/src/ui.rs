@@ -30,7 +30,7 @@ use gob_client::{Name, Owner, View};
 use std::collections::{BTreeSet, HashMap};
 use toast::Toasts;
 
-/// What is drawn.
+/// The picture's contents.
 pub(crate) struct Scene<'a> {
     pub(crate) known: &'a Known,
     pub(crate) page: &'a Page,
@@ -113,7 +113,7 @@ pub(crate) struct LogWish {
     /// A run that was chosen; else the latest.
     pub(crate) run: Option<u64>,
     pub(crate) pattern: String,
-    /// What is shown now.
+    /// The output that is shown now.
     shown: Option<Shown>,
     /// The generation and first line of the page that was drawn last, and the found line that was scrolled to.
     drawn: (u64, i64),
@@ -133,7 +133,7 @@ struct Runs {
     more: bool,
 }
 
-/// What a request is for, until its answer comes.
+/// The purpose of a request, until its answer comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
     /// A button: its answer is told in passing.
@@ -146,7 +146,7 @@ enum Purpose {
     Graphs,
 }
 
-/// What only the window knows.
+/// Knowledge of the window alone.
 pub(crate) struct Desk {
     pub(crate) me: Owner,
     pub(crate) settings: Settings,
@@ -162,7 +162,7 @@ pub(crate) struct Desk {
     next_id: AskId,
     intents: Vec<Intent>,
     focus: Option<Focus>,
-    /// What was chosen in the palette.
+    /// The choice made in the palette.
     chosen: Option<commands::Command>,
     graphs: Vec<gob_client::protocol::answer::GraphOnDisk>,
     selected_before: Option<Name>,

@@ -37,7 +37,7 @@ export interface ConnectOptions {
   onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What a {@link Client} tells its listeners. */
+/** Events of a {@link Client}. */
 export type ClientEvents = {
   /** There is a connection, with a new instance if another supervisor answered. */
   connected: [hello: HelloData];

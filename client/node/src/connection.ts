@@ -28,7 +28,7 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What a connection reports. */
+/** Reports of a connection. */
 export interface ConnectionEvents {
   /** A line that is no answer to a request of this connection, and no event. */
   onWarning: (message: string, line: string) => void;

@@ -42,7 +42,7 @@ export type ClientCode = (typeof CLIENT_CODES)[number];
 /** Any code: the supervisor's, the client's, or one of a later supervisor, to be treated like `internal`. */
 export type Code = ErrorCode | ClientCode | (string & Record<never, never>);
 
-/** What a {@link GobError} is made from. */
+/** The parts of a {@link GobError}. */
 export interface GobErrorParts {
   code: Code;
   message: string;
@@ -72,7 +72,7 @@ export class GobError extends Error {
     this.request = request ?? null;
   }
 
-  /** What another process gets: Electron hands no more than the message of an error to its windows. */
+  /** Returns the parts for another process: Electron hands no more than the message of an error to its windows. */
   toJSON(): { code: string; message: string; hint: string | null; details: unknown; request: string | null } {
     const { code, message, hint, details, request } = this;
     return { code, message, hint, details, request };

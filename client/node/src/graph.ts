@@ -33,7 +33,7 @@ export class Graph extends Emitter<GraphEvents> {
   /** Ends the way back to a supervisor, and returns once that holds no connection. */
   private stopResuming: () => Promise<void> = () => Promise.resolve();
   private unlisten: () => void = () => undefined;
-  /** What was told last. */
+  /** The event that was told last. */
   private told: { state: State | null; endpoint: string | null } = { state: null, endpoint: null };
   /** Counts views, so that an answer does not undo a later event. */
   private views = 0;
@@ -42,7 +42,7 @@ export class Graph extends Emitter<GraphEvents> {
   private isWanted = true;
   /** Whether the present supervisor was asked all that it had to be: before that, its view does not tell what is wanted. */
   private isSettled = false;
-  /** Whose the worker was when its supervisor was killed: the next one gives it to the program that asks first. Null if this program's. */
+  /** The worker's owner when its supervisor was killed: the next one gives it to the program that asks first. Null if this program's. */
   private formerOwner: string | null = null;
   private handing: Promise<void> | null = null;
   /** The worker's name, which another program may have chosen. */

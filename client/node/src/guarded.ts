@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { GobError } from "./error.js";
 import { holding } from "./party.js";
 
-/** What can be taken and given back: {@link Lock}, {@link FileLock}, or anything of that shape. */
+/** A thing to take and give back: {@link Lock}, {@link FileLock}, or anything of that shape. */
 export interface Lockable {
   acquire(): Promise<unknown>;
   /** Resolves to false where the lock was lost before. */

@@ -34,7 +34,7 @@ export interface JobWorkerOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What a worker tells. */
+/** Events of a worker. */
 export type JobWorkerEvents = {
   claimed: [job: QueueJob];
   /** An attempt has ended, and that is on the disk; `job.status` tells whether it is tried again. */

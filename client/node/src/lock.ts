@@ -33,7 +33,7 @@ export interface LockOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What is done while a lock is held. Its signal is aborted when the lock is lost. */
+/** Work under a lock. Its signal is aborted when the lock is lost. */
 export type WithLock<T> = (signal: AbortSignal, lock: HeldLock) => T | Promise<T>;
 
 /**

@@ -14,7 +14,7 @@ export interface ModelOptions extends Omit<Filter, "events"> {
   signal?: AbortSignal | undefined;
 }
 
-/** What became of a model. What a change does not have is undefined, so that a listener can take it apart at once. */
+/** The change of a model. Fields that a change does not have are undefined, so that a listener can take it apart at once. */
 export type Change =
   /** This worker is new or different. */
   | { change: "worker"; name: string; worker: View; error?: undefined }
@@ -27,7 +27,7 @@ export type Change =
   /** A supervisor answers again, and no event was missed. */
   | { change: "connected"; name?: undefined; worker?: undefined; error?: undefined };
 
-/** What a {@link Model} tells its listeners. */
+/** Events of a {@link Model}. */
 export type ModelEvents = {
   change: [change: Change];
   /** The model has ended, with the error that another try would not mend, or without one. */

@@ -14,7 +14,7 @@ export interface Places {
   lockFile: string;
 }
 
-/** What the lock file tells of a supervisor that runs, or that was killed. */
+/** The line of the lock file about a supervisor that runs, or that was killed. */
 export interface LockHolder {
   pid: number;
   instance: string;

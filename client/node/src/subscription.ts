@@ -36,7 +36,7 @@ export interface Place {
   instance: string | undefined;
 }
 
-/** What comes of a subscription. Snapshots are whole. */
+/** News of a subscription. Snapshots are whole. */
 export type Item =
   | { kind: "subscribed"; data: SubscribeData; before: Place | null }
   | { kind: "event"; event: Event }

@@ -1,4 +1,4 @@
-//! What a request did, in one sentence in the past tense.
+//! The effect of a request, in one sentence in the past tense.
 
 use super::count;
 use super::text::name;

@@ -1,4 +1,4 @@
-// What an app does with gob, without Electron: a graph for each window, held by a lease while the window is open.
+// An app's part with gob, without Electron: a graph for each window, held by a lease while the window is open.
 //
 // - A graph that runs already, because the command line or another app started it, is used as it is. What another owner has
 //   started can be used and not stopped; the window says so before anybody tries.
@@ -117,7 +117,7 @@ export class Desktop {
     for (const shown of this.#windows.values()) shown.window.send(this.#state(shown));
   }
 
-  /** What a window shows. */
+  /** The contents of a window. */
   #state({ graph, error }) {
     const { worker } = graph;
     return {

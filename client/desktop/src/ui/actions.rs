@@ -1,4 +1,4 @@
-//! What may be done about a worker, and why not.
+//! Actions on a worker, and the reasons against them.
 
 use super::dialog::Dialog;
 use super::parts::button;

@@ -12,7 +12,7 @@ const OFFERED: usize = 12;
 /// The choice of a person in the palette.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    /// What this key does.
+    /// The effect of this key.
     Key(&'static str),
     /// The selection of a worker.
     Select(Name),

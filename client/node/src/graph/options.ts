@@ -22,7 +22,7 @@ export interface EnsureOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What a graph tells. */
+/** Events of a graph. */
 export type GraphEvents = {
   /** Its worker is ready for use, at this endpoint: for the first time, or again. */
   ready: [endpoint: string, worker: View];

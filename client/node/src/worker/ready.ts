@@ -15,7 +15,7 @@ const MAX_ENDPOINT_BYTES = 4_095;
 /** systemd-notify waits until its message was read. */
 const NOTIFY_WITHIN_MS = 10_000;
 
-/** What a worker says of itself. `endpoint`, `socketPath` and `port` exclude each other. */
+/** A worker's words about itself. `endpoint`, `socketPath` and `port` exclude each other. */
 export interface Ready {
   /** The address for clients: `unix:/path`, `http://host:port`, or any other text without control characters. */
   endpoint?: string;

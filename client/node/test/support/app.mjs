@@ -29,7 +29,7 @@ export class App {
     return until(() => `${wanted}: ${JSON.stringify(found())}`, () => found() && wanted(found()) && found());
   }
 
-  /** What a window's call returns: `{value}` or `{error}`. */
+  /** The result of a window's call: `{value}` or `{error}`. */
   call(of, ...args) {
     const call = (this.#calls += 1);
     const answered = new Promise((resolve) => this.#answers.set(call, resolve));

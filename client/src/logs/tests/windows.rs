@@ -180,7 +180,7 @@ fn lines_longer_than_a_part_are_one_line_of_the_window() {
 }
 
 proptest! {
-    /// Whatever was written, rotated and moved: the window is a stretch of what a reader of the whole run sees.
+    /// The window is a stretch of the output that a reader of the whole run sees, after any writes, rotations and moves.
     #[test]
     fn a_window_is_always_a_stretch_of_the_run(
         writes in prop::collection::vec((any::<bool>(), "[ab]{0,3}\n?[c\n]{0,4}", any::<bool>(), 0..8_u8), 1..60),
