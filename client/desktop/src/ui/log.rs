@@ -19,7 +19,7 @@ const TIME: usize = 14;
 struct LogRow {
     line: usize,
     part: std::ops::Range<usize>,
-    /// What has no room is in the next row; else it is left out.
+    /// A part without room goes to the next row; else it is left out.
     wraps: bool,
 }
 

@@ -198,7 +198,7 @@ impl Window<'_> {
     /// Takes a picture, and checks that something is on it.
     pub(crate) fn see(&self, name: &str, what: &str) {
         let (mut width, mut height, mut pixels) = (0, 0, Vec::new());
-        // What was drawn last may be on its way to the screen.
+        // The last drawing may be on its way to the screen.
         let is_drawn = wait::until(DEADLINE, || {
             (width, height, pixels) = self.screen.pixels();
             let colors: std::collections::HashSet<&[u8]> = pixels.chunks_exact(3).collect();
