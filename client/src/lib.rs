@@ -11,6 +11,7 @@
 //! | [`subscription`] | events across connections, with gaps told |
 //! | `tokio` | the client and the subscription for programs with a runtime; feature `tokio` |
 //! | [`screen`] | workers and the supervisor in the words that surfaces show; pure |
+//! | `surface` | the threads, forms and commands of a surface that stays open; feature `surface` |
 //! | [`model`] | every worker as of the last event; pure |
 //! | [`endpoint`] | a connection to a worker itself |
 //! | [`logs`] | what workers wrote, read from the files |
@@ -34,6 +35,8 @@ mod pages;
 pub mod pulse;
 pub mod screen;
 pub mod subscription;
+#[cfg(feature = "surface")]
+pub mod surface;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 

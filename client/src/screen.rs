@@ -17,7 +17,7 @@ pub mod text;
 pub mod times;
 mod worker;
 
-pub use action::{Action, Allowed, Reason, actions};
+pub use action::{Action, Allowed, Reason, actions, in_other_hands, refusal};
 pub use alarm::Alarm;
 pub use event::{event_details, event_subject, event_tone, event_word};
 pub use link::{Banner, Link, Trouble};
@@ -26,6 +26,9 @@ pub use row::{Row, Rows, Tone, Words, ports};
 pub use run::{run_duration, run_end, run_tone};
 pub use supervisor::{journal_trouble, supervisor};
 pub use worker::{Badge, badges, command, failure, tone, worker};
+
+#[cfg(test)]
+pub(crate) use worker::tests as testing;
 
 /// A line of a list of facts: its key, its text.
 pub type Fact = (&'static str, String);

@@ -1,19 +1,17 @@
 //! The window's program: threads on one side, the drawing on the other.
 
-use crate::asks::{Ask, Asks, Job, Told};
-use crate::clock::{self, Clock};
-use crate::feed::Feed;
 use crate::herald::Herald;
+use crate::palette;
 use crate::settings::{File, Settings, Theme};
 use crate::trace::Trace;
 use crate::tray::Tray;
 use crate::ui::{Desk, Intent, Scene, Shown};
 use crate::wake::Wake;
-use crate::{kinds, palette};
 use eframe::egui::{self, ThemePreference, ViewportCommand};
 use gob_client::blocking::Connector;
 use gob_client::logs::{Pane, Target};
 use gob_client::screen::Trouble;
+use gob_client::surface::{self, Ask, Asks, Clock, Feed, Job, Told};
 use gob_client::{Dirs, Owner};
 use std::time::Duration;
 
@@ -66,17 +64,22 @@ impl App {
         let feed = Feed::default();
         let (tray, herald) = (Tray::begin(wake.clone())?, Herald::begin(settings.notify.clone())?);
         let (shown, told) = (tray.clone(), herald.clone());
-        feed.follow(connector.clone(), wake.clone(), move |alarm, summary| {
-            shown.show(summary);
-            if let Some(alarm) = alarm {
-                told.tell(alarm);
-            }
-        })?;
+        let changed = wake.clone();
+        feed.follow(
+            connector.clone(),
+            move || changed.now(),
+            move |alarm, summary| {
+                shown.show(summary);
+                if let Some(alarm) = alarm {
+                    told.tell(alarm);
+                }
+            },
+        )?;
         let (answered, read) = (wake.clone(), wake.clone());
         let asks = Asks::begin(connector, move || answered.now())?;
         let pane = Pane::open(move || read.soon())?;
         Ok(Self {
-            kinds: kinds::read(&dirs),
+            kinds: surface::kinds(&dirs),
             home: std::env::var("HOME").unwrap_or_else(|_| "/".to_owned()),
             desk: Desk::new(owner, settings),
             dirs,
@@ -110,7 +113,7 @@ impl App {
         match intent {
             Intent::Ask(id, ask) => {
                 if ask == Ask::Graphs {
-                    self.kinds = kinds::read(&self.dirs);
+                    self.kinds = surface::kinds(&self.dirs);
                 }
                 if !self.asks.give(Job::Ask(id, Box::new(ask))) {
                     self.desk.answered(id, Err(too_many()));
@@ -199,7 +202,7 @@ impl eframe::App for App {
         let scene = Scene {
             known: &known,
             page: &page,
-            now: clock::now(),
+            now: surface::now(),
             clock: &self.clock,
             kinds: &self.kinds,
             home: &self.home,

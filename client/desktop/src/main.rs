@@ -1,26 +1,19 @@
 //! gob-desktop: a window on gob.
 //!
 //! It shows the workers of this user, live, in the words of the screen model that gobctl takes too, and offers what may be
-//! done about each. It starts no supervisor by itself, and closing it leaves every worker alone.
+//! done about each. Events, requests, forms and commands are those of `gob_client::surface`. It starts no supervisor by itself, and closing it leaves every worker alone.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `app.rs` | the window's program: answers in, wishes out |
 //! | `ui.rs`, `ui/` | the drawing, and nothing else: a scene in, wishes out |
-//! | `feed.rs`, `known.rs` | the thread that follows events; what is known by them |
-//! | `asks.rs`, `asks/` | the thread that makes requests, and holds the leases |
-//! | `settings.rs`, `palette.rs`, `clock.rs`, `kinds.rs` | settings, colours, times, kinds of graphs |
+//! | `settings.rs`, `palette.rs` | settings, colours |
 //! | `tray.rs`, `herald.rs`, `icon.rs` | the tray, notifications, the icon |
 //! | `wake.rs`, `trace.rs` | repaints on request; times of frames for measurements |
 
 mod app;
-mod asks;
-mod clock;
-mod feed;
 mod herald;
 mod icon;
-mod kinds;
-mod known;
 mod palette;
 mod settings;
 #[cfg(test)]

@@ -5,21 +5,11 @@
 use crate::icon;
 use crate::wake::Wake;
 use eframe::egui::ViewportCommand;
-use gob_client::screen::Tone;
+use gob_client::surface::Summary;
 use ksni::blocking::TrayMethods;
 use ksni::menu::StandardItem;
 use ksni::{MenuItem, ToolTip};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-
-/// The contents of the tray.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Summary {
-    /// All workers in a line.
-    pub(crate) line: String,
-    pub(crate) tone: Tone,
-    /// The last failures, newest first.
-    pub(crate) failures: Vec<String>,
-}
 
 /// The way to the tray's thread.
 #[derive(Clone, Default)]

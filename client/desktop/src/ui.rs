@@ -17,15 +17,13 @@ mod parts;
 mod settings;
 mod toast;
 
-use crate::asks::{Answer, Ask, AskId};
-use crate::clock::Clock;
-use crate::known::Known;
 use crate::settings::Settings;
 use dialog::Dialog;
 use eframe::egui;
 use gob_client::logs::{Direction, Page, Streams};
 use gob_client::protocol::{RunRecord, Timestamp};
 use gob_client::screen::{List, Trouble};
+use gob_client::surface::{Answer, Ask, AskId, Choice, Clock, Known};
 use gob_client::{Name, Owner, View};
 use std::collections::{BTreeSet, HashMap};
 use toast::Toasts;
@@ -163,7 +161,7 @@ pub(crate) struct Desk {
     intents: Vec<Intent>,
     focus: Option<Focus>,
     /// The choice made in the palette.
-    chosen: Option<commands::Command>,
+    chosen: Option<Choice>,
     graphs: Vec<gob_client::protocol::answer::GraphOnDisk>,
     selected_before: Option<Name>,
     /// The list has to show the selected row.
@@ -284,13 +282,13 @@ impl Desk {
                 // A history that can't be had is an empty one, and asked for again with the next change.
                 let (runs, more) = match answer {
                     Ok(Answer::Runs { runs, more, .. }) => (runs, more),
-                    Ok(Answer::Done { .. } | Answer::Graphs(_)) | Err(_) => (Vec::new(), false),
+                    Ok(_) | Err(_) => (Vec::new(), false),
                 };
                 self.runs = Some(Runs { of: (name, run, state), runs, more });
             }
             (Purpose::Graphs, Ok(Answer::Graphs(graphs))) => self.graphs = graphs,
             (Purpose::Graphs, _) => {}
-            (purpose, Ok(Answer::Done { said, shows })) => {
+            (purpose, Ok(Answer::Done { said, shows, .. })) => {
                 if purpose == Purpose::Dialog
                     && self.dialog.as_ref().is_some_and(|dialog| dialog.asked == Some(id))
                 {
@@ -302,7 +300,7 @@ impl Desk {
                 }
                 self.toasts.say(said);
             }
-            (_, Ok(Answer::Runs { .. } | Answer::Graphs(_))) => {}
+            (_, Ok(Answer::Runs { .. } | Answer::Graphs(_) | Answer::Locks(_) | Answer::Queue(_))) => {}
             (_, Err(trouble)) => self.toasts.tell(trouble),
         }
     }

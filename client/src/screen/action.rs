@@ -3,6 +3,7 @@
 //! The supervisor decides when it is asked; this says beforehand what its answer would be, as far as a view tells.
 //! `tests/actions` compares the two in every state.
 
+use super::Link;
 use gob_protocol::{ErrorCode, Owner, State, View};
 use std::fmt;
 
@@ -38,6 +39,28 @@ impl Action {
             Self::Signal => "signal",
             Self::HandOver => "hand-over",
             Self::Remove => "remove",
+        }
+    }
+
+    /// Returns the action as a button has it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Stop => "Stop",
+            Self::Restart => "Restart",
+            Self::Signal => "Signal",
+            Self::HandOver => "Hand over",
+            Self::Remove => "Remove",
+        }
+    }
+
+    /// Returns whether a surface asks something before it: what it needs beside the worker, or whether it is meant.
+    #[must_use]
+    pub const fn asks(self) -> bool {
+        match self {
+            Self::Start | Self::Stop | Self::Restart => false,
+            Self::Signal | Self::HandOver | Self::Remove => true,
         }
     }
 }
@@ -98,6 +121,30 @@ pub type Allowed = Result<(), Reason>;
 /// Returns every action on a worker, in order, as a requester of this owner may take it.
 pub fn actions(worker: &View, requester: &Owner) -> [(Action, Allowed); 6] {
     Action::ALL.map(|action| (action, allowed(action, worker, requester)))
+}
+
+/// Returns why a worker can't be the object of this action now; `None` where it can.
+#[must_use]
+pub fn refusal(action: Action, worker: &View, requester: &Owner, link: &Link) -> Option<String> {
+    if link.is_up() {
+        allowed(action, worker, requester).err().map(|why| why.to_string())
+    } else {
+        Some(Link::AWAY.to_owned())
+    }
+}
+
+/// Returns a sentence on a worker that is in other hands; `None` for one that is the requester's.
+#[must_use]
+pub fn in_other_hands(worker: &View, requester: &Owner) -> Option<String> {
+    match allowed(Action::HandOver, worker, requester).err()? {
+        Reason::Others(owner) => Some(format!(
+            "It is owned by {owner}: you can use it, not stop it. {owner} can stop it, or hand it over to you."
+        )),
+        reason @ (Reason::Nobodys | Reason::Foreign) => Some(format!("Use it as you like; {reason}.")),
+        Reason::Served | Reason::Already(_) | Reason::NoProcess(_) | Reason::Up(_) | Reason::Blocked(_) => {
+            None
+        }
+    }
 }
 
 fn allowed(action: Action, worker: &View, requester: &Owner) -> Allowed {

@@ -128,11 +128,11 @@ fn holders(worker: &View) -> impl Iterator<Item = String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    pub(in super::super) fn view(changes: Value) -> View {
+    pub(crate) fn view(changes: Value) -> View {
         let mut view = json!({
             "name": "demo", "kind": "graph", "graph": "demo", "description": null, "root_dir": "/g", "cwd": "/g",
             "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
@@ -147,7 +147,7 @@ pub(super) mod tests {
         serde_json::from_value(view).unwrap()
     }
 
-    pub(in super::super) fn now() -> Timestamp {
+    pub(crate) fn now() -> Timestamp {
         "2026-11-20T10:02:00.000Z".parse().unwrap()
     }
 

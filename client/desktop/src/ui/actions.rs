@@ -3,35 +3,33 @@
 use super::dialog::Dialog;
 use super::parts::button;
 use super::{Desk, Focus, Scene};
-use crate::asks::Ask;
 use eframe::egui;
 use gob_client::View;
-use gob_client::screen::{self, Action, Link, Reason};
+use gob_client::screen::{self, Action, Link};
+use gob_client::surface::{Ask, Form};
 
 impl Desk {
     /// Adds the buttons of a worker. Each that makes no sense now is there all the same, and says why.
     pub(super) fn actions(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>, worker: &View) {
-        let away = (!scene.known.link.is_up()).then(|| Link::AWAY.to_owned());
-        let actions = screen::actions(worker, &self.me);
+        let away = (!scene.known.link.is_up()).then_some(Link::AWAY);
         ui.horizontal_wrapped(|ui| {
-            for (action, allowed) in &actions {
-                let refusal = allowed.as_ref().err().map(ToString::to_string);
-                let reason = away.clone().or(refusal);
-                let response = button(ui, label(*action), reason.as_deref());
+            for action in Action::ALL {
+                let reason = screen::refusal(action, worker, &self.me, &scene.known.link);
+                let response = button(ui, &label(action), reason.as_deref());
                 if self.focus == Some(Focus::Details) && reason.is_none() {
                     response.request_focus();
                     self.focus = None;
                 }
                 if response.clicked() {
-                    self.act(*action, worker);
+                    self.act(action, worker);
                 }
-                if *action == Action::Stop && button(ui, "Kill", reason.as_deref()).clicked() {
+                if action == Action::Stop && button(ui, "Kill", reason.as_deref()).clicked() {
                     self.ask(Ask::Stop { name: worker.name.clone(), force: true });
                 }
             }
-            self.lease_button(ui, worker, away.as_deref());
+            self.lease_button(ui, worker, away);
         });
-        if let Some(line) = note(&actions) {
+        if let Some(line) = screen::in_other_hands(worker, &self.me) {
             ui.label(line);
         }
     }
@@ -69,25 +67,17 @@ impl Desk {
             Action::Start => self.ask(Ask::Start { name, kind: None }),
             Action::Stop => self.ask(Ask::Stop { name, force: false }),
             Action::Restart => self.ask(Ask::Restart { name }),
-            Action::Signal => self.open(Dialog::signal(name)),
-            Action::HandOver => self.open(Dialog::hand_over(name)),
-            Action::Remove => self.open(Dialog::remove(name)),
+            Action::Signal => self.open(Dialog::form(Form::Signal { worker: name, signal: String::new() })),
+            Action::HandOver => self.open(Dialog::form(Form::HandOver { worker: name, to: String::new() })),
+            Action::Remove => self.open(Dialog::form(Form::Remove { worker: name })),
         }
     }
 
     /// Does what a key asks for, or says why not. `force` makes a stop a kill.
     pub(super) fn try_act(&mut self, action: Action, force: bool, worker: &View, scene: &Scene<'_>) {
-        let refusal = if scene.known.link.is_up() {
-            let mut all = screen::actions(worker, &self.me).into_iter();
-            all.find(|(of, _)| *of == action)
-                .and_then(|(_, allowed)| allowed.err())
-                .map(|why| why.to_string())
-        } else {
-            Some(Link::AWAY.to_owned())
-        };
-        match refusal {
+        match screen::refusal(action, worker, &self.me, &scene.known.link) {
             Some(why) => {
-                let verb = if force { "Kill" } else { label(action).trim_end_matches('…') };
+                let verb = if force { "Kill" } else { action.label() };
                 self.toasts.say(format!("{verb}: {why}"))
             }
             None if force => self.ask(Ask::Stop { name: worker.name.clone(), force }),
@@ -97,27 +87,6 @@ impl Desk {
 }
 
 /// Returns an action as its button has it. Those that ask something first end in dots.
-pub(super) const fn label(action: Action) -> &'static str {
-    match action {
-        Action::Start => "Start",
-        Action::Stop => "Stop",
-        Action::Restart => "Restart",
-        Action::Signal => "Signal…",
-        Action::HandOver => "Hand over…",
-        Action::Remove => "Remove…",
-    }
-}
-
-/// Returns the line below the buttons for a worker that is in other hands.
-fn note(actions: &[(Action, screen::Allowed)]) -> Option<String> {
-    let (_, allowed) = actions.iter().find(|(action, _)| *action == Action::HandOver)?;
-    match allowed.as_ref().err()? {
-        Reason::Others(owner) => Some(format!(
-            "It is owned by {owner}: you can use it, not stop it. {owner} can stop it, or hand it over to you."
-        )),
-        reason @ (Reason::Nobodys | Reason::Foreign) => Some(format!("Use it as you like; {reason}.")),
-        Reason::Served | Reason::Already(_) | Reason::NoProcess(_) | Reason::Up(_) | Reason::Blocked(_) => {
-            None
-        }
-    }
+pub(super) fn label(action: Action) -> String {
+    format!("{}{}", action.label(), if action.asks() { "…" } else { "" })
 }

@@ -3,9 +3,9 @@
 use super::dialog::Dialog;
 use super::parts::button;
 use super::{Desk, Focus, Purpose, Scene};
-use crate::asks::Ask;
 use eframe::egui;
 use gob_client::screen::Link;
+use gob_client::surface::{Ask, Form};
 
 impl Desk {
     pub(super) fn bar(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>) {
@@ -47,11 +47,11 @@ impl Desk {
     }
 
     pub(super) fn open_start(&mut self) {
-        self.open(Dialog::start_graph());
+        self.open(Dialog::form(Form::start_graph()));
         self.ask_for(Purpose::Graphs, Ask::Graphs);
     }
 
     pub(super) fn open_job(&mut self, scene: &Scene<'_>) {
-        self.open(Dialog::new_job(scene.home));
+        self.open(Dialog::form(Form::new_job(scene.home)));
     }
 }

@@ -2,11 +2,11 @@
 
 use super::parts::{button, code, dot, section};
 use super::{Desk, Focus, Intent, Lower, Scene};
-use crate::asks::Ask;
 use crate::palette::Palette;
 use eframe::egui::{self, RichText};
 use gob_client::View;
 use gob_client::screen::{self, Badge, Link, Row, Tone, text, times};
+use gob_client::surface::Ask;
 
 /// Facts that have a place of their own above the list of the others.
 const ELSEWHERE: [&str; 6] = ["owner", "state", "reason", "endpoint", "lease", "port"];

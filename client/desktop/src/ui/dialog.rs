@@ -3,15 +3,14 @@
 use super::commands::Palette;
 use super::parts::{button, trouble};
 use super::{Desk, Focus, Purpose, Scene, keys, settings};
-use crate::asks::{Ask, AskId};
 use eframe::egui::{self, Key, Modal, Ui};
 use gob_client::screen::{Trouble, text};
-use gob_client::{Name, Owner};
+use gob_client::surface::{AskId, Form};
 
 /// An open dialog.
 #[derive(Debug)]
 pub(super) struct Dialog {
-    form: Form,
+    content: Content,
     /// Why it can't be sent as it is.
     wrong: Option<String>,
     /// The answer to it as it was sent.
@@ -21,120 +20,50 @@ pub(super) struct Dialog {
 }
 
 #[derive(Debug)]
-enum Form {
-    StartGraph { name: String, kind: Option<String> },
-    NewJob { command: String, cwd: String, name: String },
-    Signal { worker: Name, signal: String },
-    HandOver { worker: Name, to: String },
-    Remove { worker: Name },
+enum Content {
+    Form(Form),
     Settings,
     Help,
     Palette(Palette),
 }
 
-/// Owners that a worker is handed to most often.
-const OWNERS: [&str; 3] = ["cli", "agent", "electron"];
-/// Signals that programs are sent most often.
-const SIGNALS: [&str; 4] = ["HUP", "USR1", "USR2", "INT"];
-/// Graphs that a dialog offers.
+/// Texts that a dialog offers for a field.
 const OFFERED: usize = 8;
 
 impl Dialog {
-    const fn of(form: Form) -> Self {
-        Self { form, wrong: None, refused: None, asked: None }
+    const fn of(content: Content) -> Self {
+        Self { content, wrong: None, refused: None, asked: None }
     }
 
-    pub(super) const fn start_graph() -> Self {
-        Self::of(Form::StartGraph { name: String::new(), kind: None })
-    }
-
-    pub(super) fn new_job(home: &str) -> Self {
-        Self::of(Form::NewJob { command: String::new(), cwd: home.to_owned(), name: String::new() })
-    }
-
-    pub(super) const fn signal(worker: Name) -> Self {
-        Self::of(Form::Signal { worker, signal: String::new() })
-    }
-
-    pub(super) const fn hand_over(worker: Name) -> Self {
-        Self::of(Form::HandOver { worker, to: String::new() })
-    }
-
-    pub(super) const fn remove(worker: Name) -> Self {
-        Self::of(Form::Remove { worker })
+    pub(super) const fn form(form: Form) -> Self {
+        Self::of(Content::Form(form))
     }
 
     pub(super) const fn settings() -> Self {
-        Self::of(Form::Settings)
+        Self::of(Content::Settings)
     }
 
     pub(super) const fn help() -> Self {
-        Self::of(Form::Help)
+        Self::of(Content::Help)
     }
 
     pub(super) fn palette() -> Self {
-        Self::of(Form::Palette(Palette::default()))
+        Self::of(Content::Palette(Palette::default()))
     }
 
     fn title(&self) -> String {
-        match &self.form {
-            Form::StartGraph { .. } => "Start a graph".to_owned(),
-            Form::NewJob { .. } => "Run a command in the background".to_owned(),
-            Form::Signal { worker, .. } => format!("Send a signal to {}", text::name(worker.as_str())),
-            Form::HandOver { worker, .. } => format!("Hand {} over", text::name(worker.as_str())),
-            Form::Remove { worker } => format!("Remove {}?", text::name(worker.as_str())),
-            Form::Settings => "Settings".to_owned(),
-            Form::Help => "Keys".to_owned(),
-            Form::Palette(_) => "Commands".to_owned(),
+        match &self.content {
+            Content::Form(form) => form.title(),
+            Content::Settings => "Settings".to_owned(),
+            Content::Help => "Keys".to_owned(),
+            Content::Palette(_) => "Commands".to_owned(),
         }
     }
 
-    /// Returns the label of the button that sends it.
-    const fn verb(&self) -> Option<&'static str> {
-        match self.form {
-            Form::StartGraph { .. } => Some("Start"),
-            Form::NewJob { .. } => Some("Run"),
-            Form::Signal { .. } => Some("Send"),
-            Form::HandOver { .. } => Some("Hand over"),
-            Form::Remove { .. } => Some("Remove"),
-            Form::Settings | Form::Help | Form::Palette(_) => None,
-        }
-    }
-
-    /// Returns the request, or what is wrong with it.
-    fn request(&self) -> Result<Ask, String> {
-        match &self.form {
-            Form::StartGraph { name, kind } => {
-                let name = Name::graph(name.trim()).map_err(|error| error.to_string())?;
-                Ok(Ask::Start { name, kind: kind.clone() })
-            }
-            Form::NewJob { command, cwd, name } => {
-                let command = shlex::split(command).ok_or("a quote in the command has no end")?;
-                if command.is_empty() {
-                    return Err("the command is empty".to_owned());
-                }
-                if !cwd.starts_with('/') {
-                    return Err("the directory has to begin with /".to_owned());
-                }
-                let name = Some(name.trim()).filter(|name| !name.is_empty());
-                let name = name.map(Name::job).transpose().map_err(|error| error.to_string())?;
-                Ok(Ask::Add { command, cwd: cwd.clone(), name })
-            }
-            Form::Signal { worker, signal } => {
-                if signal.trim().is_empty() {
-                    return Err("a signal has a name, such as HUP".to_owned());
-                }
-                Ok(Ask::Signal { name: worker.clone(), signal: signal.trim().to_owned() })
-            }
-            Form::HandOver { worker, to } => {
-                if to.trim().is_empty() {
-                    return Err("an owner has a name, such as cli".to_owned());
-                }
-                let to = Owner::new(to.trim()).map_err(|error| error.to_string())?;
-                Ok(Ask::HandOver { name: worker.clone(), to })
-            }
-            Form::Remove { worker } => Ok(Ask::Remove { name: worker.clone() }),
-            Form::Settings | Form::Help | Form::Palette(_) => Err(String::new()),
+    const fn as_form(&self) -> Option<&Form> {
+        match &self.content {
+            Content::Form(form) => Some(form),
+            Content::Settings | Content::Help | Content::Palette(_) => None,
         }
     }
 }
@@ -155,7 +84,7 @@ impl Desk {
             // With large texts a small window has no room for all of it; its buttons stay in sight.
             let room = (ui.ctx().content_rect().height() - 150.0).max(80.0);
             let area = egui::ScrollArea::vertical().id_salt("form").max_height(room);
-            let is_chosen = area.show(ui, |ui| self.form(ui, scene, &mut dialog.form)).inner;
+            let is_chosen = area.show(ui, |ui| self.content(ui, scene, &mut dialog.content)).inner;
             if let Some(wrong) = &dialog.wrong {
                 ui.colored_label(ui.visuals().error_fg_color, wrong);
             }
@@ -174,7 +103,7 @@ impl Desk {
 
     /// Adds the buttons; true when it is to be closed.
     fn dialog_buttons(&mut self, ui: &mut Ui, dialog: &mut Dialog) -> bool {
-        let Some(verb) = dialog.verb() else {
+        let Some(verb) = dialog.as_form().map(Form::verb) else {
             let close = ui.button("Close");
             self.take_focus(&close);
             return close.clicked();
@@ -205,8 +134,10 @@ impl Desk {
     }
 
     fn send(&mut self, dialog: &mut Dialog) {
+        let Some(form) = dialog.as_form() else { return };
+        let request = form.request();
         dialog.refused = None;
-        match dialog.request() {
+        match request {
             Ok(ask) => {
                 dialog.wrong = None;
                 dialog.asked = Some(self.next_id);
@@ -220,72 +151,31 @@ impl Desk {
         }
     }
 
-    /// Adds the form; true when it is done with.
-    fn form(&mut self, ui: &mut Ui, scene: &Scene<'_>, form: &mut Form) -> bool {
-        match form {
-            Form::StartGraph { name, kind } => self.start_graph(ui, scene, name, kind),
-            Form::NewJob { command, cwd, name } => {
-                self.field(ui, "Command", command, "such as npm run dev");
-                ui.label("Words are divided as a shell does it; no shell runs it. For pipes: sh -c 'a | b'.");
-                self.field(ui, "Directory", cwd, "such as /home/you/project");
-                self.field(ui, "Name (optional)", name, "such as web");
-            }
-            Form::Signal { signal, .. } => {
-                ui.label("A program that does not handle the signal ends by it.");
-                self.field(ui, "Signal", signal, "such as HUP");
-                choices(ui, &SIGNALS, signal);
-            }
-            Form::HandOver { to, .. } => {
-                ui.label("Its new owner may stop and restart it, and you may only use it. Only programs of that owner can hand it back.");
-                self.field(ui, "New owner", to, "such as cli");
-                choices(ui, &OWNERS, to);
-            }
-            Form::Remove { .. } => {
-                ui.label("gob forgets it: its entry, its history and its logs go. Data of a graph stays.");
-            }
-            Form::Settings => settings::show(self, ui, scene),
-            Form::Help => keys::help(ui),
-            Form::Palette(palette) => return self.palette(ui, scene, palette),
+    /// Adds the content; true when it is done with.
+    fn content(&mut self, ui: &mut Ui, scene: &Scene<'_>, content: &mut Content) -> bool {
+        match content {
+            Content::Form(form) => self.form(ui, scene, form),
+            Content::Settings => settings::show(self, ui, scene),
+            Content::Help => keys::help(ui),
+            Content::Palette(palette) => return self.palette(ui, scene, palette),
         }
         false
     }
 
-    fn start_graph(&mut self, ui: &mut Ui, scene: &Scene<'_>, name: &mut String, kind: &mut Option<String>) {
-        self.field(ui, "Name of the graph", name, "such as notes");
-        let typed = name.to_lowercase();
-        let offered = self.graphs.iter().filter(|graph| {
-            let known = graph.graph.as_str().to_lowercase();
-            known.contains(&typed) && known != typed
-        });
-        let offered: Vec<String> =
-            offered.take(OFFERED).map(|graph| graph.graph.as_str().to_owned()).collect();
-        if !offered.is_empty() {
-            ui.label("Graphs on this machine:");
-            ui.horizontal_wrapped(|ui| {
-                for graph in offered {
-                    if ui.button(text::name(&graph)).clicked() {
-                        *name = graph;
-                    }
-                }
-            });
+    fn form(&mut self, ui: &mut Ui, scene: &Scene<'_>, form: &mut Form) {
+        if !form.note().is_empty() {
+            ui.label(form.note());
         }
-        if !self.graphs.iter().any(|graph| graph.graph.as_str() == name) && !name.is_empty() {
-            ui.label("There is no graph of this name yet: an empty one is made.");
+        let offered: Vec<Vec<String>> =
+            (0..form.fields().len()).map(|at| form.choices(at, scene.kinds, &self.graphs)).collect();
+        for (field, mut offered) in form.fields().into_iter().zip(offered) {
+            self.field(ui, field.label, field.value, field.hint);
+            offered.truncate(OFFERED);
+            choices(ui, &offered, field.value);
         }
-        let usual = "the graph's own, or the default";
-        let shown = kind.clone().unwrap_or_else(|| usual.to_owned());
-        let label = ui.label("Kind");
-        let of_graphs = self.graphs.iter().filter_map(|graph| graph.kind.as_deref());
-        let mut kinds: Vec<&str> = scene.kinds.iter().map(String::as_str).chain(of_graphs).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let list = egui::ComboBox::from_id_salt("kind").selected_text(shown).show_ui(ui, |ui| {
-            ui.selectable_value(kind, None, usual);
-            for of in kinds {
-                ui.selectable_value(kind, Some(of.to_owned()), text::escape(of));
-            }
-        });
-        list.response.labelled_by(label.id);
+        if let Some(remark) = form.remark(&self.graphs) {
+            ui.label(remark);
+        }
     }
 
     fn field(&mut self, ui: &mut Ui, label: &str, value: &mut String, hint: &str) {
@@ -296,11 +186,11 @@ impl Desk {
     }
 }
 
-fn choices(ui: &mut Ui, all: &[&str], value: &mut String) {
+fn choices(ui: &mut Ui, all: &[String], value: &mut String) {
     ui.horizontal_wrapped(|ui| {
         for choice in all {
-            if ui.selectable_label(value == choice, *choice).clicked() {
-                *value = (*choice).to_owned();
+            if ui.selectable_label(value == choice, text::name(choice)).clicked() {
+                value.clone_from(choice);
             }
         }
     });

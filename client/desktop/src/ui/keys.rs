@@ -1,14 +1,14 @@
 //! The keyboard. Letters are the keys of the terminal's screen; none counts while a text is typed or a dialog is open.
 
-use super::commands::Command;
 use super::dialog::Dialog;
 use super::{Desk, Focus, Intent, Lower, Scene};
 use eframe::egui::{self, Event, Key, RichText, Ui};
 use gob_client::View;
 use gob_client::screen::Action;
+use gob_client::surface::{Choice, Command};
 
 /// The keys, in order, with what they do. Those of one letter are commands, too.
-pub(super) const KEYS: [(&str, &str); 20] = [
+const KEYS: [(&str, &str); 20] = [
     ("j  k  Down  Up", "move in the list of workers"),
     ("Enter", "start the worker"),
     ("s", "stop it"),
@@ -30,6 +30,12 @@ pub(super) const KEYS: [(&str, &str); 20] = [
     ("Esc", "close a dialog or a message, clear the filter"),
     ("q", "close the window; workers go on"),
 ];
+
+/// Returns the keys that the palette offers: those of one letter, but for its own.
+pub(super) fn commands() -> Vec<Command> {
+    let is_command = |key: &str| key == "Enter" || (key.chars().count() == 1 && key != ":");
+    KEYS.into_iter().filter(|(key, _)| is_command(key)).collect()
+}
 
 /// Lists the keys.
 pub(super) fn help(ui: &mut Ui) {
@@ -73,11 +79,11 @@ impl Desk {
         }
     }
 
-    fn fulfil(&mut self, chosen: &Command, scene: &Scene<'_>, shown: &[&View], selected: Option<&View>) {
+    fn fulfil(&mut self, chosen: &Choice, scene: &Scene<'_>, shown: &[&View], selected: Option<&View>) {
         match chosen {
-            Command::Key("Enter") => self.list_key(Key::Enter, shown, selected, scene),
-            Command::Key(letter) => self.letter(letter, scene, shown, selected),
-            Command::Select(name) => {
+            Choice::Key("Enter") => self.list_key(Key::Enter, shown, selected, scene),
+            Choice::Key(letter) => self.letter(letter, scene, shown, selected),
+            Choice::Select(name) => {
                 self.list.filter.clear();
                 self.list.select(name.clone());
                 self.focus = Some(Focus::List);
@@ -151,5 +157,15 @@ impl Desk {
             _ => return,
         };
         self.try_act(action, force, worker, scene);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keys_do_that_is_no_command_is_not_offered_as_one() {
+        assert_eq!(commands().len(), 14);
     }
 }

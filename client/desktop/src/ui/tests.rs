@@ -120,7 +120,7 @@ fn refusal() -> Trouble {
     }
 }
 
-fn button(action: Action) -> &'static str {
+fn button(action: Action) -> String {
     actions::label(action)
 }
 
@@ -160,13 +160,14 @@ fn every_action_that_is_not_allowed_is_there_and_says_why() {
         let worker = view("demo", changes);
         let mut window = window(vec![worker.clone()]);
         for (action, allowed) in gob_client::screen::actions(&worker, &me) {
-            let node = window.get_by_role_and_label(Role::Button, button(action));
+            let label = button(action);
+            let node = window.get_by_role_and_label(Role::Button, &label);
             let node = node.accesskit_node();
             assert_eq!(node.is_disabled(), allowed.is_err(), "{action:?} of {worker:?}");
             if let Err(reason) = allowed {
                 refused += 1;
                 assert_eq!(node.description(), Some(reason.to_string()), "{action:?}");
-                press(&mut window, button(action));
+                press(&mut window, &button(action));
                 assert_eq!(asked(&mut window), [], "{action:?}");
             }
         }
@@ -255,7 +256,7 @@ fn a_refusal_is_shown_as_it_is_until_it_is_closed() {
     press(&mut window, "Close");
     assert!(window.query_by_label_contains("server-owned-by-other").is_none());
     press(&mut window, "Restart");
-    answer(&mut window, Ok(Answer::Done { said: "restarted demo".to_owned(), shows: None }));
+    answer(&mut window, Ok(Answer::Done { said: "restarted demo".to_owned(), shows: None, holds: false }));
     window.get_by_label("restarted demo");
 }
 

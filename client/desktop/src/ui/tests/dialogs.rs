@@ -1,6 +1,8 @@
 //! Dialogs and settings.
 
 use super::*;
+use gob_client::call::Add;
+use gob_client::protocol::request::Wait;
 
 fn type_into(window: &mut Window, label: &str, text: &str) {
     let field = window.get_by_role_and_label(Role::TextInput, label);
@@ -29,7 +31,7 @@ fn a_graph_is_started_from_its_name_and_kind() {
     window.get_by_label_contains("server-owned-by-other");
     press(&mut window, "Start");
     assert_eq!(asked(&mut window), [start]);
-    let done = Answer::Done { said: "started notes".to_owned(), shows: Some(name("notes")) };
+    let done = Answer::Done { said: "started notes".to_owned(), shows: Some(name("notes")), holds: false };
     answer(&mut window, Ok(done));
     assert!(!window.state().desk.has_dialog());
     assert_eq!(window.state().desk.list.selected(), Some(&name("notes")));
@@ -40,8 +42,6 @@ fn the_kind_of_a_new_graph_is_chosen() {
     let mut window = window(vec![]);
     press(&mut window, "Start a graph…");
     type_into(&mut window, "Name of the graph", "papers");
-    window.get_by_role(Role::ComboBox).click();
-    settle(&mut window);
     press(&mut window, "oxigraph");
     press(&mut window, "Start");
     let kind = Some("oxigraph".to_owned());
@@ -61,7 +61,9 @@ fn a_job_is_made_of_the_words_of_its_command() {
     type_into(&mut window, "Name (optional)", "web");
     press(&mut window, "Run");
     let command = ["npm", "run", "a b"].map(str::to_owned).to_vec();
-    let add = Ask::Add { command, cwd: "/home/ada".to_owned(), name: Some(name("web")) };
+    let (cwd, wait) = ("/home/ada".to_owned(), Some(Wait::Spawned));
+    let add = Add { command, cwd, name: Some(name("web")), wait, ..Add::default() };
+    let add = Ask::Add(Box::new(add));
     assert_eq!(asked(&mut window), [add]);
 }
 

@@ -1,12 +1,11 @@
 //! Knowledge of the supervisor: every worker, the latest events, the state of the connection.
 
-use crate::tray::Summary;
-use gob_client::model::{Change, Model};
-use gob_client::protocol::answer::SubscribeData;
-use gob_client::protocol::{Event, EventKind, Name, Timestamp};
-use gob_client::screen::{
+use crate::model::{Change, Model};
+use crate::screen::{
     self, Alarm, Link, Tone, Trouble, event_details, event_subject, event_tone, event_word, summary, text,
 };
+use gob_protocol::answer::SubscribeData;
+use gob_protocol::{Event, EventKind, Name, Timestamp};
 use std::collections::VecDeque;
 
 /// Events that are kept to be shown.
@@ -14,35 +13,59 @@ const MAX_EVENTS: usize = 500;
 /// Failures that the tray lists.
 const MAX_FAILURES: usize = 5;
 
-/// A line of the events.
+/// All workers in few words, as a tray shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EventLine {
-    pub(crate) time: Option<Timestamp>,
-    pub(crate) subject: String,
-    pub(crate) word: String,
-    pub(crate) details: String,
-    pub(crate) tone: Tone,
-    /// The worker that it is about.
-    pub(crate) worker: Option<Name>,
+pub struct Summary {
+    /// All workers in a line.
+    pub line: String,
+    /// The weight of that.
+    pub tone: Tone,
+    /// The last failures, newest first.
+    pub failures: Vec<String>,
 }
 
-/// All of it; one thread writes, the window and the tray read.
+/// A line of the events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLine {
+    /// `None` for a gap.
+    pub time: Option<Timestamp>,
+    /// The worker, job or lock, or `gobd`.
+    pub subject: String,
+    /// The event in a word.
+    pub word: String,
+    /// Everything else, escaped.
+    pub details: String,
+    /// The weight of it.
+    pub tone: Tone,
+    /// The worker that it is about.
+    pub worker: Option<Name>,
+}
+
+/// All of it; one thread writes, the surface reads.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) model: Model,
-    pub(crate) link: Link,
-    pub(crate) events: VecDeque<EventLine>,
+pub struct Known {
+    /// Every worker.
+    pub model: Model,
+    /// The state of the connection.
+    pub link: Link,
+    /// The latest events, oldest first.
+    pub events: VecDeque<EventLine>,
     /// The latest failures in words, newest first.
-    pub(crate) failures: VecDeque<String>,
-    /// Counts connections, so that the window knows of a new one.
-    pub(crate) connections: u64,
+    pub failures: VecDeque<String>,
+    /// Counts connections, so that the surface knows of a new one.
+    pub connections: u64,
     /// Counts supervisors that took the place of one before.
-    pub(crate) successors: u64,
+    pub successors: u64,
+    /// Counts changes of named locks, and of the queue: they are not in the model, and have to be asked for.
+    pub locks: u64,
+    /// The same for the queue.
+    pub queue: u64,
 }
 
 impl Known {
-    /// Returns what the tray shows of it.
-    pub(crate) fn summary(&self) -> Summary {
+    /// Returns all workers in few words.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
         let failures = self.failures.iter().cloned().collect();
         if !self.link.is_up() {
             return Summary { line: Link::AWAY.to_owned(), tone: Tone::Faint, failures };
@@ -53,12 +76,14 @@ impl Known {
     }
 
     /// Takes the answer to a subscription.
-    pub(crate) fn subscribed(&mut self, data: &SubscribeData) {
+    pub fn subscribed(&mut self, data: &SubscribeData) {
         let before = self.model.instance();
         let is_other = !before.is_empty() && before != data.instance;
         self.model.subscribed(data);
         self.link = Link::Up;
         self.connections += 1;
+        self.locks += 1;
+        self.queue += 1;
         self.successors += u64::from(is_other);
         if data.gap {
             let details = if is_other {
@@ -77,8 +102,9 @@ impl Known {
         }
     }
 
-    /// Returns what a person is told when another supervisor took the place of the one before.
-    pub(crate) fn succession(&self) -> Trouble {
+    /// Returns the message for a person when another supervisor took the place of the one before.
+    #[must_use]
+    pub fn succession(&self) -> Trouble {
         Trouble {
             code: "supervisor-replaced".to_owned(),
             message: "The supervisor ended, and another one took its place".to_owned(),
@@ -88,7 +114,7 @@ impl Known {
     }
 
     /// Takes an event or `lagged`; returns the notification that it raises. Lines that are neither change nothing.
-    pub(crate) fn frame(&mut self, line: &str) -> Option<Alarm> {
+    pub fn frame(&mut self, line: &str) -> Option<Alarm> {
         #[derive(serde::Deserialize)]
         struct Missed {
             missed: u64,
@@ -97,6 +123,8 @@ impl Known {
         let Ok(event) = serde_json::from_str::<Event>(line) else {
             let missed =
                 serde_json::from_str::<Missed>(line).ok().filter(|_| change == Change::Everything)?;
+            self.locks += 1;
+            self.queue += 1;
             let details = format!("{} events came too fast and were missed", missed.missed);
             self.push(EventLine {
                 time: None,
@@ -109,6 +137,8 @@ impl Known {
             return None;
         };
         let details: Vec<String> = event_details(&event).iter().map(|part| text::escape(part)).collect();
+        self.locks += u64::from(event.lock.is_some());
+        self.queue += u64::from(event.job.is_some());
         let alarm = Alarm::of(&event);
         if let Some(alarm) = alarm.as_ref().filter(|_| Alarm::is_failure(&event)) {
             self.failures.push_front(alarm.title.clone());
@@ -136,7 +166,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::view;
+    use crate::screen::testing::view;
     use serde_json::{Value, json};
 
     fn event(kind: &str, seq: u64, worker: Value) -> String {
@@ -148,7 +178,7 @@ mod tests {
     fn a_successor_of_the_supervisor_is_told_of() {
         let mut known = Known::default();
         let answer = |instance: &str| {
-            let workers = json!([view("demo", json!({"state": "idle", "pid": null}))]);
+            let workers = json!([view(json!({"state": "idle", "pid": null}))]);
             let data = json!({"seq": 1, "instance": instance, "gap": instance != "one", "workers": workers});
             serde_json::from_value::<SubscribeData>(data).unwrap()
         };
@@ -165,12 +195,12 @@ mod tests {
     fn events_are_kept_in_words_and_bounded() {
         let mut known = Known::default();
         for seq in 1..=600 {
-            known.frame(&event("worker_ready", seq, json!(view("demo", json!({})))));
+            known.frame(&event("worker_ready", seq, json!(view(json!({})))));
         }
         assert_eq!(known.events.len(), MAX_EVENTS);
         let last = known.events.back().unwrap();
         assert_eq!((last.subject.as_str(), last.word.as_str()), ("demo", "ready"));
-        let failed = json!(view("demo", json!({"state": "failed", "reason": "exited 1"})));
+        let failed = json!(view(json!({"state": "failed", "reason": "exited 1"})));
         let alarm = known.frame(&event("worker_failed", 601, failed)).unwrap();
         assert_eq!(alarm.title, "demo failed");
         assert_eq!(known.failures, ["demo failed"]);

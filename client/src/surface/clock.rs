@@ -1,26 +1,28 @@
 //! Local time of day, and the present.
 
-use gob_client::protocol::Timestamp;
+use gob_protocol::Timestamp;
 use jiff::tz::TimeZone;
 
 /// The user's time zone.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock(TimeZone);
+pub struct Clock(TimeZone);
 
 impl Clock {
     /// Loads the zone that TZ or the system names; UTC where there is none.
-    pub(crate) fn local() -> Self {
+    #[must_use]
+    pub fn local() -> Self {
         Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 
     /// Returns the clock of UTC, for tests.
-    #[cfg(test)]
-    pub(crate) const fn utc() -> Self {
+    #[must_use]
+    pub const fn utc() -> Self {
         Self(TimeZone::UTC)
     }
 
     /// Formats a time as `10:00:00`, with its date if it is not today's.
-    pub(crate) fn stamp(&self, time: Timestamp, now: Timestamp) -> String {
+    #[must_use]
+    pub fn stamp(&self, time: Timestamp, now: Timestamp) -> String {
         let [time, now] = [time, now].map(|time| {
             jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().to_zoned(self.0.clone())
         });
@@ -29,14 +31,16 @@ impl Clock {
     }
 
     /// Formats a time as `10:00:00.123`, as the lines of a log have it.
-    pub(crate) fn exact(&self, time: Timestamp) -> String {
+    #[must_use]
+    pub fn exact(&self, time: Timestamp) -> String {
         let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
         time.to_zoned(self.0.clone()).strftime("%H:%M:%S.%3f").to_string()
     }
 }
 
 /// Returns the present.
-pub(crate) fn now() -> Timestamp {
+#[must_use]
+pub fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 

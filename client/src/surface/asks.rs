@@ -1,19 +1,19 @@
 //! The thread that makes requests: one connection, any number of requests at once, answers in any order.
 //!
-//! The connection carries the window's leases, so it stays open; a new one takes them again. It never starts the supervisor
+//! The connection carries the surface's leases, so it stays open; a new one takes them again. It never starts the supervisor
 //! but for [`Job::Supervise`].
 
 mod ask;
 
-pub(crate) use ask::{Answer, Ask};
+use crate::blocking::{Client, Connector};
+use crate::call;
+use crate::call::Sent;
+use crate::pulse::Deadline;
+use crate::screen::Trouble;
+use crate::{Error, Name};
+pub use ask::{Answer, Ask};
 use ask::{Pending, send};
-use gob_client::blocking::{Client, Connector};
-use gob_client::call;
-use gob_client::call::Sent;
-use gob_client::protocol::limits::{PING_EVERY_MS, SILENCE_MS};
-use gob_client::pulse::Deadline;
-use gob_client::screen::Trouble;
-use gob_client::{Error, Name};
+use gob_protocol::limits::{PING_EVERY_MS, SILENCE_MS};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::collections::BTreeSet;
@@ -32,12 +32,12 @@ const PING_EVERY: Duration = Duration::from_millis(PING_EVERY_MS);
 /// Time after which a supervisor that answers no ping is given up.
 const SILENCE: Duration = Duration::from_millis(SILENCE_MS);
 
-/// The number of a request of this window.
-pub(crate) type AskId = u64;
+/// The number of a request of this surface.
+pub type AskId = u64;
 
 /// Something for the thread to do.
 #[derive(Debug)]
-pub(crate) enum Job {
+pub enum Job {
     /// Makes a request.
     Ask(AskId, Box<Ask>),
     /// Starts the supervisor.
@@ -48,7 +48,7 @@ pub(crate) enum Job {
 
 /// Something that the thread tells.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub enum Told {
     /// A request was answered.
     Answer(AskId, Result<Answer, Trouble>),
     /// The supervisor could not be started.
@@ -56,7 +56,8 @@ pub(crate) enum Told {
 }
 
 /// The way to the thread. It ends with the process, and with its connection the leases do.
-pub(crate) struct Asks {
+#[derive(Debug)]
+pub struct Asks {
     jobs: SyncSender<Job>,
     bell: Arc<EventFd>,
     answers: Receiver<Told>,
@@ -67,7 +68,7 @@ impl Asks {
     ///
     /// # Errors
     /// When no thread or pair of sockets can be made.
-    pub(crate) fn begin(connector: Connector, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+    pub fn begin(connector: Connector, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let (tell, answers) = sync_channel(2 * QUEUE);
         let bell =
@@ -90,7 +91,7 @@ impl Asks {
     }
 
     /// Hands a job over; false when too many wait.
-    pub(crate) fn give(&self, job: Job) -> bool {
+    pub fn give(&self, job: Job) -> bool {
         let given = self.jobs.try_send(job).is_ok();
         // It fails only when the count is at its end: the thread is awake then.
         self.bell.write(1).ok();
@@ -98,7 +99,7 @@ impl Asks {
     }
 
     /// Returns the next answer that has come.
-    pub(crate) fn told(&self) -> Option<Told> {
+    pub fn told(&self) -> Option<Told> {
         self.answers.try_recv().ok()
     }
 }
@@ -217,7 +218,12 @@ impl<W: Fn()> Desk<W> {
                 (Ok(None), Some(after)) => {
                     Err(Error::Timeout { request: open.type_name.to_owned(), after, sent: true })
                 }
-                (Ok(Some(answer)), _) => Ok(answer),
+                (Ok(Some(answer)), _) => {
+                    if let Answer::Done { shows: Some(name), holds: true, .. } = &answer {
+                        self.held.insert(name.clone());
+                    }
+                    Ok(answer)
+                }
                 (Err(error), _) => {
                     lost |= !matches!(error, Error::Refused(_) | Error::Answer { .. });
                     Err(error)
@@ -271,7 +277,7 @@ impl<W: Fn()> Desk<W> {
     }
 
     fn tell(&self, told: Told) {
-        // The window that does not take its answers is gone.
+        // A surface that does not take its answers is gone.
         self.tell.try_send(told).ok();
         (self.wake)();
     }

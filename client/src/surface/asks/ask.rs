@@ -1,76 +1,115 @@
-//! The requests that the window makes, and the words of their answers.
+//! The requests that a surface makes, and the words of their answers.
 
-use gob_client::blocking::Client;
-use gob_client::call::{self, Call};
-use gob_client::protocol::answer::GraphOnDisk;
-use gob_client::protocol::request::Wait;
-use gob_client::protocol::{Env, RunRecord};
-use gob_client::pulse::Deadline;
-use gob_client::screen::said;
-use gob_client::{Error, Name, Owner};
+use crate::blocking::Client;
+use crate::call::{self, Call};
+use crate::pulse::Deadline;
+use crate::screen::said;
+use crate::{Error, Name, Owner};
+use gob_protocol::answer::{GraphOnDisk, LockStatusData, QueueListData, StartData};
+use gob_protocol::request::Wait;
+use gob_protocol::{Env, RunRecord};
 
 /// The default of `--owner` of gobctl: handed down, it would lend a worker its owner's name.
 const OWNER: &str = "GOB_OWNER";
 
-/// A request in the window's words.
+/// A request in a surface's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// Ensures that a graph, or a worker that is there, runs.
     Start {
+        /// The graph or worker.
         name: Name,
+        /// The graph's kind.
         kind: Option<String>,
     },
-    /// Makes a job and runs it.
-    Add {
-        command: Vec<String>,
-        cwd: String,
-        name: Option<Name>,
-    },
+    /// Makes a job and runs it, in this program's environment.
+    Add(Box<call::Add>),
+    /// Ends a worker and its tree, at once if forced.
     Stop {
+        /// The worker.
         name: Name,
+        /// Without asking it first.
         force: bool,
     },
+    /// Ends a worker and starts it anew.
     Restart {
+        /// The worker.
         name: Name,
     },
+    /// Sends a signal to a worker's leader.
     Signal {
+        /// The worker.
         name: Name,
+        /// The signal: `HUP`.
         signal: String,
     },
+    /// Makes another owner the owner.
     HandOver {
+        /// The worker.
         name: Name,
+        /// The new owner.
         to: Owner,
     },
+    /// Forgets a worker, its logs included.
     Remove {
+        /// The worker.
         name: Name,
     },
+    /// Takes a lease, which the connection carries until it is given back.
     Lease {
+        /// The worker.
         name: Name,
     },
+    /// Gives a lease back.
     Release {
+        /// The worker.
         name: Name,
     },
     /// Requests the latest runs.
     Runs {
+        /// The worker.
         name: Name,
     },
     /// Looks where a worker listens; an event tells what changed.
     Ports {
+        /// The worker.
         name: Name,
     },
     /// Requests the graphs on disk.
     Graphs,
+    /// Requests the named locks.
+    Locks,
+    /// Requests the lanes of the queue, and its latest jobs.
+    Queue,
 }
 
 /// The answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Something was done: a sentence, and the worker that it made or started, to be shown.
-    Done { said: String, shows: Option<Name> },
-    /// The latest runs of a worker, and whether there are older ones.
-    Runs { name: Name, runs: Vec<RunRecord>, more: bool },
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Something was done.
+    Done {
+        /// In a sentence.
+        said: String,
+        /// The worker that it made or started, to be shown.
+        shows: Option<Name>,
+        /// The surface holds a lease on it now.
+        holds: bool,
+    },
+    /// The latest runs of a worker.
+    Runs {
+        /// The worker.
+        name: Name,
+        /// Its runs, newest first.
+        runs: Vec<RunRecord>,
+        /// There are older ones.
+        more: bool,
+    },
     /// The graphs on disk.
     Graphs(Vec<GraphOnDisk>),
+    /// The named locks.
+    Locks(LockStatusData),
+    /// The lanes, and jobs of the queue.
+    Queue(QueueListData),
 }
 
 /// Reads the answer to a request that was sent, if it has come.
@@ -80,20 +119,25 @@ type Sent = (Pending, &'static str, Deadline);
 
 /// Runs that are shown.
 const RUNS: u32 = 20;
+/// Jobs of the queue that are shown.
+const JOBS: u32 = 100;
 
 /// Sends a request.
 pub(super) fn send(client: &mut Client, ask: Ask) -> Result<Sent, Error> {
-    let done = |said| Answer::Done { said, shows: None };
+    let done = |said| Answer::Done { said, shows: None, holds: false };
     match ask {
         Ask::Start { name, kind } => {
             // With a kind it can only be a graph; a name alone may be any worker's.
             let (graph, name) = if kind.is_some() { (Some(name), None) } else { (None, Some(name)) };
             let (env, wait) = (Some(environment()), Some(Wait::Ready));
-            pending(client, call::Start { graph, name, kind, env, wait, ..call::Start::default() }, began)
+            pending(client, call::Start { graph, name, kind, env, wait, ..call::Start::default() }, |data| {
+                began(data, false)
+            })
         }
-        Ask::Add { command, cwd, name } => {
-            let (env, wait) = (Some(environment()), Some(Wait::Spawned));
-            pending(client, call::Add { command, cwd, name, env, wait, ..call::Add::default() }, began)
+        Ask::Add(add) => {
+            let holds = add.lease;
+            let add = call::Add { env: Some(environment()), ..*add };
+            pending(client, add, move |data| began(data, holds))
         }
         Ask::Stop { name, force } => {
             pending(client, call::Stop { name, force, grace_ms: None }, move |data| {
@@ -107,9 +151,8 @@ pub(super) fn send(client: &mut Client, ask: Ask) -> Result<Sent, Error> {
         }
         Ask::Signal { name, signal } => {
             let word = signal.clone();
-            let say = move |data: gob_client::protocol::answer::WorkerData| {
-                done(said::signalled(&data.worker, &word))
-            };
+            let say =
+                move |data: gob_protocol::answer::WorkerData| done(said::signalled(&data.worker, &word));
             pending(client, call::Signal { name, signal }, say)
         }
         Ask::HandOver { name, to } => {
@@ -134,17 +177,21 @@ pub(super) fn send(client: &mut Client, ask: Ask) -> Result<Sent, Error> {
         }
         Ask::Ports { name } => {
             let of = name.clone();
-            let say = move |data: gob_client::protocol::answer::PortsData| {
-                done(said::listens(&of, data.ports.len()))
-            };
+            let say = move |data: gob_protocol::answer::PortsData| done(said::listens(&of, data.ports.len()));
             pending(client, call::Ports { name: Some(name) }, say)
         }
         Ask::Graphs => pending(client, call::Graphs, |data| Answer::Graphs(data.graphs)),
+        Ask::Locks => pending(client, call::LockStatus::default(), Answer::Locks),
+        Ask::Queue => pending(
+            client,
+            call::QueueList { limit: Some(JOBS), ..call::QueueList::default() },
+            Answer::Queue,
+        ),
     }
 }
 
-fn began(data: gob_client::protocol::answer::StartData) -> Answer {
-    Answer::Done { said: said::started(&data), shows: Some(data.worker.name) }
+fn began(data: StartData, holds: bool) -> Answer {
+    Answer::Done { said: said::started(&data), shows: Some(data.worker.name), holds }
 }
 
 fn pending<C: Call + 'static>(
@@ -162,7 +209,7 @@ fn pending<C: Call + 'static>(
     Ok((Box::new(read), C::TYPE, sent.deadline()))
 }
 
-/// Returns this window's environment, as far as the wire takes it: variables in UTF-8.
+/// Returns this program's environment, as far as the wire takes it: variables in UTF-8.
 fn environment() -> Env {
     std::env::vars_os()
         .filter(|(name, _)| name != OWNER)

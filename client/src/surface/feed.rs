@@ -1,30 +1,28 @@
 //! The thread that follows every event.
 //!
-//! It never starts the supervisor. While none runs it waits for a change in gob's directories; the window says so after a
+//! It never starts the supervisor. While none runs it waits for a change in gob's directories; the surface says so after a
 //! moment, since a supervisor that is started again is back before that.
 
-use crate::known::Known;
-use crate::tray::Summary;
-use crate::wake::Wake;
-use gob_client::blocking::Connector;
-use gob_client::protocol::request::Subscribe;
-use gob_client::screen::{Alarm, Link, Trouble};
-use gob_client::subscription::{Subscription, Update};
+use super::known::{Known, Summary};
+use crate::blocking::Connector;
+use crate::screen::{Alarm, Link, Trouble};
+use crate::subscription::{Subscription, Update};
+use gob_protocol::request::Subscribe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time without a supervisor after which the window says so.
+/// Time without a supervisor after which the surface says so.
 const MOMENT: Duration = Duration::from_millis(500);
 /// Time after which a supervisor that could not be used is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Knowledge that the feed's thread keeps up to date.
-#[derive(Clone, Default)]
-pub(crate) struct Feed {
+#[derive(Debug, Clone, Default)]
+pub struct Feed {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     known: Mutex<Known>,
     again: Condvar,
@@ -32,18 +30,18 @@ struct Shared {
 
 impl Feed {
     /// Returns the knowledge; for a moment only.
-    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+    pub fn known(&self) -> MutexGuard<'_, Known> {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to follow. `told` gets the summary after each update, and the notification that it raises.
+    /// Begins to follow. `wake` is called after each update; `told` gets the summary, and the notification that it raises.
     ///
     /// # Errors
     /// When no thread can be made.
-    pub(crate) fn follow(
+    pub fn follow(
         &self,
         connector: Connector,
-        wake: Wake,
+        wake: impl Fn() + Send + 'static,
         told: impl FnMut(Option<Alarm>, Summary) + Send + 'static,
     ) -> std::io::Result<()> {
         let feed = self.clone();
@@ -52,22 +50,22 @@ impl Feed {
     }
 
     /// Tells why the supervisor could not be started.
-    pub(crate) fn refused(&self, trouble: Trouble) {
+    pub fn refused(&self, trouble: Trouble) {
         self.known().link = Link::Refused(trouble);
     }
 
     /// Tries again at once where the supervisor could not be used.
-    pub(crate) fn again(&self) {
+    pub fn again(&self) {
         self.shared.again.notify_all();
     }
 
-    fn run(&self, connector: &Connector, wake: &Wake, mut told: impl FnMut(Option<Alarm>, Summary)) {
+    fn run(&self, connector: &Connector, wake: &impl Fn(), mut told: impl FnMut(Option<Alarm>, Summary)) {
         loop {
             let mut subscription = Subscription::new(connector.clone(), Subscribe::default());
             let trouble = self.drive(&mut subscription, wake, &mut told);
             let mut known = self.known();
             known.link = Link::Refused(trouble);
-            wake.now();
+            wake();
             // A lost wake-up costs one interval.
             drop(self.shared.again.wait_timeout(known, AGAIN));
         }
@@ -77,7 +75,7 @@ impl Feed {
     fn drive(
         &self,
         subscription: &mut Subscription,
-        wake: &Wake,
+        wake: &impl Fn(),
         told: &mut impl FnMut(Option<Alarm>, Summary),
     ) -> Trouble {
         let mut deadline = Some(MOMENT);
@@ -110,7 +108,7 @@ impl Feed {
             let summary = known.summary();
             drop(known);
             told(alarm, summary);
-            wake.now();
+            wake();
         }
     }
 }
