@@ -4,6 +4,7 @@
 mod asks;
 mod clock;
 mod commands;
+mod desk;
 mod feed;
 mod form;
 mod kinds;
@@ -12,6 +13,7 @@ mod known;
 pub use asks::{Answer, Ask, AskId, Asks, Job, Told};
 pub use clock::{Clock, now};
 pub use commands::{Choice, Command, offers};
+pub use desk::{Acted, Desk, News, Runs, Shows};
 pub use feed::Feed;
 pub use form::{Field, Form};
 pub use kinds::kinds;

@@ -21,11 +21,10 @@ use crate::settings::Settings;
 use dialog::Dialog;
 use eframe::egui;
 use gob_client::logs::{Direction, Page, Streams};
-use gob_client::protocol::{RunRecord, Timestamp};
-use gob_client::screen::{List, Trouble};
-use gob_client::surface::{Answer, Ask, AskId, Choice, Clock, Known};
+use gob_client::protocol::Timestamp;
+use gob_client::screen::Trouble;
+use gob_client::surface::{self, Answer, Ask, AskId, Choice, Clock, Known, News, Shows};
 use gob_client::{Name, Owner, View};
-use std::collections::{BTreeSet, HashMap};
 use toast::Toasts;
 
 /// The picture's contents.
@@ -123,46 +122,19 @@ pub(crate) struct LogWish {
     asked: Option<(u64, i64, usize)>,
 }
 
-/// The runs of a worker as of some change of it.
-#[derive(Debug)]
-struct Runs {
-    of: (Name, u64, gob_client::protocol::State),
-    runs: Vec<RunRecord>,
-    more: bool,
-}
-
-/// The purpose of a request, until its answer comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Purpose {
-    /// A button: its answer is told in passing.
-    Button,
-    /// The open dialog: it closes with success, and shows a refusal.
-    Dialog,
-    /// The list of runs.
-    Runs(Name, u64, gob_client::protocol::State),
-    /// The completion of a dialog.
-    Graphs,
-}
-
 /// Knowledge of the window alone.
 pub(crate) struct Desk {
-    pub(crate) me: Owner,
+    /// The selection, the leases, what was asked for.
+    pub(crate) shared: surface::Desk,
     pub(crate) settings: Settings,
-    pub(crate) list: List,
     pub(crate) lower: Lower,
     pub(crate) log: LogWish,
-    /// Workers that this window holds.
-    pub(crate) held: BTreeSet<Name>,
     dialog: Option<Dialog>,
     toasts: Toasts,
-    runs: Option<Runs>,
-    open: HashMap<AskId, Purpose>,
-    next_id: AskId,
     intents: Vec<Intent>,
     focus: Option<Focus>,
     /// The choice made in the palette.
     chosen: Option<Choice>,
-    graphs: Vec<gob_client::protocol::answer::GraphOnDisk>,
     selected_before: Option<Name>,
     /// The list has to show the selected row.
     scrolls_to_selected: bool,
@@ -185,21 +157,15 @@ enum Focus {
 impl Desk {
     pub(crate) fn new(me: Owner, settings: Settings) -> Self {
         Self {
-            me,
+            shared: surface::Desk::new(me),
             settings,
-            list: List::default(),
             lower: Lower::Log,
             log: LogWish::default(),
-            held: BTreeSet::new(),
             dialog: None,
             toasts: Toasts::default(),
-            runs: None,
-            open: HashMap::new(),
-            next_id: 1,
             intents: Vec::new(),
             focus: None,
             chosen: None,
-            graphs: Vec::new(),
             selected_before: None,
             scrolls_to_selected: false,
             list_view: (0.0, 0.0),
@@ -208,12 +174,12 @@ impl Desk {
 
     /// Draws everything, and returns what is wanted.
     pub(crate) fn show(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>) -> Vec<Intent> {
-        let shown = self.list.shown(scene.known.model.workers(), scene.now);
-        let at = self.list.settle(&shown);
+        let shown = self.shared.list.shown(scene.known.model.workers(), scene.now);
+        let at = self.shared.list.settle(&shown);
         let selected = at.and_then(|at| shown.get(at)).copied();
         self.keys(ui, scene, &shown, selected);
         // A key may have moved it.
-        let selected = self.list.settle(&shown).and_then(|at| shown.get(at)).copied();
+        let selected = self.shared.list.settle(&shown).and_then(|at| shown.get(at)).copied();
         self.follow_selection(selected, scene);
         self.banner(ui, scene);
         self.bar(ui, scene);
@@ -225,6 +191,8 @@ impl Desk {
         });
         self.dialogs(ui.ctx(), scene);
         self.toasts(ui.ctx());
+        let asks = self.shared.take().into_iter().map(|(id, ask)| Intent::Ask(id, ask));
+        self.intents.extend(asks);
         std::mem::take(&mut self.intents)
     }
 
@@ -243,65 +211,30 @@ impl Desk {
             self.log.scrolled_to = None;
             self.intents.push(Intent::Show(wanted));
         }
-        let Some(worker) = selected.filter(|_| scene.known.link.is_up()) else { return };
-        let of = (worker.name.clone(), worker.run, worker.state);
-        let is_asked = self.open.values().any(|purpose| {
-            matches!(purpose, Purpose::Runs(name, run, state) if (name, run, state) == (&of.0, &of.1, &of.2))
-        });
-        if !is_asked && self.runs.as_ref().is_none_or(|runs| runs.of != of) {
-            let (name, run, state) = of;
-            self.ask_for(Purpose::Runs(name.clone(), run, state), Ask::Runs { name });
-        }
-    }
-
-    fn ask(&mut self, ask: Ask) {
-        self.ask_for(Purpose::Button, ask);
-    }
-
-    fn ask_for(&mut self, purpose: Purpose, ask: Ask) {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.open.insert(id, purpose);
-        self.intents.push(Intent::Ask(id, ask));
+        self.shared.keep_up(scene.known, selected, Shows::default());
     }
 
     /// Takes the answer to a request.
     pub(crate) fn answered(&mut self, id: AskId, answer: Result<Answer, Trouble>) {
-        let Some(purpose) = self.open.remove(&id) else { return };
-        match (purpose, answer) {
-            (Purpose::Dialog, Err(trouble))
-                if self.dialog.as_ref().is_some_and(|dialog| dialog.asked == Some(id)) =>
-            {
-                if let Some(dialog) = &mut self.dialog {
-                    dialog.asked = None;
-                    dialog.refused = Some(trouble);
-                    self.focus = Some(Focus::Dialog);
-                }
-            }
-            (Purpose::Runs(name, run, state), answer) => {
-                // A history that can't be had is an empty one, and asked for again with the next change.
-                let (runs, more) = match answer {
-                    Ok(Answer::Runs { runs, more, .. }) => (runs, more),
-                    Ok(_) | Err(_) => (Vec::new(), false),
-                };
-                self.runs = Some(Runs { of: (name, run, state), runs, more });
-            }
-            (Purpose::Graphs, Ok(Answer::Graphs(graphs))) => self.graphs = graphs,
-            (Purpose::Graphs, _) => {}
-            (purpose, Ok(Answer::Done { said, shows, .. })) => {
-                if purpose == Purpose::Dialog
-                    && self.dialog.as_ref().is_some_and(|dialog| dialog.asked == Some(id))
-                {
-                    self.dialog = None;
-                }
-                if let Some(name) = shows {
-                    self.list.filter.clear();
-                    self.list.select(name);
-                }
+        let is_open = |dialog: &Dialog, id| dialog.asked == Some(id);
+        match self.shared.answered(id, answer) {
+            None => {}
+            Some(News::Said(said)) => self.toasts.say(said),
+            Some(News::Trouble(trouble)) => self.toasts.tell(trouble),
+            Some(News::FormDone(id, said)) => {
+                self.dialog.take_if(|dialog| is_open(dialog, id));
                 self.toasts.say(said);
             }
-            (_, Ok(Answer::Runs { .. } | Answer::Graphs(_) | Answer::Locks(_) | Answer::Queue(_))) => {}
-            (_, Err(trouble)) => self.toasts.tell(trouble),
+            Some(News::FormRefused(id, trouble)) => {
+                match self.dialog.as_mut().filter(|dialog| is_open(dialog, id)) {
+                    Some(dialog) => {
+                        dialog.asked = None;
+                        dialog.refused = Some(trouble);
+                        self.focus = Some(Focus::Dialog);
+                    }
+                    None => self.toasts.tell(trouble),
+                }
+            }
         }
     }
 

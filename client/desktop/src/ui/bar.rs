@@ -2,10 +2,10 @@
 
 use super::dialog::Dialog;
 use super::parts::button;
-use super::{Desk, Focus, Purpose, Scene};
+use super::{Desk, Focus, Scene};
 use eframe::egui;
 use gob_client::screen::Link;
-use gob_client::surface::{Ask, Form};
+use gob_client::surface::Form;
 
 impl Desk {
     pub(super) fn bar(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>) {
@@ -19,7 +19,7 @@ impl Desk {
                     self.open_job(scene);
                 }
                 ui.separator();
-                let field = egui::TextEdit::singleline(&mut self.list.filter)
+                let field = egui::TextEdit::singleline(&mut self.shared.list.filter)
                     .hint_text("Filter  ( / )")
                     .desired_width(220.0);
                 let field = ui.add(field).accessible_name("Filter the workers");
@@ -27,8 +27,8 @@ impl Desk {
                     field.request_focus();
                     self.focus = None;
                 }
-                if !self.list.filter.is_empty() && button(ui, "Clear", None).clicked() {
-                    self.list.filter.clear();
+                if !self.shared.list.filter.is_empty() && button(ui, "Clear", None).clicked() {
+                    self.shared.list.filter.clear();
                 }
                 ui.separator();
                 if button(ui, "Settings…", None).clicked() {
@@ -48,7 +48,7 @@ impl Desk {
 
     pub(super) fn open_start(&mut self) {
         self.open(Dialog::form(Form::start_graph()));
-        self.ask_for(Purpose::Graphs, Ask::Graphs);
+        self.shared.ask_for_graphs();
     }
 
     pub(super) fn open_job(&mut self, scene: &Scene<'_>) {

@@ -25,7 +25,8 @@ impl Desk {
         if field.changed() {
             palette.at = 0;
         }
-        let offers = offers(&palette.typed, &commands(), scene.known.model.workers(), self.list.selected());
+        let offers =
+            offers(&palette.typed, &commands(), scene.known.model.workers(), self.shared.list.selected());
         let (up, down, enter) = ui.input(|input| {
             (
                 input.key_pressed(Key::ArrowUp),

@@ -38,7 +38,7 @@ impl Desk {
         ui.horizontal_wrapped(|ui| {
             dot(ui, screen::tone(worker));
             ui.colored_label(Palette::of(ui).tone(screen::tone(worker)), row.state(scene.now));
-            ui.label(format!("owned by {}", screen::owner(worker, &self.me)));
+            ui.label(format!("owned by {}", screen::owner(worker, &self.shared.me)));
             for badge in screen::badges(worker).iter().filter(|badge| **badge != Badge::NotYours) {
                 ui.label(RichText::new(text::escape(&badge.to_string())).weak());
             }
@@ -92,13 +92,13 @@ impl Desk {
             }
             let away = (!scene.known.link.is_up()).then_some(Link::AWAY);
             if button(ui, "Look again", away).clicked() {
-                self.ask(Ask::Ports { name: worker.name.clone() });
+                self.shared.ask(Ask::Ports { name: worker.name.clone() });
             }
         });
     }
 
     fn run_rows(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>, worker: &View) {
-        let of_worker = self.runs.as_ref().filter(|runs| runs.of.0 == worker.name);
+        let of_worker = self.shared.runs_of(&worker.name);
         let Some(runs) = of_worker.filter(|runs| !runs.runs.is_empty()) else { return };
         section(ui, "Runs");
         let palette = Palette::of(ui);

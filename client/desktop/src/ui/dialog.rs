@@ -2,7 +2,7 @@
 
 use super::commands::Palette;
 use super::parts::{button, trouble};
-use super::{Desk, Focus, Purpose, Scene, keys, settings};
+use super::{Desk, Focus, Scene, keys, settings};
 use eframe::egui::{self, Key, Modal, Ui};
 use gob_client::screen::{Trouble, text};
 use gob_client::surface::{AskId, Form};
@@ -140,8 +140,7 @@ impl Desk {
         match request {
             Ok(ask) => {
                 dialog.wrong = None;
-                dialog.asked = Some(self.next_id);
-                self.ask_for(Purpose::Dialog, ask);
+                dialog.asked = Some(self.shared.send(ask));
             }
             Err(wrong) => {
                 dialog.wrong = Some(wrong);
@@ -167,13 +166,13 @@ impl Desk {
             ui.label(form.note());
         }
         let offered: Vec<Vec<String>> =
-            (0..form.fields().len()).map(|at| form.choices(at, scene.kinds, &self.graphs)).collect();
+            (0..form.fields().len()).map(|at| form.choices(at, scene.kinds, &self.shared.graphs)).collect();
         for (field, mut offered) in form.fields().into_iter().zip(offered) {
             self.field(ui, field.label, field.value, field.hint);
             offered.truncate(OFFERED);
             choices(ui, &offered, field.value);
         }
-        if let Some(remark) = form.remark(&self.graphs) {
+        if let Some(remark) = form.remark(&self.shared.graphs) {
             ui.label(remark);
         }
     }

@@ -60,7 +60,7 @@ impl Desk {
         }
         let is_typing = egui.text_edit_focused();
         let focused = egui.memory(|memory| memory.focused());
-        let row = self.list.selected().map(|name| egui::Id::unique(("worker", name.as_str())));
+        let row = self.shared.list.selected().map(|name| egui::Id::unique(("worker", name.as_str())));
         let on_list = focused.is_none() || focused == row;
         let events = egui.input(|input| input.events.clone());
         for event in &events {
@@ -84,8 +84,8 @@ impl Desk {
             Choice::Key("Enter") => self.list_key(Key::Enter, shown, selected, scene),
             Choice::Key(letter) => self.letter(letter, scene, shown, selected),
             Choice::Select(name) => {
-                self.list.filter.clear();
-                self.list.select(name.clone());
+                self.shared.list.filter.clear();
+                self.shared.list.select(name.clone());
                 self.focus = Some(Focus::List);
             }
         }
@@ -93,7 +93,7 @@ impl Desk {
 
     fn escape(&mut self) {
         if !self.toasts.close() {
-            self.list.filter.clear();
+            self.shared.list.filter.clear();
         }
     }
 
@@ -109,7 +109,7 @@ impl Desk {
             Key::End => self.step(shown, isize::MAX),
             Key::Enter => {
                 if let Some(worker) = selected {
-                    self.try_act(Action::Start, false, worker, scene);
+                    self.act(Action::Start, false, worker, scene);
                 }
             }
             _ => {}
@@ -117,7 +117,7 @@ impl Desk {
     }
 
     fn step(&mut self, shown: &[&View], by: isize) {
-        self.list.step(shown, by);
+        self.shared.list.step(shown, by);
         self.focus = Some(Focus::List);
     }
 
@@ -153,10 +153,10 @@ impl Desk {
             "r" => (Action::Restart, false),
             "d" => (Action::Remove, false),
             "o" => (Action::HandOver, false),
-            "l" => return self.toggle_lease(scene, worker),
+            "l" => return self.change_lease(worker, scene),
             _ => return,
         };
-        self.try_act(action, force, worker, scene);
+        self.act(action, force, worker, scene);
     }
 }
 

@@ -17,7 +17,7 @@ impl Desk {
         let panel = egui::Panel::left("workers").default_size(330.0).size_range(180.0..=most).frame(frame);
         panel.show(ui, |ui| {
             ui.label(egui::RichText::new(counted(shown.len(), scene.known.model.workers().len())).weak());
-            let at = self.list.settle(shown);
+            let at = self.shared.list.settle(shown);
             let mut area = egui::ScrollArea::vertical().id_salt("workers").auto_shrink(false);
             if std::mem::take(&mut self.scrolls_to_selected)
                 && let Some(offset) = at.and_then(|at| self.offset_to(ui, at))
@@ -42,14 +42,14 @@ impl Desk {
     }
 
     fn row(&mut self, ui: &mut egui::Ui, scene: &Scene<'_>, worker: &View) {
-        let is_selected = self.list.selected() == Some(&worker.name);
+        let is_selected = self.shared.list.selected() == Some(&worker.name);
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
         let id = egui::Id::unique(("worker", worker.name.as_str()));
         let response = ui.interact(rect, id, Sense::click());
-        let spoken = screen::spoken(worker, &self.me, scene.now);
+        let spoken = screen::spoken(worker, &self.shared.me, scene.now);
         response.widget_info(|| WidgetInfo::selected(Role::ListItem, true, is_selected, &spoken));
         if response.clicked() || (response.gained_focus() && !is_selected) {
-            self.list.select(worker.name.clone());
+            self.shared.list.select(worker.name.clone());
         }
         if response.clicked() {
             response.request_focus();
@@ -101,7 +101,7 @@ impl Desk {
             FontId::proportional(15.0),
             palette.text,
         );
-        let owner = screen::owner(worker, &self.me);
+        let owner = screen::owner(worker, &self.shared.me);
         // At rest the reason tells more than the command: an end with the supervisor, a block.
         let reason = worker.reason.as_deref().filter(|_| !worker.state.is_live());
         let more = failure.as_deref().or(reason).or(words.command.as_deref());
@@ -142,7 +142,7 @@ impl Desk {
                 }
                 Empty::Filtered => {
                     if ui.button("Clear the filter").clicked() {
-                        self.list.filter.clear();
+                        self.shared.list.filter.clear();
                     }
                 }
                 Empty::Unknown => {}

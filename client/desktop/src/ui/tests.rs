@@ -18,6 +18,8 @@ struct Stage {
     known: Known,
     page: Page,
     intents: Vec<Intent>,
+    /// The number of the latest request that was taken.
+    latest: u64,
     file_trouble: Option<&'static str>,
 }
 
@@ -38,7 +40,8 @@ fn window(views: Vec<View>) -> Window {
 fn window_of(known: Known) -> Window {
     let me = Owner::new("desktop").unwrap();
     let desk = Desk::new(me, Settings::default());
-    let shown = Stage { desk, known, page: Page::default(), intents: Vec::new(), file_trouble: None };
+    let shown =
+        Stage { desk, known, page: Page::default(), intents: Vec::new(), latest: 0, file_trouble: None };
     let builder = Harness::builder().with_size([1180.0, 900.0]).with_step_dt(0.01);
     let mut harness = builder.build_ui_state(
         |ui, shown: &mut Stage| {
@@ -68,11 +71,21 @@ fn settle(window: &mut Window) {
     window.run_steps(4);
 }
 
+/// Returns the wishes since the last call.
+fn taken(window: &mut Window) -> Vec<Intent> {
+    settle(window);
+    let shown = window.state_mut();
+    let asked = shown.intents.iter().filter_map(|intent| {
+        let Intent::Ask(id, _) = intent else { return None };
+        Some(*id)
+    });
+    shown.latest = asked.max().unwrap_or(shown.latest);
+    std::mem::take(&mut shown.intents)
+}
+
 /// Returns the requests that were wanted since the last call, without those that fill the window by themselves.
 fn asked(window: &mut Window) -> Vec<Ask> {
-    settle(window);
-    let intents = std::mem::take(&mut window.state_mut().intents);
-    let asks = intents.into_iter().filter_map(|intent| {
+    let asks = taken(window).into_iter().filter_map(|intent| {
         let Intent::Ask(_, ask) = intent else { return None };
         Some(ask).filter(|ask| !matches!(ask, Ask::Runs { .. } | Ask::Graphs))
     });
@@ -81,9 +94,7 @@ fn asked(window: &mut Window) -> Vec<Ask> {
 
 /// Returns the other wishes.
 fn wanted(window: &mut Window) -> Vec<Intent> {
-    settle(window);
-    let intents = std::mem::take(&mut window.state_mut().intents);
-    intents.into_iter().filter(|intent| !matches!(intent, Intent::Ask(..) | Intent::Show(_))).collect()
+    taken(window).into_iter().filter(|intent| !matches!(intent, Intent::Ask(..) | Intent::Show(_))).collect()
 }
 
 fn press(window: &mut Window, button: &str) {
@@ -105,8 +116,10 @@ fn keys(window: &mut Window, letters: &str) {
 
 /// Answers the latest request.
 fn answer(window: &mut Window, answer: Result<Answer, Trouble>) {
+    let held = taken(window);
     let shown = window.state_mut();
-    let id = shown.desk.next_id - 1;
+    shown.intents = held;
+    let id = shown.latest;
     shown.desk.answered(id, answer);
     settle(window);
 }
@@ -200,8 +213,10 @@ fn a_failed_worker_says_why_and_offers_its_log() {
 fn the_log_and_the_runs_are_those_of_the_selected_worker() {
     let mut window = window(vec![view("a", json!({})), view("b", json!({"run": 4}))]);
     let shows = |window: &mut Window| -> Vec<Intent> {
-        let all = std::mem::take(&mut window.state_mut().intents);
-        all.into_iter().filter(|intent| matches!(intent, Intent::Show(_) | Intent::Ask(..))).collect()
+        taken(window)
+            .into_iter()
+            .filter(|intent| matches!(intent, Intent::Show(_) | Intent::Ask(..)))
+            .collect()
     };
     let first = shows(&mut window);
     assert_eq!(first.first(), Some(&Intent::Show(Some((name("a"), None, StreamsKey::Both)))));

@@ -34,7 +34,7 @@ fn a_graph_is_started_from_its_name_and_kind() {
     let done = Answer::Done { said: "started notes".to_owned(), shows: Some(name("notes")), holds: false };
     answer(&mut window, Ok(done));
     assert!(!window.state().desk.has_dialog());
-    assert_eq!(window.state().desk.list.selected(), Some(&name("notes")));
+    assert_eq!(window.state().desk.shared.list.selected(), Some(&name("notes")));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn the_palette_finds_commands_and_workers_by_words() {
     keys(&mut window, "go web");
     window.key_press(egui::Key::Enter);
     settle(&mut window);
-    assert_eq!(window.state().desk.list.selected(), Some(&name("web")));
+    assert_eq!(window.state().desk.shared.list.selected(), Some(&name("web")));
     keys(&mut window, ":");
     keys(&mut window, "stop");
     window.get_by_label("stop web  (s)").click();

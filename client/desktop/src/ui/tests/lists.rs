@@ -4,7 +4,7 @@ use super::*;
 use gob_client::logs::{Pane, Target};
 
 fn selected(window: &Window) -> Option<&str> {
-    window.state().desk.list.selected().map(Name::as_str)
+    window.state().desk.shared.list.selected().map(Name::as_str)
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_filter_is_typed_and_no_letter_of_it_is_a_command() {
     let mut window = window(vec![view("notes", json!({})), view("web", json!({"kind": "job"}))]);
     keys(&mut window, "/");
     keys(&mut window, "job");
-    assert_eq!((selected(&window), window.state().desk.list.filter.as_str()), (Some("web"), "job"));
+    assert_eq!((selected(&window), window.state().desk.shared.list.filter.as_str()), (Some("web"), "job"));
     window.get_by_label("1 of 2 workers");
     assert_eq!(asked(&mut window), []);
     keys(&mut window, "x");
