@@ -119,6 +119,17 @@ impl Failure {
         }
     }
 
+    /// Returns the word for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        self.parts().0
+    }
+
+    /// Returns message, cause and hint, a line each, as a screen shows them.
+    pub(crate) fn in_words(&self) -> String {
+        let (_, message, cause, hint) = self.parts();
+        [Some(message), cause, hint].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
+
     /// Returns the wire's code, for a refused request.
     pub(crate) const fn wire_code(&self) -> Option<ErrorCode> {
         match self {

@@ -3,13 +3,18 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::text::escape;
-use gob_client::protocol::{ErrorCode, WireError};
+use gob_client::call::Add;
+use gob_client::protocol::request::{RestartOn, Wait};
+use gob_client::protocol::{Env, ErrorCode, WireError};
 use gob_client::{Error, View};
 use gob_config::gobfile::{FileJob, Gobfile};
 use gob_config::{Problem, Rejected};
 use gob_host::gobfile::{path_in, read};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// The code of the failure where there is no project file.
+pub(crate) const MISSING: &str = "no-project-file";
 
 /// A project and its file as it was read.
 #[derive(Debug)]
@@ -57,6 +62,25 @@ impl Project {
         let dir = job.cwd.as_ref().map_or_else(|| self.dir.clone(), |cwd| self.dir.join(cwd));
         let dir = dir.canonicalize().unwrap_or(dir);
         dir.to_string_lossy().into_owned()
+    }
+
+    /// Returns the request that starts a job, in this environment and the job's own variables.
+    pub(crate) fn request(&self, job: &FileJob, env: &Env) -> Add {
+        let mut env = env.clone();
+        for (name, value) in &job.env {
+            env.set(name, value.as_str());
+        }
+        Add {
+            command: job.command.clone(),
+            cwd: self.cwd_of(job),
+            env: Some(env),
+            name: job.name.clone(),
+            description: job.description.clone(),
+            restart: Some(job.restart.unwrap_or(RestartOn::Never)),
+            readiness: Some(job.readiness.clone().unwrap_or_else(|| "none".into())),
+            wait: Some(Wait::Ready),
+            ..Add::default()
+        }
     }
 
     /// Returns the live workers of these jobs and of all that they depend on, in waves, those that others depend on first.
@@ -123,8 +147,7 @@ pub(crate) fn warn_of(context: &Context, dir: &Path) {
 
 fn missing(dir: &Path) -> Failure {
     let message = format!("there is no project file in {} or above it", dir.display());
-    Failure::own("no-project-file", 1, message)
-        .hint("write one: .config/gobfile.toml, with a [[job]] for each command")
+    Failure::own(MISSING, 1, message).hint("write one: .config/gobfile.toml, with a [[job]] for each command")
 }
 
 fn unusable(what: &str, why: &str) -> Failure {

@@ -34,6 +34,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod trust;
+pub(crate) mod tui;
 pub(crate) mod up;
 mod verb;
 pub(crate) mod wait;
@@ -91,6 +92,7 @@ pub(crate) static VERBS: &[&Verb] = &[
     &lock::status::VERB,
     &lock::broken::VERB,
     &overview::VERB,
+    &tui::VERB,
     &list::VERB,
     &status::VERB,
     &get::VERB,

@@ -27,6 +27,12 @@ impl Line {
     /// Length of a line's text, in bytes of the output.
     pub const MAX_BYTES: usize = 16 * 1024;
 
+    /// Returns a line that is of no file, as a surface is tried with.
+    #[must_use]
+    pub fn of(stream: Stream, text: &str) -> Self {
+        Self { stream, time: None, text: text.to_owned(), is_cut: false, place: None, ended: true }
+    }
+
     fn new(piece: &Piece, place: Option<Place>) -> Self {
         let mut line = Self {
             stream: piece.stream,

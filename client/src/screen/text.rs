@@ -59,6 +59,16 @@ const TAB: &str = "    ";
 /// characters are escaped.
 #[must_use]
 pub fn output(line: &str) -> Cow<'_, str> {
+    shown(line, false)
+}
+
+/// As [`output`], with the sequences that colour text (SGR; ECMA-48, 8.3.117) still in it.
+#[must_use]
+pub fn coloured_output(line: &str) -> Cow<'_, str> {
+    shown(line, true)
+}
+
+fn shown(line: &str, keeps_colours: bool) -> Cow<'_, str> {
     if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !line.chars().any(is_unsafe) {
         return Cow::Borrowed(line);
     }
@@ -69,8 +79,19 @@ pub fn output(line: &str) -> Cow<'_, str> {
             '\t' => out.push_str(TAB),
             '\u{1b}' if chars.next_if_eq(&'[').is_some() => {
                 // Parameters and intermediates, then the final character (ECMA-48, 5.4).
-                while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-                chars.next_if(|c| matches!(c, '@'..='~'));
+                let begin = out.len();
+                out.push_str("\u{1b}[");
+                while let Some(c) = chars.next_if(|c| matches!(c, ' '..='?')) {
+                    out.push(c);
+                }
+                let end = chars.next_if(|c| matches!(c, '@'..='~'));
+                let has_numbers =
+                    out.bytes().skip(begin + 2).all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'));
+                if keeps_colours && end == Some('m') && has_numbers {
+                    out.push('m');
+                } else {
+                    out.truncate(begin);
+                }
             }
             '\u{1b}' if chars.next_if_eq(&']').is_some() => {
                 // A title or a link, up to BEL or ST.
@@ -117,6 +138,16 @@ mod tests {
         for cut in ["\u{1b}", "\u{1b}[", "\u{1b}[3", "\u{1b}]8;x", "\u{1b}]8\u{1b}"] {
             assert!(!output(cut).chars().any(is_unsafe), "{cut:?}");
         }
+    }
+
+    #[test]
+    fn colours_of_output_are_kept_where_they_are_wanted_and_nothing_else_is() {
+        assert_eq!(coloured_output("\u{1b}[1;31merror\u{1b}[0m: x"), "\u{1b}[1;31merror\u{1b}[0m: x");
+        assert_eq!(coloured_output("\u{1b}[38:2::1:2:3mx\u{1b}[m"), "\u{1b}[38:2::1:2:3mx\u{1b}[m");
+        for other in ["\u{1b}[2J", "\u{1b}[?25l", "\u{1b}[>4m", "\u{1b}[3", "\u{1b}[1 m", "\u{1b}]0;m\u{7}"] {
+            assert_eq!(coloured_output(&format!("a{other}")), "a", "{other:?}");
+        }
+        assert_eq!(coloured_output("\u{1b}c\u{1b}[31m\u{7}"), "\\x1bc\u{1b}[31m\\x07");
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub struct Desk {
     pub list: List,
     /// Workers that the surface holds leases on.
     pub held: BTreeSet<Name>,
+    /// Jobs that were begun under such a lease, and stop when the surface ends.
+    pub ends: BTreeSet<Name>,
     /// The graphs on disk, once they were asked for.
     pub graphs: Vec<GraphOnDisk>,
     /// The named locks, once they were asked for.
@@ -102,6 +104,7 @@ impl Desk {
             me,
             list: List::default(),
             held: BTreeSet::new(),
+            ends: BTreeSet::new(),
             graphs: Vec::new(),
             locks: None,
             queue: None,
@@ -249,6 +252,7 @@ impl Desk {
                 if let Some(name) = shows {
                     if holds {
                         self.held.insert(name.clone());
+                        self.ends.insert(name.clone());
                     }
                     self.list.filter.clear();
                     self.list.select(name);

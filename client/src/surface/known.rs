@@ -50,6 +50,8 @@ pub struct Known {
     pub link: Link,
     /// The latest events, oldest first.
     pub events: VecDeque<EventLine>,
+    /// Counts the events that were kept, those that went since among them.
+    pub events_ever: u64,
     /// The latest failures in words, newest first.
     pub failures: VecDeque<String>,
     /// Counts connections, so that the surface knows of a new one.
@@ -157,6 +159,7 @@ impl Known {
 
     fn push(&mut self, line: EventLine) {
         self.events.push_back(line);
+        self.events_ever += 1;
         while self.events.len() > MAX_EVENTS {
             self.events.pop_front();
         }

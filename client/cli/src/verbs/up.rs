@@ -17,7 +17,7 @@ use ending::Watch;
 use gob_client::blocking::Client;
 use gob_client::call::{Add, Sent};
 use gob_client::protocol::answer::{Outcome, StartData};
-use gob_client::protocol::request::{OnLastLease, RestartOn, Wait};
+use gob_client::protocol::request::OnLastLease;
 use gob_client::protocol::{Env, ErrorCode};
 use gob_client::{Error, Name, screen};
 use gob_config::gobfile::FileJob;
@@ -165,22 +165,10 @@ impl Up<'_> {
     }
 
     fn request(&self, job: &FileJob) -> Add {
-        let mut env = self.env.clone();
-        for (name, value) in &job.env {
-            env.set(name, value.as_str());
-        }
         Add {
-            command: job.command.clone(),
-            cwd: self.project.cwd_of(job),
-            env: Some(env),
-            name: job.name.clone(),
-            description: job.description.clone(),
-            restart: Some(job.restart.unwrap_or(RestartOn::Never)),
-            readiness: Some(job.readiness.clone().unwrap_or_else(|| "none".into())),
             on_last_lease: self.watch.is_some().then_some(OnLastLease::Stop),
-            wait: Some(Wait::Ready),
             lease: self.watch.is_some(),
-            ..Add::default()
+            ..self.project.request(job, &self.env)
         }
     }
 }

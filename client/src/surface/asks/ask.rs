@@ -22,7 +22,7 @@ pub enum Ask {
         /// The graph's kind.
         kind: Option<String>,
     },
-    /// Makes a job and runs it, in this program's environment.
+    /// Makes a job and runs it; in this program's environment where it has none of its own.
     Add(Box<call::Add>),
     /// Ends a worker and its tree, at once if forced.
     Stop {
@@ -136,7 +136,8 @@ pub(super) fn send(client: &mut Client, ask: Ask) -> Result<Sent, Error> {
         }
         Ask::Add(add) => {
             let holds = add.lease;
-            let add = call::Add { env: Some(environment()), ..*add };
+            let env = add.env.clone().or_else(|| Some(environment()));
+            let add = call::Add { env, ..*add };
             pending(client, add, move |data| began(data, holds))
         }
         Ask::Stop { name, force } => {

@@ -1,0 +1,110 @@
+//! The first and the last line, and the banner while the supervisor is away.
+
+use super::paint::{cells, folded, line_of, put, put_at};
+use super::{Pane, Scene, Ui};
+use gob_client::View;
+use gob_client::screen::{self, Action, Banner, Tone, text};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+impl Ui {
+    pub(super) fn top_bar(&self, buf: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+        let look = self.look;
+        let column = put_at(buf, area, 0, " gob  ", look.key());
+        let summary = screen::summary(scene.known.model.workers());
+        let column = put_at(buf, area, column, &summary, look.strong());
+        let filter = &self.shared.list.filter;
+        let filter =
+            if filter.is_empty() { String::new() } else { format!("filter: {}   ", text::escape(filter)) };
+        let right = format!("{filter}you are {} ", self.shared.me);
+        if cells(&right) + column + 2 <= area.width {
+            put_at(buf, area, area.width - cells(&right), &right, look.faint());
+        }
+    }
+
+    pub(super) fn banner(&mut self, buf: &mut Buffer, area: Rect, banner: Option<&Banner>) {
+        let Some(banner) = banner.filter(|_| !area.is_empty()) else { return };
+        let look = self.look;
+        put(
+            buf,
+            area,
+            &format!(" {}", text::escape(&banner.title)),
+            look.tone(Tone::Busy).patch(look.strong()),
+        );
+        let key = banner.starts.then(|| "R starts it.".to_owned());
+        let lines = key.into_iter().chain(banner.lines.iter().cloned());
+        let lines = lines.flat_map(|line| folded(&line, usize::from(area.width.saturating_sub(2))));
+        for (at, line) in lines.enumerate() {
+            let style = if at == 0 { look.key() } else { Style::new() };
+            put(buf, line_of(area, at + 1), &format!(" {line}"), style);
+        }
+        self.hits.add(line_of(area, 1), super::hits::Hit::Key("R"));
+    }
+
+    pub(super) fn bottom_bar(
+        &mut self,
+        buf: &mut Buffer,
+        area: Rect,
+        selected: Option<&View>,
+        scene: &Scene<'_>,
+    ) {
+        let all = scene.known.model.workers().len();
+        let shown = self.shared.list.shown(scene.known.model.workers(), scene.now).len();
+        if self.typing_line(buf, area, &format!("{shown} of {all}")) {
+            return;
+        }
+        let look = self.look;
+        if let Some(said) = self.said.sentence(scene.instant) {
+            return put(buf, area, &format!(" {}", text::escape(said)), look.strong());
+        }
+        let mut column = 1;
+        for (key, label) in self.hints(selected, scene) {
+            let need = cells(key) + 1 + cells(label) + 2;
+            if column + need > area.width {
+                break;
+            }
+            let begin = column;
+            column = put_at(buf, area, column, key, look.key());
+            column = put_at(buf, area, column + 1, label, Style::new()) + 2;
+            let place = Rect { x: area.x + begin, width: need - 2, ..area };
+            self.hits.add(place, super::hits::Hit::Key(key));
+        }
+    }
+
+    /// Returns the keys that make most sense now.
+    fn hints(&self, selected: Option<&View>, scene: &Scene<'_>) -> Vec<(&'static str, &'static str)> {
+        let mut hints = Vec::new();
+        let can = |action| {
+            selected.is_some_and(|worker| {
+                screen::refusal(action, worker, &self.shared.me, &scene.known.link).is_none()
+            })
+        };
+        match self.focus {
+            Pane::Workers | Pane::Details => {
+                let all = [
+                    ("Enter", "Start", Action::Start),
+                    ("s", "Stop", Action::Stop),
+                    ("r", "Restart", Action::Restart),
+                    ("d", "Remove", Action::Remove),
+                ];
+                hints.extend(
+                    all.into_iter().filter(|(_, _, action)| can(*action)).map(|(key, label, _)| (key, label)),
+                );
+                hints.extend([("n", "New graph"), ("N", "New job"), ("/", "Filter")]);
+            }
+            Pane::Log => {
+                hints.extend([
+                    ("f", "Follow"),
+                    ("w", "Wrap"),
+                    ("/", "Search"),
+                    ("e", "Streams"),
+                    ("z", "Zoom"),
+                ]);
+            }
+            Pane::Events => hints.extend([("]", "Next list"), ("z", "Zoom")]),
+        }
+        hints.extend([(":", "Commands"), ("?", "Keys"), ("q", "Quit")]);
+        hints
+    }
+}
