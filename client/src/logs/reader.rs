@@ -195,7 +195,7 @@ impl Reader {
     fn find_shown(&self, pattern: &Pattern, direction: Direction, from: Option<i64>) -> Option<i64> {
         let first = self.window.first();
         let mut lines = (first..).zip(self.window.lines());
-        let is_found = |(_, line): &(i64, &Arc<Line>)| pattern.is_in(&line.text);
+        let is_found = |(_, line): &(i64, &Arc<Line>)| line.shows(pattern);
         let found = match direction {
             Direction::Newer => lines.find(|line| from.is_none_or(|from| line.0 > from) && is_found(line)),
             Direction::Older => {
@@ -213,7 +213,7 @@ impl Reader {
         let mut edge = self.edge(|at, best| best.reaches(at));
         while edge.is_some() && !is_interrupted() {
             let (lines, is_first) = self.lines_before(edge, Window::MAX_LINES - CONTEXT)?;
-            let found = lines.iter().rposition(|line| pattern.is_in(&line.text));
+            let found = lines.iter().rposition(|line| line.shows(pattern));
             if let Some(index) = found {
                 self.show_anew();
                 self.has_older = !is_first;
@@ -249,7 +249,7 @@ impl Reader {
             }
             found.push(&piece, place);
             let line = found.lines().back().filter(|_| piece.ends_line());
-            if line.is_some_and(|line| pattern.is_in(&line.text)) {
+            if line.is_some_and(|line| line.shows(pattern)) {
                 found.keep_last(CONTEXT);
                 self.show_anew();
                 self.has_older = true;

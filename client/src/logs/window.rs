@@ -1,7 +1,9 @@
 //! A stretch of lines of a run, as much as a screen and some more. Pure: lines in, at both ends, within bounds.
 
+use super::pattern::Pattern;
 use super::pieces::Piece;
 use super::place::Place;
+use crate::screen::text::output;
 use gob_protocol::Timestamp;
 use gob_protocol::logindex::Stream;
 use std::collections::VecDeque;
@@ -31,6 +33,16 @@ impl Line {
     #[must_use]
     pub fn of(stream: Stream, text: &str) -> Self {
         Self { stream, time: None, text: text.to_owned(), is_cut: false, place: None, ended: true }
+    }
+
+    /// Returns whether a pattern is found in it as a screen shows it: colours are no part of the text.
+    #[must_use]
+    pub fn shows(&self, pattern: &Pattern) -> bool {
+        if self.text.contains('\u{1b}') {
+            pattern.is_in(&output(&self.text))
+        } else {
+            pattern.is_in(&self.text)
+        }
     }
 
     fn new(piece: &Piece, place: Option<Place>) -> Self {
@@ -200,6 +212,14 @@ mod tests {
         assert_eq!(texts(&window), ["50% 100%", "warning", "done"]);
         assert!(window.keep_placed(true));
         assert_eq!(texts(&window), ["50% 100%", "warning"]);
+    }
+
+    #[test]
+    fn a_pattern_is_found_across_a_change_of_colour() {
+        let coloured = Line::of(Stream::Stdout, "\u{1b}[32mline\u{1b}[0m 5");
+        assert!(coloured.shows(&Pattern::typed("line 5").unwrap()));
+        assert!(!coloured.shows(&Pattern::typed("32").unwrap()), "a screen shows no such number");
+        assert!(Line::of(Stream::Stdout, "line 5").shows(&Pattern::typed("line 5").unwrap()));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use super::actions::KEYED;
 use super::hits::Hit;
+use super::list::words;
 use super::paint::{self, Title, folded, line_of, put_at};
 use super::{Pane, Scene, Side, Ui};
 use gob_client::View;
-use gob_client::screen::{self, Badge, Link, Row, text};
+use gob_client::screen::{self, Action, Badge, Link, Row, text};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -15,8 +16,8 @@ const ELSEWHERE: [&str; 6] = ["owner", "state", "reason", "endpoint", "lease", "
 /// Cells of the names of facts.
 const KEY: usize = 9;
 
-/// A line of the pane: its parts, and the effect of a click on it.
-pub(super) type Drawn = (Vec<(String, Style)>, Option<Hit>);
+/// A line of the pane: its parts, and what a click on it does, by columns and their number.
+pub(super) type Drawn = (Vec<(String, Style)>, Vec<(usize, usize, Hit)>);
 
 impl Ui {
     /// Draws the pane of the selected worker.
@@ -50,14 +51,16 @@ impl Ui {
 
     /// Writes lines, as many as there is room for.
     pub(super) fn put_lines(&mut self, buf: &mut Buffer, area: Rect, lines: impl Iterator<Item = Drawn>) {
-        for (at, (parts, hit)) in lines.take(usize::from(area.height)).enumerate() {
+        for (at, (parts, hits)) in lines.take(usize::from(area.height)).enumerate() {
             let place = line_of(area, at);
             let mut column = 0;
             for (text, style) in &parts {
                 column = put_at(buf, place, column, text, *style);
             }
-            if let Some(hit) = hit {
-                self.hits.add(place, hit);
+            for (column, cells, hit) in hits {
+                let column = u16::try_from(column).unwrap_or(u16::MAX).min(place.width);
+                let width = u16::try_from(cells).unwrap_or(u16::MAX).min(place.width - column);
+                self.hits.add(Rect { x: place.x + column, width, ..place }, hit);
             }
         }
     }
@@ -74,63 +77,88 @@ impl Ui {
         for badge in screen::badges(worker).iter().filter(|badge| **badge != Badge::NotYours) {
             head.push((format!("   {}", text::escape(&badge.to_string())), look.faint()));
         }
-        lines.push((head, None));
+        lines.push((head, Vec::new()));
         let failure = screen::failure(worker);
         let style = if failure.is_some() { look.tone(tone) } else { Style::new() };
         if let Some(reason) = failure.or_else(|| worker.reason.clone()) {
-            lines.extend(folded(&reason, width).into_iter().map(|line| (vec![(line, style)], None)));
+            lines.extend(folded(&reason, width).into_iter().map(|line| plain(line, style)));
         }
         if let Some(endpoint) = &worker.endpoint {
-            let lines_of = folded(endpoint, width).into_iter();
-            lines.extend(lines_of.map(|line| (vec![(line, look.strong())], Some(Hit::Key("c")))));
+            let click = || vec![(0, width, Hit::Key("c"))];
+            let folded = folded(endpoint, width).into_iter();
+            lines.extend(folded.map(|line| (vec![(line, look.strong())], click())));
         }
         for port in &worker.ports {
             let of = format!("{}/{}", port.port, text::escape(&port.protocol));
-            lines.push((vec![(of, look.strong()), (format!("   pid {}", port.pid), look.faint())], None));
+            lines.push((
+                vec![(of, look.strong()), (format!("   pid {}", port.pid), look.faint())],
+                Vec::new(),
+            ));
         }
-        lines.push((Vec::new(), None));
-        lines.extend(self.action_lines(worker, &scene.known.link));
+        lines.push((Vec::new(), Vec::new()));
+        lines.extend(self.action_lines(worker, &scene.known.link, width));
         if let Some(note) = screen::in_other_hands(worker, &self.shared.me) {
-            lines.extend(
-                super::list::words(&note, width).into_iter().map(|line| (vec![(line, Style::new())], None)),
-            );
+            lines.extend(words(&note, width).into_iter().map(|line| plain(line, Style::new())));
         }
-        lines.push((Vec::new(), None));
+        lines.push((Vec::new(), Vec::new()));
         for holder in &worker.lease_holders {
-            lines.push((fact("lease", &holder.to_string(), look.faint()), None));
+            lines.push((fact("lease", &holder.to_string(), look.faint()), Vec::new()));
         }
         let facts = screen::worker(worker, scene.now);
         for (key, value) in facts.into_iter().filter(|(key, _)| !ELSEWHERE.contains(key)) {
             let mut values = folded(&value, width.saturating_sub(KEY).max(8)).into_iter();
             let first = values.next().unwrap_or_default();
-            lines.push((fact(key, &first, look.faint()), None));
-            lines.extend(values.map(|value| (vec![(format!("{:KEY$}{value}", ""), Style::new())], None)));
+            lines.push((fact(key, &first, look.faint()), Vec::new()));
+            lines.extend(values.map(|value| plain(format!("{:KEY$}{value}", ""), Style::new())));
         }
         lines
     }
 
-    /// Returns a line for each action, with its key, and the reason against it.
-    fn action_lines(&self, worker: &View, link: &Link) -> Vec<Drawn> {
+    /// Returns the actions that can be taken, with their keys, and the others behind the reasons against them.
+    fn action_lines(&self, worker: &View, link: &Link, width: usize) -> Vec<Drawn> {
         let look = self.look;
-        let line = |key: &'static str, label: &str, refusal: Option<String>| {
-            let (of_key, of_label) = match refusal {
-                None => (look.key(), Style::new()),
-                Some(_) => (look.faint(), look.faint()),
-            };
-            let mut parts = vec![(format!("{key:>5} "), of_key), (label.to_owned(), of_label)];
-            parts.extend(refusal.map(|why| (format!(" - {}", text::escape(&why)), look.faint())));
-            (parts, Some(Hit::Key(key)))
+        let mut lines: Vec<Drawn> = vec![(Vec::new(), Vec::new())];
+        let mut used = 0;
+        let mut add = |key: &'static str, label: String| {
+            let cells = key.len() + label.len() + 4;
+            if used > 0 && used + cells > width {
+                lines.push((Vec::new(), Vec::new()));
+                used = 0;
+            }
+            let Some((parts, hits)) = lines.last_mut() else { return };
+            hits.push((used, cells - 2, Hit::Key(key)));
+            used += cells;
+            parts.push((key.to_owned(), look.key()));
+            parts.push((format!(" {label}   "), Style::new()));
         };
-        let mut lines: Vec<Drawn> = Vec::new();
+        let mut refused: Vec<(String, Vec<&str>)> = Vec::new();
         for (key, action, force) in KEYED {
-            let dots = if action.asks() && !force { "..." } else { "" };
-            let label = if force { "Kill".to_owned() } else { format!("{}{dots}", action.label()) };
-            lines.push(line(key, &label, screen::refusal(action, worker, &self.shared.me, link)));
+            let label = if force { "Kill" } else { action.label() };
+            match screen::refusal(action, worker, &self.shared.me, link) {
+                None => add(key, if action.asks() { format!("{label}...") } else { label.to_owned() }),
+                Some(why) => match refused.iter_mut().find(|(of, _)| *of == why) {
+                    Some((_, labels)) => labels.push(label),
+                    None => refused.push((why, vec![label])),
+                },
+            }
         }
-        let hold = if self.shared.held.contains(&worker.name) { "Let go of it" } else { "Hold it (a lease)" };
-        lines.push(line("l", hold, (!link.is_up()).then(|| Link::AWAY.to_owned())));
+        if link.is_up() {
+            let hold = if self.shared.held.contains(&worker.name) { "Let go" } else { "Hold" };
+            add("l", hold.to_owned());
+        }
+        // Other hands are told of in a sentence of their own.
+        let others = screen::refusal(Action::HandOver, worker, &self.shared.me, link);
+        let told = others.filter(|_| screen::in_other_hands(worker, &self.shared.me).is_some());
+        for (why, labels) in refused.into_iter().filter(|(why, _)| told.as_ref() != Some(why)) {
+            let line = format!("{}: {}.", labels.join(", "), text::escape(&why));
+            lines.extend(words(&line, width).into_iter().map(|line| plain(line, look.faint())));
+        }
         lines
     }
+}
+
+fn plain(line: String, style: Style) -> Drawn {
+    (vec![(line, style)], Vec::new())
 }
 
 fn fact(key: &str, value: &str, style: Style) -> Vec<(String, Style)> {

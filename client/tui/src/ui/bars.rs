@@ -58,16 +58,21 @@ impl Ui {
         if let Some(said) = self.said.sentence(scene.instant) {
             return put(buf, area, &format!(" {}", text::escape(said)), look.strong());
         }
+        let need = |(key, label): &(&str, &str)| cells(key) + 1 + cells(label) + 2;
+        let always = [(":", "Commands"), ("?", "Keys"), ("q", "Quit")];
+        let room = area.width.saturating_sub(1 + always.iter().map(need).sum::<u16>());
+        let mut used = 0;
+        let fits = |hint: &(&str, &str)| {
+            used += need(hint);
+            used <= room
+        };
+        let hints: Vec<_> = self.hints(selected, scene).into_iter().take_while(fits).chain(always).collect();
         let mut column = 1;
-        for (key, label) in self.hints(selected, scene) {
-            let need = cells(key) + 1 + cells(label) + 2;
-            if column + need > area.width {
-                break;
-            }
-            let begin = column;
+        for (key, label) in hints {
+            let place =
+                Rect { x: area.x + column, width: need(&(key, label)) - 2, ..area }.intersection(area);
             column = put_at(buf, area, column, key, look.key());
             column = put_at(buf, area, column + 1, label, Style::new()) + 2;
-            let place = Rect { x: area.x + begin, width: need - 2, ..area };
             self.hits.add(place, super::hits::Hit::Key(key));
         }
     }
@@ -104,7 +109,6 @@ impl Ui {
             }
             Pane::Events => hints.extend([("]", "Next list"), ("z", "Zoom")]),
         }
-        hints.extend([(":", "Commands"), ("?", "Keys"), ("q", "Quit")]);
         hints
     }
 }

@@ -391,7 +391,9 @@ impl Ui {
     fn draw_help(&self, buf: &mut Buffer, all: Rect, scroll: &mut Scroll) {
         let look = self.look;
         let lines: Vec<_> = COMMANDS.iter().chain(&MORE).collect();
-        let inner = self.frame(buf, all, "Keys   (Esc closes)", lines.len());
+        let fits = lines.len() + 4 <= usize::from(all.height);
+        let title = if fits { "Keys   (Esc closes)" } else { "Keys   (j k scroll, Esc closes)" };
+        let inner = self.frame(buf, all, title, lines.len());
         let width = lines.iter().map(|(key, _)| cells(key)).max().unwrap_or(0) + 2;
         let first = scroll.fit(lines.len(), usize::from(inner.height));
         for (at, (key, what)) in lines.iter().skip(first).take(usize::from(inner.height)).enumerate() {

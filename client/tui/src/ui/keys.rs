@@ -27,8 +27,8 @@ pub(super) const COMMANDS: [Command; 22] = [
     ("w", "wrap long lines of the log"),
     ("t", "show or hide the times of the log"),
     ("e", "stdout, stderr or both in the log"),
-    ("/", "filter the workers; in the log: search it"),
-    ("z", "enlarge the pane, or make it small again"),
+    ("/", "filter the workers, or search the log"),
+    ("z", "enlarge the pane, or shrink what is enlarged"),
     ("R", "start the supervisor, or try again to reach it"),
     ("?", "keys"),
     ("q", "quit; workers go on"),
@@ -115,7 +115,7 @@ impl Ui {
             '4' => self.go_to(Pane::Events),
             '[' => self.next_tab(false),
             ']' => self.next_tab(true),
-            ':' => self.dialog = Some(Dialog::palette()),
+            ':' => self.command(":", scene),
             'n' if self.searches() => self.find(Direction::Newer, scene.page),
             'N' if self.searches() => self.find(Direction::Older, scene.page),
             letter => {
@@ -145,7 +145,7 @@ impl Ui {
             "u" => self.dialog = Some(Dialog::Project(0)),
             "f" => {
                 self.go_to(Pane::Log);
-                self.intents.push(Intent::Follow(!scene.page.follows));
+                self.toggle_follow(scene.page);
             }
             "w" => self.toggle_wrap(),
             "t" => self.toggle_times(),
@@ -157,6 +157,7 @@ impl Ui {
                 self.said.say("The supervisor answers.".to_owned(), scene.instant);
             }
             "R" => self.intents.push(Intent::Supervise),
+            ":" => self.dialog = Some(Dialog::palette()),
             "?" => self.dialog = Some(Dialog::help()),
             "q" => self.quit(scene),
             _ => {}

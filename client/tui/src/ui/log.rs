@@ -38,6 +38,8 @@ pub(super) struct LogView {
     across: usize,
     /// The first row, while the log is held; of this generation.
     top: Option<(u64, Place)>,
+    /// The log is to be held from that row on, and the pane does not know of it yet.
+    holds: bool,
     /// The output that is shown now.
     shown: Option<Shown>,
     /// The page of which older or newer lines were asked for.
@@ -61,7 +63,7 @@ impl LogView {
             return false;
         }
         self.shown.clone_from(wanted);
-        (self.top, self.asked, self.revealed) = (None, None, None);
+        (self.top, self.asked, self.revealed, self.holds) = (None, None, None, false);
         true
     }
 
@@ -114,7 +116,8 @@ impl LogView {
             let found = self.above(page, Place { line, row: 0 }, self.height / 3);
             self.top = Some((page.generation, found.min(end)));
         }
-        if page.follows {
+        self.holds &= page.follows;
+        if page.follows && !self.holds {
             self.top = None;
             return end;
         }
@@ -139,11 +142,9 @@ impl LogView {
         };
         let to = to.min(end);
         if page.follows {
-            if to == end {
-                return None;
-            }
             self.top = Some((page.generation, to));
-            return Some(Intent::Follow(false));
+            let is_new = !std::mem::replace(&mut self.holds, to != end);
+            return (is_new && self.holds).then_some(Intent::Follow(false));
         }
         self.top = Some((page.generation, to));
         if by > 0 && top == end && !page.has_newer {
@@ -209,13 +210,15 @@ impl Ui {
     fn log_state(&self, page: &Page) -> String {
         let mut words = Vec::new();
         words.extend(self.log.run.map(|run| format!("run #{run}")));
-        words.push(match &page.searched {
-            Some(Searched::NotFound) => "not found".to_owned(),
-            Some(Searched::Invalid(why)) => text::escape(why),
-            Some(Searched::Found(_)) if !page.follows => format!("/{}", text::escape(&self.log.pattern)),
-            Some(Searched::Found(_)) | None if page.follows => "following".to_owned(),
-            Some(Searched::Found(_)) | None => "held, f follows".to_owned(),
+        words.extend(match &page.searched {
+            Some(Searched::NotFound) => Some(format!("not found: {}", text::escape(&self.log.pattern))),
+            Some(Searched::Invalid(why)) => Some(text::escape(why)),
+            Some(Searched::Found(_)) if !page.follows => {
+                Some(format!("/{}", text::escape(&self.log.pattern)))
+            }
+            Some(Searched::Found(_)) | None => None,
         });
+        words.push(if page.follows && !self.log.holds { "following" } else { "held, f follows" }.to_owned());
         words.extend(self.log.wraps.then(|| "wrapped".to_owned()));
         words.extend((self.log.across > 0).then(|| format!("from column {}", self.log.across + 1)));
         words.join(", ")
@@ -277,6 +280,16 @@ impl Ui {
         }
     }
 
+    /// Follows the log, or holds it where it is.
+    pub(super) fn toggle_follow(&mut self, page: &Page) {
+        let follows = page.follows && !self.log.holds;
+        if follows {
+            self.log.top = Some((page.generation, self.log.top(page)));
+        }
+        self.log.holds = follows;
+        self.intents.push(Intent::Follow(!follows));
+    }
+
     /// Scrolls the log by rows.
     pub(super) fn scroll_log(&mut self, by: isize, scene: &Scene<'_>) {
         let wanted = self.log.scroll(scene.page, by);
@@ -286,7 +299,7 @@ impl Ui {
     /// Goes to the first line that is there, or follows the last one.
     pub(super) fn log_end(&mut self, is_last: bool, scene: &Scene<'_>) {
         if is_last {
-            self.log.top = None;
+            (self.log.top, self.log.holds) = (None, false);
             return self.intents.push(Intent::Follow(true));
         }
         self.scroll_log(isize::MIN / 2, scene);

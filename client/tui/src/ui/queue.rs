@@ -38,7 +38,7 @@ impl Ui {
                 (format!("{} for {age}", text::escape(&party.to_string())), Style::new()),
                 (format!("  {}", party.mode.as_str()), look.faint()),
             ];
-            (parts, None)
+            (parts, Vec::new())
         };
         let holders = lock.holders.iter().map(|party| line(party, "held by", Tone::Plain));
         let waiters = lock.waiters.iter().map(|party| line(party, "waited for by", Tone::Busy));
@@ -66,7 +66,7 @@ impl Ui {
             );
         }
         if queue.next.is_some() {
-            lines.push((vec![("more: gobctl queue list shows them".to_owned(), look.faint())], None));
+            lines.push((vec![("more: gobctl queue list shows them".to_owned(), look.faint())], Vec::new()));
         }
         let first = self.queue.fit(lines.len(), usize::from(area.height));
         self.put_lines(buf, area, lines.into_iter().skip(first));
@@ -92,7 +92,7 @@ impl Ui {
         for (number, word, tone) in numbers.into_iter().filter(|(number, _, _)| *number > 0) {
             parts.push((format!("{number} {word}  "), look.tone(tone)));
         }
-        (parts, None)
+        (parts, Vec::new())
     }
 
     fn job_line(&self, job: &QueueJob, scene: &Scene<'_>) -> Drawn {
@@ -110,6 +110,6 @@ impl Ui {
             (text::escape(&command(&job.command)), Style::new()),
             (why, look.tone(Tone::Bad)),
         ];
-        (parts, None)
+        (parts, Vec::new())
     }
 }
