@@ -2,8 +2,7 @@
 
 use super::actions::KEYED;
 use super::hits::Hit;
-use super::list::words;
-use super::paint::{self, Title, folded, line_of, put_at};
+use super::paint::{self, Title, folded, line_of, prose, put_at};
 use super::{Pane, Scene, Side, Ui};
 use gob_client::View;
 use gob_client::screen::{self, Action, Badge, Link, Row, text};
@@ -81,7 +80,7 @@ impl Ui {
         let failure = screen::failure(worker);
         let style = if failure.is_some() { look.tone(tone) } else { Style::new() };
         if let Some(reason) = failure.or_else(|| worker.reason.clone()) {
-            lines.extend(folded(&reason, width).into_iter().map(|line| plain(line, style)));
+            lines.extend(prose(&reason, width).into_iter().map(|line| plain(line, style)));
         }
         if let Some(endpoint) = &worker.endpoint {
             let click = || vec![(0, width, Hit::Key("c"))];
@@ -98,7 +97,7 @@ impl Ui {
         lines.push((Vec::new(), Vec::new()));
         lines.extend(self.action_lines(worker, &scene.known.link, width));
         if let Some(note) = screen::in_other_hands(worker, &self.shared.me) {
-            lines.extend(words(&note, width).into_iter().map(|line| plain(line, Style::new())));
+            lines.extend(prose(&note, width).into_iter().map(|line| plain(line, Style::new())));
         }
         lines.push((Vec::new(), Vec::new()));
         for holder in &worker.lease_holders {
@@ -151,7 +150,7 @@ impl Ui {
         let told = others.filter(|_| screen::in_other_hands(worker, &self.shared.me).is_some());
         for (why, labels) in refused.into_iter().filter(|(why, _)| told.as_ref() != Some(why)) {
             let line = format!("{}: {}.", labels.join(", "), text::escape(&why));
-            lines.extend(words(&line, width).into_iter().map(|line| plain(line, look.faint())));
+            lines.extend(prose(&line, width).into_iter().map(|line| plain(line, look.faint())));
         }
         lines
     }

@@ -1,6 +1,6 @@
 //! The first and the last line, and the banner while the supervisor is away.
 
-use super::paint::{cells, folded, line_of, put, put_at};
+use super::paint::{cells, line_of, prose, put, put_at};
 use super::{Pane, Scene, Ui};
 use gob_client::View;
 use gob_client::screen::{self, Action, Banner, Tone, text};
@@ -34,7 +34,7 @@ impl Ui {
         );
         let key = banner.starts.then(|| "R starts it.".to_owned());
         let lines = key.into_iter().chain(banner.lines.iter().cloned());
-        let lines = lines.flat_map(|line| folded(&line, usize::from(area.width.saturating_sub(2))));
+        let lines = lines.flat_map(|line| prose(&line, usize::from(area.width.saturating_sub(2))));
         for (at, line) in lines.enumerate() {
             let style = if at == 0 { look.key() } else { Style::new() };
             put(buf, line_of(area, at + 1), &format!(" {line}"), style);

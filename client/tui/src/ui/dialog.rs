@@ -3,10 +3,10 @@
 use super::field::LineField;
 use super::hits::Hit;
 use super::keys::{COMMANDS, MORE};
-use super::paint::{cells, folded, line_of, put, put_at};
+use super::paint::{cells, line_of, prose, put, put_at};
 use super::{Intent, Scene, Scroll, Ui};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use gob_client::screen::{Tone, Trouble, text};
+use gob_client::screen::{self, Row, Tone, Trouble, text};
 use gob_client::surface::{AskId, Choice, Form, offers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -305,18 +305,17 @@ impl Ui {
     fn draw_form(&mut self, buf: &mut Buffer, all: Rect, filled: &mut Filled, scene: &Scene<'_>) {
         let look = self.look;
         let width = usize::from(WIDTH.min(all.width.saturating_sub(2)).saturating_sub(4));
-        let note = super::list::words(filled.form.note(), width);
-        let note: Vec<String> = note.into_iter().filter(|line| !line.is_empty()).collect();
+        let note = prose(filled.form.note(), width);
         let choices = filled.choices(self, scene);
         let mut below: Vec<(String, Style)> = Vec::new();
         below.extend(filled.form.remark(&self.shared.graphs).map(|remark| (remark.to_owned(), look.faint())));
         let bad = look.tone(Tone::Bad);
-        below.extend(filled.wrong.iter().flat_map(|wrong| folded(wrong, width)).map(|line| (line, bad)));
+        below.extend(filled.wrong.iter().flat_map(|wrong| prose(wrong, width)).map(|line| (line, bad)));
         if let Some(refused) = &filled.refused {
             let message = format!("{} ({})", refused.message, refused.code);
-            below.extend(folded(&message, width).into_iter().map(|line| (line, bad)));
+            below.extend(prose(&message, width).into_iter().map(|line| (line, bad)));
             let more = [&refused.cause, &refused.hint].into_iter().flatten();
-            below.extend(more.flat_map(|line| folded(line, width)).map(|line| (line, Style::new())));
+            below.extend(more.flat_map(|line| prose(line, width)).map(|line| (line, Style::new())));
         }
         let verb = if filled.asked.is_some() { "sent, waiting for the answer" } else { filled.form.verb() };
         let keys = match (filled.fields.len(), filled.asked) {
@@ -414,7 +413,7 @@ impl Ui {
             Some((path, Err(why))) => (&[][..], vec![path.clone(), why.clone()]),
             Some((path, Ok(jobs))) => (jobs.as_slice(), vec![path.clone()]),
         };
-        let notes: Vec<String> = notes.iter().flat_map(|note| folded(note, width)).collect();
+        let notes: Vec<String> = notes.iter().flat_map(|note| prose(note, width)).collect();
         let inner = self.frame(buf, all, "Jobs of the project", notes.len() + jobs.len() + 3);
         for (line, note) in notes.iter().enumerate() {
             put(buf, line_of(inner, line), note, look.faint());
@@ -423,6 +422,13 @@ impl Ui {
             let place = line_of(inner, notes.len() + 1 + index);
             let style = if job.blocked.is_some() { look.faint() } else { Style::new() };
             let column = put_at(buf, place, 0, &format!("{}   ", text::escape(&job.label)), style);
+            let worker = job.add.name.as_ref().and_then(|name| scene.known.model.get(name));
+            let live = worker.filter(|worker| worker.state.is_live());
+            let column = live.map_or(column, |worker| {
+                let tone = screen::tone(worker);
+                let state = format!("{} {}   ", look.dot(tone), Row::from(worker).state(scene.now));
+                put_at(buf, place, column, &state, look.tone(tone))
+            });
             let about = job.blocked.as_deref().unwrap_or(&job.about);
             put_at(buf, place, column, &text::escape(about), look.faint());
             if index == at {

@@ -1,7 +1,7 @@
 //! The workers, a line each.
 
 use super::hits::Hit;
-use super::paint::{self, Title, cells, line_of, put_at, put_cut};
+use super::paint::{self, Title, cells, line_of, prose, put_at, put_cut};
 use super::{Pane, Scene, Ui};
 use gob_client::View;
 use gob_client::screen::{self, Empty, Link, Row, text};
@@ -114,7 +114,7 @@ impl Ui {
         };
         let mut at = 0;
         let mut line = |text: &str, style| {
-            for line in words(text, usize::from(area.width)) {
+            for line in prose(text, usize::from(area.width)) {
                 paint::put(buf, line_of(area, at), &line, style);
                 at += 1;
             }
@@ -150,21 +150,6 @@ fn widths(texts: &[Texts], width: u16) -> [u16; 4] {
     [name, state, owner, take(u16::MAX, REST)]
 }
 
-/// Breaks a text at its blanks.
-pub(super) fn words(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,11 +166,5 @@ mod tests {
         assert_eq!(widths(&all, 40), [5, 15, 9, 0]);
         assert_eq!(widths(&all, 32), [5, 15, 0, 0]);
         assert_eq!(widths(&[texts(&"x".repeat(90), "ready")], 30), [21, 5, 0, 0]);
-    }
-
-    #[test]
-    fn prose_is_broken_at_blanks() {
-        assert_eq!(words("one two three", 7), ["one two", "three"]);
-        assert_eq!(words("one", 1), ["one"]);
     }
 }

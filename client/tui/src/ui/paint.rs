@@ -59,6 +59,29 @@ pub(super) fn cells(text: &str) -> u16 {
     u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
 
+/// Breaks prose of any origin at its blanks into lines of this width, that are safe to show; a word that is longer is divided.
+pub(super) fn prose(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in text::escape(paragraph).split(' ') {
+            if !line.is_empty() && line.width() + 1 + word.width() > width {
+                lines.push(std::mem::take(&mut line));
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+            if line.width() > width {
+                let mut parts = folded(&line, width);
+                line = parts.pop().unwrap_or_default();
+                lines.append(&mut parts);
+            }
+        }
+        lines.push(line);
+    }
+    lines
+}
+
 /// Divides a text of any origin into lines of this width that are safe to show.
 pub(super) fn folded(text: &str, width: usize) -> Vec<String> {
     let lines = text.lines().flat_map(|line| {
@@ -111,4 +134,19 @@ pub(super) fn pane(
         put_at(buf, top, top.width - cells(&more), &more, look.faint());
     }
     inner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_broken_at_blanks_and_long_words_where_they_have_no_room() {
+        assert_eq!(prose("one two three", 7), ["one two", "three"]);
+        assert_eq!(prose("a\nb", 7), ["a", "b"]);
+        assert_eq!(prose("see /a/very/long/path here", 8), ["see", "/a/very/", "long/pat", "h here"]);
+        assert_eq!(prose("日本 日本", 5), ["日本", "日本"]);
+        assert_eq!(prose("\u{1b}[2J", 9), ["\\x1b[2J"]);
+        assert!(prose("", 5).is_empty());
+    }
 }

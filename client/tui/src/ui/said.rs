@@ -1,7 +1,7 @@
 //! Answers to what was asked for. A sentence goes after some seconds; a trouble stays until it is closed.
 
 use super::Ui;
-use super::paint::{folded, line_of, put};
+use super::paint::{line_of, prose, put};
 use gob_client::screen::{Tone, Trouble};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -59,9 +59,9 @@ impl Ui {
         let room = usize::from(width.saturating_sub(4));
         let mut lines = Vec::new();
         let message = format!("{} ({})", trouble.message, trouble.code);
-        lines.extend(folded(&message, room).into_iter().map(|line| (line, look.tone(Tone::Bad))));
+        lines.extend(prose(&message, room).into_iter().map(|line| (line, look.tone(Tone::Bad))));
         for more in [&trouble.cause, &trouble.hint].into_iter().flatten() {
-            lines.extend(folded(more, room).into_iter().map(|line| (line, ratatui::style::Style::new())));
+            lines.extend(prose(more, room).into_iter().map(|line| (line, ratatui::style::Style::new())));
         }
         let more = self.said.troubles.len() - 1;
         let more = if more > 0 { format!("; {more} more") } else { String::new() };
