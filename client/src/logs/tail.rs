@@ -41,6 +41,27 @@ impl Run {
         Ok(last.into())
     }
 
+    /// As [`Run::last_lines`], in bounded memory: of lines with more than `bytes` together the last ones, of a longer line its
+    /// end. Returns also whether there is output before them.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn last_within(&mut self, count: usize, bytes: usize) -> io::Result<(Vec<Piece>, bool)> {
+        let mut last = Last { is_cut: self.skip_to_last(count)?, ..Last::default() };
+        loop {
+            while let Some(piece) = self.next_piece()? {
+                last.push(piece, count, bytes);
+            }
+            if !self.take_rest()? {
+                break;
+            }
+        }
+        for piece in self.unfinished() {
+            last.push(piece, count, bytes);
+        }
+        Ok((last.pieces.into(), last.is_cut))
+    }
+
     /// Skips to a little before the last `count` lines that the index tells; returns whether there are writes before.
     pub(super) fn skip_to_last(&mut self, count: usize) -> io::Result<bool> {
         let Some(index) = &self.index else { return Ok(false) };
@@ -144,6 +165,30 @@ impl Run {
         }
         self.assembler.push(stream, None, &begun, &mut |_| {});
         Ok(())
+    }
+}
+
+/// The last pieces within a number of lines and of bytes.
+#[derive(Default)]
+struct Last {
+    pieces: VecDeque<Piece>,
+    /// The lines that begin in them; of the first one the beginning may be gone.
+    lines: usize,
+    bytes: usize,
+    is_cut: bool,
+}
+
+impl Last {
+    fn push(&mut self, piece: Piece, count: usize, bytes: usize) {
+        self.lines += usize::from(piece.starts_line);
+        self.bytes += piece.bytes.len();
+        self.pieces.push_back(piece);
+        while self.lines > count || self.bytes > bytes && self.pieces.len() > 1 {
+            let Some(first) = self.pieces.pop_front() else { return };
+            self.lines -= usize::from(first.starts_line);
+            self.bytes -= first.bytes.len();
+            self.is_cut = true;
+        }
     }
 }
 

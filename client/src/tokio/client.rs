@@ -66,6 +66,12 @@ impl Client {
         &self.owner
     }
 
+    /// Returns whether the connection is known to have ended. Requests on it fail from then on.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.asks.is_closed()
+    }
+
     /// Sends a call and reads the data of its answer, within the call's own time limit.
     ///
     /// # Errors
