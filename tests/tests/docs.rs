@@ -92,7 +92,7 @@ fn every_row_of_the_faults_names_tests_that_exist_or_says_that_there_are_none() 
 }
 
 /// The maps of `ARCHITECTURE.md` that name every file of a folder: the beginning of each, and the folder.
-const MAPS: [(&str, &str); 9] = [
+const MAPS: [(&str, &str); 10] = [
     ("In the configuration,", "protocol/config/src"),
     ("On the machine,", "protocol/host/src"),
     ("In the keeper,", "supervisor/keeper/src"),
@@ -101,6 +101,7 @@ const MAPS: [(&str, &str); 9] = [
     ("In the client library,", "client/src"),
     ("In the Node client,", "client/node/src"),
     ("In the command line,", "client/cli/src"),
+    ("In the server for agents,", "client/mcp/src"),
     ("In the window,", "client/desktop/src"),
 ];
 

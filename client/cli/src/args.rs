@@ -115,7 +115,8 @@ pub(crate) fn parse(mut args: Vec<OsString>, verb: Option<&'static Verb>) -> Res
     // Behind a verb that filters by it, the flag says nothing of the requester.
     let said_before = matches.try_get_one::<Owner>("owner").ok().flatten();
     let waits_for_readiness = verb.is_some_and(|verb| verb.timeout.is_of_readiness);
-    let context = Context { waits_for_readiness, ..context(innermost, said_before)? };
+    let owner = verb.and_then(|verb| verb.owner);
+    let context = Context { waits_for_readiness, ..context(innermost, said_before, owner)? };
     // Before the last word of the verb clap does not know yet that it takes no zero.
     let takes_zero = verb.is_some_and(|verb| verb.timeout.takes_zero);
     if context.timeout.is_some_and(|timeout| timeout.is_zero() && !takes_zero) {
@@ -209,11 +210,15 @@ fn also(aliases: &[&str]) -> String {
     format!("{same}{}", manual::EVERYWHERE)
 }
 
-fn context(matches: &ArgMatches, said_before: Option<&Owner>) -> Result<Context, Failure> {
+fn context(
+    matches: &ArgMatches,
+    said_before: Option<&Owner>,
+    of_verb: Option<&str>,
+) -> Result<Context, Failure> {
     let named = matches.try_get_one::<Owner>("owner").ok().flatten().or(said_before).cloned();
     let owner = match named {
         Some(owner) => owner,
-        None => default_owner()?,
+        None => default_owner(of_verb)?,
     };
     let color = Color::of(matches.get_one::<String>("color").map(String::as_str));
     Ok(Context {
@@ -228,9 +233,9 @@ fn context(matches: &ArgMatches, said_before: Option<&Owner>) -> Result<Context,
     })
 }
 
-fn default_owner() -> Result<Owner, Failure> {
+fn default_owner(of_verb: Option<&str>) -> Result<Owner, Failure> {
     match std::env::var_os("GOB_OWNER").filter(|owner| !owner.is_empty()) {
-        None => Ok(Owner::cli()),
+        None => Ok(of_verb.and_then(|owner| Owner::new(owner).ok()).unwrap_or_else(Owner::cli)),
         Some(owner) => Owner::new(&owner.to_string_lossy()).map_err(|error| {
             Failure::usage(format!("GOB_OWNER cannot be used: {error}")).hint("unset GOB_OWNER")
         }),

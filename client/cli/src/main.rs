@@ -46,6 +46,8 @@ mod replay;
 mod rows;
 mod screen;
 mod signals;
+mod skill;
+mod speech;
 mod stream;
 mod style;
 mod suggest;

@@ -18,6 +18,7 @@ pub(crate) mod list;
 pub(crate) mod list_watch;
 pub(crate) mod lock;
 pub(crate) mod logs;
+pub(crate) mod mcp;
 pub(crate) mod nuke;
 pub(crate) mod overview;
 pub(crate) mod ping;
@@ -29,6 +30,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod shutdown;
 pub(crate) mod signal;
+pub(crate) mod skill;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;
@@ -49,10 +51,11 @@ const QUEUE: &str = "The queue";
 const PROJECT: &str = "The project file";
 const LOCKS: &str = "Locks";
 const LOOKING: &str = "Looking";
+const AGENTS: &str = "Agents";
 const SUPERVISOR: &str = "The supervisor";
 
 /// The headings of help, in order.
-pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, QUEUE, PROJECT, LOCKS, LOOKING, SUPERVISOR];
+pub(crate) const GROUPS: &[&str] = &[WORKERS, JOBS, QUEUE, PROJECT, LOCKS, LOOKING, AGENTS, SUPERVISOR];
 
 /// Every verb. Those of a noun follow it, in the order of its help.
 pub(crate) static VERBS: &[&Verb] = &[
@@ -109,6 +112,8 @@ pub(crate) static VERBS: &[&Verb] = &[
     &logs::VERB,
     &logs::STDOUT,
     &logs::STDERR,
+    &mcp::VERB,
+    &skill::VERB,
     &ping::VERB,
     &daemon::NOUN,
     &daemon::start::VERB,

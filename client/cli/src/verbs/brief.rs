@@ -8,7 +8,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::out;
 use crate::replay::replay;
+use crate::speech::Speech;
 use crate::stream::End;
+use crate::terminal::Look;
 use crate::text::now;
 use clap::{Arg, ArgMatches};
 use cursor::Since;
@@ -52,30 +54,57 @@ struct Brief<'a> {
 }
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
-    let since = matches.get_one::<Since>("since").cloned();
-    let end = End::of(context.timeout);
-    let mut client = context.connect("brief")?;
-    context.note_state_dir(&context.dirs()?, &client);
-    let data = client.subscribe(Subscribe {
-        since: since.as_ref().map(|since| since.seq),
-        instance: since.as_ref().and_then(|since| since.instance.clone()),
-        snapshot: true,
-        ..Subscribe::default()
-    })?;
-    let mut found = Found { past: Past::NotAsked, raw: Vec::new() };
-    if let Some(since) = since {
-        found = since_then(context, &mut client, (since, &data), &end)?;
+    let told = Told::new(context, matches.get_one::<Since>("since").cloned())?;
+    let brief = if context.json { told.json() } else { told.text(context.look(), Speech::Commands) };
+    out::print(&format!("{brief}\n")).map(|()| 0)
+}
+
+/// Returns the brief that an agent is told; `since` is a cursor as the last line of one has it.
+pub(crate) fn for_agent(context: &Context, since: Option<&str>) -> Result<String, Failure> {
+    let since = since.map(Since::parse).transpose();
+    let since = since
+        .map_err(|_| Failure::usage("since is no cursor; the last line of a brief is one".to_owned()))?;
+    let look = Look { color: false, width: None };
+    Ok(Told::new(context, since)?.text(look, Speech::Tools))
+}
+
+/// All that a brief tells.
+struct Told {
+    workers: Vec<View>,
+    found: Found,
+    cursor: Cursor,
+}
+
+impl Told {
+    fn new(context: &Context, since: Option<Since>) -> Result<Self, Failure> {
+        let end = End::of(context.timeout);
+        let mut client = context.connect("brief")?;
+        context.note_state_dir(&context.dirs()?, &client);
+        let data = client.subscribe(Subscribe {
+            since: since.as_ref().map(|since| since.seq),
+            instance: since.as_ref().and_then(|since| since.instance.clone()),
+            snapshot: true,
+            ..Subscribe::default()
+        })?;
+        let mut found = Found { past: Past::NotAsked, raw: Vec::new() };
+        if let Some(since) = since {
+            found = since_then(context, &mut client, (since, &data), &end)?;
+        }
+        let cursor = Cursor { instance: data.instance, seq: data.seq };
+        let workers = data.workers.unwrap_or_default();
+        Ok(Self { workers, found, cursor })
     }
-    let cursor = Cursor { instance: data.instance, seq: data.seq };
-    let workers = data.workers.unwrap_or_default();
-    let brief = if context.json {
+
+    fn json(self) -> String {
+        let Self { workers, found, cursor } = self;
         let gap = found.past.has_gap();
         let brief = Brief { cursor: cursor.to_string(), gap, changes: found.raw, workers: &workers };
         serde_json::to_string(&brief).unwrap_or_default()
-    } else {
-        text::brief(&workers, &found.past, now(), context.look()) + &cursor.to_string()
-    };
-    out::print(&format!("{brief}\n")).map(|()| 0)
+    }
+
+    fn text(&self, look: Look, speech: Speech) -> String {
+        text::brief(&self.workers, &self.found.past, now(), (look, speech)) + &self.cursor.to_string()
+    }
 }
 
 /// The changes since a cursor, for people, and as they came for programs.

@@ -25,6 +25,8 @@ pub(crate) struct Verb {
     pub(crate) timeout: Timeout,
     /// Its own `--owner` chooses workers. Before the verb the flag names the requester, as everywhere.
     pub(crate) filters_by_owner: bool,
+    /// The owner that it speaks for where neither `--owner` nor GOB_OWNER names one; `cli` without it.
+    pub(crate) owner: Option<&'static str>,
     /// It passes signals on to a command of its own, and ends when that does.
     pub(crate) passes_signals: bool,
     /// The flag with which it waits for signals itself.
@@ -131,6 +133,7 @@ impl Verb {
         flags: &[],
         timeout: timeout::ANSWER,
         filters_by_owner: false,
+        owner: None,
         passes_signals: false,
         signals_with: None,
         has_command: false,

@@ -12,6 +12,7 @@ use crate::foreign::{Holder, Place, Sight, look};
 use crate::out;
 use crate::process;
 use crate::render::who;
+use crate::speech::Speech;
 use crate::text::{escape, shell_path};
 use clap::ArgMatches;
 use gob_client::call::{Get, List, Status as StatusOf};
@@ -46,9 +47,21 @@ enum Answer {
 
 fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
     let name = name(matches)?;
+    let answer = find(context, &name)?;
+    out::print(&if context.json { json_of(&name, &answer) } else { told(&name, &answer, Speech::Commands) })?;
+    Ok(0)
+}
+
+/// Returns the holder of a graph as an agent is told of it.
+pub(crate) fn for_agent(context: &Context, name: &Name) -> Result<String, Failure> {
+    Ok(told(name, &find(context, name)?, Speech::Tools))
+}
+
+/// Finds the holder of a graph.
+fn find(context: &Context, name: &Name) -> Result<Answer, Failure> {
     let dirs = context.dirs()?;
-    let Asked { worker, left, nobody } = ask(context, &name)?;
-    let answer = match worker {
+    let Asked { worker, left, nobody } = ask(context, name)?;
+    Ok(match worker {
         // An ending worker exists as long as a process of it is left, even without its leader.
         Some(worker)
             if worker.state != State::External
@@ -58,7 +71,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
         }
         worker if !left.is_empty() => Answer::Left(worker.map(Box::new), left),
         worker => {
-            let (sight, told_by_locks) = see(context, &dirs, &name, worker.as_ref());
+            let (sight, told_by_locks) = see(context, &dirs, name, worker.as_ref());
             let external = worker.filter(|worker| worker.state == State::External);
             match (external, nobody) {
                 (Some(worker), _) => Answer::External(Some(Box::new(worker)), sight),
@@ -68,9 +81,7 @@ fn run(context: &Context, matches: &ArgMatches) -> Result<u8, Failure> {
                 (None, _) => Answer::Nobody(sight),
             }
         }
-    };
-    out::print(&if context.json { json_of(&name, &answer) } else { told(&name, &answer) })?;
-    Ok(0)
+    })
 }
 
 /// The supervisor's word on a graph.
@@ -146,7 +157,7 @@ fn kinds(config: &Config, graph: &Name, worker: Option<&View>) -> Vec<Kind> {
     own.into_iter().chain(others.filter_map(|name| of(Some(name)))).collect()
 }
 
-fn told(name: &Name, answer: &Answer) -> String {
+fn told(name: &Name, answer: &Answer, speech: Speech) -> String {
     let name = escape(name.as_str());
     let (mut text, sight) = match answer {
         Answer::Worker(worker) => {
@@ -174,7 +185,7 @@ fn told(name: &Name, answer: &Answer) -> String {
             let endpoint = endpoint.map_or_else(String::new, |endpoint| format!("{}\n", escape(endpoint)));
             (format!("{name} is held by {process} ({})\n{endpoint}", whom.join("; ")), sight)
         }
-        Answer::Left(_, left) => return told_left(&name, left),
+        Answer::Left(_, left) => return told_left(&name, left, speech),
         Answer::Nobody(sight) if sight.is_unseen => {
             (format!("{name} is held by a process that can't be seen from here\n"), sight)
         }
@@ -184,14 +195,14 @@ fn told(name: &Name, answer: &Answer) -> String {
         if !holder.command.is_empty() {
             text.push_str(&format!("  {}: {}\n", holder.pid, escape(&holder.command)));
         }
-        text.extend(supervisor_of(holder).map(|line| format!("  {}\n", escape(&line))));
+        text.extend(supervisor_of(holder, speech).map(|line| format!("  {}\n", escape(&line))));
     }
     text.extend(sight.note.iter().map(|note| format!("  {}\n", escape(note))));
     text
 }
 
 /// Describes what an earlier supervisor left of a worker, and the way to end it.
-fn told_left(name: &str, left: &[Survivor]) -> String {
+fn told_left(name: &str, left: &[Survivor], speech: Speech) -> String {
     let whom: Vec<String> = left.iter().map(described_survivor).collect();
     let mut text = format!("{name} is held by what an earlier supervisor left of it: {}\n", whom.join("; "));
     for process in left {
@@ -201,7 +212,8 @@ fn told_left(name: &str, left: &[Survivor]) -> String {
         }
     }
     let denied = left.iter().filter(|process| process.error.is_some()).map(|process| process.pid);
-    text.push_str(&format!("  {}\n", way_out(denied)));
+    let for_agent = "only the user can end them; call status for how it goes on".to_owned();
+    text.push_str(&format!("  {}\n", speech.of(way_out(denied), for_agent)));
     text
 }
 
@@ -216,15 +228,16 @@ fn kind_of(holder: &Holder) -> &'static str {
 }
 
 /// Returns the place of a worker's supervisor, and the command to type.
-fn supervisor_of(holder: &Holder) -> Option<String> {
+fn supervisor_of(holder: &Holder, speech: Speech) -> Option<String> {
     Some(match holder.whose.as_ref()? {
-        Whose::Supervisor { pid, state_dir } => format!(
-            "its supervisor is gobd (pid {pid}) of the state directory {}: GOB_STATE_DIR={} gobctl list",
-            state_dir.display(),
-            shell_path(state_dir)
-        ),
+        Whose::Supervisor { pid, state_dir } => {
+            let look =
+                speech.of(format!(": GOB_STATE_DIR={} gobctl list", shell_path(state_dir)), String::new());
+            format!("its supervisor is gobd (pid {pid}) of the state directory {}{look}", state_dir.display())
+        }
         Whose::Nobodys { ours: true } => {
-            "it was started by a supervisor of this state directory; the next one ends it: gobctl daemon start".to_owned()
+            let next = speech.of("gobctl daemon start", "start of any worker starts that");
+            format!("it was started by a supervisor of this state directory; the next one ends it: {next}")
         }
         Whose::Nobodys { ours: false } => {
             "the next supervisor of its state directory, which is not this one, ends it".to_owned()
@@ -289,6 +302,7 @@ mod tests {
             super::told(
                 &Name::any("g").unwrap(),
                 &Answer::External(None, Sight { holders: vec![holder], ..Sight::default() }),
+                Speech::Commands,
             )
         };
         assert!(

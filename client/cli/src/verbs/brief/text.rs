@@ -1,5 +1,6 @@
 //! The brief for people and programs that read: at most 40 lines with its cursor. Pure: everything is escaped.
 
+use crate::speech::Speech;
 use crate::table::{Align, Narrower, fitted};
 use crate::terminal::{Look, cut};
 use crate::text::{escape, name as shown_name, short_duration, since};
@@ -9,6 +10,7 @@ use gob_client::screen::Row;
 use gob_client::screen::event_word;
 use gob_client::{Name, View};
 use gob_protocol::queue::QueueStatus;
+use serde_json::json;
 use std::cmp::Reverse;
 
 /// Lines of workers that fail, of changes, and of commands.
@@ -179,7 +181,7 @@ fn fails(worker: &View) -> bool {
 }
 
 /// Returns all lines but the cursor's.
-pub(super) fn brief(workers: &[View], past: &Past, now: Timestamp, look: Look) -> String {
+pub(super) fn brief(workers: &[View], past: &Past, now: Timestamp, (look, speech): (Look, Speech)) -> String {
     let mut failing: Vec<&View> = workers.iter().filter(|worker| fails(worker)).collect();
     // The latest first, and before them what fails while it runs.
     failing.sort_by_key(|worker| Reverse(worker.stopped_at.filter(|_| worker.pid.is_none()).unwrap_or(now)));
@@ -188,17 +190,17 @@ pub(super) fn brief(workers: &[View], past: &Past, now: Timestamp, look: Look) -
     if let Past::Known { changes, is_whole } = past {
         if !changes.of.is_empty() {
             lines.push("changed:".to_owned());
-            lines.extend(changed(changes, look));
+            lines.extend(changed(changes, look, speech));
         } else if *is_whole {
             lines.push("nothing has changed".to_owned());
         }
     }
     if !failing.is_empty() {
         lines.push("failing:".to_owned());
-        lines.extend(failed(&failing, now, look));
+        lines.extend(failed(&failing, now, (look, speech)));
     }
     lines.push("next:".to_owned());
-    lines.extend(next(workers, &failing));
+    lines.extend(next(workers, &failing, speech));
     lines
         .iter()
         .map(|line| look.width.map_or_else(|| line.clone(), |width| cut(line, width)) + "\n")
@@ -214,12 +216,13 @@ fn sum(workers: &[View], failing: usize) -> String {
     }
 }
 
-fn changed(changes: &Changes, look: Look) -> Vec<String> {
+fn changed(changes: &Changes, look: Look, speech: Speech) -> Vec<String> {
     let more = changes.of.len().saturating_sub(CHANGED);
     let rows: Vec<[String; 3]> = changes.of.iter().skip(more).map(row).collect();
     let steps = [Narrower::Cut(0, 16), Narrower::Without(2), Narrower::Cut(1, 16)];
     let lines = fitted([Align::Left; 3], &rows, look.width, &steps);
-    let earlier = (more > 0).then(|| format!("  and {more} more before: gobctl events --no-follow"));
+    let where_from = speech.of("gobctl events --no-follow", "blame has those of a worker");
+    let earlier = (more > 0).then(|| format!("  and {more} more before: {where_from}"));
     earlier.into_iter().chain(lines).collect()
 }
 
@@ -232,7 +235,7 @@ fn row(changed: &Changed) -> [String; 3] {
     [format!("  {name}"), format!("{before}{words}"), escape(changed.by.as_deref().unwrap_or_default())]
 }
 
-fn failed(failing: &[&View], now: Timestamp, look: Look) -> Vec<String> {
+fn failed(failing: &[&View], now: Timestamp, (look, speech): (Look, Speech)) -> Vec<String> {
     let row = |worker: &&View| {
         let row = Row::from(*worker);
         let words = row.words(now);
@@ -248,21 +251,30 @@ fn failed(failing: &[&View], now: Timestamp, look: Look) -> Vec<String> {
     let steps = [Narrower::Cut(0, 16), Narrower::Without(2), Narrower::Cut(1, 16)];
     let mut lines = fitted([Align::Left; 3], &rows, look.width, &steps);
     let more = failing.len().saturating_sub(FAILING);
-    lines.extend((more > 0).then(|| format!("  and {more} more: gobctl list")));
+    lines.extend((more > 0).then(|| format!("  and {more} more: {}", speech.of("gobctl list", "list"))));
     lines
 }
 
-/// Returns the commands to type next.
-fn next(workers: &[View], failing: &[&View]) -> Vec<String> {
+/// Returns the commands to type, or the tools to call, next.
+fn next(workers: &[View], failing: &[&View], speech: Speech) -> Vec<String> {
     let look = |worker: &&View| {
         // A program that was never executed has said nothing; its command and directory are what to look at.
-        let verb = if matches!(worker.exit, Some(Exit::SpawnFailed { .. })) { "get" } else { "logs -n 20" };
-        format!("  gobctl {verb} {}", worker.name.as_argument())
+        let has_said_nothing = matches!(worker.exit, Some(Exit::SpawnFailed { .. }));
+        match speech {
+            Speech::Commands => {
+                let verb = if has_said_nothing { "get" } else { "logs -n 20" };
+                format!("  gobctl {verb} {}", worker.name.as_argument())
+            }
+            Speech::Tools => {
+                let tool = if has_said_nothing { "status" } else { "logs" };
+                format!("  {tool} {}", json!({"name": worker.name}))
+            }
+        }
     };
     let mut lines: Vec<String> = failing.iter().take(NEXT).map(look).collect();
     if lines.is_empty() {
-        let any = if workers.is_empty() { "  gobctl add CMD" } else { "  gobctl list" };
-        lines.push(any.to_owned());
+        let (add, list) = (speech.of("gobctl add CMD", "add"), speech.of("gobctl list", "list"));
+        lines.push(format!("  {}", if workers.is_empty() { add } else { list }));
     }
     lines
 }

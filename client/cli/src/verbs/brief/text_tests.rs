@@ -67,20 +67,23 @@ next:
   gobctl logs -n 20 bad
   gobctl logs -n 20 tests
 ";
-    assert_eq!(brief(&[bad, stopped, tests, web], &known(changes), Timestamp(120_000), PLAIN), want);
+    assert_eq!(
+        brief(&[bad, stopped, tests, web], &known(changes), Timestamp(120_000), (PLAIN, Speech::Commands)),
+        want
+    );
 }
 
 #[test]
 fn a_brief_sends_nobody_to_the_logs_of_a_program_that_was_never_executed() {
     let lost = ended("lost", json!({"spawn_error": "ENOENT", "step": "exec"}));
-    let text = brief(&[lost], &Past::NotAsked, Timestamp(120_000), PLAIN);
+    let text = brief(&[lost], &Past::NotAsked, Timestamp(120_000), (PLAIN, Speech::Commands));
     assert!(text.ends_with("next:\n  gobctl get lost\n"), "{text}");
 }
 
 #[test]
 fn a_brief_without_news_is_short_and_a_gap_is_told() {
     let web = [view("web", json!({}))];
-    let of = |past: Past| brief(&web, &past, Timestamp(0), PLAIN);
+    let of = |past: Past| brief(&web, &past, Timestamp(0), (PLAIN, Speech::Commands));
     assert_eq!(of(Past::NotAsked), "1 worker: 1 running, 0 failing\nnext:\n  gobctl list\n");
     assert!(of(known(Changes::default())).contains("\nnothing has changed\n"));
     let lossy = of(Past::Known { changes: Changes::default(), is_whole: false });
@@ -96,7 +99,7 @@ fn a_brief_without_news_is_short_and_a_gap_is_told() {
     assert!(
         of(Past::Ahead).contains("the cursor is ahead of all that has happened; this is the state now\n")
     );
-    let none = brief(&[], &Past::NotAsked, Timestamp(0), PLAIN);
+    let none = brief(&[], &Past::NotAsked, Timestamp(0), (PLAIN, Speech::Commands));
     assert_eq!(none, "no workers\nnext:\n  gobctl add CMD\n");
 }
 
@@ -114,7 +117,7 @@ fn the_longest_brief_has_fewer_than_40_lines_of_one_line_each() {
     }
     let past = Past::Known { changes, is_whole: false };
     for width in [None, Some(80), Some(40)] {
-        let text = brief(&workers, &past, Timestamp(0), Look { color: false, width });
+        let text = brief(&workers, &past, Timestamp(0), (Look { color: false, width }, Speech::Commands));
         assert!(text.lines().count() < 40, "{text}");
         assert!(text.lines().all(|line| cells(line) <= width.unwrap_or(240)), "{width:?}\n{text}");
         assert!(!text.contains('\u{1b}'), "{text:?}");
@@ -128,7 +131,7 @@ fn the_supervisors_own_changes_are_told() {
     let mut changes = Changes::default();
     changes.take(&event(EventKind::SupervisorHealed, None, false));
     changes.take(&event(EventKind::LeaseGranted, Some(&view("web", json!({}))), true));
-    assert_eq!(changed(&changes, PLAIN), ["  gobd  healed"]);
+    assert_eq!(changed(&changes, PLAIN, Speech::Commands), ["  gobd  healed"]);
 }
 
 #[test]
@@ -153,6 +156,21 @@ fn changes_of_the_history_are_told_as_events_are() {
         "  gobd  started",
     ];
     let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let told: Vec<String> = changed(&changes, PLAIN).iter().map(|line| squeezed(line)).collect();
+    let told: Vec<String> =
+        changed(&changes, PLAIN, Speech::Commands).iter().map(|line| squeezed(line)).collect();
     assert_eq!(told, want.map(squeezed));
+}
+
+#[test]
+fn an_agent_is_told_tools_and_no_commands() {
+    let failed = json!({"state": "failed", "pid": null, "reason": "why"});
+    let lost = json!({"exit": {"spawn_error": "ENOENT"}, "state": "idle", "kind": "job", "pid": null});
+    let agent = |workers: &[View]| brief(workers, &Past::NotAsked, Timestamp(0), (PLAIN, Speech::Tools));
+    let text = agent(&[view("a b", failed), view("x", lost)]);
+    assert!(
+        text.contains("  logs {\"name\":\"a b\"}\n") && text.contains("  status {\"name\":\"x\"}\n"),
+        "{text}"
+    );
+    assert!(!text.contains("gobctl"), "{text}");
+    assert!(agent(&[]).ends_with("next:\n  add\n"), "{}", agent(&[]));
 }
