@@ -283,6 +283,8 @@ fn every_verb_builds_and_has_help() {
         // The flags of all verbs take one line, except the one that differs for each verb.
         assert!(text.contains("--timeout <TIME>") && text.matches("--color").count() == 1, "{text}");
         assert!(text.find("Examples:") < text.find("Usage:"), "{text}");
+        // A paragraph is folded to the terminal, and has no line end of its own.
+        assert!(!verb.examples.lines().any(|line| line.starts_with(char::is_lowercase)), "{}", verb.examples);
         // A blank end of a line shows an argument without an explanation.
         assert!(text.lines().all(|line| !line.ends_with("  ")), "{text}");
     }

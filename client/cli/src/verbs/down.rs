@@ -17,7 +17,7 @@ pub(crate) const VERB: Verb = Verb {
     group: PROJECT,
     effect: Effect::Changes,
     about: "Stop all jobs of the project file, in reverse order",
-    examples: "Examples:\n  gobctl down\n\nThe project file is .config/gobfile.toml; gobctl up --help has an example of one. A job whose command was edited there since it\nwas started is stopped too.\n",
+    examples: "Examples:\n  gobctl down\n\nThe project file is .config/gobfile.toml; gobctl up --help has an example of one. A job whose command was edited there since it was started is stopped too.\n",
     command: |command| command,
     timeout: timeout::UNTIL_ENDED,
     run: Some(run),

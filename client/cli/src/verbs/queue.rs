@@ -36,10 +36,10 @@ fn help(_context: &Context, _matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 const EXAMPLES: &str = "\
-A job that was added is on the disk. It runs when its lane has room: a lane runs as many jobs at
-once as it is wide, one at first, and is made when it is first named. A job that fails is tried
-again, three times in all. Delivery is at least once: after a crash a job may run a second time,
-though never twice at once. Its variables GOB_JOB_ID and GOB_ATTEMPT tell one from the other.
+A job that was added is on the disk. It runs when its lane has room: a lane runs as many jobs at once as it is wide, \
+one at first, and is made when it is first named. A job that fails is tried again, three times in all. Delivery is at \
+least once: after a crash a job may run a second time, though never twice at once. Its variables GOB_JOB_ID and \
+GOB_ATTEMPT tell one from the other.
 
 Examples:
   gobctl queue add ci make test                 add a job to the lane ci; prints its id

@@ -21,7 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     group: PROJECT,
     effect: Effect::Changes,
     about: "Show a project file's jobs and trust it; off a terminal it asks nothing",
-    examples: "Examples:\n  gobctl trust\n  gobctl trust ~/src/site\n\nThe project file is .config/gobfile.toml; gobctl up --help has an example of one. Trust is in this very text at this path: a\nchanged or moved file needs it anew, and trust shows what has changed.\n",
+    examples: "Examples:\n  gobctl trust\n  gobctl trust ~/src/site\n\nThe project file is .config/gobfile.toml; gobctl up --help has an example of one. Trust is in this very text at this path: a changed or moved file needs it anew, and trust shows what has changed.\n",
     command: |command| {
         let help = "The directory of the project; this one, or the nearest one above, without it";
         let parser = clap::value_parser!(OsString);

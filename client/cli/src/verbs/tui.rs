@@ -1,6 +1,6 @@
 //! `gobctl tui`: the terminal's screen. It is drawn by gob-tui; this is what it is given.
 
-use super::{Effect, LOOKING, Verb};
+use super::{Effect, LOOKING, Verb, timeout};
 use crate::context::{Color, Context};
 use crate::environment::environment;
 use crate::failure::Failure;
@@ -21,8 +21,8 @@ pub(crate) const VERB: Verb = Verb {
     group: LOOKING,
     effect: Effect::Changes,
     about: "The workers, their logs, events, locks and lanes, on the whole terminal",
-    examples: "Examples:\n  gobctl tui\n\nEach key is listed by ?, and : finds a command by words. The screen starts no supervisor by itself: R does. Jobs of a\ntrusted project file are started by u, and stop with the screen.\n",
-    signals_with: None,
+    examples: "Examples:\n  gobctl tui\n\nEach key is listed by ?, and : finds a command by words. The screen starts no supervisor by itself: R does. Jobs of a trusted project file are started by u, and stop with the screen.\n",
+    timeout: timeout::NONE,
     run: Some(run),
     ..Verb::ROW
 };

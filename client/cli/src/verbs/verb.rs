@@ -90,6 +90,7 @@ pub(crate) mod timeout {
     /// A noun's: the verbs below it have their own.
     pub(crate) const OF_EACH: Timeout = client(crate::manual::TIMEOUT);
     pub(crate) const ANSWER: Timeout = client("How long to wait for the answer, then exit 124; else 10s");
+    pub(crate) const NONE: Timeout = client("Has no effect: it goes on until it is ended");
     pub(crate) const UNTIL_ALL_READY: Timeout = client(
         "How long to wait for each to be ready, then exit 124 while it goes on; else what its check allows",
     );
