@@ -12,6 +12,7 @@ mod list;
 mod row;
 mod run;
 pub mod said;
+mod sample;
 mod supervisor;
 pub mod text;
 pub mod times;
@@ -24,6 +25,7 @@ pub use link::{Banner, Link, Trouble};
 pub use list::{Empty, List, by_name, owner, spoken, summary};
 pub use row::{Row, Rows, Tone, Words, ports};
 pub use run::{run_duration, run_end, run_tone};
+pub use sample::sample;
 pub use supervisor::{journal_trouble, supervisor};
 pub use worker::{Badge, badges, command, failure, tone, worker};
 

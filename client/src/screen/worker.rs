@@ -133,18 +133,7 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     pub(crate) fn view(changes: Value) -> View {
-        let mut view = json!({
-            "name": "demo", "kind": "graph", "graph": "demo", "description": null, "root_dir": "/g", "cwd": "/g",
-            "command": ["gob-graph-worker"], "owner": "cli", "owned": true, "state": "ready", "pid": 4242, "pgid": 4242,
-            "endpoint": "unix:/run/demo.sock", "meta": {}, "run": 1, "created_at": "2026-11-20T10:00:00.000Z",
-            "started_at": "2026-11-20T10:00:00.000Z", "ready_at": "2026-11-20T10:00:00.038Z", "stopped_at": null,
-            "exit": null, "restarts": 0, "next_restart_at": null, "leases": 0, "lease_holders": [],
-            "stdout_path": null, "stderr_path": null, "reason": null,
-        });
-        for (key, value) in changes.as_object().unwrap() {
-            view[key] = value.clone();
-        }
-        serde_json::from_value(view).unwrap()
+        super::super::sample("demo", &changes).unwrap()
     }
 
     pub(crate) fn now() -> Timestamp {
