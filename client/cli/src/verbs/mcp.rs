@@ -19,7 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     group: AGENTS,
     effect: Effect::Changes,
     about: "Serve agents over standard input and output (Model Context Protocol)",
-    examples: "Examples:\n  gobctl mcp\n  claude mcp add gob -- gobctl mcp\n\nFor Claude Code, Cursor, VS Code, Zed and others; docs/AGENTS.md has the settings of each. It speaks for the owner agent, so\nthat an agent can use and read every worker, and stop its own alone; --owner and GOB_OWNER name another one. It ends with its\ninput; what it started goes on.\n",
+    examples: "Examples:\n  gobctl mcp\n  claude mcp add gob -- gobctl mcp\n\nFor Claude Code, Cursor, VS Code, Zed and others; docs/AGENTS.md has the settings of each. It speaks for the owner agent, so that an agent can use and read every worker, and stop its own alone; --owner and GOB_OWNER name another one. It ends with its input; what it started goes on.\n",
     timeout: Timeout {
         text: "How long the supervisor may take for each answer; else 10s, and as long as the work of start, stop and add takes",
         is_of_readiness: false,
