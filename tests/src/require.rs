@@ -26,6 +26,10 @@ pub enum Need {
     Node,
     /// Python 3.
     Python,
+    /// The Python package `mcp`.
+    PythonMcp,
+    /// The npm package `@modelcontextprotocol/sdk`.
+    NodeMcp,
     /// A display of a test's own: Xvfb with OpenGL in software, xdotool, dbus-daemon.
     Display,
     /// A server of a shipped kind.
@@ -46,6 +50,8 @@ impl Need {
             Self::Strace => "strace",
             Self::Node => "node",
             Self::Python => "python",
+            Self::PythonMcp => "python-mcp",
+            Self::NodeMcp => "node-mcp",
             Self::Display => "display",
             Self::Server(kind) => kind,
         }

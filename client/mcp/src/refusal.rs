@@ -168,7 +168,7 @@ const fn next(code: ErrorCode) -> &'static str {
             "call status for what is left; stop with force ends it without a grace"
         }
         ErrorCode::GraphConflict => {
-            "call list for the worker that has the name or the graph, or choose another name"
+            "call list for the worker that has the name, the command or the graph: use that one, or choose another name"
         }
         ErrorCode::GraphGone => {
             "its data is missing, and only the user can bring it back: call start with another graph meanwhile"

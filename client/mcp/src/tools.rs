@@ -251,6 +251,18 @@ mod tests {
         }
     }
 
+    /// A change of a tool is a change for every client, so that it is seen in a file.
+    #[test]
+    fn the_list_is_as_it_was_agreed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/tools.json");
+        let now = serde_json::to_string_pretty(&listed()).unwrap() + "\n";
+        if std::env::var_os("GOB_WRITE_DOCS").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let agreed = std::fs::read_to_string(path).unwrap();
+        assert_eq!(now, agreed, "GOB_WRITE_DOCS=1 cargo test -p gob-mcp --lib writes golden/tools.json");
+    }
+
     /// All of them are in a client's context all the time.
     #[test]
     fn the_list_is_small() {

@@ -39,6 +39,7 @@ mod lock_run;
 mod locks;
 mod logs;
 mod loopbacks;
+mod mcp;
 mod names;
 mod no_threads;
 mod nuke;

@@ -150,10 +150,20 @@ impl Servers {
     }
 }
 
+/// Returns the directory of the programs that `.ci/run` fetches.
+pub(crate) fn tools() -> PathBuf {
+    std::env::var_os("GOB_TEST_TOOLS")
+        .map_or_else(|| built_binaries().parent().unwrap().join("tools"), PathBuf::from)
+}
+
+/// Finds a program in the directories that are searched.
+pub(crate) fn tool(program: &str) -> Option<PathBuf> {
+    find(&tool_path(), program)
+}
+
 /// Returns the directories that are searched for programs, in this order.
 fn tool_path() -> Vec<PathBuf> {
-    let tools = std::env::var_os("GOB_TEST_TOOLS")
-        .map_or_else(|| built_binaries().parent().unwrap().join("tools"), PathBuf::from);
+    let tools = tools();
     let mut path = vec![tools.join("venv/bin"), tools.join("npm/node_modules/.bin")];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     // Debian has several versions side by side, and none of them on PATH.
