@@ -5,6 +5,7 @@ use crate::holder::{Stopped, is_alive};
 use gob_host::dirs::DirsError;
 use gob_protocol::shell::word;
 use gob_protocol::{ErrorCode, WireError};
+use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -232,7 +233,8 @@ impl Error {
             } else {
                 format!("pid {told} has ended; pid {pid} is not believed")
             }),
-            Self::Refused(_) | Self::Peer { .. } | Self::Silent { .. } | Self::Lost { .. } => None,
+            Self::Refused(error) => cause_of(error),
+            Self::Peer { .. } | Self::Silent { .. } | Self::Lost { .. } => None,
         }
     }
 
@@ -279,4 +281,22 @@ impl Error {
             | Self::Silent { .. } => Some("gobctl doctor".to_owned()),
         }
     }
+}
+
+/// Returns what people need of a refusal's details beside its message: the workers in the way, the process that lives on, the last
+/// lines of one that does not.
+fn cause_of(error: &WireError) -> Option<String> {
+    let details = error.details.as_ref()?;
+    if let Some(all) = details.get("workers").and_then(Value::as_array).filter(|all| !all.is_empty()) {
+        let text =
+            |worker: &Value, key| worker.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let lines = all.iter().map(|of| format!("{} is owned by {}", text(of, "worker"), text(of, "owner")));
+        return Some(lines.chain(["nothing was touched".to_owned()]).collect::<Vec<_>>().join("\n"));
+    }
+    if error.code == ErrorCode::ServerOwnedByOther {
+        return details.get("pid").map(|pid| format!("its worker (pid {pid}) was not touched"));
+    }
+    let lines = details.get("last_lines").and_then(Value::as_array).filter(|lines| !lines.is_empty())?;
+    let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+    Some(lines.join("\n"))
 }

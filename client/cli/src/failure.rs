@@ -183,8 +183,8 @@ impl Failure {
     fn parts(&self) -> (&'static str, String, Option<String>, Option<String>) {
         match self {
             Self::Client(error) => {
-                let cause = if let Error::Refused(error) = error { wire_cause(error) } else { error.cause() };
-                (error.code(), error.to_string(), cause, error.hint())
+                let of_wire = if let Error::Refused(error) = error { wire_cause(error) } else { None };
+                (error.code(), error.to_string(), error.cause().or(of_wire), error.hint())
             }
             Self::Own { code, message, cause, hint, .. } => {
                 (code, message.clone(), cause.clone(), hint.clone())
@@ -197,22 +197,6 @@ impl Failure {
 /// Returns the part of a refusal's details that people need beside the message.
 fn wire_cause(error: &WireError) -> Option<String> {
     let details = error.details.as_ref()?;
-    if let Some(all) = details.get("workers").and_then(Value::as_array).filter(|all| !all.is_empty()) {
-        let text =
-            |worker: &Value, key| worker.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let lines = all
-            .iter()
-            .map(|worker| format!("{} is owned by {}", text(worker, "worker"), text(worker, "owner")));
-        return Some(lines.chain(["nothing was touched".to_owned()]).collect::<Vec<_>>().join("\n"));
-    }
-    if error.code == ErrorCode::ServerOwnedByOther {
-        return details.get("pid").map(|pid| format!("its worker (pid {pid}) was not touched"));
-    }
-    if let Some(lines) = details.get("last_lines").and_then(Value::as_array).filter(|lines| !lines.is_empty())
-    {
-        let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
-        return Some(lines.join("\n"));
-    }
     if let Some(problems) = details.get("errors").and_then(Value::as_array).filter(|all| !all.is_empty()) {
         let first = details.get("path").and_then(Value::as_str).unwrap_or("config.toml");
         let known = problems.iter().filter_map(|problem| {
